@@ -1,0 +1,21 @@
+//! What an Android handset and the alerting server say to each other.
+//!
+//! Everything here is free of I/O, and time is a parameter: the same types serve the server, the tests and the simulated handset.
+//!
+//! To add a message of the native protocol: add its type to [`wire`], with every key optional when read, and a round-trip test beside it.
+
+#[cfg(feature = "agent")]
+pub mod agent;
+pub mod app;
+pub mod dial_string;
+pub mod forwarding;
+pub mod http;
+pub mod mid;
+pub mod native;
+pub mod phone;
+pub mod sim;
+pub mod sms;
+pub mod wire;
+
+pub use dial_string::{DialString, DialStringError};
+pub use mid::Mid;

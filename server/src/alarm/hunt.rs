@@ -1,0 +1,275 @@
+//! The rule for "who is rung next": given a hunt and the time, dial these, wait until then, or finished.
+//!
+//! Everything that hands out dials asks [`decide`], and nothing else decides. The rule, in words:
+//!
+//! 1. A hunt that nobody could ring in time ends: no handset was available.
+//! 2. A sequential hunt has at most one open dial; a parallel one has at most one per callee.
+//! 3. Among the callees that may still be rung, the one with the fewest attempts goes first, then the lower position. A call that
+//!    never left the phone counts here as well, although it costs no attempt.
+//! 4. A callee that was rung less than its own interval ago is passed over.
+//! 5. A number that is in another call is waited for, so that the order holds; a critical or parallel hunt goes on to the next callee.
+//! 6. How many callees go into one dial depends on the handset: one, a list without repeats, or the copied sequence.
+//! 7. Hand-outs are limited to twice the attempts, so that a handset that takes dials and rings nobody cannot keep a hunt open for ever.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
+use crate::ids::CalleeId;
+
+/// What the rule needs to know of a hunt.
+#[derive(Clone, Debug)]
+pub struct Hunt {
+    /// How urgent it is.
+    pub priority: Priority,
+    /// One after the other, or all at once.
+    pub mode: Mode,
+    /// When it has reached what it wants.
+    pub until: Until,
+    /// Hand-outs it may still make.
+    pub dials_left: i32,
+    /// Without an open dial at this instant, it ends because no handset was available.
+    pub begin_before: DateTime<Utc>,
+}
+
+/// What the rule needs to know of a callee.
+#[derive(Clone, Debug)]
+pub struct Callee {
+    /// Which one.
+    pub id: CalleeId,
+    /// Place in the order, lower first.
+    pub position: i32,
+    /// The number in its comparable form.
+    pub number: String,
+    /// How often it may be rung in this hunt.
+    pub max_attempts: i32,
+    /// How often it was handed out.
+    pub attempts: i32,
+    /// Hand-outs in which the call never left the phone. They cost no attempt, but they count for the order: a number that no
+    /// handset can dial must not keep the others from being rung.
+    pub failed: i32,
+    /// Least time between two hand-outs, counted from hand-out.
+    pub min_interval: TimeDelta,
+    /// Last hand-out.
+    pub last_offered_at: Option<DateTime<Utc>>,
+    /// What became of it, once that is settled.
+    pub verdict: Option<Verdict>,
+}
+
+impl Callee {
+    /// May still be rung, now or later.
+    fn is_wanted(&self) -> bool {
+        self.verdict.is_none() && self.attempts < self.max_attempts
+    }
+
+    fn rested_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.last_offered_at.map_or(now, |at| at + self.min_interval)
+    }
+}
+
+/// An open dial of this hunt.
+#[derive(Clone, Debug)]
+pub struct OpenDial {
+    /// When it is given up.
+    pub deadline: DateTime<Utc>,
+    /// Whom it rings.
+    pub callees: Vec<CalleeId>,
+}
+
+/// How much one handset can be given at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListForm {
+    /// One callee per dial: all that the stock app reports correctly.
+    One,
+    /// An ordered list without repeats.
+    Distinct,
+    /// The sequence copied as often as there are attempts, without equal neighbours: the documented form.
+    Repeated,
+}
+
+/// One callee of a dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Whom.
+    pub callee: CalleeId,
+    /// How many attempts the hand-out reserves.
+    pub attempts: i32,
+}
+
+/// What to hand out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialPlan {
+    /// No other dial of this hunt may be open beside it.
+    pub exclusive: bool,
+    /// The callees in order, each once.
+    pub targets: Vec<Target>,
+    /// Indexes into `targets`, in the order in which the numbers are to be dialled.
+    pub sequence: Vec<usize>,
+}
+
+/// Why nothing is handed out now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    /// A dial of this hunt is open.
+    Dialling,
+    /// A number is in another call.
+    NumberBusy,
+    /// The callees were rung less than their interval ago.
+    Interval,
+}
+
+/// The answer to "whom to ring next, or when, or finished?".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Hand these out.
+    Dial(DialPlan),
+    /// Ask again then, or when a dial closes.
+    Wait {
+        /// When it is worth asking again.
+        until: DateTime<Utc>,
+        /// Why.
+        why: WaitReason,
+    },
+    /// The hunt is over.
+    Finished {
+        /// How.
+        outcome: HuntOutcome,
+        /// Why, when nobody was reached.
+        reason: Option<EndReason>,
+    },
+}
+
+/// Decides what a hunt does at one instant for one asking handset.
+///
+/// `busy` holds, for each number that is in some open dial, the deadline of that dial.
+#[must_use]
+pub fn decide(
+    hunt: &Hunt,
+    callees: &[Callee],
+    open: &[OpenDial],
+    busy: &HashMap<String, DateTime<Utc>>,
+    form: ListForm,
+    now: DateTime<Utc>,
+) -> Decision {
+    let answered = callees.iter().any(|callee| callee.verdict == Some(Verdict::Answered));
+    if answered && hunt.until == Until::First {
+        return Decision::Finished { outcome: HuntOutcome::Answered, reason: None };
+    }
+    let next_close = open.iter().map(|dial| dial.deadline).min();
+    let dialling = |until| Decision::Wait { until, why: WaitReason::Dialling };
+
+    if !callees.iter().any(Callee::is_wanted) || hunt.dials_left == 0 {
+        return match next_close {
+            Some(until) => dialling(until),
+            None => finished(hunt, callees, answered),
+        };
+    }
+    if open.is_empty() && now >= hunt.begin_before {
+        return ended(answered, EndReason::NoHandset);
+    }
+    if let (Mode::Sequential, Some(until)) = (hunt.mode, next_close) {
+        return dialling(until);
+    }
+
+    let mut order: Vec<&Callee> = callees
+        .iter()
+        .filter(|callee| callee.is_wanted() && !open.iter().any(|dial| dial.callees.contains(&callee.id)))
+        .collect();
+    order.sort_by_key(|callee| (callee.attempts + callee.failed, callee.position));
+
+    let passes_on = hunt.mode == Mode::Parallel || hunt.priority == Priority::Critical;
+    let single = hunt.mode == Mode::Parallel || form == ListForm::One;
+    let mut chosen: Vec<&Callee> = Vec::new();
+    let mut wait: Option<(DateTime<Utc>, WaitReason)> = None;
+    let mut wait_until = |until, why| {
+        if wait.is_none_or(|(earliest, _)| until < earliest) {
+            wait = Some((until, why));
+        }
+    };
+    for callee in order {
+        if callee.rested_at(now) > now {
+            wait_until(callee.rested_at(now), WaitReason::Interval);
+            continue;
+        }
+        if let Some(&until) = busy.get(&callee.number) {
+            wait_until(until, WaitReason::NumberBusy);
+            if passes_on {
+                continue;
+            }
+            break;
+        }
+        if chosen.iter().any(|earlier| earlier.number == callee.number) {
+            break;
+        }
+        chosen.push(callee);
+        if single {
+            break;
+        }
+    }
+    if chosen.is_empty() {
+        return match (wait, next_close) {
+            (Some((until, why)), _) => Decision::Wait { until, why },
+            (None, Some(until)) => dialling(until),
+            // Unreachable in fact: without an open dial, a wanted callee is chosen, resting or busy.
+            (None, None) => finished(hunt, callees, answered),
+        };
+    }
+    Decision::Dial(plan(&chosen, hunt.mode == Mode::Sequential, if single { ListForm::One } else { form }))
+}
+
+/// When a hunt that was begun is given up for want of a handset: its window, counted from when it next wanted one.
+#[must_use]
+pub fn begin_before(current: DateTime<Utc>, next_due: DateTime<Utc>, window: TimeDelta) -> DateTime<Utc> {
+    current.max(next_due + window)
+}
+
+/// The limit of hand-outs for callees with these attempts.
+#[must_use]
+pub fn hand_out_limit(max_attempts: impl IntoIterator<Item = i32>) -> i32 {
+    max_attempts.into_iter().fold(0_i32, |sum, attempts| sum.saturating_add(attempts.saturating_mul(2)))
+}
+
+fn plan(chosen: &[&Callee], exclusive: bool, form: ListForm) -> DialPlan {
+    let mut targets: Vec<Target> = chosen
+        .iter()
+        .map(|callee| Target {
+            callee: callee.id,
+            attempts: if form == ListForm::Repeated { callee.max_attempts - callee.attempts } else { 1 },
+        })
+        .collect();
+    let passes = targets.iter().map(|target| target.attempts).max().unwrap_or(0);
+    let mut sequence: Vec<usize> = Vec::new();
+    for pass in 0..passes {
+        for (index, target) in targets.iter().enumerate() {
+            if pass < target.attempts && sequence.last() != Some(&index) {
+                sequence.push(index);
+            }
+        }
+    }
+    // Only what is really dialled costs an attempt: equal neighbours collapse, and the rest comes under the next mid.
+    for (index, target) in targets.iter_mut().enumerate() {
+        let dialled = sequence.iter().filter(|&&place| place == index).count();
+        target.attempts = i32::try_from(dialled).unwrap_or(target.attempts);
+    }
+    DialPlan { exclusive, targets, sequence }
+}
+
+fn finished(hunt: &Hunt, callees: &[Callee], answered: bool) -> Decision {
+    let reason = if hunt.dials_left == 0 && callees.iter().any(Callee::is_wanted) {
+        EndReason::HandOutLimit
+    } else if !callees.is_empty() && callees.iter().all(|callee| callee.verdict == Some(Verdict::Declined)) {
+        EndReason::AllDeclined
+    } else {
+        EndReason::AttemptsUsed
+    };
+    ended(answered, reason)
+}
+
+fn ended(answered: bool, reason: EndReason) -> Decision {
+    if answered {
+        Decision::Finished { outcome: HuntOutcome::Answered, reason: None }
+    } else {
+        Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(reason) }
+    }
+}

@@ -1,0 +1,162 @@
+//! The pure core of alerting: what a hunt is, whom it rings next, and who a report names. No I/O and no clock in here.
+
+pub mod attribution;
+pub mod hunt;
+#[cfg(test)]
+mod hunt_model;
+
+use serde::{Deserialize, Serialize};
+
+/// How urgent an alarm is. A more urgent hunt is always handed out first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[repr(i32)]
+pub enum Priority {
+    /// Can wait for the morning.
+    Low = 0,
+    /// The default.
+    Normal = 1,
+    /// Before the others.
+    High = 2,
+    /// Before everything; does not wait for a number that is in another call.
+    Critical = 3,
+}
+
+impl Priority {
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Ring one callee after the other, or all at once on as many handsets as are free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum Mode {
+    /// At most one open dial at a time.
+    Sequential,
+    /// One callee per dial, on as many handsets as are free.
+    Parallel,
+}
+
+/// When a hunt has reached what it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum Until {
+    /// Somebody answered.
+    First,
+    /// Every callee answered, declined, or has no attempts left.
+    Everyone,
+}
+
+/// What became of one callee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Picked up.
+    Answered,
+    /// Said no: is not rung again for this hunt.
+    Declined,
+}
+
+/// How a hunt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum HuntOutcome {
+    /// Somebody was reached.
+    Answered,
+    /// Nobody was.
+    NoAnswer,
+    /// A person called it off.
+    Cancelled,
+    /// The source said that it is over.
+    Resolved,
+}
+
+/// Why a hunt ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum EndReason {
+    /// Every callee was rung as often as was asked.
+    AttemptsUsed,
+    /// The hand-out limit was reached: handsets took the hunt but did not ring people with it.
+    HandOutLimit,
+    /// No handset polled in time.
+    NoHandset,
+    /// Everybody declined.
+    AllDeclined,
+}
+
+/// How a dial ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum DialOutcome {
+    /// The handset named who picked up.
+    Answered,
+    /// The handset reported that nobody did.
+    Nobody,
+    /// Its deadline passed without a report.
+    Expired,
+    /// A person cancelled the alarm.
+    Cancelled,
+    /// Not needed any more: somebody else answered, or a human confirmed.
+    Superseded,
+}
+
+/// The one word the API gives for an alarm: cancelled, then resolved, then what its hunt says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmState {
+    /// Not handed out yet.
+    Waiting,
+    /// Handed out at least once.
+    Ringing,
+    /// Somebody was reached.
+    Answered,
+    /// Nobody was.
+    NoAnswer,
+    /// A person called it off.
+    Cancelled,
+    /// The source said that it is over.
+    Resolved,
+}
+
+impl AlarmState {
+    /// Derives the state from what is stored.
+    #[must_use]
+    pub fn of(cancelled: bool, resolved: bool, outcome: Option<HuntOutcome>, begun: bool) -> Self {
+        match (cancelled, resolved, outcome) {
+            (true, ..) | (false, false, Some(HuntOutcome::Cancelled)) => Self::Cancelled,
+            (false, true, _) | (false, false, Some(HuntOutcome::Resolved)) => Self::Resolved,
+            (false, false, Some(HuntOutcome::Answered)) => Self::Answered,
+            (false, false, Some(HuntOutcome::NoAnswer)) => Self::NoAnswer,
+            (false, false, None) if begun => Self::Ringing,
+            (false, false, None) => Self::Waiting,
+        }
+    }
+
+    /// The word used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ringing => "ringing",
+            Self::Answered => "answered",
+            Self::NoAnswer => "no_answer",
+            Self::Cancelled => "cancelled",
+            Self::Resolved => "resolved",
+        }
+    }
+}

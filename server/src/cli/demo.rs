@@ -1,0 +1,230 @@
+//! `autocall demo`: the real server in a temporary folder, two simulated handsets, three alarms, and the story told line by line.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use android_protocol::agent::{self, Kind, Options};
+use android_protocol::app::Build;
+use android_protocol::phone::{Behaviour, People};
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::handset::pairing::{self, Pairing};
+use crate::people;
+use crate::service::Service;
+use crate::store::Store;
+
+/// What Alertmanager really posted; see `fixtures/`.
+const ALERTMANAGER: &str = include_str!("../../../fixtures/alertmanager/firing.json");
+const ROSTER: &str =
+    "name,numbers,language\n张伟 Zhang Wei,18712345678,zh-CN\n李娜 Li Na,18812345678,zh-CN\n王芳 Wang Fang,18912345678,zh-CN\n";
+const ZHANG: &str = "18712345678";
+const LI: &str = "18812345678";
+const WANG: &str = "18912345678";
+/// The simulated phones' time runs this much faster, so that a minute of ringing does not take one.
+const SPEED: f64 = 10.0;
+/// Longest that one part of the story may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Address to listen on; another port is taken when it is in use
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)))]
+    listen: SocketAddr,
+    /// Stop when the story is told
+    #[arg(long)]
+    once: bool,
+    /// Also show what the phones and the server say to each other
+    #[arg(long)]
+    verbose: bool,
+}
+
+pub(super) async fn run(demo: Demo) -> anyhow::Result<()> {
+    let folder = std::env::temp_dir().join(format!("autocall-demo-{}", std::process::id()));
+    let stop = CancellationToken::new();
+    let told = tell(&demo, &folder, &stop).await;
+    stop.cancel();
+    // The folder is ours and temporary; if it cannot be removed, the system will do so one day.
+    let _ = tokio::fs::remove_dir_all(&folder).await;
+    told
+}
+
+async fn tell(demo: &Demo, folder: &std::path::Path, stop: &CancellationToken) -> anyhow::Result<()> {
+    let mut config = Config { data_dir: folder.to_owned(), ..Config::default() };
+    // The phones live ten times as fast, so the server must not wait for them at their old pace.
+    config.handsets.ring = Duration::from_secs(8);
+    config.handsets.dial_minimum = Duration::from_secs(30);
+    config.alarms.min_interval = Duration::from_secs(6);
+    let listener = match TcpListener::bind(demo.listen).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind((demo.listen.ip(), 0)).await.context("no port is free")?,
+    };
+    let service = Service::build(config.clone(), listener, Clock::system()).await?;
+    let base = format!("http://{}", service.address());
+    let store = service.app().engine.store.clone();
+    let running = tokio::spawn(service.run(stop.clone()));
+    say(&format!("the server runs at {base}, its data is in {}", folder.display()));
+
+    let people = people::read_csv(ROSTER, config.default_region)?;
+    let imported = people::import(&store, &people, &Clock::system()).await?;
+    say(&format!("{} people were imported: Zhang Wei, Li Na, Wang Fang", imported.new));
+    let desk = Simulated { name: "desk", kind: Kind::App(Build::Head), ring_seconds: 8, verbose: demo.verbose };
+    let pixel = Simulated { name: "pixel", kind: Kind::Native, ring_seconds: 60, verbose: demo.verbose };
+    pair_and_start(&store, &config, &base, desk, stop).await?;
+    pair_and_start(&store, &config, &base, pixel, stop).await?;
+
+    let story = Story { base: base.clone(), http: reqwest::Client::builder().no_proxy().build()? };
+    println!("\n1. A disk fills up. Zhang Wei sleeps, Li Na picks up.");
+    let alarm = json!({ "summary": "Disk 95 % full on db1", "source": "demo", "priority": "high", "phones": [ZHANG, LI] });
+    story.follow(story.raise("/api/v1/alarms", &alarm).await?).await?;
+    println!("\n2. Alertmanager sends a group of two alerts, exactly as it does in the field.");
+    let message: Value = serde_json::from_str(ALERTMANAGER).context("the recorded message")?;
+    story.follow(story.raise(&format!("/api/v1/intake/alertmanager?phones={LI}"), &message).await?).await?;
+    println!("\n3. Nobody is there.");
+    let alarm = json!({ "summary": "Backup of crm failed", "source": "demo", "phones": [WANG], "attempts": 2 });
+    story.follow(story.raise("/api/v1/alarms", &alarm).await?).await?;
+    if demo.once {
+        stop.cancel();
+        running.await?;
+        return Ok(());
+    }
+
+    let token = pairing::add(&store, &Pairing::new("you", &config.handsets), Clock::system().now()).await?;
+    println!("\nNow be the handset yourself. Raise an alarm, ask for it as a phone does, and say who answered:\n");
+    println!(
+        "  curl -s {base}/api/v1/alarms -d '{{\"summary\":\"My own alarm\",\"phones\":[\"{WANG}\"],\"priority\":\"critical\"}}'"
+    );
+    println!("  curl -s {base}/h/{token}/alert/phone");
+    println!("  curl -s -X POST '{base}/h/{token}/alert/phone?mid=MID&resp={WANG}'");
+    println!("  curl -s {base}/api/v1/alarms?limit=1\n");
+    println!("(the other two phones may be faster than you: then ask again). Ctrl-C ends the demonstration.");
+    tokio::signal::ctrl_c().await?;
+    stop.cancel();
+    running.await?;
+    Ok(())
+}
+
+/// A simulated phone and how it is paired.
+struct Simulated {
+    name: &'static str,
+    kind: Kind,
+    /// How long the server lets it ring, in the phone's own fast time for one that counts by itself.
+    ring_seconds: i32,
+    verbose: bool,
+}
+
+async fn pair_and_start(
+    store: &Store,
+    config: &Config,
+    base: &str,
+    simulated: Simulated,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Simulated { name, kind, ring_seconds, verbose } = simulated;
+    let pairing = Pairing { ring_seconds, ..Pairing::new(name, &config.handsets) };
+    let token = pairing::add(store, &pairing, Clock::system().now()).await?;
+    let people = People::default()
+        .with(ZHANG, [Behaviour::rings(40)])
+        .with(LI, [Behaviour::answers(12, 15)])
+        .with(WANG, [Behaviour::rings(35)]);
+    let mut options = Options::new(kind, &format!("{base}/h/{token}/alert/phone"), people);
+    options.speed = SPEED;
+    let stop = stop.clone();
+    say(&format!("the handset {name} ({kind}) is paired and polls"));
+    tokio::spawn(async move {
+        // What goes over the wire is told on demand; what the phone does belongs to the story.
+        let tell = move |_: Duration, line: &str| {
+            if verbose || line.starts_with("phone:") {
+                say(&format!("  {name}: {}", line.trim_start_matches("phone: ")));
+            }
+        };
+        if let Err(error) = agent::run_and_tell(options, async move { stop.cancelled().await }, tell).await {
+            say(&format!("  {name} stopped: {error}"));
+        }
+    });
+    Ok(())
+}
+
+struct Story {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Story {
+    /// Posts an alarm over HTTP and gives its id.
+    async fn raise(&self, path: &str, body: &Value) -> anyhow::Result<String> {
+        let response = self.http.post(format!("{}{path}", self.base)).json(body).send().await?.error_for_status()?;
+        let answer: Value = response.json().await?;
+        let alarm = answer["alarms"].get(0).unwrap_or(&answer);
+        let id = alarm["id"].as_str().context("the answer names no alarm")?.to_owned();
+        say(&format!("the alarm is in: {}/api/v1/alarms/{id}", self.base));
+        Ok(id)
+    }
+
+    /// Tells what happens to an alarm until it ends.
+    async fn follow(&self, id: String) -> anyhow::Result<()> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut told = 0;
+        loop {
+            let alarm: Value = self.http.get(format!("{}/api/v1/alarms/{id}", self.base)).send().await?.json().await?;
+            let timeline = alarm["timeline"].as_array().map_or(&[][..], Vec::as_slice);
+            for event in timeline.iter().skip(told) {
+                if let Some(line) = in_words(event) {
+                    say(&line);
+                }
+            }
+            told = timeline.len();
+            if let Some(end) = end_in_words(&alarm) {
+                println!("   => {end}");
+                return Ok(());
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!("the alarm {id} did not end in time; its timeline: {}", alarm["timeline"]);
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+fn in_words(event: &Value) -> Option<String> {
+    let body = &event["body"];
+    match event["kind"].as_str()? {
+        "handed_out" => {
+            let callee = &body["callees"][0];
+            let who = callee["name"].as_str().or(callee["number"].as_str())?;
+            Some(format!("{} rings {who}", body["handset"].as_str().unwrap_or("nobody")))
+        }
+        "nobody" => Some("no answer".to_owned()),
+        "expired" => Some("the phone did not report in time".to_owned()),
+        _ => None,
+    }
+}
+
+fn end_in_words(alarm: &Value) -> Option<String> {
+    match alarm["state"].as_str()? {
+        "answered" => {
+            let answer = &alarm["answer"];
+            let seconds = answer["after_seconds"].as_f64().unwrap_or_default();
+            Some(format!(
+                "{} answered after {seconds:.1} s, through {}",
+                answer["name"].as_str()?,
+                answer["handset"].as_str().unwrap_or("-")
+            ))
+        }
+        "no_answer" => Some("NOBODY answered".to_owned()),
+        "waiting" | "ringing" => None,
+        other => Some(other.to_owned()),
+    }
+}
+
+/// Lines come from several tasks; each is written as a whole.
+fn say(line: &str) {
+    static OUT: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _whole = OUT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    println!("   {line}");
+}

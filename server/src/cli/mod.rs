@@ -1,0 +1,121 @@
+//! The command line: what each command reads and prints.
+
+mod demo;
+mod handset;
+mod key;
+mod people;
+mod prune;
+mod serve;
+mod user;
+mod webhook;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::clock::Clock;
+use crate::config::{Config, Loaded, Overrides};
+use crate::store::Store;
+
+/// On-call phone alerting: an Android phone with a SIM card rings people until somebody answers.
+#[derive(Debug, Parser)]
+#[command(name = "autocall", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Configuration file (TOML); every key also has an environment variable, see docs/configuration.md
+    #[arg(long, global = true, env = "AUTOCALL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the embedded database [default: ./autocall-data, or AUTOCALL_DATA_DIR]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve {
+        /// Address and port to listen on [default: 0.0.0.0:8080, or AUTOCALL_LISTEN]
+        #[arg(long, value_name = "ADDR:PORT")]
+        listen: Option<SocketAddr>,
+    },
+    /// Show it all: a real server in a temporary folder, simulated handsets, real alarms
+    Demo(demo::Demo),
+    /// Bring the database tables up to date and stop
+    Migrate,
+    /// Forget alarms that ended long ago
+    Prune(prune::Prune),
+    /// People and their numbers
+    #[command(subcommand)]
+    People(people::PeopleCommand),
+    /// Keys of senders of alarms
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Chat rooms and programs that are told what happens
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
+    /// Phones that ring people
+    #[command(subcommand)]
+    Handset(handset::HandsetCommand),
+    /// Who may open the pages
+    #[command(subcommand)]
+    User(user::UserCommand),
+}
+
+/// Runs what the command line says.
+///
+/// # Errors
+/// A sentence for whoever typed it.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let listen = match &cli.command {
+        Command::Serve { listen } => *listen,
+        _ => None,
+    };
+    let overrides = Overrides { listen, data_dir: cli.data_dir };
+    let mut loaded = Config::load(cli.config.as_deref(), |name| std::env::var(name).ok(), overrides)?;
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    loaded.warnings.extend(crate::config::unknown_variables(names));
+    match cli.command {
+        Command::Serve { .. } => serve::serve(loaded).await,
+        Command::Demo(demo) => demo::run(demo).await,
+        Command::Migrate => migrate(&loaded).await,
+        Command::Prune(prune) => prune::run(prune, &loaded.config).await,
+        Command::People(command) => people::run(command, &loaded.config).await,
+        Command::Webhook(command) => webhook::run(command, &loaded.config).await,
+        Command::Key(command) => key::run(command, &loaded.config).await,
+        Command::Handset(command) => handset::run(command, &loaded.config).await,
+        Command::User(command) => user::run(command, &loaded.config).await,
+    }
+}
+
+async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
+    let store = open(&loaded.config).await?;
+    store.close().await;
+    println!("the database tables are up to date");
+    Ok(())
+}
+
+/// The database, beside a server that may be running on it.
+async fn open(config: &Config) -> anyhow::Result<Store> {
+    let database = config.database_url.as_ref().map(|url| url.expose());
+    Store::open_beside_server(database, &config.data_dir).await.context("the database cannot be opened")
+}
+
+/// A clock that agrees with the server's: what a command writes down must fit what the server does.
+async fn agreed_clock(store: &Store) -> anyhow::Result<Clock> {
+    let clock = Clock::measured();
+    let asked = std::time::Instant::now();
+    match store.database_time().await? {
+        Some(theirs) => {
+            clock.measure(theirs, asked);
+        }
+        None => {
+            if let Some(latest) = store.read().await?.db().latest_event_at().await? {
+                clock.begin_not_before(latest);
+            }
+        }
+    }
+    Ok(clock)
+}

@@ -1,0 +1,36 @@
+//! `autocall prune`: forget what is long over.
+
+use chrono::TimeDelta;
+use clap::Args;
+
+use super::{agreed_clock, open};
+use crate::config::Config;
+use crate::engine::retention;
+
+#[derive(Debug, Args)]
+pub(super) struct Prune {
+    /// Forget alarms that ended so many days ago [default: retention.days]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    older_than: Option<u32>,
+    /// Only say how many
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) async fn run(prune: Prune, config: &Config) -> anyhow::Result<()> {
+    let days = prune.older_than.unwrap_or(config.retention.days);
+    if days == 0 {
+        anyhow::bail!("retention.days is 0, which keeps everything: say how old with --older-than DAYS");
+    }
+    let store = open(config).await?;
+    let before = agreed_clock(&store).await?.now() - TimeDelta::days(i64::from(days));
+    if prune.dry_run {
+        let count = store.read().await?.db().count_prunable(before).await?;
+        println!("{count} alarms ended more than {days} days ago");
+    } else {
+        let count = retention::prune(&store, before).await?;
+        println!("{count} alarms that ended more than {days} days ago are forgotten");
+    }
+    store.close().await;
+    Ok(())
+}

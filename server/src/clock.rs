@@ -1,0 +1,202 @@
+//! Where time comes from: the one place that reads a clock. Everything else takes time as a parameter.
+//!
+//! On Postgres several nodes must agree about deadlines, so a node's clock is its own monotonic clock plus an offset measured
+//! against the database. A node whose measurement jumps is not sure of the time until a second one agrees, and expires nothing.
+//! An embedded server has nobody to ask, so it goes on by its monotonic clock whatever happens to the machine's.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// A measurement further away than this from what the node thought is a jump.
+const JUMP: TimeDelta = TimeDelta::seconds(2);
+
+/// A clock. Cheap to clone; clones show the same time.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<Kind>);
+
+#[derive(Debug)]
+enum Kind {
+    System,
+    Measured(Measured),
+    Manual(Mutex<DateTime<Utc>>),
+}
+
+#[derive(Debug)]
+struct Measured {
+    started: Instant,
+    /// Microseconds since 1970 at `started`.
+    base: AtomicI64,
+    measured: AtomicBool,
+    sure: AtomicBool,
+    candidate: AtomicI64,
+}
+
+impl Clock {
+    /// The machine's own clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Arc::new(Kind::System))
+    }
+
+    /// A clock that follows measurements of another one; until the first it shows the machine's time.
+    #[must_use]
+    pub fn measured() -> Self {
+        Self(Arc::new(Kind::Measured(Measured {
+            started: Instant::now(),
+            base: AtomicI64::new(system_time().timestamp_micros()),
+            measured: AtomicBool::new(false),
+            sure: AtomicBool::new(true),
+            candidate: AtomicI64::new(0),
+        })))
+    }
+
+    /// Begins not before the last thing that was written down: the machine's clock may have been set back since.
+    pub fn begin_not_before(&self, at: DateTime<Utc>) {
+        if let Kind::Measured(measured) = &*self.0 {
+            let elapsed = i64::try_from(measured.started.elapsed().as_micros()).unwrap_or(0);
+            measured.base.fetch_max(at.timestamp_micros() - elapsed, Ordering::AcqRel);
+        }
+    }
+
+    /// Follows the machine's clock, where there is no other: in small corrections always, forwards only while nothing is under way, backwards never, since
+    /// what is written down would then lie in the future. Gives how far the machine's clock is ahead after that.
+    pub fn follow_machine(&self, nothing_under_way: bool) -> TimeDelta {
+        let Kind::Measured(measured) = &*self.0 else { return TimeDelta::zero() };
+        let ahead = system_time() - self.now();
+        let small = ahead.abs() <= JUMP && ahead >= TimeDelta::zero();
+        if small || (nothing_under_way && ahead > TimeDelta::zero()) {
+            measured.base.fetch_add(ahead.num_microseconds().unwrap_or(0), Ordering::AcqRel);
+            return TimeDelta::zero();
+        }
+        ahead
+    }
+
+    /// A clock that stands still until it is moved: for tests.
+    #[must_use]
+    pub fn manual(at: DateTime<Utc>) -> Self {
+        Self(Arc::new(Kind::Manual(Mutex::new(at.trunc_subsecs(6)))))
+    }
+
+    /// The time now, in whole microseconds: what both databases keep.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        match &*self.0 {
+            Kind::System => system_time(),
+            Kind::Measured(measured) => measured.at(measured.base.load(Ordering::Acquire)),
+            Kind::Manual(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Moves a manual clock; the others go on by themselves.
+    pub fn advance(&self, by: TimeDelta) {
+        if let Kind::Manual(at) = &*self.0 {
+            *at.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        }
+    }
+
+    /// Whether deadlines may be judged by this clock now.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        match &*self.0 {
+            Kind::Measured(measured) => measured.sure.load(Ordering::Acquire),
+            Kind::System | Kind::Manual(_) => true,
+        }
+    }
+
+    /// Takes in what the other clock showed at some instant between `asked` and now. Gives false when that was a jump that a
+    /// second measurement must confirm.
+    pub fn measure(&self, theirs: DateTime<Utc>, asked: Instant) -> bool {
+        match &*self.0 {
+            Kind::Measured(measured) => measured.take(theirs, asked, Instant::now()),
+            Kind::System | Kind::Manual(_) => true,
+        }
+    }
+}
+
+impl Measured {
+    fn at(&self, base: i64) -> DateTime<Utc> {
+        let elapsed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        DateTime::from_timestamp_micros(base.saturating_add(elapsed)).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+
+    fn take(&self, theirs: DateTime<Utc>, asked: Instant, answered: Instant) -> bool {
+        let midway = asked.duration_since(self.started) + answered.duration_since(asked) / 2;
+        let base = theirs.timestamp_micros() - i64::try_from(midway.as_micros()).unwrap_or(0);
+        let near = |other: i64| TimeDelta::microseconds(base.saturating_sub(other)).abs() <= JUMP;
+        let first = !self.measured.swap(true, Ordering::AcqRel);
+        let confirmed = !self.sure.load(Ordering::Acquire) && near(self.candidate.load(Ordering::Acquire));
+        let good = first || confirmed || near(self.base.load(Ordering::Acquire));
+        if good {
+            self.base.store(base, Ordering::Release);
+        } else {
+            self.candidate.store(base, Ordering::Release);
+        }
+        self.sure.store(good, Ordering::Release);
+        good
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is to ask")]
+fn system_time() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn follows_small_corrections_and_doubts_jumps() {
+        let clock = Clock::measured();
+        let start = clock.now();
+        assert!(clock.measure(start + TimeDelta::hours(5), Instant::now()), "the first measurement is taken as it is");
+        let agreed = clock.now();
+        assert!(agreed >= start + TimeDelta::hours(5));
+        assert!(clock.measure(agreed + TimeDelta::milliseconds(300), Instant::now()));
+        assert!(clock.is_sure());
+
+        assert!(!clock.measure(agreed + TimeDelta::minutes(10), Instant::now()), "a jump needs a second measurement");
+        assert!(!clock.is_sure());
+        assert!(clock.now() < agreed + TimeDelta::minutes(1), "a doubtful measurement does not move the clock");
+        assert!(clock.measure(agreed + TimeDelta::minutes(10), Instant::now()));
+        assert!(clock.is_sure());
+        assert!(clock.now() >= agreed + TimeDelta::minutes(10));
+    }
+
+    #[test]
+    fn a_false_alarm_is_forgotten() {
+        let clock = Clock::measured();
+        let now = clock.now();
+        clock.measure(now, Instant::now());
+        assert!(!clock.measure(now - TimeDelta::minutes(10), Instant::now()));
+        assert!(clock.measure(clock.now(), Instant::now()));
+        assert!(clock.is_sure());
+    }
+
+    #[test]
+    fn an_embedded_clock_never_goes_back_and_forwards_only_in_quiet_times() {
+        let tomorrow = Clock::system().now() + TimeDelta::days(1);
+        let clock = Clock::measured();
+        clock.begin_not_before(tomorrow);
+        assert!(clock.now() >= tomorrow, "it begins after what was written down");
+        assert!(clock.follow_machine(true) < -TimeDelta::hours(23), "the machine's clock was set back");
+        assert!(clock.now() >= tomorrow);
+        let yesterday = Clock::measured();
+        if let Kind::Measured(measured) = &*yesterday.0 {
+            measured.base.fetch_sub(TimeDelta::days(1).num_microseconds().unwrap_or(0), Ordering::AcqRel);
+        }
+        assert!(yesterday.follow_machine(false) > TimeDelta::hours(23), "alarms are under way");
+        assert!(yesterday.now() < Clock::system().now() - TimeDelta::hours(23));
+        assert_eq!(yesterday.follow_machine(true), TimeDelta::zero());
+        assert!(yesterday.now() > Clock::system().now() - TimeDelta::seconds(5));
+        assert!(yesterday.is_sure());
+    }
+
+    #[test]
+    fn whole_microseconds_only() {
+        assert_eq!(Clock::system().now().timestamp_subsec_nanos() % 1000, 0);
+    }
+}

@@ -1,0 +1,200 @@
+//! *Alarm*: one alarm with its ladder, what can be done, and the timeline of every call.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+
+use super::csrf::Fields;
+use super::ladder::{self, Rung};
+use super::now::{self, Line, TroublePart};
+use super::page::{Part, Reader, Refusal, Sight, at_second, go_to, live_page, since};
+use super::place::Place;
+use super::read::Finished;
+use super::timeline::{self, Entry};
+use super::words::Words;
+use super::words::fill_text;
+use crate::alarm::AlarmState;
+use crate::app::App;
+use crate::engine::Acknowledgement;
+use crate::ids::AlarmId;
+use crate::store::answers;
+use crate::store::board::RungRow;
+use crate::store::hunts::CalleeRow;
+
+/// Longest remark that is kept with an acknowledgement.
+const LONGEST_NOTE: usize = 500;
+
+/// `GET /alarms/{id}`
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    let sight = sight(&app, &reader, id).await?;
+    let done = now::done_words(reader.words, query.as_deref());
+    let live = format!("/live?page=alarm&id={id}");
+    Ok(live_page(&reader, "alarms", live, &reader.words.alarm_heading, sight, done, app.engine.clock.now()))
+}
+
+/// `POST /alarms/{id}/acknowledge`
+pub(super) async fn acknowledge(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    let note: String = fields.get("note").trim().chars().take(LONGEST_NOTE).collect();
+    let by = Acknowledgement { name: Some(known_as(&reader)), number: None, note: Some(note).filter(|note| !note.is_empty()) };
+    app.engine.acknowledge(id, &by).await?;
+    Ok(back(&fields, id, "acknowledged"))
+}
+
+/// `POST /alarms/{id}/cancel`
+pub(super) async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    app.engine.cancel(id, Some(&known_as(&reader))).await?;
+    Ok(back(&fields, id, "cancelled"))
+}
+
+/// `POST /alarms/{id}/redial`
+pub(super) async fn redial(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    app.engine.redial(id).await?;
+    Ok(back(&fields, id, "redialled"))
+}
+
+fn known_as(reader: &Reader) -> String {
+    reader.visitor.as_ref().map_or_else(String::new, |visitor| visitor.known_as().to_owned())
+}
+
+/// To the page from which the form came.
+fn back(fields: &Fields, id: AlarmId, done: &str) -> Response {
+    let place = if fields.get("back") == "now" { Place::Now } else { Place::Alarm(id) };
+    go_to(&format!("{place}?done={done}"))
+}
+
+fn alarm_id(text: &str) -> Result<AlarmId, Refusal> {
+    text.parse().map_err(|_| Refusal::NotFound)
+}
+
+/// What is on the page at this moment.
+pub(super) async fn sight(app: &App, reader: &Reader, id: AlarmId) -> Result<Sight, Refusal> {
+    let words = reader.words;
+    let mut connection = app.engine.store.read().await?;
+    let mut db = connection.db();
+    let alarm = db.alarm(id).await?.ok_or(Refusal::NotFound)?;
+    let rungs: Vec<RungRow> = db.callees(alarm.hunt_id).await?.into_iter().map(|callee| rung_of(alarm.hunt_id, callee)).collect();
+    let all_answers = db.answers_of(alarm.hunt_id).await?;
+    let ringing: Vec<_> = db.ringing().await?.into_iter().filter(|row| row.hunt_id == alarm.hunt_id).collect();
+    let calls = db.calls_of_alarm(id).await?;
+    let events = db.timeline(id).await?;
+    let answer = answers::current(&all_answers).cloned();
+    let handset = answer.as_ref().and_then(|answer| answer.mid.as_ref());
+    let handset = handset.and_then(|mid| calls.iter().find(|call| call.mid == *mid)).and_then(|call| call.handset.clone());
+
+    let over = alarm.ended_at.is_some();
+    let ladder = ladder::ladder(reader, &rungs, &ringing, &all_answers, (!over).then(|| app.engine.clock.now()));
+    let state = alarm.state();
+    let title = fill_text(&words.alarm_title, &[("summary", &alarm.summary), ("state", state_word(words, state))]);
+    let labels = alarm.labels.0.clone().into_iter().collect();
+    let finished = Finished { alarm: alarm.clone(), answer, rungs, handset };
+    let part = AlarmPart {
+        reader,
+        words,
+        line: now::line(reader, &finished),
+        summary: alarm.summary.clone(),
+        state: (state_class(state, !ringing.is_empty()), state_word(words, state)),
+        clock: (!over).then(|| since(alarm.hunt_created_at)),
+        over,
+        meta: now::meta(words, &alarm),
+        last_repeat: (alarm.repeats > 0).then(|| at_second(alarm.last_repeat_at)),
+        details: alarm.details.clone(),
+        labels,
+        rungs: ladder,
+        can_acknowledge: !matches!(state, AlarmState::Cancelled | AlarmState::Resolved),
+        can_redial: over && matches!(state, AlarmState::Answered | AlarmState::NoAnswer),
+        id: id.to_string(),
+    };
+    let timeline = TimelinePart { words, entries: timeline::entries(reader, &events, &calls) };
+    // Nothing is wrong here; the part is there for the day when the database is away.
+    let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });
+    Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), Part::new("timeline", &timeline)] })
+}
+
+fn rung_of(hunt_id: crate::ids::HuntId, callee: CalleeRow) -> RungRow {
+    RungRow {
+        id: callee.id,
+        hunt_id,
+        name: callee.name,
+        number: callee.number,
+        max_attempts: callee.max_attempts,
+        min_interval_s: callee.min_interval_s,
+        attempts: callee.attempts,
+        last_offered_at: callee.last_offered_at,
+        verdict: callee.verdict,
+    }
+}
+
+fn state_word(words: &'static Words, state: AlarmState) -> &'static str {
+    match state {
+        AlarmState::Waiting => &words.state_waiting,
+        AlarmState::Ringing => &words.state_ringing,
+        AlarmState::Answered => &words.answered,
+        AlarmState::NoAnswer => &words.no_answer,
+        AlarmState::Cancelled => &words.cancelled,
+        AlarmState::Resolved => &words.resolved,
+    }
+}
+
+fn state_class(state: AlarmState, rings: bool) -> &'static str {
+    match state {
+        AlarmState::Ringing if rings => "now",
+        AlarmState::Waiting | AlarmState::Ringing => "waiting",
+        AlarmState::Answered => "answered",
+        AlarmState::NoAnswer => "bad",
+        AlarmState::Cancelled | AlarmState::Resolved => "plain",
+    }
+}
+
+#[derive(Template)]
+#[template(path = "part_alarm.html")]
+struct AlarmPart<'r> {
+    reader: &'r Reader,
+    words: &'static Words,
+    id: String,
+    summary: String,
+    state: (&'static str, &'static str),
+    clock: Option<String>,
+    over: bool,
+    /// Who answered, as in the list.
+    line: Line,
+    meta: String,
+    last_repeat: Option<String>,
+    details: String,
+    labels: Vec<(String, String)>,
+    rungs: Vec<Rung>,
+    can_acknowledge: bool,
+    can_redial: bool,
+}
+
+#[derive(Template)]
+#[template(path = "part_timeline.html")]
+struct TimelinePart {
+    words: &'static Words,
+    entries: Vec<Entry>,
+}

@@ -1,0 +1,52 @@
+//! *Alarms*: all that is over, newest first, a page at a time.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::now::{self, Line};
+use super::page::{Frame, Reader, Refusal, html};
+use super::read;
+use super::words::Words;
+use crate::app::App;
+
+const PAGE: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "alarms.html")]
+struct AlarmsPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    lines: Vec<Line>,
+    /// Where the older ones are.
+    older: Option<i64>,
+    newest: bool,
+}
+
+/// `GET /alarms?below=`
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = query.unwrap_or_default();
+    let below =
+        form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "below").and_then(|(_, number)| number.parse().ok());
+    let mut connection = app.engine.store.read().await?;
+    let mut db = connection.db();
+    let handsets = db.handsets().await?;
+    // One more than is shown tells whether there are older ones.
+    let mut finished = read::finished(&mut db, &handsets, below.unwrap_or(i64::MAX), PAGE + 1).await?;
+    let more = finished.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
+    if more {
+        finished.pop();
+    }
+    let older = finished.last().filter(|_| more).map(|finished| finished.alarm.number);
+    let lines = finished.iter().map(|finished| now::line(&reader, finished)).collect();
+    let frame = Frame::new(&reader, "alarms", reader.words.nav_alarms.as_str(), app.engine.clock.now());
+    Ok(html(StatusCode::OK, &AlarmsPage { frame, words: reader.words, lines, older, newest: below.is_none() }))
+}

@@ -1,0 +1,62 @@
+// Keeps an open page up to date: replaces what the server says has changed, counts timers, and writes times in the viewer's zone.
+'use strict';
+const root = document.documentElement;
+let ahead = Date.parse(root.dataset.now) - Date.now();
+const pad = (n) => String(n).padStart(2, '0');
+const days = (a, b) => Math.round((new Date(a).setHours(12, 0, 0, 0) - new Date(b).setHours(12, 0, 0, 0)) / 864e5);
+function count(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000)), m = Math.floor(s / 60);
+  return m < 60 ? `${m}:${pad(s % 60)}` : `${Math.floor(m / 60)}:${pad(m % 60)}:${pad(s % 60)}`;
+}
+function write(time) {
+  const at = new Date(time.dateTime), now = Date.now() + ahead, kind = time.dataset.t;
+  if (kind === 'since') return count(now - at);
+  const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}${kind === 'second' ? ':' + pad(at.getSeconds()) : ''}`;
+  const ago = days(now, at);
+  if (ago === 0 || ago === 1) return (ago ? `${root.dataset.yesterday} ` : '') + clock;
+  return `${at.toLocaleDateString(root.lang, { month: 'short', day: 'numeric', year: ago > 300 ? 'numeric' : undefined })} ${clock}`;
+}
+function tick(which) {
+  for (const time of document.querySelectorAll(which)) time.textContent = write(time);
+}
+// Makes one element like another, touching only what differs, so that focus, open details and typed text stay.
+function become(old, fresh) {
+  for (const { name, value } of [...fresh.attributes]) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== 'open') old.removeAttribute(name);
+  if (old.matches('time[data-t]')) return;
+  let at = old.firstChild;
+  for (const node of [...fresh.childNodes]) {
+    const same = node.id && [...old.children].find((own) => own.id === node.id);
+    if (same && same !== at) { old.insertBefore(same, at); at = same; }
+    const fits = at && at.nodeName === node.nodeName && (at.id || '') === (node.id || '');
+    if (!fits) { old.insertBefore(node, at); continue; }
+    if (node.nodeType !== 1) { if (at.data !== node.data) at.data = node.data; } else become(at, node);
+    at = at.nextSibling;
+  }
+  while (at) { const gone = at; at = at.nextSibling; gone.remove(); }
+}
+function show({ now, title, parts }) {
+  ahead = Date.parse(now) - Date.now();
+  document.title = `${title} · ${document.body.dataset.brand}`;
+  for (const { id, version, html } of parts) {
+    const part = document.getElementById(id);
+    if (!part || part.dataset.version === version) continue;
+    const fresh = Object.assign(part.cloneNode(false), { innerHTML: html });
+    fresh.dataset.version = version;
+    become(part, fresh);
+  }
+  tick('time[data-t]');
+}
+function listen(lost) {
+  const source = new EventSource(document.body.dataset.live);
+  source.onopen = () => { lost.hidden = true; };
+  source.addEventListener('sight', (event) => show(JSON.parse(event.data)));
+  source.addEventListener('end', () => location.reload());
+  source.onerror = () => {
+    lost.hidden = false;
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000, lost);
+  };
+}
+tick('time[data-t]');
+setInterval(tick, 1000, 'time[data-t=since]');
+if (document.body.dataset.live) listen(document.getElementById('lost'));

@@ -1,0 +1,179 @@
+//! The very first login: whoever can read the server's terminal or its data folder may make the first admin, once.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use subtle::ConstantTimeEq;
+
+use super::csrf::Fields;
+use super::page::{Frame, Reader, Refusal, go_to, html};
+use super::session;
+use super::words::Words;
+use crate::app::App;
+use crate::ids::hex;
+use crate::store::users::Role;
+use crate::store::{Store, StoreError};
+use crate::users::{self, UserError};
+
+const FILE: &str = "first-login.txt";
+
+/// The secret for the first admin, while there is no user.
+#[derive(Debug, Default)]
+pub(super) struct FirstLogin(Mutex<Option<Invitation>>);
+
+#[derive(Debug)]
+struct Invitation {
+    secret: String,
+    file: Option<PathBuf>,
+}
+
+impl FirstLogin {
+    /// When there is no user yet, makes a secret and leaves it where only the operator finds it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn prepare(store: &Store, data_dir: &Path, address: SocketAddr) -> Result<Self, StoreError> {
+        if store.read().await?.db().count_users().await? > 0 {
+            return Ok(Self::default());
+        }
+        let bytes: [u8; 20] = rand::random();
+        let secret = hex(&bytes);
+        let address = format!("{}?secret={secret}", crate::handset::pairing::page_url(address, "/setup"));
+        let by_command = "or run: autocall user add --name you --role admin";
+        let mut stdout = std::io::stdout();
+        if stdout.is_terminal() {
+            // To the terminal, not through the log, which may be kept.
+            let _ = writeln!(stdout, "Nobody can log in yet. Open {address}\n{by_command}");
+            return Ok(Self::with(secret, None));
+        }
+        let file = data_dir.join(FILE);
+        match write(data_dir, &file, &format!("{address}\n")) {
+            Ok(()) => tracing::info!("nobody can log in yet: open the address in {} once, {by_command}", file.display()),
+            Err(error) => tracing::warn!(%error, "nobody can log in yet, and {} cannot be written; {by_command}", file.display()),
+        }
+        Ok(Self::with(secret, Some(file)))
+    }
+
+    fn with(secret: String, file: Option<PathBuf>) -> Self {
+        Self(Mutex::new(Some(Invitation { secret, file })))
+    }
+
+    fn knows(&self, secret: &str) -> bool {
+        let invitation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        invitation.as_ref().is_some_and(|own| own.secret.as_bytes().ct_eq(secret.as_bytes()).into())
+    }
+
+    fn forget(&self) {
+        let invitation = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(file) = invitation.and_then(|invitation| invitation.file) {
+            // It is worth nothing any more; that it may have been removed already is fine.
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
+fn write(folder: &Path, file: &Path, text: &str) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Made anew, so that nobody who opened an older one reads this.
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(file)?.write_all(text.as_bytes())
+}
+
+#[derive(Template)]
+#[template(path = "setup.html")]
+struct SetupPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    secret: &'r str,
+    name: &'r str,
+    wrong: Option<&'static str>,
+}
+
+/// `GET /setup?secret=`
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = query.unwrap_or_default();
+    let secret = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "secret");
+    let secret = secret.map_or_else(String::new, |(_, secret)| secret.into_owned());
+    check(&app, &secret).await?;
+    Ok(page(&app, &reader, StatusCode::OK, &secret, "", None))
+}
+
+/// `POST /setup`
+pub(super) async fn make(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let (secret, name) = (fields.get("secret"), fields.get("name"));
+    check(&app, secret).await?;
+    let (engine, words) = (&app.engine, reader.words);
+    let now = engine.clock.now();
+    let added = users::add(&engine.store, &app.dashboard.passwords, name, fields.get("password"), Role::Admin, None, now).await;
+    let wrong = match added {
+        Ok(user) => {
+            app.dashboard.first_login.forget();
+            let mut response = go_to("/");
+            session::give(&mut response, &session::begin(engine, user).await?, reader.secure);
+            return Ok(response);
+        }
+        Err(UserError::BadName | UserError::NameTaken(_)) => words.setup_bad_name.as_str(),
+        Err(UserError::BadPassword) => words.setup_bad_password.as_str(),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, secret, name, Some(wrong)))
+}
+
+/// Only with the secret, and only while there is no user. The secret has 160 bits, so guessing needs no limit.
+async fn check(app: &App, secret: &str) -> Result<(), Refusal> {
+    let first = &app.dashboard.first_login;
+    if !first.knows(secret) {
+        return Err(Refusal::NotFound);
+    }
+    if app.engine.store.read().await?.db().count_users().await? > 0 {
+        first.forget();
+        return Err(Refusal::NotFound);
+    }
+    Ok(())
+}
+
+fn page(app: &App, reader: &Reader, status: StatusCode, secret: &str, name: &str, wrong: Option<&'static str>) -> Response {
+    let frame = Frame::new(reader, "", reader.words.setup_title.as_str(), app.engine.clock.now());
+    html(status, &SetupPage { frame, words: reader.words, secret, name, wrong })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn the_file_is_for_its_owner_only_and_goes_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        std::fs::write(&file, "an old one, readable by all").unwrap();
+        write(folder.path(), &file, "secret\n").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "secret\n");
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        let first = FirstLogin::with("secret".to_owned(), Some(file.clone()));
+        assert!(first.knows("secret") && !first.knows("secre") && !first.knows(""));
+        first.forget();
+        assert!(!file.exists() && !first.knows("secret"));
+    }
+}

@@ -1,0 +1,343 @@
+//! *Handsets*: how each is, what its test call has proven, pairing a new one, and phones that knock.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::csrf::Fields;
+use super::now::{self, TroublePart};
+use super::page::{Frame, Part, Reader, Refusal, Sight, at, go_to, html, live_page, since};
+use super::read::Board;
+use super::trouble::{self, Health};
+use super::words::Bit::{Html, Text};
+use super::words::{Words, escape, fill, fill_text};
+use crate::app::App;
+use crate::handset::pairing::{self, Pairing, PairingError};
+use crate::handset::test_call::Checklist;
+use crate::numbers::Number;
+use crate::store::board::TestRow;
+use crate::store::handsets::{HandsetRow, KnockRow, Profile};
+
+/// `GET /handsets`
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let board = app.dashboard.boards.read(&app.engine, Instant::now()).await.map_err(|_| Refusal::Away)?;
+    let done = now::done_words(reader.words, query.as_deref());
+    let live = "/live?page=handsets".to_owned();
+    Ok(live_page(&reader, "handsets", live, &reader.words.nav_handsets, sight(&reader, &board), done, board.now))
+}
+
+/// What is on the page at this moment.
+pub(super) fn sight(reader: &Reader, board: &Board) -> Sight {
+    let words = reader.words;
+    let cards = board.handsets.iter().map(|handset| card(reader, handset, board)).collect();
+    let knocks = board.knocks.iter().map(|knock| knock_card(words, knock)).collect();
+    let parts = vec![
+        Part::new("trouble", &TroublePart { words, troubles: trouble::handsets(reader, board) }),
+        Part::new("handsets", &HandsetsPart { reader, words, cards }),
+        Part::new("knocks", &KnocksPart { reader, words, knocks }),
+        Part::new("pairing", &PairingPart { reader, words }),
+    ];
+    Sight { title: words.nav_handsets.clone(), parts }
+}
+
+#[derive(Template)]
+#[template(path = "part_handsets.html")]
+struct HandsetsPart<'r> {
+    reader: &'r Reader,
+    words: &'static Words,
+    cards: Vec<Card>,
+}
+
+#[derive(Template)]
+#[template(path = "part_knocks.html")]
+struct KnocksPart<'r> {
+    reader: &'r Reader,
+    words: &'static Words,
+    knocks: Vec<KnockCard>,
+}
+
+#[derive(Template)]
+#[template(path = "part_pairing.html")]
+struct PairingPart<'r> {
+    reader: &'r Reader,
+    words: &'static Words,
+}
+
+struct Card {
+    key: String,
+    name: String,
+    /// The class and the word of how it is.
+    state: (&'static str, &'static str),
+    /// HTML.
+    seen: String,
+    facts: Vec<(&'static str, String)>,
+    disabled: bool,
+    /// It has a token that can be replaced.
+    paired: bool,
+    test: Option<TestView>,
+}
+
+struct TestView {
+    /// HTML.
+    heading: String,
+    steps: Vec<TestStep>,
+    passed: bool,
+    ended: bool,
+}
+
+struct TestStep {
+    done: bool,
+    words: &'static str,
+    /// What to look at when it is not done.
+    hint: &'static str,
+}
+
+struct KnockCard {
+    address: String,
+    model: String,
+    user_agent: String,
+    /// HTML.
+    when: String,
+}
+
+fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
+    let words = reader.words;
+    let seen = match handset.last_seen_at {
+        Some(seen) => fill(&words.handset_seen, &[("since", Html(&since(seen)))]),
+        None => escape(&words.handset_never),
+    };
+    let dash = || "–".to_owned();
+    let facts = vec![
+        (words.handset_door.as_str(), door(words, handset).to_owned()),
+        (words.handset_model.as_str(), handset.last_model.clone().filter(|model| !model.is_empty()).unwrap_or_else(dash)),
+        (words.handset_address.as_str(), handset.last_address.clone().unwrap_or_else(dash)),
+        (words.handset_profile.as_str(), profile(words, handset.profile).to_owned()),
+    ];
+    Card {
+        key: handset.id.to_string(),
+        name: handset.name.clone(),
+        state: state(words, Health::of(handset, board.busy.contains(&handset.id))),
+        seen,
+        facts,
+        disabled: handset.disabled_at.is_some(),
+        paired: handset.token_hash.is_some(),
+        test: board.tests.get(&handset.id).map(|test| test_view(words, handset, test)),
+    }
+}
+
+fn state(words: &'static Words, health: Health) -> (&'static str, &'static str) {
+    match health {
+        Health::Disabled => ("plain", &words.health_disabled),
+        Health::Stuck => ("bad", &words.health_stuck),
+        Health::Offline => ("bad", &words.health_offline),
+        Health::Shared => ("bad", &words.health_shared),
+        Health::Failing => ("bad", &words.health_failing),
+        Health::NeverPolled => ("waiting", &words.health_never),
+        Health::InDial => ("now", &words.health_busy),
+        Health::Answers => ("answered", &words.health_good),
+    }
+}
+
+fn door<'w>(words: &'w Words, handset: &HandsetRow) -> &'w str {
+    match (handset.token_hash.is_some(), handset.next_token_hash.is_some(), handset.allowed_at.is_some()) {
+        (true, true, _) => &words.door_rotating,
+        (true, false, _) => &words.door_paired,
+        (false, _, true) => &words.door_allowed,
+        (false, _, false) => &words.door_plain,
+    }
+}
+
+fn profile(words: &Words, profile: Profile) -> &str {
+    match profile {
+        Profile::Auto => &words.profile_auto,
+        Profile::App => &words.profile_app,
+        Profile::List => &words.profile_list,
+        Profile::Repeat => &words.profile_repeat,
+        Profile::Native => &words.profile_native,
+    }
+}
+
+fn test_view(words: &'static Words, handset: &HandsetRow, test: &TestRow) -> TestView {
+    let list = Checklist {
+        polled: test.dials > 0 || handset.last_seen_at.is_some_and(|seen| seen >= test.raised_at),
+        dialled: test.dials > 0,
+        reported: test.reports > 0,
+        matched: test.matches > 0,
+        ended: test.ended_at.is_some(),
+    };
+    let sentence = match (list.is_complete(), list.ended) {
+        (true, _) => &words.test_passed,
+        (false, true) => &words.test_failed,
+        (false, false) => &words.test_runs,
+    };
+    TestView {
+        heading: fill(sentence, &[("at", Html(&at(test.raised_at)))]),
+        steps: vec![
+            TestStep { done: list.polled, words: &words.step_polled, hint: &words.hint_polled },
+            TestStep { done: list.dialled, words: &words.step_dialled, hint: &words.hint_dialled },
+            TestStep { done: list.reported, words: &words.step_reported, hint: &words.hint_reported },
+            TestStep { done: list.matched, words: &words.step_matched, hint: &words.hint_matched },
+        ],
+        passed: list.is_complete(),
+        ended: list.ended,
+    }
+}
+
+fn knock_card(words: &Words, knock: &KnockRow) -> KnockCard {
+    let count = knock.times.to_string();
+    KnockCard {
+        address: knock.address.clone(),
+        model: knock.model.clone(),
+        user_agent: knock.user_agent.clone(),
+        when: fill(&words.knock_when, &[("at", Html(&at(knock.last_at))), ("count", Text(&count))]),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "address.html")]
+struct AddressPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    heading: String,
+    address: String,
+    rotated: bool,
+}
+
+#[derive(Template)]
+#[template(path = "handset_form.html")]
+struct HandsetFormPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    heading: &'static str,
+    wrong: &'static str,
+}
+
+/// `POST /handsets/add`: shows the address to type, once.
+pub(super) async fn add(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let mut pairing = Pairing::new(fields.get("name"), &app.config().handsets);
+    if let Some(profile) = profile_of(fields.get("profile")) {
+        pairing.profile = profile;
+    }
+    match pairing::add(&app.engine.store, &pairing, app.engine.clock.now()).await {
+        Ok(token) => Ok(address_page(&app, &reader, &pairing.name, &token, false)),
+        Err(error) => wrong_name(&app, &reader, error),
+    }
+}
+
+/// `POST /handsets/rotate`: shows the new address, once.
+pub(super) async fn rotate(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let name = fields.get("handset");
+    let token = pairing::rotate(&app.engine.store, name, false).await?;
+    Ok(address_page(&app, &reader, name, &token, true))
+}
+
+/// `POST /handsets/rename`
+pub(super) async fn rename(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    match pairing::rename(&app.engine.store, fields.get("handset"), fields.get("name")).await {
+        Ok(()) => Ok(go_to("/handsets?done=renamed")),
+        Err(error) => wrong_name(&app, &reader, error),
+    }
+}
+
+/// `POST /handsets/disable`
+pub(super) async fn disable(State(app): State<Arc<App>>, Extension(fields): Extension<Fields>) -> Result<Response, Refusal> {
+    pairing::set_disabled(&app.engine.store, fields.get("handset"), true, app.engine.clock.now()).await?;
+    Ok(go_to("/handsets?done=disabled"))
+}
+
+/// `POST /handsets/enable`
+pub(super) async fn enable(State(app): State<Arc<App>>, Extension(fields): Extension<Fields>) -> Result<Response, Refusal> {
+    pairing::set_disabled(&app.engine.store, fields.get("handset"), false, app.engine.clock.now()).await?;
+    Ok(go_to("/handsets?done=enabled"))
+}
+
+/// `POST /handsets/allow`: lets in a phone that knocked.
+pub(super) async fn allow(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let address: IpAddr = fields.get("address").parse().map_err(|_| Refusal::Garbled)?;
+    let pairing = Pairing::new(fields.get("name"), &app.config().handsets);
+    let now = app.engine.clock.now();
+    match pairing::allow(&app.engine.store, &pairing, address.to_canonical(), fields.get("model"), now).await {
+        Ok(()) => Ok(go_to("/handsets?done=allowed")),
+        Err(error) => wrong_name(&app, &reader, error),
+    }
+}
+
+/// `POST /handsets/test`: rings a number through one handset.
+pub(super) async fn test(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let words = reader.words;
+    let handset = pairing::find(&app.engine.store, fields.get("handset")).await?;
+    if handset.disabled_at.is_some() {
+        return Ok(form_page(&app, &reader, &words.test_heading, &words.test_disabled));
+    }
+    let Ok(number) = Number::parse(fields.get("number"), app.config().default_region) else {
+        return Ok(form_page(&app, &reader, &words.test_heading, &words.bad_number));
+    };
+    app.engine.test_call(&handset, number.number.as_str(), number.known_to_plan).await?;
+    Ok(go_to("/handsets?done=testing"))
+}
+
+fn profile_of(word: &str) -> Option<Profile> {
+    match word {
+        "app" => Some(Profile::App),
+        "list" => Some(Profile::List),
+        "repeat" => Some(Profile::Repeat),
+        "native" => Some(Profile::Native),
+        "auto" => Some(Profile::Auto),
+        _ => None,
+    }
+}
+
+fn wrong_name(app: &App, reader: &Reader, error: PairingError) -> Result<Response, Refusal> {
+    let wrong = match error {
+        PairingError::BadName => &reader.words.handset_bad_name,
+        PairingError::NameTaken(_) => &reader.words.handset_name_taken,
+        error => return Err(error.into()),
+    };
+    Ok(form_page(app, reader, &reader.words.nav_handsets, wrong))
+}
+
+fn form_page(app: &App, reader: &Reader, heading: &'static str, wrong: &'static str) -> Response {
+    let frame = Frame::new(reader, "handsets", heading, app.engine.clock.now());
+    html(StatusCode::UNPROCESSABLE_ENTITY, &HandsetFormPage { frame, words: reader.words, heading, wrong })
+}
+
+fn address_page(app: &App, reader: &Reader, name: &str, token: &str, rotated: bool) -> Response {
+    let words = reader.words;
+    // The address by which the admin's browser reaches this server surely is one of its own; in a container it may be the only one
+    // that others can use.
+    let typed = reader.host.parse::<SocketAddr>().ok().filter(|address| !address.ip().is_loopback());
+    let address = pairing::phone_url(typed.unwrap_or(app.config().listen), token);
+    let heading = fill_text(if rotated { &words.address_rotated } else { &words.address_paired }, &[("name", name)]);
+    let frame = Frame::new(reader, "handsets", heading.as_str(), app.engine.clock.now());
+    html(StatusCode::OK, &AddressPage { frame, words, heading, address, rotated })
+}

@@ -1,0 +1,372 @@
+//! *Now*: what is wrong, who is being rung at this moment, and how the last alarms ended.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+
+use super::ladder::{self, Rung};
+use super::page::{Part, Reader, Refusal, Sight, at, at_second, duration, live_page, since};
+use super::read::{Board, Finished, OpenHunt, Week};
+use super::trouble::{self, Health, Trouble};
+use super::words::Bit::{Html, Text};
+use super::words::{Words, escape, fill, fill_text};
+use crate::alarm::{AlarmState, EndReason, Priority};
+use crate::app::App;
+use crate::engine::handsets::TEST_CALLS;
+use crate::store::alarms::AlarmRow;
+use crate::store::answers::AnswerRow;
+
+/// `GET /`
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let board = app.dashboard.boards.read(&app.engine, Instant::now()).await.map_err(|_| Refusal::Away)?;
+    let done = done_words(reader.words, query.as_deref());
+    let live = "/live?page=now".to_owned();
+    Ok(live_page(&reader, "now", live, &reader.words.nav_now, sight(&reader, &board), done, board.now))
+}
+
+/// What was just done, when the address says so.
+pub(super) fn done_words(words: &'static Words, query: Option<&str>) -> Option<&'static str> {
+    let (_, done) = form_urlencoded::parse(query?.as_bytes()).find(|(name, _)| name == "done")?;
+    match &*done {
+        "acknowledged" => Some(&words.done_acknowledged),
+        "cancelled" => Some(&words.done_cancelled),
+        "redialled" => Some(&words.done_redialled),
+        "renamed" => Some(&words.done_renamed),
+        "disabled" => Some(&words.done_disabled),
+        "enabled" => Some(&words.done_enabled),
+        "allowed" => Some(&words.done_allowed),
+        "testing" => Some(&words.done_testing),
+        "saved" => Some(&words.done_saved),
+        "removed" => Some(&words.done_removed),
+        _ => None,
+    }
+}
+
+/// What is on the page at this moment.
+pub(super) fn sight(reader: &Reader, board: &Board) -> Sight {
+    let words = reader.words;
+    let ringing = board.open.iter().filter(|hunt| !hunt.ringing.is_empty()).count();
+    let waiting = board.open.len() - ringing + usize::try_from(board.more_open).unwrap_or(0);
+    let title = match (ringing, waiting) {
+        (0, 0) => words.nav_now.clone(),
+        (0, waiting) => fill_text(&words.title_waiting, &[("count", &waiting.to_string())]),
+        (ringing, _) => fill_text(&words.title_ringing, &[("count", &ringing.to_string())]),
+    };
+    let parts = vec![
+        Part::new("trouble", &TroublePart { words, troubles: trouble::all(reader, board) }),
+        Part::new("open", &open_part(reader, board)),
+        Part::new("facts", &FactsPart { words, facts: facts(reader, board) }),
+        Part::new("finished", &finished_part(reader, board)),
+    ];
+    Sight { title, parts }
+}
+
+/// What is on the page while the database is away; the rest stays as it was.
+pub(super) fn sight_away(reader: &Reader) -> Sight {
+    let troubles = trouble::database_away(reader);
+    let part = Part::new("trouble", &TroublePart { words: reader.words, troubles });
+    Sight { title: reader.words.title_away.clone(), parts: vec![part] }
+}
+
+#[derive(Template)]
+#[template(path = "part_trouble.html")]
+pub(super) struct TroublePart {
+    pub(super) words: &'static Words,
+    pub(super) troubles: Vec<Trouble>,
+}
+
+#[derive(Template)]
+#[template(path = "part_open.html")]
+struct OpenPart<'r> {
+    reader: &'r Reader,
+    words: &'static Words,
+    cards: Vec<Card>,
+    ringing: String,
+    more: Option<String>,
+    /// No alarm was ever raised.
+    never: bool,
+    last: Option<String>,
+}
+
+/// One open hunt.
+struct Card {
+    id: String,
+    summary: String,
+    rings: bool,
+    /// Counts up since the hunt began.
+    clock: String,
+    /// Priority, source, when; HTML.
+    meta: String,
+    others: Vec<(String, String)>,
+    rungs: Vec<Rung>,
+    /// Nobody is being rung: why, as HTML.
+    waits: Option<String>,
+}
+
+fn open_part<'r>(reader: &'r Reader, board: &Board) -> OpenPart<'r> {
+    let words = reader.words;
+    let ringing = board.open.iter().filter(|hunt| !hunt.ringing.is_empty()).count();
+    let more = (board.more_open > 0).then(|| fill_text(&words.open_more, &[("count", &board.more_open.to_string())]));
+    let last = board.finished.first().map(|finished| last_words(reader, finished));
+    OpenPart {
+        reader,
+        words,
+        cards: board.open.iter().filter_map(|hunt| card(reader, hunt, board.now)).collect(),
+        ringing: fill_text(&words.open_count, &[("count", &ringing.to_string())]),
+        more,
+        never: board.open.is_empty() && board.finished.is_empty(),
+        last,
+    }
+}
+
+fn last_words(reader: &Reader, finished: &Finished) -> String {
+    let when = at(finished.alarm.raised_at);
+    let bits = [("summary", Text(&finished.alarm.summary)), ("at", Html(&when))];
+    fill(&reader.words.quiet_last, &bits)
+}
+
+fn card(reader: &Reader, hunt: &OpenHunt, now: DateTime<Utc>) -> Option<Card> {
+    let (first, others) = hunt.alarms.split_first()?;
+    let rings = !hunt.ringing.is_empty();
+    let waits = (!rings).then(|| match hunt.rungs.iter().any(|rung| rung.attempts > 0) {
+        true => escape(&reader.words.open_pause),
+        false => escape(&reader.words.open_waits),
+    });
+    Some(Card {
+        id: first.id.to_string(),
+        summary: first.summary.clone(),
+        rings,
+        clock: since(first.hunt_created_at),
+        meta: meta(reader.words, first),
+        others: others.iter().map(|alarm| (alarm.id.to_string(), alarm.summary.clone())).collect(),
+        rungs: ladder::ladder(reader, &hunt.rungs, &hunt.ringing, &hunt.answers, Some(now)),
+        waits,
+    })
+}
+
+/// Priority, source, repeats and when, as HTML.
+pub(super) fn meta(words: &Words, alarm: &AlarmRow) -> String {
+    let mut pieces = vec![priority(words, alarm.priority)];
+    if alarm.dry_run {
+        pieces.push(format!("<b>{}</b>", escape(&words.dry_run)));
+    }
+    pieces.push(escape(source(words, alarm)));
+    if alarm.repeats > 0 {
+        pieces.push(fill(&words.repeats, &[("count", Text(&alarm.repeats.to_string()))]));
+    }
+    pieces.push(fill(&words.raised_at, &[("at", Html(&at_second(alarm.raised_at)))]));
+    pieces.join(" · ")
+}
+
+/// What its sender calls itself; test calls are ours.
+pub(super) fn source<'w>(words: &'w Words, alarm: &'w AlarmRow) -> &'w str {
+    match alarm.source.as_str() {
+        TEST_CALLS => &words.test_call,
+        "" => &words.source_none,
+        source => source,
+    }
+}
+
+fn priority(words: &Words, priority: Priority) -> String {
+    let (class, word) = match priority {
+        Priority::Critical => ("critical", &words.priority_critical),
+        Priority::High => ("high", &words.priority_high),
+        Priority::Normal => ("normal", &words.priority_normal),
+        Priority::Low => ("low", &words.priority_low),
+    };
+    format!(r#"<span class="priority {class}">{}</span>"#, escape(word))
+}
+
+#[derive(Template)]
+#[template(path = "part_facts.html")]
+struct FactsPart {
+    words: &'static Words,
+    facts: Vec<Fact>,
+}
+
+struct Fact {
+    label: &'static str,
+    value: String,
+    /// HTML.
+    small: String,
+    link: Option<(&'static str, &'static str)>,
+    calm: bool,
+}
+
+fn facts(reader: &Reader, board: &Board) -> Vec<Fact> {
+    let words = reader.words;
+    let mut facts = vec![handsets_fact(reader, board), week_fact(words, board.week)];
+    if !board.knocks.is_empty() && reader.administers() {
+        facts.push(Fact {
+            label: &words.fact_knocks,
+            value: fill_text(&words.fact_knocks_count, &[("count", &board.knocks.len().to_string())]),
+            small: String::new(),
+            link: Some(("/handsets#knocks", &words.fact_knocks_link)),
+            calm: true,
+        });
+    }
+    facts
+}
+
+fn handsets_fact(reader: &Reader, board: &Board) -> Fact {
+    let words = reader.words;
+    let used: Vec<_> = board.handsets.iter().filter(|handset| handset.disabled_at.is_none()).collect();
+    if used.is_empty() {
+        return Fact {
+            label: &words.nav_handsets,
+            value: words.fact_no_handset.clone(),
+            small: escape(&words.fact_no_handset_why),
+            link: Some(("/handsets#add", &words.fact_no_handset_link)),
+            calm: false,
+        };
+    }
+    let healths: Vec<_> = used.iter().map(|handset| (handset, Health::of(handset, board.busy.contains(&handset.id)))).collect();
+    let serving = healths.iter().filter(|(_, health)| health.serves()).count();
+    let lines = healths.iter().take(6).map(|(handset, health)| {
+        let seen = handset.last_seen_at.map(since).unwrap_or_default();
+        let sentence = match health {
+            Health::InDial => &words.fact_handset_busy,
+            Health::NeverPolled => &words.fact_handset_never,
+            health if health.serves() => &words.fact_handset_seen,
+            _ => &words.fact_handset_silent,
+        };
+        fill(sentence, &[("name", Text(&handset.name)), ("since", Html(&seen))])
+    });
+    Fact {
+        label: &words.nav_handsets,
+        value: fill_text(&words.fact_handsets, &[("count", &serving.to_string()), ("all", &used.len().to_string())]),
+        small: lines.collect::<Vec<_>>().join("<br>"),
+        link: None,
+        calm: serving == used.len(),
+    }
+}
+
+fn week_fact(words: &'static Words, week: Week) -> Fact {
+    let all = week.answered + week.unanswered;
+    let (value, small) = match week.median_seconds {
+        _ if all == 0 => (words.fact_week_none.clone(), String::new()),
+        None => (
+            words.fact_week_nobody.clone(),
+            fill(&words.fact_week_count, &[("count", Text("0")), ("all", Text(&all.to_string()))]),
+        ),
+        Some(median) => (
+            fill_text(&words.fact_week_median, &[("time", &duration(words, median))]),
+            [
+                escape(&words.fact_week_how),
+                fill(&words.fact_week_count, &[("count", Text(&week.answered.to_string())), ("all", Text(&all.to_string()))]),
+            ]
+            .join(" · "),
+        ),
+    };
+    Fact { label: &words.fact_week, value, small, link: None, calm: week.unanswered == 0 }
+}
+
+#[derive(Template)]
+#[template(path = "part_finished.html")]
+struct FinishedPart {
+    words: &'static Words,
+    lines: Vec<Line>,
+    more: bool,
+}
+
+/// One finished alarm.
+pub(super) struct Line {
+    pub(super) id: String,
+    /// HTML.
+    pub(super) when: String,
+    pub(super) summary: String,
+    pub(super) who: String,
+    /// Nobody was reached.
+    pub(super) nobody: bool,
+    /// How; HTML.
+    pub(super) how: String,
+    /// The class and the word of how it ended.
+    pub(super) tags: Vec<(&'static str, &'static str)>,
+}
+
+fn finished_part(reader: &Reader, board: &Board) -> FinishedPart {
+    let lines: Vec<Line> = board.finished.iter().map(|finished| line(reader, finished)).collect();
+    FinishedPart { words: reader.words, more: lines.len() >= 20, lines }
+}
+
+/// A finished alarm in one line.
+pub(super) fn line(reader: &Reader, finished: &Finished) -> Line {
+    let words = reader.words;
+    let alarm = &finished.alarm;
+    let state = alarm.state();
+    let (who, nobody, how) = match &finished.answer {
+        Some(answer) => (reader.name(&answer.name), false, how_answered(reader, finished, answer)),
+        None if state == AlarmState::NoAnswer => (words.nobody.clone(), true, how_unanswered(words, finished)),
+        None => (String::new(), false, how_unanswered(words, finished)),
+    };
+    Line {
+        id: alarm.id.to_string(),
+        when: at(alarm.raised_at),
+        summary: alarm.summary.clone(),
+        who,
+        nobody,
+        how,
+        tags: tags(words, finished),
+    }
+}
+
+fn tags(words: &'static Words, finished: &Finished) -> Vec<(&'static str, &'static str)> {
+    let mut tags = Vec::new();
+    match &finished.answer {
+        Some(answer) if answer.confirmed_at.is_some() => tags.push(("confirmed", words.confirmed.as_str())),
+        Some(_) => tags.push(("answered", words.answered_only.as_str())),
+        None => {}
+    }
+    match finished.alarm.state() {
+        AlarmState::NoAnswer => tags.push(("bad", words.no_answer.as_str())),
+        AlarmState::Cancelled => tags.push(("plain", words.cancelled.as_str())),
+        AlarmState::Resolved => tags.push(("plain", words.resolved.as_str())),
+        AlarmState::Waiting | AlarmState::Ringing | AlarmState::Answered => {}
+    }
+    if finished.alarm.dry_run {
+        tags.push(("plain", words.dry_run.as_str()));
+    }
+    tags
+}
+
+/// "answered after 38 s · try 1 · “desk” · after 张伟": HTML.
+pub(super) fn how_answered(reader: &Reader, finished: &Finished, answer: &AnswerRow) -> String {
+    let words = reader.words;
+    let after = duration(words, (answer.at - finished.alarm.hunt_created_at).num_seconds());
+    let sentence = if answer.mid.is_some() { &words.answered_after } else { &words.taken_after };
+    let mut pieces = vec![fill(sentence, &[("time", Text(&after))])];
+    if let (Some(attempt), true) = (answer.attempt, answer.mid.is_some()) {
+        pieces.push(fill(&words.at_try, &[("count", Text(&attempt.to_string()))]));
+    }
+    if let Some(handset) = &finished.handset {
+        pieces.push(fill(&words.through, &[("handset", Text(handset))]));
+    }
+    let before = finished.rungs.iter().filter(|rung| rung.attempts > 0 && Some(rung.id) != answer.callee_id);
+    let before: Vec<String> = before.take(4).map(|rung| reader.name(rung.name.as_deref().unwrap_or(&rung.number))).collect();
+    if !before.is_empty() {
+        let names = before.join(words.list_comma.as_str());
+        pieces.push(fill(&words.after_others, &[("names", Text(&names))]));
+    }
+    pieces.join(" · ")
+}
+
+fn how_unanswered(words: &Words, finished: &Finished) -> String {
+    let rung: Vec<_> = finished.rungs.iter().filter(|rung| rung.attempts > 0).collect();
+    let calls: i32 = rung.iter().map(|rung| rung.attempts).sum();
+    match finished.alarm.end_reason {
+        Some(EndReason::NoHandset) => escape(&words.why_no_handset),
+        Some(EndReason::AllDeclined) => escape(&words.why_all_declined),
+        Some(EndReason::HandOutLimit) => escape(&words.why_hand_out_limit),
+        _ if calls == 0 => escape(&words.nobody_rung),
+        _ => fill(&words.calls_to, &[("calls", Text(&calls.to_string())), ("people", Text(&rung.len().to_string()))]),
+    }
+}

@@ -1,0 +1,74 @@
+//! Addresses of our own pages: whatever a browser says about where to go next is read into one of these, so that nobody can be sent
+//! elsewhere.
+
+use std::fmt;
+
+use crate::ids::{AlarmId, PersonId};
+
+/// One of our pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Now,
+    Alarms,
+    Alarm(AlarmId),
+    Handsets,
+    People,
+    Person(PersonId),
+    Login,
+    Setup,
+}
+
+impl Place {
+    /// The page with this address, if it is one.
+    pub(super) fn read(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::Now),
+            "/alarms" => Some(Self::Alarms),
+            "/handsets" => Some(Self::Handsets),
+            "/people" => Some(Self::People),
+            "/login" => Some(Self::Login),
+            "/setup" => Some(Self::Setup),
+            other => match other.strip_prefix("/alarms/") {
+                Some(id) => id.parse().ok().map(Self::Alarm),
+                None => other.strip_prefix("/people/")?.parse().ok().map(Self::Person),
+            },
+        }
+    }
+
+    /// The page to show after logging in.
+    pub(super) fn after_login(path: &str) -> Self {
+        Self::read(path).filter(|place| !matches!(place, Self::Login | Self::Setup)).unwrap_or(Self::Now)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now => f.write_str("/"),
+            Self::Alarms => f.write_str("/alarms"),
+            Self::Alarm(id) => write!(f, "/alarms/{id}"),
+            Self::Handsets => f.write_str("/handsets"),
+            Self::People => f.write_str("/people"),
+            Self::Person(id) => write!(f, "/people/{id}"),
+            Self::Login => f.write_str("/login"),
+            Self::Setup => f.write_str("/setup"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        for foreign in
+            ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "/alarms/../x", "/login", ""]
+        {
+            assert_eq!(Place::after_login(foreign), Place::Now, "{foreign}");
+        }
+        assert_eq!(Place::after_login("/handsets"), Place::Handsets);
+        let alarm = "/alarms/01a1fc4e-a630-77e4-8b85-425a1123605f";
+        assert_eq!(Place::after_login(alarm).to_string(), alarm);
+    }
+}

@@ -1,0 +1,251 @@
+//! What the pages show of the world at one moment, read in a constant number of statements and shared by everybody who looks.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Mutex;
+
+use crate::engine::Engine;
+use crate::ids::{HandsetId, HuntId};
+use crate::lock::LockHealth;
+use crate::store::alarms::AlarmRow;
+use crate::store::answers::{self, AnswerRow};
+use crate::store::board::{EndRow, RingingRow, RungRow, TestRow};
+use crate::store::handsets::{HandsetRow, KnockRow};
+use crate::store::{Db, StoreError};
+use std::sync::Arc;
+
+/// Open hunts shown; the others are counted.
+const MOST_OPEN: i64 = 60;
+/// Finished alarms shown.
+const MOST_FINISHED: i64 = 20;
+/// Alarms nobody heard of are in the way for so long.
+const UNHEARD_FOR: TimeDelta = TimeDelta::hours(24);
+const A_WEEK: TimeDelta = TimeDelta::days(7);
+/// The numbers of the week are read again after this, or when a hunt has ended.
+const WEEK_LASTS: Duration = Duration::from_secs(60);
+
+/// Everything that *Now* and *Handsets* show, for no reader in particular.
+#[derive(Debug)]
+pub(super) struct Board {
+    pub(super) now: DateTime<Utc>,
+    /// The ringing ones first, then the most urgent.
+    pub(super) open: Vec<OpenHunt>,
+    /// Open hunts beyond those.
+    pub(super) more_open: i64,
+    pub(super) finished: Vec<Finished>,
+    /// Alarms of the last day that fire and that nobody heard of.
+    pub(super) unheard: Vec<AlarmRow>,
+    pub(super) handsets: Vec<HandsetRow>,
+    /// Handsets in an open dial.
+    pub(super) busy: Vec<HandsetId>,
+    pub(super) tests: HashMap<HandsetId, TestRow>,
+    pub(super) knocks: Vec<KnockRow>,
+    pub(super) week: Week,
+    pub(super) locks: LockHealth,
+}
+
+/// A hunt that is not over, with its alarms, the most urgent first.
+#[derive(Debug)]
+pub(super) struct OpenHunt {
+    pub(super) alarms: Vec<AlarmRow>,
+    pub(super) rungs: Vec<RungRow>,
+    pub(super) ringing: Vec<RingingRow>,
+    pub(super) answers: Vec<AnswerRow>,
+}
+
+/// An alarm that is over, or whose hunt is.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) alarm: AlarmRow,
+    pub(super) answer: Option<AnswerRow>,
+    pub(super) rungs: Vec<RungRow>,
+    pub(super) handset: Option<String>,
+}
+
+/// How the hunts of the last seven days ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Week {
+    pub(super) answered: usize,
+    pub(super) unanswered: usize,
+    pub(super) median_seconds: Option<i64>,
+}
+
+impl Week {
+    fn of(ends: &[EndRow]) -> Self {
+        use crate::alarm::HuntOutcome::Answered;
+        let mut times: Vec<i64> =
+            ends.iter().filter(|end| end.outcome == Answered).map(|end| (end.ended_at - end.created_at).num_seconds()).collect();
+        times.sort_unstable();
+        Self { answered: times.len(), unanswered: ends.len() - times.len(), median_seconds: times.get(times.len() / 2).copied() }
+    }
+}
+
+impl Board {
+    async fn read(engine: &Engine, known: Option<KnownWeek>) -> Result<Self, StoreError> {
+        let now = engine.clock.now();
+        let mut reader = engine.store.read().await?;
+        let mut db = reader.db();
+        let handsets = db.handsets().await?;
+        let (open, more_open) = open_hunts(&mut db).await?;
+        let finished = finished(&mut db, &handsets, i64::MAX, MOST_FINISHED).await?;
+        let latest_end = latest_end(&finished);
+        let week = match known {
+            Some(known) if known.latest_end == latest_end => known.week,
+            _ => Week::of(&db.hunts_ended_since(now - A_WEEK).await?),
+        };
+        Ok(Self {
+            now,
+            open,
+            more_open,
+            finished,
+            unheard: db.unheard_alarms((now - UNHEARD_FOR).timestamp_millis()).await?,
+            busy: db.busy_handsets().await?,
+            tests: db.handset_tests().await?.into_iter().map(|test| (test.handset_id, test)).collect(),
+            knocks: db.knocks().await?,
+            week,
+            locks: engine.locks.health(),
+            handsets,
+        })
+    }
+}
+
+fn latest_end(finished: &[Finished]) -> Option<DateTime<Utc>> {
+    finished.iter().filter_map(|finished| finished.alarm.ended_at).max()
+}
+
+/// The numbers of the week, as they were when this was the latest end of a hunt.
+#[derive(Clone, Copy, Debug)]
+struct KnownWeek {
+    read_at: Instant,
+    latest_end: Option<DateTime<Utc>>,
+    week: Week,
+}
+
+async fn open_hunts(db: &mut Db<'_>) -> Result<(Vec<OpenHunt>, i64), StoreError> {
+    let alarms = db.open_alarms(MOST_OPEN).await?;
+    let mut rungs = grouped(db.open_rungs(MOST_OPEN).await?, |rung| rung.hunt_id);
+    let mut ringing = grouped(db.ringing().await?, |row| row.hunt_id);
+    let mut answers = grouped(db.open_answers().await?, |answer| answer.hunt_id);
+    let all = db.count_open_hunts().await?;
+    let mut order: Vec<HuntId> = Vec::new();
+    for alarm in &alarms {
+        if !order.contains(&alarm.hunt_id) {
+            order.push(alarm.hunt_id);
+        }
+    }
+    let mut alarms = grouped(alarms, |alarm| alarm.hunt_id);
+    let mut open: Vec<OpenHunt> = order
+        .into_iter()
+        .map(|id| OpenHunt {
+            alarms: alarms.remove(&id).unwrap_or_default(),
+            rungs: rungs.remove(&id).unwrap_or_default(),
+            ringing: ringing.remove(&id).unwrap_or_default(),
+            answers: answers.remove(&id).unwrap_or_default(),
+        })
+        .collect();
+    // Stable: among the ringing ones and among the others the most urgent stay first.
+    open.sort_by_key(|hunt| hunt.ringing.is_empty());
+    let more = if all > MOST_OPEN { all - MOST_OPEN } else { 0 };
+    Ok((open, more))
+}
+
+/// Alarms below a number that are over, newest first, with who answered.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn finished(
+    db: &mut Db<'_>,
+    handsets: &[HandsetRow],
+    below: i64,
+    limit: i64,
+) -> Result<Vec<Finished>, StoreError> {
+    let alarms = db.finished_alarms(below, limit).await?;
+    let (Some(newest), Some(oldest)) = (alarms.first(), alarms.last()) else { return Ok(Vec::new()) };
+    let (newest, oldest) = (newest.number, oldest.number);
+    let rungs = grouped(db.rungs_between(oldest, newest).await?, |rung| rung.hunt_id);
+    let answers = grouped(db.answers_of_alarms(oldest, newest).await?, |answer| answer.hunt_id);
+    let with_answer = |alarm: AlarmRow| {
+        let answer = answers.get(&alarm.hunt_id).and_then(|own| answers::current(own)).cloned();
+        let handset = answer.as_ref().and_then(|answer| answer.handset_id);
+        let handset = handset.and_then(|id| handsets.iter().find(|handset| handset.id == id)).map(|handset| handset.name.clone());
+        Finished { rungs: rungs.get(&alarm.hunt_id).cloned().unwrap_or_default(), answer, handset, alarm }
+    };
+    Ok(alarms.into_iter().map(with_answer).collect())
+}
+
+fn grouped<T, K: Eq + Hash>(rows: Vec<T>, key: impl Fn(&T) -> K) -> HashMap<K, Vec<T>> {
+    let mut groups: HashMap<K, Vec<T>> = HashMap::new();
+    for row in rows {
+        groups.entry(key(&row)).or_default().push(row);
+    }
+    groups
+}
+
+/// The database could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Away;
+
+/// The latest reading, so that many who look cost one reading.
+#[derive(Debug, Default)]
+pub(super) struct Boards(Mutex<Latest>);
+
+#[derive(Debug, Default)]
+struct Latest {
+    board: Option<(Instant, Result<Arc<Board>, Away>)>,
+    week: Option<KnownWeek>,
+}
+
+impl Boards {
+    /// The world as it was at `not_before` or later.
+    pub(super) async fn read(&self, engine: &Engine, not_before: Instant) -> Result<Arc<Board>, Away> {
+        let mut latest = self.0.lock().await;
+        if let Some((at, board)) = &latest.board
+            && *at >= not_before
+        {
+            return board.clone();
+        }
+        let began = Instant::now();
+        let known = latest.week.filter(|known| known.read_at.elapsed() < WEEK_LASTS);
+        let board = match Board::read(engine, known).await {
+            Ok(board) => {
+                let latest_end = latest_end(&board.finished);
+                if known.is_none_or(|known| known.latest_end != latest_end) {
+                    latest.week = Some(KnownWeek { read_at: began, latest_end, week: board.week });
+                }
+                Ok(Arc::new(board))
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the pages could not be read");
+                Err(Away)
+            }
+        };
+        // A reading that took long was wanted by those who waited for it: they are not to wait for another.
+        let as_of = if board.is_err() { Instant::now() } else { began };
+        latest.board = Some((as_of, board.clone()));
+        board
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use crate::alarm::HuntOutcome;
+
+    #[test]
+    fn the_week_in_numbers() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let end = |seconds, outcome| EndRow { created_at: at(0), ended_at: at(seconds), outcome };
+        let ends = [
+            end(40, HuntOutcome::Answered),
+            end(900, HuntOutcome::NoAnswer),
+            end(10, HuntOutcome::Answered),
+            end(300, HuntOutcome::Answered),
+        ];
+        assert_eq!(Week::of(&ends), Week { answered: 3, unanswered: 1, median_seconds: Some(40) });
+        assert_eq!(Week::of(&[]), Week::default());
+    }
+}

@@ -1,0 +1,104 @@
+//! The timeline of an alarm: each event as a sentence, with the names of whom the call was to.
+
+use serde_json::Value;
+
+use super::page::{Reader, at_second};
+use super::words::Bit::{Html, Text};
+use super::words::{escape, fill};
+use crate::store::board::CallRow;
+use crate::store::events::EventRow;
+
+/// One line.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// HTML.
+    pub(super) when: String,
+    /// HTML.
+    pub(super) what: String,
+    /// What kind of news it is.
+    pub(super) tone: &'static str,
+}
+
+/// The timeline as this reader sees it, newest last.
+pub(super) fn entries(reader: &Reader, events: &[EventRow], calls: &[CallRow]) -> Vec<Entry> {
+    events.iter().map(|event| entry(reader, event, calls)).collect()
+}
+
+fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
+    let body = &event.body.0;
+    let text = |key: &str| body[key].as_str().unwrap_or_default();
+    let (tone, sentence) = tone_and_sentence(reader, event.kind.as_str(), body);
+    let mid = text("mid");
+    let named = match event.kind.as_str() {
+        "answered" | "late_answer" | "acknowledged" => reader.name(text("name")),
+        "cancelled" => text("by").to_owned(),
+        "declined" | "not_rung" => callees(reader, calls, |call| call.mid == mid && call.callee_id.to_string() == text("callee")),
+        _ => callees(reader, calls, |call| call.mid == mid),
+    };
+    let handset = calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default();
+    let attempt = body["callees"][0]["attempt"].as_i64().unwrap_or(1).to_string();
+    let repeats = body["repeats"].as_i64().unwrap_or_default().to_string();
+    let mut what = fill(
+        sentence,
+        &[
+            ("who", Html(&format!("<b>{}</b>", escape(&named)))),
+            ("handset", Text(handset)),
+            ("attempt", Text(&attempt)),
+            ("count", Text(&repeats)),
+            ("source", Text(text("source"))),
+            ("kind", Text(&event.kind)),
+        ],
+    );
+    if !text("note").is_empty() {
+        what.push_str(&format!("<q>{}</q>", escape(text("note"))));
+    }
+    Entry { when: at_second(event.at), what, tone }
+}
+
+fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'static str, &'r str) {
+    let words = reader.words;
+    let says = |key: &str, value: &str| body[key].as_str() == Some(value);
+    let empty = |key: &str| body[key].as_str().is_none_or(str::is_empty);
+    match kind {
+        "raised" if empty("source") => ("plain", &words.t_raised_by_nobody),
+        "raised" => ("plain", &words.t_raised),
+        "repeated" => ("plain", &words.t_repeated),
+        "resolved" => ("plain", &words.t_resolved),
+        "cancelled" if empty("by") => ("plain", &words.t_cancelled_by_nobody),
+        "cancelled" => ("plain", &words.t_cancelled),
+        "acknowledged" => ("good", &words.t_acknowledged),
+        "redialled" if says("why", "repeated") => ("ring", &words.t_redialled_repeat),
+        "redialled" => ("ring", &words.t_redialled),
+        "handed_out" if body["handset"].is_null() => ("ring", &words.t_dry_run),
+        "handed_out" => ("ring", &words.t_handed_out),
+        "answered" => ("good", &words.t_answered),
+        "late_answer" => ("good", &words.t_late_answer),
+        "nobody" => ("bad", &words.t_nobody),
+        "late_nobody" => ("plain", &words.t_late_nobody),
+        "expired" => ("bad", &words.t_expired),
+        "superseded" if says("outcome", "cancelled") => ("plain", &words.t_stopped),
+        "superseded" => ("plain", &words.t_superseded),
+        "not_rung" => ("bad", &words.t_not_rung),
+        "declined" => ("bad", &words.t_declined),
+        "hunt_ended" => hunt_ended(reader, body),
+        _ => ("plain", &words.t_other),
+    }
+}
+
+fn hunt_ended<'r>(reader: &'r Reader, body: &Value) -> (&'static str, &'r str) {
+    let words = reader.words;
+    match (body["outcome"].as_str(), body["reason"].as_str()) {
+        (Some("answered"), _) => ("good", &words.t_ended_answered),
+        (Some("no_answer"), Some("no_handset")) => ("bad", &words.t_ended_no_handset),
+        (Some("no_answer"), Some("all_declined")) => ("bad", &words.t_ended_declined),
+        (Some("no_answer"), Some("hand_out_limit")) => ("bad", &words.t_ended_limit),
+        (Some("no_answer"), _) => ("bad", &words.t_ended_nobody),
+        _ => ("plain", &words.t_ended),
+    }
+}
+
+/// The names of those whom some calls were to.
+fn callees(reader: &Reader, calls: &[CallRow], which: impl Fn(&CallRow) -> bool) -> String {
+    let names = calls.iter().filter(|call| which(call)).map(|call| reader.name(call.name.as_deref().unwrap_or(&call.number)));
+    names.collect::<Vec<_>>().join(reader.words.list_comma.as_str())
+}

@@ -1,0 +1,133 @@
+//! What is wrong: each with its cause, since when, and what to do about it.
+
+use super::page::{Reader, at, since};
+use super::read::Board;
+use super::words::Bit::{Html, Text};
+use super::words::{escape, fill};
+use crate::store::handsets::HandsetRow;
+
+/// Something that needs a hand.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    /// What, in a few words; HTML.
+    pub(super) what: String,
+    /// Since when, and what it means; HTML.
+    pub(super) why: String,
+    /// Where to read on, and the words for it.
+    pub(super) link: Option<(String, &'static str)>,
+}
+
+/// How a handset is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Health {
+    Disabled,
+    Stuck,
+    Offline,
+    Shared,
+    Failing,
+    NeverPolled,
+    InDial,
+    Answers,
+}
+
+impl Health {
+    pub(super) fn of(handset: &HandsetRow, busy: bool) -> Self {
+        if handset.disabled_at.is_some() {
+            Self::Disabled
+        } else if handset.stuck_since.is_some() {
+            Self::Stuck
+        } else if handset.offline_since.is_some() {
+            Self::Offline
+        } else if handset.shared_since.is_some() {
+            Self::Shared
+        } else if handset.failures > 0 {
+            Self::Failing
+        } else if handset.last_seen_at.is_none() {
+            Self::NeverPolled
+        } else if busy {
+            Self::InDial
+        } else {
+            Self::Answers
+        }
+    }
+
+    /// It takes alarms.
+    pub(super) fn serves(self) -> bool {
+        matches!(self, Self::Answers | Self::InDial | Self::Shared)
+    }
+}
+
+/// What is wrong with the database.
+pub(super) fn database_away(reader: &Reader) -> Vec<Trouble> {
+    vec![Trouble { what: escape(&reader.words.trouble_database), why: escape(&reader.words.trouble_database_why), link: None }]
+}
+
+/// Everything that is wrong, the worst first.
+pub(super) fn all(reader: &Reader, board: &Board) -> Vec<Trouble> {
+    let mut found = Vec::new();
+    found.extend(nobody_can_ring(reader, board));
+    found.extend(unheard(reader, board));
+    found.extend(handsets(reader, board));
+    found.extend(locks(reader, board));
+    found
+}
+
+/// What is wrong with handsets.
+pub(super) fn handsets(reader: &Reader, board: &Board) -> Vec<Trouble> {
+    board.handsets.iter().filter_map(|handset| of_handset(reader, handset, board.busy.contains(&handset.id))).collect()
+}
+
+fn of_handset(reader: &Reader, handset: &HandsetRow, busy: bool) -> Option<Trouble> {
+    let words = reader.words;
+    let (what, why, from, check) = match Health::of(handset, busy) {
+        Health::Stuck => (&words.trouble_stuck, &words.trouble_stuck_why, handset.stuck_since, &words.check_screen),
+        Health::Offline => (
+            &words.trouble_offline,
+            &words.trouble_offline_why,
+            handset.last_seen_at.or(handset.offline_since),
+            &words.check_list,
+        ),
+        Health::Shared => (&words.trouble_shared, &words.trouble_shared_why, handset.shared_since, &words.check_shared),
+        Health::Failing => (&words.trouble_failing, &words.trouble_failing_why, handset.last_seen_at, &words.check_list),
+        Health::Disabled | Health::NeverPolled | Health::InDial | Health::Answers => return None,
+    };
+    let (from, counted) = from.map_or_else(Default::default, |from| (at(from), since(from)));
+    Some(Trouble {
+        what: fill(what, &[("name", Text(&handset.name))]),
+        why: fill(why, &[("at", Html(&from)), ("since", Html(&counted))]),
+        link: Some(("/handsets#check".to_owned(), check)),
+    })
+}
+
+/// Somebody is to be rung, and no handset could.
+fn nobody_can_ring(reader: &Reader, board: &Board) -> Option<Trouble> {
+    let serves = |handset: &HandsetRow| Health::of(handset, board.busy.contains(&handset.id)).serves();
+    let waiting = board.open.iter().any(|hunt| hunt.alarms.iter().any(|alarm| !alarm.dry_run));
+    if !waiting || board.handsets.iter().any(serves) {
+        return None;
+    }
+    let words = reader.words;
+    let link = ("/handsets".to_owned(), words.trouble_no_handset_link.as_str());
+    Some(Trouble { what: escape(&words.trouble_no_handset), why: escape(&words.trouble_no_handset_why), link: Some(link) })
+}
+
+fn unheard(reader: &Reader, board: &Board) -> Option<Trouble> {
+    let words = reader.words;
+    let latest = board.unheard.first()?;
+    let when = at(latest.ended_at.unwrap_or(latest.raised_at));
+    let link = if reader.responds() { &words.trouble_unheard_link } else { &words.trouble_unheard_see };
+    let link = (format!("/alarms/{}", latest.id), link.as_str());
+    let what = fill(&words.trouble_unheard, &[("summary", Text(&latest.summary))]);
+    let more = board.unheard.len() - 1;
+    let why = match more {
+        0 => fill(&words.trouble_unheard_why, &[("at", Html(&when))]),
+        more => fill(&words.trouble_unheard_more, &[("at", Html(&when)), ("count", Text(&more.to_string()))]),
+    };
+    Some(Trouble { what, why, link: Some(link) })
+}
+
+fn locks(reader: &Reader, board: &Board) -> Option<Trouble> {
+    let words = reader.words;
+    board.locks.away_for?;
+    Some(Trouble { what: escape(&words.trouble_redis), why: escape(&words.trouble_redis_why), link: None })
+}

@@ -1,0 +1,236 @@
+//! The catalogue: every word that the pages show, in every language. No text stands in code or templates.
+//!
+//! To add a language: a file in `words/`, a line in [`Language`], and the tests say what is missing. To add a word: a line in every
+//! file and in [`words!`] below.
+
+use std::sync::LazyLock;
+
+/// A language that the pages speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Chinese,
+}
+
+impl Language {
+    pub(super) const ALL: [Self; 2] = [Self::English, Self::Chinese];
+
+    /// The tag for `lang` attributes, cookies and addresses.
+    pub(super) fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh",
+        }
+    }
+
+    /// The language with a tag, whatever its region: `zh-CN` is `zh`.
+    pub(super) fn of_tag(tag: &str) -> Option<Self> {
+        let tag = tag.trim().split('-').next().unwrap_or_default();
+        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(tag))
+    }
+
+    /// What a browser asks for: the known language with the greatest weight.
+    pub(super) fn of_accept(header: &str) -> Option<Self> {
+        let mut best: Option<(f32, Self)> = None;
+        for entry in header.split(',') {
+            let mut parts = entry.split(';');
+            let Some(language) = Self::of_tag(parts.next().unwrap_or_default()) else { continue };
+            let weight = parts.find_map(|part| part.trim().strip_prefix("q=")?.parse().ok()).unwrap_or(1.0);
+            if weight > 0.0 && best.is_none_or(|(most, _)| weight > most) {
+                best = Some((weight, language));
+            }
+        }
+        best.map(|(_, language)| language)
+    }
+
+    /// Its words.
+    pub(super) fn words(self) -> &'static Words {
+        static ENGLISH: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/en.toml")));
+        static CHINESE: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/zh.toml")));
+        match self {
+            Self::English => &ENGLISH,
+            Self::Chinese => &CHINESE,
+        }
+    }
+}
+
+macro_rules! words {
+    ($($key:ident)+) => {
+        /// The words of one language; the field is the key in its file.
+        #[derive(Debug)]
+        pub(super) struct Words { $(pub(super) $key: String),+ }
+
+        impl Words {
+            fn read(text: &str) -> Self {
+                let table: toml::Table = text.parse().unwrap_or_default();
+                // A missing word shows its key; a test holds every file to every key.
+                let word = |key: &str| table.get(key).and_then(toml::Value::as_str).unwrap_or(key).to_owned();
+                Self { $($key: word(stringify!($key))),+ }
+            }
+
+            #[cfg(test)]
+            const KEYS: &[&str] = &[$(stringify!($key)),+];
+        }
+    };
+}
+
+words! {
+    add_go add_heading add_how address_back address_how address_once address_paired address_rotated address_rotated_how
+    address_then after_others alarm_heading alarm_title alarms_newest alarms_none alarms_older allow allow_go allow_how also
+    answered answered_after answered_only at_try back back_to_now bad_number brand calls_to cancel cancel_sure cancel_yes
+    cancelled change check_1 check_2 check_3 check_4 check_5 check_heading check_list check_screen check_shared confirmed
+    details disable_go disable_how done_acknowledged done_allowed done_cancelled done_disabled done_enabled done_redialled
+    done_removed done_renamed done_saved done_testing door_allowed door_paired door_plain door_rotating dry_run edit enable_go
+    example_summary fact_handset_busy fact_handset_never fact_handset_seen fact_handset_silent fact_handsets fact_knocks
+    fact_knocks_count fact_knocks_link fact_no_handset fact_no_handset_link fact_no_handset_why fact_week fact_week_count
+    fact_week_how fact_week_median fact_week_nobody fact_week_none facts_heading finished_heading finished_more
+    handset_address handset_bad_name handset_door handset_example handset_model handset_name handset_name_taken handset_never
+    handset_profile handset_seen handsets_none handsets_none_why health_busy health_disabled health_failing health_good
+    health_never health_offline health_shared health_stuck hint_dialled hint_matched hint_polled hint_reported hours
+    knock_no_model knock_when knocks knocks_why labels language_name last_repeat list_comma log_out login_go login_name
+    login_nobody login_nobody_file login_password login_throttled login_title login_wrong lost minutes nav_alarms nav_handsets
+    nav_label nav_now nav_people needs_a_hand no_answer nobody nobody_rung number open_clock open_count open_heading open_more
+    open_pause open_waits people_none people_none_why person_add person_bad_language person_bad_name person_bad_number
+    person_how_many person_language person_name person_name_taken person_number_taken person_numbers person_numbers_how
+    person_remove person_remove_sure person_remove_yes person_save priority_critical priority_high priority_low
+    priority_normal profile_app profile_auto profile_default profile_list profile_native profile_repeat quiet quiet_last
+    quiet_never raised_at redial refused_away refused_away_why refused_failed refused_failed_why refused_form refused_form_why
+    refused_garbled refused_garbled_why refused_large refused_large_why refused_login refused_login_why refused_missing
+    refused_missing_why refused_over refused_over_why refused_ringing refused_ringing_why refused_role refused_role_why rename
+    rename_go repeats resolved role_admin role_responder role_viewer rotate_go rotate_how rung_again rung_again_soon
+    rung_declined rung_dialling rung_dry_run rung_later rung_listed rung_next rung_not_rung rung_ringing rung_spent
+    rung_talking rung_tries seconds setup_bad_name setup_bad_password setup_go setup_title setup_why skip source_none
+    state_ringing state_waiting step_dialled step_done step_matched step_open step_polled step_reported t_acknowledged
+    t_answered t_cancelled t_cancelled_by_nobody t_declined t_dry_run t_ended t_ended_answered t_ended_declined t_ended_limit
+    t_ended_no_handset t_ended_nobody t_expired t_handed_out t_late_answer t_late_nobody t_nobody t_not_rung t_other t_raised
+    t_raised_by_nobody t_redialled t_redialled_repeat t_repeated t_resolved t_stopped t_superseded take_it take_note
+    taken_after test_call test_disabled test_failed test_go test_heading test_how test_passed test_runs through timeline
+    title_away title_ringing title_waiting trouble_database trouble_database_why trouble_failing trouble_failing_why
+    trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_redis
+    trouble_redis_why trouble_shared trouble_shared_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link
+    trouble_unheard_more trouble_unheard_see trouble_unheard_why why_all_declined why_hand_out_limit why_no_handset yesterday
+}
+
+/// What takes the place of `{name}` in a sentence.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Bit<'t> {
+    /// Text, escaped.
+    Text(&'t str),
+    /// Markup that our own code made.
+    Html(&'t str),
+}
+
+/// A sentence of the catalogue with its places filled, as HTML.
+pub(super) fn fill(sentence: &str, bits: &[(&str, Bit<'_>)]) -> String {
+    let mut html = String::with_capacity(sentence.len() + 32);
+    split(sentence, |piece| match piece {
+        Piece::Words(words) => html.push_str(&escape(words)),
+        Piece::Place(name) => match bits.iter().find(|(own, _)| *own == name) {
+            Some((_, Bit::Text(text))) => html.push_str(&escape(text)),
+            Some((_, Bit::Html(markup))) => html.push_str(markup),
+            None => html.push_str(&escape(name)),
+        },
+    });
+    html
+}
+
+/// A sentence of the catalogue with its places filled, as text.
+pub(super) fn fill_text(sentence: &str, bits: &[(&str, &str)]) -> String {
+    let mut filled = String::with_capacity(sentence.len() + 32);
+    split(sentence, |piece| match piece {
+        Piece::Words(words) => filled.push_str(words),
+        Piece::Place(name) => filled.push_str(bits.iter().find(|(own, _)| *own == name).map_or(name, |(_, text)| text)),
+    });
+    filled
+}
+
+/// Text that stands for itself in HTML, in attributes too.
+pub(super) fn escape(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            c => html.push(c),
+        }
+    }
+    html
+}
+
+enum Piece<'t> {
+    Words(&'t str),
+    Place(&'t str),
+}
+
+fn split<'t>(sentence: &'t str, mut each: impl FnMut(Piece<'t>)) {
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('{') {
+        each(Piece::Words(before));
+        let Some((name, after)) = after.split_once('}') else { return each(Piece::Words(after)) };
+        each(Piece::Place(name));
+        rest = after;
+    }
+    each(Piece::Words(rest));
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const FILES: [(&str, &str); 2] = [("en", include_str!("words/en.toml")), ("zh", include_str!("words/zh.toml"))];
+
+    fn places(sentence: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        split(sentence, |piece| {
+            if let Piece::Place(name) = piece {
+                found.insert(name.to_owned());
+            }
+        });
+        found
+    }
+
+    #[test]
+    fn every_language_has_every_word_and_no_other() {
+        let wanted: BTreeSet<&str> = Words::KEYS.iter().copied().collect();
+        for (tag, text) in FILES {
+            let table: toml::Table = text.parse().unwrap();
+            let there: BTreeSet<&str> = table.keys().map(String::as_str).collect();
+            assert_eq!(wanted.difference(&there).collect::<Vec<_>>(), Vec::<&&str>::new(), "missing in {tag}");
+            assert_eq!(there.difference(&wanted).collect::<Vec<_>>(), Vec::<&&str>::new(), "unknown in {tag}");
+        }
+    }
+
+    #[test]
+    fn every_language_has_the_same_places_in_a_sentence() {
+        let [(_, english), others @ ..] = FILES;
+        let english: toml::Table = english.parse().unwrap();
+        for (tag, text) in others {
+            let table: toml::Table = text.parse().unwrap();
+            for (key, sentence) in &english {
+                let other = table[key].as_str().unwrap();
+                assert!(!other.trim().is_empty(), "{tag}: {key} is empty");
+                assert_eq!(places(sentence.as_str().unwrap()), places(other), "{tag}: {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_filled_in_is_escaped() {
+        let html = fill("a {who} < {at}", &[("who", Bit::Text("<b>\"'&")), ("at", Bit::Html("<i>1</i>"))]);
+        assert_eq!(html, "a &lt;b&gt;&quot;&#39;&amp; &lt; <i>1</i>");
+        assert_eq!(fill_text("{n} of {m}", &[("n", "1"), ("m", "2")]), "1 of 2");
+    }
+
+    #[test]
+    fn the_browser_says_what_it_wants() {
+        assert_eq!(Language::of_accept("zh-CN,zh;q=0.9,en;q=0.8"), Some(Language::Chinese));
+        assert_eq!(Language::of_accept("fr, en;q=0.5, zh;q=0.4"), Some(Language::English));
+        assert_eq!(Language::of_accept("zh;q=0, fr"), None);
+        assert_eq!(Language::of_tag("ZH-Hans-CN"), Some(Language::Chinese));
+    }
+}

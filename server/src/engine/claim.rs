@@ -1,0 +1,425 @@
+//! A handset asks for work: serve its open dial, or hand out the next one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::closing::{self, Tally, open_dials};
+use super::idle::IdleReason;
+use super::{Engine, EngineError, delta, seconds};
+use crate::alarm::DialOutcome;
+use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
+use crate::ids::{self, HuntId};
+use crate::lock::{Acquired, LockGuard};
+use crate::numbers::{Number, Region};
+use crate::store::alarms::AlarmRow;
+use crate::store::dials::{DialRow, NewDial, NewTarget};
+use crate::store::events::EventKind;
+use crate::store::handsets::{HandsetRow, Profile};
+use crate::store::hunts::{CalleeRow, HuntRow};
+use crate::store::{Announcement, StoreError, Tx};
+
+/// At most this many hunts are looked at in one poll: the others come with the next.
+const HUNTS_PER_POLL: usize = 50;
+/// How long the locks on numbers live should this node die while it claims: the transaction is over long before.
+const CLAIM_LOCK: Duration = Duration::from_secs(5);
+/// Counting a serve may take this long; then it is served uncounted, well within the time in which a poll must be answered.
+const COUNT_WITHIN: Duration = Duration::from_secs(4);
+/// A hunt that waits for a call to end is looked at again after this, or when a dial of its own closes.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// A hunt is never looked at twice within this.
+const SHORTEST_WAIT: TimeDelta = TimeDelta::seconds(1);
+
+/// The handset that polls, and what it can be given.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Which handset.
+    pub handset: Arc<HandsetRow>,
+    /// What it can do; never [`Profile::Auto`].
+    pub profile: Profile,
+}
+
+impl Asker {
+    fn form(&self) -> ListForm {
+        match self.profile {
+            // A native handset asks again at once, so one number at a time holds nobody up.
+            Profile::App | Profile::Auto | Profile::Native => ListForm::One,
+            Profile::List => ListForm::Distinct,
+            Profile::Repeat => ListForm::Repeated,
+        }
+    }
+}
+
+/// A dial for a handset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Its identifier.
+    pub mid: String,
+    /// The hunt it belongs to.
+    pub hunt_id: HuntId,
+    /// The list, ready to dial.
+    pub phones: Vec<String>,
+    /// When it is given up.
+    pub deadline: DateTime<Utc>,
+}
+
+/// What a native handset is told beside the list.
+#[derive(Clone, Debug)]
+pub struct OfferDetails {
+    /// The alarm it is about, the most urgent one of the hunt.
+    pub alarm: AlarmRow,
+    /// Each callee in list order: name and language, where known.
+    pub callees: Vec<(Option<String>, Option<String>)>,
+}
+
+/// The answer to a poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Dial this: handed out now, or before and not reported yet.
+    Serve {
+        /// What.
+        offer: Offer,
+        /// Handed out just now.
+        fresh: bool,
+    },
+    /// Nothing to do.
+    Idle(IdleReason),
+}
+
+enum Step {
+    HandedOut(Offer),
+    /// Somebody else gave this handset or hunt a dial in the meantime.
+    StartAgain,
+    /// Nothing for this handset in this hunt.
+    NextHunt,
+}
+
+impl Engine {
+    /// Answers a poll.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was handed out then.
+    pub async fn claim(&self, asker: &Asker) -> Result<Claim, EngineError> {
+        let now = self.clock.now();
+        if asker.handset.disabled_at.is_some() {
+            // A disabled handset may finish what it has, and gets nothing new.
+            return self.serve_open_only(asker, now).await;
+        }
+        if self.idle.knows_idle(asker.handset.id, now) {
+            return Ok(Claim::Idle(IdleReason::KnownIdle));
+        }
+        for _ in 0..3 {
+            if let Some(claim) = self.try_claim(asker, now).await? {
+                return Ok(claim);
+            }
+        }
+        Ok(Claim::Idle(IdleReason::NothingDue))
+    }
+
+    /// What an offer is about.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn offer_details(&self, offer: &Offer) -> Result<Option<OfferDetails>, EngineError> {
+        let mut reader = self.store.read().await?;
+        let mut db = reader.db();
+        let alarm = db.alarms_of(offer.hunt_id).await?.into_iter().max_by_key(|alarm| alarm.priority);
+        let callees = db.callees(offer.hunt_id).await?;
+        let mut named = Vec::new();
+        for target in db.targets(&offer.mid).await? {
+            let callee = callees.iter().find(|callee| callee.id == target.callee_id);
+            let person = match callee.and_then(|callee| callee.person_id) {
+                Some(id) => db.person(id).await?,
+                None => None,
+            };
+            named.push((callee.and_then(|callee| callee.name.clone()), person.map(|person| person.language)));
+        }
+        Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named }))
+    }
+
+    async fn serve_open_only(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Claim, EngineError> {
+        let open = self.store.read().await?.db().open_dial_of(asker.handset.id).await?;
+        match open {
+            Some(dial) if dial.deadline > now => Ok(Claim::Serve { offer: offer_of(dial), fresh: false }),
+            _ => Ok(Claim::Idle(IdleReason::NothingDue)),
+        }
+    }
+
+    /// One try; `None` when another request interfered and it is worth starting again.
+    async fn try_claim(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
+        let handset = asker.handset.id;
+        {
+            let mut reader = self.store.read().await?;
+            let mut db = reader.db();
+            let open = db.open_dial_of(handset).await?;
+            if open.is_none() && db.earliest_due().await?.is_none_or(|due| due > now) {
+                return Ok(Some(Claim::Idle(IdleReason::NothingDue)));
+            }
+            drop(reader);
+            if let Some(dial) = open.filter(|dial| dial.deadline > now) {
+                return self.serve_again(dial, now).await;
+            }
+        }
+        let mut tx = self.store.begin().await?;
+        // Others may have finished while this one waited for its turn.
+        let now = self.clock.now();
+        if let Some(dial) = tx.db().open_dial_of(handset).await? {
+            if !tx.db().count_serve(&dial.mid, now).await? {
+                return Ok(Some(Claim::Idle(IdleReason::PastDeadline { mid: dial.mid })));
+            }
+            tx.commit().await?;
+            return Ok(Some(Claim::Serve { offer: offer_of(dial), fresh: false }));
+        }
+        if let Some(latest) = tx.db().latest_dial_of(handset).await?
+            && held_back_until(&latest, asker).is_some_and(|until| until > now)
+        {
+            return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
+        }
+        let resting = tx.db().handset(handset).await?.and_then(|handset| handset.avoid_until);
+        if resting.is_some_and(|until| until > now) {
+            return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
+        }
+
+        let mut tally = Tally::default();
+        let mut locks = Vec::new();
+        let mut claim = Claim::Idle(IdleReason::NothingDue);
+        for _ in 0..HUNTS_PER_POLL {
+            let Some(hunt) = tx.db().lock_next_due(now, handset).await? else { break };
+            match self.advance(&mut tx, &hunt, asker, now, &mut locks, &mut tally).await? {
+                Step::HandedOut(offer) => {
+                    claim = Claim::Serve { offer, fresh: true };
+                    break;
+                }
+                Step::StartAgain => {
+                    release(locks);
+                    return Ok(None);
+                }
+                Step::NextHunt => {}
+            }
+        }
+        tx.announce(Announcement::Hunts);
+        let committed = tx.commit().await;
+        release(locks);
+        committed?;
+        self.count(&tally);
+        Ok(Some(claim))
+    }
+
+    /// Serves an open dial once more. When the serve cannot be counted because nothing can be written, it is served all the same:
+    /// what it says never changes, and any other answer would make the phone forget it.
+    async fn serve_again(&self, dial: DialRow, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
+        let counted = async {
+            let mut tx = self.store.begin().await?;
+            let counted = tx.db().count_serve(&dial.mid, now).await?;
+            tx.commit().await?;
+            Ok::<bool, StoreError>(counted)
+        };
+        match tokio::time::timeout(COUNT_WITHIN, counted).await {
+            // Closed since it was read.
+            Ok(Ok(false)) => return Ok(None),
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => {
+                self.note_outage();
+                tracing::warn!(%error, dial.mid = %dial.mid, "served without counting");
+            }
+            Err(_) => {
+                self.note_outage();
+                tracing::warn!(dial.mid = %dial.mid, "served without counting: the database is too slow");
+            }
+        }
+        Ok(Some(Claim::Serve { offer: offer_of(dial), fresh: false }))
+    }
+
+    /// Moves one locked hunt on: hand out, wait, or end.
+    async fn advance(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        asker: &Asker,
+        now: DateTime<Utc>,
+        locks: &mut Vec<LockGuard>,
+        tally: &mut Tally,
+    ) -> Result<Step, EngineError> {
+        let callees = tx.db().callees(hunt.id).await?;
+        let open = open_dials(tx, hunt.id).await?;
+        let busy = tx.db().busy_numbers(hunt.id, now).await?;
+        let rule_callees: Vec<_> = callees.iter().map(CalleeRow::to_rule).collect();
+        match hunt::decide(&hunt.to_rule(), &rule_callees, &open, &busy, asker.form(), now) {
+            Decision::Finished { outcome, reason } => {
+                closing::end_hunt(tx, hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
+                Ok(Step::NextHunt)
+            }
+            Decision::Wait { until, why } => {
+                let until = match why {
+                    WaitReason::Interval => until,
+                    WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
+                };
+                wait(tx, hunt, until.max(now + SHORTEST_WAIT)).await?;
+                Ok(Step::NextHunt)
+            }
+            Decision::Dial(plan) => self.hand_out(tx, hunt, &callees, &plan, asker, now, locks).await,
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of the claim, split off to be read by itself")]
+    async fn hand_out(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        callees: &[CalleeRow],
+        plan: &DialPlan,
+        asker: &Asker,
+        now: DateTime<Utc>,
+        locks: &mut Vec<LockGuard>,
+    ) -> Result<Step, EngineError> {
+        let country = asker.handset.country.parse().unwrap_or(self.region());
+        let dial = self.new_dial(hunt, callees, plan, Some(asker), country, now);
+        let mut names: Vec<String> = dial.targets.iter().map(|target| format!("number:{}", target.number)).collect();
+        names.sort();
+        match self.locks.try_lock_all(&names, CLAIM_LOCK).await {
+            Acquired::Held(guard) => locks.push(guard),
+            // Another node is handing out one of these numbers at this moment.
+            Acquired::Taken => {
+                wait(tx, hunt, now + SHORTEST_WAIT).await?;
+                return Ok(Step::NextHunt);
+            }
+            // The unique indexes decide all the same.
+            Acquired::Unavailable => {}
+        }
+        tx.db().savepoint().await?;
+        if !tx.db().insert_dial(&dial).await? {
+            return Ok(Step::StartAgain);
+        }
+        if !tx.db().insert_targets(&dial).await? {
+            tx.db().rollback_to_savepoint().await?;
+            wait(tx, hunt, now + SHORTEST_WAIT).await?;
+            return Ok(Step::NextHunt);
+        }
+        tx.db().release_savepoint().await?;
+        record_hand_out(tx, hunt, callees, &dial, Some(&asker.handset), now).await?;
+        Ok(Step::HandedOut(Offer { mid: dial.mid, hunt_id: hunt.id, phones: dial.phones, deadline: dial.deadline }))
+    }
+
+    /// What a plan becomes for one handset: numbers as its SIM must dial them, and a deadline.
+    pub(super) fn new_dial(
+        &self,
+        hunt: &HuntRow,
+        callees: &[CalleeRow],
+        plan: &DialPlan,
+        asker: Option<&Asker>,
+        country: Region,
+        now: DateTime<Utc>,
+    ) -> NewDial {
+        let by_id: HashMap<_, _> = callees.iter().map(|callee| (callee.id, callee)).collect();
+        let number_of = |index: usize| by_id.get(&plan.targets[index].callee).map_or("", |callee| callee.number.as_str());
+        let phones: Vec<String> =
+            plan.sequence.iter().map(|&index| Number::from_stored(number_of(index)).dial_string(country)).collect();
+        let targets = (0..plan.targets.len())
+            .map(|index| NewTarget {
+                callee_id: plan.targets[index].callee,
+                number: number_of(index).to_owned(),
+                attempts: plan.targets[index].attempts,
+            })
+            .collect();
+        let deadline = match asker {
+            Some(_) => now + delta(self.config.handsets.dial_time(phones.len())),
+            None => now + delta(self.config.alarms.dry_run_ring),
+        };
+        NewDial {
+            mid: ids::new_mid(),
+            hunt_id: hunt.id,
+            handset_id: asker.map(|asker| asker.handset.id),
+            exclusive: plan.exclusive,
+            phones,
+            offered_at: now,
+            deadline,
+            // Only the stock app reports *nobody* while the line still rings.
+            line_free_at: asker
+                .filter(|asker| asker.profile == Profile::App)
+                .map(|asker| now + seconds(asker.handset.ring_seconds)),
+            targets,
+        }
+    }
+}
+
+/// Reserves the attempts of a dial that was inserted, and moves its hunt on.
+pub(super) async fn record_hand_out(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    callees: &[CalleeRow],
+    dial: &NewDial,
+    handset: Option<&HandsetRow>,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    for target in &dial.targets {
+        tx.db().reserve_attempts(target.callee_id, target.attempts, now).await?;
+    }
+    // A parallel hunt wants the next handset at once; a sequential one not before this dial is over.
+    let due_at = if dial.exclusive { dial.deadline } else { now };
+    let window = seconds(hunt.begin_window_s);
+    tx.db().hunt_handed_out(hunt.id, due_at, hunt::begin_before(hunt.begin_before, dial.deadline, window), now).await?;
+    let rung: Vec<_> = dial
+        .targets
+        .iter()
+        .map(|target| {
+            let callee = callees.iter().find(|callee| callee.id == target.callee_id);
+            json!({
+                "callee": target.callee_id,
+                "name": callee.and_then(|callee| callee.name.as_deref()),
+                "number": target.number,
+                "attempt": callee.map(|callee| callee.attempts + 1),
+            })
+        })
+        .collect();
+    let body = json!({
+        "mid": dial.mid, "handset": handset.map(|handset| &handset.name), "callees": rung, "phones": dial.phones,
+        "deadline": dial.deadline,
+    });
+    tx.db().insert_event(None, Some(hunt.id), now, EventKind::HandedOut, body).await?;
+    tx.announce(Announcement::Hunts);
+    Ok(())
+}
+
+/// Until when a handset is given no other mid after its latest dial.
+///
+/// The stock app blocks, perhaps for ever, when it is told to dial while its line still rings; only a report with `resp` proves
+/// that the call is over. A handset that dials lists reports when it is done, so only a cancellation or a deadline leaves doubt.
+fn held_back_until(latest: &DialRow, asker: &Asker) -> Option<DateTime<Utc>> {
+    let ring = seconds(asker.handset.ring_seconds);
+    match asker.profile {
+        Profile::App | Profile::Auto => {
+            let call_is_over = latest.reported_at.is_some() && latest.resp.is_some();
+            (!call_is_over).then(|| latest.offered_at + ring)
+        }
+        Profile::List | Profile::Repeat | Profile::Native => match latest.reported_at {
+            Some(_) => None,
+            None => latest.closed_at.map(|closed| closed + ring),
+        },
+    }
+}
+
+async fn wait(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>) -> Result<(), EngineError> {
+    let begin_before = match hunt.begun_at {
+        Some(_) => hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s)),
+        None => hunt.begin_before,
+    };
+    Ok(tx.db().set_hunt_due(hunt.id, until, begin_before).await?)
+}
+
+fn offer_of(dial: DialRow) -> Offer {
+    Offer { mid: dial.mid, hunt_id: dial.hunt_id, phones: dial.phones.0, deadline: dial.deadline }
+}
+
+fn release(locks: Vec<LockGuard>) {
+    if !locks.is_empty() {
+        // In the background: the handset does not wait for it, and the locks end by themselves all the same.
+        tokio::spawn(async move {
+            for lock in locks {
+                lock.release().await;
+            }
+        });
+    }
+}

@@ -1,0 +1,128 @@
+//! What follows when a dial closes: the hunt goes on, or ends with everything that belongs to it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::{Engine, EngineError, seconds};
+use crate::alarm::hunt::{self, Decision, ListForm, OpenDial};
+use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
+use crate::ids::HuntId;
+use crate::store::events::EventKind;
+use crate::store::hunts::{CalleeRow, HuntRow};
+use crate::store::{Announcement, Tx};
+use crate::telemetry::{DialEnd, HuntEnd};
+
+/// What a transaction did, to be counted once it is committed.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) hunts: Vec<(HuntOutcome, Option<EndReason>)>,
+    pub(super) dials: Vec<DialOutcome>,
+    /// Seconds from the beginning of a hunt to its answer.
+    pub(super) answered_after: Vec<f64>,
+}
+
+impl Engine {
+    pub(super) fn count(&self, tally: &Tally) {
+        for (outcome, reason) in &tally.hunts {
+            self.metrics.hunts_ended.inc(HuntEnd::of(*outcome, *reason));
+        }
+        for outcome in &tally.dials {
+            self.metrics.dials.inc(DialEnd::from(*outcome));
+        }
+        for seconds in &tally.answered_after {
+            self.metrics.time_to_answer.observe(*seconds);
+        }
+    }
+}
+
+/// The open dials of a hunt, as the pure rule wants them.
+pub(super) async fn open_dials(tx: &mut Tx, hunt: HuntId) -> Result<Vec<OpenDial>, EngineError> {
+    let mut dials: Vec<(String, OpenDial)> = Vec::new();
+    for row in tx.db().open_targets_of(hunt).await? {
+        match dials.last_mut() {
+            Some((mid, dial)) if *mid == row.mid => dial.callees.push(row.callee_id),
+            _ => dials.push((row.mid, OpenDial { deadline: row.deadline, callees: vec![row.callee_id] })),
+        }
+    }
+    Ok(dials.into_iter().map(|(_, dial)| dial).collect())
+}
+
+/// Ends a locked hunt: its open dials are closed with `dials_as`, their numbers are free. Does nothing when it has ended.
+pub(super) async fn end_hunt(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    outcome: HuntOutcome,
+    reason: Option<EndReason>,
+    dials_as: DialOutcome,
+    now: DateTime<Utc>,
+    tally: &mut Tally,
+) -> Result<(), EngineError> {
+    close_open_dials(tx, hunt.id, dials_as, now, tally).await?;
+    if tx.db().end_hunt(hunt.id, outcome, reason, now).await? {
+        let body = json!({ "outcome": outcome, "reason": reason });
+        tx.db().insert_event(None, Some(hunt.id), now, EventKind::HuntEnded, body).await?;
+        tally.hunts.push((outcome, reason));
+        if outcome == HuntOutcome::Answered {
+            tally.answered_after.push(seconds_between(hunt.created_at, now));
+        }
+    }
+    tx.announce(Announcement::Hunts);
+    Ok(())
+}
+
+/// Closes whatever dials of a locked hunt are still open.
+pub(super) async fn close_open_dials(
+    tx: &mut Tx,
+    hunt: HuntId,
+    outcome: DialOutcome,
+    now: DateTime<Utc>,
+    tally: &mut Tally,
+) -> Result<(), EngineError> {
+    let mut mids: Vec<String> = tx.db().open_targets_of(hunt).await?.into_iter().map(|target| target.mid).collect();
+    mids.dedup();
+    for mid in mids {
+        let line_free_at = line_free_at(tx, &mid, now).await?;
+        if tx.db().close_dial(&mid, outcome, now, line_free_at).await? {
+            tally.dials.push(outcome);
+            let body = json!({ "mid": mid, "outcome": outcome });
+            tx.db().insert_event(None, Some(hunt), now, EventKind::Superseded, body).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Until when a call that is not wanted any more may ring on; `None` in a dry run.
+pub(super) async fn line_free_at(tx: &mut Tx, mid: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
+    let handset = tx.db().dial(mid).await?.and_then(|dial| dial.handset_id);
+    Ok(match handset {
+        Some(handset) => tx.db().handset(handset).await?.map(|handset| now + seconds(handset.ring_seconds)),
+        None => None,
+    })
+}
+
+/// Moves a locked hunt on after a dial of it was closed: it ends if nothing is left to do, without waiting for a handset to ask.
+pub(super) async fn settle(tx: &mut Tx, hunt: HuntId, now: DateTime<Utc>, tally: &mut Tally) -> Result<(), EngineError> {
+    let hunt = tx.db().lock_hunt(hunt).await?;
+    if hunt.ended_at.is_some() {
+        return Ok(());
+    }
+    let callees: Vec<_> = tx.db().callees(hunt.id).await?.iter().map(CalleeRow::to_rule).collect();
+    let open = open_dials(tx, hunt.id).await?;
+    let due_at = match hunt::decide(&hunt.to_rule(), &callees, &open, &HashMap::new(), ListForm::One, now) {
+        Decision::Finished { outcome, reason } => {
+            return end_hunt(tx, &hunt, outcome, reason, DialOutcome::Superseded, now, tally).await;
+        }
+        Decision::Wait { until, .. } => until.max(now),
+        Decision::Dial(_) => now,
+    };
+    let begin_before = hunt::begin_before(hunt.begin_before, due_at, seconds(hunt.begin_window_s));
+    tx.db().set_hunt_due(hunt.id, due_at, begin_before).await?;
+    tx.announce(Announcement::Hunts);
+    Ok(())
+}
+
+fn seconds_between(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {
+    (to - from).as_seconds_f64().max(0.0)
+}

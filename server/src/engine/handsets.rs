@@ -1,0 +1,213 @@
+//! Handsets as a whole: who is silent, stuck or back; test calls; what a native handset tells while it dials.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::presence::{Noticed, PollSource, longest_silence};
+use super::{Engine, EngineError, NewCallee, RaiseRequest, Raised};
+use crate::alarm::{DialOutcome, Mode, Priority, Until};
+use crate::ids::HandsetId;
+use crate::store::events::EventKind;
+use crate::store::handsets::HandsetRow;
+use crate::store::{Announcement, Db};
+
+/// The source of test calls, and their door.
+pub const TEST_CALLS: &str = "test call";
+/// A test call that its handset does not take by then is over.
+const TEST_WINDOW_SECONDS: i32 = 300;
+/// A handset whose calls failed rests this long, then twice as long, and so on.
+const FIRST_REST: TimeDelta = TimeDelta::seconds(30);
+const LONGEST_REST: TimeDelta = TimeDelta::minutes(5);
+
+impl Engine {
+    /// Notes that a handset polled; what follows from that is written down only when it changes something.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handset_polled(&self, handset: &HandsetRow, source: &PollSource<'_>) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let noticed = self.presence.polled(handset.id, source, handset.interval_seconds, now);
+        if handset.offline_since.is_some() || handset.stuck_since.is_some() {
+            self.handset_back(handset, now).await?;
+        }
+        let shared = match noticed {
+            Noticed::Nothing => return Ok(()),
+            Noticed::Shared => Some(now),
+            Noticed::SharedNoMore => None,
+        };
+        let mut tx = self.store.begin().await?;
+        if tx.db().set_handset_shared(handset.id, shared).await? {
+            if shared.is_some() {
+                tracing::warn!(handset.name = %handset.name, "two phones use the token of this handset: both would dial; give each its own");
+                note(&mut tx.db(), handset, EventKind::HandsetShared, now).await?;
+            }
+            tx.announce(Announcement::Handsets);
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn handset_back(&self, handset: &HandsetRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        if tx.db().handset_back(handset.id, now).await? {
+            tracing::info!(handset.name = %handset.name, "the handset polls again");
+            note(&mut tx.db(), handset, EventKind::HandsetBack, now).await?;
+            tx.announce(Announcement::Handsets);
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down who was seen, and finds who has been silent for too long.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn watch_handsets(&self) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let unwritten = self.presence.take_unwritten();
+        if !unwritten.is_empty() {
+            let mut tx = self.store.begin().await?;
+            for (id, sighting) in &unwritten {
+                tx.db().handset_seen(*id, sighting).await?;
+            }
+            tx.commit().await?;
+        }
+        let mut reader = self.store.read().await?;
+        let handsets = reader.db().handsets().await?;
+        let busy = reader.db().busy_handsets().await?;
+        drop(reader);
+        for handset in handsets {
+            // Silence in an open dial is a call, as far as anybody can know.
+            // Whoever tried the documented path with curl once is no handset to wait for.
+            let expected = handset.token_hash.is_some() || handset.allowed_at.is_some();
+            if expected && handset.disabled_at.is_none() && !busy.contains(&handset.id) {
+                self.watch(&handset, now).await?;
+            }
+        }
+        let offline = self.store.read().await?.db().count_offline_handsets().await?;
+        self.metrics.handsets_offline.set(offline);
+        Ok(())
+    }
+
+    async fn watch(&self, handset: &HandsetRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        // A phone that never polled is not set up yet; and while nobody could be served, silence says nothing.
+        let Some(last_seen) = handset.last_seen_at else { return Ok(()) };
+        let silence = longest_silence(handset.interval_seconds);
+        if handset.offline_since.is_some() || handset.stuck_since.is_some() || last_seen.max(self.serving_since()) > now - silence
+        {
+            return Ok(());
+        }
+        let latest = self.store.read().await?.db().latest_dial_of(handset.id).await?;
+        let unreported = latest.filter(|dial| dial.reported_at.is_none() && dial.outcome == Some(DialOutcome::Expired));
+        let closed_at = unreported.and_then(|dial| dial.closed_at);
+        if closed_at.is_some_and(|closed| closed > now - silence) {
+            // Its call may have lasted until just now.
+            return Ok(());
+        }
+        let stuck = closed_at.is_some_and(|closed| last_seen < closed);
+        let mut tx = self.store.begin().await?;
+        let marked = if stuck {
+            tx.db().handset_stuck(handset.id, now, now - silence).await?
+        } else {
+            tx.db().handset_offline(handset.id, now, now - silence).await?
+        };
+        if !marked {
+            return Ok(());
+        }
+        let kind = if stuck { EventKind::HandsetStuck } else { EventKind::HandsetOffline };
+        note(&mut tx.db(), handset, kind, now).await?;
+        tx.announce(Announcement::Handsets);
+        tx.commit().await?;
+        if stuck {
+            tracing::warn!(handset.name = %handset.name, "the handset did not return after its dial: it may be blocked; look at its screen");
+        } else {
+            tracing::warn!(handset.name = %handset.name, "the handset is offline: it has not polled for {} s", (now - last_seen).num_seconds());
+        }
+        Ok(())
+    }
+
+    /// Until when a handset whose calls do not leave it rests, after so many in a row.
+    pub(super) fn rest_until(&self, failures: i32, now: DateTime<Utc>) -> DateTime<Utc> {
+        let doublings = u32::try_from(failures.clamp(0, 10)).unwrap_or(0);
+        now + (FIRST_REST * 2_i32.pow(doublings)).min(LONGEST_REST)
+    }
+
+    /// Rings a number through one handset only, to prove that the chain works.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn test_call(&self, handset: &HandsetRow, number: &str, known_to_plan: bool) -> Result<Raised, EngineError> {
+        let callee = NewCallee {
+            number: number.to_owned(),
+            known_to_plan,
+            name: None,
+            reference: None,
+            max_attempts: 1,
+            min_interval_s: 0,
+        };
+        let request = RaiseRequest {
+            integration_id: TEST_CALLS.to_owned(),
+            source: TEST_CALLS.to_owned(),
+            dedup_key: None,
+            summary: format!("Test call through {}", handset.name),
+            details: String::new(),
+            labels: [("handset".to_owned(), handset.name.clone())].into(),
+            priority: Priority::High,
+            mode: Mode::Sequential,
+            until: Until::First,
+            dry_run: false,
+            begin_window_s: TEST_WINDOW_SECONDS,
+            callees: vec![callee],
+            only_handset: Some(handset.id),
+            idempotency: None,
+        };
+        let raised = self.raise(&request).await?;
+        let mut tx = self.store.begin().await?;
+        tx.db().set_test_call(handset.id, raised.alarm.id).await?;
+        tx.announce(Announcement::Handsets);
+        tx.commit().await?;
+        Ok(raised)
+    }
+
+    /// Keeps how far a native handset's call has got; false when the dial is no longer wanted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn progress(&self, mid: &str, number: &str, state: &str) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let Some(dial) = tx.db().dial(mid).await?.filter(|dial| dial.closed_at.is_none()) else { return Ok(false) };
+        let place = dial.phones.iter().position(|phone| phone == number);
+        if let Some(place) = place.and_then(|place| i32::try_from(place).ok()) {
+            tx.db().set_progress(mid, place, state, now).await?;
+            tx.announce(Announcement::Hunts);
+            tx.commit().await?;
+        }
+        Ok(true)
+    }
+
+    /// Since when this node has been able to serve handsets.
+    fn serving_since(&self) -> DateTime<Utc> {
+        *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Notes that handsets can be served from now on.
+    pub(super) fn serving_again(&self, now: DateTime<Utc>) {
+        *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+    }
+
+    /// Keeps what a native handset says of itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handset_status(&self, id: HandsetId, status: &serde_json::Value) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        tx.db().set_handset_status(id, status, self.clock.now()).await?;
+        tx.announce(Announcement::Handsets);
+        Ok(tx.commit().await?)
+    }
+}
+
+async fn note(db: &mut Db<'_>, handset: &HandsetRow, kind: EventKind, now: DateTime<Utc>) -> Result<(), EngineError> {
+    Ok(db.insert_event(None, None, now, kind, json!({ "handset": handset.name, "handset_id": handset.id })).await?)
+}

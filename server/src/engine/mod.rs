@@ -1,0 +1,121 @@
+//! What an alarm goes through between its sender, the handsets and the clock: raising, claiming, reporting, expiring.
+//!
+//! The faces (HTTP for handsets, senders and people) call the methods of [`Engine`]; the engine asks the pure rule in
+//! [`crate::alarm`], and keeps what it says in the store. Everybody who changes a hunt locks its row first, then dials, then
+//! targets by number.
+
+mod alarms;
+mod claim;
+mod closing;
+pub mod handsets;
+pub mod idle;
+pub mod presence;
+mod report;
+pub mod retention;
+mod tick;
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+pub use alarms::{Acknowledgement, NewCallee, RaiseRequest, Raised, RaisedAs};
+pub use claim::{Asker, Claim, Offer, OfferDetails};
+pub use report::{Report, Reported};
+pub use tick::Tick;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::lock::Locks;
+use crate::numbers::Region;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// Why the engine did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no such alarm.
+    #[error("there is no such alarm")]
+    NoSuchAlarm,
+    /// The alarm is over: nothing can be done to it any more.
+    #[error("the alarm is {0}: raise a new one instead")]
+    Over(&'static str),
+    /// The alarm still rings.
+    #[error("somebody is still being rung for this alarm: wait for the end, or cancel it")]
+    StillRinging,
+    /// The idempotency key was used for another request.
+    #[error("this Idempotency-Key was used for a different request: use a new key for a new alarm")]
+    KeyReused,
+    /// Others changed the same rows again and again.
+    #[error("the alarm could not be stored because of simultaneous changes: send it again")]
+    Contended,
+}
+
+/// The engine of one node.
+pub struct Engine {
+    /// The database.
+    pub store: Store,
+    /// Locks that keep nodes out of each other's way.
+    pub locks: Locks,
+    /// Time.
+    pub clock: Clock,
+    /// Settings.
+    pub config: Arc<Config>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// What this node knows without asking the database.
+    pub idle: idle::IdleMemory,
+    /// Which handsets polled this node, and when.
+    pub presence: presence::Presence,
+    outage: AtomicBool,
+    clock_off: AtomicBool,
+    serving_since: Mutex<DateTime<Utc>>,
+}
+
+impl Engine {
+    /// An engine over these parts.
+    #[must_use]
+    pub fn new(store: Store, locks: Locks, clock: Clock, config: Arc<Config>, metrics: Arc<Metrics>) -> Self {
+        let idle = idle::IdleMemory::new(store.subscribe());
+        // Handsets could not be served before the start, so the first tick gives open dials their grace.
+        let serving_since = Mutex::new(clock.now());
+        let presence = presence::Presence::default();
+        Self {
+            store,
+            locks,
+            clock,
+            config,
+            metrics,
+            idle,
+            presence,
+            outage: AtomicBool::new(true),
+            clock_off: AtomicBool::new(false),
+            serving_since,
+        }
+    }
+
+    /// Notes that handsets could not be served: once the database is back, open dials get time before they expire.
+    pub fn note_outage(&self) {
+        self.outage.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// How numbers without a country are read.
+    #[must_use]
+    pub fn region(&self) -> Region {
+        self.config.default_region
+    }
+}
+
+/// A length of time from a setting.
+fn delta(length: Duration) -> TimeDelta {
+    TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)
+}
+
+/// A length of time from a stored column.
+fn seconds(count: i32) -> TimeDelta {
+    TimeDelta::seconds(i64::from(count))
+}

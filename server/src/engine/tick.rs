@@ -1,0 +1,279 @@
+//! What happens without a request: deadlines pass, dry runs go on, hunts without a handset are given up.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::claim::record_hand_out;
+use super::closing::{self, Tally, open_dials};
+use super::{Engine, EngineError, delta, retention, seconds};
+use crate::alarm::DialOutcome;
+use crate::alarm::hunt::{self, Decision, ListForm};
+use crate::store::Announcement;
+use crate::store::dials::DialRow;
+use crate::store::events::EventKind;
+use crate::store::hunts::CalleeRow;
+
+/// A tick that comes this much too late means that handsets could not be served meanwhile.
+const LATE: Duration = Duration::from_secs(2);
+/// Longer than every time limit of the database together.
+const TICK_WITHIN: Duration = Duration::from_secs(10);
+/// Idempotency keys are remembered this long.
+const REMEMBER_KEYS: TimeDelta = TimeDelta::hours(24);
+/// A phone that has not knocked for this long is forgotten.
+const REMEMBER_KNOCKS: TimeDelta = TimeDelta::days(30);
+const RETENTION_LOCK: Duration = Duration::from_secs(60);
+/// At most this many dry runs are moved on in one tick.
+const DRY_RUNS_PER_TICK: usize = 200;
+
+/// What one tick did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tick {
+    /// Dials whose deadline had passed.
+    pub expired: usize,
+    /// Hunts that were given up for want of a handset.
+    pub given_up: usize,
+    /// Dry-run dials that were written.
+    pub dry_run: usize,
+    /// Dials that got more time because handsets could not be served.
+    pub extended: u64,
+}
+
+impl Engine {
+    /// Does everything that is due. Called about every second; safe to call on every node at once.
+    ///
+    /// # Errors
+    /// When the database fails; the next tick does what this one did not.
+    pub async fn tick(&self) -> Result<Tick, EngineError> {
+        let done = self.try_tick().await;
+        if done.is_err() {
+            self.outage.store(true, Ordering::Release);
+            self.metrics.store_errors.inc();
+        }
+        done
+    }
+
+    async fn try_tick(&self) -> Result<Tick, EngineError> {
+        let now = self.clock.now();
+        let mut tick = Tick::default();
+        if self.outage.load(Ordering::Acquire) {
+            // Handsets could not be served: one that holds a result gets time to deliver it before its dial expires.
+            let until = now + delta(self.config.handsets.grace);
+            let mut tx = self.store.begin().await?;
+            tick.extended = tx.db().extend_dials(until).await?;
+            tx.commit().await?;
+            self.serving_again(now);
+            self.outage.store(false, Ordering::Release);
+        }
+        if self.clock.is_sure() {
+            tick.expired = self.expire_dials(now).await?;
+            tick.given_up = self.give_up_stalled(now).await?;
+        }
+        tick.dry_run = self.advance_dry_runs(now).await?;
+        self.measure_gauges().await?;
+        Ok(tick)
+    }
+
+    /// Runs until dropped: a tick every second.
+    pub async fn run(&self) {
+        const EVERY: Duration = Duration::from_secs(1);
+        let mut seconds = 0_u32;
+        let mut next = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep_until(next).await;
+            let late = next.elapsed();
+            if late > LATE {
+                self.outage.store(true, Ordering::Release);
+                self.idle.forget();
+                self.metrics.tick_late.inc();
+                tracing::warn!(late_ms = late.as_millis(), "this node stood still; open dials get more time");
+            }
+            // Bounded, so that one connection that went dead without a word cannot stop the periodic work for good.
+            if tokio::time::timeout(TICK_WITHIN, self.every_second()).await.is_err() {
+                self.outage.store(true, Ordering::Release);
+                self.metrics.store_errors.inc();
+                tracing::error!("the periodic work took too long and is tried again");
+            }
+            if seconds.is_multiple_of(5) {
+                match tokio::time::timeout(TICK_WITHIN, self.watch_handsets()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "the handsets could not be watched; trying again in five seconds"),
+                    Err(_) => tracing::error!("watching the handsets took too long; trying again in five seconds"),
+                }
+            }
+            seconds = (seconds + 1) % 3600;
+            if seconds == 1
+                && let Err(error) = self.forget_old().await
+            {
+                tracing::warn!(%error, "old idempotency keys and knocks could not be removed");
+            }
+            next = (next + EVERY).max(tokio::time::Instant::now());
+        }
+    }
+
+    async fn every_second(&self) {
+        self.measure_clock().await;
+        if let Err(error) = self.tick().await {
+            tracing::error!(%error, "the periodic work failed and is tried again in a second");
+        }
+        self.idle.refresh(&self.store).await;
+    }
+
+    /// Measures this node's clock against the database's, where there are several nodes.
+    pub async fn measure_clock(&self) {
+        let asked = std::time::Instant::now();
+        match self.store.database_time().await {
+            Ok(Some(theirs)) => {
+                if !self.clock.measure(theirs, asked) {
+                    tracing::warn!("the clock jumped against the database's; nothing expires until it is measured again");
+                }
+            }
+            Ok(None) => self.follow_machine_clock().await,
+            Err(error) => tracing::debug!(%error, "the database's clock could not be read"),
+        }
+    }
+
+    /// On the embedded database there is no other clock to measure against.
+    async fn follow_machine_clock(&self) {
+        let quiet = match self.store.read().await {
+            Ok(mut reader) => reader.db().count_open_hunts().await.is_ok_and(|open| open == 0),
+            Err(_) => false,
+        };
+        let ahead = self.clock.follow_machine(quiet);
+        let was_off = self.clock_off.swap(ahead.abs() > TimeDelta::seconds(5), Ordering::AcqRel);
+        if ahead.abs() > TimeDelta::seconds(5) && !was_off {
+            tracing::warn!(
+                seconds = ahead.num_seconds(),
+                "the machine's clock was set; this server goes on by its own until nothing is under way, or until it is started again"
+            );
+        }
+    }
+
+    async fn expire_dials(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
+        let expired = self.store.read().await?.db().expired_dials(now).await?;
+        let mut count = 0;
+        for dial in expired {
+            count += usize::from(self.expire(&dial, now).await?);
+        }
+        Ok(count)
+    }
+
+    async fn expire(&self, dial: &DialRow, now: DateTime<Utc>) -> Result<bool, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let mut tally = Tally::default();
+        tx.db().lock_hunt(dial.hunt_id).await?;
+        // Its deadline may have been extended since it was read.
+        let still = tx.db().dial(&dial.mid).await?.is_some_and(|dial| dial.closed_at.is_none() && dial.deadline <= now);
+        let dry_run = dial.handset_id.is_none();
+        let outcome = if dry_run { DialOutcome::Nobody } else { DialOutcome::Expired };
+        // By its deadline a call has long ended or is being talked in; waiting longer would only delay the others.
+        if !still || !tx.db().close_dial(&dial.mid, outcome, now, None).await? {
+            return Ok(false);
+        }
+        if dry_run {
+            for target in tx.db().targets(&dial.mid).await? {
+                tx.db().set_target_outcome(&dial.mid, target.callee_id, "no_answer").await?;
+            }
+        }
+        tally.dials.push(outcome);
+        let kind = if dry_run { EventKind::Nobody } else { EventKind::Expired };
+        tx.db().insert_event(None, Some(dial.hunt_id), now, kind, json!({ "mid": dial.mid })).await?;
+        closing::settle(&mut tx, dial.hunt_id, now, &mut tally).await?;
+        tx.commit().await?;
+        self.count(&tally);
+        Ok(true)
+    }
+
+    async fn give_up_stalled(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
+        let stalled = self.store.read().await?.db().stalled_hunts(now).await?;
+        let mut count = 0;
+        for id in stalled {
+            let mut tx = self.store.begin().await?;
+            let mut tally = Tally::default();
+            let hunt = tx.db().lock_hunt(id).await?;
+            let open = open_dials(&mut tx, id).await?;
+            if hunt.ended_at.is_some() || hunt.begin_before > now || !open.is_empty() {
+                continue;
+            }
+            closing::settle(&mut tx, id, now, &mut tally).await?;
+            tx.commit().await?;
+            self.count(&tally);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Dry runs need no handset: the engine writes their dials, which hold no number and end as *nobody*.
+    async fn advance_dry_runs(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
+        if self.store.read().await?.db().earliest_due_dry_run().await?.is_none_or(|due| due > now) {
+            return Ok(0);
+        }
+        let mut count = 0;
+        for _ in 0..DRY_RUNS_PER_TICK {
+            let mut tx = self.store.begin().await?;
+            let Some(hunt) = tx.db().lock_next_due_dry_run(now).await? else { break };
+            let mut tally = Tally::default();
+            let callees = tx.db().callees(hunt.id).await?;
+            let open = open_dials(&mut tx, hunt.id).await?;
+            let rule_callees: Vec<_> = callees.iter().map(CalleeRow::to_rule).collect();
+            // Its dials hold no number, so it looks only at itself: one number is not rung twice at once in a real run either.
+            let rung = |dial: &hunt::OpenDial| {
+                callees
+                    .iter()
+                    .filter(|c| dial.callees.contains(&c.id))
+                    .map(|c| (c.number.clone(), dial.deadline))
+                    .collect::<Vec<_>>()
+            };
+            let busy: HashMap<_, _> = open.iter().flat_map(rung).collect();
+            match hunt::decide(&hunt.to_rule(), &rule_callees, &open, &busy, ListForm::One, now) {
+                Decision::Finished { outcome, reason } => {
+                    closing::end_hunt(&mut tx, &hunt, outcome, reason, DialOutcome::Superseded, now, &mut tally).await?;
+                }
+                Decision::Wait { until, .. } => {
+                    let until = until.max(now + TimeDelta::seconds(1));
+                    let begin_before = hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s));
+                    tx.db().set_hunt_due(hunt.id, until, begin_before).await?;
+                }
+                Decision::Dial(plan) => {
+                    let dial = self.new_dial(&hunt, &callees, &plan, None, self.region(), now);
+                    if tx.db().insert_dial(&dial).await? && tx.db().insert_targets(&dial).await? {
+                        record_hand_out(&mut tx, &hunt, &callees, &dial, None, now).await?;
+                        count += 1;
+                    }
+                }
+            }
+            tx.announce(Announcement::Hunts);
+            tx.commit().await?;
+            self.count(&tally);
+        }
+        Ok(count)
+    }
+
+    async fn measure_gauges(&self) -> Result<(), EngineError> {
+        let mut reader = self.store.read().await?;
+        let (hunts, dials) = (reader.db().count_open_hunts().await?, reader.db().count_open_dials().await?);
+        self.metrics.open_hunts.set(hunts);
+        self.metrics.open_dials.set(dials);
+        Ok(())
+    }
+
+    async fn forget_old(&self) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        let now = self.clock.now();
+        tx.db().forget_idempotent_requests(now - REMEMBER_KEYS).await?;
+        tx.db().forget_knocks(now - REMEMBER_KNOCKS).await?;
+        tx.commit().await?;
+        let days = self.config.retention.days;
+        // One node at a time, if that can be known; several would only do the same twice.
+        if days > 0 && self.locks.try_lock("retention", RETENTION_LOCK).await.may_proceed() {
+            let alarms = retention::prune(&self.store, now - TimeDelta::days(i64::from(days))).await?;
+            if alarms > 0 {
+                tracing::info!(alarms, days, "forgot what is long over");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,388 @@
+//! The AutoCall contract over HTTP: `GET` gives one dial or idle, `POST` reports.
+//!
+//! The stock app dies on a body without `code`, forgets its result on any reply to a POST, and blocks when it is told to dial too
+//! early. So whatever happens here, a GET is answered within eight seconds by a JSON object that holds `code`, and a POST is answered
+//! only once its result is stored.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use android_protocol::wire;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use http_body_util::{BodyExt, Limited};
+
+use super::directory::token_hash;
+use super::native;
+use super::query::HandsetQuery;
+use super::refusal::{PollError, refusal};
+use crate::app::App;
+use crate::config::PlainPath;
+use crate::engine::idle::IdleReason;
+use crate::engine::presence::PollSource;
+use crate::engine::{Asker, Claim, Report, Reported};
+use crate::http::doors::{self, Caller, Refused};
+use crate::http::json;
+use crate::http::serve::Hangup;
+use crate::store::Announcement;
+use crate::store::handsets::{HandsetRow, IdleForm, Profile};
+use crate::telemetry::{Poll, Report as ReportLabel};
+
+/// The app gives up reading after ten seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(7);
+/// Nobody sends more with a report.
+const LARGEST_BODY: usize = 64 * 1024;
+/// A server that stops gives reports this long to be stored; then it drops their connections.
+const LAST_CHANCE: Duration = Duration::from_secs(3);
+/// One attempt to store a report; a connection that went dead must not hold it for ever.
+const STORE_WITHIN: Duration = Duration::from_secs(10);
+/// Waiting time between two attempts to store a report.
+const STORE_AGAIN: Duration = Duration::from_millis(300);
+
+/// How a handset presented itself.
+#[derive(Clone, Copy)]
+enum Door<'r> {
+    Plain,
+    Token(&'r str),
+}
+
+/// `/alert/phone`: the documented path, for open networks.
+pub async fn plain(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let query = HandsetQuery::parse(parts.uri.query().unwrap_or_default());
+    let door = query.token.as_deref().map_or(Door::Plain, Door::Token);
+    alert_phone(&app, door, &query, &parts, body).await
+}
+
+/// `/h/{token}/…`: a paired handset.
+pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    // Read from the path as it came: a token that is no UTF-8 is a wrong token, not a reason for an answer without `code`.
+    let path = parts.uri.path().strip_prefix("/h/").unwrap_or_default();
+    let (token, rest) = path.split_once('/').unwrap_or((path, ""));
+    let rest = rest.trim_end_matches('/');
+    if rest == "alert/phone" {
+        let query = HandsetQuery::parse(parts.uri.query().unwrap_or_default());
+        return alert_phone(&app, Door::Token(token), &query, &parts, body).await;
+    }
+    let Some(body) = read_body(body).await else {
+        return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off");
+    };
+    let extra = async {
+        let handset = identify(&app, Door::Token(token), &parts).await?;
+        native::extra(&app, &handset, &parts.method, rest, parts.uri.query().unwrap_or_default(), &body).await
+    };
+    extra.await.unwrap_or_else(|error| not_now(&app, error))
+}
+
+async fn alert_phone(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, parts: &Parts, body: Body) -> Response {
+    let mut response = match parts.method {
+        Method::GET => poll(app, door, parts).await,
+        Method::POST => report(app, query, parts, body).await,
+        // Asked by link checkers and proxies; a handset never does, so it takes nothing.
+        Method::HEAD => json(StatusCode::OK, wire::IDLE_BODY),
+        _ => {
+            let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "GET asks for an alarm, POST reports");
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, POST, HEAD"));
+            response
+        }
+    };
+    if is_stock_app(&parts.headers) {
+        // It opens a new connection for each poll and leaves the old ones open, about thirty for each phone.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+async fn poll(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Response {
+    // A handset that speaks our protocol may ask to wait.
+    let wait = match native::speaks_native(&parts.headers) {
+        true => native::wait_of(parts.uri.query().unwrap_or_default()),
+        false => Duration::ZERO,
+    };
+    match tokio::time::timeout(ANSWER_WITHIN + wait, claim(app, door, parts, wait)).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(PollError::Engine(error))) => {
+            tracing::error!(%error, "a handset could not be answered truthfully; it was told to ask again");
+            cannot_tell(app, door)
+        }
+        Ok(Err(error)) => not_now(app, error),
+        Err(_) => {
+            tracing::error!("a poll took too long; the handset was told to ask again");
+            cannot_tell(app, door)
+        }
+    }
+}
+
+/// The answer when the server cannot know whether there is something to do.
+fn cannot_tell(app: &App, door: Door<'_>) -> Response {
+    app.engine.metrics.store_errors.inc();
+    app.engine.note_outage();
+    let known = match door {
+        Door::Token(token) => app.directory.remembered(&token_hash(token)),
+        Door::Plain => None,
+    };
+    match known {
+        // `code` 1 would end an app that runs without its screen. Its latest mid with an empty list makes it do nothing and
+        // forget nothing; without one, forgetting is the lesser evil.
+        Some(handset) if handset.idle_form == IdleForm::HeadlessSafe => {
+            let mid = app.engine.presence.last_mid(handset.id);
+            let body = mid.map_or_else(|| wire::HEADLESS_IDLE_BODY.to_owned(), |mid| wire::Offer::new(&[], &mid).to_body());
+            json(StatusCode::OK, body)
+        }
+        _ => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the alarms cannot be read now; ask again"),
+    }
+}
+
+fn not_now(app: &App, error: PollError) -> Response {
+    match error {
+        PollError::Refused(status, why) => {
+            app.engine.metrics.polls.inc(Poll::Refused);
+            refusal(status, why)
+        }
+        PollError::Engine(error) => {
+            tracing::error!(%error, "a handset could not be answered truthfully; it was told to ask again");
+            app.engine.metrics.store_errors.inc();
+            refusal(StatusCode::INTERNAL_SERVER_ERROR, "the alarms cannot be read now; ask again")
+        }
+    }
+}
+
+async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) -> Result<Response, PollError> {
+    let handset = identify(app, door, parts).await?;
+    let asker = Asker { profile: profile(&handset, door, &parts.headers), handset };
+    let metrics = &app.engine.metrics;
+    Ok(match native::claim(app, &asker, wait).await? {
+        Claim::Serve { offer, fresh } => {
+            metrics.polls.inc(if fresh { Poll::Offered } else { Poll::Served });
+            if fresh {
+                tracing::info!(handset.name = %asker.handset.name, dial.mid = %offer.mid, numbers = offer.phones.len(), "handed out");
+            }
+            app.engine.presence.served(asker.handset.id, Some(&offer.mid));
+            let body = match native::speaks_native(&parts.headers) {
+                true => native::offer_body(&app.engine, &asker.handset, offer).await?,
+                false => wire::Offer::new(&offer.phones, &offer.mid).to_body(),
+            };
+            json(StatusCode::OK, body)
+        }
+        Claim::Idle(reason) => {
+            metrics.polls.inc(if reason == IdleReason::KnownIdle { Poll::IdleMemory } else { Poll::IdleStore });
+            if !matches!(reason, IdleReason::PastDeadline { .. }) {
+                app.engine.presence.served(asker.handset.id, None);
+            }
+            idle(asker.handset.idle_form, &reason)
+        }
+    })
+}
+
+/// Who asks: by token, or in an open network by address and model. A poll is noted as a sign of life.
+async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Result<Arc<HandsetRow>, PollError> {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+    let Some(peer) = peer else {
+        return Err(PollError::Refused(StatusCode::FORBIDDEN, "nobody knows where this request comes from"));
+    };
+    let caller = doors::caller(peer, &parts.headers, &app.config().http);
+    let model = parts.headers.get("model").map(|model| String::from_utf8_lossy(model.as_bytes())).unwrap_or_default();
+    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let source = PollSource { address: caller.address, model: &model, user_agent };
+    let handset = match door {
+        Door::Token(token) => identify_paired(app, token, caller.address).await?,
+        Door::Plain => identify_plain(app, parts, caller, &source).await?,
+    };
+    app.engine.handset_polled(&handset, &source).await?;
+    Ok(handset)
+}
+
+async fn identify_paired(app: &Arc<App>, token: &str, address: IpAddr) -> Result<Arc<HandsetRow>, PollError> {
+    let engine = &app.engine;
+    let (hash, now) = (token_hash(token), engine.clock.now());
+    if !app.guard.may_try(address, &hash, now) {
+        return Err(PollError::Refused(
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many wrong tokens came from this address; wait ten minutes",
+        ));
+    }
+    let Some(handset) = app.directory.by_token(&engine.store, hash).await? else {
+        app.guard.wrong(address, now);
+        return Err(PollError::Refused(StatusCode::NOT_FOUND, "this token is not known; pair the handset again"));
+    };
+    app.guard.good(address, hash);
+    if handset.next_token_hash.as_deref() == Some(&hash[..]) {
+        // The phone has the new token now: the old one is no good any more.
+        let mut tx = engine.store.begin().await?;
+        tx.db().take_next_token(&hash).await?;
+        tx.announce(Announcement::Handsets);
+        tx.commit().await?;
+    }
+    Ok(handset)
+}
+
+async fn identify_plain(
+    app: &Arc<App>,
+    parts: &Parts,
+    caller: Caller,
+    source: &PollSource<'_>,
+) -> Result<Arc<HandsetRow>, PollError> {
+    let (engine, config) = (&app.engine, app.config());
+    let now = engine.clock.now();
+    let admitted = doors::admit(caller, &parts.headers, &config.http);
+    if matches!(admitted, Ok(()) | Err(Refused::ClosedNetwork))
+        && let Some(allowed) = app.directory.allowed(&engine.store, caller.address, source.model).await?
+    {
+        return Ok(allowed);
+    }
+    if let Err(why) = admitted {
+        if why == Refused::ClosedNetwork {
+            app.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
+        }
+        return Err(PollError::Refused(StatusCode::FORBIDDEN, why_refused(why)));
+    }
+    let open = match config.handsets.plain_path {
+        PlainPath::Always => true,
+        PlainPath::Never => false,
+        // A curl on this machine must not take a real alarm away from the real phones.
+        PlainPath::Auto => !app.directory.any_paired(&engine.store).await?,
+    };
+    if !open {
+        return Err(PollError::Refused(
+            StatusCode::FORBIDDEN,
+            "handsets are paired here: poll /h/TOKEN/alert/phone, or set handsets.plain_path to always",
+        ));
+    }
+    Ok(app.directory.by_address(&engine.store, &config.handsets, caller.address, source.model, now).await?)
+}
+
+fn why_refused(why: Refused) -> &'static str {
+    match why {
+        Refused::ClosedNetwork => {
+            "this network is not open; the phone was noted: pair or allow it (autocall handset knocks), or add its network to http.open_networks"
+        }
+        Refused::Proxied => "the request came through a proxy that is not in http.trusted_proxies",
+        Refused::ForeignOrigin => "the request was sent by a page of another site",
+        Refused::ForeignHost => "the Host header is neither an address, localhost, nor in http.hosts",
+    }
+}
+
+/// What this handset can be given, told by its program and its path unless it is set.
+fn profile(handset: &HandsetRow, door: Door<'_>, headers: &HeaderMap) -> Profile {
+    match (handset.profile, door) {
+        (Profile::Auto, _) if native::speaks_native(headers) => Profile::Native,
+        (Profile::Auto, _) if is_stock_app(headers) => Profile::App,
+        (Profile::Auto, Door::Plain) => Profile::Repeat,
+        (Profile::Auto, Door::Token(_)) => Profile::List,
+        (set, _) => set,
+    }
+}
+
+/// The app's HTTP library, old or new, names itself so.
+fn is_stock_app(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
+    agent.starts_with(b"okhttp/") || agent.starts_with(b"Dalvik/")
+}
+
+fn idle(form: IdleForm, reason: &IdleReason) -> Response {
+    let body = match (form, reason) {
+        (IdleForm::Plain, _) => Body::from(wire::IDLE_BODY),
+        // The headless-safe idle makes the app forget its mid, and this one is still open: an empty list under the same mid
+        // keeps it waiting without dialling.
+        (IdleForm::HeadlessSafe, IdleReason::PastDeadline { mid }) => Body::from(wire::Offer::new(&[], mid).to_body()),
+        (IdleForm::HeadlessSafe, _) => Body::from(wire::HEADLESS_IDLE_BODY),
+    };
+    json(StatusCode::OK, body)
+}
+
+/// Takes in a report. There are only two ends: the result is stored and acknowledged, or the connection is dropped.
+async fn report(app: &Arc<App>, query: &HandsetQuery, parts: &Parts, body: Body) -> Response {
+    let form = query.mid.is_none() && is_form(&parts.headers);
+    let native = native::speaks_native(&parts.headers);
+    let body = match form || native {
+        true => match read_body(body).await {
+            Some(body) => body,
+            None => return malformed(app, "the body is too large or broke off"),
+        },
+        // The app sends none, and whatever else stands there is not ours to read.
+        false => Bytes::new(),
+    };
+    let in_body;
+    let query = match form {
+        true => {
+            in_body = HandsetQuery::parse(&String::from_utf8_lossy(&body));
+            &in_body
+        }
+        false => query,
+    };
+    let calls = match native {
+        true => wire::NativeReport::parse(&body).unwrap_or_default().calls,
+        false => Vec::new(),
+    };
+    if query.contradictory {
+        return malformed(app, "mid and resp may stand in a report only once");
+    }
+    let mid = match query.mid.as_deref() {
+        Some(mid) if android_protocol::mid::is_well_formed(mid) => mid.to_owned(),
+        Some(_) => return malformed(app, "mid must be 1 to 64 letters, digits, - or _, as it was handed out"),
+        None => {
+            return malformed(
+                app,
+                "a report names its mid: POST /alert/phone?mid=MID, with &resp=NUMBER if that number answered",
+            );
+        }
+    };
+    let report = Report { mid, resp: query.resp.clone(), calls };
+    let reported = tokio::select! {
+        reported = store_report(app, &report) => reported,
+        () = async {
+            app.stopping.cancelled().await;
+            tokio::time::sleep(LAST_CHANCE).await;
+        } => match parts.extensions.get::<Hangup>() {
+            Some(hangup) => match hangup.now().await {},
+            None => std::future::pending().await,
+        },
+    };
+    app.engine.metrics.reports.inc(match reported {
+        Reported::Answered => ReportLabel::Answered,
+        Reported::Nobody => ReportLabel::Nobody,
+        Reported::LateAnswered => ReportLabel::LateAnswered,
+        Reported::LateNobody => ReportLabel::LateNobody,
+        Reported::Duplicate => ReportLabel::Duplicate,
+        Reported::Unknown => ReportLabel::Unknown,
+    });
+    tracing::info!(dial.mid = %report.mid, outcome = ?reported, "reported");
+    json(StatusCode::OK, wire::ACCEPTED_BODY)
+}
+
+/// Tries until it is stored, or the client leaves and this future is dropped.
+async fn store_report(app: &Arc<App>, report: &Report) -> Reported {
+    loop {
+        // In a task of its own: an attempt that has begun ends, whether the client waits for it or not.
+        let attempt = {
+            let (app, report) = (Arc::clone(app), report.clone());
+            tokio::spawn(async move { tokio::time::timeout(STORE_WITHIN, app.engine.report(&report)).await })
+        };
+        match attempt.await {
+            Ok(Ok(Ok(reported))) => return reported,
+            Ok(Err(_)) => tracing::error!(dial.mid = %report.mid, "storing a report took too long; trying again"),
+            Ok(Ok(Err(error))) => tracing::error!(%error, dial.mid = %report.mid, "a report could not be stored; trying again"),
+            Err(error) => tracing::error!(%error, dial.mid = %report.mid, "storing a report broke off; trying again"),
+        }
+        app.engine.metrics.report_retries.inc();
+        tokio::time::sleep(STORE_AGAIN).await;
+    }
+}
+
+async fn read_body(body: Body) -> Option<Bytes> {
+    Limited::new(body, LARGEST_BODY).collect().await.ok().map(|body| body.to_bytes())
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-www-form-urlencoded"))
+}
+
+fn malformed(app: &Arc<App>, why: &'static str) -> Response {
+    app.engine.metrics.reports.inc(ReportLabel::Malformed);
+    refusal(StatusCode::BAD_REQUEST, why)
+}

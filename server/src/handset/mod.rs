@@ -1,0 +1,11 @@
+//! The handset contracts: what a phone asks and reports over HTTP, and who it is.
+
+pub mod directory;
+pub mod face;
+pub mod guard;
+pub mod knocks;
+pub mod native;
+pub mod pairing;
+mod query;
+mod refusal;
+pub mod test_call;

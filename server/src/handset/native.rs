@@ -1,0 +1,174 @@
+//! Our own protocol: long polls, an outcome for each number, progress, status, and commands for the phone.
+//!
+//! A superset of the AutoCall contract under the same path; a handset announces itself with the header `Autocall-Protocol: 1`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use android_protocol::wire::{
+    self, CommandKind, NativeOffer, OfferedAlarm, OfferedCall, Outbox, OutboxCommand, OutboxResult, Progress,
+};
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+
+use super::refusal::{PollError, refusal};
+use crate::app::App;
+use crate::engine::{Asker, Claim, Engine, Offer};
+use crate::http::json;
+use crate::ids::CommandId;
+use crate::store::handsets::HandsetRow;
+
+/// While a long poll waits it looks again this often, for what becomes due by the mere passing of time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Whether a request speaks our protocol.
+#[must_use]
+pub fn speaks_native(headers: &HeaderMap) -> bool {
+    headers.contains_key(wire::PROTOCOL_HEADER)
+}
+
+/// How long a poll may wait: `wait` of its query, at most a minute.
+#[must_use]
+pub fn wait_of(query: &str) -> Duration {
+    let seconds = form_urlencoded::parse(query.as_bytes())
+        .find(|(name, _)| name == "wait")
+        .and_then(|(_, value)| value.parse::<u64>().ok())
+        .unwrap_or(0);
+    Duration::from_secs(seconds.min(wire::MAX_WAIT_SECONDS))
+}
+
+/// Claims for a handset that is willing to wait.
+///
+/// # Errors
+/// When the database fails.
+pub async fn claim(app: &App, asker: &Asker, wait: Duration) -> Result<Claim, PollError> {
+    let engine = &app.engine;
+    let until = tokio::time::Instant::now() + wait;
+    let mut changes = engine.store.subscribe();
+    loop {
+        let claim = engine.claim(asker).await?;
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        if matches!(claim, Claim::Serve { .. }) || left.is_zero() || app.stopping.is_cancelled() {
+            return Ok(claim);
+        }
+        tokio::select! {
+            // Also when some were missed: look again.
+            _ = changes.recv() => {}
+            () = tokio::time::sleep(LOOK_AGAIN.min(left)) => {}
+            () = app.stopping.cancelled() => {}
+        }
+        engine.presence.still_there(asker.handset.id, engine.clock.now());
+    }
+}
+
+/// The body of an offer, with what it is about and whom it rings.
+///
+/// # Errors
+/// When the database fails.
+pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> Result<String, PollError> {
+    let details = engine.offer_details(&offer).await?;
+    let left = (offer.deadline - engine.clock.now()).num_seconds().max(0);
+    let ring_seconds = u64::try_from(handset.ring_seconds).ok();
+    let (alarm, callees) = match details {
+        Some(details) => {
+            let language = details.callees.iter().find_map(|(_, language)| language.clone()).unwrap_or_default();
+            let alarm = OfferedAlarm {
+                id: details.alarm.id.to_string(),
+                summary: details.alarm.summary.clone(),
+                priority: details.alarm.priority.as_str().to_owned(),
+                language,
+                text: details.alarm.summary,
+            };
+            (Some(alarm), details.callees)
+        }
+        None => (None, Vec::new()),
+    };
+    let mut names = callees.into_iter().map(|(name, _)| name).chain(std::iter::repeat(None));
+    let calls = offer
+        .phones
+        .iter()
+        .map(|number| OfferedCall { number: number.clone(), name: names.next().flatten(), ring_seconds })
+        .collect();
+    let body = NativeOffer {
+        phone: offer.phones,
+        code: wire::CODE_ALARM,
+        mid: offer.mid,
+        deadline: u64::try_from(left).ok(),
+        alarm,
+        calls,
+    };
+    Ok(body.to_body())
+}
+
+/// Answers everything of the native protocol that is not the poll or the report. `path` is what follows the token.
+///
+/// # Errors
+/// When the database fails.
+pub async fn extra(
+    app: &Arc<App>,
+    handset: &HandsetRow,
+    method: &Method,
+    path: &str,
+    query: &str,
+    body: &Bytes,
+) -> Result<Response, PollError> {
+    let accepted = || Ok(json(StatusCode::OK, wire::ACCEPTED_BODY));
+    match (method, path.split_once('/').unwrap_or((path, ""))) {
+        (&Method::POST, ("progress", "")) => {
+            let mid = super::query::HandsetQuery::parse(query).mid.unwrap_or_default();
+            let progress = Progress::parse(body);
+            let (true, Some(progress)) = (android_protocol::mid::is_well_formed(&mid), progress) else {
+                return Ok(refusal(StatusCode::BAD_REQUEST, "progress names its mid and holds {\"number\",\"state\"}"));
+            };
+            let state = progress.state.map_or("unknown", wire::ProgressState::as_str);
+            let wanted = app.engine.progress(&mid, &progress.number, state).await?;
+            Ok(json(StatusCode::OK, if wanted { wire::ACCEPTED_BODY } else { wire::UNWANTED_BODY }))
+        }
+        (&Method::POST, ("status", "")) => {
+            let Some(status) = wire::Status::parse(body) else {
+                return Ok(refusal(StatusCode::BAD_REQUEST, "a status is a JSON object"));
+            };
+            // Written again from what was understood: nothing unknown gets into the database.
+            let status = serde_json::to_value(status).unwrap_or_default();
+            app.engine.handset_status(handset.id, &status).await?;
+            accepted()
+        }
+        (&Method::GET, ("outbox", "")) => Ok(json(StatusCode::OK, outbox(app, handset, wait_of(query)).await?.to_body())),
+        (&Method::POST, ("outbox", id)) => {
+            let (Ok(id), Some(result)) = (id.parse::<CommandId>(), OutboxResult::parse(body)) else {
+                return Ok(refusal(StatusCode::BAD_REQUEST, "a result names its command and holds {\"ok\"}"));
+            };
+            let result = serde_json::to_value(result).unwrap_or_default();
+            let mut tx = app.engine.store.begin().await?;
+            tx.db().command_done(id, handset.id, &result, app.engine.clock.now()).await?;
+            tx.commit().await?;
+            accepted()
+        }
+        _ => Ok(refusal(StatusCode::NOT_FOUND, "there is nothing at this address; a handset polls /h/TOKEN/alert/phone")),
+    }
+}
+
+async fn outbox(app: &App, handset: &HandsetRow, wait: Duration) -> Result<Outbox, PollError> {
+    let until = tokio::time::Instant::now() + wait;
+    let mut changes = app.engine.store.subscribe();
+    loop {
+        let rows = app.engine.store.read().await?.db().open_commands(handset.id).await?;
+        let commands: Vec<OutboxCommand> = rows
+            .into_iter()
+            .filter_map(|row| {
+                let kind = serde_json::from_value::<CommandKind>(row.body.0).ok()?;
+                Some(OutboxCommand { id: row.id.to_string(), kind })
+            })
+            .collect();
+        let left = until.saturating_duration_since(tokio::time::Instant::now());
+        if !commands.is_empty() || left.is_zero() || app.stopping.is_cancelled() {
+            return Ok(Outbox::new(commands));
+        }
+        tokio::select! {
+            _ = changes.recv() => {}
+            () = tokio::time::sleep(left) => {}
+            () = app.stopping.cancelled() => {}
+        }
+    }
+}

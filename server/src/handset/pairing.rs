@@ -1,0 +1,265 @@
+//! Pairing: making a handset known, its token, and the address to type on the phone.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+
+use super::directory::{plain_key, token_hash};
+use crate::config::{Config, HandsetConfig};
+use crate::ids::HandsetId;
+use crate::store::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
+use crate::store::{Announcement, Store, StoreError};
+
+/// Letters and digits that nobody confuses on a phone's screen.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+/// 32 letters to the power of 12 are 60 bits; wrong ones are limited to 20 in ten minutes for each address.
+const TOKEN_LENGTH: usize = 12;
+const LONGEST_NAME: usize = 60;
+const ADDRESS_FILE: &str = "server.address";
+
+/// Why a handset was not paired or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PairingError {
+    /// The name is empty, too long, or garbled.
+    #[error("a handset's name has 1 to {LONGEST_NAME} characters, without line breaks")]
+    BadName,
+    /// There is one of that name.
+    #[error("there is a handset {0:?} already: choose another name")]
+    NameTaken(String),
+    /// There is none of that name.
+    #[error("there is no handset {0:?}: `autocall handset list` shows them")]
+    NoSuchHandset(String),
+    /// A phone on the plain path has no token.
+    #[error("the handset {0:?} has no token: it polls the plain path")]
+    NoToken(String),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a new handset is to be.
+#[derive(Clone, Debug)]
+pub struct Pairing {
+    /// What people call it.
+    pub name: String,
+    /// What it can be given.
+    pub profile: Profile,
+    /// How it is told that there is nothing to do.
+    pub idle_form: IdleForm,
+    /// The country of its SIM.
+    pub country: String,
+    /// Longest time a call rings, in seconds.
+    pub ring_seconds: i32,
+}
+
+impl Pairing {
+    /// A handset as the configuration has them.
+    #[must_use]
+    pub fn new(name: &str, settings: &HandsetConfig) -> Self {
+        Self {
+            name: name.trim().to_owned(),
+            profile: settings.profile.into(),
+            idle_form: settings.idle_form.into(),
+            country: settings.country.as_str().to_owned(),
+            ring_seconds: i32::try_from(settings.ring.as_secs()).unwrap_or(i32::MAX),
+        }
+    }
+}
+
+/// A new random token. It is shown once and stored hashed.
+#[must_use]
+pub fn new_token() -> String {
+    let bytes: [u8; TOKEN_LENGTH] = rand::random();
+    // 32 divides 256, so every letter is equally likely.
+    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+}
+
+/// Makes a handset known and gives its token.
+///
+/// # Errors
+/// When the name is bad or taken, or the database fails.
+pub async fn add(store: &Store, pairing: &Pairing, now: DateTime<Utc>) -> Result<String, PairingError> {
+    let token = new_token();
+    insert(store, pairing, Some(token_hash(&token).to_vec()), None, now).await?;
+    Ok(token)
+}
+
+/// Lets a phone poll the plain path from an address outside the open networks.
+///
+/// # Errors
+/// When the name is bad or taken, or the database fails.
+pub async fn allow(
+    store: &Store,
+    pairing: &Pairing,
+    address: IpAddr,
+    model: &str,
+    now: DateTime<Utc>,
+) -> Result<(), PairingError> {
+    insert(store, pairing, None, Some(plain_key(address, model)), now).await?;
+    let mut tx = store.begin().await?;
+    tx.db().forget_knocks_of(&address.to_string()).await?;
+    tx.announce(Announcement::Handsets);
+    Ok(tx.commit().await?)
+}
+
+async fn insert(
+    store: &Store,
+    pairing: &Pairing,
+    token_hash: Option<Vec<u8>>,
+    plain_key: Option<String>,
+    now: DateTime<Utc>,
+) -> Result<(), PairingError> {
+    check_name(&pairing.name)?;
+    let handset = NewHandset {
+        id: HandsetId::new(now),
+        name: pairing.name.clone(),
+        token_hash,
+        allowed_at: plain_key.is_some().then_some(now),
+        plain_key,
+        profile: pairing.profile,
+        idle_form: pairing.idle_form,
+        country: pairing.country.clone(),
+        ring_seconds: pairing.ring_seconds,
+        created_at: now,
+    };
+    let mut tx = store.begin().await?;
+    if !tx.db().insert_handset(&handset).await? {
+        return Err(PairingError::NameTaken(pairing.name.clone()));
+    }
+    tx.announce(Announcement::Handsets);
+    Ok(tx.commit().await?)
+}
+
+/// Gives a handset a new token. The old one is good until the phone has polled with the new one, unless it is refused at once.
+///
+/// # Errors
+/// When there is no such handset, it has no token, or the database fails.
+pub async fn rotate(store: &Store, name: &str, at_once: bool) -> Result<String, PairingError> {
+    let token = new_token();
+    let mut tx = store.begin().await?;
+    if tx.db().handset_by_name(name).await?.is_none() {
+        return Err(PairingError::NoSuchHandset(name.to_owned()));
+    }
+    if !tx.db().set_next_token(name, &token_hash(&token)).await? {
+        return Err(PairingError::NoToken(name.to_owned()));
+    }
+    if at_once {
+        tx.db().take_next_token(&token_hash(&token)).await?;
+    }
+    tx.announce(Announcement::Handsets);
+    tx.commit().await?;
+    Ok(token)
+}
+
+/// Gives a handset another name.
+///
+/// # Errors
+/// When there is no such handset, the name is bad or taken, or the database fails.
+pub async fn rename(store: &Store, name: &str, new_name: &str) -> Result<(), PairingError> {
+    check_name(new_name)?;
+    let mut tx = store.begin().await?;
+    match tx.db().rename_handset(name, new_name.trim()).await {
+        Ok(true) => {}
+        Ok(false) => return Err(PairingError::NoSuchHandset(name.to_owned())),
+        Err(error) if error.is_unique_violation() => return Err(PairingError::NameTaken(new_name.to_owned())),
+        Err(error) => return Err(error.into()),
+    }
+    tx.announce(Announcement::Handsets);
+    Ok(tx.commit().await?)
+}
+
+/// Gives a handset nothing new from now on, or lets it be given something again. What it already holds it may finish.
+///
+/// # Errors
+/// When there is no such handset, or the database fails.
+pub async fn set_disabled(store: &Store, name: &str, disabled: bool, now: DateTime<Utc>) -> Result<(), PairingError> {
+    let mut tx = store.begin().await?;
+    if tx.db().handset_by_name(name).await?.is_none() {
+        return Err(PairingError::NoSuchHandset(name.to_owned()));
+    }
+    match disabled {
+        true => tx.db().disable_handset(name, now).await?,
+        false => tx.db().enable_handset(name).await?,
+    };
+    tx.announce(Announcement::Handsets);
+    Ok(tx.commit().await?)
+}
+
+/// The handset of that name.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn find(store: &Store, name: &str) -> Result<HandsetRow, PairingError> {
+    let handset = store.read().await?.db().handset_by_name(name).await?;
+    handset.ok_or_else(|| PairingError::NoSuchHandset(name.to_owned()))
+}
+
+/// Notes where the server listens, for commands beside it.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn write_address(data_dir: &Path, address: SocketAddr) -> std::io::Result<()> {
+    std::fs::create_dir_all(data_dir)?;
+    std::fs::write(data_dir.join(ADDRESS_FILE), address.to_string())
+}
+
+/// Where the server on this folder listens, or listened last; else what the configuration says.
+#[must_use]
+pub fn server_address(config: &Config) -> SocketAddr {
+    let written = std::fs::read_to_string(config.data_dir.join(ADDRESS_FILE)).ok();
+    written.and_then(|text| text.trim().parse().ok()).unwrap_or(config.listen)
+}
+
+/// The address to type on the phone. The app takes no domain names, so this is the address of this machine in its network.
+#[must_use]
+pub fn phone_url(listen: SocketAddr, token: &str) -> String {
+    page_url(listen, &format!("/h/{token}/alert/phone"))
+}
+
+/// The address of a path of this server, as others in its network reach it.
+#[must_use]
+pub fn page_url(listen: SocketAddr, path: &str) -> String {
+    let address = if listen.ip().is_unspecified() { lan_address() } else { listen.ip() };
+    format!("http://{}{path}", SocketAddr::new(address, listen.port()))
+}
+
+/// The address from which this machine would reach others; loopback when it has no network.
+fn lan_address() -> IpAddr {
+    // Connecting a UDP socket sends nothing: it only asks the system which way it would go. 192.0.2.1 is a documentation
+    // address (RFC 5737), which stands for "anywhere outside".
+    let route = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| {
+        socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9))?;
+        socket.local_addr()
+    });
+    route.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+}
+
+fn check_name(name: &str) -> Result<(), PairingError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(PairingError::BadName);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    #[test]
+    fn tokens_are_easy_to_type_and_never_the_same() {
+        let tokens: std::collections::HashSet<String> = (0..1000).map(|_| new_token()).collect();
+        assert_eq!(tokens.len(), 1000);
+        assert!(tokens.iter().all(|token| token.len() == TOKEN_LENGTH && token.bytes().all(|byte| ALPHABET.contains(&byte))));
+    }
+
+    #[test]
+    fn the_address_is_an_ip_address() {
+        assert_eq!(phone_url("192.168.1.8:8080".parse().unwrap(), "t"), "http://192.168.1.8:8080/h/t/alert/phone");
+        let any = phone_url("0.0.0.0:8080".parse().unwrap(), "t");
+        let host = any.strip_prefix("http://").unwrap().split('/').next().unwrap();
+        assert!(!host.parse::<SocketAddr>().unwrap().ip().is_unspecified(), "{any}");
+    }
+}

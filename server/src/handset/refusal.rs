@@ -1,0 +1,34 @@
+//! How a handset is refused: always with a body that it survives.
+
+use android_protocol::wire;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::engine::EngineError;
+use crate::http::json;
+use crate::store::StoreError;
+
+/// Why a handset does not get what it asks for.
+pub enum PollError {
+    /// It may not.
+    Refused(StatusCode, &'static str),
+    /// The server cannot.
+    Engine(EngineError),
+}
+
+impl From<EngineError> for PollError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<StoreError> for PollError {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+/// A refusal that a phone survives.
+pub fn refusal(status: StatusCode, why: &'static str) -> Response {
+    json(status, serde_json::json!({ "code": wire::CODE_IDLE, "msg": why }).to_string())
+}

@@ -1,0 +1,19 @@
+//! HTTP: what all faces share. Who asks, how errors are told, how connections are served.
+
+pub mod doors;
+pub mod problem;
+pub mod senders;
+pub mod serve;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+/// A JSON answer that no cache keeps.
+pub fn json(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

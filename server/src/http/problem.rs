@@ -1,0 +1,92 @@
+//! Errors for programs: problem details (RFC 9457) with a stable `code`, a sentence that says what to do, and the field at fault.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::engine::EngineError;
+use crate::store::StoreError;
+
+/// A refusal, as it goes over the wire.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+pub struct Problem {
+    /// Identifies the kind of problem; also the anchor in the API documentation.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    /// The same as the end of `type`, for programs.
+    code: &'static str,
+    detail: String,
+    /// The field of the request that is at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+}
+
+impl Problem {
+    /// A refusal. `code` is stable, `detail` is for people.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:autocall:problem:{code}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            field: None,
+        }
+    }
+
+    /// A request that cannot be understood or contradicts itself, with the field at fault.
+    #[must_use]
+    pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail) }
+    }
+
+    /// A malformed request.
+    #[must_use]
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_string(&self).unwrap_or_else(|_| "{}".to_owned());
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl From<EngineError> for Problem {
+    fn from(error: EngineError) -> Self {
+        let text = error.to_string();
+        match error {
+            EngineError::NoSuchAlarm => Self::new(StatusCode::NOT_FOUND, "no_such_alarm", text),
+            EngineError::Over(_) => Self::new(StatusCode::CONFLICT, "alarm_is_over", text),
+            EngineError::StillRinging => Self::new(StatusCode::CONFLICT, "still_ringing", text),
+            EngineError::KeyReused => Self {
+                field: Some("Idempotency-Key".to_owned()),
+                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text)
+            },
+            EngineError::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", text),
+            EngineError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        // The particulars are for the operator's log, not for whoever sent the request.
+        tracing::error!(%error, "a request failed because of the database");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "database_unavailable",
+            "the database cannot store or read this now: send the request again; if it was a new alarm, with the same Idempotency-Key",
+        )
+    }
+}

@@ -1,0 +1,201 @@
+//! Who sends alarms: by key, or without one from an open network.
+//!
+//! A key may stand in `Authorization: Bearer`, in `X-Api-Key`, as user or password of basic authentication, in `?key=`, or in the
+//! path (`/k/KEY/api/…`) for senders that can only be given an address. A wrong key is refused, also where none would be needed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::doors;
+use super::problem::Problem;
+use crate::app::App;
+use crate::intake::OPEN_DOOR;
+use crate::intake::keys::key_hash;
+use crate::store::keys::KeyRow;
+
+/// The sender of a request that was let in.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Its key; `None` in an open network.
+    pub key: Option<Arc<KeyRow>>,
+}
+
+impl Sender {
+    /// The integration its alarms belong to.
+    #[must_use]
+    pub fn integration_id(&self) -> String {
+        self.key.as_ref().map_or_else(|| OPEN_DOOR.to_owned(), |key| key.id.to_string())
+    }
+
+    /// What its alarms are called after when they do not say.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.key.as_ref().map(|key| key.name.as_str())
+    }
+}
+
+/// A key that stood in the path.
+#[derive(Clone, Debug)]
+struct PathKey(String);
+
+/// Takes the key out of `/k/KEY/api/…`, so that the rest is routed as if it had come in a header. `None` when it is no such path.
+#[must_use]
+pub fn without_path_key(mut request: Request) -> Option<Request> {
+    let text = request.uri().path_and_query()?.as_str().strip_prefix("/k/")?.to_owned();
+    let (key, rest) = text.split_once('/')?;
+    if !rest.starts_with("api/") {
+        return None;
+    }
+    *request.uri_mut() = format!("/{rest}").parse::<Uri>().ok()?;
+    // A fresh request: the router's own notes about the first path would confuse the second.
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().copied();
+    request.extensions_mut().clear();
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
+    request.extensions_mut().insert(PathKey(key.to_owned()));
+    Some(request)
+}
+
+/// Lets in only who may send alarms, and notes who that is.
+pub async fn senders_only(
+    State(app): State<Arc<App>>,
+    peer: ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let key = presented(&request);
+    match admit(&app, peer.0, request.headers().clone(), key).await {
+        Ok(sender) => {
+            request.extensions_mut().insert(sender);
+            next.run(request).await
+        }
+        Err(refused) => refused,
+    }
+}
+
+async fn admit(app: &App, peer: SocketAddr, headers: HeaderMap, key: Option<String>) -> Result<Sender, Response> {
+    let config = &app.config().http;
+    let caller = doors::caller(peer, &headers, config);
+    let Some(key) = key else {
+        return match doors::admit(caller, &headers, config) {
+            Ok(()) => Ok(Sender { key: None }),
+            Err(doors::Refused::ClosedNetwork) => {
+                Err(unauthorized("an API key is needed from this network: autocall key add --name NAME"))
+            }
+            Err(why) => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "not_admitted", format!("without an API key: {why}")).into_response())
+            }
+        };
+    };
+    let (hash, now) = (key_hash(&key), app.engine.clock.now());
+    if !app.guard.may_try(caller.address, &hash, now) {
+        let text = "too many wrong keys or tokens came from this address; wait ten minutes";
+        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", text).into_response());
+    }
+    let found = app.keys.find(&app.engine.store, hash).await.map_err(|error| Problem::from(error).into_response())?;
+    let Some(row) = found else {
+        app.guard.wrong(caller.address, now);
+        return Err(unauthorized("this API key is not known, or was revoked"));
+    };
+    app.guard.good(caller.address, hash);
+    if let Err(error) = app.keys.used(&app.engine.store, row.id, now).await {
+        // An alarm is worth more than the note that a key was used.
+        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
+    }
+    Ok(Sender { key: Some(row) })
+}
+
+fn unauthorized(why: &str) -> Response {
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why).into_response();
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"autocall\""));
+    response
+}
+
+/// The key that a request shows, wherever it stands.
+fn presented(request: &Request) -> Option<String> {
+    let headers = request.headers();
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim().to_owned());
+    request
+        .extensions()
+        .get::<PathKey>()
+        .map(|PathKey(key)| key.clone())
+        .or_else(|| authorization(headers))
+        .or_else(|| header("x-api-key"))
+        .or_else(|| {
+            let query = request.uri().query()?;
+            form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "key").map(|(_, value)| value.into_owned())
+        })
+}
+
+fn authorization(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default();
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Some(rest.trim().to_owned());
+    }
+    let decoded = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    // Senders differ in which of the two fields they can fill.
+    let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
+    Some(if password.is_empty() { user } else { password }.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use axum::body::Body;
+
+    fn shown(uri: &str, header: Option<(&str, &str)>) -> Option<String> {
+        let mut request = Request::get(uri);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        match request.uri().path().starts_with("/k/") {
+            true => presented(&without_path_key(request)?),
+            false => presented(&request),
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_it_stands() {
+        let key = Some("ak_1".to_owned());
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "Bearer ak_1"))), key);
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "bearer  ak_1 "))), key);
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "Basic YWtfMTo="))), key, "as the user");
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "Basic eDpha18x"))), key, "as the password");
+        assert_eq!(shown("/api/v1/alarms", Some(("x-api-key", "ak_1"))), key);
+        assert_eq!(shown("/api/v1/alarms?limit=3&key=ak_1", None), key);
+        assert_eq!(shown("/k/ak_1/api/v1/alarms?limit=3", None), key);
+        assert_eq!(shown("/api/v1/alarms", None), None);
+    }
+
+    #[test]
+    fn garbage_is_a_wrong_key_and_not_no_key() {
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "Basic %%%"))), Some(String::new()));
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "nonsense"))), Some(String::new()));
+        assert_eq!(shown("/api/v1/alarms?key=", None), Some(String::new()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_authorization_panics(value in "[ -~]{0,80}") {
+            let _ = shown("/api/v1/alarms", Some(("authorization", &value)));
+        }
+    }
+
+    #[test]
+    fn only_the_api_is_reached_through_a_path_key() {
+        assert_eq!(shown("/k/ak_1/h/x/alert/phone", None), None);
+        assert_eq!(shown("/k/ak_1/metrics", None), None);
+    }
+}

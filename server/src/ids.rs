@@ -1,0 +1,82 @@
+//! Identifiers: one newtype per kind of row, so that an alarm is never taken for a hunt.
+
+use std::sync::Mutex;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::{ContextV7, Timestamp, Uuid};
+
+/// Counts within a millisecond, so that of two rows made at the same instant the first one sorts first.
+static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)+) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+        #[sqlx(transparent)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl $name {
+            /// A new identifier that sorts by the time it was made.
+            #[must_use]
+            pub fn new(at: DateTime<Utc>) -> Self {
+                let seconds = u64::try_from(at.timestamp()).unwrap_or(0);
+                Self(Uuid::new_v7(Timestamp::from_unix(&ORDER, seconds, at.timestamp_subsec_nanos())))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+    )+ };
+}
+
+ids! {
+    /// One thing that people must hear of.
+    AlarmId;
+    /// The effort to reach somebody for one or more alarms.
+    HuntId;
+    /// A person or bare number to ring in one hunt.
+    CalleeId;
+    /// A phone that polls.
+    HandsetId;
+    /// Somebody in the roster.
+    PersonId;
+    /// One entry of who picked up.
+    AnswerId;
+    /// Something a native handset is told to do.
+    CommandId;
+    /// The key of a sender.
+    KeyId;
+    /// Somewhere to tell what happens.
+    WebhookId;
+    /// Something that is to be told.
+    DeliveryId;
+    /// Somebody who may open the pages.
+    UserId;
+}
+
+/// A new dial identifier: 24 random lower-case hex digits, the documented form. It is never reused, and it is what
+/// identifies a report, so it must not be guessable.
+#[must_use]
+pub fn new_mid() -> String {
+    let bytes: [u8; 12] = rand::random();
+    hex(&bytes)
+}
+
+/// Lower-case hex digits of some bytes.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).map(char::from).collect()
+}

@@ -1,0 +1,73 @@
+//! The description of the API as one static page: no script, nothing loaded from elsewhere.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use utoipa::openapi::OpenApi;
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c1d1f;background:#f6f6f3}\
+code,pre{font-family:ui-monospace,monospace}pre{background:#fff;border:1px solid #e3e2dc;border-radius:8px;padding:1rem;overflow:auto}\
+h2 b{display:inline-block;min-width:4rem}td{padding:.2rem 1rem .2rem 0;vertical-align:top}\
+@media(prefers-color-scheme:dark){body{color:#ececea;background:#141517}pre{background:#1d1f22;border-color:#303338}}";
+
+/// The page.
+#[must_use]
+pub fn answer(document: &OpenApi) -> Response {
+    let page = page(&serde_json::to_value(document).unwrap_or_default());
+    let mut response = (StatusCode::OK, page).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    // The one style that stands in the page, named by its hash.
+    let style = STANDARD.encode(Sha256::digest(STYLE.as_bytes()));
+    let policy = format!("default-src 'none'; style-src 'sha256-{style}'; frame-ancestors 'none'; base-uri 'none'");
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn page(document: &Value) -> String {
+    let text = |value: &Value| escape(value.as_str().unwrap_or_default());
+    let mut out = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{0} API</title><style>{STYLE}</style><h1>{0} API</h1><p>{1}</p><p><a href=\"/api/v1/openapi.json\">openapi.json</a></p>",
+        text(&document["info"]["title"]),
+        text(&document["info"]["description"]),
+    );
+    for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in methods.as_object().into_iter().flatten() {
+            out += &format!(
+                "<h2><b>{}</b> <code>{}</code></h2><p>{}</p>",
+                method.to_uppercase(),
+                escape(path),
+                text(&operation["summary"])
+            );
+            out += "<table>";
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                out += &row(&text(&parameter["name"]), &text(&parameter["description"]));
+            }
+            for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+                out += &row(&escape(status), &text(&response["description"]));
+            }
+            out += "</table>";
+        }
+    }
+    out += "<h2>Shapes</h2>";
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        let shape = serde_json::to_string_pretty(schema).unwrap_or_default();
+        out += &format!("<h3>{}</h3><pre>{}</pre>", escape(name), escape(&shape));
+    }
+    out
+}
+
+fn row(name: &str, text: &str) -> String {
+    format!("<tr><td><code>{name}</code></td><td>{text}</td></tr>")
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

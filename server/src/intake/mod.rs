@@ -1,0 +1,11 @@
+//! Alarms in: our own API, and monitoring systems in their own words.
+
+pub mod alarm_json;
+pub mod alarm_request;
+pub mod alertmanager;
+pub mod api;
+pub mod api_page;
+pub mod keys;
+
+/// The door of requests that come without a key of their own.
+pub const OPEN_DOOR: &str = "open";

@@ -1,0 +1,37 @@
+//! The alerting server.
+//!
+//! # The life of an alarm
+//!
+//! 1. A sender posts it ([`intake`]). The [`engine`] stores it with a *hunt*: whom to ring, how often, in which mode.
+//! 2. A handset polls ([`handset`]). The engine asks the pure rule ([`alarm::hunt::decide`]) whom this hunt rings next, and hands
+//!    out a *dial* under a *mid*: a list of numbers and a deadline, kept in the [`store`] until the handset reports.
+//! 3. The handset dials over its SIM and reports who picked up. The engine closes the dial, attributes the *answer* to a person
+//!    ([`alarm::attribution`]), and the hunt ends, or goes on with the next callee.
+//! 4. Without a report the deadline passes ([`engine`], periodic work), and another handset goes on.
+//!
+//! # Which way the arrows point
+//!
+//! `cli` → `service` → `router` → `handset`, `intake`, `dashboard` → `engine` → `alarm`; the faces and the engine use `store` and `lock`; `alarm`
+//! knows no I/O and no clock.
+
+pub mod alarm;
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod dashboard;
+pub mod engine;
+pub mod handset;
+pub mod http;
+pub mod ids;
+pub mod intake;
+pub mod lock;
+pub mod notify;
+pub mod numbers;
+pub mod people;
+pub mod people_edit;
+pub mod router;
+pub mod service;
+pub mod store;
+pub mod telemetry;
+pub mod users;

@@ -1,0 +1,102 @@
+//! Where notices may go: not to addresses inside, unless the configuration names them.
+//!
+//! Whoever may set a webhook could otherwise make the server ask its own network. The check is made on the address that is really
+//! connected to, after the name was looked up, so that a name that changes its address gains nothing; redirects are not followed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// Looks names up, and leaves out what may not be asked.
+#[derive(Clone, Debug)]
+pub struct GuardedResolver {
+    allowed: Arc<[IpNet]>,
+}
+
+impl GuardedResolver {
+    /// Lets through public addresses and these networks.
+    #[must_use]
+    pub fn new(allowed: &[IpNet]) -> Self {
+        Self { allowed: allowed.into() }
+    }
+
+    /// Whether this address may be asked.
+    #[must_use]
+    pub fn lets_through(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.allowed.iter().any(|network| network.contains(&address)) || is_public(address)
+    }
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let guard = self.clone();
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let public: Vec<SocketAddr> = found.filter(|address| guard.lets_through(address.ip())).collect();
+            if public.is_empty() {
+                return Err(format!("{} is an address inside; add its network to notify.allow_networks", name.as_str()).into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Addresses of the public Internet; the special ones are listed by IANA (RFC 6890 and its registry).
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            let shared = a == 100 && (64..128).contains(&b);
+            let special = a == 0 || a >= 240 || (a == 192 && b == 0 && c == 0) || (a == 198 && (b == 18 || b == 19));
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_multicast()
+                || v4.is_documentation()
+                || shared
+                || special)
+        }
+        IpAddr::V6(v6) => {
+            let first = v6.segments()[0];
+            // Global unicast is 2000::/3; of that, 6to4 and Teredo carry addresses that may be inside.
+            (0x2000..0x4000).contains(&first) && first != 0x2002 && !(first == 0x2001 && v6.segments()[1] == 0)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    #[test]
+    fn only_public_addresses_and_named_networks() {
+        let guard = GuardedResolver::new(&["10.1.0.0/16".parse().unwrap()]);
+        for inside in [
+            "127.0.0.1",
+            "10.2.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "::ffff:127.0.0.1",
+            "2002:7f00:1::",
+            "2001::1",
+            "64:ff9b::7f00:1",
+        ] {
+            assert!(!guard.lets_through(inside.parse().unwrap()), "{inside}");
+        }
+        for outside in ["8.8.8.8", "2606:4700::1111", "10.1.2.3", "::ffff:8.8.8.8"] {
+            assert!(guard.lets_through(outside.parse().unwrap()), "{outside}");
+        }
+    }
+}

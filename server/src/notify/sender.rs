@@ -1,0 +1,179 @@
+//! Tells what is in the outbox: each notice until the other side has taken it, with growing pauses, for a day.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use super::guard::GuardedResolver;
+use super::{shapes, webhooks, words};
+use crate::alarm::EndReason;
+use crate::engine::Engine;
+use crate::store::StoreError;
+use crate::store::alarms::AlarmRow;
+use crate::store::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
+
+/// The other side has this long to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A notice that was taken is free for another node after this: longer than a try can take.
+const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
+const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// News older than this helps nobody.
+const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The client for whatever leaves this server: no redirects, no proxies, no addresses inside.
+///
+/// # Errors
+/// When the system's certificates cannot be read.
+pub fn client(guard: &GuardedResolver) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .timeout(ANSWER_WITHIN)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(guard.clone()))
+        .user_agent(concat!("autocall/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Tells what is due, every second, until dropped.
+pub async fn run(engine: Arc<Engine>, client: Client) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Err(error) = deliver_due(&engine, &client).await {
+            tracing::debug!(%error, "the outbox could not be read; trying again");
+        }
+    }
+}
+
+/// Tries everything that is due once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deliver_due(engine: &Engine, client: &Client) -> Result<usize, StoreError> {
+    let due = engine.store.read().await?.db().due_deliveries(engine.clock.now()).await?;
+    let mut tried = 0;
+    for delivery in due {
+        let now = engine.clock.now();
+        let mut tx = engine.store.begin().await?;
+        let taken = tx.db().take_delivery(&delivery, now + TAKEN_FOR).await?;
+        let webhook = tx.db().webhook(delivery.webhook_id).await?.filter(|webhook| webhook.removed_at.is_none());
+        tx.commit().await?;
+        if !taken {
+            continue;
+        }
+        tried += 1;
+        let result = match &webhook {
+            Some(webhook) => tell(engine, client, webhook, &delivery).await,
+            None => Err(Refusal::Final("the webhook was removed".to_owned())),
+        };
+        write_down(engine, &delivery, result).await?;
+    }
+    Ok(tried)
+}
+
+enum Refusal {
+    /// Worth trying again.
+    ForNow(String),
+    /// Not.
+    Final(String),
+}
+
+async fn write_down(engine: &Engine, delivery: &DeliveryRow, result: Result<(), Refusal>) -> Result<(), StoreError> {
+    let now = engine.clock.now();
+    let mut tx = engine.store.begin().await?;
+    match result {
+        Ok(()) => tx.db().delivered(delivery.id, "taken", now).await?,
+        Err(Refusal::ForNow(why)) if now - delivery.at < GIVE_UP_AFTER => {
+            tracing::warn!(delivery.id = %delivery.id, attempt = delivery.attempts + 1, %why, "a notice was not taken");
+            tx.db().delivery_failed(delivery.id, &why, now + pause(delivery.attempts)).await?;
+        }
+        Err(Refusal::ForNow(why) | Refusal::Final(why)) => {
+            tracing::error!(delivery.id = %delivery.id, %why, "a notice was given up");
+            tx.db().delivery_given_up(delivery.id, &why, now).await?;
+        }
+    }
+    tx.commit().await
+}
+
+/// 5 s, 10 s, 20 s … 10 min.
+fn pause(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
+    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
+}
+
+async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: &DeliveryRow) -> Result<(), Refusal> {
+    let alarm = alarm_of(engine, delivery).await.map_err(|error| Refusal::ForNow(error.to_string()))?;
+    let text = text(&webhook.language, delivery, alarm.as_ref());
+    let facts = facts(delivery, alarm.as_ref(), &text);
+    let envelope = shapes::envelope(webhook.shape, webhook.secret.as_deref(), &text, &facts, engine.clock.now());
+    let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
+    let mut url = webhooks::check_url(&webhook.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
+    for (name, value) in &envelope.query {
+        url.query_pairs_mut().append_pair(name, value);
+    }
+    let mut request = client.post(url).header("content-type", "application/json").body(envelope.body);
+    for (name, value) in envelope.headers {
+        request = request.header(name, value);
+    }
+    // Errors are told without the address: it often holds a secret.
+    let response = request.send().await.map_err(|error| Refusal::ForNow(error.without_url().to_string()))?;
+    let status = response.status().as_u16();
+    let body = response.text().await.unwrap_or_default();
+    shapes::accepted(webhook.shape, status, &body).map_err(Refusal::ForNow)
+}
+
+async fn alarm_of(engine: &Engine, delivery: &DeliveryRow) -> Result<Option<AlarmRow>, StoreError> {
+    let mut reader = engine.store.read().await?;
+    match (delivery.alarm_id, delivery.hunt_id) {
+        (Some(alarm), _) => reader.db().alarm(alarm).await,
+        (None, Some(hunt)) => Ok(reader.db().alarms_of(hunt).await?.into_iter().max_by_key(|alarm| alarm.priority)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The notice for people.
+fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> String {
+    let body = &delivery.body.0;
+    if body["test"] == true {
+        return words::say(language, "test", &[]);
+    }
+    let priority = words::say(language, alarm.map_or("normal", |alarm| alarm.priority.as_str()), &[]);
+    let places = [
+        ("summary", alarm.map_or("", |alarm| alarm.summary.as_str())),
+        ("source", alarm.map_or("", |alarm| alarm.source.as_str())),
+        ("priority", priority.as_str()),
+        ("name", body["name"].as_str().unwrap_or_default()),
+        ("handset", body["handset"].as_str().unwrap_or_default()),
+    ];
+    let sentence = match delivery.kind {
+        NoticeKind::Raised if alarm.is_some_and(|alarm| !alarm.source.is_empty()) => "raised_from",
+        NoticeKind::NoAnswer if body["reason"] == json!(EndReason::NoHandset) => "no_handset",
+        kind => kind.as_str(),
+    };
+    words::say(language, sentence, &places)
+}
+
+/// The notice for programs. `id` is the same at every try, so that a receiver can tell a repetition.
+fn facts(delivery: &DeliveryRow, alarm: Option<&AlarmRow>, text: &str) -> Value {
+    let at: DateTime<Utc> = delivery.at;
+    json!({
+        "id": delivery.id,
+        "event": delivery.kind,
+        "at": at,
+        "text": text,
+        "alarm": alarm.map(|alarm| json!({
+            "id": alarm.id,
+            "number": alarm.number.to_string(),
+            "summary": alarm.summary,
+            "priority": alarm.priority,
+            "source": alarm.source,
+            "labels": alarm.labels.0,
+            "state": alarm.state(),
+        })),
+        "particulars": delivery.body.0,
+    })
+}

@@ -1,0 +1,527 @@
+//! Phone numbers: how they are compared, how a handset dials them, and how they are shown without being told.
+//!
+//! People write the same number in many ways. Two spellings are one number when their [`Number`]s are equal: that is the
+//! E.164 form where the numbering plan knows the number, and the digits themselves where it does not (an extension, a
+//! short code, a range younger than the plan's data). The plans come from the `phonenumber` crate, which carries Google's
+//! libphonenumber metadata.
+
+use std::{fmt, str::FromStr};
+
+use android_protocol::{DialString, DialStringError};
+use phonenumber::{Metadata, Mode, country, metadata::DATABASE};
+
+/// A country or territory with a numbering plan, by its two-letter code (ISO 3166-1 alpha-2).
+///
+/// Says how a number without a country code is to be read, and in which country a handset's SIM card is at home.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Region(country::Id);
+
+/// A text that is no [`Region`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a country with a numbering plan; write its two-letter ISO 3166 code, such as CN, JP, US or GB")]
+pub struct UnknownRegion(String);
+
+impl Region {
+    /// China, the default of the configuration.
+    pub const CN: Self = Self(country::CN);
+
+    /// The two-letter code, in capitals.
+    pub fn as_str(&self) -> &str {
+        self.0.as_ref()
+    }
+}
+
+impl FromStr for Region {
+    type Err = UnknownRegion;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRegion> {
+        let code = text.trim().to_ascii_uppercase();
+        match code.parse() {
+            // The parser of numbers takes a plan for granted.
+            Ok(id) if DATABASE.by_id(code.as_str()).is_some() => Ok(Self(id)),
+            _ => Err(UnknownRegion(text.chars().take(20).collect())),
+        }
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Region({self})")
+    }
+}
+
+/// A phone number in the form in which numbers are compared and stored.
+///
+/// Either `+` and digits (E.164, or as it was given when it was given with a country code that the plan does not know
+/// further), or bare digits that only mean something where they are dialled. Its `Debug` form is [`masked`].
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Number(String);
+
+/// A number as somebody wrote it, understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parsed {
+    /// The number to compare and store.
+    pub number: Number,
+    /// False when the numbering plan does not know it. It can be dialled nevertheless; pages mark it.
+    pub known_to_plan: bool,
+    /// What was written, without separators: 3 to 20 digits, after a `+` if there was one.
+    pub digits_as_given: String,
+}
+
+/// Why a number is refused: no handset could, or none should, dial it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this phone number cannot be dialled: {0}; write 3 to 20 digits, with + and the country code in front if it is abroad")]
+pub struct NumberError(#[from] DialStringError);
+
+impl Number {
+    /// Reads a number as it was written by a person or a program of the country `region`.
+    ///
+    /// Separators (blanks, `-`, `.`, `/`, brackets) are dropped and fullwidth characters narrowed. A leading `+`, or the
+    /// digits that dial abroad from `region` (`00` in most countries, `011` in the USA), mean that a country code follows.
+    ///
+    /// # Errors
+    ///
+    /// When it is not 3 to 20 digits with an optional leading `+`, or reaches an emergency service.
+    pub fn parse(raw: &str, region: Region) -> Result<Parsed, NumberError> {
+        let given = dialled(raw)?;
+        let digits_as_given = String::from(given.clone());
+        let parsed = match planned(&digits_as_given, region) {
+            Some(number) => Parsed { number, known_to_plan: true, digits_as_given },
+            None => Parsed { number: Self(digits_as_given.clone()), known_to_plan: false, digits_as_given },
+        };
+        // "0086110" was caught above; this catches what only the plan could unravel.
+        DialString::parse(parsed.number.as_str())?;
+        Ok(parsed)
+    }
+
+    /// A number that came out of [`as_str`](Self::as_str), read back from the database as it is.
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The comparable form, for the database.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What a handset with a SIM card of `handset_country` dials.
+    ///
+    /// The national form where the number has that country's calling code (the app compares what it was given with its call log, which
+    /// holds what was dialled), else `+`, country code and digits, which every GSM network understands.
+    pub fn dial_string(&self, handset_country: Region) -> String {
+        self.national_form(handset_country).unwrap_or_else(|| self.0.clone())
+    }
+
+    /// The national digits, where reading them in `country` gives this number again.
+    ///
+    /// The check matters: some plans format a number in a way that only makes sense next door (Argentina's mobile 15), and a
+    /// wrong call is worse than a longer dial string.
+    fn national_form(&self, country: Region) -> Option<String> {
+        let (code, national) = split_country_code(self.0.strip_prefix('+')?)?;
+        // By calling code, not by country: countries that share one (USA and Canada, Italy and the Vatican) share a plan
+        // and dial each other in national form.
+        if code != DATABASE.by_id(country.as_str())?.country_code() || !is_in_plan(code, national) {
+            return None;
+        }
+        let number = phonenumber::parse(None, &self.0).ok()?;
+        let formatted = number.format().mode(Mode::National).to_string();
+        let national: String = formatted.chars().filter(char::is_ascii_digit).collect();
+        let same = planned(&national, country).as_ref() == Some(self);
+        (same && DialString::parse(&national).is_ok()).then_some(national)
+    }
+
+    /// True when `reported`, the `resp` of a handset in `region`, is this number.
+    ///
+    /// Handsets report what they dialled, or what their call log made of it: with or without country code, with
+    /// separators, and with a blank where a `+` was decoded from a query string.
+    pub fn matches(&self, reported: &str, region: Region) -> bool {
+        let Ok(given) = dialled(reported) else {
+            return false;
+        };
+        let given = String::from(given);
+        // The blank that was a plus is gone by now, like all separators, so the digits are also read with one.
+        let with_plus = format!("+{}", given.trim_start_matches('+'));
+        given == self.0
+            || with_plus == self.0
+            || given == self.dial_string(region)
+            || planned(&given, region).as_ref() == Some(self)
+            || (reported.starts_with([' ', '\u{a0}']) && planned(&with_plus, region).as_ref() == Some(self))
+    }
+}
+
+impl fmt::Debug for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Number({})", masked(&self.0))
+    }
+}
+
+/// `raw` without separators, if a handset can dial it.
+fn dialled(raw: &str) -> Result<DialString, DialStringError> {
+    // The slash between area code and number is a German and Austrian habit.
+    DialString::parse(&raw.replace(['/', '\u{ff0f}'], " "))
+}
+
+/// The E.164 form of `digits` (optional `+`, ASCII digits), where the plan knows the number.
+///
+/// Reads with the crate's plans but not with its parser, which (0.3.10) takes the country code off every number that begins
+/// with the same digits, `39` of an Italian or `91` of an Indian mobile among them, and would have somebody else rung.
+fn planned(digits: &str, region: Region) -> Option<Number> {
+    let home = DATABASE.by_id(region.as_str())?;
+    let abroad = digits.strip_prefix('+').or_else(|| without_exit_code(digits, home));
+    let (code, candidates) = match abroad {
+        Some(rest) => {
+            let (code, national) = split_country_code(rest)?;
+            // "+33 (0)6..." is a habit, although wrong.
+            let trunk = DATABASE.by_code(&code)?.first()?.national_prefix();
+            (code, vec![Some(national), without(national, trunk)])
+        }
+        None => {
+            let trunk = home.national_prefix();
+            let code = home.country_code();
+            // The plus before the country code is often forgotten.
+            let after_code = digits.strip_prefix(&code.to_string());
+            let and_trunk = after_code.and_then(|rest| without(rest, trunk));
+            (code, vec![Some(digits), without(digits, trunk), after_code, and_trunk])
+        }
+    };
+    let national = candidates.into_iter().flatten().find(|national| is_in_plan(code, national))?;
+    let e164 = format!("+{code}{national}");
+    DialString::parse(&e164).is_ok().then_some(Number(e164))
+}
+
+/// `digits` after `prefix`, if they begin with one.
+fn without<'d>(digits: &'d str, prefix: Option<&str>) -> Option<&'d str> {
+    digits.strip_prefix(prefix.filter(|prefix| !prefix.is_empty())?)
+}
+
+/// Country code and national number of international digits. No code is the beginning of another one (ITU-T E.164).
+fn split_country_code(digits: &str) -> Option<(u16, &str)> {
+    (1..=3).find_map(|length| {
+        let (code, national) = digits.split_at_checked(length)?;
+        let code = Some(code).filter(|code| !code.starts_with('0'))?.parse().ok()?;
+        DATABASE.by_code(&code).map(|_| (code, national))
+    })
+}
+
+/// True if some country with this calling code has given out numbers like this one.
+fn is_in_plan(code: u16, national: &str) -> bool {
+    DATABASE.by_code(&code).unwrap_or_default().iter().any(|plan| {
+        let kinds = plan.descriptors();
+        let given_out = [
+            kinds.mobile(),
+            kinds.fixed_line(),
+            kinds.voip(),
+            kinds.personal_number(),
+            kinds.uan(),
+            kinds.toll_free(),
+            kinds.shared_cost(),
+            kinds.premium_rate(),
+            kinds.pager(),
+            kinds.voicemail(),
+        ];
+        kinds.general().is_match(national) && given_out.into_iter().flatten().any(|kind| kind.is_match(national))
+    })
+}
+
+/// What follows the digits that dial abroad in the country of `home`.
+fn without_exit_code<'d>(digits: &'d str, home: &Metadata) -> Option<&'d str> {
+    let found = home.international_prefix()?.find(digits).filter(|found| found.start() == 0)?;
+    // No country code begins with 0.
+    digits.get(found.end()..).filter(|rest| !rest.is_empty() && !rest.starts_with('0'))
+}
+
+/// Reads the numbering plans, which are otherwise read when the first number is: that takes a while and blocks its thread.
+pub fn warm_up(region: Region) {
+    // The result does not matter, only that the plans were needed for it.
+    if let Ok(parsed) = Number::parse("18712345678", region) {
+        let _ = parsed.number.dial_string(region);
+    }
+}
+
+/// A number for logs and pages: the first three and the last two digits, stars between (`187******78`).
+///
+/// At least half of a shorter number stays hidden, and a number of five digits or more is never shown whole. Works on any
+/// text: everything that is not a digit or a leading `+` is dropped.
+pub fn masked(number: &str) -> String {
+    let digits: Vec<char> = number.chars().filter(char::is_ascii_digit).collect();
+    let plus = if number.trim_start().starts_with('+') { "+" } else { "" };
+    let (head, tail) = match digits.len() {
+        0..=2 => (0, 0),
+        3..=4 => (1, 0),
+        5..=7 => (1, 1),
+        8..=9 => (2, 2),
+        _ => (3, 2),
+    };
+    let hidden = digits.len() - head - tail;
+    let shown = |range: &[char]| range.iter().collect::<String>();
+    format!("{plus}{}{}{}", shown(&digits[..head]), "*".repeat(hidden), shown(&digits[digits.len() - tail..]))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn region(code: &str) -> Region {
+        code.parse().unwrap()
+    }
+
+    fn parsed(raw: &str, code: &str) -> Parsed {
+        Number::parse(raw, region(code)).unwrap()
+    }
+
+    /// (region, as written there, E.164, national dial string). Numbers are of the plans' examples and of ranges reserved
+    /// for fiction, where there are such.
+    const KNOWN: &[(&str, &str, &str, &str)] = &[
+        ("CN", "18712345678", "+8618712345678", "18712345678"),
+        ("CN", "187-1234-5678", "+8618712345678", "18712345678"),
+        ("CN", "+86 187 1234 5678", "+8618712345678", "18712345678"),
+        ("CN", "0086 18712345678", "+8618712345678", "18712345678"),
+        ("CN", "8618712345678", "+8618712345678", "18712345678"),
+        ("CN", "\u{ff0b}\u{ff18}\u{ff16} 18712345678", "+8618712345678", "18712345678"),
+        ("CN", "021-6234-5678", "+862162345678", "02162345678"),
+        ("CN", "(010) 6234.5678", "+861062345678", "01062345678"),
+        ("JP", "090-1234-5678", "+819012345678", "09012345678"),
+        ("JP", "03 1234 5678", "+81312345678", "0312345678"),
+        ("JP", "010 81 90 1234 5678", "+819012345678", "09012345678"),
+        ("US", "(212) 555-1234", "+12125551234", "2125551234"),
+        ("US", "1-212-555-1234", "+12125551234", "2125551234"),
+        ("FR", "06 12 34 56 78", "+33612345678", "0612345678"),
+        ("FR", "+33 (0)6 12 34 56 78", "+33612345678", "0612345678"),
+        ("ES", "612 34 56 78", "+34612345678", "612345678"),
+        ("ES", "810 12 34 56", "+34810123456", "810123456"),
+        ("GB", "07400 123456", "+447400123456", "07400123456"),
+        ("GB", "0121 234 5678", "+441212345678", "01212345678"),
+        ("IT", "02 1234 5678", "+390212345678", "0212345678"),
+        ("IT", "312 345 6789", "+393123456789", "3123456789"),
+        // These begin with the digits of their country code.
+        ("IT", "390 123 4567", "+393901234567", "3901234567"),
+        ("IN", "91234 56789", "+919123456789", "09123456789"),
+        ("IN", "919123456789", "+919123456789", "09123456789"),
+        ("DE", "030/123456", "+4930123456", "030123456"),
+    ];
+
+    #[test]
+    fn known_numbers_are_read_and_dialled_at_home() {
+        for &(code, raw, e164, national) in KNOWN {
+            let parsed = parsed(raw, code);
+            assert_eq!(parsed.number.as_str(), e164, "{raw} in {code}");
+            assert!(parsed.known_to_plan, "{raw} in {code}");
+            assert_eq!(parsed.number.dial_string(region(code)), national, "{raw} in {code}");
+        }
+    }
+
+    #[test]
+    fn known_numbers_are_dialled_from_abroad_with_their_country_code() {
+        for &(code, raw, e164, _) in KNOWN {
+            let number = parsed(raw, code).number;
+            for &(elsewhere, ..) in KNOWN {
+                if elsewhere != code {
+                    assert_eq!(number.dial_string(region(elsewhere)), e164);
+                    assert_eq!(parsed(e164, elsewhere).number, number, "{e164} read in {elsewhere}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_that_the_plan_does_not_know_is_dialled_as_it_is() {
+        for raw in ["8001", "20 15", "123456789012345678"] {
+            let parsed = parsed(raw, "CN");
+            assert!(!parsed.known_to_plan, "{raw}");
+            assert_eq!(parsed.number.as_str(), parsed.digits_as_given);
+            assert_eq!(parsed.number.dial_string(Region::CN), parsed.digits_as_given);
+            assert!(parsed.number.matches(raw, Region::CN));
+        }
+        // Without its plus it would ring somebody else.
+        let foreign = parsed("+999 123 4567", "CN");
+        assert!(!foreign.known_to_plan);
+        assert_eq!(foreign.number.dial_string(Region::CN), "+9991234567");
+    }
+
+    #[test]
+    fn what_cannot_be_dialled_is_refused_with_a_reason() {
+        for raw in [
+            "",
+            " ",
+            "+",
+            "12",
+            "1 2",
+            "123456789012345678901",
+            "187+12345678",
+            "++8618712345678",
+            "1800FLOWERS",
+            "187#",
+            "*100#",
+            "#31#18712345678",
+            "18712345678,123",
+            "18712345678;1",
+            "18712345678p1",
+            "110",
+            "+86110",
+            "0086 110",
+            "1 1 2",
+            "911",
+            "\u{ff11}\u{ff11}\u{ff10}",
+            "000",
+            "tel:18712345678",
+            "18712345678\n",
+        ] {
+            let error = Number::parse(raw, Region::CN).unwrap_err().to_string();
+            assert!(error.contains("write 3 to 20 digits"), "{error}");
+        }
+    }
+
+    #[test]
+    fn reports_match_in_every_spelling() {
+        let number = parsed("18712345678", "CN").number;
+        for reported in [
+            "18712345678",
+            "187 1234 5678",
+            "187-1234-5678",
+            "+8618712345678",
+            " 8618712345678",
+            " 86 187 1234 5678",
+            "008618712345678",
+            "8618712345678",
+        ] {
+            assert!(number.matches(reported, Region::CN), "{reported:?}");
+        }
+        for reported in ["", " ", "18712345679", "8712345678", "+8118712345678", "null", "+", "0"] {
+            assert!(!number.matches(reported, Region::CN), "{reported:?}");
+        }
+        let japanese = parsed("+819012345678", "CN").number;
+        assert!(japanese.matches(" 819012345678", Region::CN));
+        assert!(japanese.matches("819012345678", Region::CN));
+        assert!(japanese.matches("09012345678", region("JP")));
+        assert!(!japanese.matches("9012345678", Region::CN));
+    }
+
+    #[test]
+    fn masks() {
+        assert_eq!(masked("18712345678"), "187******78");
+        assert_eq!(masked("+8618712345678"), "+861********78");
+        assert_eq!(masked("187 1234-5678"), "187******78");
+        assert_eq!(masked("12345"), "1***5");
+        assert_eq!(masked("8001"), "8***");
+        assert_eq!(masked("11"), "**");
+        assert_eq!(masked(""), "");
+        assert_eq!(format!("{:?}", parsed("18712345678", "CN").number), "Number(+861********78)");
+    }
+
+    #[test]
+    fn regions() {
+        assert_eq!(region("cn"), Region::CN);
+        assert_eq!(region("GB").to_string(), "GB");
+        for text in ["", "C", "CHN", "XX", "86", "UK", "001"] {
+            assert!(text.parse::<Region>().is_err(), "{text}");
+        }
+        // The parser would panic on a region without a plan.
+        for plan in DATABASE.iter().filter(|plan| plan.id().len() == 2) {
+            assert!(plan.id().parse::<Region>().is_ok(), "{}", plan.id());
+        }
+    }
+
+    #[test]
+    fn every_plan_reads_its_own_examples_without_panic_and_dials_what_it_read() {
+        for plan in DATABASE.iter() {
+            let Ok(home) = plan.id().parse::<Region>() else {
+                continue;
+            };
+            let kinds = [plan.descriptors().fixed_line(), plan.descriptors().mobile()];
+            for example in kinds.into_iter().flatten().filter_map(|kind| kind.example()) {
+                let Ok(at_home) = Number::parse(&format!("+{}{example}", plan.country_code()), home) else {
+                    continue;
+                };
+                let dialled = at_home.number.dial_string(home);
+                assert_eq!(parsed(&dialled, plan.id()).number, at_home.number, "{example} in {home} as {dialled}");
+                assert!(at_home.number.matches(&dialled, home), "{example} in {home} as {dialled}");
+            }
+        }
+    }
+
+    fn any_region() -> impl Strategy<Value = Region> {
+        let mut regions: Vec<Region> = DATABASE.iter().filter_map(|plan| plan.id().parse().ok()).collect();
+        regions.sort_by_key(|region| region.to_string());
+        proptest::sample::select(regions)
+    }
+
+    fn at(code: &str, pattern: &'static str) -> impl Strategy<Value = (Region, String)> + use<> {
+        (Just(region(code)), proptest::string::string_regex(pattern).unwrap())
+    }
+
+    /// Plausible national numbers of the six countries, mobile and landline.
+    fn plausible() -> impl Strategy<Value = (Region, String)> {
+        prop_oneof![
+            at("CN", "1[3578][0-9]{9}|0(10|2[0-57-9])[2-8][0-9]{7}|0(371|755)[2-8][0-9]{7}"),
+            at("JP", "0[789]0[1-9][0-9]{7}|0[36][3-6][0-9]{7}"),
+            at("US", "[2-9][0-8][0-9][2-9][0-9]{6}"),
+            at("ES", "6[0-9]{8}|9[1-8][0-9]{7}"),
+            at("GB", "07[3-9][0-9]{8}|0(20[378]|121)[0-9]{7}"),
+            at("IT", "3[2-9][0-9]{8}|0[26][0-9]{8}"),
+        ]
+    }
+
+    proptest! {
+        // Each region's plan is compiled when it is first asked for, which is slow without optimisation.
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_dialled_is_read_as_the_same_number((home, written) in plausible()) {
+            let first = Number::parse(&written, home).unwrap();
+            let again = Number::parse(&first.number.dial_string(home), home).unwrap();
+            prop_assert_eq!(&again.number, &first.number);
+            prop_assert!(first.number.matches(&first.number.dial_string(home), home));
+            if first.known_to_plan {
+                prop_assert!(first.number.as_str().starts_with('+'));
+                prop_assert_eq!(&first.number.dial_string(home), &written);
+                for abroad in ["CN", "US", "FR", "IT"] {
+                    let abroad = region(abroad);
+                    let far = first.number.dial_string(abroad);
+                    prop_assert_eq!(&Number::parse(&far, abroad).unwrap().number, &first.number);
+                    let reported = far.replacen('+', " ", 1);
+                    prop_assert!(first.number.matches(&reported, abroad));
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in any::<String>(), home in any_region()) {
+            let _ = masked(&text);
+            let _ = text.parse::<Region>();
+            let stored = Number::from_stored(text.clone());
+            let _ = stored.dial_string(home);
+            let _ = stored.matches(&text, home);
+            if let Ok(parsed) = Number::parse(&text, home) {
+                let _ = parsed.number.dial_string(home);
+            }
+        }
+
+        #[test]
+        fn no_digits_panic(text in "[+]?[0-9]{3,20}", home in any_region(), elsewhere in any_region()) {
+            if let Ok(parsed) = Number::parse(&text, home) {
+                let dialled = parsed.number.dial_string(home);
+                prop_assert_eq!(&Number::parse(&dialled, home).unwrap().number, &parsed.number);
+                prop_assert!(parsed.number.matches(&dialled, home));
+                let far = parsed.number.dial_string(elsewhere);
+                prop_assert!(DialString::parse(&far).is_ok());
+            }
+        }
+
+        #[test]
+        fn masks_hide(digits in "[0-9]{5,20}") {
+            let masked = masked(&digits);
+            prop_assert_eq!(masked.len(), digits.len());
+            prop_assert!(masked.chars().filter(|c| *c == '*').count() * 2 >= digits.len());
+        }
+    }
+}

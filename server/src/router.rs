@@ -1,0 +1,161 @@
+//! Every route of the server: a plain list.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+use tower::ServiceExt;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::dashboard;
+use crate::handset;
+use crate::http::problem::Problem;
+use crate::http::{json, senders};
+use crate::intake;
+use crate::intake::api_page;
+use crate::lock::LockKind;
+use crate::telemetry::Metrics;
+
+/// Every route of the server.
+pub fn router(app: Arc<App>) -> Router {
+    let timeout = app.config().http.request_timeout;
+    // The handset path has no layers of its own: whatever answers there answers with a body that holds `code`.
+    let handsets = Router::new()
+        .route("/alert/phone", any(handset::face::plain))
+        .route("/alert/phone/", any(handset::face::plain))
+        .route("/h/{*rest}", any(handset::face::paired));
+    let (api, document) = documented_api().split_for_parts();
+    let api = api
+        .route("/api/{*rest}", any(no_such_endpoint))
+        .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), senders::senders_only))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why").into_response()
+        }))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout));
+    let described = Router::new()
+        .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
+        .route("/api", get(async || api_page::answer(&openapi())));
+    let watch = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout));
+    let pages = dashboard::router(&app).layer(middleware::from_fn(home_for_browsers));
+    let all = handsets.merge(api).merge(described).merge(watch).merge(pages).fallback(nothing_here).with_state(app);
+    // Senders that can only be given an address carry their key in it: the same routes, once the key is taken out.
+    let keyed = all.clone();
+    let with_path_key = any(async move |request: Request| match senders::without_path_key(request) {
+        Some(request) => match keyed.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        },
+        None => nothing_for_phones(),
+    });
+    Router::new().route("/k/{key}/{*rest}", with_path_key).merge(all)
+}
+
+/// The API's routes and their description, which so cannot say different things.
+fn documented_api() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(ApiDocument::openapi())
+        .routes(routes!(intake::api::raise, intake::api::list))
+        .routes(routes!(intake::api::show))
+        .routes(routes!(intake::api::cancel))
+        .routes(routes!(intake::api::acknowledge))
+        .routes(routes!(intake::api::redial))
+        .routes(routes!(intake::alertmanager::receive))
+}
+
+/// What is the same for the whole API.
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "autocall",
+    description = "Raise alarms, follow them, and read who answered. A key goes into `Authorization: Bearer`, `X-Api-Key`, basic \
+                   authentication, `?key=`, or the path `/k/KEY/api/…`."
+))]
+struct ApiDocument;
+
+/// The description of the API (OpenAPI 3.1), generated from the code.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented_api().split_for_parts().1
+}
+
+/// The same as JSON.
+#[must_use]
+pub fn openapi_json(document: &utoipa::openapi::OpenApi) -> String {
+    // It was made of plain values, so writing it cannot fail; an empty document would be noticed by the test that reads it.
+    document.to_pretty_json().unwrap_or_default()
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
+}
+
+async fn no_such_endpoint() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "no_such_endpoint", "there is nothing at this address of the API")
+}
+
+/// A browser gets a page; a phone may have been given a wrong address.
+async fn nothing_here(
+    State(app): State<Arc<App>>,
+    peer: ConnectInfo<SocketAddr>,
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    dashboard::nothing_here(&app, peer.0, &method, &headers, uri.path()).unwrap_or_else(nothing_for_phones)
+}
+
+/// A phone that was given the bare address of the server must not be sent to the login page.
+async fn home_for_browsers(request: Request, next: Next) -> Response {
+    match request.uri().path() == "/" && !dashboard::wants_page(request.headers()) {
+        true => nothing_for_phones(),
+        false => next.run(request).await,
+    }
+}
+
+/// A phone survives only an object that holds `code`.
+fn nothing_for_phones() -> Response {
+    let body = r#"{"code":1,"msg":"there is nothing at this address; phones poll /alert/phone or /h/TOKEN/alert/phone"}"#;
+    json(StatusCode::NOT_FOUND, body)
+}
+
+async fn healthz() -> Response {
+    json(StatusCode::OK, r#"{"status":"ok"}"#)
+}
+
+/// Ready when the database answers. Redis is reported and not required: without it the server goes on.
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let database = match app.engine.store.read().await {
+        Ok(mut reader) => reader.db().ping().await.is_ok(),
+        Err(_) => false,
+    };
+    let locks = app.engine.locks.health();
+    let body = serde_json::json!({
+        "status": if database { "ready" } else { "database away" },
+        "database": database,
+        "locks": { "kind": match locks.kind { LockKind::Local => "in-process", LockKind::Redis => "redis" }, "available": locks.away_for.is_none() },
+        "clock_sure": app.engine.clock.is_sure(),
+    });
+    json(if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body.to_string())
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let engine = &app.engine;
+    engine.metrics.observe_locks(&engine.locks);
+    engine.metrics.observe_store(&engine.store);
+    let mut response = engine.metrics.render().into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(Metrics::CONTENT_TYPE));
+    response
+}

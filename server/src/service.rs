@@ -1,0 +1,145 @@
+//! The only place that wires things: from a configuration to a running server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::dashboard::Dashboard;
+use crate::engine::Engine;
+use crate::handset::directory::Directory;
+use crate::handset::guard::Guard;
+use crate::handset::knocks::Knocks;
+use crate::http;
+use crate::intake::keys::Keys;
+use crate::lock::{LockError, Locks};
+use crate::notify::{self, guard::GuardedResolver};
+use crate::router;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// Longest that saying goodbye to the database may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why a server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address of Redis is wrong.
+    #[error(transparent)]
+    Locks(#[from] LockError),
+    /// The address to listen on is unknown to the system.
+    #[error("the server does not know its own address: {0}")]
+    Address(#[source] std::io::Error),
+}
+
+/// A server that is ready to run.
+pub struct Service {
+    app: Arc<App>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Service {
+    /// Opens the database, brings it up to date, and prepares everything on a bound listener.
+    ///
+    /// # Errors
+    /// When the database cannot be used. An unreachable Redis is no error: the server starts without it and says so.
+    pub async fn build(config: Config, listener: TcpListener, clock: Clock) -> Result<Self, StartError> {
+        let address = listener.local_addr().map_err(StartError::Address)?;
+        // The numbering plans are read when first used, which takes long enough to stop everything else: better now than inside
+        // the first claim.
+        let region = config.default_region;
+        let warm = tokio::task::spawn_blocking(move || crate::numbers::warm_up(region)).await;
+        if let Err(error) = warm {
+            tracing::warn!(%error, "the numbering plans could not be read ahead");
+        }
+        let database = config.database_url.as_ref().map(|url| url.expose());
+        let store = Store::open(database, &config.data_dir).await?;
+        if database.is_none()
+            && let Some(latest) = store.read().await?.db().latest_event_at().await?
+        {
+            clock.begin_not_before(latest);
+        }
+        let locks = match &config.redis_url {
+            Some(url) => Locks::redis(url.expose(), store.namespace())?,
+            None => Locks::local(),
+        };
+        let dashboard = Dashboard::prepare(&store, &config.data_dir, SocketAddr::new(config.listen.ip(), address.port())).await?;
+        let metrics = Arc::new(Metrics::new());
+        let directory = Directory::new(store.subscribe());
+        let keys = Keys::new(store.subscribe());
+        let engine = Arc::new(Engine::new(store, locks, clock, Arc::new(config), metrics));
+        engine.measure_clock().await;
+        let app = Arc::new(App {
+            engine,
+            directory,
+            guard: Guard::default(),
+            keys,
+            knocks: Knocks::default(),
+            dashboard,
+            stopping: CancellationToken::new(),
+        });
+        Ok(Self { app, listener, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What it answers with: for tests that look inside or move the clock.
+    #[must_use]
+    pub fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
+    /// Serves until `shutdown` is cancelled and open requests have ended.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let Self { app, listener, .. } = self;
+        let engine = Arc::clone(&app.engine);
+        let ticking = tokio::spawn({
+            let engine = Arc::clone(&engine);
+            async move { engine.run().await }
+        });
+        let relaying = tokio::spawn({
+            let store = engine.store.clone();
+            async move { store.relay().await }
+        });
+        let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
+        let (telling_others, pinging) = match notify::sender::client(&guard) {
+            Ok(client) => (
+                tokio::spawn(notify::sender::run(Arc::clone(&engine), client.clone())),
+                tokio::spawn(notify::ping::run(Arc::clone(&engine), client, notify::ping::EVERY)),
+            ),
+            Err(error) => {
+                tracing::error!(%error, "nothing can be told: the HTTP client cannot be made");
+                (tokio::spawn(async {}), tokio::spawn(async {}))
+            }
+        };
+        let stopping = app.stopping.clone();
+        let telling = tokio::spawn(async move {
+            shutdown.cancelled().await;
+            stopping.cancel();
+        });
+        let router = router::router(Arc::clone(&app));
+        http::serve::serve(listener, router, engine.config.http.max_connections, app.stopping.clone()).await;
+        for task in [ticking, relaying, telling, telling_others, pinging] {
+            task.abort();
+            // Awaited, so that nothing holds on to the database when this returns.
+            let _ = task.await;
+        }
+        // A database that is silent must not keep the process from ending; what was committed is safe.
+        if tokio::time::timeout(CLOSE_WITHIN, engine.store.close()).await.is_err() {
+            tracing::warn!("the database did not let go in time");
+        }
+    }
+}

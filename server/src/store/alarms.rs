@@ -1,0 +1,413 @@
+//! Alarms, what they repeat, and the keys that make a sender's repeated request safe.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::QueryBuilder;
+use sqlx::types::Json;
+
+use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use super::{Db, Result, StoreError};
+use crate::alarm::{AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
+use crate::ids::{AlarmId, HuntId};
+
+/// An alarm with what its current hunt says.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct AlarmRow {
+    /// Which one.
+    pub id: AlarmId,
+    /// The same for interfaces that know digits only.
+    pub number: i64,
+    /// Its current hunt.
+    pub hunt_id: HuntId,
+    /// The door it came through.
+    pub integration_id: String,
+    /// What its sender calls itself.
+    pub source: String,
+    /// What makes two reports the same alarm.
+    pub dedup_key: Option<String>,
+    /// A report with the same key counts as a repeat.
+    pub dedup_open: bool,
+    /// One line of text.
+    pub summary: String,
+    /// More text.
+    pub details: String,
+    /// Names and values.
+    pub labels: Json<BTreeMap<String, String>>,
+    /// How urgent.
+    pub priority: Priority,
+    /// How often it came again.
+    pub repeats: i64,
+    /// When it came first.
+    pub raised_at: DateTime<Utc>,
+    /// When it came last.
+    pub last_repeat_at: DateTime<Utc>,
+    /// When its source said that it is over.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// When a person called it off.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// The hunt's mode.
+    pub mode: Mode,
+    /// When the hunt has reached what it wants.
+    pub until: Until,
+    /// Nobody is really rung.
+    pub dry_run: bool,
+    /// When the current hunt was made.
+    pub hunt_created_at: DateTime<Utc>,
+    /// Its first hand-out.
+    pub begun_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How.
+    pub outcome: Option<HuntOutcome>,
+    /// Why, when nobody was reached.
+    pub end_reason: Option<EndReason>,
+}
+
+impl AlarmRow {
+    /// The one word for it.
+    #[must_use]
+    pub fn state(&self) -> AlarmState {
+        AlarmState::of(self.cancelled_at.is_some(), self.resolved_at.is_some(), self.outcome, self.begun_at.is_some())
+    }
+}
+
+/// Which alarms to list; all that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct AlarmFilter {
+    /// In this state.
+    pub state: Option<AlarmState>,
+    /// From this source.
+    pub source: Option<String>,
+    /// Of this priority.
+    pub priority: Option<Priority>,
+    /// With this dedup key.
+    pub dedup_key: Option<String>,
+    /// Raised at or after.
+    pub raised_from: Option<DateTime<Utc>>,
+    /// Raised before.
+    pub raised_before: Option<DateTime<Utc>>,
+    /// Only those with a lower number: where the page before ended.
+    pub below_number: Option<i64>,
+}
+
+/// A request that was answered before, under the same key.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct IdempotentRow {
+    /// Hash of the request that was answered.
+    pub request_hash: Vec<u8>,
+    /// The alarm it made.
+    pub alarm_id: AlarmId,
+}
+
+statements! {
+    /// A new alarm under a number that is still free.
+    INSERT = [
+        "INSERT INTO alarms (id, number, hunt_id, integration_id, source, dedup_key, dedup_open, summary, details, labels, priority,
+                             repeats, raised_at, last_repeat_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12) ON CONFLICT (number) DO NOTHING"
+    ];
+    /// It is in that hunt.
+    JOIN_HUNT = ["INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) VALUES ($1, $2, $3)"];
+    /// One alarm.
+    GET = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.id = $1"
+    ];
+    /// One alarm by its number.
+    GET_BY_NUMBER = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.number = $1"
+    ];
+    /// The alarms whose current hunt is this one.
+    OF_HUNT = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.hunt_id = $1 ORDER BY a.number"
+    ];
+    /// The open alarm with a key.
+    OPEN_WITH_KEY = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.dedup_key = $2 AND a.dedup_open"
+    ];
+    /// Newer hunts of the alarms that were in this hunt once.
+    LATER_HUNTS = [
+        "SELECT DISTINCT a.hunt_id FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id WHERE l.hunt_id = $1 AND a.hunt_id <> $1
+         ORDER BY a.hunt_id"
+    ];
+    /// The hunts an alarm ever had, oldest first.
+    HUNTS_OF_ALARM = ["SELECT hunt_id FROM alarm_hunts WHERE alarm_id = $1 ORDER BY joined_at, hunt_id"];
+    /// It came again.
+    REPEAT = ["UPDATE alarms SET repeats = repeats + 1, last_repeat_at = $2 WHERE id = $1 AND dedup_open"];
+    /// Another report with its key makes a new alarm.
+    CLOSE_DEDUP = ["UPDATE alarms SET dedup_open = FALSE WHERE id = $1"];
+    /// Gets a new hunt.
+    SET_HUNT = ["UPDATE alarms SET hunt_id = $2 WHERE id = $1"];
+    /// A person called it off.
+    CANCEL = ["UPDATE alarms SET cancelled_at = $2, dedup_open = FALSE WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
+    /// Its source said that it is over.
+    RESOLVE = ["UPDATE alarms SET resolved_at = $2, dedup_open = FALSE WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
+    /// How many alarms of a hunt are still firing.
+    COUNT_FIRING = ["SELECT count(*) AS firing FROM alarms WHERE hunt_id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
+    /// Alarms; conditions, order and limit are appended.
+    LIST = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.number > 0"
+    ];
+    /// What was answered under a key.
+    IDEMPOTENT = ["SELECT request_hash, alarm_id FROM idempotency_keys WHERE integration_id = $1 AND key = $2"];
+    /// Remembers what was answered under a key.
+    INSERT_IDEMPOTENT = [
+        "INSERT INTO idempotency_keys (integration_id, key, request_hash, alarm_id, created_at) VALUES ($1, $2, $3, $4, $5)"
+    ];
+    /// Forgets old keys.
+    FORGET_IDEMPOTENT = ["DELETE FROM idempotency_keys WHERE created_at < $1"];
+}
+
+/// How many numbers in a row are tried before giving up: as many alarms would have to come in the same millisecond.
+const NUMBER_TRIES: i64 = 100_000;
+
+impl Db<'_> {
+    /// Stores a new alarm with a number of its own, and gives that number: the time in milliseconds, or the next free one.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when an open alarm has the same key.
+    pub async fn insert_alarm(&mut self, alarm: &NewAlarm) -> Result<i64> {
+        let first = alarm.raised_at.timestamp_millis();
+        for number in first..first + NUMBER_TRIES {
+            let inserted = execute!(
+                self,
+                INSERT,
+                alarm.id,
+                number,
+                alarm.hunt_id,
+                alarm.integration_id.as_str(),
+                alarm.source.as_str(),
+                alarm.dedup_key.as_deref(),
+                alarm.dedup_key.is_some(),
+                alarm.summary.as_str(),
+                alarm.details.as_str(),
+                Json(&alarm.labels),
+                alarm.priority,
+                alarm.raised_at,
+            )?;
+            if inserted == 1 {
+                self.join_hunt(alarm.id, alarm.hunt_id, alarm.raised_at).await?;
+                return Ok(number);
+            }
+        }
+        Err(StoreError::Inconsistent(format!("no alarm number is free after {first}")))
+    }
+
+    /// Notes that an alarm is in a hunt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn join_hunt(&mut self, alarm: AlarmId, hunt: HuntId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, JOIN_HUNT, alarm, hunt, now).map(|_| ())
+    }
+
+    /// One alarm.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarm(&mut self, id: AlarmId) -> Result<Option<AlarmRow>> {
+        fetch_optional!(self, GET, id)
+    }
+
+    /// One alarm by its number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarm_by_number(&mut self, number: i64) -> Result<Option<AlarmRow>> {
+        fetch_optional!(self, GET_BY_NUMBER, number)
+    }
+
+    /// The alarms whose current hunt is this one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_of(&mut self, hunt: HuntId) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, OF_HUNT, hunt)
+    }
+
+    /// The open alarm with a key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_alarm_with_key(&mut self, integration: &str, key: &str) -> Result<Option<AlarmRow>> {
+        fetch_optional!(self, OPEN_WITH_KEY, integration, key)
+    }
+
+    /// The newer hunts of alarms that were in this hunt once.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn later_hunts(&mut self, hunt: HuntId) -> Result<Vec<HuntId>> {
+        let rows: Vec<(HuntId,)> = fetch_all!(self, LATER_HUNTS, hunt)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// The hunts an alarm ever had, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hunts_of_alarm(&mut self, alarm: AlarmId) -> Result<Vec<HuntId>> {
+        let rows: Vec<(HuntId,)> = fetch_all!(self, HUNTS_OF_ALARM, alarm)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Counts a repeat; false when the alarm was closed meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn repeat_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, REPEAT, id, now).map(|rows| rows == 1)
+    }
+
+    /// Lets the next report with the alarm's key make a new alarm.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn close_dedup(&mut self, id: AlarmId) -> Result<()> {
+        execute!(self, CLOSE_DEDUP, id).map(|_| ())
+    }
+
+    /// Gives an alarm a new hunt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_alarm_hunt(&mut self, id: AlarmId, hunt: HuntId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET_HUNT, id, hunt)?;
+        self.join_hunt(id, hunt, now).await
+    }
+
+    /// Calls an alarm off; false when it was over already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, CANCEL, id, now).map(|rows| rows == 1)
+    }
+
+    /// Marks an alarm as over at its source; false when it was over already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn resolve_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, RESOLVE, id, now).map(|rows| rows == 1)
+    }
+
+    /// How many alarms of a hunt are still firing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_firing(&mut self, hunt: HuntId) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_FIRING, hunt)?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// Alarms, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_alarms(&mut self, filter: &AlarmFilter, limit: i64) -> Result<Vec<AlarmRow>> {
+        // Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.
+        on!(self, |c, D, B| {
+            let mut query = QueryBuilder::<B>::new(LIST.on(D));
+            match filter.state {
+                None => {}
+                Some(AlarmState::Cancelled) => {
+                    query.push(" AND (a.cancelled_at IS NOT NULL OR (a.resolved_at IS NULL AND h.outcome = 'cancelled'))");
+                }
+                Some(AlarmState::Resolved) => {
+                    query.push(" AND a.cancelled_at IS NULL AND (a.resolved_at IS NOT NULL OR h.outcome = 'resolved')");
+                }
+                Some(state) => {
+                    query.push(" AND a.cancelled_at IS NULL AND a.resolved_at IS NULL");
+                    query.push(match state {
+                        AlarmState::Waiting => " AND h.outcome IS NULL AND h.begun_at IS NULL",
+                        AlarmState::Ringing => " AND h.outcome IS NULL AND h.begun_at IS NOT NULL",
+                        AlarmState::Answered => " AND h.outcome = 'answered'",
+                        _ => " AND h.outcome = 'no_answer'",
+                    });
+                }
+            }
+            if let Some(source) = &filter.source {
+                query.push(" AND a.source = ").push_bind(source.clone());
+            }
+            if let Some(priority) = filter.priority {
+                query.push(" AND a.priority = ").push_bind(priority);
+            }
+            if let Some(key) = &filter.dedup_key {
+                query.push(" AND a.dedup_key = ").push_bind(key.clone());
+            }
+            if let Some(from) = filter.raised_from {
+                query.push(" AND a.raised_at >= ").push_bind(from);
+            }
+            if let Some(before) = filter.raised_before {
+                query.push(" AND a.raised_at < ").push_bind(before);
+            }
+            if let Some(number) = filter.below_number {
+                query.push(" AND a.number < ").push_bind(number);
+            }
+            query.push(" ORDER BY a.number DESC LIMIT ").push_bind(limit);
+            query.build_query_as::<AlarmRow>().fetch_all(c).await.map_err(|error| StoreError::statement(&LIST, error))
+        })
+    }
+
+    /// What was answered under a key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn idempotent_request(&mut self, integration: &str, key: &str) -> Result<Option<IdempotentRow>> {
+        fetch_optional!(self, IDEMPOTENT, integration, key)
+    }
+
+    /// Remembers what was answered under a key.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when another request used the key at the same time.
+    pub async fn insert_idempotent_request(
+        &mut self,
+        integration: &str,
+        key: &str,
+        request_hash: &[u8],
+        alarm: AlarmId,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, INSERT_IDEMPOTENT, integration, key, request_hash, alarm, now).map(|_| ())
+    }
+
+    /// Forgets keys that were used before then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_idempotent_requests(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET_IDEMPOTENT, before)
+    }
+}
+
+/// An alarm to be stored.
+#[derive(Clone, Debug)]
+pub struct NewAlarm {
+    /// Which one.
+    pub id: AlarmId,
+    /// Its hunt.
+    pub hunt_id: HuntId,
+    /// The door it came through.
+    pub integration_id: String,
+    /// What its sender calls itself.
+    pub source: String,
+    /// What makes two reports the same alarm.
+    pub dedup_key: Option<String>,
+    /// One line of text.
+    pub summary: String,
+    /// More text.
+    pub details: String,
+    /// Names and values.
+    pub labels: BTreeMap<String, String>,
+    /// How urgent.
+    pub priority: Priority,
+    /// Now.
+    pub raised_at: DateTime<Utc>,
+}

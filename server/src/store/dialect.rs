@@ -1,0 +1,115 @@
+//! The only place that knows how the two SQL dialects differ; everything is settled at compile time.
+
+/// Which database a statement is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+}
+
+/// One statement in both dialects; all but the named fragments is one text.
+#[derive(Debug)]
+pub struct Sql {
+    /// The constant's name, for errors and tests.
+    pub name: &'static str,
+    /// Text for PostgreSQL.
+    pub postgres: &'static str,
+    /// Text for SQLite.
+    pub sqlite: &'static str,
+}
+
+impl Sql {
+    /// The text for one database.
+    #[must_use]
+    pub const fn on(&self, dialect: Dialect) -> &'static str {
+        match dialect {
+            Dialect::Postgres => self.postgres,
+            Dialect::Sqlite => self.sqlite,
+        }
+    }
+}
+
+/// What differs: row locks. SQLite has one writer at a time, so there the transaction is the lock.
+macro_rules! fragment {
+    (postgres skip_locked) => {
+        " FOR UPDATE SKIP LOCKED "
+    };
+    (sqlite skip_locked) => {
+        " "
+    };
+    (postgres for_update) => {
+        " FOR UPDATE "
+    };
+    (sqlite for_update) => {
+        " "
+    };
+    ($_dialect:ident $text:literal) => {
+        $text
+    };
+}
+
+/// Declares statements: string literals are shared, bare words are fragments. `ALL` lists them, so that a test can
+/// prepare every one on both databases.
+macro_rules! statements {
+    ($( $(#[$meta:meta])* $name:ident = [ $($part:tt)+ ]; )+) => {
+        $( $(#[$meta])* pub const $name: $crate::store::dialect::Sql = $crate::store::dialect::Sql {
+            name: stringify!($name),
+            postgres: statements!(@join postgres [] $($part)+),
+            sqlite: statements!(@join sqlite [] $($part)+),
+        }; )+
+        /// Every statement of this module.
+        pub const ALL: &[$crate::store::dialect::Sql] = &[$($name),+];
+    };
+    (@join $dialect:ident [$($done:tt)*]) => { concat!($($done)*) };
+    (@join $dialect:ident [$($done:tt)*] $part:tt $($rest:tt)*) => {
+        statements!(@join $dialect [$($done)* fragment!($dialect $part),] $($rest)*)
+    };
+}
+
+/// One body, expanded for each database: `$connection` is its connection, `$dialect` the dialect, `$backend` sqlx's type for it.
+macro_rules! on {
+    ($db:expr, |$connection:ident, $dialect:ident, $backend:ident| $body:expr) => {
+        match $db {
+            $crate::store::Db::Postgres(connection) => {
+                let $connection = &mut **connection;
+                const $dialect: $crate::store::dialect::Dialect = $crate::store::dialect::Dialect::Postgres;
+                type $backend = sqlx::Postgres;
+                $body
+            }
+            $crate::store::Db::Sqlite(connection) => {
+                let $connection = &mut **connection;
+                const $dialect: $crate::store::dialect::Dialect = $crate::store::dialect::Dialect::Sqlite;
+                type $backend = sqlx::Sqlite;
+                $body
+            }
+        }
+    };
+}
+
+/// Runs a statement and gives the number of rows it touched.
+macro_rules! execute {
+    ($db:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        on!($db, |c, D, B| sqlx::query::<B>($sql.on(D))$(.bind($bind))*.execute(c).await.map(|done| done.rows_affected()))
+            .map_err(|error| $crate::store::StoreError::statement(&$sql, error))
+    };
+}
+
+/// Runs a query for at most one row.
+macro_rules! fetch_optional {
+    ($db:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        on!($db, |c, D, B| sqlx::query_as::<B, _>($sql.on(D))$(.bind($bind))*.fetch_optional(c).await)
+            .map_err(|error| $crate::store::StoreError::statement(&$sql, error))
+    };
+}
+
+/// Runs a query for all its rows.
+macro_rules! fetch_all {
+    ($db:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        on!($db, |c, D, B| sqlx::query_as::<B, _>($sql.on(D))$(.bind($bind))*.fetch_all(c).await)
+            .map_err(|error| $crate::store::StoreError::statement(&$sql, error))
+    };
+}
+
+pub(crate) use {execute, fetch_all, fetch_optional, fragment, on, statements};

@@ -1,0 +1,142 @@
+//! The append-only timeline: one line for each thing that happened to an alarm or a hunt.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use super::webhooks::NoticeKind;
+use super::{Db, Result};
+use crate::ids::{AlarmId, HuntId};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The alarm came in.
+    Raised,
+    /// Its source sent it again.
+    Repeated,
+    /// Its source said that it is over.
+    Resolved,
+    /// A person called it off.
+    Cancelled,
+    /// A human confirmed.
+    Acknowledged,
+    /// A new hunt was begun for it.
+    Redialled,
+    /// A dial was handed to a handset.
+    HandedOut,
+    /// A handset named who picked up.
+    Answered,
+    /// A handset reported that nobody did.
+    Nobody,
+    /// A dial's deadline passed without a report.
+    Expired,
+    /// A dial is not needed any more.
+    Superseded,
+    /// A report of *nobody* came after the dial was closed.
+    LateNobody,
+    /// A report that named somebody came after the dial was closed.
+    LateAnswer,
+    /// A handset could not place a call; the attempt was given back.
+    NotRung,
+    /// The hunt is over.
+    HuntEnded,
+    /// A callee said no.
+    Declined,
+    /// A handset has been silent for too long.
+    HandsetOffline,
+    /// A handset did not return after a dial.
+    HandsetStuck,
+    /// A handset polls again.
+    HandsetBack,
+    /// Two phones use one token.
+    HandsetShared,
+}
+
+/// Which notice an event gives rise to.
+#[must_use]
+pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
+    match kind {
+        EventKind::Raised => Some(NoticeKind::Raised),
+        EventKind::Answered | EventKind::LateAnswer if body["confirmed"] == true => Some(NoticeKind::Confirmed),
+        EventKind::Answered | EventKind::LateAnswer => Some(NoticeKind::Answered),
+        EventKind::Acknowledged => Some(NoticeKind::Confirmed),
+        EventKind::HuntEnded if body["outcome"] == "no_answer" => Some(NoticeKind::NoAnswer),
+        EventKind::HandsetOffline => Some(NoticeKind::HandsetOffline),
+        EventKind::HandsetStuck => Some(NoticeKind::HandsetStuck),
+        EventKind::HandsetBack => Some(NoticeKind::HandsetBack),
+        _ => None,
+    }
+}
+
+/// One line of the timeline.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct EventRow {
+    /// Order of insertion; not the order of commits.
+    pub id: i64,
+    /// The alarm, when it concerns just one.
+    pub alarm_id: Option<AlarmId>,
+    /// The hunt.
+    pub hunt_id: Option<HuntId>,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What.
+    pub kind: String,
+    /// Particulars.
+    pub body: Json<Value>,
+}
+
+statements! {
+    /// A new line.
+    INSERT = ["INSERT INTO events (alarm_id, hunt_id, at, kind, body) VALUES ($1, $2, $3, $4, $5)"];
+    /// The last thing that happened.
+    LATEST = ["SELECT max(at) AS at FROM events"];
+    /// What concerns one alarm: its own lines, and those of every hunt it was in that name no other alarm.
+    TIMELINE = [
+        "SELECT * FROM events WHERE alarm_id = $1
+            OR (alarm_id IS NULL AND hunt_id IN (SELECT hunt_id FROM alarm_hunts WHERE alarm_id = $1))
+         ORDER BY at, id"
+    ];
+}
+
+impl Db<'_> {
+    /// Adds a line to the timeline, and puts the notice of it into the outbox.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_event(
+        &mut self,
+        alarm: Option<AlarmId>,
+        hunt: Option<HuntId>,
+        at: DateTime<Utc>,
+        kind: EventKind,
+        body: Value,
+    ) -> Result<()> {
+        execute!(self, INSERT, alarm, hunt, at, kind, Json(&body))?;
+        // In the same transaction: what is true is told, and nothing else.
+        match notice_of(kind, &body) {
+            Some(notice) => self.enqueue_notice(notice, alarm, hunt, &body, at).await,
+            None => Ok(()),
+        }
+    }
+
+    /// When the last thing happened.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_event_at(&mut self) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, LATEST)?;
+        Ok(row.and_then(|(at,)| at))
+    }
+
+    /// The timeline of an alarm, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn timeline(&mut self, alarm: AlarmId) -> Result<Vec<EventRow>> {
+        fetch_all!(self, TIMELINE, alarm)
+    }
+}

@@ -1,0 +1,401 @@
+//! Hunts and their callees. Whoever changes a hunt, its dials or its callees locks the hunt first.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use super::{Db, Result, StoreError};
+use crate::alarm::hunt::{Callee, Hunt};
+use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
+use crate::ids::{CalleeId, HandsetId, HuntId, PersonId};
+
+/// A hunt as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct HuntRow {
+    /// Which one.
+    pub id: HuntId,
+    /// How urgent.
+    pub priority: Priority,
+    /// One after the other, or all at once.
+    pub mode: Mode,
+    /// When it has reached what it wants.
+    pub until: Until,
+    /// Nobody is really rung.
+    pub dry_run: bool,
+    /// Hand-outs it may still make.
+    pub dials_left: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it next wants a handset.
+    pub due_at: DateTime<Utc>,
+    /// Without a hand-out by then it ends.
+    pub begin_before: DateTime<Utc>,
+    /// Length of that window, in seconds.
+    pub begin_window_s: i32,
+    /// First hand-out.
+    pub begun_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub outcome: Option<HuntOutcome>,
+    /// Why it ended without an answer.
+    pub end_reason: Option<EndReason>,
+    /// Only this handset may ring for it: a test call.
+    pub only_handset_id: Option<HandsetId>,
+}
+
+impl HuntRow {
+    /// What the pure rule needs to know of it.
+    #[must_use]
+    pub fn to_rule(&self) -> Hunt {
+        Hunt {
+            priority: self.priority,
+            mode: self.mode,
+            until: self.until,
+            dials_left: self.dials_left,
+            begin_before: self.begin_before,
+        }
+    }
+}
+
+/// A callee as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CalleeRow {
+    /// Which one.
+    pub id: CalleeId,
+    /// Its escalation step.
+    pub step: i32,
+    /// Place in the order.
+    pub position: i32,
+    /// The person, when known.
+    pub person_id: Option<PersonId>,
+    /// The name when the hunt began.
+    pub name: Option<String>,
+    /// The number in its comparable form.
+    pub number: String,
+    /// The numbering plan knows such a number.
+    pub known_to_plan: bool,
+    /// What the sender calls this callee.
+    #[sqlx(rename = "ref")]
+    pub reference: Option<String>,
+    /// How often it may be rung.
+    pub max_attempts: i32,
+    /// Least seconds between two hand-outs.
+    pub min_interval_s: i32,
+    /// How often it was handed out.
+    pub attempts: i32,
+    /// Hand-outs in which the call never left the phone.
+    pub failed: i32,
+    /// Last hand-out.
+    pub last_offered_at: Option<DateTime<Utc>>,
+    /// What became of it.
+    pub verdict: Option<Verdict>,
+}
+
+impl CalleeRow {
+    /// What the pure rule needs to know of it.
+    #[must_use]
+    pub fn to_rule(&self) -> Callee {
+        Callee {
+            id: self.id,
+            position: self.position,
+            number: self.number.clone(),
+            max_attempts: self.max_attempts,
+            attempts: self.attempts,
+            failed: self.failed,
+            min_interval: TimeDelta::seconds(i64::from(self.min_interval_s)),
+            last_offered_at: self.last_offered_at,
+            verdict: self.verdict,
+        }
+    }
+}
+
+statements! {
+    /// A new hunt.
+    INSERT = [
+        "INSERT INTO hunts (id, priority, mode, until, dry_run, step, dials_left, created_at, due_at, begin_before, begin_window_s,
+                            only_handset_id)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11)"
+    ];
+    /// A new callee.
+    INSERT_CALLEE = [
+        "INSERT INTO callees (id, hunt_id, step, position, person_id, name, number, known_to_plan, ref, max_attempts, min_interval_s,
+                              attempts, last_offered_at, verdict)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    ];
+    /// The most urgent due hunt that nobody else is working on, locked.
+    NEXT_DUE = [
+        "SELECT * FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND due_at <= $1
+           AND (only_handset_id IS NULL OR only_handset_id = $2)
+         ORDER BY priority DESC, due_at, id LIMIT 1" skip_locked
+    ];
+    /// The same for dry runs, which need no handset.
+    NEXT_DUE_DRY_RUN = [
+        "SELECT * FROM hunts WHERE ended_at IS NULL AND dry_run AND due_at <= $1 ORDER BY due_at, id LIMIT 1" skip_locked
+    ];
+    /// One hunt, locked.
+    LOCK = ["SELECT * FROM hunts WHERE id = $1" for_update];
+    /// One hunt.
+    GET = ["SELECT * FROM hunts WHERE id = $1"];
+    /// When the next hunt wants a handset.
+    EARLIEST_DUE = ["SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND NOT dry_run"];
+    /// Hunts without an open dial that waited too long for a handset.
+    STALLED = [
+        "SELECT h.id FROM hunts h WHERE h.ended_at IS NULL AND h.begin_before <= $1
+           AND NOT EXISTS (SELECT 1 FROM dials d WHERE d.hunt_id = h.id AND d.closed_at IS NULL)
+         ORDER BY h.id LIMIT 100"
+    ];
+    /// When the next dry run goes on.
+    EARLIEST_DUE_DRY_RUN = ["SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND dry_run"];
+    /// How many hunts are open.
+    COUNT_OPEN = ["SELECT count(*) AS open FROM hunts WHERE ended_at IS NULL"];
+    /// When it wants a handset next, and until when it waits for one.
+    SET_DUE = ["UPDATE hunts SET due_at = $2, begin_before = $3 WHERE id = $1 AND ended_at IS NULL"];
+    /// A hand-out was made.
+    HANDED_OUT = [
+        "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, begin_before = $3, begun_at = coalesce(begun_at, $4)
+         WHERE id = $1 AND ended_at IS NULL"
+    ];
+    /// It is over.
+    END = ["UPDATE hunts SET ended_at = $2, outcome = $3, end_reason = $4 WHERE id = $1 AND ended_at IS NULL"];
+    /// Nobody was reached, so it seemed; then a late report named somebody.
+    ANSWERED_AFTER_ALL = [
+        "UPDATE hunts SET ended_at = $2, outcome = 'answered', end_reason = NULL WHERE id = $1 AND outcome = 'no_answer'"
+    ];
+    /// The callees of a hunt, in order.
+    CALLEES = ["SELECT * FROM callees WHERE hunt_id = $1 ORDER BY step, position"];
+    /// Attempts are reserved at hand-out.
+    RESERVE = ["UPDATE callees SET attempts = attempts + $2, last_offered_at = $3 WHERE id = $1"];
+    /// Given back: the number was not rung, so its interval does not count either.
+    GIVE_BACK = ["UPDATE callees SET attempts = attempts - $2, last_offered_at = NULL WHERE id = $1 AND attempts >= $2"];
+    /// Given back because the call never left the phone: it began no interval, but others go first.
+    GIVE_BACK_FAILED = ["UPDATE callees SET attempts = attempts - $2, failed = failed + 1, last_offered_at = NULL WHERE id = $1 AND attempts >= $2"];
+    /// What became of a callee.
+    SET_VERDICT = ["UPDATE callees SET verdict = $2 WHERE id = $1"];
+}
+
+/// A hunt to be made.
+#[derive(Clone, Debug)]
+pub struct NewHunt {
+    /// Which one.
+    pub id: HuntId,
+    /// How urgent.
+    pub priority: Priority,
+    /// One after the other, or all at once.
+    pub mode: Mode,
+    /// When it has reached what it wants.
+    pub until: Until,
+    /// Nobody is really rung.
+    pub dry_run: bool,
+    /// Hand-outs it may make.
+    pub dials_left: i32,
+    /// Now.
+    pub created_at: DateTime<Utc>,
+    /// How long it waits for a handset, in seconds.
+    pub begin_window_s: i32,
+    /// Only this handset may ring for it.
+    pub only_handset_id: Option<HandsetId>,
+}
+
+impl Db<'_> {
+    /// Stores a new hunt that is due at once.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_hunt(&mut self, hunt: &NewHunt) -> Result<()> {
+        let begin_before = hunt.created_at + TimeDelta::seconds(i64::from(hunt.begin_window_s));
+        execute!(
+            self,
+            INSERT,
+            hunt.id,
+            hunt.priority,
+            hunt.mode,
+            hunt.until,
+            hunt.dry_run,
+            hunt.dials_left,
+            hunt.created_at,
+            hunt.created_at,
+            begin_before,
+            hunt.begin_window_s,
+            hunt.only_handset_id,
+        )
+        .map(|_| ())
+    }
+
+    /// Stores a callee of a hunt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_callee(&mut self, hunt: HuntId, callee: &CalleeRow) -> Result<()> {
+        execute!(
+            self,
+            INSERT_CALLEE,
+            callee.id,
+            hunt,
+            callee.step,
+            callee.position,
+            callee.person_id,
+            callee.name.as_deref(),
+            callee.number.as_str(),
+            callee.known_to_plan,
+            callee.reference.as_deref(),
+            callee.max_attempts,
+            callee.min_interval_s,
+            callee.attempts,
+            callee.last_offered_at,
+            callee.verdict,
+        )
+        .map(|_| ())
+    }
+
+    /// Takes the most urgent due hunt that this handset may ring for and no other transaction is working on, and locks it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_next_due(&mut self, now: DateTime<Utc>, handset: HandsetId) -> Result<Option<HuntRow>> {
+        fetch_optional!(self, NEXT_DUE, now, handset)
+    }
+
+    /// The same for dry runs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_next_due_dry_run(&mut self, now: DateTime<Utc>) -> Result<Option<HuntRow>> {
+        fetch_optional!(self, NEXT_DUE_DRY_RUN, now)
+    }
+
+    /// Locks a hunt until the transaction ends.
+    ///
+    /// # Errors
+    /// When the database fails, or there is no such hunt: callers know it from a foreign key.
+    pub async fn lock_hunt(&mut self, id: HuntId) -> Result<HuntRow> {
+        fetch_optional!(self, LOCK, id)?.ok_or_else(|| StoreError::Inconsistent(format!("hunt {id} is referred to but missing")))
+    }
+
+    /// One hunt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hunt(&mut self, id: HuntId) -> Result<Option<HuntRow>> {
+        fetch_optional!(self, GET, id)
+    }
+
+    /// When the next hunt wants a handset; `None` when no hunt is open.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn earliest_due(&mut self) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIEST_DUE)?;
+        Ok(row.and_then(|(due,)| due))
+    }
+
+    /// When the next dry run goes on; `None` when none is open.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn earliest_due_dry_run(&mut self) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIEST_DUE_DRY_RUN)?;
+        Ok(row.and_then(|(due,)| due))
+    }
+
+    /// Up to 100 hunts that waited too long for a handset.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn stalled_hunts(&mut self, now: DateTime<Utc>) -> Result<Vec<HuntId>> {
+        let rows: Vec<(HuntId,)> = fetch_all!(self, STALLED, now)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// How many hunts are open.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_open_hunts(&mut self) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_OPEN)?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// Sets when an open hunt next wants a handset, and until when it waits for one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_hunt_due(&mut self, id: HuntId, due_at: DateTime<Utc>, begin_before: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET_DUE, id, due_at, begin_before).map(|_| ())
+    }
+
+    /// Counts a hand-out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hunt_handed_out(
+        &mut self,
+        id: HuntId,
+        due_at: DateTime<Utc>,
+        begin_before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, HANDED_OUT, id, due_at, begin_before, now).map(|_| ())
+    }
+
+    /// Ends a hunt; false when it had ended before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_hunt(
+        &mut self,
+        id: HuntId,
+        outcome: HuntOutcome,
+        reason: Option<EndReason>,
+        now: DateTime<Utc>,
+    ) -> Result<bool> {
+        execute!(self, END, id, now, outcome, reason).map(|rows| rows == 1)
+    }
+
+    /// Turns *nobody answered* into *answered*; false when it had not ended so.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn answered_after_all(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, ANSWERED_AFTER_ALL, id, now).map(|rows| rows == 1)
+    }
+
+    /// The callees of a hunt, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn callees(&mut self, hunt: HuntId) -> Result<Vec<CalleeRow>> {
+        fetch_all!(self, CALLEES, hunt)
+    }
+
+    /// Reserves attempts at hand-out.
+    ///
+    /// # Errors
+    /// When the database fails; the table refuses more attempts than were asked for.
+    pub async fn reserve_attempts(&mut self, callee: CalleeId, attempts: i32, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, RESERVE, callee, attempts, now).map(|_| ())
+    }
+
+    /// Gives attempts back because the number was not rung.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back_attempts(&mut self, callee: CalleeId, attempts: i32) -> Result<()> {
+        execute!(self, GIVE_BACK, callee, attempts).map(|_| ())
+    }
+
+    /// Gives attempts back because the call never left the phone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back_failed(&mut self, callee: CalleeId, attempts: i32) -> Result<()> {
+        execute!(self, GIVE_BACK_FAILED, callee, attempts).map(|_| ())
+    }
+
+    /// Says what became of a callee.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_verdict(&mut self, callee: CalleeId, verdict: Verdict) -> Result<()> {
+        execute!(self, SET_VERDICT, callee, verdict).map(|_| ())
+    }
+}

@@ -1,0 +1,530 @@
+//! All SQL: one store over PostgreSQL or an embedded SQLite file, every statement and every operation once.
+//!
+//! Operations are methods of [`Db`], a borrowed connection that may or may not be in a transaction. Whoever holds a [`Tx`] uses
+//! `tx.db()` and never asks the [`Store`] for another connection: SQLite has one writer, which would wait for itself.
+//! Time is always a parameter and never comes from SQL.
+
+pub mod alarms;
+pub mod answers;
+pub mod board;
+pub mod commands;
+pub mod dialect;
+pub mod dials;
+pub mod events;
+pub mod handsets;
+pub mod hunts;
+pub mod keys;
+pub mod people;
+pub mod retention;
+mod sqlite_folder;
+pub mod users;
+pub mod webhooks;
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use tokio::sync::broadcast;
+
+use dialect::{Dialect, Sql, execute, fetch_optional, fragment, on, statements};
+
+/// What went wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A statement failed.
+    #[error("the database refused {statement}: {source}")]
+    Statement {
+        /// Which statement.
+        statement: &'static str,
+        /// The driver's error.
+        source: sqlx::Error,
+    },
+    /// No connection could be had, or it broke.
+    #[error("the database cannot be reached: {0}")]
+    Connection(#[source] sqlx::Error),
+    /// The address of the database is wrong.
+    #[error("DATABASE_URL is not a PostgreSQL address: {0}")]
+    Address(#[source] sqlx::Error),
+    /// The tables could not be brought up to date.
+    #[error("the database tables could not be brought up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The data folder cannot be used.
+    #[error("the data folder {folder} cannot be used: {source}")]
+    Folder {
+        /// Which folder.
+        folder: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another server runs on this folder.
+    #[error("another server already uses the data folder {0}: stop it, or give this one its own with --data-dir")]
+    FolderInUse(String),
+    /// What is stored contradicts itself.
+    #[error("stored state is inconsistent: {0}")]
+    Inconsistent(String),
+}
+
+impl StoreError {
+    fn statement(sql: &Sql, source: sqlx::Error) -> Self {
+        match source {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Tls(_) => {
+                Self::Connection(source)
+            }
+            source => Self::Statement { statement: sql.name, source },
+        }
+    }
+
+    /// A unique index refused a row that is already there.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation))
+    }
+}
+
+/// Result of a store operation.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Something changed that other requests, pages or nodes may care for. Announcements are hints: whoever hears one reads again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Announcement {
+    /// A hunt, its dials or its answers changed.
+    Hunts,
+    /// A handset was added, changed or seen in another state.
+    Handsets,
+    /// People changed.
+    People,
+    /// Keys of senders changed.
+    Keys,
+    /// Announcements may have been missed: read everything again.
+    Missed,
+}
+
+impl Announcement {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Hunts => "hunts",
+            Self::Handsets => "handsets",
+            Self::People => "people",
+            Self::Keys => "keys",
+            Self::Missed => "missed",
+        }
+    }
+
+    fn parse(text: &str) -> Self {
+        match text {
+            "hunts" => Self::Hunts,
+            "handsets" => Self::Handsets,
+            "people" => Self::People,
+            "keys" => Self::Keys,
+            _ => Self::Missed,
+        }
+    }
+}
+
+/// Counts what the store does, so that tests and metrics can see that an idle poll does nothing.
+#[derive(Debug, Default)]
+pub struct StoreCounters {
+    connections: AtomicU64,
+}
+
+impl StoreCounters {
+    /// Connections taken from the pools so far: every read and every transaction takes one.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    pools: Pools,
+    announcements: broadcast::Sender<Announcement>,
+    counters: Arc<StoreCounters>,
+}
+
+#[derive(Clone)]
+enum Pools {
+    Postgres { pool: PgPool, channel: Arc<str> },
+    Sqlite { write: SqlitePool, read: SqlitePool, _lock: Arc<sqlite_folder::FolderLock> },
+}
+
+/// A borrowed connection, in a transaction or not: every operation is a method of this.
+pub enum Db<'c> {
+    /// PostgreSQL.
+    Postgres(&'c mut PgConnection),
+    /// SQLite.
+    Sqlite(&'c mut SqliteConnection),
+}
+
+/// A connection for reading.
+pub enum Reader {
+    /// PostgreSQL.
+    Postgres(PoolConnection<Postgres>),
+    /// SQLite.
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+impl Reader {
+    /// The operations.
+    pub fn db(&mut self) -> Db<'_> {
+        match self {
+            Self::Postgres(connection) => Db::Postgres(connection),
+            Self::Sqlite(connection) => Db::Sqlite(connection),
+        }
+    }
+}
+
+/// A transaction; dropped without [`Tx::commit`] it is rolled back. What it announces is heard after the commit.
+pub struct Tx {
+    inner: TxInner,
+    announced: Vec<Announcement>,
+    sender: broadcast::Sender<Announcement>,
+}
+
+enum TxInner {
+    Postgres(Transaction<'static, Postgres>, Arc<str>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+statements! {
+    /// Cheapest possible statement.
+    PING = ["SELECT 1 AS pong"];
+    /// Marks a place in a transaction to which it can go back.
+    SAVEPOINT = ["SAVEPOINT attempt"];
+    /// Goes back to that place.
+    ROLLBACK_TO = ["ROLLBACK TO SAVEPOINT attempt"];
+    /// Forgets the place.
+    RELEASE = ["RELEASE SAVEPOINT attempt"];
+}
+
+impl Tx {
+    /// The operations.
+    pub fn db(&mut self) -> Db<'_> {
+        match &mut self.inner {
+            TxInner::Postgres(tx, _) => Db::Postgres(tx),
+            TxInner::Sqlite(tx) => Db::Sqlite(tx),
+        }
+    }
+
+    /// Remembers something to tell everybody once the transaction is committed.
+    pub fn announce(&mut self, announcement: Announcement) {
+        if !self.announced.contains(&announcement) {
+            self.announced.push(announcement);
+        }
+    }
+
+    /// Makes the changes permanent, then tells.
+    ///
+    /// # Errors
+    /// When the database cannot commit; nothing was changed then, unless the connection broke at the commit itself.
+    pub async fn commit(self) -> Result<()> {
+        match self.inner {
+            TxInner::Postgres(mut tx, channel) => {
+                for announcement in &self.announced {
+                    // Inside the transaction: Postgres delivers it to the other nodes when, and only when, it commits.
+                    sqlx::query("SELECT pg_notify($1, $2)")
+                        .bind(&*channel)
+                        .bind(announcement.as_str())
+                        .execute(&mut *tx)
+                        .await
+                        .map_err(StoreError::Connection)?;
+                }
+                tx.commit().await.map_err(StoreError::Connection)?;
+            }
+            TxInner::Sqlite(tx) => tx.commit().await.map_err(StoreError::Connection)?,
+        }
+        for announcement in self.announced {
+            // Nobody listening is fine.
+            let _ = self.sender.send(announcement);
+        }
+        Ok(())
+    }
+}
+
+impl Db<'_> {
+    /// Marks a place in the transaction to which [`Db::rollback_to_savepoint`] goes back.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn savepoint(&mut self) -> Result<()> {
+        execute!(self, SAVEPOINT).map(|_| ())
+    }
+
+    /// Undoes what was done since [`Db::savepoint`].
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rollback_to_savepoint(&mut self) -> Result<()> {
+        execute!(self, ROLLBACK_TO)?;
+        self.release_savepoint().await
+    }
+
+    /// Keeps what was done since [`Db::savepoint`].
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn release_savepoint(&mut self) -> Result<()> {
+        execute!(self, RELEASE).map(|_| ())
+    }
+
+    /// Asks the database whether it is there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn ping(&mut self) -> Result<()> {
+        let _: Option<(i32,)> = fetch_optional!(self, PING)?;
+        Ok(())
+    }
+}
+
+const POOL_SIZE: u32 = 20;
+const SQLITE_READERS: u32 = 4;
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+
+impl Store {
+    /// Opens the database and brings its tables up to date: Postgres when there is an address, else a file in the folder.
+    ///
+    /// # Errors
+    /// When it cannot be reached, the folder is used by another server, or a migration fails.
+    pub async fn open(database_url: Option<&str>, data_dir: &Path) -> Result<Self> {
+        match database_url {
+            Some(url) => Self::open_postgres(url).await,
+            None => Self::open_sqlite(data_dir, sqlite_folder::Use::Serve).await,
+        }
+    }
+
+    /// The same for a command line tool that works beside a running server.
+    ///
+    /// # Errors
+    /// As [`Store::open`], but a folder in use is no obstacle.
+    pub async fn open_beside_server(database_url: Option<&str>, data_dir: &Path) -> Result<Self> {
+        match database_url {
+            Some(url) => Self::open_postgres(url).await,
+            None => Self::open_sqlite(data_dir, sqlite_folder::Use::Beside).await,
+        }
+    }
+
+    async fn open_postgres(url: &str) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url).map_err(StoreError::Address)?.application_name("autocall");
+        // On a connection of its own: waiting for another node's migration must not run into the time limits below.
+        let mut migrator = options.clone().disable_statement_logging().connect().await.map_err(StoreError::Connection)?;
+        sqlx::raw_sql("SET client_min_messages = warning").execute(&mut migrator).await.map_err(StoreError::Connection)?;
+        POSTGRES.run(&mut migrator).await?;
+        let (schema,): (String,) =
+            sqlx::query_as("SELECT current_schema()::text").fetch_one(&mut migrator).await.map_err(StoreError::Connection)?;
+        migrator.close().await.map_err(StoreError::Connection)?;
+        // A node that freezes inside a transaction must not keep rows locked for ever.
+        let options =
+            options.options([("idle_in_transaction_session_timeout", "3s"), ("lock_timeout", "2s"), ("statement_timeout", "4s")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(POOL_SIZE)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options.disable_statement_logging());
+        // Channels belong to the whole database, so the schema's name keeps installations apart.
+        Ok(Self::with(Pools::Postgres { pool, channel: format!("autocall_{schema}").into() }))
+    }
+
+    async fn open_sqlite(data_dir: &Path, usage: sqlite_folder::Use) -> Result<Self> {
+        let lock = sqlite_folder::FolderLock::take(data_dir, usage)?;
+        let options = SqliteConnectOptions::new()
+            .filename(data_dir.join("autocall.sqlite"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An accepted alarm survives a power cut.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(SQLITE_BUSY_TIMEOUT)
+            .foreign_keys(true)
+            .disable_statement_logging();
+        {
+            let _migrating = sqlite_folder::MigrationLock::take(data_dir)?;
+            sqlite_folder::make_private(data_dir)?;
+            let mut migrator = options.connect().await.map_err(StoreError::Connection)?;
+            SQLITE.run(&mut migrator).await?;
+            migrator.close().await.map_err(StoreError::Connection)?;
+        }
+        let pool = |size| {
+            SqlitePoolOptions::new().max_connections(size).acquire_timeout(ACQUIRE_TIMEOUT).max_lifetime(None).idle_timeout(None)
+        };
+        let write = pool(1).connect_with(options.clone()).await.map_err(StoreError::Connection)?;
+        let read = pool(SQLITE_READERS).connect_with(options.read_only(true)).await.map_err(StoreError::Connection)?;
+        Ok(Self::with(Pools::Sqlite { write, read, _lock: Arc::new(lock) }))
+    }
+
+    fn with(pools: Pools) -> Self {
+        Self { pools, announcements: broadcast::channel(256).0, counters: Arc::default() }
+    }
+
+    /// Which database this is.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.pools {
+            Pools::Postgres { .. } => Dialect::Postgres,
+            Pools::Sqlite { .. } => Dialect::Sqlite,
+        }
+    }
+
+    /// A name that all nodes on this database share and no other installation has.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        match &self.pools {
+            Pools::Postgres { channel, .. } => channel,
+            Pools::Sqlite { .. } => "autocall",
+        }
+    }
+
+    /// What the store was asked to do so far.
+    #[must_use]
+    pub fn counters(&self) -> &StoreCounters {
+        &self.counters
+    }
+
+    /// A connection for reading.
+    ///
+    /// # Errors
+    /// When none can be had within 3 s.
+    pub async fn read(&self) -> Result<Reader> {
+        self.counters.connections.fetch_add(1, Ordering::Relaxed);
+        match &self.pools {
+            Pools::Postgres { pool, .. } => pool.acquire().await.map(Reader::Postgres),
+            Pools::Sqlite { read, .. } => read.acquire().await.map(Reader::Sqlite),
+        }
+        .map_err(StoreError::Connection)
+    }
+
+    /// Begins a transaction that may write.
+    ///
+    /// # Errors
+    /// When no connection can be had within 3 s.
+    pub async fn begin(&self) -> Result<Tx> {
+        self.counters.connections.fetch_add(1, Ordering::Relaxed);
+        let inner = match &self.pools {
+            Pools::Postgres { pool, channel } => {
+                TxInner::Postgres(pool.begin().await.map_err(StoreError::Connection)?, Arc::clone(channel))
+            }
+            // Immediate: a transaction that reads first and writes later would otherwise fail when another wrote between.
+            Pools::Sqlite { write, .. } => {
+                TxInner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::Connection)?)
+            }
+        };
+        Ok(Tx { inner, announced: Vec::new(), sender: self.announcements.clone() })
+    }
+
+    /// Hears what is announced on this node, and through [`Store::relay`] on the others.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Announcement> {
+        self.announcements.subscribe()
+    }
+
+    /// Passes on what other nodes and processes change, until dropped: by LISTEN on Postgres, by watching the file's
+    /// version on SQLite. Whatever was missed while the connection was away is announced as [`Announcement::Missed`].
+    pub async fn relay(&self) {
+        loop {
+            let ended = match &self.pools {
+                Pools::Postgres { pool, channel } => self.relay_postgres(pool, channel).await,
+                Pools::Sqlite { write, .. } => self.relay_sqlite(write).await,
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%error, "not hearing changes made elsewhere; trying again");
+            }
+            let _ = self.announcements.send(Announcement::Missed);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn relay_postgres(&self, pool: &PgPool, channel: &str) -> std::result::Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect_with(pool).await?;
+        listener.listen(channel).await?;
+        let _ = self.announcements.send(Announcement::Missed);
+        // `None`: the connection was lost and will be made again, with a gap.
+        while let Some(notification) = listener.try_recv().await? {
+            let _ = self.announcements.send(Announcement::parse(notification.payload()));
+        }
+        Ok(())
+    }
+
+    async fn relay_sqlite(&self, write: &SqlitePool) -> std::result::Result<(), sqlx::Error> {
+        let mut last: Option<i64> = None;
+        loop {
+            // On the one connection that writes for this process, the version changes only when another process wrote.
+            let (version,): (i64,) = sqlx::query_as("PRAGMA data_version").fetch_one(write).await?;
+            if last.is_some_and(|last| last != version) {
+                let _ = self.announcements.send(Announcement::Missed);
+            }
+            last = Some(version);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// The database's own time, to measure a node's clock against. `None` on SQLite, where there is one node.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn database_time(&self) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
+        match &self.pools {
+            Pools::Postgres { pool, .. } => {
+                let (now,) = sqlx::query_as("SELECT clock_timestamp()").fetch_one(pool).await.map_err(StoreError::Connection)?;
+                Ok(Some(now))
+            }
+            Pools::Sqlite { .. } => Ok(None),
+        }
+    }
+
+    /// Closes the connections, and on SQLite writes the log back into the file.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Postgres { pool, .. } => pool.close().await,
+            Pools::Sqlite { write, read, .. } => {
+                read.close().await;
+                write.close().await;
+            }
+        }
+    }
+
+    /// Every statement there is, for the test that prepares them all on both databases.
+    #[must_use]
+    pub fn statements() -> Vec<&'static Sql> {
+        [
+            ALL,
+            alarms::ALL,
+            answers::ALL,
+            board::ALL,
+            commands::ALL,
+            dials::ALL,
+            events::ALL,
+            handsets::ALL,
+            hunts::ALL,
+            keys::ALL,
+            people::ALL,
+            retention::ALL,
+            users::ALL,
+            webhooks::ALL,
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// Prepares a statement without running it.
+    ///
+    /// # Errors
+    /// When the database does not understand it.
+    pub async fn prepare(&self, sql: &'static Sql) -> Result<()> {
+        use sqlx::{Executor, SqlSafeStr};
+        let done = match &self.pools {
+            Pools::Postgres { pool, .. } => pool.prepare(sql.postgres.into_sql_str()).await.map(|_| ()),
+            Pools::Sqlite { write, .. } => write.prepare(sql.sqlite.into_sql_str()).await.map(|_| ()),
+        };
+        done.map_err(|error| StoreError::statement(sql, error))
+    }
+}

@@ -1,0 +1,101 @@
+//! People and their numbers: who a number belongs to.
+
+use chrono::{DateTime, Utc};
+
+use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use super::{Db, Result};
+use crate::ids::PersonId;
+
+/// Somebody who can be rung.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct PersonRow {
+    /// Who.
+    pub id: PersonId,
+    /// The name shown as the one who answered; unique.
+    pub name: String,
+    /// The language to address them in: a BCP 47 tag.
+    pub language: String,
+}
+
+statements! {
+    /// A new person, or new particulars of a known one.
+    UPSERT = [
+        "INSERT INTO people (id, name, language, created_at, updated_at) VALUES ($1, $2, $3, $4, $4)
+         ON CONFLICT (name) DO UPDATE SET language = excluded.language, updated_at = excluded.updated_at RETURNING id"
+    ];
+    /// All people by name.
+    ALL_PEOPLE = ["SELECT id, name, language FROM people ORDER BY name"];
+    /// The numbers of all people.
+    ALL_NUMBERS = ["SELECT person_id, number FROM person_numbers ORDER BY person_id, position"];
+    /// Who has a number.
+    BY_NUMBER = ["SELECT p.id, p.name, p.language FROM people p JOIN person_numbers n ON n.person_id = p.id WHERE n.number = $1"];
+    /// One person.
+    GET = ["SELECT id, name, language FROM people WHERE id = $1"];
+    /// Forgets the numbers of a person.
+    DELETE_NUMBERS = ["DELETE FROM person_numbers WHERE person_id = $1"];
+    /// A number of a person.
+    INSERT_NUMBER = ["INSERT INTO person_numbers (number, person_id, position) VALUES ($1, $2, $3)"];
+}
+
+impl Db<'_> {
+    /// Stores a person under a name, and gives who that is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn upsert_person(&mut self, id: PersonId, name: &str, language: &str, now: DateTime<Utc>) -> Result<PersonId> {
+        let row: Option<(PersonId,)> = fetch_optional!(self, UPSERT, id, name, language, now)?;
+        Ok(row.map_or(id, |(stored,)| stored))
+    }
+
+    /// Replaces the numbers of a person.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when a number belongs to somebody else.
+    pub async fn set_numbers(&mut self, person: PersonId, numbers: &[String]) -> Result<()> {
+        execute!(self, DELETE_NUMBERS, person)?;
+        for (position, number) in (0_i32..).zip(numbers) {
+            execute!(self, INSERT_NUMBER, number.as_str(), person, position)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the numbers of a person.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn clear_numbers(&mut self, person: PersonId) -> Result<()> {
+        execute!(self, DELETE_NUMBERS, person).map(|_| ())
+    }
+
+    /// Who has a number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn person_with_number(&mut self, number: &str) -> Result<Option<PersonRow>> {
+        fetch_optional!(self, BY_NUMBER, number)
+    }
+
+    /// One person.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn person(&mut self, id: PersonId) -> Result<Option<PersonRow>> {
+        fetch_optional!(self, GET, id)
+    }
+
+    /// All people by name, each with their numbers in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn people(&mut self) -> Result<Vec<(PersonRow, Vec<String>)>> {
+        let people: Vec<PersonRow> = fetch_all!(self, ALL_PEOPLE)?;
+        let numbers: Vec<(PersonId, String)> = fetch_all!(self, ALL_NUMBERS)?;
+        Ok(people
+            .into_iter()
+            .map(|person| {
+                let own = numbers.iter().filter(|(id, _)| *id == person.id).map(|(_, number)| number.clone()).collect();
+                (person, own)
+            })
+            .collect())
+    }
+}

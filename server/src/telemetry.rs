@@ -1,0 +1,512 @@
+//! What the server tells about itself: its log, and its metrics.
+//!
+//! Metrics belong to one service and not to the process, since tests run several services at a time. Labels are enums:
+//! a label that took names, numbers or addresses would grow for ever, and tell whom we ring.
+//!
+//! To add a metric: a field in [`Metrics`], a line in [`Metrics::new`], and for a new label its values in a `label!`.
+
+use std::io::IsTerminal;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
+
+use crate::{
+    alarm::{DialOutcome, EndReason, HuntOutcome},
+    config::{LogConfig, LogFormat},
+};
+
+/// The log could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `log.filter` is no filter.
+    #[error("log.filter is no log filter ({0}); write a level such as info")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The process has a log already.
+    #[error("the log is open already ({0}); open it once in a process, before the service is built")]
+    Twice(#[from] TryInitError),
+}
+
+/// Opens the log of the process, on standard error.
+///
+/// # Errors
+///
+/// When the filter is wrong, or the log is open already; the first one stays in use.
+pub fn init_logging(config: &LogConfig) -> Result<(), LogError> {
+    // Not from the environment: RUST_LOG of a build machine must not silence a server that wakes people.
+    let filter = EnvFilter::builder().parse(&config.filter)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match config.format {
+        LogFormat::Text => {
+            // Colours are for eyes: in a file they only get in the way of a search.
+            let colours = std::io::stderr().is_terminal();
+            registry.with(fmt::layer().with_ansi(colours).with_writer(std::io::stderr)).try_init()?;
+        }
+        LogFormat::Json => {
+            let lines = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+            registry.with(lines.with_writer(std::io::stderr)).try_init()?;
+        }
+    }
+    Ok(())
+}
+
+/// Declares a label: its name, and all of its values with their meanings.
+macro_rules! label {
+    ($(#[$meta:meta])* $labels:ident . $field:ident : $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
+
+        impl $name {
+            /// All values.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// The value as it stands in the metrics.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+                EncodeLabelValue::encode(&self.as_str(), encoder)
+            }
+        }
+
+        /// The label set of one series; made from the label's value.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+        pub struct $labels {
+            $field: $name,
+        }
+
+        impl From<$name> for $labels {
+            fn from($field: $name) -> Self {
+                Self { $field }
+            }
+        }
+
+        impl Label for $name {
+            type Set = $labels;
+            const VALUES: &[Self] = Self::ALL;
+        }
+    };
+}
+
+/// A label with a known set of values.
+pub trait Label: Copy + Into<Self::Set> + 'static {
+    /// The label set that holds just this label.
+    type Set: Clone + std::fmt::Debug + std::hash::Hash + Eq + EncodeLabelSet + Send + Sync + 'static;
+    /// All values.
+    const VALUES: &[Self];
+}
+
+label! {
+    /// How a handset's question was answered.
+    PollLabels.kind: Poll {
+        /// Nothing to do, told from memory.
+        IdleMemory = "idle_memory",
+        /// Nothing to do, told after asking the database.
+        IdleStore = "idle_store",
+        /// An open dial, once more.
+        Served = "served",
+        /// A new dial.
+        Offered = "offered",
+        /// Turned away: an unknown token, a network that is not open.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// What became of a handset's report.
+    ReportLabels.outcome: Report {
+        /// Somebody picked up.
+        Answered = "answered",
+        /// Nobody picked up.
+        Nobody = "nobody",
+        /// Somebody picked up, reported after the dial was closed; it counts.
+        LateAnswered = "late_answered",
+        /// Nobody picked up, reported after the dial was closed.
+        LateNobody = "late_nobody",
+        /// Reported before.
+        Duplicate = "duplicate",
+        /// No dial has this mid.
+        Unknown = "unknown",
+        /// Not understood.
+        Malformed = "malformed",
+    }
+}
+
+label! {
+    /// What became of an alarm that came in.
+    AlarmLabels.result: AlarmResult {
+        /// A new alarm.
+        Created = "created",
+        /// Counted as a repeat of an open one.
+        Repeated = "repeated",
+        /// Turned away.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// How a hunt ended.
+    HuntLabels.outcome: HuntEnd {
+        /// Somebody, or everyone where that was asked, was reached.
+        Answered = "answered",
+        /// Nobody was.
+        NoAnswer = "no_answer",
+        /// No handset was there in time.
+        NoHandset = "no_handset",
+        /// Its alarms were resolved by their source.
+        Resolved = "resolved",
+        /// Its alarms were cancelled by a person.
+        Cancelled = "cancelled",
+    }
+}
+
+label! {
+    /// How a dial was closed.
+    DialLabels.outcome: DialEnd {
+        /// Somebody picked up.
+        Answered = "answered",
+        /// Nobody picked up.
+        Nobody = "nobody",
+        /// The deadline passed without a report.
+        Expired = "expired",
+        /// The alarm was resolved or cancelled.
+        Cancelled = "cancelled",
+        /// Another dial of its hunt was answered.
+        Superseded = "superseded",
+    }
+}
+
+impl HuntEnd {
+    /// The end of a hunt. That no handset was there is told apart: it is the one reason that somebody on duty can do nothing
+    /// about, and that whoever runs the server must hear of.
+    pub fn of(outcome: HuntOutcome, reason: Option<EndReason>) -> Self {
+        match (outcome, reason) {
+            (HuntOutcome::NoAnswer, Some(EndReason::NoHandset)) => Self::NoHandset,
+            (HuntOutcome::NoAnswer, _) => Self::NoAnswer,
+            (HuntOutcome::Answered, _) => Self::Answered,
+            (HuntOutcome::Cancelled, _) => Self::Cancelled,
+            (HuntOutcome::Resolved, _) => Self::Resolved,
+        }
+    }
+}
+
+impl From<DialOutcome> for DialEnd {
+    fn from(outcome: DialOutcome) -> Self {
+        match outcome {
+            DialOutcome::Answered => Self::Answered,
+            DialOutcome::Nobody => Self::Nobody,
+            DialOutcome::Expired => Self::Expired,
+            DialOutcome::Cancelled => Self::Cancelled,
+            DialOutcome::Superseded => Self::Superseded,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BuildLabels {
+    version: &'static str,
+}
+
+/// A counter for each value of a label. Every series is there from the start, at 0: a series that appears with its first
+/// event hides that event from `increase()`.
+#[derive(Clone, Debug)]
+pub struct Counters<L: Label>(Family<L::Set, Counter>);
+
+impl<L: Label> Counters<L> {
+    fn new() -> Self {
+        let family = Family::default();
+        for value in L::VALUES {
+            drop(family.get_or_create(&(*value).into()));
+        }
+        Self(family)
+    }
+
+    /// Counts one.
+    pub fn inc(&self, value: L) {
+        self.0.get_or_create(&value.into()).inc();
+    }
+
+    /// How many were counted.
+    pub fn get(&self, value: L) -> u64 {
+        self.0.get_or_create(&value.into()).get()
+    }
+}
+
+/// Upper bounds of the time until somebody answers, in seconds: 10 s to an hour.
+const ANSWER_SECONDS: [f64; 10] = [10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0];
+
+/// The metrics of one service.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Questions of handsets.
+    pub polls: Counters<Poll>,
+    /// Reports of handsets.
+    pub reports: Counters<Report>,
+    /// Attempts to store a report that had to be repeated.
+    pub report_retries: Counter,
+    /// Alarms that came in.
+    pub alarms: Counters<AlarmResult>,
+    /// Hunts that ended.
+    pub hunts_ended: Counters<HuntEnd>,
+    /// Dials that were closed.
+    pub dials: Counters<DialEnd>,
+    /// Hunts that have not ended.
+    pub open_hunts: Gauge,
+    /// Dials that handsets hold.
+    pub open_dials: Gauge,
+    /// Seconds from an alarm to its first answer.
+    pub time_to_answer: Histogram,
+    /// Store operations that failed.
+    pub store_errors: Counter,
+    /// Store transactions that were begun.
+    pub store_transactions: Counter,
+    /// Requests to Redis.
+    pub lock_round_trips: Counter,
+    /// 1 while Redis is away, else 0.
+    pub lock_unavailable: Gauge,
+    /// Handsets that should poll and do not.
+    pub handsets_offline: Gauge,
+    /// Times the engine's tick came too late to be trusted.
+    pub tick_late: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// The content type of what [`render`](Self::render) writes.
+    /// (<https://github.com/prometheus/OpenMetrics/blob/v1.0.0/specification/OpenMetrics.md>)
+    pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+    /// All metrics at zero.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("autocall"),
+            polls: Counters::new(),
+            reports: Counters::new(),
+            report_retries: Counter::default(),
+            alarms: Counters::new(),
+            hunts_ended: Counters::new(),
+            dials: Counters::new(),
+            open_hunts: Gauge::default(),
+            open_dials: Gauge::default(),
+            time_to_answer: Histogram::new(ANSWER_SECONDS),
+            store_errors: Counter::default(),
+            store_transactions: Counter::default(),
+            lock_round_trips: Counter::default(),
+            lock_unavailable: Gauge::default(),
+            handsets_offline: Gauge::default(),
+            tick_late: Counter::default(),
+        };
+        // The library appends _total to the names of counters, and a full stop to the texts.
+        let registry = &mut metrics.registry;
+        registry.register("polls", "Questions of handsets, by how they were answered", metrics.polls.0.clone());
+        registry.register("reports", "Reports of handsets, by what became of them", metrics.reports.0.clone());
+        registry.register("report_retries", "Repeated attempts to store a report", metrics.report_retries.clone());
+        registry.register("alarms", "Alarms that came in, by what became of them", metrics.alarms.0.clone());
+        registry.register("hunts_ended", "Hunts that ended, by how", metrics.hunts_ended.0.clone());
+        registry.register("dials", "Dials that were closed, by how", metrics.dials.0.clone());
+        registry.register("open_hunts", "Hunts that have not ended", metrics.open_hunts.clone());
+        registry.register("open_dials", "Dials that handsets hold", metrics.open_dials.clone());
+        registry.register("time_to_answer_seconds", "Time from an alarm to its first answer", metrics.time_to_answer.clone());
+        registry.register("store_errors", "Store operations that failed", metrics.store_errors.clone());
+        registry.register(
+            "store_transactions",
+            "Connections taken from the database pools: every read and every transaction takes one",
+            metrics.store_transactions.clone(),
+        );
+        registry.register("lock_round_trips", "Requests to Redis", metrics.lock_round_trips.clone());
+        registry.register("lock_unavailable", "1 while Redis is away", metrics.lock_unavailable.clone());
+        registry.register("handsets_offline", "Handsets that should poll and do not", metrics.handsets_offline.clone());
+        registry.register("tick_late", "Ticks of the engine that came too late to be trusted", metrics.tick_late.clone());
+        let version = env!("CARGO_PKG_VERSION");
+        // The library appends _info to the names of infos.
+        registry.register("build", "The version of the server", Info::new(BuildLabels { version }));
+        metrics
+    }
+
+    /// Takes over what the locks count themselves. Called before rendering; the counts of the locks only grow.
+    pub fn observe_locks(&self, locks: &crate::lock::Locks) {
+        let round_trips = locks.counters().snapshot().round_trips;
+        // Two scrapes at a time may meet here: the larger count wins.
+        self.lock_round_trips.inner().fetch_max(round_trips, std::sync::atomic::Ordering::Relaxed);
+        self.lock_unavailable.set(i64::from(locks.health().away_for.is_some()));
+    }
+
+    /// Takes over what the store counts itself.
+    pub fn observe_store(&self, store: &crate::store::Store) {
+        self.store_transactions.inner().fetch_max(store.counters().connections(), std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// All metrics as OpenMetrics text, of type [`CONTENT_TYPE`](Self::CONTENT_TYPE).
+    pub fn render(&self) -> String {
+        let mut page = String::with_capacity(8 * 1024);
+        if let Err(error) = text::encode(&mut page, &self.registry) {
+            // Writing to a string cannot fail; were it to, half a page without its end mark is refused by the scraper.
+            tracing::error!(%error, "the metrics could not be written");
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+    use crate::lock::Locks;
+
+    /// (name, labels, value) of a sample line.
+    fn sample(line: &str) -> (String, BTreeMap<String, String>, f64) {
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let (name, labels) = match series.split_once('{') {
+            None => (series, ""),
+            Some((name, labels)) => (name, labels.strip_suffix('}').unwrap()),
+        };
+        let labels = labels
+            .split(',')
+            .filter(|label| !label.is_empty())
+            .map(|label| {
+                let (key, value) = label.split_once('=').unwrap();
+                (key.to_owned(), value.strip_prefix('"').unwrap().strip_suffix('"').unwrap().to_owned())
+            })
+            .collect();
+        (name.to_owned(), labels, value.parse().unwrap())
+    }
+
+    /// Checks every line, and gives the samples.
+    fn samples(page: &str) -> BTreeMap<String, f64> {
+        let mut types: BTreeMap<String, String> = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        let body = page.strip_suffix("# EOF\n").unwrap();
+        for line in body.lines() {
+            if let Some(help) = line.strip_prefix("# HELP ") {
+                assert!(help.starts_with("autocall_") && help.ends_with('.'), "{line}");
+            } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = kind.split_once(' ').unwrap();
+                assert!(types.insert(name.to_owned(), kind.to_owned()).is_none(), "{name} twice");
+            } else {
+                let (name, _, value) = sample(line);
+                let suffixes = ["_total", "_bucket", "_sum", "_count", "_info", ""];
+                let family = suffixes.iter().find_map(|suffix| types.get(name.strip_suffix(suffix)?));
+                assert!(family.is_some(), "no type for {line}");
+                let series = line.rsplit_once(' ').unwrap().0.to_owned();
+                assert!(found.insert(series, value).is_none(), "twice: {line}");
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_page_parses_and_every_series_is_there_from_the_start() {
+        let found = samples(&Metrics::new().render());
+        let names: BTreeSet<&str> = found.keys().map(|series| series.split('{').next().unwrap()).collect();
+        for name in [
+            "autocall_polls_total",
+            "autocall_reports_total",
+            "autocall_report_retries_total",
+            "autocall_alarms_total",
+            "autocall_hunts_ended_total",
+            "autocall_dials_total",
+            "autocall_open_hunts",
+            "autocall_open_dials",
+            "autocall_time_to_answer_seconds_bucket",
+            "autocall_time_to_answer_seconds_sum",
+            "autocall_time_to_answer_seconds_count",
+            "autocall_store_errors_total",
+            "autocall_store_transactions_total",
+            "autocall_lock_round_trips_total",
+            "autocall_lock_unavailable",
+            "autocall_handsets_offline",
+            "autocall_tick_late_total",
+            "autocall_build_info",
+        ] {
+            assert!(names.contains(name), "{name} is missing of {names:?}");
+        }
+        for kind in ["idle_memory", "idle_store", "served", "offered", "refused"] {
+            assert_eq!(found[&format!("autocall_polls_total{{kind=\"{kind}\"}}")], 0.0);
+        }
+        for outcome in Report::ALL {
+            assert_eq!(found[&format!("autocall_reports_total{{outcome=\"{}\"}}", outcome.as_str())], 0.0);
+        }
+        assert_eq!(found[&format!("autocall_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"))], 1.0);
+    }
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let metrics = Metrics::new();
+        metrics.polls.inc(Poll::Offered);
+        metrics.polls.inc(Poll::Offered);
+        metrics.reports.inc(Report::LateAnswered);
+        metrics.alarms.inc(AlarmResult::Created);
+        metrics.hunts_ended.inc(HuntEnd::of(HuntOutcome::NoAnswer, Some(EndReason::AttemptsUsed)));
+        metrics.hunts_ended.inc(HuntEnd::of(HuntOutcome::NoAnswer, Some(EndReason::NoHandset)));
+        metrics.dials.inc(DialOutcome::Superseded.into());
+        metrics.report_retries.inc();
+        metrics.open_hunts.set(3);
+        metrics.time_to_answer.observe(45.0);
+        assert_eq!(metrics.polls.get(Poll::Offered), 2);
+        let found = samples(&metrics.render());
+        for (series, value) in [
+            ("autocall_polls_total{kind=\"offered\"}", 2.0),
+            ("autocall_reports_total{outcome=\"late_answered\"}", 1.0),
+            ("autocall_alarms_total{result=\"created\"}", 1.0),
+            ("autocall_hunts_ended_total{outcome=\"no_answer\"}", 1.0),
+            ("autocall_hunts_ended_total{outcome=\"no_handset\"}", 1.0),
+            ("autocall_dials_total{outcome=\"superseded\"}", 1.0),
+            ("autocall_report_retries_total", 1.0),
+            ("autocall_open_hunts", 3.0),
+            ("autocall_time_to_answer_seconds_bucket{le=\"30.0\"}", 0.0),
+            ("autocall_time_to_answer_seconds_bucket{le=\"60.0\"}", 1.0),
+            ("autocall_time_to_answer_seconds_bucket{le=\"+Inf\"}", 1.0),
+            ("autocall_time_to_answer_seconds_count", 1.0),
+            ("autocall_time_to_answer_seconds_sum", 45.0),
+        ] {
+            assert_eq!(found.get(series), Some(&value), "{series} in {found:?}");
+        }
+    }
+
+    #[test]
+    fn services_do_not_share_metrics() {
+        let (one, other) = (Metrics::new(), Metrics::new());
+        one.tick_late.inc();
+        assert_eq!(other.tick_late.get(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_locks_are_taken_over() {
+        let metrics = Metrics::new();
+        metrics.observe_locks(&Locks::local());
+        assert_eq!((metrics.lock_round_trips.get(), metrics.lock_unavailable.get()), (0, 0));
+        // Port 1 is reserved; nobody listens there.
+        let locks = Locks::redis("redis://127.0.0.1:1/", "test").unwrap();
+        assert!(locks.try_lock("a", std::time::Duration::from_secs(1)).await.may_proceed());
+        metrics.observe_locks(&locks);
+        metrics.observe_locks(&locks);
+        assert_eq!((metrics.lock_round_trips.get(), metrics.lock_unavailable.get()), (1, 1));
+    }
+
+    #[test]
+    fn the_log_opens_once_and_says_why_not() {
+        let wrong = LogConfig { format: LogFormat::Json, filter: "autocall=loud".to_owned() };
+        assert!(matches!(init_logging(&wrong), Err(LogError::Filter(_))));
+        let json = LogConfig { format: LogFormat::Json, filter: "error".to_owned() };
+        // Another test of this process may have opened one; after this call there is one for certain.
+        let _ = init_logging(&json);
+        let twice = init_logging(&LogConfig::default()).unwrap_err();
+        assert!(twice.to_string().contains("open already"), "{twice}");
+    }
+}

@@ -1,0 +1,255 @@
+//! Postgres for tests: a schema of one's own in the shared server, or a server of one's own to stop and break.
+
+use std::{
+    fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+    time::Duration,
+};
+
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use tempfile::TempDir;
+
+use crate::{
+    process::{Process, Signal},
+    provided_by_run,
+    redis::reserve_port,
+    wait::eventually,
+};
+
+/// The Postgres that all tests share, each in its own [`fresh_schema`].
+///
+/// # Panics
+///
+/// When the tests were not started with `tests/run`.
+pub fn shared_postgres_url() -> String {
+    provided_by_run("TEST_POSTGRES_URL")
+}
+
+/// An empty schema of one test; dropped with the guard.
+///
+/// A schema separates tables. Notifications (`LISTEN`) and advisory locks belong to the database and are shared with every other test.
+#[derive(Debug)]
+pub struct SchemaGuard {
+    /// Connections made with this URL see this schema and no other.
+    pub url: String,
+    /// The schema's name.
+    pub name: String,
+    server: String,
+}
+
+/// Creates an empty schema in the database at `server`.
+///
+/// # Panics
+///
+/// When the server cannot be reached.
+pub async fn fresh_schema(server: &str) -> SchemaGuard {
+    let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+    execute(server, format!("CREATE SCHEMA {name}"))
+        .await
+        .unwrap_or_else(|error| panic!("cannot create a schema at {server}: {error}"));
+    let separator = if server.contains('?') { '&' } else { '?' };
+    SchemaGuard { url: format!("{server}{separator}options=-c%20search_path%3D{name}"), name, server: server.to_owned() }
+}
+
+impl Drop for SchemaGuard {
+    fn drop(&mut self) {
+        // A runtime cannot be started inside the test's own; and a schema that cannot be dropped goes with the server.
+        let drop_it = format!("SET lock_timeout = '1s'; DROP SCHEMA IF EXISTS {} CASCADE", self.name);
+        let server = self.server.clone();
+        let _best_effort = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built");
+            let work = execute(&server, drop_it);
+            let _best_effort = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(5), work).await });
+        })
+        .join();
+    }
+}
+
+async fn execute(url: &str, sql: String) -> sqlx::Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    connection.close().await
+}
+
+/// A Postgres server of one test, for tests in which it goes away. Dropping it removes everything.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    process: Option<Process>,
+    port: u16,
+    folder: TempDir,
+}
+
+impl PrivatePostgres {
+    /// Creates an empty cluster and starts it.
+    ///
+    /// # Panics
+    ///
+    /// When Postgres is not installed, or does not start.
+    pub async fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("pg-").tempdir().expect("a temporary folder can be made");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).expect("the mode of an own folder can be changed");
+        create_cluster(&folder.path().join("cluster"));
+
+        let mut server = Self { process: None, port: 0, folder };
+        for _ in 0..20 {
+            server.port = reserve_port();
+            if server.launch().await {
+                return server;
+            }
+        }
+        panic!("Postgres does not start:\n{}", server.log());
+    }
+
+    /// Where to connect.
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@{}/postgres", self.addr())
+    }
+
+    /// Host and port, for a proxy in front.
+    pub fn addr(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Disconnects everybody and stops in order ("fast"). Connections are refused until [`Self::start_again`].
+    pub async fn stop(&mut self) {
+        self.end(Signal::Interrupt).await;
+    }
+
+    /// Stops without a checkpoint ("immediate"), as after a crash: the next start recovers from the log.
+    pub async fn crash(&mut self) {
+        self.end(Signal::Quit).await;
+    }
+
+    /// Starts the stopped server with the same data on the same port.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub async fn start_again(&mut self) {
+        if self.process.as_mut().is_some_and(Process::is_running) {
+            return;
+        }
+        assert!(self.launch().await, "Postgres does not start again:\n{}", self.log());
+    }
+
+    /// Ends the session of every client, as `pg_terminate_backend` does.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    pub async fn kill_connections(&self) {
+        let sql = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity \
+                   WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        execute(&self.url(), sql.to_owned()).await.expect("the private Postgres can be reached");
+    }
+
+    /// What the server has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn cluster(&self) -> PathBuf {
+        self.folder.path().join("cluster")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    async fn end(&mut self, signal: Signal) {
+        if let Some(mut process) = self.process.take() {
+            process.signal(signal);
+            process.wait(Duration::from_secs(30)).await;
+        }
+    }
+
+    /// Starts the server; false when it ended instead of becoming ready.
+    async fn launch(&mut self) -> bool {
+        let cluster = self.cluster();
+        let mut command = postgres_command("postgres", &cluster);
+        command
+            .arg("-D")
+            .arg(&cluster)
+            .arg("-k")
+            .arg(&cluster)
+            .args(["-p", &self.port.to_string()])
+            .args(["-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", "fsync=off"])
+            .args(["-c", "shared_buffers=16MB"]);
+        let process = Process::spawn("postgres", command, &self.log_file()).with_farewell(Signal::Quit);
+        let process = self.process.insert(process);
+
+        // Its own word, not a connection: on this port somebody else's server could answer.
+        let word = cluster.join("postmaster.pid");
+        eventually("Postgres to be ready", Duration::from_secs(60), async || {
+            if !process.is_running() {
+                return Some(false);
+            }
+            let text = fs::read_to_string(&word).ok()?;
+            let mut lines = text.lines();
+            let own = lines.next()?.trim() == process.id().to_string();
+            let ready = lines.nth(6)?.trim() == "ready";
+            (own && ready).then_some(true)
+        })
+        .await
+    }
+}
+
+/// Creates an empty cluster at `cluster`, whose parent folder exists.
+fn create_cluster(cluster: &Path) {
+    fs::create_dir(cluster).expect("a folder can be made");
+    if let Some((uid, gid)) = postgres_user() {
+        std::os::unix::fs::chown(cluster, Some(uid), Some(gid)).expect("root can give a folder away");
+    }
+    let output = postgres_command("initdb", cluster)
+        .arg("-D")
+        .arg(cluster)
+        .args(["--username=postgres", "--auth=trust", "--no-sync"])
+        .args(["--encoding=UTF8", "--locale=C.UTF-8"])
+        .output()
+        .expect("initdb can be started");
+    assert!(output.status.success(), "initdb failed: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A Postgres program, to be run in `folder` and never as root, which it refuses.
+fn postgres_command(program: &str, folder: &Path) -> Command {
+    let mut command = Command::new(program_folder().join(program));
+    command.current_dir(folder).env("LC_ALL", "C.UTF-8");
+    if let Some((uid, gid)) = postgres_user() {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// The newest installed Postgres, in Debian's layout; else the one on the path.
+fn program_folder() -> PathBuf {
+    let version_of = |entry: &fs::DirEntry| entry.file_name().to_str()?.parse::<u32>().ok();
+    fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some((version_of(&entry)?, entry.path().join("bin"))))
+        .filter(|(_, folder)| folder.join("postgres").exists())
+        .max()
+        .map_or_else(PathBuf::new, |(_, folder)| folder)
+}
+
+/// Whom to become: the user `postgres` when this is root, else nobody.
+fn postgres_user() -> Option<(u32, u32)> {
+    static USER: OnceLock<Option<(u32, u32)>> = OnceLock::new();
+    *USER.get_or_init(|| {
+        let own = fs::metadata("/proc/self").expect("/proc is there").uid();
+        (own == 0).then(|| (id_of_postgres("-u"), id_of_postgres("-g")))
+    })
+}
+
+fn id_of_postgres(which: &str) -> u32 {
+    let output = Command::new("id").args([which, "postgres"]).output().expect("`id` can be started");
+    String::from_utf8_lossy(&output.stdout).trim().parse().expect("the user postgres exists: apt-get install postgresql")
+}

@@ -1,0 +1,139 @@
+//! Child processes that never outlive their test, whose output can be read at any time.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use crate::wait::eventually;
+
+/// What can be sent to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Go on after [`Signal::Stop`].
+    Continue,
+    /// Ctrl-C. Postgres: disconnect everybody and stop ("fast").
+    Interrupt,
+    /// Die now.
+    Kill,
+    /// Postgres: stop without a checkpoint ("immediate").
+    Quit,
+    /// Freeze: connections stay open, and nothing answers.
+    Stop,
+    /// Please end.
+    Terminate,
+}
+
+impl Signal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Continue => "CONT",
+            Self::Interrupt => "INT",
+            Self::Kill => "KILL",
+            Self::Quit => "QUIT",
+            Self::Stop => "STOP",
+            Self::Terminate => "TERM",
+        }
+    }
+}
+
+/// A running child process. Dropping it ends it.
+#[derive(Debug)]
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+    farewell: Signal,
+}
+
+impl Process {
+    /// Starts `command`; what it writes is appended to the file `log`.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn spawn(name: &'static str, mut command: Command, log: &Path) -> Self {
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", log.display()));
+        let errors = output.try_clone().expect("an open file can be opened twice");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {name} ({command:?}): {error}"));
+        Self { name, child, log: log.to_owned(), farewell: Signal::Kill }
+    }
+
+    /// Ends with `signal` instead of SIGKILL when dropped (with SIGKILL when that does not help within seconds).
+    #[must_use]
+    pub fn with_farewell(mut self, signal: Signal) -> Self {
+        self.farewell = signal;
+        self
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal; to a process that has ended, nothing.
+    pub fn signal(&mut self, signal: Signal) {
+        if !self.is_running() {
+            return;
+        }
+        // The shell's own `kill`: a minimal Debian has no other, and the standard library can only send SIGKILL.
+        let _already_gone = Command::new("sh")
+            .args(["-c", "kill -s \"$1\" \"$2\" 2>/dev/null", "sh"])
+            .args([signal.name(), &self.id().to_string()])
+            .status();
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    ///
+    /// When it is still running after `deadline`.
+    pub async fn wait(&mut self, deadline: Duration) -> ExitStatus {
+        let what = format!("{} (process {}) to end", self.name, self.id());
+        eventually(&what, deadline, async || self.child.try_wait().expect("a child can be waited for")).await
+    }
+
+    /// SIGKILL; returns when it is gone.
+    pub fn kill(&mut self) {
+        let _already_gone = self.child.kill();
+        let _already_waited_for = self.child.wait();
+    }
+
+    /// All it has written so far, by earlier processes with the same log file too.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.farewell != Signal::Kill && self.is_running() {
+            self.signal(self.farewell);
+            self.signal(Signal::Continue);
+            for _ in 0..500 {
+                if !self.is_running() {
+                    break;
+                }
+                // Drop cannot await.
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        self.kill();
+    }
+}

@@ -1,0 +1,17 @@
+//! The real program from outside: what HTTP, exit codes, the log and the command line show, on both databases, also while parts of the world are missing.
+//!
+//! A scenario is an `async fn` that takes an [`world::Engine`]; [`world::on_both`] makes one test for each database of it.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets the unexpected has failed")]
+
+mod client;
+mod configuration;
+mod crash;
+mod documented;
+mod handset_wire;
+mod nodes;
+mod outage;
+mod raw;
+mod redis_away;
+mod senders;
+mod shutdown;
+mod world;

@@ -1,0 +1,191 @@
+//! What people see: the first login, a ladder that moves, an answer that appears, a server that dies and comes back, forms.
+
+use std::time::Duration;
+
+use autocall_tests::server::{Binary, ServeOptions, autocall};
+use autocall_tests::wait::eventually;
+use serde_json::{Value, json};
+
+use crate::chromium::{Chromium, SOON};
+
+const PASSWORD: &str = "correct horse battery";
+const A: &str = "18712345678";
+const B: &str = "18812345678";
+
+async fn command(server: &Binary, args: &[&str]) -> String {
+    let folder = server.data_dir();
+    let output = autocall(args, &[("AUTOCALL_DATA_DIR", folder.to_str().unwrap())]).await;
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn add_user(server: &Binary, name: &str, role: &str) {
+    let file = server.data_dir().join("password");
+    std::fs::write(&file, PASSWORD).unwrap();
+    command(server, &["user", "add", "--name", name, "--role", role, "--password-file", file.to_str().unwrap()]).await;
+}
+
+/// A phone that does what the test says.
+struct Phone {
+    address: String,
+    http: reqwest::Client,
+}
+
+impl Phone {
+    async fn pair(server: &Binary, name: &str) -> Self {
+        let told = command(server, &["handset", "add", "--name", name, "--profile", "app"]).await;
+        let (_, rest) = told.split_once("/h/").unwrap();
+        let token = rest.split('/').next().unwrap();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { address: format!("{}/h/{token}/alert/phone", server.url()), http }
+    }
+
+    /// Polls until it is given a number; its mid.
+    async fn dial(&self, number: &str) -> String {
+        eventually("a number to dial", SOON, async || {
+            let answer: Value =
+                self.http.get(&self.address).header("user-agent", "okhttp/3.10.0").send().await.ok()?.json().await.ok()?;
+            (answer["phone"] == json!([number])).then(|| answer["mid"].as_str().unwrap().to_owned())
+        })
+        .await
+    }
+
+    async fn report(&self, mid: &str, resp: &str) {
+        let answer = self.http.post(format!("{}?mid={mid}&resp={resp}", self.address)).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+}
+
+async fn raise(server: &Binary, summary: &str, phones: &[&str]) {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let body = json!({ "summary": summary, "phones": phones });
+    assert_eq!(http.post(format!("{}/api/v1/alarms", server.url())).json(&body).send().await.unwrap().status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_admin_gets_in_and_pairs_a_handset() {
+    let server = Binary::spawn(ServeOptions::new()).await;
+    let written = std::fs::read_to_string(server.data_dir().join("first-login.txt")).unwrap();
+    let path = &written.trim()[written.find("/setup").unwrap()..];
+    let browser = Chromium::start().await;
+    browser.open(&server.url()).await;
+    browser.sees("Nobody can log in yet").await;
+    browser.open(&format!("{}{path}", server.url())).await;
+    browser.fill("[name=name]", "林").await;
+    browser.fill("[name=password]", PASSWORD).await;
+    browser.click("form[action='/setup'] button").await;
+    browser.sees("All quiet").await;
+    browser.sees("curl http://127.0.0.1:").await;
+
+    browser.open(&format!("{}/handsets", server.url())).await;
+    browser.fill("#add [name=name]", "desk").await;
+    browser.click("#add button").await;
+    browser.sees("“desk” is paired").await;
+    assert!(browser.text().await.contains("/alert/phone"));
+    browser.open(&format!("{}/handsets", server.url())).await;
+    browser.sees("never polled").await;
+    browser.fill("#add [name=name]", "desk").await;
+    browser.click("#add button").await;
+    browser.sees("There is a handset of that name").await;
+    browser.open(&format!("{}/people?lang=zh", server.url())).await;
+    browser.sees("还没有人员").await;
+    browser.fill("#add [name=name]", "张伟").await;
+    browser.fill("#add [name=numbers]", "110").await;
+    browser.click("#add button").await;
+    browser.sees("110 无法拨打").await;
+    browser.fill("#add [name=numbers]", A).await;
+    browser.click("#add button").await;
+    browser.sees("已保存").await;
+    browser.sees("+8618712345678").await;
+    // Refused forms answer 422, and Chromium notes that; nothing else may be noted.
+    browser.assert_well_behaved(&server.url(), &["422"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ladder_moves_and_an_answer_appears_in_two_browsers() {
+    let server = Binary::spawn(ServeOptions::new()).await;
+    add_user(&server, "lin", "responder").await;
+    add_user(&server, "eve", "viewer").await;
+    let desk = Phone::pair(&server, "desk").await;
+    let (lin, eve) = tokio::join!(Chromium::start(), Chromium::start());
+    let base = server.url();
+    tokio::join!(lin.log_in(&base, "lin", PASSWORD), eve.log_in(&base, "eve", PASSWORD));
+    for browser in [&lin, &eve] {
+        browser.sees("All quiet").await;
+        browser.run("window.stillHere = true").await;
+    }
+    raise(&server, "disk full on db1", &[A, B]).await;
+    tokio::join!(lin.sees("disk full on db1"), eve.sees("disk full on db1"));
+    let mid = desk.dial(A).await;
+    tokio::join!(lin.sees("“desk”"), eve.sees("“desk”"));
+    assert_eq!(lin.run("return document.querySelectorAll('.ladder .now').length").await, 1);
+    assert_eq!(lin.client.title().await.unwrap(), "1 ringing · AutoCall");
+    // The clock runs in the browser, and an update does not take the focus away.
+    lin.run("document.querySelector('.alarm .go').focus(); window.button = document.activeElement").await;
+    let clock = "return document.querySelector('.alarm .clock').innerText";
+    let before = lin.run(clock).await;
+    eventually("the clock to move", SOON, async || (lin.run(clock).await != before).then_some(())).await;
+    raise(&server, "another one", &[B]).await;
+    lin.sees("another one").await;
+    assert_eq!(lin.run("return document.activeElement === window.button").await, true, "the focus stays where it was");
+    assert!(lin.text().await.contains("18712345678"));
+    assert!(!eve.text().await.contains("18712345678"), "a viewer sees no whole number");
+    desk.report(&mid, A).await;
+    tokio::join!(lin.sees("answered, not confirmed"), eve.sees("answered, not confirmed"));
+    for browser in [&lin, &eve] {
+        assert_eq!(browser.run("return window.stillHere").await, true, "the page was never loaded again");
+    }
+    lin.click(".alarm .go").await;
+    tokio::join!(lin.sees("It is yours"), eve.sees("took it after"));
+    assert_eq!(eve.run("return document.querySelectorAll('.acts').length").await, 0, "a viewer has no buttons");
+    lin.assert_well_behaved(&base, &[]).await;
+    eve.assert_well_behaved(&base, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_heals_when_the_server_comes_back() {
+    let mut server = Binary::spawn(ServeOptions::new()).await;
+    add_user(&server, "lin", "responder").await;
+    let browser = Chromium::start().await;
+    browser.log_in(&server.url(), "lin", PASSWORD).await;
+    browser.sees("All quiet").await;
+    browser.run("window.stillHere = true").await;
+    server.kill_9();
+    browser.sees("Connection lost").await;
+    server.restart().await;
+    raise(&server, "raised after the restart", &[A]).await;
+    browser.sees("raised after the restart").await;
+    eventually("the note to go away", SOON, async || (!browser.text().await.contains("Connection lost")).then_some(())).await;
+    assert_eq!(browser.run("return window.stillHere").await, true);
+    browser.assert_well_behaved(&server.url(), &["ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED_ENCODING"]).await;
+    // A session that is over leads to the login.
+    command(&server, &["user", "disable", "lin"]).await;
+    eventually("the login", SOON, async || (browser.path().await == "/login").then_some(())).await;
+    tokio::time::timeout(Duration::from_secs(20), server.terminate_and_wait()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_fit_a_small_screen_and_have_no_small_targets() {
+    let server = Binary::spawn(ServeOptions::new()).await;
+    add_user(&server, "lin", "admin").await;
+    let desk = Phone::pair(&server, "desk").await;
+    raise(&server, "a_very_long_summary_without_any_blank_in_it_that_has_to_be_broken_somewhere_or_else_it_sticks_out", &[A, B])
+        .await;
+    desk.dial(A).await;
+    let browser = Chromium::start().await;
+    browser.log_in(&server.url(), "lin", PASSWORD).await;
+    browser.client.set_window_size(360, 740).await.unwrap();
+    let alarm = browser.run("return document.querySelector('.alarm h3 a').getAttribute('href')").await;
+    for path in ["/", alarm.as_str().unwrap(), "/alarms", "/handsets", "/people"] {
+        browser.open(&format!("{}{path}", server.url())).await;
+        let too_wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await;
+        assert!(too_wide.as_i64().unwrap() <= 0, "{path} is {too_wide} px too wide");
+        let small = "return [...document.querySelectorAll('button, summary, input:not([type=hidden]), select, nav a')]
+            .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44).map((one) => one.outerHTML)";
+        assert_eq!(browser.run(small).await, json!([]), "{path}");
+        let unnamed = "return [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]
+            .filter((one) => !one.labels.length).map((one) => one.outerHTML)";
+        assert_eq!(browser.run(unnamed).await, json!([]), "{path}");
+    }
+    browser.assert_well_behaved(&server.url(), &[]).await;
+}

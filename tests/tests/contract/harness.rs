@@ -1,0 +1,288 @@
+//! A server in this process with a clock that tests move, on either engine.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use autocall::app::App;
+use autocall::clock::Clock;
+use autocall::config::{Config, Overrides};
+use autocall::engine::Tick;
+use autocall::handset::directory::token_hash;
+use autocall::ids::HandsetId;
+use autocall::service::Service;
+use autocall::store::Announcement;
+use autocall::store::handsets::{IdleForm, NewHandset, Profile};
+use autocall_tests::{postgres, redis};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Which database and which locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A SQLite file, locks in the process.
+    Embedded,
+    /// Postgres and Redis.
+    Shared,
+}
+
+/// Where a server keeps its state; outlives it, so that it can be started again.
+pub struct Home {
+    folder: tempfile::TempDir,
+    schema: Option<postgres::SchemaGuard>,
+    settings: HashMap<String, String>,
+    pub clock: Clock,
+}
+
+pub struct Server {
+    pub home: Home,
+    pub base: String,
+    pub app: Arc<App>,
+    http: reqwest::Client,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+/// A node that does nothing by itself.
+pub struct QuietNode {
+    pub app: Arc<App>,
+}
+
+impl QuietNode {
+    /// Answers a GET as the stock app sends it.
+    pub async fn get(&self, path: &str) -> Value {
+        let request = axum::http::Request::get(path).header("user-agent", APP);
+        let mut request = request.body(axum::body::Body::empty()).unwrap();
+        request.extensions_mut().insert(axum::extract::ConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 4))));
+        let response = tower::ServiceExt::oneshot(autocall::router::router(Arc::clone(&self.app)), request).await.unwrap();
+        serde_json::from_slice(&axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap()
+    }
+}
+
+/// A node that runs until it is dropped.
+pub struct Node {
+    pub base: String,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+pub const A: &str = "18712345678";
+pub const B: &str = "18812345678";
+pub const C: &str = "18912345678";
+/// The user agent of every build of the app.
+pub const APP: &str = "okhttp/3.10.0";
+
+/// Makes a test of each scenario on each engine.
+macro_rules! on_both {
+    ($($scenario:ident),+ $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::harness::Home::new($crate::harness::Kind::Embedded).await).await;
+            })+
+        }
+        mod shared {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario($crate::harness::Home::new($crate::harness::Kind::Shared).await).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_both;
+
+impl Home {
+    pub async fn new(kind: Kind) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = HashMap::new();
+        let schema = match kind {
+            Kind::Embedded => None,
+            Kind::Shared => {
+                let schema = postgres::fresh_schema(&postgres::shared_postgres_url()).await;
+                settings.insert("DATABASE_URL".to_owned(), schema.url.clone());
+                settings.insert("REDIS_URL".to_owned(), redis::shared_redis_url());
+                Some(schema)
+            }
+        };
+        Self { folder, schema, settings, clock: Clock::manual("2026-11-20T03:00:00Z".parse().unwrap()) }
+    }
+
+    /// Sets a configuration key by its environment name.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.settings.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn is_shared(&self) -> bool {
+        self.schema.is_some()
+    }
+
+    /// The file of the embedded database.
+    pub fn database_file(&self) -> std::path::PathBuf {
+        self.folder.path().join("data/autocall.sqlite")
+    }
+
+    /// The shared database, without options, and the schema in it.
+    pub fn schema(&self) -> Option<(&str, &str)> {
+        self.schema.as_ref().map(|schema| (schema.url.split('?').next().unwrap(), schema.name.as_str()))
+    }
+
+    pub fn config(&self) -> Config {
+        let overrides = Overrides { listen: None, data_dir: Some(self.folder.path().join("data")) };
+        Config::load(None, |name| self.settings.get(name).cloned(), overrides).unwrap().config
+    }
+
+    /// A node whose periodic work stands still, asked without a socket.
+    pub async fn quiet_node(&self) -> QuietNode {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let service = Service::build(self.config(), listener, self.clock.clone()).await.unwrap();
+        QuietNode { app: service.app() }
+    }
+
+    /// Another node on the same state, for as long as the value lives.
+    pub async fn second_node(&self) -> Node {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let service = Service::build(self.config(), listener, self.clock.clone()).await.unwrap();
+        let base = format!("http://{}", service.address());
+        let stop = CancellationToken::new();
+        tokio::spawn(service.run(stop.clone()));
+        Node { base, _stop: stop.drop_guard() }
+    }
+
+    pub async fn start(self) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let service = Service::build(self.config(), listener, self.clock.clone()).await.unwrap();
+        let base = format!("http://{}", service.address());
+        let app = service.app();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(service.run(stop.clone()));
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Server { home: self, base, app, http, stop, running }
+    }
+}
+
+impl Server {
+    /// Stops the server and leaves its state.
+    pub async fn stop(self) -> Home {
+        self.stop.cancel();
+        self.running.await.unwrap();
+        drop(self.app);
+        self.home
+    }
+
+    /// Stops the server and starts another on the same state.
+    pub async fn restart(self) -> Self {
+        self.stop().await.start().await
+    }
+
+    pub fn now(&self) -> DateTime<Utc> {
+        self.home.clock.now()
+    }
+
+    /// Moves the clock and lets everything happen that is due then.
+    pub async fn pass(&self, seconds: i64) -> Tick {
+        self.home.clock.advance(TimeDelta::seconds(seconds));
+        self.app.engine.tick().await.unwrap()
+    }
+
+    /// Pairs a handset and gives the path it polls.
+    pub async fn pair(&self, name: &str, profile: Profile) -> String {
+        self.pair_as(name, profile, "CN", IdleForm::Plain).await
+    }
+
+    pub async fn pair_as(&self, name: &str, profile: Profile, country: &str, idle_form: IdleForm) -> String {
+        let handset = NewHandset {
+            id: HandsetId::new(self.now()),
+            name: name.to_owned(),
+            token_hash: Some(token_hash(name).to_vec()),
+            plain_key: None,
+            profile,
+            idle_form,
+            country: country.to_owned(),
+            ring_seconds: 75,
+            created_at: self.now(),
+            allowed_at: None,
+        };
+        let mut tx = self.app.engine.store.begin().await.unwrap();
+        assert!(tx.db().insert_handset(&handset).await.unwrap());
+        tx.announce(Announcement::Handsets);
+        tx.commit().await.unwrap();
+        format!("/h/{name}/alert/phone")
+    }
+
+    pub async fn get(&self, path: &str) -> Value {
+        self.get_as(path, "curl/8").await
+    }
+
+    pub async fn get_as(&self, path: &str, agent: &str) -> Value {
+        let request = self.http.get(format!("{}{path}", self.base)).header("user-agent", agent);
+        let body: Value = request.send().await.unwrap().json().await.unwrap();
+        assert!(body["code"].is_number() || path.starts_with("/api"), "{body}");
+        body
+    }
+
+    /// Polls and expects a dial: its mid and numbers.
+    pub async fn dial(&self, path: &str) -> (String, Vec<String>) {
+        offer(&self.get(path).await)
+    }
+
+    /// Polls as the stock app and expects a dial.
+    pub async fn app_dial(&self, path: &str) -> (String, Vec<String>) {
+        offer(&self.get_as(path, APP).await)
+    }
+
+    /// Polls and expects that there is nothing to do.
+    pub async fn idle(&self, path: &str) {
+        let body = self.get(path).await;
+        assert_eq!(body["code"], 1, "{body}");
+    }
+
+    pub async fn app_idle(&self, path: &str) {
+        let body = self.get_as(path, APP).await;
+        assert_eq!(body["code"], 1, "{body}");
+    }
+
+    /// Reports, and expects the acknowledgement.
+    pub async fn report(&self, path: &str, mid: &str, resp: Option<&str>) {
+        let resp = resp.map(|resp| format!("&resp={resp}")).unwrap_or_default();
+        let response = self.http.post(format!("{}{path}?mid={mid}{resp}", self.base)).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.text().await.unwrap(), r#"{"code":0}"#);
+    }
+
+    /// Posts JSON and gives status and body.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let response = self.http.post(format!("{}{path}", self.base)).json(body).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Raises an alarm and gives its id.
+    pub async fn raise(&self, phones: &[&str], more: Value) -> String {
+        let mut body = json!({ "summary": "disk full", "phones": phones });
+        body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
+        let (status, alarm) = self.post("/api/v1/alarms", &body).await;
+        assert_eq!(status, 201, "{alarm}");
+        alarm["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn alarm(&self, id: &str) -> Value {
+        self.get(&format!("/api/v1/alarms/{id}")).await
+    }
+
+    pub async fn state(&self, id: &str) -> String {
+        self.alarm(id).await["state"].as_str().unwrap().to_owned()
+    }
+
+    /// The outcomes of all dials of an alarm, oldest first; `open` for those that are.
+    pub async fn outcomes(&self, id: &str) -> Vec<String> {
+        let alarm = self.alarm(id).await;
+        alarm["dials"].as_array().unwrap().iter().map(|dial| dial["outcome"].as_str().unwrap_or("open").to_owned()).collect()
+    }
+}
+
+fn offer(body: &Value) -> (String, Vec<String>) {
+    assert_eq!(body["code"], 0, "{body}");
+    let phones = body["phone"].as_array().unwrap().iter().map(|phone| phone.as_str().unwrap().to_owned()).collect();
+    (body["mid"].as_str().unwrap().to_owned(), phones)
+}

@@ -1,0 +1,111 @@
+//! What is kept: retention forgets only what is over, backups can be restored, and the server says that it lives.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use autocall::engine::retention;
+use autocall::notify::guard::GuardedResolver;
+use autocall::notify::{ping, sender};
+use autocall::store::handsets::Profile;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::harness::{A, B, C, Home, on_both};
+
+on_both!(only_what_is_over_is_forgotten, a_backup_can_be_restored, a_sign_of_life_is_sent);
+
+async fn only_what_is_over_is_forgotten(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let store = &server.app.engine.store;
+    let old = server.raise(&[A], json!({ "dedup_key": "old" })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    let redialled = server.raise(&[B], json!({ "attempts": 1 })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    let open = server.raise(&[C], json!({ "begin_before_seconds": 604_800 })).await;
+    server.pass(3 * 86_400).await;
+    // It rang long ago, and again just now.
+    server.post(&format!("/api/v1/alarms/{redialled}/redial"), &json!({})).await;
+    let recent = server.raise(&[B], json!({ "attempts": 1, "dedup_key": "old" })).await;
+    assert_ne!(old, recent);
+
+    let yesterday = server.now() - chrono::TimeDelta::days(1);
+    assert_eq!(store.read().await.unwrap().db().count_prunable(yesterday).await.unwrap(), 1);
+    assert_eq!(retention::prune(store, yesterday).await.unwrap(), 1);
+    assert_eq!(server.get(&format!("/api/v1/alarms/{old}")).await["code"], "no_such_alarm");
+    for kept in [&redialled, &open, &recent] {
+        assert_eq!(server.alarm(kept).await["id"], **kept);
+    }
+    assert_eq!(server.alarm(&redialled).await["dials"].as_array().unwrap().len(), 1, "with all that happened to it");
+    assert_eq!(retention::prune(store, yesterday).await.unwrap(), 0);
+    // A report for what was forgotten is acknowledged like any other that nobody knows.
+    server.report(&desk, &mid, Some(A)).await;
+}
+
+async fn a_backup_can_be_restored(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let id = server.raise(&[A, B], json!({ "summary": "磁盘 95 %" })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(B)).await;
+    let before = server.alarm(&id).await;
+    let backup = tempfile::tempdir().unwrap();
+    let copy = backup.path().join("backup").display().to_string();
+    // As docs/operating.md says: while the server runs.
+    match server.home.schema() {
+        None => {
+            let file = server.home.database_file().display().to_string();
+            run("sqlite3", &[&file, &format!("VACUUM INTO '{copy}'")]).await;
+        }
+        Some((url, schema)) => run("pg_dump", &["--schema", schema, "--file", &copy, "--dbname", url]).await,
+    }
+    // Everything is lost.
+    let home = server.stop().await;
+    match home.schema() {
+        None => {
+            std::fs::remove_dir_all(home.database_file().parent().unwrap()).unwrap();
+            std::fs::create_dir(home.database_file().parent().unwrap()).unwrap();
+            std::fs::copy(&copy, home.database_file()).unwrap();
+        }
+        Some((url, schema)) => {
+            run("psql", &["--quiet", "--command", &format!("DROP SCHEMA {schema} CASCADE"), url]).await;
+            run("psql", &["--quiet", "--set", "ON_ERROR_STOP=1", "--file", &copy, url]).await;
+        }
+    }
+    let restored = home.start().await;
+    assert_eq!(restored.alarm(&id).await, before);
+    restored.raise(&[C], json!({})).await;
+    assert_eq!(restored.dial(&desk).await.1, [C], "the phone needs no new address");
+}
+
+async fn run(program: &str, arguments: &[&str]) {
+    let done = tokio::process::Command::new(program).args(arguments).output().await.unwrap();
+    assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+async fn a_sign_of_life_is_sent(home: Home) {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/alive", listener.local_addr().unwrap());
+    let counter = Arc::clone(&heard);
+    let router = axum::Router::new().route(
+        "/alive",
+        axum::routing::get(async move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }),
+    );
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let home = home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8").set("AUTOCALL_NOTIFY_PING_URL", &url);
+    let node = home.quiet_node().await;
+    let engine = &node.app.engine;
+    let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
+    let client = sender::client(&guard).unwrap();
+    assert!(ping::once(engine, &client, &guard).await);
+    assert_eq!(heard.load(Ordering::Relaxed), 1);
+    // Without its database the server keeps nothing, so it must look dead.
+    engine.store.close().await;
+    assert!(!ping::once(engine, &client, &guard).await);
+    assert_eq!(heard.load(Ordering::Relaxed), 1);
+}

@@ -1,0 +1,20 @@
+//! The contract suite: what handsets and senders may rely on, written once and run on both engines.
+//!
+//! The server runs in this process with a clock that stands still until a test moves it; everything else is real: HTTP over a
+//! socket, SQLite on a disk, Postgres and Redis as `tests/run` starts them.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
+
+mod alarms;
+mod handsets;
+mod harness;
+mod hunts;
+mod keeping;
+mod late_reports;
+mod native;
+mod notices;
+mod openapi;
+mod pairing;
+mod senders;
+mod store;
+mod storm;

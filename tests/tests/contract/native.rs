@@ -1,0 +1,207 @@
+//! Our own protocol: long polls, outcomes, progress, status, commands.
+
+use std::time::Duration;
+
+use android_protocol::wire::PROTOCOL_HEADER;
+use autocall::ids::CommandId;
+use autocall::store::handsets::Profile;
+use serde_json::{Value, json};
+
+use crate::harness::{A, B, C, Home, Server, on_both};
+
+on_both!(
+    an_offer_says_what_it_is_about,
+    a_long_poll_is_answered_when_something_is_due,
+    a_call_that_never_left_the_phone_is_not_counted,
+    a_failing_handset_rests_longer_each_time,
+    who_declines_is_not_rung_again,
+    a_confirmed_answer,
+    progress_is_kept_and_an_unwanted_dial_is_called_off,
+    status_is_kept,
+    commands_are_delivered_until_their_result_is_posted,
+    wrong_bodies_change_nothing,
+);
+
+/// Sends a request as a native handset does.
+async fn send(server: &Server, method: &str, path: &str, body: Option<Value>) -> Value {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base)).header(PROTOCOL_HEADER, "1");
+    let request = if let Some(body) = body { request.json(&body) } else { request };
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+async fn poll(server: &Server, path: &str) -> Value {
+    send(server, "GET", path, None).await
+}
+
+async fn report(server: &Server, path: &str, mid: &Value, resp: &str, calls: Value) {
+    let path = format!("{path}?mid={}{resp}", mid.as_str().unwrap());
+    assert_eq!(send(server, "POST", &path, Some(json!({ "calls": calls }))).await, json!({ "code": 0 }));
+}
+
+async fn an_offer_says_what_it_is_about(home: Home) {
+    let server = home.start().await;
+    let people =
+        autocall::people::read_csv("name,numbers,language\n李娜,18712345678,zh-CN\n", server.home.config().default_region)
+            .unwrap();
+    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let pixel = server.pair("pixel", Profile::Auto).await;
+    let id = server.raise(&[A, B], json!({ "priority": "high" })).await;
+    let offer = poll(&server, &pixel).await;
+    assert_eq!(offer["phone"], json!([A]), "one number at a time: it asks again at once");
+    assert_eq!(offer["code"], 0);
+    assert_eq!(offer["deadline"], 180);
+    assert_eq!(
+        offer["alarm"],
+        json!({ "id": id, "summary": "disk full", "priority": "high", "language": "zh-CN", "text": "disk full" })
+    );
+    assert_eq!(offer["calls"], json!([{ "number": A, "name": "李娜", "ring_seconds": 75 }]));
+    report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "busy" }])).await;
+    assert_eq!(poll(&server, &pixel).await["phone"], json!([B]), "its report proves that the line is free");
+}
+
+async fn a_long_poll_is_answered_when_something_is_due(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let path = format!("{pixel}?wait=60");
+    let waiting = poll(&server, &path);
+    let raised = async {
+        // Only once the poll has been answered "nothing" and waits.
+        autocall_tests::wait::eventually("the poll waits", Duration::from_secs(20), async || {
+            server.app.engine.presence.last_seen(handset_id(&server).await).map(|_| ())
+        })
+        .await;
+        server.raise(&[A], json!({})).await
+    };
+    let (offer, _) = tokio::join!(waiting, raised);
+    assert_eq!(offer["phone"], json!([A]));
+}
+
+async fn handset_id(server: &Server) -> autocall::ids::HandsetId {
+    server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap()[0].id
+}
+
+async fn a_call_that_never_left_the_phone_is_not_counted(home: Home) {
+    let server = home.start().await;
+    let (pixel, desk) = (server.pair("pixel", Profile::Native).await, server.pair("desk", Profile::App).await);
+    let id = server.raise(&[A], json!({ "attempts": 1 })).await;
+    let offer = poll(&server, &pixel).await;
+    report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "failed" }])).await;
+    assert_eq!(server.alarm(&id).await["callees"][0]["attempts"], 0);
+    assert_eq!(poll(&server, &pixel).await["code"], 1, "another handset is preferred");
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    assert_eq!(server.state(&id).await, "answered");
+}
+
+async fn a_failing_handset_rests_longer_each_time(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let id = server.raise(&[A], json!({ "attempts": 2 })).await;
+    for rest in [30, 60, 120] {
+        let offer = poll(&server, &pixel).await;
+        assert_eq!(offer["phone"], json!([A]));
+        report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "failed" }])).await;
+        server.pass(rest - 1).await;
+        assert_eq!(poll(&server, &pixel).await["code"], 1);
+        server.pass(1).await;
+    }
+    let offer = poll(&server, &pixel).await;
+    report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "failed" }])).await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!((alarm["state"].as_str(), alarm["reason"].as_str()), (Some("no_answer"), Some("hand_out_limit")));
+}
+
+async fn who_declines_is_not_rung_again(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let id = server.raise(&[A, B], json!({ "attempts": 2, "min_interval_seconds": 0 })).await;
+    let offer = poll(&server, &pixel).await;
+    let calls = json!([{ "number": A, "outcome": "answered", "declined": true }]);
+    report(&server, &pixel, &offer["mid"], &format!("&resp={A}"), calls).await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!((alarm["state"].as_str(), alarm["callees"][0]["verdict"].as_str()), (Some("ringing"), Some("declined")));
+    for _ in 0..2 {
+        let offer = poll(&server, &pixel).await;
+        assert_eq!(offer["phone"], json!([B]), "it goes on at once, and never back to A");
+        report(&server, &pixel, &offer["mid"], "", json!([{ "number": B, "outcome": "no_answer" }])).await;
+    }
+    assert_eq!(server.state(&id).await, "no_answer");
+}
+
+async fn a_confirmed_answer(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let id = server.raise(&[A], json!({})).await;
+    let offer = poll(&server, &pixel).await;
+    let calls = json!([{ "number": A, "outcome": "answered", "confirmed": true, "talk_seconds": 9, "unknown_key": [] }]);
+    report(&server, &pixel, &offer["mid"], "", calls).await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!(alarm["state"], "answered", "the outcome names who answered, also without resp");
+    assert!(alarm["answer"]["confirmed_at"].is_string());
+}
+
+async fn progress_is_kept_and_an_unwanted_dial_is_called_off(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let id = server.raise(&[A], json!({})).await;
+    let offer = poll(&server, &pixel).await;
+    let mid = offer["mid"].as_str().unwrap();
+    let progress = format!("/h/pixel/progress?mid={mid}");
+    let ringing = json!({ "number": A, "state": "alerting" });
+    assert_eq!(send(&server, "POST", &progress, Some(ringing.clone())).await["code"], 0);
+    assert_eq!(server.alarm(&id).await["dials"][0]["progress"], json!([{ "number": A, "state": "alerting" }]));
+    server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
+    assert_eq!(send(&server, "POST", &progress, Some(ringing)).await["code"], 2, "hang up if possible");
+    report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "not_dialled" }])).await;
+    server.raise(&[C], json!({})).await;
+    assert_eq!(poll(&server, &pixel).await["phone"], json!([C]), "its report proves that the line is free");
+}
+
+async fn status_is_kept(home: Home) {
+    let server = home.start().await;
+    server.pair("pixel", Profile::Native).await;
+    let status = json!({ "battery": 81, "charging": true, "android": "13", "line": "idle", "surprise": 1 });
+    assert_eq!(send(&server, "POST", "/h/pixel/status", Some(status)).await["code"], 0);
+    let rows = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
+    let kept = rows[0].status.as_ref().unwrap();
+    assert_eq!((kept["battery"].as_i64(), kept["surprise"].is_null()), (Some(81), true));
+}
+
+async fn commands_are_delivered_until_their_result_is_posted(home: Home) {
+    let server = home.start().await;
+    server.pair("pixel", Profile::Native).await;
+    server.pair("other", Profile::Native).await;
+    assert_eq!(poll(&server, "/h/pixel/outbox").await, json!({ "code": 1, "commands": [] }));
+    let rows = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
+    let pixel = rows.iter().find(|handset| handset.name == "pixel").unwrap();
+    let id = CommandId::new(server.now());
+    let mut tx = server.app.engine.store.begin().await.unwrap();
+    let body = json!({ "kind": "sms", "number": A, "text": "hello" });
+    tx.db().insert_command(id, pixel.id, &body, server.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    let expected = json!({ "code": 0, "commands": [{ "id": id, "kind": "sms", "number": A, "text": "hello" }] });
+    assert_eq!(poll(&server, "/h/pixel/outbox").await, expected);
+    assert_eq!(poll(&server, "/h/pixel/outbox").await, expected, "until its result is there");
+    let path = format!("/h/other/outbox/{id}");
+    send(&server, "POST", &path, Some(json!({ "ok": true }))).await;
+    assert_eq!(poll(&server, "/h/pixel/outbox").await, expected, "another handset cannot answer for it");
+    let path = format!("/h/pixel/outbox/{id}");
+    assert_eq!(send(&server, "POST", &path, Some(json!({ "ok": true }))).await["code"], 0);
+    assert_eq!(poll(&server, "/h/pixel/outbox").await["code"], 1);
+}
+
+async fn wrong_bodies_change_nothing(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let id = server.raise(&[A], json!({ "attempts": 1 })).await;
+    let offer = poll(&server, &pixel).await;
+    for path in ["/h/pixel/progress?mid=", "/h/pixel/outbox/nonsense", "/h/pixel/elsewhere", "/h/wrong/status"] {
+        assert_eq!(send(&server, "POST", path, Some(json!([1]))).await["code"], 1, "{path}");
+    }
+    assert_eq!(server.state(&id).await, "ringing");
+    // A report whose body is nonsense still is a report.
+    let path = format!("{pixel}?mid={}", offer["mid"].as_str().unwrap());
+    assert_eq!(send(&server, "POST", &path, Some(json!("nonsense"))).await["code"], 0);
+    assert_eq!(server.state(&id).await, "no_answer");
+}

@@ -1,0 +1,234 @@
+//! The documents: their marked examples run, their links lead somewhere, and what they name exists.
+//!
+//! An example is a code block that is marked as `tests/src/markdown.rs` says. Each document gets a fresh server; its examples run in their order, in one folder.
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use autocall_tests::{
+    markdown::{Example, examples},
+    provided_by_run,
+    server::{Binary, ServeOptions},
+};
+
+/// How long one example may take.
+const DEADLINE: Duration = Duration::from_secs(60);
+/// Variables of the documents that are no configuration of the server.
+const OTHER_VARIABLES: [&str; 2] = ["AUTOCALL_URL", "AUTOCALL_CONFIG"];
+
+/// A Markdown file.
+struct Document {
+    path: PathBuf,
+    text: String,
+}
+
+impl Document {
+    fn name(&self) -> String {
+        self.path.strip_prefix(root()).unwrap().display().to_string()
+    }
+
+    /// The lines outside of code blocks.
+    fn prose(&self) -> impl Iterator<Item = &str> {
+        let mut in_code = false;
+        self.text.lines().filter(move |line| {
+            let fence = line.trim_start().starts_with("```");
+            in_code ^= fence;
+            !in_code && !fence
+        })
+    }
+
+    /// What stands between backticks, outside of code blocks.
+    fn code_spans(&self) -> impl Iterator<Item = &str> {
+        self.prose().flat_map(|line| line.split('`').skip(1).step_by(2))
+    }
+
+    /// The anchors of its headings, as GitHub makes them.
+    fn anchors(&self) -> BTreeSet<String> {
+        let headings = self.prose().filter(|line| line.starts_with('#'));
+        headings.map(|line| anchor(line.trim_start_matches('#').trim())).collect()
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+fn document(path: PathBuf) -> Document {
+    let text = fs::read_to_string(&path).unwrap();
+    Document { path, text }
+}
+
+/// `README.md` and `docs/*.md`.
+fn documents() -> Vec<Document> {
+    let folder = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = folder.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect();
+    paths.sort();
+    paths.insert(0, root().join("README.md"));
+    paths.into_iter().map(document).collect()
+}
+
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>().to_lowercase()
+}
+
+/// All words of `text` that begin with `prefix` and go on with what `may_follow` allows.
+fn words<'t>(text: &'t str, prefix: &str, may_follow: fn(char) -> bool) -> Vec<&'t str> {
+    let starts = text.match_indices(prefix).map(|(start, _)| start);
+    let own = starts.filter(|&start| !text[..start].ends_with(|c: char| c.is_alphanumeric() || "_-./".contains(c)));
+    own.map(|start| {
+        let rest = &text[start..];
+        let end = rest.find(|c: char| !may_follow(c)).unwrap_or(rest.len());
+        rest[..end].trim_end_matches(['.', '_'])
+    })
+    .collect()
+}
+
+async fn run(document: &Document, found: &[Example]) {
+    let server = Binary::spawn(ServeOptions::new()).await;
+    let folder = tempfile::Builder::new().prefix("docs-").tempdir().unwrap();
+    let programs = folder.path().join("bin");
+    fs::create_dir(&programs).unwrap();
+    for (name, variable) in [("autocall", "AUTOCALL_BIN"), ("handset", "HANDSET_BIN")] {
+        std::os::unix::fs::symlink(provided_by_run(variable), programs.join(name)).unwrap();
+    }
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let (url, listen, data, home) = (server.url(), server.addr(), server.data_dir(), folder.path().display().to_string());
+    let env = [
+        ("AUTOCALL_URL", url.as_str()),
+        ("AUTOCALL_LISTEN", &listen),
+        ("AUTOCALL_DATA_DIR", data.to_str().unwrap()),
+        ("PATH", &path),
+        // What the developer has told curl does not count here.
+        ("HOME", &home),
+        ("no_proxy", "*"),
+    ];
+    for example in found {
+        let output = example.run(folder.path(), &env, DEADLINE).await;
+        assert!(
+            output.status.success(),
+            "example {} in line {} of {}: {}\n--- output ---\n{}--- errors ---\n{}--- the server's log ---\n{}",
+            example.name,
+            example.line,
+            document.name(),
+            output.status,
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+            server.log(),
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_example_works() {
+    const SERVER: &str = "${AUTOCALL_URL:-";
+    let mut tested = BTreeMap::new();
+    for document in documents() {
+        let found = examples(&document.text);
+        let in_examples: usize = found.iter().map(|example| example.code.matches(SERVER).count()).sum();
+        assert_eq!(document.text.matches(SERVER).count(), in_examples, "{}: a block that can run is not marked", document.name());
+        if !found.is_empty() {
+            run(&document, &found).await;
+            tested.insert(document.name(), found.len());
+        }
+    }
+    assert!(["README.md", "docs/connecting-monitoring.md"].iter().all(|name| tested.contains_key(*name)), "{tested:?}");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    for document in documents() {
+        for line in document.prose() {
+            for target in line.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+                if target.starts_with("http://") || target.starts_with("https://") {
+                    continue;
+                }
+                let (file, fragment) = target.split_once('#').map_or((target, None), |(file, fragment)| (file, Some(fragment)));
+                let path = match file {
+                    "" => document.path.clone(),
+                    file => document.path.parent().unwrap().join(file),
+                };
+                assert!(path.exists(), "{} links to {target}, which does not exist", document.name());
+                if let Some(fragment) = fragment {
+                    let anchors = self::document(path).anchors();
+                    assert!(anchors.contains(fragment), "{} links to {target}; there are {anchors:?}", document.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_configuration_key_exists() {
+    // That this table is complete and right is tested elsewhere.
+    let table = fs::read_to_string(root().join("docs/configuration.md")).unwrap();
+    let rows: Vec<Vec<&str>> =
+        table.lines().filter(|line| line.starts_with("| `")).map(|line| line.split('`').skip(1).step_by(2).collect()).collect();
+    let keys: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
+    let variables: BTreeSet<&str> = rows.iter().map(|row| row[1]).chain(OTHER_VARIABLES).collect();
+    let sections: BTreeSet<&str> = keys.iter().filter_map(|key| Some(&key[..=key.find('.')?])).collect();
+    assert!(sections.contains("handsets.") && variables.contains("DATABASE_URL"), "{sections:?} {variables:?}");
+    for document in documents() {
+        for span in document.code_spans() {
+            for section in &sections {
+                for key in words(span, section, |c| c.is_ascii_lowercase() || matches!(c, '.' | '_')) {
+                    assert!(keys.contains(key), "{} names the key {key}", document.name());
+                }
+            }
+            for variable in words(span, "AUTOCALL_", |c| c.is_ascii_uppercase() || c == '_') {
+                let is_prefix = variable == "AUTOCALL";
+                assert!(is_prefix || variables.contains(variable), "{} names the variable {variable}", document.name());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_metric_exists_and_is_explained() {
+    let server = Binary::spawn(ServeOptions::new()).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let page = client.get(format!("{}/metrics", server.url())).send().await.unwrap().text().await.unwrap();
+    let series = page.lines().filter(|line| !line.starts_with('#')).map(|line| line.split(['{', ' ']).next().unwrap());
+    let names: BTreeSet<&str> = series.collect();
+    assert!(names.contains("autocall_open_hunts"), "{page}");
+
+    let family =
+        |name: &str| ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name).to_owned();
+    let families: BTreeSet<String> = names.iter().map(|name| family(name)).collect();
+    let mut explained = BTreeSet::new();
+    for document in documents() {
+        for name in words(&document.text, "autocall_", |c| c.is_ascii_lowercase() || c == '_') {
+            assert!(names.contains(name) || families.contains(name), "{} names the metric {name}", document.name());
+            if document.name() == "docs/operating.md" {
+                explained.insert(family(name));
+            }
+        }
+    }
+    assert_eq!(explained, families, "docs/operating.md explains them all");
+}
+
+#[test]
+fn every_dependency_is_explained() {
+    let explained = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let explained: BTreeSet<&str> = explained.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let mut used = BTreeSet::new();
+    for package in ["server", "android-protocol", "tests"] {
+        let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
+        let mut in_dependencies = false;
+        for line in manifest.lines() {
+            if line.starts_with('[') {
+                in_dependencies = matches!(line, "[dependencies]" | "[dev-dependencies]" | "[build-dependencies]");
+            } else if in_dependencies && line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                used.insert(line.split(['.', ' ', '=']).next().unwrap().to_owned());
+            }
+        }
+    }
+    // Our own packages explain themselves.
+    used.retain(|name| !matches!(name.as_str(), "autocall" | "autocall-tests" | "android-protocol"));
+    assert_eq!(explained, used.iter().map(String::as_str).collect());
+}

@@ -1,0 +1,99 @@
+//! What senders and phones saw and were told: the facts that the server is judged by.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::time::Instant;
+
+/// Everything that was seen from outside, by all senders and phones of one drill.
+#[derive(Debug, Default)]
+pub struct Ledger(Mutex<Seen>);
+
+/// The contents of a [`Ledger`].
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// The accepted alarms: the sender's own key, and the id that the server gave.
+    pub accepted: HashMap<String, String>,
+    /// What phones were given to dial, by mid.
+    pub dials: HashMap<String, SeenDial>,
+    /// Reports of the simulated apps, whose dials are not watched: mid, number, and whether the server acknowledged it.
+    pub app_answers: Vec<(String, String, bool)>,
+    /// What must never happen, in words.
+    pub violations: Vec<String>,
+}
+
+/// A dial as the phone lived through it.
+#[derive(Clone, Debug)]
+pub struct SeenDial {
+    /// Which phone.
+    pub handset: String,
+    /// What it was told to dial.
+    pub phones: Vec<String>,
+    /// When it was told.
+    pub got: Instant,
+    /// When its last call was over.
+    pub hung_up: Option<Instant>,
+    /// The numbers that it rang, in order.
+    pub rang: Vec<String>,
+    /// Who picked up.
+    pub picked_up: Option<String>,
+    /// Whether a report has left the phone, if only to get lost.
+    pub sent: bool,
+    /// When the server acknowledged the report.
+    pub acknowledged: Option<Instant>,
+}
+
+impl Ledger {
+    /// Reads or writes.
+    pub fn open(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something happened that must never happen.
+    pub fn violation(&self, what: String) {
+        eprintln!("VIOLATION: {what}");
+        self.open().violations.push(what);
+    }
+
+    /// A phone was told to dial.
+    pub fn got(&self, handset: &str, mid: &str, phones: &[String]) {
+        let dial = SeenDial {
+            handset: handset.to_owned(),
+            phones: phones.to_owned(),
+            got: Instant::now(),
+            hung_up: None,
+            rang: Vec::new(),
+            picked_up: None,
+            sent: false,
+            acknowledged: None,
+        };
+        let before = self.open().dials.insert(mid.to_owned(), dial);
+        if let Some(before) = before {
+            self.violation(format!("{mid} was given to {} and to {handset}", before.handset));
+        }
+    }
+
+    /// Changes what is known of a dial.
+    pub fn note(&self, mid: &str, change: impl FnOnce(&mut SeenDial)) {
+        if let Some(dial) = self.open().dials.get_mut(mid) {
+            change(dial);
+        }
+    }
+
+    /// Whether one of these phones is in a call now.
+    pub fn is_calling(&self, handsets: &[String]) -> bool {
+        self.open().dials.values().any(|dial| dial.hung_up.is_none() && handsets.contains(&dial.handset))
+    }
+
+    /// How many alarms were accepted so far.
+    pub fn accepted(&self) -> usize {
+        self.open().accepted.len()
+    }
+
+    /// How many reports were acknowledged so far.
+    pub fn acknowledged(&self) -> usize {
+        self.open().dials.values().filter(|dial| dial.acknowledged.is_some()).count()
+    }
+}

@@ -1,0 +1,409 @@
+//! The judge: compares what senders and phones saw with what the server says and what its database holds.
+
+use std::collections::HashMap;
+
+use autocall_tests::wait::eventually;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::{
+    drill::LONG,
+    installation::{Installation, NUMBERS, person},
+    ledger::{Ledger, Seen, SeenDial},
+    senders::number,
+};
+
+/// Two nodes' clocks agree to this: each measures the database's, on a machine that may be very busy.
+const CLOCKS_AGREE: TimeDelta = TimeDelta::seconds(2);
+
+/// Waits until no alarm waits or rings.
+pub async fn everything_ends(server: &str) {
+    let http = client();
+    let mut left = String::new();
+    eventually("every alarm to end", LONG, async || {
+        for state in ["waiting", "ringing"] {
+            let page = try_get(&http, &format!("{server}/api/v1/alarms?state={state}&limit=200")).await?;
+            let alarms = page["alarms"].as_array()?;
+            if !alarms.is_empty() {
+                // For whoever reads how the wait came to nothing.
+                let last = alarms.iter().take(3).map(|alarm| text(alarm, "id")).collect::<Vec<_>>().join(" ");
+                if alarms.len() <= 3 && last != left {
+                    println!("{state}: {last}");
+                    left = last;
+                }
+                return None;
+            }
+        }
+        Some(())
+    })
+    .await;
+}
+
+/// Judges a drill in which everything has come to its end.
+///
+/// # Panics
+///
+/// With everything that is wrong.
+pub async fn judge(server: &str, installation: &Installation, ledger: &Ledger) {
+    let alarms = all_alarms(server).await;
+    let mut case = Case { alarms: &alarms, dials: HashMap::new(), problems: Vec::new() };
+    {
+        let seen = ledger.open();
+        case.problems.extend(seen.violations.iter().cloned());
+        case.collect_dials();
+        case.accepted_alarms_exist(&seen);
+        case.ends_are_true();
+        case.limits_are_kept(&seen);
+        case.dials_are_as_handed_out(&seen);
+        case.nobody_is_rung_twice_at_once(&seen);
+        case.handsets_have_one_dial_at_a_time();
+        case.answers_are_true(&seen);
+        println!(
+            "{} alarms, {} dials ({} seen by phones), {} answers of apps, outcomes {:?}",
+            alarms.len(),
+            case.dials.len(),
+            seen.dials.len(),
+            seen.app_answers.len(),
+            case.outcomes(),
+        );
+    }
+    case.database_agrees(installation).await;
+    assert!(case.problems.is_empty(), "{} problems:\n{}", case.problems.len(), case.problems.join("\n"));
+}
+
+struct Case<'a> {
+    alarms: &'a [Value],
+    dials: HashMap<String, Dial<'a>>,
+    problems: Vec<String>,
+}
+
+/// A dial as the server tells it.
+struct Dial<'a> {
+    json: &'a Value,
+    alarm: &'a Value,
+    offered_at: DateTime<Utc>,
+    deadline: DateTime<Utc>,
+    closed_at: Option<DateTime<Utc>>,
+    reported_at: Option<DateTime<Utc>>,
+}
+
+impl<'a> Case<'a> {
+    fn problem(&mut self, what: String) {
+        self.problems.push(what);
+    }
+
+    fn collect_dials(&mut self) {
+        for alarm in self.alarms {
+            for json in list(alarm, "dials") {
+                let dial = Dial {
+                    json,
+                    alarm,
+                    offered_at: instant(&json["offered_at"]).unwrap(),
+                    deadline: instant(&json["deadline"]).unwrap(),
+                    closed_at: instant(&json["closed_at"]),
+                    reported_at: instant(&json["reported_at"]),
+                };
+                if self.dials.insert(text(json, "mid"), dial).is_some() {
+                    self.problem(format!("{json} is in two alarms"));
+                }
+            }
+        }
+    }
+
+    fn outcomes(&self) -> HashMap<String, usize> {
+        let mut outcomes = HashMap::new();
+        for dial in self.dials.values() {
+            let late = if dial.came_late() { "late " } else { "" };
+            *outcomes.entry(format!("{late}{}", dial.json["outcome"].as_str().unwrap_or("none"))).or_default() += 1;
+        }
+        outcomes
+    }
+
+    /// Every alarm that was accepted is there, once.
+    fn accepted_alarms_exist(&mut self, seen: &Seen) {
+        let mut by_summary: HashMap<&str, Vec<&Value>> = HashMap::new();
+        for alarm in self.alarms {
+            by_summary.entry(alarm["summary"].as_str().unwrap()).or_default().push(&alarm["id"]);
+        }
+        for (key, id) in &seen.accepted {
+            match by_summary.remove(key.as_str()).unwrap_or_default()[..] {
+                [only] if only == id => {}
+                ref other => self.problem(format!("{key} was accepted as {id}, and there are {other:?}")),
+            }
+        }
+        for (key, ids) in by_summary {
+            self.problem(format!("{ids:?} ({key}) exist, though their sender never heard so"));
+        }
+    }
+
+    /// Answered means that somebody answered; unanswered means that everybody was tried as often as was asked.
+    fn ends_are_true(&mut self) {
+        for alarm in self.alarms {
+            let answered = !list(alarm, "answers").is_empty();
+            let true_end = match (alarm["state"].as_str().unwrap(), alarm["reason"].as_str()) {
+                ("answered", _) => answered && !alarm["answer"].is_null() && !alarm["ended_at"].is_null(),
+                ("no_answer", Some("attempts_used")) => {
+                    !answered && list(alarm, "callees").iter().all(|callee| callee["attempts"] == callee["max_attempts"])
+                }
+                ("no_answer", Some("hand_out_limit")) => !answered && list(alarm, "dials").len() == hand_out_limit(alarm),
+                _ => false,
+            };
+            if !true_end {
+                self.problem(format!("not a true end: {alarm}"));
+            }
+        }
+    }
+
+    /// Neither attempts nor hand-outs go beyond what was asked, by the server's count and by what phones really rang.
+    fn limits_are_kept(&mut self, seen: &Seen) {
+        for alarm in self.alarms {
+            if list(alarm, "dials").len() > hand_out_limit(alarm) {
+                self.problem(format!("more hand-outs than twice the attempts: {alarm}"));
+            }
+            for callee in list(alarm, "callees") {
+                let number = callee["number"].as_str().unwrap();
+                let rang: usize = list(alarm, "dials")
+                    .iter()
+                    .filter_map(|dial| seen.dials.get(dial["mid"].as_str()?))
+                    .map(|dial| dial.rang.iter().filter(|rang| is_same(rang, number)).count())
+                    .sum();
+                let max = callee["max_attempts"].as_u64().unwrap();
+                if callee["attempts"].as_u64().unwrap() > max || rang as u64 > max {
+                    self.problem(format!("{number} was rung {rang} times, {max} were asked for: {alarm}"));
+                }
+            }
+        }
+    }
+
+    /// What a phone was given is what the server remembers.
+    fn dials_are_as_handed_out(&mut self, seen: &Seen) {
+        for (mid, dial) in &seen.dials {
+            let same = self.dials.get(mid).is_some_and(|stored| {
+                let phones: Vec<_> = list(stored.json, "phones").iter().filter_map(Value::as_str).collect();
+                stored.json["handset"] == dial.handset && phones == dial.phones
+            });
+            if !same {
+                let stored = self.dials.get(mid).map(|stored| stored.json);
+                self.problem(format!("{mid} was given out as {dial:?} and stored as {stored:?}"));
+            }
+        }
+        for (mid, dial) in &self.dials {
+            if dial.closed_at.is_none() {
+                self.problems.push(format!("{mid} is still open: {}", dial.json));
+            }
+            if dial.json["outcome"] == "expired" && dial.closed_at.is_some_and(|closed| closed < dial.deadline) {
+                self.problems.push(format!("{mid} expired before its deadline: {}", dial.json));
+            }
+        }
+    }
+
+    /// While a phone rang a number, no other phone was given it, unless the server had given the first dial up before.
+    fn nobody_is_rung_twice_at_once(&mut self, seen: &Seen) {
+        let mut spans: HashMap<&str, Vec<(&SeenDial, &Dial<'a>)>> = HashMap::new();
+        for (mid, dial) in &seen.dials {
+            let Some(stored) = self.dials.get(mid) else { continue };
+            let mut numbers: Vec<&str> = dial.phones.iter().map(String::as_str).collect();
+            numbers.sort_unstable();
+            numbers.dedup();
+            for number in numbers {
+                spans.entry(number).or_default().push((dial, stored));
+            }
+        }
+        let mut problems = Vec::new();
+        for (number, mut spans) in spans {
+            spans.sort_by_key(|(dial, _)| dial.got);
+            for (index, (one, one_stored)) in spans.iter().enumerate() {
+                for (other, other_stored) in &spans[index + 1..] {
+                    let over = one.hung_up.is_some_and(|hung_up| hung_up <= other.got);
+                    if !over && !one_stored.was_given_up_before(other_stored) && !other_stored.was_given_up_before(one_stored) {
+                        problems.push(format!("{number} was rung twice at once: {} {}", one_stored.json, other_stored.json));
+                    }
+                }
+            }
+        }
+        self.problems.extend(problems);
+    }
+
+    fn handsets_have_one_dial_at_a_time(&mut self) {
+        let mut by_handset: HashMap<&str, Vec<&Dial<'a>>> = HashMap::new();
+        for dial in self.dials.values() {
+            by_handset.entry(dial.json["handset"].as_str().unwrap_or_default()).or_default().push(dial);
+        }
+        let mut problems = Vec::new();
+        for (handset, mut dials) in by_handset {
+            dials.sort_by_key(|dial| dial.offered_at);
+            for pair in dials.windows(2) {
+                if pair[0].closed_at.is_none_or(|closed| closed > pair[1].offered_at + CLOCKS_AGREE) {
+                    problems.push(format!("{handset} had two dials: {} {}", pair[0].json, pair[1].json));
+                }
+            }
+        }
+        self.problems.extend(problems);
+    }
+
+    /// An acknowledged answer stands exactly once, by the right person; and no answer stands that no phone reported.
+    fn answers_are_true(&mut self, seen: &Seen) {
+        let people: HashMap<String, String> =
+            (0..NUMBERS).map(|index| (number(index), if index % 2 == 0 { person(index) } else { number(index) })).collect();
+        let mut acknowledged: HashMap<&str, &str> = HashMap::new();
+        for (mid, dial) in &seen.dials {
+            if let (Some(picked_up), Some(_)) = (&dial.picked_up, dial.acknowledged) {
+                acknowledged.insert(mid, picked_up);
+            }
+        }
+        acknowledged.extend(
+            seen.app_answers
+                .iter()
+                .filter(|(.., acknowledged)| *acknowledged)
+                .map(|(mid, resp, _)| (mid.as_str(), resp.as_str())),
+        );
+        for (mid, resp) in acknowledged {
+            let Some(dial) = self.dials.get(mid) else {
+                self.problem(format!("the answer to {mid} was acknowledged, and there is no such dial"));
+                continue;
+            };
+            let alarm = dial.alarm;
+            let answers: Vec<_> = list(alarm, "answers").iter().filter(|answer| answer["mid"] == mid).collect();
+            let right = match answers[..] {
+                [answer] => {
+                    answer["number"].as_str().is_some_and(|number| is_same(resp, number)) && people[resp] == answer["name"]
+                }
+                _ => false,
+            };
+            if !right || alarm["state"] != "answered" {
+                self.problem(format!("{resp} picked up under {mid}, which the server acknowledged as {answers:?}: {alarm}"));
+            }
+        }
+        for alarm in self.alarms {
+            for answer in list(alarm, "answers") {
+                let mid = answer["mid"].as_str().unwrap_or_default();
+                let number = answer["number"].as_str().unwrap_or_default();
+                // A simulated app that is switched off does not say what it has just sent.
+                let by_app = answer["handset"].as_str().is_some_and(|handset| handset.starts_with("simulated-"));
+                let reported = seen
+                    .dials
+                    .get(mid)
+                    .is_some_and(|dial| dial.sent && dial.picked_up.as_ref().is_some_and(|picked_up| is_same(picked_up, number)));
+                if !reported && !by_app {
+                    self.problem(format!("nobody reported {answer}: {alarm}"));
+                }
+            }
+        }
+    }
+
+    /// The same from the inside, where nothing can be left out.
+    async fn database_agrees(&mut self, installation: &Installation) {
+        let nothing_of = [
+            ("open hunts", "SELECT count(*) FROM hunts WHERE ended_at IS NULL"),
+            ("open dials", "SELECT count(*) FROM dials WHERE closed_at IS NULL"),
+            ("numbers held by closed dials", "SELECT count(*) FROM dial_targets WHERE holds"),
+            ("callees tried too often", "SELECT count(*) FROM callees WHERE attempts > max_attempts OR attempts < 0"),
+            (
+                "dials without targets",
+                "SELECT count(*) FROM dials d WHERE NOT EXISTS (SELECT 1 FROM dial_targets t WHERE t.mid = d.mid)",
+            ),
+            (
+                "hunts with too many dials",
+                "SELECT count(*) FROM hunts h WHERE (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id)
+                   > 2 * (SELECT sum(c.max_attempts) FROM callees c WHERE c.hunt_id = h.id)",
+            ),
+            (
+                "hunts that lost count of their dials",
+                "SELECT count(*) FROM hunts h WHERE (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id) + h.dials_left
+                   <> 2 * (SELECT sum(c.max_attempts) FROM callees c WHERE c.hunt_id = h.id)",
+            ),
+            (
+                "dials answered twice",
+                "SELECT count(*) FROM (SELECT mid FROM answers WHERE mid IS NOT NULL GROUP BY mid HAVING count(*) > 1) AS twice",
+            ),
+            (
+                "answers of hunts that say otherwise",
+                "SELECT count(*) FROM answers a JOIN hunts h ON h.id = a.hunt_id WHERE h.outcome <> 'answered'",
+            ),
+            (
+                "answered hunts without an answer",
+                "SELECT count(*) FROM hunts h WHERE h.outcome = 'answered'
+                   AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.hunt_id = h.id)",
+            ),
+            (
+                "answers without an answered dial",
+                "SELECT count(*) FROM answers a LEFT JOIN dials d ON d.mid = a.mid WHERE d.outcome IS NULL OR d.outcome <> 'answered'",
+            ),
+            (
+                "answered dials without an answer",
+                "SELECT count(*) FROM dials d WHERE d.outcome = 'answered' AND NOT EXISTS (SELECT 1 FROM answers a WHERE a.mid = d.mid)",
+            ),
+        ];
+        for (what, sql) in nothing_of {
+            let count = installation.count(sql).await;
+            if count != 0 {
+                self.problem(format!("the database holds {count} {what}"));
+            }
+        }
+        let stored = installation.count("SELECT count(*) FROM alarms").await;
+        if usize::try_from(stored) != Ok(self.alarms.len()) {
+            self.problem(format!("the database holds {stored} alarms, the API shows {}", self.alarms.len()));
+        }
+    }
+}
+
+impl Dial<'_> {
+    /// The report came after the server had closed the dial.
+    fn came_late(&self) -> bool {
+        self.reported_at.zip(self.closed_at).is_some_and(|(reported, closed)| reported > closed)
+    }
+
+    /// It was closed before the other one was handed out, and not by its own phone's report: its deadline had passed, or the hunt
+    /// had come to its end without it.
+    fn was_given_up_before(&self, other: &Self) -> bool {
+        let without_report = self.reported_at.is_none() || self.came_late();
+        without_report && self.closed_at.is_some_and(|closed| closed <= other.offered_at + CLOCKS_AGREE)
+    }
+}
+
+fn hand_out_limit(alarm: &Value) -> usize {
+    let attempts: u64 = list(alarm, "callees").iter().filter_map(|callee| callee["max_attempts"].as_u64()).sum();
+    usize::try_from(2 * attempts).unwrap()
+}
+
+/// Whether a number that a phone dialled is the one the server keeps with its country code.
+fn is_same(dialled: &str, stored: &str) -> bool {
+    stored == format!("+86{dialled}")
+}
+
+async fn all_alarms(server: &str) -> Vec<Value> {
+    let http = client();
+    let mut alarms = Vec::new();
+    let mut page_of = format!("{server}/api/v1/alarms?limit=200");
+    loop {
+        let page = try_get(&http, &page_of).await.expect("a page of alarms");
+        for alarm in list(&page, "alarms") {
+            let url = format!("{server}/api/v1/alarms/{}", alarm["id"].as_str().unwrap());
+            alarms.push(try_get(&http, &url).await.expect("an alarm"));
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => page_of = format!("{server}/api/v1/alarms?limit=200&cursor={cursor}"),
+            None => return alarms,
+        }
+    }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+async fn try_get(http: &reqwest::Client, url: &str) -> Option<Value> {
+    http.get(url).send().await.ok()?.error_for_status().ok()?.json().await.ok()
+}
+
+fn list<'a>(object: &'a Value, member: &str) -> &'a [Value] {
+    object[member].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn text(object: &Value, member: &str) -> String {
+    object[member].as_str().unwrap_or_else(|| panic!("no {member} in {object}")).to_owned()
+}
+
+fn instant(value: &Value) -> Option<DateTime<Utc>> {
+    Some(DateTime::parse_from_rfc3339(value.as_str()?).unwrap().to_utc())
+}

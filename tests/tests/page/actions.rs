@@ -1,0 +1,172 @@
+//! What people do on the pages happens, and what cannot be done is said.
+
+use autocall::handset::pairing;
+use autocall::store::handsets::Profile;
+use autocall::store::users::Role;
+use serde_json::json;
+
+use crate::client::Visitor;
+use crate::harness::{A, APP, B, Home, on_both};
+
+on_both!(
+    a_responder_takes_an_alarm,
+    a_responder_cancels_and_rings_again,
+    an_admin_pairs_a_handset,
+    an_admin_changes_handsets,
+    an_admin_lets_in_a_phone_that_knocks,
+    a_test_call_is_made_and_ticked_off,
+    people_are_added_changed_and_removed,
+    wrong_forms_say_what_is_wrong,
+);
+
+async fn a_responder_takes_an_alarm(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = server.raise(&[A, B], json!({})).await;
+    server.app_dial(&desk).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let page = lin.post(&format!("/alarms/{id}/acknowledge"), &[("back", "now")]).await;
+    assert_eq!((page.status, page.location()), (303, "/?done=acknowledged"));
+    let alarm = server.alarm(&id).await;
+    assert_eq!((alarm["state"].as_str(), alarm["answer"]["name"].as_str()), (Some("answered"), Some("lin")));
+    assert!(!alarm["answer"]["confirmed_at"].is_null());
+    let now = lin.get("/?done=acknowledged").await;
+    assert!(now.shows("It is yours") && now.shows("confirmed") && now.shows("took it after"), "{}", now.body);
+}
+
+async fn a_responder_cancels_and_rings_again(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let id = server.raise(&[A], json!({ "attempts": 1 })).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let early = lin.post(&format!("/alarms/{id}/redial"), &[]).await;
+    assert_eq!(early.status, 409);
+    assert!(early.shows("Somebody is still being rung"));
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    let page = lin.post(&format!("/alarms/{id}/redial"), &[]).await;
+    assert_eq!((page.status, page.location()), (303, format!("/alarms/{id}?done=redialled").as_str()));
+    assert_eq!(server.dial(&desk).await.1, [A]);
+    let page = lin.post(&format!("/alarms/{id}/cancel"), &[("back", "https://evil.example")]).await;
+    assert_eq!(page.location(), format!("/alarms/{id}?done=cancelled"));
+    assert_eq!(server.state(&id).await, "cancelled");
+    assert!(lin.get(&format!("/alarms/{id}")).await.shows("Cancelled by <b>lin</b>"));
+    let late = lin.post(&format!("/alarms/{id}/acknowledge"), &[]).await;
+    assert_eq!(late.status, 409);
+    assert!(late.shows("The alarm is over"));
+    assert_eq!(lin.post("/alarms/nonsense/cancel", &[]).await.status, 404);
+}
+
+async fn an_admin_pairs_a_handset(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let page = lin.post("/handsets/add", &[("name", " desk "), ("profile", "list")]).await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("cache-control"), "no-store");
+    let (_, rest) = page.body.split_once("/h/").unwrap();
+    let token = rest.split('/').next().unwrap();
+    server.idle(&format!("/h/{token}/alert/phone")).await;
+    for path in ["/handsets", "/"] {
+        assert!(!lin.get(path).await.shows(token), "shown once only");
+    }
+    assert_eq!(pairing::find(&server.app.engine.store, "desk").await.unwrap().profile, Profile::List);
+    let taken = lin.post("/handsets/add", &[("name", "desk")]).await;
+    assert_eq!(taken.status, 422);
+    assert!(taken.shows("There is a handset of that name"));
+    assert_eq!(lin.post("/handsets/add", &[("name", " ")]).await.status, 422);
+}
+
+async fn an_admin_changes_handsets(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let store = &server.app.engine.store;
+    assert_eq!(lin.post("/handsets/rename", &[("handset", "desk"), ("name", "rack")]).await.location(), "/handsets?done=renamed");
+    assert_eq!(lin.post("/handsets/disable", &[("handset", "rack")]).await.location(), "/handsets?done=disabled");
+    server.raise(&[A], json!({})).await;
+    server.app_idle(&desk).await;
+    assert!(lin.get("/handsets").await.shows("disabled"));
+    assert_eq!(lin.post("/handsets/enable", &[("handset", "rack")]).await.location(), "/handsets?done=enabled");
+    server.app_dial(&desk).await;
+    let page = lin.post("/handsets/rotate", &[("handset", "rack")]).await;
+    assert!(page.shows("A new address for “rack”") && page.shows("/h/"));
+    assert!(pairing::find(store, "rack").await.unwrap().next_token_hash.is_some());
+    assert_eq!(lin.post("/handsets/disable", &[("handset", "nobody's")]).await.status, 404);
+}
+
+async fn an_admin_lets_in_a_phone_that_knocks(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16").start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let poll = async || -> serde_json::Value {
+        let request = http.get(format!("{}/alert/phone", server.base)).header("user-agent", APP).header("model", "Mi 9");
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    poll().await;
+    let page = lin.get("/handsets").await;
+    assert!(page.shows("Phones that knock") && page.shows("Mi 9") && page.shows("127.0.0.1"));
+    let fields = [("address", "127.0.0.1"), ("model", "Mi 9"), ("name", "window")];
+    assert_eq!(lin.post("/handsets/allow", &fields).await.location(), "/handsets?done=allowed");
+    assert_eq!(poll().await["msg"], "无告警");
+    assert!(!lin.get("/handsets").await.shows("Phones that knock"));
+    assert_eq!(lin.post("/handsets/allow", &[("address", "somewhere"), ("name", "x")]).await.status, 422);
+}
+
+async fn a_test_call_is_made_and_ticked_off(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    assert_eq!(lin.post("/handsets/test", &[("handset", "desk"), ("number", "110")]).await.status, 422);
+    assert_eq!(lin.post("/handsets/test", &[("handset", "desk"), ("number", A)]).await.location(), "/handsets?done=testing");
+    assert!(lin.get("/handsets").await.shows("Test call runs"));
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [A]);
+    let page = lin.get("/handsets").await;
+    assert_eq!(page.body.matches("<li class=\"done\">").count(), 2, "{}", page.body);
+    server.report(&desk, &mid, Some(A)).await;
+    let page = lin.get("/handsets").await;
+    assert!(page.shows("Test call passed"));
+    assert_eq!(page.body.matches("<li class=\"done\">").count(), 4);
+}
+
+async fn people_are_added_changed_and_removed(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let form = [("name", "张伟"), ("numbers", "187-1234-5678\r\n010-62345678"), ("language", "zh-CN")];
+    assert_eq!(lin.post("/people/add", &form).await.location(), "/people?done=saved");
+    let store = &server.app.engine.store;
+    let people = store.read().await.unwrap().db().people().await.unwrap();
+    assert_eq!((people[0].0.name.as_str(), people[0].1.len()), ("张伟", 2));
+    let path = format!("/people/{}", people[0].0.id);
+    assert!(lin.get(&path).await.shows("+8618712345678"));
+    assert_eq!(
+        lin.post(&path, &[("name", "Zhang Wei"), ("numbers", B), ("language", "")]).await.location(),
+        "/people?done=saved"
+    );
+    let people = store.read().await.unwrap().db().people().await.unwrap();
+    assert_eq!((people[0].0.name.as_str(), people[0].1.as_slice()), ("Zhang Wei", &["+8618812345678".to_owned()][..]));
+    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/people?done=removed");
+    assert!(store.read().await.unwrap().db().people().await.unwrap().is_empty());
+    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.status, 404);
+    assert_eq!(lin.get(&path).await.status, 404);
+}
+
+async fn wrong_forms_say_what_is_wrong(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    lin.post("/people/add", &[("name", "A"), ("numbers", A)]).await;
+    for (name, numbers, sentence) in [
+        ("", B, "A name has 1 to 200 characters"),
+        ("B", "", "at least one number"),
+        ("B", "12", "12 cannot be dialled"),
+        ("B", "110", "110 cannot be dialled"),
+        ("B", A, "belongs to A"),
+        ("A", B, "There is a A already"),
+    ] {
+        let page = lin.post("/people/add", &[("name", name), ("numbers", numbers)]).await;
+        assert_eq!(page.status, 422, "{name} {numbers}");
+        assert!(page.shows(sentence), "{sentence}\n{}", page.body);
+        assert!(page.shows(&format!("value=\"{name}\"")), "what was typed is still there");
+    }
+    assert_eq!(server.app.engine.store.read().await.unwrap().db().people().await.unwrap().len(), 1);
+}

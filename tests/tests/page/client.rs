@@ -1,0 +1,127 @@
+//! Somebody with a browser: keeps cookies, fills in forms with the token of the page they saw last.
+
+use std::collections::BTreeMap;
+
+use autocall::store::users::Role;
+use autocall::users::{self, Passwords};
+use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
+
+use crate::harness::Server;
+
+pub const PASSWORD: &str = "correct horse battery";
+
+/// What a browser gets.
+#[derive(Debug)]
+pub struct Page {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Page {
+    pub fn shows(&self, text: &str) -> bool {
+        self.body.contains(text)
+    }
+
+    pub fn location(&self) -> &str {
+        self.headers[LOCATION].to_str().unwrap()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The token in the first form.
+    pub fn form_token(&self) -> Option<String> {
+        let (_, rest) = self.body.split_once("name=\"form_token\" value=\"")?;
+        rest.split('"').next().map(str::to_owned)
+    }
+}
+
+pub struct Visitor {
+    http: reqwest::Client,
+    base: String,
+    pub cookies: BTreeMap<String, String>,
+    pub form_token: String,
+    /// Sent with every request.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Visitor {
+    pub fn new(server: &Server) -> Self {
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { http, base: server.base.clone(), cookies: BTreeMap::new(), form_token: String::new(), headers: Vec::new() }
+    }
+
+    /// A user who is logged in.
+    pub async fn logged_in(server: &Server, name: &str, role: Role) -> Self {
+        add_user(server, name, role).await;
+        let mut visitor = Self::new(server);
+        let page = visitor.log_in(name, PASSWORD).await;
+        assert_eq!(page.status, 303, "{}", page.body);
+        visitor.get("/").await;
+        visitor
+    }
+
+    pub async fn log_in(&mut self, name: &str, password: &str) -> Page {
+        self.get("/login").await;
+        self.post("/login", &[("name", name), ("password", password)]).await
+    }
+
+    pub async fn get(&mut self, path: &str) -> Page {
+        let page = self.send(self.http.get(format!("{}{path}", self.base))).await;
+        if let Some(token) = page.form_token() {
+            self.form_token = token;
+        }
+        page
+    }
+
+    /// Sends a form with the token of the page seen last.
+    pub async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let token = self.form_token.clone();
+        let mut fields = fields.to_vec();
+        fields.push(("form_token", &token));
+        self.post_bare(path, &fields).await
+    }
+
+    /// Sends a form just as it is.
+    pub async fn post_bare(&mut self, path: &str, fields: &[(&str, &str)]) -> Page {
+        let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.http.post(format!("{}{path}", self.base));
+        self.send(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)).await
+    }
+
+    /// Listens at an address.
+    pub async fn listen(&self, path: &str) -> reqwest::Response {
+        self.dressed(self.http.get(format!("{}{path}", self.base))).send().await.unwrap()
+    }
+
+    fn dressed(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        request = request.header("accept", "text/html").header(COOKIE, cookies.join("; "));
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        request
+    }
+
+    async fn send(&mut self, request: reqwest::RequestBuilder) -> Page {
+        let response = self.dressed(request).send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        for line in headers.get_all(SET_COOKIE) {
+            let (name, rest) = line.to_str().unwrap().split_once('=').unwrap();
+            let value = rest.split(';').next().unwrap();
+            if rest.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Page { status, headers, body: response.text().await.unwrap() }
+    }
+}
+
+pub async fn add_user(server: &Server, name: &str, role: Role) {
+    let store = &server.app.engine.store;
+    users::add(store, &Passwords::default(), name, PASSWORD, role, None, server.now()).await.unwrap();
+}

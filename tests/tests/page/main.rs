@@ -1,0 +1,12 @@
+//! The pages for people over HTTP: who gets in, who may do what, what is shown to whom, and what is refused; on both engines.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
+
+mod actions;
+mod client;
+mod doors;
+#[path = "../contract/harness.rs"]
+#[expect(dead_code, reason = "shared with the contract suite, which uses the rest")]
+mod harness;
+mod live;
+mod sights;

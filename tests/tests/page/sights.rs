@@ -1,0 +1,219 @@
+//! What is shown, and to whom.
+
+use autocall::store::handsets::Profile;
+use autocall::store::users::Role;
+use serde_json::json;
+
+use crate::client::Visitor;
+use crate::harness::{A, B, C, Home, on_both};
+
+on_both!(
+    the_ladder_shows_who_is_rung,
+    finished_alarms_say_who_answered,
+    a_viewer_sees_no_whole_number,
+    hostile_text_is_only_text,
+    empty_pages_teach,
+    what_is_wrong_is_said,
+    both_languages_speak,
+    the_timeline_tells_every_call,
+    older_alarms_come_by_pages,
+    looking_costs_the_same_however_much_there_is,
+);
+
+async fn name_people(server: &crate::harness::Server) {
+    let csv = format!("name,numbers\n张伟,{A}\nLi Na,{B}\n");
+    let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
+    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+}
+
+async fn the_ladder_shows_who_is_rung(home: Home) {
+    let server = home.start().await;
+    name_people(&server).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    server.raise(&[A, B, C], json!({ "summary": "disk full on db1", "priority": "critical" })).await;
+    let waiting = lin.get("/").await;
+    assert!(waiting.shows("disk full on db1") && waiting.shows("Waiting for a handset"), "{}", waiting.body);
+    server.app_dial(&desk).await;
+    let ringing = lin.get("/").await;
+    assert!(ringing.shows("<title>1 ringing · AutoCall</title>"));
+    let (before, after) = ringing.body.split_once("<li class=\"now\">").unwrap();
+    assert!(after.starts_with("<b>张伟</b>") && after.contains("ringing") && after.contains("“desk”"), "{after}");
+    assert!(!before.contains("<b>Li Na</b>"), "the order is that of the alarm");
+    assert!(after.contains("<b>Li Na</b>") && after.contains("next"));
+    assert!(after.contains("+8618912345678"), "whoever has no name is shown by number");
+}
+
+async fn finished_alarms_say_who_answered(home: Home) {
+    let server = home.start().await;
+    name_people(&server).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    server.raise(&[A], json!({ "summary": "first", "attempts": 1 })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.pass(125).await;
+    server.report(&desk, &mid, Some(A)).await;
+    server.raise(&[B, C], json!({ "summary": "second", "attempts": 1 })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    let page = lin.get("/").await;
+    assert!(page.shows("<b>张伟</b>") && page.shows("answered after 2 min 05 s") && page.shows("try 1"), "{}", page.body);
+    assert!(page.shows("answered, not confirmed"));
+    assert!(page.shows("<b>nobody</b>") && page.shows("calls: 2, people: 2") && page.shows("no answer"));
+    assert!(page.shows("Nobody heard: second"));
+    assert!(page.shows("1 of 2 answered"));
+}
+
+async fn a_viewer_sees_no_whole_number(home: Home) {
+    let server = home.start().await;
+    name_people(&server).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut eve = Visitor::logged_in(&server, "eve", Role::Viewer).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let id = server.raise(&[C, A], json!({ "attempts": 1, "min_interval_seconds": 0 })).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    // Who picked up is known by number only.
+    server.report(&desk, &mid, Some(C)).await;
+    server.raise(&[A, C], json!({})).await;
+    server.pass(80).await;
+    server.app_dial(&desk).await;
+    for path in ["/", "/alarms", &format!("/alarms/{id}"), "/people", "/handsets"] {
+        let page = eve.get(path).await;
+        for number in [A, B, C] {
+            assert!(!page.shows(number), "{path} shows {number} to a viewer:\n{}", page.body);
+        }
+    }
+    assert!(eve.get("/").await.shows("+861********78"));
+    assert!(lin.get("/").await.shows(C));
+    assert!(lin.get("/people").await.shows(A));
+}
+
+async fn hostile_text_is_only_text(home: Home) {
+    let server = home.start().await;
+    let hostile = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}";
+    let labels = json!({ "<b>name": "</dd><script>" });
+    let id = server.raise(&[A], json!({ "summary": hostile, "details": hostile, "source": hostile, "labels": labels })).await;
+    server.pair_as(&hostile[..40], Profile::App, "CN", autocall::store::handsets::IdleForm::Plain).await;
+    let mut lin = Visitor::logged_in(&server, "<i>lin", Role::Admin).await;
+    for path in ["/", "/handsets", &format!("/alarms/{id}")] {
+        let page = lin.get(path).await;
+        assert_eq!(page.status, 200);
+        for raw in ["<script>", "<img", "<b>name", "<i>lin", "onerror=alert(2)>"] {
+            let harmless = page.body.replace("&lt;", "");
+            assert!(!page.shows(raw) || (raw == "onerror=alert(2)>" && !harmless.contains("<img")), "{path}: {raw}");
+        }
+    }
+    lin.post(&format!("/alarms/{id}/acknowledge"), &[("note", hostile)]).await;
+    let page = lin.get(&format!("/alarms/{id}")).await;
+    assert!(page.shows("&lt;script&gt;alert(1)") || page.shows("&#60;script&#62;alert(1)"));
+    assert!(!page.shows("<img"));
+}
+
+async fn empty_pages_teach(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let now = lin.get("/").await;
+    assert!(now.shows("All quiet") && now.shows("curl http://127.0.0.1:") && now.shows("Without a phone"), "{}", now.body);
+    assert!(lin.get("/handsets").await.shows("No handset yet"));
+    assert!(lin.get("/people").await.shows("autocall people import"));
+    assert!(lin.get("/alarms").await.shows("No alarm has ended yet"));
+}
+
+async fn what_is_wrong_is_said(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    for _ in 0..4 {
+        server.app_idle(&desk).await;
+        server.pass(10).await;
+        server.app.engine.watch_handsets().await.unwrap();
+    }
+    assert!(lin.get("/").await.shows("1 of 1 ready"));
+    server.pass(300).await;
+    server.app.engine.watch_handsets().await.unwrap();
+    let page = lin.get("/").await;
+    assert!(page.shows("Handset “desk” is silent") && page.shows("/handsets#check"), "{}", page.body);
+    server.raise(&[A], json!({})).await;
+    assert!(lin.get("/").await.shows("No handset can ring anybody"));
+    server.app_dial(&desk).await;
+    assert!(!lin.get("/").await.shows("is silent"));
+}
+
+async fn both_languages_speak(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    lin.headers = vec![("accept-language", "zh-CN,zh;q=0.9,en;q=0.8".to_owned())];
+    let page = lin.get("/").await;
+    assert!(page.shows("一切平静") && page.shows("lang=\"zh\""), "{}", page.body);
+    for path in ["/handsets", "/people", "/alarms", "/nowhere"] {
+        let page = lin.get(path).await;
+        assert!(page.shows("当前") || page.shows("这里什么也没有"), "{path}");
+    }
+    assert!(lin.get("/?lang=en").await.shows("All quiet"));
+    assert!(lin.get("/").await.shows("All quiet"), "the choice is kept, whatever the browser asks for");
+    assert!(lin.get("/?lang=xx").await.shows("All quiet"));
+}
+
+async fn the_timeline_tells_every_call(home: Home) {
+    let server = home.start().await;
+    name_people(&server).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let id = server
+        .raise(&[A], json!({ "source": "zabbix", "attempts": 2, "min_interval_seconds": 0, "labels": { "host": "db1" } }))
+        .await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    lin.post(&format!("/alarms/{id}/acknowledge"), &[("note", "on my way")]).await;
+    let page = lin.get(&format!("/alarms/{id}")).await;
+    for sentence in [
+        "Raised by zabbix",
+        "“desk” rings <b>张伟</b> (try 1)",
+        "<b>张伟</b>: no answer",
+        "“desk” rings <b>张伟</b> (try 2)",
+        "<b>张伟</b> picked up",
+        "Ringing ended: somebody was reached",
+        "<b>lin</b> took it<q>on my way</q>",
+        "<dt>host</dt><dd>db1</dd>",
+    ] {
+        assert!(page.shows(sentence), "{sentence}\n{}", page.body);
+    }
+    assert_eq!(lin.get("/alarms/01a1fc4e-a630-77e4-8b85-425a1123605f").await.status, 404);
+}
+
+async fn older_alarms_come_by_pages(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    for number in 0..53 {
+        let id = server.raise(&[A], json!({ "summary": format!("alarm-{number}-") })).await;
+        server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
+    }
+    let page = lin.get("/alarms").await;
+    assert!(page.shows("alarm-52-") && page.shows("alarm-3-") && !page.shows("alarm-2-"));
+    let (_, rest) = page.body.split_once("href=\"/alarms?below=").unwrap();
+    let older = lin.get(&format!("/alarms?below={}", rest.split('"').next().unwrap())).await;
+    assert!(older.shows("alarm-2-") && older.shows("alarm-0-") && !older.shows("alarm-3-"));
+}
+
+async fn looking_costs_the_same_however_much_there_is(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let counters = server.app.engine.store.counters();
+    let mut cost = Vec::new();
+    for alarms in [0, 30] {
+        for number in 0..alarms {
+            server.raise(&[A, B], json!({ "summary": format!("alarm {number}") })).await;
+        }
+        // The server's own periodic work goes on beside, so the cheapest of some looks counts.
+        let mut cheapest = u64::MAX;
+        for _ in 0..5 {
+            let before = counters.connections();
+            assert_eq!(lin.get("/").await.status, 200);
+            cheapest = cheapest.min(counters.connections() - before);
+        }
+        cost.push(cheapest);
+    }
+    assert_eq!(cost, [2, 2], "one for the session, one for the page");
+}
