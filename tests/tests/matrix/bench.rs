@@ -100,7 +100,14 @@ impl Bench {
         let Running { server, runtime } = &running;
         self.line.lead_to(Some(Way {
             base: server.base.clone(),
-            http: reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
+            // A connection of its own for each request: one that is kept may be closed by the server in the moment it is used again,
+            // which would look like a lost reply.
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .pool_max_idle_per_host(0)
+                .build()
+                .unwrap(),
             runtime: runtime.handle().clone(),
             engine: server.app.engine.clone(),
             database: server.home.config().database_url.map(|url| url.expose().to_owned()),
