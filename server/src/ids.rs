@@ -46,6 +46,8 @@ ids! {
     AlarmId;
     /// The effort to reach somebody for one or more alarms.
     HuntId;
+    /// An escalation policy.
+    PolicyId;
     /// A person or bare number to ring in one hunt.
     CalleeId;
     /// A phone that polls.

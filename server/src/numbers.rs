@@ -110,6 +110,12 @@ impl Number {
         &self.0
     }
 
+    /// The numbering plan knows such a number.
+    #[must_use]
+    pub fn is_known_to_plan(&self) -> bool {
+        self.0.starts_with('+')
+    }
+
     /// What a handset with a SIM card of `handset_country` dials.
     ///
     /// The national form where the number has that country's calling code (the app compares what it was given with its call log, which

@@ -117,6 +117,10 @@ pub enum WaitReason {
     NumberBusy,
     /// The callees were rung less than their interval ago.
     Interval,
+    /// Somebody answered, and has time to confirm.
+    Confirming,
+    /// A person put it off.
+    Snoozed,
 }
 
 /// The answer to "whom to ring next, or when, or finished?".

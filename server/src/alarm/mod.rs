@@ -1,9 +1,11 @@
 //! The pure core of alerting: what a hunt is, whom it rings next, and who a report names. No I/O and no clock in here.
 
 pub mod attribution;
+pub mod escalation;
 pub mod hunt;
 #[cfg(test)]
 mod hunt_model;
+pub mod policy;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +68,10 @@ pub enum Verdict {
     Answered,
     /// Said no: is not rung again for this hunt.
     Declined,
+    /// A person took them off this hunt.
+    Skipped,
+    /// Their number must not be called.
+    DoNotCall,
 }
 
 /// How a hunt ended.
@@ -96,6 +102,8 @@ pub enum EndReason {
     NoHandset,
     /// Everybody declined.
     AllDeclined,
+    /// There was nobody to ring: no step led to a number that may be called.
+    NobodyToRing,
 }
 
 /// How a dial ended.

@@ -20,7 +20,7 @@ use crate::alarm::AlarmState;
 use crate::app::App;
 use crate::engine::Acknowledgement;
 use crate::ids::AlarmId;
-use crate::store::answers;
+use crate::store::answers::{self, AnswerVia};
 use crate::store::board::RungRow;
 use crate::store::hunts::CalleeRow;
 
@@ -50,7 +50,12 @@ pub(super) async fn acknowledge(
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
     let note: String = fields.get("note").trim().chars().take(LONGEST_NOTE).collect();
-    let by = Acknowledgement { name: Some(known_as(&reader)), number: None, note: Some(note).filter(|note| !note.is_empty()) };
+    let by = Acknowledgement {
+        name: Some(known_as(&reader)),
+        note: Some(note).filter(|note| !note.is_empty()),
+        via: AnswerVia::Page,
+        ..Acknowledgement::default()
+    };
     app.engine.acknowledge(id, &by).await?;
     Ok(back(&fields, id, "acknowledged"))
 }

@@ -56,6 +56,8 @@ enum State {
         confirmed: bool,
     },
     Declined,
+    Skipped,
+    DoNotCall,
     /// The first that is rung when a handset is free, and when.
     Next {
         again_at: Option<DateTime<Utc>>,
@@ -97,6 +99,8 @@ fn states(rungs: &[RungRow], ringing: &[RingingRow], answers: &[AnswerRow], over
         match rung.verdict {
             Some(Verdict::Answered) => State::Answered { confirmed: false },
             Some(Verdict::Declined) => State::Declined,
+            Some(Verdict::Skipped) => State::Skipped,
+            Some(Verdict::DoNotCall) => State::DoNotCall,
             None if over && rung.attempts == 0 => State::NotRung,
             None if over || !wanted(rung) => State::Spent,
             None if next == Some(rung.id) => State::Next { again_at },
@@ -121,6 +125,8 @@ fn show(reader: &Reader, rung: &RungRow, state: &State, ringing: &[RingingRow], 
         State::Answered { confirmed: true } => (Look::Confirmed, escape(&words.confirmed)),
         State::Answered { confirmed: false } => (Look::Answered, escape(&words.answered)),
         State::Declined => (Look::No, escape(&words.rung_declined)),
+        State::Skipped => (Look::No, escape(&words.rung_skipped)),
+        State::DoNotCall => (Look::No, escape(&words.rung_do_not_call)),
         State::Next { again_at: None } => (Look::Later, escape(&words.rung_next)),
         State::Later { again_at: None } => (Look::Later, escape(&words.rung_later)),
         State::Next { again_at: Some(time) } | State::Later { again_at: Some(time) } => (Look::No, again(time)),

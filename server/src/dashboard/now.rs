@@ -365,6 +365,7 @@ fn how_unanswered(words: &Words, finished: &Finished) -> String {
     match finished.alarm.end_reason {
         Some(EndReason::NoHandset) => escape(&words.why_no_handset),
         Some(EndReason::AllDeclined) => escape(&words.why_all_declined),
+        Some(EndReason::NobodyToRing) => escape(&words.why_nobody_to_ring),
         Some(EndReason::HandOutLimit) => escape(&words.why_hand_out_limit),
         _ if calls == 0 => escape(&words.nobody_rung),
         _ => fill(&words.calls_to, &[("calls", Text(&calls.to_string())), ("people", Text(&rung.len().to_string()))]),

@@ -199,6 +199,12 @@ pub(super) enum Refusal {
     Over,
     /// The alarm still rings.
     StillRinging,
+    /// Nobody is rung for the alarm any more.
+    HuntOver,
+    /// Its policy has no further step.
+    NoFurtherStep,
+    /// A time that cannot be meant.
+    BadTime,
     /// The database is away.
     Away,
     /// The server failed.
@@ -211,9 +217,9 @@ impl Refusal {
             Self::LogIn => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Garbled => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Garbled | Self::BadTime => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Over | Self::StillRinging => StatusCode::CONFLICT,
+            Self::Over | Self::StillRinging | Self::HuntOver | Self::NoFurtherStep => StatusCode::CONFLICT,
             Self::Away => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -229,6 +235,9 @@ impl Refusal {
             Self::NotFound => (&words.refused_missing, &words.refused_missing_why),
             Self::Over => (&words.refused_over, &words.refused_over_why),
             Self::StillRinging => (&words.refused_ringing, &words.refused_ringing_why),
+            Self::HuntOver => (&words.refused_quiet, &words.refused_quiet_why),
+            Self::NoFurtherStep => (&words.refused_last_step, &words.refused_last_step_why),
+            Self::BadTime => (&words.refused_time, &words.refused_time_why),
             Self::Away => (&words.refused_away, &words.refused_away_why),
             Self::Failed => (&words.refused_failed, &words.refused_failed_why),
         }
@@ -256,7 +265,11 @@ impl From<EngineError> for Refusal {
             EngineError::NoSuchAlarm => Self::NotFound,
             EngineError::Over(_) => Self::Over,
             EngineError::StillRinging => Self::StillRinging,
-            EngineError::KeyReused | EngineError::Contended => Self::Failed,
+            EngineError::NoSuchCallee => Self::NotFound,
+            EngineError::HuntOver => Self::HuntOver,
+            EngineError::NoFurtherStep => Self::NoFurtherStep,
+            EngineError::BadTime => Self::BadTime,
+            EngineError::NoSuchPolicy(_) | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => Self::Failed,
             EngineError::Store(error) => error.into(),
         }
     }

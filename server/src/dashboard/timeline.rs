@@ -30,14 +30,24 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
     let (tone, sentence) = tone_and_sentence(reader, event.kind.as_str(), body);
     let mid = text("mid");
     let named = match event.kind.as_str() {
-        "answered" | "late_answer" | "acknowledged" => reader.name(text("name")),
-        "cancelled" => text("by").to_owned(),
-        "declined" | "not_rung" => callees(reader, calls, |call| call.mid == mid && call.callee_id.to_string() == text("callee")),
+        "answered" | "late_answer" | "acknowledged" | "lapsed" => reader.name(text("name")),
+        "cancelled" | "escalated" | "policy_set" | "snoozed" | "noted" => text("by").to_owned(),
+        "step_began" => {
+            let callees = body["callees"].as_array().map_or(&[][..], Vec::as_slice);
+            let names = callees.iter().map(|one| reader.name(one["name"].as_str().or(one["number"].as_str()).unwrap_or_default()));
+            names.collect::<Vec<_>>().join(reader.words.list_comma.as_str())
+        }
+        "declined" | "skipped" | "do_not_call" | "reopened" => {
+            reader.name(body["name"].as_str().or(body["number"].as_str()).unwrap_or_default())
+        }
+        "not_rung" => callees(reader, calls, |call| call.mid == mid && call.callee_id.to_string() == text("callee")),
         _ => callees(reader, calls, |call| call.mid == mid),
     };
     let handset = calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default();
     let attempt = body["callees"][0]["attempt"].as_i64().unwrap_or(1).to_string();
     let repeats = body["repeats"].as_i64().unwrap_or_default().to_string();
+    let number = |key: &str| body[key].as_i64().unwrap_or_default().to_string();
+    let instant = |key: &str| text(key).parse().map_or_else(|_| String::new(), at_second);
     let mut what = fill(
         sentence,
         &[
@@ -47,10 +57,17 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
             ("count", Text(&repeats)),
             ("source", Text(text("source"))),
             ("kind", Text(&event.kind)),
+            ("step", Text(&number("place"))),
+            ("round", Text(&number("round"))),
+            ("policy", Text(text("policy"))),
+            ("until", Html(&instant("until"))),
         ],
     );
-    if !text("note").is_empty() {
-        what.push_str(&format!("<q>{}</q>", escape(text("note"))));
+    for remark in ["note", "text", "reason"] {
+        // The reason of an end is one of our own words, and stands in the sentence.
+        if !text(remark).is_empty() && event.kind != "hunt_ended" {
+            what.push_str(&format!("<q>{}</q>", escape(text(remark))));
+        }
     }
     Entry { when: at_second(event.at), what, tone }
 }
@@ -80,6 +97,18 @@ fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'sta
         "superseded" => ("plain", &words.t_superseded),
         "not_rung" => ("bad", &words.t_not_rung),
         "declined" => ("bad", &words.t_declined),
+        "step_began" if body["policy"].is_null() => ("ring", &words.t_step_fallback),
+        "step_began" => ("ring", &words.t_step_began),
+        "step_empty" => ("bad", &words.t_step_empty),
+        "policy_empty" => ("bad", &words.t_policy_empty),
+        "escalated" => ("plain", &words.t_escalated),
+        "policy_set" => ("plain", &words.t_policy_set),
+        "lapsed" => ("bad", &words.t_lapsed),
+        "skipped" => ("plain", &words.t_skipped),
+        "do_not_call" => ("bad", &words.t_do_not_call),
+        "snoozed" => ("plain", &words.t_snoozed),
+        "noted" => ("plain", &words.t_noted),
+        "reopened" => ("bad", &words.t_reopened),
         "hunt_ended" => hunt_ended(reader, body),
         _ => ("plain", &words.t_other),
     }
@@ -91,6 +120,7 @@ fn hunt_ended<'r>(reader: &'r Reader, body: &Value) -> (&'static str, &'r str) {
         (Some("answered"), _) => ("good", &words.t_ended_answered),
         (Some("no_answer"), Some("no_handset")) => ("bad", &words.t_ended_no_handset),
         (Some("no_answer"), Some("all_declined")) => ("bad", &words.t_ended_declined),
+        (Some("no_answer"), Some("nobody_to_ring")) => ("bad", &words.t_ended_nobody_to_ring),
         (Some("no_answer"), Some("hand_out_limit")) => ("bad", &words.t_ended_limit),
         (Some("no_answer"), _) => ("bad", &words.t_ended_nobody),
         _ => ("plain", &words.t_ended),

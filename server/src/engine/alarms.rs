@@ -1,4 +1,4 @@
-//! Senders and people change alarms: raise, cancel, resolve, acknowledge, ring again.
+//! Alarms come and go: raised and repeated by their senders, resolved by them, called off by people.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use serde_json::json;
 use super::closing::{self, Tally};
 use super::{Engine, EngineError, delta};
 use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
-use crate::ids::{AlarmId, AnswerId, CalleeId, HandsetId, HuntId, PersonId};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
 use crate::store::alarms::{AlarmRow, NewAlarm};
-use crate::store::answers::{AnswerRow, AnswerVia};
 use crate::store::events::EventKind;
 use crate::store::hunts::{CalleeRow, HuntRow, NewHunt};
+use crate::store::policies::PolicyRow;
 use crate::store::{Announcement, Db, StoreError, Tx};
 
 /// How often a change is tried again when others made the same one at the same time.
@@ -33,6 +33,17 @@ pub struct NewCallee {
     pub max_attempts: i32,
     /// Least seconds between two hand-outs.
     pub min_interval_s: i32,
+}
+
+/// Who says whom to ring, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The alarm itself: no policy is looked for.
+    Alarm,
+    /// The sender's key: counts where no rule names the sender or a label of the alarm.
+    Sender,
+    /// The configuration: counts where no policy does.
+    Fallback,
 }
 
 /// An alarm as it comes in, checked.
@@ -60,8 +71,16 @@ pub struct RaiseRequest {
     pub dry_run: bool,
     /// How long it waits for a handset, in seconds.
     pub begin_window_s: i32,
-    /// Whom to ring, in order.
+    /// An answer that nobody confirms within so many seconds lapses; `None`: as the policy says, else none is wanted.
+    pub confirm_within: Option<i32>,
+    /// The escalation policy that the alarm names.
+    pub policy: Option<String>,
+    /// The name of the sender's key.
+    pub sender: Option<String>,
+    /// Whom to ring, in order, where no policy says so.
     pub callees: Vec<NewCallee>,
+    /// Who named them.
+    pub named_by: NamedBy,
     /// Only this handset may ring for it: a test call.
     pub only_handset: Option<HandsetId>,
     /// The sender's key for this request and a hash of the request: the same again gives the same alarm.
@@ -86,17 +105,6 @@ pub struct Raised {
     pub alarm: AlarmRow,
     /// What became of the request.
     pub raised_as: RaisedAs,
-}
-
-/// Who confirms an alarm.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Acknowledgement {
-    /// Their name.
-    pub name: Option<String>,
-    /// Their number in its comparable form.
-    pub number: Option<String>,
-    /// A remark.
-    pub note: Option<String>,
 }
 
 impl Engine {
@@ -127,9 +135,10 @@ impl Engine {
             let alarm = load(&mut tx.db(), earlier.alarm_id).await?;
             return Ok(Raised { alarm, raised_as: RaisedAs::Replayed });
         }
-        let (id, raised_as) = match self.repeat_open(&mut tx, request, now).await? {
+        let mut tally = Tally::default();
+        let (id, raised_as) = match self.repeat_open(&mut tx, request, now, &mut tally).await? {
             Some(id) => (id, RaisedAs::Repeated),
-            None => (self.create(&mut tx, request, now).await?, RaisedAs::Created),
+            None => (self.create(&mut tx, request, now, &mut tally).await?, RaisedAs::Created),
         };
         if let Some((key, hash)) = &request.idempotency {
             tx.db().insert_idempotent_request(&request.integration_id, key, hash, id, now).await?;
@@ -137,11 +146,18 @@ impl Engine {
         let alarm = load(&mut tx.db(), id).await?;
         tx.announce(Announcement::Hunts);
         tx.commit().await?;
+        self.count(&tally);
         Ok(Raised { alarm, raised_as })
     }
 
     /// Counts the request as a repeat of an open alarm, when there is one with its key.
-    async fn repeat_open(&self, tx: &mut Tx, request: &RaiseRequest, now: DateTime<Utc>) -> Result<Option<AlarmId>, EngineError> {
+    async fn repeat_open(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Option<AlarmId>, EngineError> {
         let Some(key) = &request.dedup_key else { return Ok(None) };
         let Some(alarm) = tx.db().open_alarm_with_key(&request.integration_id, key).await? else { return Ok(None) };
         let hunt = tx.db().lock_hunt(alarm.hunt_id).await?;
@@ -157,15 +173,24 @@ impl Engine {
         tx.db().insert_event(Some(alarm.id), None, now, EventKind::Repeated, body).await?;
         let rested = now - hunt.created_at >= delta(settings.rehunt);
         if hunt.outcome == Some(HuntOutcome::NoAnswer) && rested {
-            let hunt = self.begin_hunt(tx, request, now).await?;
+            let policy = self.policy_for(tx, request).await?;
+            let hunt = insert_hunt(tx, request, policy.as_ref(), now).await?;
             tx.db().set_alarm_hunt(alarm.id, hunt, now).await?;
             tx.db().insert_event(Some(alarm.id), Some(hunt), now, EventKind::Redialled, json!({ "why": "repeated" })).await?;
+            self.name_callees(tx, hunt, policy.is_some(), &request.callees, now, tally).await?;
         }
         Ok(Some(alarm.id))
     }
 
-    async fn create(&self, tx: &mut Tx, request: &RaiseRequest, now: DateTime<Utc>) -> Result<AlarmId, EngineError> {
-        let hunt_id = self.begin_hunt(tx, request, now).await?;
+    async fn create(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<AlarmId, EngineError> {
+        let policy = self.policy_for(tx, request).await?;
+        let hunt_id = insert_hunt(tx, request, policy.as_ref(), now).await?;
         let alarm = NewAlarm {
             id: AlarmId::new(now),
             hunt_id,
@@ -181,23 +206,47 @@ impl Engine {
         let number = tx.db().insert_alarm(&alarm).await?;
         let body = json!({ "number": number, "source": request.source, "priority": request.priority });
         tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, EventKind::Raised, body).await?;
+        self.name_callees(tx, hunt_id, policy.is_some(), &request.callees, now, tally).await?;
         Ok(alarm.id)
     }
 
-    async fn begin_hunt(&self, tx: &mut Tx, request: &RaiseRequest, now: DateTime<Utc>) -> Result<HuntId, EngineError> {
-        let hunt = NewHunt {
-            id: HuntId::new(now),
-            priority: request.priority,
-            mode: request.mode,
-            until: request.until,
-            dry_run: request.dry_run,
-            dials_left: hunt::hand_out_limit(request.callees.iter().map(|callee| callee.max_attempts)),
-            created_at: now,
-            begin_window_s: request.begin_window_s,
-            only_handset_id: request.only_handset,
-        };
-        tx.db().insert_hunt(&hunt).await?;
-        for (position, callee) in (0_i32..).zip(&request.callees) {
+    /// The policy that says whom to ring; `None` when the request itself does.
+    async fn policy_for(&self, tx: &mut Tx, request: &RaiseRequest) -> Result<Option<PolicyRow>, EngineError> {
+        if let Some(name) = &request.policy {
+            let policy = tx.db().policy_by_name(name).await?;
+            return policy.map(Some).ok_or_else(|| EngineError::NoSuchPolicy(name.clone()));
+        }
+        if request.named_by == NamedBy::Alarm {
+            return Ok(None);
+        }
+        let rules = tx.db().policy_rules().await?;
+        let mut matching = rules.iter().filter(|rule| rule.matches(request.sender.as_deref(), &request.labels));
+        // A key's own numbers are meant for that sender, so they go before the rule for everything that is left.
+        let rule = matching.find(|rule| request.named_by == NamedBy::Fallback || !rule.is_default());
+        match rule {
+            Some(rule) => Ok(tx.db().policy(rule.policy_id).await?),
+            None if request.callees.is_empty() => Err(EngineError::NobodyNamed),
+            None => Ok(None),
+        }
+    }
+
+    /// Puts the first people into a new hunt: those of the policy's first step, or these.
+    pub(super) async fn name_callees(
+        &self,
+        tx: &mut Tx,
+        hunt: HuntId,
+        by_policy: bool,
+        callees: &[NewCallee],
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        if by_policy {
+            let row = tx.db().lock_hunt(hunt).await?;
+            self.begin_next_step(tx, &row, now).await?;
+            // Whether there is anybody at all, and when the step is over.
+            return self.settle(tx, hunt, now, tally).await;
+        }
+        for (position, callee) in (0_i32..).zip(callees) {
             let person = tx.db().person_with_number(&callee.number).await?;
             let row = CalleeRow {
                 id: CalleeId::new(now),
@@ -215,9 +264,9 @@ impl Engine {
                 last_offered_at: None,
                 verdict: None,
             };
-            tx.db().insert_callee(hunt.id, &row).await?;
+            tx.db().insert_callee(hunt, &row).await?;
         }
-        Ok(hunt.id)
+        Ok(())
     }
 
     /// A person calls an alarm off: ringing stops, unless the hunt also serves another alarm.
@@ -265,68 +314,8 @@ impl Engine {
         }
     }
 
-    /// A human confirms: the answer is theirs, and nobody else is rung.
-    ///
-    /// # Errors
-    /// When the database fails, there is no such alarm, or it was cancelled or resolved.
-    pub async fn acknowledge(&self, id: AlarmId, by: &Acknowledgement) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
-            refuse_if_over(alarm)?;
-            let answer = engine.confirmed_answer(tx, hunt, by, now).await?;
-            tx.db().insert_answer(&answer).await?;
-            let body = json!({ "name": answer.name, "number": answer.number, "note": by.note });
-            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Acknowledged, body).await?;
-            match hunt.outcome {
-                None => closing::end_hunt(tx, hunt, HuntOutcome::Answered, None, DialOutcome::Superseded, now, tally).await,
-                Some(_) => {
-                    if tx.db().answered_after_all(hunt.id, now).await? {
-                        tally.hunts.push((HuntOutcome::Answered, None));
-                    }
-                    Ok(())
-                }
-            }
-        })
-        .await
-    }
-
-    /// Rings the same people again, with fresh attempts.
-    ///
-    /// # Errors
-    /// When the database fails, there is no such alarm, it was cancelled or resolved, or its hunt is still open.
-    pub async fn redial(&self, id: AlarmId) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |_, tx, alarm, hunt, now, _| {
-            refuse_if_over(alarm)?;
-            if hunt.ended_at.is_none() {
-                return Err(EngineError::StillRinging);
-            }
-            let callees = tx.db().callees(hunt.id).await?;
-            let fresh = NewHunt {
-                id: HuntId::new(now),
-                priority: hunt.priority,
-                mode: hunt.mode,
-                until: hunt.until,
-                dry_run: hunt.dry_run,
-                dials_left: hunt::hand_out_limit(callees.iter().map(|callee| callee.max_attempts)),
-                created_at: now,
-                begin_window_s: hunt.begin_window_s,
-                only_handset_id: hunt.only_handset_id,
-            };
-            tx.db().insert_hunt(&fresh).await?;
-            for callee in callees {
-                let callee =
-                    CalleeRow { id: CalleeId::new(now), attempts: 0, failed: 0, last_offered_at: None, verdict: None, ..callee };
-                tx.db().insert_callee(fresh.id, &callee).await?;
-            }
-            tx.db().set_alarm_hunt(id, fresh.id, now).await?;
-            let body = json!({ "why": "asked" });
-            tx.db().insert_event(Some(id), Some(fresh.id), now, EventKind::Redialled, body).await?;
-            Ok(())
-        })
-        .await
-    }
-
     /// Loads an alarm, locks its hunt, changes both in one transaction, and gives the alarm as it is then.
-    async fn change<F>(&self, id: AlarmId, change: F) -> Result<AlarmRow, EngineError>
+    pub(super) async fn change<F>(&self, id: AlarmId, change: F) -> Result<AlarmRow, EngineError>
     where
         F: AsyncFnOnce(&Engine, &mut Tx, &AlarmRow, &HuntRow, DateTime<Utc>, &mut Tally) -> Result<(), EngineError>,
     {
@@ -359,43 +348,34 @@ impl Engine {
         };
         closing::end_hunt(tx, hunt, outcome, None, dials_as, now, tally).await
     }
-
-    async fn confirmed_answer(
-        &self,
-        tx: &mut Tx,
-        hunt: &HuntRow,
-        by: &Acknowledgement,
-        now: DateTime<Utc>,
-    ) -> Result<AnswerRow, EngineError> {
-        let person = match &by.number {
-            Some(number) => tx.db().person_with_number(number).await?,
-            None => None,
-        };
-        let callees = tx.db().callees(hunt.id).await?;
-        let callee = callees.iter().find(|callee| {
-            by.number.as_ref() == Some(&callee.number) || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
-        });
-        let person_id: Option<PersonId> = person.as_ref().map(|person| person.id).or(callee.and_then(|callee| callee.person_id));
-        let name = person.map(|person| person.name).or_else(|| by.name.clone()).or_else(|| by.number.clone());
-        Ok(AnswerRow {
-            id: AnswerId::new(now),
-            hunt_id: hunt.id,
-            mid: None,
-            callee_id: callee.map(|callee| callee.id),
-            number: by.number.clone().or_else(|| callee.map(|callee| callee.number.clone())),
-            person_id,
-            name: name.unwrap_or_else(|| "API".to_owned()),
-            handset_id: None,
-            at: now,
-            via: AnswerVia::Api,
-            attempt: callee.map(|callee| callee.attempts).filter(|attempts| *attempts > 0),
-            confirmed_at: Some(now),
-            lapsed_at: None,
-        })
-    }
 }
 
-fn refuse_if_over(alarm: &AlarmRow) -> Result<(), EngineError> {
+async fn insert_hunt(
+    tx: &mut Tx,
+    request: &RaiseRequest,
+    policy: Option<&PolicyRow>,
+    now: DateTime<Utc>,
+) -> Result<HuntId, EngineError> {
+    let attempts = request.callees.iter().map(|callee| callee.max_attempts);
+    let hunt = NewHunt {
+        id: HuntId::new(now),
+        priority: request.priority,
+        mode: request.mode,
+        until: if policy.is_some() { Until::First } else { request.until },
+        dry_run: request.dry_run,
+        // A policy's steps bring their own.
+        dials_left: if policy.is_some() { 0 } else { hunt::hand_out_limit(attempts) },
+        created_at: now,
+        begin_window_s: request.begin_window_s,
+        only_handset_id: request.only_handset,
+        confirm_within: request.confirm_within.or(policy.and_then(|policy| policy.definition.confirm_within_s)),
+        policy_id: policy.map(|policy| policy.id),
+    };
+    tx.db().insert_hunt(&hunt).await?;
+    Ok(hunt.id)
+}
+
+pub(super) fn refuse_if_over(alarm: &AlarmRow) -> Result<(), EngineError> {
     match alarm.state() {
         AlarmState::Cancelled => Err(EngineError::Over("cancelled")),
         AlarmState::Resolved => Err(EngineError::Over("resolved")),

@@ -7,10 +7,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::closing::{self, Tally, open_dials};
+use super::closing::{self, Tally};
 use super::idle::IdleReason;
+use super::ladder::{Busy, Next};
 use super::{Engine, EngineError, delta, seconds};
-use crate::alarm::DialOutcome;
+use crate::alarm::{DialOutcome, Verdict};
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::ids::{self, HuntId};
 use crate::lock::{Acquired, LockGuard};
@@ -243,24 +244,28 @@ impl Engine {
         locks: &mut Vec<LockGuard>,
         tally: &mut Tally,
     ) -> Result<Step, EngineError> {
-        let callees = tx.db().callees(hunt.id).await?;
-        let open = open_dials(tx, hunt.id).await?;
-        let busy = tx.db().busy_numbers(hunt.id, now).await?;
-        let rule_callees: Vec<_> = callees.iter().map(CalleeRow::to_rule).collect();
-        match hunt::decide(&hunt.to_rule(), &rule_callees, &open, &busy, asker.form(), now) {
-            Decision::Finished { outcome, reason } => {
-                closing::end_hunt(tx, hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
-                Ok(Step::NextHunt)
+        let busy = Busy::Elsewhere(tx.db().busy_numbers(hunt.id, now).await?);
+        // Each turn takes one callee off, until the numbers that are left may be called.
+        loop {
+            let Next { hunt, callees, decision } = self.next_move(tx, hunt, &busy, asker.form(), now).await?;
+            match decision {
+                Decision::Finished { outcome, reason } => {
+                    closing::end_hunt(tx, &hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
+                    return Ok(Step::NextHunt);
+                }
+                Decision::Wait { until, why } => {
+                    let until = match why {
+                        WaitReason::Interval | WaitReason::Confirming | WaitReason::Snoozed => until,
+                        WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
+                    };
+                    wait(tx, &hunt, until.max(now + SHORTEST_WAIT)).await?;
+                    return Ok(Step::NextHunt);
+                }
+                Decision::Dial(plan) if !bar_forbidden(tx, &hunt, &callees, &plan, now).await? => {
+                    return self.hand_out(tx, &hunt, &callees, &plan, asker, now, locks).await;
+                }
+                Decision::Dial(_) => {}
             }
-            Decision::Wait { until, why } => {
-                let until = match why {
-                    WaitReason::Interval => until,
-                    WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
-                };
-                wait(tx, hunt, until.max(now + SHORTEST_WAIT)).await?;
-                Ok(Step::NextHunt)
-            }
-            Decision::Dial(plan) => self.hand_out(tx, hunt, &callees, &plan, asker, now, locks).await,
         }
     }
 
@@ -343,6 +348,26 @@ impl Engine {
             targets,
         }
     }
+}
+
+/// Takes callees of a plan off whose number must not be called; true when there was one, and the plan no longer holds.
+pub(super) async fn bar_forbidden(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    callees: &[CalleeRow],
+    plan: &DialPlan,
+    now: DateTime<Utc>,
+) -> Result<bool, EngineError> {
+    let mut barred = false;
+    for callee in callees.iter().filter(|callee| plan.targets.iter().any(|target| target.callee == callee.id)) {
+        if let Some(entry) = tx.db().forbidden(&callee.number).await? {
+            tx.db().set_verdict(callee.id, Verdict::DoNotCall).await?;
+            let body = json!({ "callee": callee.id, "name": callee.name, "number": callee.number, "reason": entry.reason });
+            tx.db().insert_event(None, Some(hunt.id), now, EventKind::DoNotCall, body).await?;
+            barred = true;
+        }
+    }
+    Ok(barred)
 }
 
 /// Reserves the attempts of a dial that was inserted, and moves its hunt on.

@@ -1,16 +1,15 @@
 //! What follows when a dial closes: the hunt goes on, or ends with everything that belongs to it.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
+use super::ladder::Busy;
 use super::{Engine, EngineError, seconds};
 use crate::alarm::hunt::{self, Decision, ListForm, OpenDial};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::ids::HuntId;
 use crate::store::events::EventKind;
-use crate::store::hunts::{CalleeRow, HuntRow};
+use crate::store::hunts::HuntRow;
 use crate::store::{Announcement, Tx};
 use crate::telemetry::{DialEnd, HuntEnd};
 
@@ -83,12 +82,25 @@ pub(super) async fn close_open_dials(
     let mut mids: Vec<String> = tx.db().open_targets_of(hunt).await?.into_iter().map(|target| target.mid).collect();
     mids.dedup();
     for mid in mids {
-        let line_free_at = line_free_at(tx, &mid, now).await?;
-        if tx.db().close_dial(&mid, outcome, now, line_free_at).await? {
-            tally.dials.push(outcome);
-            let body = json!({ "mid": mid, "outcome": outcome });
-            tx.db().insert_event(None, Some(hunt), now, EventKind::Superseded, body).await?;
-        }
+        close_unwanted_dial(tx, hunt, &mid, outcome, now, tally).await?;
+    }
+    Ok(())
+}
+
+/// Closes a dial of a locked hunt that is not needed any more, where it is still open.
+pub(super) async fn close_unwanted_dial(
+    tx: &mut Tx,
+    hunt: HuntId,
+    mid: &str,
+    outcome: DialOutcome,
+    now: DateTime<Utc>,
+    tally: &mut Tally,
+) -> Result<(), EngineError> {
+    let line_free_at = line_free_at(tx, mid, now).await?;
+    if tx.db().close_dial(mid, outcome, now, line_free_at).await? {
+        tally.dials.push(outcome);
+        let body = json!({ "mid": mid, "outcome": outcome });
+        tx.db().insert_event(None, Some(hunt), now, EventKind::Superseded, body).await?;
     }
     Ok(())
 }
@@ -102,25 +114,27 @@ pub(super) async fn line_free_at(tx: &mut Tx, mid: &str, now: DateTime<Utc>) -> 
     })
 }
 
-/// Moves a locked hunt on after a dial of it was closed: it ends if nothing is left to do, without waiting for a handset to ask.
-pub(super) async fn settle(tx: &mut Tx, hunt: HuntId, now: DateTime<Utc>, tally: &mut Tally) -> Result<(), EngineError> {
-    let hunt = tx.db().lock_hunt(hunt).await?;
-    if hunt.ended_at.is_some() {
-        return Ok(());
-    }
-    let callees: Vec<_> = tx.db().callees(hunt.id).await?.iter().map(CalleeRow::to_rule).collect();
-    let open = open_dials(tx, hunt.id).await?;
-    let due_at = match hunt::decide(&hunt.to_rule(), &callees, &open, &HashMap::new(), ListForm::One, now) {
-        Decision::Finished { outcome, reason } => {
-            return end_hunt(tx, &hunt, outcome, reason, DialOutcome::Superseded, now, tally).await;
+impl Engine {
+    /// Moves a locked hunt on after something about it has changed: it ends if nothing is left to do, without waiting for a handset
+    /// to ask.
+    pub(super) async fn settle(&self, tx: &mut Tx, hunt: HuntId, now: DateTime<Utc>, tally: &mut Tally) -> Result<(), EngineError> {
+        let hunt = tx.db().lock_hunt(hunt).await?;
+        if hunt.ended_at.is_some() {
+            return Ok(());
         }
-        Decision::Wait { until, .. } => until.max(now),
-        Decision::Dial(_) => now,
-    };
-    let begin_before = hunt::begin_before(hunt.begin_before, due_at, seconds(hunt.begin_window_s));
-    tx.db().set_hunt_due(hunt.id, due_at, begin_before).await?;
-    tx.announce(Announcement::Hunts);
-    Ok(())
+        let next = self.next_move(tx, &hunt, &Busy::Ignored, ListForm::One, now).await?;
+        let due_at = match next.decision {
+            Decision::Finished { outcome, reason } => {
+                return end_hunt(tx, &next.hunt, outcome, reason, DialOutcome::Superseded, now, tally).await;
+            }
+            Decision::Wait { until, .. } => until.max(now),
+            Decision::Dial(_) => now,
+        };
+        let begin_before = hunt::begin_before(next.hunt.begin_before, due_at, seconds(hunt.begin_window_s));
+        tx.db().set_hunt_due(hunt.id, due_at, begin_before).await?;
+        tx.announce(Announcement::Hunts);
+        Ok(())
+    }
 }
 
 fn seconds_between(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::presence::{Noticed, PollSource, longest_silence};
-use super::{Engine, EngineError, NewCallee, RaiseRequest, Raised};
+use super::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised};
 use crate::alarm::{DialOutcome, Mode, Priority, Until};
 use crate::ids::HandsetId;
 use crate::store::events::EventKind;
@@ -157,7 +157,11 @@ impl Engine {
             until: Until::First,
             dry_run: false,
             begin_window_s: TEST_WINDOW_SECONDS,
+            confirm_within: None,
+            policy: None,
+            sender: None,
             callees: vec![callee],
+            named_by: NamedBy::Alarm,
             only_handset: Some(handset.id),
             idempotency: None,
         };

@@ -4,11 +4,13 @@
 //! [`crate::alarm`], and keeps what it says in the store. Everybody who changes a hunt locks its row first, then dials, then
 //! targets by number.
 
+mod actions;
 mod alarms;
 mod claim;
 mod closing;
 pub mod handsets;
 pub mod idle;
+mod ladder;
 pub mod presence;
 mod report;
 pub mod retention;
@@ -20,7 +22,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use alarms::{Acknowledgement, NewCallee, RaiseRequest, Raised, RaisedAs};
+pub use actions::{Acknowledgement, MOST_SNOOZE};
+pub use alarms::{NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
 pub use claim::{Asker, Claim, Offer, OfferDetails};
 pub use report::{Report, Reported};
 pub use tick::Tick;
@@ -47,6 +50,24 @@ pub enum EngineError {
     /// The alarm still rings.
     #[error("somebody is still being rung for this alarm: wait for the end, or cancel it")]
     StillRinging,
+    /// The alarm has no such callee.
+    #[error("this alarm has no such callee: look at its callees again")]
+    NoSuchCallee,
+    /// There is no policy of that name.
+    #[error("there is no escalation policy named {0:?}")]
+    NoSuchPolicy(String),
+    /// Nothing says whom to ring.
+    #[error("nobody is named: give phones or a policy, or set a default policy or alarms.fallback_phones")]
+    NobodyNamed,
+    /// There is no further step.
+    #[error("there is no further step: everybody this alarm's policy names is being rung")]
+    NoFurtherStep,
+    /// The hunt is over.
+    #[error("nobody is being rung for this alarm any more: ring again instead")]
+    HuntOver,
+    /// A time that cannot be meant.
+    #[error("the time must lie ahead, by at most 30 days")]
+    BadTime,
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used for a different request: use a new key for a new alarm")]
     KeyReused,

@@ -98,7 +98,7 @@ impl Engine {
             self.take_calls(tx, hunt, dial, calls, now).await?;
             tally.dials.push(DialOutcome::Nobody);
             tx.db().insert_event(None, Some(hunt.id), now, EventKind::Nobody, json!({ "mid": dial.mid })).await?;
-            closing::settle(tx, hunt.id, now, tally).await?;
+            self.settle(tx, hunt.id, now, tally).await?;
             return Ok(Reported::Nobody);
         }
         if tx.db().late_nobody(&dial.mid, now).await? {
@@ -214,20 +214,30 @@ impl Engine {
         let body = json!({ "mid": dial.mid, "name": answer.name, "number": answer.number, "resp": resp, "attempt": answer.attempt,
             "confirmed": answer.confirmed_at.is_some() });
         tx.db().insert_event(None, Some(hunt.id), now, kind, body).await?;
-        self.reached(tx, hunt, now, tally).await?;
+        self.reached(tx, hunt, &answer, now, tally).await?;
         if !in_time {
             self.reach_later_hunts(tx, hunt.id, &answer, now, tally).await?;
         }
         Ok(if in_time { Reported::Answered } else { Reported::LateAnswered })
     }
 
-    /// Somebody was reached: a hunt for the first answer ends, also one that had ended without.
-    async fn reached(&self, tx: &mut Tx, hunt: &HuntRow, now: DateTime<Utc>, tally: &mut Tally) -> Result<(), EngineError> {
+    /// Somebody was reached: a hunt for the first answer ends, also one that had ended without. Where a confirmation is wanted, it
+    /// waits for that.
+    async fn reached(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        answer: &AnswerRow,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        let counts = hunt.confirm_within.is_none() || answer.confirmed_at.is_some();
         match (hunt.outcome, hunt.until) {
-            (None, Until::First) => {
+            (None, Until::First) if counts => {
                 closing::end_hunt(tx, hunt, HuntOutcome::Answered, None, DialOutcome::Superseded, now, tally).await
             }
-            (None, Until::Everyone) => closing::settle(tx, hunt.id, now, tally).await,
+            (None, _) => self.settle(tx, hunt.id, now, tally).await,
+            (Some(HuntOutcome::NoAnswer), _) if !counts => Ok(()),
             (Some(HuntOutcome::NoAnswer), _) => {
                 if tx.db().answered_after_all(hunt.id, now).await? {
                     let body = json!({ "outcome": HuntOutcome::Answered });
@@ -259,7 +269,7 @@ impl Engine {
             tx.db().insert_answer(&answer).await?;
             let body = json!({ "mid": answer.mid, "name": answer.name, "number": answer.number, "of_earlier_hunt": hunt });
             tx.db().insert_event(None, Some(later.id), now, EventKind::LateAnswer, body).await?;
-            self.reached(tx, &later, now, tally).await?;
+            self.reached(tx, &later, &answer, now, tally).await?;
         }
         Ok(())
     }

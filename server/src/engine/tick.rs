@@ -1,21 +1,20 @@
 //! What happens without a request: deadlines pass, dry runs go on, hunts without a handset are given up.
 
-use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::claim::record_hand_out;
+use super::claim::{bar_forbidden, record_hand_out};
 use super::closing::{self, Tally, open_dials};
+use super::ladder::{Busy, Next};
 use super::{Engine, EngineError, delta, retention, seconds};
 use crate::alarm::DialOutcome;
 use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::store::Announcement;
 use crate::store::dials::DialRow;
 use crate::store::events::EventKind;
-use crate::store::hunts::CalleeRow;
 
 /// A tick that comes this much too late means that handsets could not be served meanwhile.
 const LATE: Duration = Duration::from_secs(2);
@@ -36,6 +35,10 @@ pub struct Tick {
     pub expired: usize,
     /// Hunts that were given up for want of a handset.
     pub given_up: usize,
+    /// Hunts in which an answer lapsed, or a step or a snooze was over.
+    pub woken: usize,
+    /// Acknowledged alarms that ring again because they are not resolved.
+    pub rung_again: usize,
     /// Dry-run dials that were written.
     pub dry_run: usize,
     /// Dials that got more time because handsets could not be served.
@@ -71,6 +74,8 @@ impl Engine {
         if self.clock.is_sure() {
             tick.expired = self.expire_dials(now).await?;
             tick.given_up = self.give_up_stalled(now).await?;
+            tick.woken = self.wake_hunts(now).await?;
+            tick.rung_again = self.ring_again(now).await?;
         }
         tick.dry_run = self.advance_dry_runs(now).await?;
         self.measure_gauges().await?;
@@ -181,7 +186,7 @@ impl Engine {
         tally.dials.push(outcome);
         let kind = if dry_run { EventKind::Nobody } else { EventKind::Expired };
         tx.db().insert_event(None, Some(dial.hunt_id), now, kind, json!({ "mid": dial.mid })).await?;
-        closing::settle(&mut tx, dial.hunt_id, now, &mut tally).await?;
+        self.settle(&mut tx, dial.hunt_id, now, &mut tally).await?;
         tx.commit().await?;
         self.count(&tally);
         Ok(true)
@@ -198,10 +203,24 @@ impl Engine {
             if hunt.ended_at.is_some() || hunt.begin_before > now || !open.is_empty() {
                 continue;
             }
-            closing::settle(&mut tx, id, now, &mut tally).await?;
+            self.settle(&mut tx, id, now, &mut tally).await?;
             tx.commit().await?;
             self.count(&tally);
             count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Does what time alone brings to a hunt: an answer lapses, a step begins, a snooze is over.
+    async fn wake_hunts(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
+        let waking = self.store.read().await?.db().waking_hunts(now).await?;
+        let count = waking.len();
+        for id in waking {
+            let mut tx = self.store.begin().await?;
+            let mut tally = Tally::default();
+            self.settle(&mut tx, id, now, &mut tally).await?;
+            tx.commit().await?;
+            self.count(&tally);
         }
         Ok(count)
     }
@@ -216,19 +235,9 @@ impl Engine {
             let mut tx = self.store.begin().await?;
             let Some(hunt) = tx.db().lock_next_due_dry_run(now).await? else { break };
             let mut tally = Tally::default();
-            let callees = tx.db().callees(hunt.id).await?;
-            let open = open_dials(&mut tx, hunt.id).await?;
-            let rule_callees: Vec<_> = callees.iter().map(CalleeRow::to_rule).collect();
             // Its dials hold no number, so it looks only at itself: one number is not rung twice at once in a real run either.
-            let rung = |dial: &hunt::OpenDial| {
-                callees
-                    .iter()
-                    .filter(|c| dial.callees.contains(&c.id))
-                    .map(|c| (c.number.clone(), dial.deadline))
-                    .collect::<Vec<_>>()
-            };
-            let busy: HashMap<_, _> = open.iter().flat_map(rung).collect();
-            match hunt::decide(&hunt.to_rule(), &rule_callees, &open, &busy, ListForm::One, now) {
+            let Next { hunt, callees, decision } = self.next_move(&mut tx, &hunt, &Busy::InThisHunt, ListForm::One, now).await?;
+            match decision {
                 Decision::Finished { outcome, reason } => {
                     closing::end_hunt(&mut tx, &hunt, outcome, reason, DialOutcome::Superseded, now, &mut tally).await?;
                 }
@@ -237,6 +246,7 @@ impl Engine {
                     let begin_before = hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s));
                     tx.db().set_hunt_due(hunt.id, until, begin_before).await?;
                 }
+                Decision::Dial(plan) if bar_forbidden(&mut tx, &hunt, &callees, &plan, now).await? => {}
                 Decision::Dial(plan) => {
                     let dial = self.new_dial(&hunt, &callees, &plan, None, self.region(), now);
                     if tx.db().insert_dial(&dial).await? && tx.db().insert_targets(&dial).await? {

@@ -68,6 +68,12 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::NoSuchAlarm => Self::new(StatusCode::NOT_FOUND, "no_such_alarm", text),
             EngineError::Over(_) => Self::new(StatusCode::CONFLICT, "alarm_is_over", text),
+            EngineError::NoSuchCallee => Self::new(StatusCode::NOT_FOUND, "no_such_callee", text),
+            EngineError::NoSuchPolicy(_) => Self::invalid("policy", text),
+            EngineError::NobodyNamed => Self::invalid("phones", text),
+            EngineError::NoFurtherStep => Self::new(StatusCode::CONFLICT, "no_further_step", text),
+            EngineError::HuntOver => Self::new(StatusCode::CONFLICT, "nobody_is_rung", text),
+            EngineError::BadTime => Self::invalid("until", text),
             EngineError::StillRinging => Self::new(StatusCode::CONFLICT, "still_ringing", text),
             EngineError::KeyReused => Self {
                 field: Some("Idempotency-Key".to_owned()),

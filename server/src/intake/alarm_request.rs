@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::Config;
-use crate::engine::{Acknowledgement, NewCallee, RaiseRequest};
+use crate::engine::{Acknowledgement, NamedBy, NewCallee, RaiseRequest};
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
 use crate::numbers::Number;
@@ -63,6 +63,10 @@ pub struct AlarmBody {
     min_interval_seconds: Option<i32>,
     /// Without a handset by then the alarm ends; default 3600.
     begin_before_seconds: Option<i32>,
+    /// An answer that nobody confirms within so many seconds lapses, and ringing goes on; default: as the policy says.
+    confirm_within_seconds: Option<i32>,
+    /// The escalation policy that says whom to ring, instead of `phones`.
+    policy: Option<String>,
     /// Nobody is rung; counters and history advance all the same.
     #[serde(default)]
     dry_run: bool,
@@ -78,6 +82,8 @@ pub struct AcknowledgeBody {
     number: Option<String>,
     /// A remark for the timeline.
     note: Option<String>,
+    /// Unless it is over by then, the alarm rings again after so many seconds: 60 to 604800.
+    ring_again_after_seconds: Option<i32>,
 }
 
 /// The JSON body of `POST /api/v1/alarms/{id}/cancel`.
@@ -164,9 +170,19 @@ pub fn raise_request(
         Some(window) => within("begin_before_seconds", window, 1..=7 * DAY, "seconds")?,
         None => begin_window(config),
     };
+    let confirm_within = match alarm.confirm_within_seconds {
+        Some(within_seconds) => Some(within("confirm_within_seconds", within_seconds, 1..=DAY, "seconds")?),
+        None => None,
+    };
+    let policy = optional_text("policy", alarm.policy, LONGEST_NAME)?;
+    if policy.is_some() && !alarm.phones.is_empty() {
+        return Err(Problem::invalid("policy", "a policy says whom to ring: give phones or a policy, not both"));
+    }
     let own = sender.key.as_ref().map_or(&[][..], |key| key.phones.as_slice());
-    let named = [&alarm.phones[..], own, &config.alarms.fallback_phones];
-    let phones = named.into_iter().find(|phones| !phones.is_empty()).unwrap_or(&[]);
+    let named =
+        [(NamedBy::Alarm, &alarm.phones[..]), (NamedBy::Sender, own), (NamedBy::Fallback, &config.alarms.fallback_phones)];
+    let (named_by, phones) =
+        named.into_iter().find(|(_, phones)| !phones.is_empty()).unwrap_or((NamedBy::Fallback, &[]));
     let callees = callees(phones, max_attempts, min_interval_s, config)?;
     let idempotency = match idempotency_key {
         None => None,
@@ -190,7 +206,11 @@ pub fn raise_request(
         until: alarm.until.unwrap_or(Until::First),
         dry_run: alarm.dry_run,
         begin_window_s,
+        confirm_within,
+        policy,
+        sender: sender.name().map(str::to_owned),
         callees,
+        named_by,
         only_handset: None,
         idempotency,
     })
@@ -212,7 +232,11 @@ pub fn acknowledgement(body: &[u8], config: &Config) -> Result<Acknowledgement, 
             Some(parsed.number.as_str().to_owned())
         }
     };
-    Ok(Acknowledgement { name, number, note })
+    let ring_again_after_s = match by.ring_again_after_seconds {
+        Some(after) => Some(within("ring_again_after_seconds", after, 60..=7 * DAY, "seconds")?),
+        None => None,
+    };
+    Ok(Acknowledgement { name, number, note, ring_again_after_s, ..Acknowledgement::default() })
 }
 
 /// Reads and checks who cancels; an empty body is allowed.
@@ -247,9 +271,6 @@ pub fn default_callees(phones: &[String], config: &Config) -> Result<Vec<NewCall
 }
 
 fn callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config: &Config) -> Result<Vec<NewCallee>, Problem> {
-    if phones.is_empty() {
-        return Err(Problem::invalid("phones", "phones must hold at least one number to ring"));
-    }
     let most = config.alarms.max_phones;
     if phones.len() > most {
         return Err(Problem::invalid("phones", format!("at most {most} numbers can be rung for one alarm")));

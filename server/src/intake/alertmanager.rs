@@ -19,7 +19,7 @@ use super::alarm_request;
 use crate::alarm::{Mode, Priority, Until};
 use crate::app::App;
 use crate::config::Config;
-use crate::engine::RaiseRequest;
+use crate::engine::{NamedBy, RaiseRequest};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
@@ -157,14 +157,8 @@ fn raise_request(
         good
     };
     let named = [&wanted.phones[..], &options.phones, own, &config.alarms.fallback_phones];
-    let phones = named.into_iter().map(&mut dialable).find(|phones| !phones.is_empty()).unwrap_or_default();
-    if phones.is_empty() {
-        return Err(Problem::invalid(
-            PHONES,
-            "nobody is named to ring: give the alert a label or annotation `phones`, the webhook ?phones=, its key --phones, or set \
-             alarms.fallback_phones",
-        ));
-    }
+    let (by, phones) = (named.into_iter().map(&mut dialable).enumerate().find(|(_, phones)| !phones.is_empty())).unwrap_or_default();
+    let callees = if phones.is_empty() { Vec::new() } else { alarm_request::default_callees(&phones, config)? };
     let priority = priority(&wanted.labels);
     let source = sender.name().unwrap_or("alertmanager").to_owned();
     let mut details = wanted.details;
@@ -187,7 +181,11 @@ fn raise_request(
         until: Until::First,
         dry_run: false,
         begin_window_s: alarm_request::begin_window(config),
-        callees: alarm_request::default_callees(&phones, config)?,
+        confirm_within: None,
+        policy: None,
+        sender: sender.name().map(str::to_owned),
+        callees,
+        named_by: [NamedBy::Alarm, NamedBy::Alarm, NamedBy::Sender, NamedBy::Fallback][by],
         only_handset: None,
         idempotency: None,
     })

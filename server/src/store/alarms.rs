@@ -46,6 +46,8 @@ pub struct AlarmRow {
     pub resolved_at: Option<DateTime<Utc>>,
     /// When a person called it off.
     pub cancelled_at: Option<DateTime<Utc>>,
+    /// It rings again then, unless it is over.
+    pub ring_again_at: Option<DateTime<Utc>>,
     /// The hunt's mode.
     pub mode: Mode,
     /// When the hunt has reached what it wants.
@@ -143,9 +145,22 @@ statements! {
     /// Gets a new hunt.
     SET_HUNT = ["UPDATE alarms SET hunt_id = $2 WHERE id = $1"];
     /// A person called it off.
-    CANCEL = ["UPDATE alarms SET cancelled_at = $2, dedup_open = FALSE WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
+    CANCEL = [
+        "UPDATE alarms SET cancelled_at = $2, dedup_open = FALSE, ring_again_at = NULL
+         WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"
+    ];
     /// Its source said that it is over.
-    RESOLVE = ["UPDATE alarms SET resolved_at = $2, dedup_open = FALSE WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
+    RESOLVE = [
+        "UPDATE alarms SET resolved_at = $2, dedup_open = FALSE, ring_again_at = NULL
+         WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"
+    ];
+    /// It rings again then, or not by itself.
+    SET_RING_AGAIN = ["UPDATE alarms SET ring_again_at = $2 WHERE id = $1"];
+    /// Alarms that are to ring again.
+    RING_AGAIN = [
+        "SELECT id FROM alarms WHERE ring_again_at <= $1 AND cancelled_at IS NULL AND resolved_at IS NULL
+         ORDER BY ring_again_at, id LIMIT 100"
+    ];
     /// How many alarms of a hunt are still firing.
     COUNT_FIRING = ["SELECT count(*) AS firing FROM alarms WHERE hunt_id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
     /// Alarms; conditions, order and limit are appended.
@@ -295,6 +310,23 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn resolve_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
         execute!(self, RESOLVE, id, now).map(|rows| rows == 1)
+    }
+
+    /// Sets when an alarm rings again by itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_ring_again(&mut self, id: AlarmId, at: Option<DateTime<Utc>>) -> Result<()> {
+        execute!(self, SET_RING_AGAIN, id, at).map(|_| ())
+    }
+
+    /// Up to 100 alarms that are to ring again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_to_ring_again(&mut self, now: DateTime<Utc>) -> Result<Vec<AlarmId>> {
+        let rows: Vec<(AlarmId,)> = fetch_all!(self, RING_AGAIN, now)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// How many alarms of a hunt are still firing.

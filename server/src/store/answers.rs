@@ -15,6 +15,12 @@ pub enum AnswerVia {
     Handset,
     /// Acknowledged through the API.
     Api,
+    /// Acknowledged on the page.
+    Page,
+    /// By a callee's own link.
+    Link,
+    /// By a text message.
+    Sms,
 }
 
 /// One answer as it is stored.
@@ -54,6 +60,10 @@ statements! {
         "INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via, attempt, confirmed_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
     ];
+    /// A human stands by it.
+    CONFIRM = ["UPDATE answers SET confirmed_at = $2 WHERE id = $1 AND confirmed_at IS NULL"];
+    /// Nobody confirmed it in time.
+    LAPSE = ["UPDATE answers SET lapsed_at = $2 WHERE id = $1 AND confirmed_at IS NULL AND lapsed_at IS NULL"];
     /// The answers of a hunt, oldest first.
     OF_HUNT = ["SELECT * FROM answers WHERE hunt_id = $1 ORDER BY at, id"];
     /// The answers of every hunt that is the current one of an alarm in a range of alarm numbers.
@@ -61,6 +71,13 @@ statements! {
         "SELECT DISTINCT n.* FROM answers n JOIN alarms a ON a.hunt_id = n.hunt_id WHERE a.number >= $1 AND a.number <= $2
          ORDER BY n.at, n.id"
     ];
+}
+
+/// The answer to show: the one that counts; for want of one the latest that lapsed, so that a hunt in which somebody picked up and
+/// never confirmed does not look like one in which nobody did.
+#[must_use]
+pub fn shown(answers: &[AnswerRow]) -> Option<&AnswerRow> {
+    current(answers).or_else(|| answers.last())
 }
 
 /// The one answer that counts: the latest confirmed one, else the first that has not lapsed.
@@ -96,6 +113,22 @@ impl Db<'_> {
             answer.confirmed_at,
         )
         .map(|_| ())
+    }
+
+    /// Notes that a human confirmed an answer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn confirm_answer(&mut self, id: AnswerId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, CONFIRM, id, now).map(|_| ())
+    }
+
+    /// Lets an unconfirmed answer lapse; false when it was confirmed or had lapsed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lapse_answer(&mut self, id: AnswerId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, LAPSE, id, now).map(|rows| rows == 1)
     }
 
     /// The answers of a hunt, oldest first.

@@ -46,6 +46,28 @@ pub enum EventKind {
     HuntEnded,
     /// A callee said no.
     Declined,
+    /// A step of the policy began.
+    StepBegan,
+    /// A step led to nobody who can be rung, and was passed.
+    StepEmpty,
+    /// No step of the policy led to anybody.
+    PolicyEmpty,
+    /// A person asked for the next step.
+    Escalated,
+    /// A person gave the hunt another policy.
+    PolicySet,
+    /// An answer was not confirmed in time.
+    Lapsed,
+    /// A person took a callee off the hunt.
+    Skipped,
+    /// A number must not be called.
+    DoNotCall,
+    /// A person put it off.
+    Snoozed,
+    /// A person wrote something down.
+    Noted,
+    /// Somebody who had picked up said no: the hunt goes on.
+    Reopened,
     /// A handset has been silent for too long.
     HandsetOffline,
     /// A handset did not return after a dial.
@@ -65,6 +87,9 @@ pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
         EventKind::Answered | EventKind::LateAnswer => Some(NoticeKind::Answered),
         EventKind::Acknowledged => Some(NoticeKind::Confirmed),
         EventKind::HuntEnded if body["outcome"] == "no_answer" => Some(NoticeKind::NoAnswer),
+        // The first step comes with the alarm itself.
+        EventKind::StepBegan if body["step"] != 0 => Some(NoticeKind::Escalated),
+        EventKind::Reopened => Some(NoticeKind::Escalated),
         EventKind::HandsetOffline => Some(NoticeKind::HandsetOffline),
         EventKind::HandsetStuck => Some(NoticeKind::HandsetStuck),
         EventKind::HandsetBack => Some(NoticeKind::HandsetBack),

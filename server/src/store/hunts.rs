@@ -5,8 +5,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result, StoreError};
 use crate::alarm::hunt::{Callee, Hunt};
+use crate::alarm::policy::Place;
 use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
-use crate::ids::{CalleeId, HandsetId, HuntId, PersonId};
+use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 
 /// A hunt as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -41,9 +42,31 @@ pub struct HuntRow {
     pub end_reason: Option<EndReason>,
     /// Only this handset may ring for it: a test call.
     pub only_handset_id: Option<HandsetId>,
+    /// An answer that nobody confirms within so many seconds lapses.
+    pub confirm_within: Option<i32>,
+    /// Its escalation policy.
+    pub policy_id: Option<PolicyId>,
+    /// Where in the policy it is; `None`: before the first step.
+    pub policy_step: Option<i32>,
+    /// In which round.
+    pub policy_round: i32,
+    /// The current step, counted from 0 over all rounds.
+    pub step: i32,
+    /// When the next step begins at the latest.
+    pub step_ends_at: Option<DateTime<Utc>>,
+    /// Nobody is rung before then.
+    pub snoozed_until: Option<DateTime<Utc>>,
+    /// Something happens to it then, whoever asks.
+    pub wake_at: Option<DateTime<Utc>>,
 }
 
 impl HuntRow {
+    /// Where in its policy it is.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.policy_step.map(|step| Place { step, round: self.policy_round })
+    }
+
     /// What the pure rule needs to know of it.
     #[must_use]
     pub fn to_rule(&self) -> Hunt {
@@ -113,8 +136,8 @@ statements! {
     /// A new hunt.
     INSERT = [
         "INSERT INTO hunts (id, priority, mode, until, dry_run, step, dials_left, created_at, due_at, begin_before, begin_window_s,
-                            only_handset_id)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11)"
+                            only_handset_id, confirm_within, policy_id)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13)"
     ];
     /// A new callee.
     INSERT_CALLEE = [
@@ -150,6 +173,36 @@ statements! {
     COUNT_OPEN = ["SELECT count(*) AS open FROM hunts WHERE ended_at IS NULL"];
     /// When it wants a handset next, and until when it waits for one.
     SET_DUE = ["UPDATE hunts SET due_at = $2, begin_before = $3 WHERE id = $1 AND ended_at IS NULL"];
+    /// When something happens to it, whoever asks.
+    SET_WAKE = ["UPDATE hunts SET wake_at = $2 WHERE id = $1"];
+    /// Hunts to which something happens by time alone.
+    WAKING = ["SELECT id FROM hunts WHERE ended_at IS NULL AND wake_at <= $1 ORDER BY wake_at, id LIMIT 100"];
+    /// A step of its policy was passed over, because it led to nobody.
+    PASS_STEP = ["UPDATE hunts SET policy_step = $2, policy_round = $3 WHERE id = $1"];
+    /// Its next step began.
+    BEGIN_STEP = [
+        "UPDATE hunts SET step = $2, mode = $3, step_ends_at = $4, dials_left = dials_left + $5, due_at = $6, begin_before = $7
+         WHERE id = $1"
+    ];
+    /// The time of its step is over.
+    END_STEP_NOW = ["UPDATE hunts SET step_ends_at = $2, due_at = $2, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
+    /// Another policy, from its first step.
+    SET_POLICY = [
+        "UPDATE hunts SET policy_id = $2, policy_step = NULL, policy_round = 0, confirm_within = $3 WHERE id = $1"
+    ];
+    /// Nobody is rung before then.
+    SNOOZE = [
+        "UPDATE hunts SET snoozed_until = $2, step_ends_at = $3, due_at = $2, begin_before = $4 WHERE id = $1 AND ended_at IS NULL"
+    ];
+    /// Rings again at once.
+    WAKE_UP = ["UPDATE hunts SET snoozed_until = NULL, due_at = $2 WHERE id = $1 AND ended_at IS NULL"];
+    /// It was over, and goes on.
+    REOPEN = [
+        "UPDATE hunts SET ended_at = NULL, outcome = NULL, end_reason = NULL, due_at = $2, begin_before = $3
+         WHERE id = $1 AND outcome = 'answered'"
+    ];
+    /// An answer that lapsed does not settle anything any more.
+    CLEAR_ANSWERED = ["UPDATE callees SET verdict = NULL WHERE id = $1 AND verdict = 'answered'"];
     /// A hand-out was made.
     HANDED_OUT = [
         "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, begin_before = $3, begun_at = coalesce(begun_at, $4)
@@ -194,6 +247,27 @@ pub struct NewHunt {
     pub begin_window_s: i32,
     /// Only this handset may ring for it.
     pub only_handset_id: Option<HandsetId>,
+    /// An answer that nobody confirms within so many seconds lapses.
+    pub confirm_within: Option<i32>,
+    /// Its escalation policy.
+    pub policy_id: Option<PolicyId>,
+}
+
+/// A step that begins.
+#[derive(Clone, Debug)]
+pub struct NewStep {
+    /// Its number over all rounds.
+    pub step: i32,
+    /// One after the other, or all at once.
+    pub mode: Mode,
+    /// When the next one begins at the latest.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// Hand-outs it may make.
+    pub more_dials: i32,
+    /// Now, or when its hunt is snoozed until.
+    pub begins_at: DateTime<Utc>,
+    /// Until when it waits for a handset.
+    pub begin_before: DateTime<Utc>,
 }
 
 impl Db<'_> {
@@ -217,6 +291,8 @@ impl Db<'_> {
             begin_before,
             hunt.begin_window_s,
             hunt.only_handset_id,
+            hunt.confirm_within,
+            hunt.policy_id,
         )
         .map(|_| ())
     }
@@ -321,6 +397,94 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn set_hunt_due(&mut self, id: HuntId, due_at: DateTime<Utc>, begin_before: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_DUE, id, due_at, begin_before).map(|_| ())
+    }
+
+    /// Notes when something happens to a hunt by time alone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_hunt_wake(&mut self, id: HuntId, at: Option<DateTime<Utc>>) -> Result<()> {
+        execute!(self, SET_WAKE, id, at).map(|_| ())
+    }
+
+    /// Up to 100 hunts to which something happens by time alone.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn waking_hunts(&mut self, now: DateTime<Utc>) -> Result<Vec<HuntId>> {
+        let rows: Vec<(HuntId,)> = fetch_all!(self, WAKING, now)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Notes how far into its policy a hunt is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn pass_step(&mut self, id: HuntId, place: Place) -> Result<()> {
+        execute!(self, PASS_STEP, id, place.step, place.round).map(|_| ())
+    }
+
+    /// Begins a step: its callees are stored already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin_step(&mut self, id: HuntId, step: &NewStep) -> Result<()> {
+        execute!(self, BEGIN_STEP, id, step.step, step.mode, step.ends_at, step.more_dials, step.begins_at, step.begin_before)
+            .map(|_| ())
+    }
+
+    /// Lets the next step of an open hunt begin now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_step_now(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, END_STEP_NOW, id, now).map(|_| ())
+    }
+
+    /// Gives a hunt another policy, which begins with its first step when the current one is over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_hunt_policy(&mut self, id: HuntId, policy: PolicyId, confirm_within: Option<i32>) -> Result<()> {
+        execute!(self, SET_POLICY, id, policy, confirm_within).map(|_| ())
+    }
+
+    /// Puts an open hunt off.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn snooze_hunt(
+        &mut self,
+        id: HuntId,
+        until: DateTime<Utc>,
+        step_ends_at: Option<DateTime<Utc>>,
+        begin_before: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, SNOOZE, id, until, step_ends_at, begin_before).map(|_| ())
+    }
+
+    /// Ends a snooze.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn wake_up_hunt(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, WAKE_UP, id, now).map(|_| ())
+    }
+
+    /// Lets a hunt that had ended with an answer go on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn reopen_hunt(&mut self, id: HuntId, now: DateTime<Utc>, begin_before: DateTime<Utc>) -> Result<()> {
+        execute!(self, REOPEN, id, now, begin_before).map(|_| ())
+    }
+
+    /// Takes back that a callee answered.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn clear_answered(&mut self, callee: CalleeId) -> Result<()> {
+        execute!(self, CLEAR_ANSWERED, callee).map(|_| ())
     }
 
     /// Counts a hand-out.

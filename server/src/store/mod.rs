@@ -10,12 +10,15 @@ pub mod board;
 pub mod commands;
 pub mod dialect;
 pub mod dials;
+pub mod do_not_call;
 pub mod events;
 pub mod handsets;
 pub mod hunts;
 pub mod keys;
 pub mod people;
+pub mod policies;
 pub mod retention;
+pub mod secrets;
 mod sqlite_folder;
 pub mod users;
 pub mod webhooks;
@@ -501,12 +504,15 @@ impl Store {
             board::ALL,
             commands::ALL,
             dials::ALL,
+            do_not_call::ALL,
             events::ALL,
             handsets::ALL,
             hunts::ALL,
             keys::ALL,
             people::ALL,
+            policies::ALL,
             retention::ALL,
+            secrets::ALL,
             users::ALL,
             webhooks::ALL,
         ]

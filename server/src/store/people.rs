@@ -31,6 +31,8 @@ statements! {
     BY_NUMBER = ["SELECT p.id, p.name, p.language FROM people p JOIN person_numbers n ON n.person_id = p.id WHERE n.number = $1"];
     /// One person.
     GET = ["SELECT id, name, language FROM people WHERE id = $1"];
+    /// The numbers of one person, the preferred one first.
+    NUMBERS_OF = ["SELECT number FROM person_numbers WHERE person_id = $1 ORDER BY position"];
     /// Forgets the numbers of a person.
     DELETE_NUMBERS = ["DELETE FROM person_numbers WHERE person_id = $1"];
     /// A number of a person.
@@ -65,6 +67,15 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn clear_numbers(&mut self, person: PersonId) -> Result<()> {
         execute!(self, DELETE_NUMBERS, person).map(|_| ())
+    }
+
+    /// The numbers of a person, the preferred one first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn numbers_of(&mut self, person: PersonId) -> Result<Vec<String>> {
+        let rows: Vec<(String,)> = fetch_all!(self, NUMBERS_OF, person)?;
+        Ok(rows.into_iter().map(|(number,)| number).collect())
     }
 
     /// Who has a number.

@@ -19,6 +19,8 @@ pub enum NoticeKind {
     Answered,
     /// A human confirmed.
     Confirmed,
+    /// The next people are rung.
+    Escalated,
     /// Nobody was reached.
     NoAnswer,
     /// A handset is silent.
@@ -31,10 +33,11 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Raised,
         Self::Answered,
         Self::Confirmed,
+        Self::Escalated,
         Self::NoAnswer,
         Self::HandsetOffline,
         Self::HandsetStuck,
@@ -48,6 +51,7 @@ impl NoticeKind {
             Self::Raised => "raised",
             Self::Answered => "answered",
             Self::Confirmed => "confirmed",
+            Self::Escalated => "escalated",
             Self::NoAnswer => "no_answer",
             Self::HandsetOffline => "handset_offline",
             Self::HandsetStuck => "handset_stuck",

@@ -1,0 +1,310 @@
+//! The rule around "who is rung next" once a hunt has steps and wants a human's word: confirm, lapse, snooze, and the next step.
+//!
+//! [`decide`] asks [`hunt::decide`] about the callees of the current step, and adds, in words:
+//!
+//! 1. Where a confirmation is wanted, an answer without one lapses when its time is over, and the hunt goes on.
+//! 2. While a hunt for the first answer waits for a confirmation, or is snoozed, nobody else is rung.
+//! 3. An answer counts whichever step it came from.
+//! 4. A step gives way to the next when its time is over, or as soon as it has nobody left to ring. A call that is under way is
+//!    never cut off by that: a sequential step waits for it, a parallel one begins beside it.
+//! 5. The last step lasts until its attempts are used up.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::hunt::{self, Callee, Decision, Hunt, ListForm, OpenDial, WaitReason};
+use super::{EndReason, HuntOutcome, Until, Verdict};
+use crate::ids::AnswerId;
+
+/// An answer that nobody has confirmed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// Which answer.
+    pub answer: AnswerId,
+    /// It lapses at this instant.
+    pub confirm_by: DateTime<Utc>,
+}
+
+/// What the rule needs to know of a hunt with its steps.
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    /// The hunt, in the mode of its current step.
+    pub hunt: Hunt,
+    /// The current step, counted from 0 over all rounds.
+    pub step: i32,
+    /// When the next step begins at the latest; `None`: when this one has nobody left to ring.
+    pub step_ends_at: Option<DateTime<Utc>>,
+    /// There is a step after this one.
+    pub has_next_step: bool,
+    /// Nobody is rung before then.
+    pub snoozed_until: Option<DateTime<Utc>>,
+    /// Everybody in it, each with the step they belong to.
+    pub callees: Vec<(i32, Callee)>,
+    /// Answers that wait for their confirmation; empty where none is wanted.
+    pub unconfirmed: Vec<Unconfirmed>,
+    /// Its open dials, of whichever step.
+    pub open: Vec<OpenDial>,
+}
+
+/// What a hunt does at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// Hand out, wait, or end.
+    Hunt(Decision),
+    /// Nobody confirmed these in time.
+    Lapse(Vec<AnswerId>),
+    /// Begin the next step.
+    NextStep,
+}
+
+/// Decides what a hunt does at one instant for one asking handset; `busy` as in [`hunt::decide`].
+#[must_use]
+pub fn decide(ladder: &Ladder, busy: &HashMap<String, DateTime<Utc>>, form: ListForm, now: DateTime<Utc>) -> Move {
+    let lapsed: Vec<AnswerId> =
+        ladder.unconfirmed.iter().filter(|answer| answer.confirm_by <= now).map(|answer| answer.answer).collect();
+    if !lapsed.is_empty() {
+        return Move::Lapse(lapsed);
+    }
+    let confirm_by = ladder.unconfirmed.iter().map(|answer| answer.confirm_by).min();
+    let confirming = |until| Move::Hunt(Decision::Wait { until, why: WaitReason::Confirming });
+    if ladder.hunt.until == Until::First {
+        if let Some(until) = confirm_by {
+            return confirming(until);
+        }
+        if ladder.callees.iter().any(|(_, callee)| callee.verdict == Some(Verdict::Answered)) {
+            return Move::Hunt(Decision::Finished { outcome: HuntOutcome::Answered, reason: None });
+        }
+    }
+    if let Some(until) = ladder.snoozed_until.filter(|until| *until > now) {
+        return Move::Hunt(Decision::Wait { until, why: WaitReason::Snoozed });
+    }
+    let current: Vec<Callee> =
+        ladder.callees.iter().filter(|(step, _)| *step == ladder.step).map(|(_, callee)| callee.clone()).collect();
+    let decision = hunt::decide(&ladder.hunt, &current, &ladder.open, busy, form, now);
+    let no_handset = matches!(decision, Decision::Finished { reason: Some(EndReason::NoHandset), .. });
+    if ladder.has_next_step && !no_handset {
+        let time_is_over = ladder.step_ends_at.is_some_and(|ends_at| ends_at <= now);
+        if time_is_over || matches!(decision, Decision::Finished { .. }) {
+            return Move::NextStep;
+        }
+    }
+    Move::Hunt(match decision {
+        Decision::Finished { .. } if confirm_by.is_some() && !no_handset => {
+            return confirming(confirm_by.unwrap_or(now));
+        }
+        Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(EndReason::AttemptsUsed) } if nobody_to_ring(ladder) => {
+            Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(EndReason::NobodyToRing) }
+        }
+        Decision::Wait { until, why } if ladder.has_next_step => {
+            Decision::Wait { until: ladder.step_ends_at.map_or(until, |ends_at| ends_at.min(until)), why }
+        }
+        other => other,
+    })
+}
+
+/// Nobody it named can be called at all.
+fn nobody_to_ring(ladder: &Ladder) -> bool {
+    ladder.callees.iter().all(|(_, callee)| matches!(callee.verdict, Some(Verdict::Skipped | Verdict::DoNotCall)))
+}
+
+/// When something happens to a hunt by time alone, whether or not a handset asks: a lapse, the end of a snooze or of a step.
+#[must_use]
+pub fn wakes_at(ladder: &Ladder) -> Option<DateTime<Utc>> {
+    let confirm_by = ladder.unconfirmed.iter().map(|answer| answer.confirm_by).min();
+    let step_ends_at = ladder.step_ends_at.filter(|_| ladder.has_next_step);
+    // A step whose time is over while it is snoozed or waits for a confirmation gives way when that is over, not before.
+    let held_until = confirm_by.filter(|_| ladder.hunt.until == Until::First).or(ladder.snoozed_until);
+    let step_ends_at = step_ends_at.map(|ends_at| held_until.map_or(ends_at, |held| held.max(ends_at)));
+    [confirm_by, ladder.snoozed_until, step_ends_at].into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::super::{Mode, Priority};
+    use super::*;
+    use crate::ids::CalleeId;
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_000 + seconds, 0).unwrap()
+    }
+
+    fn callee(id: u128, position: i32) -> Callee {
+        Callee {
+            id: CalleeId(Uuid::from_u128(id)),
+            position,
+            number: id.to_string(),
+            max_attempts: 1,
+            attempts: 0,
+            failed: 0,
+            min_interval: TimeDelta::seconds(60),
+            last_offered_at: None,
+            verdict: None,
+        }
+    }
+
+    fn ladder() -> Ladder {
+        Ladder {
+            hunt: Hunt {
+                priority: Priority::Normal,
+                mode: Mode::Sequential,
+                until: Until::First,
+                dials_left: 10,
+                begin_before: at(100_000),
+            },
+            step: 1,
+            step_ends_at: None,
+            has_next_step: true,
+            snoozed_until: None,
+            callees: vec![(0, callee(1, 0)), (1, callee(2, 0))],
+            unconfirmed: Vec::new(),
+            open: Vec::new(),
+        }
+    }
+
+    fn ask(ladder: &Ladder, seconds: i64) -> Move {
+        decide(ladder, &HashMap::new(), ListForm::One, at(seconds))
+    }
+
+    fn dialled(asked: &Move) -> Vec<CalleeId> {
+        match asked {
+            Move::Hunt(Decision::Dial(plan)) => plan.targets.iter().map(|target| target.callee).collect(),
+            other => panic!("not a hand-out: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn only_the_current_step_is_rung() {
+        assert_eq!(dialled(&ask(&ladder(), 0)), [CalleeId(Uuid::from_u128(2))]);
+    }
+
+    #[test]
+    fn a_step_gives_way_when_its_time_is_over_or_nobody_is_left() {
+        let mut used = ladder();
+        used.callees[1].1.attempts = 1;
+        assert_eq!(ask(&used, 0), Move::NextStep);
+        used.has_next_step = false;
+        assert_eq!(
+            ask(&used, 0),
+            Move::Hunt(Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(EndReason::AttemptsUsed) })
+        );
+        let mut timed = ladder();
+        timed.step_ends_at = Some(at(30));
+        assert_eq!(dialled(&ask(&timed, 29)).len(), 1);
+        assert_eq!(ask(&timed, 30), Move::NextStep);
+        timed.has_next_step = false;
+        assert_eq!(dialled(&ask(&timed, 30)).len(), 1, "the last step goes on");
+    }
+
+    #[test]
+    fn a_call_under_way_is_waited_for_until_the_step_is_over() {
+        let mut ringing = ladder();
+        ringing.callees[1].1.attempts = 1;
+        ringing.open = vec![OpenDial { deadline: at(180), callees: vec![ringing.callees[1].1.id] }];
+        ringing.step_ends_at = Some(at(90));
+        assert_eq!(ask(&ringing, 0), Move::Hunt(Decision::Wait { until: at(90), why: WaitReason::Dialling }));
+        assert_eq!(ask(&ringing, 90), Move::NextStep);
+    }
+
+    #[test]
+    fn an_unconfirmed_answer_holds_the_hunt_and_then_lapses() {
+        let answer = AnswerId(Uuid::from_u128(9));
+        let mut waiting = ladder();
+        waiting.callees[0].1.verdict = Some(Verdict::Answered);
+        waiting.unconfirmed = vec![Unconfirmed { answer, confirm_by: at(60) }];
+        waiting.step_ends_at = Some(at(10));
+        assert_eq!(ask(&waiting, 20), Move::Hunt(Decision::Wait { until: at(60), why: WaitReason::Confirming }));
+        assert_eq!(wakes_at(&waiting), Some(at(60)));
+        assert_eq!(ask(&waiting, 60), Move::Lapse(vec![answer]));
+        waiting.unconfirmed.clear();
+        assert_eq!(
+            ask(&waiting, 20),
+            Move::Hunt(Decision::Finished { outcome: HuntOutcome::Answered, reason: None }),
+            "confirmed, in whichever step"
+        );
+    }
+
+    #[test]
+    fn a_hunt_for_everyone_rings_on_and_waits_for_the_last_confirmation() {
+        let mut everyone = ladder();
+        everyone.has_next_step = false;
+        everyone.hunt.until = Until::Everyone;
+        everyone.callees[0].0 = 1;
+        everyone.callees[0].1.verdict = Some(Verdict::Answered);
+        everyone.unconfirmed = vec![Unconfirmed { answer: AnswerId(Uuid::from_u128(9)), confirm_by: at(60) }];
+        assert_eq!(dialled(&ask(&everyone, 0)), [CalleeId(Uuid::from_u128(2))]);
+        everyone.callees[1].1.attempts = 1;
+        assert_eq!(ask(&everyone, 0), Move::Hunt(Decision::Wait { until: at(60), why: WaitReason::Confirming }));
+    }
+
+    #[test]
+    fn a_snoozed_hunt_rings_nobody_until_then() {
+        let mut snoozed = ladder();
+        snoozed.snoozed_until = Some(at(600));
+        assert_eq!(ask(&snoozed, 599), Move::Hunt(Decision::Wait { until: at(600), why: WaitReason::Snoozed }));
+        assert_eq!(dialled(&ask(&snoozed, 600)).len(), 1);
+    }
+
+    #[test]
+    fn a_hunt_without_anybody_says_so() {
+        let mut empty = ladder();
+        empty.callees.clear();
+        empty.has_next_step = false;
+        assert_eq!(
+            ask(&empty, 0),
+            Move::Hunt(Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(EndReason::NobodyToRing) })
+        );
+    }
+
+    proptest! {
+        /// Whatever the ladder looks like: what is waited for lies ahead and is never beyond the next thing that time brings, only
+        /// callees of the current step are dialled, and nobody is while a confirmation or a snooze is awaited.
+        #[test]
+        fn no_move_looks_back(
+            step in 0..3_i32, steps in prop::collection::vec((0..3_i32, 0..3_i32, 0..3_i32, prop::option::of(0..500_i64)), 0..6),
+            ends in prop::option::of(0..500_i64), snooze in prop::option::of(0..500_i64), pending in prop::option::of(1..500_i64),
+            has_next_step: bool, first: bool, now in 0..500_i64,
+        ) {
+            let mut ladder = ladder();
+            ladder.step = step;
+            ladder.hunt.until = if first { Until::First } else { Until::Everyone };
+            ladder.has_next_step = has_next_step;
+            ladder.step_ends_at = ends.map(at);
+            ladder.snoozed_until = snooze.map(at);
+            ladder.unconfirmed =
+                pending.map(|by| Unconfirmed { answer: AnswerId(Uuid::nil()), confirm_by: at(by) }).into_iter().collect();
+            ladder.callees = (0_u128..).zip(&steps).map(|(id, (step, attempts, most, offered))| {
+                let mut one = callee(id, i32::try_from(id).unwrap());
+                (one.attempts, one.max_attempts, one.last_offered_at) = ((*attempts).min(*most), *most, offered.map(at));
+                (*step, one)
+            }).collect();
+            let asked = ask(&ladder, now);
+            match &asked {
+                Move::Lapse(_) => {
+                    prop_assert!(pending.is_some_and(|by| by <= now));
+                    prop_assert!(wakes_at(&ladder).is_some_and(|wakes| wakes <= at(now)));
+                }
+                Move::NextStep => {
+                    prop_assert!(has_next_step && snooze.is_none_or(|until| until <= now));
+                    let by_time = ask(&Ladder { step_ends_at: None, ..ladder.clone() }, now) != Move::NextStep;
+                    prop_assert!(!by_time || wakes_at(&ladder).is_some_and(|wakes| wakes <= at(now)), "it was woken for this");
+                }
+                Move::Hunt(Decision::Wait { until, .. }) => prop_assert!(*until > at(now), "{asked:?}"),
+                Move::Hunt(Decision::Dial(_)) => {
+                    prop_assert!(snooze.is_none_or(|until| until <= now) && !(first && pending.is_some()));
+                    for id in dialled(&asked) {
+                        prop_assert!(ladder.callees.iter().any(|(of, callee)| callee.id == id && *of == step));
+                    }
+                }
+                Move::Hunt(Decision::Finished { outcome, .. }) => {
+                    prop_assert!(!has_next_step || *outcome == HuntOutcome::Answered);
+                    prop_assert!(pending.is_none());
+                }
+            }
+        }
+    }
+}

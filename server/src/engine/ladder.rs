@@ -1,0 +1,269 @@
+//! A hunt goes up its ladder: what the pure rule needs is loaded, and what it says of steps and confirmations is done.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::closing::open_dials;
+use super::{Engine, EngineError, seconds};
+use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
+use crate::alarm::hunt::{self, Decision, ListForm};
+use crate::alarm::policy::{Place, Reached, Step, Whom, each_once};
+use crate::alarm::{Mode, Verdict};
+use crate::ids::{AnswerId, CalleeId};
+use crate::numbers::Number;
+use crate::store::events::EventKind;
+use crate::store::hunts::{CalleeRow, HuntRow, NewStep};
+use crate::store::{Announcement, Db, Tx};
+
+/// Which numbers are in other calls, as the rule is to see it.
+#[derive(Debug)]
+pub(super) enum Busy {
+    /// None: only whether the hunt is over is asked.
+    Ignored,
+    /// Those in other open dials.
+    Elsewhere(HashMap<String, DateTime<Utc>>),
+    /// Those in dials of this hunt alone: a dry run holds no number.
+    InThisHunt,
+}
+
+/// What a locked hunt does now.
+#[derive(Debug)]
+pub(super) struct Next {
+    /// The hunt as it is by now.
+    pub(super) hunt: HuntRow,
+    /// Everybody in it.
+    pub(super) callees: Vec<CalleeRow>,
+    /// Hand out, wait, or end.
+    pub(super) decision: Decision,
+}
+
+impl Engine {
+    /// Asks the rule what a locked hunt does now, and does at once what time alone brings: answers lapse, steps begin.
+    pub(super) async fn next_move(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        busy: &Busy,
+        form: ListForm,
+        now: DateTime<Utc>,
+    ) -> Result<Next, EngineError> {
+        let mut hunt = hunt.clone();
+        // Each turn takes back an answer or goes up a step, and both come to an end.
+        loop {
+            let callees = tx.db().callees(hunt.id).await?;
+            let ladder = load(tx, &hunt, &callees).await?;
+            let own;
+            let busy = match busy {
+                Busy::Ignored => &HashMap::new(),
+                Busy::Elsewhere(busy) => busy,
+                Busy::InThisHunt => {
+                    own = numbers_in_dials(&ladder, &callees);
+                    &own
+                }
+            };
+            match escalation::decide(&ladder, busy, form, now) {
+                Move::Lapse(answers) => lapse(tx, &hunt, &answers, now).await?,
+                Move::NextStep => self.begin_next_step(tx, &hunt, now).await?,
+                Move::Hunt(decision) => {
+                    let wake_at = escalation::wakes_at(&ladder).filter(|_| !matches!(decision, Decision::Finished { .. }));
+                    if wake_at != hunt.wake_at {
+                        tx.db().set_hunt_wake(hunt.id, wake_at).await?;
+                    }
+                    return Ok(Next { hunt, callees, decision });
+                }
+            }
+            hunt = tx.db().lock_hunt(hunt.id).await?;
+        }
+    }
+
+    /// Begins the next step of a hunt's policy that leads to somebody; those that lead to nobody are passed, and said so. When no
+    /// step ever led to anybody, the configured fallback is rung.
+    pub(super) async fn begin_next_step(&self, tx: &mut Tx, hunt: &HuntRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let policy = match hunt.policy_id {
+            Some(id) => tx.db().policy(id).await?,
+            None => None,
+        };
+        let Some(policy) = policy else { return Ok(()) };
+        let known = tx.db().callees(hunt.id).await?;
+        let mut place = hunt.place();
+        while let Some(next) = policy.definition.after(place) {
+            place = Some(next);
+            tx.db().pass_step(hunt.id, next).await?;
+            let Some(step) = policy.definition.step(next) else { break };
+            let reached = self.reach(tx, &step.whom, now).await?;
+            let (reached, left_out) = still_wanted(reached, &known);
+            if reached.is_empty() {
+                let body = json!({ "policy": policy.name, "place": next.step + 1, "round": next.round + 1, "left_out": left_out });
+                tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
+                tracing::warn!(policy = policy.name, step = next.step + 1, "a step led to nobody who can be rung, and was passed");
+                continue;
+            }
+            return self.begin_step(tx, hunt, &known, step, reached, Some((&policy.name, next)), now).await;
+        }
+        if !known.is_empty() {
+            return Ok(());
+        }
+        let fallback: Vec<Whom> = self.config.alarms.fallback_phones.iter().filter_map(|phone| self.bare(phone)).collect();
+        let body = json!({ "policy": policy.name, "fallback": fallback.len() });
+        tx.db().insert_event(None, Some(hunt.id), now, EventKind::PolicyEmpty, body).await?;
+        tracing::error!(policy = policy.name, fallback = fallback.len(), "no step of the policy led to anybody");
+        let reached = self.reach(tx, &fallback, now).await?;
+        if reached.is_empty() {
+            return Ok(());
+        }
+        let step = Step { whom: fallback, mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
+        self.begin_step(tx, hunt, &known, &step, reached, None, now).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one part of beginning a step, split off to be read by itself")]
+    async fn begin_step(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        known: &[CalleeRow],
+        step: &Step,
+        reached: Vec<Reached>,
+        place: Option<(&str, Place)>,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let settings = &self.config.alarms;
+        let number = known.iter().map(|callee| callee.step + 1).max().unwrap_or(0);
+        let max_attempts = step.attempts.unwrap_or_else(|| i32::try_from(settings.attempts).unwrap_or(1));
+        let min_interval_s = step.min_interval_s.unwrap_or_else(|| i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX));
+        let mut names = Vec::with_capacity(reached.len());
+        let mut dials = Vec::with_capacity(reached.len());
+        for (position, one) in (0_i32..).zip(reached) {
+            names.push(json!({ "name": one.name, "number": one.number, "through": one.through }));
+            dials.push(max_attempts);
+            let callee = CalleeRow {
+                id: CalleeId::new(now),
+                step: number,
+                position,
+                person_id: one.person,
+                name: one.name,
+                known_to_plan: Number::from_stored(one.number.as_str()).is_known_to_plan(),
+                // Rung a moment ago in another step: their interval counts on.
+                last_offered_at: known.iter().filter(|callee| callee.number == one.number).filter_map(|c| c.last_offered_at).max(),
+                number: one.number,
+                reference: None,
+                max_attempts,
+                min_interval_s,
+                attempts: 0,
+                failed: 0,
+                verdict: None,
+            };
+            tx.db().insert_callee(hunt.id, &callee).await?;
+        }
+        let begins_at = hunt.snoozed_until.map_or(now, |until| until.max(now));
+        let new = NewStep {
+            step: number,
+            mode: step.mode,
+            ends_at: step.wait_s.map(|wait| begins_at + TimeDelta::seconds(i64::from(wait))),
+            more_dials: hunt::hand_out_limit(dials),
+            begins_at,
+            begin_before: hunt::begin_before(hunt.begin_before, begins_at, seconds(hunt.begin_window_s)),
+        };
+        tx.db().begin_step(hunt.id, &new).await?;
+        let body = json!({
+            "step": number, "callees": names, "mode": step.mode, "ends_at": new.ends_at,
+            "policy": place.map(|(name, _)| name), "place": place.map(|(_, at)| at.step + 1), "round": place.map(|(_, at)| at.round + 1),
+        });
+        tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepBegan, body).await?;
+        tx.announce(Announcement::Hunts);
+        Ok(())
+    }
+
+    /// Who that is at this moment: each person once, with a number that can be rung.
+    async fn reach(&self, tx: &mut Tx, whom: &[Whom], _now: DateTime<Utc>) -> Result<Vec<Reached>, EngineError> {
+        let mut reached = Vec::new();
+        for one in whom {
+            match one {
+                Whom::Person(id) => {
+                    if let Some(person) = tx.db().person(*id).await?
+                        && let Some(number) = tx.db().numbers_of(person.id).await?.into_iter().next()
+                    {
+                        reached.push(Reached { person: Some(person.id), name: Some(person.name), number, through: None });
+                    }
+                }
+                Whom::Number(number) => {
+                    let person = tx.db().person_with_number(number).await?;
+                    let (person, name) = person.map(|person| (person.id, person.name)).unzip();
+                    reached.push(Reached { person, name, number: number.clone(), through: None });
+                }
+                Whom::Team(_) | Whom::Schedule(_) => {}
+            }
+        }
+        Ok(each_once(reached))
+    }
+
+    fn bare(&self, phone: &str) -> Option<Whom> {
+        Number::parse(phone, self.region()).ok().map(|parsed| Whom::Number(parsed.number.as_str().to_owned()))
+    }
+}
+
+/// Leaves out whoever said no, was taken off, or must not be called; and says who that was.
+fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow]) -> (Vec<Reached>, Vec<String>) {
+    let refused = |one: &Reached| {
+        known.iter().any(|callee| {
+            let same = match (one.person, callee.person_id) {
+                (Some(a), Some(b)) => a == b,
+                _ => one.number == callee.number,
+            };
+            same && matches!(callee.verdict, Some(Verdict::Declined | Verdict::Skipped | Verdict::DoNotCall))
+        })
+    };
+    let (out, wanted): (Vec<_>, Vec<_>) = reached.into_iter().partition(refused);
+    (wanted, out.into_iter().map(|one| one.name.unwrap_or(one.number)).collect())
+}
+
+/// Everything that the pure rule needs to know of a locked hunt.
+async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow]) -> Result<Ladder, EngineError> {
+    let unconfirmed = match hunt.confirm_within {
+        Some(within) => unconfirmed(&mut tx.db(), hunt, within).await?,
+        None => Vec::new(),
+    };
+    let has_next_step = match hunt.policy_id {
+        Some(id) => tx.db().policy(id).await?.is_some_and(|policy| policy.definition.after(hunt.place()).is_some()),
+        None => false,
+    };
+    Ok(Ladder {
+        hunt: hunt.to_rule(),
+        step: hunt.step,
+        step_ends_at: hunt.step_ends_at,
+        has_next_step,
+        snoozed_until: hunt.snoozed_until,
+        callees: callees.iter().map(|callee| (callee.step, callee.to_rule())).collect(),
+        unconfirmed,
+        open: open_dials(tx, hunt.id).await?,
+    })
+}
+
+async fn unconfirmed(db: &mut Db<'_>, hunt: &HuntRow, within: i32) -> Result<Vec<Unconfirmed>, EngineError> {
+    let answers = db.answers_of(hunt.id).await?;
+    let waiting = answers.iter().filter(|answer| answer.confirmed_at.is_none() && answer.lapsed_at.is_none());
+    Ok(waiting.map(|answer| Unconfirmed { answer: answer.id, confirm_by: answer.at + seconds(within) }).collect())
+}
+
+/// Takes answers back that nobody confirmed in time: whoever picked up is rung again while they have attempts left.
+pub(super) async fn lapse(tx: &mut Tx, hunt: &HuntRow, lapsed: &[AnswerId], now: DateTime<Utc>) -> Result<(), EngineError> {
+    for answer in tx.db().answers_of(hunt.id).await?.into_iter().filter(|answer| lapsed.contains(&answer.id)) {
+        if tx.db().lapse_answer(answer.id, now).await? {
+            if let Some(callee) = answer.callee_id {
+                tx.db().clear_answered(callee).await?;
+            }
+            let body = json!({ "name": answer.name, "number": answer.number, "answered_at": answer.at });
+            tx.db().insert_event(None, Some(hunt.id), now, EventKind::Lapsed, body).await?;
+        }
+    }
+    Ok(())
+}
+
+fn numbers_in_dials(ladder: &Ladder, callees: &[CalleeRow]) -> HashMap<String, DateTime<Utc>> {
+    let of = |dial: &hunt::OpenDial| {
+        let rung = callees.iter().filter(|callee| dial.callees.contains(&callee.id));
+        rung.map(|callee| (callee.number.clone(), dial.deadline)).collect::<Vec<_>>()
+    };
+    ladder.open.iter().flat_map(of).collect()
+}

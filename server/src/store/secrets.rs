@@ -1,0 +1,30 @@
+//! What this installation signs with: made once, the same on every node.
+
+use super::dialect::{execute, fetch_optional, fragment, on, statements};
+use super::{Db, Result};
+
+statements! {
+    /// Keeps a secret, unless there is one of that name.
+    KEEP = ["INSERT INTO secrets (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING"];
+    /// A secret.
+    GET = ["SELECT secret FROM secrets WHERE name = $1"];
+}
+
+impl Db<'_> {
+    /// Keeps a secret, unless another node was first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keep_secret(&mut self, name: &str, secret: &[u8]) -> Result<()> {
+        execute!(self, KEEP, name, secret).map(|_| ())
+    }
+
+    /// A secret.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn secret(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
+        let row: Option<(Vec<u8>,)> = fetch_optional!(self, GET, name)?;
+        Ok(row.map(|(secret,)| secret))
+    }
+}
