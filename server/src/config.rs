@@ -94,6 +94,8 @@ pub struct HttpConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// Host names, in small letters, that are accepted in the `Host` header besides IP addresses and `localhost`.
     pub hosts: Vec<String>,
+    /// How people's browsers reach the server, without a slash at the end: links in notices begin with it.
+    pub public_url: Option<String>,
     /// Longest request body, in bytes.
     pub body_limit_bytes: usize,
     /// Longest time for a request, where the path has no limit of its own.
@@ -114,6 +116,7 @@ impl Default for HttpConfig {
             .collect(),
             trusted_proxies: Vec::new(),
             hosts: Vec::new(),
+            public_url: None,
             body_limit_bytes: 256 * 1024,
             request_timeout: Duration::from_secs(30),
             max_connections: 2048,
@@ -634,6 +637,17 @@ pub const KEYS: &[Key] = &[
         },
         get: |config| Value::List(config.http.hosts.clone()),
     },
+    Key {
+        path: "http.public_url",
+        env: "AUTOCALL_HTTP_PUBLIC_URL",
+        kind: Kind::Text,
+        meaning: "How people's browsers reach the server. With it, notices hold a link for each callee, to take an alarm or to decline.",
+        set: |config, value| {
+            config.http.public_url = Some(public_url(value.text())?);
+            Ok(())
+        },
+        get: |config| Value::Text(config.http.public_url.clone().unwrap_or_default()),
+    },
     count_key!(
         "http.body_limit_bytes",
         "AUTOCALL_HTTP_BODY_LIMIT_BYTES",
@@ -862,6 +876,15 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 /// Checks the form only; says nothing of the value, which may hold a password.
+fn public_url(text: &str) -> Result<String, String> {
+    let url = reqwest::Url::parse(text).map_err(|error| format!("is no address: {error}"))?;
+    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !plain {
+        return Err("must be http://… or https://…, with nothing after the path".to_owned());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
 fn secret_url(text: &str, schemes: &[&str]) -> Result<SecretUrl, String> {
     let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
     let sound = rest.is_some_and(|rest| !rest.is_empty() && !text.contains(char::is_whitespace));

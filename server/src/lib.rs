@@ -25,6 +25,7 @@ pub mod handset;
 pub mod http;
 pub mod ids;
 pub mod intake;
+pub mod links;
 pub mod lock;
 pub mod notify;
 pub mod numbers;

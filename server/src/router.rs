@@ -73,6 +73,17 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::api::cancel))
         .routes(routes!(intake::api::acknowledge))
         .routes(routes!(intake::api::redial))
+        .routes(routes!(intake::api_actions::skip))
+        .routes(routes!(intake::api_actions::decline))
+        .routes(routes!(intake::api_actions::escalate))
+        .routes(routes!(intake::api_actions::set_policy))
+        .routes(routes!(intake::api_actions::snooze))
+        .routes(routes!(intake::api_actions::note))
+        .routes(routes!(intake::policies::list))
+        .routes(routes!(intake::policies::show, intake::policies::put, intake::policies::remove))
+        .routes(routes!(intake::policies::rules, intake::policies::put_rules))
+        .routes(routes!(intake::do_not_call::list, intake::do_not_call::add))
+        .routes(routes!(intake::do_not_call::remove))
         .routes(routes!(intake::alertmanager::receive))
 }
 

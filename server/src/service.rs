@@ -17,6 +17,7 @@ use crate::handset::guard::Guard;
 use crate::handset::knocks::Knocks;
 use crate::http;
 use crate::intake::keys::Keys;
+use crate::links::Links;
 use crate::lock::{LockError, Locks};
 use crate::notify::{self, guard::GuardedResolver};
 use crate::router;
@@ -76,7 +77,8 @@ impl Service {
         let metrics = Arc::new(Metrics::new());
         let directory = Directory::new(store.subscribe());
         let keys = Keys::new(store.subscribe());
-        let engine = Arc::new(Engine::new(store, locks, clock, Arc::new(config), metrics));
+        let links = Links::load(&store).await?;
+        let engine = Arc::new(Engine::new(store, locks, clock, Arc::new(config), metrics, links));
         engine.measure_clock().await;
         let app = Arc::new(App {
             engine,

@@ -93,7 +93,9 @@ pub fn decide(ladder: &Ladder, busy: &HashMap<String, DateTime<Utc>>, form: List
         Decision::Finished { .. } if confirm_by.is_some() && !no_handset => {
             return confirming(confirm_by.unwrap_or(now));
         }
-        Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(EndReason::AttemptsUsed) } if nobody_to_ring(ladder) => {
+        Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(EndReason::AttemptsUsed) }
+            if nobody_to_ring(ladder) =>
+        {
             Decision::Finished { outcome: HuntOutcome::NoAnswer, reason: Some(EndReason::NobodyToRing) }
         }
         Decision::Wait { until, why } if ladder.has_next_step => {

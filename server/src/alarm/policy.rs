@@ -120,8 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn policy(steps: usize, rounds: i32) -> Policy {
-        let step =
-            Step { whom: Vec::new(), mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
+        let step = Step { whom: Vec::new(), mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
         Policy { steps: vec![step; steps], rounds, confirm_within_s: None }
     }
 

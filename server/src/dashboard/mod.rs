@@ -13,6 +13,7 @@ mod ladder;
 mod live;
 mod login;
 mod now;
+mod own_link;
 mod page;
 mod people;
 mod place;
@@ -73,6 +74,11 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/live", get(live::watch))
         .route("/assets/{name}", get(assets::serve))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms));
+    // The address is the proof, so that it also works where cookies do not.
+    let callees = Router::new()
+        .route("/c/{token}", get(own_link::show))
+        .route("/c/{token}/take", post(own_link::take))
+        .route("/c/{token}/decline", post(own_link::decline));
     let viewers = Router::new()
         .route("/", get(now::show))
         .route("/alarms", get(alarms::show))
@@ -102,8 +108,12 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::admins));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.config().http.request_timeout);
-    let pages =
-        everybody.merge(viewers).merge(responders).merge(admins).method_not_allowed_fallback(async || page::Refusal::NotFound);
+    let pages = everybody
+        .merge(callees)
+        .merge(viewers)
+        .merge(responders)
+        .merge(admins)
+        .method_not_allowed_fallback(async || page::Refusal::NotFound);
     pages
         .layer(from_fn_with_state(Arc::clone(app), page::recognise))
         .layer(CatchPanicLayer::custom(page::panicked))

@@ -269,7 +269,9 @@ impl From<EngineError> for Refusal {
             EngineError::HuntOver => Self::HuntOver,
             EngineError::NoFurtherStep => Self::NoFurtherStep,
             EngineError::BadTime => Self::BadTime,
-            EngineError::NoSuchPolicy(_) | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => Self::Failed,
+            EngineError::NoSuchPolicy(_) | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => {
+                Self::Failed
+            }
             EngineError::Store(error) => error.into(),
         }
     }
@@ -370,7 +372,7 @@ pub(super) async fn recognise(
 }
 
 impl Reader {
-    fn speak(&mut self, language: Language) {
+    pub(super) fn speak(&mut self, language: Language) {
         self.language = language;
         self.words = language.words();
     }

@@ -34,7 +34,8 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
         "cancelled" | "escalated" | "policy_set" | "snoozed" | "noted" => text("by").to_owned(),
         "step_began" => {
             let callees = body["callees"].as_array().map_or(&[][..], Vec::as_slice);
-            let names = callees.iter().map(|one| reader.name(one["name"].as_str().or(one["number"].as_str()).unwrap_or_default()));
+            let names =
+                callees.iter().map(|one| reader.name(one["name"].as_str().or(one["number"].as_str()).unwrap_or_default()));
             names.collect::<Vec<_>>().join(reader.words.list_comma.as_str())
         }
         "declined" | "skipped" | "do_not_call" | "reopened" => {

@@ -315,7 +315,12 @@ async fn close_dials_of(tx: &mut Tx, hunt: &HuntRow, now: DateTime<Utc>, tally: 
 }
 
 /// The answer that a human stands by: the one that was given when they picked up, else a new one.
-async fn confirmed_answer(tx: &mut Tx, hunt: &HuntRow, by: &Acknowledgement, now: DateTime<Utc>) -> Result<AnswerRow, EngineError> {
+async fn confirmed_answer(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    by: &Acknowledgement,
+    now: DateTime<Utc>,
+) -> Result<AnswerRow, EngineError> {
     let person = match &by.number {
         Some(number) => tx.db().person_with_number(number).await?,
         None => None,
@@ -323,7 +328,9 @@ async fn confirmed_answer(tx: &mut Tx, hunt: &HuntRow, by: &Acknowledgement, now
     let callees = tx.db().callees(hunt.id).await?;
     let callee = callees.iter().find(|callee| match by.callee {
         Some(id) => callee.id == id,
-        None => by.number.as_ref() == Some(&callee.number) || (by.number.is_none() && by.name.is_some() && by.name == callee.name),
+        None => {
+            by.number.as_ref() == Some(&callee.number) || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
+        }
     });
     let given = tx.db().answers_of(hunt.id).await?;
     let earlier = given.into_iter().find(|answer| {

@@ -117,7 +117,13 @@ pub(super) async fn line_free_at(tx: &mut Tx, mid: &str, now: DateTime<Utc>) -> 
 impl Engine {
     /// Moves a locked hunt on after something about it has changed: it ends if nothing is left to do, without waiting for a handset
     /// to ask.
-    pub(super) async fn settle(&self, tx: &mut Tx, hunt: HuntId, now: DateTime<Utc>, tally: &mut Tally) -> Result<(), EngineError> {
+    pub(super) async fn settle(
+        &self,
+        tx: &mut Tx,
+        hunt: HuntId,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
         let hunt = tx.db().lock_hunt(hunt).await?;
         if hunt.ended_at.is_some() {
             return Ok(());

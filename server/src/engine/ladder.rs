@@ -95,9 +95,14 @@ impl Engine {
             let reached = self.reach(tx, &step.whom, now).await?;
             let (reached, left_out) = still_wanted(reached, &known);
             if reached.is_empty() {
-                let body = json!({ "policy": policy.name, "place": next.step + 1, "round": next.round + 1, "left_out": left_out });
+                let body =
+                    json!({ "policy": policy.name, "place": next.step + 1, "round": next.round + 1, "left_out": left_out });
                 tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
-                tracing::warn!(policy = policy.name, step = next.step + 1, "a step led to nobody who can be rung, and was passed");
+                tracing::warn!(
+                    policy = policy.name,
+                    step = next.step + 1,
+                    "a step led to nobody who can be rung, and was passed"
+                );
                 continue;
             }
             return self.begin_step(tx, hunt, &known, step, reached, Some((&policy.name, next)), now).await;
@@ -131,7 +136,8 @@ impl Engine {
         let settings = &self.config.alarms;
         let number = known.iter().map(|callee| callee.step + 1).max().unwrap_or(0);
         let max_attempts = step.attempts.unwrap_or_else(|| i32::try_from(settings.attempts).unwrap_or(1));
-        let min_interval_s = step.min_interval_s.unwrap_or_else(|| i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX));
+        let min_interval_s =
+            step.min_interval_s.unwrap_or_else(|| i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX));
         let mut names = Vec::with_capacity(reached.len());
         let mut dials = Vec::with_capacity(reached.len());
         for (position, one) in (0_i32..).zip(reached) {
@@ -145,7 +151,11 @@ impl Engine {
                 name: one.name,
                 known_to_plan: Number::from_stored(one.number.as_str()).is_known_to_plan(),
                 // Rung a moment ago in another step: their interval counts on.
-                last_offered_at: known.iter().filter(|callee| callee.number == one.number).filter_map(|c| c.last_offered_at).max(),
+                last_offered_at: known
+                    .iter()
+                    .filter(|callee| callee.number == one.number)
+                    .filter_map(|c| c.last_offered_at)
+                    .max(),
                 number: one.number,
                 reference: None,
                 max_attempts,

@@ -30,6 +30,7 @@ pub use tick::Tick;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::links::Links;
 use crate::lock::Locks;
 use crate::numbers::Region;
 use crate::store::{Store, StoreError};
@@ -88,6 +89,8 @@ pub struct Engine {
     pub config: Arc<Config>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Callees' own links.
+    pub links: Links,
     /// What this node knows without asking the database.
     pub idle: idle::IdleMemory,
     /// Which handsets polled this node, and when.
@@ -100,7 +103,7 @@ pub struct Engine {
 impl Engine {
     /// An engine over these parts.
     #[must_use]
-    pub fn new(store: Store, locks: Locks, clock: Clock, config: Arc<Config>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(store: Store, locks: Locks, clock: Clock, config: Arc<Config>, metrics: Arc<Metrics>, links: Links) -> Self {
         let idle = idle::IdleMemory::new(store.subscribe());
         // Handsets could not be served before the start, so the first tick gives open dials their grace.
         let serving_since = Mutex::new(clock.now());
@@ -111,6 +114,7 @@ impl Engine {
             clock,
             config,
             metrics,
+            links,
             idle,
             presence,
             outage: AtomicBool::new(true),

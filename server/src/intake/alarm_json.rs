@@ -37,6 +37,9 @@ pub struct AlarmJson {
     resolved_at: Option<DateTime<Utc>>,
     cancelled_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
+    /// Unless it is over by then, it rings again.
+    rings_again_at: Option<DateTime<Utc>>,
+    /// Who answered; once nobody is rung any more, also who picked up and never confirmed.
     answer: Option<AnswerJson>,
 }
 
@@ -55,6 +58,8 @@ pub struct AnswerJson {
     handset: Option<String>,
     mid: Option<String>,
     confirmed_at: Option<DateTime<Utc>>,
+    /// When it lapsed, because nobody confirmed it in time.
+    lapsed_at: Option<DateTime<Utc>>,
 }
 
 /// One alarm with everything that happened to it.
@@ -62,6 +67,16 @@ pub struct AnswerJson {
 pub struct AlarmDetailJson {
     #[serde(flatten)]
     alarm: AlarmJson,
+    /// Its escalation policy.
+    policy: Option<String>,
+    /// The step that is being rung, counted from 0 over all rounds.
+    step: i32,
+    /// When the next step begins at the latest.
+    step_ends_at: Option<DateTime<Utc>>,
+    /// Nobody is rung before then.
+    snoozed_until: Option<DateTime<Utc>>,
+    /// An answer that nobody confirms within so many seconds lapses.
+    confirm_within_seconds: Option<i32>,
     callees: Vec<CalleeJson>,
     dials: Vec<DialJson>,
     answers: Vec<AnswerJson>,
@@ -120,7 +135,8 @@ struct EventJson {
 impl AlarmJson {
     fn new(row: AlarmRow, answers: &[&AnswerRow], handsets: &HashMap<HandsetId, String>) -> Self {
         let answers: Vec<AnswerRow> = answers.iter().map(|answer| (*answer).clone()).collect();
-        let answer = answers::current(&answers).map(|answer| AnswerJson::new(answer, row.hunt_created_at, handsets));
+        let answer = if row.ended_at.is_some() { answers::shown(&answers) } else { answers::current(&answers) };
+        let answer = answer.map(|answer| AnswerJson::new(answer, row.hunt_created_at, handsets));
         let state = row.state();
         Self {
             id: row.id,
@@ -141,6 +157,7 @@ impl AlarmJson {
             resolved_at: row.resolved_at,
             cancelled_at: row.cancelled_at,
             ended_at: row.ended_at,
+            rings_again_at: row.ring_again_at,
             answer,
         }
     }
@@ -160,6 +177,7 @@ impl AnswerJson {
             handset: row.handset_id.and_then(|id| handsets.get(&id).cloned()),
             mid: row.mid.clone(),
             confirmed_at: row.confirmed_at,
+            lapsed_at: row.lapsed_at,
         }
     }
 }
@@ -215,10 +233,20 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
         answers.extend(db.answers_of(hunt).await?);
     }
     let timeline = db.timeline(id).await?;
+    let hunt = db.hunt(row.hunt_id).await?.ok_or(EngineError::NoSuchAlarm)?;
+    let policy = match hunt.policy_id {
+        Some(policy) => db.policy(policy).await?.map(|policy| policy.name),
+        None => None,
+    };
     let current: Vec<&AnswerRow> = answers.iter().filter(|answer| answer.hunt_id == row.hunt_id).collect();
     let raised_at = row.raised_at;
     Ok(AlarmDetailJson {
         alarm: AlarmJson::new(row, &current, &handsets),
+        policy,
+        step: hunt.step,
+        step_ends_at: hunt.step_ends_at,
+        snoozed_until: hunt.snoozed_until,
+        confirm_within_seconds: hunt.confirm_within,
         callees: callees
             .into_iter()
             .map(|callee| CalleeJson {

@@ -26,10 +26,10 @@ const MOST_LABELS: usize = 64;
 const LONGEST_LABEL_NAME: usize = 200;
 const LONGEST_LABEL_VALUE: usize = 2_000;
 const LONGEST_KEY: usize = 255;
-const LONGEST_NAME: usize = 200;
-const LONGEST_NOTE: usize = 2_000;
-const ATTEMPTS: std::ops::RangeInclusive<i32> = 1..=10;
-const DAY: i32 = 86_400;
+pub(super) const LONGEST_NAME: usize = 200;
+pub(super) const LONGEST_NOTE: usize = 2_000;
+pub(super) const ATTEMPTS: std::ops::RangeInclusive<i32> = 1..=10;
+pub(super) const DAY: i32 = 86_400;
 
 /// The JSON body of `POST /api/v1/alarms`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -181,8 +181,7 @@ pub fn raise_request(
     let own = sender.key.as_ref().map_or(&[][..], |key| key.phones.as_slice());
     let named =
         [(NamedBy::Alarm, &alarm.phones[..]), (NamedBy::Sender, own), (NamedBy::Fallback, &config.alarms.fallback_phones)];
-    let (named_by, phones) =
-        named.into_iter().find(|(_, phones)| !phones.is_empty()).unwrap_or((NamedBy::Fallback, &[]));
+    let (named_by, phones) = named.into_iter().find(|(_, phones)| !phones.is_empty()).unwrap_or((NamedBy::Fallback, &[]));
     let callees = callees(phones, max_attempts, min_interval_s, config)?;
     let idempotency = match idempotency_key {
         None => None,
@@ -290,7 +289,7 @@ fn callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config: &C
     Ok(callees)
 }
 
-fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
+pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
     if labels.len() > MOST_LABELS {
         return Err(Problem::invalid("labels", format!("an alarm has at most {MOST_LABELS} labels")));
     }
@@ -306,7 +305,7 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
 }
 
 /// Text without control characters other than line breaks and tabs: a NUL cannot be stored, and the others garble logs and pages.
-fn check_text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
+pub(super) fn check_text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
     if text.chars().count() > longest {
         return Err(Problem::invalid(field, format!("{field} is longer than {longest} characters")));
     }
@@ -316,7 +315,7 @@ fn check_text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
     }
 }
 
-fn optional_text(field: &str, text: Option<String>, longest: usize) -> Result<Option<String>, Problem> {
+pub(super) fn optional_text(field: &str, text: Option<String>, longest: usize) -> Result<Option<String>, Problem> {
     match text {
         None => Ok(None),
         Some(text) => {
@@ -326,14 +325,14 @@ fn optional_text(field: &str, text: Option<String>, longest: usize) -> Result<Op
     }
 }
 
-fn within(field: &str, value: i32, range: std::ops::RangeInclusive<i32>, unit: &str) -> Result<i32, Problem> {
+pub(super) fn within(field: &str, value: i32, range: std::ops::RangeInclusive<i32>, unit: &str) -> Result<i32, Problem> {
     if range.contains(&value) {
         return Ok(value);
     }
     Err(Problem::invalid(field, format!("{field} must be {} to {} {unit}, not {value}", range.start(), range.end())))
 }
 
-fn read_optional_json<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn read_optional_json<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(body) }
 }
 

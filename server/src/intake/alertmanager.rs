@@ -19,7 +19,7 @@ use super::alarm_request;
 use crate::alarm::{Mode, Priority, Until};
 use crate::app::App;
 use crate::config::Config;
-use crate::engine::{NamedBy, RaiseRequest};
+use crate::engine::{EngineError, NamedBy, RaiseRequest};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
@@ -133,7 +133,14 @@ async fn take(
         return Ok(json!({ "id": resolved.map(|alarm| alarm.id), "outcome": "resolved" }));
     }
     let request = raise_request(app.config(), sender, message, options, wanted, integration)?;
-    let raised = app.engine.raise(&request).await?;
+    let raised = app.engine.raise(&request).await.map_err(|error| match error {
+        EngineError::NobodyNamed => Problem::invalid(
+            PHONES,
+            "nobody is named to ring: give the alert a label or annotation `phones`, the webhook ?phones=, its key --phones, a rule for \
+             an escalation policy, or set alarms.fallback_phones",
+        ),
+        other => other.into(),
+    })?;
     tracing::info!(alarm.id = %raised.alarm.id, outcome = ?raised.raised_as, "alarm from Alertmanager");
     let outcome = format!("{:?}", raised.raised_as).to_lowercase();
     Ok(json!({ "id": raised.alarm.id, "number": raised.alarm.number.to_string(), "outcome": outcome }))
@@ -157,7 +164,8 @@ fn raise_request(
         good
     };
     let named = [&wanted.phones[..], &options.phones, own, &config.alarms.fallback_phones];
-    let (by, phones) = (named.into_iter().map(&mut dialable).enumerate().find(|(_, phones)| !phones.is_empty())).unwrap_or_default();
+    let (by, phones) =
+        (named.into_iter().map(&mut dialable).enumerate().find(|(_, phones)| !phones.is_empty())).unwrap_or_default();
     let callees = if phones.is_empty() { Vec::new() } else { alarm_request::default_callees(&phones, config)? };
     let priority = priority(&wanted.labels);
     let source = sender.name().unwrap_or("alertmanager").to_owned();

@@ -153,7 +153,7 @@ pub async fn redial(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath) -> Re
 }
 
 /// The alarm that a path names. Whatever is no id of ours is unknown, also when it is no text at all.
-pub struct AlarmPath(AlarmId);
+pub struct AlarmPath(pub(super) AlarmId);
 
 impl<S: Send + Sync> FromRequestParts<S> for AlarmPath {
     type Rejection = Problem;
@@ -218,7 +218,7 @@ fn instant(field: &str, value: &str) -> Result<DateTime<Utc>, Problem> {
         .map_err(|_| Problem::invalid(field, format!("{field} must be a time such as 2026-11-20T03:22:07Z")))
 }
 
-fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+pub(super) fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_string(body) {
         Ok(text) => json(status, text),
         Err(error) => {

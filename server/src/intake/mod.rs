@@ -4,8 +4,11 @@ pub mod alarm_json;
 pub mod alarm_request;
 pub mod alertmanager;
 pub mod api;
+pub mod api_actions;
 pub mod api_page;
+pub mod do_not_call;
 pub mod keys;
+pub mod policies;
 
 /// The door of requests that come without a key of their own.
 pub const OPEN_DOOR: &str = "open";

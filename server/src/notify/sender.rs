@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Client;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::guard::GuardedResolver;
 use super::{shapes, webhooks, words};
-use crate::alarm::EndReason;
+use crate::alarm::{EndReason, Verdict};
 use crate::engine::Engine;
+use crate::ids::CalleeId;
 use crate::store::StoreError;
 use crate::store::alarms::AlarmRow;
 use crate::store::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
@@ -107,8 +109,16 @@ fn pause(attempts: i32) -> TimeDelta {
 
 async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: &DeliveryRow) -> Result<(), Refusal> {
     let alarm = alarm_of(engine, delivery).await.map_err(|error| Refusal::ForNow(error.to_string()))?;
-    let text = text(&webhook.language, delivery, alarm.as_ref());
-    let facts = facts(delivery, alarm.as_ref(), &text);
+    let links = links(engine, delivery).await.map_err(|error| Refusal::ForNow(error.to_string()))?;
+    let mut text = text(&webhook.language, delivery, alarm.as_ref());
+    for link in &links {
+        text.push('\n');
+        text.push_str(&words::say(&webhook.language, "own_link", &[("name", &link.name), ("link", &link.url)]));
+    }
+    let mut facts = facts(delivery, alarm.as_ref(), &text);
+    if !links.is_empty() {
+        facts["links"] = json!(links);
+    }
     let envelope = shapes::envelope(webhook.shape, webhook.secret.as_deref(), &text, &facts, engine.clock.now());
     let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
     let mut url = webhooks::check_url(&webhook.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
@@ -133,6 +143,36 @@ async fn alarm_of(engine: &Engine, delivery: &DeliveryRow) -> Result<Option<Alar
         (None, Some(hunt)) => Ok(reader.db().alarms_of(hunt).await?.into_iter().max_by_key(|alarm| alarm.priority)),
         (None, None) => Ok(None),
     }
+}
+
+/// A callee's own link.
+#[derive(Debug, Serialize)]
+struct CalleeLink {
+    callee: CalleeId,
+    name: String,
+    url: String,
+}
+
+/// The links that belong into a notice: of those who are being rung, or of whoever picked up and has still to confirm.
+async fn links(engine: &Engine, delivery: &DeliveryRow) -> Result<Vec<CalleeLink>, StoreError> {
+    let (Some(public_url), Some(id)) = (&engine.config.http.public_url, delivery.hunt_id) else { return Ok(Vec::new()) };
+    let mut reader = engine.store.read().await?;
+    let mut db = reader.db();
+    let Some(hunt) = db.hunt(id).await?.filter(|hunt| hunt.ended_at.is_none() && !hunt.dry_run) else { return Ok(Vec::new()) };
+    let wanted = match delivery.kind {
+        NoticeKind::Raised | NoticeKind::Escalated => None,
+        NoticeKind::Answered => Some(Verdict::Answered),
+        _ => return Ok(Vec::new()),
+    };
+    let callees = db.callees(id).await?.into_iter();
+    let callees = callees.filter(|callee| callee.step == hunt.step && callee.verdict == wanted);
+    Ok(callees
+        .map(|callee| CalleeLink {
+            url: engine.links.address(public_url, callee.id),
+            callee: callee.id,
+            name: callee.name.unwrap_or(callee.number),
+        })
+        .collect())
 }
 
 /// The notice for people.

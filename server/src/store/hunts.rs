@@ -114,6 +114,14 @@ pub struct CalleeRow {
     pub verdict: Option<Verdict>,
 }
 
+/// A callee with the hunt it belongs to.
+#[derive(sqlx::FromRow)]
+struct CalleeOfHunt {
+    hunt_id: HuntId,
+    #[sqlx(flatten)]
+    callee: CalleeRow,
+}
+
 impl CalleeRow {
     /// What the pure rule needs to know of it.
     #[must_use]
@@ -216,6 +224,8 @@ statements! {
     ];
     /// The callees of a hunt, in order.
     CALLEES = ["SELECT * FROM callees WHERE hunt_id = $1 ORDER BY step, position"];
+    /// One callee.
+    CALLEE = ["SELECT * FROM callees WHERE id = $1"];
     /// Attempts are reserved at hand-out.
     RESERVE = ["UPDATE callees SET attempts = attempts + $2, last_offered_at = $3 WHERE id = $1"];
     /// Given back: the number was not rung, so its interval does not count either.
@@ -529,6 +539,15 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn callees(&mut self, hunt: HuntId) -> Result<Vec<CalleeRow>> {
         fetch_all!(self, CALLEES, hunt)
+    }
+
+    /// One callee, with the hunt it belongs to.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn callee(&mut self, id: CalleeId) -> Result<Option<(HuntId, CalleeRow)>> {
+        let row: Option<CalleeOfHunt> = fetch_optional!(self, CALLEE, id)?;
+        Ok(row.map(|row| (row.hunt_id, row.callee)))
     }
 
     /// Reserves attempts at hand-out.

@@ -29,6 +29,8 @@ statements! {
     ALL_NUMBERS = ["SELECT person_id, number FROM person_numbers ORDER BY person_id, position"];
     /// Who has a number.
     BY_NUMBER = ["SELECT p.id, p.name, p.language FROM people p JOIN person_numbers n ON n.person_id = p.id WHERE n.number = $1"];
+    /// One person by name.
+    BY_NAME = ["SELECT id, name, language FROM people WHERE name = $1"];
     /// One person.
     GET = ["SELECT id, name, language FROM people WHERE id = $1"];
     /// The numbers of one person, the preferred one first.
@@ -84,6 +86,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn person_with_number(&mut self, number: &str) -> Result<Option<PersonRow>> {
         fetch_optional!(self, BY_NUMBER, number)
+    }
+
+    /// One person by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn person_by_name(&mut self, name: &str) -> Result<Option<PersonRow>> {
+        fetch_optional!(self, BY_NAME, name)
     }
 
     /// One person.

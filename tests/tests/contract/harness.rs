@@ -257,9 +257,34 @@ impl Server {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
+    /// Puts JSON and gives status and body.
+    pub async fn put(&self, path: &str, body: &Value) -> (u16, Value) {
+        let response = self.http.put(format!("{}{path}", self.base)).json(body).send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    pub async fn delete(&self, path: &str) -> u16 {
+        self.http.delete(format!("{}{path}", self.base)).send().await.unwrap().status().as_u16()
+    }
+
+    /// A page as a browser gets it.
+    pub async fn page(&self, path: &str) -> String {
+        let request = self.http.get(format!("{}{path}", self.base)).header("accept", "text/html");
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Presses the button of a form without fields, in a browser without cookies.
+    pub async fn submit(&self, path: &str) -> u16 {
+        let request = self.http.post(format!("{}{path}", self.base)).header("accept", "text/html");
+        request.send().await.unwrap().status().as_u16()
+    }
+
     /// Raises an alarm and gives its id.
     pub async fn raise(&self, phones: &[&str], more: Value) -> String {
         let mut body = json!({ "summary": "disk full", "phones": phones });
+        if phones.is_empty() {
+            body = json!({ "summary": "disk full" });
+        }
         body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
         let (status, alarm) = self.post("/api/v1/alarms", &body).await;
         assert_eq!(status, 201, "{alarm}");
