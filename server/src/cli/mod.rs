@@ -1,9 +1,11 @@
 //! The command line: what each command reads and prints.
 
 mod demo;
+mod do_not_call;
 mod handset;
 mod key;
 mod people;
+mod policy;
 mod prune;
 mod serve;
 mod user;
@@ -17,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Overrides};
+use crate::http::problem::Problem;
 use crate::store::Store;
 
 /// On-call phone alerting: an Android phone with a SIM card rings people until somebody answers.
@@ -50,6 +53,12 @@ enum Command {
     /// People and their numbers
     #[command(subcommand)]
     People(people::PeopleCommand),
+    /// Escalation policies: whom to ring, and whom next
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Numbers that are never rung
+    #[command(subcommand)]
+    DoNotCall(do_not_call::DoNotCallCommand),
     /// Keys of senders of alarms
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -83,11 +92,18 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate(&loaded).await,
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
         Command::People(command) => people::run(command, &loaded.config).await,
+        Command::Policy(command) => policy::run(command, &loaded.config).await,
+        Command::DoNotCall(command) => do_not_call::run(command, &loaded.config).await,
         Command::Webhook(command) => webhook::run(command, &loaded.config).await,
         Command::Key(command) => key::run(command, &loaded.config).await,
         Command::Handset(command) => handset::run(command, &loaded.config).await,
         Command::User(command) => user::run(command, &loaded.config).await,
     }
+}
+
+/// A problem that the API would report, as a sentence for the terminal.
+fn plainly(problem: Problem) -> anyhow::Error {
+    anyhow::anyhow!(problem.sentence())
 }
 
 async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {

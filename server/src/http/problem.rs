@@ -43,6 +43,15 @@ impl Problem {
         Self { field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail) }
     }
 
+    /// What is wrong and where, for the terminal.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.field {
+            Some(field) => format!("{field}: {}", self.detail),
+            None => self.detail.clone(),
+        }
+    }
+
     /// A malformed request.
     #[must_use]
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {

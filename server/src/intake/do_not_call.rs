@@ -87,6 +87,10 @@ pub async fn remove(State(app): State<Arc<App>>, Path(number): Path<String>) -> 
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn parse(number: &str, region: Region) -> Result<Number, Problem> {
+/// Reads a number as somebody writes it.
+///
+/// # Errors
+/// When it is none.
+pub fn parse(number: &str, region: Region) -> Result<Number, Problem> {
     Number::parse(number, region).map(|parsed| parsed.number).map_err(|error| Problem::invalid("number", error.to_string()))
 }

@@ -23,6 +23,7 @@ on_both!(
     two_nodes_tell_it_once,
     addresses_inside_are_not_asked,
     handsets_are_told_of,
+    callees_get_links_of_their_own,
 );
 
 /// A webhook receiver: a real HTTP server that keeps what it was told.
@@ -264,4 +265,36 @@ async fn handsets_are_told_of(home: Home) {
     heard(&server, &room, 2).await;
     let texts = ["El teléfono desk no responde. No se puede llamar por él.", "El teléfono desk ha vuelto."];
     assert_eq!(room.texts(), texts);
+}
+
+async fn callees_get_links_of_their_own(home: Home) {
+    let server = start(home.set("AUTOCALL_HTTP_PUBLIC_URL", "https://alerts.example.org")).await;
+    let (room, url) = Room::open().await;
+    let kinds = [NoticeKind::Raised, NoticeKind::Answered, NoticeKind::Escalated];
+    add(&server, &url, WebhookShape::Json, &kinds, "en").await;
+    let desk = server.pair("desk", Profile::List).await;
+    let step = |number| json!({ "ring": [{ "number": number }], "attempts": 1 });
+    let policy = json!({ "steps": [step(A), step(B)], "confirm_within_seconds": 60 });
+    server.put("/api/v1/policies/ops", &policy).await;
+    let id = server.raise(&[], json!({ "policy": "ops" })).await;
+    heard(&server, &room, 1).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    heard(&server, &room, 2).await;
+    server.pass(60).await;
+    heard(&server, &room, 3).await;
+    let alarm = server.alarm(&id).await;
+    let link = |place: usize| {
+        let callee = alarm["callees"][place]["id"].as_str().unwrap().parse().unwrap();
+        server.app.engine.links.address("https://alerts.example.org", callee)
+    };
+    let told: Vec<(String, String)> = {
+        let heard = room.heard.lock().unwrap();
+        let each =
+            heard.iter().map(|(_, _, body)| (body["event"].to_string(), body["links"][0]["url"].as_str().unwrap().to_owned()));
+        each.collect()
+    };
+    let told: Vec<(&str, &str)> = told.iter().map(|(event, url)| (event.trim_matches('"'), url.as_str())).collect();
+    assert_eq!(told, [("raised", &*link(0)), ("answered", &*link(0)), ("escalated", &*link(1))]);
+    assert!(room.texts()[2].ends_with(&link(1)), "{:?}", room.texts());
 }
