@@ -110,10 +110,10 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .layer(timeout)
 }
 
-/// Whether whoever asks is a browser that wants a page.
-#[must_use]
-pub fn wants_page(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().any(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")))
+/// Whether whoever asks is a browser that wants a page, or to hear what changes on one.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let wanted = |kinds: &str| kinds.contains("text/html") || kinds.contains("text/event-stream");
+    headers.get_all(header::ACCEPT).iter().any(|kinds| kinds.to_str().is_ok_and(wanted))
 }
 
 /// A page instead of the answer for phones, when a browser asks for an address at which there is nothing.

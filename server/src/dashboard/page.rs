@@ -19,6 +19,7 @@ use super::words::{Language, Words, fill_text};
 use crate::app::App;
 use crate::engine::EngineError;
 use crate::handset::pairing::PairingError;
+use crate::handset::refusal::nothing_for_phones;
 use crate::http::doors;
 use crate::numbers::masked;
 use crate::people_edit::PersonError;
@@ -329,6 +330,10 @@ pub(super) async fn recognise(
     let path = request.uri().path().to_owned();
     let (mut reader, mut cookies) = stranger(&app, peer, request.headers(), request.method(), &path, &query);
     let token = Cookies::of(request.headers()).get(session::COOKIE).map(str::to_owned);
+    // Whoever is not logged in and wants no page may be a phone that was given a wrong address. What a page is made of is for all.
+    if token.is_none() && !super::wants_page(request.headers()) && !path.starts_with("/assets/") {
+        return nothing_for_phones();
+    }
     let known = match &token {
         Some(token) => session::resume(&app.engine, token).await,
         None => Ok(None),
