@@ -7,7 +7,7 @@ mod alarm_page;
 mod alarms;
 mod assets;
 mod csrf;
-mod first_login;
+pub mod first_login;
 mod handsets;
 mod ladder;
 mod live;
@@ -50,7 +50,7 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// Prepares the pages; when there is no user yet, says how the first one gets in.
+    /// Prepares the pages, and a way in for the first user when there is none yet.
     ///
     /// # Errors
     /// When the database fails.
@@ -62,6 +62,12 @@ impl Dashboard {
             places: Arc::new(Semaphore::new(live::MOST_PAGES)),
             first_login: first_login::FirstLogin::prepare(store, data_dir, address).await?,
         })
+    }
+
+    /// The way in for the first user.
+    #[must_use]
+    pub fn first_login(&self) -> &first_login::FirstLogin {
+        &self.first_login
     }
 }
 
