@@ -77,7 +77,6 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/login", get(login::show).post(login::enter))
         .route("/setup", get(first_login::show).post(first_login::make))
         .route("/live", get(live::watch))
-        .route("/assets/{name}", get(assets::serve))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms));
     let viewers = Router::new()
         .route("/", get(now::show))
@@ -112,6 +111,8 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         everybody.merge(viewers).merge(responders).merge(admins).method_not_allowed_fallback(async || page::Refusal::NotFound);
     pages
         .layer(from_fn_with_state(Arc::clone(app), page::recognise))
+        // For everybody, and without the database: the page that says that it is away wants its style too.
+        .route("/assets/{name}", get(assets::serve))
         .layer(CatchPanicLayer::custom(page::panicked))
         .layer(timeout)
 }

@@ -31,7 +31,7 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
     let mid = text("mid");
     let named = match event.kind.as_str() {
         "answered" | "late_answer" | "acknowledged" => reader.name(text("name")),
-        "cancelled" => text("by").to_owned(),
+        "cancelled" => reader.name(text("by")),
         "declined" | "not_rung" => callees(reader, calls, |call| call.mid == mid && call.callee_id.to_string() == text("callee")),
         _ => callees(reader, calls, |call| call.mid == mid),
     };
