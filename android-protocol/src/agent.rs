@@ -334,7 +334,7 @@ impl<T: FnMut(Duration, &str)> Bench<T> {
     /// Tells what happened on the line.
     fn tell_line(&mut self, from: usize) {
         for (at, event) in self.phone.events().iter().skip(from) {
-            (self.tell)(*at, &format!("phone: {event:?}"));
+            (self.tell)(*at, &format!("phone: {event}"));
         }
     }
 

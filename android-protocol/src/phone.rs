@@ -2,7 +2,7 @@
 //!
 //! Time is the duration since the simulation began; whoever drives the phone moves it with [`Phone::advance`].
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -366,6 +366,27 @@ pub enum LineEvent {
         /// Connected seconds.
         seconds: u64,
     },
+}
+
+impl fmt::Display for LineEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dialled(number) => write!(f, "dials {number}"),
+            Self::Dropped { number, why } => write!(f, "drops the call to {number}: {why:?}"),
+            Self::CodeSent(code) => write!(f, "sends {code} to the network"),
+            Self::Ringing(number) => write!(f, "is called by {number}"),
+            Self::Connected(number) => write!(f, "{number} picks up"),
+            Self::Held(number) => write!(f, "puts {number} on hold"),
+            Self::Ended { number, cause, seconds: 0 } => match cause {
+                EndCause::Normal => write!(f, "{number} does not pick up"),
+                EndCause::Busy => write!(f, "{number} is busy"),
+                EndCause::Rejected => write!(f, "{number} declines"),
+                EndCause::Failed => write!(f, "the call to {number} does not get out"),
+                EndCause::HungUp => write!(f, "hangs up on {number}"),
+            },
+            Self::Ended { number, seconds, .. } => write!(f, "the call with {number} is over after {seconds} s"),
+        }
+    }
 }
 
 /// Why a dial left no trace.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use tower::ServiceExt;
@@ -19,6 +19,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::dashboard;
 use crate::handset;
+use crate::handset::refusal::nothing_for_phones;
 use crate::http::problem::Problem;
 use crate::http::{json, senders};
 use crate::intake;
@@ -51,7 +52,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout));
-    let pages = dashboard::router(&app).layer(middleware::from_fn(home_for_browsers));
+    let pages = dashboard::router(&app);
     let all = handsets.merge(api).merge(described).merge(watch).merge(pages).fallback(nothing_here).with_state(app);
     // Senders that can only be given an address carry their key in it: the same routes, once the key is taken out.
     let keyed = all.clone();
@@ -126,20 +127,6 @@ async fn nothing_here(
     uri: Uri,
 ) -> Response {
     dashboard::nothing_here(&app, peer.0, &method, &headers, uri.path()).unwrap_or_else(nothing_for_phones)
-}
-
-/// A phone that was given the bare address of the server must not be sent to the login page.
-async fn home_for_browsers(request: Request, next: Next) -> Response {
-    match request.uri().path() == "/" && !dashboard::wants_page(request.headers()) {
-        true => nothing_for_phones(),
-        false => next.run(request).await,
-    }
-}
-
-/// A phone survives only an object that holds `code`.
-fn nothing_for_phones() -> Response {
-    let body = r#"{"code":1,"msg":"there is nothing at this address; phones poll /alert/phone or /h/TOKEN/alert/phone"}"#;
-    json(StatusCode::NOT_FOUND, body)
 }
 
 async fn healthz() -> Response {

@@ -270,7 +270,7 @@ pub async fn autocall(args: &[&str], env: &[(&str, &str)]) -> Output {
 }
 
 /// What a developer has set for the own server must not reach the tested one.
-pub(crate) fn forget_own_settings(mut forget: impl FnMut(&str)) {
+pub fn forget_own_settings(mut forget: impl FnMut(&str)) {
     for (name, _) in std::env::vars_os() {
         let Some(name) = name.to_str() else { continue };
         if name.starts_with("AUTOCALL_") || ["DATABASE_URL", "REDIS_URL", "RUST_LOG"].contains(&name) {

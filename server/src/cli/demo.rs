@@ -1,6 +1,10 @@
 //! `autocall demo`: the real server in a temporary folder, two simulated handsets, three alarms, and the story told line by line.
 
+use std::fs::DirBuilder;
+use std::io::{IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::time::Duration;
 
 use android_protocol::agent::{self, Kind, Options};
@@ -12,12 +16,15 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::stop_when_asked;
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::dashboard::first_login::write_private;
 use crate::handset::pairing::{self, Pairing};
 use crate::people;
 use crate::service::Service;
-use crate::store::Store;
+use crate::users;
 
 /// What Alertmanager really posted; see `fixtures/`.
 const ALERTMANAGER: &str = include_str!("../../../fixtures/alertmanager/firing.json");
@@ -45,16 +52,19 @@ pub(super) struct Demo {
 }
 
 pub(super) async fn run(demo: Demo) -> anyhow::Result<()> {
-    let folder = std::env::temp_dir().join(format!("autocall-demo-{}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("autocall-demo-{}-{}", std::process::id(), users::new_password()));
+    // It must not be there yet: in a folder that is shared with others, somebody may have laid it out for us.
+    DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let stop = CancellationToken::new();
+    stop_when_asked(&stop)?;
     let told = tell(&demo, &folder, &stop).await;
-    stop.cancel();
     // The folder is ours and temporary; if it cannot be removed, the system will do so one day.
     let _ = tokio::fs::remove_dir_all(&folder).await;
     told
 }
 
-async fn tell(demo: &Demo, folder: &std::path::Path, stop: &CancellationToken) -> anyhow::Result<()> {
+/// Runs the server, tells the story on it until it ends or `stop` is cancelled, and ends the server in order.
+async fn tell(demo: &Demo, folder: &Path, stop: &CancellationToken) -> anyhow::Result<()> {
     let mut config = Config { data_dir: folder.to_owned(), ..Config::default() };
     // The phones live ten times as fast, so the server must not wait for them at their old pace.
     config.handsets.ring = Duration::from_secs(8);
@@ -64,48 +74,79 @@ async fn tell(demo: &Demo, folder: &std::path::Path, stop: &CancellationToken) -
         Ok(listener) => listener,
         Err(_) => TcpListener::bind((demo.listen.ip(), 0)).await.context("no port is free")?,
     };
-    let service = Service::build(config.clone(), listener, Clock::system()).await?;
-    let base = format!("http://{}", service.address());
-    let store = service.app().engine.store.clone();
+    config.listen = listener.local_addr().context("the server does not know its own address")?;
+    let service = Service::build(config, listener, Clock::system()).await?;
+    let app = service.app();
     let running = tokio::spawn(service.run(stop.clone()));
-    say(&format!("the server runs at {base}, its data is in {}", folder.display()));
-
-    let people = people::read_csv(ROSTER, config.default_region)?;
-    let imported = people::import(&store, &people, &Clock::system()).await?;
-    say(&format!("{} people were imported: Zhang Wei, Li Na, Wang Fang", imported.new));
-    let desk = Simulated { name: "desk", kind: Kind::App(Build::Head), ring_seconds: 8, verbose: demo.verbose };
-    let pixel = Simulated { name: "pixel", kind: Kind::Native, ring_seconds: 60, verbose: demo.verbose };
-    pair_and_start(&store, &config, &base, desk, stop).await?;
-    pair_and_start(&store, &config, &base, pixel, stop).await?;
-
-    let story = Story { base: base.clone(), http: reqwest::Client::builder().no_proxy().build()? };
-    println!("\n1. A disk fills up. Zhang Wei sleeps, Li Na picks up.");
-    let alarm = json!({ "summary": "Disk 95 % full on db1", "source": "demo", "priority": "high", "phones": [ZHANG, LI] });
-    story.follow(story.raise("/api/v1/alarms", &alarm).await?).await?;
-    println!("\n2. Alertmanager sends a group of two alerts, exactly as it does in the field.");
-    let message: Value = serde_json::from_str(ALERTMANAGER).context("the recorded message")?;
-    story.follow(story.raise(&format!("/api/v1/intake/alertmanager?phones={LI}"), &message).await?).await?;
-    println!("\n3. Nobody is there.");
-    let alarm = json!({ "summary": "Backup of crm failed", "source": "demo", "phones": [WANG], "attempts": 2 });
-    story.follow(story.raise("/api/v1/alarms", &alarm).await?).await?;
-    if demo.once {
-        stop.cancel();
-        running.await?;
-        return Ok(());
-    }
-
-    let token = pairing::add(&store, &Pairing::new("you", &config.handsets), Clock::system().now()).await?;
-    println!("\nNow be the handset yourself. Raise an alarm, ask for it as a phone does, and say who answered:\n");
-    println!(
-        "  curl -s {base}/api/v1/alarms -d '{{\"summary\":\"My own alarm\",\"phones\":[\"{WANG}\"],\"priority\":\"critical\"}}'"
-    );
-    println!("  curl -s {base}/h/{token}/alert/phone");
-    println!("  curl -s -X POST '{base}/h/{token}/alert/phone?mid=MID&resp={WANG}'");
-    println!("  curl -s {base}/api/v1/alarms?limit=1\n");
-    println!("(the other two phones may be faster than you: then ask again). Ctrl-C ends the demonstration.");
-    tokio::signal::ctrl_c().await?;
+    let told = tokio::select! {
+        told = story(demo, &app, stop) => told,
+        () = stop.cancelled() => Ok(()),
+    };
     stop.cancel();
     running.await?;
+    told?;
+    say("\nThe demonstration is over; its folder is gone.");
+    Ok(())
+}
+
+async fn story(demo: &Demo, app: &App, stop: &CancellationToken) -> anyhow::Result<()> {
+    let (config, store) = (app.config(), &app.engine.store);
+    let base = format!("http://{}", config.listen);
+    say(&format!("The server runs at {base}, its data is in {}", config.data_dir.display()));
+    if let Some(first_login) = app.dashboard.first_login().told(config.listen) {
+        say(&format!("Watch it on the page, {base}/: to get in, {first_login}"));
+    }
+    let people = people::read_csv(ROSTER, config.default_region)?;
+    let imported = people::import(store, &people, &Clock::system()).await?;
+    tell_line(&format!("{} people were imported: Zhang Wei, Li Na, Wang Fang", imported.new));
+    let desk = Simulated { name: "desk", kind: Kind::App(Build::Head), ring_seconds: 8, verbose: demo.verbose };
+    let pixel = Simulated { name: "pixel", kind: Kind::Native, ring_seconds: 60, verbose: demo.verbose };
+    pair_and_start(app, &base, desk, stop).await?;
+    pair_and_start(app, &base, pixel, stop).await?;
+
+    let sender = Sender { base: base.clone(), http: reqwest::Client::builder().no_proxy().build()? };
+    say("\n1. A disk fills up. Zhang Wei sleeps, Li Na picks up.");
+    let alarm = json!({ "summary": "Disk 95 % full on db1", "source": "demo", "priority": "high", "phones": [ZHANG, LI] });
+    sender.follow(sender.raise("/api/v1/alarms", &alarm).await?).await?;
+    say("\n2. Alertmanager sends a group of two alerts, exactly as it does in the field.");
+    let message: Value = serde_json::from_str(ALERTMANAGER).context("the recorded message")?;
+    sender.follow(sender.raise(&format!("/api/v1/intake/alertmanager?phones={LI}"), &message).await?).await?;
+    say("\n3. Nobody is there.");
+    let alarm = json!({ "summary": "Backup of crm failed", "source": "demo", "phones": [WANG], "attempts": 2 });
+    sender.follow(sender.raise("/api/v1/alarms", &alarm).await?).await?;
+    if demo.once {
+        return Ok(());
+    }
+    be_the_handset(app, &base).await?;
+    stop.cancelled().await;
+    Ok(())
+}
+
+/// Hands over to whoever watches: the simulated phones are switched off, and the lines of one are told.
+async fn be_the_handset(app: &App, base: &str) -> anyhow::Result<()> {
+    let store = &app.engine.store;
+    let now = Clock::system().now();
+    for name in ["desk", "pixel"] {
+        pairing::set_disabled(store, name, true, now).await?;
+    }
+    let token = pairing::add(store, &Pairing::new("you", &app.config().handsets), now).await?;
+    let lines = format!(
+        "  curl -s {base}/api/v1/alarms -d '{{\"summary\": \"My own alarm\", \"phones\": [\"{ZHANG}\"]}}'\n  \
+         curl -s {base}/h/{token}/alert/phone\n  \
+         curl -s -X POST '{base}/h/{token}/alert/phone?resp={ZHANG}&mid=MID'\n  \
+         curl -s '{base}/api/v1/alarms?limit=1'"
+    );
+    say("\nNow be the handset yourself; the other two are switched off. Raise an alarm, ask for it as a phone does, say who");
+    say("answered (with the mid that you were given), and read what became of it:\n");
+    if std::io::stdout().is_terminal() {
+        say(&lines);
+    } else {
+        // The address of a handset is a secret: it is for a terminal, or for its owner alone.
+        let file = app.config().data_dir.join("be-the-handset.txt");
+        write_private(&app.config().data_dir, &file, &format!("{lines}\n"))?;
+        say(&format!("  the four lines are in {}", file.display()));
+    }
+    say("\nCtrl-C ends the demonstration.");
     Ok(())
 }
 
@@ -118,16 +159,10 @@ struct Simulated {
     verbose: bool,
 }
 
-async fn pair_and_start(
-    store: &Store,
-    config: &Config,
-    base: &str,
-    simulated: Simulated,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
+async fn pair_and_start(app: &App, base: &str, simulated: Simulated, stop: &CancellationToken) -> anyhow::Result<()> {
     let Simulated { name, kind, ring_seconds, verbose } = simulated;
-    let pairing = Pairing { ring_seconds, ..Pairing::new(name, &config.handsets) };
-    let token = pairing::add(store, &pairing, Clock::system().now()).await?;
+    let pairing = Pairing { ring_seconds, ..Pairing::new(name, &app.config().handsets) };
+    let token = pairing::add(&app.engine.store, &pairing, Clock::system().now()).await?;
     let people = People::default()
         .with(ZHANG, [Behaviour::rings(40)])
         .with(LI, [Behaviour::answers(12, 15)])
@@ -135,34 +170,35 @@ async fn pair_and_start(
     let mut options = Options::new(kind, &format!("{base}/h/{token}/alert/phone"), people);
     options.speed = SPEED;
     let stop = stop.clone();
-    say(&format!("the handset {name} ({kind}) is paired and polls"));
+    tell_line(&format!("the handset {name} ({kind}) is paired and polls"));
     tokio::spawn(async move {
         // What goes over the wire is told on demand; what the phone does belongs to the story.
         let tell = move |_: Duration, line: &str| {
             if verbose || line.starts_with("phone:") {
-                say(&format!("  {name}: {}", line.trim_start_matches("phone: ")));
+                tell_line(&format!("  {name}: {}", line.trim_start_matches("phone: ")));
             }
         };
         if let Err(error) = agent::run_and_tell(options, async move { stop.cancelled().await }, tell).await {
-            say(&format!("  {name} stopped: {error}"));
+            tell_line(&format!("  {name} stopped: {error}"));
         }
     });
     Ok(())
 }
 
-struct Story {
+/// Sends alarms over HTTP and tells what becomes of them.
+struct Sender {
     base: String,
     http: reqwest::Client,
 }
 
-impl Story {
+impl Sender {
     /// Posts an alarm over HTTP and gives its id.
     async fn raise(&self, path: &str, body: &Value) -> anyhow::Result<String> {
         let response = self.http.post(format!("{}{path}", self.base)).json(body).send().await?.error_for_status()?;
         let answer: Value = response.json().await?;
         let alarm = answer["alarms"].get(0).unwrap_or(&answer);
         let id = alarm["id"].as_str().context("the answer names no alarm")?.to_owned();
-        say(&format!("the alarm is in: {}/api/v1/alarms/{id}", self.base));
+        tell_line(&format!("the alarm is in: {}/api/v1/alarms/{id}", self.base));
         Ok(id)
     }
 
@@ -175,12 +211,12 @@ impl Story {
             let timeline = alarm["timeline"].as_array().map_or(&[][..], Vec::as_slice);
             for event in timeline.iter().skip(told) {
                 if let Some(line) = in_words(event) {
-                    say(&line);
+                    tell_line(&line);
                 }
             }
             told = timeline.len();
             if let Some(end) = end_in_words(&alarm) {
-                println!("   => {end}");
+                say(&format!("   => {end}"));
                 return Ok(());
             }
             if tokio::time::Instant::now() > deadline {
@@ -222,9 +258,12 @@ fn end_in_words(alarm: &Value) -> Option<String> {
     }
 }
 
-/// Lines come from several tasks; each is written as a whole.
+/// One line of the story.
+fn tell_line(line: &str) {
+    say(&format!("   {line}"));
+}
+
+/// Lines come from several tasks; each is written as a whole. Whoever listens may have left: the story goes on.
 fn say(line: &str) {
-    static OUT: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _whole = OUT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    println!("   {line}");
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{agreed_clock, open};
+use super::{agreed_clock, open, quoted};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::handset::pairing::{self, Pairing};
@@ -269,10 +269,4 @@ async fn test(store: &Store, clock: &Clock, config: &Config, name: &str, number:
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-}
-
-/// A name as it must be typed in a shell.
-fn quoted(name: &str) -> String {
-    let plain = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    if plain { name.to_owned() } else { format!("'{}'", name.replace('\'', r"'\''")) }
 }

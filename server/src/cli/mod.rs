@@ -2,6 +2,7 @@
 
 mod demo;
 mod do_not_call;
+mod first_steps;
 mod handset;
 mod key;
 mod people;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Overrides};
@@ -111,6 +114,28 @@ async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
     store.close().await;
     println!("the database tables are up to date");
     Ok(())
+}
+
+/// Cancels `stop` when the system or somebody at the terminal asks this process to end.
+fn stop_when_asked(stop: &CancellationToken) -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// A text as it must be typed in a shell.
+fn quoted(text: &str) -> String {
+    let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// The database, beside a server that may be running on it.

@@ -1,10 +1,13 @@
 //! `autocall serve`: run until told to stop.
 
+use std::io::Write;
+
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::first_steps::first_steps;
+use super::stop_when_asked;
 use crate::clock::Clock;
 use crate::config::Loaded;
 use crate::handset::pairing;
@@ -27,17 +30,12 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         tracing::debug!(%error, "the server's address could not be written down");
     }
     let shutdown = CancellationToken::new();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let stop = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        tracing::info!("stopping");
-        stop.cancel();
-    });
+    stop_when_asked(&shutdown)?;
+    let app = service.app();
+    if let Some(first_login) = app.dashboard.first_login().told(service.address()) {
+        // Nobody may be there to read it; the server runs all the same.
+        let _ = writeln!(std::io::stdout(), "{}", first_steps(app.config(), service.address(), &first_login));
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %service.address(), "listening");
     service.run(shutdown).await;
     tracing::info!("stopped");

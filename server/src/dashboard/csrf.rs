@@ -69,8 +69,9 @@ async fn collect(body: Body) -> Result<Bytes, Refusal> {
 fn read(body: &[u8]) -> Result<Fields, Refusal> {
     let fields: Vec<(String, String)> =
         form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
-    // Postgres keeps no NUL, and nobody types one.
-    if fields.iter().any(|(_, value)| value.contains('\0')) { Err(Refusal::Garbled) } else { Ok(Fields(fields)) }
+    // Nobody types control characters but for line breaks and tabs; Postgres keeps no NUL, and the others garble what is shown.
+    let garbled = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t'));
+    if fields.iter().any(|(_, value)| garbled(value)) { Err(Refusal::Garbled) } else { Ok(Fields(fields)) }
 }
 
 /// Whether the browser says that one of our own pages sent this. Old browsers say nothing; then the token alone decides.

@@ -28,16 +28,18 @@ const FILE: &str = "first-login.txt";
 
 /// The secret for the first admin, while there is no user.
 #[derive(Debug, Default)]
-pub(super) struct FirstLogin(Mutex<Option<Invitation>>);
+pub struct FirstLogin(Mutex<Option<Invitation>>);
 
 #[derive(Debug)]
 struct Invitation {
     secret: String,
+    /// Where it stands, unless a terminal shows it.
     file: Option<PathBuf>,
 }
 
 impl FirstLogin {
-    /// When there is no user yet, makes a secret and leaves it where only the operator finds it.
+    /// When there is no user yet, makes a secret and leaves it where only the operator finds it: for the terminal, see
+    /// [`Self::told`]; without one, in a file that only its owner can read.
     ///
     /// # Errors
     /// When the database fails.
@@ -47,20 +49,29 @@ impl FirstLogin {
         }
         let bytes: [u8; 20] = rand::random();
         let secret = hex(&bytes);
-        let address = format!("{}?secret={secret}", crate::handset::pairing::page_url(address, "/setup"));
-        let by_command = "or run: autocall user add --name you --role admin";
-        let mut stdout = std::io::stdout();
-        if stdout.is_terminal() {
-            // To the terminal, not through the log, which may be kept.
-            let _ = writeln!(stdout, "Nobody can log in yet. Open {address}\n{by_command}");
+        if std::io::stdout().is_terminal() {
             return Ok(Self::with(secret, None));
         }
         let file = data_dir.join(FILE);
-        match write(data_dir, &file, &format!("{address}\n")) {
-            Ok(()) => tracing::info!("nobody can log in yet: open the address in {} once, {by_command}", file.display()),
-            Err(error) => tracing::warn!(%error, "nobody can log in yet, and {} cannot be written; {by_command}", file.display()),
+        match write_private(data_dir, &file, &format!("{}\n", setup_address(address, &secret))) {
+            Ok(()) => Ok(Self::with(secret, Some(file))),
+            Err(error) => {
+                tracing::warn!(%error, "{} cannot be written: make the first user with `autocall user add`", file.display());
+                Ok(Self::default())
+            }
         }
-        Ok(Self::with(secret, Some(file)))
+    }
+
+    /// How the first admin gets in, as a sentence for the terminal or the journal; `None` when there is a user already, or no way
+    /// but the command line.
+    #[must_use]
+    pub fn told(&self, address: SocketAddr) -> Option<String> {
+        let invitation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        invitation.as_ref().map(|invitation| match &invitation.file {
+            Some(file) => format!("open the address in {} once", file.display()),
+            // To the terminal only, not through the log, which may be kept.
+            None => format!("open {}", setup_address(address, &invitation.secret)),
+        })
     }
 
     fn with(secret: String, file: Option<PathBuf>) -> Self {
@@ -81,7 +92,15 @@ impl FirstLogin {
     }
 }
 
-fn write(folder: &Path, file: &Path, text: &str) -> std::io::Result<()> {
+fn setup_address(address: SocketAddr, secret: &str) -> String {
+    format!("{}?secret={secret}", crate::handset::pairing::page_url(address, "/setup"))
+}
+
+/// Writes a file that only its owner can read, and its folder where there is none.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn write_private(folder: &Path, file: &Path, text: &str) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     // Made anew, so that nobody who opened an older one reads this.
     match std::fs::remove_file(file) {
@@ -168,12 +187,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
         std::fs::write(&file, "an old one, readable by all").unwrap();
-        write(folder.path(), &file, "secret\n").unwrap();
+        write_private(folder.path(), &file, "secret\n").unwrap();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "secret\n");
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         let first = FirstLogin::with("secret".to_owned(), Some(file.clone()));
         assert!(first.knows("secret") && !first.knows("secre") && !first.knows(""));
+        let address = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let told = first.told(address).unwrap();
+        assert!(told.contains("first-login.txt") && !told.contains("secret"), "{told}");
         first.forget();
-        assert!(!file.exists() && !first.knows("secret"));
+        assert!(!file.exists() && !first.knows("secret") && first.told(address).is_none());
+        let shown = FirstLogin::with("secret".to_owned(), None).told(address).unwrap();
+        assert_eq!(shown, "open http://127.0.0.1:8080/setup?secret=secret");
     }
 }

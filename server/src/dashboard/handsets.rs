@@ -9,6 +9,7 @@ use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use sha2::{Digest, Sha256};
 
 use super::csrf::Fields;
 use super::now::{self, TroublePart};
@@ -20,6 +21,7 @@ use super::words::{Words, escape, fill, fill_text};
 use crate::app::App;
 use crate::handset::pairing::{self, Pairing, PairingError};
 use crate::handset::test_call::Checklist;
+use crate::ids::hex;
 use crate::numbers::Number;
 use crate::store::board::TestRow;
 use crate::store::handsets::{HandsetRow, KnockRow, Profile};
@@ -103,6 +105,8 @@ struct TestStep {
 }
 
 struct KnockCard {
+    /// Differs from phone to phone, so that an open form stays with the phone it is for.
+    key: String,
     address: String,
     model: String,
     user_agent: String,
@@ -196,6 +200,7 @@ fn test_view(words: &'static Words, handset: &HandsetRow, test: &TestRow) -> Tes
 fn knock_card(words: &Words, knock: &KnockRow) -> KnockCard {
     let count = knock.times.to_string();
     KnockCard {
+        key: hex(&Sha256::new().chain_update(&knock.address).chain_update([0]).chain_update(&knock.model).finalize()[..8]),
         address: knock.address.clone(),
         model: knock.model.clone(),
         user_agent: knock.user_agent.clone(),

@@ -7,7 +7,7 @@ mod alarm_page;
 mod alarms;
 mod assets;
 mod csrf;
-mod first_login;
+pub mod first_login;
 mod handsets;
 mod ladder;
 mod live;
@@ -51,7 +51,7 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// Prepares the pages; when there is no user yet, says how the first one gets in.
+    /// Prepares the pages, and a way in for the first user when there is none yet.
     ///
     /// # Errors
     /// When the database fails.
@@ -64,6 +64,12 @@ impl Dashboard {
             first_login: first_login::FirstLogin::prepare(store, data_dir, address).await?,
         })
     }
+
+    /// The way in for the first user.
+    #[must_use]
+    pub fn first_login(&self) -> &first_login::FirstLogin {
+        &self.first_login
+    }
 }
 
 /// Every page.
@@ -72,7 +78,6 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/login", get(login::show).post(login::enter))
         .route("/setup", get(first_login::show).post(first_login::make))
         .route("/live", get(live::watch))
-        .route("/assets/{name}", get(assets::serve))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms));
     // The address is the proof, so that it also works where cookies do not.
     let callees = Router::new()
@@ -116,14 +121,16 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .method_not_allowed_fallback(async || page::Refusal::NotFound);
     pages
         .layer(from_fn_with_state(Arc::clone(app), page::recognise))
+        // For everybody, and without the database: the page that says that it is away wants its style too.
+        .route("/assets/{name}", get(assets::serve))
         .layer(CatchPanicLayer::custom(page::panicked))
         .layer(timeout)
 }
 
-/// Whether whoever asks is a browser that wants a page.
-#[must_use]
-pub fn wants_page(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().any(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")))
+/// Whether whoever asks is a browser that wants a page, or to hear what changes on one.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let wanted = |kinds: &str| kinds.contains("text/html") || kinds.contains("text/event-stream");
+    headers.get_all(header::ACCEPT).iter().any(|kinds| kinds.to_str().is_ok_and(wanted))
 }
 
 /// A page instead of the answer for phones, when a browser asks for an address at which there is nothing.

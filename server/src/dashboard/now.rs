@@ -14,7 +14,7 @@ use super::page::{Part, Reader, Refusal, Sight, at, at_second, duration, live_pa
 use super::read::{Board, Finished, OpenHunt, Week};
 use super::trouble::{self, Health, Trouble};
 use super::words::Bit::{Html, Text};
-use super::words::{Words, escape, fill, fill_text};
+use super::words::{Words, escape, fill, fill_text, isolated};
 use crate::alarm::{AlarmState, EndReason, Priority};
 use crate::app::App;
 use crate::engine::handsets::TEST_CALLS;
@@ -159,7 +159,7 @@ pub(super) fn meta(words: &Words, alarm: &AlarmRow) -> String {
     if alarm.dry_run {
         pieces.push(format!("<b>{}</b>", escape(&words.dry_run)));
     }
-    pieces.push(escape(source(words, alarm)));
+    pieces.push(isolated(source(words, alarm)));
     if alarm.repeats > 0 {
         pieces.push(fill(&words.repeats, &[("count", Text(&alarm.repeats.to_string()))]));
     }

@@ -102,7 +102,7 @@ async fn open(app: &App, mut reader: Reader, token: &str) -> Result<Link, Refusa
     {
         reader.speak(language);
     }
-    reader.path = format!("/c/{token}");
+    reader.again = format!("/c/{token}?");
     Ok(Link {
         over: !firing(&&alarm),
         taken_by: confirmed.map(|answer| answer.name.clone()),

@@ -19,6 +19,7 @@ use super::words::{Language, Words, fill_text};
 use crate::app::App;
 use crate::engine::EngineError;
 use crate::handset::pairing::PairingError;
+use crate::handset::refusal::nothing_for_phones;
 use crate::http::doors;
 use crate::numbers::masked;
 use crate::people_edit::PersonError;
@@ -40,8 +41,8 @@ pub(super) struct Reader {
     pub(super) visitor: Option<Visitor>,
     /// Stands in every form, and proves that the form is ours.
     pub(super) form_token: String,
-    /// The path of this page.
-    pub(super) path: String,
+    /// Where this page can be loaded again, also in another language: its path, with a `?` or `&` at the end.
+    pub(super) again: String,
     /// How the reader's browser calls this server.
     pub(super) host: String,
     /// Where the reader is.
@@ -81,7 +82,7 @@ impl Reader {
         let others = Language::ALL.into_iter().filter(|language| *language != self.language);
         others
             .map(|language| {
-                (language.tag(), language.words().language_name.as_str(), format!("{}?lang={}", self.path, language.tag()))
+                (language.tag(), language.words().language_name.as_str(), format!("{}lang={}", self.again, language.tag()))
             })
             .collect()
     }
@@ -344,6 +345,10 @@ pub(super) async fn recognise(
     let path = request.uri().path().to_owned();
     let (mut reader, mut cookies) = stranger(&app, peer, request.headers(), request.method(), &path, &query);
     let token = Cookies::of(request.headers()).get(session::COOKIE).map(str::to_owned);
+    // Whoever is not logged in and wants no page may be a phone that was given a wrong address.
+    if token.is_none() && !super::wants_page(request.headers()) {
+        return nothing_for_phones();
+    }
     let known = match &token {
         Some(token) => session::resume(&app.engine, token).await,
         None => Ok(None),
@@ -415,7 +420,7 @@ fn stranger(app: &App, peer: SocketAddr, headers: &HeaderMap, method: &Method, p
         language,
         visitor: None,
         form_token: visit.as_deref().map(csrf::token_of).unwrap_or_default(),
-        path: Place::read(path).unwrap_or(Place::Now).to_string(),
+        again: again(method, path, query),
         host: session::host_of(headers),
         address: doors::caller(peer, headers, config).address,
         secure: session::is_secure(peer, headers, config),
@@ -423,8 +428,21 @@ fn stranger(app: &App, peer: SocketAddr, headers: &HeaderMap, method: &Method, p
     (reader, NewCookies { language: asked, language_is_free: asked.or(kept).is_none(), visit: new_visit })
 }
 
+/// The address of a page, ready for one more field: one of our own pages, with what its address says but for the language, and
+/// what was done before it.
+fn again(method: &Method, path: &str, query: &str) -> String {
+    let place = Place::read(path);
+    let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "lang" && name != "done");
+    let kept = if place.is_some() && method == Method::GET { kept.collect() } else { Vec::new() };
+    let place = place.unwrap_or(Place::Now);
+    match kept.is_empty() {
+        true => format!("{place}?"),
+        false => format!("{place}?{}&", form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()),
+    }
+}
+
 /// Headers that every answer of the pages carries.
-fn protect(response: &mut Response) {
+pub(super) fn protect(response: &mut Response) {
     const ALWAYS: [(HeaderName, HeaderValue); 4] = [
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

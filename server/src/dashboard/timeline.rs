@@ -31,17 +31,17 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
     let mid = text("mid");
     let named = match event.kind.as_str() {
         "answered" | "late_answer" | "acknowledged" | "lapsed" => reader.name(text("name")),
-        "cancelled" | "escalated" | "policy_set" | "snoozed" | "noted" => text("by").to_owned(),
+        "cancelled" | "escalated" | "policy_set" | "snoozed" | "noted" => reader.name(text("by")),
         "step_began" => {
             let callees = body["callees"].as_array().map_or(&[][..], Vec::as_slice);
             let names =
                 callees.iter().map(|one| reader.name(one["name"].as_str().or(one["number"].as_str()).unwrap_or_default()));
             names.collect::<Vec<_>>().join(reader.words.list_comma.as_str())
         }
-        "declined" | "skipped" | "do_not_call" | "reopened" => {
+        "declined" | "skipped" | "do_not_call" | "reopened" if mid.is_empty() => {
             reader.name(body["name"].as_str().or(body["number"].as_str()).unwrap_or_default())
         }
-        "not_rung" => callees(reader, calls, |call| call.mid == mid && call.callee_id.to_string() == text("callee")),
+        "declined" | "not_rung" => callees(reader, calls, |call| call.mid == mid && call.callee_id.to_string() == text("callee")),
         _ => callees(reader, calls, |call| call.mid == mid),
     };
     let handset = calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default();

@@ -129,7 +129,7 @@ pub(super) fn fill(sentence: &str, bits: &[(&str, Bit<'_>)]) -> String {
     split(sentence, |piece| match piece {
         Piece::Words(words) => html.push_str(&escape(words)),
         Piece::Place(name) => match bits.iter().find(|(own, _)| *own == name) {
-            Some((_, Bit::Text(text))) => html.push_str(&escape(text)),
+            Some((_, Bit::Text(text))) => html.push_str(&isolated(text)),
             Some((_, Bit::Html(markup))) => html.push_str(markup),
             None => html.push_str(&escape(name)),
         },
@@ -145,6 +145,11 @@ pub(super) fn fill_text(sentence: &str, bits: &[(&str, &str)]) -> String {
         Piece::Place(name) => filled.push_str(bits.iter().find(|(own, _)| *own == name).map_or(name, |(_, text)| text)),
     });
     filled
+}
+
+/// Text within a sentence, as HTML: whichever way it is written, the words around it stay in their order.
+pub(super) fn isolated(text: &str) -> String {
+    if text.is_ascii() { escape(text) } else { format!("<bdi>{}</bdi>", escape(text)) }
 }
 
 /// Text that stands for itself in HTML, in attributes too.

@@ -7,5 +7,5 @@ pub mod knocks;
 pub mod native;
 pub mod pairing;
 mod query;
-mod refusal;
+pub mod refusal;
 pub mod test_call;

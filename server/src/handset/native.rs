@@ -18,6 +18,7 @@ use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
 use crate::ids::CommandId;
 use crate::store::handsets::HandsetRow;
+use crate::store::{Announcement, StoreError};
 
 /// While a long poll waits it looks again this often, for what becomes due by the mere passing of time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -46,20 +47,32 @@ pub async fn claim(app: &App, asker: &Asker, wait: Duration) -> Result<Claim, Po
     let engine = &app.engine;
     let until = tokio::time::Instant::now() + wait;
     let mut changes = engine.store.subscribe();
+    // Who asks was found out before this listened.
+    let mut doors_may_differ = true;
     loop {
         let claim = engine.claim(asker).await?;
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         if matches!(claim, Claim::Serve { .. }) || left.is_zero() || app.stopping.is_cancelled() {
             return Ok(claim);
         }
-        tokio::select! {
+        doors_may_differ |= tokio::select! {
             // Also when some were missed: look again.
-            _ = changes.recv() => {}
-            () = tokio::time::sleep(LOOK_AGAIN.min(left)) => {}
-            () = app.stopping.cancelled() => {}
+            change = changes.recv() => matches!(change, Ok(Announcement::Handsets | Announcement::Missed) | Err(_)),
+            () = tokio::time::sleep(LOOK_AGAIN.min(left)) => false,
+            () = app.stopping.cancelled() => false,
+        };
+        if std::mem::take(&mut doors_may_differ) && !lets_in_as_before(app, &asker.handset).await? {
+            // It asks again, and is let in or not as is right now: a token that has leaked must not wait for one more alarm.
+            return Ok(claim);
         }
         engine.presence.still_there(asker.handset.id, engine.clock.now());
     }
+}
+
+async fn lets_in_as_before(app: &App, handset: &HandsetRow) -> Result<bool, StoreError> {
+    let now = app.engine.store.read().await?.db().handset(handset.id).await?;
+    let doors = |row: &HandsetRow| (row.disabled_at, row.token_hash.clone(), row.next_token_hash.clone());
+    Ok(now.is_some_and(|now| doors(&now) == doors(handset)))
 }
 
 /// The body of an offer, with what it is about and whom it rings.

@@ -32,3 +32,9 @@ impl From<StoreError> for PollError {
 pub fn refusal(status: StatusCode, why: &'static str) -> Response {
     json(status, serde_json::json!({ "code": wire::CODE_IDLE, "msg": why }).to_string())
 }
+
+/// What stands at every address that is none for phones. A phone survives only an object that holds `code`, and must not be sent
+/// elsewhere.
+pub fn nothing_for_phones() -> Response {
+    refusal(StatusCode::NOT_FOUND, "there is nothing at this address; phones poll /alert/phone or /h/TOKEN/alert/phone")
+}

@@ -114,6 +114,17 @@ async fn asking_in_other_ways_takes_nothing(engine: Engine) {
         "/alert/phone?token=xyz",
         "/alert/phone?token=%ff",
         "/favicon.ico",
+        "/handsets",
+        "/handsets/add",
+        "/alarms",
+        "/alarms/xyz",
+        "/people",
+        "/people/add",
+        "/login",
+        "/logout",
+        "/setup?secret=xyz",
+        "/live?page=now",
+        "/assets",
     ];
     for target in nowhere {
         for method in ["GET", "POST", "PUT"] {

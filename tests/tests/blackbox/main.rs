@@ -7,6 +7,7 @@ mod client;
 mod configuration;
 mod crash;
 mod documented;
+mod first_steps;
 mod handset_wire;
 mod nodes;
 mod outage;

@@ -37,9 +37,14 @@ pub struct Chromium {
 
 impl Chromium {
     pub async fn start() -> Self {
+        Self::start_in("UTC").await
+    }
+
+    /// One whose reader lives in this time zone.
+    pub async fn start_in(zone: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("chromium-").tempdir().unwrap();
         let mut command = Command::new("chromedriver");
-        command.arg("--port=0");
+        command.arg("--port=0").env("TZ", zone);
         let driver = Process::spawn("chromedriver", command, &folder.path().join("log"));
         let port = eventually("chromedriver's port", SOON, async || {
             let log = driver.log();
@@ -135,13 +140,23 @@ impl Chromium {
         assert!(requests > 0, "the requests were counted");
     }
 
-    /// What Chromium has logged since this was asked last; chromedriver's own command.
+    /// What Chromium has logged since this was asked last.
     async fn log(&self, kind: &str) -> Vec<Value> {
+        self.own_command("se/log", json!({ "type": kind })).await.as_array().unwrap().clone()
+    }
+
+    /// A command of Chromium's DevTools protocol.
+    pub async fn devtools(&self, command: &str, parameters: Value) {
+        self.own_command("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
+    }
+
+    /// One of chromedriver's own commands, which WebDriver does not know.
+    async fn own_command(&self, path: &str, body: Value) -> Value {
         let session = self.client.session_id().await.unwrap().unwrap();
-        let address = format!("http://127.0.0.1:{}/session/{session}/se/log", self.port);
+        let address = format!("http://127.0.0.1:{}/session/{session}/{path}", self.port);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let answer: Value = http.post(address).json(&json!({ "type": kind })).send().await.unwrap().json().await.unwrap();
-        answer["value"].as_array().unwrap().clone()
+        let answer: Value = http.post(address).json(&body).send().await.unwrap().json().await.unwrap();
+        answer["value"].clone()
     }
 }
 

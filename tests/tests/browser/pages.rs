@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autocall_tests::postgres::{PrivatePostgres, fresh_schema};
 use autocall_tests::server::{Binary, ServeOptions, autocall};
 use autocall_tests::wait::eventually;
 use serde_json::{Value, json};
@@ -165,12 +166,72 @@ async fn a_page_heals_when_the_server_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_notices_that_its_connection_is_dead_and_says_only_once_what_was_done() {
+    let mut server = Binary::spawn(ServeOptions::new()).await;
+    add_user(&server, "lin", "responder").await;
+    raise(&server, "disk full on db1", &[A]).await;
+    let browser = Chromium::start().await;
+    browser.log_in(&server.url(), "lin", PASSWORD).await;
+    browser.click(".alarm .go").await;
+    browser.sees("It is yours").await;
+    assert_eq!(browser.client.current_url().await.unwrap().query(), None, "a reload does not say it again");
+    browser.client.refresh().await.unwrap();
+    browser.sees("took it after").await;
+    assert!(!browser.text().await.contains("It is yours"));
+
+    // The connection stays open, and nothing comes: as when a laptop wakes up in another network.
+    server.freeze();
+    browser.run("const real = Date.now; Date.now = () => real() + 60000").await;
+    browser.sees("Connection lost").await;
+    server.thaw();
+    browser.run("const shifted = Date.now; Date.now = () => shifted() - 60000").await;
+    eventually("the note to go away", SOON, async || (!browser.text().await.contains("Connection lost")).then_some(())).await;
+    raise(&server, "raised after that", &[A]).await;
+    browser.sees("raised after that").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_page_says_that_the_database_is_away_and_heals() {
+    let mut postgres = PrivatePostgres::start().await;
+    let schema = fresh_schema(&postgres.url()).await;
+    let server = Binary::spawn(ServeOptions::new().database(schema.url.clone())).await;
+    let file = server.data_dir().join("password");
+    std::fs::create_dir_all(server.data_dir()).unwrap();
+    std::fs::write(&file, PASSWORD).unwrap();
+    let args = ["user", "add", "--name", "lin", "--role", "responder", "--password-file", file.to_str().unwrap()];
+    assert!(autocall(&args, &[("DATABASE_URL", &schema.url)]).await.status.success());
+    let browser = Chromium::start().await;
+    browser.log_in(&server.url(), "lin", PASSWORD).await;
+    raise(&server, "disk full on db1", &[A]).await;
+    browser.sees("disk full on db1").await;
+    browser.run("window.stillHere = true").await;
+    postgres.stop().await;
+    browser.sees("The database is away").await;
+    assert!(browser.text().await.contains("disk full on db1"), "what was known stays in sight");
+    postgres.start_again().await;
+    eventually("the note to go away", SOON, async || (!browser.text().await.contains("The database is away")).then_some(()))
+        .await;
+    assert_eq!(browser.run("return window.stillHere").await, true, "the page was never loaded again");
+    raise(&server, "raised after that", &[A]).await;
+    browser.sees("raised after that").await;
+
+    // Whoever loads a page meanwhile is told as well, and the page has its style.
+    postgres.stop().await;
+    browser.open(&format!("{}/alarms", server.url())).await;
+    browser.sees("The database is away").await;
+    let style = "return getComputedStyle(document.querySelector('.panel')).borderTopStyle";
+    assert_eq!(browser.run(style).await, "solid");
+    postgres.start_again().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_fit_a_small_screen_and_have_no_small_targets() {
     let server = Binary::spawn(ServeOptions::new()).await;
     add_user(&server, "lin", "admin").await;
     let desk = Phone::pair(&server, "desk").await;
     raise(&server, "a_very_long_summary_without_any_blank_in_it_that_has_to_be_broken_somewhere_or_else_it_sticks_out", &[A, B])
         .await;
+    raise(&server, "\u{202e}drawkcab \u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f525}\u{1f468}\u{200d}\u{1f692}<b>&amp;", &[B]).await;
     desk.dial(A).await;
     let browser = Chromium::start().await;
     browser.log_in(&server.url(), "lin", PASSWORD).await;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use android_protocol::wire::PROTOCOL_HEADER;
+use autocall::handset::pairing;
 use autocall::ids::CommandId;
 use autocall::store::handsets::Profile;
 use serde_json::{Value, json};
@@ -12,6 +13,7 @@ use crate::harness::{A, B, C, Home, Server, on_both};
 on_both!(
     an_offer_says_what_it_is_about,
     a_long_poll_is_answered_when_something_is_due,
+    a_handset_that_is_disabled_while_it_waits_is_given_nothing,
     a_call_that_never_left_the_phone_is_not_counted,
     a_failing_handset_rests_longer_each_time,
     who_declines_is_not_rung_again,
@@ -66,15 +68,40 @@ async fn a_long_poll_is_answered_when_something_is_due(home: Home) {
     let path = format!("{pixel}?wait=60");
     let waiting = poll(&server, &path);
     let raised = async {
-        // Only once the poll has been answered "nothing" and waits.
-        autocall_tests::wait::eventually("the poll waits", Duration::from_secs(20), async || {
-            server.app.engine.presence.last_seen(handset_id(&server).await).map(|_| ())
-        })
-        .await;
+        it_waits(&server).await;
         server.raise(&[A], json!({})).await
     };
     let (offer, _) = tokio::join!(waiting, raised);
     assert_eq!(offer["phone"], json!([A]));
+}
+
+/// Waits until the poll has come.
+async fn it_waits(server: &Server) {
+    autocall_tests::wait::eventually("the poll waits", Duration::from_secs(20), async || {
+        server.app.engine.presence.last_seen(handset_id(server).await).map(|_| ())
+    })
+    .await;
+}
+
+async fn a_handset_that_is_disabled_while_it_waits_is_given_nothing(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let path = format!("{pixel}?wait=60");
+    let waiting = poll(&server, &path);
+    let raised = async {
+        it_waits(&server).await;
+        // Seen again without asking again: it has been answered "nothing" once, and looks again by itself.
+        server.home.clock.advance(chrono::TimeDelta::seconds(1));
+        autocall_tests::wait::eventually("the poll looks again", Duration::from_secs(20), async || {
+            (server.app.engine.presence.last_seen(handset_id(&server).await) == Some(server.now())).then_some(())
+        })
+        .await;
+        pairing::set_disabled(&server.app.engine.store, "pixel", true, server.now()).await.unwrap();
+        server.raise(&[A], json!({})).await
+    };
+    let (answer, id) = tokio::join!(waiting, raised);
+    assert_eq!(answer["code"], 1, "{answer}");
+    assert_eq!(server.state(&id).await, "waiting");
 }
 
 async fn handset_id(server: &Server) -> autocall::ids::HandsetId {

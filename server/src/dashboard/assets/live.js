@@ -49,14 +49,24 @@ function show({ now, title, parts }) {
 }
 function listen(lost) {
   const source = new EventSource(document.body.dataset.live);
-  source.onopen = () => { lost.hidden = true; };
-  source.addEventListener('sight', (event) => show(JSON.parse(event.data)));
+  let heard = Date.now();
+  const alive = () => { heard = Date.now(); lost.hidden = true; };
+  source.onopen = alive;
+  source.addEventListener('sight', (event) => { alive(); show(JSON.parse(event.data)); });
   source.addEventListener('end', () => location.reload());
-  source.onerror = () => {
+  const again = () => {
+    clearInterval(watch);
+    source.close();
     lost.hidden = false;
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, 3000, lost);
+    setTimeout(listen, 3000, lost);
   };
+  source.onerror = () => { lost.hidden = false; if (source.readyState === EventSource.CLOSED) again(); };
+  // The server says something every 15 s. A connection that has died without a word would leave old news standing.
+  const watch = setInterval(() => { if (Date.now() - heard > 40000) again(); }, 2000);
 }
+// What was just done is said once: neither a reload nor a page that stays open for hours is to repeat it.
+const done = document.getElementById('done');
+if (done) { history.replaceState(null, '', location.pathname); setTimeout(() => done.remove(), 20000); }
 tick('time[data-t]');
 setInterval(tick, 1000, 'time[data-t=since]');
 if (document.body.dataset.live) listen(document.getElementById('lost'));
