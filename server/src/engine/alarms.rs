@@ -11,6 +11,7 @@ use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, 
 use crate::ids::{AlarmId, AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::store::alarms::{AlarmRow, NewAlarm};
 use crate::store::answers::{AnswerRow, AnswerVia};
+use crate::store::barista::BaristaCall;
 use crate::store::events::EventKind;
 use crate::store::hunts::{CalleeRow, HuntRow, NewHunt};
 use crate::store::{Announcement, Db, StoreError, Tx};
@@ -29,7 +30,7 @@ pub struct NewCallee {
     pub name: Option<String>,
     /// What the sender calls this callee.
     pub reference: Option<String>,
-    /// How often to ring.
+    /// How often to ring; 0 for a number that cannot be dialled.
     pub max_attempts: i32,
     /// Least seconds between two hand-outs.
     pub min_interval_s: i32,
@@ -66,6 +67,8 @@ pub struct RaiseRequest {
     pub only_handset: Option<HandsetId>,
     /// The sender's key for this request and a hash of the request: the same again gives the same alarm.
     pub idempotency: Option<(String, Vec<u8>)>,
+    /// What a Barista client wants to read again in its history.
+    pub barista: Option<BaristaCall>,
 }
 
 /// What became of a request to raise an alarm.
@@ -118,6 +121,7 @@ impl Engine {
     async fn try_raise(&self, request: &RaiseRequest) -> Result<Raised, EngineError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        let mut tally = Tally::default();
         if let Some((key, hash)) = &request.idempotency
             && let Some(earlier) = tx.db().idempotent_request(&request.integration_id, key).await?
         {
@@ -129,7 +133,7 @@ impl Engine {
         }
         let (id, raised_as) = match self.repeat_open(&mut tx, request, now).await? {
             Some(id) => (id, RaisedAs::Repeated),
-            None => (self.create(&mut tx, request, now).await?, RaisedAs::Created),
+            None => (self.create(&mut tx, request, now, &mut tally).await?, RaisedAs::Created),
         };
         if let Some((key, hash)) = &request.idempotency {
             tx.db().insert_idempotent_request(&request.integration_id, key, hash, id, now).await?;
@@ -137,6 +141,7 @@ impl Engine {
         let alarm = load(&mut tx.db(), id).await?;
         tx.announce(Announcement::Hunts);
         tx.commit().await?;
+        self.count(&tally);
         Ok(Raised { alarm, raised_as })
     }
 
@@ -164,7 +169,13 @@ impl Engine {
         Ok(Some(alarm.id))
     }
 
-    async fn create(&self, tx: &mut Tx, request: &RaiseRequest, now: DateTime<Utc>) -> Result<AlarmId, EngineError> {
+    async fn create(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<AlarmId, EngineError> {
         let hunt_id = self.begin_hunt(tx, request, now).await?;
         let alarm = NewAlarm {
             id: AlarmId::new(now),
@@ -181,6 +192,13 @@ impl Engine {
         let number = tx.db().insert_alarm(&alarm).await?;
         let body = json!({ "number": number, "source": request.source, "priority": request.priority });
         tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, EventKind::Raised, body).await?;
+        if let Some(call) = &request.barista {
+            tx.db().insert_barista_call(alarm.id, call).await?;
+        }
+        if !request.callees.is_empty() && request.callees.iter().all(|callee| callee.max_attempts == 0) {
+            // Nobody can be rung: that is said now, and not when a handset asks.
+            closing::settle(tx, hunt_id, now, tally).await?;
+        }
         Ok(alarm.id)
     }
 
@@ -199,6 +217,8 @@ impl Engine {
         tx.db().insert_hunt(&hunt).await?;
         for (position, callee) in (0_i32..).zip(&request.callees) {
             let person = tx.db().person_with_number(&callee.number).await?;
+            // Several people may share a number: whom the sender names is not somebody else for having the same one.
+            let person = person.filter(|person| callee.name.as_ref().is_none_or(|name| *name == person.name));
             let row = CalleeRow {
                 id: CalleeId::new(now),
                 step: 0,

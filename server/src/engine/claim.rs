@@ -247,7 +247,12 @@ impl Engine {
         let open = open_dials(tx, hunt.id).await?;
         let busy = tx.db().busy_numbers(hunt.id, now).await?;
         let rule_callees: Vec<_> = callees.iter().map(CalleeRow::to_rule).collect();
-        match hunt::decide(&hunt.to_rule(), &rule_callees, &open, &busy, asker.form(), now) {
+        let mut form = asker.form();
+        if form != ListForm::One && tx.db().is_barista_hunt(hunt.id).await? {
+            // Its history tells every call, and its intervals hold between calls: neither can be said of a list.
+            form = ListForm::One;
+        }
+        match hunt::decide(&hunt.to_rule(), &rule_callees, &open, &busy, form, now) {
             Decision::Finished { outcome, reason } => {
                 closing::end_hunt(tx, hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
                 Ok(Step::NextHunt)

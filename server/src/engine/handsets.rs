@@ -160,6 +160,7 @@ impl Engine {
             callees: vec![callee],
             only_handset: Some(handset.id),
             idempotency: None,
+            barista: None,
         };
         let raised = self.raise(&request).await?;
         let mut tx = self.store.begin().await?;

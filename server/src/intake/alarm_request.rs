@@ -193,6 +193,7 @@ pub fn raise_request(
         callees,
         only_handset: None,
         idempotency,
+        barista: None,
     })
 }
 

@@ -190,6 +190,7 @@ fn raise_request(
         callees: alarm_request::default_callees(&phones, config)?,
         only_handset: None,
         idempotency: None,
+        barista: None,
     })
 }
 
