@@ -73,7 +73,8 @@ impl Parameters {
         if value.is_empty() {
             return;
         }
-        let value: String = value.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }).collect();
+        let value: String =
+            value.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\r' | '\t') { ' ' } else { c }).collect();
         if name == ADDRESSEE {
             self.addressees.push(value);
         } else {
@@ -122,8 +123,8 @@ pub fn raise_request(parameters: &Parameters, sender: &Sender, config: &Config) 
     let dry_run = parameters.one_of("testflg", &[("0", false), ("1", true)])?;
     let hostname = parameters.text("hostname")?;
     let operator = parameters.text("operator")?;
-    let (mode, until) = parameters
-        .one_of("calltype", &[("1", (Mode::Sequential, Until::First)), ("2", (Mode::Parallel, Until::Everyone))])?;
+    let (mode, until) =
+        parameters.one_of("calltype", &[("1", (Mode::Sequential, Until::First)), ("2", (Mode::Parallel, Until::Everyone))])?;
     let frequency = integer(parameters.scalar("frequency")?, MOST_CALLS).ok_or(Refused::Value("frequency"))?;
     let language = parameters.one_of("language", &LANGUAGES.map(|language| (language, language)))?;
     let message = parameters.text("message")?;
@@ -209,7 +210,9 @@ impl Asked {
         let attempts = i32::try_from(frequency.clamp(0, MOST_CALLS)).unwrap_or(0);
         let (number, known_to_plan, max_attempts, problem) = match Number::parse(&self.number, config.default_region) {
             Ok(parsed) => (parsed.number.as_str().to_owned(), parsed.known_to_plan, attempts, None),
-            Err(error) => (self.number.clone(), false, 0, Some(format!("not dialable: {} ({}): {error}", self.name, self.number))),
+            Err(error) => {
+                (self.number.clone(), false, 0, Some(format!("not dialable: {} ({}): {error}", self.name, self.number)))
+            }
         };
         let callee = NewCallee {
             number,
@@ -277,7 +280,19 @@ mod tests {
             ("message", &["%0A"]),
             (
                 "addressee",
-                &["x", "1:a:1:b", "1:a:1:b:1:c", "101:a:1:b:1", "x:a:1:b:1", ":a:1:b:1", "1::1:b:1", "1:a::b:1", "1:a:1::1", "1:a:1:b:", "1:a:1:b:1801"],
+                &[
+                    "x",
+                    "1:a:1:b",
+                    "1:a:1:b:1:c",
+                    "101:a:1:b:1",
+                    "x:a:1:b:1",
+                    ":a:1:b:1",
+                    "1::1:b:1",
+                    "1:a::b:1",
+                    "1:a:1::1",
+                    "1:a:1:b:",
+                    "1:a:1:b:1801",
+                ],
             ),
         ] {
             for value in values {
@@ -307,7 +322,8 @@ mod tests {
     fn addressees_are_people_in_order_and_their_numbers_stay_as_given() {
         let more = "&addressee=-1:kouji:+8618712345678:K:0&addressee=1:again:810000000000:A:5000000".replace("5000000", "50");
         let request = read(&format!("{GOOD}{more}")).unwrap();
-        let callees: Vec<_> = request.callees.iter().map(|one| (one.reference.as_deref().unwrap(), one.number.as_str())).collect();
+        let callees: Vec<_> =
+            request.callees.iter().map(|one| (one.reference.as_deref().unwrap(), one.number.as_str())).collect();
         assert_eq!(callees, [("kouji", "+8618712345678"), ("tarou", "810000000000"), ("again", "810000000000")]);
         let call = request.barista.unwrap();
         let given: Vec<_> = call.addressees.iter().map(|one| (one.order, one.number.as_str())).collect();
