@@ -88,6 +88,7 @@ impl IntoResponse for Refused {
 
 /// The answer to a call.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BaristaAccepted)]
 pub struct Accepted {
     success: &'static str,
     /// What the history is asked for with: digits.
@@ -96,6 +97,7 @@ pub struct Accepted {
 
 /// The answer to a request that is refused.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BaristaFailed)]
 pub struct Failed {
     success: &'static str,
     /// 1 input, 2 system, 99 other.
@@ -103,7 +105,7 @@ pub struct Failed {
 }
 
 /// Calls people, as Barista does. The parameters may stand in a form, a multipart form, or the query.
-#[utoipa::path(post, path = "/api/v1/call", tag = "barista",
+#[utoipa::path(post, path = "/api/v1/call", tag = "barista", operation_id = "barista_call",
     params(("testflg" = String, Query, description = "0: call; 1: dry run, nobody is rung"),
         ("hostname" = String, Query, description = "The host in trouble"),
         ("operator" = String, Query, description = "Who asks"),
@@ -142,7 +144,7 @@ async fn try_call(app: &App, sender: &Sender, query: Option<&str>, headers: &Hea
 }
 
 /// What became of a call: who was rung how often, and who answered.
-#[utoipa::path(get, path = "/api/v1/call", tag = "barista",
+#[utoipa::path(get, path = "/api/v1/call", tag = "barista", operation_id = "barista_history",
     params(("eventid" = String, Query, description = "From the answer to the call; or the number of any alarm")),
     responses((status = 200, description = "The history, in an array of one", body = Vec<History>),
         (status = 400, description = "eventid is missing", body = Failed),

@@ -16,6 +16,7 @@ use crate::ids::{self, HuntId};
 use crate::lock::{Acquired, LockGuard};
 use crate::numbers::{Number, Region};
 use crate::store::alarms::AlarmRow;
+use crate::store::barista::BaristaCall;
 use crate::store::dials::{DialRow, NewDial, NewTarget};
 use crate::store::events::EventKind;
 use crate::store::handsets::{HandsetRow, Profile};
@@ -73,6 +74,8 @@ pub struct OfferDetails {
     pub alarm: AlarmRow,
     /// Each callee in list order: name and language, where known.
     pub callees: Vec<(Option<String>, Option<String>)>,
+    /// What its sender wants to be said, when it is a Barista client.
+    pub barista: Option<BaristaCall>,
 }
 
 /// The answer to a poll.
@@ -137,7 +140,11 @@ impl Engine {
             };
             named.push((callee.and_then(|callee| callee.name.clone()), person.map(|person| person.language)));
         }
-        Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named }))
+        let barista = match &alarm {
+            Some(alarm) => db.barista_call(alarm.id).await?,
+            None => None,
+        };
+        Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named, barista }))
     }
 
     async fn serve_open_only(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Claim, EngineError> {

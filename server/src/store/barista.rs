@@ -32,6 +32,14 @@ pub struct BaristaCall {
     pub addressees: Json<Vec<Addressee>>,
 }
 
+impl BaristaCall {
+    /// What is said to whoever picks up.
+    #[must_use]
+    pub fn announcement(&self) -> String {
+        [self.head_message.as_str(), &self.message, &self.foot_message].join(" ")
+    }
+}
+
 /// What an addressee has beside what every callee has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addressee {

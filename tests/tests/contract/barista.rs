@@ -312,6 +312,8 @@ async fn everybody_is_rung_until_each_has_answered(home: Home) {
     let people = ["1:a:18712345678:A:0", "2:b:18812345678:B:0", "3:c:18912345678:C:0"];
     let event = call(&server, &[("calltype", "2")], &people).await;
     let (first, second) = (native::poll(&server, &one).await, native::poll(&server, &two).await);
+    let spoken = "緊急のお知らせです。db1に異常があります。 Disk full 至急、状況を確認してください。";
+    assert_eq!((&first["alarm"]["text"], &first["alarm"]["language"]), (&json!(spoken), &json!("en")));
     assert_eq!((&first["phone"], &second["phone"]), (&json!([A]), &json!([B])), "at once");
     native::report(&server, &one, &first["mid"], &format!("&resp={A}"), json!([{ "number": A, "outcome": "answered" }])).await;
     let declined = json!([{ "number": B, "outcome": "answered", "declined": true }]);

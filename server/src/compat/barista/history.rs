@@ -52,6 +52,7 @@ impl Facts {
 
 /// The history of one call; every value is text.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BaristaHistory)]
 pub struct History {
     success: &'static str,
     /// 1 sequential, 2 parallel.
@@ -70,6 +71,7 @@ pub struct History {
 
 /// One addressee of it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BaristaCallee)]
 struct Callee {
     ghid: String,
     order: String,

@@ -51,6 +51,7 @@ impl Parameters {
     /// When a multipart body is none.
     pub async fn read_body(&mut self, headers: &HeaderMap, body: Bytes) -> Result<(), Refused> {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type = content_type.to_ascii_lowercase();
         if content_type.starts_with("application/x-www-form-urlencoded") {
             self.read_form(&body);
         } else if content_type.starts_with("multipart/form-data") {
