@@ -468,7 +468,7 @@ fn plans() -> impl Strategy<Value = Plan> {
 async fn the_history_is_what_the_handsets_did(home: Home) {
     let server = home.start().await;
     let desks = [server.pair("one", Profile::Native).await, server.pair("two", Profile::Native).await];
-    let mut runner = TestRunner::new(ProptestConfig { cases: 12, max_shrink_iters: 30, ..ProptestConfig::default() });
+    let mut runner = TestRunner::new(ProptestConfig { cases: 16, max_shrink_iters: 30, ..ProptestConfig::default() });
     let judged = runner.run(&plans(), |plan| block_in_place(|| Handle::current().block_on(go_through(&server, &desks, &plan))));
     judged.unwrap();
 }
@@ -502,11 +502,14 @@ async fn go_through(server: &Server, desks: &[String; 2], plan: &Plan) -> Result
             }
             prop_assert_eq!(offer["phone"].as_array().unwrap().len(), 1);
             prop_assert_ne!(&offer["phone"][0], "110");
-            let who = text(&offer["calls"][0]["name"])[1..].parse().unwrap();
+            let who: usize = text(&offer["calls"][0]["name"])[1..].parse().unwrap();
             let others = made.iter().filter(|call| !call.over).count();
             prop_assert!(plan.parallel || others == 0, "somebody is rung while another is in a call");
             let fate = plan.fates[made.len() % plan.fates.len()];
-            made.push(Made { desk, who, at: server.now().timestamp(), mid: offer["mid"].clone(), fate, over: false });
+            let now = server.now().timestamp();
+            let rested = |call: &Made| call.who != who || call.fate == Fate::Fails || call.at + plan.people[who].2 <= now;
+            prop_assert!(made.iter().all(rested), "somebody is rung too soon: {who} at {now}: {made:#?}");
+            made.push(Made { desk, who, at: now, mid: offer["mid"].clone(), fate, over: false });
         }
         let expected = expected(plan, &made);
         prop_assert_eq!(said_of(server, &event).await, expected.clone(), "{:#?}", made);
