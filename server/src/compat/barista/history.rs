@@ -127,7 +127,8 @@ fn one(facts: &Facts, place: usize, callee: &CalleeRow, finished: bool, form: Hi
     let latest = latest_call(facts, callee.id);
     let is_open = |mid: &str| facts.dials.iter().any(|dial| dial.mid == mid && dial.closed_at.is_none());
     let in_call = facts.targets.iter().any(|target| target.callee_id == callee.id && is_open(&target.mid));
-    let is_over = finished || (!in_call && callee.attempts >= callee.max_attempts);
+    // Whatever else became settled about a callee than an answer, he or she is not called again.
+    let is_over = finished || callee.verdict.is_some() || (!in_call && callee.attempts >= callee.max_attempts);
     Callee {
         ghid: callee.reference.clone().unwrap_or_default(),
         order: given.map_or_else(|| (place + 1).to_string(), |given| given.order.to_string()),
