@@ -46,6 +46,8 @@ pub struct Config {
     pub handsets: HandsetConfig,
     /// How alarms are pursued.
     pub alarms: AlarmConfig,
+    /// The Barista API.
+    pub barista: BaristaConfig,
     /// What is told to others.
     pub notify: NotifyConfig,
     /// What is forgotten.
@@ -64,6 +66,7 @@ impl Default for Config {
             http: HttpConfig::default(),
             handsets: HandsetConfig::default(),
             alarms: AlarmConfig::default(),
+            barista: BaristaConfig::default(),
             notify: NotifyConfig::default(),
             retention: RetentionConfig::default(),
         }
@@ -208,6 +211,41 @@ impl Default for AlarmConfig {
     }
 }
 
+/// Section `barista`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaristaConfig {
+    /// The form of the history.
+    pub history: HistoryForm,
+    /// The opening phrases that `headid` chooses from; `{hostname}` stands for the host.
+    pub heads: [String; 2],
+    /// The closing phrases that `footid` chooses from.
+    pub feet: [String; 2],
+}
+
+impl BaristaConfig {
+    /// The phrase with this number (1 or 2), for this host.
+    #[must_use]
+    pub fn phrase(phrases: &[String; 2], id: i32, hostname: &str) -> String {
+        phrases[usize::from(id == 2)].replace("{hostname}", hostname)
+    }
+}
+
+impl Default for BaristaConfig {
+    fn default() -> Self {
+        Self {
+            history: HistoryForm::Documented,
+            heads: [
+                "緊急のお知らせです。{hostname}に異常があります。".to_owned(),
+                "障害を検知しました。サーバー名は、{hostname}。".to_owned(),
+            ],
+            feet: [
+                "対応できる場合は1を、できない場合は2を押してください。".to_owned(),
+                "至急、状況を確認してください。".to_owned(),
+            ],
+        }
+    }
+}
+
 /// What is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetentionConfig {
@@ -305,6 +343,16 @@ choice! {
         Plain = "plain",
         /// With a `mid`, for app builds that stop without one.
         HeadlessSafe = "headless_safe",
+    }
+}
+
+choice! {
+    /// The history that Barista clients read.
+    HistoryForm {
+        /// As Barista's document shows it.
+        Documented = "documented",
+        /// As Barista itself answered.
+        Original = "original",
     }
 }
 
@@ -517,6 +565,23 @@ macro_rules! networks_key {
                 Ok(())
             },
             get: |config| Value::List(config.http.$field.iter().map(IpNet::to_string).collect()),
+        }
+    };
+}
+
+/// A row for a phrase of an announcement.
+macro_rules! phrase_key {
+    ($path:literal, $env:literal, $field:ident[$index:literal], $meaning:literal) => {
+        Key {
+            path: $path,
+            env: $env,
+            kind: Kind::Text,
+            meaning: $meaning,
+            set: |config, value| {
+                config.barista.$field[$index] = phrase(value.text())?;
+                Ok(())
+            },
+            get: |config| Value::Text(config.barista.$field[$index].clone()),
         }
     };
 }
@@ -812,6 +877,37 @@ pub const KEYS: &[Key] = &[
         alarms.dry_run_ring,
         "How long each number is taken to ring in a dry run, 1 to 600."
     ),
+    choice_key!(
+        "barista.history",
+        "AUTOCALL_BARISTA_HISTORY",
+        HistoryForm,
+        barista.history,
+        "Form of the history that Barista clients read: `documented` as Barista's document shows it, `original` as Barista answered."
+    ),
+    phrase_key!(
+        "barista.head_one",
+        "AUTOCALL_BARISTA_HEAD_ONE",
+        heads[0],
+        "Opening phrase of `headid=1`; `{hostname}` stands for the host."
+    ),
+    phrase_key!(
+        "barista.head_two",
+        "AUTOCALL_BARISTA_HEAD_TWO",
+        heads[1],
+        "Opening phrase of `headid=2`; `{hostname}` stands for the host."
+    ),
+    phrase_key!(
+        "barista.foot_one",
+        "AUTOCALL_BARISTA_FOOT_ONE",
+        feet[0],
+        "Closing phrase of `footid=1`; `{hostname}` stands for the host."
+    ),
+    phrase_key!(
+        "barista.foot_two",
+        "AUTOCALL_BARISTA_FOOT_TWO",
+        feet[1],
+        "Closing phrase of `footid=2`; `{hostname}` stands for the host."
+    ),
     Key {
         path: "notify.allow_networks",
         env: "AUTOCALL_NOTIFY_ALLOW_NETWORKS",
@@ -853,6 +949,14 @@ fn optional(url: Option<&SecretUrl>) -> Value {
 
 fn region(text: &str) -> Result<Region, String> {
     text.parse().map_err(|_| "must be the two-letter ISO 3166 code of a country, such as CN, JP, US or GB".to_owned())
+}
+
+/// A phrase whose only gap is the host's name: any other would be spoken as it stands.
+fn phrase(text: &str) -> Result<String, String> {
+    if text.replace("{hostname}", "").contains(['{', '}']) {
+        return Err("may hold {hostname} and no other braces".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn network(text: &str) -> Result<IpNet, String> {

@@ -11,13 +11,14 @@
 //!
 //! # Which way the arrows point
 //!
-//! `cli` → `service` → `router` → `handset`, `intake`, `dashboard` → `engine` → `alarm`; the faces and the engine use `store` and `lock`; `alarm`
+//! `cli` → `service` → `router` → `handset`, `intake`, `compat`, `dashboard` → `engine` → `alarm`; the faces and the engine use `store` and `lock`; `alarm`
 //! knows no I/O and no clock.
 
 pub mod alarm;
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod compat;
 pub mod config;
 pub mod dashboard;
 pub mod engine;

@@ -17,6 +17,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::compat::barista;
 use crate::dashboard;
 use crate::handset;
 use crate::handset::refusal::nothing_for_phones;
@@ -43,7 +44,8 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why").into_response()
         }))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout));
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
+        .layer(middleware::from_fn(barista::in_its_words));
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
         .route("/api", get(async || api_page::answer(&openapi())));
@@ -86,6 +88,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::do_not_call::list, intake::do_not_call::add))
         .routes(routes!(intake::do_not_call::remove))
         .routes(routes!(intake::alertmanager::receive))
+        .routes(routes!(barista::call, barista::show))
 }
 
 /// What is the same for the whole API.

@@ -101,7 +101,8 @@ fn states(rungs: &[RungRow], ringing: &[RingingRow], answers: &[AnswerRow], over
             Some(Verdict::Declined) => State::Declined,
             Some(Verdict::Skipped) => State::Skipped,
             Some(Verdict::DoNotCall) => State::DoNotCall,
-            None if over && rung.attempts == 0 => State::NotRung,
+            // Also a number that cannot be dialled, which has no tries.
+            None if rung.attempts == 0 && (over || rung.max_attempts == 0) => State::NotRung,
             None if over || !wanted(rung) => State::Spent,
             None if next == Some(rung.id) => State::Next { again_at },
             None => State::Later { again_at },
@@ -199,6 +200,12 @@ mod tests {
             [State::Later { again_at }, State::Ringing(0), State::Next { again_at: None }, State::Later { again_at: None }]
         );
         assert_eq!(states(&rungs, &[], &[], true), [State::Spent, State::Spent, State::NotRung, State::NotRung]);
+    }
+
+    #[test]
+    fn who_cannot_be_dialled_is_not_rung() {
+        let rungs = [RungRow { max_attempts: 0, ..rung(1, 0) }, rung(2, 0)];
+        assert_eq!(states(&rungs, &[], &[], false), [State::NotRung, State::Next { again_at: None }]);
     }
 
     #[test]

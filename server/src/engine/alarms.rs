@@ -10,6 +10,7 @@ use super::{Engine, EngineError, delta};
 use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
 use crate::store::alarms::{AlarmRow, NewAlarm};
+use crate::store::barista::BaristaCall;
 use crate::store::events::EventKind;
 use crate::store::hunts::{CalleeRow, HuntRow, NewHunt};
 use crate::store::policies::PolicyRow;
@@ -29,7 +30,7 @@ pub struct NewCallee {
     pub name: Option<String>,
     /// What the sender calls this callee.
     pub reference: Option<String>,
-    /// How often to ring.
+    /// How often to ring; 0 for a number that cannot be dialled.
     pub max_attempts: i32,
     /// Least seconds between two hand-outs.
     pub min_interval_s: i32,
@@ -85,6 +86,8 @@ pub struct RaiseRequest {
     pub only_handset: Option<HandsetId>,
     /// The sender's key for this request and a hash of the request: the same again gives the same alarm.
     pub idempotency: Option<(String, Vec<u8>)>,
+    /// What a Barista client wants to read again in its history.
+    pub barista: Option<BaristaCall>,
 }
 
 /// What became of a request to raise an alarm.
@@ -206,7 +209,14 @@ impl Engine {
         let number = tx.db().insert_alarm(&alarm).await?;
         let body = json!({ "number": number, "source": request.source, "priority": request.priority });
         tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, EventKind::Raised, body).await?;
+        if let Some(call) = &request.barista {
+            tx.db().insert_barista_call(alarm.id, call).await?;
+        }
         self.name_callees(tx, hunt_id, policy.is_some(), &request.callees, now, tally).await?;
+        if !request.callees.is_empty() && request.callees.iter().all(|callee| callee.max_attempts == 0) {
+            // Nobody can be rung: that is said now, and not when a handset asks.
+            self.settle(tx, hunt_id, now, tally).await?;
+        }
         Ok(alarm.id)
     }
 
@@ -216,7 +226,7 @@ impl Engine {
             let policy = tx.db().policy_by_name(name).await?;
             return policy.map(Some).ok_or_else(|| EngineError::NoSuchPolicy(name.clone()));
         }
-        if request.named_by == NamedBy::Alarm {
+        if request.named_by == NamedBy::Alarm && !request.callees.is_empty() {
             return Ok(None);
         }
         let rules = tx.db().policy_rules().await?;
@@ -248,6 +258,8 @@ impl Engine {
         }
         for (position, callee) in (0_i32..).zip(callees) {
             let person = tx.db().person_with_number(&callee.number).await?;
+            // Several people may share a number: whom the sender names is not somebody else for having the same one.
+            let person = person.filter(|person| callee.name.as_ref().is_none_or(|name| *name == person.name));
             let row = CalleeRow {
                 id: CalleeId::new(now),
                 step: 0,

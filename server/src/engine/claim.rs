@@ -17,6 +17,7 @@ use crate::ids::{self, HuntId};
 use crate::lock::{Acquired, LockGuard};
 use crate::numbers::{Number, Region};
 use crate::store::alarms::AlarmRow;
+use crate::store::barista::BaristaCall;
 use crate::store::dials::{DialRow, NewDial, NewTarget};
 use crate::store::events::EventKind;
 use crate::store::handsets::{HandsetRow, Profile};
@@ -74,6 +75,8 @@ pub struct OfferDetails {
     pub alarm: AlarmRow,
     /// Each callee in list order: name and language, where known.
     pub callees: Vec<(Option<String>, Option<String>)>,
+    /// What its sender wants to be said, when it is a Barista client.
+    pub barista: Option<BaristaCall>,
 }
 
 /// The answer to a poll.
@@ -138,7 +141,11 @@ impl Engine {
             };
             named.push((callee.and_then(|callee| callee.name.clone()), person.map(|person| person.language)));
         }
-        Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named }))
+        let barista = match &alarm {
+            Some(alarm) => db.barista_call(alarm.id).await?,
+            None => None,
+        };
+        Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named, barista }))
     }
 
     async fn serve_open_only(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Claim, EngineError> {
@@ -245,9 +252,14 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<Step, EngineError> {
         let busy = Busy::Elsewhere(tx.db().busy_numbers(hunt.id, now).await?);
+        let mut form = asker.form();
+        if form != ListForm::One && tx.db().is_barista_hunt(hunt.id).await? {
+            // Its history tells every call, and its intervals hold between calls: neither can be said of a list.
+            form = ListForm::One;
+        }
         // Each turn takes one callee off, until the numbers that are left may be called.
         loop {
-            let Next { hunt, callees, decision } = self.next_move(tx, hunt, &busy, asker.form(), now).await?;
+            let Next { hunt, callees, decision } = self.next_move(tx, hunt, &busy, form, now).await?;
             match decision {
                 Decision::Finished { outcome, reason } => {
                     closing::end_hunt(tx, &hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;

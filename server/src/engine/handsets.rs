@@ -164,6 +164,7 @@ impl Engine {
             named_by: NamedBy::Alarm,
             only_handset: Some(handset.id),
             idempotency: None,
+            barista: None,
         };
         let raised = self.raise(&request).await?;
         let mut tx = self.store.begin().await?;

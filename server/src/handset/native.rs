@@ -85,13 +85,18 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
     let ring_seconds = u64::try_from(handset.ring_seconds).ok();
     let (alarm, callees) = match details {
         Some(details) => {
-            let language = details.callees.iter().find_map(|(_, language)| language.clone()).unwrap_or_default();
+            let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
+            // A Barista client says what is to be said, and in which language.
+            let (text, language) = match &details.barista {
+                Some(call) => (call.announcement(), call.language.clone()),
+                None => (details.alarm.summary.clone(), of_person.unwrap_or_default()),
+            };
             let alarm = OfferedAlarm {
                 id: details.alarm.id.to_string(),
-                summary: details.alarm.summary.clone(),
+                summary: details.alarm.summary,
                 priority: details.alarm.priority.as_str().to_owned(),
                 language,
-                text: details.alarm.summary,
+                text,
             };
             (Some(alarm), details.callees)
         }

@@ -212,6 +212,7 @@ pub fn raise_request(
         named_by,
         only_handset: None,
         idempotency,
+        barista: None,
     })
 }
 

@@ -165,7 +165,7 @@ fn raise_request(
     };
     let named = [&wanted.phones[..], &options.phones, own, &config.alarms.fallback_phones];
     let (by, phones) =
-        (named.into_iter().map(&mut dialable).enumerate().find(|(_, phones)| !phones.is_empty())).unwrap_or_default();
+        (named.into_iter().map(&mut dialable).enumerate().find(|(_, phones)| !phones.is_empty())).unwrap_or((3, Vec::new()));
     let callees = if phones.is_empty() { Vec::new() } else { alarm_request::default_callees(&phones, config)? };
     let priority = priority(&wanted.labels);
     let source = sender.name().unwrap_or("alertmanager").to_owned();
@@ -196,6 +196,7 @@ fn raise_request(
         named_by: [NamedBy::Alarm, NamedBy::Alarm, NamedBy::Sender, NamedBy::Fallback][by],
         only_handset: None,
         idempotency: None,
+        barista: None,
     })
 }
 

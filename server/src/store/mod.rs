@@ -6,6 +6,7 @@
 
 pub mod alarms;
 pub mod answers;
+pub mod barista;
 pub mod board;
 pub mod commands;
 pub mod dialect;
@@ -501,6 +502,7 @@ impl Store {
             ALL,
             alarms::ALL,
             answers::ALL,
+            barista::ALL,
             board::ALL,
             commands::ALL,
             dials::ALL,

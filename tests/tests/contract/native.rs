@@ -32,11 +32,11 @@ async fn send(server: &Server, method: &str, path: &str, body: Option<Value>) ->
     request.send().await.unwrap().json().await.unwrap()
 }
 
-async fn poll(server: &Server, path: &str) -> Value {
+pub async fn poll(server: &Server, path: &str) -> Value {
     send(server, "GET", path, None).await
 }
 
-async fn report(server: &Server, path: &str, mid: &Value, resp: &str, calls: Value) {
+pub async fn report(server: &Server, path: &str, mid: &Value, resp: &str, calls: Value) {
     let path = format!("{path}?mid={}{resp}", mid.as_str().unwrap());
     assert_eq!(send(server, "POST", &path, Some(json!({ "calls": calls }))).await, json!({ "code": 0 }));
 }

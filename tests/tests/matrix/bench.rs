@@ -137,6 +137,32 @@ impl Bench {
         runtime.block_on(server.raise(phones, more))
     }
 
+    /// Calls people as a Barista client does, and gives the id of the event.
+    pub fn barista_call(&mut self, parameters: &[(&str, &str)]) -> String {
+        self.under_way = true;
+        let Running { server, runtime } = self.running();
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+        let answer = runtime.block_on(server.post(&format!("/api/v1/call?{form}"), &json!({})));
+        answer.1["eventid"].as_str().unwrap().to_owned()
+    }
+
+    /// What a Barista client is told of an event.
+    pub fn barista_history(&self, event: &str) -> Value {
+        let Running { server, runtime } = self.running();
+        runtime.block_on(server.get(&format!("/api/v1/call?eventid={event}")))[0].clone()
+    }
+
+    /// The id of the alarm that was raised last.
+    pub fn latest_alarm(&self) -> String {
+        let Running { server, runtime } = self.running();
+        runtime.block_on(server.get("/api/v1/alarms"))["alarms"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The time since the beginning of an instant in seconds since 1970.
+    pub fn seconds_since_beginning(&self, instant: &str) -> u64 {
+        (instant.parse::<i64>().unwrap() - self.began.timestamp()).try_into().unwrap()
+    }
+
     pub fn cancel(&self, id: &str) {
         let Running { server, runtime } = self.running();
         let (status, alarm) = runtime.block_on(server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})));

@@ -58,6 +58,7 @@ macro_rules! row {
             redeployed_while_idle_and_while_ringing
             two_handsets_and_two_alarms_for_one_engineer
             an_early_nobody_on_one_handset_and_another_one_free
+            a_barista_call_for_three_people_with_one_number
         ]);
     };
 }

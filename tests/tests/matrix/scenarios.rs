@@ -6,7 +6,7 @@
 use android_protocol::phone::Behaviour;
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, calls};
 use crate::harness::{A, B};
 use crate::line::Fault;
 use crate::truth::End;
@@ -152,4 +152,35 @@ pub fn an_early_nobody_on_one_handset_and_another_one_free(mut bench: Bench) {
     // The newest build reports "nobody" for it, while A's phone goes on ringing.
     stranger_calls(&mut bench);
     bench.judge(&[(&first, End::Answered(&[A])), (&second, End::Answered(&[A]))]);
+}
+
+pub fn a_barista_call_for_three_people_with_one_number(mut bench: Bench) {
+    bench.add("desk", &[(A, &[rings(40), Behaviour::Busy, answers(8, 15)])]);
+    bench.pass(35);
+    let event = bench.barista_call(&[
+        ("testflg", "0"),
+        ("hostname", "db1"),
+        ("operator", "zabbix"),
+        ("calltype", "1"),
+        ("frequency", "3"),
+        ("language", "ja-jp"),
+        ("message", "ディスクが満杯です。"),
+        ("headid", "2"),
+        ("footid", "1"),
+        ("addressee", "1:tarou:18712345678:木村太郎:120"),
+        ("addressee", "2:baijyaku:18712345678:中村梅雀:120"),
+        ("addressee", "3:kouji:18712345678:加藤浩二:120"),
+    ]);
+    let id = bench.latest_alarm();
+    bench.until_over(&[&id]);
+    let history = bench.barista_history(&event);
+    let said = |key: &str| history["result"].as_array().unwrap().iter().map(|one| one[key].clone()).collect::<Vec<_>>();
+    assert_eq!((&history["eventstatus"], said("status")), (&json!("2"), vec![json!("3"), json!("3"), json!("1")]));
+    assert_eq!(said("numofcall"), [json!("1"), json!("1"), json!("1")]);
+    // Each was rung when the history says so, as soon as the phone had asked.
+    let rung: Vec<_> = calls(&bench).iter().map(|call| call.from.as_secs()).collect();
+    let told: Vec<_> = said("latestcall").iter().map(|at| bench.seconds_since_beginning(at.as_str().unwrap())).collect();
+    assert!(rung.len() == 3 && rung.iter().zip(&told).all(|(rung, told)| rung.abs_diff(*told) <= 2), "{rung:?} {told:?}");
+    assert_eq!(bench.alarm(&id)["answer"]["name"], "加藤浩二");
+    bench.judge(&[(&id, End::Answered(&[A]))]);
 }

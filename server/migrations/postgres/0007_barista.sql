@@ -1,0 +1,15 @@
+-- What a Barista client said of its call beside what every alarm has: its history is written from this.
+
+CREATE TABLE barista_calls (
+    alarm_id      UUID PRIMARY KEY REFERENCES alarms (id) ON DELETE CASCADE,
+    hostname      TEXT NOT NULL,
+    operator      TEXT NOT NULL,
+    frequency     BIGINT NOT NULL,                       -- as given, also where it means no call at all
+    language      TEXT NOT NULL,
+    head_id       INTEGER NOT NULL,
+    foot_id       INTEGER NOT NULL,
+    head_message  TEXT NOT NULL,                         -- the phrase as it was then
+    message       TEXT NOT NULL,
+    foot_message  TEXT NOT NULL,
+    addressees    JSONB NOT NULL                         -- [{"order": 1, "number": "81…"}] as given, by the position of the callee
+);

@@ -1,0 +1,3 @@
+//! Published interfaces of other programs: thin faces over the same alarms.
+
+pub mod barista;
