@@ -163,9 +163,17 @@ fn raise_request(
         wrong.extend(bad);
         good
     };
-    let named = [&wanted.phones[..], &options.phones, own, &config.alarms.fallback_phones];
-    let (by, phones) =
-        (named.into_iter().map(&mut dialable).enumerate().find(|(_, phones)| !phones.is_empty())).unwrap_or((3, Vec::new()));
+    let named = [
+        (NamedBy::Alarm, &wanted.phones[..]),
+        (NamedBy::Alarm, &options.phones),
+        (NamedBy::Sender, own),
+        (NamedBy::Fallback, &config.alarms.fallback_phones),
+    ];
+    let (named_by, phones) = named
+        .into_iter()
+        .map(|(by, phones)| (by, dialable(phones)))
+        .find(|(_, phones)| !phones.is_empty())
+        .unwrap_or((NamedBy::Fallback, Vec::new()));
     let callees = if phones.is_empty() { Vec::new() } else { alarm_request::default_callees(&phones, config)? };
     let priority = priority(&wanted.labels);
     let source = sender.name().unwrap_or("alertmanager").to_owned();
@@ -193,7 +201,7 @@ fn raise_request(
         policy: None,
         sender: sender.name().map(str::to_owned),
         callees,
-        named_by: [NamedBy::Alarm, NamedBy::Alarm, NamedBy::Sender, NamedBy::Fallback][by],
+        named_by,
         only_handset: None,
         idempotency: None,
         barista: None,
