@@ -30,6 +30,7 @@ pub mod notify;
 pub mod numbers;
 pub mod people;
 pub mod people_edit;
+pub mod roster;
 pub mod router;
 pub mod service;
 pub mod store;
