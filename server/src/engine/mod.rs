@@ -7,6 +7,7 @@
 mod alarms;
 mod claim;
 mod closing;
+mod duty_log;
 pub mod handsets;
 pub mod idle;
 pub mod presence;

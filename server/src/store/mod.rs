@@ -10,12 +10,16 @@ pub mod board;
 pub mod commands;
 pub mod dialect;
 pub mod dials;
+pub mod duty;
+pub mod duty_log;
 pub mod events;
+pub mod feeds;
 pub mod handsets;
 pub mod hunts;
 pub mod keys;
 pub mod people;
 pub mod retention;
+pub mod roster;
 mod sqlite_folder;
 pub mod users;
 pub mod webhooks;
@@ -101,6 +105,8 @@ pub enum Announcement {
     People,
     /// Keys of senders changed.
     Keys,
+    /// Who is on duty may have changed.
+    Roster,
     /// Announcements may have been missed: read everything again.
     Missed,
 }
@@ -112,6 +118,7 @@ impl Announcement {
             Self::Handsets => "handsets",
             Self::People => "people",
             Self::Keys => "keys",
+            Self::Roster => "roster",
             Self::Missed => "missed",
         }
     }
@@ -122,6 +129,7 @@ impl Announcement {
             "handsets" => Self::Handsets,
             "people" => Self::People,
             "keys" => Self::Keys,
+            "roster" => Self::Roster,
             _ => Self::Missed,
         }
     }
@@ -501,12 +509,16 @@ impl Store {
             board::ALL,
             commands::ALL,
             dials::ALL,
+            duty::ALL,
+            duty_log::ALL,
             events::ALL,
+            feeds::ALL,
             handsets::ALL,
             hunts::ALL,
             keys::ALL,
             people::ALL,
             retention::ALL,
+            roster::ALL,
             users::ALL,
             webhooks::ALL,
         ]
