@@ -31,6 +31,7 @@ pub mod numbers;
 pub mod people;
 pub mod people_edit;
 pub mod roster;
+pub mod roster_api;
 pub mod roster_edit;
 pub mod router;
 pub mod service;

@@ -45,12 +45,15 @@ pub fn read(csv_text: &str, zone: Tz, find: &dyn Fn(&str) -> Option<PersonId>) -
             Err(why) => problems.push((line, why)),
         }
     }
+    let all_read = problems.is_empty();
     let mut shifts = Vec::new();
     for (place, (line, from, to, person)) in rows.iter().enumerate() {
         match to.or_else(|| rows.get(place + 1).map(|(_, next, _, _)| *next)) {
             Some(to) if to > *from => shifts.push(FixedShift { from: *from, to, person: *person }),
             Some(_) => problems.push((*line, "the shift ends before it begins".to_owned())),
-            None => problems.push((*line, "the last shift needs an end".to_owned())),
+            None if all_read => problems.push((*line, "the last shift needs an end".to_owned())),
+            // The line that ends it is wrong itself.
+            None => {}
         }
     }
     problems.sort();
@@ -140,7 +143,8 @@ mod tests {
         let text = "start,end,person\nsoon,,张伟\n2026-11-23,2026-11-22,张伟\n2026-11-24,2026-11-25,Nobody\n2026-11-26,,Li Na\n2026-11-27\n";
         let problems = read_in_berlin(text).unwrap_err();
         let lines: Vec<&str> = problems.iter().filter_map(|problem| problem.split(':').next()).collect();
-        assert_eq!(lines, ["line 2", "line 3", "line 4", "line 5", "line 6"], "{problems:?}");
+        assert_eq!(lines, ["line 2", "line 3", "line 4", "line 6"], "{problems:?}");
+        assert!(read_in_berlin("start,end,person\n2026-11-26,,Li Na\n").unwrap_err()[0].starts_with("line 2: the last shift"));
         assert!(read_in_berlin("start,end,person\n").is_err());
         assert!(read_in_berlin("from,to,who\n2026-11-23,2026-11-24,Li Na\n").is_err());
     }

@@ -10,6 +10,8 @@ use crate::people::ImportError;
 use crate::roster::{Layer, Roster, Rule, csv, ical};
 use crate::store::Store;
 
+/// The layer that is imported into when none is named.
+pub const DEFAULT_LAYER: &str = "imported";
 /// Rules that repeat without an end are followed this far.
 const HORIZON: TimeDelta = TimeDelta::days(366 * 2);
 

@@ -44,6 +44,8 @@ statements! {
     ];
     /// The last hand-over until an instant.
     AT = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at <= $2 ORDER BY at DESC LIMIT 1"];
+    /// The first hand-over after an instant.
+    NEXT = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at > $2 ORDER BY at LIMIT 1"];
     /// The hand-overs of a time.
     BETWEEN = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT 2000"];
 }
@@ -89,6 +91,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn duty_at(&mut self, schedule: ScheduleId, at: DateTime<Utc>) -> Result<Option<DutyLogRow>> {
         fetch_optional!(self, AT, schedule, at)
+    }
+
+    /// The first hand-over of a schedule after an instant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_duty(&mut self, schedule: ScheduleId, at: DateTime<Utc>) -> Result<Option<DutyLogRow>> {
+        fetch_optional!(self, NEXT, schedule, at)
     }
 
     /// The first 2000 hand-overs of a schedule between two instants.
