@@ -5,6 +5,8 @@ mod handset;
 mod key;
 mod people;
 mod prune;
+mod roster;
+mod roster_change;
 mod serve;
 mod user;
 mod webhook;
@@ -50,6 +52,9 @@ enum Command {
     /// People and their numbers
     #[command(subcommand)]
     People(people::PeopleCommand),
+    /// Who is on duty
+    #[command(subcommand)]
+    Roster(roster::RosterCommand),
     /// Keys of senders of alarms
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -83,6 +88,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate(&loaded).await,
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
         Command::People(command) => people::run(command, &loaded.config).await,
+        Command::Roster(command) => roster::run(command, &loaded.config).await,
         Command::Webhook(command) => webhook::run(command, &loaded.config).await,
         Command::Key(command) => key::run(command, &loaded.config).await,
         Command::Handset(command) => handset::run(command, &loaded.config).await,
