@@ -66,6 +66,20 @@ ids! {
     DeliveryId;
     /// Somebody who may open the pages.
     UserId;
+    /// People who answer for something together.
+    TeamId;
+    /// Who is on duty when.
+    ScheduleId;
+    /// One rule of a schedule.
+    LayerId;
+    /// A change of a schedule for some time.
+    OverrideId;
+    /// Another rule of a schedule for some time.
+    TemporaryId;
+    /// A time for which somebody is away.
+    VacationId;
+    /// An address under which a calendar can be read.
+    FeedId;
 }
 
 /// A new dial identifier: 24 random lower-case hex digits, the documented form. It is never reused, and it is what

@@ -26,6 +26,7 @@ use crate::http::{json, senders};
 use crate::intake;
 use crate::intake::api_page;
 use crate::lock::LockKind;
+use crate::roster_api;
 use crate::telemetry::Metrics;
 
 /// Every route of the server.
@@ -49,13 +50,17 @@ pub fn router(app: Arc<App>) -> Router {
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
         .route("/api", get(async || api_page::answer(&openapi())));
+    let calendars = Router::new()
+        .route("/calendar/{file}", get(roster_api::calendars::read))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout));
     let watch = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout));
     let pages = dashboard::router(&app);
-    let all = handsets.merge(api).merge(described).merge(watch).merge(pages).fallback(nothing_here).with_state(app);
+    let all =
+        handsets.merge(api).merge(described).merge(watch).merge(calendars).merge(pages).fallback(nothing_here).with_state(app);
     // Senders that can only be given an address carry their key in it: the same routes, once the key is taken out.
     let keyed = all.clone();
     let with_path_key = any(async move |request: Request| match senders::without_path_key(request) {
@@ -89,6 +94,31 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::do_not_call::remove))
         .routes(routes!(intake::alertmanager::receive))
         .routes(routes!(barista::call, barista::show))
+        .merge(roster_routes())
+}
+
+/// The part of the API that is about who is on duty.
+fn roster_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(roster_api::teams::list, roster_api::teams::add))
+        .routes(routes!(roster_api::teams::show, roster_api::teams::change, roster_api::teams::remove))
+        .routes(routes!(roster_api::on_duty::of_team))
+        .routes(routes!(roster_api::schedules::list, roster_api::schedules::add))
+        .routes(routes!(roster_api::schedules::show, roster_api::schedules::change, roster_api::schedules::remove))
+        .routes(routes!(roster_api::schedules::import))
+        .routes(routes!(roster_api::exceptions::add_override))
+        .routes(routes!(roster_api::exceptions::remove_override))
+        .routes(routes!(roster_api::exceptions::add_temporary))
+        .routes(routes!(roster_api::exceptions::remove_temporary))
+        .routes(routes!(roster_api::on_duty::of_schedule))
+        .routes(routes!(roster_api::on_duty::shifts))
+        .routes(routes!(roster_api::on_duty::log))
+        .routes(routes!(roster_api::exceptions::vacations, roster_api::exceptions::add_vacation))
+        .routes(routes!(roster_api::exceptions::remove_vacation))
+        .routes(routes!(roster_api::on_duty::all))
+        .routes(routes!(roster_api::on_duty::check))
+        .routes(routes!(roster_api::calendars::list, roster_api::calendars::add))
+        .routes(routes!(roster_api::calendars::revoke))
 }
 
 /// What is the same for the whole API.

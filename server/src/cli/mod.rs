@@ -8,6 +8,8 @@ mod key;
 mod people;
 mod policy;
 mod prune;
+mod roster;
+mod roster_change;
 mod serve;
 mod user;
 mod webhook;
@@ -62,6 +64,9 @@ enum Command {
     /// Numbers that are never rung
     #[command(subcommand)]
     DoNotCall(do_not_call::DoNotCallCommand),
+    /// Who is on duty
+    #[command(subcommand)]
+    Roster(roster::RosterCommand),
     /// Keys of senders of alarms
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -97,6 +102,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::People(command) => people::run(command, &loaded.config).await,
         Command::Policy(command) => policy::run(command, &loaded.config).await,
         Command::DoNotCall(command) => do_not_call::run(command, &loaded.config).await,
+        Command::Roster(command) => roster::run(command, &loaded.config).await,
         Command::Webhook(command) => webhook::run(command, &loaded.config).await,
         Command::Key(command) => key::run(command, &loaded.config).await,
         Command::Handset(command) => handset::run(command, &loaded.config).await,

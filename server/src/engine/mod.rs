@@ -8,6 +8,7 @@ mod actions;
 mod alarms;
 mod claim;
 mod closing;
+mod duty_log;
 pub mod handsets;
 pub mod idle;
 mod ladder;

@@ -43,6 +43,8 @@ pub struct Tick {
     pub dry_run: usize,
     /// Dials that got more time because handsets could not be served.
     pub extended: u64,
+    /// Hand-overs of duty that were written down.
+    pub hand_overs: usize,
 }
 
 impl Engine {
@@ -78,6 +80,11 @@ impl Engine {
             tick.rung_again = self.ring_again(now).await?;
         }
         tick.dry_run = self.advance_dry_runs(now).await?;
+        // Whatever is wrong with the roster must not look like an outage of the database: calls go on.
+        tick.hand_overs = self.keep_duty_log(now, false).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the duty log could not be kept");
+            0
+        });
         self.measure_gauges().await?;
         Ok(tick)
     }
@@ -107,6 +114,13 @@ impl Engine {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::error!(%error, "the handsets could not be watched; trying again in five seconds"),
                     Err(_) => tracing::error!("watching the handsets took too long; trying again in five seconds"),
+                }
+            }
+            if seconds.is_multiple_of(60) {
+                match tokio::time::timeout(TICK_WITHIN, self.keep_duty_log(self.clock.now(), true)).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::error!(%error, "the duty log could not be kept; trying again in a minute"),
+                    Err(_) => tracing::error!("keeping the duty log took too long; trying again in a minute"),
                 }
             }
             seconds = (seconds + 1) % 3600;

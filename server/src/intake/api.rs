@@ -218,7 +218,8 @@ fn instant(field: &str, value: &str) -> Result<DateTime<Utc>, Problem> {
         .map_err(|_| Problem::invalid(field, format!("{field} must be a time such as 2026-11-20T03:22:07Z")))
 }
 
-pub(super) fn answer(status: StatusCode, body: &impl Serialize) -> Response {
+/// A value as a JSON answer.
+pub(crate) fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_string(body) {
         Ok(text) => json(status, text),
         Err(error) => {

@@ -12,13 +12,17 @@ pub mod commands;
 pub mod dialect;
 pub mod dials;
 pub mod do_not_call;
+pub mod duty;
+pub mod duty_log;
 pub mod events;
+pub mod feeds;
 pub mod handsets;
 pub mod hunts;
 pub mod keys;
 pub mod people;
 pub mod policies;
 pub mod retention;
+pub mod roster;
 pub mod secrets;
 mod sqlite_folder;
 pub mod users;
@@ -105,6 +109,8 @@ pub enum Announcement {
     People,
     /// Keys of senders changed.
     Keys,
+    /// Who is on duty may have changed.
+    Roster,
     /// Announcements may have been missed: read everything again.
     Missed,
 }
@@ -116,6 +122,7 @@ impl Announcement {
             Self::Handsets => "handsets",
             Self::People => "people",
             Self::Keys => "keys",
+            Self::Roster => "roster",
             Self::Missed => "missed",
         }
     }
@@ -126,6 +133,7 @@ impl Announcement {
             "handsets" => Self::Handsets,
             "people" => Self::People,
             "keys" => Self::Keys,
+            "roster" => Self::Roster,
             _ => Self::Missed,
         }
     }
@@ -507,7 +515,10 @@ impl Store {
             commands::ALL,
             dials::ALL,
             do_not_call::ALL,
+            duty::ALL,
+            duty_log::ALL,
             events::ALL,
+            feeds::ALL,
             handsets::ALL,
             hunts::ALL,
             keys::ALL,
@@ -515,6 +526,7 @@ impl Store {
             policies::ALL,
             retention::ALL,
             secrets::ALL,
+            roster::ALL,
             users::ALL,
             webhooks::ALL,
         ]

@@ -17,6 +17,7 @@ mod native;
 mod notices;
 mod openapi;
 mod pairing;
+mod roster;
 mod senders;
 mod store;
 mod storm;

@@ -1,0 +1,341 @@
+//! `autocall roster`, the commands that change it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::config::Config;
+use crate::roster::{Change, Roster};
+use crate::roster_edit::feeds::{self, Subject};
+use crate::roster_edit::forms::{LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
+use crate::roster_edit::{exceptions, import, schedules, teams};
+use crate::store::Store;
+
+/// What entries of this program are signed with.
+const BY: &str = "command line";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChangeCommand {
+    /// Add a team, or give it other members
+    SetTeam {
+        /// Its name
+        name: String,
+        /// Its people in order, separated by commas
+        #[arg(long, value_delimiter = ',')]
+        members: Vec<String>,
+    },
+    /// Remove a team; its schedules stay
+    RemoveTeam {
+        /// Its name
+        name: String,
+    },
+    /// Add a schedule
+    AddSchedule {
+        /// Its name
+        name: String,
+        /// Where its wall times are read, such as Europe/Berlin
+        #[arg(long)]
+        zone: String,
+        /// Whose schedule it is
+        #[arg(long)]
+        team: Option<String>,
+        /// Nobody need be on duty at all times
+        #[arg(long)]
+        gaps_allowed: bool,
+    },
+    /// Take a schedule out of use; its duty log stays
+    RemoveSchedule {
+        /// Its name
+        name: String,
+    },
+    /// Add a rotation to a schedule, or change the one of that name; the newest stands above the others
+    SetRotation(RotationArgs),
+    /// Remove a layer: a rotation, or imported shifts
+    RemoveLayer {
+        /// The schedule's name
+        schedule: String,
+        /// The layer's name
+        name: String,
+    },
+    /// Import shifts from a file: columns start, end, person in .csv, or events in .ics; all of it, or nothing
+    Import {
+        /// The schedule's name
+        schedule: String,
+        /// A file whose name ends in .csv or .ics
+        file: PathBuf,
+        /// The layer that gets the shifts; what it had before is replaced
+        #[arg(long, default_value = import::DEFAULT_LAYER)]
+        layer: String,
+    },
+    /// Change who is on duty for some time
+    Override(OverrideArgs),
+    /// Take back an override; `autocall roster show` prints its id
+    RemoveOverride {
+        /// The schedule's name
+        schedule: String,
+        /// Its id
+        id: String,
+    },
+    /// Put other people in place of everything for some time
+    Temporary(TemporaryArgs),
+    /// Take back a temporary schedule; `autocall roster show` prints its id
+    RemoveTemporary {
+        /// The schedule's name
+        schedule: String,
+        /// Its id
+        id: String,
+    },
+    /// Somebody is away: others cover for them
+    Vacation {
+        /// Who
+        person: String,
+        /// From when
+        #[arg(long)]
+        from: String,
+        /// Until when
+        #[arg(long)]
+        to: String,
+        /// Where times without a zone are read
+        #[arg(long, default_value = "UTC")]
+        zone: String,
+        /// Why
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Print all vacations with their ids
+    Vacations,
+    /// Take back a vacation
+    RemoveVacation {
+        /// Its id
+        id: String,
+    },
+    /// Make a calendar feed; prints its address once
+    AddFeed {
+        /// The shifts of this schedule
+        #[arg(long, conflicts_with = "person", required_unless_present = "person")]
+        schedule: Option<String>,
+        /// The shifts of this person
+        #[arg(long)]
+        person: Option<String>,
+    },
+    /// Print all calendar feeds with their ids
+    Feeds,
+    /// Revoke a calendar feed at once
+    RevokeFeed {
+        /// Its id
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RotationArgs {
+    /// The schedule's name
+    schedule: String,
+    /// What people call it
+    #[arg(long, default_value = "rotation")]
+    name: String,
+    /// Who takes turns, in order, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    people: Vec<String>,
+    /// How long a turn is: '1 week', '2 days', '12 hours'
+    #[arg(long)]
+    every: String,
+    /// When the first turn begins, in the schedule's zone: 2026-11-23T09:00
+    #[arg(long)]
+    start: String,
+    /// From when on there is nobody
+    #[arg(long)]
+    end: Option<String>,
+    /// When it is active, such as 'mon-fri 09:00-18:00'; may be given several times
+    #[arg(long)]
+    active: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Action {
+    /// They are on duty too
+    Add,
+    /// They are not on duty
+    Remove,
+    /// They take over
+    Replace,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OverrideArgs {
+    /// The schedule's name
+    schedule: String,
+    /// What changes
+    #[arg(value_enum)]
+    action: Action,
+    /// Who
+    person: String,
+    /// From whom they take over; else from everybody
+    #[arg(long)]
+    instead_of: Option<String>,
+    /// From when; a time without a zone is one of the schedule's
+    #[arg(long)]
+    from: String,
+    /// Until when
+    #[arg(long)]
+    to: String,
+    /// Why
+    #[arg(long, default_value = "")]
+    note: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TemporaryArgs {
+    /// The schedule's name
+    schedule: String,
+    /// What people call it
+    #[arg(long)]
+    name: String,
+    /// Who takes turns, in order, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    people: Vec<String>,
+    /// From when; a time without a zone is one of the schedule's
+    #[arg(long)]
+    from: String,
+    /// Until when
+    #[arg(long)]
+    to: String,
+    /// How long a turn is, when there are several people
+    #[arg(long)]
+    every: Option<String>,
+    /// When it is active; may be given several times
+    #[arg(long)]
+    active: Vec<String>,
+}
+
+pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, now: DateTime<Utc>) -> anyhow::Result<()> {
+    match command {
+        ChangeCommand::SetTeam { name, members } => {
+            let form = TeamForm { name, members, version: None };
+            match store.read().await?.db().roster().await?.find_team(&form.name) {
+                Some(_) => teams::change(store, &form.name, &form, now).await?,
+                None => teams::add(store, &form, now).await?,
+            };
+            println!("{} has {} members", form.name.trim(), form.members.len());
+        }
+        ChangeCommand::RemoveTeam { name } => {
+            teams::remove(store, &name, now).await?;
+            println!("{name} is gone");
+        }
+        ChangeCommand::AddSchedule { name, zone, team, gaps_allowed } => {
+            let form = ScheduleForm { name, zone, team, gaps_allowed, ..ScheduleForm::default() };
+            schedules::add(store, &form, now).await?;
+            println!("{0} is there; give it people: autocall roster set-rotation {0} --people …", form.name.trim());
+        }
+        ChangeCommand::RemoveSchedule { name } => {
+            schedules::remove(store, &name, now).await?;
+            println!("{name} is out of use");
+        }
+        ChangeCommand::SetRotation(own) => {
+            let RotationArgs { schedule, name, people, every, start, end, active } = own;
+            let form = LayerForm { name, people, every, start, end, active, shifts: Vec::new() };
+            schedules::set_layer(store, &schedule, &form, None, now).await?;
+            println!("{schedule} has the rotation {}", form.name.trim());
+        }
+        ChangeCommand::RemoveLayer { schedule, name } => {
+            schedules::remove_layer(store, &schedule, &name, None, now).await?;
+            println!("{schedule} has no layer {name} any more");
+        }
+        ChangeCommand::Import { schedule, file, layer } => {
+            let form = form_of(&file)?;
+            let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let shifts = import::import(store, &schedule, &layer, (form, &text), config.default_region, now).await?;
+            println!("imported {shifts} shifts into {schedule}, layer {layer}");
+        }
+        ChangeCommand::Override(own) => {
+            let action = match own.action {
+                Action::Add => "add",
+                Action::Remove => "remove",
+                Action::Replace => "replace",
+            };
+            let OverrideArgs { schedule, person, instead_of, from, to, note, .. } = own;
+            let form = OverrideForm { action: action.to_owned(), person, instead_of, from, to, note };
+            let id = exceptions::add_override(store, &schedule, &form, BY, now).await?;
+            println!("override {id} holds");
+        }
+        ChangeCommand::RemoveOverride { schedule, id } => {
+            exceptions::remove_override(store, &schedule, read_id(&id)?, now).await?;
+            println!("it does not hold any more");
+        }
+        ChangeCommand::Temporary(own) => {
+            let TemporaryArgs { schedule, name, people, from, to, every, active } = own;
+            let form = TemporaryForm { name, from, to, people, every, start: None, active };
+            let id = exceptions::add_temporary(store, &schedule, &form, BY, now).await?;
+            println!("temporary schedule {id} holds");
+        }
+        ChangeCommand::RemoveTemporary { schedule, id } => {
+            exceptions::remove_temporary(store, &schedule, read_id(&id)?, now).await?;
+            println!("it does not hold any more");
+        }
+        ChangeCommand::Vacation { person, from, to, zone, note } => {
+            let form = VacationForm { person, from, to, zone: Some(zone), note };
+            let id = exceptions::add_vacation(store, &form, BY, now).await?;
+            println!("vacation {id} holds");
+        }
+        ChangeCommand::RemoveVacation { id } => {
+            exceptions::remove_vacation(store, read_id(&id)?, now).await?;
+            println!("it does not hold any more");
+        }
+        ChangeCommand::AddFeed { schedule, person } => {
+            let subject = match (&schedule, &person) {
+                (Some(schedule), _) => Subject::Schedule(schedule),
+                (None, Some(person)) => Subject::Person(person),
+                (None, None) => bail!("name a schedule or a person"),
+            };
+            let (id, path) = feeds::add(store, subject, BY, now).await?;
+            println!("feed {id}, shown only once: {path}");
+        }
+        ChangeCommand::RevokeFeed { id } => {
+            feeds::revoke(store, read_id(&id)?, now).await?;
+            println!("it works no more");
+        }
+        command @ (ChangeCommand::Vacations | ChangeCommand::Feeds) => print(command, store).await?,
+    }
+    Ok(())
+}
+
+async fn print(command: ChangeCommand, store: &Store) -> anyhow::Result<()> {
+    let mut reader = store.read().await?;
+    let roster = reader.db().roster().await?;
+    if matches!(command, ChangeCommand::Vacations) {
+        for own in reader.db().vacations().await? {
+            println!("{}\t{}\t{}\t{}\t{}", own.id, roster.name(own.person_id), own.starts_at, own.ends_at, own.note);
+        }
+        return Ok(());
+    }
+    for own in reader.db().feeds().await? {
+        let schedule = own.schedule_id.and_then(|id| roster.schedule(id)).map(|own| format!("schedule {}", own.name));
+        let person = own.person_id.map(|id| format!("person {}", roster.name(id)));
+        println!("{}\t{}\t{}\t{}", own.id, schedule.or(person).unwrap_or_default(), own.created_at, own.created_by);
+    }
+    Ok(())
+}
+
+fn form_of(file: &Path) -> anyhow::Result<import::Form> {
+    match file.extension().and_then(|own| own.to_str()).map(str::to_ascii_lowercase).as_deref() {
+        Some("csv") => Ok(import::Form::Csv),
+        Some("ics") => Ok(import::Form::Ical),
+        _ => bail!("{}: the name must end in .csv or .ics", file.display()),
+    }
+}
+
+fn read_id<T: std::str::FromStr>(text: &str) -> anyhow::Result<T> {
+    text.parse().map_err(|_| anyhow::anyhow!("{text:?} is no id: `autocall roster show` and the other lists print them"))
+}
+
+/// What an override does, in words.
+pub(super) fn in_words(roster: &Roster, change: Change) -> String {
+    match change {
+        Change::Add(person) => format!("add {}", roster.name(person)),
+        Change::Remove(person) => format!("remove {}", roster.name(person)),
+        Change::Replace { by, of: None } => format!("replace everybody by {}", roster.name(by)),
+        Change::Replace { by, of: Some(of) } => format!("replace {} by {}", roster.name(of), roster.name(by)),
+    }
+}

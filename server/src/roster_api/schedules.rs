@@ -1,0 +1,136 @@
+//! `/api/v1/schedules`: schedules, their layers, and shifts imported into them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::shapes::ScheduleJson;
+use super::{Query, form, removed, roster};
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::ids::ScheduleId;
+use crate::intake::alarm_request::read_body;
+use crate::intake::api::answer;
+use crate::roster_edit::forms::ScheduleForm;
+use crate::roster_edit::{find_schedule, import, schedules};
+
+/// All schedules.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SchedulesJson {
+    schedules: Vec<ScheduleJson>,
+}
+
+/// All schedules by name.
+#[utoipa::path(get, path = "/api/v1/schedules", tag = "roster",
+    responses((status = 200, description = "All schedules", body = SchedulesJson),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let roster = roster(&app).await?;
+    let schedules = roster.schedules.iter().map(|schedule| ScheduleJson::of(&roster, schedule)).collect();
+    Ok(answer(StatusCode::OK, &SchedulesJson { schedules }))
+}
+
+/// Adds a schedule.
+#[utoipa::path(post, path = "/api/v1/schedules", tag = "roster", request_body = ScheduleForm,
+    responses((status = 201, description = "The schedule", body = ScheduleJson),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+    let form: ScheduleForm = form(&app, body).await?;
+    let id = schedules::add(&app.engine.store, &form, app.engine.clock.now()).await?;
+    show_one(&app, StatusCode::CREATED, id).await
+}
+
+/// One schedule with layers, overrides and temporary schedules.
+#[utoipa::path(get, path = "/api/v1/schedules/{schedule}", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 200, description = "The schedule", body = ScheduleJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(State(app): State<Arc<App>>, Path(schedule): Path<String>) -> Result<Response, Problem> {
+    let id = find_schedule(&roster(&app).await?, &schedule)?.id;
+    show_one(&app, StatusCode::OK, id).await
+}
+
+/// Changes a schedule: everything becomes that of the body, the layers too. Overrides and temporary schedules stay.
+#[utoipa::path(put, path = "/api/v1/schedules/{schedule}", tag = "roster", request_body = ScheduleForm,
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 200, description = "The schedule", body = ScheduleJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has changed meanwhile", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn change(State(app): State<Arc<App>>, Path(schedule): Path<String>, body: Body) -> Result<Response, Problem> {
+    let form: ScheduleForm = form(&app, body).await?;
+    if form.version.is_none() {
+        return Err(Problem::invalid("version", "give the version that you have read, so that nobody's change is lost"));
+    }
+    let id = schedules::change(&app.engine.store, &schedule, &form, app.engine.clock.now()).await?;
+    show_one(&app, StatusCode::OK, id).await
+}
+
+/// Takes a schedule out of use; its duty log stays.
+#[utoipa::path(delete, path = "/api/v1/schedules/{schedule}", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 204, description = "It is out of use"),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn remove(State(app): State<Arc<App>>, Path(schedule): Path<String>) -> Result<Response, Problem> {
+    schedules::remove(&app.engine.store, &schedule, app.engine.clock.now()).await?;
+    Ok(removed())
+}
+
+/// What an import did.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ImportedJson {
+    shifts: usize,
+    schedule: ScheduleJson,
+}
+
+/// Imports shifts from CSV or an iCalendar file into a layer: all of it, or nothing. Another file replaces what the layer had.
+#[utoipa::path(post, path = "/api/v1/schedules/{schedule}/import", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id"),
+        ("layer" = Option<String>, Query, description = "The layer's name; `imported` by default")),
+    request_body(content((String = "text/csv"), (String = "text/calendar"))),
+    responses((status = 200, description = "What was imported", body = ImportedJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither CSV nor iCalendar", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Every line at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn import(
+    State(app): State<Arc<App>>,
+    Path(schedule): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let query = Query::read(query.as_deref(), &["layer"])?;
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let form = match kind.split(';').next().unwrap_or_default().trim() {
+        "text/csv" => import::Form::Csv,
+        "text/calendar" => import::Form::Ical,
+        _ => {
+            let why = "send CSV as text/csv, an iCalendar file as text/calendar";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown_form", why));
+        }
+    };
+    let body = read_body(body, app.config().http.body_limit_bytes).await?;
+    let text = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("not_utf8", "the file must be in UTF-8"))?;
+    let layer = query.get("layer").unwrap_or(import::DEFAULT_LAYER);
+    let engine = &app.engine;
+    let shifts = import::import(&engine.store, &schedule, layer, (form, text), engine.region(), engine.clock.now()).await?;
+    let roster = roster(&app).await?;
+    let schedule = ScheduleJson::of(&roster, find_schedule(&roster, &schedule)?);
+    Ok(answer(StatusCode::OK, &ImportedJson { shifts, schedule }))
+}
+
+async fn show_one(app: &App, status: StatusCode, id: ScheduleId) -> Result<Response, Problem> {
+    let roster = roster(app).await?;
+    let schedule = find_schedule(&roster, &id.to_string())?;
+    Ok(answer(status, &ScheduleJson::of(&roster, schedule)))
+}
