@@ -49,18 +49,17 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`; what it writes is appended to the file `log`.
+    /// Starts `command`; what it writes to stderr is appended to the file `log`, and what it writes to stdout to one beside it.
     ///
     /// # Panics
     ///
     /// When it cannot be started.
     pub fn spawn(name: &'static str, mut command: Command, log: &Path) -> Self {
-        let output = File::options()
-            .create(true)
-            .append(true)
-            .open(log)
-            .unwrap_or_else(|error| panic!("cannot write {}: {error}", log.display()));
-        let errors = output.try_clone().expect("an open file can be opened twice");
+        let open = |path: &Path| {
+            let file = File::options().create(true).append(true).open(path);
+            file.unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()))
+        };
+        let (output, errors) = (open(&log.with_extension("out")), open(log));
         let child = command
             .stdin(Stdio::null())
             .stdout(output)
@@ -115,9 +114,19 @@ impl Process {
         let _already_waited_for = self.child.wait();
     }
 
-    /// All it has written so far, by earlier processes with the same log file too.
+    /// What it has written to stderr and then what to stdout, before restarts too.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        self.errors() + &self.output()
+    }
+
+    /// What it has written to stderr.
+    pub fn errors(&self) -> String {
+        read(&self.log)
+    }
+
+    /// What it has written to stdout.
+    pub fn output(&self) -> String {
+        read(&self.log.with_extension("out"))
     }
 }
 
@@ -136,4 +145,8 @@ impl Drop for Process {
         }
         self.kill();
     }
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }

@@ -136,9 +136,14 @@ impl Binary {
         data_dir(&self.options, self.folder.path())
     }
 
-    /// All it has written to stdout and stderr, before restarts too.
+    /// Its log, before restarts too.
     pub fn log(&self) -> String {
-        self.process.log()
+        self.process.errors()
+    }
+
+    /// What it has said on stdout, before restarts too.
+    pub fn said(&self) -> String {
+        self.process.output()
     }
 
     /// Whether the process has not ended.

@@ -47,7 +47,7 @@ async fn the_first_start_says_what_to_do_and_it_works() {
     let folder = TempDir::new().unwrap();
     let mut server = Binary::spawn(ServeOptions::new()).await;
     let client = Client::new(&server);
-    let said = server.log();
+    let said = server.said();
     assert!(said.contains(&format!("The page is {}/", server.url())), "{said}");
     let secret = fs::read_to_string(server.data_dir().join("first-login.txt")).unwrap();
     assert!(!said.contains(secret.trim()), "the secret is for the owner of the file");
@@ -61,16 +61,16 @@ async fn the_first_start_says_what_to_do_and_it_works() {
     assert!(paste(add.trim(), &folder).await.contains(&format!("{}/h/", server.url())), "the address of this server");
 
     // Somebody can log in now, so it says no more.
-    let before = server.log().len();
+    let before = server.said().len();
     server.restart().await;
-    assert!(!server.log()[before..].contains("What to do next"));
+    assert!(!server.said()[before..].contains("What to do next"));
 }
 
 #[tokio::test]
 async fn without_a_terminal_nothing_secret_is_printed_and_an_open_network_is_needed_for_the_line() {
     let server = Binary::spawn(ServeOptions::new().env("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16")).await;
     let folder = TempDir::new().unwrap();
-    let said = server.log();
+    let said = server.said();
     let key = paste(said.lines().find(|line| line.contains("key add")).unwrap().trim(), &folder).await;
     let line = printed(&said, "curl ").replace("KEY", key.trim());
     let raised: Value = serde_json::from_str(&paste(&line, &folder).await).unwrap();
