@@ -1,10 +1,10 @@
 //! Escalation policies: which steps there are, which comes next, and how the people a step names become callees, each once.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::Mode;
-use crate::ids::PersonId;
+use crate::ids::{PersonId, ScheduleId, TeamId};
 
 /// Steps of one policy at most.
 pub const MOST_STEPS: usize = 20;
@@ -20,9 +20,9 @@ pub enum Whom {
     /// A bare number in its comparable form.
     Number(String),
     /// Whoever is on duty in a team.
-    Team(Uuid),
+    Team(TeamId),
     /// Whoever is on duty in a schedule.
-    Schedule(Uuid),
+    Schedule(ScheduleId),
 }
 
 /// One step.
@@ -94,8 +94,25 @@ pub struct Reached {
     pub name: Option<String>,
     /// The number to ring, in its comparable form.
     pub number: String,
-    /// How they were reached, for the timeline: empty when the step names them.
-    pub through: Option<String>,
+    /// Why they are on duty; `None` when the step names them.
+    pub duty: Option<Duty>,
+}
+
+/// Why somebody was on duty, for the timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Duty {
+    /// The team that was asked for.
+    pub team: Option<String>,
+    /// The schedule that says so.
+    pub schedule: Option<String>,
+    /// `temporary`, `override`, `layer`, or `member` of a team without a schedule.
+    pub why: String,
+    /// The name of the layer or temporary schedule.
+    pub by: Option<String>,
+    /// Whose place they have.
+    pub covers: Option<String>,
+    /// When they are relieved.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// The same in the same order, but each person once, however many paths lead to them; and each bare number once.
@@ -118,6 +135,7 @@ pub fn each_once(reached: Vec<Reached>) -> Vec<Reached> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use uuid::Uuid;
 
     fn policy(steps: usize, rounds: i32) -> Policy {
         let step = Step { whom: Vec::new(), mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
@@ -125,7 +143,7 @@ mod tests {
     }
 
     fn one(person: Option<u128>, number: &str) -> Reached {
-        Reached { person: person.map(|id| PersonId(Uuid::from_u128(id))), name: None, number: number.to_owned(), through: None }
+        Reached { person: person.map(|id| PersonId(Uuid::from_u128(id))), name: None, number: number.to_owned(), duty: None }
     }
 
     #[test]

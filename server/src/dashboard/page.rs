@@ -270,9 +270,11 @@ impl From<EngineError> for Refusal {
             EngineError::HuntOver => Self::HuntOver,
             EngineError::NoFurtherStep => Self::NoFurtherStep,
             EngineError::BadTime => Self::BadTime,
-            EngineError::NoSuchPolicy(_) | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => {
-                Self::Failed
-            }
+            EngineError::UnknownName { .. }
+            | EngineError::NoSuchPolicy(_)
+            | EngineError::NobodyNamed
+            | EngineError::KeyReused
+            | EngineError::Contended => Self::Failed,
             EngineError::Store(error) => error.into(),
         }
     }

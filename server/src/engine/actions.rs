@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::alarms::refuse_if_over;
+use super::alarms::{Naming, refuse_if_over};
 use super::closing::{self, Tally};
 use super::ladder::lapse;
 use super::{Engine, EngineError, NewCallee, seconds};
@@ -280,7 +280,8 @@ impl Engine {
         tx.db().set_ring_again(alarm.id, None).await?;
         let body = json!({ "why": why });
         tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
-        self.name_callees(tx, fresh.id, hunt.policy_id.is_some(), &callees, now, tally).await
+        let naming = if hunt.policy_id.is_some() { Naming::Policy } else { Naming::These(&callees) };
+        self.name_callees(tx, fresh.id, naming, now, tally).await
     }
 }
 

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::closing::{self, Tally};
+use super::whom::{self, Named};
 use super::{Engine, EngineError, delta};
+use crate::alarm::policy::Step;
 use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
 use crate::store::alarms::{AlarmRow, NewAlarm};
@@ -34,6 +36,16 @@ pub struct NewCallee {
     pub max_attempts: i32,
     /// Least seconds between two hand-outs.
     pub min_interval_s: i32,
+}
+
+/// Whom a new hunt rings first.
+pub(super) enum Naming<'r> {
+    /// Those of its policy's first step.
+    Policy,
+    /// Those to whom this leads.
+    Step(Step),
+    /// These.
+    These(&'r [NewCallee]),
 }
 
 /// Who says whom to ring, the strongest first.
@@ -76,6 +88,12 @@ pub struct RaiseRequest {
     pub confirm_within: Option<i32>,
     /// The escalation policy that the alarm names.
     pub policy: Option<String>,
+    /// Whom the alarm names to be rung, by name or by duty, instead of `callees`.
+    pub ring: Vec<Named>,
+    /// Calls to each of those; `None`: as configured.
+    pub attempts: Option<i32>,
+    /// Least seconds between two calls to one of those; `None`: as configured.
+    pub min_interval_s: Option<i32>,
     /// The name of the sender's key.
     pub sender: Option<String>,
     /// Whom to ring, in order, where no policy says so.
@@ -88,6 +106,36 @@ pub struct RaiseRequest {
     pub idempotency: Option<(String, Vec<u8>)>,
     /// What a Barista client wants to read again in its history.
     pub barista: Option<BaristaCall>,
+}
+
+impl Default for RaiseRequest {
+    /// An alarm that says nothing but has every default of the API.
+    fn default() -> Self {
+        Self {
+            integration_id: String::new(),
+            source: String::new(),
+            dedup_key: None,
+            summary: String::new(),
+            details: String::new(),
+            labels: BTreeMap::new(),
+            priority: Priority::Normal,
+            mode: Mode::Sequential,
+            until: Until::First,
+            dry_run: false,
+            begin_window_s: 3600,
+            confirm_within: None,
+            policy: None,
+            ring: Vec::new(),
+            attempts: None,
+            min_interval_s: None,
+            sender: None,
+            callees: Vec::new(),
+            named_by: NamedBy::Alarm,
+            only_handset: None,
+            idempotency: None,
+            barista: None,
+        }
+    }
 }
 
 /// What became of a request to raise an alarm.
@@ -180,7 +228,8 @@ impl Engine {
             let hunt = insert_hunt(tx, request, policy.as_ref(), now).await?;
             tx.db().set_alarm_hunt(alarm.id, hunt, now).await?;
             tx.db().insert_event(Some(alarm.id), Some(hunt), now, EventKind::Redialled, json!({ "why": "repeated" })).await?;
-            self.name_callees(tx, hunt, policy.is_some(), &request.callees, now, tally).await?;
+            let naming = self.naming(tx, request, policy.is_some()).await?;
+            self.name_callees(tx, hunt, naming, now, tally).await?;
         }
         Ok(Some(alarm.id))
     }
@@ -212,7 +261,8 @@ impl Engine {
         if let Some(call) = &request.barista {
             tx.db().insert_barista_call(alarm.id, call).await?;
         }
-        self.name_callees(tx, hunt_id, policy.is_some(), &request.callees, now, tally).await?;
+        let naming = self.naming(tx, request, policy.is_some()).await?;
+        self.name_callees(tx, hunt_id, naming, now, tally).await?;
         if !request.callees.is_empty() && request.callees.iter().all(|callee| callee.max_attempts == 0) {
             // Nobody can be rung: that is said now, and not when a handset asks.
             self.settle(tx, hunt_id, now, tally).await?;
@@ -226,7 +276,7 @@ impl Engine {
             let policy = tx.db().policy_by_name(name).await?;
             return policy.map(Some).ok_or_else(|| EngineError::NoSuchPolicy(name.clone()));
         }
-        if request.named_by == NamedBy::Alarm && !request.callees.is_empty() {
+        if request.named_by == NamedBy::Alarm && !(request.callees.is_empty() && request.ring.is_empty()) {
             return Ok(None);
         }
         let rules = tx.db().policy_rules().await?;
@@ -240,22 +290,49 @@ impl Engine {
         }
     }
 
-    /// Puts the first people into a new hunt: those of the policy's first step, or these.
+    /// Who says whom to ring for a request.
+    async fn naming<'r>(&self, tx: &mut Tx, request: &'r RaiseRequest, by_policy: bool) -> Result<Naming<'r>, EngineError> {
+        if by_policy {
+            return Ok(Naming::Policy);
+        }
+        if request.ring.is_empty() {
+            return Ok(Naming::These(&request.callees));
+        }
+        let mut whom = Vec::with_capacity(request.ring.len());
+        for (index, named) in request.ring.iter().enumerate() {
+            let found = whom::find(&mut tx.db(), named, self.region()).await?;
+            whom.push(found.map_err(|why| EngineError::UnknownName { index, why })?);
+        }
+        Ok(Naming::Step(Step {
+            whom,
+            mode: request.mode,
+            attempts: request.attempts,
+            min_interval_s: request.min_interval_s,
+            wait_s: None,
+        }))
+    }
+
+    /// Puts the first people into a new hunt.
     pub(super) async fn name_callees(
         &self,
         tx: &mut Tx,
         hunt: HuntId,
-        by_policy: bool,
-        callees: &[NewCallee],
+        naming: Naming<'_>,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        if by_policy {
-            let row = tx.db().lock_hunt(hunt).await?;
-            self.begin_next_step(tx, &row, now).await?;
-            // Whether there is anybody at all, and when the step is over.
-            return self.settle(tx, hunt, now, tally).await;
-        }
+        let callees = match naming {
+            Naming::These(callees) => callees,
+            Naming::Policy | Naming::Step(_) => {
+                let row = tx.db().lock_hunt(hunt).await?;
+                match naming {
+                    Naming::Step(step) => self.begin_only_step(tx, &row, &step, now).await?,
+                    _ => self.begin_next_step(tx, &row, now).await?,
+                }
+                // Whether there is anybody at all, and when the step is over.
+                return self.settle(tx, hunt, now, tally).await;
+            }
+        };
         for (position, callee) in (0_i32..).zip(callees) {
             let person = tx.db().person_with_number(&callee.number).await?;
             // Several people may share a number: whom the sender names is not somebody else for having the same one.

@@ -148,23 +148,16 @@ impl Engine {
         let request = RaiseRequest {
             integration_id: TEST_CALLS.to_owned(),
             source: TEST_CALLS.to_owned(),
-            dedup_key: None,
             summary: format!("Test call through {}", handset.name),
-            details: String::new(),
             labels: [("handset".to_owned(), handset.name.clone())].into(),
             priority: Priority::High,
             mode: Mode::Sequential,
             until: Until::First,
-            dry_run: false,
             begin_window_s: TEST_WINDOW_SECONDS,
-            confirm_within: None,
-            policy: None,
-            sender: None,
             callees: vec![callee],
             named_by: NamedBy::Alarm,
             only_handset: Some(handset.id),
-            idempotency: None,
-            barista: None,
+            ..RaiseRequest::default()
         };
         let raised = self.raise(&request).await?;
         let mut tx = self.store.begin().await?;

@@ -6,10 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::closing::open_dials;
+use super::whom::{self, Led};
 use super::{Engine, EngineError, seconds};
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::hunt::{self, Decision, ListForm};
-use crate::alarm::policy::{Place, Reached, Step, Whom, each_once};
+use crate::alarm::policy::{Place, Reached, Step, Whom};
 use crate::alarm::{Mode, Verdict};
 use crate::ids::{AnswerId, CalleeId};
 use crate::numbers::Number;
@@ -92,11 +93,11 @@ impl Engine {
             place = Some(next);
             tx.db().pass_step(hunt.id, next).await?;
             let Some(step) = policy.definition.step(next) else { break };
-            let reached = self.reach(tx, &step.whom, now).await?;
-            let (reached, left_out) = still_wanted(reached, &known);
+            let led = whom::reach(&mut tx.db(), &step.whom, now).await?;
+            let (reached, left_out) = still_wanted(led.to, &known);
             if reached.is_empty() {
-                let body =
-                    json!({ "policy": policy.name, "place": next.step + 1, "round": next.round + 1, "left_out": left_out });
+                let body = json!({ "policy": policy.name, "place": next.step + 1, "round": next.round + 1, "left_out": left_out,
+                    "nowhere": led.nowhere });
                 tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
                 tracing::warn!(
                     policy = policy.name,
@@ -105,21 +106,43 @@ impl Engine {
                 );
                 continue;
             }
-            return self.begin_step(tx, hunt, &known, step, reached, Some((&policy.name, next)), now).await;
+            return self.begin_step(tx, hunt, &known, step, Led { to: reached, ..led }, Some((&policy.name, next)), now).await;
         }
         if !known.is_empty() {
             return Ok(());
         }
+        self.fall_back(tx, hunt, Some(&policy.name), now).await
+    }
+
+    /// Begins the only step of a hunt that an alarm itself names; when it leads to nobody, the configured fallback is rung.
+    pub(super) async fn begin_only_step(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        step: &Step,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let led = whom::reach(&mut tx.db(), &step.whom, now).await?;
+        if led.to.is_empty() {
+            let body = json!({ "nowhere": led.nowhere });
+            tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
+            return self.fall_back(tx, hunt, None, now).await;
+        }
+        self.begin_step(tx, hunt, &[], step, led, None, now).await
+    }
+
+    /// Nobody whom a hunt names can be rung: the configured fallback is, and that is said.
+    async fn fall_back(&self, tx: &mut Tx, hunt: &HuntRow, policy: Option<&str>, now: DateTime<Utc>) -> Result<(), EngineError> {
         let fallback: Vec<Whom> = self.config.alarms.fallback_phones.iter().filter_map(|phone| self.bare(phone)).collect();
-        let body = json!({ "policy": policy.name, "fallback": fallback.len() });
+        let body = json!({ "policy": policy, "fallback": fallback.len() });
         tx.db().insert_event(None, Some(hunt.id), now, EventKind::PolicyEmpty, body).await?;
-        tracing::error!(policy = policy.name, fallback = fallback.len(), "no step of the policy led to anybody");
-        let reached = self.reach(tx, &fallback, now).await?;
-        if reached.is_empty() {
+        tracing::error!(hunt.id = %hunt.id, policy, fallback = fallback.len(), "nobody who is named can be rung");
+        let led = whom::reach(&mut tx.db(), &fallback, now).await?;
+        if led.to.is_empty() {
             return Ok(());
         }
         let step = Step { whom: fallback, mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
-        self.begin_step(tx, hunt, &known, &step, reached, None, now).await
+        self.begin_step(tx, hunt, &[], &step, led, None, now).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "one part of beginning a step, split off to be read by itself")]
@@ -129,7 +152,7 @@ impl Engine {
         hunt: &HuntRow,
         known: &[CalleeRow],
         step: &Step,
-        reached: Vec<Reached>,
+        led: Led,
         place: Option<(&str, Place)>,
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
@@ -138,10 +161,10 @@ impl Engine {
         let max_attempts = step.attempts.unwrap_or_else(|| i32::try_from(settings.attempts).unwrap_or(1));
         let min_interval_s =
             step.min_interval_s.unwrap_or_else(|| i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX));
-        let mut names = Vec::with_capacity(reached.len());
-        let mut dials = Vec::with_capacity(reached.len());
-        for (position, one) in (0_i32..).zip(reached) {
-            names.push(json!({ "name": one.name, "number": one.number, "through": one.through }));
+        let mut names = Vec::with_capacity(led.to.len());
+        let mut dials = Vec::with_capacity(led.to.len());
+        for (position, one) in (0_i32..).zip(led.to) {
+            names.push(json!({ "name": one.name, "number": one.number, "duty": one.duty }));
             dials.push(max_attempts);
             let callee = CalleeRow {
                 id: CalleeId::new(now),
@@ -178,34 +201,11 @@ impl Engine {
         tx.db().begin_step(hunt.id, &new).await?;
         let body = json!({
             "step": number, "callees": names, "mode": step.mode, "ends_at": new.ends_at,
-            "policy": place.map(|(name, _)| name), "place": place.map(|(_, at)| at.step + 1), "round": place.map(|(_, at)| at.round + 1),
+            "policy": place.map(|(name, _)| name), "place": place.map(|(_, at)| at.step + 1), "round": place.map(|(_, at)| at.round + 1), "nowhere": led.nowhere,
         });
         tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepBegan, body).await?;
         tx.announce(Announcement::Hunts);
         Ok(())
-    }
-
-    /// Who that is at this moment: each person once, with a number that can be rung.
-    async fn reach(&self, tx: &mut Tx, whom: &[Whom], _now: DateTime<Utc>) -> Result<Vec<Reached>, EngineError> {
-        let mut reached = Vec::new();
-        for one in whom {
-            match one {
-                Whom::Person(id) => {
-                    if let Some(person) = tx.db().person(*id).await?
-                        && let Some(number) = tx.db().numbers_of(person.id).await?.into_iter().next()
-                    {
-                        reached.push(Reached { person: Some(person.id), name: Some(person.name), number, through: None });
-                    }
-                }
-                Whom::Number(number) => {
-                    let person = tx.db().person_with_number(number).await?;
-                    let (person, name) = person.map(|person| (person.id, person.name)).unzip();
-                    reached.push(Reached { person, name, number: number.clone(), through: None });
-                }
-                Whom::Team(_) | Whom::Schedule(_) => {}
-            }
-        }
-        Ok(each_once(reached))
     }
 
     fn bare(&self, phone: &str) -> Option<Whom> {

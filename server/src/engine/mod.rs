@@ -16,6 +16,7 @@ pub mod presence;
 mod report;
 pub mod retention;
 mod tick;
+pub mod whom;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -55,11 +56,19 @@ pub enum EngineError {
     /// The alarm has no such callee.
     #[error("this alarm has no such callee: look at its callees again")]
     NoSuchCallee,
+    /// The alarm names somebody who is not there.
+    #[error("{why}")]
+    UnknownName {
+        /// The place in its list.
+        index: usize,
+        /// What is wrong.
+        why: String,
+    },
     /// There is no policy of that name.
     #[error("there is no escalation policy named {0:?}")]
     NoSuchPolicy(String),
     /// Nothing says whom to ring.
-    #[error("nobody is named: give phones or a policy, or set a default policy or alarms.fallback_phones")]
+    #[error("nobody is named: give phones, whom to ring, or a policy, or set a default policy or alarms.fallback_phones")]
     NobodyNamed,
     /// There is no further step.
     #[error("there is no further step: everybody this alarm's policy names is being rung")]

@@ -79,6 +79,7 @@ impl From<EngineError> for Problem {
             EngineError::Over(_) => Self::new(StatusCode::CONFLICT, "alarm_is_over", text),
             EngineError::NoSuchCallee => Self::new(StatusCode::NOT_FOUND, "no_such_callee", text),
             EngineError::NoSuchPolicy(_) => Self::invalid("policy", text),
+            EngineError::UnknownName { index, .. } => Self::invalid(format!("ring[{index}]"), text),
             EngineError::NobodyNamed => Self::invalid("phones", text),
             EngineError::NoFurtherStep => Self::new(StatusCode::CONFLICT, "no_further_step", text),
             EngineError::HuntOver => Self::new(StatusCode::CONFLICT, "nobody_is_rung", text),

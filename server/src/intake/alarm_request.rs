@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::Config;
+use crate::engine::whom::Named;
 use crate::engine::{Acknowledgement, NamedBy, NewCallee, RaiseRequest};
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
@@ -67,6 +68,9 @@ pub struct AlarmBody {
     confirm_within_seconds: Option<i32>,
     /// The escalation policy that says whom to ring, instead of `phones`.
     policy: Option<String>,
+    /// Whom to ring by name or by duty, in order, instead of `phones`: as in a step of a policy.
+    #[serde(default)]
+    ring: Vec<Named>,
     /// Nobody is rung; counters and history advance all the same.
     #[serde(default)]
     dry_run: bool,
@@ -175,8 +179,13 @@ pub fn raise_request(
         None => None,
     };
     let policy = optional_text("policy", alarm.policy, LONGEST_NAME)?;
-    if policy.is_some() && !alarm.phones.is_empty() {
-        return Err(Problem::invalid("policy", "a policy says whom to ring: give phones or a policy, not both"));
+    let ways = [policy.is_some(), !alarm.phones.is_empty(), !alarm.ring.is_empty()];
+    if ways.into_iter().filter(|way| *way).count() > 1 {
+        let field = if policy.is_some() { "policy" } else { "ring" };
+        return Err(Problem::invalid(field, "give one of phones, ring and policy: each says whom to ring"));
+    }
+    if alarm.ring.len() > config.alarms.max_phones {
+        return Err(Problem::invalid("ring", format!("at most {} can be named for one alarm", config.alarms.max_phones)));
     }
     let own = sender.key.as_ref().map_or(&[][..], |key| key.phones.as_slice());
     let named =
@@ -207,12 +216,14 @@ pub fn raise_request(
         begin_window_s,
         confirm_within,
         policy,
+        named_by: if alarm.ring.is_empty() { named_by } else { NamedBy::Alarm },
+        callees: if alarm.ring.is_empty() { callees } else { Vec::new() },
+        ring: alarm.ring,
+        attempts: alarm.attempts,
+        min_interval_s: alarm.min_interval_seconds,
         sender: sender.name().map(str::to_owned),
-        callees,
-        named_by,
-        only_handset: None,
         idempotency,
-        barista: None,
+        ..RaiseRequest::default()
     })
 }
 

@@ -195,16 +195,11 @@ fn raise_request(
         priority,
         mode: options.mode.unwrap_or(Mode::Sequential),
         until: Until::First,
-        dry_run: false,
         begin_window_s: alarm_request::begin_window(config),
-        confirm_within: None,
-        policy: None,
         sender: sender.name().map(str::to_owned),
         callees,
         named_by,
-        only_handset: None,
-        idempotency: None,
-        barista: None,
+        ..RaiseRequest::default()
     })
 }
 

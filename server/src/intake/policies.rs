@@ -15,10 +15,11 @@ use utoipa::ToSchema;
 use super::alarm_request::{self, DAY, LONGEST_NAME, check_labels, check_text, within};
 use super::api::answer;
 use crate::alarm::Mode;
-use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS, Policy, Step, Whom};
+use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS, Policy, Step};
 use crate::app::App;
+use crate::engine::whom::{self, Named};
 use crate::http::problem::Problem;
-use crate::numbers::{Number, Region};
+use crate::numbers::Region;
 use crate::store::policies::{PolicyRow, PolicyRuleRow};
 use crate::store::{Db, Store};
 
@@ -45,7 +46,7 @@ pub struct PolicyBody {
 #[serde(deny_unknown_fields)]
 pub struct StepBody {
     /// Whom to ring, in order: each an object with one of `person`, `number`, `team`, `schedule`.
-    pub ring: Vec<WhomBody>,
+    pub ring: Vec<Named>,
     /// Default: sequential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
@@ -58,16 +59,6 @@ pub struct StepBody {
     /// The next step begins after so many seconds at the latest; without it, when everybody was rung as often as was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<i32>,
-}
-
-/// Whom a step names.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WhomBody {
-    /// A person by name.
-    Person(String),
-    /// A bare number.
-    Number(String),
 }
 
 /// A policy with its name.
@@ -221,16 +212,7 @@ async fn check_step(db: &mut Db<'_>, field: &str, step: &StepBody, region: Regio
     let mut whom = Vec::with_capacity(step.ring.len());
     for (index, one) in step.ring.iter().enumerate() {
         let field = format!("{field}.ring[{index}]");
-        whom.push(match one {
-            WhomBody::Person(name) => {
-                let person = db.person_by_name(name).await?;
-                Whom::Person(person.ok_or_else(|| Problem::invalid(field, format!("there is nobody named {name:?}")))?.id)
-            }
-            WhomBody::Number(number) => {
-                let parsed = Number::parse(number, region).map_err(|error| Problem::invalid(field, error.to_string()))?;
-                Whom::Number(parsed.number.as_str().to_owned())
-            }
-        });
+        whom.push(whom::find(db, one, region).await?.map_err(|why| Problem::invalid(field, why))?);
     }
     Ok(Step {
         whom,
@@ -259,12 +241,8 @@ pub async fn written(db: &mut Db<'_>, policy: &Policy) -> Result<PolicyBody, Pro
     for step in &policy.steps {
         let mut ring = Vec::with_capacity(step.whom.len());
         for whom in &step.whom {
-            match whom {
-                // Whoever was removed since is rung no more, and not shown.
-                Whom::Person(id) => ring.extend(db.person(*id).await?.map(|person| WhomBody::Person(person.name))),
-                Whom::Number(number) => ring.push(WhomBody::Number(number.clone())),
-                Whom::Team(_) | Whom::Schedule(_) => {}
-            }
+            // Whoever was removed since is rung no more, and not shown.
+            ring.extend(whom::name(db, whom).await?);
         }
         steps.push(StepBody {
             ring,

@@ -151,7 +151,6 @@ pub fn raise_request(parameters: &Parameters, sender: &Sender, config: &Config) 
     Ok(RaiseRequest {
         integration_id: sender.integration_id(),
         source: sender.name().unwrap_or("barista").to_owned(),
-        dedup_key: None,
         summary: message.chars().take(LONGEST_SUMMARY).collect(),
         details: details.join("\n"),
         labels: labels.map(|(name, text)| (name.to_owned(), text.chars().take(LONGEST_LABEL).collect())).into(),
@@ -160,13 +159,8 @@ pub fn raise_request(parameters: &Parameters, sender: &Sender, config: &Config) 
         until,
         dry_run,
         begin_window_s: alarm_request::begin_window(config),
-        confirm_within: None,
-        policy: None,
-        sender: None,
         named_by: NamedBy::Alarm,
         callees,
-        only_handset: None,
-        idempotency: None,
         barista: Some(BaristaCall {
             head_message: BaristaConfig::phrase(&config.barista.heads, head_id, &hostname),
             foot_message: BaristaConfig::phrase(&config.barista.feet, foot_id, &hostname),
@@ -179,6 +173,7 @@ pub fn raise_request(parameters: &Parameters, sender: &Sender, config: &Config) 
             foot_id,
             addressees: Json(addressees),
         }),
+        ..RaiseRequest::default()
     })
 }
 
