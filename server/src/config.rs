@@ -188,6 +188,8 @@ pub struct AlarmConfig {
     pub dedup: Duration,
     /// Least time before a repeat of an unanswered alarm rings people again.
     pub rehunt: Duration,
+    /// Alarms for the same people that come within this time join one hunt; zero: never.
+    pub join_window: Duration,
     /// Most phone numbers in one alarm.
     pub max_phones: usize,
     /// Whom to ring when neither an alarm nor its sender's key names anybody.
@@ -204,6 +206,7 @@ impl Default for AlarmConfig {
             begin_before: Duration::from_secs(60 * 60),
             dedup: Duration::from_secs(24 * 60 * 60),
             rehunt: Duration::from_secs(15 * 60),
+            join_window: Duration::from_secs(120),
             max_phones: 100,
             fallback_phones: Vec::new(),
             dry_run_ring: Duration::from_secs(30),
@@ -845,6 +848,14 @@ pub const KEYS: &[Key] = &[
         MINUTE,
         alarms.rehunt,
         "A repeat of an alarm that nobody answered rings people again, at most this often, 1 to 1440."
+    ),
+    time_key!(
+        "alarms.join_window_seconds",
+        "AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS",
+        (0, 3600),
+        1,
+        alarms.join_window,
+        "Alarms for the same people that come within this time are rung for together, 0 to 3600; 0 rings for each by itself."
     ),
     count_key!(
         "alarms.max_phones",

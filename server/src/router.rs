@@ -92,6 +92,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::policies::rules, intake::policies::put_rules))
         .routes(routes!(intake::do_not_call::list, intake::do_not_call::add))
         .routes(routes!(intake::do_not_call::remove))
+        .routes(routes!(intake::quiet_hours::list, intake::quiet_hours::put))
         .routes(routes!(intake::alertmanager::receive))
         .routes(routes!(barista::call, barista::show))
         .merge(roster_routes())

@@ -145,6 +145,7 @@ mod tests {
             failed: 0,
             min_interval: TimeDelta::seconds(60),
             last_offered_at: None,
+            quiet_until: None,
             verdict: None,
         }
     }

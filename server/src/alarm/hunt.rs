@@ -6,7 +6,7 @@
 //! 2. A sequential hunt has at most one open dial; a parallel one has at most one per callee.
 //! 3. Among the callees that may still be rung, the one with the fewest attempts goes first, then the lower position. A call that
 //!    never left the phone counts here as well, although it costs no attempt.
-//! 4. A callee that was rung less than its own interval ago is passed over.
+//! 4. A callee that was rung less than its own interval ago, or has quiet hours, is passed over.
 //! 5. A number that is in another call is waited for, so that the order holds; a critical or parallel hunt goes on to the next callee.
 //! 6. How many callees go into one dial depends on the handset: one, a list without repeats, or the copied sequence.
 //! 7. Hand-outs are limited to twice the attempts, so that a handset that takes dials and rings nobody cannot keep a hunt open for ever.
@@ -53,6 +53,8 @@ pub struct Callee {
     pub min_interval: TimeDelta,
     /// Last hand-out.
     pub last_offered_at: Option<DateTime<Utc>>,
+    /// Left in peace until then: quiet hours.
+    pub quiet_until: Option<DateTime<Utc>>,
     /// What became of it, once that is settled.
     pub verdict: Option<Verdict>,
 }
@@ -64,7 +66,8 @@ impl Callee {
     }
 
     fn rested_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.last_offered_at.map_or(now, |at| at + self.min_interval)
+        let rested = self.last_offered_at.map_or(now, |at| at + self.min_interval);
+        self.quiet_until.map_or(rested, |until| until.max(rested))
     }
 }
 
@@ -115,7 +118,7 @@ pub enum WaitReason {
     Dialling,
     /// A number is in another call.
     NumberBusy,
-    /// The callees were rung less than their interval ago.
+    /// The callees were rung less than their interval ago, or have quiet hours.
     Interval,
     /// Somebody answered, and has time to confirm.
     Confirming,

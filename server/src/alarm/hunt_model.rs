@@ -328,6 +328,7 @@ impl<'a> World<'a> {
                 failed: 0,
                 min_interval: TimeDelta::seconds(person.min_interval),
                 last_offered_at: None,
+                quiet_until: None,
                 verdict: None,
             })
             .collect();
@@ -1178,6 +1179,7 @@ fn hunt_for(people: usize) -> Example {
         failed: 0,
         min_interval: TimeDelta::zero(),
         last_offered_at: None,
+        quiet_until: None,
         verdict: None,
     };
     Example {

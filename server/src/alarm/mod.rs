@@ -6,6 +6,7 @@ pub mod hunt;
 #[cfg(test)]
 mod hunt_model;
 pub mod policy;
+pub mod storm;
 
 use serde::{Deserialize, Serialize};
 

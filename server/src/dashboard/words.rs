@@ -111,7 +111,7 @@ words! {
     trouble_unheard_more trouble_unheard_see trouble_unheard_why why_all_declined why_hand_out_limit why_no_handset yesterday
     refused_quiet refused_quiet_why refused_last_step refused_last_step_why refused_time refused_time_why rung_skipped rung_do_not_call why_nobody_to_ring
     t_step_fallback t_step_began t_step_empty t_policy_empty t_escalated t_policy_set t_lapsed t_skipped t_do_not_call t_snoozed t_noted t_reopened t_ended_nobody_to_ring
-    own_taken own_taken_by own_declined own_decline
+    t_joined t_quiet t_redialled_joined t_redialled_time own_taken own_taken_by own_declined own_decline
 }
 
 /// What takes the place of `{name}` in a sentence.

@@ -185,6 +185,17 @@ impl Engine {
             if hunt.ended_at.is_some() {
                 return Ok(tx.db().set_ring_again(id, Some(until)).await?);
             }
+            let own;
+            let hunt = match tx.db().count_firing(hunt.id).await? {
+                0 | 1 => hunt,
+                // The others are rung for all the same.
+                _ => {
+                    engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, "snoozed", now, tally).await?;
+                    let alarm = tx.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
+                    own = tx.db().lock_hunt(alarm.hunt_id).await?;
+                    &own
+                }
+            };
             closing::close_open_dials(tx, hunt.id, DialOutcome::Superseded, now, tally).await?;
             // What was left of the step is left of it afterwards.
             let step_ends_at = hunt.step_ends_at.map(|ends_at| until + (ends_at - now).max(TimeDelta::zero()));
@@ -215,7 +226,7 @@ impl Engine {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
             if hunt.ended_at.is_some() {
-                return engine.ring_afresh(tx, alarm, hunt, "asked", now, tally).await;
+                return engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, "asked", now, tally).await;
             }
             if hunt.snoozed_until.is_none_or(|until| until <= now) {
                 return Err(EngineError::StillRinging);
@@ -241,18 +252,18 @@ impl Engine {
                 if hunt.ended_at.is_none() {
                     return Ok(tx.db().set_ring_again(id, None).await?);
                 }
-                engine.ring_afresh(tx, alarm, hunt, "not_resolved", now, tally).await
+                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, "not_resolved", now, tally).await
             })
             .await?;
         }
         Ok(count)
     }
 
-    /// A new hunt for the people of one that has ended.
-    async fn ring_afresh(
+    /// A new hunt of some alarms for the people of one that they leave.
+    pub(super) async fn ring_afresh(
         &self,
         tx: &mut Tx,
-        alarm: &AlarmRow,
+        alarms: &[AlarmRow],
         hunt: &HuntRow,
         why: &str,
         now: DateTime<Utc>,
@@ -274,12 +285,15 @@ impl Engine {
             only_handset_id: hunt.only_handset_id,
             confirm_within: hunt.confirm_within,
             policy_id: hunt.policy_id,
+            queue: hunt.queue.clone(),
         };
         tx.db().insert_hunt(&fresh).await?;
-        tx.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
-        tx.db().set_ring_again(alarm.id, None).await?;
-        let body = json!({ "why": why });
-        tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
+        for alarm in alarms {
+            tx.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
+            tx.db().set_ring_again(alarm.id, None).await?;
+            let body = json!({ "why": why });
+            tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
+        }
         let naming = if hunt.policy_id.is_some() { Naming::Policy } else { Naming::These(&callees) };
         self.name_callees(tx, fresh.id, naming, now, tally).await
     }

@@ -263,6 +263,7 @@ impl Engine {
         }
         let naming = self.naming(tx, request, policy.is_some()).await?;
         self.name_callees(tx, hunt_id, naming, now, tally).await?;
+        self.join_if_alike(tx, request, alarm.id, hunt_id, now, tally).await?;
         if !request.callees.is_empty() && request.callees.iter().all(|callee| callee.max_attempts == 0) {
             // Nobody can be rung: that is said now, and not when a handset asks.
             self.settle(tx, hunt_id, now, tally).await?;
@@ -439,6 +440,18 @@ impl Engine {
     }
 }
 
+/// Whose turn it is when this is rung: the team's, else the policy's, else the sender's.
+fn queue(request: &RaiseRequest, policy: Option<&PolicyRow>) -> String {
+    let named = request.ring.iter().find_map(|named| match named {
+        Named::Team(name) => Some(format!("team {name}")),
+        Named::Schedule(name) => Some(format!("schedule {name}")),
+        Named::Person(_) | Named::Number(_) => None,
+    });
+    let labelled = request.labels.get("team").map(|team| format!("team {team}"));
+    let by_policy = policy.map(|policy| format!("policy {}", policy.id));
+    labelled.or(named).or(by_policy).unwrap_or_else(|| format!("sender {}", request.integration_id))
+}
+
 async fn insert_hunt(
     tx: &mut Tx,
     request: &RaiseRequest,
@@ -459,6 +472,7 @@ async fn insert_hunt(
         only_handset_id: request.only_handset,
         confirm_within: request.confirm_within.or(policy.and_then(|policy| policy.definition.confirm_within_s)),
         policy_id: policy.map(|policy| policy.id),
+        queue: queue(request, policy),
     };
     tx.db().insert_hunt(&hunt).await?;
     Ok(hunt.id)

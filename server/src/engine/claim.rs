@@ -7,12 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::closing::{self, Tally};
+use super::closing::Tally;
 use super::idle::IdleReason;
 use super::ladder::{Busy, Next};
 use super::{Engine, EngineError, delta, seconds};
+use crate::alarm::Verdict;
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
-use crate::alarm::{DialOutcome, Verdict};
 use crate::ids::{self, HuntId};
 use crate::lock::{Acquired, LockGuard};
 use crate::numbers::{Number, Region};
@@ -262,7 +262,7 @@ impl Engine {
             let Next { hunt, callees, decision } = self.next_move(tx, hunt, &busy, form, now).await?;
             match decision {
                 Decision::Finished { outcome, reason } => {
-                    closing::end_hunt(tx, &hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
+                    self.finish(tx, &hunt, outcome, reason, now, tally).await?;
                     return Ok(Step::NextHunt);
                 }
                 Decision::Wait { until, why } => {
@@ -270,7 +270,9 @@ impl Engine {
                         WaitReason::Interval | WaitReason::Confirming | WaitReason::Snoozed => until,
                         WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
                     };
-                    wait(tx, &hunt, until.max(now + SHORTEST_WAIT)).await?;
+                    // Whoever has quiet hours keeps a hunt from beginning; that is not for want of a handset.
+                    let held = hunt.begun_at.is_some() || matches!(why, WaitReason::Interval | WaitReason::Snoozed);
+                    wait(tx, &hunt, until.max(now + SHORTEST_WAIT), held).await?;
                     return Ok(Step::NextHunt);
                 }
                 Decision::Dial(plan) if !bar_forbidden(tx, &hunt, &callees, &plan, now).await? => {
@@ -300,7 +302,7 @@ impl Engine {
             Acquired::Held(guard) => locks.push(guard),
             // Another node is handing out one of these numbers at this moment.
             Acquired::Taken => {
-                wait(tx, hunt, now + SHORTEST_WAIT).await?;
+                wait(tx, hunt, now + SHORTEST_WAIT, hunt.begun_at.is_some()).await?;
                 return Ok(Step::NextHunt);
             }
             // The unique indexes decide all the same.
@@ -312,7 +314,7 @@ impl Engine {
         }
         if !tx.db().insert_targets(&dial).await? {
             tx.db().rollback_to_savepoint().await?;
-            wait(tx, hunt, now + SHORTEST_WAIT).await?;
+            wait(tx, hunt, now + SHORTEST_WAIT, hunt.begun_at.is_some()).await?;
             return Ok(Step::NextHunt);
         }
         tx.db().release_savepoint().await?;
@@ -397,6 +399,9 @@ pub(super) async fn record_hand_out(
     // A parallel hunt wants the next handset at once; a sequential one not before this dial is over.
     let due_at = if dial.exclusive { dial.deadline } else { now };
     let window = seconds(hunt.begin_window_s);
+    if handset.is_some() {
+        tx.db().queue_served(&hunt.queue, now).await?;
+    }
     tx.db().hunt_handed_out(hunt.id, due_at, hunt::begin_before(hunt.begin_before, dial.deadline, window), now).await?;
     let rung: Vec<_> = dial
         .targets
@@ -438,10 +443,11 @@ fn held_back_until(latest: &DialRow, asker: &Asker) -> Option<DateTime<Utc>> {
     }
 }
 
-async fn wait(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>) -> Result<(), EngineError> {
-    let begin_before = match hunt.begun_at {
-        Some(_) => hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s)),
-        None => hunt.begin_before,
+/// `held`: it is not for want of a handset that nobody is rung, so the time in which one must come begins anew.
+async fn wait(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>, held: bool) -> Result<(), EngineError> {
+    let begin_before = match held {
+        true => hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s)),
+        false => hunt.begin_before,
     };
     Ok(tx.db().set_hunt_due(hunt.id, until, begin_before).await?)
 }

@@ -115,6 +115,28 @@ pub(super) async fn line_free_at(tx: &mut Tx, mid: &str, now: DateTime<Utc>) -> 
 }
 
 impl Engine {
+    /// Ends a locked hunt as the rule says. Alarms that joined it after its first call have not had all the calls that they are
+    /// owed: when it ends in vain, they get a hunt of their own.
+    pub(super) async fn finish(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        outcome: HuntOutcome,
+        reason: Option<EndReason>,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        end_hunt(tx, hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
+        if let (HuntOutcome::NoAnswer, Some(begun_at)) = (outcome, hunt.begun_at) {
+            let late = tx.db().alarms_joined_after(hunt.id, begun_at).await?;
+            if !late.is_empty() {
+                // Boxed, because what begins a hunt may end it at once.
+                Box::pin(self.ring_afresh(tx, &late, hunt, "joined_later", now, tally)).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves a locked hunt on after something about it has changed: it ends if nothing is left to do, without waiting for a handset
     /// to ask.
     pub(super) async fn settle(
@@ -131,7 +153,7 @@ impl Engine {
         let next = self.next_move(tx, &hunt, &Busy::Ignored, ListForm::One, now).await?;
         let due_at = match next.decision {
             Decision::Finished { outcome, reason } => {
-                return end_hunt(tx, &next.hunt, outcome, reason, DialOutcome::Superseded, now, tally).await;
+                return self.finish(tx, &next.hunt, outcome, reason, now, tally).await;
             }
             Decision::Wait { until, .. } => until.max(now),
             Decision::Dial(_) => now,

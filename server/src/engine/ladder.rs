@@ -14,6 +14,7 @@ use crate::alarm::policy::{Place, Reached, Step, Whom};
 use crate::alarm::{Mode, Verdict};
 use crate::ids::{AnswerId, CalleeId};
 use crate::numbers::Number;
+use crate::roster::quiet;
 use crate::store::events::EventKind;
 use crate::store::hunts::{CalleeRow, HuntRow, NewStep};
 use crate::store::{Announcement, Db, Tx};
@@ -54,7 +55,7 @@ impl Engine {
         // Each turn takes back an answer or goes up a step, and both come to an end.
         loop {
             let callees = tx.db().callees(hunt.id).await?;
-            let ladder = load(tx, &hunt, &callees).await?;
+            let ladder = load(tx, &hunt, &callees, now).await?;
             let own;
             let busy = match busy {
                 Busy::Ignored => &HashMap::new(),
@@ -229,7 +230,12 @@ fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow]) -> (Vec<Reached>, Ve
 }
 
 /// Everything that the pure rule needs to know of a locked hunt.
-async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow]) -> Result<Ladder, EngineError> {
+async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow], now: DateTime<Utc>) -> Result<Ladder, EngineError> {
+    let quiet_hours = tx.db().quiet_hours().await?;
+    let to_rule = |callee: &CalleeRow| hunt::Callee {
+        quiet_until: quiet::until(&quiet_hours, callee.person_id, hunt.priority, now),
+        ..callee.to_rule()
+    };
     let unconfirmed = match hunt.confirm_within {
         Some(within) => unconfirmed(&mut tx.db(), hunt, within).await?,
         None => Vec::new(),
@@ -244,7 +250,7 @@ async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow]) -> Result<Ladd
         step_ends_at: hunt.step_ends_at,
         has_next_step,
         snoozed_until: hunt.snoozed_until,
-        callees: callees.iter().map(|callee| (callee.step, callee.to_rule())).collect(),
+        callees: callees.iter().map(|callee| (callee.step, to_rule(callee))).collect(),
         unconfirmed,
         open: open_dials(tx, hunt.id).await?,
     })

@@ -15,6 +15,7 @@ mod ladder;
 pub mod presence;
 mod report;
 pub mod retention;
+mod storm;
 mod tick;
 pub mod whom;
 

@@ -216,7 +216,9 @@ impl Engine {
         tx.db().insert_event(None, Some(hunt.id), now, kind, body).await?;
         self.reached(tx, hunt, &answer, now, tally).await?;
         if !in_time {
-            self.reach_later_hunts(tx, hunt.id, &answer, now, tally).await?;
+            let closed_at = dial.closed_at.unwrap_or(now);
+            self.reach_later_hunts(tx, hunt.id, closed_at, &answer, now, tally).await?;
+            self.ring_for_those_who_joined_later(tx, hunt, closed_at, now, tally).await?;
         }
         Ok(if in_time { Reported::Answered } else { Reported::LateAnswered })
     }
@@ -255,11 +257,12 @@ impl Engine {
         &self,
         tx: &mut Tx,
         hunt: HuntId,
+        by: DateTime<Utc>,
         answer: &AnswerRow,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        for later in tx.db().later_hunts(hunt).await? {
+        for later in tx.db().later_hunts(hunt, by).await? {
             let later = tx.db().lock_hunt(later).await?;
             if later.until != Until::First || !matches!(later.outcome, None | Some(HuntOutcome::NoAnswer)) {
                 continue;
@@ -272,6 +275,23 @@ impl Engine {
             self.reached(tx, &later, &answer, now, tally).await?;
         }
         Ok(())
+    }
+
+    /// A late answer ended a hunt; alarms that joined it after that call was over were not what it was about.
+    async fn ring_for_those_who_joined_later(
+        &self,
+        tx: &mut Tx,
+        before: &HuntRow,
+        closed_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        let hunt = tx.db().lock_hunt(before.id).await?;
+        if hunt.outcome != Some(HuntOutcome::Answered) || before.outcome == Some(HuntOutcome::Answered) {
+            return Ok(());
+        }
+        let late = tx.db().alarms_joined_after(hunt.id, closed_at).await?;
+        if late.is_empty() { Ok(()) } else { self.ring_afresh(tx, &late, &hunt, "joined_later", now, tally).await }
     }
 
     /// The country whose national form the handset's report is written in.

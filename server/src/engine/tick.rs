@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::claim::{bar_forbidden, record_hand_out};
-use super::closing::{self, Tally, open_dials};
+use super::closing::{Tally, open_dials};
 use super::ladder::{Busy, Next};
 use super::{Engine, EngineError, delta, retention, seconds};
 use crate::alarm::DialOutcome;
@@ -253,7 +253,7 @@ impl Engine {
             let Next { hunt, callees, decision } = self.next_move(&mut tx, &hunt, &Busy::InThisHunt, ListForm::One, now).await?;
             match decision {
                 Decision::Finished { outcome, reason } => {
-                    closing::end_hunt(&mut tx, &hunt, outcome, reason, DialOutcome::Superseded, now, &mut tally).await?;
+                    self.finish(&mut tx, &hunt, outcome, reason, now, &mut tally).await?;
                 }
                 Decision::Wait { until, .. } => {
                     let until = until.max(now + TimeDelta::seconds(1));

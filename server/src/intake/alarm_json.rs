@@ -136,7 +136,7 @@ impl AlarmJson {
     fn new(row: AlarmRow, answers: &[&AnswerRow], handsets: &HashMap<HandsetId, String>) -> Self {
         let answers: Vec<AnswerRow> = answers.iter().map(|answer| (*answer).clone()).collect();
         let answer = if row.ended_at.is_some() { answers::shown(&answers) } else { answers::current(&answers) };
-        let answer = answer.map(|answer| AnswerJson::new(answer, row.hunt_created_at, handsets));
+        let answer = answer.map(|answer| AnswerJson::new(answer, row.hunt_created_at.max(row.raised_at), handsets));
         let state = row.state();
         Self {
             id: row.id,
@@ -283,7 +283,9 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
             .collect(),
         answers: answers
             .iter()
-            .map(|answer| AnswerJson::new(answer, begun.get(&answer.hunt_id).copied().unwrap_or(raised_at), &handsets))
+            .map(|answer| {
+                AnswerJson::new(answer, begun.get(&answer.hunt_id).copied().unwrap_or(raised_at).max(raised_at), &handsets)
+            })
             .collect(),
         timeline: timeline.into_iter().map(|event| EventJson { at: event.at, kind: event.kind, body: event.body.0 }).collect(),
     })

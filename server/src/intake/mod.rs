@@ -9,6 +9,7 @@ pub mod api_page;
 pub mod do_not_call;
 pub mod keys;
 pub mod policies;
+pub mod quiet_hours;
 
 /// The door of requests that come without a key of their own.
 pub const OPEN_DOOR: &str = "open";

@@ -12,6 +12,7 @@ pub mod feed;
 pub mod ical;
 #[cfg(test)]
 mod model;
+pub mod quiet;
 pub mod rotation;
 pub mod text;
 pub mod wall;

@@ -131,10 +131,17 @@ statements! {
         "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
          FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.dedup_key = $2 AND a.dedup_open"
     ];
-    /// Newer hunts of the alarms that were in this hunt once.
+    /// Newer hunts of the alarms that were in this hunt by an instant.
     LATER_HUNTS = [
-        "SELECT DISTINCT a.hunt_id FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id WHERE l.hunt_id = $1 AND a.hunt_id <> $1
+        "SELECT DISTINCT a.hunt_id FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id
+         WHERE l.hunt_id = $1 AND a.hunt_id <> $1 AND l.joined_at <= $2
          ORDER BY a.hunt_id"
+    ];
+    /// Alarms that joined their current hunt after an instant, and are not over.
+    JOINED_AFTER = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id JOIN alarm_hunts l ON l.alarm_id = a.id AND l.hunt_id = a.hunt_id
+         WHERE a.hunt_id = $1 AND l.joined_at > $2 AND a.cancelled_at IS NULL AND a.resolved_at IS NULL ORDER BY a.number"
     ];
     /// The hunts an alarm ever had, oldest first.
     HUNTS_OF_ALARM = ["SELECT hunt_id FROM alarm_hunts WHERE alarm_id = $1 ORDER BY joined_at, hunt_id"];
@@ -253,12 +260,20 @@ impl Db<'_> {
         fetch_optional!(self, OPEN_WITH_KEY, integration, key)
     }
 
-    /// The newer hunts of alarms that were in this hunt once.
+    /// Alarms that joined this hunt, their current one, after an instant, and are not over.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn later_hunts(&mut self, hunt: HuntId) -> Result<Vec<HuntId>> {
-        let rows: Vec<(HuntId,)> = fetch_all!(self, LATER_HUNTS, hunt)?;
+    pub async fn alarms_joined_after(&mut self, hunt: HuntId, at: DateTime<Utc>) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, JOINED_AFTER, hunt, at)
+    }
+
+    /// The newer hunts of alarms that were in this hunt by an instant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn later_hunts(&mut self, hunt: HuntId, by: DateTime<Utc>) -> Result<Vec<HuntId>> {
+        let rows: Vec<(HuntId,)> = fetch_all!(self, LATER_HUNTS, hunt, by)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 

@@ -64,6 +64,10 @@ pub enum EventKind {
     DoNotCall,
     /// A person put it off.
     Snoozed,
+    /// Everybody has quiet hours.
+    Quiet,
+    /// It joined a hunt for the same people that was under way.
+    Joined,
     /// A person wrote something down.
     Noted,
     /// Somebody who had picked up said no: the hunt goes on.

@@ -58,6 +58,8 @@ pub struct HuntRow {
     pub snoozed_until: Option<DateTime<Utc>>,
     /// Something happens to it then, whoever asks.
     pub wake_at: Option<DateTime<Utc>>,
+    /// It takes turns with hunts of other queues.
+    pub queue: String,
 }
 
 impl HuntRow {
@@ -135,6 +137,7 @@ impl CalleeRow {
             failed: self.failed,
             min_interval: TimeDelta::seconds(i64::from(self.min_interval_s)),
             last_offered_at: self.last_offered_at,
+            quiet_until: None,
             verdict: self.verdict,
         }
     }
@@ -144,8 +147,8 @@ statements! {
     /// A new hunt.
     INSERT = [
         "INSERT INTO hunts (id, priority, mode, until, dry_run, step, dials_left, created_at, due_at, begin_before, begin_window_s,
-                            only_handset_id, confirm_within, policy_id)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13)"
+                            only_handset_id, confirm_within, policy_id, queue)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     ];
     /// A new callee.
     INSERT_CALLEE = [
@@ -153,11 +156,12 @@ statements! {
                               attempts, last_offered_at, verdict)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     ];
-    /// The most urgent due hunt that nobody else is working on, locked.
+    /// The most urgent due hunt that nobody else is working on, locked: of those, one of the queue that was served longest ago.
     NEXT_DUE = [
         "SELECT * FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND due_at <= $1
            AND (only_handset_id IS NULL OR only_handset_id = $2)
-         ORDER BY priority DESC, due_at, id LIMIT 1" skip_locked
+         ORDER BY priority DESC, (SELECT served_at FROM queues WHERE queues.queue = hunts.queue) NULLS FIRST, due_at, id
+         LIMIT 1" skip_locked
     ];
     /// The same for dry runs, which need no handset.
     NEXT_DUE_DRY_RUN = [
@@ -217,11 +221,27 @@ statements! {
          WHERE id = $1 AND ended_at IS NULL"
     ];
     /// It is over.
-    END = ["UPDATE hunts SET ended_at = $2, outcome = $3, end_reason = $4 WHERE id = $1 AND ended_at IS NULL"];
+    END = ["UPDATE hunts SET ended_at = $2, outcome = $3, end_reason = $4, join_key = NULL WHERE id = $1 AND ended_at IS NULL"];
     /// Nobody was reached, so it seemed; then a late report named somebody.
     ANSWERED_AFTER_ALL = [
         "UPDATE hunts SET ended_at = $2, outcome = 'answered', end_reason = NULL WHERE id = $1 AND outcome = 'no_answer'"
     ];
+    /// A queue was served.
+    QUEUE_SERVED = [
+        "INSERT INTO queues (queue, served_at) VALUES ($1, $2) ON CONFLICT (queue) DO UPDATE SET served_at = excluded.served_at"
+    ];
+    /// The open hunt that alarms for the same people may join, locked.
+    WITH_JOIN_KEY = ["SELECT * FROM hunts WHERE join_key = $1" for_update];
+    /// Alarms for the same people may join it from now on, or no more.
+    SET_JOIN_KEY = ["UPDATE hunts SET join_key = $2 WHERE id = $1"];
+    /// It is as urgent as the most urgent alarm in it.
+    RAISE_PRIORITY = ["UPDATE hunts SET priority = $2 WHERE id = $1 AND priority < $2"];
+    /// What is said of an alarm in one hunt is said of it in another.
+    MOVE_EVENTS = ["UPDATE events SET hunt_id = $2 WHERE hunt_id = $1 AND alarm_id IS NOT NULL"];
+    /// The same for notices.
+    MOVE_DELIVERIES = ["UPDATE deliveries SET hunt_id = $2 WHERE hunt_id = $1"];
+    /// A hunt that never was.
+    DELETE = ["DELETE FROM hunts WHERE id = $1"];
     /// The callees of a hunt, in order.
     CALLEES = ["SELECT * FROM callees WHERE hunt_id = $1 ORDER BY step, position"];
     /// One callee.
@@ -261,6 +281,8 @@ pub struct NewHunt {
     pub confirm_within: Option<i32>,
     /// Its escalation policy.
     pub policy_id: Option<PolicyId>,
+    /// It takes turns with hunts of other queues.
+    pub queue: String,
 }
 
 /// A step that begins.
@@ -303,6 +325,7 @@ impl Db<'_> {
             hunt.only_handset_id,
             hunt.confirm_within,
             hunt.policy_id,
+            hunt.queue.as_str(),
         )
         .map(|_| ())
     }
@@ -531,6 +554,48 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn answered_after_all(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<bool> {
         execute!(self, ANSWERED_AFTER_ALL, id, now).map(|rows| rows == 1)
+    }
+
+    /// Notes that a queue was served.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn queue_served(&mut self, queue: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, QUEUE_SERVED, queue, now).map(|_| ())
+    }
+
+    /// Locks the open hunt that alarms for the same people may join.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_hunt_with_join_key(&mut self, key: &str) -> Result<Option<HuntRow>> {
+        fetch_optional!(self, WITH_JOIN_KEY, key)
+    }
+
+    /// Lets alarms for the same people join a hunt, or not any more.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when there is another with this key.
+    pub async fn set_join_key(&mut self, id: HuntId, key: Option<&str>) -> Result<()> {
+        execute!(self, SET_JOIN_KEY, id, key).map(|_| ())
+    }
+
+    /// Makes a hunt at least so urgent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn raise_priority(&mut self, id: HuntId, priority: Priority) -> Result<()> {
+        execute!(self, RAISE_PRIORITY, id, priority).map(|_| ())
+    }
+
+    /// Forgets a hunt that was made a moment ago, once its alarm is in another: what was said of the alarm stays.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_hunt(&mut self, id: HuntId, instead: HuntId) -> Result<()> {
+        execute!(self, MOVE_EVENTS, id, instead)?;
+        execute!(self, MOVE_DELIVERIES, id, instead)?;
+        execute!(self, DELETE, id).map(|_| ())
     }
 
     /// The callees of a hunt, in order.

@@ -21,6 +21,7 @@ pub mod hunts;
 pub mod keys;
 pub mod people;
 pub mod policies;
+pub mod quiet;
 pub mod retention;
 pub mod roster;
 pub mod secrets;
@@ -524,6 +525,7 @@ impl Store {
             keys::ALL,
             people::ALL,
             policies::ALL,
+            quiet::ALL,
             retention::ALL,
             secrets::ALL,
             roster::ALL,

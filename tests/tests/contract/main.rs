@@ -12,6 +12,7 @@ mod escalation;
 mod handsets;
 mod harness;
 mod hunts;
+mod joining;
 mod keeping;
 mod late_reports;
 mod native;

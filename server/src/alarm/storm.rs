@@ -1,0 +1,104 @@
+//! Storms: which alarms join a hunt that is already under way, and which hunts take turns with each other.
+//!
+//! An alarm joins a hunt for the same people, in the same order and by the same rules, that began a short while ago and has reached
+//! nobody yet. Whatever reaches somebody then counts for all that had joined before that call was over; an alarm that joined later,
+//! or got less than all the calls, gets a hunt of its own.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use super::hunt::Callee;
+use super::{Mode, Until};
+use crate::ids::hex;
+
+/// What makes two hunts one: whom they ring, how, and by what rules.
+#[derive(Clone, Debug)]
+pub struct Like<'h> {
+    /// One after the other, or all at once.
+    pub mode: Mode,
+    /// When it has reached what it wants.
+    pub until: Until,
+    /// Seconds in which an answer must be confirmed.
+    pub confirm_within: Option<i32>,
+    /// The policy it goes up.
+    pub policy: Option<String>,
+    /// Everybody in it.
+    pub callees: &'h [Callee],
+}
+
+/// The same for hunts that are alike, and for no others.
+#[must_use]
+pub fn join_key(like: &Like<'_>) -> String {
+    let rung: Vec<_> =
+        like.callees.iter().map(|callee| (&callee.number, callee.max_attempts, callee.min_interval.num_seconds())).collect();
+    let facts = serde_json::json!([like.mode, like.until, like.confirm_within, like.policy, rung]);
+    hex(&Sha256::digest(facts.to_string()))
+}
+
+/// A hunt that an alarm might join.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Its step.
+    pub step: i32,
+    /// Somebody has picked up.
+    pub answered: bool,
+    /// Nobody is rung before then.
+    pub snoozed_until: Option<DateTime<Utc>>,
+}
+
+/// Whether an alarm may join it now.
+#[must_use]
+pub fn may_join(open: &Open, window: TimeDelta, now: DateTime<Utc>) -> bool {
+    open.step == 0 && !open.answered && open.snoozed_until.is_none() && now - open.created_at <= window
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use crate::ids::CalleeId;
+    use uuid::Uuid;
+
+    fn callee(number: &str) -> Callee {
+        Callee {
+            id: CalleeId(Uuid::nil()),
+            position: 0,
+            number: number.to_owned(),
+            max_attempts: 2,
+            attempts: 0,
+            failed: 0,
+            min_interval: TimeDelta::seconds(60),
+            last_offered_at: None,
+            quiet_until: None,
+            verdict: None,
+        }
+    }
+
+    fn key(callees: &[Callee], mode: Mode) -> String {
+        join_key(&Like { mode, until: Until::First, confirm_within: None, policy: None, callees })
+    }
+
+    #[test]
+    fn only_the_same_people_in_the_same_way_are_alike() {
+        let two = [callee("a"), callee("b")];
+        assert_eq!(key(&two, Mode::Sequential), key(&[callee("a"), callee("b")], Mode::Sequential));
+        assert_ne!(key(&two, Mode::Sequential), key(&[callee("b"), callee("a")], Mode::Sequential));
+        assert_ne!(key(&two, Mode::Sequential), key(&two, Mode::Parallel));
+        let more = Callee { max_attempts: 3, ..callee("b") };
+        assert_ne!(key(&two, Mode::Sequential), key(&[callee("a"), more], Mode::Sequential));
+    }
+
+    #[test]
+    fn a_hunt_that_has_gone_on_is_not_joined() {
+        let now = DateTime::from_timestamp(1_000, 0).unwrap();
+        let window = TimeDelta::seconds(120);
+        let open = Open { created_at: now - window, step: 0, answered: false, snoozed_until: None };
+        assert!(may_join(&open, window, now));
+        assert!(!may_join(&open, window, now + TimeDelta::seconds(1)));
+        assert!(!may_join(&Open { step: 1, ..open.clone() }, window, now));
+        assert!(!may_join(&Open { answered: true, ..open.clone() }, window, now));
+        assert!(!may_join(&Open { snoozed_until: Some(now), ..open }, window, now));
+    }
+}
