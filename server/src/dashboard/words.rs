@@ -10,16 +10,20 @@ use std::sync::LazyLock;
 pub(super) enum Language {
     English,
     Chinese,
+    Japanese,
+    Spanish,
 }
 
 impl Language {
-    pub(super) const ALL: [Self; 2] = [Self::English, Self::Chinese];
+    pub(super) const ALL: [Self; 4] = [Self::English, Self::Chinese, Self::Japanese, Self::Spanish];
 
     /// The tag for `lang` attributes, cookies and addresses.
     pub(super) fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::Chinese => "zh",
+            Self::Japanese => "ja",
+            Self::Spanish => "es",
         }
     }
 
@@ -47,9 +51,13 @@ impl Language {
     pub(super) fn words(self) -> &'static Words {
         static ENGLISH: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/en.toml")));
         static CHINESE: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/zh.toml")));
+        static JAPANESE: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/ja.toml")));
+        static SPANISH: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/es.toml")));
         match self {
             Self::English => &ENGLISH,
             Self::Chinese => &CHINESE,
+            Self::Japanese => &JAPANESE,
+            Self::Spanish => &SPANISH,
         }
     }
 }
@@ -191,7 +199,12 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const FILES: [(&str, &str); 2] = [("en", include_str!("words/en.toml")), ("zh", include_str!("words/zh.toml"))];
+    const FILES: [(&str, &str); 4] = [
+        ("en", include_str!("words/en.toml")),
+        ("zh", include_str!("words/zh.toml")),
+        ("ja", include_str!("words/ja.toml")),
+        ("es", include_str!("words/es.toml")),
+    ];
 
     fn places(sentence: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
@@ -229,6 +242,13 @@ mod tests {
     }
 
     #[test]
+    fn every_language_is_tested_and_read_from_its_own_file() {
+        assert_eq!(FILES.map(|(tag, _)| tag), Language::ALL.map(Language::tag));
+        let names: BTreeSet<&str> = Language::ALL.iter().map(|language| language.words().language_name.as_str()).collect();
+        assert_eq!(names.len(), FILES.len());
+    }
+
+    #[test]
     fn what_is_filled_in_is_escaped() {
         let html = fill("a {who} < {at}", &[("who", Bit::Text("<b>\"'&")), ("at", Bit::Html("<i>1</i>"))]);
         assert_eq!(html, "a &lt;b&gt;&quot;&#39;&amp; &lt; <i>1</i>");
@@ -239,6 +259,7 @@ mod tests {
     fn the_browser_says_what_it_wants() {
         assert_eq!(Language::of_accept("zh-CN,zh;q=0.9,en;q=0.8"), Some(Language::Chinese));
         assert_eq!(Language::of_accept("fr, en;q=0.5, zh;q=0.4"), Some(Language::English));
+        assert_eq!(Language::of_accept("es-MX, ja;q=0.4"), Some(Language::Spanish));
         assert_eq!(Language::of_accept("zh;q=0, fr"), None);
         assert_eq!(Language::of_tag("ZH-Hans-CN"), Some(Language::Chinese));
     }
