@@ -102,6 +102,7 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/handsets/rotate", post(handsets::rotate))
         .route("/handsets/disable", post(handsets::disable))
         .route("/handsets/enable", post(handsets::enable))
+        .route("/handsets/remove", post(handsets::remove))
         .route("/handsets/allow", post(handsets::allow))
         .route("/people/add", post(people::add))
         .route("/people/{id}", get(people::edit).post(people::change))

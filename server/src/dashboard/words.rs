@@ -113,7 +113,7 @@ words! {
     t_ended_no_handset t_ended_nobody t_expired t_handed_out t_late_answer t_late_nobody t_nobody t_not_rung t_other t_raised
     t_raised_by_nobody t_redialled t_redialled_repeat t_repeated t_resolved t_stopped t_superseded take_it take_note
     taken_after test_call test_disabled test_failed test_go test_heading test_how test_passed test_runs through timeline
-    nav_users language role_admin_means role_responder_means role_viewer_means user_add user_add_how user_add_go user_role
+    remove_how remove_go nav_users language role_admin_means role_responder_means role_viewer_means user_add user_add_how user_add_go user_role
     user_person user_person_none user_self user_role_go user_reset_how user_reset_go user_disable_how user_password
     user_password_how user_back my_password password_how password_current password_new password_again password_go
     password_wrong password_differs done_role done_user_disabled done_user_enabled done_password

@@ -43,7 +43,7 @@ pub async fn raise(
 ) -> Result<Response, Problem> {
     let raised = try_raise(&app, &sender, request).await;
     app.engine.metrics.alarms.inc(match &raised {
-        Ok((_, RaisedAs::Repeated | RaisedAs::Replayed)) => AlarmResult::Repeated,
+        Ok((_, RaisedAs::Repeated | RaisedAs::Replayed { .. })) => AlarmResult::Repeated,
         Ok((_, RaisedAs::Created)) => AlarmResult::Created,
         Err(_) => AlarmResult::Refused,
     });
@@ -59,12 +59,15 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
     let (id, raised_as) = (raised.alarm.id, raised.raised_as);
     tracing::info!(alarm.id = %id, alarm.number = raised.alarm.number, outcome = ?raised_as, "alarm");
     let alarm = alarm_json::summary(&app.engine.store, raised.alarm).await?;
-    let status = if raised_as == RaisedAs::Repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let status = match raised_as {
+        RaisedAs::Repeated | RaisedAs::Replayed { repeated: true } => StatusCode::OK,
+        RaisedAs::Created | RaisedAs::Replayed { repeated: false } => StatusCode::CREATED,
+    };
     let mut response = answer(status, &alarm);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/alarms/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    if raised_as == RaisedAs::Replayed {
+    if matches!(raised_as, RaisedAs::Replayed { .. }) {
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok((response, raised_as))

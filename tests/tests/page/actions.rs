@@ -95,6 +95,9 @@ async fn an_admin_changes_handsets(home: Home) {
     assert!(page.shows("A new address for “rack”") && page.shows("/h/"));
     assert!(pairing::find(store, "rack").await.unwrap().next_token_hash.is_some());
     assert_eq!(lin.post("/handsets/disable", &[("handset", "nobody's")]).await.status, 404);
+    assert_eq!(lin.post("/handsets/remove", &[("handset", "rack")]).await.location(), "/handsets?done=removed");
+    assert!(lin.get("/handsets").await.shows("No handset yet"));
+    assert_eq!(lin.post("/handsets/remove", &[("handset", "rack")]).await.status, 404);
 }
 
 async fn an_admin_lets_in_a_phone_that_knocks(home: Home) {

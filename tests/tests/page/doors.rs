@@ -170,7 +170,8 @@ async fn a_responder_does_not_administer(home: Home) {
     let server = home.start().await;
     server.pair("desk", autocall::store::handsets::Profile::App).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
-    for path in ["/handsets/add", "/handsets/rename", "/handsets/rotate", "/handsets/disable", "/people/add"] {
+    for path in ["/handsets/add", "/handsets/rename", "/handsets/rotate", "/handsets/disable", "/handsets/remove", "/people/add"]
+    {
         assert_eq!(lin.post(path, &[("name", "x"), ("handset", "desk"), ("numbers", A)]).await.status, 403, "{path}");
     }
     let handsets = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
