@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::handset::directory::Directory;
 use crate::handset::guard::Guard;
 use crate::handset::knocks::Knocks;
+use crate::http::rate::Rates;
 use crate::intake::keys::Keys;
 
 /// What requests are answered with.
@@ -22,6 +23,8 @@ pub struct App {
     pub guard: Guard,
     /// Keys of senders.
     pub keys: Keys,
+    /// How much each sender sends.
+    pub rates: Rates,
     /// Which phones knocked.
     pub knocks: Knocks,
     /// The pages.

@@ -105,6 +105,8 @@ pub struct HttpConfig {
     pub request_timeout: Duration,
     /// Most connections at a time.
     pub max_connections: usize,
+    /// Most requests in a minute with which one sender may raise alarms.
+    pub alarms_per_minute: usize,
 }
 
 impl Default for HttpConfig {
@@ -123,6 +125,7 @@ impl Default for HttpConfig {
             body_limit_bytes: 256 * 1024,
             request_timeout: Duration::from_secs(30),
             max_connections: 2048,
+            alarms_per_minute: 3000,
         }
     }
 }
@@ -737,6 +740,13 @@ pub const KEYS: &[Key] = &[
         (16, 1_000_000),
         http.max_connections,
         "Most connections at a time, 16 to 1000000."
+    ),
+    count_key!(
+        "http.alarms_per_minute",
+        "AUTOCALL_HTTP_ALARMS_PER_MINUTE",
+        (1, 1_000_000),
+        http.alarms_per_minute,
+        "Most requests in a minute with which one sender (a key; without one, an address) may raise alarms, 1 to 1000000. Beyond it they are refused, and sent again later."
     ),
     choice_key!(
         "handsets.plain_path",

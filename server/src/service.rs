@@ -16,6 +16,7 @@ use crate::handset::directory::Directory;
 use crate::handset::guard::Guard;
 use crate::handset::knocks::Knocks;
 use crate::http;
+use crate::http::rate::Rates;
 use crate::intake::keys::Keys;
 use crate::links::Links;
 use crate::lock::{LockError, Locks};
@@ -85,6 +86,7 @@ impl Service {
             directory,
             guard: Guard::default(),
             keys,
+            rates: Rates::default(),
             knocks: Knocks::default(),
             dashboard,
             stopping: CancellationToken::new(),

@@ -157,6 +157,17 @@ pub async fn set_password(store: &Store, passwords: &Passwords, name: &str, pass
     Ok(tx.commit().await?)
 }
 
+/// Lets a user do what another role may, from their next request on.
+///
+/// # Errors
+/// When there is no such user, or the database fails.
+pub async fn set_role(store: &Store, name: &str, role: Role) -> Result<(), UserError> {
+    let user = find(store, name).await?;
+    let mut tx = store.begin().await?;
+    tx.db().set_role(user.id, role).await?;
+    Ok(tx.commit().await?)
+}
+
 /// Shuts a user out and ends their sessions, or lets them in again.
 ///
 /// # Errors

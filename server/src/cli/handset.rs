@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
-use super::{agreed_clock, open, quoted};
+use super::{agreed_clock, one_of, open, quoted};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::handset::pairing::{self, Pairing};
@@ -59,6 +59,11 @@ pub(super) enum HandsetCommand {
         /// Its name
         name: String,
     },
+    /// Forget a handset: no phone is let in as it any more, and what it rang keeps its name
+    Remove {
+        /// Its name
+        name: String,
+    },
     /// Ring a number through one handset and tick what works; pick up, then hang up
     Test {
         /// The handset's name
@@ -78,8 +83,8 @@ pub(super) struct Add {
     #[arg(long)]
     name: String,
     /// What it can be given [default: handsets.profile]
-    #[arg(long, value_enum)]
-    profile: Option<ProfileArg>,
+    #[arg(long, value_parser = one_of(&Profile::ALL, Profile::as_str))]
+    profile: Option<Profile>,
     /// Two letters of the SIM's country [default: handsets.country]
     #[arg(long)]
     country: Option<Region>,
@@ -91,32 +96,11 @@ pub(super) struct Add {
     ring_seconds: Option<i32>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ProfileArg {
-    Auto,
-    App,
-    List,
-    Repeat,
-    Native,
-}
-
-impl From<ProfileArg> for Profile {
-    fn from(profile: ProfileArg) -> Self {
-        match profile {
-            ProfileArg::Auto => Self::Auto,
-            ProfileArg::App => Self::App,
-            ProfileArg::List => Self::List,
-            ProfileArg::Repeat => Self::Repeat,
-            ProfileArg::Native => Self::Native,
-        }
-    }
-}
-
 impl Add {
     fn pairing(&self, config: &Config) -> Pairing {
         let mut pairing = Pairing::new(&self.name, &config.handsets);
         if let Some(profile) = self.profile {
-            pairing.profile = profile.into();
+            pairing.profile = profile;
         }
         if let Some(country) = self.country {
             pairing.country = country.as_str().to_owned();
@@ -186,6 +170,10 @@ async fn dispatch(command: HandsetCommand, config: &Config, store: &Store, clock
         HandsetCommand::Enable { name } => {
             pairing::set_disabled(store, &name, false, now).await?;
             println!("{name} is given alarms again");
+        }
+        HandsetCommand::Remove { name } => {
+            pairing::remove(store, &name, now).await?;
+            println!("{name} is removed: no phone is let in as it any more");
         }
         HandsetCommand::Test { name, number, timeout } => test(store, clock, config, &name, &number, timeout).await?,
     }

@@ -40,6 +40,14 @@ pub(super) enum UserCommand {
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
+    /// Let a user do what another role may
+    Role {
+        /// What they log in with
+        name: String,
+        /// What they may do
+        #[arg(value_enum)]
+        role: RoleArg,
+    },
     /// Shut a user out and log them out everywhere
     Disable {
         /// What they log in with
@@ -99,6 +107,10 @@ async fn dispatch(command: UserCommand, store: &Store) -> anyhow::Result<()> {
             users::set_password(store, &passwords, &name, &password.text).await?;
             println!("{name} has a new password and is logged out everywhere");
             password.tell();
+        }
+        UserCommand::Role { name, role } => {
+            users::set_role(store, &name, role.into()).await?;
+            println!("{name} is {} now", Role::from(role).as_str());
         }
         UserCommand::Disable { name } => {
             users::set_disabled(store, &name, true, now).await?;

@@ -1,8 +1,8 @@
 //! `autocall webhook`: add, list, remove, test, log.
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 
-use super::{agreed_clock, open};
+use super::{agreed_clock, one_of, open};
 use crate::config::Config;
 use crate::notify::guard::GuardedResolver;
 use crate::notify::webhooks::{self, NewWebhook};
@@ -19,14 +19,14 @@ pub(super) enum WebhookCommand {
         #[arg(long)]
         url: String,
         /// The form that the other side wants
-        #[arg(long, value_enum)]
-        shape: ShapeArg,
+        #[arg(long, value_parser = one_of(&WebhookShape::ALL, WebhookShape::as_str))]
+        shape: WebhookShape,
         /// What the signature is made with
         #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]
         secret: Option<String>,
         /// What it is told [default: everything]
-        #[arg(long, value_enum, value_delimiter = ',')]
-        events: Vec<KindArg>,
+        #[arg(long, value_parser = one_of(&NoticeKind::ALL, NoticeKind::as_str), value_delimiter = ',')]
+        events: Vec<NoticeKind>,
         /// In which language: en, zh, ja or es
         #[arg(long, default_value = "en")]
         language: String,
@@ -51,60 +51,12 @@ pub(super) enum WebhookCommand {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum ShapeArg {
-    Json,
-    Slack,
-    Wecom,
-    Dingtalk,
-    Feishu,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub(super) enum KindArg {
-    Raised,
-    Answered,
-    Confirmed,
-    NoAnswer,
-    HandsetOffline,
-    HandsetStuck,
-    HandsetBack,
-}
-
-impl From<ShapeArg> for WebhookShape {
-    fn from(shape: ShapeArg) -> Self {
-        match shape {
-            ShapeArg::Json => Self::Json,
-            ShapeArg::Slack => Self::Slack,
-            ShapeArg::Wecom => Self::Wecom,
-            ShapeArg::Dingtalk => Self::Dingtalk,
-            ShapeArg::Feishu => Self::Feishu,
-        }
-    }
-}
-
-impl From<KindArg> for NoticeKind {
-    fn from(kind: KindArg) -> Self {
-        match kind {
-            KindArg::Raised => Self::Raised,
-            KindArg::Answered => Self::Answered,
-            KindArg::Confirmed => Self::Confirmed,
-            KindArg::NoAnswer => Self::NoAnswer,
-            KindArg::HandsetOffline => Self::HandsetOffline,
-            KindArg::HandsetStuck => Self::HandsetStuck,
-            KindArg::HandsetBack => Self::HandsetBack,
-        }
-    }
-}
-
 pub(super) async fn run(command: WebhookCommand, config: &Config) -> anyhow::Result<()> {
     let store = open(config).await?;
     let now = agreed_clock(&store).await?.now();
     match command {
         WebhookCommand::Add { name, url, shape, secret, events, language } => {
-            let kinds = events.into_iter().map(NoticeKind::from).collect();
-            let new = NewWebhook { name, url, shape: shape.into(), secret, kinds, language };
+            let new = NewWebhook { name, url, shape, secret, kinds: events, language };
             webhooks::add(&store, &new, &GuardedResolver::new(&config.notify.allow_networks), now).await?;
             println!("{} is told from now on; try it: autocall webhook test {}", new.name.trim(), new.name.trim());
         }
@@ -113,7 +65,8 @@ pub(super) async fn run(command: WebhookCommand, config: &Config) -> anyhow::Res
                 // The address often holds a secret behind the host.
                 let host = reqwest::Url::parse(&webhook.url).ok().and_then(|url| url.host_str().map(str::to_owned));
                 let kinds = webhook.kinds.trim_matches(',');
-                println!("{}\t{:?}\t{}\t{kinds}\t{}", webhook.name, webhook.shape, host.unwrap_or_default(), webhook.language);
+                let shape = webhook.shape.as_str();
+                println!("{}\t{shape}\t{}\t{kinds}\t{}", webhook.name, host.unwrap_or_default(), webhook.language);
             }
         }
         WebhookCommand::Remove { name } => {

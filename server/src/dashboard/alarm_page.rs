@@ -84,7 +84,7 @@ pub(super) async fn redial(
 }
 
 fn known_as(reader: &Reader) -> String {
-    reader.visitor.as_ref().map_or_else(String::new, |visitor| visitor.known_as().to_owned())
+    reader.known_as().to_owned()
 }
 
 /// To the page from which the form came.

@@ -38,9 +38,8 @@ pub(super) async fn show(
         form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "below").and_then(|(_, number)| number.parse().ok());
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    let handsets = db.handsets().await?;
     // One more than is shown tells whether there are older ones.
-    let mut finished = read::finished(&mut db, &handsets, below.unwrap_or(i64::MAX), PAGE + 1).await?;
+    let mut finished = read::finished(&mut db, below.unwrap_or(i64::MAX), PAGE + 1).await?;
     let more = finished.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
     if more {
         finished.pop();

@@ -234,7 +234,8 @@ pub(super) async fn add(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let mut pairing = Pairing::new(fields.get("name"), &app.config().handsets);
-    if let Some(profile) = profile_of(fields.get("profile")) {
+    let wanted = fields.get("profile");
+    if let Some(profile) = Profile::ALL.into_iter().find(|profile| profile.as_str() == wanted) {
         pairing.profile = profile;
     }
     match pairing::add(&app.engine.store, &pairing, app.engine.clock.now()).await {
@@ -278,6 +279,12 @@ pub(super) async fn enable(State(app): State<Arc<App>>, Extension(fields): Exten
     Ok(go_to("/handsets?done=enabled"))
 }
 
+/// `POST /handsets/remove`
+pub(super) async fn remove(State(app): State<Arc<App>>, Extension(fields): Extension<Fields>) -> Result<Response, Refusal> {
+    pairing::remove(&app.engine.store, fields.get("handset"), app.engine.clock.now()).await?;
+    Ok(go_to("/handsets?done=removed"))
+}
+
 /// `POST /handsets/allow`: lets in a phone that knocked.
 pub(super) async fn allow(
     State(app): State<Arc<App>>,
@@ -309,17 +316,6 @@ pub(super) async fn test(
     };
     app.engine.test_call(&handset, number.number.as_str(), number.known_to_plan).await?;
     Ok(go_to("/handsets?done=testing"))
-}
-
-fn profile_of(word: &str) -> Option<Profile> {
-    match word {
-        "app" => Some(Profile::App),
-        "list" => Some(Profile::List),
-        "repeat" => Some(Profile::Repeat),
-        "native" => Some(Profile::Native),
-        "auto" => Some(Profile::Auto),
-        _ => None,
-    }
 }
 
 fn wrong_name(app: &App, reader: &Reader, error: PairingError) -> Result<Response, Refusal> {

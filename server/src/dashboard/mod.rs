@@ -22,6 +22,7 @@ mod session;
 mod throttle;
 mod timeline;
 mod trouble;
+mod users;
 mod words;
 
 use std::net::SocketAddr;
@@ -90,6 +91,7 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/alarms/{id}", get(alarm_page::show))
         .route("/handsets", get(handsets::show))
         .route("/people", get(people::show))
+        .route("/password", get(users::show_mine).post(users::change_mine))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::viewers));
@@ -106,10 +108,17 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/handsets/rotate", post(handsets::rotate))
         .route("/handsets/disable", post(handsets::disable))
         .route("/handsets/enable", post(handsets::enable))
+        .route("/handsets/remove", post(handsets::remove))
         .route("/handsets/allow", post(handsets::allow))
         .route("/people/add", post(people::add))
         .route("/people/{id}", get(people::edit).post(people::change))
         .route("/people/{id}/remove", post(people::remove))
+        .route("/users", get(users::show))
+        .route("/users/add", post(users::add))
+        .route("/users/role", post(users::change_role))
+        .route("/users/disable", post(users::disable))
+        .route("/users/enable", post(users::enable))
+        .route("/users/reset", post(users::reset))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::admins));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.config().http.request_timeout);

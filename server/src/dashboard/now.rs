@@ -47,6 +47,10 @@ pub(super) fn done_words(words: &'static Words, query: Option<&str>) -> Option<&
         "testing" => Some(&words.done_testing),
         "saved" => Some(&words.done_saved),
         "removed" => Some(&words.done_removed),
+        "role" => Some(&words.done_role),
+        "user_disabled" => Some(&words.done_user_disabled),
+        "user_enabled" => Some(&words.done_user_enabled),
+        "password" => Some(&words.done_password),
         _ => None,
     }
 }

@@ -88,11 +88,20 @@ impl Reader {
     }
 
     pub(super) fn role_name(&self) -> &'static str {
-        match self.visitor.as_ref().map(|visitor| visitor.role) {
-            Some(Role::Admin) => &self.words.role_admin,
-            Some(Role::Responder) => &self.words.role_responder,
-            Some(Role::Viewer) | None => &self.words.role_viewer,
-        }
+        role_word(self.words, self.visitor.as_ref().map_or(Role::Viewer, |visitor| visitor.role))
+    }
+
+    /// The name under which they take alarms.
+    pub(super) fn known_as(&self) -> &str {
+        self.visitor.as_ref().map_or("", Visitor::known_as)
+    }
+}
+
+pub(super) fn role_word(words: &'static Words, role: Role) -> &'static str {
+    match role {
+        Role::Admin => &words.role_admin,
+        Role::Responder => &words.role_responder,
+        Role::Viewer => &words.role_viewer,
     }
 }
 
@@ -304,6 +313,7 @@ impl From<UserError> for Refusal {
     fn from(error: UserError) -> Self {
         match error {
             UserError::Store(error) => error.into(),
+            UserError::NoSuchUser(_) => Self::NotFound,
             UserError::Hash(_) | UserError::Stopping => Self::Failed,
             _ => Self::Garbled,
         }

@@ -14,6 +14,8 @@ pub(super) enum Place {
     Handsets,
     People,
     Person(PersonId),
+    Users,
+    Password,
     Login,
     Setup,
 }
@@ -26,6 +28,8 @@ impl Place {
             "/alarms" => Some(Self::Alarms),
             "/handsets" => Some(Self::Handsets),
             "/people" => Some(Self::People),
+            "/users" => Some(Self::Users),
+            "/password" => Some(Self::Password),
             "/login" => Some(Self::Login),
             "/setup" => Some(Self::Setup),
             other => match other.strip_prefix("/alarms/") {
@@ -50,6 +54,8 @@ impl fmt::Display for Place {
             Self::Handsets => f.write_str("/handsets"),
             Self::People => f.write_str("/people"),
             Self::Person(id) => write!(f, "/people/{id}"),
+            Self::Users => f.write_str("/users"),
+            Self::Password => f.write_str("/password"),
             Self::Login => f.write_str("/login"),
             Self::Setup => f.write_str("/setup"),
         }

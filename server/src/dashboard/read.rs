@@ -90,7 +90,7 @@ impl Board {
         let mut db = reader.db();
         let handsets = db.handsets().await?;
         let (open, more_open) = open_hunts(&mut db).await?;
-        let finished = finished(&mut db, &handsets, i64::MAX, MOST_FINISHED).await?;
+        let finished = finished(&mut db, i64::MAX, MOST_FINISHED).await?;
         let latest_end = latest_end(&finished);
         let week = match known {
             Some(known) if known.latest_end == latest_end => known.week,
@@ -156,21 +156,17 @@ async fn open_hunts(db: &mut Db<'_>) -> Result<(Vec<OpenHunt>, i64), StoreError>
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn finished(
-    db: &mut Db<'_>,
-    handsets: &[HandsetRow],
-    below: i64,
-    limit: i64,
-) -> Result<Vec<Finished>, StoreError> {
+pub(super) async fn finished(db: &mut Db<'_>, below: i64, limit: i64) -> Result<Vec<Finished>, StoreError> {
     let alarms = db.finished_alarms(below, limit).await?;
     let (Some(newest), Some(oldest)) = (alarms.first(), alarms.last()) else { return Ok(Vec::new()) };
     let (newest, oldest) = (newest.number, oldest.number);
+    let names = db.handset_names().await?;
     let rungs = grouped(db.rungs_between(oldest, newest).await?, |rung| rung.hunt_id);
     let answers = grouped(db.answers_of_alarms(oldest, newest).await?, |answer| answer.hunt_id);
     let with_answer = |alarm: AlarmRow| {
         let answer = answers.get(&alarm.hunt_id).and_then(|own| answers::current(own)).cloned();
         let handset = answer.as_ref().and_then(|answer| answer.handset_id);
-        let handset = handset.and_then(|id| handsets.iter().find(|handset| handset.id == id)).map(|handset| handset.name.clone());
+        let handset = handset.and_then(|id| names.get(&id).cloned());
         Finished { rungs: rungs.get(&alarm.hunt_id).cloned().unwrap_or_default(), answer, handset, alarm }
     };
     Ok(alarms.into_iter().map(with_answer).collect())

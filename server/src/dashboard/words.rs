@@ -10,16 +10,20 @@ use std::sync::LazyLock;
 pub(super) enum Language {
     English,
     Chinese,
+    Japanese,
+    Spanish,
 }
 
 impl Language {
-    pub(super) const ALL: [Self; 2] = [Self::English, Self::Chinese];
+    pub(super) const ALL: [Self; 4] = [Self::English, Self::Chinese, Self::Japanese, Self::Spanish];
 
     /// The tag for `lang` attributes, cookies and addresses.
     pub(super) fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::Chinese => "zh",
+            Self::Japanese => "ja",
+            Self::Spanish => "es",
         }
     }
 
@@ -47,9 +51,13 @@ impl Language {
     pub(super) fn words(self) -> &'static Words {
         static ENGLISH: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/en.toml")));
         static CHINESE: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/zh.toml")));
+        static JAPANESE: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/ja.toml")));
+        static SPANISH: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/es.toml")));
         match self {
             Self::English => &ENGLISH,
             Self::Chinese => &CHINESE,
+            Self::Japanese => &JAPANESE,
+            Self::Spanish => &SPANISH,
         }
     }
 }
@@ -105,6 +113,10 @@ words! {
     t_ended_no_handset t_ended_nobody t_expired t_handed_out t_late_answer t_late_nobody t_nobody t_not_rung t_other t_raised
     t_raised_by_nobody t_redialled t_redialled_repeat t_repeated t_resolved t_stopped t_superseded take_it take_note
     taken_after test_call test_disabled test_failed test_go test_heading test_how test_passed test_runs through timeline
+    remove_how remove_go nav_users language role_admin_means role_responder_means role_viewer_means user_add user_add_how user_add_go user_role
+    user_person user_person_none user_self user_role_go user_reset_how user_reset_go user_disable_how user_password
+    user_password_how user_back my_password password_how password_current password_new password_again password_go
+    password_wrong password_differs done_role done_user_disabled done_user_enabled done_password
     title_away title_ringing title_waiting trouble_database trouble_database_why trouble_failing trouble_failing_why
     trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_redis
     trouble_redis_why trouble_shared trouble_shared_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link
@@ -190,7 +202,12 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const FILES: [(&str, &str); 2] = [("en", include_str!("words/en.toml")), ("zh", include_str!("words/zh.toml"))];
+    const FILES: [(&str, &str); 4] = [
+        ("en", include_str!("words/en.toml")),
+        ("zh", include_str!("words/zh.toml")),
+        ("ja", include_str!("words/ja.toml")),
+        ("es", include_str!("words/es.toml")),
+    ];
 
     fn places(sentence: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
@@ -228,6 +245,13 @@ mod tests {
     }
 
     #[test]
+    fn every_language_is_tested_and_read_from_its_own_file() {
+        assert_eq!(FILES.map(|(tag, _)| tag), Language::ALL.map(Language::tag));
+        let names: BTreeSet<&str> = Language::ALL.iter().map(|language| language.words().language_name.as_str()).collect();
+        assert_eq!(names.len(), FILES.len());
+    }
+
+    #[test]
     fn what_is_filled_in_is_escaped() {
         let html = fill("a {who} < {at}", &[("who", Bit::Text("<b>\"'&")), ("at", Bit::Html("<i>1</i>"))]);
         assert_eq!(html, "a &lt;b&gt;&quot;&#39;&amp; &lt; <i>1</i>");
@@ -238,6 +262,7 @@ mod tests {
     fn the_browser_says_what_it_wants() {
         assert_eq!(Language::of_accept("zh-CN,zh;q=0.9,en;q=0.8"), Some(Language::Chinese));
         assert_eq!(Language::of_accept("fr, en;q=0.5, zh;q=0.4"), Some(Language::English));
+        assert_eq!(Language::of_accept("es-MX, ja;q=0.4"), Some(Language::Spanish));
         assert_eq!(Language::of_accept("zh;q=0, fr"), None);
         assert_eq!(Language::of_tag("ZH-Hans-CN"), Some(Language::Chinese));
     }

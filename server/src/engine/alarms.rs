@@ -145,8 +145,11 @@ pub enum RaisedAs {
     Created,
     /// Another report of an open alarm.
     Repeated,
-    /// The same request again, answered as before.
-    Replayed,
+    /// The same request again, answered as before: as a new alarm, or as a repeat.
+    Replayed {
+        /// It was answered as a repeat.
+        repeated: bool,
+    },
 }
 
 /// The alarm that a request raised.
@@ -184,7 +187,7 @@ impl Engine {
                 return Err(EngineError::KeyReused);
             }
             let alarm = load(&mut tx.db(), earlier.alarm_id).await?;
-            return Ok(Raised { alarm, raised_as: RaisedAs::Replayed });
+            return Ok(Raised { alarm, raised_as: RaisedAs::Replayed { repeated: earlier.repeated } });
         }
         let mut tally = Tally::default();
         let (id, raised_as) = match self.repeat_open(&mut tx, request, now, &mut tally).await? {
@@ -192,7 +195,8 @@ impl Engine {
             None => (self.create(&mut tx, request, now, &mut tally).await?, RaisedAs::Created),
         };
         if let Some((key, hash)) = &request.idempotency {
-            tx.db().insert_idempotent_request(&request.integration_id, key, hash, id, now).await?;
+            let repeated = raised_as == RaisedAs::Repeated;
+            tx.db().insert_idempotent_request(&request.integration_id, key, hash, id, repeated, now).await?;
         }
         let alarm = load(&mut tx.db(), id).await?;
         tx.announce(Announcement::Hunts);

@@ -163,7 +163,7 @@ impl Engine {
             let mut reader = self.store.read().await?;
             let mut db = reader.db();
             let open = db.open_dial_of(handset).await?;
-            if open.is_none() && db.earliest_due().await?.is_none_or(|due| due > now) {
+            if open.is_none() && db.earliest_due_of(handset).await?.is_none_or(|due| due > now) {
                 return Ok(Some(Claim::Idle(IdleReason::NothingDue)));
             }
             drop(reader);

@@ -4,7 +4,7 @@
 //! whenever this node or another one announces a change; so "nothing" is never said on what is older than that. It only ever
 //! says *nothing*: dials are always read from the database.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,8 @@ struct Memory {
 struct Known {
     read_at: Instant,
     next_due: Option<DateTime<Utc>>,
+    /// The same for hunts that are for one handset alone: a test call must not send all the others to the database.
+    next_due_for: HashMap<HandsetId, DateTime<Utc>>,
     busy: HashSet<HandsetId>,
 }
 
@@ -65,7 +67,8 @@ impl IdleMemory {
         let mut memory = self.memory();
         memory.hear();
         memory.known.as_ref().is_some_and(|known| {
-            known.read_at.elapsed() <= TRUSTED_FOR && known.next_due.is_none_or(|due| due > now) && !known.busy.contains(&handset)
+            let due = [known.next_due, known.next_due_for.get(&handset).copied()].into_iter().flatten().min();
+            known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !known.busy.contains(&handset)
         })
     }
 
@@ -119,6 +122,7 @@ async fn read(store: &Store) -> Result<Known, StoreError> {
     let read_at = Instant::now();
     let mut reader = store.read().await?;
     let next_due = reader.db().earliest_due().await?;
+    let next_due_for = reader.db().earliest_due_for_one().await?.into_iter().collect();
     let busy = reader.db().busy_handsets().await?.into_iter().collect();
-    Ok(Known { read_at, next_due, busy })
+    Ok(Known { read_at, next_due, next_due_for, busy })
 }

@@ -186,6 +186,22 @@ pub async fn set_disabled(store: &Store, name: &str, disabled: bool, now: DateTi
     Ok(tx.commit().await?)
 }
 
+/// Removes a handset. No phone is let in with its token or from its address any more, but what it holds it may still report; what
+/// it rang is told under its name and when it was removed. Its name is free for another.
+///
+/// # Errors
+/// When there is no such handset, or the database fails.
+pub async fn remove(store: &Store, name: &str, now: DateTime<Utc>) -> Result<(), PairingError> {
+    let mut tx = store.begin().await?;
+    // To the second: nobody pairs and removes two of one name within one.
+    let last_name = format!("{name} †{}", now.format("%F %T"));
+    if !tx.db().remove_handset(name, &last_name, now).await? {
+        return Err(PairingError::NoSuchHandset(name.to_owned()));
+    }
+    tx.announce(Announcement::Handsets);
+    Ok(tx.commit().await?)
+}
+
 /// The handset of that name.
 ///
 /// # Errors

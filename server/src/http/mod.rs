@@ -2,6 +2,7 @@
 
 pub mod doors;
 pub mod problem;
+pub mod rate;
 pub mod senders;
 pub mod serve;
 

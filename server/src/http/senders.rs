@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -16,10 +16,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::doors;
 use super::problem::Problem;
+use super::rate::TooMany;
 use crate::app::App;
 use crate::intake::OPEN_DOOR;
 use crate::intake::keys::key_hash;
 use crate::store::keys::KeyRow;
+use crate::telemetry::AlarmResult;
 
 /// The sender of a request that was let in.
 #[derive(Clone, Debug)]
@@ -75,11 +77,40 @@ pub async fn senders_only(
     let key = presented(&request);
     match admit(&app, peer.0, request.headers().clone(), key).await {
         Ok(sender) => {
+            if let Some(refused) = beyond_rate(&app, peer.0, &request, &sender) {
+                return refused;
+            }
             request.extensions_mut().insert(sender);
             next.run(request).await
         }
         Err(refused) => refused,
     }
+}
+
+/// Counts a request that raises alarms; its refusal when it is more than one sender may send.
+fn beyond_rate(app: &App, peer: SocketAddr, request: &Request, sender: &Sender) -> Option<Response> {
+    const INTAKES: &str = "/api/v1/intake/";
+    let path = request.uri().path();
+    if request.method() != Method::POST || (path != "/api/v1/alarms" && !path.starts_with(INTAKES)) {
+        return None;
+    }
+    let config = &app.config().http;
+    let who = match &sender.key {
+        Some(key) => key.id.to_string(),
+        None => doors::caller(peer, request.headers(), config).address.to_string(),
+    };
+    let limit = config.alarms_per_minute;
+    let TooMany { seconds, first } = app.rates.admit(&who, limit, app.engine.clock.now()).err()?;
+    app.engine.metrics.alarms.inc(AlarmResult::Refused);
+    if first {
+        tracing::warn!(sender.name = sender.name().unwrap_or(&who), "a sender raises more than {limit} alarms in a minute");
+    }
+    // Monitoring systems give up after a 4xx; Alertmanager sends a webhook again only after a 5xx.
+    let status = if path.starts_with(INTAKES) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS };
+    let text = format!("this sender may raise {limit} alarms in a minute (http.alarms_per_minute): send it again in {seconds} s");
+    let mut response = Problem::new(status, "too_many_alarms", text).into_response();
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    Some(response)
 }
 
 async fn admit(app: &App, peer: SocketAddr, headers: HeaderMap, key: Option<String>) -> Result<Sender, Response> {

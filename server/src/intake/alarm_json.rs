@@ -292,7 +292,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
 }
 
 async fn handset_names(db: &mut Db<'_>) -> Result<HashMap<HandsetId, String>, EngineError> {
-    Ok(db.handsets().await?.into_iter().map(|handset| (handset.id, handset.name)).collect())
+    Ok(db.handset_names().await?)
 }
 
 /// What a native handset says of the numbers it is dialling; numbers as it was given them.

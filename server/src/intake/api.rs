@@ -43,7 +43,7 @@ pub async fn raise(
 ) -> Result<Response, Problem> {
     let raised = try_raise(&app, &sender, request).await;
     app.engine.metrics.alarms.inc(match &raised {
-        Ok((_, RaisedAs::Repeated | RaisedAs::Replayed)) => AlarmResult::Repeated,
+        Ok((_, RaisedAs::Repeated | RaisedAs::Replayed { .. })) => AlarmResult::Repeated,
         Ok((_, RaisedAs::Created)) => AlarmResult::Created,
         Err(_) => AlarmResult::Refused,
     });
@@ -59,12 +59,15 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
     let (id, raised_as) = (raised.alarm.id, raised.raised_as);
     tracing::info!(alarm.id = %id, alarm.number = raised.alarm.number, outcome = ?raised_as, "alarm");
     let alarm = alarm_json::summary(&app.engine.store, raised.alarm).await?;
-    let status = if raised_as == RaisedAs::Repeated { StatusCode::OK } else { StatusCode::CREATED };
+    let status = match raised_as {
+        RaisedAs::Repeated | RaisedAs::Replayed { repeated: true } => StatusCode::OK,
+        RaisedAs::Created | RaisedAs::Replayed { repeated: false } => StatusCode::CREATED,
+    };
     let mut response = answer(status, &alarm);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/alarms/{id}")) {
         response.headers_mut().insert(header::LOCATION, location);
     }
-    if raised_as == RaisedAs::Replayed {
+    if matches!(raised_as, RaisedAs::Replayed { .. }) {
         response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok((response, raised_as))
@@ -111,14 +114,26 @@ pub async fn show(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath) -> Resu
     Ok(answer(StatusCode::OK, &alarm))
 }
 
+/// Why something cannot be done to an alarm, for the description of the API.
+#[derive(utoipa::IntoResponses)]
+pub enum NotPossible {
+    /// A key is needed, or it is wrong
+    #[response(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Problem),
+    /// There is no such alarm
+    #[response(status = 404, content_type = "application/problem+json")]
+    Unknown(Problem),
+    /// Not in this state
+    #[response(status = 409, content_type = "application/problem+json")]
+    Conflict(Problem),
+}
+
 /// Calls it off.
 #[utoipa::path(post, path = "/api/v1/alarms/{id}/cancel", tag = "alarms",
     params(("id" = String, Path, description = "The alarm's id")),
     request_body = CancelBody,
     responses((status = 200, description = "Called off", body = AlarmJson),
-        (status = 404, description = "There is no such alarm", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Not in this state", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+        NotPossible))]
 pub async fn cancel(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body: Body) -> Result<Response, Problem> {
     let by = alarm_request::cancelled_by(&alarm_request::read_body(body, app.config().http.body_limit_bytes).await?)?;
     let row = app.engine.cancel(id, by.as_deref()).await?;
@@ -130,9 +145,7 @@ pub async fn cancel(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body:
     params(("id" = String, Path, description = "The alarm's id")),
     request_body = AcknowledgeBody,
     responses((status = 200, description = "Confirmed", body = AlarmJson),
-        (status = 404, description = "There is no such alarm", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Not in this state", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+        NotPossible))]
 pub async fn acknowledge(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let by = alarm_request::acknowledgement(&body, app.config())?;
@@ -144,9 +157,7 @@ pub async fn acknowledge(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, 
 #[utoipa::path(post, path = "/api/v1/alarms/{id}/redial", tag = "alarms",
     params(("id" = String, Path, description = "The alarm's id")),
     responses((status = 200, description = "Rings again", body = AlarmJson),
-        (status = 404, description = "There is no such alarm", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Not in this state", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+        NotPossible))]
 pub async fn redial(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath) -> Result<Response, Problem> {
     let row = app.engine.redial(id).await?;
     Ok(answer(StatusCode::OK, &alarm_json::summary(&app.engine.store, row).await?))

@@ -98,8 +98,10 @@ pub struct AlarmFilter {
 pub struct IdempotentRow {
     /// Hash of the request that was answered.
     pub request_hash: Vec<u8>,
-    /// The alarm it made.
+    /// The alarm it made, or repeated.
     pub alarm_id: AlarmId,
+    /// It was answered as a repeat.
+    pub repeated: bool,
 }
 
 statements! {
@@ -176,10 +178,11 @@ statements! {
          FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.number > 0"
     ];
     /// What was answered under a key.
-    IDEMPOTENT = ["SELECT request_hash, alarm_id FROM idempotency_keys WHERE integration_id = $1 AND key = $2"];
+    IDEMPOTENT = ["SELECT request_hash, alarm_id, repeated FROM idempotency_keys WHERE integration_id = $1 AND key = $2"];
     /// Remembers what was answered under a key.
     INSERT_IDEMPOTENT = [
-        "INSERT INTO idempotency_keys (integration_id, key, request_hash, alarm_id, created_at) VALUES ($1, $2, $3, $4, $5)"
+        "INSERT INTO idempotency_keys (integration_id, key, request_hash, alarm_id, repeated, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)"
     ];
     /// Forgets old keys.
     FORGET_IDEMPOTENT = ["DELETE FROM idempotency_keys WHERE created_at < $1"];
@@ -420,9 +423,10 @@ impl Db<'_> {
         key: &str,
         request_hash: &[u8],
         alarm: AlarmId,
+        repeated: bool,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        execute!(self, INSERT_IDEMPOTENT, integration, key, request_hash, alarm, now).map(|_| ())
+        execute!(self, INSERT_IDEMPOTENT, integration, key, request_hash, alarm, repeated, now).map(|_| ())
     }
 
     /// Forgets keys that were used before then.

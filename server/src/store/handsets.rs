@@ -1,5 +1,7 @@
 //! Handsets: phones that poll, known by a token, or on the plain path by address and model.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use sqlx::types::Json;
@@ -23,6 +25,23 @@ pub enum Profile {
     Repeat,
     /// Our own protocol.
     Native,
+}
+
+impl Profile {
+    /// All profiles.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::App, Self::List, Self::Repeat, Self::Native];
+
+    /// The word used on the command line, in forms and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::App => "app",
+            Self::List => "list",
+            Self::Repeat => "repeat",
+            Self::Native => "native",
+        }
+    }
 }
 
 /// How a handset is told that there is nothing to do.
@@ -119,11 +138,13 @@ statements! {
     /// By address and model.
     BY_PLAIN_KEY = ["SELECT * FROM handsets WHERE plain_key = $1"];
     /// By what people call it.
-    BY_NAME = ["SELECT * FROM handsets WHERE name = $1"];
+    BY_NAME = ["SELECT * FROM handsets WHERE name = $1 AND removed_at IS NULL"];
     /// One handset.
     GET = ["SELECT * FROM handsets WHERE id = $1"];
-    /// All of them.
-    LIST = ["SELECT * FROM handsets ORDER BY name"];
+    /// All that were not removed.
+    LIST = ["SELECT * FROM handsets WHERE removed_at IS NULL ORDER BY name"];
+    /// What all are called, those that were removed too: what they rang is told with their names.
+    NAMES = ["SELECT id, name FROM handsets"];
     /// How many are paired and in use.
     COUNT_PAIRED = ["SELECT count(*) AS paired FROM handsets WHERE token_hash IS NOT NULL AND disabled_at IS NULL"];
     /// How many came by the plain path.
@@ -131,7 +152,13 @@ statements! {
     /// May be given something again.
     ENABLE = ["UPDATE handsets SET disabled_at = NULL WHERE name = $1 AND disabled_at IS NOT NULL"];
     /// Gets another name.
-    RENAME = ["UPDATE handsets SET name = $2 WHERE name = $1"];
+    RENAME = ["UPDATE handsets SET name = $2 WHERE name = $1 AND removed_at IS NULL"];
+    /// Leaves its name and its doors to others.
+    REMOVE = [
+        "UPDATE handsets SET name = $2, removed_at = $3, disabled_at = coalesce(disabled_at, $3), token_hash = NULL,
+                next_token_hash = NULL, plain_key = NULL
+         WHERE name = $1 AND removed_at IS NULL"
+    ];
     /// Gets a token that replaces its own once the phone has polled with it.
     SET_NEXT_TOKEN = ["UPDATE handsets SET next_token_hash = $2 WHERE name = $1 AND token_hash IS NOT NULL"];
     /// The phone polled with the new token: the old one is no good any more.
@@ -271,6 +298,24 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn handsets(&mut self) -> Result<Vec<HandsetRow>> {
         fetch_all!(self, LIST)
+    }
+
+    /// What each handset is or was called.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handset_names(&mut self) -> Result<HashMap<HandsetId, String>> {
+        let rows: Vec<(HandsetId, String)> = fetch_all!(self, NAMES)?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Removes a handset: nobody sees it any more, no phone is let in as it, and what it rang is told under `last_name`. False when
+    /// there is none of that name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remove_handset(&mut self, name: &str, last_name: &str, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, REMOVE, name, last_name, now).map(|rows| rows == 1)
     }
 
     /// How many handsets are paired and in use.

@@ -171,8 +171,20 @@ statements! {
     LOCK = ["SELECT * FROM hunts WHERE id = $1" for_update];
     /// One hunt.
     GET = ["SELECT * FROM hunts WHERE id = $1"];
-    /// When the next hunt wants a handset.
-    EARLIEST_DUE = ["SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND NOT dry_run"];
+    /// When the next hunt wants this handset.
+    EARLIEST_DUE_OF = [
+        "SELECT min(due_at) AS due_at FROM hunts
+         WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1)"
+    ];
+    /// When the next hunt wants any handset.
+    EARLIEST_DUE = [
+        "SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL"
+    ];
+    /// When each handset is wanted by hunts that are for it alone.
+    EARLIEST_DUE_FOR_ONE = [
+        "SELECT only_handset_id, min(due_at) AS due_at FROM hunts
+         WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NOT NULL GROUP BY only_handset_id"
+    ];
     /// Hunts without an open dial that waited too long for a handset.
     STALLED = [
         "SELECT h.id FROM hunts h WHERE h.ended_at IS NULL AND h.begin_before <= $1
@@ -388,13 +400,30 @@ impl Db<'_> {
         fetch_optional!(self, GET, id)
     }
 
-    /// When the next hunt wants a handset; `None` when no hunt is open.
+    /// When the next hunt wants this handset; `None` when none does.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn earliest_due_of(&mut self, handset: HandsetId) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIEST_DUE_OF, handset)?;
+        Ok(row.and_then(|(due,)| due))
+    }
+
+    /// When the next hunt that any handset may take wants one; `None` when no such hunt is open.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn earliest_due(&mut self) -> Result<Option<DateTime<Utc>>> {
         let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIEST_DUE)?;
         Ok(row.and_then(|(due,)| due))
+    }
+
+    /// When the next hunt that is for one handset alone wants it: a test call.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn earliest_due_for_one(&mut self) -> Result<Vec<(HandsetId, DateTime<Utc>)>> {
+        fetch_all!(self, EARLIEST_DUE_FOR_ONE)
     }
 
     /// When the next dry run goes on; `None` when none is open.

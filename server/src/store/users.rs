@@ -28,6 +28,12 @@ impl Role {
             Self::Admin => "admin",
         }
     }
+
+    /// The role of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Viewer, Self::Responder, Self::Admin].into_iter().find(|role| role.as_str() == word)
+    }
 }
 
 /// A user as it is stored.
@@ -82,6 +88,8 @@ statements! {
     COUNT = ["SELECT count(*) AS users FROM users"];
     /// A new password.
     SET_PASSWORD = ["UPDATE users SET password_hash = $2 WHERE id = $1"];
+    /// May do other things.
+    SET_ROLE = ["UPDATE users SET role = $2 WHERE id = $1"];
     /// May not log in any more.
     DISABLE = ["UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL"];
     /// May log in again.
@@ -165,6 +173,14 @@ impl Db<'_> {
     pub async fn set_password(&mut self, user: UserId, hash: &str) -> Result<()> {
         execute!(self, SET_PASSWORD, user, hash)?;
         execute!(self, DELETE_SESSIONS_OF, user).map(|_| ())
+    }
+
+    /// Lets a user do other things, from their next request on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_role(&mut self, user: UserId, role: Role) -> Result<()> {
+        execute!(self, SET_ROLE, user, role).map(|_| ())
     }
 
     /// Shuts a user out, or lets them in again; false when that was so before.

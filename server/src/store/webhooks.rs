@@ -77,6 +77,23 @@ pub enum WebhookShape {
     Feishu,
 }
 
+impl WebhookShape {
+    /// All shapes.
+    pub const ALL: [Self; 5] = [Self::Json, Self::Slack, Self::Wecom, Self::Dingtalk, Self::Feishu];
+
+    /// The word used on the command line and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Slack => "slack",
+            Self::Wecom => "wecom",
+            Self::Dingtalk => "dingtalk",
+            Self::Feishu => "feishu",
+        }
+    }
+}
+
 /// A webhook as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct WebhookRow {

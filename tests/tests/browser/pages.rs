@@ -237,11 +237,12 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
     browser.log_in(&server.url(), "lin", PASSWORD).await;
     browser.client.set_window_size(360, 740).await.unwrap();
     let alarm = browser.run("return document.querySelector('.alarm h3 a').getAttribute('href')").await;
-    for path in ["/", alarm.as_str().unwrap(), "/alarms", "/handsets", "/people"] {
+    for path in ["/", alarm.as_str().unwrap(), "/alarms", "/handsets", "/people", "/users", "/password"] {
         browser.open(&format!("{}{path}", server.url())).await;
+        browser.run("document.querySelectorAll('details').forEach((one) => one.open = true)").await;
         let too_wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await;
         assert!(too_wide.as_i64().unwrap() <= 0, "{path} is {too_wide} px too wide");
-        let small = "return [...document.querySelectorAll('button, summary, input:not([type=hidden]), select, nav a')]
+        let small = "return [...document.querySelectorAll('button, summary, input:not([type=hidden]), select, nav a, .menu a')]
             .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44).map((one) => one.outerHTML)";
         assert_eq!(browser.run(small).await, json!([]), "{path}");
         let unnamed = "return [...document.querySelectorAll('input:not([type=hidden]), select, textarea')]

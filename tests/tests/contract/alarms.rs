@@ -87,6 +87,15 @@ async fn an_idempotency_key_makes_a_repeat_safe(home: Home) {
     let other = send(json!({ "summary": "other", "phones": [A] }).to_string()).await.unwrap();
     assert_eq!(other.status(), 422);
     assert_eq!(server.get("/api/v1/alarms").await["alarms"].as_array().unwrap().len(), 1);
+    // What was answered as a repeat is answered so again, and counted once.
+    let body = json!({ "summary": "disk", "phones": [A], "dedup_key": "db1" });
+    assert_eq!(server.post("/api/v1/alarms", &body).await.0, 201);
+    for replayed in [false, true] {
+        let address = format!("{}/api/v1/alarms", server.base);
+        let answer = http.post(address).header("idempotency-key", "k-2").body(body.to_string()).send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.headers().contains_key("idempotent-replayed")), (200, replayed));
+        assert_eq!(answer.json::<Value>().await.unwrap()["repeats"], 1);
+    }
 }
 
 async fn pages_and_filters(home: Home) {

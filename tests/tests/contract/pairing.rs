@@ -24,6 +24,8 @@ on_both!(
     two_phones_with_one_token_are_noticed,
     a_test_call_proves_the_chain,
     a_test_call_is_only_for_its_handset,
+    a_test_call_sends_only_its_own_handset_to_the_database,
+    a_removed_handset_is_gone_and_what_it_rang_is_told,
     names_are_unique,
 );
 
@@ -231,6 +233,52 @@ async fn a_test_call_is_only_for_its_handset(home: Home) {
     server.raise(&[B], json!({ "priority": "low" })).await;
     assert_eq!(server.app_dial(&desk).await.1, [B]);
     assert_eq!(server.app_dial(&rack).await.1, [A]);
+}
+
+async fn a_test_call_sends_only_its_own_handset_to_the_database(home: Home) {
+    let server = home.start().await;
+    let (desk, rack) = (pair(&server, "desk").await, pair(&server, "rack").await);
+    server.app_idle(&desk).await;
+    let number = Number::parse(A, server.home.config().default_region).unwrap();
+    let row = handset(&server, "rack").await;
+    test_call::begin(&server.app.engine.store, &server.home.clock, &server.home.config(), &row, &number).await.unwrap();
+    // Nobody asks as rack: the test call stays due.
+    let counters = server.app.engine.store.counters();
+    autocall_tests::wait::eventually("a poll that costs nothing", std::time::Duration::from_secs(20), async || {
+        let before = counters.connections();
+        server.app_idle(&desk).await;
+        (counters.connections() == before).then_some(())
+    })
+    .await;
+    assert_eq!(server.app_dial(&rack).await.1, [A]);
+}
+
+async fn a_removed_handset_is_gone_and_what_it_rang_is_told(home: Home) {
+    let server = home.start().await;
+    let store = &server.app.engine.store;
+    let desk = pair(&server, "desk").await;
+    let answered = server.raise(&[A], json!({})).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    let ringing = server.raise(&[B], json!({})).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    pairing::remove(store, "desk", server.now()).await.unwrap();
+    assert!(matches!(pairing::remove(store, "desk", server.now()).await, Err(pairing::PairingError::NoSuchHandset(_))));
+    assert!(store.read().await.unwrap().db().handsets().await.unwrap().is_empty());
+    let poll = server.get_as(&desk, crate::harness::APP).await;
+    assert_ne!(poll["code"], 0, "its token opens nothing: {poll}");
+    server.report(&desk, &mid, Some(B)).await;
+    assert_eq!(server.state(&ringing).await, "answered", "what it held it may still report");
+    for id in [&answered, &ringing] {
+        let handset = server.alarm(id).await["answer"]["handset"].clone();
+        assert_eq!(handset, format!("desk †{}", server.now().format("%F %T")));
+    }
+    // Its name is free, and nobody calls the old one silent.
+    let again = pair(&server, "desk").await;
+    server.app_idle(&again).await;
+    server.pass(3600).await;
+    server.app.engine.watch_handsets().await.unwrap();
+    assert_eq!(store.read().await.unwrap().db().handsets().await.unwrap().len(), 1);
 }
 
 async fn names_are_unique(home: Home) {

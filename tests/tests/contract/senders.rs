@@ -20,6 +20,7 @@ on_both!(
     each_alert_is_an_alarm_if_wanted,
     messages_that_cannot_be_used_leave_nothing,
     a_real_alertmanager,
+    a_sender_that_goes_mad_is_slowed_down_and_nobody_else,
 );
 
 const FIRING: &str = include_str!("../../../fixtures/alertmanager/firing.json");
@@ -41,6 +42,40 @@ fn http() -> reqwest::Client {
 
 async fn status(request: reqwest::RequestBuilder) -> u16 {
     request.send().await.unwrap().status().as_u16()
+}
+
+async fn a_sender_that_goes_mad_is_slowed_down_and_nobody_else(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_ALARMS_PER_MINUTE", "3").start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let (mad, calm) = (key(&server, "mad", &[A]).await, key(&server, "calm", &[B]).await);
+    let address = format!("{}/api/v1/alarms", server.base);
+    let raise = |key: &str| http().post(&address).bearer_auth(key).json(&json!({ "summary": "disk" }));
+    for _ in 0..3 {
+        assert_eq!(status(raise(&mad)).await, 201);
+    }
+    server.home.clock.advance(chrono::TimeDelta::seconds(15));
+    let refused = raise(&mad).send().await.unwrap();
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (429, "45"));
+    let problem: Value = refused.json().await.unwrap();
+    assert_eq!(problem["code"], "too_many_alarms");
+    assert!(problem["detail"].as_str().unwrap().contains("http.alarms_per_minute"), "{problem}");
+    // Alertmanager gives up after a 4xx, and would not tell us again for hours.
+    let group: Value = serde_json::from_str(FIRING).unwrap();
+    let intake = format!("{}/api/v1/intake/alertmanager?phones={A}", server.base);
+    assert_eq!(status(http().post(&intake).bearer_auth(&mad).json(&group)).await, 503);
+    // Reading goes on, so do others, with a key or without, and so do handsets.
+    assert_eq!(status(http().get(&address).bearer_auth(&mad)).await, 200);
+    assert_eq!(status(raise(&calm)).await, 201);
+    server.raise(&[B], json!({})).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    for _ in 0..5 {
+        assert_eq!(server.app_dial(&desk).await.0, mid);
+    }
+    for _ in 0..5 {
+        server.report(&desk, &mid, Some(&phones[0])).await;
+    }
+    server.home.clock.advance(chrono::TimeDelta::seconds(45));
+    assert_eq!(status(raise(&mad)).await, 201);
 }
 
 async fn a_key_opens_every_door(home: Home) {

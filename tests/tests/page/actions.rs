@@ -5,7 +5,7 @@ use autocall::store::handsets::Profile;
 use autocall::store::users::Role;
 use serde_json::json;
 
-use crate::client::Visitor;
+use crate::client::{PASSWORD, Page, Visitor};
 use crate::harness::{A, APP, B, Home, on_both};
 
 on_both!(
@@ -17,6 +17,9 @@ on_both!(
     a_test_call_is_made_and_ticked_off,
     people_are_added_changed_and_removed,
     wrong_forms_say_what_is_wrong,
+    an_admin_lets_others_in_and_shuts_them_out,
+    nobody_changes_themselves_but_for_their_password,
+    everybody_changes_their_own_password,
 );
 
 async fn a_responder_takes_an_alarm(home: Home) {
@@ -92,6 +95,9 @@ async fn an_admin_changes_handsets(home: Home) {
     assert!(page.shows("A new address for “rack”") && page.shows("/h/"));
     assert!(pairing::find(store, "rack").await.unwrap().next_token_hash.is_some());
     assert_eq!(lin.post("/handsets/disable", &[("handset", "nobody's")]).await.status, 404);
+    assert_eq!(lin.post("/handsets/remove", &[("handset", "rack")]).await.location(), "/handsets?done=removed");
+    assert!(lin.get("/handsets").await.shows("No handset yet"));
+    assert_eq!(lin.post("/handsets/remove", &[("handset", "rack")]).await.status, 404);
 }
 
 async fn an_admin_lets_in_a_phone_that_knocks(home: Home) {
@@ -169,4 +175,118 @@ async fn wrong_forms_say_what_is_wrong(home: Home) {
         assert!(page.shows(&format!("value=\"{name}\"")), "what was typed is still there");
     }
     assert_eq!(server.app.engine.store.read().await.unwrap().db().people().await.unwrap().len(), 1);
+}
+
+/// The password that a page shows once.
+fn shown_password(page: &Page) -> String {
+    assert_eq!(page.status, 200, "{}", page.body);
+    assert_eq!(page.header("cache-control"), "no-store");
+    let (_, rest) = page.body.split_once("class=\"address\" tabindex=\"0\">").unwrap();
+    rest.split('<').next().unwrap().to_owned()
+}
+
+async fn an_admin_lets_others_in_and_shuts_them_out(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    lin.post("/people/add", &[("name", "张伟"), ("numbers", A)]).await;
+    let people = server.app.engine.store.read().await.unwrap().db().people().await.unwrap();
+    let zhang = people[0].0.id.to_string();
+    let page = lin.post("/users/add", &[("name", " zhang "), ("role", "responder"), ("person", &zhang)]).await;
+    assert!(page.shows("The password of “zhang”"));
+    let password = shown_password(&page);
+    let list = lin.get("/users").await;
+    assert!(list.shows("zhang") && list.shows("张伟") && !list.shows(&password), "{}", list.body);
+    for (fields, status) in [
+        (&[("name", "zhang"), ("role", "viewer")][..], 422),
+        (&[("name", " "), ("role", "viewer")][..], 422),
+        (&[("name", "mia"), ("role", "king")][..], 422),
+        (&[("name", "mia"), ("role", "viewer"), ("person", "nonsense")][..], 422),
+        (&[("name", "mia"), ("role", "viewer"), ("person", "01a1fc4e-a630-77e4-8b85-425a1123605f")][..], 404),
+    ] {
+        assert_eq!(lin.post("/users/add", fields).await.status, status, "{fields:?}");
+    }
+
+    let mut zhang = Visitor::new(&server);
+    assert_eq!(zhang.log_in("zhang", &password).await.status, 303);
+    let id = server.raise(&[B], json!({})).await;
+    zhang.get("/").await;
+    assert_eq!(zhang.post(&format!("/alarms/{id}/acknowledge"), &[]).await.status, 303);
+    assert_eq!(server.alarm(&id).await["answer"]["name"], "张伟");
+    let page = lin.post("/users/role", &[("user", "zhang"), ("role", "viewer")]).await;
+    assert_eq!(page.location(), "/users?done=role");
+    assert_eq!(zhang.post(&format!("/alarms/{id}/cancel"), &[]).await.status, 403, "from the next click on");
+
+    let other = shown_password(&lin.post("/users/reset", &[("user", "zhang")]).await);
+    assert_ne!(other, password);
+    assert_eq!(zhang.get("/").await.status, 303, "logged out");
+    assert_eq!(zhang.log_in("zhang", &password).await.status, 401);
+    assert_eq!(zhang.log_in("zhang", &other).await.status, 303);
+    assert_eq!(lin.post("/users/disable", &[("user", "zhang")]).await.location(), "/users?done=user_disabled");
+    assert_eq!(zhang.get("/").await.status, 303);
+    assert_eq!(zhang.log_in("zhang", &other).await.status, 401);
+    assert!(lin.get("/users").await.shows("disabled"));
+    assert_eq!(lin.post("/users/enable", &[("user", "zhang")]).await.location(), "/users?done=user_enabled");
+    assert_eq!(zhang.log_in("zhang", &other).await.status, 303);
+    for action in ["role", "disable", "enable", "reset"] {
+        let page = lin.post(&format!("/users/{action}"), &[("user", "nobody"), ("role", "viewer")]).await;
+        assert_eq!(page.status, 404, "{action}");
+    }
+}
+
+async fn nobody_changes_themselves_but_for_their_password(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    for action in ["role", "disable", "reset"] {
+        let page = lin.post(&format!("/users/{action}"), &[("user", " lin"), ("role", "viewer")]).await;
+        assert_eq!(page.status, 403, "{action}");
+    }
+    let page = lin.get("/users").await;
+    assert!(page.shows("This is you") && !page.shows("action=\"/users/role\""), "an admin is always left");
+    for role in [Role::Responder, Role::Viewer] {
+        let mut eve = Visitor::logged_in(&server, role.as_str(), role).await;
+        let page = eve.get("/").await;
+        assert!(!page.shows("href=\"/users\"") && page.shows("href=\"/password\""));
+        assert_eq!(eve.get("/users").await.status, 403);
+        eve.get("/").await;
+        for action in ["add", "role", "disable", "enable", "reset"] {
+            let page = eve.post(&format!("/users/{action}"), &[("user", "lin"), ("name", "x"), ("role", "viewer")]).await;
+            assert_eq!(page.status, 403, "{action}");
+        }
+    }
+    let users = server.app.engine.store.read().await.unwrap().db().users().await.unwrap();
+    assert_eq!(users.len(), 3);
+    assert!(users.iter().all(|user| user.disabled_at.is_none()));
+}
+
+async fn everybody_changes_their_own_password(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
+    let mut elsewhere = Visitor::new(&server);
+    elsewhere.log_in("lin", PASSWORD).await;
+    let another = "another horse battery";
+    lin.get("/password").await;
+    for (current, new, again, sentence) in [
+        ("wrong wrong wrong", another, another, "The current password is wrong"),
+        (PASSWORD, another, "yet another one", "The two new passwords differ"),
+        (PASSWORD, "short", "short", "10 to 200 characters"),
+    ] {
+        let page = lin.post("/password", &[("current", current), ("new", new), ("again", again)]).await;
+        assert_eq!(page.status, 422, "{sentence}");
+        assert!(page.shows(sentence), "{sentence}\n{}", page.body);
+        assert!(!page.shows(new) && !page.shows(current), "a password is never sent back");
+    }
+    assert_eq!(elsewhere.get("/").await.status, 200, "nothing was changed");
+    let page = lin.post("/password", &[("current", PASSWORD), ("new", another), ("again", another)]).await;
+    assert_eq!((page.status, page.location()), (303, "/?done=password"));
+    assert!(lin.get("/?done=password").await.shows("You have a new password"), "still logged in here");
+    assert_eq!(elsewhere.get("/").await.status, 303, "and nowhere else");
+    assert_eq!(elsewhere.log_in("lin", PASSWORD).await.status, 401);
+    assert_eq!(elsewhere.log_in("lin", another).await.status, 303);
+    // A browser that was left open is no place to guess.
+    lin.get("/password").await;
+    let mut last = 0;
+    for _ in 0..30 {
+        last = lin.post("/password", &[("current", "a wrong one"), ("new", another), ("again", another)]).await.status;
+    }
+    assert_eq!(last, 429);
 }

@@ -158,9 +158,16 @@ async fn a_viewer_changes_nothing(home: Home) {
         assert!(page.shows("Not for your role"));
     }
     assert_eq!(server.alarm(&id).await, before, "nothing was changed");
-    let forms = ["/handsets/add", "/handsets/test", "/handsets/disable", "/handsets/allow", "/people/add"];
+    let person = "/people/01a1fc4e-a630-77e4-8b85-425a1123605f";
+    let removal = format!("{person}/remove");
+    let handsets =
+        ["add", "test", "rename", "rotate", "disable", "enable", "remove", "allow"].map(|action| format!("/handsets/{action}"));
+    let users = ["add", "role", "disable", "enable", "reset"].map(|action| format!("/users/{action}"));
+    let people = ["/people/add".to_owned(), person.to_owned(), removal];
+    let forms = handsets.iter().chain(&users).chain(&people);
     for path in forms {
-        assert_eq!(eve.post(path, &[("name", "x"), ("handset", "x"), ("number", A), ("numbers", A)]).await.status, 403, "{path}");
+        let fields = [("name", "x"), ("handset", "x"), ("number", A), ("numbers", A), ("user", "x"), ("role", "admin")];
+        assert_eq!(eve.post(path, &fields).await.status, 403, "{path}");
     }
     let mut reader = server.app.engine.store.read().await.unwrap();
     assert!(reader.db().handsets().await.unwrap().is_empty() && reader.db().people().await.unwrap().is_empty());
@@ -170,7 +177,8 @@ async fn a_responder_does_not_administer(home: Home) {
     let server = home.start().await;
     server.pair("desk", autocall::store::handsets::Profile::App).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
-    for path in ["/handsets/add", "/handsets/rename", "/handsets/rotate", "/handsets/disable", "/people/add"] {
+    for path in ["/handsets/add", "/handsets/rename", "/handsets/rotate", "/handsets/disable", "/handsets/remove", "/people/add"]
+    {
         assert_eq!(lin.post(path, &[("name", "x"), ("handset", "desk"), ("numbers", A)]).await.status, 403, "{path}");
     }
     let handsets = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();

@@ -14,7 +14,7 @@ on_both!(
     hostile_text_is_only_text,
     empty_pages_teach,
     what_is_wrong_is_said,
-    both_languages_speak,
+    every_language_speaks,
     the_timeline_tells_every_call,
     older_alarms_come_by_pages,
     looking_costs_the_same_however_much_there_is,
@@ -190,7 +190,7 @@ async fn what_is_wrong_is_said(home: Home) {
     assert!(!lin.get("/").await.shows("is silent"));
 }
 
-async fn both_languages_speak(home: Home) {
+async fn every_language_speaks(home: Home) {
     let server = home.start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
     lin.headers = vec![("accept-language", "zh-CN,zh;q=0.9,en;q=0.8".to_owned())];
@@ -203,6 +203,12 @@ async fn both_languages_speak(home: Home) {
     assert!(lin.get("/?lang=en").await.shows("All quiet"));
     assert!(lin.get("/").await.shows("All quiet"), "the choice is kept, whatever the browser asks for");
     assert!(lin.get("/?lang=xx").await.shows("All quiet"));
+    for (tag, quiet) in [("ja", "異常なし"), ("es", "Todo en calma"), ("zh", "一切平静"), ("en", "All quiet")] {
+        let page = lin.get(&format!("/?lang={tag}")).await;
+        assert!(page.shows(quiet) && page.shows(&format!("<html lang=\"{tag}\"")), "{tag}: {}", page.body);
+        let others = page.body.matches("hreflang=\"").count();
+        assert_eq!(others, 3, "the others are one click away");
+    }
 }
 
 async fn the_timeline_tells_every_call(home: Home) {

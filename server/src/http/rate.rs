@@ -1,0 +1,68 @@
+//! How many alarms a sender may send in a minute. Handsets' reports never come by here.
+//!
+//! A monitoring system that goes mad must not take the database from the phones. Each node counts for itself.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+const WINDOW: TimeDelta = TimeDelta::minutes(1);
+/// Senders remembered at most; those whose minute is over go first.
+const MOST_SENDERS: usize = 10_000;
+
+/// What each sender has sent in its current minute, by key or address.
+#[derive(Debug, Default)]
+pub struct Rates(Mutex<HashMap<String, (usize, DateTime<Utc>)>>);
+
+/// More than a sender may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// In how many seconds it may send again.
+    pub seconds: i64,
+    /// The first in this minute: worth a line in the log.
+    pub first: bool,
+}
+
+impl Rates {
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// Beyond the limit.
+    pub fn admit(&self, sender: &str, limit: usize, now: DateTime<Utc>) -> Result<(), TooMany> {
+        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if sent.len() >= MOST_SENDERS && !sent.contains_key(sender) {
+            sent.retain(|_, (_, since)| now - *since < WINDOW);
+            if sent.len() >= MOST_SENDERS {
+                sent.clear();
+            }
+        }
+        let (count, since) = sent.entry(sender.to_owned()).or_insert((0, now));
+        if now - *since >= WINDOW {
+            (*count, *since) = (0, now);
+        }
+        *count = count.saturating_add(1);
+        if *count <= limit {
+            return Ok(());
+        }
+        let seconds = (*since + WINDOW - now).num_seconds().clamp(1, WINDOW.num_seconds());
+        Err(TooMany { seconds, first: *count == limit + 1 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_has_room_for_so_many_and_the_next_one_again() {
+        let (rates, now) = (Rates::default(), DateTime::UNIX_EPOCH);
+        for _ in 0..3 {
+            assert_eq!(rates.admit("zabbix", 3, now), Ok(()));
+        }
+        assert_eq!(rates.admit("zabbix", 3, now + TimeDelta::milliseconds(59_500)), Err(TooMany { seconds: 1, first: true }));
+        assert_eq!(rates.admit("zabbix", 3, now + TimeDelta::seconds(20)), Err(TooMany { seconds: 40, first: false }));
+        assert_eq!(rates.admit("prometheus", 3, now), Ok(()), "others have their own");
+        assert_eq!(rates.admit("zabbix", 3, now + WINDOW), Ok(()));
+    }
+}
