@@ -7,12 +7,14 @@ use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 
+use super::alarm_actions::{self, MoreActions};
 use super::csrf::Fields;
-use super::ladder::{self, Rung};
+use super::ladder::{self, Flights, Known};
 use super::now::{self, Line, TroublePart};
 use super::page::{Part, Reader, Refusal, Sight, at_second, go_to, live_page, since};
 use super::place::Place;
 use super::read::Finished;
+use super::standing::{self, Standing};
 use super::timeline::{self, Entry};
 use super::words::Words;
 use super::words::fill_text;
@@ -54,6 +56,7 @@ pub(super) async fn acknowledge(
         name: Some(known_as(&reader)),
         note: Some(note).filter(|note| !note.is_empty()),
         via: AnswerVia::Page,
+        ring_again_after_s: alarm_actions::taken_for(fields.get("hours"))?,
         ..Acknowledgement::default()
     };
     app.engine.acknowledge(id, &by).await?;
@@ -83,17 +86,17 @@ pub(super) async fn redial(
     Ok(back(&fields, id, "redialled"))
 }
 
-fn known_as(reader: &Reader) -> String {
+pub(super) fn known_as(reader: &Reader) -> String {
     reader.known_as().to_owned()
 }
 
 /// To the page from which the form came.
-fn back(fields: &Fields, id: AlarmId, done: &str) -> Response {
+pub(super) fn back(fields: &Fields, id: AlarmId, done: &str) -> Response {
     let place = if fields.get("back") == "now" { Place::Now } else { Place::Alarm(id) };
     go_to(&format!("{place}?done={done}"))
 }
 
-fn alarm_id(text: &str) -> Result<AlarmId, Refusal> {
+pub(super) fn alarm_id(text: &str) -> Result<AlarmId, Refusal> {
     text.parse().map_err(|_| Refusal::NotFound)
 }
 
@@ -108,16 +111,24 @@ pub(super) async fn sight(app: &App, reader: &Reader, id: AlarmId) -> Result<Sig
     let ringing: Vec<_> = db.ringing().await?.into_iter().filter(|row| row.hunt_id == alarm.hunt_id).collect();
     let calls = db.calls_of_alarm(id).await?;
     let events = db.timeline(id).await?;
+    let hunt = db.hunt(alarm.hunt_id).await?;
+    let policies = db.policies().await?;
     let answer = answers::current(&all_answers).cloned();
     let handset = answer.as_ref().and_then(|answer| answer.mid.as_ref());
     let handset = handset.and_then(|mid| calls.iter().find(|call| call.mid == *mid)).and_then(|call| call.handset.clone());
 
     let over = alarm.ended_at.is_some();
-    let ladder = ladder::ladder(reader, &rungs, &ringing, &all_answers, (!over).then(|| app.engine.clock.now()));
+    let steps = standing::steps_of(events.iter().filter(|event| event.hunt_id == Some(alarm.hunt_id)));
+    let standing = hunt.filter(|_| !over).map(|hunt| Standing::of(&hunt, &policies, &all_answers, app.engine.clock.now()));
+    let known = Known { rungs: &rungs, ringing: &ringing, answers: &all_answers, steps: &steps, standing: standing.as_ref() };
+    let ladder = ladder::ladder(reader, &known, Some(id));
     let state = alarm.state();
     let title = fill_text(&words.alarm_title, &[("summary", &alarm.summary), ("state", state_word(words, state))]);
     let labels = alarm.labels.0.clone().into_iter().collect();
-    let finished = Finished { alarm: alarm.clone(), answer, rungs, handset };
+    let lapsed = answers::shown(&all_answers).filter(|_| answer.is_none()).cloned();
+    let finished = Finished { alarm: alarm.clone(), answer, lapsed, rungs, handset };
+    let can_acknowledge = !matches!(state, AlarmState::Cancelled | AlarmState::Resolved);
+    let snoozed = standing.as_ref().is_some_and(|standing| standing.snoozed_until.is_some());
     let part = AlarmPart {
         reader,
         words,
@@ -130,9 +141,13 @@ pub(super) async fn sight(app: &App, reader: &Reader, id: AlarmId) -> Result<Sig
         last_repeat: (alarm.repeats > 0).then(|| at_second(alarm.last_repeat_at)),
         details: alarm.details.clone(),
         labels,
-        rungs: ladder,
-        can_acknowledge: !matches!(state, AlarmState::Cancelled | AlarmState::Resolved),
+        place: standing.as_ref().and_then(|standing| standing.place_words(reader)),
+        waits: standing.as_ref().map_or_else(Vec::new, |standing| standing.waits(reader)),
+        ladder,
+        can_acknowledge,
         can_redial: over && matches!(state, AlarmState::Answered | AlarmState::NoAnswer),
+        snoozed,
+        more: (can_acknowledge && reader.responds()).then(|| MoreActions::of(words, standing.as_ref(), &policies)),
         id: id.to_string(),
     };
     let timeline = TimelinePart { words, entries: timeline::entries(reader, &events, &calls) };
@@ -145,6 +160,7 @@ fn rung_of(hunt_id: crate::ids::HuntId, callee: CalleeRow) -> RungRow {
     RungRow {
         id: callee.id,
         hunt_id,
+        step: callee.step,
         name: callee.name,
         number: callee.number,
         max_attempts: callee.max_attempts,
@@ -192,9 +208,17 @@ struct AlarmPart<'r> {
     last_repeat: Option<String>,
     details: String,
     labels: Vec<(String, String)>,
-    rungs: Vec<Rung>,
+    /// The step of its policy, as HTML.
+    place: Option<String>,
+    /// What ringing waits for, as HTML.
+    waits: Vec<String>,
+    ladder: Flights,
     can_acknowledge: bool,
     can_redial: bool,
+    /// It was put off, and can be rung for at once.
+    snoozed: bool,
+    /// What else can be done.
+    more: Option<MoreActions>,
 }
 
 #[derive(Template)]

@@ -26,6 +26,11 @@ const LARGEST_FORM: usize = 32 * 1024;
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    /// Whether the form has a field of that name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(own, _)| own == name)
+    }
+
     /// The value of a field; empty when the form has none of that name.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
@@ -101,6 +106,14 @@ pub(super) fn new_visit() -> String {
 /// Whether it looks like one.
 pub(super) fn is_visit(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+impl Fields {
+    /// Fields as a test fills them in.
+    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
+        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
 }
 
 #[cfg(test)]

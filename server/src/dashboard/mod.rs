@@ -3,10 +3,13 @@
 //! Every request passes [`page::recognise`], which finds out who asks and turns refusals into pages; then the guard of its group;
 //! then, when it is a form, [`csrf::own_forms`]. Handlers meet only people who may, with forms that are ours.
 
+mod alarm_actions;
 mod alarm_page;
 mod alarms;
 mod assets;
 mod csrf;
+mod do_not_call;
+mod field;
 pub mod first_login;
 mod handsets;
 mod ladder;
@@ -17,8 +20,12 @@ mod own_link;
 mod page;
 mod people;
 mod place;
+mod policies;
+mod policy_form;
+mod policy_rules;
 mod read;
 mod session;
+mod standing;
 mod throttle;
 mod timeline;
 mod trouble;
@@ -92,6 +99,7 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/handsets", get(handsets::show))
         .route("/people", get(people::show))
         .route("/password", get(users::show_mine).post(users::change_mine))
+        .route("/policies", get(policies::show))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::viewers));
@@ -99,6 +107,11 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/alarms/{id}/acknowledge", post(alarm_page::acknowledge))
         .route("/alarms/{id}/cancel", post(alarm_page::cancel))
         .route("/alarms/{id}/redial", post(alarm_page::redial))
+        .route("/alarms/{id}/callees/{callee}/skip", post(alarm_actions::skip))
+        .route("/alarms/{id}/escalate", post(alarm_actions::escalate))
+        .route("/alarms/{id}/snooze", post(alarm_actions::snooze))
+        .route("/alarms/{id}/notes", post(alarm_actions::note))
+        .route("/alarms/{id}/policy", post(alarm_actions::set_policy))
         .route("/handsets/test", post(handsets::test))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::responders));
@@ -119,6 +132,12 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/users/disable", post(users::disable))
         .route("/users/enable", post(users::enable))
         .route("/users/reset", post(users::reset))
+        .route("/policies/new", get(policies::begin).post(policies::add))
+        .route("/policies/rules", get(policy_rules::show).post(policy_rules::change))
+        .route("/policies/{id}", get(policies::edit).post(policies::change))
+        .route("/policies/{id}/remove", post(policies::remove))
+        .route("/do-not-call/add", post(do_not_call::add))
+        .route("/do-not-call/remove", post(do_not_call::remove))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::admins));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.config().http.request_timeout);

@@ -7,19 +7,19 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 
-use super::ladder::{self, Rung};
+use super::ladder::{self, Flights, Known};
 use super::page::{Part, Reader, Refusal, Sight, at, at_second, duration, live_page, since};
 use super::read::{Board, Finished, OpenHunt, Week};
+use super::standing;
 use super::trouble::{self, Health, Trouble};
 use super::words::Bit::{Html, Text};
 use super::words::{Words, escape, fill, fill_text, isolated};
-use crate::alarm::{AlarmState, EndReason, Priority};
+use crate::alarm::{AlarmState, EndReason, Priority, Verdict};
 use crate::app::App;
 use crate::engine::handsets::TEST_CALLS;
 use crate::store::alarms::AlarmRow;
-use crate::store::answers::AnswerRow;
+use crate::store::answers::{AnswerRow, AnswerVia};
 
 /// `GET /`
 pub(super) async fn show(
@@ -45,6 +45,11 @@ pub(super) fn done_words(words: &'static Words, query: Option<&str>) -> Option<&
         "enabled" => Some(&words.done_enabled),
         "allowed" => Some(&words.done_allowed),
         "testing" => Some(&words.done_testing),
+        "skipped" => Some(&words.done_skipped),
+        "escalated" => Some(&words.done_escalated),
+        "snoozed" => Some(&words.done_snoozed),
+        "noted" => Some(&words.done_noted),
+        "policy_set" => Some(&words.done_policy_set),
         "saved" => Some(&words.done_saved),
         "removed" => Some(&words.done_removed),
         "role" => Some(&words.done_role),
@@ -111,9 +116,11 @@ struct Card {
     /// Priority, source, when; HTML.
     meta: String,
     others: Vec<(String, String)>,
-    rungs: Vec<Rung>,
+    /// The step of its policy, as HTML.
+    place: Option<String>,
+    ladder: Flights,
     /// Nobody is being rung: why, as HTML.
-    waits: Option<String>,
+    waits: Vec<String>,
 }
 
 fn open_part<'r>(reader: &'r Reader, board: &Board) -> OpenPart<'r> {
@@ -124,7 +131,7 @@ fn open_part<'r>(reader: &'r Reader, board: &Board) -> OpenPart<'r> {
     OpenPart {
         reader,
         words,
-        cards: board.open.iter().filter_map(|hunt| card(reader, hunt, board.now)).collect(),
+        cards: board.open.iter().filter_map(|hunt| card(reader, hunt)).collect(),
         ringing: fill_text(&words.open_count, &[("count", &ringing.to_string())]),
         more,
         never: board.open.is_empty() && board.finished.is_empty(),
@@ -138,13 +145,23 @@ fn last_words(reader: &Reader, finished: &Finished) -> String {
     fill(&reader.words.quiet_last, &bits)
 }
 
-fn card(reader: &Reader, hunt: &OpenHunt, now: DateTime<Utc>) -> Option<Card> {
+fn card(reader: &Reader, hunt: &OpenHunt) -> Option<Card> {
     let (first, others) = hunt.alarms.split_first()?;
     let rings = !hunt.ringing.is_empty();
-    let waits = (!rings).then(|| match hunt.rungs.iter().any(|rung| rung.attempts > 0) {
-        true => escape(&reader.words.open_pause),
-        false => escape(&reader.words.open_waits),
-    });
+    let known = Known {
+        rungs: &hunt.rungs,
+        ringing: &hunt.ringing,
+        answers: &hunt.answers,
+        steps: &hunt.steps,
+        standing: Some(&hunt.standing),
+    };
+    let mut waits = hunt.standing.waits(reader);
+    if waits.is_empty() && !rings {
+        waits.push(match hunt.rungs.iter().any(|rung| rung.attempts > 0) {
+            true => escape(&reader.words.open_pause),
+            false => escape(&reader.words.open_waits),
+        });
+    }
     Some(Card {
         id: first.id.to_string(),
         summary: first.summary.clone(),
@@ -152,7 +169,8 @@ fn card(reader: &Reader, hunt: &OpenHunt, now: DateTime<Utc>) -> Option<Card> {
         clock: since(first.hunt_created_at),
         meta: meta(reader.words, first),
         others: others.iter().map(|alarm| (alarm.id.to_string(), alarm.summary.clone())).collect(),
-        rungs: ladder::ladder(reader, &hunt.rungs, &hunt.ringing, &hunt.answers, Some(now)),
+        place: hunt.standing.place_words(reader),
+        ladder: ladder::ladder(reader, &known, None),
         waits,
     })
 }
@@ -307,11 +325,14 @@ pub(super) fn line(reader: &Reader, finished: &Finished) -> Line {
     let words = reader.words;
     let alarm = &finished.alarm;
     let state = alarm.state();
-    let (who, nobody, how) = match &finished.answer {
+    let (who, nobody, mut how) = match &finished.answer {
         Some(answer) => (reader.name(&answer.name), false, how_answered(reader, finished, answer)),
-        None if state == AlarmState::NoAnswer => (words.nobody.clone(), true, how_unanswered(words, finished)),
-        None => (String::new(), false, how_unanswered(words, finished)),
+        None if state == AlarmState::NoAnswer => (words.nobody.clone(), true, how_unanswered(reader, finished)),
+        None => (String::new(), false, how_unanswered(reader, finished)),
     };
+    if let Some(again) = standing::rings_again(reader, alarm) {
+        how = format!("{how} · {again}");
+    }
     Line {
         id: alarm.id.to_string(),
         when: at(alarm.raised_at),
@@ -348,6 +369,10 @@ pub(super) fn how_answered(reader: &Reader, finished: &Finished, answer: &Answer
     let after = duration(words, (answer.at - finished.alarm.hunt_created_at).num_seconds());
     let sentence = if answer.mid.is_some() { &words.answered_after } else { &words.taken_after };
     let mut pieces = vec![fill(sentence, &[("time", Text(&after))])];
+    // A handset is named below.
+    if answer.via != AnswerVia::Handset {
+        pieces.push(escape(via_words(words, answer.via)));
+    }
     if let (Some(attempt), true) = (answer.attempt, answer.mid.is_some()) {
         pieces.push(fill(&words.at_try, &[("count", Text(&attempt.to_string()))]));
     }
@@ -363,7 +388,35 @@ pub(super) fn how_answered(reader: &Reader, finished: &Finished, answer: &Answer
     pieces.join(" · ")
 }
 
-fn how_unanswered(words: &Words, finished: &Finished) -> String {
+/// How word of an answer came.
+pub(super) fn via_words(words: &Words, via: AnswerVia) -> &str {
+    match via {
+        AnswerVia::Handset => &words.via_handset,
+        AnswerVia::Api => &words.via_api,
+        AnswerVia::Page => &words.via_page,
+        AnswerVia::Link => &words.via_link,
+        AnswerVia::Sms => &words.via_sms,
+    }
+}
+
+fn how_unanswered(reader: &Reader, finished: &Finished) -> String {
+    let words = reader.words;
+    let why = why_unanswered(words, finished);
+    // Whoever picked up and then said no is no voicemail.
+    let refused = |answer: &AnswerRow| {
+        let own = finished.rungs.iter().find(|rung| Some(rung.id) == answer.callee_id);
+        own.is_some_and(|rung| matches!(rung.verdict, Some(Verdict::Declined | Verdict::Skipped)))
+    };
+    match finished.lapsed.as_ref().filter(|answer| !refused(answer)) {
+        Some(answer) => {
+            let lapsed = fill(&words.lapsed_by, &[("who", Text(&reader.name(&answer.name)))]);
+            format!("{lapsed} · {why}")
+        }
+        None => why,
+    }
+}
+
+fn why_unanswered(words: &Words, finished: &Finished) -> String {
     let rung: Vec<_> = finished.rungs.iter().filter(|rung| rung.attempts > 0).collect();
     let calls: i32 = rung.iter().map(|rung| rung.attempts).sum();
     match finished.alarm.end_reason {

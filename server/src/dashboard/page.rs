@@ -21,6 +21,7 @@ use crate::engine::EngineError;
 use crate::handset::pairing::PairingError;
 use crate::handset::refusal::nothing_for_phones;
 use crate::http::doors;
+use crate::http::problem::Problem;
 use crate::numbers::masked;
 use crate::people_edit::PersonError;
 use crate::store::StoreError;
@@ -153,6 +154,11 @@ pub(super) fn since(at: DateTime<Utc>) -> String {
     format!(r#"<time datetime="{}" data-t="since">{} UTC</time>"#, instant(at), at.format("%H:%M:%S"))
 }
 
+/// A time that the script counts down to an instant; without script, the instant.
+pub(super) fn until(at: DateTime<Utc>) -> String {
+    format!(r#"<time datetime="{}" data-t="until">{} UTC</time>"#, instant(at), at.format("%H:%M:%S"))
+}
+
 /// A length of time in words.
 pub(super) fn duration(words: &Words, seconds: i64) -> String {
     let seconds = seconds.max(0);
@@ -279,12 +285,21 @@ impl From<EngineError> for Refusal {
             EngineError::HuntOver => Self::HuntOver,
             EngineError::NoFurtherStep => Self::NoFurtherStep,
             EngineError::BadTime => Self::BadTime,
-            EngineError::UnknownName { .. }
-            | EngineError::NoSuchPolicy(_)
-            | EngineError::NobodyNamed
-            | EngineError::KeyReused
-            | EngineError::Contended => Self::Failed,
+            EngineError::NoSuchPolicy(_) => Self::Garbled,
+            EngineError::UnknownName { .. } | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => {
+                Self::Failed
+            }
             EngineError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        match problem.status() {
+            404 => Self::NotFound,
+            503 => Self::Away,
+            _ => Self::Failed,
         }
     }
 }

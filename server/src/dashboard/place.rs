@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::ids::{AlarmId, PersonId};
+use crate::ids::{AlarmId, PersonId, PolicyId};
 
 /// One of our pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub(super) enum Place {
     Person(PersonId),
     Users,
     Password,
+    Policies,
+    NewPolicy,
+    Policy(PolicyId),
+    Rules,
     Login,
     Setup,
 }
@@ -30,11 +34,17 @@ impl Place {
             "/people" => Some(Self::People),
             "/users" => Some(Self::Users),
             "/password" => Some(Self::Password),
+            "/policies" => Some(Self::Policies),
+            "/policies/new" => Some(Self::NewPolicy),
+            "/policies/rules" => Some(Self::Rules),
             "/login" => Some(Self::Login),
             "/setup" => Some(Self::Setup),
             other => match other.strip_prefix("/alarms/") {
                 Some(id) => id.parse().ok().map(Self::Alarm),
-                None => other.strip_prefix("/people/")?.parse().ok().map(Self::Person),
+                None => match other.strip_prefix("/policies/") {
+                    Some(id) => id.parse().ok().map(Self::Policy),
+                    None => other.strip_prefix("/people/")?.parse().ok().map(Self::Person),
+                },
             },
         }
     }
@@ -56,6 +66,10 @@ impl fmt::Display for Place {
             Self::Person(id) => write!(f, "/people/{id}"),
             Self::Users => f.write_str("/users"),
             Self::Password => f.write_str("/password"),
+            Self::Policies => f.write_str("/policies"),
+            Self::NewPolicy => f.write_str("/policies/new"),
+            Self::Policy(id) => write!(f, "/policies/{id}"),
+            Self::Rules => f.write_str("/policies/rules"),
             Self::Login => f.write_str("/login"),
             Self::Setup => f.write_str("/setup"),
         }

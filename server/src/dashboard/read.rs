@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 
+use super::standing::{self, Standing, Steps};
 use crate::engine::Engine;
 use crate::ids::{HandsetId, HuntId};
 use crate::lock::LockHealth;
@@ -14,6 +15,7 @@ use crate::store::alarms::AlarmRow;
 use crate::store::answers::{self, AnswerRow};
 use crate::store::board::{EndRow, RingingRow, RungRow, TestRow};
 use crate::store::handsets::{HandsetRow, KnockRow};
+use crate::store::hunts::HuntRow;
 use crate::store::{Db, StoreError};
 use std::sync::Arc;
 
@@ -54,6 +56,8 @@ pub(super) struct OpenHunt {
     pub(super) rungs: Vec<RungRow>,
     pub(super) ringing: Vec<RingingRow>,
     pub(super) answers: Vec<AnswerRow>,
+    pub(super) steps: Steps,
+    pub(super) standing: Standing,
 }
 
 /// An alarm that is over, or whose hunt is.
@@ -61,6 +65,8 @@ pub(super) struct OpenHunt {
 pub(super) struct Finished {
     pub(super) alarm: AlarmRow,
     pub(super) answer: Option<AnswerRow>,
+    /// The last who picked up and never confirmed, when nobody else was reached.
+    pub(super) lapsed: Option<AnswerRow>,
     pub(super) rungs: Vec<RungRow>,
     pub(super) handset: Option<String>,
 }
@@ -89,7 +95,7 @@ impl Board {
         let mut reader = engine.store.read().await?;
         let mut db = reader.db();
         let handsets = db.handsets().await?;
-        let (open, more_open) = open_hunts(&mut db).await?;
+        let (open, more_open) = open_hunts(&mut db, now).await?;
         let finished = finished(&mut db, i64::MAX, MOST_FINISHED).await?;
         let latest_end = latest_end(&finished);
         let week = match known {
@@ -124,11 +130,14 @@ struct KnownWeek {
     week: Week,
 }
 
-async fn open_hunts(db: &mut Db<'_>) -> Result<(Vec<OpenHunt>, i64), StoreError> {
+async fn open_hunts(db: &mut Db<'_>, now: DateTime<Utc>) -> Result<(Vec<OpenHunt>, i64), StoreError> {
     let alarms = db.open_alarms(MOST_OPEN).await?;
     let mut rungs = grouped(db.open_rungs(MOST_OPEN).await?, |rung| rung.hunt_id);
     let mut ringing = grouped(db.ringing().await?, |row| row.hunt_id);
     let mut answers = grouped(db.open_answers().await?, |answer| answer.hunt_id);
+    let mut steps = grouped(db.open_steps(MOST_OPEN).await?, |event| event.hunt_id);
+    let hunts: HashMap<HuntId, HuntRow> = db.open_hunts(MOST_OPEN).await?.into_iter().map(|hunt| (hunt.id, hunt)).collect();
+    let policies = db.policies().await?;
     let all = db.count_open_hunts().await?;
     let mut order: Vec<HuntId> = Vec::new();
     for alarm in &alarms {
@@ -139,11 +148,16 @@ async fn open_hunts(db: &mut Db<'_>) -> Result<(Vec<OpenHunt>, i64), StoreError>
     let mut alarms = grouped(alarms, |alarm| alarm.hunt_id);
     let mut open: Vec<OpenHunt> = order
         .into_iter()
-        .map(|id| OpenHunt {
-            alarms: alarms.remove(&id).unwrap_or_default(),
-            rungs: rungs.remove(&id).unwrap_or_default(),
-            ringing: ringing.remove(&id).unwrap_or_default(),
-            answers: answers.remove(&id).unwrap_or_default(),
+        .map(|id| {
+            let answers = answers.remove(&id).unwrap_or_default();
+            OpenHunt {
+                alarms: alarms.remove(&id).unwrap_or_default(),
+                rungs: rungs.remove(&id).unwrap_or_default(),
+                ringing: ringing.remove(&id).unwrap_or_default(),
+                steps: standing::steps_of(&steps.remove(&Some(id)).unwrap_or_default()),
+                standing: hunts.get(&id).map_or_else(Standing::default, |hunt| Standing::of(hunt, &policies, &answers, now)),
+                answers,
+            }
         })
         .collect();
     // Stable: among the ringing ones and among the others the most urgent stay first.
@@ -164,10 +178,12 @@ pub(super) async fn finished(db: &mut Db<'_>, below: i64, limit: i64) -> Result<
     let rungs = grouped(db.rungs_between(oldest, newest).await?, |rung| rung.hunt_id);
     let answers = grouped(db.answers_of_alarms(oldest, newest).await?, |answer| answer.hunt_id);
     let with_answer = |alarm: AlarmRow| {
-        let answer = answers.get(&alarm.hunt_id).and_then(|own| answers::current(own)).cloned();
+        let given = answers.get(&alarm.hunt_id).map_or(&[][..], Vec::as_slice);
+        let answer = answers::current(given).cloned();
         let handset = answer.as_ref().and_then(|answer| answer.handset_id);
         let handset = handset.and_then(|id| names.get(&id).cloned());
-        Finished { rungs: rungs.get(&alarm.hunt_id).cloned().unwrap_or_default(), answer, handset, alarm }
+        let lapsed = answers::shown(given).filter(|_| answer.is_none()).cloned();
+        Finished { rungs: rungs.get(&alarm.hunt_id).cloned().unwrap_or_default(), answer, lapsed, handset, alarm }
     };
     Ok(alarms.into_iter().map(with_answer).collect())
 }

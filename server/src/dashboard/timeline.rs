@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::now;
 use super::page::{Reader, at_second};
 use super::words::Bit::{Html, Text};
 use super::words::{escape, fill};
@@ -64,6 +65,11 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
             ("until", Html(&instant("until"))),
         ],
     );
+    if matches!(event.kind.as_str(), "acknowledged" | "declined")
+        && let Ok(via) = serde_json::from_value(body["via"].clone())
+    {
+        what.push_str(&format!(" <small>{}</small>", escape(now::via_words(reader.words, via))));
+    }
     for remark in ["note", "text", "reason"] {
         // The reason of an end is one of our own words, and stands in the sentence.
         if !text(remark).is_empty() && event.kind != "hunt_ended" {

@@ -124,6 +124,20 @@ words! {
     refused_quiet refused_quiet_why refused_last_step refused_last_step_why refused_time refused_time_why rung_skipped rung_do_not_call why_nobody_to_ring
     t_step_fallback t_step_began t_step_empty t_policy_empty t_escalated t_policy_set t_lapsed t_skipped t_do_not_call t_snoozed t_noted t_reopened t_ended_nobody_to_ring
     t_joined t_quiet t_redialled_joined t_redialled_time own_taken own_taken_by own_declined own_decline
+    place_step place_round place_next place_next_later place_last place_switched waits_confirming waits_snoozed rings_again
+    step_number step_in_round step_fallback step_named steps_earlier rung_confirming rung_lapsed rung_lapsed_soon
+    rung_lapsed_again lapsed_by via_handset via_api via_page via_link via_sms more skip_go take_for take_for_how snooze
+    snooze_how snooze_until in_utc snooze_go wake_go escalate escalate_how escalate_go policy_choose policy_choose_how
+    policy_choose_go note_heading note_how note_go done_skipped done_escalated done_snoozed done_noted done_policy_set
+    nav_policies span_hours span_minutes form_wrong policies_none policies_none_why policy_add policy_name policy_nobody
+    policy_calls policy_apart policy_next_after policy_confirmed policy_unconfirmed policy_repeated policy_whom
+    policy_whom_how policy_mode mode_sequential mode_parallel policy_attempts policy_interval policy_as_configured
+    policy_wait policy_wait_how policy_another policy_rounds policy_rounds_how policy_confirm policy_confirm_how
+    policy_remove_sure policy_bad_name policy_name_taken policy_bad_steps policy_bad_ring policy_bad_whom policy_bad_attempts
+    policy_bad_interval policy_bad_seconds policy_bad_rounds rules rules_how rules_none_why rules_edit rule rule_from
+    rule_everything rule_place rule_sender rule_any_sender rule_policy rule_none rule_labels_how rule_another rule_bad_place
+    rule_bad_label rule_bad_labels rule_gone forbidden forbidden_how forbidden_none forbidden_reason forbidden_go
+    forbidden_remove forbidden_bad_reason
 }
 
 /// What takes the place of `{name}` in a sentence.

@@ -52,6 +52,24 @@ impl Problem {
         }
     }
 
+    /// The field at fault, where there is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The same of a field that is part of another.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        Self { field: self.field.map(|field| format!("{outer}.{field}")), ..self }
+    }
+
     /// A malformed request.
     #[must_use]
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {

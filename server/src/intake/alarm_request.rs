@@ -27,8 +27,10 @@ const MOST_LABELS: usize = 64;
 const LONGEST_LABEL_NAME: usize = 200;
 const LONGEST_LABEL_VALUE: usize = 2_000;
 const LONGEST_KEY: usize = 255;
-pub(super) const LONGEST_NAME: usize = 200;
-pub(super) const LONGEST_NOTE: usize = 2_000;
+/// Longest name of anything, in characters.
+pub const LONGEST_NAME: usize = 200;
+/// Longest remark, in characters.
+pub const LONGEST_NOTE: usize = 2_000;
 pub(super) const ATTEMPTS: std::ops::RangeInclusive<i32> = 1..=10;
 pub(super) const DAY: i32 = 86_400;
 

@@ -25,7 +25,8 @@ use crate::store::{Db, Store};
 
 /// Callees of one step at most.
 const MOST_CALLEES: usize = 50;
-const MOST_RULES: usize = 200;
+/// Rules at most.
+pub const MOST_RULES: usize = 200;
 
 /// A policy as it is written: what `PUT /api/v1/policies/{name}` and `autocall policy set` take, and `GET` gives.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -289,7 +290,7 @@ pub async fn set_rules(store: &Store, body: &RulesBody) -> Result<(), Problem> {
         if let Some(sender) = rule.sender.as_ref().filter(|sender| !keys.contains(sender)) {
             return Err(Problem::invalid(format!("rules[{index}].sender"), format!("there is no key named {sender:?}")));
         }
-        check_labels(&rule.labels)?;
+        check_labels(&rule.labels).map_err(|problem| problem.within(&format!("rules[{index}]")))?;
         rows.push(PolicyRuleRow { policy_id: policy.id, sender: rule.sender.clone(), labels: Json(rule.labels.clone()) });
     }
     tx.db().set_policy_rules(&rows).await?;

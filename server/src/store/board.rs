@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use super::alarms::AlarmRow;
 use super::answers::AnswerRow;
 use super::dialect::{execute, fetch_all, fragment, on, statements};
+use super::events::EventRow;
+use super::hunts::HuntRow;
 use super::{Db, Result};
 use crate::alarm::{HuntOutcome, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId};
@@ -16,6 +18,8 @@ pub struct RungRow {
     pub id: CalleeId,
     /// Its hunt.
     pub hunt_id: HuntId,
+    /// The step it came with, counted from 0 over all rounds.
+    pub step: i32,
     /// The name when the hunt began.
     pub name: Option<String>,
     /// The number in its comparable form.
@@ -105,9 +109,18 @@ statements! {
            (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY a.priority DESC, h.created_at, a.number LIMIT 200"
     ];
+    /// The open hunts themselves.
+    OPEN_HUNTS = ["SELECT * FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1"];
+    /// The steps they have begun.
+    OPEN_STEPS = [
+        "SELECT * FROM events
+         WHERE kind = 'step_began' AND hunt_id IN
+           (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
+         ORDER BY id LIMIT 2000"
+    ];
     /// Their ladders.
     OPEN_RUNGS = [
-        "SELECT id, hunt_id, name, number, max_attempts, min_interval_s, attempts, last_offered_at, verdict FROM callees
+        "SELECT id, hunt_id, step, name, number, max_attempts, min_interval_s, attempts, last_offered_at, verdict FROM callees
          WHERE hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY hunt_id, step, position LIMIT 2000"
     ];
@@ -178,6 +191,22 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn open_alarms(&mut self, hunts: i64) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, OPEN_ALARMS, hunts)
+    }
+
+    /// As many open hunts, the most urgent first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_hunts(&mut self, hunts: i64) -> Result<Vec<HuntRow>> {
+        fetch_all!(self, OPEN_HUNTS, hunts)
+    }
+
+    /// The steps that the same hunts have begun.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_steps(&mut self, hunts: i64) -> Result<Vec<EventRow>> {
+        fetch_all!(self, OPEN_STEPS, hunts)
     }
 
     /// The ladders of the same hunts.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
 
 mod chromium;
+mod escalation;
 #[path = "../contract/harness.rs"]
 #[expect(dead_code, unused_macros, unused_imports, reason = "shared with the contract suite, which uses the rest")]
 mod harness;

@@ -9,31 +9,31 @@ use serde_json::{Value, json};
 
 use crate::chromium::{Chromium, SOON};
 
-const PASSWORD: &str = "correct horse battery";
-const A: &str = "18712345678";
-const B: &str = "18812345678";
+pub const PASSWORD: &str = "correct horse battery";
+pub const A: &str = "18712345678";
+pub const B: &str = "18812345678";
 
-async fn command(server: &Binary, args: &[&str]) -> String {
+pub async fn command(server: &Binary, args: &[&str]) -> String {
     let folder = server.data_dir();
     let output = autocall(args, &[("AUTOCALL_DATA_DIR", folder.to_str().unwrap())]).await;
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-async fn add_user(server: &Binary, name: &str, role: &str) {
+pub async fn add_user(server: &Binary, name: &str, role: &str) {
     let file = server.data_dir().join("password");
     std::fs::write(&file, PASSWORD).unwrap();
     command(server, &["user", "add", "--name", name, "--role", role, "--password-file", file.to_str().unwrap()]).await;
 }
 
 /// A phone that does what the test says.
-struct Phone {
+pub struct Phone {
     address: String,
     http: reqwest::Client,
 }
 
 impl Phone {
-    async fn pair(server: &Binary, name: &str) -> Self {
+    pub async fn pair(server: &Binary, name: &str) -> Self {
         let told = command(server, &["handset", "add", "--name", name, "--profile", "app"]).await;
         let (_, rest) = told.split_once("/h/").unwrap();
         let token = rest.split('/').next().unwrap();
@@ -42,7 +42,7 @@ impl Phone {
     }
 
     /// Polls until it is given a number; its mid.
-    async fn dial(&self, number: &str) -> String {
+    pub async fn dial(&self, number: &str) -> String {
         eventually("a number to dial", SOON, async || {
             let answer: Value =
                 self.http.get(&self.address).header("user-agent", "okhttp/3.10.0").send().await.ok()?.json().await.ok()?;
@@ -51,7 +51,7 @@ impl Phone {
         .await
     }
 
-    async fn report(&self, mid: &str, resp: &str) {
+    pub async fn report(&self, mid: &str, resp: &str) {
         let answer = self.http.post(format!("{}?mid={mid}&resp={resp}", self.address)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }
@@ -237,9 +237,11 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
     browser.log_in(&server.url(), "lin", PASSWORD).await;
     browser.client.set_window_size(360, 740).await.unwrap();
     let alarm = browser.run("return document.querySelector('.alarm h3 a').getAttribute('href')").await;
-    for path in ["/", alarm.as_str().unwrap(), "/alarms", "/handsets", "/people", "/users", "/password"] {
+    let alarm = alarm.as_str().unwrap();
+    let others = ["/alarms", "/handsets", "/people", "/users", "/password", "/policies", "/policies/new", "/policies/rules"];
+    for path in ["/", alarm].iter().chain(&others) {
         browser.open(&format!("{}{path}", server.url())).await;
-        browser.run("document.querySelectorAll('details').forEach((one) => one.open = true)").await;
+        browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true })").await;
         let too_wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await;
         assert!(too_wide.as_i64().unwrap() <= 0, "{path} is {too_wide} px too wide");
         let small = "return [...document.querySelectorAll('button, summary, input:not([type=hidden]), select, nav a, .menu a')]

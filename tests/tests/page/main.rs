@@ -5,6 +5,7 @@
 mod actions;
 mod client;
 mod doors;
+mod escalation;
 #[path = "../contract/harness.rs"]
 #[expect(dead_code, reason = "shared with the contract suite, which uses the rest")]
 mod harness;

@@ -20,7 +20,7 @@ on_both!(
     looking_costs_the_same_however_much_there_is,
 );
 
-async fn name_people(server: &crate::harness::Server) {
+pub async fn name_people(server: &crate::harness::Server) {
     let csv = format!("name,numbers\n张伟,{A}\nLi Na,{B}\n");
     let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
     autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_viewer_sees_no_whole_number(home: Home) {
 }
 
 /// What others may send: markup, ends of attributes in both quotes, templates, another direction of writing, and a very long word.
-const HOSTILE: [&str; 6] = [
+pub const HOSTILE: [&str; 6] = [
     "<script>alert(1)</script><x-bad>",
     "\"><x-bad data-bad=\"1",
     "'><x-bad data-bad='1",
@@ -99,7 +99,7 @@ const HOSTILE: [&str; 6] = [
 ];
 
 /// A page with text of others in it holds only markup of ours.
-fn assert_harmless(path: &str, page: &crate::client::Page) {
+pub fn assert_harmless(path: &str, page: &crate::client::Page) {
     assert_eq!(page.status, 200, "{path}: {}", page.body);
     assert_eq!(page.body.matches("<script").count(), 1, "{path}: only our own");
     for raw in ["<x-bad", "data-bad=\"", "data-bad='", "\"><x", "'><x"] {
@@ -232,7 +232,7 @@ async fn the_timeline_tells_every_call(home: Home) {
         "“desk” rings <b>张伟</b> (try 2)",
         "<b>张伟</b> picked up",
         "Ringing ended: somebody was reached",
-        "<b>lin</b> took it<q>on my way</q>",
+        "<b>lin</b> took it <small>on the page</small><q>on my way</q>",
         "<dt>host</dt><dd>db1</dd>",
     ] {
         assert!(page.shows(sentence), "{sentence}\n{}", page.body);

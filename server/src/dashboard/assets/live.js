@@ -11,6 +11,7 @@ function count(ms) {
 function write(time) {
   const at = new Date(time.dateTime), now = Date.now() + ahead, kind = time.dataset.t;
   if (kind === 'since') return count(now - at);
+  if (kind === 'until') return count(at - now);
   const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}${kind === 'second' ? ':' + pad(at.getSeconds()) : ''}`;
   const ago = days(now, at);
   if (ago === 0 || ago === 1) return (ago ? `${root.dataset.yesterday} ` : '') + clock;
@@ -64,9 +65,15 @@ function listen(lost) {
   // The server says something every 15 s. A connection that has died without a word would leave old news standing.
   const watch = setInterval(() => { if (Date.now() - heard > 40000) again(); }, 2000);
 }
+// A time that somebody types is one of their own zone; without script it is UTC, and the page says so.
+root.classList.add('scripted');
+document.addEventListener('submit', ({ target }) => {
+  const { until, instant } = target.elements;
+  if (until && instant) instant.value = until.value && new Date(until.value).toISOString();
+});
 // What was just done is said once: neither a reload nor a page that stays open for hours is to repeat it.
 const done = document.getElementById('done');
 if (done) { history.replaceState(null, '', location.pathname); setTimeout(() => done.remove(), 20000); }
 tick('time[data-t]');
-setInterval(tick, 1000, 'time[data-t=since]');
+setInterval(tick, 1000, 'time[data-t=since], time[data-t=until]');
 if (document.body.dataset.live) listen(document.getElementById('lost'));

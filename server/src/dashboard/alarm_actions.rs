@@ -1,0 +1,176 @@
+//! What responders do about one alarm beside taking it: take somebody off, go on to the next step, put it off, write a note.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+
+use super::alarm_page::{alarm_id, back, known_as};
+use super::csrf::Fields;
+use super::field::span;
+use super::page::{Reader, Refusal};
+use super::standing::Standing;
+use super::words::Words;
+use crate::app::App;
+use crate::engine::MOST_SNOOZE;
+use crate::ids::CalleeId;
+use crate::intake::alarm_request::LONGEST_NOTE;
+use crate::store::policies::PolicyRow;
+
+/// For how many hours an alarm may be taken with one tap.
+const TAKE_HOURS: [i32; 4] = [1, 4, 8, 24];
+/// For how many minutes it may be put off with one tap.
+const SNOOZE_MINUTES: [i32; 3] = [15, 60, 240];
+
+/// What else can be done about an alarm, as it stands.
+pub(super) struct MoreActions {
+    /// There is a next step to begin.
+    pub(super) escalates: bool,
+    /// Policies it could be given; none once nobody is rung any more.
+    pub(super) policies: Vec<String>,
+    /// Hours, and the same in words.
+    pub(super) takes: Vec<(i32, String)>,
+    /// Minutes, and the same in words.
+    pub(super) snoozes: Vec<(i32, String)>,
+}
+
+impl MoreActions {
+    /// For an alarm that is not over, with where its hunt stands while that is open.
+    pub(super) fn of(words: &Words, standing: Option<&Standing>, policies: &[PolicyRow]) -> Self {
+        let names = policies.iter().map(|policy| policy.name.clone());
+        Self {
+            escalates: standing.is_some_and(|standing| standing.has_next_step),
+            policies: standing.map_or_else(Vec::new, |_| names.collect()),
+            takes: TAKE_HOURS.iter().map(|hours| (*hours, span(words, hours * 3600))).collect(),
+            snoozes: SNOOZE_MINUTES.iter().map(|minutes| (*minutes, span(words, minutes * 60))).collect(),
+        }
+    }
+}
+
+/// `POST /alarms/{id}/callees/{callee}/skip`
+pub(super) async fn skip(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path((id, callee)): Path<(String, String)>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    let callee: CalleeId = callee.parse().map_err(|_| Refusal::NotFound)?;
+    app.engine.skip(id, callee, Some(&known_as(&reader))).await?;
+    Ok(back(&fields, id, "skipped"))
+}
+
+/// `POST /alarms/{id}/escalate`
+pub(super) async fn escalate(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    app.engine.escalate(id, Some(&known_as(&reader))).await?;
+    Ok(back(&fields, id, "escalated"))
+}
+
+/// `POST /alarms/{id}/snooze`
+pub(super) async fn snooze(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    let until = snoozed_until(&fields, app.engine.clock.now()).ok_or(Refusal::BadTime)?;
+    app.engine.snooze(id, until, Some(&known_as(&reader))).await?;
+    Ok(back(&fields, id, "snoozed"))
+}
+
+/// `POST /alarms/{id}/notes`
+pub(super) async fn note(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    // A browser sends two characters for each line break that somebody typed.
+    let text = fields.get("text").trim().replace("\r\n", "\n");
+    if text.is_empty() {
+        return Err(Refusal::Garbled);
+    }
+    if text.chars().count() > LONGEST_NOTE {
+        return Err(Refusal::TooLarge);
+    }
+    app.engine.note(id, &text, Some(&known_as(&reader))).await?;
+    Ok(back(&fields, id, "noted"))
+}
+
+/// `POST /alarms/{id}/policy`
+pub(super) async fn set_policy(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    app.engine.set_policy(id, fields.get("policy"), Some(&known_as(&reader))).await?;
+    Ok(back(&fields, id, "policy_set"))
+}
+
+/// For how many seconds an alarm is taken: those of some hours, at most a day; without hours, until it is resolved.
+pub(super) fn taken_for(hours: &str) -> Result<Option<i32>, Refusal> {
+    match hours.parse::<i32>() {
+        _ if hours.is_empty() => Ok(None),
+        Ok(hours @ 1..=24) => Ok(Some(hours * 3600)),
+        _ => Err(Refusal::BadTime),
+    }
+}
+
+/// Until when an alarm is put off: in some minutes, or at a time that the script has written as an instant, or else in UTC as it
+/// was typed. The engine says which times lie too far ahead.
+fn snoozed_until(fields: &Fields, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if fields.has("minutes") {
+        let minutes: i64 = fields.get("minutes").parse().ok()?;
+        return (1..=MOST_SNOOZE.num_minutes()).contains(&minutes).then(|| now + TimeDelta::minutes(minutes));
+    }
+    let (instant, typed) = (fields.get("instant"), fields.get("until"));
+    if !instant.is_empty() {
+        return DateTime::parse_from_rfc3339(instant).ok().map(|at| at.to_utc());
+    }
+    let read = |form: &str| NaiveDateTime::parse_from_str(typed, form).ok();
+    read("%Y-%m-%dT%H:%M").or_else(|| read("%Y-%m-%dT%H:%M:%S")).map(|at| at.and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    fn until(fields: &[(&str, &str)]) -> Option<String> {
+        snoozed_until(&Fields::of(fields), DateTime::UNIX_EPOCH).map(|at| at.to_rfc3339())
+    }
+
+    #[test]
+    fn a_time_is_read_in_each_way_a_browser_sends_it() {
+        assert_eq!(until(&[("minutes", "15")]).unwrap(), "1970-01-01T00:15:00+00:00");
+        assert_eq!(until(&[("until", "2026-11-21T06:30"), ("instant", "")]).unwrap(), "2026-11-21T06:30:00+00:00");
+        assert_eq!(until(&[("until", "2026-11-21T06:30:20")]).unwrap(), "2026-11-21T06:30:20+00:00");
+        let written = [("until", "2026-11-21T06:30"), ("instant", "2026-11-20T22:30:00.000Z")];
+        assert_eq!(until(&written).unwrap(), "2026-11-20T22:30:00+00:00", "what the script wrote counts");
+        let wrong = [&[("minutes", "0")][..], &[("minutes", "99999999999")], &[("minutes", "x")], &[("until", "tomorrow")], &[]];
+        for fields in wrong {
+            assert_eq!(until(fields), None, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn an_alarm_is_taken_for_hours() {
+        assert_eq!(taken_for(""), Ok(None));
+        assert_eq!(taken_for("4"), Ok(Some(14_400)));
+        for wrong in ["0", "25", "-1", "x", "4294967297"] {
+            assert_eq!(taken_for(wrong), Err(Refusal::BadTime), "{wrong}");
+        }
+    }
+}

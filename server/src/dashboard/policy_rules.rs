@@ -1,0 +1,237 @@
+//! The rules that say which alarms follow which policy: in words, and as a form.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::csrf::Fields;
+use super::field::{Field, Wrong, number};
+use super::page::{Frame, Reader, Refusal, go_to, html};
+use super::words::Bit::Text;
+use super::words::{Words, escape, fill, fill_text};
+use crate::app::App;
+use crate::intake::policies::{self as checked, MOST_RULES, RuleBody, RulesBody};
+
+/// A rule in words.
+pub(super) struct RuleLine {
+    /// Which alarms; HTML.
+    pub(super) what: String,
+    pub(super) policy: String,
+}
+
+/// The rules in words, in order.
+pub(super) fn lines(reader: &Reader, rules: &RulesBody) -> Vec<RuleLine> {
+    let words = reader.words;
+    let line = |rule: &RuleBody| {
+        let mut pieces: Vec<String> =
+            rule.sender.iter().map(|sender| fill(&words.rule_from, &[("sender", Text(sender))])).collect();
+        pieces.extend(rule.labels.iter().map(|(name, value)| format!("<code>{}={}</code>", escape(name), escape(value))));
+        if pieces.is_empty() {
+            pieces.push(escape(&words.rule_everything));
+        }
+        RuleLine { what: pieces.join(" · "), policy: rule.policy.clone() }
+    };
+    rules.rules.iter().map(line).collect()
+}
+
+/// One rule as it was typed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct RuleForm {
+    place: String,
+    sender: String,
+    labels: String,
+    policy: String,
+}
+
+/// The rules that a form holds, in the order of their places, each with which of the form's it is. A rule without a policy is left
+/// out.
+fn filled(words: &Words, forms: &[RuleForm]) -> Result<Vec<(usize, RuleBody)>, Wrong> {
+    let mut rules = Vec::new();
+    for (index, form) in forms.iter().enumerate().filter(|(_, form)| !form.policy.is_empty()) {
+        let place = number(&format!("place-{index}"), &form.place, &words.rule_bad_place)?.unwrap_or(i32::MAX);
+        let mut labels = BTreeMap::new();
+        for line in form.labels.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let wrong = || Wrong::new(format!("labels-{index}"), fill_text(&words.rule_bad_label, &[("text", line)]));
+            let (name, value) = line.split_once('=').ok_or_else(wrong)?;
+            if labels.insert(name.trim().to_owned(), value.trim().to_owned()).is_some() {
+                return Err(wrong());
+            }
+        }
+        let sender = Some(form.sender.clone()).filter(|sender| !sender.is_empty());
+        rules.push((place, index, RuleBody { policy: form.policy.clone(), sender, labels }));
+    }
+    rules.sort_by_key(|(place, index, _)| (*place, *index));
+    Ok(rules.into_iter().map(|(_, index, rule)| (index, rule)).collect())
+}
+
+/// What is wrong, in the reader's language and at the form's field, when the check names one of its own.
+fn wrong(words: &Words, rules: &[(usize, RuleBody)], field: &str) -> Option<Wrong> {
+    let (rule, rest) = field.strip_prefix("rules[")?.split_once("].")?;
+    let (index, _) = rules.get(rule.parse::<usize>().ok()?)?;
+    match rest {
+        "policy" => Some(Wrong::new(format!("policy-{index}"), &words.rule_gone)),
+        "sender" => Some(Wrong::new(format!("sender-{index}"), &words.rule_gone)),
+        _ => Some(Wrong::new(format!("labels-{index}"), &words.rule_bad_labels)),
+    }
+}
+
+/// One rule as the form shows it.
+struct RuleFields {
+    index: usize,
+    place: Field,
+    labels: Field,
+    sender: String,
+    sender_wrong: Option<String>,
+    policy: String,
+    policy_wrong: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "rules.html")]
+struct RulesPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    rules: Vec<RuleFields>,
+    senders: Vec<String>,
+    policies: Vec<String>,
+    is_wrong: bool,
+}
+
+/// `GET /policies/rules`
+pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Result<Response, Refusal> {
+    let stored = checked::read_rules(&app.engine.store).await?.rules;
+    let form = |rule: RuleBody| RuleForm {
+        place: String::new(),
+        sender: rule.sender.unwrap_or_default(),
+        labels: rule.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n"),
+        policy: rule.policy,
+    };
+    let mut forms: Vec<RuleForm> = stored.into_iter().map(form).collect();
+    for (place, form) in forms.iter_mut().enumerate() {
+        form.place = (place + 1).to_string();
+    }
+    page(&app, &reader, StatusCode::OK, with_spare(forms), None).await
+}
+
+/// `POST /policies/rules`
+pub(super) async fn change(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let forms = read(&fields);
+    if fields.has("another") {
+        return page(&app, &reader, StatusCode::OK, with_spare(forms), None).await;
+    }
+    let words = reader.words;
+    let rules = match filled(words, &forms) {
+        Ok(rules) => rules,
+        Err(wrong) => return page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, forms, Some(wrong)).await,
+    };
+    let body = RulesBody { rules: rules.iter().map(|(_, rule)| rule.clone()).collect() };
+    match checked::set_rules(&app.engine.store, &body).await {
+        Ok(()) => Ok(go_to("/policies?done=saved")),
+        Err(problem) => match problem.field().and_then(|field| wrong(words, &rules, field)) {
+            Some(wrong) => page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, forms, Some(wrong)).await,
+            None => Err(problem.into()),
+        },
+    }
+}
+
+fn read(fields: &Fields) -> Vec<RuleForm> {
+    let text = |name: &str, index: usize| fields.get(&format!("{name}-{index}")).trim().to_owned();
+    let there = (0..MOST_RULES).take_while(|index| fields.has(&format!("policy-{index}")));
+    let form = |index| RuleForm {
+        place: text("place", index),
+        sender: text("sender", index),
+        labels: text("labels", index),
+        policy: text("policy", index),
+    };
+    there.map(form).collect()
+}
+
+/// One more empty rule, as far as there may be more.
+fn with_spare(mut forms: Vec<RuleForm>) -> Vec<RuleForm> {
+    if forms.len() < MOST_RULES {
+        forms.push(RuleForm { place: (forms.len() + 1).to_string(), ..RuleForm::default() });
+    }
+    forms
+}
+
+async fn page(
+    app: &App,
+    reader: &Reader,
+    status: StatusCode,
+    forms: Vec<RuleForm>,
+    wrong: Option<Wrong>,
+) -> Result<Response, Refusal> {
+    let words = reader.words;
+    let mut connection = app.engine.store.read().await?;
+    let mut db = connection.db();
+    let policies: Vec<String> = db.policies().await?.into_iter().map(|policy| policy.name).collect();
+    let keys = db.keys().await?.into_iter().filter(|key| key.revoked_at.is_none()).map(|key| key.name);
+    let mut senders: Vec<String> = keys.collect();
+    // A rule for a key that is no good any more stays what it is until somebody changes it.
+    for form in forms.iter().filter(|form| !form.sender.is_empty()) {
+        if !senders.contains(&form.sender) {
+            senders.push(form.sender.clone());
+        }
+    }
+    let wrong = wrong.as_ref();
+    let fields = |(index, form): (usize, RuleForm)| {
+        let field = |name: &str, label: &'static str, how: &'static str, value: String, lines: usize| {
+            let name = format!("{name}-{index}");
+            Field { wrong: Wrong::at(wrong, &name), name, label, how, value, lines }
+        };
+        RuleFields {
+            index,
+            place: field("place", &words.rule_place, "", form.place, 0),
+            labels: field("labels", &words.labels, &words.rule_labels_how, form.labels, 2),
+            sender: form.sender,
+            sender_wrong: Wrong::at(wrong, &format!("sender-{index}")),
+            policy: form.policy,
+            policy_wrong: Wrong::at(wrong, &format!("policy-{index}")),
+        }
+    };
+    let rules = forms.into_iter().enumerate().map(fields).collect();
+    let frame = Frame::new(reader, "policies", words.rules.as_str(), app.engine.clock.now());
+    Ok(html(status, &RulesPage { frame, words, rules, senders, policies, is_wrong: wrong.is_some() }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::super::words::Language;
+    use super::*;
+
+    fn rule(place: &str, labels: &str, policy: &str) -> RuleForm {
+        RuleForm { place: place.to_owned(), sender: String::new(), labels: labels.to_owned(), policy: policy.to_owned() }
+    }
+
+    #[test]
+    fn rules_come_in_the_order_of_their_places() {
+        let words = Language::English.words();
+        let forms =
+            [rule("3", "", "c"), rule("1", "severity = critical\r\nteam=a=b", "a"), rule("2", "", ""), rule("3", "", "d")];
+        let got = filled(words, &forms).unwrap();
+        let order: Vec<(usize, &str)> = got.iter().map(|(index, rule)| (*index, rule.policy.as_str())).collect();
+        assert_eq!(order, [(1, "a"), (0, "c"), (3, "d")]);
+        assert_eq!(got[0].1.labels, BTreeMap::from([("severity".into(), "critical".into()), ("team".into(), "a=b".into())]));
+        assert_eq!(wrong(words, &got, "rules[1].policy").unwrap().field, "policy-0");
+        assert_eq!(wrong(words, &got, "rules[0].labels.x").unwrap().field, "labels-1");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_at_its_field() {
+        let words = Language::English.words();
+        assert_eq!(filled(words, &[rule("first", "", "a")]).unwrap_err().field, "place-0");
+        for labels in ["severity", "a=1\na=2"] {
+            assert_eq!(filled(words, &[rule("1", "", "a"), rule("2", labels, "a")]).unwrap_err().field, "labels-1", "{labels}");
+        }
+    }
+}
