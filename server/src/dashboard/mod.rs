@@ -6,6 +6,7 @@
 mod alarm_page;
 mod alarms;
 mod assets;
+mod calendar;
 mod csrf;
 mod first_login;
 mod handsets;
@@ -17,6 +18,8 @@ mod page;
 mod people;
 mod place;
 mod read;
+mod roster;
+mod schedule_page;
 mod session;
 mod throttle;
 mod timeline;
@@ -79,6 +82,8 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/alarms/{id}", get(alarm_page::show))
         .route("/handsets", get(handsets::show))
         .route("/people", get(people::show))
+        .route("/roster", get(roster::show))
+        .route("/roster/{id}", get(schedule_page::show))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::viewers));
@@ -87,6 +92,12 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/alarms/{id}/cancel", post(alarm_page::cancel))
         .route("/alarms/{id}/redial", post(alarm_page::redial))
         .route("/handsets/test", post(handsets::test))
+        .route("/roster/vacations", post(roster::add_vacation))
+        .route("/roster/vacations/{id}/remove", post(roster::remove_vacation))
+        .route("/roster/{id}/override", post(schedule_page::add_override))
+        .route("/roster/{id}/override/{override}/remove", post(schedule_page::remove_override))
+        .route("/roster/{id}/temporary", post(schedule_page::add_temporary))
+        .route("/roster/{id}/temporary/{temporary}/remove", post(schedule_page::remove_temporary))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::responders));
     let admins = Router::new()
@@ -99,6 +110,13 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/people/add", post(people::add))
         .route("/people/{id}", get(people::edit).post(people::change))
         .route("/people/{id}/remove", post(people::remove))
+        .route("/roster/schedules", post(roster::add_schedule))
+        .route("/roster/teams", post(roster::set_team))
+        .route("/roster/teams/{team}/remove", post(roster::remove_team))
+        .route("/roster/{id}/rotation", post(schedule_page::set_rotation))
+        .route("/roster/{id}/layer/remove", post(schedule_page::remove_layer))
+        .route("/roster/{id}/feed", post(schedule_page::add_feed))
+        .route("/roster/{id}/remove", post(schedule_page::remove))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::admins));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.config().http.request_timeout);

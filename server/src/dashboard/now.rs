@@ -20,6 +20,7 @@ use crate::app::App;
 use crate::engine::handsets::TEST_CALLS;
 use crate::store::alarms::AlarmRow;
 use crate::store::answers::AnswerRow;
+use crate::store::duty_log::LoggedPerson;
 
 /// `GET /`
 pub(super) async fn show(
@@ -204,7 +205,8 @@ struct Fact {
 
 fn facts(reader: &Reader, board: &Board) -> Vec<Fact> {
     let words = reader.words;
-    let mut facts = vec![handsets_fact(reader, board), week_fact(words, board.week)];
+    let mut facts: Vec<Fact> = duty_fact(words, board).into_iter().collect();
+    facts.extend([handsets_fact(reader, board), week_fact(words, board.week)]);
     if !board.knocks.is_empty() && reader.administers() {
         facts.push(Fact {
             label: &words.fact_knocks,
@@ -215,6 +217,35 @@ fn facts(reader: &Reader, board: &Board) -> Vec<Fact> {
         });
     }
     facts
+}
+
+/// Who is on duty now; nothing without a schedule.
+fn duty_fact(words: &'static Words, board: &Board) -> Option<Fact> {
+    if board.duties.is_empty() {
+        return None;
+    }
+    let names = |people: &[LoggedPerson]| match people {
+        [] => words.roster_nobody.clone(),
+        people => people.iter().map(|own| own.name.clone()).collect::<Vec<_>>().join(&words.list_comma),
+    };
+    let all: Vec<LoggedPerson> = board.duties.iter().flat_map(|duty| duty.people.0.clone()).collect();
+    let mut each: Vec<LoggedPerson> = Vec::new();
+    for own in all {
+        if !each.iter().any(|known| known.person == own.person) {
+            each.push(own);
+        }
+    }
+    let lines = board.duties.iter().take(8).map(|duty| {
+        let (people, until) = (names(&duty.people.0), at(duty.log_due_at));
+        fill(&words.fact_duty_line, &[("name", Text(&duty.name)), ("people", Text(&people)), ("at", Html(&until))])
+    });
+    Some(Fact {
+        label: &words.fact_duty,
+        value: names(&each),
+        small: lines.collect::<Vec<_>>().join("<br>"),
+        link: Some(("/roster", &words.fact_duty_link)),
+        calm: board.duties.iter().all(|duty| duty.gaps_allowed || !duty.people.0.is_empty()),
+    })
 }
 
 fn handsets_fact(reader: &Reader, board: &Board) -> Fact {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::ids::{AlarmId, PersonId};
+use crate::ids::{AlarmId, PersonId, ScheduleId};
 
 /// One of our pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub(super) enum Place {
     Handsets,
     People,
     Person(PersonId),
+    Roster,
+    Schedule(ScheduleId),
     Login,
     Setup,
 }
@@ -26,12 +28,18 @@ impl Place {
             "/alarms" => Some(Self::Alarms),
             "/handsets" => Some(Self::Handsets),
             "/people" => Some(Self::People),
+            "/roster" => Some(Self::Roster),
             "/login" => Some(Self::Login),
             "/setup" => Some(Self::Setup),
-            other => match other.strip_prefix("/alarms/") {
-                Some(id) => id.parse().ok().map(Self::Alarm),
-                None => other.strip_prefix("/people/")?.parse().ok().map(Self::Person),
-            },
+            other => {
+                let (kind, id) = other.strip_prefix('/')?.split_once('/')?;
+                match kind {
+                    "alarms" => id.parse().ok().map(Self::Alarm),
+                    "people" => id.parse().ok().map(Self::Person),
+                    "roster" => id.parse().ok().map(Self::Schedule),
+                    _ => None,
+                }
+            }
         }
     }
 
@@ -50,6 +58,8 @@ impl fmt::Display for Place {
             Self::Handsets => f.write_str("/handsets"),
             Self::People => f.write_str("/people"),
             Self::Person(id) => write!(f, "/people/{id}"),
+            Self::Roster => f.write_str("/roster"),
+            Self::Schedule(id) => write!(f, "/roster/{id}"),
             Self::Login => f.write_str("/login"),
             Self::Setup => f.write_str("/setup"),
         }

@@ -13,6 +13,7 @@ use crate::lock::LockHealth;
 use crate::store::alarms::AlarmRow;
 use crate::store::answers::{self, AnswerRow};
 use crate::store::board::{EndRow, RingingRow, RungRow, TestRow};
+use crate::store::duty_log::CurrentDutyRow;
 use crate::store::handsets::{HandsetRow, KnockRow};
 use crate::store::{Db, StoreError};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(super) struct Board {
     pub(super) tests: HashMap<HandsetId, TestRow>,
     pub(super) knocks: Vec<KnockRow>,
     pub(super) week: Week,
+    pub(super) duties: Vec<CurrentDutyRow>,
     pub(super) locks: LockHealth,
 }
 
@@ -106,6 +108,7 @@ impl Board {
             tests: db.handset_tests().await?.into_iter().map(|test| (test.handset_id, test)).collect(),
             knocks: db.knocks().await?,
             week,
+            duties: db.current_duties().await?,
             locks: engine.locks.health(),
             handsets,
         })

@@ -9,4 +9,5 @@ mod doors;
 #[expect(dead_code, reason = "shared with the contract suite, which uses the rest")]
 mod harness;
 mod live;
+mod roster;
 mod sights;
