@@ -217,9 +217,12 @@ pub struct Temporary {
     pub rule: Rule,
 }
 
+/// From when until when.
+pub type Times = (DateTime<Utc>, DateTime<Utc>);
+
 /// Who is away when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Absences(pub HashMap<PersonId, Vec<(DateTime<Utc>, DateTime<Utc>)>>);
+pub struct Absences(pub HashMap<PersonId, Vec<Times>>);
 
 impl Absences {
     /// Whether somebody is away at an instant.
