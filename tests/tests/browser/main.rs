@@ -4,3 +4,4 @@
 
 mod chromium;
 mod pages;
+mod roster;
