@@ -186,24 +186,15 @@ async fn on_duty(
 ) -> anyhow::Result<()> {
     let one = schedule.map(|text| find_schedule(roster, text)).transpose()?;
     let at = at.map(|at| text::instant(at, one.map_or(Tz::UTC, |one| one.zone))).transpose()?.unwrap_or(now);
-    if let Some(team) = team {
-        let team = find_team(roster, team)?;
-        let on = roster.on_duty(Target::Team(team.id), at);
-        if on.is_empty() {
-            println!("{}\tnobody", team.name);
+    let mut schedules: Vec<&Schedule> = one.map_or_else(|| roster.schedules.iter().collect(), |one| vec![one]);
+    if let Some(team) = team.map(|text| find_team(roster, text)).transpose()? {
+        schedules.retain(|schedule| schedule.team == Some(team.id));
+        if schedules.is_empty() {
+            let members = roster.on_duty(Target::Team(team.id), at);
+            println!("{}\t{}", team.name, or_nobody(members.iter().map(|on| roster.name(on.person)).collect()));
         }
-        for on in on {
-            let schedule = on.schedule.and_then(|id| roster.schedule(id));
-            let zone = schedule.map_or(Tz::UTC, |schedule| schedule.zone);
-            let who = match schedule {
-                Some(schedule) => why(roster, schedule, &On { person: on.person, reason: on.reason }),
-                None => format!("{} (member)", roster.name(on.person)),
-            };
-            println!("{}\t{who}\t{}", schedule.map_or(team.name.as_str(), |own| own.name.as_str()), until(zone, on.until));
-        }
-        return Ok(());
     }
-    for schedule in one.map_or_else(|| roster.schedules.iter().collect(), |one| vec![one]) {
+    for schedule in schedules {
         // What has been is told as it was, whatever was edited since.
         let logged = match at < now {
             true => store.read().await?.db().duty_at(schedule.id, at).await?,

@@ -109,7 +109,8 @@ impl Plan<'_> {
         let shifts = evaluate::shifts(schedule, &self.roster.absences, strip.from, strip.to);
         let bar = |shift: &crate::roster::Shift| match shift.on.as_slice() {
             [] => {
-                let class = if schedule.gaps_allowed { "gap calm" } else { "gap" };
+                // What is over needs no hand any more.
+                let class = if schedule.gaps_allowed || shift.to <= self.now { "gap calm" } else { "gap" };
                 self.bar(strip, (shift.from, shift.to), class.to_owned(), self.words.roster_nobody.clone())
             }
             on => self.bar(strip, (shift.from, shift.to), self.class(on), self.names(on)),
@@ -208,7 +209,7 @@ mod tests {
         let days: Vec<i64> = strip.days.iter().map(|day| day.x).collect();
         assert_eq!((days[0], days[6] - days[5], WIDTH - days[6]), (0, 201, 193), "Sunday is an hour shorter");
         let bars: Vec<(&str, i64, i64)> = strip.lanes[0].bars.iter().map(|bar| (bar.class.as_str(), bar.x, bar.width)).collect();
-        assert_eq!((bars[0].0, bars[1].0, bars[1].1 + bars[1].2), ("gap", "c0", WIDTH));
+        assert_eq!((bars[0].0, bars[1].0, bars[1].1 + bars[1].2), ("gap calm", "c0", WIDTH));
         assert_eq!(strip.lanes[0].bars[1].from, "2027-03-24T09:00");
         assert_eq!(strip.lanes.len(), 2);
     }

@@ -116,6 +116,7 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/roster/{id}/rotation", post(schedule_page::set_rotation))
         .route("/roster/{id}/layer/remove", post(schedule_page::remove_layer))
         .route("/roster/{id}/feed", post(schedule_page::add_feed))
+        .route("/roster/{id}/feed/{feed}/revoke", post(schedule_page::revoke_feed))
         .route("/roster/{id}/remove", post(schedule_page::remove))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::admins));

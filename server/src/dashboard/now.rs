@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::ladder::{self, Rung};
 use super::page::{Part, Reader, Refusal, Sight, at, at_second, duration, live_page, since};
@@ -18,6 +18,7 @@ use super::words::{Words, escape, fill, fill_text};
 use crate::alarm::{AlarmState, EndReason, Priority};
 use crate::app::App;
 use crate::engine::handsets::TEST_CALLS;
+use crate::roster::evaluate::FORESIGHT;
 use crate::store::alarms::AlarmRow;
 use crate::store::answers::AnswerRow;
 use crate::store::duty_log::LoggedPerson;
@@ -237,7 +238,10 @@ fn duty_fact(words: &'static Words, board: &Board) -> Option<Fact> {
     }
     let lines = board.duties.iter().take(8).map(|duty| {
         let (people, until) = (names(&duty.people.0), at(duty.log_due_at));
-        fill(&words.fact_duty_line, &[("name", Text(&duty.name)), ("people", Text(&people)), ("at", Html(&until))])
+        // Where no hand-over is in sight, the log only looks again then.
+        let endless = duty.log_due_at - board.now > FORESIGHT - TimeDelta::days(7);
+        let sentence = if endless { &words.fact_duty_endless } else { &words.fact_duty_line };
+        fill(sentence, &[("name", Text(&duty.name)), ("people", Text(&people)), ("at", Html(&until))])
     });
     Some(Fact {
         label: &words.fact_duty,

@@ -68,6 +68,7 @@ struct SchedulePage<'r> {
     overrides: Vec<Taken>,
     temporaries: Vec<Taken>,
     layers: Vec<LayerForm>,
+    feeds: Vec<Taken>,
     people: Vec<String>,
     /// What the override form holds.
     form: OverrideForm,
@@ -220,6 +221,17 @@ pub(super) async fn add_feed(
     }
 }
 
+/// `POST /roster/{id}/feed/{feed}/revoke`
+pub(super) async fn revoke_feed(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path((id, feed)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let feed = feed.parse().map_err(|_| Refusal::NotFound)?;
+    let revoked = feeds::revoke(&app.engine.store, feed, app.engine.clock.now()).await;
+    finish(&app, &reader, &id, revoked, OverrideForm::default(), "").await
+}
+
 /// Goes back to the calendar, or shows the form with what is wrong with it.
 async fn finish(
     app: &App,
@@ -256,7 +268,8 @@ fn asked(query: &str, name: &str) -> String {
 
 async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Response, Refusal> {
     let id: ScheduleId = id.parse().map_err(|_| Refusal::NotFound)?;
-    let roster = app.engine.store.read().await?.db().roster().await?;
+    let mut store = app.engine.store.read().await?;
+    let roster = store.db().roster().await?;
     let schedule = roster.schedule(id).ok_or(Refusal::NotFound)?;
     let (words, now) = (reader.words, app.engine.clock.now());
     let month = asked(&answer.query, "view") == "month";
@@ -278,6 +291,11 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         id: own.id.to_string(),
         text: own.name.clone(),
         when: times(own.from, own.to),
+    });
+    let feeds = store.db().feeds().await?.into_iter().filter(|own| own.schedule_id == Some(id)).map(|own| Taken {
+        id: own.id.to_string(),
+        text: own.created_by,
+        when: shown(words, schedule.zone, own.created_at),
     });
     let status = if answer.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let page = SchedulePage {
@@ -302,6 +320,7 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         overrides: overrides.collect(),
         temporaries: temporaries.collect(),
         layers: schedule.layers.iter().map(|layer| LayerForm::of(&roster, &layer.name, &layer.rule)).collect(),
+        feeds: feeds.collect(),
         people: people(&roster),
         form: answer.form,
     };

@@ -109,7 +109,7 @@ words! {
     trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_redis
     trouble_redis_why trouble_shared trouble_shared_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link
     trouble_unheard_more trouble_unheard_see trouble_unheard_why why_all_declined why_hand_out_limit why_no_handset yesterday
-    nav_roster weekdays fact_duty fact_duty_line fact_duty_link roster_none roster_none_why roster_nobody roster_on_duty
+    nav_roster weekdays fact_duty fact_duty_line fact_duty_endless fact_duty_link roster_none roster_none_why roster_nobody roster_on_duty
     roster_now roster_until roster_instead_of roster_override roster_overrides roster_temporary roster_who_at roster_ask
     roster_zone roster_team roster_teams roster_add_team roster_members roster_people roster_one_a_line roster_vacations
     roster_add_vacation roster_person roster_from roster_to roster_note roster_take_back roster_add_schedule

@@ -72,7 +72,14 @@ async fn an_admin_builds_a_schedule_with_forms(home: Home) {
         assert!(lin.get(page).await.shows("Nobody from Sat 2026-11-21 00:00 to Mon 2026-11-23 00:00"), "{page}");
     }
     let feed = lin.post(&format!("{path}/feed"), &[]).await;
-    assert!(feed.shows("/calendar/") && feed.shows(".ics"));
+    let address = feed.body.split("/calendar/").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let read = async || reqwest::get(format!("{}/calendar/{address}", server.base)).await.unwrap().status().as_u16();
+    assert_eq!(read().await, 200);
+    let page = lin.get(&path).await;
+    assert!(!page.shows(&address), "shown once only");
+    let revoke = page.body.split("action=\"").find(|rest| rest.contains("/feed/")).unwrap().split('"').next().unwrap();
+    assert_eq!(lin.post(revoke, &[]).await.status, 303);
+    assert_eq!(read().await, 404);
     let removed = lin.post(&format!("{path}/layer/remove"), &[("name", "weekly"), ("version", "2")]).await;
     assert_eq!(removed.status, 303, "{}", removed.body);
     assert_eq!(on_duty(&server, "2026-11-24T12:00").await, Value::Null);
@@ -177,7 +184,7 @@ async fn the_calendar_shows_layers_changes_and_gaps(home: Home) {
     let server = home.start().await;
     let path = schedule(&server).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    let form = [("from", "2026-11-18T00:00"), ("to", "2026-11-19T00:00"), ("action", "remove"), ("person", "Ann")];
+    let form = [("from", "2026-11-21T00:00"), ("to", "2026-11-22T00:00"), ("action", "remove"), ("person", "Ann")];
     lin.post(&format!("{path}/override"), &form).await;
     let week = lin.get(&format!("{path}?day=2026-11-18")).await;
     assert!(week.shows("class=\"gap\"") && week.shows("− Ann") && week.shows("weekly: Ann"), "{}", week.body);
