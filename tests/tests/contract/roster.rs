@@ -218,7 +218,7 @@ async fn somebody_who_is_removed_leaves_the_turns_of_the_others(home: Home) {
     assert_eq!(names(&server, "ops", "2026-12-01T12:00").await, ["张伟"]);
     // Nobody changed the roster, so the log finds out when it looks around.
     server.home.clock.advance(TimeDelta::seconds(60));
-    assert_eq!(server.app.engine.keep_duty_log(server.now(), true).await.unwrap(), 1);
+    server.app.engine.keep_duty_log(server.now(), true).await.unwrap();
     assert_eq!(log(&server, "ops").await.last().unwrap().1, ["Bob"]);
 }
 
@@ -242,6 +242,10 @@ async fn hand_overs_are_kept_once_and_for_ever(home: Home) {
     assert!(written.iter().sum::<usize>() <= 1, "{written:?}");
     let expected = [(made, vec!["Ann".to_owned()]), (hand_over, vec!["Bob".to_owned()])];
     assert_eq!(log(&server, "ops").await, expected);
+    let lately = server.get("/api/v1/schedules/ops/log?key=").await;
+    assert_eq!(lately["code"], "unauthorized", "an empty key is a wrong one");
+    let lately = server.get("/api/v1/schedules/ops/log").await;
+    assert_eq!(lately["hand_overs"].as_array().unwrap().len(), 2, "without a word, those of the last fourteen days");
     // Whatever is edited now, that is how it was.
     server.pass(3600).await;
     let now = server.now();
