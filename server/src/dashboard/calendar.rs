@@ -98,6 +98,10 @@ impl Plan<'_> {
         if !bars.is_empty() {
             strip.lane(self.words.roster_overrides.clone(), bars);
         }
+        let away: Vec<Bar> = self.away(strip);
+        if !away.is_empty() {
+            strip.lane(self.words.roster_vacations.clone(), away);
+        }
         for layer in &bare.layers {
             let alone = Schedule { layers: vec![layer.clone()], ..bare.clone() };
             let bars = self.planned(&alone, strip);
@@ -127,6 +131,19 @@ impl Plan<'_> {
         };
         let text = format!("{sign}{}", self.roster.name(person));
         (from < to).then(|| self.bar(strip, (from, to), self.colour(person), text))
+    }
+
+    /// The vacations of those whom the rules of this schedule name.
+    fn away(&self, strip: &Strip) -> Vec<Bar> {
+        let mut people: Vec<_> = self.schedule.layers.iter().flat_map(|layer| layer.rule.people()).collect();
+        people.sort_unstable();
+        people.dedup();
+        let known = people.into_iter().filter(|person| self.roster.people.contains_key(person));
+        let times =
+            known.flat_map(|person| self.roster.absences.0.get(&person).into_iter().flatten().map(move |time| (person, time)));
+        let cut = times.map(|(person, (from, to))| (person, (*from).max(strip.from), (*to).min(strip.to)));
+        let seen = cut.filter(|(_, from, to)| from < to);
+        seen.map(|(person, from, to)| self.bar(strip, (from, to), "away".to_owned(), self.roster.name(person))).collect()
     }
 
     fn bar(&self, strip: &Strip, (from, to): (DateTime<Utc>, DateTime<Utc>), class: String, text: String) -> Bar {

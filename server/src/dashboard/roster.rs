@@ -19,7 +19,6 @@ use crate::ids::{ScheduleId, TeamId, VacationId};
 use crate::roster::check::{Finding, check};
 use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, text, wall};
 use crate::roster_edit::forms::{ScheduleForm, TeamForm, VacationForm};
-use crate::roster_edit::log::describe;
 use crate::roster_edit::{RosterError, exceptions, schedules, teams};
 
 /// How far ahead the page looks for gaps.
@@ -42,6 +41,7 @@ struct TeamLine {
     name: String,
     version: i32,
     members: String,
+    troubles: Vec<String>,
 }
 
 struct VacationLine {
@@ -215,7 +215,7 @@ pub(super) fn on_words(words: &Words, roster: &Roster, schedule: &Schedule, on: 
 
 /// Why somebody is on duty.
 pub(super) fn reason_words(words: &Words, roster: &Roster, schedule: &Schedule, reason: &Reason) -> String {
-    let (_, of) = describe(schedule, reason);
+    let (_, of) = schedule.origin(reason);
     let instead = |person: &Option<_>| person.map(|own| fill_text(&words.roster_instead_of, &[("name", &roster.name(own))]));
     let (kind, instead) = match reason {
         Reason::Temporary { covers, .. } => (Some(&words.roster_temporary), instead(covers)),
@@ -229,19 +229,23 @@ pub(super) fn reason_words(words: &Words, roster: &Roster, schedule: &Schedule, 
 
 /// What is wrong with a schedule in the coming weeks.
 pub(super) fn troubles(words: &Words, roster: &Roster, schedule: &Schedule, findings: &[Finding]) -> Vec<String> {
-    let shown = |at: &DateTime<Utc>| shown(words, schedule.zone, *at);
+    let own = findings.iter().filter(|finding| finding.concerns(schedule)).take(MOST_FINDINGS);
+    own.map(|finding| finding_words(words, roster, schedule.zone, finding)).collect()
+}
+
+fn finding_words(words: &Words, roster: &Roster, zone: Tz, finding: &Finding) -> String {
+    let shown = |at: &DateTime<Utc>| shown(words, zone, *at);
     let times = |from: &DateTime<Utc>, to: &DateTime<Utc>| [("from", shown(from)), ("to", shown(to))];
     let fill = |sentence: &str, names: String, times: &[(&str, String)]| {
         let mut bits: Vec<(&str, &str)> = times.iter().map(|(name, text)| (*name, text.as_str())).collect();
         bits.push(("names", names.as_str()));
         fill_text(sentence, &bits)
     };
-    let own = findings.iter().filter(|finding| finding.concerns(schedule.id)).take(MOST_FINDINGS);
-    own.map(|finding| match finding {
+    match finding {
         Finding::Gap { from, to, .. } | Finding::TeamGap { from, to, .. } => {
             fill(&words.roster_found_gap, String::new(), &times(from, to))
         }
-        Finding::Unreachable { person, from, .. } => {
+        Finding::Unreachable { person, from, .. } | Finding::UnreachableMember { person, from, .. } => {
             fill(&words.roster_found_unreachable, roster.name(*person), &[("from", shown(from))])
         }
         Finding::Several { from, to, people, .. } => {
@@ -249,8 +253,7 @@ pub(super) fn troubles(words: &Words, roster: &Roster, schedule: &Schedule, find
             fill(&words.roster_found_several, names.join(&words.list_comma), &times(from, to))
         }
         Finding::Twice { person, from, to, .. } => fill(&words.roster_found_twice, roster.name(*person), &times(from, to)),
-    })
-    .collect()
+    }
 }
 
 async fn page(
@@ -301,7 +304,16 @@ async fn page(
         when: format!("{} – {} {}", shown(words, zone, own.starts_at), shown(words, zone, own.ends_at), zone.name()),
         note: own.note,
     };
+    // What concerns the team's schedules stands with these.
+    let of_team = |team: TeamId| {
+        let own = findings.iter().filter(|finding| {
+            let theirs = matches!(finding, Finding::TeamGap { team: own, .. } | Finding::UnreachableMember { team: own, .. } if *own == team);
+            theirs && !roster.schedules.iter().any(|schedule| finding.concerns(schedule))
+        });
+        own.map(|finding| finding_words(words, &roster, zone, finding)).collect()
+    };
     let team = |team: &crate::roster::Team| TeamLine {
+        troubles: of_team(team.id),
         id: team.id,
         name: team.name.clone(),
         version: team.version,

@@ -401,7 +401,7 @@ async fn gaps_overlaps_and_people_without_a_number_are_found(home: Home) {
         .collect();
     assert_eq!(found, ["gap 20T03 20T09", "unreachable 20T09 ", "several 20T10 20T18", "gap 20T20 21T03"], "{check}");
     // A schedule that need not cover everything has no gaps to report, unless a team has nothing else.
-    add(&server, "/api/v1/teams", json!({ "name": "infra" })).await;
+    add(&server, "/api/v1/teams", json!({ "name": "infra", "members": ["Ann"] })).await;
     let (_, read) = send(&server, "GET", "/api/v1/schedules/ops", None).await;
     let mut body = json!({ "name": "ops", "zone": "UTC", "gaps_allowed": true, "version": read["version"] });
     assert_eq!(send(&server, "PUT", "/api/v1/schedules/ops", Some(body.clone())).await.0, 200);
@@ -410,4 +410,16 @@ async fn gaps_overlaps_and_people_without_a_number_are_found(home: Home) {
     body["version"] = json!(read["version"].as_i64().unwrap() + 1);
     assert_eq!(send(&server, "PUT", "/api/v1/schedules/ops", Some(body)).await.0, 200);
     assert_eq!(server.get("/api/v1/roster/check").await["findings"][0]["kind"], "team_gap");
+    // A team without a schedule is called as a whole.
+    add(&server, "/api/v1/teams", json!({ "name": "nobody" })).await;
+    add(&server, "/api/v1/teams", json!({ "name": "quiet", "members": ["Ann", "Eve"] })).await;
+    let check = server.get("/api/v1/roster/check").await;
+    let mut found: Vec<_> = check["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|own| (own["kind"].as_str().unwrap(), own["team"]["name"].as_str().unwrap()))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [("team_gap", "infra"), ("team_gap", "nobody"), ("unreachable", "quiet")]);
 }
