@@ -224,7 +224,7 @@ mod tests {
         let strip = plan.week(monday_of("2027-03-28".parse().unwrap()));
         assert_eq!((strip.to - strip.from).num_hours(), 7 * 24 - 1);
         let days: Vec<i64> = strip.days.iter().map(|day| day.x).collect();
-        assert_eq!((days[0], days[6] - days[5], WIDTH - days[6]), (0, 201, 193), "Sunday is an hour shorter");
+        assert_eq!((days[0], days[6] - days[5], WIDTH - days[6]), (0, 202, 193), "Sunday is an hour shorter");
         let bars: Vec<(&str, i64, i64)> = strip.lanes[0].bars.iter().map(|bar| (bar.class.as_str(), bar.x, bar.width)).collect();
         assert_eq!((bars[0].0, bars[1].0, bars[1].1 + bars[1].2), ("gap calm", "c0", WIDTH));
         assert_eq!(strip.lanes[0].bars[1].from, "2027-03-24T09:00");
