@@ -73,13 +73,13 @@ pub fn router(app: Arc<App>) -> Router {
 /// The API's routes and their description, which so cannot say different things.
 fn documented_api() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(ApiDocument::openapi())
+        .merge(roster_routes())
         .routes(routes!(intake::api::raise, intake::api::list))
         .routes(routes!(intake::api::show))
         .routes(routes!(intake::api::cancel))
         .routes(routes!(intake::api::acknowledge))
         .routes(routes!(intake::api::redial))
         .routes(routes!(intake::alertmanager::receive))
-        .merge(roster_routes())
 }
 
 /// The part of the API that is about who is on duty.
