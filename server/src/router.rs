@@ -76,6 +76,7 @@ pub fn router(app: Arc<App>) -> Router {
 /// The API's routes and their description, which so cannot say different things.
 fn documented_api() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(ApiDocument::openapi())
+        .merge(roster_routes())
         .routes(routes!(intake::api::raise, intake::api::list))
         .routes(routes!(intake::api::show))
         .routes(routes!(intake::api::cancel))
@@ -95,7 +96,6 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::quiet_hours::list, intake::quiet_hours::put))
         .routes(routes!(intake::alertmanager::receive))
         .routes(routes!(barista::call, barista::show))
-        .merge(roster_routes())
 }
 
 /// The part of the API that is about who is on duty.

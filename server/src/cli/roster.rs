@@ -12,7 +12,6 @@ use crate::roster::check::{Finding, check};
 use crate::roster::feed::{self, Whose};
 use crate::roster::{On, Roster, Schedule, Shift, Target, csv, evaluate, text};
 use crate::roster_edit::forms::LayerForm;
-use crate::roster_edit::log::describe;
 use crate::roster_edit::{find_schedule, find_team};
 use crate::store::Store;
 
@@ -128,7 +127,7 @@ fn or_nobody(names: Vec<String>) -> String {
 }
 
 fn why(roster: &Roster, schedule: &Schedule, on: &On) -> String {
-    let (kind, of) = describe(schedule, &on.reason);
+    let (kind, of) = schedule.origin(&on.reason);
     format!("{} ({})", roster.name(on.person), format!("{kind} {of}").trim())
 }
 
@@ -186,24 +185,15 @@ async fn on_duty(
 ) -> anyhow::Result<()> {
     let one = schedule.map(|text| find_schedule(roster, text)).transpose()?;
     let at = at.map(|at| text::instant(at, one.map_or(Tz::UTC, |one| one.zone))).transpose()?.unwrap_or(now);
-    if let Some(team) = team {
-        let team = find_team(roster, team)?;
-        let on = roster.on_duty(Target::Team(team.id), at);
-        if on.is_empty() {
-            println!("{}\tnobody", team.name);
+    let mut schedules: Vec<&Schedule> = one.map_or_else(|| roster.schedules.iter().collect(), |one| vec![one]);
+    if let Some(team) = team.map(|text| find_team(roster, text)).transpose()? {
+        schedules.retain(|schedule| schedule.team == Some(team.id));
+        if schedules.is_empty() {
+            let members = roster.on_duty(Target::Team(team.id), at);
+            println!("{}\t{}", team.name, or_nobody(members.iter().map(|on| roster.name(on.person)).collect()));
         }
-        for on in on {
-            let schedule = on.schedule.and_then(|id| roster.schedule(id));
-            let zone = schedule.map_or(Tz::UTC, |schedule| schedule.zone);
-            let who = match schedule {
-                Some(schedule) => why(roster, schedule, &On { person: on.person, reason: on.reason }),
-                None => format!("{} (member)", roster.name(on.person)),
-            };
-            println!("{}\t{who}\t{}", schedule.map_or(team.name.as_str(), |own| own.name.as_str()), until(zone, on.until));
-        }
-        return Ok(());
     }
-    for schedule in one.map_or_else(|| roster.schedules.iter().collect(), |one| vec![one]) {
+    for schedule in schedules {
         // What has been is told as it was, whatever was edited since.
         let logged = match at < now {
             true => store.read().await?.db().duty_at(schedule.id, at).await?,
@@ -246,15 +236,19 @@ fn report(roster: &Roster, now: DateTime<Utc>, days: i64, allow_overlaps: bool) 
 
 fn sentence(roster: &Roster, finding: &Finding) -> String {
     let schedule = |id| roster.schedule(id).map_or("", |own| own.name.as_str());
+    let team = |id| roster.teams.iter().find(|own| own.id == id).map_or("", |own| own.name.as_str());
     let zone = |id| roster.schedule(id).map_or(Tz::UTC, |own| own.zone);
     let times = |zone, from, to| format!("{} to {}", text::shown(zone, from), text::shown(zone, to));
     match finding {
         Finding::Gap { schedule: id, from, to } => {
             format!("gap\t{}\t{}\tnobody is on duty", schedule(*id), times(zone(*id), *from, *to))
         }
-        Finding::TeamGap { team, from, to } => {
-            let name = roster.teams.iter().find(|own| own.id == *team).map_or("", |own| own.name.as_str());
-            format!("gap\tteam {name}\t{}\tnobody is on duty by any schedule", times(Tz::UTC, *from, *to))
+        Finding::TeamGap { team: id, from, to } => {
+            format!("gap\tteam {}\t{}\tnobody is on duty", team(*id), times(Tz::UTC, *from, *to))
+        }
+        Finding::UnreachableMember { person, team: id, from } => {
+            let (from, name) = (text::shown(Tz::UTC, *from), roster.name(*person));
+            format!("unreachable\tteam {}\t{from}\t{name} is called with the team and has no number", team(*id))
         }
         Finding::Unreachable { person, schedule: id, from } => {
             let (from, name) = (text::shown(zone(*id), *from), roster.name(*person));

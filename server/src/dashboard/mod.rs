@@ -7,6 +7,7 @@ mod alarm_actions;
 mod alarm_page;
 mod alarms;
 mod assets;
+mod calendar;
 mod csrf;
 mod do_not_call;
 mod field;
@@ -24,6 +25,8 @@ mod policies;
 mod policy_form;
 mod policy_rules;
 mod read;
+mod roster;
+mod schedule_page;
 mod session;
 mod standing;
 mod throttle;
@@ -100,6 +103,8 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/people", get(people::show))
         .route("/password", get(users::show_mine).post(users::change_mine))
         .route("/policies", get(policies::show))
+        .route("/roster", get(roster::show))
+        .route("/roster/{id}", get(schedule_page::show))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::viewers));
@@ -113,6 +118,12 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/alarms/{id}/notes", post(alarm_actions::note))
         .route("/alarms/{id}/policy", post(alarm_actions::set_policy))
         .route("/handsets/test", post(handsets::test))
+        .route("/roster/vacations", post(roster::add_vacation))
+        .route("/roster/vacations/{id}/remove", post(roster::remove_vacation))
+        .route("/roster/{id}/override", post(schedule_page::add_override))
+        .route("/roster/{id}/override/{override}/remove", post(schedule_page::remove_override))
+        .route("/roster/{id}/temporary", post(schedule_page::add_temporary))
+        .route("/roster/{id}/temporary/{temporary}/remove", post(schedule_page::remove_temporary))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::responders));
     let admins = Router::new()
@@ -138,6 +149,14 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/policies/{id}/remove", post(policies::remove))
         .route("/do-not-call/add", post(do_not_call::add))
         .route("/do-not-call/remove", post(do_not_call::remove))
+        .route("/roster/schedules", post(roster::add_schedule))
+        .route("/roster/teams", post(roster::set_team))
+        .route("/roster/teams/{team}/remove", post(roster::remove_team))
+        .route("/roster/{id}/rotation", post(schedule_page::set_rotation))
+        .route("/roster/{id}/layer/remove", post(schedule_page::remove_layer))
+        .route("/roster/{id}/feed", post(schedule_page::add_feed))
+        .route("/roster/{id}/feed/{feed}/revoke", post(schedule_page::revoke_feed))
+        .route("/roster/{id}/remove", post(schedule_page::remove))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::admins));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.config().http.request_timeout);

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use chrono::TimeDelta;
 
 use super::ladder::{self, Flights, Known};
 use super::page::{Part, Reader, Refusal, Sight, at, at_second, duration, live_page, since};
@@ -18,8 +19,10 @@ use super::words::{Words, escape, fill, fill_text, isolated};
 use crate::alarm::{AlarmState, EndReason, Priority, Verdict};
 use crate::app::App;
 use crate::engine::handsets::TEST_CALLS;
+use crate::roster::evaluate::FORESIGHT;
 use crate::store::alarms::AlarmRow;
 use crate::store::answers::{AnswerRow, AnswerVia};
+use crate::store::duty_log::LoggedPerson;
 
 /// `GET /`
 pub(super) async fn show(
@@ -226,7 +229,8 @@ struct Fact {
 
 fn facts(reader: &Reader, board: &Board) -> Vec<Fact> {
     let words = reader.words;
-    let mut facts = vec![handsets_fact(reader, board), week_fact(words, board.week)];
+    let mut facts: Vec<Fact> = duty_fact(words, board).into_iter().collect();
+    facts.extend([handsets_fact(reader, board), week_fact(words, board.week)]);
     if !board.knocks.is_empty() && reader.administers() {
         facts.push(Fact {
             label: &words.fact_knocks,
@@ -237,6 +241,38 @@ fn facts(reader: &Reader, board: &Board) -> Vec<Fact> {
         });
     }
     facts
+}
+
+/// Who is on duty now; nothing without a schedule.
+fn duty_fact(words: &'static Words, board: &Board) -> Option<Fact> {
+    if board.duties.is_empty() {
+        return None;
+    }
+    let names = |people: &[LoggedPerson]| match people {
+        [] => words.roster_nobody.clone(),
+        people => people.iter().map(|own| own.name.clone()).collect::<Vec<_>>().join(&words.list_comma),
+    };
+    let all: Vec<LoggedPerson> = board.duties.iter().flat_map(|duty| duty.people.0.clone()).collect();
+    let mut each: Vec<LoggedPerson> = Vec::new();
+    for own in all {
+        if !each.iter().any(|known| known.person == own.person) {
+            each.push(own);
+        }
+    }
+    let lines = board.duties.iter().take(8).map(|duty| {
+        let (people, until) = (names(&duty.people.0), at(duty.log_due_at));
+        // Where no hand-over is in sight, the log only looks again then.
+        let endless = duty.log_due_at - board.now > FORESIGHT - TimeDelta::days(7);
+        let sentence = if endless { &words.fact_duty_endless } else { &words.fact_duty_line };
+        fill(sentence, &[("name", Text(&duty.name)), ("people", Text(&people)), ("at", Html(&until))])
+    });
+    Some(Fact {
+        label: &words.fact_duty,
+        value: names(&each),
+        small: lines.collect::<Vec<_>>().join("<br>"),
+        link: Some(("/roster", &words.fact_duty_link)),
+        calm: board.duties.iter().all(|duty| duty.gaps_allowed || !duty.people.0.is_empty()),
+    })
 }
 
 fn handsets_fact(reader: &Reader, board: &Board) -> Fact {

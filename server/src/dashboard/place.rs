@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::ids::{AlarmId, PersonId, PolicyId};
+use crate::ids::{AlarmId, PersonId, PolicyId, ScheduleId};
 
 /// One of our pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(super) enum Place {
     NewPolicy,
     Policy(PolicyId),
     Rules,
+    Roster,
+    Schedule(ScheduleId),
     Login,
     Setup,
 }
@@ -37,15 +39,19 @@ impl Place {
             "/policies" => Some(Self::Policies),
             "/policies/new" => Some(Self::NewPolicy),
             "/policies/rules" => Some(Self::Rules),
+            "/roster" => Some(Self::Roster),
             "/login" => Some(Self::Login),
             "/setup" => Some(Self::Setup),
-            other => match other.strip_prefix("/alarms/") {
-                Some(id) => id.parse().ok().map(Self::Alarm),
-                None => match other.strip_prefix("/policies/") {
-                    Some(id) => id.parse().ok().map(Self::Policy),
-                    None => other.strip_prefix("/people/")?.parse().ok().map(Self::Person),
-                },
-            },
+            other => {
+                let (kind, id) = other.strip_prefix('/')?.split_once('/')?;
+                match kind {
+                    "alarms" => id.parse().ok().map(Self::Alarm),
+                    "people" => id.parse().ok().map(Self::Person),
+                    "policies" => id.parse().ok().map(Self::Policy),
+                    "roster" => id.parse().ok().map(Self::Schedule),
+                    _ => None,
+                }
+            }
         }
     }
 
@@ -70,6 +76,8 @@ impl fmt::Display for Place {
             Self::NewPolicy => f.write_str("/policies/new"),
             Self::Policy(id) => write!(f, "/policies/{id}"),
             Self::Rules => f.write_str("/policies/rules"),
+            Self::Roster => f.write_str("/roster"),
+            Self::Schedule(id) => write!(f, "/roster/{id}"),
             Self::Login => f.write_str("/login"),
             Self::Setup => f.write_str("/setup"),
         }

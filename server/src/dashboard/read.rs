@@ -14,6 +14,7 @@ use crate::lock::LockHealth;
 use crate::store::alarms::AlarmRow;
 use crate::store::answers::{self, AnswerRow};
 use crate::store::board::{EndRow, RingingRow, RungRow, TestRow};
+use crate::store::duty_log::CurrentDutyRow;
 use crate::store::handsets::{HandsetRow, KnockRow};
 use crate::store::hunts::HuntRow;
 use crate::store::{Db, StoreError};
@@ -46,6 +47,7 @@ pub(super) struct Board {
     pub(super) tests: HashMap<HandsetId, TestRow>,
     pub(super) knocks: Vec<KnockRow>,
     pub(super) week: Week,
+    pub(super) duties: Vec<CurrentDutyRow>,
     pub(super) locks: LockHealth,
 }
 
@@ -112,6 +114,7 @@ impl Board {
             tests: db.handset_tests().await?.into_iter().map(|test| (test.handset_id, test)).collect(),
             knocks: db.knocks().await?,
             week,
+            duties: db.current_duties().await?,
             locks: engine.locks.health(),
             handsets,
         })

@@ -83,6 +83,17 @@ macro_rules! words {
 }
 
 words! {
+    nav_roster weekdays fact_duty fact_duty_line fact_duty_endless fact_duty_link roster_none roster_none_why roster_nobody roster_on_duty
+    roster_now roster_until roster_instead_of roster_override roster_overrides roster_temporary roster_who_at roster_ask
+    roster_zone roster_team roster_teams roster_add_team roster_members roster_people roster_one_a_line roster_vacations
+    roster_add_vacation roster_person roster_from roster_to roster_note roster_take_back roster_add_schedule
+    roster_gaps_allowed roster_calendar roster_before roster_after roster_week roster_month roster_drag roster_shifts
+    roster_add_override roster_action roster_replace roster_add roster_remove roster_of roster_everybody roster_did_add
+    roster_did_remove roster_did_take roster_did_replace roster_add_temporary roster_every roster_start roster_active
+    roster_layers roster_layers_why roster_imported roster_add_rotation roster_add_feed roster_feed_once roster_remove_sure
+    roster_found_gap roster_found_unreachable roster_found_several roster_found_twice roster_bad_name roster_bad_note
+    roster_no_person roster_no_team roster_bad_every roster_bad_window roster_bad_time roster_bad_zone roster_ends_first
+    roster_bad_rotation roster_bad_action roster_stale
     add_go add_heading add_how address_back address_how address_once address_paired address_rotated address_rotated_how
     address_then after_others alarm_heading alarm_title alarms_newest alarms_none alarms_older allow allow_go allow_how also
     answered answered_after answered_only at_try back back_to_now bad_number brand calls_to cancel cancel_sure cancel_yes

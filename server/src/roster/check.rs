@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Roster, Schedule, Shift, evaluate};
+use super::{Roster, Schedule, Shift, Team, evaluate};
 use crate::ids::{PersonId, ScheduleId, TeamId};
 
 /// Something that is wrong, or may be.
@@ -17,7 +17,7 @@ pub enum Finding {
         /// Until when; the end of what was looked at when it goes on.
         to: DateTime<Utc>,
     },
-    /// Each schedule of a team may have gaps, but here they have one together.
+    /// Each schedule of a team may have gaps, but here they have one together; or a team has neither schedule nor members.
     TeamGap {
         /// Which team.
         team: TeamId,
@@ -32,6 +32,15 @@ pub enum Finding {
         person: PersonId,
         /// By which schedule, first.
         schedule: ScheduleId,
+        /// From when.
+        from: DateTime<Utc>,
+    },
+    /// Somebody who is called as a member of a team without a schedule has no number.
+    UnreachableMember {
+        /// Who.
+        person: PersonId,
+        /// Of which team.
+        team: TeamId,
         /// From when.
         from: DateTime<Utc>,
     },
@@ -73,18 +82,21 @@ impl Finding {
             Self::Gap { from, .. }
             | Self::TeamGap { from, .. }
             | Self::Unreachable { from, .. }
+            | Self::UnreachableMember { from, .. }
             | Self::Several { from, .. }
             | Self::Twice { from, .. } => *from,
         }
     }
 
-    /// Whether it concerns a schedule.
+    /// Whether it concerns a schedule, by itself or as one of its team.
     #[must_use]
-    pub fn concerns(&self, own: ScheduleId) -> bool {
+    pub fn concerns(&self, own: &Schedule) -> bool {
         match self {
-            Self::Gap { schedule, .. } | Self::Unreachable { schedule, .. } | Self::Several { schedule, .. } => *schedule == own,
-            Self::Twice { schedules, .. } => schedules.contains(&own),
-            Self::TeamGap { .. } => false,
+            Self::Gap { schedule, .. } | Self::Unreachable { schedule, .. } | Self::Several { schedule, .. } => {
+                *schedule == own.id
+            }
+            Self::Twice { schedules, .. } => schedules.contains(&own.id),
+            Self::TeamGap { team, .. } | Self::UnreachableMember { team, .. } => own.team == Some(*team),
         }
     }
 }
@@ -100,7 +112,9 @@ pub fn check(roster: &Roster, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Fin
     }
     for team in &roster.teams {
         let own: Vec<_> = plans.iter().filter(|(schedule, _)| schedule.team == Some(team.id)).collect();
-        if !own.is_empty() && own.iter().all(|(schedule, _)| schedule.gaps_allowed) {
+        if own.is_empty() {
+            without_schedule(roster, team, from, to, &mut findings);
+        } else if own.iter().all(|(schedule, _)| schedule.gaps_allowed) {
             let gap = |from, to| Finding::TeamGap { team: team.id, from, to };
             let all: Vec<&[Shift]> = own.iter().map(|(_, shifts)| shifts.as_slice()).collect();
             let gaps = runs(&all, |on| on.iter().all(|on| on.is_empty()).then_some(()));
@@ -126,12 +140,24 @@ fn own_findings(roster: &Roster, schedule: &Schedule, shifts: &[Shift], findings
     findings.extend(several.into_iter().map(|(people, from, to)| Finding::Several { schedule: id, from, to, people }));
     let mut seen = Vec::new();
     for (on, from) in shifts.iter().flat_map(|shift| shift.on.iter().map(|on| (on.person, shift.from))) {
-        let reachable = roster.people.get(&on).is_some_and(|person| !person.numbers.is_empty());
-        if !reachable && !seen.contains(&on) {
+        if !is_reachable(roster, on) && !seen.contains(&on) {
             seen.push(on);
             findings.push(Finding::Unreachable { person: on, schedule: id, from });
         }
     }
+}
+
+fn is_reachable(roster: &Roster, person: PersonId) -> bool {
+    roster.people.get(&person).is_some_and(|person| !person.numbers.is_empty())
+}
+
+/// A team without a schedule is called as a whole.
+fn without_schedule(roster: &Roster, team: &Team, from: DateTime<Utc>, to: DateTime<Utc>, findings: &mut Vec<Finding>) {
+    if team.members.is_empty() {
+        findings.push(Finding::TeamGap { team: team.id, from, to });
+    }
+    let silent = team.members.iter().filter(|person| !is_reachable(roster, **person));
+    findings.extend(silent.map(|person| Finding::UnreachableMember { person: *person, team: team.id, from }));
 }
 
 fn twice(one: &Schedule, ones: &[Shift], other: &Schedule, others: &[Shift], findings: &mut Vec<Finding>) {

@@ -19,6 +19,15 @@ struct Row {
     person: String,
 }
 
+/// A line that could be read.
+struct Line {
+    number: u64,
+    from: DateTime<Utc>,
+    /// None: until the next line.
+    to: Option<DateTime<Utc>>,
+    person: PersonId,
+}
+
 /// Reads shifts. Times without a zone are wall times of `zone`; a shift without an end lasts until the next line's start.
 ///
 /// # Errors
@@ -28,7 +37,7 @@ pub fn read(csv_text: &str, zone: Tz, find: &dyn Fn(&str) -> Option<PersonId>) -
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(csv_text.as_bytes());
     let headers = reader.headers().cloned().map_err(|error| vec![error.to_string()])?;
     let mut problems = Vec::new();
-    let mut rows: Vec<(u64, DateTime<Utc>, Option<DateTime<Utc>>, PersonId)> = Vec::new();
+    let mut rows: Vec<Line> = Vec::new();
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
@@ -38,20 +47,20 @@ pub fn read(csv_text: &str, zone: Tz, find: &dyn Fn(&str) -> Option<PersonId>) -
                 continue;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
+        let number = record.position().map_or(0, csv::Position::line);
         let row = record.deserialize(Some(&headers)).map_err(|error| error.to_string());
-        match row.and_then(|row| read_row(&row, zone, find)) {
-            Ok((from, to, person)) => rows.push((line, from, to, person)),
-            Err(why) => problems.push((line, why)),
+        match row.and_then(|row| read_row(&row, number, zone, find)) {
+            Ok(row) => rows.push(row),
+            Err(why) => problems.push((number, why)),
         }
     }
     let all_read = problems.is_empty();
     let mut shifts = Vec::new();
-    for (place, (line, from, to, person)) in rows.iter().enumerate() {
-        match to.or_else(|| rows.get(place + 1).map(|(_, next, _, _)| *next)) {
+    for (place, Line { number, from, to, person }) in rows.iter().enumerate() {
+        match to.or_else(|| rows.get(place + 1).map(|next| next.from)) {
             Some(to) if to > *from => shifts.push(FixedShift { from: *from, to, person: *person }),
-            Some(_) => problems.push((*line, "the shift ends before it begins".to_owned())),
-            None if all_read => problems.push((*line, "the last shift needs an end".to_owned())),
+            Some(_) => problems.push((*number, "the shift ends before it begins".to_owned())),
+            None if all_read => problems.push((*number, "the last shift needs an end".to_owned())),
             // The line that ends it is wrong itself.
             None => {}
         }
@@ -61,18 +70,14 @@ pub fn read(csv_text: &str, zone: Tz, find: &dyn Fn(&str) -> Option<PersonId>) -
     finish(shifts, problems)
 }
 
-fn read_row(
-    row: &Row,
-    zone: Tz,
-    find: &dyn Fn(&str) -> Option<PersonId>,
-) -> Result<(DateTime<Utc>, Option<DateTime<Utc>>, PersonId), String> {
+fn read_row(row: &Row, number: u64, zone: Tz, find: &dyn Fn(&str) -> Option<PersonId>) -> Result<Line, String> {
     let from = text::instant(&row.start, zone).map_err(|error| error.to_string())?;
     let to = match row.end.as_str() {
         "" => None,
         end => Some(text::instant(end, zone).map_err(|error| error.to_string())?),
     };
     let person = find(&row.person).ok_or_else(|| unknown(&row.person))?;
-    Ok((from, to, person))
+    Ok(Line { number, from, to, person })
 }
 
 /// What is said of a name that nobody has.

@@ -83,6 +83,25 @@ pub struct Schedule {
     pub temporaries: Vec<Temporary>,
 }
 
+impl Schedule {
+    /// The kind of a reason in one word, and the name of what it comes from: of a layer, of a temporary schedule, or the note of an
+    /// override.
+    #[must_use]
+    pub fn origin(&self, reason: &Reason) -> (&'static str, String) {
+        let (kind, name) = match reason {
+            Reason::Temporary { id, .. } => {
+                ("temporary", self.temporaries.iter().find(|own| own.id == *id).map(|own| own.name.clone()))
+            }
+            Reason::Override { id, .. } => {
+                ("override", self.overrides.iter().find(|own| own.id == *id).map(|own| own.note.clone()))
+            }
+            Reason::Layer { id, .. } => ("layer", self.layers.iter().find(|own| own.id == *id).map(|own| own.name.clone())),
+            Reason::Member => ("member", None),
+        };
+        (kind, name.unwrap_or_default())
+    }
+}
+
 /// One rule of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
@@ -218,9 +237,12 @@ pub struct Temporary {
     pub rule: Rule,
 }
 
+/// From when until when.
+pub type Times = (DateTime<Utc>, DateTime<Utc>);
+
 /// Who is away when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Absences(pub HashMap<PersonId, Vec<(DateTime<Utc>, DateTime<Utc>)>>);
+pub struct Absences(pub HashMap<PersonId, Vec<Times>>);
 
 impl Absences {
     /// Whether somebody is away at an instant.

@@ -271,6 +271,27 @@ proptest! {
     }
 
     #[test]
+    fn gaps_and_overlaps_are_those_of_every_minute((schedule, absences, asked) in worlds()) {
+        let (from, to) = (asked[0], asked[0] + TimeDelta::days(2));
+        let on = |at| evaluate::who(&schedule, &absences, at);
+        let roster = Roster { schedules: vec![schedule.clone()], absences: absences.clone(), ..Roster::default() };
+        let findings = check::check(&roster, from, to);
+        let covered = |at: DateTime<Utc>, gaps: bool| findings.iter().any(|finding| match finding {
+            check::Finding::Gap { from, to, .. } => gaps && *from <= at && at < *to,
+            check::Finding::Several { from, to, .. } => !gaps && *from <= at && at < *to,
+            _ => false,
+        });
+        let mut at = from;
+        while at < to {
+            prop_assert_eq!((covered(at, true), covered(at, false)), (on(at).is_empty(), on(at).len() > 1), "{}", at);
+            at += MINUTE;
+        }
+        // A gap is told once, from its first minute to its last.
+        let gaps: Vec<_> = findings.iter().filter(|finding| matches!(finding, check::Finding::Gap { .. })).collect();
+        prop_assert!(gaps.windows(2).all(|pair| !on(pair[1].from() - MINUTE).is_empty()));
+    }
+
+    #[test]
     fn nobody_who_is_away_is_on_duty((schedule, absences, asked) in worlds()) {
         for at in asked {
             prop_assert!(evaluate::who(&schedule, &absences, at).iter().all(|on| !absences.away(on.person, at)));

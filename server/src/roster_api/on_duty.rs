@@ -163,15 +163,16 @@ pub async fn shifts(
 ) -> Result<Response, Problem> {
     let roster = roster(&app).await?;
     let schedule = find_schedule(&roster, &schedule)?;
-    let (from, to) = times(&app, schedule, query)?;
+    let (from, to) = times(schedule, query, app.engine.clock.now())?;
     let shifts = evaluate::shifts(schedule, &roster.absences, from, to);
     let shifts = shifts.iter().map(|shift| ShiftJson::of(&roster, schedule, shift)).collect();
     Ok(answer(StatusCode::OK, &ShiftsAnswer { from, to, shifts }))
 }
 
-fn times(app: &App, schedule: &Schedule, query: Option<String>) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
+/// The times of a query; without a word about it, from `usual` on.
+fn times(schedule: &Schedule, query: Option<String>, usual: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
     let query = Query::read(query.as_deref(), &["from", "to"])?;
-    let from = query.instant("from", schedule.zone)?.unwrap_or_else(|| app.engine.clock.now());
+    let from = query.instant("from", schedule.zone)?.unwrap_or(usual);
     let to = query.instant("to", schedule.zone)?.unwrap_or(from + DEFAULT_LENGTH);
     match to > from && to - from <= LONGEST {
         true => Ok((from, to)),
@@ -210,10 +211,9 @@ pub async fn log(
 ) -> Result<Response, Problem> {
     let roster = roster(&app).await?;
     let schedule = find_schedule(&roster, &schedule)?;
-    let (from, to) = match query.as_deref().unwrap_or_default() {
-        "" => (app.engine.clock.now() - DEFAULT_LENGTH, app.engine.clock.now() + TimeDelta::seconds(1)),
-        _ => times(&app, schedule, query)?,
-    };
+    // Up to this instant, and not a moment less: a hand-over may just have been written.
+    let now = app.engine.clock.now() + TimeDelta::microseconds(1);
+    let (from, to) = times(schedule, query, now - DEFAULT_LENGTH)?;
     let rows = app.engine.store.read().await?.db().duties(schedule.id, from, to).await?;
     let hand_overs = rows.into_iter().map(|row| HandOverJson { at: row.at, people: row.people.0 }).collect();
     Ok(answer(StatusCode::OK, &DutyLogAnswer { hand_overs }))

@@ -8,7 +8,6 @@ use crate::ids::{LayerId, OverrideId, PersonId, ScheduleId, TeamId, TemporaryId}
 use crate::roster::check::Finding;
 use crate::roster::{Change, On, OnDuty, Override, Reason, Roster, Schedule, Shift, Team, Temporary};
 use crate::roster_edit::forms::LayerForm;
-use crate::roster_edit::log::describe;
 
 /// A person, team or schedule by id and name.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -178,7 +177,7 @@ impl ReasonJson {
     /// As the API says it.
     #[must_use]
     pub fn of(roster: &Roster, schedule: Option<&Schedule>, reason: &Reason) -> Self {
-        let (kind, of) = schedule.map_or(("member", String::new()), |schedule| describe(schedule, reason));
+        let (kind, of) = schedule.map_or(("member", String::new()), |schedule| schedule.origin(reason));
         let instead_of = match reason {
             Reason::Layer { covers: other, .. }
             | Reason::Temporary { covers: other, .. }
@@ -269,6 +268,9 @@ impl FindingJson {
             }
             Finding::Unreachable { person, schedule, .. } => {
                 ("unreachable", None, schedules(&[*schedule]), people(&[*person]), None)
+            }
+            Finding::UnreachableMember { person, team, .. } => {
+                ("unreachable", Some(Named::team(roster, *team)), Vec::new(), people(&[*person]), None)
             }
             Finding::Several { schedule, to, people: all, .. } => {
                 ("several", None, schedules(&[*schedule]), people(all), Some(*to))

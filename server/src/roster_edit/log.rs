@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::roster::{On, Override, Reason, Roster, Schedule, evaluate};
+use crate::roster::{On, Roster, Schedule, evaluate};
 use crate::store::duty_log::LoggedPerson;
 use crate::store::{Result, Tx};
 
@@ -50,23 +50,6 @@ async fn keep_one(tx: &mut Tx, roster: &Roster, schedule: &Schedule, due: DateTi
 }
 
 fn logged(roster: &Roster, schedule: &Schedule, on: &On) -> LoggedPerson {
-    let (reason, of) = describe(schedule, &on.reason);
+    let (reason, of) = schedule.origin(&on.reason);
     LoggedPerson { person: on.person, name: roster.name(on.person), reason: reason.to_owned(), of }
-}
-
-/// The kind of a reason, and the name of what it comes from: a layer, a temporary schedule, the note of an override.
-#[must_use]
-pub fn describe(schedule: &Schedule, reason: &Reason) -> (&'static str, String) {
-    let name = |found: Option<&String>| found.cloned().unwrap_or_default();
-    match reason {
-        Reason::Temporary { id, .. } => {
-            ("temporary", name(schedule.temporaries.iter().find(|own| own.id == *id).map(|own| &own.name)))
-        }
-        Reason::Override { id, .. } => {
-            let found = schedule.overrides.iter().find(|own: &&Override| own.id == *id);
-            ("override", name(found.map(|own| &own.note)))
-        }
-        Reason::Layer { id, .. } => ("layer", name(schedule.layers.iter().find(|own| own.id == *id).map(|own| &own.name))),
-        Reason::Member => ("member", String::new()),
-    }
 }

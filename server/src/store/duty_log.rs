@@ -30,6 +30,19 @@ pub struct DutyLogRow {
     pub people: Json<Vec<LoggedPerson>>,
 }
 
+/// Who is on duty by one schedule.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CurrentDutyRow {
+    /// The schedule's name.
+    pub name: String,
+    /// Its gaps are no mistake.
+    pub gaps_allowed: bool,
+    /// Who; empty in a gap.
+    pub people: Json<Vec<LoggedPerson>>,
+    /// When this is looked at again: at the next hand-over.
+    pub log_due_at: DateTime<Utc>,
+}
+
 statements! {
     /// Whether a schedule's log must be looked at.
     DUE = ["SELECT COUNT(*) FROM schedules WHERE removed_at IS NULL AND log_due_at <= $1"];
@@ -46,6 +59,11 @@ statements! {
     AT = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at <= $2 ORDER BY at DESC LIMIT 1"];
     /// The first hand-over after an instant.
     NEXT = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at > $2 ORDER BY at LIMIT 1"];
+    /// Who is on duty by each schedule.
+    CURRENT = [
+        "SELECT s.name, s.gaps_allowed, d.people, s.log_due_at FROM schedules s JOIN duty_log d ON d.schedule_id = s.id
+         AND d.at = (SELECT MAX(l.at) FROM duty_log l WHERE l.schedule_id = s.id) WHERE s.removed_at IS NULL ORDER BY s.name"
+    ];
     /// The hand-overs of a time.
     BETWEEN = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT 2000"];
 }
@@ -91,6 +109,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn duty_at(&mut self, schedule: ScheduleId, at: DateTime<Utc>) -> Result<Option<DutyLogRow>> {
         fetch_optional!(self, AT, schedule, at)
+    }
+
+    /// Who is on duty by each schedule, as the log says.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn current_duties(&mut self) -> Result<Vec<CurrentDutyRow>> {
+        fetch_all!(self, CURRENT)
     }
 
     /// The first hand-over of a schedule after an instant.

@@ -13,6 +13,7 @@ mod nodes;
 mod outage;
 mod raw;
 mod redis_away;
+mod roster;
 mod senders;
 mod shutdown;
 mod world;

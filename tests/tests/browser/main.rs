@@ -8,4 +8,5 @@ mod escalation;
 #[expect(dead_code, unused_macros, unused_imports, reason = "shared with the contract suite, which uses the rest")]
 mod harness;
 mod pages;
+mod roster;
 mod screenshots;

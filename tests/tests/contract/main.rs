@@ -7,6 +7,7 @@
 
 mod alarms;
 mod barista;
+mod calendars;
 mod duty_paging;
 mod escalation;
 mod handsets;

@@ -10,4 +10,5 @@ mod escalation;
 #[expect(dead_code, reason = "shared with the contract suite, which uses the rest")]
 mod harness;
 mod live;
+mod roster;
 mod sights;

@@ -1,0 +1,86 @@
+//! `autocall roster` as cron and people call it: what it prints, and how it exits.
+
+use std::process::Output;
+
+use crate::world::{Engine, World, on_both};
+
+on_both!(check_tells_cron, a_file_goes_in_and_comes_out_again, everything_can_be_taken_back);
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+async fn done(world: &World, args: &[&str]) -> String {
+    let output = world.command(&[&["roster"], args].concat()).await;
+    assert!(output.status.success(), "{args:?}: {}", text(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+async fn refused(world: &World, args: &[&str]) -> String {
+    let output = world.command(&[&["roster"], args].concat()).await;
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {}", text(&output));
+    text(&output)
+}
+
+async fn world(engine: Engine) -> World {
+    let world = World::new(engine).await;
+    let people = world.file("people.csv", "name,numbers\nAnn,18712345678\nBob,18812345678\n");
+    assert!(world.command(&["people", "import", &people]).await.status.success());
+    done(&world, &["add-schedule", "ops", "--zone", "Europe/Berlin"]).await;
+    world
+}
+
+const ALWAYS: [&str; 8] = ["set-rotation", "ops", "--people", "Ann,Bob", "--every", "1 week", "--start", "2020-01-06T09:00"];
+
+async fn check_tells_cron(engine: Engine) {
+    let world = world(engine).await;
+    assert!(refused(&world, &["check"]).await.contains("gap\tops\t"));
+    done(&world, &ALWAYS).await;
+    assert!(done(&world, &["check", "--days", "30"]).await.contains("nothing is wrong"));
+    let far = ["override", "ops", "add", "Bob", "--from", "2020-01-01", "--to", "2199-01-01"];
+    done(&world, &far).await;
+    assert!(refused(&world, &["check"]).await.contains("overlap\tops\t"));
+    done(&world, &["check", "--allow-overlaps"]).await;
+    assert!(refused(&world, &["show", "none"]).await.contains("there is no schedule \"none\""));
+}
+
+async fn a_file_goes_in_and_comes_out_again(engine: Engine) {
+    let world = world(engine).await;
+    let file = world.file("shifts.csv", "start,end,person\n2020-01-06 09:00,2199-01-01,Ann\n");
+    assert!(done(&world, &["import", "ops", &file]).await.contains("imported 1 shifts into ops, layer imported"));
+    let out = done(&world, &["export", "ops", "--days", "3"]).await;
+    assert!(out.starts_with("start,end,person\n") && out.trim_end().ends_with(",Ann"), "{out}");
+    let again = world.file("again.csv", &out);
+    done(&world, &["import", "ops", &again]).await;
+    assert!(done(&world, &["on-duty"]).await.starts_with("ops\tAnn (layer imported)\tuntil "));
+    assert!(done(&world, &["export", "ops", "--form", "ics"]).await.starts_with("BEGIN:VCALENDAR\r\n"));
+    assert!(done(&world, &["log", "ops"]).await.contains("Ann (layer imported)"));
+    let bad = world.file("bad.csv", "start,end,person\nsoon,2199-01-01,Ann\n2020-01-06,2199-01-01,Eve\n");
+    let told = refused(&world, &["import", "ops", &bad]).await;
+    assert!(told.contains("line 2") && told.contains("line 3"), "{told}");
+    assert!(refused(&world, &["import", "ops", &world.file("x.txt", "")]).await.contains(".csv or .ics"));
+}
+
+async fn everything_can_be_taken_back(engine: Engine) {
+    let world = world(engine).await;
+    done(&world, &ALWAYS).await;
+    let before = done(&world, &["on-duty", "--at", "2199-06-01"]).await;
+    let times = ["--from", "2199-01-01", "--to", "2199-12-31"];
+    let id = |told: String| told.split_whitespace().find(|word| word.len() == 36).unwrap().to_owned();
+    let swap = id(done(&world, &[&["override", "ops", "remove", "Ann"][..], &times].concat()).await);
+    let fair = id(done(&world, &[&["temporary", "ops", "--name", "fair", "--people", "Bob"][..], &times].concat()).await);
+    let away = id(done(&world, &[&["vacation", "Bob"][..], &times].concat()).await);
+    assert_eq!(done(&world, &["on-duty", "--at", "2199-06-01"]).await, "ops\tnobody\n");
+    let shown = done(&world, &["show", "ops"]).await;
+    assert!(shown.contains(&swap) && shown.contains(&fair) && done(&world, &["vacations"]).await.contains(&away), "{shown}");
+    done(&world, &["remove-override", "ops", &swap]).await;
+    done(&world, &["remove-temporary", "ops", &fair]).await;
+    done(&world, &["remove-vacation", &away]).await;
+    assert_eq!(done(&world, &["on-duty", "--at", "2199-06-01"]).await, before);
+    assert!(refused(&world, &["remove-vacation", &away]).await.contains("there is no such entry"));
+    done(&world, &["set-team", "infra", "--members", "Bob,Ann"]).await;
+    assert_eq!(done(&world, &["on-duty", "--team", "infra"]).await, "infra\tBob, Ann\n");
+    done(&world, &["remove-team", "infra"]).await;
+    done(&world, &["remove-schedule", "ops"]).await;
+    assert!(done(&world, &["list"]).await.contains("no schedule yet"));
+}

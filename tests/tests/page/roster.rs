@@ -1,0 +1,197 @@
+//! The duty roster on the pages: seen by everybody who is logged in, changed by forms alone, and on *Now*.
+
+use autocall::roster_edit::forms::{LayerForm, ScheduleForm};
+use autocall::roster_edit::schedules;
+use autocall::store::users::Role;
+use serde_json::Value;
+
+use crate::client::Visitor;
+use crate::harness::{A, B, Home, Server, on_both};
+
+on_both!(
+    an_admin_builds_a_schedule_with_forms,
+    a_responder_swaps_a_shift,
+    a_viewer_looks_and_changes_nothing,
+    who_is_on_duty_stands_on_now,
+    wrong_forms_say_what_is_wrong,
+    the_calendar_shows_layers_changes_and_gaps,
+);
+
+async fn people(server: &Server) {
+    let csv = format!("name,numbers\nAnn,{A}\nBob <b>,{B}\n");
+    let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
+    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+}
+
+/// A schedule of the two, and the path of its page.
+async fn schedule(server: &Server) -> String {
+    people(server).await;
+    let layer = LayerForm {
+        name: "weekly".to_owned(),
+        people: vec!["Ann".to_owned(), "Bob <b>".to_owned()],
+        every: "1 week".to_owned(),
+        start: "2026-11-16T09:00".to_owned(),
+        ..LayerForm::default()
+    };
+    let form =
+        ScheduleForm { name: "ops".to_owned(), zone: "Europe/Berlin".to_owned(), layers: vec![layer], ..ScheduleForm::default() };
+    format!("/roster/{}", schedules::add(&server.app.engine.store, &form, server.now()).await.unwrap())
+}
+
+async fn on_duty(server: &Server, at: &str) -> Value {
+    let answer = server.get(&format!("/api/v1/schedules/ops/on-duty?at={at}")).await;
+    answer["on_duty"][0]["person"]["name"].clone()
+}
+
+async fn an_admin_builds_a_schedule_with_forms(home: Home) {
+    let server = home.start().await;
+    people(&server).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    assert!(lin.get("/roster").await.shows("No schedule yet"));
+    let team = [("name", "infra"), ("members", "Ann\r\nBob <b>")];
+    assert_eq!(lin.post("/roster/teams", &team).await.location(), "/roster?done=saved");
+    let made = lin.post("/roster/schedules", &[("name", "ops"), ("zone", "Asia/Tokyo"), ("team", "infra")]).await;
+    let path = made.location().split('?').next().unwrap().to_owned();
+    assert!(lin.get(&path).await.shows("Add a rotation"));
+    let rotation = [
+        ("name", "weekly"),
+        ("people", "Ann\r\nBob <b>\r\n"),
+        ("every", "1 week"),
+        ("start", "2026-11-16T09:00"),
+        ("active", "mon-fri 00:00-24:00"),
+        ("version", "1"),
+    ];
+    let saved = lin.post(&format!("{path}/rotation"), &rotation).await;
+    assert_eq!(saved.status, 303, "{}", saved.body);
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Bob <b>");
+    let again = lin.post(&format!("{path}/rotation"), &rotation).await;
+    assert_eq!(again.status, 422);
+    assert!(again.shows("Somebody else has changed it meanwhile"));
+    // A saturday is a gap, which both pages tell.
+    for page in ["/roster", &path] {
+        assert!(lin.get(page).await.shows("Nobody from Sat 2026-11-21 00:00 to Mon 2026-11-23 00:00"), "{page}");
+    }
+    let feed = lin.post(&format!("{path}/feed"), &[]).await;
+    let address = feed.body.split("/calendar/").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let read = async || reqwest::get(format!("{}/calendar/{address}", server.base)).await.unwrap().status().as_u16();
+    assert_eq!(read().await, 200);
+    let page = lin.get(&path).await;
+    assert!(!page.shows(&address), "shown once only");
+    let revoke = page.body.split("action=\"").find(|rest| rest.contains("/feed/")).unwrap().split('"').next().unwrap();
+    assert_eq!(lin.post(revoke, &[]).await.status, 303);
+    assert_eq!(read().await, 404);
+    let removed = lin.post(&format!("{path}/layer/remove"), &[("name", "weekly"), ("version", "2")]).await;
+    assert_eq!(removed.status, 303, "{}", removed.body);
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, Value::Null);
+    assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/roster?done=removed");
+    assert_eq!(lin.get(&path).await.status, 404);
+}
+
+async fn a_responder_swaps_a_shift(home: Home) {
+    let server = home.start().await;
+    let path = schedule(&server).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    // Choosing a shift fills in the form, without script too.
+    let page = lin.get(&format!("{path}?day=2026-11-23")).await;
+    let link = "from=2026-11-23T09:00&#38;to=2026-11-30T00:00#override";
+    assert!(page.shows(link) || page.shows(&link.replace("&#38;", "&amp;")), "{}", page.body);
+    let page = lin.get(&format!("{path}?day=2026-11-23&from=2026-11-23T09:00&to=2026-11-30T09:00")).await;
+    assert!(page.shows("name=\"from\" value=\"2026-11-23T09:00\""));
+    let form = [
+        ("from", "2026-11-24T09:00"),
+        ("to", "2026-11-25T09:00"),
+        ("action", "replace"),
+        ("person", "Ann"),
+        ("instead_of", "Bob <b>"),
+        ("note", "dentist"),
+    ];
+    let saved = lin.post(&format!("{path}/override"), &form).await;
+    assert_eq!(saved.location(), format!("{path}?done=saved&day=2026-11-24"), "{}", saved.body);
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Ann");
+    let page = lin.get(saved.location()).await;
+    assert!(page.shows("Ann instead of Bob &#60;b&#62; · dentist"), "{}", page.body);
+    let remove = page.body.split("action=\"").find(|rest| rest.contains("/override/")).unwrap().split('"').next().unwrap();
+    assert_eq!(lin.post(remove, &[]).await.status, 303);
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Bob <b>");
+    let form = [("name", "fair"), ("from", "2026-11-24T00:00"), ("to", "2026-11-26T00:00"), ("people", "Ann")];
+    assert_eq!(lin.post(&format!("{path}/temporary"), &form).await.status, 303);
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Ann");
+    let vacation = [("person", "Ann"), ("from", "2026-11-24T00:00"), ("to", "2026-11-26T00:00"), ("zone", "Europe/Berlin")];
+    assert_eq!(lin.post("/roster/vacations", &vacation).await.status, 303);
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Bob <b>");
+    assert!(lin.get("/roster").await.shows("<b>Ann</b> Tue 2026-11-24 00:00"));
+}
+
+async fn a_viewer_looks_and_changes_nothing(home: Home) {
+    let server = home.start().await;
+    let path = schedule(&server).await;
+    let mut eve = Visitor::logged_in(&server, "eve", Role::Viewer).await;
+    let page = eve.get(&path).await;
+    assert!(page.shows("Ann") && !page.shows("<form method=\"post\" action=\"/roster"), "{}", page.body);
+    assert!(!eve.get("/roster").await.shows("<form method=\"post\" action=\"/roster"));
+    for what in ["/override", "/temporary", "/rotation", "/feed", "/remove"] {
+        assert_eq!(eve.post(&format!("{path}{what}"), &[]).await.status, 403, "{what}");
+    }
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    for what in ["/rotation", "/feed", "/remove", "/layer/remove"] {
+        assert_eq!(lin.post(&format!("{path}{what}"), &[]).await.status, 403, "{what}");
+    }
+    let mut nobody = Visitor::new(&server);
+    assert_eq!(nobody.get(&path).await.location(), format!("/login?next={path}"));
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Bob <b>");
+}
+
+async fn who_is_on_duty_stands_on_now(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    assert!(!lin.get("/").await.shows("On duty"), "without a schedule nothing is said");
+    schedule(&server).await;
+    let page = lin.get("/").await;
+    assert!(page.shows("<small>On duty</small><strong>Ann</strong>"), "{}", page.body);
+    server.pass(4 * 86_400).await;
+    assert!(lin.get("/").await.shows("<small>On duty</small><strong>Bob &#60;b&#62;</strong>"));
+    // What has been asked for in the past is told as it was.
+    let past = lin.get("/roster?at=2026-11-20T12:00&zone=Europe/Berlin").await;
+    assert!(past.shows("<p class=\"duty\">Ann</p>"), "{}", past.body);
+    let future = lin.get("/roster?at=2026-12-01T12:00&zone=Europe/Berlin").await;
+    assert!(future.shows("<p class=\"duty\">Ann · weekly · until Mon 2026-12-07 09:00</p>"), "{}", future.body);
+}
+
+async fn wrong_forms_say_what_is_wrong(home: Home) {
+    let server = home.start().await;
+    let path = schedule(&server).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    for (fields, sentence) in [
+        ([("from", "2026-11-24T09:00"), ("to", "2026-11-24T09:00"), ("action", "add"), ("person", "Ann")], "must end after"),
+        ([("from", "soon"), ("to", "2026-11-24T09:00"), ("action", "add"), ("person", "Ann")], "is no time"),
+        ([("from", "2026-11-24T09:00"), ("to", "2026-11-25T09:00"), ("action", "add"), ("person", "Eve")], "There is no Eve"),
+    ] {
+        let page = lin.post(&format!("{path}/override"), &fields).await;
+        assert_eq!(page.status, 422);
+        assert!(page.shows(sentence), "{sentence}\n{}", page.body);
+        assert!(page.shows(&format!("name=\"to\" value=\"{}\"", fields[1].1)), "what was typed is still there");
+    }
+    assert!(lin.post("/roster/schedules", &[("name", "x"), ("zone", "Mars")]).await.shows("is no time zone"));
+    assert!(lin.post("/roster/schedules", &[("name", "ops"), ("zone", "UTC")]).await.shows("There is a ops already"));
+    assert!(lin.post("/roster/teams", &[("name", "t"), ("members", "Eve")]).await.shows("There is no Eve"));
+    for missing in ["/roster/nonsense", "/roster/01a1fc4e-a630-77e4-8b85-425a1123605f"] {
+        assert_eq!(lin.get(missing).await.status, 404);
+    }
+    assert!(lin.get("/roster?lang=zh").await.shows("值班表") || lin.get("/roster?lang=zh").await.shows("值班"));
+}
+
+async fn the_calendar_shows_layers_changes_and_gaps(home: Home) {
+    let server = home.start().await;
+    let path = schedule(&server).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let form = [("from", "2026-11-21T00:00"), ("to", "2026-11-22T00:00"), ("action", "remove"), ("person", "Ann")];
+    lin.post(&format!("{path}/override"), &form).await;
+    let week = lin.get(&format!("{path}?day=2026-11-18")).await;
+    assert!(week.shows("class=\"gap\"") && week.shows("− Ann") && week.shows("weekly: Ann"), "{}", week.body);
+    assert!(week.shows("day=2026-11-11") && week.shows("day=2026-11-25"));
+    assert!(week.shows("Mon 11-16") && week.shows("Sun 11-22"));
+    let month = lin.get(&format!("{path}?view=month&day=2026-11-18")).await;
+    assert_eq!(month.body.matches("<svg class=\"strip\"").count(), 6, "from Monday, 26 October, to Sunday, 6 December");
+    assert!(!month.shows(" style="), "the policy allows no styles in markup");
+    assert!(month.shows("&#60;b&#62;") && !month.shows("Bob <b>"));
+}
