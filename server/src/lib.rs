@@ -31,6 +31,7 @@ pub mod numbers;
 pub mod people;
 pub mod people_edit;
 pub mod router;
+pub mod secrets;
 pub mod service;
 pub mod store;
 pub mod telemetry;

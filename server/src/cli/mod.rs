@@ -2,7 +2,10 @@
 
 mod demo;
 mod handset;
+mod heartbeat;
 mod key;
+mod labels;
+mod maintenance;
 mod people;
 mod prune;
 mod serve;
@@ -11,13 +14,17 @@ mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Overrides};
+use crate::engine::Engine;
+use crate::lock::Locks;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// On-call phone alerting: an Android phone with a SIM card rings people until somebody answers.
 #[derive(Debug, Parser)]
@@ -56,6 +63,12 @@ enum Command {
     /// Chat rooms and programs that are told what happens
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// Senders that have to say regularly that they live
+    #[command(subcommand)]
+    Heartbeat(heartbeat::HeartbeatCommand),
+    /// Times in which matching alarms are not rung
+    #[command(subcommand)]
+    Maintenance(maintenance::MaintenanceCommand),
     /// Phones that ring people
     #[command(subcommand)]
     Handset(handset::HandsetCommand),
@@ -84,6 +97,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
         Command::People(command) => people::run(command, &loaded.config).await,
         Command::Webhook(command) => webhook::run(command, &loaded.config).await,
+        Command::Heartbeat(command) => heartbeat::run(command, &loaded.config).await,
+        Command::Maintenance(command) => maintenance::run(command, &loaded.config).await,
         Command::Key(command) => key::run(command, &loaded.config).await,
         Command::Handset(command) => handset::run(command, &loaded.config).await,
         Command::User(command) => user::run(command, &loaded.config).await,
@@ -101,6 +116,13 @@ async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
 async fn open(config: &Config) -> anyhow::Result<Store> {
     let database = config.database_url.as_ref().map(|url| url.expose());
     Store::open_beside_server(database, &config.data_dir).await.context("the database cannot be opened")
+}
+
+/// An engine beside the server's, for commands that change what the engine keeps.
+async fn engine(config: &Config) -> anyhow::Result<Engine> {
+    let store = open(config).await?;
+    let clock = agreed_clock(&store).await?;
+    Ok(Engine::new(store, Locks::local(), clock, Arc::new(config.clone()), Arc::new(Metrics::new())))
 }
 
 /// A clock that agrees with the server's: what a command writes down must fit what the server does.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::closing::{self, Tally};
-use super::{Engine, EngineError, delta};
+use super::{Engine, EngineError, delta, maintenance};
 use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::store::alarms::{AlarmRow, NewAlarm};
@@ -160,6 +160,7 @@ impl Engine {
             let hunt = self.begin_hunt(tx, request, now).await?;
             tx.db().set_alarm_hunt(alarm.id, hunt, now).await?;
             tx.db().insert_event(Some(alarm.id), Some(hunt), now, EventKind::Redialled, json!({ "why": "repeated" })).await?;
+            maintenance::hold(tx, alarm.id, hunt, &request.labels, now).await?;
         }
         Ok(Some(alarm.id))
     }
@@ -181,6 +182,7 @@ impl Engine {
         let number = tx.db().insert_alarm(&alarm).await?;
         let body = json!({ "number": number, "source": request.source, "priority": request.priority });
         tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, EventKind::Raised, body).await?;
+        maintenance::hold(tx, alarm.id, hunt_id, &request.labels, now).await?;
         Ok(alarm.id)
     }
 

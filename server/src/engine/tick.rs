@@ -71,7 +71,9 @@ impl Engine {
         if self.clock.is_sure() {
             tick.expired = self.expire_dials(now).await?;
             tick.given_up = self.give_up_stalled(now).await?;
+            self.watch_heartbeats(now).await?;
         }
+        self.review_held(now).await?;
         tick.dry_run = self.advance_dry_runs(now).await?;
         self.measure_gauges().await?;
         Ok(tick)

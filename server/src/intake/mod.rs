@@ -5,7 +5,9 @@ pub mod alarm_request;
 pub mod alertmanager;
 pub mod api;
 pub mod api_page;
+pub mod heartbeats;
 pub mod keys;
+pub mod maintenance;
 
 /// The door of requests that come without a key of their own.
 pub const OPEN_DOOR: &str = "open";

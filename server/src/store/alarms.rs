@@ -46,6 +46,8 @@ pub struct AlarmRow {
     pub resolved_at: Option<DateTime<Utc>>,
     /// When a person called it off.
     pub cancelled_at: Option<DateTime<Utc>>,
+    /// Maintenance: nobody is rung for it before then.
+    pub held_until: Option<DateTime<Utc>>,
     /// The hunt's mode.
     pub mode: Mode,
     /// When the hunt has reached what it wants.

@@ -46,6 +46,10 @@ pub enum EventKind {
     HuntEnded,
     /// A callee said no.
     Declined,
+    /// Maintenance: nobody is rung for now.
+    Held,
+    /// The maintenance is over, and the alarm is not.
+    Released,
     /// A handset has been silent for too long.
     HandsetOffline,
     /// A handset did not return after a dial.

@@ -12,8 +12,10 @@ pub mod dialect;
 pub mod dials;
 pub mod events;
 pub mod handsets;
+pub mod heartbeats;
 pub mod hunts;
 pub mod keys;
+pub mod maintenance;
 pub mod people;
 pub mod retention;
 mod sqlite_folder;
@@ -503,8 +505,10 @@ impl Store {
             dials::ALL,
             events::ALL,
             handsets::ALL,
+            heartbeats::ALL,
             hunts::ALL,
             keys::ALL,
+            maintenance::ALL,
             people::ALL,
             retention::ALL,
             users::ALL,

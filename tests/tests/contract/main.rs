@@ -8,6 +8,7 @@
 mod alarms;
 mod handsets;
 mod harness;
+mod heartbeats;
 mod hunts;
 mod keeping;
 mod late_reports;
