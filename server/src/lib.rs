@@ -30,6 +30,7 @@ pub mod notify;
 pub mod numbers;
 pub mod people;
 pub mod people_edit;
+pub mod public_line;
 pub mod router;
 pub mod secrets;
 pub mod service;

@@ -96,6 +96,7 @@ CREATE TABLE sms_outbox (
     due_at        TIMESTAMPTZ NOT NULL,
     taken_until   TIMESTAMPTZ,
     attempts      INTEGER NOT NULL,
+    failures      INTEGER NOT NULL,                     -- the gateway took it and could not send it
     command_id    UUID REFERENCES handset_commands (id) ON DELETE SET NULL,
     sent_at       TIMESTAMPTZ,
     delivered_at  TIMESTAMPTZ,

@@ -96,6 +96,7 @@ CREATE TABLE sms_outbox (
     due_at        TEXT NOT NULL,
     taken_until   TEXT,
     attempts      INTEGER NOT NULL,
+    failures      INTEGER NOT NULL,                     -- the gateway took it and could not send it
     command_id    BLOB REFERENCES handset_commands (id) ON DELETE SET NULL,
     sent_at       TEXT,
     delivered_at  TEXT,

@@ -70,6 +70,8 @@ pub(super) enum KindArg {
     HandsetOffline,
     HandsetStuck,
     HandsetBack,
+    Fallback,
+    HandOverTrouble,
 }
 
 impl From<ShapeArg> for WebhookShape {
@@ -94,6 +96,8 @@ impl From<KindArg> for NoticeKind {
             KindArg::HandsetOffline => Self::HandsetOffline,
             KindArg::HandsetStuck => Self::HandsetStuck,
             KindArg::HandsetBack => Self::HandsetBack,
+            KindArg::Fallback => Self::Fallback,
+            KindArg::HandOverTrouble => Self::HandOverTrouble,
         }
     }
 }

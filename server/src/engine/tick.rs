@@ -72,6 +72,7 @@ impl Engine {
             tick.expired = self.expire_dials(now).await?;
             tick.given_up = self.give_up_stalled(now).await?;
             self.watch_heartbeats(now).await?;
+            self.follow_duty(now).await?;
         }
         self.review_held(now).await?;
         tick.dry_run = self.advance_dry_runs(now).await?;
@@ -100,7 +101,11 @@ impl Engine {
                 tracing::error!("the periodic work took too long and is tried again");
             }
             if seconds.is_multiple_of(5) {
-                match tokio::time::timeout(TICK_WITHIN, self.watch_handsets()).await {
+                let watching = async {
+                    self.watch_handsets().await?;
+                    self.attend_outages().await
+                };
+                match tokio::time::timeout(TICK_WITHIN, watching).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::error!(%error, "the handsets could not be watched; trying again in five seconds"),
                     Err(_) => tracing::error!("watching the handsets took too long; trying again in five seconds"),
@@ -267,6 +272,7 @@ impl Engine {
         let now = self.clock.now();
         tx.db().forget_idempotent_requests(now - REMEMBER_KEYS).await?;
         tx.db().forget_knocks(now - REMEMBER_KNOCKS).await?;
+        tx.db().forget_outages(now - REMEMBER_KNOCKS).await?;
         tx.commit().await?;
         let days = self.config.retention.days;
         // One node at a time, if that can be known; several would only do the same twice.

@@ -58,6 +58,10 @@ pub enum EventKind {
     HandsetBack,
     /// Two phones use one token.
     HandsetShared,
+    /// A handset cannot be used, and nobody can be rung about it.
+    HandsetFallback,
+    /// A public number could not be handed over.
+    HandOverTrouble,
 }
 
 /// Which notice an event gives rise to.
@@ -72,6 +76,8 @@ pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
         EventKind::HandsetOffline => Some(NoticeKind::HandsetOffline),
         EventKind::HandsetStuck => Some(NoticeKind::HandsetStuck),
         EventKind::HandsetBack => Some(NoticeKind::HandsetBack),
+        EventKind::HandsetFallback => Some(NoticeKind::Fallback),
+        EventKind::HandOverTrouble => Some(NoticeKind::HandOverTrouble),
         _ => None,
     }
 }

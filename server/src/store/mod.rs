@@ -15,9 +15,12 @@ pub mod handsets;
 pub mod heartbeats;
 pub mod hunts;
 pub mod keys;
+pub mod lines;
 pub mod maintenance;
+pub mod outages;
 pub mod people;
 pub mod retention;
+pub mod sms;
 mod sqlite_folder;
 pub mod users;
 pub mod webhooks;
@@ -508,9 +511,12 @@ impl Store {
             heartbeats::ALL,
             hunts::ALL,
             keys::ALL,
+            lines::ALL,
             maintenance::ALL,
+            outages::ALL,
             people::ALL,
             retention::ALL,
+            sms::ALL,
             users::ALL,
             webhooks::ALL,
         ]
