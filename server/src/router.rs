@@ -81,11 +81,19 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::heartbeats::remove))
         .routes(routes!(intake::maintenance::add, intake::maintenance::list))
         .routes(routes!(intake::maintenance::end))
+        .routes(routes!(intake::lines::add_gateway, intake::lines::list_gateways))
+        .routes(routes!(intake::lines::remove_gateway))
+        .routes(routes!(intake::sms_inbound::inbox))
+        .routes(routes!(intake::lines::add, intake::lines::list))
+        .routes(routes!(intake::lines::remove))
+        .routes(routes!(intake::lines::preview))
+        .routes(routes!(intake::lines::forward))
+        .routes(routes!(intake::lines::bind))
 }
 
 /// Routes whose token stands in the path and is all that is asked for.
 fn documented_by_token() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(intake::heartbeats::ping))
+    OpenApiRouter::new().routes(routes!(intake::heartbeats::ping)).routes(routes!(intake::sms_inbound::receive))
 }
 
 /// What is the same for the whole API.

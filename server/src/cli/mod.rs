@@ -1,10 +1,12 @@
 //! The command line: what each command reads and prints.
 
 mod demo;
+mod gateway;
 mod handset;
 mod heartbeat;
 mod key;
 mod labels;
+mod line;
 mod maintenance;
 mod people;
 mod prune;
@@ -69,6 +71,12 @@ enum Command {
     /// Times in which matching alarms are not rung
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceCommand),
+    /// Public numbers that follow the person on duty
+    #[command(subcommand)]
+    Line(line::LineCommand),
+    /// Ways to send text messages
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
     /// Phones that ring people
     #[command(subcommand)]
     Handset(handset::HandsetCommand),
@@ -99,6 +107,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Webhook(command) => webhook::run(command, &loaded.config).await,
         Command::Heartbeat(command) => heartbeat::run(command, &loaded.config).await,
         Command::Maintenance(command) => maintenance::run(command, &loaded.config).await,
+        Command::Line(command) => line::run(command, &loaded.config).await,
+        Command::Gateway(command) => gateway::run(command, &loaded.config).await,
         Command::Key(command) => key::run(command, &loaded.config).await,
         Command::Handset(command) => handset::run(command, &loaded.config).await,
         Command::User(command) => user::run(command, &loaded.config).await,

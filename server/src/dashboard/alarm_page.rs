@@ -50,7 +50,8 @@ pub(super) async fn acknowledge(
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
     let note: String = fields.get("note").trim().chars().take(LONGEST_NOTE).collect();
-    let by = Acknowledgement { name: Some(known_as(&reader)), number: None, note: Some(note).filter(|note| !note.is_empty()) };
+    let note = Some(note).filter(|note| !note.is_empty());
+    let by = Acknowledgement { name: Some(known_as(&reader)), note, ..Acknowledgement::default() };
     app.engine.acknowledge(id, &by).await?;
     Ok(back(&fields, id, "acknowledged"))
 }

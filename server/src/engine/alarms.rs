@@ -97,6 +97,8 @@ pub struct Acknowledgement {
     pub number: Option<String>,
     /// A remark.
     pub note: Option<String>,
+    /// How they said so.
+    pub via: AnswerVia,
 }
 
 impl Engine {
@@ -389,7 +391,7 @@ impl Engine {
             name: name.unwrap_or_else(|| "API".to_owned()),
             handset_id: None,
             at: now,
-            via: AnswerVia::Api,
+            via: by.via,
             attempt: callee.map(|callee| callee.attempts).filter(|attempts| *attempts > 0),
             confirmed_at: Some(now),
             lapsed_at: None,

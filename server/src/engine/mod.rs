@@ -15,6 +15,7 @@ pub mod maintenance;
 pub mod outages;
 pub mod presence;
 pub mod refused;
+mod replies;
 mod report;
 pub mod retention;
 mod tick;

@@ -212,7 +212,7 @@ pub fn acknowledgement(body: &[u8], config: &Config) -> Result<Acknowledgement, 
             Some(parsed.number.as_str().to_owned())
         }
     };
-    Ok(Acknowledgement { name, number, note })
+    Ok(Acknowledgement { name, number, note, ..Acknowledgement::default() })
 }
 
 /// Reads and checks who cancels; an empty body is allowed.

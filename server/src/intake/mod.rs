@@ -7,7 +7,10 @@ pub mod api;
 pub mod api_page;
 pub mod heartbeats;
 pub mod keys;
+pub mod lines;
 pub mod maintenance;
+pub mod sms_inbound;
+pub mod sms_reply;
 
 /// The door of requests that come without a key of their own.
 pub const OPEN_DOOR: &str = "open";

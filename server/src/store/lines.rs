@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result};
-use crate::ids::{AlarmId, GatewayId, HandOverId, HandsetId, LineId};
+use crate::ids::{AlarmId, GatewayId, HandOverId, HandsetId, LineId, SmsId};
 use crate::public_line::AppBuild;
 
 /// A public number as it is stored.
@@ -146,6 +146,11 @@ statements! {
         "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.attempts, o.last_result, o.text AS message
          FROM hand_overs h LEFT JOIN sms_outbox o ON o.hand_over_id = h.id WHERE h.id = $1"
     ];
+    /// The one that a message carries out.
+    OF_SMS = [
+        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.attempts, o.last_result, o.text AS message
+         FROM hand_overs h JOIN sms_outbox o ON o.hand_over_id = h.id WHERE o.id = $1"
+    ];
     /// The latest hand-over of each line in use.
     LATEST = [
         "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.attempts, o.last_result, o.text AS message
@@ -258,6 +263,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn hand_over(&mut self, id: HandOverId) -> Result<Option<HandOverRow>> {
         fetch_optional!(self, HAND_OVER, id)
+    }
+
+    /// The hand-over that a message carries out.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hand_over_of_sms(&mut self, sms: SmsId) -> Result<Option<HandOverRow>> {
+        fetch_optional!(self, OF_SMS, sms)
     }
 
     /// The latest hand-over of each line in use.
