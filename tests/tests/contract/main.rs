@@ -6,18 +6,21 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
 
 mod alarms;
+mod gateway;
 mod handsets;
 mod harness;
 mod heartbeats;
 mod hunts;
 mod keeping;
 mod late_reports;
+mod lines;
 mod maintenance;
 mod native;
 mod notices;
 mod openapi;
 mod outages;
 mod pairing;
+mod replies;
 mod senders;
 mod store;
 mod storm;
