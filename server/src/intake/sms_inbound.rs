@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_same_message_told_again_is_the_same() {
-        let at = |second| DateTime::from_timestamp(1_700_000_040 + second, 0).unwrap();
+        let at = |second: i64| DateTime::from_timestamp(1_700_000_040 + second, 0).unwrap();
         assert_eq!(fingerprint("a", "1", Some("x"), at(0)), fingerprint("a", "1", Some("x"), at(9999)));
         assert_ne!(fingerprint("a", "1", Some("x"), at(0)), fingerprint("a", "1", Some("y"), at(0)));
         assert_eq!(fingerprint("a", "1", None, at(0)), fingerprint("a", "1", None, at(20)));
