@@ -10,6 +10,7 @@ mod csrf;
 mod first_login;
 mod handsets;
 mod ladder;
+mod lines;
 mod live;
 mod login;
 mod now;
@@ -79,6 +80,7 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/alarms/{id}", get(alarm_page::show))
         .route("/handsets", get(handsets::show))
         .route("/people", get(people::show))
+        .route("/lines", get(lines::show))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::viewers));

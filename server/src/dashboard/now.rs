@@ -137,9 +137,10 @@ fn last_words(reader: &Reader, finished: &Finished) -> String {
 fn card(reader: &Reader, hunt: &OpenHunt, now: DateTime<Utc>) -> Option<Card> {
     let (first, others) = hunt.alarms.split_first()?;
     let rings = !hunt.ringing.is_empty();
-    let waits = (!rings).then(|| match hunt.rungs.iter().any(|rung| rung.attempts > 0) {
-        true => escape(&reader.words.open_pause),
-        false => escape(&reader.words.open_waits),
+    let waits = (!rings).then(|| match (first.held_until, hunt.rungs.iter().any(|rung| rung.attempts > 0)) {
+        (Some(until), _) => fill(&reader.words.held_until, &[("at", Html(&at(until)))]),
+        (None, true) => escape(&reader.words.open_pause),
+        (None, false) => escape(&reader.words.open_waits),
     });
     Some(Card {
         id: first.id.to_string(),

@@ -80,6 +80,8 @@ fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'sta
         "superseded" => ("plain", &words.t_superseded),
         "not_rung" => ("bad", &words.t_not_rung),
         "declined" => ("bad", &words.t_declined),
+        "held" => ("plain", &words.t_held),
+        "released" => ("ring", &words.t_released),
         "hunt_ended" => hunt_ended(reader, body),
         _ => ("plain", &words.t_other),
     }

@@ -109,6 +109,11 @@ words! {
     trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_redis
     trouble_redis_why trouble_shared trouble_shared_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link
     trouble_unheard_more trouble_unheard_see trouble_unheard_why why_all_declined why_hand_out_limit why_no_handset yesterday
+    nav_lines lines_none lines_none_why line_never line_to line_still line_refused line_tries known_refused known_waiting
+    known_given_up known_sent known_delivered known_verifying known_answered known_confirmed known_unanswered beats_heading
+    beats_none beat_new beat_alive beat_missed beat_every beat_last windows_heading window_open window_to_come window_times
+    inbox_heading effect_confirmed effect_already effect_over effect_noted effect_stranger effect_none held_until t_held
+    t_released
 }
 
 /// What takes the place of `{name}` in a sentence.
