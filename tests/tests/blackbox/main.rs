@@ -14,4 +14,5 @@ mod raw;
 mod redis_away;
 mod senders;
 mod shutdown;
+mod text_messages;
 mod world;

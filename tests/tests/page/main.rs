@@ -8,5 +8,6 @@ mod doors;
 #[path = "../contract/harness.rs"]
 #[expect(dead_code, reason = "shared with the contract suite, which uses the rest")]
 mod harness;
+mod lines;
 mod live;
 mod sights;
