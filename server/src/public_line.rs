@@ -165,7 +165,10 @@ mod tests {
     fn the_documented_example() {
         let code = code("china-telecom", &[], &number("18712345678"), Region::CN).unwrap().code;
         assert_eq!(message(&code, 13, AppBuild::First, "今天你值班").unwrap().text, "|*7218712345678|autocall|今天你值班");
-        assert_eq!(message(&code, 13, AppBuild::Later, "今天你值班").unwrap().text, "|*7218712345678|autocall|alertcall 今天你值班");
+        assert_eq!(
+            message(&code, 13, AppBuild::Later, "今天你值班").unwrap().text,
+            "|*7218712345678|autocall|alertcall 今天你值班"
+        );
     }
 
     #[test]
@@ -200,7 +203,10 @@ mod tests {
         assert!(message(&code, 14, AppBuild::Later, "").unwrap_err().to_string().contains("default dialler"));
         let long = message(&code, 13, AppBuild::Later, &"班".repeat(40)).unwrap_err().to_string();
         assert!(long.contains("of 70"), "{long}");
-        assert!(matches!(message(&code, 13, AppBuild::Later, "AutoCall"), Err(ComposeError::Text(SmsBuildError::Keyword { .. }))));
+        assert!(matches!(
+            message(&code, 13, AppBuild::Later, "AutoCall"),
+            Err(ComposeError::Text(SmsBuildError::Keyword { .. }))
+        ));
         assert!(matches!(message(&code, 13, AppBuild::Later, "a|b"), Err(ComposeError::Text(SmsBuildError::StrayBar))));
     }
 

@@ -58,7 +58,13 @@ pub(super) async fn run(command: HeartbeatCommand, config: &Config) -> anyhow::R
                     HeartbeatState::Missed => "MISSED",
                 };
                 let last = beat.last_ping_at.map(|at| at.format("%F %T UTC").to_string()).unwrap_or_default();
-                println!("{}\t{state}\tevery {} s + {} s\t{last}\t{}", beat.name, beat.period_s, beat.grace_s, beat.phones.join(","));
+                println!(
+                    "{}\t{state}\tevery {} s + {} s\t{last}\t{}",
+                    beat.name,
+                    beat.period_s,
+                    beat.grace_s,
+                    beat.phones.join(",")
+                );
             }
         }
         HeartbeatCommand::Remove { name } => {

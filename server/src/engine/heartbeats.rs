@@ -211,7 +211,10 @@ fn within(field: &'static str, value: i32, range: std::ops::RangeInclusive<i32>)
 fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Refused> {
     let sound = |text: &str| text.chars().count() <= 200 && !text.chars().any(char::is_control);
     if labels.len() > MOST_LABELS || !labels.iter().all(|(name, value)| !name.is_empty() && sound(name) && sound(value)) {
-        return Err(Refused::wrong("labels", format!("at most {MOST_LABELS} labels of at most 200 characters each, without line breaks")));
+        return Err(Refused::wrong(
+            "labels",
+            format!("at most {MOST_LABELS} labels of at most 200 characters each, without line breaks"),
+        ));
     }
     Ok(())
 }

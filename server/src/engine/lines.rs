@@ -10,9 +10,9 @@ use super::refused::{self, Refused};
 use super::{Engine, EngineError, NewCallee, RaiseRequest};
 use crate::alarm::{AlarmState, Mode, Priority, Until};
 use crate::ids::{GatewayId, HandOverId, HandsetId, LineId, SmsId};
-use crate::numbers::Number;
 use crate::notify::gateways;
 use crate::notify::guard::GuardedResolver;
+use crate::numbers::Number;
 use crate::public_line::{self, AppBuild, Message};
 use crate::secrets;
 use crate::store::events::EventKind;
@@ -148,8 +148,12 @@ impl Engine {
     pub async fn add_gateway(&self, name: &str, settings: GatewaySettings) -> Result<(GatewayRow, String), Refused> {
         let now = self.clock.now();
         gateways::check(&settings, &GuardedResolver::for_gateways(&self.config.sms.allow_networks))?;
-        let gateway =
-            GatewayRow { id: GatewayId::new(now), name: refused::name(name)?, settings: sqlx::types::Json(settings), removed_at: None };
+        let gateway = GatewayRow {
+            id: GatewayId::new(now),
+            name: refused::name(name)?,
+            settings: sqlx::types::Json(settings),
+            removed_at: None,
+        };
         let (token, hash) = secrets::new(GATEWAY_PREFIX);
         let mut tx = self.store.begin().await?;
         if let GatewaySettings::Handset { handset } = &gateway.settings.0 {
@@ -187,7 +191,10 @@ impl Engine {
         };
         let team = new.team.trim();
         if team.chars().count() > LONGEST_TEAM || team.chars().any(char::is_control) {
-            return Err(Refused::wrong("team", format!("a team's name has at most {LONGEST_TEAM} characters, without line breaks")));
+            return Err(Refused::wrong(
+                "team",
+                format!("a team's name has at most {LONGEST_TEAM} characters, without line breaks"),
+            ));
         }
         if !ANDROID.contains(&new.android) {
             return Err(Refused::wrong("android", "android is the handset's main version, such as 13"));

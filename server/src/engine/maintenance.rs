@@ -89,7 +89,10 @@ impl Engine {
         }
         let team = new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()).map(str::to_owned);
         if team.is_none() && new.labels.is_empty() {
-            return Err(Refused::wrong("labels", "name a team or at least one label: a window for everything would silence everything"));
+            return Err(Refused::wrong(
+                "labels",
+                "name a team or at least one label: a window for everything would silence everything",
+            ));
         }
         let starts_at = new.starts_at.unwrap_or(now);
         if new.ends_at <= now || new.ends_at <= starts_at {

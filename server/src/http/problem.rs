@@ -85,7 +85,9 @@ impl From<Refused> for Problem {
         let text = refused.to_string();
         match refused {
             Refused::Wrong { field, .. } => Self::invalid(field, text),
-            Refused::Taken { .. } => Self { field: Some("name".to_owned()), ..Self::new(StatusCode::CONFLICT, "name_taken", text) },
+            Refused::Taken { .. } => {
+                Self { field: Some("name".to_owned()), ..Self::new(StatusCode::CONFLICT, "name_taken", text) }
+            }
             Refused::Missing { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", text),
             Refused::Engine(error) => error.into(),
         }

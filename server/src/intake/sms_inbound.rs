@@ -201,10 +201,14 @@ mod tests {
         let new = old.replace(r#""phoneNumber""#, r#""sender":"+16505551212","recipient":null,"phoneNumber""#);
         assert_eq!(received(&new), own("+16505551212", "1", Some("E1")));
         // SmsForwarder's form, and its JSON as an operator may write it.
-        assert_eq!(received("from=%2B8618712345678&content=1&timestamp=1700000000000&sign=x"), own("+8618712345678", "1", Some("1700000000000")));
+        assert_eq!(
+            received("from=%2B8618712345678&content=1&timestamp=1700000000000&sign=x"),
+            own("+8618712345678", "1", Some("1700000000000"))
+        );
         assert_eq!(received(r#"{"from":"187","content":"2","timestamp":1700000000000}"#), own("187", "2", Some("1700000000000")));
         assert_eq!(received(r#"{"sender":"187","text":"stop","id":7}"#), own("187", "stop", Some("7")));
-        let report = |event: &str| format!(r#"{{"event":"{event}","id":"E","payload":{{"messageId":"m","reason":"no credit"}}}}"#);
+        let report =
+            |event: &str| format!(r#"{{"event":"{event}","id":"E","payload":{{"messageId":"m","reason":"no credit"}}}}"#);
         assert_eq!(read(report("sms:delivered").as_bytes()).unwrap(), Told::Delivered { id: "m".to_owned() });
         let failed = Told::Failed { id: "m".to_owned(), why: "no credit".to_owned() };
         assert_eq!(read(report("sms:failed").as_bytes()).unwrap(), failed);

@@ -87,7 +87,10 @@ pub fn check(settings: &GatewaySettings, guard: &GuardedResolver) -> Result<(), 
                 return Err(Refused::wrong("body", format!("the body has at most {LONGEST_BODY} bytes")));
             }
             if !body.contains("{text}") && !address.contains("{text}") {
-                return Err(Refused::wrong("body", "{text} must stand in the body or in the address, and {number} where the number goes"));
+                return Err(Refused::wrong(
+                    "body",
+                    "{text} must stand in the body or in the address, and {number} where the number goes",
+                ));
             }
             url(&address.replace("{number}", "1").replace("{text}", "1").replace("{id}", "1"))
         }

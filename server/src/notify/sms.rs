@@ -100,7 +100,9 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Task>, EngineError
     let gateway = tx.db().gateway(sms.gateway_id).await?.filter(|gateway| gateway.removed_at.is_none());
     let wanted = sms.hand_over_id.is_none() || context.as_ref().is_some_and(|(line, own)| line.latest_seq == own.seq);
     let Some(gateway) = gateway.filter(|_| wanted) else {
-        tx.db().sms_given_up(sms.id, "not wanted any more: its line or gateway was removed, or a later hand-over came", now).await?;
+        tx.db()
+            .sms_given_up(sms.id, "not wanted any more: its line or gateway was removed, or a later hand-over came", now)
+            .await?;
         tx.commit().await?;
         return Ok(None);
     };

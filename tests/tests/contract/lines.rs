@@ -421,7 +421,10 @@ async fn a_preview_sends_nothing(home: Home) {
     add_line(&server, json!({ "app_build": "first" })).await;
     let (status, preview) = server.post("/api/v1/lines/ops/preview", &json!({ "number": A })).await;
     assert_eq!((status, preview["message"].as_str()), (200, Some(format!("|*72{A}|autocall|今天你值班").as_str())));
-    assert_eq!((preview["encoding"].as_str(), preview["used"].as_i64(), preview["limit"].as_i64()), (Some("ucs2"), Some(30), Some(70)));
+    assert_eq!(
+        (preview["encoding"].as_str(), preview["used"].as_i64(), preview["limit"].as_i64()),
+        (Some("ucs2"), Some(30), Some(70))
+    );
     assert!(preview["notes"][0].as_str().unwrap().contains("VoLTE"));
     server.pass(60).await;
     send(&server).await;

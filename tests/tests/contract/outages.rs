@@ -3,7 +3,7 @@
 use autocall::store::handsets::Profile;
 use serde_json::{Value, json};
 
-use crate::harness::{A, B, Home, Server, on_both};
+use crate::harness::{B, Home, Server, on_both};
 use crate::notices::{Room, add, deliver};
 use autocall::store::webhooks::{NoticeKind, WebhookShape};
 

@@ -20,7 +20,9 @@ on_both!(
 /// A server that rings A for an alarm, and the path at which the phone reports.
 async fn ringing(home: Home) -> (Server, String, String, String) {
     let server = near(home).start().await;
-    let people = autocall::people::read_csv("name,numbers,language\n李娜,18712345678,zh-CN\n", server.home.config().default_region).unwrap();
+    let people =
+        autocall::people::read_csv("name,numbers,language\n李娜,18712345678,zh-CN\n", server.home.config().default_region)
+            .unwrap();
     autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
     let (_, url) = Gateway::open().await;
     let inbound = add_smsgate(&server, &url).await;

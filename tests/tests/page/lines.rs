@@ -13,7 +13,11 @@ async fn empty_sections_teach(home: Home) {
     let server = home.start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
     let page = lin.get("/lines").await;
-    assert!(page.shows("No public number yet") && page.shows("autocall line add") && page.shows("autocall heartbeat add"), "{}", page.body);
+    assert!(
+        page.shows("No public number yet") && page.shows("autocall line add") && page.shows("autocall heartbeat add"),
+        "{}",
+        page.body
+    );
     assert!(page.shows(r#"<a href="/lines" aria-current="page">Lines</a>"#));
 }
 
@@ -23,7 +27,8 @@ async fn everything_is_shown_to_whom_it_concerns(home: Home) {
     let hostile = "<script>alert(1)</script>";
     let settings = json!({ "kind": "handset", "handset": "pixel" });
     let (_, gateway) = server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
-    let line = json!({ "name": "ops <b>", "number": "13300001111", "carrier": "china-telecom", "android": 11, "gateway": "phone" });
+    let line =
+        json!({ "name": "ops <b>", "number": "13300001111", "carrier": "china-telecom", "android": 11, "gateway": "phone" });
     assert_eq!(server.post("/api/v1/lines", &line).await.0, 201);
     let beat = json!({ "name": "backup", "period_seconds": 60, "grace_seconds": 30, "phones": [A] });
     let (_, beat) = server.post("/api/v1/heartbeats", &beat).await;
@@ -39,7 +44,9 @@ async fn everything_is_shown_to_whom_it_concerns(home: Home) {
     let ends_at = server.now() + chrono::TimeDelta::hours(1);
     server.post("/api/v1/maintenance", &json!({ "reason": "new switch", "ends_at": ends_at, "team": "db" })).await;
     let page = lin.get("/lines").await;
-    for text in ["李娜", "+8618712345678", "waiting to be sent", "missed", "every 1 min 00 s", "new switch", "team=db", "nobody we rang"] {
+    for text in
+        ["李娜", "+8618712345678", "waiting to be sent", "missed", "every 1 min 00 s", "new switch", "team=db", "nobody we rang"]
+    {
         assert!(page.shows(text), "{text}: {}", page.body);
     }
     assert!(!page.shows("<script>alert") && !page.shows("ops <b>"), "text is only text");
