@@ -78,7 +78,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::api::redial))
         .routes(routes!(intake::alertmanager::receive))
         .routes(routes!(intake::heartbeats::add, intake::heartbeats::list))
-        .routes(routes!(intake::heartbeats::remove))
+        .routes(routes!(intake::heartbeats::change, intake::heartbeats::remove))
         .routes(routes!(intake::maintenance::add, intake::maintenance::list))
         .routes(routes!(intake::maintenance::end))
         .routes(routes!(intake::lines::add_gateway, intake::lines::list_gateways))

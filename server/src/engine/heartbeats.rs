@@ -14,6 +14,7 @@ use crate::alarm::{Mode, Priority, Until};
 use crate::ids::HeartbeatId;
 use crate::numbers::Number;
 use crate::secrets;
+use crate::store::Tx;
 use crate::store::heartbeats::HeartbeatRow;
 
 /// The door of alarms about heartbeats; the dedup key is the heartbeat's id.
@@ -51,18 +52,7 @@ impl Engine {
     pub async fn add_heartbeat(&self, new: &NewHeartbeat) -> Result<(HeartbeatRow, String), Refused> {
         let now = self.clock.now();
         let name = refused::name(&new.name)?;
-        within("period_seconds", new.period_s, PERIOD)?;
-        within("grace_seconds", new.grace_s, GRACE)?;
-        for phone in &new.phones {
-            Number::parse(phone, self.region()).map_err(|error| Refused::wrong("phones", format!("{phone:?}: {error}")))?;
-        }
-        if new.phones.len() > self.config.alarms.max_phones {
-            return Err(Refused::wrong("phones", format!("at most {} numbers can be rung", self.config.alarms.max_phones)));
-        }
-        if new.phones.is_empty() && self.config.alarms.fallback_phones.is_empty() {
-            return Err(Refused::wrong("phones", "name at least one number to ring, or set alarms.fallback_phones"));
-        }
-        check_labels(&new.labels)?;
+        self.check_heartbeat(new)?;
         let (token, hash) = secrets::new(PREFIX);
         let beat = HeartbeatRow {
             id: HeartbeatId::new(now),
@@ -84,15 +74,49 @@ impl Engine {
         Ok((beat, token))
     }
 
+    fn check_heartbeat(&self, new: &NewHeartbeat) -> Result<(), Refused> {
+        within("period_seconds", new.period_s, PERIOD)?;
+        within("grace_seconds", new.grace_s, GRACE)?;
+        for phone in &new.phones {
+            Number::parse(phone, self.region()).map_err(|error| Refused::wrong("phones", format!("{phone:?}: {error}")))?;
+        }
+        if new.phones.len() > self.config.alarms.max_phones {
+            return Err(Refused::wrong("phones", format!("at most {} numbers can be rung", self.config.alarms.max_phones)));
+        }
+        if new.phones.is_empty() && self.config.alarms.fallback_phones.is_empty() {
+            return Err(Refused::wrong("phones", "name at least one number to ring, or set alarms.fallback_phones"));
+        }
+        check_labels(&new.labels)
+    }
+
+    /// Changes everything of a heartbeat but its name and token. It is named by its id or its name.
+    ///
+    /// # Errors
+    /// When there is no such heartbeat, a field is wrong, or the database fails.
+    pub async fn change_heartbeat(&self, which: &str, new: &NewHeartbeat) -> Result<HeartbeatRow, Refused> {
+        self.check_heartbeat(new)?;
+        let mut tx = self.store.begin().await?;
+        let mut beat = heartbeat_named(&mut tx, which).await?;
+        beat.period_s = new.period_s;
+        beat.grace_s = new.grace_s;
+        beat.phones = Json(new.phones.clone());
+        beat.labels = Json(new.labels.clone());
+        beat.priority = new.priority;
+        if beat.missed_since.is_none() {
+            beat.due_at = beat.last_ping_at.map(|last| last + allowed_silence(&beat));
+        }
+        tx.db().change_heartbeat(&beat).await?;
+        tx.commit().await?;
+        Ok(beat)
+    }
+
     /// Waits for a heartbeat no more; its alarm, if there is one, is over. The heartbeat is named by its id or its name.
     ///
     /// # Errors
     /// When there is no such heartbeat, or the database fails.
     pub async fn remove_heartbeat(&self, which: &str) -> Result<(), Refused> {
         let mut tx = self.store.begin().await?;
-        let all = tx.db().heartbeats().await?;
-        let beat = all.into_iter().find(|beat| beat.name == which || beat.id.to_string() == which);
-        let beat = beat.ok_or_else(|| Refused::Missing { what: "heartbeat", name: which.to_owned() })?;
+        let beat = heartbeat_named(&mut tx, which).await?;
         tx.db().remove_heartbeat(beat.id).await?;
         tx.commit().await?;
         self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
@@ -195,6 +219,12 @@ impl Engine {
     pub(super) fn begin_window_s(&self) -> i32 {
         i32::try_from(self.config.alarms.begin_before.as_secs()).unwrap_or(i32::MAX)
     }
+}
+
+async fn heartbeat_named(tx: &mut Tx, which: &str) -> Result<HeartbeatRow, Refused> {
+    let all = tx.db().heartbeats().await?;
+    let found = all.into_iter().find(|beat| beat.name == which || beat.id.to_string() == which);
+    found.ok_or_else(|| Refused::Missing { what: "heartbeat", name: which.to_owned() })
 }
 
 fn allowed_silence(beat: &HeartbeatRow) -> TimeDelta {

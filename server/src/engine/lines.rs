@@ -27,6 +27,8 @@ pub const VERIFICATION: &str = "public number";
 const GATEWAY_PREFIX: &str = "sg_";
 /// A network needs so long to forward calls after the command was sent.
 const VERIFY_AFTER: TimeDelta = TimeDelta::seconds(60);
+/// A hand-over whose command has not been sent for so long is told of.
+const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// A verification that its handset does not take by then is over.
 const VERIFY_WINDOW_SECONDS: i32 = 300;
 const LONGEST_TEAM: usize = 60;
@@ -389,35 +391,43 @@ impl Engine {
                 tx.commit().await?;
             }
         }
-        if lines.iter().any(|line| line.verify_handset_id.is_some()) {
-            self.verify_lines(&lines, now).await?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let latest = self.store.read().await?.db().latest_hand_overs().await?;
+        for hand_over in latest {
+            if let Some(line) = lines.iter().find(|line| line.id == hand_over.line_id) {
+                self.watch_hand_over(line, &hand_over, now).await?;
+            }
         }
         Ok(())
     }
 
-    async fn verify_lines(&self, lines: &[LineRow], now: DateTime<Utc>) -> Result<(), EngineError> {
-        let latest = self.store.read().await?.db().latest_hand_overs().await?;
-        for hand_over in latest {
-            let Some(line) = lines.iter().find(|line| line.id == hand_over.line_id) else { continue };
-            let (Some(handset), Some(sent_at)) = (line.verify_handset_id, hand_over.sent_at) else { continue };
-            match hand_over.verify_alarm_id {
-                None if sent_at + VERIFY_AFTER <= now => {
-                    let raised = self.raise(&verification(line, &hand_over, handset)).await?;
-                    let mut tx = self.store.begin().await?;
-                    tx.db().set_verify_alarm(hand_over.id, raised.alarm.id).await?;
-                    tx.commit().await?;
-                }
-                Some(alarm) if hand_over.trouble_at.is_none() => {
-                    let alarm = self.store.read().await?.db().alarm(alarm).await?;
-                    if alarm.is_some_and(|alarm| alarm.state() == AlarmState::NoAnswer) {
-                        let mut tx = self.store.begin().await?;
-                        let why = "nobody picked up when the public number was rung";
-                        trouble(&mut tx, line, hand_over.id, &hand_over.person, why, now).await?;
-                        tx.commit().await?;
-                    }
-                }
-                _ => {}
+    /// Tells people when the command of a hand-over does not get through, and proves what was sent.
+    async fn watch_hand_over(&self, line: &LineRow, hand_over: &HandOverRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let why = match (hand_over.sent_at, hand_over.verify_alarm_id, line.verify_handset_id) {
+            (None, ..) => {
+                let late = now - hand_over.at >= TELL_AFTER;
+                late.then(|| hand_over.last_result.clone().unwrap_or_else(|| "nobody has taken the command".to_owned()))
             }
+            (Some(sent_at), None, Some(handset)) if sent_at + VERIFY_AFTER <= now => {
+                let raised = self.raise(&verification(line, hand_over, handset)).await?;
+                let mut tx = self.store.begin().await?;
+                tx.db().set_verify_alarm(hand_over.id, raised.alarm.id).await?;
+                tx.commit().await?;
+                None
+            }
+            (Some(_), Some(alarm), _) if hand_over.trouble_at.is_none() => {
+                let alarm = self.store.read().await?.db().alarm(alarm).await?;
+                let unheard = alarm.is_some_and(|alarm| alarm.state() == AlarmState::NoAnswer);
+                unheard.then(|| "nobody picked up when the public number was rung".to_owned())
+            }
+            (Some(_), ..) => None,
+        };
+        if let Some(why) = why.filter(|_| hand_over.trouble_at.is_none()) {
+            let mut tx = self.store.begin().await?;
+            trouble(&mut tx, line, hand_over.id, &hand_over.person, &why, now).await?;
+            tx.commit().await?;
         }
         Ok(())
     }

@@ -52,8 +52,19 @@ impl Engine {
         if done.is_err() {
             self.outage.store(true, Ordering::Release);
             self.metrics.store_errors.inc();
+        } else if self.clock.is_sure() {
+            self.work_beside(self.clock.now()).await;
         }
         done
+    }
+
+    /// What must never keep the dials from going on: whatever fails here is tried again in a second, and counts as no outage.
+    async fn work_beside(&self, now: DateTime<Utc>) {
+        let failed =
+            |what: &'static str| move |error: EngineError| tracing::error!(%error, what, "periodic work failed; trying again");
+        let _ = self.review_held(now).await.map_err(failed("maintenance"));
+        let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
+        let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
     }
 
     async fn try_tick(&self) -> Result<Tick, EngineError> {
@@ -71,10 +82,7 @@ impl Engine {
         if self.clock.is_sure() {
             tick.expired = self.expire_dials(now).await?;
             tick.given_up = self.give_up_stalled(now).await?;
-            self.watch_heartbeats(now).await?;
-            self.follow_duty(now).await?;
         }
-        self.review_held(now).await?;
         tick.dry_run = self.advance_dry_runs(now).await?;
         self.measure_gauges().await?;
         Ok(tick)

@@ -138,17 +138,33 @@ pub async fn ping(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let wanted: HeartbeatBody = alarm_request::read_json(&body)?;
-    let new = NewHeartbeat {
+    let (beat, token) = app.engine.add_heartbeat(&wanted(&body)?).await?;
+    Ok(json(StatusCode::CREATED, json!(HeartbeatJson::new(beat, Some(&token))).to_string()))
+}
+
+/// Changes a heartbeat. Its name and its address stay.
+#[utoipa::path(put, path = "/api/v1/heartbeats/{id}", tag = "heartbeats", request_body = HeartbeatBody,
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "Changed", body = HeartbeatJson),
+        (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    let beat = app.engine.change_heartbeat(&id, &wanted(&body)?).await?;
+    Ok(json(StatusCode::OK, json!(HeartbeatJson::new(beat, None)).to_string()))
+}
+
+fn wanted(body: &[u8]) -> Result<NewHeartbeat, Problem> {
+    let wanted: HeartbeatBody = alarm_request::read_json(body)?;
+    Ok(NewHeartbeat {
         name: wanted.name,
         period_s: wanted.period_seconds,
         grace_s: wanted.grace_seconds,
         phones: wanted.phones,
         labels: wanted.labels,
         priority: wanted.priority.unwrap_or(Priority::High),
-    };
-    let (beat, token) = app.engine.add_heartbeat(&new).await?;
-    Ok(json(StatusCode::CREATED, json!(HeartbeatJson::new(beat, Some(&token))).to_string()))
+    })
 }
 
 /// All heartbeats by name.

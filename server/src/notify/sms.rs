@@ -13,7 +13,6 @@ use serde_json::json;
 use super::gateways::{self, Outgoing};
 use super::guard::GuardedResolver;
 use super::webhooks::check_url;
-use crate::engine::lines::trouble;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{CommandId, SmsId};
 use crate::store::lines::{HandOverRow, LineRow};
@@ -28,8 +27,6 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 /// What keeps a message from being sent is looked at again after this.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
-/// A hand-over that has not got through for so long is told of.
-const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// A handset that is told to dial a code is given no alarm for so long: the two calls would meet.
 const REST: TimeDelta = TimeDelta::seconds(60);
 
@@ -51,7 +48,8 @@ fn pause(attempts: i32) -> TimeDelta {
 
 /// The id under which a gateway knows a message. It changes only when the gateway reported that it could not send what it took.
 fn gateway_id(id: SmsId, failures: i32) -> String {
-    format!("{id}-{failures}")
+    // Without hyphens: SMSGate takes 36 characters at most.
+    format!("{}-{failures}", id.0.simple())
 }
 
 /// Reads an id that [`gateway_id`] made.
@@ -70,19 +68,13 @@ pub async fn send_due(engine: &Engine, client: &Client) -> Result<usize, EngineE
     let due = engine.store.read().await?.db().due_sms(engine.clock.now()).await?;
     let mut tried = 0;
     for sms in due {
-        if let Some(task) = take(engine, &sms).await? {
+        if let Some(gateway) = take(engine, &sms).await? {
             tried += 1;
-            let result = post(engine, client, &task.gateway.settings, &sms).await;
-            write_down(engine, &sms, result, task.context.as_ref()).await?;
+            let result = post(engine, client, &gateway.settings, &sms).await;
+            write_down(engine, &sms, result).await?;
         }
     }
     Ok(tried)
-}
-
-/// A message that this node has taken.
-struct Task {
-    gateway: GatewayRow,
-    context: Option<(LineRow, HandOverRow)>,
 }
 
 /// The line and the hand-over that a message belongs to.
@@ -92,8 +84,9 @@ async fn context_of(tx: &mut Tx, sms: &SmsRow) -> Result<Option<(LineRow, HandOv
     Ok(tx.db().line(hand_over.line_id).await?.map(|line| (line, hand_over)))
 }
 
-/// Takes a message if nothing speaks against sending it now. One for a native handset is put into its outbox instead.
-async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Task>, EngineError> {
+/// Takes a message if nothing speaks against sending it now, and gives its gateway. One for a native handset is put into its outbox
+/// instead.
+async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<GatewayRow>, EngineError> {
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
     let context = context_of(&mut tx, sms).await?;
@@ -135,7 +128,7 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Task>, EngineError
         tx.commit().await?;
         return Ok(None);
     }
-    Ok(Some(Task { gateway, context }))
+    Ok(Some(gateway))
 }
 
 /// What speaks against sending a line's command now.
@@ -205,28 +198,17 @@ async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms:
     gateways::accepted(settings, status, &body)
 }
 
-async fn write_down(
-    engine: &Engine,
-    sms: &SmsRow,
-    result: Result<(), String>,
-    context: Option<&(LineRow, HandOverRow)>,
-) -> Result<(), EngineError> {
+async fn write_down(engine: &Engine, sms: &SmsRow, result: Result<(), String>) -> Result<(), EngineError> {
     let now = engine.clock.now();
-    let lasts = now - sms.created_at;
     let mut tx = engine.store.begin().await?;
     match result {
         Ok(()) => tx.db().sms_sent(sms.id, "taken by the gateway", now).await?,
         Err(why) => {
             tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, %why, "a text message was not sent");
-            if lasts >= GIVE_UP_AFTER {
+            if now - sms.created_at >= GIVE_UP_AFTER {
                 tx.db().sms_given_up(sms.id, &why, now).await?;
             } else {
                 tx.db().sms_failed(sms.id, &why, now + pause(sms.attempts)).await?;
-            }
-            if let Some((line, hand_over)) = context
-                && lasts >= TELL_AFTER
-            {
-                trouble(&mut tx, line, hand_over.id, &hand_over.person, &why, now).await?;
             }
         }
     }

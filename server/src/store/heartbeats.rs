@@ -45,6 +45,11 @@ statements! {
         "INSERT INTO heartbeats (id, name, token_hash, period_s, grace_s, phones, labels, priority, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     ];
+    /// It is expected in another rhythm, or other people are rung. A shorter one counts from its last ping.
+    CHANGE = [
+        "UPDATE heartbeats SET period_s = $2, grace_s = $3, phones = $4, labels = $5, priority = $6,
+                due_at = CASE WHEN missed_since IS NULL AND last_ping_at IS NOT NULL THEN $7 ELSE due_at END WHERE id = $1"
+    ];
     /// All of them.
     LIST = ["SELECT * FROM heartbeats ORDER BY name"];
     /// One.
@@ -81,6 +86,15 @@ impl Db<'_> {
             beat.created_at,
         )
         .map(|_| ())
+    }
+
+    /// Changes everything but name and token.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn change_heartbeat(&mut self, beat: &HeartbeatRow) -> Result<()> {
+        let HeartbeatRow { id, period_s, grace_s, phones, labels, priority, due_at, .. } = beat;
+        execute!(self, CHANGE, *id, *period_s, *grace_s, phones, labels, *priority, *due_at).map(|_| ())
     }
 
     /// All heartbeats by name.

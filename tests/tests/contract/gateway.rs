@@ -84,6 +84,9 @@ impl Gateway {
         let (Some(id), Some(text), [Value::String(number)]) = (id, text, &numbers[..]) else {
             return (StatusCode::BAD_REQUEST, json!({ "message": "wrong fields" }).to_string());
         };
+        if id.len() > 36 {
+            return (StatusCode::BAD_REQUEST, json!({ "message": "id: max=36" }).to_string());
+        }
         if !number.starts_with('+') {
             return (StatusCode::BAD_REQUEST, json!({ "message": "phone number must be E.164" }).to_string());
         }

@@ -12,6 +12,7 @@ on_both!(
     a_server_that_was_away_listens_before_it_complains,
     wrong_fields_and_tokens_are_refused,
     a_removed_heartbeat_takes_its_alarm_along,
+    a_changed_rhythm_counts_from_the_last_ping,
 );
 
 /// Makes a heartbeat of 60 s with 30 s of grace and gives the path it pings.
@@ -159,4 +160,26 @@ async fn a_removed_heartbeat_takes_its_alarm_along(home: Home) {
     assert_eq!(alarms(&server).await[0]["state"], "resolved");
     assert_eq!(server.post(&path, &json!({})).await.0, 401);
     assert!(server.app.engine.remove_heartbeat("backup").await.is_err());
+}
+
+async fn a_changed_rhythm_counts_from_the_last_ping(home: Home) {
+    let server = home.start().await;
+    let path = add(&server).await;
+    ping(&server, &path).await;
+    let change = async |seconds: i64| {
+        let body = json!({ "name": "backup", "period_seconds": seconds, "phones": [A], "priority": "low" });
+        let url = format!("{}/api/v1/heartbeats/backup", server.base);
+        reqwest::Client::new().put(url).json(&body).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((change(600).await, change(5).await), (200, 422));
+    server.pass(590).await;
+    assert_eq!(state(&server).await, "alive");
+    assert_eq!(change(595).await, 200);
+    server.pass(5).await;
+    assert_eq!(alarms(&server).await[0]["priority"], "low");
+    assert_eq!(state(&server).await, "missed");
+    assert_eq!(change(86_400).await, 200);
+    assert_eq!(state(&server).await, "missed", "only a ping ends it");
+    ping(&server, &path).await;
+    assert_eq!(state(&server).await, "alive");
 }

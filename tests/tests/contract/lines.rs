@@ -16,6 +16,7 @@ on_both!(
     two_nodes_send_one_command,
     each_gateway_takes_it_in_its_own_form,
     a_native_handset_sends_it,
+    a_native_handset_that_never_asks_is_told_of,
     a_native_handset_dials_the_code_of_its_own_line,
     a_gateway_that_is_away_for_an_hour,
     a_day_later_it_is_given_up,
@@ -181,6 +182,28 @@ async fn a_native_handset_sends_it(home: Home) {
         (known(&server).await == "sent").then_some(())
     })
     .await;
+}
+
+async fn a_native_handset_that_never_asks_is_told_of(home: Home) {
+    let server = near(home).start().await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::HandOverTrouble], "en").await;
+    server.pair("pixel", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    send(&server).await;
+    server.pass(200).await;
+    assert!(room.texts().is_empty());
+    server.pass(100).await;
+    server.pass(100).await;
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (!room.texts().is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(room.texts(), ["The public number ops could not be handed to 李娜: nobody has taken the command"]);
 }
 
 async fn a_native_handset_dials_the_code_of_its_own_line(home: Home) {
