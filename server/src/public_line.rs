@@ -211,6 +211,14 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_names_every_carrier() {
+        let manual = include_str!("../../docs/public-number.md");
+        for carrier in forwarding::CARRIERS {
+            assert!(manual.contains(&format!("`{}`", carrier.id)), "{}", carrier.id);
+        }
+    }
+
+    #[test]
     fn own_carriers_are_checked() {
         for wrong in ["acme", "acme 21", "acme **21*#", "ACME **21*N#", "acme **21*N#N", "acme **21*N;"] {
             assert!(wrong.parse::<OwnCarrier>().is_err(), "{wrong}");

@@ -120,3 +120,6 @@ CREATE TABLE sms_inbox (
 CREATE INDEX sms_inbox_received ON sms_inbox (received_at DESC);
 CREATE INDEX sms_inbox_by_alarm ON sms_inbox (alarm_id) WHERE alarm_id IS NOT NULL;
 CREATE INDEX hand_overs_by_alarm ON hand_overs (verify_alarm_id) WHERE verify_alarm_id IS NOT NULL;
+
+-- For which alarm a number was rung last.
+CREATE INDEX dial_targets_by_number ON dial_targets (number);

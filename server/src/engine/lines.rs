@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::refused::{self, Refused};
 use super::{Engine, EngineError, NewCallee, RaiseRequest};
-use crate::alarm::{AlarmState, Mode, Priority, Until};
+use crate::alarm::{AlarmState, EndReason, Mode, Priority, Until};
 use crate::ids::{GatewayId, HandOverId, HandsetId, LineId, SmsId};
 use crate::notify::gateways;
 use crate::notify::guard::GuardedResolver;
@@ -419,8 +419,12 @@ impl Engine {
             }
             (Some(_), Some(alarm), _) if hand_over.trouble_at.is_none() => {
                 let alarm = self.store.read().await?.db().alarm(alarm).await?;
-                let unheard = alarm.is_some_and(|alarm| alarm.state() == AlarmState::NoAnswer);
-                unheard.then(|| "nobody picked up when the public number was rung".to_owned())
+                alarm.filter(|alarm| alarm.state() == AlarmState::NoAnswer).map(|alarm| match alarm.end_reason {
+                    Some(EndReason::NoHandset) => {
+                        "it was sent, but the handset that verifies did not ask for the test call".to_owned()
+                    }
+                    _ => "nobody picked up when the public number was rung".to_owned(),
+                })
             }
             (Some(_), ..) => None,
         };
@@ -449,6 +453,8 @@ impl Engine {
                         None => None,
                     };
                     let test_call = match test_call {
+                        // It was never rung, so nothing is known by it.
+                        Some(alarm) if alarm.end_reason == Some(EndReason::NoHandset) => None,
                         Some(alarm) => {
                             let answers = db.answers_of(alarm.hunt_id).await?;
                             Some((alarm.state(), answers.iter().any(|answer| answer.confirmed_at.is_some())))

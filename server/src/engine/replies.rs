@@ -61,14 +61,16 @@ impl Engine {
             Some(number) => self.store.read().await?.db().rung_for(number.as_str(), since).await?,
             None => None,
         };
-        let (Some(number), Some(rung_for)) = (number, rung_for) else { return Ok((None, "stranger")) };
-        let effect = match reply {
-            Reply::Confirm => self.confirm_by_sms(&rung_for, number, text).await?,
-            // Both are kept and shown; the engine's `decline` and the list of who must not be called are to be asked here.
-            Reply::Decline | Reply::OptOut => "noted",
-            Reply::Unknown => "none",
+        let Some(number) = number else { return Ok((None, "stranger")) };
+        let alarm = rung_for.as_ref().map(|rung_for| rung_for.alarm_id);
+        let effect = match (reply, rung_for) {
+            (Reply::OptOut, _) => opt_out(number),
+            (_, None) => "stranger",
+            (Reply::Confirm, Some(rung_for)) => self.confirm_by_sms(&rung_for, number, text).await?,
+            (Reply::Decline, Some(rung_for)) => decline(&rung_for, number),
+            (Reply::Unknown, Some(_)) => "none",
         };
-        Ok((Some(rung_for.alarm_id), effect))
+        Ok((alarm, effect))
     }
 
     async fn confirm_by_sms(&self, rung_for: &RungForRow, number: &Number, text: &str) -> Result<&'static str, EngineError> {
@@ -120,4 +122,15 @@ impl Engine {
         tx.commit().await?;
         Ok("bounced")
     }
+}
+
+/// Somebody wants to be rung no more, by whatever alarm. The message is kept and shown; a list of who must not be rung is to be written
+/// here, once there is one.
+fn opt_out(_number: &Number) -> &'static str {
+    "noted"
+}
+
+/// A callee says no. The message is kept and shown; the hunt goes on without them once the engine can be told so.
+fn decline(_rung_for: &RungForRow, _number: &Number) -> &'static str {
+    "noted"
 }

@@ -435,6 +435,20 @@ async fn a_test_call_proves_it(home: Home) {
     })
     .await;
     assert!(room.texts()[0].contains("王芳") && room.texts()[0].contains("nobody picked up"), "{:?}", room.texts());
+
+    // The handset that verifies is gone: then nothing is proved, either way.
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 3).await;
+    server.pass(61).await;
+    server.pass(301).await;
+    server.pass(1).await;
+    assert_eq!(known(&server).await, "sent");
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (room.texts().len() == 2).then_some(())
+    })
+    .await;
+    assert!(room.texts()[1].contains("did not ask for the test call"), "{:?}", room.texts());
 }
 
 async fn a_preview_sends_nothing(home: Home) {

@@ -99,9 +99,10 @@ async fn declining_and_stopping_are_kept(home: Home) {
     assert_eq!(told(&server, &inbound, smsgate("E1", A, "2")).await, "noted");
     assert_eq!(told(&server, &inbound, smsgate("E2", A, "STOP")).await, "noted");
     assert_eq!(told(&server, &inbound, smsgate("E3", A, "no problem, I am on it")).await, "none");
+    assert_eq!(told(&server, &inbound, smsgate("E4", C, "stop")).await, "noted", "whoever wants to be rung no more, whenever");
     let replies: Vec<String> =
         inbox(&server).await.as_array().unwrap().iter().map(|kept| kept["reply"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(replies, ["unknown", "opt_out", "decline"]);
+    assert_eq!(replies, ["opt_out", "unknown", "opt_out", "decline"]);
     assert_eq!(server.state(&id).await, "ringing");
 }
 
