@@ -22,6 +22,7 @@ on_both!(
     a_day_later_it_is_given_up,
     a_later_hand_over_calls_off_the_earlier_one,
     a_restart_forgets_nothing,
+    what_a_node_took_before_it_died_is_sent_by_another,
     never_while_its_handset_rings_somebody,
     what_cannot_work_is_refused_with_the_reason,
     a_person_s_choice_holds_until_duty_changes,
@@ -298,6 +299,47 @@ async fn a_restart_forgets_nothing(home: Home) {
     let server = server.restart().await;
     server.pass(600).await;
     assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
+}
+
+async fn what_a_node_took_before_it_died_is_sent_by_another(home: Home) {
+    let home = near(home);
+    // Nothing is sent but by this test: a node that dies at the worst moment must not have company.
+    let node = home.quiet_node().await;
+    let engine = &node.app.engine;
+    let (phone, url) = Gateway::open().await;
+    let settings = json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret", "sim": null });
+    engine.add_gateway("phone", serde_json::from_value(settings).unwrap()).await.unwrap();
+    let line = autocall::engine::lines::NewLine {
+        name: "ops".to_owned(),
+        team: String::new(),
+        number: PUBLIC.to_owned(),
+        sms_number: Some(SIM.to_owned()),
+        carrier: "china-telecom".to_owned(),
+        android: 11,
+        app_build: autocall::public_line::AppBuild::Later,
+        text: "今天你值班".to_owned(),
+        gateway: "phone".to_owned(),
+        handset: None,
+        verify_handset: None,
+    };
+    engine.add_line(&line).await.unwrap();
+    engine.forward_line("ops", A, Some("李娜")).await.unwrap();
+    let now = home.clock.now();
+    let mut tx = engine.store.begin().await.unwrap();
+    let due = tx.db().due_sms(now).await.unwrap();
+    assert!(tx.db().take_sms(&due[0], now + chrono::TimeDelta::seconds(60)).await.unwrap());
+    tx.commit().await.unwrap();
+    // A later hand-over must not overtake a command that may be on its way.
+    engine.forward_line("ops", B, Some("王芳")).await.unwrap();
+    let client = client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)).unwrap();
+    for _ in 0..5 {
+        send_due(engine, &client).await.unwrap();
+        home.clock.advance(chrono::TimeDelta::seconds(11));
+    }
+    assert_eq!(phone.requests(), 0);
+    home.clock.advance(chrono::TimeDelta::seconds(10));
+    send_due(engine, &client).await.unwrap();
+    assert_eq!(phone.sent(), [command(B)]);
 }
 
 async fn never_while_its_handset_rings_somebody(home: Home) {
