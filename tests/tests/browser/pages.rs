@@ -172,11 +172,15 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
     raise(&server, "a_very_long_summary_without_any_blank_in_it_that_has_to_be_broken_somewhere_or_else_it_sticks_out", &[A, B])
         .await;
     desk.dial(A).await;
+    command(&server, &["gateway", "add", "--name", "phone", "--kind", "handset", "--handset", "desk"]).await;
+    let line = ["line", "add", "--name", "operations_of_the_whole_company_without_any_blank", "--number", B, "--carrier", "verizon"];
+    command(&server, &[&line[..], &["--android", "11", "--gateway", "phone"]].concat()).await;
+    command(&server, &["heartbeat", "add", "--name", "backup", "--period", "600", "--phones", A]).await;
     let browser = Chromium::start().await;
     browser.log_in(&server.url(), "lin", PASSWORD).await;
     browser.client.set_window_size(360, 740).await.unwrap();
     let alarm = browser.run("return document.querySelector('.alarm h3 a').getAttribute('href')").await;
-    for path in ["/", alarm.as_str().unwrap(), "/alarms", "/handsets", "/people"] {
+    for path in ["/", alarm.as_str().unwrap(), "/alarms", "/handsets", "/people", "/lines"] {
         browser.open(&format!("{}{path}", server.url())).await;
         let too_wide = browser.run("return document.documentElement.scrollWidth - innerWidth").await;
         assert!(too_wide.as_i64().unwrap() <= 0, "{path} is {too_wide} px too wide");
