@@ -173,7 +173,8 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         .await;
     desk.dial(A).await;
     command(&server, &["gateway", "add", "--name", "phone", "--kind", "handset", "--handset", "desk"]).await;
-    let line = ["line", "add", "--name", "operations_of_the_whole_company_without_any_blank", "--number", B, "--carrier", "verizon"];
+    let line =
+        ["line", "add", "--name", "operations_of_the_whole_company_without_any_blank", "--number", B, "--carrier", "verizon"];
     command(&server, &[&line[..], &["--android", "11", "--gateway", "phone"]].concat()).await;
     command(&server, &["heartbeat", "add", "--name", "backup", "--period", "600", "--phones", A]).await;
     let browser = Chromium::start().await;

@@ -307,7 +307,8 @@ async fn what_a_node_took_before_it_died_is_sent_by_another(home: Home) {
     let node = home.quiet_node().await;
     let engine = &node.app.engine;
     let (phone, url) = Gateway::open().await;
-    let settings = json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret", "sim": null });
+    let settings =
+        json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret", "sim": null });
     engine.add_gateway("phone", serde_json::from_value(settings).unwrap()).await.unwrap();
     let line = autocall::engine::lines::NewLine {
         name: "ops".to_owned(),

@@ -150,4 +150,16 @@ async fn two_nodes_attend_to_it_once(home: Home) {
     let all = alarms(&server).await;
     assert_eq!((all.len(), all[0]["repeats"].as_i64()), (1, Some(0)), "{}", json!(all));
     assert!(room.texts().is_empty());
+    // The other one dies too, in the middle of the call that tells of the first.
+    for _ in 0..60 {
+        server.pass(10).await;
+        server.app.engine.watch_handsets().await.unwrap();
+        let (one, two) = tokio::join!(server.app.engine.attend_outages(), other.app.engine.attend_outages());
+        one.unwrap();
+        two.unwrap();
+    }
+    let text = "Handset spare cannot be used, and NO OTHER HANDSET IS LEFT. Nobody can be rung until one is back.";
+    told(&server, &room, &[text]).await;
+    deliver(&server).await;
+    told(&server, &room, &[text]).await;
 }
