@@ -153,22 +153,30 @@ impl Engine {
     pub(super) async fn watch_heartbeats(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
         let overdue = self.store.read().await?.db().overdue_heartbeats(now).await?;
         for beat in overdue {
-            let Some(due_at) = beat.due_at else { continue };
             if now < self.serving_since() + allowed_silence(&beat).min(LISTEN_FIRST) {
                 continue;
             }
-            let key = format!("{}:{}", beat.id, due_at.timestamp_micros());
-            self.raise(&self.missed_alarm(&beat, key)).await?;
-            let mut tx = self.store.begin().await?;
-            let marked = tx.db().heartbeat_missed(beat.id, due_at, now).await?;
-            let current = tx.db().heartbeat(beat.id).await?;
-            tx.commit().await?;
-            if marked {
-                tracing::warn!(heartbeat.name = %beat.name, "the heartbeat is missed");
-            } else if current.is_none_or(|beat| beat.missed_since.is_none()) {
-                // It pinged, or was removed, while the alarm was being raised.
-                self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
+            // One that cannot be raised must not keep the others silent.
+            if let Err(error) = self.miss(&beat, now).await {
+                tracing::error!(%error, heartbeat.name = %beat.name, "the alarm about a missed heartbeat could not be raised; trying again");
             }
+        }
+        Ok(())
+    }
+
+    async fn miss(&self, beat: &HeartbeatRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let Some(due_at) = beat.due_at else { return Ok(()) };
+        let key = format!("{}:{}", beat.id, due_at.timestamp_micros());
+        self.raise(&self.missed_alarm(beat, key)).await?;
+        let mut tx = self.store.begin().await?;
+        let marked = tx.db().heartbeat_missed(beat.id, due_at, now).await?;
+        let current = tx.db().heartbeat(beat.id).await?;
+        tx.commit().await?;
+        if marked {
+            tracing::warn!(heartbeat.name = %beat.name, "the heartbeat is missed");
+        } else if current.is_none_or(|current| current.missed_since.is_none()) {
+            // It pinged, or was removed, while the alarm was being raised.
+            self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
         }
         Ok(())
     }

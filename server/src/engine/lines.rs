@@ -382,13 +382,12 @@ impl Engine {
             }
         }
         drop(reader);
+        // What fails for one line must not keep the others from being handed over.
+        let failed =
+            |error, line: &LineRow| tracing::error!(%error, line.name = %line.name, "a public number failed; trying again");
         for (line, duty) in changed {
-            let mut tx = self.store.begin().await?;
-            if tx.db().duty_changed(line, &duty.number).await?
-                && self.hand_over(&mut tx, line, &duty, HandOverWhy::Duty, now).await?.is_some()
-            {
-                tx.announce(Announcement::Handsets);
-                tx.commit().await?;
+            if let Err(error) = self.change_duty(line, &duty, now).await {
+                failed(error, line);
             }
         }
         if lines.is_empty() {
@@ -396,9 +395,22 @@ impl Engine {
         }
         let latest = self.store.read().await?.db().latest_hand_overs().await?;
         for hand_over in latest {
-            if let Some(line) = lines.iter().find(|line| line.id == hand_over.line_id) {
-                self.watch_hand_over(line, &hand_over, now).await?;
+            if let Some(line) = lines.iter().find(|line| line.id == hand_over.line_id)
+                && let Err(error) = self.watch_hand_over(line, &hand_over, now).await
+            {
+                failed(error, line);
             }
+        }
+        Ok(())
+    }
+
+    async fn change_duty(&self, line: &LineRow, duty: &OnDuty, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        if tx.db().duty_changed(line, &duty.number).await?
+            && self.hand_over(&mut tx, line, duty, HandOverWhy::Duty, now).await?.is_some()
+        {
+            tx.announce(Announcement::Handsets);
+            tx.commit().await?;
         }
         Ok(())
     }

@@ -56,30 +56,44 @@ impl Engine {
         let mut reader = self.store.read().await?;
         let (handsets, open) = (reader.db().handsets().await?, reader.db().open_outages().await?);
         drop(reader);
+        let others_alive = handsets.iter().filter(|other| is_alive(other)).count();
         for handset in &handsets {
-            let since = out_since(handset);
             let own: Vec<&OutageRow> = open.iter().filter(|outage| outage.handset_id == handset.id).collect();
-            for over in own.iter().filter(|outage| Some(outage.since) != since) {
-                // First, so that a crash in between does it again.
-                self.resolve_with_key(HANDSETS, &handset.id.to_string()).await?;
-                let mut tx = self.store.begin().await?;
-                tx.db().end_outage(over, now).await?;
-                tx.commit().await?;
-            }
-            let Some(since) = since else { continue };
-            let known = own.into_iter().find(|outage| outage.since == since);
-            if known.is_none() {
-                let mut tx = self.store.begin().await?;
-                tx.db().begin_outage(handset.id, since).await?;
-                tx.commit().await?;
-            }
-            if known.is_none_or(|outage| outage.told_at.is_none()) {
-                let others_alive = handsets.iter().filter(|other| is_alive(other)).count();
-                let outage = OutageRow { handset_id: handset.id, since, told_at: None };
-                self.attend_to(&outage, handset, others_alive, now).await?;
+            // What fails for one handset must not keep the others from being told of.
+            if let Err(error) = self.attend_handset(handset, &own, others_alive, now).await {
+                tracing::error!(%error, handset.name = %handset.name, "an outage could not be attended to; trying again");
             }
         }
         Ok(())
+    }
+
+    async fn attend_handset(
+        &self,
+        handset: &HandsetRow,
+        open: &[&OutageRow],
+        others_alive: usize,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let since = out_since(handset);
+        for over in open.iter().filter(|outage| Some(outage.since) != since) {
+            // First, so that a crash in between does it again.
+            self.resolve_with_key(HANDSETS, &handset.id.to_string()).await?;
+            let mut tx = self.store.begin().await?;
+            tx.db().end_outage(over, now).await?;
+            tx.commit().await?;
+        }
+        let Some(since) = since else { return Ok(()) };
+        let known = open.iter().find(|outage| outage.since == since);
+        if known.is_none() {
+            let mut tx = self.store.begin().await?;
+            tx.db().begin_outage(handset.id, since).await?;
+            tx.commit().await?;
+        }
+        if known.is_some_and(|outage| outage.told_at.is_some()) {
+            return Ok(());
+        }
+        let outage = OutageRow { handset_id: handset.id, since, told_at: None };
+        self.attend_to(&outage, handset, others_alive, now).await
     }
 
     async fn attend_to(

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result};
-use crate::ids::{AlarmId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
+use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
 
 /// How a gateway is reached.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -148,6 +148,8 @@ pub struct RungForRow {
     pub alarm_id: AlarmId,
     /// The hunt in which it was rung.
     pub hunt_id: HuntId,
+    /// As which callee.
+    pub callee_id: CalleeId,
 }
 
 statements! {
@@ -239,7 +241,7 @@ statements! {
     ];
     /// The alarm that still fires and for which a number was rung last.
     RUNG_FOR = [
-        "SELECT a.id AS alarm_id, d.hunt_id FROM dial_targets t JOIN dials d ON d.mid = t.mid
+        "SELECT a.id AS alarm_id, d.hunt_id, t.callee_id FROM dial_targets t JOIN dials d ON d.mid = t.mid
            JOIN alarm_hunts l ON l.hunt_id = d.hunt_id JOIN alarms a ON a.id = l.alarm_id
          WHERE t.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL AND a.resolved_at IS NULL AND a.cancelled_at IS NULL
          ORDER BY d.offered_at DESC, a.priority DESC, a.number LIMIT 1"
