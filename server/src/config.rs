@@ -24,6 +24,7 @@ use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
 use crate::numbers::{Number, Region};
+use crate::public_line::OwnCarrier;
 
 /// Everything that can be configured. Its `Debug` form hides the passwords in URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,10 @@ pub struct Config {
     pub barista: BaristaConfig,
     /// What is told to others.
     pub notify: NotifyConfig,
+    /// Text messages.
+    pub sms: SmsConfig,
+    /// Public numbers.
+    pub lines: LinesConfig,
     /// What is forgotten.
     pub retention: RetentionConfig,
 }
@@ -68,6 +73,8 @@ impl Default for Config {
             alarms: AlarmConfig::default(),
             barista: BaristaConfig::default(),
             notify: NotifyConfig::default(),
+            sms: SmsConfig::default(),
+            lines: LinesConfig::default(),
             retention: RetentionConfig::default(),
         }
     }
@@ -151,6 +158,10 @@ pub struct HandsetConfig {
     pub dial_minimum: Duration,
     /// Least time that an open dial keeps after a time in which handsets could not reach the server.
     pub grace: Duration,
+    /// Whom to ring, through another handset, when one cannot be used.
+    pub offline_phones: Vec<String>,
+    /// How long a handset is away before they are rung.
+    pub offline_alarm_after: Duration,
 }
 
 impl Default for HandsetConfig {
@@ -165,6 +176,8 @@ impl Default for HandsetConfig {
             dial_per_number: Duration::from_secs(75),
             dial_minimum: Duration::from_secs(180),
             grace: Duration::from_secs(90),
+            offline_phones: Vec::new(),
+            offline_alarm_after: Duration::from_secs(120),
         }
     }
 }
@@ -272,6 +285,41 @@ pub struct NotifyConfig {
     pub allow_networks: Vec<IpNet>,
     /// Called every minute while the server is alive.
     pub ping_url: Option<SecretUrl>,
+}
+
+/// Section `sms`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmsConfig {
+    /// Networks inside that gateways may be in.
+    pub allow_networks: Vec<IpNet>,
+    /// For how long after a call a reply counts for its alarm.
+    pub reply_window: Duration,
+    /// Replies that confirm.
+    pub confirm_words: Vec<String>,
+    /// Replies that decline.
+    pub decline_words: Vec<String>,
+    /// Replies by which somebody wants to be rung no more.
+    pub stop_words: Vec<String>,
+}
+
+impl Default for SmsConfig {
+    fn default() -> Self {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Self {
+            allow_networks: Vec::new(),
+            reply_window: Duration::from_secs(60 * 60),
+            confirm_words: words(&["1", "ok", "ack", "yes", "收到"]),
+            decline_words: words(&["2", "no", "拒绝"]),
+            stop_words: words(&["stop", "退订"]),
+        }
+    }
+}
+
+/// Section `lines`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinesConfig {
+    /// Carriers beside those that the program knows.
+    pub carriers: Vec<OwnCarrier>,
 }
 
 /// Declares a choice whose names in the file and in the environment are one list.
@@ -820,6 +868,25 @@ pub const KEYS: &[Key] = &[
         handsets.grace,
         "Least time an open list keeps after handsets could not reach the server, 0 to 3600."
     ),
+    Key {
+        path: "handsets.offline_phones",
+        env: "AUTOCALL_HANDSETS_OFFLINE_PHONES",
+        kind: Kind::List,
+        meaning: "Whom to ring, in order and through another handset, when a handset cannot be used. Empty: the `fallback` notice goes out.",
+        set: |config, value| {
+            config.handsets.offline_phones = phones(value)?;
+            Ok(())
+        },
+        get: |config| Value::List(config.handsets.offline_phones.clone()),
+    },
+    time_key!(
+        "handsets.offline_alarm_after_seconds",
+        "AUTOCALL_HANDSETS_OFFLINE_ALARM_AFTER_SECONDS",
+        (0, 86_400),
+        1,
+        handsets.offline_alarm_after,
+        "A handset is away for so long before they are rung, 0 to 86400. Without any other handset the notice goes out at once."
+    ),
     count_key!(
         "alarms.attempts",
         "AUTOCALL_ALARMS_ATTEMPTS",
@@ -880,12 +947,7 @@ pub const KEYS: &[Key] = &[
         kind: Kind::List,
         meaning: "Whom to ring, in order, when neither an alarm nor its sender's key names anybody.",
         set: |config, value| {
-            let phones = value.list();
-            for phone in phones {
-                // Any region will do to find what cannot be dialled at all; the default region is read when it is used.
-                Number::parse(phone, Region::CN).map_err(|error| format!("{phone:?}: {error}"))?;
-            }
-            config.alarms.fallback_phones = phones.to_vec();
+            config.alarms.fallback_phones = phones(value)?;
             Ok(())
         },
         get: |config| Value::List(config.alarms.fallback_phones.clone()),
@@ -952,6 +1014,69 @@ pub const KEYS: &[Key] = &[
         },
         get: |config| optional(config.notify.ping_url.as_ref()),
     },
+    Key {
+        path: "sms.allow_networks",
+        env: "AUTOCALL_SMS_ALLOW_NETWORKS",
+        kind: Kind::List,
+        meaning: "Networks or addresses inside in which gateways for text messages may be. Public addresses always may.",
+        set: |config, value| {
+            config.sms.allow_networks = value.list().iter().map(|item| network(item)).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        get: |config| Value::List(config.sms.allow_networks.iter().map(IpNet::to_string).collect()),
+    },
+    time_key!(
+        "sms.reply_window_minutes",
+        "AUTOCALL_SMS_REPLY_WINDOW_MINUTES",
+        (1, 1440),
+        MINUTE,
+        sms.reply_window,
+        "For so long after somebody was rung, their text message counts for that alarm, 1 to 1440."
+    ),
+    Key {
+        path: "sms.confirm_words",
+        env: "AUTOCALL_SMS_CONFIRM_WORDS",
+        kind: Kind::List,
+        meaning: "A text message that is one of these words confirms.",
+        set: |config, value| {
+            config.sms.confirm_words = reply_words(value)?;
+            Ok(())
+        },
+        get: |config| Value::List(config.sms.confirm_words.clone()),
+    },
+    Key {
+        path: "sms.decline_words",
+        env: "AUTOCALL_SMS_DECLINE_WORDS",
+        kind: Kind::List,
+        meaning: "A text message that is one of these words declines.",
+        set: |config, value| {
+            config.sms.decline_words = reply_words(value)?;
+            Ok(())
+        },
+        get: |config| Value::List(config.sms.decline_words.clone()),
+    },
+    Key {
+        path: "sms.stop_words",
+        env: "AUTOCALL_SMS_STOP_WORDS",
+        kind: Kind::List,
+        meaning: "By a text message that is one of these words somebody asks to be rung no more.",
+        set: |config, value| {
+            config.sms.stop_words = reply_words(value)?;
+            Ok(())
+        },
+        get: |config| Value::List(config.sms.stop_words.clone()),
+    },
+    Key {
+        path: "lines.carriers",
+        env: "AUTOCALL_LINES_CARRIERS",
+        kind: Kind::List,
+        meaning: "Carriers beside the known ones, as `id code`, with `N` for the number in the code that forwards all calls: `acme **21*N#`.",
+        set: |config, value| {
+            config.lines.carriers = value.list().iter().map(|item| item.parse()).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        get: |config| Value::List(config.lines.carriers.iter().map(ToString::to_string).collect()),
+    },
     count_key!(
         "retention.days",
         "AUTOCALL_RETENTION_DAYS",
@@ -963,6 +1088,22 @@ pub const KEYS: &[Key] = &[
 
 /// Variables of ours that are no keys: the command line reads them.
 const OTHER_VARIABLES: &[&str] = &["AUTOCALL_CONFIG"];
+
+fn phones(value: &Value) -> Result<Vec<String>, String> {
+    for phone in value.list() {
+        // Any region will do to find what cannot be dialled at all; the default region is read when it is used.
+        Number::parse(phone, Region::CN).map_err(|error| format!("{phone:?}: {error}"))?;
+    }
+    Ok(value.list().to_vec())
+}
+
+/// Words that make up a whole message.
+fn reply_words(value: &Value) -> Result<Vec<String>, String> {
+    match value.list().iter().find(|word| word.trim().is_empty() || word.chars().count() > 40) {
+        Some(word) => Err(format!("holds {word:?}; a reply has 1 to 40 characters")),
+        None => Ok(value.list().to_vec()),
+    }
+}
 
 fn optional(url: Option<&SecretUrl>) -> Value {
     Value::Text(url.map(ToString::to_string).unwrap_or_default())

@@ -80,6 +80,20 @@ ids! {
     VacationId;
     /// An address under which a calendar can be read.
     FeedId;
+    /// Something that has to say regularly that it lives.
+    HeartbeatId;
+    /// A time in which matching alarms are not rung.
+    WindowId;
+    /// A way to send text messages.
+    GatewayId;
+    /// A text message to be sent.
+    SmsId;
+    /// A text message that came in.
+    InboundSmsId;
+    /// A public number that follows the person on duty.
+    LineId;
+    /// One time that a public number was handed to somebody.
+    HandOverId;
 }
 
 /// A new dial identifier: 24 random lower-case hex digits, the documented form. It is never reused, and it is what

@@ -37,11 +37,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/alert/phone", any(handset::face::plain))
         .route("/alert/phone/", any(handset::face::plain))
         .route("/h/{*rest}", any(handset::face::paired));
-    let (api, document) = documented_api().split_for_parts();
+    let (api, mut document) = documented_api().split_for_parts();
+    let (by_token, token_document) = documented_by_token().split_for_parts();
+    document.merge(token_document);
     let api = api
         .route("/api/{*rest}", any(no_such_endpoint))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), senders::senders_only))
+        .merge(by_token)
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why").into_response()
         }))
@@ -96,6 +99,18 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::quiet_hours::list, intake::quiet_hours::put))
         .routes(routes!(intake::alertmanager::receive))
         .routes(routes!(barista::call, barista::show))
+        .routes(routes!(intake::heartbeats::add, intake::heartbeats::list))
+        .routes(routes!(intake::heartbeats::change, intake::heartbeats::remove))
+        .routes(routes!(intake::maintenance::add, intake::maintenance::list))
+        .routes(routes!(intake::maintenance::end))
+        .routes(routes!(intake::lines::add_gateway, intake::lines::list_gateways))
+        .routes(routes!(intake::lines::remove_gateway))
+        .routes(routes!(intake::sms_inbound::inbox))
+        .routes(routes!(intake::lines::add, intake::lines::list))
+        .routes(routes!(intake::lines::remove))
+        .routes(routes!(intake::lines::preview))
+        .routes(routes!(intake::lines::forward))
+        .routes(routes!(intake::lines::bind))
 }
 
 /// The part of the API that is about who is on duty.
@@ -122,6 +137,11 @@ fn roster_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(roster_api::calendars::revoke))
 }
 
+/// Routes whose token stands in the path and is all that is asked for.
+fn documented_by_token() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(intake::heartbeats::ping)).routes(routes!(intake::sms_inbound::receive))
+}
+
 /// What is the same for the whole API.
 #[derive(OpenApi)]
 #[openapi(info(
@@ -134,7 +154,9 @@ struct ApiDocument;
 /// The description of the API (OpenAPI 3.1), generated from the code.
 #[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented_api().split_for_parts().1
+    let (mut document, by_token) = (documented_api().split_for_parts().1, documented_by_token().split_for_parts().1);
+    document.merge(by_token);
+    document
 }
 
 /// The same as JSON.

@@ -129,6 +129,13 @@ impl Service {
                 (tokio::spawn(async {}), tokio::spawn(async {}))
             }
         };
+        let sending = match notify::sender::client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)) {
+            Ok(client) => tokio::spawn(notify::sms::run(Arc::clone(&engine), client)),
+            Err(error) => {
+                tracing::error!(%error, "no text message can be sent: the HTTP client cannot be made");
+                tokio::spawn(async {})
+            }
+        };
         let stopping = app.stopping.clone();
         let telling = tokio::spawn(async move {
             shutdown.cancelled().await;
@@ -136,7 +143,7 @@ impl Service {
         });
         let router = router::router(Arc::clone(&app));
         http::serve::serve(listener, router, engine.config.http.max_connections, app.stopping.clone()).await;
-        for task in [ticking, relaying, telling, telling_others, pinging] {
+        for task in [ticking, relaying, telling, telling_others, pinging, sending] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;

@@ -3,8 +3,13 @@
 mod demo;
 mod do_not_call;
 mod first_steps;
+mod gateway;
 mod handset;
+mod heartbeat;
 mod key;
+mod labels;
+mod line;
+mod maintenance;
 mod people;
 mod policy;
 mod prune;
@@ -16,6 +21,7 @@ mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -25,8 +31,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, Loaded, Overrides};
+use crate::engine::Engine;
 use crate::http::problem::Problem;
+use crate::links::Links;
+use crate::lock::Locks;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// On-call phone alerting: an Android phone with a SIM card rings people until somebody answers.
 #[derive(Debug, Parser)]
@@ -74,6 +84,18 @@ enum Command {
     /// Chat rooms and programs that are told what happens
     #[command(subcommand)]
     Webhook(webhook::WebhookCommand),
+    /// Senders that have to say regularly that they live
+    #[command(subcommand)]
+    Heartbeat(heartbeat::HeartbeatCommand),
+    /// Times in which matching alarms are not rung
+    #[command(subcommand)]
+    Maintenance(maintenance::MaintenanceCommand),
+    /// Public numbers that follow the person on duty
+    #[command(subcommand)]
+    Line(line::LineCommand),
+    /// Ways to send text messages
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
     /// Phones that ring people
     #[command(subcommand)]
     Handset(handset::HandsetCommand),
@@ -105,6 +127,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::DoNotCall(command) => do_not_call::run(command, &loaded.config).await,
         Command::Roster(command) => roster::run(command, &loaded.config).await,
         Command::Webhook(command) => webhook::run(command, &loaded.config).await,
+        Command::Heartbeat(command) => heartbeat::run(command, &loaded.config).await,
+        Command::Maintenance(command) => maintenance::run(command, &loaded.config).await,
+        Command::Line(command) => line::run(command, &loaded.config).await,
+        Command::Gateway(command) => gateway::run(command, &loaded.config).await,
         Command::Key(command) => key::run(command, &loaded.config).await,
         Command::Handset(command) => handset::run(command, &loaded.config).await,
         Command::User(command) => user::run(command, &loaded.config).await,
@@ -155,6 +181,14 @@ fn quoted(text: &str) -> String {
 async fn open(config: &Config) -> anyhow::Result<Store> {
     let database = config.database_url.as_ref().map(|url| url.expose());
     Store::open_beside_server(database, &config.data_dir).await.context("the database cannot be opened")
+}
+
+/// An engine beside the server's, for commands that change what the engine keeps.
+async fn engine(config: &Config) -> anyhow::Result<Engine> {
+    let store = open(config).await?;
+    let clock = agreed_clock(&store).await?;
+    let links = Links::load(&store).await?;
+    Ok(Engine::new(store, Locks::local(), clock, Arc::new(config.clone()), Arc::new(Metrics::new()), links))
 }
 
 /// A clock that agrees with the server's: what a command writes down must fit what the server does.

@@ -11,13 +11,13 @@ use super::alarm_actions::{self, MoreActions};
 use super::csrf::Fields;
 use super::ladder::{self, Flights, Known};
 use super::now::{self, Line, TroublePart};
-use super::page::{Part, Reader, Refusal, Sight, at_second, go_to, live_page, since};
+use super::page::{Part, Reader, Refusal, Sight, at, at_second, go_to, live_page, since};
 use super::place::Place;
 use super::read::Finished;
 use super::standing::{self, Standing};
 use super::timeline::{self, Entry};
-use super::words::Words;
-use super::words::fill_text;
+use super::words::Bit::Html;
+use super::words::{Words, fill, fill_text};
 use crate::alarm::AlarmState;
 use crate::app::App;
 use crate::engine::Acknowledgement;
@@ -138,6 +138,7 @@ pub(super) async fn sight(app: &App, reader: &Reader, id: AlarmId) -> Result<Sig
         clock: (!over).then(|| since(alarm.hunt_created_at)),
         over,
         meta: now::meta(words, &alarm),
+        held: alarm.held_until.filter(|_| !over).map(|until| fill(&words.held_until, &[("at", Html(&at(until)))])),
         last_repeat: (alarm.repeats > 0).then(|| at_second(alarm.last_repeat_at)),
         details: alarm.details.clone(),
         labels,
@@ -205,6 +206,8 @@ struct AlarmPart<'r> {
     /// Who answered, as in the list.
     line: Line,
     meta: String,
+    /// Maintenance: until when nobody is rung.
+    held: Option<String>,
     last_repeat: Option<String>,
     details: String,
     labels: Vec<(String, String)>,

@@ -14,6 +14,7 @@ mod field;
 pub mod first_login;
 mod handsets;
 mod ladder;
+mod lines;
 mod live;
 mod login;
 mod now;
@@ -105,6 +106,7 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/policies", get(policies::show))
         .route("/roster", get(roster::show))
         .route("/roster/{id}", get(schedule_page::show))
+        .route("/lines", get(lines::show))
         .route("/logout", post(login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), csrf::own_forms))
         .route_layer(from_fn(session::viewers));

@@ -159,6 +159,9 @@ fn card(reader: &Reader, hunt: &OpenHunt) -> Option<Card> {
         standing: Some(&hunt.standing),
     };
     let mut waits = hunt.standing.waits(reader);
+    if let (true, Some(until)) = (!rings, first.held_until) {
+        waits = vec![fill(&reader.words.held_until, &[("at", Html(&at(until)))])];
+    }
     if waits.is_empty() && !rings {
         waits.push(match hunt.rungs.iter().any(|rung| rung.attempts > 0) {
             true => escape(&reader.words.open_pause),

@@ -120,6 +120,8 @@ fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'sta
         "joined" => ("ring", &words.t_joined),
         "quiet" => ("plain", &words.t_quiet),
         "reopened" => ("bad", &words.t_reopened),
+        "held" => ("plain", &words.t_held),
+        "released" => ("ring", &words.t_released),
         "hunt_ended" => hunt_ended(reader, body),
         _ => ("plain", &words.t_other),
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::closing::{self, Tally};
 use super::whom::{self, Named};
-use super::{Engine, EngineError, delta};
+use super::{Engine, EngineError, delta, maintenance};
 use crate::alarm::policy::Step;
 use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
@@ -234,6 +234,7 @@ impl Engine {
             tx.db().insert_event(Some(alarm.id), Some(hunt), now, EventKind::Redialled, json!({ "why": "repeated" })).await?;
             let naming = self.naming(tx, request, policy.is_some()).await?;
             self.name_callees(tx, hunt, naming, now, tally).await?;
+            maintenance::hold(tx, alarm.id, hunt, &request.labels, now).await?;
         }
         Ok(Some(alarm.id))
     }
@@ -267,7 +268,9 @@ impl Engine {
         }
         let naming = self.naming(tx, request, policy.is_some()).await?;
         self.name_callees(tx, hunt_id, naming, now, tally).await?;
-        self.join_if_alike(tx, request, alarm.id, hunt_id, now, tally).await?;
+        if !maintenance::hold(tx, alarm.id, hunt_id, &request.labels, now).await? {
+            self.join_if_alike(tx, request, alarm.id, hunt_id, now, tally).await?;
+        }
         if !request.callees.is_empty() && request.callees.iter().all(|callee| callee.max_attempts == 0) {
             // Nobody can be rung: that is said now, and not when a handset asks.
             self.settle(tx, hunt_id, now, tally).await?;

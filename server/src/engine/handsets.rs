@@ -185,7 +185,7 @@ impl Engine {
     }
 
     /// Since when this node has been able to serve handsets.
-    fn serving_since(&self) -> DateTime<Utc> {
+    pub(super) fn serving_since(&self) -> DateTime<Utc> {
         *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 

@@ -24,6 +24,8 @@ pub async fn prune(store: &Store, before: DateTime<Utc>) -> Result<u64, StoreErr
     }
     let mut tx = store.begin().await?;
     tx.db().prune_handset_events(before).await?;
+    tx.db().forget_inbound(before).await?;
+    tx.db().forget_hand_overs(before).await?;
     tx.commit().await?;
     Ok(alarms)
 }

@@ -57,8 +57,19 @@ impl Engine {
         if done.is_err() {
             self.outage.store(true, Ordering::Release);
             self.metrics.store_errors.inc();
+        } else if self.clock.is_sure() {
+            self.work_beside(self.clock.now()).await;
         }
         done
+    }
+
+    /// What must never keep the dials from going on: whatever fails here is tried again in a second, and counts as no outage.
+    async fn work_beside(&self, now: DateTime<Utc>) {
+        let failed =
+            |what: &'static str| move |error: EngineError| tracing::error!(%error, what, "periodic work failed; trying again");
+        let _ = self.review_held(now).await.map_err(failed("maintenance"));
+        let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
+        let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
     }
 
     async fn try_tick(&self) -> Result<Tick, EngineError> {
@@ -110,7 +121,11 @@ impl Engine {
                 tracing::error!("the periodic work took too long and is tried again");
             }
             if seconds.is_multiple_of(5) {
-                match tokio::time::timeout(TICK_WITHIN, self.watch_handsets()).await {
+                let watching = async {
+                    self.watch_handsets().await?;
+                    self.attend_outages().await
+                };
+                match tokio::time::timeout(TICK_WITHIN, watching).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => tracing::error!(%error, "the handsets could not be watched; trying again in five seconds"),
                     Err(_) => tracing::error!("watching the handsets took too long; trying again in five seconds"),
@@ -289,6 +304,7 @@ impl Engine {
         let now = self.clock.now();
         tx.db().forget_idempotent_requests(now - REMEMBER_KEYS).await?;
         tx.db().forget_knocks(now - REMEMBER_KNOCKS).await?;
+        tx.db().forget_outages(now - REMEMBER_KNOCKS).await?;
         tx.commit().await?;
         let days = self.config.retention.days;
         // One node at a time, if that can be known; several would only do the same twice.

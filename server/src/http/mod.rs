@@ -1,6 +1,7 @@
 //! HTTP: what all faces share. Who asks, how errors are told, how connections are served.
 
 pub mod doors;
+pub mod path_token;
 pub mod problem;
 pub mod rate;
 pub mod senders;

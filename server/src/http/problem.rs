@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::engine::EngineError;
+use crate::engine::refused::Refused;
 use crate::store::StoreError;
 
 /// A refusal, as it goes over the wire.
@@ -109,6 +110,20 @@ impl From<EngineError> for Problem {
             },
             EngineError::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", text),
             EngineError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let text = refused.to_string();
+        match refused {
+            Refused::Wrong { field, .. } => Self::invalid(field, text),
+            Refused::Taken { .. } => {
+                Self { field: Some("name".to_owned()), ..Self::new(StatusCode::CONFLICT, "name_taken", text) }
+            }
+            Refused::Missing { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", text),
+            Refused::Engine(error) => error.into(),
         }
     }
 }

@@ -34,6 +34,9 @@ pub struct AlarmJson {
     until: Until,
     dry_run: bool,
     raised_at: DateTime<Utc>,
+    /// Maintenance: nobody is rung for it before then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<DateTime<Utc>>,
     resolved_at: Option<DateTime<Utc>>,
     cancelled_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
@@ -154,6 +157,7 @@ impl AlarmJson {
             until: row.until,
             dry_run: row.dry_run,
             raised_at: row.raised_at,
+            held_until: row.held_until.filter(|_| state == AlarmState::Waiting),
             resolved_at: row.resolved_at,
             cancelled_at: row.cancelled_at,
             ended_at: row.ended_at,

@@ -7,9 +7,14 @@ pub mod api;
 pub mod api_actions;
 pub mod api_page;
 pub mod do_not_call;
+pub mod heartbeats;
 pub mod keys;
+pub mod lines;
+pub mod maintenance;
 pub mod policies;
 pub mod quiet_hours;
+pub mod sms_inbound;
+pub mod sms_reply;
 
 /// The door of requests that come without a key of their own.
 pub const OPEN_DOOR: &str = "open";

@@ -13,13 +13,20 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 #[derive(Clone, Debug)]
 pub struct GuardedResolver {
     allowed: Arc<[IpNet]>,
+    key: &'static str,
 }
 
 impl GuardedResolver {
-    /// Lets through public addresses and these networks.
+    /// Lets through public addresses and these networks of `notify.allow_networks`.
     #[must_use]
     pub fn new(allowed: &[IpNet]) -> Self {
-        Self { allowed: allowed.into() }
+        Self { allowed: allowed.into(), key: "notify.allow_networks" }
+    }
+
+    /// The same for the networks of `sms.allow_networks`: a phone that sends text messages is nearly always inside.
+    #[must_use]
+    pub fn for_gateways(allowed: &[IpNet]) -> Self {
+        Self { allowed: allowed.into(), key: "sms.allow_networks" }
     }
 
     /// Whether this address may be asked.
@@ -37,7 +44,7 @@ impl Resolve for GuardedResolver {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<SocketAddr> = found.filter(|address| guard.lets_through(address.ip())).collect();
             if public.is_empty() {
-                return Err(format!("{} is an address inside; add its network to notify.allow_networks", name.as_str()).into());
+                return Err(format!("{} is an address inside; add its network to {}", name.as_str(), guard.key).into());
             }
             Ok(Box::new(public.into_iter()) as Addrs)
         })

@@ -188,9 +188,13 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         ("priority", priority.as_str()),
         ("name", body["name"].as_str().unwrap_or_default()),
         ("handset", body["handset"].as_str().unwrap_or_default()),
+        ("line", body["line"].as_str().unwrap_or_default()),
+        ("person", body["person"].as_str().unwrap_or_default()),
+        ("why", body["why"].as_str().unwrap_or_default()),
     ];
     let sentence = match delivery.kind {
         NoticeKind::Raised if alarm.is_some_and(|alarm| !alarm.source.is_empty()) => "raised_from",
+        NoticeKind::Fallback if body["others_alive"] == 0 => "fallback_none",
         NoticeKind::NoAnswer if body["reason"] == json!(EndReason::NoHandset) => "no_handset",
         kind => kind.as_str(),
     };

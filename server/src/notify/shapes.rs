@@ -92,7 +92,8 @@ fn escape_slack(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn sign(key: &[u8], text: &[u8]) -> Vec<u8> {
+/// HMAC-SHA256.
+pub(super) fn sign(key: &[u8], text: &[u8]) -> Vec<u8> {
     // A key of any length is fine for HMAC, so this cannot fail.
     match Hmac::<Sha256>::new_from_slice(key) {
         Ok(mac) => mac.chain_update(text).finalize().into_bytes().to_vec(),

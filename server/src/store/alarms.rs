@@ -48,6 +48,8 @@ pub struct AlarmRow {
     pub cancelled_at: Option<DateTime<Utc>>,
     /// It rings again then, unless it is over.
     pub ring_again_at: Option<DateTime<Utc>>,
+    /// Maintenance: nobody is rung for it before then.
+    pub held_until: Option<DateTime<Utc>>,
     /// The hunt's mode.
     pub mode: Mode,
     /// When the hunt has reached what it wants.

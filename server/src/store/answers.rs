@@ -7,13 +7,14 @@ use super::{Db, Result};
 use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 
 /// How an answer reached the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum AnswerVia {
     /// A handset's report.
     Handset,
     /// Acknowledged through the API.
+    #[default]
     Api,
     /// Acknowledged on the page.
     Page,

@@ -72,6 +72,10 @@ pub enum EventKind {
     Noted,
     /// Somebody who had picked up said no: the hunt goes on.
     Reopened,
+    /// Maintenance: nobody is rung for now.
+    Held,
+    /// The maintenance is over, and the alarm is not.
+    Released,
     /// A handset has been silent for too long.
     HandsetOffline,
     /// A handset did not return after a dial.
@@ -80,6 +84,10 @@ pub enum EventKind {
     HandsetBack,
     /// Two phones use one token.
     HandsetShared,
+    /// A handset cannot be used, and nobody can be rung about it.
+    HandsetFallback,
+    /// A public number could not be handed over.
+    HandOverTrouble,
 }
 
 /// Which notice an event gives rise to.
@@ -97,6 +105,8 @@ pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
         EventKind::HandsetOffline => Some(NoticeKind::HandsetOffline),
         EventKind::HandsetStuck => Some(NoticeKind::HandsetStuck),
         EventKind::HandsetBack => Some(NoticeKind::HandsetBack),
+        EventKind::HandsetFallback => Some(NoticeKind::Fallback),
+        EventKind::HandOverTrouble => Some(NoticeKind::HandOverTrouble),
         _ => None,
     }
 }

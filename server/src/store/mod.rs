@@ -17,14 +17,19 @@ pub mod duty_log;
 pub mod events;
 pub mod feeds;
 pub mod handsets;
+pub mod heartbeats;
 pub mod hunts;
 pub mod keys;
+pub mod lines;
+pub mod maintenance;
+pub mod outages;
 pub mod people;
 pub mod policies;
 pub mod quiet;
 pub mod retention;
 pub mod roster;
 pub mod secrets;
+pub mod sms;
 mod sqlite_folder;
 pub mod users;
 pub mod webhooks;
@@ -521,14 +526,19 @@ impl Store {
             events::ALL,
             feeds::ALL,
             handsets::ALL,
+            heartbeats::ALL,
             hunts::ALL,
             keys::ALL,
+            lines::ALL,
+            maintenance::ALL,
+            outages::ALL,
             people::ALL,
             policies::ALL,
             quiet::ALL,
             retention::ALL,
             secrets::ALL,
             roster::ALL,
+            sms::ALL,
             users::ALL,
             webhooks::ALL,
         ]

@@ -29,11 +29,15 @@ pub enum NoticeKind {
     HandsetStuck,
     /// A handset polls again.
     HandsetBack,
+    /// A handset cannot be used, and nobody can be rung about it.
+    Fallback,
+    /// A public number could not be handed over.
+    HandOverTrouble,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Raised,
         Self::Answered,
         Self::Confirmed,
@@ -42,6 +46,8 @@ impl NoticeKind {
         Self::HandsetOffline,
         Self::HandsetStuck,
         Self::HandsetBack,
+        Self::Fallback,
+        Self::HandOverTrouble,
     ];
 
     /// The word on the wire and in the catalogue.
@@ -56,6 +62,8 @@ impl NoticeKind {
             Self::HandsetOffline => "handset_offline",
             Self::HandsetStuck => "handset_stuck",
             Self::HandsetBack => "handset_back",
+            Self::Fallback => "fallback",
+            Self::HandOverTrouble => "hand_over_trouble",
         }
     }
 }

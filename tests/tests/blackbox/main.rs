@@ -16,4 +16,5 @@ mod redis_away;
 mod roster;
 mod senders;
 mod shutdown;
+mod text_messages;
 mod world;

@@ -233,12 +233,28 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         .await;
     raise(&server, "\u{202e}drawkcab \u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{1f525}\u{1f468}\u{200d}\u{1f692}<b>&amp;", &[B]).await;
     desk.dial(A).await;
+    command(&server, &["gateway", "add", "--name", "phone", "--kind", "handset", "--handset", "desk"]).await;
+    let line =
+        ["line", "add", "--name", "operations_of_the_whole_company_without_any_blank", "--number", B, "--carrier", "verizon"];
+    command(&server, &[&line[..], &["--android", "11", "--gateway", "phone"]].concat()).await;
+    command(&server, &["heartbeat", "add", "--name", "backup", "--period", "600", "--phones", A]).await;
     let browser = Chromium::start().await;
     browser.log_in(&server.url(), "lin", PASSWORD).await;
     browser.client.set_window_size(360, 740).await.unwrap();
     let alarm = browser.run("return document.querySelector('.alarm h3 a').getAttribute('href')").await;
     let alarm = alarm.as_str().unwrap();
-    let others = ["/alarms", "/handsets", "/people", "/users", "/password", "/policies", "/policies/new", "/policies/rules"];
+    let others = [
+        "/alarms",
+        "/handsets",
+        "/people",
+        "/lines",
+        "/roster",
+        "/users",
+        "/password",
+        "/policies",
+        "/policies/new",
+        "/policies/rules",
+    ];
     for path in ["/", alarm].iter().chain(&others) {
         browser.open(&format!("{}{path}", server.url())).await;
         browser.run("document.querySelectorAll('details').forEach((one) => { one.open = true })").await;

@@ -239,6 +239,11 @@ impl Server {
         assert_eq!(body["code"], 1, "{body}");
     }
 
+    /// Polls as the stock app, whatever there is to do.
+    pub async fn app_poll(&self, path: &str) -> Value {
+        self.get_as(path, APP).await
+    }
+
     pub async fn app_idle(&self, path: &str) {
         let body = self.get_as(path, APP).await;
         assert_eq!(body["code"], 1, "{body}");

@@ -28,13 +28,13 @@ on_both!(
 
 /// A webhook receiver: a real HTTP server that keeps what it was told.
 #[derive(Clone, Default)]
-struct Room {
+pub struct Room {
     heard: Arc<Mutex<Vec<(HeaderMap, Uri, Value)>>>,
     answer: Arc<Mutex<Option<(u16, String)>>>,
 }
 
 impl Room {
-    async fn open() -> (Self, String) {
+    pub async fn open() -> (Self, String) {
         let room = Self::default();
         let router = axum::Router::new().fallback(Self::hear).with_state(room.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -49,7 +49,7 @@ impl Room {
         (StatusCode::from_u16(status).unwrap(), text)
     }
 
-    fn texts(&self) -> Vec<String> {
+    pub fn texts(&self) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         heard.iter().map(|(_, _, body)| body["text"].as_str().unwrap_or_default().to_owned()).collect()
     }
@@ -64,14 +64,14 @@ fn guard(server: &Server) -> GuardedResolver {
     GuardedResolver::new(&server.app.engine.config.notify.allow_networks)
 }
 
-async fn add(server: &Server, url: &str, shape: WebhookShape, kinds: &[NoticeKind], language: &str) {
+pub async fn add(server: &Server, url: &str, shape: WebhookShape, kinds: &[NoticeKind], language: &str) {
     let name = format!("{shape:?}");
     let secret = Some("s3cret".to_owned());
     let new = NewWebhook { name, url: url.to_owned(), shape, secret, kinds: kinds.to_vec(), language: language.to_owned() };
     webhooks::add(&server.app.engine.store, &new, &guard(server), server.now()).await.unwrap();
 }
 
-async fn deliver(server: &Server) {
+pub async fn deliver(server: &Server) {
     let client = client(&guard(server)).unwrap();
     // The server's own sender works beside; whoever takes a notice tells it, and both are done when nothing is due.
     while deliver_due(&server.app.engine, &client).await.unwrap() > 0 {}

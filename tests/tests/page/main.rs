@@ -9,6 +9,7 @@ mod escalation;
 #[path = "../contract/harness.rs"]
 #[expect(dead_code, reason = "shared with the contract suite, which uses the rest")]
 mod harness;
+mod lines;
 mod live;
 mod roster;
 mod sights;

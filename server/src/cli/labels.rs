@@ -1,0 +1,24 @@
+//! Arguments that several commands read: labels, priorities, instants.
+
+use chrono::{DateTime, Utc};
+
+use crate::alarm::Priority;
+
+/// Reads `NAME=VALUE`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+/// Reads the word of a priority.
+pub(super) fn priority(text: &str) -> Result<Priority, String> {
+    let known = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
+    known.into_iter().find(|priority| priority.as_str() == text).ok_or_else(|| "write low, normal, high or critical".to_owned())
+}
+
+/// Reads an instant.
+pub(super) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).map_err(|_| "write a time such as 2026-11-20T22:00:00Z".to_owned())
+}

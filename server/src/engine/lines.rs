@@ -1,0 +1,571 @@
+//! Public numbers: each change of duty puts exactly one command into the outbox, and a test call may prove that it worked.
+//!
+//! That it is exactly one, with any number of nodes, rests on `hand_overs (line_id, seq)` and `sms_outbox (hand_over_id)`, which are
+//! unique. A later hand-over calls off what an earlier one has not sent yet.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::refused::{self, Refused};
+use super::{Engine, EngineError, NewCallee, RaiseRequest};
+use crate::alarm::{AlarmState, EndReason, Priority};
+use crate::ids::{GatewayId, HandOverId, HandsetId, LineId, SmsId};
+use crate::notify::gateways;
+use crate::notify::guard::GuardedResolver;
+use crate::numbers::Number;
+use crate::public_line::{self, AppBuild, Message};
+use crate::roster::Target;
+use crate::secrets;
+use crate::store::events::EventKind;
+use crate::store::handsets::HandsetRow;
+use crate::store::lines::{HandOverRow, HandOverWhy, LineRow, NewHandOver};
+use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
+use crate::store::{Announcement, Db, Tx};
+
+/// The source of calls that prove a hand-over, and their door.
+pub const VERIFICATION: &str = "public number";
+/// Tells the token of a gateway from other secrets.
+const GATEWAY_PREFIX: &str = "sg_";
+/// A network needs so long to forward calls after the command was sent.
+const VERIFY_AFTER: TimeDelta = TimeDelta::seconds(60);
+/// A hand-over whose command has not been sent for so long is told of.
+const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
+/// A verification that its handset does not take by then is over.
+const VERIFY_WINDOW_SECONDS: i32 = 300;
+const LONGEST_TEAM: usize = 60;
+const ANDROID: std::ops::RangeInclusive<i32> = 4..=99;
+
+/// A public number to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLine {
+    /// What people call it.
+    pub name: String,
+    /// The team whose person on duty it follows.
+    pub team: String,
+    /// What people outside dial.
+    pub number: String,
+    /// Where its handset gets messages; the number itself unless given.
+    pub sms_number: Option<String>,
+    /// Whose forwarding codes it takes.
+    pub carrier: String,
+    /// The Android version of its handset.
+    pub android: i32,
+    /// The build of the app on it.
+    pub app_build: AppBuild,
+    /// What the message says beside the command.
+    pub text: String,
+    /// The name of the gateway that reaches it.
+    pub gateway: String,
+    /// The name of its handset, when that also rings people for us.
+    pub handset: Option<String>,
+    /// The name of the handset that proves hand-overs.
+    pub verify_handset: Option<String>,
+}
+
+/// A person, and the number at which they are on duty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OnDuty {
+    /// Their name.
+    pub name: String,
+    /// The number in its comparable form.
+    pub number: String,
+}
+
+/// What would be said for a hand-over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// What the handset dials.
+    pub code: String,
+    /// The text message; `None` where the handset dials the code itself.
+    pub message: Option<Message>,
+    /// What has not been checked on this network, and what else matters.
+    pub notes: Vec<&'static str>,
+}
+
+/// How it is known where a public number leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// No command could be made.
+    Refused,
+    /// The command waits to be sent.
+    Waiting,
+    /// The command was given up.
+    GivenUp,
+    /// The gateway sent the command; nothing more is known.
+    Sent,
+    /// The command reached the phone; nothing more is known.
+    Delivered,
+    /// The test call to the public number is under way.
+    Verifying,
+    /// Somebody picked up when the public number was rung.
+    Answered,
+    /// The person on duty confirmed when the public number was rung.
+    Confirmed,
+    /// Nobody picked up when the public number was rung.
+    Unanswered,
+}
+
+/// How it is known what became of a hand-over, from its command and, if there is one, the test call.
+#[must_use]
+pub fn known(hand_over: &HandOverRow, test_call: Option<(AlarmState, bool)>) -> Known {
+    if hand_over.refused.is_some() {
+        return Known::Refused;
+    }
+    match (hand_over.sent_at, hand_over.gave_up_at) {
+        (None, Some(_)) => Known::GivenUp,
+        (None, None) => Known::Waiting,
+        (Some(_), _) => match test_call {
+            Some((AlarmState::Answered | AlarmState::Resolved, true)) => Known::Confirmed,
+            Some((AlarmState::Answered, false)) => Known::Answered,
+            Some((AlarmState::NoAnswer, _)) => Known::Unanswered,
+            Some((AlarmState::Waiting | AlarmState::Ringing, _)) => Known::Verifying,
+            _ if hand_over.delivered_at.is_some() => Known::Delivered,
+            _ => Known::Sent,
+        },
+    }
+}
+
+/// A public number with what is known of it.
+#[derive(Clone, Debug)]
+pub struct LineStatus {
+    /// The line.
+    pub line: LineRow,
+    /// Its latest hand-over, and how it is known what became of it.
+    pub latest: Option<(HandOverRow, Known)>,
+    /// The one before it, where the number leads as long as the latest was not sent.
+    pub still: Option<HandOverRow>,
+}
+
+/// Who is on duty for a public number at an instant: the one place that knows where duty is kept.
+async fn on_duty(db: &mut Db<'_>, line: &LineRow, at: DateTime<Utc>) -> Result<Option<OnDuty>, EngineError> {
+    if let Some(number) = line.bound_number.clone() {
+        return Ok(Some(OnDuty { name: line.bound_name.clone().unwrap_or_else(|| number.clone()), number }));
+    }
+    let roster = db.roster().await?;
+    let team = roster.find_team(&line.team).map(|team| Target::Team(team.id));
+    let Some(target) = team.or_else(|| roster.find_schedule(&line.team).map(|schedule| Target::Schedule(schedule.id))) else {
+        return Ok(None);
+    };
+    // The first of them who can be reached: a number is forwarded to one.
+    let on = roster.on_duty(target, at);
+    Ok(on.iter().find_map(|on| {
+        let person = roster.people.get(&on.person)?;
+        Some(OnDuty { name: person.name.clone(), number: person.numbers.first()?.clone() })
+    }))
+}
+
+impl Engine {
+    /// Makes a gateway, and gives the token under which it reports received messages, which is shown once.
+    ///
+    /// # Errors
+    /// When a field is wrong, the name is taken, or the database fails.
+    pub async fn add_gateway(&self, name: &str, settings: GatewaySettings) -> Result<(GatewayRow, String), Refused> {
+        let now = self.clock.now();
+        gateways::check(&settings, &GuardedResolver::for_gateways(&self.config.sms.allow_networks))?;
+        let gateway = GatewayRow {
+            id: GatewayId::new(now),
+            name: refused::name(name)?,
+            settings: sqlx::types::Json(settings),
+            removed_at: None,
+        };
+        let (token, hash) = secrets::new(GATEWAY_PREFIX);
+        let mut tx = self.store.begin().await?;
+        if let GatewaySettings::Handset { handset } = &gateway.settings.0 {
+            handset_named(&mut tx, "handset", handset).await?;
+        }
+        tx.db().insert_gateway(&gateway, &hash, now).await.map_err(|error| Refused::insert("gateway", &gateway.name, error))?;
+        tx.commit().await?;
+        Ok((gateway, token))
+    }
+
+    /// Uses a gateway no more. It is named by its id or its name.
+    ///
+    /// # Errors
+    /// When there is none, a line still needs it, or the database fails.
+    pub async fn remove_gateway(&self, which: &str) -> Result<(), Refused> {
+        let mut tx = self.store.begin().await?;
+        let gateway = gateway_named(&mut tx, which).await?;
+        if let Some(line) = tx.db().lines().await?.into_iter().find(|line| line.gateway_id == gateway.id) {
+            return Err(Refused::wrong("gateway", format!("the line {:?} is reached through it: remove that first", line.name)));
+        }
+        tx.db().remove_gateway(&gateway, self.clock.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Makes a public number. Its command is composed once for the number itself, so that what can never work is refused now.
+    ///
+    /// # Errors
+    /// When a field is wrong, the name is taken, or the database fails.
+    pub async fn add_line(&self, new: &NewLine) -> Result<LineRow, Refused> {
+        let now = self.clock.now();
+        let number = self.number("number", &new.number)?;
+        let sms_number = match &new.sms_number {
+            Some(text) => self.number("sms_number", text)?,
+            None => number.clone(),
+        };
+        let team = new.team.trim();
+        if team.chars().count() > LONGEST_TEAM || team.chars().any(char::is_control) {
+            return Err(Refused::wrong(
+                "team",
+                format!("a team's name has at most {LONGEST_TEAM} characters, without line breaks"),
+            ));
+        }
+        if !ANDROID.contains(&new.android) {
+            return Err(Refused::wrong("android", "android is the handset's main version, such as 13"));
+        }
+        let mut tx = self.store.begin().await?;
+        let gateway = gateway_named(&mut tx, &new.gateway).await?;
+        let handset_id = optional_handset(&mut tx, "handset", new.handset.as_deref()).await?;
+        let verify_handset_id = optional_handset(&mut tx, "verify_handset", new.verify_handset.as_deref()).await?;
+        if verify_handset_id.is_some() && verify_handset_id == handset_id {
+            return Err(Refused::wrong("verify_handset", "another handset must ring the number: this one would ring itself"));
+        }
+        let line = LineRow {
+            id: LineId::new(now),
+            name: refused::name(&new.name)?,
+            team: team.to_owned(),
+            number: number.as_str().to_owned(),
+            sms_number: sms_number.as_str().to_owned(),
+            carrier: new.carrier.clone(),
+            android: new.android,
+            app_build: new.app_build,
+            text: new.text.clone(),
+            gateway_id: gateway.id,
+            handset_id,
+            verify_handset_id,
+            bound_name: None,
+            bound_number: None,
+            duty_number: None,
+            latest_seq: 0,
+            created_at: now,
+        };
+        self.compose(&mut tx.db(), &line, &number).await?;
+        tx.db().insert_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
+        tx.commit().await?;
+        Ok(line)
+    }
+
+    /// Hands a line over no more. What was forwarded stays so.
+    ///
+    /// # Errors
+    /// When there is none, or the database fails.
+    pub async fn remove_line(&self, which: &str) -> Result<(), Refused> {
+        let mut tx = self.store.begin().await?;
+        let line = line_named(&mut tx, which).await?;
+        let now = self.clock.now();
+        tx.db().supersede_sms(line.id, line.latest_seq + 1, now).await?;
+        tx.db().remove_line(&line, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Binds a line to a person who is always on duty, or to nobody.
+    ///
+    /// # Errors
+    /// When there is no such line, the number cannot be rung, or the database fails.
+    pub async fn bind_line(&self, which: &str, person: Option<(&str, &str)>) -> Result<(), Refused> {
+        let person = match person {
+            Some((name, number)) => Some((refused::name(name)?, self.number("number", number)?)),
+            None => None,
+        };
+        let mut tx = self.store.begin().await?;
+        let line = line_named(&mut tx, which).await?;
+        tx.db().bind_line(line.id, person.as_ref().map(|(name, number)| (name.as_str(), number.as_str()))).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// What would be said to hand a line to a number.
+    ///
+    /// # Errors
+    /// Why it cannot be said.
+    pub async fn preview_line(&self, which: &str, number: &str) -> Result<Preview, Refused> {
+        let number = self.number("number", number)?;
+        let mut tx = self.store.begin().await?;
+        let line = line_named(&mut tx, which).await?;
+        self.compose(&mut tx.db(), &line, &number).await
+    }
+
+    /// A person hands a line to a number, until somebody else is on duty.
+    ///
+    /// # Errors
+    /// When there is no such line, the command cannot be composed, or the database fails. Nothing was changed then.
+    pub async fn forward_line(&self, which: &str, number: &str, person: Option<&str>) -> Result<HandOverRow, Refused> {
+        let number = self.number("number", number)?;
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let line = line_named(&mut tx, which).await?;
+        self.compose(&mut tx.db(), &line, &number).await?;
+        let known = tx.db().person_with_number(number.as_str()).await?.map(|person| person.name);
+        let name = person.map(str::to_owned).or(known).unwrap_or_else(|| number.as_str().to_owned());
+        let target = OnDuty { name: refused::name(&name)?, number: number.as_str().to_owned() };
+        let id = self.hand_over(&mut tx, &line, &target, HandOverWhy::Person, now).await?.ok_or(EngineError::Contended)?;
+        let hand_over = tx.db().hand_over(id).await?.ok_or(EngineError::Contended)?;
+        tx.commit().await?;
+        Ok(hand_over)
+    }
+
+    /// Hands a line over: one row, and one command for it, in the caller's transaction. `None` when another hand-over of the line came
+    /// first. A command that cannot be composed is written down with its reason, and people are told.
+    async fn hand_over(
+        &self,
+        tx: &mut Tx,
+        line: &LineRow,
+        target: &OnDuty,
+        why: HandOverWhy,
+        now: DateTime<Utc>,
+    ) -> Result<Option<HandOverId>, EngineError> {
+        let composed = match self.compose(&mut tx.db(), line, &Number::from_stored(target.number.as_str())).await {
+            Ok(preview) => Ok(preview),
+            Err(Refused::Engine(error)) => return Err(error),
+            Err(refused) => Err(refused.to_string()),
+        };
+        let new = NewHandOver {
+            id: HandOverId::new(now),
+            line_id: line.id,
+            seq: line.latest_seq + 1,
+            at: now,
+            person: target.name.clone(),
+            number: target.number.clone(),
+            why,
+            refused: composed.as_ref().err().cloned(),
+        };
+        if !tx.db().insert_hand_over(&new).await? {
+            return Ok(None);
+        }
+        // Whatever an earlier hand-over has not sent yet would now forward to the wrong person.
+        tx.db().supersede_sms(line.id, new.seq, now).await?;
+        match composed {
+            Ok(preview) => {
+                let sms = SmsRow {
+                    id: SmsId::new(now),
+                    gateway_id: line.gateway_id,
+                    hand_over_id: Some(new.id),
+                    number: line.sms_number.clone(),
+                    code: preview.message.is_none().then(|| preview.code.clone()),
+                    text: preview.message.map(|message| message.text).unwrap_or_default(),
+                    created_at: now,
+                    due_at: now,
+                    attempts: 0,
+                    failures: 0,
+                };
+                tx.db().insert_sms(&sms).await?;
+            }
+            Err(why) => trouble(tx, line, new.id, &target.name, &why, now).await?,
+        }
+        tracing::info!(line.name = %line.name, seq = new.seq, refused = new.refused.as_deref(), "the public number is handed over");
+        Ok(Some(new.id))
+    }
+
+    /// Composes the command for a number: a text message, or the bare code where the gateway is the very handset that holds the SIM.
+    async fn compose(&self, db: &mut Db<'_>, line: &LineRow, number: &Number) -> Result<Preview, Refused> {
+        let wrong = |field| move |error: public_line::ComposeError| Refused::wrong(field, error.to_string());
+        let code = public_line::code(&line.carrier, &self.config.lines.carriers, number, self.config.handsets.country)
+            .map_err(wrong("carrier"))?;
+        if self.dials_itself(db, line).await? {
+            return Ok(Preview { code: code.code.as_str().to_owned(), message: None, notes: code.notes });
+        }
+        let android = u32::try_from(line.android).unwrap_or(u32::MAX);
+        let message = public_line::message(&code.code, android, line.app_build, &line.text).map_err(|error| {
+            let field = if matches!(error, public_line::ComposeError::Android(_)) { "android" } else { "text" };
+            wrong(field)(error)
+        })?;
+        Ok(Preview { code: code.code.as_str().to_owned(), message: Some(message), notes: code.notes })
+    }
+
+    /// Whether the line's own handset is a native one that dials codes when it is told to.
+    async fn dials_itself(&self, db: &mut Db<'_>, line: &LineRow) -> Result<bool, Refused> {
+        let (Some(own), Some(gateway)) = (line.handset_id, db.gateway(line.gateway_id).await?) else { return Ok(false) };
+        let GatewaySettings::Handset { handset } = &gateway.settings.0 else { return Ok(false) };
+        Ok(db.handset(own).await?.is_some_and(|own| own.name == *handset))
+    }
+
+    /// Hands over every line whose person on duty has changed, and proves what was handed over. Safe to call on every node at once.
+    ///
+    /// # Errors
+    /// When the database fails; the next tick does what this one did not.
+    pub async fn follow_duty(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut reader = self.store.read().await?;
+        let lines = reader.db().lines().await?;
+        let mut changed = Vec::new();
+        for line in &lines {
+            let duty = on_duty(&mut reader.db(), line, now).await?;
+            // Nobody on duty: the number stays where it is, since some phone must ring.
+            if let Some(duty) = duty.filter(|duty| line.duty_number.as_ref() != Some(&duty.number)) {
+                changed.push((line, duty));
+            }
+        }
+        drop(reader);
+        // What fails for one line must not keep the others from being handed over.
+        let failed =
+            |error, line: &LineRow| tracing::error!(%error, line.name = %line.name, "a public number failed; trying again");
+        for (line, duty) in changed {
+            if let Err(error) = self.change_duty(line, &duty, now).await {
+                failed(error, line);
+            }
+        }
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let latest = self.store.read().await?.db().latest_hand_overs().await?;
+        for hand_over in latest {
+            if let Some(line) = lines.iter().find(|line| line.id == hand_over.line_id)
+                && let Err(error) = self.watch_hand_over(line, &hand_over, now).await
+            {
+                failed(error, line);
+            }
+        }
+        Ok(())
+    }
+
+    async fn change_duty(&self, line: &LineRow, duty: &OnDuty, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        if tx.db().duty_changed(line, &duty.number).await?
+            && self.hand_over(&mut tx, line, duty, HandOverWhy::Duty, now).await?.is_some()
+        {
+            tx.announce(Announcement::Handsets);
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Tells people when the command of a hand-over does not get through, and proves what was sent.
+    async fn watch_hand_over(&self, line: &LineRow, hand_over: &HandOverRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let why = match (hand_over.sent_at, hand_over.verify_alarm_id, line.verify_handset_id) {
+            (None, ..) => {
+                let late = now - hand_over.at >= TELL_AFTER;
+                late.then(|| hand_over.last_result.clone().unwrap_or_else(|| "nobody has taken the command".to_owned()))
+            }
+            (Some(sent_at), None, Some(handset)) if sent_at + VERIFY_AFTER <= now => {
+                let raised = self.raise(&verification(line, hand_over, handset)).await?;
+                let mut tx = self.store.begin().await?;
+                tx.db().set_verify_alarm(hand_over.id, raised.alarm.id).await?;
+                tx.commit().await?;
+                None
+            }
+            (Some(_), Some(alarm), _) if hand_over.trouble_at.is_none() => {
+                let alarm = self.store.read().await?.db().alarm(alarm).await?;
+                alarm.filter(|alarm| alarm.state() == AlarmState::NoAnswer).map(|alarm| match alarm.end_reason {
+                    Some(EndReason::NoHandset) => {
+                        "it was sent, but the handset that verifies did not ask for the test call".to_owned()
+                    }
+                    _ => "nobody picked up when the public number was rung".to_owned(),
+                })
+            }
+            (Some(_), ..) => None,
+        };
+        if let Some(why) = why.filter(|_| hand_over.trouble_at.is_none()) {
+            let mut tx = self.store.begin().await?;
+            trouble(&mut tx, line, hand_over.id, &hand_over.person, &why, now).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// All public numbers with what is known of them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn line_statuses(&self) -> Result<Vec<LineStatus>, EngineError> {
+        let mut reader = self.store.read().await?;
+        let mut db = reader.db();
+        let (latest, sent) = (db.latest_hand_overs().await?, db.latest_sent_hand_overs().await?);
+        let mut statuses = Vec::new();
+        for line in db.lines().await? {
+            let latest = match latest.iter().find(|hand_over| hand_over.line_id == line.id) {
+                Some(hand_over) => {
+                    let test_call = match hand_over.verify_alarm_id {
+                        Some(alarm) => db.alarm(alarm).await?,
+                        None => None,
+                    };
+                    let test_call = match test_call {
+                        // It was never rung, so nothing is known by it.
+                        Some(alarm) if alarm.end_reason == Some(EndReason::NoHandset) => None,
+                        Some(alarm) => {
+                            let answers = db.answers_of(alarm.hunt_id).await?;
+                            Some((alarm.state(), answers.iter().any(|answer| answer.confirmed_at.is_some())))
+                        }
+                        None => None,
+                    };
+                    Some((hand_over.clone(), known(hand_over, test_call)))
+                }
+                None => None,
+            };
+            let still = sent.iter().find(|hand_over| hand_over.line_id == line.id);
+            let still = still.filter(|still| latest.as_ref().is_some_and(|(latest, _)| latest.id != still.id)).cloned();
+            statuses.push(LineStatus { line, latest, still });
+        }
+        Ok(statuses)
+    }
+
+    fn number(&self, field: &'static str, text: &str) -> Result<Number, Refused> {
+        Number::parse(text, self.region()).map(|parsed| parsed.number).map_err(|error| Refused::wrong(field, error.to_string()))
+    }
+}
+
+/// Tells people, once, that a hand-over does not get through.
+///
+/// # Errors
+/// When the database fails.
+pub async fn trouble(
+    tx: &mut Tx,
+    line: &LineRow,
+    hand_over: HandOverId,
+    person: &str,
+    why: &str,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    if tx.db().hand_over_trouble(hand_over, now).await? {
+        tracing::error!(line.name = %line.name, %why, "the public number could not be handed over");
+        let body = json!({ "line": line.name, "person": person, "why": why });
+        tx.db().insert_event(None, None, now, EventKind::HandOverTrouble, body).await?;
+    }
+    Ok(())
+}
+
+/// The call to the public number that proves a hand-over: whoever picks up is the person on duty, or it did not work.
+fn verification(line: &LineRow, hand_over: &HandOverRow, handset: HandsetId) -> RaiseRequest {
+    RaiseRequest {
+        integration_id: VERIFICATION.to_owned(),
+        source: VERIFICATION.to_owned(),
+        summary: format!("Test: {} is forwarded to {}", line.name, hand_over.person),
+        labels: [("line".to_owned(), line.name.clone())].into(),
+        priority: Priority::Normal,
+        begin_window_s: VERIFY_WINDOW_SECONDS,
+        callees: vec![NewCallee {
+            number: line.number.clone(),
+            known_to_plan: true,
+            name: Some(hand_over.person.clone()),
+            reference: None,
+            max_attempts: 1,
+            min_interval_s: 0,
+        }],
+        only_handset: Some(handset),
+        // Raised once, also when a node dies before it could note that.
+        idempotency: Some((hand_over.id.to_string(), Vec::new())),
+        ..RaiseRequest::default()
+    }
+}
+
+async fn gateway_named(tx: &mut Tx, which: &str) -> Result<GatewayRow, Refused> {
+    let all = tx.db().gateways().await?;
+    let found = all.into_iter().find(|gateway| gateway.name == which || gateway.id.to_string() == which);
+    found.ok_or_else(|| Refused::Missing { what: "gateway", name: which.to_owned() })
+}
+
+async fn line_named(tx: &mut Tx, which: &str) -> Result<LineRow, Refused> {
+    let all = tx.db().lines().await?;
+    let found = all.into_iter().find(|line| line.name == which || line.id.to_string() == which);
+    found.ok_or_else(|| Refused::Missing { what: "line", name: which.to_owned() })
+}
+
+async fn handset_named(tx: &mut Tx, field: &'static str, name: &str) -> Result<HandsetRow, Refused> {
+    let found = tx.db().handsets().await?.into_iter().find(|handset| handset.name == name);
+    found.ok_or_else(|| Refused::wrong(field, format!("there is no handset {name:?}: `autocall handset list` shows them")))
+}
+
+async fn optional_handset(tx: &mut Tx, field: &'static str, name: Option<&str>) -> Result<Option<HandsetId>, Refused> {
+    match name {
+        Some(name) => handset_named(tx, field, name).await.map(|handset| Some(handset.id)),
+        None => Ok(None),
+    }
+}

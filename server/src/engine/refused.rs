@@ -1,0 +1,71 @@
+//! Why something that an operator asked for was not done: one type for the API, the pages and the command line.
+
+use super::EngineError;
+use crate::store::StoreError;
+
+/// Why it was not done. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A field holds what it cannot hold.
+    #[error("{why}")]
+    Wrong {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong, and how it should be.
+        why: String,
+    },
+    /// There is one of that name already.
+    #[error("there is or was a {what} {name:?}: choose another name")]
+    Taken {
+        /// What it is.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is none of that name.
+    #[error("there is no {what} {name:?}")]
+    Missing {
+        /// What was looked for.
+        what: &'static str,
+        /// Under which name or id.
+        name: String,
+    },
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Refused {
+    /// A field is wrong.
+    pub fn wrong(field: &'static str, why: impl Into<String>) -> Self {
+        Self::Wrong { field, why: why.into() }
+    }
+
+    /// What a failed insert means: most likely that the name is taken.
+    pub fn insert(what: &'static str, name: &str, error: StoreError) -> Self {
+        if error.is_unique_violation() {
+            return Self::Taken { what, name: name.to_owned() };
+        }
+        Self::Engine(error.into())
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+const LONGEST_NAME: usize = 60;
+
+/// A name as it is kept: without blanks around it.
+///
+/// # Errors
+/// When it is empty, too long or garbled.
+pub fn name(text: &str) -> Result<String, Refused> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(Refused::wrong("name", format!("a name has 1 to {LONGEST_NAME} characters, without line breaks")));
+    }
+    Ok(name.to_owned())
+}

@@ -1,0 +1,236 @@
+//! Sends what is in the outbox of text messages: each until its gateway has taken it, with growing pauses, for a day.
+//!
+//! A message is taken by one node at a time. Should that node die between the gateway's answer and writing it down, the same message is
+//! sent once more after a minute, under the same id: a gateway that knows ids drops it, and for the others the command is the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Client;
+use serde_json::json;
+
+use super::gateways::{self, Outgoing};
+use super::guard::GuardedResolver;
+use super::webhooks::check_url;
+use crate::engine::{Engine, EngineError};
+use crate::ids::{CommandId, SmsId};
+use crate::store::lines::{HandOverRow, LineRow};
+use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
+use crate::store::{Announcement, Tx};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A message that was taken is free for another node after this: longer than a try can take.
+const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
+const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
+const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
+/// What keeps a message from being sent is looked at again after this.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// A handset that is told to dial a code is given no alarm for so long: the two calls would meet.
+const REST: TimeDelta = TimeDelta::seconds(60);
+
+/// Sends what is due, every second, until dropped.
+pub async fn run(engine: Arc<Engine>, client: Client) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if let Err(error) = send_due(&engine, &client).await {
+            tracing::debug!(%error, "the outbox of text messages could not be read; trying again");
+        }
+    }
+}
+
+/// How long the next try waits: 5 s, 10 s, 20 s … 10 min.
+fn pause(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
+    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
+}
+
+/// The id under which a gateway knows a message. It changes only when the gateway reported that it could not send what it took.
+fn gateway_id(id: SmsId, failures: i32) -> String {
+    // Without hyphens: SMSGate takes 36 characters at most.
+    format!("{}-{failures}", id.0.simple())
+}
+
+/// Reads an id that [`gateway_id`] made.
+#[must_use]
+pub fn of_gateway_id(text: &str) -> Option<(SmsId, i32)> {
+    let (id, failures) = text.rsplit_once('-')?;
+    Some((id.parse().ok()?, failures.parse().ok()?))
+}
+
+/// Tries everything that is due once; gives how many were tried.
+///
+/// # Errors
+/// When the database fails.
+pub async fn send_due(engine: &Engine, client: &Client) -> Result<usize, EngineError> {
+    settle_commands(engine).await?;
+    let due = engine.store.read().await?.db().due_sms(engine.clock.now()).await?;
+    let mut tried = 0;
+    for sms in due {
+        if let Some(gateway) = take(engine, &sms).await? {
+            tried += 1;
+            let result = post(engine, client, &gateway.settings, &sms).await;
+            write_down(engine, &sms, result).await?;
+        }
+    }
+    Ok(tried)
+}
+
+/// The line and the hand-over that a message belongs to.
+async fn context_of(tx: &mut Tx, sms: &SmsRow) -> Result<Option<(LineRow, HandOverRow)>, EngineError> {
+    let Some(id) = sms.hand_over_id else { return Ok(None) };
+    let Some(hand_over) = tx.db().hand_over(id).await? else { return Ok(None) };
+    Ok(tx.db().line(hand_over.line_id).await?.map(|line| (line, hand_over)))
+}
+
+/// Takes a message if nothing speaks against sending it now, and gives its gateway. One for a native handset is put into its outbox
+/// instead.
+async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<GatewayRow>, EngineError> {
+    let now = engine.clock.now();
+    let mut tx = engine.store.begin().await?;
+    let context = context_of(&mut tx, sms).await?;
+    let gateway = tx.db().gateway(sms.gateway_id).await?.filter(|gateway| gateway.removed_at.is_none());
+    let wanted = sms.hand_over_id.is_none() || context.as_ref().is_some_and(|(line, own)| line.latest_seq == own.seq);
+    let Some(gateway) = gateway.filter(|_| wanted) else {
+        tx.db()
+            .sms_given_up(sms.id, "not wanted any more: its line or gateway was removed, or a later hand-over came", now)
+            .await?;
+        tx.commit().await?;
+        return Ok(None);
+    };
+    if let Some((line, _)) = &context
+        && let Some(why) = hindrance(&mut tx, line, sms, now).await?
+    {
+        tx.db().postpone_sms(sms, now + LOOK_AGAIN, why).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    if !tx.db().take_sms(sms, now + TAKEN_FOR).await? {
+        return Ok(None);
+    }
+    let handset = context.as_ref().and_then(|(line, _)| line.handset_id);
+    if let Some(handset) = handset {
+        tx.db().rest_handset(handset, now + REST).await?;
+    }
+    if let GatewaySettings::Handset { handset } = &gateway.settings.0 {
+        command(&mut tx, handset, sms, now).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    tx.commit().await?;
+    // A poll that was being answered meanwhile may have been given a dial.
+    if let Some(handset) = handset
+        && engine.store.read().await?.db().open_dial_of(handset).await?.is_some()
+    {
+        let mut tx = engine.store.begin().await?;
+        tx.db().sms_failed(sms.id, "waits for the end of a call", now + LOOK_AGAIN).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    Ok(Some(gateway))
+}
+
+/// What speaks against sending a line's command now.
+async fn hindrance(tx: &mut Tx, line: &LineRow, sms: &SmsRow, now: DateTime<Utc>) -> Result<Option<&'static str>, EngineError> {
+    if tx.db().sms_under_way(line.id, sms.id, now).await? {
+        // It would arrive in either order.
+        return Ok(Some("waits: an earlier command may be on its way"));
+    }
+    let Some(handset) = line.handset_id else { return Ok(None) };
+    let busy = tx.db().open_dial_of(handset).await?.is_some() || tx.db().line_free_at(handset, now).await?.is_some();
+    Ok(busy.then_some("waits for the end of a call"))
+}
+
+/// Puts the message, or the bare code, into the outbox of one of our own handsets.
+async fn command(tx: &mut Tx, handset: &str, sms: &SmsRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let Some(handset) = tx.db().handsets().await?.into_iter().find(|row| row.name == *handset) else {
+        let why = format!("there is no handset {handset:?} any more");
+        return Ok(tx.db().sms_failed(sms.id, &why, now + pause(sms.attempts)).await?);
+    };
+    let body = match &sms.code {
+        Some(code) => json!({ "kind": "forward", "code": code }),
+        None => json!({ "kind": "sms", "number": sms.number, "text": sms.text }),
+    };
+    let id = CommandId::new(now);
+    tx.db().insert_command(id, handset.id, &body, now).await?;
+    tx.announce(Announcement::Handsets);
+    Ok(tx.db().sms_commanded(sms.id, id).await?)
+}
+
+/// Reads what native handsets said of their commands.
+async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
+    let said = engine.store.read().await?.db().commanded_sms().await?;
+    for row in said {
+        let now = engine.clock.now();
+        let result = row.result.map(|result| result.0).unwrap_or_default();
+        let detail = result["detail"].as_str().unwrap_or_default();
+        let mut tx = engine.store.begin().await?;
+        if result["ok"] == true {
+            tx.db().sms_sent(row.id, "sent by the handset", row.done_at.unwrap_or(now)).await?;
+        } else {
+            let why = format!("the handset could not send it: {detail}");
+            tracing::warn!(sms.id = %row.id, %why, "a text message was not sent");
+            tx.db().sms_failed(row.id, &why, now + LOOK_AGAIN).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<(), String> {
+    let id = gateway_id(sms.id, sms.failures);
+    let outgoing = Outgoing { id: &id, number: &sms.number, text: &sms.text };
+    let Some(request) = gateways::request(settings, outgoing, engine.clock.now()) else {
+        return Err("this gateway takes no requests".to_owned());
+    };
+    let guard = GuardedResolver::for_gateways(&engine.config.sms.allow_networks);
+    let url = check_url(&request.url, &guard)
+        .map_err(|_| "the gateway's address may not be asked; see sms.allow_networks".to_owned())?;
+    let mut sending = client.request(request.method, url).body(request.body);
+    for (name, value) in request.headers {
+        sending = sending.header(name, value);
+    }
+    // Errors are told without the address: it may hold a secret.
+    let response = sending.send().await.map_err(|error| error.without_url().to_string())?;
+    let status = response.status().as_u16();
+    let body = response.text().await.unwrap_or_default();
+    gateways::accepted(settings, status, &body)
+}
+
+async fn write_down(engine: &Engine, sms: &SmsRow, result: Result<(), String>) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let mut tx = engine.store.begin().await?;
+    match result {
+        Ok(()) => tx.db().sms_sent(sms.id, "taken by the gateway", now).await?,
+        Err(why) => {
+            tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, %why, "a text message was not sent");
+            if now - sms.created_at >= GIVE_UP_AFTER {
+                tx.db().sms_given_up(sms.id, &why, now).await?;
+            } else {
+                tx.db().sms_failed(sms.id, &why, now + pause(sms.attempts)).await?;
+            }
+        }
+    }
+    Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_ten_minutes() {
+        let seconds: Vec<i64> = (0..9).map(|attempts| pause(attempts).num_seconds()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(pause(i32::MAX), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_gateway_s_id_reads_back() {
+        let id: SmsId = "01a1fc4e-a630-77e4-8b85-425a1123605f".parse().unwrap();
+        assert_eq!(of_gateway_id(&gateway_id(id, 2)), Some((id, 2)));
+        assert_eq!(of_gateway_id("x"), None);
+    }
+}

@@ -1,0 +1,489 @@
+//! Text messages: the gateways that send them, the outbox, and what came in.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use super::{Db, Result};
+use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
+
+/// How a gateway is reached.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum GatewaySettings {
+    /// `SMSGate` (android-sms-gateway), on the phone or in its cloud.
+    Smsgate {
+        /// Where messages are posted: `http://PHONE:8080/message`, or `https://api.sms-gate.app/3rdparty/v1/messages`.
+        url: String,
+        /// Basic authentication.
+        user: String,
+        /// Basic authentication.
+        password: String,
+        /// Which SIM card, 1 to 3; the phone's choice unless given.
+        sim: Option<u8>,
+    },
+    /// `SmsForwarder`'s HTTP server on the phone.
+    Smsforwarder {
+        /// The phone: `http://PHONE:5000`.
+        url: String,
+        /// What requests are signed with.
+        secret: Option<String>,
+        /// Which SIM card, 1 or 2.
+        sim: u8,
+    },
+    /// Anything else that takes an HTTP request.
+    Http {
+        /// GET, POST, PUT or PATCH.
+        method: String,
+        /// May hold `{number}`, `{text}` and `{id}`.
+        url: String,
+        /// Sent as they stand; `content-type` decides how the places of the body are written.
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+        /// May hold the same places.
+        #[serde(default)]
+        body: String,
+        /// Signs time and body, as the notices of `json` webhooks are signed.
+        secret: Option<String>,
+    },
+    /// One of our own native handsets.
+    Handset {
+        /// Its name.
+        handset: String,
+    },
+}
+
+/// A gateway as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct GatewayRow {
+    /// Which one.
+    pub id: GatewayId,
+    /// What people call it.
+    pub name: String,
+    /// How it is reached.
+    pub settings: Json<GatewaySettings>,
+    /// Since when it is used no more.
+    pub removed_at: Option<DateTime<Utc>>,
+}
+
+/// A text message in the outbox.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct SmsRow {
+    /// Which one.
+    pub id: SmsId,
+    /// Through which gateway.
+    pub gateway_id: GatewayId,
+    /// The hand-over that it carries out.
+    pub hand_over_id: Option<HandOverId>,
+    /// To whom.
+    pub number: String,
+    /// What it says.
+    pub text: String,
+    /// What a handset dials itself, instead of sending.
+    pub code: Option<String>,
+    /// When it was put there.
+    pub created_at: DateTime<Utc>,
+    /// When it is tried next.
+    pub due_at: DateTime<Utc>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// How often the gateway took it and reported that it could not be sent.
+    pub failures: i32,
+}
+
+/// The command of a native handset, and what it said.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CommandedRow {
+    /// The message it carries out.
+    pub id: SmsId,
+    /// When the handset said something.
+    pub done_at: Option<DateTime<Utc>>,
+    /// What.
+    pub result: Option<Json<Value>>,
+}
+
+/// A text message that came in.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct InboundRow {
+    /// Which one.
+    pub id: InboundSmsId,
+    /// From whom: E.164 where it is a number.
+    pub sender: String,
+    /// What it says.
+    pub text: String,
+    /// When it reached the server.
+    pub received_at: DateTime<Utc>,
+    /// What it was read as.
+    pub reply: String,
+    /// The alarm it counted for.
+    pub alarm_id: Option<AlarmId>,
+    /// What it did; `None`: nothing yet.
+    pub effect: Option<String>,
+}
+
+/// A message that has just come in.
+#[derive(Clone, Debug)]
+pub struct NewInbound<'m> {
+    /// Which one.
+    pub id: InboundSmsId,
+    /// Through which gateway.
+    pub gateway: GatewayId,
+    /// The same for the same message told again.
+    pub fingerprint: [u8; 32],
+    /// From whom.
+    pub sender: &'m str,
+    /// What it says.
+    pub text: &'m str,
+    /// What it was read as.
+    pub reply: &'m str,
+}
+
+/// The alarm for which a number was last rung.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct RungForRow {
+    /// The alarm.
+    pub alarm_id: AlarmId,
+    /// The hunt in which it was rung.
+    pub hunt_id: HuntId,
+    /// As which callee.
+    pub callee_id: CalleeId,
+}
+
+statements! {
+    /// A new gateway.
+    INSERT_GATEWAY = ["INSERT INTO sms_gateways (id, name, settings, inbound_hash, created_at) VALUES ($1, $2, $3, $4, $5)"];
+    /// Those in use.
+    GATEWAYS = ["SELECT id, name, settings, removed_at FROM sms_gateways WHERE removed_at IS NULL ORDER BY name"];
+    /// One.
+    GATEWAY = ["SELECT id, name, settings, removed_at FROM sms_gateways WHERE id = $1"];
+    /// The one that reports under a token.
+    GATEWAY_BY_TOKEN = ["SELECT id, name, settings, removed_at FROM sms_gateways WHERE inbound_hash = $1 AND removed_at IS NULL"];
+    /// Is used no more. Its name is free again.
+    REMOVE_GATEWAY = ["UPDATE sms_gateways SET removed_at = $2, name = $3 WHERE id = $1 AND removed_at IS NULL"];
+    /// A new message.
+    INSERT = [
+        "INSERT INTO sms_outbox (id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, 0)"
+    ];
+    /// What is due, and not in the hands of a handset.
+    DUE = [
+        "SELECT id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures FROM sms_outbox
+         WHERE sent_at IS NULL AND gave_up_at IS NULL AND command_id IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT 20"
+    ];
+    /// Takes one for a try, unless another node took it.
+    TAKE = [
+        "UPDATE sms_outbox SET due_at = $3, taken_until = $3, attempts = attempts + 1
+         WHERE id = $1 AND due_at = $2 AND sent_at IS NULL AND gave_up_at IS NULL"
+    ];
+    /// Not now.
+    POSTPONE = [
+        "UPDATE sms_outbox SET due_at = $3, last_result = $4 WHERE id = $1 AND due_at = $2 AND sent_at IS NULL AND gave_up_at IS NULL"
+    ];
+    /// It is in the hands of a handset.
+    COMMANDED = ["UPDATE sms_outbox SET command_id = $2, taken_until = NULL WHERE id = $1"];
+    /// What handsets were told to send, and what they said.
+    COMMANDS = [
+        "SELECT o.id, c.done_at, c.result FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
+         WHERE o.sent_at IS NULL AND o.gave_up_at IS NULL AND c.done_at IS NOT NULL ORDER BY o.id LIMIT 50"
+    ];
+    /// It was sent, also when it was not wanted any more.
+    SENT = ["UPDATE sms_outbox SET sent_at = $2, taken_until = NULL, gave_up_at = NULL, last_result = $3 WHERE id = $1 AND sent_at IS NULL"];
+    /// It was not; again later.
+    FAILED = ["UPDATE sms_outbox SET due_at = $2, taken_until = NULL, command_id = NULL, last_result = $3 WHERE id = $1 AND sent_at IS NULL"];
+    /// It will not be sent.
+    GAVE_UP = [
+        "UPDATE sms_outbox SET gave_up_at = $2, taken_until = NULL, last_result = $3
+         WHERE id = $1 AND sent_at IS NULL AND gave_up_at IS NULL"
+    ];
+    /// The gateway says that it reached the phone.
+    DELIVERED = [
+        "UPDATE sms_outbox SET delivered_at = $3 WHERE id = $1 AND gateway_id = $2 AND sent_at IS NOT NULL AND delivered_at IS NULL"
+    ];
+    /// The gateway says that it could not send what it took.
+    BOUNCED = [
+        "UPDATE sms_outbox SET sent_at = NULL, failures = failures + 1, due_at = $4, last_result = $5
+         WHERE id = $1 AND gateway_id = $2 AND failures = $3 AND sent_at IS NOT NULL AND delivered_at IS NULL"
+    ];
+    /// Whether another message for the same line may be on its way right now.
+    UNDER_WAY = [
+        "SELECT count(*) AS busy FROM sms_outbox o JOIN hand_overs h ON h.id = o.hand_over_id
+         WHERE h.line_id = $1 AND o.id <> $2 AND o.taken_until > $3"
+    ];
+    /// Earlier commands for a line are not wanted any more.
+    SUPERSEDE = [
+        "UPDATE sms_outbox SET gave_up_at = $3, last_result = 'superseded by a later hand-over'
+         WHERE sent_at IS NULL AND gave_up_at IS NULL
+           AND hand_over_id IN (SELECT id FROM hand_overs WHERE line_id = $1 AND seq < $2)"
+    ];
+    /// What handsets have not carried out yet for them, neither.
+    SUPERSEDE_COMMANDS = [
+        "UPDATE handset_commands SET done_at = $3, result = $4 WHERE done_at IS NULL AND id IN (
+           SELECT o.command_id FROM sms_outbox o JOIN hand_overs h ON h.id = o.hand_over_id
+           WHERE h.line_id = $1 AND h.seq < $2 AND o.sent_at IS NULL AND o.command_id IS NOT NULL)"
+    ];
+    /// A message that came in, unless it was told before.
+    INSERT_INBOUND = [
+        "INSERT INTO sms_inbox (id, gateway_id, fingerprint, sender, text, received_at, reply) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT DO NOTHING"
+    ];
+    /// The one that was told before.
+    INBOUND = [
+        "SELECT id, sender, text, received_at, reply, alarm_id, effect FROM sms_inbox WHERE gateway_id = $1 AND fingerprint = $2"
+    ];
+    /// What it did.
+    SET_EFFECT = ["UPDATE sms_inbox SET alarm_id = $2, effect = $3 WHERE id = $1 AND effect IS NULL"];
+    /// The latest that came in.
+    LATEST_INBOUND = [
+        "SELECT id, sender, text, received_at, reply, alarm_id, effect FROM sms_inbox ORDER BY received_at DESC, id DESC LIMIT $1"
+    ];
+    /// The alarm that still fires and for which a number was rung last.
+    RUNG_FOR = [
+        "SELECT a.id AS alarm_id, d.hunt_id, t.callee_id FROM dial_targets t JOIN dials d ON d.mid = t.mid
+           JOIN alarm_hunts l ON l.hunt_id = d.hunt_id JOIN alarms a ON a.id = l.alarm_id
+         WHERE t.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL AND a.resolved_at IS NULL AND a.cancelled_at IS NULL
+         ORDER BY d.offered_at DESC, a.priority DESC, a.number LIMIT 1"
+    ];
+    /// Another handset is preferred until then.
+    REST_HANDSET = ["UPDATE handsets SET avoid_until = $2 WHERE id = $1 AND (avoid_until IS NULL OR avoid_until < $2)"];
+    /// Until when the line of a handset may ring although its dial is closed.
+    LINE_FREE_AT = ["SELECT line_free_at FROM dials WHERE handset_id = $1 AND line_free_at > $2 ORDER BY line_free_at DESC LIMIT 1"];
+    /// Forgets what came in long ago.
+    FORGET_INBOUND = ["DELETE FROM sms_inbox WHERE received_at < $1"];
+}
+
+impl Db<'_> {
+    /// Stores a gateway.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when the name is taken.
+    pub async fn insert_gateway(&mut self, gateway: &GatewayRow, inbound_hash: &[u8], now: DateTime<Utc>) -> Result<()> {
+        execute!(self, INSERT_GATEWAY, gateway.id, gateway.name.as_str(), &gateway.settings, inbound_hash, now).map(|_| ())
+    }
+
+    /// The gateways in use, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn gateways(&mut self) -> Result<Vec<GatewayRow>> {
+        fetch_all!(self, GATEWAYS)
+    }
+
+    /// One gateway, in use or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn gateway(&mut self, id: GatewayId) -> Result<Option<GatewayRow>> {
+        fetch_optional!(self, GATEWAY, id)
+    }
+
+    /// The gateway that reports under this token.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn gateway_by_token(&mut self, hash: &[u8]) -> Result<Option<GatewayRow>> {
+        fetch_optional!(self, GATEWAY_BY_TOKEN, hash)
+    }
+
+    /// Uses a gateway no more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remove_gateway(&mut self, gateway: &GatewayRow, now: DateTime<Utc>) -> Result<bool> {
+        let retired = format!("{} (removed {})", gateway.name, now.timestamp_micros());
+        execute!(self, REMOVE_GATEWAY, gateway.id, now, retired).map(|rows| rows == 1)
+    }
+
+    /// Puts a message into the outbox.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when the hand-over has one.
+    pub async fn insert_sms(&mut self, sms: &SmsRow) -> Result<()> {
+        execute!(
+            self,
+            INSERT,
+            sms.id,
+            sms.gateway_id,
+            sms.hand_over_id,
+            sms.number.as_str(),
+            sms.text.as_str(),
+            sms.code.as_deref(),
+            sms.created_at,
+        )
+        .map(|_| ())
+    }
+
+    /// Up to 20 messages that are due.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_sms(&mut self, now: DateTime<Utc>) -> Result<Vec<SmsRow>> {
+        fetch_all!(self, DUE, now)
+    }
+
+    /// Takes a message for one try until `until`; false when another node took it first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_sms(&mut self, sms: &SmsRow, until: DateTime<Utc>) -> Result<bool> {
+        execute!(self, TAKE, sms.id, sms.due_at, until).map(|rows| rows == 1)
+    }
+
+    /// Puts a message off, and says why.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn postpone_sms(&mut self, sms: &SmsRow, until: DateTime<Utc>, why: &str) -> Result<()> {
+        execute!(self, POSTPONE, sms.id, sms.due_at, until, why).map(|_| ())
+    }
+
+    /// Notes that a native handset has it now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_commanded(&mut self, id: SmsId, command: CommandId) -> Result<()> {
+        execute!(self, COMMANDED, id, command).map(|_| ())
+    }
+
+    /// What native handsets said of messages that are not settled, at most 50.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn commanded_sms(&mut self) -> Result<Vec<CommandedRow>> {
+        fetch_all!(self, COMMANDS)
+    }
+
+    /// Notes that a message was sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_sent(&mut self, id: SmsId, result: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, SENT, id, now, result).map(|_| ())
+    }
+
+    /// Notes that a message was not sent, and when to try again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_failed(&mut self, id: SmsId, result: &str, again_at: DateTime<Utc>) -> Result<()> {
+        execute!(self, FAILED, id, again_at, result).map(|_| ())
+    }
+
+    /// Notes that a message will not be sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_given_up(&mut self, id: SmsId, result: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, GAVE_UP, id, now, result).map(|_| ())
+    }
+
+    /// Notes that a gateway's message reached the phone; false when it is none of its messages, or was noted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_delivered(&mut self, id: SmsId, gateway: GatewayId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, DELIVERED, id, gateway, now).map(|rows| rows == 1)
+    }
+
+    /// Notes that a gateway could not send what it took for the `failures`-th time, so that it is tried again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_bounced(
+        &mut self,
+        id: SmsId,
+        gateway: GatewayId,
+        failures: i32,
+        again_at: DateTime<Utc>,
+        why: &str,
+    ) -> Result<bool> {
+        execute!(self, BOUNCED, id, gateway, failures, again_at, why).map(|rows| rows == 1)
+    }
+
+    /// Whether another message for a line may be on its way right now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_under_way(&mut self, line: LineId, but: SmsId, now: DateTime<Utc>) -> Result<bool> {
+        let row: Option<(i64,)> = fetch_optional!(self, UNDER_WAY, line, but, now)?;
+        Ok(row.is_some_and(|(busy,)| busy > 0))
+    }
+
+    /// Calls off what earlier hand-overs of a line have not sent yet.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn supersede_sms(&mut self, line: LineId, before_seq: i32, now: DateTime<Utc>) -> Result<()> {
+        let result = serde_json::json!({ "ok": false, "detail": "superseded by a later hand-over" });
+        execute!(self, SUPERSEDE_COMMANDS, line, before_seq, now, Json(result))?;
+        execute!(self, SUPERSEDE, line, before_seq, now).map(|_| ())
+    }
+
+    /// Stores a message that came in; false when it was told before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_inbound(&mut self, sms: &NewInbound<'_>, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, INSERT_INBOUND, sms.id, sms.gateway, &sms.fingerprint[..], sms.sender, sms.text, now, sms.reply)
+            .map(|rows| rows == 1)
+    }
+
+    /// A message that was told before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn inbound(&mut self, gateway: GatewayId, fingerprint: &[u8]) -> Result<Option<InboundRow>> {
+        fetch_optional!(self, INBOUND, gateway, fingerprint)
+    }
+
+    /// Notes what a message did; nothing when that was noted before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_inbound_effect(&mut self, id: InboundSmsId, alarm: Option<AlarmId>, effect: &str) -> Result<()> {
+        execute!(self, SET_EFFECT, id, alarm, effect).map(|_| ())
+    }
+
+    /// The latest messages that came in, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_inbound(&mut self, limit: i64) -> Result<Vec<InboundRow>> {
+        fetch_all!(self, LATEST_INBOUND, limit)
+    }
+
+    /// The firing alarm for which a number was rung last, since then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rung_for(&mut self, number: &str, since: DateTime<Utc>) -> Result<Option<RungForRow>> {
+        fetch_optional!(self, RUNG_FOR, number, since)
+    }
+
+    /// Lets a handset rest until then: it is given no dial.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rest_handset(&mut self, id: HandsetId, until: DateTime<Utc>) -> Result<()> {
+        execute!(self, REST_HANDSET, id, until).map(|_| ())
+    }
+
+    /// Until when the line of a handset may ring although it has no open dial.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn line_free_at(&mut self, id: HandsetId, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, LINE_FREE_AT, id, now)?;
+        Ok(row.and_then(|(at,)| at))
+    }
+
+    /// Forgets what came in before then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_inbound(&mut self, before: DateTime<Utc>) -> Result<()> {
+        execute!(self, FORGET_INBOUND, before).map(|_| ())
+    }
+}

@@ -1,0 +1,523 @@
+//! Public numbers: one command for each change of duty, whatever fails meanwhile, and what is known of it.
+
+use autocall::notify::guard::GuardedResolver;
+use autocall::notify::sender::client;
+use autocall::notify::sms::send_due;
+use autocall::store::handsets::Profile;
+use autocall::store::webhooks::{NoticeKind, WebhookShape};
+use serde_json::{Value, json};
+
+use crate::gateway::{Gateway, add_smsgate, near, send, taken};
+use crate::harness::{A, B, C, Home, Server, on_both};
+use crate::notices::{Room, add, deliver};
+
+on_both!(
+    each_change_of_duty_sends_one_command,
+    two_nodes_send_one_command,
+    each_gateway_takes_it_in_its_own_form,
+    a_native_handset_sends_it,
+    a_native_handset_that_never_asks_is_told_of,
+    a_native_handset_dials_the_code_of_its_own_line,
+    a_gateway_that_is_away_for_an_hour,
+    a_day_later_it_is_given_up,
+    a_later_hand_over_calls_off_the_earlier_one,
+    a_restart_forgets_nothing,
+    what_a_node_took_before_it_died_is_sent_by_another,
+    never_while_its_handset_rings_somebody,
+    what_cannot_work_is_refused_with_the_reason,
+    a_person_s_choice_holds_until_duty_changes,
+    what_the_gateway_could_not_send_is_sent_again,
+    a_test_call_proves_it,
+    a_preview_sends_nothing,
+    a_gateway_inside_must_be_named,
+);
+
+/// The number that people outside dial, and where its handset gets messages.
+const PUBLIC: &str = "13300001111";
+const SIM: &str = "+8613300002222";
+
+async fn add_line(server: &Server, more: Value) {
+    let (status, line) = try_add_line(server, more).await;
+    assert_eq!(status, 201, "{line}");
+}
+
+async fn try_add_line(server: &Server, more: Value) -> (u16, Value) {
+    let mut body = json!({ "name": "ops", "team": "ops", "number": PUBLIC, "sms_number": SIM, "carrier": "china-telecom", "android": 11,
+        "text": "今天你值班", "gateway": "phone" });
+    body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+    server.post("/api/v1/lines", &body).await
+}
+
+/// Puts somebody on duty.
+async fn on_duty(server: &Server, name: &str, number: &str) {
+    server.app.engine.bind_line("ops", Some((name, number))).await.unwrap();
+    server.pass(1).await;
+}
+
+async fn line(server: &Server) -> Value {
+    server.get("/api/v1/lines").await[0].clone()
+}
+
+async fn known(server: &Server) -> String {
+    line(server).await["known"].as_str().unwrap().to_owned()
+}
+
+fn command(number: &str) -> (String, String) {
+    (SIM.to_owned(), format!("|*72{number}|autocall|alertcall 今天你值班"))
+}
+
+async fn each_change_of_duty_sends_one_command(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    server.pass(60).await;
+    assert!(line(&server).await["forwarded"].is_null(), "nobody is on duty");
+    on_duty(&server, "李娜", A).await;
+    assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
+    let since = line(&server).await["forwarded"]["since"].clone();
+    for _ in 0..5 {
+        server.pass(600).await;
+    }
+    taken(&server, &phone, 1).await;
+    assert_eq!((line(&server).await["forwarded"]["since"].clone(), known(&server).await), (since, "sent".to_owned()));
+    let report = json!({ "event": "sms:delivered", "id": "E", "payload": { "messageId": phone.latest_id() } });
+    assert_eq!(server.post(&inbound, &report).await.1["effect"], "delivered");
+    assert_eq!(known(&server).await, "delivered");
+    on_duty(&server, "王芳", B).await;
+    assert_eq!(taken(&server, &phone, 2).await, [command(A), command(B)]);
+    let line = line(&server).await;
+    assert_eq!((line["forwarded"]["person"].as_str(), line["forwarded"]["why"].as_str()), (Some("王芳"), Some("duty")));
+}
+
+async fn two_nodes_send_one_command(home: Home) {
+    if !home.is_shared() {
+        return;
+    }
+    let home = near(home);
+    let other = home.quiet_node().await;
+    other.app.engine.tick().await.unwrap();
+    let server = home.start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    let client = client(&GuardedResolver::for_gateways(&server.app.engine.config.sms.allow_networks)).unwrap();
+    for round in 0..6 {
+        let number = [A, B][round % 2];
+        server.app.engine.bind_line("ops", Some(("somebody", number))).await.unwrap();
+        server.home.clock.advance(chrono::TimeDelta::seconds(90));
+        for _ in 0..2 {
+            let (one, two) = tokio::join!(server.app.engine.tick(), other.app.engine.tick());
+            one.unwrap();
+            two.unwrap();
+            let (one, two) = tokio::join!(send_due(&server.app.engine, &client), send_due(&other.app.engine, &client));
+            one.unwrap();
+            two.unwrap();
+        }
+        assert_eq!(taken(&server, &phone, round + 1).await.last(), Some(&command(number)));
+    }
+    assert_eq!(phone.requests(), 6, "not even asked twice");
+}
+
+async fn each_gateway_takes_it_in_its_own_form(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    let forwarder = json!({ "kind": "smsforwarder", "url": url, "secret": "secret", "sim": 1 });
+    let own = json!({ "kind": "http", "method": "POST", "url": format!("{url}/own"), "secret": "s",
+        "headers": { "Content-Type": "application/x-www-form-urlencoded" }, "body": "to={number}&msg={text}" });
+    for (count, settings) in [(1, forwarder), (2, own)] {
+        let (status, made) = server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+        assert_eq!(status, 201, "{made}");
+        add_line(&server, json!({})).await;
+        on_duty(&server, "李娜", A).await;
+        assert_eq!(taken(&server, &phone, count).await[count - 1], command(A));
+        assert!(server.app.engine.remove_gateway("phone").await.is_err(), "the line needs it");
+        server.app.engine.remove_line("ops").await.unwrap();
+        server.app.engine.remove_gateway("phone").await.unwrap();
+    }
+    let shown = server.get("/api/v1/sms/gateways").await.to_string();
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+async fn native(server: &Server, method: &str, path: &str, body: Option<Value>) -> Value {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base));
+    let request = request.header(android_protocol::wire::PROTOCOL_HEADER, "1");
+    let request = if let Some(body) = body { request.json(&body) } else { request };
+    request.send().await.unwrap().json().await.unwrap()
+}
+
+/// Waits until a native handset has a command, and gives it.
+async fn commanded(server: &Server, handset: &str) -> Value {
+    autocall_tests::wait::eventually("the handset has a command", std::time::Duration::from_secs(30), async || {
+        send(server).await;
+        let outbox = native(server, "GET", &format!("/h/{handset}/outbox"), None).await;
+        (outbox["code"] == 0).then(|| outbox["commands"][0].clone())
+    })
+    .await
+}
+
+async fn result(server: &Server, handset: &str, command: &Value, body: Value) {
+    let path = format!("/h/{handset}/outbox/{}", command["id"].as_str().unwrap());
+    native(server, "POST", &path, Some(body)).await;
+    send(server).await;
+}
+
+async fn a_native_handset_sends_it(home: Home) {
+    let server = home.start().await;
+    server.pair("pixel", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    let first = commanded(&server, "pixel").await;
+    assert_eq!((first["kind"].as_str(), first["text"].as_str()), (Some("sms"), Some(command(A).1.as_str())));
+    result(&server, "pixel", &first, json!({ "ok": false, "detail": "no signal" })).await;
+    assert_eq!(known(&server).await, "waiting");
+    assert!(line(&server).await["forwarded"]["last_result"].as_str().unwrap().contains("no signal"));
+    server.pass(60).await;
+    let second = commanded(&server, "pixel").await;
+    assert_ne!(first["id"], second["id"]);
+    result(&server, "pixel", &second, json!({ "ok": true })).await;
+    autocall_tests::wait::eventually("it is sent", std::time::Duration::from_secs(30), async || {
+        (known(&server).await == "sent").then_some(())
+    })
+    .await;
+}
+
+async fn a_native_handset_that_never_asks_is_told_of(home: Home) {
+    let server = near(home).start().await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::HandOverTrouble], "en").await;
+    server.pair("pixel", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    send(&server).await;
+    server.pass(200).await;
+    assert!(room.texts().is_empty());
+    server.pass(100).await;
+    server.pass(100).await;
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (!room.texts().is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(room.texts(), ["The public number ops could not be handed to 李娜: nobody has taken the command"]);
+}
+
+async fn a_native_handset_dials_the_code_of_its_own_line(home: Home) {
+    let server = home.start().await;
+    server.pair("pixel", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    add_line(&server, json!({ "handset": "pixel", "android": 15, "carrier": "china-mobile" })).await;
+    on_duty(&server, "李娜", A).await;
+    let command = commanded(&server, "pixel").await;
+    assert_eq!((command["kind"].as_str(), command["code"].as_str()), (Some("forward"), Some(format!("**21*{A}#").as_str())));
+}
+
+async fn a_gateway_that_is_away_for_an_hour(home: Home) {
+    let server = near(home).start().await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::HandOverTrouble], "en").await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    phone.set_away(true);
+    on_duty(&server, "李娜", A).await;
+    for _ in 0..120 {
+        send(&server).await;
+        server.pass(30).await;
+    }
+    assert!((10..=16).contains(&phone.requests()), "the pauses grow: {}", phone.requests());
+    assert_eq!(known(&server).await, "waiting");
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (!room.texts().is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(room.texts(), ["The public number ops could not be handed to 李娜: HTTP 503"], "once");
+    phone.set_away(false);
+    server.pass(600).await;
+    assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
+    assert_eq!(known(&server).await, "sent");
+}
+
+async fn a_day_later_it_is_given_up(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    phone.set_away(true);
+    on_duty(&server, "李娜", A).await;
+    send(&server).await;
+    server.pass(25 * 3600).await;
+    autocall_tests::wait::eventually("it is given up", std::time::Duration::from_secs(30), async || {
+        send(&server).await;
+        (known(&server).await == "given_up").then_some(())
+    })
+    .await;
+    phone.set_away(false);
+    server.pass(3600).await;
+    send(&server).await;
+    assert!(phone.sent().is_empty());
+}
+
+async fn a_later_hand_over_calls_off_the_earlier_one(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "张伟", C).await;
+    taken(&server, &phone, 1).await;
+    phone.set_away(true);
+    on_duty(&server, "李娜", A).await;
+    send(&server).await;
+    on_duty(&server, "王芳", B).await;
+    send(&server).await;
+    let shown = line(&server).await;
+    assert_eq!((shown["forwarded"]["person"].as_str(), shown["still"]["person"].as_str()), (Some("王芳"), Some("张伟")));
+    phone.set_away(false);
+    server.pass(600).await;
+    assert_eq!(taken(&server, &phone, 2).await, [command(C), command(B)]);
+    server.pass(3600).await;
+    send(&server).await;
+    assert_eq!(taken(&server, &phone, 2).await.len(), 2, "the one in between is never sent");
+}
+
+async fn a_restart_forgets_nothing(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    phone.set_away(true);
+    on_duty(&server, "李娜", A).await;
+    send(&server).await;
+    phone.set_away(false);
+    let server = server.restart().await;
+    server.pass(600).await;
+    assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
+}
+
+async fn what_a_node_took_before_it_died_is_sent_by_another(home: Home) {
+    let home = near(home);
+    // Nothing is sent but by this test: a node that dies at the worst moment must not have company.
+    let node = home.quiet_node().await;
+    let engine = &node.app.engine;
+    let (phone, url) = Gateway::open().await;
+    let settings =
+        json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret", "sim": null });
+    engine.add_gateway("phone", serde_json::from_value(settings).unwrap()).await.unwrap();
+    let line = autocall::engine::lines::NewLine {
+        name: "ops".to_owned(),
+        team: String::new(),
+        number: PUBLIC.to_owned(),
+        sms_number: Some(SIM.to_owned()),
+        carrier: "china-telecom".to_owned(),
+        android: 11,
+        app_build: autocall::public_line::AppBuild::Later,
+        text: "今天你值班".to_owned(),
+        gateway: "phone".to_owned(),
+        handset: None,
+        verify_handset: None,
+    };
+    engine.add_line(&line).await.unwrap();
+    engine.forward_line("ops", A, Some("李娜")).await.unwrap();
+    let now = home.clock.now();
+    let mut tx = engine.store.begin().await.unwrap();
+    let due = tx.db().due_sms(now).await.unwrap();
+    assert!(tx.db().take_sms(&due[0], now + chrono::TimeDelta::seconds(60)).await.unwrap());
+    tx.commit().await.unwrap();
+    // A later hand-over must not overtake a command that may be on its way.
+    engine.forward_line("ops", B, Some("王芳")).await.unwrap();
+    let client = client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)).unwrap();
+    for _ in 0..5 {
+        send_due(engine, &client).await.unwrap();
+        home.clock.advance(chrono::TimeDelta::seconds(11));
+    }
+    assert_eq!(phone.requests(), 0);
+    home.clock.advance(chrono::TimeDelta::seconds(10));
+    send_due(engine, &client).await.unwrap();
+    assert_eq!(phone.sent(), [command(B)]);
+}
+
+async fn never_while_its_handset_rings_somebody(home: Home) {
+    let server = near(home).start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({ "handset": "desk" })).await;
+    server.raise(&[C], json!({ "attempts": 1 })).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    on_duty(&server, "李娜", A).await;
+    for _ in 0..6 {
+        send(&server).await;
+        server.pass(10).await;
+    }
+    assert_eq!((phone.requests(), known(&server).await), (0, "waiting".to_owned()));
+    assert!(line(&server).await["forwarded"]["last_result"].as_str().unwrap().contains("the end of a call"));
+    server.report(&desk, &mid, None).await;
+    server.pass(120).await;
+    assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
+    // While it dials the code, it is given nothing to ring.
+    server.raise(&[C], json!({})).await;
+    server.app_idle(&desk).await;
+    server.pass(61).await;
+    server.app_dial(&desk).await;
+}
+
+async fn what_cannot_work_is_refused_with_the_reason(home: Home) {
+    let server = near(home).start().await;
+    let (_, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    for (more, field, reason) in [
+        (json!({ "android": 14 }), "android", "default dialler"),
+        (json!({ "android": 0 }), "android", "main version"),
+        (json!({ "carrier": "telekom" }), "carrier", "no carrier"),
+        (json!({ "carrier": "jio" }), "carrier", "not possible"),
+        (json!({ "carrier": "docomo" }), "carrier", "registered by hand"),
+        (json!({ "text": "班".repeat(50) }), "text", "one part"),
+        (json!({ "text": "please downcall" }), "text", "downcall"),
+        (json!({ "text": "a|b" }), "text", "vertical bar"),
+        (json!({ "number": "110" }), "number", "emergency"),
+        (json!({ "handset": "nobody" }), "handset", "no handset"),
+    ] {
+        let (status, problem) = try_add_line(&server, more).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(reason), "{problem}");
+    }
+    assert_eq!(try_add_line(&server, json!({ "gateway": "nobody" })).await.0, 404);
+    assert_eq!(server.get("/api/v1/lines").await, json!([]), "nothing was made");
+    // What only this person's number makes impossible is told when it happens.
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::HandOverTrouble], "en").await;
+    add_line(&server, json!({ "text": "班".repeat(70 - "|*7213300001111|autocall|alertcall ".len()) })).await;
+    on_duty(&server, "佐藤", "+819012345678").await;
+    let shown = line(&server).await;
+    assert_eq!(shown["known"], "refused", "{shown}");
+    deliver(&server).await;
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        (room.texts().len() == 1).then_some(())
+    })
+    .await;
+}
+
+async fn a_person_s_choice_holds_until_duty_changes(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 1).await;
+    let (status, answer) = server.post("/api/v1/lines/ops/forward", &json!({ "number": C, "person": "张伟" })).await;
+    assert_eq!((status, answer["why"].as_str()), (202, Some("person")), "{answer}");
+    taken(&server, &phone, 2).await;
+    server.pass(3600).await;
+    assert_eq!(taken(&server, &phone, 2).await[1], command(C), "duty has not changed");
+    on_duty(&server, "王芳", B).await;
+    taken(&server, &phone, 3).await;
+    assert_eq!(server.post("/api/v1/lines/other/forward", &json!({ "number": C })).await.0, 404);
+    assert_eq!(server.post("/api/v1/lines/ops/forward", &json!({ "number": "110" })).await.0, 422);
+}
+
+async fn what_the_gateway_could_not_send_is_sent_again(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 1).await;
+    let failed = |id: &str| json!({ "event": "sms:failed", "id": "E", "payload": { "messageId": id, "reason": "no credit" } });
+    let first = phone.latest_id();
+    assert_eq!(server.post(&inbound, &failed(&first)).await.1["effect"], "bounced");
+    assert_eq!(server.post(&inbound, &failed(&first)).await.1["effect"], "none", "told twice");
+    assert_eq!(known(&server).await, "waiting");
+    server.pass(60).await;
+    assert_eq!(taken(&server, &phone, 2).await, [command(A), command(A)]);
+    assert_ne!(phone.latest_id(), first, "the gateway would drop a second message under the first id");
+    assert_eq!(known(&server).await, "sent");
+    assert_eq!(server.post(&inbound, &failed("nonsense")).await.1["effect"], "none");
+}
+
+async fn a_test_call_proves_it(home: Home) {
+    let server = near(home).start().await;
+    let spare = server.pair("spare", Profile::App).await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({ "verify_handset": "spare" })).await;
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 1).await;
+    server.app_idle(&spare).await;
+    server.pass(61).await;
+    let (mid, phones) = server.app_dial(&spare).await;
+    assert_eq!((phones, known(&server).await), (vec![PUBLIC.to_owned()], "verifying".to_owned()));
+    server.report(&spare, &mid, Some(PUBLIC)).await;
+    assert_eq!(known(&server).await, "answered");
+    let alarm = line(&server).await["forwarded"]["verify_alarm_id"].as_str().unwrap().to_owned();
+    server.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({ "name": "李娜" })).await;
+    assert_eq!(known(&server).await, "confirmed");
+    for _ in 0..5 {
+        server.pass(60).await;
+    }
+    server.app_idle(&spare).await;
+
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::HandOverTrouble], "en").await;
+    on_duty(&server, "王芳", B).await;
+    taken(&server, &phone, 2).await;
+    server.pass(61).await;
+    let (mid, _) = server.app_dial(&spare).await;
+    server.report(&spare, &mid, None).await;
+    assert_eq!(known(&server).await, "unanswered");
+    server.pass(1).await;
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (!room.texts().is_empty()).then_some(())
+    })
+    .await;
+    assert!(room.texts()[0].contains("王芳") && room.texts()[0].contains("nobody picked up"), "{:?}", room.texts());
+
+    // The handset that verifies is gone: then nothing is proved, either way.
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 3).await;
+    server.pass(61).await;
+    server.pass(301).await;
+    server.pass(1).await;
+    assert_eq!(known(&server).await, "sent");
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (room.texts().len() == 2).then_some(())
+    })
+    .await;
+    assert!(room.texts()[1].contains("did not ask for the test call"), "{:?}", room.texts());
+}
+
+async fn a_preview_sends_nothing(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({ "app_build": "first" })).await;
+    let (status, preview) = server.post("/api/v1/lines/ops/preview", &json!({ "number": A })).await;
+    assert_eq!((status, preview["message"].as_str()), (200, Some(format!("|*72{A}|autocall|今天你值班").as_str())));
+    assert_eq!(
+        (preview["encoding"].as_str(), preview["used"].as_i64(), preview["limit"].as_i64()),
+        (Some("ucs2"), Some(30), Some(70))
+    );
+    assert!(preview["notes"][0].as_str().unwrap().contains("VoLTE"));
+    server.pass(60).await;
+    send(&server).await;
+    assert_eq!(phone.requests(), 0);
+}
+
+async fn a_gateway_inside_must_be_named(home: Home) {
+    let server = home.start().await;
+    let (_, url) = Gateway::open().await;
+    let settings = json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret" });
+    let (status, problem) = server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    assert_eq!((status, problem["field"].as_str()), (422, Some("url")));
+    assert!(problem["detail"].as_str().unwrap().contains("sms.allow_networks"));
+    let unknown = json!({ "kind": "fax", "url": url });
+    assert_eq!(server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": unknown })).await.0, 422);
+}

@@ -1,0 +1,145 @@
+//! Maintenance: what matches is stored and held, and rung afterwards if it still fires.
+
+use autocall::store::handsets::Profile;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::harness::{A, Home, Server, on_both};
+
+on_both!(
+    a_matching_alarm_is_held_and_rung_when_the_window_ends,
+    what_is_resolved_meanwhile_is_never_rung,
+    what_does_not_match_rings_at_once,
+    a_window_that_is_ended_lets_go_at_once,
+    a_longer_window_holds_on,
+    a_window_to_come_holds_nothing_yet,
+    wrong_windows_are_refused,
+);
+
+/// A window of so many minutes from now, for a team; gives its id.
+async fn window(server: &Server, minutes: i64, team: &str) -> String {
+    let ends_at = server.now() + TimeDelta::minutes(minutes);
+    let body = json!({ "reason": "new switch", "ends_at": ends_at, "team": team });
+    let (status, window) = server.post("/api/v1/maintenance", &body).await;
+    assert_eq!(status, 201, "{window}");
+    window["id"].as_str().unwrap().to_owned()
+}
+
+async fn raise(server: &Server, team: &str) -> String {
+    server.raise(&[A], json!({ "labels": { "team": team }, "dedup_key": team })).await
+}
+
+fn kinds(alarm: &Value) -> Vec<&str> {
+    alarm["timeline"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect()
+}
+
+async fn a_matching_alarm_is_held_and_rung_when_the_window_ends(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    window(&server, 120, "db").await;
+    let id = raise(&server, "db").await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!((alarm["state"].as_str(), kinds(&alarm)), (Some("waiting"), vec!["raised", "held"]));
+    assert_eq!(alarm["timeline"][1]["body"]["note"], "new switch");
+    assert_eq!(alarm["held_until"], json!(server.now() + TimeDelta::minutes(120)));
+    let _ = raise_again(&server, "db").await;
+    // Far beyond the time in which an alarm otherwise has to find a handset.
+    server.pass(119 * 60).await;
+    server.app_idle(&desk).await;
+    server.pass(61).await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!(kinds(&alarm), ["raised", "held", "repeated", "released"]);
+    assert!(alarm.get("held_until").is_none());
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [A]);
+    server.report(&desk, &mid, Some(A)).await;
+    assert_eq!(server.state(&id).await, "answered");
+}
+
+async fn raise_again(server: &Server, team: &str) -> Value {
+    let body = json!({ "summary": "again", "phones": [A], "labels": { "team": team }, "dedup_key": team });
+    let (status, alarm) = server.post("/api/v1/alarms", &body).await;
+    assert_eq!(status, 200, "a repeat is counted: {alarm}");
+    alarm
+}
+
+async fn what_is_resolved_meanwhile_is_never_rung(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    window(&server, 10, "db").await;
+    let id = raise(&server, "db").await;
+    server.app.engine.resolve(id.parse().unwrap()).await.unwrap();
+    server.pass(11 * 60).await;
+    server.app_idle(&desk).await;
+    assert_eq!(server.state(&id).await, "resolved");
+}
+
+async fn what_does_not_match_rings_at_once(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    window(&server, 10, "db").await;
+    raise(&server, "db").await;
+    let web = raise(&server, "web").await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    assert_eq!(server.state(&web).await, "answered");
+    server.app_idle(&desk).await;
+}
+
+async fn a_window_that_is_ended_lets_go_at_once(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = window(&server, 600, "db").await;
+    raise(&server, "db").await;
+    server.pass(60).await;
+    let response = reqwest::Client::new().delete(format!("{}/api/v1/maintenance/{id}", server.base)).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    server.pass(1).await;
+    server.app_dial(&desk).await;
+    assert_eq!(server.get("/api/v1/maintenance").await, json!([]));
+    assert!(server.app.engine.end_window(&id).await.is_err(), "it is over");
+}
+
+async fn a_longer_window_holds_on(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let first = window(&server, 10, "db").await;
+    let id = raise(&server, "db").await;
+    window(&server, 30, "db").await;
+    server.app.engine.end_window(&first).await.unwrap();
+    server.pass(60 * 11).await;
+    server.app_idle(&desk).await;
+    assert_eq!(server.alarm(&id).await["held_until"], json!(server.now() + TimeDelta::minutes(19)));
+    server.pass(60 * 19).await;
+    server.app_dial(&desk).await;
+}
+
+async fn a_window_to_come_holds_nothing_yet(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let (from, to) = (server.now() + TimeDelta::minutes(5), server.now() + TimeDelta::minutes(10));
+    let body = json!({ "reason": "later", "starts_at": from, "ends_at": to, "labels": { "team": "db" } });
+    assert_eq!(server.post("/api/v1/maintenance", &body).await.0, 201);
+    raise(&server, "db").await;
+    server.app_dial(&desk).await;
+}
+
+async fn wrong_windows_are_refused(home: Home) {
+    let server = home.start().await;
+    let now = server.now();
+    let good = json!({ "reason": "work", "ends_at": now + TimeDelta::hours(1), "team": "db" });
+    for (field, change) in [
+        ("reason", json!({ "reason": "" })),
+        ("ends_at", json!({ "ends_at": now })),
+        ("ends_at", json!({ "ends_at": now + TimeDelta::days(32) })),
+        ("ends_at", json!({ "starts_at": now + TimeDelta::hours(2) })),
+        ("labels", json!({ "team": " " })),
+        ("ends_at", json!({ "ends_at": "tomorrow" })),
+    ] {
+        let mut body = good.clone();
+        body.as_object_mut().unwrap().extend(change.as_object().cloned().unwrap());
+        let (status, problem) = server.post("/api/v1/maintenance", &body).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");
+    }
+    assert_eq!(server.get("/api/v1/maintenance").await, json!([]));
+}

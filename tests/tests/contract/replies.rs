@@ -1,0 +1,134 @@
+//! Text messages from people: who was rung confirms, a stranger changes nothing, and twice is once.
+
+use autocall::store::handsets::Profile;
+use serde_json::{Value, json};
+
+use crate::gateway::{Gateway, add_smsgate, near};
+use crate::harness::{A, B, C, Home, Server, on_both};
+
+on_both!(
+    who_was_rung_confirms,
+    a_stranger_changes_nothing,
+    twice_is_once,
+    every_form_is_read,
+    declining_and_stopping_are_kept,
+    too_late_is_too_late,
+    after_nobody_answered_it_still_counts,
+    wrong_tokens_and_bodies_are_refused,
+);
+
+/// A server that rings A for an alarm, and the path at which the phone reports.
+async fn ringing(home: Home) -> (Server, String, String, String) {
+    let server = near(home).start().await;
+    let people =
+        autocall::people::read_csv("name,numbers,language\n李娜,18712345678,zh-CN\n", server.home.config().default_region)
+            .unwrap();
+    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let (_, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = server.raise(&[A, B], json!({ "attempts": 1 })).await;
+    server.app_dial(&desk).await;
+    (server, inbound, desk, id)
+}
+
+fn smsgate(id: &str, sender: &str, text: &str) -> Value {
+    json!({ "deviceId": "d", "event": "sms:received", "id": id, "webhookId": "w",
+        "payload": { "messageId": "m", "message": text, "sender": sender, "phoneNumber": sender, "simNumber": 1,
+            "receivedAt": "2026-11-20T11:00:00.000+08:00" } })
+}
+
+async fn told(server: &Server, inbound: &str, message: Value) -> String {
+    let (status, answer) = server.post(inbound, &message).await;
+    assert_eq!((status, answer["stored"].as_bool()), (200, Some(true)), "{answer}");
+    answer["effect"].as_str().unwrap().to_owned()
+}
+
+async fn inbox(server: &Server) -> Value {
+    server.get("/api/v1/sms/inbox").await
+}
+
+async fn who_was_rung_confirms(home: Home) {
+    let (server, inbound, _, id) = ringing(home).await;
+    assert_eq!(told(&server, &inbound, smsgate("E1", "+86 187 1234 5678", " OK! ")).await, "confirmed");
+    let alarm = server.alarm(&id).await;
+    assert_eq!(alarm["state"], "answered");
+    let answer = &alarm["answer"];
+    assert_eq!((answer["name"].as_str(), answer["via"].as_str()), (Some("李娜"), Some("sms")));
+    assert!(answer["confirmed_at"].is_string() && answer["callee_id"] == alarm["callees"][0]["id"]);
+    let kept = &inbox(&server).await[0];
+    let shown = (kept["sender"].as_str(), kept["reply"].as_str(), kept["effect"].as_str(), kept["alarm_id"].as_str());
+    assert_eq!(shown, (Some("+8618712345678"), Some("confirm"), Some("confirmed"), Some(id.as_str())));
+}
+
+async fn a_stranger_changes_nothing(home: Home) {
+    let (server, inbound, _, id) = ringing(home).await;
+    for (mark, sender) in [("E1", C), ("E2", "CMCC"), ("E3", B), ("E4", "")] {
+        assert_eq!(told(&server, &inbound, smsgate(mark, sender, "1")).await, "stranger", "{sender}: B was not rung yet");
+    }
+    assert_eq!(server.state(&id).await, "ringing");
+    let kept = inbox(&server).await;
+    assert_eq!(kept.as_array().unwrap().len(), 4, "kept and shown");
+    assert_eq!(kept[2]["sender"], "CMCC");
+}
+
+async fn twice_is_once(home: Home) {
+    let (server, inbound, _, id) = ringing(home).await;
+    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "confirmed");
+    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "repeated", "the phone tells it again");
+    assert_eq!(told(&server, &inbound, smsgate("E2", A, "1")).await, "already", "the person writes it again");
+    let alarm = server.alarm(&id).await;
+    assert_eq!(alarm["answers"].as_array().unwrap().len(), 1);
+    assert_eq!(inbox(&server).await.as_array().unwrap().len(), 2);
+}
+
+async fn every_form_is_read(home: Home) {
+    let (server, inbound, _, id) = ringing(home).await;
+    let form = reqwest::Client::new().post(format!("{}{inbound}", server.base));
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    let body = "from=%2B8618712345678&content=%E6%94%B6%E5%88%B0&timestamp=1763607600000&sign=abc";
+    let answer: Value = form.body(body).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["effect"], "confirmed", "SmsForwarder's form");
+    assert_eq!(server.state(&id).await, "answered");
+    assert_eq!(told(&server, &inbound, json!({ "from": A, "text": "ack", "id": "x" })).await, "already", "anything else");
+    assert_eq!(told(&server, &inbound, json!({ "event": "system:ping", "id": "E", "payload": {} })).await, "none");
+}
+
+async fn declining_and_stopping_are_kept(home: Home) {
+    let (server, inbound, _, id) = ringing(home).await;
+    assert_eq!(told(&server, &inbound, smsgate("E1", A, "2")).await, "noted");
+    assert_eq!(told(&server, &inbound, smsgate("E2", A, "STOP")).await, "noted");
+    assert_eq!(told(&server, &inbound, smsgate("E3", A, "no problem, I am on it")).await, "none");
+    assert_eq!(told(&server, &inbound, smsgate("E4", C, "stop")).await, "noted", "whoever wants to be rung no more, whenever");
+    let replies: Vec<String> =
+        inbox(&server).await.as_array().unwrap().iter().map(|kept| kept["reply"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(replies, ["opt_out", "unknown", "opt_out", "decline"]);
+    assert_eq!(server.state(&id).await, "ringing");
+}
+
+async fn too_late_is_too_late(home: Home) {
+    let (server, inbound, _, id) = ringing(home.set("AUTOCALL_SMS_REPLY_WINDOW_MINUTES", "5")).await;
+    server.pass(301).await;
+    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "stranger");
+    server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
+    assert_eq!(told(&server, &inbound, smsgate("E2", A, "1")).await, "stranger", "the alarm is over");
+}
+
+async fn after_nobody_answered_it_still_counts(home: Home) {
+    let (server, inbound, desk, id) = ringing(home).await;
+    server.pass(181).await;
+    server.pass(80).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    assert_eq!(server.state(&id).await, "no_answer");
+    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "confirmed");
+    assert_eq!(server.state(&id).await, "answered");
+}
+
+async fn wrong_tokens_and_bodies_are_refused(home: Home) {
+    let (server, inbound, _, _) = ringing(home).await;
+    assert_eq!(server.post("/api/v1/sms/inbound/sg_wrong", &smsgate("E1", A, "1")).await.0, 401);
+    assert_eq!(server.post(&inbound, &json!({ "from": A })).await.0, 422);
+    assert_eq!(server.post(&inbound, &json!([1])).await.0, 422);
+    assert_eq!(inbox(&server).await, json!([]));
+}

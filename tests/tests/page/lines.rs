@@ -1,0 +1,71 @@
+//! The page of public numbers, heartbeats, maintenance and received messages.
+
+use autocall::store::handsets::Profile;
+use autocall::store::users::Role;
+use serde_json::json;
+
+use crate::client::Visitor;
+use crate::harness::{A, B, Home, on_both};
+
+on_both!(empty_sections_teach, everything_is_shown_to_whom_it_concerns, what_is_held_says_so);
+
+async fn empty_sections_teach(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
+    let page = lin.get("/lines").await;
+    assert!(
+        page.shows("No public number yet") && page.shows("autocall line add") && page.shows("autocall heartbeat add"),
+        "{}",
+        page.body
+    );
+    assert!(page.shows(r#"<a href="/lines" aria-current="page">Lines</a>"#));
+}
+
+async fn everything_is_shown_to_whom_it_concerns(home: Home) {
+    let server = home.start().await;
+    server.pair("pixel", Profile::Native).await;
+    let hostile = "<script>alert(1)</script>";
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    let (_, gateway) = server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    let line =
+        json!({ "name": "ops <b>", "number": "13300001111", "carrier": "china-telecom", "android": 11, "gateway": "phone" });
+    assert_eq!(server.post("/api/v1/lines", &line).await.0, 201);
+    let beat = json!({ "name": "backup", "period_seconds": 60, "grace_seconds": 30, "phones": [A] });
+    let (_, beat) = server.post("/api/v1/heartbeats", &beat).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let mut eve = Visitor::logged_in(&server, "eve", Role::Viewer).await;
+    let page = lin.get("/lines").await;
+    assert!(page.shows("never handed over") && page.shows("never heard"), "{}", page.body);
+
+    server.app.engine.bind_line("ops <b>", Some(("李娜", A))).await.unwrap();
+    server.get(beat["ping_path"].as_str().unwrap()).await;
+    server.pass(100).await;
+    server.post(gateway["inbound_path"].as_str().unwrap(), &json!({ "from": B, "text": hostile, "id": "1" })).await;
+    let ends_at = server.now() + chrono::TimeDelta::hours(1);
+    server.post("/api/v1/maintenance", &json!({ "reason": "new switch", "ends_at": ends_at, "team": "db" })).await;
+    let page = lin.get("/lines").await;
+    for text in
+        ["李娜", "+8618712345678", "waiting to be sent", "missed", "every 1 min 00 s", "new switch", "team=db", "nobody we rang"]
+    {
+        assert!(page.shows(text), "{text}: {}", page.body);
+    }
+    assert!(!page.shows("<script>alert") && !page.shows("ops <b>"), "text is only text");
+    let page = eve.get("/lines").await;
+    assert!(!page.shows(A) && !page.shows(B) && !page.shows("13300001111") && page.shows("李娜"), "{}", page.body);
+    assert!(!page.shows("nobody we rang"), "what people wrote is for those who act on it");
+    assert!(lin.get("/lines?lang=zh").await.status < 400);
+    assert!(lin.get("/lines").await.shows("公共号码"));
+}
+
+async fn what_is_held_says_so(home: Home) {
+    let server = home.start().await;
+    let ends_at = server.now() + chrono::TimeDelta::hours(1);
+    server.post("/api/v1/maintenance", &json!({ "reason": "new switch", "ends_at": ends_at, "team": "db" })).await;
+    let id = server.raise(&[A], json!({ "labels": { "team": "db" } })).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    for path in ["/", &format!("/alarms/{id}")] {
+        let page = lin.get(path).await;
+        assert!(page.shows("nobody is rung before then"), "{path}: {}", page.body);
+    }
+    assert!(lin.get(&format!("/alarms/{id}")).await.shows("Held: maintenance"));
+}
