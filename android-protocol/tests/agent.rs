@@ -67,7 +67,7 @@ async fn an_app_rings_and_reports() {
     assert_eq!(ending, Ending::Once);
     let seen = seen.lock().unwrap();
     assert_eq!(seen.last().unwrap(), &format!("POST /h/T/alert/phone?resp={A}&mid=m1 HTTP/1.1"));
-    assert!(lines.iter().any(|line| line.contains("Connected")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains(&format!("{A} picks up"))), "{lines:?}");
 }
 
 #[tokio::test]

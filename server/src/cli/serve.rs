@@ -1,6 +1,6 @@
 //! `autocall serve`: run until told to stop.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -33,11 +33,23 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     stop_when_asked(&shutdown)?;
     let app = service.app();
     if let Some(first_login) = app.dashboard.first_login().told(service.address()) {
-        // Nobody may be there to read it; the server runs all the same.
-        let _ = writeln!(std::io::stdout(), "{}", first_steps(app.config(), service.address(), &first_login));
+        tell(&first_steps(app.config(), service.address(), &first_login));
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %service.address(), "listening");
     service.run(shutdown).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// To the terminal, where there is one, since it may hold what no log is to keep; else to the log, line by line.
+fn tell(steps: &[String]) {
+    let mut stdout = std::io::stdout();
+    for step in steps {
+        if stdout.is_terminal() {
+            // Whoever listened may have left; the server runs all the same.
+            let _ = writeln!(stdout, "{step}\n");
+        } else {
+            tracing::info!("{step}");
+        }
+    }
 }

@@ -13,18 +13,10 @@ use tempfile::TempDir;
 
 use crate::{client::Client, world::SOON};
 
-/// A line that was printed to be pasted, with its continuation, from the first occurrence of `begins`.
+/// What was printed to be pasted: from the first occurrence of `begins` to the end of its line.
 fn printed(text: &str, begins: &str) -> String {
-    let from = text.find(begins).unwrap_or_else(|| panic!("no line begins with {begins:?}:\n{text}"));
-    let mut line = String::new();
-    for part in text[from..].lines() {
-        line.push_str(part);
-        line.push('\n');
-        if !part.ends_with('\\') {
-            break;
-        }
-    }
-    line
+    let from = text.find(begins).unwrap_or_else(|| panic!("{begins:?} is not in:\n{text}"));
+    text[from..].lines().next().unwrap().to_owned()
 }
 
 /// Pastes a line into a shell in which `autocall` is the tested program; what it prints.
@@ -47,8 +39,8 @@ async fn the_first_start_says_what_to_do_and_it_works() {
     let folder = TempDir::new().unwrap();
     let mut server = Binary::spawn(ServeOptions::new()).await;
     let client = Client::new(&server);
-    let said = server.said();
-    assert!(said.contains(&format!("The page is {}/", server.url())), "{said}");
+    let said = server.log();
+    assert!(said.contains(&format!("The page is {}/,", server.url())), "{said}");
     let secret = fs::read_to_string(server.data_dir().join("first-login.txt")).unwrap();
     assert!(!said.contains(secret.trim()), "the secret is for the owner of the file");
     assert!(said.contains("first-login.txt once"), "{said}");
@@ -58,23 +50,24 @@ async fn the_first_start_says_what_to_do_and_it_works() {
     assert_eq!((&alarm["summary"], &alarm["state"]), (&json!("My first alarm"), &json!("waiting")));
     assert!(paste(&printed(&said, "autocall --data-dir "), &folder).await.contains("you may log in as admin"));
     let add = said.lines().find(|line| line.contains("handset add")).unwrap();
-    assert!(paste(add.trim(), &folder).await.contains(&format!("{}/h/", server.url())), "the address of this server");
+    assert!(
+        paste(&printed(add, "autocall --data-dir "), &folder).await.contains(&format!("{}/h/", server.url())),
+        "the address of this server"
+    );
 
     // Somebody can log in now, so it says no more.
-    let before = server.said().len();
+    let before = server.log().len();
     server.restart().await;
-    assert!(!server.said()[before..].contains("What to do next"));
+    assert!(!server.log()[before..].contains("nobody can log in yet"));
 }
 
 #[tokio::test]
-async fn without_a_terminal_nothing_secret_is_printed_and_an_open_network_is_needed_for_the_line() {
+async fn outside_of_open_networks_the_line_makes_itself_a_key() {
     let server = Binary::spawn(ServeOptions::new().env("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16")).await;
     let folder = TempDir::new().unwrap();
-    let said = server.said();
-    let key = paste(said.lines().find(|line| line.contains("key add")).unwrap().trim(), &folder).await;
-    let line = printed(&said, "curl ").replace("KEY", key.trim());
-    let raised: Value = serde_json::from_str(&paste(&line, &folder).await).unwrap();
-    assert_eq!(raised["state"], "waiting", "{raised}");
+    let said = server.log();
+    let raised: Value = serde_json::from_str(&paste(&printed(&said, "curl "), &folder).await).unwrap();
+    assert_eq!((&raised["state"], &raised["source"]), (&json!("waiting"), &json!("first")), "{raised}");
 }
 
 /// The demonstration, started as somebody would.
