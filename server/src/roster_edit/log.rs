@@ -1,6 +1,6 @@
 //! Writing the duty log: one row for each hand-over, with the names and reasons of that moment.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::roster::{On, Roster, Schedule, evaluate};
 use crate::store::duty_log::LoggedPerson;
@@ -42,7 +42,13 @@ async fn keep_one(tx: &mut Tx, roster: &Roster, schedule: &Schedule, due: DateTi
         last = Some(crate::store::duty_log::DutyLogRow { at, people: people.into() });
         written += 1;
     }
-    let next = evaluate::next_change(schedule, &roster.absences, now).unwrap_or(now + evaluate::FORESIGHT);
+    let furthest = now + evaluate::FORESIGHT;
+    let next = match evaluate::next_change(schedule, &roster.absences, now) {
+        Some(next) => next,
+        // Without an end in sight there is no hurry: a week more or less is not written down every time.
+        None if due > furthest - TimeDelta::days(7) => due,
+        None => furthest,
+    };
     if next != due {
         tx.db().set_duty_log_due(schedule.id, next).await?;
     }
