@@ -125,7 +125,7 @@ words! {
     policy_bad_interval policy_bad_seconds policy_bad_rounds rules rules_how rules_none_why rules_edit rule rule_from
     rule_everything rule_place rule_sender rule_any_sender rule_policy rule_none rule_labels_how rule_another rule_bad_place
     rule_bad_label rule_bad_labels rule_gone forbidden forbidden_how forbidden_none forbidden_reason forbidden_go
-    forbidden_remove forbidden_bad_reason
+    forbidden_remove forbidden_bad_reason forbidden_since state_snoozed
 }
 
 /// What takes the place of `{name}` in a sentence.
