@@ -167,7 +167,7 @@ async fn the_next_step_begins_on_demand(home: Home) {
     let id = server.raise(&[], json!({ "policy": "ops" })).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     let path = format!("/alarms/{id}/escalate");
-    assert_eq!(forms(&lin.get(&format!("/alarms/{id}")).await, "/escalate"), [path.clone()]);
+    assert_eq!(forms(&lin.get(&format!("/alarms/{id}")).await, "/escalate"), std::slice::from_ref(&path));
     assert_eq!(lin.post(&path, &[]).await.location(), format!("/alarms/{id}?done=escalated"));
     assert_eq!(server.dial(&desk).await.1, [B]);
     assert!(forms(&lin.get(&format!("/alarms/{id}")).await, "/escalate").is_empty(), "there is no further step");
