@@ -126,6 +126,7 @@ words! {
     rule_everything rule_place rule_sender rule_any_sender rule_policy rule_none rule_labels_how rule_another rule_bad_place
     rule_bad_label rule_bad_labels rule_gone forbidden forbidden_how forbidden_none forbidden_reason forbidden_go
     forbidden_remove forbidden_bad_reason forbidden_since state_snoozed
+    t_escalated_by_nobody t_policy_set_by_nobody t_snoozed_by_nobody t_noted_by_nobody
 }
 
 /// What takes the place of `{name}` in a sentence.

@@ -250,6 +250,9 @@ async fn a_note_and_another_policy(home: Home) {
     let page = lin.get(&page_of).await;
     assert!(page.shows("<b>lin</b> wrote<q>spare part\nis ordered</q>"), "{}", page.body);
     assert!(page.shows("“others” begins with the next step"));
+    // A program need not say for whom it acts.
+    server.post(&format!("/api/v1/alarms/{id}/notes"), &json!({ "text": "measured" })).await;
+    assert!(lin.get(&page_of).await.shows("<span>Note<q>measured</q></span>"));
     let (mid, _) = server.dial(&desk).await;
     server.report(&desk, &mid, None).await;
     assert_eq!(server.dial(&desk).await.1, [B]);
