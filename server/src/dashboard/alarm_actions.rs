@@ -28,7 +28,7 @@ const SNOOZE_MINUTES: [i32; 3] = [15, 60, 240];
 pub(super) struct MoreActions {
     /// There is a next step to begin.
     pub(super) escalates: bool,
-    /// Policies it could be given; none once nobody is rung any more.
+    /// Other policies that it could be given; none once nobody is rung any more.
     pub(super) policies: Vec<String>,
     /// Hours, and the same in words.
     pub(super) takes: Vec<(i32, String)>,
@@ -39,10 +39,12 @@ pub(super) struct MoreActions {
 impl MoreActions {
     /// For an alarm that is not over, with where its hunt stands while that is open.
     pub(super) fn of(words: &Words, standing: Option<&Standing>, policies: &[PolicyRow]) -> Self {
-        let names = policies.iter().map(|policy| policy.name.clone());
+        let others = |own: Option<&str>| -> Vec<String> {
+            policies.iter().map(|policy| policy.name.clone()).filter(|name| own != Some(name)).collect()
+        };
         Self {
             escalates: standing.is_some_and(|standing| standing.has_next_step),
-            policies: standing.map_or_else(Vec::new, |_| names.collect()),
+            policies: standing.map_or_else(Vec::new, |standing| others(standing.policy.as_deref())),
             takes: TAKE_HOURS.iter().map(|hours| (*hours, span(words, hours * 3600))).collect(),
             snoozes: SNOOZE_MINUTES.iter().map(|minutes| (*minutes, span(words, minutes * 60))).collect(),
         }

@@ -118,23 +118,24 @@ pub(super) async fn sight(app: &App, reader: &Reader, id: AlarmId) -> Result<Sig
     let handset = handset.and_then(|mid| calls.iter().find(|call| call.mid == *mid)).and_then(|call| call.handset.clone());
 
     let over = alarm.ended_at.is_some();
+    let state = alarm.state();
     let steps = standing::steps_of(events.iter().filter(|event| event.hunt_id == Some(alarm.hunt_id)));
     let standing = hunt.filter(|_| !over).map(|hunt| Standing::of(&hunt, &policies, &all_answers, app.engine.clock.now()));
     let known = Known { rungs: &rungs, ringing: &ringing, answers: &all_answers, steps: &steps, standing: standing.as_ref() };
-    let ladder = ladder::ladder(reader, &known, Some(id));
-    let state = alarm.state();
-    let title = fill_text(&words.alarm_title, &[("summary", &alarm.summary), ("state", state_word(words, state))]);
+    let can_acknowledge = !matches!(state, AlarmState::Cancelled | AlarmState::Resolved);
+    let ladder = ladder::ladder(reader, &known, can_acknowledge.then_some(id));
+    let shown_state = state_shown(words, state, !ringing.is_empty(), standing.as_ref());
+    let title = fill_text(&words.alarm_title, &[("summary", &alarm.summary), ("state", shown_state.1)]);
     let labels = alarm.labels.0.clone().into_iter().collect();
     let lapsed = answers::shown(&all_answers).filter(|_| answer.is_none()).cloned();
     let finished = Finished { alarm: alarm.clone(), answer, lapsed, rungs, handset };
-    let can_acknowledge = !matches!(state, AlarmState::Cancelled | AlarmState::Resolved);
     let snoozed = standing.as_ref().is_some_and(|standing| standing.snoozed_until.is_some());
     let part = AlarmPart {
         reader,
         words,
         line: now::line(reader, &finished),
         summary: alarm.summary.clone(),
-        state: (state_class(state, !ringing.is_empty()), state_word(words, state)),
+        state: shown_state,
         clock: (!over).then(|| since(alarm.hunt_created_at)),
         over,
         meta: now::meta(words, &alarm),
@@ -172,24 +173,25 @@ fn rung_of(hunt_id: crate::ids::HuntId, callee: CalleeRow) -> RungRow {
     }
 }
 
-fn state_word(words: &'static Words, state: AlarmState) -> &'static str {
+/// The class and the word of a state. While nobody's phone rings, it says what is waited for.
+fn state_shown(
+    words: &'static Words,
+    state: AlarmState,
+    rings: bool,
+    standing: Option<&Standing>,
+) -> (&'static str, &'static str) {
+    let confirming = standing.is_some_and(|standing| !standing.confirming.is_empty());
+    let snoozed = standing.is_some_and(|standing| standing.snoozed_until.is_some());
     match state {
-        AlarmState::Waiting => &words.state_waiting,
-        AlarmState::Ringing => &words.state_ringing,
-        AlarmState::Answered => &words.answered,
-        AlarmState::NoAnswer => &words.no_answer,
-        AlarmState::Cancelled => &words.cancelled,
-        AlarmState::Resolved => &words.resolved,
-    }
-}
-
-fn state_class(state: AlarmState, rings: bool) -> &'static str {
-    match state {
-        AlarmState::Ringing if rings => "now",
-        AlarmState::Waiting | AlarmState::Ringing => "waiting",
-        AlarmState::Answered => "answered",
-        AlarmState::NoAnswer => "bad",
-        AlarmState::Cancelled | AlarmState::Resolved => "plain",
+        AlarmState::Ringing if rings => ("now", &words.state_ringing),
+        AlarmState::Waiting | AlarmState::Ringing if confirming => ("answered", &words.answered_only),
+        AlarmState::Waiting | AlarmState::Ringing if snoozed => ("waiting", &words.state_snoozed),
+        AlarmState::Waiting => ("waiting", &words.state_waiting),
+        AlarmState::Ringing => ("waiting", &words.state_ringing),
+        AlarmState::Answered => ("answered", &words.answered),
+        AlarmState::NoAnswer => ("bad", &words.no_answer),
+        AlarmState::Cancelled => ("plain", &words.cancelled),
+        AlarmState::Resolved => ("plain", &words.resolved),
     }
 }
 

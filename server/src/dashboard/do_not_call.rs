@@ -11,6 +11,8 @@ use super::csrf::Fields;
 use super::field::Wrong;
 use super::page::{Reader, Refusal, at, go_to};
 use super::policies;
+use super::words::Bit::Html;
+use super::words::fill;
 use crate::app::App;
 use crate::intake::alarm_request::LONGEST_NOTE;
 use crate::intake::do_not_call::parse;
@@ -43,7 +45,7 @@ pub(super) async fn all(reader: &Reader, db: &mut Db<'_>) -> Result<Vec<Forbidde
         shown: reader.number(&row.number),
         number: if reader.administers() { row.number } else { String::new() },
         reason: row.reason,
-        since: at(row.created_at),
+        since: fill(&reader.words.forbidden_since, &[("at", Html(&at(row.created_at)))]),
     };
     Ok(rows.into_iter().map(line).collect())
 }

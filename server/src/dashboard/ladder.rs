@@ -61,7 +61,7 @@ pub(super) struct Rung {
 /// The rungs of one step.
 #[derive(Clone, Debug)]
 pub(super) struct Flight {
-    /// Which step; none when there is only one.
+    /// Which step; none when no other is shown.
     pub(super) heading: Option<String>,
     pub(super) rungs: Vec<Rung>,
 }
@@ -129,11 +129,11 @@ pub(super) fn ladder(reader: &Reader, known: &Known<'_>, alarm: Option<AlarmId>)
     let current = known.standing.map(|standing| standing.step);
     let mut steps: Vec<i32> = known.rungs.iter().map(|rung| rung.step).collect();
     steps.dedup();
-    let several = steps.len() > 1;
     let of_step = |step: i32| known.rungs.iter().zip(&states).filter(move |(rung, _)| rung.step == step);
     let is_over = |step: i32| current != Some(step) && !of_step(step).any(|(_, state)| state.is_in_play());
     let (left_out, shown): (Vec<i32>, Vec<i32>) =
         steps.into_iter().partition(|step| alarm.is_none() && current.is_some() && is_over(*step));
+    let several = shown.len() > 1;
     let flight = |step: i32| Flight {
         heading: several.then(|| standing::step_heading(reader, known.steps, step)),
         rungs: of_step(step).map(|(rung, state)| show(reader, rung, state, known, alarm)).collect(),

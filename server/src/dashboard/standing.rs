@@ -54,8 +54,11 @@ pub(super) struct Standing {
     pub(super) snoozed_until: Option<DateTime<Utc>>,
     /// There is a step to go on to.
     pub(super) has_next_step: bool,
+    /// The name of the policy it follows.
     pub(super) policy: Option<String>,
+    /// Where in the policy, of how many steps and rounds.
     pub(super) place: Option<(Place, usize, i32)>,
+    /// When the next step begins at the latest.
     pub(super) next_step_at: Option<DateTime<Utc>>,
 }
 

@@ -65,6 +65,8 @@ function listen(lost) {
   // The server says something every 15 s. A connection that has died without a word would leave old news standing.
   const watch = setInterval(() => { if (Date.now() - heard > 40000) again(); }, 2000);
 }
+// On a small screen the entries of the menu do not all fit.
+document.querySelector('nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
 // A time that somebody types is one of their own zone; without script it is UTC, and the page says so.
 root.classList.add('scripted');
 document.addEventListener('submit', ({ target }) => {
