@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 
+use super::assets;
 use super::calendar::{Plan, Strip, monday_of};
 use super::csrf::Fields;
 use super::now;
@@ -48,6 +49,8 @@ struct Taken {
 struct SchedulePage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
+    /// What chooses a time by dragging.
+    script: &'static str,
     done: Option<&'static str>,
     wrong: Option<String>,
     /// Shown once.
@@ -301,6 +304,7 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
     let page = SchedulePage {
         frame: Frame::new(reader, "roster", schedule.name.as_str(), now),
         words,
+        script: &assets::CALENDAR.address,
         done: answer.done,
         wrong: answer.wrong,
         feed: answer.feed,
