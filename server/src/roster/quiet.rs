@@ -118,8 +118,14 @@ mod tests {
         assert_eq!(until(&rules, None, Priority::Low, at("2027-03-27T21:30:00Z")), Some(at("2027-03-28T05:00:00Z")));
         assert_eq!(until(&rules, None, Priority::Low, at("2027-10-30T20:30:00Z")), Some(at("2027-10-31T06:00:00Z")));
         let short = QuietHours { from: time("01:00"), to: time("02:30"), ..rules[0].clone() };
-        assert_eq!(until(&[short.clone()], None, Priority::Low, at("2027-03-28T00:30:00Z")), Some(at("2027-03-28T01:00:00Z")));
-        assert_eq!(until(&[short.clone()], None, Priority::Low, at("2027-10-31T00:10:00Z")), Some(at("2027-10-31T00:30:00Z")));
+        assert_eq!(
+            until(std::slice::from_ref(&short), None, Priority::Low, at("2027-03-28T00:30:00Z")),
+            Some(at("2027-03-28T01:00:00Z"))
+        );
+        assert_eq!(
+            until(std::slice::from_ref(&short), None, Priority::Low, at("2027-10-31T00:10:00Z")),
+            Some(at("2027-10-31T00:30:00Z"))
+        );
         assert_eq!(until(&[short], None, Priority::Low, at("2027-10-31T01:10:00Z")), None, "02:10 for the second time");
     }
 

@@ -14,6 +14,7 @@ use crate::notices::{Room, add, deliver};
 on_both!(
     each_change_of_duty_sends_one_command,
     two_nodes_send_one_command,
+    the_roster_hands_it_over,
     each_gateway_takes_it_in_its_own_form,
     a_native_handset_sends_it,
     a_native_handset_that_never_asks_is_told_of,
@@ -117,6 +118,35 @@ async fn two_nodes_send_one_command(home: Home) {
         assert_eq!(taken(&server, &phone, round + 1).await.last(), Some(&command(number)));
     }
     assert_eq!(phone.requests(), 6, "not even asked twice");
+}
+
+async fn the_roster_hands_it_over(home: Home) {
+    let server = near(home).start().await;
+    let csv = format!("name,numbers\nAnn,{A}\nBob,{B}\n");
+    let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
+    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    assert_eq!(server.post("/api/v1/teams", &json!({ "name": "ops", "members": ["Ann", "Bob"] })).await.0, 201);
+    let layer = json!({ "name": "week", "people": ["Ann", "Bob"], "every": "1 week", "start": "2026-11-16T09:00" });
+    let schedule = json!({ "name": "ops", "zone": "UTC", "team": "ops", "layers": [layer] });
+    assert_eq!(server.post("/api/v1/schedules", &schedule).await.0, 201);
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    server.pass(1).await;
+    assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
+    // From Friday 03:00 to Monday 09:00, when the week changes hands.
+    server.pass(78 * 3600 - 2).await;
+    taken(&server, &phone, 1).await;
+    server.pass(1).await;
+    assert_eq!(taken(&server, &phone, 2).await, [command(A), command(B)]);
+    assert_eq!(line(&server).await["forwarded"]["person"], "Bob");
+    // An override puts Ann back at once.
+    let (from, to) = (server.now(), server.now() + chrono::TimeDelta::hours(4));
+    let shift = json!({ "action": "replace", "person": "Ann", "instead_of": "Bob", "from": from, "to": to });
+    let (status, answer) = server.post("/api/v1/schedules/ops/overrides", &shift).await;
+    assert_eq!(status, 201, "{answer}");
+    server.pass(2).await;
+    assert_eq!(taken(&server, &phone, 3).await[2], command(A));
 }
 
 async fn each_gateway_takes_it_in_its_own_form(home: Home) {

@@ -96,13 +96,16 @@ async fn every_form_is_read(home: Home) {
 
 async fn declining_and_stopping_are_kept(home: Home) {
     let (server, inbound, _, id) = ringing(home).await;
-    assert_eq!(told(&server, &inbound, smsgate("E1", A, "2")).await, "noted");
-    assert_eq!(told(&server, &inbound, smsgate("E2", A, "STOP")).await, "noted");
+    assert_eq!(told(&server, &inbound, smsgate("E1", A, "2")).await, "declined");
+    assert_eq!(server.alarm(&id).await["callees"][0]["verdict"], "declined");
+    assert_eq!(told(&server, &inbound, smsgate("E2", A, "STOP")).await, "stopped");
     assert_eq!(told(&server, &inbound, smsgate("E3", A, "no problem, I am on it")).await, "none");
-    assert_eq!(told(&server, &inbound, smsgate("E4", C, "stop")).await, "noted", "whoever wants to be rung no more, whenever");
+    assert_eq!(told(&server, &inbound, smsgate("E4", C, "stop")).await, "stopped", "whoever wants to be rung no more, whenever");
     let replies: Vec<String> =
         inbox(&server).await.as_array().unwrap().iter().map(|kept| kept["reply"].as_str().unwrap().to_owned()).collect();
     assert_eq!(replies, ["opt_out", "unknown", "opt_out", "decline"]);
+    let forbidden = server.app.engine.store.read().await.unwrap().db().forbidden_numbers().await.unwrap();
+    assert_eq!(forbidden.len(), 2);
     assert_eq!(server.state(&id).await, "ringing");
 }
 
