@@ -13,6 +13,7 @@ mod maintenance;
 mod people;
 mod policy;
 mod prune;
+mod quiet_hours;
 mod roster;
 mod roster_change;
 mod serve;
@@ -72,6 +73,8 @@ enum Command {
     /// Escalation policies: whom to ring, and whom next
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// When people are left in peace by alarms that can wait
+    QuietHours(quiet_hours::QuietHours),
     /// Numbers that are never rung
     #[command(subcommand)]
     DoNotCall(do_not_call::DoNotCallCommand),
@@ -124,6 +127,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
         Command::People(command) => people::run(command, &loaded.config).await,
         Command::Policy(command) => policy::run(command, &loaded.config).await,
+        Command::QuietHours(command) => quiet_hours::run(command, &loaded.config).await,
         Command::DoNotCall(command) => do_not_call::run(command, &loaded.config).await,
         Command::Roster(command) => roster::run(command, &loaded.config).await,
         Command::Webhook(command) => webhook::run(command, &loaded.config).await,
@@ -135,6 +139,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Handset(command) => handset::run(command, &loaded.config).await,
         Command::User(command) => user::run(command, &loaded.config).await,
     }
+}
+
+/// A file that somebody names, or what they type.
+fn read_file(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    if file.as_os_str() == "-" {
+        return std::io::read_to_string(std::io::stdin()).map(String::into_bytes).context("standard input cannot be read");
+    }
+    std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
 /// A problem that the API would report, as a sentence for the terminal.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Subcommand;
 
-use super::{agreed_clock, open, plainly};
+use super::{agreed_clock, open, plainly, read_file};
 use crate::config::Config;
 use crate::intake::alarm_request::read_json;
 use crate::intake::policies::{self, PolicyBody, RulesBody};
@@ -55,7 +55,7 @@ pub(super) async fn run(command: PolicyCommand, config: &Config) -> anyhow::Resu
             println!("{}", serde_json::to_string_pretty(&body)?);
         }
         PolicyCommand::Set { name, file } => {
-            let body: PolicyBody = read_json(&read(&file)?).map_err(plainly)?;
+            let body: PolicyBody = read_json(&read_file(&file)?).map_err(plainly)?;
             let now = agreed_clock(&store).await?.now();
             policies::set(&store, &name, &body, config.default_region, now).await.map_err(plainly)?;
             println!("{name} has {} steps", body.steps.len());
@@ -67,7 +67,7 @@ pub(super) async fn run(command: PolicyCommand, config: &Config) -> anyhow::Resu
             println!("{name} is removed");
         }
         PolicyCommand::Rules { file: Some(file) } => {
-            let body: RulesBody = read_json(&read(&file)?).map_err(plainly)?;
+            let body: RulesBody = read_json(&read_file(&file)?).map_err(plainly)?;
             policies::set_rules(&store, &body).await.map_err(plainly)?;
             println!("{} rules", body.rules.len());
         }
@@ -78,11 +78,4 @@ pub(super) async fn run(command: PolicyCommand, config: &Config) -> anyhow::Resu
     }
     store.close().await;
     Ok(())
-}
-
-fn read(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
-    if file.as_os_str() == "-" {
-        return std::io::read_to_string(std::io::stdin()).map(String::into_bytes).context("standard input cannot be read");
-    }
-    std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
 }

@@ -1,0 +1,33 @@
+//! `autocall quiet-hours`: print, or replace from a file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{open, plainly, read_file};
+use crate::config::Config;
+use crate::intake::alarm_request::read_json;
+use crate::intake::quiet_hours::{self, AllQuiet};
+
+#[derive(Debug, Args)]
+pub(super) struct QuietHours {
+    /// A JSON file that replaces all quiet hours; - for standard input. Without it they are printed
+    file: Option<PathBuf>,
+}
+
+pub(super) async fn run(command: QuietHours, config: &Config) -> anyhow::Result<()> {
+    let store = open(config).await?;
+    match command.file {
+        Some(file) => {
+            let body: AllQuiet = read_json(&read_file(&file)?).map_err(plainly)?;
+            quiet_hours::set(&store, &body).await.map_err(plainly)?;
+            println!("{} quiet hours", body.quiet_hours.len());
+        }
+        None => {
+            let all = quiet_hours::read(&store).await.map_err(plainly)?;
+            println!("{}", serde_json::to_string_pretty(&all)?);
+        }
+    }
+    store.close().await;
+    Ok(())
+}
