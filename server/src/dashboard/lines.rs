@@ -146,7 +146,7 @@ fn message(reader: &Reader, row: InboundRow) -> Message {
         Some("already") => &words.effect_already,
         Some("over") => &words.effect_over,
         Some("declined") => &words.effect_declined,
-        Some("opted_out") => &words.effect_opted_out,
+        Some("stopped") => &words.effect_stopped,
         Some("noted") => &words.effect_noted,
         Some("stranger") => &words.effect_stranger,
         _ => &words.effect_none,

@@ -151,7 +151,7 @@ words! {
     nav_lines lines_none lines_none_why line_never line_to line_still line_refused line_tries known_refused known_waiting
     known_given_up known_sent known_delivered known_verifying known_answered known_confirmed known_unanswered beats_heading
     beats_none beat_new beat_alive beat_missed beat_every beat_last windows_heading window_open window_to_come window_times
-    inbox_heading effect_confirmed effect_declined effect_opted_out effect_already effect_over effect_noted effect_stranger effect_none held_until t_held
+    inbox_heading effect_confirmed effect_declined effect_stopped effect_already effect_over effect_noted effect_stranger effect_none held_until t_held
     t_released
     forbidden_remove forbidden_bad_reason forbidden_since state_snoozed
     t_escalated_by_nobody t_policy_set_by_nobody t_snoozed_by_nobody t_noted_by_nobody

@@ -104,7 +104,7 @@ impl Engine {
         tx.db().forbid_number(number.as_str(), text, now).await?;
         tx.announce(Announcement::Hunts);
         tx.commit().await?;
-        Ok("opted_out")
+        Ok("stopped")
     }
 
     /// A callee says no: the hunt goes on without them, unless the alarm is over or has a newer hunt.

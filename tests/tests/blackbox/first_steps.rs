@@ -100,7 +100,10 @@ impl Demo {
 
     /// What it has left in the temporary folder, but for what it has told.
     fn leftovers(&self) -> usize {
-        fs::read_dir(self.folder.path()).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "told").count()
+        fs::read_dir(self.folder.path())
+            .unwrap()
+            .filter(|entry| !entry.as_ref().unwrap().file_name().to_string_lossy().starts_with("told"))
+            .count()
     }
 
     async fn ends_well(&mut self, signal: Signal) {
