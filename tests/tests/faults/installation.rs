@@ -76,7 +76,9 @@ impl Installation {
             .env("AUTOCALL_HANDSETS_DIAL_BASE_SECONDS", "0")
             .env("AUTOCALL_HANDSETS_DIAL_SECONDS_PER_NUMBER", "10")
             .env("AUTOCALL_HANDSETS_DIAL_MINIMUM_SECONDS", "30")
-            .env("AUTOCALL_HANDSETS_GRACE_SECONDS", "5");
+            .env("AUTOCALL_HANDSETS_GRACE_SECONDS", "5")
+            // The verdict follows each call to the one alarm that it was for.
+            .env("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "0");
         if let Some(url) = &self.database_url {
             options = options.database(url);
         }
