@@ -39,6 +39,7 @@ pub mod roster_edit;
 pub mod router;
 pub mod secrets;
 pub mod service;
+pub mod sms_reply;
 pub mod store;
 pub mod telemetry;
 pub mod users;

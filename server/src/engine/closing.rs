@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::ladder::Busy;
 use super::{Engine, EngineError, seconds};
-use crate::alarm::hunt::{self, Decision, ListForm, OpenDial};
+use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::ids::HuntId;
 use crate::store::events::EventKind;
@@ -34,18 +34,6 @@ impl Engine {
             self.metrics.time_to_answer.observe(*seconds);
         }
     }
-}
-
-/// The open dials of a hunt, as the pure rule wants them.
-pub(super) async fn open_dials(tx: &mut Tx, hunt: HuntId) -> Result<Vec<OpenDial>, EngineError> {
-    let mut dials: Vec<(String, OpenDial)> = Vec::new();
-    for row in tx.db().open_targets_of(hunt).await? {
-        match dials.last_mut() {
-            Some((mid, dial)) if *mid == row.mid => dial.callees.push(row.callee_id),
-            _ => dials.push((row.mid, OpenDial { deadline: row.deadline, callees: vec![row.callee_id] })),
-        }
-    }
-    Ok(dials.into_iter().map(|(_, dial)| dial).collect())
 }
 
 /// Ends a locked hunt: its open dials are closed with `dials_as`, their numbers are free. Does nothing when it has ended.

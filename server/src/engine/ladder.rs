@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::closing::open_dials;
 use super::whom::{self, Led};
 use super::{Engine, EngineError, seconds};
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
-use crate::alarm::hunt::{self, Decision, ListForm};
+use crate::alarm::hunt::{self, Decision, ListForm, OpenDial};
 use crate::alarm::policy::{Place, Reached, Step, Whom};
 use crate::alarm::{Mode, Verdict};
-use crate::ids::{AnswerId, CalleeId};
+use crate::ids::{AnswerId, CalleeId, HuntId};
 use crate::numbers::Number;
 use crate::roster::quiet;
 use crate::store::events::EventKind;
@@ -254,6 +253,18 @@ async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow], now: DateTime<
         unconfirmed,
         open: open_dials(tx, hunt.id).await?,
     })
+}
+
+/// The open dials of a hunt, as the pure rule wants them.
+pub(super) async fn open_dials(tx: &mut Tx, hunt: HuntId) -> Result<Vec<OpenDial>, EngineError> {
+    let mut dials: Vec<(String, OpenDial)> = Vec::new();
+    for row in tx.db().open_targets_of(hunt).await? {
+        match dials.last_mut() {
+            Some((mid, dial)) if *mid == row.mid => dial.callees.push(row.callee_id),
+            _ => dials.push((row.mid, OpenDial { deadline: row.deadline, callees: vec![row.callee_id] })),
+        }
+    }
+    Ok(dials.into_iter().map(|(_, dial)| dial).collect())
 }
 
 async fn unconfirmed(db: &mut Db<'_>, hunt: &HuntRow, within: i32) -> Result<Vec<Unconfirmed>, EngineError> {

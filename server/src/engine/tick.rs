@@ -7,8 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::claim::{bar_forbidden, record_hand_out};
-use super::closing::{Tally, open_dials};
-use super::ladder::{Busy, Next};
+use super::closing::Tally;
+use super::ladder::{Busy, Next, open_dials};
 use super::{Engine, EngineError, delta, retention, seconds};
 use crate::alarm::DialOutcome;
 use crate::alarm::hunt::{self, Decision, ListForm};

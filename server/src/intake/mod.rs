@@ -14,7 +14,6 @@ pub mod maintenance;
 pub mod policies;
 pub mod quiet_hours;
 pub mod sms_inbound;
-pub mod sms_reply;
 
 /// The door of requests that come without a key of their own.
 pub const OPEN_DOOR: &str = "open";
