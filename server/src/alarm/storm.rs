@@ -22,6 +22,8 @@ pub struct Like<'h> {
     pub confirm_within: Option<i32>,
     /// The policy it goes up.
     pub policy: Option<String>,
+    /// How long it waits for a handset, in seconds.
+    pub begin_window_s: i32,
     /// Everybody in it.
     pub callees: &'h [Callee],
 }
@@ -31,7 +33,7 @@ pub struct Like<'h> {
 pub fn join_key(like: &Like<'_>) -> String {
     let rung: Vec<_> =
         like.callees.iter().map(|callee| (&callee.number, callee.max_attempts, callee.min_interval.num_seconds())).collect();
-    let facts = serde_json::json!([like.mode, like.until, like.confirm_within, like.policy, rung]);
+    let facts = serde_json::json!([like.mode, like.until, like.confirm_within, like.policy, like.begin_window_s, rung]);
     hex(&Sha256::digest(facts.to_string()))
 }
 
@@ -77,7 +79,7 @@ mod tests {
     }
 
     fn key(callees: &[Callee], mode: Mode) -> String {
-        join_key(&Like { mode, until: Until::First, confirm_within: None, policy: None, callees })
+        join_key(&Like { mode, until: Until::First, confirm_within: None, policy: None, begin_window_s: 60, callees })
     }
 
     #[test]

@@ -15,6 +15,11 @@ use crate::store::answers::{self, AnswerRow, AnswerVia};
 use crate::store::events::EventKind;
 use crate::store::hunts::{CalleeRow, HuntRow, NewHunt};
 
+/// A new hunt because a person asks for it.
+const ASKED: &str = "asked";
+/// A new hunt that nobody asked for: an alarm left one that it shared.
+const SPLIT: &str = "split";
+
 /// Nothing is put off for longer.
 pub const MOST_SNOOZE: TimeDelta = TimeDelta::days(30);
 
@@ -47,8 +52,12 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm, or it was cancelled or resolved.
     pub async fn acknowledge(&self, id: AlarmId, by: &Acknowledgement) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |_, tx, alarm, hunt, now, tally| {
+        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
+            // Somebody whom nobody has called knows of this alarm, and perhaps of no other that is rung for with it.
+            let alone = hunt.ended_at.is_none() && by.callee.is_none() && tx.db().answers_of(hunt.id).await?.is_empty();
+            let own = if alone { engine.hunt_of_its_own(tx, alarm, hunt, now, tally).await? } else { None };
+            let hunt = own.as_ref().unwrap_or(hunt);
             let answer = confirmed_answer(tx, hunt, by, now).await?;
             let ring_again_at = by.ring_again_after_s.map(|after| now + seconds(after));
             tx.db().set_ring_again(id, ring_again_at).await?;
@@ -185,20 +194,11 @@ impl Engine {
             if hunt.ended_at.is_some() {
                 return Ok(tx.db().set_ring_again(id, Some(until)).await?);
             }
-            let own;
-            let hunt = match tx.db().count_firing(hunt.id).await? {
-                0 | 1 => hunt,
-                // The others are rung for all the same.
-                _ => {
-                    engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, "snoozed", now, tally).await?;
-                    let alarm = tx.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
-                    own = tx.db().lock_hunt(alarm.hunt_id).await?;
-                    &own
-                }
-            };
+            let own = engine.hunt_of_its_own(tx, alarm, hunt, now, tally).await?;
+            let hunt = own.as_ref().unwrap_or(hunt);
             closing::close_open_dials(tx, hunt.id, DialOutcome::Superseded, now, tally).await?;
             // What was left of the step is left of it afterwards.
-            let step_ends_at = hunt.step_ends_at.map(|ends_at| until + (ends_at - now).max(TimeDelta::zero()));
+            let step_ends_at = hunt.step_ends_at.map(|ends_at| until + left_of_step(hunt, ends_at, now));
             let begin_before = hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s));
             tx.db().snooze_hunt(hunt.id, until, step_ends_at, begin_before).await?;
             engine.settle(tx, hunt.id, now, tally).await
@@ -226,13 +226,14 @@ impl Engine {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
             if hunt.ended_at.is_some() {
-                return engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, "asked", now, tally).await;
+                return engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, ASKED, now, tally).await;
             }
             if hunt.snoozed_until.is_none_or(|until| until <= now) {
                 return Err(EngineError::StillRinging);
             }
-            tx.db().wake_up_hunt(hunt.id, now).await?;
-            let body = json!({ "why": "asked" });
+            let step_ends_at = hunt.step_ends_at.map(|ends_at| now + left_of_step(hunt, ends_at, now));
+            tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
+            let body = json!({ "why": ASKED });
             tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Redialled, body).await?;
             engine.settle(tx, hunt.id, now, tally).await
         })
@@ -259,6 +260,23 @@ impl Engine {
         Ok(count)
     }
 
+    /// Takes an alarm out of a hunt that it shares: the others are rung for all the same. `None` when it is alone in it.
+    async fn hunt_of_its_own(
+        &self,
+        tx: &mut Tx,
+        alarm: &AlarmRow,
+        hunt: &HuntRow,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Option<HuntRow>, EngineError> {
+        if tx.db().count_firing(hunt.id).await? < 2 {
+            return Ok(None);
+        }
+        self.ring_afresh(tx, std::slice::from_ref(alarm), hunt, SPLIT, now, tally).await?;
+        let alarm = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
+        Ok(Some(tx.db().lock_hunt(alarm.hunt_id).await?))
+    }
+
     /// A new hunt of some alarms for the people of one that they leave.
     pub(super) async fn ring_afresh(
         &self,
@@ -271,11 +289,12 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let callees: Vec<NewCallee> = match hunt.policy_id {
             Some(_) => Vec::new(),
-            None => tx.db().callees(hunt.id).await?.into_iter().map(again).collect(),
+            None => again(tx.db().callees(hunt.id).await?, why),
         };
         let fresh = NewHunt {
             id: HuntId::new(now),
-            priority: hunt.priority,
+            // The hunt may have become more urgent because of others that were in it.
+            priority: alarms.iter().map(|alarm| alarm.priority).max().unwrap_or(hunt.priority),
             mode: hunt.mode,
             until: hunt.until,
             dry_run: hunt.dry_run,
@@ -291,8 +310,10 @@ impl Engine {
         for alarm in alarms {
             tx.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
             tx.db().set_ring_again(alarm.id, None).await?;
-            let body = json!({ "why": why });
-            tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
+            if why != SPLIT {
+                let body = json!({ "why": why });
+                tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
+            }
         }
         let naming = if hunt.policy_id.is_some() { Naming::Policy } else { Naming::These(&callees) };
         self.name_callees(tx, fresh.id, naming, now, tally).await
@@ -303,15 +324,28 @@ fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
     if hunt.ended_at.is_some() { Err(EngineError::HuntOver) } else { Ok(()) }
 }
 
-fn again(callee: CalleeRow) -> NewCallee {
-    NewCallee {
-        number: callee.number,
-        known_to_plan: callee.known_to_plan,
-        name: callee.name,
-        reference: callee.reference,
-        max_attempts: callee.max_attempts,
-        min_interval_s: callee.min_interval_s,
-    }
+/// The same people once more. Whoever said no for these alarms is asked again only when a person asks for everybody, or nobody else is
+/// left.
+fn again(callees: Vec<CalleeRow>, why: &str) -> Vec<NewCallee> {
+    let refused = |callee: &CalleeRow| matches!(callee.verdict, Some(Verdict::Declined | Verdict::Skipped));
+    let all = why == ASKED || callees.iter().all(refused);
+    let wanted = callees.into_iter().filter(|callee| all || !refused(callee));
+    wanted
+        .map(|callee| NewCallee {
+            number: callee.number,
+            known_to_plan: callee.known_to_plan,
+            name: callee.name,
+            reference: callee.reference,
+            max_attempts: callee.max_attempts,
+            min_interval_s: callee.min_interval_s,
+        })
+        .collect()
+}
+
+/// What is left of the current step, not counting the time for which it is put off.
+fn left_of_step(hunt: &HuntRow, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
+    let from = hunt.snoozed_until.map_or(now, |held| held.max(now));
+    (ends_at - from).max(TimeDelta::zero())
 }
 
 /// Closes the open dials of a hunt in which nobody is wanted any more.

@@ -94,6 +94,8 @@ pub struct RaiseRequest {
     pub attempts: Option<i32>,
     /// Least seconds between two calls to one of those; `None`: as configured.
     pub min_interval_s: Option<i32>,
+    /// Nobody is named, and that is no reason to refuse it.
+    pub ring_nobody: bool,
     /// The name of the sender's key.
     pub sender: Option<String>,
     /// Whom to ring, in order, where no policy says so.
@@ -128,6 +130,7 @@ impl Default for RaiseRequest {
             ring: Vec::new(),
             attempts: None,
             min_interval_s: None,
+            ring_nobody: false,
             sender: None,
             callees: Vec::new(),
             named_by: NamedBy::Alarm,
@@ -215,7 +218,8 @@ impl Engine {
     ) -> Result<Option<AlarmId>, EngineError> {
         let Some(key) = &request.dedup_key else { return Ok(None) };
         let Some(alarm) = tx.db().open_alarm_with_key(&request.integration_id, key).await? else { return Ok(None) };
-        let hunt = tx.db().lock_hunt(alarm.hunt_id).await?;
+        // It may have got another hunt while this waited for the lock.
+        let (alarm, hunt) = lock_alarm(tx, alarm.id).await?;
         let settings = &self.config.alarms;
         if now - alarm.last_repeat_at > delta(settings.dedup) {
             tx.db().close_dedup(alarm.id).await?;
@@ -226,6 +230,13 @@ impl Engine {
         }
         let body = json!({ "repeats": alarm.repeats + 1, "summary": request.summary });
         tx.db().insert_event(Some(alarm.id), None, now, EventKind::Repeated, body).await?;
+        if request.priority > alarm.priority {
+            tx.db().raise_alarm_priority(alarm.id, request.priority).await?;
+            if hunt.ended_at.is_none() && request.priority > hunt.priority {
+                tx.db().raise_priority(hunt.id, request.priority).await?;
+                self.settle(tx, hunt.id, now, tally).await?;
+            }
+        }
         let rested = now - hunt.created_at >= delta(settings.rehunt);
         if hunt.outcome == Some(HuntOutcome::NoAnswer) && rested {
             let policy = self.policy_for(tx, request).await?;
@@ -271,7 +282,8 @@ impl Engine {
         if !maintenance::hold(tx, alarm.id, hunt_id, &request.labels, now).await? {
             self.join_if_alike(tx, request, alarm.id, hunt_id, now, tally).await?;
         }
-        if !request.callees.is_empty() && request.callees.iter().all(|callee| callee.max_attempts == 0) {
+        let of_callees = policy.is_none() && request.ring.is_empty();
+        if of_callees && request.callees.iter().all(|callee| callee.max_attempts == 0) {
             // Nobody can be rung: that is said now, and not when a handset asks.
             self.settle(tx, hunt_id, now, tally).await?;
         }
@@ -293,7 +305,7 @@ impl Engine {
         let rule = matching.find(|rule| request.named_by == NamedBy::Fallback || !rule.is_default());
         match rule {
             Some(rule) => Ok(tx.db().policy(rule.policy_id).await?),
-            None if request.callees.is_empty() => Err(EngineError::NobodyNamed),
+            None if request.callees.is_empty() && !request.ring_nobody => Err(EngineError::NobodyNamed),
             None => Ok(None),
         }
     }

@@ -251,7 +251,7 @@ impl Engine {
         locks: &mut Vec<LockGuard>,
         tally: &mut Tally,
     ) -> Result<Step, EngineError> {
-        let busy = Busy::Elsewhere(tx.db().busy_numbers(hunt.id, now).await?);
+        let mut current = hunt.clone();
         let mut form = asker.form();
         if form != ListForm::One && tx.db().is_barista_hunt(hunt.id).await? {
             // Its history tells every call, and its intervals hold between calls: neither can be said of a list.
@@ -259,7 +259,13 @@ impl Engine {
         }
         // Each turn takes one callee off, until the numbers that are left may be called.
         loop {
-            let Next { hunt, callees, decision } = self.next_move(tx, hunt, &busy, form, now).await?;
+            let busy = Busy::Elsewhere(tx.db().busy_numbers(current.id, now).await?);
+            let Next { hunt, callees, decision } = self.next_move(tx, &current, &busy, form, now).await?;
+            if hunt.step != current.step {
+                // Whose numbers are busy was read before the people of this step were known.
+                current = hunt;
+                continue;
+            }
             match decision {
                 Decision::Finished { outcome, reason } => {
                     self.finish(tx, &hunt, outcome, reason, now, tally).await?;
@@ -273,12 +279,16 @@ impl Engine {
                     // Whoever has quiet hours keeps a hunt from beginning; that is not for want of a handset.
                     let held = hunt.begun_at.is_some() || matches!(why, WaitReason::Interval | WaitReason::Snoozed);
                     wait(tx, &hunt, until.max(now + SHORTEST_WAIT), held).await?;
+                    if why == WaitReason::NumberBusy {
+                        // A turn that cannot be used is over, or a queue whose people are busy would keep the others waiting.
+                        tx.db().queue_served(&hunt.queue, now).await?;
+                    }
                     return Ok(Step::NextHunt);
                 }
                 Decision::Dial(plan) if !bar_forbidden(tx, &hunt, &callees, &plan, now).await? => {
                     return self.hand_out(tx, &hunt, &callees, &plan, asker, now, locks).await;
                 }
-                Decision::Dial(_) => {}
+                Decision::Dial(_) => current = hunt,
             }
         }
     }

@@ -130,20 +130,28 @@ impl Engine {
     pub async fn ping_heartbeat(&self, token_hash: &[u8]) -> Result<bool, EngineError> {
         let now = self.clock.now();
         let Some(beat) = self.store.read().await?.db().heartbeat_by_token(token_hash).await? else { return Ok(false) };
+        let due_at = now + allowed_silence(&beat);
         let late = beat.missed_since.is_some() || beat.due_at.is_some_and(|due| due <= now);
-        if late {
-            // Before it is written down, so that a crash in between leaves the heartbeat missed, and the next ping does it again.
-            self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
+        if !late && self.pinged_in_time(beat.id, now, due_at).await? {
+            return Ok(true);
         }
+        // Before it is written down, so that a crash in between leaves the heartbeat missed, and the next ping does it again.
+        self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
         let mut tx = self.store.begin().await?;
-        tx.db().heartbeat_pinged(beat.id, now, now + allowed_silence(&beat)).await?;
+        tx.db().heartbeat_pinged(beat.id, now, due_at).await?;
         tx.commit().await?;
-        if late {
-            // Another node may have raised it between the two.
-            self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
-            tracing::info!(heartbeat.name = %beat.name, "the heartbeat is back");
-        }
+        // Another node may have raised it between the two.
+        self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
+        tracing::info!(heartbeat.name = %beat.name, "the heartbeat is back");
         Ok(true)
+    }
+
+    /// Notes a ping that is in time; false when the heartbeat was marked as missed since it was read.
+    async fn pinged_in_time(&self, id: HeartbeatId, now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<bool, EngineError> {
+        let mut tx = self.store.begin().await?;
+        let in_time = tx.db().heartbeat_pinged_in_time(id, now, due_at).await?;
+        tx.commit().await?;
+        Ok(in_time)
     }
 
     /// Opens an alarm for every heartbeat that should have been heard by now.
@@ -167,7 +175,17 @@ impl Engine {
     async fn miss(&self, beat: &HeartbeatRow, now: DateTime<Utc>) -> Result<(), EngineError> {
         let Some(due_at) = beat.due_at else { return Ok(()) };
         let key = format!("{}:{}", beat.id, due_at.timestamp_micros());
-        self.raise(&self.missed_alarm(beat, key)).await?;
+        let mut alarm = self.missed_alarm(beat, key);
+        match self.raise(&alarm).await {
+            Err(EngineError::NobodyNamed) => {
+                // Nothing says whom to ring any more. It is an alarm all the same, which ends as: nobody to ring.
+                alarm.ring_nobody = true;
+                self.raise(&alarm).await?;
+            }
+            other => {
+                other?;
+            }
+        }
         let mut tx = self.store.begin().await?;
         let marked = tx.db().heartbeat_missed(beat.id, due_at, now).await?;
         let current = tx.db().heartbeat(beat.id).await?;

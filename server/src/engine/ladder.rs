@@ -161,6 +161,10 @@ impl Engine {
         let max_attempts = step.attempts.unwrap_or_else(|| i32::try_from(settings.attempts).unwrap_or(1));
         let min_interval_s =
             step.min_interval_s.unwrap_or_else(|| i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX));
+        // A step's time begins when the first of its people may be rung.
+        let quiet_hours = tx.db().quiet_hours().await?;
+        let may_ring = |one: &Reached| quiet::until(&quiet_hours, one.person, hunt.priority, now).unwrap_or(now);
+        let first_at = led.to.iter().map(may_ring).min().unwrap_or(now);
         let mut names = Vec::with_capacity(led.to.len());
         let mut dials = Vec::with_capacity(led.to.len());
         for (position, one) in (0_i32..).zip(led.to) {
@@ -189,7 +193,7 @@ impl Engine {
             };
             tx.db().insert_callee(hunt.id, &callee).await?;
         }
-        let begins_at = hunt.snoozed_until.map_or(now, |until| until.max(now));
+        let begins_at = hunt.snoozed_until.map_or(first_at, |until| until.max(first_at));
         let new = NewStep {
             step: number,
             mode: step.mode,
@@ -232,7 +236,11 @@ fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow]) -> (Vec<Reached>, Ve
 async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow], now: DateTime<Utc>) -> Result<Ladder, EngineError> {
     let quiet_hours = tx.db().quiet_hours().await?;
     let to_rule = |callee: &CalleeRow| hunt::Callee {
-        quiet_until: quiet::until(&quiet_hours, callee.person_id, hunt.priority, now),
+        // A test call is wanted now.
+        quiet_until: match hunt.only_handset_id {
+            Some(_) => None,
+            None => quiet::until(&quiet_hours, callee.person_id, hunt.priority, now),
+        },
         ..callee.to_rule()
     };
     let unconfirmed = match hunt.confirm_within {
@@ -248,7 +256,8 @@ async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow], now: DateTime<
         step: hunt.step,
         step_ends_at: hunt.step_ends_at,
         has_next_step,
-        snoozed_until: hunt.snoozed_until,
+        // What is over must not wake the hunt again and again.
+        snoozed_until: hunt.snoozed_until.filter(|until| *until > now),
         callees: callees.iter().map(|callee| (callee.step, to_rule(callee))).collect(),
         unconfirmed,
         open: open_dials(tx, hunt.id).await?,

@@ -27,6 +27,8 @@ pub const VERIFICATION: &str = "public number";
 /// Tells the token of a gateway from other secrets.
 const GATEWAY_PREFIX: &str = "sg_";
 /// A network needs so long to forward calls after the command was sent.
+/// Nobody is called to prove an old hand-over, such as one whose test call was forgotten by retention.
+const VERIFY_BEFORE: TimeDelta = TimeDelta::hours(12);
 const VERIFY_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// A hand-over whose command has not been sent for so long is told of.
 const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
@@ -435,7 +437,7 @@ impl Engine {
                 let late = now - hand_over.at >= TELL_AFTER;
                 late.then(|| hand_over.last_result.clone().unwrap_or_else(|| "nobody has taken the command".to_owned()))
             }
-            (Some(sent_at), None, Some(handset)) if sent_at + VERIFY_AFTER <= now => {
+            (Some(sent_at), None, Some(handset)) if sent_at + VERIFY_AFTER <= now && now < sent_at + VERIFY_BEFORE => {
                 let raised = self.raise(&verification(line, hand_over, handset)).await?;
                 let mut tx = self.store.begin().await?;
                 tx.db().set_verify_alarm(hand_over.id, raised.alarm.id).await?;

@@ -14,8 +14,9 @@ use crate::store::sms::{GatewayRow, NewInbound, RungForRow};
 
 const LONGEST_SENDER: usize = 60;
 const LONGEST_TEXT: usize = 2_000;
-/// A message that a gateway could not send is tried again after this.
+/// A message that a gateway could not send is tried again after this, the next time after twice as long.
 const BOUNCE_PAUSE: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
+const LONGEST_BOUNCE_PAUSE: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
 
 impl Engine {
     /// Takes in a text message, and does what it says; gives what it did, in one word of the API.
@@ -130,7 +131,8 @@ impl Engine {
             return Ok(if noted { "delivered" } else { "none" });
         };
         let why: String = format!("the gateway could not send it: {why}").chars().take(LONGEST_TEXT).collect();
-        if !tx.db().sms_bounced(sms, gateway.id, failures, now + BOUNCE_PAUSE, &why).await? {
+        let pause = (BOUNCE_PAUSE * 2_i32.pow(u32::try_from(failures.clamp(0, 6)).unwrap_or(0))).min(LONGEST_BOUNCE_PAUSE);
+        if !tx.db().sms_bounced(sms, gateway.id, failures, now + pause, &why).await? {
             return Ok("none");
         }
         // The second time it is no accident.

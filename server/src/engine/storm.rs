@@ -41,6 +41,7 @@ impl Engine {
             until: hunt.until,
             confirm_within: hunt.confirm_within,
             policy,
+            begin_window_s: hunt.begin_window_s,
             callees: &callees,
         });
         if let Some(other) = tx.db().lock_hunt_with_join_key(&key).await? {
@@ -49,6 +50,10 @@ impl Engine {
             if storm::may_join(&open, window, now) {
                 tx.db().set_alarm_hunt(alarm, other.id, now).await?;
                 tx.db().raise_priority(other.id, request.priority).await?;
+                if let (true, Some(ends_at)) = (request.priority > other.priority, hunt.step_ends_at) {
+                    // Quiet hours may have given the step of the less urgent one more time.
+                    tx.db().set_step_end(other.id, other.step_ends_at.map_or(ends_at, |later| later.min(ends_at))).await?;
+                }
                 tx.db().drop_hunt(own, other.id).await?;
                 let body = json!({ "alarms": tx.db().count_firing(other.id).await? });
                 tx.db().insert_event(Some(alarm), Some(other.id), now, EventKind::Joined, body).await?;

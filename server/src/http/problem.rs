@@ -44,6 +44,12 @@ impl Problem {
         Self { field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail) }
     }
 
+    /// The server could not; the same request may well do later.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.status >= 500
+    }
+
     /// What is wrong and where, for the terminal.
     #[must_use]
     pub fn sentence(&self) -> String {

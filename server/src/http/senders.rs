@@ -89,9 +89,10 @@ pub async fn senders_only(
 
 /// Counts a request that raises alarms; its refusal when it is more than one sender may send.
 fn beyond_rate(app: &App, peer: SocketAddr, request: &Request, sender: &Sender) -> Option<Response> {
+    const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
     const INTAKES: &str = "/api/v1/intake/";
     let path = request.uri().path();
-    if request.method() != Method::POST || (path != "/api/v1/alarms" && !path.starts_with(INTAKES)) {
+    if request.method() != Method::POST || (!RAISE.contains(&path) && !path.starts_with(INTAKES)) {
         return None;
     }
     let config = &app.config().http;

@@ -90,6 +90,7 @@ struct Wanted {
     details: String,
     labels: BTreeMap<String, String>,
     phones: Vec<String>,
+    priority: Priority,
 }
 
 /// Takes in Alertmanager's webhook: firing raises or counts, resolved ends and stops ringing.
@@ -114,8 +115,23 @@ pub async fn receive(
     }
     let options = options(&query.unwrap_or_default())?;
     let mut done = Vec::new();
+    let mut refused = None;
     for wanted in wanted(&message, &options) {
-        done.push(take(&app, &sender, &message, &options, wanted).await?);
+        let key = wanted.key.clone();
+        match take(&app, &sender, &message, &options, wanted).await {
+            Ok(taken) => done.push(taken),
+            // Alertmanager sends it again, and what was taken in is then a repeat.
+            Err(problem) if problem.is_ours() => return Err(problem),
+            // It would not: so one alert that cannot be used costs the others nothing.
+            Err(problem) => {
+                tracing::warn!(why = problem.sentence(), "an alert cannot be used");
+                done.push(json!({ "key": key, "outcome": "refused", "detail": problem.sentence() }));
+                refused.get_or_insert(problem);
+            }
+        }
+    }
+    if let Some(problem) = refused.filter(|_| done.iter().all(|one| one["outcome"] == "refused")) {
+        return Err(problem);
     }
     Ok(json(StatusCode::OK, json!({ "alarms": done }).to_string()))
 }
@@ -174,12 +190,18 @@ fn raise_request(
         .map(|(by, phones)| (by, dialable(phones)))
         .find(|(_, phones)| !phones.is_empty())
         .unwrap_or((NamedBy::Fallback, Vec::new()));
+    let mut phones = phones;
+    // Better some of them than nobody.
+    let left_out = phones.split_off(phones.len().min(config.alarms.max_phones));
     let callees = if phones.is_empty() { Vec::new() } else { alarm_request::default_callees(&phones, config)? };
-    let priority = priority(&wanted.labels);
     let source = sender.name().unwrap_or("alertmanager").to_owned();
     let mut details = wanted.details;
     if !message.external_url.is_empty() {
         details = format!("{details}\n{}", message.external_url).trim().to_owned();
+    }
+    if !left_out.is_empty() {
+        details =
+            format!("{details}\nnot rung, because alarms.max_phones is {}: {}", config.alarms.max_phones, left_out.join(", "));
     }
     if !wrong.is_empty() {
         tracing::warn!(count = wrong.len(), "an alert names numbers that cannot be dialled; they are left out");
@@ -192,7 +214,7 @@ fn raise_request(
         summary: wanted.summary,
         details: clean(&details, LONGEST_DETAILS),
         labels: wanted.labels,
-        priority,
+        priority: wanted.priority,
         mode: options.mode.unwrap_or(Mode::Sequential),
         until: Until::First,
         begin_window_s: alarm_request::begin_window(config),
@@ -218,6 +240,7 @@ fn wanted(message: &Message, options: &Options) -> Vec<Wanted> {
             details: clean(alert.annotations.get("description").map_or("", String::as_str), LONGEST_DETAILS),
             labels: labels(&alert.labels),
             phones: phones(&alert.annotations, &alert.labels),
+            priority: priority(&alert.labels),
         })
         .collect()
 }
@@ -249,6 +272,8 @@ fn whole_group(message: &Message) -> Wanted {
         details: clean(&lines.join("\n"), LONGEST_DETAILS),
         labels: shown,
         phones: numbers,
+        // A group is as urgent as the most urgent alert in it.
+        priority: firing.iter().map(|alert| priority(&alert.labels)).max().unwrap_or_else(|| priority(common)),
     }
 }
 

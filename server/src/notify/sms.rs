@@ -14,7 +14,7 @@ use super::gateways::{self, Outgoing};
 use super::guard::GuardedResolver;
 use super::webhooks::check_url;
 use crate::engine::{Engine, EngineError};
-use crate::ids::{CommandId, SmsId};
+use crate::ids::{CommandId, HandsetId, SmsId};
 use crate::store::lines::{HandOverRow, LineRow};
 use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
 use crate::store::{Announcement, Tx};
@@ -68,10 +68,10 @@ pub async fn send_due(engine: &Engine, client: &Client) -> Result<usize, EngineE
     let due = engine.store.read().await?.db().due_sms(engine.clock.now()).await?;
     let mut tried = 0;
     for sms in due {
-        if let Some(gateway) = take(engine, &sms).await? {
+        if let Some(Taken { gateway, rest }) = take(engine, &sms).await? {
             tried += 1;
             let result = post(engine, client, &gateway.settings, &sms).await;
-            write_down(engine, &sms, result).await?;
+            write_down(engine, &sms, rest, result).await?;
         }
     }
     Ok(tried)
@@ -84,9 +84,16 @@ async fn context_of(tx: &mut Tx, sms: &SmsRow) -> Result<Option<(LineRow, HandOv
     Ok(tx.db().line(hand_over.line_id).await?.map(|line| (line, hand_over)))
 }
 
+/// A message that is to be sent now.
+struct Taken {
+    gateway: GatewayRow,
+    /// The handset that rests for it, and until when.
+    rest: Option<(HandsetId, DateTime<Utc>)>,
+}
+
 /// Takes a message if nothing speaks against sending it now, and gives its gateway. One for a native handset is put into its outbox
 /// instead.
-async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<GatewayRow>, EngineError> {
+async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineError> {
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
     let context = context_of(&mut tx, sms).await?;
@@ -99,6 +106,12 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<GatewayRow>, Engin
         tx.commit().await?;
         return Ok(None);
     };
+    if now - sms.created_at >= GIVE_UP_AFTER {
+        // Whatever was wrong with it, also a gateway that takes it and cannot send it.
+        tx.db().sms_given_up(sms.id, "tried for a day in vain", now).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
     if let Some((line, _)) = &context
         && let Some(why) = hindrance(&mut tx, line, sms, now).await?
     {
@@ -110,8 +123,9 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<GatewayRow>, Engin
         return Ok(None);
     }
     let handset = context.as_ref().and_then(|(line, _)| line.handset_id);
-    if let Some(handset) = handset {
-        tx.db().rest_handset(handset, now + REST).await?;
+    let rest = handset.map(|handset| (handset, now + REST));
+    if let Some((handset, until)) = rest {
+        tx.db().rest_handset(handset, until).await?;
     }
     if let GatewaySettings::Handset { handset } = &gateway.settings.0 {
         command(&mut tx, handset, sms, now).await?;
@@ -128,7 +142,7 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<GatewayRow>, Engin
         tx.commit().await?;
         return Ok(None);
     }
-    Ok(Some(gateway))
+    Ok(Some(Taken { gateway, rest }))
 }
 
 /// What speaks against sending a line's command now.
@@ -171,7 +185,8 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
         } else {
             let why = format!("the handset could not send it: {detail}");
             tracing::warn!(sms.id = %row.id, %why, "a text message was not sent");
-            tx.db().sms_failed(row.id, &why, now + LOOK_AGAIN).await?;
+            // With growing pauses: the handset dials each time, and rings nobody meanwhile.
+            tx.db().sms_failed(row.id, &why, now + pause(row.attempts)).await?;
         }
         tx.commit().await?;
     }
@@ -198,13 +213,23 @@ async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms:
     gateways::accepted(settings, status, &body)
 }
 
-async fn write_down(engine: &Engine, sms: &SmsRow, result: Result<(), String>) -> Result<(), EngineError> {
+async fn write_down(
+    engine: &Engine,
+    sms: &SmsRow,
+    rest: Option<(HandsetId, DateTime<Utc>)>,
+    result: Result<(), String>,
+) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
     match result {
         Ok(()) => tx.db().sms_sent(sms.id, "taken by the gateway", now).await?,
         Err(why) => {
             tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, %why, "a text message was not sent");
+            if let Some((handset, until)) = rest {
+                // It was told nothing, so it may ring people.
+                tx.db().end_rest(handset, until).await?;
+                tx.announce(Announcement::Handsets);
+            }
             if now - sms.created_at >= GIVE_UP_AFTER {
                 tx.db().sms_given_up(sms.id, &why, now).await?;
             } else {

@@ -29,7 +29,7 @@ pub async fn add(store: &Store, form: &ScheduleForm, now: DateTime<Utc>) -> Resu
 /// When the form is wrong, there is no such schedule, it has changed meanwhile, the name is taken, or the database fails.
 pub async fn change(store: &Store, schedule: &str, form: &ScheduleForm, now: DateTime<Utc>) -> Result<ScheduleId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
-    let (id, version) = find_schedule(&editing.roster, schedule).map(|schedule| (schedule.id, schedule.version))?;
+    let (id, version, old_name) = find_schedule(&editing.roster, schedule).map(|own| (own.id, own.version, own.name.clone()))?;
     let (row, layers) = checked(&editing.roster, form, id, form.version.unwrap_or(version), now)?;
     match editing.tx.db().update_schedule(&row, now).await {
         Ok(true) => {}
@@ -37,6 +37,9 @@ pub async fn change(store: &Store, schedule: &str, form: &ScheduleForm, now: Dat
         Err(error) => return Err(taken(&row.name, error)),
     }
     editing.tx.db().set_layers(id, &layers).await?;
+    if row.name != old_name && find_team(&editing.roster, &old_name).is_err() {
+        editing.tx.db().rename_duty(&old_name, &row.name).await?;
+    }
     editing.finish().await?;
     Ok(id)
 }

@@ -28,7 +28,7 @@ pub async fn add(store: &Store, form: &TeamForm, now: DateTime<Utc>) -> Result<T
 /// When the form is wrong, there is no such team, it has changed meanwhile, the name is taken, or the database fails.
 pub async fn change(store: &Store, team: &str, form: &TeamForm, now: DateTime<Utc>) -> Result<TeamId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
-    let (id, version) = find_team(&editing.roster, team).map(|team| (team.id, team.version))?;
+    let (id, version, old_name) = find_team(&editing.roster, team).map(|team| (team.id, team.version, team.name.clone()))?;
     let (name, members) = (name(&form.name)?, members(&editing.roster, form)?);
     let given = form.version.unwrap_or(version);
     match editing.tx.db().update_team(id, &name, given, now).await {
@@ -37,6 +37,9 @@ pub async fn change(store: &Store, team: &str, form: &TeamForm, now: DateTime<Ut
         Err(error) => return Err(taken(&name, error)),
     }
     editing.tx.db().set_members(id, &members).await?;
+    if name != old_name {
+        editing.tx.db().rename_duty(&old_name, &name).await?;
+    }
     editing.finish().await?;
     Ok(id)
 }

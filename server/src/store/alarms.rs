@@ -165,6 +165,8 @@ statements! {
         "UPDATE alarms SET resolved_at = $2, dedup_open = FALSE, ring_again_at = NULL
          WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"
     ];
+    /// It came again, and is more urgent than it was.
+    RAISE_PRIORITY = ["UPDATE alarms SET priority = $2 WHERE id = $1 AND priority < $2"];
     /// It rings again then, or not by itself.
     SET_RING_AGAIN = ["UPDATE alarms SET ring_again_at = $2 WHERE id = $1"];
     /// Alarms that are to ring again.
@@ -330,6 +332,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn resolve_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
         execute!(self, RESOLVE, id, now).map(|rows| rows == 1)
+    }
+
+    /// Makes an alarm at least so urgent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn raise_alarm_priority(&mut self, id: AlarmId, priority: Priority) -> Result<()> {
+        execute!(self, RAISE_PRIORITY, id, priority).map(|_| ())
     }
 
     /// Sets when an alarm rings again by itself.

@@ -150,7 +150,7 @@ statements! {
     /// How many came by the plain path.
     COUNT_PLAIN = ["SELECT count(*) AS plain FROM handsets WHERE plain_key IS NOT NULL"];
     /// May be given something again.
-    ENABLE = ["UPDATE handsets SET disabled_at = NULL WHERE name = $1 AND disabled_at IS NOT NULL"];
+    ENABLE = ["UPDATE handsets SET disabled_at = NULL, offline_since = NULL, stuck_since = NULL WHERE name = $1 AND disabled_at IS NOT NULL"];
     /// Gets another name.
     RENAME = ["UPDATE handsets SET name = $2 WHERE name = $1 AND removed_at IS NULL"];
     /// Leaves its name and its doors to others.

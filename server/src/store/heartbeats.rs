@@ -58,6 +58,8 @@ statements! {
     BY_TOKEN = ["SELECT * FROM heartbeats WHERE token_hash = $1"];
     /// It lives.
     PINGED = ["UPDATE heartbeats SET last_ping_at = $2, due_at = $3, missed_since = NULL WHERE id = $1"];
+    /// It lives, and was not missed.
+    PINGED_IN_TIME = ["UPDATE heartbeats SET last_ping_at = $2, due_at = $3 WHERE id = $1 AND missed_since IS NULL"];
     /// Those that should have pinged by now.
     OVERDUE = ["SELECT * FROM heartbeats WHERE missed_since IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT 100"];
     /// It is missed, unless it pinged meanwhile.
@@ -127,6 +129,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn heartbeat_pinged(&mut self, id: HeartbeatId, now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<()> {
         execute!(self, PINGED, id, now, due_at).map(|_| ())
+    }
+
+    /// Notes a ping in time; false when the heartbeat was marked as missed meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn heartbeat_pinged_in_time(&mut self, id: HeartbeatId, now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<bool> {
+        execute!(self, PINGED_IN_TIME, id, now, due_at).map(|rows| rows == 1)
     }
 
     /// Up to 100 heartbeats that should have pinged by now and are not marked yet.

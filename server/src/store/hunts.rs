@@ -218,8 +218,10 @@ statements! {
     SNOOZE = [
         "UPDATE hunts SET snoozed_until = $2, step_ends_at = $3, due_at = $2, begin_before = $4 WHERE id = $1 AND ended_at IS NULL"
     ];
+    /// When the next step begins at the latest.
+    SET_STEP_END = ["UPDATE hunts SET step_ends_at = $2 WHERE id = $1"];
     /// Rings again at once.
-    WAKE_UP = ["UPDATE hunts SET snoozed_until = NULL, due_at = $2 WHERE id = $1 AND ended_at IS NULL"];
+    WAKE_UP = ["UPDATE hunts SET snoozed_until = NULL, due_at = $2, step_ends_at = $3 WHERE id = $1 AND ended_at IS NULL"];
     /// It was over, and goes on.
     REOPEN = [
         "UPDATE hunts SET ended_at = NULL, outcome = NULL, end_reason = NULL, due_at = $2, begin_before = $3
@@ -529,8 +531,16 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn wake_up_hunt(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, WAKE_UP, id, now).map(|_| ())
+    pub async fn wake_up_hunt(&mut self, id: HuntId, now: DateTime<Utc>, step_ends_at: Option<DateTime<Utc>>) -> Result<()> {
+        execute!(self, WAKE_UP, id, now, step_ends_at).map(|_| ())
+    }
+
+    /// Sets when the next step begins at the latest.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_step_end(&mut self, id: HuntId, at: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET_STEP_END, id, at).map(|_| ())
     }
 
     /// Lets a hunt that had ended with an answer go on.

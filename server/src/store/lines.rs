@@ -129,7 +129,14 @@ statements! {
     /// Is handed over no more. Its name is free again.
     REMOVE = ["UPDATE public_lines SET removed_at = $2, name = $3 WHERE id = $1 AND removed_at IS NULL"];
     /// Binds it to a person, or to nobody.
-    BIND = ["UPDATE public_lines SET bound_name = $2, bound_number = $3 WHERE id = $1 AND removed_at IS NULL"];
+    BIND = [
+        "UPDATE public_lines SET bound_name = $2, bound_number = $3,
+           duty_number = CASE WHEN EXISTS (SELECT 1 FROM hand_overs h WHERE h.line_id = public_lines.id
+             AND h.seq = public_lines.latest_seq AND h.number <> $3) THEN NULL ELSE duty_number END
+         WHERE id = $1 AND removed_at IS NULL"
+    ];
+    /// A team or schedule that lines follow has another name.
+    RENAME_DUTY = ["UPDATE public_lines SET team = $2 WHERE team = $1 AND removed_at IS NULL"];
     /// Somebody else is on duty; nothing when another node saw it first.
     DUTY_CHANGED = [
         "UPDATE public_lines SET duty_number = $3 WHERE id = $1 AND duty_number IS NOT DISTINCT FROM $2 AND removed_at IS NULL"
@@ -234,6 +241,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn bind_line(&mut self, id: LineId, person: Option<(&str, &str)>) -> Result<()> {
         execute!(self, BIND, id, person.map(|(name, _)| name), person.map(|(_, number)| number)).map(|_| ())
+    }
+
+    /// Lets lines go on to follow a team or schedule that is renamed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rename_duty(&mut self, from: &str, to: &str) -> Result<()> {
+        execute!(self, RENAME_DUTY, from, to).map(|_| ())
     }
 
     /// Notes that another number is on duty; false when another node noted it first.

@@ -19,7 +19,7 @@ pub struct OutageRow {
 
 statements! {
     /// A new outage, unless it is known.
-    INSERT = ["INSERT INTO handset_outages (handset_id, since) VALUES ($1, $2) ON CONFLICT DO NOTHING"];
+    INSERT = ["INSERT INTO handset_outages (handset_id, since) VALUES ($1, $2) ON CONFLICT (handset_id, since) DO UPDATE SET ended_at = NULL"];
     /// Those that are not over.
     OPEN = ["SELECT handset_id, since, told_at FROM handset_outages WHERE ended_at IS NULL ORDER BY since, handset_id"];
     /// Something was done about it.

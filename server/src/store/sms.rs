@@ -99,6 +99,8 @@ pub struct SmsRow {
 pub struct CommandedRow {
     /// The message it carries out.
     pub id: SmsId,
+    /// How often it was tried.
+    pub attempts: i32,
     /// When the handset said something.
     pub done_at: Option<DateTime<Utc>>,
     /// What.
@@ -186,7 +188,7 @@ statements! {
     COMMANDED = ["UPDATE sms_outbox SET command_id = $2, taken_until = NULL WHERE id = $1"];
     /// What handsets were told to send, and what they said.
     COMMANDS = [
-        "SELECT o.id, c.done_at, c.result FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
+        "SELECT o.id, o.attempts, c.done_at, c.result FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
          WHERE o.sent_at IS NULL AND o.gave_up_at IS NULL AND c.done_at IS NOT NULL ORDER BY o.id LIMIT 50"
     ];
     /// It was sent, also when it was not wanted any more.
@@ -244,10 +246,12 @@ statements! {
         "SELECT a.id AS alarm_id, d.hunt_id, t.callee_id FROM dial_targets t JOIN dials d ON d.mid = t.mid
            JOIN alarm_hunts l ON l.hunt_id = d.hunt_id JOIN alarms a ON a.id = l.alarm_id
          WHERE t.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL AND a.resolved_at IS NULL AND a.cancelled_at IS NULL
-         ORDER BY d.offered_at DESC, a.priority DESC, a.number LIMIT 1"
+         ORDER BY d.offered_at DESC, CASE WHEN a.hunt_id = d.hunt_id THEN 0 ELSE 1 END, a.priority DESC, a.number LIMIT 1"
     ];
     /// Another handset is preferred until then.
     REST_HANDSET = ["UPDATE handsets SET avoid_until = $2 WHERE id = $1 AND (avoid_until IS NULL OR avoid_until < $2)"];
+    /// It need not rest, unless something else has it rest since.
+    END_REST = ["UPDATE handsets SET avoid_until = NULL WHERE id = $1 AND avoid_until = $2"];
     /// Until when the line of a handset may ring although its dial is closed.
     LINE_FREE_AT = ["SELECT line_free_at FROM dials WHERE handset_id = $1 AND line_free_at > $2 ORDER BY line_free_at DESC LIMIT 1"];
     /// Forgets what came in long ago.
@@ -468,6 +472,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn rest_handset(&mut self, id: HandsetId, until: DateTime<Utc>) -> Result<()> {
         execute!(self, REST_HANDSET, id, until).map(|_| ())
+    }
+
+    /// Ends a rest that lasts until exactly then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_rest(&mut self, id: HandsetId, until: DateTime<Utc>) -> Result<()> {
+        execute!(self, END_REST, id, until).map(|_| ())
     }
 
     /// Until when the line of a handset may ring although it has no open dial.
