@@ -198,6 +198,7 @@ impl Engine {
             let Some(hunt) = tx.db().lock_next_due(now, handset).await? else { break };
             match self.advance(&mut tx, &hunt, asker, now, &mut locks, &mut tally).await? {
                 Step::HandedOut(offer) => {
+                    tally.turns.insert(hunt.queue.clone());
                     claim = Claim::Serve { offer, fresh: true };
                     break;
                 }
@@ -207,6 +208,10 @@ impl Engine {
                 }
                 Step::NextHunt => {}
             }
+        }
+        // Last of all locks, and in one order: a claim that held one of these and went on to the next hunt would deadlock.
+        for queue in &tally.turns {
+            tx.db().queue_served(queue, now).await?;
         }
         tx.announce(Announcement::Hunts);
         let committed = tx.commit().await;
@@ -281,7 +286,7 @@ impl Engine {
                     wait(tx, &hunt, until.max(now + SHORTEST_WAIT), held).await?;
                     if why == WaitReason::NumberBusy {
                         // A turn that cannot be used is over, or a queue whose people are busy would keep the others waiting.
-                        tx.db().queue_served(&hunt.queue, now).await?;
+                        tally.turns.insert(hunt.queue.clone());
                     }
                     return Ok(Step::NextHunt);
                 }
@@ -409,9 +414,6 @@ pub(super) async fn record_hand_out(
     // A parallel hunt wants the next handset at once; a sequential one not before this dial is over.
     let due_at = if dial.exclusive { dial.deadline } else { now };
     let window = seconds(hunt.begin_window_s);
-    if handset.is_some() {
-        tx.db().queue_served(&hunt.queue, now).await?;
-    }
     tx.db().hunt_handed_out(hunt.id, due_at, hunt::begin_before(hunt.begin_before, dial.deadline, window), now).await?;
     let rung: Vec<_> = dial
         .targets

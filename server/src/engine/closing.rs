@@ -1,5 +1,7 @@
 //! What follows when a dial closes: the hunt goes on, or ends with everything that belongs to it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
@@ -18,6 +20,8 @@ use crate::telemetry::{DialEnd, HuntEnd};
 pub(super) struct Tally {
     pub(super) hunts: Vec<(HuntOutcome, Option<EndReason>)>,
     pub(super) dials: Vec<DialOutcome>,
+    /// The queues that have had their turn.
+    pub(super) turns: BTreeSet<String>,
     /// Seconds from the beginning of a hunt to its answer.
     pub(super) answered_after: Vec<f64>,
 }

@@ -31,6 +31,9 @@ on_both!(
     a_callees_own_link,
     a_step_ends_while_no_handset_asks,
     bad_policies_change_nothing,
+    after_a_snooze_a_missing_handset_is_noticed,
+    a_corrected_snooze_leaves_the_step_its_time,
+    a_number_barred_in_a_new_step_begins_it_once,
 );
 
 /// Stores a policy.
@@ -530,4 +533,40 @@ async fn bad_policies_change_nothing(home: Home) {
     assert_eq!((status, problem["field"].as_str().unwrap()), (422, "policy"));
     let (status, problem) = server.post("/api/v1/alarms", &json!({ "summary": "s" })).await;
     assert_eq!((status, problem["field"].as_str().unwrap()), (422, "phones"));
+}
+
+async fn after_a_snooze_a_missing_handset_is_noticed(home: Home) {
+    let server = home.start().await;
+    let id = server.raise(&[A], json!({ "begin_before_seconds": 300 })).await;
+    act(&server, &id, "snooze", json!({ "for_seconds": 60 })).await;
+    server.pass(60).await;
+    for _ in 0..30 {
+        assert_eq!(server.pass(10).await.woken, 0, "a snooze that is over wakes nobody again");
+    }
+    assert_eq!(server.alarm(&id).await["reason"], "no_handset");
+}
+
+async fn a_corrected_snooze_leaves_the_step_its_time(home: Home) {
+    let server = home.start().await;
+    let steps = json!([{ "ring": [number(A)], "attempts": 9, "wait_seconds": 180 }, { "ring": [number(B)] }]);
+    policy(&server, "ops", json!({ "steps": steps })).await;
+    let id = raise_by(&server, "ops", json!({})).await;
+    act(&server, &id, "snooze", json!({ "for_seconds": 8 * 3600 })).await;
+    act(&server, &id, "snooze", json!({ "for_seconds": 3600 })).await;
+    server.pass(3600 + 179).await;
+    assert_eq!(server.alarm(&id).await["step"], 0);
+    server.pass(1).await;
+    assert_eq!(server.alarm(&id).await["step"], 1);
+}
+
+async fn a_number_barred_in_a_new_step_begins_it_once(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let steps = json!([{ "ring": [number(A)], "attempts": 1, "wait_seconds": 60 }, { "ring": [number(C), number(B)] }]);
+    policy(&server, "ops", json!({ "steps": steps })).await;
+    server.post("/api/v1/do-not-call", &json!({ "number": C })).await;
+    let id = raise_by(&server, "ops", json!({})).await;
+    server.home.clock.advance(chrono::TimeDelta::seconds(60));
+    assert_eq!(server.dial(&desk).await.1, [B]);
+    assert_eq!(story(&server, &id).await, ["raised", "step_began", "step_began", "do_not_call", "handed_out"]);
 }

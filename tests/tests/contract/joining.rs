@@ -22,6 +22,10 @@ on_both!(
     low_waits_for_the_morning_and_critical_does_not,
     quiet_hours_begin_before_a_handset_comes,
     quiet_hours_that_make_no_sense_change_nothing,
+    taking_one_leaves_the_others_ringing,
+    a_policy_does_not_climb_while_its_people_have_quiet_hours,
+    a_repeat_that_is_more_urgent_rings_through_quiet_hours,
+    a_queue_whose_people_are_busy_loses_its_turn,
 );
 
 async fn start(home: Home) -> Server {
@@ -302,4 +306,62 @@ async fn quiet_hours_that_make_no_sense_change_nothing(home: Home) {
         assert_eq!((status, problem["field"].as_str().unwrap()), (422, field), "{problem}");
     }
     assert_eq!(server.get("/api/v1/quiet-hours").await, before);
+}
+
+async fn taking_one_leaves_the_others_ringing(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let (known, unknown) = (server.raise(&[A], json!({})).await, server.raise(&[A], json!({})).await);
+    let (status, taken) = server.post(&format!("/api/v1/alarms/{known}/acknowledge"), &json!({ "name": "Lin" })).await;
+    assert_eq!((status, &taken["state"]), (200, &json!("answered")));
+    let (mid, phones) = server.dial(&desk).await;
+    assert_eq!(phones, [A], "nobody has heard of the other one");
+    server.report(&desk, &mid, Some(A)).await;
+    assert_eq!(server.state(&unknown).await, "answered");
+    assert_eq!(server.alarm(&known).await["answer"]["name"], "Lin");
+}
+
+async fn a_policy_does_not_climb_while_its_people_have_quiet_hours(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    quiet(&server, json!([{ "from": "10:00", "to": "19:00", "zone": "Asia/Shanghai", "up_to": "low" }])).await;
+    let step = |who: &str| json!({ "ring": [{ "number": who }], "wait_seconds": 180 });
+    server.put("/api/v1/policies/ops", &json!({ "steps": [step(A), step(B)] })).await;
+    let id = server.raise(&[], json!({ "policy": "ops", "priority": "low" })).await;
+    server.pass(8 * 3600).await;
+    assert_eq!(server.alarm(&id).await["step"], 0);
+    assert_eq!(server.dial(&desk).await.1, [A], "the first ones are rung first, in the evening too");
+}
+
+async fn a_repeat_that_is_more_urgent_rings_through_quiet_hours(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    quiet(&server, json!([{ "from": "10:00", "to": "19:00", "zone": "Asia/Shanghai", "up_to": "high" }])).await;
+    let body = |priority: &str| json!({ "summary": "disk", "phones": [A], "dedup_key": "disk", "priority": priority });
+    let (_, first) = server.post("/api/v1/alarms", &body("low")).await;
+    server.idle(&desk).await;
+    let (status, repeat) = server.post("/api/v1/alarms", &body("critical")).await;
+    assert_eq!((status, &repeat["id"], &repeat["priority"]), (200, &first["id"], &json!("critical")));
+    assert_eq!(server.dial(&desk).await.1, [A]);
+}
+
+async fn a_queue_whose_people_are_busy_loses_its_turn(home: Home) {
+    let server = start(home).await;
+    let (desk, rack) = (server.pair("desk", Profile::App).await, server.pair("rack", Profile::List).await);
+    let of = |team: &str, attempts: u32| json!({ "labels": { "team": team }, "attempts": attempts });
+    // Somebody is in a call for the one team, and the other team was served since.
+    server.raise(&[A], of("db", 1)).await;
+    server.app_dial(&desk).await;
+    server.pass(1).await;
+    server.raise(&[C], of("web", 1)).await;
+    let (mid, _) = server.dial(&rack).await;
+    server.report(&rack, &mid, Some(C)).await;
+    // More hunts than one poll looks at, all for who is in the call.
+    for attempts in 0..60 {
+        server.raise(&[A, &format!("139000{attempts:05}")], of("db", 2)).await;
+    }
+    server.raise(&[B], of("web", 1)).await;
+    server.idle(&rack).await;
+    server.pass(6).await;
+    assert_eq!(server.dial(&rack).await.1, [B], "the other team is not kept waiting for a line that is busy");
 }

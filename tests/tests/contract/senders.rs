@@ -19,6 +19,8 @@ on_both!(
     a_group_of_alerts_is_one_alarm,
     each_alert_is_an_alarm_if_wanted,
     messages_that_cannot_be_used_leave_nothing,
+    one_bad_alert_costs_the_others_nothing,
+    a_group_is_as_urgent_as_its_worst_alert,
     a_real_alertmanager,
     a_sender_that_goes_mad_is_slowed_down_and_nobody_else,
 );
@@ -282,4 +284,32 @@ async fn a_real_alertmanager(home: Home) {
     eventually("the alarm is resolved", patience, async || (alarms().await["alarms"][0]["state"] == "resolved").then_some(()))
         .await;
     alertmanager.kill().await.unwrap();
+}
+
+fn alert(number: usize, phones: &str, severity: &str) -> Value {
+    json!({ "status": "firing", "labels": { "alertname": format!("disk{number}"), "severity": severity },
+        "annotations": { "summary": format!("disk {number}"), "phones": phones }, "fingerprint": format!("f{number}") })
+}
+
+async fn one_bad_alert_costs_the_others_nothing(home: Home) {
+    let server = home.start().await;
+    let mut group = message("firing");
+    group["alerts"] = json!([alert(1, "", "warning"), alert(2, A, "warning"), alert(3, "no number", "warning")]);
+    let (status, answer) = server.post("/api/v1/intake/alertmanager?per=alert", &group).await;
+    assert_eq!(status, 200, "{answer}");
+    let outcomes: Vec<&str> = answer["alarms"].as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["refused", "created", "refused"], "{answer}");
+    group["alerts"] = json!([alert(1, "", "warning")]);
+    assert_eq!(server.post("/api/v1/intake/alertmanager?per=alert", &group).await.0, 422, "nobody at all is named");
+}
+
+async fn a_group_is_as_urgent_as_its_worst_alert(home: Home) {
+    let server = home.start().await;
+    let mut group = message("firing");
+    group["commonLabels"] = json!({});
+    group["alerts"] = json!([alert(1, A, "warning"), alert(2, A, "critical")]);
+    let (status, answer) = server.post("/api/v1/intake/alertmanager", &group).await;
+    assert_eq!(status, 200, "{answer}");
+    let alarm = server.alarm(answer["alarms"][0]["id"].as_str().unwrap()).await;
+    assert_eq!(alarm["priority"], "critical");
 }
