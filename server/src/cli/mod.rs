@@ -1,5 +1,6 @@
 //! The command line: what each command reads and prints.
 
+mod alarm;
 mod demo;
 mod do_not_call;
 mod first_steps;
@@ -81,6 +82,9 @@ enum Command {
     /// Who is on duty
     #[command(subcommand)]
     Roster(roster::RosterCommand),
+    /// Alarms, and what people do about them
+    #[command(subcommand)]
+    Alarm(alarm::AlarmCommand),
     /// Keys of senders of alarms
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -126,6 +130,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate(&loaded).await,
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
         Command::People(command) => people::run(command, &loaded.config).await,
+        Command::Alarm(command) => alarm::run(command, &loaded.config).await,
         Command::Policy(command) => policy::run(command, &loaded.config).await,
         Command::QuietHours(command) => quiet_hours::run(command, &loaded.config).await,
         Command::DoNotCall(command) => do_not_call::run(command, &loaded.config).await,
