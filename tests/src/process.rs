@@ -116,7 +116,7 @@ impl Process {
 
     /// What it has written to stderr and then what to stdout, before restarts too.
     pub fn log(&self) -> String {
-        self.errors() + &self.output()
+        written(&self.log)
     }
 
     /// What it has written to stderr.
@@ -145,6 +145,11 @@ impl Drop for Process {
         }
         self.kill();
     }
+}
+
+/// What processes with this log file have written to stderr, and then what to stdout.
+pub(crate) fn written(log: &Path) -> String {
+    read(log) + &read(&log.with_extension("out"))
 }
 
 fn read(path: &Path) -> String {

@@ -133,7 +133,8 @@ impl PrivateRedis {
 
     /// What the server has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        // Redis logs to stdout.
+        crate::process::written(&self.folder.path().join("log"))
     }
 
     fn signal(&mut self, signal: Signal) {
