@@ -99,6 +99,8 @@ async fn take() {
     server.app_dial(&night.rack).await;
     server.get(&night.desk).await;
     server.pass(7).await;
+    // When they polled is otherwise written down every five seconds of real time.
+    server.app.engine.watch_handsets().await.unwrap();
 
     let browser = Chromium::start_in("Asia/Shanghai").await;
     browser.log_in(&server.base, "lin", PASSWORD).await;
