@@ -26,9 +26,9 @@ use crate::store::{Announcement, Db, Tx};
 pub const VERIFICATION: &str = "public number";
 /// Tells the token of a gateway from other secrets.
 const GATEWAY_PREFIX: &str = "sg_";
-/// A network needs so long to forward calls after the command was sent.
 /// Nobody is called to prove an old hand-over, such as one whose test call was forgotten by retention.
 const VERIFY_BEFORE: TimeDelta = TimeDelta::hours(12);
+/// A network needs so long to forward calls after the command was sent.
 const VERIFY_AFTER: TimeDelta = TimeDelta::seconds(60);
 /// A hand-over whose command has not been sent for so long is told of.
 const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
