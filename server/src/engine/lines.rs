@@ -14,7 +14,7 @@ use crate::notify::gateways;
 use crate::notify::guard::GuardedResolver;
 use crate::numbers::Number;
 use crate::public_line::{self, AppBuild, Message};
-use crate::roster::Target;
+use crate::roster::{Roster, Target};
 use crate::secrets;
 use crate::store::events::EventKind;
 use crate::store::handsets::HandsetRow;
@@ -140,21 +140,17 @@ pub struct LineStatus {
 }
 
 /// Who is on duty for a public number at an instant: the one place that knows where duty is kept.
-async fn on_duty(db: &mut Db<'_>, line: &LineRow, at: DateTime<Utc>) -> Result<Option<OnDuty>, EngineError> {
+fn on_duty(line: &LineRow, roster: &Roster, at: DateTime<Utc>) -> Option<OnDuty> {
     if let Some(number) = line.bound_number.clone() {
-        return Ok(Some(OnDuty { name: line.bound_name.clone().unwrap_or_else(|| number.clone()), number }));
+        return Some(OnDuty { name: line.bound_name.clone().unwrap_or_else(|| number.clone()), number });
     }
-    let roster = db.roster().await?;
     let team = roster.find_team(&line.team).map(|team| Target::Team(team.id));
-    let Some(target) = team.or_else(|| roster.find_schedule(&line.team).map(|schedule| Target::Schedule(schedule.id))) else {
-        return Ok(None);
-    };
+    let target = team.or_else(|| roster.find_schedule(&line.team).map(|schedule| Target::Schedule(schedule.id)))?;
     // The first of them who can be reached: a number is forwarded to one.
-    let on = roster.on_duty(target, at);
-    Ok(on.iter().find_map(|on| {
+    roster.on_duty(target, at).iter().find_map(|on| {
         let person = roster.people.get(&on.person)?;
         Some(OnDuty { name: person.name.clone(), number: person.numbers.first()?.clone() })
-    }))
+    })
 }
 
 impl Engine {
@@ -388,11 +384,14 @@ impl Engine {
     pub async fn follow_duty(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
         let mut reader = self.store.read().await?;
         let lines = reader.db().lines().await?;
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let roster = reader.db().roster().await?;
         let mut changed = Vec::new();
         for line in &lines {
-            let duty = on_duty(&mut reader.db(), line, now).await?;
             // Nobody on duty: the number stays where it is, since some phone must ring.
-            if let Some(duty) = duty.filter(|duty| line.duty_number.as_ref() != Some(&duty.number)) {
+            if let Some(duty) = on_duty(line, &roster, now).filter(|duty| line.duty_number.as_ref() != Some(&duty.number)) {
                 changed.push((line, duty));
             }
         }
@@ -404,9 +403,6 @@ impl Engine {
             if let Err(error) = self.change_duty(line, &duty, now).await {
                 failed(error, line);
             }
-        }
-        if lines.is_empty() {
-            return Ok(());
         }
         let latest = self.store.read().await?.db().latest_hand_overs().await?;
         for hand_over in latest {
@@ -517,7 +513,7 @@ pub async fn trouble(
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     if tx.db().hand_over_trouble(hand_over, now).await? {
-        tracing::error!(line.name = %line.name, %why, "the public number could not be handed over");
+        tracing::error!(line.name = %line.name, "the public number could not be handed over; the page Lines says why");
         let body = json!({ "line": line.name, "person": person, "why": why });
         tx.db().insert_event(None, None, now, EventKind::HandOverTrouble, body).await?;
     }

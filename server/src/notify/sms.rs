@@ -184,7 +184,8 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
             tx.db().sms_sent(row.id, "sent by the handset", row.done_at.unwrap_or(now)).await?;
         } else {
             let why = format!("the handset could not send it: {detail}");
-            tracing::warn!(sms.id = %row.id, %why, "a text message was not sent");
+            // What the phone said stays out of the log: it may hold a number. The page of lines shows it.
+            tracing::warn!(sms.id = %row.id, "a text message was not sent; the page Lines says why");
             // With growing pauses: the handset dials each time, and rings nobody meanwhile.
             tx.db().sms_failed(row.id, &why, now + pause(row.attempts)).await?;
         }
@@ -224,7 +225,8 @@ async fn write_down(
     match result {
         Ok(()) => tx.db().sms_sent(sms.id, "taken by the gateway", now).await?,
         Err(why) => {
-            tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, %why, "a text message was not sent");
+            // What the gateway said stays out of the log: it may hold a number. The page of lines shows it.
+            tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, "a text message was not sent; the page Lines says why");
             if let Some((handset, until)) = rest {
                 // It was told nothing, so it may ring people.
                 tx.db().end_rest(handset, until).await?;
