@@ -30,6 +30,7 @@ pub mod links;
 pub mod lock;
 pub mod notify;
 pub mod numbers;
+pub mod outbound;
 pub mod people;
 pub mod people_edit;
 pub mod public_line;

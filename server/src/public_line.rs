@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use android_protocol::DialString;
-use android_protocol::forwarding::{self, Condition, ForwardingError, NeedsDialler, Operation, ServiceCode};
+use android_protocol::forwarding::{self, Carrier, Condition, ForwardingError, NeedsDialler, Operation, ServiceCode};
 use android_protocol::sms::{CommandNumber, Encoding, SmsBuildError, SmsCommand, Wording};
 
 use crate::numbers::{Number, Region};
@@ -77,9 +77,30 @@ pub enum ComposeError {
     Text(#[from] SmsBuildError),
 }
 
+impl ComposeError {
+    /// Which of the things that an operator says of a line is at fault.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::UnknownCarrier(_) | Self::Forwarding(_) | Self::FixedTarget(_) | Self::Number(_) => "carrier",
+            Self::Android(_) => "android",
+            Self::Text(_) => "text",
+        }
+    }
+}
+
+/// The carriers that forward to any number by a code: their ids, and what people call them.
+pub fn usable_carriers() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let usable = forwarding::CARRIERS.iter().filter(|carrier| takes_any_number(carrier));
+    usable.map(|carrier| (carrier.id, carrier.name))
+}
+
+fn takes_any_number(carrier: &Carrier) -> bool {
+    carrier.templates(Condition::Always).and_then(|templates| templates.set).is_some_and(|set| set.contains(PLACE))
+}
+
 fn known_carriers() -> String {
-    let usable = forwarding::CARRIERS.iter().filter(|carrier| carrier.unavailable.is_none());
-    usable.map(|carrier| carrier.id).collect::<Vec<_>>().join(", ")
+    usable_carriers().map(|(id, _)| id).collect::<Vec<_>>().join(", ")
 }
 
 /// A forwarding code, and what the operator must know of it.
@@ -104,7 +125,7 @@ pub fn code(carrier: &str, own: &[OwnCarrier], number: &Number, country: Region)
     }
     let known = forwarding::carrier_by_id(carrier).ok_or_else(|| ComposeError::UnknownCarrier(carrier.to_owned()))?;
     let code = known.code(Condition::Always, Operation::Set, Some(&target))?;
-    if known.templates(Condition::Always).and_then(|templates| templates.set).is_none_or(|set| !set.contains(PLACE)) {
+    if !takes_any_number(known) {
         return Err(ComposeError::FixedTarget(known.name));
     }
     Ok(Code { code, notes: [known.unverified, known.note].into_iter().flatten().collect() })

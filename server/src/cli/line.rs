@@ -1,4 +1,4 @@
-//! `autocall line`: add, list, remove, preview, forward-to, bind.
+//! `autocall line`: add, change, list, remove, preview, forward-to, bind.
 
 use clap::{Subcommand, ValueEnum};
 
@@ -13,6 +13,15 @@ pub(super) enum BuildArg {
     First,
     /// Any later one
     Later,
+}
+
+impl From<BuildArg> for AppBuild {
+    fn from(build: BuildArg) -> Self {
+        match build {
+            BuildArg::First => Self::First,
+            BuildArg::Later => Self::Later,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +59,44 @@ pub(super) enum LineCommand {
         #[arg(long)]
         handset: Option<String>,
         /// Another handset, which rings the number after each hand-over to prove it
+        #[arg(long)]
+        verify_handset: Option<String>,
+    },
+    /// Change what is given here, and leave all else; where its phone must be told otherwise than before, it is told again
+    Change {
+        /// The line's name
+        line: String,
+        /// What people call it
+        #[arg(long)]
+        name: Option<String>,
+        /// The team whose person on duty it follows; empty: none
+        #[arg(long)]
+        team: Option<String>,
+        /// What people outside dial
+        #[arg(long)]
+        number: Option<String>,
+        /// Where its handset gets messages; empty: the number itself
+        #[arg(long)]
+        sms_number: Option<String>,
+        /// Whose forwarding codes it takes
+        #[arg(long)]
+        carrier: Option<String>,
+        /// The Android version of its handset
+        #[arg(long)]
+        android: Option<i32>,
+        /// The build of the app on it
+        #[arg(long, value_enum)]
+        app_build: Option<BuildArg>,
+        /// What the message says beside the command
+        #[arg(long)]
+        text: Option<String>,
+        /// The gateway that reaches it
+        #[arg(long)]
+        gateway: Option<String>,
+        /// Its handset, when that also rings people for us; empty: none
+        #[arg(long)]
+        handset: Option<String>,
+        /// Another handset, which proves each hand-over; empty: none
         #[arg(long)]
         verify_handset: Option<String>,
     },
@@ -106,14 +153,43 @@ pub(super) async fn run(command: LineCommand, config: &Config) -> anyhow::Result
             handset,
             verify_handset,
         } => {
-            let app_build = match app_build {
-                BuildArg::First => AppBuild::First,
-                BuildArg::Later => AppBuild::Later,
-            };
+            let app_build = app_build.into();
             let new =
                 NewLine { name, team, number, sms_number, carrier, android, app_build, text, gateway, handset, verify_handset };
             let line = engine.add_line(&new).await?;
             println!("{} is there; look at what would be sent: autocall line preview {} NUMBER", line.name, line.name);
+        }
+        LineCommand::Change {
+            line,
+            name,
+            team,
+            number,
+            sms_number,
+            carrier,
+            android,
+            app_build,
+            text,
+            gateway,
+            handset,
+            verify_handset,
+        } => {
+            let said = engine.line_status(&line).await?.said;
+            let or_none = |given: Option<String>, kept| given.map_or(kept, |given| Some(given).filter(|given| !given.is_empty()));
+            let new = NewLine {
+                name: name.unwrap_or(said.name),
+                team: team.unwrap_or(said.team),
+                number: number.unwrap_or(said.number),
+                sms_number: or_none(sms_number, said.sms_number),
+                carrier: carrier.unwrap_or(said.carrier),
+                android: android.unwrap_or(said.android),
+                app_build: app_build.map_or(said.app_build, AppBuild::from),
+                text: text.unwrap_or(said.text),
+                gateway: gateway.unwrap_or(said.gateway),
+                handset: or_none(handset, said.handset),
+                verify_handset: or_none(verify_handset, said.verify_handset),
+            };
+            let line = engine.change_line(&line, &new).await?;
+            println!("{} is changed; `autocall line list` shows what its phone is told", line.name);
         }
         LineCommand::List => list(&engine).await?,
         LineCommand::Remove { name } => {

@@ -4,8 +4,8 @@ use clap::Subcommand;
 
 use super::{agreed_clock, one_of, open};
 use crate::config::Config;
-use crate::notify::guard::GuardedResolver;
 use crate::notify::webhooks::{self, NewWebhook};
+use crate::outbound::guard::GuardedResolver;
 use crate::store::webhooks::{NoticeKind, WebhookShape};
 
 #[derive(Debug, Subcommand)]

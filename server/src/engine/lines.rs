@@ -3,29 +3,26 @@
 //! That it is exactly one, with any number of nodes, rests on `hand_overs (line_id, seq)` and `sms_outbox (hand_over_id)`, which are
 //! unique. A later hand-over calls off what an earlier one has not sent yet.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
+use super::gateways::{gateway_named, handset_named};
 use super::refused::{self, Refused};
 use super::{Engine, EngineError, NewCallee, RaiseRequest};
 use crate::alarm::{AlarmState, EndReason, Priority};
-use crate::ids::{GatewayId, HandOverId, HandsetId, LineId, SmsId};
-use crate::notify::gateways;
-use crate::notify::guard::GuardedResolver;
+use crate::ids::{HandOverId, HandsetId, LineId, SmsId};
 use crate::numbers::Number;
 use crate::public_line::{self, AppBuild, Message};
 use crate::roster::{Roster, Target};
-use crate::secrets;
 use crate::store::events::EventKind;
-use crate::store::handsets::HandsetRow;
 use crate::store::lines::{HandOverRow, HandOverWhy, LineRow, NewHandOver};
 use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
 use crate::store::{Announcement, Db, Tx};
 
 /// The source of calls that prove a hand-over, and their door.
 pub const VERIFICATION: &str = "public number";
-/// Tells the token of a gateway from other secrets.
-const GATEWAY_PREFIX: &str = "sg_";
 /// Nobody is called to prove an old hand-over, such as one whose test call was forgotten by retention.
 const VERIFY_BEFORE: TimeDelta = TimeDelta::hours(12);
 /// A network needs so long to forward calls after the command was sent.
@@ -34,10 +31,12 @@ const VERIFY_AFTER: TimeDelta = TimeDelta::seconds(60);
 const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// A verification that its handset does not take by then is over.
 const VERIFY_WINDOW_SECONDS: i32 = 300;
+/// The clocks of two nodes differ by so much at most, or one of them is plainly wrong.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(10);
 const LONGEST_TEAM: usize = 60;
 const ANDROID: std::ops::RangeInclusive<i32> = 4..=99;
 
-/// A public number to be made.
+/// What an operator says of a public number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewLine {
     /// What people call it.
@@ -82,6 +81,15 @@ pub struct Preview {
     pub message: Option<Message>,
     /// What has not been checked on this network, and what else matters.
     pub notes: Vec<&'static str>,
+}
+
+/// What would be said for a line that is being written, and to whom it would lead now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// What would be said.
+    pub preview: Preview,
+    /// Who is on duty for it; `None`: nobody, and the preview is for the number itself.
+    pub duty: Option<OnDuty>,
 }
 
 /// How it is known where a public number leads.
@@ -133,10 +141,18 @@ pub fn known(hand_over: &HandOverRow, test_call: Option<(AlarmState, bool)>) -> 
 pub struct LineStatus {
     /// The line.
     pub line: LineRow,
+    /// The same as an operator says it: gateway and handsets by name.
+    pub said: NewLine,
     /// Its latest hand-over, and how it is known what became of it.
     pub latest: Option<(HandOverRow, Known)>,
     /// The one before it, where the number leads as long as the latest was not sent.
     pub still: Option<HandOverRow>,
+}
+
+/// When a node looks at duty: no earlier than the node that handed the line over last, whose clock may be ahead of this one's. It would
+/// hand the number back otherwise, for a moment, with one command more than there are changes of duty.
+fn not_before(handed_over: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
+    handed_over.filter(|at| (now..=now + CLOCKS_DIFFER).contains(at)).unwrap_or(now)
 }
 
 /// Who is on duty for a public number at an instant: the one place that knows where duty is kept.
@@ -153,49 +169,122 @@ fn on_duty(line: &LineRow, roster: &Roster, at: DateTime<Utc>) -> Option<OnDuty>
     })
 }
 
-impl Engine {
-    /// Makes a gateway, and gives the token under which it reports received messages, which is shown once.
-    ///
-    /// # Errors
-    /// When a field is wrong, the name is taken, or the database fails.
-    pub async fn add_gateway(&self, name: &str, settings: GatewaySettings) -> Result<(GatewayRow, String), Refused> {
-        let now = self.clock.now();
-        gateways::check(&settings, &GuardedResolver::for_gateways(&self.config.sms.allow_networks))?;
-        let gateway = GatewayRow {
-            id: GatewayId::new(now),
-            name: refused::name(name)?,
-            settings: sqlx::types::Json(settings),
-            removed_at: None,
+/// What gateways and handsets are called.
+struct Names {
+    gateways: Vec<GatewayRow>,
+    handsets: HashMap<HandsetId, String>,
+}
+
+impl Names {
+    fn said(&self, line: &LineRow) -> NewLine {
+        let gateway = self.gateways.iter().find(|gateway| gateway.id == line.gateway_id);
+        let handset = |id: Option<HandsetId>| id.and_then(|id| self.handsets.get(&id).cloned());
+        NewLine {
+            name: line.name.clone(),
+            team: line.team.clone(),
+            number: line.number.clone(),
+            sms_number: Some(line.sms_number.clone()).filter(|number| *number != line.number),
+            carrier: line.carrier.clone(),
+            android: line.android,
+            app_build: line.app_build,
+            text: line.text.clone(),
+            gateway: gateway.map(|gateway| gateway.name.clone()).unwrap_or_default(),
+            handset: handset(line.handset_id),
+            verify_handset: handset(line.verify_handset_id),
+        }
+    }
+}
+
+impl LineRow {
+    fn is_called(&self, which: &str) -> bool {
+        self.name == which || self.id.to_string() == which
+    }
+
+    /// What was said of it anew, with all that the server has written down of the line as it was.
+    fn as_kept_of(self, old: &Self) -> Self {
+        Self {
+            id: old.id,
+            bound_name: old.bound_name.clone(),
+            bound_number: old.bound_number.clone(),
+            duty_number: old.duty_number.clone(),
+            latest_seq: old.latest_seq,
+            created_at: old.created_at,
+            ..self
+        }
+    }
+
+    /// Whether another phone is to be told, or the same one in another way. What the message says to people counts for the next time.
+    fn is_told_otherwise_than(&self, old: &Self) -> bool {
+        let told = |line: &Self| {
+            let phone = (line.number.clone(), line.sms_number.clone(), line.gateway_id, line.handset_id);
+            (phone, line.carrier.clone(), line.android, line.app_build)
         };
-        let (token, hash) = secrets::new(GATEWAY_PREFIX);
-        let mut tx = self.store.begin().await?;
-        if let GatewaySettings::Handset { handset } = &gateway.settings.0 {
-            handset_named(&mut tx, "handset", handset).await?;
-        }
-        tx.db().insert_gateway(&gateway, &hash, now).await.map_err(|error| Refused::insert("gateway", &gateway.name, error))?;
-        tx.commit().await?;
-        Ok((gateway, token))
+        told(self) != told(old)
     }
 
-    /// Uses a gateway no more. It is named by its id or its name.
-    ///
-    /// # Errors
-    /// When there is none, a line still needs it, or the database fails.
-    pub async fn remove_gateway(&self, which: &str) -> Result<(), Refused> {
-        let mut tx = self.store.begin().await?;
-        let gateway = gateway_named(&mut tx, which).await?;
-        if let Some(line) = tx.db().lines().await?.into_iter().find(|line| line.gateway_id == gateway.id) {
-            return Err(Refused::wrong("gateway", format!("the line {:?} is reached through it: remove that first", line.name)));
-        }
-        tx.db().remove_gateway(&gateway, self.clock.now()).await?;
-        Ok(tx.commit().await?)
+    /// Whether it follows whom it followed, and is where it was.
+    fn follows_as(&self, seen: &Self) -> bool {
+        let follows = |line: &Self| (line.team.clone(), line.bound_number.clone(), line.duty_number.clone());
+        follows(self) == follows(seen)
     }
+}
 
+impl Engine {
     /// Makes a public number. Its command is composed once for the number itself, so that what can never work is refused now.
     ///
     /// # Errors
     /// When a field is wrong, the name is taken, or the database fails.
     pub async fn add_line(&self, new: &NewLine) -> Result<LineRow, Refused> {
+        let name = refused::name(&new.name)?;
+        let mut tx = self.store.begin().await?;
+        let line = LineRow { name, ..self.said(&mut tx, new).await? };
+        self.compose(&mut tx.db(), &line, &Number::from_stored(line.number.as_str())).await?;
+        tx.db().insert_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
+        tx.commit().await?;
+        Ok(line)
+    }
+
+    /// Changes all that an operator says of a line. Where the phone must be told otherwise than before, it is told again, also when
+    /// the number was handed over by hand. The line is named by its id or its name.
+    ///
+    /// # Errors
+    /// When there is no such line, a field is wrong, the name is taken, or the database fails. Nothing was changed then.
+    pub async fn change_line(&self, which: &str, new: &NewLine) -> Result<LineRow, Refused> {
+        let name = refused::name(&new.name)?;
+        let mut tx = self.store.begin().await?;
+        let old = locked_line(&mut tx, which).await?;
+        let line = LineRow { name, ..self.said(&mut tx, new).await?.as_kept_of(&old) };
+        self.compose(&mut tx.db(), &line, &Number::from_stored(line.number.as_str())).await?;
+        tx.db().change_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
+        let latest = tx.db().latest_hand_overs().await?.into_iter().find(|hand_over| hand_over.line_id == line.id);
+        if let Some(latest) = latest.filter(|latest| latest.refused.is_some() || line.is_told_otherwise_than(&old)) {
+            let target = OnDuty { name: latest.person, number: latest.number };
+            self.hand_over(&mut tx, &line, &target, latest.why, self.clock.now()).await?.ok_or(EngineError::Contended)?;
+            tx.announce(Announcement::Handsets);
+        }
+        tx.commit().await?;
+        Ok(line)
+    }
+
+    /// What would be sent if a line were as it is written here: for whoever is on duty for it now. Nothing is stored. `which` is the
+    /// line that is being changed, if it is not a new one.
+    ///
+    /// # Errors
+    /// When there is no such line, a field but the name is wrong, or the database fails.
+    pub async fn draft_line(&self, which: Option<&str>, new: &NewLine) -> Result<Draft, Refused> {
+        let mut tx = self.store.begin().await?;
+        let mut line = self.said(&mut tx, new).await?;
+        if let Some(which) = which {
+            line = line.as_kept_of(&line_named(&mut tx, which).await?);
+        }
+        let duty = on_duty(&line, &tx.db().roster().await?, self.clock.now());
+        let number = duty.as_ref().map_or(line.number.as_str(), |duty| duty.number.as_str());
+        let preview = self.compose(&mut tx.db(), &line, &Number::from_stored(number)).await?;
+        Ok(Draft { preview, duty })
+    }
+
+    /// What an operator says of a line, as a line that was never handed over. Its name is not looked at.
+    async fn said(&self, tx: &mut Tx, new: &NewLine) -> Result<LineRow, Refused> {
         let now = self.clock.now();
         let number = self.number("number", &new.number)?;
         let sms_number = match &new.sms_number {
@@ -212,16 +301,15 @@ impl Engine {
         if !ANDROID.contains(&new.android) {
             return Err(Refused::wrong("android", "android is the handset's main version, such as 13"));
         }
-        let mut tx = self.store.begin().await?;
-        let gateway = gateway_named(&mut tx, &new.gateway).await?;
-        let handset_id = optional_handset(&mut tx, "handset", new.handset.as_deref()).await?;
-        let verify_handset_id = optional_handset(&mut tx, "verify_handset", new.verify_handset.as_deref()).await?;
+        let gateway = gateway_named(tx, &new.gateway).await?;
+        let handset_id = optional_handset(tx, "handset", new.handset.as_deref()).await?;
+        let verify_handset_id = optional_handset(tx, "verify_handset", new.verify_handset.as_deref()).await?;
         if verify_handset_id.is_some() && verify_handset_id == handset_id {
             return Err(Refused::wrong("verify_handset", "another handset must ring the number: this one would ring itself"));
         }
-        let line = LineRow {
+        Ok(LineRow {
             id: LineId::new(now),
-            name: refused::name(&new.name)?,
+            name: new.name.clone(),
             team: team.to_owned(),
             number: number.as_str().to_owned(),
             sms_number: sms_number.as_str().to_owned(),
@@ -237,11 +325,7 @@ impl Engine {
             duty_number: None,
             latest_seq: 0,
             created_at: now,
-        };
-        self.compose(&mut tx.db(), &line, &number).await?;
-        tx.db().insert_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
-        tx.commit().await?;
-        Ok(line)
+        })
     }
 
     /// Hands a line over no more. What was forwarded stays so.
@@ -250,7 +334,7 @@ impl Engine {
     /// When there is none, or the database fails.
     pub async fn remove_line(&self, which: &str) -> Result<(), Refused> {
         let mut tx = self.store.begin().await?;
-        let line = line_named(&mut tx, which).await?;
+        let line = locked_line(&mut tx, which).await?;
         let now = self.clock.now();
         tx.db().supersede_sms(line.id, line.latest_seq + 1, now).await?;
         tx.db().remove_line(&line, now).await?;
@@ -267,7 +351,7 @@ impl Engine {
             None => None,
         };
         let mut tx = self.store.begin().await?;
-        let line = line_named(&mut tx, which).await?;
+        let line = locked_line(&mut tx, which).await?;
         tx.db().bind_line(line.id, person.as_ref().map(|(name, number)| (name.as_str(), number.as_str()))).await?;
         Ok(tx.commit().await?)
     }
@@ -291,7 +375,7 @@ impl Engine {
         let number = self.number("number", number)?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        let line = line_named(&mut tx, which).await?;
+        let line = locked_line(&mut tx, which).await?;
         self.compose(&mut tx.db(), &line, &number).await?;
         let known = tx.db().person_with_number(number.as_str()).await?.map(|person| person.name);
         let name = person.map(str::to_owned).or(known).unwrap_or_else(|| number.as_str().to_owned());
@@ -356,17 +440,12 @@ impl Engine {
 
     /// Composes the command for a number: a text message, or the bare code where the gateway is the very handset that holds the SIM.
     async fn compose(&self, db: &mut Db<'_>, line: &LineRow, number: &Number) -> Result<Preview, Refused> {
-        let wrong = |field| move |error: public_line::ComposeError| Refused::wrong(field, error.to_string());
-        let code = public_line::code(&line.carrier, &self.config.lines.carriers, number, self.config.handsets.country)
-            .map_err(wrong("carrier"))?;
+        let code = public_line::code(&line.carrier, &self.config.lines.carriers, number, self.config.handsets.country)?;
         if self.dials_itself(db, line).await? {
             return Ok(Preview { code: code.code.as_str().to_owned(), message: None, notes: code.notes });
         }
         let android = u32::try_from(line.android).unwrap_or(u32::MAX);
-        let message = public_line::message(&code.code, android, line.app_build, &line.text).map_err(|error| {
-            let field = if matches!(error, public_line::ComposeError::Android(_)) { "android" } else { "text" };
-            wrong(field)(error)
-        })?;
+        let message = public_line::message(&code.code, android, line.app_build, &line.text)?;
         Ok(Preview { code: code.code.as_str().to_owned(), message: Some(message), notes: code.notes })
     }
 
@@ -387,11 +466,15 @@ impl Engine {
         if lines.is_empty() {
             return Ok(());
         }
+        let latest = reader.db().latest_hand_overs().await?;
         let roster = reader.db().roster().await?;
         let mut changed = Vec::new();
         for line in &lines {
+            let handed_over = latest.iter().find(|hand_over| hand_over.line_id == line.id).map(|hand_over| hand_over.at);
             // Nobody on duty: the number stays where it is, since some phone must ring.
-            if let Some(duty) = on_duty(line, &roster, now).filter(|duty| line.duty_number.as_ref() != Some(&duty.number)) {
+            if let Some(duty) = on_duty(line, &roster, not_before(handed_over, now))
+                .filter(|duty| line.duty_number.as_ref() != Some(&duty.number))
+            {
                 changed.push((line, duty));
             }
         }
@@ -415,10 +498,12 @@ impl Engine {
         Ok(())
     }
 
-    async fn change_duty(&self, line: &LineRow, duty: &OnDuty, now: DateTime<Utc>) -> Result<(), EngineError> {
+    async fn change_duty(&self, seen: &LineRow, duty: &OnDuty, now: DateTime<Utc>) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
-        if tx.db().duty_changed(line, &duty.number).await?
-            && self.hand_over(&mut tx, line, duty, HandOverWhy::Duty, now).await?.is_some()
+        // As it is now: since it was looked at, somebody may have changed it, or another node handed it over.
+        let Some(line) = tx.db().lock_line(seen.id).await?.filter(|line| line.follows_as(seen)) else { return Ok(()) };
+        if tx.db().duty_changed(&line, &duty.number).await?
+            && self.hand_over(&mut tx, &line, duty, HandOverWhy::Duty, now).await?.is_some()
         {
             tx.announce(Announcement::Handsets);
             tx.commit().await?;
@@ -467,6 +552,7 @@ impl Engine {
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
         let (latest, sent) = (db.latest_hand_overs().await?, db.latest_sent_hand_overs().await?);
+        let names = Names { gateways: db.gateways().await?, handsets: db.handset_names().await? };
         let mut statuses = Vec::new();
         for line in db.lines().await? {
             let latest = match latest.iter().find(|hand_over| hand_over.line_id == line.id) {
@@ -490,9 +576,18 @@ impl Engine {
             };
             let still = sent.iter().find(|hand_over| hand_over.line_id == line.id);
             let still = still.filter(|still| latest.as_ref().is_some_and(|(latest, _)| latest.id != still.id)).cloned();
-            statuses.push(LineStatus { line, latest, still });
+            statuses.push(LineStatus { said: names.said(&line), line, latest, still });
         }
         Ok(statuses)
+    }
+
+    /// One of them. The line is named by its id or its name.
+    ///
+    /// # Errors
+    /// When there is no such line, or the database fails.
+    pub async fn line_status(&self, which: &str) -> Result<LineStatus, Refused> {
+        let found = self.line_statuses().await?.into_iter().find(|status| status.line.is_called(which));
+        found.ok_or_else(|| missing_line(which))
     }
 
     fn number(&self, field: &'static str, text: &str) -> Result<Number, Refused> {
@@ -544,21 +639,19 @@ fn verification(line: &LineRow, hand_over: &HandOverRow, handset: HandsetId) -> 
     }
 }
 
-async fn gateway_named(tx: &mut Tx, which: &str) -> Result<GatewayRow, Refused> {
-    let all = tx.db().gateways().await?;
-    let found = all.into_iter().find(|gateway| gateway.name == which || gateway.id.to_string() == which);
-    found.ok_or_else(|| Refused::Missing { what: "gateway", name: which.to_owned() })
-}
-
 async fn line_named(tx: &mut Tx, which: &str) -> Result<LineRow, Refused> {
     let all = tx.db().lines().await?;
-    let found = all.into_iter().find(|line| line.name == which || line.id.to_string() == which);
-    found.ok_or_else(|| Refused::Missing { what: "line", name: which.to_owned() })
+    all.into_iter().find(|line| line.is_called(which)).ok_or_else(|| missing_line(which))
 }
 
-async fn handset_named(tx: &mut Tx, field: &'static str, name: &str) -> Result<HandsetRow, Refused> {
-    let found = tx.db().handsets().await?.into_iter().find(|handset| handset.name == name);
-    found.ok_or_else(|| Refused::wrong(field, format!("there is no handset {name:?}: `autocall handset list` shows them")))
+/// The same, for a change: nobody else changes it or hands it over until the transaction ends.
+async fn locked_line(tx: &mut Tx, which: &str) -> Result<LineRow, Refused> {
+    let id = line_named(tx, which).await?.id;
+    tx.db().lock_line(id).await?.ok_or_else(|| missing_line(which))
+}
+
+fn missing_line(which: &str) -> Refused {
+    Refused::Missing { what: "line", name: which.to_owned() }
 }
 
 async fn optional_handset(tx: &mut Tx, field: &'static str, name: Option<&str>) -> Result<Option<HandsetId>, Refused> {

@@ -9,6 +9,7 @@ mod alarms;
 mod claim;
 mod closing;
 mod duty_log;
+pub mod gateways;
 pub mod handsets;
 pub mod heartbeats;
 pub mod idle;

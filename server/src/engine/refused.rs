@@ -1,6 +1,8 @@
 //! Why something that an operator asked for was not done: one type for the API, the pages and the command line.
 
 use super::EngineError;
+use crate::outbound::gateways::WrongSetting;
+use crate::public_line::ComposeError;
 use crate::store::StoreError;
 
 /// Why it was not done. Nothing was changed.
@@ -14,6 +16,9 @@ pub enum Refused {
         /// What is wrong, and how it should be.
         why: String,
     },
+    /// The command of a public number cannot be said.
+    #[error(transparent)]
+    Command(#[from] ComposeError),
     /// There is one of that name already.
     #[error("there is or was a {what} {name:?}: choose another name")]
     Taken {
@@ -47,6 +52,12 @@ impl Refused {
             return Self::Taken { what, name: name.to_owned() };
         }
         Self::Engine(error.into())
+    }
+}
+
+impl From<WrongSetting> for Refused {
+    fn from(WrongSetting { field, why }: WrongSetting) -> Self {
+        Self::Wrong { field, why }
     }
 }
 

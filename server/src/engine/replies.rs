@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use super::lines::trouble;
 use super::{Acknowledgement, Engine, EngineError, delta};
 use crate::ids::{AlarmId, InboundSmsId};
-use crate::notify::sms::of_gateway_id;
 use crate::numbers::Number;
+use crate::outbound::gateways::read_message_id;
 use crate::sms_reply::{self, Reply};
 use crate::store::Announcement;
 use crate::store::answers::AnswerVia;
@@ -122,7 +122,7 @@ impl Engine {
     /// # Errors
     /// When the database fails.
     pub async fn sms_reported(&self, gateway: &GatewayRow, id: &str, failed: Option<&str>) -> Result<&'static str, EngineError> {
-        let Some((sms, failures)) = of_gateway_id(id) else { return Ok("none") };
+        let Some((sms, failures)) = read_message_id(id) else { return Ok("none") };
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let Some(why) = failed else {

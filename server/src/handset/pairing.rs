@@ -9,6 +9,7 @@ use super::directory::{plain_key, token_hash};
 use crate::config::{Config, HandsetConfig};
 use crate::ids::HandsetId;
 use crate::store::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
+use crate::store::sms::GatewaySettings;
 use crate::store::{Announcement, Store, StoreError};
 
 /// Letters and digits that nobody confuses on a phone's screen.
@@ -164,6 +165,15 @@ pub async fn rename(store: &Store, name: &str, new_name: &str) -> Result<(), Pai
         Ok(false) => return Err(PairingError::NoSuchHandset(name.to_owned())),
         Err(error) if error.is_unique_violation() => return Err(PairingError::NameTaken(new_name.to_owned())),
         Err(error) => return Err(error.into()),
+    }
+    // A gateway that is this handset knows it by its name.
+    for mut gateway in tx.db().gateways().await? {
+        if let GatewaySettings::Handset { handset } = &mut gateway.settings.0
+            && *handset == name
+        {
+            new_name.trim().clone_into(handset);
+            tx.db().change_gateway(&gateway).await?;
+        }
     }
     tx.announce(Announcement::Handsets);
     Ok(tx.commit().await?)

@@ -125,6 +125,7 @@ impl From<Refused> for Problem {
         let text = refused.to_string();
         match refused {
             Refused::Wrong { field, .. } => Self::invalid(field, text),
+            Refused::Command(error) => Self::invalid(error.field(), text),
             Refused::Taken { .. } => {
                 Self { field: Some("name".to_owned()), ..Self::new(StatusCode::CONFLICT, "name_taken", text) }
             }

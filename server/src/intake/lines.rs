@@ -17,12 +17,12 @@ use crate::engine::lines::{Known, LineStatus, NewLine, Preview};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::ids::{AlarmId, GatewayId, LineId};
-use crate::notify::gateways;
+use crate::outbound::gateways;
 use crate::public_line::AppBuild;
 use crate::store::lines::{HandOverRow, HandOverWhy};
 use crate::store::sms::{GatewayRow, GatewaySettings};
 
-/// The JSON body of `POST /api/v1/sms/gateways`.
+/// The JSON body of `POST /api/v1/sms/gateways` and `PUT /api/v1/sms/gateways/{id}`.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayBody {
@@ -74,7 +74,7 @@ pub fn kind_of(settings: &GatewaySettings) -> &'static str {
     }
 }
 
-/// The JSON body of `POST /api/v1/lines`.
+/// The JSON body of `POST /api/v1/lines` and `PUT /api/v1/lines/{id}`.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LineBody {
@@ -142,6 +142,9 @@ pub struct LineJson {
     android: i32,
     app_build: AppBuild,
     text: String,
+    gateway: String,
+    handset: Option<String>,
+    verify_handset: Option<String>,
     bound_name: Option<String>,
     bound_number: Option<String>,
     /// Its latest hand-over.
@@ -186,7 +189,7 @@ impl From<HandOverRow> for HandOverJson {
 
 impl From<LineStatus> for LineJson {
     fn from(status: LineStatus) -> Self {
-        let line = status.line;
+        let (line, said) = (status.line, status.said);
         let (forwarded, known) = status.latest.unzip();
         Self {
             id: line.id,
@@ -198,6 +201,9 @@ impl From<LineStatus> for LineJson {
             android: line.android,
             app_build: line.app_build,
             text: line.text,
+            gateway: said.gateway,
+            handset: said.handset,
+            verify_handset: said.verify_handset,
             bound_name: line.bound_name,
             bound_number: line.bound_number,
             forwarded: forwarded.map(HandOverJson::from),
@@ -261,6 +267,21 @@ pub async fn list_gateways(State(app): State<Arc<App>>) -> Result<Response, Prob
     Ok(json(StatusCode::OK, json!(gateways).to_string()))
 }
 
+/// Changes what a gateway is called and how it is reached, its secrets too; its kind stays.
+#[utoipa::path(put, path = "/api/v1/sms/gateways/{id}", tag = "sms", request_body = GatewayBody,
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "Changed", body = GatewayJson),
+        (status = 404, description = "There is no such gateway", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn change_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    let GatewayBody { name, settings } = alarm_request::read_json(&body)?;
+    let gateway = app.engine.change_gateway(&id, &name, settings).await?;
+    Ok(json(StatusCode::OK, json!(GatewayJson::new(&gateway, None)).to_string()))
+}
+
 /// Uses a gateway no more.
 #[utoipa::path(delete, path = "/api/v1/sms/gateways/{id}", tag = "sms",
     params(("id" = String, Path, description = "Its id or name")),
@@ -281,9 +302,30 @@ pub async fn remove_gateway(State(app): State<Arc<App>>, Path(id): Path<String>)
         (status = 422, description = "The field at fault is named; also when its handset could never do it", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+    let line = app.engine.add_line(&said(&app, body).await?).await?;
+    let status = app.engine.line_status(&line.id.to_string()).await?;
+    Ok(json(StatusCode::CREATED, json!(LineJson::from(status)).to_string()))
+}
+
+/// Changes all that is said of a public number. Where its phone must be told otherwise than before, it is told again.
+#[utoipa::path(put, path = "/api/v1/lines/{id}", tag = "lines", request_body = LineBody,
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "Changed", body = LineJson),
+        (status = 404, description = "There is no such line or gateway", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named; also when its handset could never do it", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+    let line = app.engine.change_line(&id, &said(&app, body).await?).await?;
+    let status = app.engine.line_status(&line.id.to_string()).await?;
+    Ok(json(StatusCode::OK, json!(LineJson::from(status)).to_string()))
+}
+
+/// What a body says of a line.
+async fn said(app: &App, body: Body) -> Result<NewLine, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let wanted: LineBody = alarm_request::read_json(&body)?;
-    let new = NewLine {
+    Ok(NewLine {
         name: wanted.name,
         team: wanted.team,
         number: wanted.number,
@@ -295,10 +337,7 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
         gateway: wanted.gateway,
         handset: wanted.handset,
         verify_handset: wanted.verify_handset,
-    };
-    let line = app.engine.add_line(&new).await?;
-    let status = LineStatus { line, latest: None, still: None };
-    Ok(json(StatusCode::CREATED, json!(LineJson::from(status)).to_string()))
+    })
 }
 
 /// All public numbers: to whom each is forwarded, since when, and how that is known.

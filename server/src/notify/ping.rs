@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use reqwest::Client;
 
-use super::guard::GuardedResolver;
-use super::webhooks::check_url;
 use crate::engine::Engine;
+use crate::outbound::guard::{GuardedResolver, check_url};
 
 /// How often the address is called.
 pub const EVERY: Duration = Duration::from_secs(60);

@@ -8,11 +8,11 @@ use reqwest::Client;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::guard::GuardedResolver;
-use super::{shapes, webhooks, words};
+use super::{shapes, words};
 use crate::alarm::{EndReason, Verdict};
 use crate::engine::Engine;
 use crate::ids::CalleeId;
+use crate::outbound::guard::{GuardedResolver, check_url};
 use crate::store::StoreError;
 use crate::store::alarms::AlarmRow;
 use crate::store::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
@@ -121,7 +121,7 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
     }
     let envelope = shapes::envelope(webhook.shape, webhook.secret.as_deref(), &text, &facts, engine.clock.now());
     let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
-    let mut url = webhooks::check_url(&webhook.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
+    let mut url = check_url(&webhook.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
     for (name, value) in &envelope.query {
         url.query_pairs_mut().append_pair(name, value);
     }

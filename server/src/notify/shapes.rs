@@ -8,10 +8,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
-use sha2::Sha256;
 
+use crate::outbound::signature::sign;
 use crate::store::webhooks::WebhookShape;
 
 /// A request that is ready to be sent.
@@ -90,15 +89,6 @@ pub fn accepted(shape: WebhookShape, status: u16, body: &str) -> Result<(), Stri
 /// Slack takes `&`, `<` and `>` for its own markup.
 fn escape_slack(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// HMAC-SHA256.
-pub(super) fn sign(key: &[u8], text: &[u8]) -> Vec<u8> {
-    // A key of any length is fine for HMAC, so this cannot fail.
-    match Hmac::<Sha256>::new_from_slice(key) {
-        Ok(mac) => mac.chain_update(text).finalize().into_bytes().to_vec(),
-        Err(_) => Vec::new(),
-    }
 }
 
 #[cfg(test)]

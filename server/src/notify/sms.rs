@@ -10,11 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Client;
 use serde_json::json;
 
-use super::gateways::{self, Outgoing};
-use super::guard::GuardedResolver;
-use super::webhooks::check_url;
 use crate::engine::{Engine, EngineError};
-use crate::ids::{CommandId, HandsetId, SmsId};
+use crate::ids::{CommandId, HandsetId};
+use crate::outbound::gateways::{self, Outgoing};
+use crate::outbound::guard::{GuardedResolver, check_url};
 use crate::store::lines::{HandOverRow, LineRow};
 use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
 use crate::store::{Announcement, Tx};
@@ -44,19 +43,6 @@ pub async fn run(engine: Arc<Engine>, client: Client) {
 fn pause(attempts: i32) -> TimeDelta {
     let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
     (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
-}
-
-/// The id under which a gateway knows a message. It changes only when the gateway reported that it could not send what it took.
-fn gateway_id(id: SmsId, failures: i32) -> String {
-    // Without hyphens: SMSGate takes 36 characters at most.
-    format!("{}-{failures}", id.0.simple())
-}
-
-/// Reads an id that [`gateway_id`] made.
-#[must_use]
-pub fn of_gateway_id(text: &str) -> Option<(SmsId, i32)> {
-    let (id, failures) = text.rsplit_once('-')?;
-    Some((id.parse().ok()?, failures.parse().ok()?))
 }
 
 /// Tries everything that is due once; gives how many were tried.
@@ -195,7 +181,7 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
 }
 
 async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<(), String> {
-    let id = gateway_id(sms.id, sms.failures);
+    let id = gateways::message_id(sms.id, sms.failures);
     let outgoing = Outgoing { id: &id, number: &sms.number, text: &sms.text };
     let Some(request) = gateways::request(settings, outgoing, engine.clock.now()) else {
         return Err("this gateway takes no requests".to_owned());
@@ -252,12 +238,5 @@ mod tests {
         let seconds: Vec<i64> = (0..9).map(|attempts| pause(attempts).num_seconds()).collect();
         assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
         assert_eq!(pause(i32::MAX), LONGEST_PAUSE);
-    }
-
-    #[test]
-    fn a_gateway_s_id_reads_back() {
-        let id: SmsId = "01a1fc4e-a630-77e4-8b85-425a1123605f".parse().unwrap();
-        assert_eq!(of_gateway_id(&gateway_id(id, 2)), Some((id, 2)));
-        assert_eq!(of_gateway_id("x"), None);
     }
 }

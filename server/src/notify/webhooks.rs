@@ -1,17 +1,15 @@
 //! Webhooks: adding, removing and trying them.
 
 use chrono::{DateTime, Utc};
-use reqwest::Url;
 use serde_json::json;
 
-use super::guard::GuardedResolver;
 use super::words;
 use crate::ids::WebhookId;
+use crate::outbound::guard::{AddressError, GuardedResolver, check_url};
 use crate::store::webhooks::{NoticeKind, WebhookRow, WebhookShape};
 use crate::store::{Store, StoreError};
 
 const LONGEST_NAME: usize = 60;
-const LONGEST_URL: usize = 2_000;
 
 /// Why a webhook was not added or removed.
 #[derive(Debug, thiserror::Error)]
@@ -25,12 +23,9 @@ pub enum WebhookError {
     /// There is none of that name.
     #[error("there is no webhook {0:?}: `autocall webhook list` shows them")]
     NoSuchWebhook(String),
-    /// The address cannot be posted to.
-    #[error("the address must begin with https:// or http:// and name a host")]
-    BadUrl,
-    /// The address is inside.
-    #[error("the address is inside this network; add the network to notify.allow_networks if that is meant")]
-    Inside,
+    /// The address may not be posted to.
+    #[error(transparent)]
+    Address(#[from] AddressError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -106,20 +101,4 @@ pub async fn test(store: &Store, name: &str, now: DateTime<Utc>) -> Result<(), W
     let webhook = webhook.ok_or_else(|| WebhookError::NoSuchWebhook(name.to_owned()))?;
     tx.db().enqueue_test(webhook.id, &json!({ "test": true }), now).await?;
     Ok(tx.commit().await?)
-}
-
-/// Whether an address may be posted to. A name is looked up when it is used, an address is judged here and then.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_url(url: &str, guard: &GuardedResolver) -> Result<Url, WebhookError> {
-    let parsed = Url::parse(url).map_err(|_| WebhookError::BadUrl)?;
-    if url.len() > LONGEST_URL || !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none_or(str::is_empty) {
-        return Err(WebhookError::BadUrl);
-    }
-    let address = parsed.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
-    if address.is_some_and(|address| !guard.lets_through(address)) {
-        return Err(WebhookError::Inside);
-    }
-    Ok(parsed)
 }

@@ -126,6 +126,13 @@ statements! {
     LIST = ["SELECT * FROM public_lines WHERE removed_at IS NULL ORDER BY name"];
     /// One that is in use.
     GET = ["SELECT * FROM public_lines WHERE id = $1 AND removed_at IS NULL"];
+    /// The same, locked first: hand-overs and changes of a line come one after the other.
+    LOCK = ["SELECT * FROM public_lines WHERE id = $1 AND removed_at IS NULL" for_update];
+    /// What an operator says of it.
+    CHANGE = [
+        "UPDATE public_lines SET name = $2, team = $3, number = $4, sms_number = $5, carrier = $6, android = $7, app_build = $8,
+           text = $9, gateway_id = $10, handset_id = $11, verify_handset_id = $12 WHERE id = $1 AND removed_at IS NULL"
+    ];
     /// Is handed over no more. Its name is free again.
     REMOVE = ["UPDATE public_lines SET removed_at = $2, name = $3 WHERE id = $1 AND removed_at IS NULL"];
     /// Binds it to a person, or to nobody.
@@ -224,6 +231,38 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn line(&mut self, id: LineId) -> Result<Option<LineRow>> {
         fetch_optional!(self, GET, id)
+    }
+
+    /// A line in use, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_line(&mut self, id: LineId) -> Result<Option<LineRow>> {
+        fetch_optional!(self, LOCK, id)
+    }
+
+    /// Changes what an operator says of a line.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when the name is taken.
+    pub async fn change_line(&mut self, line: &LineRow) -> Result<()> {
+        execute!(
+            self,
+            CHANGE,
+            line.id,
+            line.name.as_str(),
+            line.team.as_str(),
+            line.number.as_str(),
+            line.sms_number.as_str(),
+            line.carrier.as_str(),
+            line.android,
+            line.app_build,
+            line.text.as_str(),
+            line.gateway_id,
+            line.handset_id,
+            line.verify_handset_id,
+        )
+        .map(|_| ())
     }
 
     /// Hands a line over no more.

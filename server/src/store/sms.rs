@@ -163,6 +163,8 @@ statements! {
     GATEWAY = ["SELECT id, name, settings, removed_at FROM sms_gateways WHERE id = $1"];
     /// The one that reports under a token.
     GATEWAY_BY_TOKEN = ["SELECT id, name, settings, removed_at FROM sms_gateways WHERE inbound_hash = $1 AND removed_at IS NULL"];
+    /// Is called and reached otherwise.
+    CHANGE_GATEWAY = ["UPDATE sms_gateways SET name = $2, settings = $3 WHERE id = $1 AND removed_at IS NULL"];
     /// Is used no more. Its name is free again.
     REMOVE_GATEWAY = ["UPDATE sms_gateways SET removed_at = $2, name = $3 WHERE id = $1 AND removed_at IS NULL"];
     /// A new message.
@@ -289,6 +291,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn gateway_by_token(&mut self, hash: &[u8]) -> Result<Option<GatewayRow>> {
         fetch_optional!(self, GATEWAY_BY_TOKEN, hash)
+    }
+
+    /// Changes what a gateway is called and how it is reached.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when the name is taken.
+    pub async fn change_gateway(&mut self, gateway: &GatewayRow) -> Result<()> {
+        execute!(self, CHANGE_GATEWAY, gateway.id, gateway.name.as_str(), &gateway.settings).map(|_| ())
     }
 
     /// Uses a gateway no more.

@@ -136,8 +136,13 @@ impl Home {
 
     /// A node whose periodic work stands still, asked without a socket.
     pub async fn quiet_node(&self) -> QuietNode {
+        self.quiet_node_at(self.clock.clone()).await
+    }
+
+    /// The same with a clock of its own.
+    pub async fn quiet_node_at(&self, clock: Clock) -> QuietNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let service = Service::build(self.config(), listener, self.clock.clone()).await.unwrap();
+        let service = Service::build(self.config(), listener, clock).await.unwrap();
         QuietNode { app: service.app() }
     }
 

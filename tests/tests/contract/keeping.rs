@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use autocall::engine::retention;
-use autocall::notify::guard::GuardedResolver;
 use autocall::notify::{ping, sender};
+use autocall::outbound::guard::GuardedResolver;
 use autocall::store::handsets::Profile;
 use serde_json::json;
 use tokio::net::TcpListener;

@@ -1,8 +1,9 @@
 //! Public numbers: one command for each change of duty, whatever fails meanwhile, and what is known of it.
 
-use autocall::notify::guard::GuardedResolver;
+use autocall::clock::Clock;
 use autocall::notify::sender::client;
 use autocall::notify::sms::send_due;
+use autocall::outbound::guard::GuardedResolver;
 use autocall::store::handsets::Profile;
 use autocall::store::webhooks::{NoticeKind, WebhookShape};
 use serde_json::{Value, json};
@@ -14,11 +15,17 @@ use crate::notices::{Room, add, deliver};
 on_both!(
     each_change_of_duty_sends_one_command,
     two_nodes_send_one_command,
+    clocks_that_differ_do_not_hand_it_back,
     the_roster_hands_it_over,
+    a_renamed_team_is_followed_on,
     each_gateway_takes_it_in_its_own_form,
     a_native_handset_sends_it,
     a_native_handset_that_never_asks_is_told_of,
     a_native_handset_dials_the_code_of_its_own_line,
+    a_renamed_handset_is_still_the_gateway,
+    a_changed_line_tells_its_phone_anew,
+    a_change_that_cannot_work_changes_nothing,
+    a_gateway_that_moved_is_changed,
     a_gateway_that_is_away_for_an_hour,
     a_day_later_it_is_given_up,
     a_later_hand_over_calls_off_the_earlier_one,
@@ -120,8 +127,8 @@ async fn two_nodes_send_one_command(home: Home) {
     assert_eq!(phone.requests(), 6, "not even asked twice");
 }
 
-async fn the_roster_hands_it_over(home: Home) {
-    let server = near(home).start().await;
+/// A roster: Ann is on duty, and from Monday 09:00 Bob is. The clock stands at Friday 03:00.
+async fn weekly_roster(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob,{B}\n");
     let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
     autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
@@ -129,13 +136,157 @@ async fn the_roster_hands_it_over(home: Home) {
     let layer = json!({ "name": "week", "people": ["Ann", "Bob"], "every": "1 week", "start": "2026-11-16T09:00" });
     let schedule = json!({ "name": "ops", "zone": "UTC", "team": "ops", "layers": [layer] });
     assert_eq!(server.post("/api/v1/schedules", &schedule).await.0, 201);
+}
+
+const TO_MONDAY: i64 = 78 * 3600;
+
+/// The clock of one node is ahead of the other's: around the change of duty both look, in turns.
+async fn clocks_that_differ_do_not_hand_it_back(home: Home) {
+    if !home.is_shared() {
+        return;
+    }
+    let home = near(home);
+    let ahead = Clock::manual(home.clock.now() + chrono::TimeDelta::seconds(2));
+    let other = home.quiet_node_at(ahead.clone()).await;
+    let server = home.start().await;
+    weekly_roster(&server).await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    server.pass(1).await;
+    taken(&server, &phone, 1).await;
+    ahead.advance(chrono::TimeDelta::seconds(TO_MONDAY - 4));
+    server.home.clock.advance(chrono::TimeDelta::seconds(TO_MONDAY - 5));
+    for _ in 0..8 {
+        ahead.advance(chrono::TimeDelta::seconds(1));
+        other.app.engine.tick().await.unwrap();
+        send(&server).await;
+        server.pass(1).await;
+        send(&server).await;
+    }
+    assert_eq!(taken(&server, &phone, 2).await, [command(A), command(B)]);
+    let forwarded = line(&server).await["forwarded"].clone();
+    assert_eq!((forwarded["person"].as_str(), forwarded["since"].as_str()), (Some("Bob"), Some("2026-11-23T09:00:00Z")));
+}
+
+async fn a_renamed_team_is_followed_on(home: Home) {
+    let server = near(home).start().await;
+    weekly_roster(&server).await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    server.pass(1).await;
+    taken(&server, &phone, 1).await;
+    let version = server.get("/api/v1/teams/ops").await["version"].clone();
+    let (status, answer) =
+        server.put("/api/v1/teams/ops", &json!({ "name": "platform", "members": ["Ann", "Bob"], "version": version })).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(line(&server).await["team"], "platform");
+    server.pass(TO_MONDAY).await;
+    assert_eq!(taken(&server, &phone, 2).await[1], command(B));
+}
+
+async fn a_renamed_handset_is_still_the_gateway(home: Home) {
+    let server = home.start().await;
+    server.pair("pixel", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    add_line(&server, json!({})).await;
+    autocall::handset::pairing::rename(&server.app.engine.store, "pixel", "desk phone").await.unwrap();
+    assert_eq!(server.get("/api/v1/sms/gateways").await[0]["host"], "desk phone");
+    on_duty(&server, "李娜", A).await;
+    assert_eq!(commanded(&server, "pixel").await["text"].as_str(), Some(command(A).1.as_str()), "its token is what it was");
+}
+
+async fn a_changed_line_tells_its_phone_anew(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 1).await;
+    let mut body = json!({ "name": "public", "team": "ops", "number": PUBLIC, "sms_number": SIM, "carrier": "china-telecom",
+        "android": 11, "text": "duty", "gateway": "phone" });
+    let (status, changed) = server.put("/api/v1/lines/ops", &body).await;
+    assert_eq!((status, changed["name"].as_str(), changed["text"].as_str()), (200, Some("public"), Some("duty")), "{changed}");
+    assert_eq!((changed["gateway"].as_str(), changed["handset"].is_null()), (Some("phone"), true), "{changed}");
+    server.pass(60).await;
+    taken(&server, &phone, 1).await;
+    // Another SIM card holds the number now: it is told the same, and who the number was handed to by hand stays.
+    server.post("/api/v1/lines/public/forward", &json!({ "number": C, "person": "张伟" })).await;
+    taken(&server, &phone, 2).await;
+    body["sms_number"] = json!("13300003333");
+    body["carrier"] = json!("china-mobile");
+    assert_eq!(server.put("/api/v1/lines/public", &body).await.0, 200);
+    let last = taken(&server, &phone, 3).await.pop().unwrap();
+    assert_eq!(last, ("+8613300003333".to_owned(), format!("|**21*{C}%23|autocall|alertcall duty")));
+    let shown = line(&server).await;
+    assert_eq!((shown["forwarded"]["person"].as_str(), shown["forwarded"]["why"].as_str()), (Some("张伟"), Some("person")));
+    server.pass(3600).await;
+    taken(&server, &phone, 3).await;
+}
+
+async fn a_change_that_cannot_work_changes_nothing(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({ "name": "other", "number": "13300004444" })).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 1).await;
+    let before = server.get("/api/v1/lines").await;
+    let body = json!({ "name": "ops", "number": PUBLIC, "sms_number": SIM, "carrier": "china-telecom", "android": 11, "gateway": "phone" });
+    for (field, value, status) in [
+        ("android", json!(14), 422),
+        ("carrier", json!("jio"), 422),
+        ("text", json!("a|b"), 422),
+        ("gateway", json!("nobody"), 404),
+        ("name", json!("other"), 409),
+        ("name", json!(" "), 422),
+    ] {
+        let mut body = body.clone();
+        body[field] = value;
+        let (got, problem) = server.put("/api/v1/lines/ops", &body).await;
+        assert_eq!(got, status, "{problem}");
+    }
+    assert_eq!(server.put("/api/v1/lines/nobody", &body).await.0, 404);
+    assert_eq!(server.get("/api/v1/lines").await, before);
+    server.pass(60).await;
+    taken(&server, &phone, 1).await;
+}
+
+async fn a_gateway_that_moved_is_changed(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    add_smsgate(&server, "http://127.0.0.1:1").await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    send(&server).await;
+    assert_eq!(known(&server).await, "waiting");
+    let settings =
+        |password: &str| json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": password });
+    let change = |settings: Value| json!({ "name": "phone 2", "settings": settings });
+    let (status, changed) = server.put("/api/v1/sms/gateways/phone", &change(settings("secret"))).await;
+    assert_eq!((status, changed["name"].as_str()), (200, Some("phone 2")), "{changed}");
+    assert!(changed["inbound_path"].is_null(), "its address for replies stays as it was");
+    server.pass(60).await;
+    assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
+    let other_kind = json!({ "kind": "smsforwarder", "url": url, "sim": 1 });
+    let (status, problem) = server.put("/api/v1/sms/gateways/phone 2", &change(other_kind)).await;
+    assert_eq!((status, problem["field"].as_str()), (422, Some("kind")), "{problem}");
+    assert_eq!(server.put("/api/v1/sms/gateways/phone", &change(settings("secret"))).await.0, 404, "it has another name");
+}
+
+async fn the_roster_hands_it_over(home: Home) {
+    let server = near(home).start().await;
+    weekly_roster(&server).await;
     let (phone, url) = Gateway::open().await;
     add_smsgate(&server, &url).await;
     add_line(&server, json!({})).await;
     server.pass(1).await;
     assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
     // From Friday 03:00 to Monday 09:00, when the week changes hands.
-    server.pass(78 * 3600 - 2).await;
+    server.pass(TO_MONDAY - 2).await;
     taken(&server, &phone, 1).await;
     server.pass(1).await;
     assert_eq!(taken(&server, &phone, 2).await, [command(A), command(B)]);

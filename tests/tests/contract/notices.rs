@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use autocall::notify::guard::GuardedResolver;
 use autocall::notify::sender::{client, deliver_due};
 use autocall::notify::webhooks::{self, NewWebhook, WebhookError};
+use autocall::outbound::guard::{AddressError, GuardedResolver};
 use autocall::store::handsets::Profile;
 use autocall::store::webhooks::{NoticeKind, WebhookShape};
 use axum::extract::State;
@@ -232,11 +232,14 @@ async fn addresses_inside_are_not_asked(home: Home) {
     let store = &server.app.engine.store;
     for inside in [url.as_str(), "http://169.254.169.254/latest", "http://[::1]/", "http://10.0.0.1/"] {
         let refused = webhooks::add(store, &new(inside), &guard(&server), server.now()).await;
-        assert!(matches!(refused, Err(WebhookError::Inside)), "{inside}");
+        assert!(
+            matches!(refused, Err(WebhookError::Address(AddressError::Inside { allowed_by: "notify.allow_networks" }))),
+            "{inside}"
+        );
     }
     for wrong in ["ftp://example.com/", "example.com", "http://", "javascript:alert(1)"] {
         let refused = webhooks::add(store, &new(wrong), &guard(&server), server.now()).await;
-        assert!(matches!(refused, Err(WebhookError::BadUrl)), "{wrong}");
+        assert!(matches!(refused, Err(WebhookError::Address(AddressError::Bad))), "{wrong}");
     }
     // A name that leads inside is found out when it is looked up.
     let named = url.replace("127.0.0.1", "localhost");

@@ -12,10 +12,9 @@ use chrono::{DateTime, Utc};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::guard::GuardedResolver;
-use super::shapes::sign;
-use super::webhooks::{WebhookError, check_url};
-use crate::engine::refused::{self, Refused};
+use super::guard::{GuardedResolver, check_url};
+use super::signature::sign;
+use crate::ids::SmsId;
 use crate::store::sms::GatewaySettings;
 
 const MOST_HEADERS: usize = 20;
@@ -47,22 +46,26 @@ pub struct GatewayRequest {
     pub body: String,
 }
 
-/// Checks what an operator says of a gateway.
+/// What is wrong with what an operator says of a gateway.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct WrongSetting {
+    /// Which field.
+    pub field: &'static str,
+    /// What is wrong, and how it should be.
+    pub why: String,
+}
+
+/// Checks what an operator says of a gateway. Whether there is a handset of that name is not known here.
 ///
 /// # Errors
 /// The field at fault.
-pub fn check(settings: &GatewaySettings, guard: &GuardedResolver) -> Result<(), Refused> {
-    let url = |url: &str| match check_url(url, guard) {
-        Ok(_) => Ok(()),
-        Err(WebhookError::Inside) => Err(Refused::wrong(
-            "url",
-            "the address is inside this network; add the network to sms.allow_networks if that is meant",
-        )),
-        Err(error) => Err(Refused::wrong("url", error.to_string())),
-    };
+pub fn check(settings: &GatewaySettings, guard: &GuardedResolver) -> Result<(), WrongSetting> {
+    let wrong = |field, why: String| WrongSetting { field, why };
+    let url = |url: &str| check_url(url, guard).map(|_| ()).map_err(|error| wrong("url", error.to_string()));
     let sim = |sim: u8, most: u8| match (1..=most).contains(&sim) {
         true => Ok(()),
-        false => Err(Refused::wrong("sim", format!("sim must be 1 to {most}"))),
+        false => Err(wrong("sim", format!("sim must be 1 to {most}"))),
     };
     match settings {
         GatewaySettings::Smsgate { url: address, sim: card, .. } => {
@@ -75,26 +78,26 @@ pub fn check(settings: &GatewaySettings, guard: &GuardedResolver) -> Result<(), 
         }
         GatewaySettings::Http { method, url: address, headers, body, .. } => {
             if method_of(method).is_none() {
-                return Err(Refused::wrong("method", "method must be GET, POST, PUT or PATCH"));
+                return Err(wrong("method", "method must be GET, POST, PUT or PATCH".to_owned()));
             }
             let good = |(name, value): (&String, &String)| {
                 name.parse::<reqwest::header::HeaderName>().is_ok() && value.parse::<reqwest::header::HeaderValue>().is_ok()
             };
             if headers.len() > MOST_HEADERS || !headers.iter().all(good) {
-                return Err(Refused::wrong("headers", format!("at most {MOST_HEADERS} headers, of visible ASCII characters")));
+                return Err(wrong("headers", format!("at most {MOST_HEADERS} headers, of visible ASCII characters")));
             }
             if body.len() > LONGEST_BODY {
-                return Err(Refused::wrong("body", format!("the body has at most {LONGEST_BODY} bytes")));
+                return Err(wrong("body", format!("the body has at most {LONGEST_BODY} bytes")));
             }
             if !body.contains("{text}") && !address.contains("{text}") {
-                return Err(Refused::wrong(
+                return Err(wrong(
                     "body",
-                    "{text} must stand in the body or in the address, and {number} where the number goes",
+                    "{text} must stand in the body or in the address, and {number} where the number goes".to_owned(),
                 ));
             }
             url(&address.replace("{number}", "1").replace("{text}", "1").replace("{id}", "1"))
         }
-        GatewaySettings::Handset { handset } => refused::name(handset).map(|_| ()),
+        GatewaySettings::Handset { .. } => Ok(()),
     }
 }
 
@@ -206,6 +209,20 @@ fn fill(template: &str, sms: Outgoing<'_>, write: impl Fn(&str) -> String) -> St
     out + rest
 }
 
+/// The id under which a gateway knows a message. It changes only when the gateway reported that it could not send what it took.
+#[must_use]
+pub fn message_id(id: SmsId, failures: i32) -> String {
+    // Without hyphens: SMSGate takes 36 characters at most.
+    format!("{}-{failures}", id.0.simple())
+}
+
+/// Reads an id that [`message_id`] made.
+#[must_use]
+pub fn read_message_id(text: &str) -> Option<(SmsId, i32)> {
+    let (id, failures) = text.rsplit_once('-')?;
+    Some((id.parse().ok()?, failures.parse().ok()?))
+}
+
 /// Whether a gateway took the message.
 ///
 /// # Errors
@@ -305,8 +322,8 @@ mod tests {
     fn wrong_settings_name_their_field() {
         let guard = GuardedResolver::for_gateways(&["10.0.0.0/8".parse().unwrap()]);
         let field = |settings: &GatewaySettings| match check(settings, &guard) {
-            Err(Refused::Wrong { field, .. }) => field,
-            other => panic!("{other:?}"),
+            Err(wrong) => wrong.field,
+            Ok(()) => panic!("{settings:?}"),
         };
         check(&template("text/plain", "{text}"), &guard).unwrap();
         assert_eq!(field(&template("text/plain", "hello")), "body");
@@ -315,6 +332,13 @@ mod tests {
         assert_eq!(field(&forwarder("http://10.0.0.1", 3)), "sim");
         assert_eq!(field(&forwarder("http://192.168.1.7:5000", 1)), "url");
         assert_eq!(field(&forwarder("ftp://10.0.0.1", 1)), "url");
+    }
+
+    #[test]
+    fn a_message_s_id_reads_back() {
+        let id: SmsId = "01a1fc4e-a630-77e4-8b85-425a1123605f".parse().unwrap();
+        assert_eq!(read_message_id(&message_id(id, 2)), Some((id, 2)));
+        assert_eq!(read_message_id("x"), None);
     }
 
     proptest! {

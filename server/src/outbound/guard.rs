@@ -1,13 +1,30 @@
-//! Where notices may go: not to addresses inside, unless the configuration names them.
+//! Where our requests may go: not to addresses inside, unless the configuration names them.
 //!
-//! Whoever may set a webhook could otherwise make the server ask its own network. The check is made on the address that is really
+//! Whoever may set a webhook or a gateway could otherwise make the server ask its own network. The check is made on the address that is really
 //! connected to, after the name was looked up, so that a name that changes its address gains nothing; redirects are not followed.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+const LONGEST_URL: usize = 2_000;
+
+/// Why an address may not be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// It is none.
+    #[error("the address must begin with https:// or http:// and name a host")]
+    Bad,
+    /// It is inside.
+    #[error("the address is inside this network; add the network to {allowed_by} if that is meant")]
+    Inside {
+        /// The configuration key that would allow it.
+        allowed_by: &'static str,
+    },
+}
 
 /// Looks names up, and leaves out what may not be asked.
 #[derive(Clone, Debug)]
@@ -35,6 +52,22 @@ impl GuardedResolver {
         let address = address.to_canonical();
         self.allowed.iter().any(|network| network.contains(&address)) || is_public(address)
     }
+}
+
+/// Whether an address may be asked. A name is looked up when it is used, an address is judged here and then.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_url(url: &str, guard: &GuardedResolver) -> Result<Url, AddressError> {
+    let parsed = Url::parse(url).map_err(|_| AddressError::Bad)?;
+    if url.len() > LONGEST_URL || !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none_or(str::is_empty) {
+        return Err(AddressError::Bad);
+    }
+    let address = parsed.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
+    if address.is_some_and(|address| !guard.lets_through(address)) {
+        return Err(AddressError::Inside { allowed_by: guard.key });
+    }
+    Ok(parsed)
 }
 
 impl Resolve for GuardedResolver {

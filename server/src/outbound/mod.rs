@@ -1,0 +1,5 @@
+//! Requests that the server makes by itself: where they may go, and what they look like on the wire.
+
+pub mod gateways;
+pub mod guard;
+pub mod signature;
