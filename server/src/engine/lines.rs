@@ -201,7 +201,7 @@ impl LineRow {
     }
 
     /// What was said of it anew, with all that the server has written down of the line as it was.
-    fn as_kept_of(self, old: &Self) -> Self {
+    fn keeping(self, old: &Self) -> Self {
         Self {
             id: old.id,
             bound_name: old.bound_name.clone(),
@@ -253,7 +253,7 @@ impl Engine {
         let name = refused::name(&new.name)?;
         let mut tx = self.store.begin().await?;
         let old = locked_line(&mut tx, which).await?;
-        let line = LineRow { name, ..self.said(&mut tx, new).await?.as_kept_of(&old) };
+        let line = LineRow { name, ..self.said(&mut tx, new).await?.keeping(&old) };
         self.compose(&mut tx.db(), &line, &Number::from_stored(line.number.as_str())).await?;
         tx.db().change_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
         let latest = tx.db().latest_hand_overs().await?.into_iter().find(|hand_over| hand_over.line_id == line.id);
@@ -275,7 +275,7 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         let mut line = self.said(&mut tx, new).await?;
         if let Some(which) = which {
-            line = line.as_kept_of(&line_named(&mut tx, which).await?);
+            line = line.keeping(&line_named(&mut tx, which).await?);
         }
         let duty = on_duty(&line, &tx.db().roster().await?, self.clock.now());
         let number = duty.as_ref().map_or(line.number.as_str(), |duty| duty.number.as_str());

@@ -230,7 +230,6 @@ async fn write_down(
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
 
     #[test]
