@@ -32,6 +32,7 @@ struct Measured {
     measured: AtomicBool,
     sure: AtomicBool,
     candidate: AtomicI64,
+    stepped: AtomicBool,
 }
 
 impl Clock {
@@ -50,6 +51,7 @@ impl Clock {
             measured: AtomicBool::new(false),
             sure: AtomicBool::new(true),
             candidate: AtomicI64::new(0),
+            stepped: AtomicBool::new(false),
         })))
     }
 
@@ -68,6 +70,7 @@ impl Clock {
         let ahead = system_time() - self.now();
         let small = ahead.abs() <= JUMP && ahead >= TimeDelta::zero();
         if small || (nothing_under_way && ahead > TimeDelta::zero()) {
+            measured.stepped.fetch_or(!small, Ordering::AcqRel);
             measured.base.fetch_add(ahead.num_microseconds().unwrap_or(0), Ordering::AcqRel);
             return TimeDelta::zero();
         }
@@ -94,6 +97,15 @@ impl Clock {
     pub fn advance(&self, by: TimeDelta) {
         if let Kind::Manual(at) = &*self.0 {
             *at.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        }
+    }
+
+    /// Whether this clock was set, by more than it could have gone by itself, since this was asked last: all that anybody was silent for
+    /// by then says nothing.
+    pub fn has_stepped(&self) -> bool {
+        match &*self.0 {
+            Kind::Measured(measured) => measured.stepped.swap(false, Ordering::AcqRel),
+            Kind::System | Kind::Manual(_) => false,
         }
     }
 
@@ -130,6 +142,9 @@ impl Measured {
         let confirmed = !self.sure.load(Ordering::Acquire) && near(self.candidate.load(Ordering::Acquire));
         let good = first || confirmed || near(self.base.load(Ordering::Acquire));
         if good {
+            if !first && !near(self.base.load(Ordering::Acquire)) {
+                self.stepped.store(true, Ordering::Release);
+            }
             self.base.store(base, Ordering::Release);
         } else {
             self.candidate.store(base, Ordering::Release);
@@ -157,13 +172,17 @@ mod tests {
         assert!(agreed >= start + TimeDelta::hours(5));
         assert!(clock.measure(agreed + TimeDelta::milliseconds(300), Instant::now()));
         assert!(clock.is_sure());
+        assert!(!clock.has_stepped(), "the first measurement is no step, and a small correction is none");
 
         assert!(!clock.measure(agreed + TimeDelta::minutes(10), Instant::now()), "a jump needs a second measurement");
+        assert!(!clock.has_stepped());
         assert!(!clock.is_sure());
         assert!(clock.now() < agreed + TimeDelta::minutes(1), "a doubtful measurement does not move the clock");
         assert!(clock.measure(agreed + TimeDelta::minutes(10), Instant::now()));
         assert!(clock.is_sure());
         assert!(clock.now() >= agreed + TimeDelta::minutes(10));
+        assert!(clock.has_stepped());
+        assert!(!clock.has_stepped(), "it is told once");
     }
 
     #[test]
@@ -190,7 +209,9 @@ mod tests {
         }
         assert!(yesterday.follow_machine(false) > TimeDelta::hours(23), "alarms are under way");
         assert!(yesterday.now() < Clock::system().now() - TimeDelta::hours(23));
+        assert!(!yesterday.has_stepped());
         assert_eq!(yesterday.follow_machine(true), TimeDelta::zero());
+        assert!(yesterday.has_stepped());
         assert!(yesterday.now() > Clock::system().now() - TimeDelta::seconds(5));
         assert!(yesterday.is_sure());
     }

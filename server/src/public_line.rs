@@ -87,7 +87,24 @@ impl ComposeError {
             Self::Text(_) => "text",
         }
     }
+
+    /// One word for it, by which a catalogue finds its sentence.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::UnknownCarrier(_) => "unknown_carrier",
+            Self::Forwarding(_) => "no_code",
+            Self::FixedTarget(_) => "fixed_target",
+            Self::Number(_) => "number",
+            Self::Android(_) => "android",
+            Self::Text(SmsBuildError::TooLong { .. }) => "too_long",
+            Self::Text(_) => "text",
+        }
+    }
 }
+
+/// Every word of [`ComposeError::word`].
+pub const REFUSALS: [&str; 7] = ["unknown_carrier", "no_code", "fixed_target", "number", "android", "too_long", "text"];
 
 /// The carriers that forward to any number by a code: their ids, and what people call them.
 pub fn usable_carriers() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -39,7 +39,7 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
                 callees.iter().map(|one| reader.name(one["name"].as_str().or(one["number"].as_str()).unwrap_or_default()));
             names.collect::<Vec<_>>().join(reader.words.list_comma.as_str())
         }
-        "declined" | "skipped" | "do_not_call" | "reopened" if mid.is_empty() => {
+        "declined" | "skipped" | "do_not_call" | "opted_out" | "reopened" if mid.is_empty() => {
             reader.name(body["name"].as_str().or(body["number"].as_str()).unwrap_or_default())
         }
         "declined" | "not_rung" => callees(reader, calls, |call| call.mid == mid && call.callee_id.to_string() == text("callee")),
@@ -106,6 +106,7 @@ fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'sta
         "superseded" => ("plain", &words.t_superseded),
         "not_rung" => ("bad", &words.t_not_rung),
         "declined" => ("bad", &words.t_declined),
+        "opted_out" => ("bad", &words.t_opted_out),
         "step_began" if body["policy"].is_null() => ("ring", &words.t_step_fallback),
         "step_began" => ("ring", &words.t_step_began),
         "step_empty" => ("bad", &words.t_step_empty),

@@ -120,7 +120,7 @@ words! {
     rung_declined rung_dialling rung_dry_run rung_later rung_listed rung_next rung_not_rung rung_ringing rung_spent
     rung_talking rung_tries seconds setup_bad_name setup_bad_password setup_go setup_title setup_why skip source_none
     state_ringing state_waiting step_dialled step_done step_matched step_open step_polled step_reported t_acknowledged
-    t_answered t_cancelled t_cancelled_by_nobody t_declined t_dry_run t_ended t_ended_answered t_ended_declined t_ended_limit
+    t_answered t_cancelled t_cancelled_by_nobody t_opted_out t_declined t_dry_run t_ended t_ended_answered t_ended_declined t_ended_limit
     t_ended_no_handset t_ended_nobody t_expired t_handed_out t_late_answer t_late_nobody t_nobody t_not_rung t_other t_raised
     t_raised_by_nobody t_redialled t_redialled_repeat t_repeated t_resolved t_stopped t_superseded take_it take_note
     taken_after test_call test_disabled test_failed test_go test_heading test_how test_passed test_runs through timeline

@@ -14,8 +14,10 @@ use super::{Engine, EngineError, NewCallee, RaiseRequest};
 use crate::alarm::{AlarmState, EndReason, Priority};
 use crate::ids::{HandOverId, HandsetId, LineId, SmsId};
 use crate::numbers::Number;
-use crate::public_line::{self, AppBuild, Message};
+use crate::public_line::{self, AppBuild, ComposeError, Message};
 use crate::roster::{Roster, Target};
+use crate::store::alarms::AlarmRow;
+use crate::store::answers::AnswerRow;
 use crate::store::events::EventKind;
 use crate::store::lines::{HandOverRow, HandOverWhy, LineRow, NewHandOver};
 use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
@@ -116,9 +118,40 @@ pub enum Known {
     Unanswered,
 }
 
+/// What the call to the public number has shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestCall {
+    /// Nothing: it was never rung.
+    Nothing,
+    /// Nothing yet.
+    UnderWay,
+    /// Somebody picked up, perhaps a mailbox.
+    PickedUp,
+    /// Whoever picked up has confirmed.
+    Confirmed,
+    /// Nobody picked up.
+    Unanswered,
+}
+
+/// What the test call of a hand-over has shown. Only a call that somebody picked up proves anything: a colleague who acknowledges the
+/// alarm to tidy up does not.
+#[must_use]
+pub fn test_call(alarm: &AlarmRow, answers: &[AnswerRow]) -> TestCall {
+    let picked_up = answers.iter().any(|answer| answer.mid.is_some());
+    let confirmed = answers.iter().any(|answer| answer.callee_id.is_some() && answer.confirmed_at.is_some());
+    match (alarm.state(), alarm.end_reason) {
+        _ if picked_up && confirmed => TestCall::Confirmed,
+        _ if picked_up => TestCall::PickedUp,
+        (AlarmState::NoAnswer, Some(EndReason::NoHandset)) => TestCall::Nothing,
+        (AlarmState::NoAnswer, _) => TestCall::Unanswered,
+        (AlarmState::Waiting | AlarmState::Ringing, _) => TestCall::UnderWay,
+        _ => TestCall::Nothing,
+    }
+}
+
 /// How it is known what became of a hand-over, from its command and, if there is one, the test call.
 #[must_use]
-pub fn known(hand_over: &HandOverRow, test_call: Option<(AlarmState, bool)>) -> Known {
+pub fn known(hand_over: &HandOverRow, test_call: Option<TestCall>) -> Known {
     if hand_over.refused.is_some() {
         return Known::Refused;
     }
@@ -126,12 +159,12 @@ pub fn known(hand_over: &HandOverRow, test_call: Option<(AlarmState, bool)>) -> 
         (None, Some(_)) => Known::GivenUp,
         (None, None) => Known::Waiting,
         (Some(_), _) => match test_call {
-            Some((AlarmState::Answered | AlarmState::Resolved, true)) => Known::Confirmed,
-            Some((AlarmState::Answered, false)) => Known::Answered,
-            Some((AlarmState::NoAnswer, _)) => Known::Unanswered,
-            Some((AlarmState::Waiting | AlarmState::Ringing, _)) => Known::Verifying,
-            _ if hand_over.delivered_at.is_some() => Known::Delivered,
-            _ => Known::Sent,
+            Some(TestCall::Confirmed) => Known::Confirmed,
+            Some(TestCall::PickedUp) => Known::Answered,
+            Some(TestCall::Unanswered) => Known::Unanswered,
+            Some(TestCall::UnderWay) => Known::Verifying,
+            Some(TestCall::Nothing) | None if hand_over.delivered_at.is_some() => Known::Delivered,
+            Some(TestCall::Nothing) | None => Known::Sent,
         },
     }
 }
@@ -398,8 +431,10 @@ impl Engine {
     ) -> Result<Option<HandOverId>, EngineError> {
         let composed = match self.compose(&mut tx.db(), line, &Number::from_stored(target.number.as_str())).await {
             Ok(preview) => Ok(preview),
+            Err(Refused::Command(error)) => Err(error),
             Err(Refused::Engine(error)) => return Err(error),
-            Err(refused) => Err(refused.to_string()),
+            // Composing looks at nothing else of what an operator says.
+            Err(_) => return Err(EngineError::Contended),
         };
         let new = NewHandOver {
             id: HandOverId::new(now),
@@ -409,7 +444,7 @@ impl Engine {
             person: target.name.clone(),
             number: target.number.clone(),
             why,
-            refused: composed.as_ref().err().cloned(),
+            refused: composed.as_ref().err().map(ToString::to_string),
         };
         if !tx.db().insert_hand_over(&new).await? {
             return Ok(None);
@@ -432,7 +467,7 @@ impl Engine {
                 };
                 tx.db().insert_sms(&sms).await?;
             }
-            Err(why) => trouble(tx, line, new.id, &target.name, &why, now).await?,
+            Err(why) => trouble(tx, line, new.id, &target.name, &Trouble::Refused(why), now).await?,
         }
         tracing::info!(line.name = %line.name, seq = new.seq, refused = new.refused.as_deref(), "the public number is handed over");
         Ok(Some(new.id))
@@ -516,7 +551,7 @@ impl Engine {
         let why = match (hand_over.sent_at, hand_over.verify_alarm_id, line.verify_handset_id) {
             (None, ..) => {
                 let late = now - hand_over.at >= TELL_AFTER;
-                late.then(|| hand_over.last_result.clone().unwrap_or_else(|| "nobody has taken the command".to_owned()))
+                late.then(|| hand_over.last_result.clone().map_or(Trouble::NotTaken, Trouble::NotSent))
             }
             (Some(sent_at), None, Some(handset)) if sent_at + VERIFY_AFTER <= now && now < sent_at + VERIFY_BEFORE => {
                 let raised = self.raise(&verification(line, hand_over, handset)).await?;
@@ -528,10 +563,8 @@ impl Engine {
             (Some(_), Some(alarm), _) if hand_over.trouble_at.is_none() => {
                 let alarm = self.store.read().await?.db().alarm(alarm).await?;
                 alarm.filter(|alarm| alarm.state() == AlarmState::NoAnswer).map(|alarm| match alarm.end_reason {
-                    Some(EndReason::NoHandset) => {
-                        "it was sent, but the handset that verifies did not ask for the test call".to_owned()
-                    }
-                    _ => "nobody picked up when the public number was rung".to_owned(),
+                    Some(EndReason::NoHandset) => Trouble::VerifierSilent,
+                    _ => Trouble::Unanswered,
                 })
             }
             (Some(_), ..) => None,
@@ -557,20 +590,15 @@ impl Engine {
         for line in db.lines().await? {
             let latest = match latest.iter().find(|hand_over| hand_over.line_id == line.id) {
                 Some(hand_over) => {
-                    let test_call = match hand_over.verify_alarm_id {
+                    let alarm = match hand_over.verify_alarm_id {
                         Some(alarm) => db.alarm(alarm).await?,
                         None => None,
                     };
-                    let test_call = match test_call {
-                        // It was never rung, so nothing is known by it.
-                        Some(alarm) if alarm.end_reason == Some(EndReason::NoHandset) => None,
-                        Some(alarm) => {
-                            let answers = db.answers_of(alarm.hunt_id).await?;
-                            Some((alarm.state(), answers.iter().any(|answer| answer.confirmed_at.is_some())))
-                        }
+                    let shown = match alarm {
+                        Some(alarm) => Some(test_call(&alarm, &db.answers_of(alarm.hunt_id).await?)),
                         None => None,
                     };
-                    Some((hand_over.clone(), known(hand_over, test_call)))
+                    Some((hand_over.clone(), known(hand_over, shown)))
                 }
                 None => None,
             };
@@ -595,6 +623,48 @@ impl Engine {
     }
 }
 
+/// Why a hand-over does not get through.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// No command can be made.
+    #[error(transparent)]
+    Refused(ComposeError),
+    /// The command waits for a handset that does not ask for it.
+    #[error("nobody has taken the command")]
+    NotTaken,
+    /// The last try failed, for this reason.
+    #[error("{0}")]
+    NotSent(String),
+    /// The number was rung, in vain.
+    #[error("nobody picked up when the public number was rung")]
+    Unanswered,
+    /// The number was not rung.
+    #[error("it was sent, but the handset that verifies did not ask for the test call")]
+    VerifierSilent,
+}
+
+impl Trouble {
+    /// One word, by which a notice finds its sentence.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Refused(error) => error.word(),
+            Self::NotTaken => "not_taken",
+            Self::NotSent(_) => "not_sent",
+            Self::Unanswered => "unanswered",
+            Self::VerifierSilent => "verifier_silent",
+        }
+    }
+
+    /// What somebody else has said of it, in their words.
+    fn detail(&self) -> Option<&str> {
+        match self {
+            Self::NotSent(detail) => Some(detail),
+            _ => None,
+        }
+    }
+}
+
 /// Tells people, once, that a hand-over does not get through.
 ///
 /// # Errors
@@ -604,12 +674,13 @@ pub async fn trouble(
     line: &LineRow,
     hand_over: HandOverId,
     person: &str,
-    why: &str,
+    why: &Trouble,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     if tx.db().hand_over_trouble(hand_over, now).await? {
         tracing::error!(line.name = %line.name, "the public number could not be handed over; the page Lines says why");
-        let body = json!({ "line": line.name, "person": person, "why": why });
+        let body =
+            json!({ "line": line.name, "person": person, "reason": why.word(), "detail": why.detail(), "why": why.to_string() });
         tx.db().insert_event(None, None, now, EventKind::HandOverTrouble, body).await?;
     }
     Ok(())
@@ -634,7 +705,7 @@ fn verification(line: &LineRow, hand_over: &HandOverRow, handset: HandsetId) -> 
         }],
         only_handset: Some(handset),
         // Raised once, also when a node dies before it could note that.
-        idempotency: Some((hand_over.id.to_string(), Vec::new())),
+        idempotency: Some((format!("{}:{}", hand_over.id, hand_over.failures.unwrap_or(0)), Vec::new())),
         ..RaiseRequest::default()
     }
 }

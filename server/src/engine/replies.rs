@@ -1,8 +1,9 @@
 //! Text messages from people: a reply counts for the alarm for which its sender was rung last.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
-use super::lines::trouble;
+use super::lines::{Trouble, trouble};
 use super::{Acknowledgement, Engine, EngineError, delta};
 use crate::ids::{AlarmId, InboundSmsId};
 use crate::numbers::Number;
@@ -10,10 +11,15 @@ use crate::outbound::gateways::read_message_id;
 use crate::sms_reply::{self, Reply};
 use crate::store::Announcement;
 use crate::store::answers::AnswerVia;
+use crate::store::events::EventKind;
 use crate::store::sms::{GatewayRow, NewInbound, RungForRow};
 
+/// Whoever was rung within this time may say that they want to be rung no more.
+const STOP_WINDOW: chrono::TimeDelta = chrono::TimeDelta::days(30);
 const LONGEST_SENDER: usize = 60;
 const LONGEST_TEXT: usize = 2_000;
+/// So much is kept of what a gateway says.
+pub(crate) const LONGEST_WHY: usize = 300;
 /// A message that a gateway could not send is tried again after this, the next time after twice as long.
 const BOUNCE_PAUSE: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 const LONGEST_BOUNCE_PAUSE: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
@@ -58,18 +64,29 @@ impl Engine {
         text: &str,
         now: DateTime<Utc>,
     ) -> Result<(Option<AlarmId>, &'static str), EngineError> {
-        let since = now - delta(self.config.sms.reply_window);
-        let rung_for = match number {
-            Some(number) => self.store.read().await?.db().rung_for(number.as_str(), since).await?,
-            None => None,
-        };
         let Some(number) = number else { return Ok((None, "stranger")) };
+        let mut reader = self.store.read().await?;
+        let since = now - delta(self.config.sms.reply_window);
+        let rung_for = reader.db().rung_for(number.as_str(), since).await?;
+        if reply == Reply::OptOut && rung_for.is_none() {
+            // To stop is always possible for whoever was rung, but it is not about an alarm any more.
+            let rung_for = reader.db().rung_for(number.as_str(), now - STOP_WINDOW).await?;
+            drop(reader);
+            let Some(rung_for) = rung_for else { return Ok((None, "stranger")) };
+            self.opt_out(&rung_for, number, text, now).await?;
+            return Ok((None, "stopped"));
+        }
+        drop(reader);
         let alarm = rung_for.as_ref().map(|rung_for| rung_for.alarm_id);
         let effect = match (reply, rung_for) {
-            (Reply::OptOut, _) => self.opt_out(number, text, now).await?,
             (_, None) => "stranger",
+            (Reply::OptOut, Some(rung_for)) => {
+                self.opt_out(&rung_for, number, text, now).await?;
+                self.decline_by_sms(&rung_for, number).await?;
+                "stopped"
+            }
             (Reply::Confirm, Some(rung_for)) => self.confirm_by_sms(&rung_for, number, text).await?,
-            (Reply::Decline, Some(rung_for)) => self.decline_by_sms(&rung_for).await?,
+            (Reply::Decline, Some(rung_for)) => self.decline_by_sms(&rung_for, number).await?,
             (Reply::Unknown, Some(_)) => "none",
         };
         Ok((alarm, effect))
@@ -99,18 +116,33 @@ impl Engine {
         }
     }
 
-    /// Somebody wants to be rung no more, by whatever alarm.
-    async fn opt_out(&self, number: &Number, text: &str, now: DateTime<Utc>) -> Result<&'static str, EngineError> {
+    /// Somebody wants to be rung no more, by whatever alarm. People are told, since an alarm may now find nobody.
+    async fn opt_out(&self, rung_for: &RungForRow, number: &Number, text: &str, now: DateTime<Utc>) -> Result<(), EngineError> {
         let mut tx = self.store.begin().await?;
-        tx.db().forbid_number(number.as_str(), text, now).await?;
+        if tx.db().forbidden(number.as_str()).await?.is_none() {
+            tx.db().forbid_number(number.as_str(), text, now).await?;
+            let name = tx.db().person_with_number(number.as_str()).await?.map(|person| person.name);
+            let body = json!({ "name": name.as_deref().unwrap_or(number.as_str()), "number": number.as_str() });
+            tx.db().insert_event(Some(rung_for.alarm_id), None, now, EventKind::OptedOut, body).await?;
+        }
         tx.announce(Announcement::Hunts);
-        tx.commit().await?;
-        Ok("stopped")
+        Ok(tx.commit().await?)
     }
 
-    /// A callee says no: the hunt goes on without them, unless the alarm is over or has a newer hunt.
-    async fn decline_by_sms(&self, rung_for: &RungForRow) -> Result<&'static str, EngineError> {
-        match self.decline(rung_for.alarm_id, rung_for.callee_id, AnswerVia::Sms).await {
+    /// A callee says no: the hunt that is under way for the alarm goes on without them, unless the alarm is over.
+    async fn decline_by_sms(&self, rung_for: &RungForRow, number: &Number) -> Result<&'static str, EngineError> {
+        let mut reader = self.store.read().await?;
+        let Some(alarm) = reader.db().alarm(rung_for.alarm_id).await? else { return Ok("over") };
+        let callee = if alarm.hunt_id == rung_for.hunt_id {
+            Some(rung_for.callee_id)
+        } else {
+            // Since they were rung, the alarm got another hunt, in which they are somebody else.
+            let callees = reader.db().callees(alarm.hunt_id).await?;
+            callees.into_iter().find(|callee| callee.number == number.as_str()).map(|callee| callee.id)
+        };
+        drop(reader);
+        let Some(callee) = callee else { return Ok("over") };
+        match self.decline(rung_for.alarm_id, callee, AnswerVia::Sms).await {
             Ok(_) => Ok("declined"),
             Err(EngineError::Over(_) | EngineError::NoSuchAlarm | EngineError::NoSuchCallee) => Ok("over"),
             Err(error) => Err(error),
@@ -127,10 +159,14 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         let Some(why) = failed else {
             let noted = tx.db().sms_delivered(sms, gateway.id, now).await?;
+            // The phone may take messages in another order than they were sent in. What it got last must not be an outdated command.
+            if noted && let Some(later) = tx.db().later_sms(sms).await?.filter(|later| later.delivered_at.is_some()) {
+                tx.db().send_sms_again(later.id, "sent again: an outdated command reached the phone after it", now).await?;
+            }
             tx.commit().await?;
             return Ok(if noted { "delivered" } else { "none" });
         };
-        let why: String = format!("the gateway could not send it: {why}").chars().take(LONGEST_TEXT).collect();
+        let why: String = format!("the gateway could not send it: {why}").chars().take(LONGEST_WHY).collect();
         let pause = (BOUNCE_PAUSE * 2_i32.pow(u32::try_from(failures.clamp(0, 6)).unwrap_or(0))).min(LONGEST_BOUNCE_PAUSE);
         if !tx.db().sms_bounced(sms, gateway.id, failures, now + pause, &why).await? {
             return Ok("none");
@@ -140,7 +176,7 @@ impl Engine {
             && let Some(hand_over) = tx.db().hand_over_of_sms(sms).await?
             && let Some(line) = tx.db().line(hand_over.line_id).await?
         {
-            trouble(&mut tx, &line, hand_over.id, &hand_over.person, &why, now).await?;
+            trouble(&mut tx, &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
         }
         tx.commit().await?;
         Ok("bounced")

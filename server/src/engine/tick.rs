@@ -168,6 +168,12 @@ impl Engine {
             Ok(None) => self.follow_machine_clock().await,
             Err(error) => tracing::debug!(%error, "the database's clock could not be read"),
         }
+        if self.clock.has_stepped() {
+            // Handsets and heartbeats were not silent for as long as it looks now: they are listened to first.
+            self.note_outage();
+            self.idle.forget();
+            tracing::warn!("the clock was set; open dials get more time, and whoever seems silent is listened to first");
+        }
     }
 
     /// On the embedded database there is no other clock to measure against.

@@ -182,6 +182,12 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         return words::say(language, "test", &[]);
     }
     let priority = words::say(language, alarm.map_or("normal", |alarm| alarm.priority.as_str()), &[]);
+    let why = match body["reason"].as_str().filter(|_| delivery.kind == NoticeKind::HandOverTrouble) {
+        Some(reason) => {
+            words::say(language, &format!("why_{reason}"), &[("detail", body["detail"].as_str().unwrap_or_default())])
+        }
+        None => body["why"].as_str().unwrap_or_default().to_owned(),
+    };
     let places = [
         ("summary", alarm.map_or("", |alarm| alarm.summary.as_str())),
         ("source", alarm.map_or("", |alarm| alarm.source.as_str())),
@@ -190,7 +196,7 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         ("handset", body["handset"].as_str().unwrap_or_default()),
         ("line", body["line"].as_str().unwrap_or_default()),
         ("person", body["person"].as_str().unwrap_or_default()),
-        ("why", body["why"].as_str().unwrap_or_default()),
+        ("why", why.as_str()),
     ];
     let sentence = match delivery.kind {
         NoticeKind::Raised if alarm.is_some_and(|alarm| !alarm.source.is_empty()) => "raised_from",

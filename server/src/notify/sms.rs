@@ -21,6 +21,8 @@ use crate::store::{Announcement, Tx};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A message that was taken is free for another node after this: longer than a try can take.
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
+/// A message that was taken longer ago is not sent any more by whoever took it.
+const FRESH: TimeDelta = TimeDelta::seconds(30);
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
@@ -54,7 +56,11 @@ pub async fn send_due(engine: &Engine, client: &Client) -> Result<usize, EngineE
     let due = engine.store.read().await?.db().due_sms(engine.clock.now()).await?;
     let mut tried = 0;
     for sms in due {
-        if let Some(Taken { gateway, rest }) = take(engine, &sms).await? {
+        if let Some(Taken { gateway, rest, at }) = take(engine, &sms).await? {
+            if engine.clock.now() - at > FRESH {
+                // This node stood still: whatever has happened since, the message is looked at anew when it is free again.
+                continue;
+            }
             tried += 1;
             let result = post(engine, client, &gateway.settings, &sms).await;
             write_down(engine, &sms, rest, result).await?;
@@ -73,6 +79,7 @@ async fn context_of(tx: &mut Tx, sms: &SmsRow) -> Result<Option<(LineRow, HandOv
 /// A message that is to be sent now.
 struct Taken {
     gateway: GatewayRow,
+    at: DateTime<Utc>,
     /// The handset that rests for it, and until when.
     rest: Option<(HandsetId, DateTime<Utc>)>,
 }
@@ -128,7 +135,7 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
         tx.commit().await?;
         return Ok(None);
     }
-    Ok(Some(Taken { gateway, rest }))
+    Ok(Some(Taken { gateway, rest, at: now }))
 }
 
 /// What speaks against sending a line's command now.
@@ -167,7 +174,7 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
         let detail = result["detail"].as_str().unwrap_or_default();
         let mut tx = engine.store.begin().await?;
         if result["ok"] == true {
-            tx.db().sms_sent(row.id, "sent by the handset", row.done_at.unwrap_or(now)).await?;
+            tx.db().sms_sent(row.id, row.failures, "sent by the handset", row.done_at.unwrap_or(now)).await?;
         } else {
             let why = format!("the handset could not send it: {detail}");
             // What the phone said stays out of the log: it may hold a number. The page of lines shows it.
@@ -209,7 +216,13 @@ async fn write_down(
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
     match result {
-        Ok(()) => tx.db().sms_sent(sms.id, "taken by the gateway", now).await?,
+        Ok(()) => {
+            tx.db().sms_sent(sms.id, sms.failures, "taken by the gateway", now).await?;
+            // This node stood still meanwhile, and another one has sent the next command: the phone is not to keep this one.
+            if let Some(later) = tx.db().later_sms(sms.id).await?.filter(|later| later.sent_at.is_some()) {
+                tx.db().send_sms_again(later.id, "sent again: an outdated command may have come after it", now).await?;
+            }
+        }
         Err(why) => {
             // What the gateway said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, "a text message was not sent; the page Lines says why");

@@ -62,6 +62,8 @@ pub enum EventKind {
     Skipped,
     /// A number must not be called.
     DoNotCall,
+    /// Somebody wants to be rung no more.
+    OptedOut,
     /// A person put it off.
     Snoozed,
     /// Everybody has quiet hours.
@@ -106,6 +108,7 @@ pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
         EventKind::HandsetStuck => Some(NoticeKind::HandsetStuck),
         EventKind::HandsetBack => Some(NoticeKind::HandsetBack),
         EventKind::HandsetFallback => Some(NoticeKind::Fallback),
+        EventKind::OptedOut => Some(NoticeKind::OptedOut),
         EventKind::HandOverTrouble => Some(NoticeKind::HandOverTrouble),
         _ => None,
     }

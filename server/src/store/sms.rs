@@ -101,10 +101,23 @@ pub struct CommandedRow {
     pub id: SmsId,
     /// How often it was tried.
     pub attempts: i32,
+    /// How often it could not be sent after all.
+    pub failures: i32,
     /// When the handset said something.
     pub done_at: Option<DateTime<Utc>>,
     /// What.
     pub result: Option<Json<Value>>,
+}
+
+/// The latest command of a line, as seen from an earlier one.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct LaterSms {
+    /// Which one.
+    pub id: SmsId,
+    /// When it was sent.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When it reached the phone.
+    pub delivered_at: Option<DateTime<Utc>>,
 }
 
 /// A text message that came in.
@@ -190,11 +203,14 @@ statements! {
     COMMANDED = ["UPDATE sms_outbox SET command_id = $2, taken_until = NULL WHERE id = $1"];
     /// What handsets were told to send, and what they said.
     COMMANDS = [
-        "SELECT o.id, o.attempts, c.done_at, c.result FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
+        "SELECT o.id, o.attempts, o.failures, c.done_at, c.result FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
          WHERE o.sent_at IS NULL AND o.gave_up_at IS NULL AND c.done_at IS NOT NULL ORDER BY o.id LIMIT 50"
     ];
-    /// It was sent, also when it was not wanted any more.
-    SENT = ["UPDATE sms_outbox SET sent_at = $2, taken_until = NULL, gave_up_at = NULL, last_result = $3 WHERE id = $1 AND sent_at IS NULL"];
+    /// It was sent, also when it was not wanted any more; unless the gateway has said since that it could not send it.
+    SENT = [
+        "UPDATE sms_outbox SET sent_at = $3, taken_until = NULL, gave_up_at = NULL, last_result = $4
+         WHERE id = $1 AND failures = $2 AND sent_at IS NULL"
+    ];
     /// It was not; again later.
     FAILED = ["UPDATE sms_outbox SET due_at = $2, taken_until = NULL, command_id = NULL, last_result = $3 WHERE id = $1 AND sent_at IS NULL"];
     /// It will not be sent.
@@ -202,15 +218,30 @@ statements! {
         "UPDATE sms_outbox SET gave_up_at = $2, taken_until = NULL, last_result = $3
          WHERE id = $1 AND sent_at IS NULL AND gave_up_at IS NULL"
     ];
-    /// The gateway says that it reached the phone.
+    /// The gateway says that it reached the phone, and so that it was sent, if that was not written down.
     DELIVERED = [
-        "UPDATE sms_outbox SET delivered_at = $3 WHERE id = $1 AND gateway_id = $2 AND sent_at IS NOT NULL AND delivered_at IS NULL"
+        "UPDATE sms_outbox SET delivered_at = $3, sent_at = coalesce(sent_at, $3), taken_until = NULL, gave_up_at = NULL
+         WHERE id = $1 AND gateway_id = $2 AND attempts > 0 AND delivered_at IS NULL"
     ];
-    /// The gateway says that it could not send what it took.
+    /// The gateway says that it could not send what it took, whether that was written down or not.
     BOUNCED = [
-        "UPDATE sms_outbox SET sent_at = NULL, failures = failures + 1, due_at = $4, last_result = $5
-         WHERE id = $1 AND gateway_id = $2 AND failures = $3 AND sent_at IS NOT NULL AND delivered_at IS NULL"
+        "UPDATE sms_outbox SET sent_at = NULL, failures = failures + 1, due_at = $4, taken_until = NULL, last_result = $5
+         WHERE id = $1 AND gateway_id = $2 AND failures = $3 AND attempts > 0 AND delivered_at IS NULL"
     ];
+    /// What became of the latest command of a line, when this message is an earlier one.
+    LATER = [
+        "SELECT later.id, later.sent_at, later.delivered_at FROM sms_outbox o JOIN hand_overs own ON own.id = o.hand_over_id
+           JOIN public_lines l ON l.id = own.line_id JOIN hand_overs latest ON latest.line_id = l.id AND latest.seq = l.latest_seq
+           JOIN sms_outbox later ON later.hand_over_id = latest.id
+         WHERE o.id = $1 AND own.seq < latest.seq"
+    ];
+    /// Sends one once more that was sent.
+    SEND_AGAIN = [
+        "UPDATE sms_outbox SET sent_at = NULL, delivered_at = NULL, failures = failures + 1, due_at = $2, taken_until = NULL, last_result = $3
+         WHERE id = $1 AND sent_at IS NOT NULL"
+    ];
+    /// The call that proved the hand-over proved nothing.
+    UNVERIFY = ["UPDATE hand_overs SET verify_alarm_id = NULL WHERE id = (SELECT hand_over_id FROM sms_outbox WHERE id = $1)"];
     /// Whether another message for the same line may be on its way right now.
     UNDER_WAY = [
         "SELECT count(*) AS busy FROM sms_outbox o JOIN hand_overs h ON h.id = o.hand_over_id
@@ -243,12 +274,21 @@ statements! {
     LATEST_INBOUND = [
         "SELECT id, sender, text, received_at, reply, alarm_id, effect FROM sms_inbox ORDER BY received_at DESC, id DESC LIMIT $1"
     ];
-    /// The alarm that still fires and for which a number was rung last.
+    /// The alarm for which somebody was rung last, at their number or at a public number to prove that it leads to them. Where the hunt
+    /// is for several, one that still fires.
     RUNG_FOR = [
-        "SELECT a.id AS alarm_id, d.hunt_id, t.callee_id FROM dial_targets t JOIN dials d ON d.mid = t.mid
-           JOIN alarm_hunts l ON l.hunt_id = d.hunt_id JOIN alarms a ON a.id = l.alarm_id
-         WHERE t.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL AND a.resolved_at IS NULL AND a.cancelled_at IS NULL
-         ORDER BY d.offered_at DESC, CASE WHEN a.hunt_id = d.hunt_id THEN 0 ELSE 1 END, a.priority DESC, a.number LIMIT 1"
+        "WITH rung AS (
+           SELECT d.mid, d.hunt_id, t.callee_id, d.offered_at FROM dial_targets t JOIN dials d ON d.mid = t.mid
+             WHERE t.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL
+           UNION ALL
+           SELECT d.mid, d.hunt_id, t.callee_id, d.offered_at FROM hand_overs h JOIN alarms v ON v.id = h.verify_alarm_id
+             JOIN dials d ON d.hunt_id = v.hunt_id JOIN dial_targets t ON t.mid = d.mid
+             WHERE h.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL),
+         latest AS (SELECT * FROM rung ORDER BY offered_at DESC, mid LIMIT 1)
+         SELECT a.id AS alarm_id, latest.hunt_id, latest.callee_id FROM latest JOIN alarm_hunts l ON l.hunt_id = latest.hunt_id
+           JOIN alarms a ON a.id = l.alarm_id
+         ORDER BY CASE WHEN a.resolved_at IS NULL AND a.cancelled_at IS NULL THEN 0 ELSE 1 END,
+           CASE WHEN a.hunt_id = latest.hunt_id THEN 0 ELSE 1 END, a.priority DESC, a.number LIMIT 1"
     ];
     /// Another handset is preferred until then.
     REST_HANDSET = ["UPDATE handsets SET avoid_until = $2 WHERE id = $1 AND (avoid_until IS NULL OR avoid_until < $2)"];
@@ -369,12 +409,12 @@ impl Db<'_> {
         fetch_all!(self, COMMANDS)
     }
 
-    /// Notes that a message was sent.
+    /// Notes that a message was sent, which the gateway could not send `failures` times before.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn sms_sent(&mut self, id: SmsId, result: &str, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, SENT, id, now, result).map(|_| ())
+    pub async fn sms_sent(&mut self, id: SmsId, failures: i32, result: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, SENT, id, failures, now, result).map(|_| ())
     }
 
     /// Notes that a message was not sent, and when to try again.
@@ -413,7 +453,28 @@ impl Db<'_> {
         again_at: DateTime<Utc>,
         why: &str,
     ) -> Result<bool> {
-        execute!(self, BOUNCED, id, gateway, failures, again_at, why).map(|rows| rows == 1)
+        let bounced = execute!(self, BOUNCED, id, gateway, failures, again_at, why)? == 1;
+        if bounced {
+            execute!(self, UNVERIFY, id)?;
+        }
+        Ok(bounced)
+    }
+
+    /// The latest command of a line, when this message is an earlier one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn later_sms(&mut self, earlier: SmsId) -> Result<Option<LaterSms>> {
+        fetch_optional!(self, LATER, earlier)
+    }
+
+    /// Sends a message once more, under another id. What a call has proved of it counts no more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn send_sms_again(&mut self, id: SmsId, why: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, UNVERIFY, id)?;
+        execute!(self, SEND_AGAIN, id, now, why).map(|_| ())
     }
 
     /// Whether another message for a line may be on its way right now.
@@ -468,7 +529,7 @@ impl Db<'_> {
         fetch_all!(self, LATEST_INBOUND, limit)
     }
 
-    /// The firing alarm for which a number was rung last, since then.
+    /// The alarm for which a number was rung last, since then; it may be over.
     ///
     /// # Errors
     /// When the database fails.

@@ -33,11 +33,13 @@ pub enum NoticeKind {
     Fallback,
     /// A public number could not be handed over.
     HandOverTrouble,
+    /// Somebody wants to be rung no more.
+    OptedOut,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Raised,
         Self::Answered,
         Self::Confirmed,
@@ -48,6 +50,7 @@ impl NoticeKind {
         Self::HandsetBack,
         Self::Fallback,
         Self::HandOverTrouble,
+        Self::OptedOut,
     ];
 
     /// The word on the wire and in the catalogue.
@@ -64,6 +67,7 @@ impl NoticeKind {
             Self::HandsetBack => "handset_back",
             Self::Fallback => "fallback",
             Self::HandOverTrouble => "hand_over_trouble",
+            Self::OptedOut => "opted_out",
         }
     }
 }

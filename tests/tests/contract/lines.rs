@@ -3,13 +3,14 @@
 use autocall::clock::Clock;
 use autocall::notify::sender::client;
 use autocall::notify::sms::send_due;
+use autocall::outbound::gateways::message_id;
 use autocall::outbound::guard::GuardedResolver;
 use autocall::store::handsets::Profile;
 use autocall::store::webhooks::{NoticeKind, WebhookShape};
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near, send, taken};
-use crate::harness::{A, B, C, Home, Server, on_both};
+use crate::harness::{A, B, C, Home, QuietNode, Server, on_both};
 use crate::notices::{Room, add, deliver};
 
 on_both!(
@@ -36,6 +37,10 @@ on_both!(
     a_person_s_choice_holds_until_duty_changes,
     what_the_gateway_could_not_send_is_sent_again,
     a_test_call_proves_it,
+    only_a_call_that_somebody_took_proves_it,
+    what_a_bounce_makes_untrue_is_verified_again,
+    an_outdated_command_that_comes_last_is_corrected,
+    a_report_counts_also_before_it_is_known_that_it_was_sent,
     a_preview_sends_nothing,
     a_gateway_inside_must_be_named,
 );
@@ -419,7 +424,7 @@ async fn a_gateway_that_is_away_for_an_hour(home: Home) {
         (!room.texts().is_empty()).then_some(())
     })
     .await;
-    assert_eq!(room.texts(), ["The public number ops could not be handed to 李娜: HTTP 503"], "once");
+    assert_eq!(room.texts(), ["The public number ops could not be handed to 李娜: the command was not sent (HTTP 503)"], "once");
     phone.set_away(false);
     server.pass(600).await;
     assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
@@ -482,9 +487,8 @@ async fn a_restart_forgets_nothing(home: Home) {
     assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
 }
 
-async fn what_a_node_took_before_it_died_is_sent_by_another(home: Home) {
-    let home = near(home);
-    // Nothing is sent but by this test: a node that dies at the worst moment must not have company.
+/// A line, of which nothing is sent but by this test: a node that dies at the worst moment must not have company.
+async fn quiet_line(home: &Home) -> (QuietNode, Gateway) {
     let node = home.quiet_node().await;
     let engine = &node.app.engine;
     let (phone, url) = Gateway::open().await;
@@ -506,11 +510,24 @@ async fn what_a_node_took_before_it_died_is_sent_by_another(home: Home) {
     };
     engine.add_line(&line).await.unwrap();
     engine.forward_line("ops", A, Some("李娜")).await.unwrap();
+    (node, phone)
+}
+
+/// What a node does before it asks the gateway. Gives the id under which the gateway will know the message.
+async fn take_by_hand(home: &Home, node: &QuietNode) -> String {
     let now = home.clock.now();
-    let mut tx = engine.store.begin().await.unwrap();
+    let mut tx = node.app.engine.store.begin().await.unwrap();
     let due = tx.db().due_sms(now).await.unwrap();
     assert!(tx.db().take_sms(&due[0], now + chrono::TimeDelta::seconds(60)).await.unwrap());
     tx.commit().await.unwrap();
+    message_id(due[0].id, due[0].failures)
+}
+
+async fn what_a_node_took_before_it_died_is_sent_by_another(home: Home) {
+    let home = near(home);
+    let (node, phone) = quiet_line(&home).await;
+    let engine = &node.app.engine;
+    take_by_hand(&home, &node).await;
     // A later hand-over must not overtake a command that may be on its way.
     engine.forward_line("ops", B, Some("王芳")).await.unwrap();
     let client = client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)).unwrap();
@@ -522,6 +539,30 @@ async fn what_a_node_took_before_it_died_is_sent_by_another(home: Home) {
     home.clock.advance(chrono::TimeDelta::seconds(10));
     send_due(engine, &client).await.unwrap();
     assert_eq!(phone.sent(), [command(B)]);
+}
+
+/// The node died after the gateway took the message, and before it could write that down.
+async fn a_report_counts_also_before_it_is_known_that_it_was_sent(home: Home) {
+    let home = near(home);
+    let (node, phone) = quiet_line(&home).await;
+    let engine = &node.app.engine;
+    let gateway = engine.gateway("phone").await.unwrap();
+    let client = client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)).unwrap();
+    let first = take_by_hand(&home, &node).await;
+    assert_eq!(engine.sms_reported(&gateway, &first, Some("no credit")).await.unwrap(), "bounced");
+    home.clock.advance(chrono::TimeDelta::seconds(59));
+    send_due(engine, &client).await.unwrap();
+    assert_eq!(phone.sent(), [command(A)]);
+    assert_ne!(phone.latest_id(), first, "a gateway that knows ids would drop it");
+
+    engine.forward_line("ops", B, Some("王芳")).await.unwrap();
+    let second = take_by_hand(&home, &node).await;
+    assert_eq!(engine.sms_reported(&gateway, &second, None).await.unwrap(), "delivered");
+    let status = engine.line_status("ops").await.unwrap();
+    assert!(status.latest.unwrap().0.sent_at.is_some());
+    home.clock.advance(chrono::TimeDelta::seconds(600));
+    send_due(engine, &client).await.unwrap();
+    assert_eq!(phone.sent(), [command(A)], "it is there already");
 }
 
 async fn never_while_its_handset_rings_somebody(home: Home) {
@@ -673,6 +714,92 @@ async fn a_test_call_proves_it(home: Home) {
     })
     .await;
     assert!(room.texts()[1].contains("did not ask for the test call"), "{:?}", room.texts());
+}
+
+async fn only_a_call_that_somebody_took_proves_it(home: Home) {
+    let server = near(home).start().await;
+    let spare = server.pair("spare", Profile::App).await;
+    let (phone, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    add_line(&server, json!({ "verify_handset": "spare" })).await;
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 1).await;
+    server.app_idle(&spare).await;
+    server.pass(61).await;
+    let (mid, _) = server.app_dial(&spare).await;
+    server.report(&spare, &mid, None).await;
+    let alarm = line(&server).await["forwarded"]["verify_alarm_id"].as_str().unwrap().to_owned();
+    let tidied = server.post(&format!("/api/v1/alarms/{alarm}/acknowledge"), &json!({ "name": "李娜" })).await;
+    assert_eq!((tidied.0, known(&server).await.as_str()), (200, "sent"), "a call that nobody took proves nothing");
+
+    on_duty(&server, "王芳", B).await;
+    taken(&server, &phone, 2).await;
+    server.pass(76).await;
+    let (mid, _) = server.app_dial(&spare).await;
+    // The person on duty is rung at the public number, and answers by text message before the phone reports.
+    let reply = |id: &str, sender: &str| json!({ "event": "sms:received", "id": id, "payload": { "messageId": id, "message": "ok", "sender": sender } });
+    assert_eq!(server.post(&inbound, &reply("E2", B)).await.1["effect"], "confirmed");
+    assert_ne!(known(&server).await, "confirmed", "nobody has said that the line connected");
+    server.report(&spare, &mid, Some(PUBLIC)).await;
+    assert_eq!(known(&server).await, "confirmed");
+}
+
+async fn what_a_bounce_makes_untrue_is_verified_again(home: Home) {
+    let server = near(home).start().await;
+    let spare = server.pair("spare", Profile::App).await;
+    let (phone, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    add_line(&server, json!({ "verify_handset": "spare" })).await;
+    on_duty(&server, "李娜", A).await;
+    taken(&server, &phone, 1).await;
+    server.app_idle(&spare).await;
+    server.pass(61).await;
+    let (mid, _) = server.app_dial(&spare).await;
+    server.report(&spare, &mid, Some(PUBLIC)).await;
+    assert_eq!(known(&server).await, "answered", "by whoever the number led to before");
+    let failed =
+        json!({ "event": "sms:failed", "id": "E", "payload": { "messageId": phone.latest_id(), "reason": "no signal" } });
+    assert_eq!(server.post(&inbound, &failed).await.1["effect"], "bounced");
+    assert_eq!(known(&server).await, "waiting");
+    server.pass(60).await;
+    taken(&server, &phone, 2).await;
+    assert_eq!(known(&server).await, "sent");
+    server.app_idle(&spare).await;
+    server.pass(61).await;
+    server.app_dial(&spare).await;
+    assert_eq!(known(&server).await, "verifying");
+}
+
+/// SMSGate sends what waited for the signal in the order that it likes.
+async fn an_outdated_command_that_comes_last_is_corrected(home: Home) {
+    let server = near(home).start().await;
+    let (phone, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    let delivered = |id: &str| json!({ "event": "sms:delivered", "id": format!("E{id}"), "payload": { "messageId": id } });
+    let mut ids = Vec::new();
+    for (count, (name, number)) in [("李娜", A), ("王芳", B)].into_iter().enumerate() {
+        on_duty(&server, name, number).await;
+        taken(&server, &phone, count + 1).await;
+        ids.push(phone.latest_id());
+    }
+    for id in ids.iter().rev() {
+        assert_eq!(server.post(&inbound, &delivered(id)).await.1["effect"], "delivered");
+    }
+    assert_eq!(taken(&server, &phone, 3).await, [command(A), command(B), command(B)]);
+    // In the order in which they were sent, nothing is said twice.
+    ids.clear();
+    for (count, (name, number)) in [("张伟", C), ("李娜", A)].into_iter().enumerate() {
+        on_duty(&server, name, number).await;
+        taken(&server, &phone, count + 4).await;
+        ids.push(phone.latest_id());
+    }
+    for id in &ids {
+        assert_eq!(server.post(&inbound, &delivered(id)).await.1["effect"], "delivered");
+    }
+    server.pass(60).await;
+    taken(&server, &phone, 5).await;
+    assert_eq!(known(&server).await, "delivered");
 }
 
 async fn a_preview_sends_nothing(home: Home) {

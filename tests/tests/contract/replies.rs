@@ -1,10 +1,12 @@
 //! Text messages from people: who was rung confirms, a stranger changes nothing, and twice is once.
 
 use autocall::store::handsets::Profile;
+use autocall::store::webhooks::{NoticeKind, WebhookShape};
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near};
 use crate::harness::{A, B, C, Home, Server, on_both};
+use crate::notices::{Room, add, deliver};
 
 on_both!(
     who_was_rung_confirms,
@@ -12,6 +14,9 @@ on_both!(
     twice_is_once,
     every_form_is_read,
     declining_and_stopping_are_kept,
+    whoever_wants_to_be_rung_no_more_is_taken_off_and_people_are_told,
+    an_answer_to_what_is_over_is_not_for_another_alarm,
+    who_declines_is_taken_off_the_hunt_that_is_under_way,
     too_late_is_too_late,
     after_nobody_answered_it_still_counts,
     wrong_tokens_and_bodies_are_refused,
@@ -100,13 +105,74 @@ async fn declining_and_stopping_are_kept(home: Home) {
     assert_eq!(server.alarm(&id).await["callees"][0]["verdict"], "declined");
     assert_eq!(told(&server, &inbound, smsgate("E2", A, "STOP")).await, "stopped");
     assert_eq!(told(&server, &inbound, smsgate("E3", A, "no problem, I am on it")).await, "none");
-    assert_eq!(told(&server, &inbound, smsgate("E4", C, "stop")).await, "stopped", "whoever wants to be rung no more, whenever");
+    assert_eq!(told(&server, &inbound, smsgate("E4", C, "stop")).await, "stranger", "or anybody could take a colleague off duty");
     let replies: Vec<String> =
         inbox(&server).await.as_array().unwrap().iter().map(|kept| kept["reply"].as_str().unwrap().to_owned()).collect();
     assert_eq!(replies, ["opt_out", "unknown", "opt_out", "decline"]);
     let forbidden = server.app.engine.store.read().await.unwrap().db().forbidden_numbers().await.unwrap();
-    assert_eq!(forbidden.len(), 2);
+    assert_eq!(forbidden.len(), 1);
     assert_eq!(server.state(&id).await, "ringing");
+}
+
+async fn whoever_wants_to_be_rung_no_more_is_taken_off_and_people_are_told(home: Home) {
+    let (server, inbound, desk, id) = ringing(home).await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::OptedOut], "en").await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    assert_eq!(server.state(&id).await, "answered");
+    assert_eq!(told(&server, &inbound, smsgate("E2", A, "stop")).await, "stopped");
+    let alarm = server.alarm(&id).await;
+    assert_eq!((alarm["state"].as_str(), alarm["callees"][0]["verdict"].as_str()), (Some("ringing"), Some("declined")));
+    assert!(alarm["timeline"].to_string().contains("opted_out"), "{alarm}");
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [B], "the hunt goes on without them");
+    server.report(&desk, &mid, Some(B)).await;
+    // Long after the time in which a reply counts for an alarm.
+    server.pass(86_400).await;
+    assert_eq!(told(&server, &inbound, smsgate("E4", B, "1")).await, "stranger");
+    assert_eq!(told(&server, &inbound, smsgate("E5", B, "stop")).await, "stopped");
+    assert_eq!(server.state(&id).await, "answered", "who answered yesterday answered");
+    assert_eq!(told(&server, &inbound, smsgate("E3", A, "stop")).await, "stopped");
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (room.texts().len() >= 2).then_some(())
+    })
+    .await;
+    let texts = room.texts();
+    assert!(texts.len() == 2 && texts[0].contains("李娜") && texts[0].contains("do-not-call"), "{texts:?}");
+}
+
+/// Somebody was rung for one alarm and then for another, which is over: their answer is not for the first.
+async fn an_answer_to_what_is_over_is_not_for_another_alarm(home: Home) {
+    let (server, inbound, desk, first) = ringing(home).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    server.pass(76).await;
+    let second = server.raise(&[A], json!({ "attempts": 1, "priority": "critical" })).await;
+    let (_, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [A]);
+    server.post(&format!("/api/v1/alarms/{second}/cancel"), &json!({})).await;
+    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "over");
+    assert_eq!(told(&server, &inbound, smsgate("E2", A, "2")).await, "over");
+    let first = server.alarm(&first).await;
+    assert!(first["state"] == "ringing" && first["answer"].is_null() && first["callees"][0]["verdict"].is_null(), "{first}");
+}
+
+/// The alarm was redialled since: whoever says no is not rung by its new hunt.
+async fn who_declines_is_taken_off_the_hunt_that_is_under_way(home: Home) {
+    let (server, inbound, desk, id) = ringing(home).await;
+    for _ in 0..2 {
+        let (mid, _) = server.app_dial(&desk).await;
+        server.report(&desk, &mid, None).await;
+        server.pass(76).await;
+    }
+    server.app_idle(&desk).await;
+    assert_eq!(server.state(&id).await, "no_answer");
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/redial"), &json!({})).await.0, 200);
+    assert_eq!(told(&server, &inbound, smsgate("E1", A, "2")).await, "declined");
+    let (_, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [B]);
 }
 
 async fn too_late_is_too_late(home: Home) {
