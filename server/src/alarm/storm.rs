@@ -46,6 +46,8 @@ pub struct Open {
     pub step: i32,
     /// Somebody has picked up.
     pub answered: bool,
+    /// Somebody is not rung by it any more: they declined its alarms, and not the one that would join.
+    pub refused: bool,
     /// Nobody is rung before then.
     pub snoozed_until: Option<DateTime<Utc>>,
 }
@@ -53,7 +55,7 @@ pub struct Open {
 /// Whether an alarm may join it now.
 #[must_use]
 pub fn may_join(open: &Open, window: TimeDelta, now: DateTime<Utc>) -> bool {
-    open.step == 0 && !open.answered && open.snoozed_until.is_none() && now - open.created_at <= window
+    open.step == 0 && !open.answered && !open.refused && open.snoozed_until.is_none() && now - open.created_at <= window
 }
 
 #[cfg(test)]
@@ -96,11 +98,12 @@ mod tests {
     fn a_hunt_that_has_gone_on_is_not_joined() {
         let now = DateTime::from_timestamp(1_000, 0).unwrap();
         let window = TimeDelta::seconds(120);
-        let open = Open { created_at: now - window, step: 0, answered: false, snoozed_until: None };
+        let open = Open { created_at: now - window, step: 0, answered: false, refused: false, snoozed_until: None };
         assert!(may_join(&open, window, now));
         assert!(!may_join(&open, window, now + TimeDelta::seconds(1)));
         assert!(!may_join(&Open { step: 1, ..open.clone() }, window, now));
         assert!(!may_join(&Open { answered: true, ..open.clone() }, window, now));
+        assert!(!may_join(&Open { refused: true, ..open.clone() }, window, now));
         assert!(!may_join(&Open { snoozed_until: Some(now), ..open }, window, now));
     }
 }

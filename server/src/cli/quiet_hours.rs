@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{open, plainly, read_file};
+use super::{agreed_clock, open, plainly, read_file};
 use crate::config::Config;
 use crate::intake::alarm_request::read_json;
 use crate::intake::quiet_hours::{self, AllQuiet};
@@ -20,7 +20,7 @@ pub(super) async fn run(command: QuietHours, config: &Config) -> anyhow::Result<
     match command.file {
         Some(file) => {
             let body: AllQuiet = read_json(&read_file(&file)?).map_err(plainly)?;
-            quiet_hours::set(&store, &body).await.map_err(plainly)?;
+            quiet_hours::set(&store, &body, agreed_clock(&store).await?.now()).await.map_err(plainly)?;
             println!("{} quiet hours", body.quiet_hours.len());
         }
         None => {

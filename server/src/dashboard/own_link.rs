@@ -17,7 +17,7 @@ use crate::alarm::{AlarmState, Verdict};
 use crate::app::App;
 use crate::engine::Acknowledgement;
 use crate::ids::CalleeId;
-use crate::store::alarms::AlarmRow;
+use crate::store::alarms::{AlarmRow, foremost};
 use crate::store::answers::{self, AnswerVia};
 use crate::store::hunts::CalleeRow;
 
@@ -89,11 +89,8 @@ async fn open(app: &App, mut reader: Reader, token: &str) -> Result<Link, Refusa
     let mut db = connection.db();
     let (hunt, callee) = db.callee(id).await?.ok_or(Refusal::NotFound)?;
     // A hunt for several alarms is taken as a whole; the page shows the most urgent one that still fires.
-    let alarms = db.alarms_of(hunt).await?;
-    let firing = |alarm: &&AlarmRow| !matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
-    let alarm = alarms.iter().filter(firing).max_by_key(|alarm| alarm.priority).or(alarms.first()).cloned();
     // The alarm has a newer hunt: its links are others.
-    let alarm = alarm.ok_or(Refusal::Over)?;
+    let alarm = foremost(db.alarms_of(hunt).await?).ok_or(Refusal::Over)?;
     let given = db.answers_of(hunt).await?;
     let confirmed = answers::current(&given).filter(|answer| answer.confirmed_at.is_some());
     if let Some(person) = callee.person_id
@@ -104,7 +101,7 @@ async fn open(app: &App, mut reader: Reader, token: &str) -> Result<Link, Refusa
     }
     reader.again = format!("/c/{token}?");
     Ok(Link {
-        over: !firing(&&alarm),
+        over: matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved),
         taken_by: confirmed.map(|answer| answer.name.clone()),
         taken_by_them: confirmed.is_some_and(|answer| answer.callee_id == Some(callee.id)),
         reader,

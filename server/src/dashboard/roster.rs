@@ -187,6 +187,7 @@ pub(super) fn sentence(words: &Words, error: RosterError) -> Result<String, Refu
         RosterError::BadNote => words.roster_bad_note.clone(),
         RosterError::BadRotation => words.roster_bad_rotation.clone(),
         RosterError::BadAction => words.roster_bad_action.clone(),
+        RosterError::Followed(line) => fill_text(&words.roster_followed, &[("line", line)]),
         RosterError::Stale { .. } => words.roster_stale.clone(),
         RosterError::Import(_) => return Err(Refusal::Garbled),
         RosterError::NoSchedule(_) | RosterError::NoEntry => return Err(Refusal::NotFound),

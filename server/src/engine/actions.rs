@@ -6,7 +6,7 @@ use serde_json::json;
 use super::alarms::{Naming, refuse_if_over};
 use super::closing::{self, Tally};
 use super::ladder::lapse;
-use super::{Engine, EngineError, NewCallee, seconds};
+use super::{Engine, EngineError, NewCallee, maintenance, seconds};
 use crate::alarm::{DialOutcome, HuntOutcome, Verdict, hunt};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
 use crate::store::Tx;
@@ -18,7 +18,7 @@ use crate::store::hunts::{CalleeRow, HuntRow, NewHunt};
 /// A new hunt because a person asks for it.
 const ASKED: &str = "asked";
 /// A new hunt that nobody asked for: an alarm left one that it shared.
-const SPLIT: &str = "split";
+pub(super) const SPLIT: &str = "split";
 
 /// Nothing is put off for longer.
 pub const MOST_SNOOZE: TimeDelta = TimeDelta::days(30);
@@ -55,7 +55,8 @@ impl Engine {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
             // Somebody whom nobody has called knows of this alarm, and perhaps of no other that is rung for with it.
-            let alone = hunt.ended_at.is_none() && by.callee.is_none() && tx.db().answers_of(hunt.id).await?.is_empty();
+            let unanswered = hunt.outcome.is_none_or(|outcome| outcome == HuntOutcome::NoAnswer);
+            let alone = unanswered && by.callee.is_none() && tx.db().answers_of(hunt.id).await?.is_empty();
             let own = if alone { engine.hunt_of_its_own(tx, alarm, hunt, now, tally).await? } else { None };
             let hunt = own.as_ref().unwrap_or(hunt);
             let answer = confirmed_answer(tx, hunt, by, now).await?;
@@ -253,7 +254,10 @@ impl Engine {
                 if hunt.ended_at.is_none() {
                     return Ok(tx.db().set_ring_again(id, None).await?);
                 }
-                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, "not_resolved", now, tally).await
+                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, "not_resolved", now, tally).await?;
+                let fresh = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
+                maintenance::hold(tx, alarm.id, fresh, &alarm.labels.0, alarm.team.as_deref(), now).await?;
+                Ok(())
             })
             .await?;
         }
@@ -287,9 +291,11 @@ impl Engine {
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        let callees: Vec<NewCallee> = match hunt.policy_id {
-            Some(_) => Vec::new(),
-            None => again(tx.db().callees(hunt.id).await?, why),
+        // Whom the roster names is asked of it again: hours may have passed.
+        let ring = hunt.ring.as_ref().map(|ring| ring.0.clone());
+        let callees: Vec<NewCallee> = match (hunt.policy_id, &ring) {
+            (None, None) => again(tx.db().callees(hunt.id).await?, why),
+            _ => Vec::new(),
         };
         let fresh = NewHunt {
             id: HuntId::new(now),
@@ -305,6 +311,7 @@ impl Engine {
             confirm_within: hunt.confirm_within,
             policy_id: hunt.policy_id,
             queue: hunt.queue.clone(),
+            ring: ring.clone(),
         };
         tx.db().insert_hunt(&fresh).await?;
         for alarm in alarms {
@@ -315,8 +322,17 @@ impl Engine {
                 tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
             }
         }
-        let naming = if hunt.policy_id.is_some() { Naming::Policy } else { Naming::These(&callees) };
-        self.name_callees(tx, fresh.id, naming, now, tally).await
+        let naming = match (hunt.policy_id, ring) {
+            (Some(_), _) => Naming::Policy,
+            (None, Some(step)) => Naming::Step(step),
+            (None, None) => Naming::These(&callees),
+        };
+        self.name_callees(tx, fresh.id, naming, now, tally).await?;
+        if why != ASKED {
+            // Whoever was rung a moment ago is not rung again at once.
+            tx.db().carry_offers(hunt.id, fresh.id).await?;
+        }
+        Ok(())
     }
 }
 
@@ -381,6 +397,9 @@ async fn confirmed_answer(
             by.number.as_ref() == Some(&callee.number) || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
         }
     });
+    // A name that a sender gave wins over the roster: a number may be shared.
+    let named = callee.and_then(|callee| callee.name.as_ref());
+    let person = person.filter(|person| named.is_none_or(|named| *named == person.name));
     let given = tx.db().answers_of(hunt.id).await?;
     let earlier = given.into_iter().find(|answer| {
         answer.confirmed_at.is_none() && answer.callee_id.is_some() && answer.callee_id == callee.map(|callee| callee.id)

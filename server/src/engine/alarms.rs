@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::closing::{self, Tally};
 use super::whom::{self, Named};
 use super::{Engine, EngineError, delta, maintenance};
 use crate::alarm::policy::Step;
 use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
-use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
 use crate::store::alarms::{AlarmRow, NewAlarm};
 use crate::store::barista::BaristaCall;
 use crate::store::events::EventKind;
@@ -164,6 +165,13 @@ pub struct Raised {
     pub raised_as: RaisedAs,
 }
 
+impl RaiseRequest {
+    /// A dry run, a test call, and what a Barista client wants to read of its own event join no other hunt.
+    fn is_by_itself(&self) -> bool {
+        self.dry_run || self.only_handset.is_some() || self.barista.is_some()
+    }
+}
+
 impl Engine {
     /// Takes in an alarm.
     ///
@@ -216,7 +224,8 @@ impl Engine {
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<Option<AlarmId>, EngineError> {
-        let Some(key) = &request.dedup_key else { return Ok(None) };
+        // A dry run is no alarm: it neither repeats one nor is repeated by one.
+        let Some(key) = request.dedup_key.as_ref().filter(|_| !request.dry_run) else { return Ok(None) };
         let Some(alarm) = tx.db().open_alarm_with_key(&request.integration_id, key).await? else { return Ok(None) };
         // It may have got another hunt while this waited for the lock.
         let (alarm, hunt) = lock_alarm(tx, alarm.id).await?;
@@ -238,14 +247,16 @@ impl Engine {
             }
         }
         let rested = now - hunt.created_at >= delta(settings.rehunt);
-        if hunt.outcome == Some(HuntOutcome::NoAnswer) && rested {
+        // Somebody may have put it off after nobody had answered.
+        let put_off = alarm.ring_again_at.is_some_and(|at| at > now);
+        if hunt.outcome == Some(HuntOutcome::NoAnswer) && rested && !put_off {
             let policy = self.policy_for(tx, request).await?;
-            let hunt = insert_hunt(tx, request, policy.as_ref(), now).await?;
+            let naming = self.naming(tx, request, policy.is_some()).await?;
+            let hunt = insert_hunt(tx, request, policy.as_ref(), &naming, now).await?;
             tx.db().set_alarm_hunt(alarm.id, hunt, now).await?;
             tx.db().insert_event(Some(alarm.id), Some(hunt), now, EventKind::Redialled, json!({ "why": "repeated" })).await?;
-            let naming = self.naming(tx, request, policy.is_some()).await?;
             self.name_callees(tx, hunt, naming, now, tally).await?;
-            maintenance::hold(tx, alarm.id, hunt, &request.labels, now).await?;
+            maintenance::hold(tx, alarm.id, hunt, &request.labels, team_asked_for(request), now).await?;
         }
         Ok(Some(alarm.id))
     }
@@ -258,29 +269,34 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<AlarmId, EngineError> {
         let policy = self.policy_for(tx, request).await?;
-        let hunt_id = insert_hunt(tx, request, policy.as_ref(), now).await?;
+        let naming = self.naming(tx, request, policy.is_some()).await?;
+        let hunt_id = insert_hunt(tx, request, policy.as_ref(), &naming, now).await?;
+        let team = team_asked_for(request);
+        // Nobody is told of what is held: that it rings people is told when it does.
+        let held_until = maintenance::holds(tx, &request.labels, team, now).await?;
         let alarm = NewAlarm {
             id: AlarmId::new(now),
             hunt_id,
             integration_id: request.integration_id.clone(),
             source: request.source.clone(),
             dedup_key: request.dedup_key.clone(),
+            dedup_open: request.dedup_key.is_some() && !request.dry_run,
             summary: request.summary.clone(),
             details: request.details.clone(),
             labels: request.labels.clone(),
             priority: request.priority,
             raised_at: now,
+            team: team.map(str::to_owned),
         };
         let number = tx.db().insert_alarm(&alarm).await?;
-        let body = json!({ "number": number, "source": request.source, "priority": request.priority });
+        let body = json!({ "number": number, "source": request.source, "priority": request.priority, "held_until": held_until });
         tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, EventKind::Raised, body).await?;
         if let Some(call) = &request.barista {
             tx.db().insert_barista_call(alarm.id, call).await?;
         }
-        let naming = self.naming(tx, request, policy.is_some()).await?;
         self.name_callees(tx, hunt_id, naming, now, tally).await?;
-        if !maintenance::hold(tx, alarm.id, hunt_id, &request.labels, now).await? {
-            self.join_if_alike(tx, request, alarm.id, hunt_id, now, tally).await?;
+        if !maintenance::hold(tx, alarm.id, hunt_id, &request.labels, team, now).await? {
+            self.join_if_alike(tx, request.priority, request.is_by_itself(), alarm.id, hunt_id, now, tally).await?;
         }
         let of_callees = policy.is_none() && request.ring.is_empty();
         if of_callees && request.callees.iter().all(|callee| callee.max_attempts == 0) {
@@ -459,6 +475,17 @@ impl Engine {
     }
 }
 
+/// The one team that a request asks for, when it asks for nobody else.
+fn team_asked_for(request: &RaiseRequest) -> Option<&str> {
+    match &request.ring[..] {
+        [Named::Team(name)] => Some(name),
+        _ => None,
+    }
+}
+
+/// Longer names of queues are cut, in bytes.
+const LONGEST_QUEUE: usize = 200;
+
 /// Whose turn it is when this is rung: the team's, else the policy's, else the sender's.
 fn queue(request: &RaiseRequest, policy: Option<&PolicyRow>) -> String {
     let named = request.ring.iter().find_map(|named| match named {
@@ -468,13 +495,23 @@ fn queue(request: &RaiseRequest, policy: Option<&PolicyRow>) -> String {
     });
     let labelled = request.labels.get("team").map(|team| format!("team {team}"));
     let by_policy = policy.map(|policy| format!("policy {}", policy.id));
-    labelled.or(named).or(by_policy).unwrap_or_else(|| format!("sender {}", request.integration_id))
+    short(labelled.or(named).or(by_policy).unwrap_or_else(|| format!("sender {}", request.integration_id)))
+}
+
+/// A label may be longer than what an index holds: the name of a queue is cut, and stays one of its own.
+fn short(queue: String) -> String {
+    if queue.len() <= LONGEST_QUEUE {
+        return queue;
+    }
+    let begins: String = queue.chars().take(40).collect();
+    format!("{begins}… {}", hex(&Sha256::digest(&queue)[..16]))
 }
 
 async fn insert_hunt(
     tx: &mut Tx,
     request: &RaiseRequest,
     policy: Option<&PolicyRow>,
+    naming: &Naming<'_>,
     now: DateTime<Utc>,
 ) -> Result<HuntId, EngineError> {
     let attempts = request.callees.iter().map(|callee| callee.max_attempts);
@@ -492,6 +529,10 @@ async fn insert_hunt(
         confirm_within: request.confirm_within.or(policy.and_then(|policy| policy.definition.confirm_within_s)),
         policy_id: policy.map(|policy| policy.id),
         queue: queue(request, policy),
+        ring: match naming {
+            Naming::Step(step) => Some(step.clone()),
+            Naming::Policy | Naming::These(_) => None,
+        },
     };
     tx.db().insert_hunt(&hunt).await?;
     Ok(hunt.id)

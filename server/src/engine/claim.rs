@@ -17,6 +17,7 @@ use crate::ids::{self, HuntId};
 use crate::lock::{Acquired, LockGuard};
 use crate::numbers::{Number, Region};
 use crate::store::alarms::AlarmRow;
+use crate::store::alarms::foremost;
 use crate::store::barista::BaristaCall;
 use crate::store::dials::{DialRow, NewDial, NewTarget};
 use crate::store::events::EventKind;
@@ -24,6 +25,8 @@ use crate::store::handsets::{HandsetRow, Profile};
 use crate::store::hunts::{CalleeRow, HuntRow};
 use crate::store::{Announcement, StoreError, Tx};
 
+/// A hunt that fails for good is tried again after this.
+const PUT_ASIDE: TimeDelta = TimeDelta::seconds(60);
 /// At most this many hunts are looked at in one poll: the others come with the next.
 const HUNTS_PER_POLL: usize = 50;
 /// How long the locks on numbers live should this node die while it claims: the transaction is over long before.
@@ -130,7 +133,7 @@ impl Engine {
     pub async fn offer_details(&self, offer: &Offer) -> Result<Option<OfferDetails>, EngineError> {
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
-        let alarm = db.alarms_of(offer.hunt_id).await?.into_iter().max_by_key(|alarm| alarm.priority);
+        let alarm = foremost(db.alarms_of(offer.hunt_id).await?);
         let callees = db.callees(offer.hunt_id).await?;
         let mut named = Vec::new();
         for target in db.targets(&offer.mid).await? {
@@ -196,7 +199,16 @@ impl Engine {
         let mut claim = Claim::Idle(IdleReason::NothingDue);
         for _ in 0..HUNTS_PER_POLL {
             let Some(hunt) = tx.db().lock_next_due(now, handset).await? else { break };
-            match self.advance(&mut tx, &hunt, asker, now, &mut locks, &mut tally).await? {
+            let step = match self.advance(&mut tx, &hunt, asker, now, &mut locks, &mut tally).await {
+                Err(EngineError::Store(error)) if error.is_for_good() => {
+                    drop(tx);
+                    release(locks);
+                    self.put_aside(hunt.id, &error, now).await?;
+                    return Ok(None);
+                }
+                step => step?,
+            };
+            match step {
                 Step::HandedOut(offer) => {
                     tally.turns.insert(hunt.queue.clone());
                     claim = Claim::Serve { offer, fresh: true };
@@ -209,6 +221,16 @@ impl Engine {
                 Step::NextHunt => {}
             }
         }
+        if matches!(claim, Claim::Serve { .. }) {
+            // Whoever tells this phone to dial a forwarding code has it rest first, and then looks for an open dial: either they see this
+            // one, or this sees the rest.
+            let rests_until = tx.db().lock_handset(handset).await?.and_then(|handset| handset.avoid_until);
+            if rests_until.is_some_and(|until| until > now) {
+                drop(tx);
+                release(locks);
+                return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
+            }
+        }
         // Last of all locks, and in one order: a claim that held one of these and went on to the next hunt would deadlock.
         for queue in &tally.turns {
             tx.db().queue_served(queue, now).await?;
@@ -219,6 +241,15 @@ impl Engine {
         committed?;
         self.count(&tally);
         Ok(Some(claim))
+    }
+
+    /// Puts a hunt off with which something is wrong that does not go away: it must not keep the others from being rung.
+    async fn put_aside(&self, hunt: HuntId, error: &StoreError, now: DateTime<Utc>) -> Result<(), EngineError> {
+        tracing::error!(%error, %hunt, "this hunt cannot go on; the others are rung before it is tried again");
+        let mut tx = self.store.begin().await?;
+        let row = tx.db().lock_hunt(hunt).await?;
+        tx.db().set_hunt_due(hunt, now + PUT_ASIDE, row.begin_before).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Serves an open dial once more. When the serve cannot be counted because nothing can be written, it is served all the same:

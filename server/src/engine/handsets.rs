@@ -15,6 +15,10 @@ use crate::store::{Announcement, Db};
 pub const TEST_CALLS: &str = "test call";
 /// A test call that its handset does not take by then is over.
 const TEST_WINDOW_SECONDS: i32 = 300;
+/// A phone on the documented path is one to wait for after so long.
+const SETTLED: TimeDelta = TimeDelta::minutes(10);
+/// A handset that is told to dial a forwarding code is given no alarm for so long: the two calls would meet.
+pub const REST_FOR_CODE: TimeDelta = TimeDelta::seconds(60);
 /// A handset whose calls failed rests this long, then twice as long, and so on.
 const FIRST_REST: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_REST: TimeDelta = TimeDelta::minutes(5);
@@ -78,9 +82,7 @@ impl Engine {
         drop(reader);
         for handset in handsets {
             // Silence in an open dial is a call, as far as anybody can know.
-            // Whoever tried the documented path with curl once is no handset to wait for.
-            let expected = handset.token_hash.is_some() || handset.allowed_at.is_some();
-            if expected && handset.disabled_at.is_none() && !busy.contains(&handset.id) {
+            if is_expected(&handset) && handset.disabled_at.is_none() && !busy.contains(&handset.id) {
                 self.watch(&handset, now).await?;
             }
         }
@@ -194,6 +196,22 @@ impl Engine {
         *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
     }
 
+    /// Whether a handset may be told to dial a forwarding code now. It gets no alarm for a minute then; and while it rings somebody, or
+    /// its line may still ring, it is not told.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn may_dial_code(&self, id: HandsetId) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        // First, so that a claim that comes now sees it.
+        tx.db().rest_handset(id, now + REST_FOR_CODE).await?;
+        tx.commit().await?;
+        let mut reader = self.store.read().await?;
+        let mut db = reader.db();
+        Ok(db.open_dial_of(id).await?.is_none() && db.line_free_at(id, now).await?.is_none())
+    }
+
     /// Keeps what a native handset says of itself.
     ///
     /// # Errors
@@ -204,6 +222,20 @@ impl Engine {
         tx.announce(Announcement::Handsets);
         Ok(tx.commit().await?)
     }
+}
+
+/// Whether somebody is to be told when this handset falls silent: it was paired or allowed, or it is the app on the documented path, and
+/// has been polling for some time. Whoever tried that path with curl is no handset to wait for.
+pub(super) fn is_expected(handset: &HandsetRow) -> bool {
+    let settled = handset.last_seen_at.is_some_and(|seen| seen - handset.created_at >= SETTLED);
+    let is_app = handset.last_user_agent.as_ref().is_some_and(|agent| is_app(agent.as_bytes()));
+    handset.token_hash.is_some() || handset.allowed_at.is_some() || (is_app && settled)
+}
+
+/// The app's HTTP library, old or new, names itself so.
+#[must_use]
+pub fn is_app(user_agent: &[u8]) -> bool {
+    user_agent.starts_with(b"okhttp/") || user_agent.starts_with(b"Dalvik/")
 }
 
 async fn note(db: &mut Db<'_>, handset: &HandsetRow, kind: EventKind, now: DateTime<Utc>) -> Result<(), EngineError> {

@@ -35,7 +35,6 @@ const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
 const VERIFY_WINDOW_SECONDS: i32 = 300;
 /// The clocks of two nodes differ by so much at most, or one of them is plainly wrong.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(10);
-const LONGEST_TEAM: usize = 60;
 const ANDROID: std::ops::RangeInclusive<i32> = 4..=99;
 
 /// What an operator says of a public number.
@@ -325,11 +324,9 @@ impl Engine {
             None => number.clone(),
         };
         let team = new.team.trim();
-        if team.chars().count() > LONGEST_TEAM || team.chars().any(char::is_control) {
-            return Err(Refused::wrong(
-                "team",
-                format!("a team's name has at most {LONGEST_TEAM} characters, without line breaks"),
-            ));
+        let roster = tx.db().roster().await?;
+        if !team.is_empty() && roster.find_team(team).is_none() && roster.find_schedule(team).is_none() {
+            return Err(Refused::wrong("team", format!("no team and no schedule of the roster is called {team:?}")));
         }
         if !ANDROID.contains(&new.android) {
             return Err(Refused::wrong("android", "android is the handset's main version, such as 13"));

@@ -6,9 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::types::Json;
 
+use super::actions::SPLIT;
+use super::closing::Tally;
 use super::refused::Refused;
 use super::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, HuntId, WindowId};
+use crate::store::alarms::AlarmRow;
 use crate::store::events::EventKind;
 use crate::store::hunts::HuntRow;
 use crate::store::maintenance::{HeldRow, WindowRow};
@@ -34,19 +37,26 @@ pub struct NewWindow {
     pub labels: BTreeMap<String, String>,
 }
 
-/// Whether a window is meant for alarms with these labels.
+/// Whether a window is meant for alarms with these labels, which may have asked for a team without a label.
 #[must_use]
-pub fn matches(window: &WindowRow, labels: &BTreeMap<String, String>) -> bool {
-    let team = window.team.as_ref().is_none_or(|team| labels.get(TEAM) == Some(team));
+pub fn matches(window: &WindowRow, labels: &BTreeMap<String, String>, asked_for: Option<&str>) -> bool {
+    let of_team = labels.get(TEAM).map(String::as_str).or(asked_for);
+    let team = window.team.as_ref().is_none_or(|team| of_team == Some(team));
     team && window.labels.iter().all(|(name, value)| labels.get(name) == Some(value))
 }
 
-/// Until when an alarm with these labels is held: the end of the open windows that match it, and of those that follow without a gap.
+/// Until when such an alarm is held: the end of the open windows that match it, and of those that follow without a gap.
 /// `None` when none is open.
 #[must_use]
-pub fn held_until(windows: &[WindowRow], labels: &BTreeMap<String, String>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub fn held_until(
+    windows: &[WindowRow],
+    labels: &BTreeMap<String, String>,
+    asked_for: Option<&str>,
+    now: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
     let open_at = |at: DateTime<Utc>| {
-        let open = windows.iter().filter(|window| window.starts_at <= at && at < window.ends_at && matches(window, labels));
+        let open =
+            windows.iter().filter(|window| window.starts_at <= at && at < window.ends_at && matches(window, labels, asked_for));
         open.map(|window| window.ends_at).max()
     };
     let mut until = open_at(now)?;
@@ -54,6 +64,19 @@ pub fn held_until(windows: &[WindowRow], labels: &BTreeMap<String, String>, now:
         until = later;
     }
     Some(until)
+}
+
+/// Until when a new alarm will be held.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn holds(
+    tx: &mut Tx,
+    labels: &BTreeMap<String, String>,
+    asked_for: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, EngineError> {
+    Ok(held_until(&tx.db().windows(now).await?, labels, asked_for, now))
 }
 
 /// Holds a new hunt of an alarm, if a window that matches it is open; says whether it did.
@@ -65,14 +88,16 @@ pub(super) async fn hold(
     alarm: AlarmId,
     hunt: HuntId,
     labels: &BTreeMap<String, String>,
+    asked_for: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<bool, EngineError> {
     let windows = tx.db().windows(now).await?;
-    let Some(until) = held_until(&windows, labels, now) else { return Ok(false) };
+    let Some(until) = held_until(&windows, labels, asked_for, now) else { return Ok(false) };
     let hunt = tx.db().lock_hunt(hunt).await?;
     put_off(tx, &hunt, until, now).await?;
     tx.db().hold_alarm(alarm, Some(until)).await?;
-    let reason = windows.iter().find(|window| window.starts_at <= now && matches(window, labels)).map(|window| &window.reason);
+    let reason =
+        windows.iter().find(|window| window.starts_at <= now && matches(window, labels, asked_for)).map(|window| &window.reason);
     tx.db().insert_event(Some(alarm), Some(hunt.id), now, EventKind::Held, json!({ "until": until, "note": reason })).await?;
     Ok(true)
 }
@@ -145,9 +170,12 @@ impl Engine {
         let windows = reader.db().windows(now).await?;
         drop(reader);
         for alarm in held {
-            let until = held_until(&windows, &alarm.labels, now);
+            let until = held_until(&windows, &alarm.labels, alarm.team.as_deref(), now);
             if until != Some(alarm.held_until) {
-                self.hold_again(&alarm, until, now).await?;
+                // What fails for one alarm must not keep the others from being rung.
+                if let Err(error) = self.hold_again(&alarm, until, now).await {
+                    tracing::error!(%error, alarm.id = %alarm.id, "an alarm could not be released from maintenance; trying again");
+                }
             }
         }
         Ok(())
@@ -158,21 +186,47 @@ impl Engine {
         let hunt = tx.db().lock_hunt(alarm.hunt_id).await?;
         // Another node may have been here first.
         let current = tx.db().alarm(alarm.id).await?;
-        if current.is_none_or(|current| current.held_until != Some(alarm.held_until) || current.hunt_id != hunt.id) {
+        let Some(current) = current.filter(|own| own.held_until == Some(alarm.held_until) && own.hunt_id == hunt.id) else {
             return Ok(());
-        }
+        };
         tx.db().hold_alarm(alarm.id, until).await?;
+        let mut tally = Tally::default();
         // Unless a person has put it off for longer since, or has it rung all the same.
         if hunt.ended_at.is_none() && hunt.begun_at.is_none() && hunt.snoozed_until == Some(alarm.held_until) {
-            put_off(&mut tx, &hunt, until.unwrap_or(now), now).await?;
-            let (kind, body) = match until {
-                Some(until) => (EventKind::Held, json!({ "until": until })),
-                None => (EventKind::Released, json!({})),
-            };
-            tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, kind, body).await?;
+            match until {
+                Some(until) => {
+                    put_off(&mut tx, &hunt, until, now).await?;
+                    tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Held, json!({ "until": until })).await?;
+                }
+                None => self.release(&mut tx, &current, &hunt, now, &mut tally).await?,
+            }
         }
         tx.announce(Announcement::Hunts);
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.count(&tally);
+        Ok(())
+    }
+
+    /// People are rung as if the alarm had come now: whoever is on duty by now, and together with others that are released with it.
+    async fn release(
+        &self,
+        tx: &mut Tx,
+        alarm: &AlarmRow,
+        hunt: &HuntRow,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        let untouched = tx.db().callees(hunt.id).await?.iter().all(|callee| callee.verdict.is_none() && callee.attempts == 0);
+        if !untouched || tx.db().alarms_of(hunt.id).await?.len() > 1 {
+            put_off(tx, hunt, now, now).await?;
+            return Ok(tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Released, json!({})).await?);
+        }
+        let by_itself = hunt.dry_run || hunt.only_handset_id.is_some() || tx.db().is_barista_hunt(hunt.id).await?;
+        self.ring_afresh(tx, std::slice::from_ref(alarm), hunt, SPLIT, now, tally).await?;
+        let fresh = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
+        tx.db().drop_hunt(hunt.id, fresh).await?;
+        tx.db().insert_event(Some(alarm.id), Some(fresh), now, EventKind::Released, json!({})).await?;
+        self.join_if_alike(tx, alarm.priority, by_itself, alarm.id, fresh, now, tally).await
     }
 }
 
@@ -205,10 +259,13 @@ mod tests {
     #[test]
     fn all_that_a_window_names_must_fit() {
         let both = window(0, 9, Some("db"), Some("db1"));
-        assert!(matches(&both, &labels("db", "db1")));
-        assert!(!matches(&both, &labels("db", "db2")));
-        assert!(!matches(&both, &labels("web", "db1")));
-        assert!(!matches(&both, &BTreeMap::new()));
+        assert!(matches(&both, &labels("db", "db1"), None));
+        let host = BTreeMap::from([("host".to_owned(), "db1".to_owned())]);
+        assert!(matches(&both, &host, Some("db")), "it asked for the team");
+        assert!(!matches(&both, &labels("web", "db1"), Some("db")), "what it says of itself goes first");
+        assert!(!matches(&both, &labels("db", "db2"), None));
+        assert!(!matches(&both, &labels("web", "db1"), None));
+        assert!(!matches(&both, &BTreeMap::new(), None));
     }
 
     proptest! {
@@ -223,7 +280,7 @@ mod tests {
                 minute += 1;
             }
             let expected = (minute > now).then(|| at(minute));
-            prop_assert_eq!(held_until(&windows, &labels("db", "x"), at(now)), expected);
+            prop_assert_eq!(held_until(&windows, &labels("db", "x"), None, at(now)), expected);
         }
     }
 }

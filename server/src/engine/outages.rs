@@ -4,6 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
+use super::handsets::is_expected;
 use super::{Engine, EngineError, RaiseRequest, delta};
 use crate::alarm::Priority;
 use crate::store::events::EventKind;
@@ -42,8 +43,7 @@ fn out_since(handset: &HandsetRow) -> Option<DateTime<Utc>> {
 }
 
 fn is_alive(handset: &HandsetRow) -> bool {
-    let known = handset.token_hash.is_some() || handset.allowed_at.is_some();
-    known && handset.disabled_at.is_none() && handset.last_seen_at.is_some() && out_since(handset).is_none()
+    is_expected(handset) && handset.disabled_at.is_none() && handset.last_seen_at.is_some() && out_since(handset).is_none()
 }
 
 impl Engine {
@@ -56,6 +56,10 @@ impl Engine {
         let mut reader = self.store.read().await?;
         let (handsets, open) = (reader.db().handsets().await?, reader.db().open_outages().await?);
         drop(reader);
+        for outage in open.iter().filter(|outage| !handsets.iter().any(|handset| handset.id == outage.handset_id)) {
+            // It was removed: nobody needs to look after it any more.
+            self.end_outage(outage, now).await?;
+        }
         let others_alive = handsets.iter().filter(|other| is_alive(other)).count();
         for handset in &handsets {
             let own: Vec<&OutageRow> = open.iter().filter(|outage| outage.handset_id == handset.id).collect();
@@ -76,11 +80,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let since = out_since(handset);
         for over in open.iter().filter(|outage| Some(outage.since) != since) {
-            // First, so that a crash in between does it again.
-            self.resolve_with_key(HANDSETS, &handset.id.to_string()).await?;
-            let mut tx = self.store.begin().await?;
-            tx.db().end_outage(over, now).await?;
-            tx.commit().await?;
+            self.end_outage(over, now).await?;
         }
         let Some(since) = since else { return Ok(()) };
         let known = open.iter().find(|outage| outage.since == since);
@@ -94,6 +94,14 @@ impl Engine {
         }
         let outage = OutageRow { handset_id: handset.id, since, told_at: None };
         self.attend_to(&outage, handset, others_alive, now).await
+    }
+
+    async fn end_outage(&self, outage: &OutageRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        // First, so that a crash in between does it again.
+        self.resolve_with_key(HANDSETS, &outage.handset_id.to_string()).await?;
+        let mut tx = self.store.begin().await?;
+        tx.db().end_outage(outage, now).await?;
+        Ok(tx.commit().await?)
     }
 
     async fn attend_to(

@@ -19,7 +19,7 @@ const STOP_WINDOW: chrono::TimeDelta = chrono::TimeDelta::days(30);
 const LONGEST_SENDER: usize = 60;
 const LONGEST_TEXT: usize = 2_000;
 /// So much is kept of what a gateway says.
-pub(crate) const LONGEST_WHY: usize = 300;
+const LONGEST_WHY: usize = 300;
 /// A message that a gateway could not send is tried again after this, the next time after twice as long.
 const BOUNCE_PAUSE: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 const LONGEST_BOUNCE_PAUSE: chrono::TimeDelta = chrono::TimeDelta::minutes(10);

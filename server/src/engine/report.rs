@@ -203,24 +203,37 @@ impl Engine {
         if let Some(handset) = dial.handset_id {
             tx.db().handset_works(handset).await?;
         }
+        // The phone reports when the call is over: whoever picked up may have said no since, by their link or a text message.
+        let declined = answer.confirmed_at.is_none() && callee.is_some_and(|callee| callee.verdict == Some(Verdict::Declined));
         if let Some(callee) = callee {
             tx.db().set_target_outcome(&dial.mid, callee.id, "answered").await?;
-            tx.db().set_verdict(callee.id, Verdict::Answered).await?;
+            if declined {
+                tx.db().lapse_answer(answer.id, now).await?;
+            } else {
+                tx.db().set_verdict(callee.id, Verdict::Answered).await?;
+            }
         }
         if in_time {
             give_back(tx, &dial.mid, &targets, &attribution.not_rung).await?;
         }
         let kind = if in_time { EventKind::Answered } else { EventKind::LateAnswer };
         let body = json!({ "mid": dial.mid, "name": answer.name, "number": answer.number, "resp": resp, "attempt": answer.attempt,
-            "confirmed": answer.confirmed_at.is_some() });
+            "confirmed": answer.confirmed_at.is_some(), "declined": declined });
         tx.db().insert_event(None, Some(hunt.id), now, kind, body).await?;
+        let done = if in_time { Reported::Answered } else { Reported::LateAnswered };
+        if declined {
+            if hunt.ended_at.is_none() {
+                self.settle(tx, hunt.id, now, tally).await?;
+            }
+            return Ok(done);
+        }
         self.reached(tx, hunt, &answer, now, tally).await?;
         if !in_time {
             let closed_at = dial.closed_at.unwrap_or(now);
             self.reach_later_hunts(tx, hunt.id, closed_at, &answer, now, tally).await?;
             self.ring_for_those_who_joined_later(tx, hunt, closed_at, now, tally).await?;
         }
-        Ok(if in_time { Reported::Answered } else { Reported::LateAnswered })
+        Ok(done)
     }
 
     /// Somebody was reached: a hunt for the first answer ends, also one that had ended without. Where a confirmation is wanted, it

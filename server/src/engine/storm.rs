@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::closing::Tally;
-use super::{Engine, EngineError, RaiseRequest, delta};
+use super::{Engine, EngineError, delta};
 use crate::alarm::Priority;
 use crate::alarm::storm::{self, Like, Open};
 use crate::ids::{AlarmId, HuntId};
@@ -14,22 +14,22 @@ use crate::store::hunts::CalleeRow;
 
 impl Engine {
     /// Puts a new alarm into a hunt for the same people, if there is one that it may join; else others may join its own from now on.
-    /// A dry run, a test call, and what a Barista client wants to read of its own event stay by themselves.
     ///
     /// # Errors
     /// When the database fails; a unique violation when a hunt for the same people was made at the same time: then try again.
+    #[expect(clippy::too_many_arguments, reason = "everything that a new hunt is made of")]
     pub(super) async fn join_if_alike(
         &self,
         tx: &mut Tx,
-        request: &RaiseRequest,
+        priority: Priority,
+        by_itself: bool,
         alarm: AlarmId,
         own: HuntId,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        self.mind_quiet_hours(tx, request.priority, own, now, tally).await?;
+        self.mind_quiet_hours(tx, priority, own, now, tally).await?;
         let window = delta(self.config.alarms.join_window);
-        let by_itself = request.dry_run || request.only_handset.is_some() || request.barista.is_some();
         let hunt = tx.db().lock_hunt(own).await?;
         if window.is_zero() || by_itself || hunt.ended_at.is_some() {
             return Ok(());
@@ -46,11 +46,13 @@ impl Engine {
         });
         if let Some(other) = tx.db().lock_hunt_with_join_key(&key).await? {
             let answered = !tx.db().answers_of(other.id).await?.is_empty();
-            let open = Open { created_at: other.created_at, step: other.step, answered, snoozed_until: other.snoozed_until };
+            let refused = tx.db().callees(other.id).await?.iter().any(|callee| callee.verdict.is_some());
+            let snoozed_until = other.snoozed_until;
+            let open = Open { created_at: other.created_at, step: other.step, answered, refused, snoozed_until };
             if storm::may_join(&open, window, now) {
                 tx.db().set_alarm_hunt(alarm, other.id, now).await?;
-                tx.db().raise_priority(other.id, request.priority).await?;
-                if let (true, Some(ends_at)) = (request.priority > other.priority, hunt.step_ends_at) {
+                tx.db().raise_priority(other.id, priority).await?;
+                if let (true, Some(ends_at)) = (priority > other.priority, hunt.step_ends_at) {
                     // Quiet hours may have given the step of the less urgent one more time.
                     tx.db().set_step_end(other.id, other.step_ends_at.map_or(ends_at, |later| later.min(ends_at))).await?;
                 }

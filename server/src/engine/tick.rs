@@ -24,6 +24,10 @@ const TICK_WITHIN: Duration = Duration::from_secs(10);
 const REMEMBER_KEYS: TimeDelta = TimeDelta::hours(24);
 /// A phone that has not knocked for this long is forgotten.
 const REMEMBER_KNOCKS: TimeDelta = TimeDelta::days(30);
+/// Nothing is forgotten before a node has run for so long.
+const SETTLED: Duration = Duration::from_secs(60);
+/// What is long over is forgotten so often.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 const RETENTION_LOCK: Duration = Duration::from_secs(60);
 /// At most this many dry runs are moved on in one tick.
 const DRY_RUNS_PER_TICK: usize = 200;
@@ -100,8 +104,23 @@ impl Engine {
         Ok(tick)
     }
 
-    /// Runs until dropped: a tick every second.
+    /// Runs until dropped: a tick every second, and beside it, so that no call waits for that, what is long over is forgotten.
     pub async fn run(&self) {
+        tokio::join!(self.tick_on(), self.keep_house());
+    }
+
+    async fn keep_house(&self) {
+        // Whoever has just started has more urgent things to do.
+        tokio::time::sleep(SETTLED).await;
+        loop {
+            if let Err(error) = self.forget_old().await {
+                tracing::warn!(%error, "what is long over could not be forgotten; trying again in an hour");
+            }
+            tokio::time::sleep(HOUSEKEEPING).await;
+        }
+    }
+
+    async fn tick_on(&self) {
         const EVERY: Duration = Duration::from_secs(1);
         let mut seconds = 0_u32;
         let mut next = tokio::time::Instant::now();
@@ -138,12 +157,7 @@ impl Engine {
                     Err(_) => tracing::error!("keeping the duty log took too long; trying again in a minute"),
                 }
             }
-            seconds = (seconds + 1) % 3600;
-            if seconds == 1
-                && let Err(error) = self.forget_old().await
-            {
-                tracing::warn!(%error, "old idempotency keys and knocks could not be removed");
-            }
+            seconds = seconds.wrapping_add(1);
             next = (next + EVERY).max(tokio::time::Instant::now());
         }
     }

@@ -22,6 +22,7 @@ use super::query::HandsetQuery;
 use super::refusal::{PollError, refusal};
 use crate::app::App;
 use crate::config::PlainPath;
+use crate::engine::handsets::is_app;
 use crate::engine::idle::IdleReason;
 use crate::engine::presence::PollSource;
 use crate::engine::{Asker, Claim, Report, Reported};
@@ -278,10 +279,8 @@ fn profile(handset: &HandsetRow, door: Door<'_>, headers: &HeaderMap) -> Profile
     }
 }
 
-/// The app's HTTP library, old or new, names itself so.
 fn is_stock_app(headers: &HeaderMap) -> bool {
-    let agent = headers.get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes);
-    agent.starts_with(b"okhttp/") || agent.starts_with(b"Dalvik/")
+    is_app(headers.get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes))
 }
 
 fn idle(form: IdleForm, reason: &IdleReason) -> Response {

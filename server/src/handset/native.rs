@@ -172,13 +172,18 @@ async fn outbox(app: &App, handset: &HandsetRow, wait: Duration) -> Result<Outbo
     let mut changes = app.engine.store.subscribe();
     loop {
         let rows = app.engine.store.read().await?.db().open_commands(handset.id).await?;
-        let commands: Vec<OutboxCommand> = rows
+        let mut commands: Vec<OutboxCommand> = rows
             .into_iter()
             .filter_map(|row| {
                 let kind = serde_json::from_value::<CommandKind>(row.body.0).ok()?;
                 Some(OutboxCommand { id: row.id.to_string(), kind })
             })
             .collect();
+        let codes = |command: &OutboxCommand| matches!(command.kind, CommandKind::Forward { .. });
+        if commands.iter().any(codes) && !app.engine.may_dial_code(handset.id).await? {
+            // Its line is in use: the code comes when that is over.
+            commands.retain(|command| !codes(command));
+        }
         let left = until.saturating_duration_since(tokio::time::Instant::now());
         if !commands.is_empty() || left.is_zero() || app.stopping.is_cancelled() {
             return Ok(Outbox::new(commands));

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::NaiveTime;
+use chrono::{DateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,7 +15,7 @@ use super::api::answer;
 use crate::alarm::Priority;
 use crate::app::App;
 use crate::http::problem::Problem;
-use crate::roster::quiet::QuietHours;
+use crate::roster::quiet::{self, QuietHours};
 use crate::store::{Announcement, Store};
 
 const MOST: usize = 1000;
@@ -64,7 +64,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 pub async fn put(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: AllQuiet = alarm_request::read_json(&body)?;
-    set(&app.engine.store, &body).await?;
+    set(&app.engine.store, &body, app.engine.clock.now()).await?;
     list(State(app)).await
 }
 
@@ -91,7 +91,7 @@ pub async fn read(store: &Store) -> Result<AllQuiet, Problem> {
 ///
 /// # Errors
 /// The first thing that is wrong with them; nothing was changed then.
-pub async fn set(store: &Store, body: &AllQuiet) -> Result<(), Problem> {
+pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>) -> Result<(), Problem> {
     if body.quiet_hours.len() > MOST {
         return Err(Problem::invalid("quiet_hours", format!("there are at most {MOST} quiet hours")));
     }
@@ -115,6 +115,11 @@ pub async fn set(store: &Store, body: &AllQuiet) -> Result<(), Problem> {
         let zone = one.zone.parse().map_err(|_| wrong("zone", format!("{:?} is no time zone: write Asia/Shanghai", one.zone)))?;
         let (from, to) = (time("from", &one.from)?, time("to", &one.to)?);
         all.push(QuietHours { person, from, to, zone, up_to: one.up_to });
+    }
+    if let Some(index) = quiet::endless(&all, now) {
+        let why =
+            "these quiet hours would never end, alone or with the others: leave a gap, or leave this person out of the policy";
+        return Err(Problem::invalid(format!("quiet_hours[{index}].to"), why));
     }
     tx.db().set_quiet_hours(&all).await?;
     tx.announce(Announcement::Hunts);

@@ -12,9 +12,10 @@ use super::{shapes, words};
 use crate::alarm::{EndReason, Verdict};
 use crate::engine::Engine;
 use crate::ids::CalleeId;
+use crate::outbound::answer;
 use crate::outbound::guard::{GuardedResolver, check_url};
 use crate::store::StoreError;
-use crate::store::alarms::AlarmRow;
+use crate::store::alarms::{AlarmRow, foremost};
 use crate::store::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
 
 /// The other side has this long to answer.
@@ -132,7 +133,7 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
     // Errors are told without the address: it often holds a secret.
     let response = request.send().await.map_err(|error| Refusal::ForNow(error.without_url().to_string()))?;
     let status = response.status().as_u16();
-    let body = response.text().await.unwrap_or_default();
+    let body = answer::read(response).await;
     shapes::accepted(webhook.shape, status, &body).map_err(Refusal::ForNow)
 }
 
@@ -140,7 +141,7 @@ async fn alarm_of(engine: &Engine, delivery: &DeliveryRow) -> Result<Option<Alar
     let mut reader = engine.store.read().await?;
     match (delivery.alarm_id, delivery.hunt_id) {
         (Some(alarm), _) => reader.db().alarm(alarm).await,
-        (None, Some(hunt)) => Ok(reader.db().alarms_of(hunt).await?.into_iter().max_by_key(|alarm| alarm.priority)),
+        (None, Some(hunt)) => Ok(foremost(reader.db().alarms_of(hunt).await?)),
         (None, None) => Ok(None),
     }
 }

@@ -10,8 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Client;
 use serde_json::json;
 
+use crate::engine::handsets::REST_FOR_CODE;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{CommandId, HandsetId};
+use crate::outbound::answer;
 use crate::outbound::gateways::{self, Outgoing};
 use crate::outbound::guard::{GuardedResolver, check_url};
 use crate::store::lines::{HandOverRow, LineRow};
@@ -23,13 +25,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// A message that was taken longer ago is not sent any more by whoever took it.
 const FRESH: TimeDelta = TimeDelta::seconds(30);
+/// So much is kept of what a gateway or a handset says.
+const LONGEST_WHY: usize = 300;
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 /// What keeps a message from being sent is looked at again after this.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
-/// A handset that is told to dial a code is given no alarm for so long: the two calls would meet.
-const REST: TimeDelta = TimeDelta::seconds(60);
 
 /// Sends what is due, every second, until dropped.
 pub async fn run(engine: Arc<Engine>, client: Client) {
@@ -116,7 +118,7 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
         return Ok(None);
     }
     let handset = context.as_ref().and_then(|(line, _)| line.handset_id);
-    let rest = handset.map(|handset| (handset, now + REST));
+    let rest = handset.map(|handset| (handset, now + REST_FOR_CODE));
     if let Some((handset, until)) = rest {
         tx.db().rest_handset(handset, until).await?;
     }
@@ -176,7 +178,7 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
         if result["ok"] == true {
             tx.db().sms_sent(row.id, row.failures, "sent by the handset", row.done_at.unwrap_or(now)).await?;
         } else {
-            let why = format!("the handset could not send it: {detail}");
+            let why: String = format!("the handset could not send it: {detail}").chars().take(LONGEST_WHY).collect();
             // What the phone said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %row.id, "a text message was not sent; the page Lines says why");
             // With growing pauses: the handset dials each time, and rings nobody meanwhile.
@@ -203,7 +205,7 @@ async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms:
     // Errors are told without the address: it may hold a secret.
     let response = sending.send().await.map_err(|error| error.without_url().to_string())?;
     let status = response.status().as_u16();
-    let body = response.text().await.unwrap_or_default();
+    let body = answer::read(response).await;
     gateways::accepted(settings, status, &body)
 }
 
@@ -224,6 +226,7 @@ async fn write_down(
             }
         }
         Err(why) => {
+            let why: String = why.chars().take(LONGEST_WHY).collect();
             // What the gateway said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, "a text message was not sent; the page Lines says why");
             if let Some((handset, until)) = rest {

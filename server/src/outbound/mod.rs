@@ -1,5 +1,6 @@
 //! Requests that the server makes by itself: where they may go, and what they look like on the wire.
 
+pub mod answer;
 pub mod gateways;
 pub mod guard;
 pub mod signature;

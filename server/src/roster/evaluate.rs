@@ -48,7 +48,9 @@ fn apply(schedule: &Schedule, absences: &Absences, at: DateTime<Utc>, on: &mut V
             }
             Change::Replace { by: person, of: None } if !absences.away(person, at) => *on = vec![by(own, person, None)],
             Change::Replace { by: person, of: Some(of) } if !absences.away(person, at) => {
-                let Some(place) = is_there(on, of) else { continue };
+                // They may be away by now, so that the rotation has put somebody in their place.
+                let covered = || on.iter().position(|on| on.reason.covers() == Some(of));
+                let Some(place) = is_there(on, of).or_else(covered) else { continue };
                 match is_there(on, person) {
                     Some(own) if own != place => drop(on.remove(place)),
                     Some(_) => {}

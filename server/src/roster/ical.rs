@@ -89,10 +89,15 @@ fn read_event(
     let start = Time::of(&first, zone)?;
     let whole_days = matches!(first, DatePerhapsTime::Date(_));
     let length = length(event, start, whole_days, zone)?;
-    let mut walls = vec![start.wall];
-    if let Some(rule) = event.property_value("RRULE") {
-        let gone = exceptions(event, start.zone)?;
-        walls = repeat(rule, start, horizon)?;
+    let mut walls = match event.property_value("RRULE") {
+        Some(rule) => repeat(rule, start, horizon)?,
+        None => vec![start.wall],
+    };
+    let mut on_top: Vec<_> = dates(event, "RDATE", start.zone)?.into_iter().filter(|wall| !walls.contains(wall)).collect();
+    if event.property_value("RRULE").is_some() || !on_top.is_empty() {
+        on_top.sort_unstable();
+        walls.extend(on_top);
+        let gone = dates(event, "EXDATE", start.zone)?;
         let uid = event.get_uid().unwrap_or_default();
         walls.retain(|wall| !gone.contains(wall) && !moved.contains(&(uid.to_owned(), Time { wall: *wall, ..start }.at())));
     }
@@ -137,17 +142,17 @@ fn read_duration(text: &str) -> Option<TimeDelta> {
     TimeDelta::try_seconds(seconds)
 }
 
-/// Those of a series that do not happen.
-fn exceptions(event: &Event, zone: Tz) -> Result<HashSet<NaiveDateTime>, String> {
-    let mut gone = HashSet::new();
-    let multi = event.multi_properties().get("EXDATE").into_iter().flatten();
-    for property in event.properties().get("EXDATE").into_iter().chain(multi) {
+/// The dates of a property: `EXDATE`, those of a series that do not happen; `RDATE`, those that come on top of it.
+fn dates(event: &Event, name: &str, zone: Tz) -> Result<HashSet<NaiveDateTime>, String> {
+    let mut found = HashSet::new();
+    let multi = event.multi_properties().get(name).into_iter().flatten();
+    for property in event.properties().get(name).into_iter().chain(multi) {
         for value in property.value().split(',') {
             let own = property.params().get("TZID").and_then(|own| own.value().trim_matches('"').parse().ok()).unwrap_or(zone);
-            gone.insert(read_wall(value, own, zone).ok_or_else(|| format!("EXDATE {value:?} cannot be read"))?);
+            found.insert(read_wall(value, own, zone).ok_or_else(|| format!("{name} {value:?} cannot be read"))?);
         }
     }
-    Ok(gone)
+    Ok(found)
 }
 
 /// A date or time of the file as the wall shows it in `zone`.
@@ -237,6 +242,19 @@ mod tests {
         let until =
             event("SUMMARY:A\nDTSTART;TZID=Europe/Berlin:20270327T090000\nDURATION:P1D\nRRULE:FREQ=DAILY;UNTIL=20270328T070000Z");
         assert_eq!(times(&until), ["03-27T08:00 03-28T07:00", "03-28T07:00 03-29T07:00"]);
+    }
+
+    #[test]
+    fn dates_that_come_on_top_are_read() {
+        let twice = event("SUMMARY:A\nDTSTART:20261123T090000Z\nDTEND:20261123T100000Z\nRDATE:20261125T090000Z,20261123T090000Z");
+        assert_eq!(times(&twice), ["11-23T09:00 11-23T10:00", "11-25T09:00 11-25T10:00"]);
+        let but_one = event(
+            "SUMMARY:A\nDTSTART:20261123T090000Z\nDTEND:20261123T100000Z\nRRULE:FREQ=DAILY;COUNT=2\nRDATE:20261126T090000Z,20261127T090000Z\nEXDATE:20261126T090000Z",
+        );
+        assert_eq!(times(&but_one), ["11-23T09:00 11-23T10:00", "11-24T09:00 11-24T10:00", "11-27T09:00 11-27T10:00"]);
+        let period =
+            event("SUMMARY:A\nDTSTART:20261123T090000Z\nDTEND:20261123T100000Z\nRDATE;VALUE=PERIOD:20261125T090000Z/PT3H");
+        assert!(read_events(&period).unwrap_err()[0].contains("RDATE"), "what is not understood is named");
     }
 
     #[test]

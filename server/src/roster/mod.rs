@@ -280,6 +280,16 @@ pub enum Reason {
     Member,
 }
 
+impl Reason {
+    /// Who is away, when a rule has put this person in their place.
+    fn covers(&self) -> Option<PersonId> {
+        match self {
+            Self::Temporary { covers, .. } | Self::Layer { covers, .. } => *covers,
+            Self::Override { .. } | Self::Member => None,
+        }
+    }
+}
+
 /// Somebody on duty, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct On {

@@ -98,10 +98,11 @@ fn by_rule(zone: Tz, rule: &Rule, absences: &Absences, at: DateTime<Utc>) -> Vec
 
 /// Who is on duty, without reasons.
 fn model(schedule: &Schedule, absences: &Absences, at: DateTime<Utc>) -> Vec<PersonId> {
-    let of = |rule: &Rule| by_rule(schedule.zone, rule, absences, at).into_iter().map(|(person, _)| person).collect::<Vec<_>>();
+    let names = |on: Vec<(PersonId, Option<PersonId>)>| on.into_iter().map(|(person, _)| person).collect::<Vec<_>>();
+    let of = |rule: &Rule| by_rule(schedule.zone, rule, absences, at);
     for temporary in schedule.temporaries.iter().rev() {
         if temporary.from <= at && at < temporary.to && !of(&temporary.rule).is_empty() {
-            return of(&temporary.rule);
+            return names(of(&temporary.rule));
         }
     }
     let planned = schedule.layers.iter().map(|layer| of(&layer.rule)).filter(|on| !on.is_empty());
@@ -111,23 +112,25 @@ fn model(schedule: &Schedule, absences: &Absences, at: DateTime<Utc>) -> Vec<Per
                 continue;
             }
             match own.change {
-                Change::Remove(person) => on.retain(|own| *own != person),
+                Change::Remove(person) => on.retain(|own| own.0 != person),
                 Change::Add(person) | Change::Replace { by: person, .. } if absences.away(person, at) => {}
-                Change::Add(person) if on.contains(&person) => {}
-                Change::Add(person) => on.push(person),
-                Change::Replace { by, of: None } => on = vec![by],
-                Change::Replace { by, of: Some(of) } if on.contains(&of) && by != of => {
-                    if on.contains(&by) {
-                        on.retain(|own| *own != of);
-                    } else {
-                        on.iter_mut().filter(|own| **own == of).for_each(|own| *own = by);
+                Change::Add(person) if on.iter().any(|own| own.0 == person) => {}
+                Change::Add(person) => on.push((person, None)),
+                Change::Replace { by, of: None } => on = vec![(by, None)],
+                Change::Replace { by, of: Some(of) } => {
+                    let own = on.iter().position(|own| own.0 == of);
+                    // Somebody covers for them while they are away.
+                    let Some(place) = own.or_else(|| on.iter().position(|own| own.1 == Some(of))) else { continue };
+                    match on.iter().position(|own| own.0 == by) {
+                        Some(there) if there == place => {}
+                        Some(_) => drop(on.remove(place)),
+                        None => on[place] = (by, None),
                     }
                 }
-                Change::Replace { .. } => {}
             }
         }
         if !on.is_empty() {
-            return on;
+            return names(on);
         }
     }
     Vec::new()

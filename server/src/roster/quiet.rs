@@ -3,7 +3,7 @@
 //! They are wall times, from one up to another, over midnight if the second is not later than the first. A critical alarm knows no
 //! quiet hours. Where the clock is set back, they end when the wall shows their end for the first time.
 
-use chrono::{DateTime, Days, NaiveTime, Utc};
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
 use super::wall;
@@ -25,8 +25,9 @@ pub struct QuietHours {
     pub up_to: Priority,
 }
 
-/// Rules after each other on the same day are followed this often: nobody is left in peace for ever.
-const MOST_IN_A_ROW: usize = 4;
+/// Rules are followed one after the other for so long. Those that have no gap by then have none: nobody is left in peace for ever, or
+/// an alarm would wait for ever.
+const LONGEST: TimeDelta = TimeDelta::days(3);
 
 /// Until when somebody is not rung for an alarm of this priority; `None`: they may be rung now.
 #[must_use]
@@ -41,13 +42,33 @@ pub fn until(rules: &[QuietHours], person: Option<PersonId>, priority: Priority,
         held.filter_map(|rule| end(rule, at)).max()
     };
     let mut quiet_until = end_of(at)?;
-    for _ in 0..MOST_IN_A_ROW {
-        match end_of(quiet_until) {
-            Some(later) => quiet_until = later,
-            None => break,
+    while let Some(later) = end_of(quiet_until) {
+        if later - at > LONGEST {
+            return None;
         }
+        quiet_until = later;
     }
     Some(quiet_until)
+}
+
+/// Whose quiet hours never end for alarms of some priority, so that they count as none; the first of them in `rules`.
+#[must_use]
+pub fn endless(rules: &[QuietHours], at: DateTime<Utc>) -> Option<usize> {
+    let is_quiet = |rule: &QuietHours, at| {
+        let held = rules.iter().filter(|own| own.person == rule.person && rule.up_to <= own.up_to);
+        held.filter_map(|own| end(own, at)).max()
+    };
+    let never_ends = |rule: &&QuietHours| {
+        let mut until = end(rule, at).unwrap_or(at);
+        while let Some(later) = is_quiet(rule, until) {
+            if later - at > LONGEST {
+                return true;
+            }
+            until = later;
+        }
+        false
+    };
+    rules.iter().position(|rule| never_ends(&rule))
 }
 
 /// When the quiet hours end that hold at an instant.
@@ -70,7 +91,6 @@ fn end(rule: &QuietHours, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use chrono::TimeDelta;
     use proptest::prelude::*;
     use uuid::Uuid;
 

@@ -29,6 +29,7 @@ impl From<RosterError> for Problem {
             RosterError::Store(error) => error.into(),
             RosterError::NoSchedule(_) => Self::new(StatusCode::NOT_FOUND, "no_such_schedule", text),
             RosterError::NoEntry => Self::new(StatusCode::NOT_FOUND, "no_such_entry", text),
+            RosterError::Followed(_) => Self::new(StatusCode::CONFLICT, "followed_by_line", text),
             RosterError::Stale { .. } => Self::new(StatusCode::CONFLICT, "changed_meanwhile", text),
             RosterError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", text),
             RosterError::Import(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "import_refused", text),

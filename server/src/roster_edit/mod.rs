@@ -70,6 +70,9 @@ pub enum RosterError {
         /// What it is now.
         now: i32,
     },
+    /// A public number follows it.
+    #[error("the public number {0:?} follows it: let that follow somebody else first")]
+    Followed(String),
     /// A file was refused.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -93,7 +96,7 @@ impl RosterError {
             Self::BadRotation => "layers",
             Self::BadAction => "action",
             Self::Stale { .. } => "version",
-            Self::NoEntry | Self::Import(_) | Self::Store(_) => "",
+            Self::NoEntry | Self::Followed(_) | Self::Import(_) | Self::Store(_) => "",
         }
     }
 }
@@ -148,6 +151,18 @@ impl Editing {
         let mut tx = store.begin().await?;
         let (roster, _) = log::keep(&mut tx, now).await?;
         Ok(Self { tx, roster, now })
+    }
+
+    /// Refuses to remove the last team or schedule of a name that a public number follows: it would stay with whoever is on duty now,
+    /// and nobody would notice.
+    async fn is_not_followed(&mut self, name: &str) -> Result<(), RosterError> {
+        let teams = self.roster.teams.iter().filter(|team| team.name == name).count();
+        let schedules = self.roster.schedules.iter().filter(|schedule| schedule.name == name).count();
+        if teams + schedules > 1 {
+            return Ok(());
+        }
+        let follows = self.tx.db().lines().await?.into_iter().find(|line| line.team == name);
+        follows.map_or(Ok(()), |line| Err(RosterError::Followed(line.name)))
     }
 
     /// Writes down whom the change has put on duty, and commits.

@@ -51,6 +51,7 @@ pub async fn change(store: &Store, schedule: &str, form: &ScheduleForm, now: Dat
 pub async fn remove(store: &Store, schedule: &str, now: DateTime<Utc>) -> Result<(), RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let (id, name) = find_schedule(&editing.roster, schedule).map(|schedule| (schedule.id, schedule.name.clone()))?;
+    editing.is_not_followed(&name).await?;
     editing.tx.db().remove_schedule(id, &name, now).await?;
     editing.finish().await
 }

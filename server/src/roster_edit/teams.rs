@@ -50,7 +50,8 @@ pub async fn change(store: &Store, team: &str, form: &TeamForm, now: DateTime<Ut
 /// When there is no such team, or the database fails.
 pub async fn remove(store: &Store, team: &str, now: DateTime<Utc>) -> Result<(), RosterError> {
     let mut editing = Editing::begin(store, now).await?;
-    let id = find_team(&editing.roster, team)?.id;
+    let (id, name) = find_team(&editing.roster, team).map(|team| (team.id, team.name.clone()))?;
+    editing.is_not_followed(&name).await?;
     editing.tx.db().delete_team(id).await?;
     editing.finish().await
 }

@@ -48,6 +48,8 @@ pub struct AlarmRow {
     pub cancelled_at: Option<DateTime<Utc>>,
     /// It rings again then, unless it is over.
     pub ring_again_at: Option<DateTime<Utc>>,
+    /// The one team that it asked for.
+    pub team: Option<String>,
     /// Maintenance: nobody is rung for it before then.
     pub held_until: Option<DateTime<Utc>>,
     /// The hunt's mode.
@@ -74,6 +76,13 @@ impl AlarmRow {
     pub fn state(&self) -> AlarmState {
         AlarmState::of(self.cancelled_at.is_some(), self.resolved_at.is_some(), self.outcome, self.begun_at.is_some())
     }
+}
+
+/// The alarm that a hunt is about first of all: the most urgent one that still fires, or else the most urgent.
+#[must_use]
+pub fn foremost(alarms: Vec<AlarmRow>) -> Option<AlarmRow> {
+    let fires = |alarm: &AlarmRow| !matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
+    alarms.into_iter().max_by_key(|alarm| (fires(alarm), alarm.priority))
 }
 
 /// Which alarms to list; all that is given must hold.
@@ -110,8 +119,8 @@ statements! {
     /// A new alarm under a number that is still free.
     INSERT = [
         "INSERT INTO alarms (id, number, hunt_id, integration_id, source, dedup_key, dedup_open, summary, details, labels, priority,
-                             repeats, raised_at, last_repeat_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12) ON CONFLICT (number) DO NOTHING"
+                             repeats, raised_at, last_repeat_at, team)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12, $13) ON CONFLICT (number) DO NOTHING"
     ];
     /// It is in that hunt.
     JOIN_HUNT = ["INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) VALUES ($1, $2, $3)"];
@@ -212,12 +221,13 @@ impl Db<'_> {
                 alarm.integration_id.as_str(),
                 alarm.source.as_str(),
                 alarm.dedup_key.as_deref(),
-                alarm.dedup_key.is_some(),
+                alarm.dedup_open,
                 alarm.summary.as_str(),
                 alarm.details.as_str(),
                 Json(&alarm.labels),
                 alarm.priority,
                 alarm.raised_at,
+                alarm.team.as_deref(),
             )?;
             if inserted == 1 {
                 self.join_hunt(alarm.id, alarm.hunt_id, alarm.raised_at).await?;
@@ -463,6 +473,8 @@ pub struct NewAlarm {
     pub source: String,
     /// What makes two reports the same alarm.
     pub dedup_key: Option<String>,
+    /// Whether repeats with that key count for it.
+    pub dedup_open: bool,
     /// One line of text.
     pub summary: String,
     /// More text.
@@ -473,4 +485,6 @@ pub struct NewAlarm {
     pub priority: Priority,
     /// Now.
     pub raised_at: DateTime<Utc>,
+    /// The one team that it asks for.
+    pub team: Option<String>,
 }

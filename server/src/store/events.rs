@@ -96,7 +96,10 @@ pub enum EventKind {
 #[must_use]
 pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
     match kind {
-        EventKind::Raised => Some(NoticeKind::Raised),
+        EventKind::Raised if body["held_until"].is_null() => Some(NoticeKind::Raised),
+        EventKind::Released => Some(NoticeKind::Raised),
+        // They had said already that they cannot.
+        EventKind::Answered | EventKind::LateAnswer if body["declined"] == true => None,
         EventKind::Answered | EventKind::LateAnswer if body["confirmed"] == true => Some(NoticeKind::Confirmed),
         EventKind::Answered | EventKind::LateAnswer => Some(NoticeKind::Answered),
         EventKind::Acknowledged => Some(NoticeKind::Confirmed),

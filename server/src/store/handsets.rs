@@ -141,6 +141,8 @@ statements! {
     BY_NAME = ["SELECT * FROM handsets WHERE name = $1 AND removed_at IS NULL"];
     /// One handset.
     GET = ["SELECT * FROM handsets WHERE id = $1"];
+    /// One, locked.
+    LOCK = ["SELECT * FROM handsets WHERE id = $1" for_update];
     /// All that were not removed.
     LIST = ["SELECT * FROM handsets WHERE removed_at IS NULL ORDER BY name"];
     /// What all are called, those that were removed too: what they rang is told with their names.
@@ -290,6 +292,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn handset(&mut self, id: HandsetId) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, GET, id)
+    }
+
+    /// One handset, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_handset(&mut self, id: HandsetId) -> Result<Option<HandsetRow>> {
+        fetch_optional!(self, LOCK, id)
     }
 
     /// All handsets by name.

@@ -1,11 +1,12 @@
 //! Hunts and their callees. Whoever changes a hunt, its dials or its callees locks the hunt first.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::types::Json;
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result, StoreError};
 use crate::alarm::hunt::{Callee, Hunt};
-use crate::alarm::policy::Place;
+use crate::alarm::policy::{Place, Step};
 use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 
@@ -60,6 +61,8 @@ pub struct HuntRow {
     pub wake_at: Option<DateTime<Utc>>,
     /// It takes turns with hunts of other queues.
     pub queue: String,
+    /// Whom it was asked to ring, when that is for the roster to say.
+    pub ring: Option<Json<Step>>,
 }
 
 impl HuntRow {
@@ -144,11 +147,17 @@ impl CalleeRow {
 }
 
 statements! {
+    /// When those of a hunt were rung last by the one before it.
+    CARRY_OFFERS = [
+        "UPDATE callees SET last_offered_at = (SELECT max(own.last_offered_at) FROM callees own
+             WHERE own.hunt_id = $1 AND own.number = callees.number)
+         WHERE hunt_id = $2 AND last_offered_at IS NULL"
+    ];
     /// A new hunt.
     INSERT = [
         "INSERT INTO hunts (id, priority, mode, until, dry_run, step, dials_left, created_at, due_at, begin_before, begin_window_s,
-                            only_handset_id, confirm_within, policy_id, queue)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+                            only_handset_id, confirm_within, policy_id, queue, ring)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
     ];
     /// A new callee.
     INSERT_CALLEE = [
@@ -297,6 +306,8 @@ pub struct NewHunt {
     pub policy_id: Option<PolicyId>,
     /// It takes turns with hunts of other queues.
     pub queue: String,
+    /// Whom it was asked to ring, when that is for the roster to say.
+    pub ring: Option<Step>,
 }
 
 /// A step that begins.
@@ -317,6 +328,14 @@ pub struct NewStep {
 }
 
 impl Db<'_> {
+    /// Lets the interval of those who were rung by one hunt count in the hunt that follows it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn carry_offers(&mut self, from: HuntId, to: HuntId) -> Result<()> {
+        execute!(self, CARRY_OFFERS, from, to).map(|_| ())
+    }
+
     /// Stores a new hunt that is due at once.
     ///
     /// # Errors
@@ -340,6 +359,7 @@ impl Db<'_> {
             hunt.confirm_within,
             hunt.policy_id,
             hunt.queue.as_str(),
+            hunt.ring.as_ref().map(Json),
         )
         .map(|_| ())
     }
@@ -627,7 +647,7 @@ impl Db<'_> {
         execute!(self, RAISE_PRIORITY, id, priority).map(|_| ())
     }
 
-    /// Forgets a hunt that was made a moment ago, once its alarm is in another: what was said of the alarm stays.
+    /// Forgets a hunt that has rung nobody, once its alarm is in another: what was said of the alarm stays.
     ///
     /// # Errors
     /// When the database fails.

@@ -37,6 +37,8 @@ pub struct HeldRow {
     pub hunt_id: HuntId,
     /// What windows match.
     pub labels: Json<BTreeMap<String, String>>,
+    /// The one team that it asked for.
+    pub team: Option<String>,
     /// Until when it is held.
     pub held_until: DateTime<Utc>,
 }
@@ -52,7 +54,7 @@ statements! {
     END = ["UPDATE maintenance_windows SET ends_at = $2 WHERE id = $1 AND ends_at > $2"];
     /// What is held.
     HELD = [
-        "SELECT id, hunt_id, labels, held_until FROM alarms
+        "SELECT id, hunt_id, labels, team, held_until FROM alarms
          WHERE held_until IS NOT NULL AND resolved_at IS NULL AND cancelled_at IS NULL ORDER BY number"
     ];
     /// Holds an alarm, or lets it go.

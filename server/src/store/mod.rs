@@ -94,6 +94,23 @@ impl StoreError {
         }
     }
 
+    /// The statement fails however often it is tried, because of what it holds: a value that is too large, or that breaks a rule.
+    #[must_use]
+    pub fn is_for_good(&self) -> bool {
+        // SQLSTATE classes 22, 23 and 54; SQLite's TOOBIG, CONSTRAINT, MISMATCH and RANGE, below the bits that say more.
+        let for_good = |code: &str| match code.parse::<i32>() {
+            Ok(sqlite) if code.len() < 5 => matches!(sqlite & 0xff, 18 | 19 | 20 | 25),
+            _ => ["22", "23", "54"].iter().any(|class| code.starts_with(class)),
+        };
+        match self {
+            Self::Statement { source, .. } => {
+                source.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| for_good(&code))
+            }
+            Self::Inconsistent(_) => true,
+            _ => false,
+        }
+    }
+
     /// A unique index refused a row that is already there.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {

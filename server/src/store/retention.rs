@@ -6,11 +6,11 @@ use super::dialect::{execute, fetch_optional, fragment, on, statements};
 use super::{Db, Result};
 
 statements! {
-    /// Alarms that are over and were not heard of since. What belongs to them alone goes with them.
+    /// Alarms that are over, were not heard of since, and ring no more. What belongs to them alone goes with them.
     PRUNE_ALARMS = [
         "DELETE FROM alarms WHERE id IN (
            SELECT a.id FROM alarms a JOIN hunts h ON h.id = a.hunt_id
-           WHERE h.ended_at < $1 AND a.raised_at < $1 AND a.last_repeat_at < $1 ORDER BY a.number LIMIT 200)"
+           WHERE h.ended_at < $1 AND a.raised_at < $1 AND a.last_repeat_at < $1 AND a.ring_again_at IS NULL ORDER BY a.number LIMIT 200)"
     ];
     /// Hunts that no alarm refers to any more, with their callees, dials and answers.
     PRUNE_HUNTS = [
@@ -29,7 +29,7 @@ statements! {
     /// How many alarms would go.
     COUNT_PRUNABLE = [
         "SELECT count(*) AS prunable FROM alarms a JOIN hunts h ON h.id = a.hunt_id
-         WHERE h.ended_at < $1 AND a.raised_at < $1 AND a.last_repeat_at < $1"
+         WHERE h.ended_at < $1 AND a.raised_at < $1 AND a.last_repeat_at < $1 AND a.ring_again_at IS NULL"
     ];
 }
 

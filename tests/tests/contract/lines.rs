@@ -19,6 +19,7 @@ on_both!(
     clocks_that_differ_do_not_hand_it_back,
     the_roster_hands_it_over,
     a_renamed_team_is_followed_on,
+    what_a_line_follows_is_not_removed,
     each_gateway_takes_it_in_its_own_form,
     a_native_handset_sends_it,
     a_native_handset_that_never_asks_is_told_of,
@@ -55,7 +56,7 @@ async fn add_line(server: &Server, more: Value) {
 }
 
 async fn try_add_line(server: &Server, more: Value) -> (u16, Value) {
-    let mut body = json!({ "name": "ops", "team": "ops", "number": PUBLIC, "sms_number": SIM, "carrier": "china-telecom", "android": 11,
+    let mut body = json!({ "name": "ops", "number": PUBLIC, "sms_number": SIM, "carrier": "china-telecom", "android": 11,
         "text": "今天你值班", "gateway": "phone" });
     body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
     server.post("/api/v1/lines", &body).await
@@ -157,7 +158,7 @@ async fn clocks_that_differ_do_not_hand_it_back(home: Home) {
     weekly_roster(&server).await;
     let (phone, url) = Gateway::open().await;
     add_smsgate(&server, &url).await;
-    add_line(&server, json!({})).await;
+    add_line(&server, json!({ "team": "ops" })).await;
     server.pass(1).await;
     taken(&server, &phone, 1).await;
     ahead.advance(chrono::TimeDelta::seconds(TO_MONDAY - 4));
@@ -179,7 +180,7 @@ async fn a_renamed_team_is_followed_on(home: Home) {
     weekly_roster(&server).await;
     let (phone, url) = Gateway::open().await;
     add_smsgate(&server, &url).await;
-    add_line(&server, json!({})).await;
+    add_line(&server, json!({ "team": "ops" })).await;
     server.pass(1).await;
     taken(&server, &phone, 1).await;
     let version = server.get("/api/v1/teams/ops").await["version"].clone();
@@ -189,6 +190,19 @@ async fn a_renamed_team_is_followed_on(home: Home) {
     assert_eq!(line(&server).await["team"], "platform");
     server.pass(TO_MONDAY).await;
     assert_eq!(taken(&server, &phone, 2).await[1], command(B));
+}
+
+/// Else the number would stay where it is for ever, and nobody would notice.
+async fn what_a_line_follows_is_not_removed(home: Home) {
+    let server = near(home).start().await;
+    weekly_roster(&server).await;
+    let (_, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    add_line(&server, json!({ "team": "ops" })).await;
+    assert_eq!(server.delete("/api/v1/teams/ops").await, 204, "the schedule of that name is left");
+    assert_eq!(server.delete("/api/v1/schedules/ops").await, 409);
+    assert_eq!(server.delete("/api/v1/lines/ops").await, 200);
+    assert_eq!(server.delete("/api/v1/schedules/ops").await, 204);
 }
 
 async fn a_renamed_handset_is_still_the_gateway(home: Home) {
@@ -210,7 +224,7 @@ async fn a_changed_line_tells_its_phone_anew(home: Home) {
     add_line(&server, json!({})).await;
     on_duty(&server, "李娜", A).await;
     taken(&server, &phone, 1).await;
-    let mut body = json!({ "name": "public", "team": "ops", "number": PUBLIC, "sms_number": SIM, "carrier": "china-telecom",
+    let mut body = json!({ "name": "public", "number": PUBLIC, "sms_number": SIM, "carrier": "china-telecom",
         "android": 11, "text": "duty", "gateway": "phone" });
     let (status, changed) = server.put("/api/v1/lines/ops", &body).await;
     assert_eq!((status, changed["name"].as_str(), changed["text"].as_str()), (200, Some("public"), Some("duty")), "{changed}");
@@ -287,7 +301,7 @@ async fn the_roster_hands_it_over(home: Home) {
     weekly_roster(&server).await;
     let (phone, url) = Gateway::open().await;
     add_smsgate(&server, &url).await;
-    add_line(&server, json!({})).await;
+    add_line(&server, json!({ "team": "ops" })).await;
     server.pass(1).await;
     assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
     // From Friday 03:00 to Monday 09:00, when the week changes hands.
@@ -605,6 +619,7 @@ async fn what_cannot_work_is_refused_with_the_reason(home: Home) {
         (json!({ "text": "a|b" }), "text", "vertical bar"),
         (json!({ "number": "110" }), "number", "emergency"),
         (json!({ "handset": "nobody" }), "handset", "no handset"),
+        (json!({ "team": "opps" }), "team", "no team and no schedule"),
     ] {
         let (status, problem) = try_add_line(&server, more).await;
         assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");

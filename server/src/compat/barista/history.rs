@@ -11,7 +11,7 @@ use crate::config::HistoryForm;
 use crate::ids::CalleeId;
 use crate::store::alarms::AlarmRow;
 use crate::store::answers::AnswerRow;
-use crate::store::barista::BaristaCall;
+use crate::store::barista::{Addressee, BaristaCall};
 use crate::store::dials::{DialRow, TargetRow};
 use crate::store::hunts::CalleeRow;
 use crate::store::{Db, StoreError};
@@ -123,7 +123,11 @@ pub fn history(facts: Facts, form: HistoryForm) -> History {
 }
 
 fn one(facts: &Facts, place: usize, callee: &CalleeRow, finished: bool, form: HistoryForm) -> Callee {
-    let given = facts.call.as_ref().and_then(|call| call.addressees.get(place));
+    let given = facts.call.as_ref().and_then(|call| {
+        // A later hunt may be for fewer people, or for others.
+        let is_theirs = |given: &&Addressee| is_same_number(&given.number, &callee.number);
+        call.addressees.get(place).filter(is_theirs).or_else(|| call.addressees.iter().find(is_theirs))
+    });
     let latest = latest_call(facts, callee.id);
     let is_open = |mid: &str| facts.dials.iter().any(|dial| dial.mid == mid && dial.closed_at.is_none());
     let in_call = facts.targets.iter().any(|target| target.callee_id == callee.id && is_open(&target.mid));
@@ -138,6 +142,14 @@ fn one(facts: &Facts, place: usize, callee: &CalleeRow, finished: bool, form: Hi
         latestcall: latest.map_or_else(|| "0".to_owned(), |at| instant(at, form)),
         status: status(settled(&facts.answers, callee), is_over, form),
     }
+}
+
+/// Whether a number as it was given is one as it is stored: in E.164, or with no more than its digits.
+fn is_same_number(given: &str, stored: &str) -> bool {
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+    let given = digits(given);
+    let national = given.trim_start_matches('0');
+    !national.is_empty() && digits(stored).ends_with(national)
 }
 
 /// When the callee was last rung. A hand-out that rang nobody is no call.
@@ -197,6 +209,15 @@ mod tests {
         assert_eq!(status(None, true, HistoryForm::Documented), NO_ANSWER);
         assert_eq!(status(None, false, HistoryForm::Original), NO_ANSWER);
         assert_eq!(status(Some(NEGATIVE), false, HistoryForm::Documented), NEGATIVE);
+    }
+
+    #[test]
+    fn numbers_are_the_same_however_they_are_written() {
+        assert!(is_same_number("090-1234-5678", "+819012345678"));
+        assert!(is_same_number("+81 90 1234 5678", "+819012345678"));
+        assert!(is_same_number("4711", "4711"));
+        assert!(!is_same_number("090-1234-5679", "+819012345678"));
+        assert!(!is_same_number("", "+819012345678"));
     }
 
     #[test]
