@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use crate::harness::{A, B, Home, Server, on_both};
 
 on_both!(
+    a_dry_run_and_an_alarm_with_its_key_are_two,
+    a_repeat_does_not_ring_through_a_snooze,
+    a_label_of_any_length_stops_nobody,
     a_repeat_is_counted,
     a_repeat_of_what_nobody_answered_rings_again_after_a_while,
     a_day_later_it_is_a_new_alarm,
@@ -152,4 +155,47 @@ async fn alarms_that_do_not_exist(home: Home) {
             assert_eq!(server.post(&format!("/api/v1/alarms/{id}/{action}"), &json!({})).await.0, 404);
         }
     }
+}
+
+async fn a_dry_run_and_an_alarm_with_its_key_are_two(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let tried = server.raise(&[A], json!({ "dry_run": true, "dedup_key": "disk" })).await;
+    let real = server.raise(&[A], json!({ "dedup_key": "disk" })).await;
+    assert_ne!(tried, real, "the test must not swallow the alarm");
+    assert_eq!(server.app_dial(&desk).await.1, [A]);
+    let again = server.raise(&[A], json!({ "dry_run": true, "dedup_key": "disk" })).await;
+    assert_ne!(again, real);
+    let (status, repeat) = server.post("/api/v1/alarms", &json!({ "summary": "x", "phones": [A], "dedup_key": "disk" })).await;
+    assert_eq!((status, repeat["id"].as_str(), repeat["repeats"].as_i64()), (200, Some(real.as_str()), Some(1)), "{repeat}");
+}
+
+async fn a_repeat_does_not_ring_through_a_snooze(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let id = server.raise(&[A], json!({ "attempts": 1, "dedup_key": "disk" })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    assert_eq!(server.state(&id).await, "no_answer");
+    let (status, snoozed) = server.post(&format!("/api/v1/alarms/{id}/snooze"), &json!({ "for_seconds": 7200 })).await;
+    assert_eq!(status, 200, "{snoozed}");
+    for _ in 0..3 {
+        server.pass(1200).await;
+        let (_, repeat) = server.post("/api/v1/alarms", &json!({ "summary": "x", "phones": [A], "dedup_key": "disk" })).await;
+        assert_eq!(repeat["id"], id.as_str());
+        server.idle(&desk).await;
+    }
+    server.pass(3601).await;
+    assert_eq!(server.dial(&desk).await.1, [A], "when it is over, it rings");
+}
+
+/// A queue is named after the team's label, and an index holds less than a label may.
+async fn a_label_of_any_length_stops_nobody(home: Home) {
+    let server = home.start().await;
+    let (desk, rack) = (server.pair("desk", Profile::List).await, server.pair("rack", Profile::List).await);
+    let team: String = (0..2000_u32).filter_map(|n| char::from_u32(0x4e00 + n * 7919 % 20_000)).collect();
+    server.raise(&[A], json!({ "labels": { "team": team }, "priority": "critical" })).await;
+    server.raise(&[B], json!({})).await;
+    assert_eq!(server.dial(&desk).await.1, [A]);
+    assert_eq!(server.dial(&rack).await.1, [B]);
 }

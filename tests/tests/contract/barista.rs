@@ -28,6 +28,8 @@ on_both!(
     any_alarm_has_a_history,
     who_confirms_says_yes,
     two_people_with_one_number_keep_their_names,
+    who_confirms_is_who_the_sender_named,
+    who_is_left_for_another_hunt_keeps_their_number,
     the_history_is_what_the_handsets_did,
 );
 
@@ -427,6 +429,35 @@ async fn two_people_with_one_number_keep_their_names(home: Home) {
     let id = text(&alarm["id"]);
     let callees = &server.alarm(&id).await["callees"];
     assert!(callees[0]["person_id"].is_string(), "{callees}");
+}
+
+/// The roster knows the number under another name.
+async fn who_confirms_is_who_the_sender_named(home: Home) {
+    let server = home.start().await;
+    let roster = people::read_csv("name,numbers\nHanako,18712345678\n", server.home.config().default_region).unwrap();
+    people::import(&server.app.engine.store, &roster, &server.home.clock).await.unwrap();
+    call(&server, &[], &["1:t:18712345678:Tarou:0"]).await;
+    let id = text(&server.get("/api/v1/alarms").await["alarms"][0]["id"]);
+    server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &json!({ "number": A })).await;
+    let answer = &server.alarm(&id).await["answer"];
+    assert_eq!((answer["name"].as_str(), answer["person_id"].as_str()), (Some("Tarou"), None));
+}
+
+async fn who_is_left_for_another_hunt_keeps_their_number(home: Home) {
+    let server = home.start().await;
+    let event = call(&server, &[], &["1:a:18712345678:A:0", "2:b:188-1234-5678:B:0"]).await;
+    let id = text(&server.get("/api/v1/alarms").await["alarms"][0]["id"]);
+    let first = text(&server.alarm(&id).await["callees"][0]["id"]);
+    server.post(&format!("/api/v1/alarms/{id}/callees/{first}/decline"), &json!({})).await;
+    let taken = json!({ "number": B, "ring_again_after_seconds": 600 });
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &taken).await.0, 200);
+    server.pass(601).await;
+    let result = history(&server, &event).await["result"].clone();
+    assert_eq!(result.as_array().unwrap().len(), 1, "{result}");
+    assert_eq!(
+        (text(&result[0]["ghid"]), text(&result[0]["telno"]), text(&result[0]["order"])),
+        ("b".into(), "188-1234-5678".into(), "2".into())
+    );
 }
 
 /// What becomes of a call.

@@ -26,6 +26,9 @@ on_both!(
     a_policy_does_not_climb_while_its_people_have_quiet_hours,
     a_repeat_that_is_more_urgent_rings_through_quiet_hours,
     a_queue_whose_people_are_busy_loses_its_turn,
+    taking_one_that_nobody_answered_leaves_the_others,
+    who_declined_one_is_rung_for_the_next,
+    who_was_rung_a_moment_ago_is_not_rung_at_once_by_the_next_hunt,
 );
 
 async fn start(home: Home) -> Server {
@@ -299,12 +302,18 @@ async fn quiet_hours_that_make_no_sense_change_nothing(home: Home) {
         (json!({ "zone": "Mars" }), "quiet_hours[0].zone"),
         (json!({ "person": "Nobody" }), "quiet_hours[0].person"),
         (json!({ "up_to": "critical" }), "quiet_hours[0].up_to"),
+        (json!({ "to": "22:00" }), "quiet_hours[0].to"),
     ] {
         let mut body = before.clone();
         body["quiet_hours"][0].as_object_mut().unwrap().extend(change.as_object().cloned().unwrap());
         let (status, problem) = server.put("/api/v1/quiet-hours", &body).await;
         assert_eq!((status, problem["field"].as_str().unwrap()), (422, field), "{problem}");
     }
+    // Each has an end, and together they have none: an alarm would wait for ever.
+    let day = json!({ "from": "06:00", "to": "23:00", "zone": "Asia/Shanghai", "up_to": "high" });
+    let body = json!({ "quiet_hours": [before["quiet_hours"][0], day] });
+    let (status, problem) = server.put("/api/v1/quiet-hours", &body).await;
+    assert_eq!((status, problem["field"].as_str().unwrap()), (422, "quiet_hours[0].to"), "{problem}");
     assert_eq!(server.get("/api/v1/quiet-hours").await, before);
 }
 
@@ -364,4 +373,48 @@ async fn a_queue_whose_people_are_busy_loses_its_turn(home: Home) {
     server.idle(&rack).await;
     server.pass(6).await;
     assert_eq!(server.dial(&rack).await.1, [B], "the other team is not kept waiting for a line that is busy");
+}
+
+async fn taking_one_that_nobody_answered_leaves_the_others(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let mut all = Vec::new();
+    for key in ["one", "two", "three"] {
+        all.push(server.raise(&[A], json!({ "attempts": 1, "dedup_key": key })).await);
+    }
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    assert_eq!(server.state(&all[2]).await, "no_answer");
+    server.post(&format!("/api/v1/alarms/{}/acknowledge", all[0]), &json!({ "name": "Lin" })).await;
+    let states = [server.state(&all[0]).await, server.state(&all[1]).await, server.state(&all[2]).await];
+    assert_eq!(states, ["answered", "no_answer", "no_answer"]);
+    server.pass(1000).await;
+    server.post("/api/v1/alarms", &json!({ "summary": "x", "phones": [A], "attempts": 1, "dedup_key": "two" })).await;
+    assert_eq!(server.dial(&desk).await.1, [A], "its repeats ring");
+}
+
+async fn who_declined_one_is_rung_for_the_next(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let first = server.raise(&[A, B], json!({})).await;
+    let callee = server.alarm(&first).await["callees"][0]["id"].as_str().unwrap().to_owned();
+    server.post(&format!("/api/v1/alarms/{first}/callees/{callee}/decline"), &json!({})).await;
+    let second = server.raise(&[A, B], json!({ "priority": "critical" })).await;
+    assert_eq!(server.dial(&desk).await.1, [A, B]);
+    assert_eq!(server.state(&second).await, "ringing");
+}
+
+async fn who_was_rung_a_moment_ago_is_not_rung_at_once_by_the_next_hunt(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let body = json!({ "attempts": 1, "min_interval_seconds": 60 });
+    server.raise(&[A], body.clone()).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.pass(10).await;
+    let second = server.raise(&[A], body).await;
+    server.report(&desk, &mid, None).await;
+    assert_eq!(server.alarm(&second).await["state"], "waiting", "it joined too late for that call, and is owed one of its own");
+    server.idle(&desk).await;
+    server.pass(51).await;
+    assert_eq!(server.dial(&desk).await.1, [A]);
 }

@@ -25,6 +25,9 @@ async fn only_what_is_over_is_forgotten(home: Home) {
     let (mid, _) = server.dial(&desk).await;
     server.report(&desk, &mid, None).await;
     let open = server.raise(&[C], json!({ "begin_before_seconds": 604_800 })).await;
+    let put_off = server.raise(&[B], json!({ "attempts": 1 })).await;
+    let later = json!({ "name": "Lin", "ring_again_after_seconds": 604_800 });
+    assert_eq!(server.post(&format!("/api/v1/alarms/{put_off}/acknowledge"), &later).await.0, 200);
     server.pass(3 * 86_400).await;
     // It rang long ago, and again just now.
     server.post(&format!("/api/v1/alarms/{redialled}/redial"), &json!({})).await;
@@ -35,7 +38,7 @@ async fn only_what_is_over_is_forgotten(home: Home) {
     assert_eq!(store.read().await.unwrap().db().count_prunable(yesterday).await.unwrap(), 1);
     assert_eq!(retention::prune(store, yesterday).await.unwrap(), 1);
     assert_eq!(server.get(&format!("/api/v1/alarms/{old}")).await["code"], "no_such_alarm");
-    for kept in [&redialled, &open, &recent] {
+    for kept in [&redialled, &open, &recent, &put_off] {
         assert_eq!(server.alarm(kept).await["id"], **kept);
     }
     assert_eq!(server.alarm(&redialled).await["dials"].as_array().unwrap().len(), 1, "with all that happened to it");

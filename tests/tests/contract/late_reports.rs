@@ -9,6 +9,7 @@ on_both!(
     six_minutes_of_talk_and_a_late_answer,
     a_late_answer_revives_what_nobody_answered,
     a_late_nobody_is_only_a_note,
+    who_said_no_before_the_phone_reports_has_not_answered,
     a_late_answer_after_a_cancellation_is_kept,
     a_late_answer_ends_the_hunt_that_was_begun_since,
     the_same_report_twice_counts_once,
@@ -46,6 +47,34 @@ async fn a_late_answer_revives_what_nobody_answered(home: Home) {
     server.report(&desk, &mid, Some(A)).await;
     let alarm = server.alarm(&id).await;
     assert_eq!((alarm["state"].as_str(), alarm["reason"].is_null()), (Some("answered"), true));
+}
+
+/// The app reports when the call is over: by then, whoever picked up may have said by text message or link that they cannot.
+async fn who_said_no_before_the_phone_reports_has_not_answered(home: Home) {
+    let server = home.start().await;
+    for confirm_within in [json!(null), json!(300)] {
+        let (desk, rack) = (
+            server.pair(&format!("desk{confirm_within}"), Profile::App).await,
+            server.pair(&format!("rack{confirm_within}"), Profile::App).await,
+        );
+        let body = json!({ "attempts": 2, "min_interval_seconds": 0, "confirm_within_seconds": confirm_within });
+        let id = server.raise(&[A, B], body).await;
+        let (first, _) = server.app_dial(&desk).await;
+        let callee = server.alarm(&id).await["callees"][0]["id"].as_str().unwrap().to_owned();
+        server.post(&format!("/api/v1/alarms/{id}/callees/{callee}/decline"), &json!({})).await;
+        let (second, phones) = server.app_dial(&rack).await;
+        assert_eq!(phones, [B]);
+        server.report(&desk, &first, Some(A)).await;
+        let alarm = server.alarm(&id).await;
+        assert_eq!((alarm["state"].as_str(), alarm["callees"][0]["verdict"].as_str()), (Some("ringing"), Some("declined")));
+        assert!(alarm["answer"].is_null() && alarm["answers"][0]["lapsed_at"].is_string(), "{alarm}");
+        server.report(&rack, &second, None).await;
+        server.pass(80).await;
+        let (mid, phones) = server.app_dial(&rack).await;
+        assert_eq!(phones, [B], "A is not rung again");
+        server.report(&rack, &mid, Some(B)).await;
+        assert_eq!(server.alarm(&id).await["answer"]["number"], format!("+86{B}"));
+    }
 }
 
 async fn a_late_nobody_is_only_a_note(home: Home) {

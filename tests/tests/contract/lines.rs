@@ -24,6 +24,7 @@ on_both!(
     a_native_handset_sends_it,
     a_native_handset_that_never_asks_is_told_of,
     a_native_handset_dials_the_code_of_its_own_line,
+    a_code_waits_until_the_line_is_free,
     a_renamed_handset_is_still_the_gateway,
     a_changed_line_tells_its_phone_anew,
     a_change_that_cannot_work_changes_nothing,
@@ -416,6 +417,31 @@ async fn a_native_handset_dials_the_code_of_its_own_line(home: Home) {
     on_duty(&server, "李娜", A).await;
     let command = commanded(&server, "pixel").await;
     assert_eq!((command["kind"].as_str(), command["code"].as_str()), (Some("forward"), Some(format!("**21*{A}#").as_str())));
+}
+
+/// A native handset that was away comes back: it gets the alarm or the code, never both at once.
+async fn a_code_waits_until_the_line_is_free(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    add_line(&server, json!({ "handset": "pixel", "carrier": "china-mobile" })).await;
+    on_duty(&server, "李娜", A).await;
+    send(&server).await;
+    server.raise(&[C], json!({})).await;
+    server.pass(120).await;
+    let dial = native(&server, "GET", &pixel, None).await;
+    assert_eq!(dial["code"], 0, "{dial}");
+    let outbox = native(&server, "GET", "/h/pixel/outbox", None).await;
+    assert_eq!(outbox["code"], 1, "its line is in use: {outbox}");
+    let mid = dial["mid"].as_str().unwrap();
+    native(&server, "POST", &format!("{pixel}?mid={mid}&resp={C}"), None).await;
+    server.pass(120).await;
+    assert_eq!(commanded(&server, "pixel").await["kind"], "forward");
+    server.raise(&[B], json!({})).await;
+    assert_eq!(native(&server, "GET", &pixel, None).await["code"], 1, "it dials the code now");
+    server.pass(61).await;
+    assert_eq!(native(&server, "GET", &pixel, None).await["code"], 0);
 }
 
 async fn a_gateway_that_is_away_for_an_hour(home: Home) {

@@ -1,10 +1,13 @@
 //! Maintenance: what matches is stored and held, and rung afterwards if it still fires.
 
 use autocall::store::handsets::Profile;
+use autocall::store::webhooks::{NoticeKind, WebhookShape};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::harness::{A, Home, Server, on_both};
+use crate::harness::{A, B, Home, Server, on_both};
+use crate::notices::{Room, add, deliver};
+use crate::roster::people;
 
 on_both!(
     a_matching_alarm_is_held_and_rung_when_the_window_ends,
@@ -14,6 +17,11 @@ on_both!(
     a_longer_window_holds_on,
     a_window_to_come_holds_nothing_yet,
     wrong_windows_are_refused,
+    a_window_holds_what_asks_for_its_team,
+    who_is_on_duty_when_it_ends_is_rung,
+    what_is_released_together_is_rung_together,
+    nobody_is_told_of_ringing_before_it_rings,
+    what_was_taken_for_a_time_is_held_too,
 );
 
 /// A window of so many minutes from now, for a team; gives its id.
@@ -142,4 +150,103 @@ async fn wrong_windows_are_refused(home: Home) {
         assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");
     }
     assert_eq!(server.get("/api/v1/maintenance").await, json!([]));
+}
+
+/// A schedule `db`: Ann is on duty, and from an hour from now Bob is.
+async fn schedule(server: &Server) {
+    people(server).await;
+    let layer = json!({ "name": "hours", "people": ["Ann", "Bob"], "every": "1 hour", "start": "2026-11-20T03:00" });
+    let (status, made) = server.post("/api/v1/teams", &json!({ "name": "db", "members": ["Ann", "Bob"] })).await;
+    assert_eq!(status, 201, "{made}");
+    let body = json!({ "name": "db", "zone": "UTC", "team": "db", "layers": [layer] });
+    let (status, made) = server.post("/api/v1/schedules", &body).await;
+    assert_eq!(status, 201, "{made}");
+}
+
+async fn a_window_holds_what_asks_for_its_team(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    schedule(&server).await;
+    window(&server, 30, "db").await;
+    let id = server.raise(&[], json!({ "ring": [{ "team": "db" }] })).await;
+    assert!(server.alarm(&id).await["held_until"].is_string());
+    server.pass(60).await;
+    server.app_idle(&desk).await;
+    assert!(server.alarm(&id).await["held_until"].is_string(), "also when it is looked at again");
+    let other = json!({ "ring": [{ "team": "db" }], "labels": { "team": "web" } });
+    server.raise(&[], other).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A], "what it says of itself goes first");
+}
+
+async fn who_is_on_duty_when_it_ends_is_rung(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    schedule(&server).await;
+    window(&server, 70, "db").await;
+    let id = server.raise(&[], json!({ "ring": [{ "team": "db" }] })).await;
+    let steps = json!([{ "ring": [{ "schedule": "db" }] }]);
+    server.put("/api/v1/policies/db", &json!({ "steps": steps })).await;
+    let by_policy = server.raise(&[], json!({ "policy": "db", "labels": { "team": "db" } })).await;
+    server.pass(70 * 60 + 1).await;
+    for id in [&id, &by_policy] {
+        let alarm = server.alarm(id).await;
+        assert_eq!(alarm["callees"].as_array().unwrap().len(), 1, "{alarm}");
+        assert_eq!(alarm["callees"][0]["name"], "Bob", "{alarm}");
+        assert_eq!(kinds(&alarm).iter().filter(|kind| **kind == "released").count(), 1, "{alarm}");
+    }
+    assert_eq!(server.app_dial(&desk).await.1, [B]);
+}
+
+async fn what_is_released_together_is_rung_together(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "120").start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    window(&server, 30, "db").await;
+    let mut all = Vec::new();
+    for key in ["one", "two", "three"] {
+        all.push(server.raise(&[A], json!({ "labels": { "team": "db" }, "dedup_key": key })).await);
+        server.pass(300).await;
+    }
+    server.pass(1000).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    for id in &all {
+        let alarm = server.alarm(id).await;
+        assert_eq!((alarm["state"].as_str(), alarm["dials"].as_array().unwrap().len()), (Some("answered"), 1), "{alarm}");
+    }
+}
+
+async fn nobody_is_told_of_ringing_before_it_rings(home: Home) {
+    let server = home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8").start().await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::Raised], "en").await;
+    window(&server, 30, "db").await;
+    raise(&server, "db").await;
+    server.pass(60).await;
+    server.raise(&[A], json!({ "summary": "other" })).await;
+    autocall_tests::wait::eventually("the other one is told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (!room.texts().is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(room.texts(), ["Alarm: other (normal). Ringing people now."]);
+    server.pass(30 * 60).await;
+    autocall_tests::wait::eventually("the released one is told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (room.texts().len() == 2).then_some(())
+    })
+    .await;
+    assert!(room.texts()[1].contains("disk full"), "{:?}", room.texts());
+}
+
+async fn what_was_taken_for_a_time_is_held_too(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = raise(&server, "db").await;
+    let taken = json!({ "name": "Lin", "ring_again_after_seconds": 600 });
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &taken).await.0, 200);
+    window(&server, 60, "db").await;
+    server.pass(601).await;
+    server.app_idle(&desk).await;
+    server.pass(3600).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A]);
 }

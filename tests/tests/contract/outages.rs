@@ -14,6 +14,8 @@ on_both!(
     who_comes_back_in_time_wakes_nobody,
     a_disabled_handset_is_no_outage,
     two_nodes_attend_to_it_once,
+    a_handset_that_is_removed_needs_nobody_any_more,
+    the_app_on_the_documented_path_is_missed_too,
 );
 
 async fn start(home: Home) -> Server {
@@ -162,4 +164,35 @@ async fn two_nodes_attend_to_it_once(home: Home) {
     told(&server, &room, &[text]).await;
     deliver(&server).await;
     told(&server, &room, &[text]).await;
+}
+
+async fn a_handset_that_is_removed_needs_nobody_any_more(home: Home) {
+    let server = start(home).await;
+    let (desk, spare) = (server.pair("desk", Profile::App).await, server.pair("spare", Profile::App).await);
+    server.app_poll(&desk).await;
+    watch(&server, 210, &[&spare]).await;
+    assert_eq!(alarms(&server).await.len(), 1);
+    autocall::handset::pairing::remove(&server.app.engine.store, "desk", server.now()).await.unwrap();
+    look(&server).await;
+    assert_eq!(alarms(&server).await[0]["state"], "resolved");
+    assert!(server.app.engine.store.read().await.unwrap().db().open_outages().await.unwrap().is_empty());
+}
+
+/// A phone that needs no pairing, because its network is open, is one that people rely on.
+async fn the_app_on_the_documented_path_is_missed_too(home: Home) {
+    let server = home.set("AUTOCALL_HANDSETS_OFFLINE_PHONES", B).start().await;
+    let tried = reqwest::Client::builder().no_proxy().build().unwrap();
+    for _ in 0..90 {
+        server.app_poll("/alert/phone").await;
+        server.pass(10).await;
+        look(&server).await;
+    }
+    tried.get(format!("{}/alert/phone", server.base)).header("model", "curl").send().await.unwrap();
+    for _ in 0..60 {
+        server.pass(10).await;
+        look(&server).await;
+    }
+    let handsets = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
+    let offline: Vec<bool> = handsets.iter().map(|handset| handset.offline_since.is_some()).collect();
+    assert_eq!(offline.iter().filter(|offline| **offline).count(), 1, "the app, and not who tried the path once: {handsets:?}");
 }

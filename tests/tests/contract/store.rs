@@ -54,14 +54,17 @@ async fn idle_polls_ask_nobody(nodes: &[QuietNode]) {
     let path = format!("/h/{token}/alert/phone");
     for node in nodes {
         assert_eq!(node.get(&path).await["code"], 1, "the first poll asks who this is");
-        node.app.engine.idle.refresh(&node.app.engine.store).await;
         let engine = &node.app.engine;
-        let before = (engine.store.counters().connections(), engine.locks.counters().snapshot());
-        for _ in 0..100 {
-            assert_eq!(node.get(&path).await["code"], 1);
+        // The memory is trusted for five seconds; on a busy machine a hundred polls may take longer.
+        for _ in 0..10 {
+            engine.idle.refresh(&engine.store).await;
+            let before = (engine.store.counters().connections(), engine.locks.counters().snapshot());
+            for _ in 0..10 {
+                assert_eq!(node.get(&path).await["code"], 1);
+            }
+            let after = (engine.store.counters().connections(), engine.locks.counters().snapshot());
+            assert_eq!(before, after, "no round trip to the database or to Redis");
         }
-        let after = (engine.store.counters().connections(), engine.locks.counters().snapshot());
-        assert_eq!(before, after, "no round trip to the database or to Redis");
         assert!(engine.metrics.polls.get(Poll::IdleMemory) >= 100);
     }
 }
