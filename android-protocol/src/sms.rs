@@ -328,6 +328,33 @@ mod tests {
 
     const BUILDS: [Build; 5] = [Build::V1_0, Build::B25cd829, Build::B14558f3, Build::Head, Build::HeadHeadless];
 
+    /// Not only what the server sends: every code that the table has, for every condition, to set, to cancel and to ask.
+    #[test]
+    fn every_row_of_the_table_makes_every_build_dial_exactly_its_code() {
+        use crate::forwarding::{CARRIERS, Condition, Operation};
+        let target = DialString::parse("+8618712345678").unwrap();
+        let mut told = std::collections::BTreeMap::new();
+        for carrier in CARRIERS {
+            for condition in [Condition::Always, Condition::Busy, Condition::NoReply, Condition::Unreachable] {
+                for operation in [Operation::Set, Operation::Cancel, Operation::Query] {
+                    let Ok(code) = carrier.code(condition, operation, Some(&target)) else { continue };
+                    let command = SmsCommand::new(CommandNumber::Code(code.clone()), Wording::EveryBuild, "今天你值班").unwrap();
+                    for build in BUILDS {
+                        let Reaction::Dials { number, .. } = reaction(build, &[&command.to_text()]) else {
+                            panic!("{} {condition:?} {operation:?}: {build:?} does not dial", carrier.id)
+                        };
+                        assert_eq!(crate::phone::from_tel_address(&number), code.as_str(), "{} {build:?}", carrier.id);
+                    }
+                    *told.entry(carrier.id).or_insert(0) += 1;
+                }
+            }
+        }
+        let whole = |id| told.get(id).copied().unwrap_or(0);
+        assert_eq!([whole("3gpp"), whole("china-mobile"), whole("china-telecom")], [12, 3, 8]);
+        let without: Vec<_> = CARRIERS.iter().map(|carrier| carrier.id).filter(|id| !told.contains_key(id)).collect();
+        assert_eq!(without, ["china-broadnet", "softbank", "jio", "skt"], "the others have at least one code");
+    }
+
     fn command(number: &str, wording: Wording, text: &str) -> Result<SmsCommand, SmsBuildError> {
         SmsCommand::new(CommandNumber::parse(number).unwrap(), wording, text)
     }
