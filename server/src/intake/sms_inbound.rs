@@ -158,7 +158,7 @@ pub struct InboundJson {
     /// confirm, decline, `opt_out` or unknown.
     reply: String,
     alarm_id: Option<AlarmId>,
-    /// confirmed, already, over, noted, stranger or none.
+    /// confirmed, already, over, declined, stopped, stranger or none.
     effect: Option<String>,
 }
 
