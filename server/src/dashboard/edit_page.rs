@@ -6,7 +6,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::field::Field;
+use super::field::{Field, Wrong};
 use super::page::{Frame, Reader, html};
 use super::words::Words;
 use crate::app::App;
@@ -22,8 +22,8 @@ pub(super) struct Edit {
     pub(super) fields: Vec<Field>,
     /// What the form holds beside them.
     pub(super) hidden: Vec<(&'static str, &'static str)>,
-    /// What is wrong with all of it.
-    pub(super) wrong: Option<&'static str>,
+    /// What is wrong, with one of the fields or with all of it.
+    pub(super) wrong: Option<Wrong>,
     /// What removing it means, where it is there to be removed.
     pub(super) remove_sure: Option<&'static str>,
 }
@@ -34,13 +34,17 @@ struct EditPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     edit: Edit,
+    alert: Option<String>,
 }
 
-/// The page; refused when something is wrong.
+/// The page; refused when something is wrong. What none of its fields is to blame for is said above them.
 pub(super) fn edit_page(app: &App, reader: &Reader, edit: Edit) -> Response {
     let status = if edit.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let frame = Frame::new(reader, "lines", edit.title.as_str(), app.engine.clock.now());
-    html(status, &EditPage { frame, words: reader.words, edit })
+    let has = |name: &str| edit.fields.iter().any(|field| field.name == name);
+    let alert =
+        edit.wrong.as_ref().map(|wrong| if has(&wrong.field) { &reader.words.form_wrong } else { &wrong.sentence }.clone());
+    html(status, &EditPage { frame, words: reader.words, edit, alert })
 }
 
 /// An address that is shown once.

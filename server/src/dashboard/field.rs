@@ -108,8 +108,8 @@ pub(super) fn number(field: &str, value: &str, sentence: &str) -> Result<Option<
 pub(super) fn pairs(text: &str) -> Result<BTreeMap<String, String>, &str> {
     let mut pairs = BTreeMap::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (name, value) = line.split_once('=').map(|(name, value)| (name.trim(), value.trim())).ok_or(line)?;
-        if name.is_empty() || pairs.insert(name.to_owned(), value.to_owned()).is_some() {
+        let (name, value) = line.split_once('=').ok_or(line)?;
+        if pairs.insert(name.trim().to_owned(), value.trim().to_owned()).is_some() {
             return Err(line);
         }
     }

@@ -193,7 +193,7 @@ impl GatewayForm {
         };
         let secret = |label: &'static str, how: &'static str| field("secret", label, kept(how), "", Input::Secret);
         let sim = |input| field("sim", &words.gateway_sim, "", &self.sim, input);
-        let mut fields = vec![field("name", &words.line_name, &words.gateway_name_how, &self.name, Input::Line(60))];
+        let mut fields = vec![field("name", &words.policy_name, &words.gateway_name_how, &self.name, Input::Line(60))];
         match kind {
             Kind::Smsgate => fields.extend([
                 url(&words.gateway_smsgate_url),
@@ -241,6 +241,7 @@ pub(super) fn wrong(words: &Words, refused: Refused) -> Result<Wrong, Refusal> {
         Refused::Wrong { field: "sim", .. } => Ok(Wrong::new("sim", &words.gateway_bad_sim)),
         Refused::Wrong { field: "headers", .. } => Ok(Wrong::new("headers", &words.gateway_bad_headers)),
         Refused::Wrong { field: "body", .. } => Ok(Wrong::new("body", &words.gateway_bad_body)),
+        Refused::Wrong { field: "gateway", .. } => Ok(Wrong::new("gateway", &words.gateway_in_use)),
         Refused::Wrong { field: "handset", .. } => Ok(Wrong::new("handset", &words.no_such_handset)),
         refused => Err(refused.into()),
     }

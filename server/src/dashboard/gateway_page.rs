@@ -15,7 +15,6 @@ use super::gateway_form::{self, GatewayForm, Kind};
 use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::{Words, fill_text};
 use crate::app::App;
-use crate::engine::refused::Refused;
 use crate::ids::GatewayId;
 use crate::intake::lines::inbound_path;
 use crate::outbound::gateways;
@@ -135,16 +134,13 @@ pub(super) async fn remove(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let id = gateway_id(&id)?;
-    match app.engine.remove_gateway(&id).await {
-        Ok(()) => Ok(go_to("/lines?done=removed")),
-        Err(Refused::Wrong { .. }) => {
-            let old = app.engine.gateway(&id).await?;
-            let form = GatewayForm::of(&old.name, &old.settings);
-            let wrong = Wrong::new("", &reader.words.gateway_in_use);
-            form_page(&app, &reader, Some(old.id), Kind::of(&old.settings), &form, Some(wrong)).await
-        }
-        Err(refused) => Err(refused.into()),
+    if let Err(refused) = app.engine.remove_gateway(&id).await {
+        let wrong = gateway_form::wrong(reader.words, refused)?;
+        let old = app.engine.gateway(&id).await?;
+        let form = GatewayForm::of(&old.name, &old.settings);
+        return form_page(&app, &reader, Some(old.id), Kind::of(&old.settings), &form, Some(wrong)).await;
     }
+    Ok(go_to("/lines?done=removed"))
 }
 
 /// What the engine knows it by.
@@ -169,7 +165,7 @@ async fn form_page(
         how,
         fields: form.fields(words, kind, id.is_none(), &handsets.collect::<Vec<_>>(), wrong.as_ref()),
         hidden: if id.is_none() { vec![("kind", kind.as_str())] } else { Vec::new() },
-        wrong: wrong.map(|wrong| if wrong.field.is_empty() { &words.gateway_in_use } else { &words.form_wrong }.as_str()),
+        wrong,
         remove_sure: id.is_some().then_some(words.gateway_remove_sure.as_str()),
     };
     Ok(edit_page(app, reader, edit))

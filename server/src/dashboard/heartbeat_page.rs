@@ -107,7 +107,7 @@ fn form_page(app: &App, reader: &Reader, id: Option<HeartbeatId>, form: &Heartbe
         how: &words.beat_how,
         fields: form.fields(words, id.is_none(), wrong.as_ref()),
         hidden: Vec::new(),
-        wrong: wrong.map(|_| words.form_wrong.as_str()),
+        wrong,
         remove_sure: id.is_some().then_some(words.beat_remove_sure.as_str()),
     };
     edit_page(app, reader, edit)

@@ -77,13 +77,19 @@ fn offered(none: &str, choices: &[Choice], chosen: &str, lost: &str) -> Input {
     Input::Choice([Choice::new("", none)].into_iter().chain(choices.iter().cloned()).chain(kept).collect())
 }
 
+/// What the team or schedule is called that a line follows, by its name or its id; `None` when the roster has none.
+pub(super) fn followed<'r>(roster: &'r Roster, team: &str) -> Option<&'r str> {
+    let found = roster.find_team(team).map(|team| team.name.as_str());
+    found.or_else(|| roster.find_schedule(team).map(|schedule| schedule.name.as_str()))
+}
+
 impl LineForm {
     /// One that is there already.
-    pub(super) fn of(said: &NewLine) -> Self {
+    pub(super) fn of(said: &NewLine, roster: &Roster) -> Self {
         let said = said.clone();
         Self {
             name: said.name,
-            team: said.team,
+            team: followed(roster, &said.team).map_or(said.team, str::to_owned),
             number: said.number,
             sms_number: said.sms_number.unwrap_or_default(),
             carrier: said.carrier,
@@ -178,7 +184,7 @@ impl LineForm {
         let builds = builds.map(|(value, label)| Choice::new(value, label)).to_vec();
         let build = if self.is_first_build { "first" } else { "later" };
         let follows = offered(&words.line_nobody, &choices.follows, &self.team, &words.line_not_in_roster);
-        let carriers = offered(&words.line_choose, &choices.carriers, &self.carrier, &words.line_kept);
+        let carriers = offered(&words.line_choose, &choices.carriers, &self.carrier, &words.line_no_known_code);
         let gateways = offered(&words.line_choose, &choices.gateways, &self.gateway, &words.line_gone);
         let own = offered(&words.line_no, &choices.handsets, &self.handset, &words.line_gone);
         let verifies = offered(&words.line_no, &choices.handsets, &self.verify_handset, &words.line_gone);
@@ -202,7 +208,7 @@ impl LineForm {
 /// What a field of the form is called.
 pub(super) fn label(words: &'static Words, field: &str) -> &'static str {
     match field {
-        "name" => &words.line_name,
+        "name" => &words.policy_name,
         "team" => &words.line_team,
         "number" => &words.line_number,
         "sms_number" => &words.line_sms_number,
@@ -292,7 +298,7 @@ mod tests {
             let app_build = if first { AppBuild::First } else { AppBuild::Later };
             let line = NewLine { team, sms_number, android, app_build, text, handset, verify_handset, ..said() };
             let words = Language::English.words();
-            let form = sent(&LineForm::of(&line).fields(words, &nothing_to_choose(), None));
+            let form = sent(&LineForm::of(&line, &Roster::default()).fields(words, &nothing_to_choose(), None));
             prop_assert_eq!(form.filled(words).unwrap(), line);
         }
     }

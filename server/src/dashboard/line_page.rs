@@ -79,7 +79,7 @@ pub(super) async fn edit(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let id = line_id(&id)?;
-    let form = LineForm::of(&app.engine.line_status(&id.to_string()).await?.said);
+    let form = stored(&app, id).await?;
     page(&app, &reader, Some(id), &form, Said::default()).await
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn bind(
             }
         }
     };
-    let line = LineForm::of(&app.engine.line_status(&id.to_string()).await?.said);
+    let line = stored(&app, id).await?;
     let status = StatusCode::UNPROCESSABLE_ENTITY;
     page(&app, &reader, Some(id), &line, Said { status, whom: form, whom_wrong: Some(wrong), ..Said::default() }).await
 }
@@ -142,6 +142,12 @@ pub(super) async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) 
 
 pub(super) fn line_id(text: &str) -> Result<LineId, Refusal> {
     text.parse().map_err(|_| Refusal::NotFound)
+}
+
+/// The form of a line that is there.
+async fn stored(app: &App, id: LineId) -> Result<LineForm, Refusal> {
+    let said = app.engine.line_status(&id.to_string()).await?.said;
+    Ok(LineForm::of(&said, &app.engine.store.read().await?.db().roster().await?))
 }
 
 /// Stores what was typed, or shows it again with what is wrong; where only a preview was asked for, shows it again with that.

@@ -12,6 +12,7 @@ use axum::response::Response;
 
 use super::csrf::Fields;
 use super::gateway_page::GatewayLine;
+use super::line_form::followed;
 use super::line_page::line_id;
 use super::now;
 use super::page::{Frame, Reader, Refusal, at, duration, go_to, html, since};
@@ -200,7 +201,8 @@ fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option
         Err(trouble) => (None, Some(trouble)),
     };
     sentences.extend(follows);
-    let about = format!("{} · {} · Android {}", reader.number(&status.line.number), status.line.carrier, status.line.android);
+    let about =
+        format!("{} · {} · Android\u{a0}{}", reader.number(&status.line.number), status.line.carrier, status.line.android);
     let change = reader.administers().then(|| format!("/lines/{}", status.line.id));
     Shown { name: status.line.name.clone(), state, about, sentences, trouble, change }
 }
@@ -212,13 +214,11 @@ fn follows(reader: &Reader, line: &LineRow, roster: &Roster) -> Result<String, S
         let who = reader.name(line.bound_name.as_ref().unwrap_or(number));
         return Ok(fill(&words.line_always, &[("who", Text(&who))]));
     }
-    let team = [("team", Text(line.team.as_str()))];
-    if line.team.is_empty() {
-        Ok(fill(&words.line_follows_nobody, &[]))
-    } else if roster.find_team(&line.team).is_some() || roster.find_schedule(&line.team).is_some() {
-        Ok(fill(&words.line_follows, &team))
-    } else {
-        Err(fill(&words.line_follows_lost, &team))
+    let sentence = |sentence: &str, team: &str| fill(sentence, &[("team", Text(team))]);
+    match followed(roster, &line.team) {
+        Some(team) => Ok(sentence(&words.line_follows, team)),
+        None if line.team.is_empty() => Ok(sentence(&words.line_follows_nobody, "")),
+        None => Err(sentence(&words.line_follows_lost, &line.team)),
     }
 }
 

@@ -42,8 +42,12 @@ impl WindowForm {
             let wrong = |_| Wrong::new(field, fill_text(&words.roster_bad_time, &[("text", &typed.text)]));
             instant_of(&typed.text, &typed.instant).map_err(wrong)
         };
-        let labels =
-            pairs(&self.labels).map_err(|line| Wrong::new("labels", fill_text(&words.rule_bad_label, &[("text", line)])))?;
+        let wrong = |line: &str| Wrong::new("labels", fill_text(&words.rule_bad_label, &[("text", line)]));
+        let labels = pairs(&self.labels).map_err(wrong)?;
+        // No alarm has such a label: the window would hold nothing.
+        if labels.contains_key("") {
+            return Err(wrong("="));
+        }
         Ok(NewWindow {
             reason: self.reason.clone(),
             starts_at: time("from", &self.from)?,

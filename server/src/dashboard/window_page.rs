@@ -49,7 +49,7 @@ fn form_page(app: &App, reader: &Reader, form: &WindowForm, wrong: Option<Wrong>
         how: &words.window_how,
         fields: form.fields(words, wrong.as_ref()),
         hidden: Vec::new(),
-        wrong: wrong.map(|_| words.form_wrong.as_str()),
+        wrong,
         remove_sure: None,
     };
     edit_page(app, reader, edit)

@@ -155,8 +155,8 @@ words! {
     t_released
     forbidden_remove forbidden_bad_reason forbidden_since state_snoozed
     t_escalated_by_nobody t_policy_set_by_nobody t_snoozed_by_nobody t_noted_by_nobody
-    line_add line_name line_name_how line_team line_team_how line_nobody line_schedule line_not_in_roster line_gone
-    line_kept line_number line_number_how line_sms_number line_sms_number_how line_carrier line_carrier_how carrier_standard
+    line_add line_name_how line_team line_team_how line_nobody line_schedule line_not_in_roster line_gone
+    line_no_known_code line_number line_number_how line_sms_number line_sms_number_how line_carrier line_carrier_how carrier_standard
     line_choose line_gateway line_gateway_how line_gateway_first line_text line_text_how line_android line_android_how
     line_build line_build_how line_build_first line_build_later line_handset line_handset_how line_verify line_verify_how
     line_no line_bad_team line_bad_android line_name_taken line_no_gateway line_rings_itself no_such_handset bad_short_name
