@@ -22,6 +22,14 @@ pub struct OwnCarrier {
     set: String,
 }
 
+impl OwnCarrier {
+    /// What lines name it by.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
 impl FromStr for OwnCarrier {
     type Err = String;
 

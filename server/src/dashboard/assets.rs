@@ -26,6 +26,8 @@ pub(super) static SCRIPT: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("live.js", "text/javascript; charset=utf-8", include_str!("assets/live.js")));
 pub(super) static CALENDAR: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("calendar.js", "text/javascript; charset=utf-8", include_str!("assets/calendar.js")));
+pub(super) static PREVIEW: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("preview.js", "text/javascript; charset=utf-8", include_str!("assets/preview.js")));
 pub(super) static ICON: LazyLock<Asset> =
     LazyLock::new(|| Asset::new("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
@@ -42,6 +44,7 @@ pub(super) async fn serve(Path(name): Path<String>, RawQuery(query): RawQuery, h
         "style.css" => &STYLE,
         "live.js" => &SCRIPT,
         "calendar.js" => &CALENDAR,
+        "preview.js" => &PREVIEW,
         "icon.svg" => &ICON,
         _ => return nothing_for_phones(),
     };
@@ -68,7 +71,7 @@ mod tests {
     fn the_script_is_short_and_everything_comes_from_here() {
         let lines = SCRIPT.text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count();
         assert!(lines <= 85, "{lines} lines");
-        for asset in [&STYLE, &SCRIPT, &CALENDAR] {
+        for asset in [&STYLE, &SCRIPT, &CALENDAR, &PREVIEW] {
             assert!(!asset.text.contains("://") && !asset.text.contains("@import"), "{}", asset.address);
         }
     }

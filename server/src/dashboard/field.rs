@@ -1,20 +1,73 @@
-//! One field of a longer form, with what is wrong with it beside it; lengths of time in words.
+//! One field of a longer form, with what is wrong with it beside it; what several forms read; lengths of time in words.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
 
 use super::page::duration;
 use super::words::{Words, fill_text};
 
 /// A field as a form shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Template)]
+#[template(path = "field.html")]
 pub(super) struct Field {
     pub(super) name: String,
     pub(super) label: &'static str,
     /// What helps to fill it in; may be empty.
-    pub(super) how: &'static str,
+    pub(super) how: String,
     pub(super) value: String,
-    /// Lines to write in; without any it is for a number.
-    pub(super) lines: usize,
+    pub(super) input: Input,
     /// What is wrong with it.
     pub(super) wrong: Option<String>,
+}
+
+impl Field {
+    pub(super) fn new(
+        name: impl Into<String>,
+        label: &'static str,
+        how: &str,
+        value: &str,
+        input: Input,
+        wrong: Option<&Wrong>,
+    ) -> Self {
+        let name = name.into();
+        let wrong = Wrong::at(wrong, &name);
+        Self { name, label, how: how.to_owned(), value: value.to_owned(), input, wrong }
+    }
+}
+
+/// How a field is filled in.
+#[derive(Clone, Debug)]
+pub(super) enum Input {
+    /// With a whole number.
+    Number,
+    /// With one line of so many characters at most.
+    Line(u16),
+    /// With a phone number.
+    Phone,
+    /// With what nobody is to see.
+    Secret,
+    /// With lines; at first it has room for so many.
+    Lines(usize),
+    /// By choosing.
+    Choice(Vec<Choice>),
+    /// With a number and a unit; the unit's field has the same name with `_unit`.
+    Length { unit: String, units: Vec<Choice>, label: &'static str },
+    /// With a time; the script adds which instant it is.
+    Time { in_utc: &'static str },
+}
+
+/// One of those that can be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) value: String,
+    pub(super) label: String,
+}
+
+impl Choice {
+    pub(super) fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
+        Self { value: value.into(), label: label.into() }
+    }
 }
 
 /// What is wrong with a form, and at which field.
@@ -46,6 +99,26 @@ pub(super) fn number(field: &str, value: &str, sentence: &str) -> Result<Option<
         "" => Ok(None),
         written => written.parse().map(Some).map_err(|_| Wrong::new(field, sentence)),
     }
+}
+
+/// Lines of `name=value`, each name once.
+///
+/// # Errors
+/// The first line that is none.
+pub(super) fn pairs(text: &str) -> Result<BTreeMap<String, String>, &str> {
+    let mut pairs = BTreeMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (name, value) = line.split_once('=').ok_or(line)?;
+        if pairs.insert(name.trim().to_owned(), value.trim().to_owned()).is_some() {
+            return Err(line);
+        }
+    }
+    Ok(pairs)
+}
+
+/// The same as it is typed.
+pub(super) fn pairs_written(pairs: &BTreeMap<String, String>) -> String {
+    pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
 }
 
 /// A round length of time in short words: "15 min", "4 h".

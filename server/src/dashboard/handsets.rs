@@ -12,6 +12,7 @@ use axum::response::Response;
 use sha2::{Digest, Sha256};
 
 use super::csrf::Fields;
+use super::edit_page::AddressPage;
 use super::now::{self, TroublePart};
 use super::page::{Frame, Part, Reader, Refusal, Sight, at, go_to, html, live_page, since};
 use super::read::Board;
@@ -209,16 +210,6 @@ fn knock_card(words: &Words, knock: &KnockRow) -> KnockCard {
 }
 
 #[derive(Template)]
-#[template(path = "address.html")]
-struct AddressPage<'r> {
-    frame: Frame<'r>,
-    words: &'static Words,
-    heading: String,
-    address: String,
-    rotated: bool,
-}
-
-#[derive(Template)]
 #[template(path = "handset_form.html")]
 struct HandsetFormPage<'r> {
     frame: Frame<'r>,
@@ -338,7 +329,19 @@ fn address_page(app: &App, reader: &Reader, name: &str, token: &str, rotated: bo
     // that others can use.
     let typed = reader.host.parse::<SocketAddr>().ok().filter(|address| !address.ip().is_loopback());
     let address = pairing::phone_url(typed.unwrap_or(app.config().listen), token);
-    let heading = fill_text(if rotated { &words.address_rotated } else { &words.address_paired }, &[("name", name)]);
-    let frame = Frame::new(reader, "handsets", heading.as_str(), app.engine.clock.now());
-    html(StatusCode::OK, &AddressPage { frame, words, heading, address, rotated })
+    let (heading, how) = match rotated {
+        false => (&words.address_paired, &words.address_how),
+        true => (&words.address_rotated, &words.address_rotated_how),
+    };
+    let page = AddressPage {
+        frame: Frame::new(reader, "handsets", fill_text(heading, &[("name", name)]), app.engine.clock.now()),
+        words,
+        how,
+        address,
+        once: &words.address_once,
+        example: String::new(),
+        then: &words.address_then,
+        back: ("/handsets", &words.address_back),
+    };
+    html(StatusCode::OK, &page)
 }

@@ -10,10 +10,18 @@ mod assets;
 mod calendar;
 mod csrf;
 mod do_not_call;
+mod edit_page;
 mod field;
 pub mod first_login;
+mod gateway_form;
+mod gateway_page;
 mod handsets;
+mod heartbeat_form;
+mod heartbeat_page;
 mod ladder;
+mod line_form;
+mod line_page;
+mod line_preview;
 mod lines;
 mod live;
 mod login;
@@ -33,7 +41,11 @@ mod standing;
 mod throttle;
 mod timeline;
 mod trouble;
+mod typed_time;
 mod users;
+mod whom_form;
+mod window_form;
+mod window_page;
 mod words;
 
 use std::net::SocketAddr;
@@ -120,6 +132,9 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/alarms/{id}/notes", post(alarm_actions::note))
         .route("/alarms/{id}/policy", post(alarm_actions::set_policy))
         .route("/handsets/test", post(handsets::test))
+        .route("/lines/{id}/forward", post(lines::forward))
+        .route("/maintenance/new", get(window_page::begin).post(window_page::add))
+        .route("/maintenance/{id}/end", post(window_page::end))
         .route("/roster/vacations", post(roster::add_vacation))
         .route("/roster/vacations/{id}/remove", post(roster::remove_vacation))
         .route("/roster/{id}/override", post(schedule_page::add_override))
@@ -149,6 +164,17 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/policies/rules", get(policy_rules::show).post(policy_rules::change))
         .route("/policies/{id}", get(policies::edit).post(policies::change))
         .route("/policies/{id}/remove", post(policies::remove))
+        .route("/lines/new", get(line_page::begin).post(line_page::add))
+        .route("/lines/preview", post(line_page::preview))
+        .route("/lines/{id}", get(line_page::edit).post(line_page::change))
+        .route("/lines/{id}/bind", post(line_page::bind))
+        .route("/lines/{id}/remove", post(line_page::remove))
+        .route("/gateways/new", get(gateway_page::begin).post(gateway_page::add))
+        .route("/gateways/{id}", get(gateway_page::edit).post(gateway_page::change))
+        .route("/gateways/{id}/remove", post(gateway_page::remove))
+        .route("/heartbeats/new", get(heartbeat_page::begin).post(heartbeat_page::add))
+        .route("/heartbeats/{id}", get(heartbeat_page::edit).post(heartbeat_page::change))
+        .route("/heartbeats/{id}/remove", post(heartbeat_page::remove))
         .route("/do-not-call/add", post(do_not_call::add))
         .route("/do-not-call/remove", post(do_not_call::remove))
         .route("/roster/schedules", post(roster::add_schedule))

@@ -53,6 +53,8 @@ pub(super) fn done_words(words: &'static Words, query: Option<&str>) -> Option<&
         "snoozed" => Some(&words.done_snoozed),
         "noted" => Some(&words.done_noted),
         "policy_set" => Some(&words.done_policy_set),
+        "handed_over" => Some(&words.done_handed_over),
+        "window_ended" => Some(&words.done_window_ended),
         "saved" => Some(&words.done_saved),
         "removed" => Some(&words.done_removed),
         "role" => Some(&words.done_role),

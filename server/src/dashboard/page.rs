@@ -18,6 +18,7 @@ use super::session::{self, Cookies, Visitor};
 use super::words::{Language, Words, fill_text};
 use crate::app::App;
 use crate::engine::EngineError;
+use crate::engine::refused::Refused;
 use crate::handset::pairing::PairingError;
 use crate::handset::refusal::nothing_for_phones;
 use crate::http::doors;
@@ -290,6 +291,16 @@ impl From<EngineError> for Refusal {
                 Self::Failed
             }
             EngineError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Missing { .. } => Self::NotFound,
+            Refused::Engine(error) => error.into(),
+            Refused::Wrong { .. } | Refused::Command(_) | Refused::Taken { .. } => Self::Garbled,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::ids::{AlarmId, PersonId, PolicyId, ScheduleId};
+use crate::ids::{AlarmId, GatewayId, HeartbeatId, LineId, PersonId, PolicyId, ScheduleId};
 
 /// One of our pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,14 @@ pub(super) enum Place {
     Rules,
     Roster,
     Schedule(ScheduleId),
+    Lines,
+    NewLine,
+    Line(LineId),
+    NewGateway,
+    Gateway(GatewayId),
+    NewHeartbeat,
+    Heartbeat(HeartbeatId),
+    NewWindow,
     Login,
     Setup,
 }
@@ -40,6 +48,11 @@ impl Place {
             "/policies/new" => Some(Self::NewPolicy),
             "/policies/rules" => Some(Self::Rules),
             "/roster" => Some(Self::Roster),
+            "/lines" => Some(Self::Lines),
+            "/lines/new" => Some(Self::NewLine),
+            "/gateways/new" => Some(Self::NewGateway),
+            "/heartbeats/new" => Some(Self::NewHeartbeat),
+            "/maintenance/new" => Some(Self::NewWindow),
             "/login" => Some(Self::Login),
             "/setup" => Some(Self::Setup),
             other => {
@@ -49,6 +62,9 @@ impl Place {
                     "people" => id.parse().ok().map(Self::Person),
                     "policies" => id.parse().ok().map(Self::Policy),
                     "roster" => id.parse().ok().map(Self::Schedule),
+                    "lines" => id.parse().ok().map(Self::Line),
+                    "gateways" => id.parse().ok().map(Self::Gateway),
+                    "heartbeats" => id.parse().ok().map(Self::Heartbeat),
                     _ => None,
                 }
             }
@@ -78,6 +94,14 @@ impl fmt::Display for Place {
             Self::Rules => f.write_str("/policies/rules"),
             Self::Roster => f.write_str("/roster"),
             Self::Schedule(id) => write!(f, "/roster/{id}"),
+            Self::Lines => f.write_str("/lines"),
+            Self::NewLine => f.write_str("/lines/new"),
+            Self::Line(id) => write!(f, "/lines/{id}"),
+            Self::NewGateway => f.write_str("/gateways/new"),
+            Self::Gateway(id) => write!(f, "/gateways/{id}"),
+            Self::NewHeartbeat => f.write_str("/heartbeats/new"),
+            Self::Heartbeat(id) => write!(f, "/heartbeats/{id}"),
+            Self::NewWindow => f.write_str("/maintenance/new"),
             Self::Login => f.write_str("/login"),
             Self::Setup => f.write_str("/setup"),
         }
@@ -96,7 +120,12 @@ mod tests {
             assert_eq!(Place::after_login(foreign), Place::Now, "{foreign}");
         }
         assert_eq!(Place::after_login("/handsets"), Place::Handsets);
-        let alarm = "/alarms/01a1fc4e-a630-77e4-8b85-425a1123605f";
-        assert_eq!(Place::after_login(alarm).to_string(), alarm);
+        for own in ["alarms", "people", "policies", "roster", "lines", "gateways", "heartbeats"] {
+            let address = format!("/{own}/01a1fc4e-a630-77e4-8b85-425a1123605f");
+            assert_eq!(Place::after_login(&address).to_string(), address);
+        }
+        for own in ["/lines", "/lines/new", "/gateways/new", "/heartbeats/new", "/maintenance/new"] {
+            assert_eq!(Place::after_login(own).to_string(), own);
+        }
     }
 }

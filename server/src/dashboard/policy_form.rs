@@ -1,7 +1,7 @@
 //! A policy as a form has it, and as the interface for programs has it; pure.
 
 use super::csrf::Fields;
-use super::field::{Field, Wrong, number};
+use super::field::{Field, Input, Wrong, number};
 use super::words::{Words, fill_text};
 use crate::alarm::Mode;
 use crate::alarm::policy::MOST_STEPS;
@@ -155,9 +155,8 @@ impl PolicyForm {
     /// The steps as the form shows them.
     pub(super) fn step_fields(&self, words: &'static Words, wrong: Option<&Wrong>) -> Vec<StepFields> {
         let fields = |(place, step): (usize, &StepForm)| {
-            let field = |name: &str, label: &'static str, how: &'static str, value: &str, lines: usize| {
-                let name = format!("{name}-{place}");
-                Field { wrong: Wrong::at(wrong, &name), name, label, how, value: value.to_owned(), lines }
+            let field = |name: &str, label: &'static str, how: &str, value: &str, input: Input| {
+                Field::new(format!("{name}-{place}"), label, how, value, input, wrong)
             };
             StepFields {
                 place,
@@ -167,13 +166,13 @@ impl PolicyForm {
                     &words.policy_whom,
                     &words.policy_whom_how,
                     &step.whom,
-                    lines(&step.whom).count().clamp(2, 12),
+                    Input::Lines(lines(&step.whom).count().clamp(2, 12)),
                 ),
                 parallel: step.parallel,
                 numbers: [
-                    field("attempts", &words.policy_attempts, &words.policy_as_configured, &step.attempts, 0),
-                    field("interval", &words.policy_interval, &words.policy_as_configured, &step.interval, 0),
-                    field("wait", &words.policy_wait, &words.policy_wait_how, &step.wait, 0),
+                    field("attempts", &words.policy_attempts, &words.policy_as_configured, &step.attempts, Input::Number),
+                    field("interval", &words.policy_interval, &words.policy_as_configured, &step.interval, Input::Number),
+                    field("wait", &words.policy_wait, &words.policy_wait_how, &step.wait, Input::Number),
                 ],
             }
         };
@@ -182,14 +181,8 @@ impl PolicyForm {
 
     /// What is said of the policy as a whole.
     pub(super) fn whole_fields(&self, words: &'static Words, wrong: Option<&Wrong>) -> [Field; 2] {
-        let field = |name: &str, label: &'static str, how: &'static str, value: &str| Field {
-            name: name.to_owned(),
-            label,
-            how,
-            value: value.to_owned(),
-            lines: 0,
-            wrong: Wrong::at(wrong, name),
-        };
+        let field =
+            |name: &str, label: &'static str, how: &str, value: &str| Field::new(name, label, how, value, Input::Number, wrong);
         [
             field("rounds", &words.policy_rounds, &words.policy_rounds_how, &self.rounds),
             field("confirm", &words.policy_confirm, &words.policy_confirm_how, &self.confirm),

@@ -1,6 +1,5 @@
 //! The rules that say which alarms follow which policy: in words, and as a form.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -10,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::csrf::Fields;
-use super::field::{Field, Wrong, number};
+use super::field::{Choice, Field, Input, Wrong, number, pairs, pairs_written};
 use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::Bit::Text;
 use super::words::{Words, escape, fill, fill_text};
@@ -54,14 +53,8 @@ fn filled(words: &Words, forms: &[RuleForm]) -> Result<Vec<(usize, RuleBody)>, W
     let mut rules = Vec::new();
     for (index, form) in forms.iter().enumerate().filter(|(_, form)| !form.policy.is_empty()) {
         let place = number(&format!("place-{index}"), &form.place, &words.rule_bad_place)?.unwrap_or(i32::MAX);
-        let mut labels = BTreeMap::new();
-        for line in form.labels.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let wrong = || Wrong::new(format!("labels-{index}"), fill_text(&words.rule_bad_label, &[("text", line)]));
-            let (name, value) = line.split_once('=').ok_or_else(wrong)?;
-            if labels.insert(name.trim().to_owned(), value.trim().to_owned()).is_some() {
-                return Err(wrong());
-            }
-        }
+        let wrong = |line| Wrong::new(format!("labels-{index}"), fill_text(&words.rule_bad_label, &[("text", line)]));
+        let labels = pairs(&form.labels).map_err(wrong)?;
         let sender = Some(form.sender.clone()).filter(|sender| !sender.is_empty());
         rules.push((place, index, RuleBody { policy: form.policy.clone(), sender, labels }));
     }
@@ -83,12 +76,7 @@ fn wrong(words: &Words, rules: &[(usize, RuleBody)], field: &str) -> Option<Wron
 /// One rule as the form shows it.
 struct RuleFields {
     index: usize,
-    place: Field,
-    labels: Field,
-    sender: String,
-    sender_wrong: Option<String>,
-    policy: String,
-    policy_wrong: Option<String>,
+    fields: [Field; 4],
 }
 
 #[derive(Template)]
@@ -97,8 +85,6 @@ struct RulesPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     rules: Vec<RuleFields>,
-    senders: Vec<String>,
-    policies: Vec<String>,
     is_wrong: bool,
 }
 
@@ -108,7 +94,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extensi
     let form = |rule: RuleBody| RuleForm {
         place: String::new(),
         sender: rule.sender.unwrap_or_default(),
-        labels: rule.labels.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n"),
+        labels: pairs_written(&rule.labels),
         policy: rule.policy,
     };
     let mut forms: Vec<RuleForm> = stored.into_iter().map(form).collect();
@@ -184,28 +170,34 @@ async fn page(
     }
     let wrong = wrong.as_ref();
     let fields = |(index, form): (usize, RuleForm)| {
-        let field = |name: &str, label: &'static str, how: &'static str, value: String, lines: usize| {
-            let name = format!("{name}-{index}");
-            Field { wrong: Wrong::at(wrong, &name), name, label, how, value, lines }
+        let field = |name: &str, label: &'static str, how: &str, value: &str, input: Input| {
+            Field::new(format!("{name}-{index}"), label, how, value, input, wrong)
         };
         RuleFields {
             index,
-            place: field("place", &words.rule_place, "", form.place, 0),
-            labels: field("labels", &words.labels, &words.rule_labels_how, form.labels, 2),
-            sender: form.sender,
-            sender_wrong: Wrong::at(wrong, &format!("sender-{index}")),
-            policy: form.policy,
-            policy_wrong: Wrong::at(wrong, &format!("policy-{index}")),
+            fields: [
+                field("place", &words.rule_place, "", &form.place, Input::Number),
+                field("sender", &words.rule_sender, "", &form.sender, one_of(&words.rule_any_sender, &senders)),
+                field("policy", &words.rule_policy, "", &form.policy, one_of(&words.rule_none, &policies)),
+                field("labels", &words.labels, &words.rule_labels_how, &form.labels, Input::Lines(2)),
+            ],
         }
     };
     let rules = forms.into_iter().enumerate().map(fields).collect();
     let frame = Frame::new(reader, "policies", words.rules.as_str(), app.engine.clock.now());
-    Ok(html(status, &RulesPage { frame, words, rules, senders, policies, is_wrong: wrong.is_some() }))
+    Ok(html(status, &RulesPage { frame, words, rules, is_wrong: wrong.is_some() }))
+}
+
+fn one_of(none: &str, names: &[String]) -> Input {
+    let names = names.iter().map(|name| Choice::new(name, name));
+    Input::Choice([Choice::new("", none)].into_iter().chain(names).collect())
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
+    use std::collections::BTreeMap;
+
     use super::super::words::Language;
     use super::*;
 

@@ -155,6 +155,28 @@ words! {
     t_released
     forbidden_remove forbidden_bad_reason forbidden_since state_snoozed
     t_escalated_by_nobody t_policy_set_by_nobody t_snoozed_by_nobody t_noted_by_nobody
+    line_add line_name_how line_team line_team_how line_nobody line_schedule line_not_in_roster line_gone
+    line_no_known_code line_number line_number_how line_sms_number line_sms_number_how line_carrier line_carrier_how carrier_standard
+    line_choose line_gateway line_gateway_how line_gateway_first line_text line_text_how line_android line_android_how
+    line_build line_build_how line_build_first line_build_later line_handset line_handset_how line_verify line_verify_how
+    line_no line_bad_team line_bad_android line_name_taken line_no_gateway line_rings_itself no_such_handset bad_short_name
+    line_no_carrier line_unknown_carrier line_no_code line_fixed_target line_bad_target line_needs_dialler line_bar
+    line_keyword line_one_line line_too_long line_bound line_bound_how line_bound_to line_bind line_bind_go line_unbind
+    line_remove_sure line_follows line_follows_nobody line_follows_lost line_always lines_back preview preview_nothing
+    preview_to preview_to_nobody preview_code preview_message preview_dials_itself preview_room encoding_gsm7 encoding_ucs2
+    note_standard note_china_unicom note_china_telecom note_cancel_only hand_over hand_over_how hand_over_go
+    done_handed_over whom_choose whom_number whom_nobody gateways gateways_none gateway_add gateway_which gateway_smsgate
+    gateway_smsgate_how gateway_smsforwarder gateway_smsforwarder_how gateway_http gateway_http_how gateway_handset
+    gateway_handset_how gateway_name_how gateway_kept gateway_url gateway_smsgate_url gateway_smsforwarder_url
+    gateway_http_url gateway_user gateway_secret gateway_secret_how gateway_sim gateway_any_sim gateway_method
+    gateway_headers gateway_headers_how gateway_body gateway_body_how gateway_bad_url gateway_bad_sim gateway_bad_headers
+    gateway_bad_body gateway_in_use gateway_remove_sure gateway_added inbound_once inbound_smsgate inbound_smsforwarder
+    inbound_http inbound_handset beat_add beat_how beat_name_how beat_period beat_period_how beat_grace beat_grace_how
+    beat_priority beat_phones beat_phones_how labels_how beat_bad_period beat_bad_grace beat_no_phones beat_many_phones
+    beat_bad_labels beat_remove_sure beat_added beat_ping_how beat_once beat_then unit unit_seconds unit_minutes unit_hours
+    unit_days windows_none window_add window_how window_reason window_reason_how window_team_how window_from_how
+    window_to_how window_labels_how window_bad_reason window_bad_what window_bad_end window_end window_end_sure
+    window_end_go done_window_ended
 }
 
 /// What takes the place of `{name}` in a sentence.

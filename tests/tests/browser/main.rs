@@ -7,6 +7,7 @@ mod escalation;
 #[path = "../contract/harness.rs"]
 #[expect(dead_code, unused_macros, unused_imports, reason = "shared with the contract suite, which uses the rest")]
 mod harness;
+mod lines;
 mod pages;
 mod roster;
 mod screenshots;

@@ -10,6 +10,7 @@ mod escalation;
 #[expect(dead_code, reason = "shared with the contract suite, which uses the rest")]
 mod harness;
 mod lines;
+mod lines_forms;
 mod live;
 mod roster;
 mod sights;

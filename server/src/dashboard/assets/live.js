@@ -70,8 +70,10 @@ document.querySelector('nav [aria-current]')?.scrollIntoView({ inline: 'center',
 // A time that somebody types is one of their own zone; without script it is UTC, and the page says so.
 root.classList.add('scripted');
 document.addEventListener('submit', ({ target }) => {
-  const { until, instant } = target.elements;
-  if (until && instant) instant.value = until.value && new Date(until.value).toISOString();
+  for (const instant of target.querySelectorAll('input[data-of]')) {
+    const { value } = target.elements[instant.dataset.of];
+    instant.value = value && new Date(value).toISOString();
+  }
 });
 // What was just done is said once: neither a reload nor a page that stays open for hours is to repeat it.
 const done = document.getElementById('done');
