@@ -11,7 +11,8 @@ use crate::numbers::{Number, Region};
 use crate::store::{Announcement, Store, StoreError};
 
 /// Longest name that fits pages and notifications.
-const LONGEST_NAME: usize = 200;
+/// The longest name of a person, in characters.
+pub const LONGEST_NAME: usize = 200;
 
 /// A person as a file has them, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::PersonId;
 use crate::numbers::{Number, Region};
+use crate::people::LONGEST_NAME;
 use crate::store::{Announcement, Store, StoreError, Tx};
 
-const LONGEST_NAME: usize = 200;
 const LONGEST_LANGUAGE: usize = 35;
 const MOST_NUMBERS: usize = 20;
 

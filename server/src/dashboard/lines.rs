@@ -12,7 +12,7 @@ use axum::response::Response;
 
 use super::csrf::Fields;
 use super::gateway_page::GatewayLine;
-use super::line_form::followed;
+use super::line_form::{command_words, followed};
 use super::line_page::line_id;
 use super::now;
 use super::page::{Frame, Reader, Refusal, at, duration, go_to, html, since};
@@ -21,8 +21,10 @@ use super::words::Bit::{Html, Text};
 use super::words::{Words, fill, fill_text};
 use crate::app::App;
 use crate::engine::lines::{Known, LineStatus};
+use crate::engine::refused::Refused;
 use crate::ids::LineId;
 use crate::intake::heartbeats::HeartbeatState;
+use crate::outbound::outcome::Outcome;
 use crate::roster::Roster;
 use crate::store::answers;
 use crate::store::heartbeats::HeartbeatRow;
@@ -124,6 +126,7 @@ async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: 
     let mut db = connection.db();
     let roster = db.roster().await?;
     let confirmed = confirmed_by(&mut db, &statuses).await?;
+    let refusals = refusals(app, reader, &statuses).await;
     let beats = db.heartbeats().await?;
     let windows = db.windows(now).await?;
     // Numbers, and what people wrote, are for those who act on it.
@@ -138,7 +141,13 @@ async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: 
         let hand_over = || WhomFields::new(words, &people, form.unwrap_or_default(), wrong);
         LineCard {
             id: status.line.id,
-            shown: line(reader, status, &roster, confirmed.get(&status.line.id).map(String::as_str)),
+            shown: line(
+                reader,
+                status,
+                &roster,
+                confirmed.get(&status.line.id).map(String::as_str),
+                refusals.get(&status.line.id),
+            ),
             hand_over: reader.responds().then(hand_over),
         }
     };
@@ -169,7 +178,40 @@ async fn confirmed_by(db: &mut Db<'_>, statuses: &[LineStatus]) -> Result<HashMa
     Ok(names)
 }
 
-fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option<&str>) -> Shown {
+/// Why no command could be made for a line, in the reader's language: asked again, since what was kept is for programs.
+async fn refusals(app: &App, reader: &Reader, statuses: &[LineStatus]) -> HashMap<LineId, String> {
+    let mut sentences = HashMap::new();
+    for status in statuses {
+        let Some((hand_over, Known::Refused)) = &status.latest else { continue };
+        if let Err(Refused::Command(error)) = app.engine.preview_line(&status.line.id.to_string(), &hand_over.number).await {
+            sentences.insert(status.line.id, command_words(reader.words, &error));
+        }
+    }
+    sentences
+}
+
+/// What came of the last try, in the reader's language. What somebody else has said may hold a number.
+fn outcome_words(reader: &Reader, outcome: &Outcome) -> String {
+    let words = reader.words;
+    let sentence = match outcome {
+        Outcome::WaitsForCall => &words.outcome_call,
+        Outcome::WaitsForEarlier => &words.outcome_earlier,
+        Outcome::TriedForADay => &words.outcome_day,
+        Outcome::NotWanted => &words.outcome_unwanted,
+        Outcome::SentAgain => &words.outcome_again,
+        Outcome::NoHandset => &words.outcome_no_handset,
+        Outcome::ClosedAddress => &words.outcome_closed,
+        Outcome::HandsetFailed(_) => &words.outcome_handset,
+        Outcome::GatewayFailed(_) => &words.outcome_gateway,
+        Outcome::NotTaken(_) => &words.outcome_not_taken,
+    };
+    match outcome.detail().filter(|detail| !detail.is_empty() && reader.responds()) {
+        Some(detail) => format!("{sentence}{}{detail}", words.outcome_colon),
+        None => sentence.clone(),
+    }
+}
+
+fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option<&str>, refusal: Option<&String>) -> Shown {
     let words = reader.words;
     let who = |hand_over: &HandOverRow| reader.name(&hand_over.person);
     let mut sentences = Vec::new();
@@ -180,12 +222,15 @@ fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option
             let bits = [("who", Text(&who)), ("number", Text(&number)), ("at", Html(&at(latest.at)))];
             sentences.push(fill(&words.line_to, &bits));
             if let Some(refused) = &latest.refused {
-                sentences.push(fill(&words.line_refused, &[("why", Text(refused))]));
+                sentences.push(fill(&words.line_refused, &[("why", Text(refusal.unwrap_or(refused)))]));
             } else if latest.sent_at.is_none()
                 && let Some(result) = &latest.last_result
             {
                 let attempts = latest.attempts.unwrap_or(0).to_string();
-                sentences.push(fill(&words.line_tries, &[("count", Text(&attempts)), ("why", Text(result))]));
+                sentences.push(fill(
+                    &words.line_tries,
+                    &[("count", Text(&attempts)), ("why", Text(&outcome_words(reader, &Outcome::read(result))))],
+                ));
             }
             let confirmed = confirmed.map_or(who, |name| reader.name(name));
             known_words(words, *known, &confirmed)

@@ -73,7 +73,7 @@ pub(super) fn wrong(words: &Words, refused: Refused) -> Result<String, Refusal> 
     match refused {
         Refused::Command(error) => Ok(command_words(words, &error)),
         Refused::Wrong { field: "number", .. } => Ok(words.bad_number.clone()),
-        Refused::Wrong { field: "name", .. } => Ok(words.bad_short_name.clone()),
+        Refused::Wrong { field: "person", .. } => Ok(words.person_bad_name.clone()),
         refused => Err(refused.into()),
     }
 }

@@ -6,7 +6,7 @@ use crate::ids::GatewayId;
 use crate::outbound::gateways;
 use crate::outbound::guard::GuardedResolver;
 use crate::secrets;
-use crate::store::Tx;
+use crate::store::Db;
 use crate::store::handsets::HandsetRow;
 use crate::store::sms::{GatewayRow, GatewaySettings};
 
@@ -30,7 +30,7 @@ impl Engine {
         let (token, hash) = secrets::new(PREFIX);
         let mut tx = self.store.begin().await?;
         if let GatewaySettings::Handset { handset } = &gateway.settings.0 {
-            handset_named(&mut tx, "handset", handset).await?;
+            handset_named(&mut tx.db(), "handset", handset).await?;
         }
         tx.db().insert_gateway(&gateway, &hash, now).await.map_err(|error| Refused::insert("gateway", &gateway.name, error))?;
         tx.commit().await?;
@@ -42,8 +42,7 @@ impl Engine {
     /// # Errors
     /// When there is none, or the database fails.
     pub async fn gateway(&self, which: &str) -> Result<GatewayRow, Refused> {
-        let mut tx = self.store.begin().await?;
-        gateway_named(&mut tx, which).await
+        gateway_named(&mut self.store.read().await?.db(), which).await
     }
 
     /// Changes what a gateway is called and how it is reached; messages that wait are sent the new way. It is named by its id or its
@@ -55,7 +54,7 @@ impl Engine {
         let name = refused::name(name)?;
         gateways::check(&settings, &GuardedResolver::for_gateways(&self.config.sms.allow_networks))?;
         let mut tx = self.store.begin().await?;
-        let old = gateway_named(&mut tx, which).await?;
+        let old = gateway_named(&mut tx.db(), which).await?;
         // What waits was composed for it: a code that one handset dials itself must not reach another.
         let other_kind = std::mem::discriminant(&old.settings.0) != std::mem::discriminant(&settings);
         let other_handset = matches!(settings, GatewaySettings::Handset { .. }) && old.settings.0 != settings;
@@ -74,7 +73,7 @@ impl Engine {
     /// When there is none, a line still needs it, or the database fails.
     pub async fn remove_gateway(&self, which: &str) -> Result<(), Refused> {
         let mut tx = self.store.begin().await?;
-        let gateway = gateway_named(&mut tx, which).await?;
+        let gateway = gateway_named(&mut tx.db(), which).await?;
         if let Some(line) = tx.db().lines().await?.into_iter().find(|line| line.gateway_id == gateway.id) {
             return Err(Refused::wrong("gateway", format!("the line {:?} is reached through it: remove that first", line.name)));
         }
@@ -87,8 +86,8 @@ impl Engine {
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub(super) async fn gateway_named(tx: &mut Tx, which: &str) -> Result<GatewayRow, Refused> {
-    let all = tx.db().gateways().await?;
+pub(super) async fn gateway_named(db: &mut Db<'_>, which: &str) -> Result<GatewayRow, Refused> {
+    let all = db.gateways().await?;
     let found = all.into_iter().find(|gateway| gateway.name == which || gateway.id.to_string() == which);
     found.ok_or_else(|| Refused::Missing { what: "gateway", name: which.to_owned() })
 }
@@ -97,7 +96,7 @@ pub(super) async fn gateway_named(tx: &mut Tx, which: &str) -> Result<GatewayRow
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub(super) async fn handset_named(tx: &mut Tx, field: &'static str, name: &str) -> Result<HandsetRow, Refused> {
-    let found = tx.db().handsets().await?.into_iter().find(|handset| handset.name == name);
+pub(super) async fn handset_named(db: &mut Db<'_>, field: &'static str, name: &str) -> Result<HandsetRow, Refused> {
+    let found = db.handsets().await?.into_iter().find(|handset| handset.name == name);
     found.ok_or_else(|| Refused::wrong(field, format!("there is no handset {name:?}: `autocall handset list` shows them")))
 }

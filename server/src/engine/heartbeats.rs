@@ -23,7 +23,6 @@ pub const HEARTBEATS: &str = "heartbeat";
 const PREFIX: &str = "hb_";
 const PERIOD: std::ops::RangeInclusive<i32> = 10..=31 * 86_400;
 const GRACE: std::ops::RangeInclusive<i32> = 0..=7 * 86_400;
-const MOST_LABELS: usize = 64;
 /// After a time in which this node could not hear pings, it waits so much longer at most.
 const LISTEN_FIRST: TimeDelta = TimeDelta::minutes(5);
 
@@ -86,7 +85,7 @@ impl Engine {
         if new.phones.is_empty() && self.config.alarms.fallback_phones.is_empty() {
             return Err(Refused::wrong("phones", "name at least one number to ring, or set alarms.fallback_phones"));
         }
-        check_labels(&new.labels)
+        refused::labels(&new.labels)
     }
 
     /// Changes everything of a heartbeat but its name and token. It is named by its id or its name.
@@ -260,15 +259,4 @@ fn within(field: &'static str, value: i32, range: std::ops::RangeInclusive<i32>)
         return Ok(());
     }
     Err(Refused::wrong(field, format!("{field} must be {} to {}, not {value}", range.start(), range.end())))
-}
-
-fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Refused> {
-    let sound = |text: &str| text.chars().count() <= 200 && !text.chars().any(char::is_control);
-    if labels.len() > MOST_LABELS || !labels.iter().all(|(name, value)| !name.is_empty() && sound(name) && sound(value)) {
-        return Err(Refused::wrong(
-            "labels",
-            format!("at most {MOST_LABELS} labels of at most 200 characters each, without line breaks"),
-        ));
-    }
-    Ok(())
 }

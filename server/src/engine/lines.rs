@@ -269,7 +269,7 @@ impl Engine {
     pub async fn add_line(&self, new: &NewLine) -> Result<LineRow, Refused> {
         let name = refused::name(&new.name)?;
         let mut tx = self.store.begin().await?;
-        let line = LineRow { name, ..self.said(&mut tx, new).await? };
+        let line = LineRow { name, ..self.said(&mut tx.db(), new).await? };
         self.compose(&mut tx.db(), &line, &Number::from_stored(line.number.as_str())).await?;
         tx.db().insert_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
         tx.commit().await?;
@@ -285,7 +285,7 @@ impl Engine {
         let name = refused::name(&new.name)?;
         let mut tx = self.store.begin().await?;
         let old = locked_line(&mut tx, which).await?;
-        let line = LineRow { name, ..self.said(&mut tx, new).await?.keeping(&old) };
+        let line = LineRow { name, ..self.said(&mut tx.db(), new).await?.keeping(&old) };
         self.compose(&mut tx.db(), &line, &Number::from_stored(line.number.as_str())).await?;
         tx.db().change_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
         let latest = tx.db().latest_hand_overs().await?.into_iter().find(|hand_over| hand_over.line_id == line.id);
@@ -304,19 +304,20 @@ impl Engine {
     /// # Errors
     /// When there is no such line, a field but the name is wrong, or the database fails.
     pub async fn draft_line(&self, which: Option<&str>, new: &NewLine) -> Result<Draft, Refused> {
-        let mut tx = self.store.begin().await?;
-        let mut line = self.said(&mut tx, new).await?;
+        let mut reader = self.store.read().await?;
+        let mut db = reader.db();
+        let mut line = self.said(&mut db, new).await?;
         if let Some(which) = which {
-            line = line.keeping(&line_named(&mut tx, which).await?);
+            line = line.keeping(&line_named(&mut db, which).await?);
         }
-        let duty = on_duty(&line, &tx.db().roster().await?, self.clock.now());
+        let duty = on_duty(&line, &db.roster().await?, self.clock.now());
         let number = duty.as_ref().map_or(line.number.as_str(), |duty| duty.number.as_str());
-        let preview = self.compose(&mut tx.db(), &line, &Number::from_stored(number)).await?;
+        let preview = self.compose(&mut db, &line, &Number::from_stored(number)).await?;
         Ok(Draft { preview, duty })
     }
 
     /// What an operator says of a line, as a line that was never handed over. Its name is not looked at.
-    async fn said(&self, tx: &mut Tx, new: &NewLine) -> Result<LineRow, Refused> {
+    async fn said(&self, db: &mut Db<'_>, new: &NewLine) -> Result<LineRow, Refused> {
         let now = self.clock.now();
         let number = self.number("number", &new.number)?;
         let sms_number = match &new.sms_number {
@@ -324,23 +325,29 @@ impl Engine {
             None => number.clone(),
         };
         let team = new.team.trim();
-        let roster = tx.db().roster().await?;
-        if !team.is_empty() && roster.find_team(team).is_none() && roster.find_schedule(team).is_none() {
-            return Err(Refused::wrong("team", format!("no team and no schedule of the roster is called {team:?}")));
-        }
+        let team = match team {
+            "" => String::new(),
+            team => {
+                let roster = db.roster().await?;
+                let of_team = roster.find_team(team).map(|team| team.name.clone());
+                let found = of_team.or_else(|| roster.find_schedule(team).map(|schedule| schedule.name.clone()));
+                let unknown = || Refused::wrong("team", format!("no team and no schedule of the roster is called {team:?}"));
+                found.ok_or_else(unknown)?
+            }
+        };
         if !ANDROID.contains(&new.android) {
             return Err(Refused::wrong("android", "android is the handset's main version, such as 13"));
         }
-        let gateway = gateway_named(tx, &new.gateway).await?;
-        let handset_id = optional_handset(tx, "handset", new.handset.as_deref()).await?;
-        let verify_handset_id = optional_handset(tx, "verify_handset", new.verify_handset.as_deref()).await?;
+        let gateway = gateway_named(db, &new.gateway).await?;
+        let handset_id = optional_handset(db, "handset", new.handset.as_deref()).await?;
+        let verify_handset_id = optional_handset(db, "verify_handset", new.verify_handset.as_deref()).await?;
         if verify_handset_id.is_some() && verify_handset_id == handset_id {
             return Err(Refused::wrong("verify_handset", "another handset must ring the number: this one would ring itself"));
         }
         Ok(LineRow {
             id: LineId::new(now),
             name: new.name.clone(),
-            team: team.to_owned(),
+            team,
             number: number.as_str().to_owned(),
             sms_number: sms_number.as_str().to_owned(),
             carrier: new.carrier.clone(),
@@ -377,7 +384,7 @@ impl Engine {
     /// When there is no such line, the number cannot be rung, or the database fails.
     pub async fn bind_line(&self, which: &str, person: Option<(&str, &str)>) -> Result<(), Refused> {
         let person = match person {
-            Some((name, number)) => Some((refused::name(name)?, self.number("number", number)?)),
+            Some((name, number)) => Some((refused::person_name(name)?, self.number("number", number)?)),
             None => None,
         };
         let mut tx = self.store.begin().await?;
@@ -392,9 +399,10 @@ impl Engine {
     /// Why it cannot be said.
     pub async fn preview_line(&self, which: &str, number: &str) -> Result<Preview, Refused> {
         let number = self.number("number", number)?;
-        let mut tx = self.store.begin().await?;
-        let line = line_named(&mut tx, which).await?;
-        self.compose(&mut tx.db(), &line, &number).await
+        let mut reader = self.store.read().await?;
+        let mut db = reader.db();
+        let line = line_named(&mut db, which).await?;
+        self.compose(&mut db, &line, &number).await
     }
 
     /// A person hands a line to a number, until somebody else is on duty.
@@ -409,7 +417,7 @@ impl Engine {
         self.compose(&mut tx.db(), &line, &number).await?;
         let known = tx.db().person_with_number(number.as_str()).await?.map(|person| person.name);
         let name = person.map(str::to_owned).or(known).unwrap_or_else(|| number.as_str().to_owned());
-        let target = OnDuty { name: refused::name(&name)?, number: number.as_str().to_owned() };
+        let target = OnDuty { name: refused::person_name(&name)?, number: number.as_str().to_owned() };
         let id = self.hand_over(&mut tx, &line, &target, HandOverWhy::Person, now).await?.ok_or(EngineError::Contended)?;
         let hand_over = tx.db().hand_over(id).await?.ok_or(EngineError::Contended)?;
         tx.commit().await?;
@@ -707,14 +715,14 @@ fn verification(line: &LineRow, hand_over: &HandOverRow, handset: HandsetId) -> 
     }
 }
 
-async fn line_named(tx: &mut Tx, which: &str) -> Result<LineRow, Refused> {
-    let all = tx.db().lines().await?;
+async fn line_named(db: &mut Db<'_>, which: &str) -> Result<LineRow, Refused> {
+    let all = db.lines().await?;
     all.into_iter().find(|line| line.is_called(which)).ok_or_else(|| missing_line(which))
 }
 
 /// The same, for a change: nobody else changes it or hands it over until the transaction ends.
 async fn locked_line(tx: &mut Tx, which: &str) -> Result<LineRow, Refused> {
-    let id = line_named(tx, which).await?.id;
+    let id = line_named(&mut tx.db(), which).await?.id;
     tx.db().lock_line(id).await?.ok_or_else(|| missing_line(which))
 }
 
@@ -722,9 +730,9 @@ fn missing_line(which: &str) -> Refused {
     Refused::Missing { what: "line", name: which.to_owned() }
 }
 
-async fn optional_handset(tx: &mut Tx, field: &'static str, name: Option<&str>) -> Result<Option<HandsetId>, Refused> {
+async fn optional_handset(db: &mut Db<'_>, field: &'static str, name: Option<&str>) -> Result<Option<HandsetId>, Refused> {
     match name {
-        Some(name) => handset_named(tx, field, name).await.map(|handset| Some(handset.id)),
+        Some(name) => handset_named(db, field, name).await.map(|handset| Some(handset.id)),
         None => Ok(None),
     }
 }

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 
 use super::actions::SPLIT;
 use super::closing::Tally;
-use super::refused::Refused;
+use super::refused::{self, Refused};
 use super::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, HuntId, WindowId};
 use crate::store::alarms::AlarmRow;
@@ -128,6 +128,7 @@ impl Engine {
                 "name a team or at least one label: a window for everything would silence everything",
             ));
         }
+        refused::labels(&new.labels)?;
         let starts_at = new.starts_at.unwrap_or(now);
         if new.ends_at <= now || new.ends_at <= starts_at {
             return Err(Refused::wrong("ends_at", "the window must end after it begins, and not in the past"));

@@ -1,7 +1,10 @@
 //! Why something that an operator asked for was not done: one type for the API, the pages and the command line.
 
+use std::collections::BTreeMap;
+
 use super::EngineError;
 use crate::outbound::gateways::WrongSetting;
+use crate::people;
 use crate::public_line::ComposeError;
 use crate::store::StoreError;
 
@@ -68,15 +71,43 @@ impl From<StoreError> for Refused {
 }
 
 const LONGEST_NAME: usize = 60;
+const MOST_LABELS: usize = 64;
+const LONGEST_LABEL: usize = 200;
 
 /// A name as it is kept: without blanks around it.
 ///
 /// # Errors
 /// When it is empty, too long or garbled.
 pub fn name(text: &str) -> Result<String, Refused> {
+    named("name", text, LONGEST_NAME)
+}
+
+/// The name of a person, which may be as long as those that the list of people takes.
+///
+/// # Errors
+/// When it is empty, too long or garbled.
+pub fn person_name(text: &str) -> Result<String, Refused> {
+    named("person", text, people::LONGEST_NAME)
+}
+
+fn named(field: &'static str, text: &str, longest: usize) -> Result<String, Refused> {
     let name = text.trim();
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(Refused::wrong("name", format!("a name has 1 to {LONGEST_NAME} characters, without line breaks")));
+    if name.is_empty() || name.chars().count() > longest || name.chars().any(char::is_control) {
+        return Err(Refused::wrong(field, format!("a name has 1 to {longest} characters, without line breaks")));
     }
     Ok(name.to_owned())
+}
+
+/// Labels that something is known by.
+///
+/// # Errors
+/// When there are too many, or one is nameless, too long or garbled.
+pub fn labels(labels: &BTreeMap<String, String>) -> Result<(), Refused> {
+    let sound = |text: &str| text.chars().count() <= LONGEST_LABEL && !text.chars().any(char::is_control);
+    if labels.len() <= MOST_LABELS && labels.iter().all(|(name, value)| !name.is_empty() && sound(name) && sound(value)) {
+        return Ok(());
+    }
+    let why =
+        format!("at most {MOST_LABELS} labels of at most {LONGEST_LABEL} characters each, with a name and without line breaks");
+    Err(Refused::wrong("labels", why))
 }

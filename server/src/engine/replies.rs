@@ -8,6 +8,7 @@ use super::{Acknowledgement, Engine, EngineError, delta};
 use crate::ids::{AlarmId, InboundSmsId};
 use crate::numbers::Number;
 use crate::outbound::gateways::read_message_id;
+use crate::outbound::outcome::Outcome;
 use crate::sms_reply::{self, Reply};
 use crate::store::Announcement;
 use crate::store::answers::AnswerVia;
@@ -18,8 +19,6 @@ use crate::store::sms::{GatewayRow, NewInbound, RungForRow};
 const STOP_WINDOW: chrono::TimeDelta = chrono::TimeDelta::days(30);
 const LONGEST_SENDER: usize = 60;
 const LONGEST_TEXT: usize = 2_000;
-/// So much is kept of what a gateway says.
-const LONGEST_WHY: usize = 300;
 /// A message that a gateway could not send is tried again after this, the next time after twice as long.
 const BOUNCE_PAUSE: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 const LONGEST_BOUNCE_PAUSE: chrono::TimeDelta = chrono::TimeDelta::minutes(10);
@@ -161,12 +160,12 @@ impl Engine {
             let noted = tx.db().sms_delivered(sms, gateway.id, now).await?;
             // The phone may take messages in another order than they were sent in. What it got last must not be an outdated command.
             if noted && let Some(later) = tx.db().later_sms(sms).await?.filter(|later| later.delivered_at.is_some()) {
-                tx.db().send_sms_again(later.id, "sent again: an outdated command reached the phone after it", now).await?;
+                tx.db().send_sms_again(later.id, &Outcome::SentAgain.to_string(), now).await?;
             }
             tx.commit().await?;
             return Ok(if noted { "delivered" } else { "none" });
         };
-        let why: String = format!("the gateway could not send it: {why}").chars().take(LONGEST_WHY).collect();
+        let why = Outcome::GatewayFailed(why.to_owned()).to_string();
         let pause = (BOUNCE_PAUSE * 2_i32.pow(u32::try_from(failures.clamp(0, 6)).unwrap_or(0))).min(LONGEST_BOUNCE_PAUSE);
         if !tx.db().sms_bounced(sms, gateway.id, failures, now + pause, &why).await? {
             return Ok("none");

@@ -16,6 +16,7 @@ use crate::ids::{CommandId, HandsetId};
 use crate::outbound::answer;
 use crate::outbound::gateways::{self, Outgoing};
 use crate::outbound::guard::{GuardedResolver, check_url};
+use crate::outbound::outcome::Outcome;
 use crate::store::lines::{HandOverRow, LineRow};
 use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
 use crate::store::{Announcement, Tx};
@@ -25,8 +26,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// A message that was taken longer ago is not sent any more by whoever took it.
 const FRESH: TimeDelta = TimeDelta::seconds(30);
-/// So much is kept of what a gateway or a handset says.
-const LONGEST_WHY: usize = 300;
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
 const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
@@ -95,22 +94,20 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
     let gateway = tx.db().gateway(sms.gateway_id).await?.filter(|gateway| gateway.removed_at.is_none());
     let wanted = sms.hand_over_id.is_none() || context.as_ref().is_some_and(|(line, own)| line.latest_seq == own.seq);
     let Some(gateway) = gateway.filter(|_| wanted) else {
-        tx.db()
-            .sms_given_up(sms.id, "not wanted any more: its line or gateway was removed, or a later hand-over came", now)
-            .await?;
+        tx.db().sms_given_up(sms.id, &Outcome::NotWanted.to_string(), now).await?;
         tx.commit().await?;
         return Ok(None);
     };
     if now - sms.created_at >= GIVE_UP_AFTER {
         // Whatever was wrong with it, also a gateway that takes it and cannot send it.
-        tx.db().sms_given_up(sms.id, "tried for a day in vain", now).await?;
+        tx.db().sms_given_up(sms.id, &Outcome::TriedForADay.to_string(), now).await?;
         tx.commit().await?;
         return Ok(None);
     }
     if let Some((line, _)) = &context
         && let Some(why) = hindrance(&mut tx, line, sms, now).await?
     {
-        tx.db().postpone_sms(sms, now + LOOK_AGAIN, why).await?;
+        tx.db().postpone_sms(sms, now + LOOK_AGAIN, &why.to_string()).await?;
         tx.commit().await?;
         return Ok(None);
     }
@@ -133,7 +130,7 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
         && engine.store.read().await?.db().open_dial_of(handset).await?.is_some()
     {
         let mut tx = engine.store.begin().await?;
-        tx.db().sms_failed(sms.id, "waits for the end of a call", now + LOOK_AGAIN).await?;
+        tx.db().sms_failed(sms.id, &Outcome::WaitsForCall.to_string(), now + LOOK_AGAIN).await?;
         tx.commit().await?;
         return Ok(None);
     }
@@ -141,21 +138,20 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
 }
 
 /// What speaks against sending a line's command now.
-async fn hindrance(tx: &mut Tx, line: &LineRow, sms: &SmsRow, now: DateTime<Utc>) -> Result<Option<&'static str>, EngineError> {
+async fn hindrance(tx: &mut Tx, line: &LineRow, sms: &SmsRow, now: DateTime<Utc>) -> Result<Option<Outcome>, EngineError> {
     if tx.db().sms_under_way(line.id, sms.id, now).await? {
         // It would arrive in either order.
-        return Ok(Some("waits: an earlier command may be on its way"));
+        return Ok(Some(Outcome::WaitsForEarlier));
     }
     let Some(handset) = line.handset_id else { return Ok(None) };
     let busy = tx.db().open_dial_of(handset).await?.is_some() || tx.db().line_free_at(handset, now).await?.is_some();
-    Ok(busy.then_some("waits for the end of a call"))
+    Ok(busy.then_some(Outcome::WaitsForCall))
 }
 
 /// Puts the message, or the bare code, into the outbox of one of our own handsets.
 async fn command(tx: &mut Tx, handset: &str, sms: &SmsRow, now: DateTime<Utc>) -> Result<(), EngineError> {
     let Some(handset) = tx.db().handsets().await?.into_iter().find(|row| row.name == *handset) else {
-        let why = format!("there is no handset {handset:?} any more");
-        return Ok(tx.db().sms_failed(sms.id, &why, now + pause(sms.attempts)).await?);
+        return Ok(tx.db().sms_failed(sms.id, &Outcome::NoHandset.to_string(), now + pause(sms.attempts)).await?);
     };
     let body = match &sms.code {
         Some(code) => json!({ "kind": "forward", "code": code }),
@@ -178,7 +174,7 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
         if result["ok"] == true {
             tx.db().sms_sent(row.id, row.failures, "sent by the handset", row.done_at.unwrap_or(now)).await?;
         } else {
-            let why: String = format!("the handset could not send it: {detail}").chars().take(LONGEST_WHY).collect();
+            let why = Outcome::HandsetFailed(detail.to_owned()).to_string();
             // What the phone said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %row.id, "a text message was not sent; the page Lines says why");
             // With growing pauses: the handset dials each time, and rings nobody meanwhile.
@@ -189,31 +185,30 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
     Ok(())
 }
 
-async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<(), String> {
+async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<(), Outcome> {
     let id = gateways::message_id(sms.id, sms.failures);
     let outgoing = Outgoing { id: &id, number: &sms.number, text: &sms.text };
     let Some(request) = gateways::request(settings, outgoing, engine.clock.now()) else {
-        return Err("this gateway takes no requests".to_owned());
+        return Err(Outcome::NotTaken("this gateway takes no requests".to_owned()));
     };
     let guard = GuardedResolver::for_gateways(&engine.config.sms.allow_networks);
-    let url = check_url(&request.url, &guard)
-        .map_err(|_| "the gateway's address may not be asked; see sms.allow_networks".to_owned())?;
+    let url = check_url(&request.url, &guard).map_err(|_| Outcome::ClosedAddress)?;
     let mut sending = client.request(request.method, url).body(request.body);
     for (name, value) in request.headers {
         sending = sending.header(name, value);
     }
     // Errors are told without the address: it may hold a secret.
-    let response = sending.send().await.map_err(|error| error.without_url().to_string())?;
+    let response = sending.send().await.map_err(|error| Outcome::NotTaken(error.without_url().to_string()))?;
     let status = response.status().as_u16();
     let body = answer::read(response).await;
-    gateways::accepted(settings, status, &body)
+    gateways::accepted(settings, status, &body).map_err(Outcome::NotTaken)
 }
 
 async fn write_down(
     engine: &Engine,
     sms: &SmsRow,
     rest: Option<(HandsetId, DateTime<Utc>)>,
-    result: Result<(), String>,
+    result: Result<(), Outcome>,
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
@@ -222,11 +217,11 @@ async fn write_down(
             tx.db().sms_sent(sms.id, sms.failures, "taken by the gateway", now).await?;
             // This node stood still meanwhile, and another one has sent the next command: the phone is not to keep this one.
             if let Some(later) = tx.db().later_sms(sms.id).await?.filter(|later| later.sent_at.is_some()) {
-                tx.db().send_sms_again(later.id, "sent again: an outdated command may have come after it", now).await?;
+                tx.db().send_sms_again(later.id, &Outcome::SentAgain.to_string(), now).await?;
             }
         }
         Err(why) => {
-            let why: String = why.chars().take(LONGEST_WHY).collect();
+            let why = why.to_string();
             // What the gateway said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, "a text message was not sent; the page Lines says why");
             if let Some((handset, until)) = rest {

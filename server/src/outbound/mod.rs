@@ -3,4 +3,5 @@
 pub mod answer;
 pub mod gateways;
 pub mod guard;
+pub mod outcome;
 pub mod signature;

@@ -2,12 +2,17 @@
 
 use autocall::store::handsets::Profile;
 use autocall::store::users::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::Visitor;
 use crate::harness::{A, B, Home, on_both};
 
-on_both!(empty_sections_teach, everything_is_shown_to_whom_it_concerns, what_is_held_says_so);
+on_both!(
+    empty_sections_teach,
+    everything_is_shown_to_whom_it_concerns,
+    what_is_held_says_so,
+    why_it_was_not_sent_is_said_in_the_reader_s_language,
+);
 
 async fn empty_sections_teach(home: Home) {
     let server = home.start().await;
@@ -68,4 +73,37 @@ async fn what_is_held_says_so(home: Home) {
         assert!(page.shows("nobody is rung before then"), "{path}: {}", page.body);
     }
     assert!(lin.get(&format!("/alarms/{id}")).await.shows("Held: maintenance"));
+}
+
+async fn why_it_was_not_sent_is_said_in_the_reader_s_language(home: Home) {
+    let server = home.start().await;
+    server.pair("pixel", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    let line = json!({ "name": "ops", "number": "13300001111", "carrier": "china-telecom", "android": 11, "gateway": "phone" });
+    assert_eq!(server.post("/api/v1/lines", &line).await.0, 201);
+    server.app.engine.forward_line("ops", A, Some("李娜")).await.unwrap();
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let mut eve = Visitor::logged_in(&server, "eve", Role::Viewer).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let native = |method: &str, path: &str, body: Value| {
+        let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base)).header("autocall-protocol", "1");
+        async move { request.json(&body).send().await.unwrap().json::<Value>().await.unwrap() }
+    };
+    let wait = std::time::Duration::from_secs(30);
+    let command = autocall_tests::wait::eventually("the handset has a command", wait, async || {
+        let outbox = native("GET", "/h/pixel/outbox", json!(null)).await;
+        outbox["commands"][0]["id"].as_str().map(str::to_owned)
+    })
+    .await;
+    let result = json!({ "ok": false, "detail": "no credit for +34600111222" });
+    native("POST", &format!("/h/pixel/outbox/{command}"), result).await;
+    assert!(lin.get("/lines?lang=zh").await.status < 400);
+    let page = autocall_tests::wait::eventually("it is said", wait, async || {
+        let page = lin.get("/lines").await;
+        page.shows("手机未能发出：").then_some(page)
+    })
+    .await;
+    assert!(page.shows("+34600111222") && !page.shows("the handset could not send it"), "{}", page.body);
+    assert!(!eve.get("/lines").await.shows("+34600111222"), "what a phone says may hold a number");
 }
