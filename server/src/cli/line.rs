@@ -4,7 +4,8 @@ use clap::{Subcommand, ValueEnum};
 
 use super::engine;
 use crate::config::Config;
-use crate::engine::lines::{Known, NewLine};
+use crate::engine::hand_over::Known;
+use crate::engine::lines::NewLine;
 use crate::public_line::AppBuild;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

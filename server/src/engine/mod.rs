@@ -10,6 +10,7 @@ mod claim;
 mod closing;
 mod duty_log;
 pub mod gateways;
+pub mod hand_over;
 pub mod handsets;
 pub mod heartbeats;
 pub mod idle;

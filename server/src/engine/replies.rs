@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::lines::{Trouble, trouble};
+use super::hand_over::{Trouble, trouble};
 use super::{Acknowledgement, Engine, EngineError, delta};
 use crate::ids::{AlarmId, InboundSmsId};
 use crate::numbers::Number;

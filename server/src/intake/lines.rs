@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::alarm_request;
 use crate::app::App;
-use crate::engine::lines::{Known, LineStatus, NewLine, Preview};
+use crate::engine::hand_over::Known;
+use crate::engine::lines::{LineStatus, NewLine, Preview};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::ids::{AlarmId, GatewayId, LineId};
