@@ -15,3 +15,5 @@ CREATE INDEX sms_outbox_by_command ON sms_outbox (command_id) WHERE command_id I
 ALTER TABLE hunts ADD COLUMN ring TEXT;
 -- The one team that an alarm asked for: maintenance of the team holds it.
 ALTER TABLE alarms ADD COLUMN team TEXT;
+-- When a command was handed to its handset for the first time: it rests for a forwarding code once, not at each repetition.
+ALTER TABLE handset_commands ADD COLUMN handed_at TEXT;

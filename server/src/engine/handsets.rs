@@ -6,7 +6,7 @@ use serde_json::json;
 use super::presence::{Noticed, PollSource, longest_silence};
 use super::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised};
 use crate::alarm::{DialOutcome, Mode, Priority, Until};
-use crate::ids::HandsetId;
+use crate::ids::{CommandId, HandsetId};
 use crate::store::events::EventKind;
 use crate::store::handsets::HandsetRow;
 use crate::store::{Announcement, Db};
@@ -196,17 +196,36 @@ impl Engine {
         *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
     }
 
-    /// Whether a handset may be told to dial a forwarding code now. It gets no alarm for a minute then; and while it rings somebody, or
-    /// its line may still ring, it is not told.
+    /// Whether a handset may be told to dial forwarding codes now: not while it rings somebody, or its line may still ring. `fresh` are the
+    /// commands that it was not told before: for these it gets no alarm for a minute. One that it is told again and again, because it
+    /// does not carry it out, must not keep it from alarms.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn may_dial_code(&self, id: HandsetId) -> Result<bool, EngineError> {
+    pub async fn may_dial_code(&self, id: HandsetId, fresh: &[CommandId]) -> Result<bool, EngineError> {
         let now = self.clock.now();
+        if !self.line_is_free(id, now).await? {
+            return Ok(false);
+        }
+        if fresh.is_empty() {
+            return Ok(true);
+        }
         let mut tx = self.store.begin().await?;
-        // First, so that a claim that comes now sees it.
         tx.db().rest_handset(id, now + REST_FOR_CODE).await?;
         tx.commit().await?;
+        // A claim that was under way may have given it a dial; one that comes now sees that it rests.
+        if !self.line_is_free(id, now).await? {
+            return Ok(false);
+        }
+        let mut tx = self.store.begin().await?;
+        for command in fresh {
+            tx.db().command_handed(*command, now).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn line_is_free(&self, id: HandsetId, now: DateTime<Utc>) -> Result<bool, EngineError> {
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
         Ok(db.open_dial_of(id).await?.is_none() && db.line_free_at(id, now).await?.is_none())

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
 use crate::ids::CommandId;
+use crate::store::commands::CommandRow;
 use crate::store::handsets::HandsetRow;
 use crate::store::{Announcement, StoreError};
 
@@ -172,6 +173,8 @@ async fn outbox(app: &App, handset: &HandsetRow, wait: Duration) -> Result<Outbo
     let mut changes = app.engine.store.subscribe();
     loop {
         let rows = app.engine.store.read().await?.db().open_commands(handset.id).await?;
+        let is_fresh = |row: &&CommandRow| row.handed_at.is_none() && row.body.0["kind"] == "forward";
+        let fresh: Vec<CommandId> = rows.iter().filter(is_fresh).map(|row| row.id).collect();
         let mut commands: Vec<OutboxCommand> = rows
             .into_iter()
             .filter_map(|row| {
@@ -180,7 +183,7 @@ async fn outbox(app: &App, handset: &HandsetRow, wait: Duration) -> Result<Outbo
             })
             .collect();
         let codes = |command: &OutboxCommand| matches!(command.kind, CommandKind::Forward { .. });
-        if commands.iter().any(codes) && !app.engine.may_dial_code(handset.id).await? {
+        if commands.iter().any(codes) && !app.engine.may_dial_code(handset.id, &fresh).await? {
             // Its line is in use: the code comes when that is over.
             commands.retain(|command| !codes(command));
         }

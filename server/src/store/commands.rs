@@ -15,13 +15,17 @@ pub struct CommandRow {
     pub id: CommandId,
     /// What to do, as it goes over the wire.
     pub body: Json<Value>,
+    /// When it was handed out for the first time.
+    pub handed_at: Option<DateTime<Utc>>,
 }
 
 statements! {
     /// A new command.
     INSERT = ["INSERT INTO handset_commands (id, handset_id, body, created_at) VALUES ($1, $2, $3, $4)"];
     /// Those without a result, oldest first.
-    OPEN = ["SELECT id, body FROM handset_commands WHERE handset_id = $1 AND done_at IS NULL ORDER BY created_at, id LIMIT 20"];
+    OPEN = ["SELECT id, body, handed_at FROM handset_commands WHERE handset_id = $1 AND done_at IS NULL ORDER BY created_at, id LIMIT 20"];
+    /// It was handed out for the first time.
+    HANDED = ["UPDATE handset_commands SET handed_at = $2 WHERE id = $1 AND handed_at IS NULL"];
     /// Its result.
     DONE = ["UPDATE handset_commands SET done_at = $3, result = $4 WHERE id = $1 AND handset_id = $2 AND done_at IS NULL"];
 }
@@ -33,6 +37,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn insert_command(&mut self, id: CommandId, handset: HandsetId, body: &Value, now: DateTime<Utc>) -> Result<()> {
         execute!(self, INSERT, id, handset, Json(body), now).map(|_| ())
+    }
+
+    /// Notes that a command was handed to its handset.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn command_handed(&mut self, id: CommandId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, HANDED, id, now).map(|_| ())
     }
 
     /// The commands of a handset that have no result yet, oldest first, at most 20.
