@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(endless(std::slice::from_ref(&all_day), now), Some(0));
         assert_eq!(until(&[all_day], None, Priority::Low, now), None);
         let days = QuietHours { from: time("06:30"), to: time("22:30"), ..nights("UTC", Priority::Normal) };
-        assert_eq!(endless(&[days.clone()], now), None);
+        assert_eq!(endless(std::slice::from_ref(&days), now), None);
         assert_eq!(
             endless(&[days.clone(), nights("UTC", Priority::Low)], now),
             Some(1),
