@@ -18,7 +18,9 @@ use crate::store::hunts::{CalleeRow, HuntRow, NewHunt};
 /// A new hunt because a person asks for it.
 const ASKED: &str = "asked";
 /// A new hunt that nobody asked for: an alarm left one that it shared.
-pub(super) const SPLIT: &str = "split";
+const SPLIT: &str = "split";
+/// Why a hunt follows another: the maintenance that held it is over.
+pub(super) const RELEASED: &str = "released";
 
 /// Nothing is put off for longer.
 pub const MOST_SNOOZE: TimeDelta = TimeDelta::days(30);
@@ -236,6 +238,11 @@ impl Engine {
             tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
             let body = json!({ "why": ASKED });
             tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Redialled, body).await?;
+            if alarm.held_until.is_some() {
+                // A person wants it rung in spite of the maintenance: people are told now.
+                tx.db().hold_alarm(id, None).await?;
+                tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Released, json!({})).await?;
+            }
             engine.settle(tx, hunt.id, now, tally).await
         })
         .await
@@ -291,11 +298,24 @@ impl Engine {
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        // Whom the roster names is asked of it again: hours may have passed.
+        let earlier = tx.db().callees(hunt.id).await?;
         let ring = hunt.ring.as_ref().map(|ring| ring.0.clone());
-        let callees: Vec<NewCallee> = match (hunt.policy_id, &ring) {
-            (None, None) => again(tx.db().callees(hunt.id).await?, why),
-            _ => Vec::new(),
+        let same: Vec<NewCallee>;
+        let naming = match (hunt.policy_id, &ring) {
+            (Some(_), _) => Naming::Policy,
+            // Whom the roster names is asked of it again: hours may have passed.
+            (None, Some(step)) if why != SPLIT => {
+                let earlier = if why == ASKED { Vec::new() } else { earlier };
+                Naming::Step { step: step.clone(), earlier }
+            }
+            _ => {
+                same = again(earlier, why);
+                Naming::These(&same)
+            }
+        };
+        let attempts = match &naming {
+            Naming::These(callees) => callees.iter().map(|callee| callee.max_attempts).collect(),
+            Naming::Policy | Naming::Step { .. } => Vec::new(),
         };
         let fresh = NewHunt {
             id: HuntId::new(now),
@@ -304,29 +324,24 @@ impl Engine {
             mode: hunt.mode,
             until: hunt.until,
             dry_run: hunt.dry_run,
-            dials_left: hunt::hand_out_limit(callees.iter().map(|callee| callee.max_attempts)),
+            dials_left: hunt::hand_out_limit(attempts.into_iter()),
             created_at: now,
             begin_window_s: hunt.begin_window_s,
             only_handset_id: hunt.only_handset_id,
             confirm_within: hunt.confirm_within,
             policy_id: hunt.policy_id,
             queue: hunt.queue.clone(),
-            ring: ring.clone(),
+            ring,
         };
         tx.db().insert_hunt(&fresh).await?;
         for alarm in alarms {
             tx.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
             tx.db().set_ring_again(alarm.id, None).await?;
-            if why != SPLIT {
+            if !matches!(why, SPLIT | RELEASED) {
                 let body = json!({ "why": why });
                 tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
             }
         }
-        let naming = match (hunt.policy_id, ring) {
-            (Some(_), _) => Naming::Policy,
-            (None, Some(step)) => Naming::Step(step),
-            (None, None) => Naming::These(&callees),
-        };
         self.name_callees(tx, fresh.id, naming, now, tally).await?;
         if why != ASKED {
             // Whoever was rung a moment ago is not rung again at once.

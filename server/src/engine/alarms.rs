@@ -44,7 +44,12 @@ pub(super) enum Naming<'r> {
     /// Those of its policy's first step.
     Policy,
     /// Those to whom this leads.
-    Step(Step),
+    Step {
+        /// Whom to ring, and how.
+        step: Step,
+        /// Who was rung for the same alarm before: those who said no are left out.
+        earlier: Vec<CalleeRow>,
+    },
     /// These.
     These(&'r [NewCallee]),
 }
@@ -339,13 +344,9 @@ impl Engine {
             let found = whom::find(&mut tx.db(), named, self.region()).await?;
             whom.push(found.map_err(|why| EngineError::UnknownName { index, why })?);
         }
-        Ok(Naming::Step(Step {
-            whom,
-            mode: request.mode,
-            attempts: request.attempts,
-            min_interval_s: request.min_interval_s,
-            wait_s: None,
-        }))
+        let step =
+            Step { whom, mode: request.mode, attempts: request.attempts, min_interval_s: request.min_interval_s, wait_s: None };
+        Ok(Naming::Step { step, earlier: Vec::new() })
     }
 
     /// Puts the first people into a new hunt.
@@ -359,10 +360,10 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let callees = match naming {
             Naming::These(callees) => callees,
-            Naming::Policy | Naming::Step(_) => {
+            Naming::Policy | Naming::Step { .. } => {
                 let row = tx.db().lock_hunt(hunt).await?;
                 match naming {
-                    Naming::Step(step) => self.begin_only_step(tx, &row, &step, now).await?,
+                    Naming::Step { step, earlier } => self.begin_only_step(tx, &row, &step, &earlier, now).await?,
                     _ => self.begin_next_step(tx, &row, now).await?,
                 }
                 // Whether there is anybody at all, and when the step is over.
@@ -530,7 +531,7 @@ async fn insert_hunt(
         policy_id: policy.map(|policy| policy.id),
         queue: queue(request, policy),
         ring: match naming {
-            Naming::Step(step) => Some(step.clone()),
+            Naming::Step { step, .. } => Some(step.clone()),
             Naming::Policy | Naming::These(_) => None,
         },
     };

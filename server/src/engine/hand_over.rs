@@ -259,7 +259,7 @@ impl Engine {
     async fn watch_hand_over(&self, line: &LineRow, hand_over: &HandOverRow, now: DateTime<Utc>) -> Result<(), EngineError> {
         let why = match (hand_over.sent_at, hand_over.verify_alarm_id, line.verify_handset_id) {
             (None, ..) => {
-                let late = now - hand_over.at >= TELL_AFTER;
+                let late = now - hand_over.said_at.unwrap_or(hand_over.at) >= TELL_AFTER;
                 late.then(|| hand_over.last_result.clone().map_or(Trouble::NotTaken, Trouble::NotSent))
             }
             (Some(sent_at), None, Some(handset)) if sent_at + VERIFY_AFTER <= now && now < sent_at + VERIFY_BEFORE => {

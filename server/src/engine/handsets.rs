@@ -17,6 +17,8 @@ pub const TEST_CALLS: &str = "test call";
 const TEST_WINDOW_SECONDS: i32 = 300;
 /// A phone on the documented path is one to wait for after so long.
 const SETTLED: TimeDelta = TimeDelta::minutes(10);
+/// A phone that moves is heard under its old name for no longer than this after it is heard under the new one.
+const MOVES_WITHIN: TimeDelta = TimeDelta::minutes(2);
 /// A handset that is told to dial a forwarding code is given no alarm for so long: the two calls would meet.
 pub const REST_FOR_CODE: TimeDelta = TimeDelta::seconds(60);
 /// A handset whose calls failed rests this long, then twice as long, and so on.
@@ -80,15 +82,37 @@ impl Engine {
         let handsets = reader.db().handsets().await?;
         let busy = reader.db().busy_handsets().await?;
         drop(reader);
-        for handset in handsets {
+        for handset in &handsets {
             // Silence in an open dial is a call, as far as anybody can know.
-            if is_expected(&handset) && handset.disabled_at.is_none() && !busy.contains(&handset.id) {
-                self.watch(&handset, now).await?;
+            if is_expected(handset)
+                && !self.has_moved(handset, &handsets)
+                && handset.disabled_at.is_none()
+                && !busy.contains(&handset.id)
+            {
+                self.watch(handset, now).await?;
             }
         }
         let offline = self.store.read().await?.db().count_offline_handsets().await?;
         self.metrics.handsets_offline.set(offline);
         Ok(())
+    }
+
+    /// Whether a phone on the documented path, which is known by address and model, is somebody else by now: it was paired, or has another
+    /// address. What fell silent before this server started says nothing either: nobody can know when.
+    fn has_moved(&self, handset: &HandsetRow, all: &[HandsetRow]) -> bool {
+        let Some(last_seen) = handset.last_seen_at.filter(|_| handset.token_hash.is_none() && handset.allowed_at.is_none())
+        else {
+            return false;
+        };
+        let alike = |other: &HandsetRow| {
+            let model =
+                other.last_model.as_ref().is_some_and(|model| !model.is_empty() && handset.last_model.as_ref() == Some(model));
+            model || (other.last_address.is_some() && other.last_address == handset.last_address)
+        };
+        // Whoever tries the path with curl is no phone that has moved.
+        let is_phone = |other: &HandsetRow| other.token_hash.is_some() || other.allowed_at.is_some() || polls_as_app(other);
+        let since = |other: &HandsetRow| other.id != handset.id && other.created_at > last_seen - MOVES_WITHIN && is_phone(other);
+        last_seen < self.started_at || all.iter().any(|other| since(other) && alike(other))
     }
 
     async fn watch(&self, handset: &HandsetRow, now: DateTime<Utc>) -> Result<(), EngineError> {
@@ -247,8 +271,11 @@ impl Engine {
 /// has been polling for some time. Whoever tried that path with curl is no handset to wait for.
 pub(super) fn is_expected(handset: &HandsetRow) -> bool {
     let settled = handset.last_seen_at.is_some_and(|seen| seen - handset.created_at >= SETTLED);
-    let is_app = handset.last_user_agent.as_ref().is_some_and(|agent| is_app(agent.as_bytes()));
-    handset.token_hash.is_some() || handset.allowed_at.is_some() || (is_app && settled)
+    handset.token_hash.is_some() || handset.allowed_at.is_some() || (polls_as_app(handset) && settled)
+}
+
+fn polls_as_app(handset: &HandsetRow) -> bool {
+    handset.last_user_agent.as_ref().is_some_and(|agent| is_app(agent.as_bytes()))
 }
 
 /// The app's HTTP library, old or new, names itself so.

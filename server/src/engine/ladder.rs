@@ -114,15 +114,21 @@ impl Engine {
         self.fall_back(tx, hunt, Some(&policy.name), now).await
     }
 
-    /// Begins the only step of a hunt that an alarm itself names; when it leads to nobody, the configured fallback is rung.
+    /// Begins the only step of a hunt that an alarm itself names; when it leads to nobody, the configured fallback is rung. Whoever said
+    /// no in an earlier hunt for the same alarm is not asked again, unless nobody else is left.
     pub(super) async fn begin_only_step(
         &self,
         tx: &mut Tx,
         hunt: &HuntRow,
         step: &Step,
+        earlier: &[CalleeRow],
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
-        let led = whom::reach(&mut tx.db(), &step.whom, now).await?;
+        let mut led = whom::reach(&mut tx.db(), &step.whom, now).await?;
+        let (wanted, _) = still_wanted(led.to.clone(), earlier);
+        if !wanted.is_empty() {
+            led.to = wanted;
+        }
         if led.to.is_empty() {
             let body = json!({ "nowhere": led.nowhere });
             tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;

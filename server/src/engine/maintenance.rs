@@ -6,10 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::types::Json;
 
-use super::actions::SPLIT;
+use super::actions::RELEASED;
 use super::closing::Tally;
 use super::refused::{self, Refused};
 use super::{Engine, EngineError, seconds};
+use crate::alarm::HuntOutcome;
 use crate::ids::{AlarmId, HuntId, WindowId};
 use crate::store::alarms::AlarmRow;
 use crate::store::events::EventKind;
@@ -17,6 +18,8 @@ use crate::store::hunts::HuntRow;
 use crate::store::maintenance::{HeldRow, WindowRow};
 use crate::store::{Announcement, Tx};
 
+/// When a window ends, its alarms are released within a second or so. Should that fail, they are rung all the same after this.
+const RELEASE_WITHIN: TimeDelta = TimeDelta::seconds(5);
 /// The label that names the team of an alarm.
 const TEAM: &str = "team";
 const LONGEST_REASON: usize = 200;
@@ -94,7 +97,7 @@ pub(super) async fn hold(
     let windows = tx.db().windows(now).await?;
     let Some(until) = held_until(&windows, labels, asked_for, now) else { return Ok(false) };
     let hunt = tx.db().lock_hunt(hunt).await?;
-    put_off(tx, &hunt, until, now).await?;
+    put_off(tx, &hunt, until + RELEASE_WITHIN, now).await?;
     tx.db().hold_alarm(alarm, Some(until)).await?;
     let reason =
         windows.iter().find(|window| window.starts_at <= now && matches(window, labels, asked_for)).map(|window| &window.reason);
@@ -193,10 +196,10 @@ impl Engine {
         tx.db().hold_alarm(alarm.id, until).await?;
         let mut tally = Tally::default();
         // Unless a person has put it off for longer since, or has it rung all the same.
-        if hunt.ended_at.is_none() && hunt.begun_at.is_none() && hunt.snoozed_until == Some(alarm.held_until) {
+        if hunt.ended_at.is_none() && hunt.begun_at.is_none() && hunt.snoozed_until == Some(alarm.held_until + RELEASE_WITHIN) {
             match until {
                 Some(until) => {
-                    put_off(&mut tx, &hunt, until, now).await?;
+                    put_off(&mut tx, &hunt, until + RELEASE_WITHIN, now).await?;
                     tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Held, json!({ "until": until })).await?;
                 }
                 None => self.release(&mut tx, &current, &hunt, now, &mut tally).await?,
@@ -218,14 +221,17 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
         let untouched = tx.db().callees(hunt.id).await?.iter().all(|callee| callee.verdict.is_none() && callee.attempts == 0);
-        if !untouched || tx.db().alarms_of(hunt.id).await?.len() > 1 {
+        // A policy that a person has chosen meanwhile comes after those whom the alarm named.
+        let policy_comes_later = hunt.policy_id.is_some() && hunt.place().is_none();
+        if !untouched || policy_comes_later || tx.db().alarms_of(hunt.id).await?.len() > 1 {
             put_off(tx, hunt, now, now).await?;
             return Ok(tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Released, json!({})).await?);
         }
         let by_itself = hunt.dry_run || hunt.only_handset_id.is_some() || tx.db().is_barista_hunt(hunt.id).await?;
-        self.ring_afresh(tx, std::slice::from_ref(alarm), hunt, SPLIT, now, tally).await?;
+        self.ring_afresh(tx, std::slice::from_ref(alarm), hunt, RELEASED, now, tally).await?;
         let fresh = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
-        tx.db().drop_hunt(hunt.id, fresh).await?;
+        // Ended and not removed: others may be waiting to lock it, and look then where the alarm is now.
+        tx.db().end_hunt(hunt.id, HuntOutcome::Cancelled, None, now).await?;
         tx.db().insert_event(Some(alarm.id), Some(fresh), now, EventKind::Released, json!({})).await?;
         self.join_if_alike(tx, alarm.priority, by_itself, alarm.id, fresh, now, tally).await
     }

@@ -117,6 +117,7 @@ pub struct Engine {
     outage: AtomicBool,
     clock_off: AtomicBool,
     serving_since: Mutex<DateTime<Utc>>,
+    started_at: DateTime<Utc>,
 }
 
 impl Engine {
@@ -125,7 +126,8 @@ impl Engine {
     pub fn new(store: Store, locks: Locks, clock: Clock, config: Arc<Config>, metrics: Arc<Metrics>, links: Links) -> Self {
         let idle = idle::IdleMemory::new(store.subscribe());
         // Handsets could not be served before the start, so the first tick gives open dials their grace.
-        let serving_since = Mutex::new(clock.now());
+        let started_at = clock.now();
+        let serving_since = Mutex::new(started_at);
         let presence = presence::Presence::default();
         Self {
             store,
@@ -139,6 +141,7 @@ impl Engine {
             outage: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),
             serving_since,
+            started_at,
         }
     }
 

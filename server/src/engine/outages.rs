@@ -14,6 +14,9 @@ use crate::store::outages::OutageRow;
 /// The door of alarms about handsets; the dedup key is the handset's id.
 pub const HANDSETS: &str = "handset";
 
+/// When a handset was heard is written down at least this often.
+const HEARD_WITHIN: TimeDelta = TimeDelta::minutes(3);
+
 /// What is to be done about an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attend {
@@ -42,8 +45,13 @@ fn out_since(handset: &HandsetRow) -> Option<DateTime<Utc>> {
     handset.offline_since.or(handset.stuck_since).filter(|_| handset.disabled_at.is_none())
 }
 
-fn is_alive(handset: &HandsetRow) -> bool {
-    is_expected(handset) && handset.disabled_at.is_none() && handset.last_seen_at.is_some() && out_since(handset).is_none()
+fn is_alive(handset: &HandsetRow, now: DateTime<Utc>) -> bool {
+    // One that is new on the documented path counts as long as it is heard.
+    let heard = handset.last_seen_at.is_some_and(|seen| now - seen <= HEARD_WITHIN);
+    (is_expected(handset) || heard)
+        && handset.disabled_at.is_none()
+        && handset.last_seen_at.is_some()
+        && out_since(handset).is_none()
 }
 
 impl Engine {
@@ -60,7 +68,7 @@ impl Engine {
             // It was removed: nobody needs to look after it any more.
             self.end_outage(outage, now).await?;
         }
-        let others_alive = handsets.iter().filter(|other| is_alive(other)).count();
+        let others_alive = handsets.iter().filter(|other| is_alive(other, now)).count();
         for handset in &handsets {
             let own: Vec<&OutageRow> = open.iter().filter(|outage| outage.handset_id == handset.id).collect();
             // What fails for one handset must not keep the others from being told of.

@@ -157,7 +157,7 @@ impl Engine {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let Some(why) = failed else {
-            let noted = tx.db().sms_delivered(sms, gateway.id, now).await?;
+            let noted = tx.db().sms_delivered(sms, gateway.id, failures, now).await?;
             // The phone may take messages in another order than they were sent in. What it got last must not be an outdated command.
             if noted && let Some(later) = tx.db().later_sms(sms).await?.filter(|later| later.delivered_at.is_some()) {
                 tx.db().send_sms_again(later.id, &Outcome::SentAgain.to_string(), now).await?;

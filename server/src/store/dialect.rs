@@ -45,6 +45,13 @@ macro_rules! fragment {
     (sqlite for_update) => {
         " "
     };
+    // Rows that point at this one may be written meanwhile.
+    (postgres for_no_key_update) => {
+        " FOR NO KEY UPDATE "
+    };
+    (sqlite for_no_key_update) => {
+        " "
+    };
     ($_dialect:ident $text:literal) => {
         $text
     };

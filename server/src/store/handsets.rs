@@ -142,7 +142,7 @@ statements! {
     /// One handset.
     GET = ["SELECT * FROM handsets WHERE id = $1"];
     /// One, locked.
-    LOCK = ["SELECT * FROM handsets WHERE id = $1" for_update];
+    LOCK = ["SELECT * FROM handsets WHERE id = $1" for_no_key_update];
     /// All that were not removed.
     LIST = ["SELECT * FROM handsets WHERE removed_at IS NULL ORDER BY name"];
     /// What all are called, those that were removed too: what they rang is told with their names.

@@ -101,6 +101,8 @@ pub struct HandOverRow {
     pub trouble_at: Option<DateTime<Utc>>,
     /// The call to the public number that is to prove it.
     pub verify_alarm_id: Option<AlarmId>,
+    /// When its command was put into the outbox, for the first time or again.
+    pub said_at: Option<DateTime<Utc>>,
     /// When its command was sent.
     pub sent_at: Option<DateTime<Utc>>,
     /// When the command reached the phone.
@@ -159,23 +161,23 @@ statements! {
     ];
     /// One hand-over.
     HAND_OVER = [
-        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.attempts, o.failures, o.last_result, o.text AS message
+        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
          FROM hand_overs h LEFT JOIN sms_outbox o ON o.hand_over_id = h.id WHERE h.id = $1"
     ];
     /// The one that a message carries out.
     OF_SMS = [
-        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.attempts, o.failures, o.last_result, o.text AS message
+        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
          FROM hand_overs h JOIN sms_outbox o ON o.hand_over_id = h.id WHERE o.id = $1"
     ];
     /// The latest hand-over of each line in use.
     LATEST = [
-        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.attempts, o.failures, o.last_result, o.text AS message
+        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
          FROM public_lines l JOIN hand_overs h ON h.line_id = l.id AND h.seq = l.latest_seq
            LEFT JOIN sms_outbox o ON o.hand_over_id = h.id WHERE l.removed_at IS NULL"
     ];
     /// The latest hand-over of each line of which it is known that it reached the phone's outbox.
     LATEST_SENT = [
-        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.attempts, o.failures, o.last_result, o.text AS message
+        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
          FROM public_lines l JOIN hand_overs h ON h.line_id = l.id JOIN sms_outbox o ON o.hand_over_id = h.id
          WHERE l.removed_at IS NULL AND o.sent_at IS NOT NULL AND h.seq = (
            SELECT max(earlier.seq) FROM hand_overs earlier JOIN sms_outbox s ON s.hand_over_id = earlier.id

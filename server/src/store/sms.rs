@@ -220,8 +220,8 @@ statements! {
     ];
     /// The gateway says that it reached the phone, and so that it was sent, if that was not written down.
     DELIVERED = [
-        "UPDATE sms_outbox SET delivered_at = $3, sent_at = coalesce(sent_at, $3), taken_until = NULL, gave_up_at = NULL
-         WHERE id = $1 AND gateway_id = $2 AND attempts > 0 AND delivered_at IS NULL"
+        "UPDATE sms_outbox SET delivered_at = $4, sent_at = coalesce(sent_at, $4), taken_until = NULL, gave_up_at = NULL
+         WHERE id = $1 AND gateway_id = $2 AND failures = $3 AND attempts > 0 AND delivered_at IS NULL"
     ];
     /// The gateway says that it could not send what it took, whether that was written down or not.
     BOUNCED = [
@@ -235,9 +235,10 @@ statements! {
            JOIN sms_outbox later ON later.hand_over_id = latest.id
          WHERE o.id = $1 AND own.seq < latest.seq"
     ];
-    /// Sends one once more that was sent.
+    /// Sends one once more that was sent, with all the time that a new one has.
     SEND_AGAIN = [
-        "UPDATE sms_outbox SET sent_at = NULL, delivered_at = NULL, failures = failures + 1, due_at = $2, taken_until = NULL, last_result = $3
+        "UPDATE sms_outbox SET sent_at = NULL, delivered_at = NULL, failures = failures + 1, created_at = $2, due_at = $2,
+           taken_until = NULL, command_id = NULL, last_result = $3
          WHERE id = $1 AND sent_at IS NOT NULL"
     ];
     /// The call that proved the hand-over proved nothing.
@@ -437,8 +438,8 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn sms_delivered(&mut self, id: SmsId, gateway: GatewayId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, DELIVERED, id, gateway, now).map(|rows| rows == 1)
+    pub async fn sms_delivered(&mut self, id: SmsId, gateway: GatewayId, failures: i32, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, DELIVERED, id, gateway, failures, now).map(|rows| rows == 1)
     }
 
     /// Notes that a gateway could not send what it took for the `failures`-th time, so that it is tried again.

@@ -14,6 +14,7 @@ on_both!(
     the_hand_over_between_two_steps_counts,
     a_policy_is_read_back_with_its_teams,
     names_that_are_not_there_are_refused,
+    when_it_rings_again_the_roster_is_asked_again_but_not_who_said_no,
 );
 
 async fn made(server: &Server, path: &str, body: Value) {
@@ -120,4 +121,25 @@ async fn names_that_are_not_there_are_refused(home: Home) {
     let both = json!({ "summary": "s", "phones": [A], "ring": [{ "number": B }] });
     assert_eq!(server.post("/api/v1/alarms", &both).await.1["field"], "ring");
     assert_eq!(server.get("/api/v1/alarms").await["alarms"], json!([]), "nothing was stored");
+}
+
+async fn when_it_rings_again_the_roster_is_asked_again_but_not_who_said_no(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    weekly(&server, "ops").await;
+    let id = server.raise(&[], json!({ "ring": [{ "schedule": "ops" }, { "person": "张伟" }] })).await;
+    let callees = server.alarm(&id).await["callees"].clone();
+    assert_eq!((callees[0]["name"].as_str(), callees[1]["name"].as_str()), (Some("Ann"), Some("张伟")));
+    let declines = format!("/api/v1/alarms/{id}/callees/{}/decline", callees[1]["id"].as_str().unwrap());
+    assert_eq!(server.post(&declines, &json!({})).await.0, 200);
+    // Until Monday, when Bob is on duty.
+    let taken = json!({ "name": "Lin", "ring_again_after_seconds": 4 * 86_400 });
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &taken).await.0, 200);
+    server.pass(4 * 86_400 + 1).await;
+    assert_eq!(server.dial(&desk).await.1, [B], "Ann is off duty, and 张伟 has declined");
+    // A person asks for everybody.
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(B)).await;
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/redial"), &json!({})).await.0, 200);
+    assert_eq!(server.dial(&desk).await.1, [B, C]);
 }

@@ -42,6 +42,7 @@ on_both!(
     only_a_call_that_somebody_took_proves_it,
     what_a_bounce_makes_untrue_is_verified_again,
     an_outdated_command_that_comes_last_is_corrected,
+    a_correction_has_a_day_of_its_own,
     a_report_counts_also_before_it_is_known_that_it_was_sent,
     a_preview_sends_nothing,
     a_gateway_inside_must_be_named,
@@ -829,6 +830,10 @@ async fn an_outdated_command_that_comes_last_is_corrected(home: Home) {
         assert_eq!(server.post(&inbound, &delivered(id)).await.1["effect"], "delivered");
     }
     assert_eq!(taken(&server, &phone, 3).await, [command(A), command(B), command(B)]);
+    // The earlier one told again changes nothing; and a correction has a day of its own.
+    assert_eq!(server.post(&inbound, &delivered(&ids[0])).await.1["effect"], "none");
+    assert_eq!(server.post(&inbound, &delivered(&ids[1])).await.1["effect"], "none", "of the first time it was sent");
+    assert_eq!(known(&server).await, "sent");
     // In the order in which they were sent, nothing is said twice.
     ids.clear();
     for (count, (name, number)) in [("张伟", C), ("李娜", A)].into_iter().enumerate() {
@@ -842,6 +847,31 @@ async fn an_outdated_command_that_comes_last_is_corrected(home: Home) {
     server.pass(60).await;
     taken(&server, &phone, 5).await;
     assert_eq!(known(&server).await, "delivered");
+}
+
+/// The phone was off for more than a day.
+async fn a_correction_has_a_day_of_its_own(home: Home) {
+    let server = near(home).start().await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::HandOverTrouble], "en").await;
+    let (phone, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    add_line(&server, json!({})).await;
+    let mut ids = Vec::new();
+    for (count, (name, number)) in [("李娜", A), ("王芳", B)].into_iter().enumerate() {
+        on_duty(&server, name, number).await;
+        taken(&server, &phone, count + 1).await;
+        ids.push(phone.latest_id());
+    }
+    server.pass(25 * 3600).await;
+    for id in ids.iter().rev() {
+        let delivered = json!({ "event": "sms:delivered", "id": format!("E{id}"), "payload": { "messageId": id } });
+        assert_eq!(server.post(&inbound, &delivered).await.1["effect"], "delivered");
+    }
+    server.pass(1).await;
+    assert_eq!(taken(&server, &phone, 3).await[2], command(B));
+    deliver(&server).await;
+    assert!(room.texts().is_empty(), "{:?}", room.texts());
 }
 
 async fn a_preview_sends_nothing(home: Home) {

@@ -22,6 +22,9 @@ on_both!(
     what_is_released_together_is_rung_together,
     nobody_is_told_of_ringing_before_it_rings,
     what_was_taken_for_a_time_is_held_too,
+    a_poll_at_the_very_end_does_not_overtake_the_release,
+    a_person_may_have_it_rung_all_the_same,
+    a_policy_chosen_meanwhile_comes_after_those_who_were_named,
 );
 
 /// A window of so many minutes from now, for a team; gives its id.
@@ -248,5 +251,78 @@ async fn what_was_taken_for_a_time_is_held_too(home: Home) {
     server.pass(601).await;
     server.app_idle(&desk).await;
     server.pass(3600).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A]);
+}
+
+async fn a_poll_at_the_very_end_does_not_overtake_the_release(home: Home) {
+    // Nothing happens in it but what this test does: a poll comes before the tick that releases.
+    let server = home.quiet_node().await;
+    let (engine, clock) = (&server.app.engine, home.clock.clone());
+    let pairing = autocall::handset::pairing::Pairing::new("desk", &engine.config.handsets);
+    let token = autocall::handset::pairing::add(&engine.store, &pairing, clock.now()).await.unwrap();
+    let path = format!("/h/{token}/alert/phone");
+    let window = autocall::engine::maintenance::NewWindow {
+        reason: "new switch".to_owned(),
+        starts_at: None,
+        ends_at: clock.now() + TimeDelta::minutes(30),
+        team: Some("db".to_owned()),
+        labels: std::collections::BTreeMap::new(),
+    };
+    engine.add_window(&window).await.unwrap();
+    let request = autocall::engine::RaiseRequest {
+        summary: "disk full".to_owned(),
+        labels: [("team".to_owned(), "db".to_owned())].into(),
+        begin_window_s: 3600,
+        callees: vec![autocall::engine::NewCallee {
+            number: format!("+86{A}"),
+            known_to_plan: true,
+            name: None,
+            reference: None,
+            max_attempts: 1,
+            min_interval_s: 0,
+        }],
+        ..autocall::engine::RaiseRequest::default()
+    };
+    let raised = engine.raise(&request).await.unwrap().alarm;
+    clock.advance(TimeDelta::minutes(30));
+    assert_eq!(server.get(&path).await["code"], 1, "it is not released yet");
+    engine.tick().await.unwrap();
+    assert_eq!(server.get(&path).await["code"], 0);
+    let alarm = engine.store.read().await.unwrap().db().alarm(raised.id).await.unwrap().unwrap();
+    assert_ne!(alarm.hunt_id, raised.hunt_id, "it rings as if it had come now");
+    let timeline = engine.store.read().await.unwrap().db().timeline(raised.id).await.unwrap();
+    assert!(timeline.iter().any(|event| event.kind == "released"), "{timeline:?}");
+}
+
+async fn a_person_may_have_it_rung_all_the_same(home: Home) {
+    let server = home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8").start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::Raised], "en").await;
+    window(&server, 60, "db").await;
+    let id = raise(&server, "db").await;
+    let (status, alarm) = server.post(&format!("/api/v1/alarms/{id}/redial"), &json!({})).await;
+    assert_eq!(status, 200, "{alarm}");
+    assert_eq!(server.app_dial(&desk).await.1, [A]);
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (room.texts().len() == 1).then_some(())
+    })
+    .await;
+    server.pass(3600).await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!(kinds(&alarm).iter().filter(|kind| **kind == "released").count(), 1, "{alarm}");
+}
+
+async fn a_policy_chosen_meanwhile_comes_after_those_who_were_named(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    people(&server).await;
+    server.put("/api/v1/policies/db", &json!({ "steps": [{ "ring": [{ "person": "Bob" }] }] })).await;
+    window(&server, 60, "db").await;
+    let id = raise(&server, "db").await;
+    let (status, alarm) = server.post(&format!("/api/v1/alarms/{id}/policy"), &json!({ "policy": "db" })).await;
+    assert_eq!(status, 200, "{alarm}");
+    server.pass(3601).await;
     assert_eq!(server.app_dial(&desk).await.1, [A]);
 }

@@ -16,6 +16,7 @@ on_both!(
     two_nodes_attend_to_it_once,
     a_handset_that_is_removed_needs_nobody_any_more,
     the_app_on_the_documented_path_is_missed_too,
+    a_phone_that_is_paired_is_not_missed_under_its_old_name,
 );
 
 async fn start(home: Home) -> Server {
@@ -195,4 +196,18 @@ async fn the_app_on_the_documented_path_is_missed_too(home: Home) {
     let handsets = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
     let offline: Vec<bool> = handsets.iter().map(|handset| handset.offline_since.is_some()).collect();
     assert_eq!(offline.iter().filter(|offline| **offline).count(), 1, "the app, and not who tried the path once: {handsets:?}");
+}
+
+async fn a_phone_that_is_paired_is_not_missed_under_its_old_name(home: Home) {
+    let server = home.set("AUTOCALL_HANDSETS_OFFLINE_PHONES", B).start().await;
+    for _ in 0..90 {
+        server.app_poll("/alert/phone").await;
+        server.pass(10).await;
+        look(&server).await;
+    }
+    let desk = server.pair("desk", Profile::App).await;
+    watch(&server, 1200, &[&desk]).await;
+    let handsets = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
+    assert!(handsets.len() == 2 && handsets.iter().all(|handset| handset.offline_since.is_none()), "{handsets:?}");
+    assert!(alarms(&server).await.is_empty());
 }
