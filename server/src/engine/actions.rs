@@ -324,7 +324,7 @@ impl Engine {
             mode: hunt.mode,
             until: hunt.until,
             dry_run: hunt.dry_run,
-            dials_left: hunt::hand_out_limit(attempts.into_iter()),
+            dials_left: hunt::hand_out_limit(attempts),
             created_at: now,
             begin_window_s: hunt.begin_window_s,
             only_handset_id: hunt.only_handset_id,
