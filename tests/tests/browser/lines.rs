@@ -110,7 +110,7 @@ async fn a_window_is_of_the_readers_zone() {
 async fn everything_fits_a_small_screen_and_a_thumb() {
     let server = equipped().await;
     let line = ["--number", "13300001111", "--carrier", "china-telecom", "--android", "11", "--gateway", "phone"];
-    command(&server, &[&["line", "add", "--name", "ops", "--team", "gone"][..], &line].concat()).await;
+    command(&server, &[&["line", "add", "--name", "ops"][..], &line].concat()).await;
     command(&server, &["heartbeat", "add", "--name", "backup", "--period", "60", "--phones", A]).await;
     command(&server, &["maintenance", "add", "--reason", "new switch", "--minutes", "90", "--team", "db"]).await;
     let browser = Chromium::start().await;
