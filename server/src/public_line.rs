@@ -111,9 +111,6 @@ impl ComposeError {
     }
 }
 
-/// Every word of [`ComposeError::word`].
-pub const REFUSALS: [&str; 7] = ["unknown_carrier", "no_code", "fixed_target", "number", "android", "too_long", "text"];
-
 /// The carriers that forward to any number by a code: their ids, and what people call them.
 pub fn usable_carriers() -> impl Iterator<Item = (&'static str, &'static str)> {
     let usable = forwarding::CARRIERS.iter().filter(|carrier| takes_any_number(carrier));

@@ -124,7 +124,8 @@ pub async fn receive(
             Err(problem) if problem.is_ours() => return Err(problem),
             // It would not: so one alert that cannot be used costs the others nothing.
             Err(problem) => {
-                tracing::warn!(why = problem.sentence(), "an alert cannot be used");
+                // Why stands in the answer: it may quote a number.
+                tracing::warn!(field = problem.field(), "an alert cannot be used");
                 done.push(json!({ "key": key, "outcome": "refused", "detail": problem.sentence() }));
                 refused.get_or_insert(problem);
             }

@@ -70,6 +70,30 @@ mod tests {
     }
 
     #[test]
+    fn every_trouble_with_a_public_number_has_its_sentence() {
+        use crate::engine::hand_over::Trouble;
+        use crate::public_line::ComposeError;
+        use android_protocol::forwarding::{ForwardingError, NeedsDialler};
+        use android_protocol::sms::SmsBuildError;
+        let refused = [
+            ComposeError::UnknownCarrier("telekom".to_owned()),
+            ForwardingError::NoTarget.into(),
+            ComposeError::FixedTarget("docomo"),
+            ComposeError::Number("too short".to_owned()),
+            NeedsDialler { android: 14, code: "21" }.into(),
+            SmsBuildError::TooLong { used: 71, limit: 70 }.into(),
+            SmsBuildError::StrayBar.into(),
+        ];
+        let other = [Trouble::NotTaken, Trouble::NotSent("HTTP 503".to_owned()), Trouble::Unanswered, Trouble::VerifierSilent];
+        let all: Vec<Trouble> = refused.into_iter().map(Trouble::Refused).chain(other).collect();
+        let mut sentences: Vec<&str> =
+            all.iter().map(|trouble| CATALOGUE["en"][&format!("why_{}", trouble.word())].as_str()).collect();
+        sentences.sort_unstable();
+        sentences.dedup();
+        assert_eq!(sentences.len(), all.len(), "each has one of its own");
+    }
+
+    #[test]
     fn what_is_filled_in_is_not_a_place() {
         assert_eq!(say("en", "answered", &[("name", "{summary}"), ("summary", "disk")]), "{summary} answered for: disk");
     }
