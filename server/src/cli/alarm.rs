@@ -6,12 +6,11 @@ use clap::{Args, Subcommand};
 
 use super::{engine, labels};
 use crate::config::Config;
-use crate::engine::{Acknowledgement, Engine};
+use crate::engine::{Acknowledgement, Actor, Doer, Engine};
 use crate::ids::{AlarmId, CalleeId};
 use crate::intake::alarm_json;
 use crate::numbers::Number;
 use crate::store::alarms::{AlarmFilter, AlarmRow};
-use crate::store::answers::AnswerVia;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AlarmCommand {
@@ -93,7 +92,7 @@ pub(super) struct CalleeOf {
 
 pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Result<()> {
     let engine = engine(config).await?;
-    let by = Some("command line");
+    let by = &Actor { name: Some("command line".to_owned()), doer: Doer::CommandLine };
     let done = match command {
         AlarmCommand::List { limit } => {
             for alarm in engine.store.read().await?.db().list_alarms(&AlarmFilter::default(), limit).await? {
@@ -113,13 +112,14 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
                 number: number.map(|parsed| parsed.number.as_str().to_owned()),
                 note,
                 ring_again_after_s: ring_again_after,
+                doer: Doer::CommandLine,
                 ..Acknowledgement::default()
             };
             Some(engine.acknowledge(which.find(&engine).await?, &by).await?)
         }
         AlarmCommand::Decline(of) => {
             let (id, callee) = of.find(&engine, config).await?;
-            Some(engine.decline(id, callee, AnswerVia::Api).await?)
+            Some(engine.decline(id, callee, &Actor::nameless(Doer::CommandLine)).await?)
         }
         AlarmCommand::Skip(of) => {
             let (id, callee) = of.find(&engine, config).await?;
@@ -137,7 +137,9 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
         }
         AlarmCommand::Policy { which, policy } => Some(engine.set_policy(which.find(&engine).await?, &policy, by).await?),
         AlarmCommand::Cancel(which) => Some(engine.cancel(which.find(&engine).await?, by).await?),
-        AlarmCommand::Redial(which) => Some(engine.redial(which.find(&engine).await?).await?),
+        AlarmCommand::Redial(which) => {
+            Some(engine.redial(which.find(&engine).await?, &Actor::nameless(Doer::CommandLine)).await?)
+        }
     };
     if let Some(alarm) = done {
         tell(&alarm);

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::alarm_page::{alarm_id, back, known_as};
+use super::alarm_page::{actor, alarm_id, back};
 use super::csrf::Fields;
 use super::field::span;
 use super::page::{Reader, Refusal};
@@ -61,7 +61,7 @@ pub(super) async fn skip(
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
     let callee: CalleeId = callee.parse().map_err(|_| Refusal::NotFound)?;
-    app.engine.skip(id, callee, Some(&known_as(&reader))).await?;
+    app.engine.skip(id, callee, &actor(&reader)).await?;
     Ok(back(&fields, id, "skipped"))
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn escalate(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    app.engine.escalate(id, Some(&known_as(&reader))).await?;
+    app.engine.escalate(id, &actor(&reader)).await?;
     Ok(back(&fields, id, "escalated"))
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn snooze(
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
     let until = snoozed_until(&fields, app.engine.clock.now()).ok_or(Refusal::BadTime)?;
-    app.engine.snooze(id, until, Some(&known_as(&reader))).await?;
+    app.engine.snooze(id, until, &actor(&reader)).await?;
     Ok(back(&fields, id, "snoozed"))
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn note(
     if text.chars().count() > LONGEST_NOTE {
         return Err(Refusal::TooLarge);
     }
-    app.engine.note(id, &text, Some(&known_as(&reader))).await?;
+    app.engine.note(id, &text, &actor(&reader)).await?;
     Ok(back(&fields, id, "noted"))
 }
 
@@ -118,7 +118,7 @@ pub(super) async fn set_policy(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    app.engine.set_policy(id, fields.get("policy"), Some(&known_as(&reader))).await?;
+    app.engine.set_policy(id, fields.get("policy"), &actor(&reader)).await?;
     Ok(back(&fields, id, "policy_set"))
 }
 

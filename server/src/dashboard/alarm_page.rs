@@ -20,9 +20,9 @@ use super::words::Bit::Html;
 use super::words::{Words, fill, fill_text};
 use crate::alarm::AlarmState;
 use crate::app::App;
-use crate::engine::Acknowledgement;
+use crate::engine::{Acknowledgement, Actor, Doer, Effect};
 use crate::ids::AlarmId;
-use crate::store::answers::{self, AnswerVia};
+use crate::store::answers;
 use crate::store::board::RungRow;
 use crate::store::hunts::CalleeRow;
 
@@ -55,11 +55,19 @@ pub(super) async fn acknowledge(
     let by = Acknowledgement {
         name: Some(known_as(&reader)),
         note: Some(note).filter(|note| !note.is_empty()),
-        via: AnswerVia::Page,
+        doer: doer(&reader),
         ring_again_after_s: alarm_actions::taken_for(fields.get("hours"))?,
         ..Acknowledgement::default()
     };
-    app.engine.acknowledge(id, &by).await?;
+    // The alarms that stood on the page; the address names the one that is on a page of its own.
+    let mut shown: Vec<AlarmId> = fields.all("alarm").filter_map(|alarm| alarm.parse().ok()).collect();
+    if shown.is_empty() {
+        shown.push(id);
+    }
+    let acted = app.engine.take_these(&shown, &by).await?;
+    if acted.iter().all(|acted| acted.effect == Effect::Over) {
+        return Err(Refusal::Over);
+    }
     Ok(back(&fields, id, "acknowledged"))
 }
 
@@ -71,23 +79,33 @@ pub(super) async fn cancel(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    app.engine.cancel(id, Some(&known_as(&reader))).await?;
+    app.engine.cancel(id, &actor(&reader)).await?;
     Ok(back(&fields, id, "cancelled"))
 }
 
 /// `POST /alarms/{id}/redial`
 pub(super) async fn redial(
     State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    app.engine.redial(id).await?;
+    app.engine.redial(id, &actor(&reader)).await?;
     Ok(back(&fields, id, "redialled"))
 }
 
 pub(super) fn known_as(reader: &Reader) -> String {
     reader.known_as().to_owned()
+}
+
+/// Who acts: the name they are known by, and the user they are logged in as.
+pub(super) fn actor(reader: &Reader) -> Actor {
+    Actor { name: Some(known_as(reader)), doer: doer(reader) }
+}
+
+fn doer(reader: &Reader) -> Doer {
+    reader.visitor.as_ref().map_or(Doer::Server, |visitor| Doer::User { name: visitor.name.clone() })
 }
 
 /// To the page from which the form came.

@@ -31,6 +31,11 @@ impl Fields {
         self.0.iter().any(|(own, _)| own == name)
     }
 
+    /// The values of all fields of that name.
+    pub(super) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
     /// The value of a field; empty when the form has none of that name.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
@@ -63,7 +68,7 @@ async fn check(config: &HttpConfig, request: Request) -> Result<Request, Refusal
     Ok(Request::from_parts(parts, Body::empty()))
 }
 
-async fn collect(body: Body) -> Result<Bytes, Refusal> {
+pub(super) async fn collect(body: Body) -> Result<Bytes, Refusal> {
     match Limited::new(body, LARGEST_FORM).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),

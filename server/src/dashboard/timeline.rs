@@ -31,7 +31,7 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
     let (tone, sentence) = tone_and_sentence(reader, event.kind.as_str(), body);
     let mid = text("mid");
     let named = match event.kind.as_str() {
-        "answered" | "late_answer" | "acknowledged" | "lapsed" => reader.name(text("name")),
+        "answered" | "late_answer" | "acknowledged" | "lapsed" | "parted" => reader.name(text("name")),
         "cancelled" | "escalated" | "policy_set" | "snoozed" | "noted" => reader.name(text("by")),
         "step_began" => {
             let callees = body["callees"].as_array().map_or(&[][..], Vec::as_slice);
@@ -65,10 +65,8 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
             ("until", Html(&instant("until"))),
         ],
     );
-    if matches!(event.kind.as_str(), "acknowledged" | "declined")
-        && let Ok(via) = serde_json::from_value(body["via"].clone())
-    {
-        what.push_str(&format!(" <small>{}</small>", escape(now::via_words(reader.words, via))));
+    if let Some(by) = done_by(reader, body) {
+        what.push_str(&format!(" <small>{by}</small>"));
     }
     for remark in ["note", "text", "reason"] {
         // The reason of an end is one of our own words, and stands in the sentence.
@@ -77,6 +75,24 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
         }
     }
     Entry { when: at_second(event.at), what, tone }
+}
+
+/// Who really did it, whatever name was said, as HTML; for what was written down before that was kept, how word of it came.
+fn done_by(reader: &Reader, body: &Value) -> Option<String> {
+    let (words, doer) = (reader.words, &body["done_by"]);
+    let name = doer["name"].as_str().unwrap_or_default();
+    let named = |sentence: &str| fill(sentence, &[("name", Text(name))]);
+    Some(match doer["kind"].as_str() {
+        Some("user") => named(&words.by_user),
+        Some("key") => named(&words.by_key),
+        Some("handset") => named(&words.by_handset),
+        Some("open_network") => fill(&words.by_open, &[("address", Text(doer["address"].as_str().unwrap_or_default()))]),
+        Some("link") => escape(&words.via_link),
+        Some("text_message") => escape(&words.via_sms),
+        Some("command_line") => escape(&words.by_command_line),
+        Some(_) => return None,
+        None => escape(now::via_words(words, serde_json::from_value(body["via"].clone()).ok()?)),
+    })
 }
 
 fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'static str, &'r str) {
@@ -123,6 +139,7 @@ fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'sta
         "noted" if empty("by") => ("plain", &words.t_noted_by_nobody),
         "noted" => ("plain", &words.t_noted),
         "joined" => ("ring", &words.t_joined),
+        "parted" => ("ring", &words.t_parted),
         "quiet" => ("plain", &words.t_quiet),
         "reopened" => ("bad", &words.t_reopened),
         "held" => ("plain", &words.t_held),

@@ -1,24 +1,24 @@
-//! What people do about an alarm: confirm, decline, skip somebody, go on to the next step, put it off, ring again, write a note.
+//! What people do about one alarm: confirm, decline, go on to the next step, put it off, ring again, write a note.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::alarms::{Naming, refuse_if_over};
 use super::closing::{self, Tally};
+use super::doer::{Actor, Doer};
 use super::ladder::lapse;
+use super::presses::Effect;
 use super::{Engine, EngineError, NewCallee, maintenance, seconds};
-use crate::alarm::{DialOutcome, HuntOutcome, Verdict, hunt};
+use crate::alarm::{DialOutcome, hunt};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
 use crate::store::Tx;
 use crate::store::alarms::AlarmRow;
-use crate::store::answers::{self, AnswerRow, AnswerVia};
+use crate::store::answers::AnswerRow;
 use crate::store::events::EventKind;
-use crate::store::hunts::{CalleeRow, HuntRow, NewHunt};
+use crate::store::hunts::{CalleeRow, HuntRow, NewHunt, SaidNo};
 
 /// A new hunt because a person asks for it.
 const ASKED: &str = "asked";
-/// A new hunt that nobody asked for: an alarm left one that it shared.
-const SPLIT: &str = "split";
 /// Why a hunt follows another: the maintenance that held it is over.
 pub(super) const RELEASED: &str = "released";
 
@@ -26,7 +26,7 @@ pub(super) const RELEASED: &str = "released";
 pub const MOST_SNOOZE: TimeDelta = TimeDelta::days(30);
 
 /// Who confirms an alarm.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// Their name.
     pub name: Option<String>,
@@ -36,105 +36,39 @@ pub struct Acknowledgement {
     pub callee: Option<CalleeId>,
     /// A remark.
     pub note: Option<String>,
-    /// How it reached the server.
-    pub via: AnswerVia,
+    /// Who it really is.
+    pub doer: Doer,
     /// Unless it is over by then, it rings again after so many seconds.
     pub ring_again_after_s: Option<i32>,
 }
 
-impl Default for Acknowledgement {
-    fn default() -> Self {
-        Self { name: None, number: None, callee: None, note: None, via: AnswerVia::Api, ring_again_after_s: None }
-    }
-}
-
 impl Engine {
-    /// A human confirms: the answer is theirs, and nobody else is rung.
+    /// A human confirms one alarm, and no other that is rung for with it: the answer is theirs, and nobody else is rung for it.
     ///
     /// # Errors
     /// When the database fails, there is no such alarm, or it was cancelled or resolved.
     pub async fn acknowledge(&self, id: AlarmId, by: &Acknowledgement) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+        self.change(id, async |engine, tx, alarm, _, now, tally| {
             refuse_if_over(alarm)?;
-            // Somebody whom nobody has called knows of this alarm, and perhaps of no other that is rung for with it.
-            let unanswered = hunt.outcome.is_none_or(|outcome| outcome == HuntOutcome::NoAnswer);
-            let alone = unanswered && by.callee.is_none() && tx.db().answers_of(hunt.id).await?.is_empty();
-            let own = if alone { engine.hunt_of_its_own(tx, alarm, hunt, now, tally).await? } else { None };
-            let hunt = own.as_ref().unwrap_or(hunt);
-            let answer = confirmed_answer(tx, hunt, by, now).await?;
-            let ring_again_at = by.ring_again_after_s.map(|after| now + seconds(after));
-            tx.db().set_ring_again(id, ring_again_at).await?;
-            let body = json!({ "name": answer.name, "number": answer.number, "note": by.note, "via": by.via,
-                "rings_again_at": ring_again_at });
-            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Acknowledged, body).await?;
-            match hunt.outcome {
-                None => closing::end_hunt(tx, hunt, HuntOutcome::Answered, None, DialOutcome::Superseded, now, tally).await,
-                Some(_) => {
-                    if tx.db().answered_after_all(hunt.id, now).await? {
-                        tally.hunts.push((HuntOutcome::Answered, None));
-                    }
-                    Ok(())
-                }
-            }
+            engine.take_in(tx, &[id], by, now, tally).await?;
+            Ok(())
         })
         .await
     }
 
-    /// A callee says no: they are not rung again for this alarm, and the hunt goes on at once. Also when they had picked up, as long
-    /// as nobody has confirmed.
+    /// A callee says no to one alarm, and to no other that is rung for with it: they are not rung again for it, and ringing goes on at
+    /// once. Also when they had picked up, as long as nobody has confirmed.
     ///
     /// # Errors
     /// When the database fails, there is no such alarm or callee, or the alarm was cancelled or resolved.
-    pub async fn decline(&self, id: AlarmId, callee: CalleeId, via: AnswerVia) -> Result<AlarmRow, EngineError> {
-        self.take_off(id, callee, Verdict::Declined, EventKind::Declined, json!({ "via": via })).await
-    }
-
-    /// A person takes a callee off a hunt.
-    ///
-    /// # Errors
-    /// When the database fails, there is no such alarm or callee, or the alarm was cancelled or resolved.
-    pub async fn skip(&self, id: AlarmId, callee: CalleeId, by: Option<&str>) -> Result<AlarmRow, EngineError> {
-        self.take_off(id, callee, Verdict::Skipped, EventKind::Skipped, json!({ "by": by })).await
-    }
-
-    async fn take_off(
-        &self,
-        id: AlarmId,
-        callee: CalleeId,
-        verdict: Verdict,
-        kind: EventKind,
-        mut body: serde_json::Value,
-    ) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+    pub async fn decline(&self, id: AlarmId, callee: CalleeId, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, _, now, tally| {
             refuse_if_over(alarm)?;
-            let callees = tx.db().callees(hunt.id).await?;
-            let callee = callees.iter().find(|row| row.id == callee).ok_or(EngineError::NoSuchCallee)?;
-            if callee.verdict == Some(verdict) {
-                return Ok(());
+            let acted = engine.decline_in(tx, &[id], callee, by, now, tally).await?;
+            if acted.iter().any(|acted| acted.effect == Effect::NotTheirs) {
+                return Err(EngineError::NoSuchCallee);
             }
-            let given = tx.db().answers_of(hunt.id).await?;
-            let current = answers::current(&given);
-            let confirmed = current.is_some_and(|answer| answer.confirmed_at.is_some());
-            let was_theirs = current.is_some_and(|answer| answer.callee_id == Some(callee.id));
-            tx.db().set_verdict(callee.id, verdict).await?;
-            body["callee"] = json!(callee.id);
-            body["name"] = json!(callee.name);
-            body["number"] = json!(callee.number);
-            tx.db().insert_event(None, Some(hunt.id), now, kind, body).await?;
-            if confirmed {
-                return Ok(());
-            }
-            for answer in given.iter().filter(|answer| answer.callee_id == Some(callee.id)) {
-                tx.db().lapse_answer(answer.id, now).await?;
-            }
-            if hunt.outcome == Some(HuntOutcome::Answered) && was_theirs {
-                let begin_before = hunt::begin_before(hunt.begin_before, now, seconds(hunt.begin_window_s));
-                tx.db().reopen_hunt(hunt.id, now, begin_before).await?;
-                let body = json!({ "name": callee.name, "number": callee.number });
-                tx.db().insert_event(None, Some(hunt.id), now, EventKind::Reopened, body).await?;
-            }
-            close_dials_of(tx, hunt, now, tally).await?;
-            engine.settle(tx, hunt.id, now, tally).await
+            Ok(())
         })
         .await
     }
@@ -143,10 +77,12 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails, there is no such alarm, it is over, its hunt has ended, or there is no further step.
-    pub async fn escalate(&self, id: AlarmId, by: Option<&str>) -> Result<AlarmRow, EngineError> {
+    pub async fn escalate(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
             refuse_if_ended(hunt)?;
+            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
             let policy = match hunt.policy_id {
                 Some(policy) => tx.db().policy(policy).await?,
                 None => None,
@@ -158,7 +94,9 @@ impl Engine {
             let given: Vec<AnswerId> = tx.db().answers_of(hunt.id).await?.iter().map(|answer| answer.id).collect();
             lapse(tx, hunt, &given, now).await?;
             tx.db().end_step_now(hunt.id, now).await?;
-            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Escalated, json!({ "by": by })).await?;
+            tx.db()
+                .insert_event(Some(id), Some(hunt.id), now, EventKind::Escalated, json!({ "by": by.name, "done_by": by.doer }))
+                .await?;
             engine.settle(tx, hunt.id, now, tally).await
         })
         .await
@@ -168,14 +106,16 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails, there is no such alarm or policy, it is over, or its hunt has ended.
-    pub async fn set_policy(&self, id: AlarmId, name: &str, by: Option<&str>) -> Result<AlarmRow, EngineError> {
+    pub async fn set_policy(&self, id: AlarmId, name: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
             refuse_if_ended(hunt)?;
             let policy = tx.db().policy_by_name(name).await?.ok_or_else(|| EngineError::NoSuchPolicy(name.to_owned()))?;
+            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
             let confirm_within = policy.definition.confirm_within_s.or(hunt.confirm_within);
             tx.db().set_hunt_policy(hunt.id, policy.id, confirm_within).await?;
-            let body = json!({ "policy": name, "by": by });
+            let body = json!({ "policy": name, "by": by.name, "done_by": by.doer });
             tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::PolicySet, body).await?;
             engine.settle(tx, hunt.id, now, tally).await
         })
@@ -186,19 +126,23 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails, there is no such alarm, it is over, or the time is not ahead by at most [`MOST_SNOOZE`].
-    pub async fn snooze(&self, id: AlarmId, until: DateTime<Utc>, by: Option<&str>) -> Result<AlarmRow, EngineError> {
+    pub async fn snooze(&self, id: AlarmId, until: DateTime<Utc>, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
             if until <= now || until > now + MOST_SNOOZE {
                 return Err(EngineError::BadTime);
             }
-            let body = json!({ "until": until, "by": by });
+            let body = json!({ "until": until, "by": by.name, "done_by": by.doer });
             tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Snoozed, body).await?;
             if hunt.ended_at.is_some() {
                 return Ok(tx.db().set_ring_again(id, Some(until)).await?);
             }
-            let own = engine.hunt_of_its_own(tx, alarm, hunt, now, tally).await?;
-            let hunt = own.as_ref().unwrap_or(hunt);
+            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            if let Some(own) = &own {
+                // The calls that had begun are those of the hunt that it left.
+                tx.db().not_begun(own.hunt.id).await?;
+            }
+            let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
             closing::close_open_dials(tx, hunt.id, DialOutcome::Superseded, now, tally).await?;
             // What was left of the step is left of it afterwards.
             let step_ends_at = hunt.step_ends_at.map(|ends_at| until + left_of_step(hunt, ends_at, now));
@@ -213,9 +157,9 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails or there is no such alarm.
-    pub async fn note(&self, id: AlarmId, text: &str, by: Option<&str>) -> Result<AlarmRow, EngineError> {
+    pub async fn note(&self, id: AlarmId, text: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, async |_, tx, _, hunt, now, _| {
-            let body = json!({ "text": text, "by": by });
+            let body = json!({ "text": text, "by": by.name, "done_by": by.doer });
             Ok(tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Noted, body).await?)
         })
         .await
@@ -225,19 +169,19 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails, there is no such alarm, it was cancelled or resolved, or somebody is still being rung.
-    pub async fn redial(&self, id: AlarmId) -> Result<AlarmRow, EngineError> {
+    pub async fn redial(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
             if hunt.ended_at.is_some() {
-                return engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, ASKED, now, tally).await;
+                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, ASKED, now, tally).await?;
+                return rung_again_by(tx, id, by, now).await;
             }
             if hunt.snoozed_until.is_none_or(|until| until <= now) {
                 return Err(EngineError::StillRinging);
             }
             let step_ends_at = hunt.step_ends_at.map(|ends_at| now + left_of_step(hunt, ends_at, now));
             tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
-            let body = json!({ "why": ASKED });
-            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Redialled, body).await?;
+            rung_again_by(tx, id, by, now).await?;
             if alarm.held_until.is_some() {
                 // A person wants it rung in spite of the maintenance: people are told now.
                 tx.db().hold_alarm(id, None).await?;
@@ -271,23 +215,6 @@ impl Engine {
         Ok(count)
     }
 
-    /// Takes an alarm out of a hunt that it shares: the others are rung for all the same. `None` when it is alone in it.
-    async fn hunt_of_its_own(
-        &self,
-        tx: &mut Tx,
-        alarm: &AlarmRow,
-        hunt: &HuntRow,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<Option<HuntRow>, EngineError> {
-        if tx.db().count_firing(hunt.id).await? < 2 {
-            return Ok(None);
-        }
-        self.ring_afresh(tx, std::slice::from_ref(alarm), hunt, SPLIT, now, tally).await?;
-        let alarm = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
-        Ok(Some(tx.db().lock_hunt(alarm.hunt_id).await?))
-    }
-
     /// A new hunt of some alarms for the people of one that they leave.
     pub(super) async fn ring_afresh(
         &self,
@@ -299,12 +226,18 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
         let earlier = tx.db().callees(hunt.id).await?;
+        // Whoever said no for these alarms is not asked again, unless a person asks for everybody.
+        let mut refused = hunt.refused.as_ref().map(|refused| refused.0.clone()).unwrap_or_default();
+        refused.extend(earlier.iter().filter(|callee| callee.said_no()).map(SaidNo::of));
+        if why == ASKED {
+            refused.clear();
+        }
         let ring = hunt.ring.as_ref().map(|ring| ring.0.clone());
         let same: Vec<NewCallee>;
         let naming = match (hunt.policy_id, &ring) {
             (Some(_), _) => Naming::Policy,
             // Whom the roster names is asked of it again: hours may have passed.
-            (None, Some(step)) if why != SPLIT => {
+            (None, Some(step)) => {
                 let earlier = if why == ASKED { Vec::new() } else { earlier };
                 Naming::Step { step: step.clone(), earlier }
             }
@@ -334,10 +267,12 @@ impl Engine {
             ring,
         };
         tx.db().insert_hunt(&fresh).await?;
+        tx.db().set_refused(fresh.id, &refused).await?;
         for alarm in alarms {
             tx.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
             tx.db().set_ring_again(alarm.id, None).await?;
-            if !matches!(why, SPLIT | RELEASED) {
+            // Who asks for it is told by whoever lets them.
+            if !matches!(why, ASKED | RELEASED) {
                 let body = json!({ "why": why });
                 tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
             }
@@ -351,6 +286,13 @@ impl Engine {
     }
 }
 
+/// Tells that a person asked for everybody to be rung again.
+async fn rung_again_by(tx: &mut Tx, id: AlarmId, by: &Actor, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let hunt = tx.db().alarm(id).await?.map(|alarm| alarm.hunt_id);
+    let body = json!({ "why": ASKED, "by": by.name, "done_by": by.doer });
+    Ok(tx.db().insert_event(Some(id), hunt, now, EventKind::Redialled, body).await?)
+}
+
 fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
     if hunt.ended_at.is_some() { Err(EngineError::HuntOver) } else { Ok(()) }
 }
@@ -358,9 +300,8 @@ fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
 /// The same people once more. Whoever said no for these alarms is asked again only when a person asks for everybody, or nobody else is
 /// left.
 fn again(callees: Vec<CalleeRow>, why: &str) -> Vec<NewCallee> {
-    let refused = |callee: &CalleeRow| matches!(callee.verdict, Some(Verdict::Declined | Verdict::Skipped));
-    let all = why == ASKED || callees.iter().all(refused);
-    let wanted = callees.into_iter().filter(|callee| all || !refused(callee));
+    let all = why == ASKED || callees.iter().all(CalleeRow::said_no);
+    let wanted = callees.into_iter().filter(|callee| all || !callee.said_no());
     wanted
         .map(|callee| NewCallee {
             number: callee.number,
@@ -380,7 +321,12 @@ fn left_of_step(hunt: &HuntRow, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> T
 }
 
 /// Closes the open dials of a hunt in which nobody is wanted any more.
-async fn close_dials_of(tx: &mut Tx, hunt: &HuntRow, now: DateTime<Utc>, tally: &mut Tally) -> Result<(), EngineError> {
+pub(super) async fn close_dials_of(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    now: DateTime<Utc>,
+    tally: &mut Tally,
+) -> Result<(), EngineError> {
     let callees = tx.db().callees(hunt.id).await?;
     let wanted = |id: CalleeId| callees.iter().any(|callee| callee.id == id && callee.verdict.is_none());
     let open = tx.db().open_targets_of(hunt.id).await?;
@@ -395,7 +341,7 @@ async fn close_dials_of(tx: &mut Tx, hunt: &HuntRow, now: DateTime<Utc>, tally: 
 }
 
 /// The answer that a human stands by: the one that was given when they picked up, else a new one.
-async fn confirmed_answer(
+pub(super) async fn confirmed_answer(
     tx: &mut Tx,
     hunt: &HuntRow,
     by: &Acknowledgement,
@@ -440,7 +386,7 @@ async fn confirmed_answer(
         name: name.unwrap_or_else(|| "API".to_owned()),
         handset_id: None,
         at: now,
-        via: by.via,
+        via: by.doer.via(),
         attempt: callee.map(|callee| callee.attempts).filter(|attempts| *attempts > 0),
         confirmed_at: Some(now),
         lapsed_at: None,

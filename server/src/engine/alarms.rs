@@ -7,6 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::closing::{self, Tally};
+use super::doer::Actor;
 use super::whom::{self, Named};
 use super::{Engine, EngineError, delta, maintenance};
 use crate::alarm::policy::Step;
@@ -399,7 +400,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails, there is no such alarm, or its source said that it is over.
-    pub async fn cancel(&self, id: AlarmId, by: Option<&str>) -> Result<AlarmRow, EngineError> {
+    pub async fn cancel(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             if alarm.cancelled_at.is_some() {
                 return Ok(());
@@ -407,7 +408,9 @@ impl Engine {
             if !tx.db().cancel_alarm(id, now).await? {
                 return Err(EngineError::Over("resolved"));
             }
-            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Cancelled, json!({ "by": by })).await?;
+            tx.db()
+                .insert_event(Some(id), Some(hunt.id), now, EventKind::Cancelled, json!({ "by": by.name, "done_by": by.doer }))
+                .await?;
             engine.stop_unless_wanted(tx, hunt, HuntOutcome::Cancelled, now, tally).await
         })
         .await

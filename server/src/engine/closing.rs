@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::ladder::Busy;
-use super::{Engine, EngineError, seconds};
+use super::{Engine, EngineError, JOINED_LATER, seconds};
 use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::ids::HuntId;
 use crate::store::events::EventKind;
-use crate::store::hunts::HuntRow;
+use crate::store::hunts::{CalleeRow, HuntRow};
 use crate::store::{Announcement, Tx};
 use crate::telemetry::{DialEnd, HuntEnd};
 
@@ -121,9 +121,11 @@ impl Engine {
         end_hunt(tx, hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
         if let (HuntOutcome::NoAnswer, Some(begun_at)) = (outcome, hunt.begun_at) {
             let late = tx.db().alarms_joined_after(hunt.id, begun_at).await?;
-            if !late.is_empty() {
+            // Whoever says no says it of all alarms that are in the hunt by then.
+            let all_said_no = tx.db().callees(hunt.id).await?.iter().all(CalleeRow::said_no);
+            if !late.is_empty() && !all_said_no {
                 // Boxed, because what begins a hunt may end it at once.
-                Box::pin(self.ring_afresh(tx, &late, hunt, "joined_later", now, tally)).await?;
+                Box::pin(self.ring_afresh(tx, &late, hunt, JOINED_LATER, now, tally)).await?;
             }
         }
         Ok(())

@@ -15,7 +15,7 @@ use crate::ids::{AnswerId, CalleeId, HuntId};
 use crate::numbers::Number;
 use crate::roster::quiet;
 use crate::store::events::EventKind;
-use crate::store::hunts::{CalleeRow, HuntRow, NewStep};
+use crate::store::hunts::{CalleeRow, HuntRow, NewStep, SaidNo};
 use crate::store::{Announcement, Db, Tx};
 
 /// Which numbers are in other calls, as the rule is to see it.
@@ -88,13 +88,14 @@ impl Engine {
         };
         let Some(policy) = policy else { return Ok(()) };
         let known = tx.db().callees(hunt.id).await?;
+        let earlier = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
         let mut place = hunt.place();
         while let Some(next) = policy.definition.after(place) {
             place = Some(next);
             tx.db().pass_step(hunt.id, next).await?;
             let Some(step) = policy.definition.step(next) else { break };
             let led = whom::reach(&mut tx.db(), &step.whom, now).await?;
-            let (reached, left_out) = still_wanted(led.to, &known);
+            let (reached, left_out) = still_wanted(led.to, &known, earlier);
             if reached.is_empty() {
                 let body = json!({ "policy": policy.name, "place": next.step + 1, "round": next.round + 1, "left_out": left_out,
                     "nowhere": led.nowhere });
@@ -111,6 +112,13 @@ impl Engine {
         if !known.is_empty() {
             return Ok(());
         }
+        if !earlier.is_empty() {
+            // Nobody else is left: they are asked once more.
+            tx.db().set_refused(hunt.id, &[]).await?;
+            tx.db().restart_policy(hunt.id).await?;
+            let hunt = tx.db().lock_hunt(hunt.id).await?;
+            return Box::pin(self.begin_next_step(tx, &hunt, now)).await;
+        }
         self.fall_back(tx, hunt, Some(&policy.name), now).await
     }
 
@@ -125,7 +133,8 @@ impl Engine {
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
         let mut led = whom::reach(&mut tx.db(), &step.whom, now).await?;
-        let (wanted, _) = still_wanted(led.to.clone(), earlier);
+        let before = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
+        let (wanted, _) = still_wanted(led.to.clone(), earlier, before);
         if !wanted.is_empty() {
             led.to = wanted;
         }
@@ -223,16 +232,17 @@ impl Engine {
     }
 }
 
-/// Leaves out whoever said no, was taken off, or must not be called; and says who that was.
-fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow]) -> (Vec<Reached>, Vec<String>) {
+/// Leaves out whoever said no, also in an earlier hunt for the same alarms, was taken off, or must not be called; and says who that was.
+fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow], before: &[SaidNo]) -> (Vec<Reached>, Vec<String>) {
     let refused = |one: &Reached| {
-        known.iter().any(|callee| {
-            let same = match (one.person, callee.person_id) {
-                (Some(a), Some(b)) => a == b,
-                _ => one.number == callee.number,
-            };
-            same && matches!(callee.verdict, Some(Verdict::Declined | Verdict::Skipped | Verdict::DoNotCall))
-        })
+        before.iter().any(|own| own.is(one.person, &one.number))
+            || known.iter().any(|callee| {
+                let same = match (one.person, callee.person_id) {
+                    (Some(a), Some(b)) => a == b,
+                    _ => one.number == callee.number,
+                };
+                same && matches!(callee.verdict, Some(Verdict::Declined | Verdict::Skipped | Verdict::DoNotCall))
+            })
     };
     let (out, wanted): (Vec<_>, Vec<_>) = reached.into_iter().partition(refused);
     (wanted, out.into_iter().map(|one| one.name.unwrap_or(one.number)).collect())

@@ -8,6 +8,7 @@ mod actions;
 mod alarms;
 mod claim;
 mod closing;
+pub mod doer;
 mod duty_log;
 pub mod gateways;
 pub mod hand_over;
@@ -18,7 +19,9 @@ mod ladder;
 pub mod lines;
 pub mod maintenance;
 pub mod outages;
+mod parting;
 pub mod presence;
+mod presses;
 pub mod refused;
 mod replies;
 mod report;
@@ -36,6 +39,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use actions::{Acknowledgement, MOST_SNOOZE};
 pub use alarms::{NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
 pub use claim::{Asker, Claim, Offer, OfferDetails};
+pub use doer::{Actor, Doer};
+pub use presses::{Acted, Effect};
 pub use report::{Report, Reported};
 pub use tick::Tick;
 
@@ -156,6 +161,9 @@ impl Engine {
         self.config.default_region
     }
 }
+
+/// Why a hunt follows another: its alarms joined that one too late for what was said or done in it.
+const JOINED_LATER: &str = "joined_later";
 
 /// A length of time from a setting.
 fn delta(length: Duration) -> TimeDelta {

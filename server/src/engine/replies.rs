@@ -4,14 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::hand_over::{Trouble, trouble};
-use super::{Acknowledgement, Engine, EngineError, delta};
+use super::{Acknowledgement, Acted, Actor, Doer, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, InboundSmsId};
 use crate::numbers::Number;
 use crate::outbound::gateways::read_message_id;
 use crate::outbound::outcome::Outcome;
 use crate::sms_reply::{self, Reply};
 use crate::store::Announcement;
-use crate::store::answers::AnswerVia;
 use crate::store::events::EventKind;
 use crate::store::sms::{GatewayRow, NewInbound, RungForRow};
 
@@ -101,18 +100,14 @@ impl Engine {
             return Ok("already");
         }
         let by = Acknowledgement {
-            name: None,
             number: Some(number.as_str().to_owned()),
             note: Some(text.to_owned()),
             callee: Some(rung_for.callee_id),
-            via: AnswerVia::Sms,
-            ring_again_after_s: None,
+            doer: Doer::TextMessage,
+            ..Acknowledgement::default()
         };
-        match self.acknowledge(rung_for.alarm_id, &by).await {
-            Ok(_) => Ok("confirmed"),
-            Err(EngineError::Over(_) | EngineError::NoSuchAlarm) => Ok("over"),
-            Err(error) => Err(error),
-        }
+        let acted = self.take_these(&self.in_the_call(rung_for).await?, &by).await?;
+        Ok(effect(&acted, "confirmed", "already"))
     }
 
     /// Somebody wants to be rung no more, by whatever alarm. People are told, since an alarm may now find nobody.
@@ -128,24 +123,17 @@ impl Engine {
         Ok(tx.commit().await?)
     }
 
-    /// A callee says no: the hunt that is under way for the alarm goes on without them, unless the alarm is over.
+    /// A callee says no: whatever hunts are under way for the alarms of their call go on without them.
     async fn decline_by_sms(&self, rung_for: &RungForRow, number: &Number) -> Result<&'static str, EngineError> {
-        let mut reader = self.store.read().await?;
-        let Some(alarm) = reader.db().alarm(rung_for.alarm_id).await? else { return Ok("over") };
-        let callee = if alarm.hunt_id == rung_for.hunt_id {
-            Some(rung_for.callee_id)
-        } else {
-            // Since they were rung, the alarm got another hunt, in which they are somebody else.
-            let callees = reader.db().callees(alarm.hunt_id).await?;
-            callees.into_iter().find(|callee| callee.number == number.as_str()).map(|callee| callee.id)
-        };
-        drop(reader);
-        let Some(callee) = callee else { return Ok("over") };
-        match self.decline(rung_for.alarm_id, callee, AnswerVia::Sms).await {
-            Ok(_) => Ok("declined"),
-            Err(EngineError::Over(_) | EngineError::NoSuchAlarm | EngineError::NoSuchCallee) => Ok("over"),
-            Err(error) => Err(error),
-        }
+        let alarms = self.in_the_call(rung_for).await?;
+        let by = Actor { name: Some(number.as_str().to_owned()), doer: Doer::TextMessage };
+        let acted = self.decline_these(&alarms, rung_for.callee_id, &by).await?;
+        Ok(effect(&acted, "declined", "declined"))
+    }
+
+    /// The alarms that the call was about in which somebody was rung, when it was handed out.
+    async fn in_the_call(&self, rung_for: &RungForRow) -> Result<Vec<AlarmId>, EngineError> {
+        Ok(self.store.read().await?.db().alarms_in_call(rung_for.hunt_id, rung_for.offered_at).await?)
     }
 
     /// Takes in what a gateway reports on a message of ours: that it reached the phone, or why it could not be sent.
@@ -180,4 +168,13 @@ impl Engine {
         tx.commit().await?;
         Ok("bounced")
     }
+}
+
+/// What a reply did, in one word of the API.
+fn effect(acted: &[Acted], done: &'static str, already: &'static str) -> &'static str {
+    let any = |effect| acted.iter().any(|acted| acted.effect == effect);
+    if any(Effect::Done) {
+        return done;
+    }
+    if any(Effect::Already) { already } else { "over" }
 }

@@ -8,10 +8,11 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::closing::{self, Tally};
-use super::{Engine, EngineError};
+use super::doer::Doer;
+use super::{Engine, EngineError, JOINED_LATER};
 use crate::alarm::attribution::{self, DialledCallee};
 use crate::alarm::{DialOutcome, HuntOutcome, Until, Verdict};
-use crate::ids::{AnswerId, HuntId};
+use crate::ids::{AlarmId, AnswerId, HuntId};
 use crate::numbers::{Number, Region};
 use crate::store::answers::{AnswerRow, AnswerVia};
 use crate::store::dials::{DialRow, TargetRow};
@@ -95,7 +96,11 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<Reported, EngineError> {
         if tx.db().close_reported_dial(&dial.mid, DialOutcome::Nobody, None, now).await? {
-            self.take_calls(tx, hunt, dial, calls, now).await?;
+            let about = match calls.iter().any(|call| call.declined) {
+                true => self.part_from_who_joined_after(tx, hunt, dial.offered_at, now, tally).await?,
+                false => None,
+            };
+            self.take_calls(tx, hunt, dial, calls, about.as_deref(), now).await?;
             tally.dials.push(DialOutcome::Nobody);
             tx.db().insert_event(None, Some(hunt.id), now, EventKind::Nobody, json!({ "mid": dial.mid })).await?;
             self.settle(tx, hunt.id, now, tally).await?;
@@ -109,16 +114,19 @@ impl Engine {
         Ok(Reported::Duplicate)
     }
 
-    /// Takes in what a native handset says of each number that nobody answered. The stock app says nothing: its numbers rang.
+    /// Takes in what a native handset says of each number that nobody answered. The stock app says nothing: its numbers rang. What
+    /// people said is `about` these alarms alone, or about all that are in the hunt.
     async fn take_calls(
         &self,
         tx: &mut Tx,
         hunt: &HuntRow,
         dial: &DialRow,
         calls: &[NativeCall],
+        about: Option<&[AlarmId]>,
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
         let region = self.region_of(tx, dial).await?;
+        let by = handset_of(tx, dial).await?;
         let targets = tx.db().targets(&dial.mid).await?;
         let mut failed = 0;
         for target in &targets {
@@ -129,7 +137,10 @@ impl Engine {
             tx.db().set_target_outcome(&dial.mid, target.callee_id, word).await?;
             if call.is_some_and(|call| call.declined) {
                 tx.db().set_verdict(target.callee_id, Verdict::Declined).await?;
-                let body = json!({ "mid": dial.mid, "callee": target.callee_id, "number": target.number });
+                let mut body = json!({ "mid": dial.mid, "callee": target.callee_id, "number": target.number, "done_by": by });
+                if let Some(about) = about {
+                    body["alarms"] = json!(about);
+                }
                 tx.db().insert_event(None, Some(hunt.id), now, EventKind::Declined, body).await?;
             } else if !outcome.was_dialled() {
                 if outcome == CallOutcome::Failed {
@@ -227,11 +238,18 @@ impl Engine {
             }
             return Ok(done);
         }
+        if answer.confirmed_at.is_some() {
+            // A key that was pressed is an answer to what was said in the call, and that was what it was handed out for.
+            self.part_from_who_joined_after(tx, hunt, dial.offered_at, now, tally).await?;
+        }
         self.reached(tx, hunt, &answer, now, tally).await?;
         if !in_time {
-            let closed_at = dial.closed_at.unwrap_or(now);
-            self.reach_later_hunts(tx, hunt.id, closed_at, &answer, now, tally).await?;
-            self.ring_for_those_who_joined_later(tx, hunt, closed_at, now, tally).await?;
+            let covered_until = match answer.confirmed_at {
+                Some(_) => dial.offered_at,
+                None => dial.closed_at.unwrap_or(now),
+            };
+            self.reach_later_hunts(tx, hunt.id, covered_until, &answer, now, tally).await?;
+            self.ring_for_those_who_joined_later(tx, hunt, covered_until, now, tally).await?;
         }
         Ok(done)
     }
@@ -280,6 +298,11 @@ impl Engine {
             if later.until != Until::First || !matches!(later.outcome, None | Some(HuntOutcome::NoAnswer)) {
                 continue;
             }
+            // They may have said no to it since.
+            let said_no = |callee: &CalleeRow| callee.said_no() && Some(&callee.number) == answer.number.as_ref();
+            if answer.confirmed_at.is_none() && tx.db().callees(later.id).await?.iter().any(said_no) {
+                continue;
+            }
             // The callee belongs to the earlier hunt, so here the answer stands by person and number.
             let answer = AnswerRow { id: AnswerId::new(now), hunt_id: later.id, callee_id: None, ..answer.clone() };
             tx.db().insert_answer(&answer).await?;
@@ -304,7 +327,7 @@ impl Engine {
             return Ok(());
         }
         let late = tx.db().alarms_joined_after(hunt.id, closed_at).await?;
-        if late.is_empty() { Ok(()) } else { self.ring_afresh(tx, &late, &hunt, "joined_later", now, tally).await }
+        if late.is_empty() { Ok(()) } else { self.ring_afresh(tx, &late, &hunt, JOINED_LATER, now, tally).await }
     }
 
     /// The country whose national form the handset's report is written in.
@@ -356,6 +379,15 @@ impl Engine {
             lapsed_at: None,
         })
     }
+}
+
+/// The handset that made a call, as who really did what it reports.
+async fn handset_of(tx: &mut Tx, dial: &DialRow) -> Result<Doer, EngineError> {
+    let handset = match dial.handset_id {
+        Some(id) => tx.db().handset(id).await?,
+        None => None,
+    };
+    Ok(handset.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name }))
 }
 
 /// The human who picked up under this number said that somebody else should take it.

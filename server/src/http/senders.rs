@@ -3,7 +3,7 @@
 //! A key may stand in `Authorization: Bearer`, in `X-Api-Key`, as user or password of basic authentication, in `?key=`, or in the
 //! path (`/k/KEY/api/…`) for senders that can only be given an address. A wrong key is refused, also where none would be needed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -18,6 +18,7 @@ use super::doors;
 use super::problem::Problem;
 use super::rate::TooMany;
 use crate::app::App;
+use crate::engine::Doer;
 use crate::intake::OPEN_DOOR;
 use crate::intake::keys::key_hash;
 use crate::store::keys::KeyRow;
@@ -28,6 +29,8 @@ use crate::telemetry::AlarmResult;
 pub struct Sender {
     /// Its key; `None` in an open network.
     pub key: Option<Arc<KeyRow>>,
+    /// From where it sends.
+    pub address: IpAddr,
 }
 
 impl Sender {
@@ -35,6 +38,15 @@ impl Sender {
     #[must_use]
     pub fn integration_id(&self) -> String {
         self.key.as_ref().map_or_else(|| OPEN_DOOR.to_owned(), |key| key.id.to_string())
+    }
+
+    /// Who it is, on the timeline of what it does.
+    #[must_use]
+    pub fn doer(&self) -> Doer {
+        match &self.key {
+            Some(key) => Doer::Key { name: key.name.clone() },
+            None => Doer::OpenNetwork { address: self.address },
+        }
     }
 
     /// What its alarms are called after when they do not say.
@@ -119,7 +131,7 @@ async fn admit(app: &App, peer: SocketAddr, headers: HeaderMap, key: Option<Stri
     let caller = doors::caller(peer, &headers, config);
     let Some(key) = key else {
         return match doors::admit(caller, &headers, config) {
-            Ok(()) => Ok(Sender { key: None }),
+            Ok(()) => Ok(Sender { key: None, address: caller.address }),
             Err(doors::Refused::ClosedNetwork) => {
                 Err(unauthorized("an API key is needed from this network: autocall key add --name NAME"))
             }
@@ -143,7 +155,7 @@ async fn admit(app: &App, peer: SocketAddr, headers: HeaderMap, key: Option<Stri
         // An alarm is worth more than the note that a key was used.
         tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
     }
-    Ok(Sender { key: Some(row) })
+    Ok(Sender { key: Some(row), address: caller.address })
 }
 
 fn unauthorized(why: &str) -> Response {

@@ -236,6 +236,17 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
         dials.extend(db.dials_of(hunt).await?);
         answers.extend(db.answers_of(hunt).await?);
     }
+    // An alarm that left a hunt has taken the answers of its calls along: each is told once, as it stands now.
+    let told_later = |place: usize, answer: &AnswerRow| {
+        answer.mid.is_some()
+            && answers
+                .iter()
+                .skip(place + 1)
+                .any(|later| later.mid == answer.mid && later.at == answer.at && later.number == answer.number)
+    };
+    let told: Vec<bool> = answers.iter().enumerate().map(|(place, answer)| !told_later(place, answer)).collect();
+    let mut told = told.into_iter();
+    answers.retain(|_| told.next().unwrap_or(true));
     let timeline = db.timeline(id).await?;
     let hunt = db.hunt(row.hunt_id).await?.ok_or(EngineError::NoSuchAlarm)?;
     let policy = match hunt.policy_id {

@@ -388,8 +388,13 @@ mod tests {
     use serde_json::{Value, json};
 
     fn parse(body: &Value) -> Result<RaiseRequest, Value> {
-        raise_request(body.to_string().as_bytes(), None, &Sender { key: None }, &Config::default())
-            .map_err(|problem| serde_json::to_value(problem).unwrap())
+        raise_request(
+            body.to_string().as_bytes(),
+            None,
+            &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() },
+            &Config::default(),
+        )
+        .map_err(|problem| serde_json::to_value(problem).unwrap())
     }
 
     fn field(body: &Value) -> String {
@@ -443,16 +448,33 @@ mod tests {
     #[test]
     fn not_json_at_all() {
         for body in ["", "{", "[]x", "{\"summary\":\"a\"} {}", "\u{feff}"] {
-            assert!(raise_request(body.as_bytes(), None, &Sender { key: None }, &Config::default()).is_err(), "{body}");
+            assert!(
+                raise_request(
+                    body.as_bytes(),
+                    None,
+                    &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() },
+                    &Config::default()
+                )
+                .is_err(),
+                "{body}"
+            );
         }
         let twice = r#"{"summary":"a","summary":"b","phones":["18712345678"]}"#;
-        assert!(raise_request(twice.as_bytes(), None, &Sender { key: None }, &Config::default()).is_err());
+        assert!(
+            raise_request(
+                twice.as_bytes(),
+                None,
+                &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() },
+                &Config::default()
+            )
+            .is_err()
+        );
     }
 
     proptest! {
         #[test]
         fn never_panics(body in prop::collection::vec(any::<u8>(), 0..200), key in ".{0,20}") {
-            let _ = raise_request(&body, Some(&key), &Sender { key: None }, &Config::default());
+            let _ = raise_request(&body, Some(&key), &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default());
             let _ = acknowledgement(&body, &Config::default());
             let _ = cancelled_by(&body);
         }

@@ -14,7 +14,7 @@ use super::alarm_json::{self, AlarmDetailJson, AlarmJson};
 use super::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody};
 use crate::alarm::{AlarmState, Priority};
 use crate::app::App;
-use crate::engine::RaisedAs;
+use crate::engine::{Acknowledgement, Actor, RaisedAs};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
@@ -134,21 +134,32 @@ pub enum NotPossible {
     request_body = CancelBody,
     responses((status = 200, description = "Called off", body = AlarmJson),
         NotPossible))]
-pub async fn cancel(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body: Body) -> Result<Response, Problem> {
-    let by = alarm_request::cancelled_by(&alarm_request::read_body(body, app.config().http.body_limit_bytes).await?)?;
-    let row = app.engine.cancel(id, by.as_deref()).await?;
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+    body: Body,
+) -> Result<Response, Problem> {
+    let name = alarm_request::cancelled_by(&alarm_request::read_body(body, app.config().http.body_limit_bytes).await?)?;
+    let row = app.engine.cancel(id, &Actor { name, doer: sender.doer() }).await?;
     Ok(answer(StatusCode::OK, &alarm_json::summary(&app.engine.store, row).await?))
 }
 
-/// A human confirms.
+/// A human confirms this alarm, and no other that is rung for in the same call: those are rung on.
 #[utoipa::path(post, path = "/api/v1/alarms/{id}/acknowledge", tag = "alarms",
     params(("id" = String, Path, description = "The alarm's id")),
     request_body = AcknowledgeBody,
     responses((status = 200, description = "Confirmed", body = AlarmJson),
         NotPossible))]
-pub async fn acknowledge(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body: Body) -> Result<Response, Problem> {
+pub async fn acknowledge(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let by = alarm_request::acknowledgement(&body, app.config())?;
+    let by = Acknowledgement { doer: sender.doer(), ..by };
     let row = app.engine.acknowledge(id, &by).await?;
     Ok(answer(StatusCode::OK, &alarm_json::summary(&app.engine.store, row).await?))
 }
@@ -158,8 +169,12 @@ pub async fn acknowledge(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, 
     params(("id" = String, Path, description = "The alarm's id")),
     responses((status = 200, description = "Rings again", body = AlarmJson),
         NotPossible))]
-pub async fn redial(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath) -> Result<Response, Problem> {
-    let row = app.engine.redial(id).await?;
+pub async fn redial(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+) -> Result<Response, Problem> {
+    let row = app.engine.redial(id, &Actor::nameless(sender.doer())).await?;
     Ok(answer(StatusCode::OK, &alarm_json::summary(&app.engine.store, row).await?))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::{Extension, FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -15,11 +15,11 @@ use super::alarm_json::{self, AlarmJson};
 use super::alarm_request::{self, LONGEST_NAME, LONGEST_NOTE, optional_text};
 use super::api::{AlarmPath, answer};
 use crate::app::App;
-use crate::engine::{EngineError, MOST_SNOOZE};
+use crate::engine::{Actor, EngineError, MOST_SNOOZE};
 use crate::http::problem::Problem;
+use crate::http::senders::Sender;
 use crate::ids::{AlarmId, CalleeId};
 use crate::store::alarms::AlarmRow;
-use crate::store::answers::AnswerVia;
 
 /// The JSON body of actions that only ask who does it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -69,20 +69,30 @@ pub struct SetPolicyBody {
         (status = 404, description = "There is no such alarm or callee", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Not in this state", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn skip(State(app): State<Arc<App>>, CalleePath(id, callee): CalleePath, body: Body) -> Result<Response, Problem> {
-    let by = read_by(&app, body).await?;
-    shown(&app, app.engine.skip(id, callee, by.as_deref()).await).await
+pub async fn skip(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    CalleePath(id, callee): CalleePath,
+    body: Body,
+) -> Result<Response, Problem> {
+    let by = read_by(&app, &sender, body).await?;
+    shown(&app, app.engine.skip(id, callee, &by).await).await
 }
 
-/// A callee says no: they are not rung again, and the hunt goes on at once, also when they had picked up.
+/// A callee says no to this alarm and to no other that is rung for in the same call: they are not rung again for it, and ringing goes on
+/// at once, also when they had picked up.
 #[utoipa::path(post, path = "/api/v1/alarms/{id}/callees/{callee}/decline", tag = "alarms",
     params(("id" = String, Path, description = "The alarm's id"), ("callee" = String, Path, description = "The callee's id")),
     responses((status = 200, description = "Declined", body = AlarmJson),
         (status = 404, description = "There is no such alarm or callee", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Not in this state", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn decline(State(app): State<Arc<App>>, CalleePath(id, callee): CalleePath) -> Result<Response, Problem> {
-    shown(&app, app.engine.decline(id, callee, AnswerVia::Api).await).await
+pub async fn decline(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    CalleePath(id, callee): CalleePath,
+) -> Result<Response, Problem> {
+    shown(&app, app.engine.decline(id, callee, &Actor::nameless(sender.doer())).await).await
 }
 
 /// Begins the next step of the policy at once.
@@ -93,9 +103,14 @@ pub async fn decline(State(app): State<Arc<App>>, CalleePath(id, callee): Callee
         (status = 404, description = "There is no such alarm", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "There is no further step, or nobody is rung any more", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn escalate(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body: Body) -> Result<Response, Problem> {
-    let by = read_by(&app, body).await?;
-    shown(&app, app.engine.escalate(id, by.as_deref()).await).await
+pub async fn escalate(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+    body: Body,
+) -> Result<Response, Problem> {
+    let by = read_by(&app, &sender, body).await?;
+    shown(&app, app.engine.escalate(id, &by).await).await
 }
 
 /// Gives the alarm another policy: its first step begins when the current step is over.
@@ -107,10 +122,15 @@ pub async fn escalate(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, bod
         (status = 409, description = "Nobody is rung any more", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "There is no such policy", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn set_policy(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body: Body) -> Result<Response, Problem> {
+pub async fn set_policy(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+    body: Body,
+) -> Result<Response, Problem> {
     let body: SetPolicyBody = alarm_request::read_json(&read(&app, body).await?)?;
-    let by = optional_text("by", body.by, LONGEST_NAME)?;
-    shown(&app, app.engine.set_policy(id, &body.policy, by.as_deref()).await).await
+    let by = actor(&sender, body.by)?;
+    shown(&app, app.engine.set_policy(id, &body.policy, &by).await).await
 }
 
 /// Puts the alarm off: nobody is rung before then, and somebody is after, unless it is over.
@@ -122,9 +142,14 @@ pub async fn set_policy(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, b
         (status = 409, description = "The alarm is over", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The time makes no sense", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn snooze(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body: Body) -> Result<Response, Problem> {
+pub async fn snooze(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+    body: Body,
+) -> Result<Response, Problem> {
     let body: SnoozeBody = alarm_request::read_json(&read(&app, body).await?)?;
-    let by = optional_text("by", body.by, LONGEST_NAME)?;
+    let by = actor(&sender, body.by)?;
     let until = match (body.until, body.for_seconds) {
         (Some(until), None) => until,
         (None, Some(seconds)) if (1..=MOST_SNOOZE.num_seconds()).contains(&seconds) => {
@@ -135,7 +160,7 @@ pub async fn snooze(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body:
         }
         _ => return Err(Problem::invalid("until", "give one of until and for_seconds")),
     };
-    shown(&app, app.engine.snooze(id, until, by.as_deref()).await).await
+    shown(&app, app.engine.snooze(id, until, &by).await).await
 }
 
 /// Keeps a remark on the timeline.
@@ -146,21 +171,31 @@ pub async fn snooze(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body:
         (status = 404, description = "There is no such alarm", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn note(State(app): State<Arc<App>>, AlarmPath(id): AlarmPath, body: Body) -> Result<Response, Problem> {
+pub async fn note(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+    body: Body,
+) -> Result<Response, Problem> {
     let body: NoteBody = alarm_request::read_json(&read(&app, body).await?)?;
-    let by = optional_text("by", body.by, LONGEST_NAME)?;
+    let by = actor(&sender, body.by)?;
     let text = optional_text("text", Some(body.text), LONGEST_NOTE)?;
     let text = text.ok_or_else(|| Problem::invalid("text", "the note is empty"))?;
-    shown(&app, app.engine.note(id, &text, by.as_deref()).await).await
+    shown(&app, app.engine.note(id, &text, &by).await).await
 }
 
 async fn read(app: &App, body: Body) -> Result<Bytes, Problem> {
     alarm_request::read_body(body, app.config().http.body_limit_bytes).await
 }
 
-async fn read_by(app: &App, body: Body) -> Result<Option<String>, Problem> {
+async fn read_by(app: &App, sender: &Sender, body: Body) -> Result<Actor, Problem> {
     let body: ByBody = alarm_request::read_optional_json(&read(app, body).await?)?;
-    optional_text("by", body.by, LONGEST_NAME)
+    actor(sender, body.by)
+}
+
+/// Who acts: the name that the request says, and the key it came with.
+pub(super) fn actor(sender: &Sender, by: Option<String>) -> Result<Actor, Problem> {
+    Ok(Actor { name: optional_text("by", by, LONGEST_NAME)?, doer: sender.doer() })
 }
 
 async fn shown(app: &App, done: Result<AlarmRow, EngineError>) -> Result<Response, Problem> {

@@ -144,6 +144,19 @@ statements! {
         "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
          FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.dedup_key = $2 AND a.dedup_open"
     ];
+    /// The alarms that were ever in this hunt, with what their current one says; the most urgent first.
+    EVER_IN = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id JOIN hunts h ON h.id = a.hunt_id
+         WHERE l.hunt_id = $1 ORDER BY a.priority DESC, a.number"
+    ];
+    /// The alarms that were in this hunt by an instant.
+    IN_CALL = ["SELECT alarm_id FROM alarm_hunts WHERE hunt_id = $1 AND joined_at <= $2 ORDER BY alarm_id"];
+    /// It is in that hunt since it was in another.
+    MOVE = [
+        "INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) SELECT alarm_id, $3, joined_at FROM alarm_hunts
+         WHERE alarm_id = $1 AND hunt_id = $2"
+    ];
     /// Newer hunts of the alarms that were in this hunt by an instant.
     LATER_HUNTS = [
         "SELECT DISTINCT a.hunt_id FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id
@@ -275,6 +288,32 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn open_alarm_with_key(&mut self, integration: &str, key: &str) -> Result<Option<AlarmRow>> {
         fetch_optional!(self, OPEN_WITH_KEY, integration, key)
+    }
+
+    /// The alarms that were ever in this hunt, whatever hunt they have now; the most urgent first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_ever_in(&mut self, hunt: HuntId) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, EVER_IN, hunt)
+    }
+
+    /// The alarms that a call was about when it was handed out for a hunt at an instant, whatever hunt they have now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_in_call(&mut self, hunt: HuntId, offered_at: DateTime<Utc>) -> Result<Vec<AlarmId>> {
+        let rows: Vec<(AlarmId,)> = fetch_all!(self, IN_CALL, hunt, offered_at)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Moves an alarm into a hunt that was made of the one it is in: it counts as having joined it when it joined that one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn move_alarm(&mut self, id: AlarmId, from: HuntId, to: HuntId) -> Result<()> {
+        execute!(self, SET_HUNT, id, to)?;
+        execute!(self, MOVE, id, from, to).map(|_| ())
     }
 
     /// Alarms that joined this hunt, their current one, after an instant, and are not over.

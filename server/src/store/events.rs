@@ -70,6 +70,8 @@ pub enum EventKind {
     Quiet,
     /// It joined a hunt for the same people that was under way.
     Joined,
+    /// Somebody spoke of other alarms that shared the hunt: ringing goes on for this one.
+    Parted,
     /// A person wrote something down.
     Noted,
     /// Somebody who had picked up said no: the hunt goes on.
@@ -134,6 +136,14 @@ pub struct EventRow {
     pub body: Json<Value>,
 }
 
+impl EventRow {
+    /// What concerns some alarms of a hunt alone names them; anything else concerns all.
+    fn is_about(&self, alarm: AlarmId) -> bool {
+        let alarm = alarm.to_string();
+        self.body.0["alarms"].as_array().is_none_or(|alarms| alarms.iter().any(|own| own.as_str() == Some(&alarm)))
+    }
+}
+
 statements! {
     /// A new line.
     INSERT = ["INSERT INTO events (alarm_id, hunt_id, at, kind, body) VALUES ($1, $2, $3, $4, $5)"];
@@ -182,6 +192,7 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn timeline(&mut self, alarm: AlarmId) -> Result<Vec<EventRow>> {
-        fetch_all!(self, TIMELINE, alarm)
+        let rows: Vec<EventRow> = fetch_all!(self, TIMELINE, alarm)?;
+        Ok(rows.into_iter().filter(|event| event.is_about(alarm)).collect())
     }
 }

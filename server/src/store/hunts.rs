@@ -63,6 +63,34 @@ pub struct HuntRow {
     pub queue: String,
     /// Whom it was asked to ring, when that is for the roster to say.
     pub ring: Option<Json<Step>>,
+    /// Who said no to all its alarms before it began.
+    pub refused: Option<Json<Vec<SaidNo>>>,
+}
+
+/// Somebody who said no, or was taken off, for an alarm.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct SaidNo {
+    /// The person, when known.
+    person: Option<PersonId>,
+    /// The number in its comparable form.
+    number: String,
+}
+
+impl SaidNo {
+    /// This callee.
+    #[must_use]
+    pub fn of(callee: &CalleeRow) -> Self {
+        Self { person: callee.person_id, number: callee.number.clone() }
+    }
+
+    /// Whether that is them: the same person, or the same number where a person is not known.
+    #[must_use]
+    pub fn is(&self, person: Option<PersonId>, number: &str) -> bool {
+        match (self.person, person) {
+            (Some(own), Some(other)) => own == other,
+            _ => self.number == number,
+        }
+    }
 }
 
 impl HuntRow {
@@ -128,6 +156,22 @@ struct CalleeOfHunt {
 }
 
 impl CalleeRow {
+    /// They declined, or were taken off.
+    #[must_use]
+    pub fn said_no(&self) -> bool {
+        matches!(self.verdict, Some(Verdict::Declined | Verdict::Skipped))
+    }
+
+    /// The same person; where one of the two is not known, the same number under no other name.
+    #[must_use]
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        let other_name = |own: &Option<String>| own.is_some() && other.name.is_some() && *own != other.name;
+        match (self.person_id, other.person_id) {
+            (Some(own), Some(other)) => own == other,
+            _ => self.number == other.number && !other_name(&self.name),
+        }
+    }
+
     /// What the pure rule needs to know of it.
     #[must_use]
     pub fn to_rule(&self) -> Callee {
@@ -159,6 +203,21 @@ statements! {
                             only_handset_id, confirm_within, policy_id, queue, ring)
          VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
     ];
+    /// Another one that stands where this one stands.
+    COPY = [
+        "INSERT INTO hunts (id, priority, mode, until, dry_run, confirm_within, step, step_ends_at, dials_left, created_at, due_at,
+                            begin_before, begin_window_s, begun_at, ended_at, outcome, end_reason, only_handset_id, policy_id,
+                            policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused)
+         SELECT $2, $3, mode, until, dry_run, confirm_within, step, step_ends_at, dials_left, created_at, due_at,
+                begin_before, begin_window_s, begun_at, ended_at, outcome, end_reason, only_handset_id, policy_id,
+                policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused FROM hunts WHERE id = $1"
+    ];
+    /// Nobody was rung for it by itself yet.
+    NOT_BEGUN = ["UPDATE hunts SET begun_at = NULL WHERE id = $1"];
+    /// Who said no before it began.
+    SET_REFUSED = ["UPDATE hunts SET refused = $2 WHERE id = $1"];
+    /// Its policy begins anew.
+    RESTART_POLICY = ["UPDATE hunts SET policy_step = NULL, policy_round = 0 WHERE id = $1"];
     /// A new callee.
     INSERT_CALLEE = [
         "INSERT INTO callees (id, hunt_id, step, position, person_id, name, number, known_to_plan, ref, max_attempts, min_interval_s,
@@ -362,6 +421,38 @@ impl Db<'_> {
             hunt.ring.as_ref().map(Json),
         )
         .map(|_| ())
+    }
+
+    /// Makes another hunt that stands where this one stands, without its callees and dials.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn copy_hunt(&mut self, id: HuntId, copy: HuntId, priority: Priority) -> Result<()> {
+        execute!(self, COPY, id, copy, priority).map(|_| ())
+    }
+
+    /// Lets a hunt that was made of another one wait as if nobody had been rung for it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn not_begun(&mut self, id: HuntId) -> Result<()> {
+        execute!(self, NOT_BEGUN, id).map(|_| ())
+    }
+
+    /// Sets who said no before a hunt began.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_refused(&mut self, id: HuntId, refused: &[SaidNo]) -> Result<()> {
+        execute!(self, SET_REFUSED, id, (!refused.is_empty()).then_some(Json(refused))).map(|_| ())
+    }
+
+    /// Lets a hunt's policy begin anew.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn restart_policy(&mut self, id: HuntId) -> Result<()> {
+        execute!(self, RESTART_POLICY, id).map(|_| ())
     }
 
     /// Stores a callee of a hunt.

@@ -165,6 +165,8 @@ pub struct RungForRow {
     pub hunt_id: HuntId,
     /// As which callee.
     pub callee_id: CalleeId,
+    /// When the call was handed out.
+    pub offered_at: DateTime<Utc>,
 }
 
 statements! {
@@ -286,7 +288,7 @@ statements! {
              JOIN dials d ON d.hunt_id = v.hunt_id JOIN dial_targets t ON t.mid = d.mid
              WHERE h.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL),
          latest AS (SELECT * FROM rung ORDER BY offered_at DESC, mid LIMIT 1)
-         SELECT a.id AS alarm_id, latest.hunt_id, latest.callee_id FROM latest JOIN alarm_hunts l ON l.hunt_id = latest.hunt_id
+         SELECT a.id AS alarm_id, latest.hunt_id, latest.callee_id, latest.offered_at FROM latest JOIN alarm_hunts l ON l.hunt_id = latest.hunt_id
            JOIN alarms a ON a.id = l.alarm_id
          ORDER BY CASE WHEN a.resolved_at IS NULL AND a.cancelled_at IS NULL THEN 0 ELSE 1 END,
            CASE WHEN a.hunt_id = latest.hunt_id THEN 0 ELSE 1 END, a.priority DESC, a.number LIMIT 1"

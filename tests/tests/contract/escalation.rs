@@ -5,6 +5,7 @@ use autocall::store::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, C, Home, Server, on_both};
+use crate::pressing::press;
 
 on_both!(
     steps_follow_one_another_at_once_when_nobody_is_left,
@@ -478,12 +479,12 @@ async fn a_callees_own_link(home: Home) {
     assert!(page.contains("我无法处理"), "in the callee's language: {page}");
     assert!(page.contains("&#60;script&#62;") && !page.contains("<script>alert"), "{page}");
     assert_eq!(server.state(&id).await, "waiting", "looking does nothing");
-    assert_eq!(server.submit(&format!("{first}/decline")).await, 303);
-    assert_eq!(server.submit(&format!("{first}/decline")).await, 303, "twice is once");
+    assert_eq!(press(&server, &first, "decline", std::slice::from_ref(&id)).await, 303);
+    assert_eq!(press(&server, &first, "decline", std::slice::from_ref(&id)).await, 303, "twice is once");
     let (mid, phones) = server.dial(&desk).await;
     assert_eq!(phones, [B], "and it goes on at once");
-    assert_eq!(server.submit(&format!("{second}/take")).await, 303);
-    assert_eq!(server.submit(&format!("{second}/take")).await, 303);
+    assert_eq!(press(&server, &second, "take", std::slice::from_ref(&id)).await, 303);
+    assert_eq!(press(&server, &second, "take", std::slice::from_ref(&id)).await, 303);
     let alarm = server.alarm(&id).await;
     assert_eq!((&alarm["state"], &alarm["answer"]["via"]), (&json!("answered"), &json!("link")));
     assert_eq!(alarm["answers"].as_array().unwrap().len(), 1);
@@ -492,7 +493,7 @@ async fn a_callees_own_link(home: Home) {
     assert!(server.page(&first).await.contains(B), "who has it is told to the others");
     assert_eq!(server.submit("/c/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/take").await, 404);
     act(&server, &id, "cancel", json!({})).await;
-    assert_eq!(server.submit(&format!("{first}/take")).await, 409);
+    assert_eq!(press(&server, &first, "take", &[id]).await, 409);
 }
 
 async fn a_step_ends_while_no_handset_asks(home: Home) {

@@ -10,6 +10,7 @@ use crate::harness::{A, APP, B, Home, on_both};
 
 on_both!(
     a_responder_takes_an_alarm,
+    a_card_takes_what_it_shows_and_nothing_else,
     a_responder_cancels_and_rings_again,
     an_admin_pairs_a_handset,
     an_admin_changes_handsets,
@@ -35,6 +36,37 @@ async fn a_responder_takes_an_alarm(home: Home) {
     assert!(!alarm["answer"]["confirmed_at"].is_null());
     let now = lin.get("/?done=acknowledged").await;
     assert!(now.shows("It is yours") && now.shows("confirmed") && now.shows("took it after"), "{}", now.body);
+}
+
+/// The alarms that a form on a page names.
+fn named(page: &Page, action: &str) -> Vec<String> {
+    let (_, form) = page.body.split_once(&format!("action=\"{action}\"")).unwrap();
+    let (form, _) = form.split_once("</form>").unwrap();
+    form.split("name=\"alarm\" value=\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+async fn a_card_takes_what_it_shows_and_nothing_else(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "120").start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let all = [server.raise(&[A, B], json!({})).await, server.raise(&[A, B], json!({})).await];
+    server.app_dial(&desk).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let now = lin.get("/").await;
+    let path = format!("/alarms/{}/acknowledge", all[0]);
+    let shown = named(&now, &path);
+    assert_eq!(shown, all, "the card is about both: {}", now.body);
+    let unseen = server.raise(&[A, B], json!({})).await;
+    let mut fields: Vec<(&str, &str)> = shown.iter().map(|id| ("alarm", id.as_str())).collect();
+    fields.push(("back", "now"));
+    assert_eq!(lin.post(&path, &fields).await.location(), "/?done=acknowledged");
+    for id in &all {
+        let alarm = server.alarm(id).await;
+        assert_eq!((&alarm["state"], &alarm["answer"]["name"]), (&json!("answered"), &json!("lin")), "{alarm}");
+    }
+    assert_eq!(server.state(&unseen).await, "ringing");
+    let page = lin.get(&format!("/alarms/{unseen}")).await;
+    assert!(page.shows("<b>lin</b> spoke of other alarms of this call only"), "{}", page.body);
+    assert_eq!(named(&page, &format!("/alarms/{unseen}/acknowledge")), [unseen]);
 }
 
 async fn a_responder_cancels_and_rings_again(home: Home) {

@@ -109,7 +109,7 @@ async fn an_answer_is_waited_for_and_lapses(home: Home) {
     server.report(&desk, &mid, Some(B)).await;
     lin.post(&format!("/alarms/{id}/acknowledge"), &[]).await;
     let page = lin.get(&format!("/alarms/{id}")).await;
-    assert!(page.shows("on the page") && page.shows("<b>lin</b> took it <small>on the page</small>"), "{}", page.body);
+    assert!(page.shows("on the page") && page.shows("<b>lin</b> took it <small>on the page, as “lin”</small>"), "{}", page.body);
 }
 
 async fn who_picked_up_and_never_confirmed_is_named_at_the_end(home: Home) {
@@ -248,11 +248,15 @@ async fn a_note_and_another_policy(home: Home) {
         format!("{page_of}?done=policy_set")
     );
     let page = lin.get(&page_of).await;
-    assert!(page.shows("<b>lin</b> wrote<q>spare part\nis ordered</q>"), "{}", page.body);
+    assert!(page.shows("<b>lin</b> wrote <small>on the page, as “lin”</small><q>spare part\nis ordered</q>"), "{}", page.body);
     assert!(page.shows("“others” begins with the next step"));
     // A program need not say for whom it acts.
     server.post(&format!("/api/v1/alarms/{id}/notes"), &json!({ "text": "measured" })).await;
-    assert!(lin.get(&page_of).await.shows("<span>Note<q>measured</q></span>"));
+    assert!(
+        lin.get(&page_of)
+            .await
+            .shows("<span>Note <small>through the API, without a key, from 127.0.0.1</small><q>measured</q></span>")
+    );
     let (mid, _) = server.dial(&desk).await;
     server.report(&desk, &mid, None).await;
     assert_eq!(server.dial(&desk).await.1, [B]);

@@ -232,7 +232,7 @@ async fn the_timeline_tells_every_call(home: Home) {
         "“desk” rings <b>张伟</b> (try 2)",
         "<b>张伟</b> picked up",
         "Ringing ended: somebody was reached",
-        "<b>lin</b> took it <small>on the page</small><q>on my way</q>",
+        "<b>lin</b> took it <small>on the page, as “lin”</small><q>on my way</q>",
         "<dt>host</dt><dd>db1</dd>",
     ] {
         assert!(page.shows(sentence), "{sentence}\n{}", page.body);

@@ -243,7 +243,7 @@ mod tests {
     fn read(form: &str) -> Result<RaiseRequest, Refused> {
         let mut parameters = Parameters::default();
         parameters.read_form(form.as_bytes());
-        raise_request(&parameters, &Sender { key: None }, &Config::default())
+        raise_request(&parameters, &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default())
     }
 
     /// `GOOD` with another value for one parameter.
