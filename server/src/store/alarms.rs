@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::QueryBuilder;
 use sqlx::types::Json;
 
-use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use super::dialect::{Dialect, execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result, StoreError};
 use crate::alarm::{AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
 use crate::ids::{AlarmId, HuntId};
@@ -198,10 +198,10 @@ statements! {
     ];
     /// How many alarms of a hunt are still firing.
     COUNT_FIRING = ["SELECT count(*) AS firing FROM alarms WHERE hunt_id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
-    /// Alarms; conditions, order and limit are appended.
+    /// Alarms; conditions, order and limit are appended. CROSS JOIN has SQLite begin with the alarms, whose numbers are the order.
     LIST = [
         "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.number > 0"
+         FROM alarms a CROSS JOIN hunts h WHERE h.id = a.hunt_id"
     ];
     /// What was answered under a key.
     IDEMPOTENT = ["SELECT request_hash, alarm_id, repeated FROM idempotency_keys WHERE integration_id = $1 AND key = $2"];
@@ -211,7 +211,10 @@ statements! {
          VALUES ($1, $2, $3, $4, $5, $6)"
     ];
     /// Forgets old keys.
-    FORGET_IDEMPOTENT = ["DELETE FROM idempotency_keys WHERE created_at < $1"];
+    FORGET_IDEMPOTENT = [
+        "DELETE FROM idempotency_keys WHERE (integration_id, key) IN (
+           SELECT integration_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT 500)"
+    ];
 }
 
 /// How many numbers in a row are tried before giving up: as many alarms would have to come in the same millisecond.
@@ -422,47 +425,15 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn list_alarms(&mut self, filter: &AlarmFilter, limit: i64) -> Result<Vec<AlarmRow>> {
-        // Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.
         on!(self, |c, D, B| {
-            let mut query = QueryBuilder::<B>::new(LIST.on(D));
-            match filter.state {
-                None => {}
-                Some(AlarmState::Cancelled) => {
-                    query.push(" AND (a.cancelled_at IS NOT NULL OR (a.resolved_at IS NULL AND h.outcome = 'cancelled'))");
-                }
-                Some(AlarmState::Resolved) => {
-                    query.push(" AND a.cancelled_at IS NULL AND (a.resolved_at IS NOT NULL OR h.outcome = 'resolved')");
-                }
-                Some(state) => {
-                    query.push(" AND a.cancelled_at IS NULL AND a.resolved_at IS NULL");
-                    query.push(match state {
-                        AlarmState::Waiting => " AND h.outcome IS NULL AND h.begun_at IS NULL",
-                        AlarmState::Ringing => " AND h.outcome IS NULL AND h.begun_at IS NOT NULL",
-                        AlarmState::Answered => " AND h.outcome = 'answered'",
-                        _ => " AND h.outcome = 'no_answer'",
-                    });
-                }
-            }
-            if let Some(source) = &filter.source {
-                query.push(" AND a.source = ").push_bind(source.clone());
-            }
-            if let Some(priority) = filter.priority {
-                query.push(" AND a.priority = ").push_bind(priority);
-            }
-            if let Some(key) = &filter.dedup_key {
-                query.push(" AND a.dedup_key = ").push_bind(key.clone());
-            }
-            if let Some(from) = filter.raised_from {
-                query.push(" AND a.raised_at >= ").push_bind(from);
-            }
-            if let Some(before) = filter.raised_before {
-                query.push(" AND a.raised_at < ").push_bind(before);
-            }
-            if let Some(number) = filter.below_number {
-                query.push(" AND a.number < ").push_bind(number);
-            }
-            query.push(" ORDER BY a.number DESC LIMIT ").push_bind(limit);
-            query.build_query_as::<AlarmRow>().fetch_all(c).await.map_err(|error| StoreError::statement(&LIST, error))
+            let mut query = list_query::<B>(D, filter, limit);
+            // Planned anew for what is asked for each time: a plan for any source would read on for ever for one that has no alarm.
+            query
+                .build_query_as::<AlarmRow>()
+                .persistent(false)
+                .fetch_all(c)
+                .await
+                .map_err(|error| StoreError::statement(&LIST, error))
         })
     }
 
@@ -490,13 +461,78 @@ impl Db<'_> {
         execute!(self, INSERT_IDEMPOTENT, integration, key, request_hash, alarm, repeated, now).map(|_| ())
     }
 
-    /// Forgets keys that were used before then.
+    /// Forgets up to 500 keys that were used before then; gives how many.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn forget_idempotent_requests(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET_IDEMPOTENT, before)
     }
+}
+
+/// The text of the query for a list, for the test that looks how the databases carry it out.
+#[must_use]
+pub fn list_text(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> String {
+    match dialect {
+        Dialect::Postgres => list_query::<sqlx::Postgres>(dialect, filter, limit).sql().as_str().to_owned(),
+        Dialect::Sqlite => list_query::<sqlx::Sqlite>(dialect, filter, limit).sql().as_str().to_owned(),
+    }
+}
+
+/// Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.
+fn list_query<B>(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> QueryBuilder<B>
+where
+    B: sqlx::Database,
+    for<'q> String: sqlx::Encode<'q, B> + sqlx::Type<B>,
+    for<'q> Priority: sqlx::Encode<'q, B> + sqlx::Type<B>,
+    for<'q> DateTime<Utc>: sqlx::Encode<'q, B> + sqlx::Type<B>,
+    for<'q> i64: sqlx::Encode<'q, B> + sqlx::Type<B>,
+{
+    let mut query = QueryBuilder::<B>::new(LIST.on(dialect));
+    match filter.state {
+        None => {}
+        // A hunt is called off only when each alarm in it is over, so the alarm itself says it.
+        Some(AlarmState::Cancelled) => {
+            query.push(" AND a.cancelled_at IS NOT NULL");
+        }
+        Some(AlarmState::Resolved) => {
+            query.push(" AND a.cancelled_at IS NULL AND (a.resolved_at IS NOT NULL OR h.outcome = 'resolved')");
+        }
+        Some(state) => {
+            query.push(" AND a.cancelled_at IS NULL AND a.resolved_at IS NULL");
+            query.push(match state {
+                AlarmState::Waiting => " AND h.begun_at IS NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)",
+                AlarmState::Ringing => {
+                    " AND h.begun_at IS NOT NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)"
+                }
+                AlarmState::Answered => " AND h.outcome = 'answered'",
+                _ => " AND h.outcome = 'no_answer'",
+            });
+        }
+    }
+    if let Some(source) = &filter.source {
+        query.push(" AND a.source = ").push_bind(source.clone());
+    }
+    if let Some(priority) = filter.priority {
+        query.push(" AND a.priority = ").push_bind(priority);
+    }
+    if let Some(key) = &filter.dedup_key {
+        query.push(" AND a.dedup_key = ").push_bind(key.clone());
+    }
+    // The number is the time in milliseconds, or the next free one: it is what these are found by.
+    if let Some(from) = filter.raised_from {
+        query.push(" AND a.raised_at >= ").push_bind(from);
+        query.push(" AND a.number >= ").push_bind(from.timestamp_millis());
+    }
+    if let Some(before) = filter.raised_before {
+        query.push(" AND a.raised_at < ").push_bind(before);
+        query.push(" AND a.number < ").push_bind(before.timestamp_millis().saturating_add(NUMBER_TRIES));
+    }
+    if let Some(number) = filter.below_number {
+        query.push(" AND a.number < ").push_bind(number);
+    }
+    query.push(" ORDER BY a.number DESC LIMIT ").push_bind(limit);
+    query
 }
 
 /// An alarm to be stored.

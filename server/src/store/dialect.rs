@@ -14,6 +14,8 @@ pub enum Dialect {
 pub struct Sql {
     /// The constant's name, for errors and tests.
     pub name: &'static str,
+    /// The module it stands in: several have an `INSERT`.
+    pub module: &'static str,
     /// Text for PostgreSQL.
     pub postgres: &'static str,
     /// Text for SQLite.
@@ -31,7 +33,7 @@ impl Sql {
     }
 }
 
-/// What differs: row locks. SQLite has one writer at a time, so there the transaction is the lock.
+/// What differs: row locks (SQLite has one writer at a time, so there the transaction is the lock), hints, lists.
 macro_rules! fragment {
     (postgres skip_locked) => {
         " FOR UPDATE SKIP LOCKED "
@@ -52,6 +54,21 @@ macro_rules! fragment {
     (sqlite for_no_key_update) => {
         " "
     };
+    // Before a column by which rows must not be looked for, because most have the same value there. Postgres knows that from its
+    // statistics; SQLite may have none.
+    (postgres unindexed) => {
+        " "
+    };
+    (sqlite unindexed) => {
+        " +"
+    };
+    // Among the ids of a JSON list, the first parameter: as many as there are, in one statement.
+    (postgres in_list) => {
+        " IN (SELECT value::uuid FROM json_array_elements_text(CAST($1 AS text)::json) AS list (value)) "
+    };
+    (sqlite in_list) => {
+        " IN (SELECT unhex(replace(value, '-', '')) FROM json_each($1)) "
+    };
     ($_dialect:ident $text:literal) => {
         $text
     };
@@ -63,6 +80,7 @@ macro_rules! statements {
     ($( $(#[$meta:meta])* $name:ident = [ $($part:tt)+ ]; )+) => {
         $( $(#[$meta])* pub const $name: $crate::store::dialect::Sql = $crate::store::dialect::Sql {
             name: stringify!($name),
+            module: module_path!(),
             postgres: statements!(@join postgres [] $($part)+),
             sqlite: statements!(@join sqlite [] $($part)+),
         }; )+

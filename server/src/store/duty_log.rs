@@ -61,8 +61,9 @@ statements! {
     NEXT = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at > $2 ORDER BY at LIMIT 1"];
     /// Who is on duty by each schedule.
     CURRENT = [
-        "SELECT s.name, s.gaps_allowed, d.people, s.log_due_at FROM schedules s JOIN duty_log d ON d.schedule_id = s.id
-         AND d.at = (SELECT MAX(l.at) FROM duty_log l WHERE l.schedule_id = s.id) WHERE s.removed_at IS NULL ORDER BY s.name"
+        "SELECT s.name, s.gaps_allowed, d.people, s.log_due_at FROM schedules s CROSS JOIN duty_log d
+         WHERE d.schedule_id = s.id AND d.at = (SELECT MAX(l.at) FROM duty_log l WHERE l.schedule_id = s.id) AND s.removed_at IS NULL
+         ORDER BY s.name"
     ];
     /// The hand-overs of a time.
     BETWEEN = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT 2000"];

@@ -152,7 +152,8 @@ statements! {
     /// What concerns one alarm: its own lines, and those of every hunt it was in that name no other alarm.
     TIMELINE = [
         "SELECT * FROM events WHERE alarm_id = $1
-            OR (alarm_id IS NULL AND hunt_id IN (SELECT hunt_id FROM alarm_hunts WHERE alarm_id = $1))
+         UNION ALL
+         SELECT e.* FROM alarm_hunts l JOIN events e ON e.hunt_id = l.hunt_id WHERE l.alarm_id = $1 AND" unindexed "e.alarm_id IS NULL
          ORDER BY at, id"
     ];
 }

@@ -169,19 +169,19 @@ statements! {
         "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
          FROM hand_overs h JOIN sms_outbox o ON o.hand_over_id = h.id WHERE o.id = $1"
     ];
-    /// The latest hand-over of each line in use.
+    /// The latest hand-over of each line in use. CROSS JOIN has SQLite begin with the lines, which are few.
     LATEST = [
         "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
-         FROM public_lines l JOIN hand_overs h ON h.line_id = l.id AND h.seq = l.latest_seq
-           LEFT JOIN sms_outbox o ON o.hand_over_id = h.id WHERE l.removed_at IS NULL"
+         FROM public_lines l CROSS JOIN hand_overs h LEFT JOIN sms_outbox o ON o.hand_over_id = h.id
+         WHERE l.removed_at IS NULL AND h.line_id = l.id AND h.seq = l.latest_seq"
     ];
     /// The latest hand-over of each line of which it is known that it reached the phone's outbox.
     LATEST_SENT = [
         "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
-         FROM public_lines l JOIN hand_overs h ON h.line_id = l.id JOIN sms_outbox o ON o.hand_over_id = h.id
-         WHERE l.removed_at IS NULL AND o.sent_at IS NOT NULL AND h.seq = (
-           SELECT max(earlier.seq) FROM hand_overs earlier JOIN sms_outbox s ON s.hand_over_id = earlier.id
-           WHERE earlier.line_id = l.id AND s.sent_at IS NOT NULL)"
+         FROM public_lines l CROSS JOIN hand_overs h JOIN sms_outbox o ON o.hand_over_id = h.id
+         WHERE l.removed_at IS NULL AND h.line_id = l.id AND o.sent_at IS NOT NULL AND h.seq = (
+           SELECT earlier.seq FROM hand_overs earlier JOIN sms_outbox s ON s.hand_over_id = earlier.id
+           WHERE earlier.line_id = l.id AND s.sent_at IS NOT NULL ORDER BY earlier.seq DESC LIMIT 1)"
     ];
     /// People are told that it does not get through; nothing when they were.
     TROUBLE = ["UPDATE hand_overs SET trouble_at = $2 WHERE id = $1 AND trouble_at IS NULL"];
@@ -189,7 +189,9 @@ statements! {
     SET_VERIFY = ["UPDATE hand_overs SET verify_alarm_id = $2 WHERE id = $1 AND verify_alarm_id IS NULL"];
     /// Forgets hand-overs that were followed by later ones.
     FORGET = [
-        "DELETE FROM hand_overs WHERE at < $1 AND seq < (SELECT l.latest_seq FROM public_lines l WHERE l.id = hand_overs.line_id) - 1"
+        "DELETE FROM hand_overs WHERE id IN (
+           SELECT h.id FROM hand_overs h JOIN public_lines l ON l.id = h.line_id WHERE h.at < $1 AND h.seq < l.latest_seq - 1
+           ORDER BY h.at LIMIT 500)"
     ];
 }
 
@@ -363,11 +365,11 @@ impl Db<'_> {
         execute!(self, SET_VERIFY, id, alarm).map(|_| ())
     }
 
-    /// Forgets hand-overs before then, but for the last two of each line.
+    /// Forgets up to 500 hand-overs before then, but for the last two of each line; gives how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_hand_overs(&mut self, before: DateTime<Utc>) -> Result<()> {
-        execute!(self, FORGET, before).map(|_| ())
+    pub async fn forget_hand_overs(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET, before)
     }
 }

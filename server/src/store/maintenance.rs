@@ -55,7 +55,7 @@ statements! {
     /// What is held.
     HELD = [
         "SELECT id, hunt_id, labels, team, held_until FROM alarms
-         WHERE held_until IS NOT NULL AND resolved_at IS NULL AND cancelled_at IS NULL ORDER BY number"
+         WHERE held_until IS NOT NULL AND resolved_at IS NULL AND cancelled_at IS NULL ORDER BY" unindexed "number"
     ];
     /// Holds an alarm, or lets it go.
     HOLD = ["UPDATE alarms SET held_until = $2 WHERE id = $1"];

@@ -206,7 +206,8 @@ statements! {
     /// What handsets were told to send, and what they said.
     COMMANDS = [
         "SELECT o.id, o.attempts, o.failures, c.done_at, c.result FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
-         WHERE o.sent_at IS NULL AND o.gave_up_at IS NULL AND c.done_at IS NOT NULL ORDER BY o.id LIMIT 50"
+         WHERE o.id IN (SELECT id FROM sms_outbox WHERE sent_at IS NULL AND gave_up_at IS NULL) AND c.done_at IS NOT NULL
+         ORDER BY" unindexed "o.id LIMIT 50"
     ];
     /// It was sent, also when it was not wanted any more; unless the gateway has said since that it could not send it.
     SENT = [
@@ -247,8 +248,8 @@ statements! {
     UNVERIFY = ["UPDATE hand_overs SET verify_alarm_id = NULL WHERE id = (SELECT hand_over_id FROM sms_outbox WHERE id = $1)"];
     /// Whether another message for the same line may be on its way right now.
     UNDER_WAY = [
-        "SELECT count(*) AS busy FROM sms_outbox o JOIN hand_overs h ON h.id = o.hand_over_id
-         WHERE h.line_id = $1 AND o.id <> $2 AND o.taken_until > $3"
+        "SELECT count(*) AS busy FROM sms_outbox o CROSS JOIN hand_overs h
+         WHERE h.id = o.hand_over_id AND h.line_id = $1 AND o.id <> $2 AND o.taken_until > $3"
     ];
     /// Earlier commands for a line are not wanted any more.
     SUPERSEDE = [
@@ -288,8 +289,9 @@ statements! {
              JOIN dials d ON d.hunt_id = v.hunt_id JOIN dial_targets t ON t.mid = d.mid
              WHERE h.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL),
          latest AS (SELECT * FROM rung ORDER BY offered_at DESC, mid LIMIT 1)
-         SELECT a.id AS alarm_id, latest.hunt_id, latest.callee_id, latest.offered_at FROM latest JOIN alarm_hunts l ON l.hunt_id = latest.hunt_id
+         SELECT a.id AS alarm_id, latest.hunt_id, latest.callee_id, latest.offered_at FROM latest CROSS JOIN alarm_hunts l
            JOIN alarms a ON a.id = l.alarm_id
+         WHERE l.hunt_id = latest.hunt_id
          ORDER BY CASE WHEN a.resolved_at IS NULL AND a.cancelled_at IS NULL THEN 0 ELSE 1 END,
            CASE WHEN a.hunt_id = latest.hunt_id THEN 0 ELSE 1 END, a.priority DESC, a.number LIMIT 1"
     ];
@@ -300,7 +302,9 @@ statements! {
     /// Until when the line of a handset may ring although its dial is closed.
     LINE_FREE_AT = ["SELECT line_free_at FROM dials WHERE handset_id = $1 AND line_free_at > $2 ORDER BY line_free_at DESC LIMIT 1"];
     /// Forgets what came in long ago.
-    FORGET_INBOUND = ["DELETE FROM sms_inbox WHERE received_at < $1"];
+    FORGET_INBOUND = [
+        "DELETE FROM sms_inbox WHERE id IN (SELECT id FROM sms_inbox WHERE received_at < $1 ORDER BY received_at LIMIT 500)"
+    ];
 }
 
 impl Db<'_> {
@@ -565,11 +569,11 @@ impl Db<'_> {
         Ok(row.and_then(|(at,)| at))
     }
 
-    /// Forgets what came in before then.
+    /// Forgets up to 500 messages that came in before then; gives how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_inbound(&mut self, before: DateTime<Utc>) -> Result<()> {
-        execute!(self, FORGET_INBOUND, before).map(|_| ())
+    pub async fn forget_inbound(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET_INBOUND, before)
     }
 }

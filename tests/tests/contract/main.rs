@@ -25,6 +25,7 @@ mod notices;
 mod openapi;
 mod outages;
 mod pairing;
+mod plans;
 mod pressing;
 mod replies;
 mod roster;
