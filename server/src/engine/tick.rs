@@ -320,12 +320,12 @@ impl Engine {
     }
 
     async fn forget_old(&self) -> Result<(), EngineError> {
-        let mut tx = self.store.begin().await?;
         let now = self.clock.now();
-        tx.db().forget_idempotent_requests(now - REMEMBER_KEYS).await?;
+        let mut tx = self.store.begin().await?;
         tx.db().forget_knocks(now - REMEMBER_KNOCKS).await?;
-        tx.db().forget_outages(now - REMEMBER_KNOCKS).await?;
         tx.commit().await?;
+        retention::forget(&self.store, retention::Lines::IdempotencyKeys, now - REMEMBER_KEYS).await?;
+        retention::forget(&self.store, retention::Lines::Outages, now - REMEMBER_KNOCKS).await?;
         let days = self.config.retention.days;
         // One node at a time, if that can be known; several would only do the same twice.
         if days > 0 && self.locks.try_lock("retention", RETENTION_LOCK).await.may_proceed() {

@@ -30,7 +30,10 @@ statements! {
     /// It is over.
     END = ["UPDATE handset_outages SET ended_at = $3 WHERE handset_id = $1 AND since = $2 AND ended_at IS NULL"];
     /// Forgets those that are long over.
-    FORGET = ["DELETE FROM handset_outages WHERE ended_at < $1"];
+    FORGET = [
+        "DELETE FROM handset_outages WHERE (handset_id, since) IN (
+           SELECT handset_id, since FROM handset_outages WHERE ended_at < $1 ORDER BY ended_at LIMIT 500)"
+    ];
 }
 
 impl Db<'_> {
@@ -66,11 +69,11 @@ impl Db<'_> {
         execute!(self, END, outage.handset_id, outage.since, now).map(|_| ())
     }
 
-    /// Forgets outages that ended before then.
+    /// Forgets up to 500 outages that ended before then; gives how many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn forget_outages(&mut self, before: DateTime<Utc>) -> Result<()> {
-        execute!(self, FORGET, before).map(|_| ())
+    pub async fn forget_outages(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET, before)
     }
 }

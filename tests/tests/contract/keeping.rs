@@ -7,12 +7,18 @@ use autocall::engine::retention;
 use autocall::notify::{ping, sender};
 use autocall::outbound::guard::GuardedResolver;
 use autocall::store::handsets::Profile;
+use autocall::store::retention::EndedHunt;
 use serde_json::json;
 use tokio::net::TcpListener;
 
 use crate::harness::{A, B, C, Home, on_both};
 
-on_both!(only_what_is_over_is_forgotten, a_backup_can_be_restored, a_sign_of_life_is_sent);
+on_both!(
+    only_what_is_over_is_forgotten,
+    a_hunt_of_many_alarms_and_many_hunts_of_one_are_forgotten_in_portions,
+    a_backup_can_be_restored,
+    a_sign_of_life_is_sent,
+);
 
 async fn only_what_is_over_is_forgotten(home: Home) {
     let server = home.start().await;
@@ -45,6 +51,39 @@ async fn only_what_is_over_is_forgotten(home: Home) {
     assert_eq!(retention::prune(store, yesterday).await.unwrap(), 0);
     // A report for what was forgotten is acknowledged like any other that nobody knows.
     server.report(&desk, &mid, Some(A)).await;
+}
+
+/// More alarms than one portion holds in one hunt, more hunts than one portion holds, and an alarm with an earlier hunt.
+async fn a_hunt_of_many_alarms_and_many_hunts_of_one_are_forgotten_in_portions(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "3600").start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let store = &server.app.engine.store;
+    for _ in 0..130 {
+        server.raise(&[A], json!({ "attempts": 1 })).await;
+    }
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    for number in 0..120 {
+        let id = server.raise(&[&format!("187123{number:05}")], json!({})).await;
+        server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
+    }
+    let twice = server.raise(&[B], json!({ "attempts": 1 })).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    server.post(&format!("/api/v1/alarms/{twice}/redial"), &json!({})).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    let kept = server.raise(&[C], json!({ "begin_before_seconds": 604_800 })).await;
+    server.pass(3 * 86_400).await;
+
+    let yesterday = server.now() - chrono::TimeDelta::days(1);
+    assert_eq!(store.read().await.unwrap().db().count_prunable(yesterday).await.unwrap(), 251);
+    assert_eq!(retention::prune(store, yesterday).await.unwrap(), 251);
+    let left = server.get("/api/v1/alarms?limit=100").await;
+    assert_eq!(left["alarms"].as_array().unwrap().len(), 1, "{left}");
+    assert_eq!(left["alarms"][0]["id"], *kept);
+    let ended = store.read().await.unwrap().db().hunts_ended(yesterday, EndedHunt::FIRST).await;
+    assert_eq!(ended.unwrap(), [], "their hunts are gone, the earlier ones too");
 }
 
 async fn a_backup_can_be_restored(home: Home) {

@@ -189,7 +189,7 @@ fn look_at_postgres(statement: &str, node: &Value, few: bool, findings: &mut BTr
     let reads_on = match kind {
         "Seq Scan" => true,
         "Index Scan" | "Index Only Scan" | "Bitmap Index Scan" => {
-            !finds && !OPEN_ONLY.contains(&index) && !(few && node["Filter"].is_null())
+            !(finds || OPEN_ONLY.contains(&index) || (few && node["Filter"].is_null()))
         }
         _ => false,
     };
