@@ -88,6 +88,8 @@ ids! {
     GatewayId;
     /// A text message to be sent.
     SmsId;
+    /// A database and whatever servers work on it.
+    InstallationId;
     /// A text message that came in.
     InboundSmsId;
     /// A public number that follows the person on duty.

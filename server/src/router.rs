@@ -187,20 +187,18 @@ async fn healthz() -> Response {
     json(StatusCode::OK, r#"{"status":"ok"}"#)
 }
 
-/// Ready when the database answers. Redis is reported and not required: without it the server goes on.
+/// Ready when alarms can be stored and the periodic work goes on. Redis is reported and not required: without it the server goes on.
 async fn readyz(State(app): State<Arc<App>>) -> Response {
-    let database = match app.engine.store.read().await {
-        Ok(mut reader) => reader.db().ping().await.is_ok(),
-        Err(_) => false,
-    };
+    let wrong = app.engine.what_is_wrong().await;
     let locks = app.engine.locks.health();
     let body = serde_json::json!({
-        "status": if database { "ready" } else { "database away" },
-        "database": database,
+        "status": wrong.first().map_or("ready", |wrong| wrong.sentence()),
+        "wrong": wrong.iter().map(|wrong| wrong.code()).collect::<Vec<_>>(),
+        "database": !wrong.iter().any(|wrong| wrong.is_of_database()),
         "locks": { "kind": match locks.kind { LockKind::Local => "in-process", LockKind::Redis => "redis" }, "available": locks.away_for.is_none() },
         "clock_sure": app.engine.clock.is_sure(),
     });
-    json(if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body.to_string())
+    json(if wrong.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body.to_string())
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {

@@ -82,6 +82,7 @@ impl Service {
         let links = Links::load(&store).await?;
         let engine = Arc::new(Engine::new(store, locks, clock, Arc::new(config), metrics, links));
         engine.measure_clock().await;
+        engine.prove_writing().await;
         let app = Arc::new(App {
             engine,
             directory,

@@ -276,6 +276,21 @@ pub struct Metrics {
     pub handsets_offline: Gauge,
     /// Times the engine's tick came too late to be trusted.
     pub tick_late: Counter,
+    /// Notices that are not told yet.
+    pub notices: OutboxGauges,
+    /// Text messages that are not sent yet.
+    pub messages: OutboxGauges,
+}
+
+/// What waits in an outbox.
+#[derive(Debug, Default)]
+pub struct OutboxGauges {
+    /// How much.
+    pub waiting: Gauge,
+    /// How much of it is to be tried now.
+    pub due: Gauge,
+    /// How long the oldest of it has waited.
+    pub oldest_seconds: Gauge,
 }
 
 impl Default for Metrics {
@@ -308,6 +323,8 @@ impl Metrics {
             lock_unavailable: Gauge::default(),
             handsets_offline: Gauge::default(),
             tick_late: Counter::default(),
+            notices: OutboxGauges::default(),
+            messages: OutboxGauges::default(),
         };
         // The library appends _total to the names of counters, and a full stop to the texts.
         let registry = &mut metrics.registry;
@@ -330,6 +347,20 @@ impl Metrics {
         registry.register("lock_unavailable", "1 while Redis is away", metrics.lock_unavailable.clone());
         registry.register("handsets_offline", "Handsets that should poll and do not", metrics.handsets_offline.clone());
         registry.register("tick_late", "Ticks of the engine that came too late to be trusted", metrics.tick_late.clone());
+        registry.register("notices_waiting", "Notices that are not told yet", metrics.notices.waiting.clone());
+        registry.register("notices_due", "Notices that are to be told now", metrics.notices.due.clone());
+        registry.register(
+            "notices_oldest_seconds",
+            "Age of the oldest notice not told yet",
+            metrics.notices.oldest_seconds.clone(),
+        );
+        registry.register("messages_waiting", "Text messages that are not sent yet", metrics.messages.waiting.clone());
+        registry.register("messages_due", "Text messages that are to be sent now", metrics.messages.due.clone());
+        registry.register(
+            "messages_oldest_seconds",
+            "Age of the oldest text message not sent yet",
+            metrics.messages.oldest_seconds.clone(),
+        );
         let version = env!("CARGO_PKG_VERSION");
         // The library appends _info to the names of infos.
         registry.register("build", "The version of the server", Info::new(BuildLabels { version }));

@@ -8,6 +8,7 @@
 #![expect(clippy::expect_used, reason = "a harness that cannot set up its parts has nothing better to do than stop the test")]
 
 pub mod markdown;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;

@@ -149,6 +149,70 @@ impl PrivatePostgres {
         execute(&self.url(), sql.to_owned()).await.expect("the private Postgres can be reached");
     }
 
+    /// Carries out statements as the superuser.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached or refuses.
+    pub async fn execute(&self, sql: &str) {
+        execute(&self.url(), sql.to_owned()).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Gives a folder or file to the user as whom this server runs.
+    ///
+    /// # Panics
+    ///
+    /// When that is not permitted.
+    pub fn give_away(&self, path: &Path) {
+        if let Some((uid, gid)) = postgres_user() {
+            std::os::unix::fs::chown(path, Some(uid), Some(gid)).expect("root can give a folder away");
+        }
+    }
+
+    /// On which port it listens, on 127.0.0.1 and, where there is one, on ::1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The folder of its socket.
+    pub fn socket_folder(&self) -> PathBuf {
+        self.cluster()
+    }
+
+    /// Copies a key and a certificate to where only this server reads them, and gives their places.
+    ///
+    /// # Panics
+    ///
+    /// When they cannot be copied.
+    pub fn place_certificate(&self, key: &Path, certificate: &Path) -> (String, String) {
+        let place = |from: &Path, name: &str| {
+            let to = self.cluster().join(name);
+            fs::copy(from, &to).expect("a file can be copied");
+            fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).expect("the mode of an own file can be changed");
+            self.give_away(&to);
+            to.display().to_string()
+        };
+        (place(key, "test.key"), place(certificate, "test.pem"))
+    }
+
+    /// Lets clients of the network in by this line of `pg_hba.conf` only; those of the socket always.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not take it.
+    pub async fn let_in(&self, line: &str) {
+        fs::write(self.cluster().join("pg_hba.conf"), format!("local all all trust\n{line}\n"))
+            .expect("the cluster can be written");
+        let host = self.socket_folder().display().to_string().replace('/', "%2F");
+        let url = format!("postgres://postgres@{host}:{}/postgres", self.port);
+        let before = self.log().matches("reloading configuration files").count();
+        execute(&url, "SELECT pg_reload_conf()".to_owned()).await.expect("the private Postgres can be reached by its socket");
+        eventually("Postgres to read its configuration", Duration::from_secs(30), async || {
+            (self.log().matches("reloading configuration files").count() > before).then_some(())
+        })
+        .await;
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
@@ -179,7 +243,7 @@ impl PrivatePostgres {
             .arg("-k")
             .arg(&cluster)
             .args(["-p", &self.port.to_string()])
-            .args(["-c", "listen_addresses=127.0.0.1"])
+            .args(["-c", "listen_addresses=127.0.0.1,::1"])
             .args(["-c", "fsync=off"])
             .args(["-c", "shared_buffers=16MB"]);
         let process = Process::spawn("postgres", command, &self.log_file()).with_farewell(Signal::Quit);
@@ -241,7 +305,7 @@ fn program_folder() -> PathBuf {
 }
 
 /// Whom to become: the user `postgres` when this is root, else nobody.
-fn postgres_user() -> Option<(u32, u32)> {
+pub(crate) fn postgres_user() -> Option<(u32, u32)> {
     static USER: OnceLock<Option<(u32, u32)>> = OnceLock::new();
     *USER.get_or_init(|| {
         let own = fs::metadata("/proc/self").expect("/proc is there").uid();

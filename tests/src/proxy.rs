@@ -32,6 +32,8 @@ struct Conditions {
     drop_replies: bool,
     /// The next request that contains this loses its answer.
     lose_answer_to: Option<Vec<u8>>,
+    /// The next request that contains this is the last thing that gets through before everything is held.
+    hold_after: Option<Vec<u8>>,
 }
 
 /// The connections since the last cut.
@@ -152,6 +154,21 @@ impl TcpProxy {
         self.shared.conditions.borrow().lose_answer_to.is_some()
     }
 
+    /// The next request that contains `part` ("COMMIT") arrives, and from then on everything is held, its answer too: see [`Self::hold`]. Once.
+    ///
+    /// # Panics
+    ///
+    /// When `part` is empty.
+    pub fn hold_after(&self, part: &str) {
+        assert!(!part.is_empty(), "every request contains nothing");
+        self.change(|conditions| conditions.hold_after = Some(part.as_bytes().to_vec()));
+    }
+
+    /// Whether bytes are held back now.
+    pub fn is_holding(&self) -> bool {
+        self.shared.conditions.borrow().hold
+    }
+
     fn change(&self, change: impl FnOnce(&mut Conditions)) {
         self.shared.conditions.send_modify(change);
     }
@@ -185,6 +202,20 @@ impl Shared {
             }
             is_it
         })
+    }
+}
+
+impl Shared {
+    /// Holds everything from now on if these bytes are the request to do so after.
+    fn hold_from(&self, bytes: &[u8]) {
+        self.conditions.send_if_modified(|conditions| {
+            let is_it = conditions.hold_after.as_ref().is_some_and(|part| bytes.windows(part.len()).any(|window| window == part));
+            if is_it {
+                conditions.hold_after = None;
+                conditions.hold = true;
+            }
+            is_it
+        });
     }
 }
 
@@ -228,6 +259,7 @@ async fn carry(mut client: TcpStream, shared: Arc<Shared>, cut: CancellationToke
             if shared.loses_answer(bytes) {
                 answer_is_lost.store(true, Ordering::Relaxed);
             }
+            shared.hold_from(bytes);
             Ok(())
         });
         let answers = pump(from_upstream, to_client, &shared, |_| {

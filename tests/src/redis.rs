@@ -101,6 +101,17 @@ impl PrivateRedis {
         assert!(self.launch().await, "Redis does not start again:\n{}", self.log());
     }
 
+    /// Lets nobody in without this password from now on.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    pub async fn demand_password(&self, password: &str) {
+        let mut command = ::redis::cmd("CONFIG");
+        command.arg("SET").arg("requirepass").arg(password);
+        self.command(command).await;
+    }
+
     /// Removes every key.
     ///
     /// # Panics

@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::standing::{self, Standing, Steps};
 use crate::engine::Engine;
+use crate::engine::health::{Backlog, Wrong};
 use crate::ids::{HandsetId, HuntId};
 use crate::lock::LockHealth;
 use crate::store::alarms::AlarmRow;
@@ -49,6 +50,10 @@ pub(super) struct Board {
     pub(super) week: Week,
     pub(super) duties: Vec<CurrentDutyRow>,
     pub(super) locks: LockHealth,
+    /// What waits to be told or sent.
+    pub(super) backlogs: Vec<Backlog>,
+    /// What keeps this node from doing its work.
+    pub(super) wrong: Vec<Wrong>,
 }
 
 /// A hunt that is not over, with its alarms, the most urgent first.
@@ -116,6 +121,8 @@ impl Board {
             week,
             duties: db.current_duties().await?,
             locks: engine.locks.health(),
+            backlogs: engine.health.backlogs(),
+            wrong: engine.known_wrong(),
             handsets,
         })
     }

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::page::{Reader, Refusal, go_to};
@@ -62,11 +62,20 @@ pub(super) async fn resume_hashed(engine: &Engine, token_hash: [u8; 32]) -> Resu
     let row = engine.store.read().await?.db().session(&token_hash, now, now - LONGEST_IDLE).await?;
     let Some(row) = row else { return Ok(None) };
     if now - row.last_used_at > WRITE_AGAIN {
-        let mut tx = engine.store.begin().await?;
-        tx.db().touch_session(&token_hash, now).await?;
-        tx.commit().await?;
+        // While nothing can be stored people must all the more be let in to see that.
+        if engine.known_wrong().is_empty()
+            && let Err(error) = touch(engine, &token_hash, now).await
+        {
+            tracing::debug!(%error, "that a session was used could not be noted");
+        }
     }
     Ok(Some(Visitor { name: row.name, role: row.role, language: row.language, person_name: row.person_name, token_hash }))
+}
+
+async fn touch(engine: &Engine, token_hash: &[u8; 32], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut tx = engine.store.begin().await?;
+    tx.db().touch_session(token_hash, now).await?;
+    tx.commit().await
 }
 
 /// Begins a session and gives its token.

@@ -1,10 +1,16 @@
 //! What is wrong: each with its cause, since when, and what to do about it.
 
+use chrono::TimeDelta;
+
 use super::page::{Reader, at, since};
 use super::read::Board;
 use super::words::Bit::{Html, Text};
 use super::words::{escape, fill};
+use crate::engine::health::{Backlog, Outbox, Wrong};
 use crate::store::handsets::HandsetRow;
+
+/// What waits for so long in an outbox is worth a word.
+const WAITS_LONG: TimeDelta = TimeDelta::minutes(5);
 
 /// Something that needs a hand.
 #[derive(Clone, Debug)]
@@ -65,11 +71,28 @@ pub(super) fn database_away(reader: &Reader) -> Vec<Trouble> {
 /// Everything that is wrong, the worst first.
 pub(super) fn all(reader: &Reader, board: &Board) -> Vec<Trouble> {
     let mut found = Vec::new();
+    found.extend(board.wrong.iter().map(|wrong| of_node(reader, *wrong)));
     found.extend(nobody_can_ring(reader, board));
     found.extend(unheard(reader, board));
     found.extend(handsets(reader, board));
+    found.extend(backlogs(reader, board));
     found.extend(locks(reader, board));
     found
+}
+
+/// What keeps this node from doing its work.
+fn of_node(reader: &Reader, wrong: Wrong) -> Trouble {
+    let words = reader.words;
+    let (what, why) = match wrong {
+        Wrong::DatabaseAway => (&words.trouble_database, &words.trouble_database_why),
+        Wrong::ReadOnly => (&words.trouble_unwritten, &words.trouble_unwritten_read_only),
+        Wrong::DiskFull => (&words.trouble_unwritten, &words.trouble_unwritten_full),
+        Wrong::Refused => (&words.trouble_unwritten, &words.trouble_unwritten_refused),
+        Wrong::TickStands => (&words.trouble_tick, &words.trouble_tick_why),
+        Wrong::NoticesStand => (&words.trouble_notices_stand, &words.trouble_stands_why),
+        Wrong::MessagesStand => (&words.trouble_messages_stand, &words.trouble_stands_why),
+    };
+    Trouble { what: escape(what), why: escape(why), link: None }
 }
 
 /// What is wrong with handsets.
@@ -124,6 +147,25 @@ fn unheard(reader: &Reader, board: &Board) -> Option<Trouble> {
         more => fill(&words.trouble_unheard_more, &[("at", Html(&when)), ("count", Text(&more.to_string()))]),
     };
     Some(Trouble { what, why, link: Some(link) })
+}
+
+/// Webhooks and gateways that do not take what they are told.
+fn backlogs(reader: &Reader, board: &Board) -> Vec<Trouble> {
+    let words = reader.words;
+    let long = board.backlogs.iter().filter(|backlog| board.now - backlog.oldest > WAITS_LONG);
+    let trouble = |backlog: &Backlog| {
+        let (what, why) = match backlog.outbox {
+            Outbox::Notices => (&words.trouble_notices, &words.trouble_notices_why),
+            Outbox::Messages => (&words.trouble_messages, &words.trouble_messages_why),
+        };
+        let (from, counted) = (at(backlog.oldest), since(backlog.oldest));
+        Trouble {
+            what: fill(what, &[("name", Text(&backlog.name))]),
+            why: fill(why, &[("count", Text(&backlog.count.to_string())), ("at", Html(&from)), ("since", Html(&counted))]),
+            link: None,
+        }
+    };
+    long.map(trouble).collect()
 }
 
 fn locks(reader: &Reader, board: &Board) -> Option<Trouble> {

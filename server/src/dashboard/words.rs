@@ -128,6 +128,9 @@ words! {
     user_person user_person_none user_self user_role_go user_reset_how user_reset_go user_disable_how user_password
     user_password_how user_back my_password password_how password_current password_new password_again password_go
     password_wrong password_differs done_role done_user_disabled done_user_enabled done_password
+    trouble_unwritten trouble_unwritten_full trouble_unwritten_read_only trouble_unwritten_refused trouble_tick trouble_tick_why
+    trouble_notices_stand trouble_messages_stand trouble_stands_why
+    trouble_notices trouble_notices_why trouble_messages trouble_messages_why
     title_away title_ringing title_waiting trouble_database trouble_database_why trouble_failing trouble_failing_why
     trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_redis
     trouble_redis_why trouble_shared trouble_shared_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link

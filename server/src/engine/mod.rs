@@ -13,6 +13,7 @@ mod duty_log;
 pub mod gateways;
 pub mod hand_over;
 pub mod handsets;
+pub mod health;
 pub mod heartbeats;
 pub mod idle;
 mod ladder;
@@ -119,6 +120,8 @@ pub struct Engine {
     pub idle: idle::IdleMemory,
     /// Which handsets polled this node, and when.
     pub presence: presence::Presence,
+    /// How this node is.
+    pub health: health::Health,
     outage: AtomicBool,
     clock_off: AtomicBool,
     serving_since: Mutex<DateTime<Utc>>,
@@ -134,6 +137,7 @@ impl Engine {
         let started_at = clock.now();
         let serving_since = Mutex::new(started_at);
         let presence = presence::Presence::default();
+        let health = health::Health::new(started_at);
         Self {
             store,
             locks,
@@ -143,6 +147,7 @@ impl Engine {
             links,
             idle,
             presence,
+            health,
             outage: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),
             serving_since,

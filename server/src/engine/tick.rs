@@ -57,12 +57,16 @@ impl Engine {
     /// # Errors
     /// When the database fails; the next tick does what this one did not.
     pub async fn tick(&self) -> Result<Tick, EngineError> {
+        self.prove_writing().await;
         let done = self.try_tick().await;
         if done.is_err() {
             self.outage.store(true, Ordering::Release);
             self.metrics.store_errors.inc();
-        } else if self.clock.is_sure() {
-            self.work_beside(self.clock.now()).await;
+        } else {
+            self.health.ticked();
+            if self.clock.is_sure() {
+                self.work_beside(self.clock.now()).await;
+            }
         }
         done
     }

@@ -26,9 +26,9 @@ pub async fn run(engine: Arc<Engine>, client: Client, every: Duration) {
 /// Calls the configured address once; true when it took it.
 pub async fn once(engine: &Engine, client: &Client, guard: &GuardedResolver) -> bool {
     let Some(address) = &engine.config.notify.ping_url else { return false };
-    // Only while alarms can really be kept: a server without its database must look dead.
-    if !alive(engine).await {
-        tracing::warn!("no sign of life is sent: the database does not answer");
+    // Only while this server can do its work: one that cannot keep alarms must look dead.
+    if let Some(wrong) = engine.what_is_wrong().await.first() {
+        tracing::warn!("no sign of life is sent: {}", wrong.sentence());
         return false;
     }
     let url = match check_url(address.expose(), guard) {
@@ -44,12 +44,5 @@ pub async fn once(engine: &Engine, client: &Client, guard: &GuardedResolver) -> 
             tracing::warn!(error = %error.without_url(), "the sign of life was not taken");
             false
         }
-    }
-}
-
-async fn alive(engine: &Engine) -> bool {
-    match engine.store.read().await {
-        Ok(mut reader) => reader.db().ping().await.is_ok(),
-        Err(_) => false,
     }
 }

@@ -19,6 +19,7 @@ pub mod feeds;
 pub mod handsets;
 pub mod heartbeats;
 pub mod hunts;
+pub mod installation;
 pub mod keys;
 pub mod lines;
 pub mod maintenance;
@@ -31,21 +32,27 @@ pub mod roster;
 pub mod secrets;
 pub mod sms;
 mod sqlite_folder;
+mod transaction;
 pub mod users;
 pub mod webhooks;
 
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::broadcast;
 
+pub use transaction::Tx;
+
+use crate::ids::InstallationId;
 use dialect::{Dialect, Sql, execute, fetch_optional, fragment, on, statements};
 
 /// What went wrong in the store.
@@ -79,6 +86,9 @@ pub enum StoreError {
     /// Another server runs on this folder.
     #[error("another server already uses the data folder {0}: stop it, or give this one its own with --data-dir")]
     FolderInUse(String),
+    /// It does not answer.
+    #[error("the database does not answer")]
+    Silent,
     /// What is stored contradicts itself.
     #[error("stored state is inconsistent: {0}")]
     Inconsistent(String),
@@ -111,10 +121,70 @@ impl StoreError {
         }
     }
 
+    /// What kind of failure this is, for those who look after the database.
+    #[must_use]
+    pub fn cause(&self) -> Cause {
+        let (Self::Statement { source, .. } | Self::Connection(source)) = self else {
+            return if matches!(self, Self::Inconsistent(_)) { Cause::Refused } else { Cause::Away };
+        };
+        let Some(error) = source.as_database_error() else { return Cause::Away };
+        let code = error.code().unwrap_or_default();
+        // SQLite's code is a number whose lowest byte is the kind; Postgres' has five characters.
+        match code.parse::<i32>().ok().filter(|_| code.len() < 5).map(|sqlite| sqlite & 0xff) {
+            Some(8) => Cause::ReadOnly,
+            Some(13) => Cause::Full,
+            Some(_) => Cause::Refused,
+            None if code == "25006" => Cause::ReadOnly,
+            None if code == "53100" => Cause::Full,
+            // Connections that are broken or refused, and a server that is stopping or starting.
+            None if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => Cause::Away,
+            None => Cause::Refused,
+        }
+    }
+
     /// A unique index refused a row that is already there.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if source.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation))
+    }
+}
+
+/// Kinds of failures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// It cannot be reached, or does not answer.
+    Away,
+    /// It can be read and not written.
+    ReadOnly,
+    /// Its disk is full.
+    Full,
+    /// Something else.
+    Refused,
+}
+
+/// What waits in an outbox for one target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting<T> {
+    /// A webhook or a gateway.
+    pub target: T,
+    /// What people call it.
+    pub name: String,
+    /// How much waits.
+    pub count: i64,
+    /// When the oldest of it came.
+    pub oldest: DateTime<Utc>,
+    /// How much of it is due.
+    pub due: i64,
+    /// Since when the first of that is due.
+    pub due_since: Option<DateTime<Utc>>,
+}
+
+/// One row of it.
+type WaitingRow<T> = (T, String, i64, DateTime<Utc>, i64, Option<DateTime<Utc>>);
+
+impl<T> From<WaitingRow<T>> for Waiting<T> {
+    fn from((target, name, count, oldest, due, due_since): WaitingRow<T>) -> Self {
+        Self { target, name, count, oldest, due, due_since }
     }
 }
 
@@ -166,6 +236,9 @@ impl Announcement {
 #[derive(Debug, Default)]
 pub struct StoreCounters {
     connections: AtomicU64,
+    written: AtomicU64,
+    undone: AtomicU64,
+    broken: AtomicU64,
 }
 
 impl StoreCounters {
@@ -173,6 +246,24 @@ impl StoreCounters {
     #[must_use]
     pub fn connections(&self) -> u64 {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Transactions so far that changed something and were committed.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Transactions so far that were given up: because there was nothing to change, or because a statement failed.
+    #[must_use]
+    pub fn undone(&self) -> u64 {
+        self.undone.load(Ordering::Relaxed)
+    }
+
+    /// Transactions so far whose BEGIN or COMMIT failed or was not waited for.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        self.broken.load(Ordering::Relaxed)
     }
 }
 
@@ -184,9 +275,44 @@ pub struct Store {
     counters: Arc<StoreCounters>,
 }
 
+/// Whether Postgres takes no changes. A session that began meanwhile may stay read-only for ever, so every session of that time is asked
+/// again before it is used.
+#[derive(Default)]
+struct ReadOnly(Mutex<ReadOnlyState>);
+
+#[derive(Clone, Copy, Default)]
+struct ReadOnlyState {
+    /// It was seen, and nothing was stored since.
+    lasts: bool,
+    /// When something was stored again.
+    ended: Option<Instant>,
+}
+
+/// While nothing can be stored, a session may be read from for so long before it is asked again.
+const READ_ON: Duration = Duration::from_secs(1);
+
+impl ReadOnly {
+    fn seen(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).lasts = true;
+    }
+
+    fn over(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut state.lasts) {
+            state.ended = Some(Instant::now());
+        }
+    }
+
+    /// Whether a session that was opened so long ago may be read-only.
+    fn concerns(&self, age: Duration) -> bool {
+        let state = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (state.lasts && age > READ_ON) || state.ended.is_some_and(|ended| ended.elapsed() <= age)
+    }
+}
+
 #[derive(Clone)]
 enum Pools {
-    Postgres { pool: PgPool, channel: Arc<str> },
+    Postgres { pool: PgPool, channel: Arc<str>, read_only: Arc<ReadOnly> },
     Sqlite { write: SqlitePool, read: SqlitePool, _lock: Arc<sqlite_folder::FolderLock> },
 }
 
@@ -216,18 +342,6 @@ impl Reader {
     }
 }
 
-/// A transaction; dropped without [`Tx::commit`] it is rolled back. What it announces is heard after the commit.
-pub struct Tx {
-    inner: TxInner,
-    announced: Vec<Announcement>,
-    sender: broadcast::Sender<Announcement>,
-}
-
-enum TxInner {
-    Postgres(Transaction<'static, Postgres>, Arc<str>),
-    Sqlite(Transaction<'static, Sqlite>),
-}
-
 statements! {
     /// Cheapest possible statement.
     PING = ["SELECT 1 AS pong"];
@@ -237,50 +351,6 @@ statements! {
     ROLLBACK_TO = ["ROLLBACK TO SAVEPOINT attempt"];
     /// Forgets the place.
     RELEASE = ["RELEASE SAVEPOINT attempt"];
-}
-
-impl Tx {
-    /// The operations.
-    pub fn db(&mut self) -> Db<'_> {
-        match &mut self.inner {
-            TxInner::Postgres(tx, _) => Db::Postgres(tx),
-            TxInner::Sqlite(tx) => Db::Sqlite(tx),
-        }
-    }
-
-    /// Remembers something to tell everybody once the transaction is committed.
-    pub fn announce(&mut self, announcement: Announcement) {
-        if !self.announced.contains(&announcement) {
-            self.announced.push(announcement);
-        }
-    }
-
-    /// Makes the changes permanent, then tells.
-    ///
-    /// # Errors
-    /// When the database cannot commit; nothing was changed then, unless the connection broke at the commit itself.
-    pub async fn commit(self) -> Result<()> {
-        match self.inner {
-            TxInner::Postgres(mut tx, channel) => {
-                for announcement in &self.announced {
-                    // Inside the transaction: Postgres delivers it to the other nodes when, and only when, it commits.
-                    sqlx::query("SELECT pg_notify($1, $2)")
-                        .bind(&*channel)
-                        .bind(announcement.as_str())
-                        .execute(&mut *tx)
-                        .await
-                        .map_err(StoreError::Connection)?;
-                }
-                tx.commit().await.map_err(StoreError::Connection)?;
-            }
-            TxInner::Sqlite(tx) => tx.commit().await.map_err(StoreError::Connection)?,
-        }
-        for announcement in self.announced {
-            // Nobody listening is fine.
-            let _ = self.sender.send(announcement);
-        }
-        Ok(())
-    }
 }
 
 impl Db<'_> {
@@ -322,6 +392,8 @@ impl Db<'_> {
 const POOL_SIZE: u32 = 20;
 const SQLITE_READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// A small write that takes longer is none: nobody who sends an alarm would wait for it either.
+const PROVE_WITHIN: Duration = Duration::from_secs(5);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
@@ -362,12 +434,18 @@ impl Store {
         // A node that freezes inside a transaction must not keep rows locked for ever.
         let options =
             options.options([("idle_in_transaction_session_timeout", "3s"), ("lock_timeout", "2s"), ("statement_timeout", "4s")]);
+        let read_only = Arc::new(ReadOnly::default());
+        let sessions = Arc::clone(&read_only);
         let pool = PgPoolOptions::new()
             .max_connections(POOL_SIZE)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .before_acquire(move |connection, session| {
+                let suspect = sessions.concerns(session.age);
+                Box::pin(async move { Ok(!suspect || takes_changes(connection).await?) })
+            })
             .connect_lazy_with(options.disable_statement_logging());
         // Channels belong to the whole database, so the schema's name keeps installations apart.
-        Ok(Self::with(Pools::Postgres { pool, channel: format!("autocall_{schema}").into() }))
+        Ok(Self::with(Pools::Postgres { pool, channel: format!("autocall_{schema}").into(), read_only }))
     }
 
     async fn open_sqlite(data_dir: &Path, usage: sqlite_folder::Use) -> Result<Self> {
@@ -443,16 +521,41 @@ impl Store {
     /// When no connection can be had within 3 s.
     pub async fn begin(&self) -> Result<Tx> {
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
-        let inner = match &self.pools {
-            Pools::Postgres { pool, channel } => {
-                TxInner::Postgres(pool.begin().await.map_err(StoreError::Connection)?, Arc::clone(channel))
+        let (sender, counters) = (self.announcements.clone(), Arc::clone(&self.counters));
+        match &self.pools {
+            Pools::Postgres { pool, channel, read_only } => {
+                let connection = pool.acquire().await.map_err(StoreError::Connection)?;
+                Tx::begin_postgres(connection, Arc::clone(channel), Arc::clone(read_only), sender, counters).await
             }
-            // Immediate: a transaction that reads first and writes later would otherwise fail when another wrote between.
             Pools::Sqlite { write, .. } => {
-                TxInner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::Connection)?)
+                let connection = write.acquire().await.map_err(StoreError::Connection)?;
+                Tx::begin_sqlite(connection, sender, counters).await
             }
+        }
+    }
+
+    /// Writes something small, to see whether anything can be stored. `new` names the installation if it has no name.
+    ///
+    /// # Errors
+    /// When nothing can be stored now.
+    pub async fn prove_writing(&self, new: InstallationId, now: DateTime<Utc>) -> Result<()> {
+        let proof = async {
+            let mut tx = self.begin().await?;
+            tx.db().prove_writing(new, now).await?;
+            tx.commit().await
         };
-        Ok(Tx { inner, announced: Vec::new(), sender: self.announcements.clone() })
+        let proved = match tokio::time::timeout(PROVE_WITHIN, proof).await {
+            Ok(proved) => proved,
+            Err(_) => Err(StoreError::Silent),
+        };
+        if let Pools::Postgres { read_only, .. } = &self.pools {
+            match &proved {
+                Ok(()) => read_only.over(),
+                Err(error) if error.cause() == Cause::ReadOnly => read_only.seen(),
+                Err(_) => {}
+            }
+        }
+        proved
     }
 
     /// Hears what is announced on this node, and through [`Store::relay`] on the others.
@@ -466,7 +569,7 @@ impl Store {
     pub async fn relay(&self) {
         loop {
             let ended = match &self.pools {
-                Pools::Postgres { pool, channel } => self.relay_postgres(pool, channel).await,
+                Pools::Postgres { pool, channel, .. } => self.relay_postgres(pool, channel).await,
                 Pools::Sqlite { write, .. } => self.relay_sqlite(write).await,
             };
             if let Err(error) = ended {
@@ -505,7 +608,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn database_time(&self) -> Result<Option<chrono::DateTime<chrono::Utc>>> {
+    pub async fn database_time(&self) -> Result<Option<DateTime<Utc>>> {
         match &self.pools {
             Pools::Postgres { pool, .. } => {
                 let (now,) = sqlx::query_as("SELECT clock_timestamp()").fetch_one(pool).await.map_err(StoreError::Connection)?;
@@ -545,6 +648,7 @@ impl Store {
             handsets::ALL,
             heartbeats::ALL,
             hunts::ALL,
+            installation::ALL,
             keys::ALL,
             lines::ALL,
             maintenance::ALL,
@@ -576,4 +680,10 @@ impl Store {
         };
         done.map_err(|error| StoreError::statement(sql, error))
     }
+}
+
+/// Whether a session may change anything.
+async fn takes_changes(connection: &mut PgConnection) -> std::result::Result<bool, sqlx::Error> {
+    let (read_only,): (String,) = sqlx::query_as("SHOW transaction_read_only").fetch_one(connection).await?;
+    Ok(read_only != "on")
 }

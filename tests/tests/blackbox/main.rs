@@ -6,6 +6,7 @@
 mod client;
 mod configuration;
 mod crash;
+mod disk;
 mod documented;
 mod first_steps;
 mod handset_wire;

@@ -15,6 +15,7 @@ use autocall::store::handsets::{IdleForm, NewHandset, Profile};
 use autocall_tests::{postgres, redis};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -321,4 +322,47 @@ fn offer(body: &Value) -> (String, Vec<String>) {
     assert_eq!(body["code"], 0, "{body}");
     let phones = body["phone"].as_array().unwrap().iter().map(|phone| phone.as_str().unwrap().to_owned()).collect();
     (body["mid"].as_str().unwrap().to_owned(), phones)
+}
+
+/// Whoever keeps others from writing, and lets them read.
+pub enum Hold {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Hold {
+    pub async fn on(home: &Home) -> Self {
+        match home.schema() {
+            None => {
+                let file = format!("sqlite://{}", home.database_file().display());
+                let mut connection = SqliteConnection::connect(&file).await.unwrap();
+                connection.execute("PRAGMA busy_timeout = 30000").await.unwrap();
+                connection.execute("BEGIN IMMEDIATE").await.unwrap();
+                Self::Sqlite(connection)
+            }
+            Some((url, schema)) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                let (tables,): (String,) = sqlx::query_as(
+                    "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ' ORDER BY tablename) FROM pg_tables WHERE schemaname = $1",
+                )
+                .bind(schema)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+                let lock = format!("BEGIN; LOCK TABLE {tables} IN SHARE MODE");
+                connection.execute(sqlx::raw_sql(AssertSqlSafe(lock))).await.unwrap();
+                Self::Postgres(connection)
+            }
+        }
+    }
+
+    pub async fn end(self) {
+        match self {
+            Self::Sqlite(mut connection) => {
+                connection.execute("ROLLBACK").await.unwrap();
+                connection.close().await.unwrap();
+            }
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
+    }
 }

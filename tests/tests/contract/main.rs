@@ -32,3 +32,4 @@ mod roster;
 mod senders;
 mod store;
 mod storm;
+mod ways;
