@@ -7,5 +7,6 @@ pub mod ping;
 pub mod sender;
 pub mod shapes;
 pub mod sms;
+mod ways;
 pub mod webhooks;
 pub mod words;

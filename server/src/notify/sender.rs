@@ -1,22 +1,25 @@
 //! Tells what is in the outbox: each notice until the other side has taken it, with growing pauses, for a day.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use reqwest::Client;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::ways::{Round, Ways};
 use super::{shapes, words};
 use crate::alarm::{EndReason, Verdict};
 use crate::engine::Engine;
-use crate::ids::CalleeId;
+use crate::engine::health::Outbox;
+use crate::ids::{CalleeId, WebhookId};
 use crate::outbound::answer;
 use crate::outbound::guard::{GuardedResolver, check_url};
-use crate::store::StoreError;
 use crate::store::alarms::{AlarmRow, foremost};
 use crate::store::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
+use crate::store::{StoreError, Waiting};
 
 /// The other side has this long to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -42,45 +45,93 @@ pub fn client(guard: &GuardedResolver) -> Result<Client, reqwest::Error> {
         .build()
 }
 
-/// Tells what is due, every second, until dropped.
+/// A notice that was refused so often holds what came later no longer back.
+const IN_ORDER: i32 = 3;
+
+/// Tells what is due, every second, until dropped: each webhook by itself.
 pub async fn run(engine: Arc<Engine>, client: Client) {
+    let mut ways = Ways::new();
+    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        if let Err(error) = deliver_due(&engine, &client).await {
-            tracing::debug!(%error, "the outbox could not be read; trying again");
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = ways.next() => continue,
+        }
+        next = tokio::time::Instant::now() + LOOK_EVERY;
+        match waiting(&engine).await {
+            Ok(waiting) => {
+                let untried = ways.look(&waiting, Instant::now());
+                engine.note_outbox(Outbox::Notices, &waiting, untried);
+                for webhook in waiting.iter().filter(|one| one.due > 0) {
+                    let (engine, client, webhook) = (Arc::clone(&engine), client.clone(), webhook.target);
+                    ways.begin(webhook, Instant::now(), async move {
+                        serve(&engine, &client, webhook).await.unwrap_or_else(|error| {
+                            tracing::debug!(%error, "the outbox could not be read; trying again");
+                            Round::default()
+                        })
+                    });
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the outbox could not be read; trying again"),
         }
     }
 }
 
-/// Tries everything that is due once.
+async fn waiting(engine: &Engine) -> Result<Vec<Waiting<WebhookId>>, StoreError> {
+    engine.store.read().await?.db().notices_waiting(engine.clock.now()).await
+}
+
+/// Tries everything that is due once, at all webhooks at the same time; gives how much was tried.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn deliver_due(engine: &Engine, client: &Client) -> Result<usize, StoreError> {
-    let due = engine.store.read().await?.db().due_deliveries(engine.clock.now()).await?;
-    let mut tried = 0;
+    let due = waiting(engine).await?.into_iter().filter(|one| one.due > 0);
+    let rounds = join_all(due.map(|one| serve(engine, client, one.target))).await;
+    rounds.into_iter().try_fold(0, |tried, round| Ok(tried + round?.tried))
+}
+
+/// Tells one webhook what is due, one notice after the other.
+async fn serve(engine: &Engine, client: &Client, webhook: WebhookId) -> Result<Round, StoreError> {
+    let due = engine.store.read().await?.db().due_deliveries(webhook, engine.clock.now(), IN_ORDER).await?;
+    let mut round = Round::default();
+    let mut held_back = Vec::new();
     for delivery in due {
+        if held_back.contains(&delivery.hunt_id) {
+            continue;
+        }
         let now = engine.clock.now();
         let mut tx = engine.store.begin().await?;
         let taken = tx.db().take_delivery(&delivery, now + TAKEN_FOR).await?;
         let webhook = tx.db().webhook(delivery.webhook_id).await?.filter(|webhook| webhook.removed_at.is_none());
         tx.commit().await?;
         if !taken {
+            // Another node tells it right now, and what came later is to come later.
+            held_back.extend(delivery.hunt_id.map(Some));
             continue;
         }
-        tried += 1;
+        round.tried += 1;
         let result = match &webhook {
             Some(webhook) => tell(engine, client, webhook, &delivery).await,
             None => Err(Refusal::Final("the webhook was removed".to_owned())),
         };
+        if result.is_err() && delivery.attempts + 1 < IN_ORDER {
+            held_back.extend(delivery.hunt_id.map(Some));
+        }
+        round.hung = matches!(result, Err(Refusal::Silent(_)));
         write_down(engine, &delivery, result).await?;
+        if round.hung {
+            break;
+        }
     }
-    Ok(tried)
+    Ok(round)
 }
 
 enum Refusal {
     /// Worth trying again.
     ForNow(String),
+    /// The same, and nobody answered at all.
+    Silent(String),
     /// Not.
     Final(String),
 }
@@ -90,11 +141,11 @@ async fn write_down(engine: &Engine, delivery: &DeliveryRow, result: Result<(), 
     let mut tx = engine.store.begin().await?;
     match result {
         Ok(()) => tx.db().delivered(delivery.id, "taken", now).await?,
-        Err(Refusal::ForNow(why)) if now - delivery.at < GIVE_UP_AFTER => {
+        Err(Refusal::ForNow(why) | Refusal::Silent(why)) if now - delivery.at < GIVE_UP_AFTER => {
             tracing::warn!(delivery.id = %delivery.id, attempt = delivery.attempts + 1, %why, "a notice was not taken");
             tx.db().delivery_failed(delivery.id, &why, now + pause(delivery.attempts)).await?;
         }
-        Err(Refusal::ForNow(why) | Refusal::Final(why)) => {
+        Err(Refusal::ForNow(why) | Refusal::Silent(why) | Refusal::Final(why)) => {
             tracing::error!(delivery.id = %delivery.id, %why, "a notice was given up");
             tx.db().delivery_given_up(delivery.id, &why, now).await?;
         }
@@ -131,7 +182,7 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
         request = request.header(name, value);
     }
     // Errors are told without the address: it often holds a secret.
-    let response = request.send().await.map_err(|error| Refusal::ForNow(error.without_url().to_string()))?;
+    let response = request.send().await.map_err(|error| Refusal::Silent(error.without_url().to_string()))?;
     let status = response.status().as_u16();
     let body = answer::read(response).await;
     shapes::accepted(webhook.shape, status, &body).map_err(Refusal::ForNow)

@@ -4,22 +4,25 @@
 //! sent once more after a minute, under the same id: a gateway that knows ids drops it, and for the others the command is the same.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
 use reqwest::Client;
 use serde_json::json;
 
+use super::ways::{Round, Ways};
 use crate::engine::handsets::REST_FOR_CODE;
+use crate::engine::health::Outbox;
 use crate::engine::{Engine, EngineError};
-use crate::ids::{CommandId, HandsetId};
+use crate::ids::{CommandId, GatewayId, HandsetId};
 use crate::outbound::answer;
 use crate::outbound::gateways::{self, Outgoing};
 use crate::outbound::guard::{GuardedResolver, check_url};
 use crate::outbound::outcome::Outcome;
 use crate::store::lines::{HandOverRow, LineRow};
 use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
-use crate::store::{Announcement, Tx};
+use crate::store::{Announcement, Tx, Waiting};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A message that was taken is free for another node after this: longer than a try can take.
@@ -32,14 +35,39 @@ const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 /// What keeps a message from being sent is looked at again after this.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
 
-/// Sends what is due, every second, until dropped.
+/// Sends what is due, every second, until dropped: through each gateway by itself.
 pub async fn run(engine: Arc<Engine>, client: Client) {
+    let mut ways = Ways::new();
+    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
     loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        if let Err(error) = send_due(&engine, &client).await {
-            tracing::debug!(%error, "the outbox of text messages could not be read; trying again");
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = ways.next() => continue,
+        }
+        next = tokio::time::Instant::now() + LOOK_EVERY;
+        match waiting(&engine).await {
+            Ok(waiting) => {
+                let untried = ways.look(&waiting, Instant::now());
+                engine.note_outbox(Outbox::Messages, &waiting, untried);
+                for gateway in waiting.iter().filter(|one| one.due > 0) {
+                    let (engine, client, gateway) = (Arc::clone(&engine), client.clone(), gateway.target);
+                    ways.begin(gateway, Instant::now(), async move {
+                        serve(&engine, &client, gateway).await.unwrap_or_else(|error| {
+                            tracing::debug!(%error, "the outbox of text messages could not be read; trying again");
+                            Round::default()
+                        })
+                    });
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the outbox of text messages could not be read; trying again"),
         }
     }
+}
+
+/// What waits for each gateway, after what handsets have said of theirs.
+async fn waiting(engine: &Engine) -> Result<Vec<Waiting<GatewayId>>, EngineError> {
+    settle_commands(engine).await?;
+    Ok(engine.store.read().await?.db().messages_waiting(engine.clock.now()).await?)
 }
 
 /// How long the next try waits: 5 s, 10 s, 20 s … 10 min.
@@ -48,26 +76,48 @@ fn pause(attempts: i32) -> TimeDelta {
     (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
 }
 
-/// Tries everything that is due once; gives how many were tried.
+/// Tries everything that is due once, through all gateways at the same time; gives how many were tried.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn send_due(engine: &Engine, client: &Client) -> Result<usize, EngineError> {
-    settle_commands(engine).await?;
-    let due = engine.store.read().await?.db().due_sms(engine.clock.now()).await?;
-    let mut tried = 0;
+    let due = waiting(engine).await?.into_iter().filter(|one| one.due > 0);
+    let rounds = join_all(due.map(|one| serve(engine, client, one.target))).await;
+    rounds.into_iter().try_fold(0, |tried, round| Ok(tried + round?.tried))
+}
+
+/// Sends what is due at one gateway, one message after the other.
+async fn serve(engine: &Engine, client: &Client, gateway: GatewayId) -> Result<Round, EngineError> {
+    let due = engine.store.read().await?.db().due_sms(gateway, engine.clock.now()).await?;
+    let mut round = Round::default();
     for sms in due {
         if let Some(Taken { gateway, rest, at }) = take(engine, &sms).await? {
             if engine.clock.now() - at > FRESH {
                 // This node stood still: whatever has happened since, the message is looked at anew when it is free again.
                 continue;
             }
-            tried += 1;
+            round.tried += 1;
             let result = post(engine, client, &gateway.settings, &sms).await;
-            write_down(engine, &sms, rest, result).await?;
+            round.hung = matches!(result, Err(Unsent { hung: true, .. }));
+            write_down(engine, &sms, rest, result.map_err(|unsent| unsent.why)).await?;
+            if round.hung {
+                break;
+            }
         }
     }
-    Ok(tried)
+    Ok(round)
+}
+
+/// Why a gateway did not take a message, and whether it did not answer at all.
+struct Unsent {
+    why: Outcome,
+    hung: bool,
+}
+
+impl From<Outcome> for Unsent {
+    fn from(why: Outcome) -> Self {
+        Self { why, hung: false }
+    }
 }
 
 /// The line and the hand-over that a message belongs to.
@@ -185,11 +235,11 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
     Ok(())
 }
 
-async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<(), Outcome> {
+async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<(), Unsent> {
     let id = gateways::message_id(sms.id, sms.failures);
     let outgoing = Outgoing { id: &id, number: &sms.number, text: &sms.text };
     let Some(request) = gateways::request(settings, outgoing, engine.clock.now()) else {
-        return Err(Outcome::NotTaken("this gateway takes no requests".to_owned()));
+        return Err(Outcome::NotTaken("this gateway takes no requests".to_owned()).into());
     };
     let guard = GuardedResolver::for_gateways(&engine.config.sms.allow_networks);
     let url = check_url(&request.url, &guard).map_err(|_| Outcome::ClosedAddress)?;
@@ -198,10 +248,11 @@ async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms:
         sending = sending.header(name, value);
     }
     // Errors are told without the address: it may hold a secret.
-    let response = sending.send().await.map_err(|error| Outcome::NotTaken(error.without_url().to_string()))?;
+    let silent = |error: reqwest::Error| Unsent { why: Outcome::NotTaken(error.without_url().to_string()), hung: true };
+    let response = sending.send().await.map_err(silent)?;
     let status = response.status().as_u16();
     let body = answer::read(response).await;
-    gateways::accepted(settings, status, &body).map_err(Outcome::NotTaken)
+    Ok(gateways::accepted(settings, status, &body).map_err(Outcome::NotTaken)?)
 }
 
 async fn write_down(

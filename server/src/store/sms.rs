@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
-use super::{Db, Result};
+use super::{Db, Result, Waiting, WaitingRow};
 use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
 
 /// How a gateway is reached.
@@ -187,10 +187,18 @@ statements! {
         "INSERT INTO sms_outbox (id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, 0)"
     ];
-    /// What is due, and not in the hands of a handset.
+    /// What waits, by gateway. What is in the hands of a handset is not due.
+    WAITING = [
+        "SELECT o.gateway_id, g.name, COUNT(*), MIN(o.created_at), COUNT(*) FILTER (WHERE o.command_id IS NULL AND o.due_at <= $1),
+           MIN(o.due_at) FILTER (WHERE o.command_id IS NULL AND o.due_at <= $1)
+         FROM sms_outbox o JOIN sms_gateways g ON g.id = o.gateway_id
+         WHERE o.sent_at IS NULL AND o.gave_up_at IS NULL GROUP BY o.gateway_id, g.name"
+    ];
+    /// What is due at one gateway, and not in the hands of a handset.
     DUE = [
         "SELECT id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures FROM sms_outbox
-         WHERE sent_at IS NULL AND gave_up_at IS NULL AND command_id IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT 20"
+         WHERE gateway_id = $1 AND sent_at IS NULL AND gave_up_at IS NULL AND command_id IS NULL AND due_at <= $2
+         ORDER BY due_at, id LIMIT 20"
     ];
     /// Takes one for a try, unless another node took it.
     TAKE = [
@@ -376,12 +384,21 @@ impl Db<'_> {
         .map(|_| ())
     }
 
-    /// Up to 20 messages that are due.
+    /// What waits in the outbox of text messages, by gateway.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due_sms(&mut self, now: DateTime<Utc>) -> Result<Vec<SmsRow>> {
-        fetch_all!(self, DUE, now)
+    pub async fn messages_waiting(&mut self, now: DateTime<Utc>) -> Result<Vec<Waiting<GatewayId>>> {
+        let rows: Vec<WaitingRow<GatewayId>> = fetch_all!(self, WAITING, now)?;
+        Ok(rows.into_iter().map(Waiting::from).collect())
+    }
+
+    /// Up to 20 messages that are due at a gateway.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_sms(&mut self, gateway: GatewayId, now: DateTime<Utc>) -> Result<Vec<SmsRow>> {
+        fetch_all!(self, DUE, gateway, now)
     }
 
     /// Takes a message for one try until `until`; false when another node took it first.

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
-use super::{Db, Result};
+use super::{Db, Result, Waiting, WaitingRow};
 use crate::ids::{AlarmId, DeliveryId, HuntId, WebhookId};
 
 /// What is told.
@@ -176,9 +176,19 @@ statements! {
         "INSERT INTO deliveries (id, webhook_id, kind, alarm_id, hunt_id, body, at, due_at, attempts)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0)"
     ];
-    /// What is due.
+    /// What waits, by webhook.
+    WAITING = [
+        "SELECT d.webhook_id, w.name, COUNT(*), MIN(d.at), COUNT(*) FILTER (WHERE d.due_at <= $1),
+           MIN(d.due_at) FILTER (WHERE d.due_at <= $1)
+         FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
+         WHERE d.delivered_at IS NULL AND d.gave_up_at IS NULL GROUP BY d.webhook_id, w.name"
+    ];
+    /// What one webhook is to be told now. What came later about a hunt waits for what came before, unless that was refused too often.
     DUE = [
-        "SELECT * FROM deliveries WHERE delivered_at IS NULL AND gave_up_at IS NULL AND due_at <= $1 ORDER BY due_at, id LIMIT 20"
+        "SELECT * FROM deliveries d WHERE webhook_id = $1 AND delivered_at IS NULL AND gave_up_at IS NULL AND due_at <= $2
+           AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.hunt_id = d.hunt_id AND e.webhook_id = d.webhook_id AND e.id < d.id
+             AND e.delivered_at IS NULL AND e.gave_up_at IS NULL AND e.due_at > $2 AND e.attempts < $3)
+         ORDER BY at, id LIMIT 20"
     ];
     /// Takes one for a try, unless another node took it.
     TAKE = ["UPDATE deliveries SET due_at = $3, attempts = attempts + 1 WHERE id = $1 AND due_at = $2 AND delivered_at IS NULL"];
@@ -268,12 +278,22 @@ impl Db<'_> {
             .map(|_| ())
     }
 
-    /// Up to 20 notices that are due.
+    /// What waits in the outbox of notices, by webhook.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn due_deliveries(&mut self, now: DateTime<Utc>) -> Result<Vec<DeliveryRow>> {
-        fetch_all!(self, DUE, now)
+    pub async fn notices_waiting(&mut self, now: DateTime<Utc>) -> Result<Vec<Waiting<WebhookId>>> {
+        let rows: Vec<WaitingRow<WebhookId>> = fetch_all!(self, WAITING, now)?;
+        Ok(rows.into_iter().map(Waiting::from).collect())
+    }
+
+    /// Up to 20 notices that are due at a webhook, in their order. An earlier one about the same hunt that waits for its next try holds
+    /// a later one back, until it was tried so often.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_deliveries(&mut self, webhook: WebhookId, now: DateTime<Utc>, in_order: i32) -> Result<Vec<DeliveryRow>> {
+        fetch_all!(self, DUE, webhook, now, in_order)
     }
 
     /// Takes a notice for one try until `until`; false when another node took it first.

@@ -558,8 +558,9 @@ async fn quiet_line(home: &Home) -> (QuietNode, Gateway) {
 /// What a node does before it asks the gateway. Gives the id under which the gateway will know the message.
 async fn take_by_hand(home: &Home, node: &QuietNode) -> String {
     let now = home.clock.now();
+    let gateway = node.app.engine.gateway("phone").await.unwrap().id;
     let mut tx = node.app.engine.store.begin().await.unwrap();
-    let due = tx.db().due_sms(now).await.unwrap();
+    let due = tx.db().due_sms(gateway, now).await.unwrap();
     assert!(tx.db().take_sms(&due[0], now + chrono::TimeDelta::seconds(60)).await.unwrap());
     tx.commit().await.unwrap();
     message_id(due[0].id, due[0].failures)

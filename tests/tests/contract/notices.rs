@@ -49,6 +49,11 @@ impl Room {
         (StatusCode::from_u16(status).unwrap(), text)
     }
 
+    /// What it answers from now on.
+    pub fn answer_with(&self, status: u16, body: &str) {
+        *self.answer.lock().unwrap() = Some((status, body.to_owned()));
+    }
+
     pub fn texts(&self) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         heard.iter().map(|(_, _, body)| body["text"].as_str().unwrap_or_default().to_owned()).collect()

@@ -381,8 +381,9 @@ async fn who_confirmed_is_named(home: Home) {
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
     lin.post("/lines/new", &line(&[("team", ""), ("verify_handset", "spare")])).await;
     server.app.engine.forward_line("ops", A, Some("王芳 <i>")).await.unwrap();
+    let gateway = server.app.engine.gateway("phone").await.unwrap().id;
     let mut tx = server.app.engine.store.begin().await.unwrap();
-    let sms = tx.db().due_sms(server.now() + chrono::TimeDelta::days(1)).await.unwrap().remove(0);
+    let sms = tx.db().due_sms(gateway, server.now() + chrono::TimeDelta::days(1)).await.unwrap().remove(0);
     tx.db().sms_sent(sms.id, sms.failures, "ok", server.now()).await.unwrap();
     tx.commit().await.unwrap();
     server.app_idle(&spare).await;

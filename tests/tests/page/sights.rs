@@ -2,10 +2,11 @@
 
 use autocall::store::handsets::Profile;
 use autocall::store::users::Role;
+use autocall_tests::wait::eventually;
 use serde_json::json;
 
 use crate::client::Visitor;
-use crate::harness::{A, B, C, Home, on_both};
+use crate::harness::{A, B, C, Hold, Home, on_both};
 
 on_both!(
     the_ladder_shows_who_is_rung,
@@ -14,11 +15,15 @@ on_both!(
     hostile_text_is_only_text,
     empty_pages_teach,
     what_is_wrong_is_said,
+    that_nothing_can_be_stored_is_said,
+    notices_that_wait_are_said,
     every_language_speaks,
     the_timeline_tells_every_call,
     older_alarms_come_by_pages,
     looking_costs_the_same_however_much_there_is,
 );
+
+const SOON: std::time::Duration = std::time::Duration::from_secs(40);
 
 pub async fn name_people(server: &crate::harness::Server) {
     let csv = format!("name,numbers\n张伟,{A}\nLi Na,{B}\n");
@@ -273,4 +278,43 @@ async fn looking_costs_the_same_however_much_there_is(home: Home) {
         cost.push(cheapest);
     }
     assert_eq!(cost, [2, 2], "one for the session, one for the page");
+}
+
+/// Whoever looks at the page while every alarm is refused must see it, also where all that is stored can still be read.
+async fn that_nothing_can_be_stored_is_said(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
+    assert!(!lin.get("/").await.shows("Nothing can be stored"));
+    let hold = Hold::on(&server.home).await;
+    server.home.clock.advance(chrono::TimeDelta::seconds(31));
+    let page = eventually("the page to say it", SOON, async || {
+        Some(lin.get("/").await).filter(|page| page.shows("Nothing can be stored"))
+    })
+    .await;
+    assert!(page.shows("refuses every change"), "{}", page.body);
+    hold.end().await;
+    eventually("the page to take it back", SOON, async || (!lin.get("/").await.shows("Nothing can be stored")).then_some(()))
+        .await;
+}
+
+async fn notices_that_wait_are_said(home: Home) {
+    let server = home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8").start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
+    let new = autocall::notify::webhooks::NewWebhook {
+        name: "ops <room>".to_owned(),
+        // Nobody listens there.
+        url: format!("http://127.0.0.1:{}/", autocall_tests::redis::reserve_port()),
+        shape: autocall::store::webhooks::WebhookShape::Json,
+        secret: None,
+        kinds: Vec::new(),
+        language: "en".to_owned(),
+    };
+    let guard = autocall::outbound::guard::GuardedResolver::new(&server.app.engine.config.notify.allow_networks);
+    autocall::notify::webhooks::add(&server.app.engine.store, &new, &guard, server.now()).await.unwrap();
+    server.raise(&[A], json!({ "summary": "disk full" })).await;
+    assert!(!lin.get("/").await.shows("Notices to"));
+    server.pass(301).await;
+    let page =
+        eventually("the page to say it", SOON, async || Some(lin.get("/").await).filter(|page| page.shows("Notices to"))).await;
+    assert!(page.shows("Notices to “ops &lt;room&gt;” wait") && page.shows("1 not told yet"), "{}", page.body);
 }
