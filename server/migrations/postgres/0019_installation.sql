@@ -4,3 +4,7 @@ CREATE TABLE installation (
     id        UUID NOT NULL,
     wrote_at  TIMESTAMPTZ NOT NULL
 );
+
+-- What waits in the outboxes, by webhook and by gateway, however much was told before.
+CREATE INDEX deliveries_waiting ON deliveries (webhook_id, at, id) WHERE delivered_at IS NULL AND gave_up_at IS NULL;
+CREATE INDEX sms_outbox_waiting ON sms_outbox (gateway_id, due_at, id) WHERE sent_at IS NULL AND gave_up_at IS NULL;

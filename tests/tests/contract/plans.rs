@@ -43,6 +43,7 @@ const OPEN_ONLY: &[&str] = &[
     "alarms_held",
     "alarms_ring_again",
     "deliveries_due",
+    "deliveries_waiting",
     "dial_targets_callee",
     "dial_targets_number",
     "dials_deadline",
@@ -56,6 +57,7 @@ const OPEN_ONLY: &[&str] = &[
     "hunts_wake",
     "sms_outbox_due",
     "sms_outbox_taken",
+    "sms_outbox_waiting",
 ];
 
 /// Statements that may read on in a table, with the reason.
