@@ -460,7 +460,8 @@ impl Engine {
         Ok(alarm)
     }
 
-    async fn stop_unless_wanted(
+    /// Ends a hunt that is under way for nothing any more.
+    pub(super) async fn stop_unless_wanted(
         &self,
         tx: &mut Tx,
         hunt: &HuntRow,

@@ -243,14 +243,16 @@ impl Engine {
             self.part_from_who_joined_after(tx, hunt, dial.offered_at, now, tally).await?;
         }
         self.reached(tx, hunt, &answer, now, tally).await?;
+        let over_at = match answer.confirmed_at {
+            Some(_) => dial.offered_at,
+            // An alarm may have joined while a report in time waited for the database.
+            None if in_time => now,
+            None => dial.closed_at.unwrap_or(now),
+        };
         if !in_time {
-            let covered_until = match answer.confirmed_at {
-                Some(_) => dial.offered_at,
-                None => dial.closed_at.unwrap_or(now),
-            };
-            self.reach_later_hunts(tx, hunt.id, covered_until, &answer, now, tally).await?;
-            self.ring_for_those_who_joined_later(tx, hunt, covered_until, now, tally).await?;
+            self.reach_later_hunts(tx, hunt.id, over_at, &answer, now, tally).await?;
         }
+        self.ring_for_those_who_joined_later(tx, hunt, over_at, now, tally).await?;
         Ok(done)
     }
 
@@ -313,21 +315,28 @@ impl Engine {
         Ok(())
     }
 
-    /// A late answer ended a hunt; alarms that joined it after that call was over were not what it was about.
+    /// Somebody answered; alarms that joined the hunt after that call was over were not what it was about.
     async fn ring_for_those_who_joined_later(
         &self,
         tx: &mut Tx,
         before: &HuntRow,
-        closed_at: DateTime<Utc>,
+        over_at: DateTime<Utc>,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
         let hunt = tx.db().lock_hunt(before.id).await?;
-        if hunt.outcome != Some(HuntOutcome::Answered) || before.outcome == Some(HuntOutcome::Answered) {
+        let has_just_ended = hunt.outcome == Some(HuntOutcome::Answered) && before.outcome != Some(HuntOutcome::Answered);
+        // One that wants everybody goes on, but does not ring again whoever has answered.
+        let counts_it = hunt.outcome.is_none() && hunt.until == Until::Everyone;
+        if !has_just_ended && !counts_it {
             return Ok(());
         }
-        let late = tx.db().alarms_joined_after(hunt.id, closed_at).await?;
-        if late.is_empty() { Ok(()) } else { self.ring_afresh(tx, &late, &hunt, JOINED_LATER, now, tally).await }
+        let late = tx.db().alarms_joined_after(hunt.id, over_at).await?;
+        if late.is_empty() {
+            return Ok(());
+        }
+        self.ring_afresh(tx, &late, &hunt, JOINED_LATER, now, tally).await?;
+        self.stop_unless_wanted(tx, &hunt, HuntOutcome::Cancelled, now, tally).await
     }
 
     /// The country whose national form the handset's report is written in.

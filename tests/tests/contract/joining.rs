@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use autocall::store::handsets::Profile;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, C, Home, Server, on_both};
@@ -14,6 +15,8 @@ on_both!(
     the_last_one_cancelled_stops_the_ringing,
     who_joins_late_gets_all_the_calls,
     an_answer_to_a_call_that_was_over_does_not_count_for_who_joined_later,
+    an_alarm_that_overtook_the_report_of_a_call_is_rung_for,
+    everybody_is_rung_for_an_alarm_that_overtook_a_report,
     only_the_same_people_within_the_window_join,
     after_somebody_answered_nobody_joins,
     putting_one_off_leaves_the_others_ringing,
@@ -132,6 +135,50 @@ async fn an_answer_to_a_call_that_was_over_does_not_count_for_who_joined_later(h
     assert_ne!(server.state(&after).await, "answered");
     server.pass(75).await;
     assert_eq!(server.dial(&rack).await.1, [A]);
+}
+
+/// The report came first and had to wait for the database; the alarm came second and was stored first. What was said in that call
+/// cannot have been about it.
+async fn an_alarm_that_overtook_the_report_of_a_call_is_rung_for(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::List).await;
+    let first = server.raise(&[A, B], json!({})).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.pass(20).await;
+    let second = server.raise(&[A, B], json!({})).await;
+    assert!(kinds(&server, &second).await.contains(&"joined".to_owned()));
+    server.home.clock.advance(TimeDelta::milliseconds(-200));
+    server.report(&desk, &mid, Some(A)).await;
+    assert_eq!(server.state(&first).await, "answered");
+    assert_eq!(server.state(&second).await, "waiting", "{}", server.alarm(&second).await);
+    server.pass(120).await;
+    let (mid, phones) = server.dial(&desk).await;
+    assert_eq!(phones, [A, B], "it asks for all that it asked for at first");
+    server.report(&desk, &mid, Some(B)).await;
+    assert_eq!(server.state(&second).await, "answered");
+}
+
+async fn everybody_is_rung_for_an_alarm_that_overtook_a_report(home: Home) {
+    let server = start(home).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let everyone = json!({ "until": "everyone" });
+    let first = server.raise(&[A, B], everyone.clone()).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.pass(20).await;
+    let second = server.raise(&[A, B], everyone).await;
+    server.home.clock.advance(TimeDelta::milliseconds(-200));
+    server.report(&desk, &mid, Some(A)).await;
+    server.pass(80).await;
+    let mut rung = Vec::new();
+    for _ in 0..3 {
+        let (mid, phones) = server.app_dial(&desk).await;
+        server.report(&desk, &mid, Some(&phones[0])).await;
+        rung.extend(phones);
+        server.pass(80).await;
+    }
+    rung.sort();
+    assert_eq!(rung, [A, B, B], "A was told of one of them, B of none");
+    assert_eq!((server.state(&first).await, server.state(&second).await), ("answered".to_owned(), "answered".to_owned()));
 }
 
 async fn only_the_same_people_within_the_window_join(home: Home) {

@@ -10,16 +10,21 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_node_is_killed_at_random_instants() {
-    a_node_is_killed_at_random_instants(Engine::Sqlite).await;
+    a_node_is_killed_at_random_instants(Installation::new(Engine::Sqlite).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_node_is_killed_at_random_instants() {
-    a_node_is_killed_at_random_instants(Engine::Postgres).await;
+    a_node_is_killed_at_random_instants(Installation::new(Engine::Postgres).await).await;
 }
 
-async fn a_node_is_killed_at_random_instants(engine: Engine) {
-    let mut drill = Drill::begin(Installation::new(engine).await).await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn node_is_killed_while_alarms_join() {
+    a_node_is_killed_at_random_instants(Installation::new(Engine::Sqlite).await.with_joins()).await;
+}
+
+async fn a_node_is_killed_at_random_instants(installation: Installation) {
+    let mut drill = Drill::begin(installation).await;
     let mut nodes = Nodes::start(1, |_| drill.installation.options()).await;
     let servers = nodes.urls();
     let group = Group { name: "phone", count: 12, kinds: ALL_KINDS, servers: servers.clone(), habits: Habits::default() };

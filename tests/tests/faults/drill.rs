@@ -15,7 +15,8 @@ use crate::{
     installation::Installation,
     ledger::Ledger,
     phones::{Habits, Kind, Phone},
-    senders, verdict,
+    senders::{self, Sorts},
+    verdict,
 };
 
 /// How long something may take that normally takes a few seconds, on a busy machine.
@@ -115,7 +116,8 @@ impl Drill {
     /// Begins to raise alarms, about so far apart.
     pub fn alarms(&mut self, count: usize, each: Duration, servers: Vec<String>) {
         let seed = self.random.random();
-        self.senders.spawn(senders::raise(Arc::clone(&self.ledger), servers, count, each, seed));
+        let sorts = if self.installation.joins { Sorts::Alike } else { Sorts::All };
+        self.senders.spawn(senders::raise(Arc::clone(&self.ledger), servers, sorts, count, each, seed));
     }
 
     /// Goes on with the load for a random time, so that the next fault comes at any instant.

@@ -40,6 +40,8 @@ pub struct Installation {
     _schema: Option<SchemaGuard>,
     database_url: Option<String>,
     redis_url: Option<String>,
+    /// Alarms for the same people are rung for together.
+    pub joins: bool,
 }
 
 /// A handset that was paired.
@@ -65,7 +67,13 @@ impl Installation {
     /// An empty one on these servers, which the scenario may break.
     pub fn on(database_url: Option<String>, redis_url: Option<String>) -> Self {
         let folder = tempfile::Builder::new().prefix("faults-").tempdir().unwrap();
-        Self { folder, _schema: None, database_url, redis_url }
+        Self { folder, _schema: None, database_url, redis_url, joins: false }
+    }
+
+    /// The same, but alarms for the same people are rung for together.
+    pub fn with_joins(mut self) -> Self {
+        self.joins = true;
+        self
     }
 
     /// What a node is started with.
@@ -77,8 +85,7 @@ impl Installation {
             .env("AUTOCALL_HANDSETS_DIAL_SECONDS_PER_NUMBER", "10")
             .env("AUTOCALL_HANDSETS_DIAL_MINIMUM_SECONDS", "30")
             .env("AUTOCALL_HANDSETS_GRACE_SECONDS", "5")
-            // The verdict follows each call to the one alarm that it was for.
-            .env("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "0");
+            .env("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", if self.joins { "120" } else { "0" });
         if let Some(url) = &self.database_url {
             options = options.database(url);
         }

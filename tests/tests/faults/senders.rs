@@ -15,14 +15,26 @@ const PRIORITIES: [&str; 4] = ["low", "normal", "high", "critical"];
 /// How long a sender may be refused: longer than any outage of a drill.
 const PERSISTENCE: Duration = Duration::from_secs(120);
 
-/// Raises `count` alarms of all sorts with their senders spread over the servers, about `each` apart.
-pub async fn raise(ledger: Arc<Ledger>, servers: Vec<String>, count: usize, each: Duration, seed: u64) {
+/// Which alarms are raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sorts {
+    /// For anybody, in every mode.
+    All,
+    /// For a few groups of people, so that many are for the same.
+    Alike,
+}
+
+/// Raises `count` alarms with their senders spread over the servers, about `each` apart.
+pub async fn raise(ledger: Arc<Ledger>, servers: Vec<String>, sorts: Sorts, count: usize, each: Duration, seed: u64) {
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
     let mut random = StdRng::seed_from_u64(seed);
     let mut senders = JoinSet::new();
     for number in 0..count {
         let key = format!("alarm-{seed}-{number}");
-        let alarm = alarm(&key, &mut random);
+        let alarm = match sorts {
+            Sorts::All => alarm(&key, &mut random),
+            Sorts::Alike => alike(&key, &mut random),
+        };
         let (http, servers, ledger) = (http.clone(), servers.clone(), Arc::clone(&ledger));
         senders.spawn(async move {
             let accepted = timeout(PERSISTENCE, send(&http, &servers, number, &ledger, &key, &alarm)).await;
@@ -70,6 +82,22 @@ fn alarm(key: &str, random: &mut StdRng) -> Value {
         "until": if random.random_bool(0.2) { "everyone" } else { "first" },
         "attempts": random.random_range(1..=3),
         "min_interval_seconds": random.random_range(0..=2),
+        "priority": PRIORITIES[random.random_range(0..PRIORITIES.len())],
+        "begin_before_seconds": 7 * 86_400,
+    })
+}
+
+/// For one of five groups of two or three people, each rung in one way.
+fn alike(key: &str, random: &mut StdRng) -> Value {
+    let group = random.random_range(0..5);
+    let phones: Vec<String> = (0..2 + group % 2).map(|member| number(group * 4 + member)).collect();
+    json!({
+        "summary": key,
+        "phones": phones,
+        "mode": if group == 4 { "parallel" } else { "sequential" },
+        "until": if group == 3 { "everyone" } else { "first" },
+        "attempts": 2,
+        "min_interval_seconds": 1,
         "priority": PRIORITIES[random.random_range(0..PRIORITIES.len())],
         "begin_before_seconds": 7 * 86_400,
     })

@@ -46,7 +46,7 @@ pub async fn everything_ends(server: &str) {
 /// With everything that is wrong.
 pub async fn judge(server: &str, installation: &Installation, ledger: &Ledger) {
     let alarms = all_alarms(server).await;
-    let mut case = Case { alarms: &alarms, dials: HashMap::new(), problems: Vec::new() };
+    let mut case = Case { joins: installation.joins, alarms: &alarms, dials: HashMap::new(), problems: Vec::new() };
     {
         let seen = ledger.open();
         case.problems.extend(seen.violations.iter().cloned());
@@ -59,19 +59,25 @@ pub async fn judge(server: &str, installation: &Installation, ledger: &Ledger) {
         case.handsets_have_one_dial_at_a_time();
         case.answers_are_true(&seen);
         println!(
-            "{} alarms, {} dials ({} seen by phones), {} answers of apps, outcomes {:?}",
+            "{} alarms, {} of them in a call with others, {} dials ({} seen by phones), {} answers of apps, outcomes {:?}",
             alarms.len(),
+            case.joined(),
             case.dials.len(),
             seen.dials.len(),
             seen.app_answers.len(),
             case.outcomes(),
         );
     }
+    if case.joins && case.joined() == 0 {
+        case.problem("no alarm joined another: this drill has shown nothing".to_owned());
+    }
     case.database_agrees(installation).await;
     assert!(case.problems.is_empty(), "{} problems:\n{}", case.problems.len(), case.problems.join("\n"));
 }
 
 struct Case<'a> {
+    /// One call may be for several alarms.
+    joins: bool,
     alarms: &'a [Value],
     dials: HashMap<String, Dial<'a>>,
     problems: Vec<String>,
@@ -80,7 +86,8 @@ struct Case<'a> {
 /// A dial as the server tells it.
 struct Dial<'a> {
     json: &'a Value,
-    alarm: &'a Value,
+    /// What it was for: one, unless alarms join.
+    alarms: Vec<&'a Value>,
     offered_at: DateTime<Utc>,
     deadline: DateTime<Utc>,
     closed_at: Option<DateTime<Utc>>,
@@ -95,19 +102,36 @@ impl<'a> Case<'a> {
     fn collect_dials(&mut self) {
         for alarm in self.alarms {
             for json in list(alarm, "dials") {
+                let mid = text(json, "mid");
+                if let Some(known) = self.dials.get_mut(&mid) {
+                    known.alarms.push(alarm);
+                    let same = known.json == json;
+                    if !same || !self.joins {
+                        self.problem(format!("{json} is in two alarms"));
+                    }
+                    continue;
+                }
                 let dial = Dial {
                     json,
-                    alarm,
+                    alarms: vec![alarm],
                     offered_at: instant(&json["offered_at"]).unwrap(),
                     deadline: instant(&json["deadline"]).unwrap(),
                     closed_at: instant(&json["closed_at"]),
                     reported_at: instant(&json["reported_at"]),
                 };
-                if self.dials.insert(text(json, "mid"), dial).is_some() {
-                    self.problem(format!("{json} is in two alarms"));
-                }
+                self.dials.insert(mid, dial);
             }
         }
+    }
+
+    /// How many alarms shared a call.
+    fn joined(&self) -> usize {
+        self.dials.values().filter(|dial| dial.alarms.len() > 1).map(|dial| dial.alarms.len()).sum()
+    }
+
+    /// Whether the call of a dial was not over yet when the alarm was raised.
+    fn was_for(&self, mid: &str, alarm: &Value) -> bool {
+        self.dials.get(mid).is_none_or(|dial| dial.closed_at.is_none_or(|closed| raised_at(alarm) <= closed))
     }
 
     fn outcomes(&self) -> HashMap<String, usize> {
@@ -139,13 +163,17 @@ impl<'a> Case<'a> {
     /// Answered means that somebody answered; unanswered means that everybody was tried as often as was asked.
     fn ends_are_true(&mut self) {
         for alarm in self.alarms {
-            let answered = !list(alarm, "answers").is_empty();
+            // An alarm that joined when a call was over is not answered by what came of it.
+            let before = |answer: &&Value| self.joins && !self.was_for(answer["mid"].as_str().unwrap_or_default(), alarm);
+            let answered = list(alarm, "answers").iter().any(|answer| !before(&answer));
             let true_end = match (alarm["state"].as_str().unwrap(), alarm["reason"].as_str()) {
                 ("answered", _) => answered && !alarm["answer"].is_null() && !alarm["ended_at"].is_null(),
                 ("no_answer", Some("attempts_used")) => {
                     !answered && list(alarm, "callees").iter().all(|callee| callee["attempts"] == callee["max_attempts"])
                 }
-                ("no_answer", Some("hand_out_limit")) => !answered && list(alarm, "dials").len() == hand_out_limit(alarm),
+                ("no_answer", Some("hand_out_limit")) => {
+                    !answered && dials_by_hunt(alarm).into_values().any(|dials| dials.len() == hand_out_limit(alarm))
+                }
                 _ => false,
             };
             if !true_end {
@@ -157,19 +185,21 @@ impl<'a> Case<'a> {
     /// Neither attempts nor hand-outs go beyond what was asked, by the server's count and by what phones really rang.
     fn limits_are_kept(&mut self, seen: &Seen) {
         for alarm in self.alarms {
-            if list(alarm, "dials").len() > hand_out_limit(alarm) {
-                self.problem(format!("more hand-outs than twice the attempts: {alarm}"));
-            }
-            for callee in list(alarm, "callees") {
-                let number = callee["number"].as_str().unwrap();
-                let rang: usize = list(alarm, "dials")
-                    .iter()
-                    .filter_map(|dial| seen.dials.get(dial["mid"].as_str()?))
-                    .map(|dial| dial.rang.iter().filter(|rang| is_same(rang, number)).count())
-                    .sum();
-                let max = callee["max_attempts"].as_u64().unwrap();
-                if callee["attempts"].as_u64().unwrap() > max || rang as u64 > max {
-                    self.problem(format!("{number} was rung {rang} times, {max} were asked for: {alarm}"));
+            for dials in dials_by_hunt(alarm).into_values() {
+                if dials.len() > hand_out_limit(alarm) {
+                    self.problem(format!("more hand-outs than twice the attempts: {alarm}"));
+                }
+                for callee in list(alarm, "callees") {
+                    let number = callee["number"].as_str().unwrap();
+                    let rang: usize = dials
+                        .iter()
+                        .filter_map(|dial| seen.dials.get(dial["mid"].as_str()?))
+                        .map(|dial| dial.rang.iter().filter(|rang| is_same(rang, number)).count())
+                        .sum();
+                    let max = callee["max_attempts"].as_u64().unwrap();
+                    if callee["attempts"].as_u64().unwrap() > max || rang as u64 > max {
+                        self.problem(format!("{number} was rung {rang} times, {max} were asked for: {alarm}"));
+                    }
                 }
             }
         }
@@ -262,17 +292,19 @@ impl<'a> Case<'a> {
                 self.problem(format!("the answer to {mid} was acknowledged, and there is no such dial"));
                 continue;
             };
-            let alarm = dial.alarm;
-            let answers: Vec<_> = list(alarm, "answers").iter().filter(|answer| answer["mid"] == mid).collect();
-            let right = match answers[..] {
-                [answer] => {
+            let mut problems = Vec::new();
+            for alarm in dial.alarms.iter().filter(|alarm| !self.joins || raised_at(alarm) <= dial.offered_at) {
+                let answers: Vec<_> = list(alarm, "answers").iter().filter(|answer| answer["mid"] == mid).collect();
+                let is_right = |answer: &&Value| {
                     answer["number"].as_str().is_some_and(|number| is_same(resp, number)) && people[resp] == answer["name"]
+                };
+                // A late answer stands in each hunt that the alarm has had since.
+                let right = if self.joins { !answers.is_empty() } else { answers.len() == 1 } && answers.iter().all(is_right);
+                if !right || alarm["state"] != "answered" {
+                    problems.push(format!("{resp} picked up under {mid}, which the server acknowledged as {answers:?}: {alarm}"));
                 }
-                _ => false,
-            };
-            if !right || alarm["state"] != "answered" {
-                self.problem(format!("{resp} picked up under {mid}, which the server acknowledged as {answers:?}: {alarm}"));
             }
+            self.problems.extend(problems);
         }
         for alarm in self.alarms {
             for answer in list(alarm, "answers") {
@@ -314,7 +346,7 @@ impl<'a> Case<'a> {
             ),
             (
                 "dials answered twice",
-                "SELECT count(*) FROM (SELECT mid FROM answers WHERE mid IS NOT NULL GROUP BY mid HAVING count(*) > 1) AS twice",
+                "SELECT count(*) FROM (SELECT mid FROM answers WHERE mid IS NOT NULL GROUP BY mid, hunt_id HAVING count(*) > 1) AS twice",
             ),
             (
                 "answers of hunts that say otherwise",
@@ -359,6 +391,19 @@ impl Dial<'_> {
         let without_report = self.reported_at.is_none() || self.came_late();
         without_report && self.closed_at.is_some_and(|closed| closed <= other.offered_at + CLOCKS_AGREE)
     }
+}
+
+/// An alarm has one hunt, unless it joined others too late to get all that it asked for.
+fn dials_by_hunt(alarm: &Value) -> HashMap<&str, Vec<&Value>> {
+    let mut hunts: HashMap<&str, Vec<&Value>> = HashMap::new();
+    for dial in list(alarm, "dials") {
+        hunts.entry(dial["hunt_id"].as_str().unwrap_or_default()).or_default().push(dial);
+    }
+    hunts
+}
+
+fn raised_at(alarm: &Value) -> DateTime<Utc> {
+    instant(&alarm["raised_at"]).unwrap()
 }
 
 fn hand_out_limit(alarm: &Value) -> usize {

@@ -12,17 +12,22 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_and_a_bad_line() {
-    a_bad_line(Engine::Sqlite).await;
+    a_bad_line(Installation::new(Engine::Sqlite).await, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_and_a_bad_line() {
-    a_bad_line(Engine::Postgres).await;
+    a_bad_line(Installation::new(Engine::Postgres).await, 2).await;
 }
 
-async fn a_bad_line(engine: Engine) {
-    let mut drill = Drill::begin(Installation::new(engine).await).await;
-    let nodes = Nodes::start(if engine == Engine::Postgres { 2 } else { 1 }, |_| drill.installation.options()).await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bad_line_while_alarms_join() {
+    a_bad_line(Installation::new(Engine::Postgres).await.with_joins(), 2).await;
+}
+
+async fn a_bad_line(installation: Installation, nodes: usize) {
+    let mut drill = Drill::begin(installation).await;
+    let nodes = Nodes::start(nodes, |_| drill.installation.options()).await;
     let servers = nodes.urls();
     let odd = Habits { odd: 0.2, ..Habits::default() };
     drill.phones(Group { name: "odd", count: 6, kinds: ALL_KINDS, servers: servers.clone(), habits: odd.clone() }).await;
