@@ -10,6 +10,7 @@ use crate::engine::Engine;
 use crate::handset::directory::Directory;
 use crate::handset::guard::Guard;
 use crate::handset::knocks::Knocks;
+use crate::http::bodies::Bodies;
 use crate::http::rate::Rates;
 use crate::intake::keys::Keys;
 
@@ -25,6 +26,8 @@ pub struct App {
     pub keys: Keys,
     /// How much each sender sends.
     pub rates: Rates,
+    /// Room for the bodies that are being read.
+    pub bodies: Bodies,
     /// Which phones knocked.
     pub knocks: Knocks,
     /// The pages.

@@ -129,7 +129,7 @@ impl Default for HttpConfig {
             trusted_proxies: Vec::new(),
             hosts: Vec::new(),
             public_url: None,
-            body_limit_bytes: 256 * 1024,
+            body_limit_bytes: 4 << 20,
             request_timeout: Duration::from_secs(30),
             max_connections: 2048,
             alarms_per_minute: 3000,
@@ -204,6 +204,8 @@ pub struct AlarmConfig {
     pub dedup: Duration,
     /// Least time before a repeat of an unanswered alarm rings people again.
     pub rehunt: Duration,
+    /// An alert that joins an alarm which was answered rings people again.
+    pub ring_for_new: Switch,
     /// Alarms for the same people that come within this time join one hunt; zero: never.
     pub join_window: Duration,
     /// Most phone numbers in one alarm.
@@ -222,6 +224,7 @@ impl Default for AlarmConfig {
             begin_before: Duration::from_secs(60 * 60),
             dedup: Duration::from_secs(24 * 60 * 60),
             rehunt: Duration::from_secs(15 * 60),
+            ring_for_new: Switch::On,
             join_window: Duration::from_secs(120),
             max_phones: 100,
             fallback_phones: Vec::new(),
@@ -350,6 +353,24 @@ macro_rules! choice {
             }
         }
     };
+}
+
+choice! {
+    /// Whether something is done.
+    Switch {
+        /// It is.
+        On = "on",
+        /// It is not.
+        Off = "off",
+    }
+}
+
+impl Switch {
+    /// Whether it is done.
+    #[must_use]
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
 }
 
 choice! {
@@ -924,7 +945,14 @@ pub const KEYS: &[Key] = &[
         (1, 1440),
         MINUTE,
         alarms.rehunt,
-        "A repeat of an alarm that nobody answered rings people again, at most this often, 1 to 1440."
+        "A repeat of an alarm that nobody answered, or one with something new in it, rings people again, at most this often, 1 to 1440."
+    ),
+    choice_key!(
+        "alarms.ring_for_new",
+        "AUTOCALL_ALARMS_RING_FOR_NEW",
+        Switch,
+        alarms.ring_for_new,
+        "Whether an alert that joins an alarm which was answered already rings people again, at most once in `rehunt_minutes`: `on` or `off`. A rise of priority always does."
     ),
     time_key!(
         "alarms.join_window_seconds",
@@ -1392,6 +1420,7 @@ fn value_from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
     match (kind, value) {
         (Kind::Text, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
         (Kind::Choice(names), DeValue::String(text)) => choose(names, text),
+        (Kind::Choice(Switch::NAMES), DeValue::Boolean(on)) => choose(Switch::NAMES, if *on { "on" } else { "off" }),
         (Kind::Integer(least, most), DeValue::Integer(number)) => match i64::from_str_radix(number.as_str(), number.radix()) {
             Ok(number) => within(least, most, number),
             Err(_) => Err(format!("must be from {least} to {most}")),
@@ -1408,6 +1437,9 @@ fn value_from_text(kind: Kind, text: &str) -> Result<Value, String> {
     let text = text.trim();
     match kind {
         Kind::Text => Ok(Value::Text(text.to_owned())),
+        Kind::Choice(Switch::NAMES) if matches!(text, "true" | "false") => {
+            choose(Switch::NAMES, if text == "true" { "on" } else { "off" })
+        }
         Kind::Choice(names) => choose(names, text),
         Kind::Integer(least, most) => match text.parse() {
             Ok(number) => within(least, most, number),

@@ -8,9 +8,11 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post, put};
 use tower::ServiceExt;
+use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -22,7 +24,7 @@ use crate::dashboard;
 use crate::handset;
 use crate::handset::refusal::nothing_for_phones;
 use crate::http::problem::Problem;
-use crate::http::{json, senders};
+use crate::http::{bodies, json, refusals, senders};
 use crate::intake;
 use crate::intake::api_page;
 use crate::lock::LockKind;
@@ -42,13 +44,23 @@ pub fn router(app: Arc<App>) -> Router {
     document.merge(token_document);
     let api = api
         .route("/api/{*rest}", any(no_such_endpoint))
+        .route("/api/v1/intake/alertmanager", put(intake::alertmanager::receive))
+        .route("/api/v1/intake/grafana", post(intake::alertmanager::receive).put(intake::alertmanager::receive))
         .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(RequestDecompressionLayer::new())
+        // Doors before bodies: who may not come in is not read.
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), bodies::received))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), senders::senders_only))
-        .merge(by_token)
+        .merge(
+            by_token
+                .route_layer(RequestDecompressionLayer::new())
+                .route_layer(middleware::from_fn_with_state(Arc::clone(&app), bodies::received)),
+        )
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why").into_response()
         }))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), refusals::counted))
         .layer(middleware::from_fn(barista::in_its_words));
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
@@ -59,8 +71,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/metrics", get(metrics))
         // Calendars know a secret and nothing else.
         .route("/calendar/{file}", get(roster_api::calendars::read))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout));
-    let pages = dashboard::router(&app);
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
+        .layer(middleware::map_response(refusals::with_time_to_try_again));
+    let pages = dashboard::router(&app).layer(middleware::map_response(refusals::with_time_to_try_again));
     let all = handsets.merge(api).merge(described).merge(watch).merge(pages).fallback(nothing_here).with_state(app);
     // Senders that can only be given an address carry their key in it: the same routes, once the key is taken out.
     let keyed = all.clone();
@@ -71,7 +84,22 @@ pub fn router(app: Arc<App>) -> Router {
         },
         None => nothing_for_phones(),
     });
-    Router::new().route("/k/{key}/{*rest}", with_path_key).merge(all)
+    let routes = Router::new().route("/k/{key}/{*rest}", with_path_key).merge(all);
+    // Senders write a slash at the end of an address as easily as none.
+    Router::new().fallback_service(MapRequest::new(routes, without_last_slash))
+}
+
+/// The path of the API without a slash at its end.
+fn without_last_slash(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if !(path.starts_with("/api/") || path.starts_with("/k/")) || !path.ends_with('/') {
+        return request;
+    }
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    if let Ok(uri) = format!("{}{query}", path.trim_end_matches('/')).parse() {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 /// The API's routes and their description, which so cannot say different things.
@@ -81,6 +109,8 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::api::raise, intake::api::list))
         .routes(routes!(intake::api::show))
         .routes(routes!(intake::api::cancel))
+        .routes(routes!(intake::api::resolve_by_key))
+        .routes(routes!(intake::api::resolve))
         .routes(routes!(intake::api::acknowledge))
         .routes(routes!(intake::api::redial))
         .routes(routes!(intake::api_actions::skip))

@@ -16,6 +16,7 @@ use crate::handset::directory::Directory;
 use crate::handset::guard::Guard;
 use crate::handset::knocks::Knocks;
 use crate::http;
+use crate::http::bodies::Bodies;
 use crate::http::rate::Rates;
 use crate::intake::keys::Keys;
 use crate::links::Links;
@@ -89,6 +90,7 @@ impl Service {
             guard: Guard::default(),
             keys,
             rates: Rates::default(),
+            bodies: Bodies::default(),
             knocks: Knocks::default(),
             dashboard,
             stopping: CancellationToken::new(),

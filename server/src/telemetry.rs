@@ -1,11 +1,14 @@
 //! What the server tells about itself: its log, and its metrics.
 //!
 //! Metrics belong to one service and not to the process, since tests run several services at a time. Labels are enums:
-//! a label that took names, numbers or addresses would grow for ever, and tell whom we ring.
+//! a label that took names, numbers or addresses would grow for ever, and tell whom we ring. The one exception are the names that
+//! operators give to the keys of senders, and of these only so many.
 //!
 //! To add a metric: a field in [`Metrics`], a line in [`Metrics::new`], and for a new label its values in a `label!`.
 
+use std::collections::{HashMap, HashSet};
 use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text},
@@ -239,6 +242,60 @@ impl<L: Label> Counters<L> {
     }
 }
 
+/// What was refused, by sender and reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    sender: String,
+    reason: &'static str,
+}
+
+/// Senders with counters of their own; those beyond it share one.
+const MOST_SENDERS: usize = 500;
+const OTHER_SENDERS: &str = "others";
+
+/// Counts what was refused, for the metrics, and until it is written down.
+#[derive(Debug)]
+pub struct Refusals {
+    counters: Family<RefusalLabels, Counter>,
+    unwritten: Mutex<HashMap<(String, &'static str), i64>>,
+    senders: Mutex<HashSet<String>>,
+}
+
+impl Refusals {
+    /// Counters that these metrics show.
+    #[must_use]
+    pub fn new(metrics: &Metrics) -> Self {
+        Self { counters: metrics.refusals.clone(), unwritten: Mutex::default(), senders: Mutex::default() }
+    }
+
+    /// Counts one.
+    pub fn count(&self, sender: &str, reason: &'static str) {
+        let sender = {
+            let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+            match senders.contains(sender) || (senders.len() < MOST_SENDERS && senders.insert(sender.to_owned())) {
+                true => sender.to_owned(),
+                false => OTHER_SENDERS.to_owned(),
+            }
+        };
+        self.counters.get_or_create(&RefusalLabels { sender: sender.clone(), reason }).inc();
+        *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).entry((sender, reason)).or_default() += 1;
+    }
+
+    /// Takes what is not written down yet.
+    #[must_use]
+    pub fn take(&self) -> HashMap<(String, &'static str), i64> {
+        std::mem::take(&mut *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Gives back what could not be written down.
+    pub fn give_back(&self, counts: HashMap<(String, &'static str), i64>) {
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        for (what, count) in counts {
+            *unwritten.entry(what).or_default() += count;
+        }
+    }
+}
+
 /// Upper bounds of the time until somebody answers, in seconds: 10 s to an hour.
 const ANSWER_SECONDS: [f64; 10] = [10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0];
 
@@ -254,6 +311,8 @@ pub struct Metrics {
     pub report_retries: Counter,
     /// Alarms that came in.
     pub alarms: Counters<AlarmResult>,
+    /// Requests of senders that were refused.
+    refusals: Family<RefusalLabels, Counter>,
     /// Hunts that ended.
     pub hunts_ended: Counters<HuntEnd>,
     /// Dials that were closed.
@@ -312,6 +371,7 @@ impl Metrics {
             reports: Counters::new(),
             report_retries: Counter::default(),
             alarms: Counters::new(),
+            refusals: Family::default(),
             hunts_ended: Counters::new(),
             dials: Counters::new(),
             open_hunts: Gauge::default(),
@@ -332,6 +392,7 @@ impl Metrics {
         registry.register("reports", "Reports of handsets, by what became of them", metrics.reports.0.clone());
         registry.register("report_retries", "Repeated attempts to store a report", metrics.report_retries.clone());
         registry.register("alarms", "Alarms that came in, by what became of them", metrics.alarms.0.clone());
+        registry.register("refusals", "Requests of senders that were refused, by sender and reason", metrics.refusals.clone());
         registry.register("hunts_ended", "Hunts that ended, by how", metrics.hunts_ended.0.clone());
         registry.register("dials", "Dials that were closed, by how", metrics.dials.0.clone());
         registry.register("open_hunts", "Hunts that have not ended", metrics.open_hunts.clone());

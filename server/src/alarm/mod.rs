@@ -1,6 +1,7 @@
 //! The pure core of alerting: what a hunt is, whom it rings next, and who a report names. No I/O and no clock in here.
 
 pub mod attribution;
+pub mod burning;
 pub mod escalation;
 pub mod hunt;
 #[cfg(test)]

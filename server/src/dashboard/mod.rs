@@ -36,6 +36,7 @@ mod policy_rules;
 mod read;
 mod roster;
 mod schedule_page;
+mod senders;
 mod session;
 mod standing;
 mod throttle;
@@ -155,6 +156,7 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/people/{id}", get(people::edit).post(people::change))
         .route("/people/{id}/remove", post(people::remove))
         .route("/users", get(users::show))
+        .route("/senders", get(senders::show))
         .route("/users/add", post(users::add))
         .route("/users/role", post(users::change_role))
         .route("/users/disable", post(users::disable))

@@ -47,7 +47,7 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
     };
     let handset = calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default();
     let attempt = body["callees"][0]["attempt"].as_i64().unwrap_or(1).to_string();
-    let repeats = body["repeats"].as_i64().unwrap_or_default().to_string();
+    let repeats = body["repeats"].as_i64().or(body["times"].as_i64()).unwrap_or_default().to_string();
     let number = |key: &str| body[key].as_i64().unwrap_or_default().to_string();
     let instant = |key: &str| text(key).parse().map_or_else(|_| String::new(), at_second);
     let mut what = fill(
@@ -103,12 +103,18 @@ fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'sta
         "raised" if empty("source") => ("plain", &words.t_raised_by_nobody),
         "raised" => ("plain", &words.t_raised),
         "repeated" => ("plain", &words.t_repeated),
+        "cleaned" => ("plain", &words.t_cleaned),
+        "overtaken" => ("plain", &words.t_overtaken),
+        "flapping" => ("bad", &words.t_flapping),
         "resolved" => ("plain", &words.t_resolved),
         "cancelled" if empty("by") => ("plain", &words.t_cancelled_by_nobody),
         "cancelled" => ("plain", &words.t_cancelled),
         "acknowledged" => ("good", &words.t_acknowledged),
         "redialled" if says("why", "joined_later") => ("ring", &words.t_redialled_joined),
         "redialled" if says("why", "not_resolved") => ("ring", &words.t_redialled_time),
+        "redialled" if says("why", "worse") => ("ring", &words.t_redialled_worse),
+        "redialled" if says("why", "new_alert") => ("ring", &words.t_redialled_new),
+        "redialled" if says("why", "flapping") => ("ring", &words.t_redialled_flapping),
         "redialled" if says("why", "repeated") => ("ring", &words.t_redialled_repeat),
         "redialled" => ("ring", &words.t_redialled),
         "handed_out" if body["handset"].is_null() => ("ring", &words.t_dry_run),

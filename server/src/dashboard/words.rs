@@ -137,6 +137,8 @@ words! {
     trouble_unheard_more trouble_unheard_see trouble_unheard_why why_all_declined why_hand_out_limit why_no_handset yesterday
     refused_quiet refused_quiet_why refused_last_step refused_last_step_why refused_time refused_time_why rung_skipped rung_do_not_call why_nobody_to_ring
     t_step_fallback t_step_began t_step_empty t_policy_empty t_escalated t_policy_set t_lapsed t_skipped t_do_not_call t_snoozed t_noted t_reopened t_ended_nobody_to_ring
+    t_cleaned t_overtaken t_flapping t_redialled_worse t_redialled_new t_redialled_flapping nav_senders senders_none senders_how
+    sender_used sender_never sender_revoked sender_refused sender_nothing_refused
     t_joined t_quiet t_redialled_joined t_redialled_time own_taken own_taken_by own_declined own_decline
     place_step place_round place_next place_next_later place_last place_switched waits_confirming waits_snoozed rings_again
     step_number step_in_round step_fallback step_named steps_earlier rung_confirming rung_lapsed rung_lapsed_soon

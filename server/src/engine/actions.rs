@@ -8,6 +8,7 @@ use super::closing::{self, Tally};
 use super::doer::{Actor, Doer};
 use super::ladder::lapse;
 use super::presses::Effect;
+use super::returns::{NEWS, WORSE};
 use super::{Engine, EngineError, NewCallee, maintenance, seconds};
 use crate::alarm::{DialOutcome, hunt};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
@@ -205,10 +206,8 @@ impl Engine {
                 if hunt.ended_at.is_none() {
                     return Ok(tx.db().set_ring_again(id, None).await?);
                 }
-                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, "not_resolved", now, tally).await?;
-                let fresh = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
-                maintenance::hold(tx, alarm.id, fresh, &alarm.labels.0, alarm.team.as_deref(), now).await?;
-                Ok(())
+                let why = if alarm.rings_for_news { NEWS } else { "not_resolved" };
+                engine.ring_again_as_before(tx, alarm, hunt, why, now, tally).await
             })
             .await?;
         }
@@ -273,7 +272,12 @@ impl Engine {
             tx.db().set_ring_again(alarm.id, None).await?;
             // Who asks for it is told by whoever lets them.
             if !matches!(why, ASKED | RELEASED) {
-                let body = json!({ "why": why });
+                let mut body = json!({ "why": why });
+                if matches!(why, WORSE | NEWS) {
+                    // Nobody is told of what is held.
+                    body["held_until"] = json!(maintenance::holds(tx, &alarm.labels, alarm.team.as_deref(), now).await?);
+                    body["news"] = json!(true);
+                }
                 tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
             }
         }
@@ -315,7 +319,7 @@ fn again(callees: Vec<CalleeRow>, why: &str) -> Vec<NewCallee> {
 }
 
 /// What is left of the current step, not counting the time for which it is put off.
-fn left_of_step(hunt: &HuntRow, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
+pub(super) fn left_of_step(hunt: &HuntRow, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
     let from = hunt.snoozed_until.map_or(now, |held| held.max(now));
     (ends_at - from).max(TimeDelta::zero())
 }

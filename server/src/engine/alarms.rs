@@ -21,7 +21,7 @@ use crate::store::policies::PolicyRow;
 use crate::store::{Announcement, Db, StoreError, Tx};
 
 /// How often a change is tried again when others made the same one at the same time.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// Somebody to ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,6 +115,21 @@ pub struct RaiseRequest {
     pub idempotency: Option<(String, Vec<u8>)>,
     /// What a Barista client wants to read again in its history.
     pub barista: Option<BaristaCall>,
+    /// The key of its group, where several alarms may share one; `None`: the dedup key.
+    pub group_key: Option<String>,
+    /// What was wrong with its form, and was put right.
+    pub mended: Mended,
+    /// When it comes again soon after it was over, it is the same alarm; else another one.
+    pub flaps: bool,
+}
+
+/// What could not be taken as it was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Fields that were too long, and were cut.
+    pub cut: Vec<String>,
+    /// Fields out of which characters were taken.
+    pub cleaned: Vec<String>,
 }
 
 impl Default for RaiseRequest {
@@ -144,6 +159,9 @@ impl Default for RaiseRequest {
             only_handset: None,
             idempotency: None,
             barista: None,
+            group_key: None,
+            mended: Mended::default(),
+            flaps: false,
         }
     }
 }
@@ -155,6 +173,8 @@ pub enum RaisedAs {
     Created,
     /// Another report of an open alarm.
     Repeated,
+    /// An alarm that was over a moment ago, and is open again.
+    Reopened,
     /// The same request again, answered as before: as a new alarm, or as a repeat.
     Replayed {
         /// It was answered as a repeat.
@@ -173,7 +193,7 @@ pub struct Raised {
 
 impl RaiseRequest {
     /// A dry run, a test call, and what a Barista client wants to read of its own event join no other hunt.
-    fn is_by_itself(&self) -> bool {
+    pub(super) fn is_by_itself(&self) -> bool {
         self.dry_run || self.only_handset.is_some() || self.barista.is_some()
     }
 }
@@ -207,12 +227,16 @@ impl Engine {
             return Ok(Raised { alarm, raised_as: RaisedAs::Replayed { repeated: earlier.repeated } });
         }
         let mut tally = Tally::default();
-        let (id, raised_as) = match self.repeat_open(&mut tx, request, now, &mut tally).await? {
-            Some(id) => (id, RaisedAs::Repeated),
-            None => (self.create(&mut tx, request, now, &mut tally).await?, RaisedAs::Created),
+        let (id, raised_as) = if let Some(id) = self.repeat_open(&mut tx, request, now, &mut tally).await? {
+            (id, RaisedAs::Repeated)
+        } else if let Some(id) = self.reopen_with_key(&mut tx, request, now, &mut tally).await? {
+            (id, RaisedAs::Reopened)
+        } else {
+            (self.create(&mut tx, request, now, &mut tally).await?, RaisedAs::Created)
         };
+        note_cleaned(&mut tx, request, id, now).await?;
         if let Some((key, hash)) = &request.idempotency {
-            let repeated = raised_as == RaisedAs::Repeated;
+            let repeated = raised_as != RaisedAs::Created;
             tx.db().insert_idempotent_request(&request.integration_id, key, hash, id, repeated, now).await?;
         }
         let alarm = load(&mut tx.db(), id).await?;
@@ -235,39 +259,18 @@ impl Engine {
         let Some(alarm) = tx.db().open_alarm_with_key(&request.integration_id, key).await? else { return Ok(None) };
         // It may have got another hunt while this waited for the lock.
         let (alarm, hunt) = lock_alarm(tx, alarm.id).await?;
-        let settings = &self.config.alarms;
-        if now - alarm.last_repeat_at > delta(settings.dedup) {
+        if now - alarm.last_repeat_at > delta(self.config.alarms.dedup) {
             tx.db().close_dedup(alarm.id).await?;
             return Ok(None);
         }
         if !tx.db().repeat_alarm(alarm.id, now).await? {
             return Ok(None);
         }
-        let body = json!({ "repeats": alarm.repeats + 1, "summary": request.summary });
-        tx.db().insert_event(Some(alarm.id), None, now, EventKind::Repeated, body).await?;
-        if request.priority > alarm.priority {
-            tx.db().raise_alarm_priority(alarm.id, request.priority).await?;
-            if hunt.ended_at.is_none() && request.priority > hunt.priority {
-                tx.db().raise_priority(hunt.id, request.priority).await?;
-                self.settle(tx, hunt.id, now, tally).await?;
-            }
-        }
-        let rested = now - hunt.created_at >= delta(settings.rehunt);
-        // Somebody may have put it off after nobody had answered.
-        let put_off = alarm.ring_again_at.is_some_and(|at| at > now);
-        if hunt.outcome == Some(HuntOutcome::NoAnswer) && rested && !put_off {
-            let policy = self.policy_for(tx, request).await?;
-            let naming = self.naming(tx, request, policy.is_some()).await?;
-            let hunt = insert_hunt(tx, request, policy.as_ref(), &naming, now).await?;
-            tx.db().set_alarm_hunt(alarm.id, hunt, now).await?;
-            tx.db().insert_event(Some(alarm.id), Some(hunt), now, EventKind::Redialled, json!({ "why": "repeated" })).await?;
-            self.name_callees(tx, hunt, naming, now, tally).await?;
-            maintenance::hold(tx, alarm.id, hunt, &request.labels, team_asked_for(request), now).await?;
-        }
+        self.repeat(tx, request, &alarm, &hunt, false, now, tally).await?;
         Ok(Some(alarm.id))
     }
 
-    async fn create(
+    pub(super) async fn create(
         &self,
         tx: &mut Tx,
         request: &RaiseRequest,
@@ -293,6 +296,7 @@ impl Engine {
             priority: request.priority,
             raised_at: now,
             team: team.map(str::to_owned),
+            group_key: request.group_key.clone().or_else(|| request.dedup_key.clone()).filter(|_| !request.dry_run),
         };
         let number = tx.db().insert_alarm(&alarm).await?;
         let body = json!({ "number": number, "source": request.source, "priority": request.priority, "held_until": held_until });
@@ -313,7 +317,7 @@ impl Engine {
     }
 
     /// The policy that says whom to ring; `None` when the request itself does.
-    async fn policy_for(&self, tx: &mut Tx, request: &RaiseRequest) -> Result<Option<PolicyRow>, EngineError> {
+    pub(super) async fn policy_for(&self, tx: &mut Tx, request: &RaiseRequest) -> Result<Option<PolicyRow>, EngineError> {
         if let Some(name) = &request.policy {
             let policy = tx.db().policy_by_name(name).await?;
             return policy.map(Some).ok_or_else(|| EngineError::NoSuchPolicy(name.clone()));
@@ -333,7 +337,12 @@ impl Engine {
     }
 
     /// Who says whom to ring for a request.
-    async fn naming<'r>(&self, tx: &mut Tx, request: &'r RaiseRequest, by_policy: bool) -> Result<Naming<'r>, EngineError> {
+    pub(super) async fn naming<'r>(
+        &self,
+        tx: &mut Tx,
+        request: &'r RaiseRequest,
+        by_policy: bool,
+    ) -> Result<Naming<'r>, EngineError> {
         if by_policy {
             return Ok(Naming::Policy);
         }
@@ -443,6 +452,18 @@ impl Engine {
         }
     }
 
+    /// A sender says that an alarm of its own is over.
+    ///
+    /// # Errors
+    /// When the database fails, or this sender raised no such alarm.
+    pub async fn resolve_own(&self, integration: &str, id: AlarmId) -> Result<AlarmRow, EngineError> {
+        let alarm = self.store.read().await?.db().alarm(id).await?;
+        match alarm.filter(|alarm| alarm.integration_id == integration) {
+            Some(alarm) => self.resolve(alarm.id).await,
+            None => Err(EngineError::NoSuchAlarm),
+        }
+    }
+
     /// Loads an alarm, locks its hunt, changes both in one transaction, and gives the alarm as it is then.
     pub(super) async fn change<F>(&self, id: AlarmId, change: F) -> Result<AlarmRow, EngineError>
     where
@@ -481,7 +502,7 @@ impl Engine {
 }
 
 /// The one team that a request asks for, when it asks for nobody else.
-fn team_asked_for(request: &RaiseRequest) -> Option<&str> {
+pub(super) fn team_asked_for(request: &RaiseRequest) -> Option<&str> {
     match &request.ring[..] {
         [Named::Team(name)] => Some(name),
         _ => None,
@@ -512,7 +533,7 @@ fn short(queue: String) -> String {
     format!("{begins}… {}", hex(&Sha256::digest(&queue)[..16]))
 }
 
-async fn insert_hunt(
+pub(super) async fn insert_hunt(
     tx: &mut Tx,
     request: &RaiseRequest,
     policy: Option<&PolicyRow>,
@@ -551,8 +572,23 @@ pub(super) fn refuse_if_over(alarm: &AlarmRow) -> Result<(), EngineError> {
     }
 }
 
+/// Notes on the timeline what could not be taken as it was sent.
+pub(super) async fn note_cleaned(
+    tx: &mut Tx,
+    request: &RaiseRequest,
+    id: AlarmId,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    let Mended { cut, cleaned } = &request.mended;
+    if cut.is_empty() && cleaned.is_empty() {
+        return Ok(());
+    }
+    let body = json!({ "cut": cut, "cleaned": cleaned });
+    Ok(tx.db().insert_event(Some(id), None, now, EventKind::Cleaned, body).await?)
+}
+
 /// Locks the current hunt of an alarm. The alarm may get a new hunt between reading and locking, so it is read again.
-async fn lock_alarm(tx: &mut Tx, id: AlarmId) -> Result<(AlarmRow, HuntRow), EngineError> {
+pub(super) async fn lock_alarm(tx: &mut Tx, id: AlarmId) -> Result<(AlarmRow, HuntRow), EngineError> {
     let mut alarm = tx.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
     for _ in 0..TRIES {
         let hunt = tx.db().lock_hunt(alarm.hunt_id).await?;
@@ -564,7 +600,7 @@ async fn lock_alarm(tx: &mut Tx, id: AlarmId) -> Result<(AlarmRow, HuntRow), Eng
     Err(EngineError::Contended)
 }
 
-async fn load(db: &mut Db<'_>, id: AlarmId) -> Result<AlarmRow, EngineError> {
+pub(super) async fn load(db: &mut Db<'_>, id: AlarmId) -> Result<AlarmRow, EngineError> {
     let alarm = db.alarm(id).await?;
     alarm.ok_or_else(|| StoreError::Inconsistent(format!("alarm {id} vanished")).into())
 }

@@ -14,6 +14,7 @@ pub mod gateways;
 pub mod hand_over;
 pub mod handsets;
 pub mod health;
+mod hearing;
 pub mod heartbeats;
 pub mod idle;
 mod ladder;
@@ -27,6 +28,7 @@ pub mod refused;
 mod replies;
 mod report;
 pub mod retention;
+mod returns;
 mod storm;
 mod tick;
 pub mod whom;
@@ -38,9 +40,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use actions::{Acknowledgement, MOST_SNOOZE};
-pub use alarms::{NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
+pub use alarms::{Mended, NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
 pub use claim::{Asker, Claim, Offer, OfferDetails};
 pub use doer::{Actor, Doer};
+pub use hearing::Word;
 pub use presses::{Acted, Effect};
 pub use report::{Report, Reported};
 pub use tick::Tick;
@@ -51,7 +54,7 @@ use crate::links::Links;
 use crate::lock::Locks;
 use crate::numbers::Region;
 use crate::store::{Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Refusals};
 
 /// Why the engine did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +117,8 @@ pub struct Engine {
     pub config: Arc<Config>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Who was refused, and why.
+    pub refusals: Refusals,
     /// Callees' own links.
     pub links: Links,
     /// What this node knows without asking the database.
@@ -143,6 +148,7 @@ impl Engine {
             locks,
             clock,
             config,
+            refusals: Refusals::new(&metrics),
             metrics,
             links,
             idle,

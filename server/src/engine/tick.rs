@@ -78,6 +78,29 @@ impl Engine {
         let _ = self.review_held(now).await.map_err(failed("maintenance"));
         let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
         let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
+        let _ = self.write_refusals(now).await.map_err(failed("refusals"));
+    }
+
+    /// Writes down what was refused since the last time.
+    async fn write_refusals(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let counts = self.refusals.take();
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let written = async {
+            let mut tx = self.store.begin().await?;
+            for ((sender, reason), count) in &counts {
+                tx.db().count_refusals(sender, reason, *count, now).await?;
+            }
+            tx.commit().await
+        };
+        match written.await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                self.refusals.give_back(counts);
+                Err(error.into())
+            }
+        }
     }
 
     async fn try_tick(&self) -> Result<Tick, EngineError> {

@@ -1,7 +1,8 @@
 //! How a handset is refused: always with a body that it survives.
 
 use android_protocol::wire;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::Response;
 
 use crate::engine::EngineError;
@@ -30,7 +31,12 @@ impl From<StoreError> for PollError {
 
 /// A refusal that a phone survives.
 pub fn refusal(status: StatusCode, why: &'static str) -> Response {
-    json(status, serde_json::json!({ "code": wire::CODE_IDLE, "msg": why }).to_string())
+    let mut response = json(status, serde_json::json!({ "code": wire::CODE_IDLE, "msg": why }).to_string());
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        // Wrong tokens are forgotten after ten minutes.
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("600"));
+    }
+    response
 }
 
 /// What stands at every address that is none for phones. A phone survives only an object that holds `code`, and must not be sent

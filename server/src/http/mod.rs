@@ -1,9 +1,11 @@
 //! HTTP: what all faces share. Who asks, how errors are told, how connections are served.
 
+pub mod bodies;
 pub mod doors;
 pub mod path_token;
 pub mod problem;
 pub mod rate;
+pub mod refusals;
 pub mod senders;
 pub mod serve;
 

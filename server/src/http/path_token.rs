@@ -17,17 +17,10 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Looks at a token, unless too many wrong ones came from there.
-    ///
-    /// # Errors
-    /// When they did.
-    pub fn look(app: &App, peer: SocketAddr, headers: &HeaderMap, token: &str) -> Result<Self, Problem> {
-        let (hash, address) = (secrets::hash(token), doors::caller(peer, headers, &app.config().http).address);
-        if app.guard.may_try(address, &hash, app.engine.clock.now()) {
-            return Ok(Self { hash, address });
-        }
-        let text = "too many wrong keys or tokens came from this address; wait ten minutes";
-        Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", text))
+    /// Looks at a token. A good one is good, however many wrong ones came from the same address.
+    #[must_use]
+    pub fn look(app: &App, peer: SocketAddr, headers: &HeaderMap, token: &str) -> Self {
+        Self { hash: secrets::hash(token), address: doors::caller(peer, headers, &app.config().http).address }
     }
 
     /// Notes that the token is good.
@@ -35,10 +28,15 @@ impl Shown {
         app.guard.good(self.address, self.hash);
     }
 
-    /// Notes that nothing has this token, and says so.
+    /// Notes that nothing has this token, and says so, or that there were too many such ones.
     #[must_use]
     pub fn unknown(&self, app: &App) -> Problem {
-        app.guard.wrong(self.address, app.engine.clock.now());
+        let now = app.engine.clock.now();
+        if !app.guard.may_try(self.address, &self.hash, now) {
+            let text = "too many wrong keys or tokens came from this address; wait ten minutes";
+            return Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", text);
+        }
+        app.guard.wrong(self.address, now);
         Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", "nothing here has this token: copy the whole address again")
     }
 }

@@ -22,7 +22,33 @@ pub struct Problem {
     /// The field of the request that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<String>,
+    /// Everything that is wrong with the body, as far as it could be read; the first of it stands above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<Fault>)]
+    errors: Option<Box<Faults>>,
 }
+
+/// A list of them, one pointer large: most problems have none.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+struct Faults(Vec<Fault>);
+
+/// One thing that is wrong with a body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Fault {
+    /// Where (RFC 6901), such as /phones/1.
+    pointer: String,
+    detail: String,
+}
+
+/// Goes with a response that refuses something: the word that it is counted by.
+#[derive(Clone, Copy, Debug)]
+pub struct Reason(pub &'static str);
+
+/// After so many seconds a request that cannot be taken now may be sent again, where nothing else is known.
+const TRY_AGAIN: i64 = 5;
+/// So long an address that showed wrong keys is not heard, in seconds.
+const WRONG_KEYS: i64 = 600;
 
 impl Problem {
     /// A refusal. `code` is stable, `detail` is for people.
@@ -35,7 +61,23 @@ impl Problem {
             code,
             detail: detail.into(),
             field: None,
+            errors: None,
         }
+    }
+
+    /// All that is wrong with a request, of which there is something.
+    #[must_use]
+    pub fn several(wrong: Vec<Problem>) -> Option<Self> {
+        let errors =
+            wrong.iter().filter_map(|one| Some(Fault { pointer: pointer(one.field.as_deref()?), detail: one.detail.clone() }));
+        let errors: Vec<Fault> = errors.collect();
+        wrong.into_iter().next().map(|first| Self { errors: Some(Box::new(Faults(errors))), ..first })
+    }
+
+    /// The stable word for it.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
     }
 
     /// A request that cannot be understood or contradicts itself, with the field at fault.
@@ -84,12 +126,33 @@ impl Problem {
     }
 }
 
+/// A JSON pointer to a field such as `phones[1]` or `labels.host`; what follows the name of an object is one name.
+fn pointer(field: &str) -> String {
+    let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
+    let (outer, inner) = field.split_once('.').map_or((field, None), |(outer, inner)| (outer, Some(inner)));
+    let mut pointer = String::new();
+    for part in outer.split(['[', ']']).filter(|part| !part.is_empty()) {
+        pointer = format!("{pointer}/{}", escaped(part));
+    }
+    inner.map_or(pointer.clone(), |inner| format!("{pointer}/{}", escaped(inner)))
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_string(&self).unwrap_or_else(|_| "{}".to_owned());
         let mut response = (status, body).into_response();
+        response.extensions_mut().insert(Reason(self.code));
         let headers = response.headers_mut();
+        match (status, self.code) {
+            (StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys") => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(WRONG_KEYS));
+            }
+            (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, _) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(TRY_AGAIN));
+            }
+            _ => {}
+        }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response

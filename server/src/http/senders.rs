@@ -17,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::doors;
 use super::problem::Problem;
 use super::rate::TooMany;
+use super::refusals::{KEYLESS, Who};
 use crate::app::App;
 use crate::engine::Doer;
 use crate::intake::OPEN_DOOR;
@@ -87,8 +88,10 @@ pub async fn senders_only(
     next: Next,
 ) -> Response {
     let key = presented(&request);
+    let who = request.extensions().get::<Who>().cloned().unwrap_or_default();
     match admit(&app, peer.0, request.headers().clone(), key).await {
         Ok(sender) => {
+            who.is(sender.name().unwrap_or(KEYLESS));
             if let Some(refused) = beyond_rate(&app, peer.0, &request, &sender) {
                 return refused;
             }
@@ -104,7 +107,7 @@ fn beyond_rate(app: &App, peer: SocketAddr, request: &Request, sender: &Sender) 
     const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
     const INTAKES: &str = "/api/v1/intake/";
     let path = request.uri().path();
-    if request.method() != Method::POST || (!RAISE.contains(&path) && !path.starts_with(INTAKES)) {
+    if !matches!(*request.method(), Method::POST | Method::PUT) || (!RAISE.contains(&path) && !path.starts_with(INTAKES)) {
         return None;
     }
     let config = &app.config().http;

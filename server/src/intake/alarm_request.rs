@@ -3,18 +3,23 @@
 //! A request is refused as a whole, with the field at fault, before anything is stored.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
+
+use super::wash::{self, Washed, Washer};
 
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::Config;
 use crate::engine::whom::Named;
-use crate::engine::{Acknowledgement, NamedBy, NewCallee, RaiseRequest};
+use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
+use crate::http::bodies::BODY_WITHIN;
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
 use crate::numbers::Number;
@@ -38,23 +43,27 @@ pub(super) const DAY: i32 = 86_400;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlarmBody {
-    /// What happened, in one line of at most 1000 characters.
+    /// What happened, in one line, of which at most 1000 characters are kept.
     summary: String,
-    /// More text, at most 20000 characters.
-    #[serde(default)]
+    /// More text, of which at most 20000 characters are kept.
+    #[serde(default, deserialize_with = "null_is_absent")]
+    #[schema(nullable)]
     details: String,
     /// What the sender calls itself; else the name of its key.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
+    #[schema(nullable)]
     source: String,
     /// What makes two reports the same alarm.
     dedup_key: Option<String>,
     /// Default: normal.
     priority: Option<Priority>,
-    /// Names and values, at most 64.
+    /// Names and values, of which at most 64 are kept.
     #[serde(default, deserialize_with = "each_name_once")]
+    #[schema(nullable)]
     labels: BTreeMap<String, String>,
     /// Whom to ring, in order; else the numbers of the key, else `alarms.fallback_phones`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
+    #[schema(nullable)]
     phones: Vec<String>,
     /// Default: sequential.
     mode: Option<Mode>,
@@ -71,11 +80,21 @@ pub struct AlarmBody {
     /// The escalation policy that says whom to ring, instead of `phones`.
     policy: Option<String>,
     /// Whom to ring by name or by duty, in order, instead of `phones`: as in a step of a policy.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
+    #[schema(nullable)]
     ring: Vec<Named>,
     /// Nobody is rung; counters and history advance all the same.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_absent")]
+    #[schema(nullable)]
     dry_run: bool,
+}
+
+/// The JSON body of `POST /api/v1/alarms/resolve`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveBody {
+    /// The key under which the alarm was raised.
+    dedup_key: String,
 }
 
 /// The JSON body of `POST /api/v1/alarms/{id}/acknowledge`.
@@ -112,110 +131,251 @@ fn each_name_once<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<B
 
         fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut all = BTreeMap::new();
-            while let Some((name, value)) = map.next_entry::<String, String>()? {
-                if all.contains_key(&name) {
+            let mut seen = HashSet::new();
+            while let Some((name, value)) = map.next_entry::<String, Option<String>>()? {
+                if !seen.insert(name.clone()) {
                     return Err(serde::de::Error::custom(format!("the name {name:?} stands there twice")));
                 }
-                all.insert(name, value);
+                if let Some(value) = value {
+                    all.insert(name, value);
+                }
             }
             Ok(all)
         }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Ok(BTreeMap::new())
+        }
     }
-    deserializer.deserialize_map(Names)
+    deserializer.deserialize_any(Names)
+}
+
+/// What is null was not given.
+pub(super) fn null_is_absent<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads a body of limited size.
 ///
 /// # Errors
-/// When it is larger, or breaks off.
+/// When it is larger, breaks off, or takes too long.
 pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            format!("the body is larger than {limit} bytes; the limit is http.body_limit_bytes"),
-        )),
-        Err(_) => Err(Problem::bad_request("body_broke_off", "the body broke off")),
+    read_within(body, limit, BODY_WITHIN).await
+}
+
+pub(super) async fn read_within(body: Body, limit: usize, within: Duration) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(within, Limited::new(body, limit).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Ok(Err(_)) => Err(broke_off()),
+        Err(_) => Err(too_slow()),
     }
 }
 
-/// Reads and checks a request to raise an alarm.
+fn too_large(limit: usize) -> Problem {
+    let text = format!("the body is larger than {limit} bytes; the limit is http.body_limit_bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
+}
+
+pub(super) fn broke_off() -> Problem {
+    Problem::bad_request("body_broke_off", "the body broke off, or is not packed as its head says")
+}
+
+pub(super) fn too_slow() -> Problem {
+    let text = format!("the body did not come within {} s: send it again", BODY_WITHIN.as_secs());
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "body_too_slow", text)
+}
+
+/// The body of an alarm, with texts that are much too long cut.
+#[derive(Debug)]
+pub struct AlarmText {
+    json: Vec<u8>,
+    /// Of the whole body.
+    hash: Vec<u8>,
+    /// Something in it was put right already.
+    cleaned: bool,
+}
+
+impl From<&[u8]> for AlarmText {
+    fn from(body: &[u8]) -> Self {
+        Self { json: body.to_vec(), hash: Sha256::digest(body).to_vec(), cleaned: false }
+    }
+}
+
+/// A text that is longer than this is cut before anything is read, in bytes: it is longer than what is kept of any.
+const LONGEST_TEXT: usize = 128 * 1024;
+/// A longer body of an alarm is refused, in bytes, however little is kept of it.
+const LONGEST_BODY: usize = 64 << 20;
+
+/// Reads the body of an alarm. No text in it makes it too long: what is left of it, when each was cut, must fit into `limit`.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// When that is larger, the body breaks off, or takes too long.
+pub async fn read_alarm(mut body: Body, limit: usize) -> Result<AlarmText, Problem> {
+    let mut washer = Washer::new(LONGEST_TEXT);
+    let (mut json, mut hash, mut length) = (Vec::new(), Sha256::new(), 0_usize);
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(piece) = frame.map_err(|_| broke_off())?.into_data() else { continue };
+            if length == 0 {
+                wash::refuse_wide(&piece)?;
+            }
+            length = length.saturating_add(piece.len());
+            hash.update(&piece);
+            washer.feed(&piece, &mut json);
+            if json.len() > limit || length > LONGEST_BODY {
+                return Err(too_large(limit));
+            }
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(BODY_WITHIN, read).await {
+        Ok(read) => read?,
+        Err(_) => return Err(too_slow()),
+    }
+    Ok(AlarmText { json, hash: hash.finalize().to_vec(), cleaned: washer.cleaned() })
+}
+
+/// Everything that is wrong with a request.
+#[derive(Debug, Default)]
+struct Wrong(Vec<Problem>);
+
+impl Wrong {
+    /// Notes what is wrong with a value; gives it when nothing is.
+    fn note<T>(&mut self, checked: Result<T, Problem>) -> Option<T> {
+        checked.map_err(|problem| self.0.push(problem)).ok()
+    }
+}
+
+/// Text as it is kept: without what cannot be stored or shown, and not too long. What was done to it is noted.
+fn kept(field: &str, text: &str, longest: usize, mended: &mut Mended) -> String {
+    let (clean, changed) = wash::printable(text);
+    if changed {
+        mended.cleaned.push(field.to_owned());
+    }
+    if clean.chars().count() <= longest {
+        return clean.into_owned();
+    }
+    mended.cut.push(field.to_owned());
+    clean.chars().take(longest).collect()
+}
+
+/// Names and values as they are kept.
+fn kept_labels(labels: &BTreeMap<String, String>, mended: &mut Mended) -> BTreeMap<String, String> {
+    if labels.len() > MOST_LABELS {
+        mended.cut.push("labels".to_owned());
+    }
+    let mut all = Mended::default();
+    let each = labels.iter().take(MOST_LABELS).map(|(name, value)| {
+        (kept("labels", name, LONGEST_LABEL_NAME, &mut all), kept("labels", value, LONGEST_LABEL_VALUE, &mut all))
+    });
+    let kept = each.filter(|(name, _)| !name.is_empty()).collect();
+    for (from, into) in [(all.cut, &mut mended.cut), (all.cleaned, &mut mended.cleaned)] {
+        if !from.is_empty() && !into.iter().any(|field| field == "labels") {
+            into.push("labels".to_owned());
+        }
+    }
+    kept
+}
+
+/// A key as it is kept: a long one becomes its hash, since two that differ at the end are two.
+fn kept_key(key: &str, mended: &mut Mended) -> String {
+    let clean = kept("dedup_key", key, usize::MAX, mended);
+    if clean.chars().count() <= LONGEST_DEDUP_KEY { clean } else { crate::ids::hex(&Sha256::digest(&clean)) }
+}
+
+/// Reads and checks a request to raise an alarm. What is too long is cut and what cannot be shown is taken out: that is no reason to
+/// leave people asleep.
+///
+/// # Errors
+/// All that is wrong with it.
 pub fn raise_request(
-    body: &[u8],
+    body: impl Into<AlarmText>,
     idempotency_key: Option<&str>,
     sender: &Sender,
     config: &Config,
 ) -> Result<RaiseRequest, Problem> {
-    let alarm: AlarmBody = read_json(body)?;
-    check_text("summary", &alarm.summary, LONGEST_SUMMARY)?;
+    let body: AlarmText = body.into();
+    let mut wrong = Wrong::default();
+    let (alarm, cleaned) = read_noting::<AlarmBody>(&body.json, &mut wrong)?;
+    let Some(alarm) = alarm else {
+        return Err(Problem::several(wrong.0).unwrap_or_else(|| Problem::bad_request("malformed_json", NO_OBJECT)));
+    };
+    let mut mended = Mended::default();
+    if cleaned || body.cleaned {
+        mended.cleaned.push("body".to_owned());
+    }
     if alarm.summary.trim().is_empty() {
-        return Err(Problem::invalid("summary", "the summary must say what happened: it is empty"));
+        wrong.0.push(Problem::invalid("summary", "the summary must say what happened: it is empty"));
     }
-    check_text("details", &alarm.details, LONGEST_DETAILS)?;
-    check_text("source", &alarm.source, LONGEST_SOURCE)?;
-    if let Some(key) = &alarm.dedup_key {
-        check_text("dedup_key", key, LONGEST_DEDUP_KEY)?;
-        if key.is_empty() {
-            return Err(Problem::invalid("dedup_key", "an empty dedup_key would make all such alarms one: leave it out"));
-        }
+    if alarm.dedup_key.as_deref() == Some("") {
+        let text = "an empty dedup_key would make all such alarms one: leave it out";
+        wrong.0.push(Problem::invalid("dedup_key", text));
     }
-    check_labels(&alarm.labels)?;
+    if alarm.labels.contains_key("") {
+        wrong.0.push(Problem::invalid("labels", "a label needs a name"));
+    }
+    let or = |given: Option<i32>, default: i32| given.unwrap_or(default);
     let max_attempts = match alarm.attempts {
-        Some(attempts) => within("attempts", attempts, ATTEMPTS, "calls to each callee")?,
-        None => default_attempts(config),
+        Some(attempts) => wrong.note(within("attempts", attempts, ATTEMPTS, "calls to each callee")),
+        None => Some(default_attempts(config)),
     };
     let min_interval_s = match alarm.min_interval_seconds {
-        Some(interval) => within("min_interval_seconds", interval, 0..=DAY, "seconds")?,
-        None => default_interval(config),
+        Some(interval) => wrong.note(within("min_interval_seconds", interval, 0..=DAY, "seconds")),
+        None => Some(default_interval(config)),
     };
     let begin_window_s = match alarm.begin_before_seconds {
-        Some(window) => within("begin_before_seconds", window, 1..=7 * DAY, "seconds")?,
-        None => begin_window(config),
+        Some(window) => wrong.note(within("begin_before_seconds", window, 1..=7 * DAY, "seconds")),
+        None => Some(begin_window(config)),
     };
-    let confirm_within = match alarm.confirm_within_seconds {
-        Some(within_seconds) => Some(within("confirm_within_seconds", within_seconds, 1..=DAY, "seconds")?),
-        None => None,
-    };
-    let policy = optional_text("policy", alarm.policy, LONGEST_NAME)?;
+    let confirm_within = alarm
+        .confirm_within_seconds
+        .and_then(|seconds| wrong.note(within("confirm_within_seconds", seconds, 1..=DAY, "seconds")));
+    let policy = wrong.note(optional_text("policy", alarm.policy, LONGEST_NAME)).flatten();
     let ways = [policy.is_some(), !alarm.phones.is_empty(), !alarm.ring.is_empty()];
     if ways.into_iter().filter(|way| *way).count() > 1 {
         let field = if policy.is_some() { "policy" } else { "ring" };
-        return Err(Problem::invalid(field, "give one of phones, ring and policy: each says whom to ring"));
+        wrong.0.push(Problem::invalid(field, "give one of phones, ring and policy: each says whom to ring"));
     }
     if alarm.ring.len() > config.alarms.max_phones {
-        return Err(Problem::invalid("ring", format!("at most {} can be named for one alarm", config.alarms.max_phones)));
+        let text = format!("at most {} can be named for one alarm", config.alarms.max_phones);
+        wrong.0.push(Problem::invalid("ring", text));
     }
     let own = sender.key.as_ref().map_or(&[][..], |key| key.phones.as_slice());
     let named =
         [(NamedBy::Alarm, &alarm.phones[..]), (NamedBy::Sender, own), (NamedBy::Fallback, &config.alarms.fallback_phones)];
     let (named_by, phones) = named.into_iter().find(|(_, phones)| !phones.is_empty()).unwrap_or((NamedBy::Fallback, &[]));
-    let callees = callees(phones, max_attempts, min_interval_s, config)?;
+    let callees = all_callees(phones, or(max_attempts, 1), or(min_interval_s, 0), config, &mut wrong);
     let idempotency = match idempotency_key {
         None => None,
         Some(key) if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            return Err(Problem::invalid(
-                "Idempotency-Key",
-                format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters"),
-            ));
+            let text = format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters");
+            return Err(Problem::invalid("Idempotency-Key", text));
         }
-        Some(key) => Some((key.to_owned(), Sha256::digest(body).to_vec())),
+        Some(key) => Some((key.to_owned(), body.hash)),
     };
+    if let Some(problem) = Problem::several(wrong.0) {
+        return Err(problem);
+    }
+    let source = kept("source", &alarm.source, LONGEST_SOURCE, &mut mended);
+    let summary = kept("summary", &alarm.summary, LONGEST_SUMMARY, &mut mended);
     Ok(RaiseRequest {
         integration_id: sender.integration_id(),
-        source: if alarm.source.is_empty() { sender.name().unwrap_or_default().to_owned() } else { alarm.source },
-        dedup_key: alarm.dedup_key,
-        summary: alarm.summary,
-        details: alarm.details,
-        labels: alarm.labels,
+        source: if source.is_empty() { sender.name().unwrap_or_default().to_owned() } else { source },
+        dedup_key: alarm.dedup_key.map(|key| kept_key(&key, &mut mended)),
+        summary: if summary.trim().is_empty() { NO_WORDS.to_owned() } else { summary },
+        details: kept("details", &alarm.details, LONGEST_DETAILS, &mut mended),
+        labels: kept_labels(&alarm.labels, &mut mended),
         priority: alarm.priority.unwrap_or(Priority::Normal),
         mode: alarm.mode.unwrap_or(Mode::Sequential),
         until: alarm.until.unwrap_or(Until::First),
         dry_run: alarm.dry_run,
-        begin_window_s,
+        begin_window_s: or(begin_window_s, begin_window(config)),
         confirm_within,
         policy,
         named_by: if alarm.ring.is_empty() { named_by } else { NamedBy::Alarm },
@@ -225,8 +385,25 @@ pub fn raise_request(
         min_interval_s: alarm.min_interval_seconds,
         sender: sender.name().map(str::to_owned),
         idempotency,
+        flaps: true,
+        mended,
         ..RaiseRequest::default()
     })
+}
+
+/// Stands for a summary of which nothing can be shown.
+const NO_WORDS: &str = "(an alarm without a readable summary)";
+
+/// Reads which alarm is over.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn resolved_key(body: &[u8]) -> Result<String, Problem> {
+    let ResolveBody { dedup_key } = read_json(body)?;
+    if dedup_key.is_empty() {
+        return Err(Problem::invalid("dedup_key", "give the dedup_key under which the alarm was raised"));
+    }
+    Ok(kept_key(&dedup_key, &mut Mended::default()))
 }
 
 /// Reads and checks who acknowledges; an empty body is allowed.
@@ -284,15 +461,23 @@ pub fn default_callees(phones: &[String], config: &Config) -> Result<Vec<NewCall
 }
 
 fn callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config: &Config) -> Result<Vec<NewCallee>, Problem> {
+    let mut wrong = Wrong::default();
+    let callees = all_callees(phones, max_attempts, min_interval_s, config, &mut wrong);
+    Problem::several(wrong.0).map_or(Ok(callees), Err)
+}
+
+fn all_callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config: &Config, wrong: &mut Wrong) -> Vec<NewCallee> {
     let most = config.alarms.max_phones;
     if phones.len() > most {
-        return Err(Problem::invalid("phones", format!("at most {most} numbers can be rung for one alarm")));
+        wrong.0.push(Problem::invalid("phones", format!("at most {most} numbers can be rung for one alarm")));
+        return Vec::new();
     }
     let mut seen = HashSet::new();
     let mut callees = Vec::with_capacity(phones.len());
     for (index, phone) in phones.iter().enumerate() {
-        let parsed = Number::parse(phone, config.default_region)
-            .map_err(|error| Problem::invalid(format!("phones[{index}]"), error.to_string()))?;
+        let parsed = Number::parse(phone, config.default_region);
+        let parsed = parsed.map_err(|error| Problem::invalid(format!("phones[{index}]"), error.to_string()));
+        let Some(parsed) = wrong.note(parsed) else { continue };
         let number = parsed.number.as_str().to_owned();
         // The same number in two spellings is one callee: nobody is rung twice in a row for one alarm.
         if seen.insert(number.clone()) {
@@ -300,7 +485,7 @@ fn callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config: &C
             callees.push(NewCallee { number, known_to_plan, name: None, reference: None, max_attempts, min_interval_s });
         }
     }
-    Ok(callees)
+    callees
 }
 
 pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
@@ -350,34 +535,130 @@ pub(super) fn read_optional_json<T: Default + for<'de> Deserialize<'de>>(body: &
     if body.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(body) }
 }
 
-/// Reads JSON, and names the field at fault.
+const NO_OBJECT: &str = "the body must be a JSON object: {\"summary\": …}";
+/// So many faults of one body are told.
+const MOST_FAULTS: usize = 20;
+
+/// Reads JSON, and names the fields at fault.
 ///
 /// # Errors
 /// What is wrong, and where.
 pub fn read_json<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
-    // A list of values in the order of the fields would be read as well; nobody means that.
-    if body.trim_ascii_start().first().is_some_and(|&byte| byte != b'{') {
-        return Err(Problem::bad_request("malformed_json", "the body must be a JSON object: {\"summary\": …}"));
+    let mut wrong = Wrong::default();
+    let (value, _) = read_noting(body, &mut wrong)?;
+    match (value, Problem::several(wrong.0)) {
+        (Some(value), None) => Ok(value),
+        (_, problem) => Err(problem.unwrap_or_else(|| Problem::bad_request("malformed_json", NO_OBJECT))),
     }
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value: T = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let inner = error.inner();
-        if inner.is_data() {
-            let path = error.path().to_string();
-            // A missing, unknown or repeated field is reported at the object that should hold it; the name stands in the message.
-            let field = match inner.to_string().split('`').nth(1) {
-                Some(name) if path == "." => name.to_owned(),
-                _ => path,
-            };
-            Problem::invalid(field, inner.to_string())
-        } else {
-            Problem::bad_request("malformed_json", format!("the body is not JSON: {inner}"))
+}
+
+/// Reads JSON, and notes what is wrong with its fields; gives what can be read without these, and whether something in it was put
+/// right.
+fn read_noting<T: for<'de> Deserialize<'de>>(body: &[u8], wrong: &mut Wrong) -> Result<(Option<T>, bool), Problem> {
+    let Washed { text, cleaned } = wash::wash(body)?;
+    // A list of values in the order of the fields would be read as well; nobody means that.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Problem::bad_request("malformed_json", NO_OBJECT));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    let first = match serde_path_to_error::deserialize(&mut deserializer) {
+        Ok(value) => {
+            let after = "something follows the JSON body: send one object";
+            deserializer.end().map_err(|_| Problem::bad_request("malformed_json", after))?;
+            return Ok((Some(value), cleaned));
         }
-    })?;
-    deserializer
-        .end()
-        .map_err(|error| Problem::bad_request("malformed_json", format!("something follows the JSON body: {error}")))?;
-    Ok(value)
+        Err(error) => error,
+    };
+    if !first.inner().is_data() {
+        let inner = first.inner();
+        let text = match inner.is_eof() {
+            true => "the body is not JSON: it ends in the middle".to_owned(),
+            false => format!("the body is not JSON: look at line {}, character {}", inner.line(), inner.column()),
+        };
+        return Err(Problem::bad_request("malformed_json", text));
+    }
+    let (mut field, text_of) = fault(&first);
+    wrong.0.push(Problem::invalid(field.as_str(), text_of));
+    // What is wrong is taken out, and the rest is looked at: whoever repairs a request wants to know of everything.
+    let Ok(mut rest) = serde_json::from_str::<Value>(&text) else { return Ok((None, cleaned)) };
+    while wrong.0.len() < MOST_FAULTS && take_out(&mut rest, &field) {
+        match serde_path_to_error::deserialize::<_, T>(&rest) {
+            Ok(value) => return Ok((Some(value), cleaned)),
+            Err(error) => {
+                let (next, text) = fault(&error);
+                if wrong.0.iter().any(|known| known.field().is_some_and(|known| root(known) == root(&next))) {
+                    break;
+                }
+                wrong.0.push(Problem::invalid(next.as_str(), text));
+                field = next;
+            }
+        }
+    }
+    Ok((None, cleaned))
+}
+
+/// The name of the outermost field.
+fn root(field: &str) -> &str {
+    field.split(['.', '[']).next().unwrap_or(field)
+}
+
+/// Takes a field out of an object; false when it is not in there.
+fn take_out(object: &mut Value, field: &str) -> bool {
+    let Some(members) = object.as_object_mut() else { return false };
+    members.remove(root(field)).is_some()
+}
+
+/// Which field is at fault, and why, in words for whoever sent it.
+fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> (String, String) {
+    let inner = error.inner().to_string();
+    let said = inner.split(" at line ").next().unwrap_or(&inner);
+    let path = error.path().to_string();
+    // A missing, unknown or repeated field is reported at the object that should hold it; the name stands in the message.
+    let field = match said.split('`').nth(1) {
+        Some(name) if path == "." => name.to_owned(),
+        _ => path,
+    };
+    let text = in_plain_words(said, &field);
+    (field, text)
+}
+
+/// What the parser says, in words of people.
+fn in_plain_words(said: &str, field: &str) -> String {
+    let ticked: Vec<&str> = said.split('`').skip(1).step_by(2).collect();
+    if said.starts_with("missing field") {
+        return format!("{field} is missing");
+    }
+    if said.starts_with("duplicate field") {
+        return format!("{field} stands there twice");
+    }
+    if said.starts_with("unknown field") {
+        let known = ticked.get(1..).unwrap_or_default();
+        return match known.is_empty() {
+            true => "there is no such field here".to_owned(),
+            false => format!("there is no such field here; there are {}", known.join(", ")),
+        };
+    }
+    if said.starts_with("unknown variant") {
+        return format!("must be one of {}", ticked.get(1..).unwrap_or_default().join(", "));
+    }
+    let Some((_, expected)) = said.split_once("expected ") else { return said.replace('`', "\"") };
+    let meant = match expected {
+        "a string" | "string" | "str" => "text in quotation marks",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "a map" | "an object of strings" => "an object of names and texts",
+        number if ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "usize"].contains(&number) => {
+            return match said.starts_with("invalid value: integer") {
+                true => format!("{field} is beyond what it can be"),
+                false => format!("{field} must be a whole number"),
+            };
+        }
+        _ if expected.starts_with("struct") || expected.starts_with("enum") || expected.contains("variant") => {
+            "an object as documented"
+        }
+        _ => return format!("{field} is not what it should be"),
+    };
+    format!("{field} must be {meant}")
 }
 
 #[cfg(test)]
@@ -422,7 +703,6 @@ mod tests {
         assert_eq!(field(&json!({ "phones": ["18712345678"] })), "summary");
         assert_eq!(field(&with("summary", json!("  "))), "summary");
         assert_eq!(field(&with("summary", json!(7))), "summary");
-        assert_eq!(field(&with("summary", json!("a\u{0}b"))), "summary");
         assert_eq!(field(&with("phones", json!(["18712345678", "110"]))), "phones[1]");
         assert_eq!(field(&with("phones", json!(["187#21"]))), "phones[0]");
         assert_eq!(field(&with("phones", json!([18_712_345_678_u64]))), "phones[0]");
@@ -474,7 +754,7 @@ mod tests {
     proptest! {
         #[test]
         fn never_panics(body in prop::collection::vec(any::<u8>(), 0..200), key in ".{0,20}") {
-            let _ = raise_request(&body, Some(&key), &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default());
+            let _ = raise_request(&body[..], Some(&key), &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default());
             let _ = acknowledgement(&body, &Config::default());
             let _ = cancelled_by(&body);
         }

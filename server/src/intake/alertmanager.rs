@@ -1,57 +1,97 @@
-//! Alarms from Prometheus Alertmanager: its webhook, version 4.
+//! Alarms from Prometheus Alertmanager: its webhook, version 4; and from Grafana, whose webhook has the same shape.
 //!
 //! <https://prometheus.io/docs/alerting/latest/configuration/#webhook_config>: Alertmanager sends one message for each group of
 //! alerts, again after `repeat_interval` and whenever the group changes, and once more when all of it is resolved. It sends a
 //! message again when the answer is 5xx, and gives up on 4xx.
+//!
+//! The larger the outage, the larger the message: it is read in pieces, however long it is. The first alerts that burn are kept, the
+//! others are counted, and their fingerprints are noted ([`super::skim`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Extension, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::{DateTime, SubsecRound, Utc};
+use http_body_util::BodyExt;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::alarm_request;
+use super::skim::Skimmer;
+use super::wash::{self, Washer};
+use crate::alarm::burning::{self, Mark, Told};
 use crate::alarm::{Mode, Priority, Until};
 use crate::app::App;
 use crate::config::Config;
-use crate::engine::{EngineError, NamedBy, RaiseRequest};
+use crate::engine::{EngineError, NamedBy, RaiseRequest, RaisedAs, Word};
+use crate::http::bodies::BODY_WITHIN;
 use crate::http::json;
 use crate::http::problem::Problem;
+use crate::http::refusals::KEYLESS;
 use crate::http::senders::Sender;
 use crate::numbers::Number;
+use crate::telemetry::AlarmResult;
 
 /// A label or annotation of this name says whom to ring.
 const PHONES: &str = "phones";
 const LONGEST_SUMMARY: usize = 300;
-const LONGEST_DETAILS: usize = 10_000;
+const LONGEST_DETAILS: usize = 20_000;
+/// Of the lines about single alerts; what is left is for what is said of all of them.
+const LONGEST_LINES: usize = 18_000;
 const LONGEST_LABEL: usize = 1_000;
+const LONGEST_ANNOTATION: usize = 2_000;
 const MOST_LABELS: usize = 60;
 /// A longer group key is replaced by its hash.
 const LONGEST_KEY: usize = 400;
+/// The version of Alertmanager's message, and of Grafana's.
+const ALERTMANAGER: &str = "4";
+const GRAFANA: &str = "1";
 
-#[derive(Debug, Deserialize)]
+/// So many alerts that burn are kept as they are; of the others only their fingerprints and what makes them urgent.
+const MOST_KEPT: usize = 100;
+/// And no more than this of them, in bytes.
+const MOST_KEPT_BYTES: usize = 1 << 20;
+/// So many fingerprints are noted.
+const MOST_MARKS: usize = 20_000;
+/// So many numbers are noted; `alarms.max_phones` of them are rung.
+const MOST_PHONES: usize = 1_000;
+/// A message is read so far, in bytes.
+const LONGEST_MESSAGE: usize = 64 << 20;
+/// A message that everything is over is read so far: it ends the alarm, however long it is. The rest of others is read up to here as
+/// well, and left aside, since a sender hears an answer only when it has sent everything.
+const LONGEST_AT_ALL: usize = 1 << 30;
+/// A text in a message is cut after so many bytes.
+const LONGEST_TEXT: usize = 16 * 1024;
+const RESOLVED: &str = "\"resolved\"";
+/// Bytes that are looked at before others have their turn.
+const AT_ONCE: usize = 32 * 1024;
+
+/// What a message says beside its alerts.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Message {
-    version: String,
-    group_key: String,
-    status: Status,
+    version: Option<String>,
+    group_key: Option<String>,
+    status: Option<Status>,
     #[serde(default)]
-    receiver: String,
-    #[serde(default)]
+    receiver: Option<String>,
+    #[serde(default, deserialize_with = "texts")]
     group_labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     common_labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     common_annotations: BTreeMap<String, String>,
     #[serde(default, rename = "externalURL")]
-    external_url: String,
+    external_url: Option<String>,
     #[serde(default)]
-    alerts: Vec<Alert>,
+    truncated_alerts: Option<u64>,
+    #[serde(default)]
+    org_id: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -64,13 +104,34 @@ enum Status {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Alert {
-    status: Status,
-    #[serde(default)]
+    status: Option<Status>,
+    #[serde(default, deserialize_with = "texts")]
     labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     annotations: BTreeMap<String, String>,
     #[serde(default)]
-    fingerprint: String,
+    fingerprint: Option<String>,
+    #[serde(default)]
+    starts_at: Option<String>,
+    #[serde(default)]
+    ends_at: Option<String>,
+    #[serde(default, rename = "generatorURL")]
+    generator_url: Option<String>,
+    #[serde(default, rename = "dashboardURL")]
+    dashboard_url: Option<String>,
+    #[serde(default, rename = "panelURL")]
+    panel_url: Option<String>,
+}
+
+/// Names and texts, whatever they are: what is null is absent, and what is no text is written as one.
+fn texts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let all = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?.unwrap_or_default();
+    let text = |value: Value| match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    Ok(all.into_iter().filter_map(|(name, value)| Some((name, text(value)?))).collect())
 }
 
 /// What the address of the webhook says.
@@ -79,13 +140,45 @@ struct Options {
     per_alert: bool,
     phones: Vec<String>,
     mode: Option<Mode>,
+    /// A message that only tries the way rings as well.
+    ring_tests: bool,
+}
+
+/// A message with its alerts, as far as they are kept.
+#[derive(Debug, Default)]
+struct Group {
+    message: Message,
+    alerts: Alerts,
+    /// It was too long or too slow to be read whole.
+    cut: bool,
+}
+
+#[derive(Debug, Default)]
+struct Alerts {
+    /// The first that burn.
+    kept: Vec<Alert>,
+    kept_bytes: usize,
+    /// What each says, as far as there is room.
+    told: Vec<Told>,
+    /// Each alert is an alarm: then they are known by name as well, as far as there is room.
+    per_alert: bool,
+    named: Vec<(String, Told)>,
+    named_bytes: usize,
+    burning: usize,
+    /// Some could not be read or noted.
+    more: bool,
+    priority: Option<Priority>,
+    phones: Vec<String>,
+    seen_phones: HashSet<String>,
+    only_tests: bool,
+    any: bool,
 }
 
 /// One alarm as the message has it.
 #[derive(Debug)]
 struct Wanted {
     key: String,
-    firing: bool,
+    word: burning::Message,
     summary: String,
     details: String,
     labels: BTreeMap<String, String>,
@@ -97,8 +190,9 @@ struct Wanted {
 #[utoipa::path(post, path = "/api/v1/intake/alertmanager", tag = "senders",
     params(("per" = Option<String>, Query, description = "group (default) or alert"),
         ("phones" = Option<String>, Query, description = "Whom to ring when the alerts name nobody"),
+        ("test" = Option<String>, Query, description = "ring: also for Grafana's test message"),
         ("mode" = Option<String>, Query, description = "sequential (default) or parallel")),
-    request_body(content = Object, description = "Alertmanager's message, version 4"),
+    request_body(content = Object, description = "Alertmanager's message, version 4, or Grafana's"),
     responses((status = 200, description = "What became of each alarm"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
@@ -108,17 +202,22 @@ pub async fn receive(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let message: Message = alarm_request::read_json(&body)?;
-    if message.version != "4" {
-        return Err(Problem::invalid("version", "this is the webhook of Alertmanager, version 4"));
+    let options = options(&query.unwrap_or_default());
+    let group = read(body, options.as_ref().is_ok_and(|options| options.per_alert), BODY_WITHIN).await?;
+    let options = options?;
+    if group.cut {
+        tracing::warn!(sender.name = sender.name(), "a message of a monitoring system was too long or too slow to be read whole");
     }
-    let options = options(&query.unwrap_or_default())?;
+    if group.alerts.any && group.alerts.only_tests && !options.ring_tests {
+        tracing::info!(sender.name = sender.name(), "a test message: nobody is rung");
+        return Ok(json(StatusCode::OK, json!({ "alarms": [{ "id": null, "outcome": "test" }] }).to_string()));
+    }
     let mut done = Vec::new();
     let mut refused = None;
-    for wanted in wanted(&message, &options) {
+    let open = if options.per_alert { open_groups(&app, &sender).await? } else { HashSet::new() };
+    for wanted in group.wanted(&options, &open) {
         let key = wanted.key.clone();
-        match take(&app, &sender, &message, &options, wanted).await {
+        match take(&app, &sender, &group.message, &options, wanted).await {
             Ok(taken) => done.push(taken),
             // Alertmanager sends it again, and what was taken in is then a repeat.
             Err(problem) if problem.is_ours() => return Err(problem),
@@ -127,30 +226,181 @@ pub async fn receive(
                 // Why stands in the answer: it may quote a number.
                 tracing::warn!(field = problem.field(), "an alert cannot be used");
                 done.push(json!({ "key": key, "outcome": "refused", "detail": problem.sentence() }));
-                refused.get_or_insert(problem);
+                if let Some(earlier) = refused.replace(problem) {
+                    count_refused(&app, &sender, &earlier);
+                }
             }
         }
     }
-    if let Some(problem) = refused.filter(|_| done.iter().all(|one| one["outcome"] == "refused")) {
-        return Err(problem);
+    group.end_what_was_cut(&app, &sender).await?;
+    match refused {
+        // The answer itself is counted.
+        Some(problem) if done.iter().all(|one| one["outcome"] == "refused") => return Err(problem),
+        Some(problem) => count_refused(&app, &sender, &problem),
+        None => {}
     }
     Ok(json(StatusCode::OK, json!({ "alarms": done }).to_string()))
 }
 
-async fn take(
-    app: &App,
-    sender: &Sender,
-    message: &Message,
-    options: &Options,
-    wanted: Wanted,
-) -> Result<serde_json::Value, Problem> {
-    let integration = sender.integration_id();
-    if !wanted.firing {
-        let resolved = app.engine.resolve_with_key(&integration, &wanted.key).await?;
-        return Ok(json!({ "id": resolved.map(|alarm| alarm.id), "outcome": "resolved" }));
+/// Counts an alert that cannot be used, in a message whose others can.
+fn count_refused(app: &App, sender: &Sender, problem: &Problem) {
+    app.engine.refusals.count(sender.name().unwrap_or(KEYLESS), problem.code());
+}
+
+async fn open_groups(app: &App, sender: &Sender) -> Result<HashSet<String>, Problem> {
+    let open = app.engine.store.read().await?.db().open_groups(&sender.integration_id()).await?;
+    Ok(open.into_iter().collect())
+}
+
+/// Reads a message in pieces.
+async fn read(mut body: Body, per_alert: bool, within: Duration) -> Result<Group, Problem> {
+    let mut skimmer = Skimmer::new("alerts");
+    let mut washer = Washer::new(LONGEST_TEXT);
+    let mut alerts = Alerts { per_alert, only_tests: true, ..Alerts::default() };
+    let mut washed = Vec::with_capacity(AT_ONCE);
+    let (mut length, mut sound, mut cut) = (0_usize, true, false);
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame.map_err(|_| alarm_request::broke_off())?.into_data() else { continue };
+            for piece in frame.chunks(AT_ONCE) {
+                if length == 0 {
+                    wash::refuse_wide(piece)?;
+                }
+                length = length.saturating_add(piece.len());
+                // The status may stand behind the alerts; then these tell.
+                let over = skimmer.member("status").map_or(alerts.any && alerts.burning == 0, |status| status == RESOLVED);
+                cut |= length > if over { LONGEST_AT_ALL } else { LONGEST_MESSAGE };
+                if length > LONGEST_AT_ALL {
+                    return Ok(());
+                }
+                if sound && !cut {
+                    washed.clear();
+                    washer.feed(piece, &mut washed);
+                    sound = skimmer.feed(&washed, &mut |alert| alerts.take(alert)).is_ok();
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok::<(), Problem>(())
+    };
+    match tokio::time::timeout(within, reading).await {
+        Ok(read) => read?,
+        // What is known by now is worth more than a second try that would be as slow: unless nothing is.
+        Err(_) if skimmer.elements() == 0 => return Err(alarm_request::too_slow()),
+        Err(_) if skimmer.member("status") == Some(RESOLVED) || alerts.burning == 0 => return Err(alarm_request::too_slow()),
+        Err(_) => cut = true,
     }
-    let request = raise_request(app.config(), sender, message, options, wanted, integration)?;
-    let raised = app.engine.raise(&request).await.map_err(|error| match error {
+    if !sound || !(skimmer.is_complete() || cut) {
+        let text = "the body must be a JSON object, as Alertmanager sends it";
+        return Err(Problem::bad_request("malformed_json", text));
+    }
+    let message: Message = match cut {
+        true => serde_json::from_str(&skimmer.object()).unwrap_or_default(),
+        false => alarm_request::read_json(skimmer.object().as_bytes())?,
+    };
+    alerts.more |= cut || skimmer.left_out();
+    let group = Group { message, alerts, cut };
+    group.check()?;
+    Ok(group)
+}
+
+impl Alerts {
+    /// Takes one alert, as it stands in the message.
+    fn take(&mut self, json: &[u8]) {
+        let text = String::from_utf8_lossy(json);
+        let Ok(alert) = serde_json::from_str::<Alert>(&text) else {
+            // It cannot be read: it counts, and in doubt it burns.
+            self.burning += 1;
+            self.more = true;
+            self.any = true;
+            self.only_tests = false;
+            return;
+        };
+        self.any = true;
+        self.only_tests &= is_test(&alert);
+        let burns = alert.status != Some(Status::Resolved);
+        let told = Told { mark: mark(&alert), burns, starts_at: instant(&alert.starts_at), ends_at: instant(&alert.ends_at) };
+        if self.told.len() < MOST_MARKS {
+            self.told.push(told);
+        } else {
+            self.more = true;
+        }
+        if self.per_alert && self.named_bytes < MOST_KEPT_BYTES {
+            // Whether the group says that it is over, comes with the group.
+            let name = identity(&alert);
+            self.named_bytes += name.len();
+            self.named.push((name, told));
+        }
+        if !burns {
+            return;
+        }
+        self.burning += 1;
+        self.priority = self.priority.max(Some(priority(&alert.labels)));
+        for phone in phones(&alert.annotations, &alert.labels) {
+            if self.phones.len() < MOST_PHONES && self.seen_phones.insert(phone.clone()) {
+                self.phones.push(phone);
+            }
+        }
+        if self.kept.len() < MOST_KEPT && self.kept_bytes < MOST_KEPT_BYTES {
+            let alert = alert.short();
+            self.kept_bytes += alert.length();
+            self.kept.push(alert);
+        }
+    }
+}
+
+impl Alert {
+    /// What is shown of it.
+    fn short(mut self) -> Self {
+        const SHOWN: [&str; 7] = ["summary", "title", "message", "description", "runbook_url", "runbook", PHONES];
+        self.labels = labels(&self.labels);
+        self.annotations.retain(|name, _| SHOWN.contains(&name.as_str()));
+        for text in self.annotations.values_mut() {
+            *text = clean(text, LONGEST_ANNOTATION);
+        }
+        self
+    }
+
+    fn length(&self) -> usize {
+        self.labels.iter().chain(&self.annotations).map(|(name, value)| name.len() + value.len()).sum()
+    }
+
+    /// Where more is to be seen of it.
+    fn link(&self) -> Option<&str> {
+        let links = [&self.panel_url, &self.dashboard_url, &self.generator_url];
+        links.into_iter().filter_map(|link| link.as_deref()).find(|link| !link.trim().is_empty())
+    }
+}
+
+/// What Grafana sends when somebody presses *Test*.
+fn is_test(alert: &Alert) -> bool {
+    let label = |name: &str| alert.labels.get(name).map(String::as_str);
+    label("alertname") == Some("TestAlert") && label("instance") == Some("Grafana")
+}
+
+/// An instant as it is told; year 1 stands for none.
+fn instant(text: &Option<String>) -> Option<DateTime<Utc>> {
+    let at = DateTime::parse_from_rfc3339(text.as_deref()?).ok()?.to_utc();
+    (at.timestamp() > 0).then(|| at.trunc_subsecs(6))
+}
+
+/// Sixteen hexadecimal digits are what Alertmanager makes; whatever else tells alerts apart becomes as many.
+fn mark(alert: &Alert) -> Mark {
+    let name = identity(alert);
+    let number = if name.len() == 16 { u64::from_str_radix(&name, 16).ok() } else { None };
+    Mark(number.unwrap_or_else(|| {
+        let hash = Sha256::digest(&name);
+        hash.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    }))
+}
+
+async fn take(app: &App, sender: &Sender, message: &Message, options: &Options, wanted: Wanted) -> Result<Value, Problem> {
+    let (key, word) = (wanted.key.clone(), wanted.word.clone());
+    let request = match word.over {
+        true => RaiseRequest { integration_id: sender.integration_id(), ..RaiseRequest::default() },
+        false => raise_request(app.config(), sender, message, options, wanted, sender.integration_id())?,
+    };
+    let word = app.engine.hear(&key, &word, &request).await.map_err(|error| match error {
         EngineError::NobodyNamed => Problem::invalid(
             PHONES,
             "nobody is named to ring: give the alert a label or annotation `phones`, the webhook ?phones=, its key --phones, a rule for \
@@ -158,9 +408,28 @@ async fn take(
         ),
         other => other.into(),
     })?;
-    tracing::info!(alarm.id = %raised.alarm.id, outcome = ?raised.raised_as, "alarm from Alertmanager");
-    let outcome = format!("{:?}", raised.raised_as).to_lowercase();
-    Ok(json!({ "id": raised.alarm.id, "number": raised.alarm.number.to_string(), "outcome": outcome }))
+    Ok(outcome(app, word))
+}
+
+/// What became of a message, for whoever sent it.
+fn outcome(app: &App, word: Word) -> Value {
+    let Word { raised, ended, stale, open } = word;
+    if let Some(raised) = raised {
+        tracing::info!(alarm.id = %raised.alarm.id, outcome = ?raised.raised_as, "alarm from Alertmanager");
+        app.engine.metrics.alarms.inc(match raised.raised_as {
+            RaisedAs::Created => AlarmResult::Created,
+            _ => AlarmResult::Repeated,
+        });
+        let outcome = format!("{:?}", raised.raised_as).to_lowercase();
+        return json!({ "id": raised.alarm.id, "number": raised.alarm.number.to_string(), "outcome": outcome });
+    }
+    let outcome = match (ended.is_empty(), stale, open) {
+        (false, ..) => "resolved",
+        (true, true, _) => "stale",
+        (true, false, 0) => "nothing_open",
+        (true, false, _) => "still_firing",
+    };
+    json!({ "id": ended.first(), "outcome": outcome })
 }
 
 fn raise_request(
@@ -197,8 +466,8 @@ fn raise_request(
     let callees = if phones.is_empty() { Vec::new() } else { alarm_request::default_callees(&phones, config)? };
     let source = sender.name().unwrap_or("alertmanager").to_owned();
     let mut details = wanted.details;
-    if !message.external_url.is_empty() {
-        details = format!("{details}\n{}", message.external_url).trim().to_owned();
+    if let Some(url) = message.external_url.as_deref().filter(|url| !url.is_empty()) {
+        details = format!("{details}\n{}", clean(url, LONGEST_LABEL)).trim().to_owned();
     }
     if !left_out.is_empty() {
         details =
@@ -211,7 +480,6 @@ fn raise_request(
     Ok(RaiseRequest {
         integration_id,
         source,
-        dedup_key: Some(wanted.key),
         summary: wanted.summary,
         details: clean(&details, LONGEST_DETAILS),
         labels: wanted.labels,
@@ -226,69 +494,298 @@ fn raise_request(
     })
 }
 
-/// The alarms that a message is about: one for the group, or one for each alert.
-fn wanted(message: &Message, options: &Options) -> Vec<Wanted> {
-    if !options.per_alert {
-        return vec![whole_group(message)];
+impl Group {
+    /// Refuses what is no such message.
+    fn check(&self) -> Result<(), Problem> {
+        if self.cut {
+            return Ok(());
+        }
+        match self.message.version.as_deref() {
+            Some(ALERTMANAGER | GRAFANA) => {}
+            _ => return Err(Problem::invalid("version", "this is the webhook of Alertmanager, version 4, and of Grafana")),
+        }
+        match self.message.status {
+            Some(_) => Ok(()),
+            None => Err(Problem::invalid("status", "status is missing: it is firing or resolved")),
+        }
     }
-    message
-        .alerts
-        .iter()
-        .map(|alert| Wanted {
-            key: dedup_key(&format!("{}/{}", message.group_key, identity(alert))),
-            firing: alert.status == Status::Firing && message.status == Status::Firing,
-            summary: summary(&alert.annotations, &alert.labels, 1),
-            details: clean(alert.annotations.get("description").map_or("", String::as_str), LONGEST_DETAILS),
-            labels: labels(&alert.labels),
-            phones: phones(&alert.annotations, &alert.labels),
-            priority: priority(&alert.labels),
+
+    fn is_over(&self) -> bool {
+        // Of one that was cut the status may stand in what was not read.
+        let none_burns = self.cut && self.alerts.any && self.alerts.burning == 0;
+        self.message.status.map_or(none_burns, |status| status == Status::Resolved)
+    }
+
+    /// Whose word it is: the address of the monitoring system, and the receiver by which it sends.
+    fn address(&self) -> String {
+        let part = |text: &Option<String>| clean(text.as_deref().unwrap_or_default(), LONGEST_LABEL);
+        format!("{} {}", part(&self.message.external_url), part(&self.message.receiver))
+    }
+
+    /// The key of the group.
+    fn key(&self) -> String {
+        let Message { group_key, version, org_id, group_labels, .. } = &self.message;
+        if self.cut && group_key.is_none() {
+            return self.key_of_what_is_cut();
+        }
+        match (group_key.as_deref().filter(|key| !key.is_empty()), version.as_deref()) {
+            (Some(key), Some(GRAFANA)) => dedup_key(&format!("grafana/{}/{key}", org_id.unwrap_or(1))),
+            (Some(key), _) => dedup_key(key),
+            (None, _) => dedup_key(&format!("{}/{group_labels:?}", self.receiver())),
+        }
+    }
+
+    fn receiver(&self) -> &str {
+        self.message.receiver.as_deref().unwrap_or_default()
+    }
+
+    /// Under which a message is kept that could not be read whole: the key of its group stands at its end.
+    fn key_of_what_is_cut(&self) -> String {
+        dedup_key(&format!("unread/{}", self.receiver()))
+    }
+
+    /// The alarms that it is about: one for the group, or one for each alert. `open`: the groups that have open alarms.
+    fn wanted(&self, options: &Options, open: &HashSet<String>) -> Vec<Wanted> {
+        if !options.per_alert || self.cut {
+            return vec![self.whole()];
+        }
+        let group = self.key();
+        let raw = match self.message.version.as_deref() {
+            Some(GRAFANA) => group.clone(),
+            _ => self.message.group_key.clone().unwrap_or_else(|| group.clone()),
+        };
+        let key = |identity: &str| dedup_key(&format!("{raw}/{identity}"));
+        let mut all = Vec::new();
+        if !self.is_over() {
+            for alert in &self.alerts.kept {
+                let told = Told { burns: true, mark: mark(alert), starts_at: instant(&alert.starts_at), ends_at: None };
+                all.push(Wanted {
+                    key: key(&identity(alert)),
+                    word: burning::Message { address: self.address(), alerts: vec![told], ..burning::Message::default() },
+                    summary: summary(&alert.annotations, &alert.labels, 1),
+                    details: line_of_one(alert),
+                    labels: alert.labels.clone(),
+                    phones: phones(&alert.annotations, &alert.labels),
+                    priority: priority(&alert.labels),
+                });
+            }
+        }
+        for (identity, told) in &self.alerts.named {
+            let key = key(identity);
+            if (!told.burns || self.is_over()) && open.contains(&key) {
+                let told = Told { burns: false, ..*told };
+                let word = burning::Message { address: self.address(), over: true, alerts: vec![told], ..Default::default() };
+                all.push(Wanted::over(key, word));
+            }
+        }
+        all.extend(self.rest(&key("rest"), open));
+        if all.is_empty() {
+            // Nothing of it is open: that is said of the group.
+            all.push(Wanted::over(group, burning::Message { address: self.address(), over: true, ..Default::default() }));
+        }
+        all
+    }
+
+    /// Where each alert is an alarm, those for which there was no room are one together.
+    fn rest(&self, key: &str, open: &HashSet<String>) -> Option<Wanted> {
+        let kept: BTreeSet<Mark> = self.alerts.kept.iter().map(mark).collect();
+        let rest: Vec<Told> =
+            self.alerts.told.iter().filter(|told| !(told.burns && kept.contains(&told.mark))).copied().collect();
+        let burning = self.alerts.burning.saturating_sub(self.alerts.kept.len()) + self.truncated();
+        if self.is_over() || burning == 0 {
+            let word = burning::Message { address: self.address(), over: true, alerts: Vec::new(), ..Default::default() };
+            return open.contains(key).then(|| Wanted::over(key.to_owned(), word));
+        }
+        let whole = self.whole();
+        Some(Wanted {
+            key: key.to_owned(),
+            word: burning::Message {
+                address: self.address(),
+                alerts: rest,
+                more: self.alerts.more || self.truncated() > 0,
+                ..Default::default()
+            },
+            summary: clean(&format!("[{burning} more] {}", self.name()), LONGEST_SUMMARY),
+            details: format!("{burning} more alerts, which are too many to be alarms of their own"),
+            ..whole
         })
-        .collect()
+    }
+
+    /// So many alerts its sender left out.
+    fn truncated(&self) -> usize {
+        usize::try_from(self.message.truncated_alerts.unwrap_or_default()).unwrap_or(usize::MAX).min(1_000_000_000)
+    }
+
+    /// What all of it is called, without a number in front.
+    fn name(&self) -> String {
+        if self.cut {
+            return format!("alerts for {}, which could not be read whole", self.receiver());
+        }
+        let common = self.common_labels();
+        let annotations = match &self.alerts.kept[..] {
+            [only] if self.alerts.burning == 1 => &only.annotations,
+            _ => &self.message.common_annotations,
+        };
+        let said = said(annotations).map(str::to_owned);
+        said.unwrap_or_else(|| named(common).unwrap_or_else(|| format!("alerts for {}", self.receiver())))
+    }
+
+    fn common_labels(&self) -> &BTreeMap<String, String> {
+        if self.message.common_labels.is_empty() { &self.message.group_labels } else { &self.message.common_labels }
+    }
+
+    fn whole(&self) -> Wanted {
+        let common = self.common_labels();
+        let mut numbers = phones(&self.message.common_annotations, &self.message.common_labels);
+        // Alerts of one group may name different people: all of them are rung, in the order in which they are named.
+        numbers.extend(self.alerts.phones.iter().cloned());
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        numbers.retain(|number| seen.insert(number.clone()));
+        let mut shown = labels(common);
+        if !self.receiver().is_empty() {
+            shown.insert("receiver".to_owned(), clean(self.receiver(), LONGEST_LABEL));
+        }
+        let count = self.alerts.burning + self.truncated();
+        let name = self.name();
+        let summary = if count > 1 { format!("[{count}] {name}") } else { name };
+        let (over, more) = (self.is_over(), self.alerts.more || self.truncated() > 0);
+        let alerts = self.alerts.told.iter().map(|told| Told { burns: told.burns && !over, ..*told }).collect();
+        Wanted {
+            key: self.key(),
+            word: burning::Message { address: self.address(), over, alerts, more, guest: false },
+            summary: clean(&summary, LONGEST_SUMMARY),
+            details: self.details(count),
+            labels: shown,
+            phones: numbers,
+            // A group is as urgent as the most urgent alert in it.
+            priority: self.alerts.priority.unwrap_or_else(|| priority(common)),
+        }
+    }
+
+    /// A line for each alert that burns: what it says, what tells it apart from the others, and what to do.
+    fn details(&self, count: usize) -> String {
+        let kept = &self.alerts.kept;
+        let common = |name: &str, value: &str| match self.message.common_labels.is_empty() {
+            false => self.message.common_labels.get(name).map(String::as_str) == Some(value),
+            true => kept.iter().all(|alert| alert.labels.get(name).map(String::as_str) == Some(value)),
+        };
+        let first = kept.first().and_then(runbook);
+        let shared = first.filter(|first| kept.iter().all(|alert| runbook(alert) == Some(*first)));
+        let mut lines: Vec<String> = Vec::new();
+        let mut length = 0;
+        for alert in kept {
+            let apart = alert.labels.iter().filter(|(name, value)| name.as_str() != PHONES && !common(name, value));
+            let apart: Vec<String> = apart.map(|(name, value)| format!("{name}={value}")).collect();
+            let line = line(alert, &apart, shared.is_none());
+            length += line.chars().count() + 1;
+            if length > LONGEST_LINES && !lines.is_empty() {
+                break;
+            }
+            lines.push(line);
+        }
+        let rest = count.saturating_sub(lines.len());
+        if rest > 0 && (count > 1 || lines.is_empty()) {
+            lines.push(if lines.is_empty() { format!("{rest} alerts") } else { format!("and {rest} more") });
+        }
+        if self.cut {
+            lines.push("The message was too long and could not be read whole: there may be more alerts.".to_owned());
+        }
+        lines.extend(shared.map(|runbook| format!("runbook: {runbook}")));
+        if let [only] = &kept[..] {
+            lines.extend(only.link().map(|link| clean(link, LONGEST_ANNOTATION)));
+        }
+        lines.join("\n")
+    }
+
+    /// Ends what was raised of a message of this group that could not be read whole.
+    async fn end_what_was_cut(&self, app: &App, sender: &Sender) -> Result<(), Problem> {
+        if self.cut || self.alerts.told.iter().all(|told| told.burns) && !self.is_over() {
+            return Ok(());
+        }
+        let over = self.is_over();
+        let alerts =
+            self.alerts.told.iter().filter(|told| over || !told.burns).map(|told| Told { burns: false, ..*told }).collect();
+        let word = burning::Message { address: self.address(), over, alerts, more: false, guest: true };
+        let request = RaiseRequest { integration_id: sender.integration_id(), ..RaiseRequest::default() };
+        let key = self.key_of_what_is_cut();
+        if app.engine.store.read().await?.db().open_of_group(&request.integration_id, &key).await?.is_empty() {
+            return Ok(());
+        }
+        app.engine.hear(&key, &word, &request).await?;
+        Ok(())
+    }
 }
 
-fn whole_group(message: &Message) -> Wanted {
-    let firing: Vec<&Alert> = message.alerts.iter().filter(|alert| alert.status == Status::Firing).collect();
-    let mut named: BTreeSet<String> = BTreeSet::new();
-    let mut numbers = phones(&message.common_annotations, &message.common_labels);
-    for alert in &firing {
-        // Alerts of one group may name different people: all of them are rung, in the order in which they are named.
-        let own = phones(&alert.annotations, &alert.labels);
-        numbers.extend(own.into_iter().filter(|number| !number.is_empty()));
+impl Wanted {
+    /// Something is over.
+    fn over(key: String, word: burning::Message) -> Self {
+        Self {
+            key,
+            word,
+            summary: String::new(),
+            details: String::new(),
+            labels: BTreeMap::new(),
+            phones: Vec::new(),
+            priority: Priority::Normal,
+        }
     }
-    numbers.retain(|number| named.insert(number.clone()));
-    let lines: Vec<String> = firing.iter().map(|alert| summary(&alert.annotations, &alert.labels, 1)).collect();
-    let common = if message.common_labels.is_empty() { &message.group_labels } else { &message.common_labels };
-    let annotations = match firing.as_slice() {
-        [only] => &only.annotations,
-        _ => &message.common_annotations,
-    };
-    let mut shown = labels(common);
-    if !message.receiver.is_empty() {
-        shown.insert("receiver".to_owned(), clean(&message.receiver, LONGEST_LABEL));
-    }
-    Wanted {
-        key: dedup_key(&message.group_key),
-        firing: message.status == Status::Firing,
-        summary: summary(annotations, common, firing.len()),
-        details: clean(&lines.join("\n"), LONGEST_DETAILS),
-        labels: shown,
-        phones: numbers,
-        // A group is as urgent as the most urgent alert in it.
-        priority: firing.iter().map(|alert| priority(&alert.labels)).max().unwrap_or_else(|| priority(common)),
+}
+
+/// What annotations say; what is blank says nothing.
+fn said(annotations: &BTreeMap<String, String>) -> Option<&str> {
+    let texts = ["summary", "title", "message", "description"].into_iter().filter_map(|name| annotations.get(name));
+    texts.map(|text| text.trim()).find(|text| !text.is_empty())
+}
+
+/// What labels are called by.
+fn named(labels: &BTreeMap<String, String>) -> Option<String> {
+    let name = labels.get("alertname").map(|name| name.trim()).filter(|name| !name.is_empty());
+    let rest = labels.iter().filter(|(key, _)| !matches!(key.as_str(), "alertname" | PHONES));
+    let rest: Vec<String> = rest.map(|(key, value)| format!("{key}={value}")).collect();
+    match (name, rest.is_empty()) {
+        (None, true) => None,
+        (Some(name), true) => Some(name.to_owned()),
+        (name, false) => Some(format!("{} ({})", name.unwrap_or("alert"), rest.join(", "))),
     }
 }
 
 fn summary(annotations: &BTreeMap<String, String>, labels: &BTreeMap<String, String>, alerts: usize) -> String {
-    let said = ["summary", "title", "message", "description"].iter().find_map(|name| annotations.get(*name));
-    let text = said.cloned().unwrap_or_else(|| {
-        let name = labels.get("alertname").map_or("alert", String::as_str);
-        let rest: Vec<String> =
-            labels.iter().filter(|(key, _)| key.as_str() != "alertname").map(|(key, value)| format!("{key}={value}")).collect();
-        if rest.is_empty() { name.to_owned() } else { format!("{name} ({})", rest.join(", ")) }
-    });
+    let text = said(annotations).map(str::to_owned).or_else(|| named(labels)).unwrap_or_else(|| "alert".to_owned());
     let text = if alerts > 1 { format!("[{alerts}] {text}") } else { text };
     let text = clean(&text, LONGEST_SUMMARY);
     if text.trim().is_empty() { "alert".to_owned() } else { text }
+}
+
+/// What is to be done about an alert.
+fn runbook(alert: &Alert) -> Option<&str> {
+    let texts = ["runbook_url", "runbook"].into_iter().filter_map(|name| alert.annotations.get(name));
+    texts.map(|text| text.trim()).find(|text| !text.is_empty())
+}
+
+/// One alert in one line.
+fn line(alert: &Alert, apart: &[String], with_runbook: bool) -> String {
+    let said = said(&alert.annotations);
+    let mut line = said.map_or_else(|| named(&alert.labels).unwrap_or_else(|| "alert".to_owned()), str::to_owned);
+    if said.is_some() && !apart.is_empty() {
+        line = format!("{line} ({})", apart.join(", "));
+    }
+    let description = alert.annotations.get("description").map(|text| text.trim());
+    if let Some(description) = description.filter(|text| !text.is_empty() && Some(*text) != said) {
+        line = format!("{line}: {description}");
+    }
+    match runbook(alert).filter(|_| with_runbook) {
+        Some(runbook) => format!("{line} {runbook}"),
+        None => line,
+    }
+}
+
+/// The details of an alert that is an alarm of its own.
+fn line_of_one(alert: &Alert) -> String {
+    let line = line(alert, &[], true);
+    match alert.link() {
+        Some(link) => format!("{line}\n{}", clean(link, LONGEST_ANNOTATION)),
+        None => line,
+    }
 }
 
 fn phones(annotations: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> Vec<String> {
@@ -316,8 +813,12 @@ fn labels(all: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     kept.map(|(name, value)| (clean(name, LONGEST_LABEL), clean(value, LONGEST_LABEL))).collect()
 }
 
+/// What tells an alert from others.
 fn identity(alert: &Alert) -> String {
-    if alert.fingerprint.is_empty() { format!("{:?}", alert.labels) } else { alert.fingerprint.clone() }
+    match alert.fingerprint.as_deref().filter(|fingerprint| !fingerprint.is_empty()) {
+        Some(fingerprint) => fingerprint.to_owned(),
+        None => format!("{:?}", alert.labels),
+    }
 }
 
 fn dedup_key(group_key: &str) -> String {
@@ -327,7 +828,7 @@ fn dedup_key(group_key: &str) -> String {
 
 /// Text from outside: what cannot be stored or shown is left out, and what is too long is cut. An alert is never refused for it.
 fn clean(text: &str, longest: usize) -> String {
-    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).take(longest).collect()
+    wash::printable(text).0.chars().filter(|c| *c != '\r').take(longest).collect()
 }
 
 fn options(query: &str) -> Result<Options, Problem> {
@@ -341,6 +842,8 @@ fn options(query: &str) -> Result<Options, Problem> {
             "mode" if value == "sequential" => options.mode = Some(Mode::Sequential),
             "mode" if value == "parallel" => options.mode = Some(Mode::Parallel),
             "mode" => return Err(Problem::invalid("mode", "mode must be sequential or parallel")),
+            "test" if value == "ring" => options.ring_tests = true,
+            "test" => return Err(Problem::invalid("test", "test must be ring, or be left out")),
             "key" => {}
             _ => return Err(Problem::invalid(&*name, format!("the webhook has no option {name:?}"))),
         }
@@ -353,13 +856,25 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
 
-    fn message(value: serde_json::Value) -> Message {
-        serde_json::from_value(value).unwrap()
+    /// Reads a message that comes in pieces of such a length.
+    async fn pieces(body: Vec<u8>, length: usize, per_alert: bool) -> Result<Group, Problem> {
+        let pieces: Vec<Result<axum::body::Bytes, std::io::Error>> =
+            body.chunks(length.max(1)).map(|piece| Ok(axum::body::Bytes::copy_from_slice(piece))).collect();
+        read(Body::from_stream(futures_util::stream::iter(pieces)), per_alert, BODY_WITHIN).await
+    }
+
+    fn group(value: serde_json::Value, per_alert: bool) -> Group {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(pieces(value.to_string().into_bytes(), 7, per_alert)).unwrap()
+    }
+
+    fn per_alert() -> Options {
+        Options { per_alert: true, ..Options::default() }
     }
 
     #[test]
     fn a_group_is_one_alarm() {
-        let message = message(json!({
+        let message = json!({
             "version": "4", "groupKey": "{}:{alertname=\"Disk\"}", "status": "firing", "receiver": "team",
             "commonLabels": { "alertname": "Disk", "severity": "critical" }, "commonAnnotations": {},
             "alerts": [
@@ -367,28 +882,32 @@ mod tests {
                 { "status": "firing", "labels": { "instance": "db2" }, "annotations": { "phones": "18812345678, 18712345678" } },
                 { "status": "resolved", "labels": { "instance": "db3" }, "annotations": { "phones": "18912345678" } },
             ],
-        }));
-        let wanted = wanted(&message, &Options::default());
+        });
+        let wanted = group(message.clone(), false).wanted(&Options::default(), &HashSet::new());
         assert_eq!(wanted.len(), 1);
         assert_eq!(wanted[0].phones, ["18712345678", "18812345678"], "each once, and only of those that fire");
         assert_eq!(wanted[0].summary, "[2] Disk (severity=critical)");
         assert_eq!(priority(&wanted[0].labels), Priority::Critical);
-        let each = super::wanted(&message, &Options { per_alert: true, ..Options::default() });
-        assert_eq!(each.iter().map(|wanted| wanted.firing).collect::<Vec<_>>(), [true, true, false]);
+        let open = HashSet::from([format!("{{}}:{{alertname=\"Disk\"}}/{:?}", BTreeMap::from([("instance", "db3")]))]);
+        let each = group(message, true).wanted(&per_alert(), &open);
+        assert_eq!(each.iter().map(|wanted| wanted.word.over).collect::<Vec<_>>(), [false, false, true]);
         assert_eq!(each[0].summary, "db1 is full");
     }
 
-    proptest::proptest! {
+    use proptest::prelude::*;
+
+    proptest! {
         #[test]
         fn no_message_panics(status in "firing|resolved", text in ".{0,80}", key in ".{0,500}", phones in "[0-9,; +a-z]{0,60}", query in ".{0,60}") {
             let alert = json!({ "status": status, "labels": { text.clone(): text.clone() }, "annotations": { "phones": phones, "summary": text } });
-            let message = message(json!({
+            let message = json!({
                 "version": "4", "groupKey": key, "status": status, "commonLabels": { "severity": text }, "alerts": [alert.clone(), alert],
-            }));
-            for per_alert in [false, true] {
-                for wanted in wanted(&message, &Options { per_alert, ..Options::default() }) {
-                    assert!(!wanted.summary.trim().is_empty());
-                    assert!(!wanted.summary.contains('\0') && !wanted.key.contains('\0'));
+            });
+            for each in [false, true] {
+                let options = Options { per_alert: each, ..Options::default() };
+                for wanted in group(message.clone(), each).wanted(&options, &HashSet::new()) {
+                    prop_assert!(wanted.word.over || !wanted.summary.trim().is_empty());
+                    prop_assert!(!wanted.summary.contains('\0') && !wanted.key.contains('\0'));
                 }
             }
             let _ = options(&query);
@@ -396,8 +915,28 @@ mod tests {
 
         #[test]
         fn no_body_panics(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
-            let _ = alarm_request::read_json::<Message>(&body);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let _ = runtime.block_on(pieces(body, 3, true));
         }
+    }
+
+    /// A body of which something comes, and then nothing more.
+    fn stuck(begins: &'static str) -> Body {
+        let first = futures_util::stream::iter([Ok::<_, std::io::Error>(axum::body::Bytes::from_static(begins.as_bytes()))]);
+        Body::from_stream(futures_util::StreamExt::chain(first, futures_util::stream::pending()))
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_cut_off() {
+        let cut = async |begins| read(stuck(begins), false, Duration::ZERO).await;
+        let refused = cut(r#"{"receiver":"team","status":"firing","alerts":["#).await.unwrap_err();
+        assert_eq!((refused.status(), refused.code()), (503, "body_too_slow"));
+        let known = cut(r#"{"receiver":"team","status":"firing","alerts":[{"status":"firing"},{"#).await.unwrap();
+        assert!(known.cut && known.name().contains("team"), "what is known by then rings");
+        let refused = cut(r#"{"receiver":"team","status":"resolved","alerts":[{"status":"resolved"},{"#).await.unwrap_err();
+        assert_eq!(refused.code(), "body_too_slow", "what is over is told again");
+        let refused = alarm_request::read_within(stuck("{"), 100, Duration::ZERO).await.unwrap_err();
+        assert_eq!((refused.status(), refused.code()), (503, "body_too_slow"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::alarm_json::{self, AlarmDetailJson, AlarmJson};
-use super::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody};
+use super::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
 use crate::alarm::{AlarmState, Priority};
 use crate::app::App;
 use crate::engine::{Acknowledgement, Actor, RaisedAs};
@@ -43,7 +43,7 @@ pub async fn raise(
 ) -> Result<Response, Problem> {
     let raised = try_raise(&app, &sender, request).await;
     app.engine.metrics.alarms.inc(match &raised {
-        Ok((_, RaisedAs::Repeated | RaisedAs::Replayed { .. })) => AlarmResult::Repeated,
+        Ok((_, RaisedAs::Repeated | RaisedAs::Reopened | RaisedAs::Replayed { .. })) => AlarmResult::Repeated,
         Ok((_, RaisedAs::Created)) => AlarmResult::Created,
         Err(_) => AlarmResult::Refused,
     });
@@ -52,15 +52,15 @@ pub async fn raise(
 
 async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Response, RaisedAs), Problem> {
     let (parts, body) = request.into_parts();
-    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    let body = alarm_request::read_alarm(body, app.config().http.body_limit_bytes).await?;
     let key = idempotency_key(&parts.headers)?;
-    let request = alarm_request::raise_request(&body, key, sender, app.config())?;
+    let request = alarm_request::raise_request(body, key, sender, app.config())?;
     let raised = app.engine.raise(&request).await?;
     let (id, raised_as) = (raised.alarm.id, raised.raised_as);
     tracing::info!(alarm.id = %id, alarm.number = raised.alarm.number, outcome = ?raised_as, "alarm");
     let alarm = alarm_json::summary(&app.engine.store, raised.alarm).await?;
     let status = match raised_as {
-        RaisedAs::Repeated | RaisedAs::Replayed { repeated: true } => StatusCode::OK,
+        RaisedAs::Repeated | RaisedAs::Reopened | RaisedAs::Replayed { repeated: true } => StatusCode::OK,
         RaisedAs::Created | RaisedAs::Replayed { repeated: false } => StatusCode::CREATED,
     };
     let mut response = answer(status, &alarm);
@@ -142,6 +142,51 @@ pub async fn cancel(
 ) -> Result<Response, Problem> {
     let name = alarm_request::cancelled_by(&alarm_request::read_body(body, app.config().http.body_limit_bytes).await?)?;
     let row = app.engine.cancel(id, &Actor { name, doer: sender.doer() }).await?;
+    Ok(answer(StatusCode::OK, &alarm_json::summary(&app.engine.store, row).await?))
+}
+
+/// What became of a word that an alarm is over.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ResolvedJson {
+    /// `resolved`, or `nothing_open` when no alarm is open under this key.
+    outcome: &'static str,
+    /// The alarm that is over now.
+    alarm: Option<AlarmJson>,
+}
+
+/// Its sender says that the alarm with a key is over.
+#[utoipa::path(post, path = "/api/v1/alarms/resolve", tag = "alarms", operation_id = "resolve_by_key",
+    request_body = ResolveBody,
+    responses((status = 200, description = "It is over, or there was none", body = ResolvedJson),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn resolve_by_key(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    let key = alarm_request::resolved_key(&body)?;
+    let row = app.engine.resolve_with_key(&sender.integration_id(), &key).await?;
+    let (outcome, alarm) = match row {
+        Some(row) => ("resolved", Some(alarm_json::summary(&app.engine.store, row).await?)),
+        None => ("nothing_open", None),
+    };
+    Ok(answer(StatusCode::OK, &ResolvedJson { outcome, alarm }))
+}
+
+/// Its sender says that one of its alarms is over. Told again, it changes nothing.
+#[utoipa::path(post, path = "/api/v1/alarms/{id}/resolve", tag = "alarms", operation_id = "resolve_alarm",
+    params(("id" = String, Path, description = "The alarm's id")),
+    responses((status = 200, description = "It is over", body = AlarmJson),
+        (status = 404, description = "This sender raised no such alarm", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn resolve(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    AlarmPath(id): AlarmPath,
+) -> Result<Response, Problem> {
+    let row = app.engine.resolve_own(&sender.integration_id(), id).await?;
     Ok(answer(StatusCode::OK, &alarm_json::summary(&app.engine.store, row).await?))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -31,13 +31,16 @@ pub struct HeartbeatBody {
     /// It pings at least this often, 10 to 2678400.
     period_seconds: i32,
     /// It may be late by so much, 0 to 604800; default 0.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
+    #[schema(nullable)]
     grace_seconds: i32,
     /// Whom to ring when it is missed, in order; else `alarms.fallback_phones`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
+    #[schema(nullable)]
     phones: Vec<String>,
     /// Labels of that alarm.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
+    #[schema(nullable)]
     labels: BTreeMap<String, String>,
     /// How urgent that alarm is; default: high.
     priority: Option<Priority>,
@@ -119,10 +122,16 @@ pub fn ping_path(token: &str) -> String {
 pub async fn ping(
     State(app): State<Arc<App>>,
     peer: ConnectInfo<SocketAddr>,
+    method: Method,
     headers: HeaderMap,
     Path(token): Path<String>,
 ) -> Result<Response, Problem> {
-    let shown = Shown::look(&app, peer.0, &headers, &token)?;
+    if method == Method::HEAD {
+        // Whoever looks whether the address is there, such as a link checker, does not say that the sender lives.
+        let text = "a HEAD request is no sign of life: send GET or POST";
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text));
+    }
+    let shown = Shown::look(&app, peer.0, &headers, &token);
     if !app.engine.ping_heartbeat(&shown.hash).await? {
         return Err(shown.unknown(&app));
     }

@@ -13,7 +13,9 @@ pub mod lines;
 pub mod maintenance;
 pub mod policies;
 pub mod quiet_hours;
+pub mod skim;
 pub mod sms_inbound;
+pub mod wash;
 
 /// The door of requests that come without a key of their own.
 pub const OPEN_DOOR: &str = "open";

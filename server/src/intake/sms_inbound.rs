@@ -129,7 +129,7 @@ pub async fn receive(
     Path(token): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let shown = Shown::look(&app, peer.0, &headers, &token)?;
+    let shown = Shown::look(&app, peer.0, &headers, &token);
     let Some(gateway) = app.engine.store.read().await?.db().gateway_by_token(&shown.hash).await? else {
         return Err(shown.unknown(&app));
     };

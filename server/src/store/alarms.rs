@@ -48,6 +48,8 @@ pub struct AlarmRow {
     pub cancelled_at: Option<DateTime<Utc>>,
     /// It rings again then, unless it is over.
     pub ring_again_at: Option<DateTime<Utc>>,
+    /// It does because of something in it that nobody has taken.
+    pub rings_for_news: bool,
     /// The one team that it asked for.
     pub team: Option<String>,
     /// Maintenance: nobody is rung for it before then.
@@ -119,8 +121,8 @@ statements! {
     /// A new alarm under a number that is still free.
     INSERT = [
         "INSERT INTO alarms (id, number, hunt_id, integration_id, source, dedup_key, dedup_open, summary, details, labels, priority,
-                             repeats, raised_at, last_repeat_at, team)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12, $13) ON CONFLICT (number) DO NOTHING"
+                             repeats, raised_at, last_repeat_at, team, group_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12, $13, $14) ON CONFLICT (number) DO NOTHING"
     ];
     /// It is in that hunt.
     JOIN_HUNT = ["INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) VALUES ($1, $2, $3)"];
@@ -190,7 +192,9 @@ statements! {
     /// It came again, and is more urgent than it was.
     RAISE_PRIORITY = ["UPDATE alarms SET priority = $2 WHERE id = $1 AND priority < $2"];
     /// It rings again then, or not by itself.
-    SET_RING_AGAIN = ["UPDATE alarms SET ring_again_at = $2 WHERE id = $1"];
+    SET_RING_AGAIN = ["UPDATE alarms SET ring_again_at = $2, rings_for_news = FALSE WHERE id = $1"];
+    /// It rings again then because of something that nobody has taken.
+    RING_FOR_NEWS = ["UPDATE alarms SET ring_again_at = $2, rings_for_news = TRUE WHERE id = $1"];
     /// Alarms that are to ring again.
     RING_AGAIN = [
         "SELECT id FROM alarms WHERE ring_again_at <= $1 AND cancelled_at IS NULL AND resolved_at IS NULL
@@ -244,6 +248,7 @@ impl Db<'_> {
                 alarm.priority,
                 alarm.raised_at,
                 alarm.team.as_deref(),
+                alarm.group_key.as_deref(),
             )?;
             if inserted == 1 {
                 self.join_hunt(alarm.id, alarm.hunt_id, alarm.raised_at).await?;
@@ -400,6 +405,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn set_ring_again(&mut self, id: AlarmId, at: Option<DateTime<Utc>>) -> Result<()> {
         execute!(self, SET_RING_AGAIN, id, at).map(|_| ())
+    }
+
+    /// Lets an alarm ring then for something that nobody has taken.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ring_for_news(&mut self, id: AlarmId, at: DateTime<Utc>) -> Result<()> {
+        execute!(self, RING_FOR_NEWS, id, at).map(|_| ())
     }
 
     /// Up to 100 alarms that are to ring again.
@@ -562,4 +575,6 @@ pub struct NewAlarm {
     pub raised_at: DateTime<Utc>,
     /// The one team that it asks for.
     pub team: Option<String>,
+    /// The key of its group, which several alarms may share.
+    pub group_key: Option<String>,
 }

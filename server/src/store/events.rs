@@ -18,6 +18,12 @@ pub enum EventKind {
     Raised,
     /// Its source sent it again.
     Repeated,
+    /// Something in it could not be taken as it was: it was cut, or characters were taken out.
+    Cleaned,
+    /// Its source told of an earlier time than it had told of already: that changes nothing.
+    Overtaken,
+    /// It came again soon after it was over.
+    Flapping,
     /// Its source said that it is over.
     Resolved,
     /// A person called it off.
@@ -100,6 +106,9 @@ pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
     match kind {
         EventKind::Raised if body["held_until"].is_null() => Some(NoticeKind::Raised),
         EventKind::Released => Some(NoticeKind::Raised),
+        // Whoever took it did not take what is in it now.
+        EventKind::Redialled if body["news"] == true && body["held_until"].is_null() => Some(NoticeKind::Raised),
+        EventKind::Flapping if body["times"] == 1 => Some(NoticeKind::Flapping),
         // They had said already that they cannot.
         EventKind::Answered | EventKind::LateAnswer if body["declined"] == true => None,
         EventKind::Answered | EventKind::LateAnswer if body["confirmed"] == true => Some(NoticeKind::Confirmed),

@@ -328,6 +328,12 @@ statements! {
     CALLEES = ["SELECT * FROM callees WHERE hunt_id = $1 ORDER BY step, position"];
     /// One callee.
     CALLEE = ["SELECT * FROM callees WHERE id = $1"];
+    /// One of a step goes before the others: all are put aside under negative positions, and come back in the new order.
+    PUT_ASIDE = [
+        "UPDATE callees SET position = CASE WHEN id = $3 THEN -1 ELSE -2 - position END WHERE hunt_id = $1 AND step = $2"
+    ];
+    /// The second half of it.
+    COME_BACK = ["UPDATE callees SET position = -1 - position WHERE hunt_id = $1 AND step = $2 AND position < 0"];
     /// Attempts are reserved at hand-out.
     RESERVE = ["UPDATE callees SET attempts = attempts + $2, last_offered_at = $3 WHERE id = $1"];
     /// Given back: the number was not rung, so its interval does not count either.
@@ -393,6 +399,15 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn carry_offers(&mut self, from: HuntId, to: HuntId) -> Result<()> {
         execute!(self, CARRY_OFFERS, from, to).map(|_| ())
+    }
+
+    /// Puts one callee before the others of its step.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn put_callee_first(&mut self, hunt: HuntId, step: i32, callee: CalleeId) -> Result<()> {
+        execute!(self, PUT_ASIDE, hunt, step, callee)?;
+        execute!(self, COME_BACK, hunt, step).map(|_| ())
     }
 
     /// Stores a new hunt that is due at once.

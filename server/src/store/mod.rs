@@ -20,6 +20,7 @@ pub mod handsets;
 pub mod heartbeats;
 pub mod hunts;
 pub mod installation;
+pub mod intake;
 pub mod keys;
 pub mod lines;
 pub mod maintenance;
@@ -649,6 +650,7 @@ impl Store {
             heartbeats::ALL,
             hunts::ALL,
             installation::ALL,
+            intake::ALL,
             keys::ALL,
             lines::ALL,
             maintenance::ALL,

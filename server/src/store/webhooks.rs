@@ -35,11 +35,13 @@ pub enum NoticeKind {
     HandOverTrouble,
     /// Somebody wants to be rung no more.
     OptedOut,
+    /// An alarm comes again and again.
+    Flapping,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Raised,
         Self::Answered,
         Self::Confirmed,
@@ -51,6 +53,7 @@ impl NoticeKind {
         Self::Fallback,
         Self::HandOverTrouble,
         Self::OptedOut,
+        Self::Flapping,
     ];
 
     /// The word on the wire and in the catalogue.
@@ -68,6 +71,7 @@ impl NoticeKind {
             Self::Fallback => "fallback",
             Self::HandOverTrouble => "hand_over_trouble",
             Self::OptedOut => "opted_out",
+            Self::Flapping => "flapping",
         }
     }
 }

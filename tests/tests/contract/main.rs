@@ -15,6 +15,7 @@ mod handsets;
 mod harness;
 mod heartbeats;
 mod hunts;
+mod intake;
 mod joining;
 mod keeping;
 mod late_reports;

@@ -189,6 +189,7 @@ async fn a_group_of_alerts_is_one_alarm(home: Home) {
     server.report(&desk, &mid, Some(A)).await;
     assert_eq!(server.state(id).await, "resolved");
     assert_eq!(server.alarm(id).await["answer"]["number"], "+8618712345678", "who answered stays visible");
+    server.home.clock.advance(chrono::TimeDelta::minutes(11));
     let (_, next) = send(&server, &query, &message("firing")).await;
     assert_eq!(next["alarms"][0]["outcome"], "created", "the next time is a new alarm");
     let (status, unknown) =

@@ -1,0 +1,68 @@
+//! *Senders*: who raises alarms, and what they were refused. A sender that is refused wakes nobody, so this must be seen.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::page::{Frame, Reader, Refusal, at, html};
+use super::words::Bit::{Html, Text};
+use super::words::{Words, fill};
+use crate::app::App;
+use crate::store::intake::RefusalRow;
+
+/// One sender.
+struct Line {
+    name: String,
+    revoked: bool,
+    /// HTML; `None` for what has no key.
+    used: Option<String>,
+    /// HTML, one line for each reason.
+    refusals: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "senders.html")]
+struct SendersPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    senders: Vec<Line>,
+}
+
+/// `GET /senders`
+pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Result<Response, Refusal> {
+    let words = reader.words;
+    let mut connection = app.engine.store.read().await?;
+    let (keys, rows) = (connection.db().keys().await?, connection.db().refusals().await?);
+    drop(connection);
+    let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in rows {
+        let line = line(words, &row);
+        refused.entry(row.sender).or_default().push(line);
+    }
+    let mut senders: Vec<Line> = keys
+        .into_iter()
+        .map(|key| Line {
+            refusals: refused.remove(&key.name).unwrap_or_default(),
+            revoked: key.revoked_at.is_some(),
+            used: Some(match key.last_used_at {
+                Some(used) => fill(&words.sender_used, &[("at", Html(&at(used)))]),
+                None => fill(&words.sender_never, &[]),
+            }),
+            name: key.name,
+        })
+        .collect();
+    // What comes without a key is refused as well.
+    senders.extend(refused.into_iter().map(|(name, refusals)| Line { name, revoked: false, used: None, refusals }));
+    let frame = Frame::new(&reader, "senders", words.nav_senders.as_str(), app.engine.clock.now());
+    Ok(html(StatusCode::OK, &SendersPage { frame, words, senders }))
+}
+
+fn line(words: &Words, row: &RefusalRow) -> String {
+    let count = row.refused.to_string();
+    fill(&words.sender_refused, &[("reason", Text(&row.reason)), ("count", Text(&count)), ("at", Html(&at(row.last_at)))])
+}
