@@ -14,6 +14,8 @@ use crate::wait::eventually;
 pub enum Signal {
     /// Go on after [`Signal::Stop`].
     Continue,
+    /// The terminal was closed.
+    HangUp,
     /// Ctrl-C. Postgres: disconnect everybody and stop ("fast").
     Interrupt,
     /// Die now.
@@ -24,17 +26,24 @@ pub enum Signal {
     Stop,
     /// Please end.
     Terminate,
+    /// For whatever the process takes it for; unheard, it kills.
+    UserOne,
+    /// The same.
+    UserTwo,
 }
 
 impl Signal {
     fn name(self) -> &'static str {
         match self {
             Self::Continue => "CONT",
+            Self::HangUp => "HUP",
             Self::Interrupt => "INT",
             Self::Kill => "KILL",
             Self::Quit => "QUIT",
             Self::Stop => "STOP",
             Self::Terminate => "TERM",
+            Self::UserOne => "USR1",
+            Self::UserTwo => "USR2",
         }
     }
 }

@@ -177,6 +177,20 @@ impl Binary {
         self.process.wait(START).await
     }
 
+    /// Sends a signal.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    ///
+    /// When it has not ended after 30 seconds.
+    pub async fn wait(&mut self) -> ExitStatus {
+        self.process.wait(START).await
+    }
+
     /// SIGSTOP: the process stands still, with its connections, locks and transactions open.
     pub fn freeze(&mut self) {
         self.process.signal(Signal::Stop);

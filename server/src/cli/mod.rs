@@ -170,11 +170,24 @@ async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
 fn stop_when_asked(stop: &CancellationToken) -> anyhow::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut quit = signal(SignalKind::quit())?;
+    // Without somebody who hears them, these would end the process at once. A terminal that closes and scripts that rotate logs
+    // send them, and must not stop a server that wakes people.
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let mut user_one = signal(SignalKind::user_defined1())?;
+    let mut user_two = signal(SignalKind::user_defined2())?;
     let stop = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        loop {
+            let heard = tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                _ = quit.recv() => break,
+                _ = hang_up.recv() => "SIGHUP",
+                _ = user_one.recv() => "SIGUSR1",
+                _ = user_two.recv() => "SIGUSR2",
+            };
+            tracing::info!("{heard} changes nothing: the configuration is read at start, and the log goes to standard error");
         }
         tracing::info!("stopping");
         stop.cancel();
