@@ -5,14 +5,17 @@ use std::sync::Arc;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::csrf::Fields;
+use super::device;
 use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::place::Place;
 use super::session;
-use super::words::Words;
+use super::session::Cookies;
+use super::throttle::{From, TooSoon};
+use super::words::{Words, fill_text};
 use crate::app::App;
 
 #[derive(Template)]
@@ -23,7 +26,7 @@ struct LoginPage<'r> {
     name: &'r str,
     next: Place,
     /// What went wrong, as a sentence.
-    wrong: Option<&'static str>,
+    wrong: Option<String>,
     /// There is nobody yet who could log in.
     nobody_yet: bool,
 }
@@ -47,26 +50,38 @@ pub(super) async fn show(
 pub(super) async fn enter(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let (name, next) = (fields.get("name").trim(), Place::after_login(fields.get("next")));
     let dashboard = &app.dashboard;
-    if !dashboard.throttle.admit(reader.address, name, app.engine.clock.now()) {
-        let wrong = Some(reader.words.login_throttled.as_str());
-        let mut response = page(&app, &reader, StatusCode::TOO_MANY_REQUESTS, name, next, wrong).await?;
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("600"));
+    let device = Cookies::of(&headers).get(device::COOKIE).and_then(|cookie| dashboard.devices.read(cookie, name));
+    let from = From { address: reader.address, device };
+    if let Err(TooSoon { seconds, first }) = dashboard.throttle.admit(from, name, app.engine.clock.now()) {
+        if first {
+            tracing::warn!(client.address = %reader.address, "many logins fail for one name from there: tries are slowed down");
+        }
+        let wrong = fill_text(&reader.words.login_throttled, &[("s", &seconds.to_string())]);
+        let mut response = page(&app, &reader, StatusCode::TOO_MANY_REQUESTS, name, next, Some(wrong)).await?;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(response);
     }
     let user = app.engine.store.read().await?.db().user_by_name(name).await?.filter(|user| user.disabled_at.is_none());
     let right = dashboard.passwords.verify(fields.get("password"), user.as_ref()).await?;
-    let Some(user) = user.filter(|_| right) else {
-        return page(&app, &reader, StatusCode::UNAUTHORIZED, name, next, Some(reader.words.login_wrong.as_str())).await;
+    let Some(user) = user.as_ref().filter(|_| right) else {
+        // A name that nobody has may be a password in the wrong field.
+        let known = user.as_ref().map_or("(nobody's)", |user| user.name.as_str());
+        tracing::warn!(user.name = known, client.address = %reader.address, "a login failed");
+        return page(&app, &reader, StatusCode::UNAUTHORIZED, name, next, Some(reader.words.login_wrong.clone())).await;
     };
-    dashboard.throttle.good(reader.address, name);
+    dashboard.throttle.good(from, name);
     let token = session::begin(&app.engine, user.id).await?;
     tracing::info!(user.name = %user.name, "logged in");
     let mut response = go_to(&next.to_string());
     session::give(&mut response, &token, reader.secure);
+    if device.is_none() {
+        session::set_cookie(&mut response, device::COOKIE, &dashboard.devices.cookie(&user.name), device::LASTS, reader.secure);
+    }
     Ok(response)
 }
 
@@ -86,7 +101,7 @@ async fn page(
     status: StatusCode,
     name: &str,
     next: Place,
-    wrong: Option<&'static str>,
+    wrong: Option<String>,
 ) -> Result<Response, Refusal> {
     let nobody_yet = app.engine.store.read().await?.db().count_users().await? == 0;
     let frame = Frame::new(reader, "", reader.words.login_title.as_str(), app.engine.clock.now());

@@ -9,6 +9,7 @@ mod alarms;
 mod assets;
 mod calendar;
 mod csrf;
+mod device;
 mod do_not_call;
 mod edit_page;
 mod field;
@@ -50,7 +51,6 @@ mod window_page;
 mod words;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -58,11 +58,12 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
 use crate::app::App;
+use crate::config::{Config, ProxySign};
+use crate::http::doors::Refused;
 use crate::store::{Store, StoreError};
 use crate::users::Passwords;
 
@@ -71,7 +72,8 @@ pub struct Dashboard {
     passwords: Passwords,
     throttle: throttle::Throttle,
     boards: read::Boards,
-    places: Arc<Semaphore>,
+    devices: device::Devices,
+    watching: Arc<live::Watching>,
     first_login: first_login::FirstLogin,
 }
 
@@ -80,14 +82,22 @@ impl Dashboard {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn prepare(store: &Store, data_dir: &Path, address: SocketAddr) -> Result<Self, StoreError> {
+    pub async fn prepare(store: &Store, config: &Config, address: SocketAddr) -> Result<Self, StoreError> {
         Ok(Self {
             passwords: Passwords::default(),
             throttle: throttle::Throttle::default(),
             boards: read::Boards::default(),
-            places: Arc::new(Semaphore::new(live::MOST_PAGES)),
-            first_login: first_login::FirstLogin::prepare(store, data_dir, address).await?,
+            devices: device::Devices::load(store).await?,
+            watching: Arc::new(live::Watching::new(config.http.max_pages, config.http.pages_per_user)),
+            first_login: first_login::FirstLogin::prepare(store, &config.data_dir, address).await?,
         })
+    }
+
+    /// Hears why somebody was refused without a key: what points to a proxy is told on the pages.
+    pub fn note_refusal(&self, why: Refused) {
+        if why == Refused::BehindProxy(ProxySign::OldHttp) {
+            self.boards.note_proxy();
+        }
     }
 
     /// The way in for the first user.

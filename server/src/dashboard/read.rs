@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -54,6 +55,8 @@ pub(super) struct Board {
     pub(super) backlogs: Vec<Backlog>,
     /// What keeps this node from doing its work.
     pub(super) wrong: Vec<Wrong>,
+    /// A reverse proxy stands in front, and the configuration does not say which.
+    pub(super) unlisted_proxy: bool,
 }
 
 /// A hunt that is not over, with its alarms, the most urgent first.
@@ -123,6 +126,7 @@ impl Board {
             locks: engine.locks.health(),
             backlogs: engine.health.backlogs(),
             wrong: engine.known_wrong(),
+            unlisted_proxy: engine.config.http.has_unlisted_proxy(),
             handsets,
         })
     }
@@ -212,7 +216,11 @@ pub(super) struct Away;
 
 /// The latest reading, so that many who look cost one reading.
 #[derive(Debug, Default)]
-pub(super) struct Boards(Mutex<Latest>);
+pub(super) struct Boards {
+    latest: Mutex<Latest>,
+    /// A request came through a proxy that the configuration says nothing of.
+    proxy_seen: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct Latest {
@@ -221,9 +229,14 @@ struct Latest {
 }
 
 impl Boards {
+    /// From now on it is told that there is a proxy.
+    pub(super) fn note_proxy(&self) {
+        self.proxy_seen.store(true, Ordering::Relaxed);
+    }
+
     /// The world as it was at `not_before` or later.
     pub(super) async fn read(&self, engine: &Engine, not_before: Instant) -> Result<Arc<Board>, Away> {
-        let mut latest = self.0.lock().await;
+        let mut latest = self.latest.lock().await;
         if let Some((at, board)) = &latest.board
             && *at >= not_before
         {
@@ -232,7 +245,8 @@ impl Boards {
         let began = Instant::now();
         let known = latest.week.filter(|known| known.read_at.elapsed() < WEEK_LASTS);
         let board = match Board::read(engine, known).await {
-            Ok(board) => {
+            Ok(mut board) => {
+                board.unlisted_proxy |= self.proxy_seen.load(Ordering::Relaxed);
                 let latest_end = latest_end(&board.finished);
                 if known.is_none_or(|known| known.latest_end != latest_end) {
                     latest.week = Some(KnownWeek { read_at: began, latest_end, week: board.week });

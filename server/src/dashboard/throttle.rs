@@ -1,36 +1,78 @@
-//! Slows down whoever guesses passwords: by address, and by name.
+//! Slows down whoever guesses passwords, and locks nobody out.
 //!
-//! A name that others guess at must not be shut out for its owner, who may be on call: from an address from which it has logged in
-//! before, only that address's own failures count.
+//! Failures count for a name from one network: whoever guesses from elsewhere does not slow its owner down. A browser from which
+//! somebody has logged in before counts by itself. Where many names are tried from one network, or one name from many, less is
+//! let pass before it gets slow.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+/// Failures are forgotten so long after the last one.
 const WINDOW: TimeDelta = TimeDelta::minutes(10);
-/// Failures in a window after which an address waits.
-const PER_ADDRESS: u32 = 20;
-/// Failures in a window after which a name waits.
-const PER_NAME: u32 = 8;
+/// Tries for a name from one network, or from a browser we know, before each has to wait.
+const FREE: u32 = 5;
+/// The same while the network or the name is under attack.
+const FREE_UNDER_ATTACK: u32 = 2;
+/// Failures from one network, whatever the name, after which it counts as an attacker's.
+const MANY_FROM_NETWORK: u32 = 20;
+/// Failures for one name, wherever from, after which it counts as under attack.
+const MANY_FOR_NAME: u32 = 50;
+/// The longest time between two tries, in seconds.
+const LONGEST_PAUSE: i64 = 30;
 /// Remembered at most.
 const MOST: usize = 10_000;
 
-/// Who failed lately, and who succeeded from where.
+/// From where somebody tries.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct From<'c> {
+    pub(super) address: IpAddr,
+    /// The browser, if this user has logged in from it before.
+    pub(super) device: Option<&'c str>,
+}
+
+/// A try that came too soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooSoon {
+    /// In how many seconds it will be looked at.
+    pub(super) seconds: i64,
+    /// The first of these in a row: worth a line in the log.
+    pub(super) first: bool,
+}
+
+/// Who failed lately.
 #[derive(Debug, Default)]
 pub(super) struct Throttle(Mutex<Tries>);
 
 #[derive(Debug, Default)]
 struct Tries {
-    by_address: Counts<IpAddr>,
+    /// By name, and by browser or network.
+    by_place: Counts<(String, Place)>,
+    by_network: Counts<IpAddr>,
     by_name: Counts<String>,
-    good: HashSet<(IpAddr, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Device(String),
+    Network(IpAddr),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    failures: u32,
+    last: DateTime<Utc>,
+    /// Tries before this are not looked at.
+    next: DateTime<Utc>,
+    /// One was told so.
+    told: bool,
 }
 
 #[derive(Debug)]
-struct Counts<K>(HashMap<K, (u32, DateTime<Utc>)>);
+struct Counts<K>(HashMap<K, Count>);
 
 impl<K> Default for Counts<K> {
     fn default() -> Self {
@@ -39,53 +81,98 @@ impl<K> Default for Counts<K> {
 }
 
 impl<K: Eq + Hash> Counts<K> {
-    fn count(&self, key: &K, now: DateTime<Utc>) -> u32 {
-        self.0.get(key).filter(|(_, since)| now - *since < WINDOW).map_or(0, |(count, _)| *count)
+    fn failures(&self, key: &K, now: DateTime<Utc>) -> u32 {
+        self.0.get(key).filter(|count| now - count.last < WINDOW).map_or(0, |count| count.failures)
     }
 
-    fn add(&mut self, key: K, now: DateTime<Utc>) {
+    fn of(&mut self, key: K, now: DateTime<Utc>) -> &mut Count {
         if self.0.len() >= MOST && !self.0.contains_key(&key) {
-            self.0.retain(|_, (_, since)| now - *since < WINDOW);
+            self.0.retain(|_, count| now - count.last < WINDOW);
             if self.0.len() >= MOST {
                 self.0.clear();
             }
         }
-        let entry = self.0.entry(key).or_insert((0, now));
-        if now - entry.1 >= WINDOW {
-            *entry = (0, now);
+        let none = Count { failures: 0, last: now, next: now, told: false };
+        let count = self.0.entry(key).or_insert(none);
+        if now - count.last >= WINDOW {
+            *count = none;
         }
-        entry.0 = entry.0.saturating_add(1);
+        count
+    }
+
+    fn add(&mut self, key: K, now: DateTime<Utc>) {
+        let count = self.of(key, now);
+        count.failures = count.failures.saturating_add(1);
+        count.last = now;
+    }
+
+    fn take_back(&mut self, key: &K) {
+        if let Some(count) = self.0.get_mut(key) {
+            count.failures = count.failures.saturating_sub(1);
+        }
     }
 }
 
 impl Throttle {
-    /// Counts a try as failed until [`Throttle::good`] takes it back; false when it may not even be looked at. Counting first keeps
-    /// many tries at once from slipping through.
-    pub(super) fn admit(&self, address: IpAddr, name: &str, now: DateTime<Utc>) -> bool {
+    /// Counts a try as failed until [`Throttle::good`] takes it back. Counting first keeps many tries at once from slipping
+    /// through.
+    ///
+    /// # Errors
+    /// When it may not even be looked at yet.
+    pub(super) fn admit(&self, from: From<'_>, name: &str, now: DateTime<Utc>) -> Result<(), TooSoon> {
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = key(name);
-        let known_here = tries.good.contains(&(address, name.clone()));
-        if tries.by_address.count(&address, now) >= PER_ADDRESS || (!known_here && tries.by_name.count(&name, now) >= PER_NAME) {
-            return false;
+        let (name, network) = (key(name), network(from.address));
+        let attacked = from.device.is_none()
+            && (tries.by_network.failures(&network, now) >= MANY_FROM_NETWORK
+                || tries.by_name.failures(&name, now) >= MANY_FOR_NAME);
+        let place = tries.by_place.of((name.clone(), Place::of(from)), now);
+        if now < place.next {
+            let first = !std::mem::replace(&mut place.told, true);
+            let left = place.next - now;
+            return Err(TooSoon { seconds: (left.num_milliseconds() + 999) / 1000, first });
         }
-        tries.by_address.add(address, now);
+        place.failures = place.failures.saturating_add(1);
+        place.last = now;
+        let beyond = place.failures.checked_sub(if attacked { FREE_UNDER_ATTACK } else { FREE });
+        let pause = beyond.map_or(0, |beyond| LONGEST_PAUSE.min(1 << beyond.min(16)));
+        place.next = now + TimeDelta::seconds(pause);
+        if from.device.is_none() {
+            tries.by_network.add(network, now);
+        }
         tries.by_name.add(name, now);
-        true
+        Ok(())
     }
 
     /// The password was right.
-    pub(super) fn good(&self, address: IpAddr, name: &str) {
+    pub(super) fn good(&self, from: From<'_>, name: &str) {
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let name = key(name);
-        tries.by_name.0.remove(&name);
+        tries.by_place.0.remove(&(name.clone(), Place::of(from)));
         // Not forgotten: one right password must not make room for more guesses at others.
-        if let Some((count, _)) = tries.by_address.0.get_mut(&address) {
-            *count = count.saturating_sub(1);
+        if from.device.is_none() {
+            tries.by_network.take_back(&network(from.address));
         }
-        if tries.good.len() >= MOST {
-            tries.good.clear();
+        tries.by_name.take_back(&name);
+    }
+}
+
+impl Place {
+    fn of(from: From<'_>) -> Self {
+        match from.device {
+            Some(device) => Self::Device(device.to_owned()),
+            None => Self::Network(network(from.address)),
         }
-        tries.good.insert((address, name));
+    }
+}
+
+/// The network that one client can choose its addresses from.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            IpAddr::V4(Ipv4Addr::new(a, b, c, 0))
+        }
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) >> 64 << 64)),
     }
 }
 
@@ -98,40 +185,57 @@ fn key(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
-    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2));
+    const HERE: From<'_> = From { address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), device: None };
+    const THERE: From<'_> = From { address: IpAddr::V4(Ipv4Addr::new(10, 0, 7, 2)), device: None };
+    const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
     #[test]
-    fn guessing_at_a_name_ends_soon_and_starts_again_later() {
-        let (throttle, now) = (Throttle::default(), DateTime::UNIX_EPOCH);
-        for _ in 0..PER_NAME {
-            assert!(throttle.admit(HERE, "lin", now));
+    fn guessing_gets_slow_and_never_stops_for_good() {
+        let throttle = Throttle::default();
+        for _ in 0..FREE {
+            assert_eq!(throttle.admit(HERE, "lin", NOW), Ok(()));
         }
-        assert!(!throttle.admit(HERE, "lin", now));
-        assert!(!throttle.admit(THERE, " lin", now), "from elsewhere too");
-        assert!(throttle.admit(HERE, "li", now));
-        assert!(throttle.admit(HERE, "lin", now + WINDOW));
-    }
-
-    #[test]
-    fn guessing_at_many_names_ends_too() {
-        let (throttle, now) = (Throttle::default(), DateTime::UNIX_EPOCH);
-        for number in 0..PER_ADDRESS {
-            assert!(throttle.admit(HERE, &format!("user{number}"), now));
+        assert_eq!(throttle.admit(HERE, "lin", NOW), Err(TooSoon { seconds: 1, first: true }));
+        let neighbour = From { address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), device: None };
+        assert_eq!(throttle.admit(neighbour, " lin", NOW), Err(TooSoon { seconds: 1, first: false }), "one network");
+        let mut now = NOW;
+        for pause in [1, 2, 4, 8, 16, 30, 30] {
+            now += TimeDelta::seconds(pause);
+            assert_eq!(throttle.admit(HERE, "lin", now), Ok(()), "after {pause} s");
+            assert!(throttle.admit(HERE, "lin", now).is_err());
         }
-        assert!(!throttle.admit(HERE, "another", now));
-        assert!(throttle.admit(THERE, "another", now));
-    }
-
-    #[test]
-    fn the_owner_is_not_shut_out_by_others() {
-        let (throttle, now) = (Throttle::default(), DateTime::UNIX_EPOCH);
-        assert!(throttle.admit(HERE, "lin", now));
+        assert_eq!(throttle.admit(HERE, "li", now), Ok(()), "another name");
         throttle.good(HERE, "lin");
-        for _ in 0..PER_NAME {
-            throttle.admit(THERE, "lin", now);
+        assert_eq!(throttle.admit(HERE, "lin", now), Ok(()));
+    }
+
+    #[test]
+    fn others_do_not_slow_the_owner_down() {
+        let throttle = Throttle::default();
+        for second in 0..2000 {
+            let _ = throttle.admit(HERE, "lin", NOW + TimeDelta::seconds(second));
         }
-        assert!(!throttle.admit(THERE, "lin", now));
-        assert!(throttle.admit(HERE, "lin", now));
+        let now = NOW + TimeDelta::seconds(2000);
+        for _ in 0..FREE_UNDER_ATTACK {
+            assert_eq!(throttle.admit(THERE, "lin", now), Ok(()), "from another network");
+        }
+        assert!(throttle.admit(THERE, "lin", now).is_err());
+        let known = From { device: Some("d"), ..HERE };
+        for _ in 0..FREE {
+            assert_eq!(throttle.admit(known, "lin", now), Ok(()), "from a browser we know, in the guesser's own network");
+        }
+        assert!(throttle.admit(known, "lin", now).is_err(), "which may be stolen");
+    }
+
+    #[test]
+    fn guessing_at_many_names_gets_slow_too() {
+        let throttle = Throttle::default();
+        for number in 0..MANY_FROM_NETWORK {
+            assert_eq!(throttle.admit(HERE, &format!("user{number}"), NOW), Ok(()));
+        }
+        let tries = |from: From<'_>| (0..FREE).filter(|_| throttle.admit(from, "another", NOW).is_ok()).count();
+        assert_eq!(tries(HERE), 2);
+        assert_eq!(tries(THERE), 5);
+        assert_eq!(throttle.admit(HERE, "another", NOW + WINDOW), Ok(()), "forgotten");
     }
 }

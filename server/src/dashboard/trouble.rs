@@ -72,6 +72,7 @@ pub(super) fn database_away(reader: &Reader) -> Vec<Trouble> {
 pub(super) fn all(reader: &Reader, board: &Board) -> Vec<Trouble> {
     let mut found = Vec::new();
     found.extend(board.wrong.iter().map(|wrong| of_node(reader, *wrong)));
+    found.extend(behind_proxy(reader, board));
     found.extend(nobody_can_ring(reader, board));
     found.extend(unheard(reader, board));
     found.extend(handsets(reader, board));
@@ -166,6 +167,16 @@ fn backlogs(reader: &Reader, board: &Board) -> Vec<Trouble> {
         }
     };
     long.map(trouble).collect()
+}
+
+fn behind_proxy(reader: &Reader, board: &Board) -> Option<Trouble> {
+    const LINE: &str = r#"trusted_proxies = ["127.0.0.1", "::1"]"#;
+    let words = reader.words;
+    board.unlisted_proxy.then(|| Trouble {
+        what: escape(&words.trouble_proxy),
+        why: fill(&words.trouble_proxy_why, &[("line", Html(&format!("<code>{}</code>", escape(LINE))))]),
+        link: None,
+    })
 }
 
 fn locks(reader: &Reader, board: &Board) -> Option<Trouble> {

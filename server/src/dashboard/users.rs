@@ -14,6 +14,7 @@ use super::csrf::Fields;
 use super::now;
 use super::page::{Frame, Reader, Refusal, go_to, html, role_word};
 use super::session;
+use super::throttle::{From, TooSoon};
 use super::words::{Words, fill_text};
 use crate::app::App;
 use crate::ids::PersonId;
@@ -200,7 +201,7 @@ fn password_shown(app: &App, reader: &Reader, name: &str, password: &str) -> Res
 struct MyPasswordPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
-    wrong: Option<&'static str>,
+    wrong: Option<String>,
 }
 
 /// `GET /password`
@@ -216,21 +217,24 @@ pub(super) async fn change_mine(
 ) -> Result<Response, Refusal> {
     let (engine, dashboard, words) = (&app.engine, &app.dashboard, reader.words);
     let visitor = reader.visitor.as_ref().ok_or(Refusal::LogIn)?;
-    let refused = |status, wrong: &'static String| Ok(my_page(&app, &reader, status, Some(wrong)));
+    let refused = |status, wrong: &'static String| Ok(my_page(&app, &reader, status, Some(wrong.clone())));
     if fields.get("new") != fields.get("again") {
         return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.password_differs);
     }
     // A browser that was left open is no place to guess at the password either.
-    if !dashboard.throttle.admit(reader.address, &visitor.name, engine.clock.now()) {
-        let mut response = my_page(&app, &reader, StatusCode::TOO_MANY_REQUESTS, Some(&words.login_throttled));
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("600"));
+    // Whoever fails at the login does not slow this down: here somebody is logged in already.
+    let from = From { address: reader.address, device: Some("logged in") };
+    if let Err(TooSoon { seconds, .. }) = dashboard.throttle.admit(from, &visitor.name, engine.clock.now()) {
+        let wrong = fill_text(&words.login_throttled, &[("s", &seconds.to_string())]);
+        let mut response = my_page(&app, &reader, StatusCode::TOO_MANY_REQUESTS, Some(wrong));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(response);
     }
     let user = users::find(&engine.store, &visitor.name).await?;
     if !dashboard.passwords.verify(fields.get("current"), Some(&user)).await? {
         return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.password_wrong);
     }
-    dashboard.throttle.good(reader.address, &visitor.name);
+    dashboard.throttle.good(from, &visitor.name);
     match users::set_password(&engine.store, &dashboard.passwords, &user.name, fields.get("new")).await {
         Ok(()) => {}
         Err(UserError::BadPassword) => return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.setup_bad_password),
@@ -241,7 +245,7 @@ pub(super) async fn change_mine(
     Ok(response)
 }
 
-fn my_page(app: &App, reader: &Reader, status: StatusCode, wrong: Option<&'static str>) -> Response {
+fn my_page(app: &App, reader: &Reader, status: StatusCode, wrong: Option<String>) -> Response {
     let words = reader.words;
     let frame = Frame::new(reader, "password", words.my_password.as_str(), app.engine.clock.now());
     html(status, &MyPasswordPage { frame, words, wrong })

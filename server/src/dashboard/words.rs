@@ -132,7 +132,7 @@ words! {
     trouble_notices_stand trouble_messages_stand trouble_stands_why
     trouble_notices trouble_notices_why trouble_messages trouble_messages_why
     title_away title_ringing title_waiting trouble_database trouble_database_why trouble_failing trouble_failing_why
-    trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_redis
+    trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_proxy trouble_proxy_why trouble_redis
     trouble_redis_why trouble_shared trouble_shared_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link
     trouble_unheard_more trouble_unheard_see trouble_unheard_why why_all_declined why_hand_out_limit why_no_handset yesterday
     refused_quiet refused_quiet_why refused_last_step refused_last_step_why refused_time refused_time_why rung_skipped rung_do_not_call why_nobody_to_ring

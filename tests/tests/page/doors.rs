@@ -11,6 +11,8 @@ use crate::harness::{A, Home, on_both};
 on_both!(
     a_right_password_lets_in_and_a_wrong_one_does_not,
     guessing_is_slowed_down,
+    nobody_is_locked_out_by_the_guesses_of_others,
+    a_proxy_that_is_not_listed_is_told,
     the_first_admin_needs_the_secret_of_the_data_folder,
     nobody_is_sent_elsewhere_after_logging_in,
     sessions_end,
@@ -48,14 +50,90 @@ async fn guessing_is_slowed_down(home: Home) {
     let server = home.start().await;
     add_user(&server, "lin", Role::Viewer).await;
     let mut guesser = Visitor::new(&server);
-    for number in 0..8 {
+    for number in 0..5 {
         assert_eq!(guesser.log_in("lin", &format!("guess number {number}")).await.status, 401);
     }
-    let throttled = guesser.log_in("lin", PASSWORD).await;
-    assert_eq!(throttled.status, 429, "not even the right one is looked at");
-    assert_eq!(throttled.header("retry-after"), "600");
-    server.home.clock.advance(TimeDelta::minutes(10));
+    for pause in [1, 2, 4] {
+        let throttled = guesser.log_in("lin", PASSWORD).await;
+        assert_eq!(throttled.status, 429, "not even the right one is looked at");
+        assert_eq!(throttled.header("retry-after"), pause.to_string());
+        assert!(throttled.shows(&format!("Try again in {pause} seconds.")), "{}", throttled.body);
+        server.home.clock.advance(TimeDelta::seconds(pause));
+        assert_eq!(guesser.log_in("lin", "another guess").await.status, 401, "slowed down, not locked");
+    }
+    server.home.clock.advance(TimeDelta::seconds(8));
     assert_eq!(guesser.log_in("lin", PASSWORD).await.status, 303);
+}
+
+async fn nobody_is_locked_out_by_the_guesses_of_others(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_TRUSTED_PROXIES", "127.0.0.1").start().await;
+    add_user(&server, "lin", Role::Viewer).await;
+    let from = |address: &str| {
+        let mut visitor = Visitor::new(&server);
+        visitor.headers = vec![("x-forwarded-for", address.to_owned())];
+        visitor
+    };
+    let mut at_home = from("10.1.1.1");
+    assert_eq!(at_home.log_in("lin", PASSWORD).await.status, 303);
+    let device = at_home.cookies["autocall_device"].clone();
+    assert!(!device.contains("lin"), "{device}");
+    at_home.cookies.remove("autocall_session");
+    let mut guesser = from("10.1.1.2");
+    for number in 0..20 {
+        guesser.log_in("lin", &format!("guess number {number}")).await;
+    }
+    assert_eq!(guesser.log_in("lin", PASSWORD).await.status, 429);
+    assert_eq!(at_home.log_in("lin", PASSWORD).await.status, 303, "from a browser we know, in the guesser's own network");
+    assert_eq!(from("10.2.2.2").log_in("lin", PASSWORD).await.status, 303, "from another network");
+    // The cookie of one user is none of another's, and nobody's when it is made up.
+    add_user(&server, "mia", Role::Viewer).await;
+    for cookie in [device.as_str(), "0.0"] {
+        let mut thief = from("10.1.1.3");
+        thief.cookies.insert("autocall_device".to_owned(), cookie.to_owned());
+        for number in 0..6 {
+            thief.log_in("mia", &format!("guess number {number}")).await;
+        }
+        assert_eq!(thief.log_in("mia", PASSWORD).await.status, 429, "{cookie}");
+    }
+    let (headers, cookies) = (at_home.headers, at_home.cookies);
+    let server = server.restart().await;
+    let mut at_home = Visitor::new(&server);
+    (at_home.headers, at_home.cookies) = (headers, cookies);
+    at_home.cookies.remove("autocall_session");
+    let page = at_home.log_in("lin", PASSWORD).await;
+    assert_eq!(page.status, 303);
+    assert!(
+        !page.headers.get_all("set-cookie").iter().any(|line| line.to_str().unwrap().starts_with("autocall_device")),
+        "still known"
+    );
+}
+
+async fn a_proxy_that_is_not_listed_is_told(home: Home) {
+    let line = "trusted_proxies = [&#34;127.0.0.1&#34;, &#34;::1&#34;]";
+    let mut server = home.start().await;
+    add_user(&server, "lin", Role::Viewer).await;
+    let open = "AUTOCALL_HTTP_OPEN_NETWORKS";
+    let url = "AUTOCALL_HTTP_PUBLIC_URL";
+    for (settings, told) in [
+        (&[][..], false),
+        (&[(url, "https://alerts.example.org")][..], false),
+        (&[(open, ""), (url, "https://alerts.example.org")][..], true),
+        (&[(open, ""), (url, "https://alerts.example.org"), ("AUTOCALL_HTTP_TRUSTED_PROXIES", "127.0.0.1")][..], false),
+    ] {
+        let mut home = server.stop().await;
+        for (name, value) in settings {
+            home = home.set(name, value);
+        }
+        server = home.start().await;
+        let mut lin = Visitor::new(&server);
+        if settings.len() == 3 {
+            lin.headers = vec![("x-forwarded-for", "10.1.1.1".to_owned())];
+        }
+        assert_eq!(lin.log_in("lin", PASSWORD).await.status, 303);
+        let now = lin.get("/").await;
+        assert_eq!(now.shows("A reverse proxy stands in front"), told, "{settings:?}\n{}", now.body);
+        assert_eq!(now.shows(line), told, "{settings:?}\n{}", now.body);
+    }
 }
 
 async fn the_first_admin_needs_the_secret_of_the_data_folder(home: Home) {
