@@ -102,6 +102,10 @@ pub struct HttpConfig {
     pub open_networks: Vec<IpNet>,
     /// Reverse proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether the configuration itself lists this computer in `open_networks`.
+    pub loopback_listed: bool,
+    /// What says that a reverse proxy stands in front, if anything does.
+    pub proxy_sign: Option<ProxySign>,
     /// Host names, in small letters, that are accepted in the `Host` header besides IP addresses and `localhost`.
     pub hosts: Vec<String>,
     /// How people's browsers reach the server, without a slash at the end: links in notices begin with it.
@@ -112,6 +116,14 @@ pub struct HttpConfig {
     pub request_timeout: Duration,
     /// Most connections at a time.
     pub max_connections: usize,
+    /// Most connections from one address whose clients we do not know.
+    pub connections_per_address: usize,
+    /// Most connections that wait at a time: long polls and open pages.
+    pub max_waiting: usize,
+    /// Most pages that are kept up to date at a time.
+    pub max_pages: usize,
+    /// Of these, most of one user.
+    pub pages_per_user: usize,
     /// Most requests in a minute with which one sender may raise alarms.
     pub alarms_per_minute: usize,
 }
@@ -127,13 +139,75 @@ impl Default for HttpConfig {
             .flatten()
             .collect(),
             trusted_proxies: Vec::new(),
+            loopback_listed: false,
+            proxy_sign: None,
             hosts: Vec::new(),
             public_url: None,
             body_limit_bytes: 4 << 20,
             request_timeout: Duration::from_secs(30),
             max_connections: 2048,
+            connections_per_address: 512,
+            max_waiting: 1024,
+            max_pages: 200,
+            pages_per_user: 20,
             alarms_per_minute: 3000,
         }
+    }
+}
+
+impl HttpConfig {
+    /// Whether a reverse proxy stands in front, and nothing is said about it.
+    #[must_use]
+    pub fn has_unlisted_proxy(&self) -> bool {
+        self.proxy_sign.is_some() && self.trusted_proxies.is_empty() && !self.loopback_listed
+    }
+}
+
+/// What says that a reverse proxy stands in front of this server. Then a request from this computer may come from anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxySign {
+    /// The address for browsers is https, which somebody else must speak.
+    Https,
+    /// The address for browsers names another port than ours.
+    Port(u16),
+    /// Nobody else can reach us, and yet there is an address for browsers.
+    Unreachable,
+    /// There are trusted proxies.
+    Trusted,
+    /// A request came as HTTP/1.0.
+    OldHttp,
+}
+
+impl fmt::Display for ProxySign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Https => f.write_str("http.public_url is https, which this server does not speak itself"),
+            Self::Port(port) => write!(f, "http.public_url names port {port}, on which this server does not listen"),
+            Self::Unreachable => f.write_str("the server listens on this computer alone, and http.public_url is elsewhere"),
+            Self::Trusted => f.write_str("http.trusted_proxies names proxies"),
+            Self::OldHttp => f.write_str("the request came as HTTP/1.0"),
+        }
+    }
+}
+
+impl ProxySign {
+    /// What the settings say.
+    fn of(listen: SocketAddr, http: &HttpConfig) -> Option<Self> {
+        if let Some(url) = http.public_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok()) {
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+            let port = url.port_or_known_default().unwrap_or_default();
+            if url.scheme() == "https" {
+                return Some(Self::Https);
+            }
+            if listen.port() != 0 && port != listen.port() {
+                return Some(Self::Port(port));
+            }
+            if listen.ip().to_canonical().is_loopback() && !here {
+                return Some(Self::Unreachable);
+            }
+        }
+        (!http.trusted_proxies.is_empty()).then_some(Self::Trusted)
     }
 }
 
@@ -808,7 +882,35 @@ pub const KEYS: &[Key] = &[
         "AUTOCALL_HTTP_MAX_CONNECTIONS",
         (16, 1_000_000),
         http.max_connections,
-        "Most connections at a time, 16 to 1000000."
+        "Most connections at a time, 16 to 1000000. An eighth of them, at most 256, is kept for alarms, handsets and health. Fewer if the system allows fewer open files."
+    ),
+    count_key!(
+        "http.connections_per_address",
+        "AUTOCALL_HTTP_CONNECTIONS_PER_ADDRESS",
+        (8, 1_000_000),
+        http.connections_per_address,
+        "Most connections from one address, 8 to 1000000, and never more than half of all. Those that have shown a token or key do not count, nor those of `trusted_proxies`."
+    ),
+    count_key!(
+        "http.max_waiting",
+        "AUTOCALL_HTTP_MAX_WAITING",
+        (4, 1_000_000),
+        http.max_waiting,
+        "Most connections that wait at a time, 4 to 1000000: long polls of handsets, and open pages. Beyond it a long poll is answered at once. Never more than three quarters of the places that are not reserved."
+    ),
+    count_key!(
+        "http.max_pages",
+        "AUTOCALL_HTTP_MAX_PAGES",
+        (1, 100_000),
+        http.max_pages,
+        "Most open pages that are kept up to date at a time, 1 to 100000."
+    ),
+    count_key!(
+        "http.pages_per_user",
+        "AUTOCALL_HTTP_PAGES_PER_USER",
+        (1, 100_000),
+        http.pages_per_user,
+        "Of these, most of one user, 1 to 100000."
     ),
     count_key!(
         "http.alarms_per_minute",
@@ -1153,8 +1255,23 @@ fn network(text: &str) -> Result<IpNet, String> {
     let text = text.trim();
     text.parse::<IpNet>()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map(|network| network.trunc())
+        .map(|network| canonical(network.trunc()))
         .map_err(|_| format!("holds {text:?}, which is no network; write 192.168.1.0/24 or a single address"))
+}
+
+/// An IPv4 network written as IPv6 (`::ffff:10.0.0.0/104`) is that IPv4 network: addresses are compared in their own form.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    match network {
+        IpNet::V6(mapped) if mapped.prefix_len() >= MAPPED => {
+            let inner = mapped
+                .addr()
+                .to_ipv4_mapped()
+                .and_then(|address| ipnet::Ipv4Net::new(address, mapped.prefix_len() - MAPPED).ok());
+            inner.map_or(network, IpNet::V4)
+        }
+        _ => network,
+    }
 }
 
 fn host(text: &str) -> Result<String, String> {
@@ -1174,7 +1291,14 @@ fn public_url(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text).map_err(|error| format!("is no address: {error}"))?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     if !matches!(url.scheme(), "http" | "https") || !plain {
-        return Err("must be http://… or https://…, with nothing after the path".to_owned());
+        return Err("must be http://… or https://…, with nothing after the name and port".to_owned());
+    }
+    if !matches!(url.path(), "" | "/") {
+        // Pages, forms and cookies are those of a whole host; below a path they would lead elsewhere.
+        let path = url.path();
+        return Err(format!(
+            "holds the path {path}, below which pages do not work: give the server a host name or port of its own"
+        ));
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -1290,6 +1414,15 @@ impl Config {
         if let Some(data_dir) = overrides.data_dir {
             config.data_dir = data_dir;
         }
+        let listed = loading.given.contains("http.open_networks");
+        let loopback = |network: &IpNet| {
+            network.contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)) || network.contains(&IpAddr::V6(Ipv6Addr::LOCALHOST))
+        };
+        config.http.loopback_listed = listed && config.http.open_networks.iter().any(loopback);
+        config.http.proxy_sign = ProxySign::of(config.listen, &config.http);
+        if !listed && config.http.proxy_sign.is_some() {
+            config.http.open_networks.clear();
+        }
         let warnings = config.oddities();
         Ok(Loaded { config, warnings })
     }
@@ -1297,12 +1430,22 @@ impl Config {
     /// What deserves a word at start.
     fn oddities(&self) -> Vec<String> {
         let lists = [("open_networks", &self.http.open_networks), ("trusted_proxies", &self.http.trusted_proxies)];
-        lists
+        let proxy = self.http.proxy_sign.filter(|_| !self.http.loopback_listed).map(|sign| {
+            let line = match self.http.trusted_proxies.is_empty() {
+                true => "write trusted_proxies = [\"127.0.0.1\", \"::1\"] below [http] if the proxy runs here, else its address; ",
+                false => "",
+            };
+            format!(
+                "a reverse proxy seems to stand in front of this server ({sign}), so this computer is no open network by itself and \
+                 its programs need a key: {line}write open_networks = [\"127.0.0.0/8\", \"::1/128\"] if they are to come in without"
+            )
+        });
+        let everybody = lists
             .iter()
             .flat_map(|(key, networks)| networks.iter().map(move |network| (key, network)))
             .filter(|(_, network)| network.prefix_len() == 0)
-            .map(|(key, network)| format!("http.{key} holds {network}, which is everybody; name your own networks instead"))
-            .collect()
+            .map(|(key, network)| format!("http.{key} holds {network}, which is everybody; name your own networks instead"));
+        everybody.chain(proxy).collect()
     }
 }
 
@@ -1579,7 +1722,10 @@ mod tests {
     #[test]
     fn the_example_as_it_is_and_with_everything_switched_on_gives_the_defaults() {
         assert_eq!(from_file(EXAMPLE).unwrap(), Config::default());
-        assert_eq!(from_file(&uncommented_example()).unwrap(), Config::default());
+        let mut written = from_file(&uncommented_example()).unwrap();
+        // Whoever writes the default down says that this computer may come in.
+        assert!(std::mem::take(&mut written.http.loopback_listed));
+        assert_eq!(written, Config::default());
     }
 
     #[test]
@@ -1723,6 +1869,7 @@ mod tests {
             ("[log]\nfilter = \"autocall=loud\"", "log.filter is no log filter"),
             ("[http]\nhosts = [\n'a',\n 5]", "http.hosts must be a list of strings only"),
             ("[http]\nhosts = ['http://a']", "without http:// and port"),
+            ("[http]\npublic_url = 'https://example.org/pager/'", "holds the path /pager/, below which pages do not work"),
             ("[http]\nopen_networks = ['10.0.0.0/33']", "http.open_networks holds \"10.0.0.0/33\""),
             ("database_url = 'mysql://root:secret@db/x'", "must be a URL that begins with postgres://"),
             ("redis_url = 'redis://'", "must be a URL that begins with redis://"),
@@ -1760,7 +1907,38 @@ mod tests {
     fn open_doors_are_warned_about() {
         let env = [("AUTOCALL_HTTP_OPEN_NETWORKS", "0.0.0.0/0"), ("AUTOCALL_HTTP_TRUSTED_PROXIES", "::/0")];
         let warnings = load_all(None, &env, Overrides::default()).unwrap().warnings;
-        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert_eq!(warnings.iter().filter(|warning| warning.contains("everybody")).count(), 2, "{warnings:?}");
+    }
+
+    #[test]
+    fn a_proxy_in_front_closes_this_computer_unless_it_is_listed() {
+        let behind = |env: &[(&str, &str)]| {
+            let loaded = load_all(None, env, Overrides::default()).unwrap();
+            (loaded.config.http.proxy_sign, loaded.config.http.open_networks.len(), loaded.warnings.len())
+        };
+        const URL: &str = "AUTOCALL_HTTP_PUBLIC_URL";
+        assert_eq!(behind(&[]), (None, 2, 0));
+        assert_eq!(behind(&[("AUTOCALL_HTTP_HOSTS", "pager.example.org")]), (None, 2, 0), "a name alone says nothing");
+        assert_eq!(behind(&[(URL, "http://pager.example.org:8080")]), (None, 2, 0), "our own port");
+        assert_eq!(behind(&[(URL, "https://pager.example.org:8080")]), (Some(ProxySign::Https), 0, 1));
+        assert_eq!(behind(&[(URL, "http://pager.example.org")]), (Some(ProxySign::Port(80)), 0, 1));
+        let local = ("AUTOCALL_LISTEN", "127.0.0.1:8080");
+        assert_eq!(behind(&[local, (URL, "http://pager.example.org:8080")]), (Some(ProxySign::Unreachable), 0, 1));
+        assert_eq!(behind(&[local, (URL, "http://localhost:8080")]), (None, 2, 0));
+        assert_eq!(behind(&[local, (URL, "http://[::1]:8080")]), (None, 2, 0));
+        assert_eq!(behind(&[("AUTOCALL_HTTP_TRUSTED_PROXIES", "10.0.0.7")]), (Some(ProxySign::Trusted), 0, 1));
+        let listed = ("AUTOCALL_HTTP_OPEN_NETWORKS", "127.0.0.0/8,10.0.0.0/8");
+        assert_eq!(behind(&[listed, (URL, "https://pager.example.org")]), (Some(ProxySign::Https), 2, 0), "it says so itself");
+        let warned = load_all(None, &[(URL, "https://pager.example.org")], Overrides::default()).unwrap().warnings;
+        assert!(warned[0].contains("trusted_proxies = [\"127.0.0.1\", \"::1\"]"), "{warned:?}");
+    }
+
+    #[test]
+    fn an_ipv4_network_in_ipv6_form_is_that_network() {
+        let config =
+            from_env(&[("AUTOCALL_HTTP_OPEN_NETWORKS", "::ffff:10.1.0.0/112,::ffff:192.168.7.9,::ffff:0:0/96,fd00::/8")]);
+        let networks: Vec<String> = config.unwrap().http.open_networks.iter().map(ToString::to_string).collect();
+        assert_eq!(networks, ["10.1.0.0/16", "192.168.7.9/32", "0.0.0.0/0", "fd00::/8"]);
     }
 
     #[test]

@@ -18,6 +18,8 @@ use crate::handset::knocks::Knocks;
 use crate::http;
 use crate::http::bodies::Bodies;
 use crate::http::rate::Rates;
+use crate::http::seats::{Room, Seats};
+use crate::http::serve::Limits;
 use crate::intake::keys::Keys;
 use crate::links::Links;
 use crate::lock::{LockError, Locks};
@@ -76,7 +78,7 @@ impl Service {
             Some(url) => Locks::redis(url.expose(), store.namespace())?,
             None => Locks::local(),
         };
-        let dashboard = Dashboard::prepare(&store, &config.data_dir, SocketAddr::new(config.listen.ip(), address.port())).await?;
+        let dashboard = Dashboard::prepare(&store, &config, SocketAddr::new(config.listen.ip(), address.port())).await?;
         let metrics = Arc::new(Metrics::new());
         let directory = Directory::new(store.subscribe());
         let keys = Keys::new(store.subscribe());
@@ -146,7 +148,9 @@ impl Service {
             stopping.cancel();
         });
         let router = router::router(Arc::clone(&app));
-        http::serve::serve(listener, router, engine.config.http.max_connections, app.stopping.clone()).await;
+        let room = Room::of(&engine.config.http, http::files::make_room(engine.config.http.max_connections));
+        let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
+        http::serve::serve(listener, router, seats, Limits::default(), app.stopping.clone()).await;
         for task in [ticking, relaying, telling, telling_others, pinging, sending] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.

@@ -171,6 +171,18 @@ label! {
 }
 
 label! {
+    /// How a connection was turned away or ended early because places were scarce.
+    ConnectionLabels.how: Turned {
+        /// Dropped: it did nothing.
+        Cut = "cut",
+        /// Asked to come to its end: a long poll or an event stream.
+        Hurried = "hurried",
+        /// Closed at once: its address has too many.
+        Refused = "refused",
+    }
+}
+
+label! {
     /// How a dial was closed.
     DialLabels.outcome: DialEnd {
         /// Somebody picked up.
@@ -335,6 +347,12 @@ pub struct Metrics {
     pub handsets_offline: Gauge,
     /// Times the engine's tick came too late to be trusted.
     pub tick_late: Counter,
+    /// Connections that are open.
+    pub connections_open: Gauge,
+    /// Of these, those that wait: long polls and event streams.
+    pub connections_waiting: Gauge,
+    /// Connections that were turned away or ended early because places were scarce.
+    pub connections_turned: Counters<Turned>,
     /// Notices that are not told yet.
     pub notices: OutboxGauges,
     /// Text messages that are not sent yet.
@@ -385,6 +403,9 @@ impl Metrics {
             tick_late: Counter::default(),
             notices: OutboxGauges::default(),
             messages: OutboxGauges::default(),
+            connections_open: Gauge::default(),
+            connections_waiting: Gauge::default(),
+            connections_turned: Counters::new(),
         };
         // The library appends _total to the names of counters, and a full stop to the texts.
         let registry = &mut metrics.registry;
@@ -421,6 +442,13 @@ impl Metrics {
             "messages_oldest_seconds",
             "Age of the oldest text message not sent yet",
             metrics.messages.oldest_seconds.clone(),
+        );
+        registry.register("connections_open", "Connections that are open", metrics.connections_open.clone());
+        registry.register("connections_waiting", "Long polls and event streams that wait", metrics.connections_waiting.clone());
+        registry.register(
+            "connections_turned_away",
+            "Connections that were turned away or ended early because places were scarce",
+            metrics.connections_turned.0.clone(),
         );
         let version = env!("CARGO_PKG_VERSION");
         // The library appends _info to the names of infos.
@@ -524,6 +552,9 @@ mod tests {
             "autocall_lock_unavailable",
             "autocall_handsets_offline",
             "autocall_tick_late_total",
+            "autocall_connections_open",
+            "autocall_connections_waiting",
+            "autocall_connections_turned_away_total",
             "autocall_build_info",
         ] {
             assert!(names.contains(name), "{name} is missing of {names:?}");

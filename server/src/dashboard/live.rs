@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -13,18 +13,16 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use serde_json::json;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::page::{Reader, Refusal, Sight, instant};
 use super::{alarm_page, handsets, now, session};
 use crate::app::App;
+use crate::http::seats::{Seat, Wait};
 use crate::ids::AlarmId;
 use crate::store::Announcement;
 
-/// Pages that may be open at a time; each keeps a connection.
-pub(super) const MOST_PAGES: usize = 200;
 /// No page is sent more often than this.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 /// Looked again after this even if nothing was announced: handsets that poll, Redis that went away.
@@ -50,6 +48,47 @@ fn subject(query: &str) -> Option<Subject> {
     }
 }
 
+/// Who keeps pages open, and how many: each keeps a connection, and no user is to take them all.
+pub(super) struct Watching {
+    most: usize,
+    per_user: usize,
+    by_user: Mutex<HashMap<String, usize>>,
+}
+
+/// One of them, as long as it is kept.
+struct Watch {
+    watching: Arc<Watching>,
+    user: String,
+}
+
+impl Watching {
+    pub(super) fn new(most: usize, per_user: usize) -> Self {
+        Self { most, per_user, by_user: Mutex::default() }
+    }
+
+    /// Leave for one more page of this user.
+    fn one_more(self: &Arc<Self>, user: &str) -> Option<Watch> {
+        let mut by_user = self.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = by_user.values().sum();
+        let own = by_user.get(user).copied().unwrap_or_default();
+        if all >= self.most || own >= self.per_user {
+            return None;
+        }
+        by_user.insert(user.to_owned(), own + 1);
+        Some(Watch { watching: Arc::clone(self), user: user.to_owned() })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut by_user = self.watching.by_user.lock().unwrap_or_else(PoisonError::into_inner);
+        match by_user.get_mut(&self.user) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => drop(by_user.remove(&self.user)),
+        }
+    }
+}
+
 /// One open page.
 struct Watcher {
     app: Arc<App>,
@@ -61,23 +100,29 @@ struct Watcher {
     title: String,
     last_look: Option<Instant>,
     last_event: Instant,
-    _place: OwnedSemaphorePermit,
+    _watch: Watch,
+    /// Leave to keep its connection; none where there are no connections, as in tests.
+    place: Option<Wait>,
 }
 
 /// `GET /live`
 pub(super) async fn watch(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
+    seat: Option<Extension<Seat>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    if reader.visitor.is_none() {
+    let Some(visitor) = &reader.visitor else {
         // The page loads itself again when it hears this, and is sent to the login.
         return Ok(events(stream::iter([Ok(Event::default().event("end").data("logged out"))])));
-    }
-    let subject = subject(&query.unwrap_or_default()).ok_or(Refusal::NotFound)?;
-    let Ok(place) = Arc::clone(&app.dashboard.places).try_acquire_owned() else {
-        return Ok((StatusCode::SERVICE_UNAVAILABLE, "too many pages are open").into_response());
     };
+    let subject = subject(&query.unwrap_or_default()).ok_or(Refusal::NotFound)?;
+    let too_many = || (StatusCode::SERVICE_UNAVAILABLE, "too many pages are open").into_response();
+    let Some(watch) = app.dashboard.watching.one_more(&visitor.name) else { return Ok(too_many()) };
+    let place = seat.map(|seat| seat.wait());
+    if place.as_ref().is_some_and(Option::is_none) {
+        return Ok(too_many());
+    }
     let watcher = Watcher {
         // Before the first look: whatever is announced from now on is looked at.
         announcements: app.engine.store.subscribe(),
@@ -88,7 +133,8 @@ pub(super) async fn watch(
         title: String::new(),
         last_look: None,
         last_event: Instant::now(),
-        _place: place,
+        _watch: watch,
+        place: place.flatten(),
     };
     Ok(events(stream::unfold(Some(watcher), next)))
 }
@@ -104,12 +150,23 @@ fn events(stream: impl Stream<Item = Result<Event, Infallible>> + Send + 'static
 async fn next(watcher: Option<Watcher>) -> Option<(Result<Event, Infallible>, Option<Watcher>)> {
     let mut watcher = watcher?;
     let stopping = watcher.app.stopping.clone();
-    tokio::select! {
-        () = stopping.cancelled() => None,
-        event = watcher.next_event() => match event {
-            Some(event) => Some((Ok(event), Some(watcher))),
-            None => Some((Ok(Event::default().event("end").data("logged out")), None)),
-        },
+    // The browser comes back in two seconds.
+    let place = watcher.place.take();
+    let hurried = async {
+        match &place {
+            Some(place) => place.hurried().await,
+            None => std::future::pending().await,
+        }
+    };
+    let event = tokio::select! {
+        () = stopping.cancelled() => return None,
+        () = hurried => return None,
+        event = watcher.next_event() => event,
+    };
+    watcher.place = place;
+    match event {
+        Some(event) => Some((Ok(event), Some(watcher))),
+        None => Some((Ok(Event::default().event("end").data("logged out")), None)),
     }
 }
 

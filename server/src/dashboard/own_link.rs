@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::csrf;
 use super::now;
@@ -30,6 +31,10 @@ use crate::store::hunts::CalleeRow;
 const MOST_SHOWN: usize = 200;
 /// Says on the address that a press named nothing.
 const AGAIN: &str = "again=1";
+/// What an alarm was about is shown for so long after its end.
+const SHOWN_WHEN_OVER: TimeDelta = TimeDelta::days(1);
+/// The same of an alarm that was never ended, from when nobody was rung for it any more.
+const SHOWN_WHEN_NOBODY_IS_RUNG: TimeDelta = TimeDelta::days(7);
 
 /// `GET /c/{token}`
 pub(super) async fn show(
@@ -138,7 +143,9 @@ async fn open(app: &App, mut reader: Reader, token: &str) -> Result<(Reader, Cal
     let (hunt, callee) = db.callee(id).await?.ok_or(Refusal::NotFound)?;
     let mut places: HashMap<HuntId, Place> = HashMap::new();
     let mut shown = Vec::new();
-    for alarm in db.alarms_ever_in(hunt).await? {
+    let alarms = db.alarms_ever_in(hunt).await?;
+    let any = !alarms.is_empty();
+    for alarm in alarms.into_iter().filter(|alarm| !is_long_past(alarm, app.engine.clock.now())) {
         let place = match places.entry(alarm.hunt_id) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => unknown.insert(place_in(&mut db, alarm.hunt_id, &callee).await?),
@@ -153,7 +160,7 @@ async fn open(app: &App, mut reader: Reader, token: &str) -> Result<(Reader, Cal
         });
     }
     if shown.is_empty() {
-        return Err(Refusal::NotFound);
+        return Err(if any { Refusal::Over } else { Refusal::NotFound });
     }
     shown.sort_by_key(|shown| !shown.is_open());
     if let Some(person) = callee.person_id
@@ -164,6 +171,13 @@ async fn open(app: &App, mut reader: Reader, token: &str) -> Result<(Reader, Cal
     }
     reader.again = format!("/c/{token}?");
     Ok((reader, callee, shown))
+}
+
+/// Whether an alarm ended so long ago that what it was about is for nobody who finds the address any more.
+fn is_long_past(alarm: &AlarmRow, now: DateTime<Utc>) -> bool {
+    let over = matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
+    let shown = if over { SHOWN_WHEN_OVER } else { SHOWN_WHEN_NOBODY_IS_RUNG };
+    alarm.ended_at.is_some_and(|at| now - at > shown)
 }
 
 /// How a callee stands to a hunt.

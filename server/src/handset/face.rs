@@ -4,6 +4,7 @@
 //! early. So whatever happens here, a GET is answered within eight seconds by a JSON object that holds `code`, and a POST is answered
 //! only once its result is stored.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,11 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use chrono::TimeDelta;
 use http_body_util::{BodyExt, Limited};
 
 use super::directory::token_hash;
-use super::native;
+use super::native::{self, Patience};
 use super::query::HandsetQuery;
 use super::refusal::{PollError, refusal};
 use crate::app::App;
@@ -26,8 +28,9 @@ use crate::engine::handsets::is_app;
 use crate::engine::idle::IdleReason;
 use crate::engine::presence::PollSource;
 use crate::engine::{Asker, Claim, Report, Reported};
-use crate::http::doors::{self, Caller, Refused};
+use crate::http::doors::{self, BrowserSign, Caller, Refused};
 use crate::http::json;
+use crate::http::seats::Seat;
 use crate::http::serve::Hangup;
 use crate::store::Announcement;
 use crate::store::handsets::{HandsetRow, IdleForm, Profile};
@@ -37,6 +40,10 @@ use crate::telemetry::{Poll, Report as ReportLabel};
 const ANSWER_WITHIN: Duration = Duration::from_secs(7);
 /// Nobody sends more with a report.
 const LARGEST_BODY: usize = 64 * 1024;
+/// A body that is not there by then is never answered: a phone that reports so slowly repeats its report.
+const BODY_WITHIN: Duration = Duration::from_secs(15);
+/// A phone on the plain path is known once its first poll is so long ago.
+const PLAIN_IS_KNOWN_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// A server that stops gives reports this long to be stored; then it drops their connections.
 const LAST_CHANCE: Duration = Duration::from_secs(3);
 /// One attempt to store a report; a connection that went dead must not hold it for ever.
@@ -70,20 +77,22 @@ pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
         let query = HandsetQuery::parse(parts.uri.query().unwrap_or_default());
         return alert_phone(&app, Door::Token(token), &query, &parts, body).await;
     }
-    let Some(body) = read_body(body).await else {
+    // First who it is: a stranger's body is not worth the time it takes.
+    let handset = match identify(&app, Door::Token(token), &parts).await {
+        Ok(handset) => handset,
+        Err(error) => return not_now(&app, error),
+    };
+    let Some(body) = read_body(body, &parts).await else {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off");
     };
-    let extra = async {
-        let handset = identify(&app, Door::Token(token), &parts).await?;
-        native::extra(&app, &handset, &parts.method, rest, parts.uri.query().unwrap_or_default(), &body).await
-    };
-    extra.await.unwrap_or_else(|error| not_now(&app, error))
+    let extra = native::extra(&app, &handset, &parts, rest, &body).await;
+    extra.unwrap_or_else(|error| not_now(&app, error))
 }
 
 async fn alert_phone(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, parts: &Parts, body: Body) -> Response {
     let mut response = match parts.method {
         Method::GET => poll(app, door, parts).await,
-        Method::POST => report(app, query, parts, body).await,
+        Method::POST => report(app, door, query, parts, body).await,
         // Asked by link checkers and proxies; a handset never does, so it takes nothing.
         Method::HEAD => json(StatusCode::OK, wire::IDLE_BODY),
         _ => {
@@ -157,7 +166,8 @@ async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) ->
     let handset = identify(app, door, parts).await?;
     let asker = Asker { profile: profile(&handset, door, &parts.headers), handset };
     let metrics = &app.engine.metrics;
-    Ok(match native::claim(app, &asker, wait).await? {
+    let patience = Patience::of(wait, parts);
+    Ok(match native::claim(app, &asker, &patience).await? {
         Claim::Serve { offer, fresh } => {
             metrics.polls.inc(if fresh { Poll::Offered } else { Poll::Served });
             if fresh {
@@ -194,6 +204,11 @@ async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Result<Arc<H
         Door::Token(token) => identify_paired(app, token, caller.address).await?,
         Door::Plain => identify_plain(app, parts, caller, &source).await?,
     };
+    // Anybody in an open network is a phone on the plain path; only one that has been there for a while is known.
+    let known = handset.token_hash.is_some() || app.engine.clock.now() - handset.created_at > PLAIN_IS_KNOWN_AFTER;
+    if let Some(seat) = parts.extensions.get::<Seat>().filter(|_| known) {
+        seat.known();
+    }
     app.engine.handset_polled(&handset, &source).await?;
     Ok(handset)
 }
@@ -201,17 +216,15 @@ async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Result<Arc<H
 async fn identify_paired(app: &Arc<App>, token: &str, address: IpAddr) -> Result<Arc<HandsetRow>, PollError> {
     let engine = &app.engine;
     let (hash, now) = (token_hash(token), engine.clock.now());
-    if !app.guard.may_try(address, &hash, now) {
-        return Err(PollError::Refused(
-            StatusCode::TOO_MANY_REQUESTS,
-            "too many wrong tokens came from this address; wait ten minutes",
-        ));
-    }
     let Some(handset) = app.directory.by_token(&engine.store, hash).await? else {
-        app.guard.wrong(address, now);
-        return Err(PollError::Refused(StatusCode::NOT_FOUND, "this token is not known; pair the handset again"));
+        return Err(match app.guard.wrong(address, now) {
+            Ok(()) => PollError::Refused(StatusCode::NOT_FOUND, "this token is not known; pair the handset again"),
+            Err(_) => PollError::Refused(
+                StatusCode::TOO_MANY_REQUESTS,
+                "this token is not known, and too many wrong ones came from this address; pair the handset again",
+            ),
+        });
     };
-    app.guard.good(address, hash);
     if handset.next_token_hash.as_deref() == Some(&hash[..]) {
         // The phone has the new token now: the old one is no good any more.
         let mut tx = engine.store.begin().await?;
@@ -230,7 +243,7 @@ async fn identify_plain(
 ) -> Result<Arc<HandsetRow>, PollError> {
     let (engine, config) = (&app.engine, app.config());
     let now = engine.clock.now();
-    let admitted = doors::admit(caller, &parts.headers, &config.http);
+    let admitted = doors::admit(caller, parts.version, &parts.headers, &config.http);
     if matches!(admitted, Ok(()) | Err(Refused::ClosedNetwork))
         && let Some(allowed) = app.directory.allowed(&engine.store, caller.address, source.model).await?
     {
@@ -240,6 +253,7 @@ async fn identify_plain(
         if why == Refused::ClosedNetwork {
             app.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
         }
+        app.dashboard.note_refusal(why);
         return Err(PollError::Refused(StatusCode::FORBIDDEN, why_refused(why)));
     }
     let open = match config.handsets.plain_path {
@@ -254,7 +268,26 @@ async fn identify_plain(
             "handsets are paired here: poll /h/TOKEN/alert/phone, or set handsets.plain_path to always",
         ));
     }
+    if let Some(sign) = doors::browser_sign(&parts.headers, &config.http) {
+        // Any web page can make a browser ask here; a phone of which that is true is let in by hand.
+        app.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
+        return Err(PollError::Refused(StatusCode::OK, why_idle(sign)));
+    }
     Ok(app.directory.by_address(&engine.store, &config.handsets, caller.address, source.model, now).await?)
+}
+
+fn why_idle(sign: BrowserSign) -> &'static str {
+    match sign {
+        BrowserSign::ForeignReferer => {
+            "a page of another site made this request (Referer), so it is given no alarm; if it is a phone, allow it on the page Handsets"
+        }
+        BrowserSign::Accept => {
+            "this request asks for what browsers show (Accept), so it is given no alarm; if it is a phone, allow it on the page Handsets"
+        }
+        BrowserSign::Program => {
+            "this request comes from a browser (User-Agent or Sec-Fetch), so it is given no alarm; if it is a phone, allow it on the page Handsets"
+        }
+    }
 }
 
 fn why_refused(why: Refused) -> &'static str {
@@ -263,6 +296,9 @@ fn why_refused(why: Refused) -> &'static str {
             "this network is not open; the phone was noted: pair or allow it (autocall handset knocks), or add its network to http.open_networks"
         }
         Refused::Proxied => "the request came through a proxy that is not in http.trusted_proxies",
+        Refused::BehindProxy(_) => {
+            "a reverse proxy stands in front of this server, so anybody may be behind this request: pair the phone, or list the proxy in http.trusted_proxies; this computer is open again if http.open_networks lists it"
+        }
         Refused::ForeignOrigin => "the request was sent by a page of another site",
         Refused::ForeignHost => "the Host header is neither an address, localhost, nor in http.hosts",
     }
@@ -295,16 +331,21 @@ fn idle(form: IdleForm, reason: &IdleReason) -> Response {
 }
 
 /// Takes in a report. There are only two ends: the result is stored and acknowledged, or the connection is dropped.
-async fn report(app: &Arc<App>, query: &HandsetQuery, parts: &Parts, body: Body) -> Response {
+async fn report(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, parts: &Parts, body: Body) -> Response {
     let form = query.mid.is_none() && is_form(&parts.headers);
     let native = native::speaks_native(&parts.headers);
-    let body = match form || native {
-        true => match read_body(body).await {
+    let heard = match form || native {
+        true => may_be_heard(app, door, query, parts).await,
+        false => Ok(()),
+    };
+    let body = match (form || native, heard) {
+        (true, Ok(())) => match read_body(body, parts).await {
             Some(body) => body,
             None => return malformed(app, "the body is too large or broke off"),
         },
+        (true, Err(error)) if form => return not_now(app, error),
         // The app sends none, and whatever else stands there is not ours to read.
-        false => Bytes::new(),
+        _ => Bytes::new(),
     };
     let in_body;
     let query = match form {
@@ -337,10 +378,7 @@ async fn report(app: &Arc<App>, query: &HandsetQuery, parts: &Parts, body: Body)
         () = async {
             app.stopping.cancelled().await;
             tokio::time::sleep(LAST_CHANCE).await;
-        } => match parts.extensions.get::<Hangup>() {
-            Some(hangup) => match hangup.now().await {},
-            None => std::future::pending().await,
-        },
+        } => match hang_up(parts).await {},
     };
     app.engine.metrics.reports.inc(match reported {
         Reported::Answered => ReportLabel::Answered,
@@ -373,8 +411,51 @@ async fn store_report(app: &Arc<App>, report: &Report) -> Reported {
     }
 }
 
-async fn read_body(body: Body) -> Option<Bytes> {
-    Limited::new(body, LARGEST_BODY).collect().await.ok().map(|body| body.to_bytes())
+/// Whether the body of a report is read: it names a dial of ours, or comes from a phone that may poll.
+async fn may_be_heard(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, parts: &Parts) -> Result<(), PollError> {
+    let engine = &app.engine;
+    if let Some(mid) = query.mid.as_deref().filter(|mid| android_protocol::mid::is_well_formed(mid)) {
+        // Without the database nobody can say; then it is read, and stored when it can be.
+        let known = async { engine.store.read().await?.db().dial(mid).await };
+        if known.await.map_or(true, |dial| dial.is_some()) {
+            return Ok(());
+        }
+    }
+    let Some(peer) = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0) else { return Ok(()) };
+    let caller = doors::caller(peer, &parts.headers, &app.config().http);
+    let refused = match door {
+        Door::Token(token) => identify_paired(app, token, caller.address).await.err(),
+        Door::Plain => {
+            let model = parts.headers.get("model").map(|model| String::from_utf8_lossy(model.as_bytes())).unwrap_or_default();
+            match doors::admit(caller, parts.version, &parts.headers, &app.config().http) {
+                Ok(()) => None,
+                Err(why) => match app.directory.allowed(&engine.store, caller.address, &model).await? {
+                    Some(_) if why == Refused::ClosedNetwork => None,
+                    _ => Some(PollError::Refused(StatusCode::FORBIDDEN, why_refused(why))),
+                },
+            }
+        }
+    };
+    match refused {
+        Some(PollError::Refused(status, why)) => Err(PollError::Refused(status, why)),
+        Some(PollError::Engine(_)) | None => Ok(()),
+    }
+}
+
+/// Reads a body; `None` when it is too large or breaks off. One that takes too long is not answered at all.
+async fn read_body(body: Body, parts: &Parts) -> Option<Bytes> {
+    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect()).await {
+        Ok(read) => read.ok().map(|body| body.to_bytes()),
+        Err(_) => match hang_up(parts).await {},
+    }
+}
+
+/// Drops the connection without an answer.
+async fn hang_up(parts: &Parts) -> Infallible {
+    match parts.extensions.get::<Hangup>() {
+        Some(hangup) => hangup.now().await,
+        None => std::future::pending().await,
+    }
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

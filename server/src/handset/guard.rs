@@ -1,68 +1,56 @@
-//! Slows down whoever tries tokens: a token is short enough to type on a phone, so guessing must not be free.
+//! Tells those who try tokens: a token is short enough to type on a phone, so guessing must not go unnoticed.
+//!
+//! A right token is never refused, however many wrong ones came from its address: it is looked up first, and only wrong ones are
+//! counted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// So many wrong tokens an address may try in a window.
+/// So many wrong tokens an address may try in a window before it is told to stop.
 const WRONG_ALLOWED: u32 = 20;
 const WINDOW: TimeDelta = TimeDelta::minutes(10);
 /// Addresses remembered at most; beyond it the oldest windows go.
 const MOST_ADDRESSES: usize = 10_000;
 
-/// Who tried wrong tokens lately, and which tokens were good from where.
+/// Who tried wrong tokens lately.
 #[derive(Debug, Default)]
-pub struct Guard(Mutex<Tries>);
+pub struct Guard(Mutex<HashMap<IpAddr, (u32, DateTime<Utc>)>>);
 
-#[derive(Debug, Default)]
-struct Tries {
-    wrong: HashMap<IpAddr, (u32, DateTime<Utc>)>,
-    good: HashSet<(IpAddr, [u8; 32])>,
+/// More wrong tokens than an address may try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyWrong {
+    /// In how many seconds they are forgotten.
+    pub seconds: i64,
 }
 
 impl Guard {
-    /// Whether a token from this address is looked at. A phone that polled from there before is never shut out by others
-    /// behind the same address.
-    #[must_use]
-    pub fn may_try(&self, address: IpAddr, token_hash: &[u8; 32], now: DateTime<Utc>) -> bool {
-        let tries = self.tries();
-        match tries.wrong.get(&address) {
-            Some((count, since)) if *count >= WRONG_ALLOWED && now - *since < WINDOW => {
-                tries.good.contains(&(address, *token_hash))
-            }
-            _ => true,
-        }
-    }
-
     /// Notes a wrong token.
-    pub fn wrong(&self, address: IpAddr, now: DateTime<Utc>) {
-        let mut tries = self.tries();
-        if tries.wrong.len() >= MOST_ADDRESSES && !tries.wrong.contains_key(&address) {
-            tries.wrong.retain(|_, (_, since)| now - *since < WINDOW);
-            if tries.wrong.len() >= MOST_ADDRESSES {
-                tries.wrong.clear();
+    ///
+    /// # Errors
+    /// When too many came from there.
+    pub fn wrong(&self, address: IpAddr, now: DateTime<Utc>) -> Result<(), TooManyWrong> {
+        let mut wrong = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrong.len() >= MOST_ADDRESSES && !wrong.contains_key(&address) {
+            wrong.retain(|_, (_, since)| now - *since < WINDOW);
+            if wrong.len() >= MOST_ADDRESSES {
+                wrong.clear();
             }
         }
-        let entry = tries.wrong.entry(address).or_insert((0, now));
-        if now - entry.1 >= WINDOW {
-            *entry = (0, now);
+        let (count, since) = wrong.entry(address).or_insert((0, now));
+        if now - *since >= WINDOW {
+            (*count, *since) = (0, now);
         }
-        entry.0 = entry.0.saturating_add(1);
-    }
-
-    /// Notes a good token.
-    pub fn good(&self, address: IpAddr, token_hash: [u8; 32]) {
-        let mut tries = self.tries();
-        if tries.good.len() >= MOST_ADDRESSES {
-            tries.good.clear();
+        *count = count.saturating_add(1);
+        if *count <= WRONG_ALLOWED {
+            return Ok(());
         }
-        tries.good.insert((address, token_hash));
-    }
-
-    fn tries(&self) -> MutexGuard<'_, Tries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        if *count == WRONG_ALLOWED + 1 {
+            tracing::warn!(%address, "many wrong keys or tokens come from this address");
+        }
+        Err(TooManyWrong { seconds: (*since + WINDOW - now).num_seconds().clamp(1, WINDOW.num_seconds()) })
     }
 }
 
@@ -71,18 +59,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn guessing_is_stopped_and_the_phone_next_door_goes_on() {
+    fn guessing_is_told_to_stop_for_a_while() {
         let guard = Guard::default();
         let (address, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let now = DateTime::UNIX_EPOCH;
-        guard.good(address, [1; 32]);
         for _ in 0..WRONG_ALLOWED {
-            assert!(guard.may_try(address, &[9; 32], now));
-            guard.wrong(address, now);
+            assert_eq!(guard.wrong(address, now), Ok(()));
         }
-        assert!(!guard.may_try(address, &[9; 32], now));
-        assert!(guard.may_try(address, &[1; 32], now), "it polled from there before");
-        assert!(guard.may_try(other, &[9; 32], now));
-        assert!(guard.may_try(address, &[9; 32], now + WINDOW));
+        let later = now + TimeDelta::minutes(4);
+        assert_eq!(guard.wrong(address, later), Err(TooManyWrong { seconds: 360 }));
+        assert_eq!(guard.wrong(other, now), Ok(()));
+        assert_eq!(guard.wrong(address, now + WINDOW), Ok(()));
     }
 }

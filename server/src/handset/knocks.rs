@@ -14,9 +14,9 @@ const WRITE_AGAIN: TimeDelta = TimeDelta::minutes(1);
 const MOST_KNOCKS: i64 = 500;
 const LONGEST_TEXT: usize = 80;
 
-/// When each phone's knock was last written down.
+/// When each phone's knock was last written down, by address, model and program: the page shows the latest program.
 #[derive(Debug, Default)]
-pub struct Knocks(Mutex<HashMap<(IpAddr, String), DateTime<Utc>>>);
+pub struct Knocks(Mutex<HashMap<(IpAddr, String, String), DateTime<Utc>>>);
 
 impl Knocks {
     /// Remembers a phone that polled from `address`.
@@ -29,7 +29,7 @@ impl Knocks {
             let mut written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             written.retain(|_, at| now - *at < WRITE_AGAIN);
             let fresh = i64::try_from(written.len()).unwrap_or(i64::MAX) < MOST_KNOCKS;
-            if !fresh || written.insert((address, model.clone()), now).is_some() {
+            if !fresh || written.insert((address, model.clone(), user_agent.clone()), now).is_some() {
                 return Ok(());
             }
         }

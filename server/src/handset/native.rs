@@ -9,6 +9,7 @@ use android_protocol::wire::{
     self, CommandKind, NativeOffer, OfferedAlarm, OfferedCall, Outbox, OutboxCommand, OutboxResult, Progress,
 };
 use axum::body::Bytes;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 
@@ -16,6 +17,7 @@ use super::refusal::{PollError, refusal};
 use crate::app::App;
 use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
+use crate::http::seats::{Seat, Wait};
 use crate::ids::CommandId;
 use crate::store::commands::CommandRow;
 use crate::store::handsets::HandsetRow;
@@ -40,13 +42,40 @@ pub fn wait_of(query: &str) -> Duration {
     Duration::from_secs(seconds.min(wire::MAX_WAIT_SECONDS))
 }
 
+/// How long a request may wait, and what ends that early.
+pub struct Patience {
+    wait: Duration,
+    place: Option<Wait>,
+}
+
+impl Patience {
+    /// Leave to wait as long as was asked for; none at all when enough others wait.
+    #[must_use]
+    pub fn of(wait: Duration, parts: &Parts) -> Self {
+        let place = match (wait.is_zero(), parts.extensions.get::<Seat>()) {
+            (false, Some(seat)) => seat.wait(),
+            (_, None) => return Self { wait, place: None },
+            (true, _) => None,
+        };
+        Self { wait: if place.is_some() { wait } else { Duration::ZERO }, place }
+    }
+
+    /// Waits until connections get scarce and this one is to end.
+    async fn over(&self) {
+        match &self.place {
+            Some(place) => place.hurried().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
 /// Claims for a handset that is willing to wait.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn claim(app: &App, asker: &Asker, wait: Duration) -> Result<Claim, PollError> {
+pub async fn claim(app: &App, asker: &Asker, patience: &Patience) -> Result<Claim, PollError> {
     let engine = &app.engine;
-    let until = tokio::time::Instant::now() + wait;
+    let mut until = tokio::time::Instant::now() + patience.wait;
     let mut changes = engine.store.subscribe();
     // Who asks was found out before this listened.
     let mut doors_may_differ = true;
@@ -61,6 +90,10 @@ pub async fn claim(app: &App, asker: &Asker, wait: Duration) -> Result<Claim, Po
             change = changes.recv() => matches!(change, Ok(Announcement::Handsets | Announcement::Missed) | Err(_)),
             () = tokio::time::sleep(LOOK_AGAIN.min(left)) => false,
             () = app.stopping.cancelled() => false,
+            () = patience.over() => {
+                until = tokio::time::Instant::now();
+                false
+            }
         };
         if std::mem::take(&mut doors_may_differ) && !lets_in_as_before(app, &asker.handset).await? {
             // It asks again, and is let in or not as is right now: a token that has leaked must not wait for one more alarm.
@@ -124,16 +157,10 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
 ///
 /// # Errors
 /// When the database fails.
-pub async fn extra(
-    app: &Arc<App>,
-    handset: &HandsetRow,
-    method: &Method,
-    path: &str,
-    query: &str,
-    body: &Bytes,
-) -> Result<Response, PollError> {
+pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &str, body: &Bytes) -> Result<Response, PollError> {
+    let query = parts.uri.query().unwrap_or_default();
     let accepted = || Ok(json(StatusCode::OK, wire::ACCEPTED_BODY));
-    match (method, path.split_once('/').unwrap_or((path, ""))) {
+    match (&parts.method, path.split_once('/').unwrap_or((path, ""))) {
         (&Method::POST, ("progress", "")) => {
             let mid = super::query::HandsetQuery::parse(query).mid.unwrap_or_default();
             let progress = Progress::parse(body);
@@ -153,7 +180,10 @@ pub async fn extra(
             app.engine.handset_status(handset.id, &status).await?;
             accepted()
         }
-        (&Method::GET, ("outbox", "")) => Ok(json(StatusCode::OK, outbox(app, handset, wait_of(query)).await?.to_body())),
+        (&Method::GET, ("outbox", "")) => {
+            let patience = Patience::of(wait_of(query), parts);
+            Ok(json(StatusCode::OK, outbox(app, handset, &patience).await?.to_body()))
+        }
         (&Method::POST, ("outbox", id)) => {
             let (Ok(id), Some(result)) = (id.parse::<CommandId>(), OutboxResult::parse(body)) else {
                 return Ok(refusal(StatusCode::BAD_REQUEST, "a result names its command and holds {\"ok\"}"));
@@ -168,8 +198,8 @@ pub async fn extra(
     }
 }
 
-async fn outbox(app: &App, handset: &HandsetRow, wait: Duration) -> Result<Outbox, PollError> {
-    let until = tokio::time::Instant::now() + wait;
+async fn outbox(app: &App, handset: &HandsetRow, patience: &Patience) -> Result<Outbox, PollError> {
+    let mut until = tokio::time::Instant::now() + patience.wait;
     let mut changes = app.engine.store.subscribe();
     loop {
         let rows = app.engine.store.read().await?.db().open_commands(handset.id).await?;
@@ -195,6 +225,7 @@ async fn outbox(app: &App, handset: &HandsetRow, wait: Duration) -> Result<Outbo
             _ = changes.recv() => {}
             () = tokio::time::sleep(left) => {}
             () = app.stopping.cancelled() => {}
+            () = patience.over() => until = tokio::time::Instant::now(),
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 
 use super::doors;
 use super::problem::Problem;
 use crate::app::App;
+use crate::handset::guard::TooManyWrong;
 use crate::secrets;
 
 /// A token that somebody shows, and from where.
@@ -17,26 +20,30 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Looks at a token. A good one is good, however many wrong ones came from the same address.
+    /// Looks at a token.
     #[must_use]
     pub fn look(app: &App, peer: SocketAddr, headers: &HeaderMap, token: &str) -> Self {
         Self { hash: secrets::hash(token), address: doors::caller(peer, headers, &app.config().http).address }
     }
 
-    /// Notes that the token is good.
-    pub fn good(&self, app: &App) {
-        app.guard.good(self.address, self.hash);
-    }
-
     /// Notes that nothing has this token, and says so, or that there were too many such ones.
     #[must_use]
-    pub fn unknown(&self, app: &App) -> Problem {
-        let now = app.engine.clock.now();
-        if !app.guard.may_try(self.address, &self.hash, now) {
-            let text = "too many wrong keys or tokens came from this address; wait ten minutes";
-            return Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", text);
+    pub fn unknown(&self, app: &App) -> Response {
+        match app.guard.wrong(self.address, app.engine.clock.now()) {
+            Ok(()) => {
+                let text = "nothing here has this token: copy the whole address again";
+                Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", text).into_response()
+            }
+            Err(too_many) => too_many.into_response(),
         }
-        app.guard.wrong(self.address, now);
-        Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", "nothing here has this token: copy the whole address again")
+    }
+}
+
+impl IntoResponse for TooManyWrong {
+    fn into_response(self) -> Response {
+        let text = "this key or token is not known, and too many wrong ones came from this address: wait, and copy it again";
+        let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", text).into_response();
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(self.seconds));
+        response
     }
 }

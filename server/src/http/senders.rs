@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -18,6 +18,8 @@ use super::doors;
 use super::problem::Problem;
 use super::rate::TooMany;
 use super::refusals::{KEYLESS, Who};
+use super::seats::Seat;
+use super::serve::Hangup;
 use crate::app::App;
 use crate::engine::Doer;
 use crate::intake::OPEN_DOOR;
@@ -72,10 +74,12 @@ pub fn without_path_key(mut request: Request) -> Option<Request> {
     *request.uri_mut() = format!("/{rest}").parse::<Uri>().ok()?;
     // A fresh request: the router's own notes about the first path would confuse the second.
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().copied();
-    request.extensions_mut().clear();
-    if let Some(peer) = peer {
-        request.extensions_mut().insert(peer);
-    }
+    let (seat, hangup) = (request.extensions().get::<Seat>().cloned(), request.extensions().get::<Hangup>().cloned());
+    let kept = request.extensions_mut();
+    kept.clear();
+    peer.map(|peer| kept.insert(peer));
+    seat.map(|seat| kept.insert(seat));
+    hangup.map(|hangup| kept.insert(hangup));
     request.extensions_mut().insert(PathKey(key.to_owned()));
     Some(request)
 }
@@ -89,9 +93,12 @@ pub async fn senders_only(
 ) -> Response {
     let key = presented(&request);
     let who = request.extensions().get::<Who>().cloned().unwrap_or_default();
-    match admit(&app, peer.0, request.headers().clone(), key).await {
+    match admit(&app, peer.0, request.version(), request.headers().clone(), key).await {
         Ok(sender) => {
             who.is(sender.name().unwrap_or(KEYLESS));
+            if let (Some(_), Some(seat)) = (&sender.key, request.extensions().get::<Seat>()) {
+                seat.known();
+            }
             if let Some(refused) = beyond_rate(&app, peer.0, &request, &sender) {
                 return refused;
             }
@@ -129,14 +136,24 @@ fn beyond_rate(app: &App, peer: SocketAddr, request: &Request, sender: &Sender) 
     Some(response)
 }
 
-async fn admit(app: &App, peer: SocketAddr, headers: HeaderMap, key: Option<String>) -> Result<Sender, Response> {
+async fn admit(
+    app: &App,
+    peer: SocketAddr,
+    version: Version,
+    headers: HeaderMap,
+    key: Option<String>,
+) -> Result<Sender, Response> {
     let config = &app.config().http;
     let caller = doors::caller(peer, &headers, config);
     let Some(key) = key else {
-        return match doors::admit(caller, &headers, config) {
+        return match doors::admit(caller, version, &headers, config) {
             Ok(()) => Ok(Sender { key: None, address: caller.address }),
             Err(doors::Refused::ClosedNetwork) => {
                 Err(unauthorized("an API key is needed from this network: autocall key add --name NAME"))
+            }
+            Err(why @ doors::Refused::BehindProxy(_)) => {
+                app.dashboard.note_refusal(why);
+                Err(unauthorized(&format!("an API key is needed: {why}")))
             }
             Err(why) => {
                 Err(Problem::new(StatusCode::FORBIDDEN, "not_admitted", format!("without an API key: {why}")).into_response())
@@ -144,16 +161,13 @@ async fn admit(app: &App, peer: SocketAddr, headers: HeaderMap, key: Option<Stri
         };
     };
     let (hash, now) = (key_hash(&key), app.engine.clock.now());
-    if !app.guard.may_try(caller.address, &hash, now) {
-        let text = "too many wrong keys or tokens came from this address; wait ten minutes";
-        return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", text).into_response());
-    }
     let found = app.keys.find(&app.engine.store, hash).await.map_err(|error| Problem::from(error).into_response())?;
     let Some(row) = found else {
-        app.guard.wrong(caller.address, now);
-        return Err(unauthorized("this API key is not known, or was revoked"));
+        return Err(match app.guard.wrong(caller.address, now) {
+            Ok(()) => unauthorized("this API key is not known, or was revoked"),
+            Err(too_many) => too_many.into_response(),
+        });
     };
-    app.guard.good(caller.address, hash);
     if let Err(error) = app.keys.used(&app.engine.store, row.id, now).await {
         // An alarm is worth more than the note that a key was used.
         tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");

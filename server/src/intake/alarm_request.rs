@@ -19,6 +19,7 @@ use crate::alarm::{Mode, Priority, Until};
 use crate::config::Config;
 use crate::engine::whom::Named;
 use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
+use crate::http::arriving::is_slow;
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
@@ -171,6 +172,7 @@ pub(super) async fn read_within(body: Body, limit: usize, within: Duration) -> R
     match tokio::time::timeout(within, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
+        Ok(Err(error)) if is_slow(&*error) => Err(too_slow()),
         Ok(Err(_)) => Err(broke_off()),
         Err(_) => Err(too_slow()),
     }

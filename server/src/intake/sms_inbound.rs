@@ -131,9 +131,8 @@ pub async fn receive(
 ) -> Result<Response, Problem> {
     let shown = Shown::look(&app, peer.0, &headers, &token);
     let Some(gateway) = app.engine.store.read().await?.db().gateway_by_token(&shown.hash).await? else {
-        return Err(shown.unknown(&app));
+        return Ok(shown.unknown(&app));
     };
-    shown.good(&app);
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let effect = match read(&body)? {
         Told::Received { sender, text, mark } => {

@@ -5,9 +5,11 @@
 
 mod client;
 mod configuration;
+mod connections;
 mod crash;
 mod disk;
 mod documented;
+mod doors;
 mod first_steps;
 mod handset_wire;
 mod nodes;

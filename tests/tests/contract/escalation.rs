@@ -493,7 +493,13 @@ async fn a_callees_own_link(home: Home) {
     assert!(server.page(&first).await.contains(B), "who has it is told to the others");
     assert_eq!(server.submit("/c/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA/take").await, 404);
     act(&server, &id, "cancel", json!({})).await;
-    assert_eq!(press(&server, &first, "take", &[id]).await, 409);
+    let id = [id];
+    assert_eq!(press(&server, &first, "take", &id).await, 409);
+    assert!(server.page(&first).await.contains("alert(1)"), "what it was about, for those who come late");
+    server.pass(25 * 3600).await;
+    let page = server.page(&first).await;
+    assert!(!page.contains("alert(1)") && !page.contains(B), "and not for whoever finds the address later: {page}");
+    assert_eq!(press(&server, &first, "take", &id).await, 409);
 }
 
 async fn a_step_ends_while_no_handset_asks(home: Home) {

@@ -109,7 +109,7 @@ async fn nobody_is_locked_out_by_the_guesses_of_others(home: Home) {
 }
 
 async fn a_proxy_that_is_not_listed_is_told(home: Home) {
-    let line = "trusted_proxies = [&#34;127.0.0.1&#34;, &#34;::1&#34;]";
+    let line = "trusted_proxies = [&quot;127.0.0.1&quot;, &quot;::1&quot;]";
     let mut server = home.start().await;
     add_user(&server, "lin", Role::Viewer).await;
     let open = "AUTOCALL_HTTP_OPEN_NETWORKS";

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use autocall::store::handsets::Profile;
 use autocall::store::users::Role;
+use autocall_tests::wait::eventually;
 use serde_json::{Value, json};
 
 use crate::client::Visitor;
@@ -15,6 +16,7 @@ on_both!(
     a_stream_ends_with_its_session,
     streams_end_when_the_server_stops,
     nobody_listens_without_a_session,
+    nobody_takes_all_streams,
 );
 
 const SOON: Duration = Duration::from_secs(20);
@@ -122,6 +124,23 @@ async fn streams_end_when_the_server_stops(home: Home) {
     assert!(began.elapsed() < Duration::from_secs(6), "an open page does not hold the server up");
     while stream.next().await.is_some() {}
     drop(server);
+}
+
+async fn nobody_takes_all_streams(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_MAX_PAGES", "5").set("AUTOCALL_HTTP_PAGES_PER_USER", "3").start().await;
+    let lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
+    let mia = Visitor::logged_in(&server, "mia", Role::Viewer).await;
+    let mut of_lin = Vec::new();
+    for _ in 0..3 {
+        of_lin.push(Stream::open(&lin, "/live?page=now").await);
+    }
+    assert_eq!(lin.listen("/live?page=now").await.status(), 503, "their share");
+    let of_mia = [Stream::open(&mia, "/live?page=now").await, Stream::open(&mia, "/live?page=now").await];
+    assert_eq!(mia.listen("/live?page=now").await.status(), 503, "five are all");
+    drop(of_lin);
+    eventually("a place to be free again", SOON, async || (mia.listen("/live?page=now").await.status() == 200).then_some(()))
+        .await;
+    drop(of_mia);
 }
 
 async fn nobody_listens_without_a_session(home: Home) {
