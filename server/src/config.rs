@@ -1307,6 +1307,9 @@ fn secret_url(text: &str, schemes: &[&str]) -> Result<SecretUrl, String> {
     let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
     let sound = rest.is_some_and(|rest| !rest.is_empty() && !text.contains(char::is_whitespace));
     let sound = sound && (!text.starts_with("redis") || redis::Client::open(text).is_ok());
+    if sound && text.starts_with("postgres") {
+        crate::store::postgres_url::check(text)?;
+    }
     if sound {
         Ok(SecretUrl(text.to_owned()))
     } else {

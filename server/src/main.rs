@@ -9,7 +9,7 @@ async fn main() -> ExitCode {
     match autocall::cli::run(autocall::cli::Cli::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("autocall: {error:#}");
+            eprintln!("autocall: {}", autocall::cli::sentence(&error));
             ExitCode::FAILURE
         }
     }

@@ -225,7 +225,7 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
         "status": wrong.first().map_or("ready", |wrong| wrong.sentence()),
         "wrong": wrong.iter().map(|wrong| wrong.code()).collect::<Vec<_>>(),
         "database": !wrong.iter().any(|wrong| wrong.is_of_database()),
-        "locks": { "kind": match locks.kind { LockKind::Local => "in-process", LockKind::Redis => "redis" }, "available": locks.away_for.is_none() },
+        "locks": { "kind": match locks.kind { LockKind::Local => "in-process", LockKind::Redis => "redis" }, "available": locks.away_for.is_none(), "refused": locks.refused },
         "clock_sure": app.engine.clock.is_sure(),
     });
     json(if wrong.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, body.to_string())

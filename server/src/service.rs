@@ -59,6 +59,7 @@ impl Service {
     /// # Errors
     /// When the database cannot be used. An unreachable Redis is no error: the server starts without it and says so.
     pub async fn build(config: Config, listener: TcpListener, clock: Clock) -> Result<Self, StartError> {
+        crate::outbound::tls::install_provider();
         let address = listener.local_addr().map_err(StartError::Address)?;
         // The numbering plans are read when first used, which takes long enough to stop everything else: better now than inside
         // the first claim.

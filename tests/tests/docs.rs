@@ -140,6 +140,29 @@ async fn every_example_works() {
     assert!(["README.md", "docs/connecting-monitoring.md"].iter().all(|name| tested.contains_key(*name)), "{tested:?}");
 }
 
+/// A backup is made every night: the second one must not fail, and nobody else may read either.
+#[tokio::test]
+async fn the_backup_can_be_made_again_and_is_private() {
+    let text = fs::read_to_string(root().join("docs/operating.md")).unwrap();
+    let found: Vec<Example> = examples(&text).into_iter().filter(|example| example.name == "backup").collect();
+    let [backup] = &found[..] else { panic!("one backup is documented, not {}", found.len()) };
+    let server = Binary::spawn(ServeOptions::new()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let data = server.data_dir();
+    let path = std::env::var("PATH").unwrap();
+    let env = [("AUTOCALL_DATA_DIR", data.to_str().unwrap()), ("PATH", &*path)];
+    for night in ["first", "second"] {
+        let output = backup.run(folder.path(), &env, DEADLINE).await;
+        assert!(output.status.success(), "the {night} backup: {}", String::from_utf8_lossy(&output.stderr));
+        let copies: Vec<PathBuf> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!copies.is_empty());
+        for copy in copies {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&copy).unwrap().permissions());
+            assert_eq!(mode & 0o077, 0, "others may read {}: {mode:o}", copy.display());
+        }
+    }
+}
+
 #[test]
 fn every_link_leads_somewhere() {
     for document in documents() {

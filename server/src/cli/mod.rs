@@ -120,6 +120,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve { listen } => *listen,
         _ => None,
     };
+    crate::outbound::tls::install_provider();
     let overrides = Overrides { listen, data_dir: cli.data_dir };
     let mut loaded = Config::load(cli.config.as_deref(), |name| std::env::var(name).ok(), overrides)?;
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -144,6 +145,21 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Handset(command) => handset::run(command, &loaded.config).await,
         Command::User(command) => user::run(command, &loaded.config).await,
     }
+}
+
+/// An error with its causes, each told once: many already repeat what caused them.
+#[must_use]
+pub fn sentence(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told = format!("{told}: {cause}");
+        }
+    }
+    told
 }
 
 /// A file that somebody names, or what they type.
@@ -210,7 +226,7 @@ fn quoted(text: &str) -> String {
 /// The database, beside a server that may be running on it.
 async fn open(config: &Config) -> anyhow::Result<Store> {
     let database = config.database_url.as_ref().map(|url| url.expose());
-    Store::open_beside_server(database, &config.data_dir).await.context("the database cannot be opened")
+    Ok(Store::open_beside_server(database, &config.data_dir).await?)
 }
 
 /// An engine beside the server's, for commands that change what the engine keeps.

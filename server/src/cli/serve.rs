@@ -29,6 +29,10 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     if let Err(error) = pairing::write_address(&data_dir, service.address()) {
         tracing::debug!(%error, "the server's address could not be written down");
     }
+    // For all other commands, which must work on the same database.
+    if let Err(error) = service.app().engine.store.leave_note(&data_dir).await {
+        tracing::debug!(%error, "which database this server uses could not be written down");
+    }
     let shutdown = CancellationToken::new();
     stop_when_asked(&shutdown)?;
     let app = service.app();

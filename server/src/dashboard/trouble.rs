@@ -182,5 +182,10 @@ fn behind_proxy(reader: &Reader, board: &Board) -> Option<Trouble> {
 fn locks(reader: &Reader, board: &Board) -> Option<Trouble> {
     let words = reader.words;
     board.locks.away_for?;
-    Some(Trouble { what: escape(&words.trouble_redis), why: escape(&words.trouble_redis_why), link: None })
+    let (what, why) = if board.locks.refused {
+        (&words.trouble_redis_refuses, &words.trouble_redis_refuses_why)
+    } else {
+        (&words.trouble_redis, &words.trouble_redis_why)
+    };
+    Some(Trouble { what: escape(what), why: escape(why), link: None })
 }

@@ -131,6 +131,7 @@ words! {
     trouble_unwritten trouble_unwritten_full trouble_unwritten_read_only trouble_unwritten_refused trouble_tick trouble_tick_why
     trouble_notices_stand trouble_messages_stand trouble_stands_why
     trouble_notices trouble_notices_why trouble_messages trouble_messages_why
+    trouble_redis_refuses trouble_redis_refuses_why
     title_away title_ringing title_waiting trouble_database trouble_database_why trouble_failing trouble_failing_why
     trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_proxy trouble_proxy_why trouble_redis
     trouble_redis_why trouble_shared trouble_shared_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link

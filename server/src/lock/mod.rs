@@ -211,6 +211,8 @@ pub struct LockHealth {
     pub away_for: Option<Duration>,
     /// What went wrong last, while Redis is away. Holds no password.
     pub cause: Option<String>,
+    /// It is there, and refuses what it is asked: a password, a right or a setting is wrong. Counts as away in all other respects.
+    pub refused: bool,
 }
 
 impl Locks {
@@ -266,7 +268,7 @@ impl Locks {
     /// How the locks are at this moment. Sends nothing.
     pub fn health(&self) -> LockHealth {
         match self {
-            Self::Local(_) => LockHealth { kind: LockKind::Local, away_for: None, cause: None },
+            Self::Local(_) => LockHealth { kind: LockKind::Local, away_for: None, cause: None, refused: false },
             Self::Redis(locks) => locks.health(),
         }
     }
@@ -594,7 +596,7 @@ mod tests {
     async fn absent_at_start_then_there() {
         let mut server = TestRedis::absent();
         let locks = Locks::redis(&server.url(), "absent").unwrap();
-        assert_eq!(locks.health(), LockHealth { kind: LockKind::Redis, away_for: None, cause: None });
+        assert_eq!(locks.health(), LockHealth { kind: LockKind::Redis, away_for: None, cause: None, refused: false });
 
         let begin = Instant::now();
         assert_unavailable(locks.try_lock("a", LONG).await);

@@ -130,7 +130,8 @@ impl RedisLocks {
 
     pub(super) fn health(&self) -> LockHealth {
         let (away_for, cause) = self.shared.breaker.away(Instant::now()).unzip();
-        LockHealth { kind: LockKind::Redis, away_for, cause }
+        let refused = cause.as_ref().is_some_and(|cause| cause.refused);
+        LockHealth { kind: LockKind::Redis, away_for, cause: cause.map(|cause| cause.what), refused }
     }
 
     pub(super) fn counters(&self) -> &Arc<LockCounters> {
@@ -165,14 +166,23 @@ impl RedisLocks {
                 LockCounters::add(&shared.counters.failures);
                 shared.epoch.fetch_add(1, Ordering::Relaxed);
                 let cause = match (failure, shared.last_connect_error.take()) {
-                    (Failure::Refused(error), _) => describe(&error),
+                    (Failure::Refused(error), _) => Cause::of(&error),
                     (Failure::Slow, Some(connecting)) => connecting,
                     (Failure::Slow, None) => {
-                        format!("no answer within {} ms", shared.time_limit.as_millis())
+                        Cause { what: format!("no answer within {} ms", shared.time_limit.as_millis()), refused: false }
                     }
                 };
                 if permit.failed(Instant::now(), &cause) {
-                    tracing::warn!(cause, "Redis is away: going on without its locks, the database still decides");
+                    let what = &cause.what;
+                    if cause.refused {
+                        tracing::warn!(
+                            cause = what,
+                            "Redis refuses what it is asked: correct redis_url, or the rights and settings of Redis; going on without its \
+                             locks, the database still decides"
+                        );
+                    } else {
+                        tracing::warn!(cause = what, "Redis is away: going on without its locks, the database still decides");
+                    }
                 }
                 None
             }
@@ -198,6 +208,23 @@ enum Failure {
     Refused(RedisError),
 }
 
+/// Why Redis could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Cause {
+    what: String,
+    /// It answered, and would answer the same again.
+    refused: bool,
+}
+
+impl Cause {
+    fn of(error: &RedisError) -> Self {
+        // What a server says while it starts, fails over or is busy passes by itself.
+        let passes = |code: &str| matches!(code, "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY");
+        let said = error.code().is_some_and(|code| !passes(code));
+        Self { what: describe(error), refused: said || error.kind() == redis::ErrorKind::AuthenticationFailed }
+    }
+}
+
 /// The kind and the server's code only: the details of some errors repeat what was sent.
 fn describe(error: &RedisError) -> String {
     match (error.code(), error.is_io_error()) {
@@ -210,17 +237,17 @@ fn describe(error: &RedisError) -> String {
 
 /// What went wrong last while a connection was being made, which the pool does in the background.
 #[derive(Clone, Debug, Default)]
-struct LastError(Arc<Mutex<Option<String>>>);
+struct LastError(Arc<Mutex<Option<Cause>>>);
 
 impl LastError {
-    fn take(&self) -> Option<String> {
+    fn take(&self) -> Option<Cause> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 impl bb8::ErrorSink<RedisError> for LastError {
     fn sink(&self, error: RedisError) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(describe(&error));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Cause::of(&error));
     }
 
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<RedisError>> {
@@ -283,7 +310,7 @@ struct Away {
     retry_at: Instant,
     pause: Duration,
     probing: bool,
-    cause: String,
+    cause: Cause,
 }
 
 /// The right to make one request. Exactly one verdict follows; a permit that is dropped without (the caller went away)
@@ -308,7 +335,7 @@ impl Breaker {
     }
 
     /// For how long Redis has been away, and why.
-    fn away(&self, now: Instant) -> Option<(Duration, String)> {
+    fn away(&self, now: Instant) -> Option<(Duration, Cause)> {
         self.lock().as_ref().map(|away| (now.saturating_duration_since(away.since), away.cause.clone()))
     }
 
@@ -328,13 +355,13 @@ impl Permit<'_> {
     }
 
     /// Redis did not answer. True when this is news.
-    fn failed(mut self, now: Instant, cause: &str) -> bool {
+    fn failed(mut self, now: Instant, cause: &Cause) -> bool {
         let probe = std::mem::take(&mut self.probe);
         let mut slot = self.breaker.lock();
         match &mut *slot {
             None => {
                 let pause = PAUSES.0;
-                *slot = Some(Away { since: now, retry_at: now + pause, pause, probing: false, cause: cause.to_owned() });
+                *slot = Some(Away { since: now, retry_at: now + pause, pause, probing: false, cause: cause.clone() });
                 true
             }
             Some(away) => {
@@ -342,7 +369,7 @@ impl Permit<'_> {
                     away.pause = (away.pause * 2).min(PAUSES.1);
                     away.retry_at = now + away.pause;
                     away.probing = false;
-                    cause.clone_into(&mut away.cause);
+                    away.cause = cause.clone();
                 }
                 false
             }
@@ -370,24 +397,28 @@ mod tests {
         Duration::from_secs(s)
     }
 
+    fn away(what: &str) -> Cause {
+        Cause { what: what.to_owned(), refused: false }
+    }
+
     #[test]
     fn the_breaker_waits_twice_as_long_each_time_up_to_thirty_seconds() {
         let breaker = Breaker::default();
         let mut now = Instant::now();
         let start = now;
-        assert!(breaker.permit(now).unwrap().failed(now, "first"));
+        assert!(breaker.permit(now).unwrap().failed(now, &away("first")));
         for pause in [2, 4, 8, 16, 30, 30] {
             assert!(breaker.permit(now + seconds(pause) - Duration::from_millis(1)).is_none());
             now += seconds(pause);
             let probe = breaker.permit(now).unwrap();
             assert!(breaker.permit(now).is_none(), "one probe at a time");
-            assert!(!probe.failed(now, "again"), "no news");
+            assert!(!probe.failed(now, &away("again")), "no news");
         }
-        assert_eq!(breaker.away(now), Some((now - start, "again".to_owned())));
+        assert_eq!(breaker.away(now), Some((now - start, away("again"))));
         now += seconds(30);
         assert_eq!(breaker.permit(now).unwrap().succeeded(now), Some(now - start));
         assert_eq!(breaker.away(now), None);
-        assert!(breaker.permit(now).unwrap().failed(now, "anew"), "a new absence is news again");
+        assert!(breaker.permit(now).unwrap().failed(now, &away("anew")), "a new absence is news again");
         assert!(breaker.permit(now + seconds(2)).is_some(), "and begins with the short pause");
     }
 
@@ -395,7 +426,7 @@ mod tests {
     fn a_probe_that_is_cut_off_makes_room_for_the_next() {
         let breaker = Breaker::default();
         let now = Instant::now();
-        breaker.permit(now).unwrap().failed(now, "gone");
+        breaker.permit(now).unwrap().failed(now, &away("gone"));
         let later = now + seconds(2);
         drop(breaker.permit(later).unwrap());
         assert!(breaker.permit(later).unwrap().succeeded(later).is_some());
@@ -406,11 +437,11 @@ mod tests {
         let breaker = Breaker::default();
         let now = Instant::now();
         let (slow, fast) = (breaker.permit(now).unwrap(), breaker.permit(now).unwrap());
-        assert!(fast.failed(now, "gone"));
+        assert!(fast.failed(now, &away("gone")));
         assert_eq!(slow.succeeded(now), None);
         assert!(breaker.away(now).is_some());
         let late = Permit { breaker: &breaker, probe: false };
-        assert!(!late.failed(now + seconds(1), "gone too"), "the same absence is told once");
+        assert!(!late.failed(now + seconds(1), &away("gone too")), "the same absence is told once");
         assert!(breaker.permit(now + seconds(2)).is_some(), "and its pause does not grow");
     }
 }

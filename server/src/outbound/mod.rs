@@ -5,3 +5,4 @@ pub mod gateways;
 pub mod guard;
 pub mod outcome;
 pub mod signature;
+pub mod tls;

@@ -24,9 +24,12 @@ pub mod intake;
 pub mod keys;
 pub mod lines;
 pub mod maintenance;
+mod note;
 pub mod outages;
 pub mod people;
 pub mod policies;
+mod postgres;
+pub mod postgres_url;
 pub mod quiet;
 pub mod retention;
 pub mod roster;
@@ -38,7 +41,6 @@ pub mod users;
 pub mod webhooks;
 
 use std::path::Path;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,7 +48,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::PgListener;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::broadcast;
@@ -55,6 +57,7 @@ pub use transaction::Tx;
 
 use crate::ids::InstallationId;
 use dialect::{Dialect, Sql, execute, fetch_optional, fragment, on, statements};
+use note::Note;
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +73,20 @@ pub enum StoreError {
     /// No connection could be had, or it broke.
     #[error("the database cannot be reached: {0}")]
     Connection(#[source] sqlx::Error),
+    /// Nobody answers at the address of the database.
+    #[error("the database at {place} cannot be reached: {source}")]
+    Unreachable {
+        /// Host, port and name.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
     /// The address of the database is wrong.
-    #[error("DATABASE_URL is not a PostgreSQL address: {0}")]
-    Address(#[source] sqlx::Error),
+    #[error("DATABASE_URL {0}")]
+    Address(String),
+    /// The database is there and cannot be used as it is.
+    #[error("the database cannot be used: {0}")]
+    Unfit(String),
     /// The tables could not be brought up to date.
     #[error("the database tables could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -84,6 +98,9 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// The server of this folder uses another database.
+    #[error("{0}")]
+    OtherDatabase(String),
     /// Another server runs on this folder.
     #[error("another server already uses the data folder {0}: stop it, or give this one its own with --data-dir")]
     FolderInUse(String),
@@ -313,7 +330,7 @@ impl ReadOnly {
 
 #[derive(Clone)]
 enum Pools {
-    Postgres { pool: PgPool, channel: Arc<str>, read_only: Arc<ReadOnly> },
+    Postgres { pool: PgPool, channel: Arc<str>, read_only: Arc<ReadOnly>, place: Arc<str> },
     Sqlite { write: SqlitePool, read: SqlitePool, _lock: Arc<sqlite_folder::FolderLock> },
 }
 
@@ -390,14 +407,12 @@ impl Db<'_> {
     }
 }
 
-const POOL_SIZE: u32 = 20;
 const SQLITE_READERS: u32 = 4;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// A small write that takes longer is none: nobody who sends an alarm would wait for it either.
 const PROVE_WITHIN: Duration = Duration::from_secs(5);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-static POSTGRES: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 
 impl Store {
@@ -407,7 +422,7 @@ impl Store {
     /// When it cannot be reached, the folder is used by another server, or a migration fails.
     pub async fn open(database_url: Option<&str>, data_dir: &Path) -> Result<Self> {
         match database_url {
-            Some(url) => Self::open_postgres(url).await,
+            Some(url) => Self::open_postgres(url, sqlite_folder::Use::Serve, |_, _| Ok(())).await,
             None => Self::open_sqlite(data_dir, sqlite_folder::Use::Serve).await,
         }
     }
@@ -415,38 +430,50 @@ impl Store {
     /// The same for a command line tool that works beside a running server.
     ///
     /// # Errors
-    /// As [`Store::open`], but a folder in use is no obstacle.
+    /// As [`Store::open`], but a folder in use is no obstacle; and when the folder's server uses another database.
     pub async fn open_beside_server(database_url: Option<&str>, data_dir: &Path) -> Result<Self> {
+        let note = Note::read(data_dir);
+        if let Some(why) = note.as_ref().and_then(|note| note.against(data_dir, database_url.is_some())) {
+            return Err(StoreError::OtherDatabase(why));
+        }
         match database_url {
-            Some(url) => Self::open_postgres(url).await,
+            Some(url) => {
+                let is_the_servers = |found: Option<InstallationId>, place: &str| match &note {
+                    Some(note @ Note::Postgres { installation, .. }) if found != Some(*installation) => {
+                        Err(StoreError::OtherDatabase(note.is_another(data_dir, place)))
+                    }
+                    _ => Ok(()),
+                };
+                Self::open_postgres(url, sqlite_folder::Use::Beside, is_the_servers).await
+            }
             None => Self::open_sqlite(data_dir, sqlite_folder::Use::Beside).await,
         }
     }
 
-    async fn open_postgres(url: &str) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url).map_err(StoreError::Address)?.application_name("autocall");
-        // On a connection of its own: waiting for another node's migration must not run into the time limits below.
-        let mut migrator = options.clone().disable_statement_logging().connect().await.map_err(StoreError::Connection)?;
-        sqlx::raw_sql("SET client_min_messages = warning").execute(&mut migrator).await.map_err(StoreError::Connection)?;
-        POSTGRES.run(&mut migrator).await?;
-        let (schema,): (String,) =
-            sqlx::query_as("SELECT current_schema()::text").fetch_one(&mut migrator).await.map_err(StoreError::Connection)?;
-        migrator.close().await.map_err(StoreError::Connection)?;
-        // A node that freezes inside a transaction must not keep rows locked for ever.
-        let options =
-            options.options([("idle_in_transaction_session_timeout", "3s"), ("lock_timeout", "2s"), ("statement_timeout", "4s")]);
-        let read_only = Arc::new(ReadOnly::default());
-        let sessions = Arc::clone(&read_only);
-        let pool = PgPoolOptions::new()
-            .max_connections(POOL_SIZE)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .before_acquire(move |connection, session| {
-                let suspect = sessions.concerns(session.age);
-                Box::pin(async move { Ok(!suspect || takes_changes(connection).await?) })
-            })
-            .connect_lazy_with(options.disable_statement_logging());
+    async fn open_postgres(
+        url: &str,
+        usage: sqlite_folder::Use,
+        may_open: impl FnOnce(Option<InstallationId>, &str) -> Result<()>,
+    ) -> Result<Self> {
+        let postgres::Opened { pool, schema, read_only, place } = postgres::open(url, usage, may_open).await?;
         // Channels belong to the whole database, so the schema's name keeps installations apart.
-        Ok(Self::with(Pools::Postgres { pool, channel: format!("autocall_{schema}").into(), read_only }))
+        Ok(Self::with(Pools::Postgres { pool, channel: format!("autocall_{schema}").into(), read_only, place: place.into() }))
+    }
+
+    /// Writes down in its folder which database this server uses, for the commands beside it.
+    ///
+    /// # Errors
+    /// When the database or the folder fails.
+    pub async fn leave_note(&self, data_dir: &Path) -> Result<()> {
+        let note = match &self.pools {
+            Pools::Sqlite { .. } => Some(Note::Embedded),
+            Pools::Postgres { place, .. } => {
+                let installation = self.read().await?.db().installation().await?;
+                installation.map(|installation| Note::Postgres { installation, place: place.to_string() })
+            }
+        };
+        let written = std::fs::create_dir_all(data_dir).and_then(|()| note.map_or(Ok(()), |note| note.write(data_dir)));
+        written.map_err(|source| StoreError::Folder { folder: data_dir.display().to_string(), source })
     }
 
     async fn open_sqlite(data_dir: &Path, usage: sqlite_folder::Use) -> Result<Self> {
@@ -462,8 +489,17 @@ impl Store {
             .disable_statement_logging();
         {
             let _migrating = sqlite_folder::MigrationLock::take(data_dir)?;
+            if !sqlite_folder::is_there(data_dir)? {
+                // Under another name until it is one: a file that was cut off must not look like a new one.
+                let new = sqlite_folder::begin(data_dir)?;
+                let mut begun = options.clone().filename(&new).connect().await.map_err(StoreError::Connection)?;
+                // The first page is written now.
+                sqlx::raw_sql("PRAGMA application_id = 1633902956").execute(&mut begun).await.map_err(StoreError::Connection)?;
+                begun.close().await.map_err(StoreError::Connection)?;
+                sqlite_folder::finish(data_dir, &new)?;
+            }
             sqlite_folder::make_private(data_dir)?;
-            let mut migrator = options.connect().await.map_err(StoreError::Connection)?;
+            let mut migrator = options.connect().await.map_err(|error| sqlite_folder::unusable(data_dir, error))?;
             SQLITE.run(&mut migrator).await?;
             migrator.close().await.map_err(StoreError::Connection)?;
         }
@@ -524,7 +560,7 @@ impl Store {
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         let (sender, counters) = (self.announcements.clone(), Arc::clone(&self.counters));
         match &self.pools {
-            Pools::Postgres { pool, channel, read_only } => {
+            Pools::Postgres { pool, channel, read_only, .. } => {
                 let connection = pool.acquire().await.map_err(StoreError::Connection)?;
                 Tx::begin_postgres(connection, Arc::clone(channel), Arc::clone(read_only), sender, counters).await
             }

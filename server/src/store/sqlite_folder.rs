@@ -2,9 +2,14 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Result, StoreError};
+
+/// The database's file.
+pub(super) const DATABASE: &str = "autocall.sqlite";
+/// The same while it is being made.
+const NEW: &str = "autocall.sqlite.new";
 
 /// How the folder is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,9 +42,55 @@ impl FolderLock {
     }
 }
 
+/// Whether the database file is there.
+///
+/// # Errors
+/// When it is there and empty: a copy that failed, or a disk that was full. Taken for a new one, it would hide that everything is gone.
+pub(super) fn is_there(folder: &Path) -> Result<bool> {
+    let file = folder.join(DATABASE);
+    match std::fs::metadata(&file) {
+        Ok(found) if found.len() == 0 => Err(StoreError::Unfit(format!(
+            "{} is empty (0 bytes), so everything in it is gone. Put the backup into its place; or remove it to begin anew",
+            file.display()
+        ))),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(StoreError::Folder { folder: folder.display().to_string(), source }),
+    }
+}
+
+/// The file of a database that is being made, empty and private.
+pub(super) fn begin(folder: &Path) -> Result<PathBuf> {
+    let new = folder.join(NEW);
+    for left in ["", "-wal", "-shm", "-journal"] {
+        // Of an attempt that was interrupted.
+        let _ = std::fs::remove_file(folder.join(format!("{NEW}{left}")));
+    }
+    open(folder, NEW).map_err(|source| StoreError::Folder { folder: folder.display().to_string(), source })?;
+    Ok(new)
+}
+
+/// It is a database now.
+pub(super) fn finish(folder: &Path, new: &Path) -> Result<()> {
+    std::fs::rename(new, folder.join(DATABASE))
+        .map_err(|source| StoreError::Folder { folder: folder.display().to_string(), source })
+}
+
+/// Why the file cannot be opened.
+pub(super) fn unusable(folder: &Path, error: sqlx::Error) -> StoreError {
+    // CORRUPT and NOTADB.
+    let damaged =
+        error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| matches!(&*code, "11" | "26"));
+    if damaged {
+        let file = folder.join(DATABASE);
+        return StoreError::Unfit(format!("{} is not a database, or damaged: put the backup into its place", file.display()));
+    }
+    StoreError::Connection(error)
+}
+
 /// Makes the database file, so that only its owner can read it whatever the folder allows. SQLite gives its side files the same mode.
 pub(super) fn make_private(folder: &Path) -> Result<()> {
-    let made = open(folder, "autocall.sqlite").and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
+    let made = open(folder, DATABASE).and_then(|file| file.set_permissions(Permissions::from_mode(0o600)));
     made.map_err(|source| StoreError::Folder { folder: folder.display().to_string(), source })
 }
 

@@ -90,6 +90,8 @@ async fn a_wrong_variable_is_refused_by_name() {
         ("AUTOCALL_LISTEN", "8080"),
         ("REDIS_URL", "http://127.0.0.1:6379/"),
         ("DATABASE_URL", "127.0.0.1:5432"),
+        ("DATABASE_URL", "postgres://db/alarms?target_session_attrs=read-write"),
+        ("DATABASE_URL", "postgres://db/alarms?sslmode=always"),
     ];
     for (name, value) in cases {
         let said = refusal(None, &[(name, value)]).await;

@@ -7,6 +7,7 @@ mod client;
 mod configuration;
 mod connections;
 mod crash;
+mod database;
 mod disk;
 mod documented;
 mod doors;

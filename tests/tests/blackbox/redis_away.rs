@@ -12,7 +12,7 @@ use crate::{
 /// The server looks for a lost Redis at growing intervals.
 const NOTICED: Duration = Duration::from_secs(90);
 
-on_both!(redis_comes_and_goes, a_frozen_redis_holds_nobody_up);
+on_both!(redis_comes_and_goes, a_frozen_redis_holds_nobody_up, a_redis_that_refuses_is_not_called_away);
 
 async fn redis_comes_and_goes(engine: Engine) {
     let world = World::new(engine).await;
@@ -51,6 +51,28 @@ async fn a_frozen_redis_holds_nobody_up(engine: Engine) {
     phone.finds_locks(false).await;
     redis.thaw();
     phone.finds_locks(true).await;
+}
+
+/// A wrong password is mended in the configuration, not by starting Redis again.
+async fn a_redis_that_refuses_is_not_called_away(engine: Engine) {
+    let world = World::new(engine).await;
+    let redis = PrivateRedis::start().await;
+    redis.demand_password("swordfish").await;
+    let server = Binary::spawn(world.options().redis(redis.url())).await;
+    let phone = Phone::new(&server);
+    phone.finds_locks(false).await;
+    let ready = phone.client.readyz().await;
+    assert_eq!(ready["locks"]["refused"], true, "{ready}");
+    let log = server.log();
+    assert!(log.contains("Redis refuses") && !log.contains("Redis is away"), "{log}");
+    assert!(log.contains("NOAUTH") || log.contains("password"), "{log}");
+    drop(server);
+
+    let wrong = redis.url().replace("redis://", "redis://:haddock@");
+    let server = Binary::spawn(world.options().redis(wrong)).await;
+    Phone::new(&server).finds_locks(false).await;
+    let log = server.log();
+    assert!(log.contains("Redis refuses") && !log.contains("haddock"), "{log}");
 }
 
 /// A client that rings another number for each alarm.
