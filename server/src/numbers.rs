@@ -76,8 +76,21 @@ pub struct Parsed {
 
 /// Why a number is refused: no handset could, or none should, dial it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this phone number cannot be dialled: {0}; write 3 to 20 digits, with + and the country code in front if it is abroad")]
-pub struct NumberError(#[from] DialStringError);
+pub enum NumberError {
+    /// It is no dial string.
+    #[error(
+        "this phone number cannot be dialled: {0}; write 3 to 20 digits, with + and the country code in front if it is abroad"
+    )]
+    Undialable(#[from] DialStringError),
+    /// A spreadsheet or a program has made a decimal number of it.
+    #[error("this is a decimal number, not a phone number: format the column as text, or write the number in quotes")]
+    Decimal,
+    /// Behind a number that the plan knows there is more.
+    #[error(
+        "this phone number has an extension, which a handset cannot dial: write the number without it, or one that reaches the person"
+    )]
+    Extension,
+}
 
 impl Number {
     /// Reads a number as it was written by a person or a program of the country `region`.
@@ -87,14 +100,19 @@ impl Number {
     ///
     /// # Errors
     ///
-    /// When it is not 3 to 20 digits with an optional leading `+`, or reaches an emergency service.
+    /// When it is not 3 to 20 digits with an optional leading `+`, reaches an emergency service, is a decimal number, or has an extension.
     pub fn parse(raw: &str, region: Region) -> Result<Parsed, NumberError> {
+        let raw = narrowed(raw);
+        let raw = whole(&raw)?;
         let given = dialled(raw)?;
         let digits_as_given = String::from(given.clone());
         let parsed = match planned(&digits_as_given, region) {
             Some(number) => Parsed { number, known_to_plan: true, digits_as_given },
             None => Parsed { number: Self(digits_as_given.clone()), known_to_plan: false, digits_as_given },
         };
+        if !parsed.known_to_plan && has_extension(raw, region) {
+            return Err(NumberError::Extension);
+        }
         // "0086110" was caught above; this catches what only the plan could unravel.
         DialString::parse(parsed.number.as_str())?;
         Ok(parsed)
@@ -165,6 +183,46 @@ impl fmt::Debug for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Number({})", masked(&self.0))
     }
+}
+
+/// With the digits of other scripts as those of ours, and without the invisible marks that address books put around numbers.
+#[must_use]
+pub fn narrowed(text: &str) -> String {
+    /// Where the ten digits of a script begin, in Unicode's order.
+    const ZEROS: [char; 19] = [
+        '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}', '\u{b66}', '\u{be6}', '\u{c66}', '\u{ce6}',
+        '\u{d66}', '\u{e50}', '\u{ed0}', '\u{f20}', '\u{1040}', '\u{17e0}', '\u{1810}', '\u{ff10}',
+    ];
+    let invisible =
+        |c: &char| matches!(c, '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let digit = |c: char| {
+        let value = ZEROS.iter().find_map(|zero| u32::from(c).checked_sub(u32::from(*zero)).filter(|value| *value < 10));
+        value.and_then(|value| char::from_digit(value, 10)).unwrap_or(c)
+    };
+    text.chars().filter(|c| !invisible(c)).map(digit).collect()
+}
+
+/// The digits of a decimal number that is a whole one: `18714000920.0` must not become `187140009200`.
+fn whole(raw: &str) -> Result<&str, NumberError> {
+    let Some((number, decimals)) = raw.trim().split_once('.') else { return Ok(raw) };
+    let digits = |text: &str| text.bytes().all(|own| own.is_ascii_digit());
+    let own = number.strip_prefix('+').unwrap_or(number);
+    if own.is_empty() || !digits(own) || !digits(decimals) {
+        return Ok(raw);
+    }
+    match decimals.bytes().all(|own| own == b'0') {
+        true => Ok(number),
+        // Longer ones are groups of digits, as some people write them.
+        false if decimals.len() <= 2 => Err(NumberError::Decimal),
+        false => Ok(raw),
+    }
+}
+
+/// Whether a number ends with a group behind digits that are a number of the plan by themselves: `010-62345678-123`.
+fn has_extension(raw: &str, region: Region) -> bool {
+    let Some((number, group)) = raw.trim().rsplit_once(['-', ' ', '/', '.']) else { return false };
+    let is_short = (1..=6).contains(&group.len()) && group.bytes().all(|own| own.is_ascii_digit());
+    is_short && dialled(number).is_ok_and(|number| planned(&String::from(number), region).is_some())
 }
 
 /// `raw` without separators, if a handset can dial it.
@@ -384,6 +442,36 @@ mod tests {
         ] {
             let error = Number::parse(raw, Region::CN).unwrap_err().to_string();
             assert!(error.contains("write 3 to 20 digits"), "{error}");
+        }
+    }
+
+    #[test]
+    fn decimal_numbers_are_read_whole_or_refused() {
+        for raw in ["18712345678.0", "18712345678.00", "18712345678.", "+8618712345678.0", " 18712345678.0 "] {
+            assert_eq!(parsed(raw, "CN").number.as_str(), "+8618712345678", "{raw}");
+        }
+        for raw in ["18712345678.5", "1871234567.25", "110.0", "1.8712345678E+10"] {
+            assert!(Number::parse(raw, Region::CN).is_err(), "{raw}");
+        }
+        assert_eq!(parsed("0171.1234567", "DE").number.as_str(), "+491711234567");
+        assert_eq!(parsed("187.1234.5678", "CN").number.as_str(), "+8618712345678");
+    }
+
+    #[test]
+    fn extensions_are_refused() {
+        for raw in ["010-62345678-123", "010 62345678 1", "+86 10 6234 5678 1234", "187-1234-5678/12"] {
+            assert_eq!(Number::parse(raw, Region::CN), Err(NumberError::Extension), "{raw}");
+        }
+        for raw in ["010-6234-5678", "8001", "20 15", "+999 123 4567"] {
+            assert!(Number::parse(raw, Region::CN).is_ok(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn digits_of_other_scripts_are_digits() {
+        for raw in ["١٨٧١٢٣٤٥٦٧٨", "۱۸۷۱۲۳۴۵۶۷۸", "१८७१२३४५६७८", "１８７１２３４５６７８", "\u{202a}187 1234 5678\u{202c}"]
+        {
+            assert_eq!(parsed(raw, "CN").number.as_str(), "+8618712345678", "{raw}");
         }
     }
 
