@@ -11,10 +11,17 @@ use crate::people;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PeopleCommand {
-    /// Add or update people from a CSV or JSON file: name, numbers, language
+    /// Add or update people: from a spreadsheet (.csv) with the columns name, numbers, language and email, contacts exported from Google or
+    /// Outlook (.csv), address cards (.vcf), or JSON
     Import {
-        /// A file whose name ends in .csv or .json
+        /// A file whose name ends in .csv, .vcf or .json
         file: PathBuf,
+        /// Say what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// The encoding of the file, such as GBK [default: UTF-8, else what programs of your region write]
+        #[arg(long)]
+        encoding: Option<String>,
     },
     /// Print everybody with their numbers
     List,
@@ -22,13 +29,22 @@ pub(super) enum PeopleCommand {
 
 pub(super) async fn run(command: PeopleCommand, config: &Config) -> anyhow::Result<()> {
     match command {
-        PeopleCommand::Import { file } => {
-            let read = people::read_file(&file, config.default_region)?;
+        PeopleCommand::Import { file, dry_run, encoding } => {
+            let read = people::read_file(&file, encoding.as_deref(), config.default_region)?;
             let store = open(config).await?;
-            let imported = people::import(&store, &read, &Clock::system()).await?;
+            let done = people::import_or_show(&store, &read.people, &Clock::system(), dry_run).await?;
             store.close().await;
-            println!("imported {} people: {} new, {} updated", imported.new + imported.known, imported.new, imported.known);
-            for number in imported.doubtful {
+            for line in read.notes.iter().chain(&read.skipped) {
+                println!("note: {line}");
+            }
+            if dry_run {
+                for change in &done.changes {
+                    println!("{change}");
+                }
+            }
+            let (all, verb) = (done.new + done.known + done.unchanged, if dry_run { "would import" } else { "imported" });
+            println!("{verb} {all} people: {} new, {} updated, {} unchanged", done.new, done.known, done.unchanged);
+            for number in done.doubtful {
                 println!("note: {number} is unknown to the numbering plan and will be dialled as it is");
             }
         }

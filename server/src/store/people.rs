@@ -1,5 +1,7 @@
 //! People and their numbers: who a number belongs to.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
@@ -37,6 +39,14 @@ statements! {
     NUMBERS_OF = ["SELECT number FROM person_numbers WHERE person_id = $1 ORDER BY position"];
     /// Forgets the numbers of a person.
     DELETE_NUMBERS = ["DELETE FROM person_numbers WHERE person_id = $1"];
+    /// The e-mail addresses of all people.
+    ALL_EMAILS = ["SELECT person_id, email FROM person_emails ORDER BY person_id, position"];
+    /// Who has an e-mail address.
+    BY_EMAIL = ["SELECT p.id, p.name, p.language FROM people p JOIN person_emails e ON e.person_id = p.id WHERE e.email = $1"];
+    /// Forgets the e-mail addresses of a person.
+    DELETE_EMAILS = ["DELETE FROM person_emails WHERE person_id = $1"];
+    /// An e-mail address of a person.
+    INSERT_EMAIL = ["INSERT INTO person_emails (email, person_id, position) VALUES ($1, $2, $3)"];
     /// A number of a person.
     INSERT_NUMBER = ["INSERT INTO person_numbers (number, person_id, position) VALUES ($1, $2, $3)"];
 }
@@ -110,13 +120,49 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn people(&mut self) -> Result<Vec<(PersonRow, Vec<String>)>> {
         let people: Vec<PersonRow> = fetch_all!(self, ALL_PEOPLE)?;
-        let numbers: Vec<(PersonId, String)> = fetch_all!(self, ALL_NUMBERS)?;
+        let mut numbers = by_person(fetch_all!(self, ALL_NUMBERS)?);
         Ok(people
             .into_iter()
             .map(|person| {
-                let own = numbers.iter().filter(|(id, _)| *id == person.id).map(|(_, number)| number.clone()).collect();
+                let own = numbers.remove(&person.id).unwrap_or_default();
                 (person, own)
             })
             .collect())
     }
+
+    /// The e-mail addresses of everybody who has some, in order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn emails(&mut self) -> Result<HashMap<PersonId, Vec<String>>> {
+        Ok(by_person(fetch_all!(self, ALL_EMAILS)?))
+    }
+
+    /// Who has an e-mail address, in small letters.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn person_with_email(&mut self, email: &str) -> Result<Option<PersonRow>> {
+        fetch_optional!(self, BY_EMAIL, email)
+    }
+
+    /// Replaces the e-mail addresses of a person.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when an address belongs to somebody else.
+    pub async fn set_emails(&mut self, person: PersonId, emails: &[String]) -> Result<()> {
+        execute!(self, DELETE_EMAILS, person)?;
+        for (position, email) in (0_i32..).zip(emails) {
+            execute!(self, INSERT_EMAIL, email.as_str(), person, position)?;
+        }
+        Ok(())
+    }
+}
+
+fn by_person(rows: Vec<(PersonId, String)>) -> HashMap<PersonId, Vec<String>> {
+    let mut by_person: HashMap<PersonId, Vec<String>> = HashMap::new();
+    for (person, own) in rows {
+        by_person.entry(person).or_default().push(own);
+    }
+    by_person
 }

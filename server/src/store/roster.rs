@@ -86,7 +86,12 @@ impl Db<'_> {
     /// When the database fails, or a time zone that was stored is unknown now.
     pub async fn roster(&mut self) -> Result<Roster> {
         let people = self.people().await?.into_iter();
-        let people = people.map(|(row, numbers)| (row.id, Person { name: row.name, numbers })).collect();
+        let mut emails = self.emails().await?;
+        let person = |(row, numbers): (super::people::PersonRow, Vec<String>)| {
+            let emails = emails.remove(&row.id).unwrap_or_default();
+            (row.id, Person { name: row.name, numbers, emails })
+        };
+        let people = people.map(person).collect();
         let members: Vec<(TeamId, PersonId)> = fetch_all!(self, MEMBERS)?;
         let teams: Vec<TeamRow> = fetch_all!(self, TEAMS)?;
         let team = |row: TeamRow| Team {
