@@ -153,6 +153,7 @@ fn roster_routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(roster_api::exceptions::add_override))
         .routes(routes!(roster_api::exceptions::remove_override))
         .routes(routes!(roster_api::exceptions::add_temporary))
+        .routes(routes!(roster_api::exceptions::add_holidays))
         .routes(routes!(roster_api::exceptions::remove_temporary))
         .routes(routes!(roster_api::on_duty::of_schedule))
         .routes(routes!(roster_api::on_duty::shifts))

@@ -24,6 +24,7 @@ mod webhook;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -182,33 +183,61 @@ async fn migrate(loaded: &Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Cancels `stop` when the system or somebody at the terminal asks this process to end.
+/// Longest from the first request to stop to the end of the process, whatever runs. Service managers kill after ten seconds or more.
+const STOP_WITHIN: Duration = Duration::from_millis(9_500);
+
+/// Cancels `stop` when the system or somebody at the terminal asks this process to end, and ends it when that takes too long.
+///
+/// The signals are heard on a thread of its own: when all others are busy, this one is not.
 fn stop_when_asked(stop: &CancellationToken) -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut quit = signal(SignalKind::quit())?;
-    // Without somebody who hears them, these would end the process at once. A terminal that closes and scripts that rotate logs
-    // send them, and must not stop a server that wakes people.
-    let mut hang_up = signal(SignalKind::hangup())?;
-    let mut user_one = signal(SignalKind::user_defined1())?;
-    let mut user_two = signal(SignalKind::user_defined2())?;
     let stop = stop.clone();
-    tokio::spawn(async move {
-        loop {
-            let heard = tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
-                _ = quit.recv() => break,
-                _ = hang_up.recv() => "SIGHUP",
-                _ = user_one.recv() => "SIGUSR1",
-                _ = user_two.recv() => "SIGUSR2",
-            };
-            tracing::info!("{heard} changes nothing: the configuration is read at start, and the log goes to standard error");
-        }
-        tracing::info!("stopping");
-        stop.cancel();
-    });
-    Ok(())
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let listen = move || {
+        let hear = || -> std::io::Result<_> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let guard = runtime.enter();
+            let stopping = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::quit()].map(signal);
+            // Without somebody who hears them, these would end the process at once. A terminal that closes and scripts that rotate logs
+            // send them, and must not stop a server that wakes people.
+            let others = [SignalKind::hangup(), SignalKind::user_defined1(), SignalKind::user_defined2()].map(signal);
+            drop(guard);
+            Ok((runtime, stopping, others))
+        };
+        let heard = hear().and_then(|(runtime, [interrupt, terminate, quit], [hang_up, user_one, user_two])| {
+            Ok((runtime, (interrupt?, terminate?, quit?), (hang_up?, user_one?, user_two?)))
+        });
+        let (runtime, (mut interrupt, mut terminate, mut quit), (mut hang_up, mut user_one, mut user_two)) = match heard {
+            Ok(hearing) => {
+                // Whoever waits for it may have given up.
+                let _ = ready.send(Ok(()));
+                hearing
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+                return;
+            }
+        };
+        runtime.block_on(async move {
+            loop {
+                let heard = tokio::select! {
+                    _ = interrupt.recv() => break,
+                    _ = terminate.recv() => break,
+                    _ = quit.recv() => break,
+                    _ = hang_up.recv() => "SIGHUP",
+                    _ = user_one.recv() => "SIGUSR1",
+                    _ = user_two.recv() => "SIGUSR2",
+                };
+                tracing::info!("{heard} changes nothing: the configuration is read at start, and the log goes to standard error");
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+            tokio::time::sleep(STOP_WITHIN).await;
+            tracing::warn!("some work did not end in time and was left undone");
+            std::process::exit(0);
+        });
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(listen)?;
+    Ok(is_ready.recv()??)
 }
 
 /// Takes one of these values, by its word.

@@ -276,6 +276,12 @@ impl From<StoreError> for Refusal {
     }
 }
 
+impl From<crate::costly::CostlyError> for Refusal {
+    fn from(_: crate::costly::CostlyError) -> Self {
+        Self::Away
+    }
+}
+
 impl From<EngineError> for Refusal {
     fn from(error: EngineError) -> Self {
         match error {

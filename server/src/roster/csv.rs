@@ -1,22 +1,26 @@
-//! Shifts as a spreadsheet has them: CSV with the columns `start`, `end` and `person`.
+//! Shifts as a spreadsheet has them: a table with the columns `start`, `end` and `person`.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use serde::Deserialize;
 
+use super::find::Finder;
 use super::{FixedShift, Roster, Shift, text};
 use crate::ids::PersonId;
+use crate::sheet::cells::{self, DayOrder};
+use crate::sheet::{table, told};
 
 /// More shifts than this are surely a mistake.
 pub const MOST_SHIFTS: usize = 20_000;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    start: String,
-    #[serde(default)]
-    end: String,
-    person: String,
+/// What a file of shifts says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// In the order they begin.
+    pub shifts: Vec<FixedShift>,
+    /// What is nobody's, and was passed over.
+    pub skipped: Vec<String>,
+    /// How it was understood, where it could be understood otherwise.
+    pub notes: Vec<String>,
 }
 
 /// A line that could be read.
@@ -32,33 +36,46 @@ struct Line {
 ///
 /// # Errors
 /// Everything that is wrong with it, line by line.
-pub fn read(csv_text: &str, zone: Tz, find: &dyn Fn(&str) -> Option<PersonId>) -> Result<Vec<FixedShift>, Vec<String>> {
-    let csv_text = csv_text.trim_start_matches('\u{feff}');
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(csv_text.as_bytes());
-    let headers = reader.headers().cloned().map_err(|error| vec![error.to_string()])?;
-    let mut problems = Vec::new();
+pub fn read(csv_text: &str, zone: Tz, finder: &Finder<'_>) -> Result<Reading, Vec<String>> {
+    let table = table::read(csv_text).map_err(|why| vec![why])?;
+    let column = |name: &str| {
+        table.column(name).ok_or_else(|| {
+            vec![format!("its first line must name the columns start, end and person; it has {}", table.columns.join(", "))]
+        })
+    };
+    let (start, person) = (column("start")?, column("person")?);
+    let end = table.column("end");
+    if let Some(other) = table.columns.iter().find(|name| !["start", "end", "person", ""].contains(&name.as_str())) {
+        return Err(vec![format!("there is no column {other:?}: there are start, end and person")]);
+    }
+    fn field(row: &table::Row, column: usize) -> &str {
+        row.fields.get(column).map_or("", String::as_str)
+    }
+    let times = table.rows.iter().flat_map(|row| [Some(field(row, start)), end.map(|end| field(row, end))]).flatten();
+    let order = DayOrder::of(times);
+    let mut problems = table.problems.clone();
     let mut rows: Vec<Line> = Vec::new();
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(error) => {
-                let line = error.position().map_or(0, csv::Position::line);
-                problems.push((line, "it must have one field for each column, in UTF-8".to_owned()));
-                continue;
-            }
+    for row in &table.rows {
+        let read = || {
+            let from = cells::instant(field(row, start), zone, order)?;
+            let to = match end.map_or("", |end| field(row, end)) {
+                "" => None,
+                end => Some(cells::instant(end, zone, order)?),
+            };
+            let name = field(row, person);
+            let person = finder.find(name).ok_or_else(|| unknown(name))?;
+            Ok(Line { number: row.line, from, to, person })
         };
-        let number = record.position().map_or(0, csv::Position::line);
-        let row = record.deserialize(Some(&headers)).map_err(|error| error.to_string());
-        match row.and_then(|row| read_row(&row, number, zone, find)) {
-            Ok(row) => rows.push(row),
-            Err(why) => problems.push((number, why)),
+        match read() {
+            Ok(line) => rows.push(line),
+            Err(why) => problems.push((row.line, why)),
         }
     }
     let all_read = problems.is_empty();
-    let mut shifts = Vec::new();
+    let mut reading = Reading::default();
     for (place, Line { number, from, to, person }) in rows.iter().enumerate() {
         match to.or_else(|| rows.get(place + 1).map(|next| next.from)) {
-            Some(to) if to > *from => shifts.push(FixedShift { from: *from, to, person: *person }),
+            Some(to) if to > *from => reading.shifts.push(FixedShift { from: *from, to, person: *person }),
             Some(_) => problems.push((*number, "the shift ends before it begins".to_owned())),
             None if all_read => problems.push((*number, "the last shift needs an end".to_owned())),
             // The line that ends it is wrong itself.
@@ -67,17 +84,7 @@ pub fn read(csv_text: &str, zone: Tz, find: &dyn Fn(&str) -> Option<PersonId>) -
     }
     problems.sort();
     let problems = problems.into_iter().map(|(line, why)| format!("line {line}: {why}")).collect();
-    finish(shifts, problems)
-}
-
-fn read_row(row: &Row, number: u64, zone: Tz, find: &dyn Fn(&str) -> Option<PersonId>) -> Result<Line, String> {
-    let from = text::instant(&row.start, zone).map_err(|error| error.to_string())?;
-    let to = match row.end.as_str() {
-        "" => None,
-        end => Some(text::instant(end, zone).map_err(|error| error.to_string())?),
-    };
-    let person = find(&row.person).ok_or_else(|| unknown(&row.person))?;
-    Ok(Line { number, from, to, person })
+    finish(reading, problems)
 }
 
 /// What is said of a name that nobody has.
@@ -89,19 +96,20 @@ pub(super) fn unknown(name: &str) -> String {
 }
 
 /// Puts shifts in order, unless something was wrong.
-pub(super) fn finish(mut shifts: Vec<FixedShift>, mut problems: Vec<String>) -> Result<Vec<FixedShift>, Vec<String>> {
-    if shifts.is_empty() && problems.is_empty() {
+pub(super) fn finish(mut reading: Reading, mut problems: Vec<String>) -> Result<Reading, Vec<String>> {
+    if reading.shifts.is_empty() && problems.is_empty() {
         problems.push("there is no shift in it".to_owned());
+        problems.append(&mut reading.skipped);
     }
-    if shifts.len() > MOST_SHIFTS {
-        problems.push(format!("it has {} shifts; {MOST_SHIFTS} is the limit", shifts.len()));
+    if reading.shifts.len() > MOST_SHIFTS {
+        problems.push(format!("it has {} shifts; {MOST_SHIFTS} is the limit", reading.shifts.len()));
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(told(problems));
     }
-    shifts.sort_by_key(|shift| (shift.from, shift.to, shift.person));
-    shifts.dedup();
-    Ok(shifts)
+    reading.shifts.sort_by_key(|shift| (shift.from, shift.to, shift.person));
+    reading.shifts.dedup();
+    Ok(Reading { shifts: reading.shifts, skipped: told(reading.skipped), notes: told(reading.notes) })
 }
 
 /// Writes shifts as [`read`] reads them; gaps are left out.
@@ -125,12 +133,13 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
 
-    fn find(name: &str) -> Option<PersonId> {
-        ["张伟", "Li Na"].iter().position(|own| *own == name).map(|place| PersonId(uuid::Uuid::from_u128(place as u128)))
-    }
-
     fn read_in_berlin(text: &str) -> Result<Vec<FixedShift>, Vec<String>> {
-        read(text, Tz::Europe__Berlin, &find)
+        let mut roster = Roster::default();
+        for (number, name) in [(1, "张伟"), (2, "Li Na")] {
+            let person = super::super::Person { name: name.to_owned(), ..Default::default() };
+            roster.people.insert(PersonId(uuid::Uuid::from_u128(number)), person);
+        }
+        read(text, Tz::Europe__Berlin, &Finder::new(&roster, crate::numbers::Region::CN)).map(|reading| reading.shifts)
     }
 
     #[test]
@@ -140,7 +149,7 @@ mod tests {
         let times: Vec<_> = shifts.iter().map(|shift| (shift.from.to_rfc3339(), shift.to.to_rfc3339())).collect();
         assert_eq!(times[0], ("2026-11-23T08:00:00+00:00".to_owned(), "2026-11-30T08:00:00+00:00".to_owned()));
         assert_eq!(times[1].1, "2026-12-07T08:00:00+00:00");
-        assert_eq!(read_in_berlin("\u{feff}start,person,end\n2026-11-23,Li Na,2026-11-24\n").unwrap().len(), 1);
+        assert_eq!(read_in_berlin("Start;Person;END;;\r\n23.11.2026;li na;24.11.2026;;\r\n;;;;\r\n").unwrap().len(), 1);
     }
 
     #[test]

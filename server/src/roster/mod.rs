@@ -5,14 +5,17 @@
 //! gap is only where nothing at all is planned. Somebody on *vacation* is on duty by none of these: in a rotation the next of
 //! the order covers. Wall times and clock changes are the business of [`wall`]; finding gaps that of [`check`].
 
+pub mod calendar_zone;
 pub mod check;
 pub mod csv;
 pub mod evaluate;
 pub mod feed;
+pub mod find;
 pub mod ical;
 #[cfg(test)]
 mod model;
 pub mod quiet;
+pub mod recurrence;
 pub mod rotation;
 pub mod text;
 pub mod wall;
@@ -45,6 +48,8 @@ pub struct Person {
     pub name: String,
     /// Their numbers in the order they are rung; without one they cannot be on call.
     pub numbers: Vec<String>,
+    /// Their e-mail addresses, by which calendars name them.
+    pub emails: Vec<String>,
 }
 
 /// People who answer for something together.
@@ -131,7 +136,10 @@ impl Rule {
     #[must_use]
     pub fn people(&self) -> Vec<PersonId> {
         let mut people: Vec<PersonId> = match self {
-            Self::Rotation(rotation) => rotation.people.clone(),
+            Self::Rotation(own) => {
+                let earlier = own.earlier.iter().flat_map(|earlier| &earlier.rotation.people);
+                own.people.iter().chain(earlier).copied().collect()
+            }
             Self::Shifts { shifts } => shifts.iter().map(|shift| shift.person).collect(),
         };
         people.sort_unstable();
@@ -155,6 +163,30 @@ pub struct Rotation {
     pub end: Option<NaiveDateTime>,
     /// When it is active; always, if there is none.
     pub windows: Vec<Window>,
+    /// The place in `people` of whoever has the turn that begins at `start`: people who come or go move the order, and must not move whose
+    /// turn it is.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub first: usize,
+    /// Turns in which it is never active do not count, so that everybody has as many as the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_idle_turns: bool,
+    /// What holds until a change of the rotation does, the next first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+/// A rotation that holds until it is followed by another one: at a hand-over, so that nobody is relieved by a change of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// Until when.
+    pub until: DateTime<Utc>,
+    /// Who and when; itself without an earlier one.
+    pub rotation: Rotation,
 }
 
 /// What turns are counted in. A day or week is one of the calendar, so a hand-over keeps its wall time when the clock changes.
@@ -181,7 +213,7 @@ pub struct Window {
 }
 
 /// One shift of one person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FixedShift {
     /// When it begins.
     pub from: DateTime<Utc>,

@@ -16,7 +16,7 @@ use crate::http::problem::Problem;
 use crate::http::senders::Sender;
 use crate::ids::VacationId;
 use crate::intake::api::answer;
-use crate::roster_edit::forms::{OverrideForm, TemporaryForm, VacationForm};
+use crate::roster_edit::forms::{HolidaysForm, OverrideForm, TemporaryForm, VacationForm};
 use crate::roster_edit::{RosterError, exceptions, find_schedule};
 
 /// The id of what was made, and the schedule as it is now.
@@ -77,6 +77,35 @@ pub async fn add_temporary(
     let now = app.engine.clock.now();
     let id = exceptions::add_temporary(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
     made(&app, &schedule, id.to_string()).await
+}
+
+/// The ids of what was made, and the schedule as it is now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct HolidaysJson {
+    ids: Vec<String>,
+    schedule: ScheduleJson,
+}
+
+/// Puts other people on duty on the days of a list: a temporary schedule for each.
+#[utoipa::path(post, path = "/api/v1/schedules/{schedule}/holidays", tag = "roster", request_body = HolidaysForm,
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 201, description = "They hold", body = HolidaysJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add_holidays(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(schedule): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let form: HolidaysForm = form(&app, body).await?;
+    let now = app.engine.clock.now();
+    let ids = exceptions::add_holidays(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
+    let roster = roster(&app).await?;
+    let schedule = ScheduleJson::of(&roster, find_schedule(&roster, &schedule)?);
+    let ids = ids.into_iter().map(|id| id.to_string()).collect();
+    Ok(answer(StatusCode::CREATED, &HolidaysJson { ids, schedule }))
 }
 
 /// Takes back a temporary schedule.

@@ -15,6 +15,7 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::costly::CostlyError;
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
 use crate::intake::alarm_request::{read_body, read_json};
@@ -30,10 +31,20 @@ impl From<RosterError> for Problem {
             RosterError::NoSchedule(_) => Self::new(StatusCode::NOT_FOUND, "no_such_schedule", text),
             RosterError::NoEntry => Self::new(StatusCode::NOT_FOUND, "no_such_entry", text),
             RosterError::Followed(_) => Self::new(StatusCode::CONFLICT, "followed_by_line", text),
-            RosterError::Stale { .. } => Self::new(StatusCode::CONFLICT, "changed_meanwhile", text),
+            RosterError::Meanwhile | RosterError::Stale { .. } => Self::new(StatusCode::CONFLICT, "changed_meanwhile", text),
             RosterError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", text),
+            RosterError::Costly(error) => error.into(),
             RosterError::Import(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "import_refused", text),
             _ => Self::invalid(field, text),
+        }
+    }
+}
+
+impl From<CostlyError> for Problem {
+    fn from(error: CostlyError) -> Self {
+        match error {
+            CostlyError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()),
+            CostlyError::TooLong => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_costly", error.to_string()),
         }
     }
 }

@@ -12,10 +12,12 @@ use serde::Serialize;
 use super::shapes::{FindingJson, Named, OnDutyJson, ReasonJson, ShiftJson};
 use super::{Query, roster, team_in_path};
 use crate::app::App;
+use crate::costly;
 use crate::http::problem::Problem;
+use crate::ids::ScheduleId;
 use crate::intake::api::answer;
 use crate::roster::check::check as find_faults;
-use crate::roster::{Roster, Schedule, Target, evaluate};
+use crate::roster::{OnDuty, Roster, Schedule, Target, evaluate};
 use crate::roster_edit::{find_schedule, find_team};
 use crate::store::duty_log::LoggedPerson;
 
@@ -31,6 +33,25 @@ pub struct OnDutyAnswer {
     source: &'static str,
     /// In the order in which they are rung; empty in a gap.
     on_duty: Vec<OnDutyJson>,
+    /// Who comes next by each schedule, as it is planned; empty for an instant of the past.
+    next: Vec<NextJson>,
+}
+
+/// When other people come on duty.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct NextJson {
+    schedule: Named,
+    at: DateTime<Utc>,
+    /// Empty where a gap begins.
+    people: Vec<Named>,
+}
+
+impl NextJson {
+    fn of(roster: &Roster, id: ScheduleId, at: DateTime<Utc>) -> Option<Self> {
+        let (at, people) = evaluate::next_people(roster.schedule(id)?, &roster.absences, at)?;
+        let people = people.into_iter().map(|person| Named::person(roster, person)).collect();
+        Some(Self { schedule: Named::schedule(roster, id), at, people })
+    }
 }
 
 /// Who is on duty by each schedule.
@@ -39,7 +60,7 @@ pub struct OnDutyAnswer {
     responses((status = 200, description = "Everybody on duty", body = OnDutyAnswer),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn all(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let roster = roster(&app).await?;
+    let roster = Arc::new(roster(&app).await?);
     let targets = roster.schedules.iter().collect();
     tell(&app, &roster, targets, None, query).await
 }
@@ -56,7 +77,7 @@ pub async fn of_schedule(
     Path(schedule): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let roster = roster(&app).await?;
+    let roster = Arc::new(roster(&app).await?);
     tell(&app, &roster, vec![find_schedule(&roster, &schedule)?], None, query).await
 }
 
@@ -72,7 +93,7 @@ pub async fn of_team(
     Path(team): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let roster = roster(&app).await?;
+    let roster = Arc::new(roster(&app).await?);
     let team = find_team(&roster, &team).map_err(team_in_path)?.id;
     let schedules: Vec<&Schedule> = roster.schedules.iter().filter(|schedule| schedule.team == Some(team)).collect();
     tell(&app, &roster, schedules, Some(Target::Team(team)), query).await
@@ -80,7 +101,7 @@ pub async fn of_team(
 
 async fn tell(
     app: &App,
-    roster: &Roster,
+    roster: &Arc<Roster>,
     schedules: Vec<&Schedule>,
     team: Option<Target>,
     query: Option<String>,
@@ -94,14 +115,20 @@ async fn tell(
         if team.is_some() {
             each_once(&mut on_duty);
         }
-        return Ok(answer(StatusCode::OK, &OnDutyAnswer { at, source: "log", on_duty }));
+        return Ok(answer(StatusCode::OK, &OnDutyAnswer { at, source: "log", on_duty, next: Vec::new() }));
     }
-    let on = match team {
-        Some(team) => roster.on_duty(team, at),
-        None => schedules.iter().flat_map(|schedule| evaluate::on_duty(schedule, &roster.absences, at)).collect(),
-    };
-    let on_duty = on.iter().map(|on| OnDutyJson::of(roster, on)).collect();
-    Ok(answer(StatusCode::OK, &OnDutyAnswer { at, source: "plan", on_duty }))
+    let ids: Vec<ScheduleId> = schedules.iter().map(|schedule| schedule.id).collect();
+    let plan = Arc::clone(roster);
+    let (on_duty, next) = costly::run(move |_| {
+        let next = ids.iter().filter_map(|id| NextJson::of(&plan, *id, at)).collect();
+        let on: Vec<OnDuty> = match team {
+            Some(team) => plan.on_duty(team, at),
+            None => ids.into_iter().flat_map(|id| plan.on_duty(Target::Schedule(id), at)).collect(),
+        };
+        (on.iter().map(|on| OnDutyJson::of(&plan, on)).collect(), next)
+    })
+    .await?;
+    Ok(answer(StatusCode::OK, &OnDutyAnswer { at, source: "plan", on_duty, next }))
 }
 
 fn each_once(on_duty: &mut Vec<OnDutyJson>) {
@@ -163,10 +190,13 @@ pub async fn shifts(
 ) -> Result<Response, Problem> {
     let roster = roster(&app).await?;
     let schedule = find_schedule(&roster, &schedule)?;
-    let (from, to) = times(schedule, query, app.engine.clock.now())?;
-    let shifts = evaluate::shifts(schedule, &roster.absences, from, to);
-    let shifts = shifts.iter().map(|shift| ShiftJson::of(&roster, schedule, shift)).collect();
-    Ok(answer(StatusCode::OK, &ShiftsAnswer { from, to, shifts }))
+    let ((from, to), id) = (times(schedule, query, app.engine.clock.now())?, schedule.id);
+    let shifts = costly::run(move |_| {
+        let Some(schedule) = roster.schedule(id) else { return Vec::new() };
+        let shifts = evaluate::shifts(schedule, &roster.absences, from, to);
+        shifts.iter().map(|shift| ShiftJson::of(&roster, schedule, shift)).collect()
+    });
+    Ok(answer(StatusCode::OK, &ShiftsAnswer { from, to, shifts: shifts.await? }))
 }
 
 /// The times of a query; without a word about it, from `usual` on.
@@ -243,6 +273,7 @@ pub async fn check(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Re
     };
     let (from, roster) = (app.engine.clock.now(), roster(&app).await?);
     let to = from + TimeDelta::days(days);
-    let findings = find_faults(&roster, from, to).iter().map(|finding| FindingJson::of(&roster, finding)).collect();
-    Ok(answer(StatusCode::OK, &CheckAnswer { from, to, findings }))
+    let findings =
+        costly::run(move |_| find_faults(&roster, from, to).iter().map(|finding| FindingJson::of(&roster, finding)).collect());
+    Ok(answer(StatusCode::OK, &CheckAnswer { from, to, findings: findings.await? }))
 }

@@ -88,19 +88,33 @@ pub async fn remove(State(app): State<Arc<App>>, Path(schedule): Path<String>) -
 /// What an import did.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ImportedJson {
+    /// The shifts of the file.
     shifts: usize,
+    /// How many of them the layer did not have.
+    added: usize,
+    /// How many the layer had that are not in the file.
+    removed: usize,
+    /// Events of others, which were passed over.
+    skipped: Vec<String>,
+    /// How the file was understood, where it could be understood otherwise.
+    notes: Vec<String>,
+    /// Nothing was changed: it was only asked what would be.
+    dry_run: bool,
     schedule: ScheduleJson,
 }
 
 /// Imports shifts from CSV or an iCalendar file into a layer: all of it, or nothing. Another file replaces what the layer had.
 #[utoipa::path(post, path = "/api/v1/schedules/{schedule}/import", tag = "roster",
     params(("schedule" = String, Path, description = "The schedule's name or id"),
-        ("layer" = Option<String>, Query, description = "The layer's name; `imported` by default")),
+        ("layer" = Option<String>, Query, description = "The layer's name; `imported` by default"),
+        ("dry_run" = Option<bool>, Query, description = "`true`: say what would change, and change nothing"),
+        ("encoding" = Option<String>, Query, description = "The file's encoding, such as `GBK`; else a mark at its beginning, UTF-8, or what programs of the configured region write")),
     request_body(content((String = "text/csv"), (String = "text/calendar"))),
     responses((status = 200, description = "What was imported", body = ImportedJson),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Neither CSV nor iCalendar", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "Every line at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Every line at fault is named, or the file costs too much", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too many files are being read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn import(
     State(app): State<Arc<App>>,
@@ -109,7 +123,12 @@ pub async fn import(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &["layer"])?;
+    let query = Query::read(query.as_deref(), &["layer", "dry_run", "encoding"])?;
+    let dry_run = match query.get("dry_run") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::invalid("dry_run", "dry_run must be true or false")),
+    };
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let form = match kind.split(';').next().unwrap_or_default().trim() {
         "text/csv" => import::Form::Csv,
@@ -120,13 +139,18 @@ pub async fn import(
         }
     };
     let body = read_body(body, app.config().http.body_limit_bytes).await?;
-    let text = std::str::from_utf8(&body).map_err(|_| Problem::bad_request("not_utf8", "the file must be in UTF-8"))?;
     let layer = query.get("layer").unwrap_or(import::DEFAULT_LAYER);
     let engine = &app.engine;
-    let shifts = import::import(&engine.store, &schedule, layer, (form, text), engine.region(), engine.clock.now()).await?;
+    // A program that says UTF-8 of everything it sends is not believed: that is found out anyway.
+    let charset = kind.split(';').skip(1).find_map(|own| own.trim().strip_prefix("charset="));
+    let charset = charset.map(|own| own.trim_matches('"')).filter(|own| !own.eq_ignore_ascii_case("utf-8"));
+    let encoding = query.get("encoding").or(charset).map(str::to_owned);
+    let file = import::File { form, bytes: body.to_vec(), encoding, region: engine.region() };
+    let done = import::import(&engine.store, &schedule, layer, file, dry_run, engine.clock.now()).await?;
+    let import::Imported { shifts, added, removed, skipped, notes } = done;
     let roster = roster(&app).await?;
     let schedule = ScheduleJson::of(&roster, find_schedule(&roster, &schedule)?);
-    Ok(answer(StatusCode::OK, &ImportedJson { shifts, schedule }))
+    Ok(answer(StatusCode::OK, &ImportedJson { shifts, added, removed, skipped, notes, dry_run, schedule }))
 }
 
 async fn show_one(app: &App, status: StatusCode, id: ScheduleId) -> Result<Response, Problem> {

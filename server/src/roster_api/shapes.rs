@@ -246,7 +246,7 @@ impl ShiftJson {
 /// Something that is wrong with the roster, or may be.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FindingJson {
-    /// `gap`, `team_gap`, `unreachable`, `several` or `twice`.
+    /// `gap`, `team_gap`, `unreachable`, `never` (somebody in a rotation who never has a turn that is active), `several` or `twice`.
     kind: &'static str,
     team: Option<Named>,
     schedules: Vec<Named>,
@@ -269,6 +269,7 @@ impl FindingJson {
             Finding::Unreachable { person, schedule, .. } => {
                 ("unreachable", None, schedules(&[*schedule]), people(&[*person]), None)
             }
+            Finding::Never { person, schedule, .. } => ("never", None, schedules(&[*schedule]), people(&[*person]), None),
             Finding::UnreachableMember { person, team, .. } => {
                 ("unreachable", Some(Named::team(roster, *team)), Vec::new(), people(&[*person]), None)
             }

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::{RosterError, find_person, find_schedule};
+use crate::costly;
 use crate::ids::{FeedId, hex};
 use crate::roster::feed::{self, Whose};
+use crate::store::Store;
 use crate::store::feeds::FeedRow;
-use crate::store::{Store, StoreError};
 
 /// Whose shifts a feed tells, by name or id.
 #[derive(Clone, Copy, Debug)]
@@ -52,14 +53,18 @@ pub async fn revoke(store: &Store, id: FeedId, now: DateTime<Utc>) -> Result<(),
 /// What a calendar that knows a token reads; `None` when there is no such feed, or nothing any more that it could tell.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn read(store: &Store, token: &str, now: DateTime<Utc>) -> Result<Option<String>, StoreError> {
+/// When the database fails, or too much of the kind is under way.
+pub async fn read(store: &Store, token: &str, now: DateTime<Utc>) -> Result<Option<String>, RosterError> {
     let mut reader = store.read().await?;
     let Some(row) = reader.db().feed_by_hash(&hash(token)).await? else { return Ok(None) };
     let roster = reader.db().roster().await?;
-    let schedule = row.schedule_id.and_then(|id| roster.schedule(id)).map(Whose::Schedule);
-    let person = row.person_id.filter(|id| roster.people.contains_key(id)).map(Whose::Person);
-    Ok(schedule.or(person).map(|whose| feed::write(&roster, whose, now)))
+    drop(reader);
+    let written = costly::run(move |_| {
+        let schedule = row.schedule_id.and_then(|id| roster.schedule(id)).map(Whose::Schedule);
+        let person = row.person_id.filter(|id| roster.people.contains_key(id)).map(Whose::Person);
+        schedule.or(person).map(|whose| feed::write(&roster, whose, now))
+    });
+    Ok(written.await?)
 }
 
 /// SHA-256 of a token: what is stored. Tokens are long and random, so they need no salt.

@@ -1,13 +1,22 @@
-//! Importing shifts from a file: all of it, or nothing.
+//! Importing shifts from a file: all of it, or nothing. The file is read before the transaction, on a thread of its own: what a rule that
+//! repeats costs, its writer decides.
+
+use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
 
 use super::schedules::put_layer;
-use super::{RosterError, name};
-use crate::ids::{LayerId, PersonId};
-use crate::numbers::{Number, Region};
+use super::{RosterError, find_schedule, name};
+use crate::content_line::unfolded;
+use crate::costly::{self, Effort, Stop};
+use crate::ids::LayerId;
+use crate::numbers::Region;
 use crate::people::ImportError;
-use crate::roster::{Layer, Roster, Rule, csv, ical};
+use crate::roster::csv::Reading;
+use crate::roster::find::Finder;
+use crate::roster::{FixedShift, Layer, Roster, Rule, csv, ical};
+use crate::sheet::encoding;
 use crate::store::Store;
 
 /// The layer that is imported into when none is named.
@@ -24,39 +33,93 @@ pub enum Form {
     Ical,
 }
 
+/// A file.
+#[derive(Clone, Debug)]
+pub struct File {
+    /// Its form.
+    pub form: Form,
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// The name of its encoding, when somebody chose one.
+    pub encoding: Option<String>,
+    /// Where its numbers are at home.
+    pub region: Region,
+}
+
+/// What an import did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// The shifts of the file.
+    pub shifts: usize,
+    /// How many of them the layer did not have.
+    pub added: usize,
+    /// How many the layer had that are not in the file.
+    pub removed: usize,
+    /// Events of others, which were passed over.
+    pub skipped: Vec<String>,
+    /// How the file was understood, where it could be understood otherwise.
+    pub notes: Vec<String>,
+}
+
 /// Puts the shifts of a file into a layer of a schedule: in the place of the layer of that name, so that a file can be imported
-/// again after it has changed. Gives how many shifts it has. People are named by name or by one of their numbers.
+/// again after it has changed. As a dry run, it only says what it would do. People are named by name, number or e-mail address.
 ///
 /// # Errors
-/// When anything in the file is wrong: all of it is told. When there is no such schedule, or the database fails.
+/// When anything in the file is wrong: all of it is told. When there is no such schedule, the file costs too much, or the database fails.
 pub async fn import(
     store: &Store,
     schedule: &str,
     layer: &str,
-    (form, text): (Form, &str),
-    region: Region,
+    file: File,
+    dry_run: bool,
     now: DateTime<Utc>,
-) -> Result<usize, RosterError> {
+) -> Result<Imported, RosterError> {
     let layer = name(layer)?;
-    let mut count = 0;
-    put_layer(store, schedule, None, now, |roster, zone| {
-        let find = |text: &str| find(roster, text, region);
-        let read = match form {
-            Form::Csv => csv::read(text, zone, &find),
-            Form::Ical => ical::read(text, zone, now + HORIZON, &find),
-        };
-        let shifts = read.map_err(ImportError::Refused)?;
-        count = shifts.len();
-        Ok(Layer { id: LayerId::new(now), name: layer, rule: Rule::Shifts { shifts } })
+    let roster = store.read().await?.db().roster().await?;
+    let own = find_schedule(&roster, schedule)?;
+    let zone = own.zone;
+    let before: HashSet<FixedShift> = match own.layers.iter().find(|known| known.name == layer).map(|known| &known.rule) {
+        Some(Rule::Shifts { shifts }) => shifts.iter().copied().collect(),
+        Some(Rule::Rotation(_)) | None => HashSet::new(),
+    };
+    let reading = costly::run(move |stop| read(&file, &roster, zone, now, stop)).await?.map_err(ImportError::Refused)?;
+    let Reading { shifts, skipped, notes } = reading;
+    let added = shifts.iter().filter(|own| !before.contains(own)).count();
+    let removed = (before.len() + added).saturating_sub(shifts.len());
+    let imported = Imported { shifts: shifts.len(), added, removed, skipped, notes };
+    if dry_run {
+        return Ok(imported);
+    }
+    put_layer(store, schedule, None, now, |roster, own| {
+        // The file was read a moment ago: meanwhile the schedule may have moved, and people may have left.
+        if own.zone != zone {
+            return Err(RosterError::Meanwhile);
+        }
+        let rule = Rule::Shifts { shifts };
+        match rule.people().into_iter().find(|person| !roster.people.contains_key(person)) {
+            Some(gone) => Err(RosterError::NoPerson(gone.to_string())),
+            None => Ok(Layer { id: LayerId::new(now), name: layer, rule }),
+        }
     })
     .await?;
-    Ok(count)
+    Ok(imported)
 }
 
-fn find(roster: &Roster, text: &str, region: Region) -> Option<PersonId> {
-    roster.find_person(text).or_else(|| {
-        let number = Number::parse(text.trim(), region).ok()?.number;
-        let known = roster.people.iter().find(|(_, person)| person.numbers.iter().any(|own| own == number.as_str()))?;
-        Some(*known.0)
-    })
+fn read(file: &File, roster: &Roster, zone: Tz, now: DateTime<Utc>, stop: &Stop) -> Result<Reading, Vec<String>> {
+    let finder = Finder::new(roster, file.region);
+    let decode = |bytes: &[u8]| encoding::decode(bytes, file.encoding.as_deref(), file.region).map_err(|why| vec![why]);
+    let (decoded, mut reading) = match file.form {
+        Form::Csv => {
+            let decoded = decode(&file.bytes)?;
+            let reading = csv::read(&decoded.text, zone, &finder)?;
+            (decoded, reading)
+        }
+        Form::Ical => {
+            let decoded = decode(&unfolded(&file.bytes))?;
+            let reading = ical::read(&decoded.text, zone, now + HORIZON, &finder, &mut Effort::new(stop))?;
+            (decoded, reading)
+        }
+    };
+    reading.notes.extend(decoded.note);
+    Ok(reading)
 }

@@ -13,6 +13,7 @@ pub mod teams;
 
 use chrono::{DateTime, Utc};
 
+use crate::costly::CostlyError;
 use crate::people::ImportError;
 use crate::roster::text::TextError;
 use crate::roster::{Roster, Schedule, Team};
@@ -59,6 +60,9 @@ pub enum RosterError {
     /// A rotation names nobody, or too many.
     #[error("a rotation has 1 to {} people, at most {} kinds of hours, and a start", forms::MOST_PEOPLE, forms::MOST_WINDOWS)]
     BadRotation,
+    /// A list of days is empty, or names nobody.
+    #[error("name 1 to 100 days, and who is on duty on them")]
+    BadDays,
     /// An action is none that there is, or does not fit what is said with it.
     #[error("an override has the action add, remove or replace; only replace takes instead_of, and nobody replaces themselves")]
     BadAction,
@@ -73,9 +77,15 @@ pub enum RosterError {
     /// A public number follows it.
     #[error("the public number {0:?} follows it: let that follow somebody else first")]
     Followed(String),
+    /// It has changed while a file for it was read.
+    #[error("somebody else has changed the schedule meanwhile: import the file again")]
+    Meanwhile,
     /// A file was refused.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// It costs too much.
+    #[error(transparent)]
+    Costly(#[from] CostlyError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -95,8 +105,9 @@ impl RosterError {
             Self::BadNote => "note",
             Self::BadRotation => "layers",
             Self::BadAction => "action",
+            Self::BadDays => "days",
             Self::Stale { .. } => "version",
-            Self::NoEntry | Self::Followed(_) | Self::Import(_) | Self::Store(_) => "",
+            Self::NoEntry | Self::Followed(_) | Self::Meanwhile | Self::Import(_) | Self::Costly(_) | Self::Store(_) => "",
         }
     }
 }

@@ -13,6 +13,7 @@ mod documented;
 mod doors;
 mod first_steps;
 mod handset_wire;
+mod imports;
 mod nodes;
 mod outage;
 mod raw;

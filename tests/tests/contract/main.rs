@@ -7,6 +7,7 @@
 
 mod alarms;
 mod barista;
+mod calendar_files;
 mod calendars;
 mod duty_paging;
 mod escalation;
