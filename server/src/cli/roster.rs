@@ -39,7 +39,7 @@ pub(super) enum RosterCommand {
         #[arg(long)]
         at: Option<String>,
     },
-    /// Look for gaps, people without a number, and overlaps; exits with 1 when there are any
+    /// Look for gaps, people without a number or without any shift, and overlaps; exits with 1 when there are any
     Check {
         /// How many days ahead
         #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(i64).range(1..=366))]
@@ -206,14 +206,29 @@ async fn on_duty(
         }
         let on = evaluate::on_duty(schedule, &roster.absences, at);
         if on.is_empty() {
-            println!("{}\tnobody", schedule.name);
+            println!("{}\tnobody{}", schedule.name, next(roster, schedule, at));
         }
+        let next = next(roster, schedule, at);
         for on in on {
             let who = why(roster, schedule, &On { person: on.person, reason: on.reason });
-            println!("{}\t{who}\t{}", schedule.name, until(schedule.zone, on.until));
+            println!("{}\t{who}\t{}{next}", schedule.name, until(schedule.zone, on.until));
         }
     }
     Ok(())
+}
+
+/// Who comes next, as the last field of a line.
+fn next(roster: &Roster, schedule: &Schedule, at: DateTime<Utc>) -> String {
+    let next = evaluate::next_people(schedule, &roster.absences, at);
+    let names = |people: Vec<crate::ids::PersonId>| or_nobody(people.iter().map(|person| roster.name(*person)).collect());
+    next.map_or_else(String::new, |(at, people)| format!("\tnext {} from {}", names(people), text::shown(schedule.zone, at)))
+}
+
+/// Who is on duty by a schedule now, and who comes next: what a change of it has led to.
+pub(super) fn print_now_and_next(roster: &Roster, schedule: &Schedule, now: DateTime<Utc>) {
+    let on = evaluate::on_duty(schedule, &roster.absences, now);
+    let names = or_nobody(on.iter().map(|on| roster.name(on.person)).collect());
+    println!("on duty now: {names}{}", next(roster, schedule, now));
 }
 
 fn until(zone: Tz, until: Option<DateTime<Utc>>) -> String {
@@ -253,6 +268,13 @@ fn sentence(roster: &Roster, finding: &Finding) -> String {
         Finding::Unreachable { person, schedule: id, from } => {
             let (from, name) = (text::shown(zone(*id), *from), roster.name(*person));
             format!("unreachable\t{}\t{from}\t{name} is on duty and has no number", schedule(*id))
+        }
+        Finding::Never { person, schedule: id, from } => {
+            let (from, name) = (text::shown(zone(*id), *from), roster.name(*person));
+            format!(
+                "never\t{}\t{from}\t{name} is in a rotation and never has a shift: set it with --skip-idle-turns, or change its hours",
+                schedule(*id)
+            )
         }
         Finding::Several { schedule: id, from, to, people } => {
             let names: Vec<String> = people.iter().map(|person| roster.name(*person)).collect();

@@ -9,8 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::config::Config;
 use crate::roster::{Change, Roster};
 use crate::roster_edit::feeds::{self, Subject};
-use crate::roster_edit::forms::{LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
-use crate::roster_edit::{exceptions, import, schedules, teams};
+use crate::roster_edit::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
+use crate::roster_edit::{exceptions, find_schedule, import, schedules, teams};
 use crate::store::Store;
 
 /// What entries of this program are signed with.
@@ -68,6 +68,12 @@ pub(super) enum ChangeCommand {
         /// The layer that gets the shifts; what it had before is replaced
         #[arg(long, default_value = import::DEFAULT_LAYER)]
         layer: String,
+        /// Say what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// The encoding of the file, such as GBK [default: UTF-8, else what programs of your region write]
+        #[arg(long)]
+        encoding: Option<String>,
     },
     /// Change who is on duty for some time
     Override(OverrideArgs),
@@ -80,6 +86,8 @@ pub(super) enum ChangeCommand {
     },
     /// Put other people in place of everything for some time
     Temporary(TemporaryArgs),
+    /// Put other people on duty on the days of a list, such as holidays, a day each
+    Holidays(HolidaysArgs),
     /// Take back a temporary schedule; `autocall roster show` prints its id
     RemoveTemporary {
         /// The schedule's name
@@ -151,6 +159,12 @@ pub(super) struct RotationArgs {
     /// When it is active, such as 'mon-fri 09:00-18:00'; may be given several times
     #[arg(long)]
     active: Vec<String>,
+    /// Turns in which it is never active do not count, so that everybody has as many
+    #[arg(long)]
+    skip_idle_turns: bool,
+    /// From when a change holds: from the first hand-over at this time or after it [default: the next one]; whoever is on duty stays until then
+    #[arg(long)]
+    from: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -184,6 +198,24 @@ pub(super) struct OverrideArgs {
     /// Why
     #[arg(long, default_value = "")]
     note: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct HolidaysArgs {
+    /// The schedule's name
+    schedule: String,
+    /// What people call them
+    #[arg(long, default_value = "holidays")]
+    name: String,
+    /// Who takes turns, a day each, separated by commas
+    #[arg(long, value_delimiter = ',', required = true)]
+    people: Vec<String>,
+    /// The days, separated by commas: 2026-12-25,2026-12-26
+    #[arg(long, value_delimiter = ',', required_unless_present = "file")]
+    days: Vec<String>,
+    /// A file with a day at the beginning of each line
+    #[arg(long, conflicts_with = "days")]
+    file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -234,20 +266,34 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             println!("{name} is out of use");
         }
         ChangeCommand::SetRotation(own) => {
-            let RotationArgs { schedule, name, people, every, start, end, active } = own;
-            let form = LayerForm { name, people, every, start, end, active, shifts: Vec::new() };
+            let RotationArgs { schedule, name, people, every, start, end, active, skip_idle_turns, from } = own;
+            let form = LayerForm { name, people, every, start, end, active, skip_idle_turns, from, shifts: Vec::new() };
             schedules::set_layer(store, &schedule, &form, None, now).await?;
             println!("{schedule} has the rotation {}", form.name.trim());
+            let roster = store.read().await?.db().roster().await?;
+            super::roster::print_now_and_next(&roster, find_schedule(&roster, &schedule)?, now);
         }
         ChangeCommand::RemoveLayer { schedule, name } => {
             schedules::remove_layer(store, &schedule, &name, None, now).await?;
             println!("{schedule} has no layer {name} any more");
         }
-        ChangeCommand::Import { schedule, file, layer } => {
+        ChangeCommand::Import { schedule, file, layer, dry_run, encoding } => {
             let form = form_of(&file)?;
-            let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
-            let shifts = import::import(store, &schedule, &layer, (form, &text), config.default_region, now).await?;
-            println!("imported {shifts} shifts into {schedule}, layer {layer}");
+            let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let file = import::File { form, bytes, encoding, region: config.default_region };
+            let done = import::import(store, &schedule, &layer, file, dry_run, now).await?;
+            for line in &done.notes {
+                println!("note: {line}");
+            }
+            for line in &done.skipped {
+                println!("passed over: {line}");
+            }
+            let verb = if dry_run { "would import" } else { "imported" };
+            let import::Imported { shifts, added, removed, .. } = done;
+            println!(
+                "{verb} {shifts} shifts into {schedule}, layer {layer}: {added} new, {removed} removed, {} unchanged",
+                shifts - added
+            );
         }
         ChangeCommand::Override(own) => {
             let action = match own.action {
@@ -269,6 +315,16 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             let form = TemporaryForm { name, from, to, people, every, start: None, active };
             let id = exceptions::add_temporary(store, &schedule, &form, BY, now).await?;
             println!("temporary schedule {id} holds");
+        }
+        ChangeCommand::Holidays(own) => {
+            let HolidaysArgs { schedule, name, people, mut days, file } = own;
+            if let Some(file) = file {
+                let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+                let first = |line: &str| line.split([',', ';', '\t', ' ']).next().unwrap_or_default().trim().to_owned();
+                days = text.lines().map(first).filter(|day| !day.is_empty() && !day.starts_with('#')).collect();
+            }
+            let ids = exceptions::add_holidays(store, &schedule, &HolidaysForm { name, days, people }, BY, now).await?;
+            println!("{} days hold; `autocall roster show {schedule}` prints them", ids.len());
         }
         ChangeCommand::RemoveTemporary { schedule, id } => {
             exceptions::remove_temporary(store, &schedule, read_id(&id)?, now).await?;
@@ -320,8 +376,8 @@ async fn print(command: ChangeCommand, store: &Store) -> anyhow::Result<()> {
 
 fn form_of(file: &Path) -> anyhow::Result<import::Form> {
     match file.extension().and_then(|own| own.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("csv") => Ok(import::Form::Csv),
-        Some("ics") => Ok(import::Form::Ical),
+        Some("csv" | "tsv") => Ok(import::Form::Csv),
+        Some("ics" | "ical") => Ok(import::Form::Ical),
         _ => bail!("{}: the name must end in .csv or .ics", file.display()),
     }
 }

@@ -202,6 +202,9 @@ mod tests {
             start: "2027-03-24T09:00:00".parse().unwrap(),
             end: None,
             windows: Vec::new(),
+            first: 0,
+            skip_idle_turns: false,
+            earlier: Vec::new(),
         };
         let schedule = Schedule {
             id: ScheduleId(id),

@@ -15,6 +15,7 @@ use super::now;
 use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::{Words, fill_text};
 use crate::app::App;
+use crate::costly;
 use crate::ids::{ScheduleId, TeamId, VacationId};
 use crate::roster::check::{Finding, check};
 use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, text, wall};
@@ -33,6 +34,8 @@ struct Line {
     zone: String,
     team: String,
     on: Vec<String>,
+    /// Who comes next, and when.
+    next: Option<String>,
     troubles: Vec<String>,
 }
 
@@ -188,8 +191,8 @@ pub(super) fn sentence(words: &Words, error: RosterError) -> Result<String, Refu
         RosterError::BadRotation => words.roster_bad_rotation.clone(),
         RosterError::BadAction => words.roster_bad_action.clone(),
         RosterError::Followed(line) => fill_text(&words.roster_followed, &[("line", line)]),
-        RosterError::Stale { .. } => words.roster_stale.clone(),
-        RosterError::Import(_) => return Err(Refusal::Garbled),
+        RosterError::Meanwhile | RosterError::Stale { .. } => words.roster_stale.clone(),
+        RosterError::BadDays | RosterError::Import(_) | RosterError::Costly(_) => return Err(Refusal::Garbled),
         RosterError::NoSchedule(_) | RosterError::NoEntry => return Err(Refusal::NotFound),
         RosterError::Store(_) => return Err(Refusal::Away),
     })
@@ -212,6 +215,19 @@ pub(super) fn on_words(words: &Words, roster: &Roster, schedule: &Schedule, on: 
     }
     pieces.retain(|piece| !piece.is_empty());
     pieces.join(" · ")
+}
+
+/// Everybody on duty by a schedule at an instant.
+pub(super) fn on_duty_words(words: &Words, roster: &Roster, schedule: &Schedule, at: DateTime<Utc>) -> Vec<String> {
+    evaluate::on_duty(schedule, &roster.absences, at).iter().map(|on| on_words(words, roster, schedule, on)).collect()
+}
+
+/// Who comes after whoever is on duty at an instant, and when.
+pub(super) fn next_words(words: &Words, roster: &Roster, schedule: &Schedule, at: DateTime<Utc>) -> Option<String> {
+    let (when, people) = evaluate::next_people(schedule, &roster.absences, at)?;
+    let names: Vec<String> = people.iter().map(|person| roster.name(*person)).collect();
+    let names = if names.is_empty() { words.roster_nobody.clone() } else { names.join(&words.list_comma) };
+    Some(fill_text(&words.roster_next, &[("at", &shown(words, schedule.zone, when)), ("names", &names)]))
 }
 
 /// Why somebody is on duty.
@@ -249,6 +265,7 @@ fn finding_words(words: &Words, roster: &Roster, zone: Tz, finding: &Finding) ->
         Finding::Unreachable { person, from, .. } | Finding::UnreachableMember { person, from, .. } => {
             fill(&words.roster_found_unreachable, roster.name(*person), &[("from", shown(from))])
         }
+        Finding::Never { person, .. } => fill(&words.roster_found_never, roster.name(*person), &[]),
         Finding::Several { from, to, people, .. } => {
             let names: Vec<String> = people.iter().map(|person| roster.name(*person)).collect();
             fill(&words.roster_found_several, names.join(&words.list_comma), &times(from, to))
@@ -267,7 +284,7 @@ async fn page(
 ) -> Result<Response, Refusal> {
     let words = reader.words;
     let mut store = app.engine.store.read().await?;
-    let roster = store.db().roster().await?;
+    let roster = Arc::new(store.db().roster().await?);
     let now = app.engine.clock.now();
     let asked = |name: &str| {
         let found = form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name);
@@ -278,23 +295,25 @@ async fn page(
     zones.dedup();
     let (typed, zone) = (asked("at"), text::zone(&asked("zone")).or_else(|_| text::zone(&zones[0])).unwrap_or(Tz::UTC));
     let at = text::instant(&typed, zone).unwrap_or(now);
-    let findings = check(&roster, now, now + LOOK_AHEAD);
+    let plan = Arc::clone(&roster);
+    let looked = costly::run(move |_| {
+        let on = |schedule| (on_duty_words(words, &plan, schedule, at), next_words(words, &plan, schedule, at));
+        (check(&plan, now, now + LOOK_AHEAD), plan.schedules.iter().map(on).collect::<Vec<_>>())
+    });
+    let (findings, planned) = looked.await?;
     let mut lines = Vec::new();
-    for schedule in &roster.schedules {
+    for (schedule, (planned, next)) in roster.schedules.iter().zip(planned) {
         let on = match at < now {
             true => store.db().duty_at(schedule.id, at).await?.map(|row| row.people.0.into_iter().map(|own| own.name).collect()),
             false => None,
-        };
-        let planned = || {
-            let on = evaluate::on_duty(schedule, &roster.absences, at);
-            on.iter().map(|on| on_words(words, &roster, schedule, on)).collect()
         };
         lines.push(Line {
             id: schedule.id,
             name: schedule.name.clone(),
             zone: schedule.zone.name().to_owned(),
             team: team_name(&roster, schedule),
-            on: on.unwrap_or_else(planned),
+            on: on.unwrap_or(planned),
+            next: next.filter(|_| at >= now),
             troubles: troubles(words, &roster, schedule, &findings),
         });
     }

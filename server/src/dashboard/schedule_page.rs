@@ -14,9 +14,10 @@ use super::calendar::{Plan, Strip, monday_of};
 use super::csrf::Fields;
 use super::now;
 use super::page::{Frame, Reader, Refusal, go_to, html, instant};
-use super::roster::{lines, maker, on_words, people, reason_words, sentence, shown, team_name, troubles};
+use super::roster::{lines, maker, next_words, on_duty_words, people, reason_words, sentence, shown, team_name, troubles};
 use super::words::Words;
 use crate::app::App;
+use crate::costly;
 use crate::ids::ScheduleId;
 use crate::roster::check::check;
 use crate::roster::{Change, Roster, Schedule, evaluate, wall};
@@ -61,6 +62,7 @@ struct SchedulePage<'r> {
     team: String,
     version: i32,
     on: Vec<String>,
+    next: Option<String>,
     troubles: Vec<String>,
     month: bool,
     day: String,
@@ -175,6 +177,8 @@ pub(super) async fn set_rotation(
         start: text("start"),
         end: Some(text("end")).filter(|end| !end.is_empty()),
         active: lines(fields.get("active")),
+        skip_idle_turns: fields.get("skip_idle_turns") == "yes",
+        from: Some(text("from")).filter(|from| !from.is_empty()),
         shifts: Vec::new(),
     };
     let version = fields.get("version").parse().ok();
@@ -272,18 +276,26 @@ fn asked(query: &str, name: &str) -> String {
 async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Response, Refusal> {
     let id: ScheduleId = id.parse().map_err(|_| Refusal::NotFound)?;
     let mut store = app.engine.store.read().await?;
-    let roster = store.db().roster().await?;
+    let roster = Arc::new(store.db().roster().await?);
     let schedule = roster.schedule(id).ok_or(Refusal::NotFound)?;
     let (words, now) = (reader.words, app.engine.clock.now());
     let month = asked(&answer.query, "view") == "month";
     let sane = |day: &NaiveDate| (1971..=2199).contains(&day.year());
     let today = wall::local(schedule.zone, now).date();
     let day = asked(&answer.query, "day").parse().ok().filter(sane).unwrap_or(today);
-    let plan = Plan { roster: &roster, schedule, words, now, all_lanes: !month };
-    let strips: Vec<Strip> = weeks(day, month).into_iter().map(|monday| plan.week(monday)).collect();
+    let own = Arc::clone(&roster);
+    let looked = costly::run(move |_| {
+        let roster = &*own;
+        let schedule = roster.schedule(id)?;
+        let plan = Plan { roster, schedule, words, now, all_lanes: !month };
+        let strips: Vec<Strip> = weeks(day, month).into_iter().map(|monday| plan.week(monday)).collect();
+        let entries = entries(words, roster, schedule, &strips);
+        let troubles = troubles(words, roster, schedule, &check(roster, now, now + LOOK_AHEAD));
+        let on = (on_duty_words(words, roster, schedule, now), next_words(words, roster, schedule, now));
+        Some((strips, entries, troubles, on))
+    });
+    let (strips, entries, troubles, (on, next)) = looked.await?.ok_or(Refusal::NotFound)?;
     let (before, after) = neighbours(day, month);
-    let findings = check(&roster, now, now + LOOK_AHEAD);
-    let on = evaluate::on_duty(schedule, &roster.absences, now);
     let times = |from, to| format!("{} – {}", shown(words, schedule.zone, from), shown(words, schedule.zone, to));
     let overrides = schedule.overrides.iter().filter(|own| own.to > now).map(|own| Taken {
         id: own.id.to_string(),
@@ -313,13 +325,14 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         zone: schedule.zone.name().to_owned(),
         team: team_name(&roster, schedule),
         version: schedule.version,
-        on: on.iter().map(|on| on_words(words, &roster, schedule, on)).collect(),
-        troubles: troubles(words, &roster, schedule, &findings),
+        on,
+        next,
+        troubles,
         month,
         day: day.to_string(),
         before: before.to_string(),
         after: after.to_string(),
-        entries: entries(words, &roster, schedule, &strips),
+        entries,
         strips,
         overrides: overrides.collect(),
         temporaries: temporaries.collect(),

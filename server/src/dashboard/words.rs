@@ -84,7 +84,7 @@ macro_rules! words {
 
 words! {
     nav_roster weekdays fact_duty fact_duty_line fact_duty_endless fact_duty_link roster_none roster_none_why roster_nobody roster_on_duty
-    roster_now roster_until roster_instead_of roster_override roster_overrides roster_temporary roster_who_at roster_ask
+    roster_now roster_until roster_next roster_skip_idle roster_holds_from roster_holds_from_why roster_found_never roster_instead_of roster_override roster_overrides roster_temporary roster_who_at roster_ask
     roster_zone roster_team roster_teams roster_add_team roster_members roster_people roster_one_a_line roster_vacations
     roster_add_vacation roster_person roster_from roster_to roster_note roster_take_back roster_add_schedule
     roster_gaps_allowed roster_calendar roster_before roster_after roster_week roster_month roster_drag roster_shifts

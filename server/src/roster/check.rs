@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Roster, Schedule, Shift, Team, evaluate};
+use super::{Roster, Rule, Schedule, Shift, Team, evaluate};
 use crate::ids::{PersonId, ScheduleId, TeamId};
 
 /// Something that is wrong, or may be.
@@ -55,6 +55,15 @@ pub enum Finding {
         /// Who, in the order in which they are rung.
         people: Vec<PersonId>,
     },
+    /// Somebody stands in a rotation, and none of their turns is ever active.
+    Never {
+        /// Who.
+        person: PersonId,
+        /// By which schedule.
+        schedule: ScheduleId,
+        /// From when it was looked at.
+        from: DateTime<Utc>,
+    },
     /// One person is on duty by two schedules of a team: if they do not hear the first call, the second reaches nobody else.
     Twice {
         /// Who.
@@ -84,6 +93,7 @@ impl Finding {
             | Self::Unreachable { from, .. }
             | Self::UnreachableMember { from, .. }
             | Self::Several { from, .. }
+            | Self::Never { from, .. }
             | Self::Twice { from, .. } => *from,
         }
     }
@@ -92,9 +102,10 @@ impl Finding {
     #[must_use]
     pub fn concerns(&self, own: &Schedule) -> bool {
         match self {
-            Self::Gap { schedule, .. } | Self::Unreachable { schedule, .. } | Self::Several { schedule, .. } => {
-                *schedule == own.id
-            }
+            Self::Gap { schedule, .. }
+            | Self::Unreachable { schedule, .. }
+            | Self::Never { schedule, .. }
+            | Self::Several { schedule, .. } => *schedule == own.id,
             Self::Twice { schedules, .. } => schedules.contains(&own.id),
             Self::TeamGap { team, .. } | Self::UnreachableMember { team, .. } => own.team == Some(*team),
         }
@@ -138,6 +149,14 @@ fn own_findings(roster: &Roster, schedule: &Schedule, shifts: &[Shift], findings
     }
     let several = runs(&[shifts], |on| (on[0].len() > 1).then(|| on[0].iter().map(|on| on.person).collect::<Vec<_>>()));
     findings.extend(several.into_iter().map(|(people, from, to)| Finding::Several { schedule: id, from, to, people }));
+    let rotations = schedule.layers.iter().filter_map(|layer| match &layer.rule {
+        Rule::Rotation(rotation) => Some(rotation),
+        Rule::Shifts { .. } => None,
+    });
+    if let Some(from) = shifts.first().map(|shift| shift.from) {
+        let never = rotations.flat_map(super::Rotation::never_on_duty);
+        findings.extend(never.map(|person| Finding::Never { person, schedule: id, from }));
+    }
     let mut seen = Vec::new();
     for (on, from) in shifts.iter().flat_map(|shift| shift.on.iter().map(|on| (on.person, shift.from))) {
         if !is_reachable(roster, on) && !seen.contains(&on) {

@@ -183,7 +183,17 @@ fn rules(base: NaiveDateTime) -> impl Strategy<Value = Rule> {
         prop::collection::vec(windows(), 0..3),
     )
         .prop_map(|(people, (every, unit), start, end, windows)| {
-            Rule::Rotation(Rotation { people, every, unit, start, end, windows })
+            Rule::Rotation(Rotation {
+                people,
+                every,
+                unit,
+                start,
+                end,
+                windows,
+                first: 0,
+                skip_idle_turns: false,
+                earlier: Vec::new(),
+            })
         });
     let shifts = prop::collection::vec((times(base), people()), 0..5).prop_map(|shifts| Rule::Shifts {
         shifts: shifts.into_iter().map(|((from, to), person)| FixedShift { from, to, person }).collect(),

@@ -1,12 +1,15 @@
 //! What is asked for, in the words of people: names, short texts and wall times. The API, the command line and the pages fill
 //! these in; here they become rules.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{RosterError, find_person, in_field};
+use crate::ids::PersonId;
 use crate::roster::csv::MOST_SHIFTS;
 use crate::roster::{Change, FixedShift, Roster, Rotation, Rule, text};
 
@@ -70,6 +73,14 @@ pub struct LayerForm {
     /// When it is active, such as `mon-fri 09:00-18:00`; always, when it is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub active: Vec<String>,
+    /// Turns in which it is never active do not count: then each of seven people has weekdays too, in a rotation by days from Monday to
+    /// Friday.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_idle_turns: bool,
+    /// From when a change of a rotation holds: from the first hand-over at this time or after it; now, when it is left out. Whoever is on
+    /// duty stays until then.
+    #[serde(skip_serializing)]
+    pub from: Option<String>,
     /// Shifts one by one, instead of a rotation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shifts: Vec<ShiftForm>,
@@ -127,6 +138,18 @@ pub struct TemporaryForm {
     pub active: Vec<String>,
 }
 
+/// Days on which other people are on duty, such as the holidays of a year.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HolidaysForm {
+    /// 1 to 100 characters: what people call them.
+    pub name: String,
+    /// The days, such as `2026-12-25`, from midnight to midnight in the schedule's zone: at most 100.
+    pub days: Vec<String>,
+    /// Who takes turns, a day each, by name or id, in order.
+    pub people: Vec<String>,
+}
+
 /// A time for which somebody is away.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -151,18 +174,41 @@ impl LayerForm {
     /// The first thing that is wrong with it.
     pub fn rule(&self, roster: &Roster, zone: Tz) -> Result<Rule, RosterError> {
         if self.shifts.is_empty() {
-            return rotation(roster, &self.people, &self.every, &self.start, self.end.as_deref(), &self.active);
+            let rotation = rotation(roster, &self.people, &self.every, &self.start, self.end.as_deref(), &self.active)?;
+            return Ok(Rule::Rotation(Rotation { skip_idle_turns: self.skip_idle_turns, ..rotation }));
         }
         if !self.people.is_empty() || self.shifts.len() > MOST_SHIFTS {
             return Err(RosterError::BadRotation);
         }
         let mut shifts = Vec::with_capacity(self.shifts.len());
+        // The same few people have many shifts.
+        let mut known: HashMap<&str, PersonId> = HashMap::new();
         for shift in &self.shifts {
             let (from, to) = times(&shift.from, &shift.to, zone)?;
-            shifts.push(FixedShift { from, to, person: find_person(roster, &shift.person)? });
+            let person = match known.get(shift.person.as_str()) {
+                Some(person) => *person,
+                None => find_person(roster, &shift.person)?,
+            };
+            known.insert(&shift.person, person);
+            shifts.push(FixedShift { from, to, person });
         }
         shifts.sort_by_key(|shift| (shift.from, shift.to, shift.person));
         Ok(Rule::Shifts { shifts })
+    }
+
+    /// The same, in the place of the rule that a layer has.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn rule_after(&self, before: Option<&Rule>, roster: &Roster, zone: Tz, now: DateTime<Utc>) -> Result<Rule, RosterError> {
+        let from = self.from.as_deref().map(str::trim).filter(|from| !from.is_empty());
+        let from = from.map_or(Ok(now), |from| text::instant(from, zone)).map_err(in_field("from"))?;
+        match (self.rule(roster, zone)?, before) {
+            (Rule::Rotation(own), Some(Rule::Rotation(before))) => {
+                own.in_place_of(before, zone, from, now).map(Rule::Rotation).ok_or(RosterError::BadRotation)
+            }
+            (rule, _) => Ok(rule),
+        }
     }
 
     /// A rule as a form that says the same.
@@ -177,6 +223,8 @@ impl LayerForm {
                 start: wall(own.start),
                 end: own.end.map(wall),
                 active: own.windows.iter().map(text::write_window).collect(),
+                skip_idle_turns: own.skip_idle_turns,
+                from: None,
                 shifts: Vec::new(),
             },
             Rule::Shifts { shifts } => {
@@ -200,7 +248,7 @@ impl TemporaryForm {
             (None, 0 | 1) => "1 week",
             (None, _) => "",
         };
-        rotation(roster, &self.people, every, &start, None, &self.active)
+        rotation(roster, &self.people, every, &start, None, &self.active).map(Rule::Rotation)
     }
 }
 
@@ -228,7 +276,7 @@ fn rotation(
     start: &str,
     end: Option<&str>,
     active: &[String],
-) -> Result<Rule, RosterError> {
+) -> Result<Rotation, RosterError> {
     if people.is_empty() || people.len() > MOST_PEOPLE || active.len() > MOST_WINDOWS {
         return Err(RosterError::BadRotation);
     }
@@ -240,7 +288,7 @@ fn rotation(
     }
     let people = people.iter().map(|person| find_person(roster, person)).collect::<Result<_, _>>()?;
     let windows = active.iter().map(|active| text::window(active)).collect::<Result<_, _>>().map_err(in_field("active"))?;
-    Ok(Rule::Rotation(Rotation { people, every, unit, start, end, windows }))
+    Ok(Rotation { people, every, unit, start, end, windows, first: 0, skip_idle_turns: false, earlier: Vec::new() })
 }
 
 /// From when until when.

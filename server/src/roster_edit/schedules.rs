@@ -6,7 +6,7 @@ use super::forms::{LayerForm, ScheduleForm, too_many};
 use super::teams::taken;
 use super::{Editing, RosterError, find_schedule, find_team, in_field, name};
 use crate::ids::{LayerId, ScheduleId};
-use crate::roster::{Layer, Roster, text};
+use crate::roster::{Layer, Roster, Schedule, text};
 use crate::store::Store;
 use crate::store::roster::ScheduleRow;
 
@@ -16,7 +16,7 @@ use crate::store::roster::ScheduleRow;
 /// When the form is wrong, the name is taken, or the database fails.
 pub async fn add(store: &Store, form: &ScheduleForm, now: DateTime<Utc>) -> Result<ScheduleId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
-    let (row, layers) = checked(&editing.roster, form, ScheduleId::new(now), 1, now)?;
+    let (row, layers) = checked(&editing.roster, form, ScheduleId::new(now), 1, &[], now)?;
     editing.tx.db().insert_schedule(&row, now).await.map_err(|error| taken(&row.name, error))?;
     editing.tx.db().set_layers(row.id, &layers).await?;
     editing.finish().await?;
@@ -29,8 +29,9 @@ pub async fn add(store: &Store, form: &ScheduleForm, now: DateTime<Utc>) -> Resu
 /// When the form is wrong, there is no such schedule, it has changed meanwhile, the name is taken, or the database fails.
 pub async fn change(store: &Store, schedule: &str, form: &ScheduleForm, now: DateTime<Utc>) -> Result<ScheduleId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
-    let (id, version, old_name) = find_schedule(&editing.roster, schedule).map(|own| (own.id, own.version, own.name.clone()))?;
-    let (row, layers) = checked(&editing.roster, form, id, form.version.unwrap_or(version), now)?;
+    let own = find_schedule(&editing.roster, schedule)?;
+    let (id, version, old_name) = (own.id, own.version, own.name.clone());
+    let (row, layers) = checked(&editing.roster, form, id, form.version.unwrap_or(version), &own.layers, now)?;
     match editing.tx.db().update_schedule(&row, now).await {
         Ok(true) => {}
         Ok(false) => return Err(RosterError::Stale { given: row.version, now: version }),
@@ -67,8 +68,9 @@ pub async fn set_layer(
     version: Option<i32>,
     now: DateTime<Utc>,
 ) -> Result<(), RosterError> {
-    put_layer(store, schedule, version, now, |roster, zone| {
-        let rule = form.rule(roster, zone)?;
+    put_layer(store, schedule, version, now, |roster, own| {
+        let before = own.layers.iter().find(|layer| layer.name == form.name.trim()).map(|layer| &layer.rule);
+        let rule = form.rule_after(before, roster, own.zone, now)?;
         Ok(Layer { id: LayerId::new(now), name: name(&form.name)?, rule })
     })
     .await
@@ -80,11 +82,11 @@ pub(super) async fn put_layer(
     schedule: &str,
     version: Option<i32>,
     now: DateTime<Utc>,
-    make: impl FnOnce(&Roster, chrono_tz::Tz) -> Result<Layer, RosterError>,
+    make: impl FnOnce(&Roster, &Schedule) -> Result<Layer, RosterError>,
 ) -> Result<(), RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let own = find_schedule(&editing.roster, schedule)?;
-    let layer = make(&editing.roster, own.zone)?;
+    let layer = make(&editing.roster, own)?;
     let mut layers = own.layers.clone();
     match layers.iter_mut().find(|known| known.name == layer.name) {
         Some(known) => *known = layer,
@@ -126,7 +128,7 @@ async fn save_layers(editing: &mut Editing, row: &ScheduleRow, layers: &[Layer])
     Ok(editing.tx.db().set_layers(row.id, layers).await?)
 }
 
-fn row_of(own: &crate::roster::Schedule) -> ScheduleRow {
+fn row_of(own: &Schedule) -> ScheduleRow {
     ScheduleRow {
         id: own.id,
         name: own.name.clone(),
@@ -142,6 +144,7 @@ fn checked(
     form: &ScheduleForm,
     id: ScheduleId,
     version: i32,
+    before: &[Layer],
     now: DateTime<Utc>,
 ) -> Result<(ScheduleRow, Vec<Layer>), RosterError> {
     let zone = text::zone(&form.zone).map_err(in_field("zone"))?;
@@ -156,7 +159,9 @@ fn checked(
         if layers.iter().any(|known| known.name == name) {
             return Err(RosterError::NameTaken(name));
         }
-        layers.push(Layer { id: LayerId::new(now), name, rule: layer.rule(roster, zone)? });
+        let before = before.iter().find(|known| known.name == name).map(|known| &known.rule);
+        let rule = layer.rule_after(before, roster, zone, now)?;
+        layers.push(Layer { id: LayerId::new(now), name, rule });
     }
     let row = ScheduleRow {
         id,

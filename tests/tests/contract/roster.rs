@@ -20,6 +20,11 @@ on_both!(
     nobody_s_change_is_lost,
     a_file_is_imported_as_a_whole_or_not_at_all,
     gaps_overlaps_and_people_without_a_number_are_found,
+    a_colleague_who_joins_or_leaves_relieves_nobody,
+    a_change_of_people_takes_a_date,
+    turns_that_are_never_active_need_not_count,
+    a_long_list_of_shifts_is_looked_through_at_once,
+    holidays_are_a_list,
 );
 
 pub async fn people(server: &Server) {
@@ -424,4 +429,154 @@ async fn gaps_overlaps_and_people_without_a_number_are_found(home: Home) {
     // Ann is there from ten to eight, so the gap of infra is in two parts.
     found.dedup();
     assert_eq!(found, [("team_gap", "infra"), ("team_gap", "nobody"), ("unreachable", "quiet")]);
+}
+
+/// Changes the people of the rotation, in the way of the API: what was read, with others in it.
+async fn give_people(server: &Server, people: &[&str], from: Option<&str>) {
+    let (_, mut read) = send(server, "GET", "/api/v1/schedules/ops", None).await;
+    let mut layer = read["layers"][0].take();
+    layer.as_object_mut().unwrap().remove("id");
+    layer["people"] = json!(people);
+    if let Some(from) = from {
+        layer["from"] = json!(from);
+    }
+    let body = json!({ "name": "ops", "zone": "Europe/Berlin", "version": read["version"], "layers": [layer] });
+    let (status, answer) = send(server, "PUT", "/api/v1/schedules/ops", Some(body)).await;
+    assert_eq!(status, 200, "{answer}");
+}
+
+/// Who has the turns from this week on.
+async fn turns(server: &Server, count: i64) -> String {
+    let mut names = String::new();
+    for week in 0..count {
+        let at = server.now() + TimeDelta::weeks(week);
+        let on = on_duty(server, "ops", &at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).await;
+        names.push_str(&on[0].0.chars().next().unwrap().to_string());
+    }
+    names
+}
+
+/// A rotation that has run for some weeks: it is Friday, and Ann's week ends on Monday.
+async fn under_way(server: &Server) {
+    people(server).await;
+    let layer = json!({ "name": "weekly", "people": ["Ann", "Bob"], "every": "1 week", "start": "2026-11-02T09:00" });
+    add(server, "/api/v1/schedules", json!({ "name": "ops", "zone": "Europe/Berlin", "layers": [layer] })).await;
+    assert_eq!(turns(server, 3).await, "ABA");
+}
+
+async fn a_colleague_who_joins_or_leaves_relieves_nobody(home: Home) {
+    let server = home.start().await;
+    under_way(&server).await;
+    give_people(&server, &["Ann", "Bob", "张伟"], None).await;
+    assert_eq!(on_duty(&server, "ops", "2026-11-20T03:00:00Z").await, [("Ann".to_owned(), "2026-11-23T08:00:00Z".to_owned())]);
+    assert_eq!(turns(&server, 5).await, "AB张AB");
+    let answer = server.get("/api/v1/schedules/ops/on-duty").await;
+    let next = &answer["next"][0];
+    assert_eq!((&next["people"][0]["name"], &next["at"]), (&json!("Bob"), &json!("2026-11-23T08:00:00Z")), "{answer}");
+    // The same once more changes nothing.
+    give_people(&server, &["Ann", "Bob", "张伟"], None).await;
+    assert_eq!(turns(&server, 5).await, "AB张AB");
+    // Whoever is taken out stays until the hand-over too.
+    give_people(&server, &["Bob", "张伟"], None).await;
+    assert_eq!(turns(&server, 4).await, "AB张B");
+    assert_eq!(log(&server, "ops").await.len(), 1, "nobody was relieved");
+    // After it, nothing of all this is left.
+    server.pass(7 * 86_400).await;
+    assert_eq!(turns(&server, 3).await, "B张B");
+    give_people(&server, &["张伟", "Bob"], None).await;
+    assert_eq!(turns(&server, 3).await, "B张B");
+    // The page says who is on duty, and who is next.
+    let (_, read) = send(&server, "GET", "/api/v1/schedules/ops", None).await;
+    for path in ["/roster".to_owned(), format!("/roster/{}", read["id"].as_str().unwrap())] {
+        let page = server.page(&path).await;
+        assert!(page.contains("from Mon 2026-11-30 09:00: 张伟") || page.contains("2026-11-30 09:00 起：张伟"), "{page}");
+    }
+}
+
+async fn a_change_of_people_takes_a_date(home: Home) {
+    let server = home.start().await;
+    under_way(&server).await;
+    // In the middle of a turn: it is the hand-over after it that counts.
+    give_people(&server, &["Ann", "Bob", "张伟"], Some("2026-12-03T12:00")).await;
+    // Until then Ann and Bob: 20 and 27 November, 4 December; the hand-over is on the seventh.
+    assert_eq!(turns(&server, 7).await, "ABAB张AB");
+    let (_, read) = send(&server, "GET", "/api/v1/schedules/ops", None).await;
+    let body = json!({ "name": "ops", "zone": "Europe/Berlin", "version": read["version"],
+        "layers": [{ "name": "weekly", "people": ["Bob"], "every": "1 week", "start": "2026-11-02T09:00", "from": "soon" }] });
+    let (status, problem) = send(&server, "PUT", "/api/v1/schedules/ops", Some(body)).await;
+    assert_eq!((status, problem["field"].as_str()), (422, Some("from")), "{problem}");
+}
+
+async fn turns_that_are_never_active_need_not_count(home: Home) {
+    let server = home.start().await;
+    people(&server).await;
+    // Seven places by days, of which only five are weekdays: the last two never have a shift.
+    let layer = |skip: bool| {
+        json!({ "name": "daily", "people": ["Ann", "Ann", "Ann", "Ann", "Ann", "Bob", "张伟"], "every": "1 day",
+            "start": "2026-11-16T00:00", "active": ["mon-fri 00:00-24:00"], "skip_idle_turns": skip })
+    };
+    let schedule = json!({ "name": "ops", "zone": "UTC", "gaps_allowed": true, "layers": [layer(false)] });
+    let made = add(&server, "/api/v1/schedules", schedule).await;
+    let check = server.get("/api/v1/roster/check?days=366").await;
+    let found = check["findings"].as_array().unwrap();
+    let who: Vec<_> =
+        found.iter().map(|own| (own["kind"].as_str().unwrap(), own["people"][0]["name"].as_str().unwrap())).collect();
+    assert_eq!(who, [("never", "Bob"), ("never", "张伟")], "{check}");
+    let schedule =
+        json!({ "name": "ops", "zone": "UTC", "gaps_allowed": true, "version": made["version"], "layers": [layer(true)] });
+    let (status, answer) = send(&server, "PUT", "/api/v1/schedules/ops", Some(schedule)).await;
+    assert_eq!((status, &answer["layers"][0]["skip_idle_turns"]), (200, &json!(true)), "{answer}");
+    assert_eq!(server.get("/api/v1/roster/check?days=366").await["findings"], json!([]));
+    assert_eq!(names(&server, "ops", "2026-11-23T12:00").await, ["Bob"]);
+    assert_eq!(names(&server, "ops", "2026-11-24T12:00").await, ["张伟"]);
+}
+
+/// As many shifts as a file may have, most of them at once: what looks at each of them for each of them would take minutes.
+async fn a_long_list_of_shifts_is_looked_through_at_once(home: Home) {
+    let server = home.start().await;
+    people(&server).await;
+    add(&server, "/api/v1/schedules", json!({ "name": "ops", "zone": "UTC" })).await;
+    let mut csv = "start,end,person\n2026-11-16,2028-11-01,Ann\n".to_owned();
+    let start: DateTime<Utc> = "2026-11-16T00:00:00Z".parse().unwrap();
+    for hour in 1..=5_000 {
+        let time = |hours: i64| (start + TimeDelta::hours(hours)).format("%Y%m%dT%H").to_string();
+        csv.push_str(&format!("{},{},Bob\n", stamp(&time(hour)), stamp(&time(hour + 1))));
+    }
+    let (status, done) = import(&server, "text/csv", &csv).await;
+    assert_eq!((status, &done["shifts"]), (200, &json!(5_001)), "{}", done["detail"]);
+    let shifts = server.get("/api/v1/schedules/ops/shifts?from=2026-11-16&to=2028-11-01").await;
+    assert_eq!(shifts["shifts"].as_array().unwrap().len(), 3, "Bob's hours are one shift beside Ann's");
+    assert_eq!(server.get("/api/v1/roster/check?days=366").await["findings"].as_array().unwrap().len(), 1);
+}
+
+/// `20261116T09` as a spreadsheet has it.
+fn stamp(hour: &str) -> String {
+    format!("{}-{}-{} {}:00", &hour[..4], &hour[4..6], &hour[6..8], &hour[9..])
+}
+
+async fn holidays_are_a_list(home: Home) {
+    let server = home.start().await;
+    people(&server).await;
+    weekly(&server, "ops", "Europe/Berlin", &["Ann"]).await;
+    let path = "/api/v1/schedules/ops/holidays";
+    let days = ["2026-12-26", "2026-12-25", "2027-01-01"];
+    let body = json!({ "name": "Christmas", "days": days, "people": ["Bob", "张伟"] });
+    let (status, made) = server.post(path, &body).await;
+    assert_eq!((status, made["ids"].as_array().map(Vec::len)), (201, Some(3)), "{made}");
+    for (at, who) in [
+        ("2026-12-24T23:59", "Ann"),
+        ("2026-12-25T00:00", "Bob"),
+        ("2026-12-26T12:00", "张伟"),
+        ("2026-12-27T00:00", "Ann"),
+        ("2027-01-01T12:00", "Bob"),
+    ] {
+        assert_eq!(names(&server, "ops", at).await, [who], "{at}");
+    }
+    for (field, value) in
+        [("days", json!([])), ("days", json!(["Christmas"])), ("people", json!([])), ("people", json!(["Nobody"]))]
+    {
+        let mut body = body.clone();
+        body[field] = value;
+        assert_eq!(server.post(path, &body).await.0, 422, "{field}");
+    }
 }
