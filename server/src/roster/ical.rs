@@ -778,7 +778,7 @@ mod tests {
         assert_eq!(skipped.len(), 3, "{skipped:?}");
         assert!(skipped[0].contains("event 3 (Planning)") && skipped[2].contains("several"), "{skipped:?}");
         // A file of others' events only is no roster.
-        assert!(read_events(&event(meeting)).unwrap_err()[0].contains("Planning"));
+        assert!(read_events(&event(meeting)).unwrap_err().concat().contains("Planning"));
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Rotation {
             // A change that was to come is taken back.
             return Some(Self { earlier: pending, ..base });
         }
-        let Some(hand_over) = base.hand_over_from(zone, from) else {
+        let Some(hand_over) = base.hand_over_from(zone, from, now) else {
             // It has not begun, or is over: nobody is to be relieved.
             self.earlier = pending;
             return Some(self);
@@ -190,15 +190,16 @@ impl Rotation {
         (self.earlier.len() <= MOST_EARLIER).then_some(self)
     }
 
-    /// The first hand-over at an instant or after it; none before the first turn, or after the end.
-    fn hand_over_from(&self, zone: Tz, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    /// The first hand-over at an instant or after it, but not at `now`, when whoever comes on duty has just come; none before the first
+    /// turn, or after the end.
+    fn hand_over_from(&self, zone: Tz, from: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let is_over = self.end.is_some_and(|end| wall::instant(zone, end) <= from);
         if self.people.is_empty() || is_over || wall::instant(zone, self.start) > from {
             return None;
         }
         let turn = self.turn(zone, from);
         let begins = |turn| self.starts(turn).map(|start| wall::instant(zone, start));
-        [begins(turn), begins(turn + 1)].into_iter().flatten().find(|begins| *begins >= from)
+        [begins(turn), begins(turn + 1)].into_iter().flatten().find(|begins| *begins >= from && *begins > now)
     }
 
     /// The place of whoever has the first turn, so that in the given turn comes who follows whoever had the one before it.
@@ -206,14 +207,13 @@ impl Rotation {
         let (count, others) = (self.people.len(), before.people.len());
         let (Some(upcoming), Some(_)) = (before.place(turn), count.checked_sub(1)) else { return 0 };
         let last = (upcoming + others - 1) % others;
-        // Whoever was on duty last and stands in the new order, and from there the next.
-        let known = (0..others).map(|back| (last + others - back) % others).find_map(|place| {
-            let person = before.people[place];
-            let places = (0..count).filter(|own| self.people[*own] == person);
-            places.min_by_key(|own| own.abs_diff(place)).map(|own| (own + 1) % count)
-        });
-        // Somebody new may be named right behind one who left: they are next.
-        let next = known.unwrap_or(0);
+        let find = |place: usize| {
+            let places = (0..count).filter(|own| self.people[*own] == before.people[place]);
+            places.min_by_key(|own| own.abs_diff(place))
+        };
+        // Whoever follows the last one in the new order; when they have left, whoever would have followed them and has stayed.
+        let stayed = || (1..others).find_map(|step| find((last + step) % others));
+        let next = find(last).map(|own| (own + 1) % count).or_else(stayed).unwrap_or(0);
         let own = Self { first: 0, ..self.clone() };
         let counted = own.place(turn).unwrap_or(0);
         (next + count - counted % count) % count
@@ -422,7 +422,7 @@ mod tests {
             let now = at("2026-11-02") + TimeDelta::hours(hours);
             let after = with(&new).in_place_of(&before, Tz::UTC, now, now).unwrap();
             let who = |rotation: &Rotation, at| rotation.who(Tz::UTC, &Absences::default(), at).map(|turn| turn.0);
-            let next = before.hand_over_from(Tz::UTC, now).unwrap();
+            let next = before.hand_over_from(Tz::UTC, now, now).unwrap();
             prop_assert_eq!(who(&after, now), who(&before, now));
             prop_assert_eq!(who(&after, next - TimeDelta::seconds(1)), who(&before, next - TimeDelta::seconds(1)));
             // Then everybody of the new order has as many turns as they stand in it.
