@@ -297,15 +297,11 @@ impl File<'_, '_, '_> {
                 continue;
             }
             let passed = ranges.partition_point(|(from, _)| *from <= planned);
-            match passed.checked_sub(1).map(|last| ranges[last].1) {
-                Some(number) => {
-                    shown.insert(number);
-                    self.show_moved(&exceptions[number], master, &occurrence, reading)?;
-                }
-                None => match person {
-                    Some(person) => add(reading, &occurrence.start, occurrence.length, person)?,
-                    None => {}
-                },
+            if let Some(number) = passed.checked_sub(1).map(|last| ranges[last].1) {
+                shown.insert(number);
+                self.show_moved(&exceptions[number], master, &occurrence, reading)?;
+            } else if let Some(person) = person {
+                add(reading, &occurrence.start, occurrence.length, person)?;
             }
         }
         Ok(())

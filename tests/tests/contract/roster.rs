@@ -451,7 +451,7 @@ async fn turns(server: &Server, count: i64) -> String {
     for week in 0..count {
         let at = server.now() + TimeDelta::weeks(week);
         let on = on_duty(server, "ops", &at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).await;
-        names.push_str(&on[0].0.chars().next().unwrap().to_string());
+        names.push(on[0].0.chars().next().unwrap());
     }
     names
 }
