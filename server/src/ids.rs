@@ -106,6 +106,13 @@ pub fn new_mid() -> String {
     hex(&bytes)
 }
 
+/// What is shown of a mid, anywhere but to its handset: whoever knows the whole of it may report.
+#[must_use]
+pub fn short_mid(mid: &str) -> &str {
+    const SHOWN: usize = 8;
+    mid.char_indices().nth(SHOWN).map_or(mid, |(end, _)| &mid[..end])
+}
+
 /// Lower-case hex digits of some bytes.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {

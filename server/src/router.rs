@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post, put};
@@ -204,14 +204,12 @@ async fn no_such_endpoint() -> Problem {
 }
 
 /// A browser gets a page; a phone may have been given a wrong address.
-async fn nothing_here(
-    State(app): State<Arc<App>>,
-    peer: ConnectInfo<SocketAddr>,
-    method: Method,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    dashboard::nothing_here(&app, peer.0, &method, &headers, uri.path()).unwrap_or_else(nothing_for_phones)
+async fn nothing_here(State(app): State<Arc<App>>, peer: ConnectInfo<SocketAddr>, request: Request) -> Response {
+    let page = dashboard::nothing_here(&app, peer.0, request.method(), request.headers(), request.uri().path());
+    if let Some(page) = page {
+        return page;
+    }
+    handset::face::anywhere(&app, request).await.unwrap_or_else(|_| nothing_for_phones())
 }
 
 async fn healthz() -> Response {

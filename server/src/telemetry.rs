@@ -163,6 +163,8 @@ label! {
         NoAnswer = "no_answer",
         /// No handset was there in time.
         NoHandset = "no_handset",
+        /// No handset said how its call ended.
+        NoReport = "no_report",
         /// Its alarms were resolved by their source.
         Resolved = "resolved",
         /// Its alarms were cancelled by a person.
@@ -199,11 +201,12 @@ label! {
 }
 
 impl HuntEnd {
-    /// The end of a hunt. That no handset was there is told apart: it is the one reason that somebody on duty can do nothing
-    /// about, and that whoever runs the server must hear of.
+    /// The end of a hunt. That no handset was there, or that none reported, is told apart: somebody on duty can do nothing
+    /// about it, and whoever runs the server must hear of it.
     pub fn of(outcome: HuntOutcome, reason: Option<EndReason>) -> Self {
         match (outcome, reason) {
             (HuntOutcome::NoAnswer, Some(EndReason::NoHandset)) => Self::NoHandset,
+            (HuntOutcome::NoAnswer, Some(EndReason::NoReport)) => Self::NoReport,
             (HuntOutcome::NoAnswer, _) => Self::NoAnswer,
             (HuntOutcome::Answered, _) => Self::Answered,
             (HuntOutcome::Cancelled, _) => Self::Cancelled,

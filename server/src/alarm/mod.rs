@@ -7,6 +7,7 @@ pub mod hunt;
 #[cfg(test)]
 mod hunt_model;
 pub mod policy;
+pub mod ringing;
 pub mod storm;
 
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,8 @@ pub enum HuntOutcome {
 pub enum EndReason {
     /// Every callee was rung as often as was asked.
     AttemptsUsed,
+    /// Every callee was handed out as often as was asked, and of somebody no handset ever said that they were rung.
+    NoReport,
     /// The hand-out limit was reached: handsets took the hunt but did not ring people with it.
     HandOutLimit,
     /// No handset polled in time.

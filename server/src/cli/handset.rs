@@ -217,6 +217,9 @@ fn state(handset: &HandsetRow, busy: bool, now: DateTime<Utc>) -> String {
     if handset.shared_since.is_some() {
         return format!("TOKEN USED BY TWO PHONES; {seen}");
     }
+    if let Some(since) = handset.restarted_since {
+        return format!("STARTED AGAIN IN A CALL, noticed {}; {seen}", ago(now, since));
+    }
     if busy { format!("in a dial; {seen}") } else { seen }
 }
 
@@ -235,7 +238,7 @@ async fn test(store: &Store, clock: &Clock, config: &Config, name: &str, number:
     }
     let parsed = Number::parse(number, config.default_region)?;
     test_call::begin(store, clock, config, &handset, &parsed).await?;
-    println!("{name} will ring {number}: pick up, then hang up at once");
+    println!("{name} will ring {number}: pick up, stay for two seconds, then hang up");
     let deadline = tokio::time::Instant::now() + Duration::from_secs(timeout);
     let mut shown = Checklist::default();
     loop {

@@ -146,6 +146,7 @@ fn state(words: &'static Words, health: Health) -> (&'static str, &'static str) 
         Health::Stuck => ("bad", &words.health_stuck),
         Health::Offline => ("bad", &words.health_offline),
         Health::Shared => ("bad", &words.health_shared),
+        Health::Restarted => ("bad", &words.health_restarted),
         Health::Failing => ("bad", &words.health_failing),
         Health::NeverPolled => ("waiting", &words.health_never),
         Health::InDial => ("now", &words.health_busy),

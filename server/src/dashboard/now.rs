@@ -462,6 +462,7 @@ fn why_unanswered(words: &Words, finished: &Finished) -> String {
     let calls: i32 = rung.iter().map(|rung| rung.attempts).sum();
     match finished.alarm.end_reason {
         Some(EndReason::NoHandset) => escape(&words.why_no_handset),
+        Some(EndReason::NoReport) => escape(&words.why_no_report),
         Some(EndReason::AllDeclined) => escape(&words.why_all_declined),
         Some(EndReason::NobodyToRing) => escape(&words.why_nobody_to_ring),
         Some(EndReason::HandOutLimit) => escape(&words.why_hand_out_limit),

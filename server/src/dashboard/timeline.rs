@@ -160,6 +160,7 @@ fn hunt_ended<'r>(reader: &'r Reader, body: &Value) -> (&'static str, &'r str) {
     match (body["outcome"].as_str(), body["reason"].as_str()) {
         (Some("answered"), _) => ("good", &words.t_ended_answered),
         (Some("no_answer"), Some("no_handset")) => ("bad", &words.t_ended_no_handset),
+        (Some("no_answer"), Some("no_report")) => ("bad", &words.t_ended_no_report),
         (Some("no_answer"), Some("all_declined")) => ("bad", &words.t_ended_declined),
         (Some("no_answer"), Some("nobody_to_ring")) => ("bad", &words.t_ended_nobody_to_ring),
         (Some("no_answer"), Some("hand_out_limit")) => ("bad", &words.t_ended_limit),

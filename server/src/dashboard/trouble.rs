@@ -30,6 +30,7 @@ pub(super) enum Health {
     Stuck,
     Offline,
     Shared,
+    Restarted,
     Failing,
     NeverPolled,
     InDial,
@@ -46,6 +47,8 @@ impl Health {
             Self::Offline
         } else if handset.shared_since.is_some() {
             Self::Shared
+        } else if handset.restarted_since.is_some() {
+            Self::Restarted
         } else if handset.failures > 0 {
             Self::Failing
         } else if handset.last_seen_at.is_none() {
@@ -59,7 +62,7 @@ impl Health {
 
     /// It takes alarms.
     pub(super) fn serves(self) -> bool {
-        matches!(self, Self::Answers | Self::InDial | Self::Shared)
+        matches!(self, Self::Answers | Self::InDial | Self::Shared | Self::Restarted)
     }
 }
 
@@ -112,6 +115,7 @@ fn of_handset(reader: &Reader, handset: &HandsetRow, busy: bool) -> Option<Troub
             &words.check_list,
         ),
         Health::Shared => (&words.trouble_shared, &words.trouble_shared_why, handset.shared_since, &words.check_shared),
+        Health::Restarted => (&words.trouble_restarted, &words.trouble_restarted_why, handset.restarted_since, &words.check_list),
         Health::Failing => (&words.trouble_failing, &words.trouble_failing_why, handset.last_seen_at, &words.check_list),
         Health::Disabled | Health::NeverPolled | Health::InDial | Health::Answers => return None,
     };

@@ -105,7 +105,7 @@ words! {
     fact_week_how fact_week_median fact_week_nobody fact_week_none facts_heading finished_heading finished_more
     handset_address handset_bad_name handset_door handset_example handset_model handset_name handset_name_taken handset_never
     handset_profile handset_seen handsets_none handsets_none_why health_busy health_disabled health_failing health_good
-    health_never health_offline health_shared health_stuck hint_dialled hint_matched hint_polled hint_reported hours
+    health_never health_offline health_restarted health_shared health_stuck hint_dialled hint_matched hint_polled hint_reported hours
     knock_no_model knock_when knocks knocks_why labels language_name last_repeat list_comma log_out login_go login_name
     login_nobody login_nobody_file login_password login_throttled login_title login_wrong lost minutes nav_alarms nav_handsets
     nav_label nav_now nav_people needs_a_hand no_answer nobody nobody_rung number open_clock open_count open_heading open_more
@@ -121,7 +121,7 @@ words! {
     rung_talking rung_tries seconds setup_bad_name setup_bad_password setup_go setup_title setup_why skip source_none
     state_ringing state_waiting step_dialled step_done step_matched step_open step_polled step_reported t_acknowledged
     t_answered t_cancelled t_cancelled_by_nobody t_opted_out t_declined t_dry_run t_ended t_ended_answered t_ended_declined t_ended_limit
-    t_ended_no_handset t_ended_nobody t_expired t_handed_out t_late_answer t_late_nobody t_nobody t_not_rung t_other t_raised
+    t_ended_no_handset t_ended_no_report t_ended_nobody t_expired t_handed_out t_late_answer t_late_nobody t_nobody t_not_rung t_other t_raised
     t_raised_by_nobody t_redialled t_redialled_repeat t_repeated t_resolved t_stopped t_superseded take_it take_note
     taken_after test_call test_disabled test_failed test_go test_heading test_how test_passed test_runs through timeline
     remove_how remove_go nav_users language role_admin_means role_responder_means role_viewer_means user_add user_add_how user_add_go user_role
@@ -134,8 +134,8 @@ words! {
     trouble_redis_refuses trouble_redis_refuses_why
     title_away title_ringing title_waiting trouble_database trouble_database_why trouble_failing trouble_failing_why
     trouble_no_handset trouble_no_handset_link trouble_no_handset_why trouble_offline trouble_offline_why trouble_proxy trouble_proxy_why trouble_redis
-    trouble_redis_why trouble_shared trouble_shared_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link
-    trouble_unheard_more trouble_unheard_see trouble_unheard_why why_all_declined why_hand_out_limit why_no_handset yesterday
+    trouble_redis_why trouble_shared trouble_shared_why trouble_restarted trouble_restarted_why trouble_stuck trouble_stuck_why trouble_unheard trouble_unheard_link
+    trouble_unheard_more trouble_unheard_see trouble_unheard_why why_all_declined why_hand_out_limit why_no_handset why_no_report yesterday
     refused_quiet refused_quiet_why refused_last_step refused_last_step_why refused_time refused_time_why rung_skipped rung_do_not_call why_nobody_to_ring
     t_step_fallback t_step_began t_step_empty t_policy_empty t_escalated t_policy_set t_lapsed t_skipped t_do_not_call t_snoozed t_noted t_reopened t_ended_nobody_to_ring
     t_cleaned t_overtaken t_flapping t_redialled_worse t_redialled_new t_redialled_flapping nav_senders senders_none senders_how

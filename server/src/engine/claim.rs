@@ -9,17 +9,18 @@ use serde_json::json;
 
 use super::closing::Tally;
 use super::idle::IdleReason;
-use super::ladder::{Busy, Next};
+use super::ladder::{Busy, Next, open_dials};
 use super::{Engine, EngineError, delta, seconds};
 use crate::alarm::Verdict;
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
-use crate::ids::{self, HuntId};
+use crate::alarm::ringing::{self, Asked, Line};
+use crate::ids::{self, HuntId, short_mid};
 use crate::lock::{Acquired, LockGuard};
 use crate::numbers::{Number, Region};
 use crate::store::alarms::AlarmRow;
 use crate::store::alarms::foremost;
 use crate::store::barista::BaristaCall;
-use crate::store::dials::{DialRow, NewDial, NewTarget};
+use crate::store::dials::{DialRow, NewDial, NewTarget, Serve};
 use crate::store::events::EventKind;
 use crate::store::handsets::{HandsetRow, Profile};
 use crate::store::hunts::{CalleeRow, HuntRow};
@@ -69,6 +70,8 @@ pub struct Offer {
     pub phones: Vec<String>,
     /// When it is given up.
     pub deadline: DateTime<Utc>,
+    /// When this serve was counted.
+    pub counted_at: DateTime<Utc>,
 }
 
 /// What a native handset is told beside the list.
@@ -153,10 +156,11 @@ impl Engine {
 
     async fn serve_open_only(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Claim, EngineError> {
         let open = self.store.read().await?.db().open_dial_of(asker.handset.id).await?;
-        match open {
-            Some(dial) if dial.deadline > now => Ok(Claim::Serve { offer: offer_of(dial), fresh: false }),
-            _ => Ok(Claim::Idle(IdleReason::NothingDue)),
-        }
+        let served = match open {
+            Some(dial) if dial.deadline > now => self.serve_again(asker, dial, now).await?,
+            _ => None,
+        };
+        Ok(served.unwrap_or(Claim::Idle(IdleReason::NothingDue)))
     }
 
     /// One try; `None` when another request interfered and it is worth starting again.
@@ -171,21 +175,25 @@ impl Engine {
             }
             drop(reader);
             if let Some(dial) = open.filter(|dial| dial.deadline > now) {
-                return self.serve_again(dial, now).await;
+                return self.serve_again(asker, dial, now).await;
             }
+        }
+        if self.has_unwritten_serves() {
+            // Whoever is handed a number next must not meet a line that rings from one of these.
+            self.write_serves(now).await?;
         }
         let mut tx = self.store.begin().await?;
         // Others may have finished while this one waited for its turn.
         let now = self.clock.now();
         if let Some(dial) = tx.db().open_dial_of(handset).await? {
-            if !tx.db().count_serve(&dial.mid, now).await? {
+            drop(tx);
+            if dial.deadline <= now {
                 return Ok(Some(Claim::Idle(IdleReason::PastDeadline { mid: dial.mid })));
             }
-            tx.commit().await?;
-            return Ok(Some(Claim::Serve { offer: offer_of(dial), fresh: false }));
+            return self.serve_again(asker, dial, now).await;
         }
         if let Some(latest) = tx.db().latest_dial_of(handset).await?
-            && held_back_until(&latest, asker).is_some_and(|until| until > now)
+            && self.is_held_back(&latest, asker, now)
         {
             return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
         }
@@ -254,10 +262,22 @@ impl Engine {
 
     /// Serves an open dial once more. When the serve cannot be counted because nothing can be written, it is served all the same:
     /// what it says never changes, and any other answer would make the phone forget it.
-    async fn serve_again(&self, dial: DialRow, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
+    async fn serve_again(&self, asker: &Asker, dial: DialRow, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
+        if self.withholds(asker, &dial, now).await? {
+            return Ok(Some(Claim::Idle(IdleReason::Withheld { mid: dial.mid })));
+        }
+        let ring = seconds(asker.handset.ring_seconds);
+        let is_app = asker.profile == Profile::App;
+        let serve = Serve {
+            mid: &dial.mid,
+            at: now,
+            deadline: self.deadline_after(&dial, now, ring),
+            line_free_at: (is_app || dial.profile == Some(Profile::App)).then(|| now + ring),
+            profile: is_app.then_some(Profile::App),
+        };
         let counted = async {
             let mut tx = self.store.begin().await?;
-            let counted = tx.db().count_serve(&dial.mid, now).await?;
+            let counted = tx.db().count_serve(&serve).await?;
             tx.commit().await?;
             Ok::<bool, StoreError>(counted)
         };
@@ -266,15 +286,57 @@ impl Engine {
             Ok(Ok(false)) => return Ok(None),
             Ok(Ok(true)) => {}
             Ok(Err(error)) => {
-                self.note_outage();
-                tracing::warn!(%error, dial.mid = %dial.mid, "served without counting");
+                self.served_uncounted(&dial.mid, now);
+                self.note_database_away();
+                tracing::warn!(%error, dial.mid = short_mid(&dial.mid), "served without counting");
             }
             Err(_) => {
-                self.note_outage();
-                tracing::warn!(dial.mid = %dial.mid, "served without counting: the database is too slow");
+                self.served_uncounted(&dial.mid, now);
+                self.note_database_away();
+                tracing::warn!(dial.mid = short_mid(&dial.mid), "served without counting: the database is too slow");
             }
         }
-        Ok(Some(Claim::Serve { offer: offer_of(dial), fresh: false }))
+        Ok(Some(Claim::Serve { offer: offer_of(dial, now), fresh: false }))
+    }
+
+    /// Whether an open dial is not served now, because its app was started again while the line rings. Its handset is marked then.
+    async fn withholds(&self, asker: &Asker, dial: &DialRow, now: DateTime<Utc>) -> Result<bool, EngineError> {
+        if let Some(until) = dial.withheld_until {
+            return Ok(until > now);
+        }
+        // A phone whose report cannot be stored asks again, and so does one that found nobody here.
+        if asker.profile != Profile::App || self.serves.is_heard(&dial.mid) || self.was_away(now) {
+            return Ok(false);
+        }
+        let interval = self.presence.usual_interval(asker.handset.id);
+        let asked = Asked {
+            serves: self.serves_of(dial),
+            times: dial.serves,
+            // Fractions of a second say nothing.
+            #[expect(clippy::cast_possible_truncation, reason = "an interval is at most 15 minutes")]
+            interval: interval.map(|interval| TimeDelta::milliseconds((interval * 1000.0) as i64)),
+            ring: seconds(asker.handset.ring_seconds),
+        };
+        let Some(until) = ringing::withheld_until(&asked, now) else { return Ok(false) };
+        let mut tx = self.store.begin().await?;
+        let withheld = tx.db().withhold_dial(&dial.mid, until).await?;
+        if withheld && tx.db().handset_restarted(asker.handset.id, now).await? {
+            tx.announce(Announcement::Handsets);
+        }
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+        if withheld {
+            tracing::warn!(handset.name = %asker.handset.name, dial.mid = short_mid(&dial.mid),
+                "asked for its call as an app does that was started again in it; it is given it when its line is free");
+        }
+        Ok(withheld)
+    }
+
+    /// Whether a handset is given nothing because the line of its latest dial may still ring.
+    fn is_held_back(&self, latest: &DialRow, asker: &Asker, now: DateTime<Utc>) -> bool {
+        let line = latest.line(seconds(asker.handset.ring_seconds));
+        let stock_app = line.stock_app || asker.profile == Profile::App;
+        ringing::quiet(&Line { serves: self.serves_of(latest), stock_app, ..line }, now).handset.is_some()
     }
 
     /// Moves one locked hunt on: hand out, wait, or end.
@@ -287,6 +349,14 @@ impl Engine {
         locks: &mut Vec<LockGuard>,
         tally: &mut Tally,
     ) -> Result<Step, EngineError> {
+        if hunt.begin_before <= now {
+            let open = open_dials(tx, hunt.id).await?;
+            if !open.is_empty() && open.iter().all(|dial| dial.deadline <= now) {
+                // Its time is over, and its dial is from before nobody could end it: that comes first, and nobody is rung meanwhile.
+                wait(tx, hunt, now + LOOK_AGAIN, None).await?;
+                return Ok(Step::NextHunt);
+            }
+        }
         let mut current = hunt.clone();
         let mut form = asker.form();
         if form != ListForm::One && tx.db().is_barista_hunt(hunt.id).await? {
@@ -308,13 +378,16 @@ impl Engine {
                     return Ok(Step::NextHunt);
                 }
                 Decision::Wait { until, why } => {
-                    let until = match why {
+                    let look_at = match why {
                         WaitReason::Interval | WaitReason::Confirming | WaitReason::Snoozed => until,
                         WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
                     };
+                    let look_at = look_at.max(now + SHORTEST_WAIT);
                     // Whoever has quiet hours keeps a hunt from beginning; that is not for want of a handset.
                     let held = hunt.begun_at.is_some() || matches!(why, WaitReason::Interval | WaitReason::Snoozed);
-                    wait(tx, &hunt, until.max(now + SHORTEST_WAIT), held).await?;
+                    // A dial is waited for until its deadline, and not for longer because nobody was here to end it.
+                    let wanted_at = if why == WaitReason::Dialling { until.min(look_at) } else { look_at };
+                    wait(tx, &hunt, look_at, held.then_some(wanted_at)).await?;
                     if why == WaitReason::NumberBusy {
                         // A turn that cannot be used is over, or a queue whose people are busy would keep the others waiting.
                         tally.turns.insert(hunt.queue.clone());
@@ -348,7 +421,8 @@ impl Engine {
             Acquired::Held(guard) => locks.push(guard),
             // Another node is handing out one of these numbers at this moment.
             Acquired::Taken => {
-                wait(tx, hunt, now + SHORTEST_WAIT, hunt.begun_at.is_some()).await?;
+                let until = now + SHORTEST_WAIT;
+                wait(tx, hunt, until, hunt.begun_at.is_some().then_some(until)).await?;
                 return Ok(Step::NextHunt);
             }
             // The unique indexes decide all the same.
@@ -360,12 +434,19 @@ impl Engine {
         }
         if !tx.db().insert_targets(&dial).await? {
             tx.db().rollback_to_savepoint().await?;
-            wait(tx, hunt, now + SHORTEST_WAIT, hunt.begun_at.is_some()).await?;
+            let until = now + SHORTEST_WAIT;
+            wait(tx, hunt, until, hunt.begun_at.is_some().then_some(until)).await?;
             return Ok(Step::NextHunt);
         }
         tx.db().release_savepoint().await?;
         record_hand_out(tx, hunt, callees, &dial, Some(&asker.handset), now).await?;
-        Ok(Step::HandedOut(Offer { mid: dial.mid, hunt_id: hunt.id, phones: dial.phones, deadline: dial.deadline }))
+        Ok(Step::HandedOut(Offer {
+            mid: dial.mid,
+            hunt_id: hunt.id,
+            phones: dial.phones,
+            deadline: dial.deadline,
+            counted_at: now,
+        }))
     }
 
     /// What a plan becomes for one handset: numbers as its SIM must dial them, and a deadline.
@@ -405,6 +486,7 @@ impl Engine {
             line_free_at: asker
                 .filter(|asker| asker.profile == Profile::App)
                 .map(|asker| now + seconds(asker.handset.ring_seconds)),
+            profile: asker.map(|asker| asker.profile),
             targets,
         }
     }
@@ -468,35 +550,17 @@ pub(super) async fn record_hand_out(
     Ok(())
 }
 
-/// Until when a handset is given no other mid after its latest dial.
-///
-/// The stock app blocks, perhaps for ever, when it is told to dial while its line still rings; only a report with `resp` proves
-/// that the call is over. A handset that dials lists reports when it is done, so only a cancellation or a deadline leaves doubt.
-fn held_back_until(latest: &DialRow, asker: &Asker) -> Option<DateTime<Utc>> {
-    let ring = seconds(asker.handset.ring_seconds);
-    match asker.profile {
-        Profile::App | Profile::Auto => {
-            let call_is_over = latest.reported_at.is_some() && latest.resp.is_some();
-            (!call_is_over).then(|| latest.offered_at + ring)
-        }
-        Profile::List | Profile::Repeat | Profile::Native => match latest.reported_at {
-            Some(_) => None,
-            None => latest.closed_at.map(|closed| closed + ring),
-        },
-    }
-}
-
-/// `held`: it is not for want of a handset that nobody is rung, so the time in which one must come begins anew.
-async fn wait(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>, held: bool) -> Result<(), EngineError> {
-    let begin_before = match held {
-        true => hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s)),
-        false => hunt.begin_before,
+/// `held_until`: it is not for want of a handset that nobody is rung, so the time in which one must come counts from then.
+async fn wait(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>, held_until: Option<DateTime<Utc>>) -> Result<(), EngineError> {
+    let begin_before = match held_until {
+        Some(held_until) => hunt::begin_before(hunt.begin_before, held_until, seconds(hunt.begin_window_s)),
+        None => hunt.begin_before,
     };
     Ok(tx.db().set_hunt_due(hunt.id, until, begin_before).await?)
 }
 
-fn offer_of(dial: DialRow) -> Offer {
-    Offer { mid: dial.mid, hunt_id: dial.hunt_id, phones: dial.phones.0, deadline: dial.deadline }
+fn offer_of(dial: DialRow, now: DateTime<Utc>) -> Offer {
+    Offer { mid: dial.mid, hunt_id: dial.hunt_id, phones: dial.phones.0, deadline: dial.deadline, counted_at: now }
 }
 
 fn release(locks: Vec<LockGuard>) {

@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::ladder::Busy;
+use super::serves::ring_of;
 use super::{Engine, EngineError, JOINED_LATER, seconds};
 use crate::alarm::hunt::{self, Decision, ListForm};
+use crate::alarm::ringing::{self, Close, Line};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::ids::HuntId;
 use crate::store::events::EventKind;
@@ -98,12 +100,10 @@ pub(super) async fn close_unwanted_dial(
 }
 
 /// Until when a call that is not wanted any more may ring on; `None` in a dry run.
-pub(super) async fn line_free_at(tx: &mut Tx, mid: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
-    let handset = tx.db().dial(mid).await?.and_then(|dial| dial.handset_id);
-    Ok(match handset {
-        Some(handset) => tx.db().handset(handset).await?.map(|handset| now + seconds(handset.ring_seconds)),
-        None => None,
-    })
+async fn line_free_at(tx: &mut Tx, mid: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
+    let Some(dial) = tx.db().dial(mid).await?.filter(|dial| dial.handset_id.is_some()) else { return Ok(None) };
+    let ring = ring_of(&mut tx.db(), dial.handset_id).await?;
+    Ok(ringing::quiet(&Line { close: Some(Close::Unwanted(now)), ..dial.line(ring) }, now).numbers)
 }
 
 impl Engine {
@@ -118,6 +118,11 @@ impl Engine {
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
+        let reason = match reason {
+            // A dial that nobody reported proves nothing.
+            Some(EndReason::AttemptsUsed) if tx.db().has_unreported_callee(hunt.id).await? => Some(EndReason::NoReport),
+            reason => reason,
+        };
         end_hunt(tx, hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
         if let (HuntOutcome::NoAnswer, Some(begun_at)) = (outcome, hunt.begun_at) {
             let late = tx.db().alarms_joined_after(hunt.id, begun_at).await?;
@@ -140,19 +145,32 @@ impl Engine {
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
+        self.settle_since(tx, hunt, now, now, tally).await
+    }
+
+    /// The same for a hunt that has wanted a handset for some time: the time in which one must come counts from then.
+    pub(super) async fn settle_since(
+        &self,
+        tx: &mut Tx,
+        hunt: HuntId,
+        wanted_since: DateTime<Utc>,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
         let hunt = tx.db().lock_hunt(hunt).await?;
         if hunt.ended_at.is_some() {
             return Ok(());
         }
         let next = self.next_move(tx, &hunt, &Busy::Ignored, ListForm::One, now).await?;
-        let due_at = match next.decision {
+        let wanted_at = match next.decision {
             Decision::Finished { outcome, reason } => {
                 return self.finish(tx, &next.hunt, outcome, reason, now, tally).await;
             }
-            Decision::Wait { until, .. } => until.max(now),
-            Decision::Dial(_) => now,
+            Decision::Wait { until, .. } => until.max(wanted_since),
+            Decision::Dial(_) => wanted_since,
         };
-        let begin_before = hunt::begin_before(next.hunt.begin_before, due_at, seconds(hunt.begin_window_s));
+        let due_at = wanted_at.max(now);
+        let begin_before = hunt::begin_before(next.hunt.begin_before, wanted_at, seconds(hunt.begin_window_s));
         tx.db().set_hunt_due(hunt.id, due_at, begin_before).await?;
         tx.announce(Announcement::Hunts);
         Ok(())

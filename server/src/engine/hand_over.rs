@@ -90,7 +90,7 @@ pub fn test_call(alarm: &AlarmRow, answers: &[AnswerRow]) -> TestCall {
     match (alarm.state(), alarm.end_reason) {
         _ if picked_up && confirmed => TestCall::Confirmed,
         _ if picked_up => TestCall::PickedUp,
-        (AlarmState::NoAnswer, Some(EndReason::NoHandset)) => TestCall::Nothing,
+        (AlarmState::NoAnswer, Some(EndReason::NoHandset | EndReason::NoReport)) => TestCall::Nothing,
         (AlarmState::NoAnswer, _) => TestCall::Unanswered,
         (AlarmState::Waiting | AlarmState::Ringing, _) => TestCall::UnderWay,
         _ => TestCall::Nothing,
@@ -272,7 +272,7 @@ impl Engine {
             (Some(_), Some(alarm), _) if hand_over.trouble_at.is_none() => {
                 let alarm = self.store.read().await?.db().alarm(alarm).await?;
                 alarm.filter(|alarm| alarm.state() == AlarmState::NoAnswer).map(|alarm| match alarm.end_reason {
-                    Some(EndReason::NoHandset) => Trouble::VerifierSilent,
+                    Some(EndReason::NoHandset | EndReason::NoReport) => Trouble::VerifierSilent,
                     _ => Trouble::Unanswered,
                 })
             }

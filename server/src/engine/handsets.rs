@@ -4,7 +4,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::presence::{Noticed, PollSource, longest_silence};
-use super::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised};
+use super::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
+use crate::alarm::ringing::{self, Line};
 use crate::alarm::{DialOutcome, Mode, Priority, Until};
 use crate::ids::{CommandId, HandsetId};
 use crate::store::events::EventKind;
@@ -24,6 +25,8 @@ pub const REST_FOR_CODE: TimeDelta = TimeDelta::seconds(60);
 /// A handset whose calls failed rests this long, then twice as long, and so on.
 const FIRST_REST: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_REST: TimeDelta = TimeDelta::minutes(5);
+/// So long after this server or its database was away, phones may still ask again because of that.
+const BACK_LATELY: TimeDelta = TimeDelta::minutes(1);
 
 impl Engine {
     /// Notes that a handset polled; what follows from that is written down only when it changes something.
@@ -124,13 +127,18 @@ impl Engine {
             return Ok(());
         }
         let latest = self.store.read().await?.db().latest_dial_of(handset.id).await?;
-        let unreported = latest.filter(|dial| dial.reported_at.is_none() && dial.outcome == Some(DialOutcome::Expired));
-        let closed_at = unreported.and_then(|dial| dial.closed_at);
-        if closed_at.is_some_and(|closed| closed > now - silence) {
+        let unreported = latest.filter(|dial| dial.reported_at.is_none());
+        let rings_until = unreported.as_ref().and_then(|dial| {
+            let line = Line { serves: self.serves_of(dial), ..dial.line(seconds(handset.ring_seconds)) };
+            let closed_at = dial.closed_at.filter(|_| dial.outcome == Some(DialOutcome::Expired));
+            // Not as seen now: what is over since a moment counts as well.
+            ringing::quiet(&line, DateTime::<Utc>::MIN_UTC).handset.filter(|_| line.stock_app).max(closed_at)
+        });
+        if rings_until.is_some_and(|until| until > now - silence) {
             // Its call may have lasted until just now.
             return Ok(());
         }
-        let stuck = closed_at.is_some_and(|closed| last_seen < closed);
+        let stuck = unreported.and_then(|dial| dial.closed_at).is_some_and(|closed| last_seen < closed);
         let mut tx = self.store.begin().await?;
         let marked = if stuck {
             tx.db().handset_stuck(handset.id, now, now - silence).await?
@@ -215,9 +223,18 @@ impl Engine {
         *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Notes that handsets can be served from now on.
-    pub(super) fn serving_again(&self, now: DateTime<Utc>) {
+    /// Notes that handsets can be served from now on; `was_away`: this server or its database was not there until now.
+    pub(super) fn serving_again(&self, now: DateTime<Utc>, was_away: bool) {
         *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+        if was_away {
+            *self.there_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+        }
+    }
+
+    /// Whether this server or its database was away until a moment ago: who asks again then had no answer, and is not odd.
+    pub(super) fn was_away(&self, now: DateTime<Utc>) -> bool {
+        let there_since = *self.there_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.serves_unknown.load(std::sync::atomic::Ordering::Acquire) || now < there_since + BACK_LATELY
     }
 
     /// Whether a handset may be told to dial forwarding codes now: not while it rings somebody, or its line may still ring. `fresh` are the

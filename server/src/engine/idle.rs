@@ -4,7 +4,7 @@
 //! whenever this node or another one announces a change; so "nothing" is never said on what is older than that. It only ever
 //! says *nothing*: dials are always read from the database.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,11 @@ pub enum IdleReason {
         /// That dial.
         mid: String,
     },
+    /// Its dial is open, but its app seems to have been started again while the line rings, and would dial into its own call.
+    Withheld {
+        /// That dial.
+        mid: String,
+    },
 }
 
 /// What the node knows.
@@ -43,6 +48,8 @@ struct Memory {
     announcements: Receiver<Announcement>,
     generation: u64,
     known: Option<Known>,
+    /// The open mids as they were read last, however long ago: for when the database is away.
+    open_mids: HashMap<HandsetId, String>,
 }
 
 #[derive(Debug)]
@@ -51,14 +58,15 @@ struct Known {
     next_due: Option<DateTime<Utc>>,
     /// The same for hunts that are for one handset alone: a test call must not send all the others to the database.
     next_due_for: HashMap<HandsetId, DateTime<Utc>>,
-    busy: HashSet<HandsetId>,
+    /// The open mid of each handset that has one.
+    open_mids: HashMap<HandsetId, String>,
 }
 
 impl IdleMemory {
     /// A memory that knows nothing and hears these announcements.
     #[must_use]
     pub fn new(announcements: Receiver<Announcement>) -> Self {
-        Self(Mutex::new(Memory { announcements, generation: 0, known: None }))
+        Self(Mutex::new(Memory { announcements, generation: 0, known: None, open_mids: HashMap::new() }))
     }
 
     /// True when there certainly is nothing for this handset: no open dial, and no hunt that wants one.
@@ -68,7 +76,7 @@ impl IdleMemory {
         memory.hear();
         memory.known.as_ref().is_some_and(|known| {
             let due = [known.next_due, known.next_due_for.get(&handset).copied()].into_iter().flatten().min();
-            known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !known.busy.contains(&handset)
+            known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !known.open_mids.contains_key(&handset)
         })
     }
 
@@ -87,6 +95,7 @@ impl IdleMemory {
         match read(store).await {
             Ok(known) => {
                 let mut memory = self.memory();
+                memory.open_mids.clone_from(&known.open_mids);
                 // What changed while it was read may be missing in it.
                 if memory.generation == generation {
                     memory.known = Some(known);
@@ -94,6 +103,20 @@ impl IdleMemory {
             }
             Err(error) => tracing::debug!(%error, "what is due could not be read again"),
         }
+    }
+
+    /// The open mid of a handset as it was known last, however long ago that is.
+    #[must_use]
+    pub fn open_mid(&self, handset: HandsetId) -> Option<String> {
+        self.memory().open_mids.get(&handset).cloned()
+    }
+
+    /// Whether any handset may hold an open dial; true when that is not known.
+    #[must_use]
+    pub fn may_hold_dials(&self) -> bool {
+        let mut memory = self.memory();
+        memory.hear();
+        memory.known.as_ref().is_none_or(|known| known.read_at.elapsed() > TRUSTED_FOR || !known.open_mids.is_empty())
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -123,6 +146,6 @@ async fn read(store: &Store) -> Result<Known, StoreError> {
     let mut reader = store.read().await?;
     let next_due = reader.db().earliest_due().await?;
     let next_due_for = reader.db().earliest_due_for_one().await?.into_iter().collect();
-    let busy = reader.db().busy_handsets().await?.into_iter().collect();
-    Ok(Known { read_at, next_due, next_due_for, busy })
+    let open_mids = reader.db().open_mids().await?.into_iter().collect();
+    Ok(Known { read_at, next_due, next_due_for, open_mids })
 }

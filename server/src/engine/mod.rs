@@ -29,6 +29,7 @@ mod replies;
 mod report;
 pub mod retention;
 mod returns;
+mod serves;
 mod storm;
 mod tick;
 pub mod whom;
@@ -127,9 +128,15 @@ pub struct Engine {
     pub presence: presence::Presence,
     /// How this node is.
     pub health: health::Health,
+    /// What it knows of serves that the database does not.
+    pub serves: serves::ServeMemory,
     outage: AtomicBool,
+    /// Serves may be unknown: this server, or the database, was away.
+    serves_unknown: AtomicBool,
     clock_off: AtomicBool,
     serving_since: Mutex<DateTime<Utc>>,
+    /// Since when neither this server nor its database was away.
+    there_since: Mutex<DateTime<Utc>>,
     started_at: DateTime<Utc>,
 }
 
@@ -154,9 +161,12 @@ impl Engine {
             idle,
             presence,
             health,
+            serves: serves::ServeMemory::default(),
             outage: AtomicBool::new(true),
+            serves_unknown: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),
             serving_since,
+            there_since: Mutex::new(started_at),
             started_at,
         }
     }
@@ -164,6 +174,12 @@ impl Engine {
     /// Notes that handsets could not be served: once the database is back, open dials get time before they expire.
     pub fn note_outage(&self) {
         self.outage.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Notes that the database could not be used: nobody knows of every serve, and who asks again may have got no answer.
+    pub fn note_database_away(&self) {
+        self.serves_unknown.store(true, std::sync::atomic::Ordering::Release);
+        self.note_outage();
     }
 
     /// How numbers without a country are read.

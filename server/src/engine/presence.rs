@@ -50,6 +50,8 @@ pub struct Presence(Mutex<HashMap<HandsetId, Seen>>);
 struct Seen {
     at: DateTime<Utc>,
     interval: Option<f64>,
+    /// The interval as it was known before the latest poll.
+    usual: Option<f64>,
     source: Source,
     other: Option<(Source, DateTime<Utc>)>,
     turns: u32,
@@ -87,6 +89,7 @@ impl Presence {
             seen.insert(handset, Seen::first(source, known_interval, now));
             return Noticed::Nothing;
         };
+        seen.usual = seen.interval;
         seen.learn(now);
         seen.at = seen.at.max(now);
         seen.unwritten = true;
@@ -128,6 +131,12 @@ impl Presence {
             .collect()
     }
 
+    /// The usual time between two polls of a handset, in seconds, as it was known before its latest one.
+    #[must_use]
+    pub fn usual_interval(&self, handset: HandsetId) -> Option<f64> {
+        self.seen().get(&handset)?.usual
+    }
+
     /// When a handset last polled this node.
     #[must_use]
     pub fn last_seen(&self, handset: HandsetId) -> Option<DateTime<Utc>> {
@@ -142,7 +151,18 @@ impl Presence {
 impl Seen {
     fn first(source: &PollSource<'_>, interval: Option<f64>, now: DateTime<Utc>) -> Self {
         let source = Source { address: source.address, model: source.model.into(), user_agent: source.user_agent.into() };
-        Self { at: now, interval, source, other: None, turns: 0, last_turn: now, shared: false, unwritten: true, mid: None }
+        Self {
+            at: now,
+            interval,
+            usual: interval,
+            source,
+            other: None,
+            turns: 0,
+            last_turn: now,
+            shared: false,
+            unwritten: true,
+            mid: None,
+        }
     }
 
     /// The interval is a slow average of the gaps, without those in which the phone was in a call or away.
@@ -152,6 +172,8 @@ impl Seen {
             return;
         }
         self.interval = Some(match self.interval {
+            // While it has a call, it asks when the call lets it.
+            Some(interval) if self.mid.is_some() => interval,
             None => gap,
             Some(interval) if gap > 4.0 * interval => interval,
             Some(interval) => interval * 0.8 + gap * 0.2,

@@ -9,8 +9,10 @@ use serde_json::json;
 
 use super::closing::{self, Tally};
 use super::doer::Doer;
+use super::serves::ring_of;
 use super::{Engine, EngineError, JOINED_LATER};
 use crate::alarm::attribution::{self, DialledCallee};
+use crate::alarm::ringing::{self, Line, Proof};
 use crate::alarm::{DialOutcome, HuntOutcome, Until, Verdict};
 use crate::ids::{AlarmId, AnswerId, HuntId};
 use crate::numbers::{Number, Region};
@@ -80,6 +82,11 @@ impl Engine {
             }
             None => self.nobody(&mut tx, &hunt, &dial, &report.calls, now, &mut tally).await?,
         };
+        if let Some(handset) = dial.handset_id
+            && tx.db().handset_reported(handset).await?
+        {
+            tx.announce(Announcement::Handsets);
+        }
         tx.announce(Announcement::Hunts);
         tx.commit().await?;
         self.count(&tally);
@@ -95,7 +102,11 @@ impl Engine {
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<Reported, EngineError> {
-        if tx.db().close_reported_dial(&dial.mid, DialOutcome::Nobody, None, now).await? {
+        // It may be said while the line still rings: by the stock app, when a stranger's call comes in between.
+        let ring = ring_of(&mut tx.db(), dial.handset_id).await?;
+        let line = Line { serves: self.serves_of(dial), report: Some(Proof::Nobody), ..dial.line(ring) };
+        let line_free_at = ringing::quiet(&line, now).numbers;
+        if tx.db().close_reported_dial(&dial.mid, DialOutcome::Nobody, None, now, line_free_at).await? {
             let about = match calls.iter().any(|call| call.declined) {
                 true => self.part_from_who_joined_after(tx, hunt, dial.offered_at, now, tally).await?,
                 false => None,
@@ -106,7 +117,7 @@ impl Engine {
             self.settle(tx, hunt.id, now, tally).await?;
             return Ok(Reported::Nobody);
         }
-        if tx.db().late_nobody(&dial.mid, now).await? {
+        if tx.db().late_nobody(&dial.mid, now, line_free_at).await? {
             let body = json!({ "mid": dial.mid, "dial_was": dial.outcome });
             tx.db().insert_event(None, Some(hunt.id), now, EventKind::LateNobody, body).await?;
             return Ok(Reported::LateNobody);
@@ -194,7 +205,7 @@ impl Engine {
             return Ok(Reported::Duplicate);
         }
 
-        let in_time = tx.db().close_reported_dial(&dial.mid, DialOutcome::Answered, Some(resp), now).await?;
+        let in_time = tx.db().close_reported_dial(&dial.mid, DialOutcome::Answered, Some(resp), now, None).await?;
         if in_time {
             tally.dials.push(DialOutcome::Answered);
         } else {

@@ -9,15 +9,18 @@ use serde_json::json;
 use super::claim::{bar_forbidden, record_hand_out};
 use super::closing::Tally;
 use super::ladder::{Busy, Next, open_dials};
-use super::{Engine, EngineError, delta, retention, seconds};
-use crate::alarm::DialOutcome;
+use super::serves::ring_of;
+use super::{Engine, EngineError, retention, seconds};
 use crate::alarm::hunt::{self, Decision, ListForm};
+use crate::alarm::{DialOutcome, ringing};
 use crate::store::Announcement;
 use crate::store::dials::DialRow;
 use crate::store::events::EventKind;
 
 /// A tick that comes this much too late means that handsets could not be served meanwhile.
 const LATE: Duration = Duration::from_secs(2);
+/// A node that stood still for so long was not there for its phones: they give up after ten seconds.
+const STOOD_STILL: Duration = Duration::from_secs(7);
 /// Longer than every time limit of the database together.
 const TICK_WITHIN: Duration = Duration::from_secs(10);
 /// Idempotency keys are remembered this long.
@@ -60,7 +63,7 @@ impl Engine {
         self.prove_writing().await;
         let done = self.try_tick().await;
         if done.is_err() {
-            self.outage.store(true, Ordering::Release);
+            self.note_database_away();
             self.metrics.store_errors.inc();
         } else {
             self.health.ticked();
@@ -106,14 +109,13 @@ impl Engine {
     async fn try_tick(&self) -> Result<Tick, EngineError> {
         let now = self.clock.now();
         let mut tick = Tick::default();
-        if self.outage.load(Ordering::Acquire) {
+        if self.outage.swap(false, Ordering::AcqRel) {
             // Handsets could not be served: one that holds a result gets time to deliver it before its dial expires.
-            let until = now + delta(self.config.handsets.grace);
-            let mut tx = self.store.begin().await?;
-            tick.extended = tx.db().extend_dials(until).await?;
-            tx.commit().await?;
-            self.serving_again(now);
-            self.outage.store(false, Ordering::Release);
+            let serves_unknown = self.serves_unknown.swap(false, Ordering::AcqRel);
+            tick.extended = self.grant_grace(serves_unknown, now).await?;
+            self.serving_again(now, serves_unknown);
+        } else if self.has_unwritten_serves() {
+            self.write_serves(now).await?;
         }
         if self.clock.is_sure() {
             tick.expired = self.expire_dials(now).await?;
@@ -155,14 +157,18 @@ impl Engine {
             tokio::time::sleep_until(next).await;
             let late = next.elapsed();
             if late > LATE {
-                self.outage.store(true, Ordering::Release);
+                if late > STOOD_STILL {
+                    self.note_database_away()
+                } else {
+                    self.note_outage()
+                }
                 self.idle.forget();
                 self.metrics.tick_late.inc();
                 tracing::warn!(late_ms = late.as_millis(), "this node stood still; open dials get more time");
             }
             // Bounded, so that one connection that went dead without a word cannot stop the periodic work for good.
             if tokio::time::timeout(TICK_WITHIN, self.every_second()).await.is_err() {
-                self.outage.store(true, Ordering::Release);
+                self.note_database_away();
                 self.metrics.store_errors.inc();
                 tracing::error!("the periodic work took too long and is tried again");
             }
@@ -247,11 +253,20 @@ impl Engine {
         let mut tally = Tally::default();
         tx.db().lock_hunt(dial.hunt_id).await?;
         // Its deadline may have been extended since it was read.
-        let still = tx.db().dial(&dial.mid).await?.is_some_and(|dial| dial.closed_at.is_none() && dial.deadline <= now);
+        let Some(dial) = tx.db().dial(&dial.mid).await?.filter(|dial| dial.closed_at.is_none() && dial.deadline <= now) else {
+            return Ok(false);
+        };
         let dry_run = dial.handset_id.is_none();
         let outcome = if dry_run { DialOutcome::Nobody } else { DialOutcome::Expired };
-        // By its deadline a call has long ended or is being talked in; waiting longer would only delay the others.
-        if !still || !tx.db().close_dial(&dial.mid, outcome, now, None).await? {
+        let line_free_at = match dial.handset_id {
+            Some(_) => {
+                let ring = ring_of(&mut tx.db(), dial.handset_id).await?;
+                let close = Some(ringing::Close::Deadline(now));
+                ringing::quiet(&ringing::Line { serves: self.serves_of(&dial), close, ..dial.line(ring) }, now).numbers
+            }
+            None => None,
+        };
+        if !tx.db().close_dial(&dial.mid, outcome, now, line_free_at).await? {
             return Ok(false);
         }
         if dry_run {
@@ -262,7 +277,9 @@ impl Engine {
         tally.dials.push(outcome);
         let kind = if dry_run { EventKind::Nobody } else { EventKind::Expired };
         tx.db().insert_event(None, Some(dial.hunt_id), now, kind, json!({ "mid": dial.mid })).await?;
-        self.settle(&mut tx, dial.hunt_id, now, &mut tally).await?;
+        // Nobody is rung in the morning for the night: its hunt wanted a handset when the call was over, and not only now.
+        let wanted_since = if ringing::is_long_over(dial.deadline, dial.length(), now) { dial.deadline } else { now };
+        self.settle_since(&mut tx, dial.hunt_id, wanted_since, now, &mut tally).await?;
         tx.commit().await?;
         self.count(&tally);
         Ok(true)

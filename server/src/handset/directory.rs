@@ -21,6 +21,8 @@ const LONGEST_MODEL: usize = 40;
 const MOST_PLAIN_HANDSETS: i64 = 200;
 /// Strangers are remembered up to this number; the others are looked up each time.
 const MOST_REMEMBERED: usize = 1_000;
+/// Handsets that are kept as they were known last.
+const MOST_OUTDATED: usize = 20_000;
 
 /// The handsets this node has seen.
 #[derive(Debug)]
@@ -34,6 +36,9 @@ struct Known {
     by_plain_key: HashMap<String, Arc<HandsetRow>>,
     not_allowed: HashSet<String>,
     any_paired: Option<bool>,
+    /// Handsets as they were known last: for when the database cannot be asked. They let nobody in.
+    last_by_token: HashMap<[u8; 32], Arc<HandsetRow>>,
+    last_by_plain_key: HashMap<String, Arc<HandsetRow>>,
 }
 
 impl Directory {
@@ -47,6 +52,8 @@ impl Directory {
             by_plain_key: HashMap::new(),
             not_allowed: HashSet::new(),
             any_paired: None,
+            last_by_token: HashMap::new(),
+            last_by_plain_key: HashMap::new(),
         }))
     }
 
@@ -66,14 +73,25 @@ impl Directory {
         let mut known = self.known();
         if known.generation == generation {
             known.by_token.insert(hash, Arc::clone(&handset));
+        } else {
+            known.last_by_token.insert(hash, Arc::clone(&handset));
         }
         Ok(Some(handset))
     }
 
-    /// The handset with a token, if this node remembers it: for when the database cannot be asked.
+    /// The handset with a token as this node knew it last, whatever was announced since: for when the database cannot be asked, and never
+    /// to let anybody in.
     #[must_use]
     pub fn remembered(&self, hash: &[u8; 32]) -> Option<Arc<HandsetRow>> {
-        self.known().by_token.get(hash).map(Arc::clone)
+        let known = self.known();
+        known.by_token.get(hash).or_else(|| known.last_by_token.get(hash)).map(Arc::clone)
+    }
+
+    /// The same for a phone on the plain path.
+    #[must_use]
+    pub fn remembered_plain(&self, address: IpAddr, model: &str) -> Option<Arc<HandsetRow>> {
+        let (known, key) = (self.known(), plain_key(address, model));
+        known.by_plain_key.get(&key).or_else(|| known.last_by_plain_key.get(&key)).map(Arc::clone)
     }
 
     /// The handset on the plain path with this address and model; made known when it is new.
@@ -100,6 +118,8 @@ impl Directory {
         let mut known = self.known();
         if known.generation == generation {
             known.by_plain_key.insert(key.to_owned(), Arc::clone(&handset));
+        } else {
+            known.last_by_plain_key.insert(key.to_owned(), Arc::clone(&handset));
         }
         Ok(handset)
     }
@@ -166,8 +186,12 @@ impl Known {
             match self.announcements.try_recv() {
                 Ok(Announcement::Handsets | Announcement::Missed) | Err(TryRecvError::Lagged(_)) => {
                     self.generation += 1;
-                    self.by_token.clear();
-                    self.by_plain_key.clear();
+                    if self.last_by_token.len() + self.last_by_plain_key.len() >= MOST_OUTDATED {
+                        self.last_by_token.clear();
+                        self.last_by_plain_key.clear();
+                    }
+                    self.last_by_token.extend(self.by_token.drain());
+                    self.last_by_plain_key.extend(self.by_plain_key.drain());
                     self.not_allowed.clear();
                     self.any_paired = None;
                 }

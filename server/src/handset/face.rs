@@ -15,10 +15,11 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use http_body_util::{BodyExt, Limited};
 
-use super::directory::token_hash;
+use super::address::Place;
+use super::directory::{plain_key, token_hash};
 use super::native::{self, Patience};
 use super::query::HandsetQuery;
 use super::refusal::{PollError, refusal};
@@ -32,6 +33,7 @@ use crate::http::doors::{self, BrowserSign, Caller, Refused};
 use crate::http::json;
 use crate::http::seats::Seat;
 use crate::http::serve::Hangup;
+use crate::ids::short_mid;
 use crate::store::Announcement;
 use crate::store::handsets::{HandsetRow, IdleForm, Profile};
 use crate::telemetry::{Poll, Report as ReportLabel};
@@ -70,13 +72,20 @@ pub async fn plain(State(app): State<Arc<App>>, request: Request) -> Response {
 pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // Read from the path as it came: a token that is no UTF-8 is a wrong token, not a reason for an answer without `code`.
-    let path = parts.uri.path().strip_prefix("/h/").unwrap_or_default();
+    let path = parts.uri.path().to_owned();
+    let path = path.strip_prefix("/h/").unwrap_or_default();
     let (token, rest) = path.split_once('/').unwrap_or((path, ""));
     let rest = rest.trim_end_matches('/');
+    let query = HandsetQuery::parse(parts.uri.query().unwrap_or_default());
     if rest == "alert/phone" {
-        let query = HandsetQuery::parse(parts.uri.query().unwrap_or_default());
+        let typed = Place::of(parts.uri.path());
+        let token = if let Place::Paired(token) = &typed { token.as_str() } else { token };
         return alert_phone(&app, Door::Token(token), &query, &parts, body).await;
     }
+    let (parts, body) = match as_typed(&app, &query, parts, body).await {
+        Ok(response) => return response,
+        Err(not_typed) => not_typed,
+    };
     // First who it is: a stranger's body is not worth the time it takes.
     let handset = match identify(&app, Door::Token(token), &parts).await {
         Ok(handset) => handset,
@@ -87,6 +96,40 @@ pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let extra = native::extra(&app, &handset, &parts, rest, &body).await;
     extra.unwrap_or_else(|error| not_now(&app, error))
+}
+
+/// Whatever leads to none of our routes: the address may have been typed badly.
+///
+/// # Errors
+/// The request again when it can be none of a phone.
+pub async fn anywhere(app: &Arc<App>, request: Request) -> Result<Response, Request> {
+    let (parts, body) = request.into_parts();
+    let query = HandsetQuery::parse(parts.uri.query().unwrap_or_default());
+    as_typed(app, &query, parts, body).await.map_err(|(parts, body)| Request::from_parts(parts, body))
+}
+
+/// Reads a request at an address that is none of ours as a phone may have meant it: a poll where the address leads to a handset, a
+/// report wherever its query names a mid. A handset that speaks our protocol knows its addresses.
+async fn as_typed(app: &Arc<App>, query: &HandsetQuery, parts: Parts, body: Body) -> Result<Response, (Parts, Body)> {
+    let place = Place::of(parts.uri.path());
+    if place == Place::Ours || native::speaks_native(&parts.headers) {
+        return Err((parts, body));
+    }
+    let reports = !query.contradictory && query.mid.as_deref().is_some_and(android_protocol::mid::is_well_formed);
+    let is_phones = match parts.method {
+        Method::POST => reports,
+        // Whoever tries an address in a browser wants a page, and must not take a call away.
+        Method::GET => place != Place::Elsewhere && !wants_page(&parts.headers),
+        _ => false,
+    };
+    if !is_phones {
+        return Err((parts, body));
+    }
+    let door = match &place {
+        Place::Paired(token) => Door::Token(token),
+        _ => query.token.as_deref().map_or(Door::Plain, Door::Token),
+    };
+    Ok(alert_phone(app, door, query, &parts, body).await)
 }
 
 async fn alert_phone(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, parts: &Parts, body: Body) -> Response {
@@ -118,33 +161,39 @@ async fn poll(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Response {
         Ok(Ok(response)) => response,
         Ok(Err(PollError::Engine(error))) => {
             tracing::error!(%error, "a handset could not be answered truthfully; it was told to ask again");
-            cannot_tell(app, door)
+            cannot_tell(app, door, parts)
         }
         Ok(Err(error)) => not_now(app, error),
         Err(_) => {
             tracing::error!("a poll took too long; the handset was told to ask again");
-            cannot_tell(app, door)
+            cannot_tell(app, door, parts)
         }
     }
 }
 
 /// The answer when the server cannot know whether there is something to do.
-fn cannot_tell(app: &App, door: Door<'_>) -> Response {
-    app.engine.metrics.store_errors.inc();
-    app.engine.note_outage();
-    let known = match door {
-        Door::Token(token) => app.directory.remembered(&token_hash(token)),
-        Door::Plain => None,
+fn cannot_tell(app: &App, door: Door<'_>, parts: &Parts) -> Response {
+    let engine = &app.engine;
+    engine.metrics.store_errors.inc();
+    engine.note_database_away();
+    let known = match (door, peer(parts)) {
+        (Door::Token(token), _) => app.directory.remembered(&token_hash(token)),
+        (Door::Plain, Some(peer)) => {
+            let caller = doors::caller(peer, &parts.headers, &app.config().http);
+            app.directory.remembered_plain(caller.address, &model(parts))
+        }
+        (Door::Plain, None) => None,
     };
-    match known {
-        // `code` 1 would end an app that runs without its screen. Its latest mid with an empty list makes it do nothing and
+    let form = known.as_ref().map_or_else(|| app.config().handsets.idle_form.into(), |handset| handset.idle_form);
+    match form {
+        // `code` 1 would end an app that runs without its screen. Its open mid with an empty list makes it do nothing and
         // forget nothing; without one, forgetting is the lesser evil.
-        Some(handset) if handset.idle_form == IdleForm::HeadlessSafe => {
-            let mid = app.engine.presence.last_mid(handset.id);
+        IdleForm::HeadlessSafe => {
+            let mid = known.and_then(|handset| engine.presence.last_mid(handset.id).or_else(|| engine.idle.open_mid(handset.id)));
             let body = mid.map_or_else(|| wire::HEADLESS_IDLE_BODY.to_owned(), |mid| wire::Offer::new(&[], &mid).to_body());
             json(StatusCode::OK, body)
         }
-        _ => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the alarms cannot be read now; ask again"),
+        IdleForm::Plain => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the alarms cannot be read now; ask again"),
     }
 }
 
@@ -171,18 +220,20 @@ async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) ->
         Claim::Serve { offer, fresh } => {
             metrics.polls.inc(if fresh { Poll::Offered } else { Poll::Served });
             if fresh {
-                tracing::info!(handset.name = %asker.handset.name, dial.mid = %offer.mid, numbers = offer.phones.len(), "handed out");
+                tracing::info!(handset.name = %asker.handset.name, dial.mid = short_mid(&offer.mid), numbers = offer.phones.len(), "handed out");
             }
             app.engine.presence.served(asker.handset.id, Some(&offer.mid));
+            let (mid, counted_at) = (offer.mid.clone(), offer.counted_at);
             let body = match native::speaks_native(&parts.headers) {
                 true => native::offer_body(&app.engine, &asker.handset, offer).await?,
                 false => wire::Offer::new(&offer.phones, &offer.mid).to_body(),
             };
+            app.engine.answer_leaves(&mid, counted_at);
             json(StatusCode::OK, body)
         }
         Claim::Idle(reason) => {
             metrics.polls.inc(if reason == IdleReason::KnownIdle { Poll::IdleMemory } else { Poll::IdleStore });
-            if !matches!(reason, IdleReason::PastDeadline { .. }) {
+            if !matches!(reason, IdleReason::PastDeadline { .. } | IdleReason::Withheld { .. }) {
                 app.engine.presence.served(asker.handset.id, None);
             }
             idle(asker.handset.idle_form, &reason)
@@ -190,14 +241,22 @@ async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) ->
     })
 }
 
+fn peer(parts: &Parts) -> Option<SocketAddr> {
+    parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0)
+}
+
+/// What model a phone says it is; empty when it does not say.
+fn model(parts: &Parts) -> std::borrow::Cow<'_, str> {
+    parts.headers.get("model").map(|model| String::from_utf8_lossy(model.as_bytes())).unwrap_or_default()
+}
+
 /// Who asks: by token, or in an open network by address and model. A poll is noted as a sign of life.
 async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Result<Arc<HandsetRow>, PollError> {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
-    let Some(peer) = peer else {
+    let Some(peer) = peer(parts) else {
         return Err(PollError::Refused(StatusCode::FORBIDDEN, "nobody knows where this request comes from"));
     };
     let caller = doors::caller(peer, &parts.headers, &app.config().http);
-    let model = parts.headers.get("model").map(|model| String::from_utf8_lossy(model.as_bytes())).unwrap_or_default();
+    let model = model(parts);
     let user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let source = PollSource { address: caller.address, model: &model, user_agent };
     let handset = match door {
@@ -217,6 +276,11 @@ async fn identify_paired(app: &Arc<App>, token: &str, address: IpAddr) -> Result
     let engine = &app.engine;
     let (hash, now) = (token_hash(token), engine.clock.now());
     let Some(handset) = app.directory.by_token(&engine.store, hash).await? else {
+        if engine.idle.may_hold_dials()
+            && let Some(handset) = engine.store.read().await?.db().holder_by_token(&hash).await?
+        {
+            return Ok(only_finishes(handset, now));
+        }
         return Err(match app.guard.wrong(address, now) {
             Ok(()) => PollError::Refused(StatusCode::NOT_FOUND, "this token is not known; pair the handset again"),
             Err(_) => PollError::Refused(
@@ -250,6 +314,12 @@ async fn identify_plain(
         return Ok(allowed);
     }
     if let Err(why) = admitted {
+        if why == Refused::ClosedNetwork
+            && doors::browser_sign(&parts.headers, &config.http).is_none()
+            && let Some(holder) = holder(app, caller.address, source.model).await?
+        {
+            return Ok(holder);
+        }
         if why == Refused::ClosedNetwork {
             app.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
         }
@@ -263,6 +333,12 @@ async fn identify_plain(
         PlainPath::Auto => !app.directory.any_paired(&engine.store).await?,
     };
     if !open {
+        // Whoever was let in and holds an open dial is served until it closes.
+        if doors::browser_sign(&parts.headers, &config.http).is_none()
+            && let Some(holder) = holder(app, caller.address, source.model).await?
+        {
+            return Ok(holder);
+        }
         return Err(PollError::Refused(
             StatusCode::FORBIDDEN,
             "handsets are paired here: poll /h/TOKEN/alert/phone, or set handsets.plain_path to always",
@@ -272,6 +348,9 @@ async fn identify_plain(
         // Any web page can make a browser ask here; a phone of which that is true is let in by hand.
         app.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
         return Err(PollError::Refused(StatusCode::OK, why_idle(sign)));
+    }
+    if let Some(holder) = removed_holder(app, caller.address, source.model).await? {
+        return Ok(holder);
     }
     Ok(app.directory.by_address(&engine.store, &config.handsets, caller.address, source.model, now).await?)
 }
@@ -288,6 +367,43 @@ fn why_idle(sign: BrowserSign) -> &'static str {
             "this request comes from a browser (User-Agent or Sec-Fetch), so it is given no alarm; if it is a phone, allow it on the page Handsets"
         }
     }
+}
+
+/// A handset whose door is closed by now: like one that is disabled, it may finish the dial that it holds, and gets nothing new.
+fn only_finishes(handset: HandsetRow, now: DateTime<Utc>) -> Arc<HandsetRow> {
+    Arc::new(HandsetRow { disabled_at: handset.disabled_at.or(Some(now)), ..handset })
+}
+
+/// Whoever polls from here with this model, if it holds an open dial.
+async fn holder(app: &App, address: IpAddr, model: &str) -> Result<Option<Arc<HandsetRow>>, PollError> {
+    if app.engine.idle.may_hold_dials() {
+        let mut reader = app.engine.store.read().await?;
+        for key in keys(address, model) {
+            if let Some(handset) = reader.db().holder_by_plain_key(&key).await? {
+                return Ok(Some(only_finishes(handset, app.engine.clock.now())));
+            }
+        }
+    }
+    removed_holder(app, address, model).await
+}
+
+/// Whoever polled from here with this model until it was removed, if it holds an open dial: it is not made known anew before that closes.
+async fn removed_holder(app: &App, address: IpAddr, model: &str) -> Result<Option<Arc<HandsetRow>>, PollError> {
+    if !app.engine.idle.may_hold_dials() {
+        return Ok(None);
+    }
+    let mut reader = app.engine.store.read().await?;
+    for key in keys(address, model) {
+        if let Some(handset) = reader.db().holder_by_former_key(&key).await? {
+            return Ok(Some(only_finishes(handset, app.engine.clock.now())));
+        }
+    }
+    Ok(None)
+}
+
+/// The keys under which a phone on the plain path may be known: beyond a number of them, phones share one for each address.
+fn keys(address: IpAddr, model: &str) -> [String; 2] {
+    [plain_key(address, model), address.to_string()]
 }
 
 fn why_refused(why: Refused) -> &'static str {
@@ -315,6 +431,10 @@ fn profile(handset: &HandsetRow, door: Door<'_>, headers: &HeaderMap) -> Profile
     }
 }
 
+fn wants_page(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).and_then(|kinds| kinds.to_str().ok()).is_some_and(|kinds| kinds.contains("text/html"))
+}
+
 fn is_stock_app(headers: &HeaderMap) -> bool {
     is_app(headers.get(header::USER_AGENT).map_or(&b""[..], HeaderValue::as_bytes))
 }
@@ -324,7 +444,9 @@ fn idle(form: IdleForm, reason: &IdleReason) -> Response {
         (IdleForm::Plain, _) => Body::from(wire::IDLE_BODY),
         // The headless-safe idle makes the app forget its mid, and this one is still open: an empty list under the same mid
         // keeps it waiting without dialling.
-        (IdleForm::HeadlessSafe, IdleReason::PastDeadline { mid }) => Body::from(wire::Offer::new(&[], mid).to_body()),
+        (IdleForm::HeadlessSafe, IdleReason::PastDeadline { mid } | IdleReason::Withheld { mid }) => {
+            Body::from(wire::Offer::new(&[], mid).to_body())
+        }
         (IdleForm::HeadlessSafe, _) => Body::from(wire::HEADLESS_IDLE_BODY),
     };
     json(StatusCode::OK, body)
@@ -388,12 +510,14 @@ async fn report(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, parts: &Pa
         Reported::Duplicate => ReportLabel::Duplicate,
         Reported::Unknown => ReportLabel::Unknown,
     });
-    tracing::info!(dial.mid = %report.mid, outcome = ?reported, "reported");
+    tracing::info!(dial.mid = short_mid(&report.mid), outcome = ?reported, "reported");
     json(StatusCode::OK, wire::ACCEPTED_BODY)
 }
 
 /// Tries until it is stored, or the client leaves and this future is dropped.
 async fn store_report(app: &Arc<App>, report: &Report) -> Reported {
+    // When the client leaves before it is stored, that is not taken back: it asks for its mid again, and reports again.
+    app.engine.serves.heard(&report.mid);
     loop {
         // In a task of its own: an attempt that has begun ends, whether the client waits for it or not.
         let attempt = {
@@ -401,10 +525,15 @@ async fn store_report(app: &Arc<App>, report: &Report) -> Reported {
             tokio::spawn(async move { tokio::time::timeout(STORE_WITHIN, app.engine.report(&report)).await })
         };
         match attempt.await {
-            Ok(Ok(Ok(reported))) => return reported,
-            Ok(Err(_)) => tracing::error!(dial.mid = %report.mid, "storing a report took too long; trying again"),
-            Ok(Ok(Err(error))) => tracing::error!(%error, dial.mid = %report.mid, "a report could not be stored; trying again"),
-            Err(error) => tracing::error!(%error, dial.mid = %report.mid, "storing a report broke off; trying again"),
+            Ok(Ok(Ok(reported))) => {
+                app.engine.serves.stored(&report.mid);
+                return reported;
+            }
+            Ok(Err(_)) => tracing::error!(dial.mid = short_mid(&report.mid), "storing a report took too long; trying again"),
+            Ok(Ok(Err(error))) => {
+                tracing::error!(%error, dial.mid = short_mid(&report.mid), "a report could not be stored; trying again")
+            }
+            Err(error) => tracing::error!(%error, dial.mid = short_mid(&report.mid), "storing a report broke off; trying again"),
         }
         app.engine.metrics.report_retries.inc();
         tokio::time::sleep(STORE_AGAIN).await;

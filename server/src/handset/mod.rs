@@ -1,5 +1,6 @@
 //! The handset contracts: what a phone asks and reports over HTTP, and who it is.
 
+mod address;
 pub mod directory;
 pub mod face;
 pub mod guard;

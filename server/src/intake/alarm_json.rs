@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::alarm::{AlarmState, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
 use crate::engine::EngineError;
-use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, short_mid};
 use crate::store::alarms::AlarmRow;
 use crate::store::answers::{self, AnswerRow, AnswerVia};
 use crate::store::dials::{DialRow, TargetRow};
-use crate::store::{Db, Store};
+use crate::store::{Db, Store, events};
 
 /// An alarm in a list, or as the answer to raising it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -59,6 +59,7 @@ pub struct AnswerJson {
     attempt: Option<i32>,
     via: AnswerVia,
     handset: Option<String>,
+    /// The beginning of the dial's mid: only its handset knows the whole of it.
     mid: Option<String>,
     confirmed_at: Option<DateTime<Utc>>,
     /// When it lapsed, because nobody confirmed it in time.
@@ -105,6 +106,7 @@ struct CalleeJson {
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct DialJson {
+    /// Its beginning: only its handset knows the whole of it.
     mid: String,
     hunt_id: HuntId,
     handset: Option<String>,
@@ -179,7 +181,7 @@ impl AnswerJson {
             attempt: row.attempt,
             via: row.via,
             handset: row.handset_id.and_then(|id| handsets.get(&id).cloned()),
-            mid: row.mid.clone(),
+            mid: row.mid.as_deref().map(|mid| short_mid(mid).to_owned()),
             confirmed_at: row.confirmed_at,
             lapsed_at: row.lapsed_at,
         }
@@ -283,7 +285,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
             .into_iter()
             .map(|dial| DialJson {
                 progress: progress_of(&dial, &targets),
-                mid: dial.mid,
+                mid: short_mid(&dial.mid).to_owned(),
                 hunt_id: dial.hunt_id,
                 handset: dial.handset_id.and_then(|id| handsets.get(&id).cloned()),
                 phones: dial.phones.0,
@@ -302,7 +304,10 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
                 AnswerJson::new(answer, begun.get(&answer.hunt_id).copied().unwrap_or(raised_at).max(raised_at), &handsets)
             })
             .collect(),
-        timeline: timeline.into_iter().map(|event| EventJson { at: event.at, kind: event.kind, body: event.body.0 }).collect(),
+        timeline: timeline
+            .into_iter()
+            .map(|event| EventJson { at: event.at, kind: event.kind, body: events::shown(event.body.0) })
+            .collect(),
     })
 }
 

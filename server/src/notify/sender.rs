@@ -19,7 +19,7 @@ use crate::outbound::answer;
 use crate::outbound::guard::{GuardedResolver, check_url};
 use crate::store::alarms::{AlarmRow, foremost};
 use crate::store::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
-use crate::store::{StoreError, Waiting};
+use crate::store::{StoreError, Waiting, events};
 
 /// The other side has this long to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -254,6 +254,7 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         NoticeKind::Raised if alarm.is_some_and(|alarm| !alarm.source.is_empty()) => "raised_from",
         NoticeKind::Fallback if body["others_alive"] == 0 => "fallback_none",
         NoticeKind::NoAnswer if body["reason"] == json!(EndReason::NoHandset) => "no_handset",
+        NoticeKind::NoAnswer if body["reason"] == json!(EndReason::NoReport) => "no_report",
         kind => kind.as_str(),
     };
     words::say(language, sentence, &places)
@@ -276,6 +277,6 @@ fn facts(delivery: &DeliveryRow, alarm: Option<&AlarmRow>, text: &str) -> Value 
             "labels": alarm.labels.0,
             "state": alarm.state(),
         })),
-        "particulars": delivery.body.0,
+        "particulars": events::shown(delivery.body.0.clone()),
     })
 }

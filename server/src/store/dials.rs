@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result};
 use crate::alarm::DialOutcome;
+use crate::alarm::ringing::{Close, Line, Proof, Serves};
 use crate::ids::{CalleeId, HandsetId, HuntId};
+use crate::store::handsets::Profile;
 
 /// A dial as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
@@ -29,6 +31,16 @@ pub struct DialRow {
     pub deadline: DateTime<Utc>,
     /// How often it was served.
     pub serves: i32,
+    /// When it was served last; `None`: when it was handed out.
+    pub last_served_at: Option<DateTime<Utc>>,
+    /// The time before that.
+    pub served_before_at: Option<DateTime<Utc>>,
+    /// What its handset could do when it was given the dial; `None` for old dials and dry runs.
+    pub profile: Option<Profile>,
+    /// Its own length in seconds, whatever serves and grace added; `None` for old dials.
+    pub length_s: Option<i32>,
+    /// Its app asked for it as no healthy app does, and was told nothing until then.
+    pub withheld_until: Option<DateTime<Utc>>,
     /// When it was closed.
     pub closed_at: Option<DateTime<Utc>>,
     /// How.
@@ -37,6 +49,34 @@ pub struct DialRow {
     pub resp: Option<String>,
     /// When the handset reported.
     pub reported_at: Option<DateTime<Utc>>,
+}
+
+impl DialRow {
+    /// When it was served.
+    #[must_use]
+    pub fn served(&self) -> Serves {
+        Serves { last: self.last_served_at.unwrap_or(self.offered_at), before: self.served_before_at }
+    }
+
+    /// Its own length, whatever serves and grace added to its deadline.
+    #[must_use]
+    pub fn length(&self) -> TimeDelta {
+        self.length_s.map_or(self.deadline - self.offered_at, |seconds| TimeDelta::seconds(i64::from(seconds)))
+    }
+
+    /// What is known of its line, for the rule that says whether it may ring; `ring` is the longest that a call of its handset does.
+    #[must_use]
+    pub fn line(&self, ring: TimeDelta) -> Line {
+        let proof = if self.resp.is_some() { Proof::Over } else { Proof::Nobody };
+        let close = |at| if self.outcome == Some(DialOutcome::Expired) { Close::Deadline(at) } else { Close::Unwanted(at) };
+        Line {
+            stock_app: self.profile == Some(Profile::App),
+            serves: self.served(),
+            report: self.reported_at.map(|_| proof),
+            close: self.closed_at.map(close),
+            ring,
+        }
+    }
 }
 
 /// One callee of a dial as it is stored.
@@ -65,14 +105,30 @@ statements! {
     OPEN_OF_HANDSET = ["SELECT * FROM dials WHERE handset_id = $1 AND closed_at IS NULL"];
     /// Its latest dial, open or not.
     LATEST_OF_HANDSET = ["SELECT * FROM dials WHERE handset_id = $1 ORDER BY offered_at DESC LIMIT 1"];
-    /// Counts a serve; nothing when the dial was closed or passed its deadline meanwhile.
-    COUNT_SERVE = ["UPDATE dials SET serves = serves + 1 WHERE mid = $1 AND closed_at IS NULL AND deadline > $2"];
+    /// Counts a serve, which may move the deadline; nothing when the dial was closed or passed its deadline meanwhile.
+    COUNT_SERVE = [
+        "UPDATE dials SET serves = serves + 1, served_before_at = coalesce(last_served_at, offered_at), last_served_at = $2,
+                deadline = CASE WHEN deadline < $3 THEN $3 ELSE deadline END, line_free_at = coalesce($4, line_free_at),
+                profile = coalesce($5, profile)
+         WHERE mid = $1 AND closed_at IS NULL AND deadline > $2"
+    ];
+    /// What is known of its serves by now, and what follows from that.
+    SET_SERVES = [
+        "UPDATE dials SET last_served_at = $2, served_before_at = $3, deadline = CASE WHEN deadline < $4 THEN $4 ELSE deadline END,
+                line_free_at = $5
+         WHERE mid = $1 AND (closed_at IS NULL) = $6"
+    ];
+    /// It is not served before then; once in a dial.
+    WITHHOLD = ["UPDATE dials SET withheld_until = $2 WHERE mid = $1 AND closed_at IS NULL AND withheld_until IS NULL"];
+    /// Open dials that handsets hold.
+    OPEN_ON_HANDSETS = ["SELECT * FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
     /// One dial.
     GET = ["SELECT * FROM dials WHERE mid = $1"];
     /// A new dial; the unique indexes refuse a second one for a handset, or beside an exclusive one.
     INSERT = [
-        "INSERT INTO dials (mid, hunt_id, handset_id, exclusive, phones, offered_at, deadline, serves, line_free_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8) ON CONFLICT DO NOTHING"
+        "INSERT INTO dials (mid, hunt_id, handset_id, exclusive, phones, offered_at, deadline, serves, line_free_at, last_served_at, profile,
+                            length_s)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $6, $9, $10) ON CONFLICT DO NOTHING"
     ];
     /// A callee of it; the unique indexes refuse a number or callee that is in another open dial.
     INSERT_TARGET = [
@@ -102,22 +158,21 @@ statements! {
     ];
     /// Open dials past their deadline.
     EXPIRED = ["SELECT * FROM dials WHERE closed_at IS NULL AND deadline <= $1 ORDER BY deadline, mid LIMIT 200"];
-    /// Gives every open dial at least this long.
-    EXTEND = ["UPDATE dials SET deadline = $1 WHERE closed_at IS NULL AND deadline < $1 AND handset_id IS NOT NULL"];
     /// Closes an open dial.
     CLOSE = [
-        "UPDATE dials SET closed_at = $2, outcome = $3, line_free_at = coalesce(line_free_at, $4) WHERE mid = $1 AND closed_at IS NULL"
+        "UPDATE dials SET closed_at = $2, outcome = $3, line_free_at = $4 WHERE mid = $1 AND closed_at IS NULL"
     ];
     /// Closes an open dial because the handset reported.
     CLOSE_REPORTED = [
-        "UPDATE dials SET closed_at = $2, outcome = $3, resp = $4, reported_at = $2 WHERE mid = $1 AND closed_at IS NULL"
+        "UPDATE dials SET closed_at = $2, outcome = $3, resp = $4, reported_at = $2, line_free_at = $5
+         WHERE mid = $1 AND closed_at IS NULL"
     ];
     /// The call is over, or never was: the line is free.
     LINE_IS_FREE = ["UPDATE dials SET line_free_at = NULL WHERE mid = $1 AND line_free_at IS NOT NULL"];
     /// The handset named somebody after the dial was closed.
     LATE_ANSWER = ["UPDATE dials SET outcome = 'answered', resp = $3, reported_at = $2 WHERE mid = $1 AND closed_at IS NOT NULL"];
     /// The handset reported nobody after the dial was closed.
-    LATE_NOBODY = ["UPDATE dials SET reported_at = $2 WHERE mid = $1 AND reported_at IS NULL"];
+    LATE_NOBODY = ["UPDATE dials SET reported_at = $2, line_free_at = $3 WHERE mid = $1 AND reported_at IS NULL"];
     /// Frees the numbers of a dial.
     FREE = ["UPDATE dial_targets SET holds = FALSE WHERE mid = $1 AND holds"];
     /// What the handset said of one callee.
@@ -128,6 +183,23 @@ statements! {
     COUNT_OPEN = ["SELECT count(*) AS open FROM dials WHERE closed_at IS NULL"];
     /// The handsets that have an open dial.
     BUSY_HANDSETS = ["SELECT handset_id FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
+    /// The same with their mids.
+    OPEN_MIDS = ["SELECT handset_id, mid FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
+}
+
+/// A serve to be counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Serve<'s> {
+    /// Of this dial.
+    pub mid: &'s str,
+    /// Now.
+    pub at: DateTime<Utc>,
+    /// Its deadline is not before then.
+    pub deadline: DateTime<Utc>,
+    /// Until then its line may ring; `None`: that is not for serves to say.
+    pub line_free_at: Option<DateTime<Utc>>,
+    /// What the handset that is served can do, where that tells more than the hand-out did.
+    pub profile: Option<Profile>,
 }
 
 /// A dial to be made.
@@ -149,6 +221,8 @@ pub struct NewDial {
     pub deadline: DateTime<Utc>,
     /// Until then the line may ring whatever the handset reports, unless it names who answered; `None`: its report can be trusted.
     pub line_free_at: Option<DateTime<Utc>>,
+    /// What its handset can do; `None` in a dry run.
+    pub profile: Option<Profile>,
     /// Whom it rings, in list order.
     pub targets: Vec<NewTarget>,
 }
@@ -196,8 +270,40 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn count_serve(&mut self, mid: &str, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, COUNT_SERVE, mid, now).map(|rows| rows == 1)
+    pub async fn count_serve(&mut self, serve: &Serve<'_>) -> Result<bool> {
+        execute!(self, COUNT_SERVE, serve.mid, serve.at, serve.deadline, serve.line_free_at, serve.profile).map(|rows| rows == 1)
+    }
+
+    /// Stores what is known of a dial's serves, until when its line may ring, and a deadline that it has at least; unless the dial was
+    /// closed meanwhile, or was not open to begin with, as `is_open` says.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_serves(
+        &mut self,
+        mid: &str,
+        serves: Serves,
+        deadline: DateTime<Utc>,
+        line_free_at: Option<DateTime<Utc>>,
+        is_open: bool,
+    ) -> Result<()> {
+        execute!(self, SET_SERVES, mid, serves.last, serves.before, deadline, line_free_at, is_open).map(|_| ())
+    }
+
+    /// Notes that an open dial is not served before then; false when that was done before, or it is closed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn withhold_dial(&mut self, mid: &str, until: DateTime<Utc>) -> Result<bool> {
+        execute!(self, WITHHOLD, mid, until).map(|rows| rows == 1)
+    }
+
+    /// The open dials that handsets hold.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_dials_on_handsets(&mut self) -> Result<Vec<DialRow>> {
+        fetch_all!(self, OPEN_ON_HANDSETS)
     }
 
     /// One dial.
@@ -224,6 +330,8 @@ impl Db<'_> {
             dial.offered_at,
             dial.deadline,
             dial.line_free_at,
+            dial.profile,
+            i32::try_from((dial.deadline - dial.offered_at).num_seconds()).unwrap_or(i32::MAX),
         )
         .map(|rows| rows == 1)
     }
@@ -311,14 +419,6 @@ impl Db<'_> {
         fetch_all!(self, EXPIRED, now)
     }
 
-    /// Gives every open dial at least until then; gives how many were about to end sooner.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn extend_dials(&mut self, until: DateTime<Utc>) -> Result<u64> {
-        execute!(self, EXTEND, until)
-    }
-
     /// Closes an open dial without a report and frees its numbers; false when it was closed already. Until `line_free_at` the
     /// phone may still ring, so that nobody else rings these numbers.
     ///
@@ -338,7 +438,8 @@ impl Db<'_> {
         Ok(closed)
     }
 
-    /// Closes an open dial with the handset's report and frees its numbers; false when it was closed already.
+    /// Closes an open dial with the handset's report and frees its numbers; false when it was closed already. Until `line_free_at`
+    /// the phone may ring on all the same.
     ///
     /// # Errors
     /// When the database fails.
@@ -348,13 +449,11 @@ impl Db<'_> {
         outcome: DialOutcome,
         resp: Option<&str>,
         now: DateTime<Utc>,
+        line_free_at: Option<DateTime<Utc>>,
     ) -> Result<bool> {
-        let closed = execute!(self, CLOSE_REPORTED, mid, now, outcome, resp)? == 1;
+        let closed = execute!(self, CLOSE_REPORTED, mid, now, outcome, resp, line_free_at)? == 1;
         if closed {
             execute!(self, FREE, mid)?;
-            if resp.is_some() {
-                self.line_is_free(mid).await?;
-            }
         }
         Ok(closed)
     }
@@ -380,8 +479,8 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn late_nobody(&mut self, mid: &str, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, LATE_NOBODY, mid, now).map(|rows| rows == 1)
+    pub async fn late_nobody(&mut self, mid: &str, now: DateTime<Utc>, line_free_at: Option<DateTime<Utc>>) -> Result<bool> {
+        execute!(self, LATE_NOBODY, mid, now, line_free_at).map(|rows| rows == 1)
     }
 
     /// Stores what the handset said of one callee.
@@ -416,5 +515,13 @@ impl Db<'_> {
     pub async fn busy_handsets(&mut self) -> Result<Vec<HandsetId>> {
         let rows: Vec<(HandsetId,)> = fetch_all!(self, BUSY_HANDSETS)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// The handsets that have an open dial, each with its mid.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_mids(&mut self) -> Result<Vec<(HandsetId, String)>> {
+        fetch_all!(self, OPEN_MIDS)
     }
 }

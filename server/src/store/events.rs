@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::webhooks::NoticeKind;
 use super::{Db, Result};
-use crate::ids::{AlarmId, HuntId};
+use crate::ids::{AlarmId, HuntId, short_mid};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
@@ -126,6 +126,17 @@ pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
         EventKind::HandOverTrouble => Some(NoticeKind::HandOverTrouble),
         _ => None,
     }
+}
+
+/// The particulars of an event as they are shown: mids but for their beginning.
+#[must_use]
+pub fn shown(mut body: Value) -> Value {
+    if let Some(mid) = body.get_mut("mid")
+        && let Some(short) = mid.as_str().map(|mid| short_mid(mid).to_owned())
+    {
+        *mid = Value::String(short);
+    }
+    body
 }
 
 /// One line of the timeline.

@@ -102,6 +102,8 @@ pub struct HandsetRow {
     pub avoid_until: Option<DateTime<Utc>>,
     /// Since when it may poll the plain path from outside the open networks.
     pub allowed_at: Option<DateTime<Utc>>,
+    /// Since when its app seems to have been started again in a call; until its next report.
+    pub restarted_since: Option<DateTime<Utc>>,
     /// The alarm of its latest test call.
     pub test_alarm_id: Option<AlarmId>,
     /// What a native handset last said of itself.
@@ -157,14 +159,35 @@ statements! {
     RENAME = ["UPDATE handsets SET name = $2 WHERE name = $1 AND removed_at IS NULL"];
     /// Leaves its name and its doors to others.
     REMOVE = [
-        "UPDATE handsets SET name = $2, removed_at = $3, disabled_at = coalesce(disabled_at, $3), token_hash = NULL,
-                next_token_hash = NULL, plain_key = NULL
+        "UPDATE handsets SET name = $2, removed_at = $3, disabled_at = coalesce(disabled_at, $3), former_token_hash = token_hash,
+                former_plain_key = plain_key,
+                former_mid = (SELECT mid FROM dials WHERE handset_id = handsets.id AND closed_at IS NULL), token_hash = NULL, next_token_hash = NULL, plain_key = NULL
          WHERE name = $1 AND removed_at IS NULL"
     ];
     /// Gets a token that replaces its own once the phone has polled with it.
     SET_NEXT_TOKEN = ["UPDATE handsets SET next_token_hash = $2 WHERE name = $1 AND token_hash IS NOT NULL"];
     /// The phone polled with the new token: the old one is no good any more.
-    TAKE_NEXT_TOKEN = ["UPDATE handsets SET token_hash = next_token_hash, next_token_hash = NULL WHERE next_token_hash = $1"];
+    TAKE_NEXT_TOKEN = [
+        "UPDATE handsets SET former_token_hash = token_hash, token_hash = next_token_hash, next_token_hash = NULL,
+                former_mid = (SELECT mid FROM dials WHERE handset_id = handsets.id AND closed_at IS NULL)
+         WHERE next_token_hash = $1"
+    ];
+    /// Whoever had this token until it was replaced or the handset removed, while the dial that it held then is open.
+    HOLDER_BY_TOKEN = [
+        "SELECT h.* FROM handsets h JOIN dials d ON d.mid = h.former_mid WHERE h.former_token_hash = $1 AND d.closed_at IS NULL"
+    ];
+    /// Whoever polls from here with this model, while it holds an open dial.
+    HOLDER_BY_PLAIN_KEY = [
+        "SELECT h.* FROM handsets h JOIN dials d ON d.handset_id = h.id WHERE h.plain_key = $1 AND d.closed_at IS NULL"
+    ];
+    /// Whoever did until it was removed, while the dial that it held then is open.
+    HOLDER_BY_FORMER_KEY = [
+        "SELECT h.* FROM handsets h JOIN dials d ON d.mid = h.former_mid WHERE h.former_plain_key = $1 AND d.closed_at IS NULL"
+    ];
+    /// Its app seems to have been started again in a call.
+    RESTARTED = ["UPDATE handsets SET restarted_since = $2 WHERE id = $1 AND restarted_since IS NULL"];
+    /// It reported.
+    REPORTED = ["UPDATE handsets SET restarted_since = NULL WHERE id = $1 AND restarted_since IS NOT NULL"];
     /// Silent for too long. `last_seen_at` is asked again, since another node may have heard it.
     GONE_OFFLINE = [
         "UPDATE handsets SET offline_since = $2
@@ -384,6 +407,46 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn take_next_token(&mut self, token_hash: &[u8]) -> Result<bool> {
         execute!(self, TAKE_NEXT_TOKEN, token_hash).map(|rows| rows == 1)
+    }
+
+    /// The handset that had this token until it was replaced or the handset removed, while the dial that it held then is open.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holder_by_token(&mut self, token_hash: &[u8]) -> Result<Option<HandsetRow>> {
+        fetch_optional!(self, HOLDER_BY_TOKEN, token_hash)
+    }
+
+    /// The handset with this address and model, while it holds an open dial.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holder_by_plain_key(&mut self, key: &str) -> Result<Option<HandsetRow>> {
+        fetch_optional!(self, HOLDER_BY_PLAIN_KEY, key)
+    }
+
+    /// The handset that had this address and model until it was removed, while the dial that it held then is open.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holder_by_former_key(&mut self, key: &str) -> Result<Option<HandsetRow>> {
+        fetch_optional!(self, HOLDER_BY_FORMER_KEY, key)
+    }
+
+    /// Marks a handset whose app seems to have been started again in a call; false when it was marked before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handset_restarted(&mut self, id: HandsetId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, RESTARTED, id, now).map(|rows| rows == 1)
+    }
+
+    /// Takes that mark off a handset that reported; false when there was none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handset_reported(&mut self, id: HandsetId) -> Result<bool> {
+        execute!(self, REPORTED, id).map(|rows| rows == 1)
     }
 
     /// Marks a handset as offline, unless it was heard after `silent_since`; false when it is not marked now.

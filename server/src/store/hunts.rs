@@ -259,6 +259,14 @@ statements! {
            AND NOT EXISTS (SELECT 1 FROM dials d WHERE d.hunt_id = h.id AND d.closed_at IS NULL)
          ORDER BY h.id LIMIT 100"
     ];
+    /// Callees who were handed out in vain, and of whom no handset ever said that they were rung.
+    COUNT_UNREPORTED = [
+        "SELECT count(*) AS unreported FROM callees c
+         WHERE c.hunt_id = $1 AND c.verdict IS NULL
+           AND EXISTS (SELECT 1 FROM dial_targets t JOIN dials d ON d.mid = t.mid WHERE t.callee_id = c.id AND d.outcome = 'expired')
+           AND NOT EXISTS (SELECT 1 FROM dial_targets t JOIN dials d ON d.mid = t.mid
+                           WHERE t.callee_id = c.id AND d.reported_at IS NOT NULL)"
+    ];
     /// When the next dry run goes on.
     EARLIEST_DUE_DRY_RUN = ["SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND dry_run"];
     /// How many hunts are open.
@@ -570,6 +578,15 @@ impl Db<'_> {
     pub async fn stalled_hunts(&mut self, now: DateTime<Utc>) -> Result<Vec<HuntId>> {
         let rows: Vec<(HuntId,)> = fetch_all!(self, STALLED, now)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Whether a hunt has a callee who was handed out in vain, and of whom no handset ever said that they were rung.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_unreported_callee(&mut self, hunt: HuntId) -> Result<bool> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_UNREPORTED, hunt)?;
+        Ok(row.is_some_and(|(count,)| count > 0))
     }
 
     /// How many hunts are open.

@@ -53,7 +53,7 @@ async fn the_answer_is_named_after_the_person(home: Home) {
     assert_eq!(alarm["state"], "answered");
     assert_eq!(alarm["answer"]["name"], "李娜", "the roster is read when the answer arrives");
     assert_eq!(alarm["answer"]["number"], "+8618812345678");
-    assert_eq!(alarm["answer"]["mid"], mid);
+    assert_eq!(alarm["answer"]["mid"], mid[..8]);
 
     let unknown = server.raise(&[A], json!({})).await;
     let (mid, _) = server.dial("/alert/phone").await;

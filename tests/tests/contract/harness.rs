@@ -313,6 +313,32 @@ impl Server {
         self.alarm(id).await["state"].as_str().unwrap().to_owned()
     }
 
+    /// Takes the tables of handsets, hunts and dials away, so that nothing can be read of them, or gives them back; and tells the server
+    /// that announcements were missed, as when the connection was lost over which they come.
+    pub async fn lose_tables(&self, away: bool) {
+        let (from, to) = if away { ("", "_away") } else { ("_away", "") };
+        let renamed = |table: &str| format!("ALTER TABLE {table}{from} RENAME TO {table}{to}");
+        let statements: Vec<String> = ["handsets", "dials", "hunts"].into_iter().map(renamed).collect();
+        match self.home.config().database_url {
+            Some(url) => {
+                let mut connection = sqlx::PgConnection::connect(url.expose()).await.unwrap();
+                for statement in statements {
+                    connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+                }
+            }
+            None => {
+                let path = format!("sqlite://{}", self.home.database_file().display());
+                let mut connection = sqlx::SqliteConnection::connect(&path).await.unwrap();
+                for statement in statements {
+                    connection.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+                }
+            }
+        }
+        let mut tx = self.app.engine.store.begin().await.unwrap();
+        tx.announce(Announcement::Missed);
+        tx.commit().await.unwrap();
+    }
+
     /// The outcomes of all dials of an alarm, oldest first; `open` for those that are.
     pub async fn outcomes(&self, id: &str) -> Vec<String> {
         let alarm = self.alarm(id).await;

@@ -265,9 +265,10 @@ async fn a_removed_handset_is_gone_and_what_it_rang_is_told(home: Home) {
     pairing::remove(store, "desk", server.now()).await.unwrap();
     assert!(matches!(pairing::remove(store, "desk", server.now()).await, Err(pairing::PairingError::NoSuchHandset(_))));
     assert!(store.read().await.unwrap().db().handsets().await.unwrap().is_empty());
+    assert_eq!(server.app_dial(&desk).await.0, mid, "what it holds it may finish");
+    server.report(&desk, &mid, Some(B)).await;
     let poll = server.get_as(&desk, crate::harness::APP).await;
     assert_ne!(poll["code"], 0, "its token opens nothing: {poll}");
-    server.report(&desk, &mid, Some(B)).await;
     assert_eq!(server.state(&ringing).await, "answered", "what it held it may still report");
     for id in [&answered, &ringing] {
         let handset = server.alarm(id).await["answer"]["handset"].clone();

@@ -8,7 +8,11 @@ use android_protocol::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{installation::NUMBERS, ledger::Ledger, senders::number};
+use crate::{
+    installation::NUMBERS,
+    ledger::{Ledger, shown},
+    senders::number,
+};
 
 /// How many times faster than a wall clock an app lives: its interval of 10 s becomes a quarter of a second.
 const SPEED: f64 = 40.0;
@@ -37,7 +41,7 @@ pub async fn live(build: &str, url: String, ledger: Arc<Ledger>, quit: Cancellat
         let of = |name: &str| query.split([' ', '&']).find_map(|pair| pair.strip_prefix(name)).map(str::to_owned);
         if let (true, Some(mid), Some(resp)) = (url.ends_with("/alert/phone"), of("mid="), of("resp=")) {
             let acknowledged = reply == r#"200 {"code":0}"#;
-            ledger.open().app_answers.push((mid, resp, acknowledged));
+            ledger.open().app_answers.push((shown(&mid), resp, acknowledged));
         }
     };
     agent::run_and_tell(options, quit.cancelled(), told).await.unwrap();

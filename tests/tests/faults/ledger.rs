@@ -16,9 +16,9 @@ pub struct Ledger(Mutex<Seen>);
 pub struct Seen {
     /// The accepted alarms: the sender's own key, and the id that the server gave.
     pub accepted: HashMap<String, String>,
-    /// What phones were given to dial, by mid.
+    /// What phones were given to dial, by what the server shows of the mid.
     pub dials: HashMap<String, SeenDial>,
-    /// Reports of the simulated apps, whose dials are not watched: mid, number, and whether the server acknowledged it.
+    /// Reports of the simulated apps, whose dials are not watched: what is shown of the mid, number, and whether the server acknowledged it.
     pub app_answers: Vec<(String, String, bool)>,
     /// What must never happen, in words.
     pub violations: Vec<String>,
@@ -45,6 +45,11 @@ pub struct SeenDial {
     pub acknowledged: Option<Instant>,
 }
 
+/// What the server shows of a mid to everybody but its phone.
+pub fn shown(mid: &str) -> String {
+    mid.chars().take(8).collect()
+}
+
 impl Ledger {
     /// Reads or writes.
     pub fn open(&self) -> MutexGuard<'_, Seen> {
@@ -69,7 +74,7 @@ impl Ledger {
             sent: false,
             acknowledged: None,
         };
-        let before = self.open().dials.insert(mid.to_owned(), dial);
+        let before = self.open().dials.insert(shown(mid), dial);
         if let Some(before) = before {
             self.violation(format!("{mid} was given to {} and to {handset}", before.handset));
         }
@@ -77,7 +82,7 @@ impl Ledger {
 
     /// Changes what is known of a dial.
     pub fn note(&self, mid: &str, change: impl FnOnce(&mut SeenDial)) {
-        if let Some(dial) = self.open().dials.get_mut(mid) {
+        if let Some(dial) = self.open().dials.get_mut(&shown(mid)) {
             change(dial);
         }
     }

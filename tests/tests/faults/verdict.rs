@@ -168,7 +168,7 @@ impl<'a> Case<'a> {
             let answered = list(alarm, "answers").iter().any(|answer| !before(&answer));
             let true_end = match (alarm["state"].as_str().unwrap(), alarm["reason"].as_str()) {
                 ("answered", _) => answered && !alarm["answer"].is_null() && !alarm["ended_at"].is_null(),
-                ("no_answer", Some("attempts_used")) => {
+                ("no_answer", Some("attempts_used" | "no_report")) => {
                     !answered && list(alarm, "callees").iter().all(|callee| callee["attempts"] == callee["max_attempts"])
                 }
                 ("no_answer", Some("hand_out_limit")) => {

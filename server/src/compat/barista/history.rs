@@ -223,6 +223,7 @@ mod tests {
     #[test]
     fn an_event_that_no_phone_took_failed() {
         assert_eq!(event_status(AlarmState::NoAnswer, Some(EndReason::NoHandset)), "99");
+        assert_eq!(event_status(AlarmState::NoAnswer, Some(EndReason::NoReport)), "2");
         assert_eq!(event_status(AlarmState::NoAnswer, Some(EndReason::AttemptsUsed)), "2");
         assert_eq!(event_status(AlarmState::NoAnswer, Some(EndReason::AllDeclined)), "2");
         assert_eq!(event_status(AlarmState::Cancelled, None), "2");
