@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use android_protocol::app::{Build, Death, Health, Settings};
+use android_protocol::app::{Build, Death, Health, Settings, Start};
 use android_protocol::phone::{People, Phone};
 use android_protocol::sim::{Happening, World};
 use autocall::store::handsets::IdleForm;
@@ -57,6 +57,12 @@ impl<S: FnMut(&android_protocol::http::Request, Duration) -> Option<android_prot
 
     fn trace(&self) -> &[(Duration, Happening)] {
         World::trace(self)
+    }
+
+    fn restart(&mut self) {
+        // Nobody opens the screen of a phone that is kept without one.
+        let start = if self.app.build() == Build::HeadHeadless { Start::ByAndroid } else { Start::ByUser };
+        World::restart(self, start);
     }
 
     fn complaints(&self, outages: &[(Duration, Duration)]) -> Vec<String> {

@@ -41,6 +41,8 @@ pub trait Handset {
     fn phone(&self) -> &Phone;
     fn phone_mut(&mut self) -> &mut Phone;
     fn trace(&self) -> &[(Duration, Happening)];
+    /// Its process ends and begins anew, in the way that it does on its phone; a call goes on.
+    fn restart(&mut self);
     /// What is wrong with it in the end, given when the server was not there.
     fn complaints(&self, outages: &[(Duration, Duration)]) -> Vec<String>;
 }
@@ -66,6 +68,7 @@ pub struct Bench {
     began: DateTime<Utc>,
     now: u64,
     under_way: bool,
+    database_away: bool,
 }
 
 fn runtime() -> Runtime {
@@ -86,6 +89,7 @@ impl Bench {
             began,
             now: 0,
             under_way: false,
+            database_away: false,
         };
         bench.start(home, runtime);
         bench
@@ -121,12 +125,17 @@ impl Bench {
 
     /// Pairs a handset of this make, on whose line these people are.
     pub fn add(&mut self, name: &str, people: &[(&str, &[Behaviour])]) {
+        self.add_behind(name, "", people);
+    }
+
+    /// The same with something behind the address that its operator typed.
+    pub fn add_behind(&mut self, name: &str, behind: &str, people: &[(&str, &[Behaviour])]) {
         let Running { server, runtime } = self.running();
         let path = runtime.block_on(server.pair_as(name, Profile::Auto, "CN", self.make.idle_form()));
         let everybody =
             people.iter().fold(People::default(), |everybody, (number, does)| everybody.with(number, does.iter().copied()));
         let client = Client { line: self.line.clone(), name: name.to_owned() };
-        let handset = self.make.connect(&format!("{SERVER}{path}"), everybody, client);
+        let handset = self.make.connect(&format!("{SERVER}{path}{behind}"), everybody, client);
         self.desks.push(Desk { name: name.to_owned(), handset });
     }
 
@@ -193,7 +202,7 @@ impl Bench {
         if let Some(Running { server, runtime }) = &self.running {
             server.home.clock.advance(TimeDelta::seconds(1));
             // A tick that finds the store stuck would wait for it in real time; the server's own does that.
-            if !self.line.is_stuck() && (self.under_way || self.now.is_multiple_of(QUIET)) {
+            if !self.line.is_stuck() && !self.database_away && (self.under_way || self.now.is_multiple_of(QUIET)) {
                 runtime.block_on(server.app.engine.tick()).unwrap();
             }
         }
@@ -251,6 +260,20 @@ impl Bench {
         home.clock.advance(TimeDelta::seconds(seconds.try_into().unwrap()));
         self.start(home, runtime());
         self.outages.push((down_since, self.now()));
+    }
+
+    /// Takes the database away for so many seconds.
+    pub fn lose_database_for(&mut self, seconds: u64) {
+        self.set_database_away(true);
+        self.pass(seconds);
+        self.set_database_away(false);
+    }
+
+    fn set_database_away(&mut self, away: bool) {
+        let Running { server, runtime } = self.running();
+        runtime.block_on(server.lose_tables(away));
+        self.line.set_database_away(away);
+        self.database_away = away;
     }
 
     /// Lets something happen to the next report.

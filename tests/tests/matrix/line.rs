@@ -51,6 +51,10 @@ struct State {
     way: Option<Way>,
     fault: Option<Fault>,
     hold: Option<Hold>,
+    /// So many answers that tell a handset to dial come too late.
+    late_offers: u32,
+    /// The store can neither be read nor written.
+    database_away: bool,
     complaints: Vec<String>,
 }
 
@@ -85,9 +89,20 @@ impl Line {
         self.0.borrow_mut().fault = Some(fault);
     }
 
+    /// Lets so many of the next answers that tell a handset to dial come after it has given up reading.
+    pub fn delay_offers(&self, answers: u32) {
+        self.0.borrow_mut().late_offers = answers;
+    }
+
+    /// From now on the store can be used, or not.
+    pub fn set_database_away(&self, away: bool) {
+        self.0.borrow_mut().database_away = away;
+    }
+
     /// Whether the fault that was asked for has not happened yet.
     pub fn has_fault_left(&self) -> bool {
-        self.0.borrow().fault.is_some()
+        let state = self.0.borrow();
+        state.fault.is_some() || state.late_offers > 0
     }
 
     /// Whether the store cannot write now.
@@ -107,7 +122,7 @@ impl Line {
 
     fn carry(&self, name: &str, request: &Request) -> Option<HttpReply> {
         let way = self.0.borrow().way.clone()?;
-        let is_report = request.method == Method::Post && request.url.contains("/alert/phone?");
+        let is_report = request.method == Method::Post && request.url.contains("/alert/phone");
         let fault = if is_report { self.0.borrow_mut().fault.take() } else { None };
         match fault {
             Some(Fault::LosesReport) => return None,
@@ -132,9 +147,23 @@ impl Line {
             // It comes again, and is stored this time.
             self.release(&way);
         }
+        if request.method == Method::Post && self.0.borrow().database_away {
+            let reply = self.send(&way, name, request, WHILE_STUCK);
+            if let Some(reply) = reply.as_ref().filter(|_| is_report) {
+                self.complain(name, request, &format!("answered with {} though nothing could be stored", reply.status));
+            }
+            return reply;
+        }
         let reply = self.send(&way, name, request, PATIENCE);
         if reply.is_none() {
             self.complain(name, request, "no answer");
+        }
+        if let Some(late) = reply.clone().filter(|reply| request.method == Method::Get && tells_to_dial(reply)) {
+            let mut state = self.0.borrow_mut();
+            if state.late_offers > 0 {
+                state.late_offers -= 1;
+                return Some(late.after(request.timeout + Duration::from_secs(1)));
+            }
         }
         if request.method == Method::Get && request.url.contains("/alert/phone") {
             self.release(&way);
@@ -173,6 +202,11 @@ impl Line {
         }
         Some(reply)
     }
+}
+
+fn tells_to_dial(reply: &HttpReply) -> bool {
+    let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    body["code"] == 0 && body["phone"].as_array().is_some_and(|phones| !phones.is_empty())
 }
 
 /// What is wrong with a reply on the handset path, whatever its status.

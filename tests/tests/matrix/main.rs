@@ -59,6 +59,12 @@ macro_rules! row {
             two_handsets_and_two_alarms_for_one_engineer
             an_early_nobody_on_one_handset_and_another_one_free
             a_barista_call_for_three_people_with_one_number
+            the_first_answer_comes_late_and_the_alarm_is_cancelled
+            two_first_answers_come_late
+            started_again_five_seconds_into_the_ring
+            started_again_fifteen_seconds_into_the_ring
+            a_blank_behind_the_address
+            the_database_is_away_while_idle_and_in_a_call
         ]);
     };
 }

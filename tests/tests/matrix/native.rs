@@ -32,7 +32,8 @@ impl Make for Native {
 
     fn connect(&self, url: &str, people: People, client: Client) -> Box<dyn Handset> {
         // A poll that the server holds would last in real time, while the clock of the test stands still.
-        let settings = NativeSettings { wait: Duration::ZERO, ..NativeSettings::new(url) };
+        // Its address is read from a code, and not typed.
+        let settings = NativeSettings { wait: Duration::ZERO, ..NativeSettings::new(url.trim()) };
         let mut send = client.closure();
         let server = move |request: &Request, now: Duration| send(request, now).map(|reply| understood(request, reply));
         Box::new(NativeWorld::new(settings, Phone::new(people), server))
@@ -64,6 +65,10 @@ impl<S: FnMut(&Request, Duration) -> Option<HttpReply>> Handset for NativeWorld<
 
     fn trace(&self) -> &[(Duration, Happening)] {
         NativeWorld::trace(self)
+    }
+
+    fn restart(&mut self) {
+        NativeWorld::restart(self);
     }
 
     fn complaints(&self, _outages: &[(Duration, Duration)]) -> Vec<String> {

@@ -184,3 +184,58 @@ pub fn a_barista_call_for_three_people_with_one_number(mut bench: Bench) {
     assert_eq!(bench.alarm(&id)["answer"]["name"], "加藤浩二");
     bench.judge(&[(&id, End::Answered(&[A]))]);
 }
+
+/// The phone hears of its call from the second answer, and rings later than the server has reason to believe.
+pub fn the_first_answer_comes_late_and_the_alarm_is_cancelled(bench: Bench) {
+    let mut bench = with_people(bench, &[rings(60)], PICKS_UP);
+    bench.line.delay_offers(1);
+    let first = bench.raise(&[A], json!({}));
+    bench.until_dialled(A);
+    bench.pass(4);
+    bench.cancel(&first);
+    let second = bench.raise(&[B], json!({}));
+    bench.judge(&[(&first, End::Cancelled), (&second, End::Answered(&[B]))]);
+}
+
+pub fn two_first_answers_come_late(bench: Bench) {
+    let mut bench = with_people(bench, PICKS_UP, DOES_NOT);
+    bench.line.delay_offers(2);
+    let id = bench.raise(&[A], json!({ "attempts": 1 }));
+    bench.judge(&[(&id, End::Answered(&[A]))]);
+}
+
+pub fn started_again_five_seconds_into_the_ring(bench: Bench) {
+    started_again(bench, 5);
+}
+
+pub fn started_again_fifteen_seconds_into_the_ring(bench: Bench) {
+    started_again(bench, 15);
+}
+
+fn started_again(bench: Bench, seconds: u64) {
+    let mut bench = with_people(bench, &[rings(60), answers(8, 15)], DOES_NOT);
+    // So that an interval is known, whichever it is.
+    bench.pass(140);
+    let id = bench.raise(&[A], json!({ "attempts": 2 }));
+    bench.until_dialled(A);
+    bench.pass(seconds);
+    bench.desks[0].handset.restart();
+    bench.judge(&[(&id, End::Answered(&[A]))]);
+}
+
+pub fn a_blank_behind_the_address(mut bench: Bench) {
+    bench.add_behind("desk", " ", &[(A, SECOND_TIME), (B, DOES_NOT)]);
+    bench.pass(35);
+    let id = bench.raise(&[A, B], json!({ "attempts": 2 }));
+    bench.judge(&[(&id, End::Answered(&[A]))]);
+}
+
+pub fn the_database_is_away_while_idle_and_in_a_call(bench: Bench) {
+    let mut bench = with_people(bench, PICKS_UP, DOES_NOT);
+    bench.lose_database_for(40);
+    let id = bench.raise(&[A], json!({ "attempts": 2 }));
+    bench.until_dialled(A);
+    bench.pass(5);
+    bench.lose_database_for(90);
+    bench.judge(&[(&id, End::Answered(&[A]))]);
+}
