@@ -20,11 +20,13 @@ use std::{
     time::Duration,
 };
 
+use chrono_tz::Tz;
 use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
 use crate::numbers::{Number, Region};
 use crate::public_line::OwnCarrier;
+use crate::sms_reply;
 
 /// Everything that can be configured. Its `Debug` form hides the passwords in URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -371,12 +373,18 @@ pub struct SmsConfig {
     pub allow_networks: Vec<IpNet>,
     /// For how long after a call a reply counts for its alarm.
     pub reply_window: Duration,
+    /// The zone of times that gateways tell without one.
+    pub zone: Tz,
+    /// Whether replies are answered.
+    pub answer_replies: bool,
     /// Replies that confirm.
     pub confirm_words: Vec<String>,
     /// Replies that decline.
     pub decline_words: Vec<String>,
     /// Replies by which somebody wants to be rung no more.
     pub stop_words: Vec<String>,
+    /// Replies by which they take that back.
+    pub start_words: Vec<String>,
 }
 
 impl Default for SmsConfig {
@@ -385,9 +393,12 @@ impl Default for SmsConfig {
         Self {
             allow_networks: Vec::new(),
             reply_window: Duration::from_secs(60 * 60),
-            confirm_words: words(&["1", "ok", "ack", "yes", "收到"]),
-            decline_words: words(&["2", "no", "拒绝"]),
-            stop_words: words(&["stop", "退订"]),
+            zone: Tz::UTC,
+            answer_replies: true,
+            confirm_words: words(&sms_reply::CONFIRM),
+            decline_words: words(&sms_reply::DECLINE),
+            stop_words: words(&sms_reply::STOP),
+            start_words: words(&sms_reply::START),
         }
     }
 }
@@ -1164,6 +1175,29 @@ pub const KEYS: &[Key] = &[
         "For so long after somebody was rung, their text message counts for that alarm, 1 to 1440."
     ),
     Key {
+        path: "sms.zone",
+        env: "AUTOCALL_SMS_ZONE",
+        kind: Kind::Text,
+        meaning: "The time zone of gateways that tell times without one, by its IANA name; a gateway may have another.",
+        set: |config, value| {
+            let wrong = |_| "must be an IANA time zone, such as Asia/Shanghai or Europe/Madrid".to_owned();
+            config.sms.zone = value.text().parse().map_err(wrong)?;
+            Ok(())
+        },
+        get: |config| Value::Text(config.sms.zone.name().to_owned()),
+    },
+    Key {
+        path: "sms.answer_replies",
+        env: "AUTOCALL_SMS_ANSWER_REPLIES",
+        kind: Kind::Choice(&["on", "off"]),
+        meaning: "`on`: text messages are answered with what they did, through the gateway by which they came. `off`: they are not.",
+        set: |config, value| {
+            config.sms.answer_replies = value.text() == "on";
+            Ok(())
+        },
+        get: |config| Value::Text(if config.sms.answer_replies { "on" } else { "off" }.to_owned()),
+    },
+    Key {
         path: "sms.confirm_words",
         env: "AUTOCALL_SMS_CONFIRM_WORDS",
         kind: Kind::List,
@@ -1195,6 +1229,17 @@ pub const KEYS: &[Key] = &[
             Ok(())
         },
         get: |config| Value::List(config.sms.stop_words.clone()),
+    },
+    Key {
+        path: "sms.start_words",
+        env: "AUTOCALL_SMS_START_WORDS",
+        kind: Kind::List,
+        meaning: "By a text message that is one of these words they take that back.",
+        set: |config, value| {
+            config.sms.start_words = reply_words(value)?;
+            Ok(())
+        },
+        get: |config| Value::List(config.sms.start_words.clone()),
     },
     Key {
         path: "lines.carriers",

@@ -44,6 +44,7 @@ pub mod secrets;
 pub mod service;
 pub mod sheet;
 pub mod sms_reply;
+pub mod sms_time;
 pub mod store;
 pub mod telemetry;
 pub mod users;

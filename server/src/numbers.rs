@@ -3,7 +3,8 @@
 //! People write the same number in many ways. Two spellings are one number when their [`Number`]s are equal: that is the
 //! E.164 form where the numbering plan knows the number, and the digits themselves where it does not (an extension, a
 //! short code, a range younger than the plan's data). The plans come from the `phonenumber` crate, which carries Google's
-//! libphonenumber metadata.
+//! libphonenumber metadata. Prefixes that choose a carrier, or say that a number is a mobile one, are read away as these plans say;
+//! where one phone has two numbers all the same, [`Number::other_form`] gives the other.
 
 use std::{fmt, str::FromStr};
 
@@ -134,6 +135,29 @@ impl Number {
         self.0.starts_with('+')
     }
 
+    /// The other number of the same phone, where it has two: Argentina's mobiles are reached from abroad with a 9 after the country code,
+    /// and their text messages come with it or without. No other phone has the digits that follow.
+    #[must_use]
+    pub fn other_form(&self) -> Option<Self> {
+        const ARGENTINA: u16 = 54;
+        let (code, national) = split_country_code(self.0.strip_prefix('+')?)?;
+        if code != ARGENTINA {
+            return None;
+        }
+        let other = match national.strip_prefix('9') {
+            Some(rest) if national.len() == 11 => format!("+{code}{rest}"),
+            None if national.len() == 10 => format!("+{code}9{national}"),
+            _ => return None,
+        };
+        is_in_plan(code, other.get(3..)?).then_some(Self(other))
+    }
+
+    /// Whether both are numbers of one phone.
+    #[must_use]
+    pub fn is_same_phone(&self, other: &Self) -> bool {
+        self == other || self.other_form().as_ref() == Some(other)
+    }
+
     /// What a handset with a SIM card of `handset_country` dials.
     ///
     /// The national form where the number has that country's calling code (the app compares what it was given with its call log, which
@@ -171,11 +195,12 @@ impl Number {
         let given = String::from(given);
         // The blank that was a plus is gone by now, like all separators, so the digits are also read with one.
         let with_plus = format!("+{}", given.trim_start_matches('+'));
+        let is_this = |number: Option<Self>| number.is_some_and(|number| self.is_same_phone(&number));
         given == self.0
             || with_plus == self.0
             || given == self.dial_string(region)
-            || planned(&given, region).as_ref() == Some(self)
-            || (reported.starts_with([' ', '\u{a0}']) && planned(&with_plus, region).as_ref() == Some(self))
+            || is_this(planned(&given, region))
+            || (reported.starts_with([' ', '\u{a0}']) && is_this(planned(&with_plus, region)))
     }
 }
 
@@ -254,9 +279,36 @@ fn planned(digits: &str, region: Region) -> Option<Number> {
             (code, vec![Some(digits), without(digits, trunk), after_code, and_trunk])
         }
     };
-    let national = candidates.into_iter().flatten().find(|national| is_in_plan(code, national))?;
+    let plain = candidates.iter().copied().flatten().find(|national| is_in_plan(code, national)).map(str::to_owned);
+    let national = plain.or_else(|| {
+        let trunk = DATABASE.by_code(&code)?.first()?.national_prefix();
+        let read = candidates.into_iter().flatten().filter_map(|national| without_carrier(code, national));
+        let with_trunk = |national: String| [without(&national, trunk).map(str::to_owned), Some(national)];
+        read.flat_map(with_trunk).flatten().find(|national| is_in_plan(code, national))
+    })?;
     let e164 = format!("+{code}{national}");
     DialString::parse(&e164).is_ok().then_some(Number(e164))
+}
+
+/// A national number without what only chooses a carrier or says that it is a mobile one, as the plan of its country reads it: China's
+/// `17951`, Brazil's `0 15`, Argentina's `15` behind the area code.
+fn without_carrier(code: u16, national: &str) -> Option<String> {
+    const MEXICO: u16 = 52;
+    if code == MEXICO {
+        // Until 2019 a 1 stood before mobile numbers from abroad, and these in Mexico; many phones still write them.
+        let rest = ["044", "045", "01", "1"].into_iter().find_map(|prefix| national.strip_prefix(prefix))?;
+        return (rest.len() == 10).then(|| rest.to_owned());
+    }
+    let plan = DATABASE.by_code(&code)?.into_iter().next()?;
+    let found = plan.national_prefix_for_parsing()?.captures(national)?;
+    let prefix = found.get(0).filter(|prefix| prefix.start() == 0 && prefix.end() > 0)?;
+    let last = (1..found.len()).next_back().and_then(|group| found.get(group));
+    let Some(rule) = plan.national_prefix_transform_rule().filter(|_| last.is_some()) else {
+        return national.get(prefix.end()..).map(str::to_owned);
+    };
+    let mut read = String::new();
+    found.expand(rule, &mut read);
+    Some(read + national.get(prefix.end()..)?)
 }
 
 /// `digits` after `prefix`, if they begin with one.
@@ -381,6 +433,44 @@ mod tests {
             assert_eq!(parsed.number.as_str(), e164, "{raw} in {code}");
             assert!(parsed.known_to_plan, "{raw} in {code}");
             assert_eq!(parsed.number.dial_string(region(code)), national, "{raw} in {code}");
+        }
+    }
+
+    /// Numbers of one phone, as they are written: in Argentina, Mexico, Brazil and China.
+    const ONE_PHONE: &[(&str, &[&str])] = &[
+        ("AR", &["011 15-2345-6789", "11 15 2345 6789", "+54 9 11 2345-6789", "+54 11 15 2345 6789", "5491123456789"]),
+        ("AR", &["0351 15 234-5678", "+54 9 351 234 5678"]),
+        (
+            "MX",
+            &["+52 55 1234 5678", "+52 1 55 1234 5678", "55 1234 5678", "044 55 1234 5678", "01 55 1234 5678", "5215512345678"],
+        ),
+        ("BR", &["+55 11 96123-4567", "11 96123 4567", "011 96123 4567", "0 15 11 96123 4567", "021 11 96123 4567"]),
+        ("CN", &["18712345678", "17951 18712345678", "12593 18712345678", "+86 187 1234 5678", "1795118712345678"]),
+        ("CN", &["010 6234 5678", "17951 010 6234 5678"]),
+    ];
+
+    #[test]
+    fn prefixes_of_carriers_and_mobiles_are_read_away() {
+        for &(code, spellings) in ONE_PHONE {
+            let first = parsed(spellings[0], code);
+            assert!(first.known_to_plan, "{spellings:?}");
+            for spelling in spellings {
+                let other = parsed(spelling, code).number;
+                assert_eq!(other.as_str(), first.number.as_str(), "{spelling} in {code}");
+                assert!(first.number.matches(spelling, region(code)), "{spelling}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_phone_with_two_numbers_is_one() {
+        let mobile = parsed("+54 9 11 2345-6789", "AR").number;
+        let bare = parsed("+54 11 2345-6789", "CN").number;
+        assert_ne!(mobile, bare, "they are dialled differently");
+        assert_eq!((mobile.other_form(), bare.other_form()), (Some(bare.clone()), Some(mobile.clone())));
+        assert!(mobile.is_same_phone(&bare) && bare.matches("5491123456789", region("AR")));
+        for single in ["+8618712345678", "+12125551234", "+525512345678"] {
+            assert_eq!(Number::from_stored(single).other_form(), None);
         }
     }
 

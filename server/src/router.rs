@@ -133,6 +133,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(intake::maintenance::end))
         .routes(routes!(intake::lines::add_gateway, intake::lines::list_gateways))
         .routes(routes!(intake::lines::change_gateway, intake::lines::remove_gateway))
+        .routes(routes!(intake::lines::test_gateway))
         .routes(routes!(intake::sms_inbound::inbox))
         .routes(routes!(intake::lines::add, intake::lines::list))
         .routes(routes!(intake::lines::change, intake::lines::remove))

@@ -2,6 +2,61 @@
 
 use crate::config::SmsConfig;
 
+/// By which words somebody says that they take care of it, in the four languages of the pages.
+pub const CONFIRM: [&str; 27] = [
+    "1",
+    "ok",
+    "okay",
+    "k",
+    "y",
+    "yes",
+    "yep",
+    "ack",
+    "roger",
+    "on it",
+    "taken",
+    "👍",
+    "👌",
+    "收到",
+    "好",
+    "好的",
+    "ok收到",
+    "收到好的",
+    "确认",
+    "確認",
+    "はい",
+    "了解",
+    "了解です",
+    "承知しました",
+    "sí",
+    "vale",
+    "de acuerdo",
+];
+/// By which they say that they do not.
+pub const DECLINE: [&str; 16] = [
+    "2",
+    "n",
+    "no",
+    "nope",
+    "decline",
+    "cannot",
+    "can't",
+    "👎",
+    "拒绝",
+    "拒絕",
+    "不行",
+    "不能",
+    "いいえ",
+    "無理です",
+    "no puedo",
+    "rechazar",
+];
+/// By which they say that they want to be rung no more: those of the carriers (CTIA), and of each language.
+pub const STOP: [&str; 13] =
+    ["stop", "stopall", "stop all", "unsubscribe", "cancel", "end", "quit", "td", "退订", "退訂", "停止", "配信停止", "baja"];
+/// By which they take that back.
+pub const START: [&str; 7] = ["start", "unstop", "subscribe", "恢复", "恢復", "再開", "alta"];
+
 /// What somebody wants who answers by text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -12,6 +67,8 @@ pub enum Reply {
     Decline,
     /// They want to be rung no more.
     OptOut,
+    /// They take that back.
+    OptIn,
     /// It is none of the words.
     Unknown,
 }
@@ -24,6 +81,7 @@ impl Reply {
             Self::Confirm => "confirm",
             Self::Decline => "decline",
             Self::OptOut => "opt_out",
+            Self::OptIn => "opt_in",
             Self::Unknown => "unknown",
         }
     }
@@ -37,6 +95,8 @@ pub fn read(text: &str, words: &SmsConfig) -> Reply {
     // To stop must always be possible, whatever else the words are.
     if is_one_of(&words.stop_words) {
         Reply::OptOut
+    } else if is_one_of(&words.start_words) {
+        Reply::OptIn
     } else if is_one_of(&words.decline_words) {
         Reply::Decline
     } else if is_one_of(&words.confirm_words) {
@@ -46,14 +106,22 @@ pub fn read(text: &str, words: &SmsConfig) -> Reply {
     }
 }
 
-/// Small letters, ASCII digits, and neither blanks nor punctuation around it.
+/// Small letters, ASCII digits, and neither blanks nor punctuation around it; within it single blanks. A message of signs alone is left as
+/// it is, without what only changes how a sign looks.
 fn plain(text: &str) -> String {
     let narrow = |c: char| match c {
         '０'..='９' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        c if c.is_whitespace() => ' ',
+        '’' => '\'',
         c => c,
     };
-    let narrowed: String = text.chars().map(narrow).collect();
-    narrowed.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase()
+    // Variation selectors, joiners, and the tones of hands.
+    let looks =
+        |c: &char| !matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{200b}'..='\u{200d}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}');
+    let narrowed: String = text.chars().filter(looks).map(narrow).collect();
+    let words = narrowed.trim_matches(|c: char| !c.is_alphanumeric());
+    let said = if words.is_empty() { narrowed.trim() } else { words };
+    said.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 #[cfg(test)]
@@ -67,16 +135,39 @@ mod tests {
 
     #[test]
     fn whole_messages_only() {
-        for text in ["1", " OK!", "１", "ｏｋ", "收到。", "Ack\r\n", "(yes)"] {
+        for text in [
+            "1",
+            " OK!",
+            "１",
+            "ｏｋ",
+            "收到。",
+            "Ack\r\n",
+            "(yes)",
+            "Okay",
+            "y",
+            "👍",
+            "👍🏽",
+            "👌️",
+            "好的",
+            "OK收到",
+            "はい",
+            "了解",
+            "Sí",
+            "SÍ.",
+            "on  it",
+        ] {
             assert_eq!(reading(text), Reply::Confirm, "{text}");
         }
-        for text in ["2", "No.", "拒绝"] {
+        for text in ["2", "No.", "拒绝", "拒絕", "Can’t", "いいえ", "no puedo"] {
             assert_eq!(reading(text), Reply::Decline, "{text}");
         }
-        for text in ["STOP", "退订"] {
+        for text in ["START", "unstop"] {
+            assert_eq!(reading(text), Reply::OptIn, "{text}");
+        }
+        for text in ["STOP", "退订", "退訂", "STOPALL", "Unsubscribe", "CANCEL", "END", "QUIT", "TD", "stop all"] {
             assert_eq!(reading(text), Reply::OptOut, "{text}");
         }
-        for text in ["", "  ", "?", "11", "no problem, I am on it", "1 2", "not ok"] {
+        for text in ["", "  ", "?", "👎👍", "11", "no problem, I am on it", "1 2", "not ok"] {
             assert_eq!(reading(text), Reply::Unknown, "{text}");
         }
     }

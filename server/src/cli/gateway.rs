@@ -4,8 +4,11 @@ use clap::{Subcommand, ValueEnum};
 
 use super::{engine, labels};
 use crate::config::Config;
-use crate::intake::lines::{inbound_path, kind_of};
+use crate::engine::gateways::InboundChange;
+use crate::intake::lines::{inbound_path, kind_of, state_of, wait_for_test};
+use crate::notify::sender::client;
 use crate::outbound::gateways;
+use crate::outbound::guard::{GuardedResolver, check_url};
 use crate::store::sms::GatewaySettings;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -14,6 +17,10 @@ pub(super) enum KindArg {
     Smsgate,
     /// SmsForwarder: --url, --secret, --sim
     Smsforwarder,
+    /// httpSMS: --url, --secret (its API key), --from
+    Httpsms,
+    /// textbee: --url, --secret (its API key)
+    Textbee,
     /// Anything that takes an HTTP request: --url, --method, --header, --body, --secret
     Http,
     /// One of our own native handsets: --handset
@@ -54,6 +61,21 @@ pub(super) enum GatewayCommand {
         /// The handset's name
         #[arg(long, default_value = "")]
         handset: String,
+        /// The number of the phone that sends
+        #[arg(long, default_value = "")]
+        from: String,
+        /// Which of the account's phones, in the cloud of SMSGate
+        #[arg(long)]
+        device: Option<String>,
+        /// A token of SMSGate, instead of user and password
+        #[arg(long, env = "GATEWAY_TOKEN", hide_env_values = true)]
+        token: Option<String>,
+        /// The time zone of times that it tells without one, such as Asia/Shanghai
+        #[arg(long)]
+        zone: Option<String>,
+        /// What it signs its reports with; what is not signed is refused
+        #[arg(long, env = "GATEWAY_SIGNING_SECRET", hide_env_values = true)]
+        signing_secret: Option<String>,
     },
     /// Change what is given here, and leave all else; messages that wait are sent the new way
     Change {
@@ -83,6 +105,39 @@ pub(super) enum GatewayCommand {
         /// The body, with {number}, {text} and {id}
         #[arg(long)]
         body: Option<String>,
+        /// The number of the phone that sends
+        #[arg(long)]
+        from: Option<String>,
+        /// Which of the account's phones, in the cloud of SMSGate
+        #[arg(long)]
+        device: Option<String>,
+        /// A token of SMSGate, instead of user and password
+        #[arg(long, env = "GATEWAY_TOKEN", hide_env_values = true)]
+        token: Option<String>,
+        /// The time zone of times that it tells without one; empty: that of the configuration
+        #[arg(long)]
+        zone: Option<String>,
+        /// What it signs its reports with; empty: nothing
+        #[arg(long, env = "GATEWAY_SIGNING_SECRET", hide_env_values = true)]
+        signing_secret: Option<String>,
+    },
+    /// Let SMSGate report here: registers one webhook for each of its events, at the phone or in the cloud
+    Webhooks {
+        /// The gateway's name
+        gateway: String,
+        /// This server as the phone reaches it, and the path that was shown when the gateway was made
+        #[arg(long)]
+        address: String,
+        /// Only print what would be asked, as curl commands
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Send a test message through a gateway, and say what came of it
+    Test {
+        /// The gateway's name
+        gateway: String,
+        /// Whose phone is to get it
+        number: String,
     },
     /// Print all gateways, without their secrets
     List,
@@ -99,29 +154,83 @@ pub(super) enum GatewayCommand {
     },
 }
 
+/// Where the cloud of httpSMS takes messages.
+const HTTPSMS: &str = "https://api.httpsms.com/v1/messages/send";
+
+fn or(given: String, usual: &str) -> String {
+    if given.is_empty() { usual.to_owned() } else { given }
+}
+
 pub(super) async fn run(command: GatewayCommand, config: &Config) -> anyhow::Result<()> {
     let engine = engine(config).await?;
     match command {
-        GatewayCommand::Add { name, kind, url, user, secret, sim, method, headers, body, handset } => {
+        GatewayCommand::Add {
+            name,
+            kind,
+            url,
+            user,
+            secret,
+            sim,
+            method,
+            headers,
+            body,
+            handset,
+            from,
+            device,
+            token,
+            zone,
+            signing_secret,
+        } => {
             let settings = match kind {
-                KindArg::Smsgate => GatewaySettings::Smsgate { url, user, password: secret.unwrap_or_default(), sim },
+                KindArg::Smsgate => {
+                    GatewaySettings::Smsgate { url, user, password: secret.unwrap_or_default(), sim, device, token }
+                }
+                KindArg::Httpsms => GatewaySettings::Httpsms { url: or(url, HTTPSMS), key: secret.unwrap_or_default(), from },
+                KindArg::Textbee => GatewaySettings::Textbee { url, key: secret.unwrap_or_default() },
                 KindArg::Smsforwarder => GatewaySettings::Smsforwarder { url, secret, sim: sim.unwrap_or(1) },
                 KindArg::Http => GatewaySettings::Http { method, url, headers: headers.into_iter().collect(), body, secret },
                 KindArg::Handset => GatewaySettings::Handset { handset },
             };
-            let (_, token) = engine.add_gateway(&name, settings).await?;
+            let (_, token) = engine.add_gateway(&name, settings, InboundChange { zone, signing_secret }).await?;
             println!("{}", inbound_path(&token));
             eprintln!("This path is shown only once. Let the phone post received messages there, if replies shall count.");
         }
-        GatewayCommand::Change { gateway, name, url, user, secret, sim, method, headers, body } => {
+        GatewayCommand::Change {
+            gateway,
+            name,
+            url,
+            user,
+            secret,
+            sim,
+            method,
+            headers,
+            body,
+            from,
+            device: new_device,
+            token: new_token,
+            zone,
+            signing_secret,
+        } => {
             let old = engine.gateway(&gateway).await?;
             let settings = match old.settings.0 {
-                GatewaySettings::Smsgate { url: old_url, user: old_user, password, sim: card } => GatewaySettings::Smsgate {
+                GatewaySettings::Smsgate { url: old_url, user: old_user, password, sim: card, device, token } => {
+                    GatewaySettings::Smsgate {
+                        url: url.unwrap_or(old_url),
+                        user: user.unwrap_or(old_user),
+                        password: secret.unwrap_or(password),
+                        sim: sim.or(card),
+                        device: new_device.or(device),
+                        token: new_token.or(token),
+                    }
+                }
+                GatewaySettings::Httpsms { url: old_url, key, from: old_from } => GatewaySettings::Httpsms {
                     url: url.unwrap_or(old_url),
-                    user: user.unwrap_or(old_user),
-                    password: secret.unwrap_or(password),
-                    sim: sim.or(card),
+                    key: secret.unwrap_or(key),
+                    from: from.unwrap_or(old_from),
                 },
+                GatewaySettings::Textbee { url: old_url, key } => {
+                    GatewaySettings::Textbee { url: url.unwrap_or(old_url), key: secret.unwrap_or(key) }
+                }
                 GatewaySettings::Smsforwarder { url: old_url, secret: old_secret, sim: card } => GatewaySettings::Smsforwarder {
                     url: url.unwrap_or(old_url),
                     secret: secret.or(old_secret),
@@ -142,12 +251,47 @@ pub(super) async fn run(command: GatewayCommand, config: &Config) -> anyhow::Res
                 },
                 handset @ GatewaySettings::Handset { .. } => handset,
             };
-            let changed = engine.change_gateway(&gateway, name.as_deref().unwrap_or(&old.name), settings).await?;
+            let inbound = InboundChange { zone, signing_secret };
+            let changed = engine.change_gateway(&gateway, name.as_deref().unwrap_or(&old.name), settings, inbound).await?;
             println!("{} is changed", changed.name);
         }
         GatewayCommand::List => {
             for gateway in engine.store.read().await?.db().gateways().await? {
                 println!("{}\t{}\t{}", gateway.name, kind_of(&gateway.settings), gateways::host(&gateway.settings));
+            }
+        }
+        GatewayCommand::Webhooks { gateway, address, dry_run } => {
+            let gateway = engine.gateway(&gateway).await?;
+            let guard = GuardedResolver::for_gateways(&config.sms.allow_networks);
+            let client = client(&guard)?;
+            for request in gateways::webhooks(&gateway.settings, &address)? {
+                if dry_run {
+                    // Without the login: this may stand in a terminal for long.
+                    println!("curl -u USER:PASSWORD -H 'content-type: application/json' -d '{}' {}", request.body, request.url);
+                    continue;
+                }
+                let mut asking = client.request(request.method, check_url(&request.url, &guard)?).body(request.body.clone());
+                for (name, value) in request.headers {
+                    asking = asking.header(name, value);
+                }
+                let status = asking.send().await.map_err(reqwest::Error::without_url)?.status();
+                anyhow::ensure!(
+                    status.is_success(),
+                    "SMSGate answered {status}: are address, user and password of the gateway right?"
+                );
+                println!("registered: {}", request.body);
+            }
+        }
+        GatewayCommand::Test { gateway, number } => {
+            let id = engine.send_test_text(&gateway, &number).await?;
+            let state = wait_for_test(&engine.store, id).await?;
+            let why = state.last_result.clone().unwrap_or_default();
+            match state_of(&state) {
+                "waiting" => {
+                    anyhow::bail!("nobody has sent it yet: does the server run, and if a handset is the gateway, does it poll?")
+                }
+                state @ ("sent" | "delivered") => println!("{state}: {why}"),
+                state => anyhow::bail!("{state}: {why}"),
             }
         }
         GatewayCommand::Remove { name } => {

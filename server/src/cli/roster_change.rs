@@ -246,9 +246,11 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
     match command {
         ChangeCommand::SetTeam { name, members } => {
             let form = TeamForm { name, members, version: None };
-            match store.read().await?.db().roster().await?.find_team(&form.name) {
-                Some(_) => teams::change(store, &form.name, &form, now).await?,
-                None => teams::add(store, &form, now).await?,
+            // The connection is given back before another one is asked for.
+            let is_there = store.read().await?.db().roster().await?.find_team(&form.name).is_some();
+            match is_there {
+                true => teams::change(store, &form.name, &form, now).await?,
+                false => teams::add(store, &form, now).await?,
             };
             println!("{} has {} members", form.name.trim(), form.members.len());
         }

@@ -12,18 +12,23 @@ use crate::store::sms::GatewaySettings;
 pub(super) enum Kind {
     Smsgate,
     Smsforwarder,
+    Httpsms,
+    Textbee,
     Http,
     Handset,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 4] = [Self::Smsgate, Self::Smsforwarder, Self::Http, Self::Handset];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Smsgate, Self::Smsforwarder, Self::Httpsms, Self::Textbee, Self::Http, Self::Handset];
 
     /// Its word in addresses and forms.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Smsgate => "smsgate",
             Self::Smsforwarder => "smsforwarder",
+            Self::Httpsms => "httpsms",
+            Self::Textbee => "textbee",
             Self::Http => "http",
             Self::Handset => "handset",
         }
@@ -37,6 +42,8 @@ impl Kind {
         match settings {
             GatewaySettings::Smsgate { .. } => Self::Smsgate,
             GatewaySettings::Smsforwarder { .. } => Self::Smsforwarder,
+            GatewaySettings::Httpsms { .. } => Self::Httpsms,
+            GatewaySettings::Textbee { .. } => Self::Textbee,
             GatewaySettings::Http { .. } => Self::Http,
             GatewaySettings::Handset { .. } => Self::Handset,
         }
@@ -47,6 +54,8 @@ impl Kind {
         match self {
             Self::Smsgate => (&words.gateway_smsgate, &words.gateway_smsgate_how),
             Self::Smsforwarder => (&words.gateway_smsforwarder, &words.gateway_smsforwarder_how),
+            Self::Httpsms => (&words.gateway_httpsms, &words.gateway_httpsms_how),
+            Self::Textbee => (&words.gateway_textbee, &words.gateway_textbee_how),
             Self::Http => (&words.gateway_http, &words.gateway_http_how),
             Self::Handset => (&words.gateway_handset, &words.gateway_handset_how),
         }
@@ -57,6 +66,8 @@ impl Kind {
         match self {
             Self::Smsgate => &words.inbound_smsgate,
             Self::Smsforwarder => &words.inbound_smsforwarder,
+            Self::Httpsms => &words.inbound_httpsms,
+            Self::Textbee => &words.inbound_textbee,
             Self::Http => &words.inbound_http,
             Self::Handset => &words.inbound_handset,
         }
@@ -69,6 +80,7 @@ pub(super) struct GatewayForm {
     pub(super) name: String,
     url: String,
     user: String,
+    from: String,
     secret: String,
     sim: String,
     method: String,
@@ -86,6 +98,8 @@ impl GatewayForm {
                 Self { url: shown(url), user, sim: sim.map(|sim| sim.to_string()).unwrap_or_default(), ..form }
             }
             GatewaySettings::Smsforwarder { url, sim, .. } => Self { url: shown(url), sim: sim.to_string(), ..form },
+            GatewaySettings::Httpsms { url, from, .. } => Self { url: shown(url), from, ..form },
+            GatewaySettings::Textbee { url, .. } => Self { url: shown(url), ..form },
             GatewaySettings::Http { method, .. } => Self { method, ..form },
             GatewaySettings::Handset { handset } => Self { handset, ..form },
         }
@@ -98,6 +112,7 @@ impl GatewayForm {
             name: text("name"),
             url: text("url"),
             user: text("user"),
+            from: text("from"),
             // Blanks may be part of it.
             secret: fields.get("secret").to_owned(),
             sim: text("sim"),
@@ -124,15 +139,20 @@ impl GatewayForm {
         let secret = |old: Option<&String>| Some(or(&self.secret, old)).filter(|secret| !secret.is_empty());
         Ok(match kind {
             Kind::Smsgate => {
-                let old = match old {
-                    Some(GatewaySettings::Smsgate { url, password, .. }) => (Some(url), Some(password)),
-                    _ => (None, None),
+                let (url, password, device, token) = match old {
+                    Some(GatewaySettings::Smsgate { url, password, device, token, .. }) => {
+                        (Some(url), Some(password), device.clone(), token.clone())
+                    }
+                    _ => (None, None, None, None),
                 };
                 GatewaySettings::Smsgate {
-                    url: or(&self.url, old.0),
+                    url: or(&self.url, url),
                     user: self.user.clone(),
-                    password: or(&self.secret, old.1),
+                    password: or(&self.secret, password),
                     sim: sim()?,
+                    device,
+                    // A password that is typed replaces it.
+                    token: token.filter(|_| self.secret.is_empty()),
                 }
             }
             Kind::Smsforwarder => {
@@ -141,6 +161,20 @@ impl GatewayForm {
                     _ => (None, None),
                 };
                 GatewaySettings::Smsforwarder { url: or(&self.url, old.0), secret: secret(old.1), sim: sim()?.unwrap_or(1) }
+            }
+            Kind::Httpsms => {
+                let (url, key) = match old {
+                    Some(GatewaySettings::Httpsms { url, key, .. }) => (Some(url), Some(key)),
+                    _ => (None, None),
+                };
+                GatewaySettings::Httpsms { url: or(&self.url, url), key: or(&self.secret, key), from: self.from.clone() }
+            }
+            Kind::Textbee => {
+                let (url, key) = match old {
+                    Some(GatewaySettings::Textbee { url, key }) => (Some(url), Some(key)),
+                    _ => (None, None),
+                };
+                GatewaySettings::Textbee { url: or(&self.url, url), key: or(&self.secret, key) }
             }
             Kind::Http => {
                 let wrong = |line| Wrong::new("headers", fill_text(&words.rule_bad_label, &[("text", line)]));
@@ -206,6 +240,12 @@ impl GatewayForm {
                 secret(&words.gateway_secret, &words.gateway_secret_how),
                 sim(choice(&["1", "2"], None)),
             ]),
+            Kind::Httpsms => fields.extend([
+                url(&words.gateway_httpsms_url),
+                field("from", &words.gateway_from, &words.gateway_from_how, &self.from, Input::Line(30)),
+                secret(&words.gateway_key, ""),
+            ]),
+            Kind::Textbee => fields.extend([url(&words.gateway_textbee_url), secret(&words.gateway_key, "")]),
             Kind::Http => fields.extend([
                 field("method", &words.gateway_method, "", &self.method, choice(&["POST", "PUT", "PATCH", "GET"], None)),
                 url(&words.gateway_http_url),
@@ -239,6 +279,8 @@ pub(super) fn wrong(words: &Words, refused: Refused) -> Result<Wrong, Refusal> {
         Refused::Wrong { field: "name", .. } => Ok(Wrong::new("name", &words.bad_short_name)),
         Refused::Wrong { field: "url", .. } => Ok(Wrong::new("url", &words.gateway_bad_url)),
         Refused::Wrong { field: "sim", .. } => Ok(Wrong::new("sim", &words.gateway_bad_sim)),
+        Refused::Wrong { field: "from", .. } => Ok(Wrong::new("from", &words.gateway_from_how)),
+        Refused::Wrong { field: "key", .. } => Ok(Wrong::new("secret", &words.gateway_bad_key)),
         Refused::Wrong { field: "headers", .. } => Ok(Wrong::new("headers", &words.gateway_bad_headers)),
         Refused::Wrong { field: "body", .. } => Ok(Wrong::new("body", &words.gateway_bad_body)),
         Refused::Wrong { field: "gateway", .. } => Ok(Wrong::new("gateway", &words.gateway_in_use)),
@@ -253,13 +295,22 @@ mod tests {
     use super::super::words::Language;
     use super::*;
 
-    fn all() -> [GatewaySettings; 4] {
+    fn all() -> [GatewaySettings; 6] {
         let secret = || Some("geheim".to_owned());
         let url = || "http://10.0.0.1:8080/message".to_owned();
         let headers = [("authorization".to_owned(), "Bearer geheim".to_owned())].into();
         let body = r#"{"to": "{number}", "text": "{text}", "key": "geheim"}"#.to_owned();
         [
-            GatewaySettings::Smsgate { url: url(), user: "sms".to_owned(), password: "geheim".to_owned(), sim: Some(2) },
+            GatewaySettings::Smsgate {
+                url: url(),
+                user: "sms".to_owned(),
+                password: "geheim".to_owned(),
+                sim: Some(2),
+                device: Some("d".to_owned()),
+                token: secret(),
+            },
+            GatewaySettings::Httpsms { url: url(), key: "geheim".to_owned(), from: "+8613300002222".to_owned() },
+            GatewaySettings::Textbee { url: url(), key: "geheim".to_owned() },
             GatewaySettings::Smsforwarder { url: "http://u:geheim@10.0.0.1".to_owned(), secret: secret(), sim: 2 },
             GatewaySettings::Http {
                 method: "PUT".to_owned(),

@@ -15,6 +15,7 @@ use super::gateway_form::{self, GatewayForm, Kind};
 use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::{Words, fill_text};
 use crate::app::App;
+use crate::engine::gateways::InboundChange;
 use crate::ids::GatewayId;
 use crate::intake::lines::inbound_path;
 use crate::outbound::gateways;
@@ -41,7 +42,7 @@ struct KindsPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     /// The word in the address, the name, and what it is.
-    kinds: [(&'static str, &'static str, &'static str); 4],
+    kinds: [(&'static str, &'static str, &'static str); Kind::ALL.len()],
 }
 
 /// `GET /gateways/new`: asks what it is first.
@@ -75,7 +76,7 @@ pub(super) async fn add(
         Ok(settings) => settings,
         Err(wrong) => return form_page(&app, &reader, None, kind, &form, Some(wrong)).await,
     };
-    let (gateway, token) = match app.engine.add_gateway(&form.name, settings).await {
+    let (gateway, token) = match app.engine.add_gateway(&form.name, settings, InboundChange::default()).await {
         Ok(added) => added,
         Err(refused) => {
             let wrong = gateway_form::wrong(words, refused)?;
@@ -119,7 +120,7 @@ pub(super) async fn change(
     let (kind, form) = (Kind::of(&old.settings), GatewayForm::read(&fields));
     let wrong = match form.filled(reader.words, kind, Some(&old.settings)) {
         Err(wrong) => wrong,
-        Ok(settings) => match app.engine.change_gateway(&id, &form.name, settings).await {
+        Ok(settings) => match app.engine.change_gateway(&id, &form.name, settings, InboundChange::default()).await {
             Ok(_) => return Ok(go_to("/lines?done=saved")),
             Err(refused) => gateway_form::wrong(reader.words, refused)?,
         },

@@ -123,11 +123,12 @@ pub(super) async fn forward(
 async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: Option<Refusing>) -> Result<Response, Refusal> {
     let (words, now) = (reader.words, app.engine.clock.now());
     let statuses = app.engine.line_statuses().await?;
+    // Before a connection is held: this asks for one of its own.
+    let refusals = refusals(app, reader, &statuses).await;
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
     let roster = db.roster().await?;
     let confirmed = confirmed_by(&mut db, &statuses).await?;
-    let refusals = refusals(app, reader, &statuses).await;
     let beats = db.heartbeats().await?;
     let windows = db.windows(now).await?;
     // Numbers, and what people wrote, are for those who act on it.
@@ -199,6 +200,7 @@ fn outcome_words(reader: &Reader, outcome: &Outcome) -> String {
         Outcome::WaitsForEarlier => &words.outcome_earlier,
         Outcome::TriedForADay => &words.outcome_day,
         Outcome::NotWanted => &words.outcome_unwanted,
+        Outcome::Expired => &words.outcome_expired,
         Outcome::SentAgain => &words.outcome_again,
         Outcome::NoHandset => &words.outcome_no_handset,
         Outcome::ClosedAddress => &words.outcome_closed,
@@ -320,6 +322,9 @@ fn message(reader: &Reader, row: InboundRow) -> Message {
         Some("stopped") => &words.effect_stopped,
         Some("noted") => &words.effect_noted,
         Some("stranger") => &words.effect_stranger,
+        Some("too_late") => &words.effect_too_late,
+        Some("outdated") => &words.effect_outdated,
+        Some("allowed") => &words.effect_allowed,
         _ => &words.effect_none,
     };
     Message {

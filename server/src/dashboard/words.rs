@@ -155,7 +155,9 @@ words! {
     rule_everything rule_place rule_sender rule_any_sender rule_policy rule_none rule_labels_how rule_another rule_bad_place
     rule_bad_label rule_bad_labels rule_gone forbidden forbidden_how forbidden_none forbidden_reason forbidden_go
     outcome_call outcome_earlier outcome_day outcome_unwanted outcome_again outcome_no_handset outcome_closed outcome_handset
-    outcome_gateway outcome_not_taken outcome_colon nav_lines lines_none lines_none_why line_never line_to line_still line_refused line_tries known_refused known_waiting
+    outcome_gateway outcome_not_taken outcome_colon outcome_expired effect_too_late effect_outdated effect_allowed
+    gateway_httpsms gateway_httpsms_how gateway_httpsms_url gateway_textbee gateway_textbee_how gateway_textbee_url gateway_from
+    gateway_from_how gateway_key gateway_bad_key inbound_httpsms inbound_textbee nav_lines lines_none lines_none_why line_never line_to line_still line_refused line_tries known_refused known_waiting
     known_given_up known_sent known_delivered known_verifying known_answered known_confirmed known_unanswered beats_heading
     beats_none beat_new beat_alive beat_missed beat_every beat_last windows_heading window_open window_to_come window_times
     inbox_heading effect_confirmed effect_declined effect_stopped effect_already effect_over effect_noted effect_stranger effect_none held_until t_held

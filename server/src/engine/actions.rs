@@ -359,7 +359,11 @@ pub(super) async fn confirmed_answer(
     let callee = callees.iter().find(|callee| match by.callee {
         Some(id) => callee.id == id,
         None => {
-            by.number.as_ref() == Some(&callee.number) || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
+            // A person's other number is that person.
+            let same_person = person.as_ref().is_some_and(|person| callee.person_id == Some(person.id));
+            by.number.as_ref() == Some(&callee.number)
+                || same_person
+                || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
         }
     });
     // A name that a sender gave wins over the roster: a number may be shared.

@@ -17,7 +17,7 @@ use crate::store::alarms::AlarmRow;
 use crate::store::answers::AnswerRow;
 use crate::store::events::EventKind;
 use crate::store::lines::{HandOverRow, HandOverWhy, LineRow, NewHandOver};
-use crate::store::sms::SmsRow;
+use crate::store::sms::{Purpose, SmsRow};
 use crate::store::{Announcement, Tx};
 
 /// The source of calls that prove a hand-over, and their door.
@@ -191,6 +191,9 @@ impl Engine {
                     due_at: now,
                     attempts: 0,
                     failures: 0,
+                    sentence: None,
+                    purpose: Purpose::Command,
+                    expires_at: None,
                 };
                 tx.db().insert_sms(&sms).await?;
             }

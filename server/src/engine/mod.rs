@@ -25,7 +25,7 @@ mod parting;
 pub mod presence;
 mod presses;
 pub mod refused;
-mod replies;
+pub mod replies;
 mod report;
 pub mod retention;
 mod returns;

@@ -481,8 +481,9 @@ fn all_callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config
         let parsed = parsed.map_err(|error| Problem::invalid(format!("phones[{index}]"), error.to_string()));
         let Some(parsed) = wrong.note(parsed) else { continue };
         let number = parsed.number.as_str().to_owned();
-        // The same number in two spellings is one callee: nobody is rung twice in a row for one alarm.
-        if seen.insert(number.clone()) {
+        // The same number in two spellings, or a phone under both its numbers, is one callee: nobody is rung twice in a row for one alarm.
+        let other = parsed.number.other_form().is_some_and(|other| seen.contains(other.as_str()));
+        if !other && seen.insert(number.clone()) {
             let known_to_plan = parsed.known_to_plan;
             callees.push(NewCallee { number, known_to_plan, name: None, reference: None, max_attempts, min_interval_s });
         }

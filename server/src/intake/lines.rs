@@ -1,6 +1,7 @@
 //! Public numbers, and the gateways that reach their handsets, over the API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use android_protocol::sms::Encoding;
 use axum::body::Body;
@@ -13,15 +14,17 @@ use serde_json::json;
 
 use super::alarm_request;
 use crate::app::App;
+use crate::engine::gateways::{InboundChange, is_silent};
 use crate::engine::hand_over::Known;
 use crate::engine::lines::{LineStatus, NewLine, Preview};
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::ids::{AlarmId, GatewayId, LineId};
+use crate::ids::{AlarmId, GatewayId, LineId, SmsId};
 use crate::outbound::gateways;
 use crate::public_line::AppBuild;
 use crate::store::lines::{HandOverRow, HandOverWhy};
-use crate::store::sms::{GatewayRow, GatewaySettings};
+use crate::store::sms::{GatewayRow, GatewaySettings, SmsStateRow};
+use crate::store::{Store, StoreError};
 
 /// The JSON body of `POST /api/v1/sms/gateways` and `PUT /api/v1/sms/gateways/{id}`.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -31,6 +34,11 @@ pub struct GatewayBody {
     name: String,
     /// How it is reached.
     settings: GatewaySettings,
+    /// The IANA zone of times that it tells without one; `sms.zone` unless given. Left out, it stays as it is; empty, it is taken away.
+    zone: Option<String>,
+    /// What it signs its reports with; then a report without a good signature is refused. Left out, it stays as it is; empty, it is
+    /// taken away.
+    signing_secret: Option<String>,
 }
 
 /// A gateway as the API shows it: without its secrets.
@@ -41,18 +49,31 @@ pub struct GatewayJson {
     kind: &'static str,
     /// The host of its address, or the handset.
     host: String,
+    /// The zone of times that it tells without one, when it has one of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<String>,
+    /// Its reports must be signed.
+    signed: bool,
+    /// When it last reported anything.
+    heard_at: Option<DateTime<Utc>>,
+    /// It said regularly that it lives, and does not any more.
+    silent: bool,
     /// Where it reports received messages; shown once, when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     inbound_path: Option<String>,
 }
 
 impl GatewayJson {
-    fn new(row: &GatewayRow, token: Option<&str>) -> Self {
+    fn new(row: &GatewayRow, token: Option<&str>, now: DateTime<Utc>) -> Self {
         Self {
             id: row.id,
             name: row.name.clone(),
             kind: kind_of(&row.settings),
             host: gateways::host(&row.settings),
+            zone: row.inbound.zone.clone(),
+            signed: row.inbound.signing_secret.is_some(),
+            heard_at: row.heard_at.max(row.ping_at),
+            silent: is_silent(row, now),
             inbound_path: token.map(inbound_path),
         }
     }
@@ -70,6 +91,8 @@ pub fn kind_of(settings: &GatewaySettings) -> &'static str {
     match settings {
         GatewaySettings::Smsgate { .. } => "smsgate",
         GatewaySettings::Smsforwarder { .. } => "smsforwarder",
+        GatewaySettings::Httpsms { .. } => "httpsms",
+        GatewaySettings::Textbee { .. } => "textbee",
         GatewaySettings::Http { .. } => "http",
         GatewaySettings::Handset { .. } => "handset",
     }
@@ -253,9 +276,10 @@ impl From<Preview> for PreviewJson {
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn add_gateway(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let GatewayBody { name, settings } = alarm_request::read_json(&body)?;
-    let (gateway, token) = app.engine.add_gateway(&name, settings).await?;
-    Ok(json(StatusCode::CREATED, json!(GatewayJson::new(&gateway, Some(&token))).to_string()))
+    let GatewayBody { name, settings, zone, signing_secret } = alarm_request::read_json(&body)?;
+    let (gateway, token) = app.engine.add_gateway(&name, settings, InboundChange { zone, signing_secret }).await?;
+    let shown = GatewayJson::new(&gateway, Some(&token), app.engine.clock.now());
+    Ok(json(StatusCode::CREATED, json!(shown).to_string()))
 }
 
 /// All gateways by name, without their secrets.
@@ -263,8 +287,9 @@ pub async fn add_gateway(State(app): State<Arc<App>>, body: Body) -> Result<Resp
     responses((status = 200, description = "All of them", body = Vec<GatewayJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn list_gateways(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let now = app.engine.clock.now();
     let gateways = app.engine.store.read().await?.db().gateways().await?;
-    let gateways: Vec<GatewayJson> = gateways.iter().map(|gateway| GatewayJson::new(gateway, None)).collect();
+    let gateways: Vec<GatewayJson> = gateways.iter().map(|gateway| GatewayJson::new(gateway, None, now)).collect();
     Ok(json(StatusCode::OK, json!(gateways).to_string()))
 }
 
@@ -278,9 +303,75 @@ pub async fn list_gateways(State(app): State<Arc<App>>) -> Result<Response, Prob
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn change_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let GatewayBody { name, settings } = alarm_request::read_json(&body)?;
-    let gateway = app.engine.change_gateway(&id, &name, settings).await?;
-    Ok(json(StatusCode::OK, json!(GatewayJson::new(&gateway, None)).to_string()))
+    let GatewayBody { name, settings, zone, signing_secret } = alarm_request::read_json(&body)?;
+    let gateway = app.engine.change_gateway(&id, &name, settings, InboundChange { zone, signing_secret }).await?;
+    Ok(json(StatusCode::OK, json!(GatewayJson::new(&gateway, None, app.engine.clock.now())).to_string()))
+}
+
+/// The JSON body of `POST /api/v1/sms/gateways/{id}/test`.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TestBody {
+    /// Whose phone is to get it.
+    number: String,
+}
+
+/// What has become of a test message.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct TestJson {
+    id: SmsId,
+    /// waiting, sent (its gateway took it), delivered, failed (it is tried again), or `given_up`.
+    state: &'static str,
+    /// What came of the last try.
+    last_result: Option<String>,
+}
+
+/// How far a message has got, in one word.
+#[must_use]
+pub fn state_of(row: &SmsStateRow) -> &'static str {
+    match row {
+        SmsStateRow { delivered_at: Some(_), .. } => "delivered",
+        SmsStateRow { sent_at: Some(_), .. } => "sent",
+        SmsStateRow { gave_up_at: Some(_), .. } => "given_up",
+        SmsStateRow { last_result: Some(_), .. } => "failed",
+        _ => "waiting",
+    }
+}
+
+/// Whoever tests a gateway is answered after so long at the latest.
+const TEST_WAITS: Duration = Duration::from_secs(20);
+const TEST_LOOKS: Duration = Duration::from_millis(250);
+
+/// Sends a test message through a gateway, and waits up to 20 seconds for what comes of it.
+#[utoipa::path(post, path = "/api/v1/sms/gateways/{id}/test", tag = "sms", request_body = TestBody,
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "What came of it; nobody has read it yet", body = TestJson),
+        (status = 404, description = "There is no such gateway", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn test_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    let TestBody { number } = alarm_request::read_json(&body)?;
+    let id = app.engine.send_test_text(&id, &number).await?;
+    let state = wait_for_test(&app.engine.store, id).await?;
+    let shown = TestJson { id, state: state_of(&state), last_result: state.last_result };
+    Ok(json(StatusCode::OK, json!(shown).to_string()))
+}
+
+/// Waits until a message was tried, or for 20 seconds.
+///
+/// # Errors
+/// When the database fails.
+pub async fn wait_for_test(store: &Store, id: SmsId) -> Result<SmsStateRow, StoreError> {
+    let until = tokio::time::Instant::now() + TEST_WAITS;
+    loop {
+        let state = store.read().await?.db().sms_state(id).await?;
+        let state = state.ok_or_else(|| StoreError::Inconsistent(format!("text message {id} vanished")))?;
+        if state_of(&state) != "waiting" || tokio::time::Instant::now() >= until {
+            return Ok(state);
+        }
+        tokio::time::sleep(TEST_LOOKS).await;
+    }
 }
 
 /// Uses a gateway no more.

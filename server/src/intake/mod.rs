@@ -15,6 +15,7 @@ pub mod policies;
 pub mod quiet_hours;
 pub mod skim;
 pub mod sms_inbound;
+mod sms_signature;
 pub mod wash;
 
 /// The door of requests that come without a key of their own.

@@ -1,149 +1,240 @@
 //! Text messages in: what phones pass on, in the words of each app.
 //!
-//! - `SMSGate`: <https://docs.sms-gate.app/features/webhooks/>, events `sms:received`, `sms:sent`, `sms:delivered`, `sms:failed`
-//! - `SmsForwarder`: its webhook sender, a form with `from`, `content`, `timestamp`
-//!   (<https://github.com/pppscn/SmsForwarder>, `WebhookUtils`)
-//! - anything else: JSON or a form with a sender and a text
+//! - `SMSGate`: <https://docs.sms-gate.app/features/webhooks/>. `X-Timestamp` is the second of the sending, another one at each try (its
+//!   source: `PayloadSingingPlugin`)
+//! - `SmsForwarder`: its webhook sender, a form with `from`, `content`, `timestamp` (<https://github.com/pppscn/SmsForwarder>,
+//!   `WebhookUtils`). `timestamp` is the posting, another one at each try; `[receive_time]` in the template is the receipt
+//! - `httpSMS`: CloudEvents (<https://docs.httpsms.com/webhooks/introduction>). Their `time` is that of the event, the same at each try
+//! - `textbee`: <https://textbee.dev/docs>, `webhookEvent`
+//! - anything else: JSON, a form or a query with a sender and a text
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::alarm_request;
+use super::sms_signature;
 use crate::app::App;
+use crate::engine::replies::TextReceived;
 use crate::http::json;
 use crate::http::path_token::Shown;
 use crate::http::problem::Problem;
 use crate::ids::{AlarmId, InboundSmsId};
-use crate::store::sms::InboundRow;
+use crate::sms_time::{self, TimeTold};
+use crate::store::sms::{GatewayRow, InboundRow};
 
 const LATEST: i64 = 100;
-/// Without an id or a time of its own, the same text from the same sender within this many seconds is the same message.
-const SAME_WITHIN_SECONDS: i64 = 60;
+/// A batch has no more.
+const MOST_IN_BATCH: usize = 200;
 
 /// What a phone tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// A message came in.
-    Received {
-        /// From whom, as the phone has it.
-        sender: String,
-        /// What it says.
-        text: String,
-        /// Tells the same message, told again, from another one.
-        mark: Option<String>,
-    },
+    Received(TextReceived),
     /// A message of ours reached its phone.
     Delivered {
-        /// Under which id the gateway got it.
+        /// Under which id the gateway got it, or what it calls it.
         id: String,
+        /// When.
+        at: Option<TimeTold>,
     },
     /// A message of ours could not be sent.
     Failed {
-        /// Under which id the gateway got it.
+        /// Under which id the gateway got it, or what it calls it.
         id: String,
         /// Why.
         why: String,
+        /// When.
+        at: Option<TimeTold>,
     },
+    /// The gateway lives, and says so regularly.
+    Ping,
     /// Something that does not matter here.
     Else,
 }
 
-/// Reads what a phone posts: JSON, or a form.
+/// Reads what a phone posts: JSON, or a form. `sent_at` is the second at which it says to send it; times without a zone are of `zone`.
 ///
 /// # Errors
 /// What is missing.
-pub fn read(body: &[u8]) -> Result<Told, Problem> {
-    if body.trim_ascii_start().first() == Some(&b'{') {
-        let value: Value = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request("malformed_json", format!("the body is not JSON: {error}")))?;
-        return match value["event"].as_str() {
-            Some(event) if value["payload"].is_object() => Ok(smsgate(event, &value)),
-            _ => {
-                let text = |field: &Value| match field {
-                    Value::String(text) => Some(text.clone()),
-                    Value::Number(number) => Some(number.to_string()),
-                    _ => None,
-                };
-                let fields = value.as_object().into_iter().flatten();
-                plain(&fields.filter_map(|(name, field)| Some((name.clone(), text(field)?))).collect())
-            }
-        };
+pub fn read(body: &[u8], sent_at: Option<&str>, zone: Tz) -> Result<Vec<Told>, Problem> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return plain(&form_urlencoded::parse(body).into_owned().collect(), zone).map(|told| vec![told]);
     }
-    plain(&form_urlencoded::parse(body).into_owned().collect())
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|error| Problem::bad_request("malformed_json", format!("the body is not JSON: {error}")))?;
+    if let (Some(event), true) = (value["event"].as_str(), value["payload"].is_object()) {
+        return Ok(smsgate(event, &value["payload"], sent_at, zone));
+    }
+    if let (Some(kind), true) = (value["type"].as_str(), value["data"].is_object()) {
+        return Ok(vec![httpsms(kind, &value["data"], zone)]);
+    }
+    let fields = fields_of(&value);
+    let told = match value["webhookEvent"].as_str() {
+        Some("MESSAGE_RECEIVED") | None => plain(&fields, zone)?,
+        Some(event) => textbee(event, &fields, zone),
+    };
+    Ok(vec![told])
 }
 
-fn smsgate(event: &str, value: &Value) -> Told {
-    let payload = &value["payload"];
-    let text = |field: &str| payload[field].as_str().unwrap_or_default().to_owned();
+/// The fields of an object that are texts or numbers.
+fn fields_of(value: &Value) -> BTreeMap<String, String> {
+    let text = |field: &Value| match field {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    value.as_object().into_iter().flatten().filter_map(|(name, field)| Some((name.clone(), text(field)?))).collect()
+}
+
+fn smsgate(event: &str, payload: &Value, sent_at: Option<&str>, zone: Tz) -> Vec<Told> {
+    let sent = sent_at.and_then(|text| sms_time::read_time(text, Tz::UTC)).map(|told| told.at);
+    let text = |of: &Value, field: &str| of[field].as_str().unwrap_or_default().to_owned();
+    let time = |field: &str| payload[field].as_str().and_then(|text| sms_time::read_time(text, zone));
+    let received = |of: &Value, words: &str| {
+        let sender = of["sender"].as_str().or(of["phoneNumber"].as_str()).unwrap_or_default().to_owned();
+        let told = of["receivedAt"].as_str().and_then(|text| sms_time::read_time(text, zone));
+        let words = [text(of, words), text(of, "subject")].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        // Its message id is made of the text and may repeat, so it tells nothing apart; where a time is told it need not.
+        Told::Received(TextReceived { sender, text: words, id: of["messageId"].as_str().map(str::to_owned), told, sent })
+    };
+    let all = |words: &str| {
+        let messages = payload["messages"].as_array().into_iter().flatten().take(MOST_IN_BATCH);
+        messages.map(|message| received(message, words)).collect()
+    };
     match event {
-        "sms:received" => {
-            let sender = payload["sender"].as_str().or(payload["phoneNumber"].as_str()).unwrap_or_default().to_owned();
-            // Its message id is made of the text and may repeat; the id of the event does not.
-            let mark = value["id"].as_str().or(payload["receivedAt"].as_str()).map(str::to_owned);
-            Told::Received { sender, text: text("message"), mark }
+        "sms:received" => vec![received(payload, "message")],
+        "mms:downloaded" => vec![received(payload, "body")],
+        "sms:batch:received" => all("message"),
+        "mms:batch:downloaded" => all("body"),
+        "sms:delivered" => vec![Told::Delivered { id: text(payload, "messageId"), at: time("deliveredAt") }],
+        "sms:failed" => vec![Told::Failed { id: text(payload, "messageId"), why: text(payload, "reason"), at: time("failedAt") }],
+        "sms:cancelled" => {
+            let why = "it was cancelled on the phone".to_owned();
+            vec![Told::Failed { id: text(payload, "messageId"), why, at: time("cancelledAt") }]
         }
-        "sms:delivered" => Told::Delivered { id: text("messageId") },
-        "sms:failed" => Told::Failed { id: text("messageId"), why: text("reason") },
+        "system:ping" => vec![Told::Ping],
+        _ => vec![Told::Else],
+    }
+}
+
+fn httpsms(kind: &str, of: &Value, zone: Tz) -> Told {
+    let text = |field: &str| of[field].as_str().map(str::to_owned);
+    let at = of["timestamp"].as_str().and_then(|text| sms_time::read_time(text, zone));
+    // The id that we gave it, where it comes back; else the gateway's own.
+    let id = || text("request_id").filter(|id| !id.is_empty()).or_else(|| text("id")).unwrap_or_default();
+    match kind {
+        "message.phone.received" => Told::Received(TextReceived {
+            sender: text("contact").unwrap_or_default(),
+            text: text("content").unwrap_or_default(),
+            id: text("message_id"),
+            told: at,
+            sent: None,
+        }),
+        "message.phone.delivered" => Told::Delivered { id: id(), at },
+        "message.send.failed" => Told::Failed { id: id(), why: text("error_message").unwrap_or_default(), at },
+        "message.send.expired" => Told::Failed { id: id(), why: "it expired".to_owned(), at },
         _ => Told::Else,
     }
 }
 
-fn plain(fields: &BTreeMap<String, String>) -> Result<Told, Problem> {
+fn textbee(event: &str, fields: &BTreeMap<String, String>, zone: Tz) -> Told {
+    let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
+    let at = |name: &str| fields.get(name).and_then(|text| sms_time::read_time(text, zone));
+    match event {
+        "MESSAGE_DELIVERED" => Told::Delivered { id: text("smsBatchId"), at: at("deliveredAt") },
+        "MESSAGE_FAILED" => {
+            let why = [text("errorMessage"), text("errorCode")].into_iter().find(|why| !why.is_empty()).unwrap_or_default();
+            Told::Failed { id: text("smsBatchId"), why, at: at("failedAt") }
+        }
+        _ => Told::Else,
+    }
+}
+
+/// Under which names a time is the one at which the phone got the message, the surest first.
+const RECEIVED_AT: [&str; 8] =
+    ["receivedAt", "received_at", "receivedStamp", "receive_time", "receiveTime", "received_time", "sentStamp", "sent_at"];
+/// Under which names an id tells one message from another.
+const ID: [&str; 9] =
+    ["id", "messageId", "message_id", "smsId", "sms_id", "msgId", "msg_id", "idempotencyKey", "idempotency_key"];
+
+fn plain(fields: &BTreeMap<String, String>, zone: Tz) -> Result<Told, Problem> {
     let first = |names: &[&str]| names.iter().find_map(|name| fields.get(*name)).cloned();
     let sender = first(&["from", "sender", "number", "phone"])
         .ok_or_else(|| Problem::invalid("from", "who sent the message? give it as `from`"))?;
     let text = first(&["content", "text", "message", "body"])
         .ok_or_else(|| Problem::invalid("text", "what does the message say? give it as `text`"))?;
-    Ok(Told::Received { sender, text, mark: first(&["id", "timestamp"]) })
-}
-
-/// The same for the same message told again.
-#[must_use]
-pub fn fingerprint(sender: &str, text: &str, mark: Option<&str>, now: DateTime<Utc>) -> [u8; 32] {
-    let minute = || (now.timestamp() / SAME_WITHIN_SECONDS).to_string();
-    let mark = mark.map_or_else(minute, str::to_owned);
-    Sha256::new().chain_update(sender).chain_update([0]).chain_update(text).chain_update([0]).chain_update(mark).finalize().into()
+    let told = RECEIVED_AT.iter().find_map(|name| sms_time::read_time(fields.get(*name)?, zone));
+    // When it was posted: another time at each try.
+    let sent = fields.get("timestamp").and_then(|text| sms_time::read_time(text, zone)).map(|told| told.at);
+    Ok(Told::Received(TextReceived { sender, text, id: first(&ID).filter(|id| !id.is_empty()), told, sent }))
 }
 
 /// A phone passes on a message that it received, or reports on one of ours.
-#[utoipa::path(post, path = "/api/v1/sms/inbound/{token}", tag = "sms",
+#[utoipa::path(method(post, put, get), path = "/api/v1/sms/inbound/{token}", tag = "sms", operation_id = "receive_sms",
     params(("token" = String, Path, description = "The token that was shown when the gateway was made")),
-    request_body(content = Object, description = "SMSGate's webhook, SmsForwarder's, or JSON or a form with `from` and `text`"),
-    responses((status = 200, description = "Stored; what it did is in `effect`"),
+    request_body(content = Object, description = "The webhook of SMSGate, SmsForwarder, httpSMS or textbee, or JSON, a form or a query \
+        with `from` and `text`"),
+    responses((status = 200, description = "Taken in; what it did is in `effect`"),
         (status = 422, description = "Sender or text is missing", body = Problem, content_type = "application/problem+json"),
-        (status = 401, description = "No gateway has this token", body = Problem, content_type = "application/problem+json")))]
+        (status = 401, description = "No gateway has this token, or it is not signed with the gateway's secret", body = Problem, content_type = "application/problem+json")))]
 pub async fn receive(
     State(app): State<Arc<App>>,
     peer: ConnectInfo<SocketAddr>,
+    method: Method,
     headers: HeaderMap,
     Path(token): Path<String>,
+    RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, Problem> {
+    if method == Method::HEAD {
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "use POST, PUT or GET"));
+    }
     let shown = Shown::look(&app, peer.0, &headers, &token);
     let Some(gateway) = app.engine.store.read().await?.db().gateway_by_token(&shown.hash).await? else {
         return Ok(shown.unknown(&app));
     };
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let effect = match read(&body)? {
-        Told::Received { sender, text, mark } => {
-            let fingerprint = fingerprint(&sender, &text, mark.as_deref(), app.engine.clock.now());
-            app.engine.sms_received(&gateway, &sender, &text, fingerprint).await?
+    let said = if body.trim_ascii().is_empty() { query.unwrap_or_default().into_bytes() } else { body.to_vec() };
+    sms_signature::check(&gateway, &headers, &said, app.engine.clock.now()).inspect_err(|_| {
+        tracing::warn!(gateway.name = %gateway.name, "a report of a gateway is not signed with its secret: refused");
+    })?;
+    let sent_at = headers.get("x-timestamp").and_then(|value| value.to_str().ok());
+    let mut effects = Vec::new();
+    for told in read(&said, sent_at, app.engine.gateway_zone(&gateway))? {
+        effects.push(take_in(&app, &gateway, &told).await?);
+    }
+    let stored = effects.iter().any(|effect| *effect != IGNORED);
+    let effect = effects.first().copied().unwrap_or(IGNORED);
+    Ok(json(StatusCode::OK, json!({ "stored": stored, "effect": if stored { effect } else { "none" } }).to_string()))
+}
+
+/// Nothing was kept of it.
+const IGNORED: &str = "ignored";
+
+async fn take_in(app: &App, gateway: &GatewayRow, told: &Told) -> Result<&'static str, Problem> {
+    let effect = match told {
+        Told::Received(received) => app.engine.sms_received(gateway, received).await?,
+        Told::Delivered { id, at } => app.engine.sms_reported(gateway, id, None, *at).await?,
+        Told::Failed { id, why, at } => app.engine.sms_reported(gateway, id, Some(why), *at).await?,
+        Told::Ping => {
+            app.engine.gateway_pinged(gateway).await?;
+            "none"
         }
-        Told::Delivered { id } => app.engine.sms_reported(&gateway, &id, None).await?,
-        Told::Failed { id, why } => app.engine.sms_reported(&gateway, &id, Some(&why)).await?,
-        Told::Else => "none",
+        Told::Else => IGNORED,
     };
-    Ok(json(StatusCode::OK, json!({ "stored": true, "effect": effect }).to_string()))
+    app.engine.heard_of_gateway(gateway).await?;
+    Ok(effect)
 }
 
 /// A message that came in, as the API shows it.
@@ -154,17 +245,19 @@ pub struct InboundJson {
     sender: String,
     text: String,
     received_at: DateTime<Utc>,
-    /// confirm, decline, `opt_out` or unknown.
+    /// When it was written: for this moment it counts. As its phone told, never later than it reached the server.
+    written_at: DateTime<Utc>,
+    /// confirm, decline, `opt_out`, `opt_in` or unknown.
     reply: String,
     alarm_id: Option<AlarmId>,
-    /// confirmed, already, over, declined, stopped, stranger or none.
+    /// confirmed, already, over, declined, stopped, allowed, `too_late`, outdated, stranger or none.
     effect: Option<String>,
 }
 
 impl From<InboundRow> for InboundJson {
     fn from(row: InboundRow) -> Self {
-        let InboundRow { id, sender, text, received_at, reply, alarm_id, effect } = row;
-        Self { id, sender, text, received_at, reply, alarm_id, effect }
+        let InboundRow { id, sender, text, received_at, written_at, reply, alarm_id, effect } = row;
+        Self { id, sender, text, received_at, written_at: written_at.unwrap_or(received_at), reply, alarm_id, effect }
     }
 }
 
@@ -184,57 +277,86 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn received(body: &str) -> (String, String, Option<String>) {
-        match read(body.as_bytes()).unwrap() {
-            Told::Received { sender, text, mark } => (sender, text, mark),
+    fn one(body: &str) -> Told {
+        let mut told = read(body.as_bytes(), None, Tz::Asia__Shanghai).unwrap();
+        assert_eq!(told.len(), 1, "{body}");
+        told.remove(0)
+    }
+
+    /// Sender, text, id, and the second that was told.
+    fn received(body: &str) -> (String, String, Option<String>, Option<i64>) {
+        match one(body) {
+            Told::Received(TextReceived { sender, text, id, told, .. }) => {
+                (sender, text, id, told.map(|told| told.at.timestamp()))
+            }
             other => panic!("{other:?}"),
         }
     }
 
+    fn own(sender: &str, text: &str, id: Option<&str>, told: Option<i64>) -> (String, String, Option<String>, Option<i64>) {
+        (sender.to_owned(), text.to_owned(), id.map(str::to_owned), told)
+    }
+
+    fn field(name: &str) -> String {
+        std::fs::read_to_string(format!("{}/../fixtures/sms/{name}.json", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    }
+
     #[test]
     fn each_app_in_its_own_words() {
-        let own = |sender: &str, text: &str, mark: Option<&str>| (sender.to_owned(), text.to_owned(), mark.map(str::to_owned));
         // As SMSGate documents it, before and after February 2026.
         let old = r#"{"deviceId":"d","event":"sms:received","id":"E1","payload":{"messageId":"a","message":"1","phoneNumber":"6505551212","simNumber":1,"receivedAt":"2024-06-22T15:46:11.000+07:00"},"webhookId":"w"}"#;
-        assert_eq!(received(old), own("6505551212", "1", Some("E1")));
+        assert_eq!(received(old), own("6505551212", "1", Some("a"), Some(1_719_045_971)));
         let new = old.replace(r#""phoneNumber""#, r#""sender":"+16505551212","recipient":null,"phoneNumber""#);
-        assert_eq!(received(&new), own("+16505551212", "1", Some("E1")));
+        assert_eq!(received(&new), own("+16505551212", "1", Some("a"), Some(1_719_045_971)));
         // SmsForwarder's form, and its JSON as an operator may write it.
-        assert_eq!(
-            received("from=%2B8618712345678&content=1&timestamp=1700000000000&sign=x"),
-            own("+8618712345678", "1", Some("1700000000000"))
-        );
-        assert_eq!(received(r#"{"from":"187","content":"2","timestamp":1700000000000}"#), own("187", "2", Some("1700000000000")));
-        assert_eq!(received(r#"{"sender":"187","text":"stop","id":7}"#), own("187", "stop", Some("7")));
+        let forwarded = "from=%2B8618712345678&content=1&receive_time=2023-11-15+06:13:20&timestamp=1700000100000&sign=x";
+        assert_eq!(received(forwarded), own("+8618712345678", "1", None, Some(1_700_000_000)));
+        assert_eq!(received(r#"{"from":"187","content":"2","timestamp":1700000000000}"#), own("187", "2", None, None));
+        assert_eq!(received(r#"{"sender":"187","text":"stop","id":7}"#), own("187", "stop", Some("7"), None));
         let report =
-            |event: &str| format!(r#"{{"event":"{event}","id":"E","payload":{{"messageId":"m","reason":"no credit"}}}}"#);
-        assert_eq!(read(report("sms:delivered").as_bytes()).unwrap(), Told::Delivered { id: "m".to_owned() });
-        let failed = Told::Failed { id: "m".to_owned(), why: "no credit".to_owned() };
-        assert_eq!(read(report("sms:failed").as_bytes()).unwrap(), failed);
-        assert_eq!(read(report("system:ping").as_bytes()).unwrap(), Told::Else);
+            |event: &str| one(&format!(r#"{{"event":"{event}","id":"E","payload":{{"messageId":"m","reason":"no credit"}}}}"#));
+        assert_eq!(report("sms:delivered"), Told::Delivered { id: "m".to_owned(), at: None });
+        let failed = |why: &str| Told::Failed { id: "m".to_owned(), why: why.to_owned(), at: None };
+        assert_eq!(report("sms:failed"), failed("no credit"));
+        assert_eq!(report("sms:cancelled"), failed("it was cancelled on the phone"));
+        assert_eq!(report("system:ping"), Told::Ping);
+        assert_eq!(report("mms:received"), Told::Else, "the words come with mms:downloaded");
+    }
+
+    #[test]
+    fn what_the_field_sends_is_read() {
+        assert_eq!(received(&field("httpsms-received")).0, "+8618712345678");
+        assert_eq!(received(&field("httpsms-received")).1, "1");
+        let Told::Received(mms) = one(&field("smsgate-mms")) else { panic!("kept") };
+        assert_eq!((mms.text.as_str(), mms.sender.as_str()), ("1", "+8618712345678"));
+        let textbee = received(&field("textbee-received"));
+        assert_eq!((textbee.1.as_str(), textbee.2.as_deref(), textbee.3.is_some()), ("1", Some("s1"), true));
+        for (kind, expected) in [
+            ("MESSAGE_DELIVERED", Told::Delivered { id: "b".to_owned(), at: None }),
+            ("MESSAGE_FAILED", Told::Failed { id: "b".to_owned(), why: "no signal".to_owned(), at: None }),
+            ("MESSAGE_SENT", Told::Else),
+        ] {
+            let body = format!(r#"{{"webhookEvent":"{kind}","smsId":"s","smsBatchId":"b","errorMessage":"no signal"}}"#);
+            assert_eq!(one(&body), expected);
+        }
+        let batch = r#"{"event":"sms:batch:received","payload":{"messages":[{"sender":"1","message":"a"},{"sender":"2","message":"b"}]}}"#;
+        assert_eq!(read(batch.as_bytes(), None, Tz::UTC).unwrap().len(), 2);
+        let body = field("smsgate-received");
+        let Told::Received(sent) = &read(body.as_bytes(), Some("1763607600"), Tz::UTC).unwrap()[0] else { panic!("received") };
+        assert_eq!(sent.sent.map(|at| at.timestamp()), Some(1_763_607_600));
     }
 
     #[test]
     fn what_is_missing_is_named() {
         for body in ["", "text=1", r#"{"from":"187"}"#, "{", "from=187"] {
-            assert!(read(body.as_bytes()).is_err(), "{body}");
+            assert!(read(body.as_bytes(), None, Tz::UTC).is_err(), "{body}");
         }
-    }
-
-    #[test]
-    fn the_same_message_told_again_is_the_same() {
-        let at = |second: i64| DateTime::from_timestamp(1_700_000_040 + second, 0).unwrap();
-        assert_eq!(fingerprint("a", "1", Some("x"), at(0)), fingerprint("a", "1", Some("x"), at(9999)));
-        assert_ne!(fingerprint("a", "1", Some("x"), at(0)), fingerprint("a", "1", Some("y"), at(0)));
-        assert_eq!(fingerprint("a", "1", None, at(0)), fingerprint("a", "1", None, at(20)));
-        assert_ne!(fingerprint("a", "1", None, at(0)), fingerprint("a", "1", None, at(3600)));
-        assert_ne!(fingerprint("a", "11", None, at(0)), fingerprint("a1", "1", None, at(0)));
     }
 
     proptest! {
         #[test]
         fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&body);
+            let _ = read(&body, Some("x"), Tz::UTC);
         }
     }
 }

@@ -247,6 +247,7 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         ("name", body["name"].as_str().unwrap_or_default()),
         ("handset", body["handset"].as_str().unwrap_or_default()),
         ("line", body["line"].as_str().unwrap_or_default()),
+        ("gateway", body["gateway"].as_str().unwrap_or_default()),
         ("person", body["person"].as_str().unwrap_or_default()),
         ("why", why.as_str()),
     ];

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use android_protocol::sms::strip_keywords;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Client;
 use serde_json::json;
 
 use super::ways::{Round, Ways};
+use super::words;
 use crate::engine::handsets::REST_FOR_CODE;
 use crate::engine::health::Outbox;
 use crate::engine::{Engine, EngineError};
@@ -148,6 +150,11 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
         tx.commit().await?;
         return Ok(None);
     };
+    if sms.expires_at.is_some_and(|at| at <= now) {
+        tx.db().sms_given_up(sms.id, &Outcome::Expired.to_string(), now).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
     if now - sms.created_at >= GIVE_UP_AFTER {
         // Whatever was wrong with it, also a gateway that takes it and cannot send it.
         tx.db().sms_given_up(sms.id, &Outcome::TriedForADay.to_string(), now).await?;
@@ -205,7 +212,7 @@ async fn command(tx: &mut Tx, handset: &str, sms: &SmsRow, now: DateTime<Utc>) -
     };
     let body = match &sms.code {
         Some(code) => json!({ "kind": "forward", "code": code }),
-        None => json!({ "kind": "sms", "number": sms.number, "text": sms.text }),
+        None => json!({ "kind": "sms", "number": sms.number, "text": text_of(sms) }),
     };
     let id = CommandId::new(now);
     tx.db().insert_command(id, handset.id, &body, now).await?;
@@ -235,9 +242,18 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
     Ok(())
 }
 
-async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<(), Unsent> {
+/// What a message says. The words by which the app is given orders are only for hand-overs.
+fn text_of(sms: &SmsRow) -> String {
+    let Some(sentence) = &sms.sentence else { return sms.text.clone() };
+    let places: Vec<(&str, &str)> = sentence.places.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let said = words::say(words::language(&sentence.language), &sentence.name, &places);
+    strip_keywords(&said).replace('|', "/")
+}
+
+async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<Option<String>, Unsent> {
     let id = gateways::message_id(sms.id, sms.failures);
-    let outgoing = Outgoing { id: &id, number: &sms.number, text: &sms.text };
+    let text = text_of(sms);
+    let outgoing = Outgoing { id: &id, number: &sms.number, text: &text };
     let Some(request) = gateways::request(settings, outgoing, engine.clock.now()) else {
         return Err(Outcome::NotTaken("this gateway takes no requests".to_owned()).into());
     };
@@ -259,13 +275,16 @@ async fn write_down(
     engine: &Engine,
     sms: &SmsRow,
     rest: Option<(HandsetId, DateTime<Utc>)>,
-    result: Result<(), Outcome>,
+    result: Result<Option<String>, Outcome>,
 ) -> Result<(), EngineError> {
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
     match result {
-        Ok(()) => {
+        Ok(reference) => {
             tx.db().sms_sent(sms.id, sms.failures, "taken by the gateway", now).await?;
+            if let Some(reference) = reference {
+                tx.db().set_sms_ref(sms.id, sms.failures, &reference).await?;
+            }
             // This node stood still meanwhile, and another one has sent the next command: the phone is not to keep this one.
             if let Some(later) = tx.db().later_sms(sms.id).await?.filter(|later| later.sent_at.is_some()) {
                 tx.db().send_sms_again(later.id, &Outcome::SentAgain.to_string(), now).await?;

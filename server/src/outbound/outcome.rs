@@ -19,6 +19,8 @@ pub enum Outcome {
     NotWanted,
     /// An outdated command came after it.
     SentAgain,
+    /// It would help nobody any more.
+    Expired,
     /// The handset that is its gateway was removed.
     NoHandset,
     /// The address is inside.
@@ -32,12 +34,13 @@ pub enum Outcome {
 }
 
 /// Those without particulars.
-const PLAIN: [(Outcome, &str); 7] = [
+const PLAIN: [(Outcome, &str); 8] = [
     (Outcome::WaitsForCall, "waits for the end of a call"),
     (Outcome::WaitsForEarlier, "waits: an earlier command may be on its way"),
     (Outcome::TriedForADay, "tried for a day in vain"),
     (Outcome::NotWanted, "not wanted any more: its line or gateway was removed, or a later hand-over came"),
     (Outcome::SentAgain, "sent again: an outdated command reached the phone after it"),
+    (Outcome::Expired, "it could not be sent while it mattered"),
     (Outcome::NoHandset, "the handset that is this gateway was removed"),
     (Outcome::ClosedAddress, "the gateway's address may not be asked; see sms.allow_networks"),
 ];

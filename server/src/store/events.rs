@@ -98,6 +98,10 @@ pub enum EventKind {
     HandsetFallback,
     /// A public number could not be handed over.
     HandOverTrouble,
+    /// A gateway for text messages does not say any more that it lives.
+    GatewaySilent,
+    /// It does again.
+    GatewayBack,
 }
 
 /// Which notice an event gives rise to.
@@ -124,6 +128,8 @@ pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
         EventKind::HandsetFallback => Some(NoticeKind::Fallback),
         EventKind::OptedOut => Some(NoticeKind::OptedOut),
         EventKind::HandOverTrouble => Some(NoticeKind::HandOverTrouble),
+        EventKind::GatewaySilent => Some(NoticeKind::GatewaySilent),
+        EventKind::GatewayBack => Some(NoticeKind::GatewayBack),
         _ => None,
     }
 }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result};
 use crate::ids::PersonId;
+use crate::numbers::Number;
 
 /// Somebody who can be rung.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -90,12 +91,16 @@ impl Db<'_> {
         Ok(rows.into_iter().map(|(number,)| number).collect())
     }
 
-    /// Who has a number.
+    /// Who has a number, or the other number of the same phone.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn person_with_number(&mut self, number: &str) -> Result<Option<PersonRow>> {
-        fetch_optional!(self, BY_NUMBER, number)
+        let found: Option<PersonRow> = fetch_optional!(self, BY_NUMBER, number)?;
+        match Number::from_stored(number).other_form() {
+            Some(other) if found.is_none() => fetch_optional!(self, BY_NUMBER, other.as_str()),
+            _ => Ok(found),
+        }
     }
 
     /// One person by name.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result, Waiting, WaitingRow};
 use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
+use crate::sms_time::Delay;
 
 /// How a gateway is reached.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -24,6 +26,12 @@ pub enum GatewaySettings {
         password: String,
         /// Which SIM card, 1 to 3; the phone's choice unless given.
         sim: Option<u8>,
+        /// Which of the account's phones, in the cloud; its choice unless given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device: Option<String>,
+        /// Sent as a bearer token instead of user and password.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<String>,
     },
     /// `SmsForwarder`'s HTTP server on the phone.
     Smsforwarder {
@@ -33,6 +41,22 @@ pub enum GatewaySettings {
         secret: Option<String>,
         /// Which SIM card, 1 or 2.
         sim: u8,
+    },
+    /// `httpSMS`: its cloud, or a server of one's own.
+    Httpsms {
+        /// Where messages are posted: `https://api.httpsms.com/v1/messages/send`.
+        url: String,
+        /// The account's key.
+        key: String,
+        /// The number of the phone that sends.
+        from: String,
+    },
+    /// `textbee`: its cloud, or a server of one's own.
+    Textbee {
+        /// Where messages are posted: `https://api.textbee.dev/api/v1/gateway/devices/DEVICE/send-sms`.
+        url: String,
+        /// The account's key.
+        key: String,
     },
     /// Anything else that takes an HTTP request.
     Http {
@@ -56,6 +80,16 @@ pub enum GatewaySettings {
     },
 }
 
+/// How what a gateway reports is read, and how it is known that it comes from there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Inbound {
+    /// The IANA zone of times that tell none; `sms.zone` unless given.
+    pub zone: Option<String>,
+    /// What it signs its reports with; then a report without a good signature is refused.
+    pub signing_secret: Option<String>,
+}
+
 /// A gateway as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub struct GatewayRow {
@@ -65,8 +99,30 @@ pub struct GatewayRow {
     pub name: String,
     /// How it is reached.
     pub settings: Json<GatewaySettings>,
+    /// How what it reports is read.
+    pub inbound: Json<Inbound>,
     /// Since when it is used no more.
     pub removed_at: Option<DateTime<Utc>>,
+    /// When it last reported anything.
+    pub heard_at: Option<DateTime<Utc>>,
+    /// When it last said that it lives.
+    pub ping_at: Option<DateTime<Utc>>,
+    /// How many seconds pass between two such words.
+    pub ping_every_s: Option<i32>,
+    /// Since when it has been silent, once people were told.
+    pub silent_since: Option<DateTime<Utc>>,
+}
+
+/// What a text message is sent for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum Purpose {
+    /// It hands a public number over.
+    Command,
+    /// It answers a reply.
+    Answer,
+    /// It proves that its gateway works.
+    Test,
 }
 
 /// A text message in the outbox.
@@ -92,6 +148,38 @@ pub struct SmsRow {
     pub attempts: i32,
     /// How often the gateway took it and reported that it could not be sent.
     pub failures: i32,
+    /// What it says, instead of the text.
+    pub sentence: Option<Json<Sentence>>,
+    /// What for.
+    pub purpose: Purpose,
+    /// When it is not worth sending any more; a command never is not.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A sentence of the catalogue, to be put into words when it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Sentence {
+    /// Its name in the catalogue.
+    pub name: String,
+    /// The language of whoever gets it: a BCP 47 tag.
+    pub language: String,
+    /// What stands in its places.
+    pub places: BTreeMap<String, String>,
+}
+
+/// How far a text message has got.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct SmsStateRow {
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When its gateway took it.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When it reached the phone.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When it was given up.
+    pub gave_up_at: Option<DateTime<Utc>>,
+    /// What came of the last try.
+    pub last_result: Option<String>,
 }
 
 /// The command of a native handset, and what it said.
@@ -131,6 +219,8 @@ pub struct InboundRow {
     pub text: String,
     /// When it reached the server.
     pub received_at: DateTime<Utc>,
+    /// When it was written, as far as that is known; `None` in rows of older versions.
+    pub written_at: Option<DateTime<Utc>>,
     /// What it was read as.
     pub reply: String,
     /// The alarm it counted for.
@@ -146,46 +236,79 @@ pub struct NewInbound<'m> {
     pub id: InboundSmsId,
     /// Through which gateway.
     pub gateway: GatewayId,
-    /// The same for the same message told again.
-    pub fingerprint: [u8; 32],
+    /// The same for the same message told again, where it can be told from others by what it is.
+    pub same_key: Option<[u8; 32]>,
     /// From whom.
     pub sender: &'m str,
     /// What it says.
     pub text: &'m str,
+    /// When the phone got it, by its clock.
+    pub told_at: Option<DateTime<Utc>>,
+    /// It told in which zone.
+    pub told_zoned: bool,
+    /// When the gateway sent it, by its clock.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When it was written, as far as that is known.
+    pub written_at: DateTime<Utc>,
     /// What it was read as.
     pub reply: &'m str,
 }
 
-/// The alarm for which a number was last rung.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct RungForRow {
-    /// The alarm.
-    pub alarm_id: AlarmId,
-    /// The hunt in which it was rung.
+/// A call about an alarm that somebody was given.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct GivenRow {
+    /// The hunt that rang them.
     pub hunt_id: HuntId,
     /// As which callee.
     pub callee_id: CalleeId,
-    /// When the call was handed out.
+    /// When.
     pub offered_at: DateTime<Utc>,
+    /// It only tests a handset or a public number.
+    pub test: bool,
 }
 
 statements! {
     /// A new gateway.
-    INSERT_GATEWAY = ["INSERT INTO sms_gateways (id, name, settings, inbound_hash, created_at) VALUES ($1, $2, $3, $4, $5)"];
+    INSERT_GATEWAY = [
+        "INSERT INTO sms_gateways (id, name, settings, inbound, inbound_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
+    ];
     /// Those in use.
-    GATEWAYS = ["SELECT id, name, settings, removed_at FROM sms_gateways WHERE removed_at IS NULL ORDER BY name"];
+    GATEWAYS = ["SELECT id, name, settings, inbound, removed_at, heard_at, ping_at, ping_every_s, silent_since FROM sms_gateways WHERE removed_at IS NULL ORDER BY name"];
     /// One.
-    GATEWAY = ["SELECT id, name, settings, removed_at FROM sms_gateways WHERE id = $1"];
+    GATEWAY = ["SELECT id, name, settings, inbound, removed_at, heard_at, ping_at, ping_every_s, silent_since FROM sms_gateways WHERE id = $1"];
     /// The one that reports under a token.
-    GATEWAY_BY_TOKEN = ["SELECT id, name, settings, removed_at FROM sms_gateways WHERE inbound_hash = $1 AND removed_at IS NULL"];
+    GATEWAY_BY_TOKEN = ["SELECT id, name, settings, inbound, removed_at, heard_at, ping_at, ping_every_s, silent_since FROM sms_gateways WHERE inbound_hash = $1 AND removed_at IS NULL"];
     /// Is called and reached otherwise.
-    CHANGE_GATEWAY = ["UPDATE sms_gateways SET name = $2, settings = $3 WHERE id = $1 AND removed_at IS NULL"];
+    CHANGE_GATEWAY = ["UPDATE sms_gateways SET name = $2, settings = $3, inbound = $4 WHERE id = $1 AND removed_at IS NULL"];
+    /// It reported something.
+    HEARD_OF_GATEWAY = ["UPDATE sms_gateways SET heard_at = $2 WHERE id = $1 AND (heard_at IS NULL OR heard_at < $2)"];
+    /// It said that it lives.
+    GATEWAY_PINGED = [
+        "UPDATE sms_gateways SET heard_at = $2, ping_at = $2, ping_every_s = $3, silent_since = NULL
+         WHERE id = $1 AND (ping_at IS NULL OR ping_at < $2)"
+    ];
+    /// It does not say that it lives any more.
+    GATEWAY_SILENT = ["UPDATE sms_gateways SET silent_since = ping_at WHERE id = $1 AND silent_since IS NULL AND ping_at = $2"];
     /// Is used no more. Its name is free again.
     REMOVE_GATEWAY = ["UPDATE sms_gateways SET removed_at = $2, name = $3 WHERE id = $1 AND removed_at IS NULL"];
     /// A new message.
     INSERT = [
-        "INSERT INTO sms_outbox (id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, 0)"
+        "INSERT INTO sms_outbox (id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures, purpose,
+                                 expires_at, sentence)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, 0, $8, $9, $10)"
+    ];
+    /// How far one has got.
+    STATE = ["SELECT attempts, sent_at, delivered_at, gave_up_at, last_result FROM sms_outbox WHERE id = $1"];
+    /// How many answers a number got since then.
+    COUNT_ANSWERS = ["SELECT count(*) AS answers FROM sms_outbox WHERE purpose = 'answer' AND number = $1 AND created_at > $2"];
+    /// Which message a gateway calls so, and how often it could not be sent.
+    BY_REF = ["SELECT id, failures FROM sms_outbox WHERE gateway_id = $1 AND gateway_ref = $2 ORDER BY created_at DESC LIMIT 1"];
+    /// What its gateway calls a message.
+    SET_REF = ["UPDATE sms_outbox SET gateway_ref = $3 WHERE id = $1 AND failures = $2"];
+    /// Forgets what was not sent for a hand-over: that goes with it.
+    FORGET_SMS = [
+        "DELETE FROM sms_outbox WHERE id IN (
+           SELECT id FROM sms_outbox WHERE hand_over_id IS NULL AND created_at < $1 ORDER BY created_at LIMIT 500)"
     ];
     /// What waits, by gateway. What is in the hands of a handset is not due.
     WAITING = [
@@ -196,7 +319,9 @@ statements! {
     ];
     /// What is due at one gateway, and not in the hands of a handset.
     DUE = [
-        "SELECT id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures FROM sms_outbox
+        "SELECT id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures, purpose, expires_at,
+           sentence
+         FROM sms_outbox
          WHERE gateway_id = $1 AND sent_at IS NULL AND gave_up_at IS NULL AND command_id IS NULL AND due_at <= $2
          ORDER BY due_at, id LIMIT 20"
     ];
@@ -271,37 +396,64 @@ statements! {
            SELECT o.command_id FROM sms_outbox o JOIN hand_overs h ON h.id = o.hand_over_id
            WHERE h.line_id = $1 AND h.seq < $2 AND o.sent_at IS NULL AND o.command_id IS NOT NULL)"
     ];
+    /// When the phone got the latest command of a line before this message of it, as its gateway told.
+    EARLIER_DELIVERED = [
+        "SELECT max(o.delivered_at) AS at FROM sms_outbox this JOIN hand_overs own ON own.id = this.hand_over_id
+           JOIN hand_overs h ON h.line_id = own.line_id AND h.seq < own.seq JOIN sms_outbox o ON o.hand_over_id = h.id
+         WHERE this.id = $1"
+    ];
     /// A message that came in, unless it was told before.
     INSERT_INBOUND = [
-        "INSERT INTO sms_inbox (id, gateway_id, fingerprint, sender, text, received_at, reply) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         ON CONFLICT DO NOTHING"
+        "INSERT INTO sms_inbox (id, gateway_id, fingerprint, same_key, sender, text, received_at, told_at, told_zoned, sent_at,
+                                written_at, reply)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING"
     ];
-    /// The one that was told before.
-    INBOUND = [
-        "SELECT id, sender, text, received_at, reply, alarm_id, effect FROM sms_inbox WHERE gateway_id = $1 AND fingerprint = $2"
+    /// Words without a time and an id: how often they were told again, each time within a minute. The row is locked until the end, so of
+    /// two copies at once the second counts the first.
+    SAME_WORDS = [
+        "INSERT INTO sms_same_words (words_key, last_at, copies) VALUES ($1, $2, 0)
+         ON CONFLICT (words_key) DO UPDATE SET
+           copies = CASE WHEN sms_same_words.last_at > $3 THEN sms_same_words.copies + 1 ELSE 0 END, last_at = excluded.last_at
+         RETURNING copies"
+    ];
+    /// Forgets such words.
+    FORGET_WORDS = [
+        "DELETE FROM sms_same_words WHERE words_key IN (SELECT words_key FROM sms_same_words WHERE last_at < $1 ORDER BY last_at LIMIT 500)"
+    ];
+    /// How late the gateway's latest messages came.
+    DELAYS = [
+        "SELECT told_at, coalesce(sent_at, received_at) AS passed_on FROM sms_inbox
+         WHERE gateway_id = $1 AND received_at > $2 AND told_at IS NOT NULL AND told_zoned = $3 ORDER BY received_at DESC LIMIT 20"
     ];
     /// What it did.
     SET_EFFECT = ["UPDATE sms_inbox SET alarm_id = $2, effect = $3 WHERE id = $1 AND effect IS NULL"];
     /// The latest that came in.
     LATEST_INBOUND = [
-        "SELECT id, sender, text, received_at, reply, alarm_id, effect FROM sms_inbox ORDER BY received_at DESC, id DESC LIMIT $1"
+        "SELECT id, sender, text, received_at, written_at, reply, alarm_id, effect FROM sms_inbox
+         ORDER BY received_at DESC, id DESC LIMIT $1"
     ];
-    /// The alarm for which somebody was rung last, at their number or at a public number to prove that it leads to them. Where the hunt
-    /// is for several, one that still fires.
-    RUNG_FOR = [
-        "WITH rung AS (
-           SELECT d.mid, d.hunt_id, t.callee_id, d.offered_at FROM dial_targets t JOIN dials d ON d.mid = t.mid
-             WHERE t.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL
-           UNION ALL
-           SELECT d.mid, d.hunt_id, t.callee_id, d.offered_at FROM hand_overs h JOIN alarms v ON v.id = h.verify_alarm_id
+    /// When a sender last wrote something that did something: about an alarm, or about being rung at all.
+    LAST_WORD = [
+        "SELECT max(written_at) AS at FROM sms_inbox
+         WHERE sender = $1 AND received_at > $2
+           AND (alarm_id = $3 OR effect IN ('stopped', 'allowed')) AND effect IN ('confirmed', 'already', 'declined', 'stopped', 'allowed')"
+    ];
+    /// The calls that a number was in, from then to then, the latest first: at the number itself, or at a public number to prove that it
+    /// leads there.
+    GIVEN = [
+        "SELECT g.hunt_id, g.callee_id, g.offered_at, EXISTS (
+             SELECT 1 FROM alarm_hunts l CROSS JOIN alarms a
+             WHERE l.hunt_id = g.hunt_id AND a.id = l.alarm_id AND a.integration_id IN ($4, $5)
+           ) AS test
+         FROM (
+           SELECT d.hunt_id, t.callee_id, d.offered_at FROM dial_targets t JOIN dials d ON d.mid = t.mid
+             WHERE t.number = $1 AND d.offered_at >= $2 AND d.offered_at <= $3 AND d.handset_id IS NOT NULL
+           UNION
+           SELECT d.hunt_id, t.callee_id, d.offered_at FROM hand_overs h JOIN alarms v ON v.id = h.verify_alarm_id
              JOIN dials d ON d.hunt_id = v.hunt_id JOIN dial_targets t ON t.mid = d.mid
-             WHERE h.number = $1 AND d.offered_at >= $2 AND d.handset_id IS NOT NULL),
-         latest AS (SELECT * FROM rung ORDER BY offered_at DESC, mid LIMIT 1)
-         SELECT a.id AS alarm_id, latest.hunt_id, latest.callee_id, latest.offered_at FROM latest CROSS JOIN alarm_hunts l
-           JOIN alarms a ON a.id = l.alarm_id
-         WHERE l.hunt_id = latest.hunt_id
-         ORDER BY CASE WHEN a.resolved_at IS NULL AND a.cancelled_at IS NULL THEN 0 ELSE 1 END,
-           CASE WHEN a.hunt_id = latest.hunt_id THEN 0 ELSE 1 END, a.priority DESC, a.number LIMIT 1"
+             WHERE h.number = $1 AND d.offered_at >= $2 AND d.offered_at <= $3 AND d.handset_id IS NOT NULL
+           ORDER BY 3 DESC LIMIT 200) g
+         ORDER BY g.offered_at DESC"
     ];
     /// Another handset is preferred until then.
     REST_HANDSET = ["UPDATE handsets SET avoid_until = $2 WHERE id = $1 AND (avoid_until IS NULL OR avoid_until < $2)"];
@@ -315,13 +467,43 @@ statements! {
     ];
 }
 
+impl SmsRow {
+    /// One that says a sentence of the catalogue, and is not worth sending any more after `expires_at`.
+    #[must_use]
+    pub fn saying(
+        sentence: Sentence,
+        purpose: Purpose,
+        gateway: GatewayId,
+        number: &str,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: SmsId::new(now),
+            gateway_id: gateway,
+            hand_over_id: None,
+            number: number.to_owned(),
+            text: String::new(),
+            code: None,
+            created_at: now,
+            due_at: now,
+            attempts: 0,
+            failures: 0,
+            sentence: Some(Json(sentence)),
+            purpose,
+            expires_at: Some(expires_at),
+        }
+    }
+}
+
 impl Db<'_> {
     /// Stores a gateway.
     ///
     /// # Errors
     /// When the database fails; a unique violation when the name is taken.
     pub async fn insert_gateway(&mut self, gateway: &GatewayRow, inbound_hash: &[u8], now: DateTime<Utc>) -> Result<()> {
-        execute!(self, INSERT_GATEWAY, gateway.id, gateway.name.as_str(), &gateway.settings, inbound_hash, now).map(|_| ())
+        let (name, settings, inbound) = (gateway.name.as_str(), &gateway.settings, &gateway.inbound);
+        execute!(self, INSERT_GATEWAY, gateway.id, name, settings, inbound, inbound_hash, now).map(|_| ())
     }
 
     /// The gateways in use, by name.
@@ -353,7 +535,31 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails; a unique violation when the name is taken.
     pub async fn change_gateway(&mut self, gateway: &GatewayRow) -> Result<()> {
-        execute!(self, CHANGE_GATEWAY, gateway.id, gateway.name.as_str(), &gateway.settings).map(|_| ())
+        execute!(self, CHANGE_GATEWAY, gateway.id, gateway.name.as_str(), &gateway.settings, &gateway.inbound).map(|_| ())
+    }
+
+    /// Notes that a gateway reported something.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn heard_of_gateway(&mut self, id: GatewayId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, HEARD_OF_GATEWAY, id, now).map(|_| ())
+    }
+
+    /// Notes that a gateway said that it lives, as it does every so many seconds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn gateway_pinged(&mut self, id: GatewayId, every_s: Option<i32>, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, GATEWAY_PINGED, id, now, every_s).map(|_| ())
+    }
+
+    /// Notes that a gateway has not said that it lives since then; false when that was noted, or it has.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn gateway_silent(&mut self, id: GatewayId, since: DateTime<Utc>) -> Result<bool> {
+        execute!(self, GATEWAY_SILENT, id, since).map(|rows| rows == 1)
     }
 
     /// Uses a gateway no more.
@@ -380,6 +586,9 @@ impl Db<'_> {
             sms.text.as_str(),
             sms.code.as_deref(),
             sms.created_at,
+            sms.purpose,
+            sms.expires_at,
+            &sms.sentence,
         )
         .map(|_| ())
     }
@@ -520,21 +729,91 @@ impl Db<'_> {
         execute!(self, SUPERSEDE, line, before_seq, now).map(|_| ())
     }
 
+    /// How far a message has got.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_state(&mut self, id: SmsId) -> Result<Option<SmsStateRow>> {
+        fetch_optional!(self, STATE, id)
+    }
+
+    /// How many answers a number got since then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn answers_to(&mut self, number: &str, since: DateTime<Utc>) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_ANSWERS, number, since)?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// The message that a gateway calls so, and how often it could not be sent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_by_ref(&mut self, gateway: GatewayId, reference: &str) -> Result<Option<(SmsId, i32)>> {
+        fetch_optional!(self, BY_REF, gateway, reference)
+    }
+
+    /// Keeps what its gateway calls a message.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_sms_ref(&mut self, id: SmsId, failures: i32, reference: &str) -> Result<()> {
+        execute!(self, SET_REF, id, failures, reference).map(|_| ())
+    }
+
+    /// When the phone got the latest of the commands of a line before this one, as far as its gateway told.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn earlier_delivered(&mut self, sms: SmsId) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIER_DELIVERED, sms)?;
+        Ok(row.and_then(|(at,)| at))
+    }
+
     /// Stores a message that came in; false when it was told before.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn insert_inbound(&mut self, sms: &NewInbound<'_>, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, INSERT_INBOUND, sms.id, sms.gateway, &sms.fingerprint[..], sms.sender, sms.text, now, sms.reply)
-            .map(|rows| rows == 1)
+        // One that nothing tells from others is told from them by its words, before it comes here.
+        let own = Sha256::digest(sms.id.0.as_bytes());
+        let fingerprint = sms.same_key.as_ref().map_or(&own[..], |key| &key[..]);
+        let inserted = execute!(
+            self,
+            INSERT_INBOUND,
+            sms.id,
+            sms.gateway,
+            fingerprint,
+            sms.same_key.as_ref().map(|key| &key[..]),
+            sms.sender,
+            sms.text,
+            now,
+            sms.told_at,
+            sms.told_zoned,
+            sms.sent_at,
+            sms.written_at,
+            sms.reply,
+        )?;
+        Ok(inserted == 1)
     }
 
-    /// A message that was told before.
+    /// Whether the same words came after `since`, each copy after the one before; they count from now on.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn inbound(&mut self, gateway: GatewayId, fingerprint: &[u8]) -> Result<Option<InboundRow>> {
-        fetch_optional!(self, INBOUND, gateway, fingerprint)
+    pub async fn same_words(&mut self, key: &[u8; 32], since: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
+        let row: Option<(i32,)> = fetch_optional!(self, SAME_WORDS, &key[..], now, since)?;
+        Ok(row.is_some_and(|(copies,)| copies > 0))
+    }
+
+    /// How late a gateway's latest messages came, of those that told their time with a zone, or of those without.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delays(&mut self, gateway: GatewayId, since: DateTime<Utc>, zoned: bool) -> Result<Vec<Delay>> {
+        let rows: Vec<(DateTime<Utc>, DateTime<Utc>)> = fetch_all!(self, DELAYS, gateway, since, zoned)?;
+        Ok(rows.into_iter().map(|(told, passed_on)| Delay { told, passed_on }).collect())
     }
 
     /// Notes what a message did; nothing when that was noted before.
@@ -553,12 +832,33 @@ impl Db<'_> {
         fetch_all!(self, LATEST_INBOUND, limit)
     }
 
-    /// The alarm for which a number was rung last, since then; it may be over.
+    /// When the latest message of a sender was written that did something about this alarm, or about being rung at all, of those that
+    /// came since then.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn rung_for(&mut self, number: &str, since: DateTime<Utc>) -> Result<Option<RungForRow>> {
-        fetch_optional!(self, RUNG_FOR, number, since)
+    pub async fn last_word(
+        &mut self,
+        sender: &str,
+        since: DateTime<Utc>,
+        alarm: Option<AlarmId>,
+    ) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, LAST_WORD, sender, since, alarm)?;
+        Ok(row.and_then(|(at,)| at))
+    }
+
+    /// The calls that a number was in between two instants, the latest first; at most 200. Alarms from these two sources are tests.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn given(
+        &mut self,
+        number: &str,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        tests: [&str; 2],
+    ) -> Result<Vec<GivenRow>> {
+        fetch_all!(self, GIVEN, number, from, to, tests[0], tests[1])
     }
 
     /// Lets a handset rest until then: it is given no dial.
@@ -591,6 +891,8 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn forget_inbound(&mut self, before: DateTime<Utc>) -> Result<u64> {
-        execute!(self, FORGET_INBOUND, before)
+        let words = execute!(self, FORGET_WORDS, before)?;
+        let sent = execute!(self, FORGET_SMS, before)?;
+        Ok(words + sent + execute!(self, FORGET_INBOUND, before)?)
     }
 }

@@ -37,11 +37,15 @@ pub enum NoticeKind {
     OptedOut,
     /// An alarm comes again and again.
     Flapping,
+    /// A gateway for text messages does not say any more that it lives.
+    GatewaySilent,
+    /// It does again.
+    GatewayBack,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Raised,
         Self::Answered,
         Self::Confirmed,
@@ -54,6 +58,8 @@ impl NoticeKind {
         Self::HandOverTrouble,
         Self::OptedOut,
         Self::Flapping,
+        Self::GatewaySilent,
+        Self::GatewayBack,
     ];
 
     /// The word on the wire and in the catalogue.
@@ -72,6 +78,8 @@ impl NoticeKind {
             Self::HandOverTrouble => "hand_over_trouble",
             Self::OptedOut => "opted_out",
             Self::Flapping => "flapping",
+            Self::GatewaySilent => "gateway_silent",
+            Self::GatewayBack => "gateway_back",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Public numbers: one command for each change of duty, whatever fails meanwhile, and what is known of it.
 
 use autocall::clock::Clock;
+use autocall::engine::gateways::InboundChange;
 use autocall::notify::sender::client;
 use autocall::notify::sms::send_due;
 use autocall::outbound::gateways::message_id;
@@ -536,7 +537,7 @@ async fn quiet_line(home: &Home) -> (QuietNode, Gateway) {
     let (phone, url) = Gateway::open().await;
     let settings =
         json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret", "sim": null });
-    engine.add_gateway("phone", serde_json::from_value(settings).unwrap()).await.unwrap();
+    engine.add_gateway("phone", serde_json::from_value(settings).unwrap(), InboundChange::default()).await.unwrap();
     let line = autocall::engine::lines::NewLine {
         name: "ops".to_owned(),
         team: String::new(),
@@ -592,7 +593,7 @@ async fn a_report_counts_also_before_it_is_known_that_it_was_sent(home: Home) {
     let gateway = engine.gateway("phone").await.unwrap();
     let client = client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)).unwrap();
     let first = take_by_hand(&home, &node).await;
-    assert_eq!(engine.sms_reported(&gateway, &first, Some("no credit")).await.unwrap(), "bounced");
+    assert_eq!(engine.sms_reported(&gateway, &first, Some("no credit"), None).await.unwrap(), "bounced");
     home.clock.advance(chrono::TimeDelta::seconds(59));
     send_due(engine, &client).await.unwrap();
     assert_eq!(phone.sent(), [command(A)]);
@@ -600,7 +601,7 @@ async fn a_report_counts_also_before_it_is_known_that_it_was_sent(home: Home) {
 
     engine.forward_line("ops", B, Some("王芳")).await.unwrap();
     let second = take_by_hand(&home, &node).await;
-    assert_eq!(engine.sms_reported(&gateway, &second, None).await.unwrap(), "delivered");
+    assert_eq!(engine.sms_reported(&gateway, &second, None, None).await.unwrap(), "delivered");
     let status = engine.line_status("ops").await.unwrap();
     assert!(status.latest.unwrap().0.sent_at.is_some());
     home.clock.advance(chrono::TimeDelta::seconds(600));

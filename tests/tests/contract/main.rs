@@ -37,4 +37,6 @@ mod roster;
 mod senders;
 mod store;
 mod storm;
+mod text_gateways;
+mod text_times;
 mod ways;

@@ -37,10 +37,11 @@ async fn ringing(home: Home) -> (Server, String, String, String) {
     (server, inbound, desk, id)
 }
 
-fn smsgate(id: &str, sender: &str, text: &str) -> Value {
+/// Told by the phone as it arrives.
+fn smsgate(server: &Server, id: &str, sender: &str, text: &str) -> Value {
     json!({ "deviceId": "d", "event": "sms:received", "id": id, "webhookId": "w",
         "payload": { "messageId": "m", "message": text, "sender": sender, "phoneNumber": sender, "simNumber": 1,
-            "receivedAt": "2026-11-20T11:00:00.000+08:00" } })
+            "receivedAt": server.now().to_rfc3339() } })
 }
 
 async fn told(server: &Server, inbound: &str, message: Value) -> String {
@@ -55,7 +56,7 @@ async fn inbox(server: &Server) -> Value {
 
 async fn who_was_rung_confirms(home: Home) {
     let (server, inbound, _, id) = ringing(home).await;
-    assert_eq!(told(&server, &inbound, smsgate("E1", "+86 187 1234 5678", " OK! ")).await, "confirmed");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", "+86 187 1234 5678", " OK! ")).await, "confirmed");
     let alarm = server.alarm(&id).await;
     assert_eq!(alarm["state"], "answered");
     let answer = &alarm["answer"];
@@ -69,7 +70,11 @@ async fn who_was_rung_confirms(home: Home) {
 async fn a_stranger_changes_nothing(home: Home) {
     let (server, inbound, _, id) = ringing(home).await;
     for (mark, sender) in [("E1", C), ("E2", "CMCC"), ("E3", B), ("E4", "")] {
-        assert_eq!(told(&server, &inbound, smsgate(mark, sender, "1")).await, "stranger", "{sender}: B was not rung yet");
+        assert_eq!(
+            told(&server, &inbound, smsgate(&server, mark, sender, "1")).await,
+            "stranger",
+            "{sender}: B was not rung yet"
+        );
     }
     assert_eq!(server.state(&id).await, "ringing");
     let kept = inbox(&server).await;
@@ -79,9 +84,10 @@ async fn a_stranger_changes_nothing(home: Home) {
 
 async fn twice_is_once(home: Home) {
     let (server, inbound, _, id) = ringing(home).await;
-    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "confirmed");
-    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "repeated", "the phone tells it again");
-    assert_eq!(told(&server, &inbound, smsgate("E2", A, "1")).await, "already", "the person writes it again");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "1")).await, "confirmed");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "1")).await, "repeated", "the phone tells it again");
+    server.pass(1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "1")).await, "already", "the person writes it again");
     let alarm = server.alarm(&id).await;
     assert_eq!(alarm["answers"].as_array().unwrap().len(), 1);
     assert_eq!(inbox(&server).await.as_array().unwrap().len(), 2);
@@ -91,7 +97,8 @@ async fn every_form_is_read(home: Home) {
     let (server, inbound, _, id) = ringing(home).await;
     let form = reqwest::Client::new().post(format!("{}{inbound}", server.base));
     let form = form.header("content-type", "application/x-www-form-urlencoded");
-    let body = "from=%2B8618712345678&content=%E6%94%B6%E5%88%B0&timestamp=1763607600000&sign=abc";
+    let posted = server.now().timestamp_millis();
+    let body = format!("from=%2B8618712345678&content=%E6%94%B6%E5%88%B0&timestamp={posted}&sign=abc");
     let answer: Value = form.body(body).send().await.unwrap().json().await.unwrap();
     assert_eq!(answer["effect"], "confirmed", "SmsForwarder's form");
     assert_eq!(server.state(&id).await, "answered");
@@ -101,11 +108,15 @@ async fn every_form_is_read(home: Home) {
 
 async fn declining_and_stopping_are_kept(home: Home) {
     let (server, inbound, _, id) = ringing(home).await;
-    assert_eq!(told(&server, &inbound, smsgate("E1", A, "2")).await, "declined");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "2")).await, "declined");
     assert_eq!(server.alarm(&id).await["callees"][0]["verdict"], "declined");
-    assert_eq!(told(&server, &inbound, smsgate("E2", A, "STOP")).await, "stopped");
-    assert_eq!(told(&server, &inbound, smsgate("E3", A, "no problem, I am on it")).await, "none");
-    assert_eq!(told(&server, &inbound, smsgate("E4", C, "stop")).await, "stranger", "or anybody could take a colleague off duty");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "STOP")).await, "stopped");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E3", A, "no problem, I am on it")).await, "none");
+    assert_eq!(
+        told(&server, &inbound, smsgate(&server, "E4", C, "stop")).await,
+        "stranger",
+        "or anybody could take a colleague off duty"
+    );
     let replies: Vec<String> =
         inbox(&server).await.as_array().unwrap().iter().map(|kept| kept["reply"].as_str().unwrap().to_owned()).collect();
     assert_eq!(replies, ["opt_out", "unknown", "opt_out", "decline"]);
@@ -121,7 +132,7 @@ async fn whoever_wants_to_be_rung_no_more_is_taken_off_and_people_are_told(home:
     let (mid, _) = server.app_dial(&desk).await;
     server.report(&desk, &mid, Some(A)).await;
     assert_eq!(server.state(&id).await, "answered");
-    assert_eq!(told(&server, &inbound, smsgate("E2", A, "stop")).await, "stopped");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "stop")).await, "stopped");
     let alarm = server.alarm(&id).await;
     assert_eq!((alarm["state"].as_str(), alarm["callees"][0]["verdict"].as_str()), (Some("ringing"), Some("declined")));
     assert!(alarm["timeline"].to_string().contains("opted_out"), "{alarm}");
@@ -130,10 +141,10 @@ async fn whoever_wants_to_be_rung_no_more_is_taken_off_and_people_are_told(home:
     server.report(&desk, &mid, Some(B)).await;
     // Long after the time in which a reply counts for an alarm.
     server.pass(86_400).await;
-    assert_eq!(told(&server, &inbound, smsgate("E4", B, "1")).await, "stranger");
-    assert_eq!(told(&server, &inbound, smsgate("E5", B, "stop")).await, "stopped");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E4", B, "1")).await, "stranger");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E5", B, "stop")).await, "stopped");
     assert_eq!(server.state(&id).await, "answered", "who answered yesterday answered");
-    assert_eq!(told(&server, &inbound, smsgate("E3", A, "stop")).await, "stopped");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E3", A, "stop")).await, "stopped");
     autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
         deliver(&server).await;
         (room.texts().len() >= 2).then_some(())
@@ -153,8 +164,9 @@ async fn an_answer_to_what_is_over_is_not_for_another_alarm(home: Home) {
     let (_, phones) = server.app_dial(&desk).await;
     assert_eq!(phones, [A]);
     server.post(&format!("/api/v1/alarms/{second}/cancel"), &json!({})).await;
-    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "over");
-    assert_eq!(told(&server, &inbound, smsgate("E2", A, "2")).await, "over");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "1")).await, "over");
+    server.pass(1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "2")).await, "over");
     let first = server.alarm(&first).await;
     assert!(first["state"] == "ringing" && first["answer"].is_null() && first["callees"][0]["verdict"].is_null(), "{first}");
 }
@@ -170,7 +182,7 @@ async fn who_declines_is_taken_off_the_hunt_that_is_under_way(home: Home) {
     server.app_idle(&desk).await;
     assert_eq!(server.state(&id).await, "no_answer");
     assert_eq!(server.post(&format!("/api/v1/alarms/{id}/redial"), &json!({})).await.0, 200);
-    assert_eq!(told(&server, &inbound, smsgate("E1", A, "2")).await, "declined");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "2")).await, "declined");
     let (_, phones) = server.app_dial(&desk).await;
     assert_eq!(phones, [B]);
 }
@@ -178,9 +190,10 @@ async fn who_declines_is_taken_off_the_hunt_that_is_under_way(home: Home) {
 async fn too_late_is_too_late(home: Home) {
     let (server, inbound, _, id) = ringing(home.set("AUTOCALL_SMS_REPLY_WINDOW_MINUTES", "5")).await;
     server.pass(301).await;
-    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "stranger");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "1")).await, "stranger");
     server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
-    assert_eq!(told(&server, &inbound, smsgate("E2", A, "1")).await, "stranger", "the alarm is over");
+    server.pass(1).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "1")).await, "stranger", "the alarm is over");
 }
 
 async fn after_nobody_answered_it_still_counts(home: Home) {
@@ -190,13 +203,13 @@ async fn after_nobody_answered_it_still_counts(home: Home) {
     let (mid, _) = server.app_dial(&desk).await;
     server.report(&desk, &mid, None).await;
     assert_eq!(server.state(&id).await, "no_answer");
-    assert_eq!(told(&server, &inbound, smsgate("E1", A, "1")).await, "confirmed");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "1")).await, "confirmed");
     assert_eq!(server.state(&id).await, "answered");
 }
 
 async fn wrong_tokens_and_bodies_are_refused(home: Home) {
     let (server, inbound, _, _) = ringing(home).await;
-    assert_eq!(server.post("/api/v1/sms/inbound/sg_wrong", &smsgate("E1", A, "1")).await.0, 401);
+    assert_eq!(server.post("/api/v1/sms/inbound/sg_wrong", &smsgate(&server, "E1", A, "1")).await.0, 401);
     assert_eq!(server.post(&inbound, &json!({ "from": A })).await.0, 422);
     assert_eq!(server.post(&inbound, &json!([1])).await.0, 422);
     assert_eq!(inbox(&server).await, json!([]));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use autocall::ids::SmsId;
-use autocall::store::sms::SmsRow;
+use autocall::store::sms::{Purpose, SmsRow};
 use autocall::store::webhooks::{NoticeKind, WebhookShape};
 use autocall_tests::wait::eventually;
 use serde_json::json;
@@ -99,6 +99,9 @@ async fn text(server: &Server, gateway: &str) {
         due_at: server.now(),
         attempts: 0,
         failures: 0,
+        sentence: None,
+        purpose: Purpose::Command,
+        expires_at: None,
     };
     let mut tx = engine.store.begin().await.unwrap();
     tx.db().insert_sms(&sms).await.unwrap();
