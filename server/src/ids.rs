@@ -98,13 +98,21 @@ ids! {
     HandOverId;
 }
 
-/// A new dial identifier: 24 random lower-case hex digits, the documented form. It is never reused, and it is what
-/// identifies a report, so it must not be guessable.
+/// A new dial identifier: 24 lower-case hex digits, the documented form. It is never reused, and it is what identifies a report and
+/// authorises it, so it must not be guessable: 16 of its digits are random.
+///
+/// The first eight are the time, in steps of 16 milliseconds, so that the dials of one time lie side by side in the
+/// indexes, and what is shown of a mid tells dials apart and is no secret. They begin anew every two years, which is longer than dials
+/// are kept.
 #[must_use]
-pub fn new_mid() -> String {
-    let bytes: [u8; 12] = rand::random();
-    hex(&bytes)
+pub fn new_mid(at: DateTime<Utc>) -> String {
+    let ticks = at.timestamp_millis().div_euclid(MID_TICK_MS).rem_euclid(1 << 32);
+    let random: [u8; 8] = rand::random();
+    format!("{ticks:08x}{}", hex(&random))
 }
+
+/// One step of the time in a mid, in milliseconds.
+const MID_TICK_MS: i64 = 16;
 
 /// What is shown of a mid, anywhere but to its handset: whoever knows the whole of it may report.
 #[must_use]
@@ -118,4 +126,25 @@ pub fn short_mid(mid: &str) -> &str {
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_mid_begins_with_its_time_and_ends_with_what_nobody_can_guess(milliseconds in 0_i64..4_000_000_000_000, later in 16_i64..1_000_000_000) {
+            let at = DateTime::UNIX_EPOCH + TimeDelta::milliseconds(milliseconds);
+            let (one, other, next) = (new_mid(at), new_mid(at), new_mid(at + TimeDelta::milliseconds(later)));
+            prop_assert_eq!(one.len(), 24);
+            prop_assert!(one.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit)));
+            prop_assert_eq!(&one[..8], &other[..8]);
+            prop_assert_ne!(&one[8..], &other[8..]);
+            let begins_anew = next[..8] < one[..8] && (milliseconds + later) >> 36 > milliseconds >> 36;
+            prop_assert!(next[..8] > one[..8] || begins_anew);
+        }
+    }
 }

@@ -121,6 +121,10 @@ impl Service {
             let engine = Arc::clone(&engine);
             async move { engine.run().await }
         });
+        let looking = tokio::spawn({
+            let engine = Arc::clone(&engine);
+            async move { engine.keep_lookout().await }
+        });
         let relaying = tokio::spawn({
             let store = engine.store.clone();
             async move { store.relay().await }
@@ -152,10 +156,13 @@ impl Service {
         let room = Room::of(&engine.config.http, http::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
         http::serve::serve(listener, router, seats, Limits::default(), app.stopping.clone()).await;
-        for task in [ticking, relaying, telling, telling_others, pinging, sending] {
+        for task in [ticking, looking, relaying, telling, telling_others, pinging, sending] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;
+        }
+        if !matches!(tokio::time::timeout(CLOSE_WITHIN, engine.write_sightings(true)).await, Ok(Ok(()))) {
+            tracing::debug!("who polled last could not be written down");
         }
         // A database that is silent must not keep the process from ending; what was committed is safe.
         if tokio::time::timeout(CLOSE_WITHIN, engine.store.close()).await.is_err() {

@@ -104,7 +104,8 @@ impl Board {
         let now = engine.clock.now();
         let mut reader = engine.store.read().await?;
         let mut db = reader.db();
-        let handsets = db.handsets().await?;
+        let mut handsets = db.handsets().await?;
+        engine.presence.complete(&mut handsets);
         let (open, more_open) = open_hunts(&mut db, now).await?;
         let finished = finished(&mut db, i64::MAX, MOST_FINISHED).await?;
         let latest_end = latest_end(&finished);

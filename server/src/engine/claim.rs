@@ -205,8 +205,10 @@ impl Engine {
         let mut tally = Tally::default();
         let mut locks = Vec::new();
         let mut claim = Claim::Idle(IdleReason::NothingDue);
+        let mut looked_at_one = false;
         for _ in 0..HUNTS_PER_POLL {
             let Some(hunt) = tx.db().lock_next_due(now, handset).await? else { break };
+            looked_at_one = true;
             let step = match self.advance(&mut tx, &hunt, asker, now, &mut locks, &mut tally).await {
                 Err(EngineError::Store(error)) if error.is_for_good() => {
                     drop(tx);
@@ -228,6 +230,10 @@ impl Engine {
                 }
                 Step::NextHunt => {}
             }
+        }
+        if !looked_at_one {
+            // Somebody else is at it. Nothing was changed, so there is nothing to announce.
+            return Ok(Some(claim));
         }
         if matches!(claim, Claim::Serve { .. }) {
             // Whoever tells this phone to dial a forwarding code has it rest first, and then looks for an open dial: either they see this
@@ -475,7 +481,7 @@ impl Engine {
             None => now + delta(self.config.alarms.dry_run_ring),
         };
         NewDial {
-            mid: ids::new_mid(),
+            mid: ids::new_mid(now),
             hunt_id: hunt.id,
             handset_id: asker.map(|asker| asker.handset.id),
             exclusive: plan.exclusive,

@@ -214,7 +214,7 @@ impl Engine {
             return Ok(());
         }
         let latest = reader.db().latest_hand_overs().await?;
-        let roster = reader.db().roster().await?;
+        let roster = reader.db().roster_from(now - TimeDelta::days(1)).await?;
         let mut changed = Vec::new();
         for line in &lines {
             let handed_over = latest.iter().find(|hand_over| hand_over.line_id == line.id).map(|hand_over| hand_over.at);

@@ -1,13 +1,16 @@
 //! Handsets as a whole: who is silent, stuck or back; test calls; what a native handset tells while it dials.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::presence::{Noticed, PollSource, longest_silence};
+use super::presence::{Noticed, PollSource, WRITTEN_WITHIN, longest_silence};
 use super::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
 use crate::alarm::ringing::{self, Line};
 use crate::alarm::{DialOutcome, Mode, Priority, Until};
 use crate::ids::{CommandId, HandsetId};
+use crate::store::dialect::Dialect;
 use crate::store::events::EventKind;
 use crate::store::handsets::HandsetRow;
 use crate::store::{Announcement, Db};
@@ -27,6 +30,8 @@ const FIRST_REST: TimeDelta = TimeDelta::seconds(30);
 const LONGEST_REST: TimeDelta = TimeDelta::minutes(5);
 /// So long after this server or its database was away, phones may still ask again because of that.
 const BACK_LATELY: TimeDelta = TimeDelta::minutes(1);
+/// So many handsets are written down in one transaction.
+const SIGHTINGS_AT_ONCE: usize = 200;
 
 impl Engine {
     /// Notes that a handset polled; what follows from that is written down only when it changes something.
@@ -73,30 +78,51 @@ impl Engine {
     /// When the database fails.
     pub async fn watch_handsets(&self) -> Result<(), EngineError> {
         let now = self.clock.now();
-        let unwritten = self.presence.take_unwritten();
-        if !unwritten.is_empty() {
-            let mut tx = self.store.begin().await?;
-            for (id, sighting) in &unwritten {
-                tx.db().handset_seen(*id, sighting).await?;
-            }
-            tx.commit().await?;
-        }
+        self.write_sightings(false).await?;
         let mut reader = self.store.read().await?;
-        let handsets = reader.db().handsets().await?;
+        let mut handsets = reader.db().handsets().await?;
         let busy = reader.db().busy_handsets().await?;
         drop(reader);
+        // Where another node serves handsets too, what it has heard may not be written down yet.
+        let unheard_for = match self.store.dialect() {
+            Dialect::Sqlite => TimeDelta::zero(),
+            Dialect::Postgres => WRITTEN_WITHIN,
+        };
+        let written_lately: HashSet<HandsetId> = handsets
+            .iter()
+            .filter(|handset| handset.last_seen_at.is_some_and(|seen| seen > now - unheard_for))
+            .map(|handset| handset.id)
+            .collect();
+        self.presence.complete(&mut handsets);
         for handset in &handsets {
             // Silence in an open dial is a call, as far as anybody can know.
             if is_expected(handset)
                 && !self.has_moved(handset, &handsets)
                 && handset.disabled_at.is_none()
                 && !busy.contains(&handset.id)
+                && !written_lately.contains(&handset.id)
             {
                 self.watch(handset, now).await?;
             }
         }
         let offline = self.store.read().await?.db().count_offline_handsets().await?;
         self.metrics.handsets_offline.set(offline);
+        Ok(())
+    }
+
+    /// Writes down who polled, in portions, so that nobody waits for it: what has changed, and every half minute that it goes on. Before
+    /// the server stops: `all`.
+    ///
+    /// # Errors
+    /// When the database fails; what was not written is the next time.
+    pub async fn write_sightings(&self, all: bool) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        for portion in self.presence.unwritten(now, all).chunks(SIGHTINGS_AT_ONCE) {
+            let mut tx = self.store.begin().await?;
+            tx.db().handsets_seen(portion).await?;
+            tx.commit().await?;
+            self.presence.written(portion, now);
+        }
         Ok(())
     }
 

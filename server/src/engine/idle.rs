@@ -1,8 +1,8 @@
 //! What a node knows without asking the database: that there is nothing to do for a handset.
 //!
-//! Handsets ask every ten seconds and the answer is nearly always "nothing". The memory is read again every second, and forgotten
-//! whenever this node or another one announces a change; so "nothing" is never said on what is older than that. It only ever
-//! says *nothing*: dials are always read from the database.
+//! Handsets ask every ten seconds and the answer is nearly always "nothing". The memory is read again every second and after each change
+//! that this node or another one announces, and forgotten until then; so "nothing" is never said on what is older than that. It only
+//! ever says *nothing*: dials are always read from the database.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,11 +12,14 @@ use chrono::{DateTime, Utc};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
+use super::waiting::Due;
 use crate::ids::HandsetId;
 use crate::store::{Announcement, Store, StoreError};
 
 /// What was read longer ago than this is not used: the periodic re-read must have failed.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
+/// So many handsets at most are woken at once; each hand-out is announced, and wakes the next.
+const MOST_AT_ONCE: i64 = 64;
 
 /// Why a handset gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,37 @@ struct Memory {
     known: Option<Known>,
     /// The open mids as they were read last, however long ago: for when the database is away.
     open_mids: HashMap<HandsetId, String>,
+}
+
+/// What was read: what is due for whom.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// When hunts that any handset may take want one: the earliest of them, in order.
+    due: Vec<DateTime<Utc>>,
+    due_for: Vec<(HandsetId, DateTime<Utc>)>,
+    /// Those with an open dial, and its mid.
+    open_mids: HashMap<HandsetId, String>,
+    with_commands: Vec<HandsetId>,
+}
+
+impl Facts {
+    /// What there is to do now: calls to make, and commands to carry out.
+    #[must_use]
+    pub(super) fn due(&self, now: DateTime<Utc>) -> (Due, Due) {
+        let for_one = self.due_for.iter().filter(|(_, due)| *due <= now).map(|(handset, _)| handset);
+        let calls = Due {
+            for_anyone: self.due.iter().filter(|due| **due <= now).count(),
+            // One with an open dial is told of it again.
+            for_one: for_one.chain(self.open_mids.keys()).copied().collect(),
+        };
+        (calls, Due { for_anyone: 0, for_one: self.with_commands.iter().copied().collect() })
+    }
+
+    /// When the next call becomes due by the mere passing of time.
+    #[must_use]
+    pub(super) fn next_due_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.due.iter().chain(self.due_for.iter().map(|(_, due)| due)).copied().filter(|due| *due > now).min()
+    }
 }
 
 #[derive(Debug)]
@@ -87,21 +121,36 @@ impl IdleMemory {
 
     /// Reads everything again. When the database fails, the memory is left to grow too old.
     pub async fn refresh(&self, store: &Store) {
+        self.look(store, false).await;
+    }
+
+    /// The same, and gives what was read: also when something has changed meanwhile, and it must be read once more.
+    pub(super) async fn look(&self, store: &Store, with_commands: bool) -> Option<Facts> {
         let generation = {
             let mut memory = self.memory();
             memory.hear();
             memory.generation
         };
-        match read(store).await {
-            Ok(known) => {
+        let read_at = Instant::now();
+        match read(store, with_commands).await {
+            Ok(facts) => {
                 let mut memory = self.memory();
-                memory.open_mids.clone_from(&known.open_mids);
+                memory.open_mids.clone_from(&facts.open_mids);
                 // What changed while it was read may be missing in it.
                 if memory.generation == generation {
-                    memory.known = Some(known);
+                    memory.known = Some(Known {
+                        read_at,
+                        next_due: facts.due.first().copied(),
+                        next_due_for: facts.due_for.iter().copied().collect(),
+                        open_mids: facts.open_mids.clone(),
+                    });
                 }
+                Some(facts)
             }
-            Err(error) => tracing::debug!(%error, "what is due could not be read again"),
+            Err(error) => {
+                tracing::debug!(%error, "what is due could not be read again");
+                None
+            }
         }
     }
 
@@ -141,11 +190,13 @@ impl Memory {
     }
 }
 
-async fn read(store: &Store) -> Result<Known, StoreError> {
-    let read_at = Instant::now();
+async fn read(store: &Store, with_commands: bool) -> Result<Facts, StoreError> {
     let mut reader = store.read().await?;
-    let next_due = reader.db().earliest_due().await?;
-    let next_due_for = reader.db().earliest_due_for_one().await?.into_iter().collect();
-    let open_mids = reader.db().open_mids().await?.into_iter().collect();
-    Ok(Known { read_at, next_due, next_due_for, open_mids })
+    let mut db = reader.db();
+    Ok(Facts {
+        due: db.due_times(MOST_AT_ONCE).await?,
+        due_for: db.earliest_due_for_one().await?,
+        open_mids: db.open_mids().await?.into_iter().collect(),
+        with_commands: if with_commands { db.handsets_with_commands().await? } else { Vec::new() },
+    })
 }

@@ -19,6 +19,7 @@ pub mod heartbeats;
 pub mod idle;
 mod ladder;
 pub mod lines;
+pub mod lookout;
 pub mod maintenance;
 pub mod outages;
 mod parting;
@@ -32,6 +33,7 @@ mod returns;
 mod serves;
 mod storm;
 mod tick;
+mod waiting;
 pub mod whom;
 
 use std::sync::atomic::AtomicBool;
@@ -124,6 +126,8 @@ pub struct Engine {
     pub links: Links,
     /// What this node knows without asking the database.
     pub idle: idle::IdleMemory,
+    /// The handsets that wait on this node.
+    pub lookout: lookout::Lookout,
     /// Which handsets polled this node, and when.
     pub presence: presence::Presence,
     /// How this node is.
@@ -159,6 +163,7 @@ impl Engine {
             metrics,
             links,
             idle,
+            lookout: lookout::Lookout::default(),
             presence,
             health,
             serves: serves::ServeMemory::default(),

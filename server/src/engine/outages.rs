@@ -62,8 +62,9 @@ impl Engine {
     pub async fn attend_outages(&self) -> Result<(), EngineError> {
         let now = self.clock.now();
         let mut reader = self.store.read().await?;
-        let (handsets, open) = (reader.db().handsets().await?, reader.db().open_outages().await?);
+        let (mut handsets, open) = (reader.db().handsets().await?, reader.db().open_outages().await?);
         drop(reader);
+        self.presence.complete(&mut handsets);
         for outage in open.iter().filter(|outage| !handsets.iter().any(|handset| handset.id == outage.handset_id)) {
             // It was removed: nobody needs to look after it any more.
             self.end_outage(outage, now).await?;

@@ -1,4 +1,4 @@
-//! When and from where each handset polled: kept in memory, written down every few seconds, so that an idle poll writes nothing.
+//! When and from where each handset polled: kept in memory, written down now and then, so that an idle poll writes nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::ids::HandsetId;
-use crate::store::handsets::Sighting;
+use crate::store::handsets::{HandsetRow, Sighting};
 
 /// Shorter gaps between polls say nothing of the interval: a phone that was restarted, or two at once.
 const SHORTEST_INTERVAL: f64 = 1.0;
@@ -19,6 +19,12 @@ const TURNS_WITHIN: TimeDelta = TimeDelta::seconds(120);
 const ONE_PHONE_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// So many turns: a phone that changed its network once, and back, is still one phone.
 const TURNS: u32 = 3;
+
+/// That a handset still polls is written down no more often than this.
+const WRITE_EVERY: TimeDelta = TimeDelta::seconds(30);
+/// What another node has heard can be read in the database after so long at the latest: written every half minute, looked after every
+/// five seconds, and in portions.
+pub const WRITTEN_WITHIN: TimeDelta = TimeDelta::seconds(40);
 
 /// Where a poll came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +64,8 @@ struct Seen {
     last_turn: DateTime<Utc>,
     shared: bool,
     unwritten: bool,
+    /// When it was last written down, and with which interval; `None` when something is known that was not written yet.
+    written: Option<(DateTime<Utc>, Option<f64>)>,
     /// The mid it was last given, unless it was told idle since.
     mid: Option<Box<str>>,
 }
@@ -96,11 +104,14 @@ impl Presence {
         seen.compare(source, now)
     }
 
-    /// Notes that a handset is still there while its long poll waits.
-    pub fn still_there(&self, handset: HandsetId, now: DateTime<Utc>) {
-        if let Some(seen) = self.seen().get_mut(&handset) {
-            seen.at = seen.at.max(now);
-            seen.unwritten = true;
+    /// Notes that these handsets are still there while their long polls wait.
+    pub fn still_there(&self, handsets: &[HandsetId], now: DateTime<Utc>) {
+        let mut all = self.seen();
+        for handset in handsets {
+            if let Some(seen) = all.get_mut(handset) {
+                seen.at = seen.at.max(now);
+                seen.unwritten = true;
+            }
         }
     }
 
@@ -119,16 +130,33 @@ impl Presence {
         self.seen().get(&handset)?.mid.as_deref().map(str::to_owned)
     }
 
-    /// What was seen since it was last asked.
-    pub fn take_unwritten(&self) -> Vec<(HandsetId, Sighting)> {
-        let mut all = self.seen();
-        let unwritten = all.iter_mut().filter(|(_, seen)| seen.unwritten);
+    /// What is to be written down by now, or `all` that was not, by handset.
+    #[must_use]
+    pub fn unwritten(&self, now: DateTime<Utc>, all: bool) -> Vec<(HandsetId, Sighting)> {
+        let seen = self.seen();
+        let unwritten = seen.iter().filter(|(_, seen)| seen.unwritten && (all || seen.is_to_be_written(now)));
+        let mut unwritten: Vec<_> = unwritten.map(|(id, seen)| (*id, seen.sighting())).collect();
+        unwritten.sort_unstable_by_key(|(id, _)| *id);
         unwritten
-            .map(|(id, seen)| {
-                seen.unwritten = false;
-                (*id, seen.sighting())
-            })
-            .collect()
+    }
+
+    /// Notes what was written down.
+    pub fn written(&self, sightings: &[(HandsetId, Sighting)], now: DateTime<Utc>) {
+        let mut all = self.seen();
+        for (id, sighting) in sightings {
+            if let Some(seen) = all.get_mut(id) {
+                seen.unwritten = seen.at > sighting.at;
+                seen.written = Some((now, sighting.interval_seconds));
+            }
+        }
+    }
+
+    /// Tells of handsets when they last polled, where this node knows better than the database.
+    pub fn complete(&self, handsets: &mut [HandsetRow]) {
+        let all = self.seen();
+        for handset in handsets {
+            handset.last_seen_at = handset.last_seen_at.max(all.get(&handset.id).map(|seen| seen.at));
+        }
     }
 
     /// The usual time between two polls of a handset, in seconds, as it was known before its latest one.
@@ -161,6 +189,7 @@ impl Seen {
             last_turn: now,
             shared: false,
             unwritten: true,
+            written: None,
             mid: None,
         }
     }
@@ -187,6 +216,7 @@ impl Seen {
             self.last_turn = now;
             let new = Source { address: source.address, model: source.model.into(), user_agent: source.user_agent.into() };
             self.other = Some((std::mem::replace(&mut self.source, new), now));
+            self.written = None;
         }
         if !self.shared && self.turns >= TURNS {
             self.shared = true;
@@ -198,6 +228,16 @@ impl Seen {
             return Noticed::SharedNoMore;
         }
         Noticed::Nothing
+    }
+
+    fn is_to_be_written(&self, now: DateTime<Utc>) -> bool {
+        self.written.is_none_or(|(at, interval)| {
+            let other_interval = match (interval, self.interval) {
+                (Some(written), Some(learned)) => (learned - written).abs() > written / 10.0,
+                (written, learned) => written.is_some() != learned.is_some(),
+            };
+            other_interval || now - at >= WRITE_EVERY
+        })
     }
 
     fn sighting(&self) -> Sighting {
@@ -248,11 +288,32 @@ mod tests {
             now += 10;
         }
         presence.polled(ID, &from("10.0.0.1"), None, at(now + 400));
-        let (_, sighting) = presence.take_unwritten().pop().unwrap();
+        let (_, sighting) = presence.unwritten(at(now + 400), false).pop().unwrap();
         let interval = sighting.interval_seconds.unwrap();
         assert!((interval - 10.0).abs() < 0.01, "{interval}");
         assert_eq!(longest_silence(Some(interval)), TimeDelta::seconds(45));
-        assert!(presence.take_unwritten().is_empty());
+    }
+
+    #[test]
+    fn what_goes_on_as_before_is_written_every_half_minute() {
+        let presence = Presence::default();
+        let write = |now| {
+            let sightings = presence.unwritten(at(now), false);
+            presence.written(&sightings, at(now));
+            sightings.into_iter().map(|(_, sighting)| sighting.at).next()
+        };
+        let mut written = Vec::new();
+        for now in (0..=100).step_by(10) {
+            presence.polled(ID, &from("10.0.0.1"), Some(10.0), at(now));
+            written.extend(write(now));
+        }
+        assert_eq!(written, [0, 30, 60, 90].map(at));
+        // It falls silent: what was not written yet is, when its time has come.
+        assert_eq!([write(105), write(119), write(120), write(150)], [None, None, Some(at(100)), None]);
+        presence.polled(ID, &from("10.0.0.2"), Some(10.0), at(151));
+        assert_eq!(write(151), Some(at(151)), "it polls from elsewhere: at once");
+        presence.polled(ID, &from("10.0.0.2"), Some(10.0), at(152));
+        assert_eq!(presence.unwritten(at(152), true).len(), 1, "before the server stops, all");
     }
 
     #[test]

@@ -29,6 +29,8 @@ const REMEMBER_KEYS: TimeDelta = TimeDelta::hours(24);
 const REMEMBER_KNOCKS: TimeDelta = TimeDelta::days(30);
 /// Nothing is forgotten before a node has run for so long.
 const SETTLED: Duration = Duration::from_secs(60);
+/// Handsets are watched so often.
+const WATCH_AGAIN: Duration = Duration::from_secs(5);
 /// What is long over is forgotten so often.
 const HOUSEKEEPING: Duration = Duration::from_secs(3600);
 const RETENTION_LOCK: Duration = Duration::from_secs(60);
@@ -136,7 +138,23 @@ impl Engine {
 
     /// Runs until dropped: a tick every second, and beside it, so that no call waits for that, what is long over is forgotten.
     pub async fn run(&self) {
-        tokio::join!(self.tick_on(), self.keep_house());
+        tokio::join!(self.tick_on(), self.watch_on(), self.keep_house());
+    }
+
+    /// Beside the tick, which must not wait until ten thousand handsets are written down.
+    async fn watch_on(&self) {
+        loop {
+            let watching = async {
+                self.watch_handsets().await?;
+                self.attend_outages().await
+            };
+            match tokio::time::timeout(TICK_WITHIN, watching).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the handsets could not be watched; trying again in five seconds"),
+                Err(_) => tracing::error!("watching the handsets took too long; trying again in five seconds"),
+            }
+            tokio::time::sleep(WATCH_AGAIN).await;
+        }
     }
 
     async fn keep_house(&self) {
@@ -145,6 +163,9 @@ impl Engine {
         loop {
             if let Err(error) = self.forget_old().await {
                 tracing::warn!(%error, "what is long over could not be forgotten; trying again in an hour");
+            }
+            if let Err(error) = self.store.take_stock().await {
+                tracing::warn!(%error, "how the tables are filled could not be found out; trying again in an hour");
             }
             tokio::time::sleep(HOUSEKEEPING).await;
         }
@@ -173,17 +194,6 @@ impl Engine {
                 self.metrics.store_errors.inc();
                 tracing::error!("the periodic work took too long and is tried again");
             }
-            if seconds.is_multiple_of(5) {
-                let watching = async {
-                    self.watch_handsets().await?;
-                    self.attend_outages().await
-                };
-                match tokio::time::timeout(TICK_WITHIN, watching).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => tracing::error!(%error, "the handsets could not be watched; trying again in five seconds"),
-                    Err(_) => tracing::error!("watching the handsets took too long; trying again in five seconds"),
-                }
-            }
             if seconds.is_multiple_of(60) {
                 match tokio::time::timeout(TICK_WITHIN, self.keep_duty_log(self.clock.now(), true)).await {
                     Ok(Ok(_)) => {}
@@ -201,7 +211,6 @@ impl Engine {
         if let Err(error) = self.tick().await {
             tracing::error!(%error, "the periodic work failed and is tried again in a second");
         }
-        self.idle.refresh(&self.store).await;
     }
 
     /// Measures this node's clock against the database's, where there are several nodes.

@@ -1,6 +1,6 @@
 //! Who is meant by a person, number, team or schedule: by name when it is written down, by duty when a step begins.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -65,6 +65,9 @@ pub async fn name(db: &mut Db<'_>, whom: &Whom) -> Result<Option<Named>> {
     })
 }
 
+/// A shift of now is known whole, when it was changed not longer ago than this.
+const LOOK_BACK: TimeDelta = TimeDelta::days(1);
+
 /// Whom a step leads to at one instant.
 #[derive(Debug, Default)]
 pub(super) struct Led {
@@ -77,7 +80,7 @@ pub(super) struct Led {
 /// Finds out who is meant at an instant.
 pub(super) async fn reach(db: &mut Db<'_>, whom: &[Whom], at: DateTime<Utc>) -> Result<Led> {
     let by_duty = whom.iter().any(|one| matches!(one, Whom::Team(_) | Whom::Schedule(_)));
-    let roster = if by_duty { db.roster().await? } else { Roster::default() };
+    let roster = if by_duty { db.roster_from(at - LOOK_BACK).await? } else { Roster::default() };
     let mut led = Led::default();
     for one in whom {
         match one {

@@ -15,16 +15,14 @@ use axum::response::Response;
 
 use super::refusal::{PollError, refusal};
 use crate::app::App;
+use crate::engine::lookout;
 use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
 use crate::http::seats::{Seat, Wait};
 use crate::ids::CommandId;
+use crate::store::StoreError;
 use crate::store::commands::CommandRow;
 use crate::store::handsets::HandsetRow;
-use crate::store::{Announcement, StoreError};
-
-/// While a long poll waits it looks again this often, for what becomes due by the mere passing of time.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whether a request speaks our protocol.
 #[must_use]
@@ -69,44 +67,47 @@ impl Patience {
     }
 }
 
-/// Claims for a handset that is willing to wait.
+/// Claims for a handset that is willing to wait. What wakes it is one look for all who wait on this node.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn claim(app: &App, asker: &Asker, patience: &Patience) -> Result<Claim, PollError> {
     let engine = &app.engine;
+    if patience.wait.is_zero() {
+        return Ok(engine.claim(asker).await?);
+    }
     let mut until = tokio::time::Instant::now() + patience.wait;
-    let mut changes = engine.store.subscribe();
-    // Who asks was found out before this listened.
-    let mut doors_may_differ = true;
+    let seat = engine.lookout.calls.come(asker.handset.id, asker.handset.doors());
     loop {
         let claim = engine.claim(asker).await?;
-        let left = until.saturating_duration_since(tokio::time::Instant::now());
-        if matches!(claim, Claim::Serve { .. }) || left.is_zero() || app.stopping.is_cancelled() {
+        if matches!(claim, Claim::Serve { .. }) {
+            seat.leave();
             return Ok(claim);
         }
-        doors_may_differ |= tokio::select! {
-            // Also when some were missed: look again.
-            change = changes.recv() => matches!(change, Ok(Announcement::Handsets | Announcement::Missed) | Err(_)),
-            () = tokio::time::sleep(LOOK_AGAIN.min(left)) => false,
-            () = app.stopping.cancelled() => false,
-            () = patience.over() => {
-                until = tokio::time::Instant::now();
-                false
-            }
-        };
-        if std::mem::take(&mut doors_may_differ) && !lets_in_as_before(app, &asker.handset).await? {
+        let over = tokio::time::Instant::now() >= until || app.stopping.is_cancelled();
+        if over || !lets_in_as_before(app, &seat, &asker.handset).await? {
             // It asks again, and is let in or not as is right now: a token that has leaked must not wait for one more alarm.
             return Ok(claim);
         }
-        engine.presence.still_there(asker.handset.id, engine.clock.now());
+        tokio::select! {
+            () = seat.sleep() => {}
+            () = tokio::time::sleep_until(until) => {}
+            () = app.stopping.cancelled() => {}
+            () = patience.over() => until = tokio::time::Instant::now(),
+        }
+        if seat.is_let_in() == Some(false) && !lets_in_as_before(app, &seat, &asker.handset).await? {
+            return Ok(claim);
+        }
     }
 }
 
-async fn lets_in_as_before(app: &App, handset: &HandsetRow) -> Result<bool, StoreError> {
+async fn lets_in_as_before(app: &App, seat: &lookout::Seat, handset: &HandsetRow) -> Result<bool, StoreError> {
+    if seat.is_let_in() == Some(true) {
+        return Ok(true);
+    }
+    // Not known, or it came after that was read.
     let now = app.engine.store.read().await?.db().handset(handset.id).await?;
-    let doors = |row: &HandsetRow| (row.disabled_at, row.token_hash.clone(), row.next_token_hash.clone());
-    Ok(now.is_some_and(|now| doors(&now) == doors(handset)))
+    Ok(now.is_some_and(|now| now.doors() == handset.doors()))
 }
 
 /// The body of an offer, with what it is about and whom it rings.
@@ -200,7 +201,7 @@ pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &s
 
 async fn outbox(app: &App, handset: &HandsetRow, patience: &Patience) -> Result<Outbox, PollError> {
     let mut until = tokio::time::Instant::now() + patience.wait;
-    let mut changes = app.engine.store.subscribe();
+    let seat = app.engine.lookout.commands.come(handset.id, handset.doors());
     loop {
         let rows = app.engine.store.read().await?.db().open_commands(handset.id).await?;
         let is_fresh = |row: &&CommandRow| row.handed_at.is_none() && row.body.0["kind"] == "forward";
@@ -222,7 +223,7 @@ async fn outbox(app: &App, handset: &HandsetRow, patience: &Patience) -> Result<
             return Ok(Outbox::new(commands));
         }
         tokio::select! {
-            _ = changes.recv() => {}
+            () = seat.sleep() => {}
             () = tokio::time::sleep(left) => {}
             () = app.stopping.cancelled() => {}
             () = patience.over() => until = tokio::time::Instant::now(),

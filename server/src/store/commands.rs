@@ -24,6 +24,8 @@ statements! {
     INSERT = ["INSERT INTO handset_commands (id, handset_id, body, created_at) VALUES ($1, $2, $3, $4)"];
     /// Those without a result, oldest first.
     OPEN = ["SELECT id, body, handed_at FROM handset_commands WHERE handset_id = $1 AND done_at IS NULL ORDER BY created_at, id LIMIT 20"];
+    /// The handsets for which there are some.
+    HANDSETS = ["SELECT DISTINCT handset_id FROM handset_commands WHERE done_at IS NULL"];
     /// It was handed out for the first time.
     HANDED = ["UPDATE handset_commands SET handed_at = $2 WHERE id = $1 AND handed_at IS NULL"];
     /// Its result.
@@ -53,6 +55,15 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn open_commands(&mut self, handset: HandsetId) -> Result<Vec<CommandRow>> {
         fetch_all!(self, OPEN, handset)
+    }
+
+    /// The handsets that have commands without a result.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handsets_with_commands(&mut self) -> Result<Vec<HandsetId>> {
+        let rows: Vec<(HandsetId,)> = fetch_all!(self, HANDSETS)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// Stores the result of a handset's command; false when it has one already, or is not this handset's.

@@ -69,6 +69,16 @@ macro_rules! fragment {
     (sqlite in_list) => {
         " IN (SELECT unhex(replace(value, '-', '')) FROM json_each($1)) "
     };
+    // The sightings of handsets of a JSON list, the first parameter, as rows.
+    (postgres sightings) => {
+        " json_to_recordset(CAST($1 AS text)::json)
+            AS s (id uuid, at timestamptz, address text, model text, user_agent text, seconds double precision) "
+    };
+    (sqlite sightings) => {
+        " (SELECT unhex(replace(value ->> 'id', '-', '')) AS id, value ->> 'at' AS at, value ->> 'address' AS address,
+                  value ->> 'model' AS model, value ->> 'user_agent' AS user_agent, value ->> 'seconds' AS seconds
+           FROM json_each($1)) AS s "
+    };
     ($_dialect:ident $text:literal) => {
         $text
     };

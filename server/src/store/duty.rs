@@ -57,8 +57,10 @@ pub struct Made<'m> {
 }
 
 statements! {
-    /// All overrides in the order they were made.
-    OVERRIDES = ["SELECT id, schedule_id, starts_at, ends_at, action, person_id, instead_of, note FROM overrides ORDER BY id"];
+    /// Overrides that have not ended by then.
+    OVERRIDES = [
+        "SELECT id, schedule_id, starts_at, ends_at, action, person_id, instead_of, note FROM overrides WHERE ends_at > $1"
+    ];
     /// A new one.
     INSERT_OVERRIDE = [
         "INSERT INTO overrides (id, schedule_id, starts_at, ends_at, action, person_id, instead_of, note, created_at, created_by)
@@ -66,8 +68,8 @@ statements! {
     ];
     /// It does not count any more.
     DELETE_OVERRIDE = ["DELETE FROM overrides WHERE id = $1 AND schedule_id = $2"];
-    /// All temporary schedules in the order they were made.
-    TEMPORARIES = ["SELECT id, schedule_id, starts_at, ends_at, name, rule FROM temporaries ORDER BY id"];
+    /// Temporary schedules that have not ended by then.
+    TEMPORARIES = ["SELECT id, schedule_id, starts_at, ends_at, name, rule FROM temporaries WHERE ends_at > $1"];
     /// A new one.
     INSERT_TEMPORARY = [
         "INSERT INTO temporaries (id, schedule_id, starts_at, ends_at, name, rule, created_at, created_by)
@@ -86,12 +88,14 @@ statements! {
 }
 
 impl Db<'_> {
-    /// The overrides of every schedule, in the order they were made.
+    /// The overrides of every schedule that have not ended by then, in the order they were made.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn overrides(&mut self) -> Result<HashMap<ScheduleId, Vec<Override>>> {
-        let rows: Vec<OverrideRow> = fetch_all!(self, OVERRIDES)?;
+    pub async fn overrides(&mut self, from: DateTime<Utc>) -> Result<HashMap<ScheduleId, Vec<Override>>> {
+        let mut rows: Vec<OverrideRow> = fetch_all!(self, OVERRIDES, from)?;
+        // Not by the database, which would then read all there are in that order.
+        rows.sort_unstable_by_key(|row| row.id);
         let mut all: HashMap<ScheduleId, Vec<Override>> = HashMap::new();
         for row in rows {
             let change = match row.action.as_str() {
@@ -129,12 +133,13 @@ impl Db<'_> {
         execute!(self, DELETE_OVERRIDE, id, schedule).map(|rows| rows == 1)
     }
 
-    /// The temporary schedules of every schedule, in the order they were made.
+    /// The temporary schedules of every schedule that have not ended by then, in the order they were made.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn temporaries(&mut self) -> Result<HashMap<ScheduleId, Vec<Temporary>>> {
-        let rows: Vec<TemporaryRow> = fetch_all!(self, TEMPORARIES)?;
+    pub async fn temporaries(&mut self, from: DateTime<Utc>) -> Result<HashMap<ScheduleId, Vec<Temporary>>> {
+        let mut rows: Vec<TemporaryRow> = fetch_all!(self, TEMPORARIES, from)?;
+        rows.sort_unstable_by_key(|row| row.id);
         let mut all: HashMap<ScheduleId, Vec<Temporary>> = HashMap::new();
         for row in rows {
             let own = Temporary { id: row.id, name: row.name, from: row.starts_at, to: row.ends_at, rule: row.rule.0 };

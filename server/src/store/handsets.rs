@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 use sqlx::types::Json;
 
@@ -112,6 +112,36 @@ pub struct HandsetRow {
     pub status_at: Option<DateTime<Utc>>,
 }
 
+/// What decides whether a phone is let in as a handset.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Doors {
+    /// Since when it is given nothing.
+    pub disabled_at: Option<DateTime<Utc>>,
+    /// SHA-256 of its token.
+    pub token_hash: Option<Vec<u8>>,
+    /// SHA-256 of the token that replaces it.
+    pub next_token_hash: Option<Vec<u8>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct DoorsRow {
+    id: HandsetId,
+    #[sqlx(flatten)]
+    doors: Doors,
+}
+
+impl HandsetRow {
+    /// What decides whether a phone is let in as this handset.
+    #[must_use]
+    pub fn doors(&self) -> Doors {
+        Doors {
+            disabled_at: self.disabled_at,
+            token_hash: self.token_hash.clone(),
+            next_token_hash: self.next_token_hash.clone(),
+        }
+    }
+}
+
 /// A phone that polled without being let in.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct KnockRow {
@@ -147,6 +177,8 @@ statements! {
     LOCK = ["SELECT * FROM handsets WHERE id = $1" for_no_key_update];
     /// All that were not removed.
     LIST = ["SELECT * FROM handsets WHERE removed_at IS NULL ORDER BY name"];
+    /// What decides whether phones are let in as them.
+    DOORS = ["SELECT id, disabled_at, token_hash, next_token_hash FROM handsets WHERE removed_at IS NULL"];
     /// What all are called, those that were removed too: what they rang is told with their names.
     NAMES = ["SELECT id, name FROM handsets"];
     /// How many are paired and in use.
@@ -230,10 +262,13 @@ statements! {
     COUNT_KNOCKS = ["SELECT count(*) AS knocks FROM knocks"];
     /// Is given nothing new from now on.
     DISABLE = ["UPDATE handsets SET disabled_at = $2 WHERE name = $1 AND disabled_at IS NULL"];
-    /// Writes down that it was seen.
+    /// Several, locked in one order, so that nodes that write down the same ones wait for each other and do not deadlock.
+    LOCK_LIST = ["SELECT id FROM handsets WHERE id" in_list "ORDER BY id" for_no_key_update];
+    /// Writes down that they were seen.
     SEEN = [
-        "UPDATE handsets SET last_seen_at = $2, last_address = $3, last_model = $4, last_user_agent = $5, interval_seconds = $6
-         WHERE id = $1 AND (last_seen_at IS NULL OR last_seen_at < $2)"
+        "UPDATE handsets SET last_seen_at = s.at, last_address = s.address, last_model = s.model, last_user_agent = s.user_agent,
+                interval_seconds = s.seconds
+         FROM" sightings "WHERE handsets.id = s.id AND (last_seen_at IS NULL OR last_seen_at < s.at)"
     ];
 }
 
@@ -331,6 +366,15 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn handsets(&mut self) -> Result<Vec<HandsetRow>> {
         fetch_all!(self, LIST)
+    }
+
+    /// What decides whether phones are let in as handsets.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn doors(&mut self) -> Result<HashMap<HandsetId, Doors>> {
+        let rows: Vec<DoorsRow> = fetch_all!(self, DOORS)?;
+        Ok(rows.into_iter().map(|row| (row.id, row.doors)).collect())
     }
 
     /// What each handset is or was called.
@@ -567,22 +611,28 @@ impl Db<'_> {
         execute!(self, FORGET_KNOCKS, before)
     }
 
-    /// Writes down that a handset was seen.
+    /// Writes down that handsets were seen: one statement for all of them.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn handset_seen(&mut self, id: HandsetId, sighting: &Sighting) -> Result<()> {
-        execute!(
-            self,
-            SEEN,
-            id,
-            sighting.at,
-            sighting.address.as_str(),
-            sighting.model.as_deref(),
-            sighting.user_agent.as_deref(),
-            sighting.interval_seconds,
-        )
-        .map(|_| ())
+    pub async fn handsets_seen(&mut self, seen: &[(HandsetId, Sighting)]) -> Result<()> {
+        let ids: Vec<HandsetId> = seen.iter().map(|(id, _)| *id).collect();
+        let sightings: Vec<_> = seen
+            .iter()
+            .map(|(id, sighting)| {
+                serde_json::json!({
+                    "id": id,
+                    // As the driver writes times on SQLite, where they are text and compared as such.
+                    "at": sighting.at.to_rfc3339_opts(SecondsFormat::AutoSi, false),
+                    "address": sighting.address,
+                    "model": sighting.model,
+                    "user_agent": sighting.user_agent,
+                    "seconds": sighting.interval_seconds,
+                })
+            })
+            .collect();
+        let _: Vec<(HandsetId,)> = fetch_all!(self, LOCK_LIST, serde_json::json!(ids).to_string())?;
+        execute!(self, SEEN, serde_json::json!(sightings).to_string()).map(|_| ())
     }
 }
 

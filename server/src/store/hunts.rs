@@ -244,9 +244,9 @@ statements! {
         "SELECT min(due_at) AS due_at FROM hunts
          WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1)"
     ];
-    /// When the next hunt wants any handset.
-    EARLIEST_DUE = [
-        "SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL"
+    /// When the next hunts want any handset.
+    DUE_TIMES = [
+        "SELECT due_at FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL ORDER BY due_at LIMIT $1"
     ];
     /// When each handset is wanted by hunts that are for it alone.
     EARLIEST_DUE_FOR_ONE = [
@@ -545,13 +545,13 @@ impl Db<'_> {
         Ok(row.and_then(|(due,)| due))
     }
 
-    /// When the next hunt that any handset may take wants one; `None` when no such hunt is open.
+    /// When hunts that any handset may take want one: the earliest, at most so many.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn earliest_due(&mut self) -> Result<Option<DateTime<Utc>>> {
-        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIEST_DUE)?;
-        Ok(row.and_then(|(due,)| due))
+    pub async fn due_times(&mut self, limit: i64) -> Result<Vec<DateTime<Utc>>> {
+        let rows: Vec<(DateTime<Utc>,)> = fetch_all!(self, DUE_TIMES, limit)?;
+        Ok(rows.into_iter().map(|(due,)| due).collect())
     }
 
     /// When the next hunt that is for one handset alone wants it: a test call.

@@ -655,6 +655,31 @@ impl Store {
         }
     }
 
+    /// Finds out how the tables of the embedded database are filled, so that it chooses by which index it reads; Postgres does so by
+    /// itself. From a few hundred rows of each index, and one table after the other, so that nobody waits.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_stock(&self) -> Result<()> {
+        let Pools::Sqlite { write, .. } = &self.pools else { return Ok(()) };
+        let run = async |text: String| {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(write).await.map(|_| ()).map_err(StoreError::Connection)
+        };
+        let tables: Vec<(String,)> =
+            sqlx::query_as("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'")
+                .fetch_all(write)
+                .await
+                .map_err(StoreError::Connection)?;
+        for (table,) in tables {
+            run(format!("PRAGMA analysis_limit = 400; ANALYZE \"{table}\"")).await?;
+        }
+        // Other connections read the statistics together with the schema, which they do when that has changed.
+        let mut tx = write.begin_with("BEGIN IMMEDIATE").await.map_err(StoreError::Connection)?;
+        let change = "CREATE VIEW stock_was_taken AS SELECT 1; DROP VIEW stock_was_taken";
+        sqlx::raw_sql(change).execute(&mut *tx).await.map_err(StoreError::Connection)?;
+        tx.commit().await.map_err(StoreError::Connection)
+    }
+
     /// Closes the connections, and on SQLite writes the log back into the file.
     pub async fn close(&self) {
         match &self.pools {

@@ -80,11 +80,20 @@ statements! {
 }
 
 impl Db<'_> {
-    /// Everything that decides who is on duty.
+    /// Everything that decides who was, is and will be on duty.
     ///
     /// # Errors
     /// When the database fails, or a time zone that was stored is unknown now.
     pub async fn roster(&mut self) -> Result<Roster> {
+        self.roster_from(DateTime::UNIX_EPOCH).await
+    }
+
+    /// Everything that decides who is on duty from then on: what was changed for times that were over by then is left out, and there is
+    /// more of it each year.
+    ///
+    /// # Errors
+    /// When the database fails, or a time zone that was stored is unknown now.
+    pub async fn roster_from(&mut self, from: DateTime<Utc>) -> Result<Roster> {
         let people = self.people().await?.into_iter();
         let mut emails = self.emails().await?;
         let person = |(row, numbers): (super::people::PersonRow, Vec<String>)| {
@@ -107,8 +116,8 @@ impl Db<'_> {
         for row in layers {
             by_schedule.entry(row.schedule_id).or_default().push(Layer { id: row.id, name: row.name, rule: row.rule.0 });
         }
-        let mut overrides = self.overrides().await?;
-        let mut temporaries = self.temporaries().await?;
+        let mut overrides = self.overrides(from).await?;
+        let mut temporaries = self.temporaries(from).await?;
         for row in schedules {
             let unknown = |_| StoreError::Inconsistent(format!("schedule {} is in an unknown time zone {}", row.name, row.zone));
             roster.schedules.push(Schedule {

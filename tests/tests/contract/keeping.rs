@@ -17,6 +17,7 @@ on_both!(
     only_what_is_over_is_forgotten,
     a_hunt_of_many_alarms_and_many_hunts_of_one_are_forgotten_in_portions,
     a_backup_can_be_restored,
+    the_embedded_database_learns_how_its_tables_are_filled,
     a_sign_of_life_is_sent,
 );
 
@@ -120,6 +121,29 @@ async fn a_backup_can_be_restored(home: Home) {
     assert_eq!(restored.alarm(&id).await, before);
     restored.raise(&[C], json!({})).await;
     assert_eq!(restored.dial(&desk).await.1, [C], "the phone needs no new address");
+}
+
+/// What all its connections read by is known to those that only read, too, while the server runs.
+async fn the_embedded_database_learns_how_its_tables_are_filled(home: Home) {
+    let server = home.start().await;
+    for number in 10..40 {
+        server.raise(&[&format!("187123456{number}")], json!({})).await;
+    }
+    let store = &server.app.engine.store;
+    store.take_stock().await.unwrap();
+    // Another look at the same state finds nothing to complain of.
+    store.take_stock().await.unwrap();
+    assert_eq!(server.get("/api/v1/alarms?limit=100").await["alarms"].as_array().unwrap().len(), 30);
+    if server.home.is_shared() {
+        return;
+    }
+    let file = server.home.database_file().display().to_string();
+    let counted = tokio::process::Command::new("sqlite3")
+        .args(["-readonly", &file, "SELECT stat FROM sqlite_stat1 WHERE idx = 'alarms_by_hunt'"])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&counted.stdout).trim(), "30 1", "{}", String::from_utf8_lossy(&counted.stderr));
 }
 
 async fn run(program: &str, arguments: &[&str]) {

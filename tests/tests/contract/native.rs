@@ -14,6 +14,10 @@ on_both!(
     an_offer_says_what_it_is_about,
     a_long_poll_is_answered_when_something_is_due,
     a_handset_that_is_disabled_while_it_waits_is_given_nothing,
+    one_look_serves_all_who_wait,
+    who_is_woken_and_cannot_take_it_passes_it_on,
+    an_alarm_for_each_who_waits_is_taken_at_once,
+    commands_reach_who_waits_for_them,
     a_call_that_never_left_the_phone_is_not_counted,
     a_failing_handset_rests_longer_each_time,
     who_declines_is_not_rung_again,
@@ -102,6 +106,103 @@ async fn a_handset_that_is_disabled_while_it_waits_is_given_nothing(home: Home) 
     let (answer, id) = tokio::join!(waiting, raised);
     assert_eq!(answer["code"], 1, "{answer}");
     assert_eq!(server.state(&id).await, "waiting");
+}
+
+/// Handsets in long polls, each in a task of its own that gives the offer.
+async fn let_wait(server: &Server, names: &[String]) -> Vec<tokio::task::JoinHandle<Value>> {
+    let mut waiting = Vec::new();
+    for name in names {
+        let url = format!("{}{}?wait=60", server.base, server.pair(name, Profile::Native).await);
+        waiting.push(tokio::spawn(async move {
+            let http = reqwest::Client::builder().no_proxy().build().unwrap();
+            http.get(url).header(PROTOCOL_HEADER, "1").send().await.unwrap().json().await.unwrap()
+        }));
+    }
+    autocall_tests::wait::eventually("all wait", Duration::from_secs(60), async || {
+        let all = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
+        let seen = all.iter().filter(|handset| server.app.engine.presence.last_seen(handset.id).is_some()).count();
+        (seen == all.len()).then_some(())
+    })
+    .await;
+    waiting
+}
+
+/// Ten alarms that no handset gets: each is announced twice or more, and everybody who waits might be meant.
+async fn connections_for_ten_dry_runs(server: &Server) -> u64 {
+    let before = server.app.engine.store.counters().connections();
+    for number in 0..10 {
+        server.raise(&[A], json!({ "dry_run": true, "dedup_key": format!("dry {number}") })).await;
+        server.pass(1).await;
+    }
+    server.app.engine.store.counters().connections() - before
+}
+
+async fn one_look_serves_all_who_wait(home: Home) {
+    let server = home.start().await;
+    let mut waiting = let_wait(&server, &["first".to_owned(), "second".to_owned()]).await;
+    let few = connections_for_ten_dry_runs(&server).await;
+    let names: Vec<String> = (0..50).map(|number| format!("phone {number}")).collect();
+    waiting.extend(let_wait(&server, &names.iter().map(|name| name.replace(' ', "-")).collect::<Vec<_>>()).await);
+    let many = connections_for_ten_dry_runs(&server).await;
+    // What happens beside, each second, is in both.
+    assert!(many < few + 200, "{few} connections were taken with two handsets that wait, and {many} with fifty more");
+    for poll in waiting {
+        poll.abort();
+    }
+}
+
+async fn who_is_woken_and_cannot_take_it_passes_it_on(home: Home) {
+    let server = home.start().await;
+    let resting = ["first".to_owned(), "second".to_owned(), "third".to_owned()];
+    let waiting = let_wait(&server, &resting).await;
+    let mut tx = server.app.engine.store.begin().await.unwrap();
+    for handset in tx.db().handsets().await.unwrap() {
+        tx.db().rest_handset(handset.id, server.now() + chrono::TimeDelta::hours(1)).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let able = let_wait(&server, &["last".to_owned()]).await.remove(0);
+    let id = server.raise(&[A], json!({})).await;
+    let offer = able.await.unwrap();
+    assert_eq!((&offer["phone"], &offer["alarm"]["id"]), (&json!([A]), &json!(id)));
+    assert!(waiting.iter().all(|poll| !poll.is_finished()), "those that rest go on waiting");
+    for poll in waiting {
+        poll.abort();
+    }
+}
+
+async fn an_alarm_for_each_who_waits_is_taken_at_once(home: Home) {
+    let server = home.start().await;
+    let names: Vec<String> = (0..12).map(|number| format!("phone-{number}")).collect();
+    let waiting = let_wait(&server, &names).await;
+    for number in 10..22 {
+        server.raise(&[&format!("187123456{number}")], json!({})).await;
+    }
+    let mut rung = std::collections::BTreeSet::new();
+    for poll in waiting {
+        let offer = poll.await.unwrap();
+        rung.insert(offer["phone"][0].as_str().unwrap().to_owned());
+    }
+    assert_eq!(rung.len(), 12, "{rung:?}");
+}
+
+async fn commands_reach_who_waits_for_them(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await.replace("/alert/phone", "/outbox?wait=60");
+    let (waiting, id) = tokio::join!(send(&server, "GET", &pixel, None), async {
+        autocall_tests::wait::eventually("it waits", Duration::from_secs(20), async || {
+            (server.app.engine.lookout.commands.waiting() == 1).then_some(())
+        })
+        .await;
+        let mut tx = server.app.engine.store.begin().await.unwrap();
+        let id = CommandId::new(server.now());
+        let handset = tx.db().handsets().await.unwrap()[0].id;
+        let body = json!({ "kind": "sms", "number": "18712345678", "text": "you are on duty" });
+        tx.db().insert_command(id, handset, &body, server.now()).await.unwrap();
+        // Not announced: found within a second all the same.
+        tx.commit().await.unwrap();
+        id
+    });
+    assert_eq!(waiting["commands"][0]["id"], json!(id), "{waiting}");
 }
 
 async fn handset_id(server: &Server) -> autocall::ids::HandsetId {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use autocall::engine::handsets::TEST_CALLS;
+use autocall::engine::presence::PollSource;
 use autocall::handset::pairing::{self, Pairing};
 use autocall::handset::test_call;
 use autocall::numbers::Number;
@@ -18,6 +19,8 @@ on_both!(
     a_report_counts_although_the_token_is_gone,
     a_phone_that_knocks_is_remembered_and_can_be_allowed,
     silence_marks_a_handset_offline_until_it_polls,
+    that_a_handset_polls_as_before_is_not_written_each_time,
+    thousands_are_written_in_portions,
     silence_in_a_call_is_a_call,
     a_phone_that_does_not_return_is_stuck,
     a_restart_does_not_make_handsets_offline,
@@ -139,6 +142,62 @@ async fn silence_marks_a_handset_offline_until_it_polls(home: Home) {
     assert!(handset(&server, "desk").await.offline_since.is_none());
     server.app.engine.watch_handsets().await.unwrap();
     assert!(server.app.engine.metrics.render().contains("autocall_handsets_offline 0"));
+}
+
+/// That a handset polls as before is written down twice a minute; when it falls silent is known to the second all the same.
+async fn that_a_handset_polls_as_before_is_not_written_each_time(home: Home) {
+    let server = home.start().await;
+    let desk = pair(&server, "desk").await;
+    poll_for(&server, &[&desk], 120).await;
+    server.app_idle(&desk).await;
+    server.app.engine.watch_handsets().await.unwrap();
+    let written = handset(&server, "desk").await.last_seen_at.unwrap();
+    let mut times = std::collections::BTreeSet::from([written]);
+    for _ in 0..12 {
+        poll_for(&server, &[&desk], 10).await;
+        times.insert(handset(&server, "desk").await.last_seen_at.unwrap());
+    }
+    assert!(times.len() <= 5, "{times:?}");
+    let heard = server.now() - chrono::TimeDelta::seconds(10);
+    // On the pages it is as it is in memory.
+    assert_eq!(server.app.engine.presence.last_seen(handset(&server, "desk").await.id), Some(heard));
+    server.pass(34).await;
+    server.app.engine.watch_handsets().await.unwrap();
+    assert!(handset(&server, "desk").await.offline_since.is_none(), "44 seconds");
+    server.pass(2).await;
+    server.app.engine.watch_handsets().await.unwrap();
+    assert!(handset(&server, "desk").await.offline_since.is_some(), "46 seconds");
+    // What was not written yet is before the server stops.
+    server.app_idle(&desk).await;
+    server.pass(10).await;
+    server.app_idle(&desk).await;
+    let heard = server.now();
+    let server = server.restart().await;
+    assert_eq!(handset(&server, "desk").await.last_seen_at, Some(heard));
+}
+
+/// More than are written in one portion, all in one go.
+async fn thousands_are_written_in_portions(home: Home) {
+    let server = home.start().await;
+    let mut ids = Vec::new();
+    for number in 0..450 {
+        let name = format!("phone-{number}");
+        server.pair(&name, Profile::App).await;
+        ids.push(handset(&server, &name).await.id);
+    }
+    let source = PollSource { address: [10, 0, 0, 7].into(), model: "Mi 9", user_agent: APP };
+    for id in &ids {
+        server.app.engine.presence.polled(*id, &source, Some(12.5), server.now());
+    }
+    server.app.engine.watch_handsets().await.unwrap();
+    let all = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
+    for handset in &all {
+        assert_eq!(handset.last_seen_at, Some(server.now()));
+        assert_eq!((handset.last_address.as_deref(), handset.last_model.as_deref()), (Some("10.0.0.7"), Some("Mi 9")));
+        assert_eq!((handset.last_user_agent.as_deref(), handset.interval_seconds), (Some(APP), Some(12.5)));
+    }
+    assert_eq!(all.len(), 450);
+    assert!(server.app.engine.presence.unwritten(server.now(), true).is_empty());
 }
 
 async fn silence_in_a_call_is_a_call(home: Home) {

@@ -69,8 +69,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("list answered", "alarms", "what most alarms are: a page of them is near"),
     ("list no_answer", "alarms", "still firing, and nobody heard of it: such alarms are looked at and ended"),
     ("list resolved", "alarms", "what most alarms are: a page of them is near"),
-    ("duty::OVERRIDES", "overrides", "all that count are wanted"),
-    ("duty::TEMPORARIES", "temporaries", "all that count are wanted"),
     ("duty::VACATIONS", "vacations", "all that count are wanted"),
 ];
 
