@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
+use super::actions::left_of_step;
 use super::alarms::{RaiseRequest, insert_hunt, lock_alarm, team_asked_for};
 use super::closing::Tally;
+use super::ladder::lapse;
 use super::{Engine, EngineError, delta, maintenance};
 use crate::alarm::{HuntOutcome, Priority};
 use crate::ids::{AlarmId, HuntId};
@@ -103,7 +105,8 @@ impl Engine {
         }
     }
 
-    /// A hunt that goes on is more urgent than it was: it is not put off any more, unless maintenance holds it.
+    /// A hunt that goes on is more urgent than it was: it is not put off any more, unless maintenance holds it, and does not wait for the
+    /// word of somebody who picked up before.
     async fn hurry(
         &self,
         tx: &mut Tx,
@@ -116,10 +119,18 @@ impl Engine {
         if priority > hunt.priority {
             tx.db().raise_priority(hunt.id, priority).await?;
         }
-        if hunt.snoozed_until.is_some_and(|until| until > now) && alarm.held_until.is_none() {
-            let step_ends_at = hunt.step_ends_at.map(|ends_at| now + super::actions::left_of_step(hunt, ends_at, now));
+        // Whoever has picked up and not confirmed heard of something less urgent.
+        let given = tx.db().answers_of(hunt.id).await?;
+        let waiting = given.iter().filter(|answer| answer.confirmed_at.is_none() && answer.lapsed_at.is_none());
+        let waiting: Vec<_> = waiting.map(|answer| answer.id).collect();
+        lapse(tx, hunt, &waiting, now).await?;
+        let put_off = hunt.snoozed_until.is_some_and(|until| until > now) && alarm.held_until.is_none();
+        if put_off {
+            let step_ends_at = hunt.step_ends_at.map(|ends_at| now + left_of_step(hunt, ends_at, now));
             tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
-            let body = json!({ "why": Why::Worse.as_str(), "news": true });
+        }
+        if put_off || !waiting.is_empty() {
+            let body = json!({ "why": WORSE, "news": true });
             tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Redialled, body).await?;
         }
         self.settle(tx, hunt.id, now, tally).await
@@ -166,7 +177,9 @@ impl Engine {
         tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Flapping, body).await?;
         if hunt.ended_at.is_none() {
             // Others are in it, so it went on.
-            self.hurry(tx, request.priority.max(alarm.priority), &alarm, &hunt, now, tally).await?;
+            if worse {
+                self.hurry(tx, request.priority, &alarm, &hunt, now, tally).await?;
+            }
             return Ok(Some(id));
         }
         let given = tx.db().answers_of(hunt.id).await?;

@@ -38,6 +38,7 @@ on_both!(
     a_new_alert_rings_at_most_once_in_a_while,
     a_new_alert_rings_nobody_where_that_is_off,
     a_worse_repeat_rings_through_a_snooze,
+    a_worse_repeat_does_not_wait_for_who_is_to_confirm,
     a_worse_repeat_waits_for_maintenance_and_goes_by_quiet_hours,
     three_hundred_that_get_worse_are_one_hunt,
     each_alert_says_what_tells_it_apart,
@@ -631,6 +632,22 @@ async fn a_worse_repeat_rings_through_a_snooze(home: Home) {
         assert_eq!(alarm["state"], "answered");
         assert!(alarm["timeline"].to_string().contains(&format!("{key} high")), "{alarm}");
     }
+}
+
+async fn a_worse_repeat_does_not_wait_for_who_is_to_confirm(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let body = |priority: &str| json!({ "summary": priority, "phones": [A], "dedup_key": "disk", "priority": priority, "confirm_within_seconds": 3600 });
+    let (_, alarm) = server.post("/api/v1/alarms", &body("normal")).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    server.pass(80).await;
+    server.post("/api/v1/alarms", &body("normal")).await;
+    server.app_idle(&desk).await;
+    server.post("/api/v1/alarms", &body("high")).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A], "A picked up when it was less urgent");
+    let timeline = server.alarm(alarm["id"].as_str().unwrap()).await["timeline"].to_string();
+    assert!(timeline.contains("\"why\":\"worse\""), "{timeline}");
 }
 
 async fn a_worse_repeat_waits_for_maintenance_and_goes_by_quiet_hours(home: Home) {
