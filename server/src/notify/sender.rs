@@ -30,6 +30,8 @@ const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 /// News older than this helps nobody.
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longer than every time limit of the database together.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
 
 /// The client for whatever leaves this server: no redirects, no proxies, no addresses inside.
 ///
@@ -58,8 +60,9 @@ pub async fn run(engine: Arc<Engine>, client: Client) {
             () = ways.next() => continue,
         }
         next = tokio::time::Instant::now() + LOOK_EVERY;
-        match waiting(&engine).await {
-            Ok(waiting) => {
+        // Bounded, so that one connection that went dead without a word cannot stop everything that is to be told.
+        match tokio::time::timeout(LOOK_WITHIN, waiting(&engine)).await {
+            Ok(Ok(waiting)) => {
                 let untried = ways.look(&waiting, Instant::now());
                 engine.note_outbox(Outbox::Notices, &waiting, untried);
                 for webhook in waiting.iter().filter(|one| one.due > 0) {
@@ -72,7 +75,8 @@ pub async fn run(engine: Arc<Engine>, client: Client) {
                     });
                 }
             }
-            Err(error) => tracing::debug!(%error, "the outbox could not be read; trying again"),
+            Ok(Err(error)) => tracing::debug!(%error, "the outbox could not be read; trying again"),
+            Err(_) => tracing::warn!("the outbox could not be read; trying again"),
         }
     }
 }

@@ -27,6 +27,8 @@ use crate::store::sms::{GatewayRow, GatewaySettings, SmsRow};
 use crate::store::{Announcement, Tx, Waiting};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longer than every time limit of the database together.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// A message that was taken is free for another node after this: longer than a try can take.
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// A message that was taken longer ago is not sent any more by whoever took it.
@@ -47,8 +49,9 @@ pub async fn run(engine: Arc<Engine>, client: Client) {
             () = ways.next() => continue,
         }
         next = tokio::time::Instant::now() + LOOK_EVERY;
-        match waiting(&engine).await {
-            Ok(waiting) => {
+        // Bounded, so that one connection that went dead without a word cannot stop everything that is to be told.
+        match tokio::time::timeout(LOOK_WITHIN, waiting(&engine)).await {
+            Ok(Ok(waiting)) => {
                 let untried = ways.look(&waiting, Instant::now());
                 engine.note_outbox(Outbox::Messages, &waiting, untried);
                 for gateway in waiting.iter().filter(|one| one.due > 0) {
@@ -61,7 +64,8 @@ pub async fn run(engine: Arc<Engine>, client: Client) {
                     });
                 }
             }
-            Err(error) => tracing::debug!(%error, "the outbox of text messages could not be read; trying again"),
+            Ok(Err(error)) => tracing::debug!(%error, "the outbox of text messages could not be read; trying again"),
+            Err(_) => tracing::warn!("the outbox of text messages could not be read; trying again"),
         }
     }
 }
