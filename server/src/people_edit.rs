@@ -2,9 +2,12 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::http::versions::{Expected, Stale, Version};
 use crate::ids::PersonId;
 use crate::numbers::{Number, Region};
 use crate::people::LONGEST_NAME;
+use crate::store::edits::Edited;
+use crate::store::people::PersonRow;
 use crate::store::{Announcement, Store, StoreError, Tx};
 
 const LONGEST_LANGUAGE: usize = 35;
@@ -36,6 +39,9 @@ pub enum PersonError {
     /// The language is no language tag.
     #[error("{0:?} is not a language tag such as zh-CN, ja, en or es")]
     BadLanguage(String),
+    /// Somebody else has changed them since.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// Somebody else has removed them.
     #[error("there is no such person")]
     Gone,
@@ -86,6 +92,12 @@ impl PersonForm {
     }
 }
 
+/// The version of a person.
+#[must_use]
+pub fn version(person: &PersonRow, numbers: &[String]) -> Version {
+    Version::of(&(person.id, &person.name, &person.language, numbers))
+}
+
 /// Adds a person.
 ///
 /// # Errors
@@ -112,9 +124,13 @@ pub async fn change(
     form: &PersonForm,
     region: Region,
     now: DateTime<Utc>,
+    expected: &Expected,
 ) -> Result<(), PersonError> {
     let person = form.checked(region)?;
     let mut tx = store.begin().await?;
+    tx.db().lock_edits(Edited::People).await?;
+    let old = tx.db().person(id).await?.ok_or(PersonError::Gone)?;
+    expected.check(Some(&version(&old, &tx.db().numbers_of(id).await?)))?;
     match tx.db().update_person(id, &person.name, &person.language, now).await {
         Ok(true) => {}
         Ok(false) => return Err(PersonError::Gone),

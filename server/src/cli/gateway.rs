@@ -5,6 +5,7 @@ use clap::{Subcommand, ValueEnum};
 use super::{engine, labels};
 use crate::config::Config;
 use crate::engine::gateways::InboundChange;
+use crate::http::versions::Expected;
 use crate::intake::lines::{inbound_path, kind_of, state_of, wait_for_test};
 use crate::notify::sender::client;
 use crate::outbound::gateways;
@@ -252,7 +253,9 @@ pub(super) async fn run(command: GatewayCommand, config: &Config) -> anyhow::Res
                 handset @ GatewaySettings::Handset { .. } => handset,
             };
             let inbound = InboundChange { zone, signing_secret };
-            let changed = engine.change_gateway(&gateway, name.as_deref().unwrap_or(&old.name), settings, inbound).await?;
+            let changed = engine
+                .change_gateway(&gateway, name.as_deref().unwrap_or(&old.name), settings, inbound, &Expected::Anything)
+                .await?;
             println!("{} is changed", changed.name);
         }
         GatewayCommand::List => {
@@ -295,7 +298,7 @@ pub(super) async fn run(command: GatewayCommand, config: &Config) -> anyhow::Res
             }
         }
         GatewayCommand::Remove { name } => {
-            engine.remove_gateway(&name).await?;
+            engine.remove_gateway(&name, &Expected::Anything).await?;
             println!("{name} is used no more");
         }
         GatewayCommand::Inbox { limit } => {

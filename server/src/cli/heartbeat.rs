@@ -6,6 +6,7 @@ use super::{engine, labels};
 use crate::alarm::Priority;
 use crate::config::Config;
 use crate::engine::heartbeats::NewHeartbeat;
+use crate::http::versions::Expected;
 use crate::intake::heartbeats::{HeartbeatState, ping_path};
 
 #[derive(Debug, Subcommand)]
@@ -68,7 +69,7 @@ pub(super) async fn run(command: HeartbeatCommand, config: &Config) -> anyhow::R
             }
         }
         HeartbeatCommand::Remove { name } => {
-            engine.remove_heartbeat(&name).await?;
+            engine.remove_heartbeat(&name, &Expected::Anything).await?;
             println!("{name} is waited for no more");
         }
     }

@@ -6,6 +6,7 @@ use super::engine;
 use crate::config::Config;
 use crate::engine::hand_over::Known;
 use crate::engine::lines::NewLine;
+use crate::http::versions::Expected;
 use crate::public_line::AppBuild;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -189,12 +190,12 @@ pub(super) async fn run(command: LineCommand, config: &Config) -> anyhow::Result
                 handset: or_none(handset, said.handset),
                 verify_handset: or_none(verify_handset, said.verify_handset),
             };
-            let line = engine.change_line(&line, &new).await?;
+            let line = engine.change_line(&line, &new, &Expected::Anything).await?;
             println!("{} is changed; `autocall line list` shows what its phone is told", line.name);
         }
         LineCommand::List => list(&engine).await?,
         LineCommand::Remove { name } => {
-            engine.remove_line(&name).await?;
+            engine.remove_line(&name, &Expected::Anything).await?;
             println!("{name} is handed over no more; what was forwarded stays so");
         }
         LineCommand::Preview { name, number } => {
@@ -213,7 +214,7 @@ pub(super) async fn run(command: LineCommand, config: &Config) -> anyhow::Result
             println!("the command for {} is in the outbox; `autocall line list` shows what became of it", hand_over.person);
         }
         LineCommand::Bind { name, number, person } => {
-            engine.bind_line(&name, person.as_deref().zip(number.as_deref())).await?;
+            engine.bind_line(&name, person.as_deref().zip(number.as_deref()), &Expected::Anything).await?;
             println!("{name} is bound to {}", person.as_deref().unwrap_or("nobody"));
         }
     }

@@ -7,6 +7,7 @@ use clap::Subcommand;
 
 use super::{agreed_clock, open, plainly, read_file};
 use crate::config::Config;
+use crate::http::versions::Expected;
 use crate::intake::alarm_request::read_json;
 use crate::intake::policies::{self, PolicyBody, RulesBody};
 
@@ -57,7 +58,7 @@ pub(super) async fn run(command: PolicyCommand, config: &Config) -> anyhow::Resu
         PolicyCommand::Set { name, file } => {
             let body: PolicyBody = read_json(&read_file(&file)?).map_err(plainly)?;
             let now = agreed_clock(&store).await?.now();
-            policies::set(&store, &name, &body, config.default_region, now).await.map_err(plainly)?;
+            policies::set(&store, &name, &body, config.default_region, now, &Expected::Anything).await.map_err(plainly)?;
             println!("{name} has {} steps", body.steps.len());
         }
         PolicyCommand::Remove { name } => {
@@ -68,11 +69,11 @@ pub(super) async fn run(command: PolicyCommand, config: &Config) -> anyhow::Resu
         }
         PolicyCommand::Rules { file: Some(file) } => {
             let body: RulesBody = read_json(&read_file(&file)?).map_err(plainly)?;
-            policies::set_rules(&store, &body).await.map_err(plainly)?;
+            policies::set_rules(&store, &body, &Expected::Anything).await.map_err(plainly)?;
             println!("{} rules", body.rules.len());
         }
         PolicyCommand::Rules { file: None } => {
-            let rules = policies::read_rules(&store).await.map_err(plainly)?;
+            let (rules, _) = policies::read_rules(&store).await.map_err(plainly)?;
             println!("{}", serde_json::to_string_pretty(&rules)?);
         }
     }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{agreed_clock, open, plainly, read_file};
 use crate::config::Config;
+use crate::http::versions::Expected;
 use crate::intake::alarm_request::read_json;
 use crate::intake::quiet_hours::{self, AllQuiet};
 
@@ -20,11 +21,11 @@ pub(super) async fn run(command: QuietHours, config: &Config) -> anyhow::Result<
     match command.file {
         Some(file) => {
             let body: AllQuiet = read_json(&read_file(&file)?).map_err(plainly)?;
-            quiet_hours::set(&store, &body, agreed_clock(&store).await?.now()).await.map_err(plainly)?;
+            quiet_hours::set(&store, &body, agreed_clock(&store).await?.now(), &Expected::Anything).await.map_err(plainly)?;
             println!("{} quiet hours", body.quiet_hours.len());
         }
         None => {
-            let all = quiet_hours::read(&store).await.map_err(plainly)?;
+            let (all, _) = quiet_hours::read(&store).await.map_err(plainly)?;
             println!("{}", serde_json::to_string_pretty(&all)?);
         }
     }

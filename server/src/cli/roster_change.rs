@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::Config;
+use crate::http::versions::Expected;
 use crate::roster::{Change, Roster};
 use crate::roster_edit::feeds::{self, Subject};
 use crate::roster_edit::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
@@ -255,7 +256,7 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             println!("{} has {} members", form.name.trim(), form.members.len());
         }
         ChangeCommand::RemoveTeam { name } => {
-            teams::remove(store, &name, now).await?;
+            teams::remove(store, &name, &Expected::Anything, now).await?;
             println!("{name} is gone");
         }
         ChangeCommand::AddSchedule { name, zone, team, gaps_allowed } => {
@@ -264,7 +265,7 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             println!("{0} is there; give it people: autocall roster set-rotation {0} --people …", form.name.trim());
         }
         ChangeCommand::RemoveSchedule { name } => {
-            schedules::remove(store, &name, now).await?;
+            schedules::remove(store, &name, &Expected::Anything, now).await?;
             println!("{name} is out of use");
         }
         ChangeCommand::SetRotation(own) => {

@@ -21,9 +21,11 @@ pub(super) struct Edit {
     pub(super) how: &'static str,
     pub(super) fields: Vec<Field>,
     /// What the form holds beside them.
-    pub(super) hidden: Vec<(&'static str, &'static str)>,
+    pub(super) hidden: Vec<(&'static str, String)>,
     /// What is wrong, with one of the fields or with all of it.
     pub(super) wrong: Option<Wrong>,
+    /// The version that is changed or removed; empty for a new one.
+    pub(super) version: String,
     /// What removing it means, where it is there to be removed.
     pub(super) remove_sure: Option<&'static str>,
 }

@@ -16,6 +16,7 @@ use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::{Words, fill_text};
 use crate::app::App;
 use crate::engine::gateways::InboundChange;
+use crate::http::versions::Expected;
 use crate::ids::GatewayId;
 use crate::intake::lines::inbound_path;
 use crate::outbound::gateways;
@@ -55,7 +56,7 @@ pub(super) async fn begin(
     let kind = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "kind").map(|(_, kind)| kind.into_owned());
     if let Some(kind) = kind {
         let kind = Kind::read(&kind).ok_or(Refusal::NotFound)?;
-        return form_page(&app, &reader, None, kind, &GatewayForm::default(), None).await;
+        return form_page(&app, &reader, None, kind, &GatewayForm::default(), "", None).await;
     }
     let words = reader.words;
     let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind.words(words).0, kind.words(words).1));
@@ -74,13 +75,13 @@ pub(super) async fn add(
     let form = GatewayForm::read(&fields);
     let settings = match form.filled(words, kind, None) {
         Ok(settings) => settings,
-        Err(wrong) => return form_page(&app, &reader, None, kind, &form, Some(wrong)).await,
+        Err(wrong) => return form_page(&app, &reader, None, kind, &form, "", Some(wrong)).await,
     };
     let (gateway, token) = match app.engine.add_gateway(&form.name, settings, InboundChange::default()).await {
         Ok(added) => added,
         Err(refused) => {
             let wrong = gateway_form::wrong(words, refused)?;
-            return form_page(&app, &reader, None, kind, &form, Some(wrong)).await;
+            return form_page(&app, &reader, None, kind, &form, "", Some(wrong)).await;
         }
     };
     let title = fill_text(&words.gateway_added, &[("name", &gateway.name)]);
@@ -105,7 +106,8 @@ pub(super) async fn edit(
 ) -> Result<Response, Refusal> {
     let old = app.engine.gateway(&gateway_id(&id)?).await?;
     let form = GatewayForm::of(&old.name, &old.settings);
-    form_page(&app, &reader, Some(old.id), Kind::of(&old.settings), &form, None).await
+    let version = old.version(&app.engine.links);
+    form_page(&app, &reader, Some(old.id), Kind::of(&old.settings), &form, version.as_str(), None).await
 }
 
 /// `POST /gateways/{id}`
@@ -120,12 +122,18 @@ pub(super) async fn change(
     let (kind, form) = (Kind::of(&old.settings), GatewayForm::read(&fields));
     let wrong = match form.filled(reader.words, kind, Some(&old.settings)) {
         Err(wrong) => wrong,
-        Ok(settings) => match app.engine.change_gateway(&id, &form.name, settings, InboundChange::default()).await {
-            Ok(_) => return Ok(go_to("/lines?done=saved")),
-            Err(refused) => gateway_form::wrong(reader.words, refused)?,
-        },
+        Ok(settings) => {
+            match app
+                .engine
+                .change_gateway(&id, &form.name, settings, InboundChange::default(), &Expected::in_form(fields.get("version")))
+                .await
+            {
+                Ok(_) => return Ok(go_to("/lines?done=saved")),
+                Err(refused) => gateway_form::wrong(reader.words, refused)?,
+            }
+        }
     };
-    form_page(&app, &reader, Some(old.id), kind, &form, Some(wrong)).await
+    form_page(&app, &reader, Some(old.id), kind, &form, fields.get("version"), Some(wrong)).await
 }
 
 /// `POST /gateways/{id}/remove`
@@ -133,13 +141,15 @@ pub(super) async fn remove(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = gateway_id(&id)?;
-    if let Err(refused) = app.engine.remove_gateway(&id).await {
+    if let Err(refused) = app.engine.remove_gateway(&id, &Expected::in_form(fields.get("version"))).await {
         let wrong = gateway_form::wrong(reader.words, refused)?;
         let old = app.engine.gateway(&id).await?;
         let form = GatewayForm::of(&old.name, &old.settings);
-        return form_page(&app, &reader, Some(old.id), Kind::of(&old.settings), &form, Some(wrong)).await;
+        let version = old.version(&app.engine.links);
+        return form_page(&app, &reader, Some(old.id), Kind::of(&old.settings), &form, version.as_str(), Some(wrong)).await;
     }
     Ok(go_to("/lines?done=removed"))
 }
@@ -155,6 +165,7 @@ async fn form_page(
     id: Option<GatewayId>,
     kind: Kind,
     form: &GatewayForm,
+    version: &str,
     wrong: Option<Wrong>,
 ) -> Result<Response, Refusal> {
     let words = reader.words;
@@ -165,7 +176,8 @@ async fn form_page(
         address: id.map_or_else(|| "/gateways/new".to_owned(), |id| format!("/gateways/{id}")),
         how,
         fields: form.fields(words, kind, id.is_none(), &handsets.collect::<Vec<_>>(), wrong.as_ref()),
-        hidden: if id.is_none() { vec![("kind", kind.as_str())] } else { Vec::new() },
+        hidden: if id.is_none() { vec![("kind", kind.as_str().to_owned())] } else { Vec::new() },
+        version: version.to_owned(),
         wrong,
         remove_sure: id.is_some().then_some(words.gateway_remove_sure.as_str()),
     };

@@ -14,13 +14,14 @@ use super::heartbeat_form::HeartbeatForm;
 use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::fill_text;
 use crate::app::App;
+use crate::http::versions::Expected;
 use crate::ids::HeartbeatId;
 use crate::intake::heartbeats::ping_path;
 use crate::store::heartbeats::HeartbeatRow;
 
 /// `GET /heartbeats/new`
 pub(super) async fn begin(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Response {
-    form_page(&app, &reader, None, &HeartbeatForm::empty(), None)
+    form_page(&app, &reader, None, &HeartbeatForm::empty(), "", None)
 }
 
 /// `POST /heartbeats/new`: shows once where it pings.
@@ -33,13 +34,13 @@ pub(super) async fn add(
     let form = HeartbeatForm::read(&fields);
     let new = match form.filled(words) {
         Ok(new) => new,
-        Err(wrong) => return Ok(form_page(&app, &reader, None, &form, Some(wrong))),
+        Err(wrong) => return Ok(form_page(&app, &reader, None, &form, "", Some(wrong))),
     };
     let (beat, token) = match app.engine.add_heartbeat(&new).await {
         Ok(added) => added,
         Err(refused) => {
             let wrong = form.wrong(words, app.engine.region(), refused)?;
-            return Ok(form_page(&app, &reader, None, &form, Some(wrong)));
+            return Ok(form_page(&app, &reader, None, &form, "", Some(wrong)));
         }
     };
     let address = reached(&reader.host, reader.secure, app.config().listen, &ping_path(&token));
@@ -64,7 +65,7 @@ pub(super) async fn edit(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let beat = heartbeat(&app, &id).await?;
-    Ok(form_page(&app, &reader, Some(beat.id), &HeartbeatForm::of(&beat), None))
+    Ok(form_page(&app, &reader, Some(beat.id), &HeartbeatForm::of(&beat), beat.version().as_str(), None))
 }
 
 /// `POST /heartbeats/{id}`
@@ -79,17 +80,23 @@ pub(super) async fn change(
     form.name = beat.name;
     let wrong = match form.filled(reader.words) {
         Err(wrong) => wrong,
-        Ok(new) => match app.engine.change_heartbeat(&beat.id.to_string(), &new).await {
+        Ok(new) => match app.engine.change_heartbeat(&beat.id.to_string(), &new, &Expected::in_form(fields.get("version"))).await
+        {
             Ok(_) => return Ok(go_to("/lines?done=saved")),
             Err(refused) => form.wrong(reader.words, app.engine.region(), refused)?,
         },
     };
-    Ok(form_page(&app, &reader, Some(beat.id), &form, Some(wrong)))
+    Ok(form_page(&app, &reader, Some(beat.id), &form, fields.get("version"), Some(wrong)))
 }
 
 /// `POST /heartbeats/{id}/remove`
-pub(super) async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    app.engine.remove_heartbeat(&heartbeat(&app, &id).await?.id.to_string()).await?;
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = heartbeat(&app, &id).await?.id.to_string();
+    app.engine.remove_heartbeat(&id, &Expected::in_form(fields.get("version"))).await?;
     Ok(go_to("/lines?done=removed"))
 }
 
@@ -99,7 +106,14 @@ async fn heartbeat(app: &App, id: &str) -> Result<HeartbeatRow, Refusal> {
     all.into_iter().find(|beat| beat.id == id).ok_or(Refusal::NotFound)
 }
 
-fn form_page(app: &App, reader: &Reader, id: Option<HeartbeatId>, form: &HeartbeatForm, wrong: Option<Wrong>) -> Response {
+fn form_page(
+    app: &App,
+    reader: &Reader,
+    id: Option<HeartbeatId>,
+    form: &HeartbeatForm,
+    version: &str,
+    wrong: Option<Wrong>,
+) -> Response {
     let words = reader.words;
     let edit = Edit {
         title: if id.is_some() { form.name.clone() } else { words.beat_add.clone() },
@@ -107,6 +121,7 @@ fn form_page(app: &App, reader: &Reader, id: Option<HeartbeatId>, form: &Heartbe
         how: &words.beat_how,
         fields: form.fields(words, id.is_none(), wrong.as_ref()),
         hidden: Vec::new(),
+        version: version.to_owned(),
         wrong,
         remove_sure: id.is_some().then_some(words.beat_remove_sure.as_str()),
     };

@@ -19,6 +19,7 @@ use super::words::Bit::Text;
 use super::words::{Words, fill};
 use crate::app::App;
 use crate::engine::refused::Refused;
+use crate::http::versions::Expected;
 use crate::ids::LineId;
 
 #[derive(Template)]
@@ -29,6 +30,8 @@ struct LinePage<'r> {
     /// What keeps the preview up to date.
     script: &'static str,
     id: Option<LineId>,
+    /// The version that is changed, bound or removed; empty for a new one.
+    version: String,
     fields: Vec<Field>,
     is_wrong: bool,
     has_gateways: bool,
@@ -50,6 +53,8 @@ struct Said {
     wrong: Option<Wrong>,
     whom: WhomForm,
     whom_wrong: Option<String>,
+    /// The version that was on the page before; else the one that is stored.
+    version: Option<String>,
 }
 
 impl Said {
@@ -79,8 +84,9 @@ pub(super) async fn edit(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let id = line_id(&id)?;
-    let form = stored(&app, id).await?;
-    page(&app, &reader, Some(id), &form, Said::default()).await
+    let (form, version) = stored(&app, id).await?;
+    let said = Said { version: Some(version), ..Said::default() };
+    page(&app, &reader, Some(id), &form, said).await
 }
 
 /// `POST /lines/{id}`
@@ -113,8 +119,9 @@ pub(super) async fn bind(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = line_id(&id)?;
+    let expected = Expected::in_form(fields.get("version"));
     if fields.has("nobody") {
-        app.engine.bind_line(&id.to_string(), None).await?;
+        app.engine.bind_line(&id.to_string(), None, &expected).await?;
         return Ok(go_to("/lines?done=saved"));
     }
     let form = WhomForm::read(&fields);
@@ -123,20 +130,30 @@ pub(super) async fn bind(
         Err(sentence) => sentence.to_owned(),
         Ok(whom) => {
             let name = whom.name.as_deref().unwrap_or(&whom.number);
-            match app.engine.bind_line(&id.to_string(), Some((name, &whom.number))).await {
+            match app.engine.bind_line(&id.to_string(), Some((name, &whom.number)), &expected).await {
                 Ok(()) => return Ok(go_to("/lines?done=saved")),
                 Err(refused) => whom_form::wrong(reader.words, refused)?,
             }
         }
     };
-    let line = stored(&app, id).await?;
-    let status = StatusCode::UNPROCESSABLE_ENTITY;
-    page(&app, &reader, Some(id), &line, Said { status, whom: form, whom_wrong: Some(wrong), ..Said::default() }).await
+    let (line, version) = stored(&app, id).await?;
+    let said = Said {
+        status: StatusCode::UNPROCESSABLE_ENTITY,
+        whom: form,
+        whom_wrong: Some(wrong),
+        version: Some(version),
+        ..Said::default()
+    };
+    page(&app, &reader, Some(id), &line, said).await
 }
 
 /// `POST /lines/{id}/remove`
-pub(super) async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    app.engine.remove_line(&line_id(&id)?.to_string()).await?;
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    app.engine.remove_line(&line_id(&id)?.to_string(), &Expected::in_form(fields.get("version"))).await?;
     Ok(go_to("/lines?done=removed"))
 }
 
@@ -144,30 +161,32 @@ pub(super) fn line_id(text: &str) -> Result<LineId, Refusal> {
     text.parse().map_err(|_| Refusal::NotFound)
 }
 
-/// The form of a line that is there.
-async fn stored(app: &App, id: LineId) -> Result<LineForm, Refusal> {
-    let said = app.engine.line_status(&id.to_string()).await?.said;
-    Ok(LineForm::of(&said, &app.engine.store.read().await?.db().roster().await?))
+/// The form of a line that is there, and its version.
+async fn stored(app: &App, id: LineId) -> Result<(LineForm, String), Refusal> {
+    let status = app.engine.line_status(&id.to_string()).await?;
+    let form = LineForm::of(&status.said, &app.engine.store.read().await?.db().roster().await?);
+    Ok((form, status.line.version().as_str().to_owned()))
 }
 
 /// Stores what was typed, or shows it again with what is wrong; where only a preview was asked for, shows it again with that.
 async fn save(app: &App, reader: &Reader, id: Option<LineId>, fields: &Fields) -> Result<Response, Refusal> {
     let form = LineForm::read(fields);
+    let version = Some(fields.get("version").to_owned());
     let new = match form.filled(reader.words) {
         Ok(new) => new,
-        Err(wrong) => return page(app, reader, id, &form, Said::wrong(wrong)).await,
+        Err(wrong) => return page(app, reader, id, &form, Said { version, ..Said::wrong(wrong) }).await,
     };
     if fields.has("preview") {
         let (_, wrong) = drafted(app, reader, id, &form).await?;
-        return page(app, reader, id, &form, Said { wrong, ..Said::default() }).await;
+        return page(app, reader, id, &form, Said { wrong, version, ..Said::default() }).await;
     }
     let saved = match id {
         None => app.engine.add_line(&new).await,
-        Some(id) => app.engine.change_line(&id.to_string(), &new).await,
+        Some(id) => app.engine.change_line(&id.to_string(), &new, &Expected::in_form(fields.get("version"))).await,
     };
     match saved {
         Ok(_) => Ok(go_to("/lines?done=saved")),
-        Err(refused) => page(app, reader, id, &form, Said::wrong(form.wrong(reader.words, refused)?)).await,
+        Err(refused) => page(app, reader, id, &form, Said { version, ..Said::wrong(form.wrong(reader.words, refused)?) }).await,
     }
 }
 
@@ -223,6 +242,7 @@ async fn page(app: &App, reader: &Reader, id: Option<LineId>, form: &LineForm, s
         words,
         script: &assets::PREVIEW.address,
         id,
+        version: said.version.unwrap_or_default(),
         fields: form.fields(words, &choices, said.wrong.as_ref()),
         is_wrong: said.wrong.is_some(),
         has_gateways: choices.has_gateways(),

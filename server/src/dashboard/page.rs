@@ -222,6 +222,8 @@ pub(super) enum Refusal {
     NoFurtherStep,
     /// A time that cannot be meant.
     BadTime,
+    /// Somebody else has saved something since the form was opened.
+    Stale,
     /// The database is away.
     Away,
     /// The server failed.
@@ -236,7 +238,7 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Garbled | Self::BadTime => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Over | Self::StillRinging | Self::HuntOver | Self::NoFurtherStep => StatusCode::CONFLICT,
+            Self::Over | Self::StillRinging | Self::HuntOver | Self::NoFurtherStep | Self::Stale => StatusCode::CONFLICT,
             Self::Away => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -255,6 +257,7 @@ impl Refusal {
             Self::HuntOver => (&words.refused_quiet, &words.refused_quiet_why),
             Self::NoFurtherStep => (&words.refused_last_step, &words.refused_last_step_why),
             Self::BadTime => (&words.refused_time, &words.refused_time_why),
+            Self::Stale => (&words.refused_stale, &words.refused_stale_why),
             Self::Away => (&words.refused_away, &words.refused_away_why),
             Self::Failed => (&words.refused_failed, &words.refused_failed_why),
         }
@@ -306,6 +309,7 @@ impl From<Refused> for Refusal {
         match refused {
             Refused::Missing { .. } => Self::NotFound,
             Refused::Engine(error) => error.into(),
+            Refused::Stale(_) => Self::Stale,
             Refused::Wrong { .. } | Refused::Command(_) | Refused::Taken { .. } => Self::Garbled,
         }
     }
@@ -315,6 +319,7 @@ impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         match problem.status() {
             404 => Self::NotFound,
+            412 => Self::Stale,
             503 => Self::Away,
             _ => Self::Failed,
         }
@@ -335,6 +340,7 @@ impl From<PersonError> for Refusal {
     fn from(error: PersonError) -> Self {
         match error {
             PersonError::Gone => Self::NotFound,
+            PersonError::Stale(_) => Self::Stale,
             PersonError::Store(error) => error.into(),
             _ => Self::Garbled,
         }

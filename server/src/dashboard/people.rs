@@ -13,6 +13,7 @@ use super::now;
 use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::{Words, fill_text};
 use crate::app::App;
+use crate::http::versions::Expected;
 use crate::ids::PersonId;
 use crate::people_edit::{self, PersonError, PersonForm};
 
@@ -40,6 +41,7 @@ struct PersonPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     id: PersonId,
+    version: String,
     form: PersonForm,
     wrong: Option<String>,
 }
@@ -80,8 +82,9 @@ pub(super) async fn edit(
     let id = person_id(&id)?;
     let people = app.engine.store.read().await?.db().people().await?;
     let (person, numbers) = people.into_iter().find(|(person, _)| person.id == id).ok_or(Refusal::NotFound)?;
+    let version = people_edit::version(&person, &numbers);
     let form = PersonForm { name: person.name, numbers: numbers.join("\n"), language: person.language };
-    Ok(person_page(&app, &reader, StatusCode::OK, id, form, None))
+    Ok(person_page(&app, &reader, StatusCode::OK, id, form, version.as_str(), None))
 }
 
 /// `POST /people/{id}`
@@ -92,11 +95,12 @@ pub(super) async fn change(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let (id, form) = (person_id(&id)?, form_of(&fields));
-    match people_edit::change(&app.engine.store, id, &form, app.engine.region(), app.engine.clock.now()).await {
+    let (now, expected) = (app.engine.clock.now(), Expected::in_form(fields.get("version")));
+    match people_edit::change(&app.engine.store, id, &form, app.engine.region(), now, &expected).await {
         Ok(()) => Ok(go_to("/people?done=saved")),
         Err(error) => {
             let wrong = sentence(reader.words, error)?;
-            Ok(person_page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, id, form, Some(wrong)))
+            Ok(person_page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, id, form, fields.get("version"), Some(wrong)))
         }
     }
 }
@@ -127,7 +131,7 @@ fn sentence(words: &Words, error: PersonError) -> Result<String, Refusal> {
             fill_text(&words.person_number_taken, &[("number", number), ("owner", owner)])
         }
         PersonError::BadLanguage(_) => words.person_bad_language.clone(),
-        PersonError::Gone | PersonError::Store(_) => return Err(error.into()),
+        PersonError::Gone | PersonError::Stale(_) | PersonError::Store(_) => return Err(error.into()),
     })
 }
 
@@ -157,8 +161,9 @@ fn person_page(
     status: StatusCode,
     id: PersonId,
     form: PersonForm,
+    version: &str,
     wrong: Option<String>,
 ) -> Response {
     let frame = Frame::new(reader, "people", form.name.as_str(), app.engine.clock.now());
-    html(status, &PersonPage { frame, words: reader.words, id, form, wrong })
+    html(status, &PersonPage { frame, words: reader.words, id, form, version: version.to_owned(), wrong })
 }

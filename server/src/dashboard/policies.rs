@@ -19,6 +19,7 @@ use super::words::Bit::Text;
 use super::words::{Words, escape, fill};
 use crate::alarm::Mode;
 use crate::app::App;
+use crate::http::versions::Expected;
 use crate::ids::PolicyId;
 use crate::intake::policies::{self as checked, PolicyBody, StepBody};
 use crate::store::policies::PolicyRow;
@@ -53,6 +54,8 @@ struct PolicyPage<'r> {
     words: &'static Words,
     /// The policy that is changed; none for a new one.
     id: Option<PolicyId>,
+    /// The version that is changed or removed; empty for a new one.
+    version: String,
     name: String,
     name_wrong: Option<String>,
     steps: Vec<StepFields>,
@@ -79,7 +82,7 @@ pub(super) async fn page(
     wrong: Option<Wrong>,
     done: Option<&'static str>,
 ) -> Result<Response, Refusal> {
-    let rules = policy_rules::lines(reader, &checked::read_rules(&app.engine.store).await?);
+    let rules = policy_rules::lines(reader, &checked::read_rules(&app.engine.store).await?.0);
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
     let mut policies = Vec::new();
@@ -136,7 +139,7 @@ fn step_words(reader: &Reader, step: &StepBody) -> String {
 
 /// `GET /policies/new`
 pub(super) async fn begin(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Response {
-    policy_page(&app, &reader, StatusCode::OK, None, PolicyForm::empty().with_spare(), None)
+    policy_page(&app, &reader, StatusCode::OK, None, PolicyForm::empty().with_spare(), "", None)
 }
 
 /// `POST /policies/new`
@@ -147,14 +150,14 @@ pub(super) async fn add(
 ) -> Result<Response, Refusal> {
     let form = PolicyForm::read(&fields);
     if fields.has("another") {
-        return Ok(policy_page(&app, &reader, StatusCode::OK, None, form.with_spare(), None));
+        return Ok(policy_page(&app, &reader, StatusCode::OK, None, form.with_spare(), "", None));
     }
     // A name that is taken must not change the policy that has it.
     if app.engine.store.read().await?.db().policy_by_name(&form.name).await?.is_some() {
         let wrong = Wrong::new("name", &reader.words.policy_name_taken);
-        return Ok(policy_page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, None, form, Some(&wrong)));
+        return Ok(policy_page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, None, form, "", Some(&wrong)));
     }
-    save(&app, &reader, None, form).await
+    save(&app, &reader, None, form, fields.get("version")).await
 }
 
 /// `GET /policies/{id}`
@@ -167,7 +170,8 @@ pub(super) async fn edit(
     let mut db = connection.db();
     let row = db.policy(policy_id(&id)?).await?.ok_or(Refusal::NotFound)?;
     let form = PolicyForm::of(&row.name, &checked::written(&mut db, &row.definition).await?);
-    Ok(policy_page(&app, &reader, StatusCode::OK, Some(row.id), form.with_spare(), None))
+    let version = checked::version(&row);
+    Ok(policy_page(&app, &reader, StatusCode::OK, Some(row.id), form.with_spare(), version.as_str(), None))
 }
 
 /// `POST /policies/{id}`
@@ -181,17 +185,19 @@ pub(super) async fn change(
     let mut form = PolicyForm::read(&fields);
     form.name = row.name;
     if fields.has("another") {
-        return Ok(policy_page(&app, &reader, StatusCode::OK, Some(row.id), form.with_spare(), None));
+        return Ok(policy_page(&app, &reader, StatusCode::OK, Some(row.id), form.with_spare(), fields.get("version"), None));
     }
-    save(&app, &reader, Some(row.id), form).await
+    save(&app, &reader, Some(row.id), form, fields.get("version")).await
 }
 
 /// `POST /policies/{id}/remove`
-pub(super) async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    let mut tx = app.engine.store.begin().await?;
-    let row = tx.db().policy(policy_id(&id)?).await?.ok_or(Refusal::NotFound)?;
-    tx.db().delete_policy(&row.name).await?;
-    tx.commit().await?;
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let row = app.engine.store.read().await?.db().policy(policy_id(&id)?).await?.ok_or(Refusal::NotFound)?;
+    checked::forget(&app.engine.store, &row.name, &Expected::in_form(fields.get("version"))).await?;
     Ok(go_to("/policies?done=removed"))
 }
 
@@ -200,9 +206,12 @@ fn policy_id(text: &str) -> Result<PolicyId, Refusal> {
 }
 
 /// Checks and stores what was typed, or shows it again with what is wrong.
-async fn save(app: &App, reader: &Reader, id: Option<PolicyId>, form: PolicyForm) -> Result<Response, Refusal> {
-    let again =
-        |form: PolicyForm, wrong: Wrong| Ok(policy_page(app, reader, StatusCode::UNPROCESSABLE_ENTITY, id, form, Some(&wrong)));
+async fn save(app: &App, reader: &Reader, id: Option<PolicyId>, form: PolicyForm, version: &str) -> Result<Response, Refusal> {
+    let again = |form: PolicyForm, wrong: Wrong| {
+        Ok(policy_page(app, reader, StatusCode::UNPROCESSABLE_ENTITY, id, form, version, Some(&wrong)))
+    };
+    // A name that somebody took meanwhile must not change the policy that has it.
+    let expected = if id.is_some() { Expected::in_form(version) } else { Expected::Nothing };
     let people = app.engine.store.read().await?.db().people().await?;
     let names: Vec<String> = people.into_iter().map(|(person, _)| person.name).collect();
     let region = app.engine.region();
@@ -210,8 +219,8 @@ async fn save(app: &App, reader: &Reader, id: Option<PolicyId>, form: PolicyForm
         Ok(filled) => filled,
         Err(wrong) => return again(form, wrong),
     };
-    match checked::set(&app.engine.store, &form.name, &filled.body, region, app.engine.clock.now()).await {
-        Ok(()) => Ok(go_to("/policies?done=saved")),
+    match checked::set(&app.engine.store, &form.name, &filled.body, region, app.engine.clock.now(), &expected).await {
+        Ok(_) => Ok(go_to("/policies?done=saved")),
         Err(problem) => match problem.field().and_then(|field| form.wrong(reader.words, &filled, field)) {
             Some(wrong) => again(form, wrong),
             None => Err(problem.into()),
@@ -225,6 +234,7 @@ fn policy_page(
     status: StatusCode,
     id: Option<PolicyId>,
     form: PolicyForm,
+    version: &str,
     wrong: Option<&Wrong>,
 ) -> Response {
     let words = reader.words;
@@ -233,6 +243,7 @@ fn policy_page(
         frame: Frame::new(reader, "policies", title, app.engine.clock.now()),
         words,
         id,
+        version: version.to_owned(),
         name_wrong: Wrong::at(wrong, "name"),
         steps: form.step_fields(words, wrong),
         whole: form.whole_fields(words, wrong),

@@ -14,6 +14,7 @@ use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::Bit::Text;
 use super::words::{Words, escape, fill, fill_text};
 use crate::app::App;
+use crate::http::versions::Expected;
 use crate::intake::policies::{self as checked, MOST_RULES, RuleBody, RulesBody};
 
 /// A rule in words.
@@ -85,23 +86,25 @@ struct RulesPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     rules: Vec<RuleFields>,
+    /// The version of all of them that is changed.
+    version: String,
     is_wrong: bool,
 }
 
 /// `GET /policies/rules`
 pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Result<Response, Refusal> {
-    let stored = checked::read_rules(&app.engine.store).await?.rules;
+    let (stored, version) = checked::read_rules(&app.engine.store).await?;
     let form = |rule: RuleBody| RuleForm {
         place: String::new(),
         sender: rule.sender.unwrap_or_default(),
         labels: pairs_written(&rule.labels),
         policy: rule.policy,
     };
-    let mut forms: Vec<RuleForm> = stored.into_iter().map(form).collect();
+    let mut forms: Vec<RuleForm> = stored.rules.into_iter().map(form).collect();
     for (place, form) in forms.iter_mut().enumerate() {
         form.place = (place + 1).to_string();
     }
-    page(&app, &reader, StatusCode::OK, with_spare(forms), None).await
+    page(&app, &reader, StatusCode::OK, with_spare(forms), version.as_str(), None).await
 }
 
 /// `POST /policies/rules`
@@ -112,18 +115,20 @@ pub(super) async fn change(
 ) -> Result<Response, Refusal> {
     let forms = read(&fields);
     if fields.has("another") {
-        return page(&app, &reader, StatusCode::OK, with_spare(forms), None).await;
+        return page(&app, &reader, StatusCode::OK, with_spare(forms), fields.get("version"), None).await;
     }
     let words = reader.words;
     let rules = match filled(words, &forms) {
         Ok(rules) => rules,
-        Err(wrong) => return page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, forms, Some(wrong)).await,
+        Err(wrong) => {
+            return page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, forms, fields.get("version"), Some(wrong)).await;
+        }
     };
     let body = RulesBody { rules: rules.iter().map(|(_, rule)| rule.clone()).collect() };
-    match checked::set_rules(&app.engine.store, &body).await {
-        Ok(()) => Ok(go_to("/policies?done=saved")),
+    match checked::set_rules(&app.engine.store, &body, &Expected::in_form(fields.get("version"))).await {
+        Ok(_) => Ok(go_to("/policies?done=saved")),
         Err(problem) => match problem.field().and_then(|field| wrong(words, &rules, field)) {
-            Some(wrong) => page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, forms, Some(wrong)).await,
+            Some(wrong) => page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, forms, fields.get("version"), Some(wrong)).await,
             None => Err(problem.into()),
         },
     }
@@ -154,6 +159,7 @@ async fn page(
     reader: &Reader,
     status: StatusCode,
     forms: Vec<RuleForm>,
+    version: &str,
     wrong: Option<Wrong>,
 ) -> Result<Response, Refusal> {
     let words = reader.words;
@@ -185,7 +191,7 @@ async fn page(
     };
     let rules = forms.into_iter().enumerate().map(fields).collect();
     let frame = Frame::new(reader, "policies", words.rules.as_str(), app.engine.clock.now());
-    Ok(html(status, &RulesPage { frame, words, rules, is_wrong: wrong.is_some() }))
+    Ok(html(status, &RulesPage { frame, words, rules, version: version.to_owned(), is_wrong: wrong.is_some() }))
 }
 
 fn one_of(none: &str, names: &[String]) -> Input {

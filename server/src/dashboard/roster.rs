@@ -16,6 +16,7 @@ use super::page::{Frame, Reader, Refusal, go_to, html};
 use super::words::{Words, fill_text};
 use crate::app::App;
 use crate::costly;
+use crate::http::versions::Expected;
 use crate::ids::{ScheduleId, TeamId, VacationId};
 use crate::roster::check::{Finding, check};
 use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, text, wall};
@@ -122,8 +123,10 @@ pub(super) async fn remove_team(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
     Path(team): Path<String>,
+    Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let removed = teams::remove(&app.engine.store, &team, app.engine.clock.now()).await;
+    let removed =
+        teams::remove(&app.engine.store, &team, &Expected::in_form(fields.get("version")), app.engine.clock.now()).await;
     finish(&app, &reader, removed.map(|()| "removed")).await
 }
 

@@ -18,6 +18,7 @@ use super::roster::{lines, maker, next_words, on_duty_words, people, reason_word
 use super::words::Words;
 use crate::app::App;
 use crate::costly;
+use crate::http::versions::Expected;
 use crate::ids::ScheduleId;
 use crate::roster::check::check;
 use crate::roster::{Change, Roster, Schedule, evaluate, wall};
@@ -200,10 +201,15 @@ pub(super) async fn remove_layer(
 }
 
 /// `POST /roster/{id}/remove`
-pub(super) async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    match schedules::remove(&app.engine.store, &id, app.engine.clock.now()).await {
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    match schedules::remove(&app.engine.store, &id, &Expected::in_form(fields.get("version")), app.engine.clock.now()).await {
         Ok(()) => Ok(go_to("/roster?done=removed")),
         Err(RosterError::Store(error)) => Err(error.into()),
+        Err(RosterError::Stale { .. }) => Err(Refusal::Stale),
         Err(_) => Err(Refusal::NotFound),
     }
 }

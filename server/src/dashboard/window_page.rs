@@ -48,6 +48,7 @@ fn form_page(app: &App, reader: &Reader, form: &WindowForm, wrong: Option<Wrong>
         address: "/maintenance/new".to_owned(),
         how: &words.window_how,
         fields: form.fields(words, wrong.as_ref()),
+        version: String::new(),
         hidden: Vec::new(),
         wrong,
         remove_sure: None,

@@ -8,11 +8,13 @@ use serde_json::json;
 
 use super::refused::{self, Refused};
 use super::{Engine, EngineError, seconds};
+use crate::http::versions::Expected;
 use crate::ids::{GatewayId, SmsId};
 use crate::numbers::Number;
 use crate::outbound::gateways;
 use crate::outbound::guard::GuardedResolver;
 use crate::secrets;
+use crate::store::edits::Edited;
 use crate::store::events::EventKind;
 use crate::store::handsets::HandsetRow;
 use crate::store::sms::{GatewayRow, GatewaySettings, Inbound, Purpose, Sentence, SmsRow};
@@ -80,11 +82,14 @@ impl Engine {
         name: &str,
         settings: GatewaySettings,
         inbound: InboundChange,
+        expected: &Expected,
     ) -> Result<GatewayRow, Refused> {
         let name = refused::name(name)?;
         gateways::check(&settings, &GuardedResolver::for_gateways(&self.config.sms.allow_networks))?;
         let mut tx = self.store.begin().await?;
+        tx.db().lock_edits(Edited::Gateways).await?;
         let old = gateway_named(&mut tx.db(), which).await?;
+        expected.check(Some(&old.version(&self.links)))?;
         // What waits was composed for it: a code that one handset dials itself must not reach another.
         let other_kind = std::mem::discriminant(&old.settings.0) != std::mem::discriminant(&settings);
         let other_handset = matches!(settings, GatewaySettings::Handset { .. }) && old.settings.0 != settings;
@@ -102,9 +107,11 @@ impl Engine {
     ///
     /// # Errors
     /// When there is none, a line still needs it, or the database fails.
-    pub async fn remove_gateway(&self, which: &str) -> Result<(), Refused> {
+    pub async fn remove_gateway(&self, which: &str, expected: &Expected) -> Result<(), Refused> {
         let mut tx = self.store.begin().await?;
+        tx.db().lock_edits(Edited::Gateways).await?;
         let gateway = gateway_named(&mut tx.db(), which).await?;
+        expected.check(Some(&gateway.version(&self.links)))?;
         if let Some(line) = tx.db().lines().await?.into_iter().find(|line| line.gateway_id == gateway.id) {
             return Err(Refused::wrong("gateway", format!("the line {:?} is reached through it: remove that first", line.name)));
         }

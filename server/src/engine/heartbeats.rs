@@ -11,10 +11,12 @@ use sqlx::types::Json;
 use super::refused::{self, Refused};
 use super::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, seconds};
 use crate::alarm::Priority;
+use crate::http::versions::Expected;
 use crate::ids::HeartbeatId;
 use crate::numbers::Number;
 use crate::secrets;
-use crate::store::Tx;
+use crate::store::Db;
+use crate::store::edits::Edited;
 use crate::store::heartbeats::HeartbeatRow;
 
 /// The door of alarms about heartbeats; the dedup key is the heartbeat's id.
@@ -88,14 +90,24 @@ impl Engine {
         refused::labels(&new.labels)
     }
 
+    /// One heartbeat, by its id or its name.
+    ///
+    /// # Errors
+    /// When there is none, or the database fails.
+    pub async fn heartbeat(&self, which: &str) -> Result<HeartbeatRow, Refused> {
+        heartbeat_named(&mut self.store.read().await?.db(), which).await
+    }
+
     /// Changes everything of a heartbeat but its name and token. It is named by its id or its name.
     ///
     /// # Errors
-    /// When there is no such heartbeat, a field is wrong, or the database fails.
-    pub async fn change_heartbeat(&self, which: &str, new: &NewHeartbeat) -> Result<HeartbeatRow, Refused> {
+    /// When there is no such heartbeat, it has changed meanwhile, a field is wrong, or the database fails.
+    pub async fn change_heartbeat(&self, which: &str, new: &NewHeartbeat, expected: &Expected) -> Result<HeartbeatRow, Refused> {
         self.check_heartbeat(new)?;
         let mut tx = self.store.begin().await?;
-        let mut beat = heartbeat_named(&mut tx, which).await?;
+        tx.db().lock_edits(Edited::Heartbeats).await?;
+        let mut beat = heartbeat_named(&mut tx.db(), which).await?;
+        expected.check(Some(&beat.version()))?;
         beat.period_s = new.period_s;
         beat.grace_s = new.grace_s;
         beat.phones = Json(new.phones.clone());
@@ -113,9 +125,11 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such heartbeat, or the database fails.
-    pub async fn remove_heartbeat(&self, which: &str) -> Result<(), Refused> {
+    pub async fn remove_heartbeat(&self, which: &str, expected: &Expected) -> Result<(), Refused> {
         let mut tx = self.store.begin().await?;
-        let beat = heartbeat_named(&mut tx, which).await?;
+        tx.db().lock_edits(Edited::Heartbeats).await?;
+        let beat = heartbeat_named(&mut tx.db(), which).await?;
+        expected.check(Some(&beat.version()))?;
         tx.db().remove_heartbeat(beat.id).await?;
         tx.commit().await?;
         self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
@@ -244,8 +258,8 @@ impl Engine {
     }
 }
 
-async fn heartbeat_named(tx: &mut Tx, which: &str) -> Result<HeartbeatRow, Refused> {
-    let all = tx.db().heartbeats().await?;
+async fn heartbeat_named(db: &mut Db<'_>, which: &str) -> Result<HeartbeatRow, Refused> {
+    let all = db.heartbeats().await?;
     let found = all.into_iter().find(|beat| beat.name == which || beat.id.to_string() == which);
     found.ok_or_else(|| Refused::Missing { what: "heartbeat", name: which.to_owned() })
 }

@@ -6,9 +6,11 @@ use super::gateways::{gateway_named, handset_named};
 use super::hand_over::{Known, OnDuty, known, on_duty, test_call};
 use super::refused::{self, Refused};
 use super::{Engine, EngineError};
+use crate::http::versions::Expected;
 use crate::ids::{HandsetId, LineId};
 use crate::numbers::Number;
 use crate::public_line::{self, AppBuild, Message};
+use crate::store::edits::Edited;
 use crate::store::lines::{HandOverRow, HandOverWhy, LineRow};
 use crate::store::sms::{GatewayRow, GatewaySettings};
 use crate::store::{Announcement, Db, Tx};
@@ -149,10 +151,12 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such line, a field is wrong, the name is taken, or the database fails. Nothing was changed then.
-    pub async fn change_line(&self, which: &str, new: &NewLine) -> Result<LineRow, Refused> {
+    pub async fn change_line(&self, which: &str, new: &NewLine, expected: &Expected) -> Result<LineRow, Refused> {
         let name = refused::name(&new.name)?;
         let mut tx = self.store.begin().await?;
+        tx.db().lock_edits(Edited::Lines).await?;
         let old = locked_line(&mut tx, which).await?;
+        expected.check(Some(&old.version()))?;
         let line = LineRow { name, ..self.said(&mut tx.db(), new).await?.keeping(&old) };
         self.compose(&mut tx.db(), &line, &Number::from_stored(line.number.as_str())).await?;
         tx.db().change_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
@@ -237,9 +241,11 @@ impl Engine {
     ///
     /// # Errors
     /// When there is none, or the database fails.
-    pub async fn remove_line(&self, which: &str) -> Result<(), Refused> {
+    pub async fn remove_line(&self, which: &str, expected: &Expected) -> Result<(), Refused> {
         let mut tx = self.store.begin().await?;
+        tx.db().lock_edits(Edited::Lines).await?;
         let line = locked_line(&mut tx, which).await?;
+        expected.check(Some(&line.version()))?;
         let now = self.clock.now();
         tx.db().supersede_sms(line.id, line.latest_seq + 1, now).await?;
         tx.db().remove_line(&line, now).await?;
@@ -250,13 +256,15 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such line, the number cannot be rung, or the database fails.
-    pub async fn bind_line(&self, which: &str, person: Option<(&str, &str)>) -> Result<(), Refused> {
+    pub async fn bind_line(&self, which: &str, person: Option<(&str, &str)>, expected: &Expected) -> Result<(), Refused> {
         let person = match person {
             Some((name, number)) => Some((refused::person_name(name)?, self.number("number", number)?)),
             None => None,
         };
         let mut tx = self.store.begin().await?;
+        tx.db().lock_edits(Edited::Lines).await?;
         let line = locked_line(&mut tx, which).await?;
+        expected.check(Some(&line.version()))?;
         tx.db().bind_line(line.id, person.as_ref().map(|(name, number)| (name.as_str(), number.as_str()))).await?;
         Ok(tx.commit().await?)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::EngineError;
+use crate::http::versions::Stale;
 use crate::outbound::gateways::WrongSetting;
 use crate::people;
 use crate::public_line::ComposeError;
@@ -38,6 +39,9 @@ pub enum Refused {
         /// Under which name or id.
         name: String,
     },
+    /// Somebody else has changed it since it was read.
+    #[error(transparent)]
+    Stale(#[from] Stale),
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),

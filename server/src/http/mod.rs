@@ -11,6 +11,7 @@ pub mod refusals;
 pub mod seats;
 pub mod senders;
 pub mod serve;
+pub mod versions;
 mod wire;
 
 use axum::http::{HeaderValue, StatusCode, header};

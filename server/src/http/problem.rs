@@ -193,6 +193,7 @@ impl From<Refused> for Problem {
                 Self { field: Some("name".to_owned()), ..Self::new(StatusCode::CONFLICT, "name_taken", text) }
             }
             Refused::Missing { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", text),
+            Refused::Stale(stale) => stale.into(),
             Refused::Engine(error) => error.into(),
         }
     }

@@ -19,6 +19,7 @@ use crate::engine::heartbeats::NewHeartbeat;
 use crate::http::json;
 use crate::http::path_token::Shown;
 use crate::http::problem::Problem;
+use crate::http::versions::{Expected, versioned};
 use crate::ids::HeartbeatId;
 use crate::store::heartbeats::HeartbeatRow;
 
@@ -147,7 +148,20 @@ pub async fn ping(
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let (beat, token) = app.engine.add_heartbeat(&wanted(&body)?).await?;
-    Ok(json(StatusCode::CREATED, json!(HeartbeatJson::new(beat, Some(&token))).to_string()))
+    let version = beat.version();
+    Ok(versioned(&HeaderMap::new(), StatusCode::CREATED, &version, &HeartbeatJson::new(beat, Some(&token))))
+}
+
+/// One heartbeat.
+#[utoipa::path(get, path = "/api/v1/heartbeats/{id}", tag = "heartbeats",
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "The heartbeat", body = HeartbeatJson),
+        (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let beat = app.engine.heartbeat(&id).await?;
+    let version = beat.version();
+    Ok(versioned(&headers, StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
 }
 
 /// Changes a heartbeat. Its name and its address stay.
@@ -157,10 +171,16 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
         (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let beat = app.engine.change_heartbeat(&id, &wanted(&body)?).await?;
-    Ok(json(StatusCode::OK, json!(HeartbeatJson::new(beat, None)).to_string()))
+    let beat = app.engine.change_heartbeat(&id, &wanted(&body)?, &Expected::of(&headers)).await?;
+    let version = beat.version();
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
 }
 
 fn wanted(body: &[u8]) -> Result<NewHeartbeat, Problem> {
@@ -191,7 +211,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     responses((status = 200, description = "Removed"),
         (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    app.engine.remove_heartbeat(&id).await?;
+pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    app.engine.remove_heartbeat(&id, &Expected::of(&headers)).await?;
     Ok(json(StatusCode::OK, r#"{"removed":true}"#))
 }

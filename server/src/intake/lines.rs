@@ -6,7 +6,7 @@ use std::time::Duration;
 use android_protocol::sms::Encoding;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use crate::engine::hand_over::Known;
 use crate::engine::lines::{LineStatus, NewLine, Preview};
 use crate::http::json;
 use crate::http::problem::Problem;
+use crate::http::versions::{Expected, versioned};
 use crate::ids::{AlarmId, GatewayId, LineId, SmsId};
 use crate::outbound::gateways;
 use crate::public_line::AppBuild;
@@ -279,7 +280,7 @@ pub async fn add_gateway(State(app): State<Arc<App>>, body: Body) -> Result<Resp
     let GatewayBody { name, settings, zone, signing_secret } = alarm_request::read_json(&body)?;
     let (gateway, token) = app.engine.add_gateway(&name, settings, InboundChange { zone, signing_secret }).await?;
     let shown = GatewayJson::new(&gateway, Some(&token), app.engine.clock.now());
-    Ok(json(StatusCode::CREATED, json!(shown).to_string()))
+    Ok(versioned(&HeaderMap::new(), StatusCode::CREATED, &gateway.version(&app.engine.links), &shown))
 }
 
 /// All gateways by name, without their secrets.
@@ -293,6 +294,22 @@ pub async fn list_gateways(State(app): State<Arc<App>>) -> Result<Response, Prob
     Ok(json(StatusCode::OK, json!(gateways).to_string()))
 }
 
+/// One gateway, without its secrets.
+#[utoipa::path(get, path = "/api/v1/sms/gateways/{id}", tag = "sms",
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "The gateway", body = GatewayJson),
+        (status = 404, description = "There is no such gateway", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let gateway = app.engine.gateway(&id).await?;
+    Ok(versioned(
+        &headers,
+        StatusCode::OK,
+        &gateway.version(&app.engine.links),
+        &GatewayJson::new(&gateway, None, app.engine.clock.now()),
+    ))
+}
+
 /// Changes what a gateway is called and how it is reached, its secrets too; its kind stays.
 #[utoipa::path(put, path = "/api/v1/sms/gateways/{id}", tag = "sms", request_body = GatewayBody,
     params(("id" = String, Path, description = "Its id or name")),
@@ -301,11 +318,18 @@ pub async fn list_gateways(State(app): State<Arc<App>>) -> Result<Response, Prob
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn change_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+pub async fn change_gateway(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let GatewayBody { name, settings, zone, signing_secret } = alarm_request::read_json(&body)?;
-    let gateway = app.engine.change_gateway(&id, &name, settings, InboundChange { zone, signing_secret }).await?;
-    Ok(json(StatusCode::OK, json!(GatewayJson::new(&gateway, None, app.engine.clock.now())).to_string()))
+    let gateway =
+        app.engine.change_gateway(&id, &name, settings, InboundChange { zone, signing_secret }, &Expected::of(&headers)).await?;
+    let shown = GatewayJson::new(&gateway, None, app.engine.clock.now());
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &gateway.version(&app.engine.links), &shown))
 }
 
 /// The JSON body of `POST /api/v1/sms/gateways/{id}/test`.
@@ -381,8 +405,12 @@ pub async fn wait_for_test(store: &Store, id: SmsId) -> Result<SmsStateRow, Stor
         (status = 404, description = "There is no such gateway", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A line needs it", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove_gateway(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    app.engine.remove_gateway(&id).await?;
+pub async fn remove_gateway(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    app.engine.remove_gateway(&id, &Expected::of(&headers)).await?;
     Ok(json(StatusCode::OK, r#"{"removed":true}"#))
 }
 
@@ -396,10 +424,22 @@ pub async fn remove_gateway(State(app): State<Arc<App>>, Path(id): Path<String>)
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let line = app.engine.add_line(&said(&app, body).await?).await?;
     let status = app.engine.line_status(&line.id.to_string()).await?;
-    Ok(json(StatusCode::CREATED, json!(LineJson::from(status)).to_string()))
+    Ok(versioned(&HeaderMap::new(), StatusCode::CREATED, &line.version(), &LineJson::from(status)))
 }
 
-/// Changes all that is said of a public number. Where its phone must be told otherwise than before, it is told again.
+/// One public number: to whom it is forwarded, since when, and how that is known.
+#[utoipa::path(get, path = "/api/v1/lines/{id}", tag = "lines",
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "The public number", body = LineJson),
+        (status = 404, description = "There is no such line", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let status = app.engine.line_status(&id).await?;
+    let version = status.line.version();
+    Ok(versioned(&headers, StatusCode::OK, &version, &LineJson::from(status)))
+}
+
+/// Replaces all that is said of a public number: what is not given becomes what it would be for a new one. Where its phone must be told otherwise than before, it is told again.
 #[utoipa::path(put, path = "/api/v1/lines/{id}", tag = "lines", request_body = LineBody,
     params(("id" = String, Path, description = "Its id or name")),
     responses((status = 200, description = "Changed", body = LineJson),
@@ -407,10 +447,15 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named; also when its handset could never do it", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn change(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
-    let line = app.engine.change_line(&id, &said(&app, body).await?).await?;
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let line = app.engine.change_line(&id, &said(&app, body).await?, &Expected::of(&headers)).await?;
     let status = app.engine.line_status(&line.id.to_string()).await?;
-    Ok(json(StatusCode::OK, json!(LineJson::from(status)).to_string()))
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &line.version(), &LineJson::from(status)))
 }
 
 /// What a body says of a line.
@@ -447,8 +492,8 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     responses((status = 200, description = "Removed"),
         (status = 404, description = "There is no such line", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    app.engine.remove_line(&id).await?;
+pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    app.engine.remove_line(&id, &Expected::of(&headers)).await?;
     Ok(json(StatusCode::OK, r#"{"removed":true}"#))
 }
 
@@ -487,10 +532,15 @@ pub async fn forward(State(app): State<Arc<App>>, Path(id): Path<String>, body: 
         (status = 404, description = "There is no such line", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn bind(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+pub async fn bind(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let bound: BoundBody = alarm_request::read_json(&body)?;
     let person = bound.person.as_ref().map(|person| (person.name.as_str(), person.number.as_str()));
-    app.engine.bind_line(&id, person).await?;
+    app.engine.bind_line(&id, person, &Expected::of(&headers)).await?;
     Ok(json(StatusCode::OK, r#"{"bound":true}"#))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,14 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 
 use super::alarm_request::{self, DAY, LONGEST_NAME, check_labels, check_text, within};
-use super::api::answer;
 use crate::alarm::Mode;
 use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS, Policy, Step};
 use crate::app::App;
 use crate::engine::whom::{self, Named};
 use crate::http::problem::Problem;
+use crate::http::versions::{Expected, Version, versioned};
 use crate::numbers::Region;
+use crate::store::edits::Edited;
 use crate::store::policies::{PolicyRow, PolicyRuleRow};
 use crate::store::{Db, Store};
 
@@ -107,14 +108,15 @@ fn once() -> i32 {
 #[utoipa::path(get, path = "/api/v1/policies", tag = "policies",
     responses((status = 200, description = "By name", body = Policies),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
     let mut reader = app.engine.store.read().await?;
     let mut db = reader.db();
     let mut policies = Vec::new();
     for row in db.policies().await? {
         policies.push(named(&mut db, row).await?);
     }
-    Ok(answer(StatusCode::OK, &Policies { policies }))
+    let policies = Policies { policies };
+    Ok(versioned(&headers, StatusCode::OK, &Version::of(&policies), &policies))
 }
 
 /// One policy.
@@ -123,11 +125,12 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     responses((status = 200, description = "The policy", body = NamedPolicy),
         (status = 404, description = "There is no such policy", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response, Problem> {
+pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let mut reader = app.engine.store.read().await?;
     let mut db = reader.db();
     let row = db.policy_by_name(&name).await?.ok_or_else(unknown)?;
-    Ok(answer(StatusCode::OK, &named(&mut db, row).await?))
+    let version = version(&row);
+    Ok(versioned(&headers, StatusCode::OK, &version, &named(&mut db, row).await?))
 }
 
 /// Makes or replaces a policy. Hunts that follow it go on with what it says now, from their next step.
@@ -137,11 +140,19 @@ pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>) -> Resu
     responses((status = 200, description = "Stored", body = NamedPolicy),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn put(State(app): State<Arc<App>>, Path(name): Path<String>, body: Body) -> Result<Response, Problem> {
+pub async fn put(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: PolicyBody = alarm_request::read_json(&body)?;
-    set(&app.engine.store, &name, &body, app.config().default_region, app.engine.clock.now()).await?;
-    show(State(app), Path(name)).await
+    let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
+    let (row, body) = set(&app.engine.store, &name, &body, app.config().default_region, now, &expected).await?;
+    let version = version(&row);
+    let stored = NamedPolicy { name: row.name, policy: body, updated_at: row.updated_at };
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &stored))
 }
 
 /// Removes a policy and its rules. Hunts that follow it end with their current step.
@@ -150,12 +161,8 @@ pub async fn put(State(app): State<Arc<App>>, Path(name): Path<String>, body: Bo
     responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such policy", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
-    let mut tx = app.engine.store.begin().await?;
-    if !tx.db().delete_policy(&name).await? {
-        return Err(unknown());
-    }
-    tx.commit().await?;
+pub async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+    forget(&app.engine.store, &name, &Expected::of(&headers)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -163,8 +170,9 @@ pub async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>) -> Re
 #[utoipa::path(get, path = "/api/v1/policy-rules", tag = "policies",
     responses((status = 200, description = "In order", body = RulesBody),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn rules(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    Ok(answer(StatusCode::OK, &read_rules(&app.engine.store).await?))
+pub async fn rules(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let (rules, version) = read_rules(&app.engine.store).await?;
+    Ok(versioned(&headers, StatusCode::OK, &version, &rules))
 }
 
 /// Replaces all rules.
@@ -172,18 +180,45 @@ pub async fn rules(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     responses((status = 200, description = "Stored", body = RulesBody),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn put_rules(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn put_rules(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let expected = Expected::demanded(&headers)?;
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: RulesBody = alarm_request::read_json(&body)?;
-    set_rules(&app.engine.store, &body).await?;
-    rules(State(app)).await
+    let version = set_rules(&app.engine.store, &body, &expected).await?;
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &body))
 }
 
-/// Checks and stores a policy.
+/// Removes a policy and its rules.
 ///
 /// # Errors
-/// The first thing that is wrong with it; nothing was changed then.
-pub async fn set(store: &Store, name: &str, body: &PolicyBody, region: Region, now: DateTime<Utc>) -> Result<(), Problem> {
+/// When there is none, it has changed meanwhile, or the database fails.
+pub async fn forget(store: &Store, name: &str, expected: &Expected) -> Result<(), Problem> {
+    let mut tx = store.begin().await?;
+    tx.db().lock_edits(Edited::Policies).await?;
+    let row = tx.db().policy_by_name(name).await?.ok_or_else(unknown)?;
+    expected.check(Some(&version(&row)))?;
+    tx.db().delete_policy(name).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The version of a policy.
+#[must_use]
+pub fn version(row: &PolicyRow) -> Version {
+    Version::of(&(row.id, &row.name, &row.definition))
+}
+
+/// Checks and stores a policy, and gives it as it is then.
+///
+/// # Errors
+/// The first thing that is wrong with it, or that it has changed meanwhile; nothing was changed then.
+pub async fn set(
+    store: &Store,
+    name: &str,
+    body: &PolicyBody,
+    region: Region,
+    now: DateTime<Utc>,
+    expected: &Expected,
+) -> Result<(PolicyRow, PolicyBody), Problem> {
     check_text("name", name, LONGEST_NAME)?;
     if name.trim().is_empty() || name.trim() != name {
         return Err(Problem::invalid("name", "a policy needs a name, without blanks at its ends"));
@@ -194,13 +229,17 @@ pub async fn set(store: &Store, name: &str, body: &PolicyBody, region: Region, n
     let rounds = within("rounds", body.rounds, 1..=MOST_ROUNDS, "times through the steps")?;
     let confirm_within_s = optional_within("confirm_within_seconds", body.confirm_within_seconds, 1..=DAY, "seconds")?;
     let mut tx = store.begin().await?;
+    tx.db().lock_edits(Edited::Policies).await?;
+    expected.check(tx.db().policy_by_name(name).await?.as_ref().map(version).as_ref())?;
     let mut steps = Vec::with_capacity(body.steps.len());
     for (index, step) in body.steps.iter().enumerate() {
         steps.push(check_step(&mut tx.db(), &format!("steps[{index}]"), step, region).await?);
     }
-    tx.db().upsert_policy(name, &Policy { steps, rounds, confirm_within_s }, now).await?;
+    let id = tx.db().upsert_policy(name, &Policy { steps, rounds, confirm_within_s }, now).await?;
+    let row = tx.db().policy(id).await?.ok_or_else(unknown)?;
+    let body = written(&mut tx.db(), &row.definition).await?;
     tx.commit().await?;
-    Ok(())
+    Ok((row, body))
 }
 
 async fn check_step(db: &mut Db<'_>, field: &str, step: &StepBody, region: Region) -> Result<Step, Problem> {
@@ -256,30 +295,39 @@ pub async fn written(db: &mut Db<'_>, policy: &Policy) -> Result<PolicyBody, Pro
     Ok(PolicyBody { steps, rounds: policy.rounds, confirm_within_seconds: policy.confirm_within_s })
 }
 
-/// The rules as they are written.
+/// The rules as they are written, and their version.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn read_rules(store: &Store) -> Result<RulesBody, Problem> {
+pub async fn read_rules(store: &Store) -> Result<(RulesBody, Version), Problem> {
     let mut reader = store.read().await?;
     let mut db = reader.db();
     let names: BTreeMap<_, _> = db.policies().await?.into_iter().map(|policy| (policy.id, policy.name)).collect();
     let rules = db.policy_rules().await?;
+    let version = version_of_rules(&rules);
     let written = rules.into_iter().filter_map(|rule| {
         Some(RuleBody { policy: names.get(&rule.policy_id)?.clone(), sender: rule.sender, labels: rule.labels.0 })
     });
-    Ok(RulesBody { rules: written.collect() })
+    Ok((RulesBody { rules: written.collect() }, version))
 }
 
-/// Checks and stores all rules.
+fn version_of_rules(rules: &[PolicyRuleRow]) -> Version {
+    Version::of(&rules.iter().map(|rule| (rule.policy_id, &rule.sender, &rule.labels)).collect::<Vec<_>>())
+}
+
+/// Checks and stores all rules, and gives their version.
 ///
 /// # Errors
-/// The first thing that is wrong with them; nothing was changed then.
-pub async fn set_rules(store: &Store, body: &RulesBody) -> Result<(), Problem> {
+/// The first thing that is wrong with them, or that they have changed meanwhile; nothing was changed then.
+pub async fn set_rules(store: &Store, body: &RulesBody, expected: &Expected) -> Result<Version, Problem> {
     if body.rules.len() > MOST_RULES {
         return Err(Problem::invalid("rules", format!("there are at most {MOST_RULES} rules")));
     }
     let mut tx = store.begin().await?;
+    // A policy that is removed takes its rules along.
+    tx.db().lock_edits(Edited::Policies).await?;
+    tx.db().lock_edits(Edited::PolicyRules).await?;
+    expected.check(Some(&version_of_rules(&tx.db().policy_rules().await?)))?;
     let keys: Vec<String> = tx.db().keys().await?.into_iter().map(|key| key.name).collect();
     let mut rows = Vec::with_capacity(body.rules.len());
     for (index, rule) in body.rules.iter().enumerate() {
@@ -295,7 +343,7 @@ pub async fn set_rules(store: &Store, body: &RulesBody) -> Result<(), Problem> {
     }
     tx.db().set_policy_rules(&rows).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(version_of_rules(&rows))
 }
 
 async fn named(db: &mut Db<'_>, row: PolicyRow) -> Result<NamedPolicy, Problem> {

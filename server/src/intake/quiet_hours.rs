@@ -4,18 +4,19 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::alarm_request;
-use super::api::answer;
 use crate::alarm::Priority;
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::http::versions::{Expected, Version, versioned};
 use crate::roster::quiet::{self, QuietHours};
+use crate::store::edits::Edited;
 use crate::store::{Announcement, Store};
 
 const MOST: usize = 1000;
@@ -51,8 +52,9 @@ pub struct AllQuiet {
     operation_id = "quiet_hours",
     responses((status = 200, description = "All of them", body = AllQuiet),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    Ok(answer(StatusCode::OK, &read(&app.engine.store).await?))
+pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let (all, version) = read(&app.engine.store).await?;
+    Ok(versioned(&headers, StatusCode::OK, &version, &all))
 }
 
 /// Replaces all quiet hours.
@@ -61,22 +63,25 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     responses((status = 200, description = "Stored", body = AllQuiet),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn put(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn put(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let expected = Expected::demanded(&headers)?;
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: AllQuiet = alarm_request::read_json(&body)?;
-    set(&app.engine.store, &body, app.engine.clock.now()).await?;
-    list(State(app)).await
+    let version = set(&app.engine.store, &body, app.engine.clock.now(), &expected).await?;
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &body))
 }
 
-/// All quiet hours as they are written.
+/// All quiet hours as they are written, and their version.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn read(store: &Store) -> Result<AllQuiet, Problem> {
+pub async fn read(store: &Store) -> Result<(AllQuiet, Version), Problem> {
     let mut reader = store.read().await?;
     let mut db = reader.db();
     let mut quiet_hours = Vec::new();
-    for one in db.quiet_hours().await? {
+    let all = db.quiet_hours().await?;
+    let version = version(&all);
+    for one in all {
         let person = match one.person {
             Some(id) => db.person(id).await?.map(|person| person.name),
             None => None,
@@ -84,18 +89,24 @@ pub async fn read(store: &Store) -> Result<AllQuiet, Problem> {
         let (from, to) = (one.from.format(TIME).to_string(), one.to.format(TIME).to_string());
         quiet_hours.push(QuietBody { person, from, to, zone: one.zone.name().to_owned(), up_to: one.up_to });
     }
-    Ok(AllQuiet { quiet_hours })
+    Ok((AllQuiet { quiet_hours }, version))
 }
 
-/// Checks and stores all quiet hours.
+fn version(all: &[QuietHours]) -> Version {
+    Version::of(&all.iter().map(|one| (one.person, one.from, one.to, one.zone.name(), one.up_to)).collect::<Vec<_>>())
+}
+
+/// Checks and stores all quiet hours, and gives their version.
 ///
 /// # Errors
-/// The first thing that is wrong with them; nothing was changed then.
-pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>) -> Result<(), Problem> {
+/// The first thing that is wrong with them, or that they have changed meanwhile; nothing was changed then.
+pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>, expected: &Expected) -> Result<Version, Problem> {
     if body.quiet_hours.len() > MOST {
         return Err(Problem::invalid("quiet_hours", format!("there are at most {MOST} quiet hours")));
     }
     let mut tx = store.begin().await?;
+    tx.db().lock_edits(Edited::QuietHours).await?;
+    expected.check(Some(&version(&tx.db().quiet_hours().await?)))?;
     let mut all = Vec::with_capacity(body.quiet_hours.len());
     for (index, one) in body.quiet_hours.iter().enumerate() {
         let wrong = |field: &str, why: String| Problem::invalid(format!("quiet_hours[{index}].{field}"), why);
@@ -124,5 +135,5 @@ pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>) -> Result<(
     tx.db().set_quiet_hours(&all).await?;
     tx.announce(Announcement::Hunts);
     tx.commit().await?;
-    Ok(())
+    Ok(version(&all))
 }

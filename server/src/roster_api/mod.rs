@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::costly::CostlyError;
 use crate::http::problem::Problem;
 use crate::http::senders::Sender;
+use crate::http::versions::{Expected, Stale};
 use crate::intake::alarm_request::{read_body, read_json};
 use crate::roster::{Roster, text};
 use crate::roster_edit::RosterError;
@@ -54,6 +55,14 @@ fn team_in_path(error: RosterError) -> Problem {
     match error {
         RosterError::NoTeam(_) => Problem::new(StatusCode::NOT_FOUND, "no_such_team", error.to_string()),
         error => error.into(),
+    }
+}
+
+/// What was changed meanwhile, told to whoever said with a header what they had read.
+fn stale_by_header(expected: &Expected, error: RosterError) -> Problem {
+    match error {
+        RosterError::Stale { .. } if *expected != Expected::Anything => Stale.into(),
+        error => team_in_path(error),
     }
 }
 

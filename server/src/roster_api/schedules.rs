@@ -9,9 +9,10 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::shapes::ScheduleJson;
-use super::{Query, form, removed, roster};
+use super::{Query, form, removed, roster, stale_by_header};
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::http::versions::{Expected, Version, versioned};
 use crate::ids::ScheduleId;
 use crate::intake::alarm_request::read_body;
 use crate::intake::api::answer;
@@ -43,7 +44,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let form: ScheduleForm = form(&app, body).await?;
     let id = schedules::add(&app.engine.store, &form, app.engine.clock.now()).await?;
-    show_one(&app, StatusCode::CREATED, id).await
+    show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await
 }
 
 /// One schedule with layers, overrides and temporary schedules.
@@ -52,9 +53,9 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
     responses((status = 200, description = "The schedule", body = ScheduleJson),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn show(State(app): State<Arc<App>>, Path(schedule): Path<String>) -> Result<Response, Problem> {
+pub async fn show(State(app): State<Arc<App>>, Path(schedule): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let id = find_schedule(&roster(&app).await?, &schedule)?.id;
-    show_one(&app, StatusCode::OK, id).await
+    show_one(&app, &headers, StatusCode::OK, id).await
 }
 
 /// Changes a schedule: everything becomes that of the body, the layers too. Overrides and temporary schedules stay.
@@ -65,13 +66,27 @@ pub async fn show(State(app): State<Arc<App>>, Path(schedule): Path<String>) -> 
         (status = 409, description = "It has changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn change(State(app): State<Arc<App>>, Path(schedule): Path<String>, body: Body) -> Result<Response, Problem> {
-    let form: ScheduleForm = form(&app, body).await?;
-    if form.version.is_none() {
-        return Err(Problem::invalid("version", "give the version that you have read, so that nobody's change is lost"));
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Path(schedule): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut form: ScheduleForm = form(&app, body).await?;
+    let expected = Expected::of(&headers);
+    if expected != Expected::Anything {
+        let current = find_schedule(&roster(&app).await?, &schedule)?.version;
+        form.version = expected.counted(current)?.or(form.version).or(Some(current));
     }
-    let id = schedules::change(&app.engine.store, &schedule, &form, app.engine.clock.now()).await?;
-    show_one(&app, StatusCode::OK, id).await
+    if form.version.is_none() {
+        return Err(Problem::invalid(
+            "version",
+            "give the version that you have read, here or its ETag as If-Match, so that nobody's change is lost",
+        ));
+    }
+    let changed = schedules::change(&app.engine.store, &schedule, &form, app.engine.clock.now()).await;
+    let id = changed.map_err(|error| stale_by_header(&expected, error))?;
+    show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
 
 /// Takes a schedule out of use; its duty log stays.
@@ -80,8 +95,10 @@ pub async fn change(State(app): State<Arc<App>>, Path(schedule): Path<String>, b
     responses((status = 204, description = "It is out of use"),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(schedule): Path<String>) -> Result<Response, Problem> {
-    schedules::remove(&app.engine.store, &schedule, app.engine.clock.now()).await?;
+pub async fn remove(State(app): State<Arc<App>>, Path(schedule): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let expected = Expected::of(&headers);
+    let removed_by = schedules::remove(&app.engine.store, &schedule, &expected, app.engine.clock.now()).await;
+    removed_by.map_err(|error| stale_by_header(&expected, error))?;
     Ok(removed())
 }
 
@@ -153,8 +170,8 @@ pub async fn import(
     Ok(answer(StatusCode::OK, &ImportedJson { shifts, added, removed, skipped, notes, dry_run, schedule }))
 }
 
-async fn show_one(app: &App, status: StatusCode, id: ScheduleId) -> Result<Response, Problem> {
+async fn show_one(app: &App, headers: &HeaderMap, status: StatusCode, id: ScheduleId) -> Result<Response, Problem> {
     let roster = roster(app).await?;
     let schedule = find_schedule(&roster, &id.to_string())?;
-    Ok(answer(status, &ScheduleJson::of(&roster, schedule)))
+    Ok(versioned(headers, status, &Version::named(schedule.version), &ScheduleJson::of(&roster, schedule)))
 }

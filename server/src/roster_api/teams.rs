@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::shapes::TeamJson;
-use super::{form, removed, roster, team_in_path};
+use super::{form, removed, roster, stale_by_header, team_in_path};
 use crate::app::App;
 use crate::http::problem::Problem;
+use crate::http::versions::{Expected, Version, versioned};
 use crate::ids::TeamId;
 use crate::intake::api::answer;
 use crate::roster_edit::forms::TeamForm;
@@ -41,7 +42,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let form: TeamForm = form(&app, body).await?;
     let id = teams::add(&app.engine.store, &form, app.engine.clock.now()).await?;
-    show_one(&app, StatusCode::CREATED, id).await
+    show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await
 }
 
 /// One team.
@@ -50,9 +51,9 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
     responses((status = 200, description = "The team", body = TeamJson),
         (status = 404, description = "There is no such team", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn show(State(app): State<Arc<App>>, Path(team): Path<String>) -> Result<Response, Problem> {
+pub async fn show(State(app): State<Arc<App>>, Path(team): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let id = find_team(&roster(&app).await?, &team).map_err(team_in_path)?.id;
-    show_one(&app, StatusCode::OK, id).await
+    show_one(&app, &headers, StatusCode::OK, id).await
 }
 
 /// Changes a team: name and members become those of the body.
@@ -63,13 +64,27 @@ pub async fn show(State(app): State<Arc<App>>, Path(team): Path<String>) -> Resu
         (status = 409, description = "It has changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn change(State(app): State<Arc<App>>, Path(team): Path<String>, body: Body) -> Result<Response, Problem> {
-    let form: TeamForm = form(&app, body).await?;
-    if form.version.is_none() {
-        return Err(Problem::invalid("version", "give the version that you have read, so that nobody's change is lost"));
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Path(team): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut form: TeamForm = form(&app, body).await?;
+    let expected = Expected::of(&headers);
+    if expected != Expected::Anything {
+        let current = find_team(&roster(&app).await?, &team).map_err(team_in_path)?.version;
+        form.version = expected.counted(current)?.or(form.version).or(Some(current));
     }
-    let id = teams::change(&app.engine.store, &team, &form, app.engine.clock.now()).await.map_err(team_in_path)?;
-    show_one(&app, StatusCode::OK, id).await
+    if form.version.is_none() {
+        return Err(Problem::invalid(
+            "version",
+            "give the version that you have read, here or its ETag as If-Match, so that nobody's change is lost",
+        ));
+    }
+    let changed = teams::change(&app.engine.store, &team, &form, app.engine.clock.now()).await;
+    let id = changed.map_err(|error| stale_by_header(&expected, error))?;
+    show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
 
 /// Removes a team; its schedules stay.
@@ -78,13 +93,15 @@ pub async fn change(State(app): State<Arc<App>>, Path(team): Path<String>, body:
     responses((status = 204, description = "It is gone"),
         (status = 404, description = "There is no such team", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(team): Path<String>) -> Result<Response, Problem> {
-    teams::remove(&app.engine.store, &team, app.engine.clock.now()).await.map_err(team_in_path)?;
+pub async fn remove(State(app): State<Arc<App>>, Path(team): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let expected = Expected::of(&headers);
+    let removed_by = teams::remove(&app.engine.store, &team, &expected, app.engine.clock.now()).await;
+    removed_by.map_err(|error| stale_by_header(&expected, error))?;
     Ok(removed())
 }
 
-async fn show_one(app: &App, status: StatusCode, id: TeamId) -> Result<Response, Problem> {
+async fn show_one(app: &App, headers: &HeaderMap, status: StatusCode, id: TeamId) -> Result<Response, Problem> {
     let roster = roster(app).await?;
     let team = find_team(&roster, &id.to_string()).map_err(team_in_path)?;
-    Ok(answer(status, &TeamJson::of(&roster, team)))
+    Ok(versioned(headers, status, &Version::named(team.version), &TeamJson::of(&roster, team)))
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::forms::{LayerForm, ScheduleForm, too_many};
 use super::teams::taken;
 use super::{Editing, RosterError, find_schedule, find_team, in_field, name};
+use crate::http::versions::Expected;
 use crate::ids::{LayerId, ScheduleId};
 use crate::roster::{Layer, Roster, Schedule, text};
 use crate::store::Store;
@@ -49,9 +50,11 @@ pub async fn change(store: &Store, schedule: &str, form: &ScheduleForm, now: Dat
 ///
 /// # Errors
 /// When there is no such schedule, or the database fails.
-pub async fn remove(store: &Store, schedule: &str, now: DateTime<Utc>) -> Result<(), RosterError> {
+pub async fn remove(store: &Store, schedule: &str, expected: &Expected, now: DateTime<Utc>) -> Result<(), RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let (id, name) = find_schedule(&editing.roster, schedule).map(|schedule| (schedule.id, schedule.name.clone()))?;
+    let now_at = find_schedule(&editing.roster, schedule)?.version;
+    expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
     editing.is_not_followed(&name).await?;
     editing.tx.db().remove_schedule(id, &name, now).await?;
     editing.finish().await

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::forms::TeamForm;
 use super::{Editing, RosterError, find_person, find_team, name};
+use crate::http::versions::Expected;
 use crate::ids::{PersonId, TeamId};
 use crate::roster::Roster;
 use crate::store::{Store, StoreError};
@@ -48,9 +49,11 @@ pub async fn change(store: &Store, team: &str, form: &TeamForm, now: DateTime<Ut
 ///
 /// # Errors
 /// When there is no such team, or the database fails.
-pub async fn remove(store: &Store, team: &str, now: DateTime<Utc>) -> Result<(), RosterError> {
+pub async fn remove(store: &Store, team: &str, expected: &Expected, now: DateTime<Utc>) -> Result<(), RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let (id, name) = find_team(&editing.roster, team).map(|team| (team.id, team.name.clone()))?;
+    let now_at = find_team(&editing.roster, team)?.version;
+    expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
     editing.is_not_followed(&name).await?;
     editing.tx.db().delete_team(id).await?;
     editing.finish().await

@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result};
 use crate::alarm::Priority;
+use crate::http::versions::Version;
 use crate::ids::HeartbeatId;
 
 /// A heartbeat as it is stored.
@@ -37,6 +38,14 @@ pub struct HeartbeatRow {
     pub due_at: Option<DateTime<Utc>>,
     /// Since when it is missed.
     pub missed_since: Option<DateTime<Utc>>,
+}
+
+impl HeartbeatRow {
+    /// The version of what operators say of it: a ping is no other one.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version::of(&(self.id, &self.name, self.period_s, self.grace_s, &self.phones, &self.labels, self.priority))
+    }
 }
 
 statements! {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result};
+use crate::http::versions::Version;
 use crate::ids::{AlarmId, GatewayId, HandOverId, HandsetId, LineId, SmsId};
 use crate::public_line::AppBuild;
 
@@ -44,6 +45,17 @@ pub struct LineRow {
     pub latest_seq: i32,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+}
+
+impl LineRow {
+    /// The version of what operators say of it: a hand-over is no other one.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        let reached = (self.gateway_id, self.handset_id, self.verify_handset_id);
+        let bound = (&self.bound_name, &self.bound_number);
+        let told = (&self.carrier, self.android, self.app_build, &self.text);
+        Version::of(&(self.id, &self.name, &self.team, &self.number, &self.sms_number, told, reached, bound))
+    }
 }
 
 /// Why a number was handed over.

@@ -14,6 +14,7 @@ pub mod dials;
 pub mod do_not_call;
 pub mod duty;
 pub mod duty_log;
+pub mod edits;
 pub mod events;
 pub mod feeds;
 pub mod handsets;
@@ -705,6 +706,7 @@ impl Store {
             do_not_call::ALL,
             duty::ALL,
             duty_log::ALL,
+            edits::ALL,
             events::ALL,
             feeds::ALL,
             handsets::ALL,

@@ -9,7 +9,9 @@ use sqlx::types::Json;
 
 use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use super::{Db, Result, Waiting, WaitingRow};
+use crate::http::versions::Version;
 use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
+use crate::links::Links;
 use crate::sms_time::Delay;
 
 /// How a gateway is reached.
@@ -123,6 +125,14 @@ pub enum Purpose {
     Answer,
     /// It proves that its gateway works.
     Test,
+}
+
+impl GatewayRow {
+    /// The version of what operators say of it, its secrets too.
+    #[must_use]
+    pub fn version(&self, key: &Links) -> Version {
+        key.version_of(&(self.id, &self.name, &self.settings, &self.inbound))
+    }
 }
 
 /// A text message in the outbox.

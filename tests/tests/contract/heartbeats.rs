@@ -156,10 +156,10 @@ async fn a_removed_heartbeat_takes_its_alarm_along(home: Home) {
     let path = add(&server).await;
     ping(&server, &path).await;
     server.pass(100).await;
-    server.app.engine.remove_heartbeat("backup").await.unwrap();
+    server.app.engine.remove_heartbeat("backup", &Default::default()).await.unwrap();
     assert_eq!(alarms(&server).await[0]["state"], "resolved");
     assert_eq!(server.post(&path, &json!({})).await.0, 401);
-    assert!(server.app.engine.remove_heartbeat("backup").await.is_err());
+    assert!(server.app.engine.remove_heartbeat("backup", &Default::default()).await.is_err());
 }
 
 async fn a_changed_rhythm_counts_from_the_last_ping(home: Home) {

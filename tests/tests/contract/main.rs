@@ -28,6 +28,7 @@ mod notices;
 mod open_dials;
 mod openapi;
 mod outages;
+mod overwriting;
 mod pairing;
 mod plans;
 mod pressing;

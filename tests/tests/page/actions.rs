@@ -21,6 +21,7 @@ on_both!(
     an_admin_lets_others_in_and_shuts_them_out,
     nobody_changes_themselves_but_for_their_password,
     everybody_changes_their_own_password,
+    of_two_admins_the_second_is_told,
 );
 
 async fn a_responder_takes_an_alarm(home: Home) {
@@ -321,4 +322,88 @@ async fn everybody_changes_their_own_password(home: Home) {
         last = lin.post("/password", &[("current", "a wrong one"), ("new", another), ("again", another)]).await.status;
     }
     assert_eq!(last, 429);
+}
+
+/// What the form on a page says that was read.
+fn version(page: &Page) -> String {
+    let (_, rest) = page.body.split_once("name=\"version\" value=\"").unwrap_or_else(|| panic!("{}", page.body));
+    rest.split('"').next().unwrap().to_owned()
+}
+
+async fn of_two_admins_the_second_is_told(home: Home) {
+    let server = home.set("AUTOCALL_SMS_ALLOW_NETWORKS", "127.0.0.0/8").start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let mut mia = Visitor::logged_in(&server, "mia", Role::Admin).await;
+    lin.post("/people/add", &[("name", "Ann"), ("numbers", A)]).await;
+    let policy = json!({ "steps": [{ "ring": [{ "person": "Ann" }] }] });
+    assert_eq!(server.put("/api/v1/policies/ops", &policy).await.0, 200);
+    server.put("/api/v1/policy-rules", &json!({ "rules": [{ "policy": "ops", "labels": { "team": "db" } }] })).await;
+    let settings = json!({ "kind": "smsgate", "url": "http://127.0.0.1:9/message", "user": "sms", "password": "secret" });
+    let (_, gateway) = server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    let line = json!({ "name": "ops", "number": "01012345678", "sms_number": "13300001111", "carrier": "china-telecom", "android": 11,
+        "gateway": "phone" });
+    let (_, line) = server.post("/api/v1/lines", &line).await;
+    let (_, beat) = server.post("/api/v1/heartbeats", &json!({ "name": "backup", "period_seconds": 60, "phones": [A] })).await;
+    let of = |value: &serde_json::Value| value["id"].as_str().unwrap().to_owned();
+    let policies = server.app.engine.store.read().await.unwrap().db().policies().await.unwrap();
+    let people = server.app.engine.store.read().await.unwrap().db().people().await.unwrap();
+    let forms: [(String, Vec<(&str, &str)>); 6] = [
+        (format!("/people/{}", people[0].0.id), vec![("name", "Anna"), ("numbers", B)]),
+        (format!("/policies/{}", policies[0].id), vec![("whom-0", B), ("rounds", "1")]),
+        ("/policies/rules".to_owned(), vec![("place-0", "1"), ("policy-0", "")]),
+        (
+            format!("/lines/{}", of(&line)),
+            vec![
+                ("name", "front desk"),
+                ("number", "01012345678"),
+                ("carrier", "china-telecom"),
+                ("android", "12"),
+                ("app_build", "later"),
+                ("gateway", "phone"),
+            ],
+        ),
+        (
+            format!("/gateways/{}", of(&gateway)),
+            vec![("name", "window"), ("url", "http://127.0.0.1:10/message"), ("user", "sms")],
+        ),
+        (
+            format!("/heartbeats/{}", of(&beat)),
+            vec![
+                ("period", "5"),
+                ("period_unit", "min"),
+                ("grace", "0"),
+                ("grace_unit", "s"),
+                ("phones", B),
+                ("priority", "high"),
+            ],
+        ),
+    ];
+    // Gateways are renamed last: the line names its own.
+    for (path, fields) in &forms {
+        let (mine, theirs) = (version(&lin.get(path).await), version(&mia.get(path).await));
+        let with = |version: &str| {
+            fields
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .chain([("version".to_owned(), version.to_owned())])
+                .collect::<Vec<_>>()
+        };
+        let mine = with(&mine);
+        let mine: Vec<(&str, &str)> = mine.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let saved = lin.post(path, &mine).await;
+        assert_eq!(saved.status, 303, "{path}: {}", saved.body);
+        let after = mia.get(path).await;
+        let theirs = with(&theirs);
+        let theirs: Vec<(&str, &str)> = theirs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let late = mia.post(path, &theirs).await;
+        assert_eq!(late.status, 409, "{path}: {}", late.body);
+        assert!(late.shows("Somebody else has changed this meanwhile") && late.shows("Nothing was saved"), "{}", late.body);
+        if path != "/policies/rules" {
+            let old: Vec<(&str, &str)> = theirs.iter().filter(|(name, _)| *name == "version").copied().collect();
+            if !path.starts_with("/people") {
+                assert_eq!(mia.post(&format!("{path}/remove"), &old).await.status, 409, "{path}: nor removed unread");
+            }
+        }
+        assert_eq!(version(&mia.get(path).await), version(&after));
+    }
 }

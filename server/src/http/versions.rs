@@ -1,0 +1,193 @@
+//! Versions of what operators say, so that of two who change the same thing neither overwrites the other unawares.
+//!
+//! `GET` gives a version as `ETag`. A request that replaces or removes says with `If-Match` what its sender has read, or with
+//! `If-None-Match: *` that there was nothing; where that is not so any more it is answered with 412, and nothing is changed. Whoever
+//! writes calls [`crate::store::Db::lock_edits`] first, looks, and writes in the same transaction. A version is of what operators
+//! say, not of what happens by itself: a ping is no other version of a heartbeat.
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::problem::Problem;
+use crate::ids::hex;
+use crate::intake::api::answer;
+
+/// 96 bits tell versions apart.
+const BYTES: usize = 12;
+
+/// Names one version of something; the same for the same content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(String);
+
+impl Version {
+    /// The version of what this says.
+    #[must_use]
+    pub fn of(what: &impl Serialize) -> Self {
+        // Plain values are always written; an empty text would only refuse a change that could have been made.
+        Self(hex(&Sha256::digest(serde_json::to_vec(what).unwrap_or_default())[..BYTES]))
+    }
+
+    /// A version that has a name already, such as a number that is counted up.
+    #[must_use]
+    pub fn named(name: impl ToString) -> Self {
+        Self(name.to_string())
+    }
+
+    /// As it stands in a form.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn tag(&self) -> HeaderValue {
+        // Digits and letters only, so it is always a value.
+        HeaderValue::from_str(&format!("\"{}\"", self.0)).unwrap_or(HeaderValue::from_static("\"\""))
+    }
+}
+
+/// What the sender of a change has read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever is there is overwritten.
+    #[default]
+    Anything,
+    /// There is something.
+    Something,
+    /// There is nothing yet.
+    Nothing,
+    /// It is one of these versions.
+    OneOf(Vec<Version>),
+}
+
+/// Somebody else has changed it since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("somebody else has changed it since you read it: read it again, and change what it says now")]
+pub struct Stale;
+
+impl Expected {
+    /// What a request says.
+    #[must_use]
+    pub fn of(headers: &HeaderMap) -> Self {
+        if headers.contains_key(header::IF_MATCH) {
+            let tags: Vec<&str> = tags(headers, header::IF_MATCH);
+            if tags.contains(&"*") {
+                return Self::Something;
+            }
+            // A weak tag (`W/"…"`) never matches here, and nor does what is no tag.
+            let strong = tags.iter().filter_map(|tag| tag.strip_prefix('"')?.strip_suffix('"'));
+            return Self::OneOf(strong.map(Version::named).collect());
+        }
+        if tags(headers, header::IF_NONE_MATCH).contains(&"*") { Self::Nothing } else { Self::Anything }
+    }
+
+    /// The same where a whole list is replaced: whoever does that has to say what they have read.
+    ///
+    /// # Errors
+    /// 428 when they do not.
+    pub fn demanded(headers: &HeaderMap) -> Result<Self, Problem> {
+        match Self::of(headers) {
+            Self::Anything => {
+                let why = "this replaces the whole list: give the ETag of the list that you have read as If-Match, or If-Match: * to \
+                           replace whatever is there";
+                Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "if_match_required", why))
+            }
+            expected => Ok(expected),
+        }
+    }
+
+    /// What stood in a form when it was opened; a form without it overwrites whatever is there.
+    #[must_use]
+    pub fn in_form(version: &str) -> Self {
+        if version.is_empty() { Self::Anything } else { Self::OneOf(vec![Version::named(version)]) }
+    }
+
+    /// Whether that is so; `None`: there is nothing.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn check(&self, current: Option<&Version>) -> Result<(), Stale> {
+        let holds = match self {
+            Self::Anything => true,
+            Self::Something => current.is_some(),
+            Self::Nothing => current.is_none(),
+            Self::OneOf(versions) => current.is_some_and(|current| versions.contains(current)),
+        };
+        if holds { Ok(()) } else { Err(Stale) }
+    }
+
+    /// The same for what is kept under a number that is counted up: the number to go on with, so that the store can look once more.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn counted(&self, current: i32) -> Result<Option<i32>, Stale> {
+        self.check(Some(&Version::named(current)))?;
+        Ok(matches!(self, Self::OneOf(_)).then_some(current))
+    }
+}
+
+impl From<Stale> for Problem {
+    fn from(stale: Stale) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", stale.to_string())
+    }
+}
+
+/// An answer with its version. Whoever has that version already is told so.
+pub fn versioned(headers: &HeaderMap, status: StatusCode, version: &Version, body: &impl Serialize) -> Response {
+    let tag = version.tag();
+    let known = tags(headers, header::IF_NONE_MATCH).into_iter().any(|own| {
+        // Here weak tags are as good.
+        own.strip_prefix("W/").unwrap_or(own).as_bytes() == tag.as_bytes()
+    });
+    let mut response = match status {
+        StatusCode::OK if known => StatusCode::NOT_MODIFIED.into_response(),
+        status => answer(status, body),
+    };
+    response.headers_mut().insert(header::ETAG, tag);
+    response
+}
+
+/// The entity tags of a header, which may come several times.
+fn tags(headers: &HeaderMap, name: HeaderName) -> Vec<&str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).filter(|tag| !tag.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(name: HeaderName, values: &[&'static str]) -> Expected {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&name, HeaderValue::from_static(value));
+        }
+        Expected::of(&headers)
+    }
+
+    #[test]
+    fn what_was_read_must_be_what_is_there() {
+        let (one, other) = (Version::named("a1"), Version::named("b2"));
+        let either = expected(header::IF_MATCH, &["\"x\", \"a1\"", "\"c3\""]);
+        assert_eq!((either.check(Some(&one)), either.check(Some(&other)), either.check(None)), (Ok(()), Err(Stale), Err(Stale)));
+        let any = expected(header::IF_MATCH, &["*"]);
+        assert_eq!((any.check(Some(&one)), any.check(None)), (Ok(()), Err(Stale)));
+        let none = expected(header::IF_NONE_MATCH, &["*"]);
+        assert_eq!((none.check(Some(&one)), none.check(None)), (Err(Stale), Ok(())));
+        for never in ["W/\"a1\"", "a1", "\"a1", ""] {
+            assert_eq!(expected(header::IF_MATCH, &[never]).check(Some(&one)), Err(Stale), "{never}");
+        }
+        assert_eq!(expected(header::IF_NONE_MATCH, &["\"a1\""]), Expected::Anything, "that is asked of a GET");
+        assert_eq!(Expected::in_form("").check(None), Ok(()));
+        assert_eq!(Expected::in_form("a1").check(Some(&other)), Err(Stale));
+    }
+
+    #[test]
+    fn a_list_is_replaced_by_who_says_what_they_have_read() {
+        assert_eq!(Expected::demanded(&HeaderMap::new()).map_err(|problem| problem.status()), Err(428));
+        let versions = expected(header::IF_MATCH, &["\"6\", \"7\""]);
+        assert_eq!((versions.counted(7), versions.counted(8)), (Ok(Some(7)), Err(Stale)));
+        assert_eq!(Expected::Anything.counted(7), Ok(None));
+    }
+}

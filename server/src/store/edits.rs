@@ -1,0 +1,52 @@
+//! Who overwrites what operators said: one at a time, so that looking and writing are one.
+
+use super::dialect::{execute, fragment, on, statements};
+use super::{Db, Result};
+
+/// What is overwritten by one operator at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// Escalation policies.
+    Policies,
+    /// The rules that choose them.
+    PolicyRules,
+    /// Quiet hours.
+    QuietHours,
+    /// Heartbeats.
+    Heartbeats,
+    /// Public numbers.
+    Lines,
+    /// Gateways for text messages.
+    Gateways,
+    /// People and their numbers.
+    People,
+}
+
+impl Edited {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Policies => "policies",
+            Self::PolicyRules => "policy rules",
+            Self::QuietHours => "quiet hours",
+            Self::Heartbeats => "heartbeats",
+            Self::Lines => "lines",
+            Self::Gateways => "gateways",
+            Self::People => "people",
+        }
+    }
+}
+
+statements! {
+    /// One more change: whoever comes next waits until this one is written or given up.
+    LOCK = ["INSERT INTO edits (what, changes) VALUES ($1, 1) ON CONFLICT (what) DO UPDATE SET changes = edits.changes + 1"];
+}
+
+impl Db<'_> {
+    /// Waits until nobody else is changing that, and keeps others from it until the transaction ends. Before any other lock.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_edits(&mut self, what: Edited) -> Result<()> {
+        execute!(self, LOCK, what.as_str()).map(|_| ())
+    }
+}

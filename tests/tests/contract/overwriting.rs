@@ -1,0 +1,225 @@
+//! Two operators change the same thing: the second one is told, and nobody's work is lost. Every GET gives a version as ETag, and every
+//! request that overwrites or removes may say with If-Match what its sender has read.
+
+use reqwest::Method;
+use reqwest::header::{ETAG, HeaderMap};
+use serde_json::{Value, json};
+
+use crate::gateway::near;
+use crate::harness::{A, B, Home, Kind, Server, on_both};
+use crate::roster::people;
+
+on_both!(
+    who_overwrites_what_they_have_not_read_is_told,
+    whole_lists_are_replaced_only_by_who_has_read_them,
+    of_two_at_once_one_is_told,
+    a_new_one_is_made_only_where_there_is_none,
+    what_happens_by_itself_is_no_other_version,
+    a_version_says_nothing_of_secrets,
+);
+
+struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn tag(&self) -> String {
+        self.headers.get(ETAG).unwrap_or_else(|| panic!("no ETag: {}", self.body)).to_str().unwrap().to_owned()
+    }
+}
+
+async fn send(server: &Server, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut request = http.request(method, format!("{}/api/v1/{path}", server.base));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let text = response.text().await.unwrap();
+    Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+}
+
+async fn get(server: &Server, path: &str) -> Answer {
+    let answer = send(server, Method::GET, path, &[], None).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    answer
+}
+
+async fn put(server: &Server, path: &str, tag: &str, body: &Value) -> Answer {
+    send(server, Method::PUT, path, &[("if-match", tag)], Some(body)).await
+}
+
+fn policy(number: &str) -> Value {
+    json!({ "steps": [{ "ring": [{ "number": number }] }] })
+}
+
+fn quiet(from: &str) -> Value {
+    json!({ "quiet_hours": [{ "from": from, "to": "07:00", "zone": "Asia/Shanghai", "up_to": "low" }] })
+}
+
+fn rules(sender_label: &str) -> Value {
+    json!({ "rules": [{ "policy": "ops", "labels": { "team": sender_label } }] })
+}
+
+fn gateway(url: &str) -> Value {
+    json!({ "name": "phone", "settings": { "kind": "smsgate", "url": url, "user": "sms", "password": "secret", "sim": null } })
+}
+
+fn line(text: &str) -> Value {
+    json!({ "name": "ops", "number": "01012345678", "sms_number": "13300001111", "carrier": "china-telecom", "android": 11,
+        "text": text, "gateway": "phone" })
+}
+
+fn beat(seconds: u32) -> Value {
+    json!({ "name": "backup", "period_seconds": seconds, "phones": [A] })
+}
+
+fn schedule(zone: &str) -> Value {
+    json!({ "name": "primary", "zone": zone, "layers": [] })
+}
+
+/// A server that has one of everything, and each with its path and two other forms of it.
+async fn one_of_everything(home: Home) -> (Server, Vec<(&'static str, Value, Value)>) {
+    let server = near(home).start().await;
+    people(&server).await;
+    for (path, body) in [
+        ("sms/gateways", gateway("http://127.0.0.1:9/message")),
+        ("lines", line("")),
+        ("heartbeats", beat(60)),
+        ("teams", json!({ "name": "ops", "members": ["Ann"] })),
+        ("schedules", schedule("UTC")),
+    ] {
+        let made = send(&server, Method::POST, path, &[], Some(&body)).await;
+        assert_eq!(made.status, 201, "{path}: {}", made.body);
+    }
+    assert_eq!(send(&server, Method::PUT, "policies/ops", &[], Some(&policy(A))).await.status, 200);
+    for (path, body) in [("policy-rules", rules("db")), ("quiet-hours", quiet("21:00"))] {
+        let set = put(&server, path, "*", &body).await;
+        assert_eq!(set.status, 200, "{path}: {}", set.body);
+    }
+    let all = vec![
+        ("policies/ops", policy(B), policy("18900000001")),
+        ("policy-rules", rules("web"), rules("net")),
+        ("quiet-hours", quiet("22:00"), quiet("23:00")),
+        ("heartbeats/backup", beat(120), beat(180)),
+        ("lines/ops", line("one"), line("two")),
+        ("sms/gateways/phone", gateway("http://127.0.0.1:10/message"), gateway("http://127.0.0.1:11/message")),
+        ("teams/ops", json!({ "name": "ops", "members": ["Bob"] }), json!({ "name": "ops", "members": [] })),
+        ("schedules/primary", schedule("Asia/Shanghai"), schedule("Europe/Paris")),
+    ];
+    (server, all)
+}
+
+async fn who_overwrites_what_they_have_not_read_is_told(home: Home) {
+    let (server, all) = one_of_everything(home).await;
+    for (path, mine, theirs) in &all {
+        let read = get(&server, path).await;
+        let stored = put(&server, path, &read.tag(), mine).await;
+        assert_eq!(stored.status, 200, "{path}: {}", stored.body);
+        assert_ne!(stored.tag(), read.tag(), "{path}: another version");
+        let now = get(&server, path).await;
+        assert_eq!(now.tag(), stored.tag(), "{path}: the one that is read then");
+        for stale in [read.tag(), "\"made-up\"".to_owned(), format!("W/{}", now.tag()), "garbled".to_owned()] {
+            let late = put(&server, path, &stale, theirs).await;
+            assert_eq!((late.status, &late.body["code"]), (412, &json!("changed_meanwhile")), "{path} {stale}: {}", late.body);
+            let removed = send(&server, Method::DELETE, path, &[("if-match", &stale)], None).await;
+            if removed.status != 405 {
+                assert_eq!(removed.status, 412, "{path} {stale}: {}", removed.body);
+            }
+        }
+        assert_eq!(get(&server, path).await.body, now.body, "{path}: nothing was changed");
+        let either = format!("{}, {}", read.tag(), now.tag());
+        let stored = put(&server, path, &either, theirs).await;
+        assert_eq!(stored.status, 200, "{path}: {}", stored.body);
+        let unchanged = send(&server, Method::GET, path, &[("if-none-match", &stored.tag())], None).await;
+        assert_eq!((unchanged.status, unchanged.tag()), (304, stored.tag()), "{path}");
+    }
+    // In an order in which nothing is needed any more by another.
+    for path in ["lines/ops", "sms/gateways/phone", "heartbeats/backup", "teams/ops", "schedules/primary", "policies/ops"] {
+        let tag = get(&server, path).await.tag();
+        let removed = send(&server, Method::DELETE, path, &[("if-match", &tag)], None).await;
+        assert!(matches!(removed.status, 200 | 204), "{path}: {}", removed.body);
+    }
+}
+
+async fn whole_lists_are_replaced_only_by_who_has_read_them(home: Home) {
+    let (server, _) = one_of_everything(home).await;
+    for (path, body) in [("policy-rules", rules("web")), ("quiet-hours", quiet("22:00"))] {
+        let before = get(&server, path).await;
+        let blind = send(&server, Method::PUT, path, &[], Some(&body)).await;
+        assert_eq!((blind.status, &blind.body["code"]), (428, &json!("if_match_required")), "{path}: {}", blind.body);
+        assert_eq!(get(&server, path).await.body, before.body);
+        assert_eq!(put(&server, path, "*", &body).await.status, 200, "{path}: whatever is there, said aloud");
+    }
+}
+
+async fn of_two_at_once_one_is_told(home: Home) {
+    let (server, all) = one_of_everything(home).await;
+    for (path, mine, theirs) in &all {
+        let tag = get(&server, path).await.tag();
+        let (one, other) = tokio::join!(put(&server, path, &tag, mine), put(&server, path, &tag, theirs));
+        let mut statuses = [one.status, other.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412], "{path}: {} {}", one.body, other.body);
+        let won = if one.status == 200 { one } else { other };
+        assert_eq!(get(&server, path).await.tag(), won.tag(), "{path}: what was answered with 200 stands");
+    }
+}
+
+async fn a_new_one_is_made_only_where_there_is_none(home: Home) {
+    let server = home.start().await;
+    let none = [("if-none-match", "*")];
+    assert_eq!(send(&server, Method::PUT, "policies/ops", &[("if-match", "*")], Some(&policy(A))).await.status, 412);
+    assert_eq!(send(&server, Method::PUT, "policies/ops", &none, Some(&policy(A))).await.status, 200);
+    let again = send(&server, Method::PUT, "policies/ops", &none, Some(&policy(B))).await;
+    assert_eq!(again.status, 412, "{}", again.body);
+    assert_eq!(get(&server, "policies/ops").await.body["steps"][0]["ring"][0]["number"], format!("+86{A}"));
+    let (mine, theirs) = (policy(A), policy(B));
+    let (one, other) = tokio::join!(
+        send(&server, Method::PUT, "policies/web", &none, Some(&mine)),
+        send(&server, Method::PUT, "policies/web", &none, Some(&theirs))
+    );
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412]);
+}
+
+async fn what_happens_by_itself_is_no_other_version(home: Home) {
+    let server = near(home).start().await;
+    send(&server, Method::POST, "sms/gateways", &[], Some(&gateway("http://127.0.0.1:9/message"))).await;
+    send(&server, Method::POST, "lines", &[], Some(&line(""))).await;
+    let made = send(&server, Method::POST, "heartbeats", &[], Some(&beat(60))).await;
+    let tags = [get(&server, "lines/ops").await.tag(), get(&server, "heartbeats/backup").await.tag()];
+    let ping = made.body["ping_path"].as_str().unwrap().strip_prefix("/api/v1/").unwrap().to_owned();
+    assert_eq!(send(&server, Method::POST, &ping, &[], None).await.status, 200);
+    let target = json!({ "number": A, "person": "Ann" });
+    assert_eq!(send(&server, Method::POST, "lines/ops/forward", &[], Some(&target)).await.status, 202);
+    server.pass(30).await;
+    assert_eq!(tags, [get(&server, "lines/ops").await.tag(), get(&server, "heartbeats/backup").await.tag()]);
+    let bound = json!({ "person": { "name": "Ann", "number": A } });
+    let other = send(&server, Method::PUT, "lines/ops/bound", &[("if-match", "\"stale\"")], Some(&bound)).await;
+    assert_eq!(other.status, 412, "{}", other.body);
+    let other = send(&server, Method::PUT, "lines/ops/bound", &[("if-match", &tags[0])], Some(&bound)).await;
+    assert_eq!(other.status, 200, "{}", other.body);
+    assert_ne!(get(&server, "lines/ops").await.tag(), tags[0], "an operator has bound it");
+}
+
+async fn a_version_says_nothing_of_secrets(home: Home) {
+    let server = near(home).start().await;
+    send(&server, Method::POST, "sms/gateways", &[], Some(&gateway("http://127.0.0.1:9/message"))).await;
+    let tag = get(&server, "sms/gateways/phone").await.tag();
+    let elsewhere = near(Home::new(Kind::Embedded).await).start().await;
+    send(&elsewhere, Method::POST, "sms/gateways", &[], Some(&gateway("http://127.0.0.1:9/message"))).await;
+    assert_ne!(get(&elsewhere, "sms/gateways/phone").await.tag(), tag, "or passwords could be tried against it");
+    let mut changed = gateway("http://127.0.0.1:9/message");
+    changed["settings"]["password"] = json!("another");
+    let stored = put(&server, "sms/gateways/phone", &tag, &changed).await;
+    assert_eq!(stored.status, 200, "{}", stored.body);
+    assert_ne!(stored.tag(), tag, "a secret is part of what is overwritten");
+}
