@@ -44,6 +44,11 @@ async fn tables(url: &str) -> i64 {
     count
 }
 
+/// Another database of this server.
+fn named(postgres: &PrivatePostgres, name: &str) -> String {
+    format!("postgres://postgres@{}/{name}", postgres.addr())
+}
+
 fn times(text: &str, part: &str) -> usize {
     text.matches(part).count()
 }
@@ -117,11 +122,11 @@ async fn whoever_may_make_no_tables_is_told_the_grant() {
 async fn a_database_of_another_encoding_is_refused_before_anything_is_made() {
     let postgres = PrivatePostgres::start().await;
     postgres.execute("CREATE DATABASE old ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0").await;
-    let url = postgres.url().replace("/postgres", "/old");
+    let url = named(&postgres, "old");
     let said = refusal(&url).await;
     assert!(said.contains("LATIN1") && said.contains("ENCODING 'UTF8' TEMPLATE template0"), "{said}");
     assert_eq!(tables(&url).await, 0);
-    let said = refusal(&postgres.url().replace("/postgres", "/missing")).await;
+    let said = refusal(&named(&postgres, "missing")).await;
     assert!(said.contains("CREATE DATABASE") && times(&said, "does not exist") == 1, "{said}");
 }
 
@@ -262,7 +267,7 @@ async fn a_command_works_on_the_database_of_the_folders_server_or_not_at_all() {
     assert!(!output.status.success(), "a command worked on a database that nobody serves: {}", said(&output));
     assert!(said(&output).contains("DATABASE_URL") && said(&output).contains(&postgres.addr()), "{}", said(&output));
     assert!(!folder.join("autocall.sqlite").exists(), "a second database was made");
-    let second = postgres.url().replace("/postgres", "/second");
+    let second = named(&postgres, "second");
     let output = list(Some(&second)).await;
     assert!(!output.status.success() && said(&output).contains("another"), "{}", said(&output));
     assert_eq!(tables(&second).await, 0, "tables were made in a database that nobody serves");
