@@ -122,7 +122,11 @@ impl Engine {
         // Whoever has picked up and not confirmed heard of something less urgent.
         let given = tx.db().answers_of(hunt.id).await?;
         let waiting = given.iter().filter(|answer| answer.confirmed_at.is_none() && answer.lapsed_at.is_none());
-        let waiting: Vec<_> = waiting.map(|answer| answer.id).collect();
+        let mut waiting: Vec<_> = waiting.map(|answer| answer.id).collect();
+        if !tx.db().callees(hunt.id).await?.iter().any(|callee| callee.attempts < callee.max_attempts) {
+            // Nobody could be rung any more: then whoever picked up is better than nobody.
+            waiting.clear();
+        }
         lapse(tx, hunt, &waiting, now).await?;
         let put_off = hunt.snoozed_until.is_some_and(|until| until > now) && alarm.held_until.is_none();
         if put_off {
