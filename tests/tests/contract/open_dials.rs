@@ -219,9 +219,6 @@ async fn an_expired_dial_proves_nothing(home: Home) {
     assert_eq!((alarm["state"].as_str(), alarm["reason"].as_str()), (Some("no_answer"), Some("no_report")));
     let ended = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "hunt_ended").unwrap().clone();
     assert_eq!(ended["body"]["reason"], "no_report");
-    let page = server.page(&format!("/alarms/{id}")).await;
-    let says = ["a phone never reported its call", "有手机没有报告呼叫结果"];
-    assert!(says.iter().any(|words| page.contains(words)), "the page says so");
 
     // One of two was rung for certain; of the other nobody knows.
     let mixed = server.raise(&[A, B], json!({ "attempts": 1 })).await;
@@ -266,10 +263,10 @@ async fn whole_mids_are_shown_to_handsets_alone(home: Home) {
     };
     looks("while it rings").await;
     let alarm = server.alarm(&id).await;
-    assert_eq!(alarm["dials"][0]["mid"], first[..8], "enough to tell dials apart");
+    let shown: Vec<&str> = alarm["dials"].as_array().unwrap().iter().map(|dial| dial["mid"].as_str().unwrap()).collect();
+    assert!(shown.len() == 2 && shown.contains(&&first[..8]) && shown.contains(&&second[..8]), "enough to tell dials apart");
     // Whoever read that much cannot answer with it.
-    let shown = alarm["dials"][0]["mid"].as_str().unwrap().to_owned();
-    server.report("/h/any/alert/phone", &shown, Some(A)).await;
+    server.report("/h/any/alert/phone", &first[..8], Some(A)).await;
     assert_eq!(server.state(&id).await, "ringing");
     server.report(&desk, &first, Some(A)).await;
     looks("once it is answered").await;
