@@ -62,6 +62,13 @@ macro_rules! fragment {
     (sqlite unindexed) => {
         " +"
     };
+    // SQLite takes the unique index on hand-overs instead, which finds all messages that have none.
+    (postgres by_age_if_loose) => {
+        " "
+    };
+    (sqlite by_age_if_loose) => {
+        " INDEXED BY sms_outbox_loose "
+    };
     // Among the ids of a JSON list, the first parameter: as many as there are, in one statement.
     (postgres in_list) => {
         " IN (SELECT value::uuid FROM json_array_elements_text(CAST($1 AS text)::json) AS list (value)) "

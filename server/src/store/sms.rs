@@ -318,7 +318,7 @@ statements! {
     /// Forgets what was not sent for a hand-over: that goes with it.
     FORGET_SMS = [
         "DELETE FROM sms_outbox WHERE id IN (
-           SELECT id FROM sms_outbox WHERE hand_over_id IS NULL AND created_at < $1 ORDER BY created_at LIMIT 500)"
+           SELECT id FROM sms_outbox" by_age_if_loose "WHERE hand_over_id IS NULL AND created_at < $1 ORDER BY created_at LIMIT 500)"
     ];
     /// What waits, by gateway. What is in the hands of a handset is not due.
     WAITING = [
