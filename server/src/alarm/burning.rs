@@ -166,6 +166,11 @@ impl Burning {
         self.0.values().any(|word| word.alerts.get(&mark).is_some_and(|named| named.over.is_none()))
     }
 
+    /// Whether somebody ever named it.
+    fn ever(&self, mark: Mark) -> bool {
+        self.0.values().any(|word| word.alerts.contains_key(&mark))
+    }
+
     fn named_by(&self, address: &str, mark: Mark) -> Option<&Named> {
         self.0.get(address)?.alerts.get(&mark)
     }
@@ -246,7 +251,7 @@ fn put_out(open: &mut [Option<Burning>], message: &Message, out: &[Told], stale:
         .filter(|mark| open.iter().flatten().any(|burning| burning.named_by(address, *mark).is_some()))
         .collect();
     for burning in open.iter_mut().flatten() {
-        let touched = out.iter().any(|told| burning.burning(told.mark));
+        let touched = out.iter().any(|told| burning.ever(told.mark));
         for told in out {
             burning.put_out(own.contains(&told.mark).then_some(address), told, now);
         }
@@ -288,7 +293,7 @@ fn light(open: &mut [Option<Burning>], ended: &[Burning], message: &Message, fir
 /// The one among those that are over that this address told of, or else that had one of these alerts.
 fn again(ended: &[Burning], message: &Message, fire: &[Told], now: DateTime<Utc>) -> Option<Again> {
     let knows = |burning: &Burning| burning.0.contains_key(&message.address);
-    let ever = |burning: &Burning, told: &Told| burning.0.values().any(|word| word.alerts.contains_key(&told.mark));
+    let ever = |burning: &Burning, told: &Told| burning.ever(told.mark);
     let found = ended.iter().position(knows);
     let found = found.or_else(|| ended.iter().position(|burning| fire.iter().any(|told| ever(burning, told))))?;
     let mut burning = ended[found].clone();
