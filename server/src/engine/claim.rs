@@ -314,6 +314,7 @@ impl Engine {
         if asker.profile != Profile::App || self.serves.is_heard(&dial.mid) || self.was_away(now) {
             return Ok(false);
         }
+        let ring = seconds(asker.handset.ring_seconds);
         let interval = self.presence.usual_interval(asker.handset.id);
         let asked = Asked {
             serves: self.serves_of(dial),
@@ -321,11 +322,13 @@ impl Engine {
             // Fractions of a second say nothing.
             #[expect(clippy::cast_possible_truncation, reason = "an interval is at most 15 minutes")]
             interval: interval.map(|interval| TimeDelta::milliseconds((interval * 1000.0) as i64)),
-            ring: seconds(asker.handset.ring_seconds),
+            ring,
         };
         let Some(until) = ringing::withheld_until(&asked, now) else { return Ok(false) };
+        // A phone that asks every 70 s may hold a result whose report was lost: it comes once more before the deadline.
+        let deadline = self.deadline_after(dial, until, ring);
         let mut tx = self.store.begin().await?;
-        let withheld = tx.db().withhold_dial(&dial.mid, until).await?;
+        let withheld = tx.db().withhold_dial(&dial.mid, until, deadline).await?;
         if withheld && tx.db().handset_restarted(asker.handset.id, now).await? {
             tx.announce(Announcement::Handsets);
         }

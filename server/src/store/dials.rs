@@ -119,7 +119,10 @@ statements! {
          WHERE mid = $1 AND (closed_at IS NULL) = $6"
     ];
     /// It is not served before then; once in a dial.
-    WITHHOLD = ["UPDATE dials SET withheld_until = $2 WHERE mid = $1 AND closed_at IS NULL AND withheld_until IS NULL"];
+    WITHHOLD = [
+        "UPDATE dials SET withheld_until = $2, deadline = CASE WHEN deadline < $3 THEN $3 ELSE deadline END
+         WHERE mid = $1 AND closed_at IS NULL AND withheld_until IS NULL"
+    ];
     /// Open dials that handsets hold.
     OPEN_ON_HANDSETS = ["SELECT * FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
     /// One dial.
@@ -294,8 +297,8 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn withhold_dial(&mut self, mid: &str, until: DateTime<Utc>) -> Result<bool> {
-        execute!(self, WITHHOLD, mid, until).map(|rows| rows == 1)
+    pub async fn withhold_dial(&mut self, mid: &str, until: DateTime<Utc>, deadline: DateTime<Utc>) -> Result<bool> {
+        execute!(self, WITHHOLD, mid, until, deadline).map(|rows| rows == 1)
     }
 
     /// The open dials that handsets hold.

@@ -85,13 +85,25 @@ async fn asking_in_other_ways_takes_nothing(engine: Engine) {
             assert_ne!(code, 0, "{method} {target}");
         }
     }
-    let nowhere = [
+    // Below /alert only a phone can be meant: it may ask there, and nothing else.
+    let typed = [
         "/alert/other",
         "/alert",
         "/alert/phone/more",
         "/alert//phone",
         "/ALERT/PHONE",
         "/alert/phon%65x",
+        "/alert/phone%00",
+        "/alert/phone%20",
+        "/alert/phone.",
+    ];
+    for target in typed {
+        for method in ["POST", "PUT", "HEAD"] {
+            let reply = raw::ask(&addr, method, target).await;
+            assert!(!reply.body.contains(ZHANG), "{method} {target}");
+        }
+    }
+    let nowhere = [
         "/",
         "/?mid=x",
         "/h",
@@ -110,7 +122,6 @@ async fn asking_in_other_ways_takes_nothing(engine: Engine) {
         "/h/../alert/phone",
         "/%ff",
         "/%00",
-        "/alert/phone%00",
         "/alert/phone?token=xyz",
         "/alert/phone?token=%ff",
         "/favicon.ico",
@@ -136,7 +147,11 @@ async fn asking_in_other_ways_takes_nothing(engine: Engine) {
     raw::ask(&addr, "GET", &long).await.for_the_app();
 
     assert_eq!(client.alarm(&id).await, before, "still waiting");
-    assert_eq!(client.poll().await.unwrap().phones, [ZHANG]);
+    let offer = client.poll().await.unwrap();
+    assert_eq!(offer.phones, [ZHANG]);
+    for target in typed {
+        assert_eq!(raw::ask(&addr, "GET", target).await.for_the_app()["mid"], offer.mid, "{target}");
+    }
 }
 
 async fn strange_reports_change_nothing(engine: Engine) {

@@ -260,7 +260,10 @@ async fn a_test_text_says_what_came_of_it(home: Home) {
     let (status, said) = server.post("/api/v1/sms/gateways/phone/test", &json!({ "number": A })).await;
     assert_eq!((status, said["state"].as_str()), (200, Some("sent")), "{said}");
     let sent = phone.sent();
-    assert!(sent.len() == 1 && sent[0].0 == format!("+86{A}") && sent[0].1 == "Esto es una prueba del servidor de guardias.", "{sent:?}");
+    assert!(
+        sent.len() == 1 && sent[0].0 == format!("+86{A}") && sent[0].1 == "Esto es una prueba del servidor de guardias.",
+        "{sent:?}"
+    );
     assert_eq!(server.post("/api/v1/sms/gateways/phone/test", &json!({ "number": "110" })).await.0, 422);
     assert_eq!(server.post("/api/v1/sms/gateways/other/test", &json!({ "number": A })).await.0, 404);
 }
