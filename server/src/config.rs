@@ -1262,7 +1262,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// Variables of ours that are no keys: the command line reads them.
-const OTHER_VARIABLES: &[&str] = &["AUTOCALL_CONFIG"];
+const OTHER_VARIABLES: &[&str] = &["AUTOCALL_CONFIG", "AUTOCALL_URL"];
 
 fn phones(value: &Value) -> Result<Vec<String>, String> {
     for phone in value.list() {

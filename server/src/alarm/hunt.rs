@@ -179,12 +179,7 @@ pub fn decide(
         return dialling(until);
     }
 
-    let mut order: Vec<&Callee> = callees
-        .iter()
-        .filter(|callee| callee.is_wanted() && !open.iter().any(|dial| dial.callees.contains(&callee.id)))
-        .collect();
-    order.sort_by_key(|callee| (callee.attempts + callee.failed, callee.position));
-
+    let order = in_turn(callees, |callee| open.iter().any(|dial| dial.callees.contains(&callee.id)));
     let passes_on = hunt.mode == Mode::Parallel || hunt.priority == Priority::Critical;
     let single = hunt.mode == Mode::Parallel || form == ListForm::One;
     let mut chosen: Vec<&Callee> = Vec::new();
@@ -223,6 +218,20 @@ pub fn decide(
         };
     }
     Decision::Dial(plan(&chosen, hunt.mode == Mode::Sequential, if single { ListForm::One } else { form }))
+}
+
+/// Whoever may still be rung and is not in a call of the hunt, in the order in which they are rung.
+fn in_turn(callees: &[Callee], in_call: impl Fn(&Callee) -> bool) -> Vec<&Callee> {
+    let mut order: Vec<&Callee> = callees.iter().filter(|callee| callee.is_wanted() && !in_call(callee)).collect();
+    order.sort_by_key(|callee| (callee.attempts + callee.failed, callee.position));
+    order
+}
+
+/// Who is rung next, whenever that is: the first whose turn it is of those who may be rung now, else of those who may be first.
+#[must_use]
+pub fn next(callees: &[Callee], in_call: &[CalleeId], now: DateTime<Utc>) -> Option<CalleeId> {
+    let order = in_turn(callees, |callee| in_call.contains(&callee.id));
+    order.into_iter().min_by_key(|callee| callee.rested_at(now).max(now)).map(|callee| callee.id)
 }
 
 /// When a hunt that was begun is given up for want of a handset: its window, counted from when it next wanted one.

@@ -186,6 +186,7 @@ fn rung_of(hunt_id: crate::ids::HuntId, callee: CalleeRow) -> RungRow {
         max_attempts: callee.max_attempts,
         min_interval_s: callee.min_interval_s,
         attempts: callee.attempts,
+        failed: callee.failed,
         last_offered_at: callee.last_offered_at,
         verdict: callee.verdict,
     }

@@ -1,4 +1,4 @@
-//! *Alarms*: all that is over, newest first, a page at a time.
+//! *Alarms*: all of them, open and over, newest first, a page at a time.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::page::{Frame, Reader, Refusal, html};
 use super::read;
 use super::words::Words;
 use crate::app::App;
+use crate::store::alarms::AlarmFilter;
 
 const PAGE: i64 = 50;
 
@@ -39,13 +40,15 @@ pub(super) async fn show(
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
     // One more than is shown tells whether there are older ones.
-    let mut finished = read::finished(&mut db, below.unwrap_or(i64::MAX), PAGE + 1).await?;
-    let more = finished.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
+    let filter = AlarmFilter { below_number: below, ..AlarmFilter::default() };
+    let mut alarms = db.list_alarms(&filter, PAGE + 1).await?;
+    let more = alarms.len() > usize::try_from(PAGE).unwrap_or(usize::MAX);
     if more {
-        finished.pop();
+        alarms.pop();
     }
-    let older = finished.last().filter(|_| more).map(|finished| finished.alarm.number);
-    let lines = finished.iter().map(|finished| now::line(&reader, finished)).collect();
+    let older = alarms.last().filter(|_| more).map(|alarm| alarm.number);
+    let listed = read::with_answers(&mut db, alarms).await?;
+    let lines = listed.iter().map(|finished| now::line(&reader, finished)).collect();
     let frame = Frame::new(&reader, "alarms", reader.words.nav_alarms.as_str(), app.engine.clock.now());
     Ok(html(StatusCode::OK, &AlarmsPage { frame, words: reader.words, lines, older, newest: below.is_none() }))
 }

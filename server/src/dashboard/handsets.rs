@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::csrf::Fields;
 use super::edit_page::AddressPage;
 use super::now::{self, TroublePart};
-use super::page::{Frame, Part, Reader, Refusal, Sight, at, go_to, html, live_page, since};
+use super::page::{Frame, Part, Reader, Refusal, Sight, ago, at, go_to, html, live_page};
 use super::read::Board;
 use super::trouble::{self, Health};
 use super::words::Bit::{Html, Text};
@@ -85,6 +85,8 @@ struct Card {
     seen: String,
     facts: Vec<(&'static str, String)>,
     disabled: bool,
+    /// Why it is handed nothing, when it is no phone that counts: it can be removed at once.
+    unserved: Option<&'static String>,
     /// It has a token that can be replaced.
     paired: bool,
     test: Option<TestView>,
@@ -116,9 +118,9 @@ struct KnockCard {
 }
 
 fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
-    let words = reader.words;
+    let (words, health) = (reader.words, board.health(handset));
     let seen = match handset.last_seen_at {
-        Some(seen) => fill(&words.handset_seen, &[("since", Html(&since(seen)))]),
+        Some(seen) => fill(&words.handset_seen, &[("since", Html(&ago(seen)))]),
         None => escape(&words.handset_never),
     };
     let dash = || "–".to_owned();
@@ -131,7 +133,12 @@ fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
     Card {
         key: handset.id.to_string(),
         name: handset.name.clone(),
-        state: state(words, Health::of(handset, board.busy.contains(&handset.id))),
+        state: state(words, health),
+        unserved: match health {
+            Health::Unserved => Some(&words.unserved_why),
+            Health::Stray => Some(&words.stray_why),
+            _ => None,
+        },
         seen,
         facts,
         disabled: handset.disabled_at.is_some(),
@@ -148,6 +155,7 @@ fn state(words: &'static Words, health: Health) -> (&'static str, &'static str) 
         Health::Shared => ("bad", &words.health_shared),
         Health::Restarted => ("bad", &words.health_restarted),
         Health::Failing => ("bad", &words.health_failing),
+        Health::Unserved | Health::Stray => ("waiting", &words.health_unserved),
         Health::NeverPolled => ("waiting", &words.health_never),
         Health::InDial => ("now", &words.health_busy),
         Health::Answers => ("answered", &words.health_good),

@@ -6,8 +6,8 @@ use super::page::{Reader, at, since, until};
 use super::standing::{self, Standing, Steps};
 use super::words::Bit::{Html, Text};
 use super::words::{escape, fill, fill_text};
-use crate::alarm::Verdict;
-use crate::ids::AlarmId;
+use crate::alarm::{Verdict, hunt};
+use crate::ids::{AlarmId, CalleeId};
 use crate::store::answers::AnswerRow;
 use crate::store::board::{RingingRow, RungRow};
 
@@ -153,9 +153,11 @@ fn states(known: &Known<'_>) -> Vec<State> {
         in_step && rung.verdict.is_none() && rung.attempts < rung.max_attempts
     };
     let rung_now = |rung: &RungRow| known.ringing.iter().position(|row| row.callee_id == rung.id);
-    // The same order as the rule that decides: fewest attempts, then the place on the ladder.
-    let next =
-        rungs.iter().filter(|rung| wanted(rung) && rung_now(rung).is_none()).min_by_key(|rung| rung.attempts).map(|rung| rung.id);
+    let next = standing.and_then(|standing| {
+        let step: Vec<hunt::Callee> = (0_i32..).zip(rungs).filter(|(_, rung)| rung.step == standing.step).map(to_rule).collect();
+        let in_call: Vec<CalleeId> = known.ringing.iter().map(|row| row.callee_id).collect();
+        hunt::next(&step, &in_call, standing.now)
+    });
     let state = |rung: &RungRow| {
         let own = || known.answers.iter().filter(|answer| answer.callee_id == Some(rung.id));
         if own().any(|answer| answer.confirmed_at.is_some()) {
@@ -192,6 +194,22 @@ fn states(known: &Known<'_>) -> Vec<State> {
         }
     };
     rungs.iter().map(state).collect()
+}
+
+/// What the rule needs to know of a rung.
+fn to_rule((position, rung): (i32, &RungRow)) -> hunt::Callee {
+    hunt::Callee {
+        id: rung.id,
+        position,
+        number: rung.number.clone(),
+        max_attempts: rung.max_attempts,
+        attempts: rung.attempts,
+        failed: rung.failed,
+        min_interval: TimeDelta::seconds(i64::from(rung.min_interval_s)),
+        last_offered_at: rung.last_offered_at,
+        quiet_until: None,
+        verdict: rung.verdict,
+    }
 }
 
 fn show(reader: &Reader, rung: &RungRow, state: &State, known: &Known<'_>, alarm: Option<AlarmId>) -> Rung {
@@ -253,7 +271,7 @@ fn ringing_words(reader: &Reader, row: &RingingRow, all: &[RingingRow]) -> (Look
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::ids::{AnswerId, CalleeId, HuntId};
+    use crate::ids::{AnswerId, HuntId};
     use crate::store::answers::AnswerVia;
     use uuid::Uuid;
 
@@ -267,6 +285,7 @@ mod tests {
             max_attempts: 2,
             min_interval_s: 60,
             attempts,
+            failed: 0,
             last_offered_at: (attempts > 0).then_some(DateTime::UNIX_EPOCH),
             verdict: None,
         }

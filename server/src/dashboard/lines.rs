@@ -15,7 +15,7 @@ use super::gateway_page::GatewayLine;
 use super::line_form::{command_words, followed};
 use super::line_page::line_id;
 use super::now;
-use super::page::{Frame, Reader, Refusal, at, duration, go_to, html, since};
+use super::page::{Frame, Reader, Refusal, ago, at, duration, go_to, html};
 use super::whom_form::{self, Reachable, WhomFields, WhomForm};
 use super::words::Bit::{Html, Text};
 use super::words::{Words, fill, fill_text};
@@ -295,7 +295,7 @@ fn heartbeat(reader: &Reader, beat: &HeartbeatRow) -> Shown {
     let (period, grace) = (duration(words, i64::from(beat.period_s)), duration(words, i64::from(beat.grace_s)));
     let mut sentences = vec![fill(&words.beat_every, &[("period", Text(&period)), ("grace", Text(&grace))])];
     if let Some(last) = beat.last_ping_at {
-        sentences.push(fill(&words.beat_last, &[("since", Html(&since(last)))]));
+        sentences.push(fill(&words.beat_last, &[("since", Html(&ago(last)))]));
     }
     let change = reader.administers().then(|| format!("/heartbeats/{}", beat.id));
     Shown { name: beat.name.clone(), state, about: String::new(), sentences, trouble: None, change }

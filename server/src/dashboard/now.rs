@@ -10,7 +10,7 @@ use axum::response::Response;
 use chrono::TimeDelta;
 
 use super::ladder::{self, Flights, Known};
-use super::page::{Part, Reader, Refusal, Sight, at, at_second, duration, live_page, since};
+use super::page::{Part, Reader, Refusal, Sight, ago, at, at_second, duration, live_page, since};
 use super::read::{Board, Finished, OpenHunt, Week};
 use super::standing;
 use super::trouble::{self, Health, Trouble};
@@ -104,6 +104,7 @@ struct OpenPart<'r> {
     reader: &'r Reader,
     words: &'static Words,
     cards: Vec<Card>,
+    heading: &'static str,
     ringing: String,
     more: Option<String>,
     /// No alarm was ever raised.
@@ -137,7 +138,11 @@ fn open_part<'r>(reader: &'r Reader, board: &Board) -> OpenPart<'r> {
         reader,
         words,
         cards: board.open.iter().filter_map(|hunt| card(reader, hunt)).collect(),
-        ringing: fill_text(&words.open_count, &[("count", &ringing.to_string())]),
+        heading: if ringing > 0 { &words.open_heading } else { &words.open_heading_waiting },
+        ringing: match ringing {
+            0 => fill_text(&words.title_waiting, &[("count", &board.open.len().to_string())]),
+            ringing => fill_text(&words.open_count, &[("count", &ringing.to_string())]),
+        },
         more,
         never: board.open.is_empty() && board.finished.is_empty(),
         last,
@@ -282,7 +287,8 @@ fn duty_fact(words: &'static Words, board: &Board) -> Option<Fact> {
 
 fn handsets_fact(reader: &Reader, board: &Board) -> Fact {
     let words = reader.words;
-    let used: Vec<_> = board.handsets.iter().filter(|handset| handset.disabled_at.is_none()).collect();
+    let healths = board.handsets.iter().map(|handset| (handset, board.health(handset)));
+    let used: Vec<_> = healths.filter(|(_, health)| health.counts()).collect();
     if used.is_empty() {
         return Fact {
             label: &words.nav_handsets,
@@ -292,10 +298,9 @@ fn handsets_fact(reader: &Reader, board: &Board) -> Fact {
             calm: false,
         };
     }
-    let healths: Vec<_> = used.iter().map(|handset| (handset, Health::of(handset, board.busy.contains(&handset.id)))).collect();
-    let serving = healths.iter().filter(|(_, health)| health.serves()).count();
-    let lines = healths.iter().take(6).map(|(handset, health)| {
-        let seen = handset.last_seen_at.map(since).unwrap_or_default();
+    let serving = used.iter().filter(|(_, health)| health.serves()).count();
+    let lines = used.iter().take(6).map(|(handset, health)| {
+        let seen = handset.last_seen_at.map(ago).unwrap_or_default();
         let sentence = match health {
             Health::InDial => &words.fact_handset_busy,
             Health::NeverPolled => &words.fact_handset_never,
@@ -393,10 +398,15 @@ fn tags(words: &'static Words, finished: &Finished) -> Vec<(&'static str, &'stat
         None => {}
     }
     match finished.alarm.state() {
+        AlarmState::NoAnswer if finished.alarm.end_reason == Some(EndReason::AllDeclined) => {
+            tags.push(("bad", words.rung_declined.as_str()));
+        }
         AlarmState::NoAnswer => tags.push(("bad", words.no_answer.as_str())),
+        AlarmState::Waiting => tags.push(("waiting", words.state_waiting.as_str())),
+        AlarmState::Ringing => tags.push(("now", words.state_ringing.as_str())),
         AlarmState::Cancelled => tags.push(("plain", words.cancelled.as_str())),
         AlarmState::Resolved => tags.push(("plain", words.resolved.as_str())),
-        AlarmState::Waiting | AlarmState::Ringing | AlarmState::Answered => {}
+        AlarmState::Answered => {}
     }
     if finished.alarm.dry_run {
         tags.push(("plain", words.dry_run.as_str()));

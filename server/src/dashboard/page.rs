@@ -155,6 +155,11 @@ pub(super) fn since(at: DateTime<Utc>) -> String {
     format!(r#"<time datetime="{}" data-t="since">{} UTC</time>"#, instant(at), at.format("%H:%M:%S"))
 }
 
+/// An instant that the script writes as so long ago; without script, the instant.
+pub(super) fn ago(at: DateTime<Utc>) -> String {
+    format!(r#"<time datetime="{}" data-t="ago">{} UTC</time>"#, instant(at), at.format("%H:%M:%S"))
+}
+
 /// A time that the script counts down to an instant; without script, the instant.
 pub(super) fn until(at: DateTime<Utc>) -> String {
     format!(r#"<time datetime="{}" data-t="until">{} UTC</time>"#, instant(at), at.format("%H:%M:%S"))

@@ -9,7 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 
 use super::standing::{self, Standing, Steps};
+use super::trouble::Health;
 use crate::engine::Engine;
+use crate::engine::handsets::plain_path_is_open;
 use crate::engine::health::{Backlog, Wrong};
 use crate::ids::{HandsetId, HuntId};
 use crate::lock::LockHealth;
@@ -44,6 +46,8 @@ pub(super) struct Board {
     /// Alarms of the last day that fire and that nobody heard of.
     pub(super) unheard: Vec<AlarmRow>,
     pub(super) handsets: Vec<HandsetRow>,
+    /// The documented path hands out alarms.
+    pub(super) plain_path_open: bool,
     /// Handsets in an open dial.
     pub(super) busy: Vec<HandsetId>,
     pub(super) tests: HashMap<HandsetId, TestRow>,
@@ -100,6 +104,11 @@ impl Week {
 }
 
 impl Board {
+    /// How a handset is.
+    pub(super) fn health(&self, handset: &HandsetRow) -> Health {
+        Health::of(handset, self.busy.contains(&handset.id), self.plain_path_open, self.now)
+    }
+
     async fn read(engine: &Engine, known: Option<KnownWeek>) -> Result<Self, StoreError> {
         let now = engine.clock.now();
         let mut reader = engine.store.read().await?;
@@ -128,6 +137,7 @@ impl Board {
             backlogs: engine.health.backlogs(),
             wrong: engine.known_wrong(),
             unlisted_proxy: engine.config.http.has_unlisted_proxy(),
+            plain_path_open: plain_path_is_open(&engine.config.handsets, &handsets),
             handsets,
         })
     }
@@ -187,6 +197,14 @@ async fn open_hunts(db: &mut Db<'_>, now: DateTime<Utc>) -> Result<(Vec<OpenHunt
 /// When the database fails.
 pub(super) async fn finished(db: &mut Db<'_>, below: i64, limit: i64) -> Result<Vec<Finished>, StoreError> {
     let alarms = db.finished_alarms(below, limit).await?;
+    with_answers(db, alarms).await
+}
+
+/// Alarms in a range of numbers, newest first, with who answered.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn with_answers(db: &mut Db<'_>, alarms: Vec<AlarmRow>) -> Result<Vec<Finished>, StoreError> {
     let (Some(newest), Some(oldest)) = (alarms.first(), alarms.last()) else { return Ok(Vec::new()) };
     let (newest, oldest) = (newest.number, oldest.number);
     let names = db.handset_names().await?;

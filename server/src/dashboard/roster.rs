@@ -214,7 +214,10 @@ pub(super) fn shown(words: &Words, zone: Tz, at: DateTime<Utc>) -> String {
 pub(super) fn on_words(words: &Words, roster: &Roster, schedule: &Schedule, on: &OnDuty) -> String {
     let mut pieces = vec![roster.name(on.person), reason_words(words, roster, schedule, &on.reason)];
     if let Some(until) = on.until {
-        pieces.push(fill_text(&words.roster_until, &[("at", &shown(words, schedule.zone, until))]));
+        pieces.push(fill_text(
+            &words.roster_until,
+            &[("at", &format!("{} {}", shown(words, schedule.zone, until), schedule.zone.name()))],
+        ));
     }
     pieces.retain(|piece| !piece.is_empty());
     pieces.join(" · ")

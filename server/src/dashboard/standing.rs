@@ -24,7 +24,9 @@ pub(super) fn steps_of<'e>(events: impl IntoIterator<Item = &'e EventRow>) -> St
     let step = |event: &EventRow| {
         let body = &event.body.0;
         let step = i32::try_from(body["step"].as_i64()?).ok()?;
-        Some((step, body["place"].as_i64().zip(body["round"].as_i64())))
+        let place = body["place"].as_i64().zip(body["round"].as_i64());
+        // Whom the alarm itself asks for is no step of a policy, and no last resort either.
+        (place.is_some() || body["last_resort"] == true).then_some((step, place))
     };
     events.into_iter().filter(|event| event.kind == "step_began").filter_map(step).collect()
 }

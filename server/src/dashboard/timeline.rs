@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::now;
-use super::page::{Reader, at_second};
+use super::page::{Reader, at, at_second};
 use super::words::Bit::{Html, Text};
 use super::words::{escape, fill};
 use crate::store::board::CallRow;
@@ -33,12 +33,6 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
     let named = match event.kind.as_str() {
         "answered" | "late_answer" | "acknowledged" | "lapsed" | "parted" => reader.name(text("name")),
         "cancelled" | "escalated" | "policy_set" | "snoozed" | "noted" => reader.name(text("by")),
-        "step_began" => {
-            let callees = body["callees"].as_array().map_or(&[][..], Vec::as_slice);
-            let names =
-                callees.iter().map(|one| reader.name(one["name"].as_str().or(one["number"].as_str()).unwrap_or_default()));
-            names.collect::<Vec<_>>().join(reader.words.list_comma.as_str())
-        }
         "declined" | "skipped" | "do_not_call" | "opted_out" | "reopened" if mid.is_empty() => {
             reader.name(body["name"].as_str().or(body["number"].as_str()).unwrap_or_default())
         }
@@ -50,10 +44,16 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
     let repeats = body["repeats"].as_i64().or(body["times"].as_i64()).unwrap_or_default().to_string();
     let number = |key: &str| body[key].as_i64().unwrap_or_default().to_string();
     let instant = |key: &str| text(key).parse().map_or_else(|_| String::new(), at_second);
+    let who = match event.kind.as_str() {
+        "step_began" => body["callees"].as_array().map_or_else(String::new, |callees| {
+            callees.iter().map(|one| with_duty(reader, one)).collect::<Vec<_>>().join(&escape(&reader.words.list_comma))
+        }),
+        _ => format!("<b>{}</b>", escape(&named)),
+    };
     let mut what = fill(
         sentence,
         &[
-            ("who", Html(&format!("<b>{}</b>", escape(&named)))),
+            ("who", Html(&who)),
             ("handset", Text(handset)),
             ("attempt", Text(&attempt)),
             ("count", Text(&repeats)),
@@ -75,6 +75,21 @@ fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
         }
     }
     Entry { when: at_second(event.at), what, tone }
+}
+
+/// Somebody whom a step rings, and by what duty, as HTML.
+fn with_duty(reader: &Reader, one: &Value) -> String {
+    let words = reader.words;
+    let name = reader.name(one["name"].as_str().or(one["number"].as_str()).unwrap_or_default());
+    let who = format!("<b>{}</b>", escape(&name));
+    let duty = &one["duty"];
+    let until = duty["until"].as_str().and_then(|until| until.parse().ok()).map(at);
+    match (duty["schedule"].as_str(), duty["team"].as_str(), until) {
+        (Some(by), _, Some(until)) => fill(&words.who_until, &[("who", Html(&who)), ("by", Text(by)), ("until", Html(&until))]),
+        (Some(by), _, None) => fill(&words.who_on_duty, &[("who", Html(&who)), ("by", Text(by))]),
+        (None, Some(team), _) => fill(&words.who_of_team, &[("who", Html(&who)), ("team", Text(team))]),
+        (None, None, _) => who,
+    }
 }
 
 /// Who really did it, whatever name was said, as HTML; for what was written down before that was kept, how word of it came.
@@ -129,7 +144,8 @@ fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'sta
         "not_rung" => ("bad", &words.t_not_rung),
         "declined" => ("bad", &words.t_declined),
         "opted_out" => ("bad", &words.t_opted_out),
-        "step_began" if body["policy"].is_null() => ("ring", &words.t_step_fallback),
+        "step_began" if body["last_resort"] == true => ("ring", &words.t_step_fallback),
+        "step_began" if body["policy"].is_null() => ("ring", &words.t_step_named),
         "step_began" => ("ring", &words.t_step_began),
         "step_empty" => ("bad", &words.t_step_empty),
         "policy_empty" => ("bad", &words.t_policy_empty),

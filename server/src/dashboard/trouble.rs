@@ -1,16 +1,22 @@
 //! What is wrong: each with its cause, since when, and what to do about it.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::page::{Reader, at, since};
 use super::read::Board;
 use super::words::Bit::{Html, Text};
-use super::words::{escape, fill};
+use super::words::{escape, fill, isolated};
+use crate::alarm::EndReason;
+use crate::engine::handsets::is_served;
 use crate::engine::health::{Backlog, Outbox, Wrong};
+use crate::engine::outages::counts;
 use crate::store::handsets::HandsetRow;
 
 /// What waits for so long in an outbox is worth a word.
 const WAITS_LONG: TimeDelta = TimeDelta::minutes(5);
+
+/// Alarms that nobody heard of and that are named beside the latest; the others are counted.
+const MOST_NAMED: usize = 3;
 
 /// Something that needs a hand.
 #[derive(Clone, Debug)]
@@ -32,15 +38,24 @@ pub(super) enum Health {
     Shared,
     Restarted,
     Failing,
+    /// It cannot be handed anything: it has no token, and nothing is handed out without one.
+    Unserved,
+    /// It polled without a token, and was not heard again.
+    Stray,
     NeverPolled,
     InDial,
     Answers,
 }
 
 impl Health {
-    pub(super) fn of(handset: &HandsetRow, busy: bool) -> Self {
+    pub(super) fn of(handset: &HandsetRow, busy: bool, plain_path_open: bool, now: DateTime<Utc>) -> Self {
         if handset.disabled_at.is_some() {
             Self::Disabled
+        } else if !busy && !is_served(handset, plain_path_open) {
+            // Whoever holds a call was served, and is one of the phones until it is over.
+            Self::Unserved
+        } else if !busy && handset.last_seen_at.is_some() && !counts(handset, now) {
+            Self::Stray
         } else if handset.stuck_since.is_some() {
             Self::Stuck
         } else if handset.offline_since.is_some() {
@@ -63,6 +78,11 @@ impl Health {
     /// It takes alarms.
     pub(super) fn serves(self) -> bool {
         matches!(self, Self::Answers | Self::InDial | Self::Shared | Self::Restarted)
+    }
+
+    /// It is one of the phones that are to ring people.
+    pub(super) fn counts(self) -> bool {
+        !matches!(self, Self::Disabled | Self::Unserved | Self::Stray)
     }
 }
 
@@ -101,12 +121,12 @@ fn of_node(reader: &Reader, wrong: Wrong) -> Trouble {
 
 /// What is wrong with handsets.
 pub(super) fn handsets(reader: &Reader, board: &Board) -> Vec<Trouble> {
-    board.handsets.iter().filter_map(|handset| of_handset(reader, handset, board.busy.contains(&handset.id))).collect()
+    board.handsets.iter().filter_map(|handset| of_handset(reader, handset, board.health(handset))).collect()
 }
 
-fn of_handset(reader: &Reader, handset: &HandsetRow, busy: bool) -> Option<Trouble> {
+fn of_handset(reader: &Reader, handset: &HandsetRow, health: Health) -> Option<Trouble> {
     let words = reader.words;
-    let (what, why, from, check) = match Health::of(handset, busy) {
+    let (what, why, from, check) = match health {
         Health::Stuck => (&words.trouble_stuck, &words.trouble_stuck_why, handset.stuck_since, &words.check_screen),
         Health::Offline => (
             &words.trouble_offline,
@@ -117,7 +137,9 @@ fn of_handset(reader: &Reader, handset: &HandsetRow, busy: bool) -> Option<Troub
         Health::Shared => (&words.trouble_shared, &words.trouble_shared_why, handset.shared_since, &words.check_shared),
         Health::Restarted => (&words.trouble_restarted, &words.trouble_restarted_why, handset.restarted_since, &words.check_list),
         Health::Failing => (&words.trouble_failing, &words.trouble_failing_why, handset.last_seen_at, &words.check_list),
-        Health::Disabled | Health::NeverPolled | Health::InDial | Health::Answers => return None,
+        Health::Disabled | Health::Unserved | Health::Stray | Health::NeverPolled | Health::InDial | Health::Answers => {
+            return None;
+        }
     };
     let (from, counted) = from.map_or_else(Default::default, |from| (at(from), since(from)));
     Some(Trouble {
@@ -129,7 +151,7 @@ fn of_handset(reader: &Reader, handset: &HandsetRow, busy: bool) -> Option<Troub
 
 /// Somebody is to be rung, and no handset could.
 fn nobody_can_ring(reader: &Reader, board: &Board) -> Option<Trouble> {
-    let serves = |handset: &HandsetRow| Health::of(handset, board.busy.contains(&handset.id)).serves();
+    let serves = |handset: &HandsetRow| board.health(handset).serves();
     let waiting = board.open.iter().any(|hunt| hunt.alarms.iter().any(|alarm| !alarm.dry_run));
     if !waiting || board.handsets.iter().any(serves) {
         return None;
@@ -145,11 +167,22 @@ fn unheard(reader: &Reader, board: &Board) -> Option<Trouble> {
     let when = at(latest.ended_at.unwrap_or(latest.raised_at));
     let link = if reader.responds() { &words.trouble_unheard_link } else { &words.trouble_unheard_see };
     let link = (format!("/alarms/{}", latest.id), link.as_str());
-    let what = fill(&words.trouble_unheard, &[("summary", Text(&latest.summary))]);
-    let more = board.unheard.len() - 1;
-    let why = match more {
-        0 => fill(&words.trouble_unheard_why, &[("at", Html(&when))]),
-        more => fill(&words.trouble_unheard_more, &[("at", Html(&when)), ("count", Text(&more.to_string()))]),
+    let what = match latest.end_reason {
+        Some(EndReason::AllDeclined) => &words.trouble_declined,
+        _ => &words.trouble_unheard,
+    };
+    let what = fill(what, &[("summary", Text(&latest.summary))]);
+    let others = &board.unheard[1..];
+    let named =
+        others.iter().take(MOST_NAMED).map(|alarm| format!(r#"<a href="/alarms/{}">{}</a>"#, alarm.id, isolated(&alarm.summary)));
+    let mut named: Vec<String> = named.collect();
+    if others.len() > MOST_NAMED {
+        named.push(fill(&words.and_more, &[("count", Text(&(others.len() - MOST_NAMED).to_string()))]));
+    }
+    let names = named.join(&escape(&words.list_comma));
+    let why = match others {
+        [] => fill(&words.trouble_unheard_why, &[("at", Html(&when))]),
+        _ => fill(&words.trouble_unheard_more, &[("at", Html(&when)), ("names", Html(&names))]),
     };
     Some(Trouble { what, why, link: Some(link) })
 }

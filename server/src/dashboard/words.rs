@@ -184,7 +184,8 @@ words! {
     beat_priority beat_phones beat_phones_how labels_how beat_bad_period beat_bad_grace beat_no_phones beat_many_phones
     beat_bad_labels beat_remove_sure beat_added beat_ping_how beat_once beat_then unit unit_seconds unit_minutes unit_hours
     unit_days windows_none window_add window_how window_reason window_reason_how window_team_how window_from_how
-    refused_stale refused_stale_why
+    refused_stale refused_stale_why t_step_named who_until who_on_duty who_of_team health_unserved unserved_why
+    stray_why open_heading_waiting trouble_declined and_more ago
     own_several own_more own_again t_parted by_user by_key by_handset by_open by_command_line
     window_to_how window_labels_how window_bad_reason window_bad_what window_bad_end window_end window_end_sure
     window_end_go done_window_ended

@@ -9,6 +9,7 @@ use super::presence::{Noticed, PollSource, WRITTEN_WITHIN, longest_silence};
 use super::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
 use crate::alarm::ringing::{self, Line};
 use crate::alarm::{DialOutcome, Mode, Priority, Until};
+use crate::config::{HandsetConfig, PlainPath};
 use crate::ids::{CommandId, HandsetId};
 use crate::store::dialect::Dialect;
 use crate::store::events::EventKind;
@@ -308,6 +309,22 @@ impl Engine {
         tx.announce(Announcement::Handsets);
         Ok(tx.commit().await?)
     }
+}
+
+/// Whether the documented path, without a token, hands out alarms.
+#[must_use]
+pub fn plain_path_is_open(config: &HandsetConfig, handsets: &[HandsetRow]) -> bool {
+    match config.plain_path {
+        PlainPath::Always => true,
+        PlainPath::Never => false,
+        PlainPath::Auto => !handsets.iter().any(|handset| handset.token_hash.is_some()),
+    }
+}
+
+/// Whether a handset can be handed anything: it has a token, was let in by a person, or the documented path is open.
+#[must_use]
+pub fn is_served(handset: &HandsetRow, plain_path_open: bool) -> bool {
+    handset.token_hash.is_some() || handset.allowed_at.is_some() || plain_path_open
 }
 
 /// Whether somebody is to be told when this handset falls silent: it was paired or allowed, or it is the app on the documented path, and

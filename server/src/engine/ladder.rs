@@ -29,6 +29,17 @@ pub(super) enum Busy {
     InThisHunt,
 }
 
+/// Why a step begins.
+#[derive(Clone, Copy, Debug)]
+enum Why<'p> {
+    /// It is the next one of a policy of this name.
+    Policy(&'p str, Place),
+    /// The alarm itself asks for these people.
+    Named,
+    /// Nobody else can be rung: the configured fallback is.
+    LastResort,
+}
+
 /// What a locked hunt does now.
 #[derive(Debug)]
 pub(super) struct Next {
@@ -107,7 +118,8 @@ impl Engine {
                 );
                 continue;
             }
-            return self.begin_step(tx, hunt, &known, step, Led { to: reached, ..led }, Some((&policy.name, next)), now).await;
+            let why = Why::Policy(&policy.name, next);
+            return self.begin_step(tx, hunt, &known, step, Led { to: reached, ..led }, why, now).await;
         }
         if !known.is_empty() {
             return Ok(());
@@ -143,7 +155,7 @@ impl Engine {
             tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
             return self.fall_back(tx, hunt, None, now).await;
         }
-        self.begin_step(tx, hunt, &[], step, led, None, now).await
+        self.begin_step(tx, hunt, &[], step, led, Why::Named, now).await
     }
 
     /// Nobody whom a hunt names can be rung: the configured fallback is, and that is said.
@@ -157,7 +169,7 @@ impl Engine {
             return Ok(());
         }
         let step = Step { whom: fallback, mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
-        self.begin_step(tx, hunt, &[], &step, led, None, now).await
+        self.begin_step(tx, hunt, &[], &step, led, Why::LastResort, now).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "one part of beginning a step, split off to be read by itself")]
@@ -168,7 +180,7 @@ impl Engine {
         known: &[CalleeRow],
         step: &Step,
         led: Led,
-        place: Option<(&str, Place)>,
+        why: Why<'_>,
         now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
         let settings = &self.config.alarms;
@@ -218,8 +230,12 @@ impl Engine {
             begin_before: hunt::begin_before(hunt.begin_before, begins_at, seconds(hunt.begin_window_s)),
         };
         tx.db().begin_step(hunt.id, &new).await?;
+        let place = match why {
+            Why::Policy(name, place) => Some((name, place)),
+            Why::Named | Why::LastResort => None,
+        };
         let body = json!({
-            "step": number, "callees": names, "mode": step.mode, "ends_at": new.ends_at,
+            "last_resort": matches!(why, Why::LastResort), "step": number, "callees": names, "mode": step.mode, "ends_at": new.ends_at,
             "policy": place.map(|(name, _)| name), "place": place.map(|(_, at)| at.step + 1), "round": place.map(|(_, at)| at.round + 1), "nowhere": led.nowhere,
         });
         tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepBegan, body).await?;

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::handsets::is_expected;
+use super::handsets::{is_expected, is_served, plain_path_is_open};
 use super::{Engine, EngineError, RaiseRequest, delta};
 use crate::alarm::Priority;
 use crate::store::events::EventKind;
@@ -45,10 +45,16 @@ fn out_since(handset: &HandsetRow) -> Option<DateTime<Utc>> {
     handset.offline_since.or(handset.stuck_since).filter(|_| handset.disabled_at.is_none())
 }
 
-fn is_alive(handset: &HandsetRow, now: DateTime<Utc>) -> bool {
-    // One that is new on the documented path counts as long as it is heard.
-    let heard = handset.last_seen_at.is_some_and(|seen| now - seen <= HEARD_WITHIN);
-    (is_expected(handset) || heard)
+/// Whether a handset is looked for: a phone that was let in, or one that has polled the documented path for a while, or was heard there
+/// a moment ago. Anything else was a curl.
+#[must_use]
+pub fn counts(handset: &HandsetRow, now: DateTime<Utc>) -> bool {
+    is_expected(handset) || handset.last_seen_at.is_some_and(|seen| now - seen <= HEARD_WITHIN)
+}
+
+fn is_alive(handset: &HandsetRow, plain_path_open: bool, now: DateTime<Utc>) -> bool {
+    counts(handset, now)
+        && is_served(handset, plain_path_open)
         && handset.disabled_at.is_none()
         && handset.last_seen_at.is_some()
         && out_since(handset).is_none()
@@ -69,7 +75,8 @@ impl Engine {
             // It was removed: nobody needs to look after it any more.
             self.end_outage(outage, now).await?;
         }
-        let others_alive = handsets.iter().filter(|other| is_alive(other, now)).count();
+        let open_path = plain_path_is_open(&self.config.handsets, &handsets);
+        let others_alive = handsets.iter().filter(|other| is_alive(other, open_path, now)).count();
         for handset in &handsets {
             let own: Vec<&OutageRow> = open.iter().filter(|outage| outage.handset_id == handset.id).collect();
             // What fails for one handset must not keep the others from being told of.

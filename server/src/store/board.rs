@@ -30,6 +30,9 @@ pub struct RungRow {
     pub min_interval_s: i32,
     /// How often it was handed out.
     pub attempts: i32,
+    /// Hand-outs in which the call never left the phone; read of open hunts alone.
+    #[sqlx(default)]
+    pub failed: i32,
     /// Last hand-out.
     pub last_offered_at: Option<DateTime<Utc>>,
     /// What became of it.
@@ -120,7 +123,7 @@ statements! {
     ];
     /// Their ladders.
     OPEN_RUNGS = [
-        "SELECT id, hunt_id, step, name, number, max_attempts, min_interval_s, attempts, last_offered_at, verdict FROM callees
+        "SELECT id, hunt_id, step, name, number, max_attempts, min_interval_s, attempts, failed, last_offered_at, verdict FROM callees
          WHERE hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY hunt_id, step, position LIMIT 2000"
     ];

@@ -69,7 +69,7 @@ async fn the_page_says_which_step_and_which_is_next(home: Home) {
     let page = eve.get(&format!("/alarms/{id}")).await;
     assert!(page.shows("Step 2 of 2, “ops” · round 1 of 2 · the next step follows when all of these"), "{}", page.body);
     let (earlier, current) = page.body.split_once("<h4 class=\"step\">Step 2</h4>").unwrap();
-    assert!(earlier.contains("<h4 class=\"step\">Step 1</h4>") && earlier.contains("no answer · 1 of 1 tries"), "{earlier}");
+    assert!(earlier.contains("<h4 class=\"step\">Step 1</h4>") && earlier.contains("no answer · calls: 1 of 1"), "{earlier}");
     assert!(current.contains("<b>Li Na</b>") && current.contains("next"));
     let now = eve.get("/").await;
     assert!(now.shows("Earlier steps: 1") && !now.shows("no answer · 1 of 1"), "{}", now.body);

@@ -13,4 +13,5 @@ mod lines;
 mod lines_forms;
 mod live;
 mod roster;
+mod sayings;
 mod sights;

@@ -154,7 +154,7 @@ async fn who_is_on_duty_stands_on_now(home: Home) {
     let past = lin.get("/roster?at=2026-11-20T12:00&zone=Europe/Berlin").await;
     assert!(past.shows("<p class=\"duty\">Ann</p>"), "{}", past.body);
     let future = lin.get("/roster?at=2026-12-01T12:00&zone=Europe/Berlin").await;
-    assert!(future.shows("<p class=\"duty\">Ann · weekly · until Mon 2026-12-07 09:00</p>"), "{}", future.body);
+    assert!(future.shows("<p class=\"duty\">Ann · weekly · until Mon 2026-12-07 09:00 Europe/Berlin</p>"), "{}", future.body);
 }
 
 async fn wrong_forms_say_what_is_wrong(home: Home) {

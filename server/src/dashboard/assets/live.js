@@ -12,6 +12,7 @@ function write(time) {
   const at = new Date(time.dateTime), now = Date.now() + ahead, kind = time.dataset.t;
   if (kind === 'since') return count(now - at);
   if (kind === 'until') return count(at - now);
+  if (kind === 'ago') return root.dataset.ago.replace('{time}', count(now - at));
   const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}${kind === 'second' ? ':' + pad(at.getSeconds()) : ''}`;
   const ago = days(now, at);
   if (ago === 0 || ago === 1) return (ago ? `${root.dataset.yesterday} ` : '') + clock;
@@ -48,20 +49,25 @@ function show({ now, title, parts }) {
   }
   tick('time[data-t]');
 }
+// While the line is cut nothing moves: what stands there is old, and counting on would make it look new.
+function cut(lost, is) {
+  lost.hidden = !is;
+  root.classList.toggle('cut', is);
+}
 function listen(lost) {
   const source = new EventSource(document.body.dataset.live);
   let heard = Date.now();
-  const alive = () => { heard = Date.now(); lost.hidden = true; };
+  const alive = () => { heard = Date.now(); cut(lost, false); };
   source.onopen = alive;
   source.addEventListener('sight', (event) => { alive(); show(JSON.parse(event.data)); });
   source.addEventListener('end', () => location.reload());
   const again = () => {
     clearInterval(watch);
     source.close();
-    lost.hidden = false;
+    cut(lost, true);
     setTimeout(listen, 3000, lost);
   };
-  source.onerror = () => { lost.hidden = false; if (source.readyState === EventSource.CLOSED) again(); };
+  source.onerror = () => { cut(lost, true); if (source.readyState === EventSource.CLOSED) again(); };
   // The server says something every 15 s. A connection that has died without a word would leave old news standing.
   const watch = setInterval(() => { if (Date.now() - heard > 40000) again(); }, 2000);
 }
@@ -79,5 +85,5 @@ document.addEventListener('submit', ({ target }) => {
 const done = document.getElementById('done');
 if (done) { history.replaceState(null, '', location.pathname); setTimeout(() => done.remove(), 20000); }
 tick('time[data-t]');
-setInterval(tick, 1000, 'time[data-t=since], time[data-t=until]');
+setInterval(() => root.classList.contains('cut') || tick('time[data-t=since], time[data-t=until], time[data-t=ago]'), 1000);
 if (document.body.dataset.live) listen(document.getElementById('lost'));
