@@ -23,6 +23,7 @@ use crate::compat::barista;
 use crate::dashboard;
 use crate::handset;
 use crate::handset::refusal::nothing_for_phones;
+use crate::http::document::complete;
 use crate::http::problem::Problem;
 use crate::http::{bodies, json, refusals, senders};
 use crate::intake;
@@ -39,9 +40,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/alert/phone", any(handset::face::plain))
         .route("/alert/phone/", any(handset::face::plain))
         .route("/h/{*rest}", any(handset::face::paired));
-    let (api, mut document) = documented_api().split_for_parts();
-    let (by_token, token_document) = documented_by_token().split_for_parts();
-    document.merge(token_document);
+    let (api, _) = documented_api().split_for_parts();
+    let (by_token, _) = documented_by_token().split_for_parts();
+    let document = openapi();
     let api = api
         .route("/api/{*rest}", any(no_such_endpoint))
         .route("/api/v1/intake/alertmanager", put(intake::alertmanager::receive))
@@ -186,6 +187,7 @@ struct ApiDocument;
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let (mut document, by_token) = (documented_api().split_for_parts().1, documented_by_token().split_for_parts().1);
     document.merge(by_token);
+    complete(&mut document);
     document
 }
 

@@ -2,6 +2,7 @@
 
 pub mod arriving;
 pub mod bodies;
+pub mod document;
 pub mod doors;
 pub mod files;
 pub mod path_token;

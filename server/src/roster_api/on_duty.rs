@@ -212,6 +212,7 @@ fn times(schedule: &Schedule, query: Option<String>, usual: DateTime<Utc>) -> Re
 
 /// A hand-over.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = DutyHandOverJson)]
 pub struct HandOverJson {
     at: DateTime<Utc>,
     /// Who was on duty from then on, by the names of that time; empty in a gap.

@@ -11,6 +11,7 @@ use crate::roster_edit::forms::LayerForm;
 
 /// A person, team or schedule by id and name.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Reference)]
 pub struct Named {
     id: String,
     name: String,
