@@ -53,6 +53,8 @@ struct State {
     hold: Option<Hold>,
     /// So many answers that tell a handset to dial come too late.
     late_offers: u32,
+    /// When that was: a handset heard nothing meanwhile.
+    silences: Vec<(Duration, Duration)>,
     /// The store can neither be read nor written.
     database_away: bool,
     complaints: Vec<String>,
@@ -74,7 +76,7 @@ pub struct Client {
 impl Client {
     /// The server, as the simulation wants it.
     pub fn closure(self) -> Answers {
-        Box::new(move |request, _| self.line.carry(&self.name, request))
+        Box::new(move |request, at| self.line.carry(&self.name, request, at))
     }
 }
 
@@ -92,6 +94,11 @@ impl Line {
     /// Lets so many of the next answers that tell a handset to dial come after it has given up reading.
     pub fn delay_offers(&self, answers: u32) {
         self.0.borrow_mut().late_offers = answers;
+    }
+
+    /// When answers came too late, for the handsets as if nobody were there.
+    pub fn silences(&self) -> Vec<(Duration, Duration)> {
+        self.0.borrow().silences.clone()
     }
 
     /// From now on the store can be used, or not.
@@ -120,7 +127,7 @@ impl Line {
         self.0.borrow_mut().complaints.push(format!("{name}: {method} {url}: {about}"));
     }
 
-    fn carry(&self, name: &str, request: &Request) -> Option<HttpReply> {
+    fn carry(&self, name: &str, request: &Request, at: Duration) -> Option<HttpReply> {
         let way = self.0.borrow().way.clone()?;
         let is_report = request.method == Method::Post && request.url.contains("/alert/phone");
         let fault = if is_report { self.0.borrow_mut().fault.take() } else { None };
@@ -162,7 +169,9 @@ impl Line {
             let mut state = self.0.borrow_mut();
             if state.late_offers > 0 {
                 state.late_offers -= 1;
-                return Some(late.after(request.timeout + Duration::from_secs(1)));
+                let too_late = request.timeout + Duration::from_secs(1);
+                state.silences.push((at, at + too_late));
+                return Some(late.after(too_late));
             }
         }
         if request.method == Method::Get && request.url.contains("/alert/phone") {

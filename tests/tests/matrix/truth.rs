@@ -39,7 +39,8 @@ pub fn problems(bench: &Bench, expected: &[(&str, End)]) -> Vec<String> {
 
 fn health(bench: &Bench, problems: &mut Vec<String>) {
     for desk in &bench.desks {
-        for complaint in desk.handset.complaints(&bench.outages) {
+        let nobody_there: Vec<_> = bench.outages.iter().copied().chain(bench.line.silences()).collect();
+        for complaint in desk.handset.complaints(&nobody_there) {
             problems.push(format!("{} {complaint}", desk.name));
         }
         for (at, happening) in desk.handset.trace() {
