@@ -34,6 +34,7 @@ pub async fn live(build: &str, url: String, ledger: Arc<Ledger>, quit: Cancellat
     let mut options = Options::new(build.parse().unwrap(), &url, people());
     options.speed = SPEED;
     options.restart_after = Some(Duration::from_secs(40));
+    let handset = format!("simulated-{build}");
     let told = move |_: Duration, line: &str| {
         // "POST http://…/alert/phone?resp=18712345600&mid=60d5… -> 200 {"code":0}"
         let Some((request, reply)) = line.strip_prefix("POST ").and_then(|line| line.split_once("-> ")) else { return };
@@ -41,7 +42,7 @@ pub async fn live(build: &str, url: String, ledger: Arc<Ledger>, quit: Cancellat
         let of = |name: &str| query.split([' ', '&']).find_map(|pair| pair.strip_prefix(name)).map(str::to_owned);
         if let (true, Some(mid), Some(resp)) = (url.ends_with("/alert/phone"), of("mid="), of("resp=")) {
             let acknowledged = reply == r#"200 {"code":0}"#;
-            ledger.open().app_answers.push((shown(&mid), resp, acknowledged));
+            ledger.open().app_answers.push((shown(&handset, &mid), resp, acknowledged));
         }
     };
     agent::run_and_tell(options, quit.cancelled(), told).await.unwrap();

@@ -16,9 +16,11 @@ pub struct Ledger(Mutex<Seen>);
 pub struct Seen {
     /// The accepted alarms: the sender's own key, and the id that the server gave.
     pub accepted: HashMap<String, String>,
-    /// What phones were given to dial, by what the server shows of the mid.
+    /// Which phone was given a mid.
+    pub given: HashMap<String, String>,
+    /// What phones were given to dial, by what the server shows of it: see [`shown`].
     pub dials: HashMap<String, SeenDial>,
-    /// Reports of the simulated apps, whose dials are not watched: what is shown of the mid, number, and whether the server acknowledged it.
+    /// Reports of the simulated apps, whose dials are not watched: what is shown of the dial, number, and whether the server acknowledged it.
     pub app_answers: Vec<(String, String, bool)>,
     /// What must never happen, in words.
     pub violations: Vec<String>,
@@ -45,9 +47,10 @@ pub struct SeenDial {
     pub acknowledged: Option<Instant>,
 }
 
-/// What the server shows of a mid to everybody but its phone.
-pub fn shown(mid: &str) -> String {
-    mid.chars().take(8).collect()
+/// What the server shows of a dial to everybody but its phone: which handset, and the first digits of the mid, which are its time.
+/// A handset has one dial at a time.
+pub fn shown(handset: &str, mid: &str) -> String {
+    format!("{} on {handset}", mid.chars().take(8).collect::<String>())
 }
 
 impl Ledger {
@@ -74,15 +77,18 @@ impl Ledger {
             sent: false,
             acknowledged: None,
         };
-        let before = self.open().dials.insert(shown(mid), dial);
+        self.open().dials.insert(shown(handset, mid), dial);
+        let before = self.open().given.insert(mid.to_owned(), handset.to_owned());
         if let Some(before) = before {
-            self.violation(format!("{mid} was given to {} and to {handset}", before.handset));
+            self.violation(format!("{mid} was given to {before} and to {handset}"));
         }
     }
 
     /// Changes what is known of a dial.
     pub fn note(&self, mid: &str, change: impl FnOnce(&mut SeenDial)) {
-        if let Some(dial) = self.open().dials.get_mut(&shown(mid)) {
+        let mut seen = self.open();
+        let key = seen.given.get(mid).map(|handset| shown(handset, mid));
+        if let Some(dial) = key.and_then(|key| seen.dials.get_mut(&key)) {
             change(dial);
         }
     }

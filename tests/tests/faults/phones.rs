@@ -137,7 +137,8 @@ impl Life {
             Polled::Idle => {}
             Polled::Offer { mid, phones } => match self.current.take_if(|current| current.mid == mid) {
                 Some(current) => {
-                    let acknowledged = self.phone.ledger.open().dials.get(&shown(&mid)).and_then(|dial| dial.acknowledged);
+                    let acknowledged =
+                        self.phone.ledger.open().dials.get(&shown(&self.phone.name, &mid)).and_then(|dial| dial.acknowledged);
                     if acknowledged.is_some_and(|at| at < asked) {
                         let name = &self.phone.name;
                         self.phone.ledger.violation(format!("{mid} was served to {name} after its report was acknowledged"));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     drill::LONG,
     installation::{Installation, NUMBERS, person},
-    ledger::{Ledger, Seen, SeenDial},
+    ledger::{Ledger, Seen, SeenDial, shown},
     senders::number,
 };
 
@@ -102,7 +102,7 @@ impl<'a> Case<'a> {
     fn collect_dials(&mut self) {
         for alarm in self.alarms {
             for json in list(alarm, "dials") {
-                let mid = text(json, "mid");
+                let mid = shown_of(json);
                 if let Some(known) = self.dials.get_mut(&mid) {
                     known.alarms.push(alarm);
                     let same = known.json == json;
@@ -164,7 +164,7 @@ impl<'a> Case<'a> {
     fn ends_are_true(&mut self) {
         for alarm in self.alarms {
             // An alarm that joined when a call was over is not answered by what came of it.
-            let before = |answer: &&Value| self.joins && !self.was_for(answer["mid"].as_str().unwrap_or_default(), alarm);
+            let before = |answer: &&Value| self.joins && !self.was_for(&shown_of(answer), alarm);
             let answered = list(alarm, "answers").iter().any(|answer| !before(&answer));
             let true_end = match (alarm["state"].as_str().unwrap(), alarm["reason"].as_str()) {
                 ("answered", _) => answered && !alarm["answer"].is_null() && !alarm["ended_at"].is_null(),
@@ -193,7 +193,7 @@ impl<'a> Case<'a> {
                     let number = callee["number"].as_str().unwrap();
                     let rang: usize = dials
                         .iter()
-                        .filter_map(|dial| seen.dials.get(dial["mid"].as_str()?))
+                        .filter_map(|dial| seen.dials.get(&shown_of(dial)))
                         .map(|dial| dial.rang.iter().filter(|rang| is_same(rang, number)).count())
                         .sum();
                     let max = callee["max_attempts"].as_u64().unwrap();
@@ -294,7 +294,7 @@ impl<'a> Case<'a> {
             };
             let mut problems = Vec::new();
             for alarm in dial.alarms.iter().filter(|alarm| !self.joins || raised_at(alarm) <= dial.offered_at) {
-                let answers: Vec<_> = list(alarm, "answers").iter().filter(|answer| answer["mid"] == mid).collect();
+                let answers: Vec<_> = list(alarm, "answers").iter().filter(|answer| shown_of(answer) == mid).collect();
                 let is_right = |answer: &&Value| {
                     answer["number"].as_str().is_some_and(|number| is_same(resp, number)) && people[resp] == answer["name"]
                 };
@@ -308,13 +308,13 @@ impl<'a> Case<'a> {
         }
         for alarm in self.alarms {
             for answer in list(alarm, "answers") {
-                let mid = answer["mid"].as_str().unwrap_or_default();
+                let mid = shown_of(answer);
                 let number = answer["number"].as_str().unwrap_or_default();
                 // A simulated app that is switched off does not say what it has just sent.
                 let by_app = answer["handset"].as_str().is_some_and(|handset| handset.starts_with("simulated-"));
                 let reported = seen
                     .dials
-                    .get(mid)
+                    .get(&mid)
                     .is_some_and(|dial| dial.sent && dial.picked_up.as_ref().is_some_and(|picked_up| is_same(picked_up, number)));
                 if !reported && !by_app {
                     self.problem(format!("nobody reported {answer}: {alarm}"));
@@ -400,6 +400,11 @@ fn dials_by_hunt(alarm: &Value) -> HashMap<&str, Vec<&Value>> {
         hunts.entry(dial["hunt_id"].as_str().unwrap_or_default()).or_default().push(dial);
     }
     hunts
+}
+
+/// What is shown of a dial, or of the dial of an answer.
+fn shown_of(json: &Value) -> String {
+    shown(json["handset"].as_str().unwrap_or_default(), json["mid"].as_str().unwrap_or_default())
 }
 
 fn raised_at(alarm: &Value) -> DateTime<Utc> {
