@@ -1336,14 +1336,7 @@ fn public_url(text: &str) -> Result<String, String> {
     let url = reqwest::Url::parse(text).map_err(|error| format!("is no address: {error}"))?;
     let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     if !matches!(url.scheme(), "http" | "https") || !plain {
-        return Err("must be http://… or https://…, with nothing after the name and port".to_owned());
-    }
-    if !matches!(url.path(), "" | "/") {
-        // Pages, forms and cookies are those of a whole host; below a path they would lead elsewhere.
-        let path = url.path();
-        return Err(format!(
-            "holds the path {path}, below which pages do not work: give the server a host name or port of its own"
-        ));
+        return Err("must be http://… or https://…, with nothing after the path".to_owned());
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
@@ -1493,7 +1486,17 @@ impl Config {
             .flat_map(|(key, networks)| networks.iter().map(move |network| (key, network)))
             .filter(|(_, network)| network.prefix_len() == 0)
             .map(|(key, network)| format!("http.{key} holds {network}, which is everybody; name your own networks instead"));
-        everybody.chain(proxy).collect()
+        everybody.chain(proxy).chain(self.path_in_front()).collect()
+    }
+
+    /// Phones and senders reach a server below a path where a proxy takes it away, so it starts; pages, forms and cookies are those of a
+    /// whole host.
+    fn path_in_front(&self) -> Option<String> {
+        let url = reqwest::Url::parse(self.http.public_url.as_deref()?).ok()?;
+        let path = Some(url.path()).filter(|path| !matches!(*path, "" | "/"))?;
+        Some(format!(
+            "http.public_url holds the path {path}, below which pages and links do not work: give the server a host name or port of its own"
+        ))
     }
 }
 
@@ -1919,7 +1922,6 @@ mod tests {
             ("[log]\nfilter = \"autocall=loud\"", "log.filter is no log filter"),
             ("[http]\nhosts = [\n'a',\n 5]", "http.hosts must be a list of strings only"),
             ("[http]\nhosts = ['http://a']", "without http:// and port"),
-            ("[http]\npublic_url = 'https://example.org/pager/'", "holds the path /pager/, below which pages do not work"),
             ("[http]\nopen_networks = ['10.0.0.0/33']", "http.open_networks holds \"10.0.0.0/33\""),
             ("database_url = 'mysql://root:secret@db/x'", "must be a URL that begins with postgres://"),
             ("redis_url = 'redis://'", "must be a URL that begins with redis://"),
@@ -1958,6 +1960,16 @@ mod tests {
         let env = [("AUTOCALL_HTTP_OPEN_NETWORKS", "0.0.0.0/0"), ("AUTOCALL_HTTP_TRUSTED_PROXIES", "::/0")];
         let warnings = load_all(None, &env, Overrides::default()).unwrap().warnings;
         assert_eq!(warnings.iter().filter(|warning| warning.contains("everybody")).count(), 2, "{warnings:?}");
+    }
+
+    #[test]
+    fn a_path_in_front_is_warned_about_and_rings_all_the_same() {
+        let load = |url| {
+            load_all(None, &[("AUTOCALL_HTTP_PUBLIC_URL", url), ("AUTOCALL_HTTP_OPEN_NETWORKS", "::1")], Overrides::default())
+        };
+        let warned = |url| load(url).unwrap().warnings.iter().any(|warning| warning.contains("below which pages and links"));
+        assert!(warned("https://example.org/pager/") && warned("http://example.org:8080/a/b"));
+        assert!(!warned("https://example.org/") && !warned("http://example.org:8080"));
     }
 
     #[test]
