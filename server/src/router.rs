@@ -39,7 +39,9 @@ pub fn router(app: Arc<App>) -> Router {
     let handsets = Router::new()
         .route("/alert/phone", any(handset::face::plain))
         .route("/alert/phone/", any(handset::face::plain))
-        .route("/h/{*rest}", any(handset::face::paired));
+        .route("/h/{*rest}", any(handset::face::paired))
+        // Nobody else posts to the page: a phone was given the address without its path.
+        .route("/", post(nothing_here));
     let (api, _) = documented_api().split_for_parts();
     let (by_token, _) = documented_by_token().split_for_parts();
     let document = openapi();

@@ -105,7 +105,7 @@ async fn asking_in_other_ways_takes_nothing(engine: Engine) {
     }
     let nowhere = [
         "/",
-        "/?mid=x",
+        "/?resp=x",
         "/h",
         "/h/",
         "/h//",

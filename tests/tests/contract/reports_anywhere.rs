@@ -44,6 +44,7 @@ async fn whatever_stands_behind_the_address(home: Home) {
         "/phone",
         "/alert/phones",
         "/。",
+        "/",
     ] {
         paths.push(path.to_owned());
     }
