@@ -304,6 +304,13 @@ impl Alertmanager {
         status["cluster"]["peers"].as_array().map_or(0, Vec::len)
     }
 
+    /// Whether its peer has let it know what the peer has told. One that does not know never tells that it is over.
+    async fn heard_from_its_peer(&self) -> bool {
+        let page = http().get(format!("http://{}/metrics", self.address)).send().await.unwrap().text().await.unwrap();
+        let heard = page.lines().find_map(|line| line.strip_prefix("alertmanager_nflog_gossip_messages_propagated_total "));
+        heard.is_some_and(|count| count != "0")
+    }
+
     async fn tell(&self, node: &str, over: bool) {
         let mut alert = json!({ "labels": { "alertname": "NodeDown", "node": node }, "annotations": { "summary": format!("{node} is down") },
             "startsAt": "2020-01-01T00:00:00Z" });
@@ -358,6 +365,7 @@ async fn two_real_alertmanagers_of_one_cluster(home: Home) {
     // The peer that had told of it goes away; the other one tells that it is over.
     let told_by_a = alarms(&server).await[0]["details"].as_str().unwrap().contains(&a.address);
     let (gone, left) = if told_by_a { (&mut a, &mut b) } else { (&mut b, &mut a) };
+    eventually("the other one knows it", PATIENCE, async || left.heard_from_its_peer().await.then_some(())).await;
     gone.process.kill().await.unwrap();
     left.tell("x", true).await;
     until(&server, "it is over", "resolved", 1).await;

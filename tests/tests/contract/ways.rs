@@ -147,18 +147,19 @@ async fn what_waits_is_counted(home: Home) {
     server.raise(&[A], json!({})).await;
     text(&server, "phone").await;
     server.pass(400).await;
-    let shows = async |expected: &[&str]| {
+    let shows = async |expected: &[&str], pass: i64| {
         eventually(&format!("{expected:?}"), SOON, async || {
+            server.pass(pass).await;
             let page = reqwest::get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap();
             expected.iter().all(|line| page.lines().any(|own| own == *line)).then_some(())
         })
         .await;
     };
-    shows(&["autocall_notices_waiting 1", "autocall_notices_oldest_seconds 400"]).await;
-    shows(&["autocall_messages_waiting 1", "autocall_messages_oldest_seconds 400"]).await;
+    shows(&["autocall_notices_waiting 1", "autocall_notices_oldest_seconds 400"], 0).await;
+    shows(&["autocall_messages_waiting 1", "autocall_messages_oldest_seconds 400"], 0).await;
     room.answer_with(200, "");
     phone.set_away(false);
-    server.pass(600).await;
-    shows(&["autocall_notices_waiting 0", "autocall_notices_oldest_seconds 0", "autocall_notices_due 0"]).await;
-    shows(&["autocall_messages_waiting 0", "autocall_messages_oldest_seconds 0", "autocall_messages_due 0"]).await;
+    // A failure that was on its way when the clock moved is put off from the new hour: so time goes on until it is due.
+    shows(&["autocall_notices_waiting 0", "autocall_notices_oldest_seconds 0", "autocall_notices_due 0"], 60).await;
+    shows(&["autocall_messages_waiting 0", "autocall_messages_oldest_seconds 0", "autocall_messages_due 0"], 60).await;
 }
