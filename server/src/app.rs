@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::access::directory::Directory;
+use crate::access::guard::Guard;
+use crate::access::knocks::Knocks;
+use crate::access::rates::Rates;
+use crate::api::keys::Keys;
 use crate::config::Config;
 use crate::dashboard::Dashboard;
 use crate::engine::Engine;
-use crate::handset::directory::Directory;
-use crate::handset::guard::Guard;
-use crate::handset::knocks::Knocks;
 use crate::http::bodies::Bodies;
-use crate::http::rate::Rates;
-use crate::intake::keys::Keys;
 
 /// What requests are answered with.
 pub struct App {

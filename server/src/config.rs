@@ -10,6 +10,7 @@
 //! To add a key: a field in the struct of its section, its default there, a row in [`KEYS`], a line in the example and in
 //! the manual. The tests say which one is missing.
 
+pub mod postgres_url;
 use std::{
     collections::BTreeSet,
     fmt, io,
@@ -24,9 +25,9 @@ use chrono_tz::Tz;
 use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
+use crate::line::command::OwnCarrier;
+use crate::line::reply;
 use crate::numbers::{Number, Region};
-use crate::public_line::OwnCarrier;
-use crate::sms_reply;
 
 /// Everything that can be configured. Its `Debug` form hides the passwords in URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -395,10 +396,10 @@ impl Default for SmsConfig {
             reply_window: Duration::from_secs(60 * 60),
             zone: Tz::UTC,
             answer_replies: true,
-            confirm_words: words(&sms_reply::CONFIRM),
-            decline_words: words(&sms_reply::DECLINE),
-            stop_words: words(&sms_reply::STOP),
-            start_words: words(&sms_reply::START),
+            confirm_words: words(&reply::CONFIRM),
+            decline_words: words(&reply::DECLINE),
+            stop_words: words(&reply::STOP),
+            start_words: words(&reply::START),
         }
     }
 }
@@ -1346,7 +1347,7 @@ fn secret_url(text: &str, schemes: &[&str]) -> Result<SecretUrl, String> {
     let sound = rest.is_some_and(|rest| !rest.is_empty() && !text.contains(char::is_whitespace));
     let sound = sound && (!text.starts_with("redis") || redis::Client::open(text).is_ok());
     if sound && text.starts_with("postgres") {
-        crate::store::postgres_url::check(text)?;
+        crate::config::postgres_url::check(text)?;
     }
     if sound {
         Ok(SecretUrl(text.to_owned()))

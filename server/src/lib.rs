@@ -14,13 +14,14 @@
 //! `cli` → `service` → `router` → `handset`, `intake`, `compat`, `dashboard` → `engine` → `alarm`; the faces and the engine use `store` and `lock`; `alarm`
 //! knows no I/O and no clock.
 
+pub mod access;
 pub mod alarm;
+pub mod api;
 pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod compat;
 pub mod config;
-pub mod content_line;
 pub mod costly;
 pub mod dashboard;
 pub mod engine;
@@ -28,23 +29,18 @@ pub mod handset;
 pub mod http;
 pub mod ids;
 pub mod intake;
+pub mod keep;
+pub mod kinds;
+pub mod line;
 pub mod links;
 pub mod lock;
-pub mod notify;
+pub mod net;
 pub mod numbers;
-pub mod outbound;
-pub mod people;
-pub mod people_edit;
-pub mod public_line;
+pub mod out;
 pub mod roster;
-pub mod roster_api;
-pub mod roster_edit;
 pub mod router;
 pub mod secrets;
 pub mod service;
 pub mod sheet;
-pub mod sms_reply;
-pub mod sms_time;
 pub mod store;
 pub mod telemetry;
-pub mod users;

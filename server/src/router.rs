@@ -18,6 +18,8 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::access::{refusals, senders};
+use crate::api;
 use crate::app::App;
 use crate::compat::barista;
 use crate::dashboard;
@@ -25,11 +27,9 @@ use crate::handset;
 use crate::handset::refusal::nothing_for_phones;
 use crate::http::document::complete;
 use crate::http::problem::Problem;
-use crate::http::{bodies, json, refusals, senders};
+use crate::http::{bodies, json};
 use crate::intake;
-use crate::intake::api_page;
 use crate::lock::LockKind;
-use crate::roster_api;
 use crate::telemetry::Metrics;
 
 /// Every route of the server.
@@ -67,13 +67,13 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn(barista::in_its_words));
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
-        .route("/api", get(async || api_page::answer(&openapi())));
+        .route("/api", get(async || api::page::answer(&openapi())));
     let watch = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         // Calendars know a secret and nothing else.
-        .route("/calendar/{file}", get(roster_api::calendars::read))
+        .route("/calendar/{file}", get(api::roster::calendars::read))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(middleware::map_response(refusals::with_time_to_try_again));
     let pages = dashboard::router(&app).layer(middleware::map_response(refusals::with_time_to_try_again));
@@ -109,70 +109,70 @@ fn without_last_slash(mut request: Request) -> Request {
 fn documented_api() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::with_openapi(ApiDocument::openapi())
         .merge(roster_routes())
-        .routes(routes!(intake::api::raise, intake::api::list))
-        .routes(routes!(intake::api::show))
-        .routes(routes!(intake::api::cancel))
-        .routes(routes!(intake::api::resolve_by_key))
-        .routes(routes!(intake::api::resolve))
-        .routes(routes!(intake::api::acknowledge))
-        .routes(routes!(intake::api::redial))
-        .routes(routes!(intake::api_actions::skip))
-        .routes(routes!(intake::api_actions::decline))
-        .routes(routes!(intake::api_actions::escalate))
-        .routes(routes!(intake::api_actions::set_policy))
-        .routes(routes!(intake::api_actions::snooze))
-        .routes(routes!(intake::api_actions::note))
-        .routes(routes!(intake::policies::list))
-        .routes(routes!(intake::policies::show, intake::policies::put, intake::policies::remove))
-        .routes(routes!(intake::policies::rules, intake::policies::put_rules))
-        .routes(routes!(intake::do_not_call::list, intake::do_not_call::add))
-        .routes(routes!(intake::do_not_call::remove))
-        .routes(routes!(intake::quiet_hours::list, intake::quiet_hours::put))
+        .routes(routes!(api::alarms::raise, api::alarms::list))
+        .routes(routes!(api::alarms::show))
+        .routes(routes!(api::alarms::cancel))
+        .routes(routes!(api::alarms::resolve_by_key))
+        .routes(routes!(api::alarms::resolve))
+        .routes(routes!(api::alarms::acknowledge))
+        .routes(routes!(api::alarms::redial))
+        .routes(routes!(api::actions::skip))
+        .routes(routes!(api::actions::decline))
+        .routes(routes!(api::actions::escalate))
+        .routes(routes!(api::actions::set_policy))
+        .routes(routes!(api::actions::snooze))
+        .routes(routes!(api::actions::note))
+        .routes(routes!(api::policies::list))
+        .routes(routes!(api::policies::show, api::policies::put, api::policies::remove))
+        .routes(routes!(api::policies::rules, api::policies::put_rules))
+        .routes(routes!(api::do_not_call::list, api::do_not_call::add))
+        .routes(routes!(api::do_not_call::remove))
+        .routes(routes!(api::quiet_hours::list, api::quiet_hours::put))
         .routes(routes!(intake::alertmanager::receive))
         .routes(routes!(barista::call, barista::show))
-        .routes(routes!(intake::heartbeats::add, intake::heartbeats::list))
-        .routes(routes!(intake::heartbeats::show, intake::heartbeats::change, intake::heartbeats::remove))
-        .routes(routes!(intake::maintenance::add, intake::maintenance::list))
-        .routes(routes!(intake::maintenance::end))
-        .routes(routes!(intake::lines::add_gateway, intake::lines::list_gateways))
-        .routes(routes!(intake::lines::show_gateway, intake::lines::change_gateway, intake::lines::remove_gateway))
-        .routes(routes!(intake::lines::test_gateway))
+        .routes(routes!(api::heartbeats::add, api::heartbeats::list))
+        .routes(routes!(api::heartbeats::show, api::heartbeats::change, api::heartbeats::remove))
+        .routes(routes!(api::maintenance::add, api::maintenance::list))
+        .routes(routes!(api::maintenance::end))
+        .routes(routes!(api::lines::add_gateway, api::lines::list_gateways))
+        .routes(routes!(api::lines::show_gateway, api::lines::change_gateway, api::lines::remove_gateway))
+        .routes(routes!(api::lines::test_gateway))
         .routes(routes!(intake::sms_inbound::inbox))
-        .routes(routes!(intake::lines::add, intake::lines::list))
-        .routes(routes!(intake::lines::show, intake::lines::change, intake::lines::remove))
-        .routes(routes!(intake::lines::preview))
-        .routes(routes!(intake::lines::forward))
-        .routes(routes!(intake::lines::bind))
+        .routes(routes!(api::lines::add, api::lines::list))
+        .routes(routes!(api::lines::show, api::lines::change, api::lines::remove))
+        .routes(routes!(api::lines::preview))
+        .routes(routes!(api::lines::forward))
+        .routes(routes!(api::lines::bind))
 }
 
 /// The part of the API that is about who is on duty.
 fn roster_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
-        .routes(routes!(roster_api::teams::list, roster_api::teams::add))
-        .routes(routes!(roster_api::teams::show, roster_api::teams::change, roster_api::teams::remove))
-        .routes(routes!(roster_api::on_duty::of_team))
-        .routes(routes!(roster_api::schedules::list, roster_api::schedules::add))
-        .routes(routes!(roster_api::schedules::show, roster_api::schedules::change, roster_api::schedules::remove))
-        .routes(routes!(roster_api::schedules::import))
-        .routes(routes!(roster_api::exceptions::add_override))
-        .routes(routes!(roster_api::exceptions::remove_override))
-        .routes(routes!(roster_api::exceptions::add_temporary))
-        .routes(routes!(roster_api::exceptions::add_holidays))
-        .routes(routes!(roster_api::exceptions::remove_temporary))
-        .routes(routes!(roster_api::on_duty::of_schedule))
-        .routes(routes!(roster_api::on_duty::shifts))
-        .routes(routes!(roster_api::on_duty::log))
-        .routes(routes!(roster_api::exceptions::vacations, roster_api::exceptions::add_vacation))
-        .routes(routes!(roster_api::exceptions::remove_vacation))
-        .routes(routes!(roster_api::on_duty::all))
-        .routes(routes!(roster_api::on_duty::check))
-        .routes(routes!(roster_api::calendars::list, roster_api::calendars::add))
-        .routes(routes!(roster_api::calendars::revoke))
+        .routes(routes!(api::roster::teams::list, api::roster::teams::add))
+        .routes(routes!(api::roster::teams::show, api::roster::teams::change, api::roster::teams::remove))
+        .routes(routes!(api::roster::on_duty::of_team))
+        .routes(routes!(api::roster::schedules::list, api::roster::schedules::add))
+        .routes(routes!(api::roster::schedules::show, api::roster::schedules::change, api::roster::schedules::remove))
+        .routes(routes!(api::roster::schedules::import))
+        .routes(routes!(api::roster::exceptions::add_override))
+        .routes(routes!(api::roster::exceptions::remove_override))
+        .routes(routes!(api::roster::exceptions::add_temporary))
+        .routes(routes!(api::roster::exceptions::add_holidays))
+        .routes(routes!(api::roster::exceptions::remove_temporary))
+        .routes(routes!(api::roster::on_duty::of_schedule))
+        .routes(routes!(api::roster::on_duty::shifts))
+        .routes(routes!(api::roster::on_duty::log))
+        .routes(routes!(api::roster::exceptions::vacations, api::roster::exceptions::add_vacation))
+        .routes(routes!(api::roster::exceptions::remove_vacation))
+        .routes(routes!(api::roster::on_duty::all))
+        .routes(routes!(api::roster::on_duty::check))
+        .routes(routes!(api::roster::calendars::list, api::roster::calendars::add))
+        .routes(routes!(api::roster::calendars::revoke))
 }
 
 /// Routes whose token stands in the path and is all that is asked for.
 fn documented_by_token() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(intake::heartbeats::ping)).routes(routes!(intake::sms_inbound::receive))
+    OpenApiRouter::new().routes(routes!(api::heartbeats::ping)).routes(routes!(intake::sms_inbound::receive))
 }
 
 /// What is the same for the whole API.

@@ -7,24 +7,24 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::directory::Directory;
+use crate::access::guard::Guard;
+use crate::access::knocks::Knocks;
+use crate::access::rates::Rates;
+use crate::api::keys::Keys;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::Dashboard;
 use crate::engine::Engine;
-use crate::handset::directory::Directory;
-use crate::handset::guard::Guard;
-use crate::handset::knocks::Knocks;
-use crate::http;
 use crate::http::bodies::Bodies;
-use crate::http::rate::Rates;
-use crate::http::seats::{Room, Seats};
-use crate::http::serve::Limits;
-use crate::intake::keys::Keys;
+use crate::kinds::guard::GuardedResolver;
 use crate::links::Links;
 use crate::lock::{LockError, Locks};
-use crate::notify;
-use crate::outbound::guard::GuardedResolver;
+use crate::net;
+use crate::net::seats::{Room, Seats};
+use crate::net::serve::Limits;
+use crate::out;
 use crate::router;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -59,7 +59,7 @@ impl Service {
     /// # Errors
     /// When the database cannot be used. An unreachable Redis is no error: the server starts without it and says so.
     pub async fn build(config: Config, listener: TcpListener, clock: Clock) -> Result<Self, StartError> {
-        crate::outbound::tls::install_provider();
+        crate::net::tls::install_provider();
         let address = listener.local_addr().map_err(StartError::Address)?;
         // The numbering plans are read when first used, which takes long enough to stop everything else: better now than inside
         // the first claim.
@@ -130,18 +130,18 @@ impl Service {
             async move { store.relay().await }
         });
         let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
-        let (telling_others, pinging) = match notify::sender::client(&guard) {
+        let (telling_others, pinging) = match out::notices::client(&guard) {
             Ok(client) => (
-                tokio::spawn(notify::sender::run(Arc::clone(&engine), client.clone())),
-                tokio::spawn(notify::ping::run(Arc::clone(&engine), client, notify::ping::EVERY)),
+                tokio::spawn(out::notices::run(Arc::clone(&engine), client.clone())),
+                tokio::spawn(out::sign_of_life::run(Arc::clone(&engine), client, out::sign_of_life::EVERY)),
             ),
             Err(error) => {
                 tracing::error!(%error, "nothing can be told: the HTTP client cannot be made");
                 (tokio::spawn(async {}), tokio::spawn(async {}))
             }
         };
-        let sending = match notify::sender::client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)) {
-            Ok(client) => tokio::spawn(notify::sms::run(Arc::clone(&engine), client)),
+        let sending = match out::notices::client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)) {
+            Ok(client) => tokio::spawn(out::messages::run(Arc::clone(&engine), client)),
             Err(error) => {
                 tracing::error!(%error, "no text message can be sent: the HTTP client cannot be made");
                 tokio::spawn(async {})
@@ -153,9 +153,9 @@ impl Service {
             stopping.cancel();
         });
         let router = router::router(Arc::clone(&app));
-        let room = Room::of(&engine.config.http, http::files::make_room(engine.config.http.max_connections));
+        let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
-        http::serve::serve(listener, router, seats, Limits::default(), app.stopping.clone()).await;
+        net::serve::serve(listener, router, seats, Limits::default(), app.stopping.clone()).await;
         for task in [ticking, looking, relaying, telling, telling_others, pinging, sending] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.

@@ -2,6 +2,7 @@
 
 pub mod attribution;
 pub mod burning;
+pub mod doer;
 pub mod escalation;
 pub mod hunt;
 #[cfg(test)]

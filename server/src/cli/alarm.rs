@@ -5,12 +5,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 
 use super::{engine, labels};
+use crate::api::alarm;
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Actor, Doer, Engine};
 use crate::ids::{AlarmId, CalleeId};
-use crate::intake::alarm_json;
 use crate::numbers::Number;
-use crate::store::alarms::{AlarmFilter, AlarmRow};
+use crate::store::alarm::alarms::{AlarmFilter, AlarmRow};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AlarmCommand {
@@ -102,7 +102,7 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
         }
         AlarmCommand::Show(which) => {
             let id = which.find(&engine).await?;
-            println!("{}", serde_json::to_string_pretty(&alarm_json::detail(&engine.store, id).await?)?);
+            println!("{}", serde_json::to_string_pretty(&alarm::detail(&engine.store, id).await?)?);
             None
         }
         AlarmCommand::Acknowledge { which, name, number, note, ring_again_after } => {

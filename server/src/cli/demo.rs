@@ -20,11 +20,11 @@ use super::stop_when_asked;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::dashboard::first_login::write_private;
+use crate::dashboard::people::first_login::write_private;
 use crate::handset::pairing::{self, Pairing};
-use crate::people;
+use crate::keep::people_import;
+use crate::keep::users;
 use crate::service::Service;
-use crate::users;
 
 /// What Alertmanager really posted; see `fixtures/`.
 const ALERTMANAGER: &str = include_str!("../../../fixtures/alertmanager/firing.json");
@@ -96,8 +96,8 @@ async fn story(demo: &Demo, app: &App, stop: &CancellationToken) -> anyhow::Resu
     if let Some(first_login) = app.dashboard.first_login().told(config.listen) {
         say(&format!("Watch it on the page, {base}/: to get in, {first_login}"));
     }
-    let people = people::read_csv(ROSTER, config.default_region)?;
-    let imported = people::import(store, &people, &Clock::system()).await?;
+    let people = people_import::read_csv(ROSTER, config.default_region)?;
+    let imported = people_import::import(store, &people, &Clock::system()).await?;
     tell_line(&format!("{} people were imported: Zhang Wei, Li Na, Wang Fang", imported.new));
     let desk = Simulated { name: "desk", kind: Kind::App(Build::Head), ring_seconds: 8, verbose: demo.verbose };
     let pixel = Simulated { name: "pixel", kind: Kind::Native, ring_seconds: 60, verbose: demo.verbose };

@@ -2,24 +2,13 @@
 
 mod alarm;
 mod demo;
-mod do_not_call;
 mod first_steps;
-mod gateway;
-mod handset;
-mod heartbeat;
-mod key;
+pub mod keep;
 mod labels;
-mod line;
-mod maintenance;
-mod people;
-mod policy;
 mod prune;
-mod quiet_hours;
 mod roster;
 mod roster_change;
 mod serve;
-mod user;
-mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -71,15 +60,15 @@ enum Command {
     Prune(prune::Prune),
     /// People and their numbers
     #[command(subcommand)]
-    People(people::PeopleCommand),
+    People(keep::people::PeopleCommand),
     /// Escalation policies: whom to ring, and whom next
     #[command(subcommand)]
-    Policy(policy::PolicyCommand),
+    Policy(keep::policy::PolicyCommand),
     /// When people are left in peace by alarms that can wait
-    QuietHours(quiet_hours::QuietHours),
+    QuietHours(keep::quiet_hours::QuietHours),
     /// Numbers that are never rung
     #[command(subcommand)]
-    DoNotCall(do_not_call::DoNotCallCommand),
+    DoNotCall(keep::do_not_call::DoNotCallCommand),
     /// Who is on duty
     #[command(subcommand)]
     Roster(roster::RosterCommand),
@@ -88,28 +77,28 @@ enum Command {
     Alarm(alarm::AlarmCommand),
     /// Keys of senders of alarms
     #[command(subcommand)]
-    Key(key::KeyCommand),
+    Key(keep::key::KeyCommand),
     /// Chat rooms and programs that are told what happens
     #[command(subcommand)]
-    Webhook(webhook::WebhookCommand),
+    Webhook(keep::webhook::WebhookCommand),
     /// Senders that have to say regularly that they live
     #[command(subcommand)]
-    Heartbeat(heartbeat::HeartbeatCommand),
+    Heartbeat(keep::heartbeat::HeartbeatCommand),
     /// Times in which matching alarms are not rung
     #[command(subcommand)]
-    Maintenance(maintenance::MaintenanceCommand),
+    Maintenance(keep::maintenance::MaintenanceCommand),
     /// Public numbers that follow the person on duty
     #[command(subcommand)]
-    Line(line::LineCommand),
+    Line(keep::line::LineCommand),
     /// Ways to send text messages
     #[command(subcommand)]
-    Gateway(gateway::GatewayCommand),
+    Gateway(keep::gateway::GatewayCommand),
     /// Phones that ring people
     #[command(subcommand)]
-    Handset(handset::HandsetCommand),
+    Handset(keep::handset::HandsetCommand),
     /// Who may open the pages
     #[command(subcommand)]
-    User(user::UserCommand),
+    User(keep::user::UserCommand),
 }
 
 /// Runs what the command line says.
@@ -121,7 +110,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve { listen } => *listen,
         _ => None,
     };
-    crate::outbound::tls::install_provider();
+    crate::net::tls::install_provider();
     let overrides = Overrides { listen, data_dir: cli.data_dir };
     let mut loaded = Config::load(cli.config.as_deref(), |name| std::env::var(name).ok(), overrides)?;
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
@@ -131,20 +120,20 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(demo) => demo::run(demo).await,
         Command::Migrate => migrate(&loaded).await,
         Command::Prune(prune) => prune::run(prune, &loaded.config).await,
-        Command::People(command) => people::run(command, &loaded.config).await,
+        Command::People(command) => keep::people::run(command, &loaded.config).await,
         Command::Alarm(command) => alarm::run(command, &loaded.config).await,
-        Command::Policy(command) => policy::run(command, &loaded.config).await,
-        Command::QuietHours(command) => quiet_hours::run(command, &loaded.config).await,
-        Command::DoNotCall(command) => do_not_call::run(command, &loaded.config).await,
+        Command::Policy(command) => keep::policy::run(command, &loaded.config).await,
+        Command::QuietHours(command) => keep::quiet_hours::run(command, &loaded.config).await,
+        Command::DoNotCall(command) => keep::do_not_call::run(command, &loaded.config).await,
         Command::Roster(command) => roster::run(command, &loaded.config).await,
-        Command::Webhook(command) => webhook::run(command, &loaded.config).await,
-        Command::Heartbeat(command) => heartbeat::run(command, &loaded.config).await,
-        Command::Maintenance(command) => maintenance::run(command, &loaded.config).await,
-        Command::Line(command) => line::run(command, &loaded.config).await,
-        Command::Gateway(command) => gateway::run(command, &loaded.config).await,
-        Command::Key(command) => key::run(command, &loaded.config).await,
-        Command::Handset(command) => handset::run(command, &loaded.config).await,
-        Command::User(command) => user::run(command, &loaded.config).await,
+        Command::Webhook(command) => keep::webhook::run(command, &loaded.config).await,
+        Command::Heartbeat(command) => keep::heartbeat::run(command, &loaded.config).await,
+        Command::Maintenance(command) => keep::maintenance::run(command, &loaded.config).await,
+        Command::Line(command) => keep::line::run(command, &loaded.config).await,
+        Command::Gateway(command) => keep::gateway::run(command, &loaded.config).await,
+        Command::Key(command) => keep::key::run(command, &loaded.config).await,
+        Command::Handset(command) => keep::handset::run(command, &loaded.config).await,
+        Command::User(command) => keep::user::run(command, &loaded.config).await,
     }
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::{agreed_clock, open};
 use crate::config::Config;
-use crate::engine::retention;
+use crate::engine::watch::retention;
 
 #[derive(Debug, Args)]
 pub(super) struct Prune {

@@ -8,11 +8,11 @@ use clap::{Subcommand, ValueEnum};
 use super::roster_change::{self, ChangeCommand};
 use super::{agreed_clock, open};
 use crate::config::Config;
+use crate::keep::roster::forms::LayerForm;
+use crate::keep::roster::{find_schedule, find_team};
 use crate::roster::check::{Finding, check};
 use crate::roster::feed::{self, Whose};
 use crate::roster::{On, Roster, Schedule, Shift, Target, csv, evaluate, text};
-use crate::roster_edit::forms::LayerForm;
-use crate::roster_edit::{find_schedule, find_team};
 use crate::store::Store;
 
 #[derive(Debug, Subcommand)]

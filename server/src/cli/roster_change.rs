@@ -8,10 +8,10 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::Config;
 use crate::http::versions::Expected;
+use crate::keep::roster::feeds::{self, Subject};
+use crate::keep::roster::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
+use crate::keep::roster::{exceptions, find_schedule, import, schedules, teams};
 use crate::roster::{Change, Roster};
-use crate::roster_edit::feeds::{self, Subject};
-use crate::roster_edit::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
-use crate::roster_edit::{exceptions, find_schedule, import, schedules, teams};
 use crate::store::Store;
 
 /// What entries of this program are signed with.

@@ -15,10 +15,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::access::senders::Sender;
 use crate::app::App;
 use crate::config::HistoryForm;
 use crate::engine::EngineError;
-use crate::http::senders::Sender;
 use crate::intake::alarm_request;
 use crate::store::StoreError;
 use crate::telemetry::AlarmResult;

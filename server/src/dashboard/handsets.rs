@@ -11,21 +11,21 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
-use super::csrf::Fields;
-use super::edit_page::AddressPage;
-use super::now::{self, TroublePart};
-use super::page::{Frame, Part, Reader, Refusal, Sight, ago, at, go_to, html, live_page};
-use super::read::Board;
-use super::trouble::{self, Health};
-use super::words::Bit::{Html, Text};
-use super::words::{Words, escape, fill, fill_text};
+use super::alarm::now::{self, TroublePart};
+use super::alarm::read::Board;
+use super::alarm::trouble::{self, Health};
+use super::frame::csrf::Fields;
+use super::frame::edit::AddressPage;
+use super::frame::page::{Frame, Part, Reader, Refusal, Sight, ago, at, go_to, html, live_page};
+use super::frame::words::Bit::{Html, Text};
+use super::frame::words::{Words, escape, fill, fill_text};
 use crate::app::App;
 use crate::handset::pairing::{self, Pairing, PairingError};
 use crate::handset::test_call::Checklist;
 use crate::ids::hex;
 use crate::numbers::Number;
-use crate::store::board::TestRow;
-use crate::store::handsets::{HandsetRow, KnockRow, Profile};
+use crate::store::alarm::board::TestRow;
+use crate::store::watch::handsets::{HandsetRow, KnockRow, Profile};
 
 /// `GET /handsets`
 pub(super) async fn show(
@@ -54,7 +54,7 @@ pub(super) fn sight(reader: &Reader, board: &Board) -> Sight {
 }
 
 #[derive(Template)]
-#[template(path = "part_handsets.html")]
+#[template(path = "handsets/part_handsets.html")]
 struct HandsetsPart<'r> {
     reader: &'r Reader,
     words: &'static Words,
@@ -62,7 +62,7 @@ struct HandsetsPart<'r> {
 }
 
 #[derive(Template)]
-#[template(path = "part_knocks.html")]
+#[template(path = "handsets/part_knocks.html")]
 struct KnocksPart<'r> {
     reader: &'r Reader,
     words: &'static Words,
@@ -70,7 +70,7 @@ struct KnocksPart<'r> {
 }
 
 #[derive(Template)]
-#[template(path = "part_pairing.html")]
+#[template(path = "handsets/part_pairing.html")]
 struct PairingPart<'r> {
     reader: &'r Reader,
     words: &'static Words,
@@ -219,7 +219,7 @@ fn knock_card(words: &Words, knock: &KnockRow) -> KnockCard {
 }
 
 #[derive(Template)]
-#[template(path = "handset_form.html")]
+#[template(path = "handsets/handset_form.html")]
 struct HandsetFormPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,

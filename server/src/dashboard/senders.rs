@@ -9,11 +9,11 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::page::{Frame, Reader, Refusal, at, html};
-use super::words::Bit::{Html, Text};
-use super::words::{Words, fill};
+use super::frame::page::{Frame, Reader, Refusal, at, html};
+use super::frame::words::Bit::{Html, Text};
+use super::frame::words::{Words, fill};
 use crate::app::App;
-use crate::store::intake::RefusalRow;
+use crate::store::alarm::said::RefusalRow;
 
 /// One sender.
 struct Line {

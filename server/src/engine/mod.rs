@@ -4,52 +4,23 @@
 //! [`crate::alarm`], and keeps what it says in the store. Everybody who changes a hunt locks its row first, then dials, then
 //! targets by number.
 
-mod actions;
-mod alarms;
-mod claim;
-mod closing;
-pub mod doer;
-mod duty_log;
-pub mod gateways;
-pub mod hand_over;
-pub mod handsets;
-pub mod health;
-mod hearing;
-pub mod heartbeats;
-pub mod idle;
-mod ladder;
+pub mod hunt;
 pub mod lines;
-pub mod lookout;
-pub mod maintenance;
-pub mod outages;
-mod parting;
-pub mod presence;
-mod presses;
-pub mod refused;
-pub mod replies;
-mod report;
-pub mod retention;
-mod returns;
-mod serves;
-mod storm;
-mod tick;
-mod waiting;
-pub mod whom;
-
+pub mod watch;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-pub use actions::{Acknowledgement, MOST_SNOOZE};
-pub use alarms::{Mended, NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
-pub use claim::{Asker, Claim, Offer, OfferDetails};
-pub use doer::{Actor, Doer};
-pub use hearing::Word;
-pub use presses::{Acted, Effect};
-pub use report::{Report, Reported};
-pub use tick::Tick;
+pub use crate::alarm::doer::{Actor, Doer};
+pub use hunt::act::{Acknowledgement, MOST_SNOOZE};
+pub use hunt::claim::{Asker, Claim, Offer, OfferDetails};
+pub use hunt::hearing::Word;
+pub use hunt::presses::{Acted, Effect};
+pub use hunt::raise::{Mended, NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
+pub use hunt::report::{Report, Reported};
+pub use watch::tick::Tick;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -125,15 +96,15 @@ pub struct Engine {
     /// Callees' own links.
     pub links: Links,
     /// What this node knows without asking the database.
-    pub idle: idle::IdleMemory,
+    pub idle: watch::idle::IdleMemory,
     /// The handsets that wait on this node.
-    pub lookout: lookout::Lookout,
+    pub lookout: watch::lookout::Lookout,
     /// Which handsets polled this node, and when.
-    pub presence: presence::Presence,
+    pub presence: watch::presence::Presence,
     /// How this node is.
-    pub health: health::Health,
+    pub health: watch::health::Health,
     /// What it knows of serves that the database does not.
-    pub serves: serves::ServeMemory,
+    pub serves: hunt::serves::ServeMemory,
     outage: AtomicBool,
     /// Serves may be unknown: this server, or the database, was away.
     serves_unknown: AtomicBool,
@@ -148,12 +119,12 @@ impl Engine {
     /// An engine over these parts.
     #[must_use]
     pub fn new(store: Store, locks: Locks, clock: Clock, config: Arc<Config>, metrics: Arc<Metrics>, links: Links) -> Self {
-        let idle = idle::IdleMemory::new(store.subscribe());
+        let idle = watch::idle::IdleMemory::new(store.subscribe());
         // Handsets could not be served before the start, so the first tick gives open dials their grace.
         let started_at = clock.now();
         let serving_since = Mutex::new(started_at);
-        let presence = presence::Presence::default();
-        let health = health::Health::new(started_at);
+        let presence = watch::presence::Presence::default();
+        let health = watch::health::Health::new(started_at);
         Self {
             store,
             locks,
@@ -163,10 +134,10 @@ impl Engine {
             metrics,
             links,
             idle,
-            lookout: lookout::Lookout::default(),
+            lookout: watch::lookout::Lookout::default(),
             presence,
             health,
-            serves: serves::ServeMemory::default(),
+            serves: hunt::serves::ServeMemory::default(),
             outage: AtomicBool::new(true),
             serves_unknown: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),

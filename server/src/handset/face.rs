@@ -19,23 +19,23 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http_body_util::{BodyExt, Limited};
 
 use super::address::Place;
-use super::directory::{plain_key, token_hash};
 use super::native::{self, Patience};
 use super::query::HandsetQuery;
 use super::refusal::{PollError, refusal};
+use crate::access::directory::{plain_key, token_hash};
+use crate::access::doors::{self, BrowserSign, Caller, Refused};
 use crate::app::App;
 use crate::config::PlainPath;
-use crate::engine::handsets::is_app;
-use crate::engine::idle::IdleReason;
-use crate::engine::presence::PollSource;
+use crate::engine::watch::handsets::is_app;
+use crate::engine::watch::idle::IdleReason;
+use crate::engine::watch::presence::PollSource;
 use crate::engine::{Asker, Claim, Report, Reported};
-use crate::http::doors::{self, BrowserSign, Caller, Refused};
 use crate::http::json;
-use crate::http::seats::Seat;
-use crate::http::serve::Hangup;
 use crate::ids::short_mid;
+use crate::net::seats::Seat;
+use crate::net::serve::Hangup;
 use crate::store::Announcement;
-use crate::store::handsets::{HandsetRow, IdleForm, Profile};
+use crate::store::watch::handsets::{HandsetRow, IdleForm, Profile};
 use crate::telemetry::{Poll, Report as ReportLabel};
 
 /// The app gives up reading after ten seconds.

@@ -1,10 +1,7 @@
 //! The handset contracts: what a phone asks and reports over HTTP, and who it is.
 
 mod address;
-pub mod directory;
 pub mod face;
-pub mod guard;
-pub mod knocks;
 pub mod native;
 pub mod pairing;
 mod query;

@@ -15,14 +15,14 @@ use axum::response::Response;
 
 use super::refusal::{PollError, refusal};
 use crate::app::App;
-use crate::engine::lookout;
+use crate::engine::watch::lookout;
 use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
-use crate::http::seats::{Seat, Wait};
 use crate::ids::CommandId;
+use crate::net::seats::{Seat, Wait};
 use crate::store::StoreError;
-use crate::store::commands::CommandRow;
-use crate::store::handsets::HandsetRow;
+use crate::store::watch::commands::CommandRow;
+use crate::store::watch::handsets::HandsetRow;
 
 /// Whether a request speaks our protocol.
 #[must_use]

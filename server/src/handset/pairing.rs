@@ -5,11 +5,11 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::directory::{plain_key, token_hash};
+use crate::access::directory::{plain_key, token_hash};
 use crate::config::{Config, HandsetConfig};
 use crate::ids::HandsetId;
-use crate::store::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
-use crate::store::sms::GatewaySettings;
+use crate::store::lines::sms::GatewaySettings;
+use crate::store::watch::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
 use crate::store::{Announcement, Store, StoreError};
 
 /// Letters and digits that nobody confuses on a phone's screen.

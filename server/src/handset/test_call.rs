@@ -8,7 +8,7 @@ use crate::engine::{Engine, EngineError};
 use crate::links::Links;
 use crate::lock::Locks;
 use crate::numbers::Parsed;
-use crate::store::handsets::HandsetRow;
+use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 

@@ -1,19 +1,9 @@
 //! HTTP: what all faces share. Who asks, how errors are told, how connections are served.
 
-pub mod arriving;
 pub mod bodies;
 pub mod document;
-pub mod doors;
-pub mod files;
-pub mod path_token;
 pub mod problem;
-pub mod rate;
-pub mod refusals;
-pub mod seats;
-pub mod senders;
-pub mod serve;
 pub mod versions;
-mod wire;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::engine::EngineError;
-use crate::engine::refused::Refused;
+use crate::keep::refused::Refused;
 use crate::store::StoreError;
 
 /// A refusal, as it goes over the wire.

@@ -11,8 +11,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
+use crate::api::alarms::answer;
 use crate::ids::hex;
-use crate::intake::api::answer;
 
 /// 96 bits tell versions apart.
 const BYTES: usize = 12;

@@ -15,14 +15,14 @@ use utoipa::ToSchema;
 
 use super::wash::{self, Washed, Washer};
 
+use crate::access::senders::Sender;
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::Config;
-use crate::engine::whom::Named;
+use crate::engine::hunt::whom::Named;
 use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
-use crate::http::arriving::is_slow;
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::problem::Problem;
-use crate::http::senders::Sender;
+use crate::net::arriving::is_slow;
 use crate::numbers::Number;
 
 const LONGEST_SUMMARY: usize = 1_000;
@@ -37,8 +37,8 @@ const LONGEST_KEY: usize = 255;
 pub const LONGEST_NAME: usize = 200;
 /// Longest remark, in characters.
 pub const LONGEST_NOTE: usize = 2_000;
-pub(super) const ATTEMPTS: std::ops::RangeInclusive<i32> = 1..=10;
-pub(super) const DAY: i32 = 86_400;
+pub(crate) const ATTEMPTS: std::ops::RangeInclusive<i32> = 1..=10;
+pub(crate) const DAY: i32 = 86_400;
 
 /// The JSON body of `POST /api/v1/alarms`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -152,7 +152,7 @@ fn each_name_once<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<B
 }
 
 /// What is null was not given.
-pub(super) fn null_is_absent<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn null_is_absent<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -168,7 +168,7 @@ pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, Problem> {
     read_within(body, limit, BODY_WITHIN).await
 }
 
-pub(super) async fn read_within(body: Body, limit: usize, within: Duration) -> Result<Bytes, Problem> {
+pub(crate) async fn read_within(body: Body, limit: usize, within: Duration) -> Result<Bytes, Problem> {
     match tokio::time::timeout(within, Limited::new(body, limit).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large(limit)),
@@ -183,11 +183,11 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
 }
 
-pub(super) fn broke_off() -> Problem {
+pub(crate) fn broke_off() -> Problem {
     Problem::bad_request("body_broke_off", "the body broke off, or is not packed as its head says")
 }
 
-pub(super) fn too_slow() -> Problem {
+pub(crate) fn too_slow() -> Problem {
     let text = format!("the body did not come within {} s: send it again", BODY_WITHIN.as_secs());
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "body_too_slow", text)
 }
@@ -491,7 +491,7 @@ fn all_callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config
     callees
 }
 
-pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
+pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
     if labels.len() > MOST_LABELS {
         return Err(Problem::invalid("labels", format!("an alarm has at most {MOST_LABELS} labels")));
     }
@@ -507,7 +507,7 @@ pub(super) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Prob
 }
 
 /// Text without control characters other than line breaks and tabs: a NUL cannot be stored, and the others garble logs and pages.
-pub(super) fn check_text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
+pub(crate) fn check_text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
     if text.chars().count() > longest {
         return Err(Problem::invalid(field, format!("{field} is longer than {longest} characters")));
     }
@@ -517,7 +517,7 @@ pub(super) fn check_text(field: &str, text: &str, longest: usize) -> Result<(), 
     }
 }
 
-pub(super) fn optional_text(field: &str, text: Option<String>, longest: usize) -> Result<Option<String>, Problem> {
+pub(crate) fn optional_text(field: &str, text: Option<String>, longest: usize) -> Result<Option<String>, Problem> {
     match text {
         None => Ok(None),
         Some(text) => {
@@ -527,14 +527,14 @@ pub(super) fn optional_text(field: &str, text: Option<String>, longest: usize) -
     }
 }
 
-pub(super) fn within(field: &str, value: i32, range: std::ops::RangeInclusive<i32>, unit: &str) -> Result<i32, Problem> {
+pub(crate) fn within(field: &str, value: i32, range: std::ops::RangeInclusive<i32>, unit: &str) -> Result<i32, Problem> {
     if range.contains(&value) {
         return Ok(value);
     }
     Err(Problem::invalid(field, format!("{field} must be {} to {} {unit}, not {value}", range.start(), range.end())))
 }
 
-pub(super) fn read_optional_json<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
+pub(crate) fn read_optional_json<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(body) }
 }
 

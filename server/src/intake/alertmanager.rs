@@ -24,6 +24,8 @@ use sha2::{Digest, Sha256};
 use super::alarm_request;
 use super::skim::Skimmer;
 use super::wash::{self, Washer};
+use crate::access::refusals::KEYLESS;
+use crate::access::senders::Sender;
 use crate::alarm::burning::{self, Mark, Told};
 use crate::alarm::{Mode, Priority, Until};
 use crate::app::App;
@@ -32,8 +34,6 @@ use crate::engine::{EngineError, NamedBy, RaiseRequest, RaisedAs, Word};
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::http::refusals::KEYLESS;
-use crate::http::senders::Sender;
 use crate::numbers::Number;
 use crate::telemetry::AlarmResult;
 

@@ -23,14 +23,14 @@ use serde_json::{Value, json};
 
 use super::alarm_request;
 use super::sms_signature;
+use crate::access::path_token::Shown;
 use crate::app::App;
-use crate::engine::replies::TextReceived;
+use crate::engine::lines::replies::TextReceived;
 use crate::http::json;
-use crate::http::path_token::Shown;
 use crate::http::problem::Problem;
 use crate::ids::{AlarmId, InboundSmsId};
-use crate::sms_time::{self, TimeTold};
-use crate::store::sms::{GatewayRow, InboundRow};
+use crate::line::written::{self, TimeTold};
+use crate::store::lines::sms::{GatewayRow, InboundRow};
 
 const LATEST: i64 = 100;
 /// A batch has no more.
@@ -98,12 +98,12 @@ fn fields_of(value: &Value) -> BTreeMap<String, String> {
 }
 
 fn smsgate(event: &str, payload: &Value, sent_at: Option<&str>, zone: Tz) -> Vec<Told> {
-    let sent = sent_at.and_then(|text| sms_time::read_time(text, Tz::UTC)).map(|told| told.at);
+    let sent = sent_at.and_then(|text| written::read_time(text, Tz::UTC)).map(|told| told.at);
     let text = |of: &Value, field: &str| of[field].as_str().unwrap_or_default().to_owned();
-    let time = |field: &str| payload[field].as_str().and_then(|text| sms_time::read_time(text, zone));
+    let time = |field: &str| payload[field].as_str().and_then(|text| written::read_time(text, zone));
     let received = |of: &Value, words: &str| {
         let sender = of["sender"].as_str().or(of["phoneNumber"].as_str()).unwrap_or_default().to_owned();
-        let told = of["receivedAt"].as_str().and_then(|text| sms_time::read_time(text, zone));
+        let told = of["receivedAt"].as_str().and_then(|text| written::read_time(text, zone));
         let words = [text(of, words), text(of, "subject")].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         // Its message id is made of the text and may repeat, so it tells nothing apart; where a time is told it need not.
         Told::Received(TextReceived { sender, text: words, id: of["messageId"].as_str().map(str::to_owned), told, sent })
@@ -130,7 +130,7 @@ fn smsgate(event: &str, payload: &Value, sent_at: Option<&str>, zone: Tz) -> Vec
 
 fn httpsms(kind: &str, of: &Value, zone: Tz) -> Told {
     let text = |field: &str| of[field].as_str().map(str::to_owned);
-    let at = of["timestamp"].as_str().and_then(|text| sms_time::read_time(text, zone));
+    let at = of["timestamp"].as_str().and_then(|text| written::read_time(text, zone));
     // The id that we gave it, where it comes back; else the gateway's own.
     let id = || text("request_id").filter(|id| !id.is_empty()).or_else(|| text("id")).unwrap_or_default();
     match kind {
@@ -150,7 +150,7 @@ fn httpsms(kind: &str, of: &Value, zone: Tz) -> Told {
 
 fn textbee(event: &str, fields: &BTreeMap<String, String>, zone: Tz) -> Told {
     let text = |name: &str| fields.get(name).cloned().unwrap_or_default();
-    let at = |name: &str| fields.get(name).and_then(|text| sms_time::read_time(text, zone));
+    let at = |name: &str| fields.get(name).and_then(|text| written::read_time(text, zone));
     match event {
         "MESSAGE_DELIVERED" => Told::Delivered { id: text("smsBatchId"), at: at("deliveredAt") },
         "MESSAGE_FAILED" => {
@@ -174,9 +174,9 @@ fn plain(fields: &BTreeMap<String, String>, zone: Tz) -> Result<Told, Problem> {
         .ok_or_else(|| Problem::invalid("from", "who sent the message? give it as `from`"))?;
     let text = first(&["content", "text", "message", "body"])
         .ok_or_else(|| Problem::invalid("text", "what does the message say? give it as `text`"))?;
-    let told = RECEIVED_AT.iter().find_map(|name| sms_time::read_time(fields.get(*name)?, zone));
+    let told = RECEIVED_AT.iter().find_map(|name| written::read_time(fields.get(*name)?, zone));
     // When it was posted: another time at each try.
-    let sent = fields.get("timestamp").and_then(|text| sms_time::read_time(text, zone)).map(|told| told.at);
+    let sent = fields.get("timestamp").and_then(|text| written::read_time(text, zone)).map(|told| told.at);
     Ok(Told::Received(TextReceived { sender, text, id: first(&ID).filter(|id| !id.is_empty()), told, sent }))
 }
 

@@ -17,8 +17,8 @@ use subtle::ConstantTimeEq;
 
 use crate::http::problem::Problem;
 use crate::ids::hex;
-use crate::outbound::signature::sign;
-use crate::store::sms::{GatewayRow, GatewaySettings};
+use crate::kinds::signature::sign;
+use crate::store::lines::sms::{GatewayRow, GatewaySettings};
 
 /// Clocks differ by so much at most when a token's time is looked at.
 const LEEWAY: TimeDelta = TimeDelta::minutes(10);
@@ -99,7 +99,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
     use crate::ids::GatewayId;
-    use crate::store::sms::Inbound;
+    use crate::store::lines::sms::Inbound;
     use axum::http::HeaderValue;
     use proptest::prelude::*;
     use serde_json::json;
@@ -150,7 +150,7 @@ mod tests {
         assert!(signed(&forwarder, &[], &format!(r#"{{"timestamp":1700000000000,"sign":"{sign}"}}"#)));
         assert!(!signed(&forwarder, &[], &format!("from=1&content=1&timestamp=1700000000001&sign={sign}")));
         let textbee = gateway(json!({ "kind": "textbee", "url": "", "key": "" }));
-        let mac = hex(&crate::outbound::signature::sign(b"geheim", b"{}"));
+        let mac = hex(&crate::kinds::signature::sign(b"geheim", b"{}"));
         assert!(signed(&textbee, &[("x-signature", &mac)], "{}") && !signed(&textbee, &[("x-signature", &mac)], "{} "));
     }
 

@@ -15,9 +15,9 @@ use super::calendar_zone::{CalendarZone, Zones, wall_time};
 use super::csv::{Reading, finish, unknown};
 use super::find::{Finder, Named};
 use super::recurrence::Recurrence;
-use crate::content_line::{self, Component, Property};
 use crate::costly::{Effort, TooManySteps};
 use crate::ids::PersonId;
+use crate::sheet::content_line::{self, Component, Property};
 
 /// Reads shifts from an unfolded text. Times without a zone are wall times of `zone`; of rules that repeat, what begins until `horizon`
 /// is read.

@@ -1,8 +1,8 @@
 //! People as tables and address books have them: our own columns, contacts as Google and Outlook export them, and cards (vCard).
 
 use super::cells;
+use super::content_line::{self, Component, Property};
 use super::table::{self, Table};
-use crate::content_line::{self, Component, Property};
 
 /// Somebody, as a file has them; nothing is checked yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

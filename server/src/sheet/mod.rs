@@ -3,6 +3,7 @@
 
 pub mod cells;
 pub mod contacts;
+pub mod content_line;
 pub mod encoding;
 pub mod table;
 

@@ -4,42 +4,17 @@
 //! `tx.db()` and never asks the [`Store`] for another connection: SQLite has one writer, which would wait for itself.
 //! Time is always a parameter and never comes from SQL.
 
-pub mod alarms;
-pub mod answers;
-pub mod barista;
-pub mod board;
-pub mod commands;
+pub mod access;
+pub mod alarm;
 pub mod dialect;
-pub mod dials;
-pub mod do_not_call;
 pub mod duty;
-pub mod duty_log;
 pub mod edits;
-pub mod events;
-pub mod feeds;
-pub mod handsets;
-pub mod heartbeats;
-pub mod hunts;
-pub mod installation;
-pub mod intake;
-pub mod keys;
 pub mod lines;
-pub mod maintenance;
-mod note;
-pub mod outages;
-pub mod people;
-pub mod policies;
-mod postgres;
-pub mod postgres_url;
-pub mod quiet;
+pub mod open;
 pub mod retention;
-pub mod roster;
 pub mod secrets;
-pub mod sms;
-mod sqlite_folder;
 mod transaction;
-pub mod users;
-pub mod webhooks;
+pub mod watch;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,7 +33,7 @@ pub use transaction::Tx;
 
 use crate::ids::InstallationId;
 use dialect::{Dialect, Sql, execute, fetch_optional, fragment, on, statements};
-use note::Note;
+use open::note::Note;
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -332,7 +307,7 @@ impl ReadOnly {
 #[derive(Clone)]
 enum Pools {
     Postgres { pool: PgPool, channel: Arc<str>, read_only: Arc<ReadOnly>, place: Arc<str> },
-    Sqlite { write: SqlitePool, read: SqlitePool, _lock: Arc<sqlite_folder::FolderLock> },
+    Sqlite { write: SqlitePool, read: SqlitePool, _lock: Arc<open::sqlite_folder::FolderLock> },
 }
 
 /// A borrowed connection, in a transaction or not: every operation is a method of this.
@@ -423,8 +398,8 @@ impl Store {
     /// When it cannot be reached, the folder is used by another server, or a migration fails.
     pub async fn open(database_url: Option<&str>, data_dir: &Path) -> Result<Self> {
         match database_url {
-            Some(url) => Self::open_postgres(url, sqlite_folder::Use::Serve, |_, _| Ok(())).await,
-            None => Self::open_sqlite(data_dir, sqlite_folder::Use::Serve).await,
+            Some(url) => Self::open_postgres(url, open::sqlite_folder::Use::Serve, |_, _| Ok(())).await,
+            None => Self::open_sqlite(data_dir, open::sqlite_folder::Use::Serve).await,
         }
     }
 
@@ -445,18 +420,18 @@ impl Store {
                     }
                     _ => Ok(()),
                 };
-                Self::open_postgres(url, sqlite_folder::Use::Beside, is_the_servers).await
+                Self::open_postgres(url, open::sqlite_folder::Use::Beside, is_the_servers).await
             }
-            None => Self::open_sqlite(data_dir, sqlite_folder::Use::Beside).await,
+            None => Self::open_sqlite(data_dir, open::sqlite_folder::Use::Beside).await,
         }
     }
 
     async fn open_postgres(
         url: &str,
-        usage: sqlite_folder::Use,
+        usage: open::sqlite_folder::Use,
         may_open: impl FnOnce(Option<InstallationId>, &str) -> Result<()>,
     ) -> Result<Self> {
-        let postgres::Opened { pool, schema, read_only, place } = postgres::open(url, usage, may_open).await?;
+        let open::postgres::Opened { pool, schema, read_only, place } = open::postgres::open(url, usage, may_open).await?;
         // Channels belong to the whole database, so the schema's name keeps installations apart.
         Ok(Self::with(Pools::Postgres { pool, channel: format!("autocall_{schema}").into(), read_only, place: place.into() }))
     }
@@ -477,8 +452,8 @@ impl Store {
         written.map_err(|source| StoreError::Folder { folder: data_dir.display().to_string(), source })
     }
 
-    async fn open_sqlite(data_dir: &Path, usage: sqlite_folder::Use) -> Result<Self> {
-        let lock = sqlite_folder::FolderLock::take(data_dir, usage)?;
+    async fn open_sqlite(data_dir: &Path, usage: open::sqlite_folder::Use) -> Result<Self> {
+        let lock = open::sqlite_folder::FolderLock::take(data_dir, usage)?;
         let options = SqliteConnectOptions::new()
             .filename(data_dir.join("autocall.sqlite"))
             .create_if_missing(true)
@@ -489,18 +464,18 @@ impl Store {
             .foreign_keys(true)
             .disable_statement_logging();
         {
-            let _migrating = sqlite_folder::MigrationLock::take(data_dir)?;
-            if !sqlite_folder::is_there(data_dir)? {
+            let _migrating = open::sqlite_folder::MigrationLock::take(data_dir)?;
+            if !open::sqlite_folder::is_there(data_dir)? {
                 // Under another name until it is one: a file that was cut off must not look like a new one.
-                let new = sqlite_folder::begin(data_dir)?;
+                let new = open::sqlite_folder::begin(data_dir)?;
                 let mut begun = options.clone().filename(&new).connect().await.map_err(StoreError::Connection)?;
                 // The first page is written now.
                 sqlx::raw_sql("PRAGMA application_id = 1633902956").execute(&mut begun).await.map_err(StoreError::Connection)?;
                 begun.close().await.map_err(StoreError::Connection)?;
-                sqlite_folder::finish(data_dir, &new)?;
+                open::sqlite_folder::finish(data_dir, &new)?;
             }
-            sqlite_folder::make_private(data_dir)?;
-            let mut migrator = options.connect().await.map_err(|error| sqlite_folder::unusable(data_dir, error))?;
+            open::sqlite_folder::make_private(data_dir)?;
+            let mut migrator = options.connect().await.map_err(|error| open::sqlite_folder::unusable(data_dir, error))?;
             SQLITE.run(&mut migrator).await?;
             migrator.close().await.map_err(StoreError::Connection)?;
         }
@@ -697,36 +672,36 @@ impl Store {
     pub fn statements() -> Vec<&'static Sql> {
         [
             ALL,
-            alarms::ALL,
-            answers::ALL,
-            barista::ALL,
-            board::ALL,
-            commands::ALL,
-            dials::ALL,
-            do_not_call::ALL,
-            duty::ALL,
-            duty_log::ALL,
+            alarm::alarms::ALL,
+            alarm::answers::ALL,
+            alarm::barista::ALL,
+            alarm::board::ALL,
+            watch::commands::ALL,
+            alarm::dials::ALL,
+            duty::do_not_call::ALL,
+            duty::exceptions::ALL,
+            duty::log::ALL,
             edits::ALL,
-            events::ALL,
-            feeds::ALL,
-            handsets::ALL,
-            heartbeats::ALL,
-            hunts::ALL,
-            installation::ALL,
-            intake::ALL,
-            keys::ALL,
-            lines::ALL,
-            maintenance::ALL,
-            outages::ALL,
-            people::ALL,
-            policies::ALL,
-            quiet::ALL,
+            alarm::events::ALL,
+            duty::feeds::ALL,
+            watch::handsets::ALL,
+            watch::heartbeats::ALL,
+            alarm::hunts::ALL,
+            open::installation::ALL,
+            alarm::said::ALL,
+            access::keys::ALL,
+            lines::numbers::ALL,
+            watch::maintenance::ALL,
+            watch::outages::ALL,
+            duty::people::ALL,
+            duty::policies::ALL,
+            duty::quiet::ALL,
             retention::ALL,
             secrets::ALL,
-            roster::ALL,
-            sms::ALL,
-            users::ALL,
-            webhooks::ALL,
+            duty::roster::ALL,
+            lines::sms::ALL,
+            access::users::ALL,
+            lines::webhooks::ALL,
         ]
         .into_iter()
         .flatten()

@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
-use autocall::store::handsets::Profile;
-use autocall::store::users::Role;
-use autocall::users::{self, Passwords};
+use autocall::keep::users::{self, Passwords};
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::chromium::Chromium;
@@ -38,8 +38,8 @@ impl Night {
     async fn begin() -> Self {
         let server = Home::new(Kind::Embedded).await.set("AUTOCALL_ALARMS_ATTEMPTS", "2").start().await;
         let store = &server.app.engine.store;
-        let people = autocall::people::read_csv(ROSTER, server.app.engine.region()).unwrap();
-        autocall::people::import(store, &people, &server.home.clock).await.unwrap();
+        let people = autocall::keep::people_import::read_csv(ROSTER, server.app.engine.region()).unwrap();
+        autocall::keep::people_import::import(store, &people, &server.home.clock).await.unwrap();
         users::add(store, &Passwords::default(), "lin", PASSWORD, Role::Responder, None, server.now()).await.unwrap();
         let desk = server.pair("desk", Profile::List).await;
         let rack = server.pair("rack", Profile::App).await;

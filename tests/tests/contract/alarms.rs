@@ -1,6 +1,6 @@
 //! Alarms in and out: repeats, idempotency, lists.
 
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, Home, Server, on_both};

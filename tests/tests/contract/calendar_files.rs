@@ -257,7 +257,7 @@ fn both_read_the_same_from_calendars_of_known_programs() {
     assert!(files.len() >= 8);
     let texts: Vec<String> = files
         .iter()
-        .map(|path| String::from_utf8(autocall::content_line::unfolded(&std::fs::read(path).unwrap())).unwrap())
+        .map(|path| String::from_utf8(autocall::sheet::content_line::unfolded(&std::fs::read(path).unwrap())).unwrap())
         .collect();
     for ((path, text), theirs) in files.iter().zip(&texts).zip(theirs(&texts)) {
         // Names are compared elsewhere; these are not their own events.

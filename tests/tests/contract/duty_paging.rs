@@ -1,6 +1,6 @@
 //! Paging by duty: alarms and policies name teams and schedules, and ring whoever is on duty when a step begins.
 
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, C, Home, Server, on_both};

@@ -1,7 +1,7 @@
 //! Escalation: steps, confirmation, and what people do about an alarm that rings.
 
 use autocall::ids::PersonId;
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, C, Home, Server, on_both};

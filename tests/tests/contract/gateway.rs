@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use autocall::notify::sender::client;
-use autocall::notify::sms::send_due;
-use autocall::outbound::guard::GuardedResolver;
+use autocall::kinds::guard::GuardedResolver;
+use autocall::out::messages::send_due;
+use autocall::out::notices::client;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -106,7 +106,7 @@ impl Gateway {
             return (StatusCode::OK, json!({ "code": 500, "msg": "no permission to send" }).to_string());
         }
         let request: Value = serde_json::from_str(&body).unwrap_or_default();
-        let sign = request["timestamp"].as_i64().map(|at| autocall::outbound::gateways::smsforwarder_sign("secret", at));
+        let sign = request["timestamp"].as_i64().map(|at| autocall::kinds::gateways::smsforwarder_sign("secret", at));
         if sign.is_none() || request["sign"].as_str().map(str::to_owned) != sign {
             return (StatusCode::OK, json!({ "code": 500, "msg": "wrong signature" }).to_string());
         }

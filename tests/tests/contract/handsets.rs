@@ -1,6 +1,6 @@
 //! What a handset is given, by what it can do.
 
-use autocall::store::handsets::{IdleForm, Profile};
+use autocall::store::watch::handsets::{IdleForm, Profile};
 use serde_json::json;
 
 use crate::harness::{A, B, C, Home, on_both};
@@ -44,9 +44,10 @@ async fn a_bare_report_ends_it_as_no_answer(home: Home) {
 
 async fn the_answer_is_named_after_the_person(home: Home) {
     let server = home.start().await;
-    let people = autocall::people::read_csv("name,numbers\n李娜,18812345678\n", server.home.config().default_region).unwrap();
+    let people =
+        autocall::keep::people_import::read_csv("name,numbers\n李娜,18812345678\n", server.home.config().default_region).unwrap();
     let id = server.raise(&[A, B], json!({})).await;
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
     let (mid, _) = server.dial("/alert/phone").await;
     server.report("/alert/phone", &mid, Some(B)).await;
     let alarm = server.alarm(&id).await;

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use autocall::access::directory::token_hash;
 use autocall::app::App;
 use autocall::clock::Clock;
 use autocall::config::{Config, Overrides};
 use autocall::engine::Tick;
-use autocall::handset::directory::token_hash;
 use autocall::ids::HandsetId;
 use autocall::service::Service;
 use autocall::store::Announcement;
-use autocall::store::handsets::{IdleForm, NewHandset, Profile};
+use autocall::store::watch::handsets::{IdleForm, NewHandset, Profile};
 use autocall_tests::{postgres, redis};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};

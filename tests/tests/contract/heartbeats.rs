@@ -40,7 +40,7 @@ async fn alarms(server: &Server) -> Vec<Value> {
 
 async fn a_missed_ping_opens_one_alarm_and_the_next_resolves_it(home: Home) {
     let server = home.start().await;
-    let desk = server.pair("desk", autocall::store::handsets::Profile::App).await;
+    let desk = server.pair("desk", autocall::store::watch::handsets::Profile::App).await;
     let path = add(&server).await;
     ping(&server, &path).await;
     server.pass(89).await;

@@ -1,6 +1,6 @@
 //! Who is rung, when, and how it ends.
 
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::json;
 
 use crate::harness::{A, B, C, Home, on_both};

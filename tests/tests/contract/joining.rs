@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 

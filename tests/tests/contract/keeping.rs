@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use autocall::engine::retention;
-use autocall::notify::{ping, sender};
-use autocall::outbound::guard::GuardedResolver;
-use autocall::store::handsets::Profile;
+use autocall::engine::watch::retention;
+use autocall::kinds::guard::GuardedResolver;
+use autocall::out::{notices, sign_of_life};
 use autocall::store::retention::EndedHunt;
+use autocall::store::watch::handsets::Profile;
 use serde_json::json;
 use tokio::net::TcpListener;
 
@@ -167,11 +167,11 @@ async fn a_sign_of_life_is_sent(home: Home) {
     let node = home.quiet_node().await;
     let engine = &node.app.engine;
     let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
-    let client = sender::client(&guard).unwrap();
-    assert!(ping::once(engine, &client, &guard).await);
+    let client = notices::client(&guard).unwrap();
+    assert!(sign_of_life::once(engine, &client, &guard).await);
     assert_eq!(heard.load(Ordering::Relaxed), 1);
     // Without its database the server keeps nothing, so it must look dead.
     engine.store.close().await;
-    assert!(!ping::once(engine, &client, &guard).await);
+    assert!(!sign_of_life::once(engine, &client, &guard).await);
     assert_eq!(heard.load(Ordering::Relaxed), 1);
 }

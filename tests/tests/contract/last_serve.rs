@@ -1,7 +1,7 @@
 //! A phone is believed to ring from its last serve: its first answer may never have arrived.
 
 use autocall::alarm::DialOutcome;
-use autocall::store::handsets::{IdleForm, Profile};
+use autocall::store::watch::handsets::{IdleForm, Profile};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
 

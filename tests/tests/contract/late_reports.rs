@@ -1,6 +1,6 @@
 //! Reports that come late, twice, or contradict what was said before.
 
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::json;
 
 use crate::harness::{A, B, Home, on_both};

@@ -1,13 +1,13 @@
 //! Public numbers: one command for each change of duty, whatever fails meanwhile, and what is known of it.
 
 use autocall::clock::Clock;
-use autocall::engine::gateways::InboundChange;
-use autocall::notify::sender::client;
-use autocall::notify::sms::send_due;
-use autocall::outbound::gateways::message_id;
-use autocall::outbound::guard::GuardedResolver;
-use autocall::store::handsets::Profile;
-use autocall::store::webhooks::{NoticeKind, WebhookShape};
+use autocall::engine::lines::gateways::InboundChange;
+use autocall::kinds::gateways::message_id;
+use autocall::kinds::guard::GuardedResolver;
+use autocall::out::messages::send_due;
+use autocall::out::notices::client;
+use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near, send, taken};
@@ -139,8 +139,8 @@ async fn two_nodes_send_one_command(home: Home) {
 /// A roster: Ann is on duty, and from Monday 09:00 Bob is. The clock stands at Friday 03:00.
 async fn weekly_roster(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob,{B}\n");
-    let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
     assert_eq!(server.post("/api/v1/teams", &json!({ "name": "ops", "members": ["Ann", "Bob"] })).await.0, 201);
     let layer = json!({ "name": "week", "people": ["Ann", "Bob"], "every": "1 week", "start": "2026-11-16T09:00" });
     let schedule = json!({ "name": "ops", "zone": "UTC", "team": "ops", "layers": [layer] });
@@ -538,14 +538,14 @@ async fn quiet_line(home: &Home) -> (QuietNode, Gateway) {
     let settings =
         json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret", "sim": null });
     engine.add_gateway("phone", serde_json::from_value(settings).unwrap(), InboundChange::default()).await.unwrap();
-    let line = autocall::engine::lines::NewLine {
+    let line = autocall::engine::lines::numbers::NewLine {
         name: "ops".to_owned(),
         team: String::new(),
         number: PUBLIC.to_owned(),
         sms_number: Some(SIM.to_owned()),
         carrier: "china-telecom".to_owned(),
         android: 11,
-        app_build: autocall::public_line::AppBuild::Later,
+        app_build: autocall::line::command::AppBuild::Later,
         text: "今天你值班".to_owned(),
         gateway: "phone".to_owned(),
         handset: None,

@@ -1,7 +1,7 @@
 //! Maintenance: what matches is stored and held, and rung afterwards if it still fires.
 
-use autocall::store::handsets::Profile;
-use autocall::store::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::watch::handsets::Profile;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -261,7 +261,7 @@ async fn a_poll_at_the_very_end_does_not_overtake_the_release(home: Home) {
     let pairing = autocall::handset::pairing::Pairing::new("desk", &engine.config.handsets);
     let token = autocall::handset::pairing::add(&engine.store, &pairing, clock.now()).await.unwrap();
     let path = format!("/h/{token}/alert/phone");
-    let window = autocall::engine::maintenance::NewWindow {
+    let window = autocall::engine::watch::windows::NewWindow {
         reason: "new switch".to_owned(),
         starts_at: None,
         ends_at: clock.now() + TimeDelta::minutes(30),

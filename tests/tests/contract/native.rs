@@ -5,7 +5,7 @@ use std::time::Duration;
 use android_protocol::wire::PROTOCOL_HEADER;
 use autocall::handset::pairing;
 use autocall::ids::CommandId;
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, C, Home, Server, on_both};
@@ -47,10 +47,12 @@ pub async fn report(server: &Server, path: &str, mid: &Value, resp: &str, calls:
 
 async fn an_offer_says_what_it_is_about(home: Home) {
     let server = home.start().await;
-    let people =
-        autocall::people::read_csv("name,numbers,language\n李娜,18712345678,zh-CN\n", server.home.config().default_region)
-            .unwrap();
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let people = autocall::keep::people_import::read_csv(
+        "name,numbers,language\n李娜,18712345678,zh-CN\n",
+        server.home.config().default_region,
+    )
+    .unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
     let pixel = server.pair("pixel", Profile::Auto).await;
     let id = server.raise(&[A, B], json!({ "priority": "high" })).await;
     let offer = poll(&server, &pixel).await;

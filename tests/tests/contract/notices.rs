@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use autocall::notify::sender::{client, deliver_due};
-use autocall::notify::webhooks::{self, NewWebhook, WebhookError};
-use autocall::outbound::guard::{AddressError, GuardedResolver};
-use autocall::store::handsets::Profile;
-use autocall::store::webhooks::{NoticeKind, WebhookShape};
+use autocall::keep::webhooks::{self, NewWebhook, WebhookError};
+use autocall::kinds::guard::{AddressError, GuardedResolver};
+use autocall::out::notices::{client, deliver_due};
+use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::watch::handsets::Profile;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! Whoever holds an open dial is served and heard until it closes; and what became of dials that nobody reported.
 
 use autocall::handset::pairing::{self, Pairing};
-use autocall::store::handsets::{IdleForm, Profile};
+use autocall::store::watch::handsets::{IdleForm, Profile};
 use serde_json::{Value, json};
 
 use crate::harness::{A, APP, B, Home, Server, on_both};

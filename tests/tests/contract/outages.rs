@@ -1,11 +1,11 @@
 //! A handset that cannot be used: one alarm through another one, or the fallback notice, for each outage.
 
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::harness::{B, Home, Server, on_both};
 use crate::notices::{Room, add, deliver};
-use autocall::store::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
 
 on_both!(
     another_handset_rings_about_it_once,

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use autocall::engine::handsets::TEST_CALLS;
-use autocall::engine::presence::PollSource;
+use autocall::engine::watch::handsets::TEST_CALLS;
+use autocall::engine::watch::presence::PollSource;
 use autocall::handset::pairing::{self, Pairing};
 use autocall::handset::test_call;
 use autocall::numbers::Number;
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::json;
 
 use crate::harness::{A, APP, B, Home, Server, on_both};
@@ -38,7 +38,7 @@ async fn pair(server: &Server, name: &str) -> String {
     format!("/h/{token}/alert/phone")
 }
 
-async fn handset(server: &Server, name: &str) -> autocall::store::handsets::HandsetRow {
+async fn handset(server: &Server, name: &str) -> autocall::store::watch::handsets::HandsetRow {
     pairing::find(&server.app.engine.store, name).await.unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use autocall::alarm::{AlarmState, Priority};
 use autocall::store::Store;
-use autocall::store::alarms::{self, AlarmFilter};
+use autocall::store::alarm::alarms::{self, AlarmFilter};
 use autocall::store::dialect::Dialect;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};

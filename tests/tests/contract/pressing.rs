@@ -1,7 +1,7 @@
 //! People act on what they saw: a press names the alarms that were on the screen, and acts on exactly these, wherever they are rung by
 //! now.
 
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, C, Home, Server, on_both};
@@ -410,7 +410,7 @@ async fn many_alarms_are_shown_and_pressed_in_portions(home: Home) {
 async fn every_act_tells_who_really_did_it(home: Home) {
     let server = start(home).await;
     let region = server.home.config().default_region;
-    let key = autocall::intake::keys::add(&server.app.engine.store, "grafana", &[], region, server.now()).await.unwrap();
+    let key = autocall::api::keys::add(&server.app.engine.store, "grafana", &[], region, server.now()).await.unwrap();
     let id = raise(&server, "disk full", &[A, B, C]).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = async |path: &str, body: Value| {

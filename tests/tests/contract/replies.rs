@@ -1,7 +1,7 @@
 //! Text messages from people: who was rung confirms, a stranger changes nothing, and twice is once.
 
-use autocall::store::handsets::Profile;
-use autocall::store::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near};
@@ -25,10 +25,12 @@ on_both!(
 /// A server that rings A for an alarm, and the path at which the phone reports.
 async fn ringing(home: Home) -> (Server, String, String, String) {
     let server = near(home).start().await;
-    let people =
-        autocall::people::read_csv("name,numbers,language\n李娜,18712345678,zh-CN\n", server.home.config().default_region)
-            .unwrap();
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let people = autocall::keep::people_import::read_csv(
+        "name,numbers,language\n李娜,18712345678,zh-CN\n",
+        server.home.config().default_region,
+    )
+    .unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
     let (_, url) = Gateway::open().await;
     let inbound = add_smsgate(&server, &url).await;
     let desk = server.pair("desk", Profile::App).await;

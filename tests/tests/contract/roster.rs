@@ -29,8 +29,8 @@ on_both!(
 
 pub async fn people(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob,{B}\n张伟,{C}\n");
-    let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
 }
 
 /// Sends any request; the answer may be empty.
@@ -217,7 +217,7 @@ async fn somebody_who_is_removed_leaves_the_turns_of_the_others(home: Home) {
     weekly(&server, "ops", "UTC", &["Ann", "Bob", "张伟"]).await;
     let store = &server.app.engine.store;
     let roster = store.read().await.unwrap().db().roster().await.unwrap();
-    autocall::people_edit::remove(store, roster.find_person("Ann").unwrap()).await.unwrap();
+    autocall::keep::people::remove(store, roster.find_person("Ann").unwrap()).await.unwrap();
     // Bob covers the first week; the second is his own, as before.
     assert_eq!(names(&server, "ops", "2026-11-21T12:00").await, ["Bob"]);
     assert_eq!(names(&server, "ops", "2026-12-01T12:00").await, ["张伟"]);

@@ -3,8 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use autocall::intake::keys;
-use autocall::store::handsets::Profile;
+use autocall::api::keys;
+use autocall::store::watch::handsets::Profile;
 use autocall_tests::redis::reserve_port;
 use autocall_tests::wait::eventually;
 use serde_json::{Value, json};

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use autocall::handset::pairing::{self, Pairing};
-use autocall::notify::ping;
-use autocall::notify::sender;
-use autocall::outbound::guard::GuardedResolver;
+use autocall::kinds::guard::GuardedResolver;
+use autocall::out::notices;
+use autocall::out::sign_of_life;
 use autocall::store::Announcement;
 use autocall::store::Store;
-use autocall::store::handsets::Profile;
-use autocall::store::webhooks::{WebhookRow, WebhookShape};
+use autocall::store::lines::webhooks::{WebhookRow, WebhookShape};
+use autocall::store::watch::handsets::Profile;
 use autocall::telemetry::Poll;
 use autocall_tests::postgres::PrivatePostgres;
 use autocall_tests::proxy::TcpProxy;
@@ -180,9 +180,9 @@ async fn ready_means_that_something_can_be_stored(home: Home) {
     let server = home.start().await;
     let engine = std::sync::Arc::clone(&server.app.engine);
     let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
-    let client = sender::client(&guard).unwrap();
+    let client = notices::client(&guard).unwrap();
     eventually("ready", Duration::from_secs(30), async || (readyz(&server).await.0 == 200).then_some(())).await;
-    assert!(ping::once(&engine, &client, &guard).await);
+    assert!(sign_of_life::once(&engine, &client, &guard).await);
 
     let hold = Hold::on(&server.home).await;
     // Nothing else is written meanwhile; the server itself finds out when its last write is half a minute old.
@@ -194,11 +194,11 @@ async fn ready_means_that_something_can_be_stored(home: Home) {
     .await;
     assert_eq!(said["database"], false, "{said}");
     assert!(said["wrong"].as_array().is_some_and(|wrong| !wrong.is_empty()), "{said}");
-    assert!(!ping::once(&engine, &client, &guard).await, "a sign of life, though nothing can be stored");
+    assert!(!sign_of_life::once(&engine, &client, &guard).await, "a sign of life, though nothing can be stored");
 
     hold.end().await;
     eventually("ready again", Duration::from_secs(40), async || (readyz(&server).await.0 == 200).then_some(())).await;
-    assert!(ping::once(&engine, &client, &guard).await);
+    assert!(sign_of_life::once(&engine, &client, &guard).await);
 }
 
 /// A time-out or a client that left drops a request while BEGIN or COMMIT is under way: whatever becomes of that connection, nobody gets it

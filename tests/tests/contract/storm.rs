@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use autocall::engine::{Asker, Claim, Offer, Report};
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! Gateways of several kinds, in and out: who they are, whether they live, and what people are answered.
 
-use autocall::outbound::signature::sign;
-use autocall::store::handsets::Profile;
-use autocall::store::webhooks::{NoticeKind, WebhookShape};
+use autocall::kinds::signature::sign;
+use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::watch::handsets::Profile;
 use axum::http::StatusCode;
 use axum::routing::post;
 use chrono::TimeDelta;
@@ -37,8 +37,8 @@ async fn made(server: &Server, name: &str, settings: Value, more: Value) -> Stri
 }
 
 async fn people(server: &Server, csv: &str) {
-    let people = autocall::people::read_csv(csv, server.home.config().default_region).unwrap();
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let people = autocall::keep::people_import::read_csv(csv, server.home.config().default_region).unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
 }
 
 async fn told(server: &Server, inbound: &str, message: &Value) -> String {

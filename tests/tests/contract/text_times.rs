@@ -1,6 +1,6 @@
 //! What a text message says counts for the moment at which it was written, for the calls that its sender had been given by then, and once.
 
-use autocall::store::handsets::Profile;
+use autocall::store::watch::handsets::Profile;
 use chrono::{DateTime, FixedOffset, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 

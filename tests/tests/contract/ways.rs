@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use autocall::ids::SmsId;
-use autocall::store::sms::{Purpose, SmsRow};
-use autocall::store::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::sms::{Purpose, SmsRow};
+use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
 use autocall_tests::wait::eventually;
 use serde_json::json;
 use tokio::net::TcpListener;

@@ -2,16 +2,12 @@
 
 use std::path::PathBuf;
 
-use autocall::{
-    clock::Clock,
-    config::{Config, Overrides},
-    handset::pairing::{self, Pairing},
-    ids::PersonId,
-    store::{
-        Store,
-        handsets::{IdleForm, Profile},
-    },
-};
+use autocall::clock::Clock;
+use autocall::config::{Config, Overrides};
+use autocall::handset::pairing::{self, Pairing};
+use autocall::ids::PersonId;
+use autocall::store::Store;
+use autocall::store::watch::handsets::{IdleForm, Profile};
 use autocall_tests::{
     postgres::{SchemaGuard, fresh_schema, shared_postgres_url},
     redis::shared_redis_url,

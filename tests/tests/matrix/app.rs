@@ -5,7 +5,7 @@ use std::time::Duration;
 use android_protocol::app::{Build, Death, Health, Settings, Start};
 use android_protocol::phone::{People, Phone};
 use android_protocol::sim::{Happening, World};
-use autocall::store::handsets::IdleForm;
+use autocall::store::watch::handsets::IdleForm;
 
 use crate::bench::{Handset, Make};
 use crate::line::Client;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use android_protocol::phone::{Behaviour, LineEvent, People, Phone};
 use android_protocol::sim::Happening;
-use autocall::store::handsets::{IdleForm, Profile};
+use autocall::store::watch::handsets::{IdleForm, Profile};
 use autocall_tests::wait::eventually;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};

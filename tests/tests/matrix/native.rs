@@ -9,7 +9,7 @@ use android_protocol::native::{NativeSettings, Phase};
 use android_protocol::phone::{People, Phone};
 use android_protocol::sim::{Happening, NativeWorld};
 use android_protocol::wire::{ACCEPTED_BODY, Outbox};
-use autocall::store::handsets::IdleForm;
+use autocall::store::watch::handsets::IdleForm;
 
 use crate::bench::{Handset, Make};
 use crate::line::Client;

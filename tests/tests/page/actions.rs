@@ -1,8 +1,8 @@
 //! What people do on the pages happens, and what cannot be done is said.
 
 use autocall::handset::pairing;
-use autocall::store::handsets::Profile;
-use autocall::store::users::Role;
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
 use serde_json::json;
 
 use crate::client::{PASSWORD, Page, Visitor};

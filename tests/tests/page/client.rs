@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use autocall::store::users::Role;
-use autocall::users::{self, Passwords};
+use autocall::keep::users::{self, Passwords};
+use autocall::store::access::users::Role;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 
 use crate::harness::Server;

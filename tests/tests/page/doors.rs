@@ -1,7 +1,7 @@
 //! Who gets in: passwords, throttling, sessions, roles, forms that are ours.
 
-use autocall::store::users::Role;
-use autocall::users;
+use autocall::keep::users;
+use autocall::store::access::users::Role;
 use chrono::TimeDelta;
 use serde_json::json;
 
@@ -253,7 +253,7 @@ async fn a_viewer_changes_nothing(home: Home) {
 
 async fn a_responder_does_not_administer(home: Home) {
     let server = home.start().await;
-    server.pair("desk", autocall::store::handsets::Profile::App).await;
+    server.pair("desk", autocall::store::watch::handsets::Profile::App).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     for path in ["/handsets/add", "/handsets/rename", "/handsets/rotate", "/handsets/disable", "/handsets/remove", "/people/add"]
     {

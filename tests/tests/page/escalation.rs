@@ -1,7 +1,7 @@
 //! Escalation on the pages: where a hunt stands, what responders do about it, and what admins say about policies.
 
-use autocall::store::handsets::Profile;
-use autocall::store::users::Role;
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::client::{Page, Visitor};

@@ -1,7 +1,7 @@
 //! The page of public numbers, heartbeats, maintenance and received messages.
 
-use autocall::store::handsets::Profile;
-use autocall::store::users::Role;
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::client::Visitor;

@@ -1,7 +1,7 @@
 //! What the page *Lines* changes: numbers, gateways, heartbeats, maintenance; by whom, and what is refused.
 
-use autocall::store::handsets::Profile;
-use autocall::store::users::Role;
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::client::{Page, Visitor};
@@ -27,8 +27,8 @@ const PUBLIC: &str = "13300001111";
 
 async fn people(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob <b>,{B}\n");
-    let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
 }
 
 /// Ann and Bob in a team that is on duty in turns, a native handset, and the gateway that it is.

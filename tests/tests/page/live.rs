@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use autocall::store::handsets::Profile;
-use autocall::store::users::Role;
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
 use autocall_tests::wait::eventually;
 use serde_json::{Value, json};
 

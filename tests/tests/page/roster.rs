@@ -1,8 +1,8 @@
 //! The duty roster on the pages: seen by everybody who is logged in, changed by forms alone, and on *Now*.
 
-use autocall::roster_edit::forms::{LayerForm, ScheduleForm};
-use autocall::roster_edit::schedules;
-use autocall::store::users::Role;
+use autocall::keep::roster::forms::{LayerForm, ScheduleForm};
+use autocall::keep::roster::schedules;
+use autocall::store::access::users::Role;
 use serde_json::Value;
 
 use crate::client::Visitor;
@@ -19,8 +19,8 @@ on_both!(
 
 async fn people(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob <b>,{B}\n");
-    let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
 }
 
 /// A schedule of the two, and the path of its page.

@@ -1,7 +1,7 @@
 //! What the pages say is what is so: whom it rings and why, which phones count, which alarms are open, what became of them.
 
-use autocall::store::handsets::Profile;
-use autocall::store::users::Role;
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
 use crate::client::Visitor;

@@ -1,7 +1,7 @@
 //! What is shown, and to whom.
 
-use autocall::store::handsets::Profile;
-use autocall::store::users::Role;
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
 use autocall_tests::wait::eventually;
 use serde_json::json;
 
@@ -28,8 +28,8 @@ const SOON: std::time::Duration = std::time::Duration::from_secs(40);
 
 pub async fn name_people(server: &crate::harness::Server) {
     let csv = format!("name,numbers\n张伟,{A}\nLi Na,{B}\n");
-    let people = autocall::people::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::people::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
+    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
 }
 
 async fn the_ladder_shows_who_is_rung(home: Home) {
@@ -119,15 +119,15 @@ async fn hostile_text_is_only_text(home: Home) {
     let phones = [A, B, C, "13612345678", "13712345678", "13812345678"];
     for (hostile, phone) in HOSTILE.into_iter().zip(phones) {
         let form =
-            autocall::people_edit::PersonForm { name: hostile.to_owned(), numbers: phone.to_owned(), language: String::new() };
-        autocall::people_edit::add(store, &form, server.app.engine.region(), server.now()).await.unwrap();
+            autocall::keep::people::PersonForm { name: hostile.to_owned(), numbers: phone.to_owned(), language: String::new() };
+        autocall::keep::people::add(store, &form, server.app.engine.region(), server.now()).await.unwrap();
     }
     let mut lin = Visitor::logged_in(&server, HOSTILE[0], Role::Admin).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut paths: Vec<String> = ["/", "/alarms", "/handsets", "/people"].map(str::to_owned).to_vec();
     for (number, hostile) in HOSTILE.into_iter().enumerate() {
         let name: String = hostile.chars().take(59).collect();
-        server.pair_as(&name, Profile::App, "CN", autocall::store::handsets::IdleForm::Plain).await;
+        server.pair_as(&name, Profile::App, "CN", autocall::store::watch::handsets::IdleForm::Plain).await;
         let knock = http.get(format!("{}/alert/phone", server.base)).header("x-forwarded-for", format!("10.9.9.{number}"));
         let text = reqwest::header::HeaderValue::from_bytes(hostile.as_bytes()).unwrap();
         knock.header("model", text.clone()).header("user-agent", text).send().await.unwrap();
@@ -301,17 +301,17 @@ async fn that_nothing_can_be_stored_is_said(home: Home) {
 async fn notices_that_wait_are_said(home: Home) {
     let server = home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8").start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
-    let new = autocall::notify::webhooks::NewWebhook {
+    let new = autocall::keep::webhooks::NewWebhook {
         name: "ops <room>".to_owned(),
         // Nobody listens there.
         url: format!("http://127.0.0.1:{}/", autocall_tests::redis::reserve_port()),
-        shape: autocall::store::webhooks::WebhookShape::Json,
+        shape: autocall::store::lines::webhooks::WebhookShape::Json,
         secret: None,
         kinds: Vec::new(),
         language: "en".to_owned(),
     };
-    let guard = autocall::outbound::guard::GuardedResolver::new(&server.app.engine.config.notify.allow_networks);
-    autocall::notify::webhooks::add(&server.app.engine.store, &new, &guard, server.now()).await.unwrap();
+    let guard = autocall::kinds::guard::GuardedResolver::new(&server.app.engine.config.notify.allow_networks);
+    autocall::keep::webhooks::add(&server.app.engine.store, &new, &guard, server.now()).await.unwrap();
     server.raise(&[A], json!({ "summary": "disk full" })).await;
     assert!(!lin.get("/").await.shows("Notices to"));
     server.pass(301).await;
@@ -323,7 +323,7 @@ async fn notices_that_wait_are_said(home: Home) {
 async fn what_a_sender_was_refused_stands_on_its_line(home: Home) {
     let server = home.start().await;
     let region = server.home.config().default_region;
-    let key = autocall::intake::keys::add(&server.app.engine.store, "zabbix <b>", &[], region, server.now()).await.unwrap();
+    let key = autocall::api::keys::add(&server.app.engine.store, "zabbix <b>", &[], region, server.now()).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for _ in 0..3 {
         let refused = http.post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&key).json(&json!({ "summary": "" }));

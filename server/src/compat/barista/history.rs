@@ -9,11 +9,11 @@ use serde::Serialize;
 use crate::alarm::{AlarmState, EndReason, Mode, Verdict};
 use crate::config::HistoryForm;
 use crate::ids::CalleeId;
-use crate::store::alarms::AlarmRow;
-use crate::store::answers::AnswerRow;
-use crate::store::barista::{Addressee, BaristaCall};
-use crate::store::dials::{DialRow, TargetRow};
-use crate::store::hunts::CalleeRow;
+use crate::store::alarm::alarms::AlarmRow;
+use crate::store::alarm::answers::AnswerRow;
+use crate::store::alarm::barista::{Addressee, BaristaCall};
+use crate::store::alarm::dials::{DialRow, TargetRow};
+use crate::store::alarm::hunts::CalleeRow;
 use crate::store::{Db, StoreError};
 
 const POSITIVE: &str = "1";

@@ -8,13 +8,13 @@ use axum::http::{HeaderMap, header};
 use sqlx::types::Json;
 
 use super::Refused;
+use crate::access::senders::Sender;
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::{BaristaConfig, Config};
 use crate::engine::{NamedBy, NewCallee, RaiseRequest};
-use crate::http::senders::Sender;
 use crate::intake::alarm_request;
 use crate::numbers::Number;
-use crate::store::barista::{Addressee, BaristaCall};
+use crate::store::alarm::barista::{Addressee, BaristaCall};
 
 /// The parameters that must be there, in the order in which they are missed.
 const SCALARS: [&str; 9] =

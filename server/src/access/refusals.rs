@@ -1,0 +1,98 @@
+//! What a sender is refused is logged and counted, on every path by which alarms come in: a sender that nobody hears must be noticed
+//! by those whom it should have woken.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{HOST, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode, Version};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::http::problem::{Problem, Reason};
+
+/// Who sends a request, once that is known; goes with the request.
+#[derive(Clone, Debug, Default)]
+pub struct Who(Arc<OnceLock<String>>);
+
+impl Who {
+    /// Notes the sender's name.
+    pub fn is(&self, name: &str) {
+        let _ = self.0.set(name.to_owned());
+    }
+
+    fn name(&self) -> &str {
+        self.0.get().map_or(STRANGER, String::as_str)
+    }
+}
+
+/// A sender that was not let in.
+pub const STRANGER: &str = "(unknown)";
+/// A sender without a key, from an open network.
+pub const KEYLESS: &str = "(no key)";
+const HEARTBEATS: &str = "(heartbeat)";
+const GATEWAYS: &str = "(text messages)";
+
+/// Logs and counts refusals, and says with each that may be over soon when to try again.
+pub async fn counted(State(app): State<Arc<App>>, peer: ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+    let who = Who::default();
+    let intake = intake(request.method(), request.uri().path());
+    request.extensions_mut().insert(who.clone());
+    // RFC 9112, 3.2: such a request is refused.
+    let no_host =
+        request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) && request.uri().host().is_none();
+    let mut response = match no_host {
+        true => Problem::bad_request("no_host", "an HTTP/1.1 request has a Host header: this one has none").into_response(),
+        false => next.run(request).await,
+    };
+    let status = response.status();
+    say_when(&mut response);
+    if let Some(of) = intake.filter(|_| status.is_client_error() || status.is_server_error()) {
+        let reason = response.extensions().get::<Reason>().map_or_else(|| without_words(status), |Reason(code)| *code);
+        let sender = of.unwrap_or_else(|| who.name());
+        // Why stands in the answer: it may quote a number.
+        tracing::warn!(sender.name = sender, peer = %peer.0.ip(), reason, status = status.as_u16(), "a sender was refused");
+        app.engine.refusals.count(sender, reason);
+    }
+    response
+}
+
+/// Says with a refusal that may be over soon when to try again, where nothing else has said so.
+pub async fn with_time_to_try_again(mut response: Response) -> Response {
+    say_when(&mut response);
+    response
+}
+
+fn say_when(response: &mut Response) {
+    let soon = matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    if soon && !response.headers().contains_key(RETRY_AFTER) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+}
+
+/// Whether alarms, and what is told of them, come in by this path; and what its senders are called, where they have no names.
+fn intake(method: &Method, path: &str) -> Option<Option<&'static str>> {
+    let path = path.strip_prefix("/api/v1/")?;
+    if path.starts_with("heartbeat/") {
+        return Some(Some(HEARTBEATS));
+    }
+    if !matches!(*method, Method::POST | Method::PUT) {
+        return None;
+    }
+    if path.starts_with("sms/inbound/") {
+        return Some(Some(GATEWAYS));
+    }
+    let alarms = matches!(path.trim_end_matches('/'), "alarms" | "call") || path.ends_with("/resolve");
+    (alarms || path.starts_with("intake/")).then_some(None)
+}
+
+/// An answer that is no problem document.
+fn without_words(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::SERVICE_UNAVAILABLE => "took_too_long",
+        StatusCode::INTERNAL_SERVER_ERROR => "internal",
+        _ => "refused",
+    }
+}

@@ -1,0 +1,262 @@
+//! Who sends alarms: by key, or without one from an open network.
+//!
+//! A key may stand in `Authorization: Bearer`, in `X-Api-Key`, as user or password of basic authentication, in `?key=`, or in the
+//! path (`/k/KEY/api/…`) for senders that can only be given an address. A wrong key is refused, also where none would be needed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::doors;
+use super::rates::TooMany;
+use super::refusals::{KEYLESS, Who};
+use crate::api::keys::key_hash;
+use crate::app::App;
+use crate::engine::Doer;
+use crate::http::problem::Problem;
+use crate::intake::OPEN_DOOR;
+use crate::net::seats::Seat;
+use crate::net::serve::Hangup;
+use crate::store::access::keys::KeyRow;
+use crate::telemetry::AlarmResult;
+
+/// The sender of a request that was let in.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Its key; `None` in an open network.
+    pub key: Option<Arc<KeyRow>>,
+    /// From where it sends.
+    pub address: IpAddr,
+}
+
+impl Sender {
+    /// The integration its alarms belong to.
+    #[must_use]
+    pub fn integration_id(&self) -> String {
+        self.key.as_ref().map_or_else(|| OPEN_DOOR.to_owned(), |key| key.id.to_string())
+    }
+
+    /// Who it is, on the timeline of what it does.
+    #[must_use]
+    pub fn doer(&self) -> Doer {
+        match &self.key {
+            Some(key) => Doer::Key { name: key.name.clone() },
+            None => Doer::OpenNetwork { address: self.address },
+        }
+    }
+
+    /// What its alarms are called after when they do not say.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.key.as_ref().map(|key| key.name.as_str())
+    }
+}
+
+/// A key that stood in the path.
+#[derive(Clone, Debug)]
+struct PathKey(String);
+
+/// Takes the key out of `/k/KEY/api/…`, so that the rest is routed as if it had come in a header. `None` when it is no such path.
+#[must_use]
+pub fn without_path_key(mut request: Request) -> Option<Request> {
+    let text = request.uri().path_and_query()?.as_str().strip_prefix("/k/")?.to_owned();
+    let (key, rest) = text.split_once('/')?;
+    if !rest.starts_with("api/") {
+        return None;
+    }
+    *request.uri_mut() = format!("/{rest}").parse::<Uri>().ok()?;
+    // A fresh request: the router's own notes about the first path would confuse the second.
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().copied();
+    let (seat, hangup) = (request.extensions().get::<Seat>().cloned(), request.extensions().get::<Hangup>().cloned());
+    let kept = request.extensions_mut();
+    kept.clear();
+    peer.map(|peer| kept.insert(peer));
+    seat.map(|seat| kept.insert(seat));
+    hangup.map(|hangup| kept.insert(hangup));
+    request.extensions_mut().insert(PathKey(key.to_owned()));
+    Some(request)
+}
+
+/// Lets in only who may send alarms, and notes who that is.
+pub async fn senders_only(
+    State(app): State<Arc<App>>,
+    peer: ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let key = presented(&request);
+    let who = request.extensions().get::<Who>().cloned().unwrap_or_default();
+    match admit(&app, peer.0, request.version(), request.headers().clone(), key).await {
+        Ok(sender) => {
+            who.is(sender.name().unwrap_or(KEYLESS));
+            if let (Some(_), Some(seat)) = (&sender.key, request.extensions().get::<Seat>()) {
+                seat.known();
+            }
+            if let Some(refused) = beyond_rate(&app, peer.0, &request, &sender) {
+                return refused;
+            }
+            request.extensions_mut().insert(sender);
+            next.run(request).await
+        }
+        Err(refused) => refused,
+    }
+}
+
+/// Counts a request that raises alarms; its refusal when it is more than one sender may send.
+fn beyond_rate(app: &App, peer: SocketAddr, request: &Request, sender: &Sender) -> Option<Response> {
+    const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
+    const INTAKES: &str = "/api/v1/intake/";
+    let path = request.uri().path();
+    if !matches!(*request.method(), Method::POST | Method::PUT) || (!RAISE.contains(&path) && !path.starts_with(INTAKES)) {
+        return None;
+    }
+    let config = &app.config().http;
+    let who = match &sender.key {
+        Some(key) => key.id.to_string(),
+        None => doors::caller(peer, request.headers(), config).address.to_string(),
+    };
+    let limit = config.alarms_per_minute;
+    let TooMany { seconds, first } = app.rates.admit(&who, limit, app.engine.clock.now()).err()?;
+    app.engine.metrics.alarms.inc(AlarmResult::Refused);
+    if first {
+        tracing::warn!(sender.name = sender.name().unwrap_or(&who), "a sender raises more than {limit} alarms in a minute");
+    }
+    // Monitoring systems give up after a 4xx; Alertmanager sends a webhook again only after a 5xx.
+    let status = if path.starts_with(INTAKES) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS };
+    let text = format!("this sender may raise {limit} alarms in a minute (http.alarms_per_minute): send it again in {seconds} s");
+    let mut response = Problem::new(status, "too_many_alarms", text).into_response();
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    Some(response)
+}
+
+async fn admit(
+    app: &App,
+    peer: SocketAddr,
+    version: Version,
+    headers: HeaderMap,
+    key: Option<String>,
+) -> Result<Sender, Response> {
+    let config = &app.config().http;
+    let caller = doors::caller(peer, &headers, config);
+    let Some(key) = key else {
+        return match doors::admit(caller, version, &headers, config) {
+            Ok(()) => Ok(Sender { key: None, address: caller.address }),
+            Err(doors::Refused::ClosedNetwork) => {
+                Err(unauthorized("an API key is needed from this network: autocall key add --name NAME"))
+            }
+            Err(why @ doors::Refused::BehindProxy(_)) => {
+                app.dashboard.note_refusal(why);
+                Err(unauthorized(&format!("an API key is needed: {why}")))
+            }
+            Err(why) => {
+                Err(Problem::new(StatusCode::FORBIDDEN, "not_admitted", format!("without an API key: {why}")).into_response())
+            }
+        };
+    };
+    let (hash, now) = (key_hash(&key), app.engine.clock.now());
+    let found = app.keys.find(&app.engine.store, hash).await.map_err(|error| Problem::from(error).into_response())?;
+    let Some(row) = found else {
+        return Err(match app.guard.wrong(caller.address, now) {
+            Ok(()) => unauthorized("this API key is not known, or was revoked"),
+            Err(too_many) => too_many.into_response(),
+        });
+    };
+    if let Err(error) = app.keys.used(&app.engine.store, row.id, now).await {
+        // An alarm is worth more than the note that a key was used.
+        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
+    }
+    Ok(Sender { key: Some(row), address: caller.address })
+}
+
+fn unauthorized(why: &str) -> Response {
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why).into_response();
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"autocall\""));
+    response
+}
+
+/// The key that a request shows, wherever it stands.
+fn presented(request: &Request) -> Option<String> {
+    let headers = request.headers();
+    let header = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim().to_owned());
+    request
+        .extensions()
+        .get::<PathKey>()
+        .map(|PathKey(key)| key.clone())
+        .or_else(|| authorization(headers))
+        .or_else(|| header("x-api-key"))
+        .or_else(|| {
+            let query = request.uri().query()?;
+            form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "key").map(|(_, value)| value.into_owned())
+        })
+}
+
+fn authorization(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(AUTHORIZATION)?.to_str().unwrap_or_default();
+    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Some(rest.trim().to_owned());
+    }
+    let decoded = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    // Senders differ in which of the two fields they can fill.
+    let (user, password) = decoded.split_once(':').unwrap_or((&decoded, ""));
+    Some(if password.is_empty() { user } else { password }.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use axum::body::Body;
+
+    fn shown(uri: &str, header: Option<(&str, &str)>) -> Option<String> {
+        let mut request = Request::get(uri);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        match request.uri().path().starts_with("/k/") {
+            true => presented(&without_path_key(request)?),
+            false => presented(&request),
+        }
+    }
+
+    #[test]
+    fn a_key_is_found_wherever_it_stands() {
+        let key = Some("ak_1".to_owned());
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "Bearer ak_1"))), key);
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "bearer  ak_1 "))), key);
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "Basic YWtfMTo="))), key, "as the user");
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "Basic eDpha18x"))), key, "as the password");
+        assert_eq!(shown("/api/v1/alarms", Some(("x-api-key", "ak_1"))), key);
+        assert_eq!(shown("/api/v1/alarms?limit=3&key=ak_1", None), key);
+        assert_eq!(shown("/k/ak_1/api/v1/alarms?limit=3", None), key);
+        assert_eq!(shown("/api/v1/alarms", None), None);
+    }
+
+    #[test]
+    fn garbage_is_a_wrong_key_and_not_no_key() {
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "Basic %%%"))), Some(String::new()));
+        assert_eq!(shown("/api/v1/alarms", Some(("authorization", "nonsense"))), Some(String::new()));
+        assert_eq!(shown("/api/v1/alarms?key=", None), Some(String::new()));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_authorization_panics(value in "[ -~]{0,80}") {
+            let _ = shown("/api/v1/alarms", Some(("authorization", &value)));
+        }
+    }
+
+    #[test]
+    fn only_the_api_is_reached_through_a_path_key() {
+        assert_eq!(shown("/k/ak_1/h/x/alert/phone", None), None);
+        assert_eq!(shown("/k/ak_1/metrics", None), None);
+    }
+}

@@ -1,0 +1,327 @@
+//! An alarm as the API shows it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::alarm::{AlarmState, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
+use crate::engine::EngineError;
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, short_mid};
+use crate::store::alarm::alarms::AlarmRow;
+use crate::store::alarm::answers::{self, AnswerRow, AnswerVia};
+use crate::store::alarm::dials::{DialRow, TargetRow};
+use crate::store::alarm::events;
+use crate::store::{Db, Store};
+
+/// An alarm in a list, or as the answer to raising it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AlarmJson {
+    id: AlarmId,
+    number: String,
+    state: AlarmState,
+    /// Why nobody was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<EndReason>,
+    summary: String,
+    details: String,
+    source: String,
+    priority: Priority,
+    labels: BTreeMap<String, String>,
+    dedup_key: Option<String>,
+    repeats: i64,
+    mode: Mode,
+    until: Until,
+    dry_run: bool,
+    raised_at: DateTime<Utc>,
+    /// Maintenance: nobody is rung for it before then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_until: Option<DateTime<Utc>>,
+    resolved_at: Option<DateTime<Utc>>,
+    cancelled_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+    /// Unless it is over by then, it rings again.
+    rings_again_at: Option<DateTime<Utc>>,
+    /// Who answered; once nobody is rung any more, also who picked up and never confirmed.
+    answer: Option<AnswerJson>,
+}
+
+/// Who answered.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AnswerJson {
+    name: String,
+    number: Option<String>,
+    person_id: Option<PersonId>,
+    callee_id: Option<CalleeId>,
+    at: DateTime<Utc>,
+    /// Seconds from the beginning of the hunt.
+    after_seconds: f64,
+    attempt: Option<i32>,
+    via: AnswerVia,
+    handset: Option<String>,
+    /// The beginning of the dial's mid: only its handset knows the whole of it.
+    mid: Option<String>,
+    confirmed_at: Option<DateTime<Utc>>,
+    /// When it lapsed, because nobody confirmed it in time.
+    lapsed_at: Option<DateTime<Utc>>,
+}
+
+/// One alarm with everything that happened to it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct AlarmDetailJson {
+    #[serde(flatten)]
+    alarm: AlarmJson,
+    /// Its escalation policy.
+    policy: Option<String>,
+    /// The step that is being rung, counted from 0 over all rounds.
+    step: i32,
+    /// When the next step begins at the latest.
+    step_ends_at: Option<DateTime<Utc>>,
+    /// Nobody is rung before then.
+    snoozed_until: Option<DateTime<Utc>>,
+    /// An answer that nobody confirms within so many seconds lapses.
+    confirm_within_seconds: Option<i32>,
+    callees: Vec<CalleeJson>,
+    dials: Vec<DialJson>,
+    answers: Vec<AnswerJson>,
+    timeline: Vec<EventJson>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct CalleeJson {
+    id: CalleeId,
+    step: i32,
+    position: i32,
+    name: Option<String>,
+    person_id: Option<PersonId>,
+    number: String,
+    /// False: the numbering plan does not know such a number.
+    known_to_plan: bool,
+    attempts: i32,
+    max_attempts: i32,
+    min_interval_seconds: i32,
+    last_offered_at: Option<DateTime<Utc>>,
+    verdict: Option<Verdict>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct DialJson {
+    /// Its beginning: only its handset knows the whole of it.
+    mid: String,
+    hunt_id: HuntId,
+    handset: Option<String>,
+    phones: Vec<String>,
+    offered_at: DateTime<Utc>,
+    deadline: DateTime<Utc>,
+    serves: i32,
+    closed_at: Option<DateTime<Utc>>,
+    outcome: Option<DialOutcome>,
+    resp: Option<String>,
+    reported_at: Option<DateTime<Utc>>,
+    /// How far a native handset's calls have got.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    progress: Vec<ProgressJson>,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct ProgressJson {
+    number: String,
+    state: String,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct EventJson {
+    at: DateTime<Utc>,
+    kind: String,
+    #[schema(value_type = Object)]
+    body: Value,
+}
+
+impl AlarmJson {
+    fn new(row: AlarmRow, answers: &[&AnswerRow], handsets: &HashMap<HandsetId, String>) -> Self {
+        let answers: Vec<AnswerRow> = answers.iter().map(|answer| (*answer).clone()).collect();
+        let answer = if row.ended_at.is_some() { answers::shown(&answers) } else { answers::current(&answers) };
+        let answer = answer.map(|answer| AnswerJson::new(answer, row.hunt_created_at.max(row.raised_at), handsets));
+        let state = row.state();
+        Self {
+            id: row.id,
+            number: row.number.to_string(),
+            state,
+            reason: row.end_reason.filter(|_| state == AlarmState::NoAnswer),
+            summary: row.summary,
+            details: row.details,
+            source: row.source,
+            priority: row.priority,
+            labels: row.labels.0,
+            dedup_key: row.dedup_key,
+            repeats: row.repeats,
+            mode: row.mode,
+            until: row.until,
+            dry_run: row.dry_run,
+            raised_at: row.raised_at,
+            held_until: row.held_until.filter(|_| state == AlarmState::Waiting),
+            resolved_at: row.resolved_at,
+            cancelled_at: row.cancelled_at,
+            ended_at: row.ended_at,
+            rings_again_at: row.ring_again_at,
+            answer,
+        }
+    }
+}
+
+impl AnswerJson {
+    fn new(row: &AnswerRow, hunt_created_at: DateTime<Utc>, handsets: &HashMap<HandsetId, String>) -> Self {
+        Self {
+            name: row.name.clone(),
+            number: row.number.clone(),
+            person_id: row.person_id,
+            callee_id: row.callee_id,
+            at: row.at,
+            after_seconds: (row.at - hunt_created_at).as_seconds_f64().max(0.0),
+            attempt: row.attempt,
+            via: row.via,
+            handset: row.handset_id.and_then(|id| handsets.get(&id).cloned()),
+            mid: row.mid.as_deref().map(|mid| short_mid(mid).to_owned()),
+            confirmed_at: row.confirmed_at,
+            lapsed_at: row.lapsed_at,
+        }
+    }
+}
+
+/// Alarms with their answers.
+///
+/// # Errors
+/// When the database fails.
+pub async fn summaries(store: &Store, rows: Vec<AlarmRow>) -> Result<Vec<AlarmJson>, EngineError> {
+    let lowest = rows.iter().map(|row| row.number).min();
+    let highest = rows.iter().map(|row| row.number).max();
+    let (Some(lowest), Some(highest)) = (lowest, highest) else { return Ok(Vec::new()) };
+    let mut reader = store.read().await?;
+    let answers = reader.db().answers_of_alarms(lowest, highest).await?;
+    let handsets = handset_names(&mut reader.db()).await?;
+    let mut by_hunt: HashMap<HuntId, Vec<&AnswerRow>> = HashMap::new();
+    for answer in &answers {
+        by_hunt.entry(answer.hunt_id).or_default().push(answer);
+    }
+    let of = |row: &AlarmRow| by_hunt.get(&row.hunt_id).map_or(&[][..], Vec::as_slice);
+    Ok(rows.into_iter().map(|row| AlarmJson::new(row.clone(), of(&row), &handsets)).collect())
+}
+
+/// One alarm with its answer.
+///
+/// # Errors
+/// When the database fails.
+pub async fn summary(store: &Store, row: AlarmRow) -> Result<AlarmJson, EngineError> {
+    let mut reader = store.read().await?;
+    let answers = reader.db().answers_of(row.hunt_id).await?;
+    let handsets = handset_names(&mut reader.db()).await?;
+    Ok(AlarmJson::new(row, &answers.iter().collect::<Vec<_>>(), &handsets))
+}
+
+/// One alarm with everything that happened to it, in its current hunt and the earlier ones.
+///
+/// # Errors
+/// When the database fails or there is no such alarm.
+pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, EngineError> {
+    let mut reader = store.read().await?;
+    let mut db = reader.db();
+    let row = db.alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
+    let handsets = handset_names(&mut db).await?;
+    let callees = db.callees(row.hunt_id).await?;
+    let mut dials = Vec::new();
+    let mut answers = Vec::new();
+    let mut targets = Vec::new();
+    let mut begun = HashMap::new();
+    for hunt in db.hunts_of_alarm(id).await? {
+        begun.extend(db.hunt(hunt).await?.map(|row| (hunt, row.created_at)));
+        targets.extend(db.targets_of_hunt(hunt).await?);
+        dials.extend(db.dials_of(hunt).await?);
+        answers.extend(db.answers_of(hunt).await?);
+    }
+    // An alarm that left a hunt has taken the answers of its calls along: each is told once, as it stands now.
+    let told_later = |place: usize, answer: &AnswerRow| {
+        answer.mid.is_some()
+            && answers
+                .iter()
+                .skip(place + 1)
+                .any(|later| later.mid == answer.mid && later.at == answer.at && later.number == answer.number)
+    };
+    let told: Vec<bool> = answers.iter().enumerate().map(|(place, answer)| !told_later(place, answer)).collect();
+    let mut told = told.into_iter();
+    answers.retain(|_| told.next().unwrap_or(true));
+    let timeline = db.timeline(id).await?;
+    let hunt = db.hunt(row.hunt_id).await?.ok_or(EngineError::NoSuchAlarm)?;
+    let policy = match hunt.policy_id {
+        Some(policy) => db.policy(policy).await?.map(|policy| policy.name),
+        None => None,
+    };
+    let current: Vec<&AnswerRow> = answers.iter().filter(|answer| answer.hunt_id == row.hunt_id).collect();
+    let raised_at = row.raised_at;
+    Ok(AlarmDetailJson {
+        alarm: AlarmJson::new(row, &current, &handsets),
+        policy,
+        step: hunt.step,
+        step_ends_at: hunt.step_ends_at,
+        snoozed_until: hunt.snoozed_until,
+        confirm_within_seconds: hunt.confirm_within,
+        callees: callees
+            .into_iter()
+            .map(|callee| CalleeJson {
+                id: callee.id,
+                step: callee.step,
+                position: callee.position,
+                name: callee.name,
+                person_id: callee.person_id,
+                number: callee.number,
+                known_to_plan: callee.known_to_plan,
+                attempts: callee.attempts,
+                max_attempts: callee.max_attempts,
+                min_interval_seconds: callee.min_interval_s,
+                last_offered_at: callee.last_offered_at,
+                verdict: callee.verdict,
+            })
+            .collect(),
+        dials: dials
+            .into_iter()
+            .map(|dial| DialJson {
+                progress: progress_of(&dial, &targets),
+                mid: short_mid(&dial.mid).to_owned(),
+                hunt_id: dial.hunt_id,
+                handset: dial.handset_id.and_then(|id| handsets.get(&id).cloned()),
+                phones: dial.phones.0,
+                offered_at: dial.offered_at,
+                deadline: dial.deadline,
+                serves: dial.serves,
+                closed_at: dial.closed_at,
+                outcome: dial.outcome,
+                resp: dial.resp,
+                reported_at: dial.reported_at,
+            })
+            .collect(),
+        answers: answers
+            .iter()
+            .map(|answer| {
+                AnswerJson::new(answer, begun.get(&answer.hunt_id).copied().unwrap_or(raised_at).max(raised_at), &handsets)
+            })
+            .collect(),
+        timeline: timeline
+            .into_iter()
+            .map(|event| EventJson { at: event.at, kind: event.kind, body: events::shown(event.body.0) })
+            .collect(),
+    })
+}
+
+async fn handset_names(db: &mut Db<'_>) -> Result<HashMap<HandsetId, String>, EngineError> {
+    Ok(db.handset_names().await?)
+}
+
+/// What a native handset says of the numbers it is dialling; numbers as it was given them.
+fn progress_of(dial: &DialRow, targets: &[TargetRow]) -> Vec<ProgressJson> {
+    let own = targets.iter().filter(|target| target.mid == dial.mid);
+    own.filter_map(|target| {
+        let number = dial.phones.get(usize::try_from(target.seq).ok()?)?.clone();
+        Some(ProgressJson { number, state: target.progress.clone()? })
+    })
+    .collect()
+}

@@ -1,0 +1,217 @@
+//! Heartbeats over HTTP: the ping of a sender, and the list of who has to ping.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::access::path_token::Shown;
+use crate::alarm::Priority;
+use crate::app::App;
+use crate::engine::watch::heartbeats::NewHeartbeat;
+use crate::http::json;
+use crate::http::problem::Problem;
+use crate::http::versions::{Expected, versioned};
+use crate::ids::HeartbeatId;
+use crate::intake::alarm_request;
+use crate::store::watch::heartbeats::HeartbeatRow;
+
+/// The JSON body of `POST /api/v1/heartbeats`.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatBody {
+    /// Who is to be heard, such as nightly-backup.
+    name: String,
+    /// It pings at least this often, 10 to 2678400.
+    period_seconds: i32,
+    /// It may be late by so much, 0 to 604800; default 0.
+    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
+    #[schema(nullable)]
+    grace_seconds: i32,
+    /// Whom to ring when it is missed, in order; else `alarms.fallback_phones`.
+    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
+    #[schema(nullable)]
+    phones: Vec<String>,
+    /// Labels of that alarm.
+    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
+    #[schema(nullable)]
+    labels: BTreeMap<String, String>,
+    /// How urgent that alarm is; default: high.
+    priority: Option<Priority>,
+}
+
+/// What is known of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeartbeatState {
+    /// It was never heard, and is not missed before it was.
+    New,
+    /// It was heard in time.
+    Alive,
+    /// It should have been heard.
+    Missed,
+}
+
+impl HeartbeatState {
+    /// The state of a stored heartbeat.
+    #[must_use]
+    pub fn of(beat: &HeartbeatRow) -> Self {
+        match (beat.missed_since, beat.last_ping_at) {
+            (Some(_), _) => Self::Missed,
+            (None, Some(_)) => Self::Alive,
+            (None, None) => Self::New,
+        }
+    }
+}
+
+/// A heartbeat as the API shows it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct HeartbeatJson {
+    id: HeartbeatId,
+    name: String,
+    state: HeartbeatState,
+    period_seconds: i32,
+    grace_seconds: i32,
+    phones: Vec<String>,
+    labels: BTreeMap<String, String>,
+    priority: Priority,
+    last_ping_at: Option<DateTime<Utc>>,
+    due_at: Option<DateTime<Utc>>,
+    missed_since: Option<DateTime<Utc>>,
+    /// Where it pings; shown once, when it is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ping_path: Option<String>,
+}
+
+impl HeartbeatJson {
+    fn new(beat: HeartbeatRow, token: Option<&str>) -> Self {
+        Self {
+            id: beat.id,
+            state: HeartbeatState::of(&beat),
+            name: beat.name,
+            period_seconds: beat.period_s,
+            grace_seconds: beat.grace_s,
+            phones: beat.phones.0,
+            labels: beat.labels.0,
+            priority: beat.priority,
+            last_ping_at: beat.last_ping_at,
+            due_at: beat.due_at,
+            missed_since: beat.missed_since,
+            ping_path: token.map(ping_path),
+        }
+    }
+}
+
+/// The address at which a heartbeat with this token pings.
+#[must_use]
+pub fn ping_path(token: &str) -> String {
+    format!("/api/v1/heartbeat/{token}")
+}
+
+/// A sender says that it lives. GET does the same.
+#[utoipa::path(method(get, post), path = "/api/v1/heartbeat/{token}", tag = "heartbeats",
+    params(("token" = String, Path, description = "The token that was shown when the heartbeat was made")),
+    responses((status = 200, description = "Heard"),
+        (status = 401, description = "No heartbeat has this token", body = Problem, content_type = "application/problem+json")))]
+pub async fn ping(
+    State(app): State<Arc<App>>,
+    peer: ConnectInfo<SocketAddr>,
+    method: Method,
+    headers: HeaderMap,
+    Path(token): Path<String>,
+) -> Result<Response, Problem> {
+    if method == Method::HEAD {
+        // Whoever looks whether the address is there, such as a link checker, does not say that the sender lives.
+        let text = "a HEAD request is no sign of life: send GET or POST";
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text));
+    }
+    let shown = Shown::look(&app, peer.0, &headers, &token);
+    if !app.engine.ping_heartbeat(&shown.hash).await? {
+        return Ok(shown.unknown(&app));
+    }
+    Ok(json(StatusCode::OK, r#"{"heard":true}"#))
+}
+
+/// Makes a heartbeat: without a ping in time, these people are rung.
+#[utoipa::path(post, path = "/api/v1/heartbeats", tag = "heartbeats", request_body = HeartbeatBody,
+    responses((status = 201, description = "Made; `ping_path` is shown only now", body = HeartbeatJson),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    let (beat, token) = app.engine.add_heartbeat(&wanted(&body)?).await?;
+    let version = beat.version();
+    Ok(versioned(&HeaderMap::new(), StatusCode::CREATED, &version, &HeartbeatJson::new(beat, Some(&token))))
+}
+
+/// One heartbeat.
+#[utoipa::path(get, path = "/api/v1/heartbeats/{id}", tag = "heartbeats",
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "The heartbeat", body = HeartbeatJson),
+        (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let beat = app.engine.heartbeat(&id).await?;
+    let version = beat.version();
+    Ok(versioned(&headers, StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
+}
+
+/// Changes a heartbeat. Its name and its address stay.
+#[utoipa::path(put, path = "/api/v1/heartbeats/{id}", tag = "heartbeats", request_body = HeartbeatBody,
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "Changed", body = HeartbeatJson),
+        (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    let beat = app.engine.change_heartbeat(&id, &wanted(&body)?, &Expected::of(&headers)).await?;
+    let version = beat.version();
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
+}
+
+fn wanted(body: &[u8]) -> Result<NewHeartbeat, Problem> {
+    let wanted: HeartbeatBody = alarm_request::read_json(body)?;
+    Ok(NewHeartbeat {
+        name: wanted.name,
+        period_s: wanted.period_seconds,
+        grace_s: wanted.grace_seconds,
+        phones: wanted.phones,
+        labels: wanted.labels,
+        priority: wanted.priority.unwrap_or(Priority::High),
+    })
+}
+
+/// All heartbeats by name.
+#[utoipa::path(get, path = "/api/v1/heartbeats", tag = "heartbeats",
+    responses((status = 200, description = "All of them", body = Vec<HeartbeatJson>),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let beats = app.engine.store.read().await?.db().heartbeats().await?;
+    let beats: Vec<HeartbeatJson> = beats.into_iter().map(|beat| HeartbeatJson::new(beat, None)).collect();
+    Ok(json(StatusCode::OK, json!(beats).to_string()))
+}
+
+/// Waits for a heartbeat no more; its alarm is over.
+#[utoipa::path(delete, path = "/api/v1/heartbeats/{id}", tag = "heartbeats",
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "Removed"),
+        (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    app.engine.remove_heartbeat(&id, &Expected::of(&headers)).await?;
+    Ok(json(StatusCode::OK, r#"{"removed":true}"#))
+}

@@ -1,0 +1,88 @@
+//! Maintenance windows over the API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::app::App;
+use crate::engine::watch::windows::NewWindow;
+use crate::http::json;
+use crate::http::problem::Problem;
+use crate::ids::WindowId;
+use crate::intake::alarm_request;
+use crate::store::watch::maintenance::WindowRow;
+
+/// The JSON body of `POST /api/v1/maintenance`.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowBody {
+    /// What is being done.
+    reason: String,
+    /// RFC 3339; default: now.
+    starts_at: Option<DateTime<Utc>>,
+    /// RFC 3339, at most 31 days after the beginning.
+    ends_at: DateTime<Utc>,
+    /// Holds alarms whose label `team` is this.
+    team: Option<String>,
+    /// Holds alarms that have all of these labels. A team or a label is needed; where both are given, both must fit.
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+}
+
+/// A maintenance window as the API shows it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct WindowJson {
+    id: WindowId,
+    reason: String,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
+    team: Option<String>,
+    labels: BTreeMap<String, String>,
+}
+
+impl From<WindowRow> for WindowJson {
+    fn from(row: WindowRow) -> Self {
+        let WindowRow { id, reason, starts_at, ends_at, team, labels, .. } = row;
+        Self { id, reason, starts_at, ends_at, team, labels: labels.0 }
+    }
+}
+
+/// Makes a window in which matching alarms are stored and nobody is rung.
+#[utoipa::path(post, path = "/api/v1/maintenance", tag = "maintenance", request_body = WindowBody,
+    responses((status = 201, description = "Made", body = WindowJson),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    let WindowBody { reason, starts_at, ends_at, team, labels } = alarm_request::read_json(&body)?;
+    let window = app.engine.add_window(&NewWindow { reason, starts_at, ends_at, team, labels }).await?;
+    Ok(json(StatusCode::CREATED, json!(WindowJson::from(window)).to_string()))
+}
+
+/// The windows that are open or to come.
+#[utoipa::path(get, path = "/api/v1/maintenance", tag = "maintenance",
+    responses((status = 200, description = "All that are not over", body = Vec<WindowJson>),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let windows = app.engine.store.read().await?.db().windows(app.engine.clock.now()).await?;
+    let windows: Vec<WindowJson> = windows.into_iter().map(WindowJson::from).collect();
+    Ok(json(StatusCode::OK, json!(windows).to_string()))
+}
+
+/// Ends a window now: what it held and still fires is rung.
+#[utoipa::path(delete, path = "/api/v1/maintenance/{id}", tag = "maintenance",
+    params(("id" = String, Path, description = "The window's id")),
+    responses((status = 200, description = "Ended"),
+        (status = 404, description = "There is no such window, or it is over", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn end(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    app.engine.end_window(&id).await?;
+    Ok(json(StatusCode::OK, r#"{"ended":true}"#))
+}

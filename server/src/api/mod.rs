@@ -1,0 +1,14 @@
+//! The API for operators and programs: everything that they read and change, one file for each noun. What is done stands elsewhere.
+
+pub mod actions;
+pub mod alarm;
+pub mod alarms;
+pub mod do_not_call;
+pub mod heartbeats;
+pub mod keys;
+pub mod lines;
+pub mod maintenance;
+pub mod page;
+pub mod policies;
+pub mod quiet_hours;
+pub mod roster;

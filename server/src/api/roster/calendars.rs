@@ -1,0 +1,112 @@
+//! Calendar feeds: made and revoked over the API, read by calendars under a token.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::shapes::Named;
+use super::{form, maker, removed, roster};
+use crate::access::senders::Sender;
+use crate::api::alarms::answer;
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::ids::FeedId;
+use crate::keep::roster::RosterError;
+use crate::keep::roster::feeds::{self, Subject};
+
+/// Whose shifts a feed is to tell: one of the two.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FeedForm {
+    /// A schedule's name or id.
+    schedule: Option<String>,
+    /// A person's name or id.
+    person: Option<String>,
+}
+
+/// A feed.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct FeedJson {
+    id: FeedId,
+    schedule: Option<Named>,
+    person: Option<Named>,
+    created_at: DateTime<Utc>,
+    created_by: String,
+}
+
+/// All feeds.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct FeedsJson {
+    feeds: Vec<FeedJson>,
+}
+
+/// A new feed.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct NewFeedJson {
+    id: FeedId,
+    /// Where it is read; shown only once. Whoever knows it can read the shifts.
+    path: String,
+}
+
+/// All feeds that work.
+#[utoipa::path(get, path = "/api/v1/calendar-feeds", tag = "roster",
+    responses((status = 200, description = "All feeds, without their addresses", body = FeedsJson),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let roster = roster(&app).await?;
+    let rows = app.engine.store.read().await?.db().feeds().await?.into_iter();
+    let shape = |row: crate::store::duty::feeds::FeedRow| FeedJson {
+        id: row.id,
+        schedule: row.schedule_id.map(|id| Named::schedule(&roster, id)),
+        person: row.person_id.map(|id| Named::person(&roster, id)),
+        created_at: row.created_at,
+        created_by: row.created_by,
+    };
+    Ok(answer(StatusCode::OK, &FeedsJson { feeds: rows.map(shape).collect() }))
+}
+
+/// Makes a feed.
+#[utoipa::path(post, path = "/api/v1/calendar-feeds", tag = "roster", request_body = FeedForm,
+    responses((status = 201, description = "Its address, shown once", body = NewFeedJson),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sender>, body: Body) -> Result<Response, Problem> {
+    let form: FeedForm = form(&app, body).await?;
+    let subject = match (&form.schedule, &form.person) {
+        (Some(schedule), None) => Subject::Schedule(schedule),
+        (None, Some(person)) => Subject::Person(person),
+        _ => return Err(Problem::invalid("schedule", "name either a schedule or a person")),
+    };
+    let (id, path) = feeds::add(&app.engine.store, subject, maker(&sender), app.engine.clock.now()).await?;
+    Ok(answer(StatusCode::CREATED, &NewFeedJson { id, path }))
+}
+
+/// Revokes a feed at once.
+#[utoipa::path(delete, path = "/api/v1/calendar-feeds/{id}", tag = "roster",
+    params(("id" = String, Path, description = "The feed's id")),
+    responses((status = 204, description = "It works no more"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn revoke(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id = id.parse().map_err(|_| RosterError::NoEntry)?;
+    feeds::revoke(&app.engine.store, id, app.engine.clock.now()).await?;
+    Ok(removed())
+}
+
+/// `GET /calendar/TOKEN.ics`: what calendars read. The token is the door, and far too long to guess; so a revoked one, which calendars
+/// go on asking for, does not count as an attempt and shuts nobody out.
+pub async fn read(State(app): State<Arc<App>>, Path(file): Path<String>) -> Result<Response, Problem> {
+    let unknown = || Problem::new(StatusCode::NOT_FOUND, "no_such_calendar", "there is no such calendar, or it was revoked");
+    let token = file.strip_suffix(".ics").ok_or_else(unknown)?;
+    let calendar = feeds::read(&app.engine.store, token, app.engine.clock.now()).await?.ok_or_else(unknown)?;
+    let mut response = calendar.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/calendar; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    Ok(response)
+}

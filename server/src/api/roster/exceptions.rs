@@ -1,0 +1,196 @@
+//! What differs for some time: overrides and temporary schedules of a schedule, vacations of people.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use super::shapes::{Named, ScheduleJson};
+use super::{form, maker, removed, roster};
+use crate::access::senders::Sender;
+use crate::api::alarms::answer;
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::ids::VacationId;
+use crate::keep::roster::forms::{HolidaysForm, OverrideForm, TemporaryForm, VacationForm};
+use crate::keep::roster::{RosterError, exceptions, find_schedule};
+
+/// The id of what was made, and the schedule as it is now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct MadeJson {
+    id: String,
+    schedule: ScheduleJson,
+}
+
+/// Changes who is on duty for some time.
+#[utoipa::path(post, path = "/api/v1/schedules/{schedule}/overrides", tag = "roster", request_body = OverrideForm,
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 201, description = "It holds", body = MadeJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add_override(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(schedule): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let form: OverrideForm = form(&app, body).await?;
+    let now = app.engine.clock.now();
+    let id = exceptions::add_override(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
+    made(&app, &schedule, id.to_string()).await
+}
+
+/// Takes back an override.
+#[utoipa::path(delete, path = "/api/v1/schedules/{schedule}/overrides/{id}", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id"), ("id" = String, Path, description = "The override's id")),
+    responses((status = 204, description = "It does not hold any more"),
+        (status = 404, description = "There is no such schedule or override", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn remove_override(
+    State(app): State<Arc<App>>,
+    Path((schedule, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let id = id.parse().map_err(|_| RosterError::NoEntry)?;
+    exceptions::remove_override(&app.engine.store, &schedule, id, app.engine.clock.now()).await?;
+    Ok(removed())
+}
+
+/// Puts another rule in place of everything for some time.
+#[utoipa::path(post, path = "/api/v1/schedules/{schedule}/temporaries", tag = "roster", request_body = TemporaryForm,
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 201, description = "It holds", body = MadeJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add_temporary(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(schedule): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let form: TemporaryForm = form(&app, body).await?;
+    let now = app.engine.clock.now();
+    let id = exceptions::add_temporary(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
+    made(&app, &schedule, id.to_string()).await
+}
+
+/// The ids of what was made, and the schedule as it is now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct HolidaysJson {
+    ids: Vec<String>,
+    schedule: ScheduleJson,
+}
+
+/// Puts other people on duty on the days of a list: a temporary schedule for each.
+#[utoipa::path(post, path = "/api/v1/schedules/{schedule}/holidays", tag = "roster", request_body = HolidaysForm,
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 201, description = "They hold", body = HolidaysJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add_holidays(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(schedule): Path<String>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let form: HolidaysForm = form(&app, body).await?;
+    let now = app.engine.clock.now();
+    let ids = exceptions::add_holidays(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
+    let roster = roster(&app).await?;
+    let schedule = ScheduleJson::of(&roster, find_schedule(&roster, &schedule)?);
+    let ids = ids.into_iter().map(|id| id.to_string()).collect();
+    Ok(answer(StatusCode::CREATED, &HolidaysJson { ids, schedule }))
+}
+
+/// Takes back a temporary schedule.
+#[utoipa::path(delete, path = "/api/v1/schedules/{schedule}/temporaries/{id}", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id"),
+        ("id" = String, Path, description = "The temporary schedule's id")),
+    responses((status = 204, description = "It does not hold any more"),
+        (status = 404, description = "There is no such schedule, or nothing of that id", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn remove_temporary(
+    State(app): State<Arc<App>>,
+    Path((schedule, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let id = id.parse().map_err(|_| RosterError::NoEntry)?;
+    exceptions::remove_temporary(&app.engine.store, &schedule, id, app.engine.clock.now()).await?;
+    Ok(removed())
+}
+
+async fn made(app: &App, schedule: &str, id: String) -> Result<Response, Problem> {
+    let roster = roster(app).await?;
+    let schedule = ScheduleJson::of(&roster, find_schedule(&roster, schedule)?);
+    Ok(answer(StatusCode::CREATED, &MadeJson { id, schedule }))
+}
+
+/// A time for which somebody is away.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct VacationJson {
+    id: VacationId,
+    person: Named,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    note: String,
+}
+
+/// All vacations.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct VacationsJson {
+    vacations: Vec<VacationJson>,
+}
+
+/// All vacations, the latest first.
+#[utoipa::path(get, path = "/api/v1/vacations", tag = "roster",
+    responses((status = 200, description = "All vacations", body = VacationsJson),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn vacations(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    Ok(answer(StatusCode::OK, &VacationsJson { vacations: all_vacations(&app).await? }))
+}
+
+/// Somebody is away: others cover for them.
+#[utoipa::path(post, path = "/api/v1/vacations", tag = "roster", request_body = VacationForm,
+    responses((status = 201, description = "It holds", body = VacationJson),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add_vacation(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    body: Body,
+) -> Result<Response, Problem> {
+    let form: VacationForm = form(&app, body).await?;
+    let id = exceptions::add_vacation(&app.engine.store, &form, maker(&sender), app.engine.clock.now()).await?;
+    let made = all_vacations(&app).await?.into_iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
+    Ok(answer(StatusCode::CREATED, &made))
+}
+
+/// Takes back a vacation.
+#[utoipa::path(delete, path = "/api/v1/vacations/{id}", tag = "roster",
+    params(("id" = String, Path, description = "The vacation's id")),
+    responses((status = 204, description = "It does not hold any more"),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn remove_vacation(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id = id.parse().map_err(|_| RosterError::NoEntry)?;
+    exceptions::remove_vacation(&app.engine.store, id, app.engine.clock.now()).await?;
+    Ok(removed())
+}
+
+async fn all_vacations(app: &App) -> Result<Vec<VacationJson>, Problem> {
+    let roster = roster(app).await?;
+    let rows = app.engine.store.read().await?.db().vacations().await?.into_iter();
+    let shape = |row: crate::store::duty::exceptions::VacationRow| VacationJson {
+        id: row.id,
+        person: Named::person(&roster, row.person_id),
+        from: row.starts_at,
+        to: row.ends_at,
+        note: row.note,
+    };
+    Ok(rows.map(shape).collect())
+}

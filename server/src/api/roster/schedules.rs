@@ -1,0 +1,177 @@
+//! `/api/v1/schedules`: schedules, their layers, and shifts imported into them.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use serde::Serialize;
+
+use super::shapes::ScheduleJson;
+use super::{Query, form, removed, roster, stale_by_header};
+use crate::api::alarms::answer;
+use crate::app::App;
+use crate::http::problem::Problem;
+use crate::http::versions::{Expected, Version, versioned};
+use crate::ids::ScheduleId;
+use crate::intake::alarm_request::read_body;
+use crate::keep::roster::forms::ScheduleForm;
+use crate::keep::roster::{find_schedule, import, schedules};
+
+/// All schedules.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct SchedulesJson {
+    schedules: Vec<ScheduleJson>,
+}
+
+/// All schedules by name.
+#[utoipa::path(get, path = "/api/v1/schedules", tag = "roster",
+    responses((status = 200, description = "All schedules", body = SchedulesJson),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let roster = roster(&app).await?;
+    let schedules = roster.schedules.iter().map(|schedule| ScheduleJson::of(&roster, schedule)).collect();
+    Ok(answer(StatusCode::OK, &SchedulesJson { schedules }))
+}
+
+/// Adds a schedule.
+#[utoipa::path(post, path = "/api/v1/schedules", tag = "roster", request_body = ScheduleForm,
+    responses((status = 201, description = "The schedule", body = ScheduleJson),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+    let form: ScheduleForm = form(&app, body).await?;
+    let id = schedules::add(&app.engine.store, &form, app.engine.clock.now()).await?;
+    show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await
+}
+
+/// One schedule with layers, overrides and temporary schedules.
+#[utoipa::path(get, path = "/api/v1/schedules/{schedule}", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 200, description = "The schedule", body = ScheduleJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(State(app): State<Arc<App>>, Path(schedule): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let id = find_schedule(&roster(&app).await?, &schedule)?.id;
+    show_one(&app, &headers, StatusCode::OK, id).await
+}
+
+/// Changes a schedule: everything becomes that of the body, the layers too. Overrides and temporary schedules stay.
+#[utoipa::path(put, path = "/api/v1/schedules/{schedule}", tag = "roster", request_body = ScheduleForm,
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 200, description = "The schedule", body = ScheduleJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has changed meanwhile", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn change(
+    State(app): State<Arc<App>>,
+    Path(schedule): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let mut form: ScheduleForm = form(&app, body).await?;
+    let expected = Expected::of(&headers);
+    if expected != Expected::Anything {
+        let current = find_schedule(&roster(&app).await?, &schedule)?.version;
+        form.version = expected.counted(current)?.or(form.version).or(Some(current));
+    }
+    if form.version.is_none() {
+        return Err(Problem::invalid(
+            "version",
+            "give the version that you have read, here or its ETag as If-Match, so that nobody's change is lost",
+        ));
+    }
+    let changed = schedules::change(&app.engine.store, &schedule, &form, app.engine.clock.now()).await;
+    let id = changed.map_err(|error| stale_by_header(&expected, error))?;
+    show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
+}
+
+/// Takes a schedule out of use; its duty log stays.
+#[utoipa::path(delete, path = "/api/v1/schedules/{schedule}", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 204, description = "It is out of use"),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn remove(State(app): State<Arc<App>>, Path(schedule): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let expected = Expected::of(&headers);
+    let removed_by = schedules::remove(&app.engine.store, &schedule, &expected, app.engine.clock.now()).await;
+    removed_by.map_err(|error| stale_by_header(&expected, error))?;
+    Ok(removed())
+}
+
+/// What an import did.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ImportedJson {
+    /// The shifts of the file.
+    shifts: usize,
+    /// How many of them the layer did not have.
+    added: usize,
+    /// How many the layer had that are not in the file.
+    removed: usize,
+    /// Events of others, which were passed over.
+    skipped: Vec<String>,
+    /// How the file was understood, where it could be understood otherwise.
+    notes: Vec<String>,
+    /// Nothing was changed: it was only asked what would be.
+    dry_run: bool,
+    schedule: ScheduleJson,
+}
+
+/// Imports shifts from CSV or an iCalendar file into a layer: all of it, or nothing. Another file replaces what the layer had.
+#[utoipa::path(post, path = "/api/v1/schedules/{schedule}/import", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id"),
+        ("layer" = Option<String>, Query, description = "The layer's name; `imported` by default"),
+        ("dry_run" = Option<bool>, Query, description = "`true`: say what would change, and change nothing"),
+        ("encoding" = Option<String>, Query, description = "The file's encoding, such as `GBK`; else a mark at its beginning, UTF-8, or what programs of the configured region write")),
+    request_body(content((String = "text/csv"), (String = "text/calendar"))),
+    responses((status = 200, description = "What was imported", body = ImportedJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "Neither CSV nor iCalendar", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Every line at fault is named, or the file costs too much", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Too many files are being read", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn import(
+    State(app): State<Arc<App>>,
+    Path(schedule): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let query = Query::read(query.as_deref(), &["layer", "dry_run", "encoding"])?;
+    let dry_run = match query.get("dry_run") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::invalid("dry_run", "dry_run must be true or false")),
+    };
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let form = match kind.split(';').next().unwrap_or_default().trim() {
+        "text/csv" => import::Form::Csv,
+        "text/calendar" => import::Form::Ical,
+        _ => {
+            let why = "send CSV as text/csv, an iCalendar file as text/calendar";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown_form", why));
+        }
+    };
+    let body = read_body(body, app.config().http.body_limit_bytes).await?;
+    let layer = query.get("layer").unwrap_or(import::DEFAULT_LAYER);
+    let engine = &app.engine;
+    // A program that says UTF-8 of everything it sends is not believed: that is found out anyway.
+    let charset = kind.split(';').skip(1).find_map(|own| own.trim().strip_prefix("charset="));
+    let charset = charset.map(|own| own.trim_matches('"')).filter(|own| !own.eq_ignore_ascii_case("utf-8"));
+    let encoding = query.get("encoding").or(charset).map(str::to_owned);
+    let file = import::File { form, bytes: body.to_vec(), encoding, region: engine.region() };
+    let done = import::import(&engine.store, &schedule, layer, file, dry_run, engine.clock.now()).await?;
+    let import::Imported { shifts, added, removed, skipped, notes } = done;
+    let roster = roster(&app).await?;
+    let schedule = ScheduleJson::of(&roster, find_schedule(&roster, &schedule)?);
+    Ok(answer(StatusCode::OK, &ImportedJson { shifts, added, removed, skipped, notes, dry_run, schedule }))
+}
+
+async fn show_one(app: &App, headers: &HeaderMap, status: StatusCode, id: ScheduleId) -> Result<Response, Problem> {
+    let roster = roster(app).await?;
+    let schedule = find_schedule(&roster, &id.to_string())?;
+    Ok(versioned(headers, status, &Version::named(schedule.version), &ScheduleJson::of(&roster, schedule)))
+}

@@ -1,0 +1,284 @@
+//! What the API says of the roster.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::ids::{LayerId, OverrideId, PersonId, ScheduleId, TeamId, TemporaryId};
+use crate::keep::roster::forms::LayerForm;
+use crate::roster::check::Finding;
+use crate::roster::{Change, On, OnDuty, Override, Reason, Roster, Schedule, Shift, Team, Temporary};
+
+/// A person, team or schedule by id and name.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Reference)]
+pub struct Named {
+    id: String,
+    name: String,
+}
+
+impl Named {
+    /// By both.
+    #[must_use]
+    pub fn new(id: String, name: String) -> Self {
+        Self { id, name }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn id(&self) -> &String {
+        &self.id
+    }
+
+    /// A person.
+    #[must_use]
+    pub fn person(roster: &Roster, id: PersonId) -> Self {
+        Self { id: id.to_string(), name: roster.name(id) }
+    }
+
+    /// A schedule.
+    #[must_use]
+    pub fn schedule(roster: &Roster, id: ScheduleId) -> Self {
+        Self { id: id.to_string(), name: roster.schedule(id).map(|own| own.name.clone()).unwrap_or_default() }
+    }
+
+    fn team(roster: &Roster, id: TeamId) -> Self {
+        let name = roster.teams.iter().find(|team| team.id == id).map(|team| team.name.clone());
+        Self { id: id.to_string(), name: name.unwrap_or_default() }
+    }
+}
+
+/// A team.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TeamJson {
+    id: TeamId,
+    name: String,
+    /// Give it back when you change the team.
+    version: i32,
+    members: Vec<Named>,
+    schedules: Vec<Named>,
+}
+
+impl TeamJson {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(roster: &Roster, team: &Team) -> Self {
+        let schedules = roster.schedules.iter().filter(|schedule| schedule.team == Some(team.id));
+        Self {
+            id: team.id,
+            name: team.name.clone(),
+            version: team.version,
+            members: team.members.iter().map(|person| Named::person(roster, *person)).collect(),
+            schedules: schedules.map(|schedule| Named::schedule(roster, schedule.id)).collect(),
+        }
+    }
+}
+
+/// A layer: its id, and the fields with which it was asked for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LayerJson {
+    id: LayerId,
+    #[serde(flatten)]
+    layer: LayerForm,
+}
+
+/// An override.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OverrideJson {
+    id: OverrideId,
+    action: &'static str,
+    person: Named,
+    instead_of: Option<Named>,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    note: String,
+}
+
+impl OverrideJson {
+    fn of(roster: &Roster, own: &Override) -> Self {
+        let (action, person, instead_of) = match own.change {
+            Change::Add(person) => ("add", person, None),
+            Change::Remove(person) => ("remove", person, None),
+            Change::Replace { by, of } => ("replace", by, of),
+        };
+        Self {
+            id: own.id,
+            action,
+            person: Named::person(roster, person),
+            instead_of: instead_of.map(|person| Named::person(roster, person)),
+            from: own.from,
+            to: own.to,
+            note: own.note.clone(),
+        }
+    }
+}
+
+/// A temporary schedule.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TemporaryJson {
+    id: TemporaryId,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    #[serde(flatten)]
+    rule: LayerForm,
+}
+
+impl TemporaryJson {
+    fn of(roster: &Roster, own: &Temporary) -> Self {
+        Self { id: own.id, from: own.from, to: own.to, rule: LayerForm::of(roster, &own.name, &own.rule) }
+    }
+}
+
+/// A schedule with all that belongs to it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ScheduleJson {
+    id: ScheduleId,
+    name: String,
+    zone: String,
+    team: Option<Named>,
+    gaps_allowed: bool,
+    /// Give it back when you change the schedule.
+    version: i32,
+    layers: Vec<LayerJson>,
+    overrides: Vec<OverrideJson>,
+    temporaries: Vec<TemporaryJson>,
+}
+
+impl ScheduleJson {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(roster: &Roster, schedule: &Schedule) -> Self {
+        let layers = schedule.layers.iter();
+        Self {
+            id: schedule.id,
+            name: schedule.name.clone(),
+            zone: schedule.zone.name().to_owned(),
+            team: schedule.team.map(|team| Named::team(roster, team)),
+            gaps_allowed: schedule.gaps_allowed,
+            version: schedule.version,
+            layers: layers.map(|own| LayerJson { id: own.id, layer: LayerForm::of(roster, &own.name, &own.rule) }).collect(),
+            overrides: schedule.overrides.iter().map(|own| OverrideJson::of(roster, own)).collect(),
+            temporaries: schedule.temporaries.iter().map(|own| TemporaryJson::of(roster, own)).collect(),
+        }
+    }
+}
+
+/// Why somebody is on duty.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ReasonJson {
+    /// `layer`, `override`, `temporary`, or `member` of a team without a schedule.
+    pub kind: String,
+    /// The name of the layer or temporary schedule, or the note of the override.
+    pub of: String,
+    /// Whose turn it would be, if they were not away or replaced.
+    pub instead_of: Option<Named>,
+}
+
+impl ReasonJson {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(roster: &Roster, schedule: Option<&Schedule>, reason: &Reason) -> Self {
+        let (kind, of) = schedule.map_or(("member", String::new()), |schedule| schedule.origin(reason));
+        let instead_of = match reason {
+            Reason::Layer { covers: other, .. }
+            | Reason::Temporary { covers: other, .. }
+            | Reason::Override { replaces: other, .. } => *other,
+            Reason::Member => None,
+        };
+        Self { kind: kind.to_owned(), of, instead_of: instead_of.map(|person| Named::person(roster, person)) }
+    }
+}
+
+/// Somebody on duty.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OnDutyJson {
+    /// Who.
+    pub person: Named,
+    /// By which schedule; null for the members of a team without one.
+    pub schedule: Option<Named>,
+    /// Why.
+    pub reason: ReasonJson,
+    /// When they are relieved; null when that is more than a year away.
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl OnDutyJson {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(roster: &Roster, on: &OnDuty) -> Self {
+        let schedule = on.schedule.and_then(|id| roster.schedule(id));
+        Self {
+            person: Named::person(roster, on.person),
+            schedule: on.schedule.map(|id| Named::schedule(roster, id)),
+            reason: ReasonJson::of(roster, schedule, &on.reason),
+            until: on.until,
+        }
+    }
+}
+
+/// A time in which the same people are on duty for the same reasons.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShiftJson {
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    /// Empty in a gap.
+    on_duty: Vec<ShiftPersonJson>,
+}
+
+/// Somebody in a shift.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShiftPersonJson {
+    person: Named,
+    reason: ReasonJson,
+}
+
+impl ShiftJson {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(roster: &Roster, schedule: &Schedule, shift: &Shift) -> Self {
+        let person = |on: &On| ShiftPersonJson {
+            person: Named::person(roster, on.person),
+            reason: ReasonJson::of(roster, Some(schedule), &on.reason),
+        };
+        Self { from: shift.from, to: shift.to, on_duty: shift.on.iter().map(person).collect() }
+    }
+}
+
+/// Something that is wrong with the roster, or may be.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FindingJson {
+    /// `gap`, `team_gap`, `unreachable`, `never` (somebody in a rotation who never has a turn that is active), `several` or `twice`.
+    kind: &'static str,
+    team: Option<Named>,
+    schedules: Vec<Named>,
+    people: Vec<Named>,
+    from: DateTime<Utc>,
+    to: Option<DateTime<Utc>>,
+}
+
+impl FindingJson {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(roster: &Roster, finding: &Finding) -> Self {
+        let schedules = |ids: &[ScheduleId]| ids.iter().map(|id| Named::schedule(roster, *id)).collect::<Vec<_>>();
+        let people = |ids: &[PersonId]| ids.iter().map(|id| Named::person(roster, *id)).collect::<Vec<_>>();
+        let (kind, team, schedules, people, to) = match finding {
+            Finding::Gap { schedule, to, .. } => ("gap", None, schedules(&[*schedule]), Vec::new(), Some(*to)),
+            Finding::TeamGap { team, to, .. } => {
+                ("team_gap", Some(Named::team(roster, *team)), Vec::new(), Vec::new(), Some(*to))
+            }
+            Finding::Unreachable { person, schedule, .. } => {
+                ("unreachable", None, schedules(&[*schedule]), people(&[*person]), None)
+            }
+            Finding::Never { person, schedule, .. } => ("never", None, schedules(&[*schedule]), people(&[*person]), None),
+            Finding::UnreachableMember { person, team, .. } => {
+                ("unreachable", Some(Named::team(roster, *team)), Vec::new(), people(&[*person]), None)
+            }
+            Finding::Several { schedule, to, people: all, .. } => {
+                ("several", None, schedules(&[*schedule]), people(all), Some(*to))
+            }
+            Finding::Twice { person, schedules: both, to, .. } => ("twice", None, schedules(both), people(&[*person]), Some(*to)),
+        };
+        Self { kind, team, schedules, people, from: finding.from(), to }
+    }
+}

@@ -1,0 +1,53 @@
+//! `autocall key`: add, list, revoke.
+
+use clap::Subcommand;
+
+use crate::api::keys;
+use crate::cli::{agreed_clock, open};
+use crate::config::Config;
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum KeyCommand {
+    /// Make a key for a sender of alarms: it is shown once
+    Add {
+        /// Who uses it, such as prometheus
+        #[arg(long)]
+        name: String,
+        /// Whom to ring when an alarm names nobody, in order, separated by commas
+        #[arg(long, value_delimiter = ',')]
+        phones: Vec<String>,
+    },
+    /// Print all keys, without the secret
+    List,
+    /// Refuse a key from now on
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow::Result<()> {
+    let store = open(config).await?;
+    let now = agreed_clock(&store).await?.now();
+    match command {
+        KeyCommand::Add { name, phones } => {
+            let key = keys::add(&store, &name, &phones, config.default_region, now).await?;
+            println!("{key}");
+            eprintln!("This key is shown only once. Send it as `Authorization: Bearer KEY`, or use the path /k/KEY/api/v1/…");
+        }
+        KeyCommand::List => {
+            for key in store.read().await?.db().keys().await? {
+                let used =
+                    key.last_used_at.map_or("never used".to_owned(), |at| format!("last used {}", at.format("%F %H:%M UTC")));
+                let state = key.revoked_at.map_or(used, |at| format!("revoked {}", at.format("%F %H:%M UTC")));
+                println!("{}\t{state}\t{}", key.name, key.phones.join(","));
+            }
+        }
+        KeyCommand::Revoke { name } => {
+            keys::revoke(&store, &name, now).await?;
+            println!("{name} is refused from now on");
+        }
+    }
+    store.close().await;
+    Ok(())
+}

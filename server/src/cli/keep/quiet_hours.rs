@@ -1,0 +1,34 @@
+//! `autocall quiet-hours`: print, or replace from a file.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::api::quiet_hours::{self, AllQuiet};
+use crate::cli::{agreed_clock, open, plainly, read_file};
+use crate::config::Config;
+use crate::http::versions::Expected;
+use crate::intake::alarm_request::read_json;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct QuietHours {
+    /// A JSON file that replaces all quiet hours; - for standard input. Without it they are printed
+    file: Option<PathBuf>,
+}
+
+pub(in crate::cli) async fn run(command: QuietHours, config: &Config) -> anyhow::Result<()> {
+    let store = open(config).await?;
+    match command.file {
+        Some(file) => {
+            let body: AllQuiet = read_json(&read_file(&file)?).map_err(plainly)?;
+            quiet_hours::set(&store, &body, agreed_clock(&store).await?.now(), &Expected::Anything).await.map_err(plainly)?;
+            println!("{} quiet hours", body.quiet_hours.len());
+        }
+        None => {
+            let (all, _) = quiet_hours::read(&store).await.map_err(plainly)?;
+            println!("{}", serde_json::to_string_pretty(&all)?);
+        }
+    }
+    store.close().await;
+    Ok(())
+}

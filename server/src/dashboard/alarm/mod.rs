@@ -1,0 +1,12 @@
+//! The pages about alarms: what is going on now, one alarm, all of them, and a callee's own link.
+
+pub mod actions;
+pub mod ladder;
+pub mod list;
+pub mod now;
+pub mod one;
+pub mod own_link;
+pub mod read;
+pub mod standing;
+pub mod timeline;
+pub mod trouble;

@@ -1,0 +1,253 @@
+//! *Alarm*: one alarm with its ladder, what can be done, and the timeline of every call.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, RawQuery, State};
+use axum::response::Response;
+
+use super::actions::{self, MoreActions};
+use super::ladder::{self, Flights, Known};
+use super::now::{self, Line, TroublePart};
+use super::read::Finished;
+use super::standing::{self, Standing};
+use super::timeline::{self, Entry};
+use crate::alarm::AlarmState;
+use crate::app::App;
+use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::page::{Part, Reader, Refusal, Sight, at, at_second, go_to, live_page, since};
+use crate::dashboard::frame::place::Place;
+use crate::dashboard::frame::words::Bit::Html;
+use crate::dashboard::frame::words::{Words, fill, fill_text};
+use crate::engine::{Acknowledgement, Actor, Doer, Effect};
+use crate::ids::AlarmId;
+use crate::store::alarm::answers;
+use crate::store::alarm::board::RungRow;
+use crate::store::alarm::hunts::CalleeRow;
+
+/// Longest remark that is kept with an acknowledgement.
+const LONGEST_NOTE: usize = 500;
+
+/// `GET /alarms/{id}`
+pub(in crate::dashboard) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    let sight = sight(&app, &reader, id).await?;
+    let done = now::done_words(reader.words, query.as_deref());
+    let live = format!("/live?page=alarm&id={id}");
+    Ok(live_page(&reader, "alarms", live, &reader.words.alarm_heading, sight, done, app.engine.clock.now()))
+}
+
+/// `POST /alarms/{id}/acknowledge`
+pub(in crate::dashboard) async fn acknowledge(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    let note: String = fields.get("note").trim().chars().take(LONGEST_NOTE).collect();
+    let by = Acknowledgement {
+        name: Some(known_as(&reader)),
+        note: Some(note).filter(|note| !note.is_empty()),
+        doer: doer(&reader),
+        ring_again_after_s: actions::taken_for(fields.get("hours"))?,
+        ..Acknowledgement::default()
+    };
+    // The alarms that stood on the page; the address names the one that is on a page of its own.
+    let mut shown: Vec<AlarmId> = fields.all("alarm").filter_map(|alarm| alarm.parse().ok()).collect();
+    if shown.is_empty() {
+        shown.push(id);
+    }
+    let acted = app.engine.take_these(&shown, &by).await?;
+    if acted.iter().all(|acted| acted.effect == Effect::Over) {
+        return Err(Refusal::Over);
+    }
+    Ok(back(&fields, id, "acknowledged"))
+}
+
+/// `POST /alarms/{id}/cancel`
+pub(in crate::dashboard) async fn cancel(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    app.engine.cancel(id, &actor(&reader)).await?;
+    Ok(back(&fields, id, "cancelled"))
+}
+
+/// `POST /alarms/{id}/redial`
+pub(in crate::dashboard) async fn redial(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let id = alarm_id(&id)?;
+    app.engine.redial(id, &actor(&reader)).await?;
+    Ok(back(&fields, id, "redialled"))
+}
+
+pub(in crate::dashboard) fn known_as(reader: &Reader) -> String {
+    reader.known_as().to_owned()
+}
+
+/// Who acts: the name they are known by, and the user they are logged in as.
+pub(in crate::dashboard) fn actor(reader: &Reader) -> Actor {
+    Actor { name: Some(known_as(reader)), doer: doer(reader) }
+}
+
+fn doer(reader: &Reader) -> Doer {
+    reader.visitor.as_ref().map_or(Doer::Server, |visitor| Doer::User { name: visitor.name.clone() })
+}
+
+/// To the page from which the form came.
+pub(in crate::dashboard) fn back(fields: &Fields, id: AlarmId, done: &str) -> Response {
+    let place = if fields.get("back") == "now" { Place::Now } else { Place::Alarm(id) };
+    go_to(&format!("{place}?done={done}"))
+}
+
+pub(in crate::dashboard) fn alarm_id(text: &str) -> Result<AlarmId, Refusal> {
+    text.parse().map_err(|_| Refusal::NotFound)
+}
+
+/// What is on the page at this moment.
+pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId) -> Result<Sight, Refusal> {
+    let words = reader.words;
+    let mut connection = app.engine.store.read().await?;
+    let mut db = connection.db();
+    let alarm = db.alarm(id).await?.ok_or(Refusal::NotFound)?;
+    let rungs: Vec<RungRow> = db.callees(alarm.hunt_id).await?.into_iter().map(|callee| rung_of(alarm.hunt_id, callee)).collect();
+    let all_answers = db.answers_of(alarm.hunt_id).await?;
+    let ringing: Vec<_> = db.ringing().await?.into_iter().filter(|row| row.hunt_id == alarm.hunt_id).collect();
+    let calls = db.calls_of_alarm(id).await?;
+    let events = db.timeline(id).await?;
+    let hunt = db.hunt(alarm.hunt_id).await?;
+    let policies = db.policies().await?;
+    let answer = answers::current(&all_answers).cloned();
+    let handset = answer.as_ref().and_then(|answer| answer.mid.as_ref());
+    let handset = handset.and_then(|mid| calls.iter().find(|call| call.mid == *mid)).and_then(|call| call.handset.clone());
+
+    let over = alarm.ended_at.is_some();
+    let state = alarm.state();
+    let steps = standing::steps_of(events.iter().filter(|event| event.hunt_id == Some(alarm.hunt_id)));
+    let standing = hunt.filter(|_| !over).map(|hunt| Standing::of(&hunt, &policies, &all_answers, app.engine.clock.now()));
+    let known = Known { rungs: &rungs, ringing: &ringing, answers: &all_answers, steps: &steps, standing: standing.as_ref() };
+    let can_acknowledge = !matches!(state, AlarmState::Cancelled | AlarmState::Resolved);
+    let ladder = ladder::ladder(reader, &known, can_acknowledge.then_some(id));
+    let shown_state = state_shown(words, state, !ringing.is_empty(), standing.as_ref());
+    let title = fill_text(&words.alarm_title, &[("summary", &alarm.summary), ("state", shown_state.1)]);
+    let labels = alarm.labels.0.clone().into_iter().collect();
+    let lapsed = answers::shown(&all_answers).filter(|_| answer.is_none()).cloned();
+    let finished = Finished { alarm: alarm.clone(), answer, lapsed, rungs, handset };
+    let snoozed = standing.as_ref().is_some_and(|standing| standing.snoozed_until.is_some());
+    let part = AlarmPart {
+        reader,
+        words,
+        line: now::line(reader, &finished),
+        summary: alarm.summary.clone(),
+        state: shown_state,
+        clock: (!over).then(|| since(alarm.hunt_created_at)),
+        over,
+        meta: now::meta(words, &alarm),
+        held: alarm.held_until.filter(|_| !over).map(|until| fill(&words.held_until, &[("at", Html(&at(until)))])),
+        last_repeat: (alarm.repeats > 0).then(|| at_second(alarm.last_repeat_at)),
+        details: alarm.details.clone(),
+        labels,
+        place: standing.as_ref().and_then(|standing| standing.place_words(reader)),
+        waits: standing.as_ref().map_or_else(Vec::new, |standing| standing.waits(reader)),
+        ladder,
+        can_acknowledge,
+        can_redial: over && matches!(state, AlarmState::Answered | AlarmState::NoAnswer),
+        snoozed,
+        more: (can_acknowledge && reader.responds()).then(|| MoreActions::of(words, standing.as_ref(), &policies)),
+        id: id.to_string(),
+    };
+    let timeline = TimelinePart { words, entries: timeline::entries(reader, &events, &calls) };
+    // Nothing is wrong here; the part is there for the day when the database is away.
+    let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });
+    Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), Part::new("timeline", &timeline)] })
+}
+
+fn rung_of(hunt_id: crate::ids::HuntId, callee: CalleeRow) -> RungRow {
+    RungRow {
+        id: callee.id,
+        hunt_id,
+        step: callee.step,
+        name: callee.name,
+        number: callee.number,
+        max_attempts: callee.max_attempts,
+        min_interval_s: callee.min_interval_s,
+        attempts: callee.attempts,
+        failed: callee.failed,
+        last_offered_at: callee.last_offered_at,
+        verdict: callee.verdict,
+    }
+}
+
+/// The class and the word of a state. While nobody's phone rings, it says what is waited for.
+fn state_shown(
+    words: &'static Words,
+    state: AlarmState,
+    rings: bool,
+    standing: Option<&Standing>,
+) -> (&'static str, &'static str) {
+    let confirming = standing.is_some_and(|standing| !standing.confirming.is_empty());
+    let snoozed = standing.is_some_and(|standing| standing.snoozed_until.is_some());
+    match state {
+        AlarmState::Ringing if rings => ("now", &words.state_ringing),
+        AlarmState::Waiting | AlarmState::Ringing if confirming => ("answered", &words.answered_only),
+        AlarmState::Waiting | AlarmState::Ringing if snoozed => ("waiting", &words.state_snoozed),
+        AlarmState::Waiting => ("waiting", &words.state_waiting),
+        AlarmState::Ringing => ("waiting", &words.state_ringing),
+        AlarmState::Answered => ("answered", &words.answered),
+        AlarmState::NoAnswer => ("bad", &words.no_answer),
+        AlarmState::Cancelled => ("plain", &words.cancelled),
+        AlarmState::Resolved => ("plain", &words.resolved),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "alarm/part_alarm.html")]
+struct AlarmPart<'r> {
+    reader: &'r Reader,
+    words: &'static Words,
+    id: String,
+    summary: String,
+    state: (&'static str, &'static str),
+    clock: Option<String>,
+    over: bool,
+    /// Who answered, as in the list.
+    line: Line,
+    meta: String,
+    /// Maintenance: until when nobody is rung.
+    held: Option<String>,
+    last_repeat: Option<String>,
+    details: String,
+    labels: Vec<(String, String)>,
+    /// The step of its policy, as HTML.
+    place: Option<String>,
+    /// What ringing waits for, as HTML.
+    waits: Vec<String>,
+    ladder: Flights,
+    can_acknowledge: bool,
+    can_redial: bool,
+    /// It was put off, and can be rung for at once.
+    snoozed: bool,
+    /// What else can be done.
+    more: Option<MoreActions>,
+}
+
+#[derive(Template)]
+#[template(path = "alarm/part_timeline.html")]
+struct TimelinePart {
+    words: &'static Words,
+    entries: Vec<Entry>,
+}

@@ -1,0 +1,5 @@
+//! The pages about duty: who is on duty, and the schedules.
+
+pub mod calendar;
+pub mod overview;
+pub mod schedule;

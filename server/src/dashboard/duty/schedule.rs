@@ -1,0 +1,402 @@
+//! One schedule: its calendar, and the forms that change it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
+
+use super::calendar::{Plan, Strip, monday_of};
+use super::overview::{lines, maker, next_words, on_duty_words, people, reason_words, sentence, shown, team_name, troubles};
+use crate::app::App;
+use crate::costly;
+use crate::dashboard::alarm::now;
+use crate::dashboard::frame::assets;
+use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html, instant};
+use crate::dashboard::frame::words::Words;
+use crate::http::versions::Expected;
+use crate::ids::ScheduleId;
+use crate::keep::roster::feeds::{self, Subject};
+use crate::keep::roster::forms::{LayerForm, OverrideForm, TemporaryForm};
+use crate::keep::roster::{RosterError, exceptions, schedules};
+use crate::roster::check::check;
+use crate::roster::{Change, Roster, Schedule, evaluate, wall};
+
+/// How far ahead the page looks for gaps.
+const LOOK_AHEAD: chrono::TimeDelta = chrono::TimeDelta::days(28);
+
+/// One line of the agenda.
+struct Entry {
+    from: String,
+    to: String,
+    /// The same as a form wants them.
+    from_field: String,
+    to_field: String,
+    people: Vec<(String, String)>,
+}
+
+/// Something that can be taken back.
+struct Taken {
+    id: String,
+    text: String,
+    when: String,
+}
+
+#[derive(Template)]
+#[template(path = "duty/schedule.html")]
+struct SchedulePage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    /// What chooses a time by dragging.
+    script: &'static str,
+    done: Option<&'static str>,
+    wrong: Option<String>,
+    /// Shown once.
+    feed: Option<String>,
+    id: ScheduleId,
+    name: String,
+    zone: String,
+    team: String,
+    version: i32,
+    on: Vec<String>,
+    next: Option<String>,
+    troubles: Vec<String>,
+    month: bool,
+    day: String,
+    before: String,
+    after: String,
+    strips: Vec<Strip>,
+    entries: Vec<Entry>,
+    overrides: Vec<Taken>,
+    temporaries: Vec<Taken>,
+    layers: Vec<LayerForm>,
+    feeds: Vec<Taken>,
+    people: Vec<String>,
+    /// What the override form holds.
+    form: OverrideForm,
+}
+
+impl SchedulePage<'_> {
+    fn at(at: &DateTime<Utc>) -> String {
+        instant(*at)
+    }
+}
+
+/// `GET /roster/{id}`
+pub(in crate::dashboard) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = query.unwrap_or_default();
+    let done = now::done_words(reader.words, Some(&query));
+    let form = OverrideForm { from: asked(&query, "from"), to: asked(&query, "to"), ..OverrideForm::default() };
+    page(&app, &reader, &id, Answer { query, done, form, ..Answer::default() }).await
+}
+
+/// `POST /roster/{id}/override`
+pub(in crate::dashboard) async fn add_override(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let text = |name| fields.get(name).to_owned();
+    let form = OverrideForm {
+        action: text("action"),
+        person: text("person"),
+        instead_of: Some(text("instead_of")).filter(|of| !of.is_empty()),
+        from: text("from"),
+        to: text("to"),
+        note: text("note"),
+    };
+    let made = exceptions::add_override(&app.engine.store, &id, &form, maker(&reader), app.engine.clock.now()).await;
+    let day = form.from.split('T').next().unwrap_or_default().to_owned();
+    finish(&app, &reader, &id, made.map(|_| ()), form, &day).await
+}
+
+/// `POST /roster/{id}/override/{override}/remove`
+pub(in crate::dashboard) async fn remove_override(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path((id, own)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let own = own.parse().map_err(|_| Refusal::NotFound)?;
+    let removed = exceptions::remove_override(&app.engine.store, &id, own, app.engine.clock.now()).await;
+    finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
+}
+
+/// `POST /roster/{id}/temporary`
+pub(in crate::dashboard) async fn add_temporary(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let text = |name| fields.get(name).to_owned();
+    let form = TemporaryForm {
+        name: text("name"),
+        from: text("from"),
+        to: text("to"),
+        people: lines(fields.get("people")),
+        every: Some(text("every")).filter(|every| !every.is_empty()),
+        start: None,
+        active: Vec::new(),
+    };
+    let made = exceptions::add_temporary(&app.engine.store, &id, &form, maker(&reader), app.engine.clock.now()).await;
+    finish(&app, &reader, &id, made.map(|_| ()), OverrideForm::default(), "").await
+}
+
+/// `POST /roster/{id}/temporary/{temporary}/remove`
+pub(in crate::dashboard) async fn remove_temporary(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path((id, own)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let own = own.parse().map_err(|_| Refusal::NotFound)?;
+    let removed = exceptions::remove_temporary(&app.engine.store, &id, own, app.engine.clock.now()).await;
+    finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
+}
+
+/// `POST /roster/{id}/rotation`: adds a rotation, or changes the one of that name.
+pub(in crate::dashboard) async fn set_rotation(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let text = |name| fields.get(name).to_owned();
+    let form = LayerForm {
+        name: text("name"),
+        people: lines(fields.get("people")),
+        every: text("every"),
+        start: text("start"),
+        end: Some(text("end")).filter(|end| !end.is_empty()),
+        active: lines(fields.get("active")),
+        skip_idle_turns: fields.get("skip_idle_turns") == "yes",
+        from: Some(text("from")).filter(|from| !from.is_empty()),
+        shifts: Vec::new(),
+    };
+    let version = fields.get("version").parse().ok();
+    let saved = schedules::set_layer(&app.engine.store, &id, &form, version, app.engine.clock.now()).await;
+    finish(&app, &reader, &id, saved, OverrideForm::default(), "").await
+}
+
+/// `POST /roster/{id}/layer/remove`
+pub(in crate::dashboard) async fn remove_layer(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let version = fields.get("version").parse().ok();
+    let now = app.engine.clock.now();
+    let removed = schedules::remove_layer(&app.engine.store, &id, fields.get("name"), version, now).await;
+    finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
+}
+
+/// `POST /roster/{id}/remove`
+pub(in crate::dashboard) async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    match schedules::remove(&app.engine.store, &id, &Expected::in_form(fields.get("version")), app.engine.clock.now()).await {
+        Ok(()) => Ok(go_to("/roster?done=removed")),
+        Err(RosterError::Store(error)) => Err(error.into()),
+        Err(RosterError::Stale { .. }) => Err(Refusal::Stale),
+        Err(_) => Err(Refusal::NotFound),
+    }
+}
+
+/// `POST /roster/{id}/feed`: its address is shown on the page that answers, and never again.
+pub(in crate::dashboard) async fn add_feed(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let made = feeds::add(&app.engine.store, Subject::Schedule(&id), maker(&reader), app.engine.clock.now()).await;
+    match made {
+        Ok((_, path)) => {
+            let scheme = if reader.secure { "https" } else { "http" };
+            let feed = Some(format!("{scheme}://{}{path}", reader.host));
+            page(&app, &reader, &id, Answer { feed, ..Answer::default() }).await
+        }
+        Err(error) => {
+            let wrong = Some(sentence(reader.words, error)?);
+            page(&app, &reader, &id, Answer { wrong, ..Answer::default() }).await
+        }
+    }
+}
+
+/// `POST /roster/{id}/feed/{feed}/revoke`
+pub(in crate::dashboard) async fn revoke_feed(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path((id, feed)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let feed = feed.parse().map_err(|_| Refusal::NotFound)?;
+    let revoked = feeds::revoke(&app.engine.store, feed, app.engine.clock.now()).await;
+    finish(&app, &reader, &id, revoked, OverrideForm::default(), "").await
+}
+
+/// Goes back to the calendar, or shows the form with what is wrong with it.
+async fn finish(
+    app: &App,
+    reader: &Reader,
+    id: &str,
+    done: Result<(), RosterError>,
+    form: OverrideForm,
+    day: &str,
+) -> Result<Response, Refusal> {
+    match done {
+        Ok(()) if day.parse::<NaiveDate>().is_ok() => Ok(go_to(&format!("/roster/{id}?done=saved&day={day}"))),
+        Ok(()) => Ok(go_to(&format!("/roster/{id}?done=saved"))),
+        Err(error) => {
+            let wrong = Some(sentence(reader.words, error)?);
+            page(app, reader, id, Answer { wrong, form, ..Answer::default() }).await
+        }
+    }
+}
+
+/// What a page answers besides the schedule.
+#[derive(Default)]
+struct Answer {
+    query: String,
+    done: Option<&'static str>,
+    wrong: Option<String>,
+    feed: Option<String>,
+    form: OverrideForm,
+}
+
+fn asked(query: &str, name: &str) -> String {
+    let found = form_urlencoded::parse(query.as_bytes()).find(|(own, _)| own == name);
+    found.map(|(_, value)| value.into_owned()).unwrap_or_default()
+}
+
+async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Response, Refusal> {
+    let id: ScheduleId = id.parse().map_err(|_| Refusal::NotFound)?;
+    let mut store = app.engine.store.read().await?;
+    let roster = Arc::new(store.db().roster().await?);
+    let schedule = roster.schedule(id).ok_or(Refusal::NotFound)?;
+    let (words, now) = (reader.words, app.engine.clock.now());
+    let month = asked(&answer.query, "view") == "month";
+    let sane = |day: &NaiveDate| (1971..=2199).contains(&day.year());
+    let today = wall::local(schedule.zone, now).date();
+    let day = asked(&answer.query, "day").parse().ok().filter(sane).unwrap_or(today);
+    let own = Arc::clone(&roster);
+    let looked = costly::run(move |_| {
+        let roster = &*own;
+        let schedule = roster.schedule(id)?;
+        let plan = Plan { roster, schedule, words, now, all_lanes: !month };
+        let strips: Vec<Strip> = weeks(day, month).into_iter().map(|monday| plan.week(monday)).collect();
+        let entries = entries(words, roster, schedule, &strips);
+        let troubles = troubles(words, roster, schedule, &check(roster, now, now + LOOK_AHEAD));
+        let on = (on_duty_words(words, roster, schedule, now), next_words(words, roster, schedule, now));
+        Some((strips, entries, troubles, on))
+    });
+    let (strips, entries, troubles, (on, next)) = looked.await?.ok_or(Refusal::NotFound)?;
+    let (before, after) = neighbours(day, month);
+    let times = |from, to| format!("{} – {}", shown(words, schedule.zone, from), shown(words, schedule.zone, to));
+    let overrides = schedule.overrides.iter().filter(|own| own.to > now).map(|own| Taken {
+        id: own.id.to_string(),
+        text: [change_words(words, &roster, own.change), own.note.clone()].join(" · ").trim_end_matches([' ', '·']).to_owned(),
+        when: times(own.from, own.to),
+    });
+    let temporaries = schedule.temporaries.iter().filter(|own| own.to > now).map(|own| Taken {
+        id: own.id.to_string(),
+        text: own.name.clone(),
+        when: times(own.from, own.to),
+    });
+    let feeds = store.db().feeds().await?.into_iter().filter(|own| own.schedule_id == Some(id)).map(|own| Taken {
+        id: own.id.to_string(),
+        text: own.created_by,
+        when: shown(words, schedule.zone, own.created_at),
+    });
+    let status = if answer.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let page = SchedulePage {
+        frame: Frame::new(reader, "roster", schedule.name.as_str(), now),
+        words,
+        script: &assets::CALENDAR.address,
+        done: answer.done,
+        wrong: answer.wrong,
+        feed: answer.feed,
+        id,
+        name: schedule.name.clone(),
+        zone: schedule.zone.name().to_owned(),
+        team: team_name(&roster, schedule),
+        version: schedule.version,
+        on,
+        next,
+        troubles,
+        month,
+        day: day.to_string(),
+        before: before.to_string(),
+        after: after.to_string(),
+        entries,
+        strips,
+        overrides: overrides.collect(),
+        temporaries: temporaries.collect(),
+        layers: schedule.layers.iter().map(|layer| LayerForm::of(&roster, &layer.name, &layer.rule)).collect(),
+        feeds: feeds.collect(),
+        people: people(&roster),
+        form: answer.form,
+    };
+    Ok(html(status, &page))
+}
+
+/// The Mondays of what is shown.
+fn weeks(day: NaiveDate, month: bool) -> Vec<NaiveDate> {
+    if !month {
+        return vec![monday_of(day)];
+    }
+    let first = monday_of(day.with_day(1).unwrap_or(day));
+    let mondays = (0..6).filter_map(|week| first.checked_add_days(Days::new(7 * week)));
+    mondays.filter(|monday| *monday <= day || monday.month() == day.month()).collect()
+}
+
+/// Where *before* and *after* lead.
+fn neighbours(day: NaiveDate, month: bool) -> (NaiveDate, NaiveDate) {
+    let (before, after) = match month {
+        true => (day.checked_sub_months(Months::new(1)), day.checked_add_months(Months::new(1))),
+        false => (day.checked_sub_days(Days::new(7)), day.checked_add_days(Days::new(7))),
+    };
+    (before.unwrap_or(day), after.unwrap_or(day))
+}
+
+/// The shifts of what is shown as a list: what the bars say, for those who cannot see or point at them.
+fn entries(words: &'static Words, roster: &Roster, schedule: &Schedule, strips: &[Strip]) -> Vec<Entry> {
+    let (Some(first), Some(last)) = (strips.first(), strips.last()) else { return Vec::new() };
+    let field = |at| wall::local(schedule.zone, at).format("%Y-%m-%dT%H:%M").to_string();
+    let shifts = evaluate::shifts(schedule, &roster.absences, first.from, last.to).into_iter();
+    shifts
+        .map(|shift| Entry {
+            from: shown(words, schedule.zone, shift.from),
+            to: shown(words, schedule.zone, shift.to),
+            from_field: field(shift.from),
+            to_field: field(shift.to),
+            people: shift
+                .on
+                .iter()
+                .map(|on| (roster.name(on.person), reason_words(words, roster, schedule, &on.reason)))
+                .collect(),
+        })
+        .collect()
+}
+
+fn change_words(words: &Words, roster: &Roster, change: Change) -> String {
+    use crate::dashboard::frame::words::fill_text;
+    match change {
+        Change::Add(person) => fill_text(&words.roster_did_add, &[("name", &roster.name(person))]),
+        Change::Remove(person) => fill_text(&words.roster_did_remove, &[("name", &roster.name(person))]),
+        Change::Replace { by, of: None } => fill_text(&words.roster_did_take, &[("name", &roster.name(by))]),
+        Change::Replace { by, of: Some(of) } => {
+            fill_text(&words.roster_did_replace, &[("name", &roster.name(by)), ("other", &roster.name(of))])
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The style sheet, the script and the icon: embedded, addressed by their content, and kept by the browser.
+
+use std::sync::LazyLock;
+
+use axum::extract::{Path, RawQuery};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::page;
+use crate::handset::refusal::nothing_for_phones;
+use crate::ids::hex;
+
+/// A file of the pages.
+pub(in crate::dashboard) struct Asset {
+    kind: &'static str,
+    text: &'static str,
+    version: String,
+    /// Where it is, with its version: another text has another address.
+    pub(in crate::dashboard) address: String,
+}
+
+pub(in crate::dashboard) static STYLE: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")));
+pub(in crate::dashboard) static SCRIPT: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("live.js", "text/javascript; charset=utf-8", include_str!("assets/live.js")));
+pub(in crate::dashboard) static CALENDAR: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("calendar.js", "text/javascript; charset=utf-8", include_str!("assets/calendar.js")));
+pub(in crate::dashboard) static PREVIEW: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("preview.js", "text/javascript; charset=utf-8", include_str!("assets/preview.js")));
+pub(in crate::dashboard) static ICON: LazyLock<Asset> =
+    LazyLock::new(|| Asset::new("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")));
+
+impl Asset {
+    fn new(name: &str, kind: &'static str, text: &'static str) -> Self {
+        let version = hex(&Sha256::digest(text.as_bytes())[..8]);
+        Self { kind, text, address: format!("/assets/{name}?v={version}"), version }
+    }
+}
+
+/// `GET /assets/{name}`
+pub(in crate::dashboard) async fn serve(Path(name): Path<String>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let asset = match name.as_str() {
+        "style.css" => &STYLE,
+        "live.js" => &SCRIPT,
+        "calendar.js" => &CALENDAR,
+        "preview.js" => &PREVIEW,
+        "icon.svg" => &ICON,
+        _ => return nothing_for_phones(),
+    };
+    let tag = format!("\"{}\"", asset.version);
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { asset.text.into_response() };
+    let versioned = query.is_some_and(|query| query.strip_prefix("v=") == Some(&asset.version));
+    let keep = if versioned { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(asset.kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    page::protect(&mut response);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_is_short_and_everything_comes_from_here() {
+        let lines = SCRIPT.text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with("//")).count();
+        assert!(lines <= 85, "{lines} lines");
+        for asset in [&STYLE, &SCRIPT, &CALENDAR, &PREVIEW] {
+            assert!(!asset.text.contains("://") && !asset.text.contains("@import"), "{}", asset.address);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Forms: read once, with a size limit, and only when they are our own: by their token, and by where the browser says they come from.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use subtle::ConstantTimeEq;
+
+use super::page::{Reader, Refusal};
+use crate::app::App;
+use crate::config::HttpConfig;
+use crate::ids::hex;
+
+/// Binds the forms of somebody who is not logged in to their browser.
+pub(in crate::dashboard) const VISIT_COOKIE: &str = "autocall_visit";
+/// The field that every form has.
+const FIELD: &str = "form_token";
+const LARGEST_FORM: usize = 32 * 1024;
+
+/// The fields of a form that has been checked.
+#[derive(Clone, Debug, Default)]
+pub(in crate::dashboard) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Whether the form has a field of that name.
+    pub(in crate::dashboard) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(own, _)| own == name)
+    }
+
+    /// The values of all fields of that name.
+    pub(in crate::dashboard) fn all<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f str> {
+        self.0.iter().filter(move |(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a field; empty when the form has none of that name.
+    pub(in crate::dashboard) fn get(&self, name: &str) -> &str {
+        self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// Lets a form through to its handler only when it is ours.
+pub(in crate::dashboard) async fn own_forms(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    match check(&app.config().http, request).await {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn check(config: &HttpConfig, request: Request) -> Result<Request, Refusal> {
+    let (mut parts, body) = request.into_parts();
+    if !comes_from_own_page(&parts.headers, config) {
+        return Err(Refusal::ForeignForm);
+    }
+    let expected = parts.extensions.get::<Reader>().map(|reader| reader.form_token.clone()).unwrap_or_default();
+    // Whoever was never here has no form of ours, and theirs is not worth the time it takes.
+    if expected.is_empty() {
+        return Err(Refusal::ForeignForm);
+    }
+    let fields = read(&collect(body).await?)?;
+    let given = fields.get(FIELD);
+    if !bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
+        return Err(Refusal::ForeignForm);
+    }
+    parts.extensions.insert(fields);
+    Ok(Request::from_parts(parts, Body::empty()))
+}
+
+pub(in crate::dashboard) async fn collect(body: Body) -> Result<Bytes, Refusal> {
+    match Limited::new(body, LARGEST_FORM).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        Err(_) => Err(Refusal::Garbled),
+    }
+}
+
+fn read(body: &[u8]) -> Result<Fields, Refusal> {
+    let fields: Vec<(String, String)> =
+        form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    // Nobody types control characters but for line breaks and tabs; Postgres keeps no NUL, and the others garble what is shown.
+    let garbled = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t'));
+    if fields.iter().any(|(_, value)| garbled(value)) { Err(Refusal::Garbled) } else { Ok(Fields(fields)) }
+}
+
+/// Whether the browser says that one of our own pages sent this. Old browsers say nothing; then the token alone decides.
+fn comes_from_own_page(headers: &HeaderMap, config: &HttpConfig) -> bool {
+    if headers.get("sec-fetch-site").is_some_and(|site| !matches!(site.as_bytes(), b"same-origin" | b"none")) {
+        return false;
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let Some((_, origin)) = origin.to_str().ok().and_then(|origin| origin.split_once("://")) else { return false };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let name = origin.rsplit_once(':').map_or(origin, |(name, _)| name);
+    // A proxy may have put its own name into Host; the name that people type is in http.hosts then.
+    host.is_some_and(|host| host.eq_ignore_ascii_case(origin)) || config.hosts.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+/// What stands in the forms of the browser that holds this secret. It tells nothing about the secret.
+pub(in crate::dashboard) fn token_of(secret: &str) -> String {
+    hex(&Sha256::new().chain_update(b"form of ").chain_update(secret.as_bytes()).finalize())
+}
+
+/// A new secret for a browser that has none.
+pub(in crate::dashboard) fn new_visit() -> String {
+    let bytes: [u8; 16] = rand::random();
+    hex(&bytes)
+}
+
+/// Whether it looks like one.
+pub(in crate::dashboard) fn is_visit(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+#[cfg(test)]
+impl Fields {
+    /// Fields as a test fills them in.
+    pub(in crate::dashboard) fn of(fields: &[(&str, &str)]) -> Self {
+        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn own(headers: &[(&'static str, &'static str)]) -> bool {
+        let config = HttpConfig { hosts: vec!["pager.example.com".to_owned()], ..HttpConfig::default() };
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect();
+        comes_from_own_page(&headers, &config)
+    }
+
+    #[test]
+    fn foreign_pages_are_refused() {
+        assert!(own(&[("host", "10.0.0.1:8080"), ("origin", "http://10.0.0.1:8080")]));
+        assert!(own(&[("host", "10.0.0.1:8080")]));
+        assert!(own(&[("host", "backend:80"), ("origin", "https://pager.example.com")]));
+        assert!(own(&[("host", "a"), ("origin", "http://a"), ("sec-fetch-site", "same-origin")]));
+        assert!(!own(&[("host", "a"), ("origin", "http://a"), ("sec-fetch-site", "cross-site")]));
+        assert!(!own(&[("host", "a"), ("origin", "http://b")]));
+        assert!(!own(&[("host", "a"), ("origin", "null")]));
+        assert!(!own(&[("host", "a"), ("origin", "http://a:81")]));
+    }
+
+    #[test]
+    fn the_token_depends_on_the_secret_and_does_not_tell_it() {
+        let secret = new_visit();
+        assert!(is_visit(&secret));
+        assert_eq!(token_of(&secret), token_of(&secret));
+        assert_ne!(token_of(&secret), token_of(&new_visit()));
+        assert!(!token_of(&secret).contains(&secret));
+    }
+}

@@ -1,0 +1,14 @@
+//! What all pages share: the frame, sessions, forms, words, live updates.
+
+pub mod assets;
+pub mod csrf;
+pub mod device;
+pub mod edit;
+pub mod field;
+pub mod live;
+pub mod page;
+pub mod place;
+pub mod session;
+pub mod throttle;
+pub mod typed_time;
+pub mod words;

@@ -1,0 +1,191 @@
+//! Sessions: who is logged in, by a random token in a cookie of which only the hash is stored; and the cookies themselves.
+
+use std::net::SocketAddr;
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use super::page::{Reader, Refusal, go_to};
+use super::place::Place;
+use crate::config::HttpConfig;
+use crate::engine::Engine;
+use crate::ids::{UserId, hex};
+use crate::store::StoreError;
+use crate::store::access::users::Role;
+
+/// Holds the session's token.
+pub(in crate::dashboard) const COOKIE: &str = "autocall_session";
+/// A session ends after so long, used or not.
+const LONGEST: TimeDelta = TimeDelta::days(30);
+/// A session that was not used for so long is over. Long: nobody wants to look for a password at three in the morning.
+const LONGEST_IDLE: TimeDelta = TimeDelta::days(10);
+/// That a session is used is written down at most this often.
+const WRITE_AGAIN: TimeDelta = TimeDelta::minutes(10);
+
+/// Somebody who is logged in.
+#[derive(Clone, Debug)]
+pub(in crate::dashboard) struct Visitor {
+    pub(in crate::dashboard) name: String,
+    pub(in crate::dashboard) role: Role,
+    pub(in crate::dashboard) language: String,
+    /// Their name in the roster.
+    pub(in crate::dashboard) person_name: Option<String>,
+    /// What their session is stored under.
+    pub(in crate::dashboard) token_hash: [u8; 32],
+}
+
+impl Visitor {
+    /// The name under which they take alarms.
+    pub(in crate::dashboard) fn known_as(&self) -> &str {
+        self.person_name.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// Whose session a token is.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::dashboard) async fn resume(engine: &Engine, token: &str) -> Result<Option<Visitor>, StoreError> {
+    resume_hashed(engine, hash(token)).await
+}
+
+/// The same, for a token of which only the hash is known any more.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::dashboard) async fn resume_hashed(engine: &Engine, token_hash: [u8; 32]) -> Result<Option<Visitor>, StoreError> {
+    let now = engine.clock.now();
+    let row = engine.store.read().await?.db().session(&token_hash, now, now - LONGEST_IDLE).await?;
+    let Some(row) = row else { return Ok(None) };
+    if now - row.last_used_at > WRITE_AGAIN {
+        // While nothing can be stored people must all the more be let in to see that.
+        if engine.known_wrong().is_empty()
+            && let Err(error) = touch(engine, &token_hash, now).await
+        {
+            tracing::debug!(%error, "that a session was used could not be noted");
+        }
+    }
+    Ok(Some(Visitor { name: row.name, role: row.role, language: row.language, person_name: row.person_name, token_hash }))
+}
+
+async fn touch(engine: &Engine, token_hash: &[u8; 32], now: DateTime<Utc>) -> Result<(), StoreError> {
+    let mut tx = engine.store.begin().await?;
+    tx.db().touch_session(token_hash, now).await?;
+    tx.commit().await
+}
+
+/// Begins a session and gives its token.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::dashboard) async fn begin(engine: &Engine, user: UserId) -> Result<String, StoreError> {
+    let bytes: [u8; 32] = rand::random();
+    let token = hex(&bytes);
+    let now = engine.clock.now();
+    let mut tx = engine.store.begin().await?;
+    tx.db().forget_sessions(now, now - LONGEST_IDLE).await?;
+    tx.db().insert_session(&hash(&token), user, now, now + LONGEST).await?;
+    tx.commit().await?;
+    Ok(token)
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::dashboard) async fn end(engine: &Engine, visitor: &Visitor) -> Result<(), StoreError> {
+    let mut tx = engine.store.begin().await?;
+    tx.db().delete_session(&visitor.token_hash).await?;
+    tx.commit().await
+}
+
+/// Gives the browser a session's token.
+pub(in crate::dashboard) fn give(response: &mut Response, token: &str, secure: bool) {
+    set_cookie(response, COOKIE, token, LONGEST.num_seconds(), secure);
+}
+
+/// Takes it away.
+pub(in crate::dashboard) fn take_away(response: &mut Response, secure: bool) {
+    set_cookie(response, COOKIE, "", -1, secure);
+}
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Only for whoever is logged in.
+pub(in crate::dashboard) async fn viewers(request: Request, next: Next) -> Response {
+    admit(Role::Viewer, request, next).await
+}
+
+/// Only for responders and admins.
+pub(in crate::dashboard) async fn responders(request: Request, next: Next) -> Response {
+    admit(Role::Responder, request, next).await
+}
+
+/// Only for admins.
+pub(in crate::dashboard) async fn admins(request: Request, next: Next) -> Response {
+    admit(Role::Admin, request, next).await
+}
+
+async fn admit(role: Role, request: Request, next: Next) -> Response {
+    let role_of_visitor =
+        request.extensions().get::<Reader>().and_then(|reader| reader.visitor.as_ref()).map(|visitor| visitor.role);
+    match role_of_visitor {
+        Some(own) if own >= role => next.run(request).await,
+        Some(_) => Refusal::Forbidden.into_response(),
+        None if request.method() == Method::GET => match Place::after_login(request.uri().path()) {
+            Place::Now => go_to("/login"),
+            place => go_to(&format!("/login?next={place}")),
+        },
+        None => Refusal::LogIn.into_response(),
+    }
+}
+
+/// The cookies of a request.
+pub(in crate::dashboard) struct Cookies<'h>(Vec<(&'h str, &'h str)>);
+
+impl<'h> Cookies<'h> {
+    pub(in crate::dashboard) fn of(headers: &'h HeaderMap) -> Self {
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        Self(lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('=')).collect())
+    }
+
+    pub(in crate::dashboard) fn get(&self, name: &str) -> Option<&'h str> {
+        self.0.iter().find(|(own, _)| *own == name).map(|(_, value)| *value)
+    }
+}
+
+/// Sets a cookie for so many seconds; 0 for as long as the browser is open, less to remove it.
+///
+/// Lax, not Strict: somebody who follows a link to an alarm from a message is not to be asked for a password first. Forms are
+/// protected by their token.
+pub(in crate::dashboard) fn set_cookie(response: &mut Response, name: &str, value: &str, seconds: i64, secure: bool) {
+    let age = match seconds {
+        0 => String::new(),
+        seconds => format!("; Max-Age={}", seconds.max(0)),
+    };
+    let secure = if secure { "; Secure" } else { "" };
+    let cookie = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{age}{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// Whether the browser speaks https: only a trusted proxy can know.
+pub(in crate::dashboard) fn is_secure(peer: SocketAddr, headers: &HeaderMap, config: &HttpConfig) -> bool {
+    let peer = peer.ip().to_canonical();
+    config.trusted_proxies.iter().any(|network| network.contains(&peer))
+        && headers.get("x-forwarded-proto").is_some_and(|scheme| scheme.as_bytes().eq_ignore_ascii_case(b"https"))
+}
+
+/// How the browser calls this server, for examples on pages; only characters that a host may have.
+pub(in crate::dashboard) fn host_of(headers: &HeaderMap) -> String {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost:8080");
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | ':' | '-' | '[' | ']');
+    if host.len() <= 255 && host.chars().all(plain) { host.to_owned() } else { "localhost:8080".to_owned() }
+}

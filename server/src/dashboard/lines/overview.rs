@@ -1,0 +1,337 @@
+//! *Lines*: to whom each public number is forwarded and how that is known, who has to say that they live, what is held, the gateways,
+//! and the text messages that came in; and the form that hands a number over.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::gateway::GatewayLine;
+use super::number::line_id;
+use super::number_form::{command_words, followed};
+use super::whom_form::{self, Reachable, WhomFields, WhomForm};
+use crate::api::heartbeats::HeartbeatState;
+use crate::app::App;
+use crate::dashboard::alarm::now;
+use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::page::{Frame, Reader, Refusal, ago, at, duration, go_to, html};
+use crate::dashboard::frame::words::Bit::{Html, Text};
+use crate::dashboard::frame::words::{Words, fill, fill_text};
+use crate::engine::lines::hand_over::Known;
+use crate::engine::lines::numbers::LineStatus;
+use crate::ids::LineId;
+use crate::keep::refused::Refused;
+use crate::kinds::outcome::Outcome;
+use crate::roster::Roster;
+use crate::store::alarm::answers;
+use crate::store::lines::numbers::{HandOverRow, LineRow};
+use crate::store::lines::sms::InboundRow;
+use crate::store::watch::heartbeats::HeartbeatRow;
+use crate::store::watch::maintenance::WindowRow;
+use crate::store::{Db, StoreError};
+
+/// So many of the latest text messages are shown.
+const MESSAGES: i64 = 20;
+
+/// What one card shows: a state as class and word, and sentences in HTML.
+struct Shown {
+    name: String,
+    state: (&'static str, String),
+    about: String,
+    sentences: Vec<String>,
+    /// A sentence in HTML about what needs a hand.
+    trouble: Option<String>,
+    /// Where it is changed, for those who may.
+    change: Option<String>,
+}
+
+/// A public number, and the form that hands it over.
+struct LineCard {
+    id: LineId,
+    shown: Shown,
+    hand_over: Option<WhomFields>,
+}
+
+/// A maintenance window, and where it is ended.
+struct WindowCard {
+    shown: Shown,
+    end: String,
+}
+
+/// A text message that came in.
+struct Message {
+    at: String,
+    sender: String,
+    text: String,
+    alarm: Option<String>,
+    effect: &'static str,
+}
+
+/// A hand-over that was refused: of which line, as it was filled in, and why.
+struct Refusing {
+    line: LineId,
+    form: WhomForm,
+    wrong: String,
+}
+
+#[derive(Template)]
+#[template(path = "lines/public_lines.html")]
+struct LinesPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    done: Option<&'static str>,
+    lines: Vec<LineCard>,
+    beats: Vec<Shown>,
+    windows: Vec<WindowCard>,
+    gateways: Vec<GatewayLine>,
+    messages: Vec<Message>,
+}
+
+/// `GET /lines`
+pub(in crate::dashboard) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let done = now::done_words(reader.words, query.as_deref());
+    page(&app, &reader, done, None).await
+}
+
+/// `POST /lines/{id}/forward`: hands a number over, until duty changes the next time.
+pub(in crate::dashboard) async fn forward(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let (line, form) = (line_id(&id)?, WhomForm::read(&fields));
+    let people = Reachable::all(app.engine.store.read().await?.db().people().await?);
+    let wrong = match form.filled(reader.words, &people) {
+        Err(sentence) => sentence.to_owned(),
+        Ok(whom) => match app.engine.forward_line(&line.to_string(), &whom.number, whom.name.as_deref()).await {
+            Ok(_) => return Ok(go_to("/lines?done=handed_over")),
+            Err(refused) => whom_form::wrong(reader.words, refused)?,
+        },
+    };
+    page(&app, &reader, None, Some(Refusing { line, form, wrong })).await
+}
+
+async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: Option<Refusing>) -> Result<Response, Refusal> {
+    let (words, now) = (reader.words, app.engine.clock.now());
+    let statuses = app.engine.line_statuses().await?;
+    // Before a connection is held: this asks for one of its own.
+    let refusals = refusals(app, reader, &statuses).await;
+    let mut connection = app.engine.store.read().await?;
+    let mut db = connection.db();
+    let roster = db.roster().await?;
+    let confirmed = confirmed_by(&mut db, &statuses).await?;
+    let beats = db.heartbeats().await?;
+    let windows = db.windows(now).await?;
+    // Numbers, and what people wrote, are for those who act on it.
+    let people = if reader.responds() { Reachable::all(db.people().await?) } else { Vec::new() };
+    let messages = if reader.responds() { db.latest_inbound(MESSAGES).await? } else { Vec::new() };
+    let gateways = if reader.administers() { db.gateways().await? } else { Vec::new() };
+    drop(connection);
+    let status = if refusing.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let card = |status: &LineStatus| {
+        let refused = refusing.as_ref().filter(|refusing| refusing.line == status.line.id);
+        let (form, wrong) = refused.map(|refused| (refused.form.clone(), refused.wrong.clone())).unzip();
+        let hand_over = || WhomFields::new(words, &people, form.unwrap_or_default(), wrong);
+        LineCard {
+            id: status.line.id,
+            shown: line(
+                reader,
+                status,
+                &roster,
+                confirmed.get(&status.line.id).map(String::as_str),
+                refusals.get(&status.line.id),
+            ),
+            hand_over: reader.responds().then(hand_over),
+        }
+    };
+    let page = LinesPage {
+        frame: Frame::new(reader, "lines", words.nav_lines.as_str(), now),
+        words,
+        done,
+        lines: statuses.iter().map(card).collect(),
+        beats: beats.iter().map(|beat| heartbeat(reader, beat)).collect(),
+        windows: windows.iter().map(|row| window(words, row, row.starts_at <= now)).collect(),
+        gateways: gateways.into_iter().map(|row| GatewayLine::new(words, row)).collect(),
+        messages: messages.into_iter().map(|row| message(reader, row)).collect(),
+    };
+    Ok(html(status, &page))
+}
+
+/// Who confirmed the test call of each line where somebody did.
+async fn confirmed_by(db: &mut Db<'_>, statuses: &[LineStatus]) -> Result<HashMap<LineId, String>, StoreError> {
+    let mut names = HashMap::new();
+    for status in statuses {
+        let Some((hand_over, Known::Confirmed)) = &status.latest else { continue };
+        let Some(alarm) = hand_over.verify_alarm_id else { continue };
+        let Some(alarm) = db.alarm(alarm).await? else { continue };
+        if let Some(answer) = answers::current(&db.answers_of(alarm.hunt_id).await?) {
+            names.insert(status.line.id, answer.name.clone());
+        }
+    }
+    Ok(names)
+}
+
+/// Why no command could be made for a line, in the reader's language: asked again, since what was kept is for programs.
+async fn refusals(app: &App, reader: &Reader, statuses: &[LineStatus]) -> HashMap<LineId, String> {
+    let mut sentences = HashMap::new();
+    for status in statuses {
+        let Some((hand_over, Known::Refused)) = &status.latest else { continue };
+        if let Err(Refused::Command(error)) = app.engine.preview_line(&status.line.id.to_string(), &hand_over.number).await {
+            sentences.insert(status.line.id, command_words(reader.words, &error));
+        }
+    }
+    sentences
+}
+
+/// What came of the last try, in the reader's language. What somebody else has said may hold a number.
+fn outcome_words(reader: &Reader, outcome: &Outcome) -> String {
+    let words = reader.words;
+    let sentence = match outcome {
+        Outcome::WaitsForCall => &words.outcome_call,
+        Outcome::WaitsForEarlier => &words.outcome_earlier,
+        Outcome::TriedForADay => &words.outcome_day,
+        Outcome::NotWanted => &words.outcome_unwanted,
+        Outcome::Expired => &words.outcome_expired,
+        Outcome::SentAgain => &words.outcome_again,
+        Outcome::NoHandset => &words.outcome_no_handset,
+        Outcome::ClosedAddress => &words.outcome_closed,
+        Outcome::HandsetFailed(_) => &words.outcome_handset,
+        Outcome::GatewayFailed(_) => &words.outcome_gateway,
+        Outcome::NotTaken(_) => &words.outcome_not_taken,
+    };
+    match outcome.detail().filter(|detail| !detail.is_empty() && reader.responds()) {
+        Some(detail) => format!("{sentence}{}{detail}", words.outcome_colon),
+        None => sentence.clone(),
+    }
+}
+
+fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option<&str>, refusal: Option<&String>) -> Shown {
+    let words = reader.words;
+    let who = |hand_over: &HandOverRow| reader.name(&hand_over.person);
+    let mut sentences = Vec::new();
+    let state = match &status.latest {
+        None => ("plain", words.line_never.clone()),
+        Some((latest, known)) => {
+            let (who, number) = (who(latest), reader.number(&latest.number));
+            let bits = [("who", Text(&who)), ("number", Text(&number)), ("at", Html(&at(latest.at)))];
+            sentences.push(fill(&words.line_to, &bits));
+            if let Some(refused) = &latest.refused {
+                sentences.push(fill(&words.line_refused, &[("why", Text(refusal.unwrap_or(refused)))]));
+            } else if latest.sent_at.is_none()
+                && let Some(result) = &latest.last_result
+            {
+                let attempts = latest.attempts.unwrap_or(0).to_string();
+                sentences.push(fill(
+                    &words.line_tries,
+                    &[("count", Text(&attempts)), ("why", Text(&outcome_words(reader, &Outcome::read(result))))],
+                ));
+            }
+            let confirmed = confirmed.map_or(who, |name| reader.name(name));
+            known_words(words, *known, &confirmed)
+        }
+    };
+    if let (Some((latest, _)), Some(still)) = (&status.latest, &status.still)
+        && latest.sent_at.is_none()
+    {
+        sentences.push(fill(&words.line_still, &[("who", Text(&who(still)))]));
+    }
+    let (follows, trouble) = match follows(reader, &status.line, roster) {
+        Ok(follows) => (Some(follows), None),
+        Err(trouble) => (None, Some(trouble)),
+    };
+    sentences.extend(follows);
+    let about =
+        format!("{} · {} · Android\u{a0}{}", reader.number(&status.line.number), status.line.carrier, status.line.android);
+    let change = reader.administers().then(|| format!("/lines/{}", status.line.id));
+    Shown { name: status.line.name.clone(), state, about, sentences, trouble, change }
+}
+
+/// Whom a line follows; in `Err`, what it follows in vain.
+fn follows(reader: &Reader, line: &LineRow, roster: &Roster) -> Result<String, String> {
+    let words = reader.words;
+    if let Some(number) = &line.bound_number {
+        let who = reader.name(line.bound_name.as_ref().unwrap_or(number));
+        return Ok(fill(&words.line_always, &[("who", Text(&who))]));
+    }
+    let sentence = |sentence: &str, team: &str| fill(sentence, &[("team", Text(team))]);
+    match followed(roster, &line.team) {
+        Some(team) => Ok(sentence(&words.line_follows, team)),
+        None if line.team.is_empty() => Ok(sentence(&words.line_follows_nobody, "")),
+        None => Err(sentence(&words.line_follows_lost, &line.team)),
+    }
+}
+
+fn known_words(words: &Words, known: Known, who: &str) -> (&'static str, String) {
+    let (class, word) = match known {
+        Known::Refused => ("bad", &words.known_refused),
+        Known::Waiting => ("now", &words.known_waiting),
+        Known::GivenUp => ("bad", &words.known_given_up),
+        Known::Sent => ("plain", &words.known_sent),
+        Known::Delivered => ("plain", &words.known_delivered),
+        Known::Verifying => ("now", &words.known_verifying),
+        Known::Answered => ("answered", &words.known_answered),
+        Known::Confirmed => ("confirmed", &words.known_confirmed),
+        Known::Unanswered => ("bad", &words.known_unanswered),
+    };
+    (class, fill_text(word, &[("who", who)]))
+}
+
+fn heartbeat(reader: &Reader, beat: &HeartbeatRow) -> Shown {
+    let words = reader.words;
+    let state = match HeartbeatState::of(beat) {
+        HeartbeatState::New => ("plain", words.beat_new.clone()),
+        HeartbeatState::Alive => ("answered", words.beat_alive.clone()),
+        HeartbeatState::Missed => ("bad", words.beat_missed.clone()),
+    };
+    let (period, grace) = (duration(words, i64::from(beat.period_s)), duration(words, i64::from(beat.grace_s)));
+    let mut sentences = vec![fill(&words.beat_every, &[("period", Text(&period)), ("grace", Text(&grace))])];
+    if let Some(last) = beat.last_ping_at {
+        sentences.push(fill(&words.beat_last, &[("since", Html(&ago(last)))]));
+    }
+    let change = reader.administers().then(|| format!("/heartbeats/{}", beat.id));
+    Shown { name: beat.name.clone(), state, about: String::new(), sentences, trouble: None, change }
+}
+
+fn window(words: &Words, window: &WindowRow, open: bool) -> WindowCard {
+    let state = if open { ("now", words.window_open.clone()) } else { ("plain", words.window_to_come.clone()) };
+    let times = fill(&words.window_times, &[("from", Html(&at(window.starts_at))), ("to", Html(&at(window.ends_at)))]);
+    let team = window.team.iter().map(|team| format!("team={team}"));
+    let labels = window.labels.iter().map(|(name, value)| format!("{name}={value}"));
+    let about = team.chain(labels).collect::<Vec<_>>().join(words.list_comma.as_str());
+    let name = window.reason.clone();
+    let shown = Shown { name, state, about, sentences: vec![times], trouble: None, change: None };
+    WindowCard { shown, end: format!("/maintenance/{}/end", window.id) }
+}
+
+fn message(reader: &Reader, row: InboundRow) -> Message {
+    let words = reader.words;
+    let effect = match row.effect.as_deref() {
+        Some("confirmed") => &words.effect_confirmed,
+        Some("already") => &words.effect_already,
+        Some("over") => &words.effect_over,
+        Some("declined") => &words.effect_declined,
+        Some("stopped") => &words.effect_stopped,
+        Some("noted") => &words.effect_noted,
+        Some("stranger") => &words.effect_stranger,
+        Some("too_late") => &words.effect_too_late,
+        Some("outdated") => &words.effect_outdated,
+        Some("allowed") => &words.effect_allowed,
+        _ => &words.effect_none,
+    };
+    Message {
+        at: at(row.received_at),
+        sender: reader.name(&row.sender),
+        text: row.text,
+        alarm: row.alarm_id.map(|id| id.to_string()),
+        effect,
+    }
+}

@@ -1,0 +1,112 @@
+//! Logging in and out.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use crate::app::App;
+use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::device;
+use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
+use crate::dashboard::frame::place::Place;
+use crate::dashboard::frame::session;
+use crate::dashboard::frame::session::Cookies;
+use crate::dashboard::frame::throttle::{From, TooSoon};
+use crate::dashboard::frame::words::{Words, fill_text};
+
+#[derive(Template)]
+#[template(path = "people/login.html")]
+struct LoginPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    name: &'r str,
+    next: Place,
+    /// What went wrong, as a sentence.
+    wrong: Option<String>,
+    /// There is nobody yet who could log in.
+    nobody_yet: bool,
+}
+
+/// `GET /login`
+pub(in crate::dashboard) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let query = query.unwrap_or_default();
+    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next");
+    let next = next.map_or(Place::Now, |(_, path)| Place::after_login(&path));
+    if reader.visitor.is_some() {
+        return Ok(go_to(&next.to_string()));
+    }
+    page(&app, &reader, StatusCode::OK, "", next, None).await
+}
+
+/// `POST /login`
+pub(in crate::dashboard) async fn enter(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    headers: HeaderMap,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let (name, next) = (fields.get("name").trim(), Place::after_login(fields.get("next")));
+    let dashboard = &app.dashboard;
+    let device = Cookies::of(&headers).get(device::COOKIE).and_then(|cookie| dashboard.devices.read(cookie, name));
+    let from = From { address: reader.address, device };
+    if let Err(TooSoon { seconds, first }) = dashboard.throttle.admit(from, name, app.engine.clock.now()) {
+        if first {
+            tracing::warn!(client.address = %reader.address, "many logins fail for one name from there: tries are slowed down");
+        }
+        let wrong = fill_text(&reader.words.login_throttled, &[("s", &seconds.to_string())]);
+        let mut response = page(&app, &reader, StatusCode::TOO_MANY_REQUESTS, name, next, Some(wrong)).await?;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        return Ok(response);
+    }
+    let user = app.engine.store.read().await?.db().user_by_name(name).await?.filter(|user| user.disabled_at.is_none());
+    let right = dashboard.passwords.verify(fields.get("password"), user.as_ref()).await?;
+    let Some(user) = user.as_ref().filter(|_| right) else {
+        // A name that nobody has may be a password in the wrong field.
+        let known = user.as_ref().map_or("(nobody's)", |user| user.name.as_str());
+        tracing::warn!(user.name = known, client.address = %reader.address, "a login failed");
+        return page(&app, &reader, StatusCode::UNAUTHORIZED, name, next, Some(reader.words.login_wrong.clone())).await;
+    };
+    dashboard.throttle.good(from, name);
+    let token = session::begin(&app.engine, user.id).await?;
+    tracing::info!(user.name = %user.name, "logged in");
+    let mut response = go_to(&next.to_string());
+    session::give(&mut response, &token, reader.secure);
+    if device.is_none() {
+        session::set_cookie(&mut response, device::COOKIE, &dashboard.devices.cookie(&user.name), device::LASTS, reader.secure);
+    }
+    Ok(response)
+}
+
+/// `POST /logout`
+pub(in crate::dashboard) async fn leave(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+) -> Result<Response, Refusal> {
+    if let Some(visitor) = &reader.visitor {
+        session::end(&app.engine, visitor).await?;
+    }
+    let mut response = go_to("/login");
+    session::take_away(&mut response, reader.secure);
+    Ok(response)
+}
+
+async fn page(
+    app: &App,
+    reader: &Reader,
+    status: StatusCode,
+    name: &str,
+    next: Place,
+    wrong: Option<String>,
+) -> Result<Response, Refusal> {
+    let nobody_yet = app.engine.store.read().await?.db().count_users().await? == 0;
+    let frame = Frame::new(reader, "", reader.words.login_title.as_str(), app.engine.clock.now());
+    Ok(html(status, &LoginPage { frame, words: reader.words, name, next, wrong, nobody_yet }))
+}

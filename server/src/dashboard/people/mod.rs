@@ -1,0 +1,6 @@
+//! The pages about people and users, and how users get in.
+
+pub mod first_login;
+pub mod list;
+pub mod login;
+pub mod users;

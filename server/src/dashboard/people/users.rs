@@ -1,0 +1,252 @@
+//! *Users*: who may open these pages and what they may do; and everybody's own password.
+//!
+//! Nobody changes themselves here but for their password: so there is always an admin left, the one who asks.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use crate::app::App;
+use crate::dashboard::alarm::now;
+use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html, role_word};
+use crate::dashboard::frame::session;
+use crate::dashboard::frame::throttle::{From, TooSoon};
+use crate::dashboard::frame::words::{Words, fill_text};
+use crate::ids::PersonId;
+use crate::keep::users::{self, UserError};
+use crate::store::access::users::{Role, UserRow};
+
+struct Line {
+    name: String,
+    /// Who they are when they take an alarm, where that is another name.
+    person: Option<String>,
+    role: Role,
+    role_word: &'static str,
+    disabled: bool,
+    /// Whoever looks.
+    is_reader: bool,
+}
+
+/// A role that can be chosen.
+struct Choice {
+    role: Role,
+    word: &'static str,
+    means: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "people/users.html")]
+struct UsersPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    users: Vec<Line>,
+    roles: [Choice; 3],
+    people: Vec<(PersonId, String)>,
+    name: &'r str,
+    wrong: Option<&'static str>,
+    done: Option<&'static str>,
+}
+
+/// `GET /users`
+pub(in crate::dashboard) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let done = now::done_words(reader.words, query.as_deref());
+    page(&app, &reader, StatusCode::OK, "", None, done).await
+}
+
+/// `POST /users/add`: shows their password, once.
+pub(in crate::dashboard) async fn add(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let (name, role) = (fields.get("name").trim(), Role::parse(fields.get("role")).ok_or(Refusal::Garbled)?);
+    let (engine, password) = (&app.engine, users::new_password());
+    let person = match fields.get("person") {
+        "" => None,
+        id => Some(id.parse().map_err(|_| Refusal::Garbled)?),
+    };
+    if let Some(person) = person {
+        engine.store.read().await?.db().person(person).await?.ok_or(Refusal::NotFound)?;
+    }
+    let passwords = &app.dashboard.passwords;
+    match users::add(&engine.store, passwords, name, &password, role, person, engine.clock.now()).await {
+        Ok(_) => {
+            tracing::info!(user.name = %name, user.role = role.as_str(), by = %reader.known_as(), "a user was added");
+            Ok(password_shown(&app, &reader, name, &password))
+        }
+        Err(UserError::BadName | UserError::NameTaken(_)) => {
+            let wrong = Some(reader.words.setup_bad_name.as_str());
+            page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, name, wrong, None).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// `POST /users/role`
+pub(in crate::dashboard) async fn change_role(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let (user, role) = (other_user(&app, &reader, &fields).await?, Role::parse(fields.get("role")).ok_or(Refusal::Garbled)?);
+    users::set_role(&app.engine.store, &user.name, role).await?;
+    tracing::info!(user.name = %user.name, user.role = role.as_str(), by = %reader.known_as(), "a user has another role");
+    Ok(go_to("/users?done=role"))
+}
+
+/// `POST /users/disable`
+pub(in crate::dashboard) async fn disable(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    set_disabled(&app, &reader, &fields, true).await
+}
+
+/// `POST /users/enable`
+pub(in crate::dashboard) async fn enable(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    set_disabled(&app, &reader, &fields, false).await
+}
+
+async fn set_disabled(app: &App, reader: &Reader, fields: &Fields, disabled: bool) -> Result<Response, Refusal> {
+    let user = other_user(app, reader, fields).await?;
+    users::set_disabled(&app.engine.store, &user.name, disabled, app.engine.clock.now()).await?;
+    tracing::info!(user.name = %user.name, user.disabled = disabled, by = %reader.known_as(), "a user was shut out or let in");
+    Ok(go_to(if disabled { "/users?done=user_disabled" } else { "/users?done=user_enabled" }))
+}
+
+/// `POST /users/reset`: makes another password and shows it, once.
+pub(in crate::dashboard) async fn reset(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let user = other_user(&app, &reader, &fields).await?;
+    let password = users::new_password();
+    users::set_password(&app.engine.store, &app.dashboard.passwords, &user.name, &password).await?;
+    tracing::info!(user.name = %user.name, by = %reader.known_as(), "a user has another password");
+    Ok(password_shown(&app, &reader, &user.name, &password))
+}
+
+async fn other_user(app: &App, reader: &Reader, fields: &Fields) -> Result<UserRow, Refusal> {
+    let user = users::find(&app.engine.store, fields.get("user")).await?;
+    match reader.visitor.as_ref().is_some_and(|visitor| visitor.name == user.name) {
+        true => Err(Refusal::Forbidden),
+        false => Ok(user),
+    }
+}
+
+async fn page(
+    app: &App,
+    reader: &Reader,
+    status: StatusCode,
+    name: &str,
+    wrong: Option<&'static str>,
+    done: Option<&'static str>,
+) -> Result<Response, Refusal> {
+    let words = reader.words;
+    let mut connection = app.engine.store.read().await?;
+    let mut db = connection.db();
+    let (rows, people) = (db.users().await?, db.people().await?);
+    let people: Vec<(PersonId, String)> = people.into_iter().map(|(person, _)| (person.id, person.name)).collect();
+    let line = |user: UserRow| Line {
+        person: people.iter().find(|(id, name)| Some(*id) == user.person_id && *name != user.name).map(|(_, name)| name.clone()),
+        role: user.role,
+        role_word: role_word(words, user.role),
+        disabled: user.disabled_at.is_some(),
+        is_reader: reader.visitor.as_ref().is_some_and(|visitor| visitor.name == user.name),
+        name: user.name,
+    };
+    let users = rows.into_iter().map(line).collect();
+    let choice = |role, means: &'static String| Choice { role, word: role_word(words, role), means };
+    let roles = [
+        choice(Role::Responder, &words.role_responder_means),
+        choice(Role::Viewer, &words.role_viewer_means),
+        choice(Role::Admin, &words.role_admin_means),
+    ];
+    let frame = Frame::new(reader, "users", words.nav_users.as_str(), app.engine.clock.now());
+    Ok(html(status, &UsersPage { frame, words, users, roles, people, name, wrong, done }))
+}
+
+#[derive(Template)]
+#[template(path = "people/user_password.html")]
+struct ShownPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    heading: String,
+    password: &'r str,
+}
+
+fn password_shown(app: &App, reader: &Reader, name: &str, password: &str) -> Response {
+    let heading = fill_text(&reader.words.user_password, &[("name", name)]);
+    let frame = Frame::new(reader, "users", heading.as_str(), app.engine.clock.now());
+    html(StatusCode::OK, &ShownPage { frame, words: reader.words, heading, password })
+}
+
+#[derive(Template)]
+#[template(path = "people/my_password.html")]
+struct MyPasswordPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    wrong: Option<String>,
+}
+
+/// `GET /password`
+pub(in crate::dashboard) async fn show_mine(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Response {
+    my_page(&app, &reader, StatusCode::OK, None)
+}
+
+/// `POST /password`: everybody's own, in exchange for the current one; ends all their other sessions.
+pub(in crate::dashboard) async fn change_mine(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let (engine, dashboard, words) = (&app.engine, &app.dashboard, reader.words);
+    let visitor = reader.visitor.as_ref().ok_or(Refusal::LogIn)?;
+    let refused = |status, wrong: &'static String| Ok(my_page(&app, &reader, status, Some(wrong.clone())));
+    if fields.get("new") != fields.get("again") {
+        return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.password_differs);
+    }
+    // A browser that was left open is no place to guess at the password either.
+    // Whoever fails at the login does not slow this down: here somebody is logged in already.
+    let from = From { address: reader.address, device: Some("logged in") };
+    if let Err(TooSoon { seconds, .. }) = dashboard.throttle.admit(from, &visitor.name, engine.clock.now()) {
+        let wrong = fill_text(&words.login_throttled, &[("s", &seconds.to_string())]);
+        let mut response = my_page(&app, &reader, StatusCode::TOO_MANY_REQUESTS, Some(wrong));
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        return Ok(response);
+    }
+    let user = users::find(&engine.store, &visitor.name).await?;
+    if !dashboard.passwords.verify(fields.get("current"), Some(&user)).await? {
+        return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.password_wrong);
+    }
+    dashboard.throttle.good(from, &visitor.name);
+    match users::set_password(&engine.store, &dashboard.passwords, &user.name, fields.get("new")).await {
+        Ok(()) => {}
+        Err(UserError::BadPassword) => return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.setup_bad_password),
+        Err(error) => return Err(error.into()),
+    }
+    let mut response = go_to("/?done=password");
+    session::give(&mut response, &session::begin(engine, user.id).await?, reader.secure);
+    Ok(response)
+}
+
+fn my_page(app: &App, reader: &Reader, status: StatusCode, wrong: Option<String>) -> Response {
+    let words = reader.words;
+    let frame = Frame::new(reader, "password", words.my_password.as_str(), app.engine.clock.now());
+    html(status, &MyPasswordPage { frame, words, wrong })
+}

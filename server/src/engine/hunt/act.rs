@@ -1,0 +1,405 @@
+//! What people do about one alarm: confirm, decline, go on to the next step, put it off, ring again, write a note.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::closing::{self, Tally};
+use super::ladder::lapse;
+use super::presses::Effect;
+use super::raise::{Naming, refuse_if_over};
+use super::returns::{NEWS, WORSE};
+use crate::alarm::doer::{Actor, Doer};
+use crate::alarm::{DialOutcome, hunt};
+use crate::engine::watch::windows;
+use crate::engine::{Engine, EngineError, NewCallee, seconds};
+use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
+use crate::store::Tx;
+use crate::store::alarm::alarms::AlarmRow;
+use crate::store::alarm::answers::AnswerRow;
+use crate::store::alarm::events::EventKind;
+use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt, SaidNo};
+
+/// A new hunt because a person asks for it.
+const ASKED: &str = "asked";
+/// Why a hunt follows another: the maintenance that held it is over.
+pub(in crate::engine) const RELEASED: &str = "released";
+
+/// Nothing is put off for longer.
+pub const MOST_SNOOZE: TimeDelta = TimeDelta::days(30);
+
+/// Who confirms an alarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Their name.
+    pub name: Option<String>,
+    /// Their number in its comparable form.
+    pub number: Option<String>,
+    /// Which callee they are, where that is known.
+    pub callee: Option<CalleeId>,
+    /// A remark.
+    pub note: Option<String>,
+    /// Who it really is.
+    pub doer: Doer,
+    /// Unless it is over by then, it rings again after so many seconds.
+    pub ring_again_after_s: Option<i32>,
+}
+
+impl Engine {
+    /// A human confirms one alarm, and no other that is rung for with it: the answer is theirs, and nobody else is rung for it.
+    ///
+    /// # Errors
+    /// When the database fails, there is no such alarm, or it was cancelled or resolved.
+    pub async fn acknowledge(&self, id: AlarmId, by: &Acknowledgement) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, _, now, tally| {
+            refuse_if_over(alarm)?;
+            engine.take_in(tx, &[id], by, now, tally).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// A callee says no to one alarm, and to no other that is rung for with it: they are not rung again for it, and ringing goes on at
+    /// once. Also when they had picked up, as long as nobody has confirmed.
+    ///
+    /// # Errors
+    /// When the database fails, there is no such alarm or callee, or the alarm was cancelled or resolved.
+    pub async fn decline(&self, id: AlarmId, callee: CalleeId, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, _, now, tally| {
+            refuse_if_over(alarm)?;
+            let acted = engine.decline_in(tx, &[id], callee, by, now, tally).await?;
+            if acted.iter().any(|acted| acted.effect == Effect::NotTheirs) {
+                return Err(EngineError::NoSuchCallee);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// A person asks for the next step of the policy at once.
+    ///
+    /// # Errors
+    /// When the database fails, there is no such alarm, it is over, its hunt has ended, or there is no further step.
+    pub async fn escalate(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+            refuse_if_over(alarm)?;
+            refuse_if_ended(hunt)?;
+            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
+            let policy = match hunt.policy_id {
+                Some(policy) => tx.db().policy(policy).await?,
+                None => None,
+            };
+            if policy.is_none_or(|policy| policy.definition.after(hunt.place()).is_none()) {
+                return Err(EngineError::NoFurtherStep);
+            }
+            // Somebody who asks for the next step does not wait for the word of whoever picked up.
+            let given: Vec<AnswerId> = tx.db().answers_of(hunt.id).await?.iter().map(|answer| answer.id).collect();
+            lapse(tx, hunt, &given, now).await?;
+            tx.db().end_step_now(hunt.id, now).await?;
+            tx.db()
+                .insert_event(Some(id), Some(hunt.id), now, EventKind::Escalated, json!({ "by": by.name, "done_by": by.doer }))
+                .await?;
+            engine.settle(tx, hunt.id, now, tally).await
+        })
+        .await
+    }
+
+    /// A person gives an alarm another policy: its first step begins when the current one is over.
+    ///
+    /// # Errors
+    /// When the database fails, there is no such alarm or policy, it is over, or its hunt has ended.
+    pub async fn set_policy(&self, id: AlarmId, name: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+            refuse_if_over(alarm)?;
+            refuse_if_ended(hunt)?;
+            let policy = tx.db().policy_by_name(name).await?.ok_or_else(|| EngineError::NoSuchPolicy(name.to_owned()))?;
+            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
+            let confirm_within = policy.definition.confirm_within_s.or(hunt.confirm_within);
+            tx.db().set_hunt_policy(hunt.id, policy.id, confirm_within).await?;
+            let body = json!({ "policy": name, "by": by.name, "done_by": by.doer });
+            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::PolicySet, body).await?;
+            engine.settle(tx, hunt.id, now, tally).await
+        })
+        .await
+    }
+
+    /// A person puts an alarm off: nobody is rung before then, and somebody is after, unless it is over.
+    ///
+    /// # Errors
+    /// When the database fails, there is no such alarm, it is over, or the time is not ahead by at most [`MOST_SNOOZE`].
+    pub async fn snooze(&self, id: AlarmId, until: DateTime<Utc>, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+            refuse_if_over(alarm)?;
+            if until <= now || until > now + MOST_SNOOZE {
+                return Err(EngineError::BadTime);
+            }
+            let body = json!({ "until": until, "by": by.name, "done_by": by.doer });
+            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Snoozed, body).await?;
+            if hunt.ended_at.is_some() {
+                return Ok(tx.db().set_ring_again(id, Some(until)).await?);
+            }
+            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            if let Some(own) = &own {
+                // The calls that had begun are those of the hunt that it left.
+                tx.db().not_begun(own.hunt.id).await?;
+            }
+            let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
+            closing::close_open_dials(tx, hunt.id, DialOutcome::Superseded, now, tally).await?;
+            // What was left of the step is left of it afterwards.
+            let step_ends_at = hunt.step_ends_at.map(|ends_at| until + left_of_step(hunt, ends_at, now));
+            let begin_before = hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s));
+            tx.db().snooze_hunt(hunt.id, until, step_ends_at, begin_before).await?;
+            engine.settle(tx, hunt.id, now, tally).await
+        })
+        .await
+    }
+
+    /// Keeps a remark on the timeline of an alarm, over or not.
+    ///
+    /// # Errors
+    /// When the database fails or there is no such alarm.
+    pub async fn note(&self, id: AlarmId, text: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |_, tx, _, hunt, now, _| {
+            let body = json!({ "text": text, "by": by.name, "done_by": by.doer });
+            Ok(tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Noted, body).await?)
+        })
+        .await
+    }
+
+    /// Rings the same people again with fresh attempts, or by the policy from its first step; ends a snooze.
+    ///
+    /// # Errors
+    /// When the database fails, there is no such alarm, it was cancelled or resolved, or somebody is still being rung.
+    pub async fn redial(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+            refuse_if_over(alarm)?;
+            if hunt.ended_at.is_some() {
+                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, ASKED, now, tally).await?;
+                return rung_again_by(tx, id, by, now).await;
+            }
+            if hunt.snoozed_until.is_none_or(|until| until <= now) {
+                return Err(EngineError::StillRinging);
+            }
+            let step_ends_at = hunt.step_ends_at.map(|ends_at| now + left_of_step(hunt, ends_at, now));
+            tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
+            rung_again_by(tx, id, by, now).await?;
+            if alarm.held_until.is_some() {
+                // A person wants it rung in spite of the maintenance: people are told now.
+                tx.db().hold_alarm(id, None).await?;
+                tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Released, json!({})).await?;
+            }
+            engine.settle(tx, hunt.id, now, tally).await
+        })
+        .await
+    }
+
+    /// Rings again for alarms that were acknowledged or put off for a time, and are not over.
+    pub(in crate::engine) async fn ring_again(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
+        let due = self.store.read().await?.db().alarms_to_ring_again(now).await?;
+        let count = due.len();
+        for id in due {
+            self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+                let still = alarm.ring_again_at.is_some_and(|at| at <= now);
+                if !still || refuse_if_over(alarm).is_err() {
+                    return Ok(());
+                }
+                if hunt.ended_at.is_none() {
+                    return Ok(tx.db().set_ring_again(id, None).await?);
+                }
+                let why = if alarm.rings_for_news { NEWS } else { "not_resolved" };
+                engine.ring_again_as_before(tx, alarm, hunt, why, now, tally).await
+            })
+            .await?;
+        }
+        Ok(count)
+    }
+
+    /// A new hunt of some alarms for the people of one that they leave.
+    pub(in crate::engine) async fn ring_afresh(
+        &self,
+        tx: &mut Tx,
+        alarms: &[AlarmRow],
+        hunt: &HuntRow,
+        why: &str,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        let earlier = tx.db().callees(hunt.id).await?;
+        // Whoever said no for these alarms is not asked again, unless a person asks for everybody.
+        let mut refused = hunt.refused.as_ref().map(|refused| refused.0.clone()).unwrap_or_default();
+        refused.extend(earlier.iter().filter(|callee| callee.said_no()).map(SaidNo::of));
+        if why == ASKED {
+            refused.clear();
+        }
+        let ring = hunt.ring.as_ref().map(|ring| ring.0.clone());
+        let same: Vec<NewCallee>;
+        let naming = match (hunt.policy_id, &ring) {
+            (Some(_), _) => Naming::Policy,
+            // Whom the roster names is asked of it again: hours may have passed.
+            (None, Some(step)) => {
+                let earlier = if why == ASKED { Vec::new() } else { earlier };
+                Naming::Step { step: step.clone(), earlier }
+            }
+            _ => {
+                same = again(earlier, why);
+                Naming::These(&same)
+            }
+        };
+        let attempts = match &naming {
+            Naming::These(callees) => callees.iter().map(|callee| callee.max_attempts).collect(),
+            Naming::Policy | Naming::Step { .. } => Vec::new(),
+        };
+        let fresh = NewHunt {
+            id: HuntId::new(now),
+            // The hunt may have become more urgent because of others that were in it.
+            priority: alarms.iter().map(|alarm| alarm.priority).max().unwrap_or(hunt.priority),
+            mode: hunt.mode,
+            until: hunt.until,
+            dry_run: hunt.dry_run,
+            dials_left: hunt::hand_out_limit(attempts),
+            created_at: now,
+            begin_window_s: hunt.begin_window_s,
+            only_handset_id: hunt.only_handset_id,
+            confirm_within: hunt.confirm_within,
+            policy_id: hunt.policy_id,
+            queue: hunt.queue.clone(),
+            ring,
+        };
+        tx.db().insert_hunt(&fresh).await?;
+        tx.db().set_refused(fresh.id, &refused).await?;
+        for alarm in alarms {
+            tx.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
+            tx.db().set_ring_again(alarm.id, None).await?;
+            // Who asks for it is told by whoever lets them.
+            if !matches!(why, ASKED | RELEASED) {
+                let mut body = json!({ "why": why });
+                if matches!(why, WORSE | NEWS) {
+                    // Nobody is told of what is held.
+                    body["held_until"] = json!(windows::holds(tx, &alarm.labels, alarm.team.as_deref(), now).await?);
+                    body["news"] = json!(true);
+                }
+                tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
+            }
+        }
+        self.name_callees(tx, fresh.id, naming, now, tally).await?;
+        if why != ASKED {
+            // Whoever was rung a moment ago is not rung again at once.
+            tx.db().carry_offers(hunt.id, fresh.id).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells that a person asked for everybody to be rung again.
+async fn rung_again_by(tx: &mut Tx, id: AlarmId, by: &Actor, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let hunt = tx.db().alarm(id).await?.map(|alarm| alarm.hunt_id);
+    let body = json!({ "why": ASKED, "by": by.name, "done_by": by.doer });
+    Ok(tx.db().insert_event(Some(id), hunt, now, EventKind::Redialled, body).await?)
+}
+
+fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
+    if hunt.ended_at.is_some() { Err(EngineError::HuntOver) } else { Ok(()) }
+}
+
+/// The same people once more. Whoever said no for these alarms is asked again only when a person asks for everybody, or nobody else is
+/// left.
+fn again(callees: Vec<CalleeRow>, why: &str) -> Vec<NewCallee> {
+    let all = why == ASKED || callees.iter().all(CalleeRow::said_no);
+    let wanted = callees.into_iter().filter(|callee| all || !callee.said_no());
+    wanted
+        .map(|callee| NewCallee {
+            number: callee.number,
+            known_to_plan: callee.known_to_plan,
+            name: callee.name,
+            reference: callee.reference,
+            max_attempts: callee.max_attempts,
+            min_interval_s: callee.min_interval_s,
+        })
+        .collect()
+}
+
+/// What is left of the current step, not counting the time for which it is put off.
+pub(in crate::engine) fn left_of_step(hunt: &HuntRow, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
+    let from = hunt.snoozed_until.map_or(now, |held| held.max(now));
+    (ends_at - from).max(TimeDelta::zero())
+}
+
+/// Closes the open dials of a hunt in which nobody is wanted any more.
+pub(in crate::engine) async fn close_dials_of(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    now: DateTime<Utc>,
+    tally: &mut Tally,
+) -> Result<(), EngineError> {
+    let callees = tx.db().callees(hunt.id).await?;
+    let wanted = |id: CalleeId| callees.iter().any(|callee| callee.id == id && callee.verdict.is_none());
+    let open = tx.db().open_targets_of(hunt.id).await?;
+    let mut mids: Vec<&str> = open.iter().map(|target| target.mid.as_str()).collect();
+    mids.dedup();
+    for mid in mids {
+        if !open.iter().any(|target| target.mid == mid && wanted(target.callee_id)) {
+            closing::close_unwanted_dial(tx, hunt.id, mid, DialOutcome::Superseded, now, tally).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The answer that a human stands by: the one that was given when they picked up, else a new one.
+pub(in crate::engine) async fn confirmed_answer(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    by: &Acknowledgement,
+    now: DateTime<Utc>,
+) -> Result<AnswerRow, EngineError> {
+    let person = match &by.number {
+        Some(number) => tx.db().person_with_number(number).await?,
+        None => None,
+    };
+    let callees = tx.db().callees(hunt.id).await?;
+    let callee = callees.iter().find(|callee| match by.callee {
+        Some(id) => callee.id == id,
+        None => {
+            // A person's other number is that person.
+            let same_person = person.as_ref().is_some_and(|person| callee.person_id == Some(person.id));
+            by.number.as_ref() == Some(&callee.number)
+                || same_person
+                || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
+        }
+    });
+    // A name that a sender gave wins over the roster: a number may be shared.
+    let named = callee.and_then(|callee| callee.name.as_ref());
+    let person = person.filter(|person| named.is_none_or(|named| *named == person.name));
+    let given = tx.db().answers_of(hunt.id).await?;
+    let earlier = given.into_iter().find(|answer| {
+        answer.confirmed_at.is_none() && answer.callee_id.is_some() && answer.callee_id == callee.map(|callee| callee.id)
+    });
+    if let Some(earlier) = earlier {
+        tx.db().confirm_answer(earlier.id, now).await?;
+        return Ok(AnswerRow { confirmed_at: Some(now), ..earlier });
+    }
+    let person_id: Option<PersonId> = person.as_ref().map(|person| person.id).or(callee.and_then(|callee| callee.person_id));
+    let name = person
+        .map(|person| person.name)
+        .or_else(|| by.name.clone())
+        .or_else(|| callee.and_then(|callee| callee.name.clone()))
+        .or_else(|| by.number.clone())
+        .or_else(|| callee.map(|callee| callee.number.clone()));
+    let answer = AnswerRow {
+        id: AnswerId::new(now),
+        hunt_id: hunt.id,
+        mid: None,
+        callee_id: callee.map(|callee| callee.id),
+        number: by.number.clone().or_else(|| callee.map(|callee| callee.number.clone())),
+        person_id,
+        name: name.unwrap_or_else(|| "API".to_owned()),
+        handset_id: None,
+        at: now,
+        via: by.doer.via(),
+        attempt: callee.map(|callee| callee.attempts).filter(|attempts| *attempts > 0),
+        confirmed_at: Some(now),
+        lapsed_at: None,
+    };
+    tx.db().insert_answer(&answer).await?;
+    Ok(answer)
+}

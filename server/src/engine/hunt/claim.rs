@@ -1,0 +1,584 @@
+//! A handset asks for work: serve its open dial, or hand out the next one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::closing::Tally;
+use super::ladder::{Busy, Next, open_dials};
+use crate::alarm::Verdict;
+use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
+use crate::alarm::ringing::{self, Asked, Line};
+use crate::engine::watch::idle::IdleReason;
+use crate::engine::{Engine, EngineError, delta, seconds};
+use crate::ids::{self, HuntId, short_mid};
+use crate::lock::{Acquired, LockGuard};
+use crate::numbers::{Number, Region};
+use crate::store::alarm::alarms::AlarmRow;
+use crate::store::alarm::alarms::foremost;
+use crate::store::alarm::barista::BaristaCall;
+use crate::store::alarm::dials::{DialRow, NewDial, NewTarget, Serve};
+use crate::store::alarm::events::EventKind;
+use crate::store::alarm::hunts::{CalleeRow, HuntRow};
+use crate::store::watch::handsets::{HandsetRow, Profile};
+use crate::store::{Announcement, StoreError, Tx};
+
+/// A hunt that fails for good is tried again after this.
+const PUT_ASIDE: TimeDelta = TimeDelta::seconds(60);
+/// At most this many hunts are looked at in one poll: the others come with the next.
+const HUNTS_PER_POLL: usize = 50;
+/// How long the locks on numbers live should this node die while it claims: the transaction is over long before.
+const CLAIM_LOCK: Duration = Duration::from_secs(5);
+/// Counting a serve may take this long; then it is served uncounted, well within the time in which a poll must be answered.
+const COUNT_WITHIN: Duration = Duration::from_secs(4);
+/// A hunt that waits for a call to end is looked at again after this, or when a dial of its own closes.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// A hunt is never looked at twice within this.
+const SHORTEST_WAIT: TimeDelta = TimeDelta::seconds(1);
+
+/// The handset that polls, and what it can be given.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// Which handset.
+    pub handset: Arc<HandsetRow>,
+    /// What it can do; never [`Profile::Auto`].
+    pub profile: Profile,
+}
+
+impl Asker {
+    fn form(&self) -> ListForm {
+        match self.profile {
+            // A native handset asks again at once, so one number at a time holds nobody up.
+            Profile::App | Profile::Auto | Profile::Native => ListForm::One,
+            Profile::List => ListForm::Distinct,
+            Profile::Repeat => ListForm::Repeated,
+        }
+    }
+}
+
+/// A dial for a handset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Its identifier.
+    pub mid: String,
+    /// The hunt it belongs to.
+    pub hunt_id: HuntId,
+    /// The list, ready to dial.
+    pub phones: Vec<String>,
+    /// When it is given up.
+    pub deadline: DateTime<Utc>,
+    /// When this serve was counted.
+    pub counted_at: DateTime<Utc>,
+}
+
+/// What a native handset is told beside the list.
+#[derive(Clone, Debug)]
+pub struct OfferDetails {
+    /// The alarm it is about, the most urgent one of the hunt.
+    pub alarm: AlarmRow,
+    /// Each callee in list order: name and language, where known.
+    pub callees: Vec<(Option<String>, Option<String>)>,
+    /// What its sender wants to be said, when it is a Barista client.
+    pub barista: Option<BaristaCall>,
+}
+
+/// The answer to a poll.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Dial this: handed out now, or before and not reported yet.
+    Serve {
+        /// What.
+        offer: Offer,
+        /// Handed out just now.
+        fresh: bool,
+    },
+    /// Nothing to do.
+    Idle(IdleReason),
+}
+
+enum Step {
+    HandedOut(Offer),
+    /// Somebody else gave this handset or hunt a dial in the meantime.
+    StartAgain,
+    /// Nothing for this handset in this hunt.
+    NextHunt,
+}
+
+impl Engine {
+    /// Answers a poll.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was handed out then.
+    pub async fn claim(&self, asker: &Asker) -> Result<Claim, EngineError> {
+        let now = self.clock.now();
+        if asker.handset.disabled_at.is_some() {
+            // A disabled handset may finish what it has, and gets nothing new.
+            return self.serve_open_only(asker, now).await;
+        }
+        if self.idle.knows_idle(asker.handset.id, now) {
+            return Ok(Claim::Idle(IdleReason::KnownIdle));
+        }
+        for _ in 0..3 {
+            if let Some(claim) = self.try_claim(asker, now).await? {
+                return Ok(claim);
+            }
+        }
+        Ok(Claim::Idle(IdleReason::NothingDue))
+    }
+
+    /// What an offer is about.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn offer_details(&self, offer: &Offer) -> Result<Option<OfferDetails>, EngineError> {
+        let mut reader = self.store.read().await?;
+        let mut db = reader.db();
+        let alarm = foremost(db.alarms_of(offer.hunt_id).await?);
+        let callees = db.callees(offer.hunt_id).await?;
+        let mut named = Vec::new();
+        for target in db.targets(&offer.mid).await? {
+            let callee = callees.iter().find(|callee| callee.id == target.callee_id);
+            let person = match callee.and_then(|callee| callee.person_id) {
+                Some(id) => db.person(id).await?,
+                None => None,
+            };
+            named.push((callee.and_then(|callee| callee.name.clone()), person.map(|person| person.language)));
+        }
+        let barista = match &alarm {
+            Some(alarm) => db.barista_call(alarm.id).await?,
+            None => None,
+        };
+        Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named, barista }))
+    }
+
+    async fn serve_open_only(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Claim, EngineError> {
+        let open = self.store.read().await?.db().open_dial_of(asker.handset.id).await?;
+        let served = match open {
+            Some(dial) if dial.deadline > now => self.serve_again(asker, dial, now).await?,
+            _ => None,
+        };
+        Ok(served.unwrap_or(Claim::Idle(IdleReason::NothingDue)))
+    }
+
+    /// One try; `None` when another request interfered and it is worth starting again.
+    async fn try_claim(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
+        let handset = asker.handset.id;
+        {
+            let mut reader = self.store.read().await?;
+            let mut db = reader.db();
+            let open = db.open_dial_of(handset).await?;
+            if open.is_none() && db.earliest_due_of(handset).await?.is_none_or(|due| due > now) {
+                return Ok(Some(Claim::Idle(IdleReason::NothingDue)));
+            }
+            drop(reader);
+            if let Some(dial) = open.filter(|dial| dial.deadline > now) {
+                return self.serve_again(asker, dial, now).await;
+            }
+        }
+        if self.has_unwritten_serves() {
+            // Whoever is handed a number next must not meet a line that rings from one of these.
+            self.write_serves(now).await?;
+        }
+        let mut tx = self.store.begin().await?;
+        // Others may have finished while this one waited for its turn.
+        let now = self.clock.now();
+        if let Some(dial) = tx.db().open_dial_of(handset).await? {
+            drop(tx);
+            if dial.deadline <= now {
+                return Ok(Some(Claim::Idle(IdleReason::PastDeadline { mid: dial.mid })));
+            }
+            return self.serve_again(asker, dial, now).await;
+        }
+        if let Some(latest) = tx.db().latest_dial_of(handset).await?
+            && self.is_held_back(&latest, asker, now)
+        {
+            return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
+        }
+        let resting = tx.db().handset(handset).await?.and_then(|handset| handset.avoid_until);
+        if resting.is_some_and(|until| until > now) {
+            return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
+        }
+
+        let mut tally = Tally::default();
+        let mut locks = Vec::new();
+        let mut claim = Claim::Idle(IdleReason::NothingDue);
+        let mut looked_at_one = false;
+        for _ in 0..HUNTS_PER_POLL {
+            let Some(hunt) = tx.db().lock_next_due(now, handset).await? else { break };
+            looked_at_one = true;
+            let step = match self.advance(&mut tx, &hunt, asker, now, &mut locks, &mut tally).await {
+                Err(EngineError::Store(error)) if error.is_for_good() => {
+                    drop(tx);
+                    release(locks);
+                    self.put_aside(hunt.id, &error, now).await?;
+                    return Ok(None);
+                }
+                step => step?,
+            };
+            match step {
+                Step::HandedOut(offer) => {
+                    tally.turns.insert(hunt.queue.clone());
+                    claim = Claim::Serve { offer, fresh: true };
+                    break;
+                }
+                Step::StartAgain => {
+                    release(locks);
+                    return Ok(None);
+                }
+                Step::NextHunt => {}
+            }
+        }
+        if !looked_at_one {
+            // Somebody else is at it. Nothing was changed, so there is nothing to announce.
+            return Ok(Some(claim));
+        }
+        if matches!(claim, Claim::Serve { .. }) {
+            // Whoever tells this phone to dial a forwarding code has it rest first, and then looks for an open dial: either they see this
+            // one, or this sees the rest.
+            let rests_until = tx.db().lock_handset(handset).await?.and_then(|handset| handset.avoid_until);
+            if rests_until.is_some_and(|until| until > now) {
+                drop(tx);
+                release(locks);
+                return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
+            }
+        }
+        // Last of all locks, and in one order: a claim that held one of these and went on to the next hunt would deadlock.
+        for queue in &tally.turns {
+            tx.db().queue_served(queue, now).await?;
+        }
+        tx.announce(Announcement::Hunts);
+        let committed = tx.commit().await;
+        release(locks);
+        committed?;
+        self.count(&tally);
+        Ok(Some(claim))
+    }
+
+    /// Puts a hunt off with which something is wrong that does not go away: it must not keep the others from being rung.
+    async fn put_aside(&self, hunt: HuntId, error: &StoreError, now: DateTime<Utc>) -> Result<(), EngineError> {
+        tracing::error!(%error, %hunt, "this hunt cannot go on; the others are rung before it is tried again");
+        let mut tx = self.store.begin().await?;
+        let row = tx.db().lock_hunt(hunt).await?;
+        tx.db().set_hunt_due(hunt, now + PUT_ASIDE, row.begin_before).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Serves an open dial once more. When the serve cannot be counted because nothing can be written, it is served all the same:
+    /// what it says never changes, and any other answer would make the phone forget it.
+    async fn serve_again(&self, asker: &Asker, dial: DialRow, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
+        if self.withholds(asker, &dial, now).await? {
+            return Ok(Some(Claim::Idle(IdleReason::Withheld { mid: dial.mid })));
+        }
+        let ring = seconds(asker.handset.ring_seconds);
+        let is_app = asker.profile == Profile::App;
+        let serve = Serve {
+            mid: &dial.mid,
+            at: now,
+            deadline: self.deadline_after(&dial, now, ring),
+            line_free_at: (is_app || dial.profile == Some(Profile::App)).then(|| now + ring),
+            profile: is_app.then_some(Profile::App),
+        };
+        let counted = async {
+            let mut tx = self.store.begin().await?;
+            let counted = tx.db().count_serve(&serve).await?;
+            tx.commit().await?;
+            Ok::<bool, StoreError>(counted)
+        };
+        match tokio::time::timeout(COUNT_WITHIN, counted).await {
+            // Closed since it was read.
+            Ok(Ok(false)) => return Ok(None),
+            Ok(Ok(true)) => {}
+            Ok(Err(error)) => {
+                self.served_uncounted(&dial.mid, now);
+                self.note_database_away();
+                tracing::warn!(%error, dial.mid = short_mid(&dial.mid), "served without counting");
+            }
+            Err(_) => {
+                self.served_uncounted(&dial.mid, now);
+                self.note_database_away();
+                tracing::warn!(dial.mid = short_mid(&dial.mid), "served without counting: the database is too slow");
+            }
+        }
+        Ok(Some(Claim::Serve { offer: offer_of(dial, now), fresh: false }))
+    }
+
+    /// Whether an open dial is not served now, because its app was started again while the line rings. Its handset is marked then.
+    async fn withholds(&self, asker: &Asker, dial: &DialRow, now: DateTime<Utc>) -> Result<bool, EngineError> {
+        if let Some(until) = dial.withheld_until {
+            return Ok(until > now);
+        }
+        // A phone whose report cannot be stored asks again, and so does one that found nobody here.
+        if asker.profile != Profile::App || self.serves.is_heard(&dial.mid) || self.was_away(now) {
+            return Ok(false);
+        }
+        let ring = seconds(asker.handset.ring_seconds);
+        let interval = self.presence.usual_interval(asker.handset.id);
+        let asked = Asked {
+            serves: self.serves_of(dial),
+            times: dial.serves,
+            // Fractions of a second say nothing.
+            #[expect(clippy::cast_possible_truncation, reason = "an interval is at most 15 minutes")]
+            interval: interval.map(|interval| TimeDelta::milliseconds((interval * 1000.0) as i64)),
+            ring,
+        };
+        let Some(until) = ringing::withheld_until(&asked, now) else { return Ok(false) };
+        // A phone that asks every 70 s may hold a result whose report was lost: it comes once more before the deadline.
+        let deadline = self.deadline_after(dial, until, ring);
+        let mut tx = self.store.begin().await?;
+        let withheld = tx.db().withhold_dial(&dial.mid, until, deadline).await?;
+        if withheld && tx.db().handset_restarted(asker.handset.id, now).await? {
+            tx.announce(Announcement::Handsets);
+        }
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+        if withheld {
+            tracing::warn!(handset.name = %asker.handset.name, dial.mid = short_mid(&dial.mid),
+                "asked for its call as an app does that was started again in it; it is given it when its line is free");
+        }
+        Ok(withheld)
+    }
+
+    /// Whether a handset is given nothing because the line of its latest dial may still ring.
+    fn is_held_back(&self, latest: &DialRow, asker: &Asker, now: DateTime<Utc>) -> bool {
+        let line = latest.line(seconds(asker.handset.ring_seconds));
+        let stock_app = line.stock_app || asker.profile == Profile::App;
+        ringing::quiet(&Line { serves: self.serves_of(latest), stock_app, ..line }, now).handset.is_some()
+    }
+
+    /// Moves one locked hunt on: hand out, wait, or end.
+    async fn advance(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        asker: &Asker,
+        now: DateTime<Utc>,
+        locks: &mut Vec<LockGuard>,
+        tally: &mut Tally,
+    ) -> Result<Step, EngineError> {
+        if hunt.begin_before <= now {
+            let open = open_dials(tx, hunt.id).await?;
+            if !open.is_empty() && open.iter().all(|dial| dial.deadline <= now) {
+                // Its time is over, and its dial is from before nobody could end it: that comes first, and nobody is rung meanwhile.
+                wait(tx, hunt, now + LOOK_AGAIN, None).await?;
+                return Ok(Step::NextHunt);
+            }
+        }
+        let mut current = hunt.clone();
+        let mut form = asker.form();
+        if form != ListForm::One && tx.db().is_barista_hunt(hunt.id).await? {
+            // Its history tells every call, and its intervals hold between calls: neither can be said of a list.
+            form = ListForm::One;
+        }
+        // Each turn takes one callee off, until the numbers that are left may be called.
+        loop {
+            let busy = Busy::Elsewhere(tx.db().busy_numbers(current.id, now).await?);
+            let Next { hunt, callees, decision } = self.next_move(tx, &current, &busy, form, now).await?;
+            if hunt.step != current.step {
+                // Whose numbers are busy was read before the people of this step were known.
+                current = hunt;
+                continue;
+            }
+            match decision {
+                Decision::Finished { outcome, reason } => {
+                    self.finish(tx, &hunt, outcome, reason, now, tally).await?;
+                    return Ok(Step::NextHunt);
+                }
+                Decision::Wait { until, why } => {
+                    let look_at = match why {
+                        WaitReason::Interval | WaitReason::Confirming | WaitReason::Snoozed => until,
+                        WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
+                    };
+                    let look_at = look_at.max(now + SHORTEST_WAIT);
+                    // Whoever has quiet hours keeps a hunt from beginning; that is not for want of a handset.
+                    let held = hunt.begun_at.is_some() || matches!(why, WaitReason::Interval | WaitReason::Snoozed);
+                    // A dial is waited for until its deadline, and not for longer because nobody was here to end it.
+                    let wanted_at = if why == WaitReason::Dialling { until.min(look_at) } else { look_at };
+                    wait(tx, &hunt, look_at, held.then_some(wanted_at)).await?;
+                    if why == WaitReason::NumberBusy {
+                        // A turn that cannot be used is over, or a queue whose people are busy would keep the others waiting.
+                        tally.turns.insert(hunt.queue.clone());
+                    }
+                    return Ok(Step::NextHunt);
+                }
+                Decision::Dial(plan) if !bar_forbidden(tx, &hunt, &callees, &plan, now).await? => {
+                    return self.hand_out(tx, &hunt, &callees, &plan, asker, now, locks).await;
+                }
+                Decision::Dial(_) => current = hunt,
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of the claim, split off to be read by itself")]
+    async fn hand_out(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        callees: &[CalleeRow],
+        plan: &DialPlan,
+        asker: &Asker,
+        now: DateTime<Utc>,
+        locks: &mut Vec<LockGuard>,
+    ) -> Result<Step, EngineError> {
+        let country = asker.handset.country.parse().unwrap_or(self.region());
+        let dial = self.new_dial(hunt, callees, plan, Some(asker), country, now);
+        let mut names: Vec<String> = dial.targets.iter().map(|target| format!("number:{}", target.number)).collect();
+        names.sort();
+        match self.locks.try_lock_all(&names, CLAIM_LOCK).await {
+            Acquired::Held(guard) => locks.push(guard),
+            // Another node is handing out one of these numbers at this moment.
+            Acquired::Taken => {
+                let until = now + SHORTEST_WAIT;
+                wait(tx, hunt, until, hunt.begun_at.is_some().then_some(until)).await?;
+                return Ok(Step::NextHunt);
+            }
+            // The unique indexes decide all the same.
+            Acquired::Unavailable => {}
+        }
+        tx.db().savepoint().await?;
+        if !tx.db().insert_dial(&dial).await? {
+            return Ok(Step::StartAgain);
+        }
+        if !tx.db().insert_targets(&dial).await? {
+            tx.db().rollback_to_savepoint().await?;
+            let until = now + SHORTEST_WAIT;
+            wait(tx, hunt, until, hunt.begun_at.is_some().then_some(until)).await?;
+            return Ok(Step::NextHunt);
+        }
+        tx.db().release_savepoint().await?;
+        record_hand_out(tx, hunt, callees, &dial, Some(&asker.handset), now).await?;
+        Ok(Step::HandedOut(Offer {
+            mid: dial.mid,
+            hunt_id: hunt.id,
+            phones: dial.phones,
+            deadline: dial.deadline,
+            counted_at: now,
+        }))
+    }
+
+    /// What a plan becomes for one handset: numbers as its SIM must dial them, and a deadline.
+    pub(in crate::engine) fn new_dial(
+        &self,
+        hunt: &HuntRow,
+        callees: &[CalleeRow],
+        plan: &DialPlan,
+        asker: Option<&Asker>,
+        country: Region,
+        now: DateTime<Utc>,
+    ) -> NewDial {
+        let by_id: HashMap<_, _> = callees.iter().map(|callee| (callee.id, callee)).collect();
+        let number_of = |index: usize| by_id.get(&plan.targets[index].callee).map_or("", |callee| callee.number.as_str());
+        let phones: Vec<String> =
+            plan.sequence.iter().map(|&index| Number::from_stored(number_of(index)).dial_string(country)).collect();
+        let targets = (0..plan.targets.len())
+            .map(|index| NewTarget {
+                callee_id: plan.targets[index].callee,
+                number: number_of(index).to_owned(),
+                attempts: plan.targets[index].attempts,
+            })
+            .collect();
+        let deadline = match asker {
+            Some(_) => now + delta(self.config.handsets.dial_time(phones.len())),
+            None => now + delta(self.config.alarms.dry_run_ring),
+        };
+        NewDial {
+            mid: ids::new_mid(now),
+            hunt_id: hunt.id,
+            handset_id: asker.map(|asker| asker.handset.id),
+            exclusive: plan.exclusive,
+            phones,
+            offered_at: now,
+            deadline,
+            // Only the stock app reports *nobody* while the line still rings.
+            line_free_at: asker
+                .filter(|asker| asker.profile == Profile::App)
+                .map(|asker| now + seconds(asker.handset.ring_seconds)),
+            profile: asker.map(|asker| asker.profile),
+            targets,
+        }
+    }
+}
+
+/// Takes callees of a plan off whose number must not be called; true when there was one, and the plan no longer holds.
+pub(in crate::engine) async fn bar_forbidden(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    callees: &[CalleeRow],
+    plan: &DialPlan,
+    now: DateTime<Utc>,
+) -> Result<bool, EngineError> {
+    let mut barred = false;
+    for callee in callees.iter().filter(|callee| plan.targets.iter().any(|target| target.callee == callee.id)) {
+        if let Some(entry) = tx.db().forbidden(&callee.number).await? {
+            tx.db().set_verdict(callee.id, Verdict::DoNotCall).await?;
+            let body = json!({ "callee": callee.id, "name": callee.name, "number": callee.number, "reason": entry.reason });
+            tx.db().insert_event(None, Some(hunt.id), now, EventKind::DoNotCall, body).await?;
+            barred = true;
+        }
+    }
+    Ok(barred)
+}
+
+/// Reserves the attempts of a dial that was inserted, and moves its hunt on.
+pub(in crate::engine) async fn record_hand_out(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    callees: &[CalleeRow],
+    dial: &NewDial,
+    handset: Option<&HandsetRow>,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    for target in &dial.targets {
+        tx.db().reserve_attempts(target.callee_id, target.attempts, now).await?;
+    }
+    // A parallel hunt wants the next handset at once; a sequential one not before this dial is over.
+    let due_at = if dial.exclusive { dial.deadline } else { now };
+    let window = seconds(hunt.begin_window_s);
+    tx.db().hunt_handed_out(hunt.id, due_at, hunt::begin_before(hunt.begin_before, dial.deadline, window), now).await?;
+    let rung: Vec<_> = dial
+        .targets
+        .iter()
+        .map(|target| {
+            let callee = callees.iter().find(|callee| callee.id == target.callee_id);
+            json!({
+                "callee": target.callee_id,
+                "name": callee.and_then(|callee| callee.name.as_deref()),
+                "number": target.number,
+                "attempt": callee.map(|callee| callee.attempts + 1),
+            })
+        })
+        .collect();
+    let body = json!({
+        "mid": dial.mid, "handset": handset.map(|handset| &handset.name), "callees": rung, "phones": dial.phones,
+        "deadline": dial.deadline,
+    });
+    tx.db().insert_event(None, Some(hunt.id), now, EventKind::HandedOut, body).await?;
+    tx.announce(Announcement::Hunts);
+    Ok(())
+}
+
+/// `held_until`: it is not for want of a handset that nobody is rung, so the time in which one must come counts from then.
+async fn wait(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>, held_until: Option<DateTime<Utc>>) -> Result<(), EngineError> {
+    let begin_before = match held_until {
+        Some(held_until) => hunt::begin_before(hunt.begin_before, held_until, seconds(hunt.begin_window_s)),
+        None => hunt.begin_before,
+    };
+    Ok(tx.db().set_hunt_due(hunt.id, until, begin_before).await?)
+}
+
+fn offer_of(dial: DialRow, now: DateTime<Utc>) -> Offer {
+    Offer { mid: dial.mid, hunt_id: dial.hunt_id, phones: dial.phones.0, deadline: dial.deadline, counted_at: now }
+}
+
+fn release(locks: Vec<LockGuard>) {
+    if !locks.is_empty() {
+        // In the background: the handset does not wait for it, and the locks end by themselves all the same.
+        tokio::spawn(async move {
+            for lock in locks {
+                lock.release().await;
+            }
+        });
+    }
+}

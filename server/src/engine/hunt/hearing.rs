@@ -1,0 +1,174 @@
+//! What a monitoring system says of a group of alerts: which alarms it raises, repeats, opens again, and ends.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::closing::Tally;
+use super::raise::{RaiseRequest, Raised, RaisedAs, TRIES, load, lock_alarm, note_cleaned};
+use super::returns::FLAPS_WITHIN;
+use crate::alarm::HuntOutcome;
+use crate::alarm::burning::{self, Burning, Message, Raises};
+use crate::engine::{Engine, EngineError, delta};
+use crate::ids::AlarmId;
+use crate::store::alarm::alarms::AlarmRow;
+use crate::store::alarm::events::EventKind;
+use crate::store::alarm::hunts::HuntRow;
+use crate::store::{Announcement, Tx};
+
+/// What burnt in an alarm counts for so long after its end: as long as senders may still be trying to tell of it.
+const REMEMBERED: TimeDelta = TimeDelta::hours(1);
+
+/// What became of a message.
+#[derive(Debug, Default)]
+pub struct Word {
+    /// What it raised or repeated.
+    pub raised: Option<Raised>,
+    /// The alarms that it ended.
+    pub ended: Vec<AlarmId>,
+    /// It told of what was over already, or of an end before the present fire; all of it, when it raised and ended nothing.
+    pub stale: bool,
+    /// So many alarms of the group are open after it.
+    pub open: usize,
+}
+
+/// An open alarm of a group, with its hunt locked.
+struct Open {
+    alarm: AlarmRow,
+    hunt: HuntRow,
+    burning: Option<Burning>,
+}
+
+impl Engine {
+    /// Takes in what a monitoring system says of a group. `request` is the alarm as it is raised, if one is: its dedup key is the
+    /// key of the group.
+    ///
+    /// # Errors
+    /// When the database fails, or nobody is named to be rung. Nothing was stored then.
+    pub async fn hear(&self, group: &str, message: &Message, request: &RaiseRequest) -> Result<Word, EngineError> {
+        for _ in 0..TRIES {
+            match self.try_hear(group, message, request).await {
+                // Another message of the group was stored meanwhile: this one may be its repeat.
+                Err(EngineError::Store(error)) if error.is_unique_violation() => {}
+                other => return other,
+            }
+        }
+        Err(EngineError::Contended)
+    }
+
+    async fn try_hear(&self, group: &str, message: &Message, request: &RaiseRequest) -> Result<Word, EngineError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let mut tally = Tally::default();
+        let open = self.lock_open(&mut tx, group, message, request, now).await?;
+        let ended = tx.db().ended_of_group(&request.integration_id, group, now - REMEMBERED).await?;
+        let mut lately: Vec<(AlarmRow, Burning)> = Vec::new();
+        for alarm in ended {
+            if let Some(burning) = tx.db().burning(alarm.id).await? {
+                lately.push((alarm, burning));
+            }
+        }
+        let before: Vec<Option<Burning>> = open.iter().map(|one| one.burning.clone()).collect();
+        let burnt: Vec<Burning> = lately.iter().map(|(_, burning)| burning.clone()).collect();
+        let heard = burning::hear(&before, &burnt, message, now);
+        for ((one, before), after) in open.iter().zip(&before).zip(&heard.open) {
+            if let Some(after) = after.as_ref().filter(|after| before.as_ref() != Some(after)) {
+                tx.db().set_burning(one.alarm.id, after).await?;
+            }
+        }
+        let mut word = Word { stale: heard.stale, open: open.len(), ..Word::default() };
+        for at in &heard.ends {
+            let Open { alarm, hunt, .. } = &open[*at];
+            if tx.db().resolve_alarm(alarm.id, now).await? {
+                tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Resolved, json!({})).await?;
+                self.stop_unless_wanted(&mut tx, hunt, HuntOutcome::Resolved, now, &mut tally).await?;
+                word.ended.push(alarm.id);
+                word.open -= 1;
+            }
+        }
+        let raised = match heard.raises {
+            Raises::Nothing => None,
+            Raises::Repeats { open: at, new } => {
+                let Open { alarm, hunt, .. } = &open[at];
+                tx.db().repeat_alarm(alarm.id, now).await?;
+                self.repeat(&mut tx, request, alarm, hunt, !new.is_empty(), now, &mut tally).await?;
+                Some((alarm.id, RaisedAs::Repeated))
+            }
+            Raises::Own { burning, again } => {
+                let flaps = |alarm: &&(AlarmRow, Burning)| alarm.0.resolved_at.is_some_and(|at| now - at < FLAPS_WITHIN);
+                let same = again.and_then(|again| Some((lately.get(again.ended).filter(flaps)?, again)));
+                let reopened = match same {
+                    Some(((alarm, _), again)) => {
+                        let id = self.reopen(&mut tx, request, alarm.id, again.new, now, &mut tally).await?;
+                        id.map(|id| (id, RaisedAs::Reopened, again.burning))
+                    }
+                    None => None,
+                };
+                let (id, raised_as, burning) = match reopened {
+                    Some(reopened) => reopened,
+                    None => (self.raise_own(&mut tx, group, &open, request, now, &mut tally).await?, RaisedAs::Created, burning),
+                };
+                tx.db().set_burning(id, &burning).await?;
+                word.open += 1;
+                Some((id, raised_as))
+            }
+        };
+        if let Some((id, raised_as)) = raised {
+            note_cleaned(&mut tx, request, id, now).await?;
+            word.raised = Some(Raised { alarm: load(&mut tx.db(), id).await?, raised_as });
+        } else if word.stale && word.ended.is_empty() {
+            let about = open.first().map(|one| one.alarm.id).or_else(|| lately.first().map(|(alarm, _)| alarm.id));
+            if let Some(about) = about {
+                let body = json!({ "address": message.address, "over": message.over });
+                tx.db().insert_event(Some(about), None, now, EventKind::Overtaken, body).await?;
+            }
+        }
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+        self.count(&tally);
+        Ok(word)
+    }
+
+    /// The open alarms of a group, with their hunts locked in the order of these. One that nobody has repeated for long is not open to
+    /// what burns.
+    async fn lock_open(
+        &self,
+        tx: &mut Tx,
+        group: &str,
+        message: &Message,
+        request: &RaiseRequest,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Open>, EngineError> {
+        let mut open = Vec::new();
+        for alarm in tx.db().open_of_group(&request.integration_id, group).await? {
+            let (alarm, hunt) = lock_alarm(tx, alarm.id).await?;
+            if !alarm.dedup_open {
+                continue;
+            }
+            if !message.over && now - alarm.last_repeat_at > delta(self.config.alarms.dedup) {
+                tx.db().close_dedup(alarm.id).await?;
+                continue;
+            }
+            let burning = tx.db().burning(alarm.id).await?;
+            open.push(Open { alarm, hunt, burning });
+        }
+        Ok(open)
+    }
+
+    /// A new alarm beside those of its group that are open. The first has the key of the group for its dedup key; two that are made at
+    /// once choose the same one, and the second of them is tried again.
+    async fn raise_own(
+        &self,
+        tx: &mut Tx,
+        group: &str,
+        open: &[Open],
+        request: &RaiseRequest,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<AlarmId, EngineError> {
+        let taken = |key: &String| open.iter().any(|one| one.alarm.dedup_key.as_ref() == Some(key));
+        let mut keys = std::iter::once(group.to_owned()).chain((2..).map(|number: usize| format!("{group} #{number}")));
+        let dedup_key = keys.find(|key| !taken(key));
+        let request = RaiseRequest { dedup_key, group_key: Some(group.to_owned()), ..request.clone() };
+        self.create(tx, &request, now, tally).await
+    }
+}

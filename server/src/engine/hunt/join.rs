@@ -1,0 +1,89 @@
+//! An alarm joins a hunt for the same people that is under way, instead of ringing them once more beside it.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::closing::Tally;
+use crate::alarm::Priority;
+use crate::alarm::storm::{self, Like, Open};
+use crate::engine::{Engine, EngineError, delta};
+use crate::ids::{AlarmId, HuntId};
+use crate::store::Tx;
+use crate::store::alarm::events::EventKind;
+use crate::store::alarm::hunts::CalleeRow;
+
+impl Engine {
+    /// Puts a new alarm into a hunt for the same people, if there is one that it may join; else others may join its own from now on.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when a hunt for the same people was made at the same time: then try again.
+    #[expect(clippy::too_many_arguments, reason = "everything that a new hunt is made of")]
+    pub(in crate::engine) async fn join_if_alike(
+        &self,
+        tx: &mut Tx,
+        priority: Priority,
+        by_itself: bool,
+        alarm: AlarmId,
+        own: HuntId,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        self.mind_quiet_hours(tx, priority, own, now, tally).await?;
+        let window = delta(self.config.alarms.join_window);
+        let hunt = tx.db().lock_hunt(own).await?;
+        if window.is_zero() || by_itself || hunt.ended_at.is_some() {
+            return Ok(());
+        }
+        let callees: Vec<_> = tx.db().callees(own).await?.iter().map(CalleeRow::to_rule).collect();
+        let policy = hunt.policy_id.map(|policy| policy.to_string());
+        let key = storm::join_key(&Like {
+            mode: hunt.mode,
+            until: hunt.until,
+            confirm_within: hunt.confirm_within,
+            policy,
+            begin_window_s: hunt.begin_window_s,
+            callees: &callees,
+        });
+        if let Some(other) = tx.db().lock_hunt_with_join_key(&key).await? {
+            let answered = !tx.db().answers_of(other.id).await?.is_empty();
+            let refused = tx.db().callees(other.id).await?.iter().any(|callee| callee.verdict.is_some());
+            let snoozed_until = other.snoozed_until;
+            let open = Open { created_at: other.created_at, step: other.step, answered, refused, snoozed_until };
+            if storm::may_join(&open, window, now) {
+                tx.db().set_alarm_hunt(alarm, other.id, now).await?;
+                tx.db().raise_priority(other.id, priority).await?;
+                if let (true, Some(ends_at)) = (priority > other.priority, hunt.step_ends_at) {
+                    // Quiet hours may have given the step of the less urgent one more time.
+                    tx.db().set_step_end(other.id, other.step_ends_at.map_or(ends_at, |later| later.min(ends_at))).await?;
+                }
+                tx.db().drop_hunt(own, other.id).await?;
+                let body = json!({ "alarms": tx.db().count_firing(other.id).await? });
+                tx.db().insert_event(Some(alarm), Some(other.id), now, EventKind::Joined, body).await?;
+                return self.settle(tx, other.id, now, tally).await;
+            }
+            tx.db().set_join_key(other.id, None).await?;
+        }
+        Ok(tx.db().set_join_key(own, Some(&key)).await?)
+    }
+
+    /// A hunt whose people all have quiet hours waits for their end, not for a handset; the timeline says so.
+    async fn mind_quiet_hours(
+        &self,
+        tx: &mut Tx,
+        priority: Priority,
+        hunt: HuntId,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        if priority == Priority::Critical || tx.db().quiet_hours().await?.is_empty() {
+            return Ok(());
+        }
+        self.settle(tx, hunt, now, tally).await?;
+        let row = tx.db().lock_hunt(hunt).await?;
+        if row.ended_at.is_none() && row.due_at > now {
+            let body = json!({ "until": row.due_at });
+            tx.db().insert_event(None, Some(hunt), now, EventKind::Quiet, body).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! A hunt goes up its ladder: what the pure rule needs is loaded, and what it says of steps and confirmations is done.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::whom::{self, Led};
+use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
+use crate::alarm::hunt::{self, Decision, ListForm, OpenDial};
+use crate::alarm::policy::{Place, Reached, Step, Whom};
+use crate::alarm::{Mode, Verdict};
+use crate::engine::{Engine, EngineError, seconds};
+use crate::ids::{AnswerId, CalleeId, HuntId};
+use crate::numbers::Number;
+use crate::roster::quiet;
+use crate::store::alarm::events::EventKind;
+use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewStep, SaidNo};
+use crate::store::{Announcement, Db, Tx};
+
+/// Which numbers are in other calls, as the rule is to see it.
+#[derive(Debug)]
+pub(in crate::engine) enum Busy {
+    /// None: only whether the hunt is over is asked.
+    Ignored,
+    /// Those in other open dials.
+    Elsewhere(HashMap<String, DateTime<Utc>>),
+    /// Those in dials of this hunt alone: a dry run holds no number.
+    InThisHunt,
+}
+
+/// Why a step begins.
+#[derive(Clone, Copy, Debug)]
+enum Why<'p> {
+    /// It is the next one of a policy of this name.
+    Policy(&'p str, Place),
+    /// The alarm itself asks for these people.
+    Named,
+    /// Nobody else can be rung: the configured fallback is.
+    LastResort,
+}
+
+/// What a locked hunt does now.
+#[derive(Debug)]
+pub(in crate::engine) struct Next {
+    /// The hunt as it is by now.
+    pub(in crate::engine) hunt: HuntRow,
+    /// Everybody in it.
+    pub(in crate::engine) callees: Vec<CalleeRow>,
+    /// Hand out, wait, or end.
+    pub(in crate::engine) decision: Decision,
+}
+
+impl Engine {
+    /// Asks the rule what a locked hunt does now, and does at once what time alone brings: answers lapse, steps begin.
+    pub(in crate::engine) async fn next_move(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        busy: &Busy,
+        form: ListForm,
+        now: DateTime<Utc>,
+    ) -> Result<Next, EngineError> {
+        let mut hunt = hunt.clone();
+        // Each turn takes back an answer or goes up a step, and both come to an end.
+        loop {
+            let callees = tx.db().callees(hunt.id).await?;
+            let ladder = load(tx, &hunt, &callees, now).await?;
+            let own;
+            let busy = match busy {
+                Busy::Ignored => &HashMap::new(),
+                Busy::Elsewhere(busy) => busy,
+                Busy::InThisHunt => {
+                    own = numbers_in_dials(&ladder, &callees);
+                    &own
+                }
+            };
+            match escalation::decide(&ladder, busy, form, now) {
+                Move::Lapse(answers) => lapse(tx, &hunt, &answers, now).await?,
+                Move::NextStep => self.begin_next_step(tx, &hunt, now).await?,
+                Move::Hunt(decision) => {
+                    let wake_at = escalation::wakes_at(&ladder).filter(|_| !matches!(decision, Decision::Finished { .. }));
+                    if wake_at != hunt.wake_at {
+                        tx.db().set_hunt_wake(hunt.id, wake_at).await?;
+                    }
+                    return Ok(Next { hunt, callees, decision });
+                }
+            }
+            hunt = tx.db().lock_hunt(hunt.id).await?;
+        }
+    }
+
+    /// Begins the next step of a hunt's policy that leads to somebody; those that lead to nobody are passed, and said so. When no
+    /// step ever led to anybody, the configured fallback is rung.
+    pub(in crate::engine) async fn begin_next_step(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let policy = match hunt.policy_id {
+            Some(id) => tx.db().policy(id).await?,
+            None => None,
+        };
+        let Some(policy) = policy else { return Ok(()) };
+        let known = tx.db().callees(hunt.id).await?;
+        let earlier = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
+        let mut place = hunt.place();
+        while let Some(next) = policy.definition.after(place) {
+            place = Some(next);
+            tx.db().pass_step(hunt.id, next).await?;
+            let Some(step) = policy.definition.step(next) else { break };
+            let led = whom::reach(&mut tx.db(), &step.whom, now).await?;
+            let (reached, left_out) = still_wanted(led.to, &known, earlier);
+            if reached.is_empty() {
+                let body = json!({ "policy": policy.name, "place": next.step + 1, "round": next.round + 1, "left_out": left_out,
+                    "nowhere": led.nowhere });
+                tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
+                tracing::warn!(
+                    policy = policy.name,
+                    step = next.step + 1,
+                    "a step led to nobody who can be rung, and was passed"
+                );
+                continue;
+            }
+            let why = Why::Policy(&policy.name, next);
+            return self.begin_step(tx, hunt, &known, step, Led { to: reached, ..led }, why, now).await;
+        }
+        if !known.is_empty() {
+            return Ok(());
+        }
+        if !earlier.is_empty() {
+            // Nobody else is left: they are asked once more.
+            tx.db().set_refused(hunt.id, &[]).await?;
+            tx.db().restart_policy(hunt.id).await?;
+            let hunt = tx.db().lock_hunt(hunt.id).await?;
+            return Box::pin(self.begin_next_step(tx, &hunt, now)).await;
+        }
+        self.fall_back(tx, hunt, Some(&policy.name), now).await
+    }
+
+    /// Begins the only step of a hunt that an alarm itself names; when it leads to nobody, the configured fallback is rung. Whoever said
+    /// no in an earlier hunt for the same alarm is not asked again, unless nobody else is left.
+    pub(in crate::engine) async fn begin_only_step(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        step: &Step,
+        earlier: &[CalleeRow],
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let mut led = whom::reach(&mut tx.db(), &step.whom, now).await?;
+        let before = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
+        let (wanted, _) = still_wanted(led.to.clone(), earlier, before);
+        if !wanted.is_empty() {
+            led.to = wanted;
+        }
+        if led.to.is_empty() {
+            let body = json!({ "nowhere": led.nowhere });
+            tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
+            return self.fall_back(tx, hunt, None, now).await;
+        }
+        self.begin_step(tx, hunt, &[], step, led, Why::Named, now).await
+    }
+
+    /// Nobody whom a hunt names can be rung: the configured fallback is, and that is said.
+    async fn fall_back(&self, tx: &mut Tx, hunt: &HuntRow, policy: Option<&str>, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let fallback: Vec<Whom> = self.config.alarms.fallback_phones.iter().filter_map(|phone| self.bare(phone)).collect();
+        let body = json!({ "policy": policy, "fallback": fallback.len() });
+        tx.db().insert_event(None, Some(hunt.id), now, EventKind::PolicyEmpty, body).await?;
+        tracing::error!(hunt.id = %hunt.id, policy, fallback = fallback.len(), "nobody who is named can be rung");
+        let led = whom::reach(&mut tx.db(), &fallback, now).await?;
+        if led.to.is_empty() {
+            return Ok(());
+        }
+        let step = Step { whom: fallback, mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
+        self.begin_step(tx, hunt, &[], &step, led, Why::LastResort, now).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one part of beginning a step, split off to be read by itself")]
+    async fn begin_step(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        known: &[CalleeRow],
+        step: &Step,
+        led: Led,
+        why: Why<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(), EngineError> {
+        let settings = &self.config.alarms;
+        let number = known.iter().map(|callee| callee.step + 1).max().unwrap_or(0);
+        let max_attempts = step.attempts.unwrap_or_else(|| i32::try_from(settings.attempts).unwrap_or(1));
+        let min_interval_s =
+            step.min_interval_s.unwrap_or_else(|| i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX));
+        // A step's time begins when the first of its people may be rung.
+        let quiet_hours = tx.db().quiet_hours().await?;
+        let may_ring = |one: &Reached| quiet::until(&quiet_hours, one.person, hunt.priority, now).unwrap_or(now);
+        let first_at = led.to.iter().map(may_ring).min().unwrap_or(now);
+        let mut names = Vec::with_capacity(led.to.len());
+        let mut dials = Vec::with_capacity(led.to.len());
+        for (position, one) in (0_i32..).zip(led.to) {
+            names.push(json!({ "name": one.name, "number": one.number, "duty": one.duty }));
+            dials.push(max_attempts);
+            let callee = CalleeRow {
+                id: CalleeId::new(now),
+                step: number,
+                position,
+                person_id: one.person,
+                name: one.name,
+                known_to_plan: Number::from_stored(one.number.as_str()).is_known_to_plan(),
+                // Rung a moment ago in another step: their interval counts on.
+                last_offered_at: known
+                    .iter()
+                    .filter(|callee| callee.number == one.number)
+                    .filter_map(|c| c.last_offered_at)
+                    .max(),
+                number: one.number,
+                reference: None,
+                max_attempts,
+                min_interval_s,
+                attempts: 0,
+                failed: 0,
+                verdict: None,
+            };
+            tx.db().insert_callee(hunt.id, &callee).await?;
+        }
+        let begins_at = hunt.snoozed_until.map_or(first_at, |until| until.max(first_at));
+        let new = NewStep {
+            step: number,
+            mode: step.mode,
+            ends_at: step.wait_s.map(|wait| begins_at + TimeDelta::seconds(i64::from(wait))),
+            more_dials: hunt::hand_out_limit(dials),
+            begins_at,
+            begin_before: hunt::begin_before(hunt.begin_before, begins_at, seconds(hunt.begin_window_s)),
+        };
+        tx.db().begin_step(hunt.id, &new).await?;
+        let place = match why {
+            Why::Policy(name, place) => Some((name, place)),
+            Why::Named | Why::LastResort => None,
+        };
+        let body = json!({
+            "last_resort": matches!(why, Why::LastResort), "step": number, "callees": names, "mode": step.mode, "ends_at": new.ends_at,
+            "policy": place.map(|(name, _)| name), "place": place.map(|(_, at)| at.step + 1), "round": place.map(|(_, at)| at.round + 1), "nowhere": led.nowhere,
+        });
+        tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepBegan, body).await?;
+        tx.announce(Announcement::Hunts);
+        Ok(())
+    }
+
+    fn bare(&self, phone: &str) -> Option<Whom> {
+        Number::parse(phone, self.region()).ok().map(|parsed| Whom::Number(parsed.number.as_str().to_owned()))
+    }
+}
+
+/// Leaves out whoever said no, also in an earlier hunt for the same alarms, was taken off, or must not be called; and says who that was.
+fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow], before: &[SaidNo]) -> (Vec<Reached>, Vec<String>) {
+    let refused = |one: &Reached| {
+        before.iter().any(|own| own.is(one.person, &one.number))
+            || known.iter().any(|callee| {
+                let same = match (one.person, callee.person_id) {
+                    (Some(a), Some(b)) => a == b,
+                    _ => one.number == callee.number,
+                };
+                same && matches!(callee.verdict, Some(Verdict::Declined | Verdict::Skipped | Verdict::DoNotCall))
+            })
+    };
+    let (out, wanted): (Vec<_>, Vec<_>) = reached.into_iter().partition(refused);
+    (wanted, out.into_iter().map(|one| one.name.unwrap_or(one.number)).collect())
+}
+
+/// Everything that the pure rule needs to know of a locked hunt.
+async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow], now: DateTime<Utc>) -> Result<Ladder, EngineError> {
+    let quiet_hours = tx.db().quiet_hours().await?;
+    let to_rule = |callee: &CalleeRow| hunt::Callee {
+        // A test call is wanted now.
+        quiet_until: match hunt.only_handset_id {
+            Some(_) => None,
+            None => quiet::until(&quiet_hours, callee.person_id, hunt.priority, now),
+        },
+        ..callee.to_rule()
+    };
+    let unconfirmed = match hunt.confirm_within {
+        Some(within) => unconfirmed(&mut tx.db(), hunt, within).await?,
+        None => Vec::new(),
+    };
+    let has_next_step = match hunt.policy_id {
+        Some(id) => tx.db().policy(id).await?.is_some_and(|policy| policy.definition.after(hunt.place()).is_some()),
+        None => false,
+    };
+    Ok(Ladder {
+        hunt: hunt.to_rule(),
+        step: hunt.step,
+        step_ends_at: hunt.step_ends_at,
+        has_next_step,
+        // What is over must not wake the hunt again and again.
+        snoozed_until: hunt.snoozed_until.filter(|until| *until > now),
+        callees: callees.iter().map(|callee| (callee.step, to_rule(callee))).collect(),
+        unconfirmed,
+        open: open_dials(tx, hunt.id).await?,
+    })
+}
+
+/// The open dials of a hunt, as the pure rule wants them.
+pub(in crate::engine) async fn open_dials(tx: &mut Tx, hunt: HuntId) -> Result<Vec<OpenDial>, EngineError> {
+    let mut dials: Vec<(String, OpenDial)> = Vec::new();
+    for row in tx.db().open_targets_of(hunt).await? {
+        match dials.last_mut() {
+            Some((mid, dial)) if *mid == row.mid => dial.callees.push(row.callee_id),
+            _ => dials.push((row.mid, OpenDial { deadline: row.deadline, callees: vec![row.callee_id] })),
+        }
+    }
+    Ok(dials.into_iter().map(|(_, dial)| dial).collect())
+}
+
+async fn unconfirmed(db: &mut Db<'_>, hunt: &HuntRow, within: i32) -> Result<Vec<Unconfirmed>, EngineError> {
+    let answers = db.answers_of(hunt.id).await?;
+    let waiting = answers.iter().filter(|answer| answer.confirmed_at.is_none() && answer.lapsed_at.is_none());
+    Ok(waiting.map(|answer| Unconfirmed { answer: answer.id, confirm_by: answer.at + seconds(within) }).collect())
+}
+
+/// Takes answers back that nobody confirmed in time: whoever picked up is rung again while they have attempts left.
+pub(in crate::engine) async fn lapse(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    lapsed: &[AnswerId],
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    for answer in tx.db().answers_of(hunt.id).await?.into_iter().filter(|answer| lapsed.contains(&answer.id)) {
+        if tx.db().lapse_answer(answer.id, now).await? {
+            if let Some(callee) = answer.callee_id {
+                tx.db().clear_answered(callee).await?;
+            }
+            let body = json!({ "name": answer.name, "number": answer.number, "answered_at": answer.at });
+            tx.db().insert_event(None, Some(hunt.id), now, EventKind::Lapsed, body).await?;
+        }
+    }
+    Ok(())
+}
+
+fn numbers_in_dials(ladder: &Ladder, callees: &[CalleeRow]) -> HashMap<String, DateTime<Utc>> {
+    let of = |dial: &hunt::OpenDial| {
+        let rung = callees.iter().filter(|callee| dial.callees.contains(&callee.id));
+        rung.map(|callee| (callee.number.clone(), dial.deadline)).collect::<Vec<_>>()
+    };
+    ladder.open.iter().flat_map(of).collect()
+}

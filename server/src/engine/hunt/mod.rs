@@ -1,0 +1,15 @@
+//! The life of a hunt: raised, joined, claimed by handsets, reported, closed; and what people do about it.
+
+pub mod act;
+pub mod claim;
+pub mod closing;
+pub mod hearing;
+pub mod join;
+pub mod ladder;
+pub mod parting;
+pub mod presses;
+pub mod raise;
+pub mod report;
+pub mod returns;
+pub mod serves;
+pub mod whom;

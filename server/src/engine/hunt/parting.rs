@@ -1,0 +1,66 @@
+//! Alarms leave a hunt that they share, with everything that was done for them: who was rung how often, who said no, where in its
+//! policy it is. Nobody is rung again for having been rung in company.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::engine::{Engine, EngineError};
+use crate::ids::{AnswerId, CalleeId, HuntId};
+use crate::store::Tx;
+use crate::store::alarm::alarms::AlarmRow;
+use crate::store::alarm::answers::AnswerRow;
+use crate::store::alarm::hunts::{CalleeRow, HuntRow};
+
+/// A hunt that some alarms left for one of their own.
+#[derive(Debug)]
+pub(in crate::engine) struct Parted {
+    /// The new hunt.
+    pub(in crate::engine) hunt: HuntRow,
+    /// Who each callee of the old hunt is in it.
+    pub(in crate::engine) callees: HashMap<CalleeId, CalleeId>,
+}
+
+impl Engine {
+    /// Gives alarms that leave a locked hunt one of their own that stands where theirs stood. Calls that are under way stay with the
+    /// hunt that made them; the new one is locked, and due as the old one was.
+    pub(in crate::engine) async fn part(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        leaving: &[AlarmRow],
+        now: DateTime<Utc>,
+    ) -> Result<Parted, EngineError> {
+        let id = HuntId::new(now);
+        let priority = leaving.iter().map(|alarm| alarm.priority).max().unwrap_or(hunt.priority);
+        tx.db().copy_hunt(hunt.id, id, priority).await?;
+        let mut callees = HashMap::new();
+        for callee in tx.db().callees(hunt.id).await? {
+            let own = CalleeRow { id: CalleeId::new(now), ..callee.clone() };
+            callees.insert(callee.id, own.id);
+            tx.db().insert_callee(id, &own).await?;
+        }
+        for answer in tx.db().answers_of(hunt.id).await?.into_iter().filter(|answer| answer.lapsed_at.is_none()) {
+            let callee_id = answer.callee_id.and_then(|callee| callees.get(&callee).copied());
+            tx.db().insert_answer(&AnswerRow { id: AnswerId::new(now), hunt_id: id, callee_id, ..answer }).await?;
+        }
+        for alarm in leaving {
+            tx.db().move_alarm(alarm.id, hunt.id, id).await?;
+        }
+        Ok(Parted { hunt: tx.db().lock_hunt(id).await?, callees })
+    }
+
+    /// Takes an alarm out of a hunt that it shares: the others are rung for all the same. `None` when it is alone in it.
+    pub(in crate::engine) async fn hunt_of_its_own(
+        &self,
+        tx: &mut Tx,
+        alarm: &AlarmRow,
+        hunt: &HuntRow,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Parted>, EngineError> {
+        if tx.db().count_firing(hunt.id).await? < 2 {
+            return Ok(None);
+        }
+        self.part(tx, hunt, std::slice::from_ref(alarm), now).await.map(Some)
+    }
+}

@@ -1,0 +1,378 @@
+//! People act on what they saw: a press, a reply or a request names alarms, and means exactly these, in whatever hunt each of them is
+//! by now. What is over is left out, and the rest is done. Alarms that share a hunt with those and were not named are rung on.
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+
+use super::act::{self, Acknowledgement};
+use super::closing::{self, Tally};
+use super::raise::refuse_if_over;
+use crate::alarm::doer::Actor;
+use crate::alarm::{DialOutcome, HuntOutcome, Verdict, hunt};
+use crate::engine::{Engine, EngineError, JOINED_LATER, seconds};
+use crate::ids::{AlarmId, CalleeId, HuntId};
+use crate::store::alarm::alarms::AlarmRow;
+use crate::store::alarm::answers::{self, AnswerRow};
+use crate::store::alarm::events::EventKind;
+use crate::store::alarm::hunts::{CalleeRow, HuntRow};
+use crate::store::{Announcement, Tx};
+
+/// How often hunts are locked anew because alarms got others meanwhile.
+const TRIES: usize = 5;
+
+/// What came of it for one alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acted {
+    /// The alarm.
+    pub alarm: AlarmId,
+    /// What came of it.
+    pub effect: Effect,
+}
+
+/// What came of a press for an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It was done.
+    Done,
+    /// The same person had said the same before.
+    Already,
+    /// The alarm is over, or there is none.
+    Over,
+    /// They are not rung for it.
+    NotTheirs,
+}
+
+/// Alarms that were named and are in one hunt.
+struct Meant {
+    /// Locked.
+    hunt: HuntRow,
+    /// Those that were named and are not over.
+    alarms: Vec<AlarmRow>,
+    /// Those that share the hunt, are not over, and were not named.
+    others: Vec<AlarmRow>,
+    /// Nothing else is in the hunt, over or not.
+    alone: bool,
+}
+
+impl Meant {
+    fn new(hunt: HuntRow, alarms: Vec<AlarmRow>, all: Vec<AlarmRow>) -> Self {
+        let alone = all.len() == alarms.len();
+        let others =
+            all.into_iter().filter(|other| refuse_if_over(other).is_ok() && !alarms.iter().any(|own| own.id == other.id));
+        Self { hunt, others: others.collect(), alone, alarms }
+    }
+
+    fn ids(&self) -> Vec<AlarmId> {
+        self.alarms.iter().map(|alarm| alarm.id).collect()
+    }
+}
+
+impl Engine {
+    /// A human confirms these alarms: the answer is theirs, and nobody else is rung for them.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_these(&self, alarms: &[AlarmId], by: &Acknowledgement) -> Result<Vec<Acted>, EngineError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let mut tally = Tally::default();
+        let acted = self.take_in(&mut tx, alarms, by, now, &mut tally).await?;
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+        self.count(&tally);
+        Ok(acted)
+    }
+
+    /// A callee says no to these alarms: they are not rung again for them, and ringing goes on at once without them. Also when they
+    /// had picked up, as long as nobody has confirmed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn decline_these(&self, alarms: &[AlarmId], callee: CalleeId, by: &Actor) -> Result<Vec<Acted>, EngineError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let mut tally = Tally::default();
+        let acted = self.decline_in(&mut tx, alarms, callee, by, now, &mut tally).await?;
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+        self.count(&tally);
+        Ok(acted)
+    }
+
+    /// [`Engine::take_these`] within a transaction. Where `by` names a callee, only alarms are meant that were in that callee's hunt.
+    pub(in crate::engine) async fn take_in(
+        &self,
+        tx: &mut Tx,
+        alarms: &[AlarmId],
+        by: &Acknowledgement,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Vec<Acted>, EngineError> {
+        let callee = match by.callee {
+            Some(id) => tx.db().callee(id).await?,
+            None => None,
+        };
+        let (mut acted, meant) = self.meant(tx, alarms, callee.as_ref().map(|(hunt, _)| *hunt)).await?;
+        for meant in meant {
+            // Those that are over are not taken either.
+            let only = (!meant.alone && meant.others.is_empty()).then(|| meant.ids());
+            let Meant { hunt, alarms, others, .. } = meant;
+            let place = match &callee {
+                Some((_, callee)) => place_of(&tx.db().callees(hunt.id).await?, callee),
+                None => None,
+            };
+            let given = tx.db().answers_of(hunt.id).await?;
+            let theirs = |answer: &AnswerRow| {
+                let same_number = callee.as_ref().is_some_and(|(_, callee)| answer.number.as_ref() == Some(&callee.number));
+                answer.confirmed_at.is_some() && (same_number || place.is_some() && answer.callee_id == place)
+            };
+            if callee.is_some() && answers::current(&given).is_some_and(theirs) {
+                acted.extend(alarms.iter().map(|alarm| Acted { alarm: alarm.id, effect: Effect::Already }));
+                continue;
+            }
+            let (hunt, place) = if others.is_empty() {
+                (hunt, place)
+            } else {
+                let own = self.part(tx, &hunt, &alarms, now).await?;
+                let who = by.name.clone().or_else(|| callee.as_ref().map(|(_, callee)| called(callee)));
+                spoke_of_others(tx, hunt.id, who, &others, now).await?;
+                (own.hunt, place.and_then(|place| own.callees.get(&place).copied()))
+            };
+            let by = match &callee {
+                // Whoever has no place in this hunt takes it by name and number.
+                Some((_, callee)) => Acknowledgement {
+                    callee: place,
+                    number: by.number.clone().or_else(|| Some(callee.number.clone())),
+                    name: by.name.clone().or_else(|| callee.name.clone()),
+                    ..by.clone()
+                },
+                None => by.clone(),
+            };
+            let answer = act::confirmed_answer(tx, &hunt, &by, now).await?;
+            let ring_again_at = by.ring_again_after_s.map(|after| now + seconds(after));
+            for alarm in &alarms {
+                tx.db().set_ring_again(alarm.id, ring_again_at).await?;
+                acted.push(Acted { alarm: alarm.id, effect: Effect::Done });
+            }
+            let mut body = json!({ "name": answer.name, "number": answer.number, "note": by.note, "via": by.doer.via(),
+                "done_by": by.doer, "rings_again_at": ring_again_at });
+            if let Some(only) = only {
+                body["alarms"] = json!(only);
+            }
+            tx.db().insert_event(only_one(&alarms), Some(hunt.id), now, EventKind::Acknowledged, body).await?;
+            match hunt.outcome {
+                None => {
+                    closing::end_hunt(tx, &hunt, HuntOutcome::Answered, None, DialOutcome::Superseded, now, tally).await?;
+                }
+                Some(_) => {
+                    if tx.db().answered_after_all(hunt.id, now).await? {
+                        tally.hunts.push((HuntOutcome::Answered, None));
+                    }
+                }
+            }
+        }
+        Ok(acted)
+    }
+
+    /// [`Engine::decline_these`] within a transaction.
+    pub(in crate::engine) async fn decline_in(
+        &self,
+        tx: &mut Tx,
+        alarms: &[AlarmId],
+        callee: CalleeId,
+        by: &Actor,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Vec<Acted>, EngineError> {
+        let Some((hunt, callee)) = tx.db().callee(callee).await? else {
+            return Ok(alarms.iter().map(|alarm| Acted { alarm: *alarm, effect: Effect::NotTheirs }).collect());
+        };
+        let (mut acted, meant) = self.meant(tx, alarms, Some(hunt)).await?;
+        for meant in meant {
+            let everywhere: Vec<CalleeRow> =
+                tx.db().callees(meant.hunt.id).await?.into_iter().filter(|other| callee.is_same_person(other)).collect();
+            let body = json!({ "via": by.doer.via(), "done_by": by.doer });
+            let effect = self.take_off(tx, &meant, &everywhere, Verdict::Declined, EventKind::Declined, body, now, tally).await?;
+            acted.extend(meant.alarms.iter().map(|alarm| Acted { alarm: alarm.id, effect }));
+        }
+        Ok(acted)
+    }
+
+    /// A person takes a callee off an alarm's hunt.
+    ///
+    /// # Errors
+    /// When the database fails, there is no such alarm or callee, or the alarm was cancelled or resolved.
+    pub async fn skip(&self, id: AlarmId, callee: CalleeId, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+            refuse_if_over(alarm)?;
+            let callees = tx.db().callees(hunt.id).await?;
+            let callee = callees.into_iter().find(|row| row.id == callee).ok_or(EngineError::NoSuchCallee)?;
+            let meant = Meant::new(hunt.clone(), vec![alarm.clone()], tx.db().alarms_of(hunt.id).await?);
+            let body = json!({ "by": by.name, "done_by": by.doer });
+            engine.take_off(tx, &meant, &[callee], Verdict::Skipped, EventKind::Skipped, body, now, tally).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes somebody off a hunt, in all their places, for the alarms that are meant; the others leave it first, and are rung on.
+    #[expect(clippy::too_many_arguments, reason = "one part of saying no, shared with being taken off")]
+    async fn take_off(
+        &self,
+        tx: &mut Tx,
+        meant: &Meant,
+        places: &[CalleeRow],
+        verdict: Verdict,
+        kind: EventKind,
+        mut body: Value,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Effect, EngineError> {
+        let (Some(first), hunt) = (places.first(), &meant.hunt) else { return Ok(Effect::NotTheirs) };
+        if places.iter().all(|place| place.verdict == Some(verdict)) {
+            return Ok(Effect::Already);
+        }
+        let is_theirs = |answer: &AnswerRow| places.iter().any(|place| answer.callee_id == Some(place.id));
+        let given = tx.db().answers_of(hunt.id).await?;
+        let current = answers::current(&given);
+        let confirmed = current.is_some_and(|answer| answer.confirmed_at.is_some());
+        let was_theirs = current.is_some_and(is_theirs);
+        if !meant.alone {
+            body["alarms"] = json!(meant.ids());
+        }
+        if !meant.others.is_empty() {
+            spoke_of_others(tx, hunt.id, Some(called(first)), &meant.others, now).await?;
+            if was_theirs && !confirmed {
+                // That they picked up is no word about what they did not see.
+                self.ring_afresh(tx, &meant.others, hunt, JOINED_LATER, now, tally).await?;
+            } else {
+                let parted = self.part(tx, hunt, &meant.others, now).await?;
+                self.settle(tx, parted.hunt.id, now, tally).await?;
+            }
+        }
+        for place in places {
+            tx.db().set_verdict(place.id, verdict).await?;
+        }
+        body["callee"] = json!(first.id);
+        body["name"] = json!(first.name);
+        body["number"] = json!(first.number);
+        tx.db().insert_event(None, Some(hunt.id), now, kind, body).await?;
+        if confirmed {
+            return Ok(Effect::Done);
+        }
+        for answer in given.iter().filter(|answer| is_theirs(answer)) {
+            tx.db().lapse_answer(answer.id, now).await?;
+        }
+        if hunt.outcome == Some(HuntOutcome::Answered) && was_theirs {
+            let begin_before = hunt::begin_before(hunt.begin_before, now, seconds(hunt.begin_window_s));
+            tx.db().reopen_hunt(hunt.id, now, begin_before).await?;
+            let body = json!({ "name": first.name, "number": first.number });
+            tx.db().insert_event(None, Some(hunt.id), now, EventKind::Reopened, body).await?;
+        }
+        act::close_dials_of(tx, hunt, now, tally).await?;
+        self.settle(tx, hunt.id, now, tally).await?;
+        Ok(Effect::Done)
+    }
+
+    /// Locks the hunts of some alarms, in the order of their ids, and says which of the alarms are in each. Alarms that are over, or
+    /// were never in the hunt `of` when one is given, are told apart at once.
+    async fn meant(&self, tx: &mut Tx, alarms: &[AlarmId], of: Option<HuntId>) -> Result<(Vec<Acted>, Vec<Meant>), EngineError> {
+        let mut wanted: Vec<AlarmId> = alarms.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut acted = Vec::new();
+        if let Some(of) = of {
+            let own: Vec<AlarmId> = tx.db().alarms_ever_in(of).await?.iter().map(|alarm| alarm.id).collect();
+            wanted.retain(|alarm| {
+                let theirs = own.contains(alarm);
+                if !theirs {
+                    acted.push(Acted { alarm: *alarm, effect: Effect::NotTheirs });
+                }
+                theirs
+            });
+        }
+        let mut locked: Vec<HuntId> = Vec::new();
+        for _ in 0..TRIES {
+            let mut rows = Vec::with_capacity(wanted.len());
+            for id in &wanted {
+                rows.extend(tx.db().alarm(*id).await?);
+            }
+            let mut hunts: Vec<HuntId> = rows.iter().map(|alarm| alarm.hunt_id).collect();
+            hunts.sort_unstable();
+            hunts.dedup();
+            let news: Vec<HuntId> = hunts.iter().copied().filter(|hunt| !locked.contains(hunt)).collect();
+            if news.is_empty() {
+                let gone = wanted.iter().filter(|id| !rows.iter().any(|alarm| alarm.id == **id));
+                acted.extend(gone.map(|alarm| Acted { alarm: *alarm, effect: Effect::Over }));
+                let (over, firing): (Vec<_>, Vec<_>) = rows.into_iter().partition(|alarm| refuse_if_over(alarm).is_err());
+                acted.extend(over.iter().map(|alarm| Acted { alarm: alarm.id, effect: Effect::Over }));
+                let mut meant = Vec::new();
+                for id in hunts {
+                    let alarms: Vec<AlarmRow> = firing.iter().filter(|alarm| alarm.hunt_id == id).cloned().collect();
+                    if !alarms.is_empty() {
+                        let all = tx.db().alarms_of(id).await?;
+                        meant.push(Meant::new(tx.db().lock_hunt(id).await?, alarms, all));
+                    }
+                }
+                return Ok((acted, meant));
+            }
+            for hunt in news {
+                tx.db().lock_hunt(hunt).await?;
+                locked.push(hunt);
+            }
+        }
+        Err(EngineError::Contended)
+    }
+}
+
+impl Engine {
+    /// What joined a locked hunt after a call was handed out leaves it before a word that was said in that call is taken in; gives
+    /// the alarms that it is about, where there are others.
+    pub(in crate::engine) async fn part_from_who_joined_after(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        offered_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Option<Vec<AlarmId>>, EngineError> {
+        let late = tx.db().alarms_joined_after(hunt.id, offered_at).await?;
+        if late.is_empty() || hunt.ended_at.is_some() {
+            return Ok(None);
+        }
+        self.ring_afresh(tx, &late, hunt, JOINED_LATER, now, tally).await?;
+        Ok(Some(tx.db().alarms_of(hunt.id).await?.iter().map(|alarm| alarm.id).collect()))
+    }
+}
+
+/// Says on the timeline of those that were not named why ringing goes on for them.
+async fn spoke_of_others(
+    tx: &mut Tx,
+    hunt: HuntId,
+    who: Option<String>,
+    rung_on: &[AlarmRow],
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    let alarms: Vec<AlarmId> = rung_on.iter().map(|alarm| alarm.id).collect();
+    let body = json!({ "name": who, "alarms": alarms });
+    Ok(tx.db().insert_event(None, Some(hunt), now, EventKind::Parted, body).await?)
+}
+
+/// Somebody's place in a hunt: their own, else that of the same person, the one that was rung last.
+fn place_of(callees: &[CalleeRow], callee: &CalleeRow) -> Option<CalleeId> {
+    let same = |other: &&CalleeRow| callee.is_same_person(other);
+    let own = callees.iter().find(|other| other.id == callee.id);
+    own.or_else(|| callees.iter().filter(same).max_by_key(|other| other.last_offered_at)).map(|place| place.id)
+}
+
+fn called(callee: &CalleeRow) -> String {
+    callee.name.clone().unwrap_or_else(|| callee.number.clone())
+}
+
+/// The alarm that a line of the timeline is about, when it is about one alone.
+fn only_one(alarms: &[AlarmRow]) -> Option<AlarmId> {
+    match alarms {
+        [alarm] => Some(alarm.id),
+        _ => None,
+    }
+}

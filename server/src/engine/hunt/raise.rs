@@ -1,0 +1,611 @@
+//! Alarms come and go: raised and repeated by their senders, resolved by them, called off by people.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::closing::{self, Tally};
+use super::whom::{self, Named};
+use crate::alarm::doer::Actor;
+use crate::alarm::policy::Step;
+use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
+use crate::engine::watch::windows;
+use crate::engine::{Engine, EngineError, delta};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
+use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
+use crate::store::alarm::barista::BaristaCall;
+use crate::store::alarm::events::EventKind;
+use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
+use crate::store::duty::policies::PolicyRow;
+use crate::store::{Announcement, Db, StoreError, Tx};
+
+/// How often a change is tried again when others made the same one at the same time.
+pub(in crate::engine) const TRIES: usize = 5;
+
+/// Somebody to ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCallee {
+    /// The number in its comparable form.
+    pub number: String,
+    /// The numbering plan knows such a number.
+    pub known_to_plan: bool,
+    /// A name, when the sender gave one; else whoever has the number.
+    pub name: Option<String>,
+    /// What the sender calls this callee.
+    pub reference: Option<String>,
+    /// How often to ring; 0 for a number that cannot be dialled.
+    pub max_attempts: i32,
+    /// Least seconds between two hand-outs.
+    pub min_interval_s: i32,
+}
+
+/// Whom a new hunt rings first.
+pub(in crate::engine) enum Naming<'r> {
+    /// Those of its policy's first step.
+    Policy,
+    /// Those to whom this leads.
+    Step {
+        /// Whom to ring, and how.
+        step: Step,
+        /// Who was rung for the same alarm before: those who said no are left out.
+        earlier: Vec<CalleeRow>,
+    },
+    /// These.
+    These(&'r [NewCallee]),
+}
+
+/// Who says whom to ring, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NamedBy {
+    /// The alarm itself: no policy is looked for.
+    Alarm,
+    /// The sender's key: counts where no rule names the sender or a label of the alarm.
+    Sender,
+    /// The configuration: counts where no policy does.
+    Fallback,
+}
+
+/// An alarm as it comes in, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RaiseRequest {
+    /// The door it came through.
+    pub integration_id: String,
+    /// What its sender calls itself.
+    pub source: String,
+    /// What makes two reports the same alarm.
+    pub dedup_key: Option<String>,
+    /// One line of text.
+    pub summary: String,
+    /// More text.
+    pub details: String,
+    /// Names and values.
+    pub labels: BTreeMap<String, String>,
+    /// How urgent.
+    pub priority: Priority,
+    /// One after the other, or all at once.
+    pub mode: Mode,
+    /// When it has reached what it wants.
+    pub until: Until,
+    /// Nobody is really rung.
+    pub dry_run: bool,
+    /// How long it waits for a handset, in seconds.
+    pub begin_window_s: i32,
+    /// An answer that nobody confirms within so many seconds lapses; `None`: as the policy says, else none is wanted.
+    pub confirm_within: Option<i32>,
+    /// The escalation policy that the alarm names.
+    pub policy: Option<String>,
+    /// Whom the alarm names to be rung, by name or by duty, instead of `callees`.
+    pub ring: Vec<Named>,
+    /// Calls to each of those; `None`: as configured.
+    pub attempts: Option<i32>,
+    /// Least seconds between two calls to one of those; `None`: as configured.
+    pub min_interval_s: Option<i32>,
+    /// Nobody is named, and that is no reason to refuse it.
+    pub ring_nobody: bool,
+    /// The name of the sender's key.
+    pub sender: Option<String>,
+    /// Whom to ring, in order, where no policy says so.
+    pub callees: Vec<NewCallee>,
+    /// Who named them.
+    pub named_by: NamedBy,
+    /// Only this handset may ring for it: a test call.
+    pub only_handset: Option<HandsetId>,
+    /// The sender's key for this request and a hash of the request: the same again gives the same alarm.
+    pub idempotency: Option<(String, Vec<u8>)>,
+    /// What a Barista client wants to read again in its history.
+    pub barista: Option<BaristaCall>,
+    /// The key of its group, where several alarms may share one; `None`: the dedup key.
+    pub group_key: Option<String>,
+    /// What was wrong with its form, and was put right.
+    pub mended: Mended,
+    /// When it comes again soon after it was over, it is the same alarm; else another one.
+    pub flaps: bool,
+}
+
+/// What could not be taken as it was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mended {
+    /// Fields that were too long, and were cut.
+    pub cut: Vec<String>,
+    /// Fields out of which characters were taken.
+    pub cleaned: Vec<String>,
+}
+
+impl Default for RaiseRequest {
+    /// An alarm that says nothing but has every default of the API.
+    fn default() -> Self {
+        Self {
+            integration_id: String::new(),
+            source: String::new(),
+            dedup_key: None,
+            summary: String::new(),
+            details: String::new(),
+            labels: BTreeMap::new(),
+            priority: Priority::Normal,
+            mode: Mode::Sequential,
+            until: Until::First,
+            dry_run: false,
+            begin_window_s: 3600,
+            confirm_within: None,
+            policy: None,
+            ring: Vec::new(),
+            attempts: None,
+            min_interval_s: None,
+            ring_nobody: false,
+            sender: None,
+            callees: Vec::new(),
+            named_by: NamedBy::Alarm,
+            only_handset: None,
+            idempotency: None,
+            barista: None,
+            group_key: None,
+            mended: Mended::default(),
+            flaps: false,
+        }
+    }
+}
+
+/// What became of a request to raise an alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RaisedAs {
+    /// A new alarm.
+    Created,
+    /// Another report of an open alarm.
+    Repeated,
+    /// An alarm that was over a moment ago, and is open again.
+    Reopened,
+    /// The same request again, answered as before: as a new alarm, or as a repeat.
+    Replayed {
+        /// It was answered as a repeat.
+        repeated: bool,
+    },
+}
+
+/// The alarm that a request raised.
+#[derive(Clone, Debug)]
+pub struct Raised {
+    /// The alarm as it is now.
+    pub alarm: AlarmRow,
+    /// What became of the request.
+    pub raised_as: RaisedAs,
+}
+
+impl RaiseRequest {
+    /// A dry run, a test call, and what a Barista client wants to read of its own event join no other hunt.
+    pub(in crate::engine) fn is_by_itself(&self) -> bool {
+        self.dry_run || self.only_handset.is_some() || self.barista.is_some()
+    }
+}
+
+impl Engine {
+    /// Takes in an alarm.
+    ///
+    /// # Errors
+    /// When the database fails, or an idempotency key was used for another request. Nothing was stored then.
+    pub async fn raise(&self, request: &RaiseRequest) -> Result<Raised, EngineError> {
+        for _ in 0..TRIES {
+            match self.try_raise(request).await {
+                // Another request with the same key was stored meanwhile: this one is its repeat.
+                Err(EngineError::Store(error)) if error.is_unique_violation() => {}
+                other => return other,
+            }
+        }
+        Err(EngineError::Contended)
+    }
+
+    async fn try_raise(&self, request: &RaiseRequest) -> Result<Raised, EngineError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        if let Some((key, hash)) = &request.idempotency
+            && let Some(earlier) = tx.db().idempotent_request(&request.integration_id, key).await?
+        {
+            if earlier.request_hash != *hash {
+                return Err(EngineError::KeyReused);
+            }
+            let alarm = load(&mut tx.db(), earlier.alarm_id).await?;
+            return Ok(Raised { alarm, raised_as: RaisedAs::Replayed { repeated: earlier.repeated } });
+        }
+        let mut tally = Tally::default();
+        let (id, raised_as) = if let Some(id) = self.repeat_open(&mut tx, request, now, &mut tally).await? {
+            (id, RaisedAs::Repeated)
+        } else if let Some(id) = self.reopen_with_key(&mut tx, request, now, &mut tally).await? {
+            (id, RaisedAs::Reopened)
+        } else {
+            (self.create(&mut tx, request, now, &mut tally).await?, RaisedAs::Created)
+        };
+        note_cleaned(&mut tx, request, id, now).await?;
+        if let Some((key, hash)) = &request.idempotency {
+            let repeated = raised_as != RaisedAs::Created;
+            tx.db().insert_idempotent_request(&request.integration_id, key, hash, id, repeated, now).await?;
+        }
+        let alarm = load(&mut tx.db(), id).await?;
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+        self.count(&tally);
+        Ok(Raised { alarm, raised_as })
+    }
+
+    /// Counts the request as a repeat of an open alarm, when there is one with its key.
+    async fn repeat_open(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Option<AlarmId>, EngineError> {
+        // A dry run is no alarm: it neither repeats one nor is repeated by one.
+        let Some(key) = request.dedup_key.as_ref().filter(|_| !request.dry_run) else { return Ok(None) };
+        let Some(alarm) = tx.db().open_alarm_with_key(&request.integration_id, key).await? else { return Ok(None) };
+        // It may have got another hunt while this waited for the lock.
+        let (alarm, hunt) = lock_alarm(tx, alarm.id).await?;
+        if now - alarm.last_repeat_at > delta(self.config.alarms.dedup) {
+            tx.db().close_dedup(alarm.id).await?;
+            return Ok(None);
+        }
+        if !tx.db().repeat_alarm(alarm.id, now).await? {
+            return Ok(None);
+        }
+        self.repeat(tx, request, &alarm, &hunt, false, now, tally).await?;
+        Ok(Some(alarm.id))
+    }
+
+    pub(in crate::engine) async fn create(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<AlarmId, EngineError> {
+        let policy = self.policy_for(tx, request).await?;
+        let naming = self.naming(tx, request, policy.is_some()).await?;
+        let hunt_id = insert_hunt(tx, request, policy.as_ref(), &naming, now).await?;
+        let team = team_asked_for(request);
+        // Nobody is told of what is held: that it rings people is told when it does.
+        let held_until = windows::holds(tx, &request.labels, team, now).await?;
+        let alarm = NewAlarm {
+            id: AlarmId::new(now),
+            hunt_id,
+            integration_id: request.integration_id.clone(),
+            source: request.source.clone(),
+            dedup_key: request.dedup_key.clone(),
+            dedup_open: request.dedup_key.is_some() && !request.dry_run,
+            summary: request.summary.clone(),
+            details: request.details.clone(),
+            labels: request.labels.clone(),
+            priority: request.priority,
+            raised_at: now,
+            team: team.map(str::to_owned),
+            group_key: request.group_key.clone().or_else(|| request.dedup_key.clone()).filter(|_| !request.dry_run),
+        };
+        let number = tx.db().insert_alarm(&alarm).await?;
+        let body = json!({ "number": number, "source": request.source, "priority": request.priority, "held_until": held_until });
+        tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, EventKind::Raised, body).await?;
+        if let Some(call) = &request.barista {
+            tx.db().insert_barista_call(alarm.id, call).await?;
+        }
+        self.name_callees(tx, hunt_id, naming, now, tally).await?;
+        if !windows::hold(tx, alarm.id, hunt_id, &request.labels, team, now).await? {
+            self.join_if_alike(tx, request.priority, request.is_by_itself(), alarm.id, hunt_id, now, tally).await?;
+        }
+        let of_callees = policy.is_none() && request.ring.is_empty();
+        if of_callees && request.callees.iter().all(|callee| callee.max_attempts == 0) {
+            // Nobody can be rung: that is said now, and not when a handset asks.
+            self.settle(tx, hunt_id, now, tally).await?;
+        }
+        Ok(alarm.id)
+    }
+
+    /// The policy that says whom to ring; `None` when the request itself does.
+    pub(in crate::engine) async fn policy_for(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+    ) -> Result<Option<PolicyRow>, EngineError> {
+        if let Some(name) = &request.policy {
+            let policy = tx.db().policy_by_name(name).await?;
+            return policy.map(Some).ok_or_else(|| EngineError::NoSuchPolicy(name.clone()));
+        }
+        if request.named_by == NamedBy::Alarm && !(request.callees.is_empty() && request.ring.is_empty()) {
+            return Ok(None);
+        }
+        let rules = tx.db().policy_rules().await?;
+        let mut matching = rules.iter().filter(|rule| rule.matches(request.sender.as_deref(), &request.labels));
+        // A key's own numbers are meant for that sender, so they go before the rule for everything that is left.
+        let rule = matching.find(|rule| request.named_by == NamedBy::Fallback || !rule.is_default());
+        match rule {
+            Some(rule) => Ok(tx.db().policy(rule.policy_id).await?),
+            None if request.callees.is_empty() && !request.ring_nobody => Err(EngineError::NobodyNamed),
+            None => Ok(None),
+        }
+    }
+
+    /// Who says whom to ring for a request.
+    pub(in crate::engine) async fn naming<'r>(
+        &self,
+        tx: &mut Tx,
+        request: &'r RaiseRequest,
+        by_policy: bool,
+    ) -> Result<Naming<'r>, EngineError> {
+        if by_policy {
+            return Ok(Naming::Policy);
+        }
+        if request.ring.is_empty() {
+            return Ok(Naming::These(&request.callees));
+        }
+        let mut whom = Vec::with_capacity(request.ring.len());
+        for (index, named) in request.ring.iter().enumerate() {
+            let found = whom::find(&mut tx.db(), named, self.region()).await?;
+            whom.push(found.map_err(|why| EngineError::UnknownName { index, why })?);
+        }
+        let step =
+            Step { whom, mode: request.mode, attempts: request.attempts, min_interval_s: request.min_interval_s, wait_s: None };
+        Ok(Naming::Step { step, earlier: Vec::new() })
+    }
+
+    /// Puts the first people into a new hunt.
+    pub(in crate::engine) async fn name_callees(
+        &self,
+        tx: &mut Tx,
+        hunt: HuntId,
+        naming: Naming<'_>,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        let callees = match naming {
+            Naming::These(callees) => callees,
+            Naming::Policy | Naming::Step { .. } => {
+                let row = tx.db().lock_hunt(hunt).await?;
+                match naming {
+                    Naming::Step { step, earlier } => self.begin_only_step(tx, &row, &step, &earlier, now).await?,
+                    _ => self.begin_next_step(tx, &row, now).await?,
+                }
+                // Whether there is anybody at all, and when the step is over.
+                return self.settle(tx, hunt, now, tally).await;
+            }
+        };
+        for (position, callee) in (0_i32..).zip(callees) {
+            let person = tx.db().person_with_number(&callee.number).await?;
+            // Several people may share a number: whom the sender names is not somebody else for having the same one.
+            let person = person.filter(|person| callee.name.as_ref().is_none_or(|name| *name == person.name));
+            let row = CalleeRow {
+                id: CalleeId::new(now),
+                step: 0,
+                position,
+                person_id: person.as_ref().map(|person| person.id),
+                name: callee.name.clone().or(person.map(|person| person.name)),
+                number: callee.number.clone(),
+                known_to_plan: callee.known_to_plan,
+                reference: callee.reference.clone(),
+                max_attempts: callee.max_attempts,
+                min_interval_s: callee.min_interval_s,
+                attempts: 0,
+                failed: 0,
+                last_offered_at: None,
+                verdict: None,
+            };
+            tx.db().insert_callee(hunt, &row).await?;
+        }
+        Ok(())
+    }
+
+    /// A person calls an alarm off: ringing stops, unless the hunt also serves another alarm.
+    ///
+    /// # Errors
+    /// When the database fails, there is no such alarm, or its source said that it is over.
+    pub async fn cancel(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+            if alarm.cancelled_at.is_some() {
+                return Ok(());
+            }
+            if !tx.db().cancel_alarm(id, now).await? {
+                return Err(EngineError::Over("resolved"));
+            }
+            tx.db()
+                .insert_event(Some(id), Some(hunt.id), now, EventKind::Cancelled, json!({ "by": by.name, "done_by": by.doer }))
+                .await?;
+            engine.stop_unless_wanted(tx, hunt, HuntOutcome::Cancelled, now, tally).await
+        })
+        .await
+    }
+
+    /// The source says that an alarm is over: ringing stops, unless the hunt also serves another alarm.
+    ///
+    /// # Errors
+    /// When the database fails or there is no such alarm. An alarm that is over stays as it is.
+    pub async fn resolve(&self, id: AlarmId) -> Result<AlarmRow, EngineError> {
+        self.change(id, async |engine, tx, _, hunt, now, tally| {
+            if tx.db().resolve_alarm(id, now).await? {
+                tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Resolved, json!({})).await?;
+                engine.stop_unless_wanted(tx, hunt, HuntOutcome::Resolved, now, tally).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The same for the open alarm with a key; `None` when there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn resolve_with_key(&self, integration: &str, key: &str) -> Result<Option<AlarmRow>, EngineError> {
+        let open = self.store.read().await?.db().open_alarm_with_key(integration, key).await?;
+        match open {
+            Some(alarm) => self.resolve(alarm.id).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A sender says that an alarm of its own is over.
+    ///
+    /// # Errors
+    /// When the database fails, or this sender raised no such alarm.
+    pub async fn resolve_own(&self, integration: &str, id: AlarmId) -> Result<AlarmRow, EngineError> {
+        let alarm = self.store.read().await?.db().alarm(id).await?;
+        match alarm.filter(|alarm| alarm.integration_id == integration) {
+            Some(alarm) => self.resolve(alarm.id).await,
+            None => Err(EngineError::NoSuchAlarm),
+        }
+    }
+
+    /// Loads an alarm, locks its hunt, changes both in one transaction, and gives the alarm as it is then.
+    pub(in crate::engine) async fn change<F>(&self, id: AlarmId, change: F) -> Result<AlarmRow, EngineError>
+    where
+        F: AsyncFnOnce(&Engine, &mut Tx, &AlarmRow, &HuntRow, DateTime<Utc>, &mut Tally) -> Result<(), EngineError>,
+    {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let mut tally = Tally::default();
+        let (alarm, hunt) = lock_alarm(&mut tx, id).await?;
+        change(self, &mut tx, &alarm, &hunt, now, &mut tally).await?;
+        let alarm = load(&mut tx.db(), id).await?;
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+        self.count(&tally);
+        Ok(alarm)
+    }
+
+    /// Ends a hunt that is under way for nothing any more.
+    pub(in crate::engine) async fn stop_unless_wanted(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        outcome: HuntOutcome,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        if hunt.ended_at.is_some() || tx.db().count_firing(hunt.id).await? > 0 {
+            return Ok(());
+        }
+        let dials_as = match outcome {
+            HuntOutcome::Cancelled => DialOutcome::Cancelled,
+            _ => DialOutcome::Superseded,
+        };
+        closing::end_hunt(tx, hunt, outcome, None, dials_as, now, tally).await
+    }
+}
+
+/// The one team that a request asks for, when it asks for nobody else.
+pub(in crate::engine) fn team_asked_for(request: &RaiseRequest) -> Option<&str> {
+    match &request.ring[..] {
+        [Named::Team(name)] => Some(name),
+        _ => None,
+    }
+}
+
+/// Longer names of queues are cut, in bytes.
+const LONGEST_QUEUE: usize = 200;
+
+/// Whose turn it is when this is rung: the team's, else the policy's, else the sender's.
+fn queue(request: &RaiseRequest, policy: Option<&PolicyRow>) -> String {
+    let named = request.ring.iter().find_map(|named| match named {
+        Named::Team(name) => Some(format!("team {name}")),
+        Named::Schedule(name) => Some(format!("schedule {name}")),
+        Named::Person(_) | Named::Number(_) => None,
+    });
+    let labelled = request.labels.get("team").map(|team| format!("team {team}"));
+    let by_policy = policy.map(|policy| format!("policy {}", policy.id));
+    short(labelled.or(named).or(by_policy).unwrap_or_else(|| format!("sender {}", request.integration_id)))
+}
+
+/// A label may be longer than what an index holds: the name of a queue is cut, and stays one of its own.
+fn short(queue: String) -> String {
+    if queue.len() <= LONGEST_QUEUE {
+        return queue;
+    }
+    let begins: String = queue.chars().take(40).collect();
+    format!("{begins}… {}", hex(&Sha256::digest(&queue)[..16]))
+}
+
+pub(in crate::engine) async fn insert_hunt(
+    tx: &mut Tx,
+    request: &RaiseRequest,
+    policy: Option<&PolicyRow>,
+    naming: &Naming<'_>,
+    now: DateTime<Utc>,
+) -> Result<HuntId, EngineError> {
+    let attempts = request.callees.iter().map(|callee| callee.max_attempts);
+    let hunt = NewHunt {
+        id: HuntId::new(now),
+        priority: request.priority,
+        mode: request.mode,
+        until: if policy.is_some() { Until::First } else { request.until },
+        dry_run: request.dry_run,
+        // A policy's steps bring their own.
+        dials_left: if policy.is_some() { 0 } else { hunt::hand_out_limit(attempts) },
+        created_at: now,
+        begin_window_s: request.begin_window_s,
+        only_handset_id: request.only_handset,
+        confirm_within: request.confirm_within.or(policy.and_then(|policy| policy.definition.confirm_within_s)),
+        policy_id: policy.map(|policy| policy.id),
+        queue: queue(request, policy),
+        ring: match naming {
+            Naming::Step { step, .. } => Some(step.clone()),
+            Naming::Policy | Naming::These(_) => None,
+        },
+    };
+    tx.db().insert_hunt(&hunt).await?;
+    Ok(hunt.id)
+}
+
+pub(in crate::engine) fn refuse_if_over(alarm: &AlarmRow) -> Result<(), EngineError> {
+    match alarm.state() {
+        AlarmState::Cancelled => Err(EngineError::Over("cancelled")),
+        AlarmState::Resolved => Err(EngineError::Over("resolved")),
+        _ => Ok(()),
+    }
+}
+
+/// Notes on the timeline what could not be taken as it was sent.
+pub(in crate::engine) async fn note_cleaned(
+    tx: &mut Tx,
+    request: &RaiseRequest,
+    id: AlarmId,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    let Mended { cut, cleaned } = &request.mended;
+    if cut.is_empty() && cleaned.is_empty() {
+        return Ok(());
+    }
+    let body = json!({ "cut": cut, "cleaned": cleaned });
+    Ok(tx.db().insert_event(Some(id), None, now, EventKind::Cleaned, body).await?)
+}
+
+/// Locks the current hunt of an alarm. The alarm may get a new hunt between reading and locking, so it is read again.
+pub(in crate::engine) async fn lock_alarm(tx: &mut Tx, id: AlarmId) -> Result<(AlarmRow, HuntRow), EngineError> {
+    let mut alarm = tx.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
+    for _ in 0..TRIES {
+        let hunt = tx.db().lock_hunt(alarm.hunt_id).await?;
+        alarm = load(&mut tx.db(), id).await?;
+        if alarm.hunt_id == hunt.id {
+            return Ok((alarm, hunt));
+        }
+    }
+    Err(EngineError::Contended)
+}
+
+pub(in crate::engine) async fn load(db: &mut Db<'_>, id: AlarmId) -> Result<AlarmRow, EngineError> {
+    let alarm = db.alarm(id).await?;
+    alarm.ok_or_else(|| StoreError::Inconsistent(format!("alarm {id} vanished")).into())
+}

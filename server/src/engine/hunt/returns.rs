@@ -1,0 +1,285 @@
+//! An alarm comes again: it is counted, it gets worse, it holds something new, or it was over and is not.
+//!
+//! Whoever answered took what was in it then. So a rise of priority rings at once, and what is new in it rings once in a while. Such
+//! a ring is a new hunt, to which everything applies that applies to a new alarm; whoever answered last is rung first.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::act::left_of_step;
+use super::closing::Tally;
+use super::ladder::lapse;
+use super::raise::{RaiseRequest, insert_hunt, lock_alarm, team_asked_for};
+use crate::alarm::{HuntOutcome, Priority};
+use crate::engine::watch::windows;
+use crate::engine::{Engine, EngineError, delta};
+use crate::ids::{AlarmId, HuntId};
+use crate::store::Tx;
+use crate::store::alarm::alarms::AlarmRow;
+use crate::store::alarm::answers;
+use crate::store::alarm::events::EventKind;
+use crate::store::alarm::hunts::HuntRow;
+
+/// So long after its end, the same key opens the same alarm again.
+pub(in crate::engine) const FLAPS_WITHIN: TimeDelta = TimeDelta::minutes(10);
+
+/// A new hunt because an alarm is more urgent than it was.
+pub(in crate::engine) const WORSE: &str = "worse";
+/// A new hunt because of something in an alarm that nobody has taken.
+pub(in crate::engine) const NEWS: &str = "new_alert";
+
+/// Why people are rung for an alarm that comes again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Why {
+    /// Nobody had answered.
+    Unanswered,
+    /// It is more urgent than it was.
+    Worse,
+    /// There is something in it that nobody has taken.
+    New,
+    /// It was over, and is not.
+    Again,
+}
+
+impl Why {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Unanswered => "repeated",
+            Self::Worse => WORSE,
+            Self::New => NEWS,
+            Self::Again => "flapping",
+        }
+    }
+}
+
+impl Engine {
+    /// What follows when an open alarm, whose hunt is locked, was counted as repeated. `new`: something burns in it that did not.
+    #[expect(clippy::too_many_arguments, reason = "everything that a repeat is made of")]
+    pub(in crate::engine) async fn repeat(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        alarm: &AlarmRow,
+        hunt: &HuntRow,
+        new: bool,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        let worse = request.priority > alarm.priority;
+        let mut body = json!({ "repeats": alarm.repeats + 1, "summary": request.summary });
+        if worse || new {
+            body["details"] = json!(request.details);
+            body["priority"] = json!(request.priority);
+            retell(tx, request, alarm).await?;
+        }
+        tx.db().insert_event(Some(alarm.id), None, now, EventKind::Repeated, body).await?;
+        if worse {
+            tx.db().raise_alarm_priority(alarm.id, request.priority).await?;
+        }
+        if hunt.ended_at.is_none() {
+            return if worse { self.hurry(tx, request.priority, alarm, hunt, now, tally).await } else { Ok(()) };
+        }
+        let settings = &self.config.alarms;
+        let rested = now - hunt.created_at >= delta(settings.rehunt);
+        // Somebody may have put it off.
+        let put_off = alarm.ring_again_at.is_some_and(|at| at > now);
+        let new = new && settings.ring_for_new.is_on();
+        let why = match () {
+            () if worse => Some(Why::Worse),
+            () if put_off => None,
+            () if !rested => {
+                // It is told once in a while, and not forgotten.
+                if new {
+                    tx.db().ring_for_news(alarm.id, hunt.created_at + delta(settings.rehunt)).await?;
+                }
+                None
+            }
+            () if new => Some(Why::New),
+            () if hunt.outcome == Some(HuntOutcome::NoAnswer) => Some(Why::Unanswered),
+            () => None,
+        };
+        match why {
+            Some(why) => self.ring_anew(tx, request, alarm, hunt, why, now, tally).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A hunt that goes on is more urgent than it was: it is not put off any more, unless maintenance holds it, and does not wait for the
+    /// word of somebody who picked up before.
+    async fn hurry(
+        &self,
+        tx: &mut Tx,
+        priority: Priority,
+        alarm: &AlarmRow,
+        hunt: &HuntRow,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        if priority > hunt.priority {
+            tx.db().raise_priority(hunt.id, priority).await?;
+        }
+        // Whoever has picked up and not confirmed heard of something less urgent.
+        let given = tx.db().answers_of(hunt.id).await?;
+        let waiting = given.iter().filter(|answer| answer.confirmed_at.is_none() && answer.lapsed_at.is_none());
+        let mut waiting: Vec<_> = waiting.map(|answer| answer.id).collect();
+        if !tx.db().callees(hunt.id).await?.iter().any(|callee| callee.attempts < callee.max_attempts) {
+            // Nobody could be rung any more: then whoever picked up is better than nobody.
+            waiting.clear();
+        }
+        lapse(tx, hunt, &waiting, now).await?;
+        let put_off = hunt.snoozed_until.is_some_and(|until| until > now) && alarm.held_until.is_none();
+        if put_off {
+            let step_ends_at = hunt.step_ends_at.map(|ends_at| now + left_of_step(hunt, ends_at, now));
+            tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
+        }
+        if put_off || !waiting.is_empty() {
+            let body = json!({ "why": WORSE, "news": true });
+            tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Redialled, body).await?;
+        }
+        self.settle(tx, hunt.id, now, tally).await
+    }
+
+    /// Opens an alarm of a plain sender again that was over a moment ago.
+    pub(in crate::engine) async fn reopen_with_key(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Option<AlarmId>, EngineError> {
+        let Some(key) = request.dedup_key.as_ref().filter(|_| request.flaps && !request.dry_run) else { return Ok(None) };
+        let ended = tx.db().ended_of_group(&request.integration_id, key, now - FLAPS_WITHIN).await?;
+        let Some(alarm) = ended.into_iter().find(|alarm| alarm.dedup_key.as_ref() == Some(key)) else { return Ok(None) };
+        self.reopen(tx, request, alarm.id, false, now, tally).await
+    }
+
+    /// Opens an alarm again that was over a moment ago. Whom it rings: nobody, when a human had confirmed it a short while ago, and it
+    /// is neither worse nor critical. `None` when it is not over any more, or was called off.
+    pub(in crate::engine) async fn reopen(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        id: AlarmId,
+        new: bool,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<Option<AlarmId>, EngineError> {
+        let (alarm, hunt) = lock_alarm(tx, id).await?;
+        if !tx.db().reopen_alarm(id, now).await? {
+            return Ok(None);
+        }
+        let worse = request.priority > alarm.priority;
+        if worse || new {
+            retell(tx, request, &alarm).await?;
+        }
+        if worse {
+            tx.db().raise_alarm_priority(id, request.priority).await?;
+        }
+        let times = tx.db().count_events(id, EventKind::Flapping).await? + 1;
+        let body = json!({ "times": times, "summary": request.summary, "details": request.details });
+        tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Flapping, body).await?;
+        if hunt.ended_at.is_none() {
+            // Others are in it, so it went on.
+            if worse {
+                self.hurry(tx, request.priority, &alarm, &hunt, now, tally).await?;
+            }
+            return Ok(Some(id));
+        }
+        let given = tx.db().answers_of(hunt.id).await?;
+        let confirmed = answers::current(&given).is_some_and(|answer| answer.confirmed_at.is_some());
+        let rested = now - hunt.created_at >= delta(self.config.alarms.rehunt);
+        let critical = request.priority.max(alarm.priority) == Priority::Critical;
+        if critical || worse || rested || !confirmed {
+            self.ring_anew(tx, request, &alarm, &hunt, Why::Again, now, tally).await?;
+        }
+        Ok(Some(id))
+    }
+
+    /// A new hunt for an alarm whose hunt has ended.
+    #[expect(clippy::too_many_arguments, reason = "everything that a new hunt is made of")]
+    async fn ring_anew(
+        &self,
+        tx: &mut Tx,
+        request: &RaiseRequest,
+        alarm: &AlarmRow,
+        earlier: &HuntRow,
+        why: Why,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        // What was urgent stays urgent while it is open.
+        let request = &RaiseRequest { priority: request.priority.max(alarm.priority), ..request.clone() };
+        let policy = match self.policy_for(tx, request).await {
+            // It names nobody any more: those whom it named before are rung.
+            Err(EngineError::NobodyNamed) => {
+                return self.ring_again_as_before(tx, alarm, earlier, why.as_str(), now, tally).await;
+            }
+            other => other?,
+        };
+        let naming = self.naming(tx, request, policy.is_some()).await?;
+        let hunt = insert_hunt(tx, request, policy.as_ref(), &naming, now).await?;
+        tx.db().set_alarm_hunt(alarm.id, hunt, now).await?;
+        tx.db().set_ring_again(alarm.id, None).await?;
+        let team = team_asked_for(request);
+        let held_until = windows::holds(tx, &request.labels, team, now).await?;
+        let news = matches!(why, Why::Worse | Why::New);
+        let body = json!({ "why": why.as_str(), "news": news, "held_until": held_until });
+        tx.db().insert_event(Some(alarm.id), Some(hunt), now, EventKind::Redialled, body).await?;
+        self.name_callees(tx, hunt, naming, now, tally).await?;
+        put_answerer_first(tx, earlier.id, hunt).await?;
+        if !windows::hold(tx, alarm.id, hunt, &request.labels, team, now).await? {
+            self.join_if_alike(tx, request.priority, request.is_by_itself(), alarm.id, hunt, now, tally).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    /// A new hunt for those of an alarm's last hunt, whoever answered it first.
+    pub(in crate::engine) async fn ring_again_as_before(
+        &self,
+        tx: &mut Tx,
+        alarm: &AlarmRow,
+        earlier: &HuntRow,
+        why: &str,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        // Its priority may have risen a moment ago.
+        let current = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
+        self.ring_afresh(tx, std::slice::from_ref(&current), earlier, why, now, tally).await?;
+        let fresh = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
+        put_answerer_first(tx, earlier.id, fresh.hunt_id).await?;
+        if windows::hold(tx, alarm.id, fresh.hunt_id, &fresh.labels.0, fresh.team.as_deref(), now).await? {
+            return Ok(());
+        }
+        let by_itself = earlier.dry_run || earlier.only_handset_id.is_some() || tx.db().is_barista_hunt(earlier.id).await?;
+        self.join_if_alike(tx, fresh.priority, by_itself, alarm.id, fresh.hunt_id, now, tally).await
+    }
+}
+
+/// Whoever answered in an earlier hunt knows most, and is rung first by a later one that rings them at all.
+pub(in crate::engine) async fn put_answerer_first(tx: &mut Tx, earlier: HuntId, later: HuntId) -> Result<(), EngineError> {
+    let given = tx.db().answers_of(earlier).await?;
+    let Some(answer) = answers::current(&given) else { return Ok(()) };
+    let callees = tx.db().callees(later).await?;
+    let step = callees.iter().map(|callee| callee.step).min();
+    let mut first = callees.iter().filter(|callee| Some(callee.step) == step);
+    let same = |number: &str| answer.number.as_deref() == Some(number);
+    let found = first.clone().find(|callee| same(&callee.number));
+    let found = found.or_else(|| first.find(|callee| callee.person_id.is_some() && callee.person_id == answer.person_id));
+    match found {
+        Some(callee) => Ok(tx.db().put_callee_first(later, callee.step, callee.id).await?),
+        None => Ok(()),
+    }
+}
+
+/// An alarm says what is the case now. What the repeat leaves out is kept.
+async fn retell(tx: &mut Tx, request: &RaiseRequest, alarm: &AlarmRow) -> Result<(), EngineError> {
+    let details = if request.details.is_empty() { &alarm.details } else { &request.details };
+    let mut labels: BTreeMap<String, String> = alarm.labels.0.clone();
+    labels.extend(request.labels.clone());
+    Ok(tx.db().retell_alarm(alarm.id, &request.summary, details, &labels).await?)
+}

@@ -1,0 +1,436 @@
+//! Text messages from people: a reply counts for the call that its sender had been given when they wrote it, and for the alarms that this
+//! call was about.
+//!
+//! What came in, what it does and what it did is one transaction on one connection: a copy that comes at the same time waits for it and
+//! finds the message there, and a server that dies in between has taken in nothing.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::hand_over::{self, Trouble, trouble};
+use crate::alarm::AlarmState;
+use crate::engine::hunt::closing::Tally;
+use crate::engine::watch::handsets;
+use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, delta};
+use crate::ids::{AlarmId, GatewayId, InboundSmsId, SmsId};
+use crate::kinds::gateways::read_message_id;
+use crate::kinds::outcome::Outcome;
+use crate::line::reply::{self, Reply};
+use crate::line::written::{self, Given, LATELY, Meant, TOLERANCE, TimeTold};
+use crate::numbers::Number;
+use crate::store::alarm::answers;
+use crate::store::alarm::events::EventKind;
+use crate::store::lines::sms::{GatewayRow, GivenRow, NewInbound, Purpose, Sentence, SmsRow};
+use crate::store::{Announcement, Tx};
+
+/// Whoever was rung within this time may say that they want to be rung no more.
+const STOP_WINDOW: TimeDelta = TimeDelta::days(30);
+/// Without a time and an id, the same words of the same sender within this time are the same message.
+const SAME_WITHIN: TimeDelta = TimeDelta::seconds(60);
+/// A reply is answered so often at most, in this time.
+const MOST_ANSWERS: i64 = 5;
+const ANSWERS_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// An answer that could not be sent by then helps nobody.
+const ANSWER_EXPIRES: TimeDelta = TimeDelta::minutes(10);
+/// That a message came too late is told to whoever wrote it no longer ago than this.
+const ANSWER_WITHIN: TimeDelta = TimeDelta::days(1);
+/// So many characters of an alarm's summary stand in an answer.
+const LONGEST_SUMMARY: usize = 30;
+const LONGEST_SENDER: usize = 60;
+const LONGEST_TEXT: usize = 2_000;
+/// A message that a gateway could not send is tried again after this, the next time after twice as long.
+const BOUNCE_PAUSE: TimeDelta = TimeDelta::seconds(30);
+const LONGEST_BOUNCE_PAUSE: TimeDelta = TimeDelta::minutes(10);
+
+/// A text message as a gateway passes it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextReceived {
+    /// From whom, as the phone has it.
+    pub sender: String,
+    /// What it says.
+    pub text: String,
+    /// What the gateway calls it.
+    pub id: Option<String>,
+    /// When the phone got it, by its clock.
+    pub told: Option<TimeTold>,
+    /// When it was sent here, by the same clock; only where that is another time at each try.
+    pub sent: Option<DateTime<Utc>>,
+}
+
+impl TextReceived {
+    /// The same for the same message told again, where a time or an id tells it from others. Texts of one sender with the same words in
+    /// one second mean the same call, so they are one, whatever their ids and gateways.
+    fn same_key(&self, gateway: GatewayId, sender: &str) -> Option<[u8; 32]> {
+        match (self.told, &self.id) {
+            (Some(told), _) => Some(hash(&["told", sender, self.text.trim(), &told.at.timestamp().to_string()])),
+            (None, Some(id)) => Some(hash(&["id", &gateway.to_string(), sender, self.text.trim(), id])),
+            (None, None) => None,
+        }
+    }
+
+    /// The same for the same words of the same sender.
+    fn words_key(&self, gateway: GatewayId, sender: &str) -> [u8; 32] {
+        hash(&["words", &gateway.to_string(), sender, self.text.trim()])
+    }
+}
+
+fn hash(parts: &[&str]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        // With its length, so that no two lists of parts are one text.
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// What a message did.
+struct Did {
+    effect: &'static str,
+    /// The first of the alarms that it was about.
+    alarm: Option<AlarmId>,
+    /// Who else had confirmed it by then.
+    taken_by: Option<String>,
+}
+
+impl From<&'static str> for Did {
+    fn from(effect: &'static str) -> Self {
+        Self { effect, alarm: None, taken_by: None }
+    }
+}
+
+/// A message under the hands of the engine.
+struct Word<'m> {
+    reply: Reply,
+    text: &'m str,
+    /// Its sender's numbers, the one it came from first.
+    numbers: &'m [Number],
+    written_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+}
+
+impl Engine {
+    /// Takes in a text message, and does what it says; gives what it did, in one word of the API.
+    ///
+    /// # Errors
+    /// When the database fails: then nothing was taken in, and the same message told again does what this one did not.
+    pub async fn sms_received(&self, gateway: &GatewayRow, received: &TextReceived) -> Result<&'static str, EngineError> {
+        let now = self.clock.now();
+        let number = Number::parse(&received.sender, self.region()).ok().map(|parsed| parsed.number);
+        let reply = reply::read(&received.text, &self.config.sms);
+        let clean = |text: &str, longest| text.chars().filter(|c| *c != '\0').take(longest).collect::<String>();
+        let sender = number.as_ref().map_or_else(|| clean(&received.sender, LONGEST_SENDER), |number| number.as_str().to_owned());
+        let text = clean(&received.text, LONGEST_TEXT);
+        let mut tx = self.store.begin().await?;
+        let same_key = received.same_key(gateway.id, &sender);
+        if same_key.is_none() && tx.db().same_words(&received.words_key(gateway.id, &sender), now - SAME_WITHIN, now).await? {
+            // The copy begins the time anew.
+            tx.commit().await?;
+            return Ok("repeated");
+        }
+        let earlier = match received.told {
+            Some(told) => tx.db().delays(gateway.id, now - LATELY, told.zoned).await?,
+            None => Vec::new(),
+        };
+        let written_at = written::written(received.told, received.sent, now, &earlier);
+        let id = InboundSmsId::new(now);
+        let new = NewInbound {
+            id,
+            gateway: gateway.id,
+            same_key,
+            sender: &sender,
+            text: &text,
+            told_at: received.told.map(|told| told.at),
+            told_zoned: received.told.is_some_and(|told| told.zoned),
+            sent_at: received.sent,
+            written_at,
+            reply: reply.as_str(),
+        };
+        if !tx.db().insert_inbound(&new, now).await? {
+            return Ok("repeated");
+        }
+        let mut tally = Tally::default();
+        let numbers = match number {
+            Some(number) => numbers_of(&mut tx, number).await?,
+            None => Vec::new(),
+        };
+        let word = Word { reply, text: &text, numbers: &numbers, written_at, now };
+        let did = self.act_on(&mut tx, &word, &mut tally).await?;
+        tx.db().set_inbound_effect(id, did.alarm, did.effect).await?;
+        self.answer(&mut tx, gateway, &word, &did).await?;
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+        self.count(&tally);
+        tracing::info!(reply = reply.as_str(), effect = did.effect, "a text message came in");
+        Ok(did.effect)
+    }
+
+    async fn act_on(&self, tx: &mut Tx, word: &Word<'_>, tally: &mut Tally) -> Result<Did, EngineError> {
+        let (now, written_at) = (word.now, word.written_at);
+        let window = delta(self.config.sms.reply_window);
+        if now - written_at > window {
+            return Ok("too_late".into());
+        }
+        if word.numbers.is_empty() {
+            return Ok("stranger".into());
+        }
+        if word.reply == Reply::OptIn {
+            return opt_in(tx, word).await;
+        }
+        // To stop is always possible for whoever was rung, but after the window it is not about an alarm any more.
+        let back_to = if word.reply == Reply::OptOut { STOP_WINDOW } else { window };
+        let Some(given) = given(tx, word, back_to).await? else { return Ok("stranger".into()) };
+        let alarms = tx.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
+        let about = alarms.first().copied();
+        if word.reply != Reply::Unknown && is_outdated(tx, word, about).await? {
+            return Ok(Did { effect: "outdated", alarm: about, taken_by: None });
+        }
+        let taken_by = taken_by(tx, word, about).await?;
+        let effect = match word.reply {
+            Reply::Confirm => {
+                let by = Acknowledgement {
+                    number: word.numbers.first().map(|number| number.as_str().to_owned()),
+                    note: Some(word.text.to_owned()),
+                    callee: Some(given.callee_id),
+                    doer: Doer::TextMessage,
+                    ..Acknowledgement::default()
+                };
+                let acted = self.take_in(tx, &alarms, &by, now, tally).await?;
+                effect(acted.iter().map(|acted| acted.effect), "confirmed", "already")
+            }
+            Reply::Decline => self.decline_by_text(tx, &alarms, &given, now, tally).await?,
+            Reply::OptOut => {
+                opt_out(tx, word, about).await?;
+                if written_at - given.offered_at > window {
+                    return Ok("stopped".into());
+                }
+                self.decline_by_text(tx, &alarms, &given, now, tally).await?;
+                "stopped"
+            }
+            Reply::OptIn | Reply::Unknown => "none",
+        };
+        Ok(Did { effect, alarm: about, taken_by })
+    }
+
+    /// Answers a message that came from somebody who had been rung, through the gateway by which it came, in their language. Not too
+    /// often: two programs that answer each other would go on for ever.
+    async fn answer(&self, tx: &mut Tx, gateway: &GatewayRow, word: &Word<'_>, did: &Did) -> Result<(), EngineError> {
+        let (Some(number), true) = (word.numbers.first(), self.config.sms.answer_replies) else { return Ok(()) };
+        let person = tx.db().person_with_number(number.as_str()).await?;
+        let recent = word.now - word.written_at <= ANSWER_WITHIN;
+        let name = match (did.effect, &did.taken_by) {
+            ("confirmed" | "already" | "declined", Some(_)) => "reply_taken_by",
+            ("confirmed" | "already", None) => "reply_confirmed",
+            ("declined", None) => "reply_declined",
+            ("over", _) => "reply_over",
+            ("stopped", _) => "reply_stopped",
+            ("allowed", _) => "reply_allowed",
+            ("none", _) if word.reply == Reply::Unknown => "reply_not_understood",
+            // Not when somebody exports what was written long ago.
+            ("too_late", _) if recent && person.is_some() => "reply_too_late",
+            _ => return Ok(()),
+        };
+        let most = if name == "reply_not_understood" { 1 } else { MOST_ANSWERS };
+        if tx.db().answers_to(number.as_str(), word.now - ANSWERS_WITHIN).await? >= most {
+            return Ok(());
+        }
+        let alarm = match did.alarm {
+            Some(id) => tx.db().alarm(id).await?,
+            None => None,
+        };
+        let summary: String = alarm.map(|alarm| alarm.summary.chars().take(LONGEST_SUMMARY).collect()).unwrap_or_default();
+        let places = [("summary".to_owned(), summary), ("name".to_owned(), did.taken_by.clone().unwrap_or_default())];
+        let language = person.map(|person| person.language).unwrap_or_default();
+        let sentence = Sentence { name: name.to_owned(), language, places: places.into() };
+        let until = word.now + ANSWER_EXPIRES;
+        let sms = SmsRow::saying(sentence, Purpose::Answer, gateway.id, number.as_str(), word.now, until);
+        Ok(tx.db().insert_sms(&sms).await?)
+    }
+
+    async fn decline_by_text(
+        &self,
+        tx: &mut Tx,
+        alarms: &[AlarmId],
+        given: &GivenRow,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<&'static str, EngineError> {
+        let by = Actor::nameless(Doer::TextMessage);
+        let acted = self.decline_in(tx, alarms, given.callee_id, &by, now, tally).await?;
+        Ok(effect(acted.iter().map(|acted| acted.effect), "declined", "declined"))
+    }
+
+    /// Takes in what a gateway reports on a message of ours: that it reached the phone, or why it could not be sent; `told` says when, by
+    /// the gateway's clock. What happened before what is known already changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn sms_reported(
+        &self,
+        gateway: &GatewayRow,
+        id: &str,
+        failed: Option<&str>,
+        told: Option<TimeTold>,
+    ) -> Result<&'static str, EngineError> {
+        let now = self.clock.now();
+        let at = told.map_or(now, |told| told.at.min(now));
+        let mut tx = self.store.begin().await?;
+        let known = match read_message_id(id) {
+            Some(known) => Some(known),
+            None => tx.db().sms_by_ref(gateway.id, id).await?,
+        };
+        let Some((sms, failures)) = known else { return Ok("none") };
+        let Some(why) = failed else {
+            let noted = tx.db().sms_delivered(sms, gateway.id, failures, at).await?;
+            if noted {
+                correct_order(&mut tx, sms, at, now).await?;
+            }
+            tx.commit().await?;
+            return Ok(if noted { "delivered" } else { "none" });
+        };
+        let why = Outcome::GatewayFailed(why.to_owned()).to_string();
+        let pause = (BOUNCE_PAUSE * 2_i32.pow(u32::try_from(failures.clamp(0, 6)).unwrap_or(0))).min(LONGEST_BOUNCE_PAUSE);
+        if !tx.db().sms_bounced(sms, gateway.id, failures, now + pause, &why).await? {
+            return Ok("none");
+        }
+        // The second time it is no accident.
+        if failures > 0
+            && let Some(hand_over) = tx.db().hand_over_of_sms(sms).await?
+            && let Some(line) = tx.db().line(hand_over.line_id).await?
+        {
+            trouble(&mut tx, &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
+        }
+        tx.commit().await?;
+        Ok("bounced")
+    }
+}
+
+/// The phone may take messages in another order than they were sent in, and reports may come in a third one. What it got last must not be
+/// an outdated command. In doubt it is sent once more: the same command twice does no harm.
+async fn correct_order(tx: &mut Tx, sms: SmsId, at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let after_it = match tx.db().later_sms(sms).await? {
+        Some(later) => later.delivered_at.is_some_and(|delivered_at| delivered_at <= at).then_some(later.id),
+        None => tx.db().earlier_delivered(sms).await?.is_some_and(|earlier| earlier > at).then_some(sms),
+    };
+    if let Some(latest) = after_it {
+        tx.db().send_sms_again(latest, &Outcome::SentAgain.to_string(), now).await?;
+    }
+    Ok(())
+}
+
+/// One word of the API for what came of a reply: somewhere it was done, or had been said before, or was too late for all.
+fn effect(of: impl Iterator<Item = Effect> + Clone, done: &'static str, already: &'static str) -> &'static str {
+    let any = |wanted: Effect| of.clone().any(|effect| effect == wanted);
+    match (any(Effect::Done), any(Effect::Already)) {
+        (true, _) => done,
+        (false, true) => already,
+        (false, false) => "over",
+    }
+}
+
+/// A number, the others of the person it belongs to, and those by which the same phones are reached.
+async fn numbers_of(tx: &mut Tx, number: Number) -> Result<Vec<Number>, EngineError> {
+    let person = tx.db().person_with_number(number.as_str()).await?;
+    let others = match person {
+        Some(person) => tx.db().numbers_of(person.id).await?,
+        None => Vec::new(),
+    };
+    let mut all = vec![number];
+    for other in others.into_iter().map(Number::from_stored) {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    for other in all.clone().iter().filter_map(Number::other_form) {
+        if !all.contains(&other) {
+            all.push(other);
+        }
+    }
+    Ok(all)
+}
+
+/// The call that a message answers, if its sender had been given one.
+async fn given(tx: &mut Tx, word: &Word<'_>, window: TimeDelta) -> Result<Option<GivenRow>, EngineError> {
+    let tests = [handsets::TEST_CALLS, hand_over::VERIFICATION];
+    let mut rows = Vec::new();
+    for number in word.numbers {
+        rows.extend(tx.db().given(number.as_str(), word.written_at - window, word.written_at + TOLERANCE, tests).await?);
+    }
+    let latest_alarm = rows.iter().filter(|row| !row.test && row.offered_at <= word.written_at).max_by_key(|row| row.offered_at);
+    let open = match latest_alarm {
+        Some(row) => waits(tx, row).await?,
+        None => false,
+    };
+    let calls: Vec<Given> = rows.iter().map(|row| Given { at: row.offered_at, test: row.test, open }).collect();
+    Ok(match written::meant(&calls, word.written_at, window) {
+        Meant::Nothing => None,
+        Meant::This(place) => rows.into_iter().nth(place),
+    })
+}
+
+/// Who else has confirmed an alarm.
+async fn taken_by(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result<Option<String>, EngineError> {
+    let Some(alarm) = (match about {
+        Some(id) => tx.db().alarm(id).await?,
+        None => None,
+    }) else {
+        return Ok(None);
+    };
+    let given = tx.db().answers_of(alarm.hunt_id).await?;
+    let theirs = |number: &Option<String>| word.numbers.iter().any(|own| number.as_deref() == Some(own.as_str()));
+    Ok(answers::current(&given).filter(|one| one.confirmed_at.is_some() && !theirs(&one.number)).map(|one| one.name.clone()))
+}
+
+/// Whether some alarm that a call was about still waits for somebody to take it.
+async fn waits(tx: &mut Tx, call: &GivenRow) -> Result<bool, EngineError> {
+    for id in tx.db().alarms_in_call(call.hunt_id, call.offered_at).await? {
+        let Some(alarm) = tx.db().alarm(id).await? else { continue };
+        let over = matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
+        if !over && tx.db().answers_of(alarm.hunt_id).await?.iter().all(|answer| answer.confirmed_at.is_none()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether something that its sender wrote later has been taken in before.
+async fn is_outdated(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
+    for number in word.numbers {
+        let last = tx.db().last_word(number.as_str(), word.now - STOP_WINDOW, about).await?;
+        if last.is_some_and(|last| word.written_at < last) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Somebody wants to be rung no more, by whatever alarm and at whatever number of theirs. People are told, since an alarm may now find
+/// nobody.
+async fn opt_out(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result<(), EngineError> {
+    let mut newly = false;
+    for number in word.numbers {
+        // One entry is enough for a phone with two numbers.
+        if tx.db().forbidden(number.as_str()).await?.is_none() {
+            newly |= tx.db().forbid_by_text(number.as_str(), word.text, word.now).await?;
+        }
+    }
+    if let Some(number) = word.numbers.first().filter(|_| newly) {
+        let name = tx.db().person_with_number(number.as_str()).await?.map(|person| person.name);
+        let body = json!({ "name": name.as_deref().unwrap_or(number.as_str()), "number": number.as_str() });
+        tx.db().insert_event(about, None, word.now, EventKind::OptedOut, body).await?;
+    }
+    Ok(())
+}
+
+/// Somebody takes back that they want to be rung no more. What an operator has forbidden stays forbidden.
+async fn opt_in(tx: &mut Tx, word: &Word<'_>) -> Result<Did, EngineError> {
+    if is_outdated(tx, word, None).await? {
+        return Ok("outdated".into());
+    }
+    let mut any = false;
+    for number in word.numbers {
+        any |= tx.db().take_back_by_text(number.as_str()).await?;
+    }
+    Ok(if any { "allowed" } else { "none" }.into())
+}

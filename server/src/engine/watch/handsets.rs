@@ -1,0 +1,349 @@
+//! Handsets as a whole: who is silent, stuck or back; test calls; what a native handset tells while it dials.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use super::presence::{Noticed, PollSource, WRITTEN_WITHIN, longest_silence};
+use crate::alarm::ringing::{self, Line};
+use crate::alarm::{DialOutcome, Mode, Priority, Until};
+use crate::config::{HandsetConfig, PlainPath};
+use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
+use crate::ids::{CommandId, HandsetId};
+use crate::store::alarm::events::EventKind;
+use crate::store::dialect::Dialect;
+use crate::store::watch::handsets::HandsetRow;
+use crate::store::{Announcement, Db};
+
+/// The source of test calls, and their door.
+pub const TEST_CALLS: &str = "test call";
+/// A test call that its handset does not take by then is over.
+const TEST_WINDOW_SECONDS: i32 = 300;
+/// A phone on the documented path is one to wait for after so long.
+const SETTLED: TimeDelta = TimeDelta::minutes(10);
+/// A phone that moves is heard under its old name for no longer than this after it is heard under the new one.
+const MOVES_WITHIN: TimeDelta = TimeDelta::minutes(2);
+/// A handset that is told to dial a forwarding code is given no alarm for so long: the two calls would meet.
+pub const REST_FOR_CODE: TimeDelta = TimeDelta::seconds(60);
+/// A handset whose calls failed rests this long, then twice as long, and so on.
+const FIRST_REST: TimeDelta = TimeDelta::seconds(30);
+const LONGEST_REST: TimeDelta = TimeDelta::minutes(5);
+/// So long after this server or its database was away, phones may still ask again because of that.
+const BACK_LATELY: TimeDelta = TimeDelta::minutes(1);
+/// So many handsets are written down in one transaction.
+const SIGHTINGS_AT_ONCE: usize = 200;
+
+impl Engine {
+    /// Notes that a handset polled; what follows from that is written down only when it changes something.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handset_polled(&self, handset: &HandsetRow, source: &PollSource<'_>) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        let noticed = self.presence.polled(handset.id, source, handset.interval_seconds, now);
+        if handset.offline_since.is_some() || handset.stuck_since.is_some() {
+            self.handset_back(handset, now).await?;
+        }
+        let shared = match noticed {
+            Noticed::Nothing => return Ok(()),
+            Noticed::Shared => Some(now),
+            Noticed::SharedNoMore => None,
+        };
+        let mut tx = self.store.begin().await?;
+        if tx.db().set_handset_shared(handset.id, shared).await? {
+            if shared.is_some() {
+                tracing::warn!(handset.name = %handset.name, "two phones use the token of this handset: both would dial; give each its own");
+                note(&mut tx.db(), handset, EventKind::HandsetShared, now).await?;
+            }
+            tx.announce(Announcement::Handsets);
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn handset_back(&self, handset: &HandsetRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        if tx.db().handset_back(handset.id, now).await? {
+            tracing::info!(handset.name = %handset.name, "the handset polls again");
+            note(&mut tx.db(), handset, EventKind::HandsetBack, now).await?;
+            tx.announce(Announcement::Handsets);
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down who was seen, and finds who has been silent for too long.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn watch_handsets(&self) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        self.write_sightings(false).await?;
+        let mut reader = self.store.read().await?;
+        let mut handsets = reader.db().handsets().await?;
+        let busy = reader.db().busy_handsets().await?;
+        drop(reader);
+        // Where another node serves handsets too, what it has heard may not be written down yet.
+        let unheard_for = match self.store.dialect() {
+            Dialect::Sqlite => TimeDelta::zero(),
+            Dialect::Postgres => WRITTEN_WITHIN,
+        };
+        let written_lately: HashSet<HandsetId> = handsets
+            .iter()
+            .filter(|handset| handset.last_seen_at.is_some_and(|seen| seen > now - unheard_for))
+            .map(|handset| handset.id)
+            .collect();
+        self.presence.complete(&mut handsets);
+        for handset in &handsets {
+            // Silence in an open dial is a call, as far as anybody can know.
+            if is_expected(handset)
+                && !self.has_moved(handset, &handsets)
+                && handset.disabled_at.is_none()
+                && !busy.contains(&handset.id)
+                && !written_lately.contains(&handset.id)
+            {
+                self.watch(handset, now).await?;
+            }
+        }
+        let offline = self.store.read().await?.db().count_offline_handsets().await?;
+        self.metrics.handsets_offline.set(offline);
+        Ok(())
+    }
+
+    /// Writes down who polled, in portions, so that nobody waits for it: what has changed, and every half minute that it goes on. Before
+    /// the server stops: `all`.
+    ///
+    /// # Errors
+    /// When the database fails; what was not written is the next time.
+    pub async fn write_sightings(&self, all: bool) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        for portion in self.presence.unwritten(now, all).chunks(SIGHTINGS_AT_ONCE) {
+            let mut tx = self.store.begin().await?;
+            tx.db().handsets_seen(portion).await?;
+            tx.commit().await?;
+            self.presence.written(portion, now);
+        }
+        Ok(())
+    }
+
+    /// Whether a phone on the documented path, which is known by address and model, is somebody else by now: it was paired, or has another
+    /// address. What fell silent before this server started says nothing either: nobody can know when.
+    fn has_moved(&self, handset: &HandsetRow, all: &[HandsetRow]) -> bool {
+        let Some(last_seen) = handset.last_seen_at.filter(|_| handset.token_hash.is_none() && handset.allowed_at.is_none())
+        else {
+            return false;
+        };
+        let alike = |other: &HandsetRow| {
+            let model =
+                other.last_model.as_ref().is_some_and(|model| !model.is_empty() && handset.last_model.as_ref() == Some(model));
+            model || (other.last_address.is_some() && other.last_address == handset.last_address)
+        };
+        // Whoever tries the path with curl is no phone that has moved.
+        let is_phone = |other: &HandsetRow| other.token_hash.is_some() || other.allowed_at.is_some() || polls_as_app(other);
+        let since = |other: &HandsetRow| other.id != handset.id && other.created_at > last_seen - MOVES_WITHIN && is_phone(other);
+        last_seen < self.started_at || all.iter().any(|other| since(other) && alike(other))
+    }
+
+    async fn watch(&self, handset: &HandsetRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        // A phone that never polled is not set up yet; and while nobody could be served, silence says nothing.
+        let Some(last_seen) = handset.last_seen_at else { return Ok(()) };
+        let silence = longest_silence(handset.interval_seconds);
+        if handset.offline_since.is_some() || handset.stuck_since.is_some() || last_seen.max(self.serving_since()) > now - silence
+        {
+            return Ok(());
+        }
+        let latest = self.store.read().await?.db().latest_dial_of(handset.id).await?;
+        let unreported = latest.filter(|dial| dial.reported_at.is_none());
+        let rings_until = unreported.as_ref().and_then(|dial| {
+            let line = Line { serves: self.serves_of(dial), ..dial.line(seconds(handset.ring_seconds)) };
+            let closed_at = dial.closed_at.filter(|_| dial.outcome == Some(DialOutcome::Expired));
+            // Not as seen now: what is over since a moment counts as well.
+            ringing::quiet(&line, DateTime::<Utc>::MIN_UTC).handset.filter(|_| line.stock_app).max(closed_at)
+        });
+        if rings_until.is_some_and(|until| until > now - silence) {
+            // Its call may have lasted until just now.
+            return Ok(());
+        }
+        let stuck = unreported.and_then(|dial| dial.closed_at).is_some_and(|closed| last_seen < closed);
+        let mut tx = self.store.begin().await?;
+        let marked = if stuck {
+            tx.db().handset_stuck(handset.id, now, now - silence).await?
+        } else {
+            tx.db().handset_offline(handset.id, now, now - silence).await?
+        };
+        if !marked {
+            return Ok(());
+        }
+        let kind = if stuck { EventKind::HandsetStuck } else { EventKind::HandsetOffline };
+        note(&mut tx.db(), handset, kind, now).await?;
+        tx.announce(Announcement::Handsets);
+        tx.commit().await?;
+        if stuck {
+            tracing::warn!(handset.name = %handset.name, "the handset did not return after its dial: it may be blocked; look at its screen");
+        } else {
+            tracing::warn!(handset.name = %handset.name, "the handset is offline: it has not polled for {} s", (now - last_seen).num_seconds());
+        }
+        Ok(())
+    }
+
+    /// Until when a handset whose calls do not leave it rests, after so many in a row.
+    pub(in crate::engine) fn rest_until(&self, failures: i32, now: DateTime<Utc>) -> DateTime<Utc> {
+        let doublings = u32::try_from(failures.clamp(0, 10)).unwrap_or(0);
+        now + (FIRST_REST * 2_i32.pow(doublings)).min(LONGEST_REST)
+    }
+
+    /// Rings a number through one handset only, to prove that the chain works.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn test_call(&self, handset: &HandsetRow, number: &str, known_to_plan: bool) -> Result<Raised, EngineError> {
+        let callee = NewCallee {
+            number: number.to_owned(),
+            known_to_plan,
+            name: None,
+            reference: None,
+            max_attempts: 1,
+            min_interval_s: 0,
+        };
+        let request = RaiseRequest {
+            integration_id: TEST_CALLS.to_owned(),
+            source: TEST_CALLS.to_owned(),
+            summary: format!("Test call through {}", handset.name),
+            labels: [("handset".to_owned(), handset.name.clone())].into(),
+            priority: Priority::High,
+            mode: Mode::Sequential,
+            until: Until::First,
+            begin_window_s: TEST_WINDOW_SECONDS,
+            callees: vec![callee],
+            named_by: NamedBy::Alarm,
+            only_handset: Some(handset.id),
+            ..RaiseRequest::default()
+        };
+        let raised = self.raise(&request).await?;
+        let mut tx = self.store.begin().await?;
+        tx.db().set_test_call(handset.id, raised.alarm.id).await?;
+        tx.announce(Announcement::Handsets);
+        tx.commit().await?;
+        Ok(raised)
+    }
+
+    /// Keeps how far a native handset's call has got; false when the dial is no longer wanted.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn progress(&self, mid: &str, number: &str, state: &str) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        let mut tx = self.store.begin().await?;
+        let Some(dial) = tx.db().dial(mid).await?.filter(|dial| dial.closed_at.is_none()) else { return Ok(false) };
+        let place = dial.phones.iter().position(|phone| phone == number);
+        if let Some(place) = place.and_then(|place| i32::try_from(place).ok()) {
+            tx.db().set_progress(mid, place, state, now).await?;
+            tx.announce(Announcement::Hunts);
+            tx.commit().await?;
+        }
+        Ok(true)
+    }
+
+    /// Since when this node has been able to serve handsets.
+    pub(in crate::engine) fn serving_since(&self) -> DateTime<Utc> {
+        *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Notes that handsets can be served from now on; `was_away`: this server or its database was not there until now.
+    pub(in crate::engine) fn serving_again(&self, now: DateTime<Utc>, was_away: bool) {
+        *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+        if was_away {
+            *self.there_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+        }
+    }
+
+    /// Whether this server or its database was away until a moment ago: who asks again then had no answer, and is not odd.
+    pub(in crate::engine) fn was_away(&self, now: DateTime<Utc>) -> bool {
+        let there_since = *self.there_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.serves_unknown.load(std::sync::atomic::Ordering::Acquire) || now < there_since + BACK_LATELY
+    }
+
+    /// Whether a handset may be told to dial forwarding codes now: not while it rings somebody, or its line may still ring. `fresh` are the
+    /// commands that it was not told before: for these it gets no alarm for a minute. One that it is told again and again, because it
+    /// does not carry it out, must not keep it from alarms.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn may_dial_code(&self, id: HandsetId, fresh: &[CommandId]) -> Result<bool, EngineError> {
+        let now = self.clock.now();
+        if !self.line_is_free(id, now).await? {
+            return Ok(false);
+        }
+        if fresh.is_empty() {
+            return Ok(true);
+        }
+        let mut tx = self.store.begin().await?;
+        tx.db().rest_handset(id, now + REST_FOR_CODE).await?;
+        tx.commit().await?;
+        // A claim that was under way may have given it a dial; one that comes now sees that it rests.
+        if !self.line_is_free(id, now).await? {
+            return Ok(false);
+        }
+        let mut tx = self.store.begin().await?;
+        for command in fresh {
+            tx.db().command_handed(*command, now).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn line_is_free(&self, id: HandsetId, now: DateTime<Utc>) -> Result<bool, EngineError> {
+        let mut reader = self.store.read().await?;
+        let mut db = reader.db();
+        Ok(db.open_dial_of(id).await?.is_none() && db.line_free_at(id, now).await?.is_none())
+    }
+
+    /// Keeps what a native handset says of itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handset_status(&self, id: HandsetId, status: &serde_json::Value) -> Result<(), EngineError> {
+        let mut tx = self.store.begin().await?;
+        tx.db().set_handset_status(id, status, self.clock.now()).await?;
+        tx.announce(Announcement::Handsets);
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Whether the documented path, without a token, hands out alarms.
+#[must_use]
+pub fn plain_path_is_open(config: &HandsetConfig, handsets: &[HandsetRow]) -> bool {
+    match config.plain_path {
+        PlainPath::Always => true,
+        PlainPath::Never => false,
+        PlainPath::Auto => !handsets.iter().any(|handset| handset.token_hash.is_some()),
+    }
+}
+
+/// Whether a handset can be handed anything: it has a token, was let in by a person, or the documented path is open.
+#[must_use]
+pub fn is_served(handset: &HandsetRow, plain_path_open: bool) -> bool {
+    handset.token_hash.is_some() || handset.allowed_at.is_some() || plain_path_open
+}
+
+/// Whether somebody is to be told when this handset falls silent: it was paired or allowed, or it is the app on the documented path, and
+/// has been polling for some time. Whoever tried that path with curl is no handset to wait for.
+pub(in crate::engine) fn is_expected(handset: &HandsetRow) -> bool {
+    let settled = handset.last_seen_at.is_some_and(|seen| seen - handset.created_at >= SETTLED);
+    handset.token_hash.is_some() || handset.allowed_at.is_some() || (polls_as_app(handset) && settled)
+}
+
+fn polls_as_app(handset: &HandsetRow) -> bool {
+    handset.last_user_agent.as_ref().is_some_and(|agent| is_app(agent.as_bytes()))
+}
+
+/// The app's HTTP library, old or new, names itself so.
+#[must_use]
+pub fn is_app(user_agent: &[u8]) -> bool {
+    user_agent.starts_with(b"okhttp/") || user_agent.starts_with(b"Dalvik/")
+}
+
+async fn note(db: &mut Db<'_>, handset: &HandsetRow, kind: EventKind, now: DateTime<Utc>) -> Result<(), EngineError> {
+    Ok(db.insert_event(None, None, now, kind, json!({ "handset": handset.name, "handset_id": handset.id })).await?)
+}

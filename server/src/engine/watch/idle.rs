@@ -1,0 +1,202 @@
+//! What a node knows without asking the database: that there is nothing to do for a handset.
+//!
+//! Handsets ask every ten seconds and the answer is nearly always "nothing". The memory is read again every second and after each change
+//! that this node or another one announces, and forgotten until then; so "nothing" is never said on what is older than that. It only
+//! ever says *nothing*: dials are always read from the database.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
+
+use super::waiting::Due;
+use crate::ids::HandsetId;
+use crate::store::{Announcement, Store, StoreError};
+
+/// What was read longer ago than this is not used: the periodic re-read must have failed.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+/// So many handsets at most are woken at once; each hand-out is announced, and wakes the next.
+const MOST_AT_ONCE: i64 = 64;
+
+/// Why a handset gets nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdleReason {
+    /// No hunt wants a handset, says the database.
+    NothingDue,
+    /// The same, known without asking.
+    KnownIdle,
+    /// Its line may still be ringing from its latest dial.
+    HeldBack,
+    /// Its dial passed the deadline and is about to be closed.
+    PastDeadline {
+        /// That dial.
+        mid: String,
+    },
+    /// Its dial is open, but its app seems to have been started again while the line rings, and would dial into its own call.
+    Withheld {
+        /// That dial.
+        mid: String,
+    },
+}
+
+/// What the node knows.
+#[derive(Debug)]
+pub struct IdleMemory(Mutex<Memory>);
+
+#[derive(Debug)]
+struct Memory {
+    announcements: Receiver<Announcement>,
+    generation: u64,
+    known: Option<Known>,
+    /// The open mids as they were read last, however long ago: for when the database is away.
+    open_mids: HashMap<HandsetId, String>,
+}
+
+/// What was read: what is due for whom.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// When hunts that any handset may take want one: the earliest of them, in order.
+    due: Vec<DateTime<Utc>>,
+    due_for: Vec<(HandsetId, DateTime<Utc>)>,
+    /// Those with an open dial, and its mid.
+    open_mids: HashMap<HandsetId, String>,
+    with_commands: Vec<HandsetId>,
+}
+
+impl Facts {
+    /// What there is to do now: calls to make, and commands to carry out.
+    #[must_use]
+    pub(in crate::engine) fn due(&self, now: DateTime<Utc>) -> (Due, Due) {
+        let for_one = self.due_for.iter().filter(|(_, due)| *due <= now).map(|(handset, _)| handset);
+        let calls = Due {
+            for_anyone: self.due.iter().filter(|due| **due <= now).count(),
+            // One with an open dial is told of it again.
+            for_one: for_one.chain(self.open_mids.keys()).copied().collect(),
+        };
+        (calls, Due { for_anyone: 0, for_one: self.with_commands.iter().copied().collect() })
+    }
+
+    /// When the next call becomes due by the mere passing of time.
+    #[must_use]
+    pub(in crate::engine) fn next_due_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.due.iter().chain(self.due_for.iter().map(|(_, due)| due)).copied().filter(|due| *due > now).min()
+    }
+}
+
+#[derive(Debug)]
+struct Known {
+    read_at: Instant,
+    next_due: Option<DateTime<Utc>>,
+    /// The same for hunts that are for one handset alone: a test call must not send all the others to the database.
+    next_due_for: HashMap<HandsetId, DateTime<Utc>>,
+    /// The open mid of each handset that has one.
+    open_mids: HashMap<HandsetId, String>,
+}
+
+impl IdleMemory {
+    /// A memory that knows nothing and hears these announcements.
+    #[must_use]
+    pub fn new(announcements: Receiver<Announcement>) -> Self {
+        Self(Mutex::new(Memory { announcements, generation: 0, known: None, open_mids: HashMap::new() }))
+    }
+
+    /// True when there certainly is nothing for this handset: no open dial, and no hunt that wants one.
+    #[must_use]
+    pub fn knows_idle(&self, handset: HandsetId, now: DateTime<Utc>) -> bool {
+        let mut memory = self.memory();
+        memory.hear();
+        memory.known.as_ref().is_some_and(|known| {
+            let due = [known.next_due, known.next_due_for.get(&handset).copied()].into_iter().flatten().min();
+            known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !known.open_mids.contains_key(&handset)
+        })
+    }
+
+    /// Forgets everything: the next poll asks the database.
+    pub fn forget(&self) {
+        self.memory().forget();
+    }
+
+    /// Reads everything again. When the database fails, the memory is left to grow too old.
+    pub async fn refresh(&self, store: &Store) {
+        self.look(store, false).await;
+    }
+
+    /// The same, and gives what was read: also when something has changed meanwhile, and it must be read once more.
+    pub(in crate::engine) async fn look(&self, store: &Store, with_commands: bool) -> Option<Facts> {
+        let generation = {
+            let mut memory = self.memory();
+            memory.hear();
+            memory.generation
+        };
+        let read_at = Instant::now();
+        match read(store, with_commands).await {
+            Ok(facts) => {
+                let mut memory = self.memory();
+                memory.open_mids.clone_from(&facts.open_mids);
+                // What changed while it was read may be missing in it.
+                if memory.generation == generation {
+                    memory.known = Some(Known {
+                        read_at,
+                        next_due: facts.due.first().copied(),
+                        next_due_for: facts.due_for.iter().copied().collect(),
+                        open_mids: facts.open_mids.clone(),
+                    });
+                }
+                Some(facts)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "what is due could not be read again");
+                None
+            }
+        }
+    }
+
+    /// The open mid of a handset as it was known last, however long ago that is.
+    #[must_use]
+    pub fn open_mid(&self, handset: HandsetId) -> Option<String> {
+        self.memory().open_mids.get(&handset).cloned()
+    }
+
+    /// Whether any handset may hold an open dial; true when that is not known.
+    #[must_use]
+    pub fn may_hold_dials(&self) -> bool {
+        let mut memory = self.memory();
+        memory.hear();
+        memory.known.as_ref().is_none_or(|known| known.read_at.elapsed() > TRUSTED_FOR || !known.open_mids.is_empty())
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn hear(&mut self) {
+        loop {
+            match self.announcements.try_recv() {
+                Ok(Announcement::People | Announcement::Keys) => {}
+                Ok(_) | Err(TryRecvError::Lagged(_)) => self.forget(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        self.generation += 1;
+        self.known = None;
+    }
+}
+
+async fn read(store: &Store, with_commands: bool) -> Result<Facts, StoreError> {
+    let mut reader = store.read().await?;
+    let mut db = reader.db();
+    Ok(Facts {
+        due: db.due_times(MOST_AT_ONCE).await?,
+        due_for: db.earliest_due_for_one().await?,
+        open_mids: db.open_mids().await?.into_iter().collect(),
+        with_commands: if with_commands { db.handsets_with_commands().await? } else { Vec::new() },
+    })
+}

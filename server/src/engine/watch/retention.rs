@@ -1,0 +1,88 @@
+//! Retention: alarms that are long over are forgotten, in small steps, and never one that is open.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::store::retention::{ALARMS_AT_ONCE, EndedHunt, LINES_AT_ONCE};
+use crate::store::{Announcement, Store, StoreError};
+
+/// Between two portions others get at the embedded database, also those in another process, which do not stand in line with this one.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Forgets every alarm that ended before then and was not heard of since, with its hunts, dials, answers and timeline; gives how
+/// many. In portions, each found by an index and in a transaction of its own: it comes to its end however much there is, and nobody
+/// waits.
+///
+/// # Errors
+/// When the database fails; what was forgotten until then stays forgotten.
+pub async fn prune(store: &Store, before: DateTime<Utc>) -> Result<u64, StoreError> {
+    let mut alarms = 0;
+    let mut after = EndedHunt::FIRST;
+    loop {
+        let began = tokio::time::Instant::now();
+        let mut tx = store.begin().await?;
+        let hunts = tx.db().hunts_ended(before, after).await?;
+        let Some(last) = hunts.last() else { break };
+        let gone = tx.db().prune_hunts(&hunts, before).await?;
+        tx.commit().await?;
+        alarms += gone;
+        // As many as may go at once: there may be more in the same hunts. Else what is left of them stays, and is not looked at again.
+        if gone < ALARMS_AT_ONCE {
+            after = *last;
+        }
+        pause(began).await;
+    }
+    for lines in [Lines::HandsetEvents, Lines::InboundSms, Lines::HandOvers] {
+        forget(store, lines, before).await?;
+    }
+    if alarms > 0 {
+        let mut tx = store.begin().await?;
+        tx.announce(Announcement::Hunts);
+        tx.commit().await?;
+    }
+    Ok(alarms)
+}
+
+/// What is forgotten by its age alone.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) enum Lines {
+    /// What happened to handsets, and the notices of it.
+    HandsetEvents,
+    /// Text messages that came in.
+    InboundSms,
+    /// Hand-overs of public numbers, but for the last two of each.
+    HandOvers,
+    /// What was answered under a sender's key.
+    IdempotencyKeys,
+    /// Outages of handsets that are over.
+    Outages,
+}
+
+/// Forgets what is older than that, in portions until nothing is left.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateTime<Utc>) -> Result<(), StoreError> {
+    loop {
+        let began = tokio::time::Instant::now();
+        let mut tx = store.begin().await?;
+        let mut db = tx.db();
+        let gone = match lines {
+            Lines::HandsetEvents => db.prune_handset_events(before).await?,
+            Lines::InboundSms => db.forget_inbound(before).await?,
+            Lines::HandOvers => db.forget_hand_overs(before).await?,
+            Lines::IdempotencyKeys => db.forget_idempotent_requests(before).await?,
+            Lines::Outages => db.forget_outages(before).await?,
+        };
+        tx.commit().await?;
+        if gone < LINES_AT_ONCE {
+            return Ok(());
+        }
+        pause(began).await;
+    }
+}
+
+async fn pause(began: tokio::time::Instant) {
+    tokio::time::sleep(began.elapsed().min(LONGEST_PAUSE)).await;
+}

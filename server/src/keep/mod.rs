@@ -1,0 +1,8 @@
+//! What operators keep: people, users, the roster, webhooks.
+
+pub mod people;
+pub mod people_import;
+pub mod refused;
+pub mod roster;
+pub mod users;
+pub mod webhooks;

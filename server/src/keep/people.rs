@@ -1,0 +1,195 @@
+//! One person at a time: added, changed, removed; checked like an import.
+
+use chrono::{DateTime, Utc};
+
+use super::people_import::LONGEST_NAME;
+use crate::http::versions::{Expected, Stale, Version};
+use crate::ids::PersonId;
+use crate::numbers::{Number, Region};
+use crate::store::duty::people::PersonRow;
+use crate::store::edits::Edited;
+use crate::store::{Announcement, Store, StoreError, Tx};
+
+const LONGEST_LANGUAGE: usize = 35;
+const MOST_NUMBERS: usize = 20;
+
+/// Why a person was not stored; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum PersonError {
+    /// The name is empty, too long, or garbled.
+    #[error("a name has 1 to {LONGEST_NAME} characters, without line breaks")]
+    BadName,
+    /// There is somebody of that name.
+    #[error("there is a {0} already")]
+    NameTaken(String),
+    /// No number was given, or too many.
+    #[error("a person has 1 to {MOST_NUMBERS} numbers")]
+    HowMany,
+    /// One of the numbers cannot be dialled.
+    #[error("{0:?} cannot be dialled")]
+    BadNumber(String),
+    /// One of the numbers belongs to somebody else.
+    #[error("the number {number} belongs to {owner}")]
+    NumberTaken {
+        /// As it was given.
+        number: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// The language is no language tag.
+    #[error("{0:?} is not a language tag such as zh-CN, ja, en or es")]
+    BadLanguage(String),
+    /// Somebody else has changed them since.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// Somebody else has removed them.
+    #[error("there is no such person")]
+    Gone,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A person as a form has them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersonForm {
+    /// The name shown as the one who answered.
+    pub name: String,
+    /// Numbers as they were typed: one per line, or separated by `;` or `,`.
+    pub numbers: String,
+    /// The language to address them in.
+    pub language: String,
+}
+
+struct Checked {
+    name: String,
+    numbers: Vec<String>,
+    language: String,
+}
+
+impl PersonForm {
+    fn checked(&self, region: Region) -> Result<Checked, PersonError> {
+        let name = self.name.trim().to_owned();
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(PersonError::BadName);
+        }
+        let language = self.language.trim().to_owned();
+        if language.len() > LONGEST_LANGUAGE || !language.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            return Err(PersonError::BadLanguage(language));
+        }
+        let mut numbers: Vec<String> = Vec::new();
+        for given in self.numbers.split([';', ',', '\n', '\r']).map(str::trim).filter(|given| !given.is_empty()) {
+            let parsed = Number::parse(given, region).map_err(|_| PersonError::BadNumber(given.chars().take(40).collect()))?;
+            let number = parsed.number.as_str().to_owned();
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
+        if numbers.is_empty() || numbers.len() > MOST_NUMBERS {
+            return Err(PersonError::HowMany);
+        }
+        Ok(Checked { name, numbers, language })
+    }
+}
+
+/// The version of a person.
+#[must_use]
+pub fn version(person: &PersonRow, numbers: &[String]) -> Version {
+    Version::of(&(person.id, &person.name, &person.language, numbers))
+}
+
+/// Adds a person.
+///
+/// # Errors
+/// When the form is wrong, the name or a number is taken, or the database fails.
+pub async fn add(store: &Store, form: &PersonForm, region: Region, now: DateTime<Utc>) -> Result<PersonId, PersonError> {
+    let person = form.checked(region)?;
+    let mut tx = store.begin().await?;
+    if tx.db().people().await?.iter().any(|(known, _)| known.name == person.name) {
+        return Err(PersonError::NameTaken(person.name));
+    }
+    let id = tx.db().upsert_person(PersonId::new(now), &person.name, &person.language, now).await?;
+    give_numbers(&mut tx, id, &person).await?;
+    finish(tx).await?;
+    Ok(id)
+}
+
+/// Changes a person.
+///
+/// # Errors
+/// When the form is wrong, the name or a number is taken, there is no such person, or the database fails.
+pub async fn change(
+    store: &Store,
+    id: PersonId,
+    form: &PersonForm,
+    region: Region,
+    now: DateTime<Utc>,
+    expected: &Expected,
+) -> Result<(), PersonError> {
+    let person = form.checked(region)?;
+    let mut tx = store.begin().await?;
+    tx.db().lock_edits(Edited::People).await?;
+    let old = tx.db().person(id).await?.ok_or(PersonError::Gone)?;
+    expected.check(Some(&version(&old, &tx.db().numbers_of(id).await?)))?;
+    match tx.db().update_person(id, &person.name, &person.language, now).await {
+        Ok(true) => {}
+        Ok(false) => return Err(PersonError::Gone),
+        Err(error) if error.is_unique_violation() => return Err(PersonError::NameTaken(person.name)),
+        Err(error) => return Err(error.into()),
+    }
+    give_numbers(&mut tx, id, &person).await?;
+    finish(tx).await
+}
+
+/// Removes a person and their numbers; what they answered keeps their name.
+///
+/// # Errors
+/// When there is no such person, or the database fails.
+pub async fn remove(store: &Store, id: PersonId) -> Result<(), PersonError> {
+    let mut tx = store.begin().await?;
+    if !tx.db().delete_person(id).await? {
+        return Err(PersonError::Gone);
+    }
+    finish(tx).await
+}
+
+async fn give_numbers(tx: &mut Tx, id: PersonId, person: &Checked) -> Result<(), PersonError> {
+    for number in &person.numbers {
+        if let Some(owner) = tx.db().person_with_number(number).await?.filter(|owner| owner.id != id) {
+            return Err(PersonError::NumberTaken { number: number.clone(), owner: owner.name });
+        }
+    }
+    Ok(tx.db().set_numbers(id, &person.numbers).await?)
+}
+
+async fn finish(mut tx: Tx) -> Result<(), PersonError> {
+    tx.announce(Announcement::People);
+    Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    fn form(name: &str, numbers: &str, language: &str) -> Result<Checked, PersonError> {
+        PersonForm { name: name.to_owned(), numbers: numbers.to_owned(), language: language.to_owned() }.checked(Region::CN)
+    }
+
+    #[test]
+    fn numbers_are_read_in_any_spelling_and_once() {
+        let checked = form(" 张伟 ", "187-1234-5678\r\n+86 187 1234 5678; 010-62345678", "zh-CN").unwrap();
+        assert_eq!(
+            (checked.name.as_str(), checked.numbers.as_slice()),
+            ("张伟", &["+8618712345678".to_owned(), "+861062345678".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        assert!(matches!(form("", "18712345678", ""), Err(PersonError::BadName)));
+        assert!(matches!(form("A", " \n", ""), Err(PersonError::HowMany)));
+        assert!(matches!(form("A", "110", ""), Err(PersonError::BadNumber(_))));
+        assert!(matches!(form("A", "18712345678", "zh CN"), Err(PersonError::BadLanguage(_))));
+    }
+}

@@ -1,0 +1,117 @@
+//! Why something that an operator asked for was not done: one type for the API, the pages and the command line.
+
+use std::collections::BTreeMap;
+
+use super::people_import;
+use crate::engine::EngineError;
+use crate::http::versions::Stale;
+use crate::kinds::gateways::WrongSetting;
+use crate::line::command::ComposeError;
+use crate::store::StoreError;
+
+/// Why it was not done. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A field holds what it cannot hold.
+    #[error("{why}")]
+    Wrong {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong, and how it should be.
+        why: String,
+    },
+    /// The command of a public number cannot be said.
+    #[error(transparent)]
+    Command(#[from] ComposeError),
+    /// There is one of that name already.
+    #[error("there is or was a {what} {name:?}: choose another name")]
+    Taken {
+        /// What it is.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// There is none of that name.
+    #[error("there is no {what} {name:?}")]
+    Missing {
+        /// What was looked for.
+        what: &'static str,
+        /// Under which name or id.
+        name: String,
+    },
+    /// Somebody else has changed it since it was read.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// The engine failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Refused {
+    /// A field is wrong.
+    pub fn wrong(field: &'static str, why: impl Into<String>) -> Self {
+        Self::Wrong { field, why: why.into() }
+    }
+
+    /// What a failed insert means: most likely that the name is taken.
+    pub fn insert(what: &'static str, name: &str, error: StoreError) -> Self {
+        if error.is_unique_violation() {
+            return Self::Taken { what, name: name.to_owned() };
+        }
+        Self::Engine(error.into())
+    }
+}
+
+impl From<WrongSetting> for Refused {
+    fn from(WrongSetting { field, why }: WrongSetting) -> Self {
+        Self::Wrong { field, why }
+    }
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+const LONGEST_NAME: usize = 60;
+const MOST_LABELS: usize = 64;
+const LONGEST_LABEL: usize = 200;
+
+/// A name as it is kept: without blanks around it.
+///
+/// # Errors
+/// When it is empty, too long or garbled.
+pub fn name(text: &str) -> Result<String, Refused> {
+    named("name", text, LONGEST_NAME)
+}
+
+/// The name of a person, which may be as long as those that the list of people takes.
+///
+/// # Errors
+/// When it is empty, too long or garbled.
+pub fn person_name(text: &str) -> Result<String, Refused> {
+    named("person", text, people_import::LONGEST_NAME)
+}
+
+fn named(field: &'static str, text: &str, longest: usize) -> Result<String, Refused> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > longest || name.chars().any(char::is_control) {
+        return Err(Refused::wrong(field, format!("a name has 1 to {longest} characters, without line breaks")));
+    }
+    Ok(name.to_owned())
+}
+
+/// Labels that something is known by.
+///
+/// # Errors
+/// When there are too many, or one is nameless, too long or garbled.
+pub fn labels(labels: &BTreeMap<String, String>) -> Result<(), Refused> {
+    let sound = |text: &str| text.chars().count() <= LONGEST_LABEL && !text.chars().any(char::is_control);
+    if labels.len() <= MOST_LABELS && labels.iter().all(|(name, value)| !name.is_empty() && sound(name) && sound(value)) {
+        return Ok(());
+    }
+    let why =
+        format!("at most {MOST_LABELS} labels of at most {LONGEST_LABEL} characters each, with a name and without line breaks");
+    Err(Refused::wrong("labels", why))
+}

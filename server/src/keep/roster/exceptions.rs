@@ -1,0 +1,150 @@
+//! What differs for some time: overrides, temporary schedules, vacations.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::forms::{HolidaysForm, OverrideForm, TemporaryForm, VacationForm, times};
+use super::{Editing, RosterError, find_person, find_schedule, in_field, name, note};
+use crate::ids::{OverrideId, TemporaryId, VacationId};
+use crate::roster::{Override, Temporary, text};
+use crate::store::Store;
+use crate::store::duty::exceptions::{Made, VacationRow};
+
+/// Adds an override to a schedule.
+///
+/// # Errors
+/// When the form is wrong, there is no such schedule or person, or the database fails.
+pub async fn add_override(
+    store: &Store,
+    schedule: &str,
+    form: &OverrideForm,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<OverrideId, RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let own = find_schedule(&editing.roster, schedule)?;
+    let (from, to) = times(&form.from, &form.to, own.zone)?;
+    let change = form.change(&editing.roster)?;
+    let made = Override { id: OverrideId::new(now), from, to, change, note: note(&form.note)? };
+    editing.tx.db().insert_override(own.id, &made, Made { by, at: now }).await?;
+    editing.finish().await?;
+    Ok(made.id)
+}
+
+/// Removes an override.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn remove_override(store: &Store, schedule: &str, id: OverrideId, now: DateTime<Utc>) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let own = find_schedule(&editing.roster, schedule)?.id;
+    match editing.tx.db().delete_override(own, id).await? {
+        true => editing.finish().await,
+        false => Err(RosterError::NoEntry),
+    }
+}
+
+/// Adds a temporary schedule.
+///
+/// # Errors
+/// When the form is wrong, there is no such schedule or person, or the database fails.
+pub async fn add_temporary(
+    store: &Store,
+    schedule: &str,
+    form: &TemporaryForm,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<TemporaryId, RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let own = find_schedule(&editing.roster, schedule)?;
+    let (from, to) = times(&form.from, &form.to, own.zone)?;
+    let rule = form.rule(&editing.roster, own.zone, from)?;
+    let made = Temporary { id: TemporaryId::new(now), name: name(&form.name)?, from, to, rule };
+    editing.tx.db().insert_temporary(own.id, &made, Made { by, at: now }).await?;
+    editing.finish().await?;
+    Ok(made.id)
+}
+
+/// More holidays than this at once are surely a mistake.
+const MOST_DAYS: usize = 100;
+
+/// Adds a temporary schedule for each day of a list: the people take turns, a day each.
+///
+/// # Errors
+/// When the form is wrong, there is no such schedule or person, or the database fails; nothing was added then.
+pub async fn add_holidays(
+    store: &Store,
+    schedule: &str,
+    form: &HolidaysForm,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<TemporaryId>, RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let own = find_schedule(&editing.roster, schedule)?;
+    let (schedule, zone) = (own.id, own.zone);
+    if form.people.is_empty() || form.days.is_empty() || form.days.len() > MOST_DAYS {
+        return Err(RosterError::BadDays);
+    }
+    let mut days = Vec::new();
+    for day in &form.days {
+        let read =
+            day.trim().parse::<chrono::NaiveDate>().ok().filter(|day| (1971..=2199).contains(&chrono::Datelike::year(day)));
+        days.push(read.ok_or_else(|| in_field("days")(text::TextError::Time(day.clone())))?);
+    }
+    days.sort_unstable();
+    days.dedup();
+    let mut ids = Vec::new();
+    for (place, day) in days.into_iter().enumerate() {
+        let midnight = |day: chrono::NaiveDate| format!("{day}T00:00");
+        let next = day.succ_opt().unwrap_or(day);
+        let (from, to) = times(&midnight(day), &midnight(next), zone)?;
+        let people = vec![form.people[place % form.people.len()].clone()];
+        let one = TemporaryForm { name: form.name.clone(), people, ..TemporaryForm::default() };
+        let rule = one.rule(&editing.roster, zone, from)?;
+        let made = Temporary { id: TemporaryId::new(now), name: name(&form.name)?, from, to, rule };
+        editing.tx.db().insert_temporary(schedule, &made, Made { by, at: now }).await?;
+        ids.push(made.id);
+    }
+    editing.finish().await?;
+    Ok(ids)
+}
+
+/// Removes a temporary schedule.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn remove_temporary(store: &Store, schedule: &str, id: TemporaryId, now: DateTime<Utc>) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let own = find_schedule(&editing.roster, schedule)?.id;
+    match editing.tx.db().delete_temporary(own, id).await? {
+        true => editing.finish().await,
+        false => Err(RosterError::NoEntry),
+    }
+}
+
+/// Adds a vacation.
+///
+/// # Errors
+/// When the form is wrong, there is no such person, or the database fails.
+pub async fn add_vacation(store: &Store, form: &VacationForm, by: &str, now: DateTime<Utc>) -> Result<VacationId, RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let zone = form.zone.as_deref().map_or(Ok(Tz::UTC), text::zone).map_err(in_field("zone"))?;
+    let (starts_at, ends_at) = times(&form.from, &form.to, zone)?;
+    let person_id = find_person(&editing.roster, &form.person)?;
+    let made = VacationRow { id: VacationId::new(now), person_id, starts_at, ends_at, note: note(&form.note)? };
+    editing.tx.db().insert_vacation(&made, Made { by, at: now }).await?;
+    editing.finish().await?;
+    Ok(made.id)
+}
+
+/// Removes a vacation.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn remove_vacation(store: &Store, id: VacationId, now: DateTime<Utc>) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    match editing.tx.db().delete_vacation(id).await? {
+        true => editing.finish().await,
+        false => Err(RosterError::NoEntry),
+    }
+}

@@ -1,0 +1,74 @@
+//! Calendar feeds: made, read and revoked. A token is shown once; only its hash is stored.
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use super::{RosterError, find_person, find_schedule};
+use crate::costly;
+use crate::ids::{FeedId, hex};
+use crate::roster::feed::{self, Whose};
+use crate::store::Store;
+use crate::store::duty::feeds::FeedRow;
+
+/// Whose shifts a feed tells, by name or id.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'s> {
+    /// All of a schedule.
+    Schedule(&'s str),
+    /// Those of one person.
+    Person(&'s str),
+}
+
+/// Makes a feed, and gives its id and the path under which it can be read: it is shown once.
+///
+/// # Errors
+/// When there is no such schedule or person, or the database fails.
+pub async fn add(store: &Store, subject: Subject<'_>, by: &str, now: DateTime<Utc>) -> Result<(FeedId, String), RosterError> {
+    let mut tx = store.begin().await?;
+    let roster = tx.db().roster().await?;
+    let (schedule_id, person_id) = match subject {
+        Subject::Schedule(text) => (Some(find_schedule(&roster, text)?.id), None),
+        Subject::Person(text) => (None, Some(find_person(&roster, text)?)),
+    };
+    let secret: [u8; 20] = rand::random();
+    let token = hex(&secret);
+    let row = FeedRow { id: FeedId::new(now), schedule_id, person_id, created_at: now, created_by: by.to_owned() };
+    tx.db().insert_feed(&row, &hash(&token)).await?;
+    tx.commit().await?;
+    Ok((row.id, format!("/calendar/{token}.ics")))
+}
+
+/// Revokes a feed at once.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn revoke(store: &Store, id: FeedId, now: DateTime<Utc>) -> Result<(), RosterError> {
+    let mut tx = store.begin().await?;
+    if !tx.db().revoke_feed(id, now).await? {
+        return Err(RosterError::NoEntry);
+    }
+    Ok(tx.commit().await?)
+}
+
+/// What a calendar that knows a token reads; `None` when there is no such feed, or nothing any more that it could tell.
+///
+/// # Errors
+/// When the database fails, or too much of the kind is under way.
+pub async fn read(store: &Store, token: &str, now: DateTime<Utc>) -> Result<Option<String>, RosterError> {
+    let mut reader = store.read().await?;
+    let Some(row) = reader.db().feed_by_hash(&hash(token)).await? else { return Ok(None) };
+    let roster = reader.db().roster().await?;
+    drop(reader);
+    let written = costly::run(move |_| {
+        let schedule = row.schedule_id.and_then(|id| roster.schedule(id)).map(Whose::Schedule);
+        let person = row.person_id.filter(|id| roster.people.contains_key(id)).map(Whose::Person);
+        schedule.or(person).map(|whose| feed::write(&roster, whose, now))
+    });
+    Ok(written.await?)
+}
+
+/// SHA-256 of a token: what is stored. Tokens are long and random, so they need no salt.
+#[must_use]
+pub fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}

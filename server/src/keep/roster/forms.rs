@@ -1,0 +1,304 @@
+//! What is asked for, in the words of people: names, short texts and wall times. The API, the command line and the pages fill
+//! these in; here they become rules.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{RosterError, find_person, in_field};
+use crate::ids::PersonId;
+use crate::roster::csv::MOST_SHIFTS;
+use crate::roster::{Change, FixedShift, Roster, Rotation, Rule, text};
+
+/// More people than this in one rotation are surely a mistake.
+pub const MOST_PEOPLE: usize = 100;
+/// More kinds of hours than this too.
+pub const MOST_WINDOWS: usize = 20;
+const MOST_LAYERS: usize = 50;
+
+/// A team.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamForm {
+    /// 1 to 100 characters; unique.
+    pub name: String,
+    /// Its people, by name or id, in the order they are rung while the team has no schedule.
+    #[serde(default)]
+    pub members: Vec<String>,
+    /// The version that is changed; needed to change a team.
+    pub version: Option<i32>,
+}
+
+/// A schedule with its layers.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScheduleForm {
+    /// 1 to 100 characters; unique.
+    pub name: String,
+    /// An IANA name such as Europe/Berlin: all wall times of the schedule are read there.
+    pub zone: String,
+    /// Whose schedule it is, by name or id.
+    pub team: Option<String>,
+    /// True when nobody need be on duty at all times, so that gaps are no mistake.
+    #[serde(default)]
+    pub gaps_allowed: bool,
+    /// The first that has somebody decides; the others are for when it has nobody.
+    #[serde(default)]
+    pub layers: Vec<LayerForm>,
+    /// The version that is changed; needed to change a schedule.
+    pub version: Option<i32>,
+}
+
+/// One rule: a rotation, or, when there are `shifts`, just these.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LayerForm {
+    /// 1 to 100 characters.
+    pub name: String,
+    /// Who takes turns, by name or id, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<String>,
+    /// How long a turn is: `1 week`, `2 days`, `12 hours`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub every: String,
+    /// When the first turn begins, as the clock of the zone shows it: `2026-11-23T09:00`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub start: String,
+    /// From when on there is nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
+    /// When it is active, such as `mon-fri 09:00-18:00`; always, when it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub active: Vec<String>,
+    /// Turns in which it is never active do not count: then each of seven people has weekdays too, in a rotation by days from Monday to
+    /// Friday.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_idle_turns: bool,
+    /// From when a change of a rotation holds: from the first hand-over at this time or after it; now, when it is left out. Whoever is on
+    /// duty stays until then.
+    #[serde(skip_serializing)]
+    pub from: Option<String>,
+    /// Shifts one by one, instead of a rotation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shifts: Vec<ShiftForm>,
+}
+
+/// One shift of one person.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShiftForm {
+    /// RFC 3339, or a wall time of the schedule's zone.
+    pub from: String,
+    /// The same.
+    pub to: String,
+    /// By name or id.
+    pub person: String,
+}
+
+/// A change for some time.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OverrideForm {
+    /// `add`: the person is on duty too. `remove`: they are not. `replace`: they take over.
+    pub action: String,
+    /// By name or id.
+    pub person: String,
+    /// From whom a replacement takes over; from everybody, and where nobody is, when it is left out.
+    pub instead_of: Option<String>,
+    /// RFC 3339, or a wall time of the schedule's zone.
+    pub from: String,
+    /// The same.
+    pub to: String,
+    /// Why, in at most 500 characters.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// Another rule for some time. It has the fields of a layer.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TemporaryForm {
+    /// 1 to 100 characters.
+    pub name: String,
+    /// RFC 3339, or a wall time of the schedule's zone.
+    pub from: String,
+    /// The same.
+    pub to: String,
+    /// Who takes turns, by name or id, in order.
+    pub people: Vec<String>,
+    /// How long a turn is; only needed for more than one person.
+    pub every: Option<String>,
+    /// When the first turn begins; else at `from`.
+    pub start: Option<String>,
+    /// When it is active; always, when it is empty. What it leaves open falls to the ordinary schedule.
+    #[serde(default)]
+    pub active: Vec<String>,
+}
+
+/// Days on which other people are on duty, such as the holidays of a year.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HolidaysForm {
+    /// 1 to 100 characters: what people call them.
+    pub name: String,
+    /// The days, such as `2026-12-25`, from midnight to midnight in the schedule's zone: at most 100.
+    pub days: Vec<String>,
+    /// Who takes turns, a day each, by name or id, in order.
+    pub people: Vec<String>,
+}
+
+/// A time for which somebody is away.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VacationForm {
+    /// By name or id.
+    pub person: String,
+    /// RFC 3339, or a wall time of `zone`.
+    pub from: String,
+    /// The same.
+    pub to: String,
+    /// Where wall times are read; UTC when it is left out.
+    pub zone: Option<String>,
+    /// Why, in at most 500 characters.
+    #[serde(default)]
+    pub note: String,
+}
+
+impl LayerForm {
+    /// What the form says as a rule.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn rule(&self, roster: &Roster, zone: Tz) -> Result<Rule, RosterError> {
+        if self.shifts.is_empty() {
+            let rotation = rotation(roster, &self.people, &self.every, &self.start, self.end.as_deref(), &self.active)?;
+            return Ok(Rule::Rotation(Rotation { skip_idle_turns: self.skip_idle_turns, ..rotation }));
+        }
+        if !self.people.is_empty() || self.shifts.len() > MOST_SHIFTS {
+            return Err(RosterError::BadRotation);
+        }
+        let mut shifts = Vec::with_capacity(self.shifts.len());
+        // The same few people have many shifts.
+        let mut known: HashMap<&str, PersonId> = HashMap::new();
+        for shift in &self.shifts {
+            let (from, to) = times(&shift.from, &shift.to, zone)?;
+            let person = match known.get(shift.person.as_str()) {
+                Some(person) => *person,
+                None => find_person(roster, &shift.person)?,
+            };
+            known.insert(&shift.person, person);
+            shifts.push(FixedShift { from, to, person });
+        }
+        shifts.sort_by_key(|shift| (shift.from, shift.to, shift.person));
+        Ok(Rule::Shifts { shifts })
+    }
+
+    /// The same, in the place of the rule that a layer has.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn rule_after(&self, before: Option<&Rule>, roster: &Roster, zone: Tz, now: DateTime<Utc>) -> Result<Rule, RosterError> {
+        let from = self.from.as_deref().map(str::trim).filter(|from| !from.is_empty());
+        let from = from.map_or(Ok(now), |from| text::instant(from, zone)).map_err(in_field("from"))?;
+        match (self.rule(roster, zone)?, before) {
+            (Rule::Rotation(own), Some(Rule::Rotation(before))) => {
+                own.in_place_of(before, zone, from, now).map(Rule::Rotation).ok_or(RosterError::BadRotation)
+            }
+            (rule, _) => Ok(rule),
+        }
+    }
+
+    /// A rule as a form that says the same.
+    #[must_use]
+    pub fn of(roster: &Roster, name: &str, rule: &Rule) -> Self {
+        let wall = |wall: chrono::NaiveDateTime| wall.format("%Y-%m-%dT%H:%M").to_string();
+        match rule {
+            Rule::Rotation(own) => Self {
+                name: name.to_owned(),
+                people: own.people.iter().map(|person| roster.name(*person)).collect(),
+                every: text::write_every(own.every, own.unit),
+                start: wall(own.start),
+                end: own.end.map(wall),
+                active: own.windows.iter().map(text::write_window).collect(),
+                skip_idle_turns: own.skip_idle_turns,
+                from: None,
+                shifts: Vec::new(),
+            },
+            Rule::Shifts { shifts } => {
+                let shift = |own: &FixedShift| ShiftForm {
+                    from: text::shown(Tz::UTC, own.from),
+                    to: text::shown(Tz::UTC, own.to),
+                    person: roster.name(own.person),
+                };
+                Self { name: name.to_owned(), shifts: shifts.iter().map(shift).collect(), ..Self::default() }
+            }
+        }
+    }
+}
+
+impl TemporaryForm {
+    pub(crate) fn rule(&self, roster: &Roster, zone: Tz, from: DateTime<Utc>) -> Result<Rule, RosterError> {
+        let start =
+            self.start.clone().unwrap_or_else(|| crate::roster::wall::local(zone, from).format("%Y-%m-%dT%H:%M:%S").to_string());
+        let every = match (self.every.as_deref(), self.people.len()) {
+            (Some(every), _) => every,
+            (None, 0 | 1) => "1 week",
+            (None, _) => "",
+        };
+        rotation(roster, &self.people, every, &start, None, &self.active).map(Rule::Rotation)
+    }
+}
+
+impl OverrideForm {
+    pub(crate) fn change(&self, roster: &Roster) -> Result<Change, RosterError> {
+        let of = self.instead_of.as_deref().map(str::trim).filter(|of| !of.is_empty());
+        let person = find_person(roster, &self.person)?;
+        match (self.action.trim(), of) {
+            ("add", None) => Ok(Change::Add(person)),
+            ("remove", None) => Ok(Change::Remove(person)),
+            ("replace", None) => Ok(Change::Replace { by: person, of: None }),
+            ("replace", Some(of)) => match find_person(roster, of)? {
+                of if of != person => Ok(Change::Replace { by: person, of: Some(of) }),
+                _ => Err(RosterError::BadAction),
+            },
+            _ => Err(RosterError::BadAction),
+        }
+    }
+}
+
+fn rotation(
+    roster: &Roster,
+    people: &[String],
+    every: &str,
+    start: &str,
+    end: Option<&str>,
+    active: &[String],
+) -> Result<Rotation, RosterError> {
+    if people.is_empty() || people.len() > MOST_PEOPLE || active.len() > MOST_WINDOWS {
+        return Err(RosterError::BadRotation);
+    }
+    let (every, unit) = text::every(every).map_err(in_field("every"))?;
+    let start = text::wall_time(start).map_err(in_field("start"))?;
+    let end = end.map(text::wall_time).transpose().map_err(in_field("end"))?;
+    if end.is_some_and(|end| end <= start) {
+        return Err(RosterError::EndsFirst);
+    }
+    let people = people.iter().map(|person| find_person(roster, person)).collect::<Result<_, _>>()?;
+    let windows = active.iter().map(|active| text::window(active)).collect::<Result<_, _>>().map_err(in_field("active"))?;
+    Ok(Rotation { people, every, unit, start, end, windows, first: 0, skip_idle_turns: false, earlier: Vec::new() })
+}
+
+/// From when until when.
+pub(crate) fn times(from: &str, to: &str, zone: Tz) -> Result<(DateTime<Utc>, DateTime<Utc>), RosterError> {
+    let from = text::instant(from, zone).map_err(in_field("from"))?;
+    let to = text::instant(to, zone).map_err(in_field("to"))?;
+    if to > from { Ok((from, to)) } else { Err(RosterError::EndsFirst) }
+}
+
+/// Whether there are too many layers.
+pub(crate) fn too_many(layers: &[LayerForm]) -> bool {
+    layers.len() > MOST_LAYERS
+}

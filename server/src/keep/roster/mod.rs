@@ -1,0 +1,185 @@
+//! Changing the roster: what the API, the command line and the pages may ask for, checked as a whole before anything is stored.
+//!
+//! Every change runs in one transaction between two looks at the duty log ([`log`]): what was planned until now is written down
+//! before the plan changes, and whom the change puts on duty is written down with it.
+
+pub mod exceptions;
+pub mod feeds;
+pub mod forms;
+pub mod import;
+pub mod log;
+pub mod schedules;
+pub mod teams;
+
+use chrono::{DateTime, Utc};
+
+use super::people_import::ImportError;
+use crate::costly::CostlyError;
+use crate::roster::text::TextError;
+use crate::roster::{Roster, Schedule, Team};
+use crate::store::{Announcement, Store, StoreError, Tx};
+
+const LONGEST_NAME: usize = 100;
+const LONGEST_NOTE: usize = 500;
+
+/// Why the roster was not changed; nothing was.
+#[derive(Debug, thiserror::Error)]
+pub enum RosterError {
+    /// A name is empty, too long, or garbled.
+    #[error("a name has 1 to {LONGEST_NAME} characters, without line breaks")]
+    BadName,
+    /// There is one of that name.
+    #[error("there is a {0:?} already")]
+    NameTaken(String),
+    /// There is no such schedule.
+    #[error("there is no schedule {0:?}")]
+    NoSchedule(String),
+    /// There is no such team.
+    #[error("there is no team {0:?}")]
+    NoTeam(String),
+    /// There is no such person.
+    #[error("there is no person {0:?}: add them first")]
+    NoPerson(String),
+    /// There is no such override, temporary schedule, vacation or feed.
+    #[error("there is no such entry: it may have been removed meanwhile")]
+    NoEntry,
+    /// A time, length or zone cannot be read.
+    #[error("{source}")]
+    Text {
+        /// In which field.
+        field: &'static str,
+        /// What is wrong with it.
+        source: TextError,
+    },
+    /// It ends before it begins.
+    #[error("it must end after it begins")]
+    EndsFirst,
+    /// A note is too long.
+    #[error("a note has at most {LONGEST_NOTE} characters, without line breaks")]
+    BadNote,
+    /// A rotation names nobody, or too many.
+    #[error("a rotation has 1 to {} people, at most {} kinds of hours, and a start", forms::MOST_PEOPLE, forms::MOST_WINDOWS)]
+    BadRotation,
+    /// A list of days is empty, or names nobody.
+    #[error("name 1 to 100 days, and who is on duty on them")]
+    BadDays,
+    /// An action is none that there is, or does not fit what is said with it.
+    #[error("an override has the action add, remove or replace; only replace takes instead_of, and nobody replaces themselves")]
+    BadAction,
+    /// Somebody else has changed it meanwhile.
+    #[error("somebody else has changed it since you read version {given}; it is version {now} now: read it again")]
+    Stale {
+        /// The version that was to be changed.
+        given: i32,
+        /// What it is now.
+        now: i32,
+    },
+    /// A public number follows it.
+    #[error("the public number {0:?} follows it: let that follow somebody else first")]
+    Followed(String),
+    /// It has changed while a file for it was read.
+    #[error("somebody else has changed the schedule meanwhile: import the file again")]
+    Meanwhile,
+    /// A file was refused.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// It costs too much.
+    #[error(transparent)]
+    Costly(#[from] CostlyError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl RosterError {
+    /// The field of the request that is at fault.
+    #[must_use]
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::BadName | Self::NameTaken(_) => "name",
+            Self::NoSchedule(_) => "schedule",
+            Self::NoTeam(_) => "team",
+            Self::NoPerson(_) => "person",
+            Self::Text { field, .. } => field,
+            Self::EndsFirst => "to",
+            Self::BadNote => "note",
+            Self::BadRotation => "layers",
+            Self::BadAction => "action",
+            Self::BadDays => "days",
+            Self::Stale { .. } => "version",
+            Self::NoEntry | Self::Followed(_) | Self::Meanwhile | Self::Import(_) | Self::Costly(_) | Self::Store(_) => "",
+        }
+    }
+}
+
+fn in_field(field: &'static str) -> impl FnOnce(TextError) -> RosterError {
+    move |source| RosterError::Text { field, source }
+}
+
+fn name(text: &str) -> Result<String, RosterError> {
+    let name = text.trim();
+    let good = !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
+    if good { Ok(name.to_owned()) } else { Err(RosterError::BadName) }
+}
+
+fn note(text: &str) -> Result<String, RosterError> {
+    let note = text.trim();
+    let good = note.chars().count() <= LONGEST_NOTE && !note.chars().any(char::is_control);
+    if good { Ok(note.to_owned()) } else { Err(RosterError::BadNote) }
+}
+
+/// The schedule with a name or id.
+///
+/// # Errors
+/// When there is none.
+pub fn find_schedule<'r>(roster: &'r Roster, text: &str) -> Result<&'r Schedule, RosterError> {
+    roster.find_schedule(text).ok_or_else(|| RosterError::NoSchedule(text.trim().to_owned()))
+}
+
+/// The team with a name or id.
+///
+/// # Errors
+/// When there is none.
+pub fn find_team<'r>(roster: &'r Roster, text: &str) -> Result<&'r Team, RosterError> {
+    roster.find_team(text).ok_or_else(|| RosterError::NoTeam(text.trim().to_owned()))
+}
+
+fn find_person(roster: &Roster, text: &str) -> Result<crate::ids::PersonId, RosterError> {
+    roster.find_person(text).ok_or_else(|| RosterError::NoPerson(text.trim().to_owned()))
+}
+
+/// A change of the roster that is under way.
+struct Editing {
+    tx: Tx,
+    /// As it was before.
+    roster: Roster,
+    now: DateTime<Utc>,
+}
+
+impl Editing {
+    /// Begins, and writes down who was on duty until now.
+    async fn begin(store: &Store, now: DateTime<Utc>) -> Result<Self, RosterError> {
+        let mut tx = store.begin().await?;
+        let (roster, _) = log::keep(&mut tx, now).await?;
+        Ok(Self { tx, roster, now })
+    }
+
+    /// Refuses to remove the last team or schedule of a name that a public number follows: it would stay with whoever is on duty now,
+    /// and nobody would notice.
+    async fn is_not_followed(&mut self, name: &str) -> Result<(), RosterError> {
+        let teams = self.roster.teams.iter().filter(|team| team.name == name).count();
+        let schedules = self.roster.schedules.iter().filter(|schedule| schedule.name == name).count();
+        if teams + schedules > 1 {
+            return Ok(());
+        }
+        let follows = self.tx.db().lines().await?.into_iter().find(|line| line.team == name);
+        follows.map_or(Ok(()), |line| Err(RosterError::Followed(line.name)))
+    }
+
+    /// Writes down whom the change has put on duty, and commits.
+    async fn finish(mut self) -> Result<(), RosterError> {
+        log::keep(&mut self.tx, self.now).await?;
+        self.tx.announce(Announcement::Roster);
+        Ok(self.tx.commit().await?)
+    }
+}

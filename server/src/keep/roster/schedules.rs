@@ -1,0 +1,178 @@
+//! Schedules and their layers: added, changed, removed.
+
+use chrono::{DateTime, Utc};
+
+use super::forms::{LayerForm, ScheduleForm, too_many};
+use super::teams::taken;
+use super::{Editing, RosterError, find_schedule, find_team, in_field, name};
+use crate::http::versions::Expected;
+use crate::ids::{LayerId, ScheduleId};
+use crate::roster::{Layer, Roster, Schedule, text};
+use crate::store::Store;
+use crate::store::duty::roster::ScheduleRow;
+
+/// Adds a schedule.
+///
+/// # Errors
+/// When the form is wrong, the name is taken, or the database fails.
+pub async fn add(store: &Store, form: &ScheduleForm, now: DateTime<Utc>) -> Result<ScheduleId, RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let (row, layers) = checked(&editing.roster, form, ScheduleId::new(now), 1, &[], now)?;
+    editing.tx.db().insert_schedule(&row, now).await.map_err(|error| taken(&row.name, error))?;
+    editing.tx.db().set_layers(row.id, &layers).await?;
+    editing.finish().await?;
+    Ok(row.id)
+}
+
+/// Changes a schedule: everything becomes that of the form, the layers too. Overrides, temporary schedules and vacations stay.
+///
+/// # Errors
+/// When the form is wrong, there is no such schedule, it has changed meanwhile, the name is taken, or the database fails.
+pub async fn change(store: &Store, schedule: &str, form: &ScheduleForm, now: DateTime<Utc>) -> Result<ScheduleId, RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let own = find_schedule(&editing.roster, schedule)?;
+    let (id, version, old_name) = (own.id, own.version, own.name.clone());
+    let (row, layers) = checked(&editing.roster, form, id, form.version.unwrap_or(version), &own.layers, now)?;
+    match editing.tx.db().update_schedule(&row, now).await {
+        Ok(true) => {}
+        Ok(false) => return Err(RosterError::Stale { given: row.version, now: version }),
+        Err(error) => return Err(taken(&row.name, error)),
+    }
+    editing.tx.db().set_layers(id, &layers).await?;
+    if row.name != old_name && find_team(&editing.roster, &old_name).is_err() {
+        editing.tx.db().rename_duty(&old_name, &row.name).await?;
+    }
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// Takes a schedule out of use. Its duty log stays.
+///
+/// # Errors
+/// When there is no such schedule, or the database fails.
+pub async fn remove(store: &Store, schedule: &str, expected: &Expected, now: DateTime<Utc>) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let (id, name) = find_schedule(&editing.roster, schedule).map(|schedule| (schedule.id, schedule.name.clone()))?;
+    let now_at = find_schedule(&editing.roster, schedule)?.version;
+    expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
+    editing.is_not_followed(&name).await?;
+    editing.tx.db().remove_schedule(id, &name, now).await?;
+    editing.finish().await
+}
+
+/// Puts a layer into a schedule: in the place of the layer of that name, else before all others.
+///
+/// # Errors
+/// As [`change`].
+pub async fn set_layer(
+    store: &Store,
+    schedule: &str,
+    form: &LayerForm,
+    version: Option<i32>,
+    now: DateTime<Utc>,
+) -> Result<(), RosterError> {
+    put_layer(store, schedule, version, now, |roster, own| {
+        let before = own.layers.iter().find(|layer| layer.name == form.name.trim()).map(|layer| &layer.rule);
+        let rule = form.rule_after(before, roster, own.zone, now)?;
+        Ok(Layer { id: LayerId::new(now), name: name(&form.name)?, rule })
+    })
+    .await
+}
+
+/// The same for a layer that is made with the roster in hand.
+pub(crate) async fn put_layer(
+    store: &Store,
+    schedule: &str,
+    version: Option<i32>,
+    now: DateTime<Utc>,
+    make: impl FnOnce(&Roster, &Schedule) -> Result<Layer, RosterError>,
+) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let own = find_schedule(&editing.roster, schedule)?;
+    let layer = make(&editing.roster, own)?;
+    let mut layers = own.layers.clone();
+    match layers.iter_mut().find(|known| known.name == layer.name) {
+        Some(known) => *known = layer,
+        None => layers.insert(0, layer),
+    }
+    let row = ScheduleRow { version: version.unwrap_or(own.version), ..row_of(own) };
+    save_layers(&mut editing, &row, &layers).await?;
+    editing.finish().await
+}
+
+/// Takes a layer out of a schedule.
+///
+/// # Errors
+/// As [`change`].
+pub async fn remove_layer(
+    store: &Store,
+    schedule: &str,
+    layer: &str,
+    version: Option<i32>,
+    now: DateTime<Utc>,
+) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let own = find_schedule(&editing.roster, schedule)?;
+    let mut layers = own.layers.clone();
+    layers.retain(|known| known.name != layer.trim() && known.id.to_string() != layer.trim());
+    if layers.len() == own.layers.len() {
+        return Err(RosterError::NoEntry);
+    }
+    let row = ScheduleRow { version: version.unwrap_or(own.version), ..row_of(own) };
+    save_layers(&mut editing, &row, &layers).await?;
+    editing.finish().await
+}
+
+async fn save_layers(editing: &mut Editing, row: &ScheduleRow, layers: &[Layer]) -> Result<(), RosterError> {
+    if !editing.tx.db().update_schedule(row, editing.now).await? {
+        let now = editing.roster.schedule(row.id).map_or(row.version, |own| own.version);
+        return Err(RosterError::Stale { given: row.version, now });
+    }
+    Ok(editing.tx.db().set_layers(row.id, layers).await?)
+}
+
+fn row_of(own: &Schedule) -> ScheduleRow {
+    ScheduleRow {
+        id: own.id,
+        name: own.name.clone(),
+        team_id: own.team,
+        zone: own.zone.name().to_owned(),
+        gaps_allowed: own.gaps_allowed,
+        version: own.version,
+    }
+}
+
+fn checked(
+    roster: &Roster,
+    form: &ScheduleForm,
+    id: ScheduleId,
+    version: i32,
+    before: &[Layer],
+    now: DateTime<Utc>,
+) -> Result<(ScheduleRow, Vec<Layer>), RosterError> {
+    let zone = text::zone(&form.zone).map_err(in_field("zone"))?;
+    let team = form.team.as_deref().map(str::trim).filter(|team| !team.is_empty());
+    let team_id = team.map(|team| find_team(roster, team).map(|team| team.id)).transpose()?;
+    if too_many(&form.layers) {
+        return Err(RosterError::BadRotation);
+    }
+    let mut layers: Vec<Layer> = Vec::new();
+    for layer in &form.layers {
+        let name = name(&layer.name)?;
+        if layers.iter().any(|known| known.name == name) {
+            return Err(RosterError::NameTaken(name));
+        }
+        let before = before.iter().find(|known| known.name == name).map(|known| &known.rule);
+        let rule = layer.rule_after(before, roster, zone, now)?;
+        layers.push(Layer { id: LayerId::new(now), name, rule });
+    }
+    let row = ScheduleRow {
+        id,
+        name: name(&form.name)?,
+        team_id,
+        zone: zone.name().to_owned(),
+        gaps_allowed: form.gaps_allowed,
+        version,
+    };
+    Ok((row, layers))
+}

@@ -1,0 +1,76 @@
+//! Teams: added, changed, removed.
+
+use chrono::{DateTime, Utc};
+
+use super::forms::TeamForm;
+use super::{Editing, RosterError, find_person, find_team, name};
+use crate::http::versions::Expected;
+use crate::ids::{PersonId, TeamId};
+use crate::roster::Roster;
+use crate::store::{Store, StoreError};
+
+/// Adds a team.
+///
+/// # Errors
+/// When the form is wrong, the name is taken, or the database fails.
+pub async fn add(store: &Store, form: &TeamForm, now: DateTime<Utc>) -> Result<TeamId, RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let (name, members) = (name(&form.name)?, members(&editing.roster, form)?);
+    let id = TeamId::new(now);
+    editing.tx.db().insert_team(id, &name, now).await.map_err(|error| taken(&name, error))?;
+    editing.tx.db().set_members(id, &members).await?;
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// Changes a team: name and members become those of the form.
+///
+/// # Errors
+/// When the form is wrong, there is no such team, it has changed meanwhile, the name is taken, or the database fails.
+pub async fn change(store: &Store, team: &str, form: &TeamForm, now: DateTime<Utc>) -> Result<TeamId, RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let (id, version, old_name) = find_team(&editing.roster, team).map(|team| (team.id, team.version, team.name.clone()))?;
+    let (name, members) = (name(&form.name)?, members(&editing.roster, form)?);
+    let given = form.version.unwrap_or(version);
+    match editing.tx.db().update_team(id, &name, given, now).await {
+        Ok(true) => {}
+        Ok(false) => return Err(RosterError::Stale { given, now: version }),
+        Err(error) => return Err(taken(&name, error)),
+    }
+    editing.tx.db().set_members(id, &members).await?;
+    if name != old_name {
+        editing.tx.db().rename_duty(&old_name, &name).await?;
+    }
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// Removes a team; its schedules stay.
+///
+/// # Errors
+/// When there is no such team, or the database fails.
+pub async fn remove(store: &Store, team: &str, expected: &Expected, now: DateTime<Utc>) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(store, now).await?;
+    let (id, name) = find_team(&editing.roster, team).map(|team| (team.id, team.name.clone()))?;
+    let now_at = find_team(&editing.roster, team)?.version;
+    expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
+    editing.is_not_followed(&name).await?;
+    editing.tx.db().delete_team(id).await?;
+    editing.finish().await
+}
+
+fn members(roster: &Roster, form: &TeamForm) -> Result<Vec<PersonId>, RosterError> {
+    let mut members = Vec::new();
+    for member in &form.members {
+        let id = find_person(roster, member)?;
+        if !members.contains(&id) {
+            members.push(id);
+        }
+    }
+    Ok(members)
+}
+
+/// What a refused name means.
+pub(crate) fn taken(name: &str, error: StoreError) -> RosterError {
+    if error.is_unique_violation() { RosterError::NameTaken(name.to_owned()) } else { error.into() }
+}

@@ -1,0 +1,218 @@
+//! Users of the pages: what their names and passwords must be like, and how passwords are hashed.
+
+use argon2::Argon2;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
+use chrono::{DateTime, Utc};
+use tokio::sync::Semaphore;
+
+use crate::ids::{PersonId, UserId};
+use crate::store::access::users::{NewUser, Role, UserRow};
+use crate::store::{Store, StoreError};
+
+/// Each hash takes 19 MiB and some 20 ms of one core: more at once would only take both from the handsets.
+const HASHES_AT_ONCE: usize = 2;
+const SHORTEST_PASSWORD: usize = 10;
+const LONGEST_PASSWORD: usize = 200;
+const LONGEST_NAME: usize = 60;
+/// Letters and digits that nobody confuses.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// Why a user was not added or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UserError {
+    /// The name is empty, too long, or garbled.
+    #[error("a user's name has 1 to {LONGEST_NAME} characters, without line breaks")]
+    BadName,
+    /// There is one of that name.
+    #[error("there is a user {0:?} already: choose another name")]
+    NameTaken(String),
+    /// There is none of that name.
+    #[error("there is no user {0:?}: `autocall user list` shows them")]
+    NoSuchUser(String),
+    /// The password is too short or too long.
+    #[error("a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")]
+    BadPassword,
+    /// The password could not be hashed.
+    #[error("the password could not be hashed: {0}")]
+    Hash(argon2::password_hash::Error),
+    /// The hashing was cut off.
+    #[error("the password could not be hashed: the server is stopping")]
+    Stopping,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Hashes passwords, a few at a time.
+#[derive(Debug)]
+pub struct Passwords {
+    places: Semaphore,
+    /// The hash of a password that nobody has, so that an unknown name takes as long as a wrong password.
+    nobody: tokio::sync::OnceCell<String>,
+}
+
+impl Default for Passwords {
+    fn default() -> Self {
+        Self { places: Semaphore::new(HASHES_AT_ONCE), nobody: tokio::sync::OnceCell::new() }
+    }
+}
+
+impl Passwords {
+    /// The argon2id hash of a password, as a PHC string.
+    ///
+    /// # Errors
+    /// When the password is too short or too long, or the server is stopping.
+    pub async fn hash(&self, password: &str) -> Result<String, UserError> {
+        if !(SHORTEST_PASSWORD..=LONGEST_PASSWORD).contains(&password.chars().count()) {
+            return Err(UserError::BadPassword);
+        }
+        let password = password.to_owned();
+        self.in_background(move || {
+            Argon2::default()
+                .hash_password(password.as_bytes())
+                .map(|hash: PasswordHash| hash.to_string())
+                .map_err(UserError::Hash)
+        })
+        .await?
+    }
+
+    /// Whether it is the password of that user; takes the same time when there is no such user.
+    ///
+    /// # Errors
+    /// When the server is stopping.
+    pub async fn verify(&self, password: &str, user: Option<&UserRow>) -> Result<bool, UserError> {
+        let known = user.is_some();
+        let hash = match user {
+            Some(user) => user.password_hash.clone(),
+            None => self.nobody.get_or_try_init(|| self.hash("a password that nobody has")).await?.clone(),
+        };
+        let password: String = password.chars().take(LONGEST_PASSWORD + 1).collect();
+        let right = self
+            .in_background(move || {
+                PasswordHash::new(&hash).is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+            })
+            .await?;
+        Ok(right && known)
+    }
+
+    async fn in_background<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, UserError> {
+        let _place = self.places.acquire().await.map_err(|_| UserError::Stopping)?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| UserError::Stopping)
+    }
+}
+
+/// A new random password that is easy to type: 80 bits.
+#[must_use]
+pub fn new_password() -> String {
+    let bytes: [u8; 16] = rand::random();
+    let groups = bytes.chunks(4).map(|group| group.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect());
+    groups.collect::<Vec<String>>().join("-")
+}
+
+/// Adds a user.
+///
+/// # Errors
+/// When the name is bad or taken, the password is bad, or the database fails.
+pub async fn add(
+    store: &Store,
+    passwords: &Passwords,
+    name: &str,
+    password: &str,
+    role: Role,
+    person_id: Option<PersonId>,
+    now: DateTime<Utc>,
+) -> Result<UserId, UserError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(UserError::BadName);
+    }
+    let password_hash = passwords.hash(password).await?;
+    let user = NewUser { id: UserId::new(now), name: name.to_owned(), password_hash, role, person_id, created_at: now };
+    let mut tx = store.begin().await?;
+    if !tx.db().insert_user(&user).await? {
+        return Err(UserError::NameTaken(name.to_owned()));
+    }
+    tx.commit().await?;
+    Ok(user.id)
+}
+
+/// The user of that name.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn find(store: &Store, name: &str) -> Result<UserRow, UserError> {
+    let user = store.read().await?.db().user_by_name(name.trim()).await?;
+    user.ok_or_else(|| UserError::NoSuchUser(name.to_owned()))
+}
+
+/// Gives a user another password and ends their sessions.
+///
+/// # Errors
+/// When there is no such user, the password is bad, or the database fails.
+pub async fn set_password(store: &Store, passwords: &Passwords, name: &str, password: &str) -> Result<(), UserError> {
+    let user = find(store, name).await?;
+    let hash = passwords.hash(password).await?;
+    let mut tx = store.begin().await?;
+    tx.db().set_password(user.id, &hash).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Lets a user do what another role may, from their next request on.
+///
+/// # Errors
+/// When there is no such user, or the database fails.
+pub async fn set_role(store: &Store, name: &str, role: Role) -> Result<(), UserError> {
+    let user = find(store, name).await?;
+    let mut tx = store.begin().await?;
+    tx.db().set_role(user.id, role).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Shuts a user out and ends their sessions, or lets them in again.
+///
+/// # Errors
+/// When there is no such user, or the database fails.
+pub async fn set_disabled(store: &Store, name: &str, disabled: bool, now: DateTime<Utc>) -> Result<(), UserError> {
+    let user = find(store, name).await?;
+    let mut tx = store.begin().await?;
+    tx.db().set_user_disabled(user.id, disabled.then_some(now)).await?;
+    Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    fn user(hash: String) -> UserRow {
+        UserRow {
+            id: UserId::new(DateTime::UNIX_EPOCH),
+            name: "lin".to_owned(),
+            password_hash: hash,
+            role: Role::Viewer,
+            language: String::new(),
+            person_id: None,
+            created_at: DateTime::UNIX_EPOCH,
+            disabled_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_is_right() {
+        let passwords = Passwords::default();
+        let lin = user(passwords.hash("correct horse").await.unwrap());
+        assert!(lin.password_hash.starts_with("$argon2id$"), "{}", lin.password_hash);
+        assert!(passwords.verify("correct horse", Some(&lin)).await.unwrap());
+        assert!(!passwords.verify("correct horsE", Some(&lin)).await.unwrap());
+        assert!(!passwords.verify("a password that nobody has", None).await.unwrap());
+        assert!(!passwords.verify("x", Some(&user("garbage".to_owned()))).await.unwrap());
+        assert!(matches!(passwords.hash("short").await, Err(UserError::BadPassword)));
+    }
+
+    #[test]
+    fn random_passwords_are_long_enough_and_differ() {
+        let (one, other) = (new_password(), new_password());
+        assert_ne!(one, other);
+        assert_eq!(one.len(), 19);
+    }
+}

@@ -1,0 +1,5 @@
+//! Public numbers and text messages: pure. What a phone is told, what a reply means, and which call it is about.
+
+pub mod command;
+pub mod reply;
+pub mod written;

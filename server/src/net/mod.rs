@@ -1,0 +1,8 @@
+//! Connections: accepted, limited, timed, encrypted. Knows nothing of what is asked over them.
+
+pub mod arriving;
+pub mod files;
+pub mod seats;
+pub mod serve;
+pub mod tls;
+pub mod wire;

@@ -1,0 +1,326 @@
+//! Sends what is in the outbox of text messages: each until its gateway has taken it, with growing pauses, for a day.
+//!
+//! A message is taken by one node at a time. Should that node die between the gateway's answer and writing it down, the same message is
+//! sent once more after a minute, under the same id: a gateway that knows ids drops it, and for the others the command is the same.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use android_protocol::sms::strip_keywords;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use reqwest::Client;
+use serde_json::json;
+
+use super::ways::{Round, Ways};
+use crate::engine::watch::handsets::REST_FOR_CODE;
+use crate::engine::watch::health::Outbox;
+use crate::engine::{Engine, EngineError};
+use crate::ids::{CommandId, GatewayId, HandsetId};
+use crate::kinds::answer;
+use crate::kinds::gateways::{self, Outgoing};
+use crate::kinds::guard::{GuardedResolver, check_url};
+use crate::kinds::outcome::Outcome;
+use crate::kinds::words;
+use crate::store::lines::numbers::{HandOverRow, LineRow};
+use crate::store::lines::sms::{GatewayRow, GatewaySettings, SmsRow};
+use crate::store::{Announcement, Tx, Waiting};
+
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longer than every time limit of the database together.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
+/// A message that was taken is free for another node after this: longer than a try can take.
+const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
+/// A message that was taken longer ago is not sent any more by whoever took it.
+const FRESH: TimeDelta = TimeDelta::seconds(30);
+const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
+const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
+/// What keeps a message from being sent is looked at again after this.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+
+/// Sends what is due, every second, until dropped: through each gateway by itself.
+pub async fn run(engine: Arc<Engine>, client: Client) {
+    let mut ways = Ways::new();
+    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = ways.next() => continue,
+        }
+        next = tokio::time::Instant::now() + LOOK_EVERY;
+        // Bounded, so that one connection that went dead without a word cannot stop everything that is to be told.
+        match tokio::time::timeout(LOOK_WITHIN, waiting(&engine)).await {
+            Ok(Ok(waiting)) => {
+                let untried = ways.look(&waiting, Instant::now());
+                engine.note_outbox(Outbox::Messages, &waiting, untried);
+                for gateway in waiting.iter().filter(|one| one.due > 0) {
+                    let (engine, client, gateway) = (Arc::clone(&engine), client.clone(), gateway.target);
+                    ways.begin(gateway, Instant::now(), async move {
+                        serve(&engine, &client, gateway).await.unwrap_or_else(|error| {
+                            tracing::debug!(%error, "the outbox of text messages could not be read; trying again");
+                            Round::default()
+                        })
+                    });
+                }
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "the outbox of text messages could not be read; trying again"),
+            Err(_) => tracing::warn!("the outbox of text messages could not be read; trying again"),
+        }
+    }
+}
+
+/// What waits for each gateway, after what handsets have said of theirs.
+async fn waiting(engine: &Engine) -> Result<Vec<Waiting<GatewayId>>, EngineError> {
+    settle_commands(engine).await?;
+    Ok(engine.store.read().await?.db().messages_waiting(engine.clock.now()).await?)
+}
+
+/// How long the next try waits: 5 s, 10 s, 20 s … 10 min.
+fn pause(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
+    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
+}
+
+/// Tries everything that is due once, through all gateways at the same time; gives how many were tried.
+///
+/// # Errors
+/// When the database fails.
+pub async fn send_due(engine: &Engine, client: &Client) -> Result<usize, EngineError> {
+    let due = waiting(engine).await?.into_iter().filter(|one| one.due > 0);
+    let rounds = join_all(due.map(|one| serve(engine, client, one.target))).await;
+    rounds.into_iter().try_fold(0, |tried, round| Ok(tried + round?.tried))
+}
+
+/// Sends what is due at one gateway, one message after the other.
+async fn serve(engine: &Engine, client: &Client, gateway: GatewayId) -> Result<Round, EngineError> {
+    let due = engine.store.read().await?.db().due_sms(gateway, engine.clock.now()).await?;
+    let mut round = Round::default();
+    for sms in due {
+        if let Some(Taken { gateway, rest, at }) = take(engine, &sms).await? {
+            if engine.clock.now() - at > FRESH {
+                // This node stood still: whatever has happened since, the message is looked at anew when it is free again.
+                continue;
+            }
+            round.tried += 1;
+            let result = post(engine, client, &gateway.settings, &sms).await;
+            round.hung = matches!(result, Err(Unsent { hung: true, .. }));
+            write_down(engine, &sms, rest, result.map_err(|unsent| unsent.why)).await?;
+            if round.hung {
+                break;
+            }
+        }
+    }
+    Ok(round)
+}
+
+/// Why a gateway did not take a message, and whether it did not answer at all.
+struct Unsent {
+    why: Outcome,
+    hung: bool,
+}
+
+impl From<Outcome> for Unsent {
+    fn from(why: Outcome) -> Self {
+        Self { why, hung: false }
+    }
+}
+
+/// The line and the hand-over that a message belongs to.
+async fn context_of(tx: &mut Tx, sms: &SmsRow) -> Result<Option<(LineRow, HandOverRow)>, EngineError> {
+    let Some(id) = sms.hand_over_id else { return Ok(None) };
+    let Some(hand_over) = tx.db().hand_over(id).await? else { return Ok(None) };
+    Ok(tx.db().line(hand_over.line_id).await?.map(|line| (line, hand_over)))
+}
+
+/// A message that is to be sent now.
+struct Taken {
+    gateway: GatewayRow,
+    at: DateTime<Utc>,
+    /// The handset that rests for it, and until when.
+    rest: Option<(HandsetId, DateTime<Utc>)>,
+}
+
+/// Takes a message if nothing speaks against sending it now, and gives its gateway. One for a native handset is put into its outbox
+/// instead.
+async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineError> {
+    let now = engine.clock.now();
+    let mut tx = engine.store.begin().await?;
+    let context = context_of(&mut tx, sms).await?;
+    let gateway = tx.db().gateway(sms.gateway_id).await?.filter(|gateway| gateway.removed_at.is_none());
+    let wanted = sms.hand_over_id.is_none() || context.as_ref().is_some_and(|(line, own)| line.latest_seq == own.seq);
+    let Some(gateway) = gateway.filter(|_| wanted) else {
+        tx.db().sms_given_up(sms.id, &Outcome::NotWanted.to_string(), now).await?;
+        tx.commit().await?;
+        return Ok(None);
+    };
+    if sms.expires_at.is_some_and(|at| at <= now) {
+        tx.db().sms_given_up(sms.id, &Outcome::Expired.to_string(), now).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    if now - sms.created_at >= GIVE_UP_AFTER {
+        // Whatever was wrong with it, also a gateway that takes it and cannot send it.
+        tx.db().sms_given_up(sms.id, &Outcome::TriedForADay.to_string(), now).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    if let Some((line, _)) = &context
+        && let Some(why) = hindrance(&mut tx, line, sms, now).await?
+    {
+        tx.db().postpone_sms(sms, now + LOOK_AGAIN, &why.to_string()).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    if !tx.db().take_sms(sms, now + TAKEN_FOR).await? {
+        return Ok(None);
+    }
+    let handset = context.as_ref().and_then(|(line, _)| line.handset_id);
+    let rest = handset.map(|handset| (handset, now + REST_FOR_CODE));
+    if let Some((handset, until)) = rest {
+        tx.db().rest_handset(handset, until).await?;
+    }
+    if let GatewaySettings::Handset { handset } = &gateway.settings.0 {
+        command(&mut tx, handset, sms, now).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    tx.commit().await?;
+    // A poll that was being answered meanwhile may have been given a dial.
+    if let Some(handset) = handset
+        && engine.store.read().await?.db().open_dial_of(handset).await?.is_some()
+    {
+        let mut tx = engine.store.begin().await?;
+        tx.db().sms_failed(sms.id, &Outcome::WaitsForCall.to_string(), now + LOOK_AGAIN).await?;
+        tx.commit().await?;
+        return Ok(None);
+    }
+    Ok(Some(Taken { gateway, rest, at: now }))
+}
+
+/// What speaks against sending a line's command now.
+async fn hindrance(tx: &mut Tx, line: &LineRow, sms: &SmsRow, now: DateTime<Utc>) -> Result<Option<Outcome>, EngineError> {
+    if tx.db().sms_under_way(line.id, sms.id, now).await? {
+        // It would arrive in either order.
+        return Ok(Some(Outcome::WaitsForEarlier));
+    }
+    let Some(handset) = line.handset_id else { return Ok(None) };
+    let busy = tx.db().open_dial_of(handset).await?.is_some() || tx.db().line_free_at(handset, now).await?.is_some();
+    Ok(busy.then_some(Outcome::WaitsForCall))
+}
+
+/// Puts the message, or the bare code, into the outbox of one of our own handsets.
+async fn command(tx: &mut Tx, handset: &str, sms: &SmsRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let Some(handset) = tx.db().handsets().await?.into_iter().find(|row| row.name == *handset) else {
+        return Ok(tx.db().sms_failed(sms.id, &Outcome::NoHandset.to_string(), now + pause(sms.attempts)).await?);
+    };
+    let body = match &sms.code {
+        Some(code) => json!({ "kind": "forward", "code": code }),
+        None => json!({ "kind": "sms", "number": sms.number, "text": text_of(sms) }),
+    };
+    let id = CommandId::new(now);
+    tx.db().insert_command(id, handset.id, &body, now).await?;
+    tx.announce(Announcement::Handsets);
+    Ok(tx.db().sms_commanded(sms.id, id).await?)
+}
+
+/// Reads what native handsets said of their commands.
+async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
+    let said = engine.store.read().await?.db().commanded_sms().await?;
+    for row in said {
+        let now = engine.clock.now();
+        let result = row.result.map(|result| result.0).unwrap_or_default();
+        let detail = result["detail"].as_str().unwrap_or_default();
+        let mut tx = engine.store.begin().await?;
+        if result["ok"] == true {
+            tx.db().sms_sent(row.id, row.failures, "sent by the handset", row.done_at.unwrap_or(now)).await?;
+        } else {
+            let why = Outcome::HandsetFailed(detail.to_owned()).to_string();
+            // What the phone said stays out of the log: it may hold a number. The page of lines shows it.
+            tracing::warn!(sms.id = %row.id, "a text message was not sent; the page Lines says why");
+            // With growing pauses: the handset dials each time, and rings nobody meanwhile.
+            tx.db().sms_failed(row.id, &why, now + pause(row.attempts)).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// What a message says. The words by which the app is given orders are only for hand-overs.
+fn text_of(sms: &SmsRow) -> String {
+    let Some(sentence) = &sms.sentence else { return sms.text.clone() };
+    let places: Vec<(&str, &str)> = sentence.places.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let said = words::say(words::language(&sentence.language), &sentence.name, &places);
+    strip_keywords(&said).replace('|', "/")
+}
+
+async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<Option<String>, Unsent> {
+    let id = gateways::message_id(sms.id, sms.failures);
+    let text = text_of(sms);
+    let outgoing = Outgoing { id: &id, number: &sms.number, text: &text };
+    let Some(request) = gateways::request(settings, outgoing, engine.clock.now()) else {
+        return Err(Outcome::NotTaken("this gateway takes no requests".to_owned()).into());
+    };
+    let guard = GuardedResolver::for_gateways(&engine.config.sms.allow_networks);
+    let url = check_url(&request.url, &guard).map_err(|_| Outcome::ClosedAddress)?;
+    let mut sending = client.request(request.method, url).body(request.body);
+    for (name, value) in request.headers {
+        sending = sending.header(name, value);
+    }
+    // Errors are told without the address: it may hold a secret.
+    let silent = |error: reqwest::Error| Unsent { why: Outcome::NotTaken(error.without_url().to_string()), hung: true };
+    let response = sending.send().await.map_err(silent)?;
+    let status = response.status().as_u16();
+    let body = answer::read(response).await;
+    Ok(gateways::accepted(settings, status, &body).map_err(Outcome::NotTaken)?)
+}
+
+async fn write_down(
+    engine: &Engine,
+    sms: &SmsRow,
+    rest: Option<(HandsetId, DateTime<Utc>)>,
+    result: Result<Option<String>, Outcome>,
+) -> Result<(), EngineError> {
+    let now = engine.clock.now();
+    let mut tx = engine.store.begin().await?;
+    match result {
+        Ok(reference) => {
+            tx.db().sms_sent(sms.id, sms.failures, "taken by the gateway", now).await?;
+            if let Some(reference) = reference {
+                tx.db().set_sms_ref(sms.id, sms.failures, &reference).await?;
+            }
+            // This node stood still meanwhile, and another one has sent the next command: the phone is not to keep this one.
+            if let Some(later) = tx.db().later_sms(sms.id).await?.filter(|later| later.sent_at.is_some()) {
+                tx.db().send_sms_again(later.id, &Outcome::SentAgain.to_string(), now).await?;
+            }
+        }
+        Err(why) => {
+            let why = why.to_string();
+            // What the gateway said stays out of the log: it may hold a number. The page of lines shows it.
+            tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, "a text message was not sent; the page Lines says why");
+            if let Some((handset, until)) = rest {
+                // It was told nothing, so it may ring people.
+                tx.db().end_rest(handset, until).await?;
+                tx.announce(Announcement::Handsets);
+            }
+            if now - sms.created_at >= GIVE_UP_AFTER {
+                tx.db().sms_given_up(sms.id, &why, now).await?;
+            } else {
+                tx.db().sms_failed(sms.id, &why, now + pause(sms.attempts)).await?;
+            }
+        }
+    }
+    Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_ten_minutes() {
+        let seconds: Vec<i64> = (0..9).map(|attempts| pause(attempts).num_seconds()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(pause(i32::MAX), LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,288 @@
+//! Tells what is in the outbox: each notice until the other side has taken it, with growing pauses, for a day.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use reqwest::Client;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::ways::{Round, Ways};
+use crate::alarm::{EndReason, Verdict};
+use crate::engine::Engine;
+use crate::engine::watch::health::Outbox;
+use crate::ids::{CalleeId, WebhookId};
+use crate::kinds::answer;
+use crate::kinds::guard::{GuardedResolver, check_url};
+use crate::kinds::{notices, words};
+use crate::store::alarm::alarms::{AlarmRow, foremost};
+use crate::store::alarm::events;
+use crate::store::lines::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
+use crate::store::{StoreError, Waiting};
+
+/// The other side has this long to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// A notice that was taken is free for another node after this: longer than a try can take.
+const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
+const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
+/// News older than this helps nobody.
+const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longer than every time limit of the database together.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
+
+/// The client for whatever leaves this server: no redirects, no proxies, no addresses inside.
+///
+/// # Errors
+/// When the system's certificates cannot be read.
+pub fn client(guard: &GuardedResolver) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .timeout(ANSWER_WITHIN)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(Arc::new(guard.clone()))
+        .user_agent(concat!("autocall/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// A notice that was refused so often holds what came later no longer back.
+const IN_ORDER: i32 = 3;
+
+/// Tells what is due, every second, until dropped: each webhook by itself.
+pub async fn run(engine: Arc<Engine>, client: Client) {
+    let mut ways = Ways::new();
+    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = ways.next() => continue,
+        }
+        next = tokio::time::Instant::now() + LOOK_EVERY;
+        // Bounded, so that one connection that went dead without a word cannot stop everything that is to be told.
+        match tokio::time::timeout(LOOK_WITHIN, waiting(&engine)).await {
+            Ok(Ok(waiting)) => {
+                let untried = ways.look(&waiting, Instant::now());
+                engine.note_outbox(Outbox::Notices, &waiting, untried);
+                for webhook in waiting.iter().filter(|one| one.due > 0) {
+                    let (engine, client, webhook) = (Arc::clone(&engine), client.clone(), webhook.target);
+                    ways.begin(webhook, Instant::now(), async move {
+                        serve(&engine, &client, webhook).await.unwrap_or_else(|error| {
+                            tracing::debug!(%error, "the outbox could not be read; trying again");
+                            Round::default()
+                        })
+                    });
+                }
+            }
+            Ok(Err(error)) => tracing::debug!(%error, "the outbox could not be read; trying again"),
+            Err(_) => tracing::warn!("the outbox could not be read; trying again"),
+        }
+    }
+}
+
+async fn waiting(engine: &Engine) -> Result<Vec<Waiting<WebhookId>>, StoreError> {
+    engine.store.read().await?.db().notices_waiting(engine.clock.now()).await
+}
+
+/// Tries everything that is due once, at all webhooks at the same time; gives how much was tried.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deliver_due(engine: &Engine, client: &Client) -> Result<usize, StoreError> {
+    let due = waiting(engine).await?.into_iter().filter(|one| one.due > 0);
+    let rounds = join_all(due.map(|one| serve(engine, client, one.target))).await;
+    rounds.into_iter().try_fold(0, |tried, round| Ok(tried + round?.tried))
+}
+
+/// Tells one webhook what is due, one notice after the other.
+async fn serve(engine: &Engine, client: &Client, webhook: WebhookId) -> Result<Round, StoreError> {
+    let due = engine.store.read().await?.db().due_deliveries(webhook, engine.clock.now(), IN_ORDER).await?;
+    let mut round = Round::default();
+    let mut held_back = Vec::new();
+    for delivery in due {
+        if held_back.contains(&delivery.hunt_id) {
+            continue;
+        }
+        let now = engine.clock.now();
+        let mut tx = engine.store.begin().await?;
+        let taken = tx.db().take_delivery(&delivery, now + TAKEN_FOR).await?;
+        let webhook = tx.db().webhook(delivery.webhook_id).await?.filter(|webhook| webhook.removed_at.is_none());
+        tx.commit().await?;
+        if !taken {
+            // Another node tells it right now, and what came later is to come later.
+            held_back.extend(delivery.hunt_id.map(Some));
+            continue;
+        }
+        round.tried += 1;
+        let result = match &webhook {
+            Some(webhook) => tell(engine, client, webhook, &delivery).await,
+            None => Err(Refusal::Final("the webhook was removed".to_owned())),
+        };
+        if result.is_err() && delivery.attempts + 1 < IN_ORDER {
+            held_back.extend(delivery.hunt_id.map(Some));
+        }
+        round.hung = matches!(result, Err(Refusal::Silent(_)));
+        write_down(engine, &delivery, result).await?;
+        if round.hung {
+            break;
+        }
+    }
+    Ok(round)
+}
+
+enum Refusal {
+    /// Worth trying again.
+    ForNow(String),
+    /// The same, and nobody answered at all.
+    Silent(String),
+    /// Not.
+    Final(String),
+}
+
+async fn write_down(engine: &Engine, delivery: &DeliveryRow, result: Result<(), Refusal>) -> Result<(), StoreError> {
+    let now = engine.clock.now();
+    let mut tx = engine.store.begin().await?;
+    match result {
+        Ok(()) => tx.db().delivered(delivery.id, "taken", now).await?,
+        Err(Refusal::ForNow(why) | Refusal::Silent(why)) if now - delivery.at < GIVE_UP_AFTER => {
+            tracing::warn!(delivery.id = %delivery.id, attempt = delivery.attempts + 1, %why, "a notice was not taken");
+            tx.db().delivery_failed(delivery.id, &why, now + pause(delivery.attempts)).await?;
+        }
+        Err(Refusal::ForNow(why) | Refusal::Silent(why) | Refusal::Final(why)) => {
+            tracing::error!(delivery.id = %delivery.id, %why, "a notice was given up");
+            tx.db().delivery_given_up(delivery.id, &why, now).await?;
+        }
+    }
+    tx.commit().await
+}
+
+/// 5 s, 10 s, 20 s … 10 min.
+fn pause(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
+    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
+}
+
+async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: &DeliveryRow) -> Result<(), Refusal> {
+    let alarm = alarm_of(engine, delivery).await.map_err(|error| Refusal::ForNow(error.to_string()))?;
+    let links = links(engine, delivery).await.map_err(|error| Refusal::ForNow(error.to_string()))?;
+    let mut text = text(&webhook.language, delivery, alarm.as_ref());
+    for link in &links {
+        text.push('\n');
+        text.push_str(&words::say(&webhook.language, "own_link", &[("name", &link.name), ("link", &link.url)]));
+    }
+    let mut facts = facts(delivery, alarm.as_ref(), &text);
+    if !links.is_empty() {
+        facts["links"] = json!(links);
+    }
+    let envelope = notices::envelope(webhook.shape, webhook.secret.as_deref(), &text, &facts, engine.clock.now());
+    let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
+    let mut url = check_url(&webhook.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
+    for (name, value) in &envelope.query {
+        url.query_pairs_mut().append_pair(name, value);
+    }
+    let mut request = client.post(url).header("content-type", "application/json").body(envelope.body);
+    for (name, value) in envelope.headers {
+        request = request.header(name, value);
+    }
+    // Errors are told without the address: it often holds a secret.
+    let response = request.send().await.map_err(|error| Refusal::Silent(error.without_url().to_string()))?;
+    let status = response.status().as_u16();
+    let body = answer::read(response).await;
+    notices::accepted(webhook.shape, status, &body).map_err(Refusal::ForNow)
+}
+
+async fn alarm_of(engine: &Engine, delivery: &DeliveryRow) -> Result<Option<AlarmRow>, StoreError> {
+    let mut reader = engine.store.read().await?;
+    match (delivery.alarm_id, delivery.hunt_id) {
+        (Some(alarm), _) => reader.db().alarm(alarm).await,
+        (None, Some(hunt)) => Ok(foremost(reader.db().alarms_of(hunt).await?)),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A callee's own link.
+#[derive(Debug, Serialize)]
+struct CalleeLink {
+    callee: CalleeId,
+    name: String,
+    url: String,
+}
+
+/// The links that belong into a notice: of those who are being rung, or of whoever picked up and has still to confirm.
+async fn links(engine: &Engine, delivery: &DeliveryRow) -> Result<Vec<CalleeLink>, StoreError> {
+    let (Some(public_url), Some(id)) = (&engine.config.http.public_url, delivery.hunt_id) else { return Ok(Vec::new()) };
+    let mut reader = engine.store.read().await?;
+    let mut db = reader.db();
+    let Some(hunt) = db.hunt(id).await?.filter(|hunt| hunt.ended_at.is_none() && !hunt.dry_run) else { return Ok(Vec::new()) };
+    let wanted = match delivery.kind {
+        NoticeKind::Raised | NoticeKind::Escalated => None,
+        NoticeKind::Answered => Some(Verdict::Answered),
+        _ => return Ok(Vec::new()),
+    };
+    let callees = db.callees(id).await?.into_iter();
+    let callees = callees.filter(|callee| callee.step == hunt.step && callee.verdict == wanted);
+    Ok(callees
+        .map(|callee| CalleeLink {
+            url: engine.links.address(public_url, callee.id),
+            callee: callee.id,
+            name: callee.name.unwrap_or(callee.number),
+        })
+        .collect())
+}
+
+/// The notice for people.
+fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> String {
+    let body = &delivery.body.0;
+    if body["test"] == true {
+        return words::say(language, "test", &[]);
+    }
+    let priority = words::say(language, alarm.map_or("normal", |alarm| alarm.priority.as_str()), &[]);
+    let why = match body["reason"].as_str().filter(|_| delivery.kind == NoticeKind::HandOverTrouble) {
+        Some(reason) => {
+            words::say(language, &format!("why_{reason}"), &[("detail", body["detail"].as_str().unwrap_or_default())])
+        }
+        None => body["why"].as_str().unwrap_or_default().to_owned(),
+    };
+    let places = [
+        ("summary", alarm.map_or("", |alarm| alarm.summary.as_str())),
+        ("source", alarm.map_or("", |alarm| alarm.source.as_str())),
+        ("priority", priority.as_str()),
+        ("name", body["name"].as_str().unwrap_or_default()),
+        ("handset", body["handset"].as_str().unwrap_or_default()),
+        ("line", body["line"].as_str().unwrap_or_default()),
+        ("gateway", body["gateway"].as_str().unwrap_or_default()),
+        ("person", body["person"].as_str().unwrap_or_default()),
+        ("why", why.as_str()),
+    ];
+    let sentence = match delivery.kind {
+        NoticeKind::Raised if alarm.is_some_and(|alarm| !alarm.source.is_empty()) => "raised_from",
+        NoticeKind::Fallback if body["others_alive"] == 0 => "fallback_none",
+        NoticeKind::NoAnswer if body["reason"] == json!(EndReason::NoHandset) => "no_handset",
+        NoticeKind::NoAnswer if body["reason"] == json!(EndReason::NoReport) => "no_report",
+        kind => kind.as_str(),
+    };
+    words::say(language, sentence, &places)
+}
+
+/// The notice for programs. `id` is the same at every try, so that a receiver can tell a repetition.
+fn facts(delivery: &DeliveryRow, alarm: Option<&AlarmRow>, text: &str) -> Value {
+    let at: DateTime<Utc> = delivery.at;
+    json!({
+        "id": delivery.id,
+        "event": delivery.kind,
+        "at": at,
+        "text": text,
+        "alarm": alarm.map(|alarm| json!({
+            "id": alarm.id,
+            "number": alarm.number.to_string(),
+            "summary": alarm.summary,
+            "priority": alarm.priority,
+            "source": alarm.source,
+            "labels": alarm.labels.0,
+            "state": alarm.state(),
+        })),
+        "particulars": events::shown(delivery.body.0.clone()),
+    })
+}

@@ -1,0 +1,163 @@
+//! Each target of an outbox goes its own way: one that does not answer delays nobody else.
+//!
+//! At a target one thing after the other is told, so that it hears things in their order. Different targets are asked at the same time,
+//! [`MOST_AT_ONCE`] at most. A target that does not answer is left alone for a while, and its place is free for others.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use tokio::task::JoinSet;
+
+use crate::store::Waiting;
+
+/// Most targets of an outbox that are asked at a time.
+pub(crate) const MOST_AT_ONCE: usize = 16;
+const FIRST_REST: Duration = Duration::from_secs(5);
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// What came of a round at one target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Round {
+    /// How much was tried.
+    pub(crate) tried: usize,
+    /// It did not answer: whatever else is due there would only wait in vain as well.
+    pub(crate) hung: bool,
+}
+
+/// The targets of one outbox, as far as they are busy or left alone.
+pub(crate) struct Ways<T> {
+    rounds: JoinSet<(T, Round)>,
+    under_way: HashSet<T>,
+    resting: HashMap<T, Rest>,
+    seen: HashMap<T, Seen>,
+}
+
+/// Since when a target is known to have something due that nobody has tried.
+struct Seen {
+    due_since: DateTime<Utc>,
+    first: Instant,
+}
+
+/// Until when a target is left alone, and for how long this time.
+#[derive(Clone, Copy)]
+struct Rest {
+    until: Instant,
+    length: Duration,
+}
+
+impl<T: Copy + Eq + Hash + Send + 'static> Ways<T> {
+    pub(crate) fn new() -> Self {
+        Self { rounds: JoinSet::new(), under_way: HashSet::new(), resting: HashMap::new(), seen: HashMap::new() }
+    }
+
+    /// Whether somebody is at this target already, or it is left alone.
+    pub(crate) fn is_taken_care_of(&self, target: T, now: Instant) -> bool {
+        self.under_way.contains(&target) || self.resting.get(&target).is_some_and(|rest| rest.until > now)
+    }
+
+    /// Begins a round at a target, unless it is taken care of or too much is under way.
+    pub(crate) fn begin(&mut self, target: T, now: Instant, round: impl Future<Output = Round> + Send + 'static) {
+        if self.rounds.len() < MOST_AT_ONCE && !self.is_taken_care_of(target, now) {
+            self.under_way.insert(target);
+            self.rounds.spawn(async move { (target, round.await) });
+        }
+    }
+
+    /// Waits for the end of a round; for ever when there is none.
+    pub(crate) async fn next(&mut self) {
+        match self.rounds.join_next().await {
+            Some(Ok((target, round))) => self.ended(target, round, Instant::now()),
+            // A round that panicked leaves its target marked for good, so all are forgotten: each thing is taken once in the database.
+            Some(Err(error)) => {
+                tracing::error!(%error, "telling others was interrupted");
+                self.under_way.clear();
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    fn ended(&mut self, target: T, round: Round, now: Instant) {
+        self.under_way.remove(&target);
+        if round.hung {
+            let length = self.resting.get(&target).map_or(FIRST_REST, |rest| (rest.length * 2).min(LONGEST_REST));
+            self.resting.insert(target, Rest { until: now + length, length });
+        } else if round.tried > 0 {
+            self.resting.remove(&target);
+        }
+    }
+
+    /// Takes in what waits now, and says for how long the first of it has been due without anybody taking care of its target.
+    pub(crate) fn look(&mut self, waiting: &[Waiting<T>], now: Instant) -> Duration {
+        let due: HashMap<T, DateTime<Utc>> = waiting.iter().filter_map(|one| Some((one.target, one.due_since?))).collect();
+        self.resting.retain(|target, _| due.contains_key(target));
+        // By when it was seen, not by when it was due: after a standstill everything has long been due.
+        self.seen.retain(|target, seen| due.get(target) == Some(&seen.due_since));
+        for (&target, &due_since) in &due {
+            if self.is_taken_care_of(target, now) {
+                self.seen.remove(&target);
+            } else {
+                self.seen.entry(target).or_insert(Seen { due_since, first: now });
+            }
+        }
+        self.seen.values().map(|seen| now.duration_since(seen.first)).max().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HUNG: Round = Round { tried: 1, hung: true };
+
+    #[tokio::test]
+    async fn one_round_at_a_target_and_so_many_in_all() {
+        let mut ways = Ways::new();
+        let now = Instant::now();
+        ways.begin(0, now, std::future::pending());
+        ways.begin(0, now, std::future::pending());
+        assert_eq!(ways.rounds.len(), 1);
+        for target in 1..100 {
+            ways.begin(target, now, std::future::pending());
+        }
+        assert_eq!(ways.rounds.len(), MOST_AT_ONCE);
+        assert!(ways.is_taken_care_of(MOST_AT_ONCE - 1, now));
+        assert!(!ways.is_taken_care_of(MOST_AT_ONCE, now));
+    }
+
+    #[test]
+    fn whoever_hangs_is_left_alone_longer_each_time() {
+        let mut ways = Ways::<u8>::new();
+        let mut now = Instant::now();
+        for seconds in [5, 10, 20, 40, 60, 60] {
+            ways.ended(1, HUNG, now);
+            now += Duration::from_secs(seconds);
+            assert!(ways.is_taken_care_of(1, now.checked_sub(Duration::from_millis(1)).unwrap_or(now)));
+            assert!(!ways.is_taken_care_of(1, now));
+        }
+        ways.ended(1, Round { tried: 1, hung: false }, now);
+        ways.ended(1, HUNG, now);
+        assert!(!ways.is_taken_care_of(1, now + FIRST_REST), "it has answered in between");
+        ways.look(&[], now);
+        assert!(!ways.is_taken_care_of(1, now));
+    }
+
+    #[test]
+    fn what_nobody_takes_care_of_is_noticed() {
+        let mut ways = Ways::<u8>::new();
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let due = |since: i64| {
+            let due_since = DateTime::from_timestamp(1_800_000_000 + since, 0);
+            [Waiting { target: 1, name: String::new(), count: 1, oldest: due_since.unwrap_or_default(), due: 1, due_since }]
+        };
+        assert_eq!(ways.look(&due(-3600), at(0)), Duration::ZERO, "only seen now");
+        assert_eq!(ways.look(&due(-3600), at(100)), Duration::from_secs(100));
+        assert_eq!(ways.look(&due(-3500), at(101)), Duration::ZERO, "the first of them was tried");
+        assert_eq!(ways.look(&due(-3500), at(201)), Duration::from_secs(100));
+        ways.ended(1, HUNG, at(201));
+        assert_eq!(ways.look(&due(-3500), at(202)), Duration::ZERO, "it is left alone on purpose");
+        assert_eq!(ways.look(&[], at(300)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,80 @@
+//! Keys of senders.
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+
+use crate::ids::KeyId;
+use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// A key as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct KeyRow {
+    /// Which one; also the integration its alarms belong to.
+    pub id: KeyId,
+    /// Who uses it, such as prometheus.
+    pub name: String,
+    /// Whom to ring when an alarm names nobody.
+    pub phones: Json<Vec<String>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// Since when it is no good.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+statements! {
+    /// A new key.
+    INSERT = ["INSERT INTO api_keys (id, name, key_hash, phones, created_at) VALUES ($1, $2, $3, $4, $5)"];
+    /// A key that is good.
+    BY_HASH = ["SELECT id, name, phones, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
+    /// All keys.
+    LIST = ["SELECT id, name, phones, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
+    /// It was used.
+    USED = ["UPDATE api_keys SET last_used_at = $2 WHERE id = $1"];
+    /// It is no good any more.
+    REVOKE = ["UPDATE api_keys SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL"];
+}
+
+impl Db<'_> {
+    /// Stores a key.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when the name is taken.
+    pub async fn insert_key(&mut self, id: KeyId, name: &str, hash: &[u8], phones: &[String], now: DateTime<Utc>) -> Result<()> {
+        execute!(self, INSERT, id, name, hash, Json(phones), now).map(|_| ())
+    }
+
+    /// The key with a hash, unless it was revoked.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn key_by_hash(&mut self, hash: &[u8]) -> Result<Option<KeyRow>> {
+        fetch_optional!(self, BY_HASH, hash)
+    }
+
+    /// All keys by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn keys(&mut self) -> Result<Vec<KeyRow>> {
+        fetch_all!(self, LIST)
+    }
+
+    /// Notes that a key was used.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn key_used(&mut self, id: KeyId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, USED, id, now).map(|_| ())
+    }
+
+    /// Revokes a key; false when there is none of that name, or it was revoked before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn revoke_key(&mut self, name: &str, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, REVOKE, name, now).map(|rows| rows == 1)
+    }
+}

@@ -1,0 +1,249 @@
+//! Users of the pages and their sessions. Neither passwords nor session tokens are stored: only their hashes.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::{PersonId, UserId};
+use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// What a user may do; each role may do what the ones before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum Role {
+    /// Sees the pages, numbers masked.
+    Viewer,
+    /// Sees numbers and acts on alarms.
+    Responder,
+    /// Changes handsets and people.
+    Admin,
+}
+
+impl Role {
+    /// The word used on the command line and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Responder => "responder",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The role of that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Viewer, Self::Responder, Self::Admin].into_iter().find(|role| role.as_str() == word)
+    }
+}
+
+/// A user as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct UserRow {
+    /// Which one.
+    pub id: UserId,
+    /// What they log in with; unique.
+    pub name: String,
+    /// Argon2id, as a PHC string.
+    pub password_hash: String,
+    /// What they may do.
+    pub role: Role,
+    /// The language they chose; empty for the browser's.
+    pub language: String,
+    /// Who they are when they answer alarms.
+    pub person_id: Option<PersonId>,
+    /// When they were added.
+    pub created_at: DateTime<Utc>,
+    /// Since when they may not log in.
+    pub disabled_at: Option<DateTime<Utc>>,
+}
+
+/// Whose session it is.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct SessionRow {
+    /// Which user.
+    pub user_id: UserId,
+    /// What they log in with.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+    /// The language they chose; empty for the browser's.
+    pub language: String,
+    /// The name of the person they are in the roster.
+    pub person_name: Option<String>,
+    /// When the session was last noted as used.
+    pub last_used_at: DateTime<Utc>,
+}
+
+statements! {
+    /// A new user.
+    INSERT = [
+        "INSERT INTO users (id, name, password_hash, role, language, person_id, created_at) VALUES ($1, $2, $3, $4, '', $5, $6)
+         ON CONFLICT (name) DO NOTHING"
+    ];
+    /// By the name they log in with.
+    BY_NAME = ["SELECT * FROM users WHERE name = $1"];
+    /// All of them.
+    LIST = ["SELECT * FROM users ORDER BY name"];
+    /// How many there are.
+    COUNT = ["SELECT count(*) AS users FROM users"];
+    /// A new password.
+    SET_PASSWORD = ["UPDATE users SET password_hash = $2 WHERE id = $1"];
+    /// May do other things.
+    SET_ROLE = ["UPDATE users SET role = $2 WHERE id = $1"];
+    /// May not log in any more.
+    DISABLE = ["UPDATE users SET disabled_at = $2 WHERE id = $1 AND disabled_at IS NULL"];
+    /// May log in again.
+    ENABLE = ["UPDATE users SET disabled_at = NULL WHERE id = $1 AND disabled_at IS NOT NULL"];
+    /// A new session.
+    INSERT_SESSION = [
+        "INSERT INTO sessions (token_hash, user_id, created_at, expires_at, last_used_at) VALUES ($1, $2, $3, $4, $3)"
+    ];
+    /// A session that is still good, of a user who still may.
+    SESSION = [
+        "SELECT s.user_id, s.last_used_at, u.name, u.role, u.language, p.name AS person_name
+         FROM sessions s JOIN users u ON u.id = s.user_id LEFT JOIN people p ON p.id = u.person_id
+         WHERE s.token_hash = $1 AND s.expires_at > $2 AND s.last_used_at > $3 AND u.disabled_at IS NULL"
+    ];
+    /// It was used.
+    TOUCH_SESSION = ["UPDATE sessions SET last_used_at = $2 WHERE token_hash = $1 AND last_used_at < $2"];
+    /// Logged out.
+    DELETE_SESSION = ["DELETE FROM sessions WHERE token_hash = $1"];
+    /// Logged out everywhere.
+    DELETE_SESSIONS_OF = ["DELETE FROM sessions WHERE user_id = $1"];
+    /// Those that are no good any more.
+    FORGET_SESSIONS = ["DELETE FROM sessions WHERE expires_at <= $1 OR last_used_at <= $2"];
+}
+
+/// A user to be added.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// Which one.
+    pub id: UserId,
+    /// What they log in with.
+    pub name: String,
+    /// Argon2id, as a PHC string.
+    pub password_hash: String,
+    /// What they may do.
+    pub role: Role,
+    /// Who they are when they answer alarms.
+    pub person_id: Option<PersonId>,
+    /// Now.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Db<'_> {
+    /// Adds a user; false when the name is taken.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_user(&mut self, user: &NewUser) -> Result<bool> {
+        let (name, hash) = (user.name.as_str(), user.password_hash.as_str());
+        execute!(self, INSERT, user.id, name, hash, user.role, user.person_id, user.created_at).map(|rows| rows == 1)
+    }
+
+    /// The user with a name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn user_by_name(&mut self, name: &str) -> Result<Option<UserRow>> {
+        fetch_optional!(self, BY_NAME, name)
+    }
+
+    /// All users by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn users(&mut self) -> Result<Vec<UserRow>> {
+        fetch_all!(self, LIST)
+    }
+
+    /// How many users there are.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_users(&mut self) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT)?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// Gives a user another password; whoever is logged in as them is so no longer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_password(&mut self, user: UserId, hash: &str) -> Result<()> {
+        execute!(self, SET_PASSWORD, user, hash)?;
+        execute!(self, DELETE_SESSIONS_OF, user).map(|_| ())
+    }
+
+    /// Lets a user do other things, from their next request on.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_role(&mut self, user: UserId, role: Role) -> Result<()> {
+        execute!(self, SET_ROLE, user, role).map(|_| ())
+    }
+
+    /// Shuts a user out, or lets them in again; false when that was so before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_user_disabled(&mut self, user: UserId, since: Option<DateTime<Utc>>) -> Result<bool> {
+        let changed = match since {
+            Some(since) => execute!(self, DISABLE, user, since)?,
+            None => execute!(self, ENABLE, user)?,
+        };
+        execute!(self, DELETE_SESSIONS_OF, user)?;
+        Ok(changed == 1)
+    }
+
+    /// Begins a session.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_session(
+        &mut self,
+        token_hash: &[u8],
+        user: UserId,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, INSERT_SESSION, token_hash, user, now, expires_at).map(|_| ())
+    }
+
+    /// Whose session it is; `None` when it is none, has expired, was not used since `idle_since`, or its user is disabled.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn session(
+        &mut self,
+        token_hash: &[u8],
+        now: DateTime<Utc>,
+        idle_since: DateTime<Utc>,
+    ) -> Result<Option<SessionRow>> {
+        fetch_optional!(self, SESSION, token_hash, now, idle_since)
+    }
+
+    /// Notes that a session is in use.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn touch_session(&mut self, token_hash: &[u8], now: DateTime<Utc>) -> Result<()> {
+        execute!(self, TOUCH_SESSION, token_hash, now).map(|_| ())
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_session(&mut self, token_hash: &[u8]) -> Result<()> {
+        execute!(self, DELETE_SESSION, token_hash).map(|_| ())
+    }
+
+    /// Forgets sessions that have expired, or were not used since `idle_since`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_sessions(&mut self, now: DateTime<Utc>, idle_since: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET_SESSIONS, now, idle_since)
+    }
+}

@@ -1,0 +1,580 @@
+//! Alarms, what they repeat, and the keys that make a sender's repeated request safe.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::QueryBuilder;
+use sqlx::types::Json;
+
+use crate::alarm::{AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
+use crate::ids::{AlarmId, HuntId};
+use crate::store::dialect::{Dialect, execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::{Db, Result, StoreError};
+
+/// An alarm with what its current hunt says.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct AlarmRow {
+    /// Which one.
+    pub id: AlarmId,
+    /// The same for interfaces that know digits only.
+    pub number: i64,
+    /// Its current hunt.
+    pub hunt_id: HuntId,
+    /// The door it came through.
+    pub integration_id: String,
+    /// What its sender calls itself.
+    pub source: String,
+    /// What makes two reports the same alarm.
+    pub dedup_key: Option<String>,
+    /// A report with the same key counts as a repeat.
+    pub dedup_open: bool,
+    /// One line of text.
+    pub summary: String,
+    /// More text.
+    pub details: String,
+    /// Names and values.
+    pub labels: Json<BTreeMap<String, String>>,
+    /// How urgent.
+    pub priority: Priority,
+    /// How often it came again.
+    pub repeats: i64,
+    /// When it came first.
+    pub raised_at: DateTime<Utc>,
+    /// When it came last.
+    pub last_repeat_at: DateTime<Utc>,
+    /// When its source said that it is over.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// When a person called it off.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// It rings again then, unless it is over.
+    pub ring_again_at: Option<DateTime<Utc>>,
+    /// It does because of something in it that nobody has taken.
+    pub rings_for_news: bool,
+    /// The one team that it asked for.
+    pub team: Option<String>,
+    /// Maintenance: nobody is rung for it before then.
+    pub held_until: Option<DateTime<Utc>>,
+    /// The hunt's mode.
+    pub mode: Mode,
+    /// When the hunt has reached what it wants.
+    pub until: Until,
+    /// Nobody is really rung.
+    pub dry_run: bool,
+    /// When the current hunt was made.
+    pub hunt_created_at: DateTime<Utc>,
+    /// Its first hand-out.
+    pub begun_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How.
+    pub outcome: Option<HuntOutcome>,
+    /// Why, when nobody was reached.
+    pub end_reason: Option<EndReason>,
+}
+
+impl AlarmRow {
+    /// The one word for it.
+    #[must_use]
+    pub fn state(&self) -> AlarmState {
+        AlarmState::of(self.cancelled_at.is_some(), self.resolved_at.is_some(), self.outcome, self.begun_at.is_some())
+    }
+}
+
+/// The alarm that a hunt is about first of all: the most urgent one that still fires, or else the most urgent.
+#[must_use]
+pub fn foremost(alarms: Vec<AlarmRow>) -> Option<AlarmRow> {
+    let fires = |alarm: &AlarmRow| !matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
+    alarms.into_iter().max_by_key(|alarm| (fires(alarm), alarm.priority))
+}
+
+/// Which alarms to list; all that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct AlarmFilter {
+    /// In this state.
+    pub state: Option<AlarmState>,
+    /// From this source.
+    pub source: Option<String>,
+    /// Of this priority.
+    pub priority: Option<Priority>,
+    /// With this dedup key.
+    pub dedup_key: Option<String>,
+    /// Raised at or after.
+    pub raised_from: Option<DateTime<Utc>>,
+    /// Raised before.
+    pub raised_before: Option<DateTime<Utc>>,
+    /// Only those with a lower number: where the page before ended.
+    pub below_number: Option<i64>,
+}
+
+/// A request that was answered before, under the same key.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct IdempotentRow {
+    /// Hash of the request that was answered.
+    pub request_hash: Vec<u8>,
+    /// The alarm it made, or repeated.
+    pub alarm_id: AlarmId,
+    /// It was answered as a repeat.
+    pub repeated: bool,
+}
+
+statements! {
+    /// A new alarm under a number that is still free.
+    INSERT = [
+        "INSERT INTO alarms (id, number, hunt_id, integration_id, source, dedup_key, dedup_open, summary, details, labels, priority,
+                             repeats, raised_at, last_repeat_at, team, group_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12, $13, $14) ON CONFLICT (number) DO NOTHING"
+    ];
+    /// It is in that hunt.
+    JOIN_HUNT = ["INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) VALUES ($1, $2, $3)"];
+    /// One alarm.
+    GET = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.id = $1"
+    ];
+    /// One alarm by its number.
+    GET_BY_NUMBER = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.number = $1"
+    ];
+    /// The alarms whose current hunt is this one.
+    OF_HUNT = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.hunt_id = $1 ORDER BY a.number"
+    ];
+    /// The open alarm with a key.
+    OPEN_WITH_KEY = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.dedup_key = $2 AND a.dedup_open"
+    ];
+    /// The alarms that were ever in this hunt, with what their current one says; the most urgent first.
+    EVER_IN = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id JOIN hunts h ON h.id = a.hunt_id
+         WHERE l.hunt_id = $1 ORDER BY a.priority DESC, a.number"
+    ];
+    /// The alarms that were in this hunt by an instant.
+    IN_CALL = ["SELECT alarm_id FROM alarm_hunts WHERE hunt_id = $1 AND joined_at <= $2 ORDER BY alarm_id"];
+    /// It is in that hunt since it was in another.
+    MOVE = [
+        "INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) SELECT alarm_id, $3, joined_at FROM alarm_hunts
+         WHERE alarm_id = $1 AND hunt_id = $2"
+    ];
+    /// Newer hunts of the alarms that were in this hunt by an instant.
+    LATER_HUNTS = [
+        "SELECT DISTINCT a.hunt_id FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id
+         WHERE l.hunt_id = $1 AND a.hunt_id <> $1 AND l.joined_at <= $2
+         ORDER BY a.hunt_id"
+    ];
+    /// Alarms that joined their current hunt after an instant, and are not over.
+    JOINED_AFTER = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id JOIN alarm_hunts l ON l.alarm_id = a.id AND l.hunt_id = a.hunt_id
+         WHERE a.hunt_id = $1 AND l.joined_at > $2 AND a.cancelled_at IS NULL AND a.resolved_at IS NULL ORDER BY a.number"
+    ];
+    /// The hunts an alarm ever had, oldest first.
+    HUNTS_OF_ALARM = ["SELECT hunt_id FROM alarm_hunts WHERE alarm_id = $1 ORDER BY joined_at, hunt_id"];
+    /// It came again.
+    REPEAT = ["UPDATE alarms SET repeats = repeats + 1, last_repeat_at = $2 WHERE id = $1 AND dedup_open"];
+    /// Another report with its key makes a new alarm.
+    CLOSE_DEDUP = ["UPDATE alarms SET dedup_open = FALSE WHERE id = $1"];
+    /// Gets a new hunt.
+    SET_HUNT = ["UPDATE alarms SET hunt_id = $2 WHERE id = $1"];
+    /// A person called it off.
+    CANCEL = [
+        "UPDATE alarms SET cancelled_at = $2, dedup_open = FALSE, ring_again_at = NULL
+         WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"
+    ];
+    /// Its source said that it is over.
+    RESOLVE = [
+        "UPDATE alarms SET resolved_at = $2, dedup_open = FALSE, ring_again_at = NULL
+         WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"
+    ];
+    /// It came again, and is more urgent than it was.
+    RAISE_PRIORITY = ["UPDATE alarms SET priority = $2 WHERE id = $1 AND priority < $2"];
+    /// It rings again then, or not by itself.
+    SET_RING_AGAIN = ["UPDATE alarms SET ring_again_at = $2, rings_for_news = FALSE WHERE id = $1"];
+    /// It rings again then because of something that nobody has taken.
+    RING_FOR_NEWS = ["UPDATE alarms SET ring_again_at = $2, rings_for_news = TRUE WHERE id = $1"];
+    /// Alarms that are to ring again.
+    RING_AGAIN = [
+        "SELECT id FROM alarms WHERE ring_again_at <= $1 AND cancelled_at IS NULL AND resolved_at IS NULL
+         ORDER BY ring_again_at, id LIMIT 100"
+    ];
+    /// How many alarms of a hunt are still firing.
+    COUNT_FIRING = ["SELECT count(*) AS firing FROM alarms WHERE hunt_id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
+    /// Alarms; conditions, order and limit are appended. CROSS JOIN has SQLite begin with the alarms, whose numbers are the order.
+    LIST = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a CROSS JOIN hunts h WHERE h.id = a.hunt_id"
+    ];
+    /// What was answered under a key.
+    IDEMPOTENT = ["SELECT request_hash, alarm_id, repeated FROM idempotency_keys WHERE integration_id = $1 AND key = $2"];
+    /// Remembers what was answered under a key.
+    INSERT_IDEMPOTENT = [
+        "INSERT INTO idempotency_keys (integration_id, key, request_hash, alarm_id, repeated, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6)"
+    ];
+    /// Forgets old keys.
+    FORGET_IDEMPOTENT = [
+        "DELETE FROM idempotency_keys WHERE (integration_id, key) IN (
+           SELECT integration_id, key FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT 500)"
+    ];
+}
+
+/// How many numbers in a row are tried before giving up: as many alarms would have to come in the same millisecond.
+const NUMBER_TRIES: i64 = 100_000;
+
+impl Db<'_> {
+    /// Stores a new alarm with a number of its own, and gives that number: the time in milliseconds, or the next free one.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when an open alarm has the same key.
+    pub async fn insert_alarm(&mut self, alarm: &NewAlarm) -> Result<i64> {
+        let first = alarm.raised_at.timestamp_millis();
+        for number in first..first + NUMBER_TRIES {
+            let inserted = execute!(
+                self,
+                INSERT,
+                alarm.id,
+                number,
+                alarm.hunt_id,
+                alarm.integration_id.as_str(),
+                alarm.source.as_str(),
+                alarm.dedup_key.as_deref(),
+                alarm.dedup_open,
+                alarm.summary.as_str(),
+                alarm.details.as_str(),
+                Json(&alarm.labels),
+                alarm.priority,
+                alarm.raised_at,
+                alarm.team.as_deref(),
+                alarm.group_key.as_deref(),
+            )?;
+            if inserted == 1 {
+                self.join_hunt(alarm.id, alarm.hunt_id, alarm.raised_at).await?;
+                return Ok(number);
+            }
+        }
+        Err(StoreError::Inconsistent(format!("no alarm number is free after {first}")))
+    }
+
+    /// Notes that an alarm is in a hunt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn join_hunt(&mut self, alarm: AlarmId, hunt: HuntId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, JOIN_HUNT, alarm, hunt, now).map(|_| ())
+    }
+
+    /// One alarm.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarm(&mut self, id: AlarmId) -> Result<Option<AlarmRow>> {
+        fetch_optional!(self, GET, id)
+    }
+
+    /// One alarm by its number.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarm_by_number(&mut self, number: i64) -> Result<Option<AlarmRow>> {
+        fetch_optional!(self, GET_BY_NUMBER, number)
+    }
+
+    /// The alarms whose current hunt is this one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_of(&mut self, hunt: HuntId) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, OF_HUNT, hunt)
+    }
+
+    /// The open alarm with a key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_alarm_with_key(&mut self, integration: &str, key: &str) -> Result<Option<AlarmRow>> {
+        fetch_optional!(self, OPEN_WITH_KEY, integration, key)
+    }
+
+    /// The alarms that were ever in this hunt, whatever hunt they have now; the most urgent first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_ever_in(&mut self, hunt: HuntId) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, EVER_IN, hunt)
+    }
+
+    /// The alarms that a call was about when it was handed out for a hunt at an instant, whatever hunt they have now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_in_call(&mut self, hunt: HuntId, offered_at: DateTime<Utc>) -> Result<Vec<AlarmId>> {
+        let rows: Vec<(AlarmId,)> = fetch_all!(self, IN_CALL, hunt, offered_at)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Moves an alarm into a hunt that was made of the one it is in: it counts as having joined it when it joined that one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn move_alarm(&mut self, id: AlarmId, from: HuntId, to: HuntId) -> Result<()> {
+        execute!(self, SET_HUNT, id, to)?;
+        execute!(self, MOVE, id, from, to).map(|_| ())
+    }
+
+    /// Alarms that joined this hunt, their current one, after an instant, and are not over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_joined_after(&mut self, hunt: HuntId, at: DateTime<Utc>) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, JOINED_AFTER, hunt, at)
+    }
+
+    /// The newer hunts of alarms that were in this hunt by an instant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn later_hunts(&mut self, hunt: HuntId, by: DateTime<Utc>) -> Result<Vec<HuntId>> {
+        let rows: Vec<(HuntId,)> = fetch_all!(self, LATER_HUNTS, hunt, by)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// The hunts an alarm ever had, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hunts_of_alarm(&mut self, alarm: AlarmId) -> Result<Vec<HuntId>> {
+        let rows: Vec<(HuntId,)> = fetch_all!(self, HUNTS_OF_ALARM, alarm)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Counts a repeat; false when the alarm was closed meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn repeat_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, REPEAT, id, now).map(|rows| rows == 1)
+    }
+
+    /// Lets the next report with the alarm's key make a new alarm.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn close_dedup(&mut self, id: AlarmId) -> Result<()> {
+        execute!(self, CLOSE_DEDUP, id).map(|_| ())
+    }
+
+    /// Gives an alarm a new hunt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_alarm_hunt(&mut self, id: AlarmId, hunt: HuntId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET_HUNT, id, hunt)?;
+        self.join_hunt(id, hunt, now).await
+    }
+
+    /// Calls an alarm off; false when it was over already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, CANCEL, id, now).map(|rows| rows == 1)
+    }
+
+    /// Marks an alarm as over at its source; false when it was over already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn resolve_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, RESOLVE, id, now).map(|rows| rows == 1)
+    }
+
+    /// Makes an alarm at least so urgent.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn raise_alarm_priority(&mut self, id: AlarmId, priority: Priority) -> Result<()> {
+        execute!(self, RAISE_PRIORITY, id, priority).map(|_| ())
+    }
+
+    /// Sets when an alarm rings again by itself.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_ring_again(&mut self, id: AlarmId, at: Option<DateTime<Utc>>) -> Result<()> {
+        execute!(self, SET_RING_AGAIN, id, at).map(|_| ())
+    }
+
+    /// Lets an alarm ring then for something that nobody has taken.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ring_for_news(&mut self, id: AlarmId, at: DateTime<Utc>) -> Result<()> {
+        execute!(self, RING_FOR_NEWS, id, at).map(|_| ())
+    }
+
+    /// Up to 100 alarms that are to ring again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarms_to_ring_again(&mut self, now: DateTime<Utc>) -> Result<Vec<AlarmId>> {
+        let rows: Vec<(AlarmId,)> = fetch_all!(self, RING_AGAIN, now)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// How many alarms of a hunt are still firing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_firing(&mut self, hunt: HuntId) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_FIRING, hunt)?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// Alarms, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn list_alarms(&mut self, filter: &AlarmFilter, limit: i64) -> Result<Vec<AlarmRow>> {
+        on!(self, |c, D, B| {
+            let mut query = list_query::<B>(D, filter, limit);
+            // Planned anew for what is asked for each time: a plan for any source would read on for ever for one that has no alarm.
+            query
+                .build_query_as::<AlarmRow>()
+                .persistent(false)
+                .fetch_all(c)
+                .await
+                .map_err(|error| StoreError::statement(&LIST, error))
+        })
+    }
+
+    /// What was answered under a key.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn idempotent_request(&mut self, integration: &str, key: &str) -> Result<Option<IdempotentRow>> {
+        fetch_optional!(self, IDEMPOTENT, integration, key)
+    }
+
+    /// Remembers what was answered under a key.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when another request used the key at the same time.
+    pub async fn insert_idempotent_request(
+        &mut self,
+        integration: &str,
+        key: &str,
+        request_hash: &[u8],
+        alarm: AlarmId,
+        repeated: bool,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, INSERT_IDEMPOTENT, integration, key, request_hash, alarm, repeated, now).map(|_| ())
+    }
+
+    /// Forgets up to 500 keys that were used before then; gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_idempotent_requests(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET_IDEMPOTENT, before)
+    }
+}
+
+/// The text of the query for a list, for the test that looks how the databases carry it out.
+#[must_use]
+pub fn list_text(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> String {
+    match dialect {
+        Dialect::Postgres => list_query::<sqlx::Postgres>(dialect, filter, limit).sql().as_str().to_owned(),
+        Dialect::Sqlite => list_query::<sqlx::Sqlite>(dialect, filter, limit).sql().as_str().to_owned(),
+    }
+}
+
+/// Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.
+fn list_query<B>(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> QueryBuilder<B>
+where
+    B: sqlx::Database,
+    for<'q> String: sqlx::Encode<'q, B> + sqlx::Type<B>,
+    for<'q> Priority: sqlx::Encode<'q, B> + sqlx::Type<B>,
+    for<'q> DateTime<Utc>: sqlx::Encode<'q, B> + sqlx::Type<B>,
+    for<'q> i64: sqlx::Encode<'q, B> + sqlx::Type<B>,
+{
+    let mut query = QueryBuilder::<B>::new(LIST.on(dialect));
+    match filter.state {
+        None => {}
+        // A hunt is called off only when each alarm in it is over, so the alarm itself says it.
+        Some(AlarmState::Cancelled) => {
+            query.push(" AND a.cancelled_at IS NOT NULL");
+        }
+        Some(AlarmState::Resolved) => {
+            query.push(" AND a.cancelled_at IS NULL AND (a.resolved_at IS NOT NULL OR h.outcome = 'resolved')");
+        }
+        Some(state) => {
+            query.push(" AND a.cancelled_at IS NULL AND a.resolved_at IS NULL");
+            query.push(match state {
+                AlarmState::Waiting => " AND h.begun_at IS NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)",
+                AlarmState::Ringing => {
+                    " AND h.begun_at IS NOT NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)"
+                }
+                AlarmState::Answered => " AND h.outcome = 'answered'",
+                _ => " AND h.outcome = 'no_answer'",
+            });
+        }
+    }
+    if let Some(source) = &filter.source {
+        query.push(" AND a.source = ").push_bind(source.clone());
+    }
+    if let Some(priority) = filter.priority {
+        query.push(" AND a.priority = ").push_bind(priority);
+    }
+    if let Some(key) = &filter.dedup_key {
+        query.push(" AND a.dedup_key = ").push_bind(key.clone());
+    }
+    // The number is the time in milliseconds, or the next free one: it is what these are found by.
+    if let Some(from) = filter.raised_from {
+        query.push(" AND a.raised_at >= ").push_bind(from);
+        query.push(" AND a.number >= ").push_bind(from.timestamp_millis());
+    }
+    if let Some(before) = filter.raised_before {
+        query.push(" AND a.raised_at < ").push_bind(before);
+        query.push(" AND a.number < ").push_bind(before.timestamp_millis().saturating_add(NUMBER_TRIES));
+    }
+    if let Some(number) = filter.below_number {
+        query.push(" AND a.number < ").push_bind(number);
+    }
+    query.push(" ORDER BY a.number DESC LIMIT ").push_bind(limit);
+    query
+}
+
+/// An alarm to be stored.
+#[derive(Clone, Debug)]
+pub struct NewAlarm {
+    /// Which one.
+    pub id: AlarmId,
+    /// Its hunt.
+    pub hunt_id: HuntId,
+    /// The door it came through.
+    pub integration_id: String,
+    /// What its sender calls itself.
+    pub source: String,
+    /// What makes two reports the same alarm.
+    pub dedup_key: Option<String>,
+    /// Whether repeats with that key count for it.
+    pub dedup_open: bool,
+    /// One line of text.
+    pub summary: String,
+    /// More text.
+    pub details: String,
+    /// Names and values.
+    pub labels: BTreeMap<String, String>,
+    /// How urgent.
+    pub priority: Priority,
+    /// Now.
+    pub raised_at: DateTime<Utc>,
+    /// The one team that it asks for.
+    pub team: Option<String>,
+    /// The key of its group, which several alarms may share.
+    pub group_key: Option<String>,
+}

@@ -1,0 +1,150 @@
+//! Answers: who picked up, or confirmed, in which hunt.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
+use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// How an answer reached the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum AnswerVia {
+    /// A handset's report.
+    Handset,
+    /// Acknowledged through the API.
+    #[default]
+    Api,
+    /// Acknowledged on the page.
+    Page,
+    /// By a callee's own link.
+    Link,
+    /// By a text message.
+    Sms,
+}
+
+/// One answer as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct AnswerRow {
+    /// Which one.
+    pub id: AnswerId,
+    /// The hunt it belongs to.
+    pub hunt_id: HuntId,
+    /// The dial that brought it.
+    pub mid: Option<String>,
+    /// The callee it is of, when it is one of the hunt's.
+    pub callee_id: Option<CalleeId>,
+    /// The number, in its comparable form where it has one.
+    pub number: Option<String>,
+    /// The person, when known.
+    pub person_id: Option<PersonId>,
+    /// The name at that moment, else the number.
+    pub name: String,
+    /// The handset that rang.
+    pub handset_id: Option<HandsetId>,
+    /// When it reached the server.
+    pub at: DateTime<Utc>,
+    /// How.
+    pub via: AnswerVia,
+    /// At which attempt of the callee.
+    pub attempt: Option<i32>,
+    /// When a human confirmed.
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// When it lapsed, unconfirmed.
+    pub lapsed_at: Option<DateTime<Utc>>,
+}
+
+statements! {
+    /// A new answer.
+    INSERT = [
+        "INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via, attempt, confirmed_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    ];
+    /// A human stands by it.
+    CONFIRM = ["UPDATE answers SET confirmed_at = $2 WHERE id = $1 AND confirmed_at IS NULL"];
+    /// Nobody confirmed it in time.
+    LAPSE = ["UPDATE answers SET lapsed_at = $2 WHERE id = $1 AND confirmed_at IS NULL AND lapsed_at IS NULL"];
+    /// The answers of a hunt, oldest first.
+    OF_HUNT = ["SELECT * FROM answers WHERE hunt_id = $1 ORDER BY at, id"];
+    /// The answers of every hunt that is the current one of an alarm in a range of alarm numbers.
+    OF_ALARMS = [
+        "SELECT DISTINCT n.* FROM answers n JOIN alarms a ON a.hunt_id = n.hunt_id WHERE a.number >= $1 AND a.number <= $2
+         ORDER BY n.at, n.id"
+    ];
+}
+
+/// The answer to show: the one that counts; for want of one the latest that lapsed, so that a hunt in which somebody picked up and
+/// never confirmed does not look like one in which nobody did.
+#[must_use]
+pub fn shown(answers: &[AnswerRow]) -> Option<&AnswerRow> {
+    current(answers).or_else(|| answers.last())
+}
+
+/// The one answer that counts: the latest confirmed one, else the first that has not lapsed.
+#[must_use]
+pub fn current(answers: &[AnswerRow]) -> Option<&AnswerRow> {
+    answers
+        .iter()
+        .filter(|answer| answer.confirmed_at.is_some())
+        .max_by_key(|answer| answer.confirmed_at)
+        .or_else(|| answers.iter().find(|answer| answer.lapsed_at.is_none()))
+}
+
+impl Db<'_> {
+    /// Stores an answer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_answer(&mut self, answer: &AnswerRow) -> Result<()> {
+        execute!(
+            self,
+            INSERT,
+            answer.id,
+            answer.hunt_id,
+            answer.mid.as_deref(),
+            answer.callee_id,
+            answer.number.as_deref(),
+            answer.person_id,
+            answer.name.as_str(),
+            answer.handset_id,
+            answer.at,
+            answer.via,
+            answer.attempt,
+            answer.confirmed_at,
+        )
+        .map(|_| ())
+    }
+
+    /// Notes that a human confirmed an answer.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn confirm_answer(&mut self, id: AnswerId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, CONFIRM, id, now).map(|_| ())
+    }
+
+    /// Lets an unconfirmed answer lapse; false when it was confirmed or had lapsed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lapse_answer(&mut self, id: AnswerId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, LAPSE, id, now).map(|rows| rows == 1)
+    }
+
+    /// The answers of a hunt, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn answers_of(&mut self, hunt: HuntId) -> Result<Vec<AnswerRow>> {
+        fetch_all!(self, OF_HUNT, hunt)
+    }
+
+    /// The answers to the alarms with these numbers, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn answers_of_alarms(&mut self, lowest: i64, highest: i64) -> Result<Vec<AnswerRow>> {
+        fetch_all!(self, OF_ALARMS, lowest, highest)
+    }
+}

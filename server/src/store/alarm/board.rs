@@ -1,0 +1,305 @@
+//! What the pages show, read in a constant number of statements: open hunts with their ladders, what ended last, handsets' tests.
+
+use chrono::{DateTime, Utc};
+
+use super::alarms::AlarmRow;
+use super::answers::AnswerRow;
+use super::events::EventRow;
+use super::hunts::HuntRow;
+use crate::alarm::{HuntOutcome, Verdict};
+use crate::ids::{CalleeId, HandsetId, HuntId, PersonId};
+use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// One rung of a ladder: a callee with the hunt it belongs to.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct RungRow {
+    /// Which callee.
+    pub id: CalleeId,
+    /// Its hunt.
+    pub hunt_id: HuntId,
+    /// The step it came with, counted from 0 over all rounds.
+    pub step: i32,
+    /// The name when the hunt began.
+    pub name: Option<String>,
+    /// The number in its comparable form.
+    pub number: String,
+    /// How often it may be rung.
+    pub max_attempts: i32,
+    /// Least seconds between two hand-outs.
+    pub min_interval_s: i32,
+    /// How often it was handed out.
+    pub attempts: i32,
+    /// Hand-outs in which the call never left the phone; read of open hunts alone.
+    #[sqlx(default)]
+    pub failed: i32,
+    /// Last hand-out.
+    pub last_offered_at: Option<DateTime<Utc>>,
+    /// What became of it.
+    pub verdict: Option<Verdict>,
+}
+
+/// Somebody in an open dial.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct RingingRow {
+    /// The hunt.
+    pub hunt_id: HuntId,
+    /// Whom.
+    pub callee_id: CalleeId,
+    /// Place in the handset's list.
+    pub seq: i32,
+    /// When the list was handed out.
+    pub offered_at: DateTime<Utc>,
+    /// The handset; none in a dry run.
+    pub handset: Option<String>,
+    /// What a native handset is doing right now.
+    pub progress: Option<String>,
+    /// When it said so.
+    pub progress_at: Option<DateTime<Utc>>,
+}
+
+/// How one hunt of the last days ended.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct EndRow {
+    /// When it began.
+    pub created_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+    /// How.
+    pub outcome: HuntOutcome,
+}
+
+/// What the latest test call of a handset has shown.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct TestRow {
+    /// The handset.
+    pub handset_id: HandsetId,
+    /// When it began.
+    pub raised_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// Hand-outs.
+    pub dials: i64,
+    /// Reports.
+    pub reports: i64,
+    /// Reports that named the number.
+    pub matches: i64,
+}
+
+/// Whom a dial was to ring, for the timeline.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CallRow {
+    /// The dial.
+    pub mid: String,
+    /// The handset; none in a dry run.
+    pub handset: Option<String>,
+    /// Which callee.
+    pub callee_id: CalleeId,
+    /// The name when the hunt began.
+    pub name: Option<String>,
+    /// The number in its comparable form.
+    pub number: String,
+    /// What the handset said of it.
+    pub outcome: Option<String>,
+}
+
+statements! {
+    /// Alarms that somebody is to hear of now: the most urgent and oldest hunts first.
+    OPEN_ALARMS = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id
+         WHERE a.cancelled_at IS NULL AND a.resolved_at IS NULL AND a.hunt_id IN
+           (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
+         ORDER BY a.priority DESC, h.created_at, a.number LIMIT 200"
+    ];
+    /// The open hunts themselves.
+    OPEN_HUNTS = ["SELECT * FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1"];
+    /// The steps they have begun.
+    OPEN_STEPS = [
+        "SELECT * FROM events
+         WHERE kind = 'step_began' AND hunt_id IN
+           (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
+         ORDER BY id LIMIT 2000"
+    ];
+    /// Their ladders.
+    OPEN_RUNGS = [
+        "SELECT id, hunt_id, step, name, number, max_attempts, min_interval_s, attempts, failed, last_offered_at, verdict FROM callees
+         WHERE hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
+         ORDER BY hunt_id, step, position LIMIT 2000"
+    ];
+    /// Who is being rung at this moment. CROSS JOIN has SQLite begin with the dials, of which few are open.
+    RINGING = [
+        "SELECT d.hunt_id, t.callee_id, t.seq, d.offered_at, n.name AS handset, t.progress, t.progress_at
+         FROM dials d CROSS JOIN dial_targets t LEFT JOIN handsets n ON n.id = d.handset_id
+         WHERE d.closed_at IS NULL AND t.mid = d.mid ORDER BY d.offered_at, d.mid, t.seq"
+    ];
+    /// Answers in open hunts.
+    OPEN_ANSWERS = [
+        "SELECT * FROM answers WHERE hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL) ORDER BY at, id LIMIT 2000"
+    ];
+    /// Alarms that are over, or whose hunt is: the newest first.
+    FINISHED = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id
+         WHERE a.number < $1 AND (h.ended_at IS NOT NULL OR a.cancelled_at IS NOT NULL OR a.resolved_at IS NOT NULL)
+         ORDER BY a.number DESC LIMIT $2"
+    ];
+    /// The ladders of alarms in a range of alarm numbers.
+    RUNGS_BETWEEN = [
+        "SELECT DISTINCT c.id, c.hunt_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, c.last_offered_at,
+                c.verdict, c.step, c.position
+         FROM callees c JOIN alarms a ON a.hunt_id = c.hunt_id WHERE a.number >= $1 AND a.number <= $2
+         ORDER BY c.hunt_id, c.step, c.position LIMIT 5000"
+    ];
+    /// Alarms nobody heard of that still fire.
+    UNHEARD = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id
+         WHERE a.number >= $1 AND h.outcome = 'no_answer' AND a.cancelled_at IS NULL AND a.resolved_at IS NULL AND NOT h.dry_run
+           AND h.only_handset_id IS NULL
+         ORDER BY a.number DESC LIMIT 50"
+    ];
+    /// How the hunts of the last days ended.
+    ENDS_SINCE = [
+        "SELECT created_at, ended_at, outcome FROM hunts
+         WHERE id >= $1 AND ended_at IS NOT NULL AND outcome IN ('answered', 'no_answer') AND NOT dry_run
+           AND only_handset_id IS NULL
+         ORDER BY id DESC LIMIT 2000"
+    ];
+    /// The latest test call of each handset.
+    TESTS = [
+        "SELECT n.id AS handset_id, a.raised_at, h.ended_at,
+                (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id) AS dials,
+                (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id AND d.reported_at IS NOT NULL) AS reports,
+                (SELECT count(*) FROM answers w WHERE w.hunt_id = h.id AND w.mid IS NOT NULL AND w.callee_id IS NOT NULL) AS matches
+         FROM handsets n JOIN alarms a ON a.id = n.test_alarm_id JOIN hunts h ON h.id = a.hunt_id"
+    ];
+    /// Whom the dials of an alarm's hunts were to ring.
+    CALLS_OF_ALARM = [
+        "SELECT d.mid, n.name AS handset, t.callee_id, c.name, t.number, t.outcome
+         FROM alarm_hunts l JOIN dials d ON d.hunt_id = l.hunt_id JOIN dial_targets t ON t.mid = d.mid
+         JOIN callees c ON c.id = t.callee_id LEFT JOIN handsets n ON n.id = d.handset_id
+         WHERE l.alarm_id = $1 ORDER BY d.offered_at, d.mid, t.seq LIMIT 2000"
+    ];
+    /// Another name and language for a person.
+    UPDATE_PERSON = ["UPDATE people SET name = $2, language = $3, updated_at = $4 WHERE id = $1"];
+    /// Forgets a person.
+    DELETE_PERSON = ["DELETE FROM people WHERE id = $1"];
+}
+
+impl Db<'_> {
+    /// Alarms whose hunt is open, of at most so many hunts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_alarms(&mut self, hunts: i64) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, OPEN_ALARMS, hunts)
+    }
+
+    /// As many open hunts, the most urgent first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_hunts(&mut self, hunts: i64) -> Result<Vec<HuntRow>> {
+        fetch_all!(self, OPEN_HUNTS, hunts)
+    }
+
+    /// The steps that the same hunts have begun.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_steps(&mut self, hunts: i64) -> Result<Vec<EventRow>> {
+        fetch_all!(self, OPEN_STEPS, hunts)
+    }
+
+    /// The ladders of the same hunts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_rungs(&mut self, hunts: i64) -> Result<Vec<RungRow>> {
+        fetch_all!(self, OPEN_RUNGS, hunts)
+    }
+
+    /// Who is being rung at this moment.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ringing(&mut self) -> Result<Vec<RingingRow>> {
+        fetch_all!(self, RINGING)
+    }
+
+    /// Answers in open hunts, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_answers(&mut self) -> Result<Vec<AnswerRow>> {
+        fetch_all!(self, OPEN_ANSWERS)
+    }
+
+    /// Alarms below a number that are over, or whose hunt is; the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn finished_alarms(&mut self, below: i64, limit: i64) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, FINISHED, below, limit)
+    }
+
+    /// The ladders of alarms in a range of alarm numbers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn rungs_between(&mut self, lowest: i64, highest: i64) -> Result<Vec<RungRow>> {
+        fetch_all!(self, RUNGS_BETWEEN, lowest, highest)
+    }
+
+    /// Alarms from a number on that nobody heard of and that still fire, the newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unheard_alarms(&mut self, from: i64) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, UNHEARD, from)
+    }
+
+    /// How hunts ended that were made since then, the newest first, at most 2000.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hunts_ended_since(&mut self, since: DateTime<Utc>) -> Result<Vec<EndRow>> {
+        // Identifiers sort by time, so the primary key finds them.
+        let millis = u128::try_from(since.timestamp_millis()).unwrap_or(0);
+        let first = HuntId(uuid::Uuid::from_u128(millis << 80));
+        fetch_all!(self, ENDS_SINCE, first)
+    }
+
+    /// What the latest test call of each handset has shown.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handset_tests(&mut self) -> Result<Vec<TestRow>> {
+        fetch_all!(self, TESTS)
+    }
+
+    /// Whom the dials of an alarm's hunts were to ring, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn calls_of_alarm(&mut self, alarm: crate::ids::AlarmId) -> Result<Vec<CallRow>> {
+        fetch_all!(self, CALLS_OF_ALARM, alarm)
+    }
+
+    /// Gives a person another name and language; false when there is none.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when the name is taken.
+    pub async fn update_person(&mut self, id: PersonId, name: &str, language: &str, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, UPDATE_PERSON, id, name, language, now).map(|rows| rows == 1)
+    }
+
+    /// Forgets a person and their numbers; false when there is none. Past answers keep the name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delete_person(&mut self, id: PersonId) -> Result<bool> {
+        execute!(self, DELETE_PERSON, id).map(|rows| rows == 1)
+    }
+}

@@ -1,0 +1,530 @@
+//! Dials: what was handed to which handset under which mid, and what became of it.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::types::Json;
+
+use crate::alarm::DialOutcome;
+use crate::alarm::ringing::{Close, Line, Proof, Serves};
+use crate::ids::{CalleeId, HandsetId, HuntId};
+use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::watch::handsets::Profile;
+use crate::store::{Db, Result};
+
+/// A dial as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct DialRow {
+    /// The identifier that the handset reports with.
+    pub mid: String,
+    /// The hunt it belongs to.
+    pub hunt_id: HuntId,
+    /// Who dials; `None` in a dry run.
+    pub handset_id: Option<HandsetId>,
+    /// No other dial of the hunt may be open beside it.
+    pub exclusive: bool,
+    /// The list exactly as it was handed out; it never changes.
+    pub phones: Json<Vec<String>>,
+    /// When it was handed out.
+    pub offered_at: DateTime<Utc>,
+    /// When it is given up.
+    pub deadline: DateTime<Utc>,
+    /// How often it was served.
+    pub serves: i32,
+    /// When it was served last; `None`: when it was handed out.
+    pub last_served_at: Option<DateTime<Utc>>,
+    /// The time before that.
+    pub served_before_at: Option<DateTime<Utc>>,
+    /// What its handset could do when it was given the dial; `None` for old dials and dry runs.
+    pub profile: Option<Profile>,
+    /// Its own length in seconds, whatever serves and grace added; `None` for old dials.
+    pub length_s: Option<i32>,
+    /// Its app asked for it as no healthy app does, and was told nothing until then.
+    pub withheld_until: Option<DateTime<Utc>>,
+    /// When it was closed.
+    pub closed_at: Option<DateTime<Utc>>,
+    /// How.
+    pub outcome: Option<DialOutcome>,
+    /// The number that answered, as the handset wrote it.
+    pub resp: Option<String>,
+    /// When the handset reported.
+    pub reported_at: Option<DateTime<Utc>>,
+}
+
+impl DialRow {
+    /// When it was served.
+    #[must_use]
+    pub fn served(&self) -> Serves {
+        Serves { last: self.last_served_at.unwrap_or(self.offered_at), before: self.served_before_at }
+    }
+
+    /// Its own length, whatever serves and grace added to its deadline.
+    #[must_use]
+    pub fn length(&self) -> TimeDelta {
+        self.length_s.map_or(self.deadline - self.offered_at, |seconds| TimeDelta::seconds(i64::from(seconds)))
+    }
+
+    /// What is known of its line, for the rule that says whether it may ring; `ring` is the longest that a call of its handset does.
+    #[must_use]
+    pub fn line(&self, ring: TimeDelta) -> Line {
+        let proof = if self.resp.is_some() { Proof::Over } else { Proof::Nobody };
+        let close = |at| if self.outcome == Some(DialOutcome::Expired) { Close::Deadline(at) } else { Close::Unwanted(at) };
+        Line {
+            stock_app: self.profile == Some(Profile::App),
+            serves: self.served(),
+            report: self.reported_at.map(|_| proof),
+            close: self.closed_at.map(close),
+            ring,
+        }
+    }
+}
+
+/// One callee of a dial as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct TargetRow {
+    /// The dial.
+    pub mid: String,
+    /// Place in the list.
+    pub seq: i32,
+    /// Whom.
+    pub callee_id: CalleeId,
+    /// The number in its comparable form.
+    pub number: String,
+    /// Attempts the hand-out reserved.
+    pub attempts: i32,
+    /// The number may not be rung by anybody else now.
+    pub holds: bool,
+    /// What the handset said of it.
+    pub outcome: Option<String>,
+    /// What a native handset is doing right now.
+    pub progress: Option<String>,
+}
+
+statements! {
+    /// The open dial of a handset.
+    OPEN_OF_HANDSET = ["SELECT * FROM dials WHERE handset_id = $1 AND closed_at IS NULL"];
+    /// Its latest dial, open or not.
+    LATEST_OF_HANDSET = ["SELECT * FROM dials WHERE handset_id = $1 ORDER BY offered_at DESC LIMIT 1"];
+    /// Counts a serve, which may move the deadline; nothing when the dial was closed or passed its deadline meanwhile.
+    COUNT_SERVE = [
+        "UPDATE dials SET serves = serves + 1, served_before_at = coalesce(last_served_at, offered_at), last_served_at = $2,
+                deadline = CASE WHEN deadline < $3 THEN $3 ELSE deadline END, line_free_at = coalesce($4, line_free_at),
+                profile = coalesce($5, profile)
+         WHERE mid = $1 AND closed_at IS NULL AND deadline > $2"
+    ];
+    /// What is known of its serves by now, and what follows from that.
+    SET_SERVES = [
+        "UPDATE dials SET last_served_at = $2, served_before_at = $3, deadline = CASE WHEN deadline < $4 THEN $4 ELSE deadline END,
+                line_free_at = $5
+         WHERE mid = $1 AND (closed_at IS NULL) = $6"
+    ];
+    /// It is not served before then; once in a dial.
+    WITHHOLD = [
+        "UPDATE dials SET withheld_until = $2, deadline = CASE WHEN deadline < $3 THEN $3 ELSE deadline END
+         WHERE mid = $1 AND closed_at IS NULL AND withheld_until IS NULL"
+    ];
+    /// Open dials that handsets hold.
+    OPEN_ON_HANDSETS = ["SELECT * FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
+    /// One dial.
+    GET = ["SELECT * FROM dials WHERE mid = $1"];
+    /// A new dial; the unique indexes refuse a second one for a handset, or beside an exclusive one.
+    INSERT = [
+        "INSERT INTO dials (mid, hunt_id, handset_id, exclusive, phones, offered_at, deadline, serves, line_free_at, last_served_at, profile,
+                            length_s)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $6, $9, $10) ON CONFLICT DO NOTHING"
+    ];
+    /// A callee of it; the unique indexes refuse a number or callee that is in another open dial.
+    INSERT_TARGET = [
+        "INSERT INTO dial_targets (mid, seq, callee_id, number, attempts, holds) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT DO NOTHING"
+    ];
+    /// The callees of a dial.
+    TARGETS = ["SELECT * FROM dial_targets WHERE mid = $1 ORDER BY seq"];
+    /// The callees of all dials of a hunt.
+    TARGETS_OF_HUNT = [
+        "SELECT t.* FROM dial_targets t JOIN dials d ON d.mid = t.mid WHERE d.hunt_id = $1 ORDER BY d.offered_at, t.mid, t.seq"
+    ];
+    /// All dials of a hunt.
+    OF_HUNT = ["SELECT * FROM dials WHERE hunt_id = $1 ORDER BY offered_at, mid"];
+    /// Open dials of a hunt with whom they ring.
+    OPEN_OF_HUNT = [
+        "SELECT d.mid, d.deadline, t.callee_id FROM dials d JOIN dial_targets t ON t.mid = d.mid
+         WHERE d.hunt_id = $1 AND d.closed_at IS NULL ORDER BY d.mid, t.seq"
+    ];
+    /// The numbers of a hunt's callees that are in an open dial of any hunt, or whose line may still ring from a closed one.
+    BUSY = [
+        "SELECT t.number, d.deadline AS busy_until FROM dial_targets t JOIN dials d ON d.mid = t.mid
+         WHERE t.holds AND t.number IN (SELECT number FROM callees WHERE hunt_id = $1)
+         UNION ALL
+         SELECT t.number, d.line_free_at AS busy_until FROM dials d JOIN dial_targets t ON t.mid = d.mid
+         WHERE d.line_free_at > $2 AND d.closed_at IS NOT NULL AND t.number IN (SELECT number FROM callees WHERE hunt_id = $1)"
+    ];
+    /// Open dials past their deadline.
+    EXPIRED = ["SELECT * FROM dials WHERE closed_at IS NULL AND deadline <= $1 ORDER BY deadline, mid LIMIT 200"];
+    /// Closes an open dial.
+    CLOSE = [
+        "UPDATE dials SET closed_at = $2, outcome = $3, line_free_at = $4 WHERE mid = $1 AND closed_at IS NULL"
+    ];
+    /// Closes an open dial because the handset reported.
+    CLOSE_REPORTED = [
+        "UPDATE dials SET closed_at = $2, outcome = $3, resp = $4, reported_at = $2, line_free_at = $5
+         WHERE mid = $1 AND closed_at IS NULL"
+    ];
+    /// The call is over, or never was: the line is free.
+    LINE_IS_FREE = ["UPDATE dials SET line_free_at = NULL WHERE mid = $1 AND line_free_at IS NOT NULL"];
+    /// The handset named somebody after the dial was closed.
+    LATE_ANSWER = ["UPDATE dials SET outcome = 'answered', resp = $3, reported_at = $2 WHERE mid = $1 AND closed_at IS NOT NULL"];
+    /// The handset reported nobody after the dial was closed.
+    LATE_NOBODY = ["UPDATE dials SET reported_at = $2, line_free_at = $3 WHERE mid = $1 AND reported_at IS NULL"];
+    /// Frees the numbers of a dial.
+    FREE = ["UPDATE dial_targets SET holds = FALSE WHERE mid = $1 AND holds"];
+    /// What the handset said of one callee.
+    SET_TARGET_OUTCOME = ["UPDATE dial_targets SET outcome = $3 WHERE mid = $1 AND callee_id = $2"];
+    /// How far a native handset's call has got.
+    SET_PROGRESS = ["UPDATE dial_targets SET progress = $3, progress_at = $4 WHERE mid = $1 AND seq = $2"];
+    /// How many dials are open.
+    COUNT_OPEN = ["SELECT count(*) AS open FROM dials WHERE closed_at IS NULL"];
+    /// The handsets that have an open dial.
+    BUSY_HANDSETS = ["SELECT handset_id FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
+    /// The same with their mids.
+    OPEN_MIDS = ["SELECT handset_id, mid FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
+}
+
+/// A serve to be counted.
+#[derive(Clone, Copy, Debug)]
+pub struct Serve<'s> {
+    /// Of this dial.
+    pub mid: &'s str,
+    /// Now.
+    pub at: DateTime<Utc>,
+    /// Its deadline is not before then.
+    pub deadline: DateTime<Utc>,
+    /// Until then its line may ring; `None`: that is not for serves to say.
+    pub line_free_at: Option<DateTime<Utc>>,
+    /// What the handset that is served can do, where that tells more than the hand-out did.
+    pub profile: Option<Profile>,
+}
+
+/// A dial to be made.
+#[derive(Clone, Debug)]
+pub struct NewDial {
+    /// Its identifier.
+    pub mid: String,
+    /// The hunt it belongs to.
+    pub hunt_id: HuntId,
+    /// Who dials; `None` in a dry run.
+    pub handset_id: Option<HandsetId>,
+    /// No other dial of the hunt may be open beside it.
+    pub exclusive: bool,
+    /// The list to hand out.
+    pub phones: Vec<String>,
+    /// Now.
+    pub offered_at: DateTime<Utc>,
+    /// When it is given up.
+    pub deadline: DateTime<Utc>,
+    /// Until then the line may ring whatever the handset reports, unless it names who answered; `None`: its report can be trusted.
+    pub line_free_at: Option<DateTime<Utc>>,
+    /// What its handset can do; `None` in a dry run.
+    pub profile: Option<Profile>,
+    /// Whom it rings, in list order.
+    pub targets: Vec<NewTarget>,
+}
+
+/// One callee of a dial to be made.
+#[derive(Clone, Debug)]
+pub struct NewTarget {
+    /// Whom.
+    pub callee_id: CalleeId,
+    /// The number in its comparable form.
+    pub number: String,
+    /// Attempts the hand-out reserves.
+    pub attempts: i32,
+}
+
+/// An open dial of a hunt, with one of the callees it rings.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct OpenTarget {
+    /// The dial.
+    pub mid: String,
+    /// When it is given up.
+    pub deadline: DateTime<Utc>,
+    /// Whom it rings.
+    pub callee_id: CalleeId,
+}
+
+impl Db<'_> {
+    /// The open dial of a handset.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_dial_of(&mut self, handset: HandsetId) -> Result<Option<DialRow>> {
+        fetch_optional!(self, OPEN_OF_HANDSET, handset)
+    }
+
+    /// The latest dial of a handset, open or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_dial_of(&mut self, handset: HandsetId) -> Result<Option<DialRow>> {
+        fetch_optional!(self, LATEST_OF_HANDSET, handset)
+    }
+
+    /// Counts a serve; false when the dial was closed or passed its deadline meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_serve(&mut self, serve: &Serve<'_>) -> Result<bool> {
+        execute!(self, COUNT_SERVE, serve.mid, serve.at, serve.deadline, serve.line_free_at, serve.profile).map(|rows| rows == 1)
+    }
+
+    /// Stores what is known of a dial's serves, until when its line may ring, and a deadline that it has at least; unless the dial was
+    /// closed meanwhile, or was not open to begin with, as `is_open` says.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_serves(
+        &mut self,
+        mid: &str,
+        serves: Serves,
+        deadline: DateTime<Utc>,
+        line_free_at: Option<DateTime<Utc>>,
+        is_open: bool,
+    ) -> Result<()> {
+        execute!(self, SET_SERVES, mid, serves.last, serves.before, deadline, line_free_at, is_open).map(|_| ())
+    }
+
+    /// Notes that an open dial is not served before then; false when that was done before, or it is closed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn withhold_dial(&mut self, mid: &str, until: DateTime<Utc>, deadline: DateTime<Utc>) -> Result<bool> {
+        execute!(self, WITHHOLD, mid, until, deadline).map(|rows| rows == 1)
+    }
+
+    /// The open dials that handsets hold.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_dials_on_handsets(&mut self) -> Result<Vec<DialRow>> {
+        fetch_all!(self, OPEN_ON_HANDSETS)
+    }
+
+    /// One dial.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn dial(&mut self, mid: &str) -> Result<Option<DialRow>> {
+        fetch_optional!(self, GET, mid)
+    }
+
+    /// Stores a dial without its callees; false when a unique index refused it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_dial(&mut self, dial: &NewDial) -> Result<bool> {
+        execute!(
+            self,
+            INSERT,
+            dial.mid.as_str(),
+            dial.hunt_id,
+            dial.handset_id,
+            dial.exclusive,
+            Json(&dial.phones),
+            dial.offered_at,
+            dial.deadline,
+            dial.line_free_at,
+            dial.profile,
+            i32::try_from((dial.deadline - dial.offered_at).num_seconds()).unwrap_or(i32::MAX),
+        )
+        .map(|rows| rows == 1)
+    }
+
+    /// Stores the callees of a dial; false when one of the numbers is in another open dial.
+    ///
+    /// They are inserted in order of number: two transactions that want the same numbers in different orders would deadlock.
+    /// The numbers of a dry run hold nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_targets(&mut self, dial: &NewDial) -> Result<bool> {
+        let mut targets: Vec<(usize, &NewTarget)> = dial.targets.iter().enumerate().collect();
+        targets.sort_by(|(_, a), (_, b)| a.number.cmp(&b.number));
+        for (seq, target) in targets {
+            let seq = i32::try_from(seq).unwrap_or(i32::MAX);
+            let inserted = execute!(
+                self,
+                INSERT_TARGET,
+                dial.mid.as_str(),
+                seq,
+                target.callee_id,
+                target.number.as_str(),
+                target.attempts,
+                dial.handset_id.is_some(),
+            )?;
+            if inserted != 1 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The callees of a dial, in list order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn targets(&mut self, mid: &str) -> Result<Vec<TargetRow>> {
+        fetch_all!(self, TARGETS, mid)
+    }
+
+    /// The callees of all dials of a hunt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn targets_of_hunt(&mut self, hunt: HuntId) -> Result<Vec<TargetRow>> {
+        fetch_all!(self, TARGETS_OF_HUNT, hunt)
+    }
+
+    /// All dials of a hunt.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn dials_of(&mut self, hunt: HuntId) -> Result<Vec<DialRow>> {
+        fetch_all!(self, OF_HUNT, hunt)
+    }
+
+    /// The open dials of a hunt: one row for each callee.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_targets_of(&mut self, hunt: HuntId) -> Result<Vec<OpenTarget>> {
+        fetch_all!(self, OPEN_OF_HUNT, hunt)
+    }
+
+    /// The numbers of a hunt's callees that are in some open dial, or may still ring from a closed one, and until when.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn busy_numbers(&mut self, hunt: HuntId, now: DateTime<Utc>) -> Result<HashMap<String, DateTime<Utc>>> {
+        let rows: Vec<(String, DateTime<Utc>)> = fetch_all!(self, BUSY, hunt, now)?;
+        let mut busy = HashMap::new();
+        for (number, until) in rows {
+            let latest = busy.entry(number).or_insert(until);
+            *latest = (*latest).max(until);
+        }
+        Ok(busy)
+    }
+
+    /// Up to 200 open dials past their deadline.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn expired_dials(&mut self, now: DateTime<Utc>) -> Result<Vec<DialRow>> {
+        fetch_all!(self, EXPIRED, now)
+    }
+
+    /// Closes an open dial without a report and frees its numbers; false when it was closed already. Until `line_free_at` the
+    /// phone may still ring, so that nobody else rings these numbers.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn close_dial(
+        &mut self,
+        mid: &str,
+        outcome: DialOutcome,
+        now: DateTime<Utc>,
+        line_free_at: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
+        let closed = execute!(self, CLOSE, mid, now, outcome, line_free_at)? == 1;
+        if closed {
+            execute!(self, FREE, mid)?;
+        }
+        Ok(closed)
+    }
+
+    /// Closes an open dial with the handset's report and frees its numbers; false when it was closed already. Until `line_free_at`
+    /// the phone may ring on all the same.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn close_reported_dial(
+        &mut self,
+        mid: &str,
+        outcome: DialOutcome,
+        resp: Option<&str>,
+        now: DateTime<Utc>,
+        line_free_at: Option<DateTime<Utc>>,
+    ) -> Result<bool> {
+        let closed = execute!(self, CLOSE_REPORTED, mid, now, outcome, resp, line_free_at)? == 1;
+        if closed {
+            execute!(self, FREE, mid)?;
+        }
+        Ok(closed)
+    }
+
+    /// Notes that nothing rings any more for a dial.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn line_is_free(&mut self, mid: &str) -> Result<()> {
+        execute!(self, LINE_IS_FREE, mid).map(|_| ())
+    }
+
+    /// Notes that the handset named somebody after the dial was closed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn late_answer(&mut self, mid: &str, resp: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, LATE_ANSWER, mid, now, resp)?;
+        self.line_is_free(mid).await
+    }
+
+    /// Notes that the handset reported nobody after the dial was closed; false when it had reported before.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn late_nobody(&mut self, mid: &str, now: DateTime<Utc>, line_free_at: Option<DateTime<Utc>>) -> Result<bool> {
+        execute!(self, LATE_NOBODY, mid, now, line_free_at).map(|rows| rows == 1)
+    }
+
+    /// Stores what the handset said of one callee.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_target_outcome(&mut self, mid: &str, callee: CalleeId, outcome: &str) -> Result<()> {
+        execute!(self, SET_TARGET_OUTCOME, mid, callee, outcome).map(|_| ())
+    }
+
+    /// Keeps how far the call to the callee at a place of the list has got.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_progress(&mut self, mid: &str, seq: i32, state: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET_PROGRESS, mid, seq, state, now).map(|_| ())
+    }
+
+    /// How many dials are open.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_open_dials(&mut self) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_OPEN)?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// The handsets that have an open dial.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn busy_handsets(&mut self) -> Result<Vec<HandsetId>> {
+        let rows: Vec<(HandsetId,)> = fetch_all!(self, BUSY_HANDSETS)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// The handsets that have an open dial, each with its mid.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_mids(&mut self) -> Result<Vec<(HandsetId, String)>> {
+        fetch_all!(self, OPEN_MIDS)
+    }
+}

@@ -1,0 +1,153 @@
+//! What monitoring systems said to burn, which alarms of a group there are, and what was refused.
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+
+use super::alarms::AlarmRow;
+use crate::alarm::burning::Burning;
+use crate::ids::AlarmId;
+use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// How often a sender was refused for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct RefusalRow {
+    /// The name of its key, or what it came as.
+    pub sender: String,
+    /// The stable word of the problem.
+    pub reason: String,
+    /// How often.
+    pub refused: i64,
+    /// The last time.
+    pub last_at: DateTime<Utc>,
+}
+
+statements! {
+    /// The open alarms of a group, in the order in which their hunts are locked.
+    OPEN_OF_GROUP = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.group_key = $2 AND a.dedup_open
+         ORDER BY a.hunt_id, a.id LIMIT 50"
+    ];
+    /// The alarms of a group that were resolved after an instant, the latest first.
+    ENDED_OF_GROUP = [
+        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
+         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.group_key = $2 AND a.resolved_at > $3
+         ORDER BY a.resolved_at DESC LIMIT 20"
+    ];
+    /// The groups of a sender's open alarms.
+    OPEN_GROUPS = ["SELECT DISTINCT group_key FROM alarms WHERE integration_id = $1 AND group_key IS NOT NULL AND dedup_open LIMIT 20000"];
+    /// What burns of an alarm.
+    BURNING = ["SELECT burning FROM alarm_burning WHERE alarm_id = $1"];
+    /// The same, as it is from now on.
+    SET_BURNING = [
+        "INSERT INTO alarm_burning (alarm_id, burning) VALUES ($1, $2) ON CONFLICT (alarm_id) DO UPDATE SET burning = excluded.burning"
+    ];
+    /// It was over, and is not.
+    REOPEN = [
+        "UPDATE alarms SET resolved_at = NULL, dedup_open = TRUE, repeats = repeats + 1, last_repeat_at = $2
+         WHERE id = $1 AND resolved_at IS NOT NULL AND cancelled_at IS NULL"
+    ];
+    /// It came again and says something new.
+    RETELL = ["UPDATE alarms SET summary = $2, details = $3, labels = $4 WHERE id = $1"];
+    /// How often something of one kind has happened to it.
+    COUNT_EVENTS = ["SELECT count(*) AS happened FROM events WHERE alarm_id = $1 AND kind = $2"];
+    /// A sender was refused so many times more.
+    REFUSED = [
+        "INSERT INTO refusals (sender, reason, refused, last_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (sender, reason) DO UPDATE SET refused = refusals.refused + excluded.refused, last_at = excluded.last_at"
+    ];
+    /// All refusals, those of one sender together.
+    REFUSALS = ["SELECT sender, reason, refused, last_at FROM refusals ORDER BY sender, reason LIMIT 5000"];
+}
+
+impl Db<'_> {
+    /// The open alarms of a group, in the order of their hunts.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_of_group(&mut self, integration: &str, group: &str) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, OPEN_OF_GROUP, integration, group)
+    }
+
+    /// The alarms of a group that were resolved after an instant, the latest first; at most 20.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn ended_of_group(&mut self, integration: &str, group: &str, after: DateTime<Utc>) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, ENDED_OF_GROUP, integration, group, after)
+    }
+
+    /// The groups of a sender's open alarms.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_groups(&mut self, integration: &str) -> Result<Vec<String>> {
+        let rows: Vec<(String,)> = fetch_all!(self, OPEN_GROUPS, integration)?;
+        Ok(rows.into_iter().map(|(group,)| group).collect())
+    }
+
+    /// What burns of an alarm; `None` where nobody noted it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn burning(&mut self, alarm: AlarmId) -> Result<Option<Burning>> {
+        let row: Option<(Json<Burning>,)> = fetch_optional!(self, BURNING, alarm)?;
+        Ok(row.map(|(burning,)| burning.0))
+    }
+
+    /// Notes what burns of an alarm.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_burning(&mut self, alarm: AlarmId, burning: &Burning) -> Result<()> {
+        execute!(self, SET_BURNING, alarm, Json(burning)).map(|_| ())
+    }
+
+    /// Opens an alarm again that was resolved; false when it is not.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when another alarm is open under its key.
+    pub async fn reopen_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, REOPEN, id, now).map(|rows| rows == 1)
+    }
+
+    /// Stores what an alarm says by now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn retell_alarm(
+        &mut self,
+        id: AlarmId,
+        summary: &str,
+        details: &str,
+        labels: &std::collections::BTreeMap<String, String>,
+    ) -> Result<()> {
+        execute!(self, RETELL, id, summary, details, Json(labels)).map(|_| ())
+    }
+
+    /// How often something of one kind has happened to an alarm.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_events(&mut self, alarm: AlarmId, kind: super::events::EventKind) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_EVENTS, alarm, kind)?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// Counts requests that were refused.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn count_refusals(&mut self, sender: &str, reason: &str, refused: i64, last_at: DateTime<Utc>) -> Result<()> {
+        execute!(self, REFUSED, sender, reason, refused, last_at).map(|_| ())
+    }
+
+    /// All refusals, by sender and reason.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn refusals(&mut self) -> Result<Vec<RefusalRow>> {
+        fetch_all!(self, REFUSALS)
+    }
+}

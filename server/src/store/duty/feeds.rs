@@ -1,0 +1,69 @@
+//! Calendar feeds: the tokens under which schedules can be subscribed to.
+
+use chrono::{DateTime, Utc};
+
+use super::exceptions::Made;
+use crate::ids::{FeedId, PersonId, ScheduleId};
+use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// A feed. Exactly one of schedule and person is set.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct FeedRow {
+    /// Which one.
+    pub id: FeedId,
+    /// All shifts of this schedule.
+    pub schedule_id: Option<ScheduleId>,
+    /// All shifts of this person.
+    pub person_id: Option<PersonId>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// By whom.
+    pub created_by: String,
+}
+
+statements! {
+    /// All feeds that work.
+    FEEDS = ["SELECT id, schedule_id, person_id, created_at, created_by FROM feeds WHERE revoked_at IS NULL ORDER BY id"];
+    /// The feed with a token.
+    BY_TOKEN = ["SELECT id, schedule_id, person_id, created_at, created_by FROM feeds WHERE token_hash = $1 AND revoked_at IS NULL"];
+    /// A new feed.
+    INSERT = ["INSERT INTO feeds (id, token_hash, schedule_id, person_id, created_at, created_by) VALUES ($1, $2, $3, $4, $5, $6)"];
+    /// It works no more.
+    REVOKE = ["UPDATE feeds SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL"];
+}
+
+impl Db<'_> {
+    /// All feeds that work.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn feeds(&mut self) -> Result<Vec<FeedRow>> {
+        fetch_all!(self, FEEDS)
+    }
+
+    /// The feed whose token has this hash, if it works.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn feed_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<FeedRow>> {
+        fetch_optional!(self, BY_TOKEN, &hash[..])
+    }
+
+    /// Stores a feed.
+    ///
+    /// # Errors
+    /// When the database fails, or the schedule or person is not there any more.
+    pub async fn insert_feed(&mut self, feed: &FeedRow, hash: &[u8; 32]) -> Result<()> {
+        let made = Made { by: &feed.created_by, at: feed.created_at };
+        execute!(self, INSERT, feed.id, &hash[..], feed.schedule_id, feed.person_id, made.at, made.by).map(|_| ())
+    }
+
+    /// Revokes a feed at once; false when there was none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn revoke_feed(&mut self, id: FeedId, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, REVOKE, id, now).map(|rows| rows == 1)
+    }
+}

@@ -1,0 +1,138 @@
+//! The duty log: who came on duty when, whatever was edited since.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
+
+use crate::ids::{PersonId, ScheduleId};
+use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// Somebody who came on duty, as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct LoggedPerson {
+    /// Who.
+    pub person: PersonId,
+    /// Their name at that moment.
+    pub name: String,
+    /// Why: `temporary`, `override` or `layer`.
+    pub reason: String,
+    /// The name of the layer or temporary schedule, or the note of the override, at that moment.
+    pub of: String,
+}
+
+/// A hand-over.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct DutyLogRow {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who is on duty from then on; empty in a gap.
+    pub people: Json<Vec<LoggedPerson>>,
+}
+
+/// Who is on duty by one schedule.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CurrentDutyRow {
+    /// The schedule's name.
+    pub name: String,
+    /// Its gaps are no mistake.
+    pub gaps_allowed: bool,
+    /// Who; empty in a gap.
+    pub people: Json<Vec<LoggedPerson>>,
+    /// When this is looked at again: at the next hand-over.
+    pub log_due_at: DateTime<Utc>,
+}
+
+statements! {
+    /// Whether a schedule's log must be looked at.
+    DUE = ["SELECT COUNT(*) FROM schedules WHERE removed_at IS NULL AND log_due_at <= $1"];
+    /// When each must be looked at; whoever asks keeps others from changing the roster.
+    LOCK = ["SELECT id, log_due_at FROM schedules WHERE removed_at IS NULL ORDER BY id" for_update];
+    /// When it must be looked at next.
+    SET_DUE = ["UPDATE schedules SET log_due_at = $2 WHERE id = $1"];
+    /// A hand-over. There is at most one at an instant; the last word counts.
+    INSERT = [
+        "INSERT INTO duty_log (schedule_id, at, people) VALUES ($1, $2, $3)
+         ON CONFLICT (schedule_id, at) DO UPDATE SET people = excluded.people"
+    ];
+    /// The last hand-over until an instant.
+    AT = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at <= $2 ORDER BY at DESC LIMIT 1"];
+    /// The first hand-over after an instant.
+    NEXT = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at > $2 ORDER BY at LIMIT 1"];
+    /// Who is on duty by each schedule.
+    CURRENT = [
+        "SELECT s.name, s.gaps_allowed, d.people, s.log_due_at FROM schedules s CROSS JOIN duty_log d
+         WHERE d.schedule_id = s.id AND d.at = (SELECT MAX(l.at) FROM duty_log l WHERE l.schedule_id = s.id) AND s.removed_at IS NULL
+         ORDER BY s.name"
+    ];
+    /// The hand-overs of a time.
+    BETWEEN = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT 2000"];
+}
+
+impl Db<'_> {
+    /// Whether the log of any schedule must be looked at.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn duty_log_is_due(&mut self, now: DateTime<Utc>) -> Result<bool> {
+        let row: Option<(i64,)> = fetch_optional!(self, DUE, now)?;
+        Ok(row.is_some_and(|(count,)| count > 0))
+    }
+
+    /// Keeps others from changing the roster and its log until the transaction ends, and gives when the log of each schedule must
+    /// be looked at. What is read of the roster after this is what is true.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn lock_roster(&mut self) -> Result<Vec<(ScheduleId, DateTime<Utc>)>> {
+        fetch_all!(self, LOCK)
+    }
+
+    /// Notes when the log of a schedule must be looked at next.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_duty_log_due(&mut self, schedule: ScheduleId, due: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET_DUE, schedule, due).map(|_| ())
+    }
+
+    /// Writes down a hand-over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_duty(&mut self, schedule: ScheduleId, at: DateTime<Utc>, people: &[LoggedPerson]) -> Result<()> {
+        execute!(self, INSERT, schedule, at, Json(people)).map(|_| ())
+    }
+
+    /// The last hand-over of a schedule until an instant: who was on duty then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn duty_at(&mut self, schedule: ScheduleId, at: DateTime<Utc>) -> Result<Option<DutyLogRow>> {
+        fetch_optional!(self, AT, schedule, at)
+    }
+
+    /// Who is on duty by each schedule, as the log says.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn current_duties(&mut self) -> Result<Vec<CurrentDutyRow>> {
+        fetch_all!(self, CURRENT)
+    }
+
+    /// The first hand-over of a schedule after an instant.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn next_duty(&mut self, schedule: ScheduleId, at: DateTime<Utc>) -> Result<Option<DutyLogRow>> {
+        fetch_optional!(self, NEXT, schedule, at)
+    }
+
+    /// The first 2000 hand-overs of a schedule between two instants.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn duties(&mut self, schedule: ScheduleId, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DutyLogRow>> {
+        fetch_all!(self, BETWEEN, schedule, from, to)
+    }
+}

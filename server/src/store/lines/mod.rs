@@ -1,0 +1,5 @@
+//! Rows of public numbers, text messages, and webhooks with their outbox.
+
+pub mod numbers;
+pub mod sms;
+pub mod webhooks;

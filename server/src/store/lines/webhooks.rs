@@ -1,0 +1,350 @@
+//! Webhooks and their outbox: what is to be told where, and what became of it.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use crate::ids::{AlarmId, DeliveryId, HuntId, WebhookId};
+use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::{Db, Result, Waiting, WaitingRow};
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// An alarm came in.
+    Raised,
+    /// Somebody picked up.
+    Answered,
+    /// A human confirmed.
+    Confirmed,
+    /// The next people are rung.
+    Escalated,
+    /// Nobody was reached.
+    NoAnswer,
+    /// A handset is silent.
+    HandsetOffline,
+    /// A handset did not return after a dial.
+    HandsetStuck,
+    /// A handset polls again.
+    HandsetBack,
+    /// A handset cannot be used, and nobody can be rung about it.
+    Fallback,
+    /// A public number could not be handed over.
+    HandOverTrouble,
+    /// Somebody wants to be rung no more.
+    OptedOut,
+    /// An alarm comes again and again.
+    Flapping,
+    /// A gateway for text messages does not say any more that it lives.
+    GatewaySilent,
+    /// It does again.
+    GatewayBack,
+}
+
+impl NoticeKind {
+    /// All kinds.
+    pub const ALL: [Self; 14] = [
+        Self::Raised,
+        Self::Answered,
+        Self::Confirmed,
+        Self::Escalated,
+        Self::NoAnswer,
+        Self::HandsetOffline,
+        Self::HandsetStuck,
+        Self::HandsetBack,
+        Self::Fallback,
+        Self::HandOverTrouble,
+        Self::OptedOut,
+        Self::Flapping,
+        Self::GatewaySilent,
+        Self::GatewayBack,
+    ];
+
+    /// The word on the wire and in the catalogue.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Answered => "answered",
+            Self::Confirmed => "confirmed",
+            Self::Escalated => "escalated",
+            Self::NoAnswer => "no_answer",
+            Self::HandsetOffline => "handset_offline",
+            Self::HandsetStuck => "handset_stuck",
+            Self::HandsetBack => "handset_back",
+            Self::Fallback => "fallback",
+            Self::HandOverTrouble => "hand_over_trouble",
+            Self::OptedOut => "opted_out",
+            Self::Flapping => "flapping",
+            Self::GatewaySilent => "gateway_silent",
+            Self::GatewayBack => "gateway_back",
+        }
+    }
+}
+
+/// The form in which a webhook wants to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum WebhookShape {
+    /// Facts as JSON, signed.
+    Json,
+    /// Slack's incoming webhook.
+    Slack,
+    /// `WeCom`'s group robot.
+    Wecom,
+    /// `DingTalk`'s custom robot.
+    Dingtalk,
+    /// Feishu's custom robot.
+    Feishu,
+}
+
+impl WebhookShape {
+    /// All shapes.
+    pub const ALL: [Self; 5] = [Self::Json, Self::Slack, Self::Wecom, Self::Dingtalk, Self::Feishu];
+
+    /// The word used on the command line and in the database.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Slack => "slack",
+            Self::Wecom => "wecom",
+            Self::Dingtalk => "dingtalk",
+            Self::Feishu => "feishu",
+        }
+    }
+}
+
+/// A webhook as it is stored.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct WebhookRow {
+    /// Which one.
+    pub id: WebhookId,
+    /// What people call it.
+    pub name: String,
+    /// Where to post; it often holds a secret.
+    pub url: String,
+    /// In which form.
+    pub shape: WebhookShape,
+    /// What the signature is made with.
+    pub secret: Option<String>,
+    /// The kinds it wants, each between commas.
+    pub kinds: String,
+    /// In which language.
+    pub language: String,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// Since when it is told nothing.
+    pub removed_at: Option<DateTime<Utc>>,
+}
+
+/// Something that is to be told.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct DeliveryRow {
+    /// Which one.
+    pub id: DeliveryId,
+    /// Whom to tell.
+    pub webhook_id: WebhookId,
+    /// What.
+    pub kind: NoticeKind,
+    /// About which alarm.
+    pub alarm_id: Option<AlarmId>,
+    /// About which hunt.
+    pub hunt_id: Option<HuntId>,
+    /// Particulars of the event.
+    pub body: Json<Value>,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// When it is tried next.
+    pub due_at: DateTime<Utc>,
+    /// How often it was tried.
+    pub attempts: i32,
+    /// When it was told.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When it was given up.
+    pub gave_up_at: Option<DateTime<Utc>>,
+    /// What came of the last try.
+    pub last_result: Option<String>,
+}
+
+statements! {
+    /// A new webhook.
+    INSERT = [
+        "INSERT INTO webhooks (id, name, url, shape, secret, kinds, language, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+    ];
+    /// All that are in use.
+    LIST = ["SELECT * FROM webhooks WHERE removed_at IS NULL ORDER BY name"];
+    /// One webhook.
+    GET = ["SELECT * FROM webhooks WHERE id = $1"];
+    /// Is told nothing more. Its name is free again.
+    REMOVE = ["UPDATE webhooks SET removed_at = $2, name = $3 WHERE name = $1 AND removed_at IS NULL"];
+    /// Those that want to be told of this kind.
+    WANTING = ["SELECT id FROM webhooks WHERE removed_at IS NULL AND kinds LIKE $1"];
+    /// Something to tell.
+    INSERT_DELIVERY = [
+        "INSERT INTO deliveries (id, webhook_id, kind, alarm_id, hunt_id, body, at, due_at, attempts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0)"
+    ];
+    /// What waits, by webhook.
+    WAITING = [
+        "SELECT d.webhook_id, w.name, COUNT(*), MIN(d.at), COUNT(*) FILTER (WHERE d.due_at <= $1),
+           MIN(d.due_at) FILTER (WHERE d.due_at <= $1)
+         FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
+         WHERE d.delivered_at IS NULL AND d.gave_up_at IS NULL GROUP BY d.webhook_id, w.name"
+    ];
+    /// What one webhook is to be told now. What came later about a hunt waits for what came before, unless that was refused too often.
+    DUE = [
+        "SELECT * FROM deliveries d WHERE webhook_id = $1 AND delivered_at IS NULL AND gave_up_at IS NULL AND due_at <= $2
+           AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.hunt_id = d.hunt_id AND e.webhook_id = d.webhook_id AND e.id < d.id
+             AND e.delivered_at IS NULL AND e.gave_up_at IS NULL AND e.due_at > $2 AND e.attempts < $3)
+         ORDER BY at, id LIMIT 20"
+    ];
+    /// Takes one for a try, unless another node took it.
+    TAKE = ["UPDATE deliveries SET due_at = $3, attempts = attempts + 1 WHERE id = $1 AND due_at = $2 AND delivered_at IS NULL"];
+    /// It was told.
+    DELIVERED = ["UPDATE deliveries SET delivered_at = $2, last_result = $3 WHERE id = $1"];
+    /// It was not; again later.
+    FAILED = ["UPDATE deliveries SET due_at = $2, last_result = $3 WHERE id = $1 AND delivered_at IS NULL"];
+    /// It will not be told.
+    GAVE_UP = ["UPDATE deliveries SET gave_up_at = $2, last_result = $3 WHERE id = $1 AND delivered_at IS NULL"];
+    /// The latest, for a look.
+    LATEST = ["SELECT * FROM deliveries ORDER BY at DESC, id DESC LIMIT $1"];
+}
+
+impl Db<'_> {
+    /// Stores a webhook.
+    ///
+    /// # Errors
+    /// When the database fails; a unique violation when the name is taken.
+    pub async fn insert_webhook(&mut self, webhook: &WebhookRow) -> Result<()> {
+        execute!(
+            self,
+            INSERT,
+            webhook.id,
+            webhook.name.as_str(),
+            webhook.url.as_str(),
+            webhook.shape,
+            webhook.secret.as_deref(),
+            webhook.kinds.as_str(),
+            webhook.language.as_str(),
+            webhook.created_at,
+        )
+        .map(|_| ())
+    }
+
+    /// All webhooks in use.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn webhooks(&mut self) -> Result<Vec<WebhookRow>> {
+        fetch_all!(self, LIST)
+    }
+
+    /// One webhook.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn webhook(&mut self, id: WebhookId) -> Result<Option<WebhookRow>> {
+        fetch_optional!(self, GET, id)
+    }
+
+    /// Tells a webhook nothing more; false when there is none of that name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn remove_webhook(&mut self, name: &str, now: DateTime<Utc>) -> Result<bool> {
+        let retired = format!("{name} (removed {})", now.timestamp_micros());
+        execute!(self, REMOVE, name, now, retired).map(|rows| rows == 1)
+    }
+
+    /// Puts a notice into the outbox of every webhook that wants this kind.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn enqueue_notice(
+        &mut self,
+        kind: NoticeKind,
+        alarm: Option<AlarmId>,
+        hunt: Option<HuntId>,
+        body: &Value,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        let wanting: Vec<(WebhookId,)> = fetch_all!(self, WANTING, format!("%,{},%", kind.as_str()))?;
+        for (webhook,) in wanting {
+            execute!(self, INSERT_DELIVERY, DeliveryId::new(now), webhook, kind, alarm, hunt, Json(body), now)?;
+        }
+        Ok(())
+    }
+
+    /// Puts a test notice into the outbox of one webhook.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn enqueue_test(&mut self, webhook: WebhookId, body: &Value, now: DateTime<Utc>) -> Result<()> {
+        let no_alarm: Option<AlarmId> = None;
+        let no_hunt: Option<HuntId> = None;
+        execute!(self, INSERT_DELIVERY, DeliveryId::new(now), webhook, NoticeKind::Raised, no_alarm, no_hunt, Json(body), now)
+            .map(|_| ())
+    }
+
+    /// What waits in the outbox of notices, by webhook.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn notices_waiting(&mut self, now: DateTime<Utc>) -> Result<Vec<Waiting<WebhookId>>> {
+        let rows: Vec<WaitingRow<WebhookId>> = fetch_all!(self, WAITING, now)?;
+        Ok(rows.into_iter().map(Waiting::from).collect())
+    }
+
+    /// Up to 20 notices that are due at a webhook, in their order. An earlier one about the same hunt that waits for its next try holds
+    /// a later one back, until it was tried so often.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn due_deliveries(&mut self, webhook: WebhookId, now: DateTime<Utc>, in_order: i32) -> Result<Vec<DeliveryRow>> {
+        fetch_all!(self, DUE, webhook, now, in_order)
+    }
+
+    /// Takes a notice for one try until `until`; false when another node took it first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn take_delivery(&mut self, delivery: &DeliveryRow, until: DateTime<Utc>) -> Result<bool> {
+        execute!(self, TAKE, delivery.id, delivery.due_at, until).map(|rows| rows == 1)
+    }
+
+    /// Notes that a notice was told.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delivered(&mut self, id: DeliveryId, result: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, DELIVERED, id, now, result).map(|_| ())
+    }
+
+    /// Notes that a notice was not told, and when to try again.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delivery_failed(&mut self, id: DeliveryId, result: &str, again_at: DateTime<Utc>) -> Result<()> {
+        execute!(self, FAILED, id, again_at, result).map(|_| ())
+    }
+
+    /// Notes that a notice will not be told.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn delivery_given_up(&mut self, id: DeliveryId, result: &str, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, GAVE_UP, id, now, result).map(|_| ())
+    }
+
+    /// The latest notices, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_deliveries(&mut self, limit: i64) -> Result<Vec<DeliveryRow>> {
+        fetch_all!(self, LATEST, limit)
+    }
+}

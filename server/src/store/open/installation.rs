@@ -1,0 +1,35 @@
+//! Which installation a database belongs to, and the small write that shows that something can be stored in it.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::InstallationId;
+use crate::store::dialect::{execute, fetch_optional, fragment, on, statements};
+use crate::store::{Db, Result};
+
+statements! {
+    /// Gives the installation a name, unless it has one, and notes that it could be written.
+    PROVE = [
+        "INSERT INTO installation (one, id, wrote_at) VALUES (1, $1, $2) ON CONFLICT (one) DO UPDATE SET wrote_at = excluded.wrote_at"
+    ];
+    /// Which installation this is.
+    WHICH = ["SELECT id FROM installation"];
+}
+
+impl Db<'_> {
+    /// Writes something small. `new` is the installation's name from now on if it has none.
+    ///
+    /// # Errors
+    /// When nothing can be written.
+    pub async fn prove_writing(&mut self, new: InstallationId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, PROVE, new, now).map(|_| ())
+    }
+
+    /// Which installation this is; `None` before its first server.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn installation(&mut self) -> Result<Option<InstallationId>> {
+        let row: Option<(InstallationId,)> = fetch_optional!(self, WHICH)?;
+        Ok(row.map(|(id,)| id))
+    }
+}

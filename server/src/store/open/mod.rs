@@ -1,0 +1,6 @@
+//! Opening a database: the embedded folder, or Postgres.
+
+pub mod installation;
+pub mod note;
+pub mod postgres;
+pub mod sqlite_folder;

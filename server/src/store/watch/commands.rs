@@ -1,0 +1,76 @@
+//! Commands for native handsets: kept until their result is posted.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::types::Json;
+
+use crate::ids::{CommandId, HandsetId};
+use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// A command that waits for its result.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct CommandRow {
+    /// Which one.
+    pub id: CommandId,
+    /// What to do, as it goes over the wire.
+    pub body: Json<Value>,
+    /// When it was handed out for the first time.
+    pub handed_at: Option<DateTime<Utc>>,
+}
+
+statements! {
+    /// A new command.
+    INSERT = ["INSERT INTO handset_commands (id, handset_id, body, created_at) VALUES ($1, $2, $3, $4)"];
+    /// Those without a result, oldest first.
+    OPEN = ["SELECT id, body, handed_at FROM handset_commands WHERE handset_id = $1 AND done_at IS NULL ORDER BY created_at, id LIMIT 20"];
+    /// The handsets for which there are some.
+    HANDSETS = ["SELECT DISTINCT handset_id FROM handset_commands WHERE done_at IS NULL"];
+    /// It was handed out for the first time.
+    HANDED = ["UPDATE handset_commands SET handed_at = $2 WHERE id = $1 AND handed_at IS NULL"];
+    /// Its result.
+    DONE = ["UPDATE handset_commands SET done_at = $3, result = $4 WHERE id = $1 AND handset_id = $2 AND done_at IS NULL"];
+}
+
+impl Db<'_> {
+    /// Stores a command for a handset.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn insert_command(&mut self, id: CommandId, handset: HandsetId, body: &Value, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, INSERT, id, handset, Json(body), now).map(|_| ())
+    }
+
+    /// Notes that a command was handed to its handset.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn command_handed(&mut self, id: CommandId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, HANDED, id, now).map(|_| ())
+    }
+
+    /// The commands of a handset that have no result yet, oldest first, at most 20.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_commands(&mut self, handset: HandsetId) -> Result<Vec<CommandRow>> {
+        fetch_all!(self, OPEN, handset)
+    }
+
+    /// The handsets that have commands without a result.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn handsets_with_commands(&mut self) -> Result<Vec<HandsetId>> {
+        let rows: Vec<(HandsetId,)> = fetch_all!(self, HANDSETS)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Stores the result of a handset's command; false when it has one already, or is not this handset's.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn command_done(&mut self, id: CommandId, handset: HandsetId, result: &Value, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, DONE, id, handset, now, Json(result)).map(|rows| rows == 1)
+    }
+}

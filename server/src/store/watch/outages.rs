@@ -1,0 +1,79 @@
+//! Outages of handsets: what was done about each, once.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::HandsetId;
+use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::{Db, Result};
+
+/// A time in which a handset cannot be used, and that is not over.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct OutageRow {
+    /// Which handset.
+    pub handset_id: HandsetId,
+    /// From then on.
+    pub since: DateTime<Utc>,
+    /// When something was done about it.
+    pub told_at: Option<DateTime<Utc>>,
+}
+
+statements! {
+    /// A new outage, unless it is known.
+    INSERT = ["INSERT INTO handset_outages (handset_id, since) VALUES ($1, $2) ON CONFLICT (handset_id, since) DO UPDATE SET ended_at = NULL"];
+    /// Those that are not over.
+    OPEN = ["SELECT handset_id, since, told_at FROM handset_outages WHERE ended_at IS NULL ORDER BY since, handset_id"];
+    /// Something was done about it.
+    TOLD = [
+        "UPDATE handset_outages SET told_at = $3, told_how = $4
+         WHERE handset_id = $1 AND since = $2 AND told_at IS NULL AND ended_at IS NULL"
+    ];
+    /// It is over.
+    END = ["UPDATE handset_outages SET ended_at = $3 WHERE handset_id = $1 AND since = $2 AND ended_at IS NULL"];
+    /// Forgets those that are long over.
+    FORGET = [
+        "DELETE FROM handset_outages WHERE (handset_id, since) IN (
+           SELECT handset_id, since FROM handset_outages WHERE ended_at < $1 ORDER BY ended_at LIMIT 500)"
+    ];
+}
+
+impl Db<'_> {
+    /// Notes that a handset cannot be used since then.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn begin_outage(&mut self, handset: HandsetId, since: DateTime<Utc>) -> Result<()> {
+        execute!(self, INSERT, handset, since).map(|_| ())
+    }
+
+    /// The outages that are not over, oldest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_outages(&mut self) -> Result<Vec<OutageRow>> {
+        fetch_all!(self, OPEN)
+    }
+
+    /// Notes what was done about an outage; false when that was noted before, or it is over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn outage_told(&mut self, outage: &OutageRow, how: &str, now: DateTime<Utc>) -> Result<bool> {
+        execute!(self, TOLD, outage.handset_id, outage.since, now, how).map(|rows| rows == 1)
+    }
+
+    /// Notes that an outage is over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_outage(&mut self, outage: &OutageRow, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, END, outage.handset_id, outage.since, now).map(|_| ())
+    }
+
+    /// Forgets up to 500 outages that ended before then; gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_outages(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET, before)
+    }
+}
