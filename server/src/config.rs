@@ -26,7 +26,7 @@ use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
 use crate::line::command::OwnCarrier;
-use crate::line::reply;
+use crate::line::reply::ReplyWords;
 use crate::numbers::{Number, Region};
 
 /// Everything that can be configured. Its `Debug` form hides the passwords in URLs.
@@ -378,28 +378,18 @@ pub struct SmsConfig {
     pub zone: Tz,
     /// Whether replies are answered.
     pub answer_replies: bool,
-    /// Replies that confirm.
-    pub confirm_words: Vec<String>,
-    /// Replies that decline.
-    pub decline_words: Vec<String>,
-    /// Replies by which somebody wants to be rung no more.
-    pub stop_words: Vec<String>,
-    /// Replies by which they take that back.
-    pub start_words: Vec<String>,
+    /// What replies mean.
+    pub replies: ReplyWords,
 }
 
 impl Default for SmsConfig {
     fn default() -> Self {
-        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
         Self {
             allow_networks: Vec::new(),
             reply_window: Duration::from_secs(60 * 60),
             zone: Tz::UTC,
             answer_replies: true,
-            confirm_words: words(&reply::CONFIRM),
-            decline_words: words(&reply::DECLINE),
-            stop_words: words(&reply::STOP),
-            start_words: words(&reply::START),
+            replies: ReplyWords::default(),
         }
     }
 }
@@ -1204,10 +1194,10 @@ pub const KEYS: &[Key] = &[
         kind: Kind::List,
         meaning: "A text message that is one of these words confirms.",
         set: |config, value| {
-            config.sms.confirm_words = reply_words(value)?;
+            config.sms.replies.confirm = reply_words(value)?;
             Ok(())
         },
-        get: |config| Value::List(config.sms.confirm_words.clone()),
+        get: |config| Value::List(config.sms.replies.confirm.clone()),
     },
     Key {
         path: "sms.decline_words",
@@ -1215,10 +1205,10 @@ pub const KEYS: &[Key] = &[
         kind: Kind::List,
         meaning: "A text message that is one of these words declines.",
         set: |config, value| {
-            config.sms.decline_words = reply_words(value)?;
+            config.sms.replies.decline = reply_words(value)?;
             Ok(())
         },
-        get: |config| Value::List(config.sms.decline_words.clone()),
+        get: |config| Value::List(config.sms.replies.decline.clone()),
     },
     Key {
         path: "sms.stop_words",
@@ -1226,10 +1216,10 @@ pub const KEYS: &[Key] = &[
         kind: Kind::List,
         meaning: "By a text message that is one of these words somebody asks to be rung no more.",
         set: |config, value| {
-            config.sms.stop_words = reply_words(value)?;
+            config.sms.replies.stop = reply_words(value)?;
             Ok(())
         },
-        get: |config| Value::List(config.sms.stop_words.clone()),
+        get: |config| Value::List(config.sms.replies.stop.clone()),
     },
     Key {
         path: "sms.start_words",
@@ -1237,10 +1227,10 @@ pub const KEYS: &[Key] = &[
         kind: Kind::List,
         meaning: "By a text message that is one of these words they take that back.",
         set: |config, value| {
-            config.sms.start_words = reply_words(value)?;
+            config.sms.replies.start = reply_words(value)?;
             Ok(())
         },
-        get: |config| Value::List(config.sms.start_words.clone()),
+        get: |config| Value::List(config.sms.replies.start.clone()),
     },
     Key {
         path: "lines.carriers",

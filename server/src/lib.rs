@@ -44,3 +44,4 @@ pub mod service;
 pub mod sheet;
 pub mod store;
 pub mod telemetry;
+pub mod versions;

@@ -10,13 +10,11 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-use crate::http::versions::Version;
 use crate::ids::{CalleeId, hex};
-use crate::store::{Store, StoreError};
+use crate::versions::Version;
 
 /// Under this name the key is kept in the database.
-const SECRET: &str = "callee links";
-const KEY_BYTES: usize = 32;
+pub const SECRET: &str = "callee links";
 /// Half of SHA-256: nobody guesses 128 bits.
 const PROOF_BYTES: usize = 16;
 const ID_BYTES: usize = 16;
@@ -27,18 +25,10 @@ pub struct Links {
 }
 
 impl Links {
-    /// With the installation's key; the first node makes it.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn load(store: &Store) -> Result<Self, StoreError> {
-        let fresh: [u8; KEY_BYTES] = rand::random();
-        let mut tx = store.begin().await?;
-        tx.db().keep_secret(SECRET, &fresh).await?;
-        let key = tx.db().secret(SECRET).await?;
-        tx.commit().await?;
-        let key = key.ok_or_else(|| StoreError::Inconsistent("the key of callee links vanished".to_owned()))?;
-        Ok(Self { key })
+    /// With the installation's key, which [`crate::store::Store::signing_key`] has under [`SECRET`].
+    #[must_use]
+    pub fn new(key: Vec<u8>) -> Self {
+        Self { key }
     }
 
     /// The address of a callee's link below the server's own.
@@ -81,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_link_names_its_callee_and_cannot_be_bent() {
-        let links = Links { key: vec![7; KEY_BYTES] };
+        let links = Links { key: vec![7; 32] };
         let callee = CalleeId(Uuid::from_u128(0x0123_4567));
         let token = links.token(callee);
         assert_eq!(links.read(&token), Some(callee));
@@ -91,7 +81,7 @@ mod tests {
             bent[place] = if bent[place] == 'A' { 'B' } else { 'A' };
             assert_eq!(links.read(&bent.into_iter().collect::<String>()), None, "{place}");
         }
-        assert_eq!(Links { key: vec![8; KEY_BYTES] }.read(&token), None, "another installation's");
+        assert_eq!(Links { key: vec![8; 32] }.read(&token), None, "another installation's");
         for nonsense in ["", "AA", "//", "é"] {
             assert_eq!(links.read(nonsense), None);
         }

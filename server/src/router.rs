@@ -22,7 +22,7 @@ use crate::access::{refusals, senders};
 use crate::api;
 use crate::app::App;
 use crate::compat::barista;
-use crate::dashboard;
+use crate::dashboard::{self, Dashboard};
 use crate::handset;
 use crate::handset::refusal::nothing_for_phones;
 use crate::http::document::complete;
@@ -33,7 +33,7 @@ use crate::lock::LockKind;
 use crate::telemetry::Metrics;
 
 /// Every route of the server.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     let timeout = app.config().http.request_timeout;
     // The handset path has no layers of its own: whatever answers there answers with a body that holds `code`.
     let handsets = Router::new()
@@ -52,18 +52,18 @@ pub fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(RequestDecompressionLayer::new())
         // Doors before bodies: who may not come in is not read.
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), bodies::received))
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), senders::senders_only))
+        .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
         .merge(
             by_token
                 .route_layer(RequestDecompressionLayer::new())
-                .route_layer(middleware::from_fn_with_state(Arc::clone(&app), bodies::received)),
+                .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
         )
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why").into_response()
         }))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), refusals::counted))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.access), refusals::counted))
         .layer(middleware::from_fn(barista::in_its_words));
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
@@ -76,8 +76,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/calendar/{file}", get(api::roster::calendars::read))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(middleware::map_response(refusals::with_time_to_try_again));
-    let pages = dashboard::router(&app).layer(middleware::map_response(refusals::with_time_to_try_again));
-    let all = handsets.merge(api).merge(described).merge(watch).merge(pages).fallback(nothing_here).with_state(app);
+    let pages = dashboard::router(pages).layer(middleware::map_response(refusals::with_time_to_try_again));
+    let all = handsets.merge(api).merge(described).merge(watch).fallback(nothing_here).with_state(app).merge(pages);
     // Senders that can only be given an address carry their key in it: the same routes, once the key is taken out.
     let keyed = all.clone();
     let with_path_key = any(async move |request: Request| match senders::without_path_key(request) {

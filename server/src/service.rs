@@ -4,14 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::directory::Directory;
-use crate::access::guard::Guard;
-use crate::access::knocks::Knocks;
-use crate::access::rates::Rates;
-use crate::api::keys::Keys;
+use crate::access::Access;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -19,7 +16,7 @@ use crate::dashboard::Dashboard;
 use crate::engine::Engine;
 use crate::http::bodies::Bodies;
 use crate::kinds::guard::GuardedResolver;
-use crate::links::Links;
+use crate::links::{self, Links};
 use crate::lock::{LockError, Locks};
 use crate::net;
 use crate::net::seats::{Room, Seats};
@@ -49,6 +46,7 @@ pub enum StartError {
 /// A server that is ready to run.
 pub struct Service {
     app: Arc<App>,
+    pages: Arc<Dashboard>,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -79,26 +77,23 @@ impl Service {
             Some(url) => Locks::redis(url.expose(), store.namespace())?,
             None => Locks::local(),
         };
-        let dashboard = Dashboard::prepare(&store, &config, SocketAddr::new(config.listen.ip(), address.port())).await?;
         let metrics = Arc::new(Metrics::new());
-        let directory = Directory::new(store.subscribe());
-        let keys = Keys::new(store.subscribe());
-        let links = Links::load(&store).await?;
+        let links = Links::new(store.signing_key(links::SECRET).await?);
         let engine = Arc::new(Engine::new(store, locks, clock, Arc::new(config), metrics, links));
         engine.measure_clock().await;
         engine.prove_writing().await;
-        let app = Arc::new(App {
-            engine,
-            directory,
-            guard: Guard::default(),
-            keys,
-            rates: Rates::default(),
-            bodies: Bodies::default(),
-            knocks: Knocks::default(),
-            dashboard,
-            stopping: CancellationToken::new(),
-        });
-        Ok(Self { app, listener, address })
+        let access = Access::new(
+            Arc::clone(&engine.config),
+            engine.store.clone(),
+            engine.clock.clone(),
+            Arc::clone(&engine.metrics),
+            Arc::clone(&engine.refusals),
+        );
+        let bodies = Bodies::new(engine.config.http.body_limit_bytes);
+        let app = Arc::new(App { engine, access: Arc::new(access), bodies, stopping: CancellationToken::new() });
+        let pages_at = SocketAddr::new(app.config().listen.ip(), address.port());
+        let pages = Arc::new(Dashboard::prepare(Arc::clone(&app), pages_at).await?);
+        Ok(Self { app, pages, listener, address })
     }
 
     /// Where it listens.
@@ -113,8 +108,20 @@ impl Service {
         Arc::clone(&self.app)
     }
 
+    /// The pages.
+    #[must_use]
+    pub fn pages(&self) -> &Dashboard {
+        &self.pages
+    }
+
+    /// All that it answers, without a connection: for tests.
+    pub fn router(&self) -> Router {
+        router::router(Arc::clone(&self.app), Arc::clone(&self.pages))
+    }
+
     /// Serves until `shutdown` is cancelled and open requests have ended.
     pub async fn run(self, shutdown: CancellationToken) {
+        let router = self.router();
         let Self { app, listener, .. } = self;
         let engine = Arc::clone(&app.engine);
         let ticking = tokio::spawn({
@@ -152,7 +159,6 @@ impl Service {
             shutdown.cancelled().await;
             stopping.cancel();
         });
-        let router = router::router(Arc::clone(&app));
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
         net::serve::serve(listener, router, seats, Limits::default(), app.stopping.clone()).await;

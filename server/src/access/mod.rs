@@ -3,8 +3,81 @@
 pub mod directory;
 pub mod doors;
 pub mod guard;
+pub mod keys;
 pub mod knocks;
 pub mod path_token;
 pub mod rates;
 pub mod refusals;
 pub mod senders;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use self::directory::Directory;
+use self::guard::Guard;
+use self::keys::Keys;
+use self::knocks::Knocks;
+use self::rates::Rates;
+use crate::clock::Clock;
+use crate::config::{Config, ProxySign};
+use crate::store::Store;
+use crate::telemetry::{Metrics, Refusals};
+
+/// What a node knows of those who ask, and all that it needs to find that out.
+pub struct Access {
+    /// Settings.
+    pub config: Arc<Config>,
+    /// The database.
+    pub store: Store,
+    /// Time.
+    pub clock: Clock,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Who was refused, and why.
+    pub refusals: Arc<Refusals>,
+    /// Which handsets ask.
+    pub directory: Directory,
+    /// Who tried wrong tokens.
+    pub guard: Guard,
+    /// Keys of senders.
+    pub keys: Keys,
+    /// How much each sender sends.
+    pub rates: Rates,
+    /// Which phones knocked.
+    pub knocks: Knocks,
+    /// A request came through a proxy that the configuration says nothing of.
+    proxy_seen: AtomicBool,
+}
+
+impl Access {
+    /// Nobody is known yet.
+    #[must_use]
+    pub fn new(config: Arc<Config>, store: Store, clock: Clock, metrics: Arc<Metrics>, refusals: Arc<Refusals>) -> Self {
+        Self {
+            directory: Directory::new(store.subscribe()),
+            guard: Guard::default(),
+            keys: Keys::new(store.subscribe()),
+            rates: Rates::default(),
+            knocks: Knocks::default(),
+            proxy_seen: AtomicBool::new(false),
+            config,
+            store,
+            clock,
+            metrics,
+            refusals,
+        }
+    }
+
+    /// Hears why somebody was refused without a key: what points to a proxy is remembered.
+    pub fn note_refusal(&self, why: doors::Refused) {
+        if why == doors::Refused::BehindProxy(ProxySign::OldHttp) {
+            self.proxy_seen.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody came through a proxy that the configuration says nothing of.
+    #[must_use]
+    pub fn saw_a_proxy(&self) -> bool {
+        self.proxy_seen.load(Ordering::Relaxed)
+    }
+}

@@ -6,9 +6,8 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::doors;
 use super::guard::TooManyWrong;
-use crate::app::App;
+use super::{Access, doors};
 use crate::http::problem::Problem;
 use crate::secrets;
 
@@ -22,14 +21,14 @@ pub struct Shown {
 impl Shown {
     /// Looks at a token.
     #[must_use]
-    pub fn look(app: &App, peer: SocketAddr, headers: &HeaderMap, token: &str) -> Self {
-        Self { hash: secrets::hash(token), address: doors::caller(peer, headers, &app.config().http).address }
+    pub fn look(access: &Access, peer: SocketAddr, headers: &HeaderMap, token: &str) -> Self {
+        Self { hash: secrets::hash(token), address: doors::caller(peer, headers, &access.config.http).address }
     }
 
     /// Notes that nothing has this token, and says so, or that there were too many such ones.
     #[must_use]
-    pub fn unknown(&self, app: &App) -> Response {
-        match app.guard.wrong(self.address, app.engine.clock.now()) {
+    pub fn unknown(&self, access: &Access) -> Response {
+        match access.guard.wrong(self.address, access.clock.now()) {
             Ok(()) => {
                 let text = "nothing here has this token: copy the whole address again";
                 Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", text).into_response()

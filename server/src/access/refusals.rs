@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::app::App;
+use super::Access;
 use crate::http::problem::{Problem, Reason};
 
 /// Who sends a request, once that is known; goes with the request.
@@ -36,7 +36,12 @@ const HEARTBEATS: &str = "(heartbeat)";
 const GATEWAYS: &str = "(text messages)";
 
 /// Logs and counts refusals, and says with each that may be over soon when to try again.
-pub async fn counted(State(app): State<Arc<App>>, peer: ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+pub async fn counted(
+    State(access): State<Arc<Access>>,
+    peer: ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let who = Who::default();
     let intake = intake(request.method(), request.uri().path());
     request.extensions_mut().insert(who.clone());
@@ -54,7 +59,7 @@ pub async fn counted(State(app): State<Arc<App>>, peer: ConnectInfo<SocketAddr>,
         let sender = of.unwrap_or_else(|| who.name());
         // Why stands in the answer: it may quote a number.
         tracing::warn!(sender.name = sender, peer = %peer.0.ip(), reason, status = status.as_u16(), "a sender was refused");
-        app.engine.refusals.count(sender, reason);
+        access.refusals.count(sender, reason);
     }
     response
 }

@@ -14,18 +14,19 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::doors;
 use super::rates::TooMany;
 use super::refusals::{KEYLESS, Who};
-use crate::api::keys::key_hash;
-use crate::app::App;
-use crate::engine::Doer;
+use super::{Access, doors};
+use crate::alarm::doer::Doer;
 use crate::http::problem::Problem;
-use crate::intake::OPEN_DOOR;
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
+use crate::secrets;
 use crate::store::access::keys::KeyRow;
 use crate::telemetry::AlarmResult;
+
+/// The integration of alarms that come without a key.
+pub const OPEN_DOOR: &str = "open";
 
 /// The sender of a request that was let in.
 #[derive(Clone, Debug)]
@@ -86,20 +87,20 @@ pub fn without_path_key(mut request: Request) -> Option<Request> {
 
 /// Lets in only who may send alarms, and notes who that is.
 pub async fn senders_only(
-    State(app): State<Arc<App>>,
+    State(access): State<Arc<Access>>,
     peer: ConnectInfo<SocketAddr>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let key = presented(&request);
     let who = request.extensions().get::<Who>().cloned().unwrap_or_default();
-    match admit(&app, peer.0, request.version(), request.headers().clone(), key).await {
+    match admit(&access, peer.0, request.version(), request.headers().clone(), key).await {
         Ok(sender) => {
             who.is(sender.name().unwrap_or(KEYLESS));
             if let (Some(_), Some(seat)) = (&sender.key, request.extensions().get::<Seat>()) {
                 seat.known();
             }
-            if let Some(refused) = beyond_rate(&app, peer.0, &request, &sender) {
+            if let Some(refused) = beyond_rate(&access, peer.0, &request, &sender) {
                 return refused;
             }
             request.extensions_mut().insert(sender);
@@ -110,21 +111,21 @@ pub async fn senders_only(
 }
 
 /// Counts a request that raises alarms; its refusal when it is more than one sender may send.
-fn beyond_rate(app: &App, peer: SocketAddr, request: &Request, sender: &Sender) -> Option<Response> {
+fn beyond_rate(access: &Access, peer: SocketAddr, request: &Request, sender: &Sender) -> Option<Response> {
     const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
     const INTAKES: &str = "/api/v1/intake/";
     let path = request.uri().path();
     if !matches!(*request.method(), Method::POST | Method::PUT) || (!RAISE.contains(&path) && !path.starts_with(INTAKES)) {
         return None;
     }
-    let config = &app.config().http;
+    let config = &access.config.http;
     let who = match &sender.key {
         Some(key) => key.id.to_string(),
         None => doors::caller(peer, request.headers(), config).address.to_string(),
     };
     let limit = config.alarms_per_minute;
-    let TooMany { seconds, first } = app.rates.admit(&who, limit, app.engine.clock.now()).err()?;
-    app.engine.metrics.alarms.inc(AlarmResult::Refused);
+    let TooMany { seconds, first } = access.rates.admit(&who, limit, access.clock.now()).err()?;
+    access.metrics.alarms.inc(AlarmResult::Refused);
     if first {
         tracing::warn!(sender.name = sender.name().unwrap_or(&who), "a sender raises more than {limit} alarms in a minute");
     }
@@ -137,13 +138,13 @@ fn beyond_rate(app: &App, peer: SocketAddr, request: &Request, sender: &Sender) 
 }
 
 async fn admit(
-    app: &App,
+    access: &Access,
     peer: SocketAddr,
     version: Version,
     headers: HeaderMap,
     key: Option<String>,
 ) -> Result<Sender, Response> {
-    let config = &app.config().http;
+    let config = &access.config.http;
     let caller = doors::caller(peer, &headers, config);
     let Some(key) = key else {
         return match doors::admit(caller, version, &headers, config) {
@@ -152,7 +153,7 @@ async fn admit(
                 Err(unauthorized("an API key is needed from this network: autocall key add --name NAME"))
             }
             Err(why @ doors::Refused::BehindProxy(_)) => {
-                app.dashboard.note_refusal(why);
+                access.note_refusal(why);
                 Err(unauthorized(&format!("an API key is needed: {why}")))
             }
             Err(why) => {
@@ -160,15 +161,15 @@ async fn admit(
             }
         };
     };
-    let (hash, now) = (key_hash(&key), app.engine.clock.now());
-    let found = app.keys.find(&app.engine.store, hash).await.map_err(|error| Problem::from(error).into_response())?;
+    let (hash, now) = (secrets::hash(&key), access.clock.now());
+    let found = access.keys.find(&access.store, hash).await.map_err(|error| Problem::from(error).into_response())?;
     let Some(row) = found else {
-        return Err(match app.guard.wrong(caller.address, now) {
+        return Err(match access.guard.wrong(caller.address, now) {
             Ok(()) => unauthorized("this API key is not known, or was revoked"),
             Err(too_many) => too_many.into_response(),
         });
     };
-    if let Err(error) = app.keys.used(&app.engine.store, row.id, now).await {
+    if let Err(error) = access.keys.used(&access.store, row.id, now).await {
         // An alarm is worth more than the note that a key was used.
         tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
     }

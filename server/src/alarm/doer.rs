@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::store::alarm::answers::AnswerVia;
+use super::AnswerVia;
 
 /// Who really did something: what let them in. It stands in the event as `done_by`, beside the name that was said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -41,6 +41,24 @@ impl Priority {
     }
 }
 
+/// How an answer reached the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+pub enum AnswerVia {
+    /// A handset's report.
+    Handset,
+    /// Acknowledged through the API.
+    #[default]
+    Api,
+    /// Acknowledged on the page.
+    Page,
+    /// By a callee's own link.
+    Link,
+    /// By a text message.
+    Sms,
+}
+
 /// Ring one callee after the other, or all at once on as many handsets as are free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -12,10 +12,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::alarm::{self, AlarmJson};
-use super::alarms::{AlarmPath, answer};
+use super::alarms::AlarmPath;
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::engine::{Actor, EngineError, MOST_SNOOZE};
+use crate::http::answer;
 use crate::http::problem::Problem;
 use crate::ids::{AlarmId, CalleeId};
 use crate::intake::alarm_request::{self, LONGEST_NAME, LONGEST_NOTE, optional_text};

@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::alarm::AnswerVia;
 use crate::alarm::{AlarmState, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
 use crate::engine::EngineError;
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, short_mid};
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::answers::{self, AnswerRow, AnswerVia};
+use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::dials::{DialRow, TargetRow};
 use crate::store::alarm::events;
 use crate::store::{Db, Store};

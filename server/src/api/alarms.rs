@@ -15,7 +15,7 @@ use crate::access::senders::Sender;
 use crate::alarm::{AlarmState, Priority};
 use crate::app::App;
 use crate::engine::{Acknowledgement, Actor, RaisedAs};
-use crate::http::json;
+use crate::http::answer;
 use crate::http::problem::Problem;
 use crate::ids::AlarmId;
 use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
@@ -287,15 +287,4 @@ fn instant(field: &str, value: &str) -> Result<DateTime<Utc>, Problem> {
     DateTime::parse_from_rfc3339(&value.replace(' ', "+"))
         .map(|at| at.to_utc())
         .map_err(|_| Problem::invalid(field, format!("{field} must be a time such as 2026-11-20T03:22:07Z")))
-}
-
-/// A value as a JSON answer.
-pub(crate) fn answer(status: StatusCode, body: &impl Serialize) -> Response {
-    match serde_json::to_string(body) {
-        Ok(text) => json(status, text),
-        Err(error) => {
-            tracing::error!(%error, "an answer could not be written");
-            json(StatusCode::INTERNAL_SERVER_ERROR, "{}")
-        }
-    }
 }

@@ -10,8 +10,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::alarms::answer;
 use crate::app::App;
+use crate::http::answer;
 use crate::http::problem::Problem;
 use crate::intake::alarm_request::{self, LONGEST_NOTE, optional_text};
 use crate::numbers::{Number, Region};

@@ -18,10 +18,11 @@ use crate::app::App;
 use crate::engine::watch::heartbeats::NewHeartbeat;
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::http::versions::{Expected, versioned};
+use crate::http::versions::versioned;
 use crate::ids::HeartbeatId;
 use crate::intake::alarm_request;
 use crate::store::watch::heartbeats::HeartbeatRow;
+use crate::versions::Expected;
 
 /// The JSON body of `POST /api/v1/heartbeats`.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -132,9 +133,9 @@ pub async fn ping(
         let text = "a HEAD request is no sign of life: send GET or POST";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text));
     }
-    let shown = Shown::look(&app, peer.0, &headers, &token);
+    let shown = Shown::look(&app.access, peer.0, &headers, &token);
     if !app.engine.ping_heartbeat(&shown.hash).await? {
-        return Ok(shown.unknown(&app));
+        return Ok(shown.unknown(&app.access));
     }
     Ok(json(StatusCode::OK, r#"{"heard":true}"#))
 }

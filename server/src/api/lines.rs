@@ -18,7 +18,7 @@ use crate::engine::lines::hand_over::Known;
 use crate::engine::lines::numbers::{LineStatus, NewLine, Preview};
 use crate::http::json;
 use crate::http::problem::Problem;
-use crate::http::versions::{Expected, versioned};
+use crate::http::versions::versioned;
 use crate::ids::{AlarmId, GatewayId, LineId, SmsId};
 use crate::intake::alarm_request;
 use crate::kinds::gateways;
@@ -26,6 +26,7 @@ use crate::line::command::AppBuild;
 use crate::store::lines::numbers::{HandOverRow, HandOverWhy};
 use crate::store::lines::sms::{GatewayRow, GatewaySettings, SmsStateRow};
 use crate::store::{Store, StoreError};
+use crate::versions::Expected;
 
 /// The JSON body of `POST /api/v1/sms/gateways` and `PUT /api/v1/sms/gateways/{id}`.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

@@ -17,12 +17,13 @@ use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS, Policy, Step};
 use crate::app::App;
 use crate::engine::hunt::whom::{self, Named};
 use crate::http::problem::Problem;
-use crate::http::versions::{Expected, Version, versioned};
+use crate::http::versions::versioned;
 use crate::intake::alarm_request::{self, DAY, LONGEST_NAME, check_labels, check_text, within};
 use crate::numbers::Region;
 use crate::store::duty::policies::{PolicyRow, PolicyRuleRow};
 use crate::store::edits::Edited;
 use crate::store::{Db, Store};
+use crate::versions::{Expected, Version};
 
 /// Callees of one step at most.
 const MOST_CALLEES: usize = 50;

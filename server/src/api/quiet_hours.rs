@@ -13,11 +13,12 @@ use utoipa::ToSchema;
 use crate::alarm::Priority;
 use crate::app::App;
 use crate::http::problem::Problem;
-use crate::http::versions::{Expected, Version, versioned};
+use crate::http::versions::versioned;
 use crate::intake::alarm_request;
 use crate::roster::quiet::{self, QuietHours};
 use crate::store::edits::Edited;
 use crate::store::{Announcement, Store};
+use crate::versions::{Expected, Version};
 
 const MOST: usize = 1000;
 const TIME: &str = "%H:%M";

@@ -77,9 +77,10 @@ async fn tell(demo: &Demo, folder: &Path, stop: &CancellationToken) -> anyhow::R
     config.listen = listener.local_addr().context("the server does not know its own address")?;
     let service = Service::build(config, listener, Clock::system()).await?;
     let app = service.app();
+    let way_in = service.pages().first_login().told(app.config().listen);
     let running = tokio::spawn(service.run(stop.clone()));
     let told = tokio::select! {
-        told = story(demo, &app, stop) => told,
+        told = story(demo, &app, way_in.as_deref(), stop) => told,
         () = stop.cancelled() => Ok(()),
     };
     stop.cancel();
@@ -89,11 +90,11 @@ async fn tell(demo: &Demo, folder: &Path, stop: &CancellationToken) -> anyhow::R
     Ok(())
 }
 
-async fn story(demo: &Demo, app: &App, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn story(demo: &Demo, app: &App, way_in: Option<&str>, stop: &CancellationToken) -> anyhow::Result<()> {
     let (config, store) = (app.config(), &app.engine.store);
     let base = format!("http://{}", config.listen);
     say(&format!("The server runs at {base}, its data is in {}", config.data_dir.display()));
-    if let Some(first_login) = app.dashboard.first_login().told(config.listen) {
+    if let Some(first_login) = way_in {
         say(&format!("Watch it on the page, {base}/: to get in, {first_login}"));
     }
     let people = people_import::read_csv(ROSTER, config.default_region)?;

@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded, Overrides};
 use crate::engine::Engine;
 use crate::http::problem::Problem;
-use crate::links::Links;
+use crate::links::{self, Links};
 use crate::lock::Locks;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -251,7 +251,7 @@ async fn open(config: &Config) -> anyhow::Result<Store> {
 async fn engine(config: &Config) -> anyhow::Result<Engine> {
     let store = open(config).await?;
     let clock = agreed_clock(&store).await?;
-    let links = Links::load(&store).await?;
+    let links = Links::new(store.signing_key(links::SECRET).await?);
     Ok(Engine::new(store, Locks::local(), clock, Arc::new(config.clone()), Arc::new(Metrics::new()), links))
 }
 

@@ -7,12 +7,12 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::Config;
-use crate::http::versions::Expected;
 use crate::keep::roster::feeds::{self, Subject};
 use crate::keep::roster::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
 use crate::keep::roster::{exceptions, find_schedule, import, schedules, teams};
 use crate::roster::{Change, Roster};
 use crate::store::Store;
+use crate::versions::Expected;
 
 /// What entries of this program are signed with.
 const BY: &str = "command line";

@@ -36,7 +36,7 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     stop_when_asked(&shutdown)?;
     let app = service.app();
-    if let Some(first_login) = app.dashboard.first_login().told(service.address()) {
+    if let Some(first_login) = service.pages().first_login().told(service.address()) {
         tell(&first_steps(app.config(), service.address(), &first_login));
     }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), address = %service.address(), "listening");

@@ -20,6 +20,7 @@ use super::frame::page::{Frame, Part, Reader, Refusal, Sight, ago, at, go_to, ht
 use super::frame::words::Bit::{Html, Text};
 use super::frame::words::{Words, escape, fill, fill_text};
 use crate::app::App;
+use crate::dashboard::Dashboard;
 use crate::handset::pairing::{self, Pairing, PairingError};
 use crate::handset::test_call::Checklist;
 use crate::ids::hex;
@@ -29,11 +30,11 @@ use crate::store::watch::handsets::{HandsetRow, KnockRow, Profile};
 
 /// `GET /handsets`
 pub(super) async fn show(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let board = app.dashboard.boards.read(&app.engine, Instant::now()).await.map_err(|_| Refusal::Away)?;
+    let board = pages.boards.read(&pages.app, Instant::now()).await.map_err(|_| Refusal::Away)?;
     let done = now::done_words(reader.words, query.as_deref());
     let live = "/live?page=handsets".to_owned();
     Ok(live_page(&reader, "handsets", live, &reader.words.nav_handsets, sight(&reader, &board), done, board.now))

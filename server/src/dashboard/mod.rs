@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::FromRef;
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
@@ -23,14 +24,13 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 
-use crate::access::doors::Refused;
 use crate::app::App;
-use crate::config::{Config, ProxySign};
 use crate::keep::users::Passwords;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 
-/// What the pages keep in memory.
+/// The pages: what all faces share, and what only pages keep in memory.
 pub struct Dashboard {
+    app: Arc<App>,
     passwords: Passwords,
     throttle: frame::throttle::Throttle,
     boards: alarm::read::Boards,
@@ -44,7 +44,8 @@ impl Dashboard {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn prepare(store: &Store, config: &Config, address: SocketAddr) -> Result<Self, StoreError> {
+    pub async fn prepare(app: Arc<App>, address: SocketAddr) -> Result<Self, StoreError> {
+        let (store, config) = (&app.engine.store, app.config());
         Ok(Self {
             passwords: Passwords::default(),
             throttle: frame::throttle::Throttle::default(),
@@ -52,14 +53,8 @@ impl Dashboard {
             devices: frame::device::Devices::load(store).await?,
             watching: Arc::new(frame::live::Watching::new(config.http.max_pages, config.http.pages_per_user)),
             first_login: people::first_login::FirstLogin::prepare(store, &config.data_dir, address).await?,
+            app: Arc::clone(&app),
         })
-    }
-
-    /// Hears why somebody was refused without a key: what points to a proxy is told on the pages.
-    pub fn note_refusal(&self, why: Refused) {
-        if why == Refused::BehindProxy(ProxySign::OldHttp) {
-            self.boards.note_proxy();
-        }
     }
 
     /// The way in for the first user.
@@ -69,8 +64,25 @@ impl Dashboard {
     }
 }
 
+/// What handlers of pages are given a part of.
+#[derive(Clone)]
+struct Pages(Arc<Dashboard>);
+
+impl FromRef<Pages> for Arc<Dashboard> {
+    fn from_ref(Pages(pages): &Pages) -> Self {
+        Arc::clone(pages)
+    }
+}
+
+impl FromRef<Pages> for Arc<App> {
+    fn from_ref(Pages(pages): &Pages) -> Self {
+        Arc::clone(&pages.app)
+    }
+}
+
 /// Every page.
-pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
+pub fn router(pages: Arc<Dashboard>) -> Router {
+    let app = &pages.app;
     let everybody = Router::new()
         .route("/login", get(people::login::show).post(people::login::enter))
         .route("/setup", get(people::first_login::show).post(people::first_login::make))
@@ -162,18 +174,18 @@ pub fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
         .route_layer(from_fn(frame::session::admins));
     let timeout = TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.config().http.request_timeout);
-    let pages = everybody
+    let all = everybody
         .merge(callees)
         .merge(viewers)
         .merge(responders)
         .merge(admins)
         .method_not_allowed_fallback(async || frame::page::Refusal::NotFound);
-    pages
-        .layer(from_fn_with_state(Arc::clone(app), frame::page::recognise))
+    all.layer(from_fn_with_state(Arc::clone(app), frame::page::recognise))
         // For everybody, and without the database: the page that says that it is away wants its style too.
         .route("/assets/{name}", get(frame::assets::serve))
         .layer(CatchPanicLayer::custom(frame::page::panicked))
         .layer(timeout)
+        .with_state(Pages(pages))
 }
 
 /// Whether whoever asks is a browser that wants a page, or to hear what changes on one.

@@ -24,6 +24,7 @@ pub use watch::tick::Tick;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::keep::refused::Refused;
 use crate::links::Links;
 use crate::lock::Locks;
 use crate::numbers::Region;
@@ -79,6 +80,18 @@ pub enum EngineError {
     Contended,
 }
 
+/// What an operator is told when something that they asked for changed alarms, and that failed.
+impl From<EngineError> for Refused {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => Self::Store(error),
+            EngineError::Contended => Self::Contended,
+            // What operators keep names no alarm, so nothing else can come of it; if it did, its sentence is told.
+            other => Self::wrong("alarm", other.to_string()),
+        }
+    }
+}
+
 /// The engine of one node.
 pub struct Engine {
     /// The database.
@@ -92,7 +105,7 @@ pub struct Engine {
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Who was refused, and why.
-    pub refusals: Refusals,
+    pub refusals: Arc<Refusals>,
     /// Callees' own links.
     pub links: Links,
     /// What this node knows without asking the database.
@@ -130,7 +143,7 @@ impl Engine {
             locks,
             clock,
             config,
-            refusals: Refusals::new(&metrics),
+            refusals: Arc::new(Refusals::new(&metrics)),
             metrics,
             links,
             idle,

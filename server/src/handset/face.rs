@@ -177,10 +177,10 @@ fn cannot_tell(app: &App, door: Door<'_>, parts: &Parts) -> Response {
     engine.metrics.store_errors.inc();
     engine.note_database_away();
     let known = match (door, peer(parts)) {
-        (Door::Token(token), _) => app.directory.remembered(&token_hash(token)),
+        (Door::Token(token), _) => app.access.directory.remembered(&token_hash(token)),
         (Door::Plain, Some(peer)) => {
             let caller = doors::caller(peer, &parts.headers, &app.config().http);
-            app.directory.remembered_plain(caller.address, &model(parts))
+            app.access.directory.remembered_plain(caller.address, &model(parts))
         }
         (Door::Plain, None) => None,
     };
@@ -275,13 +275,13 @@ async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Result<Arc<H
 async fn identify_paired(app: &Arc<App>, token: &str, address: IpAddr) -> Result<Arc<HandsetRow>, PollError> {
     let engine = &app.engine;
     let (hash, now) = (token_hash(token), engine.clock.now());
-    let Some(handset) = app.directory.by_token(&engine.store, hash).await? else {
+    let Some(handset) = app.access.directory.by_token(&engine.store, hash).await? else {
         if engine.idle.may_hold_dials()
             && let Some(handset) = engine.store.read().await?.db().holder_by_token(&hash).await?
         {
             return Ok(only_finishes(handset, now));
         }
-        return Err(match app.guard.wrong(address, now) {
+        return Err(match app.access.guard.wrong(address, now) {
             Ok(()) => PollError::Refused(StatusCode::NOT_FOUND, "this token is not known; pair the handset again"),
             Err(_) => PollError::Refused(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -309,7 +309,7 @@ async fn identify_plain(
     let now = engine.clock.now();
     let admitted = doors::admit(caller, parts.version, &parts.headers, &config.http);
     if matches!(admitted, Ok(()) | Err(Refused::ClosedNetwork))
-        && let Some(allowed) = app.directory.allowed(&engine.store, caller.address, source.model).await?
+        && let Some(allowed) = app.access.directory.allowed(&engine.store, caller.address, source.model).await?
     {
         return Ok(allowed);
     }
@@ -321,16 +321,16 @@ async fn identify_plain(
             return Ok(holder);
         }
         if why == Refused::ClosedNetwork {
-            app.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
+            app.access.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
         }
-        app.dashboard.note_refusal(why);
+        app.access.note_refusal(why);
         return Err(PollError::Refused(StatusCode::FORBIDDEN, why_refused(why)));
     }
     let open = match config.handsets.plain_path {
         PlainPath::Always => true,
         PlainPath::Never => false,
         // A curl on this machine must not take a real alarm away from the real phones.
-        PlainPath::Auto => !app.directory.any_paired(&engine.store).await?,
+        PlainPath::Auto => !app.access.directory.any_paired(&engine.store).await?,
     };
     if !open {
         // Whoever was let in and holds an open dial is served until it closes.
@@ -346,13 +346,13 @@ async fn identify_plain(
     }
     if let Some(sign) = doors::browser_sign(&parts.headers, &config.http) {
         // Any web page can make a browser ask here; a phone of which that is true is let in by hand.
-        app.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
+        app.access.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
         return Err(PollError::Refused(StatusCode::OK, why_idle(sign)));
     }
     if let Some(holder) = removed_holder(app, caller.address, source.model).await? {
         return Ok(holder);
     }
-    Ok(app.directory.by_address(&engine.store, &config.handsets, caller.address, source.model, now).await?)
+    Ok(app.access.directory.by_address(&engine.store, &config.handsets, caller.address, source.model, now).await?)
 }
 
 fn why_idle(sign: BrowserSign) -> &'static str {
@@ -558,7 +558,7 @@ async fn may_be_heard(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, part
             let model = parts.headers.get("model").map(|model| String::from_utf8_lossy(model.as_bytes())).unwrap_or_default();
             match doors::admit(caller, parts.version, &parts.headers, &app.config().http) {
                 Ok(()) => None,
-                Err(why) => match app.directory.allowed(&engine.store, caller.address, &model).await? {
+                Err(why) => match app.access.directory.allowed(&engine.store, caller.address, &model).await? {
                     Some(_) if why == Refused::ClosedNetwork => None,
                     _ => Some(PollError::Refused(StatusCode::FORBIDDEN, why_refused(why))),
                 },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{Engine, EngineError};
-use crate::links::Links;
+use crate::links::{self, Links};
 use crate::lock::Locks;
 use crate::numbers::Parsed;
 use crate::store::watch::handsets::HandsetRow;
@@ -91,7 +91,7 @@ pub async fn begin(
     handset: &HandsetRow,
     number: &Parsed,
 ) -> Result<(), EngineError> {
-    let links = Links::load(store).await?;
+    let links = Links::new(store.signing_key(links::SECRET).await?);
     let metrics = Arc::new(Metrics::new());
     let engine = Engine::new(store.clone(), Locks::local(), clock.clone(), Arc::new(config.clone()), metrics, links);
     engine.test_call(handset, number.number.as_str(), number.known_to_plan).await?;

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
-use crate::app::App;
+use super::wash::unsupported;
 
 /// A body that has not come by then is cut off.
 pub const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -32,15 +32,17 @@ const PACKED: &str = "gzip, deflate, identity";
 pub struct Bodies {
     room: Arc<Semaphore>,
     waits: Duration,
-}
-
-impl Default for Bodies {
-    fn default() -> Self {
-        Self { room: Arc::new(Semaphore::new(ROOM)), waits: WAITS }
-    }
+    /// The longest body, in bytes.
+    most: usize,
 }
 
 impl Bodies {
+    /// Nothing is being read yet; no body but a monitoring system's may be longer than `most`, in bytes.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self { room: Arc::new(Semaphore::new(ROOM)), waits: WAITS, most }
+    }
+
     /// Waits for room for so many bytes.
     ///
     /// # Errors
@@ -60,7 +62,7 @@ impl Bodies {
 }
 
 /// Reserves room for a body, and refuses what is packed or written in a way that is not taken. What is packed is unpacked further in.
-pub async fn received(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub async fn received(State(bodies): State<Bodies>, mut request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
@@ -69,9 +71,9 @@ pub async fn received(State(app): State<Arc<App>>, mut request: Request, next: N
         Err(refused) => return refused,
     };
     let of_a_message = request.uri().path().starts_with("/api/v1/intake/");
-    let most = if of_a_message { MOST_OF_A_MESSAGE } else { app.config().http.body_limit_bytes };
+    let most = if of_a_message { MOST_OF_A_MESSAGE } else { bodies.most };
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    match app.bodies.reserve(length.filter(|_| !packed).map_or(most, |length| length.min(most))).await {
+    match bodies.reserve(length.filter(|_| !packed).map_or(most, |length| length.min(most))).await {
         Ok(_room) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
@@ -86,9 +88,7 @@ fn packing(headers: &mut HeaderMap) -> Result<bool, Response> {
             .iter()
             .any(|wide| kind.contains(&format!("charset={wide}")) || kind.contains(&format!("charset=\"{wide}")))
     }) {
-        return Err(
-            crate::intake::wash::unsupported("the body is said to be in UTF-16 or UTF-32: send it in UTF-8").into_response()
-        );
+        return Err(unsupported("the body is said to be in UTF-16 or UTF-32: send it in UTF-8").into_response());
     }
     let said: Vec<String> = headers
         .get_all(CONTENT_ENCODING)
@@ -110,7 +110,7 @@ fn packing(headers: &mut HeaderMap) -> Result<bool, Response> {
         }
         _ => {
             let text = format!("the body is packed in a way that is not taken here: send it as {PACKED}");
-            let mut response = crate::intake::wash::unsupported(text).into_response();
+            let mut response = unsupported(text).into_response();
             response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(PACKED));
             Err(response)
         }
@@ -124,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_finds_no_room_waits_and_is_then_told_to_come_again() {
-        let bodies = Bodies::default();
+        let bodies = Bodies::new(4 << 20);
         let mut held = Vec::new();
         for _ in 0..32 {
             held.push(bodies.reserve(MOST_OF_A_MESSAGE).await.unwrap());

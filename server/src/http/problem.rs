@@ -4,8 +4,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::engine::EngineError;
-use crate::keep::refused::Refused;
 use crate::store::StoreError;
 
 /// A refusal, as it goes over the wire.
@@ -113,6 +111,12 @@ impl Problem {
         self.status
     }
 
+    /// The same, with the field at fault.
+    #[must_use]
+    pub fn of_field(self, field: &str) -> Self {
+        Self { field: Some(field.to_owned()), ..self }
+    }
+
     /// The same of a field that is part of another.
     #[must_use]
     pub fn within(self, outer: &str) -> Self {
@@ -156,46 +160,6 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
-    }
-}
-
-impl From<EngineError> for Problem {
-    fn from(error: EngineError) -> Self {
-        let text = error.to_string();
-        match error {
-            EngineError::NoSuchAlarm => Self::new(StatusCode::NOT_FOUND, "no_such_alarm", text),
-            EngineError::Over(_) => Self::new(StatusCode::CONFLICT, "alarm_is_over", text),
-            EngineError::NoSuchCallee => Self::new(StatusCode::NOT_FOUND, "no_such_callee", text),
-            EngineError::NoSuchPolicy(_) => Self::invalid("policy", text),
-            EngineError::UnknownName { index, .. } => Self::invalid(format!("ring[{index}]"), text),
-            EngineError::NobodyNamed => Self::invalid("phones", text),
-            EngineError::NoFurtherStep => Self::new(StatusCode::CONFLICT, "no_further_step", text),
-            EngineError::HuntOver => Self::new(StatusCode::CONFLICT, "nobody_is_rung", text),
-            EngineError::BadTime => Self::invalid("until", text),
-            EngineError::StillRinging => Self::new(StatusCode::CONFLICT, "still_ringing", text),
-            EngineError::KeyReused => Self {
-                field: Some("Idempotency-Key".to_owned()),
-                ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text)
-            },
-            EngineError::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", text),
-            EngineError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        let text = refused.to_string();
-        match refused {
-            Refused::Wrong { field, .. } => Self::invalid(field, text),
-            Refused::Command(error) => Self::invalid(error.field(), text),
-            Refused::Taken { .. } => {
-                Self { field: Some("name".to_owned()), ..Self::new(StatusCode::CONFLICT, "name_taken", text) }
-            }
-            Refused::Missing { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", text),
-            Refused::Stale(stale) => stale.into(),
-            Refused::Engine(error) => error.into(),
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use super::wash::{self, Washed, Washer};
+use crate::http::wash::{self, Washed, Washer};
 
 use crate::access::senders::Sender;
 use crate::alarm::{Mode, Priority, Until};

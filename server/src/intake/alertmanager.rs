@@ -23,7 +23,6 @@ use sha2::{Digest, Sha256};
 
 use super::alarm_request;
 use super::skim::Skimmer;
-use super::wash::{self, Washer};
 use crate::access::refusals::KEYLESS;
 use crate::access::senders::Sender;
 use crate::alarm::burning::{self, Mark, Told};
@@ -34,6 +33,7 @@ use crate::engine::{EngineError, NamedBy, RaiseRequest, RaisedAs, Word};
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::json;
 use crate::http::problem::Problem;
+use crate::http::wash::{self, Washer};
 use crate::numbers::Number;
 use crate::telemetry::AlarmResult;
 

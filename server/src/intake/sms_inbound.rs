@@ -200,9 +200,9 @@ pub async fn receive(
     if method == Method::HEAD {
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "use POST, PUT or GET"));
     }
-    let shown = Shown::look(&app, peer.0, &headers, &token);
+    let shown = Shown::look(&app.access, peer.0, &headers, &token);
     let Some(gateway) = app.engine.store.read().await?.db().gateway_by_token(&shown.hash).await? else {
-        return Ok(shown.unknown(&app));
+        return Ok(shown.unknown(&app.access));
     };
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let said = if body.trim_ascii().is_empty() { query.unwrap_or_default().into_bytes() } else { body.to_vec() };

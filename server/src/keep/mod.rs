@@ -1,5 +1,6 @@
 //! What operators keep: people, users, the roster, webhooks.
 
+pub mod keys;
 pub mod people;
 pub mod people_import;
 pub mod refused;

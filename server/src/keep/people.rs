@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use super::people_import::LONGEST_NAME;
-use crate::http::versions::{Expected, Stale, Version};
 use crate::ids::PersonId;
 use crate::numbers::{Number, Region};
 use crate::store::duty::people::PersonRow;
 use crate::store::edits::Edited;
 use crate::store::{Announcement, Store, StoreError, Tx};
+use crate::versions::{Expected, Stale, Version};
 
 const LONGEST_LANGUAGE: usize = 35;
 const MOST_NUMBERS: usize = 20;

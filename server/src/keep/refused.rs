@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::people_import;
-use crate::engine::EngineError;
-use crate::http::versions::Stale;
 use crate::kinds::gateways::WrongSetting;
 use crate::line::command::ComposeError;
 use crate::store::StoreError;
+use crate::versions::Stale;
 
 /// Why it was not done. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +41,12 @@ pub enum Refused {
     /// Somebody else has changed it since it was read.
     #[error(transparent)]
     Stale(#[from] Stale),
-    /// The engine failed.
+    /// Others changed the same rows again and again.
+    #[error("it could not be stored because of simultaneous changes: try again")]
+    Contended,
+    /// The database failed.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Store(#[from] StoreError),
 }
 
 impl Refused {
@@ -58,19 +60,13 @@ impl Refused {
         if error.is_unique_violation() {
             return Self::Taken { what, name: name.to_owned() };
         }
-        Self::Engine(error.into())
+        Self::Store(error)
     }
 }
 
 impl From<WrongSetting> for Refused {
     fn from(WrongSetting { field, why }: WrongSetting) -> Self {
         Self::Wrong { field, why }
-    }
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self::Engine(error.into())
     }
 }
 

@@ -1,7 +1,5 @@
 //! What a text message means: pure.
 
-use crate::config::SmsConfig;
-
 /// By which words somebody says that they take care of it, in the four languages of the pages.
 pub const CONFIRM: [&str; 27] = [
     "1",
@@ -57,6 +55,26 @@ pub const STOP: [&str; 13] =
 /// By which they take that back.
 pub const START: [&str; 7] = ["start", "unstop", "subscribe", "恢复", "恢復", "再開", "alta"];
 
+/// Which words mean what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyWords {
+    /// That somebody takes care of it.
+    pub confirm: Vec<String>,
+    /// That they do not.
+    pub decline: Vec<String>,
+    /// That they want to be rung no more.
+    pub stop: Vec<String>,
+    /// That they take that back.
+    pub start: Vec<String>,
+}
+
+impl Default for ReplyWords {
+    fn default() -> Self {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        Self { confirm: words(&CONFIRM), decline: words(&DECLINE), stop: words(&STOP), start: words(&START) }
+    }
+}
+
 /// What somebody wants who answers by text message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -89,17 +107,17 @@ impl Reply {
 
 /// Reads a message. Only one that is a word as a whole counts: "no problem, I am on it" must not decline.
 #[must_use]
-pub fn read(text: &str, words: &SmsConfig) -> Reply {
+pub fn read(text: &str, words: &ReplyWords) -> Reply {
     let said = plain(text);
     let is_one_of = |words: &[String]| words.iter().any(|word| plain(word) == said);
     // To stop must always be possible, whatever else the words are.
-    if is_one_of(&words.stop_words) {
+    if is_one_of(&words.stop) {
         Reply::OptOut
-    } else if is_one_of(&words.start_words) {
+    } else if is_one_of(&words.start) {
         Reply::OptIn
-    } else if is_one_of(&words.decline_words) {
+    } else if is_one_of(&words.decline) {
         Reply::Decline
-    } else if is_one_of(&words.confirm_words) {
+    } else if is_one_of(&words.confirm) {
         Reply::Confirm
     } else {
         Reply::Unknown
@@ -130,7 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn reading(text: &str) -> Reply {
-        read(text, &SmsConfig::default())
+        read(text, &ReplyWords::default())
     }
 
     #[test]
@@ -174,7 +192,7 @@ mod tests {
 
     #[test]
     fn words_come_from_the_configuration() {
-        let words = SmsConfig { confirm_words: vec!["Jawohl!".to_owned(), "stop".to_owned()], ..SmsConfig::default() };
+        let words = ReplyWords { confirm: vec!["Jawohl!".to_owned(), "stop".to_owned()], ..ReplyWords::default() };
         assert_eq!(read("jawohl", &words), Reply::Confirm);
         assert_eq!(read("1", &words), Reply::Unknown);
         assert_eq!(read("stop", &words), Reply::OptOut, "to stop goes before everything");

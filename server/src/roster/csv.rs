@@ -4,9 +4,9 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::find::Finder;
+use super::typed::{self, DayOrder};
 use super::{FixedShift, Roster, Shift, text};
 use crate::ids::PersonId;
-use crate::sheet::cells::{self, DayOrder};
 use crate::sheet::{table, told};
 
 /// More shifts than this are surely a mistake.
@@ -57,10 +57,10 @@ pub fn read(csv_text: &str, zone: Tz, finder: &Finder<'_>) -> Result<Reading, Ve
     let mut rows: Vec<Line> = Vec::new();
     for row in &table.rows {
         let read = || {
-            let from = cells::instant(field(row, start), zone, order)?;
+            let from = typed::instant(field(row, start), zone, order)?;
             let to = match end.map_or("", |end| field(row, end)) {
                 "" => None,
-                end => Some(cells::instant(end, zone, order)?),
+                end => Some(typed::instant(end, zone, order)?),
             };
             let name = field(row, person);
             let person = finder.find(name).ok_or_else(|| unknown(name))?;

@@ -18,6 +18,7 @@ pub mod quiet;
 pub mod recurrence;
 pub mod rotation;
 pub mod text;
+mod typed;
 pub mod wall;
 
 use std::collections::{BTreeMap, HashMap};

@@ -241,7 +241,7 @@ async fn who_may_not_come_in_hears_it_in_barista_s_words(home: Home) {
     let server = home.set("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16").start().await;
     let region = server.home.config().default_region;
     let store = &server.app.engine.store;
-    let key = autocall::api::keys::add(store, "barista", &[], region, server.now()).await.unwrap();
+    let key = autocall::keep::keys::add(store, "barista", &[], region, server.now()).await.unwrap();
     let failed = json!({ "success": "false", "error": "99" });
     let url = format!("{}/api/v1/call", server.base);
     assert_eq!(answer(http().post(&url)).await, (401, failed.clone()));

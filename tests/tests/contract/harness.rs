@@ -49,6 +49,7 @@ pub struct Server {
 /// A node that does nothing by itself.
 pub struct QuietNode {
     pub app: Arc<App>,
+    router: axum::Router,
 }
 
 impl QuietNode {
@@ -57,7 +58,7 @@ impl QuietNode {
         let request = axum::http::Request::get(path).header("user-agent", APP);
         let mut request = request.body(axum::body::Body::empty()).unwrap();
         request.extensions_mut().insert(axum::extract::ConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 4))));
-        let response = tower::ServiceExt::oneshot(autocall::router::router(Arc::clone(&self.app)), request).await.unwrap();
+        let response = tower::ServiceExt::oneshot(self.router.clone(), request).await.unwrap();
         serde_json::from_slice(&axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap()
     }
 }
@@ -146,7 +147,7 @@ impl Home {
     pub async fn quiet_node_at(&self, clock: Clock) -> QuietNode {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let service = Service::build(self.config(), listener, clock).await.unwrap();
-        QuietNode { app: service.app() }
+        QuietNode { app: service.app(), router: service.router() }
     }
 
     /// Another node on the same state, for as long as the value lives.

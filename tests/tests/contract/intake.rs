@@ -502,7 +502,7 @@ async fn a_long_alarm_is_cut_and_says_so(home: Home) {
 async fn refusals_are_counted_by_sender_and_reason(home: Home) {
     let server = home.start().await;
     let key =
-        autocall::api::keys::add(&server.app.engine.store, "zabbix", &[], server.home.config().default_region, server.now())
+        autocall::keep::keys::add(&server.app.engine.store, "zabbix", &[], server.home.config().default_region, server.now())
             .await
             .unwrap();
     for _ in 0..2 {
@@ -837,7 +837,7 @@ async fn a_plain_sender_says_that_it_is_over(home: Home) {
     let server = home.start().await;
     let desk = server.pair("desk", Profile::App).await;
     let region = server.home.config().default_region;
-    let key = autocall::api::keys::add(&server.app.engine.store, "other", &[], region, server.now()).await.unwrap();
+    let key = autocall::keep::keys::add(&server.app.engine.store, "other", &[], region, server.now()).await.unwrap();
     let id = raise(&server, "disk", "normal").await["id"].as_str().unwrap().to_owned();
     let (mid, _) = server.app_dial(&desk).await;
     // Another sender's key of the same name, and its id, are not this alarm.

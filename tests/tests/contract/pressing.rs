@@ -410,7 +410,7 @@ async fn many_alarms_are_shown_and_pressed_in_portions(home: Home) {
 async fn every_act_tells_who_really_did_it(home: Home) {
     let server = start(home).await;
     let region = server.home.config().default_region;
-    let key = autocall::api::keys::add(&server.app.engine.store, "grafana", &[], region, server.now()).await.unwrap();
+    let key = autocall::keep::keys::add(&server.app.engine.store, "grafana", &[], region, server.now()).await.unwrap();
     let id = raise(&server, "disk full", &[A, B, C]).await;
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let post = async |path: &str, body: Value| {

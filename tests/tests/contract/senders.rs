@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use autocall::api::keys;
+use autocall::keep::keys;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::redis::reserve_port;
 use autocall_tests::wait::eventually;

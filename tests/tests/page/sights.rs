@@ -323,7 +323,7 @@ async fn notices_that_wait_are_said(home: Home) {
 async fn what_a_sender_was_refused_stands_on_its_line(home: Home) {
     let server = home.start().await;
     let region = server.home.config().default_region;
-    let key = autocall::api::keys::add(&server.app.engine.store, "zabbix <b>", &[], region, server.now()).await.unwrap();
+    let key = autocall::keep::keys::add(&server.app.engine.store, "zabbix <b>", &[], region, server.now()).await.unwrap();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for _ in 0..3 {
         let refused = http.post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&key).json(&json!({ "summary": "" }));

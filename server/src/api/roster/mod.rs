@@ -18,11 +18,11 @@ use crate::access::senders::Sender;
 use crate::app::App;
 use crate::costly::CostlyError;
 use crate::http::problem::Problem;
-use crate::http::versions::{Expected, Stale};
 use crate::intake::alarm_request::{read_body, read_json};
 use crate::keep::roster::RosterError;
 use crate::roster::{Roster, text};
 use crate::store::StoreError;
+use crate::versions::{Expected, Stale};
 
 impl From<RosterError> for Problem {
     fn from(error: RosterError) -> Self {

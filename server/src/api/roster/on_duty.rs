@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use super::shapes::{FindingJson, Named, OnDutyJson, ReasonJson, ShiftJson};
 use super::{Query, roster, team_in_path};
-use crate::api::alarms::answer;
 use crate::app::App;
 use crate::costly;
+use crate::http::answer;
 use crate::http::problem::Problem;
 use crate::ids::ScheduleId;
 use crate::keep::roster::{find_schedule, find_team};

@@ -10,14 +10,15 @@ use serde::Serialize;
 
 use super::shapes::ScheduleJson;
 use super::{Query, form, removed, roster, stale_by_header};
-use crate::api::alarms::answer;
 use crate::app::App;
+use crate::http::answer;
 use crate::http::problem::Problem;
-use crate::http::versions::{Expected, Version, versioned};
+use crate::http::versions::versioned;
 use crate::ids::ScheduleId;
 use crate::intake::alarm_request::read_body;
 use crate::keep::roster::forms::ScheduleForm;
 use crate::keep::roster::{find_schedule, import, schedules};
+use crate::versions::{Expected, Version};
 
 /// All schedules.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

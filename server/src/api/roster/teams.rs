@@ -10,13 +10,14 @@ use serde::Serialize;
 
 use super::shapes::TeamJson;
 use super::{form, removed, roster, stale_by_header, team_in_path};
-use crate::api::alarms::answer;
 use crate::app::App;
+use crate::http::answer;
 use crate::http::problem::Problem;
-use crate::http::versions::{Expected, Version, versioned};
+use crate::http::versions::versioned;
 use crate::ids::TeamId;
 use crate::keep::roster::forms::TeamForm;
 use crate::keep::roster::{find_team, teams};
+use crate::versions::{Expected, Version};
 
 /// All teams.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -6,11 +6,11 @@ use crate::api::lines::{inbound_path, kind_of, state_of, wait_for_test};
 use crate::cli::{engine, labels};
 use crate::config::Config;
 use crate::engine::lines::gateways::InboundChange;
-use crate::http::versions::Expected;
 use crate::kinds::gateways;
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::out::notices::client;
 use crate::store::lines::sms::GatewaySettings;
+use crate::versions::Expected;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(in crate::cli) enum KindArg {

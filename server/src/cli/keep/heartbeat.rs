@@ -7,7 +7,7 @@ use crate::api::heartbeats::{HeartbeatState, ping_path};
 use crate::cli::{engine, labels};
 use crate::config::Config;
 use crate::engine::watch::heartbeats::NewHeartbeat;
-use crate::http::versions::Expected;
+use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum HeartbeatCommand {

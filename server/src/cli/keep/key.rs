@@ -2,9 +2,9 @@
 
 use clap::Subcommand;
 
-use crate::api::keys;
 use crate::cli::{agreed_clock, open};
 use crate::config::Config;
+use crate::keep::keys;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {

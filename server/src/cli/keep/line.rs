@@ -6,8 +6,8 @@ use crate::cli::engine;
 use crate::config::Config;
 use crate::engine::lines::hand_over::Known;
 use crate::engine::lines::numbers::NewLine;
-use crate::http::versions::Expected;
 use crate::line::command::AppBuild;
+use crate::versions::Expected;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(in crate::cli) enum BuildArg {

@@ -8,8 +8,8 @@ use clap::Subcommand;
 use crate::api::policies::{self, PolicyBody, RulesBody};
 use crate::cli::{agreed_clock, open, plainly, read_file};
 use crate::config::Config;
-use crate::http::versions::Expected;
 use crate::intake::alarm_request::read_json;
+use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PolicyCommand {

@@ -7,8 +7,8 @@ use clap::Args;
 use crate::api::quiet_hours::{self, AllQuiet};
 use crate::cli::{agreed_clock, open, plainly, read_file};
 use crate::config::Config;
-use crate::http::versions::Expected;
 use crate::intake::alarm_request::read_json;
+use crate::versions::Expected;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct QuietHours {

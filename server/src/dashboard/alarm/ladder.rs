@@ -271,8 +271,8 @@ fn ringing_words(reader: &Reader, row: &RingingRow, all: &[RingingRow]) -> (Look
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+    use crate::alarm::AnswerVia;
     use crate::ids::{AnswerId, HuntId};
-    use crate::store::alarm::answers::AnswerVia;
     use uuid::Uuid;
 
     fn rung(number: u128, attempts: i32) -> RungRow {

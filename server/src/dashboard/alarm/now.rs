@@ -13,24 +13,25 @@ use super::ladder::{self, Flights, Known};
 use super::read::{Board, Finished, OpenHunt, Week};
 use super::standing;
 use super::trouble::{self, Health, Trouble};
+use crate::alarm::AnswerVia;
 use crate::alarm::{AlarmState, EndReason, Priority, Verdict};
-use crate::app::App;
+use crate::dashboard::Dashboard;
 use crate::dashboard::frame::page::{Part, Reader, Refusal, Sight, ago, at, at_second, duration, live_page, since};
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text, isolated};
 use crate::engine::watch::handsets::TEST_CALLS;
 use crate::roster::evaluate::FORESIGHT;
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::answers::{AnswerRow, AnswerVia};
+use crate::store::alarm::answers::AnswerRow;
 use crate::store::duty::log::LoggedPerson;
 
 /// `GET /`
 pub(in crate::dashboard) async fn show(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let board = app.dashboard.boards.read(&app.engine, Instant::now()).await.map_err(|_| Refusal::Away)?;
+    let board = pages.boards.read(&pages.app, Instant::now()).await.map_err(|_| Refusal::Away)?;
     let done = done_words(reader.words, query.as_deref());
     let live = "/live?page=now".to_owned();
     Ok(live_page(&reader, "now", live, &reader.words.nav_now, sight(&reader, &board), done, board.now))

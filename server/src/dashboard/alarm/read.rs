@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,6 +9,7 @@ use tokio::sync::Mutex;
 
 use super::standing::{self, Standing, Steps};
 use super::trouble::Health;
+use crate::app::App;
 use crate::engine::Engine;
 use crate::engine::watch::handsets::plain_path_is_open;
 use crate::engine::watch::health::{Backlog, Wrong};
@@ -237,8 +237,6 @@ pub(in crate::dashboard) struct Away;
 #[derive(Debug, Default)]
 pub(in crate::dashboard) struct Boards {
     latest: Mutex<Latest>,
-    /// A request came through a proxy that the configuration says nothing of.
-    proxy_seen: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -248,13 +246,8 @@ struct Latest {
 }
 
 impl Boards {
-    /// From now on it is told that there is a proxy.
-    pub(in crate::dashboard) fn note_proxy(&self) {
-        self.proxy_seen.store(true, Ordering::Relaxed);
-    }
-
     /// The world as it was at `not_before` or later.
-    pub(in crate::dashboard) async fn read(&self, engine: &Engine, not_before: Instant) -> Result<Arc<Board>, Away> {
+    pub(in crate::dashboard) async fn read(&self, app: &App, not_before: Instant) -> Result<Arc<Board>, Away> {
         let mut latest = self.latest.lock().await;
         if let Some((at, board)) = &latest.board
             && *at >= not_before
@@ -263,9 +256,9 @@ impl Boards {
         }
         let began = Instant::now();
         let known = latest.week.filter(|known| known.read_at.elapsed() < WEEK_LASTS);
-        let board = match Board::read(engine, known).await {
+        let board = match Board::read(&app.engine, known).await {
             Ok(mut board) => {
-                board.unlisted_proxy |= self.proxy_seen.load(Ordering::Relaxed);
+                board.unlisted_proxy |= app.access.saw_a_proxy();
                 let latest_end = latest_end(&board.finished);
                 if known.is_none_or(|known| known.latest_end != latest_end) {
                     latest.week = Some(KnownWeek { read_at: began, latest_end, week: board.week });

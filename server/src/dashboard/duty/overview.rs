@@ -16,12 +16,12 @@ use crate::dashboard::alarm::now;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::http::versions::Expected;
 use crate::ids::{ScheduleId, TeamId, VacationId};
 use crate::keep::roster::forms::{ScheduleForm, TeamForm, VacationForm};
 use crate::keep::roster::{RosterError, exceptions, schedules, teams};
 use crate::roster::check::{Finding, check};
 use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, text, wall};
+use crate::versions::Expected;
 
 /// How far ahead the page looks for gaps.
 const LOOK_AHEAD: TimeDelta = TimeDelta::days(28);

@@ -18,13 +18,13 @@ use crate::dashboard::frame::assets;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html, instant};
 use crate::dashboard::frame::words::Words;
-use crate::http::versions::Expected;
 use crate::ids::ScheduleId;
 use crate::keep::roster::feeds::{self, Subject};
 use crate::keep::roster::forms::{LayerForm, OverrideForm, TemporaryForm};
 use crate::keep::roster::{RosterError, exceptions, schedules};
 use crate::roster::check::check;
 use crate::roster::{Change, Roster, Schedule, evaluate, wall};
+use crate::versions::Expected;
 
 /// How far ahead the page looks for gaps.
 const LOOK_AHEAD: chrono::TimeDelta = chrono::TimeDelta::days(28);

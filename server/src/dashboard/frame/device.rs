@@ -29,13 +29,7 @@ impl Devices {
     /// # Errors
     /// When the database fails.
     pub(in crate::dashboard) async fn load(store: &Store) -> Result<Self, StoreError> {
-        let fresh: [u8; 32] = rand::random();
-        let mut tx = store.begin().await?;
-        tx.db().keep_secret(SECRET, &fresh).await?;
-        let key = tx.db().secret(SECRET).await?;
-        tx.commit().await?;
-        let key = key.ok_or_else(|| StoreError::Inconsistent("the key of login devices vanished".to_owned()))?;
-        Ok(Self { key })
+        Ok(Self { key: store.signing_key(SECRET).await? })
     }
 
     /// A cookie for a browser from which this user has just logged in.

@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::page::{Reader, Refusal, Sight, instant};
 use super::session;
-use crate::app::App;
+use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::{now, one};
 use crate::dashboard::handsets;
 use crate::ids::AlarmId;
@@ -93,7 +93,7 @@ impl Drop for Watch {
 
 /// One open page.
 struct Watcher {
-    app: Arc<App>,
+    pages: Arc<Dashboard>,
     reader: Reader,
     subject: Subject,
     announcements: Receiver<Announcement>,
@@ -109,7 +109,7 @@ struct Watcher {
 
 /// `GET /live`
 pub(in crate::dashboard) async fn watch(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     seat: Option<Extension<Seat>>,
     RawQuery(query): RawQuery,
@@ -120,15 +120,15 @@ pub(in crate::dashboard) async fn watch(
     };
     let subject = subject(&query.unwrap_or_default()).ok_or(Refusal::NotFound)?;
     let too_many = || (StatusCode::SERVICE_UNAVAILABLE, "too many pages are open").into_response();
-    let Some(watch) = app.dashboard.watching.one_more(&visitor.name) else { return Ok(too_many()) };
+    let Some(watch) = pages.watching.one_more(&visitor.name) else { return Ok(too_many()) };
     let place = seat.map(|seat| seat.wait());
     if place.as_ref().is_some_and(Option::is_none) {
         return Ok(too_many());
     }
     let watcher = Watcher {
         // Before the first look: whatever is announced from now on is looked at.
-        announcements: app.engine.store.subscribe(),
-        app,
+        announcements: pages.app.engine.store.subscribe(),
+        pages,
         reader,
         subject,
         sent: HashMap::new(),
@@ -151,7 +151,7 @@ fn events(stream: impl Stream<Item = Result<Event, Infallible>> + Send + 'static
 /// The next event, and the watcher for the one after it; `None` ends the stream.
 async fn next(watcher: Option<Watcher>) -> Option<(Result<Event, Infallible>, Option<Watcher>)> {
     let mut watcher = watcher?;
-    let stopping = watcher.app.stopping.clone();
+    let stopping = watcher.pages.app.stopping.clone();
     // The browser comes back in two seconds.
     let place = watcher.place.take();
     let hurried = async {
@@ -180,7 +180,7 @@ impl Watcher {
             let looked = Instant::now();
             self.last_look = Some(looked);
             // Without the database nobody can say whether the session is still good; the page says that it is away.
-            match session::resume_hashed(&self.app.engine, self.reader.visitor.as_ref()?.token_hash).await {
+            match session::resume_hashed(&self.pages.app.engine, self.reader.visitor.as_ref()?.token_hash).await {
                 Ok(None) => return None,
                 Ok(visitor) => self.reader.visitor = visitor,
                 Err(error) => tracing::debug!(%error, "a session could not be looked up"),
@@ -212,7 +212,7 @@ impl Watcher {
     }
 
     async fn sight(&self, not_before: Instant) -> Option<Sight> {
-        let (app, reader) = (&self.app, &self.reader);
+        let (app, reader) = (&self.pages.app, &self.reader);
         if let Subject::Alarm(id) = self.subject {
             return match one::sight(app, reader, id).await {
                 Ok(sight) => Some(sight),
@@ -220,7 +220,7 @@ impl Watcher {
                 Err(_) => Some(now::sight_away(reader)),
             };
         }
-        let board = app.dashboard.boards.read(&app.engine, not_before).await;
+        let board = self.pages.boards.read(app, not_before).await;
         Some(match (&board, self.subject) {
             (Err(_), _) => now::sight_away(reader),
             (Ok(board), Subject::Handsets) => handsets::sight(reader, board),
@@ -237,7 +237,7 @@ impl Watcher {
         }
         let parts: Vec<_> =
             changed.iter().map(|part| json!({ "id": part.id, "version": part.version, "html": part.html })).collect();
-        let body = json!({ "now": instant(self.app.engine.clock.now()), "title": sight.title, "parts": parts });
+        let body = json!({ "now": instant(self.pages.app.engine.clock.now()), "title": sight.title, "parts": parts });
         self.sent.extend(changed.into_iter().map(|part| (part.id, part.version)));
         self.title = sight.title;
         Some(Event::default().event("sight").retry(Duration::from_secs(2)).data(body.to_string()))

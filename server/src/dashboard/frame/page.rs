@@ -318,7 +318,8 @@ impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Missing { .. } => Self::NotFound,
-            Refused::Engine(error) => error.into(),
+            Refused::Contended => Self::Failed,
+            Refused::Store(error) => error.into(),
             Refused::Stale(_) => Self::Stale,
             Refused::Wrong { .. } | Refused::Command(_) | Refused::Taken { .. } => Self::Garbled,
         }

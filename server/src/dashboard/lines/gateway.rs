@@ -17,10 +17,10 @@ use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::lines::gateways::InboundChange;
-use crate::http::versions::Expected;
 use crate::ids::GatewayId;
 use crate::kinds::gateways;
 use crate::store::lines::sms::GatewayRow;
+use crate::versions::Expected;
 
 /// A gateway as the list has it.
 pub(in crate::dashboard) struct GatewayLine {

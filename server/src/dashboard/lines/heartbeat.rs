@@ -15,9 +15,9 @@ use crate::dashboard::frame::edit::{AddressPage, Edit, edit_page, reached};
 use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::fill_text;
-use crate::http::versions::Expected;
 use crate::ids::HeartbeatId;
 use crate::store::watch::heartbeats::HeartbeatRow;
+use crate::versions::Expected;
 
 /// `GET /heartbeats/new`
 pub(in crate::dashboard) async fn begin(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Response {

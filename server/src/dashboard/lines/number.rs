@@ -18,9 +18,9 @@ use crate::dashboard::frame::field::{Field, Wrong};
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, fill};
-use crate::http::versions::Expected;
 use crate::ids::LineId;
 use crate::keep::refused::Refused;
+use crate::versions::Expected;
 
 #[derive(Template)]
 #[template(path = "lines/line.html")]

@@ -15,6 +15,7 @@ use axum::response::Response;
 use subtle::ConstantTimeEq;
 
 use crate::app::App;
+use crate::dashboard::Dashboard;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::session;
@@ -122,31 +123,33 @@ struct SetupPage<'r> {
 
 /// `GET /setup?secret=`
 pub(in crate::dashboard) async fn show(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
+    let app = &pages.app;
     let query = query.unwrap_or_default();
     let secret = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "secret");
     let secret = secret.map_or_else(String::new, |(_, secret)| secret.into_owned());
-    check(&app, &secret).await?;
-    Ok(page(&app, &reader, StatusCode::OK, &secret, "", None))
+    check(&pages, &secret).await?;
+    Ok(page(app, &reader, StatusCode::OK, &secret, "", None))
 }
 
 /// `POST /setup`
 pub(in crate::dashboard) async fn make(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
+    let app = &pages.app;
     let (secret, name) = (fields.get("secret"), fields.get("name"));
-    check(&app, secret).await?;
+    check(&pages, secret).await?;
     let (engine, words) = (&app.engine, reader.words);
     let now = engine.clock.now();
-    let added = users::add(&engine.store, &app.dashboard.passwords, name, fields.get("password"), Role::Admin, None, now).await;
+    let added = users::add(&engine.store, &pages.passwords, name, fields.get("password"), Role::Admin, None, now).await;
     let wrong = match added {
         Ok(user) => {
-            app.dashboard.first_login.forget();
+            pages.first_login.forget();
             let mut response = go_to("/");
             session::give(&mut response, &session::begin(engine, user).await?, reader.secure);
             return Ok(response);
@@ -155,16 +158,16 @@ pub(in crate::dashboard) async fn make(
         Err(UserError::BadPassword) => words.setup_bad_password.as_str(),
         Err(error) => return Err(error.into()),
     };
-    Ok(page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, secret, name, Some(wrong)))
+    Ok(page(app, &reader, StatusCode::UNPROCESSABLE_ENTITY, secret, name, Some(wrong)))
 }
 
 /// Only with the secret, and only while there is no user. The secret has 160 bits, so guessing needs no limit.
-async fn check(app: &App, secret: &str) -> Result<(), Refusal> {
-    let first = &app.dashboard.first_login;
+async fn check(pages: &Dashboard, secret: &str) -> Result<(), Refusal> {
+    let first = &pages.first_login;
     if !first.knows(secret) {
         return Err(Refusal::NotFound);
     }
-    if app.engine.store.read().await?.db().count_users().await? > 0 {
+    if pages.app.engine.store.read().await?.db().count_users().await? > 0 {
         first.forget();
         return Err(Refusal::NotFound);
     }

@@ -13,9 +13,9 @@ use crate::dashboard::alarm::now;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::http::versions::Expected;
 use crate::ids::PersonId;
 use crate::keep::people::{self, PersonError, PersonForm};
+use crate::versions::Expected;
 
 struct Line {
     id: PersonId,

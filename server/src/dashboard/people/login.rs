@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::app::App;
+use crate::dashboard::Dashboard;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::device;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
@@ -48,13 +49,14 @@ pub(in crate::dashboard) async fn show(
 
 /// `POST /login`
 pub(in crate::dashboard) async fn enter(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     headers: HeaderMap,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
+    let app = &pages.app;
     let (name, next) = (fields.get("name").trim(), Place::after_login(fields.get("next")));
-    let dashboard = &app.dashboard;
+    let dashboard = &pages;
     let device = Cookies::of(&headers).get(device::COOKIE).and_then(|cookie| dashboard.devices.read(cookie, name));
     let from = From { address: reader.address, device };
     if let Err(TooSoon { seconds, first }) = dashboard.throttle.admit(from, name, app.engine.clock.now()) {
@@ -62,7 +64,7 @@ pub(in crate::dashboard) async fn enter(
             tracing::warn!(client.address = %reader.address, "many logins fail for one name from there: tries are slowed down");
         }
         let wrong = fill_text(&reader.words.login_throttled, &[("s", &seconds.to_string())]);
-        let mut response = page(&app, &reader, StatusCode::TOO_MANY_REQUESTS, name, next, Some(wrong)).await?;
+        let mut response = page(app, &reader, StatusCode::TOO_MANY_REQUESTS, name, next, Some(wrong)).await?;
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(response);
     }
@@ -72,7 +74,7 @@ pub(in crate::dashboard) async fn enter(
         // A name that nobody has may be a password in the wrong field.
         let known = user.as_ref().map_or("(nobody's)", |user| user.name.as_str());
         tracing::warn!(user.name = known, client.address = %reader.address, "a login failed");
-        return page(&app, &reader, StatusCode::UNAUTHORIZED, name, next, Some(reader.words.login_wrong.clone())).await;
+        return page(app, &reader, StatusCode::UNAUTHORIZED, name, next, Some(reader.words.login_wrong.clone())).await;
     };
     dashboard.throttle.good(from, name);
     let token = session::begin(&app.engine, user.id).await?;

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use crate::app::App;
+use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html, role_word};
@@ -64,10 +65,11 @@ pub(in crate::dashboard) async fn show(
 
 /// `POST /users/add`: shows their password, once.
 pub(in crate::dashboard) async fn add(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
+    let app = &pages.app;
     let (name, role) = (fields.get("name").trim(), Role::parse(fields.get("role")).ok_or(Refusal::Garbled)?);
     let (engine, password) = (&app.engine, users::new_password());
     let person = match fields.get("person") {
@@ -77,15 +79,15 @@ pub(in crate::dashboard) async fn add(
     if let Some(person) = person {
         engine.store.read().await?.db().person(person).await?.ok_or(Refusal::NotFound)?;
     }
-    let passwords = &app.dashboard.passwords;
+    let passwords = &pages.passwords;
     match users::add(&engine.store, passwords, name, &password, role, person, engine.clock.now()).await {
         Ok(_) => {
             tracing::info!(user.name = %name, user.role = role.as_str(), by = %reader.known_as(), "a user was added");
-            Ok(password_shown(&app, &reader, name, &password))
+            Ok(password_shown(app, &reader, name, &password))
         }
         Err(UserError::BadName | UserError::NameTaken(_)) => {
             let wrong = Some(reader.words.setup_bad_name.as_str());
-            page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, name, wrong, None).await
+            page(app, &reader, StatusCode::UNPROCESSABLE_ENTITY, name, wrong, None).await
         }
         Err(error) => Err(error.into()),
     }
@@ -130,15 +132,16 @@ async fn set_disabled(app: &App, reader: &Reader, fields: &Fields, disabled: boo
 
 /// `POST /users/reset`: makes another password and shows it, once.
 pub(in crate::dashboard) async fn reset(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let user = other_user(&app, &reader, &fields).await?;
+    let app = &pages.app;
+    let user = other_user(app, &reader, &fields).await?;
     let password = users::new_password();
-    users::set_password(&app.engine.store, &app.dashboard.passwords, &user.name, &password).await?;
+    users::set_password(&app.engine.store, &pages.passwords, &user.name, &password).await?;
     tracing::info!(user.name = %user.name, by = %reader.known_as(), "a user has another password");
-    Ok(password_shown(&app, &reader, &user.name, &password))
+    Ok(password_shown(app, &reader, &user.name, &password))
 }
 
 async fn other_user(app: &App, reader: &Reader, fields: &Fields) -> Result<UserRow, Refusal> {
@@ -211,13 +214,14 @@ pub(in crate::dashboard) async fn show_mine(State(app): State<Arc<App>>, Extensi
 
 /// `POST /password`: everybody's own, in exchange for the current one; ends all their other sessions.
 pub(in crate::dashboard) async fn change_mine(
-    State(app): State<Arc<App>>,
+    State(pages): State<Arc<Dashboard>>,
     Extension(reader): Extension<Reader>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let (engine, dashboard, words) = (&app.engine, &app.dashboard, reader.words);
+    let app = &pages.app;
+    let (engine, dashboard, words) = (&app.engine, &pages, reader.words);
     let visitor = reader.visitor.as_ref().ok_or(Refusal::LogIn)?;
-    let refused = |status, wrong: &'static String| Ok(my_page(&app, &reader, status, Some(wrong.clone())));
+    let refused = |status, wrong: &'static String| Ok(my_page(app, &reader, status, Some(wrong.clone())));
     if fields.get("new") != fields.get("again") {
         return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.password_differs);
     }
@@ -226,7 +230,7 @@ pub(in crate::dashboard) async fn change_mine(
     let from = From { address: reader.address, device: Some("logged in") };
     if let Err(TooSoon { seconds, .. }) = dashboard.throttle.admit(from, &visitor.name, engine.clock.now()) {
         let wrong = fill_text(&words.login_throttled, &[("s", &seconds.to_string())]);
-        let mut response = my_page(&app, &reader, StatusCode::TOO_MANY_REQUESTS, Some(wrong));
+        let mut response = my_page(app, &reader, StatusCode::TOO_MANY_REQUESTS, Some(wrong));
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(response);
     }

@@ -20,9 +20,9 @@ use crate::dashboard::frame::field::{Field, Wrong, span};
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, escape, fill};
-use crate::http::versions::Expected;
 use crate::ids::PolicyId;
 use crate::store::duty::policies::PolicyRow;
+use crate::versions::Expected;
 
 /// One policy in words.
 struct PolicyCard {

@@ -15,7 +15,7 @@ use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, number, pairs,
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text};
-use crate::http::versions::Expected;
+use crate::versions::Expected;
 
 /// A rule in words.
 pub(in crate::dashboard) struct RuleLine {

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::closing::{self, Tally};
 use super::serves::ring_of;
+use crate::alarm::AnswerVia;
 use crate::alarm::attribution::{self, DialledCallee};
 use crate::alarm::doer::Doer;
 use crate::alarm::ringing::{self, Line, Proof};
@@ -16,7 +17,7 @@ use crate::alarm::{DialOutcome, HuntOutcome, Until, Verdict};
 use crate::engine::{Engine, EngineError, JOINED_LATER};
 use crate::ids::{AlarmId, AnswerId, HuntId};
 use crate::numbers::{Number, Region};
-use crate::store::alarm::answers::{AnswerRow, AnswerVia};
+use crate::store::alarm::answers::AnswerRow;
 use crate::store::alarm::dials::{DialRow, TargetRow};
 use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};

@@ -7,7 +7,6 @@ use chrono_tz::Tz;
 use serde_json::json;
 
 use crate::engine::{Engine, EngineError, seconds};
-use crate::http::versions::Expected;
 use crate::ids::{GatewayId, SmsId};
 use crate::keep::refused::{self, Refused};
 use crate::kinds::gateways;
@@ -19,6 +18,7 @@ use crate::store::edits::Edited;
 use crate::store::lines::sms::{GatewayRow, GatewaySettings, Inbound, Purpose, Sentence, SmsRow};
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Db};
+use crate::versions::Expected;
 
 /// Tells the token of a gateway from other secrets.
 const PREFIX: &str = "sg_";

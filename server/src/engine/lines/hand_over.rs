@@ -159,7 +159,7 @@ impl Engine {
         let composed = match self.compose(&mut tx.db(), line, &Number::from_stored(target.number.as_str())).await {
             Ok(preview) => Ok(preview),
             Err(Refused::Command(error)) => Err(error),
-            Err(Refused::Engine(error)) => return Err(error),
+            Err(Refused::Store(error)) => return Err(error.into()),
             // Composing looks at nothing else of what an operator says.
             Err(_) => return Err(EngineError::Contended),
         };

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use super::gateways::{gateway_named, handset_named};
 use super::hand_over::{Known, OnDuty, known, on_duty, test_call};
 use crate::engine::{Engine, EngineError};
-use crate::http::versions::Expected;
 use crate::ids::{HandsetId, LineId};
 use crate::keep::refused::{self, Refused};
 use crate::line::command::{self, AppBuild, Message};
@@ -14,6 +13,7 @@ use crate::store::edits::Edited;
 use crate::store::lines::numbers::{HandOverRow, HandOverWhy, LineRow};
 use crate::store::lines::sms::{GatewayRow, GatewaySettings};
 use crate::store::{Announcement, Db, Tx};
+use crate::versions::Expected;
 
 const ANDROID: std::ops::RangeInclusive<i32> = 4..=99;
 

@@ -118,7 +118,7 @@ impl Engine {
     pub async fn sms_received(&self, gateway: &GatewayRow, received: &TextReceived) -> Result<&'static str, EngineError> {
         let now = self.clock.now();
         let number = Number::parse(&received.sender, self.region()).ok().map(|parsed| parsed.number);
-        let reply = reply::read(&received.text, &self.config.sms);
+        let reply = reply::read(&received.text, &self.config.sms.replies);
         let clean = |text: &str, longest| text.chars().filter(|c| *c != '\0').take(longest).collect::<String>();
         let sender = number.as_ref().map_or_else(|| clean(&received.sender, LONGEST_SENDER), |number| number.as_str().to_owned());
         let text = clean(&received.text, LONGEST_TEXT);

@@ -10,7 +10,6 @@ use sqlx::types::Json;
 
 use crate::alarm::Priority;
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, seconds};
-use crate::http::versions::Expected;
 use crate::ids::HeartbeatId;
 use crate::keep::refused::{self, Refused};
 use crate::numbers::Number;
@@ -18,6 +17,7 @@ use crate::secrets;
 use crate::store::Db;
 use crate::store::edits::Edited;
 use crate::store::watch::heartbeats::HeartbeatRow;
+use crate::versions::Expected;
 
 /// The door of alarms about heartbeats; the dedup key is the heartbeat's id.
 pub const HEARTBEATS: &str = "heartbeat";

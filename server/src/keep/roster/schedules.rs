@@ -5,11 +5,11 @@ use chrono::{DateTime, Utc};
 use super::forms::{LayerForm, ScheduleForm, too_many};
 use super::teams::taken;
 use super::{Editing, RosterError, find_schedule, find_team, in_field, name};
-use crate::http::versions::Expected;
 use crate::ids::{LayerId, ScheduleId};
 use crate::roster::{Layer, Roster, Schedule, text};
 use crate::store::Store;
 use crate::store::duty::roster::ScheduleRow;
+use crate::versions::Expected;
 
 /// Adds a schedule.
 ///

@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 
 use super::forms::TeamForm;
 use super::{Editing, RosterError, find_person, find_team, name};
-use crate::http::versions::Expected;
 use crate::ids::{PersonId, TeamId};
 use crate::roster::Roster;
 use crate::store::{Store, StoreError};
+use crate::versions::Expected;
 
 /// Adds a team.
 ///

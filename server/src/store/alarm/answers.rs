@@ -2,27 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::alarm::AnswerVia;
 use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
 use crate::store::{Db, Result};
-
-/// How an answer reached the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
-pub enum AnswerVia {
-    /// A handset's report.
-    Handset,
-    /// Acknowledged through the API.
-    #[default]
-    Api,
-    /// Acknowledged on the page.
-    Page,
-    /// By a callee's own link.
-    Link,
-    /// By a text message.
-    Sms,
-}
 
 /// One answer as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::http::versions::Version;
 use crate::ids::{AlarmId, GatewayId, HandOverId, HandsetId, LineId, SmsId};
 use crate::line::command::AppBuild;
 use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use crate::store::{Db, Result};
+use crate::versions::Version;
 
 /// A public number as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]

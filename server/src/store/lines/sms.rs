@@ -7,12 +7,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 
-use crate::http::versions::Version;
 use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
 use crate::line::written::Delay;
 use crate::links::Links;
 use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use crate::store::{Db, Result, Waiting, WaitingRow};
+use crate::versions::Version;
 
 /// How a gateway is reached.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]

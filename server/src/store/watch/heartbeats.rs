@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use crate::alarm::Priority;
-use crate::http::versions::Version;
 use crate::ids::HeartbeatId;
 use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use crate::store::{Db, Result};
+use crate::versions::Version;
 
 /// A heartbeat as it is stored.
 #[derive(Clone, Debug, sqlx::FromRow)]

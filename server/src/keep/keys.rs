@@ -1,0 +1,69 @@
+//! Keys of senders: made and revoked.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::KeyId;
+use crate::numbers::{Number, NumberError, Region};
+use crate::secrets;
+use crate::store::{Announcement, Store, StoreError};
+
+/// Tells a key from other secrets, in a log or a search for leaked ones.
+const PREFIX: &str = "ak_";
+const LONGEST_NAME: usize = 60;
+
+/// Why a key was not made or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The name is empty, too long, or garbled.
+    #[error("a key's name has 1 to {LONGEST_NAME} characters, without line breaks")]
+    BadName,
+    /// There is one of that name, perhaps revoked.
+    #[error("there is or was a key {0:?}: choose another name, so that its alarms are not mixed up with the old one's")]
+    NameTaken(String),
+    /// There is none of that name.
+    #[error("there is no key {0:?} that could be revoked: `autocall key list` shows them")]
+    NoSuchKey(String),
+    /// Whom to ring cannot be rung.
+    #[error("{0:?}: {1}")]
+    BadNumber(String, NumberError),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Makes a key, and gives it: it is shown once.
+///
+/// # Errors
+/// When the name is bad or taken, a number cannot be rung, or the database fails.
+pub async fn add(store: &Store, name: &str, phones: &[String], region: Region, now: DateTime<Utc>) -> Result<String, KeyError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+        return Err(KeyError::BadName);
+    }
+    for phone in phones {
+        Number::parse(phone, region).map_err(|error| KeyError::BadNumber(phone.clone(), error))?;
+    }
+    let (key, hash) = secrets::new(PREFIX);
+    let mut tx = store.begin().await?;
+    match tx.db().insert_key(KeyId::new(now), name, &hash, phones, now).await {
+        Ok(()) => {}
+        Err(error) if error.is_unique_violation() => return Err(KeyError::NameTaken(name.to_owned())),
+        Err(error) => return Err(error.into()),
+    }
+    tx.announce(Announcement::Keys);
+    tx.commit().await?;
+    Ok(key)
+}
+
+/// Revokes a key at once.
+///
+/// # Errors
+/// When there is no such key, or the database fails.
+pub async fn revoke(store: &Store, name: &str, now: DateTime<Utc>) -> Result<(), KeyError> {
+    let mut tx = store.begin().await?;
+    if !tx.db().revoke_key(name, now).await? {
+        return Err(KeyError::NoSuchKey(name.to_owned()));
+    }
+    tx.announce(Announcement::Keys);
+    Ok(tx.commit().await?)
+}
