@@ -301,7 +301,6 @@ mod tests {
     use std::{
         net::TcpListener,
         process::{Child, Command, Stdio},
-        time::Instant,
     };
 
     use super::*;
@@ -598,18 +597,15 @@ mod tests {
         let locks = Locks::redis(&server.url(), "absent").unwrap();
         assert_eq!(locks.health(), LockHealth { kind: LockKind::Redis, away_for: None, cause: None, refused: false });
 
-        let begin = Instant::now();
         assert_unavailable(locks.try_lock("a", LONG).await);
-        assert!(begin.elapsed() < TIME_LIMIT * 5, "the first attempt took {:?}", begin.elapsed());
         let health = locks.health();
         assert!(health.away_for.is_some() && health.cause.is_some(), "{health:?}");
 
-        let begin = Instant::now();
         for _ in 0..1000 {
             let acquired = locks.try_lock("a", LONG).await;
             assert!(acquired.may_proceed() && acquired.into_guard().is_none());
         }
-        assert!(begin.elapsed() < TIME_LIMIT * 5, "a thousand refusals took {:?}", begin.elapsed());
+        // A thousand refusals asked nobody.
         assert_eq!(locks.counters().snapshot(), LockCounts { round_trips: 1, failures: 1, taken: 0 });
 
         server.start().await;
@@ -641,12 +637,13 @@ mod tests {
         assert_eq!(locks.counters().snapshot().failures, 1, "the second one was not even tried");
 
         server.start().await;
-        let begin = Instant::now();
         let _again = recovered(&locks, "a").await;
-        assert!(begin.elapsed() < Duration::from_secs(5), "one probe is enough: {:?}", begin.elapsed());
-        assert_eq!(locks.counters().snapshot().failures, 1);
+        assert_eq!(locks.counters().snapshot().failures, 1, "one probe is enough");
         assert_eq!(locks.health().cause, None);
     }
+
+    /// Whoever waits for longer hangs.
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     /// A port that accepts and never answers: a frozen Redis, or a firewall that swallows packets.
     #[tokio::test]
@@ -654,12 +651,9 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("redis://127.0.0.1:{}/", listener.local_addr().unwrap().port());
         let locks = Locks::redis(&url, "silent").unwrap();
-        let begin = Instant::now();
+        assert_unavailable(tokio::time::timeout(PATIENCE, locks.try_lock("a", LONG)).await.unwrap());
         assert_unavailable(locks.try_lock("a", LONG).await);
-        assert!(begin.elapsed() >= TIME_LIMIT / 2 && begin.elapsed() < TIME_LIMIT * 5, "{:?}", begin.elapsed());
-        let begin = Instant::now();
-        assert_unavailable(locks.try_lock("a", LONG).await);
-        assert!(begin.elapsed() < TIME_LIMIT, "{:?}", begin.elapsed());
+        assert_eq!(locks.counters().snapshot().failures, 1, "the second one was not even tried");
     }
 
     #[tokio::test]
