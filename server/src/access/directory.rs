@@ -6,17 +6,16 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
+
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::config::{HandsetConfig, IdleForm as IdleFormSetting, ProfileChoice};
 use crate::ids::HandsetId;
+use crate::keep::pairing::plain_key;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
 use crate::store::{Announcement, Result, Store, StoreError};
 
-/// Model names longer than this are cut: they are what the phone says of itself.
-const LONGEST_MODEL: usize = 40;
 /// Phones on the plain path beyond this share one entry for each address: a client that invents models must not fill the database.
 const MOST_PLAIN_HANDSETS: i64 = 200;
 /// Strangers are remembered up to this number; the others are looked up each time.
@@ -200,20 +199,6 @@ impl Known {
             }
         }
     }
-}
-
-/// What identifies a phone on the plain path: where it polls from, and what model it says it is.
-#[must_use]
-pub fn plain_key(address: IpAddr, model: &str) -> String {
-    let model: String = model.chars().filter(|c| !c.is_control()).take(LONGEST_MODEL).collect();
-    format!("{address} {model}").trim_end().to_owned()
-}
-
-/// SHA-256 of a token: what is stored. Tokens are random, so they need no salt; and comparing hashes tells nobody how much of a
-/// guess was right.
-#[must_use]
-pub fn token_hash(token: &str) -> [u8; 32] {
-    Sha256::digest(token.as_bytes()).into()
 }
 
 async fn find_or_make(

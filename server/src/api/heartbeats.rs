@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::access::path_token::Shown;
 use crate::alarm::Priority;
 use crate::app::App;
-use crate::engine::watch::heartbeats::NewHeartbeat;
+use crate::engine::watch::heartbeats::{HeartbeatState, NewHeartbeat, ping_path};
 use crate::http::json;
 use crate::http::problem::Problem;
 use crate::http::versions::versioned;
@@ -46,30 +46,6 @@ pub struct HeartbeatBody {
     labels: BTreeMap<String, String>,
     /// How urgent that alarm is; default: high.
     priority: Option<Priority>,
-}
-
-/// What is known of a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HeartbeatState {
-    /// It was never heard, and is not missed before it was.
-    New,
-    /// It was heard in time.
-    Alive,
-    /// It should have been heard.
-    Missed,
-}
-
-impl HeartbeatState {
-    /// The state of a stored heartbeat.
-    #[must_use]
-    pub fn of(beat: &HeartbeatRow) -> Self {
-        match (beat.missed_since, beat.last_ping_at) {
-            (Some(_), _) => Self::Missed,
-            (None, Some(_)) => Self::Alive,
-            (None, None) => Self::New,
-        }
-    }
 }
 
 /// A heartbeat as the API shows it.
@@ -108,12 +84,6 @@ impl HeartbeatJson {
             ping_path: token.map(ping_path),
         }
     }
-}
-
-/// The address at which a heartbeat with this token pings.
-#[must_use]
-pub fn ping_path(token: &str) -> String {
-    format!("/api/v1/heartbeat/{token}")
 }
 
 /// A sender says that it lives. GET does the same.

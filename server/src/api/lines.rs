@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::app::App;
+use crate::engine::lines::gateways::inbound_path;
 use crate::engine::lines::gateways::{InboundChange, is_silent};
 use crate::engine::lines::hand_over::Known;
 use crate::engine::lines::numbers::{LineStatus, NewLine, Preview};
@@ -79,12 +80,6 @@ impl GatewayJson {
             inbound_path: token.map(inbound_path),
         }
     }
-}
-
-/// The address under which a gateway with this token reports received messages.
-#[must_use]
-pub fn inbound_path(token: &str) -> String {
-    format!("/api/v1/sms/inbound/{token}")
 }
 
 /// The word for a kind of gateway.

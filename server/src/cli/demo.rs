@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::people::first_login::write_private;
-use crate::handset::pairing::{self, Pairing};
+use crate::keep::pairing::{self, Pairing};
 use crate::keep::people_import;
 use crate::keep::users;
 use crate::service::Service;

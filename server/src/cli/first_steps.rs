@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::config::Config;
-use crate::handset::pairing::page_url;
+use crate::keep::pairing::page_url;
 
 /// An example that any numbering plan leaves room for: the service line of a Chinese operator.
 const EXAMPLE_NUMBER: &str = "138-0013-8000";

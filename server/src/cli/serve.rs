@@ -10,7 +10,7 @@ use super::first_steps::first_steps;
 use super::stop_when_asked;
 use crate::clock::Clock;
 use crate::config::Loaded;
-use crate::handset::pairing;
+use crate::keep::pairing;
 use crate::service::Service;
 use crate::telemetry;
 

@@ -3,7 +3,5 @@
 mod address;
 pub mod face;
 pub mod native;
-pub mod pairing;
 mod query;
 pub mod refusal;
-pub mod test_call;

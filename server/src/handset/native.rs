@@ -13,11 +13,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 
-use super::refusal::{PollError, refusal};
+use super::refusal::PollError;
 use crate::app::App;
 use crate::engine::watch::lookout;
 use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
+use crate::http::phone::refusal;
 use crate::ids::CommandId;
 use crate::net::seats::{Seat, Wait};
 use crate::store::StoreError;

@@ -1,12 +1,8 @@
-//! How a handset is refused: always with a body that it survives.
+//! Why a handset does not get what it asks for; how it is told stands in [`crate::http::phone`].
 
-use android_protocol::wire;
-use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::http::StatusCode;
 
 use crate::engine::EngineError;
-use crate::http::json;
 use crate::store::StoreError;
 
 /// Why a handset does not get what it asks for.
@@ -27,20 +23,4 @@ impl From<StoreError> for PollError {
     fn from(error: StoreError) -> Self {
         Self::Engine(error.into())
     }
-}
-
-/// A refusal that a phone survives.
-pub fn refusal(status: StatusCode, why: &'static str) -> Response {
-    let mut response = json(status, serde_json::json!({ "code": wire::CODE_IDLE, "msg": why }).to_string());
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        // Wrong tokens are forgotten after ten minutes.
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("600"));
-    }
-    response
-}
-
-/// What stands at every address that is none for phones. A phone survives only an object that holds `code`, and must not be sent
-/// elsewhere.
-pub fn nothing_for_phones() -> Response {
-    refusal(StatusCode::NOT_FOUND, "there is nothing at this address; phones poll /alert/phone or /h/TOKEN/alert/phone")
 }

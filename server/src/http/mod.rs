@@ -2,6 +2,7 @@
 
 pub mod bodies;
 pub mod document;
+pub mod phone;
 pub mod problem;
 pub mod versions;
 pub mod wash;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use autocall::access::directory::token_hash;
 use autocall::app::App;
 use autocall::clock::Clock;
 use autocall::config::{Config, Overrides};
 use autocall::engine::Tick;
 use autocall::ids::HandsetId;
+use autocall::keep::pairing::token_hash;
 use autocall::service::Service;
 use autocall::store::Announcement;
 use autocall::store::watch::handsets::{IdleForm, NewHandset, Profile};

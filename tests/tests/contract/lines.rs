@@ -214,7 +214,7 @@ async fn a_renamed_handset_is_still_the_gateway(home: Home) {
     let settings = json!({ "kind": "handset", "handset": "pixel" });
     server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
     add_line(&server, json!({})).await;
-    autocall::handset::pairing::rename(&server.app.engine.store, "pixel", "desk phone").await.unwrap();
+    autocall::keep::pairing::rename(&server.app.engine.store, "pixel", "desk phone").await.unwrap();
     assert_eq!(server.get("/api/v1/sms/gateways").await[0]["host"], "desk phone");
     on_duty(&server, "李娜", A).await;
     assert_eq!(commanded(&server, "pixel").await["text"].as_str(), Some(command(A).1.as_str()), "its token is what it was");

@@ -258,8 +258,8 @@ async fn a_poll_at_the_very_end_does_not_overtake_the_release(home: Home) {
     // Nothing happens in it but what this test does: a poll comes before the tick that releases.
     let server = home.quiet_node().await;
     let (engine, clock) = (&server.app.engine, home.clock.clone());
-    let pairing = autocall::handset::pairing::Pairing::new("desk", &engine.config.handsets);
-    let token = autocall::handset::pairing::add(&engine.store, &pairing, clock.now()).await.unwrap();
+    let pairing = autocall::keep::pairing::Pairing::new("desk", &engine.config.handsets);
+    let token = autocall::keep::pairing::add(&engine.store, &pairing, clock.now()).await.unwrap();
     let path = format!("/h/{token}/alert/phone");
     let window = autocall::engine::watch::windows::NewWindow {
         reason: "new switch".to_owned(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use android_protocol::wire::PROTOCOL_HEADER;
-use autocall::handset::pairing;
 use autocall::ids::CommandId;
+use autocall::keep::pairing;
 use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 

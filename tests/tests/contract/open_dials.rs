@@ -1,6 +1,6 @@
 //! Whoever holds an open dial is served and heard until it closes; and what became of dials that nobody reported.
 
-use autocall::handset::pairing::{self, Pairing};
+use autocall::keep::pairing::{self, Pairing};
 use autocall::store::watch::handsets::{IdleForm, Profile};
 use serde_json::{Value, json};
 

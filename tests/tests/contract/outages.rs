@@ -173,7 +173,7 @@ async fn a_handset_that_is_removed_needs_nobody_any_more(home: Home) {
     server.app_poll(&desk).await;
     watch(&server, 210, &[&spare]).await;
     assert_eq!(alarms(&server).await.len(), 1);
-    autocall::handset::pairing::remove(&server.app.engine.store, "desk", server.now()).await.unwrap();
+    autocall::keep::pairing::remove(&server.app.engine.store, "desk", server.now()).await.unwrap();
     look(&server).await;
     assert_eq!(alarms(&server).await[0]["state"], "resolved");
     assert!(server.app.engine.store.read().await.unwrap().db().open_outages().await.unwrap().is_empty());

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use autocall::engine::watch::handsets::TEST_CALLS;
 use autocall::engine::watch::presence::PollSource;
-use autocall::handset::pairing::{self, Pairing};
-use autocall::handset::test_call;
+use autocall::engine::watch::test_call;
+use autocall::keep::pairing::{self, Pairing};
 use autocall::numbers::Number;
 use autocall::store::watch::handsets::Profile;
 use serde_json::json;

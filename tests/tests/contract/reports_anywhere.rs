@@ -1,6 +1,6 @@
 //! A report with a known mid counts at any path that is none of ours: the app trims its address for GET, not for POST.
 
-use autocall::handset::pairing::{self, Pairing};
+use autocall::keep::pairing::{self, Pairing};
 use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 

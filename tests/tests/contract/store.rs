@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autocall::handset::pairing::{self, Pairing};
+use autocall::keep::pairing::{self, Pairing};
 use autocall::kinds::guard::GuardedResolver;
 use autocall::out::notices;
 use autocall::out::sign_of_life;

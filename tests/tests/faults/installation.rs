@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use autocall::clock::Clock;
 use autocall::config::{Config, Overrides};
-use autocall::handset::pairing::{self, Pairing};
 use autocall::ids::PersonId;
+use autocall::keep::pairing::{self, Pairing};
 use autocall::store::Store;
 use autocall::store::watch::handsets::{IdleForm, Profile};
 use autocall_tests::{

@@ -1,6 +1,6 @@
 //! What people do on the pages happens, and what cannot be done is said.
 
-use autocall::handset::pairing;
+use autocall::keep::pairing;
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
 use serde_json::json;

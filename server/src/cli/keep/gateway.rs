@@ -2,10 +2,11 @@
 
 use clap::{Subcommand, ValueEnum};
 
-use crate::api::lines::{inbound_path, kind_of, state_of, wait_for_test};
+use crate::api::lines::{kind_of, state_of, wait_for_test};
 use crate::cli::{engine, labels};
 use crate::config::Config;
 use crate::engine::lines::gateways::InboundChange;
+use crate::engine::lines::gateways::inbound_path;
 use crate::kinds::gateways;
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::out::notices::client;

@@ -3,10 +3,10 @@
 use clap::Subcommand;
 
 use crate::alarm::Priority;
-use crate::api::heartbeats::{HeartbeatState, ping_path};
 use crate::cli::{engine, labels};
 use crate::config::Config;
 use crate::engine::watch::heartbeats::NewHeartbeat;
+use crate::engine::watch::heartbeats::{HeartbeatState, ping_path};
 use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
 use super::page;
-use crate::handset::refusal::nothing_for_phones;
+use crate::http::phone::nothing_for_phones;
 use crate::ids::hex;
 
 /// A file of the pages.

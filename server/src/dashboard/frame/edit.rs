@@ -10,7 +10,7 @@ use super::field::{Field, Wrong};
 use super::page::{Frame, Reader, html};
 use super::words::Words;
 use crate::app::App;
-use crate::handset::pairing::page_url;
+use crate::keep::pairing::page_url;
 
 /// What is on such a page.
 pub(in crate::dashboard) struct Edit {

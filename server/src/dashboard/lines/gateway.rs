@@ -9,7 +9,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::gateway_form::{self, GatewayForm, Kind};
-use crate::api::lines::inbound_path;
 use crate::app::App;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::{AddressPage, Edit, edit_page, reached};
@@ -17,6 +16,7 @@ use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::lines::gateways::InboundChange;
+use crate::engine::lines::gateways::inbound_path;
 use crate::ids::GatewayId;
 use crate::kinds::gateways;
 use crate::store::lines::sms::GatewayRow;

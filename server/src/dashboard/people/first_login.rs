@@ -94,7 +94,7 @@ impl FirstLogin {
 }
 
 fn setup_address(address: SocketAddr, secret: &str) -> String {
-    format!("{}?secret={secret}", crate::handset::pairing::page_url(address, "/setup"))
+    format!("{}?secret={secret}", crate::keep::pairing::page_url(address, "/setup"))
 }
 
 /// Writes a file that only its owner can read, and its folder where there is none.

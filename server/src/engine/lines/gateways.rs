@@ -29,6 +29,12 @@ const SHORTEST_SILENCE: TimeDelta = TimeDelta::minutes(5);
 /// Whoever tests a gateway waits for it.
 const TEST_EXPIRES: TimeDelta = TimeDelta::minutes(10);
 
+/// The address under which a gateway with this token reports received messages.
+#[must_use]
+pub fn inbound_path(token: &str) -> String {
+    format!("/api/v1/sms/inbound/{token}")
+}
+
 impl Engine {
     /// Makes a gateway, and gives the token under which it reports received messages, which is shown once.
     ///

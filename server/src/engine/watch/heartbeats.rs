@@ -45,6 +45,36 @@ pub struct NewHeartbeat {
     pub priority: Priority,
 }
 
+/// What is known of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HeartbeatState {
+    /// It was never heard, and is not missed before it was.
+    New,
+    /// It was heard in time.
+    Alive,
+    /// It should have been heard.
+    Missed,
+}
+
+impl HeartbeatState {
+    /// The state of a stored heartbeat.
+    #[must_use]
+    pub fn of(beat: &HeartbeatRow) -> Self {
+        match (beat.missed_since, beat.last_ping_at) {
+            (Some(_), _) => Self::Missed,
+            (None, Some(_)) => Self::Alive,
+            (None, None) => Self::New,
+        }
+    }
+}
+
+/// The address at which a heartbeat with this token pings.
+#[must_use]
+pub fn ping_path(token: &str) -> String {
+    format!("/api/v1/heartbeat/{token}")
+}
+
 impl Engine {
     /// Makes a heartbeat and gives the token it pings with, which is shown once.
     ///

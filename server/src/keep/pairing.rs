@@ -5,9 +5,9 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use crate::access::directory::{plain_key, token_hash};
 use crate::config::{Config, HandsetConfig};
 use crate::ids::HandsetId;
+use crate::secrets;
 use crate::store::lines::sms::GatewaySettings;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
 use crate::store::{Announcement, Store, StoreError};
@@ -18,6 +18,9 @@ const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 const TOKEN_LENGTH: usize = 12;
 const LONGEST_NAME: usize = 60;
 const ADDRESS_FILE: &str = "server.address";
+
+/// Model names longer than this are cut: they are what the phone says of itself.
+const LONGEST_MODEL: usize = 40;
 
 /// Why a handset was not paired or changed.
 #[derive(Debug, thiserror::Error)]
@@ -267,6 +270,20 @@ fn check_name(name: &str) -> Result<(), PairingError> {
         return Err(PairingError::BadName);
     }
     Ok(())
+}
+
+/// What identifies a phone on the plain path: where it polls from, and what model it says it is.
+#[must_use]
+pub fn plain_key(address: IpAddr, model: &str) -> String {
+    let model: String = model.chars().filter(|c| !c.is_control()).take(LONGEST_MODEL).collect();
+    format!("{address} {model}").trim_end().to_owned()
+}
+
+/// SHA-256 of a token: what is stored. Tokens are random, so they need no salt; and comparing hashes tells nobody how much of a
+/// guess was right.
+#[must_use]
+pub fn token_hash(token: &str) -> [u8; 32] {
+    secrets::hash(token)
 }
 
 #[cfg(test)]
