@@ -19,7 +19,8 @@ use crate::engine::{Actor, EngineError, MOST_SNOOZE};
 use crate::http::answer;
 use crate::http::problem::Problem;
 use crate::ids::{AlarmId, CalleeId};
-use crate::intake::alarm_request::{self, LONGEST_NAME, LONGEST_NOTE, optional_text};
+use crate::intake::alarm_request;
+use crate::keep::checks::{LONGEST_NAME, LONGEST_NOTE, optional_text};
 use crate::store::alarm::alarms::AlarmRow;
 
 /// The JSON body of actions that only ask who does it.

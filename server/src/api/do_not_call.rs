@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::http::answer;
 use crate::http::problem::Problem;
-use crate::intake::alarm_request::{self, LONGEST_NOTE, optional_text};
-use crate::numbers::{Number, Region};
+use crate::intake::alarm_request;
+use crate::keep::do_not_call as forbidden;
 
 /// A number that must not be called.
 #[derive(Debug, Serialize, ToSchema)]
@@ -59,11 +59,8 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: ForbidBody = alarm_request::read_json(&body)?;
-    let number = parse(&body.number, app.config().default_region)?;
-    let reason = optional_text("reason", body.reason, LONGEST_NOTE)?.unwrap_or_default();
-    let mut tx = app.engine.store.begin().await?;
-    tx.db().forbid_number(number.as_str(), &reason, app.engine.clock.now()).await?;
-    tx.commit().await?;
+    let (region, now) = (app.config().default_region, app.engine.clock.now());
+    forbidden::forbid(&app.engine.store, &body.number, body.reason, region, now).await?;
     list(State(app)).await
 }
 
@@ -74,23 +71,12 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
         (status = 404, description = "It is not among them", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<StatusCode, Problem> {
-    let number = parse(&number, app.config().default_region)?;
-    let mut tx = app.engine.store.begin().await?;
-    if !tx.db().allow_number(number.as_str()).await? {
+    if !forbidden::allow(&app.engine.store, &number, app.config().default_region).await? {
         return Err(Problem::new(
             StatusCode::NOT_FOUND,
             "not_forbidden",
             "this number is not among those that must not be called",
         ));
     }
-    tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Reads a number as somebody writes it.
-///
-/// # Errors
-/// When it is none.
-pub fn parse(number: &str, region: Region) -> Result<Number, Problem> {
-    Number::parse(number, region).map(|parsed| parsed.number).map_err(|error| Problem::invalid("number", error.to_string()))
 }

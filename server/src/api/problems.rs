@@ -34,6 +34,7 @@ impl From<Refused> for Problem {
         let text = refused.to_string();
         match refused {
             Refused::Wrong { field, .. } => Self::invalid(field, text),
+            Refused::WrongAt { field, .. } => Self::invalid(field, text),
             Refused::Command(error) => Self::invalid(error.field(), text),
             Refused::Taken { .. } => Self::new(StatusCode::CONFLICT, "name_taken", text).of_field("name"),
             Refused::Missing { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", text),

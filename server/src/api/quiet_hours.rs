@@ -6,47 +6,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use chrono::{DateTime, NaiveTime, Utc};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
-use crate::alarm::Priority;
 use crate::app::App;
 use crate::http::problem::Problem;
 use crate::http::versions::versioned;
 use crate::intake::alarm_request;
-use crate::roster::quiet::{self, QuietHours};
-use crate::store::edits::Edited;
-use crate::store::{Announcement, Store};
-use crate::versions::{Expected, Version};
-
-const MOST: usize = 1000;
-const TIME: &str = "%H:%M";
-
-/// When somebody is left in peace by alarms that can wait.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct QuietBody {
-    /// Who, by name; without it, everybody without quiet hours of their own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub person: Option<String>,
-    /// They begin at this wall time, such as 22:00.
-    pub from: String,
-    /// They end at this one, on the next day if it is not later.
-    pub to: String,
-    /// Where the wall is, such as Asia/Shanghai.
-    pub zone: String,
-    /// Alarms of this priority and below wait: low, normal or high. Critical ones never do.
-    pub up_to: Priority,
-}
-
-/// All quiet hours.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AllQuiet {
-    /// In no particular order.
-    pub quiet_hours: Vec<QuietBody>,
-}
+use crate::keep::quiet_hours::{self as kept, AllQuiet};
+use crate::versions::Expected;
 
 /// All quiet hours.
 #[utoipa::path(get, path = "/api/v1/quiet-hours", tag = "roster",
@@ -54,7 +20,7 @@ pub struct AllQuiet {
     responses((status = 200, description = "All of them", body = AllQuiet),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
-    let (all, version) = read(&app.engine.store).await?;
+    let (all, version) = kept::read(&app.engine.store).await?;
     Ok(versioned(&headers, StatusCode::OK, &version, &all))
 }
 
@@ -68,73 +34,6 @@ pub async fn put(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     let expected = Expected::demanded(&headers)?;
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: AllQuiet = alarm_request::read_json(&body)?;
-    let version = set(&app.engine.store, &body, app.engine.clock.now(), &expected).await?;
+    let version = kept::set(&app.engine.store, &body, app.engine.clock.now(), &expected).await?;
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &body))
-}
-
-/// All quiet hours as they are written, and their version.
-///
-/// # Errors
-/// When the database fails.
-pub async fn read(store: &Store) -> Result<(AllQuiet, Version), Problem> {
-    let mut reader = store.read().await?;
-    let mut db = reader.db();
-    let mut quiet_hours = Vec::new();
-    let all = db.quiet_hours().await?;
-    let version = version(&all);
-    for one in all {
-        let person = match one.person {
-            Some(id) => db.person(id).await?.map(|person| person.name),
-            None => None,
-        };
-        let (from, to) = (one.from.format(TIME).to_string(), one.to.format(TIME).to_string());
-        quiet_hours.push(QuietBody { person, from, to, zone: one.zone.name().to_owned(), up_to: one.up_to });
-    }
-    Ok((AllQuiet { quiet_hours }, version))
-}
-
-fn version(all: &[QuietHours]) -> Version {
-    Version::of(&all.iter().map(|one| (one.person, one.from, one.to, one.zone.name(), one.up_to)).collect::<Vec<_>>())
-}
-
-/// Checks and stores all quiet hours, and gives their version.
-///
-/// # Errors
-/// The first thing that is wrong with them, or that they have changed meanwhile; nothing was changed then.
-pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>, expected: &Expected) -> Result<Version, Problem> {
-    if body.quiet_hours.len() > MOST {
-        return Err(Problem::invalid("quiet_hours", format!("there are at most {MOST} quiet hours")));
-    }
-    let mut tx = store.begin().await?;
-    tx.db().lock_edits(Edited::QuietHours).await?;
-    expected.check(Some(&version(&tx.db().quiet_hours().await?)))?;
-    let mut all = Vec::with_capacity(body.quiet_hours.len());
-    for (index, one) in body.quiet_hours.iter().enumerate() {
-        let wrong = |field: &str, why: String| Problem::invalid(format!("quiet_hours[{index}].{field}"), why);
-        let time = |field: &str, text: &str| {
-            NaiveTime::parse_from_str(text, TIME).map_err(|_| wrong(field, format!("{text:?} is no time of day: write 22:00")))
-        };
-        if one.up_to == Priority::Critical {
-            return Err(wrong("up_to", "critical alarms never wait: low, normal or high".to_owned()));
-        }
-        let person = match &one.person {
-            None => None,
-            Some(name) => {
-                let person = tx.db().person_by_name(name).await?;
-                Some(person.ok_or_else(|| wrong("person", format!("there is nobody named {name:?}")))?.id)
-            }
-        };
-        let zone = one.zone.parse().map_err(|_| wrong("zone", format!("{:?} is no time zone: write Asia/Shanghai", one.zone)))?;
-        let (from, to) = (time("from", &one.from)?, time("to", &one.to)?);
-        all.push(QuietHours { person, from, to, zone, up_to: one.up_to });
-    }
-    if let Some(index) = quiet::endless(&all, now) {
-        let why =
-            "these quiet hours would never end, alone or with the others: leave a gap, or leave this person out of the policy";
-        return Err(Problem::invalid(format!("quiet_hours[{index}].to"), why));
-    }
-    tx.db().set_quiet_hours(&all).await?;
-    tx.announce(Announcement::Hunts);
-    tx.commit().await?;
-    Ok(version(&all))
 }

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Loaded, Overrides};
 use crate::engine::Engine;
 use crate::http::problem::Problem;
+use crate::keep::refused::Refused;
 use crate::links::{self, Links};
 use crate::lock::Locks;
 use crate::store::Store;
@@ -158,6 +159,11 @@ fn read_file(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
         return std::io::read_to_string(std::io::stdin()).map(String::into_bytes).context("standard input cannot be read");
     }
     std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+/// What operators' things refuse, as a sentence for the terminal.
+fn refused_plainly(refused: Refused) -> anyhow::Error {
+    anyhow::anyhow!(refused.sentence())
 }
 
 /// A problem that the API would report, as a sentence for the terminal.

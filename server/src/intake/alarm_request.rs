@@ -18,10 +18,13 @@ use crate::http::wash::{self, Washed, Washer};
 use crate::access::senders::Sender;
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::Config;
-use crate::engine::hunt::whom::Named;
 use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::problem::Problem;
+use crate::keep::checks::{
+    ATTEMPTS, DAY, LONGEST_LABEL_NAME, LONGEST_LABEL_VALUE, LONGEST_NAME, LONGEST_NOTE, MOST_LABELS, optional_text, within,
+};
+use crate::keep::whom::Named;
 use crate::net::arriving::is_slow;
 use crate::numbers::Number;
 
@@ -29,16 +32,7 @@ const LONGEST_SUMMARY: usize = 1_000;
 const LONGEST_DETAILS: usize = 20_000;
 const LONGEST_SOURCE: usize = 200;
 const LONGEST_DEDUP_KEY: usize = 500;
-const MOST_LABELS: usize = 64;
-const LONGEST_LABEL_NAME: usize = 200;
-const LONGEST_LABEL_VALUE: usize = 2_000;
 const LONGEST_KEY: usize = 255;
-/// Longest name of anything, in characters.
-pub const LONGEST_NAME: usize = 200;
-/// Longest remark, in characters.
-pub const LONGEST_NOTE: usize = 2_000;
-pub(crate) const ATTEMPTS: std::ops::RangeInclusive<i32> = 1..=10;
-pub(crate) const DAY: i32 = 86_400;
 
 /// The JSON body of `POST /api/v1/alarms`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -249,8 +243,8 @@ struct Wrong(Vec<Problem>);
 
 impl Wrong {
     /// Notes what is wrong with a value; gives it when nothing is.
-    fn note<T>(&mut self, checked: Result<T, Problem>) -> Option<T> {
-        checked.map_err(|problem| self.0.push(problem)).ok()
+    fn note<T>(&mut self, checked: Result<T, impl Into<Problem>>) -> Option<T> {
+        checked.map_err(|problem| self.0.push(problem.into())).ok()
     }
 }
 
@@ -437,7 +431,7 @@ pub fn acknowledgement(body: &[u8], config: &Config) -> Result<Acknowledgement, 
 /// The first thing that is wrong with it.
 pub fn cancelled_by(body: &[u8]) -> Result<Option<String>, Problem> {
     let by: CancelBody = read_optional_json(body)?;
-    optional_text("by", by.by, LONGEST_NAME)
+    Ok(optional_text("by", by.by, LONGEST_NAME)?)
 }
 
 /// How long an alarm that does not say waits for a handset, in seconds.
@@ -489,49 +483,6 @@ fn all_callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config
         }
     }
     callees
-}
-
-pub(crate) fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), Problem> {
-    if labels.len() > MOST_LABELS {
-        return Err(Problem::invalid("labels", format!("an alarm has at most {MOST_LABELS} labels")));
-    }
-    for (name, value) in labels {
-        let field = format!("labels.{}", name.escape_debug());
-        if name.is_empty() {
-            return Err(Problem::invalid("labels", "a label needs a name"));
-        }
-        check_text(&field, name, LONGEST_LABEL_NAME)?;
-        check_text(&field, value, LONGEST_LABEL_VALUE)?;
-    }
-    Ok(())
-}
-
-/// Text without control characters other than line breaks and tabs: a NUL cannot be stored, and the others garble logs and pages.
-pub(crate) fn check_text(field: &str, text: &str, longest: usize) -> Result<(), Problem> {
-    if text.chars().count() > longest {
-        return Err(Problem::invalid(field, format!("{field} is longer than {longest} characters")));
-    }
-    match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-        Some(c) => Err(Problem::invalid(field, format!("{field} holds the control character {}", c.escape_unicode()))),
-        None => Ok(()),
-    }
-}
-
-pub(crate) fn optional_text(field: &str, text: Option<String>, longest: usize) -> Result<Option<String>, Problem> {
-    match text {
-        None => Ok(None),
-        Some(text) => {
-            check_text(field, &text, longest)?;
-            Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
-        }
-    }
-}
-
-pub(crate) fn within(field: &str, value: i32, range: std::ops::RangeInclusive<i32>, unit: &str) -> Result<i32, Problem> {
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    Err(Problem::invalid(field, format!("{field} must be {} to {} {unit}, not {value}", range.start(), range.end())))
 }
 
 pub(crate) fn read_optional_json<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {

@@ -19,6 +19,14 @@ pub enum Refused {
         /// What is wrong, and how it should be.
         why: String,
     },
+    /// The same of a field that is one of many, such as `steps[1].wait_seconds`.
+    #[error("{why}")]
+    WrongAt {
+        /// Which field.
+        field: String,
+        /// What is wrong, and how it should be.
+        why: String,
+    },
     /// The command of a public number cannot be said.
     #[error(transparent)]
     Command(#[from] ComposeError),
@@ -55,6 +63,40 @@ impl Refused {
         Self::Wrong { field, why: why.into() }
     }
 
+    /// A field is wrong that is one of many.
+    pub fn at(field: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::WrongAt { field: field.into(), why: why.into() }
+    }
+
+    /// The same of a field that is part of another.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        match self {
+            Self::Wrong { field, why } => Self::at(format!("{outer}.{field}"), why),
+            Self::WrongAt { field, why } => Self::at(format!("{outer}.{field}"), why),
+            other => other,
+        }
+    }
+
+    /// The field at fault, where there is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Wrong { field, .. } => Some(field),
+            Self::WrongAt { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// What is wrong and where, for the terminal.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self.field() {
+            Some(field) => format!("{field}: {self}"),
+            None => self.to_string(),
+        }
+    }
+
     /// What a failed insert means: most likely that the name is taken.
     pub fn insert(what: &'static str, name: &str, error: StoreError) -> Self {
         if error.is_unique_violation() {
@@ -66,7 +108,7 @@ impl Refused {
 
 impl From<WrongSetting> for Refused {
     fn from(WrongSetting { field, why }: WrongSetting) -> Self {
-        Self::Wrong { field, why }
+        Self::wrong(field, why)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use clap::Subcommand;
 
-use crate::api::do_not_call::parse;
-use crate::cli::{agreed_clock, open, plainly};
+use crate::cli::{agreed_clock, open, refused_plainly};
 use crate::config::Config;
+use crate::keep::do_not_call as forbidden;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum DoNotCallCommand {
@@ -29,11 +29,9 @@ pub(in crate::cli) async fn run(command: DoNotCallCommand, config: &Config) -> a
     let store = open(config).await?;
     match command {
         DoNotCallCommand::Add { number, reason } => {
-            let number = parse(&number, config.default_region).map_err(plainly)?;
             let now = agreed_clock(&store).await?.now();
-            let mut tx = store.begin().await?;
-            tx.db().forbid_number(number.as_str(), &reason, now).await?;
-            tx.commit().await?;
+            let number =
+                forbidden::forbid(&store, &number, Some(reason), config.default_region, now).await.map_err(refused_plainly)?;
             println!("{} is not rung any more", number.as_str());
         }
         DoNotCallCommand::List => {
@@ -42,11 +40,9 @@ pub(in crate::cli) async fn run(command: DoNotCallCommand, config: &Config) -> a
             }
         }
         DoNotCallCommand::Remove { number } => {
-            let number = parse(&number, config.default_region).map_err(plainly)?;
-            let mut tx = store.begin().await?;
-            anyhow::ensure!(tx.db().allow_number(number.as_str()).await?, "{} is not among them", number.as_str());
-            tx.commit().await?;
-            println!("{} may be rung again", number.as_str());
+            let was = forbidden::allow(&store, &number, config.default_region).await.map_err(refused_plainly)?;
+            anyhow::ensure!(was, "{number} is not among them");
+            println!("{number} may be rung again");
         }
     }
     store.close().await;

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Subcommand;
 
-use crate::api::policies::{self, PolicyBody, RulesBody};
-use crate::cli::{agreed_clock, open, plainly, read_file};
+use crate::cli::{agreed_clock, open, plainly, read_file, refused_plainly};
 use crate::config::Config;
 use crate::intake::alarm_request::read_json;
+use crate::keep::policies::{self, PolicyBody, RulesBody};
 use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
@@ -52,13 +52,15 @@ pub(in crate::cli) async fn run(command: PolicyCommand, config: &Config) -> anyh
             let mut db = reader.db();
             let policy =
                 db.policy_by_name(&name).await?.with_context(|| format!("there is no escalation policy named {name:?}"))?;
-            let body = policies::written(&mut db, &policy.definition).await.map_err(plainly)?;
+            let body = policies::written(&mut db, &policy.definition).await.map_err(refused_plainly)?;
             println!("{}", serde_json::to_string_pretty(&body)?);
         }
         PolicyCommand::Set { name, file } => {
             let body: PolicyBody = read_json(&read_file(&file)?).map_err(plainly)?;
             let now = agreed_clock(&store).await?.now();
-            policies::set(&store, &name, &body, config.default_region, now, &Expected::Anything).await.map_err(plainly)?;
+            policies::set(&store, &name, &body, config.default_region, now, &Expected::Anything)
+                .await
+                .map_err(refused_plainly)?;
             println!("{name} has {} steps", body.steps.len());
         }
         PolicyCommand::Remove { name } => {
@@ -69,11 +71,11 @@ pub(in crate::cli) async fn run(command: PolicyCommand, config: &Config) -> anyh
         }
         PolicyCommand::Rules { file: Some(file) } => {
             let body: RulesBody = read_json(&read_file(&file)?).map_err(plainly)?;
-            policies::set_rules(&store, &body, &Expected::Anything).await.map_err(plainly)?;
+            policies::set_rules(&store, &body, &Expected::Anything).await.map_err(refused_plainly)?;
             println!("{} rules", body.rules.len());
         }
         PolicyCommand::Rules { file: None } => {
-            let (rules, _) = policies::read_rules(&store).await.map_err(plainly)?;
+            let (rules, _) = policies::read_rules(&store).await.map_err(refused_plainly)?;
             println!("{}", serde_json::to_string_pretty(&rules)?);
         }
     }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::api::quiet_hours::{self, AllQuiet};
-use crate::cli::{agreed_clock, open, plainly, read_file};
+use crate::cli::{agreed_clock, open, plainly, read_file, refused_plainly};
 use crate::config::Config;
 use crate::intake::alarm_request::read_json;
+use crate::keep::quiet_hours::{self, AllQuiet};
 use crate::versions::Expected;
 
 #[derive(Debug, Args)]
@@ -21,11 +21,13 @@ pub(in crate::cli) async fn run(command: QuietHours, config: &Config) -> anyhow:
     match command.file {
         Some(file) => {
             let body: AllQuiet = read_json(&read_file(&file)?).map_err(plainly)?;
-            quiet_hours::set(&store, &body, agreed_clock(&store).await?.now(), &Expected::Anything).await.map_err(plainly)?;
+            quiet_hours::set(&store, &body, agreed_clock(&store).await?.now(), &Expected::Anything)
+                .await
+                .map_err(refused_plainly)?;
             println!("{} quiet hours", body.quiet_hours.len());
         }
         None => {
-            let (all, _) = quiet_hours::read(&store).await.map_err(plainly)?;
+            let (all, _) = quiet_hours::read(&store).await.map_err(refused_plainly)?;
             println!("{}", serde_json::to_string_pretty(&all)?);
         }
     }

@@ -17,7 +17,7 @@ use crate::dashboard::frame::typed_time::instant_of;
 use crate::dashboard::frame::words::Words;
 use crate::engine::MOST_SNOOZE;
 use crate::ids::CalleeId;
-use crate::intake::alarm_request::LONGEST_NOTE;
+use crate::keep::checks::LONGEST_NOTE;
 use crate::store::duty::policies::PolicyRow;
 
 /// For how many hours an alarm may be taken with one tap.

@@ -22,12 +22,10 @@ use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
 use crate::engine::{Acknowledgement, Actor, Doer, Effect};
 use crate::ids::AlarmId;
+use crate::keep::checks::LONGEST_NOTE;
 use crate::store::alarm::answers;
 use crate::store::alarm::board::RungRow;
 use crate::store::alarm::hunts::CalleeRow;
-
-/// Longest remark that is kept with an acknowledgement.
-const LONGEST_NOTE: usize = 500;
 
 /// `GET /alarms/{id}`
 pub(in crate::dashboard) async fn show(
@@ -51,7 +49,10 @@ pub(in crate::dashboard) async fn acknowledge(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    let note: String = fields.get("note").trim().chars().take(LONGEST_NOTE).collect();
+    let note = fields.get("note").trim().to_owned();
+    if note.chars().count() > LONGEST_NOTE {
+        return Err(Refusal::TooLarge);
+    }
     let by = Acknowledgement {
         name: Some(known_as(&reader)),
         note: Some(note).filter(|note| !note.is_empty()),

@@ -321,7 +321,7 @@ impl From<Refused> for Refusal {
             Refused::Contended => Self::Failed,
             Refused::Store(error) => error.into(),
             Refused::Stale(_) => Self::Stale,
-            Refused::Wrong { .. } | Refused::Command(_) | Refused::Taken { .. } => Self::Garbled,
+            Refused::Wrong { .. } | Refused::WrongAt { .. } | Refused::Command(_) | Refused::Taken { .. } => Self::Garbled,
         }
     }
 }

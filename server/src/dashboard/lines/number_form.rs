@@ -364,7 +364,7 @@ mod tests {
             Refused::Wrong { field, .. } => Refused::wrong(field, ""),
             Refused::Taken { what, name } => Refused::Taken { what, name: name.clone() },
             Refused::Missing { what, name } => Refused::Missing { what, name: name.clone() },
-            other @ (Refused::Contended | Refused::Store(_) | Refused::Stale(_)) => panic!("{other:?}"),
+            other @ (Refused::WrongAt { .. } | Refused::Contended | Refused::Store(_) | Refused::Stale(_)) => panic!("{other:?}"),
         }
     }
 }

@@ -8,14 +8,13 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::list;
-use crate::api::do_not_call::parse;
 use crate::app::App;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Reader, Refusal, at, go_to};
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::fill;
-use crate::intake::alarm_request::LONGEST_NOTE;
+use crate::keep::do_not_call as forbidden;
 use crate::store::Db;
 
 /// A number on the list as this reader may see it.
@@ -58,15 +57,14 @@ pub(in crate::dashboard) async fn add(
 ) -> Result<Response, Refusal> {
     let form = ForbiddenForm { number: fields.get("number").trim().to_owned(), reason: fields.get("reason").trim().to_owned() };
     let words = reader.words;
-    let wrong = match parse(&form.number, app.engine.region()) {
-        Err(_) => Wrong::new("number", &words.bad_number),
-        Ok(_) if form.reason.chars().count() > LONGEST_NOTE => Wrong::new("reason", &words.forbidden_bad_reason),
-        Ok(number) => {
-            let mut tx = app.engine.store.begin().await?;
-            tx.db().forbid_number(number.as_str(), &form.reason, app.engine.clock.now()).await?;
-            tx.commit().await?;
-            return Ok(go_to("/policies?done=saved"));
-        }
+    let (store, region, now) = (&app.engine.store, app.engine.region(), app.engine.clock.now());
+    let wrong = match forbidden::forbid(store, &form.number, Some(form.reason.clone()), region, now).await {
+        Ok(_) => return Ok(go_to("/policies?done=saved")),
+        Err(refused) => match refused.field() {
+            Some("number") => Wrong::new("number", &words.bad_number),
+            Some("reason") => Wrong::new("reason", &words.forbidden_bad_reason),
+            _ => return Err(refused.into()),
+        },
     };
     list::page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, form, Some(wrong), None).await
 }
@@ -76,11 +74,8 @@ pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let number = parse(fields.get("number"), app.engine.region()).map_err(|_| Refusal::Garbled)?;
-    let mut tx = app.engine.store.begin().await?;
-    if !tx.db().allow_number(number.as_str()).await? {
+    if !forbidden::allow(&app.engine.store, fields.get("number"), app.engine.region()).await? {
         return Err(Refusal::NotFound);
     }
-    tx.commit().await?;
     Ok(go_to("/policies?done=removed"))
 }

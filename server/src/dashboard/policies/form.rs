@@ -2,11 +2,11 @@
 
 use crate::alarm::Mode;
 use crate::alarm::policy::MOST_STEPS;
-use crate::api::policies::{PolicyBody, StepBody};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Field, Input, Wrong, number};
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::engine::hunt::whom::Named;
+use crate::keep::policies::{PolicyBody, StepBody};
+use crate::keep::whom::Named;
 use crate::numbers::{Number, Region};
 
 /// What a line begins with that names whoever is on duty in a team.

@@ -12,7 +12,6 @@ use super::do_not_call::{self, Forbidden, ForbiddenForm};
 use super::form::{Filled, PolicyForm, StepFields, whom_written};
 use super::rules::{self, RuleLine};
 use crate::alarm::Mode;
-use crate::api::policies::{self as checked, PolicyBody, StepBody};
 use crate::app::App;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::csrf::Fields;
@@ -21,6 +20,7 @@ use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, escape, fill};
 use crate::ids::PolicyId;
+use crate::keep::policies::{self as checked, PolicyBody, StepBody};
 use crate::store::duty::policies::PolicyRow;
 use crate::versions::Expected;
 
@@ -221,9 +221,9 @@ async fn save(app: &App, reader: &Reader, id: Option<PolicyId>, form: PolicyForm
     };
     match checked::set(&app.engine.store, &form.name, &filled.body, region, app.engine.clock.now(), &expected).await {
         Ok(_) => Ok(go_to("/policies?done=saved")),
-        Err(problem) => match problem.field().and_then(|field| form.wrong(reader.words, &filled, field)) {
+        Err(refused) => match refused.field().and_then(|field| form.wrong(reader.words, &filled, field)) {
             Some(wrong) => again(form, wrong),
-            None => Err(problem.into()),
+            None => Err(refused.into()),
         },
     }
 }

@@ -8,13 +8,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use crate::api::policies::{self as checked, MOST_RULES, RuleBody, RulesBody};
 use crate::app::App;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, number, pairs, pairs_written};
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text};
+use crate::keep::policies::{self as checked, MOST_RULES, RuleBody, RulesBody};
 use crate::versions::Expected;
 
 /// A rule in words.
@@ -130,9 +130,9 @@ pub(in crate::dashboard) async fn change(
     let body = RulesBody { rules: rules.iter().map(|(_, rule)| rule.clone()).collect() };
     match checked::set_rules(&app.engine.store, &body, &Expected::in_form(fields.get("version"))).await {
         Ok(_) => Ok(go_to("/policies?done=saved")),
-        Err(problem) => match problem.field().and_then(|field| wrong(words, &rules, field)) {
+        Err(refused) => match refused.field().and_then(|field| wrong(words, &rules, field)) {
             Some(wrong) => page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, forms, fields.get("version"), Some(wrong)).await,
-            None => Err(problem.into()),
+            None => Err(refused.into()),
         },
     }
 }

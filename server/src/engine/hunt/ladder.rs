@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::whom::{self, Led};
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::hunt::{self, Decision, ListForm, OpenDial};
 use crate::alarm::policy::{Place, Reached, Step, Whom};
 use crate::alarm::{Mode, Verdict};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AnswerId, CalleeId, HuntId};
+use crate::keep::whom::{self, Led};
 use crate::numbers::Number;
 use crate::roster::quiet;
 use crate::store::alarm::events::EventKind;

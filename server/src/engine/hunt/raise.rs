@@ -7,13 +7,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::closing::{self, Tally};
-use super::whom::{self, Named};
 use crate::alarm::doer::Actor;
 use crate::alarm::policy::Step;
 use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
+use crate::keep::whom::{self, Named};
 use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::events::EventKind;

@@ -70,15 +70,15 @@ const LOOK_BACK: TimeDelta = TimeDelta::days(1);
 
 /// Whom a step leads to at one instant.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Led {
+pub struct Led {
     /// Each person once, with a number that can be rung.
-    pub(in crate::engine) to: Vec<Reached>,
+    pub to: Vec<Reached>,
     /// What led to nobody: people without a number, gaps, whatever was removed.
-    pub(in crate::engine) nowhere: Vec<String>,
+    pub nowhere: Vec<String>,
 }
 
 /// Finds out who is meant at an instant.
-pub(in crate::engine) async fn reach(db: &mut Db<'_>, whom: &[Whom], at: DateTime<Utc>) -> Result<Led> {
+pub async fn reach(db: &mut Db<'_>, whom: &[Whom], at: DateTime<Utc>) -> Result<Led> {
     let by_duty = whom.iter().any(|one| matches!(one, Whom::Team(_) | Whom::Schedule(_)));
     let roster = if by_duty { db.roster_from(at - LOOK_BACK).await? } else { Roster::default() };
     let mut led = Led::default();

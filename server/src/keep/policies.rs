@@ -1,0 +1,241 @@
+//! Escalation policies, and the rules that say which alarms they are for: read, checked, stored.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::types::Json;
+use utoipa::ToSchema;
+
+use super::checks;
+use super::refused::Refused;
+use super::whom::{self, Named};
+use crate::alarm::Mode;
+use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS, Policy, Step};
+use crate::numbers::Region;
+use crate::store::duty::policies::{PolicyRow, PolicyRuleRow};
+use crate::store::edits::Edited;
+use crate::store::{Db, Store};
+use crate::versions::{Expected, Version};
+
+/// Callees of one step at most.
+const MOST_CALLEES: usize = 50;
+/// Rules at most.
+pub const MOST_RULES: usize = 200;
+
+/// A policy as it is written: what `PUT /api/v1/policies/{name}` and `autocall policy set` take, and `GET` gives.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyBody {
+    /// 1 to 20 steps.
+    pub steps: Vec<StepBody>,
+    /// How often the steps are gone through, 1 to 10; default 1.
+    #[serde(default = "once")]
+    pub rounds: i32,
+    /// An answer that nobody confirms within so many seconds lapses; without it, an answer needs no confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_within_seconds: Option<i32>,
+}
+
+/// One step of a policy.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepBody {
+    /// Whom to ring, in order: each an object with one of `person`, `number`, `team`, `schedule`.
+    pub ring: Vec<Named>,
+    /// Default: sequential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Calls to each, 1 to 10; default as configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<i32>,
+    /// Least time between two calls to one; default as configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_interval_seconds: Option<i32>,
+    /// The next step begins after so many seconds at the latest; without it, when everybody was rung as often as was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_seconds: Option<i32>,
+}
+
+/// Which alarms a policy is for. A rule with neither `sender` nor `labels` is for everything that is left.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RuleBody {
+    /// The policy's name.
+    pub policy: String,
+    /// Alarms of the sender whose key has this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// Alarms with all of these labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The rules, tried in order; the first that matches counts.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RulesBody {
+    /// All of them.
+    pub rules: Vec<RuleBody>,
+}
+
+fn once() -> i32 {
+    1
+}
+
+/// Removes a policy and its rules.
+///
+/// # Errors
+/// When there is none, it has changed meanwhile, or the database fails.
+pub async fn forget(store: &Store, name: &str, expected: &Expected) -> Result<(), Refused> {
+    let mut tx = store.begin().await?;
+    tx.db().lock_edits(Edited::Policies).await?;
+    let row = tx.db().policy_by_name(name).await?.ok_or_else(|| unknown(name))?;
+    expected.check(Some(&version(&row)))?;
+    tx.db().delete_policy(name).await?;
+    Ok(tx.commit().await?)
+}
+
+/// The version of a policy.
+#[must_use]
+pub fn version(row: &PolicyRow) -> Version {
+    Version::of(&(row.id, &row.name, &row.definition))
+}
+
+/// Checks and stores a policy, and gives it as it is then.
+///
+/// # Errors
+/// The first thing that is wrong with it, or that it has changed meanwhile; nothing was changed then.
+pub async fn set(
+    store: &Store,
+    name: &str,
+    body: &PolicyBody,
+    region: Region,
+    now: DateTime<Utc>,
+    expected: &Expected,
+) -> Result<(PolicyRow, PolicyBody), Refused> {
+    checks::text("name", name, checks::LONGEST_NAME)?;
+    if name.trim().is_empty() || name.trim() != name {
+        return Err(Refused::at("name", "a policy needs a name, without blanks at its ends"));
+    }
+    if body.steps.is_empty() || body.steps.len() > MOST_STEPS {
+        return Err(Refused::at("steps", format!("a policy has 1 to {MOST_STEPS} steps")));
+    }
+    let rounds = checks::within("rounds", body.rounds, 1..=MOST_ROUNDS, "times through the steps")?;
+    let confirm_within_s =
+        checks::optional_within("confirm_within_seconds", body.confirm_within_seconds, 1..=checks::DAY, "seconds")?;
+    let mut tx = store.begin().await?;
+    tx.db().lock_edits(Edited::Policies).await?;
+    expected.check(tx.db().policy_by_name(name).await?.as_ref().map(version).as_ref())?;
+    let mut steps = Vec::with_capacity(body.steps.len());
+    for (index, step) in body.steps.iter().enumerate() {
+        steps.push(check_step(&mut tx.db(), &format!("steps[{index}]"), step, region).await?);
+    }
+    let id = tx.db().upsert_policy(name, &Policy { steps, rounds, confirm_within_s }, now).await?;
+    let row = tx.db().policy(id).await?.ok_or_else(|| unknown(name))?;
+    let body = written(&mut tx.db(), &row.definition).await?;
+    tx.commit().await?;
+    Ok((row, body))
+}
+
+async fn check_step(db: &mut Db<'_>, field: &str, step: &StepBody, region: Region) -> Result<Step, Refused> {
+    if step.ring.is_empty() || step.ring.len() > MOST_CALLEES {
+        return Err(Refused::at(format!("{field}.ring"), format!("a step rings 1 to {MOST_CALLEES} people, numbers or teams")));
+    }
+    let mut whom = Vec::with_capacity(step.ring.len());
+    for (index, one) in step.ring.iter().enumerate() {
+        let field = format!("{field}.ring[{index}]");
+        whom.push(whom::find(db, one, region).await?.map_err(|why| Refused::at(field, why))?);
+    }
+    Ok(Step {
+        whom,
+        mode: step.mode.unwrap_or(Mode::Sequential),
+        attempts: checks::optional_within(&format!("{field}.attempts"), step.attempts, checks::ATTEMPTS, "calls to each callee")?,
+        min_interval_s: checks::optional_within(
+            &format!("{field}.min_interval_seconds"),
+            step.min_interval_seconds,
+            0..=checks::DAY,
+            "seconds",
+        )?,
+        wait_s: checks::optional_within(&format!("{field}.wait_seconds"), step.wait_seconds, 1..=checks::DAY, "seconds")?,
+    })
+}
+
+/// A policy as it is written.
+///
+/// # Errors
+/// When the database fails.
+pub async fn written(db: &mut Db<'_>, policy: &Policy) -> Result<PolicyBody, Refused> {
+    let mut steps = Vec::with_capacity(policy.steps.len());
+    for step in &policy.steps {
+        let mut ring = Vec::with_capacity(step.whom.len());
+        for whom in &step.whom {
+            // Whoever was removed since is rung no more, and not shown.
+            ring.extend(whom::name(db, whom).await?);
+        }
+        steps.push(StepBody {
+            ring,
+            mode: Some(step.mode),
+            attempts: step.attempts,
+            min_interval_seconds: step.min_interval_s,
+            wait_seconds: step.wait_s,
+        });
+    }
+    Ok(PolicyBody { steps, rounds: policy.rounds, confirm_within_seconds: policy.confirm_within_s })
+}
+
+/// The rules as they are written, and their version.
+///
+/// # Errors
+/// When the database fails.
+pub async fn read_rules(store: &Store) -> Result<(RulesBody, Version), Refused> {
+    let mut reader = store.read().await?;
+    let mut db = reader.db();
+    let names: BTreeMap<_, _> = db.policies().await?.into_iter().map(|policy| (policy.id, policy.name)).collect();
+    let rules = db.policy_rules().await?;
+    let version = version_of_rules(&rules);
+    let written = rules.into_iter().filter_map(|rule| {
+        Some(RuleBody { policy: names.get(&rule.policy_id)?.clone(), sender: rule.sender, labels: rule.labels.0 })
+    });
+    Ok((RulesBody { rules: written.collect() }, version))
+}
+
+fn version_of_rules(rules: &[PolicyRuleRow]) -> Version {
+    Version::of(&rules.iter().map(|rule| (rule.policy_id, &rule.sender, &rule.labels)).collect::<Vec<_>>())
+}
+
+/// Checks and stores all rules, and gives their version.
+///
+/// # Errors
+/// The first thing that is wrong with them, or that they have changed meanwhile; nothing was changed then.
+pub async fn set_rules(store: &Store, body: &RulesBody, expected: &Expected) -> Result<Version, Refused> {
+    if body.rules.len() > MOST_RULES {
+        return Err(Refused::at("rules", format!("there are at most {MOST_RULES} rules")));
+    }
+    let mut tx = store.begin().await?;
+    // A policy that is removed takes its rules along.
+    tx.db().lock_edits(Edited::Policies).await?;
+    tx.db().lock_edits(Edited::PolicyRules).await?;
+    expected.check(Some(&version_of_rules(&tx.db().policy_rules().await?)))?;
+    let keys: Vec<String> = tx.db().keys().await?.into_iter().map(|key| key.name).collect();
+    let mut rows = Vec::with_capacity(body.rules.len());
+    for (index, rule) in body.rules.iter().enumerate() {
+        let policy = tx.db().policy_by_name(&rule.policy).await?;
+        let policy = policy.ok_or_else(|| {
+            Refused::at(format!("rules[{index}].policy"), format!("there is no escalation policy named {:?}", rule.policy))
+        })?;
+        if let Some(sender) = rule.sender.as_ref().filter(|sender| !keys.contains(sender)) {
+            return Err(Refused::at(format!("rules[{index}].sender"), format!("there is no key named {sender:?}")));
+        }
+        checks::labels(&rule.labels).map_err(|refused| refused.within(&format!("rules[{index}]")))?;
+        rows.push(PolicyRuleRow { policy_id: policy.id, sender: rule.sender.clone(), labels: Json(rule.labels.clone()) });
+    }
+    tx.db().set_policy_rules(&rows).await?;
+    tx.commit().await?;
+    Ok(version_of_rules(&rows))
+}
+
+/// There is none of that name.
+pub fn unknown(name: &str) -> Refused {
+    Refused::Missing { what: "escalation policy", name: name.to_owned() }
+}

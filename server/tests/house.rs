@@ -1,0 +1,162 @@
+//! Where code belongs: which rooms there are, and which way the arrows between them point.
+//!
+//! Reads the source. The map in `docs/architecture.md` lists the same rooms in the same order.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The rooms, from below to above: each may use those that stand before it, and no other.
+const ROOMS: [&str; 34] = [
+    "ids",
+    "numbers",
+    "clock",
+    "secrets",
+    "versions",
+    "costly",
+    "lock",
+    "sheet",
+    "alarm",
+    "roster",
+    "line",
+    "links",
+    "config",
+    "store",
+    "telemetry",
+    "kinds",
+    "http",
+    "net",
+    "keep",
+    "access",
+    "engine",
+    "out",
+    "app",
+    "handset",
+    "intake",
+    "api",
+    "compat",
+    "dashboard",
+    "router",
+    "service",
+    "cli",
+    "lib",
+    "main",
+    "build",
+];
+
+/// Faces do not use each other, but for these: whom, and why.
+const FACES: [&str; 5] = ["handset", "intake", "api", "compat", "dashboard"];
+const BETWEEN_FACES: [(&str, &str); 2] = [
+    // An alarm that is posted to the API is an alarm in.
+    ("api", "intake"),
+    // Barista's calls are alarms too.
+    ("compat", "intake"),
+];
+
+/// More files than this in one folder are no map.
+const MOST_IN_A_FOLDER: usize = 15;
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn files_below(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() { files_below(&entry, all) } else { all.push(entry) }
+    }
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    files_below(&here("src"), &mut all);
+    all.retain(|file| file.extension().is_some_and(|kind| kind == "rs"));
+    all.sort();
+    all
+}
+
+/// The room that a file of `src` is in.
+fn room_of(file: &Path) -> String {
+    let inside = file.strip_prefix(here("src")).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.strip_suffix(".rs").unwrap_or(first).to_owned()
+}
+
+/// What is compiled into the program: without comments, and without the tests at the end of the file.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    text.lines().map(|line| line.split("//").next().unwrap()).collect::<Vec<_>>().join("\n")
+}
+
+/// The rooms that code names by their path.
+fn used(code: &str) -> BTreeSet<String> {
+    let name = |rest: &str| rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
+    code.split("crate::").skip(1).map(name).filter(|name| !name.is_empty()).collect()
+}
+
+fn rank(room: &str) -> usize {
+    ROOMS
+        .iter()
+        .position(|own| *own == room)
+        .unwrap_or_else(|| panic!("the room {room:?} is not on the list: where does it stand?"))
+}
+
+#[test]
+fn arrows_point_down() {
+    let mut wrong = Vec::new();
+    for file in sources() {
+        let from = room_of(&file);
+        for to in used(&code(&file)).into_iter().filter(|to| *to != from) {
+            let between_faces = FACES.contains(&from.as_str()) && FACES.contains(&to.as_str());
+            let allowed = if between_faces { BETWEEN_FACES.contains(&(&from, &to)) } else { rank(&to) < rank(&from) };
+            if !allowed {
+                wrong.push(format!("{from} must not use {to}: {}", file.strip_prefix(here("")).unwrap().display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows upwards:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_list_of_rooms_is_the_folder() {
+    let rooms: BTreeSet<String> = sources().iter().map(|file| room_of(file)).collect();
+    let listed: BTreeSet<String> = ROOMS.iter().filter(|room| **room != "build").map(|room| (*room).to_owned()).collect();
+    assert_eq!(rooms, listed);
+}
+
+#[test]
+fn the_map_has_the_same_rooms_in_the_same_order() {
+    let map = fs::read_to_string(here("../docs/architecture.md")).unwrap();
+    let table = map.split("## The rooms").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rooms = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).map(|name| {
+        let name = name.trim_end_matches('/');
+        name.strip_suffix(".rs").unwrap_or(name)
+    });
+    let shown: Vec<&str> = rooms.collect();
+    let listed: Vec<&str> = ROOMS.into_iter().filter(|room| !["lib", "main", "build"].contains(room)).collect();
+    assert_eq!(shown, listed, "docs/architecture.md, section The rooms");
+}
+
+#[test]
+fn no_folder_is_too_full_to_be_a_map() {
+    for root in ["src", "templates"] {
+        let mut folders = vec![here(root)];
+        while let Some(folder) = folders.pop() {
+            let entries: Vec<PathBuf> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+            let flat =
+                entries.iter().filter(|entry| entry.is_file() && entry.file_stem().is_some_and(|name| name != "mod")).count();
+            assert!(flat <= MOST_IN_A_FOLDER, "{} holds {flat} files", folder.display());
+            folders.extend(entries.into_iter().filter(|entry| entry.is_dir()));
+        }
+    }
+}
+
+#[test]
+fn every_file_says_in_its_first_line_what_it_is_for() {
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.starts_with("//! ") && text.lines().next().unwrap().len() > 12, "{} does not", file.display());
+    }
+}
