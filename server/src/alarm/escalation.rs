@@ -110,14 +110,28 @@ fn nobody_to_ring(ladder: &Ladder) -> bool {
     ladder.callees.iter().all(|(_, callee)| matches!(callee.verdict, Some(Verdict::Skipped | Verdict::DoNotCall)))
 }
 
+/// Nobody is rung before then: an answer that may still be enough waits for its confirmation, or a person put it off.
+#[must_use]
+pub fn held_until(
+    until: Until,
+    confirm_by: Option<DateTime<Utc>>,
+    snoozed_until: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    confirm_by.filter(|_| until == Until::First).max(snoozed_until)
+}
+
+/// When the next step begins at the latest. A step whose time is over while nobody may be rung gives way when that is over.
+#[must_use]
+pub fn next_step_at(step_ends_at: Option<DateTime<Utc>>, held_until: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+    step_ends_at.map(|ends_at| held_until.map_or(ends_at, |held| held.max(ends_at)))
+}
+
 /// When something happens to a hunt by time alone, whether or not a handset asks: a lapse, the end of a snooze or of a step.
 #[must_use]
 pub fn wakes_at(ladder: &Ladder) -> Option<DateTime<Utc>> {
     let confirm_by = ladder.unconfirmed.iter().map(|answer| answer.confirm_by).min();
-    let step_ends_at = ladder.step_ends_at.filter(|_| ladder.has_next_step);
-    // A step whose time is over while it is snoozed or waits for a confirmation gives way when that is over, not before.
-    let held_until = confirm_by.filter(|_| ladder.hunt.until == Until::First).or(ladder.snoozed_until);
-    let step_ends_at = step_ends_at.map(|ends_at| held_until.map_or(ends_at, |held| held.max(ends_at)));
+    let held_until = held_until(ladder.hunt.until, confirm_by, ladder.snoozed_until);
+    let step_ends_at = next_step_at(ladder.step_ends_at.filter(|_| ladder.has_next_step), held_until);
     [confirm_by, ladder.snoozed_until, step_ends_at].into_iter().flatten().min()
 }
 

@@ -64,11 +64,6 @@ impl Callee {
     fn is_wanted(&self) -> bool {
         self.verdict.is_none() && self.attempts < self.max_attempts
     }
-
-    fn rested_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        let rested = self.last_offered_at.map_or(now, |at| at + self.min_interval);
-        self.quiet_until.map_or(rested, |until| until.max(rested))
-    }
 }
 
 /// An open dial of this hunt.
@@ -118,8 +113,10 @@ pub enum WaitReason {
     Dialling,
     /// A number is in another call.
     NumberBusy,
-    /// The callees were rung less than their interval ago, or have quiet hours.
+    /// The callees were rung less than their interval ago.
     Interval,
+    /// They have quiet hours.
+    QuietHours,
     /// Somebody answered, and has time to confirm.
     Confirming,
     /// A person put it off.
@@ -179,7 +176,7 @@ pub fn decide(
         return dialling(until);
     }
 
-    let order = in_turn(callees, |callee| open.iter().any(|dial| dial.callees.contains(&callee.id)));
+    let in_call: Vec<CalleeId> = open.iter().flat_map(|dial| dial.callees.iter().copied()).collect();
     let passes_on = hunt.mode == Mode::Parallel || hunt.priority == Priority::Critical;
     let single = hunt.mode == Mode::Parallel || form == ListForm::One;
     let mut chosen: Vec<&Callee> = Vec::new();
@@ -189,17 +186,13 @@ pub fn decide(
             wait = Some((until, why));
         }
     };
-    for callee in order {
-        if callee.rested_at(now) > now {
-            wait_until(callee.rested_at(now), WaitReason::Interval);
-            continue;
-        }
-        if let Some(&until) = busy.get(&callee.number) {
-            wait_until(until, WaitReason::NumberBusy);
-            if passes_on {
-                continue;
+    for Turn { callee, waits } in queue(callees, &in_call, busy, now) {
+        if let Some((until, why)) = waits {
+            wait_until(until, why);
+            if why == WaitReason::NumberBusy && !passes_on {
+                break;
             }
-            break;
+            continue;
         }
         if chosen.iter().any(|earlier| earlier.number == callee.number) {
             break;
@@ -220,18 +213,39 @@ pub fn decide(
     Decision::Dial(plan(&chosen, hunt.mode == Mode::Sequential, if single { ListForm::One } else { form }))
 }
 
-/// Whoever may still be rung and is not in a call of the hunt, in the order in which they are rung.
-fn in_turn(callees: &[Callee], in_call: impl Fn(&Callee) -> bool) -> Vec<&Callee> {
-    let mut order: Vec<&Callee> = callees.iter().filter(|callee| callee.is_wanted() && !in_call(callee)).collect();
-    order.sort_by_key(|callee| (callee.attempts + callee.failed, callee.position));
-    order
+/// One callee whose turn will come.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn<'c> {
+    /// Who.
+    pub callee: &'c Callee,
+    /// Until when they are not rung, and why; `None`: they may be rung now.
+    pub waits: Option<(DateTime<Utc>, WaitReason)>,
 }
 
-/// Who is rung next, whenever that is: the first whose turn it is of those who may be rung now, else of those who may be first.
+/// Whoever may still be rung and is not in a call of the hunt, in the order in which they are rung, each with what they wait for. The
+/// one order that there is: [`decide`] goes by it, and so do the pages.
 #[must_use]
-pub fn next(callees: &[Callee], in_call: &[CalleeId], now: DateTime<Utc>) -> Option<CalleeId> {
-    let order = in_turn(callees, |callee| in_call.contains(&callee.id));
-    order.into_iter().min_by_key(|callee| callee.rested_at(now).max(now)).map(|callee| callee.id)
+pub fn queue<'c>(
+    callees: &'c [Callee],
+    in_call: &[CalleeId],
+    busy: &HashMap<String, DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Vec<Turn<'c>> {
+    let mut order: Vec<&Callee> = callees.iter().filter(|callee| callee.is_wanted() && !in_call.contains(&callee.id)).collect();
+    order.sort_by_key(|callee| (callee.attempts + callee.failed, callee.position));
+    let waits = |callee: &Callee| {
+        let rested = callee.last_offered_at.map(|at| (at + callee.min_interval, WaitReason::Interval));
+        let quiet = callee.quiet_until.map(|until| (until, WaitReason::QuietHours));
+        let resting = [rested, quiet].into_iter().flatten().filter(|(until, _)| *until > now).max_by_key(|(until, _)| *until);
+        resting.or_else(|| busy.get(&callee.number).map(|until| (*until, WaitReason::NumberBusy)))
+    };
+    order.into_iter().map(|callee| Turn { callee, waits: waits(callee) }).collect()
+}
+
+/// Who is rung next, whenever that is: the first in the queue of those who may be rung now, else of those who may be first.
+#[must_use]
+pub fn next<'c>(queue: &[Turn<'c>]) -> Option<&'c Callee> {
+    queue.iter().min_by_key(|turn| turn.waits.map(|(until, _)| until)).map(|turn| turn.callee)
 }
 
 /// When a hunt that was begun is given up for want of a handset: its window, counted from when it next wanted one.

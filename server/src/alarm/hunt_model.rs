@@ -494,7 +494,7 @@ impl<'a> World<'a> {
                 let until = match why {
                     WaitReason::Interval => until,
                     WaitReason::Dialling | WaitReason::NumberBusy => until.min(self.now + TimeDelta::seconds(LOOK_AGAIN)),
-                    WaitReason::Confirming | WaitReason::Snoozed => panic!("the rule for one step knows nothing of that"),
+                    WaitReason::QuietHours | WaitReason::Confirming | WaitReason::Snoozed => panic!("nothing here has that"),
                 };
                 self.due = until.max(self.now + TimeDelta::seconds(1));
                 if !self.story.hand_outs.is_empty() {
@@ -910,7 +910,9 @@ proptest! {
             let earliest_close = asked.open.iter().map(|dial| dial.deadline).min();
             let mut waiting = asked.callees.iter().filter(|callee| slow_may_still_be_rung(callee));
             match why {
-                WaitReason::Confirming | WaitReason::Snoozed => prop_assert!(false, "the rule for one step knows nothing of that"),
+                WaitReason::QuietHours | WaitReason::Confirming | WaitReason::Snoozed => {
+                    prop_assert!(false, "nothing here has that");
+                }
                 WaitReason::Dialling => prop_assert_eq!(Some(until), earliest_close, "{:?}", asked),
                 WaitReason::Interval => {
                     prop_assert!(until > asked.now, "{asked:?}");

@@ -2,6 +2,7 @@
 
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::client::Visitor;
@@ -12,6 +13,7 @@ on_both!(
     whom_an_alarm_rings_is_said_with_their_duty,
     those_of_last_resort_are_called_so_and_nobody_else,
     who_is_next_is_whom_the_rule_rings_next,
+    whoever_has_quiet_hours_is_not_next,
     what_cannot_be_handed_anything_is_not_counted,
     a_curl_that_polled_once_is_no_phone,
     open_alarms_are_listed_too,
@@ -79,13 +81,33 @@ async fn who_is_next_is_whom_the_rule_rings_next(home: Home) {
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     for path in ["/".to_owned(), format!("/alarms/{id}")] {
         let page = lin.get(&path).await;
-        let rung = |name: &str| {
-            let (_, rest) = page.body.split_once(&format!("<b>{name}</b>")).unwrap();
-            let (_, state) = rest.split_once("<small>").unwrap();
-            state.split("</small>").next().unwrap().to_owned()
-        };
+        let rung = |name: &str| state_of_rung(&page.body, name);
         assert_eq!((rung("张伟").as_str(), rung("Li Na").as_str()), ("after that", "next"), "{path}");
     }
+}
+
+async fn whoever_has_quiet_hours_is_not_next(home: Home) {
+    let server = home.start().await;
+    name_people(&server).await;
+    let ends = (server.now() + TimeDelta::hours(1)).format("%H:%M").to_string();
+    let begun = (server.now() - TimeDelta::hours(1)).format("%H:%M").to_string();
+    let quiet = json!({ "quiet_hours": [{ "person": "张伟", "from": begun, "to": ends, "zone": "UTC", "up_to": "high" }] });
+    assert_eq!(server.put("/api/v1/quiet-hours", &quiet).await.0, 200);
+    let id = server.raise(&[], json!({ "ring": [{ "person": "张伟" }, { "person": "Li Na" }] })).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    for path in ["/".to_owned(), format!("/alarms/{id}")] {
+        let page = lin.get(&path).await;
+        let (states, next) = (state_of_rung(&page.body, "张伟"), state_of_rung(&page.body, "Li Na"));
+        assert!(states.starts_with("quiet hours until "), "{path}: {states}");
+        assert_eq!(next, "next", "{path}");
+    }
+}
+
+/// What stands beside a name on the ladder.
+fn state_of_rung(page: &str, name: &str) -> String {
+    let (_, rest) = page.split_once(&format!("<b>{name}</b>")).unwrap();
+    let (_, state) = rest.split_once("<small>").unwrap();
+    state.split("</small>").next().unwrap().to_owned()
 }
 
 async fn poll_as_curl(server: &Server) -> u16 {

@@ -1,5 +1,7 @@
 //! The ladder of a hunt: for each callee, what has become of them, who is being rung now, and who is next.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::standing::{self, Standing, Steps};
@@ -107,6 +109,10 @@ enum State {
     Later {
         again_at: Option<DateTime<Utc>>,
     },
+    /// Has quiet hours.
+    InPeace {
+        until: DateTime<Utc>,
+    },
     Spent,
     NotRung,
 }
@@ -115,7 +121,7 @@ impl State {
     /// Their phone may ring, or they may still be waited for.
     fn is_in_play(&self) -> bool {
         match self {
-            Self::Ringing(_) | Self::Answered { .. } | Self::Next { .. } | Self::Later { .. } => true,
+            Self::Ringing(_) | Self::Answered { .. } | Self::Next { .. } | Self::Later { .. } | Self::InPeace { .. } => true,
             Self::Lapsed { again_at } => again_at.is_some(),
             Self::Confirmed | Self::Declined | Self::Skipped | Self::DoNotCall | Self::Spent | Self::NotRung => false,
         }
@@ -154,9 +160,11 @@ fn states(known: &Known<'_>) -> Vec<State> {
     };
     let rung_now = |rung: &RungRow| known.ringing.iter().position(|row| row.callee_id == rung.id);
     let next = standing.and_then(|standing| {
+        let to_rule = |(position, rung)| to_rule(position, rung, standing);
         let step: Vec<hunt::Callee> = (0_i32..).zip(rungs).filter(|(_, rung)| rung.step == standing.step).map(to_rule).collect();
         let in_call: Vec<CalleeId> = known.ringing.iter().map(|row| row.callee_id).collect();
-        hunt::next(&step, &in_call, standing.now)
+        // A number that is in another hunt's call is waited for, so it changes nothing here.
+        hunt::next(&hunt::queue(&step, &in_call, &HashMap::new(), standing.now)).map(|callee| callee.id)
     });
     let state = |rung: &RungRow| {
         let own = || known.answers.iter().filter(|answer| answer.callee_id == Some(rung.id));
@@ -184,8 +192,12 @@ fn states(known: &Known<'_>) -> Vec<State> {
         if own().next().is_some() {
             return State::Lapsed { again_at: again_at.filter(|_| wanted(rung)) };
         }
+        let quiet = standing.and_then(|standing| standing.quiet.get(&rung.id)).copied();
         match rung.verdict {
             Some(_) => State::Answered { confirm_by: None },
+            None if let Some(until) = quiet.filter(|until| wanted(rung) && again_at.is_none_or(|again| again < *until)) => {
+                State::InPeace { until }
+            }
             None if wanted(rung) && next == Some(rung.id) => State::Next { again_at },
             None if wanted(rung) => State::Later { again_at },
             // Also a number that cannot be dialled, which has no tries.
@@ -197,7 +209,7 @@ fn states(known: &Known<'_>) -> Vec<State> {
 }
 
 /// What the rule needs to know of a rung.
-fn to_rule((position, rung): (i32, &RungRow)) -> hunt::Callee {
+fn to_rule(position: i32, rung: &RungRow, standing: &Standing) -> hunt::Callee {
     hunt::Callee {
         id: rung.id,
         position,
@@ -207,7 +219,7 @@ fn to_rule((position, rung): (i32, &RungRow)) -> hunt::Callee {
         failed: rung.failed,
         min_interval: TimeDelta::seconds(i64::from(rung.min_interval_s)),
         last_offered_at: rung.last_offered_at,
-        quiet_until: None,
+        quiet_until: standing.quiet.get(&rung.id).copied(),
         verdict: rung.verdict,
     }
 }
@@ -240,6 +252,7 @@ fn show(reader: &Reader, rung: &RungRow, state: &State, known: &Known<'_>, alarm
         State::Next { again_at: Some(time) } | State::Later { again_at: Some(time) } => {
             (Look::No, again(time, &words.rung_again_soon, &words.rung_again))
         }
+        State::InPeace { until } => (Look::Later, fill(&words.rung_quiet, &[("at", Html(&at(*until)))])),
         State::Spent => (Look::No, fill(&words.rung_spent, &[("tries", Html(&tries))])),
         State::NotRung => (Look::Later, escape(&words.rung_not_rung)),
     };
@@ -280,6 +293,7 @@ mod tests {
             id: CalleeId(Uuid::from_u128(number)),
             hunt_id: HuntId(Uuid::nil()),
             step: 0,
+            person_id: None,
             name: None,
             number: number.to_string(),
             max_attempts: 2,
@@ -375,6 +389,17 @@ mod tests {
         assert_eq!(states_of(&rungs, &[], &[answer(&rungs[0], true)], None)[0], State::Lapsed { again_at: None });
         let declined = [RungRow { verdict: Some(Verdict::Declined), ..rung(1, 1) }];
         assert_eq!(states_of(&declined, &[], &[answer(&declined[0], true)], Some(&standing)), [State::Declined]);
+    }
+
+    #[test]
+    fn whoever_has_quiet_hours_is_not_next() {
+        let rungs = [rung(1, 0), rung(2, 0)];
+        let quiet = [(rungs[0].id, at(900))].into();
+        let standing = Standing { quiet, ..Standing::default() };
+        assert_eq!(
+            states_of(&rungs, &[], &[], Some(&standing)),
+            [State::InPeace { until: at(900) }, State::Next { again_at: None }]
+        );
     }
 
     #[test]

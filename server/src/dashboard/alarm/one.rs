@@ -132,6 +132,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let events = db.timeline(id).await?;
     let hunt = db.hunt(alarm.hunt_id).await?;
     let policies = db.policies().await?;
+    let quiet_hours = db.quiet_hours().await?;
     let answer = answers::current(&all_answers).cloned();
     let handset = answer.as_ref().and_then(|answer| answer.mid.as_ref());
     let handset = handset.and_then(|mid| calls.iter().find(|call| call.mid == *mid)).and_then(|call| call.handset.clone());
@@ -139,7 +140,13 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let over = alarm.ended_at.is_some();
     let state = alarm.state();
     let steps = standing::steps_of(events.iter().filter(|event| event.hunt_id == Some(alarm.hunt_id)));
-    let standing = hunt.filter(|_| !over).map(|hunt| Standing::of(&hunt, &policies, &all_answers, app.engine.clock.now()));
+    let standing = hunt.filter(|_| !over).map(|hunt| {
+        let now = app.engine.clock.now();
+        Standing {
+            quiet: standing::left_in_peace(&hunt, &rungs, &quiet_hours, now),
+            ..Standing::of(&hunt, &policies, &all_answers, now)
+        }
+    });
     let known = Known { rungs: &rungs, ringing: &ringing, answers: &all_answers, steps: &steps, standing: standing.as_ref() };
     let can_acknowledge = !matches!(state, AlarmState::Cancelled | AlarmState::Resolved);
     let ladder = ladder::ladder(reader, &known, can_acknowledge.then_some(id));
@@ -182,6 +189,7 @@ fn rung_of(hunt_id: crate::ids::HuntId, callee: CalleeRow) -> RungRow {
         id: callee.id,
         hunt_id,
         step: callee.step,
+        person_id: callee.person_id,
         name: callee.name,
         number: callee.number,
         max_attempts: callee.max_attempts,

@@ -163,6 +163,7 @@ async fn open_hunts(db: &mut Db<'_>, now: DateTime<Utc>) -> Result<(Vec<OpenHunt
     let mut steps = grouped(db.open_steps(MOST_OPEN).await?, |event| event.hunt_id);
     let hunts: HashMap<HuntId, HuntRow> = db.open_hunts(MOST_OPEN).await?.into_iter().map(|hunt| (hunt.id, hunt)).collect();
     let policies = db.policies().await?;
+    let quiet_hours = db.quiet_hours().await?;
     let all = db.count_open_hunts().await?;
     let mut order: Vec<HuntId> = Vec::new();
     for alarm in &alarms {
@@ -175,12 +176,17 @@ async fn open_hunts(db: &mut Db<'_>, now: DateTime<Utc>) -> Result<(Vec<OpenHunt
         .into_iter()
         .map(|id| {
             let answers = answers.remove(&id).unwrap_or_default();
+            let rungs = rungs.remove(&id).unwrap_or_default();
+            let standing = hunts.get(&id).map_or_else(Standing::default, |hunt| Standing {
+                quiet: standing::left_in_peace(hunt, &rungs, &quiet_hours, now),
+                ..Standing::of(hunt, &policies, &answers, now)
+            });
             OpenHunt {
                 alarms: alarms.remove(&id).unwrap_or_default(),
-                rungs: rungs.remove(&id).unwrap_or_default(),
+                rungs,
                 ringing: ringing.remove(&id).unwrap_or_default(),
                 steps: standing::steps_of(&steps.remove(&Some(id)).unwrap_or_default()),
-                standing: hunts.get(&id).map_or_else(Standing::default, |hunt| Standing::of(hunt, &policies, &answers, now)),
+                standing,
                 answers,
             }
         })

@@ -4,13 +4,16 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::alarm::Until;
+use crate::alarm::escalation;
 use crate::alarm::policy::Place;
 use crate::dashboard::frame::page::{Reader, at, at_second, until};
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill, fill_text};
+use crate::ids::CalleeId;
+use crate::roster::quiet::QuietHours;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
+use crate::store::alarm::board::RungRow;
 use crate::store::alarm::events::EventRow;
 use crate::store::alarm::hunts::HuntRow;
 use crate::store::duty::policies::PolicyRow;
@@ -62,6 +65,8 @@ pub(in crate::dashboard) struct Standing {
     pub(in crate::dashboard) place: Option<(Place, usize, i32)>,
     /// When the next step begins at the latest.
     pub(in crate::dashboard) next_step_at: Option<DateTime<Utc>>,
+    /// Who has quiet hours, and until when.
+    pub(in crate::dashboard) quiet: HashMap<CalleeId, DateTime<Utc>>,
 }
 
 impl Standing {
@@ -74,10 +79,9 @@ impl Standing {
             waiting.map(|answer| Confirming { name: answer.name.clone(), by: answer.at + within }).collect()
         });
         let snoozed_until = hunt.snoozed_until.filter(|until| *until > now);
-        // While one answer may still be enough, nobody else is rung.
-        let confirm_by = confirming.iter().map(|one| one.by).min().filter(|_| hunt.until == Until::First);
+        let confirm_by = confirming.iter().map(|one| one.by).min();
         let has_next_step = policy.is_some_and(|policy| policy.definition.after(hunt.place()).is_some());
-        let held_until = confirm_by.max(snoozed_until);
+        let held_until = escalation::held_until(hunt.until, confirm_by, snoozed_until);
         Self {
             now,
             step: hunt.step,
@@ -90,10 +94,8 @@ impl Standing {
                 .zip(hunt.place())
                 .map(|(policy, place)| (place, policy.definition.steps.len(), policy.definition.rounds)),
             policy: policy.map(|policy| policy.name.clone()),
-            next_step_at: hunt
-                .step_ends_at
-                .filter(|_| has_next_step)
-                .map(|ends_at| held_until.map_or(ends_at, |held| held.max(ends_at))),
+            next_step_at: escalation::next_step_at(hunt.step_ends_at.filter(|_| has_next_step), held_until),
+            quiet: HashMap::new(),
         }
     }
 
@@ -129,6 +131,16 @@ impl Standing {
         let snoozed = self.snoozed_until.map(|time| fill(&words.waits_snoozed, &[("at", Html(&at(time)))]));
         confirming.chain(snoozed).collect()
     }
+}
+
+/// Who of an open hunt has quiet hours, and until when.
+pub(in crate::dashboard) fn left_in_peace(
+    hunt: &HuntRow,
+    rungs: &[RungRow],
+    rules: &[QuietHours],
+    now: DateTime<Utc>,
+) -> HashMap<CalleeId, DateTime<Utc>> {
+    rungs.iter().filter_map(|rung| Some((rung.id, hunt.left_in_peace(rung.person_id, rules, now)?))).collect()
 }
 
 /// When an alarm that is answered, or put off, rings again unless it is over: HTML.

@@ -117,7 +117,7 @@ words! {
     refused_garbled refused_garbled_why refused_large refused_large_why refused_login refused_login_why refused_missing
     refused_missing_why refused_over refused_over_why refused_ringing refused_ringing_why refused_role refused_role_why rename
     rename_go repeats resolved role_admin role_responder role_viewer rotate_go rotate_how rung_again rung_again_soon
-    rung_declined rung_dialling rung_dry_run rung_later rung_listed rung_next rung_not_rung rung_ringing rung_spent
+    rung_declined rung_dialling rung_dry_run rung_later rung_listed rung_next rung_not_rung rung_quiet rung_ringing rung_spent
     rung_talking rung_tries seconds setup_bad_name setup_bad_password setup_go setup_title setup_why skip source_none
     state_ringing state_waiting step_dialled step_done step_matched step_open step_polled step_reported t_acknowledged
     t_answered t_cancelled t_cancelled_by_nobody t_opted_out t_declined t_dry_run t_ended t_ended_answered t_ended_declined t_ended_limit

@@ -388,12 +388,13 @@ impl Engine {
                 }
                 Decision::Wait { until, why } => {
                     let look_at = match why {
-                        WaitReason::Interval | WaitReason::Confirming | WaitReason::Snoozed => until,
+                        WaitReason::Interval | WaitReason::QuietHours | WaitReason::Confirming | WaitReason::Snoozed => until,
                         WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
                     };
                     let look_at = look_at.max(now + SHORTEST_WAIT);
                     // Whoever has quiet hours keeps a hunt from beginning; that is not for want of a handset.
-                    let held = hunt.begun_at.is_some() || matches!(why, WaitReason::Interval | WaitReason::Snoozed);
+                    let held = hunt.begun_at.is_some()
+                        || matches!(why, WaitReason::Interval | WaitReason::QuietHours | WaitReason::Snoozed);
                     // A dial is waited for until its deadline, and not for longer because nobody was here to end it.
                     let wanted_at = if why == WaitReason::Dialling { until.min(look_at) } else { look_at };
                     wait(tx, &hunt, look_at, held.then_some(wanted_at)).await?;

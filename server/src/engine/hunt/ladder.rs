@@ -273,11 +273,7 @@ fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow], before: &[SaidNo]) -
 async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow], now: DateTime<Utc>) -> Result<Ladder, EngineError> {
     let quiet_hours = tx.db().quiet_hours().await?;
     let to_rule = |callee: &CalleeRow| hunt::Callee {
-        // A test call is wanted now.
-        quiet_until: match hunt.only_handset_id {
-            Some(_) => None,
-            None => quiet::until(&quiet_hours, callee.person_id, hunt.priority, now),
-        },
+        quiet_until: hunt.left_in_peace(callee.person_id, &quiet_hours, now),
         ..callee.to_rule()
     };
     let unconfirmed = match hunt.confirm_within {

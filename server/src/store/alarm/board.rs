@@ -20,6 +20,9 @@ pub struct RungRow {
     pub hunt_id: HuntId,
     /// The step it came with, counted from 0 over all rounds.
     pub step: i32,
+    /// Who it is, where they are on the list of people; read of open hunts alone.
+    #[sqlx(default)]
+    pub person_id: Option<PersonId>,
     /// The name when the hunt began.
     pub name: Option<String>,
     /// The number in its comparable form.
@@ -123,7 +126,8 @@ statements! {
     ];
     /// Their ladders.
     OPEN_RUNGS = [
-        "SELECT id, hunt_id, step, name, number, max_attempts, min_interval_s, attempts, failed, last_offered_at, verdict FROM callees
+        "SELECT id, hunt_id, step, person_id, name, number, max_attempts, min_interval_s, attempts, failed, last_offered_at, verdict
+         FROM callees
          WHERE hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY hunt_id, step, position LIMIT 2000"
     ];

@@ -7,6 +7,7 @@ use crate::alarm::hunt::{Callee, Hunt};
 use crate::alarm::policy::{Place, Step};
 use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
+use crate::roster::quiet::{self, QuietHours};
 use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use crate::store::{Db, Result, StoreError};
 
@@ -94,6 +95,13 @@ impl SaidNo {
 }
 
 impl HuntRow {
+    /// Until when its alarms leave somebody in peace.
+    #[must_use]
+    pub fn left_in_peace(&self, person: Option<PersonId>, rules: &[QuietHours], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        // A test call is wanted now.
+        if self.only_handset_id.is_some() { None } else { quiet::until(rules, person, self.priority, now) }
+    }
+
     /// Where in its policy it is.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
