@@ -69,7 +69,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("list answered", "alarms", "what most alarms are: a page of them is near"),
     ("list no_answer", "alarms", "still firing, and nobody heard of it: such alarms are looked at and ended"),
     ("list resolved", "alarms", "what most alarms are: a page of them is near"),
-    ("duty::VACATIONS", "vacations", "all that count are wanted"),
+    ("exceptions::VACATIONS", "vacations", "all that count are wanted"),
 ];
 
 /// Something in a plan that grows with what is over.
