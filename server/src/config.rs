@@ -54,6 +54,8 @@ pub struct Config {
     pub barista: BaristaConfig,
     /// What is told to others.
     pub notify: NotifyConfig,
+    /// Who is on duty.
+    pub roster: RosterConfig,
     /// Text messages.
     pub sms: SmsConfig,
     /// Public numbers.
@@ -76,6 +78,7 @@ impl Default for Config {
             alarms: AlarmConfig::default(),
             barista: BaristaConfig::default(),
             notify: NotifyConfig::default(),
+            roster: RosterConfig::default(),
             sms: SmsConfig::default(),
             lines: LinesConfig::default(),
             retention: RetentionConfig::default(),
@@ -392,6 +395,13 @@ impl Default for SmsConfig {
             replies: ReplyWords::default(),
         }
     }
+}
+
+/// Section `roster`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RosterConfig {
+    /// Networks inside that calendars may be in.
+    pub allow_networks: Vec<IpNet>,
 }
 
 /// Section `lines`.
@@ -1145,6 +1155,17 @@ pub const KEYS: &[Key] = &[
             Ok(())
         },
         get: |config| optional(config.notify.ping_url.as_ref()),
+    },
+    Key {
+        path: "roster.allow_networks",
+        env: "AUTOCALL_ROSTER_ALLOW_NETWORKS",
+        kind: Kind::List,
+        meaning: "Networks or addresses inside in which calendars that schedules follow may be. Public addresses always may.",
+        set: |config, value| {
+            config.roster.allow_networks = value.list().iter().map(|item| network(item)).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        get: |config| Value::List(config.roster.allow_networks.iter().map(IpNet::to_string).collect()),
     },
     Key {
         path: "sms.allow_networks",

@@ -154,6 +154,13 @@ impl Service {
                 tokio::spawn(async {})
             }
         };
+        let following = match out::calendars::Asking::new(&engine.config) {
+            Ok(asking) => tokio::spawn(out::calendars::run(Arc::clone(&engine), asking)),
+            Err(error) => {
+                tracing::error!(%error, "no calendar can be read: the HTTP client cannot be made");
+                tokio::spawn(async {})
+            }
+        };
         let stopping = app.stopping.clone();
         let telling = tokio::spawn(async move {
             shutdown.cancelled().await;
@@ -162,7 +169,7 @@ impl Service {
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
         net::serve::serve(listener, router, seats, Limits::default(), app.stopping.clone()).await;
-        for task in [ticking, looking, relaying, telling, telling_others, pinging, sending] {
+        for task in [ticking, looking, relaying, telling, telling_others, pinging, sending, following] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;

@@ -185,6 +185,18 @@ label! {
 }
 
 label! {
+    /// What came of reading a calendar that a schedule follows.
+    CalendarLabels.outcome: CalendarRead {
+        /// The schedule was changed.
+        Changed = "changed",
+        /// It says the same as the schedule.
+        Same = "same",
+        /// It could not be read.
+        Failed = "failed",
+    }
+}
+
+label! {
     /// How a dial was closed.
     DialLabels.outcome: DialEnd {
         /// Somebody picked up.
@@ -360,6 +372,12 @@ pub struct Metrics {
     pub notices: OutboxGauges,
     /// Text messages that are not sent yet.
     pub messages: OutboxGauges,
+    /// Calendars that were read, or could not be.
+    pub calendar_reads: Counters<CalendarRead>,
+    /// Calendars that cannot be read.
+    pub calendars_wrong: Gauge,
+    /// How long ago the one of them was read that was read longest ago.
+    pub calendars_oldest_seconds: Gauge,
 }
 
 /// What waits in an outbox.
@@ -409,6 +427,9 @@ impl Metrics {
             connections_open: Gauge::default(),
             connections_waiting: Gauge::default(),
             connections_turned: Counters::new(),
+            calendar_reads: Counters::new(),
+            calendars_wrong: Gauge::default(),
+            calendars_oldest_seconds: Gauge::default(),
         };
         // The library appends _total to the names of counters, and a full stop to the texts.
         let registry = &mut metrics.registry;
@@ -452,6 +473,17 @@ impl Metrics {
             "connections_turned_away",
             "Connections that were turned away or ended early because places were scarce",
             metrics.connections_turned.0.clone(),
+        );
+        registry.register(
+            "calendar_reads",
+            "Times that calendars were read or could not be, by what came of it",
+            metrics.calendar_reads.0.clone(),
+        );
+        registry.register("calendars_wrong", "Calendars that cannot be read", metrics.calendars_wrong.clone());
+        registry.register(
+            "calendars_oldest_seconds",
+            "How long ago the calendar was read that was read longest ago",
+            metrics.calendars_oldest_seconds.clone(),
         );
         let version = env!("CARGO_PKG_VERSION");
         // The library appends _info to the names of infos.

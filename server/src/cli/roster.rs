@@ -14,6 +14,7 @@ use crate::roster::check::{Finding, check};
 use crate::roster::feed::{self, Whose};
 use crate::roster::{On, Roster, Schedule, Shift, Target, csv, evaluate, text};
 use crate::store::Store;
+use crate::store::duty::sources::SourceRow;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RosterCommand {
@@ -39,7 +40,7 @@ pub(super) enum RosterCommand {
         #[arg(long)]
         at: Option<String>,
     },
-    /// Look for gaps, people without a number or without any shift, and overlaps; exits with 1 when there are any
+    /// Look for gaps, people without a number or without any shift, overlaps, and calendars that cannot be read; exits with 1 when there are any
     Check {
         /// How many days ahead
         #[arg(long, default_value_t = 28, value_parser = clap::value_parser!(i64).range(1..=366))]
@@ -94,11 +95,18 @@ async fn look(command: RosterCommand, store: &Store, now: DateTime<Utc>) -> anyh
     let roster = store.read().await?.db().roster().await?;
     match command {
         RosterCommand::List => list(&roster, now),
-        RosterCommand::Show { schedule, days } => show(&roster, find_schedule(&roster, &schedule)?, now, days),
+        RosterCommand::Show { schedule, days } => {
+            let own = find_schedule(&roster, &schedule)?;
+            let source = store.read().await?.db().source_of(own.id).await?;
+            show(&roster, own, source.as_ref(), now, days);
+        }
         RosterCommand::OnDuty { schedule, team, at } => {
             return on_duty(store, &roster, schedule.as_deref(), team.as_deref(), at.as_deref(), now).await;
         }
-        RosterCommand::Check { days, allow_overlaps } => return report(&roster, now, days, allow_overlaps),
+        RosterCommand::Check { days, allow_overlaps } => {
+            let sources = store.read().await?.db().sources().await?;
+            return report(&roster, &sources, now, days, allow_overlaps);
+        }
         RosterCommand::Log { schedule, days } => {
             let schedule = find_schedule(&roster, &schedule)?;
             let until = now + TimeDelta::seconds(1);
@@ -146,9 +154,16 @@ fn list(roster: &Roster, now: DateTime<Utc>) {
     }
 }
 
-fn show(roster: &Roster, schedule: &Schedule, now: DateTime<Utc>, days: i64) {
+fn show(roster: &Roster, schedule: &Schedule, source: Option<&SourceRow>, now: DateTime<Utc>, days: i64) {
     let zone = schedule.zone;
     println!("{} in {zone}, version {}", schedule.name, schedule.version);
+    if let Some(own) = source {
+        println!("calendar\t{}", roster_change::standing(own, zone));
+        let reading = own.reading.iter().flat_map(|reading| &reading.skipped);
+        for line in reading {
+            println!("passed over: {line}");
+        }
+    }
     for own in &schedule.temporaries {
         println!("temporary\t{}\t{}\t{}\t{}", own.id, text::shown(zone, own.from), text::shown(zone, own.to), own.name);
     }
@@ -235,12 +250,20 @@ fn until(zone: Tz, until: Option<DateTime<Utc>>) -> String {
     until.map_or_else(|| "without an end in sight".to_owned(), |until| format!("until {}", text::shown(zone, until)))
 }
 
-fn report(roster: &Roster, now: DateTime<Utc>, days: i64, allow_overlaps: bool) -> anyhow::Result<()> {
+fn report(roster: &Roster, sources: &[SourceRow], now: DateTime<Utc>, days: i64, allow_overlaps: bool) -> anyhow::Result<()> {
     let findings = check(roster, now, now + TimeDelta::days(days));
+    let mut wrong = 0;
+    for (own, (since, trouble)) in sources.iter().filter_map(|own| Some((own, own.wrong()?))) {
+        if let Some(schedule) = roster.schedule(own.schedule_id) {
+            let since = text::shown(schedule.zone, since);
+            println!("calendar\t{}\tsince {since}\tits calendar cannot be read: {trouble}", schedule.name);
+            wrong += 1;
+        }
+    }
     for finding in &findings {
         println!("{}", sentence(roster, finding));
     }
-    match findings.iter().filter(|finding| !(allow_overlaps && finding.is_overlap())).count() {
+    match wrong + findings.iter().filter(|finding| !(allow_overlaps && finding.is_overlap())).count() {
         0 => {
             println!("nothing is wrong in the coming {days} days");
             Ok(())

@@ -4,14 +4,19 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config::Config;
 use crate::keep::roster::feeds::{self, Subject};
 use crate::keep::roster::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
+use crate::keep::roster::source::{self, SourceForm};
 use crate::keep::roster::{exceptions, find_schedule, import, schedules, teams};
-use crate::roster::{Change, Roster};
+use crate::kinds::guard::GuardedResolver;
+use crate::out::calendars;
+use crate::roster::{Change, Roster, text};
 use crate::store::Store;
+use crate::store::duty::sources::SourceRow;
 use crate::versions::Expected;
 
 /// What entries of this program are signed with.
@@ -75,6 +80,20 @@ pub(super) enum ChangeCommand {
         /// The encoding of the file, such as GBK [default: UTF-8, else what programs of your region write]
         #[arg(long)]
         encoding: Option<String>,
+    },
+    /// Let a schedule follow a calendar that is kept elsewhere: the server reads it again and again
+    SetCalendar(CalendarArgs),
+    /// Print the calendars that schedules follow, and how they stand; never their addresses
+    Calendars,
+    /// Let the server read a schedule's calendar now
+    RefreshCalendar {
+        /// The schedule's name
+        schedule: String,
+    },
+    /// Let a schedule follow no calendar any more; the shifts that came from it stay
+    RemoveCalendar {
+        /// The schedule's name
+        schedule: String,
     },
     /// Change who is on duty for some time
     Override(OverrideArgs),
@@ -166,6 +185,31 @@ pub(super) struct RotationArgs {
     /// From when a change holds: from the first hand-over at this time or after it [default: the next one]; whoever is on duty stays until then
     #[arg(long)]
     from: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct CalendarArgs {
+    /// The schedule's name
+    schedule: String,
+    /// Where the calendar is (https, http, webcal); `-` reads it from standard input, so that it stays out of the shell's history.
+    /// Without it the address stays as it is
+    address: Option<String>,
+    /// How often it is asked, 5 to 1440 [default: 15]
+    #[arg(long)]
+    every_minutes: Option<i32>,
+    /// The layer that holds what it says; what that had before is replaced [default: calendar]
+    #[arg(long)]
+    layer: Option<String>,
+    /// Ask the calendar now, say what would change, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl std::fmt::Debug for CalendarArgs {
+    /// The address is often a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CalendarArgs").field("schedule", &self.schedule).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -285,18 +329,16 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let file = import::File { form, bytes, encoding, region: config.default_region };
             let done = import::import(store, &schedule, &layer, file, dry_run, now).await?;
-            for line in &done.notes {
-                println!("note: {line}");
-            }
-            for line in &done.skipped {
-                println!("passed over: {line}");
-            }
-            let verb = if dry_run { "would import" } else { "imported" };
-            let import::Imported { shifts, added, removed, .. } = done;
-            println!(
-                "{verb} {shifts} shifts into {schedule}, layer {layer}: {added} new, {removed} removed, {} unchanged",
-                shifts - added
-            );
+            tell_imported(if dry_run { "would import" } else { "imported" }, &schedule, &layer, &done);
+        }
+        ChangeCommand::SetCalendar(own) => set_calendar(own, store, config, now).await?,
+        ChangeCommand::RefreshCalendar { schedule } => {
+            source::ask_now(store, &schedule, now).await?;
+            println!("the running server reads it within seconds; `autocall roster calendars` shows what came of it");
+        }
+        ChangeCommand::RemoveCalendar { schedule } => {
+            source::remove(store, &schedule, BY, &Expected::Anything, now).await?;
+            println!("{schedule} follows no calendar any more; the shifts that came from it stay until their layer is removed");
         }
         ChangeCommand::Override(own) => {
             let action = match own.action {
@@ -355,9 +397,54 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             feeds::revoke(store, read_id(&id)?, now).await?;
             println!("it works no more");
         }
-        command @ (ChangeCommand::Vacations | ChangeCommand::Feeds) => print(command, store).await?,
+        command @ (ChangeCommand::Vacations | ChangeCommand::Feeds | ChangeCommand::Calendars) => print(command, store).await?,
     }
     Ok(())
+}
+
+/// What an import did, or would do.
+fn tell_imported(verb: &str, schedule: &str, layer: &str, done: &import::Imported) {
+    for line in &done.notes {
+        println!("note: {line}");
+    }
+    for line in &done.skipped {
+        println!("passed over: {line}");
+    }
+    let import::Imported { shifts, added, removed, .. } = done;
+    println!(
+        "{verb} {shifts} shifts into {schedule}, layer {layer}: {added} new, {removed} removed, {} unchanged",
+        shifts - added
+    );
+}
+
+async fn set_calendar(own: CalendarArgs, store: &Store, config: &Config, now: DateTime<Utc>) -> anyhow::Result<()> {
+    let CalendarArgs { schedule, address, every_minutes, layer, dry_run } = own;
+    let url = match address.as_deref() {
+        Some("-") => Some(std::io::read_to_string(std::io::stdin()).context("standard input cannot be read")?.trim().to_owned()),
+        _ => address,
+    };
+    let form = SourceForm { url, every_minutes, layer };
+    let guard = GuardedResolver::for_calendars(&config.roster.allow_networks);
+    if dry_run {
+        let (row, done) = calendars::rehearse(store, config, &schedule, &form, now).await?;
+        tell_imported("would import", &schedule, &row.layer, &done);
+        return Ok(());
+    }
+    source::set(store, &guard, &schedule, &form, BY, &Expected::Anything, now).await?;
+    println!("{schedule} follows the calendar; the running server reads it within seconds: autocall roster calendars");
+    Ok(())
+}
+
+/// How a calendar stands, as the fields of a line.
+pub(super) fn standing(own: &SourceRow, zone: Tz) -> String {
+    let at = |at: DateTime<Utc>| text::shown(zone, at);
+    let state = match (own.wrong(), own.good_at) {
+        (Some((since, trouble)), _) => format!("wrong since {}: {trouble}", at(since)),
+        (None, Some(good)) => format!("read {}", at(good)),
+        (None, None) => "not read yet".to_owned(),
+    };
+    let shifts = own.reading.as_ref().map_or_else(String::new, |reading| format!("\t{} shifts", reading.shifts));
+    format!("{}\tlayer {}\tevery {} minutes\t{state}{shifts}", own.address, own.layer, own.every_minutes)
 }
 
 async fn print(command: ChangeCommand, store: &Store) -> anyhow::Result<()> {
@@ -366,6 +453,14 @@ async fn print(command: ChangeCommand, store: &Store) -> anyhow::Result<()> {
     if matches!(command, ChangeCommand::Vacations) {
         for own in reader.db().vacations().await? {
             println!("{}\t{}\t{}\t{}\t{}", own.id, roster.name(own.person_id), own.starts_at, own.ends_at, own.note);
+        }
+        return Ok(());
+    }
+    if matches!(command, ChangeCommand::Calendars) {
+        for own in reader.db().sources().await? {
+            if let Some(schedule) = roster.schedule(own.schedule_id) {
+                println!("{}\t{}", schedule.name, standing(&own, schedule.zone));
+            }
         }
         return Ok(());
     }

@@ -125,6 +125,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/roster/{id}/override", post(duty::schedule::add_override))
         .route("/roster/{id}/override/{override}/remove", post(duty::schedule::remove_override))
         .route("/roster/{id}/temporary", post(duty::schedule::add_temporary))
+        .route("/roster/{id}/calendar/refresh", post(duty::schedule::refresh_calendar))
         .route("/roster/{id}/temporary/{temporary}/remove", post(duty::schedule::remove_temporary))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
         .route_layer(from_fn(frame::session::responders));
@@ -168,6 +169,8 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/roster/teams/{team}/remove", post(duty::overview::remove_team))
         .route("/roster/{id}/rotation", post(duty::schedule::set_rotation))
         .route("/roster/{id}/layer/remove", post(duty::schedule::remove_layer))
+        .route("/roster/{id}/calendar", post(duty::schedule::set_calendar))
+        .route("/roster/{id}/calendar/remove", post(duty::schedule::remove_calendar))
         .route("/roster/{id}/feed", post(duty::schedule::add_feed))
         .route("/roster/{id}/feed/{feed}/revoke", post(duty::schedule::revoke_feed))
         .route("/roster/{id}/remove", post(duty::schedule::remove))

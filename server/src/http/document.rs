@@ -9,7 +9,7 @@ use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Required, Response, 
 /// What is overwritten as a whole: whoever does says what they have read.
 const WHOLE_LISTS: [&str; 2] = ["/api/v1/policy-rules", "/api/v1/quiet-hours"];
 /// What has a version; `PUT` and `DELETE` may say which.
-const VERSIONED: [&str; 9] = [
+const VERSIONED: [&str; 10] = [
     "/api/v1/policies/{name}",
     "/api/v1/heartbeats/{id}",
     "/api/v1/lines/{id}",
@@ -17,6 +17,7 @@ const VERSIONED: [&str; 9] = [
     "/api/v1/sms/gateways/{id}",
     "/api/v1/teams/{team}",
     "/api/v1/schedules/{schedule}",
+    "/api/v1/schedules/{schedule}/calendar",
     WHOLE_LISTS[0],
     WHOLE_LISTS[1],
 ];

@@ -1,7 +1,8 @@
 //! Where our requests may go: not to addresses inside, unless the configuration names them.
 //!
 //! Whoever may set a webhook or a gateway could otherwise make the server ask its own network. The check is made on the address that is really
-//! connected to, after the name was looked up, so that a name that changes its address gains nothing; redirects are not followed.
+//! connected to, after the name was looked up, so that a name that changes its address gains nothing. Redirects are not followed, but for
+//! calendars, whose every next address is judged like the first.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -26,6 +27,14 @@ pub enum AddressError {
     },
 }
 
+/// A name whose every address is inside.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is an address inside; add its network to {allowed_by}")]
+pub struct NameInside {
+    name: String,
+    allowed_by: &'static str,
+}
+
 /// Looks names up, and leaves out what may not be asked.
 #[derive(Clone, Debug)]
 pub struct GuardedResolver {
@@ -44,6 +53,12 @@ impl GuardedResolver {
     #[must_use]
     pub fn for_gateways(allowed: &[IpNet]) -> Self {
         Self { allowed: allowed.into(), key: "sms.allow_networks" }
+    }
+
+    /// The same for the networks of `roster.allow_networks`: calendars of a company are often inside.
+    #[must_use]
+    pub fn for_calendars(allowed: &[IpNet]) -> Self {
+        Self { allowed: allowed.into(), key: "roster.allow_networks" }
     }
 
     /// Whether this address may be asked.
@@ -77,7 +92,7 @@ impl Resolve for GuardedResolver {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<SocketAddr> = found.filter(|address| guard.lets_through(address.ip())).collect();
             if public.is_empty() {
-                return Err(format!("{} is an address inside; add its network to {}", name.as_str(), guard.key).into());
+                return Err(NameInside { name: name.as_str().to_owned(), allowed_by: guard.key }.into());
             }
             Ok(Box::new(public.into_iter()) as Addrs)
         })

@@ -1,6 +1,7 @@
-//! Kinds of gateways and of notices: settings, checks, requests, and what counts as taken. Nothing is sent here.
+//! Kinds of gateways, of notices and of calendars elsewhere: settings, checks, requests, and what counts as taken. Nothing is sent here.
 
 pub mod answer;
+pub mod calendar;
 pub mod gateways;
 pub mod guard;
 pub mod notices;

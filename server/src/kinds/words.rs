@@ -94,6 +94,28 @@ mod tests {
     }
 
     #[test]
+    fn everything_that_is_wrong_with_a_calendar_has_its_sentence() {
+        use crate::roster::source::Trouble;
+        let all = [
+            Trouble::ClosedAddress,
+            Trouble::Unreachable(String::new()),
+            Trouble::Slow,
+            Trouble::Status(404),
+            Trouble::Redirects,
+            Trouble::TooLarge(1),
+            Trouble::WebPage,
+            Trouble::Empty,
+            Trouble::Unreadable(Vec::new()),
+            Trouble::TooCostly,
+        ];
+        let mut sentences: Vec<&str> =
+            all.iter().map(|trouble| CATALOGUE["en"][&format!("calendar_{}", trouble.code())].as_str()).collect();
+        sentences.sort_unstable();
+        sentences.dedup();
+        assert_eq!(sentences.len(), all.len(), "each has one of its own");
+    }
+
+    #[test]
     fn what_is_filled_in_is_not_a_place() {
         assert_eq!(say("en", "answered", &[("name", "{summary}"), ("summary", "disk")]), "{summary} answered for: disk");
     }

@@ -3,6 +3,8 @@
 //! A notice is put into the outbox in the transaction that makes it true ([`crate::store::alarm::events::notice_of`]), and told from there by
 //! [`notices`] until the other side has taken it or a day has passed. On several nodes each notice is taken by one of them at a time.
 
+pub mod ask;
+pub mod calendars;
 pub mod messages;
 pub mod notices;
 pub mod sign_of_life;

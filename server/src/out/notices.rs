@@ -43,6 +43,8 @@ pub fn client(guard: &GuardedResolver) -> Result<Client, reqwest::Error> {
         .timeout(ANSWER_WITHIN)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
+        // What is answered is a line; nobody need pack it.
+        .gzip(false)
         .dns_resolver(Arc::new(guard.clone()))
         .user_agent(concat!("autocall/", env!("CARGO_PKG_VERSION")))
         .build()
@@ -239,11 +241,16 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         return words::say(language, "test", &[]);
     }
     let priority = words::say(language, alarm.map_or("normal", |alarm| alarm.priority.as_str()), &[]);
-    let why = match body["reason"].as_str().filter(|_| delivery.kind == NoticeKind::HandOverTrouble) {
-        Some(reason) => {
-            words::say(language, &format!("why_{reason}"), &[("detail", body["detail"].as_str().unwrap_or_default())])
+    let reasons = match delivery.kind {
+        NoticeKind::HandOverTrouble => Some("why"),
+        NoticeKind::CalendarTrouble => Some("calendar"),
+        _ => None,
+    };
+    let why = match (reasons, body["reason"].as_str()) {
+        (Some(kind), Some(reason)) => {
+            words::say(language, &format!("{kind}_{reason}"), &[("detail", body["detail"].as_str().unwrap_or_default())])
         }
-        None => body["why"].as_str().unwrap_or_default().to_owned(),
+        _ => body["why"].as_str().unwrap_or_default().to_owned(),
     };
     let places = [
         ("summary", alarm.map_or("", |alarm| alarm.summary.as_str())),
@@ -252,6 +259,7 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         ("name", body["name"].as_str().unwrap_or_default()),
         ("handset", body["handset"].as_str().unwrap_or_default()),
         ("line", body["line"].as_str().unwrap_or_default()),
+        ("schedule", body["schedule"].as_str().unwrap_or_default()),
         ("gateway", body["gateway"].as_str().unwrap_or_default()),
         ("person", body["person"].as_str().unwrap_or_default()),
         ("why", why.as_str()),

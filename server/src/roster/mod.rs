@@ -17,6 +17,7 @@ mod model;
 pub mod quiet;
 pub mod recurrence;
 pub mod rotation;
+pub mod source;
 pub mod text;
 mod typed;
 pub mod wall;

@@ -699,6 +699,7 @@ impl Store {
             retention::ALL,
             secrets::ALL,
             duty::roster::ALL,
+            duty::sources::ALL,
             lines::sms::ALL,
             access::users::ALL,
             lines::webhooks::ALL,

@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::world::{Engine, World, on_both};
 
-on_both!(check_tells_cron, a_file_goes_in_and_comes_out_again, everything_can_be_taken_back);
+on_both!(check_tells_cron, a_file_goes_in_and_comes_out_again, a_calendar_is_followed, everything_can_be_taken_back);
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
@@ -62,6 +62,34 @@ async fn a_file_goes_in_and_comes_out_again(engine: Engine) {
     let told = refused(&world, &["import", "ops", &bad]).await;
     assert!(told.contains("line 2") && told.contains("line 3"), "{told}");
     assert!(refused(&world, &["import", "ops", &world.file("x.txt", "")]).await.contains(".csv or .ics"));
+}
+
+async fn a_calendar_is_followed(engine: Engine) {
+    let world = world(engine).await;
+    let address = "webcal://calendar.example.com/calendar/ical/ops/private-0123456789abcdef/basic.ics";
+    let set = done(&world, &["set-calendar", "ops", address, "--every-minutes", "30"]).await;
+    assert!(set.contains("ops follows the calendar") && !set.contains("private-"), "{set}");
+    let told = done(&world, &["calendars"]).await;
+    assert_eq!(told, "ops\thttps://calendar.example.com/….ics\tlayer calendar\tevery 30 minutes\tnot read yet\n");
+    assert!(done(&world, &["show", "ops"]).await.contains(&format!("calendar\t{}", told.trim_start_matches("ops\t"))));
+    // Only the rhythm: the address stays.
+    done(&world, &["set-calendar", "ops", "--every-minutes", "60"]).await;
+    assert_eq!(done(&world, &["calendars"]).await, told.replace("30 minutes", "60 minutes"));
+    done(&world, &["refresh-calendar", "ops"]).await;
+    for (args, why) in [
+        (&["set-calendar", "ops", "http://127.0.0.1:9/a.ics"][..], "roster.allow_networks"),
+        (&["set-calendar", "ops", "http://127.0.0.1:9/a.ics", "--dry-run"], "roster.allow_networks"),
+        (&["set-calendar", "ops", "calendar.ics"], "https://"),
+        (&["set-calendar", "ops", "--every-minutes", "1"], "5 to 1440 minutes"),
+        (&["set-calendar", "none", address], "there is no schedule \"none\""),
+    ] {
+        let told = refused(&world, args).await;
+        assert!(told.contains(why), "{args:?}: {told}");
+    }
+    assert!(done(&world, &["remove-calendar", "ops"]).await.contains("follows no calendar any more"));
+    assert_eq!(done(&world, &["calendars"]).await, "");
+    assert!(refused(&world, &["remove-calendar", "ops"]).await.contains("follows no calendar"));
+    assert!(refused(&world, &["refresh-calendar", "ops"]).await.contains("follows no calendar"));
 }
 
 async fn everything_can_be_taken_back(engine: Engine) {

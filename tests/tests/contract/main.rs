@@ -36,6 +36,7 @@ mod replies;
 mod reports_anywhere;
 mod roster;
 mod senders;
+mod sources;
 mod store;
 mod storm;
 mod text_gateways;

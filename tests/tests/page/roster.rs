@@ -1,5 +1,8 @@
 //! The duty roster on the pages: seen by everybody who is logged in, changed by forms alone, and on *Now*.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use autocall::keep::roster::forms::{LayerForm, ScheduleForm};
 use autocall::keep::roster::schedules;
 use autocall::store::access::users::Role;
@@ -15,6 +18,7 @@ on_both!(
     who_is_on_duty_stands_on_now,
     wrong_forms_say_what_is_wrong,
     the_calendar_shows_layers_changes_and_gaps,
+    a_schedule_follows_a_calendar_by_its_address,
 );
 
 async fn people(server: &Server) {
@@ -194,4 +198,91 @@ async fn the_calendar_shows_layers_changes_and_gaps(home: Home) {
     assert_eq!(month.body.matches("<svg class=\"strip\"").count(), 6, "from Monday, 26 October, to Sunday, 6 December");
     assert!(!month.shows(" style="), "the policy allows no styles in markup");
     assert!(month.shows("&#60;b&#62;") && !month.shows("Bob <b>"));
+}
+
+async fn a_schedule_follows_a_calendar_by_its_address(home: Home) {
+    let server = home.set("AUTOCALL_ROSTER_ALLOW_NETWORKS", "127.0.0.0/8").start().await;
+    let path = schedule(&server).await;
+    let away = Arc::new(AtomicBool::new(false));
+    let answer = {
+        let away = Arc::clone(&away);
+        async move || match away.load(Ordering::Relaxed) {
+            true => "<html><title>Sign in</title></html>".to_owned(),
+            false => {
+                let event = |who: &str| {
+                    format!(
+                        "BEGIN:VEVENT\r\nUID:{who}\r\nSUMMARY:{who}\r\nDTSTART:20261120T000000Z\r\nDTEND:20261220T000000Z\r\nEND:VEVENT\r\n"
+                    )
+                };
+                format!("BEGIN:VCALENDAR\r\n{}{}END:VCALENDAR\r\n", event("Ann"), event("Lunch <i>"))
+            }
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await.unwrap() });
+    let url = format!("{base}/calendar/private-0123456789abcdef/basic.ics");
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    assert!(lin.get(&path).await.shows("Calendar by address"));
+    let form = |url: &str, minutes: &str, version: &str| {
+        [("url", url), ("every_minutes", minutes), ("layer", "outside"), ("version", version)]
+            .map(|(name, value)| (name, value.to_owned()))
+    };
+    let press = async |visitor: &mut Visitor, action: &str, fields: &[(&str, String)]| {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        visitor.post(&format!("{path}/calendar{action}"), &fields).await
+    };
+    for (url, minutes, sentence) in [
+        ("calendar.ics", "15", "This is no address of a calendar"),
+        ("", "15", "Give the address of the calendar."),
+        ("http://10.0.0.1/a.ics", "15", "Add the network to roster.allow_networks"),
+        (url.as_str(), "1", "A calendar is read every 5 to 1440 minutes."),
+        (url.as_str(), "often", "A calendar is read every 5 to 1440 minutes."),
+    ] {
+        let page = press(&mut lin, "", &form(url, minutes, "")).await;
+        assert!(page.status == 422 && page.shows(sentence), "{url} {minutes}: {}", page.body);
+    }
+    let set = press(&mut lin, "", &form(&url, "15", "")).await;
+    assert_eq!(set.location(), format!("{path}?done=reading#following"), "{}", set.body);
+    assert!(lin.get(set.location().split('#').next().unwrap()).await.shows("The calendar is read in a moment."));
+    assert_eq!(press(&mut lin, "", &form(&url, "15", "")).await.status, 422, "the form was opened while there was none");
+    let page = shows(&mut lin, &path, ": 1 shifts.").await;
+    for sentence in [
+        "1 new, 0 removed",
+        "Lunch &#60;i&#62;",
+        "/….ics",
+        "name=\"layer\" maxlength=\"100\" autocomplete=\"off\" value=\"outside\"",
+    ] {
+        assert!(page.shows(sentence), "{sentence}: {}", page.body);
+    }
+    assert!(!page.shows("private-"), "the address is shown to nobody");
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Ann");
+    // It cannot be read any more: both pages say so, in the reader's language.
+    away.store(true, Ordering::Relaxed);
+    let mut ann = Visitor::logged_in(&server, "ann", Role::Responder).await;
+    ann.get(&path).await;
+    assert_eq!(press(&mut ann, "/refresh", &[]).await.status, 303);
+    let wrong = "The calendar cannot be read since Fri 2026-11-20 04:00: the answer is a web page, such as one to log in on. The last good shifts stay.";
+    shows(&mut ann, &path, wrong).await;
+    shows(&mut ann, "/roster", wrong).await;
+    shows(&mut ann, &format!("{path}?lang=zh"), "起无法读取日历：对方返回的是网页").await;
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Ann");
+    let version = page.body.split("/calendar\"").nth(1).unwrap().split("name=\"version\" value=\"").nth(1).unwrap();
+    let version = version.split('"').next().unwrap();
+    assert_eq!(press(&mut ann, "/remove", &[("version", version.to_owned())]).await.status, 403, "that is for admins");
+    assert_eq!(press(&mut lin, "/remove", &[("version", "older".to_owned())]).await.status, 422);
+    let removed = press(&mut lin, "/remove", &[("version", version.to_owned())]).await;
+    assert_eq!(removed.location(), format!("{path}?done=saved"), "{}", removed.body);
+    let page = lin.get(&path).await;
+    assert!(page.shows("give its iCal address") && !page.shows("cannot be read"), "{}", page.body);
+    assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Ann", "its shifts stay");
+}
+
+/// Waits until a page shows something, and gives it.
+async fn shows(visitor: &mut Visitor, path: &str, text: &str) -> crate::client::Page {
+    autocall_tests::wait::eventually(text, std::time::Duration::from_secs(60), async || {
+        let page = visitor.get(path).await;
+        page.shows(text).then_some(page)
+    })
+    .await
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::shapes::{Named, ScheduleJson};
-use super::{form, maker, removed, roster};
+use super::{form, maker, removed, roster, roster_and_sources};
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::answer;
@@ -102,8 +102,8 @@ pub async fn add_holidays(
     let form: HolidaysForm = form(&app, body).await?;
     let now = app.engine.clock.now();
     let ids = exceptions::add_holidays(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
-    let roster = roster(&app).await?;
-    let schedule = ScheduleJson::of(&roster, find_schedule(&roster, &schedule)?);
+    let (roster, sources) = roster_and_sources(&app).await?;
+    let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, &schedule)?);
     let ids = ids.into_iter().map(|id| id.to_string()).collect();
     Ok(answer(StatusCode::CREATED, &HolidaysJson { ids, schedule }))
 }
@@ -125,8 +125,8 @@ pub async fn remove_temporary(
 }
 
 async fn made(app: &App, schedule: &str, id: String) -> Result<Response, Problem> {
-    let roster = roster(app).await?;
-    let schedule = ScheduleJson::of(&roster, find_schedule(&roster, schedule)?);
+    let (roster, sources) = roster_and_sources(app).await?;
+    let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, schedule)?);
     Ok(answer(StatusCode::CREATED, &MadeJson { id, schedule }))
 }
 

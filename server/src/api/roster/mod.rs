@@ -5,6 +5,7 @@ pub mod exceptions;
 pub mod on_duty;
 pub mod schedules;
 pub mod shapes;
+pub mod source;
 pub mod teams;
 
 use axum::body::Body;
@@ -13,6 +14,8 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
+
+use shapes::Sources;
 
 use crate::access::senders::Sender;
 use crate::app::App;
@@ -31,6 +34,8 @@ impl From<RosterError> for Problem {
             RosterError::Store(error) => error.into(),
             RosterError::NoSchedule(_) => Self::new(StatusCode::NOT_FOUND, "no_such_schedule", text),
             RosterError::NoEntry => Self::new(StatusCode::NOT_FOUND, "no_such_entry", text),
+            RosterError::NoSource => Self::new(StatusCode::NOT_FOUND, "follows_no_calendar", text),
+            RosterError::StaleSource => Stale.into(),
             RosterError::Followed(_) => Self::new(StatusCode::CONFLICT, "followed_by_line", text),
             RosterError::Meanwhile | RosterError::Stale { .. } => Self::new(StatusCode::CONFLICT, "changed_meanwhile", text),
             RosterError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", text),
@@ -73,6 +78,13 @@ async fn form<T: for<'de> Deserialize<'de>>(app: &App, body: Body) -> Result<T, 
 
 async fn roster(app: &App) -> Result<Roster, StoreError> {
     app.engine.store.read().await?.db().roster().await
+}
+
+/// The roster, and the calendars that its schedules follow.
+async fn roster_and_sources(app: &App) -> Result<(Roster, Sources), StoreError> {
+    let mut reader = app.engine.store.read().await?;
+    let sources = reader.db().sources().await?.into_iter().map(|own| (own.schedule_id, own)).collect();
+    Ok((reader.db().roster().await?, sources))
 }
 
 /// Who makes an entry.

@@ -10,7 +10,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::shapes::{FindingJson, Named, OnDutyJson, ReasonJson, ShiftJson};
-use super::{Query, roster, team_in_path};
+use super::{Query, roster, roster_and_sources, team_in_path};
 use crate::app::App;
 use crate::costly;
 use crate::http::answer;
@@ -20,6 +20,7 @@ use crate::keep::roster::{find_schedule, find_team};
 use crate::roster::check::check as find_faults;
 use crate::roster::{OnDuty, Roster, Schedule, Target, evaluate};
 use crate::store::duty::log::LoggedPerson;
+use crate::store::duty::sources::SourceRow;
 
 /// At most so much of a plan is told at once.
 const LONGEST: TimeDelta = TimeDelta::days(366 * 2);
@@ -259,7 +260,7 @@ pub struct CheckAnswer {
     findings: Vec<FindingJson>,
 }
 
-/// Gaps, people who cannot be rung, and overlaps, from now on.
+/// Calendars that cannot be read; gaps, people who cannot be rung, and overlaps, from now on.
 #[utoipa::path(get, path = "/api/v1/roster/check", tag = "roster",
     params(("days" = Option<i64>, Query, description = "How far to look: 1 to 366 days, 28 by default")),
     responses((status = 200, description = "What was found", body = CheckAnswer),
@@ -272,9 +273,13 @@ pub async fn check(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Re
         Some(Ok(days @ 1..=366)) => days,
         Some(_) => return Err(Problem::invalid("days", "days must be 1 to 366")),
     };
-    let (from, roster) = (app.engine.clock.now(), roster(&app).await?);
+    let (from, (roster, sources)) = (app.engine.clock.now(), roster_and_sources(&app).await?);
     let to = from + TimeDelta::days(days);
-    let findings =
-        costly::run(move |_| find_faults(&roster, from, to).iter().map(|finding| FindingJson::of(&roster, finding)).collect());
+    let findings = costly::run(move |_| {
+        let mut calendars: Vec<&SourceRow> = sources.values().collect();
+        calendars.sort_by_key(|own| own.wrong_since);
+        let calendars = calendars.into_iter().filter_map(|own| FindingJson::calendar(&roster, own));
+        calendars.chain(find_faults(&roster, from, to).iter().map(|finding| FindingJson::of(&roster, finding))).collect()
+    });
     Ok(answer(StatusCode::OK, &CheckAnswer { from, to, findings: findings.await? }))
 }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::shapes::ScheduleJson;
-use super::{Query, form, removed, roster, stale_by_header};
+use super::{Query, form, removed, roster, roster_and_sources, stale_by_header};
 use crate::app::App;
 use crate::http::answer;
 use crate::http::problem::Problem;
@@ -18,6 +18,7 @@ use crate::ids::ScheduleId;
 use crate::intake::alarm_request::read_body;
 use crate::keep::roster::forms::ScheduleForm;
 use crate::keep::roster::{find_schedule, import, schedules};
+use crate::kinds::calendar::encoding;
 use crate::versions::{Expected, Version};
 
 /// All schedules.
@@ -31,8 +32,8 @@ pub struct SchedulesJson {
     responses((status = 200, description = "All schedules", body = SchedulesJson),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let roster = roster(&app).await?;
-    let schedules = roster.schedules.iter().map(|schedule| ScheduleJson::of(&roster, schedule)).collect();
+    let (roster, sources) = roster_and_sources(&app).await?;
+    let schedules = roster.schedules.iter().map(|schedule| ScheduleJson::of(&roster, &sources, schedule)).collect();
     Ok(answer(StatusCode::OK, &SchedulesJson { schedules }))
 }
 
@@ -159,20 +160,17 @@ pub async fn import(
     let body = read_body(body, app.config().http.body_limit_bytes).await?;
     let layer = query.get("layer").unwrap_or(import::DEFAULT_LAYER);
     let engine = &app.engine;
-    // A program that says UTF-8 of everything it sends is not believed: that is found out anyway.
-    let charset = kind.split(';').skip(1).find_map(|own| own.trim().strip_prefix("charset="));
-    let charset = charset.map(|own| own.trim_matches('"')).filter(|own| !own.eq_ignore_ascii_case("utf-8"));
-    let encoding = query.get("encoding").or(charset).map(str::to_owned);
+    let encoding = query.get("encoding").map(str::to_owned).or_else(|| encoding(kind));
     let file = import::File { form, bytes: body.to_vec(), encoding, region: engine.region() };
     let done = import::import(&engine.store, &schedule, layer, file, dry_run, engine.clock.now()).await?;
     let import::Imported { shifts, added, removed, skipped, notes } = done;
-    let roster = roster(&app).await?;
-    let schedule = ScheduleJson::of(&roster, find_schedule(&roster, &schedule)?);
+    let (roster, sources) = roster_and_sources(&app).await?;
+    let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, &schedule)?);
     Ok(answer(StatusCode::OK, &ImportedJson { shifts, added, removed, skipped, notes, dry_run, schedule }))
 }
 
 async fn show_one(app: &App, headers: &HeaderMap, status: StatusCode, id: ScheduleId) -> Result<Response, Problem> {
-    let roster = roster(app).await?;
+    let (roster, sources) = roster_and_sources(app).await?;
     let schedule = find_schedule(&roster, &id.to_string())?;
-    Ok(versioned(headers, status, &Version::named(schedule.version), &ScheduleJson::of(&roster, schedule)))
+    Ok(versioned(headers, status, &Version::named(schedule.version), &ScheduleJson::of(&roster, &sources, schedule)))
 }

@@ -1,5 +1,7 @@
 //! What the API says of the roster.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -8,6 +10,7 @@ use crate::ids::{LayerId, OverrideId, PersonId, ScheduleId, TeamId, TemporaryId}
 use crate::keep::roster::forms::LayerForm;
 use crate::roster::check::Finding;
 use crate::roster::{Change, On, OnDuty, Override, Reason, Roster, Schedule, Shift, Team, Temporary};
+use crate::store::duty::sources::SourceRow;
 
 /// A person, team or schedule by id and name.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -129,6 +132,94 @@ impl TemporaryJson {
     }
 }
 
+/// The calendars that schedules follow.
+pub type Sources = HashMap<ScheduleId, SourceRow>;
+
+/// How a calendar stands that a schedule follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CalendarSourceState {
+    /// It was not read yet.
+    New,
+    /// It could be read.
+    Good,
+    /// It cannot be read: the last good shifts stay.
+    Wrong,
+}
+
+/// Why a calendar cannot be read.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CalendarTroubleJson {
+    since: DateTime<Utc>,
+    /// `closed_address`, `unreachable`, `slow`, `status`, `redirects`, `too_large`, `web_page`, `empty`, `unreadable` or `too_costly`.
+    code: &'static str,
+    /// In a sentence.
+    detail: String,
+}
+
+/// A calendar that a schedule follows.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CalendarSourceJson {
+    /// Its host and last characters: the whole address may be a secret, and is never shown.
+    address: String,
+    every_minutes: i32,
+    /// The layer that holds what it says.
+    layer: String,
+    state: CalendarSourceState,
+    set_at: DateTime<Utc>,
+    set_by: String,
+    /// When it was last asked.
+    asked_at: Option<DateTime<Utc>>,
+    /// When it could last be read.
+    good_at: Option<DateTime<Utc>>,
+    /// When it is asked next.
+    next_at: DateTime<Utc>,
+    wrong: Option<CalendarTroubleJson>,
+    /// The shifts in it, when it could last be read.
+    shifts: Option<usize>,
+    /// Events of others, which were passed over then.
+    skipped: Vec<String>,
+    /// How it was understood then, where it could be understood otherwise.
+    notes: Vec<String>,
+    /// When it last changed the schedule, and how many shifts came and went.
+    changed_at: Option<DateTime<Utc>>,
+    added: Option<usize>,
+    removed: Option<usize>,
+}
+
+impl CalendarSourceJson {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(row: &SourceRow) -> Self {
+        let wrong = row.wrong();
+        let state = match (&wrong, row.good_at) {
+            (Some(_), _) => CalendarSourceState::Wrong,
+            (None, Some(_)) => CalendarSourceState::Good,
+            (None, None) => CalendarSourceState::New,
+        };
+        let reading = row.reading.as_ref().map(|reading| &reading.0);
+        let change = row.change.as_ref().map(|change| change.0);
+        Self {
+            address: row.address.to_string(),
+            every_minutes: row.every_minutes,
+            layer: row.layer.clone(),
+            state,
+            set_at: row.set_at,
+            set_by: row.set_by.clone(),
+            asked_at: row.asked_at,
+            good_at: row.good_at,
+            next_at: row.due_at,
+            wrong: wrong.map(|(since, trouble)| CalendarTroubleJson { since, code: trouble.code(), detail: trouble.to_string() }),
+            shifts: reading.map(|reading| reading.shifts),
+            skipped: reading.map(|reading| reading.skipped.clone()).unwrap_or_default(),
+            notes: reading.map(|reading| reading.notes.clone()).unwrap_or_default(),
+            changed_at: row.changed_at,
+            added: change.map(|change| change.added),
+            removed: change.map(|change| change.removed),
+        }
+    }
+}
+
 /// A schedule with all that belongs to it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ScheduleJson {
@@ -142,12 +233,14 @@ pub struct ScheduleJson {
     layers: Vec<LayerJson>,
     overrides: Vec<OverrideJson>,
     temporaries: Vec<TemporaryJson>,
+    /// The calendar that it follows; null when it follows none.
+    calendar: Option<CalendarSourceJson>,
 }
 
 impl ScheduleJson {
     /// As the API says it.
     #[must_use]
-    pub fn of(roster: &Roster, schedule: &Schedule) -> Self {
+    pub fn of(roster: &Roster, sources: &Sources, schedule: &Schedule) -> Self {
         let layers = schedule.layers.iter();
         Self {
             id: schedule.id,
@@ -159,6 +252,7 @@ impl ScheduleJson {
             layers: layers.map(|own| LayerJson { id: own.id, layer: LayerForm::of(roster, &own.name, &own.rule) }).collect(),
             overrides: schedule.overrides.iter().map(|own| OverrideJson::of(roster, own)).collect(),
             temporaries: schedule.temporaries.iter().map(|own| TemporaryJson::of(roster, own)).collect(),
+            calendar: sources.get(&schedule.id).map(CalendarSourceJson::of),
         }
     }
 }
@@ -247,7 +341,8 @@ impl ShiftJson {
 /// Something that is wrong with the roster, or may be.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FindingJson {
-    /// `gap`, `team_gap`, `unreachable`, `never` (somebody in a rotation who never has a turn that is active), `several` or `twice`.
+    /// `gap`, `team_gap`, `unreachable`, `never` (somebody in a rotation who never has a turn that is active), `several`, `twice` or
+    /// `calendar` (the calendar that a schedule follows cannot be read, since `from`).
     kind: &'static str,
     team: Option<Named>,
     schedules: Vec<Named>,
@@ -257,6 +352,14 @@ pub struct FindingJson {
 }
 
 impl FindingJson {
+    /// A calendar that cannot be read.
+    #[must_use]
+    pub fn calendar(roster: &Roster, source: &SourceRow) -> Option<Self> {
+        let (from, _) = source.wrong()?;
+        let schedules = vec![Named::schedule(roster, source.schedule_id)];
+        Some(Self { kind: "calendar", team: None, schedules, people: Vec::new(), from, to: None })
+    }
+
     /// As the API says it.
     #[must_use]
     pub fn of(roster: &Roster, finding: &Finding) -> Self {

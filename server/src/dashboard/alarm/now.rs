@@ -58,6 +58,7 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "window_ended" => Some(&words.done_window_ended),
         "saved" => Some(&words.done_saved),
         "removed" => Some(&words.done_removed),
+        "reading" => Some(&words.done_reading),
         "role" => Some(&words.done_role),
         "user_disabled" => Some(&words.done_user_disabled),
         "user_enabled" => Some(&words.done_user_enabled),

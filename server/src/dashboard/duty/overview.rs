@@ -10,6 +10,7 @@ use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 
+use super::schedule::source_trouble;
 use crate::app::App;
 use crate::costly;
 use crate::dashboard::alarm::now;
@@ -19,6 +20,7 @@ use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::{ScheduleId, TeamId, VacationId};
 use crate::keep::roster::forms::{ScheduleForm, TeamForm, VacationForm};
 use crate::keep::roster::{RosterError, exceptions, schedules, teams};
+use crate::kinds::guard::AddressError;
 use crate::roster::check::{Finding, check};
 use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, text, wall};
 use crate::versions::Expected;
@@ -179,7 +181,7 @@ pub(in crate::dashboard) fn maker(reader: &Reader) -> &str {
 /// What is wrong with a form, in the reader's language.
 pub(in crate::dashboard) fn sentence(words: &Words, error: RosterError) -> Result<String, Refusal> {
     Ok(match &error {
-        RosterError::BadName => words.roster_bad_name.clone(),
+        RosterError::BadName | RosterError::BadLayer => words.roster_bad_name.clone(),
         RosterError::NameTaken(name) => fill_text(&words.person_name_taken, &[("name", name)]),
         RosterError::NoPerson(name) => fill_text(&words.roster_no_person, &[("name", name)]),
         RosterError::NoTeam(name) => fill_text(&words.roster_no_team, &[("name", name)]),
@@ -195,8 +197,13 @@ pub(in crate::dashboard) fn sentence(words: &Words, error: RosterError) -> Resul
         RosterError::BadAction => words.roster_bad_action.clone(),
         RosterError::Followed(line) => fill_text(&words.roster_followed, &[("line", line)]),
         RosterError::Meanwhile | RosterError::Stale { .. } => words.roster_stale.clone(),
+        RosterError::BadAddress(AddressError::Bad) => words.source_bad_url.clone(),
+        RosterError::BadAddress(AddressError::Inside { allowed_by }) => fill_text(&words.source_inside, &[("key", allowed_by)]),
+        RosterError::NoAddress => words.source_no_url.clone(),
+        RosterError::BadInterval => words.source_bad_every.clone(),
+        RosterError::StaleSource => words.roster_stale.clone(),
         RosterError::BadDays | RosterError::Import(_) | RosterError::Costly(_) => return Err(Refusal::Garbled),
-        RosterError::NoSchedule(_) | RosterError::NoEntry => return Err(Refusal::NotFound),
+        RosterError::NoSchedule(_) | RosterError::NoEntry | RosterError::NoSource => return Err(Refusal::NotFound),
         RosterError::Store(_) => return Err(Refusal::Away),
     })
 }
@@ -307,12 +314,15 @@ async fn page(
         (check(&plan, now, now + LOOK_AHEAD), plan.schedules.iter().map(on).collect::<Vec<_>>())
     });
     let (findings, planned) = looked.await?;
+    let sources = store.db().sources().await?;
     let mut lines = Vec::new();
     for (schedule, (planned, next)) in roster.schedules.iter().zip(planned) {
         let on = match at < now {
             true => store.db().duty_at(schedule.id, at).await?.map(|row| row.people.0.into_iter().map(|own| own.name).collect()),
             false => None,
         };
+        let source = sources.iter().find(|row| row.schedule_id == schedule.id);
+        let broken = source.and_then(|row| source_trouble(reader, schedule.zone, row));
         lines.push(Line {
             id: schedule.id,
             name: schedule.name.clone(),
@@ -320,7 +330,7 @@ async fn page(
             team: team_name(&roster, schedule),
             on: on.unwrap_or(planned),
             next: next.filter(|_| at >= now),
-            troubles: troubles(words, &roster, schedule, &findings),
+            troubles: broken.into_iter().chain(troubles(words, &roster, schedule, &findings)).collect(),
         });
     }
     let vacations = store.db().vacations().await?.into_iter().filter(|own| own.ends_at > now);

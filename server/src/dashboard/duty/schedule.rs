@@ -8,6 +8,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
+use chrono_tz::Tz;
 
 use super::calendar::{Plan, Strip, monday_of};
 use super::overview::{lines, maker, next_words, on_duty_words, people, reason_words, sentence, shown, team_name, troubles};
@@ -17,13 +18,17 @@ use crate::dashboard::alarm::now;
 use crate::dashboard::frame::assets;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html, instant};
-use crate::dashboard::frame::words::Words;
+use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::ScheduleId;
 use crate::keep::roster::feeds::{self, Subject};
 use crate::keep::roster::forms::{LayerForm, OverrideForm, TemporaryForm};
+use crate::keep::roster::source::{self, SourceForm};
 use crate::keep::roster::{RosterError, exceptions, schedules};
+use crate::kinds::guard::GuardedResolver;
+use crate::kinds::words::say;
 use crate::roster::check::check;
 use crate::roster::{Change, Roster, Schedule, evaluate, wall};
+use crate::store::duty::sources::SourceRow;
 use crate::versions::Expected;
 
 /// How far ahead the page looks for gaps.
@@ -37,6 +42,49 @@ struct Entry {
     from_field: String,
     to_field: String,
     people: Vec<(String, String)>,
+}
+
+/// The calendar that the schedule follows.
+struct Following {
+    /// What that means, in a sentence.
+    why: String,
+    layer: String,
+    every_minutes: i32,
+    version: String,
+    /// How it stands, in sentences.
+    standing: Vec<String>,
+    skipped: Vec<String>,
+}
+
+impl Following {
+    fn of(words: &Words, zone: Tz, row: &SourceRow) -> Self {
+        let at = |at| shown(words, zone, at);
+        let count = |number: usize| number.to_string();
+        let mut standing = Vec::new();
+        match (row.good_at, &row.reading) {
+            (Some(good_at), Some(reading)) => {
+                let shifts = count(reading.shifts);
+                standing.push(fill_text(&words.source_good, &[("at", &at(good_at)), ("count", &shifts)]));
+            }
+            _ => standing.push(words.source_new.clone()),
+        }
+        if let (Some(changed_at), Some(change)) = (row.changed_at, &row.change) {
+            let (added, removed) = (count(change.added), count(change.removed));
+            let places = [("at", at(changed_at)), ("added", added), ("removed", removed)];
+            let places = places.each_ref().map(|(name, text)| (*name, text.as_str()));
+            standing.push(fill_text(&words.source_changed, &places));
+        }
+        standing.push(fill_text(&words.source_next, &[("at", &at(row.due_at))]));
+        let reading = row.reading.as_ref();
+        Self {
+            why: fill_text(&words.source_why, &[("address", &row.address.to_string()), ("layer", &row.layer)]),
+            layer: row.layer.clone(),
+            every_minutes: row.every_minutes,
+            version: row.version().as_str().to_owned(),
+            standing,
+            skipped: reading.map(|own| own.skipped.iter().chain(&own.notes).cloned().collect()).unwrap_or_default(),
+        }
+    }
 }
 
 /// Something that can be taken back.
@@ -75,6 +123,7 @@ struct SchedulePage<'r> {
     temporaries: Vec<Taken>,
     layers: Vec<LayerForm>,
     feeds: Vec<Taken>,
+    following: Option<Following>,
     people: Vec<String>,
     /// What the override form holds.
     form: OverrideForm,
@@ -200,6 +249,57 @@ pub(in crate::dashboard) async fn remove_layer(
     finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
 }
 
+/// `POST /roster/{id}/calendar`: the schedule follows a calendar, or another one than before.
+pub(in crate::dashboard) async fn set_calendar(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let text = |name| Some(fields.get(name).to_owned()).filter(|text: &String| !text.trim().is_empty());
+    let every_minutes = text("every_minutes").map(|typed| typed.trim().parse().unwrap_or(0));
+    let form = SourceForm { url: text("url"), every_minutes, layer: text("layer") };
+    let engine = &app.engine;
+    let guard = GuardedResolver::for_calendars(&engine.config.roster.allow_networks);
+    // A form that was opened while there was none says so: nobody's address is overwritten unseen.
+    let expected = match fields.get("version") {
+        "" => Expected::Nothing,
+        version => Expected::in_form(version),
+    };
+    let set = source::set(&engine.store, &guard, &id, &form, maker(&reader), &expected, engine.clock.now()).await;
+    finish_calendar(&app, &reader, &id, set.map(|_| ())).await
+}
+
+/// `POST /roster/{id}/calendar/refresh`
+pub(in crate::dashboard) async fn refresh_calendar(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let asked = source::ask_now(&app.engine.store, &id, app.engine.clock.now()).await;
+    finish_calendar(&app, &reader, &id, asked).await
+}
+
+/// `POST /roster/{id}/calendar/remove`
+pub(in crate::dashboard) async fn remove_calendar(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let expected = Expected::in_form(fields.get("version"));
+    let removed = source::remove(&app.engine.store, &id, maker(&reader), &expected, app.engine.clock.now()).await;
+    finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
+}
+
+/// Goes back to the schedule, whose calendar is read in a moment.
+async fn finish_calendar(app: &App, reader: &Reader, id: &str, done: Result<(), RosterError>) -> Result<Response, Refusal> {
+    match done {
+        Ok(()) => Ok(go_to(&format!("/roster/{id}?done=reading#following"))),
+        Err(error) => finish(app, reader, id, Err(error), OverrideForm::default(), "").await,
+    }
+}
+
 /// `POST /roster/{id}/remove`
 pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
@@ -289,6 +389,8 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
     let sane = |day: &NaiveDate| (1971..=2199).contains(&day.year());
     let today = wall::local(schedule.zone, now).date();
     let day = asked(&answer.query, "day").parse().ok().filter(sane).unwrap_or(today);
+    let source = store.db().source_of(id).await?;
+    let broken = source.as_ref().and_then(|row| source_trouble(reader, schedule.zone, row));
     let own = Arc::clone(&roster);
     let looked = costly::run(move |_| {
         let roster = &*own;
@@ -296,7 +398,8 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         let plan = Plan { roster, schedule, words, now, all_lanes: !month };
         let strips: Vec<Strip> = weeks(day, month).into_iter().map(|monday| plan.week(monday)).collect();
         let entries = entries(words, roster, schedule, &strips);
-        let troubles = troubles(words, roster, schedule, &check(roster, now, now + LOOK_AHEAD));
+        let found = troubles(words, roster, schedule, &check(roster, now, now + LOOK_AHEAD));
+        let troubles: Vec<String> = broken.into_iter().chain(found).collect();
         let on = (on_duty_words(words, roster, schedule, now), next_words(words, roster, schedule, now));
         Some((strips, entries, troubles, on))
     });
@@ -344,6 +447,7 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         temporaries: temporaries.collect(),
         layers: schedule.layers.iter().map(|layer| LayerForm::of(&roster, &layer.name, &layer.rule)).collect(),
         feeds: feeds.collect(),
+        following: source.as_ref().map(|row| Following::of(words, schedule.zone, row)),
         people: people(&roster),
         form: answer.form,
     };
@@ -389,8 +493,15 @@ fn entries(words: &'static Words, roster: &Roster, schedule: &Schedule, strips: 
         .collect()
 }
 
+/// That the calendar of a schedule cannot be read, since when and why, in the reader's language.
+pub(super) fn source_trouble(reader: &Reader, zone: Tz, row: &SourceRow) -> Option<String> {
+    let (since, trouble) = row.wrong()?;
+    let sentence = format!("calendar_{}", trouble.code());
+    let why = say(reader.language.tag(), &sentence, &[("detail", &trouble.detail())]);
+    Some(fill_text(&reader.words.source_wrong, &[("since", &shown(reader.words, zone, since)), ("why", &why)]))
+}
+
 fn change_words(words: &Words, roster: &Roster, change: Change) -> String {
-    use crate::dashboard::frame::words::fill_text;
     match change {
         Change::Add(person) => fill_text(&words.roster_did_add, &[("name", &roster.name(person))]),
         Change::Remove(person) => fill_text(&words.roster_did_remove, &[("name", &roster.name(person))]),

@@ -94,6 +94,9 @@ words! {
     roster_found_gap roster_found_unreachable roster_found_several roster_found_twice roster_bad_name roster_bad_note
     roster_no_person roster_no_team roster_bad_every roster_bad_window roster_bad_time roster_bad_zone roster_ends_first
     roster_bad_rotation roster_bad_action roster_followed roster_stale
+    source_title source_why source_none_why source_address source_address_why source_address_stays source_every source_layer
+    source_refresh source_remove source_remove_sure source_new source_good source_changed source_next source_wrong
+    source_skipped source_bad_url source_no_url source_inside source_bad_every done_reading
     add_go add_heading add_how address_back address_how address_once address_paired address_rotated address_rotated_how
     address_then after_others alarm_heading alarm_title alarms_newest alarms_none alarms_older allow allow_go allow_how also
     answered answered_after answered_only at_try back back_to_now bad_number brand calls_to cancel cancel_sure cancel_yes

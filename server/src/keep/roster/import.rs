@@ -84,8 +84,7 @@ pub async fn import(
     };
     let reading = costly::run(move |stop| read(&file, &roster, zone, now, stop)).await?.map_err(ImportError::Refused)?;
     let Reading { shifts, skipped, notes } = reading;
-    let added = shifts.iter().filter(|own| !before.contains(own)).count();
-    let removed = (before.len() + added).saturating_sub(shifts.len());
+    let (added, removed) = difference(&before, &shifts);
     let imported = Imported { shifts: shifts.len(), added, removed, skipped, notes };
     if dry_run {
         return Ok(imported);
@@ -105,7 +104,17 @@ pub async fn import(
     Ok(imported)
 }
 
-fn read(file: &File, roster: &Roster, zone: Tz, now: DateTime<Utc>, stop: &Stop) -> Result<Reading, Vec<String>> {
+/// How many shifts came, and how many went.
+pub(super) fn difference(before: &HashSet<FixedShift>, shifts: &[FixedShift]) -> (usize, usize) {
+    let added = shifts.iter().filter(|own| !before.contains(own)).count();
+    (added, (before.len() + added).saturating_sub(shifts.len()))
+}
+
+/// Reads a file. What this costs, its writer decides.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn read(file: &File, roster: &Roster, zone: Tz, now: DateTime<Utc>, stop: &Stop) -> Result<Reading, Vec<String>> {
     let finder = Finder::new(roster, file.region);
     let decode = |bytes: &[u8]| encoding::decode(bytes, file.encoding.as_deref(), file.region).map_err(|why| vec![why]);
     let (decoded, mut reading) = match file.form {

@@ -9,12 +9,15 @@ pub mod forms;
 pub mod import;
 pub mod log;
 pub mod schedules;
+pub mod source;
 pub mod teams;
 
 use chrono::{DateTime, Utc};
 
 use super::people_import::ImportError;
 use crate::costly::CostlyError;
+use crate::kinds::guard::AddressError;
+use crate::roster::source::MINUTES;
 use crate::roster::text::TextError;
 use crate::roster::{Roster, Schedule, Team};
 use crate::store::{Announcement, Store, StoreError, Tx};
@@ -77,6 +80,24 @@ pub enum RosterError {
     /// A public number follows it.
     #[error("the public number {0:?} follows it: let that follow somebody else first")]
     Followed(String),
+    /// The address of a calendar is none, or lies inside.
+    #[error(transparent)]
+    BadAddress(#[from] AddressError),
+    /// No address is given, and there is none yet.
+    #[error("give the address of the calendar")]
+    NoAddress,
+    /// A calendar would be asked too often, or too rarely.
+    #[error("a calendar is asked every {} to {} minutes", MINUTES.start(), MINUTES.end())]
+    BadInterval,
+    /// The name of the layer that is to hold what a calendar says is empty, too long, or garbled.
+    #[error("the name of a layer has 1 to {LONGEST_NAME} characters, without line breaks")]
+    BadLayer,
+    /// The schedule follows no calendar.
+    #[error("this schedule follows no calendar: give it an address first")]
+    NoSource,
+    /// Somebody else has changed meanwhile which calendar it follows.
+    #[error("somebody else has changed which calendar the schedule follows: read it again")]
+    StaleSource,
     /// It has changed while a file for it was read.
     #[error("somebody else has changed the schedule meanwhile: import the file again")]
     Meanwhile,
@@ -106,7 +127,11 @@ impl RosterError {
             Self::BadRotation => "layers",
             Self::BadAction => "action",
             Self::BadDays => "days",
+            Self::BadAddress(_) | Self::NoAddress => "url",
+            Self::BadInterval => "every_minutes",
+            Self::BadLayer => "layer",
             Self::Stale { .. } => "version",
+            Self::NoSource | Self::StaleSource => "",
             Self::NoEntry | Self::Followed(_) | Self::Meanwhile | Self::Import(_) | Self::Costly(_) | Self::Store(_) => "",
         }
     }

@@ -57,6 +57,7 @@ pub async fn remove(store: &Store, schedule: &str, expected: &Expected, now: Dat
     expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
     editing.is_not_followed(&name).await?;
     editing.tx.db().remove_schedule(id, &name, now).await?;
+    editing.tx.db().remove_source(id).await?;
     editing.finish().await
 }
 
@@ -123,7 +124,8 @@ pub async fn remove_layer(
     editing.finish().await
 }
 
-async fn save_layers(editing: &mut Editing, row: &ScheduleRow, layers: &[Layer]) -> Result<(), RosterError> {
+/// Stores the layers of a schedule, unless it has changed since it was read.
+pub(super) async fn save_layers(editing: &mut Editing, row: &ScheduleRow, layers: &[Layer]) -> Result<(), RosterError> {
     if !editing.tx.db().update_schedule(row, editing.now).await? {
         let now = editing.roster.schedule(row.id).map_or(row.version, |own| own.version);
         return Err(RosterError::Stale { given: row.version, now });
@@ -131,7 +133,8 @@ async fn save_layers(editing: &mut Editing, row: &ScheduleRow, layers: &[Layer])
     Ok(editing.tx.db().set_layers(row.id, layers).await?)
 }
 
-fn row_of(own: &Schedule) -> ScheduleRow {
+/// A schedule without what belongs to it.
+pub(super) fn row_of(own: &Schedule) -> ScheduleRow {
     ScheduleRow {
         id: own.id,
         name: own.name.clone(),

@@ -102,6 +102,12 @@ pub enum EventKind {
     GatewaySilent,
     /// It does again.
     GatewayBack,
+    /// A calendar that is kept elsewhere has changed its schedule.
+    CalendarFollowed,
+    /// It cannot be read.
+    CalendarTrouble,
+    /// It can again.
+    CalendarBack,
 }
 
 /// Which notice an event gives rise to.
@@ -130,6 +136,8 @@ pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
         EventKind::HandOverTrouble => Some(NoticeKind::HandOverTrouble),
         EventKind::GatewaySilent => Some(NoticeKind::GatewaySilent),
         EventKind::GatewayBack => Some(NoticeKind::GatewayBack),
+        EventKind::CalendarTrouble => Some(NoticeKind::CalendarTrouble),
+        EventKind::CalendarBack => Some(NoticeKind::CalendarBack),
         _ => None,
     }
 }

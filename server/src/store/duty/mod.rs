@@ -8,3 +8,4 @@ pub mod people;
 pub mod policies;
 pub mod quiet;
 pub mod roster;
+pub mod sources;

@@ -41,11 +41,15 @@ pub enum NoticeKind {
     GatewaySilent,
     /// It does again.
     GatewayBack,
+    /// A calendar that a schedule follows cannot be read.
+    CalendarTrouble,
+    /// It can again.
+    CalendarBack,
 }
 
 impl NoticeKind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Raised,
         Self::Answered,
         Self::Confirmed,
@@ -60,6 +64,8 @@ impl NoticeKind {
         Self::Flapping,
         Self::GatewaySilent,
         Self::GatewayBack,
+        Self::CalendarTrouble,
+        Self::CalendarBack,
     ];
 
     /// The word on the wire and in the catalogue.
@@ -80,6 +86,8 @@ impl NoticeKind {
             Self::Flapping => "flapping",
             Self::GatewaySilent => "gateway_silent",
             Self::GatewayBack => "gateway_back",
+            Self::CalendarTrouble => "calendar_trouble",
+            Self::CalendarBack => "calendar_back",
         }
     }
 }

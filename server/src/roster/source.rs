@@ -1,0 +1,258 @@
+//! A calendar that is kept elsewhere and read again and again: how its address is shown, when it is asked next, and what may be wrong
+//! with it. Pure.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+/// How often a calendar is asked, in minutes, unless somebody says.
+pub const USUAL_MINUTES: i32 = 15;
+/// How often it may be asked, in minutes: a day is the longest that a schedule may be behind.
+pub const MINUTES: RangeInclusive<i32> = 5..=1_440;
+/// The layer that holds what a calendar says, unless another is named.
+pub const USUAL_LAYER: &str = "calendar";
+/// So many failures in a row are worth a notice: with the pauses between them some three minutes, so that a server elsewhere may restart.
+pub const FAILURES_TO_TELL: i32 = 3;
+
+/// The pause after a first failure; each further one doubles it.
+const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// Whoever asks for more patience than this is asked all the same: people may be on duty by what changes meanwhile.
+const MOST_PATIENCE: TimeDelta = TimeDelta::hours(6);
+/// So many characters of an address are shown at its end, where there are enough others.
+const SHOWN: usize = 4;
+const ENOUGH: usize = 24;
+/// So much is kept of what somebody else says.
+const LONGEST_DETAIL: usize = 200;
+/// So many lines are told of what a calendar is refused for: the rest is much the same.
+const MOST_LINES: usize = 5;
+
+/// The address of a calendar. It is often all that whoever reads it needs to know, so it is not written anywhere but on the wire.
+#[derive(Clone, PartialEq, Eq, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Address(String);
+
+impl Address {
+    /// An address that was checked.
+    #[must_use]
+    pub fn new(address: impl Into<String>) -> Self {
+        Self(address.into())
+    }
+
+    /// All of it: for whoever asks there.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Address {
+    /// Its host and last characters, by which people tell addresses apart.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (place, path) = rest.split_at(end);
+        let host = place.rsplit_once('@').map_or(place, |(_, host)| host);
+        write!(f, "{scheme}://{host}")?;
+        let hidden = path.chars().count().saturating_sub(SHOWN);
+        match path.len() {
+            0 | 1 => Ok(()),
+            _ if hidden < ENOUGH => write!(f, "/…"),
+            _ => write!(f, "/…{}", path.chars().skip(hidden).collect::<String>()),
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({self})")
+    }
+}
+
+/// Why a calendar could not be read. Nothing of it holds the address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", content = "detail", rename_all = "snake_case")]
+pub enum Trouble {
+    /// It lies inside, or leads there.
+    ClosedAddress,
+    /// Nobody answered, or the answer broke off: why, in the words of the system.
+    Unreachable(String),
+    /// It took too long.
+    Slow,
+    /// Another answer than a calendar: its HTTP status.
+    Status(u16),
+    /// It leads from one address to the next without an end, to where no calendar can be, or from https to http.
+    Redirects,
+    /// It is larger than this many bytes.
+    TooLarge(usize),
+    /// A page for people, such as one to log in on.
+    WebPage,
+    /// Nothing at all.
+    Empty,
+    /// What an import of it is refused for, line by line.
+    Unreadable(Vec<String>),
+    /// To follow its rules takes too long.
+    TooCostly,
+}
+
+impl Trouble {
+    /// Nobody could be asked, or the answer broke off.
+    #[must_use]
+    pub fn unreachable(why: &str) -> Self {
+        Self::Unreachable(why.chars().take(LONGEST_DETAIL).collect())
+    }
+
+    /// An import of it is refused, for these reasons.
+    #[must_use]
+    pub fn unreadable(mut lines: Vec<String>) -> Self {
+        lines.truncate(MOST_LINES);
+        Self::Unreadable(lines)
+    }
+
+    /// What may stand in a log: nothing of the calendar itself.
+    #[must_use]
+    pub fn logged(&self) -> String {
+        if matches!(self, Self::Unreadable(_)) { String::new() } else { self.detail() }
+    }
+
+    /// The stable word for it; also the end of the name of its sentence in the catalogue.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ClosedAddress => "closed_address",
+            Self::Unreachable(_) => "unreachable",
+            Self::Slow => "slow",
+            Self::Status(_) => "status",
+            Self::Redirects => "redirects",
+            Self::TooLarge(_) => "too_large",
+            Self::WebPage => "web_page",
+            Self::Empty => "empty",
+            Self::Unreadable(_) => "unreadable",
+            Self::TooCostly => "too_costly",
+        }
+    }
+
+    /// What stands in its sentence.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Unreachable(why) => why.clone(),
+            Self::Status(status) => status.to_string(),
+            Self::TooLarge(most) => most.to_string(),
+            Self::Unreadable(lines) => lines.join("; "),
+            Self::ClosedAddress | Self::Slow | Self::Redirects | Self::WebPage | Self::Empty | Self::TooCostly => String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Trouble {
+    /// For programs and the command line; people read it in their language.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClosedAddress => f.write_str(
+                "its address is inside this network, or leads there; add the network to roster.allow_networks if that is meant",
+            ),
+            Self::Unreachable(why) => write!(f, "nobody can be reached there ({why})"),
+            Self::Slow => f.write_str("it takes too long"),
+            Self::Status(status) => write!(f, "the answer is HTTP {status}"),
+            Self::Redirects => f.write_str("its address leads nowhere"),
+            Self::TooLarge(most) => write!(f, "it is larger than {most} bytes"),
+            Self::WebPage => f.write_str("the answer is a web page, such as one to log in on"),
+            Self::Empty => f.write_str("the answer is empty"),
+            Self::Unreadable(lines) => write!(f, "it is no calendar of shifts ({})", lines.join("; ")),
+            Self::TooCostly => f.write_str("its rules take too long to follow"),
+        }
+    }
+}
+
+/// When to ask again: after `failures` failures in a row sooner than usual at first, so that a short absence is soon over, then ever more
+/// rarely. `asked_for` is how much patience the other side wants.
+#[must_use]
+pub fn pause(every_minutes: i32, failures: i32, asked_for: Option<TimeDelta>) -> TimeDelta {
+    if failures <= 0 {
+        return TimeDelta::minutes(i64::from(every_minutes));
+    }
+    let doublings = u32::try_from((failures - 1).clamp(0, 10)).unwrap_or(10);
+    let pause = (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
+    asked_for.map_or(pause, |asked_for| pause.max(asked_for.min(MOST_PATIENCE)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn of_an_address_only_host_and_end_are_shown() {
+        let google =
+            "https://calendar.google.com/calendar/ical/ops%40example.com/private-0123456789abcdef0123456789abcdef/basic.ics";
+        for (address, shown) in [
+            (google, "https://calendar.google.com/….ics"),
+            (
+                "https://ops:secret@dav.example.com:8443/calendars/ops/on-call-of-the-platform?export",
+                "https://dav.example.com:8443/…port",
+            ),
+            ("https://example.com/a1b2c3d4e5f6", "https://example.com/…"),
+            ("https://example.com?token=a1b2c3d4e5f6", "https://example.com/…"),
+            ("https://example.com/", "https://example.com"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            let address = Address::new(address);
+            assert_eq!(address.to_string(), shown);
+            assert_eq!(format!("{address:?}"), format!("Address({shown})"));
+        }
+    }
+
+    #[test]
+    fn failures_are_tried_again_soon_and_then_rarely() {
+        let minutes = |failures| pause(15, failures, None).num_minutes();
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7, 8, 100].map(minutes), [15, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        let patient = |asked_for| pause(15, 1, Some(asked_for));
+        assert_eq!(patient(TimeDelta::minutes(30)), TimeDelta::minutes(30));
+        assert_eq!(patient(TimeDelta::seconds(3)), TimeDelta::minutes(1));
+        assert_eq!(patient(TimeDelta::days(30)), TimeDelta::hours(6));
+        assert_eq!(pause(15, 0, Some(TimeDelta::days(30))), TimeDelta::minutes(15), "only failures ask for patience");
+    }
+
+    #[test]
+    fn what_is_wrong_reads_back() {
+        let lines = vec!["event 1 (x): it has no DTSTART".to_owned()];
+        let all = [
+            Trouble::ClosedAddress,
+            Trouble::unreachable("Connection refused (os error 111)"),
+            Trouble::Slow,
+            Trouble::Status(404),
+            Trouble::Redirects,
+            Trouble::TooLarge(4_194_304),
+            Trouble::WebPage,
+            Trouble::Empty,
+            Trouble::Unreadable(lines),
+            Trouble::TooCostly,
+        ];
+        for trouble in all {
+            let written = serde_json::to_value(&trouble).unwrap();
+            assert_eq!(written["code"], trouble.code());
+            assert_eq!(serde_json::from_value::<Trouble>(written).unwrap(), trouble);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_address_shows_what_it_hides(host in "[a-z]{1,10}\\.example", secret in "[a-zA-Z0-9]{6,60}", before in "[a-z/]{0,20}") {
+            let shown = Address::new(format!("https://user:{secret}@{host}/{before}{secret}")).to_string();
+            let start = format!("https://{host}/…");
+            prop_assert!(shown.starts_with(&start));
+            prop_assert!(!shown.contains(&secret));
+            prop_assert!(shown.chars().count() <= host.len() + 14, "{}", shown);
+        }
+
+        #[test]
+        fn pauses_never_shrink_and_are_bounded(failures in 1_i32..200, every in MINUTES) {
+            let (one, next) = (pause(every, failures, None), pause(every, failures + 1, None));
+            prop_assert!(TimeDelta::zero() < one && one <= next && next <= LONGEST_PAUSE);
+        }
+    }
+}
