@@ -3,10 +3,11 @@
 //! People write the same number in many ways. Two spellings are one number when their [`Number`]s are equal: that is the
 //! E.164 form where the numbering plan knows the number, and the digits themselves where it does not (an extension, a
 //! short code, a range younger than the plan's data). The plans come from the `phonenumber` crate, which carries Google's
-//! libphonenumber metadata. Prefixes that choose a carrier, or say that a number is a mobile one, are read away as these plans say;
-//! where one phone has two numbers all the same, [`Number::other_form`] gives the other.
+//! libphonenumber metadata. Prefixes that choose a carrier, or say that a number is a mobile one, are read away as these plans say.
+//! Where one phone has two numbers all the same, each is kept, because they are dialled differently: whatever asks whether two numbers
+//! are one phone, or keeps a phone from being rung twice, compares [`phone_of`] them.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use android_protocol::{DialString, DialStringError};
 use phonenumber::{Metadata, Mode, country, metadata::DATABASE};
@@ -155,7 +156,7 @@ impl Number {
     /// Whether both are numbers of one phone.
     #[must_use]
     pub fn is_same_phone(&self, other: &Self) -> bool {
-        self == other || self.other_form().as_ref() == Some(other)
+        same_phone(&self.0, &other.0)
     }
 
     /// What a handset with a SIM card of `handset_country` dials.
@@ -208,6 +209,28 @@ impl fmt::Debug for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Number({})", masked(&self.0))
     }
+}
+
+/// What the phone behind a number, in its comparable form, is compared, locked and indexed by: the same for all its numbers.
+///
+/// Mobile phones of Argentina are also reached with a 9 after the country code, and those of Mexico once were with a 1. No other phone
+/// has the digits that follow. It can be dialled, but need not be what is dialled.
+#[must_use]
+pub fn phone_of(number: &str) -> Cow<'_, str> {
+    // What is said here stands in migration 0023 too, for what was open then.
+    const WITH_A_MARK: [(&str, &str); 2] = [("+549", "+54"), ("+521", "+52")];
+    const NATIONAL_DIGITS: usize = 10;
+    let unmarked = WITH_A_MARK.into_iter().find_map(|(marked, code)| {
+        let national = number.strip_prefix(marked).filter(|national| national.len() == NATIONAL_DIGITS)?;
+        Some(format!("{code}{national}"))
+    });
+    unmarked.map_or(Cow::Borrowed(number), Cow::Owned)
+}
+
+/// Whether both numbers, in their comparable form, are of one phone.
+#[must_use]
+pub fn same_phone(one: &str, other: &str) -> bool {
+    phone_of(one) == phone_of(other)
 }
 
 /// With the digits of other scripts as those of ours, and without the invisible marks that address books put around numbers.
@@ -469,6 +492,11 @@ mod tests {
         assert_ne!(mobile, bare, "they are dialled differently");
         assert_eq!((mobile.other_form(), bare.other_form()), (Some(bare.clone()), Some(mobile.clone())));
         assert!(mobile.is_same_phone(&bare) && bare.matches("5491123456789", region("AR")));
+        assert_eq!(phone_of(mobile.as_str()), phone_of(bare.as_str()));
+        assert!(same_phone("+5215512345678", "+525512345678"), "as an earlier release stored it");
+        for other in ["+549112345678", "+5491123456780", "5491123456789", "+5411234567890"] {
+            assert!(!same_phone(other, mobile.as_str()), "{other}");
+        }
         for single in ["+8618712345678", "+12125551234", "+525512345678"] {
             assert_eq!(Number::from_stored(single).other_form(), None);
         }
@@ -699,6 +727,16 @@ mod tests {
                 let far = parsed.number.dial_string(elsewhere);
                 prop_assert!(DialString::parse(&far).is_ok());
             }
+        }
+
+        #[test]
+        fn a_phone_is_the_phone_of_all_its_numbers(national in "[1-9][0-9]{7,10}", code in prop_oneof![Just("54"), Just("52"), Just("86"), Just("1")]) {
+            let number = Number::from_stored(format!("+{code}{national}"));
+            if let Some(other) = number.other_form() {
+                prop_assert_eq!(phone_of(number.as_str()), phone_of(other.as_str()));
+            }
+            let phone = phone_of(number.as_str()).into_owned();
+            prop_assert_eq!(phone_of(&phone), &*phone);
         }
 
         #[test]

@@ -153,7 +153,7 @@ mod tests {
         Callee {
             id: CalleeId(Uuid::from_u128(id)),
             position,
-            number: id.to_string(),
+            phone: id.to_string(),
             max_attempts: 1,
             attempts: 0,
             failed: 0,

@@ -7,7 +7,7 @@
 //! 3. Among the callees that may still be rung, the one with the fewest attempts goes first, then the lower position. A call that
 //!    never left the phone counts here as well, although it costs no attempt.
 //! 4. A callee that was rung less than its own interval ago, or has quiet hours, is passed over.
-//! 5. A number that is in another call is waited for, so that the order holds; a critical or parallel hunt goes on to the next callee.
+//! 5. A phone that is in another call is waited for, so that the order holds; a critical or parallel hunt goes on to the next callee.
 //! 6. How many callees go into one dial depends on the handset: one, a list without repeats, or the copied sequence.
 //! 7. Hand-outs are limited to twice the attempts, so that a handset that takes dials and rings nobody cannot keep a hunt open for ever.
 
@@ -40,8 +40,8 @@ pub struct Callee {
     pub id: CalleeId,
     /// Place in the order, lower first.
     pub position: i32,
-    /// The number in its comparable form.
-    pub number: String,
+    /// The phone that rings: the same for all numbers by which it is reached.
+    pub phone: String,
     /// How often it may be rung in this hunt.
     pub max_attempts: i32,
     /// How often it was handed out.
@@ -146,7 +146,7 @@ pub enum Decision {
 
 /// Decides what a hunt does at one instant for one asking handset.
 ///
-/// `busy` holds, for each number that is in some open dial, the deadline of that dial.
+/// `busy` holds, for each phone that is in some open dial, the deadline of that dial.
 #[must_use]
 pub fn decide(
     hunt: &Hunt,
@@ -194,7 +194,7 @@ pub fn decide(
             }
             continue;
         }
-        if chosen.iter().any(|earlier| earlier.number == callee.number) {
+        if chosen.iter().any(|earlier| earlier.phone == callee.phone) {
             break;
         }
         chosen.push(callee);
@@ -237,7 +237,7 @@ pub fn queue<'c>(
         let rested = callee.last_offered_at.map(|at| (at + callee.min_interval, WaitReason::Interval));
         let quiet = callee.quiet_until.map(|until| (until, WaitReason::QuietHours));
         let resting = [rested, quiet].into_iter().flatten().filter(|(until, _)| *until > now).max_by_key(|(until, _)| *until);
-        resting.or_else(|| busy.get(&callee.number).map(|until| (*until, WaitReason::NumberBusy)))
+        resting.or_else(|| busy.get(&callee.phone).map(|until| (*until, WaitReason::NumberBusy)))
     };
     order.into_iter().map(|callee| Turn { callee, waits: waits(callee) }).collect()
 }

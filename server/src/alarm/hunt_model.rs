@@ -60,15 +60,15 @@ struct Script {
 #[derive(Clone, Debug)]
 struct Person {
     position: i32,
-    number: String,
+    phone: String,
     max_attempts: i32,
     min_interval: i64,
 }
 
-/// A number that is in a call of another hunt.
+/// A phone that is in a call of another hunt.
 #[derive(Clone, Debug)]
 struct Elsewhere {
-    number: String,
+    phone: String,
     from: i64,
     /// Seconds from there to the deadline of that dial.
     allowed: i64,
@@ -113,7 +113,7 @@ fn form() -> impl Strategy<Value = ListForm> {
 fn people() -> impl Strategy<Value = Vec<Person>> {
     // Positions are unique within a hunt, but neither gapless nor in the order of the rows.
     let positions = Just(vec![-4, 0, 1, 2, 5, 100]).prop_shuffle();
-    // Several people may share a number: then they take the number of one of the first.
+    // Several people may share a phone: then they take that of one of the first.
     let shared = prop_oneof![2 => Just(None), 1 => (0_usize..3).prop_map(Some)];
     let interval = prop_oneof![1 => Just(0_i64), 2 => 1..=300_i64];
     let each = (shared, 1..=4_i32, interval);
@@ -121,7 +121,7 @@ fn people() -> impl Strategy<Value = Vec<Person>> {
         let each = people.into_iter().zip(positions).enumerate();
         each.map(|(index, ((shared, max_attempts, min_interval), position))| Person {
             position,
-            number: own_number(shared.unwrap_or(index)),
+            phone: own_number(shared.unwrap_or(index)),
             max_attempts,
             min_interval,
         })
@@ -131,7 +131,7 @@ fn people() -> impl Strategy<Value = Vec<Person>> {
 
 fn elsewhere() -> impl Strategy<Value = Elsewhere> {
     (0_usize..6, 0..900_i64, 1..600_i64, 1..=600 + EXPIRY_LAG).prop_map(|(person, from, allowed, lasts)| Elsewhere {
-        number: own_number(person),
+        phone: own_number(person),
         from,
         allowed,
         lasts: lasts.min(allowed + EXPIRY_LAG),
@@ -247,7 +247,7 @@ impl Asked {
     }
 
     fn numbers(&self, ids: &[CalleeId]) -> Vec<String> {
-        self.callees.iter().filter(|callee| ids.contains(&callee.id)).map(|callee| callee.number.clone()).collect()
+        self.callees.iter().filter(|callee| ids.contains(&callee.id)).map(|callee| callee.phone.clone()).collect()
     }
 
     fn answered(&self) -> bool {
@@ -322,7 +322,7 @@ impl<'a> World<'a> {
             .map(|(index, person)| Callee {
                 id: id(index),
                 position: person.position,
-                number: person.number.clone(),
+                phone: person.phone.clone(),
                 max_attempts: person.max_attempts,
                 attempts: 0,
                 failed: 0,
@@ -404,7 +404,7 @@ impl<'a> World<'a> {
             .iter()
             .map(|target| DialledCallee {
                 callee: target.callee,
-                number: self.callees.iter().find(|callee| callee.id == target.callee).unwrap().number.clone(),
+                number: self.callees.iter().find(|callee| callee.id == target.callee).unwrap().phone.clone(),
                 attempts: target.attempts,
             })
             .collect();
@@ -515,7 +515,7 @@ impl<'a> World<'a> {
         };
         let ids: Vec<CalleeId> = plan.targets.iter().map(|target| target.callee).collect();
         let numbers = asked.numbers(&ids);
-        let in_a_call = self.held_elsewhere().into_iter().map(|call| call.number.clone());
+        let in_a_call = self.held_elsewhere().into_iter().map(|call| call.phone.clone());
         let held = in_a_call.filter(|number| numbers.contains(number)).collect();
         for target in &plan.targets {
             let callee = self.callees.iter_mut().find(|callee| callee.id == target.callee).unwrap();
@@ -547,11 +547,11 @@ impl<'a> World<'a> {
     fn busy(&self) -> HashMap<String, DateTime<Utc>> {
         let mut busy = HashMap::new();
         for call in self.held_elsewhere() {
-            busy.insert(call.number.clone(), at(call.from + call.allowed));
+            busy.insert(call.phone.clone(), at(call.from + call.allowed));
         }
         for dial in &self.dials {
             for callee in self.callees.iter().filter(|callee| dial.open.callees.contains(&callee.id)) {
-                busy.insert(callee.number.clone(), dial.open.deadline);
+                busy.insert(callee.phone.clone(), dial.open.deadline);
             }
         }
         busy
@@ -636,7 +636,7 @@ fn slow_list(asked: &Asked) -> Vec<CalleeId> {
     let overtakes = asked.hunt.priority == Priority::Critical || asked.hunt.mode == Mode::Parallel;
     let mut list: Vec<Callee> = Vec::new();
     for callee in slow_queue(asked) {
-        if asked.busy.contains_key(&callee.number) {
+        if asked.busy.contains_key(&callee.phone) {
             if overtakes {
                 continue;
             }
@@ -644,7 +644,7 @@ fn slow_list(asked: &Asked) -> Vec<CalleeId> {
         }
         let mut repeats = false;
         for earlier in &list {
-            if earlier.number == callee.number {
+            if earlier.phone == callee.phone {
                 repeats = true;
             }
         }
@@ -759,7 +759,7 @@ proptest! {
             let first = asked.callee(plan.targets[0].callee);
             for other in slow_queue(asked) {
                 let goes_before = (turns(&other), other.position) < (turns(first), first.position);
-                prop_assert!(!goes_before || asked.busy.contains_key(&other.number), "{other:?} before {first:?} in {asked:?}");
+                prop_assert!(!goes_before || asked.busy.contains_key(&other.phone), "{other:?} before {first:?} in {asked:?}");
             }
         }
     }
@@ -833,7 +833,7 @@ proptest! {
             prop_assert!(!callees.is_empty());
             for (index, callee) in callees.iter().enumerate() {
                 for earlier in &callees[..index] {
-                    prop_assert_ne!(&earlier.number, &callee.number, "{:?}", asked);
+                    prop_assert_ne!(&earlier.phone, &callee.phone, "{:?}", asked);
                     let earlier = (turns(earlier), earlier.position);
                     prop_assert!(earlier < (turns(callee), callee.position), "{asked:?}");
                 }
@@ -872,7 +872,7 @@ proptest! {
         for hand_out in Story::of(&script).hand_outs {
             prop_assert!(hand_out.held.is_empty(), "{hand_out:?}");
             for target in &hand_out.plan.targets {
-                let number = &hand_out.asked.callee(target.callee).number;
+                let number = &hand_out.asked.callee(target.callee).phone;
                 prop_assert!(!hand_out.asked.busy.contains_key(number), "{hand_out:?}");
             }
         }
@@ -891,10 +891,10 @@ proptest! {
                     }
                 }
                 Decision::Wait { why: WaitReason::NumberBusy, .. } if patient => {
-                    prop_assert!(queue.iter().take(1).all(|head| asked.busy.contains_key(&head.number)), "{asked:?}");
+                    prop_assert!(queue.iter().take(1).all(|head| asked.busy.contains_key(&head.phone)), "{asked:?}");
                 }
                 Decision::Wait { .. } if !patient && asked.hunt.dials_left > 0 => {
-                    let is_held = |callee: &Callee| asked.busy.contains_key(&callee.number);
+                    let is_held = |callee: &Callee| asked.busy.contains_key(&callee.phone);
                     let may_not = asked.hunt.mode == Mode::Sequential && !asked.open.is_empty();
                     prop_assert!(may_not || queue.iter().all(is_held), "did not pass on: {asked:?}");
                 }
@@ -921,7 +921,7 @@ proptest! {
                 }
                 WaitReason::NumberBusy => {
                     let mut rested = waiting.filter(|callee| !slow_is_resting(&asked, callee));
-                    prop_assert!(rested.any(|callee| asked.busy.get(&callee.number) == Some(&until)), "{asked:?}");
+                    prop_assert!(rested.any(|callee| asked.busy.get(&callee.phone) == Some(&until)), "{asked:?}");
                 }
             }
             if asked.hunt.mode == Mode::Sequential && earliest_close.is_some() {
@@ -1030,7 +1030,7 @@ proptest! {
         if script.mode == Mode::Parallel {
             // A dry run holds no numbers, so it rings two callees with one number side by side; a real one cannot.
             for (index, person) in people.iter_mut().enumerate() {
-                person.number = own_number(index);
+                person.phone = own_number(index);
             }
         }
         let real = Script {
@@ -1175,7 +1175,7 @@ fn hunt_for(people: usize) -> Example {
     let callee = |index| Callee {
         id: id(index),
         position: i32::try_from(index).unwrap(),
-        number: own_number(index),
+        phone: own_number(index),
         max_attempts: 2,
         attempts: 0,
         failed: 0,
@@ -1229,13 +1229,13 @@ impl Example {
     }
 
     fn is_busy_until(&mut self, who: usize, seconds: i64) {
-        self.busy.insert(self.callees[who].number.clone(), at(seconds));
+        self.busy.insert(self.callees[who].phone.clone(), at(seconds));
     }
 
     fn has_open_dial(&mut self, who: &[usize], deadline: i64) {
         self.open.push(OpenDial { deadline: at(deadline), callees: who.iter().map(|who| id(*who)).collect() });
         for who in who.iter().filter(|who| **who < self.callees.len()) {
-            self.busy.insert(self.callees[*who].number.clone(), at(deadline));
+            self.busy.insert(self.callees[*who].phone.clone(), at(deadline));
         }
     }
 }
@@ -1320,7 +1320,7 @@ fn attempts_are_reserved_at_hand_out_and_given_back_when_the_number_was_not_rung
         .targets
         .iter()
         .zip(&world.callees)
-        .map(|(target, callee)| DialledCallee { callee: target.callee, number: callee.number.clone(), attempts: target.attempts })
+        .map(|(target, callee)| DialledCallee { callee: target.callee, number: callee.phone.clone(), attempts: target.attempts })
         .collect();
     for who in [A, B, C] {
         world.was_rung(who, 1000);
@@ -1409,7 +1409,7 @@ fn parallel_rings_each_on_a_handset_of_its_own() {
 fn parallel_rings_a_shared_number_once_at_a_time() {
     let mut world = hunt_for(2);
     world.hunt.mode = Mode::Parallel;
-    world.callees[B].number = own_number(A);
+    world.callees[B].phone = own_number(A);
     world.was_rung(A, 1000);
     world.has_open_dial(&[A], 1180);
     assert_eq!(world.decide(), waits(1180, WaitReason::NumberBusy));
@@ -1419,7 +1419,7 @@ fn parallel_rings_a_shared_number_once_at_a_time() {
 fn a_list_ends_where_a_number_would_repeat_and_the_rest_comes_under_the_next_mid() {
     let mut world = hunt_for(4);
     world.form = ListForm::Distinct;
-    world.callees[C].number = own_number(A);
+    world.callees[C].phone = own_number(A);
     assert_eq!(world.rings(), vec![A, B], "the fourth does not overtake the third");
     assert_eq!(world.dials(), vec![A, B]);
     world.was_rung(A, 1000);

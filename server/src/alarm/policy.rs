@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Mode;
 use crate::ids::{PersonId, ScheduleId, TeamId};
+use crate::numbers::same_phone;
 
 /// Steps of one policy at most.
 pub const MOST_STEPS: usize = 20;
@@ -115,14 +116,14 @@ pub struct Duty {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// The same in the same order, but each person once, however many paths lead to them; and each bare number once.
+/// The same in the same order, but each person once, however many paths lead to them; and the phone of each bare number once.
 #[must_use]
 pub fn each_once(reached: Vec<Reached>) -> Vec<Reached> {
     let mut once: Vec<Reached> = Vec::with_capacity(reached.len());
     for one in reached {
         let known = once.iter().any(|earlier| match (earlier.person, one.person) {
             (Some(a), Some(b)) => a == b,
-            _ => earlier.number == one.number,
+            _ => same_phone(&earlier.number, &one.number),
         });
         if !known {
             once.push(one);

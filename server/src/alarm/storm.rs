@@ -32,7 +32,7 @@ pub struct Like<'h> {
 #[must_use]
 pub fn join_key(like: &Like<'_>) -> String {
     let rung: Vec<_> =
-        like.callees.iter().map(|callee| (&callee.number, callee.max_attempts, callee.min_interval.num_seconds())).collect();
+        like.callees.iter().map(|callee| (&callee.phone, callee.max_attempts, callee.min_interval.num_seconds())).collect();
     let facts = serde_json::json!([like.mode, like.until, like.confirm_within, like.policy, like.begin_window_s, rung]);
     hex(&Sha256::digest(facts.to_string()))
 }
@@ -65,11 +65,11 @@ mod tests {
     use crate::ids::CalleeId;
     use uuid::Uuid;
 
-    fn callee(number: &str) -> Callee {
+    fn callee(phone: &str) -> Callee {
         Callee {
             id: CalleeId(Uuid::nil()),
             position: 0,
-            number: number.to_owned(),
+            phone: phone.to_owned(),
             max_attempts: 2,
             attempts: 0,
             failed: 0,

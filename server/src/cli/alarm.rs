@@ -9,7 +9,7 @@ use crate::api::alarm;
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Actor, Doer, Engine};
 use crate::ids::{AlarmId, CalleeId};
-use crate::numbers::Number;
+use crate::numbers::{Number, same_phone};
 use crate::store::alarm::alarms::{AlarmFilter, AlarmRow};
 
 #[derive(Debug, Subcommand)]
@@ -183,7 +183,7 @@ impl CalleeOf {
         let found = callees.iter().rev().find(|callee| {
             callee.name.as_deref() == Some(self.callee.as_str())
                 || callee.id.to_string() == self.callee
-                || number.as_ref().is_some_and(|number| number.as_str() == callee.number)
+                || number.as_ref().is_some_and(|number| same_phone(number.as_str(), &callee.number))
         });
         let names: Vec<&str> = callees.iter().map(|callee| callee.name.as_deref().unwrap_or(&callee.number)).collect();
         let found =

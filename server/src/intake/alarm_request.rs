@@ -26,7 +26,7 @@ use crate::keep::checks::{
 };
 use crate::keep::whom::Named;
 use crate::net::arriving::is_slow;
-use crate::numbers::Number;
+use crate::numbers::{Number, phone_of};
 
 const LONGEST_SUMMARY: usize = 1_000;
 const LONGEST_DETAILS: usize = 20_000;
@@ -476,8 +476,7 @@ fn all_callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config
         let Some(parsed) = wrong.note(parsed) else { continue };
         let number = parsed.number.as_str().to_owned();
         // The same number in two spellings, or a phone under both its numbers, is one callee: nobody is rung twice in a row for one alarm.
-        let other = parsed.number.other_form().is_some_and(|other| seen.contains(other.as_str()));
-        if !other && seen.insert(number.clone()) {
+        if seen.insert(phone_of(&number).into_owned()) {
             let known_to_plan = parsed.known_to_plan;
             callees.push(NewCallee { number, known_to_plan, name: None, reference: None, max_attempts, min_interval_s });
         }

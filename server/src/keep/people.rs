@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::people_import::LONGEST_NAME;
 use crate::ids::PersonId;
-use crate::numbers::{Number, Region};
+use crate::numbers::{Number, Region, same_phone};
 use crate::store::duty::people::PersonRow;
 use crate::store::edits::Edited;
 use crate::store::{Announcement, Store, StoreError, Tx};
@@ -81,7 +81,7 @@ impl PersonForm {
         for given in self.numbers.split([';', ',', '\n', '\r']).map(str::trim).filter(|given| !given.is_empty()) {
             let parsed = Number::parse(given, region).map_err(|_| PersonError::BadNumber(given.chars().take(40).collect()))?;
             let number = parsed.number.as_str().to_owned();
-            if !numbers.contains(&number) {
+            if !numbers.iter().any(|own| same_phone(own, &number)) {
                 numbers.push(number);
             }
         }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::clock::Clock;
 use crate::ids::PersonId;
-use crate::numbers::{Number, Region};
+use crate::numbers::{Number, Region, phone_of, same_phone};
 use crate::sheet::contacts::{self, Contact, Contacts};
 use crate::sheet::content_line::unfolded;
 use crate::sheet::{cells, encoding, told};
@@ -169,9 +169,9 @@ fn check(contacts: Contacts, region: Region) -> Result<Vec<ImportedPerson>, Impo
             match Number::parse(given, region) {
                 Ok(parsed) => {
                     let number = parsed.number.as_str().to_owned();
-                    match owners.insert(number.clone(), person.name.clone()) {
-                        // One number in two spellings is one.
-                        Some(owner) if owner == person.name && person.numbers.contains(&number) => {}
+                    match owners.insert(phone_of(&number).into_owned(), person.name.clone()) {
+                        // One number in two spellings is one, and so is a phone with two numbers.
+                        Some(owner) if owner == person.name && person.numbers.iter().any(|own| same_phone(own, &number)) => {}
                         Some(owner) => problems.push(format!("{place}: the number {given} also belongs to {owner}")),
                         None => person.numbers.push(number),
                     }

@@ -1,10 +1,11 @@
 //! Who is meant by what stands in a file: a name in any case, a number, an e-mail address, or a title that holds one of these.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::Roster;
 use crate::ids::PersonId;
-use crate::numbers::{Number, Region};
+use crate::numbers::{Number, Region, phone_of};
 
 /// What a title is made of, besides a name.
 const BETWEEN: [&str; 4] = [" - ", " – ", " — ", "："];
@@ -20,7 +21,7 @@ pub struct Finder<'r> {
     /// `None`: several people are called so.
     names: HashMap<String, Option<PersonId>>,
     exact: HashMap<&'r str, PersonId>,
-    numbers: HashMap<&'r str, PersonId>,
+    phones: HashMap<Cow<'r, str>, PersonId>,
     emails: HashMap<String, PersonId>,
 }
 
@@ -41,18 +42,12 @@ impl<'r> Finder<'r> {
     /// Everybody of a roster; numbers are read as in `region`.
     #[must_use]
     pub fn new(roster: &'r Roster, region: Region) -> Self {
-        let mut own = Self {
-            roster,
-            region,
-            names: HashMap::new(),
-            exact: HashMap::new(),
-            numbers: HashMap::new(),
-            emails: HashMap::new(),
-        };
+        let mut own =
+            Self { roster, region, names: HashMap::new(), exact: HashMap::new(), phones: HashMap::new(), emails: HashMap::new() };
         for (id, person) in &roster.people {
             own.exact.insert(&person.name, *id);
             own.names.entry(folded(&person.name)).and_modify(|known| *known = None).or_insert(Some(*id));
-            own.numbers.extend(person.numbers.iter().map(|number| (number.as_str(), *id)));
+            own.phones.extend(person.numbers.iter().map(|number| (phone_of(number), *id)));
             own.emails.extend(person.emails.iter().map(|email| (email.to_lowercase(), *id)));
         }
         own
@@ -80,7 +75,7 @@ impl<'r> Finder<'r> {
 
     fn by_number(&self, text: &str) -> Option<PersonId> {
         let number = Number::parse(text, self.region).ok()?.number;
-        self.numbers.get(number.as_str()).copied()
+        self.phones.get(&*phone_of(number.as_str())).copied()
     }
 
     /// Whom the title of an event names: `Jane Doe`, `On Call - Jane Doe - Primary`, `[L1] jane@example.com`.

@@ -25,6 +25,7 @@ mod lines;
 mod maintenance;
 mod native;
 mod notices;
+mod one_phone;
 mod open_dials;
 mod openapi;
 mod outages;

@@ -46,6 +46,7 @@ const OPEN_ONLY: &[&str] = &[
     "deliveries_waiting",
     "dial_targets_callee",
     "dial_targets_number",
+    "dial_targets_phone",
     "dials_deadline",
     "dials_one_exclusive",
     "dials_one_per_handset",
@@ -258,6 +259,22 @@ async fn look_at_sqlite(how: &str, connection: &mut SqliteConnection, findings: 
     }
 }
 
+/// A number that is rung every day for years has thousands of dials; which of them its text message is about is found by time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_number_was_rung_for_is_found_by_time() {
+    let home = Home::new(Kind::Embedded).await;
+    drop(home.quiet_node().await);
+    let mut connection = SqliteConnection::connect(&format!("sqlite://{}", home.database_file().display())).await.unwrap();
+    let given = statements(Dialect::Sqlite).into_iter().find(|own| own.name == "sms::GIVEN").unwrap();
+    let plan =
+        sqlx::raw_sql(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", given.text))).fetch_all(&mut connection).await.unwrap();
+    let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+    connection.close().await.unwrap();
+    for bounded in ["dial_targets_rung (phone=? AND offered_at>? AND offered_at<?)", "hand_overs_lately (number=? AND at>?)"] {
+        assert!(plan.iter().any(|line| line.ends_with(bounded)), "{bounded}: {plan:#?}");
+    }
+}
+
 /// The statement compares this column with nothing (`IS NULL`), and lets SQLite look for rows by that.
 fn finds_nothing(column: &str, alias: &str, text: &str) -> bool {
     [format!("{column} IS NULL"), format!("{alias}.{column} IS NULL")]
@@ -321,16 +338,17 @@ INSERT INTO alarms (id, number, hunt_id, integration_id, source, dedup_key, dedu
     'disk ' || n, n % 3 = 1, 'disk full', '', '{}', n % 3, 0, at, at, CASE n % 3 WHEN 0 THEN at END FROM past;
 INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at)
   SELECT pg_temp.past_id(id, '2', n), pg_temp.past_id(id, '1', n), at FROM past;
-INSERT INTO callees (id, hunt_id, step, position, person_id, name, number, known_to_plan, max_attempts, min_interval_s, attempts, verdict)
+INSERT INTO callees (id, hunt_id, step, position, person_id, name, number, phone, known_to_plan, max_attempts, min_interval_s, attempts, verdict)
   SELECT pg_temp.past_id(id, '3', n), pg_temp.past_id(id, '1', n), 0, 0, pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'Person',
-    '+8618712345' || lpad((n % 20)::text, 3, '0'), TRUE, 2, 60, 1, 'answered' FROM past;
+    '+8618712345' || lpad((n % 20)::text, 3, '0'), '+8618712345' || lpad((n % 20)::text, 3, '0'), TRUE, 2, 60, 1, 'answered' FROM past;
 INSERT INTO dials (mid, hunt_id, handset_id, exclusive, phones, offered_at, deadline, serves, closed_at, outcome, resp, reported_at,
     line_free_at)
   SELECT substr(md5(n::text), 1, 24), pg_temp.past_id(id, '1', n), pg_temp.past_id('00000000000070008', '1', n % 5 + 1), TRUE, '[]', at,
     at + interval '3 minutes', 1, at + interval '1 minute', 'answered', '18712345678', at + interval '1 minute',
     CASE n % 10 WHEN 0 THEN at END FROM past;
-INSERT INTO dial_targets (mid, seq, callee_id, number, attempts, holds, outcome)
-  SELECT substr(md5(n::text), 1, 24), 0, pg_temp.past_id(id, '3', n), '+8618712345' || lpad((n % 20)::text, 3, '0'), 1, FALSE, 'answered'
+INSERT INTO dial_targets (mid, seq, callee_id, number, phone, offered_at, attempts, holds, outcome)
+  SELECT substr(md5(n::text), 1, 24), 0, pg_temp.past_id(id, '3', n), '+8618712345' || lpad((n % 20)::text, 3, '0'),
+    '+8618712345' || lpad((n % 20)::text, 3, '0'), at, 1, FALSE, 'answered'
     FROM past;
 INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via)
   SELECT pg_temp.past_id(id, '4', n), pg_temp.past_id(id, '1', n), substr(md5(n::text), 1, 24), pg_temp.past_id(id, '3', n), '+8618712345678',
@@ -398,7 +416,7 @@ async fn describe(connection: &mut SqliteConnection) {
         for column in sqlx::raw_sql(AssertSqlSafe(columns)).fetch_all(&mut *connection).await.unwrap() {
             alike = alike.min(match (table.as_str(), column.get(0)) {
                 (_, "handset_id" | "schedule_id" | "line_id" | "webhook_id" | "gateway_id" | "integration_id") => 20_000,
-                ("dial_targets" | "callees", "number") | (_, "source" | "person_id") => 5_000,
+                ("dial_targets" | "callees", "number" | "phone") | (_, "source" | "person_id") => 5_000,
                 (_, "priority") => 25_000,
                 ("events", "hunt_id") => 4,
                 _ => 1,

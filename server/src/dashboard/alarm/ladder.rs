@@ -10,6 +10,7 @@ use crate::dashboard::frame::page::{Reader, at, since, until};
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill, fill_text};
 use crate::ids::{AlarmId, CalleeId};
+use crate::numbers::phone_of;
 use crate::store::alarm::answers::AnswerRow;
 use crate::store::alarm::board::{RingingRow, RungRow};
 
@@ -213,7 +214,7 @@ fn to_rule(position: i32, rung: &RungRow, standing: &Standing) -> hunt::Callee {
     hunt::Callee {
         id: rung.id,
         position,
-        number: rung.number.clone(),
+        phone: phone_of(&rung.number).into_owned(),
         max_attempts: rung.max_attempts,
         attempts: rung.attempts,
         failed: rung.failed,

@@ -205,7 +205,7 @@ async fn place_in(db: &mut Db<'_>, hunt: HuntId, callee: &CalleeRow) -> Result<P
         declined: !places.is_empty() && places.iter().all(|place| place.verdict == Some(Verdict::Declined)),
         taken_by: confirmed.map(|answer| answer.name.clone()),
         taken_by_them: confirmed.is_some_and(|answer| {
-            places.iter().any(|place| answer.callee_id == Some(place.id)) || answer.number.as_ref() == Some(&callee.number)
+            places.iter().any(|place| answer.callee_id == Some(place.id)) || answer.is_from(&callee.number)
         }),
     })
 }

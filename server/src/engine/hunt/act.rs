@@ -13,6 +13,7 @@ use crate::alarm::{DialOutcome, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, NewCallee, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
+use crate::numbers::same_phone;
 use crate::store::Tx;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
@@ -362,7 +363,7 @@ pub(in crate::engine) async fn confirmed_answer(
         None => {
             // A person's other number is that person.
             let same_person = person.as_ref().is_some_and(|person| callee.person_id == Some(person.id));
-            by.number.as_ref() == Some(&callee.number)
+            by.number.as_ref().is_some_and(|number| same_phone(number, &callee.number))
                 || same_person
                 || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
         }

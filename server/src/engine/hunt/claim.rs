@@ -374,10 +374,10 @@ impl Engine {
         }
         // Each turn takes one callee off, until the numbers that are left may be called.
         loop {
-            let busy = Busy::Elsewhere(tx.db().busy_numbers(current.id, now).await?);
+            let busy = Busy::Elsewhere(tx.db().busy_phones(current.id, now).await?);
             let Next { hunt, callees, decision } = self.next_move(tx, &current, &busy, form, now).await?;
             if hunt.step != current.step {
-                // Whose numbers are busy was read before the people of this step were known.
+                // Whose phones are busy was read before the people of this step were known.
                 current = hunt;
                 continue;
             }
@@ -425,7 +425,7 @@ impl Engine {
     ) -> Result<Step, EngineError> {
         let country = asker.handset.country.parse().unwrap_or(self.region());
         let dial = self.new_dial(hunt, callees, plan, Some(asker), country, now);
-        let mut names: Vec<String> = dial.targets.iter().map(|target| format!("number:{}", target.number)).collect();
+        let mut names: Vec<String> = dial.targets.iter().map(|target| format!("number:{}", target.phone())).collect();
         names.sort();
         match self.locks.try_lock_all(&names, CLAIM_LOCK).await {
             Acquired::Held(guard) => locks.push(guard),

@@ -12,13 +12,13 @@ use crate::alarm::{Mode, Verdict};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AnswerId, CalleeId, HuntId};
 use crate::keep::whom::{self, Led};
-use crate::numbers::Number;
+use crate::numbers::{Number, same_phone};
 use crate::roster::quiet;
 use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewStep, SaidNo};
 use crate::store::{Announcement, Db, Tx};
 
-/// Which numbers are in other calls, as the rule is to see it.
+/// Which phones are in other calls, as the rule is to see it.
 #[derive(Debug)]
 pub(in crate::engine) enum Busy {
     /// None: only whether the hunt is over is asked.
@@ -71,7 +71,7 @@ impl Engine {
                 Busy::Ignored => &HashMap::new(),
                 Busy::Elsewhere(busy) => busy,
                 Busy::InThisHunt => {
-                    own = numbers_in_dials(&ladder, &callees);
+                    own = phones_in_dials(&ladder, &callees);
                     &own
                 }
             };
@@ -212,7 +212,7 @@ impl Engine {
                 // Rung a moment ago in another step: their interval counts on.
                 last_offered_at: known
                     .iter()
-                    .filter(|callee| callee.number == one.number)
+                    .filter(|callee| same_phone(&callee.number, &one.number))
                     .filter_map(|c| c.last_offered_at)
                     .max(),
                 number: one.number,
@@ -260,7 +260,7 @@ fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow], before: &[SaidNo]) -
             || known.iter().any(|callee| {
                 let same = match (one.person, callee.person_id) {
                     (Some(a), Some(b)) => a == b,
-                    _ => one.number == callee.number,
+                    _ => same_phone(&one.number, &callee.number),
                 };
                 same && matches!(callee.verdict, Some(Verdict::Declined | Verdict::Skipped | Verdict::DoNotCall))
             })
@@ -334,10 +334,10 @@ pub(in crate::engine) async fn lapse(
     Ok(())
 }
 
-fn numbers_in_dials(ladder: &Ladder, callees: &[CalleeRow]) -> HashMap<String, DateTime<Utc>> {
+fn phones_in_dials(ladder: &Ladder, callees: &[CalleeRow]) -> HashMap<String, DateTime<Utc>> {
     let of = |dial: &hunt::OpenDial| {
         let rung = callees.iter().filter(|callee| dial.callees.contains(&callee.id));
-        rung.map(|callee| (callee.number.clone(), dial.deadline)).collect::<Vec<_>>()
+        rung.map(|callee| (callee.phone().into_owned(), dial.deadline)).collect::<Vec<_>>()
     };
     ladder.open.iter().flat_map(of).collect()
 }

@@ -123,8 +123,8 @@ impl Engine {
             };
             let given = tx.db().answers_of(hunt.id).await?;
             let theirs = |answer: &AnswerRow| {
-                let same_number = callee.as_ref().is_some_and(|(_, callee)| answer.number.as_ref() == Some(&callee.number));
-                answer.confirmed_at.is_some() && (same_number || place.is_some() && answer.callee_id == place)
+                let on_their_phone = callee.as_ref().is_some_and(|(_, callee)| answer.is_from(&callee.number));
+                answer.confirmed_at.is_some() && (on_their_phone || place.is_some() && answer.callee_id == place)
             };
             if callee.is_some() && answers::current(&given).is_some_and(theirs) {
                 acted.extend(alarms.iter().map(|alarm| Acted { alarm: alarm.id, effect: Effect::Already }));

@@ -313,7 +313,7 @@ impl Engine {
                 continue;
             }
             // They may have said no to it since.
-            let said_no = |callee: &CalleeRow| callee.said_no() && Some(&callee.number) == answer.number.as_ref();
+            let said_no = |callee: &CalleeRow| callee.said_no() && answer.is_from(&callee.number);
             if answer.confirmed_at.is_none() && tx.db().callees(later.id).await?.iter().any(said_no) {
                 continue;
             }

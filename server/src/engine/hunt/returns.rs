@@ -267,8 +267,7 @@ pub(in crate::engine) async fn put_answerer_first(tx: &mut Tx, earlier: HuntId, 
     let callees = tx.db().callees(later).await?;
     let step = callees.iter().map(|callee| callee.step).min();
     let mut first = callees.iter().filter(|callee| Some(callee.step) == step);
-    let same = |number: &str| answer.number.as_deref() == Some(number);
-    let found = first.clone().find(|callee| same(&callee.number));
+    let found = first.clone().find(|callee| answer.is_from(&callee.number));
     let found = found.or_else(|| first.find(|callee| callee.person_id.is_some() && callee.person_id == answer.person_id));
     match found {
         Some(callee) => Ok(tx.db().put_callee_first(later, callee.step, callee.id).await?),

@@ -18,7 +18,7 @@ use crate::kinds::gateways::read_message_id;
 use crate::kinds::outcome::Outcome;
 use crate::line::reply::{self, Reply};
 use crate::line::written::{self, Given, LATELY, Meant, TOLERANCE, TimeTold};
-use crate::numbers::Number;
+use crate::numbers::{Number, phone_of, same_phone};
 use crate::store::alarm::answers;
 use crate::store::alarm::events::EventKind;
 use crate::store::lines::sms::{GatewayRow, GivenRow, NewInbound, Purpose, Sentence, SmsRow};
@@ -123,8 +123,10 @@ impl Engine {
         let sender = number.as_ref().map_or_else(|| clean(&received.sender, LONGEST_SENDER), |number| number.as_str().to_owned());
         let text = clean(&received.text, LONGEST_TEXT);
         let mut tx = self.store.begin().await?;
-        let same_key = received.same_key(gateway.id, &sender);
-        if same_key.is_none() && tx.db().same_words(&received.words_key(gateway.id, &sender), now - SAME_WITHIN, now).await? {
+        // One gateway may tell one number of a phone, and another the other.
+        let phone = phone_of(&sender);
+        let same_key = received.same_key(gateway.id, &phone);
+        if same_key.is_none() && tx.db().same_words(&received.words_key(gateway.id, &phone), now - SAME_WITHIN, now).await? {
             // The copy begins the time anew.
             tx.commit().await?;
             return Ok("repeated");
@@ -232,7 +234,11 @@ impl Engine {
             _ => return Ok(()),
         };
         let most = if name == "reply_not_understood" { 1 } else { MOST_ANSWERS };
-        if tx.db().answers_to(number.as_str(), word.now - ANSWERS_WITHIN).await? >= most {
+        let mut answered = 0;
+        for own in word.numbers.iter().filter(|own| own.is_same_phone(number)) {
+            answered += tx.db().answers_to(own.as_str(), word.now - ANSWERS_WITHIN).await?;
+        }
+        if answered >= most {
             return Ok(());
         }
         let alarm = match did.alarm {
@@ -378,7 +384,9 @@ async fn taken_by(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Resul
         return Ok(None);
     };
     let given = tx.db().answers_of(alarm.hunt_id).await?;
-    let theirs = |number: &Option<String>| word.numbers.iter().any(|own| number.as_deref() == Some(own.as_str()));
+    let theirs = |number: &Option<String>| {
+        word.numbers.iter().any(|own| number.as_deref().is_some_and(|number| same_phone(number, own.as_str())))
+    };
     Ok(answers::current(&given).filter(|one| one.confirmed_at.is_some() && !theirs(&one.number)).map(|one| one.name.clone()))
 }
 

@@ -12,7 +12,7 @@ use crate::alarm::Priority;
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, seconds};
 use crate::ids::HeartbeatId;
 use crate::keep::refused::{self, Refused};
-use crate::numbers::Number;
+use crate::numbers::{Number, same_phone};
 use crate::secrets;
 use crate::store::Db;
 use crate::store::edits::Edited;
@@ -268,7 +268,7 @@ impl Engine {
         let mut callees: Vec<NewCallee> = Vec::new();
         for parsed in phones.iter().filter_map(|phone| Number::parse(phone, self.region()).ok()) {
             let number = parsed.number.as_str().to_owned();
-            if callees.iter().all(|callee| callee.number != number) {
+            if !callees.iter().any(|callee| same_phone(&callee.number, &number)) {
                 callees.push(NewCallee {
                     number,
                     known_to_plan: parsed.known_to_plan,

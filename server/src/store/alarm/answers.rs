@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::alarm::AnswerVia;
 use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
+use crate::numbers::same_phone;
 use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
 use crate::store::{Db, Result};
 
@@ -36,6 +37,14 @@ pub struct AnswerRow {
     pub confirmed_at: Option<DateTime<Utc>>,
     /// When it lapsed, unconfirmed.
     pub lapsed_at: Option<DateTime<Utc>>,
+}
+
+impl AnswerRow {
+    /// Whether it came from the phone of this number.
+    #[must_use]
+    pub fn is_from(&self, number: &str) -> bool {
+        self.number.as_deref().is_some_and(|own| same_phone(own, number))
+    }
 }
 
 statements! {

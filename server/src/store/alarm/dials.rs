@@ -1,5 +1,6 @@
 //! Dials: what was handed to which handset under which mid, and what became of it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,6 +9,7 @@ use sqlx::types::Json;
 use crate::alarm::DialOutcome;
 use crate::alarm::ringing::{Close, Line, Proof, Serves};
 use crate::ids::{CalleeId, HandsetId, HuntId};
+use crate::numbers::phone_of;
 use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use crate::store::watch::handsets::Profile;
 use crate::store::{Db, Result};
@@ -133,9 +135,9 @@ statements! {
                             length_s)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $6, $9, $10) ON CONFLICT DO NOTHING"
     ];
-    /// A callee of it; the unique indexes refuse a number or callee that is in another open dial.
+    /// A callee of it; the unique indexes refuse a phone or callee that is in another open dial.
     INSERT_TARGET = [
-        "INSERT INTO dial_targets (mid, seq, callee_id, number, attempts, holds) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO dial_targets (mid, seq, callee_id, number, attempts, holds, phone, offered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT DO NOTHING"
     ];
     /// The callees of a dial.
@@ -151,13 +153,13 @@ statements! {
         "SELECT d.mid, d.deadline, t.callee_id FROM dials d JOIN dial_targets t ON t.mid = d.mid
          WHERE d.hunt_id = $1 AND d.closed_at IS NULL ORDER BY d.mid, t.seq"
     ];
-    /// The numbers of a hunt's callees that are in an open dial of any hunt, or whose line may still ring from a closed one.
+    /// The phones of a hunt's callees that are in an open dial of any hunt, or whose line may still ring from a closed one.
     BUSY = [
-        "SELECT t.number, d.deadline AS busy_until FROM dial_targets t JOIN dials d ON d.mid = t.mid
-         WHERE t.holds AND t.number IN (SELECT number FROM callees WHERE hunt_id = $1)
+        "SELECT t.phone, d.deadline AS busy_until FROM dial_targets t JOIN dials d ON d.mid = t.mid
+         WHERE t.holds AND t.phone IN (SELECT coalesce(phone, number) FROM callees WHERE hunt_id = $1)
          UNION ALL
-         SELECT t.number, d.line_free_at AS busy_until FROM dials d JOIN dial_targets t ON t.mid = d.mid
-         WHERE d.line_free_at > $2 AND d.closed_at IS NOT NULL AND t.number IN (SELECT number FROM callees WHERE hunt_id = $1)"
+         SELECT t.phone, d.line_free_at AS busy_until FROM dials d JOIN dial_targets t ON t.mid = d.mid
+         WHERE d.line_free_at > $2 AND d.closed_at IS NOT NULL AND t.phone IN (SELECT coalesce(phone, number) FROM callees WHERE hunt_id = $1)"
     ];
     /// Open dials past their deadline.
     EXPIRED = ["SELECT * FROM dials WHERE closed_at IS NULL AND deadline <= $1 ORDER BY deadline, mid LIMIT 200"];
@@ -239,6 +241,14 @@ pub struct NewTarget {
     pub number: String,
     /// Attempts the hand-out reserves.
     pub attempts: i32,
+}
+
+impl NewTarget {
+    /// The phone that rings: the same for all numbers by which it is reached.
+    #[must_use]
+    pub fn phone(&self) -> Cow<'_, str> {
+        phone_of(&self.number)
+    }
 }
 
 /// An open dial of a hunt, with one of the callees it rings.
@@ -339,18 +349,19 @@ impl Db<'_> {
         .map(|rows| rows == 1)
     }
 
-    /// Stores the callees of a dial; false when one of the numbers is in another open dial.
+    /// Stores the callees of a dial; false when one of the phones is in another open dial.
     ///
-    /// They are inserted in order of number: two transactions that want the same numbers in different orders would deadlock.
-    /// The numbers of a dry run hold nothing.
+    /// They are inserted in order of phone: two transactions that want the same phones in different orders would deadlock.
+    /// A dry run holds nothing.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn insert_targets(&mut self, dial: &NewDial) -> Result<bool> {
         let mut targets: Vec<(usize, &NewTarget)> = dial.targets.iter().enumerate().collect();
-        targets.sort_by(|(_, a), (_, b)| a.number.cmp(&b.number));
+        targets.sort_by(|(_, a), (_, b)| a.phone().cmp(&b.phone()));
         for (seq, target) in targets {
             let seq = i32::try_from(seq).unwrap_or(i32::MAX);
+            let phone = target.phone();
             let inserted = execute!(
                 self,
                 INSERT_TARGET,
@@ -360,6 +371,8 @@ impl Db<'_> {
                 target.number.as_str(),
                 target.attempts,
                 dial.handset_id.is_some(),
+                &*phone,
+                dial.offered_at,
             )?;
             if inserted != 1 {
                 return Ok(false);
@@ -400,15 +413,15 @@ impl Db<'_> {
         fetch_all!(self, OPEN_OF_HUNT, hunt)
     }
 
-    /// The numbers of a hunt's callees that are in some open dial, or may still ring from a closed one, and until when.
+    /// The phones of a hunt's callees that are in some open dial, or may still ring from a closed one, and until when.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn busy_numbers(&mut self, hunt: HuntId, now: DateTime<Utc>) -> Result<HashMap<String, DateTime<Utc>>> {
+    pub async fn busy_phones(&mut self, hunt: HuntId, now: DateTime<Utc>) -> Result<HashMap<String, DateTime<Utc>>> {
         let rows: Vec<(String, DateTime<Utc>)> = fetch_all!(self, BUSY, hunt, now)?;
         let mut busy = HashMap::new();
-        for (number, until) in rows {
-            let latest = busy.entry(number).or_insert(until);
+        for (phone, until) in rows {
+            let latest = busy.entry(phone).or_insert(until);
             *latest = (*latest).max(until);
         }
         Ok(busy)

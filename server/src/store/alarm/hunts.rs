@@ -1,5 +1,7 @@
 //! Hunts and their callees. Whoever changes a hunt, its dials or its callees locks the hunt first.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
@@ -7,6 +9,7 @@ use crate::alarm::hunt::{Callee, Hunt};
 use crate::alarm::policy::{Place, Step};
 use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
+use crate::numbers::{phone_of, same_phone};
 use crate::roster::quiet::{self, QuietHours};
 use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use crate::store::{Db, Result, StoreError};
@@ -84,12 +87,12 @@ impl SaidNo {
         Self { person: callee.person_id, number: callee.number.clone() }
     }
 
-    /// Whether that is them: the same person, or the same number where a person is not known.
+    /// Whether that is them: the same person, or the same phone where a person is not known.
     #[must_use]
     pub fn is(&self, person: Option<PersonId>, number: &str) -> bool {
         match (self.person, person) {
             (Some(own), Some(other)) => own == other,
-            _ => self.number == number,
+            _ => same_phone(&self.number, number),
         }
     }
 }
@@ -170,14 +173,20 @@ impl CalleeRow {
         matches!(self.verdict, Some(Verdict::Declined | Verdict::Skipped))
     }
 
-    /// The same person; where one of the two is not known, the same number under no other name.
+    /// The same person; where one of the two is not known, the same phone under no other name.
     #[must_use]
     pub fn is_same_person(&self, other: &Self) -> bool {
         let other_name = |own: &Option<String>| own.is_some() && other.name.is_some() && *own != other.name;
         match (self.person_id, other.person_id) {
             (Some(own), Some(other)) => own == other,
-            _ => self.number == other.number && !other_name(&self.name),
+            _ => same_phone(&self.number, &other.number) && !other_name(&self.name),
         }
+    }
+
+    /// The phone that rings: the same for all numbers by which it is reached.
+    #[must_use]
+    pub fn phone(&self) -> Cow<'_, str> {
+        phone_of(&self.number)
     }
 
     /// What the pure rule needs to know of it.
@@ -186,7 +195,7 @@ impl CalleeRow {
         Callee {
             id: self.id,
             position: self.position,
-            number: self.number.clone(),
+            phone: self.phone().into_owned(),
             max_attempts: self.max_attempts,
             attempts: self.attempts,
             failed: self.failed,
@@ -202,7 +211,7 @@ statements! {
     /// When those of a hunt were rung last by the one before it.
     CARRY_OFFERS = [
         "UPDATE callees SET last_offered_at = (SELECT max(own.last_offered_at) FROM callees own
-             WHERE own.hunt_id = $1 AND own.number = callees.number)
+             WHERE own.hunt_id = $1 AND coalesce(own.phone, own.number) = coalesce(callees.phone, callees.number))
          WHERE hunt_id = $2 AND last_offered_at IS NULL"
     ];
     /// A new hunt.
@@ -229,8 +238,8 @@ statements! {
     /// A new callee.
     INSERT_CALLEE = [
         "INSERT INTO callees (id, hunt_id, step, position, person_id, name, number, known_to_plan, ref, max_attempts, min_interval_s,
-                              attempts, last_offered_at, verdict)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+                              attempts, last_offered_at, verdict, phone)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
     ];
     /// The most urgent due hunt that nobody else is working on, locked: of those, one of the queue that was served longest ago.
     NEXT_DUE = [
@@ -491,6 +500,7 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn insert_callee(&mut self, hunt: HuntId, callee: &CalleeRow) -> Result<()> {
+        let phone = callee.phone();
         execute!(
             self,
             INSERT_CALLEE,
@@ -508,6 +518,7 @@ impl Db<'_> {
             callee.attempts,
             callee.last_offered_at,
             callee.verdict,
+            &*phone,
         )
         .map(|_| ())
     }

@@ -84,11 +84,15 @@ impl Db<'_> {
         fetch_all!(self, LIST)
     }
 
-    /// Lets a number be called again; false when it could be already.
+    /// Lets a phone be called again, by whichever of its numbers; false when it could be already.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn allow_number(&mut self, number: &str) -> Result<bool> {
-        execute!(self, DELETE, number).map(|rows| rows == 1)
+        let mut gone = execute!(self, DELETE, number)?;
+        if let Some(other) = Number::from_stored(number).other_form() {
+            gone += execute!(self, DELETE, other.as_str())?;
+        }
+        Ok(gone > 0)
     }
 }

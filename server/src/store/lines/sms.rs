@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::types::Json;
@@ -10,6 +10,7 @@ use sqlx::types::Json;
 use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
 use crate::line::written::Delay;
 use crate::links::Links;
+use crate::numbers::phone_of;
 use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
 use crate::store::{Db, Result, Waiting, WaitingRow};
 use crate::versions::Version;
@@ -277,6 +278,9 @@ pub struct GivenRow {
     pub test: bool,
 }
 
+/// A public number is rung to prove a hand-over no later after it than this.
+const LONGEST_HAND_OVER: TimeDelta = TimeDelta::days(30);
+
 statements! {
     /// A new gateway.
     INSERT_GATEWAY = [
@@ -448,8 +452,8 @@ statements! {
          WHERE sender = $1 AND received_at > $2
            AND (alarm_id = $3 OR effect IN ('stopped', 'allowed')) AND effect IN ('confirmed', 'already', 'declined', 'stopped', 'allowed')"
     ];
-    /// The calls that a number was in, from then to then, the latest first: at the number itself, or at a public number to prove that it
-    /// leads there.
+    /// The calls that a phone was in, from then to then, the latest first: at the phone itself, or at a public number to prove that it leads
+    /// there. A call that was under way when phones were first told apart from numbers may be kept under its number.
     GIVEN = [
         "SELECT g.hunt_id, g.callee_id, g.offered_at, EXISTS (
              SELECT 1 FROM alarm_hunts l CROSS JOIN alarms a
@@ -457,11 +461,11 @@ statements! {
            ) AS test
          FROM (
            SELECT d.hunt_id, t.callee_id, d.offered_at FROM dial_targets t JOIN dials d ON d.mid = t.mid
-             WHERE t.number = $1 AND d.offered_at >= $2 AND d.offered_at <= $3 AND d.handset_id IS NOT NULL
+             WHERE t.phone IN ($6, $1) AND t.offered_at >= $2 AND t.offered_at <= $3 AND d.handset_id IS NOT NULL
            UNION
            SELECT d.hunt_id, t.callee_id, d.offered_at FROM hand_overs h JOIN alarms v ON v.id = h.verify_alarm_id
              JOIN dials d ON d.hunt_id = v.hunt_id JOIN dial_targets t ON t.mid = d.mid
-             WHERE h.number = $1 AND d.offered_at >= $2 AND d.offered_at <= $3 AND d.handset_id IS NOT NULL
+             WHERE h.number = $1 AND h.at >= $7 AND d.offered_at >= $2 AND d.offered_at <= $3 AND d.handset_id IS NOT NULL
            ORDER BY 3 DESC LIMIT 200) g
          ORDER BY g.offered_at DESC"
     ];
@@ -868,7 +872,8 @@ impl Db<'_> {
         to: DateTime<Utc>,
         tests: [&str; 2],
     ) -> Result<Vec<GivenRow>> {
-        fetch_all!(self, GIVEN, number, from, to, tests[0], tests[1])
+        let phone = phone_of(number);
+        fetch_all!(self, GIVEN, number, from, to, tests[0], tests[1], &*phone, from - LONGEST_HAND_OVER)
     }
 
     /// Lets a handset rest until then: it is given no dial.
