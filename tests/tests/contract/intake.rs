@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, Home, Server, on_both};
+use crate::keeping::count;
 use crate::notices::{Room, add, deliver};
 
 on_both!(
@@ -52,6 +53,7 @@ on_both!(
     what_cannot_be_read_is_refused_by_its_kind,
     all_that_is_wrong_is_told_at_once,
     a_refusal_says_when_to_try_again,
+    what_burnt_is_forgotten_when_it_cannot_come_back,
 );
 
 /// A message of Alertmanager.
@@ -1020,4 +1022,31 @@ async fn a_refusal_says_when_to_try_again(home: Home) {
 
 async fn last_status(server: &Server, path: &str) -> u16 {
     http().get(format!("{}{path}", server.base)).send().await.unwrap().status().as_u16()
+}
+
+/// Of a giant group it is megabytes. As long as its sender may still be trying to tell of it, and as long as the alarm is open, it is kept.
+async fn what_burnt_is_forgotten_when_it_cannot_come_back(home: Home) {
+    let server = home.start().await;
+    let group = |name: &str, mut body: Value| {
+        body["groupKey"] = json!(name);
+        body
+    };
+    let (_, open) = send(&server, &group("open", firing("am-a", &["x"]))).await;
+    let (_, over) = send(&server, &group("over", firing("am-a", &["y"]))).await;
+    let (_, cancelled) = send(&server, &group("cancelled", firing("am-a", &["z"]))).await;
+    assert_eq!(server.post(&format!("/api/v1/alarms/{cancelled}/cancel"), &json!({})).await.0, 200);
+    send(&server, &group("over", resolved("am-a", &["y"]))).await;
+    assert_eq!(server.state(&over).await, "resolved");
+    assert_eq!(count(&server.home, "alarm_burning").await, 3);
+    server.app.engine.forget_old().await.unwrap();
+    assert_eq!(count(&server.home, "alarm_burning").await, 2, "nobody can open again what was cancelled");
+    server.pass(3_601).await;
+    server.app.engine.forget_old().await.unwrap();
+    assert_eq!(count(&server.home, "alarm_burning").await, 1);
+    // What burns is still known by who said so.
+    send(&server, &group("open", resolved("am-b", &["x", "w"]))).await;
+    assert_eq!(server.state(&open).await, "waiting", "that is not for another address to say");
+    assert_eq!(send(&server, &group("open", firing("am-b", &["x"]))).await, ("repeated".to_owned(), open));
+    let (outcome, again) = send(&server, &group("over", firing("am-a", &["y"]))).await;
+    assert_eq!((outcome.as_str(), again == over), ("created", false));
 }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use autocall::engine::watch::retention;
+use autocall::ids::CommandId;
 use autocall::kinds::guard::GuardedResolver;
 use autocall::out::{notices, sign_of_life};
 use autocall::store::retention::EndedHunt;
 use autocall::store::watch::handsets::Profile;
 use serde_json::json;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, SqliteConnection};
 use tokio::net::TcpListener;
 
 use crate::harness::{A, B, C, Home, on_both};
@@ -16,6 +18,7 @@ use crate::harness::{A, B, C, Home, on_both};
 on_both!(
     only_what_is_over_is_forgotten,
     a_hunt_of_many_alarms_and_many_hunts_of_one_are_forgotten_in_portions,
+    commands_to_handsets_are_forgotten,
     a_backup_can_be_restored,
     the_embedded_database_learns_how_its_tables_are_filled,
     a_sign_of_life_is_sent,
@@ -85,6 +88,51 @@ async fn a_hunt_of_many_alarms_and_many_hunts_of_one_are_forgotten_in_portions(h
     assert_eq!(left["alarms"][0]["id"], *kept);
     let ended = store.read().await.unwrap().db().hunts_ended(yesterday, EndedHunt::FIRST).await;
     assert_eq!(ended.unwrap(), [], "their hunts are gone, the earlier ones too");
+}
+
+/// More of them than one portion holds; one that nobody fetched, and one of today.
+async fn commands_to_handsets_are_forgotten(home: Home) {
+    let server = home.start().await;
+    server.pair("desk", Profile::Native).await;
+    let store = &server.app.engine.store;
+    let handset = store.read().await.unwrap().db().handsets().await.unwrap()[0].id;
+    let identify = json!({ "type": "identify" });
+    let mut tx = store.begin().await.unwrap();
+    for number in 0..520 {
+        let id = CommandId::new(server.now());
+        tx.db().insert_command(id, handset, &identify, server.now()).await.unwrap();
+        if number > 0 {
+            assert!(tx.db().command_done(id, handset, &json!({}), server.now()).await.unwrap());
+        }
+    }
+    tx.commit().await.unwrap();
+    server.pass(3 * 86_400).await;
+    let mut tx = store.begin().await.unwrap();
+    let fresh = CommandId::new(server.now());
+    tx.db().insert_command(fresh, handset, &identify, server.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    retention::prune(store, server.now() - chrono::TimeDelta::days(1)).await.unwrap();
+    assert_eq!(count(&server.home, "handset_commands").await, 1);
+    let left = store.read().await.unwrap().db().open_commands(handset).await.unwrap();
+    assert_eq!(left.iter().map(|command| command.id).collect::<Vec<_>>(), [fresh]);
+}
+
+/// How many rows a table has.
+pub async fn count(home: &Home, table: &str) -> i64 {
+    let count = format!("SELECT count(*) FROM {table}");
+    let row: (i64,) = match home.schema() {
+        None => {
+            let file = format!("sqlite://{}", home.database_file().display());
+            let mut connection = SqliteConnection::connect(&file).await.unwrap();
+            sqlx::query_as(AssertSqlSafe(count)).fetch_one(&mut connection).await.unwrap()
+        }
+        Some((url, schema)) => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            connection.execute(AssertSqlSafe(format!("SET search_path = {schema}"))).await.unwrap();
+            sqlx::query_as(AssertSqlSafe(count)).fetch_one(&mut connection).await.unwrap()
+        }
+    };
+    row.0
 }
 
 async fn a_backup_can_be_restored(home: Home) {

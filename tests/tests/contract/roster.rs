@@ -16,6 +16,7 @@ on_both!(
     somebody_who_is_removed_leaves_the_turns_of_the_others,
     hand_overs_are_kept_once_and_for_ever,
     missed_hand_overs_are_made_up_for,
+    after_a_long_outage_hand_overs_are_made_up_for_in_portions,
     a_wrong_request_changes_nothing,
     nobody_s_change_is_lost,
     a_file_is_imported_as_a_whole_or_not_at_all,
@@ -278,6 +279,48 @@ async fn missed_hand_overs_are_made_up_for(home: Home) {
     let times: Vec<String> =
         log(&server, "ops").await.iter().map(|(at, who)| format!("{} {}", at.format("%dT%H"), who[0])).collect();
     assert_eq!(times, ["20T03 Ann", "21T00 Bob", "22T00 Ann", "23T00 Bob"]);
+}
+
+/// A roster of hours that nobody looked at for half a year: no transaction writes thousands of rows, none is lost or written twice, and a
+/// change in the middle of it does not rewrite what was before.
+async fn after_a_long_outage_hand_overs_are_made_up_for_in_portions(home: Home) {
+    let server = home.start().await;
+    people(&server).await;
+    let layer = json!({ "name": "hourly", "people": ["Ann", "Bob"], "every": "1 hour", "start": "2026-11-20T03:00" });
+    add(&server, "/api/v1/schedules", json!({ "name": "ops", "zone": "UTC", "layers": [layer] })).await;
+    let made = server.now();
+    let home = server.stop().await;
+    home.clock.advance(TimeDelta::hours(4_000));
+    let node = home.quiet_node().await;
+    let now = home.clock.now();
+    let mut portions = Vec::new();
+    for _ in 0..4 {
+        portions.push(node.app.engine.keep_duty_log(now, false).await.unwrap());
+    }
+    assert!(portions.iter().all(|written| (1..=500).contains(written)), "{portions:?}");
+    node.app.engine.store.close().await;
+    drop(node);
+    let server = home.start().await;
+    let body = json!({ "action": "replace", "person": "张伟", "from": "2026-11-16", "to": "2027-12-31" });
+    add(&server, "/api/v1/schedules/ops/overrides", body).await;
+    let on_duty = |hour: i64| if hour % 2 == 0 { "Ann" } else { "Bob" };
+    let mut expected: Vec<_> = (0..4_000).map(|hour| (made + TimeDelta::hours(hour), vec![on_duty(hour).to_owned()])).collect();
+    expected.push((now, vec!["张伟".to_owned()]));
+    let schedule = server.app.engine.store.read().await.unwrap().db().roster().await.unwrap().find_schedule("ops").unwrap().id;
+    let mut kept = Vec::new();
+    for month in 0..12 {
+        let from = made + TimeDelta::days(30 * month);
+        let rows =
+            server.app.engine.store.read().await.unwrap().db().duties(schedule, from, from + TimeDelta::days(30)).await.unwrap();
+        kept.extend(rows.into_iter().map(|row| (row.at, row.people.0.into_iter().map(|person| person.name).collect::<Vec<_>>())));
+    }
+    assert!(
+        kept == expected,
+        "{} of {}: {:?}",
+        kept.len(),
+        expected.len(),
+        kept.iter().zip(&expected).find(|(kept, expected)| kept != expected)
+    );
 }
 
 async fn a_wrong_request_changes_nothing(home: Home) {

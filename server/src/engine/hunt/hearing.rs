@@ -16,7 +16,7 @@ use crate::store::alarm::hunts::HuntRow;
 use crate::store::{Announcement, Tx};
 
 /// What burnt in an alarm counts for so long after its end: as long as senders may still be trying to tell of it.
-const REMEMBERED: TimeDelta = TimeDelta::hours(1);
+pub(in crate::engine) const REMEMBERED: TimeDelta = TimeDelta::hours(1);
 
 /// What became of a message.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use crate::keep::roster::log;
 use crate::store::Announcement;
 
 impl Engine {
-    /// Writes down hand-overs that are due; `thorough` looks also where none is, since the removal of a person can change who is
+    /// Writes down hand-overs that are due, after a long outage the next portion of them; `thorough` looks also where none is, since the removal of a person can change who is
     /// on duty too. Safe to call on every node at once.
     ///
     /// # Errors
@@ -17,7 +17,7 @@ impl Engine {
             return Ok(0);
         }
         let mut tx = self.store.begin().await?;
-        let (_, written) = log::keep(&mut tx, now).await?;
+        let written = log::keep(&mut tx, now).await?.written;
         if written > 0 {
             tx.announce(Announcement::Roster);
         }

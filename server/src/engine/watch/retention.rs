@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::store::alarm::said::BURNT_AT_ONCE;
 use crate::store::retention::{ALARMS_AT_ONCE, EndedHunt, LINES_AT_ONCE};
 use crate::store::{Announcement, Store, StoreError};
 
@@ -33,7 +34,7 @@ pub async fn prune(store: &Store, before: DateTime<Utc>) -> Result<u64, StoreErr
         }
         pause(began).await;
     }
-    for lines in [Lines::HandsetEvents, Lines::InboundSms, Lines::HandOvers] {
+    for lines in [Lines::HandsetEvents, Lines::Commands, Lines::InboundSms, Lines::HandOvers] {
         forget(store, lines, before).await?;
     }
     if alarms > 0 {
@@ -49,6 +50,8 @@ pub async fn prune(store: &Store, before: DateTime<Utc>) -> Result<u64, StoreErr
 pub(in crate::engine) enum Lines {
     /// What happened to handsets, and the notices of it.
     HandsetEvents,
+    /// Commands to handsets.
+    Commands,
     /// Text messages that came in.
     InboundSms,
     /// Hand-overs of public numbers, but for the last two of each.
@@ -70,6 +73,7 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
         let mut db = tx.db();
         let gone = match lines {
             Lines::HandsetEvents => db.prune_handset_events(before).await?,
+            Lines::Commands => db.forget_commands(before).await?,
             Lines::InboundSms => db.forget_inbound(before).await?,
             Lines::HandOvers => db.forget_hand_overs(before).await?,
             Lines::IdempotencyKeys => db.forget_idempotent_requests(before).await?,
@@ -77,6 +81,23 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
         };
         tx.commit().await?;
         if gone < LINES_AT_ONCE {
+            return Ok(());
+        }
+        pause(began).await;
+    }
+}
+
+/// Forgets what burnt in alarms that are over since before then. Of a giant group that is megabytes, and nobody asks for it again.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn forget_burnt(store: &Store, before: DateTime<Utc>) -> Result<(), StoreError> {
+    loop {
+        let began = tokio::time::Instant::now();
+        let mut tx = store.begin().await?;
+        let gone = tx.db().forget_burnt(before).await?;
+        tx.commit().await?;
+        if gone < BURNT_AT_ONCE {
             return Ok(());
         }
         pause(began).await;

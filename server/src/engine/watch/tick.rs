@@ -11,6 +11,7 @@ use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::{DialOutcome, ringing};
 use crate::engine::hunt::claim::{bar_forbidden, record_hand_out};
 use crate::engine::hunt::closing::Tally;
+use crate::engine::hunt::hearing::REMEMBERED;
 use crate::engine::hunt::ladder::{Busy, Next, open_dials};
 use crate::engine::hunt::serves::ring_of;
 use crate::engine::{Engine, EngineError, seconds};
@@ -374,13 +375,18 @@ impl Engine {
         Ok(())
     }
 
-    async fn forget_old(&self) -> Result<(), EngineError> {
+    /// Forgets what is long over.
+    ///
+    /// # Errors
+    /// When the database fails; what was forgotten until then stays forgotten.
+    pub async fn forget_old(&self) -> Result<(), EngineError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         tx.db().forget_knocks(now - REMEMBER_KNOCKS).await?;
         tx.commit().await?;
         retention::forget(&self.store, retention::Lines::IdempotencyKeys, now - REMEMBER_KEYS).await?;
         retention::forget(&self.store, retention::Lines::Outages, now - REMEMBER_KNOCKS).await?;
+        retention::forget_burnt(&self.store, now - REMEMBERED).await?;
         let days = self.config.retention.days;
         // One node at a time, if that can be known; several would only do the same twice.
         if days > 0 && self.locks.try_lock("retention", RETENTION_LOCK).await.may_proceed() {

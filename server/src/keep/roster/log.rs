@@ -2,34 +2,69 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::ids::ScheduleId;
 use crate::roster::{On, Roster, Schedule, evaluate};
 use crate::store::duty::log::LoggedPerson;
 use crate::store::{Result, Tx};
 
-/// Writes down every hand-over until now that is not in the log yet, and gives the roster and how many were written. Safe on every
-/// node at once: the roster is locked first, and a hand-over is written only when it says something new.
+/// After an outage so many hand-overs are looked at in one transaction.
+const MOST_AT_ONCE: usize = 500;
+/// And no more than so long a time of one schedule, since each instant at which somebody might be relieved is looked at.
+const LONGEST_AT_ONCE: TimeDelta = TimeDelta::days(31);
+
+/// What was written down.
+pub struct Kept {
+    /// Who is on duty, by the plan that holds now.
+    pub roster: Roster,
+    /// How many hand-overs.
+    pub written: usize,
+    /// Not all until now: the rest is for another transaction.
+    pub behind: bool,
+}
+
+/// Writes down hand-overs until now that are not in the log yet, the oldest of each schedule first, and not more than one transaction should
+/// hold. Safe on every node at once: the roster is locked first, and a hand-over is written only when it says something new.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn keep(tx: &mut Tx, now: DateTime<Utc>) -> Result<(Roster, usize)> {
+pub async fn keep(tx: &mut Tx, now: DateTime<Utc>) -> Result<Kept> {
     let due = tx.db().lock_roster().await?;
     let roster = tx.db().roster().await?;
-    let mut written = 0;
+    let mut kept = Kept { roster, written: 0, behind: false };
+    let mut left = MOST_AT_ONCE;
     for (id, due) in due {
-        if let Some(schedule) = roster.schedule(id) {
-            written += keep_one(tx, &roster, schedule, due, now).await?;
-        }
+        keep_one(tx, &mut kept, id, due, now, &mut left).await?;
     }
-    Ok((roster, written))
+    Ok(kept)
 }
 
-async fn keep_one(tx: &mut Tx, roster: &Roster, schedule: &Schedule, due: DateTime<Utc>, now: DateTime<Utc>) -> Result<usize> {
+async fn keep_one(
+    tx: &mut Tx,
+    kept: &mut Kept,
+    id: ScheduleId,
+    due: DateTime<Utc>,
+    now: DateTime<Utc>,
+    left: &mut usize,
+) -> Result<()> {
+    let roster = &kept.roster;
+    let Some(schedule) = roster.schedule(id) else { return Ok(()) };
+    if due < now && *left == 0 {
+        kept.behind = true;
+        return Ok(());
+    }
     // Hand-overs that were due while nobody looked; at the end, what is true now, which a change may just have made so.
-    let planned = evaluate::shifts(schedule, &roster.absences, due, now).into_iter().map(|shift| (shift.from, shift.on));
-    let current = (now, evaluate::who(schedule, &roster.absences, now));
+    let until = now.min(due + LONGEST_AT_ONCE);
+    let mut planned: Vec<_> =
+        evaluate::shifts(schedule, &roster.absences, due, until).into_iter().map(|shift| (shift.from, shift.on)).collect();
+    let rest = (planned.len() > *left).then(|| planned[*left].0).or((until < now).then_some(until));
+    planned.truncate(*left);
+    *left -= planned.len();
+    if rest.is_none() {
+        planned.push((now, evaluate::who(schedule, &roster.absences, now)));
+    }
     let mut last = tx.db().duty_at(schedule.id, now).await?;
     let mut written = 0;
-    for (at, on) in planned.chain([current]) {
+    for (at, on) in planned {
         let same = |row: &crate::store::duty::log::DutyLogRow| {
             row.people.0.iter().map(|logged| logged.person).eq(on.iter().map(|on| on.person))
         };
@@ -42,6 +77,11 @@ async fn keep_one(tx: &mut Tx, roster: &Roster, schedule: &Schedule, due: DateTi
         last = Some(crate::store::duty::log::DutyLogRow { at, people: people.into() });
         written += 1;
     }
+    kept.written += written;
+    if let Some(rest) = rest {
+        kept.behind = true;
+        return tx.db().set_duty_log_due(schedule.id, rest).await;
+    }
     let furthest = now + evaluate::FORESIGHT;
     let next = match evaluate::next_change(schedule, &roster.absences, now) {
         Some(next) => next,
@@ -52,7 +92,7 @@ async fn keep_one(tx: &mut Tx, roster: &Roster, schedule: &Schedule, due: DateTi
     if next != due {
         tx.db().set_duty_log_due(schedule.id, next).await?;
     }
-    Ok(written)
+    Ok(())
 }
 
 fn logged(roster: &Roster, schedule: &Schedule, on: &On) -> LoggedPerson {

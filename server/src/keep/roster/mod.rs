@@ -184,9 +184,16 @@ struct Editing {
 impl Editing {
     /// Begins, and writes down who was on duty until now.
     async fn begin(store: &Store, now: DateTime<Utc>) -> Result<Self, RosterError> {
-        let mut tx = store.begin().await?;
-        let (roster, _) = log::keep(&mut tx, now).await?;
-        Ok(Self { tx, roster, now })
+        loop {
+            let mut tx = store.begin().await?;
+            let kept = log::keep(&mut tx, now).await?;
+            if !kept.behind {
+                return Ok(Self { tx, roster: kept.roster, now });
+            }
+            // What was missed in a long outage is written down by the plan that held then, in portions.
+            tx.announce(Announcement::Roster);
+            tx.commit().await?;
+        }
     }
 
     /// Refuses to remove the last team or schedule of a name that a public number follows: it would stay with whoever is on duty now,

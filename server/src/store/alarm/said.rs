@@ -22,6 +22,9 @@ pub struct RefusalRow {
     pub last_at: DateTime<Utc>,
 }
 
+/// What burnt is forgotten of so many alarms in one transaction: that of one may be megabytes.
+pub const BURNT_AT_ONCE: u64 = 20;
+
 statements! {
     /// The open alarms of a group, in the order in which their hunts are locked.
     OPEN_OF_GROUP = [
@@ -42,6 +45,12 @@ statements! {
     /// The same, as it is from now on.
     SET_BURNING = [
         "INSERT INTO alarm_burning (alarm_id, burning) VALUES ($1, $2) ON CONFLICT (alarm_id) DO UPDATE SET burning = excluded.burning"
+    ];
+    /// What burnt in alarms that are over and cannot come back: a sender's word is compared only with what is open, or was resolved lately.
+    FORGET_BURNT = [
+        "DELETE FROM alarm_burning WHERE alarm_id IN (
+           SELECT b.alarm_id FROM alarm_burning b CROSS JOIN alarms a
+           WHERE a.id = b.alarm_id AND NOT a.dedup_open AND (a.resolved_at IS NULL OR a.resolved_at < $1) LIMIT 20)"
     ];
     /// It was over, and is not.
     REOPEN = [
@@ -102,6 +111,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn set_burning(&mut self, alarm: AlarmId, burning: &Burning) -> Result<()> {
         execute!(self, SET_BURNING, alarm, Json(burning)).map(|_| ())
+    }
+
+    /// Forgets what burnt in up to [`BURNT_AT_ONCE`] alarms that are not open and were not resolved since then; gives in how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_burnt(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET_BURNT, before)
     }
 
     /// Opens an alarm again that was resolved; false when it is not.

@@ -30,6 +30,14 @@ statements! {
     HANDED = ["UPDATE handset_commands SET handed_at = $2 WHERE id = $1 AND handed_at IS NULL"];
     /// Its result.
     DONE = ["UPDATE handset_commands SET done_at = $3, result = $4 WHERE id = $1 AND handset_id = $2 AND done_at IS NULL"];
+    /// Forgets those that were given long ago; not one by which a text message still waits to be sent, which would be sent once more.
+    FORGET = [
+        "DELETE FROM handset_commands WHERE id IN (
+           SELECT c.id FROM handset_commands c WHERE c.created_at < $1
+             AND (c.done_at IS NOT NULL OR NOT EXISTS (
+               SELECT 1 FROM sms_outbox o WHERE o.command_id = c.id AND o.sent_at IS NULL AND o.gave_up_at IS NULL))
+           ORDER BY c.created_at LIMIT 500)"
+    ];
 }
 
 impl Db<'_> {
@@ -64,6 +72,14 @@ impl Db<'_> {
     pub async fn handsets_with_commands(&mut self) -> Result<Vec<HandsetId>> {
         let rows: Vec<(HandsetId,)> = fetch_all!(self, HANDSETS)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    /// Forgets up to 500 commands that were given before then, also those that nobody has fetched; gives how many.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget_commands(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET, before)
     }
 
     /// Stores the result of a handset's command; false when it has one already, or is not this handset's.
