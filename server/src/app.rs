@@ -8,6 +8,7 @@ use crate::access::Access;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::http::bodies::Bodies;
+use crate::http::prefix::Prefix;
 
 /// What requests are answered with.
 pub struct App {
@@ -17,6 +18,8 @@ pub struct App {
     pub access: Arc<Access>,
     /// Room for the bodies that are being read.
     pub bodies: Bodies,
+    /// The path in front of everything.
+    pub prefix: Prefix,
     /// Cancelled when the server begins to stop.
     pub stopping: CancellationToken,
 }

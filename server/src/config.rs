@@ -134,6 +134,52 @@ pub struct HttpConfig {
     pub alarms_per_minute: usize,
 }
 
+/// What the first part of the server's own paths may be.
+const OWN_PATHS: [&str; 27] = [
+    "alarms",
+    "alert",
+    "api",
+    "assets",
+    "c",
+    "calendar",
+    "do-not-call",
+    "gateways",
+    "h",
+    "handsets",
+    "healthz",
+    "heartbeats",
+    "k",
+    "lines",
+    "live",
+    "login",
+    "logout",
+    "maintenance",
+    "metrics",
+    "password",
+    "people",
+    "policies",
+    "readyz",
+    "roster",
+    "senders",
+    "setup",
+    "users",
+];
+/// Whether a path in front of everything begins like one of the server's own, from which it cannot be told then.
+#[must_use]
+pub fn begins_like_ours(path: &str) -> bool {
+    path.split('/').nth(1).is_some_and(|first| OWN_PATHS.contains(&first))
+}
+
+impl HttpConfig {
+    /// The path in front of everything, as `public_url` has it, without a slash at its end; `None` where there is none.
+    #[must_use]
+    pub fn path_in_front(&self) -> Option<String> {
+        let url = reqwest::Url::parse(self.public_url.as_deref()?).ok()?;
+        let path = url.path().trim_end_matches('/');
+        (!path.is_empty()).then(|| path.to_owned())
+    }
+}
+
 impl Default for HttpConfig {
     fn default() -> Self {
         Self {
@@ -1501,13 +1547,11 @@ impl Config {
         everybody.chain(proxy).chain(self.path_in_front()).collect()
     }
 
-    /// Phones and senders reach a server below a path where a proxy takes it away, so it starts; pages, forms and cookies are those of a
-    /// whole host.
+    /// A path in front that cannot be told from the server's own.
     fn path_in_front(&self) -> Option<String> {
-        let url = reqwest::Url::parse(self.http.public_url.as_deref()?).ok()?;
-        let path = Some(url.path()).filter(|path| !matches!(*path, "" | "/"))?;
+        let path = self.http.path_in_front().filter(|path| begins_like_ours(path))?;
         Some(format!(
-            "http.public_url holds the path {path}, below which pages and links do not work: give the server a host name or port of its own"
+            "http.public_url holds the path {path}, which begins like one of this server's own: the proxy must take it away, or choose another"
         ))
     }
 }
@@ -1975,13 +2019,16 @@ mod tests {
     }
 
     #[test]
-    fn a_path_in_front_is_warned_about_and_rings_all_the_same() {
+    fn a_path_in_front_that_is_one_of_ours_is_warned_about() {
         let load = |url| {
             load_all(None, &[("AUTOCALL_HTTP_PUBLIC_URL", url), ("AUTOCALL_HTTP_OPEN_NETWORKS", "::1")], Overrides::default())
         };
-        let warned = |url| load(url).unwrap().warnings.iter().any(|warning| warning.contains("below which pages and links"));
-        assert!(warned("https://example.org/pager/") && warned("http://example.org:8080/a/b"));
-        assert!(!warned("https://example.org/") && !warned("http://example.org:8080"));
+        let warned =
+            |url| load(url).unwrap().warnings.iter().any(|warning| warning.contains("begins like one of this server's own"));
+        assert!(warned("https://example.org/alarms/") && warned("http://example.org:8080/h/b"));
+        assert!(
+            !warned("https://example.org/") && !warned("http://example.org:8080/pager/") && !warned("https://example.org/a/h")
+        );
     }
 
     #[test]

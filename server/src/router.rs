@@ -44,7 +44,10 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/", post(nothing_here));
     let (api, _) = documented_api().split_for_parts();
     let (by_token, _) = documented_by_token().split_for_parts();
-    let document = openapi();
+    let mut document = openapi();
+    if !app.prefix.path().is_empty() {
+        document.servers = Some(vec![utoipa::openapi::Server::new(app.prefix.path())]);
+    }
     let api = api
         .route("/api/{*rest}", any(no_such_endpoint))
         .route("/api/v1/intake/alertmanager", put(intake::alertmanager::receive))

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::dashboard::Dashboard;
 use crate::engine::Engine;
 use crate::http::bodies::Bodies;
+use crate::http::prefix::Prefix;
 use crate::kinds::guard::GuardedResolver;
 use crate::links::{self, Links};
 use crate::lock::{LockError, Locks};
@@ -90,7 +91,8 @@ impl Service {
             Arc::clone(&engine.refusals),
         );
         let bodies = Bodies::new(engine.config.http.body_limit_bytes);
-        let app = Arc::new(App { engine, access: Arc::new(access), bodies, stopping: CancellationToken::new() });
+        let prefix = Prefix::of(&engine.config.http);
+        let app = Arc::new(App { engine, access: Arc::new(access), bodies, prefix, stopping: CancellationToken::new() });
         let pages_at = SocketAddr::new(app.config().listen.ip(), address.port());
         let pages = Arc::new(Dashboard::prepare(Arc::clone(&app), pages_at).await?);
         Ok(Self { app, pages, listener, address })
@@ -168,7 +170,7 @@ impl Service {
         });
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
-        net::serve::serve(listener, router, seats, Limits::default(), app.stopping.clone()).await;
+        net::serve::serve(listener, router, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
         for task in [ticking, looking, relaying, telling, telling_others, pinging, sending, following] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.

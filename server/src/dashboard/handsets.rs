@@ -338,7 +338,11 @@ fn address_page(app: &App, reader: &Reader, name: &str, token: &str, rotated: bo
     // The address by which the admin's browser reaches this server surely is one of its own; in a container it may be the only one
     // that others can use.
     let typed = reader.host.parse::<SocketAddr>().ok().filter(|address| !address.ip().is_loopback());
-    let address = pairing::phone_url(typed.unwrap_or(app.config().listen), token);
+    let address = match typed {
+        // That may be a proxy's; this server answers below its path as well.
+        Some(typed) => pairing::page_url(typed, &format!("{}{}", app.prefix.path(), pairing::phone_path(token))),
+        None => pairing::phone_url(app.config().listen, token),
+    };
     let (heading, how) = match rotated {
         false => (&words.address_paired, &words.address_how),
         true => (&words.address_rotated, &words.address_rotated_how),

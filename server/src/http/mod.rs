@@ -3,6 +3,7 @@
 pub mod bodies;
 pub mod document;
 pub mod phone;
+pub mod prefix;
 pub mod problem;
 pub mod versions;
 pub mod wash;

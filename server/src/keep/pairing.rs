@@ -243,7 +243,13 @@ pub fn server_address(config: &Config) -> SocketAddr {
 /// The address to type on the phone. The app takes no domain names, so this is the address of this machine in its network.
 #[must_use]
 pub fn phone_url(listen: SocketAddr, token: &str) -> String {
-    page_url(listen, &format!("/h/{token}/alert/phone"))
+    page_url(listen, &phone_path(token))
+}
+
+/// Its path.
+#[must_use]
+pub fn phone_path(token: &str) -> String {
+    format!("/h/{token}/alert/phone")
 }
 
 /// The address of a path of this server, as others in its network reach it.

@@ -29,6 +29,7 @@ use super::arriving::{Arriving, Leaving, never};
 use super::seats::{Admission, Doing, Seat, Seats, must_get_through};
 use super::wire::Wire;
 use crate::http::json;
+use crate::http::prefix::Prefix;
 
 /// Longest that open requests may take once the server is stopping.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -94,8 +95,23 @@ impl Hangup {
     }
 }
 
+/// What is served, and below which path.
+#[derive(Clone)]
+struct Served {
+    router: Router,
+    prefix: Prefix,
+}
+
 /// Serves until `stop` is cancelled, then lets open requests finish for a short while.
-pub async fn serve(listener: TcpListener, router: Router, seats: Arc<Seats>, limits: Limits, stop: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    prefix: Prefix,
+    seats: Arc<Seats>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    let service = Served { router, prefix };
     let tasks = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -107,7 +123,7 @@ pub async fn serve(listener: TcpListener, router: Router, seats: Arc<Seats>, lim
                 let Some(seat) = seat(&seats, peer, &stop).await else { continue };
                 // An answer is one small packet; waiting to fill it would only delay it.
                 let _ = stream.set_nodelay(true);
-                tasks.spawn(connection(stream, peer, seat, router.clone(), limits, stop.clone()));
+                tasks.spawn(connection(stream, peer, seat, service.clone(), limits, stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -137,7 +153,7 @@ async fn seat(seats: &Arc<Seats>, peer: SocketAddr, stop: &CancellationToken) ->
     }
 }
 
-async fn connection<S>(stream: S, peer: SocketAddr, seat: Seat, router: Router, limits: Limits, stop: CancellationToken)
+async fn connection<S>(stream: S, peer: SocketAddr, seat: Seat, served: Served, limits: Limits, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -148,7 +164,7 @@ where
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(hangup.clone());
             request.extensions_mut().insert(seat.clone());
-            answer(request, seat.clone(), router.clone(), limits, announced.clone())
+            answer(request, seat.clone(), served.clone(), limits, announced.clone())
         })
     };
     let connection = http1::Builder::new()
@@ -180,12 +196,14 @@ where
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     seat: Seat,
-    router: Router,
+    served: Served,
     limits: Limits,
     announced: Option<HeaderValue>,
 ) -> Result<Response<Leaving>, Infallible> {
+    let Served { router, prefix } = served;
+    prefix.take_off(request.uri_mut());
     let is_head = request.method() == Method::HEAD;
     let closes = match request.version() < Version::HTTP_11 {
         true => !wants(request.headers(), &header::CONNECTION, "keep-alive"),
@@ -203,7 +221,7 @@ async fn answer(
         (Answer::new(body), Some(left))
     };
     let mut response = match serves {
-        true => router.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(never),
+        true => prefix.put_on(router.oneshot(Request::from_parts(parts, body)).await.unwrap_or_else(never)).await,
         false => {
             drop((parts, body));
             scarce()
@@ -294,7 +312,7 @@ mod tests {
         let room = Room { most: 64, per_address: 64, waiting: 64, trusted: Vec::new() };
         let seats = Arc::new(Seats::new(room, Arc::clone(&metrics)));
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, router, seats, limits, stop.clone()));
+        tokio::spawn(serve(listener, router, Prefix::default(), seats, limits, stop.clone()));
         Started { addr, metrics, _stop: stop.drop_guard() }
     }
 

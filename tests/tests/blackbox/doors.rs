@@ -1,15 +1,9 @@
 //! Scenario: who comes in without a token or key, and who only looks as if they might: from behind a proxy, from a web page, from next door.
 
-use autocall_tests::{
-    process::{Process, Signal},
-    redis::reserve_port,
-    server::Binary,
-    wait::eventually,
-};
+use autocall_tests::{front::Proxy, process::Signal, server::Binary, wait::eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::Command;
 
 use crate::{
     client::{Client, status_and_json},
@@ -74,7 +68,7 @@ async fn a_web_page_takes_no_alarm(engine: Engine) {
     .await;
 }
 
-async fn pair(world: &World, name: &str) -> String {
+pub async fn pair(world: &World, name: &str) -> String {
     let output = world.command(&["handset", "add", "--name", name]).await;
     let said = String::from_utf8(output.stdout).unwrap();
     let (_, path) = said.split_once("/h/").unwrap_or_else(|| panic!("{said}"));
@@ -131,59 +125,18 @@ async fn post(client: &Client, address: &str, body: &Value) -> Value {
     status_and_json(request.send().await.unwrap()).await.1
 }
 
-/// A proxy of the kind that stands before the server, until it is dropped.
-struct Proxy {
-    _process: Process,
-    addr: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Proxy {
-    /// nginx with this `server { … }`.
-    async fn nginx(server: &str) -> Self {
-        let (folder, port) = (tempfile::Builder::new().prefix("nginx-").tempdir().unwrap(), reserve_port());
-        let place = folder.path().display();
-        let paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {place}/{kind};"));
-        let text = format!(
-            "daemon off; master_process off; pid {place}/pid; error_log stderr; events {{}} http {{ access_log off; {} {} }}",
-            paths.join(" "),
-            server.replace("PORT", &port.to_string())
-        );
-        let file = folder.path().join("nginx.conf");
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new("nginx");
-        command.args(["-e", "stderr", "-p"]).arg(folder.path()).arg("-c").arg(&file);
-        Self::up(Process::spawn("nginx", command, &folder.path().join("log")), port, folder).await
-    }
-
-    /// Caddy with this Caddyfile.
-    async fn caddy(sites: &str) -> Self {
-        let (folder, port) = (tempfile::Builder::new().prefix("caddy-").tempdir().unwrap(), reserve_port());
-        let file = folder.path().join("Caddyfile");
-        let text = format!("{{\n    admin off\n    auto_https off\n}}\n{}", sites.replace("PORT", &port.to_string()));
-        std::fs::write(&file, text).unwrap();
-        let mut command = Command::new("caddy");
-        command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
-        command.env("HOME", folder.path()).env("XDG_DATA_HOME", folder.path()).env("XDG_CONFIG_HOME", folder.path());
-        Self::up(Process::spawn("caddy", command, &folder.path().join("log")), port, folder).await
-    }
-
-    async fn up(mut process: Process, port: u16, folder: tempfile::TempDir) -> Self {
-        let addr = format!("127.0.0.1:{port}");
-        eventually("the proxy to listen", SOON, async || {
-            assert!(process.is_running(), "{}", process.log());
-            tokio::net::TcpStream::connect(&addr).await.ok()
-        })
-        .await;
-        Self { _process: process, addr, _folder: folder }
-    }
-}
-
-/// The example of that language in the document about operating.
+/// The first example of that language in the document about operating.
 fn example(language: &str) -> String {
+    examples(language).remove(0)
+}
+
+/// All examples of that language in the document about operating.
+pub fn examples(language: &str) -> Vec<String> {
     let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md")).unwrap();
-    let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap_or_else(|| panic!("no {language} in docs/operating.md"));
-    rest.split("```").next().unwrap().to_owned()
+    let blocks: Vec<String> =
+        text.split(&format!("```{language}\n")).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect();
+    assert!(!blocks.is_empty(), "no {language} in docs/operating.md");
+    blocks
 }
 
 /// The status of a GET from this local address, through `addr`.

@@ -30,6 +30,7 @@ on_both!(
     a_note,
     numbers_that_must_not_be_called,
     a_callees_own_link,
+    a_callees_own_link_below_a_path,
     a_step_ends_while_no_handset_asks,
     bad_policies_change_nothing,
     after_a_snooze_a_missing_handset_is_noticed,
@@ -462,6 +463,22 @@ async fn numbers_that_must_not_be_called(home: Home) {
     assert_eq!(server.delete(&format!("/api/v1/do-not-call/{A}")).await, 404);
     server.raise(&[A], json!({})).await;
     assert_eq!(server.dial(&desk).await.1, [A]);
+}
+
+async fn a_callees_own_link_below_a_path(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_PUBLIC_URL", "https://ops.example.org/autocall/").start().await;
+    let id = server.raise(&[A], json!({})).await;
+    let callee = callee(&server, &id, 0).await.parse().unwrap();
+    let address = server.app.engine.links.address(server.app.config().http.public_url.as_deref().unwrap(), callee);
+    let below = address.strip_prefix("https://ops.example.org").unwrap();
+    let bare = below.strip_prefix("/autocall").unwrap();
+    for link in [below, bare] {
+        let page = server.page(link).await;
+        assert!(page.contains(&format!("action=\"{below}/take\"")), "{link}: {page}");
+        assert!(page.contains("href=\"/autocall/assets/style.css"), "{link}: {page}");
+    }
+    assert_eq!(press(&server, below, "take", std::slice::from_ref(&id)).await, 303);
+    assert_eq!(server.state(&id).await, "answered");
 }
 
 async fn a_callees_own_link(home: Home) {

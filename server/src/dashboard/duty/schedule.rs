@@ -324,7 +324,7 @@ pub(in crate::dashboard) async fn add_feed(
     match made {
         Ok((_, path)) => {
             let scheme = if reader.secure { "https" } else { "http" };
-            let feed = Some(format!("{scheme}://{}{path}", reader.host));
+            let feed = Some(format!("{scheme}://{}{}{path}", reader.host, app.prefix.path()));
             page(&app, &reader, &id, Answer { feed, ..Answer::default() }).await
         }
         Err(error) => {

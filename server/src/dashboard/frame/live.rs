@@ -235,8 +235,11 @@ impl Watcher {
         if changed.is_empty() && self.title == sight.title && !beat {
             return None;
         }
-        let parts: Vec<_> =
-            changed.iter().map(|part| json!({ "id": part.id, "version": part.version, "html": part.html })).collect();
+        let prefix = &self.pages.app.prefix;
+        let parts: Vec<_> = changed
+            .iter()
+            .map(|part| json!({ "id": part.id, "version": part.version, "html": prefix.in_markup(&part.html) }))
+            .collect();
         let body = json!({ "now": instant(self.pages.app.engine.clock.now()), "title": sight.title, "parts": parts });
         self.sent.extend(changed.into_iter().map(|part| (part.id, part.version)));
         self.title = sight.title;

@@ -47,6 +47,8 @@ pub(in crate::dashboard) struct Reader {
     pub(in crate::dashboard) again: String,
     /// How the reader's browser calls this server.
     pub(in crate::dashboard) host: String,
+    /// The path in front of everything; empty where there is none.
+    pub(in crate::dashboard) below: String,
     /// Where the reader is.
     pub(in crate::dashboard) address: IpAddr,
     /// The browser speaks https to a proxy that is trusted.
@@ -483,6 +485,7 @@ fn stranger(app: &App, peer: SocketAddr, headers: &HeaderMap, method: &Method, p
         form_token: visit.as_deref().map(csrf::token_of).unwrap_or_default(),
         again: again(method, path, query),
         host: session::host_of(headers),
+        below: app.prefix.path().to_owned(),
         address: doors::caller(peer, headers, config).address,
         secure: session::is_secure(peer, headers, config),
     };

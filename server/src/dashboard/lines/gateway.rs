@@ -84,12 +84,13 @@ pub(in crate::dashboard) async fn add(
             return form_page(&app, &reader, None, kind, &form, "", Some(wrong)).await;
         }
     };
+    let path = format!("{}{}", app.prefix.path(), inbound_path(&token));
     let title = fill_text(&words.gateway_added, &[("name", &gateway.name)]);
     let page = AddressPage {
         frame: Frame::new(&reader, "lines", title, app.engine.clock.now()),
         words,
         how: kind.inbound_words(words),
-        address: reached(&reader.host, reader.secure, app.config().listen, &inbound_path(&token)),
+        address: reached(&reader.host, reader.secure, app.config().listen, &path),
         once: &words.inbound_once,
         example: String::new(),
         then: "",

@@ -43,7 +43,8 @@ pub(in crate::dashboard) async fn add(
             return Ok(form_page(&app, &reader, None, &form, "", Some(wrong)));
         }
     };
-    let address = reached(&reader.host, reader.secure, app.config().listen, &ping_path(&token));
+    let path = format!("{}{}", app.prefix.path(), ping_path(&token));
+    let address = reached(&reader.host, reader.secure, app.config().listen, &path);
     let title = fill_text(&words.beat_added, &[("name", &beat.name)]);
     let page = AddressPage {
         frame: Frame::new(&reader, "lines", title, app.engine.clock.now()),

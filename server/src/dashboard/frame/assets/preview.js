@@ -4,7 +4,7 @@ const form = document.getElementById('line'), preview = document.getElementById(
 let wait, latest = 0;
 async function ask() {
   const own = ++latest;
-  const answer = await fetch('/lines/preview', { method: 'POST', body: new URLSearchParams(new FormData(form)) }).catch(() => null);
+  const answer = await fetch(form.dataset.preview, { method: 'POST', body: new URLSearchParams(new FormData(form)) }).catch(() => null);
   const text = answer?.ok ? await answer.text().catch(() => null) : null;
   // Something newer was typed meanwhile, or there is no answer: then what is shown is not what would be sent.
   if (own !== latest || text === null) return;
