@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
 
+mod below_a_path;
 mod chromium;
+mod cut;
 mod escalation;
 #[path = "../contract/harness.rs"]
 #[expect(dead_code, unused_macros, unused_imports, reason = "shared with the contract suite, which uses the rest")]

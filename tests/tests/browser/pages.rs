@@ -57,7 +57,7 @@ impl Phone {
     }
 }
 
-async fn raise(server: &Binary, summary: &str, phones: &[&str]) {
+pub async fn raise(server: &Binary, summary: &str, phones: &[&str]) {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let body = json!({ "summary": summary, "phones": phones });
     assert_eq!(http.post(format!("{}/api/v1/alarms", server.url())).json(&body).send().await.unwrap().status(), 201);

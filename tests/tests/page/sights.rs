@@ -19,6 +19,7 @@ on_both!(
     notices_that_wait_are_said,
     every_language_speaks,
     the_timeline_tells_every_call,
+    a_phone_that_never_reported_is_not_called_nobody,
     older_alarms_come_by_pages,
     looking_costs_the_same_however_much_there_is,
     what_a_sender_was_refused_stands_on_its_line,
@@ -244,6 +245,40 @@ async fn the_timeline_tells_every_call(home: Home) {
         assert!(page.shows(sentence), "{sentence}\n{}", page.body);
     }
     assert_eq!(lin.get("/alarms/01a1fc4e-a630-77e4-8b85-425a1123605f").await.status, 404);
+}
+
+/// An expired call proves nothing: perhaps nobody was rung, and perhaps somebody picked up.
+async fn a_phone_that_never_reported_is_not_called_nobody(home: Home) {
+    let server = home.start().await;
+    name_people(&server).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let id = server.raise(&[A], json!({ "summary": "disk full on db1", "attempts": 1 })).await;
+    server.app_dial(&desk).await;
+    server.pass(180).await;
+    server.pass(5).await;
+    assert_eq!(server.alarm(&id).await["reason"], "no_report");
+    for (language, why, ended) in [
+        ("en", "a phone never reported its call: perhaps nobody was rung", "Ringing ended: a phone never reported its call"),
+        ("zh", "有手机没有报告呼叫结果：也许没有呼叫任何人", "呼叫结束：有手机没有报告呼叫结果"),
+        (
+            "ja",
+            "発信結果を報告していない電話機があります：誰も呼び出されていない可能性があります",
+            "呼び出し終了：発信結果を報告していない電話機があります",
+        ),
+        (
+            "es",
+            "un teléfono nunca informó de su llamada: quizá no se llamó a nadie",
+            "Se dejó de llamar: un teléfono nunca informó de su llamada",
+        ),
+    ] {
+        let alarm = lin.get(&format!("/alarms/{id}?lang={language}")).await;
+        assert!(alarm.shows(why) && alarm.shows(ended), "{language}: {}", alarm.body);
+        for path in ["/", "/alarms"] {
+            let page = lin.get(&format!("{path}?lang={language}")).await;
+            assert!(page.shows(why), "{path} in {language}: {}", page.body);
+        }
+    }
 }
 
 async fn older_alarms_come_by_pages(home: Home) {
