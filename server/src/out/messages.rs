@@ -4,7 +4,6 @@
 //! sent once more after a minute, under the same id: a gateway that knows ids drops it, and for the others the command is the same.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use android_protocol::sms::strip_keywords;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,7 +11,7 @@ use futures_util::future::join_all;
 use reqwest::Client;
 use serde_json::json;
 
-use super::ways::{Round, Ways};
+use super::ways::{Round, pause, serve_all};
 use crate::engine::watch::handsets::REST_FOR_CODE;
 use crate::engine::watch::health::Outbox;
 use crate::engine::{Engine, EngineError};
@@ -26,60 +25,27 @@ use crate::store::lines::numbers::{HandOverRow, LineRow};
 use crate::store::lines::sms::{GatewayRow, GatewaySettings, SmsRow};
 use crate::store::{Announcement, Tx, Waiting};
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Longer than every time limit of the database together.
-const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// A message that was taken is free for another node after this: longer than a try can take.
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// A message that was taken longer ago is not sent any more by whoever took it.
 const FRESH: TimeDelta = TimeDelta::seconds(30);
-const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
-const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 /// What keeps a message from being sent is looked at again after this.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
 
 /// Sends what is due, every second, until dropped: through each gateway by itself.
 pub async fn run(engine: Arc<Engine>, client: Client) {
-    let mut ways = Ways::new();
-    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep_until(next) => {}
-            () = ways.next() => continue,
-        }
-        next = tokio::time::Instant::now() + LOOK_EVERY;
-        // Bounded, so that one connection that went dead without a word cannot stop everything that is to be told.
-        match tokio::time::timeout(LOOK_WITHIN, waiting(&engine)).await {
-            Ok(Ok(waiting)) => {
-                let untried = ways.look(&waiting, Instant::now());
-                engine.note_outbox(Outbox::Messages, &waiting, untried);
-                for gateway in waiting.iter().filter(|one| one.due > 0) {
-                    let (engine, client, gateway) = (Arc::clone(&engine), client.clone(), gateway.target);
-                    ways.begin(gateway, Instant::now(), async move {
-                        serve(&engine, &client, gateway).await.unwrap_or_else(|error| {
-                            tracing::debug!(%error, "the outbox of text messages could not be read; trying again");
-                            Round::default()
-                        })
-                    });
-                }
-            }
-            Ok(Err(error)) => tracing::debug!(%error, "the outbox of text messages could not be read; trying again"),
-            Err(_) => tracing::warn!("the outbox of text messages could not be read; trying again"),
-        }
-    }
+    let round = |gateway| {
+        let (engine, client) = (Arc::clone(&engine), client.clone());
+        async move { serve(&engine, &client, gateway).await }
+    };
+    serve_all(&engine, Outbox::Messages, || waiting(&engine), round).await;
 }
 
 /// What waits for each gateway, after what handsets have said of theirs.
 async fn waiting(engine: &Engine) -> Result<Vec<Waiting<GatewayId>>, EngineError> {
     settle_commands(engine).await?;
     Ok(engine.store.read().await?.db().messages_waiting(engine.clock.now()).await?)
-}
-
-/// How long the next try waits: 5 s, 10 s, 20 s … 10 min.
-fn pause(attempts: i32) -> TimeDelta {
-    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
-    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
 }
 
 /// Tries everything that is due once, through all gateways at the same time; gives how many were tried.
@@ -311,16 +277,4 @@ async fn write_down(
         }
     }
     Ok(tx.commit().await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_ten_minutes() {
-        let seconds: Vec<i64> = (0..9).map(|attempts| pause(attempts).num_seconds()).collect();
-        assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
-        assert_eq!(pause(i32::MAX), LONGEST_PAUSE);
-    }
 }

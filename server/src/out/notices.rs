@@ -1,7 +1,7 @@
 //! Tells what is in the outbox: each notice until the other side has taken it, with growing pauses, for a day.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
@@ -9,7 +9,7 @@ use reqwest::Client;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::ways::{Round, Ways};
+use super::ways::{Round, pause, serve_all};
 use crate::alarm::{EndReason, Verdict};
 use crate::engine::Engine;
 use crate::engine::watch::health::Outbox;
@@ -26,13 +26,8 @@ use crate::store::{StoreError, Waiting};
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A notice that was taken is free for another node after this: longer than a try can take.
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
-const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
-const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 /// News older than this helps nobody.
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Longer than every time limit of the database together.
-const LOOK_WITHIN: Duration = Duration::from_secs(10);
 
 /// The client for whatever leaves this server: no redirects, no proxies, no addresses inside.
 ///
@@ -55,33 +50,11 @@ const IN_ORDER: i32 = 3;
 
 /// Tells what is due, every second, until dropped: each webhook by itself.
 pub async fn run(engine: Arc<Engine>, client: Client) {
-    let mut ways = Ways::new();
-    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep_until(next) => {}
-            () = ways.next() => continue,
-        }
-        next = tokio::time::Instant::now() + LOOK_EVERY;
-        // Bounded, so that one connection that went dead without a word cannot stop everything that is to be told.
-        match tokio::time::timeout(LOOK_WITHIN, waiting(&engine)).await {
-            Ok(Ok(waiting)) => {
-                let untried = ways.look(&waiting, Instant::now());
-                engine.note_outbox(Outbox::Notices, &waiting, untried);
-                for webhook in waiting.iter().filter(|one| one.due > 0) {
-                    let (engine, client, webhook) = (Arc::clone(&engine), client.clone(), webhook.target);
-                    ways.begin(webhook, Instant::now(), async move {
-                        serve(&engine, &client, webhook).await.unwrap_or_else(|error| {
-                            tracing::debug!(%error, "the outbox could not be read; trying again");
-                            Round::default()
-                        })
-                    });
-                }
-            }
-            Ok(Err(error)) => tracing::debug!(%error, "the outbox could not be read; trying again"),
-            Err(_) => tracing::warn!("the outbox could not be read; trying again"),
-        }
-    }
+    let round = |webhook| {
+        let (engine, client) = (Arc::clone(&engine), client.clone());
+        async move { serve(&engine, &client, webhook).await }
+    };
+    serve_all(&engine, Outbox::Notices, || waiting(&engine), round).await;
 }
 
 async fn waiting(engine: &Engine) -> Result<Vec<Waiting<WebhookId>>, StoreError> {
@@ -158,12 +131,6 @@ async fn write_down(engine: &Engine, delivery: &DeliveryRow, result: Result<(), 
         }
     }
     tx.commit().await
-}
-
-/// 5 s, 10 s, 20 s … 10 min.
-fn pause(attempts: i32) -> TimeDelta {
-    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
-    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
 }
 
 async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: &DeliveryRow) -> Result<(), Refusal> {

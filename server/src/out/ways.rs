@@ -4,18 +4,69 @@
 //! [`MOST_AT_ONCE`] at most. A target that does not answer is left alone for a while, and its place is free for others.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 
+use crate::engine::Engine;
+use crate::engine::watch::health::Outbox;
 use crate::store::Waiting;
 
 /// Most targets of an outbox that are asked at a time.
 pub(crate) const MOST_AT_ONCE: usize = 16;
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longer than every time limit of the database together.
+const LOOK_WITHIN: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
+const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
 const FIRST_REST: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// How long the next try of one thing waits: 5 s, 10 s, 20 s … 10 min.
+pub(super) fn pause(attempts: i32) -> TimeDelta {
+    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
+    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
+}
+
+/// Serves every target of an outbox at which something is due, every second, until dropped.
+pub(super) async fn serve_all<T, E, W, R>(engine: &Engine, outbox: Outbox, waiting: impl Fn() -> W, serve: impl Fn(T) -> R)
+where
+    T: Copy + Eq + Hash + Send + 'static,
+    E: Display + Send + 'static,
+    W: Future<Output = Result<Vec<Waiting<T>>, E>>,
+    R: Future<Output = Result<Round, E>> + Send + 'static,
+{
+    let mut ways = Ways::new();
+    let mut next = tokio::time::Instant::now() + LOOK_EVERY;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(next) => {}
+            () = ways.next() => continue,
+        }
+        next = tokio::time::Instant::now() + LOOK_EVERY;
+        // Bounded, so that one connection that went dead without a word cannot stop everything that is to be told.
+        match tokio::time::timeout(LOOK_WITHIN, waiting()).await {
+            Ok(Ok(waiting)) => {
+                let untried = ways.look(&waiting, Instant::now());
+                engine.note_outbox(outbox, &waiting, untried);
+                for target in waiting.iter().filter(|one| one.due > 0).map(|one| one.target) {
+                    let round = serve(target);
+                    ways.begin(target, Instant::now(), async move {
+                        round.await.unwrap_or_else(|error| {
+                            tracing::debug!(%error, ?outbox, "an outbox could not be read; trying again");
+                            Round::default()
+                        })
+                    });
+                }
+            }
+            Ok(Err(error)) => tracing::debug!(%error, ?outbox, "an outbox could not be read; trying again"),
+            Err(_) => tracing::warn!(?outbox, "an outbox could not be read; trying again"),
+        }
+    }
+}
 
 /// What came of a round at one target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +161,13 @@ mod tests {
     use super::*;
 
     const HUNG: Round = Round { tried: 1, hung: true };
+
+    #[test]
+    fn pauses_grow_to_ten_minutes() {
+        let seconds: Vec<i64> = (0..9).map(|attempts| pause(attempts).num_seconds()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(pause(i32::MAX), LONGEST_PAUSE);
+    }
 
     #[tokio::test]
     async fn one_round_at_a_target_and_so_many_in_all() {
