@@ -70,16 +70,19 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::from_fn(barista::in_its_words));
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
-        .route("/api", get(async || api::page::answer(&openapi())));
+        .route("/api", get(async || api::page::answer(&openapi())))
+        .layer(middleware::from_fn(refusals::with_host));
     let watch = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         // Calendars know a secret and nothing else.
-        .route("/calendar/{file}", get(api::roster::calendars::read))
+        .route("/calendar/{file}", get(api::roster::calendars::read).layer(middleware::from_fn(refusals::with_host)))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(middleware::map_response(refusals::with_time_to_try_again));
-    let pages = dashboard::router(pages).layer(middleware::map_response(refusals::with_time_to_try_again));
+    let pages = dashboard::router(pages)
+        .layer(middleware::from_fn(refusals::with_host))
+        .layer(middleware::map_response(refusals::with_time_to_try_again));
     let all = handsets.merge(api).merge(described).merge(watch).fallback(nothing_here).with_state(app).merge(pages);
     // Senders that can only be given an address carry their key in it: the same routes, once the key is taken out.
     let keyed = all.clone();

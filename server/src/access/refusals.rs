@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::header::{HOST, RETRY_AFTER};
-use axum::http::{HeaderValue, Method, StatusCode, Version};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -45,13 +45,7 @@ pub async fn counted(
     let who = Who::default();
     let intake = intake(request.method(), request.uri().path());
     request.extensions_mut().insert(who.clone());
-    // RFC 9112, 3.2: such a request is refused.
-    let no_host =
-        request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST) && request.uri().host().is_none();
-    let mut response = match no_host {
-        true => Problem::bad_request("no_host", "an HTTP/1.1 request has a Host header: this one has none").into_response(),
-        false => next.run(request).await,
-    };
+    let mut response = with_host(request, next).await;
     let status = response.status();
     say_when(&mut response);
     if let Some(of) = intake.filter(|_| status.is_client_error() || status.is_server_error()) {
@@ -62,6 +56,18 @@ pub async fn counted(
         access.refusals.count(sender, reason);
     }
     response
+}
+
+/// Refuses what does not say, once, which host it means (RFC 9112, 3.2), also in HTTP/1.0: whether it may come in without a key is told
+/// by its host, among other things.
+pub async fn with_host(request: Request, next: Next) -> Response {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let one = hosts.next().is_some_and(|host| !host.as_bytes().trim_ascii().is_empty()) && hosts.next().is_none();
+    if one {
+        return next.run(request).await;
+    }
+    let text = "the request must hold one Host header, with the address of this server: add `Host: ADDRESS:PORT`";
+    Problem::bad_request("no_host", text).into_response()
 }
 
 /// Says with a refusal that may be over soon when to try again, where nothing else has said so.

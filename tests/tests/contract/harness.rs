@@ -55,7 +55,7 @@ pub struct QuietNode {
 impl QuietNode {
     /// Answers a GET as the stock app sends it.
     pub async fn get(&self, path: &str) -> Value {
-        let request = axum::http::Request::get(path).header("user-agent", APP);
+        let request = axum::http::Request::get(path).header("host", "127.0.0.1").header("user-agent", APP);
         let mut request = request.body(axum::body::Body::empty()).unwrap();
         request.extensions_mut().insert(axum::extract::ConnectInfo(std::net::SocketAddr::from(([127, 0, 0, 1], 4))));
         let response = tower::ServiceExt::oneshot(self.router.clone(), request).await.unwrap();
