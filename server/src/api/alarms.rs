@@ -278,8 +278,7 @@ fn read_filter(query: &str) -> Result<(AlarmFilter, i64), Problem> {
 
 /// One of the words of the API, such as a state.
 fn word<T: for<'de> serde::Deserialize<'de>>(field: &str, value: &str) -> Result<T, Problem> {
-    serde_json::from_value(serde_json::Value::String(value.to_owned()))
-        .map_err(|error| Problem::invalid(field, error.to_string()))
+    alarm_request::read_word(value).map_err(|why| Problem::invalid(field, why))
 }
 
 fn instant(field: &str, value: &str) -> Result<DateTime<Utc>, Problem> {

@@ -33,16 +33,13 @@ pub struct HeartbeatBody {
     /// It pings at least this often, 10 to 2678400.
     period_seconds: i32,
     /// It may be late by so much, 0 to 604800; default 0.
-    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
-    #[schema(nullable)]
+    #[serde(default)]
     grace_seconds: i32,
     /// Whom to ring when it is missed, in order; else `alarms.fallback_phones`.
-    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
-    #[schema(nullable)]
+    #[serde(default)]
     phones: Vec<String>,
     /// Labels of that alarm.
-    #[serde(default, deserialize_with = "alarm_request::null_is_absent")]
-    #[schema(nullable)]
+    #[serde(default)]
     labels: BTreeMap<String, String>,
     /// How urgent that alarm is; default: high.
     priority: Option<Priority>,

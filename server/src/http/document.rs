@@ -1,9 +1,9 @@
 //! What the description of the API says of every operation alike: its name, its refusals, and the versions of what it overwrites.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ArrayItems, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
 
 /// What is overwritten as a whole: whoever does says what they have read.
@@ -24,6 +24,7 @@ const VERSIONED: [&str; 10] = [
 
 /// Completes the description that the handlers give of themselves.
 pub fn complete(document: &mut OpenApi) {
+    null_is_absent(document);
     if let Some(components) = &mut document.components {
         let as_written = components.schemas.clone();
         for schema in components.schemas.values_mut() {
@@ -55,6 +56,84 @@ pub fn complete(document: &mut OpenApi) {
             }
         }
     }
+}
+
+/// What may be left out of a body may be null as well: see `http::parsed`.
+fn null_is_absent(document: &mut OpenApi) {
+    let mut open: Vec<RefOr<Schema>> = Vec::new();
+    for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
+        let Some(RefOr::T(body)) = &operation.request_body else { continue };
+        open.extend(body.content.values().filter_map(|content| match content {
+            RefOr::T(content) => content.schema.clone(),
+            RefOr::Ref(_) => None,
+        }));
+    }
+    let Some(components) = &mut document.components else { return };
+    let mut seen = BTreeSet::new();
+    while let Some(schema) = open.pop() {
+        match schema {
+            RefOr::Ref(to) => {
+                let Some(name) = to.ref_location.rsplit('/').next().map(str::to_owned) else { continue };
+                if let (true, Some(own)) = (seen.insert(name.clone()), components.schemas.get_mut(&name)) {
+                    optional_may_be_null(own, &mut open);
+                }
+            }
+            RefOr::T(mut inline) => parts_of(&mut inline, &mut |part| open.push(part.clone())),
+        }
+    }
+}
+
+/// Lets the optional properties of a schema be null, and notes what it is made of.
+fn optional_may_be_null(schema: &mut RefOr<Schema>, made_of: &mut Vec<RefOr<Schema>>) {
+    let RefOr::T(schema) = schema else {
+        made_of.push(schema.clone());
+        return;
+    };
+    if let Schema::Object(object) = schema {
+        for (name, property) in &mut object.properties {
+            made_of.push(property.clone());
+            if !object.required.contains(name) {
+                or_null(property);
+            }
+        }
+    }
+    parts_of(schema, &mut |part| optional_may_be_null(part, made_of));
+}
+
+/// Goes through the schemas of which one is made, but for the properties of an object.
+fn parts_of(schema: &mut Schema, look: &mut dyn FnMut(&mut RefOr<Schema>)) {
+    match schema {
+        Schema::OneOf(own) => own.items.iter_mut().for_each(look),
+        Schema::AllOf(own) => own.items.iter_mut().for_each(look),
+        Schema::AnyOf(own) => own.items.iter_mut().for_each(look),
+        Schema::Array(own) => {
+            if let ArrayItems::RefOrSchema(items) = &mut own.items {
+                look(items);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The same schema, or null.
+fn or_null(property: &mut RefOr<Schema>) {
+    let widened = |own: &SchemaType| match own {
+        SchemaType::Type(one) if *one != Type::Null => SchemaType::Array(vec![one.clone(), Type::Null]),
+        other => other.clone(),
+    };
+    match property {
+        RefOr::T(Schema::Object(own)) => own.schema_type = widened(&own.schema_type),
+        RefOr::T(Schema::Array(own)) => own.schema_type = widened(&own.schema_type),
+        RefOr::T(Schema::OneOf(own)) if own.items.iter().any(is_null) => {}
+        RefOr::Ref(_) | RefOr::T(_) => {
+            let null = ObjectBuilder::new().schema_type(Type::Null);
+            *property = RefOr::T(Schema::OneOf(OneOfBuilder::new().item(property.clone()).item(null).build()));
+        }
+    }
+}
+
+fn is_null(schema: &RefOr<Schema>) -> bool {
+    matches!(schema, RefOr::T(Schema::Object(own)) if own.schema_type == SchemaType::Type(Type::Null))
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {

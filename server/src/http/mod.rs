@@ -2,6 +2,7 @@
 
 pub mod bodies;
 pub mod document;
+pub mod parsed;
 pub mod phone;
 pub mod prefix;
 pub mod problem;

@@ -130,15 +130,27 @@ impl Problem {
     }
 }
 
-/// A JSON pointer to a field such as `phones[1]` or `labels.host`; what follows the name of an object is one name.
+/// Objects whose names are free: what follows one of them is one name, whatever stands in it.
+const FREE_NAMES: [&str; 2] = ["labels", "headers"];
+
+/// A JSON pointer to a field such as `phones[1]`, `steps[0].ring[1].number` or `labels.host`.
 fn pointer(field: &str) -> String {
-    let escaped = |name: &str| name.replace('~', "~0").replace('/', "~1");
-    let (outer, inner) = field.split_once('.').map_or((field, None), |(outer, inner)| (outer, Some(inner)));
     let mut pointer = String::new();
-    for part in outer.split(['[', ']']).filter(|part| !part.is_empty()) {
-        pointer = format!("{pointer}/{}", escaped(part));
+    let mut step = |name: &str| pointer.extend(["/", &name.replace('~', "~0").replace('/', "~1")]);
+    let mut rest = field;
+    loop {
+        let (part, after) = rest.split_once('.').map_or((rest, None), |(part, after)| (part, Some(after)));
+        part.split(['[', ']']).filter(|name| !name.is_empty()).for_each(&mut step);
+        match after {
+            Some(name) if FREE_NAMES.contains(&part) => {
+                step(name);
+                break;
+            }
+            Some(after) => rest = after,
+            None => break,
+        }
     }
-    inner.map_or(pointer.clone(), |inner| format!("{pointer}/{}", escaped(inner)))
+    pointer
 }
 
 impl IntoResponse for Problem {
@@ -172,5 +184,27 @@ impl From<StoreError> for Problem {
             "database_unavailable",
             "the database cannot store or read this now: send the request again; if it was a new alarm, with the same Idempotency-Key",
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_pointed_at() {
+        for (field, pointed) in [
+            ("summary", "/summary"),
+            ("phones[1]", "/phones/1"),
+            ("steps[0].ring[12].number", "/steps/0/ring/12/number"),
+            ("settings.url", "/settings/url"),
+            ("labels.host", "/labels/host"),
+            ("labels.a.b/c[0]", "/labels/a.b~1c[0]"),
+            ("rules[1].labels.a.b", "/rules/1/labels/a.b"),
+            ("settings.headers.x-a.b", "/settings/headers/x-a.b"),
+            ("", ""),
+        ] {
+            assert_eq!(pointer(field), pointed, "{field}");
+        }
     }
 }

@@ -68,7 +68,8 @@ pub fn wash(body: &[u8]) -> Result<Washed<'_>, Problem> {
     Ok(Washed { text: Cow::Owned(text.into_owned()), cleaned })
 }
 
-const BOM: &[u8] = b"\xef\xbb\xbf";
+/// With this some programs begin what they write in UTF-8.
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Refuses UTF-16 and UTF-32: JSON begins with an ASCII character, so that its first bytes tell them apart.
 ///

@@ -9,18 +9,19 @@ use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
+use serde::de::value::StrDeserializer;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
-
-use crate::http::wash::{self, Washed, Washer};
 
 use crate::access::senders::Sender;
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
 use crate::http::bodies::BODY_WITHIN;
+use crate::http::parsed::Parsed;
 use crate::http::problem::Problem;
+use crate::http::wash::{self, Washer};
 use crate::keep::checks::{
     ATTEMPTS, DAY, LONGEST_LABEL_NAME, LONGEST_LABEL_VALUE, LONGEST_NAME, LONGEST_NOTE, MOST_LABELS, optional_text, within,
 };
@@ -41,24 +42,20 @@ pub struct AlarmBody {
     /// What happened, in one line, of which at most 1000 characters are kept.
     summary: String,
     /// More text, of which at most 20000 characters are kept.
-    #[serde(default, deserialize_with = "null_is_absent")]
-    #[schema(nullable)]
+    #[serde(default)]
     details: String,
     /// What the sender calls itself; else the name of its key.
-    #[serde(default, deserialize_with = "null_is_absent")]
-    #[schema(nullable)]
+    #[serde(default)]
     source: String,
     /// What makes two reports the same alarm.
     dedup_key: Option<String>,
     /// Default: normal.
     priority: Option<Priority>,
     /// Names and values, of which at most 64 are kept.
-    #[serde(default, deserialize_with = "each_name_once")]
-    #[schema(nullable)]
+    #[serde(default)]
     labels: BTreeMap<String, String>,
     /// Whom to ring, in order; else the numbers of the key, else `alarms.fallback_phones`.
-    #[serde(default, deserialize_with = "null_is_absent")]
-    #[schema(nullable)]
+    #[serde(default)]
     phones: Vec<String>,
     /// Default: sequential.
     mode: Option<Mode>,
@@ -75,12 +72,10 @@ pub struct AlarmBody {
     /// The escalation policy that says whom to ring, instead of `phones`.
     policy: Option<String>,
     /// Whom to ring by name or by duty, in order, instead of `phones`: as in a step of a policy.
-    #[serde(default, deserialize_with = "null_is_absent")]
-    #[schema(nullable)]
+    #[serde(default)]
     ring: Vec<Named>,
     /// Nobody is rung; counters and history advance all the same.
-    #[serde(default, deserialize_with = "null_is_absent")]
-    #[schema(nullable)]
+    #[serde(default)]
     dry_run: bool,
 }
 
@@ -112,46 +107,6 @@ pub struct AcknowledgeBody {
 pub struct CancelBody {
     /// Who calls it off.
     by: Option<String>,
-}
-
-/// Reads names and values, and refuses a name that stands there twice: which value was meant?
-fn each_name_once<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Names;
-    impl<'de> serde::de::Visitor<'de> for Names {
-        type Value = BTreeMap<String, String>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object of strings")
-        }
-
-        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut all = BTreeMap::new();
-            let mut seen = HashSet::new();
-            while let Some((name, value)) = map.next_entry::<String, Option<String>>()? {
-                if !seen.insert(name.clone()) {
-                    return Err(serde::de::Error::custom(format!("the name {name:?} stands there twice")));
-                }
-                if let Some(value) = value {
-                    all.insert(name, value);
-                }
-            }
-            Ok(all)
-        }
-
-        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
-            Ok(BTreeMap::new())
-        }
-    }
-    deserializer.deserialize_any(Names)
-}
-
-/// What is null was not given.
-pub(crate) fn null_is_absent<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Reads a body of limited size.
@@ -298,7 +253,7 @@ pub fn raise_request(
 ) -> Result<RaiseRequest, Problem> {
     let body: AlarmText = body.into();
     let mut wrong = Wrong::default();
-    let (alarm, cleaned) = read_noting::<AlarmBody>(&body.json, &mut wrong)?;
+    let (alarm, cleaned) = read_noting::<AlarmBody>(Parsed::read(&body.json)?, &mut wrong)?;
     let Some(alarm) = alarm else {
         return Err(Problem::several(wrong.0).unwrap_or_else(|| Problem::bad_request("malformed_json", NO_OBJECT)));
     };
@@ -485,69 +440,77 @@ fn all_callees(phones: &[String], max_attempts: i32, min_interval_s: i32, config
 }
 
 pub(crate) fn read_optional_json<T: Default + for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
-    if body.trim_ascii().is_empty() { Ok(T::default()) } else { read_json(body) }
+    if matches!(body.trim_ascii(), b"" | b"null") { Ok(T::default()) } else { read_json(body) }
 }
 
 const NO_OBJECT: &str = "the body must be a JSON object: {\"summary\": …}";
 /// So many faults of one body are told.
 const MOST_FAULTS: usize = 20;
 
-/// Reads JSON, and names the fields at fault.
+/// Reads JSON, and names the fields at fault. A field that is null is one that was left out.
 ///
 /// # Errors
 /// What is wrong, and where.
 pub fn read_json<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem> {
+    read_parsed(Parsed::read(body)?)
+}
+
+/// The same of what was read already.
+///
+/// # Errors
+/// What is wrong, and where.
+pub(super) fn read_parsed<T: for<'de> Deserialize<'de>>(parsed: Parsed) -> Result<T, Problem> {
     let mut wrong = Wrong::default();
-    let (value, _) = read_noting(body, &mut wrong)?;
+    let (value, _) = read_noting(parsed, &mut wrong)?;
     match (value, Problem::several(wrong.0)) {
         (Some(value), None) => Ok(value),
         (_, problem) => Err(problem.unwrap_or_else(|| Problem::bad_request("malformed_json", NO_OBJECT))),
     }
 }
 
+/// Reads a word of the API, such as a state.
+///
+/// # Errors
+/// Which words there are.
+pub(crate) fn read_word<T: for<'de> Deserialize<'de>>(word: &str) -> Result<T, String> {
+    T::deserialize(StrDeserializer::<serde::de::value::Error>::new(word))
+        .map_err(|error| in_plain_words(&error.to_string(), word))
+}
+
 /// Reads JSON, and notes what is wrong with its fields; gives what can be read without these, and whether something in it was put
 /// right.
-fn read_noting<T: for<'de> Deserialize<'de>>(body: &[u8], wrong: &mut Wrong) -> Result<(Option<T>, bool), Problem> {
-    let Washed { text, cleaned } = wash::wash(body)?;
+fn read_noting<T: for<'de> Deserialize<'de>>(parsed: Parsed, wrong: &mut Wrong) -> Result<(Option<T>, bool), Problem> {
+    let Parsed { mut value, cleaned, twice } = parsed;
     // A list of values in the order of the fields would be read as well; nobody means that.
-    if !text.trim_ascii_start().starts_with('{') {
+    if !value.is_object() {
         return Err(Problem::bad_request("malformed_json", NO_OBJECT));
     }
-    let mut deserializer = serde_json::Deserializer::from_str(&text);
-    let first = match serde_path_to_error::deserialize(&mut deserializer) {
-        Ok(value) => {
-            let after = "something follows the JSON body: send one object";
-            deserializer.end().map_err(|_| Problem::bad_request("malformed_json", after))?;
-            return Ok((Some(value), cleaned));
-        }
-        Err(error) => error,
-    };
-    if !first.inner().is_data() {
-        let inner = first.inner();
-        let text = match inner.is_eof() {
-            true => "the body is not JSON: it ends in the middle".to_owned(),
-            false => format!("the body is not JSON: look at line {}, character {}", inner.line(), inner.column()),
-        };
-        return Err(Problem::bad_request("malformed_json", text));
-    }
-    let (mut field, text_of) = fault(&first);
-    wrong.0.push(Problem::invalid(field.as_str(), text_of));
+    wrong.0.extend(twice.into_iter().take(MOST_FAULTS).map(stands_twice));
     // What is wrong is taken out, and the rest is looked at: whoever repairs a request wants to know of everything.
-    let Ok(mut rest) = serde_json::from_str::<Value>(&text) else { return Ok((None, cleaned)) };
-    while wrong.0.len() < MOST_FAULTS && take_out(&mut rest, &field) {
-        match serde_path_to_error::deserialize::<_, T>(&rest) {
-            Ok(value) => return Ok((Some(value), cleaned)),
+    let mut known: Vec<String> = Vec::new();
+    while wrong.0.len() < MOST_FAULTS {
+        match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(read) => return Ok((Some(read), cleaned)),
             Err(error) => {
-                let (next, text) = fault(&error);
-                if wrong.0.iter().any(|known| known.field().is_some_and(|known| root(known) == root(&next))) {
+                let (field, text) = fault(&error);
+                let of = root(&field).to_owned();
+                if known.contains(&of) {
                     break;
                 }
-                wrong.0.push(Problem::invalid(next.as_str(), text));
-                field = next;
+                wrong.0.push(Problem::invalid(field, text));
+                if !take_out(&mut value, &of) {
+                    break;
+                }
+                known.push(of);
             }
         }
     }
     Ok((None, cleaned))
+}
+
+fn stands_twice(field: String) -> Problem {
+    let text = format!("{field} stands there twice");
+    Problem::invalid(field, text)
 }
 
 /// The name of the outermost field.
@@ -557,23 +520,36 @@ fn root(field: &str) -> &str {
 
 /// Takes a field out of an object; false when it is not in there.
 fn take_out(object: &mut Value, field: &str) -> bool {
-    let Some(members) = object.as_object_mut() else { return false };
-    members.remove(root(field)).is_some()
+    object.as_object_mut().is_some_and(|members| members.remove(field).is_some())
 }
 
 /// Which field is at fault, and why, in words for whoever sent it.
 fn fault(error: &serde_path_to_error::Error<serde_json::Error>) -> (String, String) {
-    let inner = error.inner().to_string();
-    let said = inner.split(" at line ").next().unwrap_or(&inner);
+    let said = error.inner().to_string();
     let path = error.path().to_string();
     // A missing, unknown or repeated field is reported at the object that should hold it; the name stands in the message.
-    let field = match said.split('`').nth(1) {
+    let of_object = ["missing field", "unknown field", "duplicate field"].iter().any(|kind| said.starts_with(kind));
+    let missing = said.starts_with("missing field");
+    let field = match said.split('`').nth(1).filter(|_| of_object) {
         Some(name) if path == "." => name.to_owned(),
-        _ => path,
+        // One that is not known may have been gone into by then.
+        Some(name) if !missing && path.rsplit('.').next() == Some(name) => path,
+        Some(name) => format!("{path}.{name}"),
+        None => path,
     };
-    let text = in_plain_words(said, &field);
+    let text = in_plain_words(&said, &field);
     (field, text)
 }
+
+/// What the library says of a time that it cannot read (its source: `ParseErrorKind`).
+const OF_TIMES: [&str; 6] = [
+    "input is out of range",
+    "no possible date and time matching input",
+    "input is not enough for unique date and time",
+    "input contains invalid characters",
+    "premature end of input",
+    "trailing input",
+];
 
 /// What the parser says, in words of people.
 fn in_plain_words(said: &str, field: &str) -> String {
@@ -594,7 +570,12 @@ fn in_plain_words(said: &str, field: &str) -> String {
     if said.starts_with("unknown variant") {
         return format!("must be one of {}", ticked.get(1..).unwrap_or_default().join(", "));
     }
-    let Some((_, expected)) = said.split_once("expected ") else { return said.replace('`', "\"") };
+    let Some((_, expected)) = said.split_once("expected ") else {
+        return match OF_TIMES.contains(&said) {
+            true => format!("{field} must be a time such as 2026-11-20T03:22:07Z"),
+            false => format!("{field} is not what it should be"),
+        };
+    };
     let meant = match expected {
         "a string" | "string" | "str" => "text in quotation marks",
         "a boolean" => "true or false",

@@ -32,6 +32,7 @@ use crate::config::Config;
 use crate::engine::{EngineError, NamedBy, RaiseRequest, RaisedAs, Word};
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::json;
+use crate::http::parsed::Parsed;
 use crate::http::problem::Problem;
 use crate::http::wash::{self, Washer};
 use crate::numbers::Number;
@@ -296,7 +297,8 @@ async fn read(mut body: Body, per_alert: bool, within: Duration) -> Result<Group
     }
     let message: Message = match cut {
         true => serde_json::from_str(&skimmer.object()).unwrap_or_default(),
-        false => alarm_request::read_json(skimmer.object().as_bytes())?,
+        // What stands there twice is no reason to leave people asleep.
+        false => alarm_request::read_parsed(Parsed { twice: Vec::new(), ..Parsed::read(skimmer.object().as_bytes())? })?,
     };
     alerts.more |= cut || skimmer.left_out();
     let group = Group { message, alerts, cut };

@@ -27,7 +27,9 @@ use crate::access::path_token::Shown;
 use crate::app::App;
 use crate::engine::lines::replies::TextReceived;
 use crate::http::json;
+use crate::http::parsed::Parsed;
 use crate::http::problem::Problem;
+use crate::http::wash;
 use crate::ids::{AlarmId, InboundSmsId};
 use crate::line::written::{self, TimeTold};
 use crate::store::lines::sms::{GatewayRow, InboundRow};
@@ -63,58 +65,100 @@ pub enum Told {
     Else,
 }
 
-/// Reads what a phone posts: JSON, or a form. `sent_at` is the second at which it says to send it; times without a zone are of `zone`.
-///
-/// # Errors
-/// What is missing.
-pub fn read(body: &[u8], sent_at: Option<&str>, zone: Tz) -> Result<Vec<Told>, Problem> {
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return plain(&form_urlencoded::parse(body).into_owned().collect(), zone).map(|told| vec![told]);
-    }
-    let value: Value = serde_json::from_slice(body)
-        .map_err(|error| Problem::bad_request("malformed_json", format!("the body is not JSON: {error}")))?;
-    if let (Some(event), true) = (value["event"].as_str(), value["payload"].is_object()) {
-        return Ok(smsgate(event, &value["payload"], sent_at, zone));
-    }
-    if let (Some(kind), true) = (value["type"].as_str(), value["data"].is_object()) {
-        return Ok(vec![httpsms(kind, &value["data"], zone)]);
-    }
-    let fields = fields_of(&value);
-    let told = match value["webhookEvent"].as_str() {
-        Some("MESSAGE_RECEIVED") | None => plain(&fields, zone)?,
-        Some(event) => textbee(event, &fields, zone),
-    };
-    Ok(vec![told])
+/// What a phone says, before anybody asks what it means.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// A JSON object.
+    Json(Value),
+    /// A form or a query.
+    Form(BTreeMap<String, String>),
 }
 
-/// The fields of an object that are texts or numbers.
-fn fields_of(value: &Value) -> BTreeMap<String, String> {
-    let text = |field: &Value| match field {
+impl Said {
+    /// Reads what a phone posts, however it is wrapped, as an alarm is read.
+    ///
+    /// # Errors
+    /// When it is no JSON, or in an encoding that is not taken.
+    pub fn read(body: &[u8]) -> Result<Self, Problem> {
+        wash::refuse_wide(body)?;
+        let body = body.strip_prefix(wash::BOM).unwrap_or(body);
+        match body.trim_ascii_start().first() {
+            Some(b'{' | b'[') => match Parsed::read(body)?.value {
+                value @ Value::Object(_) => Ok(Self::Json(value)),
+                _ => Err(Problem::bad_request("malformed_json", "the body must be one JSON object: {\"from\": …, \"text\": …}")),
+            },
+            _ => Ok(Self::Form(form_urlencoded::parse(body).into_owned().collect())),
+        }
+    }
+
+    /// The fields that are texts or numbers.
+    pub fn fields(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Json(value) => value
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter_map(|(name, field)| Some((name.clone(), text_of(field)?)))
+                .collect(),
+            Self::Form(fields) => fields.clone(),
+        }
+    }
+
+    /// What it means. `sent_at` is the second at which the phone says to send it; times without a zone are of `zone`.
+    ///
+    /// # Errors
+    /// All that is missing.
+    pub fn told(&self, sent_at: Option<&str>, zone: Tz) -> Result<Vec<Told>, Problem> {
+        let Self::Json(value) = self else { return plain(&self.fields(), zone).map(|told| vec![told]) };
+        if let (Some(event), true) = (value["event"].as_str(), value["payload"].is_object()) {
+            return Ok(smsgate(event, &value["payload"], sent_at, zone));
+        }
+        if let (Some(kind), true) = (value["type"].as_str(), value["data"].is_object()) {
+            return Ok(vec![httpsms(kind, &value["data"], zone)]);
+        }
+        let told = match value["webhookEvent"].as_str() {
+            Some("MESSAGE_RECEIVED") | None => plain(&self.fields(), zone)?,
+            Some(event) => textbee(event, &self.fields(), zone),
+        };
+        Ok(vec![told])
+    }
+}
+
+/// A text, also where it was sent as a number.
+fn text_of(field: &Value) -> Option<String> {
+    match field {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
-    };
-    value.as_object().into_iter().flatten().filter_map(|(name, field)| Some((name.clone(), text(field)?))).collect()
+    }
+}
+
+/// Sender and words without what cannot be stored or shown.
+fn received(sender: &str, text: &str, id: Option<String>, told: Option<TimeTold>, sent: Option<DateTime<Utc>>) -> Told {
+    let clean = |text: &str| wash::printable(text).0.into_owned();
+    Told::Received(TextReceived { sender: clean(sender), text: clean(text), id, told, sent })
 }
 
 fn smsgate(event: &str, payload: &Value, sent_at: Option<&str>, zone: Tz) -> Vec<Told> {
     let sent = sent_at.and_then(|text| written::read_time(text, Tz::UTC)).map(|told| told.at);
-    let text = |of: &Value, field: &str| of[field].as_str().unwrap_or_default().to_owned();
-    let time = |field: &str| payload[field].as_str().and_then(|text| written::read_time(text, zone));
-    let received = |of: &Value, words: &str| {
-        let sender = of["sender"].as_str().or(of["phoneNumber"].as_str()).unwrap_or_default().to_owned();
-        let told = of["receivedAt"].as_str().and_then(|text| written::read_time(text, zone));
-        let words = [text(of, words), text(of, "subject")].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    let text = |of: &Value, field: &str| text_of(&of[field]).unwrap_or_default();
+    let time_of = |of: &Value, field: &str| text_of(&of[field]).and_then(|text| written::read_time(&text, zone));
+    let time = |field: &str| time_of(payload, field);
+    let one = |of: &Value, words: &str| {
+        let either = |first: &str, second: &str| {
+            [text(of, first), text(of, second)].into_iter().find(|text| !text.is_empty()).unwrap_or_default()
+        };
         // Its message id is made of the text and may repeat, so it tells nothing apart; where a time is told it need not.
-        Told::Received(TextReceived { sender, text: words, id: of["messageId"].as_str().map(str::to_owned), told, sent })
+        let (sender, words) = (either("sender", "phoneNumber"), either(words, "subject"));
+        received(&sender, &words, text_of(&of["messageId"]), time_of(of, "receivedAt"), sent)
     };
     let all = |words: &str| {
         let messages = payload["messages"].as_array().into_iter().flatten().take(MOST_IN_BATCH);
-        messages.map(|message| received(message, words)).collect()
+        messages.map(|message| one(message, words)).collect()
     };
     match event {
-        "sms:received" => vec![received(payload, "message")],
-        "mms:downloaded" => vec![received(payload, "body")],
+        "sms:received" => vec![one(payload, "message")],
+        "mms:downloaded" => vec![one(payload, "body")],
         "sms:batch:received" => all("message"),
         "mms:batch:downloaded" => all("body"),
         "sms:delivered" => vec![Told::Delivered { id: text(payload, "messageId"), at: time("deliveredAt") }],
@@ -129,18 +173,15 @@ fn smsgate(event: &str, payload: &Value, sent_at: Option<&str>, zone: Tz) -> Vec
 }
 
 fn httpsms(kind: &str, of: &Value, zone: Tz) -> Told {
-    let text = |field: &str| of[field].as_str().map(str::to_owned);
-    let at = of["timestamp"].as_str().and_then(|text| written::read_time(text, zone));
+    let text = |field: &str| text_of(&of[field]);
+    let at = text("timestamp").and_then(|text| written::read_time(&text, zone));
     // The id that we gave it, where it comes back; else the gateway's own.
     let id = || text("request_id").filter(|id| !id.is_empty()).or_else(|| text("id")).unwrap_or_default();
     match kind {
-        "message.phone.received" => Told::Received(TextReceived {
-            sender: text("contact").unwrap_or_default(),
-            text: text("content").unwrap_or_default(),
-            id: text("message_id"),
-            told: at,
-            sent: None,
-        }),
+        "message.phone.received" => {
+            let (sender, words) = (text("contact").unwrap_or_default(), text("content").unwrap_or_default());
+            received(&sender, &words, text("message_id"), at, None)
+        }
         "message.phone.delivered" => Told::Delivered { id: id(), at },
         "message.send.failed" => Told::Failed { id: id(), why: text("error_message").unwrap_or_default(), at },
         "message.send.expired" => Told::Failed { id: id(), why: "it expired".to_owned(), at },
@@ -170,14 +211,22 @@ const ID: [&str; 9] =
 
 fn plain(fields: &BTreeMap<String, String>, zone: Tz) -> Result<Told, Problem> {
     let first = |names: &[&str]| names.iter().find_map(|name| fields.get(*name)).cloned();
-    let sender = first(&["from", "sender", "number", "phone"])
-        .ok_or_else(|| Problem::invalid("from", "who sent the message? give it as `from`"))?;
+    let missing = |field, why: &str| Problem::invalid(field, why);
+    let sender =
+        first(&["from", "sender", "number", "phone"]).ok_or_else(|| missing("from", "who sent the message? give it as `from`"));
     let text = first(&["content", "text", "message", "body"])
-        .ok_or_else(|| Problem::invalid("text", "what does the message say? give it as `text`"))?;
+        .ok_or_else(|| missing("text", "what does the message say? give it as `text`"));
+    let (sender, text) = match (sender, text) {
+        (Ok(sender), Ok(text)) => (sender, text),
+        (sender, text) => {
+            let wrong: Vec<Problem> = sender.err().into_iter().chain(text.err()).collect();
+            return Err(Problem::several(wrong).unwrap_or_else(|| missing("from", "who sent what?")));
+        }
+    };
     let told = RECEIVED_AT.iter().find_map(|name| written::read_time(fields.get(*name)?, zone));
     // When it was posted: another time at each try.
     let sent = fields.get("timestamp").and_then(|text| written::read_time(text, zone)).map(|told| told.at);
-    Ok(Told::Received(TextReceived { sender, text, id: first(&ID).filter(|id| !id.is_empty()), told, sent }))
+    Ok(received(&sender, &text, first(&ID).filter(|id| !id.is_empty()), told, sent))
 }
 
 /// A phone passes on a message that it received, or reports on one of ours.
@@ -205,13 +254,14 @@ pub async fn receive(
         return Ok(shown.unknown(&app.access));
     };
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let said = if body.trim_ascii().is_empty() { query.unwrap_or_default().into_bytes() } else { body.to_vec() };
-    sms_signature::check(&gateway, &headers, &said, app.engine.clock.now()).inspect_err(|_| {
+    let bytes = if body.trim_ascii().is_empty() { query.unwrap_or_default().into_bytes() } else { body.to_vec() };
+    let said = Said::read(&bytes)?;
+    sms_signature::check(&gateway, &headers, &bytes, &said, app.engine.clock.now()).inspect_err(|_| {
         tracing::warn!(gateway.name = %gateway.name, "a report of a gateway is not signed with its secret: refused");
     })?;
     let sent_at = headers.get("x-timestamp").and_then(|value| value.to_str().ok());
     let mut effects = Vec::new();
-    for told in read(&said, sent_at, app.engine.gateway_zone(&gateway))? {
+    for told in said.told(sent_at, app.engine.gateway_zone(&gateway))? {
         effects.push(take_in(&app, &gateway, &told).await?);
     }
     let stored = effects.iter().any(|effect| *effect != IGNORED);
@@ -277,6 +327,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn read(body: &[u8], sent_at: Option<&str>, zone: Tz) -> Result<Vec<Told>, Problem> {
+        Said::read(body)?.told(sent_at, zone)
+    }
+
     fn one(body: &str) -> Told {
         let mut told = read(body.as_bytes(), None, Tz::Asia__Shanghai).unwrap();
         assert_eq!(told.len(), 1, "{body}");
@@ -284,7 +338,7 @@ mod tests {
     }
 
     /// Sender, text, id, and the second that was told.
-    fn received(body: &str) -> (String, String, Option<String>, Option<i64>) {
+    fn heard(body: &str) -> (String, String, Option<String>, Option<i64>) {
         match one(body) {
             Told::Received(TextReceived { sender, text, id, told, .. }) => {
                 (sender, text, id, told.map(|told| told.at.timestamp()))
@@ -305,14 +359,14 @@ mod tests {
     fn each_app_in_its_own_words() {
         // As SMSGate documents it, before and after February 2026.
         let old = r#"{"deviceId":"d","event":"sms:received","id":"E1","payload":{"messageId":"a","message":"1","phoneNumber":"6505551212","simNumber":1,"receivedAt":"2024-06-22T15:46:11.000+07:00"},"webhookId":"w"}"#;
-        assert_eq!(received(old), own("6505551212", "1", Some("a"), Some(1_719_045_971)));
+        assert_eq!(heard(old), own("6505551212", "1", Some("a"), Some(1_719_045_971)));
         let new = old.replace(r#""phoneNumber""#, r#""sender":"+16505551212","recipient":null,"phoneNumber""#);
-        assert_eq!(received(&new), own("+16505551212", "1", Some("a"), Some(1_719_045_971)));
+        assert_eq!(heard(&new), own("+16505551212", "1", Some("a"), Some(1_719_045_971)));
         // SmsForwarder's form, and its JSON as an operator may write it.
         let forwarded = "from=%2B8618712345678&content=1&receive_time=2023-11-15+06:13:20&timestamp=1700000100000&sign=x";
-        assert_eq!(received(forwarded), own("+8618712345678", "1", None, Some(1_700_000_000)));
-        assert_eq!(received(r#"{"from":"187","content":"2","timestamp":1700000000000}"#), own("187", "2", None, None));
-        assert_eq!(received(r#"{"sender":"187","text":"stop","id":7}"#), own("187", "stop", Some("7"), None));
+        assert_eq!(heard(forwarded), own("+8618712345678", "1", None, Some(1_700_000_000)));
+        assert_eq!(heard(r#"{"from":"187","content":"2","timestamp":1700000000000}"#), own("187", "2", None, None));
+        assert_eq!(heard(r#"{"sender":"187","text":"stop","id":7}"#), own("187", "stop", Some("7"), None));
         let report =
             |event: &str| one(&format!(r#"{{"event":"{event}","id":"E","payload":{{"messageId":"m","reason":"no credit"}}}}"#));
         assert_eq!(report("sms:delivered"), Told::Delivered { id: "m".to_owned(), at: None });
@@ -325,11 +379,11 @@ mod tests {
 
     #[test]
     fn what_the_field_sends_is_read() {
-        assert_eq!(received(&field("httpsms-received")).0, "+8618712345678");
-        assert_eq!(received(&field("httpsms-received")).1, "1");
+        assert_eq!(heard(&field("httpsms-received")).0, "+8618712345678");
+        assert_eq!(heard(&field("httpsms-received")).1, "1");
         let Told::Received(mms) = one(&field("smsgate-mms")) else { panic!("kept") };
         assert_eq!((mms.text.as_str(), mms.sender.as_str()), ("1", "+8618712345678"));
-        let textbee = received(&field("textbee-received"));
+        let textbee = heard(&field("textbee-received"));
         assert_eq!((textbee.1.as_str(), textbee.2.as_deref(), textbee.3.is_some()), ("1", Some("s1"), true));
         for (kind, expected) in [
             ("MESSAGE_DELIVERED", Told::Delivered { id: "b".to_owned(), at: None }),

@@ -6,8 +6,6 @@
 //! - `textbee`: `X-Signature`, HMAC-SHA256 of the body, in hex (its source: `attemptWebhookDelivery`)
 //! - anything else: `X-Autocall-Signature`, as our own notices are signed
 
-use std::collections::BTreeMap;
-
 use axum::http::{HeaderMap, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -15,6 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
+use super::sms_inbound::Said;
 use crate::http::problem::Problem;
 use crate::ids::hex;
 use crate::kinds::signature::sign;
@@ -27,26 +26,33 @@ const LEEWAY: TimeDelta = TimeDelta::minutes(10);
 ///
 /// # Errors
 /// When it is not signed, or otherwise.
-pub fn check(gateway: &GatewayRow, headers: &HeaderMap, said: &[u8], now: DateTime<Utc>) -> Result<(), Problem> {
+pub fn check(gateway: &GatewayRow, headers: &HeaderMap, bytes: &[u8], said: &Said, now: DateTime<Utc>) -> Result<(), Problem> {
     let Some(secret) = gateway.inbound.signing_secret.as_deref().filter(|secret| !secret.is_empty()) else { return Ok(()) };
-    if is_signed(&gateway.settings, secret, headers, said, now) {
+    if is_signed(&gateway.settings, secret, headers, bytes, said, now) {
         return Ok(());
     }
     let text = "this is not signed with the gateway's secret: give the app the same signing secret as the gateway here";
     Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_signature", text))
 }
 
-fn is_signed(settings: &GatewaySettings, secret: &str, headers: &HeaderMap, said: &[u8], now: DateTime<Utc>) -> bool {
+fn is_signed(
+    settings: &GatewaySettings,
+    secret: &str,
+    headers: &HeaderMap,
+    bytes: &[u8],
+    said: &Said,
+    now: DateTime<Utc>,
+) -> bool {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let key = secret.as_bytes();
     match settings {
         GatewaySettings::Smsgate { .. } => {
-            let mac = sign(key, &[said, header("x-timestamp").as_bytes()].concat());
+            let mac = sign(key, &[bytes, header("x-timestamp").as_bytes()].concat());
             same(&hex(&mac), &header("x-signature").to_ascii_lowercase())
         }
-        GatewaySettings::Textbee { .. } => same(&hex(&sign(key, said)), &header("x-signature").to_ascii_lowercase()),
+        GatewaySettings::Textbee { .. } => same(&hex(&sign(key, bytes)), &header("x-signature").to_ascii_lowercase()),
         GatewaySettings::Smsforwarder { .. } => {
-            let fields = fields(said);
+            let fields = said.fields();
             let (Some(timestamp), Some(given)) = (fields.get("timestamp"), fields.get("sign")) else { return false };
             let mac = STANDARD.encode(sign(key, format!("{timestamp}\n{secret}").as_bytes()));
             // In a form it is encoded once more; a plus that was not encoded at all has become a blank.
@@ -58,7 +64,7 @@ fn is_signed(settings: &GatewaySettings, secret: &str, headers: &HeaderMap, said
             token.strip_prefix("Bearer ").is_some_and(|token| is_good_token(token.trim(), key, now))
         }
         GatewaySettings::Http { .. } | GatewaySettings::Handset { .. } => {
-            let mac = sign(key, &[header("x-autocall-timestamp").as_bytes(), b".", said].concat());
+            let mac = sign(key, &[header("x-autocall-timestamp").as_bytes(), b".", bytes].concat());
             same(&format!("sha256={}", hex(&mac)), header("x-autocall-signature"))
         }
     }
@@ -66,15 +72,6 @@ fn is_signed(settings: &GatewaySettings, secret: &str, headers: &HeaderMap, said
 
 fn same(ours: &str, theirs: &str) -> bool {
     bool::from(ours.as_bytes().ct_eq(theirs.as_bytes()))
-}
-
-fn fields(said: &[u8]) -> BTreeMap<String, String> {
-    if said.trim_ascii_start().first() == Some(&b'{') {
-        let value: Value = serde_json::from_slice(said).unwrap_or_default();
-        let text = |field: &Value| field.as_str().map(str::to_owned).or_else(|| field.as_i64().map(|number| number.to_string()));
-        return value.as_object().into_iter().flatten().filter_map(|(name, field)| Some((name.clone(), text(field)?))).collect();
-    }
-    form_urlencoded::parse(said).into_owned().collect()
 }
 
 /// A JSON Web Token (RFC 7519) that is signed with HMAC-SHA256 and not out of date.
@@ -131,7 +128,7 @@ mod tests {
     }
 
     fn signed(gateway: &GatewayRow, pairs: &[(&'static str, &str)], body: &str) -> bool {
-        check(gateway, &headers(pairs), body.as_bytes(), now()).is_ok()
+        check(gateway, &headers(pairs), body.as_bytes(), &Said::read(body.as_bytes()).unwrap(), now()).is_ok()
     }
 
     #[test]
@@ -179,7 +176,7 @@ mod tests {
         #[test]
         fn nothing_makes_it_panic(token: String, body: Vec<u8>) {
             let _ = is_good_token(&token, b"k", now());
-            let _ = fields(&body);
+            let _ = Said::read(&body).map(|said| said.fields());
         }
     }
 }

@@ -131,7 +131,13 @@ pub fn read_json(text: &str, region: Region) -> Result<Vec<ImportedPerson>, Impo
 }
 
 fn of_json(text: &str) -> Result<Contacts, String> {
-    let rows: Vec<JsonRow> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let rows: Vec<JsonRow> = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let (line, column) = (error.inner().line(), error.inner().column());
+        let form = r#"a list of {"name": …, "numbers": […], "language": …, "emails": […]}"#;
+        format!("line {line}, character {column}: {} cannot be read; people are written as {form}", error.path())
+    })?;
+    deserializer.end().map_err(|_| "something follows the list of people".to_owned())?;
     let contact = |(index, row): (usize, JsonRow)| Contact {
         place: format!("entry {index}"),
         name: row.name,

@@ -94,7 +94,7 @@ fn http() -> reqwest::Client {
 }
 
 /// Posts bytes as they are, and gives status and body.
-async fn raw(server: &Server, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, Value) {
+pub async fn raw(server: &Server, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> (u16, Value) {
     let mut request = http().post(format!("{}{path}", server.base)).body(body);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -872,7 +872,7 @@ async fn a_plain_sender_says_that_it_is_over(home: Home) {
 }
 
 /// The same alarm in gzip, made with the tool itself.
-async fn gzipped(body: &[u8]) -> Vec<u8> {
+pub async fn gzipped(body: &[u8]) -> Vec<u8> {
     use tokio::io::AsyncWriteExt;
     let mut gzip = tokio::process::Command::new("gzip").arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut into = gzip.stdin.take().unwrap();

@@ -7,6 +7,7 @@
 
 mod alarms;
 mod barista;
+mod bodies;
 mod calendar_files;
 mod calendars;
 mod duty_paging;
@@ -15,6 +16,7 @@ mod gateway;
 mod handsets;
 mod harness;
 mod heartbeats;
+mod hosts;
 mod hunts;
 mod intake;
 mod joining;

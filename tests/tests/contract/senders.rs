@@ -32,7 +32,7 @@ async fn closed(home: Home) -> Server {
     home.set("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16").start().await
 }
 
-async fn key(server: &Server, name: &str, phones: &[&str]) -> String {
+pub async fn key(server: &Server, name: &str, phones: &[&str]) -> String {
     let phones: Vec<String> = phones.iter().map(|phone| (*phone).to_owned()).collect();
     let region = server.home.config().default_region;
     keys::add(&server.app.engine.store, name, &phones, region, server.now()).await.unwrap()
