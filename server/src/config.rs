@@ -1248,7 +1248,7 @@ pub const KEYS: &[Key] = &[
         path: "sms.answer_replies",
         env: "AUTOCALL_SMS_ANSWER_REPLIES",
         kind: Kind::Choice(&["on", "off"]),
-        meaning: "`on`: text messages are answered with what they did, through the gateway by which they came. `off`: they are not.",
+        meaning: "`on`: text messages are answered with what they did, through the gateway by which they came. `off`: they are not, but for whoever is rung no more from now on.",
         set: |config, value| {
             config.sms.answer_replies = value.text() == "on";
             Ok(())

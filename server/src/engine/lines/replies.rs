@@ -92,11 +92,13 @@ struct Did {
     alarm: Option<AlarmId>,
     /// Who else had confirmed it by then.
     taken_by: Option<String>,
+    /// Its sender is rung no more from now on.
+    barred: bool,
 }
 
 impl From<&'static str> for Did {
     fn from(effect: &'static str) -> Self {
-        Self { effect, alarm: None, taken_by: None }
+        Self { effect, alarm: None, taken_by: None, barred: false }
     }
 }
 
@@ -186,9 +188,10 @@ impl Engine {
         let alarms = tx.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
         let about = alarms.first().copied();
         if word.reply != Reply::Unknown && is_outdated(tx, word, about).await? {
-            return Ok(Did { effect: "outdated", alarm: about, taken_by: None });
+            return Ok(Did { alarm: about, .."outdated".into() });
         }
         let taken_by = taken_by(tx, word, about).await?;
+        let mut barred = false;
         let effect = match word.reply {
             Reply::Confirm => {
                 let by = Acknowledgement {
@@ -203,22 +206,24 @@ impl Engine {
             }
             Reply::Decline => self.decline_by_text(tx, &alarms, &given, now, tally).await?,
             Reply::OptOut => {
-                opt_out(tx, word, about).await?;
+                barred = opt_out(tx, word, about).await?;
                 if written_at - given.offered_at > window {
-                    return Ok("stopped".into());
+                    return Ok(Did { barred, ..("stopped".into()) });
                 }
                 self.decline_by_text(tx, &alarms, &given, now, tally).await?;
                 "stopped"
             }
             Reply::OptIn | Reply::Unknown => "none",
         };
-        Ok(Did { effect, alarm: about, taken_by })
+        Ok(Did { effect, alarm: about, taken_by, barred })
     }
 
     /// Answers a message that came from somebody who had been rung, through the gateway by which it came, in their language. Not too
-    /// often: two programs that answer each other would go on for ever.
+    /// often: two programs that answer each other would go on for ever. Whoever is rung no more from now on is told in any case: they may
+    /// have meant something else, and that is once for each time that they come back.
     async fn answer(&self, tx: &mut Tx, gateway: &GatewayRow, word: &Word<'_>, did: &Did) -> Result<(), EngineError> {
-        let (Some(number), true) = (word.numbers.first(), self.config.sms.answer_replies) else { return Ok(()) };
+        let wanted = self.config.sms.answer_replies || did.barred;
+        let (Some(number), true) = (word.numbers.first(), wanted) else { return Ok(()) };
         let person = tx.db().person_with_number(number.as_str()).await?;
         let recent = word.now - word.written_at <= ANSWER_WITHIN;
         let name = match (did.effect, &did.taken_by) {
@@ -238,7 +243,7 @@ impl Engine {
         for own in word.numbers.iter().filter(|own| own.is_same_phone(number)) {
             answered += tx.db().answers_to(own.as_str(), word.now - ANSWERS_WITHIN).await?;
         }
-        if answered >= most {
+        if answered >= most && !did.barred {
             return Ok(());
         }
         let alarm = match did.alarm {
@@ -414,8 +419,8 @@ async fn is_outdated(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Re
 }
 
 /// Somebody wants to be rung no more, by whatever alarm and at whatever number of theirs. People are told, since an alarm may now find
-/// nobody.
-async fn opt_out(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result<(), EngineError> {
+/// nobody. Gives whether that is new.
+async fn opt_out(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
     let mut newly = false;
     for number in word.numbers {
         // One entry is enough for a phone with two numbers.
@@ -428,7 +433,7 @@ async fn opt_out(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result
         let body = json!({ "name": name.as_deref().unwrap_or(number.as_str()), "number": number.as_str() });
         tx.db().insert_event(about, None, word.now, EventKind::OptedOut, body).await?;
     }
-    Ok(())
+    Ok(newly)
 }
 
 /// Somebody takes back that they want to be rung no more. What an operator has forbidden stays forbidden.
