@@ -2,7 +2,8 @@
 //!
 //! - `SMSGate` (android-sms-gateway): <https://docs.sms-gate.app/features/sending-messages/>
 //! - `SmsForwarder`: its HTTP server, `POST /sms/send`, as its source has it
-//!   (<https://github.com/pppscn/SmsForwarder>, `SmsController`, `BaseRequest`, `HttpServerUtils.calcSign`)
+//!   (<https://github.com/pppscn/SmsForwarder>, `SmsController`, `BaseRequest`, `HttpServerUtils.calcSign`); with RSA or SM4 as in
+//!   `forwarder_cipher`
 //! - `httpSMS`: `POST /v1/messages/send` (<https://docs.httpsms.com/api-reference>)
 //! - `textbee`: `POST …/send-sms` (<https://textbee.dev/docs>)
 
@@ -14,6 +15,7 @@ use chrono::{DateTime, Utc};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
+use super::forwarder_cipher::Cipher;
 use super::guard::{GuardedResolver, check_url};
 use super::signature::sign;
 use crate::ids::SmsId;
@@ -69,9 +71,9 @@ pub fn check(settings: &GatewaySettings, guard: &GuardedResolver) -> Result<(), 
         true => Ok(()),
         false => Err(wrong("sim", format!("sim must be 1 to {most}"))),
     };
-    let visible = |field, text: &str| match text.parse::<reqwest::header::HeaderValue>() {
-        Ok(_) if !text.is_empty() => Ok(()),
-        _ => Err(wrong(field, format!("{field} must be visible ASCII characters"))),
+    let visible = |field, text: &str| match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err(wrong(field, format!("{field} must be visible ASCII characters"))),
     };
     match settings {
         GatewaySettings::Smsgate { url: address, sim: card, token, .. } => {
@@ -79,8 +81,21 @@ pub fn check(settings: &GatewaySettings, guard: &GuardedResolver) -> Result<(), 
             token.as_deref().map_or(Ok(()), |token| visible("token", token))?;
             url(address)
         }
-        GatewaySettings::Smsforwarder { url: address, sim: card, .. } => {
+        GatewaySettings::Smsforwarder { url: address, secret, rsa_public_key, sm4_key, sim: card } => {
             sim(*card, 2)?;
+            if [secret, rsa_public_key, sm4_key].into_iter().flatten().count() > 1 {
+                return Err(wrong(
+                    "secret",
+                    "give one of secret, rsa_public_key and sm4_key: the app has one safety measure".to_owned(),
+                ));
+            }
+            if rsa_public_key.as_deref().is_some_and(|key| Cipher::rsa(key).is_none()) {
+                let why = "rsa_public_key must be the app's public key: 2048 bits, in Base64 as the app shows it";
+                return Err(wrong("rsa_public_key", why.to_owned()));
+            }
+            if sm4_key.as_deref().is_some_and(|key| Cipher::sm4(key).is_none()) {
+                return Err(wrong("sm4_key", "sm4_key must be 32 hexadecimal digits".to_owned()));
+            }
             url(address)
         }
         GatewaySettings::Httpsms { url: address, key, from } => {
@@ -149,14 +164,22 @@ pub fn request(settings: &GatewaySettings, sms: Outgoing<'_>, now: DateTime<Utc>
             };
             Some(post(url.clone(), vec![("authorization".to_owned(), login)], &body))
         }
-        GatewaySettings::Smsforwarder { url, secret, sim } => {
+        GatewaySettings::Smsforwarder { url, secret, sim, .. } => {
             let timestamp = now.timestamp_millis();
             let data = json!({ "sim_slot": sim, "phone_numbers": sms.number, "msg_content": sms.text });
             let mut body = json!({ "data": data, "timestamp": timestamp });
             if let Some(secret) = secret {
                 body["sign"] = json!(smsforwarder_sign(secret, timestamp));
             }
-            Some(post(format!("{}/sms/send", url.trim_end_matches('/')), Vec::new(), &body))
+            let request = post(format!("{}/sms/send", url.trim_end_matches('/')), Vec::new(), &body);
+            Some(match cipher(settings).ok()? {
+                Some(cipher) => GatewayRequest {
+                    headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+                    body: cipher.write(&request.body),
+                    ..request
+                },
+                None => request,
+            })
         }
         GatewaySettings::Httpsms { url, key, from } => {
             let body = json!({ "from": from, "to": sms.number, "content": sms.text, "request_id": sms.id });
@@ -171,6 +194,19 @@ pub fn request(settings: &GatewaySettings, sms: Outgoing<'_>, now: DateTime<Utc>
         }
         GatewaySettings::Handset { .. } => None,
     }
+}
+
+/// How a gateway's requests and answers are written, where not as they are.
+///
+/// # Errors
+/// When its key cannot be read: then nothing is sent, least of all as it is.
+fn cipher(settings: &GatewaySettings) -> Result<Option<Cipher>, String> {
+    let read = match settings {
+        GatewaySettings::Smsforwarder { rsa_public_key: Some(key), .. } => Cipher::rsa(key),
+        GatewaySettings::Smsforwarder { sm4_key: Some(key), .. } => Cipher::sm4(key),
+        _ => return Ok(None),
+    };
+    read.map(Some).ok_or_else(|| "the gateway's key cannot be read: set it anew".to_owned())
 }
 
 /// The events of `SMSGate` that are of use here: each needs a webhook of its own.
@@ -312,7 +348,16 @@ pub fn accepted(settings: &GatewaySettings, status: u16, body: &str) -> Result<O
             _ => no_answer(),
         },
         GatewaySettings::Smsforwarder { .. } => {
-            let answer = answer().unwrap_or_default();
+            let answer = match cipher(settings)?.map(|cipher| cipher.read(body)) {
+                None => answer(),
+                Some(Some(text)) => serde_json::from_str::<Value>(&text).ok().filter(Value::is_object),
+                Some(None) => {
+                    let text = "an answer that cannot be read with this gateway's key: choose the same safety measure and key in \
+                                SmsForwarder and here";
+                    return Err(text.to_owned());
+                }
+            };
+            let answer = answer.unwrap_or_default();
             match answer["code"].as_i64() {
                 Some(200) => Ok(None),
                 Some(code) => Err(format!("refused with code {code}: {}", answer["msg"].as_str().unwrap_or_default())),
@@ -365,6 +410,11 @@ mod tests {
 
     fn at() -> DateTime<Utc> {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    fn forwarder(url: &str, secret: Option<&str>) -> GatewaySettings {
+        let secret = secret.map(str::to_owned);
+        GatewaySettings::Smsforwarder { url: url.to_owned(), secret, rsa_public_key: None, sm4_key: None, sim: 1 }
     }
 
     fn template(kind: &str, body: &str) -> GatewaySettings {
@@ -440,7 +490,7 @@ mod tests {
         let url = || "http://10.0.0.1".to_owned();
         let all = [
             GatewaySettings::Smsgate { url: url(), user: url(), password: url(), sim: None, device: None, token: None },
-            GatewaySettings::Smsforwarder { url: url(), secret: None, sim: 1 },
+            forwarder(&url(), None),
             GatewaySettings::Httpsms { url: url(), key: url(), from: url() },
             GatewaySettings::Textbee { url: url(), key: url() },
             template("text/plain", "{text}"),
@@ -456,8 +506,7 @@ mod tests {
 
     #[test]
     fn smsforwarder_as_its_source_has_it() {
-        let settings =
-            GatewaySettings::Smsforwarder { url: "http://10.0.0.1:5000/".to_owned(), secret: Some("geheim".to_owned()), sim: 1 };
+        let settings = forwarder("http://10.0.0.1:5000/", Some("geheim"));
         let request = request(&settings, SMS, at()).unwrap();
         assert_eq!(request.url, "http://10.0.0.1:5000/sms/send");
         let body: Value = serde_json::from_str(&request.body).unwrap();
@@ -493,7 +542,13 @@ mod tests {
         check(&template("text/plain", "{text}"), &guard).unwrap();
         assert_eq!(field(&template("text/plain", "hello")), "body");
         assert_eq!(field(&template("text/plain\n", "{text}")), "headers");
-        let forwarder = |url: &str, sim| GatewaySettings::Smsforwarder { url: url.to_owned(), secret: None, sim };
+        let forwarder = |url: &str, sim| GatewaySettings::Smsforwarder {
+            url: url.to_owned(),
+            secret: None,
+            rsa_public_key: None,
+            sm4_key: None,
+            sim,
+        };
         assert_eq!(field(&forwarder("http://10.0.0.1", 3)), "sim");
         assert_eq!(field(&forwarder("http://192.168.1.7:5000", 1)), "url");
         assert_eq!(field(&forwarder("ftp://10.0.0.1", 1)), "url");

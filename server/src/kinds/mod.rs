@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod calendar;
+mod forwarder_cipher;
 pub mod gateways;
 pub mod guard;
 pub mod notices;

@@ -26,6 +26,10 @@ on_both!(
     replies_are_answered,
     answers_do_not_go_on_for_ever,
     start_takes_stop_back,
+    whoever_stops_is_told_what_that_did,
+    smsforwarder_is_spoken_to_in_rsa_and_sm4,
+    a_smsforwarder_with_another_key_has_sent_nothing,
+    a_safety_measure_is_set_changed_and_never_shown,
 );
 
 async fn made(server: &Server, name: &str, settings: Value, more: Value) -> String {
@@ -336,4 +340,212 @@ async fn start_takes_stop_back(home: Home) {
     // A stop that was written before and comes after changes nothing.
     let late = json!({ "from": A, "text": "stop", "received_at": (server.now() - TimeDelta::seconds(5)).to_rfc3339() });
     assert_eq!(told(&server, &inbound, &late).await, "outdated");
+}
+
+/// Whoever sends CANCEL may mean the alarm. They are told that it goes on and they are not rung, also where answers are rare or off.
+async fn whoever_stops_is_told_what_that_did(home: Home) {
+    let server = near(home).set("AUTOCALL_SMS_ANSWER_REPLIES", "off").start().await;
+    let names = [
+        ("Dan", A, "en", "CANCEL"),
+        ("Li Na", B, "zh-CN", "退订"),
+        ("Ken", C, "ja", "end"),
+        ("Ana", "18714000910", "es", "Stop."),
+    ];
+    let csv: String = names.iter().map(|(name, number, language, _)| format!("{name},{number},{language}\n")).collect();
+    people(&server, &format!("name,numbers,language\n{csv}")).await;
+    let (phone, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut ids = Vec::new();
+    for (place, (_, number, _, word)) in names.iter().enumerate() {
+        let id = server.raise(&[number, "18714000911"], json!({ "attempts": 1 })).await;
+        let (mid, phones) = server.app_dial(&desk).await;
+        assert_eq!(phones, [*number]);
+        for text in ["hello?", "what?", "who?", "why?", "when?", "how?"] {
+            let asked = json!({ "from": number, "text": text, "id": format!("{place}{text}") });
+            assert_eq!(told(&server, &inbound, &asked).await, "none");
+        }
+        let stop = json!({ "from": number, "text": word, "id": format!("stop {place}") });
+        assert_eq!(told(&server, &inbound, &stop).await, "stopped", "{word}");
+        let again = json!({ "from": number, "text": "unsubscribe", "id": format!("again {place}") });
+        assert_eq!(told(&server, &inbound, &again).await, "stopped");
+        server.report(&desk, &mid, None).await;
+        assert_eq!(server.state(&id).await, "ringing", "the alarm is not cancelled");
+        ids.push(id);
+        // Nobody is left to be rung for it.
+        server.pass(76).await;
+        let (mid, phones) = server.app_dial(&desk).await;
+        assert_eq!(phones, ["18714000911"], "others are rung");
+        server.report(&desk, &mid, Some("18714000911")).await;
+    }
+    let mut sent = answers(&server, &phone, 4).await;
+    sent.sort();
+    assert_eq!(sent.len(), 4, "each is told once, and nothing else: {sent:?}");
+    for (number, words) in [
+        (A, ["cancelled no alarm", "others are rung"]),
+        (B, ["没有取消", "其他人"]),
+        (C, ["取り消されず", "ほかの人"]),
+        ("18714000910", ["no se anula", "otras personas"]),
+    ] {
+        let (_, text) = sent.iter().find(|(to, _)| to.ends_with(number)).unwrap();
+        assert!(text.contains("START") && words.iter().all(|word| text.contains(word)), "{text}");
+    }
+    assert_eq!(told(&server, &inbound, &json!({ "from": A, "text": "START", "id": "start" })).await, "allowed");
+    let id = server.raise(&[A], json!({ "attempts": 1 })).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A], "rung again");
+    assert_eq!(told(&server, &inbound, &json!({ "from": A, "text": "quit", "id": "stop once more" })).await, "stopped");
+    assert_eq!(answers(&server, &phone, 5).await.len(), 5, "told again, since it is new again");
+    assert_eq!(server.alarm(&id).await["cancelled_at"], Value::Null);
+}
+
+/// The app with a safety measure: what it reads and writes is OpenSSL's work.
+#[derive(Clone)]
+struct Forwarder {
+    cipher: &'static str,
+    key: String,
+    /// What was posted, as it came.
+    posted: std::sync::Arc<std::sync::Mutex<Vec<String>>>,
+}
+
+impl Forwarder {
+    async fn open(cipher: &'static str, key: &str) -> (Self, String) {
+        let app = Self { cipher, key: key.to_owned(), posted: std::sync::Arc::default() };
+        // Written before anybody waits for it: programs take their time to start.
+        let answer = json!({ "timestamp": 1_795_836_000_000_u64, "code": 200, "msg": "success", "data": "success" });
+        let answer = String::from_utf8(app.work("write", answer.to_string().as_bytes()).await.unwrap()).unwrap();
+        let posted = std::sync::Arc::clone(&app.posted);
+        let take = move |body: String| {
+            posted.lock().unwrap().push(body);
+            std::future::ready((StatusCode::OK, answer.clone()))
+        };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().route("/sms/send", post(take));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (app, url)
+    }
+
+    /// What it was asked, as far as it can read it.
+    async fn asked(&self) -> Vec<Option<Value>> {
+        let posted = self.posted.lock().unwrap().clone();
+        let mut asked = Vec::new();
+        for body in posted {
+            let read = self.work("read", body.as_bytes()).await;
+            asked.push(read.and_then(|bytes| serde_json::from_slice(&bytes).ok()));
+        }
+        asked
+    }
+
+    async fn work(&self, what: &str, given: &[u8]) -> Option<Vec<u8>> {
+        use tokio::io::AsyncWriteExt;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/smsforwarder.py");
+        let mut python = tokio::process::Command::new("python3")
+            .args([script, what, self.cipher, &self.key])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        python.stdin.take().unwrap().write_all(given).await.unwrap();
+        let output = python.wait_with_output().await.unwrap();
+        output.status.success().then_some(output.stdout)
+    }
+}
+
+/// A pair of keys as the app makes it: the file of the private one, and the public one in Base64.
+async fn key_pair(folder: &std::path::Path) -> (String, String) {
+    let file = folder.join("private.pem").display().to_string();
+    let openssl = async |words: &[&str]| {
+        let output = tokio::process::Command::new("openssl").args(words).output().await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", &file]).await;
+    let pem = String::from_utf8(openssl(&["pkey", "-in", &file, "-pubout"]).await).unwrap();
+    (file, pem.lines().filter(|line| !line.starts_with('-')).collect())
+}
+
+const SM4_KEY: &str = "0123456789ABCDEFFEDCBA9876543210";
+
+/// Waits until a test message through this gateway was tried, and gives its state and what came of it.
+async fn tried(server: &Server, gateway: &str) -> (String, String) {
+    let (status, tested) = server.post(&format!("/api/v1/sms/gateways/{gateway}/test"), &json!({ "number": A })).await;
+    assert_eq!(status, 200, "{tested}");
+    let text = |field: &str| tested[field].as_str().unwrap_or_default().to_owned();
+    (text("state"), text("last_result"))
+}
+
+async fn smsforwarder_is_spoken_to_in_rsa_and_sm4(home: Home) {
+    let server = near(home).start().await;
+    people(&server, &format!("name,numbers,language\nLi Na,{A},zh-CN\n")).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (private, public) = key_pair(folder.path()).await;
+    for (cipher, key, setting, value) in
+        [("rsa", private.as_str(), "rsa_public_key", public.as_str()), ("sm4", SM4_KEY, "sm4_key", SM4_KEY)]
+    {
+        let (app, url) = Forwarder::open(cipher, key).await;
+        let mut settings = json!({ "kind": "smsforwarder", "url": url, "sim": 2 });
+        settings[setting] = json!(value);
+        made(&server, cipher, settings, json!({})).await;
+        assert_eq!(tried(&server, cipher).await, ("sent".to_owned(), "taken by the gateway".to_owned()), "{cipher}");
+        let sent = app.asked().await;
+        let [Some(sent)] = &sent[..] else { panic!("{cipher}: {sent:?}") };
+        let data = &sent["data"];
+        assert_eq!((data["sim_slot"].as_i64(), data["phone_numbers"].as_str()), (Some(2), Some(format!("+86{A}").as_str())));
+        assert!(data["msg_content"].as_str().unwrap().contains("测试"), "{data}");
+        assert_eq!(sent["timestamp"].as_i64(), Some(server.now().timestamp_millis()));
+        assert!(sent.get("sign").is_none(), "{sent}");
+    }
+}
+
+async fn a_smsforwarder_with_another_key_has_sent_nothing(home: Home) {
+    let server = near(home).start().await;
+    let (own, foreign) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (private, _) = key_pair(own.path()).await;
+    let (_, public) = key_pair(foreign.path()).await;
+    for (cipher, key, setting, value) in [
+        ("rsa", private.as_str(), "rsa_public_key", public.as_str()),
+        ("sm4", SM4_KEY, "sm4_key", "00000000000000000000000000000001"),
+        ("sm4", SM4_KEY, "rsa_public_key", &public),
+    ] {
+        let (app, url) = Forwarder::open(cipher, key).await;
+        let name = format!("{cipher} by {setting}");
+        made(&server, &name, json!({ "kind": "smsforwarder", "url": url, "sim": 1, setting: value }), json!({})).await;
+        let (state, why) = tried(&server, &name).await;
+        assert_eq!((state.as_str(), why.contains("cannot be read with this gateway's key")), ("failed", true), "{name}: {why}");
+        assert_eq!(app.asked().await, [None], "{name}: the phone understands nothing of it");
+    }
+    // One without a safety measure, which answers as it always does.
+    let (_, url) = Gateway::open().await;
+    made(&server, "plain", json!({ "kind": "smsforwarder", "url": url, "sim": 1, "sm4_key": SM4_KEY }), json!({})).await;
+    let (state, why) = tried(&server, "plain").await;
+    assert_eq!((state.as_str(), why.contains("cannot be read with this gateway's key")), ("failed", true), "{why}");
+}
+
+async fn a_safety_measure_is_set_changed_and_never_shown(home: Home) {
+    let server = near(home).start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (_, public) = key_pair(folder.path()).await;
+    let forwarder = |more: Value| {
+        let mut settings = json!({ "kind": "smsforwarder", "url": "http://127.0.0.1:5000", "sim": 1 });
+        settings.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        json!({ "name": "hall", "settings": settings })
+    };
+    for (wrong, field) in [
+        (json!({ "sm4_key": "geheim" }), "sm4_key"),
+        (json!({ "sm4_key": "" }), "sm4_key"),
+        (json!({ "rsa_public_key": "geheim" }), "rsa_public_key"),
+        (json!({ "rsa_public_key": public, "sm4_key": SM4_KEY }), "secret"),
+        (json!({ "secret": "geheim", "sm4_key": SM4_KEY }), "secret"),
+    ] {
+        let (status, problem) = server.post("/api/v1/sms/gateways", &forwarder(wrong.clone())).await;
+        assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{wrong}: {problem}");
+        assert!(!problem.to_string().contains("geheim"), "{problem}");
+    }
+    let (status, shown) = server.post("/api/v1/sms/gateways", &forwarder(json!({ "sm4_key": SM4_KEY }))).await;
+    assert_eq!((status, shown.to_string().contains(SM4_KEY)), (201, false), "{shown}");
+    let (status, shown) = server.put("/api/v1/sms/gateways/hall", &forwarder(json!({ "rsa_public_key": public }))).await;
+    assert_eq!((status, shown.to_string().contains(&public)), (200, false), "{shown}");
+    let settings = json!(server.app.engine.gateway("hall").await.unwrap().settings.0);
+    assert_eq!((settings["rsa_public_key"].as_str(), settings.get("sm4_key")), (Some(public.as_str()), None), "{settings}");
 }

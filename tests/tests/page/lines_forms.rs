@@ -18,6 +18,9 @@ on_both!(
     who_confirmed_is_named,
     a_gateway_is_added_changed_and_removed,
     an_http_gateway_keeps_what_is_left_blank,
+    a_gateway_has_a_zone_a_signing_secret_a_device_and_a_token,
+    the_safety_measure_of_smsforwarder_is_chosen,
+    a_gateway_s_form_speaks_every_language,
     a_heartbeat_is_added_pinged_changed_and_removed,
     a_window_is_made_and_ended,
     hostile_names_stay_text,
@@ -497,6 +500,182 @@ async fn an_http_gateway_keeps_what_is_left_blank(home: Home) {
     assert_eq!(lin.post("/gateways/new", &handset("pixel")).await.status, 200);
     let page = lin.post("/gateways/new", &handset("pixel")).await;
     assert!(page.status == 422 && said_at(&page, "name").unwrap().contains("own"), "the name is taken");
+}
+
+/// Everything by plain forms, as a browser without script sends them.
+async fn a_gateway_has_a_zone_a_signing_secret_a_device_and_a_token(home: Home) {
+    let server = home.set("AUTOCALL_SMS_ALLOW_NETWORKS", "10.0.0.0/8").start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    for kind in ["smsgate", "smsforwarder", "httpsms", "textbee", "http", "handset"] {
+        let form = lin.get(&format!("/gateways/new?kind={kind}")).await;
+        assert!(form.shows("name=\"zone\"") && form.shows("name=\"signing_secret\""), "{kind}: {}", form.body);
+        for field in ["device", "token"] {
+            assert_eq!(form.shows(&format!("name=\"{field}\"")), kind == "smsgate", "{kind}: {field}");
+        }
+        assert_eq!(form.shows("name=\"measure\""), kind == "smsforwarder", "{kind}");
+        assert!(!form.shows("_gone\""), "{kind}: nothing is there to be taken away");
+    }
+    let with = |more: &[(&'static str, &'static str)]| {
+        let all = [
+            ("kind", "smsgate"),
+            ("name", "phone"),
+            ("url", "http://10.0.0.1/message"),
+            ("user", ""),
+            ("secret", ""),
+            ("sim", ""),
+            ("zone", "Asia/Tokyo"),
+            ("signing_secret", "geheim1"),
+            ("device", "pixel 7"),
+            ("token", "geheim2"),
+        ];
+        let value = |name: &str| more.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+        let mut fields: Vec<_> = all.map(|(name, usual)| (name, value(name).unwrap_or(usual))).into();
+        fields.extend(more.iter().filter(|(name, _)| !all.iter().any(|(own, _)| own == name)));
+        fields
+    };
+    for (wrong, field, said) in [(("zone", "Mars"), "zone", "Asia/Shanghai"), (("token", "déjà"), "token", "ASCII")] {
+        let page = lin.post("/gateways/new", &with(&[wrong])).await;
+        assert!(page.status == 422 && said_at(&page, field).unwrap().contains(said), "{wrong:?}: {}", page.body);
+        assert!(!page.shows("geheim") && page.shows("value=\"pixel 7\""), "{}", page.body);
+    }
+    assert_eq!(server.get("/api/v1/sms/gateways").await, json!([]));
+    let page = lin.post("/gateways/new", &with(&[])).await;
+    assert!(page.status == 200 && !page.shows("geheim"), "{}", page.body);
+    let stored = async || {
+        let row = server.app.engine.gateway("phone").await.unwrap();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let settings = json!(row.settings.0);
+        let inbound = row.inbound.0.clone();
+        [
+            inbound.zone.unwrap_or_default(),
+            inbound.signing_secret.unwrap_or_default(),
+            text(&settings["device"]),
+            text(&settings["token"]),
+        ]
+    };
+    assert_eq!(stored().await, ["Asia/Tokyo", "geheim1", "pixel 7", "geheim2"]);
+
+    let path = link(&lin.get("/lines").await, "gateways");
+    let page = lin.get(&path).await;
+    assert!(page.shows("value=\"Asia/Tokyo\"") && page.shows("value=\"pixel 7\"") && !page.shows("geheim"), "{}", page.body);
+    assert!(page.shows("name=\"token_gone\"") && page.shows("name=\"signing_secret_gone\""), "{}", page.body);
+    assert_eq!(page.body.matches("Set, and not shown").count(), 2, "{}", page.body);
+    // What is left empty stays, but for what is shown.
+    let empty = [("signing_secret", ""), ("token", "")];
+    assert_eq!(lin.post(&path, &with(&empty)).await.location(), "/lines?done=saved");
+    assert_eq!(stored().await, ["Asia/Tokyo", "geheim1", "pixel 7", "geheim2"]);
+    lin.post(&path, &with(&[("signing_secret", "neu1"), ("token", "neu2"), ("zone", "Europe/Madrid"), ("device", "pixel 8")]))
+        .await;
+    assert_eq!(stored().await, ["Europe/Madrid", "neu1", "pixel 8", "neu2"]);
+    // Something wrong elsewhere: what was ticked stays ticked, and nothing is stored.
+    let ticked = [empty[0], empty[1], ("token_gone", "yes"), ("url", "ftp://x")];
+    let page = lin.post(&path, &with(&ticked)).await;
+    assert!(page.status == 422 && said_at(&page, "url").is_some(), "{}", page.body);
+    let (_, box_) = page.body.split_once("name=\"token_gone\"").unwrap();
+    assert!(box_.split('>').next().unwrap().contains("checked"), "{}", page.body);
+    assert_eq!(stored().await, ["Europe/Madrid", "neu1", "pixel 8", "neu2"]);
+    lin.post(&path, &with(&[empty[0], empty[1], ("token_gone", "yes"), ("zone", ""), ("device", "")])).await;
+    assert_eq!(stored().await, ["", "neu1", "", ""]);
+    lin.post(&path, &with(&[empty[0], empty[1], ("signing_secret_gone", "yes"), ("zone", ""), ("device", "")])).await;
+    assert_eq!(stored().await, ["", "", "", ""]);
+    let page = lin.get(&path).await;
+    assert!(!page.shows("_gone\"") && page.shows("May be left empty"), "{}", page.body);
+    // A page that was opened before there were such fields changes none of them.
+    lin.post(&path, &with(&[("token", "neu3"), ("signing_secret", "neu4")])).await;
+    lin.post(&path, &[("name", "phone"), ("url", "http://10.0.0.2"), ("user", ""), ("secret", ""), ("sim", "")]).await;
+    assert_eq!(stored().await, ["Asia/Tokyo", "neu4", "pixel 7", "neu3"]);
+    // The API agrees.
+    let shown = server.get("/api/v1/sms/gateways/phone").await;
+    assert_eq!((shown["signed"].as_bool(), shown["zone"].as_str()), (Some(true), Some("Asia/Tokyo")), "{shown}");
+}
+
+async fn the_safety_measure_of_smsforwarder_is_chosen(home: Home) {
+    const RSA: &str = include_str!("../../../fixtures/sms/smsforwarder-rsa-public.txt");
+    const SM4: &str = "0123456789abcdeffedcba9876543210";
+    let server = home.set("AUTOCALL_SMS_ALLOW_NETWORKS", "10.0.0.0/8").start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    let form = |measure, secret| {
+        [
+            ("kind", "smsforwarder"),
+            ("name", "hall"),
+            ("url", "http://10.0.0.1:5000"),
+            ("measure", measure),
+            ("secret", secret),
+            ("sim", "1"),
+        ]
+    };
+    for (measure, secret, field, said) in [
+        ("sign", "", "secret", "needs its secret"),
+        ("rsa", "geheim", "secret", "2048 bits"),
+        ("sm4", "geheim", "secret", "32 hexadecimal digits"),
+        ("none", "geheim", "measure", "what the secret is for"),
+    ] {
+        let page = lin.post("/gateways/new", &form(measure, secret)).await;
+        assert!(page.status == 422 && said_at(&page, field).unwrap().contains(said), "{measure}: {}", page.body);
+        assert!(
+            page.shows(&format!("<option value=\"{measure}\" selected>")) && !page.shows("geheim"),
+            "{measure}: {}",
+            page.body
+        );
+    }
+    assert_eq!(lin.post("/gateways/new", &form("none", "")).await.status, 200);
+    let path = link(&lin.get("/lines").await, "gateways");
+    let stored = async || {
+        let settings = json!(server.app.engine.gateway("hall").await.unwrap().settings.0);
+        ["secret", "rsa_public_key", "sm4_key"].map(|name| settings[name].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(stored().await, ["", "", ""]);
+    for (measure, secret, expected) in [
+        ("sign", "geheim", ["geheim", "", ""]),
+        ("sign", "", ["geheim", "", ""]),
+        ("rsa", RSA, ["", RSA.trim(), ""]),
+        ("rsa", "", ["", RSA.trim(), ""]),
+        ("sm4", SM4, ["", "", SM4]),
+        ("none", "", ["", "", ""]),
+    ] {
+        let answer = lin.post(&path, &form(measure, secret)).await;
+        assert_eq!(answer.location(), "/lines?done=saved", "{measure}: {}", answer.body);
+        assert_eq!(stored().await, expected, "{measure}");
+        let page = lin.get(&path).await;
+        assert!(page.shows(&format!("<option value=\"{measure}\" selected>")), "{measure}: {}", page.body);
+        assert!(
+            ![secret, "geheim", RSA.trim(), SM4].iter().any(|secret| !secret.is_empty() && page.shows(secret)),
+            "{}",
+            page.body
+        );
+        assert_eq!(page.shows("Set, and not shown"), measure != "none", "{measure}");
+    }
+    lin.post(&path, &form("sm4", SM4)).await;
+    let page = lin.post(&path, &form("rsa", "")).await;
+    assert!(page.status == 422 && said_at(&page, "secret").is_some(), "the other key is none of it: {}", page.body);
+    assert_eq!(stored().await, ["", "", SM4]);
+}
+
+async fn a_gateway_s_form_speaks_every_language(home: Home) {
+    let server = home.set("AUTOCALL_SMS_ALLOW_NETWORKS", "10.0.0.0/8").start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    for (language, words) in [
+        ("zh", ["时区", "签名密钥", "安全措施"]),
+        ("ja", ["タイムゾーン", "署名用シークレット", "安全対策"]),
+        ("es", ["Zona horaria", "Secreto de firma", "Medida de seguridad"]),
+        ("en", ["Time zone", "Signing secret", "Safety measure"]),
+    ] {
+        lin.headers = vec![("accept-language", language.to_owned())];
+        let form = lin.get("/gateways/new?kind=smsforwarder").await;
+        for word in words {
+            assert!(form.shows(word), "{language}: {word}: {}", form.body);
+        }
+        let wrong = [
+            ("kind", "smsforwarder"),
+            ("name", "x"),
+            ("url", "http://10.0.0.1"),
+            ("measure", "sm4"),
+            ("secret", "x"),
+            ("sim", "1"),
+        ];
+        let page = lin.post("/gateways/new", &wrong).await;
+        assert!(page.status == 422 && said_at(&page, "secret").unwrap().contains("32"), "{language}: {}", page.body);
+    }
 }
 
 async fn a_heartbeat_is_added_pinged_changed_and_removed(home: Home) {

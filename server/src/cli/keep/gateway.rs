@@ -17,7 +17,7 @@ use crate::versions::Expected;
 pub(in crate::cli) enum KindArg {
     /// SMSGate (android-sms-gateway): --url, --user, --secret (its password), --sim
     Smsgate,
-    /// SmsForwarder: --url, --secret, --sim
+    /// SmsForwarder: --url, --sim, and for its safety measure one of --secret, --rsa-public-key, --sm4-key
     Smsforwarder,
     /// httpSMS: --url, --secret (its API key), --from
     Httpsms,
@@ -48,6 +48,12 @@ pub(in crate::cli) enum GatewayCommand {
         /// Password, or what requests are signed with
         #[arg(long, env = "GATEWAY_SECRET", hide_env_values = true)]
         secret: Option<String>,
+        /// The public key of SmsForwarder, where its safety measure is RSA
+        #[arg(long, env = "GATEWAY_RSA_PUBLIC_KEY", hide_env_values = true)]
+        rsa_public_key: Option<String>,
+        /// The key of SmsForwarder, where its safety measure is SM4: 32 hexadecimal digits
+        #[arg(long, env = "GATEWAY_SM4_KEY", hide_env_values = true)]
+        sm4_key: Option<String>,
         /// Which SIM card
         #[arg(long)]
         sim: Option<u8>,
@@ -95,6 +101,12 @@ pub(in crate::cli) enum GatewayCommand {
         /// Password, or what requests are signed with
         #[arg(long, env = "GATEWAY_SECRET", hide_env_values = true)]
         secret: Option<String>,
+        /// The public key of SmsForwarder, where its safety measure is RSA
+        #[arg(long, env = "GATEWAY_RSA_PUBLIC_KEY", hide_env_values = true)]
+        rsa_public_key: Option<String>,
+        /// The key of SmsForwarder, where its safety measure is SM4: 32 hexadecimal digits
+        #[arg(long, env = "GATEWAY_SM4_KEY", hide_env_values = true)]
+        sm4_key: Option<String>,
         /// Which SIM card
         #[arg(long)]
         sim: Option<u8>,
@@ -172,6 +184,8 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
             url,
             user,
             secret,
+            rsa_public_key,
+            sm4_key,
             sim,
             method,
             headers,
@@ -189,7 +203,9 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
                 }
                 KindArg::Httpsms => GatewaySettings::Httpsms { url: or(url, HTTPSMS), key: secret.unwrap_or_default(), from },
                 KindArg::Textbee => GatewaySettings::Textbee { url, key: secret.unwrap_or_default() },
-                KindArg::Smsforwarder => GatewaySettings::Smsforwarder { url, secret, sim: sim.unwrap_or(1) },
+                KindArg::Smsforwarder => {
+                    GatewaySettings::Smsforwarder { url, secret, rsa_public_key, sm4_key, sim: sim.unwrap_or(1) }
+                }
                 KindArg::Http => GatewaySettings::Http { method, url, headers: headers.into_iter().collect(), body, secret },
                 KindArg::Handset => GatewaySettings::Handset { handset },
             };
@@ -203,6 +219,8 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
             url,
             user,
             secret,
+            rsa_public_key,
+            sm4_key,
             sim,
             method,
             headers,
@@ -233,11 +251,15 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
                 GatewaySettings::Textbee { url: old_url, key } => {
                     GatewaySettings::Textbee { url: url.unwrap_or(old_url), key: secret.unwrap_or(key) }
                 }
-                GatewaySettings::Smsforwarder { url: old_url, secret: old_secret, sim: card } => GatewaySettings::Smsforwarder {
-                    url: url.unwrap_or(old_url),
-                    secret: secret.or(old_secret),
-                    sim: sim.unwrap_or(card),
-                },
+                GatewaySettings::Smsforwarder { url: old_url, sim: card, secret: signs, rsa_public_key: rsa, sm4_key: sm4 } => {
+                    // The app has one safety measure: one that is given here takes the place of the other.
+                    let (secret, rsa_public_key, sm4_key) = match (secret, rsa_public_key, sm4_key) {
+                        (None, None, None) => (signs, rsa, sm4),
+                        given => given,
+                    };
+                    let (url, sim) = (url.unwrap_or(old_url), sim.unwrap_or(card));
+                    GatewaySettings::Smsforwarder { url, secret, rsa_public_key, sm4_key, sim }
+                }
                 GatewaySettings::Http {
                     method: old_method,
                     url: old_url,

@@ -47,6 +47,8 @@ pub(in crate::dashboard) enum Input {
     Phone,
     /// With what nobody is to see.
     Secret,
+    /// With a box that says this.
+    Tick(&'static str),
     /// With lines; at first it has room for so many.
     Lines(usize),
     /// By choosing.

@@ -160,6 +160,9 @@ words! {
     outcome_call outcome_earlier outcome_day outcome_unwanted outcome_again outcome_no_handset outcome_closed outcome_handset
     outcome_gateway outcome_not_taken outcome_colon outcome_expired effect_too_late effect_outdated effect_allowed
     gateway_httpsms gateway_httpsms_how gateway_httpsms_url gateway_textbee gateway_textbee_how gateway_textbee_url gateway_from
+    gateway_zone gateway_zone_how gateway_bad_zone gateway_signing gateway_signing_how gateway_set gateway_take_away gateway_device
+    gateway_device_how gateway_token gateway_token_how gateway_measure gateway_measure_how gateway_measure_none gateway_measure_sign
+    gateway_measure_secret gateway_bad_measure gateway_needs_secret gateway_bad_rsa gateway_bad_sm4
     gateway_from_how gateway_key gateway_bad_key inbound_httpsms inbound_textbee nav_lines lines_none lines_none_why line_never line_to line_still line_refused line_tries known_refused known_waiting
     known_given_up known_sent known_delivered known_verifying known_answered known_confirmed known_unanswered beats_heading
     beats_none beat_new beat_alive beat_missed beat_every beat_last windows_heading window_open window_to_come window_times

@@ -15,7 +15,6 @@ use crate::dashboard::frame::edit::{AddressPage, Edit, edit_page, reached};
 use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::engine::lines::gateways::InboundChange;
 use crate::engine::lines::gateways::inbound_path;
 use crate::ids::GatewayId;
 use crate::kinds::gateways;
@@ -77,7 +76,7 @@ pub(in crate::dashboard) async fn add(
         Ok(settings) => settings,
         Err(wrong) => return form_page(&app, &reader, None, kind, &form, "", Some(wrong)).await,
     };
-    let (gateway, token) = match app.engine.add_gateway(&form.name, settings, InboundChange::default()).await {
+    let (gateway, token) = match app.engine.add_gateway(&form.name, settings, form.inbound()).await {
         Ok(added) => added,
         Err(refused) => {
             let wrong = gateway_form::wrong(words, refused)?;
@@ -106,9 +105,9 @@ pub(in crate::dashboard) async fn edit(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let old = app.engine.gateway(&gateway_id(&id)?).await?;
-    let form = GatewayForm::of(&old.name, &old.settings);
+    let form = GatewayForm::of(&old.name, &old.settings, &old.inbound);
     let version = old.version(&app.engine.links);
-    form_page(&app, &reader, Some(old.id), Kind::of(&old.settings), &form, version.as_str(), None).await
+    form_page(&app, &reader, Some(&old), Kind::of(&old.settings), &form, version.as_str(), None).await
 }
 
 /// `POST /gateways/{id}`
@@ -126,7 +125,7 @@ pub(in crate::dashboard) async fn change(
         Ok(settings) => {
             match app
                 .engine
-                .change_gateway(&id, &form.name, settings, InboundChange::default(), &Expected::in_form(fields.get("version")))
+                .change_gateway(&id, &form.name, settings, form.inbound(), &Expected::in_form(fields.get("version")))
                 .await
             {
                 Ok(_) => return Ok(go_to("/lines?done=saved")),
@@ -134,7 +133,7 @@ pub(in crate::dashboard) async fn change(
             }
         }
     };
-    form_page(&app, &reader, Some(old.id), kind, &form, fields.get("version"), Some(wrong)).await
+    form_page(&app, &reader, Some(&old), kind, &form, fields.get("version"), Some(wrong)).await
 }
 
 /// `POST /gateways/{id}/remove`
@@ -148,9 +147,9 @@ pub(in crate::dashboard) async fn remove(
     if let Err(refused) = app.engine.remove_gateway(&id, &Expected::in_form(fields.get("version"))).await {
         let wrong = gateway_form::wrong(reader.words, refused)?;
         let old = app.engine.gateway(&id).await?;
-        let form = GatewayForm::of(&old.name, &old.settings);
+        let form = GatewayForm::of(&old.name, &old.settings, &old.inbound);
         let version = old.version(&app.engine.links);
-        return form_page(&app, &reader, Some(old.id), Kind::of(&old.settings), &form, version.as_str(), Some(wrong)).await;
+        return form_page(&app, &reader, Some(&old), Kind::of(&old.settings), &form, version.as_str(), Some(wrong)).await;
     }
     Ok(go_to("/lines?done=removed"))
 }
@@ -163,7 +162,7 @@ fn gateway_id(text: &str) -> Result<String, Refusal> {
 async fn form_page(
     app: &App,
     reader: &Reader,
-    id: Option<GatewayId>,
+    old: Option<&GatewayRow>,
     kind: Kind,
     form: &GatewayForm,
     version: &str,
@@ -173,14 +172,20 @@ async fn form_page(
     let handsets = app.engine.store.read().await?.db().handsets().await?.into_iter().map(|handset| handset.name);
     let (name, how) = kind.words(words);
     let edit = Edit {
-        title: if id.is_some() { form.name.clone() } else { name.to_owned() },
-        address: id.map_or_else(|| "/gateways/new".to_owned(), |id| format!("/gateways/{id}")),
+        title: if old.is_some() { form.name.clone() } else { name.to_owned() },
+        address: old.map_or_else(|| "/gateways/new".to_owned(), |old| format!("/gateways/{}", old.id)),
         how,
-        fields: form.fields(words, kind, id.is_none(), &handsets.collect::<Vec<_>>(), wrong.as_ref()),
-        hidden: if id.is_none() { vec![("kind", kind.as_str().to_owned())] } else { Vec::new() },
+        fields: form.fields(
+            words,
+            kind,
+            old.map(|old| (&old.settings.0, &old.inbound.0)),
+            &handsets.collect::<Vec<_>>(),
+            wrong.as_ref(),
+        ),
+        hidden: if old.is_none() { vec![("kind", kind.as_str().to_owned())] } else { Vec::new() },
         version: version.to_owned(),
         wrong,
-        remove_sure: id.is_some().then_some(words.gateway_remove_sure.as_str()),
+        remove_sure: old.is_some().then_some(words.gateway_remove_sure.as_str()),
     };
     Ok(edit_page(app, reader, edit))
 }

@@ -40,8 +40,14 @@ pub enum GatewaySettings {
     Smsforwarder {
         /// The phone: `http://PHONE:5000`.
         url: String,
-        /// What requests are signed with.
+        /// What requests are signed with, where the app's safety measure is the signature.
         secret: Option<String>,
+        /// The app's public key, where its safety measure is RSA: 2048 bits, in Base64 as the app shows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rsa_public_key: Option<String>,
+        /// The app's key, where its safety measure is SM4: 32 hexadecimal digits.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sm4_key: Option<String>,
         /// Which SIM card, 1 or 2.
         sim: u8,
     },
