@@ -138,7 +138,7 @@ pub async fn run_and_tell(
         return Err(AgentError::Speed);
     }
     // The app follows redirects by its own rules.
-    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
+    let client = http_client().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
     let (speed, once, restart_after) = (options.speed, options.once, options.restart_after);
     let mut bench = Bench {
         machine: Machine::new(&options),
@@ -184,6 +184,16 @@ pub async fn run_and_tell(
             }
         }
     }
+}
+
+/// What the client is made of. Who does the arithmetic of TLS is chosen here, unless the process has chosen already.
+#[expect(clippy::disallowed_methods, reason = "the place that has chosen before")]
+fn http_client() -> reqwest::ClientBuilder {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // An error means that somebody else was faster, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+    reqwest::Client::builder()
 }
 
 /// Sends one request; `None` if no reply came in time.

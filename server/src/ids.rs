@@ -12,8 +12,7 @@ static ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)+) => { $(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type, utoipa::ToSchema)]
-        #[sqlx(transparent)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 

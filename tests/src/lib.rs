@@ -17,6 +17,20 @@ pub mod redis;
 pub mod server;
 pub mod wait;
 
+/// What every HTTP client of a test is made of: the same as the server's own.
+pub fn http_client() -> reqwest::ClientBuilder {
+    autocall::net::tls::client()
+}
+
+/// Gets one address.
+///
+/// # Errors
+///
+/// When nobody answers.
+pub async fn http_get(url: impl reqwest::IntoUrl) -> reqwest::Result<reqwest::Response> {
+    http_client().build()?.get(url).send().await
+}
+
 /// The value of an environment variable that `tests/run` sets.
 ///
 /// # Panics

@@ -215,7 +215,7 @@ impl Binary {
     async fn become_healthy(&mut self) -> Result<(), String> {
         let url = format!("{}/healthz", self.url());
         let client =
-            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().expect("an HTTP client can be built");
+            crate::http_client().no_proxy().timeout(Duration::from_secs(5)).build().expect("an HTTP client can be built");
         let end = tokio::time::Instant::now() + START;
         let mut last = String::from("no answer");
         loop {

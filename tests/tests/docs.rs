@@ -215,7 +215,7 @@ fn every_configuration_key_exists() {
 #[tokio::test]
 async fn every_metric_exists_and_is_explained() {
     let server = Binary::spawn(ServeOptions::new()).await;
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = autocall_tests::http_client().no_proxy().build().unwrap();
     // What is counted by sender and reason is there from the first refusal on.
     client.post(format!("{}/api/v1/alarms", server.url())).body("[").send().await.unwrap();
     let page = client.get(format!("{}/metrics", server.url())).send().await.unwrap().text().await.unwrap();

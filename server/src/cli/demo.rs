@@ -105,7 +105,7 @@ async fn story(demo: &Demo, app: &App, way_in: Option<&str>, stop: &Cancellation
     pair_and_start(app, &base, desk, stop).await?;
     pair_and_start(app, &base, pixel, stop).await?;
 
-    let sender = Sender { base: base.clone(), http: reqwest::Client::builder().no_proxy().build()? };
+    let sender = Sender { base: base.clone(), http: crate::net::tls::client().no_proxy().build()? };
     say("\n1. A disk fills up. Zhang Wei sleeps, Li Na picks up.");
     let alarm = json!({ "summary": "Disk 95 % full on db1", "source": "demo", "priority": "high", "phones": [ZHANG, LI] });
     sender.follow(sender.raise("/api/v1/alarms", &alarm).await?).await?;

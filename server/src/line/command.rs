@@ -52,9 +52,8 @@ impl fmt::Display for OwnCarrier {
 }
 
 /// Which build of the app runs on the handset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum AppBuild {
     /// The documented v1.0, which knows the word `autocall` only.
     First,

@@ -13,6 +13,7 @@ use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::kinds::calendar::{Answer, Failure, Known, Limits, Sent, encoding, patience, text_of};
 use crate::kinds::guard::{AddressError, GuardedResolver, NameInside, check_url};
+use crate::net::tls;
 use crate::roster::source::{Address, Trouble};
 
 /// All of it together, whatever its server does. Shorter than a request to the API may take, since these can wait for it.
@@ -27,7 +28,7 @@ const LONGEST_VALIDATOR: usize = 500;
 /// # Errors
 /// When the system's certificates cannot be read.
 pub fn client(guard: &GuardedResolver) -> Result<Client, reqwest::Error> {
-    Client::builder()
+    tls::client()
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .gzip(true)

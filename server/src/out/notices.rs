@@ -17,6 +17,7 @@ use crate::ids::{CalleeId, WebhookId};
 use crate::kinds::answer;
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::kinds::{notices, words};
+use crate::net::tls;
 use crate::store::alarm::alarms::{AlarmRow, foremost};
 use crate::store::alarm::events;
 use crate::store::lines::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
@@ -34,7 +35,7 @@ const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 /// # Errors
 /// When the system's certificates cannot be read.
 pub fn client(guard: &GuardedResolver) -> Result<Client, reqwest::Error> {
-    Client::builder()
+    tls::client()
         .timeout(ANSWER_WITHIN)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()

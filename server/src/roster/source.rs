@@ -30,8 +30,7 @@ const LONGEST_DETAIL: usize = 200;
 const MOST_LINES: usize = 5;
 
 /// The address of a calendar. It is often all that whoever reads it needs to know, so it is not written anywhere but on the wire.
-#[derive(Clone, PartialEq, Eq, sqlx::Type)]
-#[sqlx(transparent)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Address(String);
 
 impl Address {

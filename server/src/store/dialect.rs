@@ -110,48 +110,4 @@ macro_rules! statements {
     };
 }
 
-/// One body, expanded for each database: `$connection` is its connection, `$dialect` the dialect, `$backend` sqlx's type for it.
-macro_rules! on {
-    ($db:expr, |$connection:ident, $dialect:ident, $backend:ident| $body:expr) => {
-        match $db {
-            $crate::store::Db::Postgres(connection) => {
-                let $connection = &mut **connection;
-                const $dialect: $crate::store::dialect::Dialect = $crate::store::dialect::Dialect::Postgres;
-                type $backend = sqlx::Postgres;
-                $body
-            }
-            $crate::store::Db::Sqlite(connection) => {
-                let $connection = &mut **connection;
-                const $dialect: $crate::store::dialect::Dialect = $crate::store::dialect::Dialect::Sqlite;
-                type $backend = sqlx::Sqlite;
-                $body
-            }
-        }
-    };
-}
-
-/// Runs a statement and gives the number of rows it touched.
-macro_rules! execute {
-    ($db:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        on!($db, |c, D, B| sqlx::query::<B>($sql.on(D))$(.bind($bind))*.execute(c).await.map(|done| done.rows_affected()))
-            .map_err(|error| $crate::store::StoreError::statement(&$sql, error))
-    };
-}
-
-/// Runs a query for at most one row.
-macro_rules! fetch_optional {
-    ($db:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        on!($db, |c, D, B| sqlx::query_as::<B, _>($sql.on(D))$(.bind($bind))*.fetch_optional(c).await)
-            .map_err(|error| $crate::store::StoreError::statement(&$sql, error))
-    };
-}
-
-/// Runs a query for all its rows.
-macro_rules! fetch_all {
-    ($db:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
-        on!($db, |c, D, B| sqlx::query_as::<B, _>($sql.on(D))$(.bind($bind))*.fetch_all(c).await)
-            .map_err(|error| $crate::store::StoreError::statement(&$sql, error))
-    };
-}
-
-pub(crate) use {execute, fetch_all, fetch_optional, fragment, on, statements};
+pub(crate) use {fragment, statements};

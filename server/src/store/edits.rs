@@ -1,6 +1,7 @@
 //! Who overwrites what operators said: one at a time, so that looking and writing are one.
 
-use super::dialect::{execute, fragment, on, statements};
+use super::dialect::{fragment, statements};
+use super::statement::execute;
 use super::{Db, Result};
 
 /// What is overwritten by one operator at a time.

@@ -6,13 +6,16 @@
 
 pub mod access;
 pub mod alarm;
+mod columns;
 pub mod dialect;
 pub mod duty;
 pub mod edits;
 pub mod lines;
+mod migrations;
 pub mod open;
 pub mod retention;
 pub mod secrets;
+pub mod statement;
 mod transaction;
 pub mod watch;
 
@@ -32,8 +35,9 @@ use tokio::sync::broadcast;
 pub use transaction::Tx;
 
 use crate::ids::InstallationId;
-use dialect::{Dialect, Sql, execute, fetch_optional, fragment, on, statements};
+use dialect::{Dialect, Sql, fragment, statements};
 use open::note::Note;
+use statement::{execute, fetch_optional};
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -389,8 +393,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const PROVE_WITHIN: Duration = Duration::from_secs(5);
 const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-static SQLITE: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-
 impl Store {
     /// Opens the database and brings its tables up to date: Postgres when there is an address, else a file in the folder.
     ///
@@ -476,7 +478,7 @@ impl Store {
             }
             open::sqlite_folder::make_private(data_dir)?;
             let mut migrator = options.connect().await.map_err(|error| open::sqlite_folder::unusable(data_dir, error))?;
-            SQLITE.run(&mut migrator).await?;
+            migrations::SQLITE.run(&mut migrator).await?;
             migrator.close().await.map_err(StoreError::Connection)?;
         }
         let pool = |size| {

@@ -3,7 +3,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use super::dialect::{fragment, statements};
+use super::statement::{execute, fetch_all, fetch_optional, row};
 use super::{Db, Result};
 use crate::ids::HuntId;
 
@@ -12,13 +13,15 @@ pub const ALARMS_AT_ONCE: u64 = 100;
 /// At most so many other lines.
 pub const LINES_AT_ONCE: u64 = 500;
 
-/// A hunt that is over, by the order in which hunts ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct EndedHunt {
-    /// When it ended.
-    pub ended_at: DateTime<Utc>,
-    /// Which one.
-    pub id: HuntId,
+row! {
+    /// A hunt that is over, by the order in which hunts ended.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct EndedHunt {
+        /// When it ended.
+        pub ended_at: DateTime<Utc>,
+        /// Which one.
+        pub id: HuntId,
+    }
 }
 
 impl EndedHunt {

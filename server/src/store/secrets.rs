@@ -1,6 +1,7 @@
 //! What this installation signs with: made once, the same on every node.
 
-use super::dialect::{execute, fetch_optional, fragment, on, statements};
+use super::dialect::{fragment, statements};
+use super::statement::{execute, fetch_optional};
 use super::{Db, Result, Store, StoreError};
 
 statements! {

@@ -120,7 +120,7 @@ async fn everything_works_behind(kind: &str) {
     let key = key.split_whitespace().find(|word| word.starts_with("ak_")).unwrap().to_owned();
     let phone = pair(&world, "desk").await;
     let proxy = proxy(kind, &server.addr()).await;
-    let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().redirect(Policy::none()).build().unwrap();
     let mut browser = Browser { http: http.clone(), addr: proxy.addr.clone(), cookies: Vec::new() };
 
     // Whoever comes is sent to the login, logs in, and is sent on.

@@ -34,7 +34,7 @@ impl Client {
 
     /// A client that gives a request up after this time.
     pub fn with_patience(server: &Binary, patience: Duration) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0).timeout(patience);
+        let http = autocall_tests::http_client().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0).timeout(patience);
         Self { base: server.url(), http: http.build().unwrap() }
     }
 

@@ -262,7 +262,7 @@ fn bare_command(folder: &Path) -> Command {
 /// Starts the command, which must serve at the address and keep its data in the folder.
 async fn serves(folder: TempDir, command: Command, (address, data_dir): &(String, String)) {
     let mut process = Process::spawn("autocall", command, &folder.path().join("log"));
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     eventually(&format!("autocall to serve at {address}"), SOON, async || {
         assert!(process.is_running(), "{}", process.log());
         http.get(format!("http://{address}/healthz")).send().await.ok()?.status().is_success().then_some(())

@@ -141,7 +141,8 @@ pub fn examples(language: &str) -> Vec<String> {
 
 /// The status of a GET from this local address, through `addr`.
 async fn get_from(source: &str, addr: &str, target: &str, key: Option<&str>) -> u16 {
-    let http = reqwest::Client::builder().no_proxy().local_address(source.parse::<std::net::IpAddr>().unwrap()).build().unwrap();
+    let http =
+        autocall_tests::http_client().no_proxy().local_address(source.parse::<std::net::IpAddr>().unwrap()).build().unwrap();
     let mut request = http.get(format!("http://{addr}{target}"));
     if let Some(key) = key {
         request = request.bearer_auth(key);
@@ -267,7 +268,7 @@ async fn only_those_signals_stop_the_server_that_mean_it() {
 async fn failed_logins_are_in_the_log() {
     let world = World::new(Engine::Sqlite).await;
     let server = world.serve().await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let login = format!("{}/login", server.url());
     let page = http.get(&login).header("accept", "text/html").send().await.unwrap();
     let cookie = page.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();

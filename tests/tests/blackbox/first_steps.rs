@@ -127,7 +127,7 @@ async fn the_demonstration_rings_phones_and_hands_over() {
         assert!(told.contains(line), "{line}:\n{told}");
     }
     let base = behind(&told, "The server runs at ").split(',').next().unwrap().to_owned();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let list: Value = http.get(format!("{base}/api/v1/alarms")).send().await.unwrap().json().await.unwrap();
     let ends: Vec<(&str, &str)> = list["alarms"]
         .as_array()

@@ -154,7 +154,7 @@ impl Chromium {
     async fn own_command(&self, path: &str, body: Value) -> Value {
         let session = self.client.session_id().await.unwrap().unwrap();
         let address = format!("http://127.0.0.1:{}/session/{session}/{path}", self.port);
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = autocall_tests::http_client().no_proxy().build().unwrap();
         let answer: Value = http.post(address).json(&body).send().await.unwrap().json().await.unwrap();
         answer["value"].clone()
     }

@@ -8,7 +8,7 @@ use crate::chromium::{Chromium, SOON};
 use crate::pages::{A, B, PASSWORD, Phone, add_user};
 
 async fn raise(server: &Binary, more: Value) -> String {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let mut body = json!({ "summary": "disk full on db1", "phones": [A, B], "attempts": 1 });
     body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
     let answer = http.post(format!("{}/api/v1/alarms", server.url())).json(&body).send().await.unwrap();
@@ -96,7 +96,7 @@ async fn a_time_is_of_the_readers_zone_and_an_open_form_survives_an_update() {
     let wanted = browser.run(&format!("{noon} {typed} return at.toISOString().replace('.000', '')")).await;
     browser.click("#snooze-until button").await;
     browser.sees("Put off: nobody is rung before").await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let alarm: Value = http.get(format!("{}/api/v1/alarms/{id}", server.url())).send().await.unwrap().json().await.unwrap();
     assert_eq!(alarm["snoozed_until"], wanted);
     browser.assert_well_behaved(&server.url(), &[]).await;

@@ -20,7 +20,7 @@ async fn equipped() -> Binary {
 }
 
 async fn get(server: &Binary, path: &str) -> Value {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     http.get(format!("{}{path}", server.url())).send().await.unwrap().json().await.unwrap()
 }
 

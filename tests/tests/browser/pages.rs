@@ -37,7 +37,7 @@ impl Phone {
         let told = command(server, &["handset", "add", "--name", name, "--profile", "app"]).await;
         let (_, rest) = told.split_once("/h/").unwrap();
         let token = rest.split('/').next().unwrap();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let http = autocall_tests::http_client().no_proxy().build().unwrap();
         Self { address: format!("{}/h/{token}/alert/phone", server.url()), http }
     }
 
@@ -58,7 +58,7 @@ impl Phone {
 }
 
 pub async fn raise(server: &Binary, summary: &str, phones: &[&str]) {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let body = json!({ "summary": summary, "phones": phones });
     assert_eq!(http.post(format!("{}/api/v1/alarms", server.url())).json(&body).send().await.unwrap().status(), 201);
 }

@@ -77,7 +77,7 @@ async fn a_cancelled_alarm_does_not_swallow_the_next(home: Home) {
 
 async fn an_idempotency_key_makes_a_repeat_safe(home: Home) {
     let server = home.start().await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let body = json!({ "summary": "disk", "phones": [A] }).to_string();
     let send =
         |body: String| http.post(format!("{}/api/v1/alarms", server.base)).header("idempotency-key", "k-1").body(body).send();

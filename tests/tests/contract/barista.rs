@@ -52,7 +52,7 @@ const FIELDS: [(&str, &str); 9] = [
 ];
 
 fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    autocall_tests::http_client().no_proxy().build().unwrap()
 }
 
 /// A form with these values instead of the usual ones; without a value, the parameter is left out.

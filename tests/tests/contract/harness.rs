@@ -167,7 +167,7 @@ impl Home {
         let app = service.app();
         let stop = CancellationToken::new();
         let running = tokio::spawn(service.run(stop.clone()));
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let http = autocall_tests::http_client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Server { home: self, base, app, http, stop, running }
     }
 }

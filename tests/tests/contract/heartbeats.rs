@@ -169,7 +169,7 @@ async fn a_changed_rhythm_counts_from_the_last_ping(home: Home) {
     let change = async |seconds: i64| {
         let body = json!({ "name": "backup", "period_seconds": seconds, "phones": [A], "priority": "low" });
         let url = format!("{}/api/v1/heartbeats/backup", server.base);
-        reqwest::Client::new().put(url).json(&body).send().await.unwrap().status().as_u16()
+        autocall_tests::http_client().build().unwrap().put(url).json(&body).send().await.unwrap().status().as_u16()
     };
     assert_eq!((change(600).await, change(5).await), (200, 422));
     server.pass(590).await;

@@ -90,7 +90,7 @@ async fn send(server: &Server, body: &Value) -> (String, String) {
 }
 
 fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    autocall_tests::http_client().no_proxy().build().unwrap()
 }
 
 /// Posts bytes as they are, and gives status and body.

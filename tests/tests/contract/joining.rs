@@ -239,7 +239,7 @@ async fn two_nodes_join_alarms_that_come_at_once(home: Home) {
         false => None,
     };
     let bases = [server.base.clone(), other.as_ref().map_or(server.base.clone(), |node| node.base.clone())];
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let raises = (0..16).map(|number| {
         let request = http.post(format!("{}/api/v1/alarms", bases[number % 2]));
         let body = json!({ "summary": format!("disk {number}"), "phones": [A, B] });

@@ -380,7 +380,7 @@ async fn whoever_asks_again_because_of_the_server_is_served(home: Home) {
     server.app_dial(&desk).await;
     server.pass(30).await;
     let hold = Hold::begin(&server).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let report = http.post(format!("{}{desk}?resp={A}&mid={mid}", server.base)).timeout(std::time::Duration::from_secs(4));
     assert!(report.send().await.is_err(), "never answered");
     hold.end().await;

@@ -343,7 +343,7 @@ async fn each_gateway_takes_it_in_its_own_form(home: Home) {
 }
 
 async fn native(server: &Server, method: &str, path: &str, body: Option<Value>) -> Value {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base));
     let request = request.header(android_protocol::wire::PROTOCOL_HEADER, "1");
     let request = if let Some(body) = body { request.json(&body) } else { request };

@@ -103,7 +103,13 @@ async fn a_window_that_is_ended_lets_go_at_once(home: Home) {
     let id = window(&server, 600, "db").await;
     raise(&server, "db").await;
     server.pass(60).await;
-    let response = reqwest::Client::new().delete(format!("{}/api/v1/maintenance/{id}", server.base)).send().await.unwrap();
+    let response = autocall_tests::http_client()
+        .build()
+        .unwrap()
+        .delete(format!("{}/api/v1/maintenance/{id}", server.base))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(response.status(), 200);
     server.pass(1).await;
     server.app_dial(&desk).await;

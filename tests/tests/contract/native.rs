@@ -30,7 +30,7 @@ on_both!(
 
 /// Sends a request as a native handset does.
 async fn send(server: &Server, method: &str, path: &str, body: Option<Value>) -> Value {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base)).header(PROTOCOL_HEADER, "1");
     let request = if let Some(body) = body { request.json(&body) } else { request };
     request.send().await.unwrap().json().await.unwrap()
@@ -116,7 +116,7 @@ async fn let_wait(server: &Server, names: &[String]) -> Vec<tokio::task::JoinHan
     for name in names {
         let url = format!("{}{}?wait=60", server.base, server.pair(name, Profile::Native).await);
         waiting.push(tokio::spawn(async move {
-            let http = reqwest::Client::builder().no_proxy().build().unwrap();
+            let http = autocall_tests::http_client().no_proxy().build().unwrap();
             http.get(url).header(PROTOCOL_HEADER, "1").send().await.unwrap().json().await.unwrap()
         }));
     }

@@ -115,7 +115,7 @@ async fn the_database_is_away(home: Home) {
     let id = server.raise(&[A], json!({})).await;
     let (mid, _) = server.app_dial(&calling).await;
     server.lose_tables(true).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let poll = async |path: &str| -> (u16, Value) {
         let response = http.get(format!("{}{path}", server.base)).header("user-agent", APP).send().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())

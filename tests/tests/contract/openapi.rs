@@ -76,10 +76,11 @@ fn what_is_put_together_of_parts_is_one_object() {
 #[tokio::test]
 async fn it_is_served_to_everybody_and_shown_without_script() {
     let server = Home::new(Kind::Embedded).await.set("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16").start().await;
-    let served: Value = reqwest::get(format!("{}/api/v1/openapi.json", server.base)).await.unwrap().json().await.unwrap();
+    let served: Value =
+        autocall_tests::http_get(format!("{}/api/v1/openapi.json", server.base)).await.unwrap().json().await.unwrap();
     let paths: Vec<&String> = served["paths"].as_object().unwrap().keys().collect();
     assert!(paths.len() >= 6, "{paths:?}");
-    let page = reqwest::get(format!("{}/api", server.base)).await.unwrap();
+    let page = autocall_tests::http_get(format!("{}/api", server.base)).await.unwrap();
     assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     let page = page.text().await.unwrap();
     for path in paths {
@@ -91,7 +92,7 @@ async fn it_is_served_to_everybody_and_shown_without_script() {
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_uppercase().parse().unwrap();
             let url = format!("{}{}", server.base, path.replace("{id}", "01a1fc4e-a630-77e4-8b85-425a1123605f"));
-            let status = reqwest::Client::new().request(method, url).send().await.unwrap().status();
+            let status = autocall_tests::http_client().build().unwrap().request(method, url).send().await.unwrap().status();
             assert_eq!(status, 401, "{path}");
         }
     }

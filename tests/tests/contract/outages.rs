@@ -182,7 +182,7 @@ async fn a_handset_that_is_removed_needs_nobody_any_more(home: Home) {
 /// A phone that needs no pairing, because its network is open, is one that people rely on.
 async fn the_app_on_the_documented_path_is_missed_too(home: Home) {
     let server = home.set("AUTOCALL_HANDSETS_OFFLINE_PHONES", B).start().await;
-    let tried = reqwest::Client::builder().no_proxy().build().unwrap();
+    let tried = autocall_tests::http_client().no_proxy().build().unwrap();
     for _ in 0..90 {
         server.app_poll("/alert/phone").await;
         server.pass(10).await;

@@ -31,7 +31,7 @@ impl Answer {
 }
 
 async fn send(server: &Server, method: Method, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Answer {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let mut request = http.request(method, format!("{}/api/v1/{path}", server.base));
     for (name, value) in headers {
         request = request.header(*name, *value);

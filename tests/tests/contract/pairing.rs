@@ -109,7 +109,7 @@ async fn a_report_counts_although_the_token_is_gone(home: Home) {
 
 async fn a_phone_that_knocks_is_remembered_and_can_be_allowed(home: Home) {
     let server = home.set("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16").start().await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let poll = async || -> serde_json::Value {
         let request = http.get(format!("{}/alert/phone", server.base)).header("user-agent", APP).header("model", "Mi 9");
         request.send().await.unwrap().json().await.unwrap()
@@ -246,7 +246,7 @@ async fn a_restart_does_not_make_handsets_offline(home: Home) {
 async fn two_phones_with_one_token_are_noticed(home: Home) {
     let server = home.start().await;
     let desk = pair(&server, "desk").await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     for turn in 0..8 {
         let model = if turn % 2 == 0 { "Mi 9" } else { "P30" };
         http.get(format!("{}{desk}", server.base)).header("user-agent", APP).header("model", model).send().await.unwrap();

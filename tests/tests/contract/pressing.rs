@@ -54,7 +54,7 @@ fn named(page: &str, button: &str) -> Vec<String> {
 pub async fn press(server: &Server, link: &str, button: &str, alarms: &[String]) -> u16 {
     let body: String =
         form_urlencoded::Serializer::new(String::new()).extend_pairs(alarms.iter().map(|id| ("alarm", id))).finish();
-    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let request = http.post(format!("{}{link}/{button}", server.base)).header("accept", "text/html");
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
     request.send().await.unwrap().status().as_u16()
@@ -412,7 +412,7 @@ async fn every_act_tells_who_really_did_it(home: Home) {
     let region = server.home.config().default_region;
     let key = autocall::keep::keys::add(&server.app.engine.store, "grafana", &[], region, server.now()).await.unwrap();
     let id = raise(&server, "disk full", &[A, B, C]).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let post = async |path: &str, body: Value| {
         let request = http.post(format!("{}/api/v1/alarms/{id}/{path}", server.base)).bearer_auth(&key).json(&body);
         assert_eq!(request.send().await.unwrap().status(), 200, "{path}");

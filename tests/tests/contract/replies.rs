@@ -97,7 +97,7 @@ async fn twice_is_once(home: Home) {
 
 async fn every_form_is_read(home: Home) {
     let (server, inbound, _, id) = ringing(home).await;
-    let form = reqwest::Client::new().post(format!("{}{inbound}", server.base));
+    let form = autocall_tests::http_client().build().unwrap().post(format!("{}{inbound}", server.base));
     let form = form.header("content-type", "application/x-www-form-urlencoded");
     let posted = server.now().timestamp_millis();
     let body = format!("from=%2B8618712345678&content=%E6%94%B6%E5%88%B0&timestamp={posted}&sign=abc");

@@ -19,7 +19,7 @@ on_both!(
 const BEHIND: [&str; 9] = ["%20", "%0A", ".", "%E3%80%82", "%20/", "/", "//", "%09%20", "/x"];
 
 async fn post(server: &Server, path: &str, native: bool) -> (u16, Value) {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let mut request = http.post(format!("{}{path}", server.base)).header("user-agent", APP);
     if native {
         request = request.header("Autocall-Protocol", "1");
@@ -121,7 +121,7 @@ async fn what_exists_keeps_its_meaning(home: Home) {
     }
     assert_eq!(server.outcomes(&id).await, ["open"]);
     // What a body says counts on the right path alone.
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let form = |path: &str| {
         let request = http.post(format!("{}{path}", server.base)).header("content-type", "application/x-www-form-urlencoded");
         request.body(format!("resp={A}&mid={mid}")).send()

@@ -36,7 +36,7 @@ pub async fn people(server: &Server) {
 
 /// Sends any request; the answer may be empty.
 pub async fn send(server: &Server, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let mut request = http.request(method.parse().unwrap(), format!("{}{path}", server.base));
     if let Some(body) = body {
         request = request.json(&body);
@@ -392,7 +392,7 @@ async fn nobody_s_change_is_lost(home: Home) {
 }
 
 async fn import(server: &Server, kind: &str, text: &str) -> (u16, Value) {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let request = http.post(format!("{}/api/v1/schedules/ops/import", server.base)).header("content-type", kind);
     let response = request.body(text.to_owned()).send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())

@@ -39,7 +39,7 @@ pub async fn key(server: &Server, name: &str, phones: &[&str]) -> String {
 }
 
 fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    autocall_tests::http_client().no_proxy().build().unwrap()
 }
 
 async fn status(request: reqwest::RequestBuilder) -> u16 {

@@ -202,7 +202,7 @@ async fn a_schedule_follows_a_calendar_by_its_address(home: Home) {
     );
     // It is what the import of the same file gives, in the layer of that name.
     assert_eq!(server.post("/api/v1/schedules", &json!({ "name": "by hand", "zone": "Europe/Berlin" })).await.0, 201);
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let import = http.post(format!("{}/api/v1/schedules/by hand/import?layer=calendar", server.base));
     let imported = import.header("content-type", "text/calendar").body(first).send().await.unwrap();
     let imported: Value = imported.json().await.unwrap();
@@ -337,7 +337,7 @@ async fn what_is_broken_leaves_the_last_good_shifts_and_is_told(home: Home) {
     let finding = check["findings"].as_array().unwrap().iter().find(|own| own["kind"] == "calendar").unwrap();
     assert_eq!((finding["schedules"][0]["name"].as_str(), finding["from"].clone()), (Some("ops"), since));
     eventually("the metrics tell", Duration::from_secs(60), async || {
-        let metrics = reqwest::get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap();
+        let metrics = autocall_tests::http_get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap();
         let failed = format!("autocall_calendar_reads_total{{outcome=\"failed\"}} {}", broken().len());
         (metrics.contains("autocall_calendars_wrong 1\n") && metrics.contains(&failed)).then_some(())
     })
@@ -553,7 +553,7 @@ async fn nobody_s_change_of_an_address_is_lost(home: Home) {
     schedule(&server).await;
     let elsewhere = Elsewhere::open().await;
     elsewhere.keeps(&calendar(&[("Ann", 16, 30)]));
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let ask = async |method: &str, name: &'static str, value: &str, body: Option<Value>| {
         let request = http.request(method.parse().unwrap(), format!("{}{CALENDAR}", server.base)).header(name, value);
         let request = body.iter().fold(request, |request, body| request.json(body));

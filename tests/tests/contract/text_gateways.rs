@@ -141,7 +141,7 @@ async fn httpsms_and_textbee_are_heard(home: Home) {
 
 async fn put_and_get_are_taken(home: Home) {
     let (server, _, inbound, _, id) = ringing(home, &[A]).await;
-    let client = reqwest::Client::new();
+    let client = autocall_tests::http_client().build().unwrap();
     let url = format!("{}{inbound}", server.base);
     assert_eq!(client.head(format!("{url}?from={A}&text=1")).send().await.unwrap().status(), 405, "a look does nothing");
     assert_eq!(server.state(&id).await, "ringing");
@@ -175,7 +175,7 @@ async fn what_is_not_signed_is_refused(home: Home) {
     let sent = server.now().timestamp().to_string();
     let signed = |secret: &str| autocall::ids::hex(&sign(secret.as_bytes(), format!("{body}{sent}").as_bytes()));
     let ask = async |mac: String| {
-        let request = reqwest::Client::new().post(format!("{}{inbound}", server.base)).body(body.clone());
+        let request = autocall_tests::http_client().build().unwrap().post(format!("{}{inbound}", server.base)).body(body.clone());
         request.header("x-timestamp", &sent).header("x-signature", mac).send().await.unwrap()
     };
     assert_eq!(ask(signed("other")).await.status(), 401);

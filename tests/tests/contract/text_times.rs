@@ -69,7 +69,7 @@ async fn told(server: &Server, inbound: &str, message: &Value) -> String {
 
 /// Told with the time at which the phone sends it.
 async fn told_at(server: &Server, inbound: &str, message: &Value, sent: DateTime<Utc>) -> String {
-    let request = reqwest::Client::new().post(format!("{}{inbound}", server.base)).json(message);
+    let request = autocall_tests::http_client().build().unwrap().post(format!("{}{inbound}", server.base)).json(message);
     let response = request.header("x-timestamp", sent.timestamp().to_string()).send().await.unwrap();
     assert_eq!(response.status(), 200);
     let answer: Value = response.json().await.unwrap();
@@ -77,7 +77,7 @@ async fn told_at(server: &Server, inbound: &str, message: &Value, sent: DateTime
 }
 
 async fn form(server: &Server, inbound: &str, body: String) -> String {
-    let request = reqwest::Client::new().post(format!("{}{inbound}", server.base)).body(body);
+    let request = autocall_tests::http_client().build().unwrap().post(format!("{}{inbound}", server.base)).body(body);
     let request = request.header("content-type", "application/x-www-form-urlencoded");
     let answer: Value = request.send().await.unwrap().json().await.unwrap();
     answer["effect"].as_str().unwrap().to_owned()
@@ -320,7 +320,7 @@ async fn the_same_delivery_at_once_counts_once(home: Home) {
         let untimed = json!({ "from": B, "content": word });
         let mut under_way = Vec::new();
         for copy in 0..8 {
-            let client = reqwest::Client::new();
+            let client = autocall_tests::http_client().build().unwrap();
             let mut message = message.clone();
             message["id"] = json!(format!("{mark}{copy}"));
             let message = if copy % 2 == 0 { message } else { untimed.clone() };

@@ -150,7 +150,7 @@ async fn what_waits_is_counted(home: Home) {
     let shows = async |expected: &[&str], pass: i64| {
         eventually(&format!("{expected:?}"), SOON, async || {
             server.pass(pass).await;
-            let page = reqwest::get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap();
+            let page = autocall_tests::http_get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap();
             expected.iter().all(|line| page.lines().any(|own| own == *line)).then_some(())
         })
         .await;

@@ -51,7 +51,7 @@ async fn a_frozen_node_and_a_dead_one() {
 
 /// How many dials of these handsets expired, by the word of a node that works.
 async fn expired_dials_of(server: &str, handsets: &[String]) -> Option<usize> {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let mut expired = 0;
     let page: Value = http.get(format!("{server}/api/v1/alarms?limit=200")).send().await.ok()?.json().await.ok()?;
     for alarm in page["alarms"].as_array()? {

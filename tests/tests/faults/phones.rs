@@ -108,7 +108,7 @@ struct Life {
 impl Phone {
     /// Lives until `quit`, and then until its last report is delivered.
     pub async fn live(self, quit: CancellationToken) {
-        let http = reqwest::Client::builder().no_proxy().redirect(Policy::none()).timeout(self.habits.patience);
+        let http = autocall_tests::http_client().no_proxy().redirect(Policy::none()).timeout(self.habits.patience);
         let mut life = Life {
             http: http.build().unwrap(),
             random: StdRng::seed_from_u64(self.seed),

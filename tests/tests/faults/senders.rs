@@ -26,7 +26,7 @@ pub enum Sorts {
 
 /// Raises `count` alarms with their senders spread over the servers, about `each` apart.
 pub async fn raise(ledger: Arc<Ledger>, servers: Vec<String>, sorts: Sorts, count: usize, each: Duration, seed: u64) {
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
     let mut random = StdRng::seed_from_u64(seed);
     let mut senders = JoinSet::new();
     for number in 0..count {

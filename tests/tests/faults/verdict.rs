@@ -439,7 +439,7 @@ async fn all_alarms(server: &str) -> Vec<Value> {
 }
 
 fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    autocall_tests::http_client().no_proxy().build().unwrap()
 }
 
 async fn try_get(http: &reqwest::Client, url: &str) -> Option<Value> {

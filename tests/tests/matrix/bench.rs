@@ -106,7 +106,7 @@ impl Bench {
             base: server.base.clone(),
             // A connection of its own for each request: one that is kept may be closed by the server in the moment it is used again,
             // which would look like a lost reply.
-            http: reqwest::Client::builder()
+            http: autocall_tests::http_client()
                 .no_proxy()
                 .redirect(reqwest::redirect::Policy::none())
                 .pool_max_idle_per_host(0)

@@ -136,7 +136,7 @@ async fn an_admin_changes_handsets(home: Home) {
 async fn an_admin_lets_in_a_phone_that_knocks(home: Home) {
     let server = home.set("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16").start().await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let poll = async || -> serde_json::Value {
         let request = http.get(format!("{}/alert/phone", server.base)).header("user-agent", APP).header("model", "Mi 9");
         request.send().await.unwrap().json().await.unwrap()

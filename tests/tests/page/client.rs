@@ -49,7 +49,7 @@ pub struct Visitor {
 
 impl Visitor {
     pub fn new(server: &Server) -> Self {
-        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let http = autocall_tests::http_client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { http, base: server.base.clone(), cookies: BTreeMap::new(), form_token: String::new(), headers: Vec::new() }
     }
 

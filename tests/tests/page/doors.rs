@@ -377,7 +377,7 @@ async fn every_answer_is_protected(home: Home) {
 
 async fn wrong_addresses_are_survived(home: Home) {
     let server = home.start().await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     for path in ["/", "/nowhere", "/login", "/handsets/add", "/live", "/people/add"] {
         let answer = http.get(format!("{}{path}", server.base)).header("user-agent", "okhttp/3.10.0").send().await.unwrap();
         assert!(!answer.text().await.unwrap().is_empty(), "{path}: an empty body kills the app");

@@ -85,7 +85,7 @@ async fn why_it_was_not_sent_is_said_in_the_reader_s_language(home: Home) {
     server.app.engine.forward_line("ops", A, Some("李娜")).await.unwrap();
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     let mut eve = Visitor::logged_in(&server, "eve", Role::Viewer).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let native = |method: &str, path: &str, body: Value| {
         let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base)).header("autocall-protocol", "1");
         async move { request.json(&body).send().await.unwrap().json::<Value>().await.unwrap() }

@@ -77,7 +77,7 @@ async fn an_admin_builds_a_schedule_with_forms(home: Home) {
     }
     let feed = lin.post(&format!("{path}/feed"), &[]).await;
     let address = feed.body.split("/calendar/").nth(1).unwrap().split('<').next().unwrap().to_owned();
-    let read = async || reqwest::get(format!("{}/calendar/{address}", server.base)).await.unwrap().status().as_u16();
+    let read = async || autocall_tests::http_get(format!("{}/calendar/{address}", server.base)).await.unwrap().status().as_u16();
     assert_eq!(read().await, 200);
     let page = lin.get(&path).await;
     assert!(!page.shows(&address), "shown once only");

@@ -69,7 +69,7 @@ async fn who_is_next_is_whom_the_rule_rings_next(home: Home) {
     name_people(&server).await;
     let pixel = server.pair("pixel", Profile::Native).await;
     let id = server.raise(&[A, B], json!({ "min_interval_seconds": 0 })).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let native = |method: reqwest::Method, path: String| {
         http.request(method, format!("{}{path}", server.base)).header("autocall-protocol", "1")
     };
@@ -111,7 +111,7 @@ fn state_of_rung(page: &str, name: &str) -> String {
 }
 
 async fn poll_as_curl(server: &Server) -> u16 {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let request = http.get(format!("{}/alert/phone", server.base)).header("user-agent", "curl/8.5.0");
     request.send().await.unwrap().status().as_u16()
 }

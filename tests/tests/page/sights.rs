@@ -124,7 +124,7 @@ async fn hostile_text_is_only_text(home: Home) {
         autocall::keep::people::add(store, &form, server.app.engine.region(), server.now()).await.unwrap();
     }
     let mut lin = Visitor::logged_in(&server, HOSTILE[0], Role::Admin).await;
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let mut paths: Vec<String> = ["/", "/alarms", "/handsets", "/people"].map(str::to_owned).to_vec();
     for (number, hostile) in HOSTILE.into_iter().enumerate() {
         let name: String = hostile.chars().take(59).collect();
@@ -359,7 +359,7 @@ async fn what_a_sender_was_refused_stands_on_its_line(home: Home) {
     let server = home.start().await;
     let region = server.home.config().default_region;
     let key = autocall::keep::keys::add(&server.app.engine.store, "zabbix <b>", &[], region, server.now()).await.unwrap();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
     for _ in 0..3 {
         let refused = http.post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&key).json(&json!({ "summary": "" }));
         assert_eq!(refused.send().await.unwrap().status(), 422);

@@ -4,24 +4,27 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use crate::ids::KeyId;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
-/// A key as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct KeyRow {
-    /// Which one; also the integration its alarms belong to.
-    pub id: KeyId,
-    /// Who uses it, such as prometheus.
-    pub name: String,
-    /// Whom to ring when an alarm names nobody.
-    pub phones: Json<Vec<String>>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last used, to the minute.
-    pub last_used_at: Option<DateTime<Utc>>,
-    /// Since when it is no good.
-    pub revoked_at: Option<DateTime<Utc>>,
+row! {
+    /// A key as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct KeyRow {
+        /// Which one; also the integration its alarms belong to.
+        pub id: KeyId,
+        /// Who uses it, such as prometheus.
+        pub name: String,
+        /// Whom to ring when an alarm names nobody.
+        pub phones: Json<Vec<String>>,
+        /// When it was made.
+        pub created_at: DateTime<Utc>,
+        /// When it was last used, to the minute.
+        pub last_used_at: Option<DateTime<Utc>>,
+        /// Since when it is no good.
+        pub revoked_at: Option<DateTime<Utc>>,
+    }
 }
 
 statements! {

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 
 use crate::ids::{PersonId, UserId};
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 /// What a user may do; each role may do what the ones before it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Sees the pages, numbers masked.
     Viewer,
@@ -36,42 +36,46 @@ impl Role {
     }
 }
 
-/// A user as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct UserRow {
-    /// Which one.
-    pub id: UserId,
-    /// What they log in with; unique.
-    pub name: String,
-    /// Argon2id, as a PHC string.
-    pub password_hash: String,
-    /// What they may do.
-    pub role: Role,
-    /// The language they chose; empty for the browser's.
-    pub language: String,
-    /// Who they are when they answer alarms.
-    pub person_id: Option<PersonId>,
-    /// When they were added.
-    pub created_at: DateTime<Utc>,
-    /// Since when they may not log in.
-    pub disabled_at: Option<DateTime<Utc>>,
+row! {
+    /// A user as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct UserRow {
+        /// Which one.
+        pub id: UserId,
+        /// What they log in with; unique.
+        pub name: String,
+        /// Argon2id, as a PHC string.
+        pub password_hash: String,
+        /// What they may do.
+        pub role: Role,
+        /// The language they chose; empty for the browser's.
+        pub language: String,
+        /// Who they are when they answer alarms.
+        pub person_id: Option<PersonId>,
+        /// When they were added.
+        pub created_at: DateTime<Utc>,
+        /// Since when they may not log in.
+        pub disabled_at: Option<DateTime<Utc>>,
+    }
 }
 
-/// Whose session it is.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct SessionRow {
-    /// Which user.
-    pub user_id: UserId,
-    /// What they log in with.
-    pub name: String,
-    /// What they may do.
-    pub role: Role,
-    /// The language they chose; empty for the browser's.
-    pub language: String,
-    /// The name of the person they are in the roster.
-    pub person_name: Option<String>,
-    /// When the session was last noted as used.
-    pub last_used_at: DateTime<Utc>,
+row! {
+    /// Whose session it is.
+    #[derive(Clone, Debug)]
+    pub struct SessionRow {
+        /// Which user.
+        pub user_id: UserId,
+        /// What they log in with.
+        pub name: String,
+        /// What they may do.
+        pub role: Role,
+        /// The language they chose; empty for the browser's.
+        pub language: String,
+        /// The name of the person they are in the roster.
+        pub person_name: Option<String>,
+        /// When the session was last noted as used.
+        pub last_used_at: DateTime<Utc>,
+    }
 }
 
 statements! {

@@ -3,73 +3,75 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::QueryBuilder;
 use sqlx::types::Json;
 
 use crate::alarm::{AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
 use crate::ids::{AlarmId, HuntId};
-use crate::store::dialect::{Dialect, execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{Dialect, fragment, statements};
+use crate::store::statement::{Built, all, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
 
-/// An alarm with what its current hunt says.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct AlarmRow {
-    /// Which one.
-    pub id: AlarmId,
-    /// The same for interfaces that know digits only.
-    pub number: i64,
-    /// Its current hunt.
-    pub hunt_id: HuntId,
-    /// The door it came through.
-    pub integration_id: String,
-    /// What its sender calls itself.
-    pub source: String,
-    /// What makes two reports the same alarm.
-    pub dedup_key: Option<String>,
-    /// A report with the same key counts as a repeat.
-    pub dedup_open: bool,
-    /// One line of text.
-    pub summary: String,
-    /// More text.
-    pub details: String,
-    /// Names and values.
-    pub labels: Json<BTreeMap<String, String>>,
-    /// How urgent.
-    pub priority: Priority,
-    /// How often it came again.
-    pub repeats: i64,
-    /// When it came first.
-    pub raised_at: DateTime<Utc>,
-    /// When it came last.
-    pub last_repeat_at: DateTime<Utc>,
-    /// When its source said that it is over.
-    pub resolved_at: Option<DateTime<Utc>>,
-    /// When a person called it off.
-    pub cancelled_at: Option<DateTime<Utc>>,
-    /// It rings again then, unless it is over.
-    pub ring_again_at: Option<DateTime<Utc>>,
-    /// It does because of something in it that nobody has taken.
-    pub rings_for_news: bool,
-    /// The one team that it asked for.
-    pub team: Option<String>,
-    /// Maintenance: nobody is rung for it before then.
-    pub held_until: Option<DateTime<Utc>>,
-    /// The hunt's mode.
-    pub mode: Mode,
-    /// When the hunt has reached what it wants.
-    pub until: Until,
-    /// Nobody is really rung.
-    pub dry_run: bool,
-    /// When the current hunt was made.
-    pub hunt_created_at: DateTime<Utc>,
-    /// Its first hand-out.
-    pub begun_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub ended_at: Option<DateTime<Utc>>,
-    /// How.
-    pub outcome: Option<HuntOutcome>,
-    /// Why, when nobody was reached.
-    pub end_reason: Option<EndReason>,
+row! {
+    /// An alarm with what its current hunt says.
+    #[derive(Clone, Debug)]
+    pub struct AlarmRow {
+        /// Which one.
+        pub id: AlarmId,
+        /// The same for interfaces that know digits only.
+        pub number: i64,
+        /// Its current hunt.
+        pub hunt_id: HuntId,
+        /// The door it came through.
+        pub integration_id: String,
+        /// What its sender calls itself.
+        pub source: String,
+        /// What makes two reports the same alarm.
+        pub dedup_key: Option<String>,
+        /// A report with the same key counts as a repeat.
+        pub dedup_open: bool,
+        /// One line of text.
+        pub summary: String,
+        /// More text.
+        pub details: String,
+        /// Names and values.
+        pub labels: Json<BTreeMap<String, String>>,
+        /// How urgent.
+        pub priority: Priority,
+        /// How often it came again.
+        pub repeats: i64,
+        /// When it came first.
+        pub raised_at: DateTime<Utc>,
+        /// When it came last.
+        pub last_repeat_at: DateTime<Utc>,
+        /// When its source said that it is over.
+        pub resolved_at: Option<DateTime<Utc>>,
+        /// When a person called it off.
+        pub cancelled_at: Option<DateTime<Utc>>,
+        /// It rings again then, unless it is over.
+        pub ring_again_at: Option<DateTime<Utc>>,
+        /// It does because of something in it that nobody has taken.
+        pub rings_for_news: bool,
+        /// The one team that it asked for.
+        pub team: Option<String>,
+        /// Maintenance: nobody is rung for it before then.
+        pub held_until: Option<DateTime<Utc>>,
+        /// The hunt's mode.
+        pub mode: Mode,
+        /// When the hunt has reached what it wants.
+        pub until: Until,
+        /// Nobody is really rung.
+        pub dry_run: bool,
+        /// When the current hunt was made.
+        pub hunt_created_at: DateTime<Utc>,
+        /// Its first hand-out.
+        pub begun_at: Option<DateTime<Utc>>,
+        /// When it ended.
+        pub ended_at: Option<DateTime<Utc>>,
+        /// How.
+        pub outcome: Option<HuntOutcome>,
+        /// Why, when nobody was reached.
+        pub end_reason: Option<EndReason>,
+    }
 }
 
 impl AlarmRow {
@@ -106,15 +108,17 @@ pub struct AlarmFilter {
     pub below_number: Option<i64>,
 }
 
-/// A request that was answered before, under the same key.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct IdempotentRow {
-    /// Hash of the request that was answered.
-    pub request_hash: Vec<u8>,
-    /// The alarm it made, or repeated.
-    pub alarm_id: AlarmId,
-    /// It was answered as a repeat.
-    pub repeated: bool,
+row! {
+    /// A request that was answered before, under the same key.
+    #[derive(Clone, Debug)]
+    pub struct IdempotentRow {
+        /// Hash of the request that was answered.
+        pub request_hash: Vec<u8>,
+        /// The alarm it made, or repeated.
+        pub alarm_id: AlarmId,
+        /// It was answered as a repeat.
+        pub repeated: bool,
+    }
 }
 
 statements! {
@@ -438,16 +442,9 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn list_alarms(&mut self, filter: &AlarmFilter, limit: i64) -> Result<Vec<AlarmRow>> {
-        on!(self, |c, D, B| {
-            let mut query = list_query::<B>(D, filter, limit);
-            // Planned anew for what is asked for each time: a plan for any source would read on for ever for one that has no alarm.
-            query
-                .build_query_as::<AlarmRow>()
-                .persistent(false)
-                .fetch_all(c)
-                .await
-                .map_err(|error| StoreError::statement(&LIST, error))
-        })
+        // Planned anew for what is asked for each time: a plan for any source would read on for ever for one that has no alarm.
+        let running = self.rows_of_built(&LIST, &list_query(self.dialect(), filter, limit));
+        running.await.and_then(|rows| all(&LIST, &rows))
     }
 
     /// What was answered under a key.
@@ -486,22 +483,12 @@ impl Db<'_> {
 /// The text of the query for a list, for the test that looks how the databases carry it out.
 #[must_use]
 pub fn list_text(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> String {
-    match dialect {
-        Dialect::Postgres => list_query::<sqlx::Postgres>(dialect, filter, limit).sql().as_str().to_owned(),
-        Dialect::Sqlite => list_query::<sqlx::Sqlite>(dialect, filter, limit).sql().as_str().to_owned(),
-    }
+    list_query(dialect, filter, limit).into_text()
 }
 
 /// Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.
-fn list_query<B>(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> QueryBuilder<B>
-where
-    B: sqlx::Database,
-    for<'q> String: sqlx::Encode<'q, B> + sqlx::Type<B>,
-    for<'q> Priority: sqlx::Encode<'q, B> + sqlx::Type<B>,
-    for<'q> DateTime<Utc>: sqlx::Encode<'q, B> + sqlx::Type<B>,
-    for<'q> i64: sqlx::Encode<'q, B> + sqlx::Type<B>,
-{
-    let mut query = QueryBuilder::<B>::new(LIST.on(dialect));
+fn list_query(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> Built {
+    let mut query = Built::new(LIST.on(dialect));
     match filter.state {
         None => {}
         // A hunt is called off only when each alarm in it is over, so the alarm itself says it.
@@ -524,27 +511,27 @@ where
         }
     }
     if let Some(source) = &filter.source {
-        query.push(" AND a.source = ").push_bind(source.clone());
+        query.push(" AND a.source = ").push_value(source.clone());
     }
     if let Some(priority) = filter.priority {
-        query.push(" AND a.priority = ").push_bind(priority);
+        query.push(" AND a.priority = ").push_value(priority);
     }
     if let Some(key) = &filter.dedup_key {
-        query.push(" AND a.dedup_key = ").push_bind(key.clone());
+        query.push(" AND a.dedup_key = ").push_value(key.clone());
     }
     // The number is the time in milliseconds, or the next free one: it is what these are found by.
     if let Some(from) = filter.raised_from {
-        query.push(" AND a.raised_at >= ").push_bind(from);
-        query.push(" AND a.number >= ").push_bind(from.timestamp_millis());
+        query.push(" AND a.raised_at >= ").push_value(from);
+        query.push(" AND a.number >= ").push_value(from.timestamp_millis());
     }
     if let Some(before) = filter.raised_before {
-        query.push(" AND a.raised_at < ").push_bind(before);
-        query.push(" AND a.number < ").push_bind(before.timestamp_millis().saturating_add(NUMBER_TRIES));
+        query.push(" AND a.raised_at < ").push_value(before);
+        query.push(" AND a.number < ").push_value(before.timestamp_millis().saturating_add(NUMBER_TRIES));
     }
     if let Some(number) = filter.below_number {
-        query.push(" AND a.number < ").push_bind(number);
+        query.push(" AND a.number < ").push_value(number);
     }
-    query.push(" ORDER BY a.number DESC LIMIT ").push_bind(limit);
+    query.push(" ORDER BY a.number DESC LIMIT ").push_value(limit);
     query
 }
 

@@ -5,38 +5,41 @@ use chrono::{DateTime, Utc};
 use crate::alarm::AnswerVia;
 use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::numbers::same_phone;
-use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result};
 
-/// One answer as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct AnswerRow {
-    /// Which one.
-    pub id: AnswerId,
-    /// The hunt it belongs to.
-    pub hunt_id: HuntId,
-    /// The dial that brought it.
-    pub mid: Option<String>,
-    /// The callee it is of, when it is one of the hunt's.
-    pub callee_id: Option<CalleeId>,
-    /// The number, in its comparable form where it has one.
-    pub number: Option<String>,
-    /// The person, when known.
-    pub person_id: Option<PersonId>,
-    /// The name at that moment, else the number.
-    pub name: String,
-    /// The handset that rang.
-    pub handset_id: Option<HandsetId>,
-    /// When it reached the server.
-    pub at: DateTime<Utc>,
-    /// How.
-    pub via: AnswerVia,
-    /// At which attempt of the callee.
-    pub attempt: Option<i32>,
-    /// When a human confirmed.
-    pub confirmed_at: Option<DateTime<Utc>>,
-    /// When it lapsed, unconfirmed.
-    pub lapsed_at: Option<DateTime<Utc>>,
+row! {
+    /// One answer as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct AnswerRow {
+        /// Which one.
+        pub id: AnswerId,
+        /// The hunt it belongs to.
+        pub hunt_id: HuntId,
+        /// The dial that brought it.
+        pub mid: Option<String>,
+        /// The callee it is of, when it is one of the hunt's.
+        pub callee_id: Option<CalleeId>,
+        /// The number, in its comparable form where it has one.
+        pub number: Option<String>,
+        /// The person, when known.
+        pub person_id: Option<PersonId>,
+        /// The name at that moment, else the number.
+        pub name: String,
+        /// The handset that rang.
+        pub handset_id: Option<HandsetId>,
+        /// When it reached the server.
+        pub at: DateTime<Utc>,
+        /// How.
+        pub via: AnswerVia,
+        /// At which attempt of the callee.
+        pub attempt: Option<i32>,
+        /// When a human confirmed.
+        pub confirmed_at: Option<DateTime<Utc>>,
+        /// When it lapsed, unconfirmed.
+        pub lapsed_at: Option<DateTime<Utc>>,
+    }
 }
 
 impl AnswerRow {

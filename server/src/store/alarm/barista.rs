@@ -4,32 +4,35 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, HuntId};
-use crate::store::dialect::{execute, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_optional, row};
 use crate::store::{Db, Result};
 
-/// A call as its sender asked for it.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct BaristaCall {
-    /// The host that is in trouble.
-    pub hostname: String,
-    /// Who or what asked for the call.
-    pub operator: String,
-    /// Calls to each addressee, as given: 10 at most, and none at all when it is not positive.
-    pub frequency: i64,
-    /// The language of the announcement.
-    pub language: String,
-    /// Which opening phrase was chosen.
-    pub head_id: i32,
-    /// Which closing phrase.
-    pub foot_id: i32,
-    /// The opening phrase as it was then.
-    pub head_message: String,
-    /// What happened.
-    pub message: String,
-    /// The closing phrase as it was then.
-    pub foot_message: String,
-    /// Whom to ring; each belongs to the callee at the same place of the hunt.
-    pub addressees: Json<Vec<Addressee>>,
+row! {
+    /// A call as its sender asked for it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct BaristaCall {
+        /// The host that is in trouble.
+        pub hostname: String,
+        /// Who or what asked for the call.
+        pub operator: String,
+        /// Calls to each addressee, as given: 10 at most, and none at all when it is not positive.
+        pub frequency: i64,
+        /// The language of the announcement.
+        pub language: String,
+        /// Which opening phrase was chosen.
+        pub head_id: i32,
+        /// Which closing phrase.
+        pub foot_id: i32,
+        /// The opening phrase as it was then.
+        pub head_message: String,
+        /// What happened.
+        pub message: String,
+        /// The closing phrase as it was then.
+        pub foot_message: String,
+        /// Whom to ring; each belongs to the callee at the same place of the hunt.
+        pub addressees: Json<Vec<Addressee>>,
+    }
 }
 
 impl BaristaCall {

@@ -8,102 +8,111 @@ use super::events::EventRow;
 use super::hunts::HuntRow;
 use crate::alarm::{HuntOutcome, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId};
-use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result};
 
-/// One rung of a ladder: a callee with the hunt it belongs to.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct RungRow {
-    /// Which callee.
-    pub id: CalleeId,
-    /// Its hunt.
-    pub hunt_id: HuntId,
-    /// The step it came with, counted from 0 over all rounds.
-    pub step: i32,
-    /// Who it is, where they are on the list of people; read of open hunts alone.
-    #[sqlx(default)]
-    pub person_id: Option<PersonId>,
-    /// The name when the hunt began.
-    pub name: Option<String>,
-    /// The number in its comparable form.
-    pub number: String,
-    /// How often it may be rung.
-    pub max_attempts: i32,
-    /// Least seconds between two hand-outs.
-    pub min_interval_s: i32,
-    /// How often it was handed out.
-    pub attempts: i32,
-    /// Hand-outs in which the call never left the phone; read of open hunts alone.
-    #[sqlx(default)]
-    pub failed: i32,
-    /// Last hand-out.
-    pub last_offered_at: Option<DateTime<Utc>>,
-    /// What became of it.
-    pub verdict: Option<Verdict>,
+row! {
+    /// One rung of a ladder: a callee with the hunt it belongs to.
+    #[derive(Clone, Debug)]
+    pub struct RungRow {
+        /// Which callee.
+        pub id: CalleeId,
+        /// Its hunt.
+        pub hunt_id: HuntId,
+        /// The step it came with, counted from 0 over all rounds.
+        pub step: i32,
+        /// Who it is, where they are on the list of people; read of open hunts alone.
+        pub person_id: Option<PersonId>,
+        /// The name when the hunt began.
+        pub name: Option<String>,
+        /// The number in its comparable form.
+        pub number: String,
+        /// How often it may be rung.
+        pub max_attempts: i32,
+        /// Least seconds between two hand-outs.
+        pub min_interval_s: i32,
+        /// How often it was handed out.
+        pub attempts: i32,
+        /// Hand-outs in which the call never left the phone; read of open hunts alone.
+        pub failed: i32,
+        /// Last hand-out.
+        pub last_offered_at: Option<DateTime<Utc>>,
+        /// What became of it.
+        pub verdict: Option<Verdict>,
+    }
 }
 
-/// Somebody in an open dial.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct RingingRow {
-    /// The hunt.
-    pub hunt_id: HuntId,
-    /// Whom.
-    pub callee_id: CalleeId,
-    /// Place in the handset's list.
-    pub seq: i32,
-    /// When the list was handed out.
-    pub offered_at: DateTime<Utc>,
-    /// The handset; none in a dry run.
-    pub handset: Option<String>,
-    /// What a native handset is doing right now.
-    pub progress: Option<String>,
-    /// When it said so.
-    pub progress_at: Option<DateTime<Utc>>,
+row! {
+    /// Somebody in an open dial.
+    #[derive(Clone, Debug)]
+    pub struct RingingRow {
+        /// The hunt.
+        pub hunt_id: HuntId,
+        /// Whom.
+        pub callee_id: CalleeId,
+        /// Place in the handset's list.
+        pub seq: i32,
+        /// When the list was handed out.
+        pub offered_at: DateTime<Utc>,
+        /// The handset; none in a dry run.
+        pub handset: Option<String>,
+        /// What a native handset is doing right now.
+        pub progress: Option<String>,
+        /// When it said so.
+        pub progress_at: Option<DateTime<Utc>>,
+    }
 }
 
-/// How one hunt of the last days ended.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct EndRow {
-    /// When it began.
-    pub created_at: DateTime<Utc>,
-    /// When it ended.
-    pub ended_at: DateTime<Utc>,
-    /// How.
-    pub outcome: HuntOutcome,
+row! {
+    /// How one hunt of the last days ended.
+    #[derive(Clone, Debug)]
+    pub struct EndRow {
+        /// When it began.
+        pub created_at: DateTime<Utc>,
+        /// When it ended.
+        pub ended_at: DateTime<Utc>,
+        /// How.
+        pub outcome: HuntOutcome,
+    }
 }
 
-/// What the latest test call of a handset has shown.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct TestRow {
-    /// The handset.
-    pub handset_id: HandsetId,
-    /// When it began.
-    pub raised_at: DateTime<Utc>,
-    /// When it ended.
-    pub ended_at: Option<DateTime<Utc>>,
-    /// Hand-outs.
-    pub dials: i64,
-    /// Reports.
-    pub reports: i64,
-    /// Reports that named the number.
-    pub matches: i64,
+row! {
+    /// What the latest test call of a handset has shown.
+    #[derive(Clone, Debug)]
+    pub struct TestRow {
+        /// The handset.
+        pub handset_id: HandsetId,
+        /// When it began.
+        pub raised_at: DateTime<Utc>,
+        /// When it ended.
+        pub ended_at: Option<DateTime<Utc>>,
+        /// Hand-outs.
+        pub dials: i64,
+        /// Reports.
+        pub reports: i64,
+        /// Reports that named the number.
+        pub matches: i64,
+    }
 }
 
-/// Whom a dial was to ring, for the timeline.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct CallRow {
-    /// The dial.
-    pub mid: String,
-    /// The handset; none in a dry run.
-    pub handset: Option<String>,
-    /// Which callee.
-    pub callee_id: CalleeId,
-    /// The name when the hunt began.
-    pub name: Option<String>,
-    /// The number in its comparable form.
-    pub number: String,
-    /// What the handset said of it.
-    pub outcome: Option<String>,
+row! {
+    /// Whom a dial was to ring, for the timeline.
+    #[derive(Clone, Debug)]
+    pub struct CallRow {
+        /// The dial.
+        pub mid: String,
+        /// The handset; none in a dry run.
+        pub handset: Option<String>,
+        /// Which callee.
+        pub callee_id: CalleeId,
+        /// The name when the hunt began.
+        pub name: Option<String>,
+        /// The number in its comparable form.
+        pub number: String,
+        /// What the handset said of it.
+        pub outcome: Option<String>,
+    }
 }
 
 statements! {
@@ -150,8 +159,8 @@ statements! {
     ];
     /// The ladders of alarms in a range of alarm numbers.
     RUNGS_BETWEEN = [
-        "SELECT DISTINCT c.id, c.hunt_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, c.last_offered_at,
-                c.verdict, c.step, c.position
+        "SELECT DISTINCT c.id, c.hunt_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, 0 AS failed, NULL AS person_id,
+                c.last_offered_at, c.verdict, c.step, c.position
          FROM callees c JOIN alarms a ON a.hunt_id = c.hunt_id WHERE a.number >= $1 AND a.number <= $2
          ORDER BY c.hunt_id, c.step, c.position LIMIT 5000"
     ];

@@ -10,47 +10,50 @@ use crate::alarm::DialOutcome;
 use crate::alarm::ringing::{Close, Line, Proof, Serves};
 use crate::ids::{CalleeId, HandsetId, HuntId};
 use crate::numbers::phone_of;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::watch::handsets::Profile;
 use crate::store::{Db, Result};
 
-/// A dial as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct DialRow {
-    /// The identifier that the handset reports with.
-    pub mid: String,
-    /// The hunt it belongs to.
-    pub hunt_id: HuntId,
-    /// Who dials; `None` in a dry run.
-    pub handset_id: Option<HandsetId>,
-    /// No other dial of the hunt may be open beside it.
-    pub exclusive: bool,
-    /// The list exactly as it was handed out; it never changes.
-    pub phones: Json<Vec<String>>,
-    /// When it was handed out.
-    pub offered_at: DateTime<Utc>,
-    /// When it is given up.
-    pub deadline: DateTime<Utc>,
-    /// How often it was served.
-    pub serves: i32,
-    /// When it was served last; `None`: when it was handed out.
-    pub last_served_at: Option<DateTime<Utc>>,
-    /// The time before that.
-    pub served_before_at: Option<DateTime<Utc>>,
-    /// What its handset could do when it was given the dial; `None` for old dials and dry runs.
-    pub profile: Option<Profile>,
-    /// Its own length in seconds, whatever serves and grace added; `None` for old dials.
-    pub length_s: Option<i32>,
-    /// Its app asked for it as no healthy app does, and was told nothing until then.
-    pub withheld_until: Option<DateTime<Utc>>,
-    /// When it was closed.
-    pub closed_at: Option<DateTime<Utc>>,
-    /// How.
-    pub outcome: Option<DialOutcome>,
-    /// The number that answered, as the handset wrote it.
-    pub resp: Option<String>,
-    /// When the handset reported.
-    pub reported_at: Option<DateTime<Utc>>,
+row! {
+    /// A dial as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct DialRow {
+        /// The identifier that the handset reports with.
+        pub mid: String,
+        /// The hunt it belongs to.
+        pub hunt_id: HuntId,
+        /// Who dials; `None` in a dry run.
+        pub handset_id: Option<HandsetId>,
+        /// No other dial of the hunt may be open beside it.
+        pub exclusive: bool,
+        /// The list exactly as it was handed out; it never changes.
+        pub phones: Json<Vec<String>>,
+        /// When it was handed out.
+        pub offered_at: DateTime<Utc>,
+        /// When it is given up.
+        pub deadline: DateTime<Utc>,
+        /// How often it was served.
+        pub serves: i32,
+        /// When it was served last; `None`: when it was handed out.
+        pub last_served_at: Option<DateTime<Utc>>,
+        /// The time before that.
+        pub served_before_at: Option<DateTime<Utc>>,
+        /// What its handset could do when it was given the dial; `None` for old dials and dry runs.
+        pub profile: Option<Profile>,
+        /// Its own length in seconds, whatever serves and grace added; `None` for old dials.
+        pub length_s: Option<i32>,
+        /// Its app asked for it as no healthy app does, and was told nothing until then.
+        pub withheld_until: Option<DateTime<Utc>>,
+        /// When it was closed.
+        pub closed_at: Option<DateTime<Utc>>,
+        /// How.
+        pub outcome: Option<DialOutcome>,
+        /// The number that answered, as the handset wrote it.
+        pub resp: Option<String>,
+        /// When the handset reported.
+        pub reported_at: Option<DateTime<Utc>>,
+    }
 }
 
 impl DialRow {
@@ -81,25 +84,27 @@ impl DialRow {
     }
 }
 
-/// One callee of a dial as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct TargetRow {
-    /// The dial.
-    pub mid: String,
-    /// Place in the list.
-    pub seq: i32,
-    /// Whom.
-    pub callee_id: CalleeId,
-    /// The number in its comparable form.
-    pub number: String,
-    /// Attempts the hand-out reserved.
-    pub attempts: i32,
-    /// The number may not be rung by anybody else now.
-    pub holds: bool,
-    /// What the handset said of it.
-    pub outcome: Option<String>,
-    /// What a native handset is doing right now.
-    pub progress: Option<String>,
+row! {
+    /// One callee of a dial as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct TargetRow {
+        /// The dial.
+        pub mid: String,
+        /// Place in the list.
+        pub seq: i32,
+        /// Whom.
+        pub callee_id: CalleeId,
+        /// The number in its comparable form.
+        pub number: String,
+        /// Attempts the hand-out reserved.
+        pub attempts: i32,
+        /// The number may not be rung by anybody else now.
+        pub holds: bool,
+        /// What the handset said of it.
+        pub outcome: Option<String>,
+        /// What a native handset is doing right now.
+        pub progress: Option<String>,
+    }
 }
 
 statements! {
@@ -251,15 +256,17 @@ impl NewTarget {
     }
 }
 
-/// An open dial of a hunt, with one of the callees it rings.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct OpenTarget {
-    /// The dial.
-    pub mid: String,
-    /// When it is given up.
-    pub deadline: DateTime<Utc>,
-    /// Whom it rings.
-    pub callee_id: CalleeId,
+row! {
+    /// An open dial of a hunt, with one of the callees it rings.
+    #[derive(Clone, Debug)]
+    pub struct OpenTarget {
+        /// The dial.
+        pub mid: String,
+        /// When it is given up.
+        pub deadline: DateTime<Utc>,
+        /// Whom it rings.
+        pub callee_id: CalleeId,
+    }
 }
 
 impl Db<'_> {

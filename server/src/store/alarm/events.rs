@@ -5,14 +5,14 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, HuntId, short_mid};
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
 use crate::store::lines::webhooks::NoticeKind;
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum EventKind {
     /// The alarm came in.
     Raised,
@@ -153,21 +153,23 @@ pub fn shown(mut body: Value) -> Value {
     body
 }
 
-/// One line of the timeline.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct EventRow {
-    /// Order of insertion; not the order of commits.
-    pub id: i64,
-    /// The alarm, when it concerns just one.
-    pub alarm_id: Option<AlarmId>,
-    /// The hunt.
-    pub hunt_id: Option<HuntId>,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// What.
-    pub kind: String,
-    /// Particulars.
-    pub body: Json<Value>,
+row! {
+    /// One line of the timeline.
+    #[derive(Clone, Debug)]
+    pub struct EventRow {
+        /// Order of insertion; not the order of commits.
+        pub id: i64,
+        /// The alarm, when it concerns just one.
+        pub alarm_id: Option<AlarmId>,
+        /// The hunt.
+        pub hunt_id: Option<HuntId>,
+        /// When.
+        pub at: DateTime<Utc>,
+        /// What.
+        pub kind: String,
+        /// Particulars.
+        pub body: Json<Value>,
+    }
 }
 
 impl EventRow {

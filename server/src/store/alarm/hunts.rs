@@ -11,64 +11,67 @@ use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 use crate::numbers::{phone_of, same_phone};
 use crate::roster::quiet::{self, QuietHours};
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{FromRow, Row, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
 
-/// A hunt as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct HuntRow {
-    /// Which one.
-    pub id: HuntId,
-    /// How urgent.
-    pub priority: Priority,
-    /// One after the other, or all at once.
-    pub mode: Mode,
-    /// When it has reached what it wants.
-    pub until: Until,
-    /// Nobody is really rung.
-    pub dry_run: bool,
-    /// Hand-outs it may still make.
-    pub dials_left: i32,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it next wants a handset.
-    pub due_at: DateTime<Utc>,
-    /// Without a hand-out by then it ends.
-    pub begin_before: DateTime<Utc>,
-    /// Length of that window, in seconds.
-    pub begin_window_s: i32,
-    /// First hand-out.
-    pub begun_at: Option<DateTime<Utc>>,
-    /// When it ended.
-    pub ended_at: Option<DateTime<Utc>>,
-    /// How it ended.
-    pub outcome: Option<HuntOutcome>,
-    /// Why it ended without an answer.
-    pub end_reason: Option<EndReason>,
-    /// Only this handset may ring for it: a test call.
-    pub only_handset_id: Option<HandsetId>,
-    /// An answer that nobody confirms within so many seconds lapses.
-    pub confirm_within: Option<i32>,
-    /// Its escalation policy.
-    pub policy_id: Option<PolicyId>,
-    /// Where in the policy it is; `None`: before the first step.
-    pub policy_step: Option<i32>,
-    /// In which round.
-    pub policy_round: i32,
-    /// The current step, counted from 0 over all rounds.
-    pub step: i32,
-    /// When the next step begins at the latest.
-    pub step_ends_at: Option<DateTime<Utc>>,
-    /// Nobody is rung before then.
-    pub snoozed_until: Option<DateTime<Utc>>,
-    /// Something happens to it then, whoever asks.
-    pub wake_at: Option<DateTime<Utc>>,
-    /// It takes turns with hunts of other queues.
-    pub queue: String,
-    /// Whom it was asked to ring, when that is for the roster to say.
-    pub ring: Option<Json<Step>>,
-    /// Who said no to all its alarms before it began.
-    pub refused: Option<Json<Vec<SaidNo>>>,
+row! {
+    /// A hunt as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct HuntRow {
+        /// Which one.
+        pub id: HuntId,
+        /// How urgent.
+        pub priority: Priority,
+        /// One after the other, or all at once.
+        pub mode: Mode,
+        /// When it has reached what it wants.
+        pub until: Until,
+        /// Nobody is really rung.
+        pub dry_run: bool,
+        /// Hand-outs it may still make.
+        pub dials_left: i32,
+        /// When it was made.
+        pub created_at: DateTime<Utc>,
+        /// When it next wants a handset.
+        pub due_at: DateTime<Utc>,
+        /// Without a hand-out by then it ends.
+        pub begin_before: DateTime<Utc>,
+        /// Length of that window, in seconds.
+        pub begin_window_s: i32,
+        /// First hand-out.
+        pub begun_at: Option<DateTime<Utc>>,
+        /// When it ended.
+        pub ended_at: Option<DateTime<Utc>>,
+        /// How it ended.
+        pub outcome: Option<HuntOutcome>,
+        /// Why it ended without an answer.
+        pub end_reason: Option<EndReason>,
+        /// Only this handset may ring for it: a test call.
+        pub only_handset_id: Option<HandsetId>,
+        /// An answer that nobody confirms within so many seconds lapses.
+        pub confirm_within: Option<i32>,
+        /// Its escalation policy.
+        pub policy_id: Option<PolicyId>,
+        /// Where in the policy it is; `None`: before the first step.
+        pub policy_step: Option<i32>,
+        /// In which round.
+        pub policy_round: i32,
+        /// The current step, counted from 0 over all rounds.
+        pub step: i32,
+        /// When the next step begins at the latest.
+        pub step_ends_at: Option<DateTime<Utc>>,
+        /// Nobody is rung before then.
+        pub snoozed_until: Option<DateTime<Utc>>,
+        /// Something happens to it then, whoever asks.
+        pub wake_at: Option<DateTime<Utc>>,
+        /// It takes turns with hunts of other queues.
+        pub queue: String,
+        /// Whom it was asked to ring, when that is for the roster to say.
+        pub ring: Option<Json<Step>>,
+        /// Who said no to all its alarms before it began.
+        pub refused: Option<Json<Vec<SaidNo>>>,
+    }
 }
 
 /// Somebody who said no, or was taken off, for an alarm.
@@ -124,46 +127,51 @@ impl HuntRow {
     }
 }
 
-/// A callee as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct CalleeRow {
-    /// Which one.
-    pub id: CalleeId,
-    /// Its escalation step.
-    pub step: i32,
-    /// Place in the order.
-    pub position: i32,
-    /// The person, when known.
-    pub person_id: Option<PersonId>,
-    /// The name when the hunt began.
-    pub name: Option<String>,
-    /// The number in its comparable form.
-    pub number: String,
-    /// The numbering plan knows such a number.
-    pub known_to_plan: bool,
-    /// What the sender calls this callee.
-    #[sqlx(rename = "ref")]
-    pub reference: Option<String>,
-    /// How often it may be rung.
-    pub max_attempts: i32,
-    /// Least seconds between two hand-outs.
-    pub min_interval_s: i32,
-    /// How often it was handed out.
-    pub attempts: i32,
-    /// Hand-outs in which the call never left the phone.
-    pub failed: i32,
-    /// Last hand-out.
-    pub last_offered_at: Option<DateTime<Utc>>,
-    /// What became of it.
-    pub verdict: Option<Verdict>,
+row! {
+    /// A callee as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct CalleeRow {
+        /// Which one.
+        pub id: CalleeId,
+        /// Its escalation step.
+        pub step: i32,
+        /// Place in the order.
+        pub position: i32,
+        /// The person, when known.
+        pub person_id: Option<PersonId>,
+        /// The name when the hunt began.
+        pub name: Option<String>,
+        /// The number in its comparable form.
+        pub number: String,
+        /// The numbering plan knows such a number.
+        pub known_to_plan: bool,
+        /// What the sender calls this callee.
+        pub reference: Option<String> as "ref",
+        /// How often it may be rung.
+        pub max_attempts: i32,
+        /// Least seconds between two hand-outs.
+        pub min_interval_s: i32,
+        /// How often it was handed out.
+        pub attempts: i32,
+        /// Hand-outs in which the call never left the phone.
+        pub failed: i32,
+        /// Last hand-out.
+        pub last_offered_at: Option<DateTime<Utc>>,
+        /// What became of it.
+        pub verdict: Option<Verdict>,
+    }
 }
 
 /// A callee with the hunt it belongs to.
-#[derive(sqlx::FromRow)]
 struct CalleeOfHunt {
     hunt_id: HuntId,
-    #[sqlx(flatten)]
     callee: CalleeRow,
+}
+
+impl FromRow for CalleeOfHunt {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
+        Ok(Self { hunt_id: row.get("hunt_id")?, callee: CalleeRow::from_row(row)? })
+    }
 }
 
 impl CalleeRow {

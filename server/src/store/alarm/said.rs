@@ -6,20 +6,23 @@ use sqlx::types::Json;
 use super::alarms::AlarmRow;
 use crate::alarm::burning::Burning;
 use crate::ids::AlarmId;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
-/// How often a sender was refused for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct RefusalRow {
-    /// The name of its key, or what it came as.
-    pub sender: String,
-    /// The stable word of the problem.
-    pub reason: String,
-    /// How often.
-    pub refused: i64,
-    /// The last time.
-    pub last_at: DateTime<Utc>,
+row! {
+    /// How often a sender was refused for one reason.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct RefusalRow {
+        /// The name of its key, or what it came as.
+        pub sender: String,
+        /// The stable word of the problem.
+        pub reason: String,
+        /// How often.
+        pub refused: i64,
+        /// The last time.
+        pub last_at: DateTime<Utc>,
+    }
 }
 
 /// What burnt is forgotten of so many alarms in one transaction: that of one may be megabytes.

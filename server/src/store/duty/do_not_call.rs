@@ -3,20 +3,23 @@
 use chrono::{DateTime, Utc};
 
 use crate::numbers::Number;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
-/// A number that must not be called.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct DoNotCallRow {
-    /// In its comparable form.
-    pub number: String,
-    /// Why, as somebody wrote it; may be empty.
-    pub reason: String,
-    /// Since when.
-    pub created_at: DateTime<Utc>,
-    /// Its owner asked by text message, and may take it back so.
-    pub by_text: bool,
+row! {
+    /// A number that must not be called.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct DoNotCallRow {
+        /// In its comparable form.
+        pub number: String,
+        /// Why, as somebody wrote it; may be empty.
+        pub reason: String,
+        /// Since when.
+        pub created_at: DateTime<Utc>,
+        /// Its owner asked by text message, and may take it back so.
+        pub by_text: bool,
+    }
 }
 
 statements! {

@@ -7,44 +7,49 @@ use sqlx::types::Json;
 
 use crate::ids::{OverrideId, PersonId, ScheduleId, TemporaryId, VacationId};
 use crate::roster::{Change, Override, Rule, Temporary};
-use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result, StoreError};
 
-#[derive(sqlx::FromRow)]
-struct OverrideRow {
-    id: OverrideId,
-    schedule_id: ScheduleId,
-    starts_at: DateTime<Utc>,
-    ends_at: DateTime<Utc>,
-    action: String,
-    person_id: PersonId,
-    instead_of: Option<PersonId>,
-    note: String,
+row! {
+    struct OverrideRow {
+        id: OverrideId,
+        schedule_id: ScheduleId,
+        starts_at: DateTime<Utc>,
+        ends_at: DateTime<Utc>,
+        action: String,
+        person_id: PersonId,
+        instead_of: Option<PersonId>,
+        note: String,
+    }
 }
 
-#[derive(sqlx::FromRow)]
-struct TemporaryRow {
-    id: TemporaryId,
-    schedule_id: ScheduleId,
-    starts_at: DateTime<Utc>,
-    ends_at: DateTime<Utc>,
-    name: String,
-    rule: Json<Rule>,
+row! {
+    struct TemporaryRow {
+        id: TemporaryId,
+        schedule_id: ScheduleId,
+        starts_at: DateTime<Utc>,
+        ends_at: DateTime<Utc>,
+        name: String,
+        rule: Json<Rule>,
+    }
 }
 
-/// A time for which somebody is away.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct VacationRow {
-    /// Which one.
-    pub id: VacationId,
-    /// Who.
-    pub person_id: PersonId,
-    /// From when.
-    pub starts_at: DateTime<Utc>,
-    /// Until when.
-    pub ends_at: DateTime<Utc>,
-    /// Why, in words.
-    pub note: String,
+row! {
+    /// A time for which somebody is away.
+    #[derive(Clone, Debug)]
+    pub struct VacationRow {
+        /// Which one.
+        pub id: VacationId,
+        /// Who.
+        pub person_id: PersonId,
+        /// From when.
+        pub starts_at: DateTime<Utc>,
+        /// Until when.
+        pub ends_at: DateTime<Utc>,
+        /// Why, in words.
+        pub note: String,
+    }
 }
 
 /// Who made an entry, and when.

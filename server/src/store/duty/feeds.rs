@@ -4,22 +4,25 @@ use chrono::{DateTime, Utc};
 
 use super::exceptions::Made;
 use crate::ids::{FeedId, PersonId, ScheduleId};
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
-/// A feed. Exactly one of schedule and person is set.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct FeedRow {
-    /// Which one.
-    pub id: FeedId,
-    /// All shifts of this schedule.
-    pub schedule_id: Option<ScheduleId>,
-    /// All shifts of this person.
-    pub person_id: Option<PersonId>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// By whom.
-    pub created_by: String,
+row! {
+    /// A feed. Exactly one of schedule and person is set.
+    #[derive(Clone, Debug)]
+    pub struct FeedRow {
+        /// Which one.
+        pub id: FeedId,
+        /// All shifts of this schedule.
+        pub schedule_id: Option<ScheduleId>,
+        /// All shifts of this person.
+        pub person_id: Option<PersonId>,
+        /// When it was made.
+        pub created_at: DateTime<Utc>,
+        /// By whom.
+        pub created_by: String,
+    }
 }
 
 statements! {

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 
 use crate::ids::{PersonId, ScheduleId};
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 /// Somebody who came on duty, as it was then.
@@ -21,26 +22,30 @@ pub struct LoggedPerson {
     pub of: String,
 }
 
-/// A hand-over.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct DutyLogRow {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Who is on duty from then on; empty in a gap.
-    pub people: Json<Vec<LoggedPerson>>,
+row! {
+    /// A hand-over.
+    #[derive(Clone, Debug)]
+    pub struct DutyLogRow {
+        /// When.
+        pub at: DateTime<Utc>,
+        /// Who is on duty from then on; empty in a gap.
+        pub people: Json<Vec<LoggedPerson>>,
+    }
 }
 
-/// Who is on duty by one schedule.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct CurrentDutyRow {
-    /// The schedule's name.
-    pub name: String,
-    /// Its gaps are no mistake.
-    pub gaps_allowed: bool,
-    /// Who; empty in a gap.
-    pub people: Json<Vec<LoggedPerson>>,
-    /// When this is looked at again: at the next hand-over.
-    pub log_due_at: DateTime<Utc>,
+row! {
+    /// Who is on duty by one schedule.
+    #[derive(Clone, Debug)]
+    pub struct CurrentDutyRow {
+        /// The schedule's name.
+        pub name: String,
+        /// Its gaps are no mistake.
+        pub gaps_allowed: bool,
+        /// Who; empty in a gap.
+        pub people: Json<Vec<LoggedPerson>>,
+        /// When this is looked at again: at the next hand-over.
+        pub log_due_at: DateTime<Utc>,
+    }
 }
 
 statements! {

@@ -6,18 +6,21 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::PersonId;
 use crate::numbers::Number;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
-/// Somebody who can be rung.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct PersonRow {
-    /// Who.
-    pub id: PersonId,
-    /// The name shown as the one who answered; unique.
-    pub name: String,
-    /// The language to address them in: a BCP 47 tag.
-    pub language: String,
+row! {
+    /// Somebody who can be rung.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct PersonRow {
+        /// Who.
+        pub id: PersonId,
+        /// The name shown as the one who answered; unique.
+        pub name: String,
+        /// The language to address them in: a BCP 47 tag.
+        pub language: String,
+    }
 }
 
 statements! {

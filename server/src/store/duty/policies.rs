@@ -7,33 +7,38 @@ use sqlx::types::Json;
 
 use crate::alarm::policy::Policy;
 use crate::ids::PolicyId;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
-/// A policy as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct PolicyRow {
-    /// Which one.
-    pub id: PolicyId,
-    /// What people call it; unique.
-    pub name: String,
-    /// What it says.
-    pub definition: Json<Policy>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
+row! {
+    /// A policy as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct PolicyRow {
+        /// Which one.
+        pub id: PolicyId,
+        /// What people call it; unique.
+        pub name: String,
+        /// What it says.
+        pub definition: Json<Policy>,
+        /// When it was made.
+        pub created_at: DateTime<Utc>,
+        /// When it was last changed.
+        pub updated_at: DateTime<Utc>,
+    }
 }
 
-/// Which alarms a policy is for.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct PolicyRuleRow {
-    /// The policy.
-    pub policy_id: PolicyId,
-    /// Alarms of the sender whose key has this name; `None`: of any.
-    pub sender: Option<String>,
-    /// Alarms with all of these labels.
-    pub labels: Json<BTreeMap<String, String>>,
+row! {
+    /// Which alarms a policy is for.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct PolicyRuleRow {
+        /// The policy.
+        pub policy_id: PolicyId,
+        /// Alarms of the sender whose key has this name; `None`: of any.
+        pub sender: Option<String>,
+        /// Alarms with all of these labels.
+        pub labels: Json<BTreeMap<String, String>>,
+    }
 }
 
 impl PolicyRuleRow {

@@ -5,19 +5,21 @@ use chrono::NaiveTime;
 use crate::alarm::Priority;
 use crate::ids::PersonId;
 use crate::roster::quiet::QuietHours;
-use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result, StoreError};
 
 /// How a wall time is written.
 const TIME: &str = "%H:%M";
 
-#[derive(sqlx::FromRow)]
-struct Row {
-    person_id: Option<PersonId>,
-    from_time: String,
-    to_time: String,
-    zone: String,
-    up_to: Priority,
+row! {
+    struct Row {
+        person_id: Option<PersonId>,
+        from_time: String,
+        to_time: String,
+        zone: String,
+        up_to: Priority,
+    }
 }
 
 statements! {

@@ -7,39 +7,44 @@ use sqlx::types::Json;
 
 use crate::ids::{LayerId, PersonId, ScheduleId, TeamId};
 use crate::roster::{Absences, Layer, Person, Roster, Rule, Schedule, Team};
-use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result, StoreError};
 
-#[derive(sqlx::FromRow)]
-struct TeamRow {
-    id: TeamId,
-    name: String,
-    version: i32,
+row! {
+    struct TeamRow {
+        id: TeamId,
+        name: String,
+        version: i32,
+    }
 }
 
-/// A schedule without what belongs to it.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct ScheduleRow {
-    /// Which one.
-    pub id: ScheduleId,
-    /// Its name.
-    pub name: String,
-    /// Whose it is.
-    pub team_id: Option<TeamId>,
-    /// Its time zone's IANA name.
-    pub zone: String,
-    /// Its gaps are no mistake.
-    pub gaps_allowed: bool,
-    /// Grows with every change.
-    pub version: i32,
+row! {
+    /// A schedule without what belongs to it.
+    #[derive(Clone, Debug)]
+    pub struct ScheduleRow {
+        /// Which one.
+        pub id: ScheduleId,
+        /// Its name.
+        pub name: String,
+        /// Whose it is.
+        pub team_id: Option<TeamId>,
+        /// Its time zone's IANA name.
+        pub zone: String,
+        /// Its gaps are no mistake.
+        pub gaps_allowed: bool,
+        /// Grows with every change.
+        pub version: i32,
+    }
 }
 
-#[derive(sqlx::FromRow)]
-struct LayerRow {
-    id: LayerId,
-    schedule_id: ScheduleId,
-    name: String,
-    rule: Json<Rule>,
+row! {
+    struct LayerRow {
+        id: LayerId,
+        schedule_id: ScheduleId,
+        name: String,
+        rule: Json<Rule>,
+    }
 }
 
 statements! {

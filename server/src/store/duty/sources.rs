@@ -6,7 +6,8 @@ use sqlx::types::Json;
 
 use crate::ids::ScheduleId;
 use crate::roster::source::{Address, Trouble};
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 use crate::versions::Version;
 
@@ -30,49 +31,51 @@ pub struct SourceChange {
     pub removed: usize,
 }
 
-/// A calendar that a schedule follows.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct SourceRow {
-    /// Which schedule.
-    pub schedule_id: ScheduleId,
-    /// Where the calendar is.
-    pub address: Address,
-    /// The name of the layer that holds what it says.
-    pub layer: String,
-    /// How often it is asked.
-    pub every_minutes: i32,
-    /// When somebody set that.
-    pub set_at: DateTime<Utc>,
-    /// Who.
-    pub set_by: String,
-    /// Grows whenever somebody takes or sets it: who took an earlier turn comes too late.
-    pub turn: i64,
-    /// When it is asked next.
-    pub due_at: DateTime<Utc>,
-    /// When it was last asked.
-    pub asked_at: Option<DateTime<Utc>>,
-    /// When it could last be read.
-    pub good_at: Option<DateTime<Utc>>,
-    /// The entity tag of what was read then.
-    pub etag: Option<String>,
-    /// From when that was.
-    pub last_modified: Option<String>,
-    /// What else decides how it reads; when that is different now, the same calendar has to be read again.
-    pub rests_on: Option<String>,
-    /// What was made of it.
-    pub reading: Option<Json<SourceReading>>,
-    /// When it last changed the schedule.
-    pub changed_at: Option<DateTime<Utc>>,
-    /// How.
-    pub change: Option<Json<SourceChange>>,
-    /// Failures in a row.
-    pub failures: i32,
-    /// Since when it cannot be read.
-    pub wrong_since: Option<DateTime<Utc>>,
-    /// Why not.
-    pub trouble: Option<Json<Trouble>>,
-    /// A notice of that went out.
-    pub told: bool,
+row! {
+    /// A calendar that a schedule follows.
+    #[derive(Clone, Debug)]
+    pub struct SourceRow {
+        /// Which schedule.
+        pub schedule_id: ScheduleId,
+        /// Where the calendar is.
+        pub address: Address,
+        /// The name of the layer that holds what it says.
+        pub layer: String,
+        /// How often it is asked.
+        pub every_minutes: i32,
+        /// When somebody set that.
+        pub set_at: DateTime<Utc>,
+        /// Who.
+        pub set_by: String,
+        /// Grows whenever somebody takes or sets it: who took an earlier turn comes too late.
+        pub turn: i64,
+        /// When it is asked next.
+        pub due_at: DateTime<Utc>,
+        /// When it was last asked.
+        pub asked_at: Option<DateTime<Utc>>,
+        /// When it could last be read.
+        pub good_at: Option<DateTime<Utc>>,
+        /// The entity tag of what was read then.
+        pub etag: Option<String>,
+        /// From when that was.
+        pub last_modified: Option<String>,
+        /// What else decides how it reads; when that is different now, the same calendar has to be read again.
+        pub rests_on: Option<String>,
+        /// What was made of it.
+        pub reading: Option<Json<SourceReading>>,
+        /// When it last changed the schedule.
+        pub changed_at: Option<DateTime<Utc>>,
+        /// How.
+        pub change: Option<Json<SourceChange>>,
+        /// Failures in a row.
+        pub failures: i32,
+        /// Since when it cannot be read.
+        pub wrong_since: Option<DateTime<Utc>>,
+        /// Why not.
+        pub trouble: Option<Json<Trouble>>,
+        /// A notice of that went out.
+        pub told: bool,
+    }
 }
 
 impl SourceRow {
@@ -108,17 +111,19 @@ pub struct Good<'g> {
     pub change: Option<SourceChange>,
 }
 
-/// How one calendar stands, for a look at all.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct Standing {
-    /// Which schedule.
-    pub schedule_id: ScheduleId,
-    /// Nobody asks there, and it is time to.
-    pub is_due: bool,
-    /// When it was last known to be right: when it could last be read, or since it was set.
-    pub good_at: DateTime<Utc>,
-    /// It cannot be read.
-    pub is_wrong: bool,
+row! {
+    /// How one calendar stands, for a look at all.
+    #[derive(Clone, Debug)]
+    pub struct Standing {
+        /// Which schedule.
+        pub schedule_id: ScheduleId,
+        /// Nobody asks there, and it is time to.
+        pub is_due: bool,
+        /// When it was last known to be right: when it could last be read, or since it was set.
+        pub good_at: DateTime<Utc>,
+        /// It cannot be read.
+        pub is_wrong: bool,
+    }
 }
 
 statements! {

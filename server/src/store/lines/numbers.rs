@@ -4,47 +4,50 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::{AlarmId, GatewayId, HandOverId, HandsetId, LineId, SmsId};
 use crate::line::command::AppBuild;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 use crate::versions::Version;
 
-/// A public number as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct LineRow {
-    /// Which one.
-    pub id: LineId,
-    /// What people call it.
-    pub name: String,
-    /// The team whose person on duty it follows.
-    pub team: String,
-    /// What people outside dial.
-    pub number: String,
-    /// Where the handset that holds its SIM gets messages.
-    pub sms_number: String,
-    /// Whose forwarding codes it takes.
-    pub carrier: String,
-    /// The Android version of that handset.
-    pub android: i32,
-    /// The build of the app on it.
-    pub app_build: AppBuild,
-    /// What the message says beside the command.
-    pub text: String,
-    /// Through which gateway it is reached.
-    pub gateway_id: GatewayId,
-    /// That handset, when it also rings people for us.
-    pub handset_id: Option<HandsetId>,
-    /// The handset that rings the number to prove a hand-over.
-    pub verify_handset_id: Option<HandsetId>,
-    /// Who is always on duty.
-    pub bound_name: Option<String>,
-    /// Their number.
-    pub bound_number: Option<String>,
-    /// The number that was on duty when it was last looked at.
-    pub duty_number: Option<String>,
-    /// Counts its hand-overs.
-    pub latest_seq: i32,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
+row! {
+    /// A public number as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct LineRow {
+        /// Which one.
+        pub id: LineId,
+        /// What people call it.
+        pub name: String,
+        /// The team whose person on duty it follows.
+        pub team: String,
+        /// What people outside dial.
+        pub number: String,
+        /// Where the handset that holds its SIM gets messages.
+        pub sms_number: String,
+        /// Whose forwarding codes it takes.
+        pub carrier: String,
+        /// The Android version of that handset.
+        pub android: i32,
+        /// The build of the app on it.
+        pub app_build: AppBuild,
+        /// What the message says beside the command.
+        pub text: String,
+        /// Through which gateway it is reached.
+        pub gateway_id: GatewayId,
+        /// That handset, when it also rings people for us.
+        pub handset_id: Option<HandsetId>,
+        /// The handset that rings the number to prove a hand-over.
+        pub verify_handset_id: Option<HandsetId>,
+        /// Who is always on duty.
+        pub bound_name: Option<String>,
+        /// Their number.
+        pub bound_number: Option<String>,
+        /// The number that was on duty when it was last looked at.
+        pub duty_number: Option<String>,
+        /// Counts its hand-overs.
+        pub latest_seq: i32,
+        /// When it was made.
+        pub created_at: DateTime<Utc>,
+    }
 }
 
 impl LineRow {
@@ -59,9 +62,8 @@ impl LineRow {
 }
 
 /// Why a number was handed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, sqlx::Type, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum HandOverWhy {
     /// Somebody else is on duty.
     Duty,
@@ -90,45 +92,47 @@ pub struct NewHandOver {
     pub refused: Option<String>,
 }
 
-/// A hand-over with what became of its command.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct HandOverRow {
-    /// Which one.
-    pub id: HandOverId,
-    /// Of which line.
-    pub line_id: LineId,
-    /// Its place among the hand-overs of the line.
-    pub seq: i32,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// To whom.
-    pub person: String,
-    /// Their number.
-    pub number: String,
-    /// Why.
-    pub why: HandOverWhy,
-    /// Why no command could be made for it.
-    pub refused: Option<String>,
-    /// When people were told that it does not get through.
-    pub trouble_at: Option<DateTime<Utc>>,
-    /// The call to the public number that is to prove it.
-    pub verify_alarm_id: Option<AlarmId>,
-    /// When its command was put into the outbox, for the first time or again.
-    pub said_at: Option<DateTime<Utc>>,
-    /// When its command was sent.
-    pub sent_at: Option<DateTime<Utc>>,
-    /// When the command reached the phone.
-    pub delivered_at: Option<DateTime<Utc>>,
-    /// When the command was given up.
-    pub gave_up_at: Option<DateTime<Utc>>,
-    /// How often it was tried.
-    pub attempts: Option<i32>,
-    /// How often it had to be sent again after the gateway had taken it.
-    pub failures: Option<i32>,
-    /// What came of the last try.
-    pub last_result: Option<String>,
-    /// The message.
-    pub message: Option<String>,
+row! {
+    /// A hand-over with what became of its command.
+    #[derive(Clone, Debug)]
+    pub struct HandOverRow {
+        /// Which one.
+        pub id: HandOverId,
+        /// Of which line.
+        pub line_id: LineId,
+        /// Its place among the hand-overs of the line.
+        pub seq: i32,
+        /// When.
+        pub at: DateTime<Utc>,
+        /// To whom.
+        pub person: String,
+        /// Their number.
+        pub number: String,
+        /// Why.
+        pub why: HandOverWhy,
+        /// Why no command could be made for it.
+        pub refused: Option<String>,
+        /// When people were told that it does not get through.
+        pub trouble_at: Option<DateTime<Utc>>,
+        /// The call to the public number that is to prove it.
+        pub verify_alarm_id: Option<AlarmId>,
+        /// When its command was put into the outbox, for the first time or again.
+        pub said_at: Option<DateTime<Utc>>,
+        /// When its command was sent.
+        pub sent_at: Option<DateTime<Utc>>,
+        /// When the command reached the phone.
+        pub delivered_at: Option<DateTime<Utc>>,
+        /// When the command was given up.
+        pub gave_up_at: Option<DateTime<Utc>>,
+        /// How often it was tried.
+        pub attempts: Option<i32>,
+        /// How often it had to be sent again after the gateway had taken it.
+        pub failures: Option<i32>,
+        /// What came of the last try.
+        pub last_result: Option<String>,
+        /// The message.
+        pub message: Option<String>,
+    }
 }
 
 statements! {

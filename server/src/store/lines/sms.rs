@@ -11,7 +11,8 @@ use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId,
 use crate::line::written::Delay;
 use crate::links::Links;
 use crate::numbers::phone_of;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, Waiting, WaitingRow};
 use crate::versions::Version;
 
@@ -99,32 +100,33 @@ pub struct Inbound {
     pub signing_secret: Option<String>,
 }
 
-/// A gateway as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct GatewayRow {
-    /// Which one.
-    pub id: GatewayId,
-    /// What people call it.
-    pub name: String,
-    /// How it is reached.
-    pub settings: Json<GatewaySettings>,
-    /// How what it reports is read.
-    pub inbound: Json<Inbound>,
-    /// Since when it is used no more.
-    pub removed_at: Option<DateTime<Utc>>,
-    /// When it last reported anything.
-    pub heard_at: Option<DateTime<Utc>>,
-    /// When it last said that it lives.
-    pub ping_at: Option<DateTime<Utc>>,
-    /// How many seconds pass between two such words.
-    pub ping_every_s: Option<i32>,
-    /// Since when it has been silent, once people were told.
-    pub silent_since: Option<DateTime<Utc>>,
+row! {
+    /// A gateway as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct GatewayRow {
+        /// Which one.
+        pub id: GatewayId,
+        /// What people call it.
+        pub name: String,
+        /// How it is reached.
+        pub settings: Json<GatewaySettings>,
+        /// How what it reports is read.
+        pub inbound: Json<Inbound>,
+        /// Since when it is used no more.
+        pub removed_at: Option<DateTime<Utc>>,
+        /// When it last reported anything.
+        pub heard_at: Option<DateTime<Utc>>,
+        /// When it last said that it lives.
+        pub ping_at: Option<DateTime<Utc>>,
+        /// How many seconds pass between two such words.
+        pub ping_every_s: Option<i32>,
+        /// Since when it has been silent, once people were told.
+        pub silent_since: Option<DateTime<Utc>>,
+    }
 }
 
 /// What a text message is sent for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// It hands a public number over.
     Command,
@@ -142,35 +144,37 @@ impl GatewayRow {
     }
 }
 
-/// A text message in the outbox.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct SmsRow {
-    /// Which one.
-    pub id: SmsId,
-    /// Through which gateway.
-    pub gateway_id: GatewayId,
-    /// The hand-over that it carries out.
-    pub hand_over_id: Option<HandOverId>,
-    /// To whom.
-    pub number: String,
-    /// What it says.
-    pub text: String,
-    /// What a handset dials itself, instead of sending.
-    pub code: Option<String>,
-    /// When it was put there.
-    pub created_at: DateTime<Utc>,
-    /// When it is tried next.
-    pub due_at: DateTime<Utc>,
-    /// How often it was tried.
-    pub attempts: i32,
-    /// How often the gateway took it and reported that it could not be sent.
-    pub failures: i32,
-    /// What it says, instead of the text.
-    pub sentence: Option<Json<Sentence>>,
-    /// What for.
-    pub purpose: Purpose,
-    /// When it is not worth sending any more; a command never is not.
-    pub expires_at: Option<DateTime<Utc>>,
+row! {
+    /// A text message in the outbox.
+    #[derive(Clone, Debug)]
+    pub struct SmsRow {
+        /// Which one.
+        pub id: SmsId,
+        /// Through which gateway.
+        pub gateway_id: GatewayId,
+        /// The hand-over that it carries out.
+        pub hand_over_id: Option<HandOverId>,
+        /// To whom.
+        pub number: String,
+        /// What it says.
+        pub text: String,
+        /// What a handset dials itself, instead of sending.
+        pub code: Option<String>,
+        /// When it was put there.
+        pub created_at: DateTime<Utc>,
+        /// When it is tried next.
+        pub due_at: DateTime<Utc>,
+        /// How often it was tried.
+        pub attempts: i32,
+        /// How often the gateway took it and reported that it could not be sent.
+        pub failures: i32,
+        /// What it says, instead of the text.
+        pub sentence: Option<Json<Sentence>>,
+        /// What for.
+        pub purpose: Purpose,
+        /// When it is not worth sending any more; a command never is not.
+        pub expires_at: Option<DateTime<Utc>>,
+    }
 }
 
 /// A sentence of the catalogue, to be put into words when it is sent.
@@ -184,66 +188,74 @@ pub struct Sentence {
     pub places: BTreeMap<String, String>,
 }
 
-/// How far a text message has got.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct SmsStateRow {
-    /// How often it was tried.
-    pub attempts: i32,
-    /// When its gateway took it.
-    pub sent_at: Option<DateTime<Utc>>,
-    /// When it reached the phone.
-    pub delivered_at: Option<DateTime<Utc>>,
-    /// When it was given up.
-    pub gave_up_at: Option<DateTime<Utc>>,
-    /// What came of the last try.
-    pub last_result: Option<String>,
+row! {
+    /// How far a text message has got.
+    #[derive(Clone, Debug)]
+    pub struct SmsStateRow {
+        /// How often it was tried.
+        pub attempts: i32,
+        /// When its gateway took it.
+        pub sent_at: Option<DateTime<Utc>>,
+        /// When it reached the phone.
+        pub delivered_at: Option<DateTime<Utc>>,
+        /// When it was given up.
+        pub gave_up_at: Option<DateTime<Utc>>,
+        /// What came of the last try.
+        pub last_result: Option<String>,
+    }
 }
 
-/// The command of a native handset, and what it said.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct CommandedRow {
-    /// The message it carries out.
-    pub id: SmsId,
-    /// How often it was tried.
-    pub attempts: i32,
-    /// How often it could not be sent after all.
-    pub failures: i32,
-    /// When the handset said something.
-    pub done_at: Option<DateTime<Utc>>,
-    /// What.
-    pub result: Option<Json<Value>>,
+row! {
+    /// The command of a native handset, and what it said.
+    #[derive(Clone, Debug)]
+    pub struct CommandedRow {
+        /// The message it carries out.
+        pub id: SmsId,
+        /// How often it was tried.
+        pub attempts: i32,
+        /// How often it could not be sent after all.
+        pub failures: i32,
+        /// When the handset said something.
+        pub done_at: Option<DateTime<Utc>>,
+        /// What.
+        pub result: Option<Json<Value>>,
+    }
 }
 
-/// The latest command of a line, as seen from an earlier one.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct LaterSms {
-    /// Which one.
-    pub id: SmsId,
-    /// When it was sent.
-    pub sent_at: Option<DateTime<Utc>>,
-    /// When it reached the phone.
-    pub delivered_at: Option<DateTime<Utc>>,
+row! {
+    /// The latest command of a line, as seen from an earlier one.
+    #[derive(Clone, Debug)]
+    pub struct LaterSms {
+        /// Which one.
+        pub id: SmsId,
+        /// When it was sent.
+        pub sent_at: Option<DateTime<Utc>>,
+        /// When it reached the phone.
+        pub delivered_at: Option<DateTime<Utc>>,
+    }
 }
 
-/// A text message that came in.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct InboundRow {
-    /// Which one.
-    pub id: InboundSmsId,
-    /// From whom: E.164 where it is a number.
-    pub sender: String,
-    /// What it says.
-    pub text: String,
-    /// When it reached the server.
-    pub received_at: DateTime<Utc>,
-    /// When it was written, as far as that is known; `None` in rows of older versions.
-    pub written_at: Option<DateTime<Utc>>,
-    /// What it was read as.
-    pub reply: String,
-    /// The alarm it counted for.
-    pub alarm_id: Option<AlarmId>,
-    /// What it did; `None`: nothing yet.
-    pub effect: Option<String>,
+row! {
+    /// A text message that came in.
+    #[derive(Clone, Debug)]
+    pub struct InboundRow {
+        /// Which one.
+        pub id: InboundSmsId,
+        /// From whom: E.164 where it is a number.
+        pub sender: String,
+        /// What it says.
+        pub text: String,
+        /// When it reached the server.
+        pub received_at: DateTime<Utc>,
+        /// When it was written, as far as that is known; `None` in rows of older versions.
+        pub written_at: Option<DateTime<Utc>>,
+        /// What it was read as.
+        pub reply: String,
+        /// The alarm it counted for.
+        pub alarm_id: Option<AlarmId>,
+        /// What it did; `None`: nothing yet.
+        pub effect: Option<String>,
+    }
 }
 
 /// A message that has just come in.
@@ -271,17 +283,19 @@ pub struct NewInbound<'m> {
     pub reply: &'m str,
 }
 
-/// A call about an alarm that somebody was given.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct GivenRow {
-    /// The hunt that rang them.
-    pub hunt_id: HuntId,
-    /// As which callee.
-    pub callee_id: CalleeId,
-    /// When.
-    pub offered_at: DateTime<Utc>,
-    /// It only tests a handset or a public number.
-    pub test: bool,
+row! {
+    /// A call about an alarm that somebody was given.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct GivenRow {
+        /// The hunt that rang them.
+        pub hunt_id: HuntId,
+        /// As which callee.
+        pub callee_id: CalleeId,
+        /// When.
+        pub offered_at: DateTime<Utc>,
+        /// It only tests a handset or a public number.
+        pub test: bool,
+    }
 }
 
 /// A public number is rung to prove a hand-over no later after it than this.

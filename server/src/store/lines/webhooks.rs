@@ -5,13 +5,13 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, DeliveryId, HuntId, WebhookId};
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, Waiting, WaitingRow};
 
 /// What is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum NoticeKind {
     /// An alarm came in.
     Raised,
@@ -93,9 +93,8 @@ impl NoticeKind {
 }
 
 /// The form in which a webhook wants to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum WebhookShape {
     /// Facts as JSON, signed.
     Json,
@@ -126,56 +125,60 @@ impl WebhookShape {
     }
 }
 
-/// A webhook as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct WebhookRow {
-    /// Which one.
-    pub id: WebhookId,
-    /// What people call it.
-    pub name: String,
-    /// Where to post; it often holds a secret.
-    pub url: String,
-    /// In which form.
-    pub shape: WebhookShape,
-    /// What the signature is made with.
-    pub secret: Option<String>,
-    /// The kinds it wants, each between commas.
-    pub kinds: String,
-    /// In which language.
-    pub language: String,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// Since when it is told nothing.
-    pub removed_at: Option<DateTime<Utc>>,
+row! {
+    /// A webhook as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct WebhookRow {
+        /// Which one.
+        pub id: WebhookId,
+        /// What people call it.
+        pub name: String,
+        /// Where to post; it often holds a secret.
+        pub url: String,
+        /// In which form.
+        pub shape: WebhookShape,
+        /// What the signature is made with.
+        pub secret: Option<String>,
+        /// The kinds it wants, each between commas.
+        pub kinds: String,
+        /// In which language.
+        pub language: String,
+        /// When it was made.
+        pub created_at: DateTime<Utc>,
+        /// Since when it is told nothing.
+        pub removed_at: Option<DateTime<Utc>>,
+    }
 }
 
-/// Something that is to be told.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct DeliveryRow {
-    /// Which one.
-    pub id: DeliveryId,
-    /// Whom to tell.
-    pub webhook_id: WebhookId,
-    /// What.
-    pub kind: NoticeKind,
-    /// About which alarm.
-    pub alarm_id: Option<AlarmId>,
-    /// About which hunt.
-    pub hunt_id: Option<HuntId>,
-    /// Particulars of the event.
-    pub body: Json<Value>,
-    /// When it happened.
-    pub at: DateTime<Utc>,
-    /// When it is tried next.
-    pub due_at: DateTime<Utc>,
-    /// How often it was tried.
-    pub attempts: i32,
-    /// When it was told.
-    pub delivered_at: Option<DateTime<Utc>>,
-    /// When it was given up.
-    pub gave_up_at: Option<DateTime<Utc>>,
-    /// What came of the last try.
-    pub last_result: Option<String>,
+row! {
+    /// Something that is to be told.
+    #[derive(Clone, Debug)]
+    pub struct DeliveryRow {
+        /// Which one.
+        pub id: DeliveryId,
+        /// Whom to tell.
+        pub webhook_id: WebhookId,
+        /// What.
+        pub kind: NoticeKind,
+        /// About which alarm.
+        pub alarm_id: Option<AlarmId>,
+        /// About which hunt.
+        pub hunt_id: Option<HuntId>,
+        /// Particulars of the event.
+        pub body: Json<Value>,
+        /// When it happened.
+        pub at: DateTime<Utc>,
+        /// When it is tried next.
+        pub due_at: DateTime<Utc>,
+        /// How often it was tried.
+        pub attempts: i32,
+        /// When it was told.
+        pub delivered_at: Option<DateTime<Utc>>,
+        /// When it was given up.
+        pub gave_up_at: Option<DateTime<Utc>>,
+        /// What came of the last try.
+        pub last_result: Option<String>,
+    }
 }
 
 statements! {

@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 
 use crate::ids::InstallationId;
-use crate::store::dialect::{execute, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_optional};
 use crate::store::{Db, Result};
 
 statements! {

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 use super::sqlite_folder::Use;
 use crate::config::postgres_url::{self, PostgresAddress};
 use crate::ids::InstallationId;
-use crate::store::{ReadOnly, Result, StoreError, takes_changes};
+use crate::store::{ReadOnly, Result, StoreError, migrations, takes_changes};
 
 const POOL_SIZE: u32 = 20;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -21,8 +21,6 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const TRIES: u32 = 3;
 /// While the tables are brought up to date, or another node does that, a line says so this often.
 const SAY_EVERY: Duration = Duration::from_secs(10);
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
 
 /// A node that freezes inside a transaction must not keep rows locked for ever. Said in each session and not when connecting, because
 /// poolers refuse parameters at that moment.
@@ -263,7 +261,7 @@ async fn installation(connection: &mut PgConnection) -> Result<Option<Installati
 /// Brings the tables up to date, and says from time to time that it is still at it.
 async fn migrate(connection: &mut PgConnection) -> Result<()> {
     sqlx::raw_sql("SET client_min_messages = warning").execute(&mut *connection).await.map_err(StoreError::Connection)?;
-    let work = MIGRATIONS.run(connection);
+    let work = migrations::POSTGRES.run(connection);
     tokio::pin!(work);
     loop {
         tokio::select! {

@@ -5,18 +5,21 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::ids::{CommandId, HandsetId};
-use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result};
 
-/// A command that waits for its result.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct CommandRow {
-    /// Which one.
-    pub id: CommandId,
-    /// What to do, as it goes over the wire.
-    pub body: Json<Value>,
-    /// When it was handed out for the first time.
-    pub handed_at: Option<DateTime<Utc>>,
+row! {
+    /// A command that waits for its result.
+    #[derive(Clone, Debug)]
+    pub struct CommandRow {
+        /// Which one.
+        pub id: CommandId,
+        /// What to do, as it goes over the wire.
+        pub body: Json<Value>,
+        /// When it was handed out for the first time.
+        pub handed_at: Option<DateTime<Utc>>,
+    }
 }
 
 statements! {

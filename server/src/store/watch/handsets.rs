@@ -7,13 +7,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, HandsetId};
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{FromRow, Row, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 /// What a handset can be given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum Profile {
     /// Decided at each poll: the stock app by its user agent, else by the path.
     Auto,
@@ -45,9 +45,8 @@ impl Profile {
 }
 
 /// How a handset is told that there is nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[sqlx(type_name = "TEXT", rename_all = "snake_case")]
 pub enum IdleForm {
     /// The documented one, `code` 1.
     Plain,
@@ -55,79 +54,87 @@ pub enum IdleForm {
     HeadlessSafe,
 }
 
-/// A handset as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct HandsetRow {
-    /// Which one.
-    pub id: HandsetId,
-    /// What people call it.
-    pub name: String,
-    /// SHA-256 of its token; `None` on the plain path.
-    pub token_hash: Option<Vec<u8>>,
-    /// SHA-256 of the token that replaces it.
-    pub next_token_hash: Option<Vec<u8>>,
-    /// Address and model; `None` when paired.
-    pub plain_key: Option<String>,
-    /// What it can be given.
-    pub profile: Profile,
-    /// How it is told that there is nothing to do.
-    pub idle_form: IdleForm,
-    /// The country of its SIM: ISO 3166 alpha-2.
-    pub country: String,
-    /// Longest time a call rings.
-    pub ring_seconds: i32,
-    /// Time between its polls, as learned.
-    pub interval_seconds: Option<f64>,
-    /// When it was made known.
-    pub created_at: DateTime<Utc>,
-    /// Since when it is given nothing.
-    pub disabled_at: Option<DateTime<Utc>>,
-    /// Its last poll, as of the last time that was written down.
-    pub last_seen_at: Option<DateTime<Utc>>,
-    /// Where it polled from.
-    pub last_address: Option<String>,
-    /// What model it says it is.
-    pub last_model: Option<String>,
-    /// What program it says it is.
-    pub last_user_agent: Option<String>,
-    /// Since when it has been silent for longer than it ever is.
-    pub offline_since: Option<DateTime<Utc>>,
-    /// Since when it has not returned from a dial.
-    pub stuck_since: Option<DateTime<Utc>>,
-    /// Since when two phones have used its token.
-    pub shared_since: Option<DateTime<Utc>>,
-    /// Calls in a row that never left the phone.
-    pub failures: i32,
-    /// Another handset is preferred until then.
-    pub avoid_until: Option<DateTime<Utc>>,
-    /// Since when it may poll the plain path from outside the open networks.
-    pub allowed_at: Option<DateTime<Utc>>,
-    /// Since when its app seems to have been started again in a call; until its next report.
-    pub restarted_since: Option<DateTime<Utc>>,
-    /// The alarm of its latest test call.
-    pub test_alarm_id: Option<AlarmId>,
-    /// What a native handset last said of itself.
-    pub status: Option<Json<serde_json::Value>>,
-    /// When it said so.
-    pub status_at: Option<DateTime<Utc>>,
+row! {
+    /// A handset as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct HandsetRow {
+        /// Which one.
+        pub id: HandsetId,
+        /// What people call it.
+        pub name: String,
+        /// SHA-256 of its token; `None` on the plain path.
+        pub token_hash: Option<Vec<u8>>,
+        /// SHA-256 of the token that replaces it.
+        pub next_token_hash: Option<Vec<u8>>,
+        /// Address and model; `None` when paired.
+        pub plain_key: Option<String>,
+        /// What it can be given.
+        pub profile: Profile,
+        /// How it is told that there is nothing to do.
+        pub idle_form: IdleForm,
+        /// The country of its SIM: ISO 3166 alpha-2.
+        pub country: String,
+        /// Longest time a call rings.
+        pub ring_seconds: i32,
+        /// Time between its polls, as learned.
+        pub interval_seconds: Option<f64>,
+        /// When it was made known.
+        pub created_at: DateTime<Utc>,
+        /// Since when it is given nothing.
+        pub disabled_at: Option<DateTime<Utc>>,
+        /// Its last poll, as of the last time that was written down.
+        pub last_seen_at: Option<DateTime<Utc>>,
+        /// Where it polled from.
+        pub last_address: Option<String>,
+        /// What model it says it is.
+        pub last_model: Option<String>,
+        /// What program it says it is.
+        pub last_user_agent: Option<String>,
+        /// Since when it has been silent for longer than it ever is.
+        pub offline_since: Option<DateTime<Utc>>,
+        /// Since when it has not returned from a dial.
+        pub stuck_since: Option<DateTime<Utc>>,
+        /// Since when two phones have used its token.
+        pub shared_since: Option<DateTime<Utc>>,
+        /// Calls in a row that never left the phone.
+        pub failures: i32,
+        /// Another handset is preferred until then.
+        pub avoid_until: Option<DateTime<Utc>>,
+        /// Since when it may poll the plain path from outside the open networks.
+        pub allowed_at: Option<DateTime<Utc>>,
+        /// Since when its app seems to have been started again in a call; until its next report.
+        pub restarted_since: Option<DateTime<Utc>>,
+        /// The alarm of its latest test call.
+        pub test_alarm_id: Option<AlarmId>,
+        /// What a native handset last said of itself.
+        pub status: Option<Json<serde_json::Value>>,
+        /// When it said so.
+        pub status_at: Option<DateTime<Utc>>,
+    }
 }
 
-/// What decides whether a phone is let in as a handset.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct Doors {
-    /// Since when it is given nothing.
-    pub disabled_at: Option<DateTime<Utc>>,
-    /// SHA-256 of its token.
-    pub token_hash: Option<Vec<u8>>,
-    /// SHA-256 of the token that replaces it.
-    pub next_token_hash: Option<Vec<u8>>,
+row! {
+    /// What decides whether a phone is let in as a handset.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Doors {
+        /// Since when it is given nothing.
+        pub disabled_at: Option<DateTime<Utc>>,
+        /// SHA-256 of its token.
+        pub token_hash: Option<Vec<u8>>,
+        /// SHA-256 of the token that replaces it.
+        pub next_token_hash: Option<Vec<u8>>,
+    }
 }
 
-#[derive(sqlx::FromRow)]
 struct DoorsRow {
     id: HandsetId,
-    #[sqlx(flatten)]
     doors: Doors,
+}
+
+impl FromRow for DoorsRow {
+    fn from_row(row: &Row) -> sqlx::Result<Self> {
+        Ok(Self { id: row.get("id")?, doors: Doors::from_row(row)? })
+    }
 }
 
 impl HandsetRow {
@@ -142,21 +149,23 @@ impl HandsetRow {
     }
 }
 
-/// A phone that polled without being let in.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct KnockRow {
-    /// From where.
-    pub address: String,
-    /// What model it says it is; empty when it does not say.
-    pub model: String,
-    /// What program it says it is.
-    pub user_agent: String,
-    /// When it came first.
-    pub first_at: DateTime<Utc>,
-    /// When it came last.
-    pub last_at: DateTime<Utc>,
-    /// How often it was noted; not every poll is.
-    pub times: i64,
+row! {
+    /// A phone that polled without being let in.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct KnockRow {
+        /// From where.
+        pub address: String,
+        /// What model it says it is; empty when it does not say.
+        pub model: String,
+        /// What program it says it is.
+        pub user_agent: String,
+        /// When it came first.
+        pub first_at: DateTime<Utc>,
+        /// When it came last.
+        pub last_at: DateTime<Utc>,
+        /// How often it was noted; not every poll is.
+        pub times: i64,
+    }
 }
 
 statements! {

@@ -7,37 +7,40 @@ use sqlx::types::Json;
 
 use crate::alarm::Priority;
 use crate::ids::HeartbeatId;
-use crate::store::dialect::{execute, fetch_all, fetch_optional, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 use crate::versions::Version;
 
-/// A heartbeat as it is stored.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct HeartbeatRow {
-    /// Which one.
-    pub id: HeartbeatId,
-    /// Who is to be heard, such as nightly-backup.
-    pub name: String,
-    /// SHA-256 of the token it pings with.
-    pub token_hash: Vec<u8>,
-    /// It pings at least this often, in seconds.
-    pub period_s: i32,
-    /// It may be late by so many seconds.
-    pub grace_s: i32,
-    /// Whom to ring when it is missed; empty: `alarms.fallback_phones`.
-    pub phones: Json<Vec<String>>,
-    /// Labels of that alarm.
-    pub labels: Json<BTreeMap<String, String>>,
-    /// How urgent that alarm is.
-    pub priority: Priority,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// Its last ping.
-    pub last_ping_at: Option<DateTime<Utc>>,
-    /// Without a ping by then it is missed; `None` before the first one.
-    pub due_at: Option<DateTime<Utc>>,
-    /// Since when it is missed.
-    pub missed_since: Option<DateTime<Utc>>,
+row! {
+    /// A heartbeat as it is stored.
+    #[derive(Clone, Debug)]
+    pub struct HeartbeatRow {
+        /// Which one.
+        pub id: HeartbeatId,
+        /// Who is to be heard, such as nightly-backup.
+        pub name: String,
+        /// SHA-256 of the token it pings with.
+        pub token_hash: Vec<u8>,
+        /// It pings at least this often, in seconds.
+        pub period_s: i32,
+        /// It may be late by so many seconds.
+        pub grace_s: i32,
+        /// Whom to ring when it is missed; empty: `alarms.fallback_phones`.
+        pub phones: Json<Vec<String>>,
+        /// Labels of that alarm.
+        pub labels: Json<BTreeMap<String, String>>,
+        /// How urgent that alarm is.
+        pub priority: Priority,
+        /// When it was made.
+        pub created_at: DateTime<Utc>,
+        /// Its last ping.
+        pub last_ping_at: Option<DateTime<Utc>>,
+        /// Without a ping by then it is missed; `None` before the first one.
+        pub due_at: Option<DateTime<Utc>>,
+        /// Since when it is missed.
+        pub missed_since: Option<DateTime<Utc>>,
+    }
 }
 
 impl HeartbeatRow {

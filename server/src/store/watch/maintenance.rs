@@ -6,41 +6,46 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, HuntId, WindowId};
-use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result};
 
-/// A time in which matching alarms are not rung.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct WindowRow {
-    /// Which one.
-    pub id: WindowId,
-    /// What is being done.
-    pub reason: String,
-    /// From then on.
-    pub starts_at: DateTime<Utc>,
-    /// Until then, exclusive.
-    pub ends_at: DateTime<Utc>,
-    /// Alarms whose label `team` is this.
-    pub team: Option<String>,
-    /// Alarms that have all of these labels.
-    pub labels: Json<BTreeMap<String, String>>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
+row! {
+    /// A time in which matching alarms are not rung.
+    #[derive(Clone, Debug)]
+    pub struct WindowRow {
+        /// Which one.
+        pub id: WindowId,
+        /// What is being done.
+        pub reason: String,
+        /// From then on.
+        pub starts_at: DateTime<Utc>,
+        /// Until then, exclusive.
+        pub ends_at: DateTime<Utc>,
+        /// Alarms whose label `team` is this.
+        pub team: Option<String>,
+        /// Alarms that have all of these labels.
+        pub labels: Json<BTreeMap<String, String>>,
+        /// When it was made.
+        pub created_at: DateTime<Utc>,
+    }
 }
 
-/// A firing alarm that is held, with its current hunt.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct HeldRow {
-    /// The alarm.
-    pub id: AlarmId,
-    /// Its current hunt.
-    pub hunt_id: HuntId,
-    /// What windows match.
-    pub labels: Json<BTreeMap<String, String>>,
-    /// The one team that it asked for.
-    pub team: Option<String>,
-    /// Until when it is held.
-    pub held_until: DateTime<Utc>,
+row! {
+    /// A firing alarm that is held, with its current hunt.
+    #[derive(Clone, Debug)]
+    pub struct HeldRow {
+        /// The alarm.
+        pub id: AlarmId,
+        /// Its current hunt.
+        pub hunt_id: HuntId,
+        /// What windows match.
+        pub labels: Json<BTreeMap<String, String>>,
+        /// The one team that it asked for.
+        pub team: Option<String>,
+        /// Until when it is held.
+        pub held_until: DateTime<Utc>,
+    }
 }
 
 statements! {

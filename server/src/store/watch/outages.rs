@@ -3,18 +3,21 @@
 use chrono::{DateTime, Utc};
 
 use crate::ids::HandsetId;
-use crate::store::dialect::{execute, fetch_all, fragment, on, statements};
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result};
 
-/// A time in which a handset cannot be used, and that is not over.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct OutageRow {
-    /// Which handset.
-    pub handset_id: HandsetId,
-    /// From then on.
-    pub since: DateTime<Utc>,
-    /// When something was done about it.
-    pub told_at: Option<DateTime<Utc>>,
+row! {
+    /// A time in which a handset cannot be used, and that is not over.
+    #[derive(Clone, Debug)]
+    pub struct OutageRow {
+        /// Which handset.
+        pub handset_id: HandsetId,
+        /// From then on.
+        pub since: DateTime<Utc>,
+        /// When something was done about it.
+        pub told_at: Option<DateTime<Utc>>,
+    }
 }
 
 statements! {

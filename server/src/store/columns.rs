@@ -1,0 +1,163 @@
+//! How the values of other modules are kept in a column: an identifier as a UUID, a choice as a word. The words stay what they are, whatever
+//! the API or a page calls them: rows of years hold them.
+
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::{Database, Decode, Encode, Type};
+use uuid::Uuid;
+
+use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
+use crate::ids::{
+    AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
+    InboundSmsId, InstallationId, KeyId, LayerId, LineId, OverrideId, PersonId, PolicyId, ScheduleId, SmsId, TeamId, TemporaryId,
+    UserId, VacationId, WebhookId, WindowId,
+};
+use crate::line::command::AppBuild;
+use crate::roster::source::Address;
+use crate::store::access::users::Role;
+use crate::store::alarm::events::EventKind;
+use crate::store::lines::numbers::HandOverWhy;
+use crate::store::lines::sms::Purpose;
+use crate::store::lines::webhooks::{NoticeKind, WebhookShape};
+use crate::store::watch::handsets::{IdleForm, Profile};
+
+/// Keeps a type as another one that the drivers know.
+macro_rules! kept_as {
+    ($name:ty, $kept:ty, |$value:ident| $keep:expr, |$found:ident| $read:expr) => {
+        impl<D: Database> Type<D> for $name
+        where
+            $kept: Type<D>,
+        {
+            fn type_info() -> D::TypeInfo {
+                <$kept as Type<D>>::type_info()
+            }
+
+            fn compatible(found: &D::TypeInfo) -> bool {
+                <$kept as Type<D>>::compatible(found)
+            }
+        }
+
+        impl<'q, D: Database> Encode<'q, D> for $name
+        where
+            $kept: Encode<'q, D>,
+        {
+            fn encode_by_ref(&self, values: &mut D::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                let $value = self;
+                <$kept as Encode<'q, D>>::encode($keep, values)
+            }
+        }
+
+        impl<'r, D: Database> Decode<'r, D> for $name
+        where
+            $kept: Decode<'r, D>,
+        {
+            fn decode(found: D::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                let $found = <$kept as Decode<'r, D>>::decode(found)?;
+                $read
+            }
+        }
+    };
+}
+
+macro_rules! identifiers {
+    ($($name:ident)+) => { $(kept_as!($name, Uuid, |id| id.0, |id| Ok(Self(id)));)+ };
+}
+
+identifiers! {
+    AlarmId HuntId PolicyId CalleeId HandsetId PersonId AnswerId CommandId KeyId WebhookId DeliveryId UserId
+    TeamId ScheduleId LayerId OverrideId TemporaryId VacationId FeedId HeartbeatId WindowId GatewayId SmsId
+    InstallationId InboundSmsId LineId HandOverId
+}
+
+macro_rules! words {
+    ($($name:ident { $($choice:ident = $word:literal),+ $(,)? })+) => { $(
+        impl<D: Database> Type<D> for $name
+        where
+            str: Type<D>,
+        {
+            fn type_info() -> D::TypeInfo {
+                <str as Type<D>>::type_info()
+            }
+
+            fn compatible(found: &D::TypeInfo) -> bool {
+                <str as Type<D>>::compatible(found)
+            }
+        }
+
+        impl<'q, D: Database> Encode<'q, D> for $name
+        where
+            &'static str: Encode<'q, D>,
+        {
+            fn encode_by_ref(&self, values: &mut D::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                let word = match self {
+                    $(Self::$choice => $word),+
+                };
+                <&'static str as Encode<'q, D>>::encode(word, values)
+            }
+        }
+
+        impl<'r, D: Database> Decode<'r, D> for $name
+        where
+            &'r str: Decode<'r, D>,
+        {
+            fn decode(found: D::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                match <&'r str as Decode<'r, D>>::decode(found)? {
+                    $($word => Ok(Self::$choice),)+
+                    other => Err(format!("{other:?} is no {}", stringify!($name)).into()),
+                }
+            }
+        }
+    )+ };
+}
+
+words! {
+    Mode { Sequential = "sequential", Parallel = "parallel" }
+    Until { First = "first", Everyone = "everyone" }
+    Verdict { Answered = "answered", Declined = "declined", Skipped = "skipped", DoNotCall = "do_not_call" }
+    HuntOutcome { Answered = "answered", NoAnswer = "no_answer", Cancelled = "cancelled", Resolved = "resolved" }
+    EndReason {
+        AttemptsUsed = "attempts_used", NoReport = "no_report", HandOutLimit = "hand_out_limit", NoHandset = "no_handset",
+        AllDeclined = "all_declined", NobodyToRing = "nobody_to_ring",
+    }
+    DialOutcome {
+        Answered = "answered", Nobody = "nobody", Expired = "expired", Cancelled = "cancelled", Superseded = "superseded",
+    }
+    AppBuild { First = "first", Later = "later" }
+    AnswerVia { Handset = "handset", Api = "api", Page = "page", Link = "link", Sms = "sms" }
+    EventKind {
+        Raised = "raised", Repeated = "repeated", Cleaned = "cleaned", Overtaken = "overtaken", Flapping = "flapping",
+        Resolved = "resolved", Cancelled = "cancelled", Acknowledged = "acknowledged", Redialled = "redialled",
+        HandedOut = "handed_out", Answered = "answered", Nobody = "nobody", Expired = "expired", Superseded = "superseded",
+        LateNobody = "late_nobody", LateAnswer = "late_answer", NotRung = "not_rung", HuntEnded = "hunt_ended",
+        Declined = "declined", StepBegan = "step_began", StepEmpty = "step_empty", PolicyEmpty = "policy_empty",
+        Escalated = "escalated", PolicySet = "policy_set", Lapsed = "lapsed", Skipped = "skipped", DoNotCall = "do_not_call",
+        OptedOut = "opted_out", Snoozed = "snoozed", Quiet = "quiet", Joined = "joined", Parted = "parted", Noted = "noted",
+        Reopened = "reopened", Held = "held", Released = "released", HandsetOffline = "handset_offline",
+        HandsetStuck = "handset_stuck", HandsetBack = "handset_back", HandsetShared = "handset_shared",
+        HandsetFallback = "handset_fallback", HandOverTrouble = "hand_over_trouble", GatewaySilent = "gateway_silent",
+        GatewayBack = "gateway_back", CalendarFollowed = "calendar_followed", CalendarTrouble = "calendar_trouble", CalendarBack = "calendar_back",
+    }
+    Profile { Auto = "auto", App = "app", List = "list", Repeat = "repeat", Native = "native" }
+    IdleForm { Plain = "plain", HeadlessSafe = "headless_safe" }
+    HandOverWhy { Duty = "duty", Person = "person" }
+    Purpose { Command = "command", Answer = "answer", Test = "test" }
+    Role { Viewer = "viewer", Responder = "responder", Admin = "admin" }
+    NoticeKind {
+        Raised = "raised", Answered = "answered", Confirmed = "confirmed", Escalated = "escalated", NoAnswer = "no_answer",
+        HandsetOffline = "handset_offline", HandsetStuck = "handset_stuck", HandsetBack = "handset_back", Fallback = "fallback",
+        HandOverTrouble = "hand_over_trouble", OptedOut = "opted_out", Flapping = "flapping", GatewaySilent = "gateway_silent",
+        GatewayBack = "gateway_back", CalendarTrouble = "calendar_trouble", CalendarBack = "calendar_back",
+    }
+    WebhookShape { Json = "json", Slack = "slack", Wecom = "wecom", Dingtalk = "dingtalk", Feishu = "feishu" }
+}
+
+kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Self::new(text)));
+
+// The more urgent, the larger: queries sort by it.
+kept_as!(Priority, i32, |priority| *priority as i32, |number| match number {
+    0 => Ok(Self::Low),
+    1 => Ok(Self::Normal),
+    2 => Ok(Self::High),
+    3 => Ok(Self::Critical),
+    other => Err(format!("{other} is no priority").into()),
+});
