@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use futures_util::future::{BoxFuture, LocalBoxFuture};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -57,7 +58,11 @@ impl Service {
     ///
     /// # Errors
     /// When the database cannot be used. An unreachable Redis is no error: the server starts without it and says so.
-    pub async fn build(config: Config, listener: TcpListener, clock: Clock) -> Result<Self, StartError> {
+    pub fn build(config: Config, listener: TcpListener, clock: Clock) -> LocalBoxFuture<'static, Result<Self, StartError>> {
+        Box::pin(Self::put_together(config, listener, clock))
+    }
+
+    async fn put_together(config: Config, listener: TcpListener, clock: Clock) -> Result<Self, StartError> {
         crate::net::tls::install_provider();
         let address = listener.local_addr().map_err(StartError::Address)?;
         // The numbering plans are read when first used, which takes long enough to stop everything else: better now than inside
@@ -122,7 +127,11 @@ impl Service {
     }
 
     /// Serves until `shutdown` is cancelled and open requests have ended.
-    pub async fn run(self, shutdown: CancellationToken) {
+    pub fn run(self, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+        Box::pin(self.serve_until(shutdown))
+    }
+
+    async fn serve_until(self, shutdown: CancellationToken) {
         let router = self.router();
         let Self { app, listener, .. } = self;
         let engine = Arc::clone(&app.engine);

@@ -12,6 +12,7 @@ mod serve;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,11 +103,36 @@ enum Command {
     User(keep::user::UserCommand),
 }
 
+/// Longest that work which nobody waits for any more may keep the process: it is asked to stop when its time is up, not when the process ends.
+const LAST_WORK: Duration = Duration::from_millis(500);
+
+/// The program: parses the command line, runs it, and gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("autocall: no threads can be started: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(run(cli));
+    runtime.shutdown_timeout(LAST_WORK);
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("autocall: {}", sentence(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Runs what the command line says.
 ///
 /// # Errors
 /// A sentence for whoever typed it.
-pub async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli) -> anyhow::Result<()> {
     let listen = match &cli.command {
         Command::Serve { listen } => *listen,
         _ => None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::closing::Tally;
@@ -112,7 +113,11 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails; nothing was handed out then.
-    pub async fn claim(&self, asker: &Asker) -> Result<Claim, EngineError> {
+    pub fn claim<'e>(&'e self, asker: &'e Asker) -> BoxFuture<'e, Result<Claim, EngineError>> {
+        Box::pin(self.answer_poll(asker))
+    }
+
+    async fn answer_poll(&self, asker: &Asker) -> Result<Claim, EngineError> {
         let now = self.clock.now();
         if asker.handset.disabled_at.is_some() {
             // A disabled handset may finish what it has, and gets nothing new.

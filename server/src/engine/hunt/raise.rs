@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -204,7 +205,11 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails, or an idempotency key was used for another request. Nothing was stored then.
-    pub async fn raise(&self, request: &RaiseRequest) -> Result<Raised, EngineError> {
+    pub fn raise<'e>(&'e self, request: &'e RaiseRequest) -> BoxFuture<'e, Result<Raised, EngineError>> {
+        Box::pin(self.take_alarm(request))
+    }
+
+    async fn take_alarm(&self, request: &RaiseRequest) -> Result<Raised, EngineError> {
         for _ in 0..TRIES {
             match self.try_raise(request).await {
                 // Another request with the same key was stored meanwhile: this one is its repeat.

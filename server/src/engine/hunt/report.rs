@@ -5,6 +5,7 @@
 
 use android_protocol::wire::{CallOutcome, NativeCall};
 use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::closing::{self, Tally};
@@ -59,7 +60,11 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails; the report was not stored then, and must not be acknowledged.
-    pub async fn report(&self, report: &Report) -> Result<Reported, EngineError> {
+    pub fn report<'e>(&'e self, report: &'e Report) -> BoxFuture<'e, Result<Reported, EngineError>> {
+        Box::pin(self.take_report(report))
+    }
+
+    async fn take_report(&self, report: &Report) -> Result<Reported, EngineError> {
         let now = self.clock.now();
         let Some(dial) = self.store.read().await?.db().dial(&report.mid).await? else {
             return Ok(Reported::Unknown);

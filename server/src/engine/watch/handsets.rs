@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::presence::{Noticed, PollSource, WRITTEN_WITHIN, longest_silence};
@@ -77,7 +78,11 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn watch_handsets(&self) -> Result<(), EngineError> {
+    pub fn watch_handsets(&self) -> BoxFuture<'_, Result<(), EngineError>> {
+        Box::pin(self.look_after_handsets())
+    }
+
+    async fn look_after_handsets(&self) -> Result<(), EngineError> {
         let now = self.clock.now();
         self.write_sightings(false).await?;
         let mut reader = self.store.read().await?;

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 use serde_json::json;
 
 use super::retention;
@@ -63,7 +64,11 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails; the next tick does what this one did not.
-    pub async fn tick(&self) -> Result<Tick, EngineError> {
+    pub fn tick(&self) -> BoxFuture<'_, Result<Tick, EngineError>> {
+        Box::pin(self.do_what_is_due())
+    }
+
+    async fn do_what_is_due(&self) -> Result<Tick, EngineError> {
         self.prove_writing().await;
         let done = self.try_tick().await;
         if done.is_err() {
