@@ -33,7 +33,7 @@ const CONNECTIONS: u32 = 4;
 /// Redis refuses expiry times that overflow its signed millisecond clock; ten years is "for ever" for a lock.
 const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// Takes all keys for ARGV[1] during ARGV[2] milliseconds, or none: 1 or 0.
+/// Takes all keys for `ARGV[1]` during `ARGV[2]` milliseconds, or none: 1 or 0.
 const TAKE: &str = r"
 for _, key in ipairs(KEYS) do
   if redis.call('EXISTS', key) == 1 then return 0 end
@@ -43,7 +43,7 @@ for _, key in ipairs(KEYS) do
 end
 return 1";
 
-/// Deletes those keys that hold ARGV[1], and says how many did.
+/// Deletes those keys that hold `ARGV[1]`, and says how many did.
 const RELEASE: &str = r"
 local freed = 0
 for _, key in ipairs(KEYS) do

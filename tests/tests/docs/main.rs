@@ -1,7 +1,9 @@
-//! The documents: their marked examples run, their links lead somewhere, and what they name exists.
+//! The documents: their marked examples run, their links lead somewhere, and what they name exists; and what the program is built of.
 //!
 //! An example is a code block that is marked as `tests/src/markdown.rs` says. Each document gets a fresh server; its examples run in their order, in one folder.
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
+
+mod crates;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -238,22 +240,25 @@ async fn every_metric_exists_and_is_explained() {
     assert_eq!(explained, families, "docs/operating.md explains them all");
 }
 
+/// What stands in the manifest of a package as a dependency of any kind.
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
+    let (mut found, mut in_dependencies) = (BTreeSet::new(), false);
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            in_dependencies = matches!(line, "[dependencies]" | "[dev-dependencies]" | "[build-dependencies]");
+        } else if in_dependencies && line.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            found.insert(line.split(['.', ' ', '=']).next().unwrap().to_owned());
+        }
+    }
+    found
+}
+
 #[test]
 fn every_dependency_is_explained() {
     let explained = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
     let explained: BTreeSet<&str> = explained.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
-    let mut used = BTreeSet::new();
-    for package in ["server", "android-protocol", "tests"] {
-        let manifest = fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();
-        let mut in_dependencies = false;
-        for line in manifest.lines() {
-            if line.starts_with('[') {
-                in_dependencies = matches!(line, "[dependencies]" | "[dev-dependencies]" | "[build-dependencies]");
-            } else if in_dependencies && line.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                used.insert(line.split(['.', ' ', '=']).next().unwrap().to_owned());
-            }
-        }
-    }
+    let mut used: BTreeSet<String> = ["server", "android-protocol", "tests"].into_iter().flat_map(dependencies).collect();
     // Our own packages explain themselves.
     used.retain(|name| !matches!(name.as_str(), "autocall" | "autocall-tests" | "android-protocol"));
     assert_eq!(explained, used.iter().map(String::as_str).collect());

@@ -1,7 +1,7 @@
 //! The catalogue: every word that the pages show, in every language. No text stands in code or templates.
 //!
 //! To add a language: a file in `words/`, a line in [`Language`], and the tests say what is missing. To add a word: a line in every
-//! file and in [`words!`] below.
+//! file and in `words!` below.
 
 use std::sync::LazyLock;
 
