@@ -3,6 +3,7 @@
 //! A scenario is an `async fn` that takes an [`world::Engine`]; [`world::on_both`] makes one test for each database of it.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that meets the unexpected has failed")]
 
+mod api_tools;
 mod below_a_path;
 mod client;
 mod configuration;
