@@ -1,18 +1,30 @@
-//! Lists the migrations, which are embedded in the program: number, name and text of each, for either database.
+//! Lists what is embedded in the program: the migrations, number, name and text of each, for either database; and the words of the pages.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
+const ENGLISH: &str = "src/dashboard/frame/words/en.toml";
+
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=migrations");
-    let folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default()).join("migrations");
+    println!("cargo::rerun-if-changed={ENGLISH}");
+    let crate_folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let made = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    fs::write(made.join("words.rs"), words(&fs::read_to_string(crate_folder.join(ENGLISH))?))?;
+    let folder = crate_folder.join("migrations");
     let lists = format!(
         "pub(super) const POSTGRES: &[(i64, &str, &str)] = &[\n{}];\npub(super) const SQLITE: &[(i64, &str, &str)] = &[\n{}];\n",
         list(&folder.join("postgres"))?,
         list(&folder.join("sqlite"))?
     );
-    fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("migrations.rs"), lists)
+    fs::write(made.join("migrations.rs"), lists)
+}
+
+/// A field for each word of the catalogue, whose lines are all `key = "text"`.
+fn words(catalogue: &str) -> String {
+    let keys = catalogue.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).filter(|key| !key.starts_with('#'));
+    format!("words! {{ {} }}\n", keys.collect::<Vec<_>>().join(" "))
 }
 
 /// The files `0001_some_name.sql` of a folder, in their order. Any other file there is an error: it would be forgotten.

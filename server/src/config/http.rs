@@ -1,0 +1,231 @@
+//! Section `http`: who may talk to the server, and its limits.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::reading::{host, network, public_url};
+use super::{Key, Kind, Value};
+
+/// Section `http`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// Networks whose requests may use the documented plain paths without token or key.
+    pub open_networks: Vec<IpNet>,
+    /// Reverse proxies whose `Forwarded` and `X-Forwarded-*` headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whether the configuration itself lists this computer in `open_networks`.
+    pub loopback_listed: bool,
+    /// What says that a reverse proxy stands in front, if anything does.
+    pub proxy_sign: Option<ProxySign>,
+    /// Host names, in small letters, that are accepted in the `Host` header besides IP addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// How people's browsers reach the server, without a slash at the end: links in notices begin with it.
+    pub public_url: Option<String>,
+    /// Longest request body, in bytes.
+    pub body_limit_bytes: usize,
+    /// Longest time for a request, where the path has no limit of its own.
+    pub request_timeout: Duration,
+    /// Most connections at a time.
+    pub max_connections: usize,
+    /// Most connections from one address whose clients we do not know.
+    pub connections_per_address: usize,
+    /// Most connections that wait at a time: long polls and open pages.
+    pub max_waiting: usize,
+    /// Most pages that are kept up to date at a time.
+    pub max_pages: usize,
+    /// Of these, most of one user.
+    pub pages_per_user: usize,
+    /// Most requests in a minute with which one sender may raise alarms.
+    pub alarms_per_minute: usize,
+}
+
+impl HttpConfig {
+    /// The path in front of everything, as `public_url` has it, without a slash at its end; `None` where there is none.
+    #[must_use]
+    pub fn path_in_front(&self) -> Option<String> {
+        let url = reqwest::Url::parse(self.public_url.as_deref()?).ok()?;
+        let path = url.path().trim_end_matches('/');
+        (!path.is_empty()).then(|| path.to_owned())
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            open_networks: [
+                IpNet::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+                IpNet::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            trusted_proxies: Vec::new(),
+            loopback_listed: false,
+            proxy_sign: None,
+            hosts: Vec::new(),
+            public_url: None,
+            body_limit_bytes: 4 << 20,
+            request_timeout: Duration::from_secs(30),
+            max_connections: 2048,
+            connections_per_address: 512,
+            max_waiting: 1024,
+            max_pages: 200,
+            pages_per_user: 20,
+            alarms_per_minute: 3000,
+        }
+    }
+}
+
+impl HttpConfig {
+    /// Whether a reverse proxy stands in front, and nothing is said about it.
+    #[must_use]
+    pub fn has_unlisted_proxy(&self) -> bool {
+        self.proxy_sign.is_some() && self.trusted_proxies.is_empty() && !self.loopback_listed
+    }
+}
+
+/// What says that a reverse proxy stands in front of this server. Then a request from this computer may come from anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProxySign {
+    /// The address for browsers is https, which somebody else must speak.
+    Https,
+    /// The address for browsers names another port than ours.
+    Port(u16),
+    /// Nobody else can reach us, and yet there is an address for browsers.
+    Unreachable,
+    /// There are trusted proxies.
+    Trusted,
+    /// A request came as HTTP/1.0.
+    OldHttp,
+}
+
+impl fmt::Display for ProxySign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Https => f.write_str("http.public_url is https, which this server does not speak itself"),
+            Self::Port(port) => write!(f, "http.public_url names port {port}, on which this server does not listen"),
+            Self::Unreachable => f.write_str("the server listens on this computer alone, and http.public_url is elsewhere"),
+            Self::Trusted => f.write_str("http.trusted_proxies names proxies"),
+            Self::OldHttp => f.write_str("the request came as HTTP/1.0"),
+        }
+    }
+}
+
+impl ProxySign {
+    /// What the settings say.
+    pub(super) fn of(listen: SocketAddr, http: &HttpConfig) -> Option<Self> {
+        if let Some(url) = http.public_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok()) {
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            let here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+            let port = url.port_or_known_default().unwrap_or_default();
+            if url.scheme() == "https" {
+                return Some(Self::Https);
+            }
+            if listen.port() != 0 && port != listen.port() {
+                return Some(Self::Port(port));
+            }
+            if listen.ip().to_canonical().is_loopback() && !here {
+                return Some(Self::Unreachable);
+            }
+        }
+        (!http.trusted_proxies.is_empty()).then_some(Self::Trusted)
+    }
+}
+
+/// The keys of this section, in the order of the manual.
+pub(super) const KEYS: &[Key] = &[
+    networks_key!(
+        "http.open_networks",
+        "AUTOCALL_HTTP_OPEN_NETWORKS",
+        open_networks,
+        "Networks or addresses that may use the documented plain paths without token or key. An empty list closes them."
+    ),
+    networks_key!(
+        "http.trusted_proxies",
+        "AUTOCALL_HTTP_TRUSTED_PROXIES",
+        trusted_proxies,
+        "Networks or addresses of reverse proxies whose `Forwarded` and `X-Forwarded-*` headers are believed."
+    ),
+    Key {
+        path: "http.hosts",
+        env: "AUTOCALL_HTTP_HOSTS",
+        kind: Kind::List,
+        meaning: "Host names by which the server is called, besides IP addresses and `localhost`.",
+        set: |config, value| {
+            config.http.hosts = value.list().iter().map(|item| host(item)).collect::<Result<_, _>>()?;
+            Ok(())
+        },
+        get: |config| Value::List(config.http.hosts.clone()),
+    },
+    Key {
+        path: "http.public_url",
+        env: "AUTOCALL_HTTP_PUBLIC_URL",
+        kind: Kind::Text,
+        meaning: "How people's browsers reach the server; it may end with a path. With it, notices hold a link for each callee, to take an alarm or to decline.",
+        set: |config, value| {
+            config.http.public_url = Some(public_url(value.text())?);
+            Ok(())
+        },
+        get: |config| Value::Text(config.http.public_url.clone().unwrap_or_default()),
+    },
+    count_key!(
+        "http.body_limit_bytes",
+        "AUTOCALL_HTTP_BODY_LIMIT_BYTES",
+        (1024, 64 * 1024 * 1024),
+        http.body_limit_bytes,
+        "Longest request body in bytes, 1024 to 67108864."
+    ),
+    time_key!(
+        "http.request_timeout_seconds",
+        "AUTOCALL_HTTP_REQUEST_TIMEOUT_SECONDS",
+        (1, 600),
+        1,
+        http.request_timeout,
+        "Longest time for a request, 1 to 600. The handset paths have limits of their own."
+    ),
+    count_key!(
+        "http.max_connections",
+        "AUTOCALL_HTTP_MAX_CONNECTIONS",
+        (16, 1_000_000),
+        http.max_connections,
+        "Most connections at a time, 16 to 1000000. An eighth of them, at most 256, is kept for alarms, handsets and health. Fewer if the system allows fewer open files."
+    ),
+    count_key!(
+        "http.connections_per_address",
+        "AUTOCALL_HTTP_CONNECTIONS_PER_ADDRESS",
+        (8, 1_000_000),
+        http.connections_per_address,
+        "Most connections from one address, 8 to 1000000, and never more than half of all. Those that have shown a token or key do not count, nor those of `trusted_proxies`."
+    ),
+    count_key!(
+        "http.max_waiting",
+        "AUTOCALL_HTTP_MAX_WAITING",
+        (4, 1_000_000),
+        http.max_waiting,
+        "Most connections that wait at a time, 4 to 1000000: long polls of handsets, and open pages. Beyond it a long poll is answered at once. Never more than three quarters of the places that are not reserved."
+    ),
+    count_key!(
+        "http.max_pages",
+        "AUTOCALL_HTTP_MAX_PAGES",
+        (1, 100_000),
+        http.max_pages,
+        "Most open pages that are kept up to date at a time, 1 to 100000."
+    ),
+    count_key!(
+        "http.pages_per_user",
+        "AUTOCALL_HTTP_PAGES_PER_USER",
+        (1, 100_000),
+        http.pages_per_user,
+        "Of these, most of one user, 1 to 100000."
+    ),
+    count_key!(
+        "http.alarms_per_minute",
+        "AUTOCALL_HTTP_ALARMS_PER_MINUTE",
+        (1, 1_000_000),
+        http.alarms_per_minute,
+        "Most requests in a minute with which one sender (a key; without one, an address) may raise alarms, 1 to 1000000. Beyond it they are refused, and sent again later."
+    ),
+];
