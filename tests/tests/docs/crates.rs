@@ -165,3 +165,20 @@ fn read_all(at: &Path, into: &mut String) {
         into.push_str(&fs::read_to_string(at).unwrap());
     }
 }
+
+/// The names of functions are taken out of the program that is given away. What a panic writes into the log does not need them.
+#[test]
+fn a_panic_says_where_it_was_without_the_names_of_functions() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let release = manifest.split("[profile.release]").nth(1).unwrap();
+    assert!(release.contains("strip = \"symbols\"") && !release.contains("panic ="), "{release}");
+    let folder = tempfile::tempdir().unwrap();
+    let source = "fn main() {\n    let none: Option<u8> = std::env::args().nth(9).map(|_| 1);\n    none.unwrap();\n}\n";
+    fs::write(folder.path().join("falls.rs"), source).unwrap();
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let built = Command::new(rustc).args(["-O", "-C", "strip=symbols", "falls.rs"]).current_dir(&folder).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let said = Command::new(folder.path().join("falls")).output().unwrap();
+    let said = String::from_utf8_lossy(&said.stderr);
+    assert!(said.contains("panicked at falls.rs:3:10"), "{said}");
+}
