@@ -208,8 +208,10 @@ mod tests {
     proptest! {
         #[test]
         fn everything_stays_but_for_nulls(value in any_json()) {
-            let parsed = Parsed::read(value.to_string().as_bytes()).unwrap();
-            prop_assert_eq!(parsed.value, without_nulls(&value));
+            let text = value.to_string();
+            let parsed = Parsed::read(text.as_bytes()).unwrap();
+            // As the library reads it: its last digit of a fraction may be another one than was written.
+            prop_assert_eq!(parsed.value, without_nulls(&serde_json::from_str(&text).unwrap()));
             prop_assert_eq!(parsed.twice, Vec::<String>::new());
         }
 
