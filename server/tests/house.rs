@@ -140,6 +140,16 @@ fn the_map_has_the_same_rooms_in_the_same_order() {
 }
 
 #[test]
+fn the_map_names_files_that_are_there() {
+    let map = fs::read_to_string(here("../docs/architecture.md")).unwrap();
+    let table = map.split("## Inside the rooms").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `")).map(|line| line.split(" | ").next().unwrap());
+    let named: Vec<&str> = rows.flat_map(|first| first.split('`').skip(1).step_by(2)).collect();
+    let lost: Vec<&&str> = named.iter().filter(|name| !here("src").join(name).exists()).collect();
+    assert!(named.len() > 40 && lost.is_empty(), "not there: {lost:?}");
+}
+
+#[test]
 fn no_folder_is_too_full_to_be_a_map() {
     for root in ["src", "templates"] {
         let mut folders = vec![here(root)];

@@ -65,10 +65,11 @@ fn document(path: PathBuf) -> Document {
     Document { path, text }
 }
 
-/// `README.md` and `docs/*.md`.
+/// `README.md`, `docs/*.md` and `docs/decisions/*.md`.
 fn documents() -> Vec<Document> {
-    let folder = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<PathBuf> = folder.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect();
+    let folders = ["docs", "docs/decisions"].into_iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let files = folders.map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect();
     paths.sort();
     paths.insert(0, root().join("README.md"));
     paths.into_iter().map(document).collect()
