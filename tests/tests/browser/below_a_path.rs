@@ -41,10 +41,10 @@ async fn somebody_logs_in_takes_an_alarm_and_sees_it_change() {
     browser.sees("answered, not confirmed").await;
     assert_eq!(browser.run("return window.stillHere").await, true, "the page changed without being loaded again");
     // Forms and links that came with the news lead to where the page's own lead.
-    browser.click(".go").await;
-    browser.sees("It is yours").await;
     let link = browser.run("return document.querySelector('a[href^=\"/autocall/alarms/\"]').getAttribute('href')").await;
     browser.open(&format!("http://{}{}", proxy.addr, link.as_str().unwrap())).await;
+    browser.click("#take .go").await;
+    browser.sees("It is yours").await;
     browser.sees("took it after").await;
     browser.open(&format!("{base}/?lang=zh")).await;
     browser.open(&format!("{base}/people")).await;

@@ -101,8 +101,10 @@ impl Chromium {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Clicks what may still be on its way to the page.
     pub async fn click(&self, selector: &str) {
-        self.client.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+        let look = async || self.client.find(Locator::Css(selector)).await.ok()?.click().await.ok();
+        eventually(&format!("{selector}, to click it"), SOON, look).await;
     }
 
     pub async fn path(&self) -> String {
