@@ -137,20 +137,26 @@ impl Number {
     }
 
     /// The other number of the same phone, where it has two: Argentina's mobiles are reached from abroad with a 9 after the country code,
-    /// and their text messages come with it or without. No other phone has the digits that follow.
+    /// and their text messages come with it or without; Mexico's once had a 1 there, with which some are stored. No other phone has the
+    /// digits that follow.
     #[must_use]
     pub fn other_form(&self) -> Option<Self> {
         const ARGENTINA: u16 = 54;
+        const MEXICO: u16 = 52;
         let (code, national) = split_country_code(self.0.strip_prefix('+')?)?;
-        if code != ARGENTINA {
-            return None;
-        }
-        let other = match national.strip_prefix('9') {
-            Some(rest) if national.len() == 11 => format!("+{code}{rest}"),
-            None if national.len() == 10 => format!("+{code}9{national}"),
+        let mark = match code {
+            ARGENTINA => '9',
+            MEXICO => '1',
             _ => return None,
         };
-        is_in_plan(code, other.get(3..)?).then_some(Self(other))
+        let (other, of_today) = match national.strip_prefix(mark) {
+            Some(rest) if national.len() == 11 => (format!("+{code}{rest}"), rest.to_owned()),
+            None if national.len() == 10 => (format!("+{code}{mark}{national}"), national.to_owned()),
+            _ => return None,
+        };
+        // Today's plan knows Argentina's 9, and Mexico's 1 no more.
+        let in_plan = if code == MEXICO { is_in_plan(code, &of_today) } else { is_in_plan(code, other.get(3..)?) };
+        in_plan.then_some(Self(other))
     }
 
     /// Whether both are numbers of one phone.
@@ -497,7 +503,9 @@ mod tests {
         for other in ["+549112345678", "+5491123456780", "5491123456789", "+5411234567890"] {
             assert!(!same_phone(other, mobile.as_str()), "{other}");
         }
-        for single in ["+8618712345678", "+12125551234", "+525512345678"] {
+        let (old, new) = (Number::from_stored("+5215512345678"), Number::from_stored("+525512345678"));
+        assert_eq!((old.other_form(), new.other_form()), (Some(new.clone()), Some(old.clone())));
+        for single in ["+8618712345678", "+12125551234", "+520012345678"] {
             assert_eq!(Number::from_stored(single).other_form(), None);
         }
     }

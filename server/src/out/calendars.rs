@@ -35,6 +35,8 @@ const MOST_AT_ONCE: usize = 8;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longer than every time limit of the database together.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
+/// One calendar is given up after so long, before another node may take it: a connection that went dead must not keep it for ever.
+const REFRESH_WITHIN: Duration = Duration::from_secs(90);
 /// When something came between that is over in a moment.
 const SOON: TimeDelta = TimeDelta::seconds(10);
 
@@ -111,8 +113,10 @@ pub async fn run(engine: Arc<Engine>, asking: Asking) {
             let (engine, asking) = (Arc::clone(&engine), asking.clone());
             reading.spawn(async move {
                 let _done = done;
-                if let Err(error) = refresh(&engine, &asking, schedule).await {
-                    tracing::warn!(%error, "a calendar could not be followed; trying again in two minutes");
+                match tokio::time::timeout(REFRESH_WITHIN, refresh(&engine, &asking, schedule)).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => tracing::warn!(%error, "a calendar could not be followed; trying again in two minutes"),
+                    Err(_) => tracing::warn!("a calendar took too long to follow; trying again in two minutes"),
                 }
             });
         }

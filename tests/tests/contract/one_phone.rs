@@ -19,6 +19,7 @@ on_both!(
     a_number_that_may_be_called_again_is_meant_under_both,
     a_phone_belongs_to_one_person,
     an_upgrade_in_the_middle_of_two_calls_to_one_phone,
+    a_phone_of_mexico_stays_barred_under_its_old_number,
 );
 
 /// One phone in Buenos Aires, as it is dialled from abroad in two ways.
@@ -188,4 +189,16 @@ async fn beside(home: &Home, statements: &[&str]) {
             connection.close().await.unwrap();
         }
     }
+}
+
+/// The plan of today has no 1 after Mexico's code; what was stored with it, as in a policy of long ago, is the same phone.
+async fn a_phone_of_mexico_stays_barred_under_its_old_number(home: Home) {
+    let server = home.start().await;
+    let mut tx = server.app.engine.store.begin().await.unwrap();
+    tx.db().forbid_number("+525512345678", "asked for", server.now()).await.unwrap();
+    assert!(tx.db().forbidden("+5215512345678").await.unwrap().is_some(), "by its old number");
+    assert!(tx.db().forbidden("+5215512345679").await.unwrap().is_none(), "another phone");
+    assert!(tx.db().allow_number("+5215512345678").await.unwrap());
+    assert!(tx.db().forbidden("+525512345678").await.unwrap().is_none());
+    tx.commit().await.unwrap();
 }

@@ -139,7 +139,7 @@ statements! {
     /// A calendar to follow, or another one than before. It is asked at once.
     SET = [
         "INSERT INTO calendar_sources (schedule_id, address, layer, every_minutes, set_at, set_by, turn, due_at, failures, told)
-         VALUES ($1, $2, $3, $4, $5, $6, 1, $5, 0, FALSE)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $5, 0, FALSE)
          ON CONFLICT (schedule_id) DO UPDATE SET address = excluded.address, layer = excluded.layer,
             every_minutes = excluded.every_minutes, set_at = excluded.set_at, set_by = excluded.set_by,
             turn = calendar_sources.turn + 1, due_at = excluded.due_at, taken_until = NULL, rests_on = NULL, failures = 0,
@@ -208,7 +208,9 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn set_source(&mut self, row: &SourceRow) -> Result<()> {
         let (address, layer, by) = (row.address.expose(), row.layer.as_str(), row.set_by.as_str());
-        execute!(self, SET, row.schedule_id, address, layer, row.every_minutes, row.set_at, by).map(|_| ())
+        // Turns of a calendar that was removed meanwhile must not come again with this one: its late answer would be taken for ours.
+        let first_turn = row.set_at.timestamp_millis();
+        execute!(self, SET, row.schedule_id, address, layer, row.every_minutes, row.set_at, by, first_turn).map(|_| ())
     }
 
     /// Lets it follow none; false when it did not.
