@@ -1,22 +1,19 @@
 //! Work whose cost somebody else's input decides, such as a calendar file: on a thread of its own, never inside a transaction, only a
 //! little of it at once, and not for ever.
 //!
-//! Whatever does such work counts its steps ([`Effort`]) and gives up by itself; the time limit here is the last resort, for what
+//! Whatever does such work counts its steps ([`Effort`](crate::effort::Effort)) and gives up by itself; the time limit here is the last resort, for what
 //! nobody thought to count. It is long, so that a busy machine does not refuse what an idle one takes.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+
+use crate::effort::Stop;
 
 /// Longest that one piece of work may run.
 pub const LONGEST: Duration = Duration::from_secs(5);
 /// Longest that it may wait for its turn.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
-/// So many steps may the rules of one file take. A rule that gives a shift each hour for ten years takes 90,000.
-pub const MOST_STEPS: u32 = 100_000;
-
 /// Threads do not stop when nobody waits for them any more, so there may never be many.
 static TURNS: Semaphore = Semaphore::const_new(4);
 
@@ -29,22 +26,6 @@ pub enum CostlyError {
     /// It was given up.
     #[error("this takes longer than {} seconds: ask for less, or give a smaller file", LONGEST.as_secs())]
     TooLong,
-}
-
-/// Asks work to stop. Clones ask the same work.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Whether nobody wants the result any more.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn ask(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// Asks work to stop when the one who waits for it leaves.
@@ -78,54 +59,10 @@ pub async fn run<T: Send + 'static>(work: impl FnOnce(&Stop) -> T + Send + 'stat
     }
 }
 
-/// More steps were needed than there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "its rules take more than {MOST_STEPS} steps: give them an end (UNTIL or COUNT), begin them later, or make several files of it"
-)]
-pub struct TooManySteps;
-
-/// The steps that are left for one file.
-#[derive(Debug)]
-pub struct Effort<'s> {
-    left: u32,
-    stop: &'s Stop,
-}
-
-impl<'s> Effort<'s> {
-    /// All of them.
-    #[must_use]
-    pub fn new(stop: &'s Stop) -> Self {
-        Self { left: MOST_STEPS, stop }
-    }
-
-    /// Takes a step.
-    ///
-    /// # Errors
-    /// When there is none left, or nobody wants the result any more.
-    pub fn step(&mut self) -> Result<(), TooManySteps> {
-        if self.stop.is_asked() {
-            return Err(TooManySteps);
-        }
-        self.left = self.left.checked_sub(1).ok_or(TooManySteps)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-
-    #[test]
-    fn steps_come_to_an_end() {
-        let stop = Stop::default();
-        let mut effort = Effort::new(&stop);
-        assert_eq!((0..MOST_STEPS).filter(|_| effort.step().is_ok()).count(), usize::try_from(MOST_STEPS).unwrap());
-        assert_eq!(effort.step(), Err(TooManySteps));
-        stop.ask();
-        assert_eq!(Effort::new(&stop).step(), Err(TooManySteps));
-    }
 
     #[tokio::test]
     async fn whoever_leaves_stops_the_work() {

@@ -14,8 +14,9 @@
 //! `cli` → `service` → `router` → `handset`, `intake`, `compat`, `dashboard` → `engine` → `alarm`; the faces and the engine use `store` and `lock`; `alarm`
 //! knows no I/O and no clock.
 
+pub use autocall_core::{alarm, effort, ids, line, numbers, roster, sheet};
+
 pub mod access;
-pub mod alarm;
 pub mod api;
 pub mod app;
 pub mod cli;
@@ -27,21 +28,16 @@ pub mod dashboard;
 pub mod engine;
 pub mod handset;
 pub mod http;
-pub mod ids;
 pub mod intake;
 pub mod keep;
 pub mod kinds;
-pub mod line;
 pub mod links;
 pub mod lock;
 pub mod net;
-pub mod numbers;
 pub mod out;
-pub mod roster;
 pub mod router;
 pub mod secrets;
 pub mod service;
-pub mod sheet;
 pub mod store;
 pub mod telemetry;
 pub mod versions;

@@ -1,9 +1,14 @@
 //! How the values of other modules are kept in a column: an identifier as a UUID, a choice as a word. The words stay what they are, whatever
 //! the API or a page calls them: rows of years hold them.
 
-use sqlx::encode::IsNull;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::Arguments;
 use sqlx::error::BoxDynError;
-use sqlx::{Database, Decode, Encode, Type};
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
@@ -19,40 +24,72 @@ use crate::store::alarm::events::EventKind;
 use crate::store::lines::numbers::HandOverWhy;
 use crate::store::lines::sms::Purpose;
 use crate::store::lines::webhooks::{NoticeKind, WebhookShape};
+use crate::store::statement::{Column, Value};
 use crate::store::watch::handsets::{IdleForm, Profile};
+
+/// How a value is written down: as what the drivers make of it.
+macro_rules! written_as {
+    ($value:ident, $kept:expr) => {
+        fn add_to_postgres($value: Option<&Self>, values: &mut PgArguments) -> Result<(), BoxDynError> {
+            values.add($kept)
+        }
+
+        fn add_to_sqlite($value: Option<&Self>, values: &mut SqliteArguments) -> Result<(), BoxDynError> {
+            Arguments::add(values, $kept)
+        }
+    };
+}
+
+/// Types that both drivers know.
+macro_rules! known_to_drivers {
+    ($($name:ty)+) => { $(
+        impl Value for $name {
+            written_as!(value, value);
+        }
+
+        impl Column for $name {
+            type Kept = Self;
+
+            fn found(kept: Self) -> Result<Self, BoxDynError> {
+                Ok(kept)
+            }
+        }
+    )+ };
+}
+
+known_to_drivers! { bool i16 i32 i64 f64 String Uuid DateTime<Utc> NaiveDate Vec<u8> }
+
+impl Value for str {
+    written_as!(value, value);
+}
+
+impl Value for [u8] {
+    written_as!(value, value);
+}
+
+impl<T: Serialize + Send + Sync> Value for Json<T> {
+    written_as!(value, value);
+}
+
+impl<T: DeserializeOwned + 'static> Column for Json<T> {
+    type Kept = Self;
+
+    fn found(kept: Self) -> Result<Self, BoxDynError> {
+        Ok(kept)
+    }
+}
 
 /// Keeps a type as another one that the drivers know.
 macro_rules! kept_as {
     ($name:ty, $kept:ty, |$value:ident| $keep:expr, |$found:ident| $read:expr) => {
-        impl<D: Database> Type<D> for $name
-        where
-            $kept: Type<D>,
-        {
-            fn type_info() -> D::TypeInfo {
-                <$kept as Type<D>>::type_info()
-            }
-
-            fn compatible(found: &D::TypeInfo) -> bool {
-                <$kept as Type<D>>::compatible(found)
-            }
+        impl Value for $name {
+            written_as!(value, value.map(|$value| $keep));
         }
 
-        impl<'q, D: Database> Encode<'q, D> for $name
-        where
-            $kept: Encode<'q, D>,
-        {
-            fn encode_by_ref(&self, values: &mut D::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
-                let $value = self;
-                <$kept as Encode<'q, D>>::encode($keep, values)
-            }
-        }
+        impl Column for $name {
+            type Kept = $kept;
 
-        impl<'r, D: Database> Decode<'r, D> for $name
-        where
-            $kept: Decode<'r, D>,
-        {
-            fn decode(found: D::ValueRef<'r>) -> Result<Self, BoxDynError> {
-                let $found = <$kept as Decode<'r, D>>::decode(found)?;
+            fn found($found: $kept) -> Result<Self, BoxDynError> {
                 $read
             }
         }
@@ -71,37 +108,17 @@ identifiers! {
 
 macro_rules! words {
     ($($name:ident { $($choice:ident = $word:literal),+ $(,)? })+) => { $(
-        impl<D: Database> Type<D> for $name
-        where
-            str: Type<D>,
-        {
-            fn type_info() -> D::TypeInfo {
-                <str as Type<D>>::type_info()
-            }
-
-            fn compatible(found: &D::TypeInfo) -> bool {
-                <str as Type<D>>::compatible(found)
-            }
+        impl Value for $name {
+            written_as!(value, value.map(|choice| match choice {
+                $(Self::$choice => $word),+
+            }));
         }
 
-        impl<'q, D: Database> Encode<'q, D> for $name
-        where
-            &'static str: Encode<'q, D>,
-        {
-            fn encode_by_ref(&self, values: &mut D::ArgumentBuffer) -> Result<IsNull, BoxDynError> {
-                let word = match self {
-                    $(Self::$choice => $word),+
-                };
-                <&'static str as Encode<'q, D>>::encode(word, values)
-            }
-        }
+        impl Column for $name {
+            type Kept = String;
 
-        impl<'r, D: Database> Decode<'r, D> for $name
-        where
-            &'r str: Decode<'r, D>,
-        {
-            fn decode(found: D::ValueRef<'r>) -> Result<Self, BoxDynError> {
-                match <&'r str as Decode<'r, D>>::decode(found)? {
+            fn found(kept: String) -> Result<Self, BoxDynError> {
+                match kept.as_str() {
                     $($word => Ok(Self::$choice),)+
                     other => Err(format!("{other:?} is no {}", stringify!($name)).into()),
                 }
@@ -151,7 +168,7 @@ words! {
     WebhookShape { Json = "json", Slack = "slack", Wecom = "wecom", Dingtalk = "dingtalk", Feishu = "feishu" }
 }
 
-kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Self::new(text)));
+kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));
 
 // The more urgent, the larger: queries sort by it.
 kept_as!(Priority, i32, |priority| *priority as i32, |number| match number {

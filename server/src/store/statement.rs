@@ -4,18 +4,55 @@
 //! twice, with all that the driver does for it. Here each database has one function for every statement; what differs from one statement to
 //! the next are a list of values and the type that a row becomes.
 
+use std::fmt::Display;
+
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, Decode, Encode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
+use sqlx::{AssertSqlSafe, ColumnIndex, Decode, Postgres, Row as _, SqlSafeStr, SqlStr, Sqlite, Type};
 
 use super::dialect::{Dialect, Sql};
 use super::{Db, Result, StoreError};
 
-/// A value that either database takes.
-pub trait Value<'q>: Send + Sync {
+/// A type whose values stand in statements, or are absent there.
+pub trait Value: Send + Sync {
+    /// Adds one to the values for PostgreSQL.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    fn add_to_postgres(value: Option<&Self>, values: &mut PgArguments) -> std::result::Result<(), BoxDynError>;
+
+    /// Adds one to the values for SQLite.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    fn add_to_sqlite(value: Option<&Self>, values: &mut SqliteArguments) -> std::result::Result<(), BoxDynError>;
+}
+
+impl<T: Value + ?Sized> Value for &T {
+    fn add_to_postgres(value: Option<&Self>, values: &mut PgArguments) -> std::result::Result<(), BoxDynError> {
+        T::add_to_postgres(value.copied(), values)
+    }
+
+    fn add_to_sqlite(value: Option<&Self>, values: &mut SqliteArguments) -> std::result::Result<(), BoxDynError> {
+        T::add_to_sqlite(value.copied(), values)
+    }
+}
+
+impl<T: Value> Value for Option<T> {
+    fn add_to_postgres(value: Option<&Self>, values: &mut PgArguments) -> std::result::Result<(), BoxDynError> {
+        T::add_to_postgres(value.and_then(Option::as_ref), values)
+    }
+
+    fn add_to_sqlite(value: Option<&Self>, values: &mut SqliteArguments) -> std::result::Result<(), BoxDynError> {
+        T::add_to_sqlite(value.and_then(Option::as_ref), values)
+    }
+}
+
+/// A value of a statement, whatever its type.
+pub trait Argument: Send + Sync {
     /// Adds it to the values for PostgreSQL.
     ///
     /// # Errors
@@ -29,23 +66,35 @@ pub trait Value<'q>: Send + Sync {
     fn for_sqlite(&self, values: &mut SqliteArguments) -> std::result::Result<(), BoxDynError>;
 }
 
-impl<'q, T> Value<'q> for T
-where
-    T: Encode<'q, Postgres> + Type<Postgres> + Encode<'q, Sqlite> + Type<Sqlite> + Send + Sync,
-{
+impl<T: Value> Argument for T {
     fn for_postgres(&self, values: &mut PgArguments) -> std::result::Result<(), BoxDynError> {
-        values.add(self)
+        T::add_to_postgres(Some(self), values)
     }
 
     fn for_sqlite(&self, values: &mut SqliteArguments) -> std::result::Result<(), BoxDynError> {
-        Arguments::add(values, self)
+        T::add_to_sqlite(Some(self), values)
     }
 }
 
-/// What either database gives for a column.
-pub trait Column: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite> {}
+/// What is made of what either database gives for a column.
+pub trait Column: Sized {
+    /// What the drivers give.
+    type Kept: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite>;
 
-impl<T> Column for T where T: for<'r> Decode<'r, Postgres> + Type<Postgres> + for<'r> Decode<'r, Sqlite> + Type<Sqlite> {}
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When it is not what such a column holds.
+    fn found(kept: Self::Kept) -> std::result::Result<Self, BoxDynError>;
+}
+
+impl<T: Column> Column for Option<T> {
+    type Kept = Option<T::Kept>;
+
+    fn found(kept: Self::Kept) -> std::result::Result<Self, BoxDynError> {
+        kept.map(T::found).transpose()
+    }
+}
 
 /// A row of either database.
 pub enum Row {
@@ -61,10 +110,7 @@ impl Row {
     /// # Errors
     /// When there is no such column, or it holds something else.
     pub fn get<T: Column>(&self, column: &str) -> sqlx::Result<T> {
-        match self {
-            Self::Postgres(row) => row.try_get(column),
-            Self::Sqlite(row) => row.try_get(column),
-        }
+        self.read(column)
     }
 
     /// What stands in the column at that place, counted from 0.
@@ -72,10 +118,15 @@ impl Row {
     /// # Errors
     /// When there is no such column, or it holds something else.
     pub fn at<T: Column>(&self, place: usize) -> sqlx::Result<T> {
-        match self {
-            Self::Postgres(row) => row.try_get(place),
-            Self::Sqlite(row) => row.try_get(place),
-        }
+        self.read(place)
+    }
+
+    fn read<T: Column, I: ColumnIndex<PgRow> + ColumnIndex<SqliteRow> + Copy + Display>(&self, index: I) -> sqlx::Result<T> {
+        let kept = match self {
+            Self::Postgres(row) => row.try_get(index)?,
+            Self::Sqlite(row) => row.try_get(index)?,
+        };
+        T::found(kept).map_err(|source| sqlx::Error::ColumnDecode { index: index.to_string(), source })
     }
 }
 
@@ -131,13 +182,13 @@ tuples! {
     A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7;
 }
 
-fn postgres(values: &[&dyn Value<'_>]) -> sqlx::Result<PgArguments> {
+fn postgres(values: &[&dyn Argument]) -> sqlx::Result<PgArguments> {
     let mut arguments = PgArguments::default();
     values.iter().try_for_each(|value| value.for_postgres(&mut arguments)).map_err(sqlx::Error::Encode)?;
     Ok(arguments)
 }
 
-fn sqlite(values: &[&dyn Value<'_>]) -> sqlx::Result<SqliteArguments> {
+fn sqlite(values: &[&dyn Argument]) -> sqlx::Result<SqliteArguments> {
     let mut arguments = SqliteArguments::default();
     values.iter().try_for_each(|value| value.for_sqlite(&mut arguments)).map_err(sqlx::Error::Encode)?;
     Ok(arguments)
@@ -153,7 +204,7 @@ impl Db<'_> {
     }
 
     /// Runs a statement and gives the number of rows it touched.
-    pub(in crate::store) fn run<'c>(&'c mut self, sql: &'static Sql, values: &[&dyn Value<'_>]) -> BoxFuture<'c, Result<u64>> {
+    pub(in crate::store) fn run<'c>(&'c mut self, sql: &'static Sql, values: &[&dyn Argument]) -> BoxFuture<'c, Result<u64>> {
         match self {
             Self::Postgres(connection) => {
                 let arguments = postgres(values);
@@ -176,7 +227,7 @@ impl Db<'_> {
     pub(in crate::store) fn row<'c>(
         &'c mut self,
         sql: &'static Sql,
-        values: &[&dyn Value<'_>],
+        values: &[&dyn Argument],
     ) -> BoxFuture<'c, Result<Option<Row>>> {
         match self {
             Self::Postgres(connection) => {
@@ -200,7 +251,7 @@ impl Db<'_> {
     pub(in crate::store) fn rows<'c>(
         &'c mut self,
         sql: &'static Sql,
-        values: &[&dyn Value<'_>],
+        values: &[&dyn Argument],
     ) -> BoxFuture<'c, Result<Vec<Row>>> {
         let text = match self {
             Self::Postgres(_) => sql.postgres,
@@ -211,7 +262,7 @@ impl Db<'_> {
 
     /// Runs a query whose text was put together for this one time. It is planned anew each time.
     pub(in crate::store) fn rows_of_built<'c>(&'c mut self, sql: &'static Sql, built: &Built) -> BoxFuture<'c, Result<Vec<Row>>> {
-        let values: Vec<&dyn Value<'_>> = built.values.iter().map(|value| &**value as &dyn Value<'_>).collect();
+        let values: Vec<&dyn Argument> = built.values.iter().map(|value| &**value as &dyn Argument).collect();
         self.rows_of(sql, AssertSqlSafe(built.text.clone()).into_sql_str(), false, &values)
     }
 
@@ -220,7 +271,7 @@ impl Db<'_> {
         sql: &'static Sql,
         text: SqlStr,
         persistent: bool,
-        values: &[&dyn Value<'_>],
+        values: &[&dyn Argument],
     ) -> BoxFuture<'c, Result<Vec<Row>>> {
         match self {
             Self::Postgres(connection) => {
@@ -260,7 +311,7 @@ pub(in crate::store) fn all<T: FromRow>(sql: &'static Sql, rows: &[Row]) -> Resu
 /// The text of a query that is put together, with its values.
 pub(in crate::store) struct Built {
     text: String,
-    values: Vec<Box<dyn Value<'static>>>,
+    values: Vec<Box<dyn Argument>>,
 }
 
 impl Built {
@@ -276,7 +327,7 @@ impl Built {
     }
 
     /// Goes on with this value.
-    pub(in crate::store) fn push_value(&mut self, value: impl Value<'static> + 'static) -> &mut Self {
+    pub(in crate::store) fn push_value(&mut self, value: impl Value + 'static) -> &mut Self {
         self.values.push(Box::new(value));
         self.push(&format!("${}", self.values.len()))
     }

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use autocall::costly::{Effort, Stop};
+use autocall::effort::{Effort, Stop};
 use autocall::ids::PersonId;
 use autocall::numbers::Region;
 use autocall::roster::find::Finder;

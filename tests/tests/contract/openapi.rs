@@ -32,7 +32,7 @@ fn every_name_stands_for_one_thing() {
         }
     }
     let mut types = BTreeMap::new();
-    for file in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../server/src"))) {
+    for file in sources(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../server"))) {
         let text = std::fs::read_to_string(&file).unwrap();
         for piece in text.split("#[derive(").skip(1).filter(|piece| piece.split(")]").next().unwrap().contains("ToSchema")) {
             let head = piece.split('{').next().unwrap();

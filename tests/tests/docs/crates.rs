@@ -142,7 +142,7 @@ fn little_is_compiled_from_c() {
 #[test]
 fn every_dependency_is_used() {
     let mut unused = Vec::new();
-    for package in ["server", "android-protocol", "tests"] {
+    for package in ["server", "server/core", "android-protocol", "tests"] {
         let mut sources = String::new();
         for folder in ["src", "tests", "build.rs"] {
             read_all(&root().join(package).join(folder), &mut sources);

@@ -8,7 +8,8 @@ use chrono_tz::Tz;
 
 use super::schedules::put_layer;
 use super::{RosterError, find_schedule, name};
-use crate::costly::{self, Effort, Stop};
+use crate::costly;
+use crate::effort::{Effort, Stop};
 use crate::ids::LayerId;
 use crate::keep::people_import::ImportError;
 use crate::numbers::Region;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
+use uuid::Uuid;
 
 use super::sqlite_folder::Use;
 use crate::config::postgres_url::{self, PostgresAddress};
@@ -253,9 +254,9 @@ async fn installation(connection: &mut PgConnection) -> Result<Option<Installati
     if !there {
         return Ok(None);
     }
-    let row: Option<(InstallationId,)> =
+    let row: Option<(Uuid,)> =
         sqlx::query_as("SELECT id FROM installation").fetch_optional(connection).await.map_err(StoreError::Connection)?;
-    Ok(row.map(|(id,)| id))
+    Ok(row.map(|(id,)| InstallationId(id)))
 }
 
 /// Brings the tables up to date, and says from time to time that it is still at it.

@@ -13,7 +13,7 @@ use windows_timezones::WindowsTimezone;
 
 use super::recurrence::Recurrence;
 use super::wall;
-use crate::costly::Effort;
+use crate::effort::Effort;
 use crate::sheet::content_line::{Component, Property};
 
 /// Zones are defined from the time before computers; rules are followed from here on.
@@ -234,7 +234,7 @@ fn offset(text: &str) -> Option<i64> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::costly::Stop;
+    use crate::effort::Stop;
     use crate::sheet::content_line;
 
     const BERLIN: &str = "BEGIN:VCALENDAR\nBEGIN:VTIMEZONE\nTZID:W. Europe Standard Time\nBEGIN:STANDARD\nDTSTART:16010101T030000\nTZOFFSETFROM:+0200\nTZOFFSETTO:+0100\nRRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=10\nEND:STANDARD\nBEGIN:DAYLIGHT\nDTSTART:16010101T020000\nTZOFFSETFROM:+0100\nTZOFFSETTO:+0200\nRRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=3\nEND:DAYLIGHT\nEND:VTIMEZONE\nEND:VCALENDAR\n";

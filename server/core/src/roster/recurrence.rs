@@ -5,7 +5,7 @@
 
 use chrono::{Datelike, Days, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Weekday};
 
-use crate::costly::{Effort, TooManySteps};
+use crate::effort::{Effort, TooManySteps};
 
 /// No rule is followed beyond.
 const LAST_YEAR: i32 = 2199;
@@ -352,7 +352,7 @@ fn numbered_day(text: &str) -> Option<(i32, Weekday)> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::costly::Stop;
+    use crate::effort::Stop;
 
     fn walls(start: &str, rule: &str) -> Vec<String> {
         let read = |text: &str| NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S").ok();

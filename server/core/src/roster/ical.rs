@@ -15,7 +15,7 @@ use super::calendar_zone::{CalendarZone, Zones, wall_time};
 use super::csv::{Reading, finish, unknown};
 use super::find::{Finder, Named};
 use super::recurrence::Recurrence;
-use crate::costly::{Effort, TooManySteps};
+use crate::effort::{Effort, TooManySteps};
 use crate::ids::PersonId;
 use crate::sheet::content_line::{self, Component, Property};
 
@@ -603,7 +603,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::super::{Person, Roster};
     use super::*;
-    use crate::costly::Stop;
+    use crate::effort::Stop;
     use crate::numbers::Region;
 
     fn read_events(events: &str) -> Result<Reading, Vec<String>> {

@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_manual_names_every_carrier() {
-        let manual = include_str!("../../../docs/public-number.md");
+        let manual = include_str!("../../../../docs/public-number.md");
         for carrier in forwarding::CARRIERS {
             assert!(manual.contains(&format!("`{}`", carrier.id)), "{}", carrier.id);
         }

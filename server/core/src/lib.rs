@@ -1,0 +1,11 @@
+//! The rules of the server, as functions over plain types: the time is a parameter, and nothing here reads a file, sends or waits.
+//!
+//! It is a package of its own so that the compiler holds this: neither a database nor a network is among its dependencies.
+
+pub mod alarm;
+pub mod effort;
+pub mod ids;
+pub mod line;
+pub mod numbers;
+pub mod roster;
+pub mod sheet;
