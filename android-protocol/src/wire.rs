@@ -508,6 +508,41 @@ impl Outbox {
     }
 }
 
+/// A text message that the handset's phone received, as it passes it on. It is deleted from the SIM once the reply is
+/// [`ACCEPTED_BODY`], and posted again until then.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InboundText {
+    /// What the handset calls it; the same each time it is posted.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Who sent it, as the phone has it.
+    #[serde(default, deserialize_with = "text")]
+    pub from: String,
+    /// All its parts together.
+    #[serde(default, deserialize_with = "text")]
+    pub text: String,
+    /// When the phone received it: ISO 8601, or seconds since 1970.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub received_at: Option<String>,
+    /// Of how many parts it was put together.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub parts: Option<u64>,
+}
+
+impl InboundText {
+    /// Reads a body; `None` if it is not a JSON object, or names no sender.
+    #[must_use]
+    pub fn parse(body: &[u8]) -> Option<Self> {
+        parse_object(body).filter(|text: &Self| !text.from.trim().is_empty())
+    }
+
+    /// The body to send.
+    #[must_use]
+    pub fn to_body(&self) -> String {
+        to_json(self)
+    }
+}
+
 /// What became of an [`OutboxCommand`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxResult {

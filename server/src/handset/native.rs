@@ -15,13 +15,17 @@ use axum::response::Response;
 
 use super::refusal::PollError;
 use crate::app::App;
+use crate::engine::lines::replies::TextReceived;
 use crate::engine::watch::lookout;
 use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
 use crate::http::phone::refusal;
+use crate::http::wash;
 use crate::ids::CommandId;
+use crate::line::written;
 use crate::net::seats::{Seat, Wait};
 use crate::store::StoreError;
+use crate::store::lines::sms::{GatewayRow, GatewaySettings};
 use crate::store::watch::commands::CommandRow;
 use crate::store::watch::handsets::HandsetRow;
 
@@ -182,6 +186,19 @@ pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &s
             app.engine.handset_status(handset.id, &status).await?;
             accepted()
         }
+        (&Method::POST, ("inbound", "")) => {
+            let Some(text) = wire::InboundText::parse(body) else {
+                return Ok(refusal(StatusCode::BAD_REQUEST, "a text message is {\"id\",\"from\",\"text\",\"received_at\"}"));
+            };
+            match inbound_text(app, handset, text).await? {
+                true => accepted(),
+                // It stays on the SIM until there is somebody who reads it.
+                false => Ok(refusal(
+                    StatusCode::NOT_FOUND,
+                    "this handset is no gateway for text messages: make it one with `autocall gateway add --kind handset`",
+                )),
+            }
+        }
         (&Method::GET, ("outbox", "")) => {
             let patience = Patience::of(wait_of(query), parts);
             Ok(json(StatusCode::OK, outbox(app, handset, &patience).await?.to_body()))
@@ -198,6 +215,24 @@ pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &s
         }
         _ => Ok(refusal(StatusCode::NOT_FOUND, "there is nothing at this address; a handset polls /h/TOKEN/alert/phone")),
     }
+}
+
+/// Takes in a text message that the phone received; false when no gateway stands for this handset.
+async fn inbound_text(app: &App, handset: &HandsetRow, text: wire::InboundText) -> Result<bool, PollError> {
+    let gateways = app.engine.store.read().await?.db().gateways().await?;
+    let is_this = |gateway: &&GatewayRow| matches!(&gateway.settings.0, GatewaySettings::Handset { handset: name } if *name == handset.name);
+    let Some(gateway) = gateways.iter().find(is_this) else { return Ok(false) };
+    let clean = |text: &str| wash::printable(text).0.into_owned();
+    let received = TextReceived {
+        sender: clean(&text.from),
+        text: clean(&text.text),
+        id: text.id.filter(|id| !id.is_empty()),
+        told: text.received_at.and_then(|at| written::read_time(&at, app.engine.gateway_zone(gateway))),
+        sent: None,
+    };
+    app.engine.sms_received(gateway, &received).await?;
+    app.engine.heard_of_gateway(gateway).await?;
+    Ok(true)
 }
 
 async fn outbox(app: &App, handset: &HandsetRow, patience: &Patience) -> Result<Outbox, PollError> {

@@ -26,6 +26,7 @@ on_both!(
     status_is_kept,
     commands_are_delivered_until_their_result_is_posted,
     wrong_bodies_change_nothing,
+    a_text_message_on_its_sim_answers_the_alarm,
 );
 
 /// Sends a request as a native handset does.
@@ -334,4 +335,28 @@ async fn wrong_bodies_change_nothing(home: Home) {
     let path = format!("{pixel}?mid={}", offer["mid"].as_str().unwrap());
     assert_eq!(send(&server, "POST", &path, Some(json!("nonsense"))).await["code"], 0);
     assert_eq!(server.state(&id).await, "no_answer");
+}
+
+async fn a_text_message_on_its_sim_answers_the_alarm(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Auto).await;
+    let id = server.raise(&[A], json!({})).await;
+    let mid = poll(&server, &pixel).await["mid"].clone();
+    report(&server, &pixel, &mid, &format!("&resp={A}"), json!([{ "number": A, "outcome": "answered", "confirmed": null }]))
+        .await;
+    let inbound = pixel.replace("/alert/phone", "/inbound");
+    let text = json!({ "id": "7", "from": A, "text": "1", "received_at": server.now().to_rfc3339(), "parts": 1 });
+
+    let refused = send(&server, "POST", &inbound, Some(text.clone())).await;
+    assert_eq!(refused["code"], 1, "it is no gateway yet, and keeps the message: {refused}");
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    for _ in 0..2 {
+        assert_eq!(send(&server, "POST", &inbound, Some(text.clone())).await, json!({ "code": 0 }));
+    }
+    assert!(!server.alarm(&id).await["answer"]["confirmed_at"].is_null());
+    assert_eq!(server.get("/api/v1/sms/inbox").await.as_array().unwrap().len(), 1, "told twice, kept once");
+    for wrong in [json!([]), json!({ "text": "1" }), json!({ "from": " ", "text": "1" })] {
+        assert_eq!(send(&server, "POST", &inbound, Some(wrong)).await["code"], 1);
+    }
 }
