@@ -5,4 +5,5 @@ pub mod files;
 pub mod seats;
 pub mod serve;
 pub mod tls;
+pub mod unanswered;
 pub mod wire;

@@ -21,6 +21,7 @@ use crate::kinds::gateways::{self, Outgoing};
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::kinds::outcome::Outcome;
 use crate::kinds::words;
+use crate::net::unanswered;
 use crate::store::lines::numbers::{HandOverRow, LineRow};
 use crate::store::lines::sms::{GatewayRow, GatewaySettings, SmsRow};
 use crate::store::{Announcement, Tx, Waiting};
@@ -233,8 +234,7 @@ async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms:
     for (name, value) in request.headers {
         sending = sending.header(name, value);
     }
-    // Errors are told without the address: it may hold a secret.
-    let silent = |error: reqwest::Error| Unsent { why: Outcome::NotTaken(error.without_url().to_string()), hung: true };
+    let silent = |error| Unsent { why: Outcome::NotTaken(unanswered::why(error)), hung: true };
     let response = sending.send().await.map_err(silent)?;
     let status = response.status().as_u16();
     let body = answer::read(response).await;

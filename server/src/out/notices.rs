@@ -17,7 +17,7 @@ use crate::ids::{CalleeId, WebhookId};
 use crate::kinds::answer;
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::kinds::{notices, words};
-use crate::net::tls;
+use crate::net::{tls, unanswered};
 use crate::store::alarm::alarms::{AlarmRow, foremost};
 use crate::store::alarm::events;
 use crate::store::lines::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
@@ -157,7 +157,7 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
         request = request.header(name, value);
     }
     // Errors are told without the address: it often holds a secret.
-    let response = request.send().await.map_err(|error| Refusal::Silent(error.without_url().to_string()))?;
+    let response = request.send().await.map_err(|error| Refusal::Silent(unanswered::why(error)))?;
     let status = response.status().as_u16();
     let body = answer::read(response).await;
     notices::accepted(webhook.shape, status, &body).map_err(Refusal::ForNow)

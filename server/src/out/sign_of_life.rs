@@ -7,6 +7,7 @@ use reqwest::Client;
 
 use crate::engine::Engine;
 use crate::kinds::guard::{GuardedResolver, check_url};
+use crate::net::unanswered;
 
 /// How often the address is called.
 pub const EVERY: Duration = Duration::from_secs(60);
@@ -41,7 +42,7 @@ pub async fn once(engine: &Engine, client: &Client, guard: &GuardedResolver) -> 
     match client.get(url).send().await.and_then(reqwest::Response::error_for_status) {
         Ok(_) => true,
         Err(error) => {
-            tracing::warn!(error = %error.without_url(), "the sign of life was not taken");
+            tracing::warn!(error = unanswered::why(error), "the sign of life was not taken");
             false
         }
     }

@@ -250,12 +250,13 @@ async fn addresses_inside_are_not_asked(home: Home) {
     let named = url.replace("127.0.0.1", "localhost");
     webhooks::add(store, &new(&named), &guard(&server), server.now()).await.unwrap();
     server.raise(&[A], json!({})).await;
-    autocall_tests::wait::eventually("it is tried", std::time::Duration::from_secs(30), async || {
+    let said = autocall_tests::wait::eventually("it is tried", std::time::Duration::from_secs(30), async || {
         deliver(&server).await;
         let log = store.read().await.unwrap().db().latest_deliveries(1).await.unwrap();
-        log[0].last_result.is_some().then_some(())
+        log[0].last_result.clone()
     })
     .await;
+    assert!(said.contains("add its network to notify.allow_networks"), "it says why: {said}");
     assert!(room.heard.lock().unwrap().is_empty());
 }
 

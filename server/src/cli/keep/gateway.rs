@@ -9,6 +9,7 @@ use crate::engine::lines::gateways::InboundChange;
 use crate::engine::lines::gateways::inbound_path;
 use crate::kinds::gateways;
 use crate::kinds::guard::{GuardedResolver, check_url};
+use crate::net::unanswered;
 use crate::out::notices::client;
 use crate::store::lines::sms::GatewaySettings;
 use crate::versions::Expected;
@@ -300,7 +301,11 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
                 for (name, value) in request.headers {
                     asking = asking.header(name, value);
                 }
-                let status = asking.send().await.map_err(reqwest::Error::without_url)?.status();
+                let status = asking
+                    .send()
+                    .await
+                    .map_err(|error| anyhow::anyhow!("SMSGate cannot be asked: {}", unanswered::why(error)))?
+                    .status();
                 anyhow::ensure!(
                     status.is_success(),
                     "SMSGate answered {status}: are address, user and password of the gateway right?"
