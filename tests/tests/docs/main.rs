@@ -3,6 +3,7 @@
 //! An example is a code block that is marked as `tests/src/markdown.rs` says. Each document gets a fresh server; its examples run in their order, in one folder.
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected has failed")]
 
+mod commands;
 mod crates;
 
 use std::{
