@@ -11,6 +11,7 @@ pub mod dial_string;
 pub mod forwarding;
 pub mod http;
 pub mod mid;
+pub mod modem;
 pub mod native;
 pub mod phone;
 pub mod sim;

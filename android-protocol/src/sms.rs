@@ -27,10 +27,10 @@ pub const MAX_SEPTETS: usize = 160;
 pub const MAX_UNITS: usize = 70;
 
 /// Characters of the GSM 7-bit default alphabet that cost one septet (3GPP TS 23.038, section 6.2.1); the escape is left out.
-const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
+pub(crate) const BASIC: &str = "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
 
 /// Characters of its extension table, which cost two (3GPP TS 23.038, section 6.2.1.1); form feed is one of them.
-const EXTENSION: &str = "^{}\\[~]|€\u{c}";
+pub(crate) const EXTENSION: &str = "^{}\\[~]|€\u{c}";
 
 /// How a text is packed into SMS parts, and how much of the first it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -557,6 +557,23 @@ pub struct OutboxResult {
     pub call: Option<NativeCall>,
 }
 
+/// What the network says about a forwarding, asked after it was set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkForwarding {
+    /// Which calls: 0 all, 1 where busy, 2 where nobody answers, 3 where unreachable.
+    #[serde(default, deserialize_with = "lenient_or_default")]
+    pub reason: u8,
+    /// Whether calls are forwarded.
+    #[serde(default, deserialize_with = "lenient_or_default")]
+    pub active: bool,
+    /// To whom.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Which kinds of call, as a sum: 1 voice, 2 data, 4 fax.
+    #[serde(default, deserialize_with = "lenient_or_default")]
+    pub class: u8,
+}
+
 impl OutboxResult {
     /// Reads a body; `None` if it is not a JSON object.
     #[must_use]
