@@ -6,12 +6,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post, put};
+use axum::routing::{any, get, post};
 use tower::ServiceExt;
 use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::SizeAbove;
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa::OpenApi;
@@ -25,8 +27,10 @@ use crate::compat::barista;
 use crate::dashboard::{self, Dashboard};
 use crate::handset;
 use crate::http::document::complete;
+use crate::http::listing::{self, Known, tell_old_keys};
 use crate::http::phone::nothing_for_phones;
-use crate::http::problem::Problem;
+use crate::http::problem::{CATALOGUE, Code, Problem};
+use crate::http::versions::tagged;
 use crate::http::{bodies, json};
 use crate::intake;
 use crate::lock::LockKind;
@@ -45,17 +49,24 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     let (api, _) = documented_api().split_for_parts();
     let (by_token, _) = documented_by_token().split_for_parts();
     let mut document = openapi();
+    let known = Arc::new(Known::of(&mut document));
     if !app.prefix.path().is_empty() {
         document.servers = Some(vec![utoipa::openapi::Server::new(app.prefix.path())]);
     }
     let api = api
         .route("/api/{*rest}", any(no_such_endpoint))
-        .route("/api/v1/intake/alertmanager", put(intake::alertmanager::receive))
         .route("/api/v1/intake/grafana", post(intake::alertmanager::receive).put(intake::alertmanager::receive))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(RequestDecompressionLayer::new())
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::repeats::once))
         // Doors before bodies: who may not come in is not read.
         .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
+        .route_layer(middleware::from_fn_with_state(known, listing::known_only))
+        .route_layer(middleware::from_fn(async |request: Request, next: Next| match request.uri().path() {
+            // Its words are Barista's, its head too.
+            barista::PATH => next.run(request).await,
+            _ => tagged(request, next).await,
+        }))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
         .merge(
             by_token
@@ -63,15 +74,19 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
                 .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
         )
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log says why").into_response()
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "the server failed; its log says why").into_response()
         }))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(middleware::from_fn_with_state(Arc::clone(&app.access), refusals::counted))
-        .layer(middleware::from_fn(barista::in_its_words));
+        .layer(middleware::from_fn(barista::in_its_words))
+        .layer(packed());
     let described = Router::new()
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
         .route("/api", get(async || api::page::answer(&openapi())))
-        .layer(middleware::from_fn(refusals::with_host));
+        .route(CATALOGUE, get(async || api::page::problems()))
+        .layer(middleware::from_fn(tagged))
+        .layer(middleware::from_fn(refusals::with_host))
+        .layer(packed());
     let watch = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
@@ -96,6 +111,11 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     let routes = Router::new().route("/k/{key}/{*rest}", with_path_key).merge(all);
     // Senders write a slash at the end of an address as easily as none.
     Router::new().fallback_service(MapRequest::new(routes, without_last_slash))
+}
+
+/// Packs what is long for whoever can unpack it.
+fn packed() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new().compress_when(SizeAbove::new(1024))
 }
 
 /// The path of the API without a slash at its end.
@@ -129,23 +149,30 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::actions::snooze))
         .routes(routes!(api::actions::note))
         .routes(routes!(api::policies::list))
-        .routes(routes!(api::policies::show, api::policies::put, api::policies::remove))
+        .routes(routes!(api::policies::show, api::policies::put, api::policies::patch, api::policies::remove))
         .routes(routes!(api::policies::rules, api::policies::put_rules))
+        .routes(routes!(api::people::list, api::people::add))
+        .routes(routes!(api::people::show, api::people::change, api::people::patch, api::people::remove))
         .routes(routes!(api::do_not_call::list, api::do_not_call::add))
-        .routes(routes!(api::do_not_call::remove))
+        .routes(routes!(api::do_not_call::show, api::do_not_call::remove))
         .routes(routes!(api::quiet_hours::list, api::quiet_hours::put))
         .routes(routes!(intake::alertmanager::receive))
         .routes(routes!(barista::call, barista::show))
         .routes(routes!(api::heartbeats::add, api::heartbeats::list))
-        .routes(routes!(api::heartbeats::show, api::heartbeats::change, api::heartbeats::remove))
+        .routes(routes!(api::heartbeats::show, api::heartbeats::change, api::heartbeats::patch, api::heartbeats::remove))
         .routes(routes!(api::maintenance::add, api::maintenance::list))
-        .routes(routes!(api::maintenance::end))
+        .routes(routes!(api::maintenance::show, api::maintenance::end))
         .routes(routes!(api::lines::add_gateway, api::lines::list_gateways))
-        .routes(routes!(api::lines::show_gateway, api::lines::change_gateway, api::lines::remove_gateway))
+        .routes(routes!(
+            api::lines::show_gateway,
+            api::lines::change_gateway,
+            api::lines::patch_gateway,
+            api::lines::remove_gateway
+        ))
         .routes(routes!(api::lines::test_gateway))
         .routes(routes!(intake::sms_inbound::inbox))
         .routes(routes!(api::lines::add, api::lines::list))
-        .routes(routes!(api::lines::show, api::lines::change, api::lines::remove))
+        .routes(routes!(api::lines::show, api::lines::change, api::lines::patch, api::lines::remove))
         .routes(routes!(api::lines::preview))
         .routes(routes!(api::lines::forward))
         .routes(routes!(api::lines::bind))
@@ -155,28 +182,38 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
 fn roster_routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(api::roster::teams::list, api::roster::teams::add))
-        .routes(routes!(api::roster::teams::show, api::roster::teams::change, api::roster::teams::remove))
+        .routes(routes!(
+            api::roster::teams::show,
+            api::roster::teams::change,
+            api::roster::teams::patch,
+            api::roster::teams::remove
+        ))
         .routes(routes!(api::roster::on_duty::of_team))
         .routes(routes!(api::roster::schedules::list, api::roster::schedules::add))
-        .routes(routes!(api::roster::schedules::show, api::roster::schedules::change, api::roster::schedules::remove))
+        .routes(routes!(
+            api::roster::schedules::show,
+            api::roster::schedules::change,
+            api::roster::schedules::patch,
+            api::roster::schedules::remove
+        ))
         .routes(routes!(api::roster::schedules::import))
         .routes(routes!(api::roster::source::show, api::roster::source::set, api::roster::source::remove))
         .routes(routes!(api::roster::source::refresh))
         .routes(routes!(api::roster::source::rehearse))
         .routes(routes!(api::roster::exceptions::add_override))
-        .routes(routes!(api::roster::exceptions::remove_override))
+        .routes(routes!(api::roster::exceptions::show_override, api::roster::exceptions::remove_override))
         .routes(routes!(api::roster::exceptions::add_temporary))
         .routes(routes!(api::roster::exceptions::add_holidays))
-        .routes(routes!(api::roster::exceptions::remove_temporary))
+        .routes(routes!(api::roster::exceptions::show_temporary, api::roster::exceptions::remove_temporary))
         .routes(routes!(api::roster::on_duty::of_schedule))
         .routes(routes!(api::roster::on_duty::shifts))
         .routes(routes!(api::roster::on_duty::log))
         .routes(routes!(api::roster::exceptions::vacations, api::roster::exceptions::add_vacation))
-        .routes(routes!(api::roster::exceptions::remove_vacation))
+        .routes(routes!(api::roster::exceptions::show_vacation, api::roster::exceptions::remove_vacation))
         .routes(routes!(api::roster::on_duty::all))
         .routes(routes!(api::roster::on_duty::check))
         .routes(routes!(api::roster::calendars::list, api::roster::calendars::add))
-        .routes(routes!(api::roster::calendars::revoke))
+        .routes(routes!(api::roster::calendars::show, api::roster::calendars::revoke))
 }
 
 /// Routes whose token stands in the path and is all that is asked for.
@@ -189,7 +226,17 @@ fn documented_by_token() -> OpenApiRouter<Arc<App>> {
 #[openapi(info(
     title = "autocall",
     description = "Raise alarms, follow them, and read who answered. A key goes into `Authorization: Bearer`, `X-Api-Key`, basic \
-                   authentication, `?key=`, or the path `/k/KEY/api/…`."
+                   authentication, `?key=`, or the path `/k/KEY/api/…`.\n\n\
+                   Whatever is refused is said as `application/problem+json`; `/api/problems` shows what there is.\n\n\
+                   Within v1, fields, parameters and operations are added and never taken away, so read past what you do not know; \
+                   `docs/api-design.md` says more.\n\n\
+                   What has changed in v1 all the same, as faults. Since 0.1.0: one code `not_found` stands for `no_such_alarm`, \
+                   `no_such_callee`, `no_such_policy`, `no_such_team`, `no_such_schedule`, `no_such_entry`, `no_such_endpoint` and \
+                   `not_forbidden`; `type` is the place of a problem on that page instead of `urn:autocall:problem:CODE`. The lists of \
+                   heartbeats, maintenance windows, lines, gateways and of the inbox were bare arrays and have `items` like all others. \
+                   `DELETE` of a heartbeat, window, line or gateway is answered with 204, and the binding of a line with the line. \
+                   `POST /api/v1/do-not-call` is answered with 201 and the number, and a `PUT` that makes a policy with 201. \
+                   Parameters that an operation does not know are refused, but for where alarms come in."
 ))]
 struct ApiDocument;
 
@@ -199,6 +246,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let (mut document, by_token) = (documented_api().split_for_parts().1, documented_by_token().split_for_parts().1);
     document.merge(by_token);
     complete(&mut document);
+    tell_old_keys(&mut document);
     document
 }
 
@@ -210,11 +258,11 @@ pub fn openapi_json(document: &utoipa::openapi::OpenApi) -> String {
 }
 
 async fn method_not_allowed() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address does not take that method")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "this address does not take that method")
 }
 
 async fn no_such_endpoint() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "no_such_endpoint", "there is nothing at this address of the API")
+    Problem::not_found("there is nothing at this address of the API")
 }
 
 /// A browser gets a page; a phone may have been given a wrong address.

@@ -16,7 +16,8 @@ from made.models import (
     AlarmState,
     CancelBody,
     HeartbeatBody,
-    NamedType1,
+    NamedNumber,
+    NewTeamForm,
     PolicyBody,
     Priority,
     Problem,
@@ -37,24 +38,24 @@ assert confirmed.state is AlarmState.ANSWERED and confirmed.answer.name == "Ann"
 called_off = alarms_cancel.sync(client=client, id=str(made.id), body=CancelBody(by="Ann"))
 assert called_off.state is AlarmState.CANCELLED, called_off
 over = alarms_acknowledge.sync(client=client, id=str(made.id), body=AcknowledgeBody(name="Ann"))
-assert isinstance(over, Problem) and over.code == "alarm_is_over", over
-listed = alarms_list.sync(client=client, state=AlarmState.CANCELLED)
-assert [alarm.id for alarm in listed.alarms] == [made.id] and listed.next_cursor is None, listed
+assert isinstance(over, Problem) and over.code.value == "alarm_is_over", over
+listed = alarms_list.sync(client=client, state=[AlarmState.CANCELLED, AlarmState.RESOLVED])
+assert [alarm.id for alarm in listed.items] == [made.id] and listed.next_cursor is None, listed
 
 wrong = alarms_add.sync(client=client, body=AlarmBody(summary="disk full", phones=["110", "187#1"], attempts=11))
-assert isinstance(wrong, Problem) and wrong.code == "invalid_field", wrong
+assert isinstance(wrong, Problem) and wrong.type_ == "/api/problems#invalid_field", wrong
 assert {fault.pointer for fault in wrong.errors} == {"/phones/0", "/phones/1", "/attempts"}, wrong
 
-team = teams_add.sync(client=client, body=TeamForm(name="ops"))
+team = teams_add.sync(client=client, body=NewTeamForm(name="ops"))
 changed = teams_put.sync(client=client, team="ops", body=TeamForm(name="operations"), if_match=f'"{team.version}"')
 assert changed.name == "operations" and changed.id == team.id, changed
 stale = teams_put.sync(client=client, team="operations", body=TeamForm(name="ops"), if_match=f'"{team.version}"')
 assert isinstance(stale, Problem) and stale.status == 412, stale
-assert [one.name for one in teams_list.sync(client=client).teams] == ["operations"]
+assert [one.name for one in teams_list.sync(client=client).items] == ["operations"]
 assert teams_remove.sync_detailed(client=client, team="operations").status_code == 204
-assert teams_show.sync(client=client, team="operations").code == "no_such_team"
+assert teams_show.sync(client=client, team="operations").code.value == "not_found"
 
-policy = PolicyBody(steps=[StepBody(ring=[NamedType1(number="18712345678")])])
+policy = PolicyBody(steps=[StepBody(ring=[NamedNumber(number="18712345678")])])
 policies_put.sync(client=client, name="night", body=policy)
 assert policies_show.sync(client=client, name="night").steps[0].ring[0].number == "+8618712345678"
 

@@ -7,6 +7,7 @@
 //! and `HANDSET_BIN`.
 #![expect(clippy::expect_used, reason = "a harness that cannot set up its parts has nothing better to do than stop the test")]
 
+pub mod described;
 pub mod front;
 pub mod markdown;
 pub mod pgbouncer;

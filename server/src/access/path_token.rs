@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::guard::TooManyWrong;
 use super::{Access, doors};
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::secrets;
 
 /// A token that somebody shows, and from where.
@@ -31,7 +31,7 @@ impl Shown {
         match access.guard.wrong(self.address, access.clock.now()) {
             Ok(()) => {
                 let text = "nothing here has this token: copy the whole address again";
-                Problem::new(StatusCode::UNAUTHORIZED, "unknown_token", text).into_response()
+                Problem::new(StatusCode::UNAUTHORIZED, Code::UnknownToken, text).into_response()
             }
             Err(too_many) => too_many.into_response(),
         }
@@ -41,7 +41,7 @@ impl Shown {
 impl IntoResponse for TooManyWrong {
     fn into_response(self) -> Response {
         let text = "this key or token is not known, and too many wrong ones came from this address: wait, and copy it again";
-        let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys", text).into_response();
+        let mut response = Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyWrongKeys, text).into_response();
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(self.seconds));
         response
     }

@@ -11,7 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::Access;
-use crate::http::problem::{Problem, Reason};
+use crate::http::problem::{Code, Problem, Reason};
 
 /// Who sends a request, once that is known; goes with the request.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +47,10 @@ pub async fn counted(
     request.extensions_mut().insert(who.clone());
     let mut response = with_host(request, next).await;
     let status = response.status();
+    if status == StatusCode::SERVICE_UNAVAILABLE && response.extensions().get::<Reason>().is_none() {
+        let text = "this took longer than http.request_timeout_seconds, and was given up: it may have been done all the same";
+        response = Problem::new(status, Code::TookTooLong, text).into_response();
+    }
     say_when(&mut response);
     if let Some(of) = intake.filter(|_| status.is_client_error() || status.is_server_error()) {
         let reason = response.extensions().get::<Reason>().map_or_else(|| without_words(status), |Reason(code)| *code);
@@ -67,7 +71,7 @@ pub async fn with_host(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let text = "the request must hold one Host header, with the address of this server: add `Host: ADDRESS:PORT`";
-    Problem::bad_request("no_host", text).into_response()
+    Problem::bad_request(Code::NoHost, text).into_response()
 }
 
 /// Says with a refusal that may be over soon when to try again, where nothing else has said so.
@@ -102,7 +106,6 @@ fn intake(method: &Method, path: &str) -> Option<Option<&'static str>> {
 /// An answer that is no problem document.
 fn without_words(status: StatusCode) -> &'static str {
     match status {
-        StatusCode::SERVICE_UNAVAILABLE => "took_too_long",
         StatusCode::INTERNAL_SERVER_ERROR => "internal",
         _ => "refused",
     }

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ use super::rates::TooMany;
 use super::refusals::{KEYLESS, Who};
 use super::{Access, doors};
 use crate::alarm::doer::Doer;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
 use crate::secrets;
@@ -132,7 +132,7 @@ fn beyond_rate(access: &Access, peer: SocketAddr, request: &Request, sender: &Se
     // Monitoring systems give up after a 4xx; Alertmanager sends a webhook again only after a 5xx.
     let status = if path.starts_with(INTAKES) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS };
     let text = format!("this sender may raise {limit} alarms in a minute (http.alarms_per_minute): send it again in {seconds} s");
-    let mut response = Problem::new(status, "too_many_alarms", text).into_response();
+    let mut response = Problem::new(status, Code::TooManyAlarms, text).into_response();
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     Some(response)
 }
@@ -157,7 +157,7 @@ async fn admit(
                 Err(unauthorized(&format!("an API key is needed: {why}")))
             }
             Err(why) => {
-                Err(Problem::new(StatusCode::FORBIDDEN, "not_admitted", format!("without an API key: {why}")).into_response())
+                Err(Problem::new(StatusCode::FORBIDDEN, Code::NotAdmitted, format!("without an API key: {why}")).into_response())
             }
         };
     };
@@ -177,9 +177,7 @@ async fn admit(
 }
 
 fn unauthorized(why: &str) -> Response {
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", why).into_response();
-    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"autocall\""));
-    response
+    Problem::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, why).into_response()
 }
 
 /// The key that a request shows, wherever it stands.

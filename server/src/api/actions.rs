@@ -28,6 +28,7 @@ use crate::store::alarm::alarms::AlarmRow;
 #[serde(deny_unknown_fields)]
 pub struct ByBody {
     /// Who does it.
+    #[schema(max_length = 200)]
     by: Option<String>,
 }
 
@@ -38,8 +39,10 @@ pub struct SnoozeBody {
     /// Nobody is rung before then (RFC 3339).
     until: Option<DateTime<Utc>>,
     /// The same, counted from now.
+    #[schema(minimum = 1, maximum = 2592000)]
     for_seconds: Option<i64>,
     /// Who puts it off.
+    #[schema(max_length = 200)]
     by: Option<String>,
 }
 
@@ -48,8 +51,10 @@ pub struct SnoozeBody {
 #[serde(deny_unknown_fields)]
 pub struct NoteBody {
     /// The remark, at most 2000 characters.
+    #[schema(min_length = 1, max_length = 2000, pattern = "\\S")]
     text: String,
     /// Who wrote it.
+    #[schema(max_length = 200)]
     by: Option<String>,
 }
 
@@ -60,6 +65,7 @@ pub struct SetPolicyBody {
     /// The policy's name.
     policy: String,
     /// Who chose it.
+    #[schema(max_length = 200)]
     by: Option<String>,
 }
 

@@ -16,6 +16,7 @@ use crate::alarm::{AlarmState, Priority};
 use crate::app::App;
 use crate::engine::{Acknowledgement, Actor, RaisedAs};
 use crate::http::answer;
+use crate::http::listing::{Listed, Query, unknown_cursor, unsealed};
 use crate::http::problem::Problem;
 use crate::ids::AlarmId;
 use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
@@ -27,6 +28,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const DEFAULT_PAGE: i64 = 50;
 const LARGEST_PAGE: i64 = 200;
+/// Sources and keys that one request may ask for.
+const MOST_VALUES: usize = 100;
 
 /// Takes in an alarm. 201 for a new one, 200 for a repeat of an open one.
 #[utoipa::path(post, path = "/api/v1/alarms", tag = "alarms",
@@ -73,34 +76,30 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
     Ok((response, raised_as))
 }
 
-/// A page of alarms.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Page {
-    alarms: Vec<AlarmJson>,
-    /// Give this as `cursor` to get the next page; null on the last.
-    next_cursor: Option<String>,
-}
+/// Where alarms are listed.
+const LIST: &str = "/api/v1/alarms";
 
-/// Alarms, newest first.
+/// Alarms, newest first. A filter that stands there several times lets any of its values through.
 #[utoipa::path(get, path = "/api/v1/alarms", tag = "alarms",
-    params(("state" = Option<AlarmState>, Query), ("priority" = Option<Priority>, Query), ("source" = Option<String>, Query),
-        ("dedup_key" = Option<String>, Query), ("raised_from" = Option<String>, Query, description = "RFC 3339"),
-        ("raised_before" = Option<String>, Query, description = "RFC 3339"), ("limit" = Option<i64>, Query, description = "1 to 200"),
+    params(("state" = Vec<AlarmState>, Query), ("priority" = Vec<Priority>, Query), ("source" = Vec<String>, Query),
+        ("dedup_key" = Vec<String>, Query), ("raised_from" = Option<DateTime<Utc>>, Query, description = "Raised then or later"),
+        ("raised_before" = Option<DateTime<Utc>>, Query, description = "Raised before then"),
+        ("limit" = Option<i32>, Query, minimum = 1, maximum = 200, description = "So many at most; 50 unless given"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
-    responses((status = 200, description = "A page of alarms", body = Page),
-        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+    responses((status = 200, description = "A page of alarms", body = Listed<AlarmJson>),
+        (status = 422, description = "The parameters at fault are named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let (filter, limit) = read_filter(&query.unwrap_or_default())?;
+    let (filter, limit) = read_filter(query.as_deref())?;
     // One more than asked for tells whether there is a next page.
     let mut rows = app.engine.store.read().await?.db().list_alarms(&filter, limit + 1).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     if more {
         rows.pop();
     }
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.number.to_string());
+    let next = rows.last().filter(|_| more).map(|row| row.number.to_string());
     let alarms = alarm::summaries(&app.engine.store, rows).await?;
-    Ok(answer(StatusCode::OK, &Page { alarms, next_cursor }))
+    Ok(Listed::new(alarms, next.as_deref()).answer(LIST))
 }
 
 /// One alarm with its callees, dials, answers and timeline.
@@ -231,8 +230,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AlarmPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(id)| id.parse().ok());
-        let unknown =
-            || Problem::new(StatusCode::NOT_FOUND, "no_such_alarm", "there is no such alarm: the id is not one of ours");
+        let unknown = || Problem::not_found("there is no such alarm: the id is not one of ours");
         id.map(Self).ok_or_else(unknown)
     }
 }
@@ -242,48 +240,47 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => Ok(Some(value.to_str().unwrap_or(""))),
-        (Some(_), Some(_)) => Err(Problem::invalid("Idempotency-Key", "a request has at most one Idempotency-Key")),
+        (Some(_), Some(_)) => Err(Problem::header("Idempotency-Key", "a request has at most one Idempotency-Key")),
     }
 }
 
-fn read_filter(query: &str) -> Result<(AlarmFilter, i64), Problem> {
-    let mut filter = AlarmFilter::default();
-    let mut limit = DEFAULT_PAGE;
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if value.contains('\0') {
-            return Err(Problem::invalid(&*name, format!("{name} holds a NUL character")));
-        }
-        match &*name {
-            "state" => filter.state = Some(word::<AlarmState>(&name, &value)?),
-            "priority" => filter.priority = Some(word::<Priority>(&name, &value)?),
-            "source" => filter.source = Some(value.into_owned()),
-            "dedup_key" => filter.dedup_key = Some(value.into_owned()),
-            "raised_from" => filter.raised_from = Some(instant(&name, &value)?),
-            "raised_before" => filter.raised_before = Some(instant(&name, &value)?),
-            // Who asks was settled at the door.
-            "key" => {}
-            "cursor" => {
-                filter.below_number =
-                    Some(value.parse().map_err(|_| Problem::invalid("cursor", "give the next_cursor of the page before"))?)
-            }
-            "limit" => match value.parse() {
-                Ok(number @ 1..=LARGEST_PAGE) => limit = number,
-                _ => return Err(Problem::invalid("limit", format!("limit must be 1 to {LARGEST_PAGE}"))),
-            },
-            _ => return Err(Problem::invalid(&*name, format!("there is no filter {name:?}"))),
-        }
+fn read_filter(query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
+    let query = Query::read(query)?;
+    let texts = |name: &str| query.all(name).map(str::to_owned).collect();
+    let filter = AlarmFilter {
+        states: query.all("state").map(|value| word("state", value)).collect::<Result<_, _>>()?,
+        priorities: query.all("priority").map(|value| word("priority", value)).collect::<Result<_, _>>()?,
+        sources: texts("source"),
+        dedup_keys: texts("dedup_key"),
+        raised_from: query.get("raised_from")?.map(|value| instant("raised_from", value)).transpose()?,
+        raised_before: query.get("raised_before")?.map(|value| instant("raised_before", value)).transpose()?,
+        below_number: query.get("cursor")?.map(number_behind).transpose()?,
+    };
+    if filter.sources.len() + filter.dedup_keys.len() > MOST_VALUES {
+        let name = if filter.sources.len() > MOST_VALUES / 2 { "source" } else { "dedup_key" };
+        return Err(Problem::parameter(name, format!("sources and dedup_keys are at most {MOST_VALUES} together")));
     }
-    Ok((filter, limit))
+    match query.get("limit")?.map(str::parse) {
+        None => Ok((filter, DEFAULT_PAGE)),
+        Some(Ok(limit @ 1..=LARGEST_PAGE)) => Ok((filter, limit)),
+        Some(_) => Err(Problem::parameter("limit", format!("limit must be 1 to {LARGEST_PAGE}"))),
+    }
+}
+
+/// The number of the last alarm of the page before. Cursors of earlier versions were that number.
+fn number_behind(cursor: &str) -> Result<i64, Problem> {
+    let number = cursor.parse().ok();
+    number.map_or_else(|| unsealed(cursor)?.parse().map_err(|_| unknown_cursor()), Ok)
 }
 
 /// One of the words of the API, such as a state.
 fn word<T: for<'de> serde::Deserialize<'de>>(field: &str, value: &str) -> Result<T, Problem> {
-    alarm_request::read_word(value).map_err(|why| Problem::invalid(field, why))
+    alarm_request::read_word(value).map_err(|why| Problem::parameter(field, why))
 }
 
 fn instant(field: &str, value: &str) -> Result<DateTime<Utc>, Problem> {
     // An unencoded `+` of a time zone arrives as a blank.
     DateTime::parse_from_rfc3339(&value.replace(' ', "+"))
         .map(|at| at.to_utc())
-        .map_err(|_| Problem::invalid(field, format!("{field} must be a time such as 2026-11-20T03:22:07Z")))
+        .map_err(|_| Problem::parameter(field, format!("{field} must be a time such as 2026-11-20T03:22:07Z")))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -12,9 +12,11 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::http::answer;
+use crate::http::listing::{Listed, Paged, Paging, escaped, located};
 use crate::http::problem::Problem;
 use crate::intake::alarm_request;
 use crate::keep::do_not_call as forbidden;
+use crate::store::duty::do_not_call::DoNotCallRow;
 
 /// A number that must not be called.
 #[derive(Debug, Serialize, ToSchema)]
@@ -24,10 +26,10 @@ pub struct Forbidden {
     created_at: DateTime<Utc>,
 }
 
-/// All of them.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct AllForbidden {
-    numbers: Vec<Forbidden>,
+impl From<DoNotCallRow> for Forbidden {
+    fn from(row: DoNotCallRow) -> Self {
+        Self { number: row.number, reason: row.reason, created_at: row.created_at }
+    }
 }
 
 /// The JSON body of `POST /api/v1/do-not-call`.
@@ -37,31 +39,51 @@ pub struct ForbidBody {
     /// The number.
     number: String,
     /// Why; shown on the timeline of alarms that would have rung it.
+    #[schema(max_length = 2000)]
     reason: Option<String>,
 }
 
 /// Numbers that must not be called.
-#[utoipa::path(get, path = "/api/v1/do-not-call", tag = "do not call",
-    responses((status = 200, description = "All of them", body = AllForbidden),
+#[utoipa::path(get, path = "/api/v1/do-not-call", tag = "do not call", params(Paged),
+    responses((status = 200, description = "By number", body = Listed<Forbidden>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let paging = Paging::read(query.as_deref())?;
     let rows = app.engine.store.read().await?.db().forbidden_numbers().await?;
-    let numbers =
-        rows.into_iter().map(|row| Forbidden { number: row.number, reason: row.reason, created_at: row.created_at }).collect();
-    Ok(answer(StatusCode::OK, &AllForbidden { numbers }))
+    let numbers = rows.into_iter().map(|row| (row.number.clone(), Forbidden::from(row))).collect();
+    Ok(paging.page(numbers).answer("/api/v1/do-not-call"))
+}
+
+/// One of the numbers that must not be called.
+#[utoipa::path(get, path = "/api/v1/do-not-call/{number}", tag = "do not call",
+    params(("number" = String, Path, description = "The number")),
+    responses((status = 200, description = "Since when, and why", body = Forbidden),
+        (status = 404, description = "It is not among them", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<Response, Problem> {
+    let number = forbidden::parse(&number, app.config().default_region)?;
+    let row = app.engine.store.read().await?.db().forbidden(number.as_str()).await?;
+    Ok(answer(StatusCode::OK, &Forbidden::from(row.ok_or_else(not_among_them)?)))
+}
+
+fn not_among_them() -> Problem {
+    Problem::not_found("this number is not among those that must not be called")
 }
 
 /// A number must not be called from now on, whoever names it. A call under way is not cut off.
 #[utoipa::path(post, path = "/api/v1/do-not-call", tag = "do not call", request_body = ForbidBody,
-    responses((status = 200, description = "Kept", body = AllForbidden),
+    responses((status = 201, description = "Kept", body = Forbidden),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: ForbidBody = alarm_request::read_json(&body)?;
     let (region, now) = (app.config().default_region, app.engine.clock.now());
-    forbidden::forbid(&app.engine.store, &body.number, body.reason, region, now).await?;
-    list(State(app)).await
+    let number = forbidden::forbid(&app.engine.store, &body.number, body.reason, region, now).await?;
+    let kept = app.engine.store.read().await?.db().forbidden(number.as_str()).await?;
+    let shown = Forbidden::from(kept.ok_or_else(not_among_them)?);
+    let at = format!("/api/v1/do-not-call/{}", escaped(&shown.number));
+    Ok(located(&at, answer(StatusCode::CREATED, &shown)))
 }
 
 /// A number may be called again.
@@ -72,11 +94,7 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<StatusCode, Problem> {
     if !forbidden::allow(&app.engine.store, &number, app.config().default_region).await? {
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "not_forbidden",
-            "this number is not among those that must not be called",
-        ));
+        return Err(not_among_them());
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,19 +5,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::merge::Patch;
 use crate::access::path_token::Shown;
 use crate::alarm::Priority;
 use crate::app::App;
 use crate::engine::watch::heartbeats::{HeartbeatState, NewHeartbeat, ping_path};
 use crate::http::json;
-use crate::http::problem::Problem;
+use crate::http::listing::{Listed, Paged, Paging, located};
+use crate::http::problem::{Code, Problem};
 use crate::http::versions::versioned;
 use crate::ids::HeartbeatId;
 use crate::intake::alarm_request;
@@ -25,15 +26,18 @@ use crate::store::watch::heartbeats::HeartbeatRow;
 use crate::versions::Expected;
 
 /// The JSON body of `POST /api/v1/heartbeats`.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatBody {
     /// Who is to be heard, such as nightly-backup.
+    #[schema(min_length = 1, max_length = 60)]
     name: String,
     /// It pings at least this often, 10 to 2678400.
+    #[schema(minimum = 10, maximum = 2678400)]
     period_seconds: i32,
     /// It may be late by so much, 0 to 604800; default 0.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 604800)]
     grace_seconds: i32,
     /// Whom to ring when it is missed, in order; else `alarms.fallback_phones`.
     #[serde(default)]
@@ -98,7 +102,7 @@ pub async fn ping(
     if method == Method::HEAD {
         // Whoever looks whether the address is there, such as a link checker, does not say that the sender lives.
         let text = "a HEAD request is no sign of life: send GET or POST";
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text));
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, text));
     }
     let shown = Shown::look(&app.access, peer.0, &headers, &token);
     if !app.engine.ping_heartbeat(&shown.hash).await? {
@@ -117,7 +121,8 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let (beat, token) = app.engine.add_heartbeat(&wanted(&body)?).await?;
     let version = beat.version();
-    Ok(versioned(&HeaderMap::new(), StatusCode::CREATED, &version, &HeartbeatJson::new(beat, Some(&token))))
+    let at = format!("/api/v1/heartbeats/{}", beat.id);
+    Ok(located(&at, versioned(&HeaderMap::new(), StatusCode::CREATED, &version, &HeartbeatJson::new(beat, Some(&token)))))
 }
 
 /// One heartbeat.
@@ -151,35 +156,77 @@ pub async fn change(
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
 }
 
+/// Changes what is named and leaves the rest.
+#[utoipa::path(patch, path = "/api/v1/heartbeats/{id}", tag = "heartbeats", request_body = HeartbeatBody,
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "Changed", body = HeartbeatJson),
+        (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "What is wrong is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let patch = Patch::read(&app, &headers, body).await?;
+    let beat = app.engine.heartbeat(&id).await?;
+    let expected = patch.of(beat.version())?;
+    let wanted = patch.on(&HeartbeatBody::of(beat))?;
+    let beat = app.engine.change_heartbeat(&id, &wanted.into(), &expected).await?;
+    let version = beat.version();
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
+}
+
+impl HeartbeatBody {
+    /// What was said of a heartbeat.
+    fn of(beat: HeartbeatRow) -> Self {
+        Self {
+            name: beat.name,
+            period_seconds: beat.period_s,
+            grace_seconds: beat.grace_s,
+            phones: beat.phones.0,
+            labels: beat.labels.0,
+            priority: Some(beat.priority),
+        }
+    }
+}
+
 fn wanted(body: &[u8]) -> Result<NewHeartbeat, Problem> {
-    let wanted: HeartbeatBody = alarm_request::read_json(body)?;
-    Ok(NewHeartbeat {
-        name: wanted.name,
-        period_s: wanted.period_seconds,
-        grace_s: wanted.grace_seconds,
-        phones: wanted.phones,
-        labels: wanted.labels,
-        priority: wanted.priority.unwrap_or(Priority::High),
-    })
+    alarm_request::read_json(body).map(HeartbeatBody::into)
+}
+
+impl From<HeartbeatBody> for NewHeartbeat {
+    fn from(wanted: HeartbeatBody) -> Self {
+        NewHeartbeat {
+            name: wanted.name,
+            period_s: wanted.period_seconds,
+            grace_s: wanted.grace_seconds,
+            phones: wanted.phones,
+            labels: wanted.labels,
+            priority: wanted.priority.unwrap_or(Priority::High),
+        }
+    }
 }
 
 /// All heartbeats by name.
-#[utoipa::path(get, path = "/api/v1/heartbeats", tag = "heartbeats",
-    responses((status = 200, description = "All of them", body = Vec<HeartbeatJson>),
+#[utoipa::path(get, path = "/api/v1/heartbeats", tag = "heartbeats", params(Paged),
+    responses((status = 200, description = "By name", body = Listed<HeartbeatJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let paging = Paging::read(query.as_deref())?;
     let beats = app.engine.store.read().await?.db().heartbeats().await?;
-    let beats: Vec<HeartbeatJson> = beats.into_iter().map(|beat| HeartbeatJson::new(beat, None)).collect();
-    Ok(json(StatusCode::OK, json!(beats).to_string()))
+    let beats = beats.into_iter().map(|beat| (beat.name.clone(), HeartbeatJson::new(beat, None))).collect();
+    Ok(paging.page(beats).answer("/api/v1/heartbeats"))
 }
 
 /// Waits for a heartbeat no more; its alarm is over.
 #[utoipa::path(delete, path = "/api/v1/heartbeats/{id}", tag = "heartbeats",
     params(("id" = String, Path, description = "Its id or name")),
-    responses((status = 200, description = "Removed"),
+    responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
     app.engine.remove_heartbeat(&id, &Expected::of(&headers)).await?;
-    Ok(json(StatusCode::OK, r#"{"removed":true}"#))
+    Ok(StatusCode::NO_CONTENT)
 }

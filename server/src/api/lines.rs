@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use android_protocol::sms::Encoding;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::merge::Patch;
 use crate::app::App;
 use crate::engine::lines::gateways::inbound_path;
 use crate::engine::lines::gateways::{InboundChange, is_silent};
 use crate::engine::lines::hand_over::Known;
 use crate::engine::lines::numbers::{LineStatus, NewLine, Preview};
 use crate::http::json;
+use crate::http::listing::{Listed, Paged, Paging, located};
 use crate::http::problem::Problem;
 use crate::http::versions::versioned;
 use crate::ids::{AlarmId, GatewayId, LineId, SmsId};
@@ -30,10 +32,11 @@ use crate::store::{Store, StoreError};
 use crate::versions::Expected;
 
 /// The JSON body of `POST /api/v1/sms/gateways` and `PUT /api/v1/sms/gateways/{id}`.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayBody {
     /// What people call it.
+    #[schema(min_length = 1, max_length = 60)]
     name: String,
     /// How it is reached.
     settings: GatewaySettings,
@@ -96,10 +99,11 @@ pub fn kind_of(settings: &GatewaySettings) -> &'static str {
 }
 
 /// The JSON body of `POST /api/v1/lines` and `PUT /api/v1/lines/{id}`.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LineBody {
     /// What people call it.
+    #[schema(min_length = 1, max_length = 60)]
     name: String,
     /// The team whose person on duty it follows.
     #[serde(default)]
@@ -111,6 +115,7 @@ pub struct LineBody {
     /// Whose forwarding codes it takes, such as `china-telecom`.
     carrier: String,
     /// The Android version of its handset; text messages work up to 13.
+    #[schema(minimum = 4, maximum = 99)]
     android: i32,
     /// The build of the app on it: `first` for v1.0, else `later`.
     app_build: Option<AppBuild>,
@@ -276,18 +281,19 @@ pub async fn add_gateway(State(app): State<Arc<App>>, body: Body) -> Result<Resp
     let GatewayBody { name, settings, zone, signing_secret } = alarm_request::read_json(&body)?;
     let (gateway, token) = app.engine.add_gateway(&name, settings, InboundChange { zone, signing_secret }).await?;
     let shown = GatewayJson::new(&gateway, Some(&token), app.engine.clock.now());
-    Ok(versioned(&HeaderMap::new(), StatusCode::CREATED, &gateway.version(&app.engine.links), &shown))
+    let made = versioned(&HeaderMap::new(), StatusCode::CREATED, &gateway.version(&app.engine.links), &shown);
+    Ok(located(&format!("/api/v1/sms/gateways/{}", gateway.id), made))
 }
 
 /// All gateways by name, without their secrets.
-#[utoipa::path(get, path = "/api/v1/sms/gateways", tag = "sms",
-    responses((status = 200, description = "All of them", body = Vec<GatewayJson>),
+#[utoipa::path(get, path = "/api/v1/sms/gateways", tag = "sms", params(Paged),
+    responses((status = 200, description = "By name", body = Listed<GatewayJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list_gateways(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let now = app.engine.clock.now();
+pub async fn list_gateways(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let (paging, now) = (Paging::read(query.as_deref())?, app.engine.clock.now());
     let gateways = app.engine.store.read().await?.db().gateways().await?;
-    let gateways: Vec<GatewayJson> = gateways.iter().map(|gateway| GatewayJson::new(gateway, None, now)).collect();
-    Ok(json(StatusCode::OK, json!(gateways).to_string()))
+    let gateways = gateways.iter().map(|gateway| (gateway.name.clone(), GatewayJson::new(gateway, None, now))).collect();
+    Ok(paging.page(gateways).answer("/api/v1/sms/gateways"))
 }
 
 /// One gateway, without its secrets.
@@ -324,6 +330,31 @@ pub async fn change_gateway(
     let GatewayBody { name, settings, zone, signing_secret } = alarm_request::read_json(&body)?;
     let gateway =
         app.engine.change_gateway(&id, &name, settings, InboundChange { zone, signing_secret }, &Expected::of(&headers)).await?;
+    let shown = GatewayJson::new(&gateway, None, app.engine.clock.now());
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &gateway.version(&app.engine.links), &shown))
+}
+
+/// Changes what is named and leaves the rest, its secrets too; its kind stays.
+#[utoipa::path(patch, path = "/api/v1/sms/gateways/{id}", tag = "sms", request_body = GatewayBody,
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "Changed", body = GatewayJson),
+        (status = 404, description = "There is no such gateway", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "What is wrong is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn patch_gateway(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let patch = Patch::read(&app, &headers, body).await?.emptying(&["zone", "signing_secret"]);
+    let gateway = app.engine.gateway(&id).await?;
+    let expected = patch.of(gateway.version(&app.engine.links))?;
+    // What is left out of these two stays as it is, whoever changes it.
+    let said = GatewayBody { name: gateway.name, settings: gateway.settings.0, zone: None, signing_secret: None };
+    let GatewayBody { name, settings, zone, signing_secret } = patch.on(&said)?;
+    let gateway = app.engine.change_gateway(&id, &name, settings, InboundChange { zone, signing_secret }, &expected).await?;
     let shown = GatewayJson::new(&gateway, None, app.engine.clock.now());
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &gateway.version(&app.engine.links), &shown))
 }
@@ -397,7 +428,7 @@ pub async fn wait_for_test(store: &Store, id: SmsId) -> Result<SmsStateRow, Stor
 /// Uses a gateway no more.
 #[utoipa::path(delete, path = "/api/v1/sms/gateways/{id}", tag = "sms",
     params(("id" = String, Path, description = "Its id or name")),
-    responses((status = 200, description = "Removed"),
+    responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such gateway", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "A line needs it", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
@@ -405,9 +436,9 @@ pub async fn remove_gateway(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-) -> Result<Response, Problem> {
+) -> Result<StatusCode, Problem> {
     app.engine.remove_gateway(&id, &Expected::of(&headers)).await?;
-    Ok(json(StatusCode::OK, r#"{"removed":true}"#))
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Makes a public number that follows the person on duty.
@@ -420,7 +451,8 @@ pub async fn remove_gateway(
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let line = app.engine.add_line(&said(&app, body).await?).await?;
     let status = app.engine.line_status(&line.id.to_string()).await?;
-    Ok(versioned(&HeaderMap::new(), StatusCode::CREATED, &line.version(), &LineJson::from(status)))
+    let made = versioned(&HeaderMap::new(), StatusCode::CREATED, &line.version(), &LineJson::from(status));
+    Ok(located(&format!("/api/v1/lines/{}", line.id), made))
 }
 
 /// One public number: to whom it is forwarded, since when, and how that is known.
@@ -457,40 +489,90 @@ pub async fn change(
 /// What a body says of a line.
 async fn said(app: &App, body: Body) -> Result<NewLine, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let wanted: LineBody = alarm_request::read_json(&body)?;
-    Ok(NewLine {
-        name: wanted.name,
-        team: wanted.team,
-        number: wanted.number,
-        sms_number: wanted.sms_number,
-        carrier: wanted.carrier,
-        android: wanted.android,
-        app_build: wanted.app_build.unwrap_or(AppBuild::Later),
-        text: wanted.text,
-        gateway: wanted.gateway,
-        handset: wanted.handset,
-        verify_handset: wanted.verify_handset,
-    })
+    alarm_request::read_json(&body).map(LineBody::into)
+}
+
+impl From<LineBody> for NewLine {
+    fn from(wanted: LineBody) -> Self {
+        Self {
+            name: wanted.name,
+            team: wanted.team,
+            number: wanted.number,
+            sms_number: wanted.sms_number,
+            carrier: wanted.carrier,
+            android: wanted.android,
+            app_build: wanted.app_build.unwrap_or(AppBuild::Later),
+            text: wanted.text,
+            gateway: wanted.gateway,
+            handset: wanted.handset,
+            verify_handset: wanted.verify_handset,
+        }
+    }
+}
+
+impl LineBody {
+    /// What was said of a line.
+    fn of(status: LineStatus) -> Self {
+        let (line, said) = (status.line, status.said);
+        Self {
+            name: line.name,
+            team: line.team,
+            number: line.number,
+            sms_number: Some(line.sms_number),
+            carrier: line.carrier,
+            android: line.android,
+            app_build: Some(line.app_build),
+            text: line.text,
+            gateway: said.gateway,
+            handset: said.handset,
+            verify_handset: said.verify_handset,
+        }
+    }
+}
+
+/// Changes what is named and leaves the rest.
+#[utoipa::path(patch, path = "/api/v1/lines/{id}", tag = "lines", request_body = LineBody,
+    params(("id" = String, Path, description = "Its id or name")),
+    responses((status = 200, description = "Changed", body = LineJson),
+        (status = 404, description = "There is no such line or gateway", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "What is wrong is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let patch = Patch::read(&app, &headers, body).await?;
+    let status = app.engine.line_status(&id).await?;
+    let expected = patch.of(status.line.version())?;
+    let wanted = patch.on(&LineBody::of(status))?;
+    let line = app.engine.change_line(&id, &wanted.into(), &expected).await?;
+    let status = app.engine.line_status(&line.id.to_string()).await?;
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &line.version(), &LineJson::from(status)))
 }
 
 /// All public numbers: to whom each is forwarded, since when, and how that is known.
-#[utoipa::path(get, path = "/api/v1/lines", tag = "lines",
-    responses((status = 200, description = "All of them", body = Vec<LineJson>),
+#[utoipa::path(get, path = "/api/v1/lines", tag = "lines", params(Paged),
+    responses((status = 200, description = "By name", body = Listed<LineJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let lines: Vec<LineJson> = app.engine.line_statuses().await?.into_iter().map(LineJson::from).collect();
-    Ok(json(StatusCode::OK, json!(lines).to_string()))
+pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let paging = Paging::read(query.as_deref())?;
+    let lines = app.engine.line_statuses().await?.into_iter();
+    let lines = lines.map(|status| (status.line.name.clone(), LineJson::from(status))).collect();
+    Ok(paging.page(lines).answer("/api/v1/lines"))
 }
 
 /// Hands a public number over no more. What was forwarded stays so.
 #[utoipa::path(delete, path = "/api/v1/lines/{id}", tag = "lines",
     params(("id" = String, Path, description = "Its id or name")),
-    responses((status = 200, description = "Removed"),
+    responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such line", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
     app.engine.remove_line(&id, &Expected::of(&headers)).await?;
-    Ok(json(StatusCode::OK, r#"{"removed":true}"#))
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// What would be sent to hand a public number to somebody. Nothing is sent.
@@ -524,7 +606,7 @@ pub async fn forward(State(app): State<Arc<App>>, Path(id): Path<String>, body: 
 /// Binds a public number to a person who is always on duty, or to nobody.
 #[utoipa::path(put, path = "/api/v1/lines/{id}/bound", tag = "lines", request_body = BoundBody,
     params(("id" = String, Path, description = "Its id or name")),
-    responses((status = 200, description = "Done; the hand-over follows within a second"),
+    responses((status = 200, description = "Done; the hand-over follows within a second", body = LineJson),
         (status = 404, description = "There is no such line", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
@@ -538,5 +620,7 @@ pub async fn bind(
     let bound: BoundBody = alarm_request::read_json(&body)?;
     let person = bound.person.as_ref().map(|person| (person.name.as_str(), person.number.as_str()));
     app.engine.bind_line(&id, person, &Expected::of(&headers)).await?;
-    Ok(json(StatusCode::OK, r#"{"bound":true}"#))
+    let status = app.engine.line_status(&id).await?;
+    let version = status.line.version();
+    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &LineJson::from(status)))
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::app::App;
 use crate::engine::watch::windows::NewWindow;
-use crate::http::json;
+use crate::http::answer;
+use crate::http::listing::{Listed, Paged, Paging, in_order, located};
 use crate::http::problem::Problem;
 use crate::ids::WindowId;
 use crate::intake::alarm_request;
@@ -24,6 +24,7 @@ use crate::store::watch::maintenance::WindowRow;
 #[serde(deny_unknown_fields)]
 pub struct WindowBody {
     /// What is being done.
+    #[schema(min_length = 1, max_length = 200, pattern = "\\S")]
     reason: String,
     /// RFC 3339; default: now.
     starts_at: Option<DateTime<Utc>>,
@@ -63,26 +64,43 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let WindowBody { reason, starts_at, ends_at, team, labels } = alarm_request::read_json(&body)?;
     let window = app.engine.add_window(&NewWindow { reason, starts_at, ends_at, team, labels }).await?;
-    Ok(json(StatusCode::CREATED, json!(WindowJson::from(window)).to_string()))
+    let shown = WindowJson::from(window);
+    let at = format!("/api/v1/maintenance/{}", shown.id);
+    Ok(located(&at, answer(StatusCode::CREATED, &shown)))
 }
 
 /// The windows that are open or to come.
-#[utoipa::path(get, path = "/api/v1/maintenance", tag = "maintenance",
-    responses((status = 200, description = "All that are not over", body = Vec<WindowJson>),
+#[utoipa::path(get, path = "/api/v1/maintenance", tag = "maintenance", params(Paged),
+    responses((status = 200, description = "All that are not over, by their beginning", body = Listed<WindowJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let paging = Paging::read(query.as_deref())?;
     let windows = app.engine.store.read().await?.db().windows(app.engine.clock.now()).await?;
-    let windows: Vec<WindowJson> = windows.into_iter().map(WindowJson::from).collect();
-    Ok(json(StatusCode::OK, json!(windows).to_string()))
+    let key = |window: &WindowRow| format!("{} {}", in_order(window.starts_at), window.id);
+    let windows = windows.into_iter().map(|window| (key(&window), WindowJson::from(window))).collect();
+    Ok(paging.page(windows).answer("/api/v1/maintenance"))
+}
+
+/// One window that is open or to come.
+#[utoipa::path(get, path = "/api/v1/maintenance/{id}", tag = "maintenance",
+    params(("id" = String, Path, description = "The window's id")),
+    responses((status = 200, description = "The window", body = WindowJson),
+        (status = 404, description = "There is no such window, or it is over", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let windows = app.engine.store.read().await?.db().windows(app.engine.clock.now()).await?;
+    let window = windows.into_iter().find(|window| window.id.to_string() == id.to_ascii_lowercase());
+    let shown = window.map(WindowJson::from).ok_or_else(|| Problem::not_found("there is no such window, or it is over"))?;
+    Ok(answer(StatusCode::OK, &shown))
 }
 
 /// Ends a window now: what it held and still fires is rung.
 #[utoipa::path(delete, path = "/api/v1/maintenance/{id}", tag = "maintenance",
     params(("id" = String, Path, description = "The window's id")),
-    responses((status = 200, description = "Ended"),
+    responses((status = 204, description = "Ended"),
         (status = 404, description = "There is no such window, or it is over", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn end(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn end(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     app.engine.end_window(&id).await?;
-    Ok(json(StatusCode::OK, r#"{"ended":true}"#))
+    Ok(StatusCode::NO_CONTENT)
 }

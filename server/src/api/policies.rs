@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::merge::Patch;
 use crate::app::App;
+use crate::http::listing::{Listed, Paged, Paging, escaped, located};
 use crate::http::problem::Problem;
 use crate::http::versions::versioned;
 use crate::intake::alarm_request;
 use crate::keep::policies::{self as kept, PolicyBody, RulesBody};
 use crate::store::Db;
 use crate::store::duty::policies::PolicyRow;
-use crate::versions::{Expected, Version};
+use crate::versions::Expected;
 
 /// A policy with its name.
 #[derive(Debug, Serialize, ToSchema)]
@@ -29,24 +31,18 @@ pub struct NamedPolicy {
 }
 
 /// All policies.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Policies {
-    policies: Vec<NamedPolicy>,
-}
-
-/// All policies.
-#[utoipa::path(get, path = "/api/v1/policies", tag = "policies",
-    responses((status = 200, description = "By name", body = Policies),
+#[utoipa::path(get, path = "/api/v1/policies", tag = "policies", params(Paged),
+    responses((status = 200, description = "By name", body = Listed<NamedPolicy>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let paging = Paging::read(query.as_deref())?;
     let mut reader = app.engine.store.read().await?;
     let mut db = reader.db();
     let mut policies = Vec::new();
     for row in db.policies().await? {
-        policies.push(named(&mut db, row).await?);
+        policies.push((row.name.clone(), named(&mut db, row).await?));
     }
-    let policies = Policies { policies };
-    Ok(versioned(&headers, StatusCode::OK, &Version::of(&policies), &policies))
+    Ok(paging.page(policies).answer("/api/v1/policies"))
 }
 
 /// One policy.
@@ -67,7 +63,8 @@ pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>, headers
 #[utoipa::path(put, path = "/api/v1/policies/{name}", tag = "policies",
     params(("name" = String, Path, description = "The policy's name")),
     request_body = PolicyBody,
-    responses((status = 200, description = "Stored", body = NamedPolicy),
+    responses((status = 200, description = "Replaced", body = NamedPolicy),
+        (status = 201, description = "Made", body = NamedPolicy),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn put(
@@ -79,10 +76,42 @@ pub async fn put(
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: PolicyBody = alarm_request::read_json(&body)?;
     let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
-    let (row, body) = kept::set(&app.engine.store, &name, &body, app.config().default_region, now, &expected).await?;
-    let version = kept::version(&row);
-    let stored = NamedPolicy { name: row.name, policy: body, updated_at: row.updated_at };
-    Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &stored))
+    let stored = kept::set(&app.engine.store, &name, &body, app.config().default_region, now, &expected).await?;
+    let at = format!("/api/v1/policies/{}", escaped(&stored.row.name));
+    Ok(located(&at, shown(stored)))
+}
+
+/// A policy as it was stored just now.
+fn shown(stored: kept::Stored) -> Response {
+    let status = if stored.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    let version = kept::version(&stored.row);
+    let policy = NamedPolicy { name: stored.row.name, policy: stored.body, updated_at: stored.row.updated_at };
+    versioned(&HeaderMap::new(), status, &version, &policy)
+}
+
+/// Changes what is named and leaves the rest.
+#[utoipa::path(patch, path = "/api/v1/policies/{name}", tag = "policies", request_body = PolicyBody,
+    params(("name" = String, Path, description = "The policy's name")),
+    responses((status = 200, description = "Changed", body = NamedPolicy),
+        (status = 404, description = "There is no such policy", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "What is wrong is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let patch = Patch::read(&app, &headers, body).await?;
+    let (row, said) = {
+        let mut reader = app.engine.store.read().await?;
+        let row = reader.db().policy_by_name(&name).await?.ok_or_else(|| kept::unknown(&name))?;
+        let said = kept::written(&mut reader.db(), &row.definition).await?;
+        (row, said)
+    };
+    let expected = patch.of(kept::version(&row))?;
+    let (body, now) = (patch.on(&said)?, app.engine.clock.now());
+    Ok(shown(kept::set(&app.engine.store, &name, &body, app.config().default_region, now, &expected).await?))
 }
 
 /// Removes a policy and its rules. Hunts that follow it end with their current step.

@@ -3,27 +3,25 @@
 use axum::http::StatusCode;
 
 use crate::engine::EngineError;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::keep::refused::Refused;
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         let text = error.to_string();
         match error {
-            EngineError::NoSuchAlarm => Self::new(StatusCode::NOT_FOUND, "no_such_alarm", text),
-            EngineError::Over(_) => Self::new(StatusCode::CONFLICT, "alarm_is_over", text),
-            EngineError::NoSuchCallee => Self::new(StatusCode::NOT_FOUND, "no_such_callee", text),
+            EngineError::NoSuchAlarm => Self::not_found(text),
+            EngineError::Over(_) => Self::new(StatusCode::CONFLICT, Code::AlarmIsOver, text),
+            EngineError::NoSuchCallee => Self::not_found(text),
             EngineError::NoSuchPolicy(_) => Self::invalid("policy", text),
             EngineError::UnknownName { index, .. } => Self::invalid(format!("ring[{index}]"), text),
             EngineError::NobodyNamed => Self::invalid("phones", text),
-            EngineError::NoFurtherStep => Self::new(StatusCode::CONFLICT, "no_further_step", text),
-            EngineError::HuntOver => Self::new(StatusCode::CONFLICT, "nobody_is_rung", text),
+            EngineError::NoFurtherStep => Self::new(StatusCode::CONFLICT, Code::NoFurtherStep, text),
+            EngineError::HuntOver => Self::new(StatusCode::CONFLICT, Code::NobodyIsRung, text),
             EngineError::BadTime => Self::invalid("until", text),
-            EngineError::StillRinging => Self::new(StatusCode::CONFLICT, "still_ringing", text),
-            EngineError::KeyReused => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text).of_field("Idempotency-Key")
-            }
-            EngineError::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", text),
+            EngineError::StillRinging => Self::new(StatusCode::CONFLICT, Code::StillRinging, text),
+            EngineError::KeyReused => Self::key_reused(text),
+            EngineError::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::TryAgain, text),
             EngineError::Store(error) => error.into(),
         }
     }
@@ -36,10 +34,10 @@ impl From<Refused> for Problem {
             Refused::Wrong { field, .. } => Self::invalid(field, text),
             Refused::WrongAt { field, .. } => Self::invalid(field, text),
             Refused::Command(error) => Self::invalid(error.field(), text),
-            Refused::Taken { .. } => Self::new(StatusCode::CONFLICT, "name_taken", text).of_field("name"),
-            Refused::Missing { .. } => Self::new(StatusCode::NOT_FOUND, "not_found", text),
+            Refused::Taken { .. } => Self::new(StatusCode::CONFLICT, Code::NameTaken, text).of_field("name"),
+            Refused::Missing { .. } => Self::not_found(text),
             Refused::Stale(stale) => stale.into(),
-            Refused::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, "try_again", text),
+            Refused::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::TryAgain, text),
             Refused::Store(error) => error.into(),
         }
     }

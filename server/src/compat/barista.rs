@@ -26,7 +26,7 @@ use history::{Facts, History};
 use request::Parameters;
 
 /// Where it is.
-const PATH: &str = "/api/v1/call";
+pub const PATH: &str = "/api/v1/call";
 /// As Barista writes it.
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use super::wash::unsupported;
 
 /// A body that has not come by then is cut off.
@@ -54,7 +54,7 @@ impl Bodies {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "too_much_at_once",
+                Code::TooMuchAtOnce,
                 "too many large requests are being read at once: send this one again in a few seconds",
             )),
         }

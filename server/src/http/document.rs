@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
-use utoipa::openapi::schema::{ArrayItems, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, Object, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::tag::TagBuilder;
+use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, SecurityRequirement, Server};
 
 /// What is overwritten as a whole: whoever does says what they have read.
 const WHOLE_LISTS: [&str; 2] = ["/api/v1/policy-rules", "/api/v1/quiet-hours"];
-/// What has a version; `PUT` and `DELETE` may say which.
-const VERSIONED: [&str; 10] = [
+/// What operators say and overwrite; `PUT` and `DELETE` may say which version they have read.
+const VERSIONED: [&str; 11] = [
+    "/api/v1/people/{person}",
     "/api/v1/policies/{name}",
     "/api/v1/heartbeats/{id}",
     "/api/v1/lines/{id}",
@@ -22,9 +25,44 @@ const VERSIONED: [&str; 10] = [
     WHOLE_LISTS[1],
 ];
 
+/// What is read again at once is told as it is then.
+const CALENDAR_REFRESHED: &str = "/api/v1/schedules/{schedule}/calendar/refresh";
+
+/// What the parts of the API are about, in the order in which they are read.
+const TAGS: [(&str, &str); 12] = [
+    ("alarms", "Raising alarms, following them, and what people do about them."),
+    ("senders", "Webhooks of monitoring systems."),
+    ("heartbeats", "Senders that are missed when they fall silent."),
+    ("policies", "Whom alarms ring, step by step, and which alarms."),
+    ("people", "Who can be rung, and under which numbers."),
+    ("roster", "Who is on duty: teams, schedules, exceptions, calendars."),
+    ("do not call", "Numbers that must not be called."),
+    ("maintenance", "Windows in which matching alarms are held."),
+    ("lines", "Public numbers that follow the person on duty."),
+    ("sms", "Gateways for text messages, and what they receive."),
+    ("barista", "The API of Barista, in its own words."),
+    ("problems", "What the API refuses."),
+];
+/// Where the token in the path is all that is asked for.
+const BY_TOKEN: [&str; 2] = ["/api/v1/heartbeat/{token}", "/api/v1/sms/inbound/{token}"];
+/// What only a change says: where something is made, its form is described without it.
+const ONLY_CHANGED: [(&str, &str, &str, &str); 2] = [
+    ("/api/v1/teams", "TeamForm", "NewTeamForm", "version"),
+    ("/api/v1/schedules", "ScheduleForm", "NewScheduleForm", "version"),
+];
+/// Another API's path: what is refused there is said in its words.
+const BARISTA: &str = "/api/v1/call";
+
+/// What people do about an alarm may be said without a word.
+const WITHOUT_A_WORD: [&str; 4] = ["alarms_acknowledge", "alarms_cancel", "alarms_callees_skip", "alarms_escalate"];
+
 /// Completes the description that the handlers give of themselves.
 pub fn complete(document: &mut OpenApi) {
     null_is_absent(document);
+    tell_doors(document);
+    document.servers = Some(vec![Server::new("/")]);
+    let tags = TAGS.map(|(name, what)| TagBuilder::new().name(name).description(Some(what)).build());
+    document.tags = Some(tags.into_iter().collect());
     if let Some(components) = &mut document.components {
         let as_written = components.schemas.clone();
         for schema in components.schemas.values_mut() {
@@ -34,6 +72,12 @@ pub fn complete(document: &mut OpenApi) {
                 *schema = RefOr::T(Schema::Object(merged));
             }
         }
+        name_shapes(&mut components.schemas);
+    }
+    tell_barista(document);
+    tell_patches(document);
+    for (path, form, new, field) in ONLY_CHANGED {
+        tell_new_form(document, path, (form, new), field);
     }
     let all: Vec<String> = document.paths.paths.keys().cloned().collect();
     for (path, item) in &mut document.paths.paths {
@@ -50,10 +94,14 @@ pub fn complete(document: &mut OpenApi) {
                     response.content.insert("application/json".to_owned(), RefOr::T(content));
                 }
             }
-            operation.responses.responses.entry("default".to_owned()).or_insert_with(|| RefOr::T(problem("Any other refusal")));
-            if VERSIONED.contains(&path.as_str()) {
-                tell_versions(method, WHOLE_LISTS.contains(&path.as_str()), operation);
+            let may_be_empty = operation.operation_id.as_deref().is_some_and(|name| WITHOUT_A_WORD.contains(&name));
+            if let (true, Some(RefOr::T(body))) = (may_be_empty, &mut operation.request_body) {
+                body.required = Some(Required::False);
             }
+            tell_refusals(path, operation);
+            tell_repeats(method, path, operation);
+            tell_versions(method, path, operation);
+            tell_places(operation);
         }
     }
 }
@@ -94,6 +142,12 @@ fn optional_may_be_null(schema: &mut RefOr<Schema>, made_of: &mut Vec<RefOr<Sche
             made_of.push(property.clone());
             if !object.required.contains(name) {
                 or_null(property);
+            }
+            // Of names and texts, a text may be left out as well.
+            if let RefOr::T(Schema::Object(names)) = property
+                && let Some(AdditionalProperties::RefOr(member)) = names.additional_properties.as_deref_mut()
+            {
+                or_null(member);
             }
         }
     }
@@ -136,7 +190,8 @@ fn is_null(schema: &RefOr<Schema>) -> bool {
     matches!(schema, RefOr::T(Schema::Object(own)) if own.schema_type == SchemaType::Type(Type::Null))
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+/// The operations at one path, each with its method.
+pub fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let all = [
         ("get", item.get.as_mut()),
         ("post", item.post.as_mut()),
@@ -145,6 +200,171 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         ("delete", item.delete.as_mut()),
     ];
     all.into_iter().filter_map(|(method, operation)| Some((method, operation?)))
+}
+
+/// The ways in which a key may be shown; and none, from an open network.
+fn tell_doors(document: &mut OpenApi) {
+    let http = |scheme: HttpAuthScheme, what: &str| {
+        SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(what)).build())
+    };
+    let doors = [
+        ("bearer", http(HttpAuthScheme::Bearer, "A key of `autocall key add`.")),
+        ("basic", http(HttpAuthScheme::Basic, "The same as user or as password.")),
+        ("header", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Api-Key", "The same.")))),
+        ("query", SecurityScheme::ApiKey(ApiKey::Query(ApiKeyValue::with_description("key", "The same.")))),
+    ];
+    let mut ways: Vec<SecurityRequirement> = doors.iter().map(|(name, _)| SecurityRequirement::new(*name, [""; 0])).collect();
+    // Networks of `http.open_networks` need none.
+    ways.push(SecurityRequirement::default());
+    document.security = Some(ways);
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.extend(doors.into_iter().map(|(name, door)| (name.to_owned(), RefOr::T(door))));
+}
+
+/// Describes the form of what is made at a path without a field that it has only where it is changed.
+fn tell_new_form(document: &mut OpenApi, path: &str, (form, new): (&str, &str), field: &str) {
+    let Some(components) = &mut document.components else { return };
+    let Some(RefOr::T(Schema::Object(mut object))) = components.schemas.get(form).cloned() else { return };
+    object.properties.remove(field);
+    components.schemas.insert(new.to_owned(), RefOr::T(Schema::Object(object)));
+    let made = document.paths.paths.get_mut(path).and_then(|item| item.post.as_mut());
+    let Some(RefOr::T(body)) = made.and_then(|operation| operation.request_body.as_mut()) else { return };
+    let content = Content::new(Some(Ref::from_schema_name(new)));
+    body.content.insert("application/json".to_owned(), RefOr::T(content));
+}
+
+/// Gives each shape of a type that has several a name of its own, as generators of clients need.
+fn name_shapes(schemas: &mut BTreeMap<String, RefOr<Schema>>) {
+    let mut named = Vec::new();
+    for (of, schema) in schemas.iter_mut() {
+        let RefOr::T(Schema::OneOf(shapes)) = schema else { continue };
+        for shape in &mut shapes.items {
+            let RefOr::T(Schema::Object(object)) = shape else { continue };
+            let Some(word) = word_of(object) else { continue };
+            let name = format!("{of}{}{}", word[..1].to_uppercase(), &word[1..]);
+            let object = std::mem::replace(shape, Ref::from_schema_name(&name).into());
+            named.push((name, object));
+        }
+    }
+    schemas.extend(named);
+}
+
+/// What tells a shape from the others: the only value of `kind`, or the only field.
+fn word_of(object: &Object) -> Option<String> {
+    let word = match object.properties.get("kind") {
+        Some(RefOr::T(Schema::Object(kind))) => kind.enum_values.as_ref()?.first()?.as_str()?.to_owned(),
+        _ => object.required.first()?.clone(),
+    };
+    word.is_ascii().then_some(word).filter(|word| !word.is_empty())
+}
+
+/// Describes what a merge patch may say of each form: any part of it, and null for what is taken away.
+fn tell_patches(document: &mut OpenApi) {
+    let Some(components) = &mut document.components else { return };
+    let patches = document.paths.paths.values_mut().filter_map(|item| item.patch.as_mut());
+    for body in patches.filter_map(|operation| operation.request_body.as_mut()) {
+        let RefOr::T(body) = body else { continue };
+        let Some(RefOr::T(Content { schema: Some(RefOr::Ref(to)), .. })) = body.content.remove("application/json") else {
+            continue;
+        };
+        let form = to.ref_location.rsplit('/').next().unwrap_or_default().to_owned();
+        let Some(RefOr::T(Schema::Object(mut object))) = components.schemas.get(&form).cloned() else { continue };
+        object.required.clear();
+        object.properties.values_mut().for_each(or_taken_away);
+        let name = format!("{form}Patch");
+        let content = Content::new(Some(Ref::from_schema_name(&name)));
+        components.schemas.insert(name, RefOr::T(Schema::Object(object)));
+        body.content.insert("application/merge-patch+json".to_owned(), RefOr::T(content));
+    }
+}
+
+/// Lets null stand for a value.
+fn or_taken_away(schema: &mut RefOr<Schema>) {
+    let with_null = |kind: &mut SchemaType| {
+        if let SchemaType::Type(own) = kind {
+            *kind = SchemaType::Array(vec![own.clone(), Type::Null]);
+        }
+    };
+    match schema {
+        RefOr::T(Schema::Object(object)) => {
+            with_null(&mut object.schema_type);
+            if let Some(AdditionalProperties::RefOr(values)) = object.additional_properties.as_deref_mut() {
+                or_taken_away(values);
+            }
+        }
+        RefOr::T(Schema::Array(array)) => with_null(&mut array.schema_type),
+        // These have null among their shapes already.
+        RefOr::T(_) => {}
+        // Of an object that has to be said, any part.
+        RefOr::Ref(to) => {
+            let what = format!("Any part of {}", to.ref_location.rsplit('/').next().unwrap_or_default());
+            *schema = ObjectBuilder::new().schema_type(Type::Object).description(Some(what)).into();
+        }
+    }
+}
+
+/// Barista's refusals of single values come with 200.
+fn tell_barista(document: &mut OpenApi) {
+    let Some(item) = document.paths.paths.get_mut(BARISTA) else { return };
+    for (_, operation) in operations(item) {
+        let Some(RefOr::T(taken)) = operation.responses.responses.get_mut("200") else { continue };
+        let Some(RefOr::T(content)) = taken.content.get_mut("application/json") else { continue };
+        if let Some(schema) = content.schema.take() {
+            let either = OneOfBuilder::new().item(schema).item(Ref::from_schema_name("BaristaFailed"));
+            content.schema = Some(either.into());
+        }
+    }
+}
+
+/// What any request may be refused for, whatever it is about, with the headers that go with it.
+fn tell_refusals(path: &str, operation: &mut Operation) {
+    if BY_TOKEN.contains(&path) {
+        operation.security = Some(Vec::new());
+    }
+    let is = |place: ParameterIn| {
+        let all = operation.parameters.iter().flatten();
+        all.filter(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place)).count() > 0
+    };
+    let (names_one, has_body) = (is(ParameterIn::Path) && !BY_TOKEN.contains(&path), operation.request_body.is_some());
+    let all = [
+        ("400", "The request is malformed", true),
+        ("403", "Without a key, requests from there are not let in", !BY_TOKEN.contains(&path)),
+        ("404", "There is no such thing", names_one),
+        ("413", "The body is too large", has_body),
+        ("415", "The body is written or packed in a way that is not taken", has_body),
+        ("422", "What is wrong is named", true),
+        ("429", "Too many wrong keys, or too many alarms", true),
+        ("503", "It cannot be done now", true),
+        ("default", "Any other refusal", true),
+    ];
+    let told = &mut operation.responses.responses;
+    for (status, description, _) in all.into_iter().filter(|(_, _, may)| *may) {
+        told.entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(if path == BARISTA { in_barista_s_words(description) } else { problem(description) }));
+    }
+    for (status, response) in told {
+        let header = match status.as_str() {
+            "401" => ("WWW-Authenticate", Type::String, "How to show a key"),
+            "415" => ("Accept-Encoding", Type::String, "How bodies may be packed"),
+            "429" | "503" => ("Retry-After", Type::Integer, "Send it again after so many seconds"),
+            _ => continue,
+        };
+        tell_header(response, header, status != "415");
+    }
+}
+
+fn tell_header(response: &mut RefOr<Response>, (name, kind, description): (&str, Type, &str), always: bool) {
+    let RefOr::T(response) = response else { return };
+    let mut header = Header::new(ObjectBuilder::new().schema_type(kind));
+    header.description = Some(description.to_owned());
+    // The library has no word for it.
+    header.extensions = Some([("required", always)].into_iter().collect());
+    response.headers.insert(name.to_owned(), RefOr::T(header));
+}
+
+fn in_barista_s_words(description: &str) -> Response {
+    let content = Content::new(Some(Ref::from_schema_name("BaristaFailed")));
+    ResponseBuilder::new().description(description).content("application/json", content).build()
 }
 
 /// Whether a path is that of one entry of the list at another.
@@ -207,14 +427,64 @@ fn header_parameter(name: &str, description: &str, required: bool) -> Parameter 
         .build()
 }
 
-/// Which version is told, and which may be said.
-fn tell_versions(method: &str, whole_list: bool, operation: &mut Operation) {
+const ETAG: (&str, Type, &str) = ("ETag", Type::String, "The version: give it back as If-Match to change what you have read");
+
+/// Paths where alarms come in have keys of their own, or none.
+const OTHERWISE: [&str; 3] = ["/api/v1/alarms", BARISTA, "/api/v1/intake/alertmanager"];
+const REPLAYED: (&str, Type, &str) =
+    ("Idempotent-Replayed", Type::String, "`true`: this is the answer to an earlier request with the same key");
+
+/// Any other POST may have a key, under which it is done once.
+fn tell_repeats(method: &str, path: &str, operation: &mut Operation) {
+    if method != "post" || OTHERWISE.contains(&path) || BY_TOKEN.contains(&path) {
+        return;
+    }
+    let what = "Makes a repeated request safe: the same again within a day is answered as the first, and done once";
+    let parameter = RefOr::T(header_parameter("Idempotency-Key", what, false));
+    operation.parameters.get_or_insert_default().push(parameter);
+    let told = &mut operation.responses.responses;
+    for (status, description) in
+        [("409", "Not in this state; or a request with this key is under way"), ("422", "What is wrong is named")]
+    {
+        told.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(description)));
+    }
+    for (_, response) in told.iter_mut().filter(|(status, _)| status.starts_with('2')) {
+        tell_header(response, REPLAYED, false);
+    }
+}
+
+/// Whatever was made says where it is.
+fn tell_places(operation: &mut Operation) {
+    let made = operation.responses.responses.contains_key("201");
+    let is_alarm = operation.operation_id.as_deref() == Some("alarms_add");
     for (status, response) in &mut operation.responses.responses {
-        if let (true, RefOr::T(response)) = (status.starts_with('2') && method != "delete", response) {
-            let mut tag = Header::new(ObjectBuilder::new().schema_type(Type::String));
-            tag.description = Some("The version: give it back as If-Match to change what you have read".to_owned());
-            response.headers.insert("ETag".to_owned(), RefOr::T(tag));
+        if status == "201" || (made && is_alarm && status == "200") {
+            tell_header(response, ("Location", Type::String, "Where it is"), true);
         }
+        if is_alarm && status.starts_with('2') {
+            tell_header(response, REPLAYED, false);
+        }
+    }
+}
+
+/// Which version is told, and which may be said. What has no version of its own has that of its text.
+fn tell_versions(method: &str, path: &str, operation: &mut Operation) {
+    let (edited, whole_list) = (VERSIONED.contains(&path), WHOLE_LISTS.contains(&path));
+    // Where something is made that has a version, that is told at once.
+    let of_edited = VERSIONED.iter().any(|one| is_member_of(one, path));
+    for (status, response) in &mut operation.responses.responses {
+        let is_tagged = match method {
+            "get" => status == "200" && !BY_TOKEN.contains(&path) && path != BARISTA,
+            "post" => (status == "201" && of_edited) || (status == "202" && path == CALENDAR_REFRESHED),
+            "put" | "patch" => status.starts_with('2') && edited,
+            _ => false,
+        };
+        if is_tagged {
+            tell_header(response, ETAG, true);
+        }
+    }
+    if !edited && (method != "get" || BY_TOKEN.contains(&path) || path == BARISTA) {
+        return;
     }
     let parameters = operation.parameters.get_or_insert_default();
     let mut refuse = |status: &str, description: &str| {
@@ -223,10 +493,11 @@ fn tell_versions(method: &str, whole_list: bool, operation: &mut Operation) {
     match method {
         "get" => {
             parameters.push(RefOr::T(header_parameter("If-None-Match", "The ETag that is known already", false)));
-            let unchanged = ResponseBuilder::new().description("It is the version that is known already").build();
-            operation.responses.responses.insert("304".to_owned(), RefOr::T(unchanged));
+            let mut unchanged = RefOr::T(ResponseBuilder::new().description("It is the version that is known already").build());
+            tell_header(&mut unchanged, ETAG, true);
+            operation.responses.responses.insert("304".to_owned(), unchanged);
         }
-        "put" | "delete" => {
+        "put" | "patch" | "delete" => {
             let what = if whole_list { "The ETag of the list that was read, or *" } else { "The ETag of what was read, or *" };
             parameters.push(RefOr::T(header_parameter("If-Match", what, whole_list && method == "put")));
             refuse("412", "Somebody else has changed it since it was read");

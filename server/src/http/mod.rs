@@ -1,7 +1,9 @@
 //! HTTP: what all faces share. Who asks, how errors are told, how connections are served.
 
 pub mod bodies;
+pub mod codes;
 pub mod document;
+pub mod listing;
 pub mod parsed;
 pub mod phone;
 pub mod prefix;

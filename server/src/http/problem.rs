@@ -1,28 +1,38 @@
-//! Errors for programs: problem details (RFC 9457) with a stable `code`, a sentence that says what to do, and the field at fault.
+//! Errors for programs: problem details (RFC 9457) with a stable `code` of the [catalogue](super::codes), a sentence that says what to
+//! do, and everything in the request that is at fault.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+pub use super::codes::Code;
 use crate::store::StoreError;
+
+/// Where the catalogue is shown; a problem's `type` is its place there.
+pub const CATALOGUE: &str = "/api/problems";
 
 /// A refusal, as it goes over the wire.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct Problem {
-    /// Identifies the kind of problem; also the anchor in the API documentation.
+    /// The kind of problem: its place in the catalogue, from the address of the request on.
     #[serde(rename = "type")]
+    #[schema(format = "uri-reference")]
     kind: String,
+    /// What kind of problem it is, in a few words; the same each time.
     title: &'static str,
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
     /// The same as the end of `type`, for programs.
-    code: &'static str,
+    code: Code,
+    /// What is wrong here, and what to do.
     detail: String,
-    /// The field of the request that is at fault.
+    /// The first field, parameter or header that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<String>,
-    /// Everything that is wrong with the body, as far as it could be read; the first of it stands above.
+    /// Everything in the request that is at fault, as far as it could be read; the first of it stands above.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Vec<Fault>)]
+    #[schema(value_type = Vec<Fault>, required = false)]
     errors: Option<Box<Faults>>,
 }
 
@@ -31,11 +41,22 @@ pub struct Problem {
 #[serde(transparent)]
 struct Faults(Vec<Fault>);
 
-/// One thing that is wrong with a body.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+/// One thing that is wrong with a request. One of `pointer`, `parameter` and `header` says where.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Fault {
-    /// Where (RFC 6901), such as /phones/1.
-    pointer: String,
+    /// In the body (RFC 6901), such as /phones/1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = "json-pointer")]
+    pointer: Option<String>,
+    /// In the query or the path: its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    parameter: Option<String>,
+    /// In the head: its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    header: Option<String>,
+    /// What is wrong, and how it should be.
     detail: String,
 }
 
@@ -47,14 +68,16 @@ pub struct Reason(pub &'static str);
 const TRY_AGAIN: i64 = 5;
 /// So long an address that showed wrong keys is not heard, in seconds.
 const WRONG_KEYS: i64 = 600;
+/// What is said with every 401 (RFC 9110, 11.6.1).
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"autocall\"");
 
 impl Problem {
     /// A refusal. `code` is stable, `detail` is for people.
     #[must_use]
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: Code, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:autocall:problem:{code}"),
-            title: status.canonical_reason().unwrap_or("Error"),
+            kind: format!("{CATALOGUE}#{}", code.word()),
+            title: code.title(),
             status: status.as_u16(),
             code,
             detail: detail.into(),
@@ -66,22 +89,57 @@ impl Problem {
     /// All that is wrong with a request, of which there is something.
     #[must_use]
     pub fn several(wrong: Vec<Problem>) -> Option<Self> {
-        let errors =
-            wrong.iter().filter_map(|one| Some(Fault { pointer: pointer(one.field.as_deref()?), detail: one.detail.clone() }));
-        let errors: Vec<Fault> = errors.collect();
+        let errors: Vec<Fault> = wrong.iter().flat_map(|one| one.errors.iter().flat_map(|own| own.0.clone())).collect();
         wrong.into_iter().next().map(|first| Self { errors: Some(Box::new(Faults(errors))), ..first })
     }
 
     /// The stable word for it.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        self.code
+        self.code.word()
     }
 
-    /// A request that cannot be understood or contradicts itself, with the field at fault.
+    /// What the address or a name in it stands for is not there.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Code::NotFound, detail)
+    }
+
+    /// A body that cannot be understood or contradicts itself, with the field at fault.
     #[must_use]
     pub fn invalid(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: Some(field.into()), ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_field", detail) }
+        let (field, detail) = (field.into(), detail.into());
+        let fault = Fault { pointer: Some(pointer(&field)), detail: detail.clone(), ..Fault::default() };
+        Self::at_fault(field, detail, fault)
+    }
+
+    /// The same of a parameter of the query or the path.
+    #[must_use]
+    pub fn parameter(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        let (name, detail) = (name.into(), detail.into());
+        let fault = Fault { parameter: Some(name.clone()), detail: detail.clone(), ..Fault::default() };
+        Self::at_fault(name, detail, fault)
+    }
+
+    /// The same of a header.
+    #[must_use]
+    pub fn header(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        let (name, detail) = (name.into(), detail.into());
+        let fault = Fault { header: Some(name.clone()), detail: detail.clone(), ..Fault::default() };
+        Self::at_fault(name, detail, fault)
+    }
+
+    /// An `Idempotency-Key` that came with another request before.
+    #[must_use]
+    pub fn key_reused(detail: impl Into<String>) -> Self {
+        let fault = Self::header("Idempotency-Key", detail);
+        let kind = Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::IdempotencyKeyReused, fault.detail);
+        Self { field: fault.field, errors: fault.errors, ..kind }
+    }
+
+    fn at_fault(field: String, detail: String, fault: Fault) -> Self {
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::InvalidField, detail);
+        Self { field: Some(field), errors: Some(Box::new(Faults(vec![fault]))), ..problem }
     }
 
     /// The server could not; the same request may well do later.
@@ -119,13 +177,16 @@ impl Problem {
 
     /// The same of a field that is part of another.
     #[must_use]
-    pub fn within(self, outer: &str) -> Self {
+    pub fn within(mut self, outer: &str) -> Self {
+        for fault in self.errors.iter_mut().flat_map(|errors| &mut errors.0) {
+            fault.pointer = fault.pointer.take().map(|inner| pointer(outer) + &inner);
+        }
         Self { field: self.field.map(|field| format!("{outer}.{field}")), ..self }
     }
 
     /// A malformed request.
     #[must_use]
-    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+    pub fn bad_request(code: Code, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 }
@@ -158,14 +219,17 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_string(&self).unwrap_or_else(|_| "{}".to_owned());
         let mut response = (status, body).into_response();
-        response.extensions_mut().insert(Reason(self.code));
+        response.extensions_mut().insert(Reason(self.code.word()));
         let headers = response.headers_mut();
         match (status, self.code) {
-            (StatusCode::TOO_MANY_REQUESTS, "too_many_wrong_keys") => {
+            (StatusCode::TOO_MANY_REQUESTS, Code::TooManyWrongKeys) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(WRONG_KEYS));
             }
             (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, _) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(TRY_AGAIN));
+            }
+            (StatusCode::UNAUTHORIZED, _) => {
+                headers.insert(header::WWW_AUTHENTICATE, CHALLENGE);
             }
             _ => {}
         }
@@ -181,7 +245,7 @@ impl From<StoreError> for Problem {
         tracing::error!(%error, "a request failed because of the database");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "database_unavailable",
+            Code::DatabaseUnavailable,
             "the database cannot store or read this now: send the request again; if it was a new alarm, with the same Idempotency-Key",
         )
     }
@@ -206,5 +270,16 @@ mod tests {
         ] {
             assert_eq!(pointer(field), pointed, "{field}");
         }
+    }
+
+    #[test]
+    fn everything_at_fault_is_told_with_its_place() {
+        let wrong =
+            vec![Problem::invalid("labels", "a label needs a name").within("rules[0]"), Problem::parameter("limit", "1 to 200")];
+        let told = serde_json::to_value(Problem::several(wrong)).unwrap_or_default();
+        assert_eq!((&told["type"], &told["code"]), (&"/api/problems#invalid_field".into(), &"invalid_field".into()));
+        assert_eq!(told["field"], "rules[0].labels");
+        let faults = serde_json::json!([{ "pointer": "/rules/0/labels", "detail": "a label needs a name" }, { "parameter": "limit", "detail": "1 to 200" }]);
+        assert_eq!(told["errors"], faults);
     }
 }

@@ -3,12 +3,16 @@
 //! `GET` gives a version as `ETag`. A request that replaces or removes says with `If-Match` what its sender has read, or with
 //! `If-None-Match: *` that there was nothing; where that is not so any more it is answered with 412, and nothing is changed.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::answer;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
+use crate::ids::hex;
 use crate::versions::{Expected, Stale, Version};
 
 /// As a header says it.
@@ -42,7 +46,7 @@ impl Expected {
             Self::Anything => {
                 let why = "this replaces the whole list: give the ETag of the list that you have read as If-Match, or If-Match: * to \
                            replace whatever is there";
-                Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, "if_match_required", why))
+                Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, Code::IfMatchRequired, why))
             }
             expected => Ok(expected),
         }
@@ -51,12 +55,33 @@ impl Expected {
 
 impl From<Stale> for Problem {
     fn from(stale: Stale) -> Self {
-        Self::new(StatusCode::PRECONDITION_FAILED, "changed_meanwhile", stale.to_string())
+        Self::new(StatusCode::PRECONDITION_FAILED, Code::ChangedMeanwhile, stale.to_string())
     }
 }
 
 /// An answer with its version. Whoever has that version already is told so.
 pub fn versioned(headers: &HeaderMap, status: StatusCode, version: &Version, body: &impl Serialize) -> Response {
+    with_version(headers, status, version, || answer(status, body))
+}
+
+/// What has no version of its own gets that of its text, so that whoever has it already need not be told again.
+pub async fn tagged(request: Request, next: Next) -> Response {
+    let (asks, headers) = (request.method() == Method::GET, request.headers().clone());
+    let response = next.run(request).await;
+    let is_json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !asks || !is_json || response.status() != StatusCode::OK || response.headers().contains_key(header::ETAG) {
+        return response;
+    }
+    // It was made from values in memory, and is as long as these.
+    let Ok(text) = axum::body::to_bytes(response.into_body(), usize::MAX).await else {
+        return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "the answer broke off").into_response();
+    };
+    let version = Version::named(hex(&Sha256::digest(&text)[..12]));
+    with_version(&headers, StatusCode::OK, &version, || super::json(StatusCode::OK, text))
+}
+
+fn with_version(headers: &HeaderMap, status: StatusCode, version: &Version, body: impl FnOnce() -> Response) -> Response {
     let tag = tag(version);
     let known = tags(headers, header::IF_NONE_MATCH).into_iter().any(|own| {
         // Here weak tags are as good.
@@ -64,7 +89,7 @@ pub fn versioned(headers: &HeaderMap, status: StatusCode, version: &Version, bod
     });
     let mut response = match status {
         StatusCode::OK if known => StatusCode::NOT_MODIFIED.into_response(),
-        status => answer(status, body),
+        _ => body(),
     };
     response.headers_mut().insert(header::ETAG, tag);
     response

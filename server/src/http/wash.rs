@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use axum::http::StatusCode;
 
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 
 const REPLACEMENT: &[u8] = b"\\ufffd";
 
@@ -85,7 +85,7 @@ pub fn refuse_wide(begins: &[u8]) -> Result<(), Problem> {
 
 /// A body in an encoding that is not taken.
 pub fn unsupported(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", detail)
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedEncoding, detail)
 }
 
 impl Washer {

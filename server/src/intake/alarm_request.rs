@@ -20,7 +20,7 @@ use crate::config::Config;
 use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::parsed::Parsed;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::wash::{self, Washer};
 use crate::keep::checks::{
     ATTEMPTS, DAY, LONGEST_LABEL_NAME, LONGEST_LABEL_VALUE, LONGEST_NAME, LONGEST_NOTE, MOST_LABELS, optional_text, within,
@@ -33,13 +33,15 @@ const LONGEST_SUMMARY: usize = 1_000;
 const LONGEST_DETAILS: usize = 20_000;
 const LONGEST_SOURCE: usize = 200;
 const LONGEST_DEDUP_KEY: usize = 500;
-const LONGEST_KEY: usize = 255;
+/// Longest key of a request, in characters.
+pub const LONGEST_KEY: usize = 255;
 
 /// The JSON body of `POST /api/v1/alarms`.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlarmBody {
     /// What happened, in one line, of which at most 1000 characters are kept.
+    #[schema(min_length = 1, pattern = "\\S")]
     summary: String,
     /// More text, of which at most 20000 characters are kept.
     #[serde(default)]
@@ -48,6 +50,7 @@ pub struct AlarmBody {
     #[serde(default)]
     source: String,
     /// What makes two reports the same alarm.
+    #[schema(min_length = 1)]
     dedup_key: Option<String>,
     /// Default: normal.
     priority: Option<Priority>,
@@ -62,14 +65,19 @@ pub struct AlarmBody {
     /// Default: first.
     until: Option<Until>,
     /// Calls to each callee, 1 to 10; default 2.
+    #[schema(minimum = 1, maximum = 10)]
     attempts: Option<i32>,
     /// Least time between two calls to one callee; default 60.
+    #[schema(minimum = 0, maximum = 86400)]
     min_interval_seconds: Option<i32>,
     /// Without a handset by then the alarm ends; default 3600.
+    #[schema(minimum = 1, maximum = 604800)]
     begin_before_seconds: Option<i32>,
     /// An answer that nobody confirms within so many seconds lapses, and ringing goes on; default: as the policy says.
+    #[schema(minimum = 1, maximum = 86400)]
     confirm_within_seconds: Option<i32>,
     /// The escalation policy that says whom to ring, instead of `phones`.
+    #[schema(max_length = 200)]
     policy: Option<String>,
     /// Whom to ring by name or by duty, in order, instead of `phones`: as in a step of a policy.
     #[serde(default)]
@@ -84,6 +92,7 @@ pub struct AlarmBody {
 #[serde(deny_unknown_fields)]
 pub struct ResolveBody {
     /// The key under which the alarm was raised.
+    #[schema(min_length = 1)]
     dedup_key: String,
 }
 
@@ -92,12 +101,15 @@ pub struct ResolveBody {
 #[serde(deny_unknown_fields)]
 pub struct AcknowledgeBody {
     /// Who confirms.
+    #[schema(max_length = 200)]
     name: Option<String>,
     /// Their number, if the name is to be found by it.
     number: Option<String>,
     /// A remark for the timeline.
+    #[schema(max_length = 2000)]
     note: Option<String>,
     /// Unless it is over by then, the alarm rings again after so many seconds: 60 to 604800.
+    #[schema(minimum = 60, maximum = 604800)]
     ring_again_after_seconds: Option<i32>,
 }
 
@@ -106,6 +118,7 @@ pub struct AcknowledgeBody {
 #[serde(deny_unknown_fields)]
 pub struct CancelBody {
     /// Who calls it off.
+    #[schema(max_length = 200)]
     by: Option<String>,
 }
 
@@ -129,16 +142,16 @@ pub(crate) async fn read_within(body: Body, limit: usize, within: Duration) -> R
 
 fn too_large(limit: usize) -> Problem {
     let text = format!("the body is larger than {limit} bytes; the limit is http.body_limit_bytes");
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", text)
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge, text)
 }
 
 pub(crate) fn broke_off() -> Problem {
-    Problem::bad_request("body_broke_off", "the body broke off, or is not packed as its head says")
+    Problem::bad_request(Code::BodyBrokeOff, "the body broke off, or is not packed as its head says")
 }
 
 pub(crate) fn too_slow() -> Problem {
     let text = format!("the body did not come within {} s: send it again", BODY_WITHIN.as_secs());
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "body_too_slow", text)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::BodyTooSlow, text)
 }
 
 /// The body of an alarm, with texts that are much too long cut.
@@ -255,7 +268,7 @@ pub fn raise_request(
     let mut wrong = Wrong::default();
     let (alarm, cleaned) = read_noting::<AlarmBody>(Parsed::read(&body.json)?, &mut wrong)?;
     let Some(alarm) = alarm else {
-        return Err(Problem::several(wrong.0).unwrap_or_else(|| Problem::bad_request("malformed_json", NO_OBJECT)));
+        return Err(Problem::several(wrong.0).unwrap_or_else(|| Problem::bad_request(Code::MalformedJson, NO_OBJECT)));
     };
     let mut mended = Mended::default();
     if cleaned || body.cleaned {
@@ -306,7 +319,7 @@ pub fn raise_request(
         None => None,
         Some(key) if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
             let text = format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters");
-            return Err(Problem::invalid("Idempotency-Key", text));
+            return Err(Problem::header("Idempotency-Key", text));
         }
         Some(key) => Some((key.to_owned(), body.hash)),
     };
@@ -459,12 +472,12 @@ pub fn read_json<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, Problem
 ///
 /// # Errors
 /// What is wrong, and where.
-pub(super) fn read_parsed<T: for<'de> Deserialize<'de>>(parsed: Parsed) -> Result<T, Problem> {
+pub(crate) fn read_parsed<T: for<'de> Deserialize<'de>>(parsed: Parsed) -> Result<T, Problem> {
     let mut wrong = Wrong::default();
     let (value, _) = read_noting(parsed, &mut wrong)?;
     match (value, Problem::several(wrong.0)) {
         (Some(value), None) => Ok(value),
-        (_, problem) => Err(problem.unwrap_or_else(|| Problem::bad_request("malformed_json", NO_OBJECT))),
+        (_, problem) => Err(problem.unwrap_or_else(|| Problem::bad_request(Code::MalformedJson, NO_OBJECT))),
     }
 }
 
@@ -483,7 +496,7 @@ fn read_noting<T: for<'de> Deserialize<'de>>(parsed: Parsed, wrong: &mut Wrong) 
     let Parsed { mut value, cleaned, twice } = parsed;
     // A list of values in the order of the fields would be read as well; nobody means that.
     if !value.is_object() {
-        return Err(Problem::bad_request("malformed_json", NO_OBJECT));
+        return Err(Problem::bad_request(Code::MalformedJson, NO_OBJECT));
     }
     wrong.0.extend(twice.into_iter().take(MOST_FAULTS).map(stands_twice));
     // What is wrong is taken out, and the rest is looked at: whoever repairs a request wants to know of everything.

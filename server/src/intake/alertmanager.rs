@@ -33,7 +33,7 @@ use crate::engine::{EngineError, NamedBy, RaiseRequest, RaisedAs, Word};
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::json;
 use crate::http::parsed::Parsed;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::wash::{self, Washer};
 use crate::numbers::Number;
 use crate::telemetry::AlarmResult;
@@ -188,7 +188,7 @@ struct Wanted {
 }
 
 /// Takes in Alertmanager's webhook: firing raises or counts, resolved ends and stops ringing.
-#[utoipa::path(post, path = "/api/v1/intake/alertmanager", tag = "senders",
+#[utoipa::path(method(post, put), path = "/api/v1/intake/alertmanager", tag = "senders",
     params(("per" = Option<String>, Query, description = "group (default) or alert"),
         ("phones" = Option<String>, Query, description = "Whom to ring when the alerts name nobody"),
         ("test" = Option<String>, Query, description = "ring: also for Grafana's test message"),
@@ -293,7 +293,7 @@ async fn read(mut body: Body, per_alert: bool, within: Duration) -> Result<Group
     }
     if !sound || !(skimmer.is_complete() || cut) {
         let text = "the body must be a JSON object, as Alertmanager sends it";
-        return Err(Problem::bad_request("malformed_json", text));
+        return Err(Problem::bad_request(Code::MalformedJson, text));
     }
     let message: Message = match cut {
         true => serde_json::from_str(&skimmer.object()).unwrap_or_default(),

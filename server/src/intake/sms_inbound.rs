@@ -27,14 +27,14 @@ use crate::access::path_token::Shown;
 use crate::app::App;
 use crate::engine::lines::replies::TextReceived;
 use crate::http::json;
+use crate::http::listing::{Listed, Paged, Paging, unknown_cursor};
 use crate::http::parsed::Parsed;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::http::wash;
 use crate::ids::{AlarmId, InboundSmsId};
 use crate::line::written::{self, TimeTold};
 use crate::store::lines::sms::{GatewayRow, InboundRow};
 
-const LATEST: i64 = 100;
 /// A batch has no more.
 const MOST_IN_BATCH: usize = 200;
 
@@ -85,7 +85,9 @@ impl Said {
         match body.trim_ascii_start().first() {
             Some(b'{' | b'[') => match Parsed::read(body)?.value {
                 value @ Value::Object(_) => Ok(Self::Json(value)),
-                _ => Err(Problem::bad_request("malformed_json", "the body must be one JSON object: {\"from\": …, \"text\": …}")),
+                _ => {
+                    Err(Problem::bad_request(Code::MalformedJson, "the body must be one JSON object: {\"from\": …, \"text\": …}"))
+                }
             },
             _ => Ok(Self::Form(form_urlencoded::parse(body).into_owned().collect())),
         }
@@ -247,7 +249,7 @@ pub async fn receive(
     body: Body,
 ) -> Result<Response, Problem> {
     if method == Method::HEAD {
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "use POST, PUT or GET"));
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "use POST, PUT or GET"));
     }
     let shown = Shown::look(&app.access, peer.0, &headers, &token);
     let Some(gateway) = app.engine.store.read().await?.db().gateway_by_token(&shown.hash).await? else {
@@ -312,13 +314,31 @@ impl From<InboundRow> for InboundJson {
 }
 
 /// The latest text messages that came in, newest first.
-#[utoipa::path(get, path = "/api/v1/sms/inbox", tag = "sms",
-    responses((status = 200, description = "At most 100", body = Vec<InboundJson>),
+#[utoipa::path(get, path = "/api/v1/sms/inbox", tag = "sms", params(Paged),
+    responses((status = 200, description = "Newest first", body = Listed<InboundJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn inbox(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let rows = app.engine.store.read().await?.db().latest_inbound(LATEST).await?;
-    let rows: Vec<InboundJson> = rows.into_iter().map(InboundJson::from).collect();
-    Ok(json(StatusCode::OK, json!(rows).to_string()))
+pub async fn inbox(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let paging = Paging::read(query.as_deref())?;
+    let behind = paging.after().map(|after| read_place(after).ok_or_else(unknown_cursor)).transpose()?;
+    // One more than asked for tells whether there is a next page.
+    let (mut reader, most) = (app.engine.store.read().await?, paging.limit() + 1);
+    let mut rows = match behind {
+        None => reader.db().latest_inbound(most).await?,
+        Some((at, id)) => reader.db().inbound_behind(at, id, most).await?,
+    };
+    let more = rows.len() > usize::try_from(paging.limit()).unwrap_or(usize::MAX);
+    if more {
+        rows.pop();
+    }
+    let next = rows.last().filter(|_| more).map(|row| format!("{} {}", row.received_at.timestamp_micros(), row.id));
+    let rows = rows.into_iter().map(InboundJson::from).collect();
+    Ok(Listed::new(rows, next.as_deref()).answer("/api/v1/sms/inbox"))
+}
+
+/// When the last message of a page came, and which one it is.
+fn read_place(key: &str) -> Option<(DateTime<Utc>, InboundSmsId)> {
+    let (at, id) = key.split_once(' ')?;
+    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::sms_inbound::Said;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::ids::hex;
 use crate::kinds::signature::sign;
 use crate::store::lines::sms::{GatewayRow, GatewaySettings};
@@ -32,7 +32,7 @@ pub fn check(gateway: &GatewayRow, headers: &HeaderMap, bytes: &[u8], said: &Sai
         return Ok(());
     }
     let text = "this is not signed with the gateway's secret: give the app the same signing secret as the gateway here";
-    Err(Problem::new(StatusCode::UNAUTHORIZED, "wrong_signature", text))
+    Err(Problem::new(StatusCode::UNAUTHORIZED, Code::WrongSignature, text))
 }
 
 fn is_signed(

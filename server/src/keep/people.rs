@@ -144,9 +144,12 @@ pub async fn change(
 /// Removes a person and their numbers; what they answered keeps their name.
 ///
 /// # Errors
-/// When there is no such person, or the database fails.
-pub async fn remove(store: &Store, id: PersonId) -> Result<(), PersonError> {
+/// When there is no such person, they have changed meanwhile, or the database fails.
+pub async fn remove(store: &Store, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
     let mut tx = store.begin().await?;
+    tx.db().lock_edits(Edited::People).await?;
+    let old = tx.db().person(id).await?.ok_or(PersonError::Gone)?;
+    expected.check(Some(&version(&old, &tx.db().numbers_of(id).await?)))?;
     if !tx.db().delete_person(id).await? {
         return Err(PersonError::Gone);
     }

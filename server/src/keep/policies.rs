@@ -28,12 +28,15 @@ pub const MOST_RULES: usize = 200;
 #[serde(deny_unknown_fields)]
 pub struct PolicyBody {
     /// 1 to 20 steps.
+    #[schema(min_items = 1, max_items = 20)]
     pub steps: Vec<StepBody>,
     /// How often the steps are gone through, 1 to 10; default 1.
     #[serde(default = "once")]
+    #[schema(minimum = 1, maximum = 10)]
     pub rounds: i32,
     /// An answer that nobody confirms within so many seconds lapses; without it, an answer needs no confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 86400)]
     pub confirm_within_seconds: Option<i32>,
 }
 
@@ -42,18 +45,22 @@ pub struct PolicyBody {
 #[serde(deny_unknown_fields)]
 pub struct StepBody {
     /// Whom to ring, in order: each an object with one of `person`, `number`, `team`, `schedule`.
+    #[schema(min_items = 1, max_items = 50)]
     pub ring: Vec<Named>,
     /// Default: sequential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// Calls to each, 1 to 10; default as configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 10)]
     pub attempts: Option<i32>,
     /// Least time between two calls to one; default as configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 86400)]
     pub min_interval_seconds: Option<i32>,
     /// The next step begins after so many seconds at the latest; without it, when everybody was rung as often as was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 86400)]
     pub wait_seconds: Option<i32>,
 }
 
@@ -76,6 +83,7 @@ pub struct RuleBody {
 #[serde(deny_unknown_fields)]
 pub struct RulesBody {
     /// All of them.
+    #[schema(max_items = 200)]
     pub rules: Vec<RuleBody>,
 }
 
@@ -102,6 +110,17 @@ pub fn version(row: &PolicyRow) -> Version {
     Version::of(&(row.id, &row.name, &row.definition))
 }
 
+/// A policy that was stored.
+#[derive(Debug)]
+pub struct Stored {
+    /// As it is kept.
+    pub row: PolicyRow,
+    /// As it is written.
+    pub body: PolicyBody,
+    /// There was none of that name.
+    pub is_new: bool,
+}
+
 /// Checks and stores a policy, and gives it as it is then.
 ///
 /// # Errors
@@ -113,7 +132,7 @@ pub async fn set(
     region: Region,
     now: DateTime<Utc>,
     expected: &Expected,
-) -> Result<(PolicyRow, PolicyBody), Refused> {
+) -> Result<Stored, Refused> {
     checks::text("name", name, checks::LONGEST_NAME)?;
     if name.trim().is_empty() || name.trim() != name {
         return Err(Refused::at("name", "a policy needs a name, without blanks at its ends"));
@@ -126,7 +145,8 @@ pub async fn set(
         checks::optional_within("confirm_within_seconds", body.confirm_within_seconds, 1..=checks::DAY, "seconds")?;
     let mut tx = store.begin().await?;
     tx.db().lock_edits(Edited::Policies).await?;
-    expected.check(tx.db().policy_by_name(name).await?.as_ref().map(version).as_ref())?;
+    let before = tx.db().policy_by_name(name).await?;
+    expected.check(before.as_ref().map(version).as_ref())?;
     let mut steps = Vec::with_capacity(body.steps.len());
     for (index, step) in body.steps.iter().enumerate() {
         steps.push(check_step(&mut tx.db(), &format!("steps[{index}]"), step, region).await?);
@@ -135,7 +155,7 @@ pub async fn set(
     let row = tx.db().policy(id).await?.ok_or_else(|| unknown(name))?;
     let body = written(&mut tx.db(), &row.definition).await?;
     tx.commit().await?;
-    Ok((row, body))
+    Ok(Stored { row, body, is_new: before.is_none() })
 }
 
 async fn check_step(db: &mut Db<'_>, field: &str, step: &StepBody, region: Region) -> Result<Step, Refused> {

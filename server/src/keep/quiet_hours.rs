@@ -22,8 +22,10 @@ pub struct QuietBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
     /// They begin at this wall time, such as 22:00.
+    #[schema(pattern = "^[0-2]?[0-9]:[0-5]?[0-9]$")]
     pub from: String,
     /// They end at this one, on the next day if it is not later.
+    #[schema(pattern = "^[0-2]?[0-9]:[0-5]?[0-9]$")]
     pub to: String,
     /// Where the wall is, such as Asia/Shanghai.
     pub zone: String,
@@ -36,6 +38,7 @@ pub struct QuietBody {
 #[serde(deny_unknown_fields)]
 pub struct AllQuiet {
     /// In no particular order.
+    #[schema(max_items = 1000)]
     pub quiet_hours: Vec<QuietBody>,
 }
 

@@ -692,6 +692,7 @@ impl Store {
             open::installation::ALL,
             alarm::said::ALL,
             access::keys::ALL,
+            access::repeats::ALL,
             lines::numbers::ALL,
             watch::maintenance::ALL,
             watch::outages::ALL,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autocall_tests::described::Held as _;
 use autocall_tests::{server::Binary, wait::eventually};
 use reqwest::{Method, RequestBuilder, Response, redirect::Policy};
 use serde_json::{Value, json};
@@ -45,7 +46,7 @@ impl Client {
 
     /// Raises an alarm, which must be new.
     pub async fn raise(&self, alarm: &Value) -> Value {
-        let response = self.post_alarm(alarm.to_string()).send().await.unwrap();
+        let response = self.post_alarm(alarm.to_string()).sent().await.unwrap();
         let (status, answer) = status_and_json(response).await;
         assert_eq!(status, 201, "{answer}");
         answer
@@ -75,12 +76,12 @@ impl Client {
 
     /// What the server says of itself at `/readyz`, whatever the status.
     pub async fn readyz(&self) -> Value {
-        status_and_json(self.request(Method::GET, "/readyz").send().await.unwrap()).await.1
+        status_and_json(self.request(Method::GET, "/readyz").sent().await.unwrap()).await.1
     }
 
     /// The value of a metric without labels.
     pub async fn metric(&self, name: &str) -> f64 {
-        let response = self.request(Method::GET, "/metrics").send().await.unwrap();
+        let response = self.request(Method::GET, "/metrics").sent().await.unwrap();
         let metrics = response.error_for_status().unwrap().text().await.unwrap();
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.unwrap_or_else(|| panic!("no {name} in\n{metrics}")).parse().unwrap()
@@ -88,7 +89,7 @@ impl Client {
 
     /// Polls as a handset that calls itself `model`; `None` when there is nothing to dial.
     pub async fn poll_as(&self, model: &str) -> Option<Offer> {
-        let response = self.request(Method::GET, "/alert/phone").header("model", model).send().await.unwrap();
+        let response = self.request(Method::GET, "/alert/phone").header("model", model).sent().await.unwrap();
         assert_eq!(response.status(), 200);
         Offer::read(response.text().await.unwrap())
     }
@@ -109,7 +110,7 @@ impl Client {
             Some(number) => format!("/alert/phone?resp={number}&mid={mid}"),
             None => format!("/alert/phone?mid={mid}"),
         };
-        let response = self.request(Method::POST, &address).send().await.unwrap();
+        let response = self.request(Method::POST, &address).sent().await.unwrap();
         let (status, answer) = status_and_json(response).await;
         assert_eq!((status, answer), (200, json!({ "code": 0 })));
     }
@@ -124,7 +125,7 @@ impl Client {
     }
 
     async fn ok_json(&self, address: &str) -> Value {
-        let (status, answer) = status_and_json(self.request(Method::GET, address).send().await.unwrap()).await;
+        let (status, answer) = status_and_json(self.request(Method::GET, address).sent().await.unwrap()).await;
         assert_eq!(status, 200, "{answer}");
         answer
     }

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
+use autocall_tests::described::Held as _;
 use autocall_tests::{
     process::Process,
     provided_by_run,
@@ -265,7 +266,7 @@ async fn serves(folder: TempDir, command: Command, (address, data_dir): &(String
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     eventually(&format!("autocall to serve at {address}"), SOON, async || {
         assert!(process.is_running(), "{}", process.log());
-        http.get(format!("http://{address}/healthz")).send().await.ok()?.status().is_success().then_some(())
+        http.get(format!("http://{address}/healthz")).sent().await.ok()?.status().is_success().then_some(())
     })
     .await;
     let log = process.log();

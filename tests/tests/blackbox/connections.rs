@@ -1,5 +1,6 @@
 //! Scenario: what happens to a connection. How long it stays, what is said when it ends, who gets one when they are scarce, and what is no HTTP.
 
+use autocall_tests::described::Held as _;
 use autocall_tests::wait::eventually;
 use serde_json::json;
 use tokio::{
@@ -249,7 +250,7 @@ async fn one_address_does_not_keep_the_others_out() {
         let what = format!("a phone to be served beside 64 times {beginning:?}");
         eventually(&what, SOON, async || (poll(&addr, &path).await? == 1).then_some(())).await;
     }
-    let (status, _) = status_and_json(client.request(reqwest::Method::GET, "/healthz").send().await.unwrap()).await;
+    let (status, _) = status_and_json(client.request(reqwest::Method::GET, "/healthz").sent().await.unwrap()).await;
     assert_eq!(status, 200);
     assert!(server.log().contains("http.connections_per_address"), "{}", server.log());
     drop(held);

@@ -2,6 +2,7 @@
 
 use std::{fs, io::Write, path::PathBuf, process::Command, time::Duration};
 
+use autocall_tests::described::Held as _;
 use autocall_tests::{
     postgres::PrivatePostgres,
     server::{Binary, ServeOptions},
@@ -59,11 +60,11 @@ impl Drop for SmallDisk {
 
 async fn post(client: &Client, details: &str) -> u16 {
     let body = json!({ "summary": "disk full", "phones": ["18712345678"], "details": details, "dry_run": true }).to_string();
-    client.post_alarm(body).send().await.unwrap().status().as_u16()
+    client.post_alarm(body).sent().await.unwrap().status().as_u16()
 }
 
 async fn ready(client: &Client) -> (u16, Value) {
-    status_and_json(client.request(Method::GET, "/readyz").send().await.unwrap()).await
+    status_and_json(client.request(Method::GET, "/readyz").sent().await.unwrap()).await
 }
 
 /// Waits until the server says that something is wrong.
@@ -143,7 +144,7 @@ async fn a_database_that_can_only_be_read_is_not_ready_and_recovers() {
     postgres.kill_connections().await;
     // The whole pool is filled with sessions that can only read.
     at_once(40, &client, |client| async move {
-        client.request(Method::GET, "/api/v1/alarms").send().await.unwrap().status().as_u16()
+        client.request(Method::GET, "/api/v1/alarms").sent().await.unwrap().status().as_u16()
     })
     .await;
     at_once(40, &client, |client| async move { post(&client, "").await }).await;

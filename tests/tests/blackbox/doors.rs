@@ -1,5 +1,6 @@
 //! Scenario: who comes in without a token or key, and who only looks as if they might: from behind a proxy, from a web page, from next door.
 
+use autocall_tests::described::Held as _;
 use autocall_tests::{front::Proxy, process::Signal, server::Binary, wait::eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -122,7 +123,7 @@ async fn right_tokens_are_let_in_after_wrong_ones(engine: Engine) {
 
 async fn post(client: &Client, address: &str, body: &Value) -> Value {
     let request = client.request(Method::POST, address).header("Content-Type", "application/json").body(body.to_string());
-    status_and_json(request.send().await.unwrap()).await.1
+    status_and_json(request.sent().await.unwrap()).await.1
 }
 
 /// The first example of that language in the document about operating.
@@ -147,7 +148,7 @@ async fn get_from(source: &str, addr: &str, target: &str, key: Option<&str>) -> 
     if let Some(key) = key {
         request = request.bearer_auth(key);
     }
-    request.send().await.unwrap().status().as_u16()
+    request.sent().await.unwrap().status().as_u16()
 }
 
 /// The shortest configuration that everybody writes first: no header says that there is a proxy.
@@ -270,7 +271,7 @@ async fn failed_logins_are_in_the_log() {
     let server = world.serve().await;
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let login = format!("{}/login", server.url());
-    let page = http.get(&login).header("accept", "text/html").send().await.unwrap();
+    let page = http.get(&login).header("accept", "text/html").sent().await.unwrap();
     let cookie = page.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let text = page.text().await.unwrap();
     let token = text.split_once("name=\"form_token\" value=\"").unwrap().1.split('"').next().unwrap().to_owned();
@@ -278,7 +279,7 @@ async fn failed_logins_are_in_the_log() {
         .extend_pairs([("name", "hunter2 is my password"), ("password", "x"), ("form_token", &token)])
         .finish();
     let form = http.post(&login).header("accept", "text/html").header("cookie", cookie);
-    let answer = form.header("content-type", "application/x-www-form-urlencoded").body(body).send().await.unwrap();
+    let answer = form.header("content-type", "application/x-www-form-urlencoded").body(body).sent().await.unwrap();
     assert_eq!(answer.status(), 401);
     let log = server.log();
     assert!(log.contains("a login failed") && log.contains("127.0.0.1"), "{log}");

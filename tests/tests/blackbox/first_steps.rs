@@ -2,6 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
+use autocall_tests::described::Held as _;
 use autocall_tests::{
     process::{Process, Signal},
     provided_by_run,
@@ -128,7 +129,7 @@ async fn the_demonstration_rings_phones_and_hands_over() {
     }
     let base = behind(&told, "The server runs at ").split(',').next().unwrap().to_owned();
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
-    let list: Value = http.get(format!("{base}/api/v1/alarms")).send().await.unwrap().json().await.unwrap();
+    let list: Value = http.get(format!("{base}/api/v1/alarms")).sent().await.unwrap().json().await.unwrap();
     let ends: Vec<(&str, &str)> = list["alarms"]
         .as_array()
         .unwrap()
@@ -138,7 +139,7 @@ async fn the_demonstration_rings_phones_and_hands_over() {
     assert_eq!(ends, [("demo", "no_answer"), ("alertmanager", "answered"), ("demo", "answered")]);
 
     let door = fs::read_to_string(behind(&told, "open the address in ").strip_suffix(" once").unwrap()).unwrap();
-    let page = http.get(door.trim()).header("accept", "text/html").send().await.unwrap();
+    let page = http.get(door.trim()).header("accept", "text/html").sent().await.unwrap();
     assert_eq!(page.status(), 200, "the first login");
     let file = behind(&told, "the four lines are in ");
     assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::Output;
 
+use autocall_tests::described::Held as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -55,7 +56,7 @@ async fn world(engine: Engine) -> World {
 
 async fn import(client: &Client, kind: &str, file: Vec<u8>, query: &str) -> (u16, Value) {
     let request = client.request(Method::POST, &format!("/api/v1/schedules/ops/import{query}"));
-    let response = request.header("content-type", kind).body(file).send().await.unwrap();
+    let response = request.header("content-type", kind).body(file).sent().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
@@ -105,7 +106,7 @@ async fn the_server_ends_while_calendars_are_read(engine: Engine) {
         tokio::spawn(async move {
             let request = client.request(Method::POST, "/api/v1/schedules/ops/import").header("content-type", "text/calendar");
             // Some are cut off by the end.
-            let _ = request.body(costly).send().await;
+            let _ = request.body(costly).sent().await;
         });
     }
     client.alarm_is_answered("18712345678").await;
@@ -116,7 +117,7 @@ async fn the_server_ends_while_calendars_are_read(engine: Engine) {
 /// The shifts of a schedule: from, to, who.
 async fn shifts(client: &Client, from: &str, to: &str) -> Vec<String> {
     let path = format!("/api/v1/schedules/ops/shifts?from={from}T00:00&to={to}T00:00");
-    let answer: Value = client.request(Method::GET, &path).send().await.unwrap().json().await.unwrap();
+    let answer: Value = client.request(Method::GET, &path).sent().await.unwrap().json().await.unwrap();
     let shifts = answer["shifts"].as_array().unwrap_or_else(|| panic!("{answer}")).iter();
     let time = |shift: &Value, end: &str| shift[end].as_str().unwrap()[5..16].to_owned();
     let names = |shift: &Value| {
@@ -277,7 +278,7 @@ async fn a_number_is_never_made_longer(engine: Engine) {
     let client = Client::new(&server);
     let id = client.raise_for(&["18714000920.0"]).await;
     assert_eq!(client.alarm(&id).await["callees"][0]["number"], "+8618714000920");
-    let refused = client.post_alarm(json!({ "summary": "x", "phones": ["18714000920.5"] }).to_string()).send().await.unwrap();
+    let refused = client.post_alarm(json!({ "summary": "x", "phones": ["18714000920.5"] }).to_string()).sent().await.unwrap();
     assert_eq!(refused.status(), 422);
 }
 

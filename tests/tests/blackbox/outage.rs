@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autocall_tests::described::Held as _;
 use autocall_tests::{
     postgres::PrivatePostgres,
     server::{Binary, ServeOptions},
@@ -95,14 +96,14 @@ async fn senders_hear_that_nothing_was_stored(engine: Engine) {
     world.lose_database().await;
     let request = || {
         let body = json!({ "summary": "disk full", "phones": [ZHANG] }).to_string();
-        client.post_alarm(body).header("Idempotency-Key", "once").send()
+        client.post_alarm(body).header("Idempotency-Key", "once").sent()
     };
     let response = request().await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     let (status, problem) = status_and_json(response).await;
     assert_eq!((status, &problem["code"]), (503, &json!("database_unavailable")), "{problem}");
     for address in ["/healthz", "/metrics"] {
-        let response = client.request(Method::GET, address).send().await.unwrap();
+        let response = client.request(Method::GET, address).sent().await.unwrap();
         assert_eq!(response.status(), 200, "{address} needs no database");
     }
     if engine == Engine::Postgres {
@@ -149,7 +150,7 @@ async fn fails(server: &Binary, sentence: &str, times: usize) {
 fn poll_in_time(server: &Binary, model: &'static str) -> impl Future<Output = String> + Send + 'static {
     let client = Client::with_patience(server, REPLY_WITHIN);
     async move {
-        let response = client.request(Method::GET, "/alert/phone").header("model", model).send().await;
+        let response = client.request(Method::GET, "/alert/phone").header("model", model).sent().await;
         response.expect("the reply comes in time").text().await.expect("the reply is whole")
     }
 }
@@ -166,7 +167,7 @@ fn assert_survivable(body: String, open: Option<&Offer>) {
 impl Client {
     /// A poll for as long as the server may still be without its database.
     async fn poll_patiently(&self) -> Option<Offer> {
-        let response = self.request(Method::GET, "/alert/phone").header("model", "one").send().await.ok()?;
+        let response = self.request(Method::GET, "/alert/phone").header("model", "one").sent().await.ok()?;
         if response.status() == 200 { Offer::read(response.text().await.ok()?) } else { None }
     }
 }

@@ -1,5 +1,6 @@
 //! Scenario: senders of alarms. What is wrong is refused with its place and stores nothing; what is sent twice counts once; strangers stay out.
 
+use autocall_tests::described::Held as _;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -41,7 +42,7 @@ async fn problem(response: Response, status: u16, what: &str) -> Value {
 /// Sends a body that must be refused with this status; gives the problem.
 async fn refused(client: &Client, body: &[u8], status: u16) -> Value {
     let what = String::from_utf8_lossy(body).chars().take(100).collect::<String>();
-    problem(client.post_alarm(body.to_vec()).send().await.unwrap(), status, &what).await
+    problem(client.post_alarm(body.to_vec()).sent().await.unwrap(), status, &what).await
 }
 
 async fn assert_nothing_was_stored(client: &Client) {
@@ -132,7 +133,7 @@ async fn an_alarm_must_be_an_object(engine: Engine) {
     let client = Client::new(&server);
     let in_order = r#"["disk full","","",null,null,{},["18712345678"],null,null,null,null,null,false]"#;
     for body in ["null", "7", "\"disk full\"", "[]", "[{}]", in_order, &"[".repeat(100_000)] {
-        let response = client.post_alarm(body.to_owned()).send().await.unwrap();
+        let response = client.post_alarm(body.to_owned()).sent().await.unwrap();
         let status = response.status().as_u16();
         assert!([400, 422].contains(&status), "{status} {body:.100}");
         problem(response, status, "no object").await;
@@ -147,8 +148,8 @@ async fn an_id_that_is_no_text_is_unknown(engine: Engine) {
     for (method, action) in
         [(Method::GET, ""), (Method::POST, "/cancel"), (Method::POST, "/acknowledge"), (Method::POST, "/redial")]
     {
-        let response = client.request(method, &format!("/api/v1/alarms/%ff{action}")).send().await.unwrap();
-        assert_eq!(problem(response, 404, action).await["code"], "no_such_alarm");
+        let response = client.request(method, &format!("/api/v1/alarms/%ff{action}")).sent().await.unwrap();
+        assert_eq!(problem(response, 404, action).await["code"], "not_found");
     }
 }
 
@@ -160,7 +161,7 @@ async fn large_bodies_are_refused(engine: Engine) {
     let padded = |length: usize| format!("{alarm}{}", " ".repeat(length - alarm.len()));
     let limit = 4 * 1024 * 1024;
     for length in [limit + 1, 2 * limit] {
-        let response = client.post_alarm(padded(length)).send().await.unwrap();
+        let response = client.post_alarm(padded(length)).sent().await.unwrap();
         assert_eq!(problem(response, 413, "a large body").await["code"], "body_too_large");
     }
     // The same without a length, in pieces.
@@ -174,7 +175,7 @@ async fn large_bodies_are_refused(engine: Engine) {
     assert_eq!(reply.status, 413, "{reply:?}");
     assert_eq!(client.alarms().await, [] as [Value; 0]);
 
-    assert_eq!(client.post_alarm(padded(limit)).send().await.unwrap().status(), 201, "as long as is allowed");
+    assert_eq!(client.post_alarm(padded(limit)).sent().await.unwrap().status(), 201, "as long as is allowed");
 }
 
 async fn other_wrong_requests_are_refused(engine: Engine) {
@@ -207,7 +208,7 @@ async fn other_wrong_requests_are_refused(engine: Engine) {
     ];
     for (method, address, body, status) in cases {
         let what = format!("{method} {address} {body}");
-        let response = client.request(method, &address).body(body).send().await.unwrap();
+        let response = client.request(method, &address).body(body).sent().await.unwrap();
         let problem = problem(response, status, &what).await;
         assert_eq!(problem["field"].is_string(), status == 422, "{what}: {problem}");
     }
@@ -220,7 +221,7 @@ async fn a_request_sent_twice_counts_once(engine: Engine) {
     let client = Client::new(&server);
     let body = |summary: &str| json!({ "summary": summary, "phones": [ZHANG] }).to_string();
     let send =
-        async |key: &str, summary: &str| client.post_alarm(body(summary)).header("Idempotency-Key", key).send().await.unwrap();
+        async |key: &str, summary: &str| client.post_alarm(body(summary)).header("Idempotency-Key", key).sent().await.unwrap();
 
     let (status, first) = status_and_json(send("k1", "disk full").await).await;
     assert_eq!(status, 201);
@@ -238,7 +239,7 @@ async fn a_request_sent_twice_counts_once(engine: Engine) {
         assert_eq!(refusal["field"], "Idempotency-Key");
     }
     let twice =
-        client.post_alarm(body("disk full")).header("Idempotency-Key", "a").header("Idempotency-Key", "b").send().await.unwrap();
+        client.post_alarm(body("disk full")).header("Idempotency-Key", "a").header("Idempotency-Key", "b").sent().await.unwrap();
     assert_eq!(problem(twice, 422, "two keys").await["field"], "Idempotency-Key");
     assert_eq!(client.alarms().await.len(), 1);
 
@@ -257,11 +258,11 @@ async fn a_repeated_alarm_is_counted(engine: Engine) {
     let body = json!({ "summary": "disk full", "phones": [ZHANG], "dedup_key": "host7/disk" }).to_string();
     let send = || client.post_alarm(body.clone());
 
-    let (status, first) = status_and_json(send().send().await.unwrap()).await;
+    let (status, first) = status_and_json(send().sent().await.unwrap()).await;
     assert_eq!(status, 201);
     let repeats = first["repeats"].as_i64().unwrap();
     for number in 1..=3 {
-        let (status, again) = status_and_json(send().send().await.unwrap()).await;
+        let (status, again) = status_and_json(send().sent().await.unwrap()).await;
         assert_eq!((status, &again["id"], again["repeats"].as_i64()), (200, &first["id"], Some(repeats + number)));
     }
     let answers = at_once(20, send).await;
@@ -279,9 +280,9 @@ async fn a_repeated_alarm_is_counted(engine: Engine) {
 
     // Over and raised again, it is another alarm.
     let id = text(&alarms[0], "id");
-    let cancelled = client.request(Method::POST, &format!("/api/v1/alarms/{id}/cancel")).send().await.unwrap();
+    let cancelled = client.request(Method::POST, &format!("/api/v1/alarms/{id}/cancel")).sent().await.unwrap();
     assert_eq!(status_and_json(cancelled).await.1["state"], "cancelled");
-    let (status, fresh) = status_and_json(client.post_alarm(body).send().await.unwrap()).await;
+    let (status, fresh) = status_and_json(client.post_alarm(body).sent().await.unwrap()).await;
     assert_eq!((status, fresh["id"] == id.as_str()), (201, false));
 }
 
@@ -290,7 +291,7 @@ async fn at_once(times: usize, request: impl Fn() -> reqwest::RequestBuilder) ->
     let mut requests = JoinSet::new();
     for _ in 0..times {
         let request = request();
-        requests.spawn(async move { status_and_json(request.send().await.unwrap()).await });
+        requests.spawn(async move { status_and_json(request.sent().await.unwrap()).await });
     }
     requests.join_all().await
 }
@@ -319,15 +320,15 @@ async fn strangers_stay_outside(engine: Engine) {
     let alarm = json!({ "summary": "from outside", "phones": [ZHANG] }).to_string();
     for (name, value) in marks {
         let what = format!("{name}: {value}");
-        let raised = client.post_alarm(alarm.clone()).header(name, value).send().await.unwrap();
+        let raised = client.post_alarm(alarm.clone()).header(name, value).sent().await.unwrap();
         assert_eq!(problem(raised, 403, &what).await["code"], "not_admitted", "{what}");
         for (method, address) in
             [(Method::GET, "/api/v1/alarms".to_owned()), (Method::POST, format!("/api/v1/alarms/{id}/cancel"))]
         {
-            let response = client.request(method, &address).header(name, value).send().await.unwrap();
+            let response = client.request(method, &address).header(name, value).sent().await.unwrap();
             problem(response, 403, &what).await;
         }
-        let polled = client.request(Method::GET, "/alert/phone").header(name, value).send().await.unwrap();
+        let polled = client.request(Method::GET, "/alert/phone").header(name, value).sent().await.unwrap();
         let (status, reply) = status_and_json(polled).await;
         assert_eq!((status, &reply["code"]), (403, &json!(1)), "{what}");
     }
@@ -338,7 +339,7 @@ async fn strangers_stay_outside(engine: Engine) {
     for (name, value) in
         [("Origin", server.url()), ("Sec-Fetch-Site", "same-origin".to_owned()), ("Host", "localhost".to_owned())]
     {
-        let response = client.request(Method::GET, "/api/v1/alarms").header(name, value).send().await.unwrap();
+        let response = client.request(Method::GET, "/api/v1/alarms").header(name, value).sent().await.unwrap();
         assert_eq!(response.status(), 200, "{name}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use autocall_tests::described::Held as _;
 use autocall_tests::wait::eventually;
 use axum::{Router, extract::State, http::StatusCode, routing::post};
 use reqwest::Method;
@@ -48,7 +49,7 @@ async fn a_command_in_the_outbox_survives(engine: Engine) {
     let (phone, url) = Phone::open().await;
     let ask = async |method: Method, path: &str, body: Value| {
         let request = client.request(method, path).header("content-type", "application/json").body(body.to_string());
-        status_and_json(request.send().await.unwrap()).await
+        status_and_json(request.sent().await.unwrap()).await
     };
     let settings = json!({ "kind": "smsgate", "url": url, "user": "sms", "password": "secret" });
     let (status, answer) = ask(Method::POST, "/api/v1/sms/gateways", json!({ "name": "phone", "settings": settings })).await;
@@ -60,7 +61,7 @@ async fn a_command_in_the_outbox_survives(engine: Engine) {
     assert_eq!(status, 202, "{answer}");
     eventually("it was tried in vain", SOON, async || {
         let (_, lines) = ask(Method::GET, "/api/v1/lines", json!({})).await;
-        (lines[0]["forwarded"]["last_result"] == "HTTP 503").then_some(())
+        (lines["items"][0]["forwarded"]["last_result"] == "HTTP 503").then_some(())
     })
     .await;
     server.kill_9();
@@ -68,7 +69,7 @@ async fn a_command_in_the_outbox_survives(engine: Engine) {
     server.restart().await;
     let known = eventually("it is sent", SOON * 4, async || {
         let (_, lines) = ask(Method::GET, "/api/v1/lines", json!({})).await;
-        (lines[0]["known"] != "waiting").then(|| lines[0]["known"].clone())
+        (lines["items"][0]["known"] != "waiting").then(|| lines["items"][0]["known"].clone())
     })
     .await;
     assert_eq!(known, "sent");

@@ -19,9 +19,10 @@ async fn equipped() -> Binary {
     server
 }
 
-async fn get(server: &Binary, path: &str) -> Value {
+/// What is in a list of the API.
+async fn items(server: &Binary, path: &str) -> Value {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
-    http.get(format!("{}{path}", server.url())).send().await.unwrap().json().await.unwrap()
+    http.get(format!("{}{path}", server.url())).send().await.unwrap().json::<Value>().await.unwrap()["items"].take()
 }
 
 async fn choose(browser: &Chromium, field: &str, value: &str) {
@@ -66,10 +67,10 @@ async fn the_preview_follows_what_is_typed() {
     browser.sees("38 of 70 characters").await;
     assert_eq!(browser.run("return window.stillHere").await, true, "the page was never loaded again");
     assert_eq!(browser.run("return document.activeElement.name").await, "text", "and the focus stays");
-    assert_eq!(get(&server, "/api/v1/lines").await, json!([]));
+    assert_eq!(items(&server, "/api/v1/lines").await, json!([]));
     browser.click("#line .go").await;
     browser.sees("Follows nobody").await;
-    assert_eq!(get(&server, "/api/v1/lines").await[0]["text"], "你值班");
+    assert_eq!(items(&server, "/api/v1/lines").await[0]["text"], "你值班");
 
     // At 3 a.m., with a thumb.
     browser.client.set_window_size(360, 740).await.unwrap();
@@ -77,7 +78,7 @@ async fn the_preview_follows_what_is_typed() {
     browser.run("document.querySelector('[name=person]').selectedIndex = 2").await;
     browser.click(".handset .go").await;
     browser.sees("on its way").await;
-    let forwarded = get(&server, "/api/v1/lines").await[0]["forwarded"].clone();
+    let forwarded = items(&server, "/api/v1/lines").await[0]["forwarded"].clone();
     assert_eq!((forwarded["person"].as_str(), forwarded["why"].as_str()), (Some("Bob"), Some("person")));
     browser.assert_well_behaved(&server.url(), &[]).await;
 }
@@ -100,7 +101,7 @@ async fn a_window_is_of_the_readers_zone() {
     let wanted = browser.run(typed).await;
     browser.click("form[action='/maintenance/new'] .go").await;
     browser.sees("to come").await;
-    let window = get(&server, "/api/v1/maintenance").await[0].clone();
+    let window = items(&server, "/api/v1/maintenance").await[0].clone();
     assert_eq!(json!([window["starts_at"], window["ends_at"]]), wanted);
     browser.sees("12:00 –").await;
     browser.assert_well_behaved(&server.url(), &[]).await;
@@ -117,9 +118,9 @@ async fn everything_fits_a_small_screen_and_a_thumb() {
     browser.log_in(&server.url(), "lin", PASSWORD).await;
     let page = |kind: &str, id: &Value| format!("/{kind}/{}", id.as_str().unwrap());
     let own = [
-        page("lines", &get(&server, "/api/v1/lines").await[0]["id"]),
-        page("gateways", &get(&server, "/api/v1/sms/gateways").await[0]["id"]),
-        page("heartbeats", &get(&server, "/api/v1/heartbeats").await[0]["id"]),
+        page("lines", &items(&server, "/api/v1/lines").await[0]["id"]),
+        page("gateways", &items(&server, "/api/v1/sms/gateways").await[0]["id"]),
+        page("heartbeats", &items(&server, "/api/v1/heartbeats").await[0]["id"]),
     ];
     let others = ["/lines", "/lines/new", "/gateways/new", "/gateways/new?kind=http", "/heartbeats/new", "/maintenance/new"];
     for (width, height) in [(360, 740), (1280, 900)] {

@@ -1,6 +1,7 @@
 //! Alarms in and out: repeats, idempotency, lists.
 
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, Home, Server, on_both};
@@ -80,7 +81,7 @@ async fn an_idempotency_key_makes_a_repeat_safe(home: Home) {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let body = json!({ "summary": "disk", "phones": [A] }).to_string();
     let send =
-        |body: String| http.post(format!("{}/api/v1/alarms", server.base)).header("idempotency-key", "k-1").body(body).send();
+        |body: String| http.post(format!("{}/api/v1/alarms", server.base)).header("idempotency-key", "k-1").body(body).sent();
     let (one, two) = tokio::join!(send(body.clone()), send(body.clone()));
     let (one, two): (Value, Value) = (one.unwrap().json().await.unwrap(), two.unwrap().json().await.unwrap());
     assert_eq!(one["id"], two["id"]);
@@ -95,7 +96,7 @@ async fn an_idempotency_key_makes_a_repeat_safe(home: Home) {
     assert_eq!(server.post("/api/v1/alarms", &body).await.0, 201);
     for replayed in [false, true] {
         let address = format!("{}/api/v1/alarms", server.base);
-        let answer = http.post(address).header("idempotency-key", "k-2").body(body.to_string()).send().await.unwrap();
+        let answer = http.post(address).header("idempotency-key", "k-2").body(body.to_string()).sent().await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.headers().contains_key("idempotent-replayed")), (200, replayed));
         assert_eq!(answer.json::<Value>().await.unwrap()["repeats"], 1);
     }
@@ -151,7 +152,7 @@ async fn alarms_that_do_not_exist(home: Home) {
     let server = home.start().await;
     server.raise(&[A, B], json!({})).await;
     for id in ["nonsense", "01a1fc4e-a630-77e4-8b85-425a1123605f"] {
-        assert_eq!(server.get(&format!("/api/v1/alarms/{id}")).await["code"], "no_such_alarm");
+        assert_eq!(server.get(&format!("/api/v1/alarms/{id}")).await["code"], "not_found");
         for action in ["cancel", "acknowledge", "redial"] {
             assert_eq!(server.post(&format!("/api/v1/alarms/{id}/{action}"), &json!({})).await.0, 404);
         }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use autocall::keep::people_import;
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use serde_json::{Value, json};
@@ -72,7 +73,7 @@ fn form(instead: &[(&str, Option<&str>)], addressees: &[&str]) -> String {
 
 /// Status and body; every answer has Barista's content type.
 async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
-    let response = request.send().await.unwrap();
+    let response = request.sent().await.unwrap();
     assert_eq!(response.headers()["content-type"], "application/json;charset=utf-8");
     (response.status().as_u16(), response.json().await.unwrap())
 }
@@ -245,7 +246,7 @@ async fn who_may_not_come_in_hears_it_in_barista_s_words(home: Home) {
     let failed = json!({ "success": "false", "error": "99" });
     let url = format!("{}/api/v1/call", server.base);
     assert_eq!(answer(http().post(&url)).await, (401, failed.clone()));
-    let refused = http().get(format!("{url}?eventid=1")).send().await.unwrap();
+    let refused = http().get(format!("{url}?eventid=1")).sent().await.unwrap();
     assert!(refused.headers().contains_key("www-authenticate"));
     assert_eq!(answer(http().post(format!("{}/k/ak_wrong/api/v1/call", server.base))).await, (401, failed.clone()));
     assert_eq!(answer(http().get(&url).header("x-forwarded-for", "127.0.0.1")).await, (403, failed.clone()));

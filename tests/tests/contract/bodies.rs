@@ -29,7 +29,7 @@ async fn ringing(home: Home) -> (Server, String, String) {
 
 async fn latest(server: &Server) -> (String, String) {
     let inbox = server.get("/api/v1/sms/inbox").await;
-    let text = |field: &str| inbox[0][field].as_str().unwrap_or_default().to_owned();
+    let text = |field: &str| inbox["items"][0][field].as_str().unwrap_or_default().to_owned();
     (text("sender"), text("text"))
 }
 
@@ -134,7 +134,7 @@ async fn a_text_message_that_cannot_be_read_is_refused_by_its_kind(home: Home) {
             assert!(!detail.contains(word), "{body}: the parser speaks: {detail}");
         }
     }
-    assert_eq!(server.get("/api/v1/sms/inbox").await, json!([]), "nothing of it was kept");
+    assert_eq!(server.items("/api/v1/sms/inbox").await, json!([]), "nothing of it was kept");
 }
 
 fn pointers(problem: &Value) -> Vec<&str> {
@@ -269,7 +269,7 @@ async fn null_is_absent_in_everything_that_operators_send(home: Home) {
     assert_eq!((policy["rounds"].as_i64(), policy["steps"][0]["attempts"].as_i64()), (Some(1), None), "{policy}");
     let rules = server.get("/api/v1/policy-rules").await;
     assert_eq!(rules["rules"][0]["labels"], json!({ "team": "db" }), "{rules}");
-    assert_eq!(server.get("/api/v1/heartbeats").await[0]["labels"], json!({}));
+    assert_eq!(server.items("/api/v1/heartbeats").await[0]["labels"], json!({}));
     assert_eq!(server.get("/api/v1/lines/ops").await["bound_name"], Value::Null);
 
     // What must be there is missing when it is null, and stands in the place where it is missing.

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use autocall_tests::described;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -42,7 +43,7 @@ async fn feed(server: &Server, subject: Value) -> (String, String) {
 }
 
 async fn read(server: &Server, path: &str) -> String {
-    let response = autocall_tests::http_get(format!("{}{path}", server.base)).await.unwrap();
+    let response = described::get(format!("{}{path}", server.base)).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/calendar; charset=utf-8");
     let text = response.text().await.unwrap();
     for line in text.split("\r\n") {
@@ -99,7 +100,7 @@ async fn a_revoked_feed_is_gone(home: Home) {
     assert_eq!(listed["feeds"][0]["id"], *id);
     assert!(!listed.to_string().contains(path.trim_start_matches("/calendar/").trim_end_matches(".ics")), "shown once only");
     assert_eq!(send(&server, "DELETE", &format!("/api/v1/calendar-feeds/{id}"), None).await.0, 204);
-    assert_eq!(autocall_tests::http_get(format!("{}{path}", server.base)).await.unwrap().status(), 404);
-    assert_eq!(autocall_tests::http_get(format!("{}/calendar/nonsense", server.base)).await.unwrap().status(), 404);
+    assert_eq!(described::get(format!("{}{path}", server.base)).await.unwrap().status(), 404);
+    assert_eq!(described::get(format!("{}/calendar/nonsense", server.base)).await.unwrap().status(), 404);
     assert_eq!(send(&server, "DELETE", &format!("/api/v1/calendar-feeds/{id}"), None).await.0, 404);
 }

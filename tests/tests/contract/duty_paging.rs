@@ -104,7 +104,7 @@ async fn a_policy_is_read_back_with_its_teams(home: Home) {
     made(&server, "/api/v1/teams", json!({ "name": "infra", "members": ["Bob"] })).await;
     let ring = json!([{ "team": "infra" }, { "schedule": "ops" }, { "person": "Ann" }]);
     let (status, stored) = server.put("/api/v1/policies/all", &json!({ "steps": [{ "ring": ring }] })).await;
-    assert_eq!((status, &stored["steps"][0]["ring"]), (200, &ring));
+    assert_eq!((status, &stored["steps"][0]["ring"]), (201, &ring));
 }
 
 async fn names_that_are_not_there_are_refused(home: Home) {

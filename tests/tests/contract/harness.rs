@@ -12,6 +12,7 @@ use autocall::keep::pairing::token_hash;
 use autocall::service::Service;
 use autocall::store::Announcement;
 use autocall::store::watch::handsets::{IdleForm, NewHandset, Profile};
+use autocall_tests::described::Held as _;
 use autocall_tests::{postgres, redis};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -225,9 +226,14 @@ impl Server {
         self.get_as(path, "curl/8").await
     }
 
+    /// What is in a list of the API.
+    pub async fn items(&self, path: &str) -> Value {
+        self.get(path).await["items"].take()
+    }
+
     pub async fn get_as(&self, path: &str, agent: &str) -> Value {
         let request = self.http.get(format!("{}{path}", self.base)).header("user-agent", agent);
-        let body: Value = request.send().await.unwrap().json().await.unwrap();
+        let body: Value = request.sent().await.unwrap().json().await.unwrap();
         assert!(body["code"].is_number() || path.starts_with("/api"), "{body}");
         body
     }
@@ -261,14 +267,14 @@ impl Server {
     /// Reports, and expects the acknowledgement.
     pub async fn report(&self, path: &str, mid: &str, resp: Option<&str>) {
         let resp = resp.map(|resp| format!("&resp={resp}")).unwrap_or_default();
-        let response = self.http.post(format!("{}{path}?mid={mid}{resp}", self.base)).send().await.unwrap();
+        let response = self.http.post(format!("{}{path}?mid={mid}{resp}", self.base)).sent().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.text().await.unwrap(), r#"{"code":0}"#);
     }
 
     /// Posts JSON and gives status and body.
     pub async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
-        let response = self.http.post(format!("{}{path}", self.base)).json(body).send().await.unwrap();
+        let response = self.http.post(format!("{}{path}", self.base)).json(body).sent().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
@@ -279,24 +285,24 @@ impl Server {
             // Who replaces a whole list has to say what they have read: here, whatever is there.
             request = request.header("if-match", "*");
         }
-        let response = request.send().await.unwrap();
+        let response = request.sent().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
     pub async fn delete(&self, path: &str) -> u16 {
-        self.http.delete(format!("{}{path}", self.base)).send().await.unwrap().status().as_u16()
+        self.http.delete(format!("{}{path}", self.base)).sent().await.unwrap().status().as_u16()
     }
 
     /// A page as a browser gets it.
     pub async fn page(&self, path: &str) -> String {
         let request = self.http.get(format!("{}{path}", self.base)).header("accept", "text/html");
-        request.send().await.unwrap().text().await.unwrap()
+        request.sent().await.unwrap().text().await.unwrap()
     }
 
     /// Presses the button of a form without fields, in a browser without cookies.
     pub async fn submit(&self, path: &str) -> u16 {
         let request = self.http.post(format!("{}{path}", self.base)).header("accept", "text/html");
-        request.send().await.unwrap().status().as_u16()
+        request.sent().await.unwrap().status().as_u16()
     }
 
     /// Raises an alarm and gives its id.
@@ -319,12 +325,8 @@ impl Server {
         self.alarm(id).await["state"].as_str().unwrap().to_owned()
     }
 
-    /// Takes the tables of handsets, hunts and dials away, so that nothing can be read of them, or gives them back; and tells the server
-    /// that announcements were missed, as when the connection was lost over which they come.
-    pub async fn lose_tables(&self, away: bool) {
-        let (from, to) = if away { ("", "_away") } else { ("_away", "") };
-        let renamed = |table: &str| format!("ALTER TABLE {table}{from} RENAME TO {table}{to}");
-        let statements: Vec<String> = ["handsets", "dials", "hunts"].into_iter().map(renamed).collect();
+    /// Changes what is stored behind the server's back.
+    pub async fn run_sql(&self, statements: Vec<String>) {
         match self.home.config().database_url {
             Some(url) => {
                 let mut connection = sqlx::PgConnection::connect(url.expose()).await.unwrap();
@@ -340,6 +342,15 @@ impl Server {
                 }
             }
         }
+    }
+
+    /// Takes the tables of handsets, hunts and dials away, so that nothing can be read of them, or gives them back; and tells the server
+    /// that announcements were missed, as when the connection was lost over which they come.
+    pub async fn lose_tables(&self, away: bool) {
+        let (from, to) = if away { ("", "_away") } else { ("_away", "") };
+        let renamed = |table: &str| format!("ALTER TABLE {table}{from} RENAME TO {table}{to}");
+        let statements: Vec<String> = ["handsets", "dials", "hunts"].into_iter().map(renamed).collect();
+        self.run_sql(statements).await;
         let mut tx = self.app.engine.store.begin().await.unwrap();
         tx.announce(Announcement::Missed);
         tx.commit().await.unwrap();

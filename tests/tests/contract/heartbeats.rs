@@ -1,5 +1,6 @@
 //! Heartbeats: who falls silent opens one alarm, and the next ping resolves it.
 
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::harness::{A, Home, Server, on_both};
@@ -28,7 +29,7 @@ async fn ping(server: &Server, path: &str) {
 }
 
 async fn state(server: &Server) -> String {
-    let beats = server.get("/api/v1/heartbeats").await;
+    let beats = server.items("/api/v1/heartbeats").await;
     assert!(beats[0].get("ping_path").is_none(), "the token is shown once");
     beats[0]["state"].as_str().unwrap().to_owned()
 }
@@ -143,7 +144,7 @@ async fn wrong_fields_and_tokens_are_refused(home: Home) {
         let (status, problem) = server.post("/api/v1/heartbeats", &body).await;
         assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");
     }
-    assert_eq!(server.get("/api/v1/heartbeats").await, json!([]));
+    assert_eq!(server.items("/api/v1/heartbeats").await, json!([]));
     server.post("/api/v1/heartbeats", &good).await;
     let (status, problem) = server.post("/api/v1/heartbeats", &good).await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("name_taken")));
@@ -169,7 +170,7 @@ async fn a_changed_rhythm_counts_from_the_last_ping(home: Home) {
     let change = async |seconds: i64| {
         let body = json!({ "name": "backup", "period_seconds": seconds, "phones": [A], "priority": "low" });
         let url = format!("{}/api/v1/heartbeats/backup", server.base);
-        autocall_tests::http_client().build().unwrap().put(url).json(&body).send().await.unwrap().status().as_u16()
+        autocall_tests::http_client().build().unwrap().put(url).json(&body).sent().await.unwrap().status().as_u16()
     };
     assert_eq!((change(600).await, change(5).await), (200, 422));
     server.pass(590).await;

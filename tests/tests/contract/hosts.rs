@@ -76,8 +76,8 @@ async fn who_names_no_host_is_refused_at_every_door(home: Home) {
     }
     assert!(served.is_empty(), "{} of them get in:\n{}", served.len(), served.join("\n"));
     assert_eq!(server.get("/api/v1/alarms").await["alarms"], json!([]), "no alarm was taken");
-    assert_eq!(server.get("/api/v1/heartbeats").await[0]["state"], "new");
-    assert_eq!(server.get("/api/v1/sms/inbox").await, json!([]));
+    assert_eq!(server.items("/api/v1/heartbeats").await[0]["state"], "new");
+    assert_eq!(server.items("/api/v1/sms/inbox").await, json!([]));
     let counted = server.page("/metrics").await;
     assert!(counted.contains("reason=\"no_host\""), "it is counted: {counted}");
 

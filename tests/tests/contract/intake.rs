@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use autocall_tests::redis::reserve_port;
 use autocall_tests::wait::eventually;
 use chrono::TimeDelta;
@@ -99,7 +100,7 @@ pub async fn raw(server: &Server, path: &str, headers: &[(&str, &str)], body: Ve
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = request.send().await.unwrap();
+    let response = request.sent().await.unwrap();
     let status = response.status().as_u16();
     (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
 }
@@ -291,7 +292,7 @@ impl Alertmanager {
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         let one = Self { address, process, _folder: folder };
         eventually("Alertmanager answers", PATIENCE, async || {
-            let status = http().get(format!("http://{}/api/v2/status", one.address)).send().await.ok()?;
+            let status = http().get(format!("http://{}/api/v2/status", one.address)).sent().await.ok()?;
             let status: Value = status.json().await.ok()?;
             matches!(status["cluster"]["status"].as_str(), Some("ready" | "disabled")).then_some(())
         })
@@ -301,14 +302,14 @@ impl Alertmanager {
 
     /// How many peers it knows, itself among them.
     async fn peers(&self) -> usize {
-        let status = http().get(format!("http://{}/api/v2/status", self.address)).send().await.unwrap();
+        let status = http().get(format!("http://{}/api/v2/status", self.address)).sent().await.unwrap();
         let status: Value = status.json().await.unwrap();
         status["cluster"]["peers"].as_array().map_or(0, Vec::len)
     }
 
     /// Whether its peer has let it know what the peer has told. One that does not know never tells that it is over.
     async fn heard_from_its_peer(&self) -> bool {
-        let page = http().get(format!("http://{}/metrics", self.address)).send().await.unwrap().text().await.unwrap();
+        let page = http().get(format!("http://{}/metrics", self.address)).sent().await.unwrap().text().await.unwrap();
         let heard = page.lines().find_map(|line| line.strip_prefix("alertmanager_nflog_gossip_messages_propagated_total "));
         heard.is_some_and(|count| count != "0")
     }
@@ -320,7 +321,7 @@ impl Alertmanager {
             alert["endsAt"] = json!("2020-01-01T00:01:00Z");
         }
         let request = http().post(format!("http://{}/api/v2/alerts", self.address)).json(&json!([alert]));
-        assert!(request.send().await.unwrap().status().is_success());
+        assert!(request.sent().await.unwrap().status().is_success());
     }
 }
 
@@ -509,13 +510,13 @@ async fn refusals_are_counted_by_sender_and_reason(home: Home) {
             .unwrap();
     for _ in 0..2 {
         let refused = http().post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&key).json(&json!({ "summary": "" }));
-        assert_eq!(refused.send().await.unwrap().status(), 422);
+        assert_eq!(refused.sent().await.unwrap().status(), 422);
     }
     let refused = http().post(format!("{}/api/v1/intake/alertmanager", server.base)).bearer_auth(&key).body("{");
-    assert_eq!(refused.send().await.unwrap().status(), 400);
+    assert_eq!(refused.sent().await.unwrap().status(), 400);
     let refused = http().post(format!("{}/api/v1/call", server.base)).bearer_auth(&key).body("{}");
-    assert_eq!(refused.send().await.unwrap().status(), 400);
-    let metrics = http().get(format!("{}/metrics", server.base)).send().await.unwrap().text().await.unwrap();
+    assert_eq!(refused.sent().await.unwrap().status(), 400);
+    let metrics = http().get(format!("{}/metrics", server.base)).sent().await.unwrap().text().await.unwrap();
     let count = |reason: &str| {
         let line = metrics
             .lines()
@@ -734,7 +735,7 @@ async fn grafana_is_understood(home: Home) {
         let (status, answer) = server.post(&format!("/api/v1/intake/{path}?phones={A}"), &body).await;
         assert_eq!(status, 200, "{path}: {answer}");
     }
-    let put = http().put(format!("{}/api/v1/intake/grafana?phones={A}", server.base)).json(&body).send().await.unwrap();
+    let put = http().put(format!("{}/api/v1/intake/grafana?phones={A}", server.base)).json(&body).sent().await.unwrap();
     assert_eq!(put.status(), 200, "Grafana can be told to PUT");
     let all = alarms(&server).await;
     assert_eq!((all.len(), all[0]["repeats"].as_i64()), (1, Some(3)));
@@ -845,9 +846,9 @@ async fn a_plain_sender_says_that_it_is_over(home: Home) {
     // Another sender's key of the same name, and its id, are not this alarm.
     let as_other = |path: &str| http().post(format!("{}{path}", server.base)).bearer_auth(&key);
     let foreign: Value =
-        as_other("/api/v1/alarms/resolve").json(&json!({ "dedup_key": "disk" })).send().await.unwrap().json().await.unwrap();
+        as_other("/api/v1/alarms/resolve").json(&json!({ "dedup_key": "disk" })).sent().await.unwrap().json().await.unwrap();
     assert_eq!(foreign["outcome"], "nothing_open", "{foreign}");
-    assert_eq!(as_other(&format!("/api/v1/alarms/{id}/resolve")).send().await.unwrap().status(), 404);
+    assert_eq!(as_other(&format!("/api/v1/alarms/{id}/resolve")).sent().await.unwrap().status(), 404);
     assert_eq!(server.state(&id).await, "ringing");
     let (status, over) = server.post("/api/v1/alarms/resolve", &json!({ "dedup_key": "disk" })).await;
     assert_eq!(
@@ -997,7 +998,7 @@ async fn a_refusal_says_when_to_try_again(home: Home) {
     let list = format!("{}/api/v1/alarms", server.base);
     let mut last = None;
     for _ in 0..25 {
-        last = Some(http().get(&list).bearer_auth("ak_guess").send().await.unwrap());
+        last = Some(http().get(&list).bearer_auth("ak_guess").sent().await.unwrap());
     }
     let refused = last.unwrap();
     assert_eq!(refused.status(), 429);
@@ -1007,21 +1008,21 @@ async fn a_refusal_says_when_to_try_again(home: Home) {
     let (_, beat) = server.post("/api/v1/heartbeats", &body).await;
     let path = beat["ping_path"].as_str().unwrap().to_owned();
     for _ in 0..25 {
-        http().get(format!("{}/api/v1/heartbeat/hb_guess", server.base)).send().await.unwrap();
+        http().get(format!("{}/api/v1/heartbeat/hb_guess", server.base)).sent().await.unwrap();
     }
     let server = server.restart().await;
     for _ in 0..25 {
         last_status(&server, "/api/v1/heartbeat/hb_guess").await;
     }
     assert_eq!(last_status(&server, "/api/v1/heartbeat/hb_guess").await, 429);
-    let head = http().head(format!("{}{path}", server.base)).send().await.unwrap();
+    let head = http().head(format!("{}{path}", server.base)).sent().await.unwrap();
     assert_eq!(head.status(), 405, "looking is no sign of life");
-    assert_eq!(server.get("/api/v1/heartbeats").await[0]["state"], "new");
+    assert_eq!(server.items("/api/v1/heartbeats").await[0]["state"], "new");
     assert_eq!(last_status(&server, &path).await, 200, "a good token is good, whoever guesses beside it");
 }
 
 async fn last_status(server: &Server, path: &str) -> u16 {
-    http().get(format!("{}{path}", server.base)).send().await.unwrap().status().as_u16()
+    http().get(format!("{}{path}", server.base)).sent().await.unwrap().status().as_u16()
 }
 
 /// Of a giant group it is megabytes. As long as its sender may still be trying to tell of it, and as long as the alarm is open, it is kept.

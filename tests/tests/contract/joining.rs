@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -244,7 +245,7 @@ async fn two_nodes_join_alarms_that_come_at_once(home: Home) {
         let request = http.post(format!("{}/api/v1/alarms", bases[number % 2]));
         let body = json!({ "summary": format!("disk {number}"), "phones": [A, B] });
         tokio::spawn(async move {
-            let response = request.json(&body).send().await.unwrap();
+            let response = request.json(&body).sent().await.unwrap();
             assert_eq!(response.status(), 201);
             response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned()
         })

@@ -47,7 +47,7 @@ async fn only_what_is_over_is_forgotten(home: Home) {
     let yesterday = server.now() - chrono::TimeDelta::days(1);
     assert_eq!(store.read().await.unwrap().db().count_prunable(yesterday).await.unwrap(), 1);
     assert_eq!(retention::prune(store, yesterday).await.unwrap(), 1);
-    assert_eq!(server.get(&format!("/api/v1/alarms/{old}")).await["code"], "no_such_alarm");
+    assert_eq!(server.get(&format!("/api/v1/alarms/{old}")).await["code"], "not_found");
     for kept in [&redialled, &open, &recent, &put_off] {
         assert_eq!(server.alarm(kept).await["id"], **kept);
     }

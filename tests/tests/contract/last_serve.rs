@@ -2,6 +2,7 @@
 
 use autocall::alarm::DialOutcome;
 use autocall::store::watch::handsets::{IdleForm, Profile};
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor};
 
@@ -382,7 +383,7 @@ async fn whoever_asks_again_because_of_the_server_is_served(home: Home) {
     let hold = Hold::begin(&server).await;
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let report = http.post(format!("{}{desk}?resp={A}&mid={mid}", server.base)).timeout(std::time::Duration::from_secs(4));
-    assert!(report.send().await.is_err(), "never answered");
+    assert!(report.sent().await.is_err(), "never answered");
     hold.end().await;
     // It may have been stored in the meantime, and else the phone is served and reports again.
     server.pass(15).await;

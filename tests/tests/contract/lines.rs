@@ -8,6 +8,7 @@ use autocall::out::messages::send_due;
 use autocall::out::notices::client;
 use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near, send, taken};
@@ -72,7 +73,7 @@ async fn on_duty(server: &Server, name: &str, number: &str) {
 }
 
 async fn line(server: &Server) -> Value {
-    server.get("/api/v1/lines").await[0].clone()
+    server.items("/api/v1/lines").await[0].clone()
 }
 
 async fn known(server: &Server) -> String {
@@ -204,7 +205,7 @@ async fn what_a_line_follows_is_not_removed(home: Home) {
     add_line(&server, json!({ "team": "ops" })).await;
     assert_eq!(server.delete("/api/v1/teams/ops").await, 204, "the schedule of that name is left");
     assert_eq!(server.delete("/api/v1/schedules/ops").await, 409);
-    assert_eq!(server.delete("/api/v1/lines/ops").await, 200);
+    assert_eq!(server.delete("/api/v1/lines/ops").await, 204);
     assert_eq!(server.delete("/api/v1/schedules/ops").await, 204);
 }
 
@@ -215,7 +216,7 @@ async fn a_renamed_handset_is_still_the_gateway(home: Home) {
     server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
     add_line(&server, json!({})).await;
     autocall::keep::pairing::rename(&server.app.engine.store, "pixel", "desk phone").await.unwrap();
-    assert_eq!(server.get("/api/v1/sms/gateways").await[0]["host"], "desk phone");
+    assert_eq!(server.items("/api/v1/sms/gateways").await[0]["host"], "desk phone");
     on_duty(&server, "李娜", A).await;
     assert_eq!(commanded(&server, "pixel").await["text"].as_str(), Some(command(A).1.as_str()), "its token is what it was");
 }
@@ -256,7 +257,7 @@ async fn a_change_that_cannot_work_changes_nothing(home: Home) {
     add_line(&server, json!({})).await;
     on_duty(&server, "李娜", A).await;
     taken(&server, &phone, 1).await;
-    let before = server.get("/api/v1/lines").await;
+    let before = server.items("/api/v1/lines").await;
     let body = json!({ "name": "ops", "number": PUBLIC, "sms_number": SIM, "carrier": "china-telecom", "android": 11, "gateway": "phone" });
     for (field, value, status) in [
         ("android", json!(14), 422),
@@ -272,7 +273,7 @@ async fn a_change_that_cannot_work_changes_nothing(home: Home) {
         assert_eq!(got, status, "{problem}");
     }
     assert_eq!(server.put("/api/v1/lines/nobody", &body).await.0, 404);
-    assert_eq!(server.get("/api/v1/lines").await, before);
+    assert_eq!(server.items("/api/v1/lines").await, before);
     server.pass(60).await;
     taken(&server, &phone, 1).await;
 }
@@ -338,7 +339,7 @@ async fn each_gateway_takes_it_in_its_own_form(home: Home) {
         server.app.engine.remove_line("ops", &Default::default()).await.unwrap();
         server.app.engine.remove_gateway("phone", &Default::default()).await.unwrap();
     }
-    let shown = server.get("/api/v1/sms/gateways").await.to_string();
+    let shown = server.items("/api/v1/sms/gateways").await.to_string();
     assert!(!shown.contains("secret"), "{shown}");
 }
 
@@ -347,7 +348,7 @@ async fn native(server: &Server, method: &str, path: &str, body: Option<Value>) 
     let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base));
     let request = request.header(android_protocol::wire::PROTOCOL_HEADER, "1");
     let request = if let Some(body) = body { request.json(&body) } else { request };
-    request.send().await.unwrap().json().await.unwrap()
+    request.sent().await.unwrap().json().await.unwrap()
 }
 
 /// Waits until a native handset has a command, and gives it.
@@ -656,7 +657,7 @@ async fn what_cannot_work_is_refused_with_the_reason(home: Home) {
         assert!(problem["detail"].as_str().unwrap().contains(reason), "{problem}");
     }
     assert_eq!(try_add_line(&server, json!({ "gateway": "nobody" })).await.0, 404);
-    assert_eq!(server.get("/api/v1/lines").await, json!([]), "nothing was made");
+    assert_eq!(server.items("/api/v1/lines").await, json!([]), "nothing was made");
     // What only this person's number makes impossible is told when it happens.
     let (room, hook) = Room::open().await;
     add(&server, &hook, WebhookShape::Slack, &[NoticeKind::HandOverTrouble], "en").await;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
 
 mod alarms;
+mod api_shape;
 mod barista;
 mod bodies;
 mod calendar_files;

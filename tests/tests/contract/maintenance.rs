@@ -2,6 +2,7 @@
 
 use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -107,13 +108,13 @@ async fn a_window_that_is_ended_lets_go_at_once(home: Home) {
         .build()
         .unwrap()
         .delete(format!("{}/api/v1/maintenance/{id}", server.base))
-        .send()
+        .sent()
         .await
         .unwrap();
-    assert_eq!(response.status(), 200);
+    assert_eq!(response.status(), 204);
     server.pass(1).await;
     server.app_dial(&desk).await;
-    assert_eq!(server.get("/api/v1/maintenance").await, json!([]));
+    assert_eq!(server.items("/api/v1/maintenance").await, json!([]));
     assert!(server.app.engine.end_window(&id).await.is_err(), "it is over");
 }
 
@@ -158,7 +159,7 @@ async fn wrong_windows_are_refused(home: Home) {
         let (status, problem) = server.post("/api/v1/maintenance", &body).await;
         assert_eq!((status, problem["field"].as_str()), (422, Some(field)), "{problem}");
     }
-    assert_eq!(server.get("/api/v1/maintenance").await, json!([]));
+    assert_eq!(server.items("/api/v1/maintenance").await, json!([]));
 }
 
 /// A schedule `db`: Ann is on duty, and from an hour from now Bob is.

@@ -6,6 +6,7 @@ use android_protocol::wire::PROTOCOL_HEADER;
 use autocall::ids::CommandId;
 use autocall::keep::pairing;
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, C, Home, Server, on_both};
@@ -34,7 +35,7 @@ async fn send(server: &Server, method: &str, path: &str, body: Option<Value>) ->
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base)).header(PROTOCOL_HEADER, "1");
     let request = if let Some(body) = body { request.json(&body) } else { request };
-    request.send().await.unwrap().json().await.unwrap()
+    request.sent().await.unwrap().json().await.unwrap()
 }
 
 pub async fn poll(server: &Server, path: &str) -> Value {
@@ -118,7 +119,7 @@ async fn let_wait(server: &Server, names: &[String]) -> Vec<tokio::task::JoinHan
         let url = format!("{}{}?wait=60", server.base, server.pair(name, Profile::Native).await);
         waiting.push(tokio::spawn(async move {
             let http = autocall_tests::http_client().no_proxy().build().unwrap();
-            http.get(url).header(PROTOCOL_HEADER, "1").send().await.unwrap().json().await.unwrap()
+            http.get(url).header(PROTOCOL_HEADER, "1").sent().await.unwrap().json().await.unwrap()
         }));
     }
     autocall_tests::wait::eventually("all wait", Duration::from_secs(60), async || {

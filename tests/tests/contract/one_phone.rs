@@ -77,7 +77,7 @@ async fn a_list_does_not_repeat_a_phone(home: Home) {
     }
     tx.commit().await.unwrap();
     let step = json!({ "ring": [{ "person": "Ana" }, { "person": "Luz" }], "attempts": 1 });
-    assert_eq!(server.put("/api/v1/policies/ops", &json!({ "steps": [step] })).await.0, 200);
+    assert_eq!(server.put("/api/v1/policies/ops", &json!({ "steps": [step] })).await.0, 201);
     let id = server.raise(&[], json!({ "policy": "ops" })).await;
     let (mid, phones) = server.dial(&desk).await;
     assert_eq!(phones, [MOBILE]);
@@ -101,7 +101,7 @@ async fn alarms_for_both_numbers_are_for_the_same_people(home: Home) {
 async fn a_number_that_may_be_called_again_is_meant_under_both(home: Home) {
     let server = home.start().await;
     let desk = server.pair("desk", Profile::App).await;
-    assert_eq!(server.post("/api/v1/do-not-call", &json!({ "number": MOBILE })).await.0, 200);
+    assert_eq!(server.post("/api/v1/do-not-call", &json!({ "number": MOBILE })).await.0, 201);
     assert_eq!(server.delete(&format!("/api/v1/do-not-call/{BARE}")).await, 204);
     assert_eq!(server.delete(&format!("/api/v1/do-not-call/{MOBILE}")).await, 404);
     server.raise(&[BARE], json!({})).await;

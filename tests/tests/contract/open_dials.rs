@@ -2,6 +2,7 @@
 
 use autocall::keep::pairing::{self, Pairing};
 use autocall::store::watch::handsets::{IdleForm, Profile};
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::harness::{A, APP, B, Home, Server, on_both};
@@ -117,7 +118,7 @@ async fn the_database_is_away(home: Home) {
     server.lose_tables(true).await;
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let poll = async |path: &str| -> (u16, Value) {
-        let response = http.get(format!("{}{path}", server.base)).header("user-agent", APP).send().await.unwrap();
+        let response = http.get(format!("{}{path}", server.base)).header("user-agent", APP).sent().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
     };
     for _ in 0..3 {

@@ -1,6 +1,7 @@
 //! A handset that cannot be used: one alarm through another one, or the fallback notice, for each outage.
 
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::harness::{B, Home, Server, on_both};
@@ -188,7 +189,7 @@ async fn the_app_on_the_documented_path_is_missed_too(home: Home) {
         server.pass(10).await;
         look(&server).await;
     }
-    tried.get(format!("{}/alert/phone", server.base)).header("model", "curl").send().await.unwrap();
+    tried.get(format!("{}/alert/phone", server.base)).header("model", "curl").sent().await.unwrap();
     for _ in 0..60 {
         server.pass(10).await;
         look(&server).await;

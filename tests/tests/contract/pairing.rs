@@ -8,6 +8,7 @@ use autocall::engine::watch::test_call;
 use autocall::keep::pairing::{self, Pairing};
 use autocall::numbers::Number;
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use serde_json::json;
 
 use crate::harness::{A, APP, B, Home, Server, on_both};
@@ -112,7 +113,7 @@ async fn a_phone_that_knocks_is_remembered_and_can_be_allowed(home: Home) {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let poll = async || -> serde_json::Value {
         let request = http.get(format!("{}/alert/phone", server.base)).header("user-agent", APP).header("model", "Mi 9");
-        request.send().await.unwrap().json().await.unwrap()
+        request.sent().await.unwrap().json().await.unwrap()
     };
     let refused = poll().await;
     assert_eq!(refused["code"], 1);
@@ -249,7 +250,7 @@ async fn two_phones_with_one_token_are_noticed(home: Home) {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     for turn in 0..8 {
         let model = if turn % 2 == 0 { "Mi 9" } else { "P30" };
-        http.get(format!("{}{desk}", server.base)).header("user-agent", APP).header("model", model).send().await.unwrap();
+        http.get(format!("{}{desk}", server.base)).header("user-agent", APP).header("model", model).sent().await.unwrap();
         server.pass(5).await;
     }
     assert!(handset(&server, "desk").await.shared_since.is_some());

@@ -33,6 +33,7 @@ const GROWING: &[&str] = &[
     "handset_outages",
     "handset_commands",
     "idempotency_keys",
+    "repeated_requests",
     "overrides",
     "temporaries",
     "vacations",
@@ -108,9 +109,11 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
         all.push(Statement { name: format!("list{name}"), text: alarms::list_text(dialect, &filter, 51), asked_with });
     };
     list("", none(), &["51"]);
-    list(" source", AlarmFilter { source: Some("nobody".to_owned()), ..none() }, &["'nobody'", "51"]);
-    list(" key", AlarmFilter { dedup_key: Some("no disk".to_owned()), ..none() }, &["'no disk'", "51"]);
-    list(" priority", AlarmFilter { priority: Some(Priority::Critical), ..none() }, &["3", "51"]);
+    list(" source", AlarmFilter { sources: vec!["nobody".to_owned()], ..none() }, &["'nobody'", "51"]);
+    list(" key", AlarmFilter { dedup_keys: vec!["no disk".to_owned()], ..none() }, &["'no disk'", "51"]);
+    list(" priority", AlarmFilter { priorities: vec![Priority::Critical], ..none() }, &["3", "51"]);
+    list(" sources", AlarmFilter { sources: vec!["nobody".to_owned(); 2], ..none() }, &["'nobody'", "'nobody'", "51"]);
+    list(" keys", AlarmFilter { dedup_keys: vec!["no disk".to_owned(); 2], ..none() }, &["'no disk'", "'no disk'", "51"]);
     list(" raised_from", AlarmFilter { raised_from: then, ..none() }, &["'2026-02-01'", "1769904000000", "51"]);
     list(" raised_before", AlarmFilter { raised_before: then, ..none() }, &["'2026-02-01'", "1769904100000", "51"]);
     list(" cursor", AlarmFilter { below_number: Some(1), ..none() }, &["1769904000000", "51"]);
@@ -122,7 +125,7 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
         AlarmState::Cancelled,
         AlarmState::Resolved,
     ] {
-        list(&format!(" {}", state.as_str()), AlarmFilter { state: Some(state), ..none() }, &["51"]);
+        list(&format!(" {}", state.as_str()), AlarmFilter { states: vec![state], ..none() }, &["51"]);
     }
     all
 }

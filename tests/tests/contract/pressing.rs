@@ -2,6 +2,7 @@
 //! now.
 
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::harness::{A, B, C, Home, Server, on_both};
@@ -57,7 +58,7 @@ pub async fn press(server: &Server, link: &str, button: &str, alarms: &[String])
     let http = autocall_tests::http_client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let request = http.post(format!("{}{link}/{button}", server.base)).header("accept", "text/html");
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
-    request.send().await.unwrap().status().as_u16()
+    request.sent().await.unwrap().status().as_u16()
 }
 
 async fn act(server: &Server, path: &str, body: Value) -> Value {
@@ -415,7 +416,7 @@ async fn every_act_tells_who_really_did_it(home: Home) {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let post = async |path: &str, body: Value| {
         let request = http.post(format!("{}/api/v1/alarms/{id}/{path}", server.base)).bearer_auth(&key).json(&body);
-        assert_eq!(request.send().await.unwrap().status(), 200, "{path}");
+        assert_eq!(request.sent().await.unwrap().status(), 200, "{path}");
     };
     let callees = server.alarm(&id).await["callees"].clone();
     post("notes", json!({ "text": "seen", "by": "Ann" })).await;

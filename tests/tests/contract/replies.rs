@@ -2,6 +2,7 @@
 
 use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near};
@@ -53,7 +54,7 @@ async fn told(server: &Server, inbound: &str, message: Value) -> String {
 }
 
 async fn inbox(server: &Server) -> Value {
-    server.get("/api/v1/sms/inbox").await
+    server.items("/api/v1/sms/inbox").await
 }
 
 async fn who_was_rung_confirms(home: Home) {
@@ -101,7 +102,7 @@ async fn every_form_is_read(home: Home) {
     let form = form.header("content-type", "application/x-www-form-urlencoded");
     let posted = server.now().timestamp_millis();
     let body = format!("from=%2B8618712345678&content=%E6%94%B6%E5%88%B0&timestamp={posted}&sign=abc");
-    let answer: Value = form.body(body).send().await.unwrap().json().await.unwrap();
+    let answer: Value = form.body(body).sent().await.unwrap().json().await.unwrap();
     assert_eq!(answer["effect"], "confirmed", "SmsForwarder's form");
     assert_eq!(server.state(&id).await, "answered");
     assert_eq!(told(&server, &inbound, json!({ "from": A, "text": "ack", "id": "x" })).await, "already", "anything else");

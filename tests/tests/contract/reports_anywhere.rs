@@ -2,6 +2,7 @@
 
 use autocall::keep::pairing::{self, Pairing};
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
 use crate::harness::{A, APP, Home, Server, on_both};
@@ -24,7 +25,7 @@ async fn post(server: &Server, path: &str, native: bool) -> (u16, Value) {
     if native {
         request = request.header("Autocall-Protocol", "1");
     }
-    let response = request.send().await.unwrap();
+    let response = request.sent().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap_or_default())
 }
 
@@ -124,7 +125,7 @@ async fn what_exists_keeps_its_meaning(home: Home) {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let form = |path: &str| {
         let request = http.post(format!("{}{path}", server.base)).header("content-type", "application/x-www-form-urlencoded");
-        request.body(format!("resp={A}&mid={mid}")).send()
+        request.body(format!("resp={A}&mid={mid}")).sent()
     };
     assert_eq!(form(&format!("{desk}%20")).await.unwrap().status(), 404);
     assert_eq!(server.outcomes(&id).await, ["open"]);

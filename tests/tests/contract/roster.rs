@@ -1,5 +1,6 @@
 //! The duty roster over the API: who is on duty, why, until when; what was, and what is wrong with the plan.
 
+use autocall_tests::described::Held as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -41,7 +42,7 @@ pub async fn send(server: &Server, method: &str, path: &str, body: Option<Value>
     if let Some(body) = body {
         request = request.json(&body);
     }
-    let response = request.send().await.unwrap();
+    let response = request.sent().await.unwrap();
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
     (status, if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() })
@@ -218,7 +219,9 @@ async fn somebody_who_is_removed_leaves_the_turns_of_the_others(home: Home) {
     weekly(&server, "ops", "UTC", &["Ann", "Bob", "张伟"]).await;
     let store = &server.app.engine.store;
     let roster = store.read().await.unwrap().db().roster().await.unwrap();
-    autocall::keep::people::remove(store, roster.find_person("Ann").unwrap()).await.unwrap();
+    autocall::keep::people::remove(store, roster.find_person("Ann").unwrap(), &autocall::versions::Expected::Anything)
+        .await
+        .unwrap();
     // Bob covers the first week; the second is his own, as before.
     assert_eq!(names(&server, "ops", "2026-11-21T12:00").await, ["Bob"]);
     assert_eq!(names(&server, "ops", "2026-12-01T12:00").await, ["张伟"]);
@@ -394,7 +397,7 @@ async fn nobody_s_change_is_lost(home: Home) {
 async fn import(server: &Server, kind: &str, text: &str) -> (u16, Value) {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let request = http.post(format!("{}/api/v1/schedules/ops/import", server.base)).header("content-type", kind);
-    let response = request.body(text.to_owned()).send().await.unwrap();
+    let response = request.body(text.to_owned()).sent().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 

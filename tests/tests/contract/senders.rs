@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use autocall::keep::keys;
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use autocall_tests::redis::reserve_port;
 use autocall_tests::wait::eventually;
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ fn http() -> reqwest::Client {
 }
 
 async fn status(request: reqwest::RequestBuilder) -> u16 {
-    request.send().await.unwrap().status().as_u16()
+    request.sent().await.unwrap().status().as_u16()
 }
 
 async fn a_sender_that_goes_mad_is_slowed_down_and_nobody_else(home: Home) {
@@ -56,7 +57,7 @@ async fn a_sender_that_goes_mad_is_slowed_down_and_nobody_else(home: Home) {
         assert_eq!(status(raise(&mad)).await, 201);
     }
     server.home.clock.advance(chrono::TimeDelta::seconds(15));
-    let refused = raise(&mad).send().await.unwrap();
+    let refused = raise(&mad).sent().await.unwrap();
     assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (429, "45"));
     let problem: Value = refused.json().await.unwrap();
     assert_eq!(problem["code"], "too_many_alarms");
@@ -128,7 +129,7 @@ async fn senders_do_not_mix_up_their_alarms(home: Home) {
     let raise = async |key: &str| -> (u16, Value) {
         let body = json!({ "summary": "disk", "phones": [A], "dedup_key": "db1" });
         let request = http().post(format!("{}/api/v1/alarms", server.base)).bearer_auth(key).header("idempotency-key", "same");
-        let response = request.json(&body).send().await.unwrap();
+        let response = request.json(&body).sent().await.unwrap();
         (response.status().as_u16(), response.json().await.unwrap())
     };
     let (first, second) = (raise(&one).await, raise(&two).await);
@@ -143,7 +144,7 @@ async fn a_key_brings_its_own_phones(home: Home) {
     let without = key(&server, "without", &[]).await;
     let post = async |key: &str| {
         let request = http().post(format!("{}/api/v1/alarms", server.base)).bearer_auth(key);
-        request.json(&json!({ "summary": "disk" })).send().await.unwrap().status().as_u16()
+        request.json(&json!({ "summary": "disk" })).sent().await.unwrap().status().as_u16()
     };
     assert_eq!(post(&with).await, 201);
     assert_eq!(post(&without).await, 422, "nobody to ring");
@@ -268,12 +269,12 @@ async fn a_real_alertmanager(home: Home) {
             alert["endsAt"] = json!(ends_at);
         }
         let request = http().post(format!("http://{address}/api/v2/alerts")).json(&json!([alert]));
-        request.send().await.is_ok_and(|response| response.status().is_success())
+        request.sent().await.is_ok_and(|response| response.status().is_success())
     };
     let patience = Duration::from_secs(60);
     eventually("Alertmanager takes the alert", patience, async || tell(None).await.then_some(())).await;
     let alarms = async || -> Value {
-        http().get(format!("{}/api/v1/alarms?key={key}", server.base)).send().await.unwrap().json().await.unwrap()
+        http().get(format!("{}/api/v1/alarms?key={key}", server.base)).sent().await.unwrap().json().await.unwrap()
     };
     let alarm = eventually("the alarm is raised", patience, async || {
         let alarm = alarms().await["alarms"][0].clone();

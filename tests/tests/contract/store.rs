@@ -11,6 +11,7 @@ use autocall::store::Store;
 use autocall::store::lines::webhooks::{WebhookRow, WebhookShape};
 use autocall::store::watch::handsets::Profile;
 use autocall::telemetry::Poll;
+use autocall_tests::described;
 use autocall_tests::postgres::PrivatePostgres;
 use autocall_tests::proxy::TcpProxy;
 use autocall_tests::wait::eventually;
@@ -116,9 +117,8 @@ async fn an_alarm_on_one_node_is_handed_out_by_another() {
     let other = home.second_node().await;
     let server = home.start().await;
     let desk = server.pair("desk", Profile::List).await;
-    let poll = async || -> serde_json::Value {
-        autocall_tests::http_get(format!("{}{desk}", other.base)).await.unwrap().json().await.unwrap()
-    };
+    let poll =
+        async || -> serde_json::Value { described::get(format!("{}{desk}", other.base)).await.unwrap().json().await.unwrap() };
     assert_eq!(poll().await["code"], 1);
     let id = server.raise(&[A], json!({})).await;
     let body = eventually("the other node hands it out", Duration::from_secs(20), async || {
@@ -194,7 +194,7 @@ async fn a_transaction_that_the_database_ended_breaks_nothing(home: Home) {
 
 /// What `/readyz` says: its status code and its body.
 async fn readyz(server: &Server) -> (u16, serde_json::Value) {
-    let response = autocall_tests::http_get(format!("{}/readyz", server.base)).await.unwrap();
+    let response = described::get(format!("{}/readyz", server.base)).await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
 }
 

@@ -3,6 +3,7 @@
 use autocall::kinds::signature::sign;
 use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use axum::http::StatusCode;
 use axum::routing::post;
 use chrono::TimeDelta;
@@ -134,7 +135,7 @@ async fn httpsms_and_textbee_are_heard(home: Home) {
             "recipient": A, "status": "x", "idempotencyKey": "k" });
         assert_eq!(told(&server, &textbee, &receipt).await, "none", "{kind}");
     }
-    let (status, listed) = (200, server.get("/api/v1/sms/gateways").await);
+    let (status, listed) = (200, server.items("/api/v1/sms/gateways").await);
     let kinds: Vec<&str> = listed.as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
     assert_eq!((status, kinds), (200, vec!["httpsms", "smsgate", "textbee"]));
 }
@@ -143,9 +144,9 @@ async fn put_and_get_are_taken(home: Home) {
     let (server, _, inbound, _, id) = ringing(home, &[A]).await;
     let client = autocall_tests::http_client().build().unwrap();
     let url = format!("{}{inbound}", server.base);
-    assert_eq!(client.head(format!("{url}?from={A}&text=1")).send().await.unwrap().status(), 405, "a look does nothing");
+    assert_eq!(client.head(format!("{url}?from={A}&text=1")).sent().await.unwrap().status(), 405, "a look does nothing");
     assert_eq!(server.state(&id).await, "ringing");
-    let got: Value = client.get(format!("{url}?from={A}&text=1&id=1")).send().await.unwrap().json().await.unwrap();
+    let got: Value = client.get(format!("{url}?from={A}&text=1&id=1")).sent().await.unwrap().json().await.unwrap();
     assert_eq!(got["effect"], "confirmed");
     assert_eq!(server.put(&inbound, &json!({ "from": A, "text": "1", "id": "2" })).await.1["effect"], "already");
 }
@@ -161,7 +162,7 @@ async fn mms_replies_are_kept(home: Home) {
     assert_eq!((notice["stored"].as_bool(), notice["effect"].as_str()), (Some(false), Some("none")), "its words come later");
     assert_eq!(told(&server, &inbound, &mms("mms:downloaded")).await, "confirmed");
     assert_eq!(server.state(&id).await, "answered");
-    assert_eq!(server.get("/api/v1/sms/inbox").await[0]["text"], "1");
+    assert_eq!(server.items("/api/v1/sms/inbox").await[0]["text"], "1");
 }
 
 async fn what_is_not_signed_is_refused(home: Home) {
@@ -176,7 +177,7 @@ async fn what_is_not_signed_is_refused(home: Home) {
     let signed = |secret: &str| autocall::ids::hex(&sign(secret.as_bytes(), format!("{body}{sent}").as_bytes()));
     let ask = async |mac: String| {
         let request = autocall_tests::http_client().build().unwrap().post(format!("{}{inbound}", server.base)).body(body.clone());
-        request.header("x-timestamp", &sent).header("x-signature", mac).send().await.unwrap()
+        request.header("x-timestamp", &sent).header("x-signature", mac).sent().await.unwrap()
     };
     assert_eq!(ask(signed("other")).await.status(), 401);
     assert_eq!(server.state(&id).await, "ringing");
@@ -201,7 +202,7 @@ async fn a_cancelled_message_is_sent_again(home: Home) {
     let cancelled = json!({ "id": "x1", "webhookId": "w", "event": "sms:cancelled", "deviceId": "d",
         "payload": { "messageId": phone.latest_id(), "recipient": "+8613300002222", "cancelledAt": server.now().to_rfc3339() } });
     assert_eq!(told(&server, &inbound, &cancelled).await, "bounced");
-    let line = &server.get("/api/v1/lines").await[0];
+    let line = &server.items("/api/v1/lines").await[0];
     assert!(line["known"] == "waiting" && line["forwarded"]["last_result"].as_str().unwrap().contains("cancelled"), "{line}");
     server.pass(60).await;
     crate::gateway::taken(&server, &phone, 2).await;
@@ -219,7 +220,7 @@ async fn a_gateway_that_falls_silent_is_told_of(home: Home) {
         assert_eq!(told(&server, &inbound, &ping).await, "none");
         server.pass(300).await;
     }
-    let silent = async || server.get("/api/v1/sms/gateways").await[0]["silent"].as_bool().unwrap();
+    let silent = async || server.items("/api/v1/sms/gateways").await[0]["silent"].as_bool().unwrap();
     assert!(!silent().await);
     server.pass(601).await;
     assert!(silent().await);

@@ -1,6 +1,7 @@
 //! What a text message says counts for the moment at which it was written, for the calls that its sender had been given by then, and once.
 
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use chrono::{DateTime, FixedOffset, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 
@@ -70,7 +71,7 @@ async fn told(server: &Server, inbound: &str, message: &Value) -> String {
 /// Told with the time at which the phone sends it.
 async fn told_at(server: &Server, inbound: &str, message: &Value, sent: DateTime<Utc>) -> String {
     let request = autocall_tests::http_client().build().unwrap().post(format!("{}{inbound}", server.base)).json(message);
-    let response = request.header("x-timestamp", sent.timestamp().to_string()).send().await.unwrap();
+    let response = request.header("x-timestamp", sent.timestamp().to_string()).sent().await.unwrap();
     assert_eq!(response.status(), 200);
     let answer: Value = response.json().await.unwrap();
     answer["effect"].as_str().unwrap().to_owned()
@@ -79,7 +80,7 @@ async fn told_at(server: &Server, inbound: &str, message: &Value, sent: DateTime
 async fn form(server: &Server, inbound: &str, body: String) -> String {
     let request = autocall_tests::http_client().build().unwrap().post(format!("{}{inbound}", server.base)).body(body);
     let request = request.header("content-type", "application/x-www-form-urlencoded");
-    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let answer: Value = request.sent().await.unwrap().json().await.unwrap();
     answer["effect"].as_str().unwrap().to_owned()
 }
 
@@ -106,7 +107,7 @@ async fn a_reply_of_three_days_ago_takes_nothing(home: Home) {
         assert_eq!(told(&server, &inbound, message).await, "repeated", "{message}");
     }
     assert_eq!(server.state(&id).await, "ringing");
-    let kept = server.get("/api/v1/sms/inbox").await;
+    let kept = server.items("/api/v1/sms/inbox").await;
     assert_eq!((kept.as_array().unwrap().len(), kept[3]["effect"].as_str()), (4, Some("too_late")), "shown");
     let written: DateTime<Utc> = kept[3]["written_at"].as_str().unwrap().parse().unwrap();
     assert_eq!(written, old, "with the time at which the phone got it");
@@ -309,7 +310,7 @@ async fn the_same_words_without_time_and_id_are_one_for_a_minute(home: Home) {
     }
     server.pass(61).await;
     assert_eq!(told(&server, &inbound, &posted(1_763_607_600_009)).await, "already");
-    assert_eq!(server.get("/api/v1/sms/inbox").await.as_array().unwrap().len(), 2);
+    assert_eq!(server.items("/api/v1/sms/inbox").await.as_array().unwrap().len(), 2);
 }
 
 async fn the_same_delivery_at_once_counts_once(home: Home) {
@@ -326,7 +327,7 @@ async fn the_same_delivery_at_once_counts_once(home: Home) {
             let message = if copy % 2 == 0 { message } else { untimed.clone() };
             let url = format!("{base}{inbound}");
             under_way.push(tokio::spawn(async move {
-                let response = client.post(url).json(&message).send().await.unwrap();
+                let response = client.post(url).json(&message).sent().await.unwrap();
                 (response.status().as_u16(), response.json::<Value>().await.unwrap_or_default())
             }));
         }

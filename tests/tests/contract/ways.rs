@@ -7,6 +7,7 @@ use std::time::Duration;
 use autocall::ids::SmsId;
 use autocall::store::lines::sms::{Purpose, SmsRow};
 use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall_tests::described;
 use autocall_tests::wait::eventually;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -150,7 +151,7 @@ async fn what_waits_is_counted(home: Home) {
     let shows = async |expected: &[&str], pass: i64| {
         eventually(&format!("{expected:?}"), SOON, async || {
             server.pass(pass).await;
-            let page = autocall_tests::http_get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap();
+            let page = described::get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap();
             expected.iter().all(|line| page.lines().any(|own| own == *line)).then_some(())
         })
         .await;

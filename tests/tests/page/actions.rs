@@ -336,7 +336,7 @@ async fn of_two_admins_the_second_is_told(home: Home) {
     let mut mia = Visitor::logged_in(&server, "mia", Role::Admin).await;
     lin.post("/people/add", &[("name", "Ann"), ("numbers", A)]).await;
     let policy = json!({ "steps": [{ "ring": [{ "person": "Ann" }] }] });
-    assert_eq!(server.put("/api/v1/policies/ops", &policy).await.0, 200);
+    assert_eq!(server.put("/api/v1/policies/ops", &policy).await.0, 201);
     server.put("/api/v1/policy-rules", &json!({ "rules": [{ "policy": "ops", "labels": { "team": "db" } }] })).await;
     let settings = json!({ "kind": "smsgate", "url": "http://127.0.0.1:9/message", "user": "sms", "password": "secret" });
     let (_, gateway) = server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;

@@ -66,7 +66,7 @@ fn line<'f>(otherwise: &[(&'f str, &'f str)]) -> Vec<(&'f str, &'f str)> {
 }
 
 async fn lines(server: &Server) -> Value {
-    server.get("/api/v1/lines").await
+    server.items("/api/v1/lines").await
 }
 
 /// The path of a line's page.
@@ -424,7 +424,7 @@ async fn a_gateway_is_added_changed_and_removed(home: Home) {
         assert!(page.status == 422 && said_at(&page, field).unwrap().contains(said), "{fields:?}: {}", page.body);
         assert!(!page.shows("geheim"), "what was typed is not shown either");
     }
-    assert_eq!(server.get("/api/v1/sms/gateways").await, json!([]));
+    assert_eq!(server.items("/api/v1/sms/gateways").await, json!([]));
     let page = lin.post("/gateways/new", &smsgate("http://10.0.0.1:8080/message", "phone <b>")).await;
     let (_, rest) = page.body.split_once(&format!("{}/api/v1/sms/inbound/", server.base)).unwrap();
     let token = rest.split('<').next().unwrap().to_owned();
@@ -462,7 +462,7 @@ async fn a_gateway_is_added_changed_and_removed(home: Home) {
     lin.post(&format!("{}/remove", line_page(&server).await), &[]).await;
     assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/lines?done=removed");
     assert_eq!(lin.get(&path).await.status, 404);
-    assert_eq!(server.get("/api/v1/sms/gateways").await, json!([]));
+    assert_eq!(server.items("/api/v1/sms/gateways").await, json!([]));
 }
 
 async fn an_http_gateway_keeps_what_is_left_blank(home: Home) {
@@ -538,7 +538,7 @@ async fn a_gateway_has_a_zone_a_signing_secret_a_device_and_a_token(home: Home) 
         assert!(page.status == 422 && said_at(&page, field).unwrap().contains(said), "{wrong:?}: {}", page.body);
         assert!(!page.shows("geheim") && page.shows("value=\"pixel 7\""), "{}", page.body);
     }
-    assert_eq!(server.get("/api/v1/sms/gateways").await, json!([]));
+    assert_eq!(server.get("/api/v1/sms/gateways").await["items"], json!([]));
     let page = lin.post("/gateways/new", &with(&[])).await;
     assert!(page.status == 200 && !page.shows("geheim"), "{}", page.body);
     let stored = async || {
@@ -711,14 +711,14 @@ async fn a_heartbeat_is_added_pinged_changed_and_removed(home: Home) {
             assert!(said_at(&page, field).unwrap().contains(said[language]), "{field} {value}: {}", page.body);
         }
     }
-    assert_eq!(server.get("/api/v1/heartbeats").await, json!([]));
+    assert_eq!(server.items("/api/v1/heartbeats").await, json!([]));
     lin.get("/lines?lang=en").await;
     let page = lin.post("/heartbeats/new", &form(&[])).await;
     let (_, rest) = page.body.split_once(&format!("{}/api/v1/heartbeat/", server.base)).unwrap();
     let token = rest.split('<').next().unwrap().to_owned();
     assert!(page.shows(&format!("curl -fsS -m 10 --retry 3 {}/api/v1/heartbeat/{token}", server.base)), "{}", page.body);
     assert_eq!(server.get(&format!("/api/v1/heartbeat/{token}")).await["heard"], true);
-    let beat = server.get("/api/v1/heartbeats").await[0].clone();
+    let beat = server.items("/api/v1/heartbeats").await[0].clone();
     let wanted = json!({ "state": "alive", "period_seconds": 86400, "grace_seconds": 1800, "phones": [A, B],
         "labels": { "team": "db", "host": "db1" }, "priority": "critical" });
     for (name, value) in wanted.as_object().unwrap() {
@@ -737,13 +737,13 @@ async fn a_heartbeat_is_added_pinged_changed_and_removed(home: Home) {
         lin.post(&path, &form(&[("period", "90"), ("period_unit", "min"), ("name", "other")])).await.location(),
         "/lines?done=saved"
     );
-    let beat = server.get("/api/v1/heartbeats").await[0].clone();
+    let beat = server.items("/api/v1/heartbeats").await[0].clone();
     assert_eq!((beat["name"].as_str(), beat["period_seconds"].as_i64()), (Some("nightly-backup"), Some(5400)));
     assert_eq!(lin.post(&path, &form(&[("phones", "")])).await.status, 422);
     let page = lin.post("/heartbeats/new", &form(&[])).await;
     assert!(page.status == 422 && said_at(&page, "name").unwrap().contains("nightly-backup"));
     assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.location(), "/lines?done=removed");
-    assert_eq!(server.get("/api/v1/heartbeats").await, json!([]));
+    assert_eq!(server.items("/api/v1/heartbeats").await, json!([]));
     assert_eq!(lin.get(&path).await.status, 404);
 }
 
@@ -772,13 +772,13 @@ async fn a_window_is_made_and_ended(home: Home) {
         assert!(page.shows("value=\"new switch\""));
     }
     assert_eq!(ann.post("/maintenance/new", &[("to", "2026-11-20T05:00"), ("team", "db")]).await.status, 422);
-    assert_eq!(server.get("/api/v1/maintenance").await, json!([]));
+    assert_eq!(server.items("/api/v1/maintenance").await, json!([]));
 
     // What the script writes counts, for each of the two.
     let mut fields = window("2026-11-20T12:00", "2026-11-20T13:00", "db", "host=db1").to_vec();
     fields.extend([("from_instant", "2026-11-20T04:00:00.000Z"), ("to_instant", "2026-11-20T05:00:00.000Z")]);
     assert_eq!(ann.post("/maintenance/new", &fields).await.location(), "/lines?done=saved");
-    let stored = server.get("/api/v1/maintenance").await;
+    let stored = server.items("/api/v1/maintenance").await;
     assert_eq!(
         (stored[0]["starts_at"].as_str(), stored[0]["ends_at"].as_str()),
         (Some("2026-11-20T04:00:00Z"), Some("2026-11-20T05:00:00Z"))
@@ -788,13 +788,13 @@ async fn a_window_is_made_and_ended(home: Home) {
     for text in ["to come", ">open<", "team=db, host=db1", "rack=4", "End it now"] {
         assert!(page.shows(text), "{text}: {}", page.body);
     }
-    for window in server.get("/api/v1/maintenance").await.as_array().unwrap() {
+    for window in server.items("/api/v1/maintenance").await.as_array().unwrap() {
         let path = format!("/maintenance/{}/end", window["id"].as_str().unwrap());
         assert_eq!(ann.post(&path, &[]).await.location(), "/lines?done=window_ended");
         assert_eq!(ann.post(&path, &[]).await.status, 404, "it is over");
     }
     assert!(ann.get("/lines?done=window_ended").await.shows("The maintenance is over."));
-    assert_eq!(server.get("/api/v1/maintenance").await, json!([]));
+    assert_eq!(server.items("/api/v1/maintenance").await, json!([]));
 }
 
 async fn hostile_names_stay_text(home: Home) {

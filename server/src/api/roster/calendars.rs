@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -14,6 +14,7 @@ use super::{form, maker, removed, roster};
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::answer;
+use crate::http::listing::{Listed, Paged, Paging, located};
 use crate::http::problem::Problem;
 use crate::ids::FeedId;
 use crate::keep::roster::RosterError;
@@ -39,26 +40,39 @@ pub struct FeedJson {
     created_by: String,
 }
 
-/// All feeds.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct FeedsJson {
-    feeds: Vec<FeedJson>,
-}
-
 /// A new feed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct NewFeedJson {
     id: FeedId,
-    /// Where it is read; shown only once. Whoever knows it can read the shifts.
-    path: String,
+    /// Where it is read; shown only in the first answer. Whoever knows it can read the shifts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
 }
 
 /// All feeds that work.
-#[utoipa::path(get, path = "/api/v1/calendar-feeds", tag = "roster",
-    responses((status = 200, description = "All feeds, without their addresses", body = FeedsJson),
+#[utoipa::path(get, path = "/api/v1/calendar-feeds", tag = "roster", params(Paged),
+    responses((status = 200, description = "In the order in which they were made, without their addresses", body = Listed<FeedJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let roster = roster(&app).await?;
+pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let paging = Paging::read(query.as_deref())?;
+    let feeds = all(&app).await?.into_iter().map(|feed| (feed.id.to_string(), feed)).collect();
+    Ok(paging.page(feeds).answer("/api/v1/calendar-feeds"))
+}
+
+/// One feed.
+#[utoipa::path(get, path = "/api/v1/calendar-feeds/{id}", tag = "roster",
+    params(("id" = String, Path, description = "The feed's id")),
+    responses((status = 200, description = "The feed, without its address", body = FeedJson),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id: FeedId = id.parse().map_err(|_| RosterError::NoEntry)?;
+    let feed = all(&app).await?.into_iter().find(|feed| feed.id == id).ok_or(RosterError::NoEntry)?;
+    Ok(answer(StatusCode::OK, &feed))
+}
+
+async fn all(app: &App) -> Result<Vec<FeedJson>, Problem> {
+    let roster = roster(app).await?;
     let rows = app.engine.store.read().await?.db().feeds().await?.into_iter();
     let shape = |row: crate::store::duty::feeds::FeedRow| FeedJson {
         id: row.id,
@@ -67,7 +81,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
         created_at: row.created_at,
         created_by: row.created_by,
     };
-    Ok(answer(StatusCode::OK, &FeedsJson { feeds: rows.map(shape).collect() }))
+    Ok(rows.map(shape).collect())
 }
 
 /// Makes a feed.
@@ -83,7 +97,8 @@ pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sende
         _ => return Err(Problem::invalid("schedule", "name either a schedule or a person")),
     };
     let (id, path) = feeds::add(&app.engine.store, subject, maker(&sender), app.engine.clock.now()).await?;
-    Ok(answer(StatusCode::CREATED, &NewFeedJson { id, path }))
+    let made = answer(StatusCode::CREATED, &NewFeedJson { id, path: Some(path) });
+    Ok(located(&format!("/api/v1/calendar-feeds/{id}"), made))
 }
 
 /// Revokes a feed at once.
@@ -101,7 +116,7 @@ pub async fn revoke(State(app): State<Arc<App>>, Path(id): Path<String>) -> Resu
 /// `GET /calendar/TOKEN.ics`: what calendars read. The token is the door, and far too long to guess; so a revoked one, which calendars
 /// go on asking for, does not count as an attempt and shuts nobody out.
 pub async fn read(State(app): State<Arc<App>>, Path(file): Path<String>) -> Result<Response, Problem> {
-    let unknown = || Problem::new(StatusCode::NOT_FOUND, "no_such_calendar", "there is no such calendar, or it was revoked");
+    let unknown = || Problem::not_found("there is no such calendar, or it was revoked");
     let token = file.strip_suffix(".ics").ok_or_else(unknown)?;
     let calendar = feeds::read(&app.engine.store, token, app.engine.clock.now()).await?.ok_or_else(unknown)?;
     let mut response = calendar.into_response();

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::shapes::{Named, ScheduleJson};
+use super::shapes::{Named, OverrideJson, ScheduleJson, TemporaryJson};
 use super::{form, maker, removed, roster, roster_and_sources};
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::answer;
+use crate::http::listing::{Listed, Paged, Paging, latest_first, located};
 use crate::http::problem::Problem;
-use crate::ids::VacationId;
+use crate::ids::{OverrideId, TemporaryId, VacationId};
 use crate::keep::roster::forms::{HolidaysForm, OverrideForm, TemporaryForm, VacationForm};
 use crate::keep::roster::{RosterError, exceptions, find_schedule};
 
@@ -42,7 +43,7 @@ pub async fn add_override(
     let form: OverrideForm = form(&app, body).await?;
     let now = app.engine.clock.now();
     let id = exceptions::add_override(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
-    made(&app, &schedule, id.to_string()).await
+    made(&app, &schedule, "overrides", id.to_string()).await
 }
 
 /// Takes back an override.
@@ -76,7 +77,7 @@ pub async fn add_temporary(
     let form: TemporaryForm = form(&app, body).await?;
     let now = app.engine.clock.now();
     let id = exceptions::add_temporary(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
-    made(&app, &schedule, id.to_string()).await
+    made(&app, &schedule, "temporaries", id.to_string()).await
 }
 
 /// The ids of what was made, and the schedule as it is now.
@@ -105,7 +106,8 @@ pub async fn add_holidays(
     let (roster, sources) = roster_and_sources(&app).await?;
     let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, &schedule)?);
     let ids = ids.into_iter().map(|id| id.to_string()).collect();
-    Ok(answer(StatusCode::CREATED, &HolidaysJson { ids, schedule }))
+    let at = format!("/api/v1/schedules/{}", schedule.id());
+    Ok(located(&at, answer(StatusCode::CREATED, &HolidaysJson { ids, schedule })))
 }
 
 /// Takes back a temporary schedule.
@@ -124,10 +126,11 @@ pub async fn remove_temporary(
     Ok(removed())
 }
 
-async fn made(app: &App, schedule: &str, id: String) -> Result<Response, Problem> {
+async fn made(app: &App, schedule: &str, kind: &str, id: String) -> Result<Response, Problem> {
     let (roster, sources) = roster_and_sources(app).await?;
-    let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, schedule)?);
-    Ok(answer(StatusCode::CREATED, &MadeJson { id, schedule }))
+    let own = find_schedule(&roster, schedule)?;
+    let at = format!("/api/v1/schedules/{}/{kind}/{id}", own.id);
+    Ok(located(&at, answer(StatusCode::CREATED, &MadeJson { id, schedule: ScheduleJson::of(&roster, &sources, own) })))
 }
 
 /// A time for which somebody is away.
@@ -140,18 +143,60 @@ pub struct VacationJson {
     note: String,
 }
 
-/// All vacations.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct VacationsJson {
-    vacations: Vec<VacationJson>,
+/// All vacations, the latest first.
+#[utoipa::path(get, path = "/api/v1/vacations", tag = "roster", params(Paged),
+    responses((status = 200, description = "The latest first", body = Listed<VacationJson>),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn vacations(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let paging = Paging::read(query.as_deref())?;
+    let all = all_vacations(&app).await?.into_iter();
+    let all = all.map(|own| (format!("{} {}", latest_first(own.from), own.id), own)).collect();
+    Ok(paging.page(all).answer("/api/v1/vacations"))
 }
 
-/// All vacations, the latest first.
-#[utoipa::path(get, path = "/api/v1/vacations", tag = "roster",
-    responses((status = 200, description = "All vacations", body = VacationsJson),
+/// One vacation.
+#[utoipa::path(get, path = "/api/v1/vacations/{id}", tag = "roster",
+    params(("id" = String, Path, description = "The vacation's id")),
+    responses((status = 200, description = "Who is away, and when", body = VacationJson),
+        (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn vacations(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    Ok(answer(StatusCode::OK, &VacationsJson { vacations: all_vacations(&app).await? }))
+pub async fn show_vacation(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    let id: VacationId = id.parse().map_err(|_| RosterError::NoEntry)?;
+    let own = all_vacations(&app).await?.into_iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
+    Ok(answer(StatusCode::OK, &own))
+}
+
+/// One override.
+#[utoipa::path(get, path = "/api/v1/schedules/{schedule}/overrides/{id}", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id"), ("id" = String, Path, description = "The override's id")),
+    responses((status = 200, description = "Who is on duty instead, and when", body = OverrideJson),
+        (status = 404, description = "There is no such schedule or override", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show_override(
+    State(app): State<Arc<App>>,
+    Path((schedule, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (roster, id) = (roster(&app).await?, id.parse::<OverrideId>().map_err(|_| RosterError::NoEntry)?);
+    let own = find_schedule(&roster, &schedule)?.overrides.iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
+    let shown = OverrideJson::of(&roster, own);
+    Ok(answer(StatusCode::OK, &shown))
+}
+
+/// One temporary schedule.
+#[utoipa::path(get, path = "/api/v1/schedules/{schedule}/temporaries/{id}", tag = "roster",
+    params(("schedule" = String, Path, description = "The schedule's name or id"),
+        ("id" = String, Path, description = "The temporary schedule's id")),
+    responses((status = 200, description = "Its rule, and when it holds", body = TemporaryJson),
+        (status = 404, description = "There is no such schedule, or nothing of that id", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn show_temporary(
+    State(app): State<Arc<App>>,
+    Path((schedule, id)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (roster, id) = (roster(&app).await?, id.parse::<TemporaryId>().map_err(|_| RosterError::NoEntry)?);
+    let own = find_schedule(&roster, &schedule)?.temporaries.iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
+    let shown = TemporaryJson::of(&roster, own);
+    Ok(answer(StatusCode::OK, &shown))
 }
 
 /// Somebody is away: others cover for them.
@@ -167,7 +212,8 @@ pub async fn add_vacation(
     let form: VacationForm = form(&app, body).await?;
     let id = exceptions::add_vacation(&app.engine.store, &form, maker(&sender), app.engine.clock.now()).await?;
     let made = all_vacations(&app).await?.into_iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
-    Ok(answer(StatusCode::CREATED, &made))
+    let at = format!("/api/v1/vacations/{}", made.id);
+    Ok(located(&at, answer(StatusCode::CREATED, &made)))
 }
 
 /// Takes back a vacation.

@@ -11,8 +11,6 @@ pub mod teams;
 use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use serde::Deserialize;
 
 use shapes::Sources;
@@ -20,10 +18,10 @@ use shapes::Sources;
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::costly::CostlyError;
-use crate::http::problem::Problem;
+use crate::http::problem::{Code, Problem};
 use crate::intake::alarm_request::{read_body, read_json};
 use crate::keep::roster::RosterError;
-use crate::roster::{Roster, text};
+use crate::roster::Roster;
 use crate::store::StoreError;
 use crate::versions::{Expected, Stale};
 
@@ -32,15 +30,15 @@ impl From<RosterError> for Problem {
         let (field, text) = (error.field(), error.to_string());
         match error {
             RosterError::Store(error) => error.into(),
-            RosterError::NoSchedule(_) => Self::new(StatusCode::NOT_FOUND, "no_such_schedule", text),
-            RosterError::NoEntry => Self::new(StatusCode::NOT_FOUND, "no_such_entry", text),
-            RosterError::NoSource => Self::new(StatusCode::NOT_FOUND, "follows_no_calendar", text),
+            RosterError::NoSchedule(_) => Self::not_found(text),
+            RosterError::NoEntry => Self::not_found(text),
+            RosterError::NoSource => Self::not_found(text),
             RosterError::StaleSource => Stale.into(),
-            RosterError::Followed(_) => Self::new(StatusCode::CONFLICT, "followed_by_line", text),
-            RosterError::Meanwhile | RosterError::Stale { .. } => Self::new(StatusCode::CONFLICT, "changed_meanwhile", text),
-            RosterError::NameTaken(_) => Self::new(StatusCode::CONFLICT, "name_taken", text),
+            RosterError::Followed(_) => Self::new(StatusCode::CONFLICT, Code::FollowedByLine, text),
+            RosterError::Meanwhile | RosterError::Stale { .. } => Self::new(StatusCode::CONFLICT, Code::ChangedMeanwhile, text),
+            RosterError::NameTaken(_) => Self::new(StatusCode::CONFLICT, Code::NameTaken, text),
             RosterError::Costly(error) => error.into(),
-            RosterError::Import(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "import_refused", text),
+            RosterError::Import(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::ImportRefused, text),
             _ => Self::invalid(field, text),
         }
     }
@@ -49,8 +47,8 @@ impl From<RosterError> for Problem {
 impl From<CostlyError> for Problem {
     fn from(error: CostlyError) -> Self {
         match error {
-            CostlyError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()),
-            CostlyError::TooLong => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_costly", error.to_string()),
+            CostlyError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::Busy, error.to_string()),
+            CostlyError::TooLong => Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::TooCostly, error.to_string()),
         }
     }
 }
@@ -58,7 +56,7 @@ impl From<CostlyError> for Problem {
 /// A team that stands in the path and is not there.
 fn team_in_path(error: RosterError) -> Problem {
     match error {
-        RosterError::NoTeam(_) => Problem::new(StatusCode::NOT_FOUND, "no_such_team", error.to_string()),
+        RosterError::NoTeam(_) => Problem::not_found(error.to_string()),
         error => error.into(),
     }
 }
@@ -94,33 +92,4 @@ fn maker(sender: &Sender) -> &str {
 
 fn removed() -> Response {
     StatusCode::NO_CONTENT.into_response()
-}
-
-/// The parameters of a query; any other is refused, since a misspelt one would be a wrong answer.
-struct Query(Vec<(String, String)>);
-
-impl Query {
-    fn read(query: Option<&str>, known: &[&'static str]) -> Result<Self, Problem> {
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        // Who asks was settled at the door.
-        match pairs.iter().find(|(name, _)| name != "key" && !known.contains(&name.as_str())) {
-            Some((name, _)) => Err(Problem::invalid(name.clone(), format!("there is no parameter {name:?}"))),
-            None => Ok(Self(pairs)),
-        }
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
-    }
-
-    /// An instant: RFC 3339, or a wall time of a zone.
-    fn instant(&self, name: &'static str, zone: Tz) -> Result<Option<DateTime<Utc>>, Problem> {
-        // An unencoded `+` of a time zone arrives as a blank; a blank between day and time is one too.
-        let read = |value: &str| {
-            text::instant(value, zone).or_else(|error| text::instant(&value.replace(' ', "+"), zone).map_err(|_| error))
-        };
-        self.get(name).map(read).transpose().map_err(|error| Problem::invalid(name, error.to_string()))
-    }
 }

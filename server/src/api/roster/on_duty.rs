@@ -10,10 +10,11 @@ use chrono_tz::Tz;
 use serde::Serialize;
 
 use super::shapes::{FindingJson, Named, OnDutyJson, ReasonJson, ShiftJson};
-use super::{Query, roster, roster_and_sources, team_in_path};
+use super::{roster, roster_and_sources, team_in_path};
 use crate::app::App;
 use crate::costly;
 use crate::http::answer;
+use crate::http::listing::Query;
 use crate::http::problem::Problem;
 use crate::ids::ScheduleId;
 use crate::keep::roster::{find_schedule, find_team};
@@ -107,7 +108,7 @@ async fn tell(
     team: Option<Target>,
     query: Option<String>,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &["at"])?;
+    let query = Query::read(query.as_deref())?;
     let zone = if let [one] = schedules[..] { one.zone } else { Tz::UTC };
     let now = app.engine.clock.now();
     let at = query.instant("at", zone)?.unwrap_or(now);
@@ -202,12 +203,12 @@ pub async fn shifts(
 
 /// The times of a query; without a word about it, from `usual` on.
 fn times(schedule: &Schedule, query: Option<String>, usual: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
-    let query = Query::read(query.as_deref(), &["from", "to"])?;
+    let query = Query::read(query.as_deref())?;
     let from = query.instant("from", schedule.zone)?.unwrap_or(usual);
     let to = query.instant("to", schedule.zone)?.unwrap_or(from + DEFAULT_LENGTH);
     match to > from && to - from <= LONGEST {
         true => Ok((from, to)),
-        false => Err(Problem::invalid("to", "to must be after from, by at most two years")),
+        false => Err(Problem::parameter("to", "to must be after from, by at most two years")),
     }
 }
 
@@ -267,11 +268,11 @@ pub struct CheckAnswer {
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn check(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &["days"])?;
-    let days = match query.get("days").map(str::parse) {
+    let query = Query::read(query.as_deref())?;
+    let days = match query.get("days")?.map(str::parse) {
         None => 28,
         Some(Ok(days @ 1..=366)) => days,
-        Some(_) => return Err(Problem::invalid("days", "days must be 1 to 366")),
+        Some(_) => return Err(Problem::parameter("days", "days must be 1 to 366")),
     };
     let (from, (roster, sources)) = (app.engine.clock.now(), roster_and_sources(&app).await?);
     let to = from + TimeDelta::days(days);

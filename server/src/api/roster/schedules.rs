@@ -9,32 +9,29 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::shapes::ScheduleJson;
-use super::{Query, form, removed, roster, roster_and_sources, stale_by_header};
+use super::{form, removed, roster, roster_and_sources, stale_by_header};
+use crate::api::merge::Patch;
 use crate::app::App;
 use crate::http::answer;
-use crate::http::problem::Problem;
+use crate::http::listing::{Listed, Paged, Paging, Query, located};
+use crate::http::problem::{Code, Problem};
 use crate::http::versions::versioned;
 use crate::ids::ScheduleId;
 use crate::intake::alarm_request::read_body;
-use crate::keep::roster::forms::ScheduleForm;
+use crate::keep::roster::forms::{LayerForm, ScheduleForm};
 use crate::keep::roster::{find_schedule, import, schedules};
 use crate::kinds::calendar::encoding;
 use crate::versions::{Expected, Version};
 
-/// All schedules.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct SchedulesJson {
-    schedules: Vec<ScheduleJson>,
-}
-
 /// All schedules by name.
-#[utoipa::path(get, path = "/api/v1/schedules", tag = "roster",
-    responses((status = 200, description = "All schedules", body = SchedulesJson),
+#[utoipa::path(get, path = "/api/v1/schedules", tag = "roster", params(Paged),
+    responses((status = 200, description = "By name", body = Listed<ScheduleJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let (roster, sources) = roster_and_sources(&app).await?;
-    let schedules = roster.schedules.iter().map(|schedule| ScheduleJson::of(&roster, &sources, schedule)).collect();
-    Ok(answer(StatusCode::OK, &SchedulesJson { schedules }))
+pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let (paging, (roster, sources)) = (Paging::read(query.as_deref())?, roster_and_sources(&app).await?);
+    let schedules = roster.schedules.iter();
+    let schedules = schedules.map(|own| (own.name.clone(), ScheduleJson::of(&roster, &sources, own))).collect();
+    Ok(paging.page(schedules).answer("/api/v1/schedules"))
 }
 
 /// Adds a schedule.
@@ -46,7 +43,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let form: ScheduleForm = form(&app, body).await?;
     let id = schedules::add(&app.engine.store, &form, app.engine.clock.now()).await?;
-    show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await
+    Ok(located(&format!("/api/v1/schedules/{id}"), show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await?))
 }
 
 /// One schedule with layers, overrides and temporary schedules.
@@ -91,10 +88,43 @@ pub async fn change(
     show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
 
+/// Changes what is named and leaves the rest.
+#[utoipa::path(patch, path = "/api/v1/schedules/{schedule}", tag = "roster", request_body = ScheduleForm,
+    params(("schedule" = String, Path, description = "The schedule's name or id")),
+    responses((status = 200, description = "Changed", body = ScheduleJson),
+        (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "What is wrong is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    Path(schedule): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let patch = Patch::read(&app, &headers, body).await?;
+    let roster = roster(&app).await?;
+    let current = find_schedule(&roster, &schedule)?;
+    let expected = patch.of(Version::named(current.version))?;
+    let said = ScheduleForm {
+        name: current.name.clone(),
+        zone: current.zone.name().to_owned(),
+        team: current.team.map(|team| team.to_string()),
+        gaps_allowed: current.gaps_allowed,
+        layers: current.layers.iter().map(|own| LayerForm::of(&roster, &own.name, &own.rule)).collect(),
+        version: Some(current.version),
+    };
+    let form: ScheduleForm = patch.on(&said)?;
+    let changed = schedules::change(&app.engine.store, &schedule, &form, app.engine.clock.now()).await;
+    let id = changed.map_err(|error| stale_by_header(&expected, error))?;
+    show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
+}
+
 /// Takes a schedule out of use; its duty log stays.
 #[utoipa::path(delete, path = "/api/v1/schedules/{schedule}", tag = "roster",
     params(("schedule" = String, Path, description = "The schedule's name or id")),
     responses((status = 204, description = "It is out of use"),
+        (status = 409, description = "A public number follows it", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove(State(app): State<Arc<App>>, Path(schedule): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
@@ -131,6 +161,7 @@ pub struct ImportedJson {
     request_body(content((String = "text/csv"), (String = "text/calendar"))),
     responses((status = 200, description = "What was imported", body = ImportedJson),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has changed meanwhile", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "Neither CSV nor iCalendar", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Every line at fault is named, or the file costs too much", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Too many files are being read", body = Problem, content_type = "application/problem+json"),
@@ -142,11 +173,11 @@ pub async fn import(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &["layer", "dry_run", "encoding"])?;
-    let dry_run = match query.get("dry_run") {
+    let query = Query::read(query.as_deref())?;
+    let dry_run = match query.get("dry_run")? {
         None | Some("false") => false,
         Some("true") => true,
-        Some(_) => return Err(Problem::invalid("dry_run", "dry_run must be true or false")),
+        Some(_) => return Err(Problem::parameter("dry_run", "dry_run must be true or false")),
     };
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let form = match kind.split(';').next().unwrap_or_default().trim() {
@@ -154,13 +185,13 @@ pub async fn import(
         "text/calendar" => import::Form::Ical,
         _ => {
             let why = "send CSV as text/csv, an iCalendar file as text/calendar";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unknown_form", why));
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnknownForm, why));
         }
     };
     let body = read_body(body, app.config().http.body_limit_bytes).await?;
-    let layer = query.get("layer").unwrap_or(import::DEFAULT_LAYER);
+    let layer = query.get("layer")?.unwrap_or(import::DEFAULT_LAYER);
     let engine = &app.engine;
-    let encoding = query.get("encoding").map(str::to_owned).or_else(|| encoding(kind));
+    let encoding = query.get("encoding")?.map(str::to_owned).or_else(|| encoding(kind));
     let file = import::File { form, bytes: body.to_vec(), encoding, region: engine.region() };
     let done = import::import(&engine.store, &schedule, layer, file, dry_run, engine.clock.now()).await?;
     let import::Imported { shifts, added, removed, skipped, notes } = done;

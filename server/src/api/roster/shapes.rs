@@ -98,7 +98,9 @@ pub struct OverrideJson {
 }
 
 impl OverrideJson {
-    fn of(roster: &Roster, own: &Override) -> Self {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(roster: &Roster, own: &Override) -> Self {
         let (action, person, instead_of) = match own.change {
             Change::Add(person) => ("add", person, None),
             Change::Remove(person) => ("remove", person, None),
@@ -127,7 +129,9 @@ pub struct TemporaryJson {
 }
 
 impl TemporaryJson {
-    fn of(roster: &Roster, own: &Temporary) -> Self {
+    /// As the API says it.
+    #[must_use]
+    pub fn of(roster: &Roster, own: &Temporary) -> Self {
         Self { id: own.id, from: own.from, to: own.to, rule: LayerForm::of(roster, &own.name, &own.rule) }
     }
 }
@@ -238,6 +242,12 @@ pub struct ScheduleJson {
 }
 
 impl ScheduleJson {
+    /// Which one.
+    #[must_use]
+    pub fn id(&self) -> ScheduleId {
+        self.id
+    }
+
     /// As the API says it.
     #[must_use]
     pub fn of(roster: &Roster, sources: &Sources, schedule: &Schedule) -> Self {

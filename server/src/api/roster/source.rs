@@ -13,7 +13,8 @@ use super::{form, maker, removed, roster};
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::answer;
-use crate::http::problem::Problem;
+use crate::http::listing::{escaped, located};
+use crate::http::problem::{Code, Problem};
 use crate::http::versions::versioned;
 use crate::keep::roster::import::Imported;
 use crate::keep::roster::source::{self, SourceForm};
@@ -61,7 +62,9 @@ impl From<RehearsalError> for Problem {
     fn from(error: RehearsalError) -> Self {
         match error {
             RehearsalError::Roster(error) => error.into(),
-            RehearsalError::Trouble(_) => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "calendar_unreadable", error.to_string()),
+            RehearsalError::Trouble(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, Code::CalendarUnreadable, error.to_string())
+            }
         }
     }
 }
@@ -98,7 +101,8 @@ pub async fn set(
     let guard = GuardedResolver::for_calendars(&engine.config.roster.allow_networks);
     let is_new = source::set(&engine.store, &guard, &schedule, &form, maker(&sender), &expected, engine.clock.now()).await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    show_one(&app, &HeaderMap::new(), status, &schedule).await
+    let shown = show_one(&app, &HeaderMap::new(), status, &schedule).await?;
+    Ok(located(&format!("/api/v1/schedules/{}/calendar", escaped(&schedule)), shown))
 }
 
 /// Asks a calendar now, says what it would change if the schedule followed it, and changes nothing.

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde::Serialize;
 
 use super::shapes::TeamJson;
 use super::{form, removed, roster, stale_by_header, team_in_path};
+use crate::api::merge::Patch;
 use crate::app::App;
-use crate::http::answer;
+use crate::http::listing::{Listed, Paged, Paging, located};
 use crate::http::problem::Problem;
 use crate::http::versions::versioned;
 use crate::ids::TeamId;
@@ -19,19 +19,14 @@ use crate::keep::roster::forms::TeamForm;
 use crate::keep::roster::{find_team, teams};
 use crate::versions::{Expected, Version};
 
-/// All teams.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct TeamsJson {
-    teams: Vec<TeamJson>,
-}
-
 /// All teams by name.
-#[utoipa::path(get, path = "/api/v1/teams", tag = "roster",
-    responses((status = 200, description = "All teams", body = TeamsJson),
+#[utoipa::path(get, path = "/api/v1/teams", tag = "roster", params(Paged),
+    responses((status = 200, description = "By name", body = Listed<TeamJson>),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let roster = roster(&app).await?;
-    Ok(answer(StatusCode::OK, &TeamsJson { teams: roster.teams.iter().map(|team| TeamJson::of(&roster, team)).collect() }))
+pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let (paging, roster) = (Paging::read(query.as_deref())?, roster(&app).await?);
+    let teams = roster.teams.iter().map(|team| (team.name.clone(), TeamJson::of(&roster, team))).collect();
+    Ok(paging.page(teams).answer("/api/v1/teams"))
 }
 
 /// Adds a team.
@@ -43,7 +38,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
 pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
     let form: TeamForm = form(&app, body).await?;
     let id = teams::add(&app.engine.store, &form, app.engine.clock.now()).await?;
-    show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await
+    Ok(located(&format!("/api/v1/teams/{id}"), show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await?))
 }
 
 /// One team.
@@ -88,10 +83,36 @@ pub async fn change(
     show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
 
+/// Changes what is named and leaves the rest.
+#[utoipa::path(patch, path = "/api/v1/teams/{team}", tag = "roster", request_body = TeamForm,
+    params(("team" = String, Path, description = "The team's name or id")),
+    responses((status = 200, description = "Changed", body = TeamJson),
+        (status = 404, description = "There is no such team", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "What is wrong is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    Path(team): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let patch = Patch::read(&app, &headers, body).await?;
+    let roster = roster(&app).await?;
+    let current = find_team(&roster, &team).map_err(team_in_path)?;
+    let expected = patch.of(Version::named(current.version))?;
+    let members = current.members.iter().map(ToString::to_string).collect();
+    let form: TeamForm = patch.on(&TeamForm { name: current.name.clone(), members, version: Some(current.version) })?;
+    let changed = teams::change(&app.engine.store, &team, &form, app.engine.clock.now()).await;
+    let id = changed.map_err(|error| stale_by_header(&expected, error))?;
+    show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
+}
+
 /// Removes a team; its schedules stay.
 #[utoipa::path(delete, path = "/api/v1/teams/{team}", tag = "roster",
     params(("team" = String, Path, description = "The team's name or id")),
     responses((status = 204, description = "It is gone"),
+        (status = 409, description = "A public number follows it", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such team", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove(State(app): State<Arc<App>>, Path(team): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {

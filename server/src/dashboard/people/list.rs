@@ -107,7 +107,7 @@ pub(in crate::dashboard) async fn change(
 
 /// `POST /people/{id}/remove`
 pub(in crate::dashboard) async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    people::remove(&app.engine.store, person_id(&id)?).await?;
+    people::remove(&app.engine.store, person_id(&id)?, &Expected::Anything).await?;
     Ok(go_to("/people?done=removed"))
 }
 

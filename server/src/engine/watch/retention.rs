@@ -58,6 +58,8 @@ pub(in crate::engine) enum Lines {
     HandOvers,
     /// What was answered under a sender's key.
     IdempotencyKeys,
+    /// What was answered to operators under a key.
+    RepeatedRequests,
     /// Outages of handsets that are over.
     Outages,
 }
@@ -77,6 +79,7 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::InboundSms => db.forget_inbound(before).await?,
             Lines::HandOvers => db.forget_hand_overs(before).await?,
             Lines::IdempotencyKeys => db.forget_idempotent_requests(before).await?,
+            Lines::RepeatedRequests => db.forget_repeated_requests(before).await?,
             Lines::Outages => db.forget_outages(before).await?,
         };
         tx.commit().await?;

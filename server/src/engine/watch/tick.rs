@@ -390,6 +390,7 @@ impl Engine {
         tx.db().forget_knocks(now - REMEMBER_KNOCKS).await?;
         tx.commit().await?;
         retention::forget(&self.store, retention::Lines::IdempotencyKeys, now - REMEMBER_KEYS).await?;
+        retention::forget(&self.store, retention::Lines::RepeatedRequests, now - REMEMBER_KEYS).await?;
         retention::forget(&self.store, retention::Lines::Outages, now - REMEMBER_KNOCKS).await?;
         retention::forget_burnt(&self.store, now - REMEMBERED).await?;
         let days = self.config.retention.days;

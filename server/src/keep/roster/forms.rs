@@ -20,10 +20,11 @@ pub const MOST_WINDOWS: usize = 20;
 const MOST_LAYERS: usize = 50;
 
 /// A team.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TeamForm {
     /// 1 to 100 characters; unique.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// Its people, by name or id, in the order they are rung while the team has no schedule.
     #[serde(default)]
@@ -33,10 +34,11 @@ pub struct TeamForm {
 }
 
 /// A schedule with its layers.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScheduleForm {
     /// 1 to 100 characters; unique.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// An IANA name such as Europe/Berlin: all wall times of the schedule are read there.
     pub zone: String,
@@ -47,6 +49,7 @@ pub struct ScheduleForm {
     pub gaps_allowed: bool,
     /// The first that has somebody decides; the others are for when it has nobody.
     #[serde(default)]
+    #[schema(max_items = 50)]
     pub layers: Vec<LayerForm>,
     /// The version that is changed; needed to change a schedule.
     pub version: Option<i32>,
@@ -57,9 +60,11 @@ pub struct ScheduleForm {
 #[serde(deny_unknown_fields)]
 pub struct LayerForm {
     /// 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// Who takes turns, by name or id, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 100)]
     pub people: Vec<String>,
     /// How long a turn is: `1 week`, `2 days`, `12 hours`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -72,6 +77,7 @@ pub struct LayerForm {
     pub end: Option<String>,
     /// When it is active, such as `mon-fri 09:00-18:00`; always, when it is empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 20)]
     pub active: Vec<String>,
     /// Turns in which it is never active do not count: then each of seven people has weekdays too, in a rotation by days from Monday to
     /// Friday.
@@ -79,7 +85,7 @@ pub struct LayerForm {
     pub skip_idle_turns: bool,
     /// From when a change of a rotation holds: from the first hand-over at this time or after it; now, when it is left out. Whoever is on
     /// duty stays until then.
-    #[serde(skip_serializing)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Shifts one by one, instead of a rotation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -103,6 +109,7 @@ pub struct ShiftForm {
 #[serde(deny_unknown_fields)]
 pub struct OverrideForm {
     /// `add`: the person is on duty too. `remove`: they are not. `replace`: they take over.
+    #[schema(pattern = "^(add|remove|replace)$")]
     pub action: String,
     /// By name or id.
     pub person: String,
@@ -114,6 +121,7 @@ pub struct OverrideForm {
     pub to: String,
     /// Why, in at most 500 characters.
     #[serde(default)]
+    #[schema(max_length = 500)]
     pub note: String,
 }
 
@@ -122,12 +130,14 @@ pub struct OverrideForm {
 #[serde(deny_unknown_fields)]
 pub struct TemporaryForm {
     /// 1 to 100 characters.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// RFC 3339, or a wall time of the schedule's zone.
     pub from: String,
     /// The same.
     pub to: String,
     /// Who takes turns, by name or id, in order.
+    #[schema(min_items = 1, max_items = 100)]
     pub people: Vec<String>,
     /// How long a turn is; only needed for more than one person.
     pub every: Option<String>,
@@ -135,6 +145,7 @@ pub struct TemporaryForm {
     pub start: Option<String>,
     /// When it is active; always, when it is empty. What it leaves open falls to the ordinary schedule.
     #[serde(default)]
+    #[schema(max_items = 20)]
     pub active: Vec<String>,
 }
 
@@ -143,10 +154,13 @@ pub struct TemporaryForm {
 #[serde(deny_unknown_fields)]
 pub struct HolidaysForm {
     /// 1 to 100 characters: what people call them.
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// The days, such as `2026-12-25`, from midnight to midnight in the schedule's zone: at most 100.
+    #[schema(min_items = 1, max_items = 100)]
     pub days: Vec<String>,
     /// Who takes turns, a day each, by name or id, in order.
+    #[schema(min_items = 1, max_items = 100)]
     pub people: Vec<String>,
 }
 
@@ -164,6 +178,7 @@ pub struct VacationForm {
     pub zone: Option<String>,
     /// Why, in at most 500 characters.
     #[serde(default)]
+    #[schema(max_length = 500)]
     pub note: String,
 }
 

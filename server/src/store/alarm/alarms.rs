@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::alarm::{AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
 use crate::ids::{AlarmId, HuntId};
 use crate::store::dialect::{Dialect, fragment, statements};
-use crate::store::statement::{Built, all, execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{Built, Value, all, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
 
 row! {
@@ -92,14 +92,14 @@ pub fn foremost(alarms: Vec<AlarmRow>) -> Option<AlarmRow> {
 /// Which alarms to list; all that is given must hold.
 #[derive(Clone, Debug, Default)]
 pub struct AlarmFilter {
-    /// In this state.
-    pub state: Option<AlarmState>,
-    /// From this source.
-    pub source: Option<String>,
-    /// Of this priority.
-    pub priority: Option<Priority>,
-    /// With this dedup key.
-    pub dedup_key: Option<String>,
+    /// In one of these states; in any when there are none.
+    pub states: Vec<AlarmState>,
+    /// From one of these sources.
+    pub sources: Vec<String>,
+    /// Of one of these priorities.
+    pub priorities: Vec<Priority>,
+    /// With one of these dedup keys.
+    pub dedup_keys: Vec<String>,
     /// Raised at or after.
     pub raised_from: Option<DateTime<Utc>>,
     /// Raised before.
@@ -486,39 +486,52 @@ pub fn list_text(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> String {
     list_query(dialect, filter, limit).into_text()
 }
 
+/// What makes an alarm be in a state.
+fn in_state(state: AlarmState) -> &'static str {
+    match state {
+        // A hunt is called off only when each alarm in it is over, so the alarm itself says it.
+        AlarmState::Cancelled => "a.cancelled_at IS NOT NULL",
+        AlarmState::Resolved => "a.cancelled_at IS NULL AND (a.resolved_at IS NOT NULL OR h.outcome = 'resolved')",
+        AlarmState::Waiting => {
+            "a.cancelled_at IS NULL AND a.resolved_at IS NULL
+             AND h.begun_at IS NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)"
+        }
+        AlarmState::Ringing => {
+            "a.cancelled_at IS NULL AND a.resolved_at IS NULL
+             AND h.begun_at IS NOT NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)"
+        }
+        AlarmState::Answered => "a.cancelled_at IS NULL AND a.resolved_at IS NULL AND h.outcome = 'answered'",
+        AlarmState::NoAnswer => "a.cancelled_at IS NULL AND a.resolved_at IS NULL AND h.outcome = 'no_answer'",
+    }
+}
+
+/// Only rows whose column has one of these values; any when there are none.
+fn any_of<T: Value + 'static>(query: &mut Built, column: &str, values: impl Iterator<Item = T>) {
+    let mut values = values.peekable();
+    if values.peek().is_none() {
+        return;
+    }
+    query.push(" AND ").push(column).push(" IN (");
+    for (place, value) in values.enumerate() {
+        query.push(if place == 0 { "" } else { ", " }).push_value(value);
+    }
+    query.push(")");
+}
+
 /// Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.
 fn list_query(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> Built {
     let mut query = Built::new(LIST.on(dialect));
-    match filter.state {
-        None => {}
-        // A hunt is called off only when each alarm in it is over, so the alarm itself says it.
-        Some(AlarmState::Cancelled) => {
-            query.push(" AND a.cancelled_at IS NOT NULL");
+    if let [state] = filter.states[..] {
+        query.push(" AND ").push(in_state(state));
+    } else if !filter.states.is_empty() {
+        for (place, state) in filter.states.iter().enumerate() {
+            query.push(if place == 0 { " AND ((" } else { ") OR (" }).push(in_state(*state));
         }
-        Some(AlarmState::Resolved) => {
-            query.push(" AND a.cancelled_at IS NULL AND (a.resolved_at IS NOT NULL OR h.outcome = 'resolved')");
-        }
-        Some(state) => {
-            query.push(" AND a.cancelled_at IS NULL AND a.resolved_at IS NULL");
-            query.push(match state {
-                AlarmState::Waiting => " AND h.begun_at IS NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)",
-                AlarmState::Ringing => {
-                    " AND h.begun_at IS NOT NULL AND a.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL)"
-                }
-                AlarmState::Answered => " AND h.outcome = 'answered'",
-                _ => " AND h.outcome = 'no_answer'",
-            });
-        }
+        query.push("))");
     }
-    if let Some(source) = &filter.source {
-        query.push(" AND a.source = ").push_value(source.clone());
-    }
-    if let Some(priority) = filter.priority {
-        query.push(" AND a.priority = ").push_value(priority);
-    }
-    if let Some(key) = &filter.dedup_key {
-        query.push(" AND a.dedup_key = ").push_value(key.clone());
-    }
+    any_of(&mut query, "a.source", filter.sources.iter().cloned());
+    any_of(&mut query, "a.priority", filter.priorities.iter().copied());
+    any_of(&mut query, "a.dedup_key", filter.dedup_keys.iter().cloned());
     // The number is the time in milliseconds, or the next free one: it is what these are found by.
     if let Some(from) = filter.raised_from {
         query.push(" AND a.raised_at >= ").push_value(from);

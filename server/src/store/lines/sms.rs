@@ -466,6 +466,11 @@ statements! {
         "SELECT id, sender, text, received_at, written_at, reply, alarm_id, effect FROM sms_inbox
          ORDER BY received_at DESC, id DESC LIMIT $1"
     ];
+    /// Those that came in before one of them.
+    INBOUND_BEHIND = [
+        "SELECT id, sender, text, received_at, written_at, reply, alarm_id, effect FROM sms_inbox
+         WHERE received_at <= $1 AND (received_at < $1 OR id < $2) ORDER BY received_at DESC, id DESC LIMIT $3"
+    ];
     /// When a sender last wrote something that did something: about an alarm, or about being rung at all.
     LAST_WORD = [
         "SELECT max(written_at) AS at FROM sms_inbox
@@ -864,6 +869,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn latest_inbound(&mut self, limit: i64) -> Result<Vec<InboundRow>> {
         fetch_all!(self, LATEST_INBOUND, limit)
+    }
+
+    /// The messages that came in before one of them, newest first.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn inbound_behind(&mut self, at: DateTime<Utc>, id: InboundSmsId, limit: i64) -> Result<Vec<InboundRow>> {
+        fetch_all!(self, INBOUND_BEHIND, at, id, limit)
     }
 
     /// When the latest message of a sender was written that did something about this alarm, or about being rung at all, of those that

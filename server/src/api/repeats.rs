@@ -1,0 +1,193 @@
+//! `Idempotency-Key` on every POST of operators: the same request again is answered as the first was, and done once.
+//!
+//! A row says that a request is under way; what it was answered with follows when it succeeded. A request that was refused frees its
+//! key. What a server that died in between had done is not known: its key is free again once it must have ended, so that then the
+//! request is done again. Alarms are safer, since their key is stored in the transaction that raises them.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Extension, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::access::senders::Sender;
+use crate::app::App;
+use crate::http::json;
+use crate::http::problem::{Code, Problem};
+use crate::intake::alarm_request::{LONGEST_KEY, read_body};
+use crate::store::StoreError;
+use crate::store::access::repeats::RepeatedRow;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// What an answer says only once: it opens a door, and is stored nowhere but as a hash.
+const SHOWN_ONCE: [&str; 3] = ["inbound_path", "path", "ping_path"];
+/// What is kept of a head.
+const KEPT: [HeaderName; 2] = [header::LOCATION, header::ETAG];
+/// Where alarms come in they have keys of their own, or none.
+const OTHERWISE: [&str; 3] = ["/api/v1/alarms", "/api/v1/call", "/api/v1/intake/"];
+/// Beyond the time that a request may take, it is waited so long before one counts as given up.
+const MARGIN: TimeDelta = TimeDelta::seconds(30);
+
+/// The key of a request, if it has one.
+///
+/// # Errors
+/// When it has several, or one that is none.
+pub fn key_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = match (values.next(), values.next()) {
+        (None, _) => return Ok(None),
+        (Some(value), None) => value.to_str().unwrap_or_default(),
+        (Some(_), Some(_)) => return Err(Problem::header("Idempotency-Key", "a request has at most one Idempotency-Key")),
+    };
+    if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let text = format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters");
+        return Err(Problem::header("Idempotency-Key", text));
+    }
+    Ok(Some(key))
+}
+
+/// Answers a request that came before as it was answered then.
+pub async fn once(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let path = request.uri().path();
+    let otherwise = OTHERWISE.iter().any(|own| path == *own || (own.ends_with('/') && path.starts_with(own)));
+    if request.method() != Method::POST || otherwise {
+        return Ok(next.run(request).await);
+    }
+    let Some(key) = key_of(request.headers())?.map(str::to_owned) else { return Ok(next.run(request).await) };
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, app.config().http.body_limit_bytes).await?;
+    let hash = hash_of(&parts.method, &parts.uri.to_string(), &body);
+    let once = Once { app, integration: sender.integration_id(), key };
+    if let Some(answer) = once.begin(&hash).await? {
+        return Ok(answer);
+    }
+    let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
+    once.end(answer).await
+}
+
+fn hash_of(method: &Method, address: &str, body: &Bytes) -> Vec<u8> {
+    let hash = Sha256::new().chain_update(method.as_str()).chain_update([0]).chain_update(address).chain_update([0]);
+    hash.chain_update(body).finalize().to_vec()
+}
+
+/// One request under its key.
+struct Once {
+    app: Arc<App>,
+    integration: String,
+    key: String,
+}
+
+impl Once {
+    /// Notes that the request is under way; or gives what is answered to it, since it came before.
+    async fn begin(&self, hash: &[u8]) -> Result<Option<Response>, Problem> {
+        let now = self.app.engine.clock.now();
+        let mut tx = self.app.engine.store.begin().await?;
+        if tx.db().begin_request(&self.integration, &self.key, hash, now).await? {
+            tx.commit().await?;
+            return Ok(None);
+        }
+        let Some(first) = tx.db().repeated_request(&self.integration, &self.key).await? else { return Err(under_way()) };
+        if first.request_hash != hash {
+            let text = "another request came with this Idempotency-Key before: use a new one for each request that differs";
+            return Err(Problem::key_reused(text));
+        }
+        if let Some(status) = first.status {
+            return Ok(Some(again(status, &first)));
+        }
+        let longest = TimeDelta::from_std(self.app.config().http.request_timeout).unwrap_or(MARGIN);
+        let given_up = now - first.began_at > longest + MARGIN;
+        if given_up && tx.db().begin_request_again(&self.integration, &self.key, first.began_at, now).await? {
+            tx.commit().await?;
+            return Ok(None);
+        }
+        Err(under_way())
+    }
+
+    /// Keeps what is answered, where something was done.
+    async fn end(&self, answer: Response) -> Result<Response, Problem> {
+        if !answer.status().is_success() {
+            let mut tx = self.app.engine.store.begin().await?;
+            tx.db().free_request(&self.integration, &self.key).await?;
+            tx.commit().await?;
+            return Ok(answer);
+        }
+        let (parts, body) = answer.into_parts();
+        let broke_off = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "the answer broke off");
+        let body = to_bytes(body, usize::MAX).await.map_err(broke_off)?;
+        if let Err(error) = self.keep(parts.status, &parts.headers, &body).await {
+            // It was done, and whoever asked must hear so.
+            tracing::warn!(%error, "what was answered under an Idempotency-Key could not be kept");
+        }
+        Ok(Response::from_parts(parts, Body::from(body)))
+    }
+
+    async fn keep(&self, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Result<(), StoreError> {
+        let head = KEPT.iter().filter_map(|name| Some((name.to_string(), headers.get(name)?.to_str().ok()?.into())));
+        let head = Value::Object(head.collect::<Map<String, Value>>());
+        let mut tx = self.app.engine.store.begin().await?;
+        let kept = without_secrets(body);
+        tx.db().request_answered(&self.integration, &self.key, status.as_u16(), &head.to_string(), &kept).await?;
+        tx.commit().await
+    }
+}
+
+/// What is kept of a body.
+fn without_secrets(body: &Bytes) -> String {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(mut members)) => {
+            members.retain(|name, _| !SHOWN_ONCE.contains(&name.as_str()));
+            Value::Object(members).to_string()
+        }
+        _ => String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+fn under_way() -> Problem {
+    let text = "a request with this Idempotency-Key is under way: ask again in a few seconds";
+    Problem::new(StatusCode::CONFLICT, Code::SameKeyUnderWay, text)
+}
+
+/// The answer that was given before.
+fn again(status: i32, first: &RepeatedRow) -> Response {
+    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
+    let body = first.body.clone().unwrap_or_default();
+    let mut answer = if body.is_empty() { status.into_response() } else { json(status, body) };
+    let head: Map<String, Value> = serde_json::from_str(first.head.as_deref().unwrap_or("{}")).unwrap_or_default();
+    for (name, value) in head {
+        let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value.as_str().unwrap_or_default()));
+        if let (Ok(name), Ok(value)) = (name, value) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_opens_a_door_is_not_kept() {
+        let body = Bytes::from_static(br#"{"id":"x","ping_path":"/api/v1/heartbeat/t","labels":{"path":"/"}}"#);
+        assert_eq!(without_secrets(&body), r#"{"id":"x","labels":{"path":"/"}}"#);
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_all_of_them() {
+        let hash = |address: &str, body: &'static str| hash_of(&Method::POST, address, &Bytes::from_static(body.as_bytes()));
+        assert_ne!(hash("/a", "b"), hash("/ab", ""));
+        assert_ne!(hash("/a?b", ""), hash("/a", "?b"));
+    }
+}

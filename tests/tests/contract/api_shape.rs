@@ -1,0 +1,380 @@
+//! One shape for the whole API: lists, the life of what operators keep, versions, and what is refused; as docs/api-design.md says.
+
+use autocall_tests::described::Held as _;
+use reqwest::header::{ETAG, LOCATION};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::gateway::near;
+use crate::harness::{A, B, Home, Server, on_both};
+
+on_both!(
+    lists_have_one_shape,
+    filters_that_repeat_mean_any_of_them,
+    what_is_made_has_a_place_and_is_gone_once_removed,
+    a_patch_changes_what_it_names,
+    whoever_has_it_already_is_not_told_again,
+    people_are_kept,
+    a_request_that_comes_again_is_done_once,
+    unknown_parameters_are_refused_and_no_alarm_is_lost_for_them
+);
+
+/// What an answer holds.
+struct Answer {
+    status: u16,
+    tag: Option<String>,
+    location: Option<String>,
+    body: Value,
+}
+
+async fn ask(server: &Server, method: Method, path: &str, head: &[(&str, &str)], body: Option<&Value>) -> Answer {
+    let mut request = autocall_tests::http_client().no_proxy().build().unwrap().request(method, format!("{}{path}", server.base));
+    for (name, value) in head {
+        request = request.header(*name, *value);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let answer = request.sent().await.unwrap();
+    let header = |name| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    let (status, tag, location) = (answer.status().as_u16(), header(ETAG), header(LOCATION));
+    let text = answer.text().await.unwrap();
+    Answer { status, tag, location, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+}
+
+async fn get(server: &Server, path: &str) -> Value {
+    let answer = ask(server, Method::GET, path, &[], None).await;
+    assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    answer.body
+}
+
+async fn make(server: &Server, path: &str, body: &Value) -> Answer {
+    let made = ask(server, Method::POST, path, &[], Some(body)).await;
+    assert_eq!(made.status, 201, "{path}: {}", made.body);
+    made
+}
+
+fn gateway(name: &str) -> Value {
+    let settings = json!({ "kind": "smsgate", "url": "http://127.0.0.1:9/message", "user": "u", "password": "p", "sim": null });
+    json!({ "name": name, "settings": settings })
+}
+
+fn line(name: &str, number: &str) -> Value {
+    json!({ "name": name, "number": number, "carrier": "china-telecom", "android": 11, "gateway": "phone 0" })
+}
+
+/// A server that may reach this computer, with three of everything that is listed.
+async fn three_of_everything(home: Home) -> Server {
+    let server = near(home).set("AUTOCALL_ALARMS_FALLBACK_PHONES", A).start().await;
+    for place in 0..3 {
+        let number = format!("1871234567{place}");
+        let person = json!({ "name": format!("person {place}"), "numbers": [number] });
+        make(&server, "/api/v1/people", &person).await;
+        make(&server, "/api/v1/do-not-call", &json!({ "number": format!("1881234567{place}"), "reason": "left" })).await;
+        make(&server, "/api/v1/teams", &json!({ "name": format!("team {place}"), "members": [format!("person {place}")] })).await;
+        make(&server, "/api/v1/schedules", &json!({ "name": format!("schedule {place}"), "zone": "UTC" })).await;
+        let away =
+            json!({ "person": "person 0", "from": format!("2026-12-0{}T00:00:00Z", place + 1), "to": "2026-12-24T00:00:00Z" });
+        make(&server, "/api/v1/vacations", &away).await;
+        make(&server, "/api/v1/calendar-feeds", &json!({ "person": format!("person {place}") })).await;
+        make(&server, "/api/v1/heartbeats", &json!({ "name": format!("beat {place}"), "period_seconds": 60 })).await;
+        make(
+            &server,
+            "/api/v1/maintenance",
+            &json!({ "reason": "disks", "ends_at": format!("2026-11-2{}T00:00:00Z", place + 1), "team": "db" }),
+        )
+        .await;
+        make(&server, "/api/v1/sms/gateways", &gateway(&format!("phone {place}"))).await;
+        make(&server, "/api/v1/lines", &line(&format!("line {place}"), &format!("1330000111{place}"))).await;
+        let steps = json!({ "steps": [{ "ring": [{ "number": A }] }] });
+        assert_eq!(ask(&server, Method::PUT, &format!("/api/v1/policies/policy {place}"), &[], Some(&steps)).await.status, 201);
+        server.raise(&[A], json!({ "dedup_key": format!("disk {place}") })).await;
+    }
+    let (_, gateway) = server.post("/api/v1/sms/gateways", &gateway("inbound")).await;
+    for text in ["1", "2", "3"] {
+        let said = json!({ "from": B, "text": text, "id": text });
+        assert_eq!(server.post(gateway["inbound_path"].as_str().unwrap(), &said).await.0, 200);
+    }
+    server
+}
+
+const LISTS: [(&str, Option<&str>); 12] = [
+    ("/api/v1/alarms", Some("alarms")),
+    ("/api/v1/people", None),
+    ("/api/v1/policies", Some("policies")),
+    ("/api/v1/do-not-call", Some("numbers")),
+    ("/api/v1/teams", Some("teams")),
+    ("/api/v1/schedules", Some("schedules")),
+    ("/api/v1/vacations", Some("vacations")),
+    ("/api/v1/calendar-feeds", Some("feeds")),
+    ("/api/v1/heartbeats", None),
+    ("/api/v1/maintenance", None),
+    ("/api/v1/sms/gateways", None),
+    ("/api/v1/sms/inbox", None),
+];
+
+async fn lists_have_one_shape(home: Home) {
+    let server = three_of_everything(home).await;
+    for (path, old) in LISTS.into_iter().chain([("/api/v1/lines", None)]) {
+        let whole = get(&server, path).await;
+        let all = whole["items"].as_array().unwrap_or_else(|| panic!("{path}: {whole}")).clone();
+        assert!(all.len() >= 3 && whole["next_cursor"].is_null(), "{path}: {whole}");
+        if let Some(old) = old {
+            assert_eq!(whole[old], whole["items"], "{path}: readers of before find it where it was");
+        }
+        let (mut paged, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = get(&server, &format!("{path}?limit=1{cursor}")).await;
+            let items = page["items"].as_array().unwrap();
+            assert_eq!(items.len(), 1, "{path}: {page}");
+            paged.extend(items.iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => break,
+            }
+            assert!(paged.len() < all.len(), "{path} has no end");
+        }
+        assert_eq!(paged, all, "{path}: pages are the list");
+        for (query, name) in
+            [("limit=0", "limit"), ("limit=x", "limit"), ("cursor=~", "cursor"), ("limt=1", "limt"), ("limit=1&limit=2", "limit")]
+        {
+            let refused = ask(&server, Method::GET, &format!("{path}?{query}"), &[], None).await;
+            assert_eq!(
+                (refused.status, &refused.body["errors"][0]["parameter"]),
+                (422, &json!(name)),
+                "{path}?{query}: {}",
+                refused.body
+            );
+        }
+    }
+}
+
+async fn filters_that_repeat_mean_any_of_them(home: Home) {
+    let server = home.start().await;
+    let mut ids = Vec::new();
+    for (key, priority) in [("a", "low"), ("b", "high"), ("c", "critical")] {
+        ids.push(server.raise(&[A], json!({ "dedup_key": key, "priority": priority, "source": key })).await);
+    }
+    server.post(&format!("/api/v1/alarms/{}/cancel", ids[2]), &json!({})).await;
+    for (query, expected) in [
+        ("dedup_key=a&dedup_key=b", vec![1, 0]),
+        ("source=b&source=c", vec![2, 1]),
+        ("priority=low&priority=critical", vec![2, 0]),
+        ("state=waiting&state=cancelled", vec![2, 1, 0]),
+        ("state=cancelled&state=cancelled", vec![2]),
+        ("state=waiting&state=resolved&priority=low&priority=critical", vec![0]),
+    ] {
+        let listed = get(&server, &format!("/api/v1/alarms?{query}")).await;
+        let found: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|alarm| alarm["id"].as_str().unwrap()).collect();
+        let expected: Vec<&str> = expected.into_iter().map(|place: usize| ids[place].as_str()).collect();
+        assert_eq!(found, expected, "{query}");
+    }
+    let wrong = ask(&server, Method::GET, "/api/v1/alarms?state=waiting&state=asleep", &[], None).await;
+    let expected = "must be one of waiting, ringing, answered, no_answer, cancelled, resolved";
+    assert_eq!((wrong.status, &wrong.body["detail"]), (422, &json!(expected)));
+}
+
+async fn what_is_made_has_a_place_and_is_gone_once_removed(home: Home) {
+    let server = three_of_everything(home).await;
+    let again = "2026-11-29T00:00:00Z";
+    for (list, body) in [
+        ("/api/v1/lines", line("another", "13300001119")),
+        ("/api/v1/people", json!({ "name": "another", "numbers": ["18712345699"], "language": null })),
+        ("/api/v1/do-not-call", json!({ "number": "18812345699" })),
+        ("/api/v1/teams", json!({ "name": "another" })),
+        ("/api/v1/schedules", json!({ "name": "another", "zone": "Asia/Shanghai" })),
+        ("/api/v1/vacations", json!({ "person": "person 1", "from": "2026-11-28T00:00:00Z", "to": again })),
+        ("/api/v1/calendar-feeds", json!({ "schedule": "schedule 1" })),
+        ("/api/v1/heartbeats", json!({ "name": "another", "period_seconds": 60 })),
+        ("/api/v1/maintenance", json!({ "reason": "another", "ends_at": again, "labels": { "host": "db1" } })),
+        ("/api/v1/sms/gateways", gateway("another")),
+        (
+            "/api/v1/schedules/schedule 0/overrides",
+            json!({ "action": "add", "person": "person 0", "from": "2026-11-28T00:00:00Z", "to": again }),
+        ),
+        (
+            "/api/v1/schedules/schedule 0/temporaries",
+            json!({ "name": "t", "people": ["person 0"], "from": "2026-11-28T00:00:00Z", "to": again }),
+        ),
+    ] {
+        let made = make(&server, list, &body).await;
+        let place = made.location.unwrap_or_else(|| panic!("{list} does not say where it is"));
+        let shown = ask(&server, Method::GET, &place, &[], None).await;
+        assert_eq!(shown.status, 200, "{place}: {}", shown.body);
+        let id = if made.body["id"].is_null() { "number" } else { "id" };
+        assert_eq!(shown.body[id], made.body[id], "{place}");
+        assert!(shown.tag.is_some(), "{place} has a version");
+        let removed = ask(&server, Method::DELETE, &place, &[], None).await;
+        assert_eq!((removed.status, removed.body), (204, Value::Null), "{place}");
+        for method in [Method::GET, Method::DELETE] {
+            let gone = ask(&server, method, &place, &[], None).await;
+            assert_eq!(
+                (gone.status, &gone.body["code"], &gone.body["type"]),
+                (404, &json!("not_found"), &json!("/api/problems#not_found")),
+                "{place}"
+            );
+        }
+    }
+    let steps = json!({ "steps": [{ "ring": [{ "number": B }] }] });
+    let made = ask(&server, Method::PUT, "/api/v1/policies/at night", &[], Some(&steps)).await;
+    assert_eq!((made.status, made.location.as_deref()), (201, Some("/api/v1/policies/at%20night")));
+    let replaced = ask(&server, Method::PUT, "/api/v1/policies/at night", &[], Some(&steps)).await;
+    assert_eq!((replaced.status, replaced.location), (200, None));
+}
+
+async fn a_patch_changes_what_it_names(home: Home) {
+    let server = three_of_everything(home).await;
+    for (path, patch, field, expected) in [
+        ("/api/v1/heartbeats/beat 0", json!({ "period_seconds": 90 }), "period_seconds", json!(90)),
+        ("/api/v1/heartbeats/beat 0", json!({ "labels": { "team": "db" } }), "labels", json!({ "team": "db" })),
+        ("/api/v1/heartbeats/beat 0", json!({ "labels": { "team": null, "host": "a" } }), "labels", json!({ "host": "a" })),
+        ("/api/v1/lines/line 0", json!({ "text": "on duty" }), "text", json!("on duty")),
+        ("/api/v1/sms/gateways/phone 0", json!({ "zone": "Asia/Tokyo" }), "zone", json!("Asia/Tokyo")),
+        (
+            "/api/v1/sms/gateways/phone 0",
+            json!({ "settings": { "url": "http://localhost:10/message" } }),
+            "host",
+            json!("localhost"),
+        ),
+        ("/api/v1/sms/gateways/phone 0", json!({ "zone": null }), "zone", Value::Null),
+        ("/api/v1/policies/policy 0", json!({ "rounds": 3 }), "rounds", json!(3)),
+        ("/api/v1/policies/policy 0", json!({ "rounds": null }), "rounds", json!(1)),
+        ("/api/v1/teams/team 0", json!({ "members": [] }), "members", json!([])),
+        ("/api/v1/schedules/schedule 0", json!({ "gaps_allowed": true }), "gaps_allowed", json!(true)),
+        ("/api/v1/people/person 0", json!({ "language": "ja" }), "language", json!("ja")),
+    ] {
+        let before = ask(&server, Method::GET, path, &[], None).await;
+        let (before, tag) = (before.body, before.tag.unwrap());
+        let stale = ask(&server, Method::PATCH, path, &[("if-match", "\"stale\"")], Some(&patch)).await;
+        assert_eq!(stale.status, 412, "{path}: {}", stale.body);
+        let changed = ask(&server, Method::PATCH, path, &[("if-match", &tag)], Some(&patch)).await;
+        assert_eq!((changed.status, &changed.body[field]), (200, &expected), "{path} {patch}: {}", changed.body);
+        let after = ask(&server, Method::GET, path, &[], None).await;
+        assert_eq!((after.tag, &after.body[field]), (changed.tag, &expected), "{path}");
+        for (name, value) in before.as_object().unwrap() {
+            if name != field && !["version", "updated_at"].contains(&name.as_str()) {
+                assert_eq!(&after.body[name], value, "{path} {patch}: {name} stays");
+            }
+        }
+    }
+    let wrong =
+        ask(&server, Method::PATCH, "/api/v1/heartbeats/beat 0", &[], Some(&json!({ "period_seconds": "often", "colour": 1 })))
+            .await;
+    let pointers: Vec<&Value> = wrong.body["errors"].as_array().unwrap().iter().map(|fault| &fault["pointer"]).collect();
+    assert_eq!((wrong.status, pointers.len()), (422, 2), "{}", wrong.body);
+    assert!(pointers.contains(&&json!("/period_seconds")) && pointers.contains(&&json!("/colour")), "{}", wrong.body);
+    assert_eq!(ask(&server, Method::PATCH, "/api/v1/people/nobody", &[], Some(&json!({}))).await.status, 404);
+}
+
+async fn whoever_has_it_already_is_not_told_again(home: Home) {
+    let server = three_of_everything(home).await;
+    for path in ["/api/v1/teams", "/api/v1/openapi.json", "/api/v1/roster/check", "/api/v1/alarms?limit=1"] {
+        let whole = ask(&server, Method::GET, path, &[], None).await;
+        let tag = whole.tag.unwrap_or_else(|| panic!("{path} has no version"));
+        let known = ask(&server, Method::GET, path, &[("if-none-match", &tag)], None).await;
+        assert_eq!((known.status, known.body, known.tag), (304, Value::Null, Some(tag)), "{path}");
+    }
+    // A client that does not unpack, so that it is seen what came.
+    let client = autocall_tests::http_client().no_proxy().no_gzip().build().unwrap();
+    let packed = client.get(format!("{}/api/v1/openapi.json", server.base)).header("accept-encoding", "gzip");
+    let packed = packed.send().await.unwrap();
+    assert_eq!((packed.status(), packed.headers()["content-encoding"].to_str().unwrap()), (StatusCode::OK, "gzip"));
+    let short = client.get(format!("{}/api/v1/policy-rules", server.base)).header("accept-encoding", "gzip");
+    assert!(!short.send().await.unwrap().headers().contains_key("content-encoding"), "a few bytes are not worth it");
+}
+
+async fn people_are_kept(home: Home) {
+    let server = home.start().await;
+    let made = make(
+        &server,
+        "/api/v1/people",
+        &json!({ "name": "张伟", "numbers": ["187-1234-5678", "010-62345678"], "language": "zh-CN" }),
+    )
+    .await;
+    assert_eq!(made.body["numbers"], json!(["+8618712345678", "+861062345678"]));
+    for (body, status, pointer) in [
+        (json!({ "name": "", "numbers": ["18812345678"] }), 422, json!("/name")),
+        (json!({ "name": "B", "numbers": [] }), 422, json!("/numbers")),
+        (json!({ "name": "B", "numbers": ["18812345678", "110"] }), 422, json!("/numbers/1")),
+        (json!({ "name": "B", "numbers": ["+86 187 1234 5678"] }), 422, json!("/numbers/0")),
+        (json!({ "name": "B", "numbers": ["18812345678"], "language": "zh CN" }), 422, json!("/language")),
+        (json!({ "name": "张伟", "numbers": ["18812345678"] }), 409, Value::Null),
+    ] {
+        let refused = ask(&server, Method::POST, "/api/v1/people", &[], Some(&body)).await;
+        assert_eq!((refused.status, &refused.body["errors"][0]["pointer"]), (status, &pointer), "{body}: {}", refused.body);
+    }
+    let id = server.raise(&[], json!({ "ring": [{ "person": "张伟" }] })).await;
+    let callees = server.alarm(&id).await["callees"].clone();
+    assert_eq!((&callees[0]["number"], &callees[0]["name"]), (&json!("+8618712345678"), &json!("张伟")));
+    let tag = made.tag.unwrap();
+    let replaced = json!({ "name": "张伟", "numbers": ["18812345678"] });
+    let place = format!("/api/v1/people/{}", made.body["id"].as_str().unwrap());
+    let changed = ask(&server, Method::PUT, &place, &[("if-match", &tag)], Some(&replaced)).await;
+    assert_eq!((changed.status, &changed.body["language"]), (200, &json!("")), "what is left out is as in a new one");
+    assert_eq!(ask(&server, Method::DELETE, &place, &[("if-match", &tag)], None).await.status, 412);
+    assert_eq!(ask(&server, Method::DELETE, &place, &[("if-match", &changed.tag.unwrap())], None).await.status, 204);
+    assert_eq!(get(&server, "/api/v1/people").await["items"], json!([]));
+}
+
+async fn unknown_parameters_are_refused_and_no_alarm_is_lost_for_them(home: Home) {
+    let server = home.start().await;
+    for (method, path) in
+        [(Method::GET, "/api/v1/on-duty"), (Method::DELETE, "/api/v1/teams/ops"), (Method::POST, "/api/v1/teams")]
+    {
+        let body = json!({ "name": "ops" });
+        let refused = ask(&server, method, &format!("{path}?dry=1&colour=red&key="), &[], Some(&body)).await;
+        // An empty key is a wrong one.
+        assert_eq!(refused.status, 401, "{path}: {}", refused.body);
+    }
+    let refused = ask(&server, Method::POST, "/api/v1/teams?dry=1&colour=red", &[], Some(&json!({ "name": "ops" }))).await;
+    let names: Vec<&Value> = refused.body["errors"].as_array().unwrap().iter().map(|fault| &fault["parameter"]).collect();
+    assert_eq!((refused.status, names), (422, vec![&json!("dry"), &json!("colour")]));
+    assert_eq!(get(&server, "/api/v1/teams").await["items"], json!([]));
+    let url = format!("{}/api/v1/alarms?utm_source=x", server.base);
+    // Sent without a look at the description, which knows no such parameter.
+    let raised = autocall_tests::http_client()
+        .no_proxy()
+        .build()
+        .unwrap()
+        .post(url)
+        .json(&json!({ "summary": "disk full", "phones": [A] }))
+        .send();
+    assert_eq!(raised.await.unwrap().status(), 201, "an alarm is worth more than a clean address");
+}
+
+async fn a_request_that_comes_again_is_done_once(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_FALLBACK_PHONES", A).start().await;
+    let key = [("idempotency-key", "k-1")];
+    let id = server.raise(&[A], json!({})).await;
+    let (notes, note) = (format!("/api/v1/alarms/{id}/notes"), json!({ "text": "on my way" }));
+    let first = ask(&server, Method::POST, &notes, &key, Some(&note)).await;
+    let again = ask(&server, Method::POST, &notes, &key, Some(&note)).await;
+    assert_eq!((first.status, &again.body), (200, &first.body));
+    let timeline = server.alarm(&id).await["timeline"].clone();
+    assert_eq!(timeline.as_array().unwrap().iter().filter(|event| event["kind"] == "noted").count(), 1, "{timeline}");
+    let other = ask(&server, Method::POST, &notes, &key, Some(&json!({ "text": "something else" }))).await;
+    assert_eq!((other.status, &other.body["code"]), (422, &json!("idempotency_key_reused")));
+    // What was made is told again with its place, and what opens a door is not.
+    let (beats, beat) = ("/api/v1/heartbeats", json!({ "name": "backup", "period_seconds": 60 }));
+    let key = [("idempotency-key", "k-2")];
+    let made = ask(&server, Method::POST, beats, &key, Some(&beat)).await;
+    let again = ask(&server, Method::POST, beats, &key, Some(&beat)).await;
+    assert_eq!((made.status, again.status, &again.location, &again.tag), (201, 201, &made.location, &made.tag));
+    assert!(made.body["ping_path"].is_string() && again.body["ping_path"].is_null() && again.body["id"] == made.body["id"]);
+    assert_eq!(server.items(beats).await.as_array().unwrap().len(), 1);
+    // A refused request frees its key.
+    let key = [("idempotency-key", "k-3")];
+    let refused = ask(&server, Method::POST, "/api/v1/teams", &key, Some(&json!({ "name": "" }))).await;
+    assert_eq!(refused.status, 422);
+    assert_eq!(ask(&server, Method::POST, "/api/v1/teams", &key, Some(&json!({ "name": "ops" }))).await.status, 201);
+    // One that is under way is waited for, until it must have been given up.
+    let (teams, team) = ("/api/v1/teams", json!({ "name": "web" }));
+    let key = [("idempotency-key", "k-4")];
+    let made = ask(&server, Method::POST, teams, &key, Some(&team)).await;
+    server.run_sql(vec!["UPDATE repeated_requests SET status = NULL WHERE key = 'k-4'".to_owned()]).await;
+    let waits = ask(&server, Method::POST, teams, &key, Some(&team)).await;
+    assert_eq!((made.status, waits.status, &waits.body["code"]), (201, 409, &json!("same_key_under_way")));
+    server.pass(61).await;
+    let done_again = ask(&server, Method::POST, teams, &key, Some(&team)).await;
+    assert_eq!((done_again.status, &done_again.body["code"]), (409, &json!("name_taken")), "it was given up, and is done again");
+}
