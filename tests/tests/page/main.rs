@@ -12,6 +12,7 @@ mod harness;
 mod lines;
 mod lines_forms;
 mod live;
+mod rendered;
 mod roster;
 mod sayings;
 mod sights;

@@ -1,0 +1,466 @@
+//! Every template in every language: that each is drawn at all, and that what is drawn is sound.
+//!
+//! Before and after a change of templates, `RECORD_PAGES=folder` leaves each page there, without what differs from run to run:
+//! `diff -r` of two such folders shows which pages changed, and how.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
+use serde_json::{Value, json};
+
+use crate::client::{PASSWORD, Page, Visitor};
+use crate::harness::{A, B, C, Home, Kind, Server};
+
+const D: &str = "13512345678";
+
+const LANGUAGES: [&str; 4] = ["en", "zh", "ja", "es"];
+
+/// For each template, what stands in it and in no other.
+const MARKS: [(&str, &str); 37] = [
+    ("alarm/alarms.html", "/alarms?below="),
+    ("alarm/ladder.html", "<ol class=\"ladder\">"),
+    ("alarm/more_actions.html", "id=\"snooze-until\""),
+    ("alarm/own_link.html", "class=\"mine\""),
+    ("alarm/part_alarm.html", "class=\"alarm page"),
+    ("alarm/part_facts.html", "class=\"fact"),
+    ("alarm/part_finished.html", "<p class=\"more\"><a href=\"/alarms\">"),
+    ("alarm/part_open.html", "class=\"calm\""),
+    ("alarm/part_timeline.html", "<ol class=\"timeline\">"),
+    ("alarm/part_trouble.html", "<ul class=\"troubles\">"),
+    ("duty/roster.html", "class=\"schedules\""),
+    ("duty/schedule.html", "<ol class=\"agenda\">"),
+    ("frame/address.html", "<p class=\"address\" tabindex=\"0\">"),
+    ("frame/edit.html", "class=\"panel middle\">"),
+    ("frame/field.html", "class=\"field"),
+    ("frame/frame.html", "<header class=\"top\">"),
+    ("frame/live_page.html", "class=\"parts on-"),
+    ("frame/refusal.html", "class=\"panel narrow\""),
+    ("handsets/handset_form.html", "<p class=\"more\"><a href=\"/handsets\">"),
+    ("handsets/part_handsets.html", "id=\"handset-"),
+    ("handsets/part_knocks.html", "id=\"knock-"),
+    ("handsets/part_pairing.html", "id=\"check\""),
+    ("lines/gateway_kinds.html", "<ul class=\"kinds\">"),
+    ("lines/line.html", "id=\"line\" data-preview"),
+    ("lines/line_preview.html", "class=\"sent\""),
+    ("lines/lines.html", "<ul class=\"lines\">"),
+    ("lines/public_lines.html", "id=\"heartbeats\""),
+    ("lines/whom_fields.html", "name=\"person\""),
+    ("people/login.html", "action=\"/login\""),
+    ("people/my_password.html", "action=\"/password\""),
+    ("people/people.html", "<ul class=\"people\">"),
+    ("people/person.html", "action=\"/people/{{ id }}\""),
+    ("people/person_fields.html", "id=\"numbers-how\""),
+    ("people/setup.html", "action=\"/setup\""),
+    ("people/user_password.html", "<p class=\"more\"><a href=\"/users\">"),
+    ("people/users.html", "class=\"roles\""),
+    ("senders.html", "class=\"refusals\""),
+];
+/// What the pages of policies have of their own.
+const POLICY_MARKS: [(&str, &str); 3] = [
+    ("policies/policies.html", "id=\"do-not-call\""),
+    ("policies/policy.html", "<fieldset><legend>"),
+    ("policies/rules.html", "class=\"rule\""),
+];
+
+/// Elements that have no end.
+const VOID: [&str; 6] = ["meta", "link", "input", "br", "img", "hr"];
+
+fn templates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../server/templates")
+}
+
+/// The pages of one language, by name.
+struct Album {
+    language: &'static str,
+    pages: BTreeMap<String, Page>,
+    faults: Vec<String>,
+}
+
+impl Album {
+    fn keep(&mut self, name: &str, page: Page) {
+        self.faults.extend(faults(&page).into_iter().map(|fault| format!("{} {name}: {fault}", self.language)));
+        assert!(page.shows(&format!("<html lang=\"{}\"", self.language)), "{name} does not speak {}", self.language);
+        self.pages.insert(name.to_owned(), page);
+    }
+}
+
+/// One element as it begins: its name, and what it says of itself.
+struct Tag<'p> {
+    name: &'p str,
+    says: Vec<(&'p str, &'p str)>,
+}
+
+impl<'p> Tag<'p> {
+    fn read(text: &'p str) -> Self {
+        let (name, mut rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let mut says = Vec::new();
+        while !rest.trim().is_empty() {
+            rest = rest.trim_start();
+            let end = rest.find(['=', ' ']).unwrap_or(rest.len());
+            let key = &rest[..end];
+            rest = &rest[end..];
+            match rest.strip_prefix("=\"") {
+                Some(quoted) => {
+                    let (value, after) = quoted.split_once('"').unwrap_or_else(|| panic!("an open quote: {text}"));
+                    says.push((key, value));
+                    rest = after;
+                }
+                None => says.push((key, "")),
+            }
+        }
+        Self { name, says }
+    }
+
+    fn says(&self, key: &str) -> Option<&'p str> {
+        self.says.iter().find(|(own, _)| *own == key).map(|(_, value)| *value)
+    }
+}
+
+/// What is wrong with a page: an element that does not end where it must, two with one id, a field that nobody can name, a form that is not
+/// ours, a place of a sentence that was left open.
+fn faults(page: &Page) -> Vec<String> {
+    let (mut open, mut ids, mut wanted, mut labelled) = (Vec::new(), BTreeSet::new(), Vec::new(), BTreeSet::new());
+    let (mut fields, mut unproven, mut found) = (Vec::new(), None, Vec::new());
+    for piece in page.body.split('<').skip(1) {
+        let Some((inside, text)) = piece.split_once('>') else {
+            found.push(format!("<{piece} does not end"));
+            continue;
+        };
+        // What a gateway's own body may hold is shown as it is typed, and an example of JSON as well.
+        let shown = ["{number}", "{\"", "{&"].iter().any(|example| text.contains(example));
+        if text.contains('{') && !shown {
+            found.push(format!("an open place: {text}"));
+        }
+        if inside.starts_with('!') {
+            continue;
+        }
+        if let Some(end) = inside.strip_prefix('/') {
+            if open.pop() != Some(end) {
+                found.push(format!("</{end}> ends something else, before {text:?}"));
+            }
+            if let ("form", Some(action)) = (end, unproven.take()) {
+                found.push(format!("a form without token: {action}"));
+            }
+            continue;
+        }
+        let tag = Tag::read(inside.trim_end_matches('/'));
+        if let Some(id) = tag.says("id")
+            && !ids.insert(id)
+        {
+            found.push(format!("two have the id {id}"));
+        }
+        wanted.extend(tag.says("aria-describedby"));
+        match tag.name {
+            "label" => labelled.extend(tag.says("for")),
+            "form" if tag.says("method") == Some("post") && !tag.says("action").is_some_and(|to| to.starts_with("/c/")) => {
+                unproven = tag.says("action");
+            }
+            "input" if tag.says("name") == Some("form_token") => unproven = None,
+            "input" | "select" | "textarea" if tag.says("type") != Some("hidden") => {
+                fields.push((inside, tag.says("id"), open.contains(&"label")));
+            }
+            _ => {}
+        }
+        if !VOID.contains(&tag.name) && !inside.ends_with('/') {
+            open.push(tag.name);
+        }
+    }
+    found.extend(open.iter().map(|name| format!("<{name}> is open at the end")));
+    let nameless = |id: Option<&str>| !id.is_some_and(|id| labelled.contains(id));
+    found.extend(
+        fields
+            .iter()
+            .filter(|(_, id, inside)| !inside && nameless(*id))
+            .map(|(field, ..)| format!("nobody knows what this is: {field}")),
+    );
+    found.extend(labelled.iter().chain(&wanted).filter(|id| !ids.contains(*id)).map(|id| format!("nothing has the id {id}")));
+    found
+}
+
+/// A page without what differs from run to run: what is drawn by lot, and the port.
+fn written(page: &Page, base: &str) -> String {
+    let host = base.strip_prefix("http://").unwrap();
+    let body = page.body.replace(host, "HOST");
+    let is_drawn = |word: &str| word.len() >= 16 && word.bytes().filter(u8::is_ascii_digit).count() >= 2;
+    let mut text = format!("{}\n", page.status);
+    let mut word = String::new();
+    for c in body.chars().chain(['\n']) {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') {
+            word.push(c);
+            continue;
+        }
+        text.push_str(if is_drawn(&word) { "DRAWN" } else { &word });
+        word.clear();
+        text.push(c);
+        if c == '>' {
+            text.push('\n');
+        }
+    }
+    text
+}
+
+async fn made(server: &Server, path: &str, body: Value) -> Value {
+    let (status, made) = server.post(path, &body).await;
+    assert!((200..300).contains(&status), "{path}: {made}");
+    made
+}
+
+/// People, duty, numbers, phones, policies, and alarms in every state.
+struct World {
+    server: Server,
+    ringing: String,
+    ended: String,
+    /// A callee's own link for each language.
+    own_links: Vec<String>,
+}
+
+impl World {
+    async fn begin(server: Server) -> Self {
+        let store = &server.app.engine.store;
+        let people = format!("name,numbers,language\nAnn,{A},en\n李娜,{B},zh-CN\nJosé,{C},es\n木村,{D},ja\n");
+        let people = autocall::keep::people_import::read_csv(&people, autocall::numbers::Region::CN).unwrap();
+        autocall::keep::people_import::import(store, &people, &server.home.clock).await.unwrap();
+        made(&server, "/api/v1/teams", json!({ "name": "infra", "members": ["Ann", "李娜"] })).await;
+        let layer = json!({ "name": "weekly", "people": ["Ann", "李娜"], "every": "1 week", "start": "2026-11-16T09:00", "active": ["mon-fri 00:00-24:00"] });
+        made(&server, "/api/v1/schedules", json!({ "name": "ops", "zone": "Asia/Shanghai", "team": "infra", "layers": [layer] }))
+            .await;
+        let step = json!({ "ring": [{ "schedule": "ops" }, { "person": "José" }], "wait_seconds": 180 });
+        let last = json!({ "ring": [{ "number": C }], "mode": "parallel" });
+        for name in ["usual", "other"] {
+            let policy = json!({ "steps": [step, last], "rounds": 2 });
+            assert!(server.put(&format!("/api/v1/policies/{name}"), &policy).await.0 < 300);
+        }
+        let rules = json!({ "rules": [{ "labels": { "team": "db" }, "policy": "usual" }] });
+        assert_eq!(server.put("/api/v1/policy-rules", &rules).await.0, 200);
+        made(&server, "/api/v1/do-not-call", json!({ "number": "13600000001", "reason": "asked us to" })).await;
+        server.pair("pixel", Profile::Native).await;
+        let desk = server.pair("desk", Profile::List).await;
+        let settings = json!({ "kind": "handset", "handset": "pixel" });
+        let gateway = made(&server, "/api/v1/sms/gateways", json!({ "name": "phone", "settings": settings })).await;
+        for (name, follows) in [("hotline", json!({ "team": "infra" })), ("spare", json!({}))] {
+            let mut line = json!({ "name": name, "number": if name == "spare" { "13300003333" } else { "13300001111" },
+                "carrier": "china-telecom", "android": 11, "gateway": "phone" });
+            line.as_object_mut().unwrap().extend(follows.as_object().unwrap().clone());
+            made(&server, "/api/v1/lines", line).await;
+        }
+        server.app.engine.bind_line("spare", Some(("李娜", B)), &Default::default()).await.unwrap();
+        made(
+            &server,
+            "/api/v1/heartbeats",
+            json!({ "name": "backup", "period_seconds": 3600, "grace_seconds": 60, "phones": [A] }),
+        )
+        .await;
+        let ends_at = server.now() + chrono::TimeDelta::hours(9);
+        made(&server, "/api/v1/maintenance", json!({ "reason": "new switch", "ends_at": ends_at, "team": "net" })).await;
+
+        let first = json!({ "summary": "first", "attempts": 1, "source": "zabbix", "details": "more\nlines", "labels": { "host": "db1" } });
+        let ended = server.raise(&[A], first).await;
+        let (mid, _) = server.dial(&desk).await;
+        server.pass(125).await;
+        server.report(&desk, &mid, Some(A)).await;
+        made(&server, &format!("/api/v1/alarms/{ended}/acknowledge"), json!({ "name": "Ann", "note": "on my way" })).await;
+        server.raise(&[B, C], json!({ "summary": "second", "attempts": 1 })).await;
+        let (mid, _) = server.dial(&desk).await;
+        server.report(&desk, &mid, None).await;
+        for place in 0..52 {
+            let id = server.raise(&[A], json!({ "summary": format!("old {place}"), "dry_run": false })).await;
+            made(&server, &format!("/api/v1/alarms/{id}/cancel"), json!({ "by": "Ann" })).await;
+        }
+        let ringing =
+            server.raise(&[], json!({ "summary": "disk full on db1", "policy": "usual", "priority": "critical" })).await;
+        server.dial(&desk).await;
+        server.raise(&[A], json!({ "summary": "held", "labels": { "team": "net" } })).await;
+        made(&server, gateway["inbound_path"].as_str().unwrap(), json!({ "from": "13699999999", "text": "hello", "id": "1" }))
+            .await;
+        let http = autocall_tests::http_client().no_proxy().build().unwrap();
+        let knock =
+            http.get(format!("{}/alert/phone", server.base)).header("x-forwarded-for", "10.9.9.1").header("model", "Mi 5");
+        knock.send().await.unwrap();
+        let nonsense = http.post(format!("{}/api/v1/alarms", server.base)).body("{").header("content-type", "application/json");
+        assert_eq!(nonsense.send().await.unwrap().status(), 400);
+        server.pass(1).await;
+        let asked = server.raise(&[A, B, D, C], json!({ "summary": "who can?", "labels": { "team": "net" } })).await;
+        let callees = server.alarm(&asked).await["callees"].as_array().unwrap().clone();
+        let link = |callee: &Value| server.app.engine.links.address("", callee["id"].as_str().unwrap().parse().unwrap());
+        let own_links = callees.iter().map(link).collect();
+        Self { server, ringing, ended, own_links }
+    }
+
+    /// The first of these in the API.
+    async fn first(&self, path: &str, list: &str) -> String {
+        let all = self.server.get(path).await;
+        let list = if all.is_array() { &all } else { &all[list] };
+        list[0]["id"].as_str().unwrap_or_else(|| panic!("{path}: {all}")).to_owned()
+    }
+}
+
+/// The pages of a server on which nothing has happened yet.
+async fn empty_pages(lin: &mut Visitor, album: &mut Album) {
+    for path in ["/", "/alarms", "/handsets", "/people", "/roster", "/lines", "/policies", "/senders", "/users", "/password"] {
+        album.keep(&format!("empty {path}"), lin.get(path).await);
+    }
+}
+
+async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut Album) {
+    let schedule = world.first("/api/v1/schedules", "schedules").await;
+    let mut paths: Vec<String> =
+        ["/", "/alarms", "/handsets", "/people", "/roster", "/lines", "/policies", "/password", "/nowhere"]
+            .map(str::to_owned)
+            .into();
+    paths.extend([format!("/alarms/{}", world.ringing), format!("/alarms/{}", world.ended)]);
+    paths.extend([format!("/roster/{schedule}"), format!("/roster/{schedule}?view=month")]);
+    if who != "viewer" {
+        paths.push("/maintenance/new".to_owned());
+    }
+    if who == "admin" {
+        let admin = ["/senders", "/users", "/policies/new", "/policies/rules", "/lines/new", "/gateways/new", "/heartbeats/new"];
+        paths.extend(admin.map(str::to_owned));
+        paths.extend(["/gateways/new?kind=http", "/gateways/new?kind=smsgate", "/gateways/new?kind=handset"].map(str::to_owned));
+        for (api, list, page) in [
+            ("/api/v1/lines", "lines", "lines"),
+            ("/api/v1/sms/gateways", "gateways", "gateways"),
+            ("/api/v1/heartbeats", "heartbeats", "heartbeats"),
+        ] {
+            paths.push(format!("/{page}/{}", world.first(api, list).await));
+        }
+        let store = &world.server.app.engine.store;
+        paths.push(format!("/people/{}", store.read().await.unwrap().db().people().await.unwrap()[0].0.id));
+        paths.push(format!("/policies/{}", store.read().await.unwrap().db().policies().await.unwrap()[0].id));
+    }
+    for path in paths {
+        let page = visitor.get(&path).await;
+        assert!(page.status == 200 || path == "/nowhere", "{who} {path}: {}", page.body);
+        album.keep(&format!("{who} {}", path.replace(|c: char| c.is_ascii_digit(), "")), page);
+    }
+}
+
+/// Forms that are refused, with what is wrong.
+async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
+    let schedule = world.first("/api/v1/schedules", "schedules").await;
+    let person = world.server.app.engine.store.read().await.unwrap().db().people().await.unwrap()[0].0.id;
+    let line = world.first("/api/v1/lines", "lines").await;
+    let own = |rest: &str| format!("/roster/{schedule}/{rest}");
+    let bad_day = ("from", "tomorrow");
+    let forms: Vec<(String, Vec<(&str, &str)>)> = vec![
+        ("/people/add".to_owned(), vec![("name", ""), ("numbers", "12")]),
+        (format!("/people/{person}"), vec![("name", "Ann"), ("numbers", "12"), ("language", "en")]),
+        ("/users/add".to_owned(), vec![("name", ""), ("role", "viewer")]),
+        ("/password".to_owned(), vec![("current", "no"), ("new", "longer than ten"), ("again", "longer than ten")]),
+        ("/policies/new".to_owned(), vec![("name", "p"), ("whom-0", "Nobody"), ("rounds", "1")]),
+        ("/do-not-call/add".to_owned(), vec![("number", "x"), ("reason", "y")]),
+        ("/lines/new".to_owned(), vec![("name", "x"), ("number", "y"), ("carrier", "china-telecom")]),
+        (format!("/lines/{line}/forward"), vec![("person", ""), ("number", "")]),
+        ("/heartbeats/new".to_owned(), vec![("name", "x"), ("period", "many"), ("period_unit", "h")]),
+        ("/maintenance/new".to_owned(), vec![("reason", "x"), ("ends", "tomorrow")]),
+        ("/handsets/add".to_owned(), vec![("name", "")]),
+        ("/handsets/test".to_owned(), vec![("handset", "desk"), ("number", "x")]),
+        ("/handsets/rename".to_owned(), vec![("handset", "desk"), ("name", "pixel")]),
+        ("/handsets/allow".to_owned(), vec![("address", "10.9.9.1"), ("model", "Mi 5"), ("name", "desk")]),
+        ("/roster/schedules".to_owned(), vec![("name", "nights"), ("zone", "Mars/Base")]),
+        ("/roster/teams".to_owned(), vec![("name", "web"), ("members", "Nobody")]),
+        ("/roster/vacations".to_owned(), vec![("person", "Ann"), bad_day, ("to", "2026-12-01T00:00"), ("zone", "UTC")]),
+        (own("override"), vec![bad_day, ("to", "2026-12-01T00:00"), ("action", "add"), ("person", "Ann")]),
+        (own("temporary"), vec![("name", "x"), bad_day, ("to", "2026-12-01T00:00"), ("people", "Ann")]),
+        (
+            own("rotation"),
+            vec![("name", "x"), ("people", "Nobody"), ("every", "1 week"), ("start", "2026-11-16T09:00"), ("version", "1")],
+        ),
+        (own("calendar"), vec![("url", "nowhere"), ("every_minutes", "15"), ("layer", "calendar"), ("version", "")]),
+    ];
+    for (path, fields) in forms {
+        let page = lin.post(&path, &fields).await;
+        assert_eq!(page.status, 422, "{path}: {}", page.body);
+        album.keep(&format!("wrong {}", path.replace(|c: char| c.is_ascii_digit(), "")), page);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_template_is_drawn_and_sound_in_every_language() {
+    let home = Home::new(Kind::Embedded).await.set("AUTOCALL_HTTP_TRUSTED_PROXIES", "127.0.0.1");
+    let file = home.config().data_dir.join("first-login.txt");
+    let server = home.start().await;
+    let mut albums = LANGUAGES.map(|language| Album { language, pages: BTreeMap::new(), faults: Vec::new() });
+    let setup = fs::read_to_string(&file).ok();
+    for album in &mut albums {
+        let mut stranger = Visitor::new(&server);
+        stranger.get(&format!("/login?lang={}", album.language)).await;
+        album.keep("nobody /login", stranger.get("/login").await);
+        // A terminal shows the address instead.
+        if let Some(setup) = &setup {
+            album.keep("nobody /setup", stranger.get(setup.trim().split_at(setup.find("/setup").unwrap()).1).await);
+        }
+    }
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    for album in &mut albums {
+        lin.get(&format!("/?lang={}", album.language)).await;
+        empty_pages(&mut lin, album).await;
+    }
+    let world = World::begin(server).await;
+    let server = &world.server;
+    let mut eve = Visitor::logged_in(server, "eve", Role::Viewer).await;
+    let mut rob = Visitor::logged_in(server, "rob", Role::Responder).await;
+    for album in &mut albums {
+        let choose = format!("/?lang={}", album.language);
+        for (who, visitor) in [("admin", &mut lin), ("responder", &mut rob), ("viewer", &mut eve)] {
+            visitor.get(&choose).await;
+            all_pages(&world, who, visitor, album).await;
+        }
+        wrong_forms(&world, &mut lin, album).await;
+        album.keep("reset", lin.post("/users/reset", &[("user", "eve")]).await);
+        album.keep("rotate", lin.post("/handsets/rotate", &[("handset", "desk")]).await);
+        let mut stranger = Visitor::new(server);
+        stranger.headers = vec![("accept-language", album.language.to_owned())];
+        stranger.get(&format!("/login?lang={}", album.language)).await;
+        album.keep("login failed", stranger.log_in("lin", &format!("not {PASSWORD}")).await);
+        // In their own language, whatever their browser wants.
+        let place = LANGUAGES.iter().position(|language| *language == album.language).unwrap();
+        album.keep("own link", stranger.get(&world.own_links[place]).await);
+        // Everybody was logged out by the reset.
+        eve = Visitor::new(server);
+        autocall::keep::users::set_password(&server.app.engine.store, &Default::default(), "eve", PASSWORD).await.unwrap();
+        eve.log_in("eve", PASSWORD).await;
+    }
+    for album in &albums {
+        if let Some(folder) = std::env::var_os("RECORD_PAGES") {
+            let folder = PathBuf::from(folder).join(album.language);
+            fs::create_dir_all(&folder).unwrap();
+            for (name, page) in &album.pages {
+                fs::write(folder.join(name.replace(['/', ' ', '?'], "_")), written(page, &server.base)).unwrap();
+            }
+        }
+    }
+    let marks: Vec<(&str, &str)> = MARKS.into_iter().chain(POLICY_MARKS).collect();
+    let there = every_file(&templates());
+    let named: BTreeSet<String> = marks.iter().map(|(file, _)| (*file).to_owned()).collect();
+    assert_eq!(there, named, "each template has its mark");
+    let faults: Vec<&String> = albums.iter().flat_map(|album| &album.faults).collect();
+    assert!(faults.is_empty(), "{faults:#?}");
+    for album in &albums {
+        for (file, mark) in &marks {
+            assert!(fs::read_to_string(templates().join(file)).unwrap().contains(mark), "{file} has no {mark}");
+            let start = mark.split("{{").next().unwrap();
+            let is_setup = *file == "people/setup.html" && setup.is_none();
+            assert!(
+                is_setup || album.pages.values().any(|page| page.shows(start)),
+                "{file} is drawn nowhere in {}",
+                album.language
+            );
+        }
+    }
+}
+
+/// The files below a folder, by their path in it.
+fn every_file(folder: &Path) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for entry in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
+        let name = entry.file_name().into_string().unwrap();
+        match entry.path().is_dir() {
+            true => all.extend(every_file(&entry.path()).into_iter().map(|inner| format!("{name}/{inner}"))),
+            false => _ = all.insert(name),
+        }
+    }
+    all
+}
