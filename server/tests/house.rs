@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -123,6 +123,121 @@ fn arrows_point_down() {
         }
     }
     assert!(wrong.is_empty(), "arrows upwards:\n{}", wrong.join("\n"));
+}
+
+/// The module that a file is: `dashboard::frame::page`; a folder's `mod.rs` is the folder.
+fn module_of(file: &Path) -> Vec<String> {
+    let inside = ROOTS.iter().find_map(|root| file.strip_prefix(here(root)).ok()).unwrap().with_extension("");
+    let mut parts: Vec<String> = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    if parts.last().is_some_and(|last| last == "mod" || last == "lib") {
+        parts.pop();
+    }
+    parts
+}
+
+/// The paths that a `use` names: `a::{b, c::{d, e}}` are three.
+fn named(tree: &str, before: &str, all: &mut Vec<String>) {
+    let Some((path, rest)) = tree.split_once('{') else {
+        all.push(format!("{before}{}", tree.trim()));
+        return;
+    };
+    let (mut depth, mut from) = (0, 0);
+    let inside = rest.trim_end().strip_suffix('}').unwrap();
+    for (place, c) in inside.char_indices().chain([(inside.len(), ',')]) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                if !inside[from..place].trim().is_empty() {
+                    named(inside[from..place].trim(), &format!("{before}{}", path.trim()), all);
+                }
+                from = place + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Every path that code names, in `use` and elsewhere.
+fn paths(code: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut rest = String::new();
+    for piece in code.split(';') {
+        let last = piece.rsplit_once("use ").filter(|(before, _)| before.is_empty() || before.ends_with([' ', '\n', ')', '}']));
+        match last {
+            Some((before, tree)) if !tree.contains(['(', '=']) => {
+                named(&tree.replace('\n', " "), "", &mut all);
+                rest.push_str(before);
+            }
+            _ => rest.push_str(piece),
+        }
+        rest.push(';');
+    }
+    let part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':');
+    all.extend(rest.split(|c| !part(c)).filter(|path| path.contains("::")).map(str::to_owned));
+    all
+}
+
+/// The modules that a file's code names, without itself. A folder's `mod.rs` puts its own files together: they are no arrows of it.
+fn arrows(file: &Path, modules: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
+    let own = module_of(file);
+    let folder = file.file_name().is_some_and(|name| name == "mod.rs" || name == "lib.rs");
+    let mut to = BTreeSet::new();
+    for path in paths(&code(file)) {
+        let mut parts: Vec<&str> = path.split(" as ").next().unwrap().split("::").map(str::trim).collect();
+        let mut at = own.clone();
+        match parts[0] {
+            "crate" => at.clear(),
+            "super" | "self" => {}
+            // Beside itself: only where such a module is.
+            first if modules.contains(&[own.clone(), vec![first.to_owned()]].concat()) => {}
+            _ => continue,
+        }
+        while matches!(parts.first(), Some(&("crate" | "self" | "super"))) {
+            if parts.remove(0) == "super" {
+                at.pop();
+            }
+        }
+        at.extend(parts.into_iter().map(str::to_owned));
+        while !at.is_empty() && !modules.contains(&at) {
+            at.pop();
+        }
+        if at != own && !at.is_empty() && !(folder && at.starts_with(&own)) {
+            to.insert(at);
+        }
+    }
+    to
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let modules: BTreeSet<Vec<String>> = sources().iter().map(|file| module_of(file)).collect();
+    let mut left: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for file in sources() {
+        left.entry(module_of(&file)).or_default().extend(arrows(&file, &modules));
+    }
+    assert!(left.values().map(BTreeSet::len).sum::<usize>() > 1000, "the paths are not read");
+    // Whoever uses nobody that is left is in no circle, and neither is whoever is used by nobody that is left.
+    loop {
+        let used: BTreeSet<Vec<String>> = left.values().flatten().cloned().collect();
+        let out: BTreeSet<Vec<String>> = left
+            .iter()
+            .filter(|(own, to)| !used.contains(*own) || !to.iter().any(|other| left.contains_key(other)))
+            .map(|(own, _)| own.clone())
+            .collect();
+        if out.is_empty() {
+            break;
+        }
+        left.retain(|own, _| !out.contains(own));
+        for to in left.values_mut() {
+            to.retain(|other| !out.contains(other));
+        }
+    }
+    let told = |(own, to): (&Vec<String>, &BTreeSet<Vec<String>>)| {
+        let to: Vec<String> = to.iter().map(|other| other.join("::")).collect();
+        format!("{} uses {}", own.join("::"), to.join(", "))
+    };
+    assert!(left.is_empty(), "in circles, or between two:\n{}", left.iter().map(told).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod labels;
 mod prune;
 mod roster;
 mod roster_change;
+mod roster_words;
 mod serve;
 
 use std::net::SocketAddr;

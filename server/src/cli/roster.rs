@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use clap::{Subcommand, ValueEnum};
 
 use super::roster_change::{self, ChangeCommand};
+use super::roster_words::{in_words, next, or_nobody, standing};
 use super::{agreed_clock, open};
 use crate::config::Config;
 use crate::keep::roster::forms::LayerForm;
@@ -130,10 +131,6 @@ async fn look(command: RosterCommand, store: &Store, now: DateTime<Utc>) -> anyh
     Ok(())
 }
 
-fn or_nobody(names: Vec<String>) -> String {
-    if names.is_empty() { "nobody".to_owned() } else { names.join(", ") }
-}
-
 fn why(roster: &Roster, schedule: &Schedule, on: &On) -> String {
     let (kind, of) = schedule.origin(&on.reason);
     format!("{} ({})", roster.name(on.person), format!("{kind} {of}").trim())
@@ -158,7 +155,7 @@ fn show(roster: &Roster, schedule: &Schedule, source: Option<&SourceRow>, now: D
     let zone = schedule.zone;
     println!("{} in {zone}, version {}", schedule.name, schedule.version);
     if let Some(own) = source {
-        println!("calendar\t{}", roster_change::standing(own, zone));
+        println!("calendar\t{}", standing(own, zone));
         let reading = own.reading.iter().flat_map(|reading| &reading.skipped);
         for line in reading {
             println!("passed over: {line}");
@@ -168,7 +165,7 @@ fn show(roster: &Roster, schedule: &Schedule, source: Option<&SourceRow>, now: D
         println!("temporary\t{}\t{}\t{}\t{}", own.id, text::shown(zone, own.from), text::shown(zone, own.to), own.name);
     }
     for own in &schedule.overrides {
-        let change = roster_change::in_words(roster, own.change);
+        let change = in_words(roster, own.change);
         println!("override\t{}\t{}\t{}\t{change}\t{}", own.id, text::shown(zone, own.from), text::shown(zone, own.to), own.note);
     }
     for layer in &schedule.layers {
@@ -230,20 +227,6 @@ async fn on_duty(
         }
     }
     Ok(())
-}
-
-/// Who comes next, as the last field of a line.
-fn next(roster: &Roster, schedule: &Schedule, at: DateTime<Utc>) -> String {
-    let next = evaluate::next_people(schedule, &roster.absences, at);
-    let names = |people: Vec<crate::ids::PersonId>| or_nobody(people.iter().map(|person| roster.name(*person)).collect());
-    next.map_or_else(String::new, |(at, people)| format!("\tnext {} from {}", names(people), text::shown(schedule.zone, at)))
-}
-
-/// Who is on duty by a schedule now, and who comes next: what a change of it has led to.
-pub(super) fn print_now_and_next(roster: &Roster, schedule: &Schedule, now: DateTime<Utc>) {
-    let on = evaluate::on_duty(schedule, &roster.absences, now);
-    let names = or_nobody(on.iter().map(|on| roster.name(on.person)).collect());
-    println!("on duty now: {names}{}", next(roster, schedule, now));
 }
 
 fn until(zone: Tz, until: Option<DateTime<Utc>>) -> String {

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::roster_words::{print_now_and_next, standing};
 use crate::config::Config;
 use crate::keep::roster::feeds::{self, Subject};
 use crate::keep::roster::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
@@ -14,9 +14,7 @@ use crate::keep::roster::source::{self, SourceForm};
 use crate::keep::roster::{exceptions, find_schedule, import, schedules, teams};
 use crate::kinds::guard::GuardedResolver;
 use crate::out::calendars;
-use crate::roster::{Change, Roster, text};
 use crate::store::Store;
-use crate::store::duty::sources::SourceRow;
 use crate::versions::Expected;
 
 /// What entries of this program are signed with.
@@ -318,7 +316,7 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             schedules::set_layer(store, &schedule, &form, None, now).await?;
             println!("{schedule} has the rotation {}", form.name.trim());
             let roster = store.read().await?.db().roster().await?;
-            super::roster::print_now_and_next(&roster, find_schedule(&roster, &schedule)?, now);
+            print_now_and_next(&roster, find_schedule(&roster, &schedule)?, now);
         }
         ChangeCommand::RemoveLayer { schedule, name } => {
             schedules::remove_layer(store, &schedule, &name, None, now).await?;
@@ -435,18 +433,6 @@ async fn set_calendar(own: CalendarArgs, store: &Store, config: &Config, now: Da
     Ok(())
 }
 
-/// How a calendar stands, as the fields of a line.
-pub(super) fn standing(own: &SourceRow, zone: Tz) -> String {
-    let at = |at: DateTime<Utc>| text::shown(zone, at);
-    let state = match (own.wrong(), own.good_at) {
-        (Some((since, trouble)), _) => format!("wrong since {}: {trouble}", at(since)),
-        (None, Some(good)) => format!("read {}", at(good)),
-        (None, None) => "not read yet".to_owned(),
-    };
-    let shifts = own.reading.as_ref().map_or_else(String::new, |reading| format!("\t{} shifts", reading.shifts));
-    format!("{}\tlayer {}\tevery {} minutes\t{state}{shifts}", own.address, own.layer, own.every_minutes)
-}
-
 async fn print(command: ChangeCommand, store: &Store) -> anyhow::Result<()> {
     let mut reader = store.read().await?;
     let roster = reader.db().roster().await?;
@@ -482,14 +468,4 @@ fn form_of(file: &Path) -> anyhow::Result<import::Form> {
 
 fn read_id<T: std::str::FromStr>(text: &str) -> anyhow::Result<T> {
     text.parse().map_err(|_| anyhow::anyhow!("{text:?} is no id: `autocall roster show` and the other lists print them"))
-}
-
-/// What an override does, in words.
-pub(super) fn in_words(roster: &Roster, change: Change) -> String {
-    match change {
-        Change::Add(person) => format!("add {}", roster.name(person)),
-        Change::Remove(person) => format!("remove {}", roster.name(person)),
-        Change::Replace { by, of: None } => format!("replace everybody by {}", roster.name(by)),
-        Change::Replace { by, of: Some(of) } => format!("replace {} by {}", roster.name(of), roster.name(by)),
-    }
 }

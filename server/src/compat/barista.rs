@@ -4,6 +4,7 @@
 //! `{"success":"false","error":"…"}` under its own status ([`in_its_words`]). What was wrong with a parameter stands in the log.
 
 pub mod history;
+pub mod refused;
 pub mod request;
 
 use std::sync::Arc;
@@ -18,61 +19,16 @@ use serde::Serialize;
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::config::HistoryForm;
-use crate::engine::EngineError;
 use crate::intake::alarm_request;
-use crate::store::StoreError;
 use crate::telemetry::AlarmResult;
 use history::{Facts, History};
+use refused::Refused;
 use request::Parameters;
 
 /// Where it is.
 pub const PATH: &str = "/api/v1/call";
 /// As Barista writes it.
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
-
-/// Why a request is refused. Nothing was stored then.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// A parameter is not there, or empty.
-    #[error("the parameter {0} is missing: send it in the query, or in a body with the content type of a form")]
-    Missing(&'static str),
-    /// A parameter says what it must not.
-    #[error("the parameter {0} has a value that is not allowed: see docs/barista.md")]
-    Value(&'static str),
-    /// The body is not what its content type says, or too large.
-    #[error("the body cannot be read: it is larger than http.body_limit_bytes, broke off, or is no multipart form")]
-    Body,
-    /// No alarm has this number.
-    #[error("there is no event of this id")]
-    UnknownEvent,
-    /// The database cannot store or read it now.
-    #[error("the database failed: {0}")]
-    System(String),
-}
-
-impl Refused {
-    /// A value that is merely wrong is answered with 200, as Barista does.
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Value(_) => StatusCode::OK,
-            Self::Missing(_) | Self::Body => StatusCode::BAD_REQUEST,
-            Self::UnknownEvent => StatusCode::NOT_FOUND,
-            Self::System(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-}
-
-impl From<EngineError> for Refused {
-    fn from(error: EngineError) -> Self {
-        Self::System(error.to_string())
-    }
-}
-
-impl From<StoreError> for Refused {
-    fn from(error: StoreError) -> Self {
-        Self::System(error.to_string())
-    }
-}
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {

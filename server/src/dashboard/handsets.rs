@@ -11,12 +11,15 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use sha2::{Digest, Sha256};
 
+use super::alarm::health::Health;
 use super::alarm::now::{self, TroublePart};
 use super::alarm::read::Board;
-use super::alarm::trouble::{self, Health};
+use super::alarm::trouble;
+use super::frame::answer::{Refusal, go_to};
 use super::frame::csrf::Fields;
 use super::frame::edit::AddressPage;
-use super::frame::page::{Frame, Part, Reader, Refusal, Sight, ago, at, go_to, html, live_page};
+use super::frame::page::{Frame, Part, Sight, ago, at, html, live_page};
+use super::frame::reader::Reader;
 use super::frame::words::Bit::{Html, Text};
 use super::frame::words::{Words, escape, fill, fill_text};
 use crate::app::App;

@@ -182,7 +182,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .merge(viewers)
         .merge(responders)
         .merge(admins)
-        .method_not_allowed_fallback(async || frame::page::Refusal::NotFound);
+        .method_not_allowed_fallback(async || frame::answer::Refusal::NotFound);
     all.layer(from_fn_with_state(Arc::clone(app), frame::page::recognise))
         // For everybody, and without the database: the page that says that it is away wants its style too.
         .route("/assets/{name}", get(frame::assets::serve))

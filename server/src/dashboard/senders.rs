@@ -9,7 +9,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::frame::page::{Frame, Reader, Refusal, at, html};
+use super::frame::answer::Refusal;
+use super::frame::page::{Frame, at, html};
+use super::frame::reader::Reader;
 use super::frame::words::Bit::{Html, Text};
 use super::frame::words::{Words, fill};
 use crate::app::App;

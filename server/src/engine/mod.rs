@@ -14,10 +14,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use crate::alarm::doer::{Actor, Doer};
-pub use hunt::act::{Acknowledgement, MOST_SNOOZE};
+pub use hunt::act::MOST_SNOOZE;
 pub use hunt::claim::{Asker, Claim, Offer, OfferDetails};
 pub use hunt::hearing::Word;
-pub use hunt::presses::{Acted, Effect};
+pub use hunt::presses::{Acknowledgement, Acted, Effect};
 pub use hunt::raise::{Mended, NamedBy, NewCallee, RaiseRequest, Raised, RaisedAs};
 pub use hunt::report::{Report, Reported};
 pub use watch::tick::Tick;

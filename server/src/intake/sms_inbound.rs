@@ -258,7 +258,7 @@ pub async fn receive(
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let bytes = if body.trim_ascii().is_empty() { query.unwrap_or_default().into_bytes() } else { body.to_vec() };
     let said = Said::read(&bytes)?;
-    sms_signature::check(&gateway, &headers, &bytes, &said, app.engine.clock.now()).inspect_err(|_| {
+    sms_signature::check(&gateway, &headers, &bytes, &said.fields(), app.engine.clock.now()).inspect_err(|_| {
         tracing::warn!(gateway.name = %gateway.name, "a report of a gateway is not signed with its secret: refused");
     })?;
     let sent_at = headers.get("x-timestamp").and_then(|value| value.to_str().ok());

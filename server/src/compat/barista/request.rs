@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, header};
 use sqlx::types::Json;
 
-use super::Refused;
+use super::refused::Refused;
 use crate::access::senders::Sender;
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::{BaristaConfig, Config};

@@ -7,12 +7,13 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::one::{actor, alarm_id, back};
+use super::acting::{actor, alarm_id, back};
 use super::standing::Standing;
 use crate::app::App;
+use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::span;
-use crate::dashboard::frame::page::{Reader, Refusal};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::typed_time::instant_of;
 use crate::dashboard::frame::words::Words;
 use crate::engine::MOST_SNOOZE;

@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::standing::{self, Standing, Steps};
 use crate::alarm::{Verdict, hunt};
-use crate::dashboard::frame::page::{Reader, at, since, until};
+use crate::dashboard::frame::page::{at, since, until};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill, fill_text};
 use crate::ids::{AlarmId, CalleeId};

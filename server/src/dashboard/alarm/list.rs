@@ -11,7 +11,9 @@ use axum::response::Response;
 use super::now::{self, Line};
 use super::read;
 use crate::app::App;
-use crate::dashboard::frame::page::{Frame, Reader, Refusal, html};
+use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Words;
 use crate::store::alarm::alarms::AlarmFilter;
 

@@ -1,6 +1,8 @@
 //! The pages about alarms: what is going on now, one alarm, all of them, and a callee's own link.
 
+pub mod acting;
 pub mod actions;
+pub mod health;
 pub mod ladder;
 pub mod list;
 pub mod now;

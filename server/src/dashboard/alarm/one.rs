@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 
+use super::acting::{actor, alarm_id, back, doer, known_as};
 use super::actions::{self, MoreActions};
 use super::ladder::{self, Flights, Known};
 use super::now::{self, Line, TroublePart};
@@ -15,12 +16,13 @@ use super::standing::{self, Standing};
 use super::timeline::{self, Entry};
 use crate::alarm::AlarmState;
 use crate::app::App;
+use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::page::{Part, Reader, Refusal, Sight, at, at_second, go_to, live_page, since};
-use crate::dashboard::frame::place::Place;
+use crate::dashboard::frame::page::{Part, Sight, at, at_second, live_page, since};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
-use crate::engine::{Acknowledgement, Actor, Doer, Effect};
+use crate::engine::{Acknowledgement, Effect};
 use crate::ids::AlarmId;
 use crate::keep::checks::LONGEST_NOTE;
 use crate::store::alarm::answers;
@@ -94,29 +96,6 @@ pub(in crate::dashboard) async fn redial(
     let id = alarm_id(&id)?;
     app.engine.redial(id, &actor(&reader)).await?;
     Ok(back(&fields, id, "redialled"))
-}
-
-pub(in crate::dashboard) fn known_as(reader: &Reader) -> String {
-    reader.known_as().to_owned()
-}
-
-/// Who acts: the name they are known by, and the user they are logged in as.
-pub(in crate::dashboard) fn actor(reader: &Reader) -> Actor {
-    Actor { name: Some(known_as(reader)), doer: doer(reader) }
-}
-
-fn doer(reader: &Reader) -> Doer {
-    reader.visitor.as_ref().map_or(Doer::Server, |visitor| Doer::User { name: visitor.name.clone() })
-}
-
-/// To the page from which the form came.
-pub(in crate::dashboard) fn back(fields: &Fields, id: AlarmId, done: &str) -> Response {
-    let place = if fields.get("back") == "now" { Place::Now } else { Place::Alarm(id) };
-    go_to(&format!("{place}?done={done}"))
-}
-
-pub(in crate::dashboard) fn alarm_id(text: &str) -> Result<AlarmId, Refusal> {
-    text.parse().map_err(|_| Refusal::NotFound)
 }
 
 /// What is on the page at this moment.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Mutex;
 
+use super::health::Health;
 use super::standing::{self, Standing, Steps};
-use super::trouble::Health;
 use crate::app::App;
 use crate::engine::Engine;
 use crate::engine::watch::handsets::plain_path_is_open;

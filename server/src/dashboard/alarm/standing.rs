@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::escalation;
 use crate::alarm::policy::Place;
-use crate::dashboard::frame::page::{Reader, at, at_second, until};
+use crate::dashboard::frame::page::{at, at_second, until};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill, fill_text};
 use crate::ids::CalleeId;

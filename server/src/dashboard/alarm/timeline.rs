@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::now;
-use crate::dashboard::frame::page::{Reader, at, at_second};
+use crate::dashboard::frame::page::{at, at_second};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill};
 use crate::store::alarm::board::CallRow;

@@ -3,3 +3,4 @@
 pub mod calendar;
 pub mod overview;
 pub mod schedule;
+pub mod words;

@@ -11,13 +11,18 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::calendar::{Plan, Strip, monday_of};
-use super::overview::{lines, maker, next_words, on_duty_words, people, reason_words, sentence, shown, team_name, troubles};
+use super::words::{
+    maker, next_words, on_duty_words, people, reason_words, sentence, shown, source_trouble, team_name, troubles,
+};
 use crate::app::App;
 use crate::costly;
 use crate::dashboard::alarm::now;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::assets;
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html, instant};
+use crate::dashboard::frame::field::lines;
+use crate::dashboard::frame::page::{Frame, html, instant};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::ScheduleId;
 use crate::keep::roster::feeds::{self, Subject};
@@ -25,7 +30,6 @@ use crate::keep::roster::forms::{LayerForm, OverrideForm, TemporaryForm};
 use crate::keep::roster::source::{self, SourceForm};
 use crate::keep::roster::{RosterError, exceptions, schedules};
 use crate::kinds::guard::GuardedResolver;
-use crate::kinds::words::say;
 use crate::roster::check::check;
 use crate::roster::{Change, Roster, Schedule, evaluate, wall};
 use crate::store::duty::sources::SourceRow;
@@ -491,14 +495,6 @@ fn entries(words: &'static Words, roster: &Roster, schedule: &Schedule, strips: 
                 .collect(),
         })
         .collect()
-}
-
-/// That the calendar of a schedule cannot be read, since when and why, in the reader's language.
-pub(super) fn source_trouble(reader: &Reader, zone: Tz, row: &SourceRow) -> Option<String> {
-    let (since, trouble) = row.wrong()?;
-    let sentence = format!("calendar_{}", trouble.code());
-    let why = say(reader.language.tag(), &sentence, &[("detail", &trouble.detail())]);
-    Some(fill_text(&reader.words.source_wrong, &[("since", &shown(reader.words, zone, since)), ("why", &why)]))
 }
 
 fn change_words(words: &Words, roster: &Roster, change: Change) -> String {

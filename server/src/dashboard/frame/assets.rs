@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use super::page;
+use super::answer::protect;
 use crate::http::phone::nothing_for_phones;
 use crate::ids::hex;
 
@@ -59,7 +59,7 @@ pub(in crate::dashboard) async fn serve(Path(name): Path<String>, RawQuery(query
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
-    page::protect(&mut response);
+    protect(&mut response);
     response
 }
 

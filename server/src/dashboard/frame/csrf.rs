@@ -10,7 +10,8 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-use super::page::{Reader, Refusal};
+use super::answer::Refusal;
+use super::reader::Reader;
 use crate::app::App;
 use crate::config::HttpConfig;
 use crate::ids::hex;

@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::field::{Field, Wrong};
-use super::page::{Frame, Reader, html};
+use super::page::{Frame, html};
+use super::reader::Reader;
 use super::words::Words;
 use crate::app::App;
 use crate::keep::pairing::page_url;

@@ -103,6 +103,11 @@ pub(in crate::dashboard) fn number(field: &str, value: &str, sentence: &str) -> 
     }
 }
 
+/// What was typed, one thing on each line.
+pub(in crate::dashboard) fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
 /// Lines of `name=value`, each name once.
 ///
 /// # Errors

@@ -16,7 +16,9 @@ use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::page::{Reader, Refusal, Sight, instant};
+use super::answer::Refusal;
+use super::page::{Sight, instant};
+use super::reader::Reader;
 use super::session;
 use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::{now, one};

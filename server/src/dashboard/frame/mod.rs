@@ -1,5 +1,6 @@
 //! What all pages share: the frame, sessions, forms, words, live updates.
 
+pub mod answer;
 pub mod assets;
 pub mod csrf;
 pub mod device;
@@ -8,6 +9,7 @@ pub mod field;
 pub mod live;
 pub mod page;
 pub mod place;
+pub mod reader;
 pub mod session;
 pub mod throttle;
 pub mod typed_time;

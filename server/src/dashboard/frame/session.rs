@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
-use super::page::{Reader, Refusal, go_to};
+use super::answer::{Refusal, go_to};
 use super::place::Place;
+use super::reader::{Reader, Visitor};
 use crate::config::HttpConfig;
 use crate::engine::Engine;
 use crate::ids::{UserId, hex};
@@ -25,25 +26,6 @@ const LONGEST: TimeDelta = TimeDelta::days(30);
 const LONGEST_IDLE: TimeDelta = TimeDelta::days(10);
 /// That a session is used is written down at most this often.
 const WRITE_AGAIN: TimeDelta = TimeDelta::minutes(10);
-
-/// Somebody who is logged in.
-#[derive(Clone, Debug)]
-pub(in crate::dashboard) struct Visitor {
-    pub(in crate::dashboard) name: String,
-    pub(in crate::dashboard) role: Role,
-    pub(in crate::dashboard) language: String,
-    /// Their name in the roster.
-    pub(in crate::dashboard) person_name: Option<String>,
-    /// What their session is stored under.
-    pub(in crate::dashboard) token_hash: [u8; 32],
-}
-
-impl Visitor {
-    /// The name under which they take alarms.
-    pub(in crate::dashboard) fn known_as(&self) -> &str {
-        self.person_name.as_deref().unwrap_or(&self.name)
-    }
-}
 
 /// Whose session a token is.
 ///

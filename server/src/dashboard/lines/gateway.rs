@@ -10,10 +10,12 @@ use axum::response::Response;
 
 use super::gateway_form::{self, GatewayForm, Kind};
 use crate::app::App;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::{AddressPage, Edit, edit_page, reached};
 use crate::dashboard::frame::field::Wrong;
-use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
+use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::lines::gateways::inbound_path;
 use crate::ids::GatewayId;

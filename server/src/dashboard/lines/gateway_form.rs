@@ -1,8 +1,8 @@
 //! A gateway as a form has it, and as it is stored; pure. What may hold a secret is never shown: left blank, it stays as it is.
 
+use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, pairs};
-use crate::dashboard::frame::page::Refusal;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::lines::gateways::InboundChange;
 use crate::keep::refused::Refused;

@@ -9,10 +9,12 @@ use axum::response::Response;
 
 use super::heartbeat_form::HeartbeatForm;
 use crate::app::App;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::{AddressPage, Edit, edit_page, reached};
 use crate::dashboard::frame::field::Wrong;
-use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
+use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::fill_text;
 use crate::engine::watch::heartbeats::ping_path;
 use crate::ids::HeartbeatId;

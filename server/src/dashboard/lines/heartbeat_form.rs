@@ -1,10 +1,10 @@
 //! A heartbeat as a form has it, and as the engine has it; what the engine refuses, at its field; pure.
 
 use crate::alarm::Priority;
-use crate::dashboard::duty::overview::lines;
+use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::field::lines;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, pairs, pairs_written};
-use crate::dashboard::frame::page::Refusal;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::watch::heartbeats::NewHeartbeat;
 use crate::keep::refused::Refused;

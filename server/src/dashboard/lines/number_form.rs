@@ -3,9 +3,9 @@
 use android_protocol::forwarding::ForwardingError;
 use android_protocol::sms::SmsBuildError;
 
+use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, number};
-use crate::dashboard::frame::page::Refusal;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::lines::numbers::NewLine;
 use crate::keep::refused::Refused;

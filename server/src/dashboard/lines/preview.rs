@@ -5,7 +5,7 @@ use askama::Template;
 
 use super::number_form::{LineForm, label};
 use crate::dashboard::frame::field::Wrong;
-use crate::dashboard::frame::page::Reader;
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text};
 use crate::engine::lines::numbers::Draft;

@@ -3,9 +3,9 @@
 use askama::Template;
 
 use super::number_form::command_words;
+use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::Choice;
-use crate::dashboard::frame::page::Refusal;
 use crate::dashboard::frame::words::Words;
 use crate::ids::PersonId;
 use crate::keep::refused::Refused;

@@ -8,10 +8,11 @@ use axum::response::Response;
 
 use super::window_form::{self, WindowForm};
 use crate::app::App;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::{Edit, edit_page};
 use crate::dashboard::frame::field::Wrong;
-use crate::dashboard::frame::page::{Reader, Refusal, go_to};
+use crate::dashboard::frame::reader::Reader;
 
 /// `GET /maintenance/new`
 pub(in crate::dashboard) async fn begin(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Response {

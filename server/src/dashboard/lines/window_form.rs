@@ -1,8 +1,8 @@
 //! A maintenance window as a form has it, and as the engine has it; what the engine refuses, at its field; pure.
 
+use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Field, Input, Wrong, pairs};
-use crate::dashboard::frame::page::Refusal;
 use crate::dashboard::frame::typed_time::instant_of;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::watch::windows::NewWindow;

@@ -10,8 +10,10 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::dashboard::alarm::now;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
+use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::PersonId;
 use crate::keep::people::{self, PersonError, PersonForm};

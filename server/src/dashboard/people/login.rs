@@ -10,10 +10,12 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::dashboard::Dashboard;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::device;
-use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
+use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::place::Place;
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
 use crate::dashboard::frame::session::Cookies;
 use crate::dashboard::frame::throttle::{From, TooSoon};

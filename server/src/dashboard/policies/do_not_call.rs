@@ -7,47 +7,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::list;
+use super::page::{self, ForbiddenForm};
 use crate::app::App;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::Wrong;
-use crate::dashboard::frame::page::{Reader, Refusal, at, go_to};
-use crate::dashboard::frame::words::Bit::Html;
-use crate::dashboard::frame::words::fill;
+use crate::dashboard::frame::reader::Reader;
 use crate::keep::do_not_call as forbidden;
-use crate::store::Db;
-
-/// A number on the list as this reader may see it.
-pub(in crate::dashboard) struct Forbidden {
-    /// In full, for the form that takes it off; empty for those who may not.
-    pub(in crate::dashboard) number: String,
-    pub(in crate::dashboard) shown: String,
-    pub(in crate::dashboard) reason: String,
-    /// HTML.
-    pub(in crate::dashboard) since: String,
-}
-
-/// What somebody has typed to add one.
-#[derive(Clone, Debug, Default)]
-pub(in crate::dashboard) struct ForbiddenForm {
-    pub(in crate::dashboard) number: String,
-    pub(in crate::dashboard) reason: String,
-}
-
-/// The list.
-///
-/// # Errors
-/// When the database fails.
-pub(in crate::dashboard) async fn all(reader: &Reader, db: &mut Db<'_>) -> Result<Vec<Forbidden>, Refusal> {
-    let rows = db.forbidden_numbers().await?;
-    let line = |row: crate::store::duty::do_not_call::DoNotCallRow| Forbidden {
-        shown: reader.number(&row.number),
-        number: if reader.administers() { row.number } else { String::new() },
-        reason: row.reason,
-        since: fill(&reader.words.forbidden_since, &[("at", Html(&at(row.created_at)))]),
-    };
-    Ok(rows.into_iter().map(line).collect())
-}
 
 /// `POST /do-not-call/add`
 pub(in crate::dashboard) async fn add(
@@ -66,7 +32,7 @@ pub(in crate::dashboard) async fn add(
             _ => return Err(refused.into()),
         },
     };
-    list::page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, form, Some(wrong), None).await
+    page::page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, form, Some(wrong), None).await
 }
 
 /// `POST /do-not-call/remove`

@@ -8,44 +8,19 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::do_not_call::{self, Forbidden, ForbiddenForm};
-use super::form::{Filled, PolicyForm, StepFields, whom_written};
-use super::rules::{self, RuleLine};
-use crate::alarm::Mode;
+use super::form::{Filled, PolicyForm, StepFields};
+use super::page::{ForbiddenForm, page};
 use crate::app::App;
 use crate::dashboard::alarm::now;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::{Field, Wrong, span};
-use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
-use crate::dashboard::frame::words::Bit::Text;
-use crate::dashboard::frame::words::{Words, escape, fill};
+use crate::dashboard::frame::field::{Field, Wrong};
+use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::reader::Reader;
+use crate::dashboard::frame::words::Words;
 use crate::ids::PolicyId;
-use crate::keep::policies::{self as checked, PolicyBody, StepBody};
-use crate::store::duty::policies::PolicyRow;
+use crate::keep::policies as checked;
 use crate::versions::Expected;
-
-/// One policy in words.
-struct PolicyCard {
-    id: PolicyId,
-    name: String,
-    /// HTML.
-    steps: Vec<String>,
-    /// HTML.
-    meta: String,
-}
-
-#[derive(Template)]
-#[template(path = "policies/policies.html")]
-struct PoliciesPage<'r> {
-    frame: Frame<'r>,
-    words: &'static Words,
-    policies: Vec<PolicyCard>,
-    rules: Vec<RuleLine>,
-    forbidden: Vec<Forbidden>,
-    form: ForbiddenForm,
-    wrong: Option<Wrong>,
-    done: Option<&'static str>,
-}
 
 #[derive(Template)]
 #[template(path = "policies/policy.html")]
@@ -71,70 +46,6 @@ pub(in crate::dashboard) async fn show(
 ) -> Result<Response, Refusal> {
     let done = now::done_words(reader.words, query.as_deref());
     page(&app, &reader, StatusCode::OK, ForbiddenForm::default(), None, done).await
-}
-
-/// The page, with the form of the do-not-call list as it was filled in.
-pub(in crate::dashboard) async fn page(
-    app: &App,
-    reader: &Reader,
-    status: StatusCode,
-    form: ForbiddenForm,
-    wrong: Option<Wrong>,
-    done: Option<&'static str>,
-) -> Result<Response, Refusal> {
-    let rules = rules::lines(reader, &checked::read_rules(&app.engine.store).await?.0);
-    let mut connection = app.engine.store.read().await?;
-    let mut db = connection.db();
-    let mut policies = Vec::new();
-    for row in db.policies().await? {
-        let policy = checked::written(&mut db, &row.definition).await?;
-        policies.push(card(reader, row, &policy));
-    }
-    let forbidden = do_not_call::all(reader, &mut db).await?;
-    let frame = Frame::new(reader, "policies", reader.words.nav_policies.as_str(), app.engine.clock.now());
-    Ok(html(status, &PoliciesPage { frame, words: reader.words, policies, rules, forbidden, form, wrong, done }))
-}
-
-fn card(reader: &Reader, row: PolicyRow, policy: &PolicyBody) -> PolicyCard {
-    let words = reader.words;
-    let mut meta = vec![match policy.confirm_within_seconds {
-        Some(seconds) => fill(&words.policy_confirmed, &[("time", Text(&span(words, seconds)))]),
-        None => escape(&words.policy_unconfirmed),
-    }];
-    if policy.rounds > 1 {
-        meta.push(fill(&words.policy_repeated, &[("count", Text(&policy.rounds.to_string()))]));
-    }
-    PolicyCard {
-        id: row.id,
-        name: row.name,
-        steps: policy.steps.iter().map(|step| step_words(reader, step)).collect(),
-        meta: meta.join(" · "),
-    }
-}
-
-/// "**Li Na, Zhang Wei** one after the other · calls to each: 2 · next step after 3 min", as HTML.
-fn step_words(reader: &Reader, step: &StepBody) -> String {
-    let words = reader.words;
-    let names: Vec<String> = step.ring.iter().map(|whom| reader.name(&whom_written(whom))).collect();
-    let who = match names.is_empty() {
-        true => format!(r#"<b class="nobody">{}</b>"#, escape(&words.policy_nobody)),
-        false => format!("<b>{}</b>", escape(&names.join(words.list_comma.as_str()))),
-    };
-    let mut pieces = Vec::new();
-    if names.len() > 1 {
-        let mode = if step.mode == Some(Mode::Parallel) { &words.mode_parallel } else { &words.mode_sequential };
-        pieces.push(escape(mode));
-    }
-    if let Some(attempts) = step.attempts {
-        pieces.push(fill(&words.policy_calls, &[("count", Text(&attempts.to_string()))]));
-    }
-    if let Some(seconds) = step.min_interval_seconds {
-        pieces.push(fill(&words.policy_apart, &[("time", Text(&span(words, seconds)))]));
-    }
-    if let Some(seconds) = step.wait_seconds {
-        pieces.push(fill(&words.policy_next_after, &[("time", Text(&span(words, seconds)))]));
-    }
-    if pieces.is_empty() { who } else { format!("{who} <small>{}</small>", pieces.join(" · ")) }
 }
 
 /// `GET /policies/new`

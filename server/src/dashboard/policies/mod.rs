@@ -3,4 +3,5 @@
 pub mod do_not_call;
 pub mod form;
 pub mod list;
+pub mod page;
 pub mod rules;

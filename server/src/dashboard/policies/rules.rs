@@ -9,9 +9,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::app::App;
+use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, number, pairs, pairs_written};
-use crate::dashboard::frame::page::{Frame, Reader, Refusal, go_to, html};
+use crate::dashboard::frame::page::{Frame, html};
+use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, escape, fill, fill_text};
 use crate::keep::policies::{self as checked, MOST_RULES, RuleBody, RulesBody};

@@ -4,46 +4,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::closing::{self, Tally};
-use super::ladder::lapse;
-use super::presses::Effect;
+use super::ladder::{lapse, left_of_step};
+use super::presses::{Acknowledgement, Effect};
 use super::raise::{Naming, refuse_if_over};
-use super::returns::{NEWS, WORSE};
-use crate::alarm::doer::{Actor, Doer};
+use super::why::{ASKED, NEWS, RELEASED, WORSE};
+use crate::alarm::doer::Actor;
 use crate::alarm::{DialOutcome, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, NewCallee, seconds};
-use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
-use crate::numbers::same_phone;
+use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId};
 use crate::store::Tx;
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::answers::AnswerRow;
 use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt, SaidNo};
 
-/// A new hunt because a person asks for it.
-const ASKED: &str = "asked";
-/// Why a hunt follows another: the maintenance that held it is over.
-pub(in crate::engine) const RELEASED: &str = "released";
-
 /// Nothing is put off for longer.
 pub const MOST_SNOOZE: TimeDelta = TimeDelta::days(30);
-
-/// Who confirms an alarm.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Acknowledgement {
-    /// Their name.
-    pub name: Option<String>,
-    /// Their number in its comparable form.
-    pub number: Option<String>,
-    /// Which callee they are, where that is known.
-    pub callee: Option<CalleeId>,
-    /// A remark.
-    pub note: Option<String>,
-    /// Who it really is.
-    pub doer: Doer,
-    /// Unless it is over by then, it rings again after so many seconds.
-    pub ring_again_after_s: Option<i32>,
-}
 
 impl Engine {
     /// A human confirms one alarm, and no other that is rung for with it: the answer is theirs, and nobody else is rung for it.
@@ -318,89 +294,4 @@ fn again(callees: Vec<CalleeRow>, why: &str) -> Vec<NewCallee> {
             min_interval_s: callee.min_interval_s,
         })
         .collect()
-}
-
-/// What is left of the current step, not counting the time for which it is put off.
-pub(in crate::engine) fn left_of_step(hunt: &HuntRow, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
-    let from = hunt.snoozed_until.map_or(now, |held| held.max(now));
-    (ends_at - from).max(TimeDelta::zero())
-}
-
-/// Closes the open dials of a hunt in which nobody is wanted any more.
-pub(in crate::engine) async fn close_dials_of(
-    tx: &mut Tx,
-    hunt: &HuntRow,
-    now: DateTime<Utc>,
-    tally: &mut Tally,
-) -> Result<(), EngineError> {
-    let callees = tx.db().callees(hunt.id).await?;
-    let wanted = |id: CalleeId| callees.iter().any(|callee| callee.id == id && callee.verdict.is_none());
-    let open = tx.db().open_targets_of(hunt.id).await?;
-    let mut mids: Vec<&str> = open.iter().map(|target| target.mid.as_str()).collect();
-    mids.dedup();
-    for mid in mids {
-        if !open.iter().any(|target| target.mid == mid && wanted(target.callee_id)) {
-            closing::close_unwanted_dial(tx, hunt.id, mid, DialOutcome::Superseded, now, tally).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The answer that a human stands by: the one that was given when they picked up, else a new one.
-pub(in crate::engine) async fn confirmed_answer(
-    tx: &mut Tx,
-    hunt: &HuntRow,
-    by: &Acknowledgement,
-    now: DateTime<Utc>,
-) -> Result<AnswerRow, EngineError> {
-    let person = match &by.number {
-        Some(number) => tx.db().person_with_number(number).await?,
-        None => None,
-    };
-    let callees = tx.db().callees(hunt.id).await?;
-    let callee = callees.iter().find(|callee| match by.callee {
-        Some(id) => callee.id == id,
-        None => {
-            // A person's other number is that person.
-            let same_person = person.as_ref().is_some_and(|person| callee.person_id == Some(person.id));
-            by.number.as_ref().is_some_and(|number| same_phone(number, &callee.number))
-                || same_person
-                || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
-        }
-    });
-    // A name that a sender gave wins over the roster: a number may be shared.
-    let named = callee.and_then(|callee| callee.name.as_ref());
-    let person = person.filter(|person| named.is_none_or(|named| *named == person.name));
-    let given = tx.db().answers_of(hunt.id).await?;
-    let earlier = given.into_iter().find(|answer| {
-        answer.confirmed_at.is_none() && answer.callee_id.is_some() && answer.callee_id == callee.map(|callee| callee.id)
-    });
-    if let Some(earlier) = earlier {
-        tx.db().confirm_answer(earlier.id, now).await?;
-        return Ok(AnswerRow { confirmed_at: Some(now), ..earlier });
-    }
-    let person_id: Option<PersonId> = person.as_ref().map(|person| person.id).or(callee.and_then(|callee| callee.person_id));
-    let name = person
-        .map(|person| person.name)
-        .or_else(|| by.name.clone())
-        .or_else(|| callee.and_then(|callee| callee.name.clone()))
-        .or_else(|| by.number.clone())
-        .or_else(|| callee.map(|callee| callee.number.clone()));
-    let answer = AnswerRow {
-        id: AnswerId::new(now),
-        hunt_id: hunt.id,
-        mid: None,
-        callee_id: callee.map(|callee| callee.id),
-        number: by.number.clone().or_else(|| callee.map(|callee| callee.number.clone())),
-        person_id,
-        name: name.unwrap_or_else(|| "API".to_owned()),
-        handset_id: None,
-        at: now,
-        via: by.doer.via(),
-        attempt: callee.map(|callee| callee.attempts).filter(|attempts| *attempts > 0),
-        confirmed_at: Some(now),
-        lapsed_at: None,
-    };
-    tx.db().insert_answer(&answer).await?;
-    Ok(answer)
 }

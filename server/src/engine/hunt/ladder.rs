@@ -341,3 +341,9 @@ fn phones_in_dials(ladder: &Ladder, callees: &[CalleeRow]) -> HashMap<String, Da
     };
     ladder.open.iter().flat_map(of).collect()
 }
+
+/// What is left of the current step, not counting the time for which it is put off.
+pub(in crate::engine) fn left_of_step(hunt: &HuntRow, ends_at: DateTime<Utc>, now: DateTime<Utc>) -> TimeDelta {
+    let from = hunt.snoozed_until.map_or(now, |held| held.max(now));
+    (ends_at - from).max(TimeDelta::zero())
+}

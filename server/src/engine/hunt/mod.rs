@@ -12,3 +12,4 @@ pub mod raise;
 pub mod report;
 pub mod returns;
 pub mod serves;
+pub mod why;

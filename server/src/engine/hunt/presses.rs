@@ -4,13 +4,13 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::act::{self, Acknowledgement};
 use super::closing::{self, Tally};
 use super::raise::refuse_if_over;
-use crate::alarm::doer::Actor;
+use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::{DialOutcome, HuntOutcome, Verdict, hunt};
 use crate::engine::{Engine, EngineError, JOINED_LATER, seconds};
-use crate::ids::{AlarmId, CalleeId, HuntId};
+use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
+use crate::numbers::same_phone;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::events::EventKind;
@@ -65,6 +65,23 @@ impl Meant {
     fn ids(&self) -> Vec<AlarmId> {
         self.alarms.iter().map(|alarm| alarm.id).collect()
     }
+}
+
+/// Who confirms an alarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// Their name.
+    pub name: Option<String>,
+    /// Their number in its comparable form.
+    pub number: Option<String>,
+    /// Which callee they are, where that is known.
+    pub callee: Option<CalleeId>,
+    /// A remark.
+    pub note: Option<String>,
+    /// Who it really is.
+    pub doer: Doer,
+    /// Unless it is over by then, it rings again after so many seconds.
+    pub ring_again_after_s: Option<i32>,
 }
 
 impl Engine {
@@ -148,7 +165,7 @@ impl Engine {
                 },
                 None => by.clone(),
             };
-            let answer = act::confirmed_answer(tx, &hunt, &by, now).await?;
+            let answer = confirmed_answer(tx, &hunt, &by, now).await?;
             let ring_again_at = by.ring_again_after_s.map(|after| now + seconds(after));
             for alarm in &alarms {
                 tx.db().set_ring_again(alarm.id, ring_again_at).await?;
@@ -269,7 +286,7 @@ impl Engine {
             let body = json!({ "name": first.name, "number": first.number });
             tx.db().insert_event(None, Some(hunt.id), now, EventKind::Reopened, body).await?;
         }
-        act::close_dials_of(tx, hunt, now, tally).await?;
+        close_dials_of(tx, hunt, now, tally).await?;
         self.settle(tx, hunt.id, now, tally).await?;
         Ok(Effect::Done)
     }
@@ -375,4 +392,78 @@ fn only_one(alarms: &[AlarmRow]) -> Option<AlarmId> {
         [alarm] => Some(alarm.id),
         _ => None,
     }
+}
+
+/// Closes the open dials of a hunt in which nobody is wanted any more.
+async fn close_dials_of(tx: &mut Tx, hunt: &HuntRow, now: DateTime<Utc>, tally: &mut Tally) -> Result<(), EngineError> {
+    let callees = tx.db().callees(hunt.id).await?;
+    let wanted = |id: CalleeId| callees.iter().any(|callee| callee.id == id && callee.verdict.is_none());
+    let open = tx.db().open_targets_of(hunt.id).await?;
+    let mut mids: Vec<&str> = open.iter().map(|target| target.mid.as_str()).collect();
+    mids.dedup();
+    for mid in mids {
+        if !open.iter().any(|target| target.mid == mid && wanted(target.callee_id)) {
+            closing::close_unwanted_dial(tx, hunt.id, mid, DialOutcome::Superseded, now, tally).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The answer that a human stands by: the one that was given when they picked up, else a new one.
+async fn confirmed_answer(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    by: &Acknowledgement,
+    now: DateTime<Utc>,
+) -> Result<AnswerRow, EngineError> {
+    let person = match &by.number {
+        Some(number) => tx.db().person_with_number(number).await?,
+        None => None,
+    };
+    let callees = tx.db().callees(hunt.id).await?;
+    let callee = callees.iter().find(|callee| match by.callee {
+        Some(id) => callee.id == id,
+        None => {
+            // A person's other number is that person.
+            let same_person = person.as_ref().is_some_and(|person| callee.person_id == Some(person.id));
+            by.number.as_ref().is_some_and(|number| same_phone(number, &callee.number))
+                || same_person
+                || (by.number.is_none() && by.name.is_some() && by.name == callee.name)
+        }
+    });
+    // A name that a sender gave wins over the roster: a number may be shared.
+    let named = callee.and_then(|callee| callee.name.as_ref());
+    let person = person.filter(|person| named.is_none_or(|named| *named == person.name));
+    let given = tx.db().answers_of(hunt.id).await?;
+    let earlier = given.into_iter().find(|answer| {
+        answer.confirmed_at.is_none() && answer.callee_id.is_some() && answer.callee_id == callee.map(|callee| callee.id)
+    });
+    if let Some(earlier) = earlier {
+        tx.db().confirm_answer(earlier.id, now).await?;
+        return Ok(AnswerRow { confirmed_at: Some(now), ..earlier });
+    }
+    let person_id: Option<PersonId> = person.as_ref().map(|person| person.id).or(callee.and_then(|callee| callee.person_id));
+    let name = person
+        .map(|person| person.name)
+        .or_else(|| by.name.clone())
+        .or_else(|| callee.and_then(|callee| callee.name.clone()))
+        .or_else(|| by.number.clone())
+        .or_else(|| callee.map(|callee| callee.number.clone()));
+    let answer = AnswerRow {
+        id: AnswerId::new(now),
+        hunt_id: hunt.id,
+        mid: None,
+        callee_id: callee.map(|callee| callee.id),
+        number: by.number.clone().or_else(|| callee.map(|callee| callee.number.clone())),
+        person_id,
+        name: name.unwrap_or_else(|| "API".to_owned()),
+        handset_id: None,
+        at: now,
+        via: by.doer.via(),
+        attempt: callee.map(|callee| callee.attempts).filter(|attempts| *attempts > 0),
+        confirmed_at: Some(now),
+        lapsed_at: None,
+    };
+    tx.db().insert_answer(&answer).await?;
+    Ok(answer)
 }

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
-use super::act::left_of_step;
 use super::closing::Tally;
-use super::ladder::lapse;
+use super::ladder::{lapse, left_of_step};
 use super::raise::{RaiseRequest, insert_hunt, lock_alarm, team_asked_for};
+use super::why::{NEWS, WORSE};
 use crate::alarm::{HuntOutcome, Priority};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
@@ -24,11 +24,6 @@ use crate::store::alarm::hunts::HuntRow;
 
 /// So long after its end, the same key opens the same alarm again.
 pub(in crate::engine) const FLAPS_WITHIN: TimeDelta = TimeDelta::minutes(10);
-
-/// A new hunt because an alarm is more urgent than it was.
-pub(in crate::engine) const WORSE: &str = "worse";
-/// A new hunt because of something in an alarm that nobody has taken.
-pub(in crate::engine) const NEWS: &str = "new_alert";
 
 /// Why people are rung for an alarm that comes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

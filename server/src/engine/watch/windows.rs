@@ -7,8 +7,8 @@ use serde_json::json;
 use sqlx::types::Json;
 
 use crate::alarm::HuntOutcome;
-use crate::engine::hunt::act::RELEASED;
 use crate::engine::hunt::closing::Tally;
+use crate::engine::hunt::why::RELEASED;
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, HuntId, WindowId};
 use crate::keep::refused::{self, Refused};

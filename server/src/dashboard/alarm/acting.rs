@@ -1,0 +1,39 @@
+//! Who acts, on which alarm, and to which page they come back.
+
+use axum::response::Response;
+
+use crate::dashboard::frame::answer::{Refusal, go_to};
+use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::place::Place;
+use crate::dashboard::frame::reader::Reader;
+use crate::engine::{Actor, Doer};
+use crate::ids::AlarmId;
+
+/// The name under which they act.
+pub(in crate::dashboard) fn known_as(reader: &Reader) -> String {
+    reader.known_as().to_owned()
+}
+
+/// Who acts: the name they are known by, and the user they are logged in as.
+pub(in crate::dashboard) fn actor(reader: &Reader) -> Actor {
+    Actor { name: Some(known_as(reader)), doer: doer(reader) }
+}
+
+/// As whom they are logged in.
+pub(in crate::dashboard) fn doer(reader: &Reader) -> Doer {
+    reader.visitor.as_ref().map_or(Doer::Server, |visitor| Doer::User { name: visitor.name.clone() })
+}
+
+/// To the page from which the form came.
+pub(in crate::dashboard) fn back(fields: &Fields, id: AlarmId, done: &str) -> Response {
+    let place = if fields.get("back") == "now" { Place::Now } else { Place::Alarm(id) };
+    go_to(&format!("{place}?done={done}"))
+}
+
+/// The alarm of an address.
+///
+/// # Errors
+/// When it is none.
+pub(in crate::dashboard) fn alarm_id(text: &str) -> Result<AlarmId, Refusal> {
+    text.parse().map_err(|_| Refusal::NotFound)
+}

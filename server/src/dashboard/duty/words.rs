@@ -1,0 +1,152 @@
+//! The roster in words: who is on duty and why, what is wrong, and what is wrong with a form; pure but for the reader.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::reader::Reader;
+use crate::dashboard::frame::words::{Words, fill_text};
+use crate::keep::roster::RosterError;
+use crate::kinds::guard::AddressError;
+use crate::kinds::words::say;
+use crate::roster::check::Finding;
+use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, text, wall};
+use crate::store::duty::sources::SourceRow;
+
+/// At most so many of them are told for one schedule.
+const MOST_FINDINGS: usize = 5;
+
+/// Who makes an entry.
+pub(in crate::dashboard) fn maker(reader: &Reader) -> &str {
+    reader.visitor.as_ref().map_or("", |visitor| visitor.known_as())
+}
+
+/// What is wrong with a form, in the reader's language.
+pub(in crate::dashboard) fn sentence(words: &Words, error: RosterError) -> Result<String, Refusal> {
+    Ok(match &error {
+        RosterError::BadName | RosterError::BadLayer => words.roster_bad_name.clone(),
+        RosterError::NameTaken(name) => fill_text(&words.person_name_taken, &[("name", name)]),
+        RosterError::NoPerson(name) => fill_text(&words.roster_no_person, &[("name", name)]),
+        RosterError::NoTeam(name) => fill_text(&words.roster_no_team, &[("name", name)]),
+        RosterError::Text { source, .. } => match source {
+            text::TextError::Every(own) => fill_text(&words.roster_bad_every, &[("text", own)]),
+            text::TextError::Window(own) => fill_text(&words.roster_bad_window, &[("text", own)]),
+            text::TextError::Time(own) => fill_text(&words.roster_bad_time, &[("text", own)]),
+            text::TextError::Zone(own) => fill_text(&words.roster_bad_zone, &[("text", own)]),
+        },
+        RosterError::EndsFirst => words.roster_ends_first.clone(),
+        RosterError::BadNote => words.roster_bad_note.clone(),
+        RosterError::BadRotation => words.roster_bad_rotation.clone(),
+        RosterError::BadAction => words.roster_bad_action.clone(),
+        RosterError::Followed(line) => fill_text(&words.roster_followed, &[("line", line)]),
+        RosterError::Meanwhile | RosterError::Stale { .. } => words.roster_stale.clone(),
+        RosterError::BadAddress(AddressError::Bad) => words.source_bad_url.clone(),
+        RosterError::BadAddress(AddressError::Inside { allowed_by }) => fill_text(&words.source_inside, &[("key", allowed_by)]),
+        RosterError::NoAddress => words.source_no_url.clone(),
+        RosterError::BadInterval => words.source_bad_every.clone(),
+        RosterError::StaleSource => words.roster_stale.clone(),
+        RosterError::BadDays | RosterError::Import(_) | RosterError::Costly(_) => return Err(Refusal::Garbled),
+        RosterError::NoSchedule(_) | RosterError::NoEntry | RosterError::NoSource => return Err(Refusal::NotFound),
+        RosterError::Store(_) => return Err(Refusal::Away),
+    })
+}
+
+/// A wall time for people: weekday, day and time.
+pub(in crate::dashboard) fn shown(words: &Words, zone: Tz, at: DateTime<Utc>) -> String {
+    use chrono::Datelike;
+    let local = wall::local(zone, at);
+    let day = usize::try_from(local.weekday().num_days_from_monday()).unwrap_or(0);
+    let day = words.weekdays.split(',').nth(day).unwrap_or_default();
+    format!("{day} {}", local.format("%Y-%m-%d %H:%M"))
+}
+
+/// "Ann · weekly · until Mon 2026-11-30 09:00".
+pub(in crate::dashboard) fn on_words(words: &Words, roster: &Roster, schedule: &Schedule, on: &OnDuty) -> String {
+    let mut pieces = vec![roster.name(on.person), reason_words(words, roster, schedule, &on.reason)];
+    if let Some(until) = on.until {
+        pieces.push(fill_text(
+            &words.roster_until,
+            &[("at", &format!("{} {}", shown(words, schedule.zone, until), schedule.zone.name()))],
+        ));
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    pieces.join(" · ")
+}
+
+/// Everybody on duty by a schedule at an instant.
+pub(in crate::dashboard) fn on_duty_words(words: &Words, roster: &Roster, schedule: &Schedule, at: DateTime<Utc>) -> Vec<String> {
+    evaluate::on_duty(schedule, &roster.absences, at).iter().map(|on| on_words(words, roster, schedule, on)).collect()
+}
+
+/// Who comes after whoever is on duty at an instant, and when.
+pub(in crate::dashboard) fn next_words(words: &Words, roster: &Roster, schedule: &Schedule, at: DateTime<Utc>) -> Option<String> {
+    let (when, people) = evaluate::next_people(schedule, &roster.absences, at)?;
+    let names: Vec<String> = people.iter().map(|person| roster.name(*person)).collect();
+    let names = if names.is_empty() { words.roster_nobody.clone() } else { names.join(&words.list_comma) };
+    Some(fill_text(&words.roster_next, &[("at", &shown(words, schedule.zone, when)), ("names", &names)]))
+}
+
+/// Why somebody is on duty.
+pub(in crate::dashboard) fn reason_words(words: &Words, roster: &Roster, schedule: &Schedule, reason: &Reason) -> String {
+    let (_, of) = schedule.origin(reason);
+    let instead = |person: &Option<_>| person.map(|own| fill_text(&words.roster_instead_of, &[("name", &roster.name(own))]));
+    let (kind, instead) = match reason {
+        Reason::Temporary { covers, .. } => (Some(&words.roster_temporary), instead(covers)),
+        Reason::Override { replaces, .. } => (Some(&words.roster_override), instead(replaces)),
+        Reason::Layer { covers, .. } => (None, instead(covers)),
+        Reason::Member => (None, None),
+    };
+    let pieces = [kind.cloned(), Some(of).filter(|of| !of.is_empty()), instead];
+    pieces.into_iter().flatten().collect::<Vec<_>>().join(" · ")
+}
+
+/// What is wrong with a schedule in the coming weeks.
+pub(in crate::dashboard) fn troubles(words: &Words, roster: &Roster, schedule: &Schedule, findings: &[Finding]) -> Vec<String> {
+    let own = findings.iter().filter(|finding| finding.concerns(schedule)).take(MOST_FINDINGS);
+    own.map(|finding| finding_words(words, roster, schedule.zone, finding)).collect()
+}
+
+/// What was found, as a sentence.
+pub(in crate::dashboard) fn finding_words(words: &Words, roster: &Roster, zone: Tz, finding: &Finding) -> String {
+    let shown = |at: &DateTime<Utc>| shown(words, zone, *at);
+    let times = |from: &DateTime<Utc>, to: &DateTime<Utc>| [("from", shown(from)), ("to", shown(to))];
+    let fill = |sentence: &str, names: String, times: &[(&str, String)]| {
+        let mut bits: Vec<(&str, &str)> = times.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        bits.push(("names", names.as_str()));
+        fill_text(sentence, &bits)
+    };
+    match finding {
+        Finding::Gap { from, to, .. } | Finding::TeamGap { from, to, .. } => {
+            fill(&words.roster_found_gap, String::new(), &times(from, to))
+        }
+        Finding::Unreachable { person, from, .. } | Finding::UnreachableMember { person, from, .. } => {
+            fill(&words.roster_found_unreachable, roster.name(*person), &[("from", shown(from))])
+        }
+        Finding::Never { person, .. } => fill(&words.roster_found_never, roster.name(*person), &[]),
+        Finding::Several { from, to, people, .. } => {
+            let names: Vec<String> = people.iter().map(|person| roster.name(*person)).collect();
+            fill(&words.roster_found_several, names.join(&words.list_comma), &times(from, to))
+        }
+        Finding::Twice { person, from, to, .. } => fill(&words.roster_found_twice, roster.name(*person), &times(from, to)),
+    }
+}
+
+/// That the calendar of a schedule cannot be read, since when and why, in the reader's language.
+pub(in crate::dashboard) fn source_trouble(reader: &Reader, zone: Tz, row: &SourceRow) -> Option<String> {
+    let (since, trouble) = row.wrong()?;
+    let sentence = format!("calendar_{}", trouble.code());
+    let why = say(reader.language.tag(), &sentence, &[("detail", &trouble.detail())]);
+    Some(fill_text(&reader.words.source_wrong, &[("since", &shown(reader.words, zone, since)), ("why", &why)]))
+}
+
+/// Everybody's names, for lists to choose from.
+pub(in crate::dashboard) fn people(roster: &Roster) -> Vec<String> {
+    let mut names: Vec<String> = roster.people.values().map(|person| person.name.clone()).collect();
+    names.sort();
+    names
+}
+
+/// Whose schedule it is.
+pub(in crate::dashboard) fn team_name(roster: &Roster, schedule: &Schedule) -> String {
+    roster.teams.iter().find(|team| Some(team.id) == schedule.team).map(|team| team.name.clone()).unwrap_or_default()
+}

@@ -1,0 +1,108 @@
+//! Who reads a page, in which language, and what they may see.
+
+use std::net::IpAddr;
+
+use super::words::{Language, Words};
+use crate::numbers::masked;
+use crate::store::access::users::Role;
+
+/// Somebody who is logged in.
+#[derive(Clone, Debug)]
+pub(in crate::dashboard) struct Visitor {
+    pub(in crate::dashboard) name: String,
+    pub(in crate::dashboard) role: Role,
+    pub(in crate::dashboard) language: String,
+    /// Their name in the roster.
+    pub(in crate::dashboard) person_name: Option<String>,
+    /// What their session is stored under.
+    pub(in crate::dashboard) token_hash: [u8; 32],
+}
+
+impl Visitor {
+    /// The name under which they take alarms.
+    pub(in crate::dashboard) fn known_as(&self) -> &str {
+        self.person_name.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// Who reads a page, and how it is to speak to them.
+#[derive(Clone)]
+pub(in crate::dashboard) struct Reader {
+    pub(in crate::dashboard) words: &'static Words,
+    pub(in crate::dashboard) language: Language,
+    /// Whoever is logged in.
+    pub(in crate::dashboard) visitor: Option<Visitor>,
+    /// Stands in every form, and proves that the form is ours.
+    pub(in crate::dashboard) form_token: String,
+    /// Where this page can be loaded again, also in another language: its path, with a `?` or `&` at the end.
+    pub(in crate::dashboard) again: String,
+    /// How the reader's browser calls this server.
+    pub(in crate::dashboard) host: String,
+    /// The path in front of everything; empty where there is none.
+    pub(in crate::dashboard) below: String,
+    /// Where the reader is.
+    pub(in crate::dashboard) address: IpAddr,
+    /// The browser speaks https to a proxy that is trusted.
+    pub(in crate::dashboard) secure: bool,
+}
+
+impl Reader {
+    /// Whether they may do what this role may.
+    pub(in crate::dashboard) fn may(&self, role: Role) -> bool {
+        self.visitor.as_ref().is_some_and(|visitor| visitor.role >= role)
+    }
+
+    pub(in crate::dashboard) fn responds(&self) -> bool {
+        self.may(Role::Responder)
+    }
+
+    pub(in crate::dashboard) fn administers(&self) -> bool {
+        self.may(Role::Admin)
+    }
+
+    /// A number as they may see it.
+    pub(in crate::dashboard) fn number(&self, number: &str) -> String {
+        if self.responds() { number.to_owned() } else { masked(number) }
+    }
+
+    /// A name; where only a number is known, that number as they may see it.
+    pub(in crate::dashboard) fn name(&self, name: &str) -> String {
+        let digits = name.chars().filter(char::is_ascii_digit).count();
+        let bare = digits >= 3 && name.chars().all(|c| c.is_ascii_digit() || matches!(c, '+' | '-' | ' ' | '(' | ')' | '.'));
+        if bare { self.number(name) } else { name.to_owned() }
+    }
+
+    /// The other languages, with the address of this page in them.
+    pub(in crate::dashboard) fn other_languages(&self) -> Vec<(&'static str, &'static str, String)> {
+        let others = Language::ALL.into_iter().filter(|language| *language != self.language);
+        others
+            .map(|language| {
+                (language.tag(), language.words().language_name.as_str(), format!("{}lang={}", self.again, language.tag()))
+            })
+            .collect()
+    }
+
+    pub(in crate::dashboard) fn role_name(&self) -> &'static str {
+        role_word(self.words, self.visitor.as_ref().map_or(Role::Viewer, |visitor| visitor.role))
+    }
+
+    /// The name under which they take alarms.
+    pub(in crate::dashboard) fn known_as(&self) -> &str {
+        self.visitor.as_ref().map_or("", Visitor::known_as)
+    }
+}
+
+pub(in crate::dashboard) fn role_word(words: &'static Words, role: Role) -> &'static str {
+    match role {
+        Role::Admin => &words.role_admin,
+        Role::Responder => &words.role_responder,
+        Role::Viewer => &words.role_viewer,
+    }
+}
+
+impl Reader {
+    pub(in crate::dashboard) fn speak(&mut self, language: Language) {
+        self.language = language;
+        self.words = language.words();
+    }
+}
