@@ -15,7 +15,10 @@ pub mod modem;
 pub mod native;
 pub mod phone;
 pub mod sim;
+#[cfg(feature = "sip")]
+pub mod sip;
 pub mod sms;
+pub mod voice;
 pub mod wire;
 
 pub use dial_string::{DialString, DialStringError};

@@ -76,6 +76,28 @@ pub enum JournalEntry {
         number: String,
         /// When, in milliseconds.
         at_ms: u64,
+        /// The call's name in the network, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+    },
+    /// The line is connected.
+    Connected {
+        /// For which offer.
+        mid: String,
+        /// To which of its numbers.
+        number: String,
+    },
+    /// A key was pressed.
+    Key {
+        /// For which offer.
+        mid: String,
+        /// By whom.
+        number: String,
+        /// Which key.
+        key: char,
+        /// What it stands for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        action: Option<String>,
     },
     /// A number is done.
     Ended {
@@ -251,6 +273,8 @@ impl NativeHandset {
                         recovered: true,
                     });
                 }
+                // This handset has no keys, and sees on the phone whether a call was connected.
+                JournalEntry::Connected { .. } | JournalEntry::Key { .. } => {}
                 JournalEntry::Ended { call, .. } => {
                     handset.calling = None;
                     if let Some(job) = &mut handset.job {
@@ -408,7 +432,7 @@ impl NativeHandset {
         if reached != calling.state {
             calling.state = reached;
             let number = calling.number.clone();
-            self.progress.push_back(Progress { number, state: Some(reached) });
+            self.progress.push_back(Progress { number, state: Some(reached), ..Progress::default() });
         }
         let limit = self.calling.as_ref().map_or(DEFAULT_RING, |calling| self.ring_limit(&calling.number));
         let Some(calling) = &mut self.calling else { return false };
@@ -429,10 +453,9 @@ impl NativeHandset {
             started_at: self.settings.began_at.map(|began| (began + calling.started.as_secs()).to_string()),
             ring_seconds: Some(took.saturating_sub(talked.unwrap_or_default()).as_secs()),
             talk_seconds: Some(talked.unwrap_or_default().as_secs()),
-            confirmed: None,
-            declined: false,
+            ..NativeCall::default()
         };
-        self.progress.push_back(Progress { number: calling.number, state: Some(ProgressState::Ended) });
+        self.progress.push_back(Progress { number: calling.number, state: Some(ProgressState::Ended), ..Progress::default() });
         if let Some(job) = &mut self.job {
             if job.test.is_none() {
                 self.to_journal.push_back(JournalEntry::Ended { mid: job.offer.mid.clone(), call: call.clone() });
@@ -457,9 +480,10 @@ impl NativeHandset {
                 mid: job.offer.mid.clone(),
                 number: number.clone(),
                 at_ms: millis(now),
+                call: None,
             });
         }
-        self.progress.push_back(Progress { number: number.clone(), state: Some(ProgressState::Dialling) });
+        self.progress.push_back(Progress { number: number.clone(), state: Some(ProgressState::Dialling), ..Progress::default() });
         self.to_dial = Some(number.replace('#', "%23"));
         self.calling =
             Some(Calling { number, started: now, state: ProgressState::Dialling, hanging_up: false, recovered: false });
@@ -533,7 +557,11 @@ impl NativeHandset {
                 self.results.push_back((command.id, done("sent; the network's answer is shown on the phone only")));
             }
             CommandKind::TestCall { number, ring_seconds } => {
-                let calls = vec![crate::wire::OfferedCall { number: number.clone(), name: None, ring_seconds }];
+                let calls = vec![crate::wire::OfferedCall {
+                    number: number.clone(),
+                    ring_seconds,
+                    ..crate::wire::OfferedCall::default()
+                }];
                 let offer = NativeOffer { phone: vec![number], calls, ..NativeOffer::default() };
                 self.job = Some(Job { offer, leased: now, results: Vec::new(), test: Some(command.id), unwanted: false });
             }

@@ -3,9 +3,13 @@
 //! The first part is the documented contract, where every key and its order counts. The second part is the native protocol, a superset:
 //! unknown keys are ignored by both sides, and a key of the wrong kind is treated as absent, because a report that is refused is a lost answer.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use thiserror::Error;
+
+use crate::voice::{detector::Verdict, script::Script};
 
 /// The reply when nothing is pending, as the app's document prints it.
 pub const IDLE_BODY: &str = r#"{"code":1,"msg":"无告警"}"#;
@@ -71,12 +75,14 @@ fn to_json<T: Serialize>(value: &T) -> String {
 }
 
 /// Reads a key that may be absent, null or of the wrong kind; the last two count as absent.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
     Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
 }
 
 /// As [`lenient`], with the default value for what is absent.
-fn lenient_or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+pub(crate) fn lenient_or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     Ok(lenient(deserializer)?.unwrap_or_default())
 }
 
@@ -85,6 +91,18 @@ fn lenient_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D)
     Ok(match Value::deserialize(deserializer)? {
         Value::Array(items) => items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect(),
         _ => Vec::new(),
+    })
+}
+
+/// Reads a map and leaves out the values that cannot be read; anything but a map is an empty one.
+pub(crate) fn lenient_map<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    deserializer: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Object(map) => {
+            map.into_iter().filter_map(|(key, value)| Some((key, serde_json::from_value(value).ok()?))).collect()
+        }
+        _ => BTreeMap::new(),
     })
 }
 
@@ -97,16 +115,16 @@ fn as_text(value: &Value) -> Option<String> {
     }
 }
 
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(as_text(&Value::deserialize(deserializer)?).unwrap_or_default())
 }
 
-fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     Ok(as_text(&Value::deserialize(deserializer)?))
 }
 
 /// Seconds as a non-negative whole number; fractions are cut, numbers in quotes are read.
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     Ok(as_seconds(&Value::deserialize(deserializer)?))
 }
 
@@ -196,6 +214,9 @@ pub struct OfferedCall {
     /// How long it may ring before the handset hangs up.
     #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub ring_seconds: Option<u64>,
+    /// What to say, and what the keys mean: for a handset that speaks.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub script: Option<Script>,
 }
 
 /// How a dial to one number ended.
@@ -289,6 +310,78 @@ pub struct NativeCall {
     /// True if the human said that somebody else should take it.
     #[serde(default, deserialize_with = "lenient_or_default")]
     pub declined: bool,
+    /// Which kind of failure it was.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub detail: Option<FailureDetail>,
+    /// The keys that were pressed, in order.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub keys: Option<String>,
+    /// What the keys meant: `accept`, `decline`, `stop_calling`, or a later word.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// Whether a machine seems to have answered: a guess.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Verdict>,
+    /// How much of the message was played, in milliseconds.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub heard_ms: Option<u64>,
+    /// The network's words.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+    /// Who ended the call.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<EndedBy>,
+    /// From the dial until the phone rang.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub alerting_ms: Option<u64>,
+    /// From the dial until the line was connected.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub connected_ms: Option<u64>,
+    /// From the dial until the end.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub ended_ms: Option<u64>,
+}
+
+/// Which kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureDetail {
+    /// There is no such number.
+    BadNumber,
+    /// The callee's phone is switched off or out of reach.
+    Unreachable,
+    /// The trunk does not accept who we are.
+    Auth,
+    /// The trunk does not work.
+    Trunk,
+    /// Sound could not be had, or not be exchanged.
+    Media,
+}
+
+/// The network's words for how a dial ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The final response.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub sip: Option<u16>,
+    /// The cause of the telephone network (ITU-T Q.850).
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub q850: Option<u8>,
+    /// In words.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// Who ended a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The handset.
+    Us,
+    /// The callee.
+    Callee,
+    /// Something between.
+    Network,
 }
 
 /// How far a dial has got.
@@ -327,6 +420,21 @@ pub struct Progress {
     /// How far it has got; `None` for a word this version does not know.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub state: Option<ProgressState>,
+    /// What happened besides: `key`, or `state` of a menu.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// The key that was pressed, for the event `key`.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// What the key stands for in the script.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The state that was entered, for the event `state`.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// Rises with each event of a dial, so that one that is repeated counts once.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
 }
 
 impl Progress {
@@ -357,6 +465,30 @@ pub enum Capability {
     Tts,
     /// Send text messages.
     Sms,
+    /// Take text messages in.
+    SmsIn,
+    /// Record what a callee says.
+    Record,
+    /// Join calls in a room.
+    Conference,
+    /// Take commands while a call runs.
+    Live,
+    /// Guess whether a machine answered.
+    Machine,
+}
+
+/// How a handset knows that somebody answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerDetection {
+    /// From the network.
+    Exact,
+    /// From the network, which may say so while it rings.
+    Early,
+    /// From the length of the call in the phone's log.
+    Duration,
+    /// Not at all.
+    None,
 }
 
 /// Whether the handset's line is in use.
@@ -399,6 +531,18 @@ pub struct Status {
     /// Whether its line is in use.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub line: Option<LineState>,
+    /// How it knows that somebody answered.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub answer_detection: Option<AnswerDetection>,
+    /// How many calls it can hold at once.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u8>,
+    /// The languages it can speak.
+    #[serde(default, deserialize_with = "lenient_list", skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
+    /// By what it calls: `sip`, `modem`, `termux`.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
 }
 
 impl Status {
@@ -716,7 +860,7 @@ mod tests {
                 language: "en".into(),
                 text: "disk full".into(),
             }),
-            calls: vec![OfferedCall { number: "187".into(), name: Some("Li".into()), ring_seconds: Some(40) }],
+            calls: vec![OfferedCall { number: "187".into(), name: Some("Li".into()), ring_seconds: Some(40), script: None }],
         };
         let body = full.to_body();
         assert!(body.starts_with(r#"{"phone":["187"],"code":0,"mid":"m","deadline":180,"alarm":{"id":"7","#), "{body}");

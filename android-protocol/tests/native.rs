@@ -87,7 +87,7 @@ fn offer(mid: &str, phones: &[&str], ring_seconds: u64) -> NativeOffer {
         deadline: Some(300),
         calls: phones
             .iter()
-            .map(|&phone| OfferedCall { number: phone.to_owned(), name: None, ring_seconds: Some(ring_seconds) })
+            .map(|&phone| OfferedCall { number: phone.to_owned(), ring_seconds: Some(ring_seconds), ..OfferedCall::default() })
             .collect(),
         ..NativeOffer::default()
     }
@@ -216,6 +216,7 @@ fn the_intent_is_written_down_before_the_dial() {
         .map(|entry| match entry {
             JournalEntry::Leased { .. } => "leased",
             JournalEntry::Dialling { .. } => "dialling",
+            JournalEntry::Connected { .. } | JournalEntry::Key { .. } => "heard",
             JournalEntry::Ended { .. } => "ended",
             JournalEntry::Reported { .. } => "reported",
         })

@@ -146,7 +146,7 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
     let calls = offer
         .phones
         .iter()
-        .map(|number| OfferedCall { number: number.clone(), name: names.next().flatten(), ring_seconds })
+        .map(|number| OfferedCall { number: number.clone(), name: names.next().flatten(), ring_seconds, script: None })
         .collect();
     let body = NativeOffer {
         phone: offer.phones,

@@ -1,0 +1,572 @@
+//! Runs a [`Script`]: what happened on the line goes in with its time, what to do comes out.
+//!
+//! A script without a menu is a menu of one state. Time is that since the answer. Whoever carries out the commands says [`Input::Played`] when
+//! everything of the last [`Command::Play`] was heard, and [`Input::Tick`] no later than [`Conversation::wake`].
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    detector::{Times, Verdict},
+    script::{MOST_STATES, MachineRule, MenuState, RecordRule, START, Script, Utterance, utterance},
+};
+
+/// The first words wait so long after the answer, because networks often lose the first frames.
+pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a call lasts at most where the script does not say.
+pub const DEFAULT_LONGEST: Duration = Duration::from_secs(180);
+
+/// No call lasts longer, whatever a script says.
+pub const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// Most states entered and keys asked for again, so that no menu goes round for ever.
+const MOST_STEPS: u32 = 200;
+
+/// How often one state is asked again because of keys that mean nothing.
+const MOST_AGAIN: u32 = 10;
+
+/// Most keys that are kept for the report.
+const MOST_KEYS: usize = 64;
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Time went by.
+    Tick,
+    /// What was to be played has been.
+    Played,
+    /// The callee pressed a key.
+    Key(char),
+    /// The detector has made up its mind.
+    Machine(Verdict),
+    /// The callee's side has been silent for so long.
+    Quiet(Duration),
+    /// The server answers a key with a sentence, which is ready to be played.
+    Told(String),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Play this, in place of what is playing.
+    Play(Vec<Utterance>),
+    /// Play nothing any more.
+    Stop,
+    /// Tell the server at once.
+    Key {
+        /// Which key.
+        key: char,
+        /// The word it stands for in the script, `go:` excepted.
+        action: Option<String>,
+    },
+    /// Tell the server that a state of the menu was entered.
+    State(String),
+    /// Record what the callee says from now on.
+    Record,
+    /// Record no longer.
+    EndRecording,
+    /// End the call.
+    HangUp,
+}
+
+/// What came of it, for the report.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The keys that were pressed, in order.
+    pub keys: String,
+    /// The action that ended the conversation.
+    pub action: Option<String>,
+    /// The detector's guess.
+    pub machine: Option<Verdict>,
+    /// How much of the message was played.
+    pub heard: Duration,
+}
+
+impl Outcome {
+    /// Whether a person confirmed: `None` if one seems to have listened and said nothing by key.
+    #[must_use]
+    pub fn confirmed(&self) -> Option<bool> {
+        match (self.action.as_deref(), self.machine) {
+            (Some("accept" | "decline" | "stop_calling"), _) => Some(true),
+            (_, Some(Verdict::Human)) => None,
+            _ => Some(false),
+        }
+    }
+
+    /// Whether the person said that somebody else should take it.
+    #[must_use]
+    pub fn declined(&self) -> bool {
+        matches!(self.action.as_deref(), Some("decline" | "stop_calling"))
+    }
+}
+
+/// Where a word of a script leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    /// Into a state.
+    Go(String),
+    /// The conversation has its result.
+    Final(String),
+    /// From the beginning of this state.
+    Repeat,
+    /// The callee leaves a message.
+    Record,
+    /// The call ends without a result.
+    End,
+    /// A word of a later version: reported only.
+    Unknown(String),
+}
+
+#[derive(Debug, Clone, Default)]
+struct State {
+    says: Option<Utterance>,
+    keys: BTreeMap<char, Target>,
+    times: u64,
+    pause: Duration,
+    /// After the last time.
+    wait: Duration,
+    otherwise: Option<Target>,
+    silent: Option<Target>,
+    record: Option<RecordRule>,
+    /// Whether a message is recorded without a key.
+    records_at_once: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    /// Nothing was said yet.
+    Opening {
+        until: Duration,
+    },
+    /// Waiting for the greeting of a machine to end.
+    Greeting {
+        until: Duration,
+    },
+    Speaking,
+    /// Between two times, and after the last.
+    Waiting {
+        until: Duration,
+        last: bool,
+    },
+    /// Saying that a key means nothing.
+    Correcting,
+    /// The tone before a message.
+    Beeping,
+    Recording {
+        since: Duration,
+        until: Duration,
+    },
+    Thanking,
+    Over,
+}
+
+/// A running conversation.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    states: BTreeMap<String, State>,
+    name: String,
+    thanks: BTreeMap<String, String>,
+    invalid: Option<String>,
+    rule: MachineRule,
+    longest: Duration,
+    doing: Doing,
+    /// How often the state was said, the running time included.
+    said: u64,
+    /// Most times, where the detector's guess allows fewer than the script.
+    limit: Option<u64>,
+    again: u32,
+    steps: u32,
+    playing_since: Option<Duration>,
+    outcome: Outcome,
+    commands: Vec<Command>,
+}
+
+fn ms(milliseconds: Option<u64>, default: u64) -> Duration {
+    Duration::from_millis(milliseconds.unwrap_or(default).min(900_000))
+}
+
+fn s(seconds: Option<u64>, default: u64) -> Duration {
+    Duration::from_secs(seconds.unwrap_or(default).min(900))
+}
+
+impl MachineRule {
+    /// The detector's times; `None` if nobody asked for a guess.
+    #[must_use]
+    pub fn times(&self) -> Option<Times> {
+        let usual = Times::default();
+        let time = |milliseconds: Option<u64>, usual: Duration| milliseconds.map_or(usual, |_| ms(milliseconds, 0));
+        (self.detect == Some(true)).then(|| Times {
+            initial: time(self.initial, usual.initial),
+            greeting: time(self.greeting, usual.greeting),
+            after: time(self.after, usual.after),
+            total: time(self.total, usual.total),
+        })
+    }
+}
+
+impl Conversation {
+    /// A conversation by this script, at the moment of the answer.
+    #[must_use]
+    pub fn new(script: &Script) -> Self {
+        let mut states: BTreeMap<String, State> = BTreeMap::new();
+        let names: Vec<&String> = menu(script).map(|(name, _)| name).collect();
+        for (name, state) in menu(script) {
+            states.insert(name.clone(), State::of_menu(state, script, &names));
+        }
+        if states.is_empty() {
+            states.insert(START.to_owned(), State::of_script(script));
+        }
+        let rule = script.machine.clone().unwrap_or_default();
+        let waits = rule.wait == Some(true) && rule.detect == Some(true);
+        let opening = rule.times().filter(|_| waits).map_or(FIRST_PAUSE, |times| times.total + Duration::from_secs(1));
+        Self {
+            states,
+            name: START.to_owned(),
+            thanks: script.thanks.clone(),
+            invalid: script.invalid_key_say.clone().filter(|text| !text.trim().is_empty()),
+            rule,
+            longest: script.max_seconds.map_or(DEFAULT_LONGEST, Duration::from_secs).min(LONGEST),
+            doing: Doing::Opening { until: opening },
+            said: 0,
+            limit: None,
+            again: 0,
+            steps: 0,
+            playing_since: None,
+            outcome: Outcome::default(),
+            commands: Vec::new(),
+        }
+    }
+
+    /// When [`Input::Tick`] is needed at the latest.
+    #[must_use]
+    pub fn wake(&self) -> Option<Duration> {
+        let next = match self.doing {
+            Doing::Opening { until }
+            | Doing::Greeting { until }
+            | Doing::Waiting { until, .. }
+            | Doing::Recording { until, .. } => until,
+            Doing::Speaking | Doing::Correcting | Doing::Beeping | Doing::Thanking => self.longest,
+            Doing::Over => return None,
+        };
+        Some(next.min(self.longest))
+    }
+
+    /// What came of it so far.
+    #[must_use]
+    pub fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// Whether a message is being recorded.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        matches!(self.doing, Doing::Recording { .. })
+    }
+
+    /// The call ended without us.
+    pub fn line_is_gone(&mut self, at: Duration) {
+        self.stopped_playing(at);
+        self.doing = Doing::Over;
+    }
+
+    /// Something happened.
+    pub fn input(&mut self, at: Duration, input: Input) -> Vec<Command> {
+        if self.doing != Doing::Over {
+            if at >= self.longest {
+                self.hang_up(at);
+            } else {
+                self.step(at, input);
+            }
+        }
+        std::mem::take(&mut self.commands)
+    }
+
+    fn state(&self) -> State {
+        self.states.get(&self.name).cloned().unwrap_or_default()
+    }
+
+    fn step(&mut self, at: Duration, input: Input) {
+        match (self.doing, input) {
+            (_, Input::Key(key)) => self.key(at, key),
+            (_, Input::Machine(verdict)) => self.machine(at, verdict),
+            (Doing::Opening { until } | Doing::Greeting { until }, Input::Tick) if at >= until => self.say(at),
+            (Doing::Greeting { .. }, Input::Quiet(quiet)) if quiet >= ms(self.rule.silence_ms, 2000) => self.say(at),
+            (Doing::Waiting { until, last: false }, Input::Tick) if at >= until => self.say(at),
+            (Doing::Waiting { until, last: true }, Input::Tick) if at >= until => {
+                let target = self.state().silent.unwrap_or(Target::End);
+                self.follow(at, target);
+            }
+            (Doing::Speaking, Input::Played) => {
+                self.stopped_playing(at);
+                self.said_once(at);
+            }
+            (Doing::Correcting, Input::Played) => self.wait_for_key(at),
+            (Doing::Beeping, Input::Played) => {
+                let longest = s(self.state().record.and_then(|rule| rule.max_seconds), 60);
+                self.doing = Doing::Recording { since: at, until: at + longest };
+                self.commands.push(Command::Record);
+            }
+            (Doing::Recording { until, .. }, Input::Tick) if at >= until => self.recorded(at),
+            (Doing::Recording { since, .. }, Input::Quiet(quiet)) => {
+                let enough = ms(self.state().record.and_then(|rule| rule.silence_ms), 3000);
+                if quiet >= enough && at.saturating_sub(since) >= enough {
+                    self.recorded(at);
+                }
+            }
+            (Doing::Thanking, Input::Played) => self.hang_up(at),
+            (Doing::Thanking, Input::Told(text)) => self.commands.push(Command::Play(vec![Utterance::Text(text)])),
+            _ => {}
+        }
+    }
+
+    /// Says what the state says, for one more time.
+    fn say(&mut self, at: Duration) {
+        self.said += 1;
+        match self.state().says {
+            Some(says) => {
+                self.playing_since = Some(at);
+                self.doing = Doing::Speaking;
+                self.commands.push(Command::Play(vec![says]));
+            }
+            None => self.said_once(at),
+        }
+    }
+
+    fn said_once(&mut self, at: Duration) {
+        let state = self.state();
+        if state.records_at_once {
+            self.begin_recording(at);
+        } else if self.said < self.limit.unwrap_or(u64::MAX).min(state.times) {
+            self.doing = Doing::Waiting { until: at + state.pause, last: false };
+        } else {
+            self.wait_for_key(at);
+        }
+    }
+
+    fn wait_for_key(&mut self, at: Duration) {
+        self.doing = Doing::Waiting { until: at + self.state().wait, last: true };
+    }
+
+    fn stopped_playing(&mut self, at: Duration) {
+        if let Some(since) = self.playing_since.take() {
+            self.outcome.heard += at.saturating_sub(since);
+        }
+    }
+
+    /// Silences whatever plays, because something else comes now.
+    fn interrupt(&mut self, at: Duration) {
+        if matches!(self.doing, Doing::Speaking | Doing::Correcting | Doing::Beeping) {
+            self.commands.push(Command::Stop);
+        }
+        self.stopped_playing(at);
+    }
+
+    fn key(&mut self, at: Duration, key: char) {
+        if self.outcome.keys.len() < MOST_KEYS {
+            self.outcome.keys.push(key);
+        }
+        match self.doing {
+            // The first word of a person stands.
+            Doing::Thanking | Doing::Over => return,
+            Doing::Recording { .. } => return self.recorded(at),
+            _ => {}
+        }
+        let state = self.state();
+        let target = state.keys.get(&key).cloned();
+        let action = match &target {
+            Some(Target::Final(word) | Target::Unknown(word)) => Some(word.clone()),
+            Some(Target::Repeat) => Some("repeat".to_owned()),
+            Some(Target::Record) => Some("record".to_owned()),
+            Some(Target::Go(_) | Target::End) | None => None,
+        };
+        self.commands.push(Command::Key { key, action });
+        match target.or(state.otherwise) {
+            Some(Target::Unknown(_)) => {}
+            Some(target) => {
+                self.interrupt(at);
+                self.follow(at, target);
+            }
+            // Nothing is asked: a key is only reported.
+            None if state.keys.is_empty() => {}
+            None => self.ask_again(at),
+        }
+    }
+
+    fn ask_again(&mut self, at: Duration) {
+        self.again += 1;
+        if self.again > MOST_AGAIN {
+            return;
+        }
+        self.interrupt(at);
+        match self.invalid.clone() {
+            Some(text) => {
+                self.doing = Doing::Correcting;
+                self.commands.push(Command::Play(vec![Utterance::Text(text)]));
+            }
+            None => self.say(at),
+        }
+    }
+
+    fn follow(&mut self, at: Duration, target: Target) {
+        self.steps += 1;
+        if self.steps > MOST_STEPS {
+            return self.hang_up(at);
+        }
+        match target {
+            Target::Go(name) => {
+                self.name.clone_from(&name);
+                (self.said, self.again) = (0, 0);
+                self.commands.push(Command::State(name));
+                self.say(at);
+            }
+            Target::Repeat => {
+                self.said = self.said.saturating_sub(1);
+                self.again += 1;
+                if self.again > MOST_AGAIN { self.wait_for_key(at) } else { self.say(at) }
+            }
+            Target::Record => self.begin_recording(at),
+            Target::Final(word) => {
+                let thanks = self.thanks.get(&word).filter(|text| !text.trim().is_empty()).cloned();
+                self.outcome.action = Some(word);
+                match thanks {
+                    Some(text) => {
+                        self.doing = Doing::Thanking;
+                        self.commands.push(Command::Play(vec![Utterance::Text(text)]));
+                    }
+                    None => self.hang_up(at),
+                }
+            }
+            Target::End => self.hang_up(at),
+            // Not a person's key, so nothing to report either: the conversation goes on waiting for one.
+            Target::Unknown(_) => self.hang_up(at),
+        }
+    }
+
+    fn begin_recording(&mut self, at: Duration) {
+        let rule = self.state().record.unwrap_or_default();
+        if rule.beep == Some(false) {
+            self.doing = Doing::Recording { since: at, until: at + s(rule.max_seconds, 60) };
+            self.commands.push(Command::Record);
+        } else {
+            self.doing = Doing::Beeping;
+            self.commands.push(Command::Play(vec![Utterance::Beep]));
+        }
+    }
+
+    fn recorded(&mut self, at: Duration) {
+        self.commands.push(Command::EndRecording);
+        let state = self.state();
+        match state.record.as_ref().and_then(|rule| rule.then.as_deref()) {
+            Some(word) => {
+                let names: Vec<&String> = self.states.keys().collect();
+                let target = Target::of(word, &names);
+                self.follow(at, target);
+            }
+            None if state.records_at_once => self.hang_up(at),
+            None => self.wait_for_key(at),
+        }
+    }
+
+    fn machine(&mut self, at: Duration, verdict: Verdict) {
+        self.outcome.machine = Some(verdict);
+        let word = match verdict {
+            Verdict::Human => self.rule.on_human.as_deref(),
+            Verdict::Machine => Some(self.rule.on_machine.as_deref().unwrap_or("say_once")),
+            Verdict::Unknown => self.rule.on_unknown.as_deref(),
+        };
+        match word {
+            Some("once" | "say_once" | "after_silence") => self.limit = Some(1),
+            Some("twice") => self.limit = Some(2),
+            _ => {}
+        }
+        match self.doing {
+            Doing::Opening { .. } if word == Some("after_silence") => {
+                self.doing = Doing::Greeting { until: at + ms(self.rule.silence_max_ms, 60_000) };
+            }
+            Doing::Opening { .. } => self.say(at),
+            // Enough was said already.
+            Doing::Waiting { last: false, .. } if self.limit.is_some_and(|limit| self.said >= limit) => self.wait_for_key(at),
+            _ => {}
+        }
+    }
+
+    fn hang_up(&mut self, at: Duration) {
+        self.stopped_playing(at);
+        if self.records() {
+            self.commands.push(Command::EndRecording);
+        }
+        self.doing = Doing::Over;
+        self.commands.push(Command::HangUp);
+    }
+}
+
+/// The menu's states, of which [`START`] must be one.
+fn menu(script: &Script) -> impl Iterator<Item = (&String, &MenuState)> {
+    let there = script.menu.contains_key(START);
+    let others = script.menu.iter().filter(|(name, _)| *name != START).take(MOST_STATES - 1);
+    script.menu.get_key_value(START).into_iter().chain(others).take(if there { MOST_STATES } else { 0 })
+}
+
+impl Target {
+    fn of(word: &str, states: &[&String]) -> Self {
+        match word {
+            "accept" | "decline" | "stop_calling" => Self::Final(word.to_owned()),
+            "repeat" => Self::Repeat,
+            "record" => Self::Record,
+            "end" | "hang_up" => Self::End,
+            _ => match word.strip_prefix("go:") {
+                Some(name) if states.iter().any(|state| *state == name) => Self::Go(name.to_owned()),
+                _ => Self::Unknown(word.to_owned()),
+            },
+        }
+    }
+}
+
+/// The keys that are keys.
+fn keys(keys: &BTreeMap<String, String>, states: &[&String]) -> BTreeMap<char, Target> {
+    let one = |(key, word): (&String, &String)| {
+        let mut letters = key.trim().chars();
+        let key = letters.next().filter(|_| letters.next().is_none())?;
+        Some((key.to_ascii_uppercase(), Target::of(word.trim(), states)))
+    };
+    keys.iter().filter_map(one).collect()
+}
+
+impl State {
+    fn of_script(script: &Script) -> Self {
+        let mut all = keys(&script.keys, &[]);
+        if let Some(key) = script.record.as_ref().and_then(|rule| rule.key.as_deref()).and_then(|key| key.trim().chars().next()) {
+            all.entry(key).or_insert(Target::Record);
+        }
+        // Without a question nobody has to be waited for.
+        let wait = if all.is_empty() { Duration::from_secs(1) } else { s(script.key_wait_seconds, 15) };
+        Self {
+            says: utterance(script.say.as_ref(), script.play.as_ref()),
+            times: script.repeat.unwrap_or(1).clamp(1, 20),
+            pause: ms(script.pause_ms, 3000),
+            wait,
+            keys: all,
+            record: script.record.clone(),
+            ..Self::default()
+        }
+    }
+
+    fn of_menu(state: &MenuState, script: &Script, states: &[&String]) -> Self {
+        let wait = s(state.seconds, if state.keys.is_empty() { 0 } else { 10 });
+        Self {
+            says: utterance(state.say.as_ref(), state.play.as_ref()),
+            keys: keys(&state.keys, states),
+            times: state.times.unwrap_or(1).clamp(1, 20),
+            pause: if state.keys.is_empty() { ms(script.pause_ms, 3000) } else { wait },
+            wait,
+            otherwise: state.otherwise.as_deref().map(|word| Target::of(word, states)),
+            silent: state.silent.as_deref().map(|word| Target::of(word, states)),
+            record: state.record.clone(),
+            records_at_once: state.record.is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "conversation_tests.rs"]
+mod tests;

@@ -1,0 +1,275 @@
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A callee, and a player: every utterance takes two seconds.
+struct Line {
+    conversation: Conversation,
+    now: Duration,
+    plays_until: Option<Duration>,
+    /// What happened, with the time in milliseconds.
+    told: Vec<(u64, String)>,
+}
+
+const PLAYING: Duration = Duration::from_secs(2);
+
+impl Line {
+    fn answered(script: &str) -> Self {
+        let script: Script = serde_json::from_str(script).unwrap();
+        Self { conversation: Conversation::new(&script), now: Duration::ZERO, plays_until: None, told: Vec::new() }
+    }
+
+    fn input(&mut self, input: Input) {
+        for command in self.conversation.input(self.now, input) {
+            let word = match &command {
+                Command::Play(what) => {
+                    self.plays_until = Some(self.now + PLAYING);
+                    match &what[0] {
+                        Utterance::Text(text) => format!("says {text}"),
+                        Utterance::Clip(clip) => format!("plays {}", clip.media),
+                        Utterance::Beep => "beeps".to_owned(),
+                    }
+                }
+                Command::Stop => {
+                    self.plays_until = None;
+                    "stops".to_owned()
+                }
+                Command::Key { key, action } => format!("key {key} {}", action.as_deref().unwrap_or("-")),
+                Command::State(name) => format!("enters {name}"),
+                Command::Record => "records".to_owned(),
+                Command::EndRecording => "recorded".to_owned(),
+                Command::HangUp => "hangs up".to_owned(),
+            };
+            self.told.push((u64::try_from(self.now.as_millis()).unwrap(), word));
+        }
+    }
+
+    /// Lets time go by.
+    fn until(mut self, milliseconds: u64) -> Self {
+        let end = Duration::from_millis(milliseconds);
+        while self.conversation.wake().is_some() {
+            let next = self.conversation.wake().into_iter().chain(self.plays_until).min().unwrap().max(self.now);
+            if next > end {
+                break;
+            }
+            self.now = next;
+            if self.plays_until.is_some_and(|over| over <= next) {
+                self.plays_until = None;
+                self.input(Input::Played);
+            } else {
+                self.input(Input::Tick);
+            }
+        }
+        self.now = end;
+        self
+    }
+
+    fn then(mut self, input: Input) -> Self {
+        self.input(input);
+        self
+    }
+
+    fn words(&self) -> Vec<&str> {
+        self.told.iter().map(|(_, word)| word.as_str()).collect()
+    }
+}
+
+const ALARM: &str = r#"{"say":"Disk full","repeat":2,"pause_ms":3000,"keys":{"1":"accept","2":"decline","5":"stop_calling","7":"dance"},
+    "key_wait_seconds":15,"thanks":{"accept":"Thanks"},"invalid_key_say":"Wrong key"}"#;
+
+#[test]
+fn nobody_presses_a_key() {
+    let line = Line::answered(ALARM).until(60_000);
+    let told: Vec<_> = line.told.iter().map(|(at, word)| (*at, word.as_str())).collect();
+    assert_eq!(told, [(500, "says Disk full"), (5500, "says Disk full"), (22_500, "hangs up")]);
+    let outcome = line.conversation.outcome();
+    assert_eq!((outcome.heard, outcome.action.as_deref(), outcome.keys.as_str()), (Duration::from_secs(4), None, ""));
+    assert_eq!((outcome.confirmed(), outcome.declined()), (Some(false), false));
+}
+
+#[test]
+fn a_key_interrupts_is_told_at_once_and_thanked_for() {
+    let line = Line::answered(ALARM).until(1500).then(Input::Key('1')).then(Input::Key('2')).until(9000);
+    assert_eq!(line.words(), ["says Disk full", "key 1 accept", "stops", "says Thanks", "hangs up"]);
+    let outcome = line.conversation.outcome();
+    assert_eq!((outcome.action.as_deref(), outcome.keys.as_str(), outcome.heard), (Some("accept"), "12", Duration::from_secs(1)));
+    assert_eq!((outcome.confirmed(), outcome.declined()), (Some(true), false));
+}
+
+#[test]
+fn a_decline_and_a_wish_not_to_be_called_are_confirmed_refusals() {
+    for (key, word) in [('2', "decline"), ('5', "stop_calling")] {
+        let line = Line::answered(ALARM).until(100).then(Input::Key(key)).until(9000);
+        assert_eq!(line.words(), [format!("key {key} {word}").as_str(), "hangs up"]);
+        let outcome = line.conversation.outcome();
+        assert_eq!((outcome.confirmed(), outcome.declined()), (Some(true), true));
+    }
+}
+
+#[test]
+fn a_key_without_a_meaning_is_asked_for_again() {
+    let line = Line::answered(ALARM).until(1000).then(Input::Key('9')).until(4000).then(Input::Key('1')).until(9000);
+    let words = ["says Disk full", "key 9 -", "stops", "says Wrong key", "key 1 accept", "says Thanks", "hangs up"];
+    assert_eq!(line.words(), words);
+    // Without a sentence for it, everything is said again.
+    let line = Line::answered(r#"{"say":"A","keys":{"1":"accept"}}"#).until(1000).then(Input::Key('9')).until(2000);
+    assert_eq!(line.words(), ["says A", "key 9 -", "stops", "says A"]);
+}
+
+#[test]
+fn a_word_of_a_later_version_is_reported_and_nothing_else() {
+    let line = Line::answered(ALARM).until(1000).then(Input::Key('7')).until(60_000);
+    assert_eq!(line.words(), ["says Disk full", "key 7 dance", "says Disk full", "hangs up"]);
+    assert_eq!(line.conversation.outcome().action, None);
+    // A script that has only such words is spoken all the same, and its keys do nothing.
+    let line = Line::answered(r#"{"say":"A","sing":{"loud":true},"keys":{"1":"go:nowhere"}}"#)
+        .until(700)
+        .then(Input::Key('1'))
+        .until(60_000);
+    assert_eq!(line.words(), ["says A", "key 1 go:nowhere", "hangs up"]);
+}
+
+#[test]
+fn a_text_without_a_question_ends_soon() {
+    let line = Line::answered(r#"{"say":"A"}"#).until(600).then(Input::Key('4')).until(60_000);
+    let told: Vec<_> = line.told.iter().map(|(at, word)| (*at, word.as_str())).collect();
+    assert_eq!(told, [(500, "says A"), (600, "key 4 -"), (3500, "hangs up")]);
+}
+
+#[test]
+fn the_longest_time_ends_everything() {
+    let line = Line::answered(r#"{"say":"A","repeat":20,"keys":{"1":"accept"},"max_seconds":7}"#).until(60_000);
+    assert_eq!(line.told.last().unwrap(), &(7000, "hangs up".to_owned()));
+    let line =
+        Line::answered(r#"{"say":"A","keys":{"1":"accept"},"key_wait_seconds":86400,"max_seconds":86400}"#).until(2_000_000);
+    assert_eq!(line.told.last().unwrap(), &(900_000, "hangs up".to_owned()));
+}
+
+#[test]
+fn a_machine_hears_it_once_and_a_key_still_counts() {
+    let script = ALARM.replace("\"repeat\":2", "\"repeat\":3,\"machine\":{\"detect\":true,\"on_machine\":\"say_once\"}");
+    let line = Line::answered(&script).until(1000).then(Input::Machine(Verdict::Machine)).until(60_000);
+    assert_eq!(line.words(), ["says Disk full", "hangs up"]);
+    assert_eq!(line.conversation.outcome().confirmed(), Some(false));
+    let line = Line::answered(&script)
+        .until(1000)
+        .then(Input::Machine(Verdict::Machine))
+        .until(9000)
+        .then(Input::Key('1'))
+        .until(60_000);
+    assert_eq!(line.words(), ["says Disk full", "key 1 accept", "says Thanks", "hangs up"]);
+    // A voice without a key is no proof, and no proof against.
+    let line = Line::answered(&script).until(1000).then(Input::Machine(Verdict::Human)).until(60_000);
+    assert_eq!((line.words().len(), line.conversation.outcome().confirmed()), (4, None));
+}
+
+#[test]
+fn a_message_waits_for_the_guess_and_for_the_greetings_end() {
+    let script = r#"{"say":"A","repeat":2,"machine":{"detect":true,"wait":true,"total":10000,"on_human":"once","on_machine":"after_silence",
+        "on_unknown":"twice","silence_ms":2000,"silence_max_ms":60000}}"#;
+    let waiting = || Line::answered(script).until(1400);
+    assert_eq!(waiting().then(Input::Machine(Verdict::Human)).until(30_000).words(), ["says A", "hangs up"]);
+    assert_eq!(waiting().then(Input::Machine(Verdict::Unknown)).until(30_000).words(), ["says A", "says A", "hangs up"]);
+    let greeting = waiting().then(Input::Machine(Verdict::Machine)).until(8000).then(Input::Quiet(Duration::from_millis(1900)));
+    assert_eq!(greeting.words(), Vec::<&str>::new());
+    assert_eq!(greeting.then(Input::Quiet(Duration::from_secs(2))).until(30_000).words(), ["says A", "hangs up"]);
+    let endless = waiting().then(Input::Machine(Verdict::Machine)).until(90_000);
+    assert_eq!(endless.told[0], (61_400, "says A".to_owned()));
+    // A detector that never speaks does not keep anybody waiting.
+    assert_eq!(waiting().until(30_000).told[0], (11_000, "says A".to_owned()));
+}
+
+const MENU: &str = r#"{"invalid_key_say":"Wrong key","thanks":{"accept":"Thanks"},"menu":{
+    "start":{"say":"Alarm","keys":{"1":"go:ask","9":"go:start"},"seconds":5,"times":2,"silent":"go:bye"},
+    "ask":{"say":"Sure?","keys":{"1":"accept"},"else":"go:start","seconds":4},
+    "leave":{"say":"Speak","record":{"max_seconds":10,"silence_ms":1000,"then":"go:bye"}},
+    "bye":{"say":"Bye"}}}"#;
+
+#[test]
+fn a_menu_is_walked_through() {
+    let line = Line::answered(MENU).until(1000).then(Input::Key('1')).until(4000).then(Input::Key('1')).until(30_000);
+    let words = ["says Alarm", "key 1 -", "stops", "enters ask", "says Sure?", "key 1 accept", "says Thanks", "hangs up"];
+    assert_eq!(line.words(), words);
+    let line = Line::answered(MENU).until(1000).then(Input::Key('1')).until(1500).then(Input::Key('8')).until(2000);
+    assert_eq!(line.words()[4..], ["says Sure?", "key 8 -", "stops", "enters start", "says Alarm"]);
+    let silent = Line::answered(MENU).until(60_000);
+    let told: Vec<_> = silent.told.iter().map(|(at, word)| (*at, word.as_str())).collect();
+    assert_eq!(
+        told,
+        [(500, "says Alarm"), (7500, "says Alarm"), (14_500, "enters bye"), (14_500, "says Bye"), (16_500, "hangs up")]
+    );
+}
+
+#[test]
+fn a_menu_without_its_beginning_is_the_script_above_it() {
+    let line = Line::answered(r#"{"say":"A","menu":{"other":{"say":"B"}}}"#).until(600);
+    assert_eq!(line.words(), ["says A"]);
+}
+
+#[test]
+fn a_message_is_recorded_until_silence_or_a_key() {
+    let menu = MENU.replace("\"1\":\"go:ask\"", "\"1\":\"go:leave\"");
+    let begun = || Line::answered(&menu).until(600).then(Input::Key('1')).until(5000);
+    assert_eq!(begun().words()[4..], ["says Speak", "beeps", "records"]);
+    let quiet = begun().then(Input::Quiet(Duration::from_millis(900))).until(7000).then(Input::Quiet(Duration::from_secs(1)));
+    assert_eq!(quiet.words()[7..], ["recorded", "enters bye", "says Bye"]);
+    assert_eq!(begun().then(Input::Key('#')).words()[7..], ["recorded", "enters bye", "says Bye"]);
+    assert_eq!(begun().until(60_000).told[7], (14_600, "recorded".to_owned()));
+    // By a key of a plain script; afterwards the question stands again.
+    let line =
+        Line::answered(r#"{"say":"A","keys":{"1":"accept"},"record":{"key":"3","beep":false,"max_seconds":5}}"#).until(700);
+    let line = line.then(Input::Key('3')).until(6000).then(Input::Key('1')).until(7000);
+    assert_eq!(line.words(), ["says A", "key 3 record", "stops", "records", "recorded", "key 1 accept", "hangs up"]);
+}
+
+#[test]
+fn the_servers_word_takes_the_place_of_thanks() {
+    let line =
+        Line::answered(ALARM).until(700).then(Input::Key('1')).until(900).then(Input::Told("Li Na has it".into())).until(9000);
+    assert_eq!(line.words()[2..], ["stops", "says Thanks", "says Li Na has it", "hangs up"]);
+    assert_eq!(Line::answered(ALARM).until(700).then(Input::Told("x".into())).words(), ["says Disk full"]);
+}
+
+#[test]
+fn the_callee_hangs_up() {
+    let mut line = Line::answered(ALARM).until(1500);
+    line.conversation.line_is_gone(Duration::from_millis(1500));
+    assert_eq!(line.conversation.outcome().heard, Duration::from_secs(1));
+    assert_eq!(line.until(90_000).words(), ["says Disk full"]);
+}
+
+proptest! {
+    /// Whatever is pressed and however the script is made: it ends in time, hangs up once, and the first final key stands.
+    #[test]
+    fn every_conversation_ends(
+        words in proptest::collection::vec(("[0-9*#]", "accept|decline|repeat|record|end|go:start|go:b|go:x|zzz"), 0..6),
+        other in "accept|go:b|go:start|repeat|",
+        keys in proptest::collection::vec((0_u64..40_000, "[0-9*#]"), 0..30),
+        longest in 1_u64..400,
+        menu: bool,
+    ) {
+        let map: std::collections::BTreeMap<_, _> = words.into_iter().collect();
+        let keys_json = serde_json::to_string(&map).unwrap();
+        let script = if menu {
+            format!(r#"{{"menu":{{"start":{{"say":"A","keys":{keys_json},"else":"{other}","silent":"go:b","seconds":0}},"b":{{"keys":{keys_json},"silent":"go:start"}}}},"max_seconds":{longest}}}"#)
+        } else {
+            format!(r#"{{"say":"A","repeat":3,"keys":{keys_json},"record":{{"key":"3"}},"max_seconds":{longest}}}"#)
+        };
+        let mut line = Line::answered(&script);
+        let mut pressed = keys;
+        pressed.sort();
+        for (at, key) in pressed {
+            line = line.until(at).then(Input::Key(key.chars().next().unwrap()));
+        }
+        let line = line.until(1_000_000);
+        let words = line.words();
+        prop_assert_eq!(words.iter().filter(|word| **word == "hangs up").count(), 1);
+        prop_assert_eq!(words.last().copied(), Some("hangs up"));
+        prop_assert!(line.told.last().unwrap().0 <= longest.min(900) * 1000);
+        prop_assert!(line.told.len() < 2000);
+        let records = |word: &str| words.iter().filter(|w| **w == word).count();
+        prop_assert_eq!(records("records"), records("recorded"));
+    }
+}
