@@ -188,7 +188,7 @@ pub async fn run_and_tell(
 
 /// What the client is made of. Who does the arithmetic of TLS is chosen here, unless the process has chosen already.
 #[expect(clippy::disallowed_methods, reason = "the place that has chosen before")]
-fn http_client() -> reqwest::ClientBuilder {
+pub(crate) fn http_client() -> reqwest::ClientBuilder {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // An error means that somebody else was faster, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,0 +1,479 @@
+//! One call, from the INVITE to its end: rings, speaks and listens by a script, and says what came of it.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::UdpSocket,
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{
+    outcome::{Ending, Judged, Seen, judge},
+    rtp::Sender,
+    sdp::{self, Direction, EVENT, Media},
+    sound::{Heard, Pcm, Sound},
+    stack::{Call, Event, Stack},
+};
+use crate::{
+    voice::{
+        conversation::{Command, Conversation, Input, Outcome},
+        detector::Detector,
+        script::{Script, Utterance},
+    },
+    wire::{CallOutcome, EndedBy, FailureDetail},
+};
+
+/// Without any answer for so long, the trunk is dead.
+const ANY_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the final answer to a call that was called off is waited for.
+const CALLED_OFF_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is usual for [`Order::silence`].
+pub const SOUND_WITHIN: Duration = Duration::from_secs(30);
+
+/// Everything a call may have to say, ready to be played.
+#[derive(Debug, Clone, Default)]
+pub struct Sounds {
+    /// By what they say.
+    pub ready: BTreeMap<Utterance, Pcm>,
+    /// Played for what is missing.
+    pub instead: Option<Pcm>,
+}
+
+impl Sounds {
+    fn of(&self, utterance: &Utterance) -> Option<Pcm> {
+        self.ready.get(utterance).or(self.instead.as_ref()).cloned()
+    }
+}
+
+/// What to call, and what for.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// The address, as [`super::address`] writes it.
+    pub address: String,
+    /// Under which name the call goes through the network.
+    pub call_id: String,
+    /// How long it may ring.
+    pub ring: Duration,
+    /// What to say and ask.
+    pub script: Script,
+    /// The sounds of it.
+    pub sounds: Sounds,
+    /// Ports for sound; else any.
+    pub ports: Option<(u16, u16)>,
+    /// Whether sound is sent to where it comes from, also another host.
+    pub symmetric: bool,
+    /// A peer that sends no sound for so long is gone; see [`SOUND_WITHIN`].
+    pub silence: Duration,
+    /// What codes mean, where it is not the usual.
+    pub outcomes: BTreeMap<u16, CallOutcome>,
+}
+
+/// What to tell the server while the call goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// The callee's phone rings.
+    Alerting,
+    /// The line is connected.
+    Connected,
+    /// A key was pressed.
+    Key {
+        /// Which.
+        key: char,
+        /// Its word in the script.
+        action: Option<String>,
+    },
+    /// A state of the menu was entered.
+    State(String),
+}
+
+/// What somebody wants of a running call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Control {
+    /// It is not wanted any more.
+    HangUp,
+    /// Say this in place of thanks.
+    Say(String, Pcm),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Made {
+    /// How it ended, and which kind of failure it was.
+    pub judged: Judged,
+    /// The network's words.
+    pub ending: Ending,
+    /// What was said by keys.
+    pub conversation: Outcome,
+    /// Who ended it.
+    pub ended_by: EndedBy,
+    /// From the dial until it rang.
+    pub alerting: Option<Duration>,
+    /// From the dial until it was connected.
+    pub connected: Option<Duration>,
+    /// From the dial until the end.
+    pub ended: Duration,
+    /// What the callee said, where the script asked for it.
+    pub recording: Option<Vec<i16>>,
+    /// Packets of sound that came.
+    pub received: u64,
+    /// The line is busy until this is over.
+    pub lingering: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Made {
+    fn nobody(judged: Judged, ending: Ending, ended: Duration) -> Self {
+        Self {
+            judged,
+            ending,
+            conversation: Outcome::default(),
+            ended_by: EndedBy::Network,
+            alerting: None,
+            connected: None,
+            ended,
+            recording: None,
+            received: 0,
+            lingering: None,
+        }
+    }
+
+    fn failed(detail: FailureDetail, phrase: String, ended: Duration) -> Self {
+        let judged = Judged { outcome: CallOutcome::Failed, detail: Some(detail) };
+        Self::nobody(judged, Ending { phrase, ..Ending::default() }, ended)
+    }
+}
+
+/// A socket for sound on an even port.
+async fn sound_socket(stack: &Stack, ports: Option<(u16, u16)>) -> std::io::Result<UdpSocket> {
+    let Some((first, last)) = ports else { return UdpSocket::bind((stack.ip(), 0)).await };
+    let count = (last - first) / 2 + 1;
+    let start = rand::random_range(0..count);
+    let mut failure = std::io::Error::other("no port");
+    for n in 0..count {
+        match UdpSocket::bind((stack.ip(), first + (start + n) % count * 2)).await {
+            Ok(socket) => return Ok(socket),
+            Err(why) => failure = why,
+        }
+    }
+    Err(failure)
+}
+
+/// Makes the call. Ends soon after [`Control::HangUp`], and by itself.
+pub async fn make(
+    stack: &Stack,
+    order: &Order,
+    news: &mpsc::UnboundedSender<News>,
+    control: &mut mpsc::Receiver<Control>,
+) -> Made {
+    let began = Instant::now();
+    let socket = match sound_socket(stack, order.ports).await {
+        Ok(socket) => socket,
+        Err(why) => return Made::failed(FailureDetail::Media, format!("no port for sound: {why}"), began.elapsed()),
+    };
+    let own = match socket.local_addr() {
+        Ok(own) => SocketAddr::new(stack.media_ip(), own.port()),
+        Err(why) => return Made::failed(FailureDetail::Media, format!("no port for sound: {why}"), began.elapsed()),
+    };
+    let offer = sdp::write(own, 1, None, EVENT, Direction::Both);
+    let call = match stack.invite(&order.address, &order.call_id, offer) {
+        Ok(call) => call,
+        Err(why) => return Made::failed(FailureDetail::Trunk, why.to_string(), began.elapsed()),
+    };
+    let mut ringing = Ringing { call, seen: Seen::default(), alerting: None, cancelled_at: None, by_us: false };
+    match ringing.wait(&socket, order, began, news, control).await {
+        Rang::Answered(description) => {
+            let connected = began.elapsed();
+            let Ringing { mut call, alerting, .. } = ringing;
+            let media = match sdp::read(&description) {
+                Ok(media) => media,
+                Err(why) => {
+                    call.bye().await;
+                    return Made { alerting, ..Made::failed(FailureDetail::Media, why.to_string(), began.elapsed()) };
+                }
+            };
+            // Nobody listening is the channel's business.
+            let _ = news.send(News::Connected);
+            let talk = Talk::new(order, media, own, socket);
+            let mut made = talk.run(call, news, control).await;
+            made.alerting = alerting;
+            made.connected = Some(connected);
+            made.ended = began.elapsed();
+            made
+        }
+        Rang::Over(ending) => {
+            let judged = judge(&ending, ringing.seen, &order.outcomes);
+            let mut made = Made::nobody(judged, ending, began.elapsed());
+            made.alerting = ringing.alerting;
+            made.ended_by = match judged.outcome {
+                _ if ringing.by_us => EndedBy::Us,
+                CallOutcome::Busy | CallOutcome::Rejected => EndedBy::Callee,
+                _ => EndedBy::Network,
+            };
+            made
+        }
+        Rang::Deaf => {
+            let ending = Ending { phrase: "no answer from the trunk".to_owned(), ..Ending::default() };
+            let judged = judge(&ending, ringing.seen, &order.outcomes);
+            let mut made = Made::nobody(judged, ending, began.elapsed());
+            made.alerting = ringing.alerting;
+            made.lingering = Some(ringing.call.linger());
+            made
+        }
+    }
+}
+
+enum Rang {
+    Answered(String),
+    Over(Ending),
+    /// Called off, and nothing ever said that it is over.
+    Deaf,
+}
+
+struct Ringing {
+    call: Call,
+    seen: Seen,
+    alerting: Option<Duration>,
+    cancelled_at: Option<Instant>,
+    /// It was called off because it rang long enough, or was not wanted.
+    by_us: bool,
+}
+
+impl Ringing {
+    async fn wait(
+        &mut self,
+        socket: &UdpSocket,
+        order: &Order,
+        began: Instant,
+        news: &mpsc::UnboundedSender<News>,
+        control: &mut mpsc::Receiver<Control>,
+    ) -> Rang {
+        let mut buffer = [0; 2048];
+        loop {
+            let patience = match self.cancelled_at {
+                Some(at) => at + CALLED_OFF_WITHIN,
+                None if !self.seen.any => began + ANY_ANSWER_WITHIN.min(order.ring),
+                None => began + order.ring,
+            };
+            tokio::select! {
+                event = self.call.next() => match event {
+                    Event::Trying => self.seen.any = true,
+                    Event::Alerting { .. } => {
+                        self.seen.any = true;
+                        self.seen.alerting = true;
+                        if self.alerting.is_none() {
+                            self.alerting = Some(began.elapsed());
+                            let _ = news.send(News::Alerting);
+                        }
+                    }
+                    Event::Answered { sdp } => return Rang::Answered(sdp),
+                    Event::Refused(ending) => {
+                        self.seen.any |= ending.code.is_some_and(|code| code != 408);
+                        return Rang::Over(ending);
+                    }
+                    Event::CalledOff => return Rang::Over(Ending { code: Some(487), phrase: "called off".to_owned(), ..Ending::default() }),
+                    Event::Changed { sdp: _, reply } => reply.refuse().await,
+                    Event::Info(_) => {}
+                    Event::Ended => return Rang::Over(Ending { phrase: "the call was lost".to_owned(), ..Ending::default() }),
+                },
+                () = sleep_until(patience) => {
+                    if self.cancelled_at.is_some() {
+                        return Rang::Deaf;
+                    }
+                    self.call_off(self.seen.any).await;
+                    // Where nothing ever answered, nothing says that it is over either.
+                    if !self.seen.any {
+                        return Rang::Deaf;
+                    }
+                }
+                Some(wanted) = control.recv() => {
+                    if wanted == Control::HangUp && self.cancelled_at.is_none() {
+                        self.call_off(true).await;
+                    }
+                }
+                // What the network plays meanwhile is not for us; it must not wait in the socket until the answer.
+                _ = socket.recv_from(&mut buffer) => {}
+            }
+        }
+    }
+
+    async fn call_off(&mut self, by_us: bool) {
+        self.by_us |= by_us;
+        self.seen.called_off = true;
+        self.call.cancel().await;
+        self.cancelled_at = Some(Instant::now());
+    }
+}
+
+/// A call that was answered.
+struct Talk<'a> {
+    order: &'a Order,
+    own: SocketAddr,
+    socket: UdpSocket,
+    sound: Sound,
+    conversation: Conversation,
+    answered: Instant,
+    /// Sentences that came while the call runs.
+    late: BTreeMap<Utterance, Pcm>,
+    recording: Option<Vec<i16>>,
+    /// Our description's version, which rises when it changes.
+    version: u32,
+    over: Option<EndedBy>,
+}
+
+impl<'a> Talk<'a> {
+    fn new(order: &'a Order, media: Media, own: SocketAddr, socket: UdpSocket) -> Self {
+        let times = order.script.machine.as_ref().and_then(crate::voice::script::MachineRule::times);
+        let sender = Sender::new(rand::random(), rand::random(), rand::random());
+        Self {
+            order,
+            own,
+            socket,
+            sound: Sound::new(media, order.symmetric, sender, times.map(Detector::new)),
+            conversation: Conversation::new(&order.script),
+            answered: Instant::now(),
+            late: BTreeMap::new(),
+            recording: None,
+            version: 1,
+            over: None,
+        }
+    }
+
+    async fn run(mut self, mut call: Call, news: &mpsc::UnboundedSender<News>, control: &mut mpsc::Receiver<Control>) -> Made {
+        // Frames leave by absolute time: one that is late is followed by the next at once.
+        let mut tick = interval(Duration::from_millis(crate::voice::FRAME_MS));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        let mut buffer = [0; 2048];
+        while self.over.is_none() {
+            tokio::select! {
+                _ = tick.tick() => self.tick(news).await,
+                received = self.socket.recv_from(&mut buffer) => {
+                    // An error is the echo of a packet that found nobody; whether the peer is gone, silence tells.
+                    if let Ok((length, from)) = received {
+                        let heard = self.sound.datagram(self.answered.elapsed(), &buffer[..length], from);
+                        self.heard(heard, news);
+                    }
+                }
+                event = call.next() => self.event(event, news).await,
+                Some(wanted) = control.recv() => match wanted {
+                    Control::HangUp => self.over = Some(EndedBy::Us),
+                    Control::Say(text, pcm) => {
+                        self.late.insert(Utterance::Text(text.clone()), pcm);
+                        self.input(Input::Told(text), news);
+                    }
+                },
+            }
+        }
+        let ended_by = self.over.unwrap_or(EndedBy::Network);
+        if ended_by != EndedBy::Callee {
+            call.bye().await;
+        }
+        self.conversation.line_is_gone(self.answered.elapsed());
+        let recording = self.sound.end_recording().or(self.recording);
+        Made {
+            judged: Judged { outcome: CallOutcome::Answered, detail: None },
+            ending: Ending { code: Some(200), phrase: "OK".to_owned(), ..Ending::default() },
+            conversation: self.conversation.outcome().clone(),
+            ended_by,
+            alerting: None,
+            connected: None,
+            ended: Duration::ZERO,
+            recording,
+            received: self.sound.received(),
+            lingering: None,
+        }
+    }
+
+    async fn tick(&mut self, news: &mpsc::UnboundedSender<News>) {
+        let now = self.answered.elapsed();
+        let (datagram, heard) = self.sound.tick(now);
+        if let Some((datagram, to)) = datagram {
+            // A frame that cannot be sent is lost, as on any network.
+            let _ = self.socket.send_to(&datagram, to).await;
+        }
+        self.heard(heard, news);
+        if self.conversation.wake().is_some_and(|at| at <= now) {
+            self.input(Input::Tick, news);
+        }
+        if now.saturating_sub(self.sound.last_packet()) > self.order.silence {
+            self.over = self.over.or(Some(EndedBy::Network));
+        }
+    }
+
+    fn heard(&mut self, heard: impl IntoIterator<Item = Heard>, news: &mpsc::UnboundedSender<News>) {
+        for heard in heard {
+            let input = match heard {
+                Heard::Key(key) => Input::Key(key),
+                Heard::Verdict(verdict) => Input::Machine(verdict),
+                Heard::Played => Input::Played,
+                Heard::Quiet(quiet) => Input::Quiet(quiet),
+            };
+            self.input(input, news);
+        }
+    }
+
+    fn input(&mut self, input: Input, news: &mpsc::UnboundedSender<News>) {
+        for command in self.conversation.input(self.answered.elapsed(), input) {
+            match command {
+                Command::Play(what) => {
+                    let sounds = what.iter().filter_map(|one| self.late.get(one).cloned().or_else(|| self.order.sounds.of(one)));
+                    let sounds: Vec<Pcm> = sounds.collect();
+                    self.sound.play(sounds);
+                }
+                Command::Stop => self.sound.stop(),
+                Command::Key { key, action } => drop(news.send(News::Key { key, action })),
+                Command::State(name) => drop(news.send(News::State(name))),
+                Command::Record => self.sound.record(),
+                Command::EndRecording => self.recording = self.sound.end_recording().or(self.recording.take()),
+                Command::HangUp => self.over = self.over.or(Some(EndedBy::Us)),
+            }
+        }
+    }
+
+    async fn event(&mut self, event: Event, news: &mpsc::UnboundedSender<News>) {
+        match event {
+            Event::Info(body) => {
+                let heard = self.sound.info(self.answered.elapsed(), &body);
+                self.heard(heard, news);
+            }
+            Event::Changed { sdp: None, reply } => reply.accept(self.description(Direction::Both)).await,
+            Event::Changed { sdp: Some(theirs), reply } => match sdp::read(&theirs) {
+                Ok(media) => {
+                    self.sound.change(media);
+                    self.version += 1;
+                    reply.accept(self.description(media.direction.mirrored())).await;
+                }
+                // The call goes on as it was.
+                Err(_) => reply.refuse().await,
+            },
+            Event::Ended => self.over = self.over.or(Some(EndedBy::Callee)),
+            _ => {}
+        }
+    }
+
+    fn description(&self, direction: Direction) -> String {
+        sdp::write(self.own, self.version, Some(self.sound.law()), EVENT, direction)
+    }
+}
+
+/// A name for a call that nobody can guess.
+#[must_use]
+pub fn new_call_id() -> String {
+    let random: u128 = rand::random();
+    format!("{random:032x}")
+}
+
+/// What a channel and a check share: a pair for news and control.
+#[must_use]
+pub fn lines() -> (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>, mpsc::Sender<Control>, mpsc::Receiver<Control>) {
+    let (news, told) = mpsc::unbounded_channel();
+    let (control, controlled) = mpsc::channel(4);
+    (news, told, control, controlled)
+}
+
+/// A sound of these samples.
+#[must_use]
+pub fn pcm(samples: Vec<i16>) -> Pcm {
+    Arc::from(samples)
+}

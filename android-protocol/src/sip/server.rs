@@ -1,0 +1,153 @@
+//! The native protocol over HTTP: what the handset asks, and what it hears.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::{
+    agent::http_client,
+    wire::{NativeReport, Outbox, OutboxResult, PROTOCOL_HEADER, PROTOCOL_VERSION, PollReply, Progress, ReplyError, Status},
+};
+
+/// How long the server may hold a poll.
+pub const WAIT: Duration = Duration::from_secs(20);
+
+/// How long any other request may take. A key is asked again soon, so it is short.
+const TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Why a request brought nothing.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// No reply.
+    #[error("the server cannot be reached: {}", without_address(.0))]
+    Unreachable(#[source] reqwest::Error),
+    /// A reply that is no success.
+    #[error("the server answers {0}{hint}", hint = if matches!(.0, 401 | 403 | 404) { ": check agent.server, which holds the handset's token" } else { "" })]
+    Status(u16),
+    /// A reply that is none of the protocol.
+    #[error(transparent)]
+    Reply(#[from] ReplyError),
+}
+
+/// The innermost reason: the outer ones name the address, and with it the token.
+fn without_address(why: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = why;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    if std::ptr::addr_eq(inner, why) { "no connection".to_owned() } else { inner.to_string() }
+}
+
+/// What the server says to progress.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProgressReply {
+    /// The dial is not wanted any more.
+    pub unwanted: bool,
+    /// A sentence for the callee.
+    pub say: Option<String>,
+}
+
+/// One server, as this handset.
+#[derive(Debug, Clone)]
+pub struct Server {
+    base: String,
+    client: reqwest::Client,
+}
+
+impl Server {
+    /// The server of an address `https://server/h/TOKEN`.
+    ///
+    /// # Errors
+    ///
+    /// If no client can be made.
+    pub fn new(base: &str) -> Result<Self, reqwest::Error> {
+        let client = http_client().redirect(reqwest::redirect::Policy::none()).connect_timeout(TIMEOUT).build()?;
+        Ok(Self { base: base.to_owned(), client })
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder, timeout: Duration) -> Result<Vec<u8>, ServerError> {
+        let request = request.header(PROTOCOL_HEADER, PROTOCOL_VERSION).timeout(timeout);
+        let reply = request.send().await.map_err(ServerError::Unreachable)?;
+        let status = reply.status().as_u16();
+        let body = reply.bytes().await.map_err(ServerError::Unreachable)?;
+        if (200..300).contains(&status) { Ok(body.to_vec()) } else { Err(ServerError::Status(status)) }
+    }
+
+    async fn post(&self, path: &str, query: &[(&str, &str)], body: String) -> Result<Vec<u8>, ServerError> {
+        let request = self.client.post(format!("{}{path}", self.base)).query(query);
+        self.send(request.header("Content-Type", "application/json").body(body), TIMEOUT).await
+    }
+
+    /// Asks for something to ring on a channel; `wait` is how long the server may think about it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reply, or none of the protocol.
+    pub async fn poll(&self, channel: u8, wait: Duration) -> Result<PollReply, ServerError> {
+        let mut query = vec![("wait", wait.as_secs().to_string())];
+        // A server of one channel a handset has not heard of others.
+        if channel > 0 {
+            query.push(("channel", channel.to_string()));
+        }
+        let request = self.client.get(format!("{}/alert/phone", self.base)).query(&query);
+        Ok(PollReply::parse(&self.send(request, wait + TIMEOUT).await?)?)
+    }
+
+    /// Tells how far a dial has got.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reply.
+    pub async fn progress(&self, mid: &str, progress: &Progress) -> Result<ProgressReply, ServerError> {
+        let body = self.post("/progress", &[("mid", mid)], progress.to_body()).await?;
+        let value: Value = serde_json::from_slice(&body).map_err(ReplyError::NotJson)?;
+        let unwanted = matches!(PollReply::parse(&body)?, PollReply::Unwanted);
+        Ok(ProgressReply { unwanted, say: value.get("say").and_then(Value::as_str).map(str::to_owned) })
+    }
+
+    /// Reports.
+    ///
+    /// # Errors
+    ///
+    /// If the server has not taken it.
+    pub async fn report(&self, mid: &str, report: &NativeReport) -> Result<(), ServerError> {
+        let mut query = vec![("mid", mid)];
+        if let Some(answered) = report.answered() {
+            query.push(("resp", answered.number.as_str()));
+        }
+        let body = self.post("/alert/phone", &query, report.to_body()).await?;
+        PollReply::parse(&body)?;
+        Ok(())
+    }
+
+    /// Says how the handset is.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reply.
+    pub async fn status(&self, status: &Status) -> Result<(), ServerError> {
+        self.post("/status", &[], status.to_body()).await.map(drop)
+    }
+
+    /// What else there is to do.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reply.
+    pub async fn outbox(&self) -> Result<Outbox, ServerError> {
+        let request = self.client.get(format!("{}/outbox", self.base)).query(&[("wait", "0")]);
+        Ok(Outbox::parse(&self.send(request, TIMEOUT).await?).unwrap_or_default())
+    }
+
+    /// What came of something from the outbox.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reply.
+    pub async fn result(&self, id: &str, result: &OutboxResult) -> Result<(), ServerError> {
+        // Ids are the server's own, but it is only a server.
+        let plain: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+        self.post(&format!("/outbox/{plain}"), &[], result.to_body()).await.map(drop)
+    }
+}

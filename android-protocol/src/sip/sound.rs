@@ -1,0 +1,352 @@
+//! The sound of one call, both ways, without its socket: frames to send come out every 20 ms, datagrams go in.
+
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
+
+use super::{
+    rtp::{Order, Packet, Sender},
+    sdp::{Direction, EVENT, Media},
+};
+use crate::voice::{
+    FRAME, FRAME_MS,
+    detector::{Detector, Verdict, Voice},
+    g711::Law,
+    keys::KeyReader,
+    mixer::{Frame, Jitter},
+};
+
+/// A sound that is ready to be played.
+pub type Pcm = Arc<[i16]>;
+
+/// What was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A key.
+    Key(char),
+    /// The detector has made up its mind.
+    Verdict(Verdict),
+    /// Everything that was to be played has been sent.
+    Played,
+    /// Silent for so long.
+    Quiet(Duration),
+}
+
+/// The longest message that is recorded, whatever a script says.
+const MOST_RECORDED: usize = 600 * 8000;
+
+/// How often silence is told while it lasts.
+const QUIET_EVERY: u64 = 200;
+
+/// One call's sound.
+pub struct Sound {
+    media: Media,
+    symmetric: bool,
+    /// Where to send: what the peer named, or where it sends from.
+    target: SocketAddr,
+    sender: Sender,
+    order: Order,
+    keys: KeyReader,
+    voice: Voice,
+    detector: Option<Detector>,
+    jitter: Jitter,
+    /// Samples of a packet that did not fill a frame.
+    rest: Vec<i16>,
+    /// Two frames, in which keys are sought where the peer has no telephone events.
+    pair: Vec<i16>,
+    playing: VecDeque<Pcm>,
+    /// How far the first of them is played.
+    at: usize,
+    quiet: u64,
+    recording: Option<Vec<i16>>,
+    last_packet: Duration,
+    /// Packets of sound that came, for people.
+    received: u64,
+}
+
+impl Sound {
+    /// The sound of a call that was just answered.
+    #[must_use]
+    pub fn new(media: Media, symmetric: bool, sender: Sender, detector: Option<Detector>) -> Self {
+        Self {
+            media,
+            symmetric,
+            target: media.address,
+            sender,
+            order: Order::default(),
+            keys: KeyReader::default(),
+            voice: Voice::default(),
+            detector,
+            jitter: Jitter::default(),
+            rest: Vec::new(),
+            pair: Vec::new(),
+            playing: VecDeque::new(),
+            at: 0,
+            quiet: 0,
+            recording: None,
+            last_packet: Duration::ZERO,
+            received: 0,
+        }
+    }
+
+    /// Plays this in place of what is playing.
+    pub fn play(&mut self, sounds: impl IntoIterator<Item = Pcm>) {
+        self.playing = sounds.into_iter().collect();
+        self.at = 0;
+        // Even nothing is played: whoever waits for its end hears of it.
+        if self.playing.is_empty() {
+            self.playing.push_back(Pcm::from(Vec::new()));
+        }
+    }
+
+    /// Silence from now on.
+    pub fn stop(&mut self) {
+        self.playing.clear();
+        self.at = 0;
+    }
+
+    /// Keeps what the callee says.
+    pub fn record(&mut self) {
+        self.recording = Some(Vec::new());
+        self.quiet = 0;
+    }
+
+    /// What was kept.
+    pub fn end_recording(&mut self) -> Option<Vec<i16>> {
+        self.recording.take()
+    }
+
+    /// The peer wants to go on otherwise.
+    pub fn change(&mut self, media: Media) {
+        if media.address != self.media.address {
+            self.target = media.address;
+        }
+        self.media = media;
+    }
+
+    /// The agreed law.
+    #[must_use]
+    pub fn law(&self) -> Law {
+        self.media.law
+    }
+
+    /// When the last packet came.
+    #[must_use]
+    pub fn last_packet(&self) -> Duration {
+        self.last_packet
+    }
+
+    /// How many packets of sound came.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Every 20 ms: the datagram to send and where to, and what was heard. Silence is sent too, or gateways drop the call; on hold nothing is.
+    pub fn tick(&mut self, at: Duration) -> (Option<(Vec<u8>, SocketAddr)>, Vec<Heard>) {
+        let mut heard = Vec::new();
+        let frame = self.next_frame(&mut heard);
+        let payload: Vec<u8> = frame.iter().map(|sample| self.media.law.encode(*sample)).collect();
+        let datagram = self.sender.frame(self.media.law.payload_type(), &payload);
+        let wanted = matches!(self.media.direction, Direction::Both | Direction::ReceiveOnly);
+        self.listen(at, &mut heard);
+        (wanted.then_some((datagram, self.target)), heard)
+    }
+
+    fn next_frame(&mut self, heard: &mut Vec<Heard>) -> Frame {
+        let mut frame = [0; FRAME];
+        let mut filled = 0;
+        while let Some(sound) = self.playing.front() {
+            let rest = sound.get(self.at..).unwrap_or_default();
+            let now = rest.len().min(FRAME - filled);
+            frame[filled..filled + now].copy_from_slice(&rest[..now]);
+            filled += now;
+            self.at += now;
+            if now < rest.len() {
+                break;
+            }
+            self.playing.pop_front();
+            self.at = 0;
+            if self.playing.is_empty() {
+                heard.push(Heard::Played);
+            }
+            if filled == FRAME {
+                break;
+            }
+        }
+        frame
+    }
+
+    /// Takes one frame of what came; what is missing is silence.
+    fn listen(&mut self, at: Duration, heard: &mut Vec<Heard>) {
+        let frame = self.jitter.take().unwrap_or([0; FRAME]);
+        if let Some(verdict) = self.detector.as_mut().and_then(|detector| detector.hear(&frame)) {
+            heard.push(Heard::Verdict(verdict));
+        }
+        if self.voice.hears(&frame) {
+            self.quiet = 0;
+        } else {
+            self.quiet += FRAME_MS;
+            if self.quiet.is_multiple_of(QUIET_EVERY) {
+                heard.push(Heard::Quiet(Duration::from_millis(self.quiet)));
+            }
+        }
+        if let Some(recording) = &mut self.recording
+            && recording.len() < MOST_RECORDED
+        {
+            recording.extend(frame);
+        }
+        // With telephone events agreed on, tones in the sound would count keys twice, and speech makes ghosts.
+        if self.media.event.is_none() {
+            self.pair.extend(frame);
+            if self.pair.len() >= 2 * FRAME {
+                heard.extend(self.keys.sound(at, &self.pair).map(Heard::Key));
+                self.pair.clear();
+            }
+        }
+    }
+
+    /// A datagram came.
+    pub fn datagram(&mut self, at: Duration, bytes: &[u8], from: SocketAddr) -> Option<Heard> {
+        let packet = Packet::read(bytes)?;
+        let expected = from.ip() == self.media.address.ip();
+        if !expected && !self.symmetric {
+            return None;
+        }
+        // Behind NAT the port is another than the one that was named.
+        self.target = from;
+        self.last_packet = at;
+        // Peers mix the two numbers up: the one they answered with, and the one we offered.
+        if Some(packet.payload_type) == self.media.event || packet.payload_type == EVENT {
+            return self.keys.event(at, packet.stamp, packet.payload).map(Heard::Key);
+        }
+        let law = Law::of_payload_type(packet.payload_type)?;
+        if self.order.is_new(&packet) {
+            self.received += 1;
+            self.rest.extend(packet.payload.iter().map(|code| law.decode(*code)));
+            while self.rest.len() >= FRAME {
+                let mut frame = [0; FRAME];
+                frame.copy_from_slice(&self.rest[..FRAME]);
+                self.jitter.put(frame);
+                self.rest.drain(..FRAME);
+            }
+        }
+        None
+    }
+
+    /// The body of an INFO.
+    pub fn info(&mut self, at: Duration, body: &str) -> Option<Heard> {
+        crate::voice::keys::key_in_info(body).and_then(|key| self.keys.info(at, key)).map(Heard::Key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::voice::{keys::TelephoneEvent, tone};
+
+    const PEER: &str = "192.0.2.1:4000";
+
+    fn sound(event: Option<u8>) -> Sound {
+        let media = Media { address: PEER.parse().unwrap(), law: Law::Pcma, event, direction: Direction::Both };
+        Sound::new(media, false, Sender::new(1, 1, 1), None)
+    }
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn packet(payload_type: u8, sequence: u16, stamp: u32, payload: &[u8]) -> Vec<u8> {
+        Packet { payload_type, sequence, stamp, source: 9, payload }.write(false)
+    }
+
+    #[test]
+    fn everything_is_played_once_and_silence_follows() {
+        let mut sound = sound(Some(101));
+        sound.play([Pcm::from(vec![1000; 200]), Pcm::from(vec![-1000; 100])]);
+        let mut played = Vec::new();
+        let mut ends = Vec::new();
+        for n in 0..4 {
+            let (datagram, heard) = sound.tick(ms(20 * n));
+            let (datagram, to) = datagram.unwrap();
+            assert_eq!(to.to_string(), PEER);
+            played.extend(Packet::read(&datagram).unwrap().payload.iter().map(|code| Law::Pcma.decode(*code)));
+            ends.extend(heard.contains(&Heard::Played).then_some(n));
+        }
+        let signs: Vec<i16> = played.iter().map(|s| if s.abs() < 100 { 0 } else { s.signum() }).collect();
+        assert_eq!(signs, [vec![1; 200], vec![-1; 100], vec![0; 340]].concat());
+        assert_eq!(ends, [1], "the last sample is in the second frame");
+        sound.play([]);
+        assert!(sound.tick(ms(80)).1.contains(&Heard::Played), "nothing is played too");
+        sound.play([Pcm::from(vec![1000; 900])]);
+        sound.stop();
+        assert!(!sound.tick(ms(100)).1.contains(&Heard::Played));
+    }
+
+    #[test]
+    fn keys_come_by_either_number_once() {
+        let mut sound = sound(Some(96));
+        let from = PEER.parse().unwrap();
+        let one = TelephoneEvent::press('1', 100)[0].to_bytes();
+        assert_eq!(sound.datagram(ms(0), &packet(96, 1, 800, &one), from), Some(Heard::Key('1')));
+        assert_eq!(sound.datagram(ms(0), &packet(96, 2, 800, &one), from), None);
+        assert_eq!(sound.datagram(ms(900), &packet(101, 9, 9000, &one), from), Some(Heard::Key('1')));
+        assert_eq!(sound.info(ms(1000), "Signal=1\r\n"), None);
+        assert_eq!(sound.info(ms(1000), "Signal=2\r\n"), Some(Heard::Key('2')));
+    }
+
+    #[test]
+    fn tones_are_keys_only_where_there_are_no_events() {
+        for (event, expected) in [(None, vec![Heard::Key('5')]), (Some(101), vec![])] {
+            let mut sound = sound(event);
+            let tones = tone::sine(&tone::tones_of('5').unwrap(), 200, 6000.0);
+            let mut keys = Vec::new();
+            for (n, frame) in (0_u16..).zip(tones.chunks(FRAME)) {
+                let payload: Vec<u8> = frame.iter().map(|s| Law::Pcmu.encode(*s)).collect();
+                sound.datagram(ms(u64::from(n) * 20), &packet(0, n, u32::from(n) * 160, &payload), PEER.parse().unwrap());
+                keys.extend(sound.tick(ms(u64::from(n) * 20)).1.into_iter().filter(|heard| matches!(heard, Heard::Key(_))));
+            }
+            assert_eq!(keys, expected);
+        }
+    }
+
+    #[test]
+    fn strangers_are_not_heard_and_other_ports_are_followed() {
+        let mut sound = sound(Some(101));
+        let one = TelephoneEvent::press('1', 100)[0].to_bytes();
+        assert_eq!(sound.datagram(ms(0), &packet(101, 1, 800, &one), "203.0.113.9:4000".parse().unwrap()), None);
+        assert_eq!(sound.tick(ms(0)).0.unwrap().1.to_string(), PEER);
+        sound.datagram(ms(0), &packet(8, 1, 800, &[0xd5; 160]), "192.0.2.1:4444".parse().unwrap());
+        assert_eq!(sound.tick(ms(0)).0.unwrap().1.to_string(), "192.0.2.1:4444");
+        sound.symmetric = true;
+        assert_eq!(sound.datagram(ms(0), &packet(101, 1, 800, &one), "203.0.113.9:4000".parse().unwrap()), Some(Heard::Key('1')));
+    }
+
+    #[test]
+    fn what_is_said_is_recorded_also_from_long_packets() {
+        let mut sound = sound(Some(101));
+        sound.record();
+        for n in 0..4_u16 {
+            // 30 ms each.
+            let payload = vec![Law::Pcma.encode(5000); 240];
+            sound.datagram(ms(0), &packet(8, n, u32::from(n) * 240, &payload), PEER.parse().unwrap());
+        }
+        let quiet: Vec<_> = (0..30).flat_map(|n| sound.tick(ms(n * 20)).1).collect();
+        assert!(quiet.contains(&Heard::Quiet(ms(400))), "{quiet:?}");
+        let recorded = sound.end_recording().unwrap();
+        assert_eq!(recorded.iter().filter(|s| **s > 4000).count(), 960);
+        assert_eq!(recorded.len(), 30 * FRAME);
+        assert_eq!((sound.received(), sound.end_recording()), (4, None));
+    }
+
+    #[test]
+    fn on_hold_nothing_is_sent() {
+        let mut sound = sound(Some(101));
+        let media =
+            Media { address: "192.0.2.2:6".parse().unwrap(), law: Law::Pcmu, event: None, direction: Direction::Inactive };
+        sound.change(media);
+        assert_eq!(sound.tick(ms(0)).0, None);
+        sound.change(Media { direction: Direction::Both, ..media });
+        assert_eq!(sound.tick(ms(0)).0.unwrap().1.to_string(), "192.0.2.2:6");
+    }
+}

@@ -1,0 +1,594 @@
+//! The only file that knows the SIP library: requests go out, [`Event`]s come back.
+//!
+//! The library is at version 0.7 and moves fast, so it is pinned and nothing of it is seen outside. It logs whole messages, which hold digests of the
+//! password; whoever installs a subscriber for logs has to leave `rsipstack` out.
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rsipstack::{
+    EndpointBuilder,
+    dialog::{
+        authenticate::Credential,
+        dialog::{DialogState, DialogStateReceiver, TransactionHandle},
+        dialog_layer::DialogLayer,
+        invitation::{InviteAsyncResult, InviteOption},
+        invite_dialog::InviteDialog,
+        registration::Registration,
+    },
+    platform::{CancellationToken, JoinHandle},
+    sip::{Header, HostWithPort, Method, Response, StatusCode, StatusCodeKind, Uri},
+    transaction::endpoint::Endpoint,
+    transport::{SipAddr, TransportLayer, tls::TlsConfig, udp::UdpConnection},
+};
+use thiserror::Error;
+use tokio::net::UdpSocket;
+
+use super::{
+    config::{Sip, Transport},
+    outcome::{Ending, cause_in},
+};
+
+/// How long the end of a call is waited for.
+const BYE_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a registration may take. The library would try for 32 s; a new attempt finds a registrar that came back sooner.
+const REGISTER_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a call without any answer is kept, until the library gives it up (timer B).
+const LINGER: Duration = Duration::from_secs(40);
+
+/// Why nothing can be sent.
+#[derive(Debug, Error)]
+pub enum StackError {
+    /// The name leads nowhere.
+    #[error("{host} has no address")]
+    Resolve {
+        /// Which name.
+        host: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No way out of this machine.
+    #[error("there is no way from this machine to {target}")]
+    Route {
+        /// Where to.
+        target: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The authorities for TLS.
+    #[error("{path} cannot be read; agent.sip.ca_file names the authorities that sign the trunk's certificate")]
+    Authorities {
+        /// Which file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An address of the configuration that the library does not take.
+    #[error("{0} is no SIP address")]
+    Address(String),
+    /// Anything else of the library.
+    #[error("SIP: {0}")]
+    Library(String),
+}
+
+/// What a registrar said.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RegisterError {
+    /// It refused.
+    #[error("the registrar answers {code} {phrase}{}", if matches!(code, 401 | 403 | 407) { ": check agent.sip.user, auth_user and password" } else { "" })]
+    Refused {
+        /// With this code.
+        code: u16,
+        /// And these words.
+        phrase: String,
+    },
+    /// It did not answer.
+    #[error("the registrar does not answer")]
+    Silent,
+    /// Nothing could be sent.
+    #[error("the registrar cannot be reached: {0}")]
+    Unreachable(String),
+}
+
+/// What happens in a call.
+#[derive(Debug)]
+pub enum Event {
+    /// Somebody has the call and looks for the callee.
+    Trying,
+    /// It rings, or the network plays something.
+    Alerting {
+        /// The code, 180 to 189.
+        code: u16,
+        /// Where sound goes already.
+        sdp: Option<String>,
+    },
+    /// The callee answered.
+    Answered {
+        /// Where sound goes.
+        sdp: String,
+    },
+    /// Nobody answered.
+    Refused(Ending),
+    /// We called it off, and it is over.
+    CalledOff,
+    /// The body of an INFO.
+    Info(String),
+    /// The peer wants to go on otherwise, or only to know that we are there.
+    Changed {
+        /// What it wants; `None` if it leaves that to us.
+        sdp: Option<String>,
+        /// To be used.
+        reply: Reply,
+    },
+    /// The callee hung up.
+    Ended,
+}
+
+/// The answer to [`Event::Changed`].
+#[derive(Debug)]
+pub struct Reply {
+    handle: TransactionHandle,
+    wants_sdp: bool,
+}
+
+impl Reply {
+    /// 200, with our description where one is due.
+    pub async fn accept(self, sdp: String) {
+        let content = || vec![Header::ContentType("application/sdp".into())];
+        let (headers, body) = if self.wants_sdp { (Some(content()), Some(sdp.into_bytes())) } else { (None, None) };
+        // The peer asks again if this does not get through.
+        let _ = self.handle.respond(StatusCode::OK, headers, body).await;
+    }
+
+    /// 488: we cannot do that. The call goes on as it was.
+    pub async fn refuse(self) {
+        let _ = self.handle.reply(StatusCode::NotAcceptableHere).await;
+    }
+}
+
+/// A socket, and everything that is going on over it.
+pub struct Stack {
+    dialogs: Arc<DialogLayer>,
+    endpoint: Endpoint,
+    settings: Sip,
+    /// Where everything is sent.
+    target: SocketAddr,
+    /// Our own socket.
+    local: SocketAddr,
+    /// As whom others reach us, which a registrar may correct.
+    contact: Mutex<HostWithPort>,
+    /// The proxies through which the registrar wants calls to go.
+    routes: Mutex<Vec<rsipstack::sip::typed::Route>>,
+    token: CancellationToken,
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack").field("target", &self.target).field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.token.cancel();
+    }
+}
+
+/// Where the trunk, or the proxy before it, is now.
+///
+/// # Errors
+///
+/// If its name has no address.
+pub async fn resolve(settings: &Sip) -> Result<SocketAddr, StackError> {
+    let host = settings.outbound_proxy.as_ref().unwrap_or(&settings.trunk);
+    let port = if settings.transport == Transport::Tls { 5061 } else { 5060 };
+    if let Ok(address) = host.parse() {
+        return Ok(address);
+    }
+    if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        return Ok(SocketAddr::new(ip, port));
+    }
+    let named = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
+        host.clone()
+    } else {
+        format!("{host}:{port}")
+    };
+    let failed = |source| StackError::Resolve { host: host.clone(), source };
+    let found: Vec<SocketAddr> = tokio::net::lookup_host(&named).await.map_err(failed)?.collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| failed(std::io::Error::other("the name has no address")))
+}
+
+/// Our own address on the way to the trunk.
+///
+/// # Errors
+///
+/// If there is no way.
+pub async fn own_address(settings: &Sip, target: SocketAddr) -> Result<IpAddr, StackError> {
+    if let Some(bind) = settings.bind {
+        return Ok(bind.ip());
+    }
+    let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
+    let way = async {
+        let socket = UdpSocket::bind(any).await?;
+        // Nothing is sent: the system only looks the way up.
+        socket.connect(target).await?;
+        socket.local_addr()
+    };
+    way.await.map(|address| address.ip()).map_err(|source| StackError::Route { target, source })
+}
+
+fn library(why: impl std::fmt::Display) -> StackError {
+    StackError::Library(why.to_string())
+}
+
+fn uri(text: &str) -> Result<Uri, StackError> {
+    Uri::try_from(text).map_err(|_| StackError::Address(text.to_owned()))
+}
+
+impl Stack {
+    /// Opens the socket and begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing.
+    pub async fn start(settings: &Sip) -> Result<Self, StackError> {
+        let target = resolve(settings).await?;
+        let ip = own_address(settings, target).await?;
+        let token = CancellationToken::new();
+        let layer = TransportLayer::new(token.child_token());
+        if settings.transport == Transport::Tls {
+            let failed = |source| StackError::Authorities { path: settings.ca_file.display().to_string(), source };
+            let authorities = tokio::fs::read(&settings.ca_file).await.map_err(failed)?;
+            let name = settings.trunk.rsplit_once(':').map_or(settings.trunk.as_str(), |(name, _)| name);
+            layer.set_tls_config(TlsConfig {
+                ca_certs: Some(authorities),
+                sni_hostname: Some(name.to_owned()),
+                ..TlsConfig::default()
+            });
+        }
+        let port = settings.bind.map_or(0, |bind| bind.port());
+        let socket =
+            UdpConnection::create_connection((ip, port).into(), None, Some(token.child_token())).await.map_err(library)?;
+        let own = socket.get_addr().clone();
+        layer.add_transport(socket.into());
+        let endpoint = EndpointBuilder::new()
+            .with_user_agent(concat!("autocall-handset/", env!("CARGO_PKG_VERSION")))
+            .with_cancel_token(token.child_token())
+            .with_transport_layer(layer)
+            .build();
+        let mut incoming = endpoint.incoming_transactions().map_err(library)?;
+        let dialogs = Arc::new(DialogLayer::new(endpoint.inner.clone()));
+        let serving = endpoint.inner.clone();
+        tokio::spawn(async move { serving.serve().await });
+        let known = Arc::clone(&dialogs);
+        tokio::spawn(async move {
+            while let Some(mut request) = incoming.recv().await {
+                if let Some(mut dialog) = known.match_dialog(&request) {
+                    tokio::spawn(async move {
+                        let _ = dialog.handle(&mut request).await;
+                    });
+                    continue;
+                }
+                // Exchanges ask whether we are there. Nobody can call us.
+                let status = match request.original.method {
+                    Method::Options => StatusCode::OK,
+                    Method::Invite => StatusCode::TemporarilyUnavailable,
+                    Method::Ack => continue,
+                    _ => StatusCode::CallTransactionDoesNotExist,
+                };
+                let _ = request.reply(status).await;
+            }
+        });
+        let port = own.addr.port.as_ref().map_or(0, |port| u16::from(*port));
+        let local = SocketAddr::new(ip, port);
+        let contact = settings.public_address.map_or(local, |public| SocketAddr::new(public, port)).into();
+        Ok(Self {
+            dialogs,
+            endpoint,
+            settings: settings.clone(),
+            target,
+            local,
+            contact: Mutex::new(contact),
+            routes: Mutex::default(),
+            token,
+        })
+    }
+
+    /// Where everything is sent.
+    #[must_use]
+    pub fn target(&self) -> SocketAddr {
+        self.target
+    }
+
+    /// Our own address.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.local.ip()
+    }
+
+    /// The address that others are told to send sound to.
+    #[must_use]
+    pub fn media_ip(&self) -> IpAddr {
+        self.settings.public_address.unwrap_or(self.local.ip())
+    }
+
+    fn transport_word(&self) -> &'static str {
+        match self.settings.transport {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+            Transport::Tls => ";transport=tls",
+        }
+    }
+
+    fn credential(&self) -> Option<Credential> {
+        self.settings.password.as_ref().map(|password| Credential {
+            username: self.settings.user.clone(),
+            password: password.0.clone(),
+            realm: None,
+            auth_username: self.settings.auth_user.clone(),
+        })
+    }
+
+    fn contact_uri(&self) -> Result<Uri, StackError> {
+        let contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        uri(&format!("sip:{}@{contact}{}", self.settings.user, self.transport_word()))
+    }
+
+    /// A registration that was not asked for yet.
+    #[must_use]
+    pub fn registration(&self) -> Registered {
+        let mut inner = Registration::new(self.endpoint.inner.clone(), self.credential());
+        inner.outbound_proxy = Some(self.target);
+        // Without a password the library names nobody in To and Contact.
+        if inner.credential.is_none() {
+            inner.contact =
+                self.contact_uri().ok().map(|uri| rsipstack::sip::typed::Contact { display_name: None, uri, params: Vec::new() });
+        }
+        Registered { inner }
+    }
+
+    /// Begins a call.
+    ///
+    /// # Errors
+    ///
+    /// If the address is none, or nothing can be sent.
+    pub fn invite(&self, address: &str, call_id: &str, sdp: String) -> Result<Call, StackError> {
+        let (states, receiver) = self.dialogs.new_dialog_state_channel();
+        let kind = match self.settings.transport {
+            Transport::Udp => rsipstack::sip::Transport::Udp,
+            Transport::Tcp => rsipstack::sip::Transport::Tcp,
+            Transport::Tls => rsipstack::sip::Transport::Tls,
+        };
+        let shown = self.settings.caller.as_ref().unwrap_or(&self.settings.user);
+        let option = InviteOption {
+            caller: uri(&format!("sip:{shown}@{}", self.settings.trunk))?,
+            callee: uri(address)?,
+            destination: Some(SipAddr { r#type: Some(kind), ..SipAddr::from(self.target) }),
+            content_type: Some("application/sdp".to_owned()),
+            offer: Some(sdp.into_bytes()),
+            contact: self.contact_uri()?,
+            credential: self.credential(),
+            route_set: self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            call_id: Some(call_id.to_owned()),
+            ..InviteOption::default()
+        };
+        let (dialog, result) = self.dialogs.do_invite_async(option, states).map_err(library)?;
+        Ok(Call {
+            dialogs: Arc::clone(&self.dialogs),
+            dialog,
+            states: receiver,
+            result,
+            answered: false,
+            over: false,
+            stashed: VecDeque::new(),
+            cancelled: false,
+        })
+    }
+}
+
+/// A registration and its memory.
+pub struct Registered {
+    inner: Registration,
+}
+
+impl Registered {
+    /// Registers, or registers again; answers for how long. `expires` 0 takes the registration back.
+    ///
+    /// # Errors
+    ///
+    /// Says whether the registrar refused or was silent.
+    pub async fn register(&mut self, stack: &Stack, expires: u32) -> Result<Duration, RegisterError> {
+        let server = format!("sip:{}{}", stack.settings.trunk, stack.transport_word());
+        let server = uri(&server).map_err(|why| RegisterError::Unreachable(why.to_string()))?;
+        let reply = match tokio::time::timeout(REGISTER_WITHIN, self.inner.register(server, Some(expires))).await {
+            Err(_) => return Err(RegisterError::Silent),
+            Ok(Err(why)) => return Err(RegisterError::Unreachable(why.to_string())),
+            Ok(Ok(reply)) => reply,
+        };
+        match reply.status_code.code() {
+            200..=299 => {
+                if let (None, Some(seen)) = (stack.settings.public_address, self.inner.discovered_public_address()) {
+                    *stack.contact.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+                }
+                *stack.routes.lock().unwrap_or_else(PoisonError::into_inner) = self.inner.preloaded_route_set();
+                Ok(Duration::from_secs(u64::from(self.inner.granted_expires.unwrap_or(expires))))
+            }
+            // The library's own word for a registrar that is not there.
+            408 => Err(RegisterError::Silent),
+            code => Err(RegisterError::Refused { code, phrase: phrase(&reply) }),
+        }
+    }
+}
+
+fn phrase(reply: &Response) -> String {
+    reply.wire_reason.clone().unwrap_or_else(|| {
+        let text = reply.status_code.to_string();
+        text.split_once(' ').map_or(text.clone(), |(_, words)| words.to_owned())
+    })
+}
+
+fn body(bytes: &[u8]) -> Option<String> {
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn ending(reply: &Response) -> Ending {
+    let named =
+        |name: &str| reply.headers.iter().find(|header| header.name().eq_ignore_ascii_case(name)).map(|h| h.value().to_owned());
+    let retry_after = named("Retry-After").and_then(|value| {
+        let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    });
+    Ending {
+        code: Some(reply.status_code.code()),
+        phrase: phrase(reply),
+        q850: named("Reason").and_then(|reason| cause_in(&reason)),
+        retry_after,
+    }
+}
+
+/// Answers in the background, so that [`Call::next`] may be dropped at any time.
+fn reply(handle: TransactionHandle, status: StatusCode) {
+    tokio::spawn(async move {
+        // The peer asks again if this does not get through.
+        let _ = handle.reply(status).await;
+    });
+}
+
+/// One call.
+pub struct Call {
+    dialogs: Arc<DialogLayer>,
+    dialog: InviteDialog,
+    states: DialogStateReceiver,
+    result: JoinHandle<InviteAsyncResult>,
+    /// Whether the final response was told.
+    answered: bool,
+    over: bool,
+    /// What came before the final response was told, and has to come after it.
+    stashed: VecDeque<Event>,
+    cancelled: bool,
+}
+
+impl Call {
+    /// The next thing that happens; after [`Event::Refused`], [`Event::CalledOff`] and [`Event::Ended`] nothing does.
+    ///
+    /// May be dropped at any time without losing anything.
+    pub async fn next(&mut self) -> Event {
+        loop {
+            if self.over {
+                std::future::pending::<()>().await;
+            }
+            if self.answered
+                && let Some(event) = self.stashed.pop_front()
+            {
+                return self.told(event);
+            }
+            let event = tokio::select! {
+                // States first: whatever rang before the final response is in the queue when that is told.
+                biased;
+                Some(state) = self.states.recv() => self.happened(state),
+                result = &mut self.result, if !self.answered => {
+                    self.answered = true;
+                    Some(self.finally(result.ok()))
+                }
+                // Nobody is left who could say anything.
+                else => Some(Event::Ended),
+            };
+            match event {
+                Some(event @ (Event::Info(_) | Event::Changed { .. } | Event::Ended)) if !self.answered => {
+                    self.stashed.push_back(event)
+                }
+                Some(event) => return self.told(event),
+                None => {}
+            }
+        }
+    }
+
+    fn told(&mut self, event: Event) -> Event {
+        if matches!(event, Event::Refused(_) | Event::CalledOff | Event::Ended) {
+            self.over = true;
+            self.dialogs.remove_dialog(&self.dialog.id());
+        }
+        event
+    }
+
+    fn finally(&self, result: Option<InviteAsyncResult>) -> Event {
+        // A call that was called off may still be answered in the same moment; the library then ends it.
+        if self.cancelled && !self.dialog.state().is_confirmed() {
+            return Event::CalledOff;
+        }
+        match result {
+            Some(Ok((_, Some(reply)))) if reply.status_code.kind() == StatusCodeKind::Successful => {
+                Event::Answered { sdp: body(&reply.body).unwrap_or_default() }
+            }
+            Some(Ok((_, Some(reply)))) => Event::Refused(ending(&reply)),
+            Some(Ok((_, None))) => Event::Refused(Ending { phrase: "no answer from the trunk".to_owned(), ..Ending::default() }),
+            Some(Err(why)) => Event::Refused(Ending { phrase: why.to_string(), ..Ending::default() }),
+            None => Event::Refused(Ending { phrase: "the call was lost".to_owned(), ..Ending::default() }),
+        }
+    }
+
+    fn happened(&self, state: DialogState) -> Option<Event> {
+        match state {
+            DialogState::Trying(_) => Some(Event::Trying),
+            DialogState::Early(_, reply) => Some(Event::Alerting { code: reply.status_code.code(), sdp: body(&reply.body) }),
+            DialogState::Info(_, request, handle) => {
+                reply(handle, StatusCode::OK);
+                body(&request.body).map(Event::Info)
+            }
+            DialogState::Updated(_, request, handle) => {
+                let sdp = body(&request.body);
+                // An INVITE without a description asks for ours; an UPDATE without one asks for nothing.
+                let wants_sdp = sdp.is_some() || request.method == Method::Invite;
+                Some(Event::Changed { sdp, reply: Reply { handle, wants_sdp } })
+            }
+            DialogState::Options(_, _, handle) | DialogState::Message(_, _, handle) | DialogState::Notify(_, _, handle) => {
+                reply(handle, StatusCode::OK);
+                None
+            }
+            DialogState::Refer(_, _, handle) => {
+                reply(handle, StatusCode::Decline);
+                None
+            }
+            DialogState::Terminated(..) if self.cancelled => None,
+            // Before the final response is told this is its echo; `next` keeps the end of a call that was answered.
+            DialogState::Terminated(_, why) => {
+                use rsipstack::dialog::dialog::TerminatedReason::{Timeout, UasBye};
+                (self.answered || matches!(why, UasBye | Timeout)).then_some(Event::Ended)
+            }
+            _ => None,
+        }
+    }
+
+    /// Calls it off. What it came to is told by [`Self::next`].
+    pub async fn cancel(&mut self) {
+        self.cancelled = true;
+        // An error means that the trunk does not know the call any more.
+        let _ = tokio::time::timeout(BYE_WITHIN, self.dialog.cancel()).await;
+    }
+
+    /// Hangs up.
+    pub async fn bye(&mut self) {
+        let _ = tokio::time::timeout(BYE_WITHIN, self.dialog.bye_with_headers(None)).await;
+        self.over = true;
+        self.dialogs.remove_dialog(&self.dialog.id());
+    }
+
+    /// Leaves a call to itself that was called off and got no answer at all: the library tries until its timer ends, and would call it off as soon as
+    /// something answers. Completes when the line is free.
+    #[must_use]
+    pub fn linger(self) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(async move {
+            let Self { dialogs, dialog, result, states, .. } = self;
+            let _ = tokio::time::timeout(LINGER, result).await;
+            dialogs.remove_dialog(&dialog.id());
+            drop(states);
+        })
+    }
+}

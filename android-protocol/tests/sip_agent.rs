@@ -1,0 +1,408 @@
+//! The whole handset that calls over SIP, between a scripted server and a simulated trunk.
+#![cfg(feature = "sip")]
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::{BufRead, BufReader, Read, Write},
+    net::{IpAddr, Ipv4Addr, TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use android_protocol::{
+    sip::{
+        agent::run,
+        check::check,
+        config::Agent,
+        peer::{Act, Manners, Peer},
+    },
+    voice::{g711::Law, tone, wav},
+    wire::{CallOutcome, FailureDetail, NativeCall, NativeReport},
+};
+use serde_json::{Value, json};
+
+const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const A: &str = "13900000001";
+const B: &str = "13900000002";
+
+/// One request: its line, and its body.
+type Asked = (String, Value);
+
+/// What the server answers and what it was asked.
+#[derive(Default)]
+struct Desk {
+    offers: VecDeque<Value>,
+    /// Offered again and again, until a report names it.
+    stubborn: Option<Value>,
+    asked: Vec<Asked>,
+    /// So many keys get no good answer.
+    deaf_to_keys: usize,
+    /// What progress in this state is answered.
+    answers: BTreeMap<String, Value>,
+    commands: Vec<Value>,
+}
+
+#[derive(Clone)]
+struct Server {
+    address: String,
+    desk: Arc<Mutex<Desk>>,
+}
+
+impl Server {
+    fn start(desk: Desk) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/h/T", listener.local_addr().unwrap());
+        let desk = Arc::new(Mutex::new(desk));
+        let shared = Arc::clone(&desk);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || serve(stream, &shared));
+            }
+        });
+        Self { address, desk }
+    }
+
+    fn asked(&self) -> Vec<Asked> {
+        self.desk.lock().unwrap().asked.clone()
+    }
+
+    /// Waits for a request whose line holds this.
+    async fn when(&self, what: &str) -> Asked {
+        self.when_asked(what, |asked| asked.iter().find(|(line, _)| line.contains(what)).cloned()).await
+    }
+
+    async fn when_asked<T>(&self, what: &str, look: impl Fn(&[Asked]) -> Option<T>) -> T {
+        let end = Instant::now() + Duration::from_secs(90);
+        loop {
+            if let Some(found) = look(&self.asked()) {
+                return found;
+            }
+            assert!(Instant::now() < end, "never asked {what}: {:#?}", self.asked());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The report of a mid.
+    async fn report(&self, mid: &str) -> (String, NativeReport) {
+        let (line, body) = self.when(&format!("POST /h/T/alert/phone?mid={mid}")).await;
+        (line, NativeReport::parse(body.to_string().as_bytes()).unwrap())
+    }
+
+    /// The states and keys that were told.
+    fn progress(&self) -> Vec<String> {
+        let told = |(line, body): &Asked| {
+            line.contains("/progress?").then(|| {
+                let word = |key: &str| body[key].as_str().unwrap_or_default().to_owned();
+                if body["event"] == "key" {
+                    format!("key {} {} {}", word("key"), word("action"), body["seq"])
+                } else {
+                    word("state")
+                }
+            })
+        };
+        self.asked().iter().filter_map(told).collect()
+    }
+}
+
+fn serve(stream: TcpStream, desk: &Mutex<Desk>) {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap_or_default();
+    let (mut length, mut native) = (0, false);
+    loop {
+        let mut header = String::new();
+        if reader.read_line(&mut header).unwrap_or_default() < 3 {
+            break;
+        }
+        let header = header.to_ascii_lowercase();
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        native |= header.trim() == "autocall-protocol: 1";
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap_or_default();
+    assert!(native || line.is_empty(), "{line}");
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let line = line.trim().trim_end_matches(" HTTP/1.1").to_owned();
+    let (status, answer) = answer(&mut desk.lock().unwrap(), &line, &body);
+    if answer["code"] == 1 && line.contains("wait=20") {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let text = answer.to_string();
+    let _ = write!(reader.get_mut(), "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+}
+
+fn answer(desk: &mut Desk, line: &str, body: &Value) -> (u16, Value) {
+    desk.asked.push((line.to_owned(), body.clone()));
+    let accepted = json!({ "code": 0 });
+    if line.starts_with("GET /h/T/alert/phone?") {
+        let offer = desk.offers.pop_front().or_else(|| desk.stubborn.clone());
+        return (200, offer.unwrap_or_else(|| json!({ "code": 1 })));
+    }
+    if line.starts_with("POST /h/T/alert/phone?") {
+        if desk.stubborn.as_ref().is_some_and(|offer| line.contains(offer["mid"].as_str().unwrap_or("?"))) {
+            let reports = desk.asked.iter().filter(|(asked, _)| asked == line).count();
+            if reports > 1 {
+                desk.stubborn = None;
+            }
+        }
+        return (200, accepted);
+    }
+    if line.contains("/progress?") {
+        if body["event"] == "key" && desk.deaf_to_keys > 0 {
+            desk.deaf_to_keys -= 1;
+            return (503, json!({}));
+        }
+        let word = if body["event"] == "key" { "key" } else { body["state"].as_str().unwrap_or_default() };
+        return (200, desk.answers.get(word).cloned().unwrap_or(accepted));
+    }
+    if line == "GET /h/T/outbox?wait=0" {
+        let commands = std::mem::take(&mut desk.commands);
+        return (200, json!({ "code": i32::from(commands.is_empty()), "commands": commands }));
+    }
+    (200, accepted)
+}
+
+fn offer(mid: &str, phones: &[&str], more: Value) -> Value {
+    let mut offer = json!({ "code": 0, "mid": mid, "phone": phones, "deadline": 180,
+        "alarm": { "id": "1", "summary": "Disk full", "priority": "high", "language": "en", "text": "Disk full on db1" } });
+    offer["calls"] = phones.iter().map(|number| json!({ "number": number, "ring_seconds": 30 })).collect();
+    for (key, value) in more.as_object().into_iter().flatten() {
+        offer[key] = value.clone();
+    }
+    offer
+}
+
+struct Home {
+    folder: tempfile::TempDir,
+    server: Server,
+    peer: Peer,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    running: Option<tokio::task::JoinHandle<()>>,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// The configuration of a handset whose voice is a file with a tone.
+fn configuration(folder: &std::path::Path, server: &str, trunk: &str, more: &str) -> Agent {
+    let voice = folder.join("voice.wav");
+    std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
+    let path = folder.join("handset.toml");
+    let text = format!(
+        "[agent]\nkind = 'sip'\nserver = '{server}'\nstate_dir = '{}'\nchannels = 2\n[agent.sip]\ntrunk = '{trunk}'\nuser = '1001'\n{more}\n\
+         [[agent.speech.voice]]\nlanguages = ['*']\ncommand = ['cat', '{}']\n[agent.call]\nkey_wait_seconds = 20\n",
+        folder.join("state").display(),
+        voice.display()
+    );
+    std::fs::write(&path, text).unwrap();
+    Agent::read(&path).unwrap()
+}
+
+impl Home {
+    fn begin(desk: Desk, manners: Manners) -> Self {
+        let peer = Peer::start(LOCAL, manners).unwrap();
+        let server = Server::start(desk);
+        let folder = tempfile::tempdir().unwrap();
+        let agent = configuration(folder.path(), &server.address, &peer.address().to_string(), "");
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let told = Arc::clone(&lines);
+        let running = tokio::spawn(async move {
+            let shutdown = async { drop(stopped.await) };
+            run(agent, shutdown, move |line| told.lock().unwrap().push(line.to_owned())).await.unwrap();
+        });
+        Self { folder, server, peer, stop: Some(stop), running: Some(running), lines }
+    }
+
+    /// Stops it as an operator does, and returns what it wrote.
+    async fn end(mut self) -> (String, Vec<String>) {
+        let _ = self.stop.take().unwrap().send(());
+        tokio::time::timeout(Duration::from_secs(60), self.running.take().unwrap()).await.unwrap().unwrap();
+        let journal = std::fs::read_to_string(self.folder.path().join("state/journal.jsonl")).unwrap();
+        (journal, self.lines.lock().unwrap().clone())
+    }
+}
+
+fn answers_and_presses(key: char) -> Vec<Act> {
+    vec![Act::Ring(180), Act::Answer(Law::Pcma), Act::Hear(20), Act::Key(key)]
+}
+
+fn first(report: &NativeReport) -> &NativeCall {
+    report.calls.first().unwrap()
+}
+
+#[tokio::test]
+async fn an_alarm_is_spoken_taken_by_key_told_at_once_and_reported() {
+    let desk = Desk { offers: [offer("m1", &[A], json!({}))].into(), deaf_to_keys: 2, ..Desk::default() };
+    let acts = [Act::Ring(180), Act::Answer(Law::Pcma), Act::Hear(20), Act::Key('9'), Act::Released, Act::Key('1')];
+    let home = Home::begin(desk, Manners::of(acts));
+    // A key is told until somebody hears it: twice in vain.
+    let nines = |asked: &[Asked]| asked.iter().filter(|(_, body)| body["event"] == "key" && body["key"] == "9").count();
+    home.server.when_asked("a key a third time", |asked| (nines(asked) == 3).then_some(())).await;
+    home.peer.release();
+    let (line, report) = home.server.report("m1").await;
+    assert_eq!(line, format!("POST /h/T/alert/phone?mid=m1&resp={A}"));
+    let call = first(&report);
+    assert_eq!((call.outcome, call.confirmed, call.declined), (Some(CallOutcome::Answered), Some(true), false));
+    assert_eq!((call.keys.as_deref(), call.action.as_deref()), (Some("91"), Some("accept")));
+    assert!(call.heard_ms.unwrap() > 0 && call.connected_ms.unwrap() <= call.ended_ms.unwrap(), "{call:?}");
+    let told = home.server.progress();
+    assert!(told.contains(&"key 9  1".to_owned()) && told.contains(&"key 1 accept 2".to_owned()), "{told:?}");
+    let states: Vec<&String> = told.iter().filter(|word| !word.starts_with("key")).collect();
+    assert_eq!(states, ["dialling", "alerting", "connected", "ended"]);
+    let (_, status) = home.server.when("POST /h/T/status").await;
+    assert_eq!((&status["backend"], &status["channels"]), (&json!("sip"), &json!(2)));
+    assert_eq!(status["capabilities"], json!(["hangup", "dtmf", "tts", "machine"]));
+    assert_eq!(home.peer.log().count("INVITE"), 1);
+    assert!(home.peer.log().sound().iter().any(|sample| sample.abs() > 5000), "the tone that stands for a voice");
+    let peer = home.peer.log();
+    let (journal, lines) = home.end().await;
+    let entries: Vec<String> = journal
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .map(|entry| entry["entry"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(entries, ["leased", "dialling", "connected", "key", "key", "ended", "reported"]);
+    assert!(peer.count("REGISTER") >= 1);
+    // Nobody's number, and no whole mid, is for the log.
+    assert!(!lines.iter().any(|line| line.contains(A)), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_script_of_the_server_is_obeyed() {
+    let script = json!({ "say": "Disk full", "language": "en", "repeat": 2, "keys": { "5": "stop_calling" },
+        "thanks": { "stop_calling": "Good bye" }, "dance": { "with": "me" } });
+    let calls = json!([{ "number": A, "ring_seconds": 30, "script": script }]);
+    let desk = Desk { offers: [offer("m1", &[A, B], json!({ "calls": calls }))].into(), ..Desk::default() };
+    let home = Home::begin(desk, Manners::of(answers_and_presses('5')));
+    let (_, report) = home.server.report("m1").await;
+    let call = first(&report);
+    assert_eq!((call.action.as_deref(), call.confirmed, call.declined), (Some("stop_calling"), Some(true), true));
+    assert_eq!(report.calls[1].outcome, Some(CallOutcome::NotDialled), "somebody was reached");
+    home.end().await;
+}
+
+#[tokio::test]
+async fn the_next_number_is_dialled_and_each_end_is_told() {
+    let phones = [A, B, "12;evil"];
+    let desk = Desk { offers: [offer("m1", &phones, json!({}))].into(), ..Desk::default() };
+    let busy = vec![Act::Refuse(486, "Busy Here", &[])];
+    let home = Home::begin(desk, Manners::of(vec![Act::Refuse(404, "Not Found", &[])]).with(A, busy));
+    let (line, report) = home.server.report("m1").await;
+    assert_eq!(line, "POST /h/T/alert/phone?mid=m1");
+    let told: Vec<_> = report.calls.iter().map(|call| (call.outcome.unwrap(), call.detail)).collect();
+    use CallOutcome::{Busy, Failed};
+    assert_eq!(told, [(Busy, None), (Failed, Some(FailureDetail::BadNumber)), (Failed, Some(FailureDetail::BadNumber))]);
+    assert_eq!(report.calls[0].cause.as_ref().unwrap().sip, Some(486));
+    assert_eq!(home.peer.log().calls.len(), 2, "the third is no number");
+    home.end().await;
+}
+
+#[tokio::test]
+async fn a_dial_that_is_called_off_rings_no_longer() {
+    let answers = BTreeMap::from([("alerting".to_owned(), json!({ "code": 2 }))]);
+    let desk = Desk { offers: [offer("m1", &[A, B], json!({}))].into(), answers, ..Desk::default() };
+    let home = Home::begin(desk, Manners::of([Act::Ring(180), Act::Stay]));
+    let (_, report) = home.server.report("m1").await;
+    let outcomes: Vec<_> = report.calls.iter().map(|call| call.outcome.unwrap()).collect();
+    assert_eq!(outcomes, [CallOutcome::NoAnswer, CallOutcome::NotDialled]);
+    assert_eq!((home.peer.log().count("CANCEL"), home.peer.log().calls.len()), (1, 1));
+    home.end().await;
+}
+
+#[tokio::test]
+async fn a_mid_that_comes_again_is_reported_again_and_never_dialled_again() {
+    let desk = Desk { stubborn: Some(offer("m1", &[A], json!({}))), ..Desk::default() };
+    let home = Home::begin(desk, Manners::of(answers_and_presses('2')));
+    let both = |asked: &[Asked]| {
+        let reports: Vec<_> =
+            asked.iter().filter(|(line, _)| line.starts_with("POST /h/T/alert/phone?mid=m1")).cloned().collect();
+        (reports.len() > 1).then_some(reports)
+    };
+    let reports = home.server.when_asked("a second report", both).await;
+    assert_eq!(reports[0], reports[1]);
+    assert_eq!(reports[0].1["calls"][0]["declined"], true);
+    assert_eq!(home.peer.log().calls.len(), 1);
+    home.end().await;
+}
+
+#[tokio::test]
+async fn two_channels_ring_at_once_and_the_second_asks_by_its_number() {
+    let desk = Desk { offers: [offer("m1", &[A], json!({})), offer("m2", &[B], json!({}))].into(), ..Desk::default() };
+    // The first is not answered before the second has rung.
+    let home = Home::begin(desk, Manners::of(answers_and_presses('1')).with(A, [Act::Ring(180), Act::Stay]));
+    home.server.report("m2").await;
+    let asked = home.server.asked();
+    let polls: Vec<&str> =
+        asked.iter().filter(|(line, _)| line.contains("wait=20")).map(|(line, _)| line.as_str()).take(2).collect();
+    assert_eq!(polls, ["GET /h/T/alert/phone?wait=20", "GET /h/T/alert/phone?wait=20&channel=1"]);
+    home.running.as_ref().unwrap().abort();
+}
+
+#[tokio::test]
+async fn commands_are_carried_out_or_declined_in_words() {
+    let commands = vec![json!({ "id": "c1", "kind": "test_call", "number": A, "ring_seconds": 20 })];
+    let home = Home::begin(Desk { commands, ..Desk::default() }, Manners::of(answers_and_presses('1')));
+    let (_, result) = home.server.when("POST /h/T/outbox/c1").await;
+    assert_eq!(
+        (&result["ok"], &result["call"]["outcome"], &result["call"]["keys"]),
+        (&json!(true), &json!("answered"), &json!("1"))
+    );
+    home.server.desk.lock().unwrap().commands = vec![json!({ "id": "c2", "kind": "forward", "code": "**21*1#" })];
+    let (_, result) = home.server.when("POST /h/T/outbox/c2").await;
+    assert_eq!(result["ok"], false);
+    assert!(result["detail"].as_str().unwrap().contains("no SIM"), "{result}");
+    assert_eq!(home.server.progress(), Vec::<String>::new(), "a test call has no dial to tell of");
+    home.end().await;
+}
+
+#[tokio::test]
+async fn nothing_is_asked_for_while_the_trunk_refuses() {
+    let manners = Manners { challenges: Some("1001".into()), forbids: true, ..Manners::of(answers_and_presses('1')) };
+    let home = Home::begin(Desk { offers: [offer("m1", &[A], json!({}))].into(), ..Desk::default() }, manners);
+    let refused = |asked: &[Asked]| {
+        let words = |body: &Value| body["network"].as_str().is_some_and(|words| words.contains("the registrar answers 401"));
+        asked.iter().any(|(line, body)| line.contains("/status") && words(body)).then_some(())
+    };
+    home.server.when_asked("a status that says so", refused).await;
+    assert!(!home.server.asked().iter().any(|(line, _)| line.contains("/alert/phone")));
+    home.running.as_ref().unwrap().abort();
+}
+
+#[tokio::test]
+async fn check_says_what_works_and_what_does_not() {
+    let server = Server::start(Desk::default());
+    let peer = Peer::start(LOCAL, Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Hear(5), Act::Key('7')])).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trunk = peer.address().to_string();
+    let agent = configuration(folder.path(), &server.address, &trunk, "");
+    let mut lines = Vec::new();
+    assert!(check(&agent, Some(A), |line| lines.push(line.to_owned())).await, "{lines:#?}");
+    for expected in ["ok    server", "ok    registration: as 1001 for 120 s", "ok    it rings", "ok    key 7 was heard"] {
+        assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected}: {lines:#?}");
+    }
+
+    peer.behave(Manners::of([Act::Refuse(404, "Not Found", &[])]));
+    lines.clear();
+    assert!(!check(&agent, Some(A), |line| lines.push(line.to_owned())).await);
+    assert!(lines.last().unwrap().contains("see agent.sip.callee, plus and prefix"), "{lines:#?}");
+
+    peer.behave(Manners { challenges: Some("1001".into()), ..Manners::default() });
+    lines.clear();
+    assert!(!check(&agent, None, |line| lines.push(line.to_owned())).await);
+    assert!(lines.last().unwrap().starts_with("FAIL  registration: the registrar answers 401"), "{lines:#?}");
+
+    peer.behave(Manners::of([Act::Answer(Law::Pcma), Act::HangUp]));
+    lines.clear();
+    assert!(!check(&agent, Some(A), |line| lines.push(line.to_owned())).await);
+    assert!(lines.last().unwrap().starts_with("FAIL"), "{lines:#?}");
+
+    let nowhere = configuration(folder.path(), "http://127.0.0.1:9/h/T", "nowhere.invalid", "register = false");
+    lines.clear();
+    assert!(!check(&nowhere, None, |line| lines.push(line.to_owned())).await);
+    assert!(lines.iter().any(|line| line.starts_with("FAIL  server: the server cannot be reached")), "{lines:#?}");
+    assert!(lines.last().unwrap().starts_with("FAIL  trunk: nowhere.invalid"), "{lines:#?}");
+    assert!(!lines.iter().any(|line| line.contains("/h/T")), "the token is a secret: {lines:#?}");
+}
