@@ -74,11 +74,11 @@ fn alert(status: &str, node: &str, severity: &str) -> Value {
     })
 }
 
-fn firing(address: &str, nodes: &[&str]) -> Value {
+pub fn firing(address: &str, nodes: &[&str]) -> Value {
     message("firing", address, &nodes.iter().map(|node| alert("firing", node, "warning")).collect::<Vec<_>>())
 }
 
-fn resolved(address: &str, nodes: &[&str]) -> Value {
+pub fn resolved(address: &str, nodes: &[&str]) -> Value {
     message("resolved", address, &nodes.iter().map(|node| alert("resolved", node, "warning")).collect::<Vec<_>>())
 }
 
@@ -206,7 +206,7 @@ async fn each_alert_burns_by_itself_for_each_address(home: Home) {
 }
 
 /// The same message with its alerts begun, and over, at these instants.
-fn timed(mut body: Value, starts_at: &str, ends_at: &str) -> Value {
+pub fn timed(mut body: Value, starts_at: &str, ends_at: &str) -> Value {
     for alert in body["alerts"].as_array_mut().unwrap() {
         alert["startsAt"] = json!(starts_at);
         alert["endsAt"] = json!(ends_at);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use android_protocol::wire::CommandKind;
 use autocall::engine::watch::retention;
 use autocall::ids::CommandId;
 use autocall::kinds::guard::GuardedResolver;
@@ -96,11 +97,11 @@ async fn commands_to_handsets_are_forgotten(home: Home) {
     server.pair("desk", Profile::Native).await;
     let store = &server.app.engine.store;
     let handset = store.read().await.unwrap().db().handsets().await.unwrap()[0].id;
-    let identify = json!({ "type": "identify" });
+    let call = CommandKind::TestCall { number: A.to_owned(), ring_seconds: None };
     let mut tx = store.begin().await.unwrap();
     for number in 0..520 {
         let id = CommandId::new(server.now());
-        tx.db().insert_command(id, handset, &identify, server.now()).await.unwrap();
+        tx.db().insert_command(id, handset, &call, server.now()).await.unwrap();
         if number > 0 {
             assert!(tx.db().command_done(id, handset, &json!({}), server.now()).await.unwrap());
         }
@@ -109,7 +110,7 @@ async fn commands_to_handsets_are_forgotten(home: Home) {
     server.pass(3 * 86_400).await;
     let mut tx = store.begin().await.unwrap();
     let fresh = CommandId::new(server.now());
-    tx.db().insert_command(fresh, handset, &identify, server.now()).await.unwrap();
+    tx.db().insert_command(fresh, handset, &call, server.now()).await.unwrap();
     tx.commit().await.unwrap();
     retention::prune(store, server.now() - chrono::TimeDelta::days(1)).await.unwrap();
     assert_eq!(count(&server.home, "handset_commands").await, 1);

@@ -43,6 +43,7 @@ mod senders;
 mod sources;
 mod store;
 mod storm;
+mod story;
 mod text_gateways;
 mod text_times;
 mod ways;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use android_protocol::wire::PROTOCOL_HEADER;
+use android_protocol::wire::{CommandKind, PROTOCOL_HEADER};
 use autocall::ids::CommandId;
 use autocall::keep::pairing;
 use autocall::store::watch::handsets::Profile;
@@ -200,7 +200,7 @@ async fn commands_reach_who_waits_for_them(home: Home) {
         let mut tx = server.app.engine.store.begin().await.unwrap();
         let id = CommandId::new(server.now());
         let handset = tx.db().handsets().await.unwrap()[0].id;
-        let body = json!({ "kind": "sms", "number": "18712345678", "text": "you are on duty" });
+        let body = CommandKind::Sms { number: "18712345678".to_owned(), text: "you are on duty".to_owned() };
         tx.db().insert_command(id, handset, &body, server.now()).await.unwrap();
         // Not announced: found within a second all the same.
         tx.commit().await.unwrap();
@@ -309,7 +309,7 @@ async fn commands_are_delivered_until_their_result_is_posted(home: Home) {
     let pixel = rows.iter().find(|handset| handset.name == "pixel").unwrap();
     let id = CommandId::new(server.now());
     let mut tx = server.app.engine.store.begin().await.unwrap();
-    let body = json!({ "kind": "sms", "number": A, "text": "hello" });
+    let body = CommandKind::Sms { number: A.to_owned(), text: "hello".to_owned() };
     tx.db().insert_command(id, pixel.id, &body, server.now()).await.unwrap();
     tx.commit().await.unwrap();
     let expected = json!({ "code": 0, "commands": [{ "id": id, "kind": "sms", "number": A, "text": "hello" }] });

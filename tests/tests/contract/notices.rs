@@ -54,6 +54,11 @@ impl Room {
         *self.answer.lock().unwrap() = Some((status, body.to_owned()));
     }
 
+    /// What it was told, as JSON.
+    pub fn bodies(&self) -> Vec<Value> {
+        self.heard.lock().unwrap().iter().map(|(_, _, body)| body.clone()).collect()
+    }
+
     pub fn texts(&self) -> Vec<String> {
         let heard = self.heard.lock().unwrap();
         heard.iter().map(|(_, _, body)| body["text"].as_str().unwrap_or_default().to_owned()).collect()

@@ -38,7 +38,7 @@ async fn raise(server: &Server, summary: &str, phones: &[&str]) -> String {
 }
 
 /// The path of a callee's own link.
-async fn link(server: &Server, alarm: &str, place: usize) -> String {
+pub async fn link(server: &Server, alarm: &str, place: usize) -> String {
     let callee = server.alarm(alarm).await["callees"][place]["id"].as_str().unwrap().parse().unwrap();
     let address = server.app.engine.links.address("https://alerts.example.org", callee);
     address.strip_prefix("https://alerts.example.org").unwrap().to_owned()

@@ -52,14 +52,14 @@ enum Says {
 
 /// A server elsewhere that keeps a calendar.
 #[derive(Clone)]
-struct Elsewhere {
+pub struct Elsewhere {
     says: Arc<Mutex<Says>>,
     heard: Arc<Mutex<Vec<(Uri, HeaderMap)>>>,
     base: String,
 }
 
 impl Elsewhere {
-    async fn open() -> Self {
+    pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port());
         let says = Arc::new(Mutex::new(Says::Raw(404, Vec::new(), Vec::new())));
@@ -103,12 +103,17 @@ impl Elsewhere {
         *self.says.lock().unwrap() = says;
     }
 
-    fn keeps(&self, calendar: &str) {
+    /// It answers nothing that could be read.
+    pub fn away(&self) {
+        self.says(Says::Raw(500, Vec::new(), Vec::new()));
+    }
+
+    pub fn keeps(&self, calendar: &str) {
         self.says(Says::Calendar(calendar.to_owned(), None));
     }
 
     /// An address as Google makes them: whoever knows it can read the calendar.
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("{}/calendar/ical/ops%40example.com/private-{SECRET}/basic.ics", self.base)
     }
 
@@ -128,7 +133,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const QUARTER: i64 = 15 * 60;
 
 /// A calendar of shifts: a summary, and the days of November 2026 from when until when it is, at 08:00 UTC.
-fn calendar(shifts: &[(&str, u32, u32)]) -> String {
+pub fn calendar(shifts: &[(&str, u32, u32)]) -> String {
     let event = |(number, (summary, from, to)): (usize, &(&str, u32, u32))| {
         format!(
             "BEGIN:VEVENT\r\nUID:{number}\r\nDTSTAMP:20261101T000000Z\r\nSUMMARY:{summary}\r\nDTSTART:202611{from:02}T080000Z\r\nDTEND:202611{to:02}T080000Z\r\nEND:VEVENT\r\n"
@@ -144,13 +149,13 @@ fn near(home: Home) -> Home {
 }
 
 /// A schedule without a rule. The clock stands at Friday, 20 November 2026, 03:00.
-async fn schedule(server: &Server) {
+pub async fn schedule(server: &Server) {
     people(server).await;
     let (status, made) = server.post("/api/v1/schedules", &json!({ "name": "ops", "zone": "Europe/Berlin" })).await;
     assert_eq!(status, 201, "{made}");
 }
 
-const CALENDAR: &str = "/api/v1/schedules/ops/calendar";
+pub const CALENDAR: &str = "/api/v1/schedules/ops/calendar";
 
 async fn follow(server: &Server, address: &str) {
     let (status, made) = server.put(CALENDAR, &json!({ "url": address })).await;
@@ -159,7 +164,7 @@ async fn follow(server: &Server, address: &str) {
 }
 
 /// Waits until the calendar was asked for the last time at this instant, and gives how it stands.
-async fn settled(server: &Server) -> Value {
+pub async fn settled(server: &Server) -> Value {
     eventually("the calendar is read", Duration::from_secs(60), async || {
         let own = server.get(CALENDAR).await;
         let next: chrono::DateTime<chrono::Utc> = own["next_at"].as_str()?.parse().unwrap();
