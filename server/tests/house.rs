@@ -291,3 +291,52 @@ fn every_file_says_in_its_first_line_what_it_is_for() {
         assert!(text.starts_with("//! ") && text.lines().next().unwrap().len() > 12, "{} does not", file.display());
     }
 }
+
+/// Words of kinds of events that other things are called by as well: notices, outcomes, verdicts, buttons.
+const ALSO_OTHER_WORDS: [&str; 29] = [
+    "raised",
+    "repeated",
+    "flapping",
+    "resolved",
+    "cancelled",
+    "acknowledged",
+    "redialled",
+    "answered",
+    "nobody",
+    "expired",
+    "superseded",
+    "late_nobody",
+    "declined",
+    "escalated",
+    "policy_set",
+    "lapsed",
+    "skipped",
+    "do_not_call",
+    "opted_out",
+    "snoozed",
+    "noted",
+    "handset_offline",
+    "handset_stuck",
+    "handset_back",
+    "hand_over_trouble",
+    "gateway_silent",
+    "gateway_back",
+    "calendar_trouble",
+    "calendar_back",
+];
+
+#[test]
+fn events_are_named_by_their_type() {
+    let (home, others): (Vec<_>, Vec<_>) = sources().into_iter().partition(|file| file.ends_with("alarm/event.rs"));
+    assert_eq!(home.len(), 1);
+    let others: Vec<(PathBuf, String)> = others.into_iter().map(|file| (file.clone(), code(&file))).collect();
+    for kind in autocall::alarm::event::EventKind::ALL {
+        let word = kind.as_str();
+        let said = [format!("\"{word}\""), format!("'{word}'")];
+        let found: Vec<&PathBuf> =
+            others.iter().filter(|(_, code)| said.iter().any(|said| code.contains(said))).map(|(file, _)| file).collect();
+        let also_another = ALSO_OTHER_WORDS.contains(&word);
+        assert!(also_another || found.is_empty(), "{word:?} is a kind of event: say it by Event or EventKind in {found:?}");
+        assert!(!also_another || !found.is_empty(), "{word:?} is the word of an event alone now: take it off the list");
+    }
+}

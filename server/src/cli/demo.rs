@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::stop_when_asked;
+use crate::alarm::event::Event;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -229,15 +230,14 @@ impl Sender {
 }
 
 fn in_words(event: &Value) -> Option<String> {
-    let body = &event["body"];
-    match event["kind"].as_str()? {
-        "handed_out" => {
-            let callee = &body["callees"][0];
-            let who = callee["name"].as_str().or(callee["number"].as_str())?;
-            Some(format!("{} rings {who}", body["handset"].as_str().unwrap_or("nobody")))
+    match Event::read(event["kind"].as_str()?, &event["body"]) {
+        Event::HandedOut { callees, handset, .. } => {
+            let rung = callees.first()?;
+            let who = rung.name.as_ref().unwrap_or(&rung.number);
+            Some(format!("{} rings {who}", handset.as_deref().unwrap_or("nobody")))
         }
-        "nobody" => Some("no answer".to_owned()),
-        "expired" => Some("the phone did not report in time".to_owned()),
+        Event::Nobody { .. } => Some("no answer".to_owned()),
+        Event::Expired { .. } => Some("the phone did not report in time".to_owned()),
         _ => None,
     }
 }

@@ -178,9 +178,6 @@ impl Engine {
     }
 }
 
-/// Why a hunt follows another: its alarms joined that one too late for what was said or done in it.
-const JOINED_LATER: &str = "joined_later";
-
 /// A length of time from a setting.
 fn delta(length: Duration) -> TimeDelta {
     TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX)

@@ -240,15 +240,10 @@ async fn outbox(app: &App, handset: &HandsetRow, patience: &Patience) -> Result<
     let seat = app.engine.lookout.commands.come(handset.id, handset.doors());
     loop {
         let rows = app.engine.store.read().await?.db().open_commands(handset.id).await?;
-        let is_fresh = |row: &&CommandRow| row.handed_at.is_none() && row.body.0["kind"] == "forward";
+        let is_fresh = |row: &&CommandRow| row.handed_at.is_none() && matches!(row.command(), Some(CommandKind::Forward { .. }));
         let fresh: Vec<CommandId> = rows.iter().filter(is_fresh).map(|row| row.id).collect();
-        let mut commands: Vec<OutboxCommand> = rows
-            .into_iter()
-            .filter_map(|row| {
-                let kind = serde_json::from_value::<CommandKind>(row.body.0).ok()?;
-                Some(OutboxCommand { id: row.id.to_string(), kind })
-            })
-            .collect();
+        let mut commands: Vec<OutboxCommand> =
+            rows.iter().filter_map(|row| Some(OutboxCommand { id: row.id.to_string(), kind: row.command()? })).collect();
         let codes = |command: &OutboxCommand| matches!(command.kind, CommandKind::Forward { .. });
         if commands.iter().any(codes) && !app.engine.may_dial_code(handset.id, &fresh).await? {
             // Its line is in use: the code comes when that is over.

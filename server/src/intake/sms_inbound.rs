@@ -32,6 +32,7 @@ use crate::http::parsed::Parsed;
 use crate::http::problem::{Code, Problem};
 use crate::http::wash;
 use crate::ids::{AlarmId, InboundSmsId};
+use crate::line::reply::TextEffect;
 use crate::line::written::{self, TimeTold};
 use crate::store::lines::sms::{GatewayRow, InboundRow};
 
@@ -266,24 +267,21 @@ pub async fn receive(
     for told in said.told(sent_at, app.engine.gateway_zone(&gateway))? {
         effects.push(take_in(&app, &gateway, &told).await?);
     }
-    let stored = effects.iter().any(|effect| *effect != IGNORED);
-    let effect = effects.first().copied().unwrap_or(IGNORED);
-    Ok(json(StatusCode::OK, json!({ "stored": stored, "effect": if stored { effect } else { "none" } }).to_string()))
+    let stored = effects.iter().any(|effect| *effect != TextEffect::Ignored);
+    let effect = effects.first().copied().filter(|_| stored).unwrap_or(TextEffect::Nothing);
+    Ok(json(StatusCode::OK, json!({ "stored": stored, "effect": effect.as_str() }).to_string()))
 }
 
-/// Nothing was kept of it.
-const IGNORED: &str = "ignored";
-
-async fn take_in(app: &App, gateway: &GatewayRow, told: &Told) -> Result<&'static str, Problem> {
+async fn take_in(app: &App, gateway: &GatewayRow, told: &Told) -> Result<TextEffect, Problem> {
     let effect = match told {
         Told::Received(received) => app.engine.sms_received(gateway, received).await?,
         Told::Delivered { id, at } => app.engine.sms_reported(gateway, id, None, *at).await?,
         Told::Failed { id, why, at } => app.engine.sms_reported(gateway, id, Some(why), *at).await?,
         Told::Ping => {
             app.engine.gateway_pinged(gateway).await?;
-            "none"
+            TextEffect::Nothing
         }
-        Told::Else => IGNORED,
+        Told::Else => TextEffect::Ignored,
     };
     app.engine.heard_of_gateway(gateway).await?;
     Ok(effect)
@@ -309,6 +307,7 @@ pub struct InboundJson {
 impl From<InboundRow> for InboundJson {
     fn from(row: InboundRow) -> Self {
         let InboundRow { id, sender, text, received_at, written_at, reply, alarm_id, effect } = row;
+        let effect = effect.map(|effect| effect.as_str().to_owned());
         Self { id, sender, text, received_at, written_at: written_at.unwrap_or(received_at), reply, alarm_id, effect }
     }
 }

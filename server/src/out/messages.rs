@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use android_protocol::sms::strip_keywords;
+use android_protocol::wire::CommandKind;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Client;
-use serde_json::json;
 
 use super::ways::{Round, pause, serve_all};
 use crate::engine::watch::handsets::REST_FOR_CODE;
@@ -181,12 +181,12 @@ async fn command(tx: &mut Tx, handset: &str, sms: &SmsRow, now: DateTime<Utc>) -
     let Some(handset) = tx.db().handsets().await?.into_iter().find(|row| row.name == *handset) else {
         return Ok(tx.db().sms_failed(sms.id, &Outcome::NoHandset.to_string(), now + pause(sms.attempts)).await?);
     };
-    let body = match &sms.code {
-        Some(code) => json!({ "kind": "forward", "code": code }),
-        None => json!({ "kind": "sms", "number": sms.number, "text": text_of(sms) }),
+    let what = match &sms.code {
+        Some(code) => CommandKind::Forward { code: code.clone() },
+        None => CommandKind::Sms { number: sms.number.clone(), text: text_of(sms) },
     };
     let id = CommandId::new(now);
-    tx.db().insert_command(id, handset.id, &body, now).await?;
+    tx.db().insert_command(id, handset.id, &what, now).await?;
     tx.announce(Announcement::Handsets);
     Ok(tx.db().sms_commanded(sms.id, id).await?)
 }

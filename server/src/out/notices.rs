@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use reqwest::Client;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ways::{Round, pause, serve_all};
@@ -202,10 +202,39 @@ async fn links(engine: &Engine, delivery: &DeliveryRow) -> Result<Vec<CalleeLink
         .collect())
 }
 
+/// What the sentences of notices have places for, of the event that a notice is about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Told {
+    /// It is no notice, but a test of the webhook.
+    test: bool,
+    name: Option<String>,
+    handset: Option<String>,
+    line: Option<String>,
+    schedule: Option<String>,
+    gateway: Option<String>,
+    person: Option<String>,
+    why: Option<String>,
+    reason: Option<String>,
+    detail: Option<String>,
+    others_alive: Option<usize>,
+}
+
+impl Told {
+    fn of(body: &Value) -> Self {
+        Self::deserialize(body).unwrap_or_default()
+    }
+
+    /// Why a hunt ended, when that is what it is about.
+    fn end_reason(&self) -> Option<EndReason> {
+        serde_json::from_value(json!(self.reason)).ok()
+    }
+}
+
 /// The notice for people.
 fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> String {
-    let body = &delivery.body.0;
-    if body["test"] == true {
+    let told = Told::of(&delivery.body.0);
+    if told.test {
         return words::say(language, "test", &[]);
     }
     let priority = words::say(language, alarm.map_or("normal", |alarm| alarm.priority.as_str()), &[]);
@@ -214,29 +243,29 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         NoticeKind::CalendarTrouble => Some("calendar"),
         _ => None,
     };
-    let why = match (reasons, body["reason"].as_str()) {
+    let why = match (reasons, &told.reason) {
         (Some(kind), Some(reason)) => {
-            words::say(language, &format!("{kind}_{reason}"), &[("detail", body["detail"].as_str().unwrap_or_default())])
+            words::say(language, &format!("{kind}_{reason}"), &[("detail", told.detail.as_deref().unwrap_or_default())])
         }
-        _ => body["why"].as_str().unwrap_or_default().to_owned(),
+        _ => told.why.clone().unwrap_or_default(),
     };
     let places = [
         ("summary", alarm.map_or("", |alarm| alarm.summary.as_str())),
         ("source", alarm.map_or("", |alarm| alarm.source.as_str())),
         ("priority", priority.as_str()),
-        ("name", body["name"].as_str().unwrap_or_default()),
-        ("handset", body["handset"].as_str().unwrap_or_default()),
-        ("line", body["line"].as_str().unwrap_or_default()),
-        ("schedule", body["schedule"].as_str().unwrap_or_default()),
-        ("gateway", body["gateway"].as_str().unwrap_or_default()),
-        ("person", body["person"].as_str().unwrap_or_default()),
+        ("name", told.name.as_deref().unwrap_or_default()),
+        ("handset", told.handset.as_deref().unwrap_or_default()),
+        ("line", told.line.as_deref().unwrap_or_default()),
+        ("schedule", told.schedule.as_deref().unwrap_or_default()),
+        ("gateway", told.gateway.as_deref().unwrap_or_default()),
+        ("person", told.person.as_deref().unwrap_or_default()),
         ("why", why.as_str()),
     ];
     let sentence = match delivery.kind {
         NoticeKind::Raised if alarm.is_some_and(|alarm| !alarm.source.is_empty()) => "raised_from",
-        NoticeKind::Fallback if body["others_alive"] == 0 => "fallback_none",
-        NoticeKind::NoAnswer if body["reason"] == json!(EndReason::NoHandset) => "no_handset",
-        NoticeKind::NoAnswer if body["reason"] == json!(EndReason::NoReport) => "no_report",
+        NoticeKind::Fallback if told.others_alive == Some(0) => "fallback_none",
+        NoticeKind::NoAnswer if told.end_reason() == Some(EndReason::NoHandset) => "no_handset",
+        NoticeKind::NoAnswer if told.end_reason() == Some(EndReason::NoReport) => "no_report",
         kind => kind.as_str(),
     };
     words::say(language, sentence, &places)

@@ -11,21 +11,22 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
+use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, Mode, Priority, TargetOutcome, Until, Verdict};
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
     InboundSmsId, InstallationId, KeyId, LayerId, LineId, OverrideId, PersonId, PolicyId, ScheduleId, SmsId, TeamId, TemporaryId,
     UserId, VacationId, WebhookId, WindowId,
 };
 use crate::line::command::AppBuild;
+use crate::line::reply::TextEffect;
 use crate::roster::source::Address;
 use crate::store::access::users::Role;
-use crate::store::alarm::events::EventKind;
 use crate::store::lines::numbers::HandOverWhy;
 use crate::store::lines::sms::Purpose;
 use crate::store::lines::webhooks::{NoticeKind, WebhookShape};
 use crate::store::statement::{Column, Value};
 use crate::store::watch::handsets::{IdleForm, Profile};
+use crate::store::watch::outages::OutageTold;
 
 /// How a value is written down: as what the drivers make of it.
 macro_rules! written_as {
@@ -139,21 +140,9 @@ words! {
     DialOutcome {
         Answered = "answered", Nobody = "nobody", Expired = "expired", Cancelled = "cancelled", Superseded = "superseded",
     }
+    OutageTold { Alarm = "alarm", Fallback = "fallback" }
     AppBuild { First = "first", Later = "later" }
     AnswerVia { Handset = "handset", Api = "api", Page = "page", Link = "link", Sms = "sms" }
-    EventKind {
-        Raised = "raised", Repeated = "repeated", Cleaned = "cleaned", Overtaken = "overtaken", Flapping = "flapping",
-        Resolved = "resolved", Cancelled = "cancelled", Acknowledged = "acknowledged", Redialled = "redialled",
-        HandedOut = "handed_out", Answered = "answered", Nobody = "nobody", Expired = "expired", Superseded = "superseded",
-        LateNobody = "late_nobody", LateAnswer = "late_answer", NotRung = "not_rung", HuntEnded = "hunt_ended",
-        Declined = "declined", StepBegan = "step_began", StepEmpty = "step_empty", PolicyEmpty = "policy_empty",
-        Escalated = "escalated", PolicySet = "policy_set", Lapsed = "lapsed", Skipped = "skipped", DoNotCall = "do_not_call",
-        OptedOut = "opted_out", Snoozed = "snoozed", Quiet = "quiet", Joined = "joined", Parted = "parted", Noted = "noted",
-        Reopened = "reopened", Held = "held", Released = "released", HandsetOffline = "handset_offline",
-        HandsetStuck = "handset_stuck", HandsetBack = "handset_back", HandsetShared = "handset_shared",
-        HandsetFallback = "handset_fallback", HandOverTrouble = "hand_over_trouble", GatewaySilent = "gateway_silent",
-        GatewayBack = "gateway_back", CalendarFollowed = "calendar_followed", CalendarTrouble = "calendar_trouble", CalendarBack = "calendar_back",
-    }
     Profile { Auto = "auto", App = "app", List = "list", Repeat = "repeat", Native = "native" }
     IdleForm { Plain = "plain", HeadlessSafe = "headless_safe" }
     HandOverWhy { Duty = "duty", Person = "person" }
@@ -167,6 +156,15 @@ words! {
     }
     WebhookShape { Json = "json", Slack = "slack", Wecom = "wecom", Dingtalk = "dingtalk", Feishu = "feishu" }
 }
+
+/// Keeps a type by words that it knows itself.
+macro_rules! kept_by_its_words {
+    ($($name:ident)+) => { $(kept_as!($name, String, |value| value.as_str(), |word| {
+        $name::parse(&word).ok_or_else(|| format!("{word:?} is no {}", stringify!($name)).into())
+    });)+ };
+}
+
+kept_by_its_words! { TargetOutcome TextEffect }
 
 kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));
 

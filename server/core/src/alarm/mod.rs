@@ -4,6 +4,7 @@ pub mod attribution;
 pub mod burning;
 pub mod doer;
 pub mod escalation;
+pub mod event;
 pub mod hunt;
 #[cfg(test)]
 mod hunt_model;
@@ -11,6 +12,7 @@ pub mod policy;
 pub mod ringing;
 pub mod storm;
 
+use android_protocol::wire::CallOutcome;
 use serde::{Deserialize, Serialize};
 
 /// How urgent an alarm is. A more urgent hunt is always handed out first.
@@ -138,6 +140,52 @@ pub enum DialOutcome {
     Cancelled,
     /// Not needed any more: somebody else answered, or a human confirmed.
     Superseded,
+}
+
+/// What became of one number of a dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TargetOutcome {
+    /// Whoever picked up said that somebody else should take it.
+    Declined,
+    /// How the call ended.
+    Call(CallOutcome),
+}
+
+impl TargetOutcome {
+    /// Everything that can become of one.
+    pub const ALL: [Self; 7] = [
+        Self::Declined,
+        Self::Call(CallOutcome::Answered),
+        Self::Call(CallOutcome::NoAnswer),
+        Self::Call(CallOutcome::Busy),
+        Self::Call(CallOutcome::Rejected),
+        Self::Call(CallOutcome::Failed),
+        Self::Call(CallOutcome::NotDialled),
+    ];
+
+    /// The word by which it is kept.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::Call(outcome) => outcome.as_str(),
+        }
+    }
+
+    /// Reads the word by which it is kept.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == word)
+    }
+
+    /// The phone that was called may have rung.
+    #[must_use]
+    pub fn was_dialled(self) -> bool {
+        match self {
+            Self::Declined => true,
+            Self::Call(outcome) => outcome.was_dialled(),
+        }
+    }
 }
 
 /// The one word the API gives for an alarm: cancelled, then resolved, then what its hunt says.

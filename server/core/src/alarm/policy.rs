@@ -100,7 +100,7 @@ pub struct Reached {
 }
 
 /// Why somebody was on duty, for the timeline.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Duty {
     /// The team that was asked for.
     pub team: Option<String>,

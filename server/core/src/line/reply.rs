@@ -55,6 +55,90 @@ pub const STOP: [&str; 13] =
 /// By which they take that back.
 pub const START: [&str; 7] = ["start", "unstop", "subscribe", "恢复", "恢復", "再開", "alta"];
 
+/// What a text message, or what a gateway says of one, did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextEffect {
+    /// Its sender takes care of an alarm.
+    Confirmed,
+    /// They had said so before.
+    Already,
+    /// Its sender is not rung again for it.
+    Declined,
+    /// Its sender is rung no more, whatever the alarm.
+    Stopped,
+    /// Its sender may be rung again.
+    Allowed,
+    /// The alarm that it was about is over.
+    Over,
+    /// It was written down; rows of the first versions.
+    Noted,
+    /// It was written too long before it came.
+    TooLate,
+    /// Its sender had written something later, which was taken in already.
+    Outdated,
+    /// Its sender was not rung.
+    Stranger,
+    /// Nothing.
+    Nothing,
+    /// It was told before.
+    Repeated,
+    /// A message of ours reached its phone.
+    Delivered,
+    /// A message of ours could not be sent, and is tried again.
+    Bounced,
+    /// Nothing was kept of it.
+    Ignored,
+}
+
+impl TextEffect {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Confirmed,
+        Self::Already,
+        Self::Declined,
+        Self::Stopped,
+        Self::Allowed,
+        Self::Over,
+        Self::Noted,
+        Self::TooLate,
+        Self::Outdated,
+        Self::Stranger,
+        Self::Nothing,
+        Self::Repeated,
+        Self::Delivered,
+        Self::Bounced,
+        Self::Ignored,
+    ];
+
+    /// The word by which it is kept, and told by the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Already => "already",
+            Self::Declined => "declined",
+            Self::Stopped => "stopped",
+            Self::Allowed => "allowed",
+            Self::Over => "over",
+            Self::Noted => "noted",
+            Self::TooLate => "too_late",
+            Self::Outdated => "outdated",
+            Self::Stranger => "stranger",
+            Self::Nothing => "none",
+            Self::Repeated => "repeated",
+            Self::Delivered => "delivered",
+            Self::Bounced => "bounced",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// Reads the word by which it is kept.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|effect| effect.as_str() == word)
+    }
+}
+
 /// Which words mean what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplyWords {

@@ -9,6 +9,7 @@ use crate::engine::lines::gateways::InboundChange;
 use crate::engine::lines::gateways::inbound_path;
 use crate::kinds::gateways;
 use crate::kinds::guard::{GuardedResolver, check_url};
+use crate::line::reply::TextEffect;
 use crate::net::unanswered;
 use crate::out::notices::client;
 use crate::store::lines::sms::GatewaySettings;
@@ -331,7 +332,7 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
         }
         GatewayCommand::Inbox { limit } => {
             for sms in engine.store.read().await?.db().latest_inbound(limit.clamp(1, 1000)).await? {
-                let (at, effect) = (sms.received_at.format("%F %T"), sms.effect.unwrap_or_default());
+                let (at, effect) = (sms.received_at.format("%F %T"), sms.effect.map_or("", TextEffect::as_str));
                 println!("{at}\t{}\t{}\t{effect}\t{:?}", sms.sender, sms.reply, sms.text);
             }
         }

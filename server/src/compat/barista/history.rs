@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use android_protocol::wire::CallOutcome;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::alarm::{AlarmState, EndReason, Mode, Verdict};
+use crate::alarm::{AlarmState, EndReason, Mode, TargetOutcome, Verdict};
 use crate::config::HistoryForm;
 use crate::ids::CalleeId;
 use crate::store::alarm::alarms::AlarmRow;
@@ -155,9 +154,8 @@ fn is_same_number(given: &str, stored: &str) -> bool {
 /// When the callee was last rung. A hand-out that rang nobody is no call.
 fn latest_call(facts: &Facts, callee: CalleeId) -> Option<DateTime<Utc>> {
     let offered: HashMap<&str, DateTime<Utc>> = facts.dials.iter().map(|dial| (dial.mid.as_str(), dial.offered_at)).collect();
-    let not_rung = [CallOutcome::Failed.as_str(), CallOutcome::NotDialled.as_str()];
     let own = facts.targets.iter().filter(|target| target.callee_id == callee);
-    let rung = own.filter(|target| target.outcome.as_deref().is_none_or(|outcome| !not_rung.contains(&outcome)));
+    let rung = own.filter(|target| target.outcome.is_none_or(TargetOutcome::was_dialled));
     rung.filter_map(|target| offered.get(target.mid.as_str()).copied()).max()
 }
 

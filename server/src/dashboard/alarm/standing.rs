@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::escalation;
+use crate::alarm::event::Event;
 use crate::alarm::policy::Place;
 use crate::dashboard::frame::page::{at, at_second, until};
 use crate::dashboard::frame::reader::Reader;
@@ -21,18 +22,19 @@ use crate::store::duty::policies::PolicyRow;
 
 /// Which step and round of its policy each step of a hunt was, both counted from 1; neither for those of last resort. Whoever the
 /// alarm itself names belongs to a step that is not in here.
-pub(in crate::dashboard) type Steps = HashMap<i32, Option<(i64, i64)>>;
+pub(in crate::dashboard) type Steps = HashMap<i32, Option<(i32, i32)>>;
 
 /// Reads the steps of one hunt from its events.
 pub(in crate::dashboard) fn steps_of<'e>(events: impl IntoIterator<Item = &'e EventRow>) -> Steps {
-    let step = |event: &EventRow| {
-        let body = &event.body.0;
-        let step = i32::try_from(body["step"].as_i64()?).ok()?;
-        let place = body["place"].as_i64().zip(body["round"].as_i64());
-        // Whom the alarm itself asks for is no step of a policy, and no last resort either.
-        (place.is_some() || body["last_resort"] == true).then_some((step, place))
+    let step = |event: &EventRow| match event.event() {
+        Event::StepBegan { step, place, round, last_resort, .. } => {
+            let place = place.zip(round);
+            // Whom the alarm itself asks for is no step of a policy, and no last resort either.
+            (place.is_some() || last_resort).then_some((step, place))
+        }
+        _ => None,
     };
-    events.into_iter().filter(|event| event.kind == "step_began").filter_map(step).collect()
+    events.into_iter().filter_map(step).collect()
 }
 
 /// An answer that still waits for its confirmation.

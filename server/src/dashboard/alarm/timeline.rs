@@ -1,8 +1,9 @@
 //! The timeline of an alarm: each event as a sentence, with the names of whom the call was to.
 
-use serde_json::Value;
-
 use super::now;
+use crate::alarm::doer::Doer;
+use crate::alarm::event::{Event, Led, RingsAgain};
+use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::dashboard::frame::page::{at, at_second};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
@@ -26,66 +27,104 @@ pub(in crate::dashboard) fn entries(reader: &Reader, events: &[EventRow], calls:
     events.iter().map(|event| entry(reader, event, calls)).collect()
 }
 
-fn entry(reader: &Reader, event: &EventRow, calls: &[CallRow]) -> Entry {
-    let body = &event.body.0;
-    let text = |key: &str| body[key].as_str().unwrap_or_default();
-    let (tone, sentence) = tone_and_sentence(reader, event.kind.as_str(), body);
-    let mid = text("mid");
-    let named = match event.kind.as_str() {
-        "answered" | "late_answer" | "acknowledged" | "lapsed" | "parted" => reader.name(text("name")),
-        "cancelled" | "escalated" | "policy_set" | "snoozed" | "noted" => reader.name(text("by")),
-        "declined" | "skipped" | "do_not_call" | "opted_out" | "reopened" if mid.is_empty() => {
-            reader.name(body["name"].as_str().or(body["number"].as_str()).unwrap_or_default())
-        }
-        "declined" | "not_rung" => callees(reader, calls, |call| call.mid == mid && call.callee_id.to_string() == text("callee")),
-        _ => callees(reader, calls, |call| call.mid == mid),
-    };
+fn entry(reader: &Reader, row: &EventRow, calls: &[CallRow]) -> Entry {
+    let event = row.event();
+    let (tone, sentence) = tone_and_sentence(reader, &event);
+    let mid = event.mid().unwrap_or_default();
     let handset = calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default();
-    let attempt = body["callees"][0]["attempt"].as_i64().unwrap_or(1).to_string();
-    let repeats = body["repeats"].as_i64().or(body["times"].as_i64()).unwrap_or_default().to_string();
-    let number = |key: &str| body[key].as_i64().unwrap_or_default().to_string();
-    let instant = |key: &str| text(key).parse().map_or_else(|_| String::new(), at_second);
-    let who = match event.kind.as_str() {
-        "step_began" => body["callees"].as_array().map_or_else(String::new, |callees| {
+    let who = match &event {
+        Event::StepBegan { callees, .. } => {
             callees.iter().map(|one| with_duty(reader, one)).collect::<Vec<_>>().join(&escape(&reader.words.list_comma))
-        }),
-        _ => format!("<b>{}</b>", escape(&named)),
+        }
+        event => format!("<b>{}</b>", escape(&named(reader, event, calls))),
     };
+    let source = if let Event::Raised { source, .. } = &event { source.as_str() } else { "" };
+    let attempt = match &event {
+        Event::HandedOut { callees, .. } => callees.first().and_then(|rung| rung.attempt).unwrap_or(1),
+        _ => 1,
+    };
+    let count = match &event {
+        Event::Repeated { repeats, .. } => *repeats,
+        Event::Flapping { times, .. } => *times,
+        _ => 0,
+    };
+    let (place, round, policy) = match &event {
+        Event::StepBegan { place, round, policy, .. } | Event::StepEmpty { place, round, policy, .. } => {
+            (*place, *round, policy.as_deref())
+        }
+        Event::PolicyEmpty { policy, .. } => (None, None, policy.as_deref()),
+        Event::PolicySet { policy, .. } => (None, None, Some(policy.as_str())),
+        _ => (None, None, None),
+    };
+    let until = match &event {
+        Event::Snoozed { until, .. } | Event::Quiet { until } | Event::Held { until, .. } => at_second(*until),
+        _ => String::new(),
+    };
+    let (attempt, count) = (attempt.to_string(), count.to_string());
+    let (place, round) = (place.unwrap_or_default().to_string(), round.unwrap_or_default().to_string());
     let mut what = fill(
         sentence,
         &[
             ("who", Html(&who)),
             ("handset", Text(handset)),
             ("attempt", Text(&attempt)),
-            ("count", Text(&repeats)),
-            ("source", Text(text("source"))),
-            ("kind", Text(&event.kind)),
-            ("step", Text(&number("place"))),
-            ("round", Text(&number("round"))),
-            ("policy", Text(text("policy"))),
-            ("until", Html(&instant("until"))),
+            ("count", Text(&count)),
+            ("source", Text(source)),
+            ("kind", Text(event.kind())),
+            ("step", Text(&place)),
+            ("round", Text(&round)),
+            ("policy", Text(policy.unwrap_or_default())),
+            ("until", Html(&until)),
         ],
     );
-    if let Some(by) = done_by(reader, body) {
+    if let Some(by) = done_by(reader, &event) {
         what.push_str(&format!(" <small>{by}</small>"));
     }
-    for remark in ["note", "text", "reason"] {
-        // The reason of an end is one of our own words, and stands in the sentence.
-        if !text(remark).is_empty() && event.kind != "hunt_ended" {
-            what.push_str(&format!("<q>{}</q>", escape(text(remark))));
-        }
+    let remark = match &event {
+        Event::Acknowledged { note, .. } | Event::Held { note, .. } => note.as_deref(),
+        Event::Noted { text, .. } => Some(text.as_str()),
+        Event::DoNotCall { reason, .. } => Some(reason.as_str()),
+        _ => None,
+    };
+    if let Some(remark) = remark.filter(|remark| !remark.is_empty()) {
+        what.push_str(&format!("<q>{}</q>", escape(remark)));
     }
-    Entry { when: at_second(event.at), what, tone }
+    Entry { when: at_second(row.at), what, tone }
+}
+
+/// Whom a sentence is about.
+fn named(reader: &Reader, event: &Event, calls: &[CallRow]) -> String {
+    let said = |name: Option<&str>| reader.name(name.unwrap_or_default());
+    match event {
+        Event::Answered { name, .. }
+        | Event::LateAnswer { name, .. }
+        | Event::Acknowledged { name, .. }
+        | Event::Lapsed { name, .. }
+        | Event::OptedOut { name, .. } => reader.name(name),
+        Event::Parted { name, .. } => said(name.as_deref()),
+        Event::Cancelled { by, .. }
+        | Event::Escalated { by, .. }
+        | Event::PolicySet { by, .. }
+        | Event::Snoozed { by, .. }
+        | Event::Noted { by, .. } => said(by.as_deref()),
+        Event::Declined { mid: Some(mid), callee, .. } | Event::NotRung { mid, callee, .. } => {
+            callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee)
+        }
+        Event::Declined { name, number, .. } => said(name.as_ref().and_then(|name| name.as_deref()).or(Some(number))),
+        Event::Skipped { name, number, .. } | Event::DoNotCall { name, number, .. } | Event::Reopened { name, number } => {
+            said(name.as_deref().or(Some(number)))
+        }
+        event => event.mid().map_or_else(String::new, |mid| callees(reader, calls, |call| call.mid == mid)),
+    }
 }
 
 /// Somebody whom a step rings, and by what duty, as HTML.
-fn with_duty(reader: &Reader, one: &Value) -> String {
+fn with_duty(reader: &Reader, one: &Led) -> String {
     let words = reader.words;
-    let name = reader.name(one["name"].as_str().or(one["number"].as_str()).unwrap_or_default());
-    let who = format!("<b>{}</b>", escape(&name));
-    let duty = &one["duty"];
-    let until = duty["until"].as_str().and_then(|until| until.parse().ok()).map(at);
-    match (duty["schedule"].as_str(), duty["team"].as_str(), until) {
+    let who = format!("<b>{}</b>", escape(&reader.name(one.name.as_deref().unwrap_or(&one.number))));
+    let Some(duty) = &one.duty else { return who };
+    let until = duty.until.map(at);
+    match (&duty.schedule, &duty.team, until) {
         (Some(by), _, Some(until)) => fill(&words.who_until, &[("who", Html(&who)), ("by", Text(by)), ("until", Html(&until))]),
         (Some(by), _, None) => fill(&words.who_on_duty, &[("who", Html(&who)), ("by", Text(by))]),
         (None, Some(team), _) => fill(&words.who_of_team, &[("who", Html(&who)), ("team", Text(team))]),
@@ -94,95 +133,110 @@ fn with_duty(reader: &Reader, one: &Value) -> String {
 }
 
 /// Who really did it, whatever name was said, as HTML; for what was written down before that was kept, how word of it came.
-fn done_by(reader: &Reader, body: &Value) -> Option<String> {
-    let (words, doer) = (reader.words, &body["done_by"]);
-    let name = doer["name"].as_str().unwrap_or_default();
-    let named = |sentence: &str| fill(sentence, &[("name", Text(name))]);
-    Some(match doer["kind"].as_str() {
-        Some("user") => named(&words.by_user),
-        Some("key") => named(&words.by_key),
-        Some("handset") => named(&words.by_handset),
-        Some("open_network") => fill(&words.by_open, &[("address", Text(doer["address"].as_str().unwrap_or_default()))]),
-        Some("link") => escape(&words.via_link),
-        Some("text_message") => escape(&words.via_sms),
-        Some("command_line") => escape(&words.by_command_line),
-        Some(_) => return None,
-        None => escape(now::via_words(words, serde_json::from_value(body["via"].clone()).ok()?)),
+fn done_by(reader: &Reader, event: &Event) -> Option<String> {
+    let words = reader.words;
+    let named = |sentence: &str, name: &str| fill(sentence, &[("name", Text(name))]);
+    Some(match event.done_by() {
+        Some(Doer::User { name }) => named(&words.by_user, name),
+        Some(Doer::Key { name }) => named(&words.by_key, name),
+        Some(Doer::Handset { name }) => named(&words.by_handset, name),
+        Some(Doer::OpenNetwork { address }) => fill(&words.by_open, &[("address", Text(&address.to_string()))]),
+        Some(Doer::Link) => escape(&words.via_link),
+        Some(Doer::TextMessage) => escape(&words.via_sms),
+        Some(Doer::CommandLine) => escape(&words.by_command_line),
+        Some(Doer::Server) => return None,
+        None => escape(now::via_words(words, event.via()?)),
     })
 }
 
-fn tone_and_sentence<'r>(reader: &'r Reader, kind: &str, body: &Value) -> (&'static str, &'r str) {
+fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'r str) {
     let words = reader.words;
-    let says = |key: &str, value: &str| body[key].as_str() == Some(value);
-    let empty = |key: &str| body[key].as_str().is_none_or(str::is_empty);
-    match kind {
-        "raised" if empty("source") => ("plain", &words.t_raised_by_nobody),
-        "raised" => ("plain", &words.t_raised),
-        "repeated" => ("plain", &words.t_repeated),
-        "cleaned" => ("plain", &words.t_cleaned),
-        "overtaken" => ("plain", &words.t_overtaken),
-        "flapping" => ("bad", &words.t_flapping),
-        "resolved" => ("plain", &words.t_resolved),
-        "cancelled" if empty("by") => ("plain", &words.t_cancelled_by_nobody),
-        "cancelled" => ("plain", &words.t_cancelled),
-        "acknowledged" => ("good", &words.t_acknowledged),
-        "redialled" if says("why", "joined_later") => ("ring", &words.t_redialled_joined),
-        "redialled" if says("why", "not_resolved") => ("ring", &words.t_redialled_time),
-        "redialled" if says("why", "worse") => ("ring", &words.t_redialled_worse),
-        "redialled" if says("why", "new_alert") => ("ring", &words.t_redialled_new),
-        "redialled" if says("why", "flapping") => ("ring", &words.t_redialled_flapping),
-        "redialled" if says("why", "repeated") => ("ring", &words.t_redialled_repeat),
-        "redialled" => ("ring", &words.t_redialled),
-        "handed_out" if body["handset"].is_null() => ("ring", &words.t_dry_run),
-        "handed_out" => ("ring", &words.t_handed_out),
-        "answered" => ("good", &words.t_answered),
-        "late_answer" => ("good", &words.t_late_answer),
-        "nobody" => ("bad", &words.t_nobody),
-        "late_nobody" => ("plain", &words.t_late_nobody),
-        "expired" => ("bad", &words.t_expired),
-        "superseded" if says("outcome", "cancelled") => ("plain", &words.t_stopped),
-        "superseded" => ("plain", &words.t_superseded),
-        "not_rung" => ("bad", &words.t_not_rung),
-        "declined" => ("bad", &words.t_declined),
-        "opted_out" => ("bad", &words.t_opted_out),
-        "step_began" if body["last_resort"] == true => ("ring", &words.t_step_fallback),
-        "step_began" if body["policy"].is_null() => ("ring", &words.t_step_named),
-        "step_began" => ("ring", &words.t_step_began),
-        "step_empty" => ("bad", &words.t_step_empty),
-        "policy_empty" => ("bad", &words.t_policy_empty),
-        "escalated" if empty("by") => ("plain", &words.t_escalated_by_nobody),
-        "escalated" => ("plain", &words.t_escalated),
-        "policy_set" if empty("by") => ("plain", &words.t_policy_set_by_nobody),
-        "policy_set" => ("plain", &words.t_policy_set),
-        "lapsed" => ("bad", &words.t_lapsed),
-        "skipped" => ("plain", &words.t_skipped),
-        "do_not_call" => ("bad", &words.t_do_not_call),
-        "snoozed" if empty("by") => ("plain", &words.t_snoozed_by_nobody),
-        "snoozed" => ("plain", &words.t_snoozed),
-        "noted" if empty("by") => ("plain", &words.t_noted_by_nobody),
-        "noted" => ("plain", &words.t_noted),
-        "joined" => ("ring", &words.t_joined),
-        "parted" => ("ring", &words.t_parted),
-        "quiet" => ("plain", &words.t_quiet),
-        "reopened" => ("bad", &words.t_reopened),
-        "held" => ("plain", &words.t_held),
-        "released" => ("ring", &words.t_released),
-        "hunt_ended" => hunt_ended(reader, body),
-        _ => ("plain", &words.t_other),
+    let or = |name: &Option<String>, said: &'r str, nameless: &'r str| match name.as_deref() {
+        None | Some("") => nameless,
+        Some(_) => said,
+    };
+    match event {
+        Event::Raised { source, .. } if source.is_empty() => ("plain", &words.t_raised_by_nobody),
+        Event::Raised { .. } => ("plain", &words.t_raised),
+        Event::Repeated { .. } => ("plain", &words.t_repeated),
+        Event::Cleaned { .. } => ("plain", &words.t_cleaned),
+        Event::Overtaken { .. } => ("plain", &words.t_overtaken),
+        Event::Flapping { .. } => ("bad", &words.t_flapping),
+        Event::Resolved {} => ("plain", &words.t_resolved),
+        Event::Cancelled { by, .. } => ("plain", or(by, &words.t_cancelled, &words.t_cancelled_by_nobody)),
+        Event::Acknowledged { .. } => ("good", &words.t_acknowledged),
+        Event::Redialled { why, .. } => ("ring", rings_again(reader, *why)),
+        Event::HandedOut { handset: None, .. } => ("ring", &words.t_dry_run),
+        Event::HandedOut { .. } => ("ring", &words.t_handed_out),
+        Event::Answered { .. } => ("good", &words.t_answered),
+        Event::LateAnswer { .. } => ("good", &words.t_late_answer),
+        Event::Nobody { .. } => ("bad", &words.t_nobody),
+        Event::LateNobody { .. } => ("plain", &words.t_late_nobody),
+        Event::Expired { .. } => ("bad", &words.t_expired),
+        Event::Superseded { outcome: DialOutcome::Cancelled, .. } => ("plain", &words.t_stopped),
+        Event::Superseded { .. } => ("plain", &words.t_superseded),
+        Event::NotRung { .. } => ("bad", &words.t_not_rung),
+        Event::Declined { .. } => ("bad", &words.t_declined),
+        Event::OptedOut { .. } => ("bad", &words.t_opted_out),
+        Event::StepBegan { last_resort: true, .. } => ("ring", &words.t_step_fallback),
+        Event::StepBegan { policy: None, .. } => ("ring", &words.t_step_named),
+        Event::StepBegan { .. } => ("ring", &words.t_step_began),
+        Event::StepEmpty { .. } => ("bad", &words.t_step_empty),
+        Event::PolicyEmpty { .. } => ("bad", &words.t_policy_empty),
+        Event::Escalated { by, .. } => ("plain", or(by, &words.t_escalated, &words.t_escalated_by_nobody)),
+        Event::PolicySet { by, .. } => ("plain", or(by, &words.t_policy_set, &words.t_policy_set_by_nobody)),
+        Event::Lapsed { .. } => ("bad", &words.t_lapsed),
+        Event::Skipped { .. } => ("plain", &words.t_skipped),
+        Event::DoNotCall { .. } => ("bad", &words.t_do_not_call),
+        Event::Snoozed { by, .. } => ("plain", or(by, &words.t_snoozed, &words.t_snoozed_by_nobody)),
+        Event::Noted { by, .. } => ("plain", or(by, &words.t_noted, &words.t_noted_by_nobody)),
+        Event::Joined { .. } => ("ring", &words.t_joined),
+        Event::Parted { .. } => ("ring", &words.t_parted),
+        Event::Quiet { .. } => ("plain", &words.t_quiet),
+        Event::Reopened { .. } => ("bad", &words.t_reopened),
+        Event::Held { .. } => ("plain", &words.t_held),
+        Event::Released {} => ("ring", &words.t_released),
+        Event::HuntEnded { outcome, reason } => hunt_ended(reader, *outcome, reason.flatten()),
+        // Of no alarm, or of another version.
+        Event::HandsetOffline { .. }
+        | Event::HandsetStuck { .. }
+        | Event::HandsetBack { .. }
+        | Event::HandsetShared { .. }
+        | Event::HandsetFallback { .. }
+        | Event::HandOverTrouble { .. }
+        | Event::GatewaySilent { .. }
+        | Event::GatewayBack { .. }
+        | Event::CalendarFollowed { .. }
+        | Event::CalendarTrouble { .. }
+        | Event::CalendarBack { .. }
+        | Event::Other { .. } => ("plain", &words.t_other),
     }
 }
 
-fn hunt_ended<'r>(reader: &'r Reader, body: &Value) -> (&'static str, &'r str) {
+fn rings_again<'r>(reader: &'r Reader, why: RingsAgain) -> &'r str {
     let words = reader.words;
-    match (body["outcome"].as_str(), body["reason"].as_str()) {
-        (Some("answered"), _) => ("good", &words.t_ended_answered),
-        (Some("no_answer"), Some("no_handset")) => ("bad", &words.t_ended_no_handset),
-        (Some("no_answer"), Some("no_report")) => ("bad", &words.t_ended_no_report),
-        (Some("no_answer"), Some("all_declined")) => ("bad", &words.t_ended_declined),
-        (Some("no_answer"), Some("nobody_to_ring")) => ("bad", &words.t_ended_nobody_to_ring),
-        (Some("no_answer"), Some("hand_out_limit")) => ("bad", &words.t_ended_limit),
-        (Some("no_answer"), _) => ("bad", &words.t_ended_nobody),
-        _ => ("plain", &words.t_ended),
+    match why {
+        RingsAgain::Asked | RingsAgain::Released => &words.t_redialled,
+        RingsAgain::JoinedLater => &words.t_redialled_joined,
+        RingsAgain::NotResolved => &words.t_redialled_time,
+        RingsAgain::Worse => &words.t_redialled_worse,
+        RingsAgain::News => &words.t_redialled_new,
+        RingsAgain::Flapping => &words.t_redialled_flapping,
+        RingsAgain::Repeated => &words.t_redialled_repeat,
+    }
+}
+
+fn hunt_ended<'r>(reader: &'r Reader, outcome: HuntOutcome, reason: Option<EndReason>) -> (&'static str, &'r str) {
+    let words = reader.words;
+    match (outcome, reason) {
+        (HuntOutcome::Answered, _) => ("good", &words.t_ended_answered),
+        (HuntOutcome::NoAnswer, Some(EndReason::NoHandset)) => ("bad", &words.t_ended_no_handset),
+        (HuntOutcome::NoAnswer, Some(EndReason::NoReport)) => ("bad", &words.t_ended_no_report),
+        (HuntOutcome::NoAnswer, Some(EndReason::AllDeclined)) => ("bad", &words.t_ended_declined),
+        (HuntOutcome::NoAnswer, Some(EndReason::NobodyToRing)) => ("bad", &words.t_ended_nobody_to_ring),
+        (HuntOutcome::NoAnswer, Some(EndReason::HandOutLimit)) => ("bad", &words.t_ended_limit),
+        (HuntOutcome::NoAnswer, Some(EndReason::AttemptsUsed) | None) => ("bad", &words.t_ended_nobody),
+        (HuntOutcome::Cancelled | HuntOutcome::Resolved, _) => ("plain", &words.t_ended),
     }
 }
 

@@ -28,6 +28,7 @@ use crate::engine::watch::heartbeats::HeartbeatState;
 use crate::ids::LineId;
 use crate::keep::refused::Refused;
 use crate::kinds::outcome::Outcome;
+use crate::line::reply::TextEffect;
 use crate::roster::Roster;
 use crate::store::alarm::answers;
 use crate::store::lines::numbers::{HandOverRow, LineRow};
@@ -316,18 +317,20 @@ fn window(words: &Words, window: &WindowRow, open: bool) -> WindowCard {
 
 fn message(reader: &Reader, row: InboundRow) -> Message {
     let words = reader.words;
-    let effect = match row.effect.as_deref() {
-        Some("confirmed") => &words.effect_confirmed,
-        Some("already") => &words.effect_already,
-        Some("over") => &words.effect_over,
-        Some("declined") => &words.effect_declined,
-        Some("stopped") => &words.effect_stopped,
-        Some("noted") => &words.effect_noted,
-        Some("stranger") => &words.effect_stranger,
-        Some("too_late") => &words.effect_too_late,
-        Some("outdated") => &words.effect_outdated,
-        Some("allowed") => &words.effect_allowed,
-        _ => &words.effect_none,
+    let effect = match row.effect.unwrap_or(TextEffect::Nothing) {
+        TextEffect::Confirmed => &words.effect_confirmed,
+        TextEffect::Already => &words.effect_already,
+        TextEffect::Over => &words.effect_over,
+        TextEffect::Declined => &words.effect_declined,
+        TextEffect::Stopped => &words.effect_stopped,
+        TextEffect::Noted => &words.effect_noted,
+        TextEffect::Stranger => &words.effect_stranger,
+        TextEffect::TooLate => &words.effect_too_late,
+        TextEffect::Outdated => &words.effect_outdated,
+        TextEffect::Allowed => &words.effect_allowed,
+        TextEffect::Nothing | TextEffect::Repeated | TextEffect::Delivered | TextEffect::Bounced | TextEffect::Ignored => {
+            &words.effect_none
+        }
     };
     Message {
         at: at(row.received_at),

@@ -1,21 +1,19 @@
 //! What people do about one alarm: confirm, decline, go on to the next step, put it off, ring again, write a note.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
 use super::closing::{self, Tally};
 use super::ladder::{lapse, left_of_step};
 use super::presses::{Acknowledgement, Effect};
 use super::raise::{Naming, refuse_if_over};
-use super::why::{ASKED, NEWS, RELEASED, WORSE};
 use crate::alarm::doer::Actor;
+use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::{DialOutcome, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, NewCallee, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId};
 use crate::store::Tx;
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt, SaidNo};
 
 /// Nothing is put off for longer.
@@ -73,9 +71,8 @@ impl Engine {
             let given: Vec<AnswerId> = tx.db().answers_of(hunt.id).await?.iter().map(|answer| answer.id).collect();
             lapse(tx, hunt, &given, now).await?;
             tx.db().end_step_now(hunt.id, now).await?;
-            tx.db()
-                .insert_event(Some(id), Some(hunt.id), now, EventKind::Escalated, json!({ "by": by.name, "done_by": by.doer }))
-                .await?;
+            let event = Event::Escalated { by: by.name.clone(), done_by: Some(by.doer.clone()) };
+            tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             engine.settle(tx, hunt.id, now, tally).await
         })
         .await
@@ -94,8 +91,8 @@ impl Engine {
             let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
             let confirm_within = policy.definition.confirm_within_s.or(hunt.confirm_within);
             tx.db().set_hunt_policy(hunt.id, policy.id, confirm_within).await?;
-            let body = json!({ "policy": name, "by": by.name, "done_by": by.doer });
-            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::PolicySet, body).await?;
+            let event = Event::PolicySet { policy: name.to_owned(), by: by.name.clone(), done_by: Some(by.doer.clone()) };
+            tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             engine.settle(tx, hunt.id, now, tally).await
         })
         .await
@@ -111,8 +108,8 @@ impl Engine {
             if until <= now || until > now + MOST_SNOOZE {
                 return Err(EngineError::BadTime);
             }
-            let body = json!({ "until": until, "by": by.name, "done_by": by.doer });
-            tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Snoozed, body).await?;
+            let event = Event::Snoozed { until, by: by.name.clone(), done_by: Some(by.doer.clone()) };
+            tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             if hunt.ended_at.is_some() {
                 return Ok(tx.db().set_ring_again(id, Some(until)).await?);
             }
@@ -138,8 +135,8 @@ impl Engine {
     /// When the database fails or there is no such alarm.
     pub async fn note(&self, id: AlarmId, text: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, async |_, tx, _, hunt, now, _| {
-            let body = json!({ "text": text, "by": by.name, "done_by": by.doer });
-            Ok(tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Noted, body).await?)
+            let event = Event::Noted { text: text.to_owned(), by: by.name.clone(), done_by: Some(by.doer.clone()) };
+            Ok(tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?)
         })
         .await
     }
@@ -152,7 +149,7 @@ impl Engine {
         self.change(id, async |engine, tx, alarm, hunt, now, tally| {
             refuse_if_over(alarm)?;
             if hunt.ended_at.is_some() {
-                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, ASKED, now, tally).await?;
+                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, RingsAgain::Asked, now, tally).await?;
                 return rung_again_by(tx, id, by, now).await;
             }
             if hunt.snoozed_until.is_none_or(|until| until <= now) {
@@ -164,7 +161,7 @@ impl Engine {
             if alarm.held_until.is_some() {
                 // A person wants it rung in spite of the maintenance: people are told now.
                 tx.db().hold_alarm(id, None).await?;
-                tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Released, json!({})).await?;
+                tx.db().insert_event(Some(id), Some(hunt.id), now, &Event::Released {}).await?;
             }
             engine.settle(tx, hunt.id, now, tally).await
         })
@@ -184,7 +181,7 @@ impl Engine {
                 if hunt.ended_at.is_none() {
                     return Ok(tx.db().set_ring_again(id, None).await?);
                 }
-                let why = if alarm.rings_for_news { NEWS } else { "not_resolved" };
+                let why = if alarm.rings_for_news { RingsAgain::News } else { RingsAgain::NotResolved };
                 engine.ring_again_as_before(tx, alarm, hunt, why, now, tally).await
             })
             .await?;
@@ -198,7 +195,7 @@ impl Engine {
         tx: &mut Tx,
         alarms: &[AlarmRow],
         hunt: &HuntRow,
-        why: &str,
+        why: RingsAgain,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
@@ -206,7 +203,7 @@ impl Engine {
         // Whoever said no for these alarms is not asked again, unless a person asks for everybody.
         let mut refused = hunt.refused.as_ref().map(|refused| refused.0.clone()).unwrap_or_default();
         refused.extend(earlier.iter().filter(|callee| callee.said_no()).map(SaidNo::of));
-        if why == ASKED {
+        if why == RingsAgain::Asked {
             refused.clear();
         }
         let ring = hunt.ring.as_ref().map(|ring| ring.0.clone());
@@ -215,7 +212,7 @@ impl Engine {
             (Some(_), _) => Naming::Policy,
             // Whom the roster names is asked of it again: hours may have passed.
             (None, Some(step)) => {
-                let earlier = if why == ASKED { Vec::new() } else { earlier };
+                let earlier = if why == RingsAgain::Asked { Vec::new() } else { earlier };
                 Naming::Step { step: step.clone(), earlier }
             }
             _ => {
@@ -249,18 +246,20 @@ impl Engine {
             tx.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
             tx.db().set_ring_again(alarm.id, None).await?;
             // Who asks for it is told by whoever lets them.
-            if !matches!(why, ASKED | RELEASED) {
-                let mut body = json!({ "why": why });
-                if matches!(why, WORSE | NEWS) {
+            if !matches!(why, RingsAgain::Asked | RingsAgain::Released) {
+                let (news, held_until) = match why {
                     // Nobody is told of what is held.
-                    body["held_until"] = json!(windows::holds(tx, &alarm.labels, alarm.team.as_deref(), now).await?);
-                    body["news"] = json!(true);
-                }
-                tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, EventKind::Redialled, body).await?;
+                    RingsAgain::Worse | RingsAgain::News => {
+                        (Some(true), Some(windows::holds(tx, &alarm.labels, alarm.team.as_deref(), now).await?))
+                    }
+                    _ => (None, None),
+                };
+                let event = Event::Redialled { why, news, held_until, by: None, done_by: None };
+                tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, &event).await?;
             }
         }
         self.name_callees(tx, fresh.id, naming, now, tally).await?;
-        if why != ASKED {
+        if why != RingsAgain::Asked {
             // Whoever was rung a moment ago is not rung again at once.
             tx.db().carry_offers(hunt.id, fresh.id).await?;
         }
@@ -271,8 +270,14 @@ impl Engine {
 /// Tells that a person asked for everybody to be rung again.
 async fn rung_again_by(tx: &mut Tx, id: AlarmId, by: &Actor, now: DateTime<Utc>) -> Result<(), EngineError> {
     let hunt = tx.db().alarm(id).await?.map(|alarm| alarm.hunt_id);
-    let body = json!({ "why": ASKED, "by": by.name, "done_by": by.doer });
-    Ok(tx.db().insert_event(Some(id), hunt, now, EventKind::Redialled, body).await?)
+    let event = Event::Redialled {
+        why: RingsAgain::Asked,
+        news: None,
+        held_until: None,
+        by: Some(by.name.clone()),
+        done_by: Some(by.doer.clone()),
+    };
+    Ok(tx.db().insert_event(Some(id), hunt, now, &event).await?)
 }
 
 fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
@@ -281,8 +286,8 @@ fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {
 
 /// The same people once more. Whoever said no for these alarms is asked again only when a person asks for everybody, or nobody else is
 /// left.
-fn again(callees: Vec<CalleeRow>, why: &str) -> Vec<NewCallee> {
-    let all = why == ASKED || callees.iter().all(CalleeRow::said_no);
+fn again(callees: Vec<CalleeRow>, why: RingsAgain) -> Vec<NewCallee> {
+    let all = why == RingsAgain::Asked || callees.iter().all(CalleeRow::said_no);
     let wanted = callees.into_iter().filter(|callee| all || !callee.said_no());
     wanted
         .map(|callee| NewCallee {

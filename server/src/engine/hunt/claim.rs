@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
-use serde_json::json;
 
 use super::closing::Tally;
 use super::ladder::{Busy, Next, open_dials};
 use crate::alarm::Verdict;
+use crate::alarm::event::{Event, Rung};
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::alarm::ringing::{self, Asked, Line};
 use crate::engine::watch::idle::IdleReason;
@@ -22,7 +22,6 @@ use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::alarms::foremost;
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::dials::{DialRow, NewDial, NewTarget, Serve};
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::watch::handsets::{HandsetRow, Profile};
 use crate::store::{Announcement, StoreError, Tx};
@@ -521,8 +520,9 @@ pub(in crate::engine) async fn bar_forbidden(
     for callee in callees.iter().filter(|callee| plan.targets.iter().any(|target| target.callee == callee.id)) {
         if let Some(entry) = tx.db().forbidden(&callee.number).await? {
             tx.db().set_verdict(callee.id, Verdict::DoNotCall).await?;
-            let body = json!({ "callee": callee.id, "name": callee.name, "number": callee.number, "reason": entry.reason });
-            tx.db().insert_event(None, Some(hunt.id), now, EventKind::DoNotCall, body).await?;
+            let (name, number) = (callee.name.clone(), callee.number.clone());
+            let event = Event::DoNotCall { callee: callee.id, name, number, reason: entry.reason };
+            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
             barred = true;
         }
     }
@@ -545,24 +545,27 @@ pub(in crate::engine) async fn record_hand_out(
     let due_at = if dial.exclusive { dial.deadline } else { now };
     let window = seconds(hunt.begin_window_s);
     tx.db().hunt_handed_out(hunt.id, due_at, hunt::begin_before(hunt.begin_before, dial.deadline, window), now).await?;
-    let rung: Vec<_> = dial
+    let rung = dial
         .targets
         .iter()
         .map(|target| {
             let callee = callees.iter().find(|callee| callee.id == target.callee_id);
-            json!({
-                "callee": target.callee_id,
-                "name": callee.and_then(|callee| callee.name.as_deref()),
-                "number": target.number,
-                "attempt": callee.map(|callee| callee.attempts + 1),
-            })
+            Rung {
+                callee: target.callee_id,
+                name: callee.and_then(|callee| callee.name.clone()),
+                number: target.number.clone(),
+                attempt: callee.map(|callee| callee.attempts + 1),
+            }
         })
         .collect();
-    let body = json!({
-        "mid": dial.mid, "handset": handset.map(|handset| &handset.name), "callees": rung, "phones": dial.phones,
-        "deadline": dial.deadline,
-    });
-    tx.db().insert_event(None, Some(hunt.id), now, EventKind::HandedOut, body).await?;
+    let event = Event::HandedOut {
+        mid: dial.mid.clone(),
+        handset: handset.map(|handset| handset.name.clone()),
+        callees: rung,
+        phones: dial.phones.clone(),
+        deadline: dial.deadline,
+    };
+    tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
     tx.announce(Announcement::Hunts);
     Ok(())
 }

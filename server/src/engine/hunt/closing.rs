@@ -3,16 +3,15 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::ladder::Busy;
 use super::serves::ring_of;
+use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::ringing::{self, Close, Line};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
-use crate::engine::{Engine, EngineError, JOINED_LATER, seconds};
+use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::HuntId;
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::{Announcement, Tx};
 use crate::telemetry::{DialEnd, HuntEnd};
@@ -54,8 +53,7 @@ pub(in crate::engine) async fn end_hunt(
 ) -> Result<(), EngineError> {
     close_open_dials(tx, hunt.id, dials_as, now, tally).await?;
     if tx.db().end_hunt(hunt.id, outcome, reason, now).await? {
-        let body = json!({ "outcome": outcome, "reason": reason });
-        tx.db().insert_event(None, Some(hunt.id), now, EventKind::HuntEnded, body).await?;
+        tx.db().insert_event(None, Some(hunt.id), now, &Event::HuntEnded { outcome, reason: Some(reason) }).await?;
         tally.hunts.push((outcome, reason));
         if outcome == HuntOutcome::Answered {
             tally.answered_after.push(seconds_between(hunt.created_at, now));
@@ -93,8 +91,7 @@ pub(in crate::engine) async fn close_unwanted_dial(
     let line_free_at = line_free_at(tx, mid, now).await?;
     if tx.db().close_dial(mid, outcome, now, line_free_at).await? {
         tally.dials.push(outcome);
-        let body = json!({ "mid": mid, "outcome": outcome });
-        tx.db().insert_event(None, Some(hunt), now, EventKind::Superseded, body).await?;
+        tx.db().insert_event(None, Some(hunt), now, &Event::Superseded { mid: mid.to_owned(), outcome }).await?;
     }
     Ok(())
 }
@@ -130,7 +127,7 @@ impl Engine {
             let all_said_no = tx.db().callees(hunt.id).await?.iter().all(CalleeRow::said_no);
             if !late.is_empty() && !all_said_no {
                 // Boxed, because what begins a hunt may end it at once.
-                Box::pin(self.ring_afresh(tx, &late, hunt, JOINED_LATER, now, tally)).await?;
+                Box::pin(self.ring_afresh(tx, &late, hunt, RingsAgain::JoinedLater, now, tally)).await?;
             }
         }
         Ok(())

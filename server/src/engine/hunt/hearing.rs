@@ -1,17 +1,16 @@
 //! What a monitoring system says of a group of alerts: which alarms it raises, repeats, opens again, and ends.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
 use super::closing::Tally;
 use super::raise::{RaiseRequest, Raised, RaisedAs, TRIES, load, lock_alarm, note_cleaned};
 use super::returns::FLAPS_WITHIN;
 use crate::alarm::HuntOutcome;
 use crate::alarm::burning::{self, Burning, Message, Raises};
+use crate::alarm::event::Event;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::AlarmId;
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::HuntRow;
 use crate::store::{Announcement, Tx};
 
@@ -79,7 +78,7 @@ impl Engine {
         for at in &heard.ends {
             let Open { alarm, hunt, .. } = &open[*at];
             if tx.db().resolve_alarm(alarm.id, now).await? {
-                tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Resolved, json!({})).await?;
+                tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Resolved {}).await?;
                 self.stop_unless_wanted(&mut tx, hunt, HuntOutcome::Resolved, now, &mut tally).await?;
                 word.ended.push(alarm.id);
                 word.open -= 1;
@@ -118,8 +117,8 @@ impl Engine {
         } else if word.stale && word.ended.is_empty() {
             let about = open.first().map(|one| one.alarm.id).or_else(|| lately.first().map(|(alarm, _)| alarm.id));
             if let Some(about) = about {
-                let body = json!({ "address": message.address, "over": message.over });
-                tx.db().insert_event(Some(about), None, now, EventKind::Overtaken, body).await?;
+                let event = Event::Overtaken { address: message.address.clone(), over: message.over };
+                tx.db().insert_event(Some(about), None, now, &event).await?;
             }
         }
         tx.announce(Announcement::Hunts);

@@ -1,15 +1,14 @@
 //! An alarm joins a hunt for the same people that is under way, instead of ringing them once more beside it.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 
 use super::closing::Tally;
 use crate::alarm::Priority;
+use crate::alarm::event::Event;
 use crate::alarm::storm::{self, Like, Open};
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, HuntId};
 use crate::store::Tx;
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::CalleeRow;
 
 impl Engine {
@@ -57,8 +56,8 @@ impl Engine {
                     tx.db().set_step_end(other.id, other.step_ends_at.map_or(ends_at, |later| later.min(ends_at))).await?;
                 }
                 tx.db().drop_hunt(own, other.id).await?;
-                let body = json!({ "alarms": tx.db().count_firing(other.id).await? });
-                tx.db().insert_event(Some(alarm), Some(other.id), now, EventKind::Joined, body).await?;
+                let alarms = tx.db().count_firing(other.id).await?;
+                tx.db().insert_event(Some(alarm), Some(other.id), now, &Event::Joined { alarms }).await?;
                 return self.settle(tx, other.id, now, tally).await;
             }
             tx.db().set_join_key(other.id, None).await?;
@@ -81,8 +80,7 @@ impl Engine {
         self.settle(tx, hunt, now, tally).await?;
         let row = tx.db().lock_hunt(hunt).await?;
         if row.ended_at.is_none() && row.due_at > now {
-            let body = json!({ "until": row.due_at });
-            tx.db().insert_event(None, Some(hunt), now, EventKind::Quiet, body).await?;
+            tx.db().insert_event(None, Some(hunt), now, &Event::Quiet { until: row.due_at }).await?;
         }
         Ok(())
     }

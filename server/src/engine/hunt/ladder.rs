@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
+use crate::alarm::event::{self, Event};
 use crate::alarm::hunt::{self, Decision, ListForm, OpenDial};
 use crate::alarm::policy::{Place, Reached, Step, Whom};
 use crate::alarm::{Mode, Verdict};
@@ -14,7 +14,6 @@ use crate::ids::{AnswerId, CalleeId, HuntId};
 use crate::keep::whom::{self, Led};
 use crate::numbers::{Number, same_phone};
 use crate::roster::quiet;
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewStep, SaidNo};
 use crate::store::{Announcement, Db, Tx};
 
@@ -113,9 +112,14 @@ impl Engine {
             let led = whom::reach(&mut tx.db(), &step.whom, now).await?;
             let (reached, left_out) = still_wanted(led.to, &known, earlier);
             if reached.is_empty() {
-                let body = json!({ "policy": policy.name, "place": next.step + 1, "round": next.round + 1, "left_out": left_out,
-                    "nowhere": led.nowhere });
-                tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
+                let event = Event::StepEmpty {
+                    policy: Some(policy.name.clone()),
+                    place: Some(next.step + 1),
+                    round: Some(next.round + 1),
+                    left_out: Some(left_out),
+                    nowhere: led.nowhere,
+                };
+                tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
                 tracing::warn!(
                     policy = policy.name,
                     step = next.step + 1,
@@ -156,8 +160,8 @@ impl Engine {
             led.to = wanted;
         }
         if led.to.is_empty() {
-            let body = json!({ "nowhere": led.nowhere });
-            tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepEmpty, body).await?;
+            let event = Event::StepEmpty { policy: None, place: None, round: None, left_out: None, nowhere: led.nowhere };
+            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
             return self.fall_back(tx, hunt, None, now).await;
         }
         self.begin_step(tx, hunt, &[], step, led, Why::Named, now).await
@@ -166,8 +170,8 @@ impl Engine {
     /// Nobody whom a hunt names can be rung: the configured fallback is, and that is said.
     async fn fall_back(&self, tx: &mut Tx, hunt: &HuntRow, policy: Option<&str>, now: DateTime<Utc>) -> Result<(), EngineError> {
         let fallback: Vec<Whom> = self.config.alarms.fallback_phones.iter().filter_map(|phone| self.bare(phone)).collect();
-        let body = json!({ "policy": policy, "fallback": fallback.len() });
-        tx.db().insert_event(None, Some(hunt.id), now, EventKind::PolicyEmpty, body).await?;
+        let event = Event::PolicyEmpty { policy: policy.map(str::to_owned), fallback: fallback.len() };
+        tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
         tracing::error!(hunt.id = %hunt.id, policy, fallback = fallback.len(), "nobody who is named can be rung");
         let led = whom::reach(&mut tx.db(), &fallback, now).await?;
         if led.to.is_empty() {
@@ -200,7 +204,7 @@ impl Engine {
         let mut names = Vec::with_capacity(led.to.len());
         let mut dials = Vec::with_capacity(led.to.len());
         for (position, one) in (0_i32..).zip(led.to) {
-            names.push(json!({ "name": one.name, "number": one.number, "duty": one.duty }));
+            names.push(event::Led { name: one.name.clone(), number: one.number.clone(), duty: one.duty });
             dials.push(max_attempts);
             let callee = CalleeRow {
                 id: CalleeId::new(now),
@@ -239,11 +243,18 @@ impl Engine {
             Why::Policy(name, place) => Some((name, place)),
             Why::Named | Why::LastResort => None,
         };
-        let body = json!({
-            "last_resort": matches!(why, Why::LastResort), "step": number, "callees": names, "mode": step.mode, "ends_at": new.ends_at,
-            "policy": place.map(|(name, _)| name), "place": place.map(|(_, at)| at.step + 1), "round": place.map(|(_, at)| at.round + 1), "nowhere": led.nowhere,
-        });
-        tx.db().insert_event(None, Some(hunt.id), now, EventKind::StepBegan, body).await?;
+        let event = Event::StepBegan {
+            last_resort: matches!(why, Why::LastResort),
+            step: number,
+            callees: names,
+            mode: step.mode,
+            ends_at: new.ends_at,
+            policy: place.map(|(name, _)| name.to_owned()),
+            place: place.map(|(_, at)| at.step + 1),
+            round: place.map(|(_, at)| at.round + 1),
+            nowhere: led.nowhere,
+        };
+        tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
         tx.announce(Announcement::Hunts);
         Ok(())
     }
@@ -327,8 +338,8 @@ pub(in crate::engine) async fn lapse(
             if let Some(callee) = answer.callee_id {
                 tx.db().clear_answered(callee).await?;
             }
-            let body = json!({ "name": answer.name, "number": answer.number, "answered_at": answer.at });
-            tx.db().insert_event(None, Some(hunt.id), now, EventKind::Lapsed, body).await?;
+            let event = Event::Lapsed { name: answer.name, number: answer.number, answered_at: answer.at };
+            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
         }
     }
     Ok(())

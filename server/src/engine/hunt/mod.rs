@@ -12,4 +12,3 @@ pub mod raise;
 pub mod report;
 pub mod returns;
 pub mod serves;
-pub mod why;

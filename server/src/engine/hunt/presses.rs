@@ -2,18 +2,17 @@
 //! by now. What is over is left out, and the rest is done. Alarms that share a hunt with those and were not named are rung on.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
 
 use super::closing::{self, Tally};
 use super::raise::refuse_if_over;
 use crate::alarm::doer::{Actor, Doer};
+use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::{DialOutcome, HuntOutcome, Verdict, hunt};
-use crate::engine::{Engine, EngineError, JOINED_LATER, seconds};
+use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
 use crate::numbers::same_phone;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::{Announcement, Tx};
 
@@ -40,6 +39,41 @@ pub enum Effect {
     Over,
     /// They are not rung for it.
     NotTheirs,
+}
+
+/// How somebody comes off a hunt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Off {
+    /// They said no.
+    Declined,
+    /// Somebody else took them off.
+    Skipped,
+}
+
+impl Off {
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Declined => Verdict::Declined,
+            Self::Skipped => Verdict::Skipped,
+        }
+    }
+
+    /// What the timeline says of it. `alarms`: those that are meant, when others are in the hunt.
+    fn event(self, callee: &CalleeRow, by: &Actor, alarms: Option<Vec<AlarmId>>) -> Event {
+        let (name, number, done_by) = (callee.name.clone(), callee.number.clone(), Some(by.doer.clone()));
+        match self {
+            Self::Declined => Event::Declined {
+                mid: None,
+                via: Some(by.doer.via()),
+                callee: callee.id,
+                name: Some(name),
+                number,
+                done_by,
+                alarms,
+            },
+            Self::Skipped => Event::Skipped { by: by.name.clone(), done_by, callee: callee.id, name, number, alarms },
+        }
+    }
 }
 
 /// Alarms that were named and are in one hunt.
@@ -171,12 +205,16 @@ impl Engine {
                 tx.db().set_ring_again(alarm.id, ring_again_at).await?;
                 acted.push(Acted { alarm: alarm.id, effect: Effect::Done });
             }
-            let mut body = json!({ "name": answer.name, "number": answer.number, "note": by.note, "via": by.doer.via(),
-                "done_by": by.doer, "rings_again_at": ring_again_at });
-            if let Some(only) = only {
-                body["alarms"] = json!(only);
-            }
-            tx.db().insert_event(only_one(&alarms), Some(hunt.id), now, EventKind::Acknowledged, body).await?;
+            let event = Event::Acknowledged {
+                name: answer.name,
+                number: answer.number,
+                note: by.note,
+                via: Some(by.doer.via()),
+                done_by: Some(by.doer),
+                rings_again_at: ring_again_at,
+                alarms: only,
+            };
+            tx.db().insert_event(only_one(&alarms), Some(hunt.id), now, &event).await?;
             match hunt.outcome {
                 None => {
                     closing::end_hunt(tx, &hunt, HuntOutcome::Answered, None, DialOutcome::Superseded, now, tally).await?;
@@ -208,8 +246,7 @@ impl Engine {
         for meant in meant {
             let everywhere: Vec<CalleeRow> =
                 tx.db().callees(meant.hunt.id).await?.into_iter().filter(|other| callee.is_same_person(other)).collect();
-            let body = json!({ "via": by.doer.via(), "done_by": by.doer });
-            let effect = self.take_off(tx, &meant, &everywhere, Verdict::Declined, EventKind::Declined, body, now, tally).await?;
+            let effect = self.take_off(tx, &meant, &everywhere, Off::Declined, by, now, tally).await?;
             acted.extend(meant.alarms.iter().map(|alarm| Acted { alarm: alarm.id, effect }));
         }
         Ok(acted)
@@ -225,8 +262,7 @@ impl Engine {
             let callees = tx.db().callees(hunt.id).await?;
             let callee = callees.into_iter().find(|row| row.id == callee).ok_or(EngineError::NoSuchCallee)?;
             let meant = Meant::new(hunt.clone(), vec![alarm.clone()], tx.db().alarms_of(hunt.id).await?);
-            let body = json!({ "by": by.name, "done_by": by.doer });
-            engine.take_off(tx, &meant, &[callee], Verdict::Skipped, EventKind::Skipped, body, now, tally).await?;
+            engine.take_off(tx, &meant, &[callee], Off::Skipped, by, now, tally).await?;
             Ok(())
         })
         .await
@@ -239,13 +275,13 @@ impl Engine {
         tx: &mut Tx,
         meant: &Meant,
         places: &[CalleeRow],
-        verdict: Verdict,
-        kind: EventKind,
-        mut body: Value,
+        off: Off,
+        by: &Actor,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<Effect, EngineError> {
         let (Some(first), hunt) = (places.first(), &meant.hunt) else { return Ok(Effect::NotTheirs) };
+        let verdict = off.verdict();
         if places.iter().all(|place| place.verdict == Some(verdict)) {
             return Ok(Effect::Already);
         }
@@ -254,14 +290,11 @@ impl Engine {
         let current = answers::current(&given);
         let confirmed = current.is_some_and(|answer| answer.confirmed_at.is_some());
         let was_theirs = current.is_some_and(is_theirs);
-        if !meant.alone {
-            body["alarms"] = json!(meant.ids());
-        }
         if !meant.others.is_empty() {
             spoke_of_others(tx, hunt.id, Some(called(first)), &meant.others, now).await?;
             if was_theirs && !confirmed {
                 // That they picked up is no word about what they did not see.
-                self.ring_afresh(tx, &meant.others, hunt, JOINED_LATER, now, tally).await?;
+                self.ring_afresh(tx, &meant.others, hunt, RingsAgain::JoinedLater, now, tally).await?;
             } else {
                 let parted = self.part(tx, hunt, &meant.others, now).await?;
                 self.settle(tx, parted.hunt.id, now, tally).await?;
@@ -270,10 +303,8 @@ impl Engine {
         for place in places {
             tx.db().set_verdict(place.id, verdict).await?;
         }
-        body["callee"] = json!(first.id);
-        body["name"] = json!(first.name);
-        body["number"] = json!(first.number);
-        tx.db().insert_event(None, Some(hunt.id), now, kind, body).await?;
+        let only = (!meant.alone).then(|| meant.ids());
+        tx.db().insert_event(None, Some(hunt.id), now, &off.event(first, by, only)).await?;
         if confirmed {
             return Ok(Effect::Done);
         }
@@ -283,8 +314,8 @@ impl Engine {
         if hunt.outcome == Some(HuntOutcome::Answered) && was_theirs {
             let begin_before = hunt::begin_before(hunt.begin_before, now, seconds(hunt.begin_window_s));
             tx.db().reopen_hunt(hunt.id, now, begin_before).await?;
-            let body = json!({ "name": first.name, "number": first.number });
-            tx.db().insert_event(None, Some(hunt.id), now, EventKind::Reopened, body).await?;
+            let event = Event::Reopened { name: first.name.clone(), number: first.number.clone() };
+            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
         }
         close_dials_of(tx, hunt, now, tally).await?;
         self.settle(tx, hunt.id, now, tally).await?;
@@ -357,7 +388,7 @@ impl Engine {
         if late.is_empty() || hunt.ended_at.is_some() {
             return Ok(None);
         }
-        self.ring_afresh(tx, &late, hunt, JOINED_LATER, now, tally).await?;
+        self.ring_afresh(tx, &late, hunt, RingsAgain::JoinedLater, now, tally).await?;
         Ok(Some(tx.db().alarms_of(hunt.id).await?.iter().map(|alarm| alarm.id).collect()))
     }
 }
@@ -371,8 +402,7 @@ async fn spoke_of_others(
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     let alarms: Vec<AlarmId> = rung_on.iter().map(|alarm| alarm.id).collect();
-    let body = json!({ "name": who, "alarms": alarms });
-    Ok(tx.db().insert_event(None, Some(hunt), now, EventKind::Parted, body).await?)
+    Ok(tx.db().insert_event(None, Some(hunt), now, &Event::Parted { name: who, alarms }).await?)
 }
 
 /// Somebody's place in a hunt: their own, else that of the same person, the one that was rung last.

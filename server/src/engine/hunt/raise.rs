@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::closing::{self, Tally};
 use crate::alarm::doer::Actor;
+use crate::alarm::event::Event;
 use crate::alarm::policy::Step;
 use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::engine::watch::windows;
@@ -17,7 +17,6 @@ use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
 use crate::keep::whom::{self, Named};
 use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
 use crate::store::duty::policies::PolicyRow;
 use crate::store::{Announcement, Db, StoreError, Tx};
@@ -305,8 +304,8 @@ impl Engine {
             group_key: request.group_key.clone().or_else(|| request.dedup_key.clone()).filter(|_| !request.dry_run),
         };
         let number = tx.db().insert_alarm(&alarm).await?;
-        let body = json!({ "number": number, "source": request.source, "priority": request.priority, "held_until": held_until });
-        tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, EventKind::Raised, body).await?;
+        let event = Event::Raised { number, source: request.source.clone(), priority: request.priority, held_until };
+        tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, &event).await?;
         if let Some(call) = &request.barista {
             tx.db().insert_barista_call(alarm.id, call).await?;
         }
@@ -427,9 +426,8 @@ impl Engine {
             if !tx.db().cancel_alarm(id, now).await? {
                 return Err(EngineError::Over("resolved"));
             }
-            tx.db()
-                .insert_event(Some(id), Some(hunt.id), now, EventKind::Cancelled, json!({ "by": by.name, "done_by": by.doer }))
-                .await?;
+            let event = Event::Cancelled { by: by.name.clone(), done_by: Some(by.doer.clone()) };
+            tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             engine.stop_unless_wanted(tx, hunt, HuntOutcome::Cancelled, now, tally).await
         })
         .await
@@ -442,7 +440,7 @@ impl Engine {
     pub async fn resolve(&self, id: AlarmId) -> Result<AlarmRow, EngineError> {
         self.change(id, async |engine, tx, _, hunt, now, tally| {
             if tx.db().resolve_alarm(id, now).await? {
-                tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Resolved, json!({})).await?;
+                tx.db().insert_event(Some(id), Some(hunt.id), now, &Event::Resolved {}).await?;
                 engine.stop_unless_wanted(tx, hunt, HuntOutcome::Resolved, now, tally).await?;
             }
             Ok(())
@@ -593,8 +591,8 @@ pub(in crate::engine) async fn note_cleaned(
     if cut.is_empty() && cleaned.is_empty() {
         return Ok(());
     }
-    let body = json!({ "cut": cut, "cleaned": cleaned });
-    Ok(tx.db().insert_event(Some(id), None, now, EventKind::Cleaned, body).await?)
+    let event = Event::Cleaned { cut: cut.clone(), cleaned: cleaned.clone() };
+    Ok(tx.db().insert_event(Some(id), None, now, &event).await?)
 }
 
 /// Locks the current hunt of an alarm. The alarm may get a new hunt between reading and locking, so it is read again.

@@ -6,21 +6,20 @@
 use android_protocol::wire::{CallOutcome, NativeCall};
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
-use serde_json::json;
 
 use super::closing::{self, Tally};
 use super::serves::ring_of;
 use crate::alarm::AnswerVia;
 use crate::alarm::attribution::{self, DialledCallee};
 use crate::alarm::doer::Doer;
+use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::ringing::{self, Line, Proof};
-use crate::alarm::{DialOutcome, HuntOutcome, Until, Verdict};
-use crate::engine::{Engine, EngineError, JOINED_LATER};
+use crate::alarm::{DialOutcome, HuntOutcome, TargetOutcome, Until, Verdict};
+use crate::engine::{Engine, EngineError};
 use crate::ids::{AlarmId, AnswerId, HuntId};
 use crate::numbers::{Number, Region};
 use crate::store::alarm::answers::AnswerRow;
 use crate::store::alarm::dials::{DialRow, TargetRow};
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::{Announcement, Tx};
 
@@ -119,13 +118,13 @@ impl Engine {
             };
             self.take_calls(tx, hunt, dial, calls, about.as_deref(), now).await?;
             tally.dials.push(DialOutcome::Nobody);
-            tx.db().insert_event(None, Some(hunt.id), now, EventKind::Nobody, json!({ "mid": dial.mid })).await?;
+            tx.db().insert_event(None, Some(hunt.id), now, &Event::Nobody { mid: dial.mid.clone() }).await?;
             self.settle(tx, hunt.id, now, tally).await?;
             return Ok(Reported::Nobody);
         }
         if tx.db().late_nobody(&dial.mid, now, line_free_at).await? {
-            let body = json!({ "mid": dial.mid, "dial_was": dial.outcome });
-            tx.db().insert_event(None, Some(hunt.id), now, EventKind::LateNobody, body).await?;
+            let event = Event::LateNobody { mid: dial.mid.clone(), dial_was: dial.outcome };
+            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
             return Ok(Reported::LateNobody);
         }
         Ok(Reported::Duplicate)
@@ -150,23 +149,29 @@ impl Engine {
             let number = Number::from_stored(target.number.as_str());
             let call = calls.iter().find(|call| number.matches(&call.number, region));
             let outcome = call.and_then(|call| call.outcome).unwrap_or(CallOutcome::NoAnswer);
-            let word = if call.is_some_and(|call| call.declined) { "declined" } else { outcome.as_str() };
-            tx.db().set_target_outcome(&dial.mid, target.callee_id, word).await?;
-            if call.is_some_and(|call| call.declined) {
+            let declined = call.is_some_and(|call| call.declined);
+            let became = if declined { TargetOutcome::Declined } else { TargetOutcome::Call(outcome) };
+            tx.db().set_target_outcome(&dial.mid, target.callee_id, became).await?;
+            if declined {
                 tx.db().set_verdict(target.callee_id, Verdict::Declined).await?;
-                let mut body = json!({ "mid": dial.mid, "callee": target.callee_id, "number": target.number, "done_by": by });
-                if let Some(about) = about {
-                    body["alarms"] = json!(about);
-                }
-                tx.db().insert_event(None, Some(hunt.id), now, EventKind::Declined, body).await?;
+                let event = Event::Declined {
+                    mid: Some(dial.mid.clone()),
+                    via: None,
+                    callee: target.callee_id,
+                    name: None,
+                    number: target.number.clone(),
+                    done_by: Some(by.clone()),
+                    alarms: about.map(<[AlarmId]>::to_vec),
+                };
+                tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
             } else if !outcome.was_dialled() {
                 if outcome == CallOutcome::Failed {
                     tx.db().give_back_failed(target.callee_id, target.attempts).await?;
                 } else {
                     tx.db().give_back_attempts(target.callee_id, target.attempts).await?;
                 }
-                let body = json!({ "mid": dial.mid, "callee": target.callee_id, "outcome": word });
-                tx.db().insert_event(None, Some(hunt.id), now, EventKind::NotRung, body).await?;
+                let event = Event::NotRung { mid: dial.mid.clone(), callee: target.callee_id, outcome };
+                tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
                 failed += usize::from(outcome == CallOutcome::Failed);
             }
         }
@@ -234,7 +239,7 @@ impl Engine {
         // The phone reports when the call is over: whoever picked up may have said no since, by their link or a text message.
         let declined = answer.confirmed_at.is_none() && callee.is_some_and(|callee| callee.verdict == Some(Verdict::Declined));
         if let Some(callee) = callee {
-            tx.db().set_target_outcome(&dial.mid, callee.id, "answered").await?;
+            tx.db().set_target_outcome(&dial.mid, callee.id, TargetOutcome::Call(CallOutcome::Answered)).await?;
             if declined {
                 tx.db().lapse_answer(answer.id, now).await?;
             } else {
@@ -244,10 +249,23 @@ impl Engine {
         if in_time {
             give_back(tx, &dial.mid, &targets, &attribution.not_rung).await?;
         }
-        let kind = if in_time { EventKind::Answered } else { EventKind::LateAnswer };
-        let body = json!({ "mid": dial.mid, "name": answer.name, "number": answer.number, "resp": resp, "attempt": answer.attempt,
-            "confirmed": answer.confirmed_at.is_some(), "declined": declined });
-        tx.db().insert_event(None, Some(hunt.id), now, kind, body).await?;
+        let (mid, name, number, resp) = (dial.mid.clone(), answer.name.clone(), answer.number.clone(), resp.to_owned());
+        let (attempt, confirmed) = (answer.attempt, answer.confirmed_at.is_some());
+        let event = if in_time {
+            Event::Answered { mid, name, number, resp, attempt, confirmed, declined }
+        } else {
+            Event::LateAnswer {
+                mid: Some(mid),
+                name,
+                number,
+                resp: Some(resp),
+                attempt: Some(attempt),
+                confirmed: Some(confirmed),
+                declined: Some(declined),
+                of_earlier_hunt: None,
+            }
+        };
+        tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
         let done = if in_time { Reported::Answered } else { Reported::LateAnswered };
         if declined {
             if hunt.ended_at.is_none() {
@@ -292,8 +310,8 @@ impl Engine {
             (Some(HuntOutcome::NoAnswer), _) if !counts => Ok(()),
             (Some(HuntOutcome::NoAnswer), _) => {
                 if tx.db().answered_after_all(hunt.id, now).await? {
-                    let body = json!({ "outcome": HuntOutcome::Answered });
-                    tx.db().insert_event(None, Some(hunt.id), now, EventKind::HuntEnded, body).await?;
+                    let event = Event::HuntEnded { outcome: HuntOutcome::Answered, reason: None };
+                    tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
                     tally.hunts.push((HuntOutcome::Answered, None));
                 }
                 Ok(())
@@ -325,8 +343,17 @@ impl Engine {
             // The callee belongs to the earlier hunt, so here the answer stands by person and number.
             let answer = AnswerRow { id: AnswerId::new(now), hunt_id: later.id, callee_id: None, ..answer.clone() };
             tx.db().insert_answer(&answer).await?;
-            let body = json!({ "mid": answer.mid, "name": answer.name, "number": answer.number, "of_earlier_hunt": hunt });
-            tx.db().insert_event(None, Some(later.id), now, EventKind::LateAnswer, body).await?;
+            let event = Event::LateAnswer {
+                mid: answer.mid.clone(),
+                name: answer.name.clone(),
+                number: answer.number.clone(),
+                resp: None,
+                attempt: None,
+                confirmed: None,
+                declined: None,
+                of_earlier_hunt: Some(hunt),
+            };
+            tx.db().insert_event(None, Some(later.id), now, &event).await?;
             self.reached(tx, &later, &answer, now, tally).await?;
         }
         Ok(())
@@ -352,7 +379,7 @@ impl Engine {
         if late.is_empty() {
             return Ok(());
         }
-        self.ring_afresh(tx, &late, &hunt, JOINED_LATER, now, tally).await?;
+        self.ring_afresh(tx, &late, &hunt, RingsAgain::JoinedLater, now, tally).await?;
         self.stop_unless_wanted(tx, &hunt, HuntOutcome::Cancelled, now, tally).await
     }
 
@@ -427,7 +454,7 @@ async fn give_back(tx: &mut Tx, mid: &str, targets: &[TargetRow], not_rung: &[cr
     for target in targets {
         if not_rung.contains(&target.callee_id) {
             tx.db().give_back_attempts(target.callee_id, target.attempts).await?;
-            tx.db().set_target_outcome(mid, target.callee_id, "not_dialled").await?;
+            tx.db().set_target_outcome(mid, target.callee_id, TargetOutcome::Call(CallOutcome::NotDialled)).await?;
         }
     }
     Ok(())

@@ -6,12 +6,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
 use super::closing::Tally;
 use super::ladder::{lapse, left_of_step};
 use super::raise::{RaiseRequest, insert_hunt, lock_alarm, team_asked_for};
-use super::why::{NEWS, WORSE};
+use crate::alarm::event::{Event, EventKind, RingsAgain};
 use crate::alarm::{HuntOutcome, Priority};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
@@ -19,35 +18,10 @@ use crate::ids::{AlarmId, HuntId};
 use crate::store::Tx;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers;
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::HuntRow;
 
 /// So long after its end, the same key opens the same alarm again.
 pub(in crate::engine) const FLAPS_WITHIN: TimeDelta = TimeDelta::minutes(10);
-
-/// Why people are rung for an alarm that comes again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Why {
-    /// Nobody had answered.
-    Unanswered,
-    /// It is more urgent than it was.
-    Worse,
-    /// There is something in it that nobody has taken.
-    New,
-    /// It was over, and is not.
-    Again,
-}
-
-impl Why {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Unanswered => "repeated",
-            Self::Worse => WORSE,
-            Self::New => NEWS,
-            Self::Again => "flapping",
-        }
-    }
-}
 
 impl Engine {
     /// What follows when an open alarm, whose hunt is locked, was counted as repeated. `new`: something burns in it that did not.
@@ -63,13 +37,17 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
         let worse = request.priority > alarm.priority;
-        let mut body = json!({ "repeats": alarm.repeats + 1, "summary": request.summary });
-        if worse || new {
-            body["details"] = json!(request.details);
-            body["priority"] = json!(request.priority);
+        let told = worse || new;
+        if told {
             retell(tx, request, alarm).await?;
         }
-        tx.db().insert_event(Some(alarm.id), None, now, EventKind::Repeated, body).await?;
+        let event = Event::Repeated {
+            repeats: alarm.repeats + 1,
+            summary: request.summary.clone(),
+            details: told.then(|| request.details.clone()),
+            priority: told.then_some(request.priority),
+        };
+        tx.db().insert_event(Some(alarm.id), None, now, &event).await?;
         if worse {
             tx.db().raise_alarm_priority(alarm.id, request.priority).await?;
         }
@@ -82,7 +60,7 @@ impl Engine {
         let put_off = alarm.ring_again_at.is_some_and(|at| at > now);
         let new = new && settings.ring_for_new.is_on();
         let why = match () {
-            () if worse => Some(Why::Worse),
+            () if worse => Some(RingsAgain::Worse),
             () if put_off => None,
             () if !rested => {
                 // It is told once in a while, and not forgotten.
@@ -91,8 +69,8 @@ impl Engine {
                 }
                 None
             }
-            () if new => Some(Why::New),
-            () if hunt.outcome == Some(HuntOutcome::NoAnswer) => Some(Why::Unanswered),
+            () if new => Some(RingsAgain::News),
+            () if hunt.outcome == Some(HuntOutcome::NoAnswer) => Some(RingsAgain::Repeated),
             () => None,
         };
         match why {
@@ -130,8 +108,8 @@ impl Engine {
             tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
         }
         if put_off || !waiting.is_empty() {
-            let body = json!({ "why": WORSE, "news": true });
-            tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Redialled, body).await?;
+            let event = Event::Redialled { why: RingsAgain::Worse, news: Some(true), held_until: None, by: None, done_by: None };
+            tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &event).await?;
         }
         self.settle(tx, hunt.id, now, tally).await
     }
@@ -173,8 +151,8 @@ impl Engine {
             tx.db().raise_alarm_priority(id, request.priority).await?;
         }
         let times = tx.db().count_events(id, EventKind::Flapping).await? + 1;
-        let body = json!({ "times": times, "summary": request.summary, "details": request.details });
-        tx.db().insert_event(Some(id), Some(hunt.id), now, EventKind::Flapping, body).await?;
+        let event = Event::Flapping { times, summary: request.summary.clone(), details: request.details.clone() };
+        tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
         if hunt.ended_at.is_none() {
             // Others are in it, so it went on.
             if worse {
@@ -187,7 +165,7 @@ impl Engine {
         let rested = now - hunt.created_at >= delta(self.config.alarms.rehunt);
         let critical = request.priority.max(alarm.priority) == Priority::Critical;
         if critical || worse || rested || !confirmed {
-            self.ring_anew(tx, request, &alarm, &hunt, Why::Again, now, tally).await?;
+            self.ring_anew(tx, request, &alarm, &hunt, RingsAgain::Flapping, now, tally).await?;
         }
         Ok(Some(id))
     }
@@ -200,7 +178,7 @@ impl Engine {
         request: &RaiseRequest,
         alarm: &AlarmRow,
         earlier: &HuntRow,
-        why: Why,
+        why: RingsAgain,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
@@ -209,7 +187,7 @@ impl Engine {
         let policy = match self.policy_for(tx, request).await {
             // It names nobody any more: those whom it named before are rung.
             Err(EngineError::NobodyNamed) => {
-                return self.ring_again_as_before(tx, alarm, earlier, why.as_str(), now, tally).await;
+                return self.ring_again_as_before(tx, alarm, earlier, why, now, tally).await;
             }
             other => other?,
         };
@@ -219,9 +197,9 @@ impl Engine {
         tx.db().set_ring_again(alarm.id, None).await?;
         let team = team_asked_for(request);
         let held_until = windows::holds(tx, &request.labels, team, now).await?;
-        let news = matches!(why, Why::Worse | Why::New);
-        let body = json!({ "why": why.as_str(), "news": news, "held_until": held_until });
-        tx.db().insert_event(Some(alarm.id), Some(hunt), now, EventKind::Redialled, body).await?;
+        let news = matches!(why, RingsAgain::Worse | RingsAgain::News);
+        let event = Event::Redialled { why, news: Some(news), held_until: Some(held_until), by: None, done_by: None };
+        tx.db().insert_event(Some(alarm.id), Some(hunt), now, &event).await?;
         self.name_callees(tx, hunt, naming, now, tally).await?;
         put_answerer_first(tx, earlier.id, hunt).await?;
         if !windows::hold(tx, alarm.id, hunt, &request.labels, team, now).await? {
@@ -238,7 +216,7 @@ impl Engine {
         tx: &mut Tx,
         alarm: &AlarmRow,
         earlier: &HuntRow,
-        why: &str,
+        why: RingsAgain,
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use serde_json::json;
 
+use crate::alarm::event::Event;
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{GatewayId, SmsId};
 use crate::keep::refused::{self, Refused};
@@ -13,7 +13,6 @@ use crate::kinds::gateways;
 use crate::kinds::guard::GuardedResolver;
 use crate::numbers::Number;
 use crate::secrets;
-use crate::store::alarm::events::EventKind;
 use crate::store::edits::Edited;
 use crate::store::lines::sms::{GatewayRow, GatewaySettings, Inbound, Purpose, Sentence, SmsRow};
 use crate::store::watch::handsets::HandsetRow;
@@ -156,8 +155,7 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         tx.db().gateway_pinged(gateway.id, every, now).await?;
         if gateway.silent_since.is_some() {
-            let body = json!({ "gateway": gateway.name });
-            tx.db().insert_event(None, None, now, EventKind::GatewayBack, body).await?;
+            tx.db().insert_event(None, None, now, &Event::GatewayBack { gateway: gateway.name.clone() }).await?;
         }
         Ok(tx.commit().await?)
     }
@@ -172,8 +170,8 @@ impl Engine {
             let Some(since) = gateway.ping_at else { continue };
             let mut tx = self.store.begin().await?;
             if tx.db().gateway_silent(gateway.id, since).await? {
-                let body = json!({ "gateway": gateway.name, "since": since });
-                tx.db().insert_event(None, None, now, EventKind::GatewaySilent, body).await?;
+                let event = Event::GatewaySilent { gateway: gateway.name.clone(), since };
+                tx.db().insert_event(None, None, now, &event).await?;
                 tracing::error!(gateway.name = %gateway.name, "a gateway for text messages does not say any more that it lives");
                 tx.commit().await?;
             }

@@ -4,8 +4,8 @@
 //! unique. A later hand-over calls off what an earlier one has not sent yet.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
+use crate::alarm::event::Event;
 use crate::alarm::{AlarmState, EndReason, Priority};
 use crate::engine::{Engine, EngineError, NewCallee, RaiseRequest};
 use crate::ids::{HandOverId, HandsetId, SmsId};
@@ -15,7 +15,6 @@ use crate::numbers::Number;
 use crate::roster::{Roster, Target};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
-use crate::store::alarm::events::EventKind;
 use crate::store::lines::numbers::{HandOverRow, HandOverWhy, LineRow, NewHandOver};
 use crate::store::lines::sms::{Purpose, SmsRow};
 use crate::store::{Announcement, Tx};
@@ -346,9 +345,14 @@ pub async fn trouble(
 ) -> Result<(), EngineError> {
     if tx.db().hand_over_trouble(hand_over, now).await? {
         tracing::error!(line.name = %line.name, "the public number could not be handed over; the page Lines says why");
-        let body =
-            json!({ "line": line.name, "person": person, "reason": why.word(), "detail": why.detail(), "why": why.to_string() });
-        tx.db().insert_event(None, None, now, EventKind::HandOverTrouble, body).await?;
+        let event = Event::HandOverTrouble {
+            line: line.name.clone(),
+            person: person.to_owned(),
+            reason: why.word().to_owned(),
+            detail: why.detail().map(str::to_owned),
+            why: why.to_string(),
+        };
+        tx.db().insert_event(None, None, now, &event).await?;
     }
     Ok(())
 }

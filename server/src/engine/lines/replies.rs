@@ -5,22 +5,21 @@
 //! finds the message there, and a server that dies in between has taken in nothing.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::hand_over::{self, Trouble, trouble};
 use crate::alarm::AlarmState;
+use crate::alarm::event::Event;
 use crate::engine::hunt::closing::Tally;
 use crate::engine::watch::handsets;
 use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, GatewayId, InboundSmsId, SmsId};
 use crate::kinds::gateways::read_message_id;
 use crate::kinds::outcome::Outcome;
-use crate::line::reply::{self, Reply};
+use crate::line::reply::{self, Reply, TextEffect};
 use crate::line::written::{self, Given, LATELY, Meant, TOLERANCE, TimeTold};
 use crate::numbers::{Number, phone_of, same_phone};
 use crate::store::alarm::answers;
-use crate::store::alarm::events::EventKind;
 use crate::store::lines::sms::{GatewayRow, GivenRow, NewInbound, Purpose, Sentence, SmsRow};
 use crate::store::{Announcement, Tx};
 
@@ -87,7 +86,7 @@ fn hash(parts: &[&str]) -> [u8; 32] {
 
 /// What a message did.
 struct Did {
-    effect: &'static str,
+    effect: TextEffect,
     /// The first of the alarms that it was about.
     alarm: Option<AlarmId>,
     /// Who else had confirmed it by then.
@@ -96,8 +95,8 @@ struct Did {
     barred: bool,
 }
 
-impl From<&'static str> for Did {
-    fn from(effect: &'static str) -> Self {
+impl From<TextEffect> for Did {
+    fn from(effect: TextEffect) -> Self {
         Self { effect, alarm: None, taken_by: None, barred: false }
     }
 }
@@ -113,11 +112,11 @@ struct Word<'m> {
 }
 
 impl Engine {
-    /// Takes in a text message, and does what it says; gives what it did, in one word of the API.
+    /// Takes in a text message, and does what it says; gives what it did.
     ///
     /// # Errors
     /// When the database fails: then nothing was taken in, and the same message told again does what this one did not.
-    pub async fn sms_received(&self, gateway: &GatewayRow, received: &TextReceived) -> Result<&'static str, EngineError> {
+    pub async fn sms_received(&self, gateway: &GatewayRow, received: &TextReceived) -> Result<TextEffect, EngineError> {
         let now = self.clock.now();
         let number = Number::parse(&received.sender, self.region()).ok().map(|parsed| parsed.number);
         let reply = reply::read(&received.text, &self.config.sms.replies);
@@ -131,7 +130,7 @@ impl Engine {
         if same_key.is_none() && tx.db().same_words(&received.words_key(gateway.id, &phone), now - SAME_WITHIN, now).await? {
             // The copy begins the time anew.
             tx.commit().await?;
-            return Ok("repeated");
+            return Ok(TextEffect::Repeated);
         }
         let earlier = match received.told {
             Some(told) => tx.db().delays(gateway.id, now - LATELY, told.zoned).await?,
@@ -152,7 +151,7 @@ impl Engine {
             reply: reply.as_str(),
         };
         if !tx.db().insert_inbound(&new, now).await? {
-            return Ok("repeated");
+            return Ok(TextEffect::Repeated);
         }
         let mut tally = Tally::default();
         let numbers = match number {
@@ -166,7 +165,7 @@ impl Engine {
         tx.announce(Announcement::Hunts);
         tx.commit().await?;
         self.count(&tally);
-        tracing::info!(reply = reply.as_str(), effect = did.effect, "a text message came in");
+        tracing::info!(reply = reply.as_str(), effect = did.effect.as_str(), "a text message came in");
         Ok(did.effect)
     }
 
@@ -174,21 +173,21 @@ impl Engine {
         let (now, written_at) = (word.now, word.written_at);
         let window = delta(self.config.sms.reply_window);
         if now - written_at > window {
-            return Ok("too_late".into());
+            return Ok(TextEffect::TooLate.into());
         }
         if word.numbers.is_empty() {
-            return Ok("stranger".into());
+            return Ok(TextEffect::Stranger.into());
         }
         if word.reply == Reply::OptIn {
             return opt_in(tx, word).await;
         }
         // To stop is always possible for whoever was rung, but after the window it is not about an alarm any more.
         let back_to = if word.reply == Reply::OptOut { STOP_WINDOW } else { window };
-        let Some(given) = given(tx, word, back_to).await? else { return Ok("stranger".into()) };
+        let Some(given) = given(tx, word, back_to).await? else { return Ok(TextEffect::Stranger.into()) };
         let alarms = tx.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
         let about = alarms.first().copied();
         if word.reply != Reply::Unknown && is_outdated(tx, word, about).await? {
-            return Ok(Did { alarm: about, .."outdated".into() });
+            return Ok(Did { alarm: about, ..TextEffect::Outdated.into() });
         }
         let taken_by = taken_by(tx, word, about).await?;
         let mut barred = false;
@@ -202,18 +201,18 @@ impl Engine {
                     ..Acknowledgement::default()
                 };
                 let acted = self.take_in(tx, &alarms, &by, now, tally).await?;
-                effect(acted.iter().map(|acted| acted.effect), "confirmed", "already")
+                effect(acted.iter().map(|acted| acted.effect), TextEffect::Confirmed, TextEffect::Already)
             }
             Reply::Decline => self.decline_by_text(tx, &alarms, &given, now, tally).await?,
             Reply::OptOut => {
                 barred = opt_out(tx, word, about).await?;
                 if written_at - given.offered_at > window {
-                    return Ok(Did { barred, ..("stopped".into()) });
+                    return Ok(Did { barred, ..TextEffect::Stopped.into() });
                 }
                 self.decline_by_text(tx, &alarms, &given, now, tally).await?;
-                "stopped"
+                TextEffect::Stopped
             }
-            Reply::OptIn | Reply::Unknown => "none",
+            Reply::OptIn | Reply::Unknown => TextEffect::Nothing,
         };
         Ok(Did { effect, alarm: about, taken_by, barred })
     }
@@ -227,16 +226,27 @@ impl Engine {
         let person = tx.db().person_with_number(number.as_str()).await?;
         let recent = word.now - word.written_at <= ANSWER_WITHIN;
         let name = match (did.effect, &did.taken_by) {
-            ("confirmed" | "already" | "declined", Some(_)) => "reply_taken_by",
-            ("confirmed" | "already", None) => "reply_confirmed",
-            ("declined", None) => "reply_declined",
-            ("over", _) => "reply_over",
-            ("stopped", _) => "reply_stopped",
-            ("allowed", _) => "reply_allowed",
-            ("none", _) if word.reply == Reply::Unknown => "reply_not_understood",
+            (TextEffect::Confirmed | TextEffect::Already | TextEffect::Declined, Some(_)) => "reply_taken_by",
+            (TextEffect::Confirmed | TextEffect::Already, None) => "reply_confirmed",
+            (TextEffect::Declined, None) => "reply_declined",
+            (TextEffect::Over, _) => "reply_over",
+            (TextEffect::Stopped, _) => "reply_stopped",
+            (TextEffect::Allowed, _) => "reply_allowed",
+            (TextEffect::Nothing, _) if word.reply == Reply::Unknown => "reply_not_understood",
             // Not when somebody exports what was written long ago.
-            ("too_late", _) if recent && person.is_some() => "reply_too_late",
-            _ => return Ok(()),
+            (TextEffect::TooLate, _) if recent && person.is_some() => "reply_too_late",
+            (
+                TextEffect::Nothing
+                | TextEffect::TooLate
+                | TextEffect::Outdated
+                | TextEffect::Stranger
+                | TextEffect::Noted
+                | TextEffect::Repeated
+                | TextEffect::Delivered
+                | TextEffect::Bounced
+                | TextEffect::Ignored,
+                _,
+            ) => return Ok(()),
         };
         let most = if name == "reply_not_understood" { 1 } else { MOST_ANSWERS };
         let mut answered = 0;
@@ -266,10 +276,10 @@ impl Engine {
         given: &GivenRow,
         now: DateTime<Utc>,
         tally: &mut Tally,
-    ) -> Result<&'static str, EngineError> {
+    ) -> Result<TextEffect, EngineError> {
         let by = Actor::nameless(Doer::TextMessage);
         let acted = self.decline_in(tx, alarms, given.callee_id, &by, now, tally).await?;
-        Ok(effect(acted.iter().map(|acted| acted.effect), "declined", "declined"))
+        Ok(effect(acted.iter().map(|acted| acted.effect), TextEffect::Declined, TextEffect::Declined))
     }
 
     /// Takes in what a gateway reports on a message of ours: that it reached the phone, or why it could not be sent; `told` says when, by
@@ -283,7 +293,7 @@ impl Engine {
         id: &str,
         failed: Option<&str>,
         told: Option<TimeTold>,
-    ) -> Result<&'static str, EngineError> {
+    ) -> Result<TextEffect, EngineError> {
         let now = self.clock.now();
         let at = told.map_or(now, |told| told.at.min(now));
         let mut tx = self.store.begin().await?;
@@ -291,19 +301,19 @@ impl Engine {
             Some(known) => Some(known),
             None => tx.db().sms_by_ref(gateway.id, id).await?,
         };
-        let Some((sms, failures)) = known else { return Ok("none") };
+        let Some((sms, failures)) = known else { return Ok(TextEffect::Nothing) };
         let Some(why) = failed else {
             let noted = tx.db().sms_delivered(sms, gateway.id, failures, at).await?;
             if noted {
                 correct_order(&mut tx, sms, at, now).await?;
             }
             tx.commit().await?;
-            return Ok(if noted { "delivered" } else { "none" });
+            return Ok(if noted { TextEffect::Delivered } else { TextEffect::Nothing });
         };
         let why = Outcome::GatewayFailed(why.to_owned()).to_string();
         let pause = (BOUNCE_PAUSE * 2_i32.pow(u32::try_from(failures.clamp(0, 6)).unwrap_or(0))).min(LONGEST_BOUNCE_PAUSE);
         if !tx.db().sms_bounced(sms, gateway.id, failures, now + pause, &why).await? {
-            return Ok("none");
+            return Ok(TextEffect::Nothing);
         }
         // The second time it is no accident.
         if failures > 0
@@ -313,7 +323,7 @@ impl Engine {
             trouble(&mut tx, &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
         }
         tx.commit().await?;
-        Ok("bounced")
+        Ok(TextEffect::Bounced)
     }
 }
 
@@ -330,13 +340,13 @@ async fn correct_order(tx: &mut Tx, sms: SmsId, at: DateTime<Utc>, now: DateTime
     Ok(())
 }
 
-/// One word of the API for what came of a reply: somewhere it was done, or had been said before, or was too late for all.
-fn effect(of: impl Iterator<Item = Effect> + Clone, done: &'static str, already: &'static str) -> &'static str {
+/// What came of a reply: somewhere it was done, or had been said before, or was too late for all.
+fn effect(of: impl Iterator<Item = Effect> + Clone, done: TextEffect, already: TextEffect) -> TextEffect {
     let any = |wanted: Effect| of.clone().any(|effect| effect == wanted);
     match (any(Effect::Done), any(Effect::Already)) {
         (true, _) => done,
         (false, true) => already,
-        (false, false) => "over",
+        (false, false) => TextEffect::Over,
     }
 }
 
@@ -430,8 +440,9 @@ async fn opt_out(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result
     }
     if let Some(number) = word.numbers.first().filter(|_| newly) {
         let name = tx.db().person_with_number(number.as_str()).await?.map(|person| person.name);
-        let body = json!({ "name": name.as_deref().unwrap_or(number.as_str()), "number": number.as_str() });
-        tx.db().insert_event(about, None, word.now, EventKind::OptedOut, body).await?;
+        let number = number.as_str().to_owned();
+        let event = Event::OptedOut { name: name.unwrap_or_else(|| number.clone()), number };
+        tx.db().insert_event(about, None, word.now, &event).await?;
     }
     Ok(newly)
 }
@@ -439,11 +450,11 @@ async fn opt_out(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result
 /// Somebody takes back that they want to be rung no more. What an operator has forbidden stays forbidden.
 async fn opt_in(tx: &mut Tx, word: &Word<'_>) -> Result<Did, EngineError> {
     if is_outdated(tx, word, None).await? {
-        return Ok("outdated".into());
+        return Ok(TextEffect::Outdated.into());
     }
     let mut any = false;
     for number in word.numbers {
         any |= tx.db().take_back_by_text(number.as_str()).await?;
     }
-    Ok(if any { "allowed" } else { "none" }.into())
+    Ok(if any { TextEffect::Allowed } else { TextEffect::Nothing }.into())
 }

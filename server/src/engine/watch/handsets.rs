@@ -4,15 +4,14 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
-use serde_json::json;
 
 use super::presence::{Noticed, PollSource, WRITTEN_WITHIN, longest_silence};
+use crate::alarm::event::Event;
 use crate::alarm::ringing::{self, Line};
 use crate::alarm::{DialOutcome, Mode, Priority, Until};
 use crate::config::{HandsetConfig, PlainPath};
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
 use crate::ids::{CommandId, HandsetId};
-use crate::store::alarm::events::EventKind;
 use crate::store::dialect::Dialect;
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Db};
@@ -55,7 +54,7 @@ impl Engine {
         if tx.db().set_handset_shared(handset.id, shared).await? {
             if shared.is_some() {
                 tracing::warn!(handset.name = %handset.name, "two phones use the token of this handset: both would dial; give each its own");
-                note(&mut tx.db(), handset, EventKind::HandsetShared, now).await?;
+                note(&mut tx.db(), handset, Noted::Shared, now).await?;
             }
             tx.announce(Announcement::Handsets);
             tx.commit().await?;
@@ -67,7 +66,7 @@ impl Engine {
         let mut tx = self.store.begin().await?;
         if tx.db().handset_back(handset.id, now).await? {
             tracing::info!(handset.name = %handset.name, "the handset polls again");
-            note(&mut tx.db(), handset, EventKind::HandsetBack, now).await?;
+            note(&mut tx.db(), handset, Noted::Back, now).await?;
             tx.announce(Announcement::Handsets);
             tx.commit().await?;
         }
@@ -180,8 +179,8 @@ impl Engine {
         if !marked {
             return Ok(());
         }
-        let kind = if stuck { EventKind::HandsetStuck } else { EventKind::HandsetOffline };
-        note(&mut tx.db(), handset, kind, now).await?;
+        let what = if stuck { Noted::Stuck } else { Noted::Offline };
+        note(&mut tx.db(), handset, what, now).await?;
         tx.announce(Announcement::Handsets);
         tx.commit().await?;
         if stuck {
@@ -349,6 +348,22 @@ pub fn is_app(user_agent: &[u8]) -> bool {
     user_agent.starts_with(b"okhttp/") || user_agent.starts_with(b"Dalvik/")
 }
 
-async fn note(db: &mut Db<'_>, handset: &HandsetRow, kind: EventKind, now: DateTime<Utc>) -> Result<(), EngineError> {
-    Ok(db.insert_event(None, None, now, kind, json!({ "handset": handset.name, "handset_id": handset.id })).await?)
+/// What is written down of a handset.
+#[derive(Clone, Copy, Debug)]
+enum Noted {
+    Offline,
+    Stuck,
+    Back,
+    Shared,
+}
+
+async fn note(db: &mut Db<'_>, row: &HandsetRow, what: Noted, now: DateTime<Utc>) -> Result<(), EngineError> {
+    let (handset, handset_id) = (row.name.clone(), row.id);
+    let event = match what {
+        Noted::Offline => Event::HandsetOffline { handset, handset_id },
+        Noted::Stuck => Event::HandsetStuck { handset, handset_id },
+        Noted::Back => Event::HandsetBack { handset, handset_id },
+        Noted::Shared => Event::HandsetShared { handset, handset_id },
+    };
+    Ok(db.insert_event(None, None, now, &event).await?)
 }

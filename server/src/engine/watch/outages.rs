@@ -2,14 +2,13 @@
 //! notice goes out. One alarm or notice for each outage, however long it lasts and however many nodes there are.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 
 use super::handsets::{is_expected, is_served, plain_path_is_open};
 use crate::alarm::Priority;
+use crate::alarm::event::Event;
 use crate::engine::{Engine, EngineError, RaiseRequest, delta};
-use crate::store::alarm::events::EventKind;
 use crate::store::watch::handsets::HandsetRow;
-use crate::store::watch::outages::OutageRow;
+use crate::store::watch::outages::{OutageRow, OutageTold};
 
 /// The door of alarms about handsets; the dedup key is the handset's id.
 pub const HANDSETS: &str = "handset";
@@ -134,14 +133,14 @@ impl Engine {
             Attend::Ring => {
                 self.raise(&self.outage_alarm(outage, handset)).await?;
                 let mut tx = self.store.begin().await?;
-                tx.db().outage_told(outage, "alarm", now).await?;
+                tx.db().outage_told(outage, OutageTold::Alarm, now).await?;
                 Ok(tx.commit().await?)
             }
             Attend::Fallback => {
                 let mut tx = self.store.begin().await?;
-                if tx.db().outage_told(outage, "fallback", now).await? {
-                    let body = json!({ "handset": handset.name, "handset_id": handset.id, "others_alive": others_alive });
-                    tx.db().insert_event(None, None, now, EventKind::HandsetFallback, body).await?;
+                if tx.db().outage_told(outage, OutageTold::Fallback, now).await? {
+                    let event = Event::HandsetFallback { handset: handset.name.clone(), handset_id: handset.id, others_alive };
+                    tx.db().insert_event(None, None, now, &event).await?;
                     tracing::error!(handset.name = %handset.name, others_alive, "nobody can be rung about this handset: the fallback notice goes out");
                 }
                 Ok(tx.commit().await?)

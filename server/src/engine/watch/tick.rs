@@ -3,13 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use android_protocol::wire::CallOutcome;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
-use serde_json::json;
 
 use super::retention;
+use crate::alarm::event::Event;
 use crate::alarm::hunt::{self, Decision, ListForm};
-use crate::alarm::{DialOutcome, ringing};
+use crate::alarm::{DialOutcome, TargetOutcome, ringing};
 use crate::engine::hunt::claim::{bar_forbidden, record_hand_out};
 use crate::engine::hunt::closing::Tally;
 use crate::engine::hunt::hearing::REMEMBERED;
@@ -18,7 +19,6 @@ use crate::engine::hunt::serves::ring_of;
 use crate::engine::{Engine, EngineError, seconds};
 use crate::store::Announcement;
 use crate::store::alarm::dials::DialRow;
-use crate::store::alarm::events::EventKind;
 
 /// A tick that comes this much too late means that handsets could not be served meanwhile.
 const LATE: Duration = Duration::from_secs(2);
@@ -288,12 +288,13 @@ impl Engine {
         }
         if dry_run {
             for target in tx.db().targets(&dial.mid).await? {
-                tx.db().set_target_outcome(&dial.mid, target.callee_id, "no_answer").await?;
+                tx.db().set_target_outcome(&dial.mid, target.callee_id, TargetOutcome::Call(CallOutcome::NoAnswer)).await?;
             }
         }
         tally.dials.push(outcome);
-        let kind = if dry_run { EventKind::Nobody } else { EventKind::Expired };
-        tx.db().insert_event(None, Some(dial.hunt_id), now, kind, json!({ "mid": dial.mid })).await?;
+        let mid = dial.mid.clone();
+        let event = if dry_run { Event::Nobody { mid } } else { Event::Expired { mid } };
+        tx.db().insert_event(None, Some(dial.hunt_id), now, &event).await?;
         // Nobody is rung in the morning for the night: its hunt wanted a handset when the call was over, and not only now.
         let wanted_since = if ringing::is_long_over(dial.deadline, dial.length(), now) { dial.deadline } else { now };
         self.settle_since(&mut tx, dial.hunt_id, wanted_since, now, &mut tally).await?;

@@ -3,17 +3,15 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 use sqlx::types::Json;
 
 use crate::alarm::HuntOutcome;
+use crate::alarm::event::{Event, RingsAgain};
 use crate::engine::hunt::closing::Tally;
-use crate::engine::hunt::why::RELEASED;
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, HuntId, WindowId};
 use crate::keep::refused::{self, Refused};
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::events::EventKind;
 use crate::store::alarm::hunts::HuntRow;
 use crate::store::watch::maintenance::{HeldRow, WindowRow};
 use crate::store::{Announcement, Tx};
@@ -99,9 +97,9 @@ pub(in crate::engine) async fn hold(
     let hunt = tx.db().lock_hunt(hunt).await?;
     put_off(tx, &hunt, until + RELEASE_WITHIN, now).await?;
     tx.db().hold_alarm(alarm, Some(until)).await?;
-    let reason =
-        windows.iter().find(|window| window.starts_at <= now && matches(window, labels, asked_for)).map(|window| &window.reason);
-    tx.db().insert_event(Some(alarm), Some(hunt.id), now, EventKind::Held, json!({ "until": until, "note": reason })).await?;
+    let window = windows.into_iter().find(|window| window.starts_at <= now && matches(window, labels, asked_for));
+    let event = Event::Held { until, note: window.map(|window| window.reason) };
+    tx.db().insert_event(Some(alarm), Some(hunt.id), now, &event).await?;
     Ok(true)
 }
 
@@ -200,7 +198,7 @@ impl Engine {
             match until {
                 Some(until) => {
                     put_off(&mut tx, &hunt, until + RELEASE_WITHIN, now).await?;
-                    tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Held, json!({ "until": until })).await?;
+                    tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Held { until, note: None }).await?;
                 }
                 None => self.release(&mut tx, &current, &hunt, now, &mut tally).await?,
             }
@@ -225,14 +223,14 @@ impl Engine {
         let policy_comes_later = hunt.policy_id.is_some() && hunt.place().is_none();
         if !untouched || policy_comes_later || tx.db().alarms_of(hunt.id).await?.len() > 1 {
             put_off(tx, hunt, now, now).await?;
-            return Ok(tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, EventKind::Released, json!({})).await?);
+            return Ok(tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Released {}).await?);
         }
         let by_itself = hunt.dry_run || hunt.only_handset_id.is_some() || tx.db().is_barista_hunt(hunt.id).await?;
-        self.ring_afresh(tx, std::slice::from_ref(alarm), hunt, RELEASED, now, tally).await?;
+        self.ring_afresh(tx, std::slice::from_ref(alarm), hunt, RingsAgain::Released, now, tally).await?;
         let fresh = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
         // Ended and not removed: others may be waiting to lock it, and look then where the alarm is now.
         tx.db().end_hunt(hunt.id, HuntOutcome::Cancelled, None, now).await?;
-        tx.db().insert_event(Some(alarm.id), Some(fresh), now, EventKind::Released, json!({})).await?;
+        tx.db().insert_event(Some(alarm.id), Some(fresh), now, &Event::Released {}).await?;
         self.join_if_alike(tx, alarm.priority, by_itself, alarm.id, fresh, now, tally).await
     }
 }

@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use sqlx::types::Json;
 
 use super::import::{File, Form, Imported, difference, read};
 use super::schedules::{row_of, save_layers};
 use super::{Editing, RosterError, find_schedule, name};
+use crate::alarm::event::Event;
 use crate::costly;
 use crate::ids::LayerId;
 use crate::keep::people_import::ImportError;
@@ -20,7 +20,6 @@ use crate::kinds::guard::GuardedResolver;
 use crate::numbers::Region;
 use crate::roster::source::{MINUTES, Trouble, USUAL_LAYER, USUAL_MINUTES};
 use crate::roster::{FixedShift, Layer, Roster, Rule, Schedule};
-use crate::store::alarm::events::EventKind;
 use crate::store::duty::sources::{Good, SourceChange, SourceReading, SourceRow};
 use crate::store::{Store, Tx};
 use crate::versions::{Expected, Version};
@@ -244,8 +243,9 @@ pub async fn follow(
         None => layers.insert(0, Layer { id: LayerId::new(now), name: source.layer.clone(), rule }),
     }
     save_layers(&mut editing, &row_of(&own), &layers).await?;
-    let body = json!({ "schedule": own.name, "layer": source.layer, "by": "calendar", "added": added, "removed": removed });
-    editing.tx.db().insert_event(None, None, now, EventKind::CalendarFollowed, body).await?;
+    let (schedule, layer, by) = (own.name.clone(), source.layer.clone(), "calendar".to_owned());
+    let event = Event::CalendarFollowed { schedule, layer, by, added, removed };
+    editing.tx.db().insert_event(None, None, now, &event).await?;
     tell_back(&mut editing.tx, source, &own.name, now).await?;
     editing.finish().await?;
     tracing::info!(schedule.name = %own.name, by = "calendar", added, removed, "the schedule was changed by its calendar");
@@ -274,7 +274,7 @@ async fn tell_back(tx: &mut Tx, source: &SourceRow, schedule: &str, now: DateTim
         tracing::info!(schedule.name = schedule, address = %source.address, "a calendar can be read again");
     }
     if source.told {
-        tx.db().insert_event(None, None, now, EventKind::CalendarBack, json!({ "schedule": schedule })).await?;
+        tx.db().insert_event(None, None, now, &Event::CalendarBack { schedule: schedule.to_owned() }).await?;
     }
     Ok(())
 }
@@ -316,11 +316,14 @@ pub async fn note_trouble(
     }
     let since = source.wrong_since.unwrap_or(now);
     if tells {
-        let body = json!({
-            "schedule": schedule, "since": since, "address": source.address.to_string(),
-            "reason": trouble.code(), "detail": trouble.detail(),
-        });
-        tx.db().insert_event(None, None, now, EventKind::CalendarTrouble, body).await?;
+        let event = Event::CalendarTrouble {
+            schedule: schedule.to_owned(),
+            since,
+            address: source.address.to_string(),
+            reason: trouble.code().to_owned(),
+            detail: trouble.detail(),
+        };
+        tx.db().insert_event(None, None, now, &event).await?;
     }
     tx.commit().await?;
     if source.trouble != Some(Json(trouble.clone())) {

@@ -6,7 +6,8 @@ use super::alarms::AlarmRow;
 use super::answers::AnswerRow;
 use super::events::EventRow;
 use super::hunts::HuntRow;
-use crate::alarm::{HuntOutcome, Verdict};
+use crate::alarm::event::EventKind;
+use crate::alarm::{HuntOutcome, TargetOutcome, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{execute, fetch_all, row};
@@ -111,7 +112,7 @@ row! {
         /// The number in its comparable form.
         pub number: String,
         /// What the handset said of it.
-        pub outcome: Option<String>,
+        pub outcome: Option<TargetOutcome>,
     }
 }
 
@@ -129,7 +130,7 @@ statements! {
     /// The steps they have begun.
     OPEN_STEPS = [
         "SELECT * FROM events
-         WHERE kind = 'step_began' AND hunt_id IN
+         WHERE kind = $2 AND hunt_id IN
            (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY id LIMIT 2000"
     ];
@@ -222,7 +223,7 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn open_steps(&mut self, hunts: i64) -> Result<Vec<EventRow>> {
-        fetch_all!(self, OPEN_STEPS, hunts)
+        fetch_all!(self, OPEN_STEPS, hunts, EventKind::StepBegan.as_str())
     }
 
     /// The ladders of the same hunts.

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
-use crate::alarm::DialOutcome;
 use crate::alarm::ringing::{Close, Line, Proof, Serves};
+use crate::alarm::{DialOutcome, TargetOutcome};
 use crate::ids::{CalleeId, HandsetId, HuntId};
 use crate::numbers::phone_of;
 use crate::store::dialect::{fragment, statements};
@@ -100,8 +100,8 @@ row! {
         pub attempts: i32,
         /// The number may not be rung by anybody else now.
         pub holds: bool,
-        /// What the handset said of it.
-        pub outcome: Option<String>,
+        /// What became of it, as far as the handset said.
+        pub outcome: Option<TargetOutcome>,
         /// What a native handset is doing right now.
         pub progress: Option<String>,
     }
@@ -510,7 +510,7 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn set_target_outcome(&mut self, mid: &str, callee: CalleeId, outcome: &str) -> Result<()> {
+    pub async fn set_target_outcome(&mut self, mid: &str, callee: CalleeId, outcome: TargetOutcome) -> Result<()> {
         execute!(self, SET_TARGET_OUTCOME, mid, callee, outcome).map(|_| ())
     }
 

@@ -4,141 +4,81 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 
+use crate::alarm::HuntOutcome;
+use crate::alarm::event::Event;
 use crate::ids::{AlarmId, HuntId, short_mid};
 use crate::store::dialect::{fragment, statements};
 use crate::store::lines::webhooks::NoticeKind;
 use crate::store::statement::{execute, fetch_all, fetch_optional, row};
-use crate::store::{Db, Result};
-
-/// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EventKind {
-    /// The alarm came in.
-    Raised,
-    /// Its source sent it again.
-    Repeated,
-    /// Something in it could not be taken as it was: it was cut, or characters were taken out.
-    Cleaned,
-    /// Its source told of an earlier time than it had told of already: that changes nothing.
-    Overtaken,
-    /// It came again soon after it was over.
-    Flapping,
-    /// Its source said that it is over.
-    Resolved,
-    /// A person called it off.
-    Cancelled,
-    /// A human confirmed.
-    Acknowledged,
-    /// A new hunt was begun for it.
-    Redialled,
-    /// A dial was handed to a handset.
-    HandedOut,
-    /// A handset named who picked up.
-    Answered,
-    /// A handset reported that nobody did.
-    Nobody,
-    /// A dial's deadline passed without a report.
-    Expired,
-    /// A dial is not needed any more.
-    Superseded,
-    /// A report of *nobody* came after the dial was closed.
-    LateNobody,
-    /// A report that named somebody came after the dial was closed.
-    LateAnswer,
-    /// A handset could not place a call; the attempt was given back.
-    NotRung,
-    /// The hunt is over.
-    HuntEnded,
-    /// A callee said no.
-    Declined,
-    /// A step of the policy began.
-    StepBegan,
-    /// A step led to nobody who can be rung, and was passed.
-    StepEmpty,
-    /// No step of the policy led to anybody.
-    PolicyEmpty,
-    /// A person asked for the next step.
-    Escalated,
-    /// A person gave the hunt another policy.
-    PolicySet,
-    /// An answer was not confirmed in time.
-    Lapsed,
-    /// A person took a callee off the hunt.
-    Skipped,
-    /// A number must not be called.
-    DoNotCall,
-    /// Somebody wants to be rung no more.
-    OptedOut,
-    /// A person put it off.
-    Snoozed,
-    /// Everybody has quiet hours.
-    Quiet,
-    /// It joined a hunt for the same people that was under way.
-    Joined,
-    /// Somebody spoke of other alarms that shared the hunt: ringing goes on for this one.
-    Parted,
-    /// A person wrote something down.
-    Noted,
-    /// Somebody who had picked up said no: the hunt goes on.
-    Reopened,
-    /// Maintenance: nobody is rung for now.
-    Held,
-    /// The maintenance is over, and the alarm is not.
-    Released,
-    /// A handset has been silent for too long.
-    HandsetOffline,
-    /// A handset did not return after a dial.
-    HandsetStuck,
-    /// A handset polls again.
-    HandsetBack,
-    /// Two phones use one token.
-    HandsetShared,
-    /// A handset cannot be used, and nobody can be rung about it.
-    HandsetFallback,
-    /// A public number could not be handed over.
-    HandOverTrouble,
-    /// A gateway for text messages does not say any more that it lives.
-    GatewaySilent,
-    /// It does again.
-    GatewayBack,
-    /// A calendar that is kept elsewhere has changed its schedule.
-    CalendarFollowed,
-    /// It cannot be read.
-    CalendarTrouble,
-    /// It can again.
-    CalendarBack,
-}
+use crate::store::{Db, Result, StoreError};
 
 /// Which notice an event gives rise to.
 #[must_use]
-pub fn notice_of(kind: EventKind, body: &Value) -> Option<NoticeKind> {
-    match kind {
-        EventKind::Raised if body["held_until"].is_null() => Some(NoticeKind::Raised),
-        EventKind::Released => Some(NoticeKind::Raised),
+pub fn notice_of(event: &Event) -> Option<NoticeKind> {
+    match event {
+        Event::Raised { held_until: None, .. } | Event::Released {} => Some(NoticeKind::Raised),
         // Whoever took it did not take what is in it now.
-        EventKind::Redialled if body["news"] == true && body["held_until"].is_null() => Some(NoticeKind::Raised),
-        EventKind::Flapping if body["times"] == 1 => Some(NoticeKind::Flapping),
-        // They had said already that they cannot.
-        EventKind::Answered | EventKind::LateAnswer if body["declined"] == true => None,
-        EventKind::Answered | EventKind::LateAnswer if body["confirmed"] == true => Some(NoticeKind::Confirmed),
-        EventKind::Answered | EventKind::LateAnswer => Some(NoticeKind::Answered),
-        EventKind::Acknowledged => Some(NoticeKind::Confirmed),
-        EventKind::HuntEnded if body["outcome"] == "no_answer" => Some(NoticeKind::NoAnswer),
+        Event::Redialled { news: Some(true), held_until: None | Some(None), .. } => Some(NoticeKind::Raised),
+        Event::Flapping { times: 1, .. } => Some(NoticeKind::Flapping),
+        Event::Answered { confirmed, declined, .. } => answer_told(*confirmed, *declined),
+        Event::LateAnswer { confirmed, declined, .. } => answer_told(*confirmed == Some(true), *declined == Some(true)),
+        Event::Acknowledged { .. } => Some(NoticeKind::Confirmed),
+        Event::HuntEnded { outcome: HuntOutcome::NoAnswer, .. } => Some(NoticeKind::NoAnswer),
         // The first step comes with the alarm itself.
-        EventKind::StepBegan if body["step"] != 0 => Some(NoticeKind::Escalated),
-        EventKind::Reopened => Some(NoticeKind::Escalated),
-        EventKind::HandsetOffline => Some(NoticeKind::HandsetOffline),
-        EventKind::HandsetStuck => Some(NoticeKind::HandsetStuck),
-        EventKind::HandsetBack => Some(NoticeKind::HandsetBack),
-        EventKind::HandsetFallback => Some(NoticeKind::Fallback),
-        EventKind::OptedOut => Some(NoticeKind::OptedOut),
-        EventKind::HandOverTrouble => Some(NoticeKind::HandOverTrouble),
-        EventKind::GatewaySilent => Some(NoticeKind::GatewaySilent),
-        EventKind::GatewayBack => Some(NoticeKind::GatewayBack),
-        EventKind::CalendarTrouble => Some(NoticeKind::CalendarTrouble),
-        EventKind::CalendarBack => Some(NoticeKind::CalendarBack),
-        _ => None,
+        Event::StepBegan { step: 0, .. } => None,
+        Event::StepBegan { .. } | Event::Reopened { .. } => Some(NoticeKind::Escalated),
+        Event::HandsetOffline { .. } => Some(NoticeKind::HandsetOffline),
+        Event::HandsetStuck { .. } => Some(NoticeKind::HandsetStuck),
+        Event::HandsetBack { .. } => Some(NoticeKind::HandsetBack),
+        Event::HandsetFallback { .. } => Some(NoticeKind::Fallback),
+        Event::OptedOut { .. } => Some(NoticeKind::OptedOut),
+        Event::HandOverTrouble { .. } => Some(NoticeKind::HandOverTrouble),
+        Event::GatewaySilent { .. } => Some(NoticeKind::GatewaySilent),
+        Event::GatewayBack { .. } => Some(NoticeKind::GatewayBack),
+        Event::CalendarTrouble { .. } => Some(NoticeKind::CalendarTrouble),
+        Event::CalendarBack { .. } => Some(NoticeKind::CalendarBack),
+        // Named one by one: whoever adds a kind decides whether people are told.
+        Event::Raised { .. }
+        | Event::Redialled { .. }
+        | Event::Flapping { .. }
+        | Event::HuntEnded { .. }
+        | Event::Repeated { .. }
+        | Event::Cleaned { .. }
+        | Event::Overtaken { .. }
+        | Event::Resolved {}
+        | Event::Cancelled { .. }
+        | Event::HandedOut { .. }
+        | Event::Nobody { .. }
+        | Event::Expired { .. }
+        | Event::Superseded { .. }
+        | Event::LateNobody { .. }
+        | Event::NotRung { .. }
+        | Event::Declined { .. }
+        | Event::StepEmpty { .. }
+        | Event::PolicyEmpty { .. }
+        | Event::Escalated { .. }
+        | Event::PolicySet { .. }
+        | Event::Lapsed { .. }
+        | Event::Skipped { .. }
+        | Event::DoNotCall { .. }
+        | Event::Snoozed { .. }
+        | Event::Quiet { .. }
+        | Event::Joined { .. }
+        | Event::Parted { .. }
+        | Event::Noted { .. }
+        | Event::Held { .. }
+        | Event::HandsetShared { .. }
+        | Event::CalendarFollowed { .. }
+        | Event::Other { .. } => None,
+    }
+}
+
+fn answer_told(confirmed: bool, declined: bool) -> Option<NoticeKind> {
+    match (declined, confirmed) {
+        // They had said already that they cannot.
+        (true, _) => None,
+        (false, true) => Some(NoticeKind::Confirmed),
+        (false, false) => Some(NoticeKind::Answered),
     }
 }
 
@@ -165,18 +105,18 @@ row! {
         pub hunt_id: Option<HuntId>,
         /// When.
         pub at: DateTime<Utc>,
-        /// What.
+        /// The word of its kind.
         pub kind: String,
-        /// Particulars.
+        /// Its fields, as they were written down by whatever version.
         pub body: Json<Value>,
     }
 }
 
 impl EventRow {
-    /// What concerns some alarms of a hunt alone names them; anything else concerns all.
-    fn is_about(&self, alarm: AlarmId) -> bool {
-        let alarm = alarm.to_string();
-        self.body.0["alarms"].as_array().is_none_or(|alarms| alarms.iter().any(|own| own.as_str() == Some(&alarm)))
+    /// What happened.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        Event::read(&self.kind, &self.body.0)
     }
 }
 
@@ -204,12 +144,12 @@ impl Db<'_> {
         alarm: Option<AlarmId>,
         hunt: Option<HuntId>,
         at: DateTime<Utc>,
-        kind: EventKind,
-        body: Value,
+        event: &Event,
     ) -> Result<()> {
-        execute!(self, INSERT, alarm, hunt, at, kind, Json(&body))?;
+        let body = event.body().map_err(|error| StoreError::Inconsistent(format!("an event has no JSON: {error}")))?;
+        execute!(self, INSERT, alarm, hunt, at, event.kind(), Json(&body))?;
         // In the same transaction: what is true is told, and nothing else.
-        match notice_of(kind, &body) {
+        match notice_of(event) {
             Some(notice) => self.enqueue_notice(notice, alarm, hunt, &body, at).await,
             None => Ok(()),
         }
@@ -230,6 +170,8 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn timeline(&mut self, alarm: AlarmId) -> Result<Vec<EventRow>> {
         let rows: Vec<EventRow> = fetch_all!(self, TIMELINE, alarm)?;
-        Ok(rows.into_iter().filter(|event| event.is_about(alarm)).collect())
+        // What concerns some alarms of a hunt alone names them; anything else concerns all.
+        let is_about = |row: &EventRow| row.event().concerns().is_none_or(|alarms| alarms.contains(&alarm));
+        Ok(rows.into_iter().filter(is_about).collect())
     }
 }

@@ -5,6 +5,7 @@ use sqlx::types::Json;
 
 use super::alarms::AlarmRow;
 use crate::alarm::burning::Burning;
+use crate::alarm::event::EventKind;
 use crate::ids::AlarmId;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{execute, fetch_all, fetch_optional, row};
@@ -150,8 +151,8 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn count_events(&mut self, alarm: AlarmId, kind: super::events::EventKind) -> Result<i64> {
-        let row: Option<(i64,)> = fetch_optional!(self, COUNT_EVENTS, alarm, kind)?;
+    pub async fn count_events(&mut self, alarm: AlarmId, kind: EventKind) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_EVENTS, alarm, kind.as_str())?;
         Ok(row.map_or(0, |(count,)| count))
     }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
+use crate::line::reply::TextEffect;
 use crate::line::written::Delay;
 use crate::links::Links;
 use crate::numbers::phone_of;
@@ -254,7 +255,7 @@ row! {
         /// The alarm it counted for.
         pub alarm_id: Option<AlarmId>,
         /// What it did; `None`: nothing yet.
-        pub effect: Option<String>,
+        pub effect: Option<TextEffect>,
     }
 }
 
@@ -859,7 +860,7 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn set_inbound_effect(&mut self, id: InboundSmsId, alarm: Option<AlarmId>, effect: &str) -> Result<()> {
+    pub async fn set_inbound_effect(&mut self, id: InboundSmsId, alarm: Option<AlarmId>, effect: TextEffect) -> Result<()> {
         execute!(self, SET_EFFECT, id, alarm, effect).map(|_| ())
     }
 

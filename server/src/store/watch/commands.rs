@@ -1,5 +1,6 @@
 //! Commands for native handsets: kept until their result is posted.
 
+use android_protocol::wire::CommandKind;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
@@ -19,6 +20,14 @@ row! {
         pub body: Json<Value>,
         /// When it was handed out for the first time.
         pub handed_at: Option<DateTime<Utc>>,
+    }
+}
+
+impl CommandRow {
+    /// What to do; `None` when this version does not know such a command.
+    #[must_use]
+    pub fn command(&self) -> Option<CommandKind> {
+        serde_json::from_value(self.body.0.clone()).ok()
     }
 }
 
@@ -48,8 +57,14 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn insert_command(&mut self, id: CommandId, handset: HandsetId, body: &Value, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, INSERT, id, handset, Json(body), now).map(|_| ())
+    pub async fn insert_command(
+        &mut self,
+        id: CommandId,
+        handset: HandsetId,
+        command: &CommandKind,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, INSERT, id, handset, Json(command), now).map(|_| ())
     }
 
     /// Notes that a command was handed to its handset.

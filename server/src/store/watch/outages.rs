@@ -7,6 +7,15 @@ use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result};
 
+/// What was done about an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutageTold {
+    /// People were rung.
+    Alarm,
+    /// The fallback notice went out.
+    Fallback,
+}
+
 row! {
     /// A time in which a handset cannot be used, and that is not over.
     #[derive(Clone, Debug)]
@@ -60,7 +69,7 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn outage_told(&mut self, outage: &OutageRow, how: &str, now: DateTime<Utc>) -> Result<bool> {
+    pub async fn outage_told(&mut self, outage: &OutageRow, how: OutageTold, now: DateTime<Utc>) -> Result<bool> {
         execute!(self, TOLD, outage.handset_id, outage.since, now, how).map(|rows| rows == 1)
     }
 
