@@ -594,7 +594,7 @@ async fn a_report_counts_also_before_it_is_known_that_it_was_sent(home: Home) {
     let gateway = engine.gateway("phone").await.unwrap();
     let client = client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)).unwrap();
     let first = take_by_hand(&home, &node).await;
-    assert_eq!(engine.sms_reported(&gateway, &first, Some("no credit"), None).await.unwrap(), "bounced");
+    assert_eq!(engine.sms_reported(&gateway, &first, Some("no credit"), None).await.unwrap().as_str(), "bounced");
     home.clock.advance(chrono::TimeDelta::seconds(59));
     send_due(engine, &client).await.unwrap();
     assert_eq!(phone.sent(), [command(A)]);
@@ -602,7 +602,7 @@ async fn a_report_counts_also_before_it_is_known_that_it_was_sent(home: Home) {
 
     engine.forward_line("ops", B, Some("王芳")).await.unwrap();
     let second = take_by_hand(&home, &node).await;
-    assert_eq!(engine.sms_reported(&gateway, &second, None, None).await.unwrap(), "delivered");
+    assert_eq!(engine.sms_reported(&gateway, &second, None, None).await.unwrap().as_str(), "delivered");
     let status = engine.line_status("ops").await.unwrap();
     assert!(status.latest.unwrap().0.sent_at.is_some());
     home.clock.advance(chrono::TimeDelta::seconds(600));

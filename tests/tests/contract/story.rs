@@ -212,7 +212,8 @@ fn number(number: &str) -> Value {
 /// Everything that people can do about an alarm.
 async fn what_people_do(home: Home) {
     let home = home.set("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "120");
-    let (server, room) = start(home.set("AUTOCALL_HTTP_PUBLIC_URL", "https://alerts.example.org")).await;
+    // Without an address of its own no notice holds links, which are never the same twice.
+    let (server, room) = start(home).await;
     people(&server).await;
     let desk = server.pair("desk", Profile::List).await;
     let made = server.post("/api/v1/schedules", &json!({ "name": "nights", "zone": "Asia/Shanghai", "layers": [] })).await;

@@ -680,6 +680,7 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
     use std::collections::BTreeSet;
     use std::path::Path;
 
