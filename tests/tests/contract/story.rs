@@ -75,7 +75,8 @@ async fn tell(server: &Server, room: &Room, name: &str, alarms: &[&String]) {
     for (kind, text) in stored(server).await {
         let body: Value = serde_json::from_str(&text).unwrap();
         // Postgres keeps what JSON means, SQLite what was written.
-        assert!(server.home.is_shared() || text == body.to_string(), "{kind}: {text}");
+        let written = body.to_string();
+        assert!(server.home.is_shared() || text == written, "{kind}: {text}");
         events.entry(kind).or_default().insert(stable(&body, 24).to_string());
     }
     for id in alarms {

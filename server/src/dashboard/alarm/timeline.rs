@@ -213,7 +213,7 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
     }
 }
 
-fn rings_again<'r>(reader: &'r Reader, why: RingsAgain) -> &'r str {
+fn rings_again(reader: &Reader, why: RingsAgain) -> &str {
     let words = reader.words;
     match why {
         RingsAgain::Asked | RingsAgain::Released => &words.t_redialled,
@@ -226,7 +226,7 @@ fn rings_again<'r>(reader: &'r Reader, why: RingsAgain) -> &'r str {
     }
 }
 
-fn hunt_ended<'r>(reader: &'r Reader, outcome: HuntOutcome, reason: Option<EndReason>) -> (&'static str, &'r str) {
+fn hunt_ended(reader: &Reader, outcome: HuntOutcome, reason: Option<EndReason>) -> (&'static str, &str) {
     let words = reader.words;
     match (outcome, reason) {
         (HuntOutcome::Answered, _) => ("good", &words.t_ended_answered),
