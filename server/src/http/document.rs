@@ -84,6 +84,16 @@ pub fn complete(document: &mut OpenApi) {
         let is_list = item.post.is_some() || all.iter().any(|other| is_member_of(other, path));
         for (method, operation) in operations(item) {
             operation.operation_id = Some(name_of(method, path, is_list));
+            if method == "get" && path != BARISTA {
+                // Filters may be left out, those that may stand there several times too.
+                for parameter in operation.parameters.iter_mut().flatten() {
+                    if let RefOr::T(own) = parameter
+                        && own.parameter_in == ParameterIn::Query
+                    {
+                        own.required = Required::False;
+                    }
+                }
+            }
             for (status, response) in &mut operation.responses.responses {
                 if let RefOr::T(response) = response
                     && response.content.is_empty()
