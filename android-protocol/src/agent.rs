@@ -1,4 +1,4 @@
-//! Drives a simulated handset against a real server: the only part of this crate with a network and a clock.
+//! Drives a simulated handset against a real server: see `driver` for one with a real line.
 
 use std::{fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
 
@@ -7,10 +7,12 @@ use tokio::time::Instant;
 
 use crate::{
     app::{Action, App, Build, Death, LastRow, Settings, Start},
+    client,
     http::{HttpReply, Method, Request},
     native::{JournalEntry, NativeAction, NativeHandset, NativeSettings, Phase},
     phone::{CallId, DialResult, People, Phone},
-    wire::{Capability, Status},
+    sim::simulated_result,
+    wire::{Capability, CommandKind, Status},
 };
 
 /// Which handset is simulated.
@@ -138,7 +140,7 @@ pub async fn run_and_tell(
         return Err(AgentError::Speed);
     }
     // The app follows redirects by its own rules.
-    let client = http_client().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?;
+    let client = client::builder().no_proxy().build()?;
     let (speed, once, restart_after) = (options.speed, options.once, options.restart_after);
     let mut bench = Bench {
         machine: Machine::new(&options),
@@ -155,8 +157,8 @@ pub async fn run_and_tell(
         let now = began.elapsed().mul_f64(speed);
         let wake = match bench.step(now) {
             Want::Send(request) => {
-                let sending = send(client.clone(), request.clone());
-                in_flight = Some((request, Box::pin(sending)));
+                let (client, sent) = (client.clone(), request.clone());
+                in_flight = Some((request, Box::pin(async move { client::send(&client, sent).await.ok() })));
                 continue;
             }
             Want::End(ending) => return Ok(ending),
@@ -184,40 +186,6 @@ pub async fn run_and_tell(
             }
         }
     }
-}
-
-/// What the client is made of. Who does the arithmetic of TLS is chosen here, unless the process has chosen already.
-#[expect(clippy::disallowed_methods, reason = "the place that has chosen before")]
-pub(crate) fn http_client() -> reqwest::ClientBuilder {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // An error means that somebody else was faster, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    }
-    reqwest::Client::builder()
-}
-
-/// Sends one request; `None` if no reply came in time.
-async fn send(client: reqwest::Client, request: Request) -> Option<HttpReply> {
-    let method = match request.method {
-        Method::Get => reqwest::Method::GET,
-        Method::Post => reqwest::Method::POST,
-    };
-    let mut sent = client.request(method, &request.url).timeout(request.timeout);
-    for (name, value) in &request.headers {
-        sent = sent.header(name, value);
-    }
-    if request.method == Method::Post {
-        sent = sent.body(request.body);
-    }
-    let reply = sent.send().await.ok()?;
-    let status = reply.status().as_u16();
-    let headers = reply
-        .headers()
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-        .collect();
-    let body = reply.bytes().await.ok()?.to_vec();
-    Some(HttpReply { status, headers, body, takes: Duration::ZERO })
 }
 
 enum Machine {
@@ -326,6 +294,13 @@ impl<T: FnMut(Duration, &str)> Bench<T> {
                         }
                         NativeAction::HangUp => {
                             self.phone.hang_up(now);
+                            None
+                        }
+                        NativeAction::CarryOut(command) => {
+                            if let CommandKind::Forward { code } = &command.kind {
+                                self.phone.dial(now, &code.replace('#', "%23"));
+                            }
+                            handset.carried_out(command.id, simulated_result(&command.kind));
                             None
                         }
                     }

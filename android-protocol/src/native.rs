@@ -5,7 +5,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use serde::{Deserialize, Serialize};
+pub mod journal;
+
+pub use journal::JournalEntry;
+use journal::Past;
 
 use crate::{
     http::{HttpReply, Method, Request},
@@ -31,6 +34,12 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How often the handset says how it is.
 const STATUS_EVERY: Duration = Duration::from_secs(60);
 
+/// How often a running call is told again: the server takes a handset that is silent for a minute for lost.
+const TELL_EVERY: Duration = Duration::from_secs(20);
+
+/// How long the handset rests after an offer of which it could dial nothing, because somebody else was using its line.
+const REST_WHEN_BUSY: Duration = Duration::from_secs(15);
+
 /// Time a request may take beyond the wait it asks for.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -45,6 +54,8 @@ pub struct NativeSettings {
     pub status: Status,
     /// Unix time of the beginning, for `started_at`; `None` leaves that key out.
     pub began_at: Option<u64>,
+    /// Whether a call can be ended from here; where not, only the callee or the network ends it.
+    pub hangs_up: bool,
 }
 
 impl NativeSettings {
@@ -53,64 +64,8 @@ impl NativeSettings {
     pub fn new(url: &str) -> Self {
         let base = url.trim_end_matches('/');
         let base = base.strip_suffix("/alert/phone").unwrap_or(base).to_owned();
-        Self { base, wait: Duration::from_secs(20), status: Status::default(), began_at: None }
+        Self { base, wait: Duration::from_secs(20), status: Status::default(), began_at: None, hangs_up: true }
     }
-}
-
-/// A line of the journal. The times are the handset's own clock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "entry", rename_all = "snake_case")]
-pub enum JournalEntry {
-    /// The handset accepted an offer.
-    Leased {
-        /// What it accepted.
-        offer: NativeOffer,
-        /// When, in milliseconds.
-        at_ms: u64,
-    },
-    /// It is about to dial.
-    Dialling {
-        /// For which offer.
-        mid: String,
-        /// Which of its numbers.
-        number: String,
-        /// When, in milliseconds.
-        at_ms: u64,
-        /// The call's name in the network, where it has one.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        call: Option<String>,
-    },
-    /// The line is connected.
-    Connected {
-        /// For which offer.
-        mid: String,
-        /// To which of its numbers.
-        number: String,
-    },
-    /// A key was pressed.
-    Key {
-        /// For which offer.
-        mid: String,
-        /// By whom.
-        number: String,
-        /// Which key.
-        key: char,
-        /// What it stands for.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        action: Option<String>,
-    },
-    /// A number is done.
-    Ended {
-        /// For which offer.
-        mid: String,
-        /// What became of it.
-        call: NativeCall,
-    },
-    /// The server has the result.
-    Reported {
-        /// Of which offer.
-        mid: String,
-    },
 }
 
 /// What the handset wants done.
@@ -128,6 +83,30 @@ pub enum NativeAction {
     Dial(String),
     /// End the call.
     HangUp,
+    /// Send this text or this code; answer with [`NativeHandset::carried_out`].
+    CarryOut(OutboxCommand),
+}
+
+/// Why a number could not be dialled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CannotDial {
+    /// Somebody else is using the line: another attempt will be wanted.
+    LineBusy,
+    /// The handset does not work, or may not: another handset is preferred.
+    Broken(String),
+}
+
+/// A call that is not known to be over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished<'a> {
+    /// Whom it rings.
+    pub number: &'a str,
+    /// When it was dialled.
+    pub started: Duration,
+    /// How long it may ring.
+    pub ring: Duration,
+    /// Whether another process dialled it.
+    pub recovered: bool,
 }
 
 /// What can be seen on the phone.
@@ -164,6 +143,8 @@ struct Calling {
     hanging_up: bool,
     /// The call was not dialled by this process.
     recovered: bool,
+    /// When the server was last told about it.
+    told: Duration,
 }
 
 /// Why a number is being called.
@@ -199,6 +180,10 @@ pub struct NativeHandset {
     progress: VecDeque<Progress>,
     results: VecDeque<(String, OutboxResult)>,
     commands: VecDeque<OutboxCommand>,
+    /// The command that is being carried out.
+    working_on: Option<String>,
+    to_carry_out: Option<OutboxCommand>,
+    past: Past,
     in_flight: Option<(Purpose, Duration)>,
     /// Nothing but progress is sent before this time.
     quiet_until: Duration,
@@ -239,6 +224,9 @@ impl NativeHandset {
             progress: VecDeque::new(),
             results: VecDeque::new(),
             commands: VecDeque::new(),
+            working_on: None,
+            to_carry_out: None,
+            past: Past::default(),
             in_flight: None,
             quiet_until: Duration::ZERO,
             status_due: Duration::ZERO,
@@ -253,6 +241,7 @@ impl NativeHandset {
     pub fn restore(settings: NativeSettings, journal: &[JournalEntry]) -> Self {
         let mut handset = Self::new(settings);
         for entry in journal {
+            handset.past.note(entry);
             match entry {
                 JournalEntry::Leased { offer, at_ms } => {
                     handset.job = Some(Job {
@@ -271,6 +260,7 @@ impl NativeHandset {
                         state: ProgressState::Dialling,
                         hanging_up: false,
                         recovered: true,
+                        told: Duration::ZERO,
                     });
                 }
                 // This handset has no keys, and sees on the phone whether a call was connected.
@@ -285,8 +275,11 @@ impl NativeHandset {
                     handset.job = None;
                     handset.calling = None;
                 }
+                JournalEntry::Begun { .. } | JournalEntry::Done { .. } => {}
             }
         }
+        // Whether the text was sent, or the number rung, nobody knows: what is not known is not done twice.
+        handset.results.extend(handset.past.broken_off());
         handset
     }
 
@@ -321,6 +314,22 @@ impl NativeHandset {
         self.polled
     }
 
+    /// Says from now on that the handset is like this.
+    pub fn set_status(&mut self, status: Status) {
+        self.settings.status = status;
+    }
+
+    /// The call that is not known to be over.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<Unfinished<'_>> {
+        self.calling.as_ref().map(|calling| Unfinished {
+            number: &calling.number,
+            started: calling.started,
+            ring: self.ring_limit(&calling.number),
+            recovered: calling.recovered,
+        })
+    }
+
     /// The number whose call is not known to be over.
     #[must_use]
     pub fn unfinished_number(&self) -> Option<&str> {
@@ -351,6 +360,9 @@ impl NativeHandset {
             // The intent is in the journal now.
             return NativeAction::Dial(number);
         }
+        if let Some(command) = self.to_carry_out.take() {
+            return NativeAction::CarryOut(command);
+        }
         if self.calling.is_some() && self.follow_call(now, seen.clone()) {
             return NativeAction::HangUp;
         }
@@ -361,7 +373,7 @@ impl NativeHandset {
                 self.next_number(now);
             }
         }
-        if !self.to_journal.is_empty() || self.to_dial.is_some() {
+        if !self.to_journal.is_empty() || self.to_dial.is_some() || self.to_carry_out.is_some() {
             return self.poll(now, seen);
         }
         if self.in_flight.is_none()
@@ -379,9 +391,72 @@ impl NativeHandset {
 
     /// The journal entry of the last [`NativeAction::Journal`] is safe.
     pub fn journaled(&mut self) {
+        if std::mem::take(&mut self.journal_out)
+            && let Some(entry) = self.to_journal.pop_front()
+        {
+            self.past.note(&entry);
+        }
+    }
+
+    /// The journal entry of the last [`NativeAction::Journal`] could not be written. What is not written down is not dialled and not sent;
+    /// what has happened already is reported all the same.
+    pub fn journal_failed(&mut self, now: Duration, why: &str) {
+        if !std::mem::take(&mut self.journal_out) {
+            return;
+        }
+        let broken = || CannotDial::Broken(why.to_owned());
+        match self.to_journal.pop_front() {
+            Some(JournalEntry::Leased { .. }) => {
+                while self.job.as_ref().is_some_and(|job| !job.is_over()) {
+                    self.take_next(now);
+                    self.cannot_dial(now, &broken());
+                }
+                // None of it is in the journal, so none of it is followed up there; and nothing was dialled that could be told.
+                self.to_journal.clear();
+                self.progress.clear();
+            }
+            Some(JournalEntry::Dialling { .. }) => self.cannot_dial(now, &broken()),
+            Some(JournalEntry::Begun { id }) => {
+                self.to_carry_out = None;
+                let result = OutboxResult { ok: false, detail: Some(why.to_owned()), call: None };
+                if self.job.as_ref().is_some_and(|job| job.test.is_some()) {
+                    self.job = None;
+                }
+                self.carried_out(id, result);
+            }
+            Some(
+                JournalEntry::Connected { .. }
+                | JournalEntry::Key { .. }
+                | JournalEntry::Ended { .. }
+                | JournalEntry::Reported { .. }
+                | JournalEntry::Done { .. },
+            )
+            | None => {}
+        }
+    }
+
+    /// The journal entry of the last [`NativeAction::Journal`] was not written, because the number cannot be dialled.
+    pub fn journal_skipped(&mut self, now: Duration, why: &CannotDial) {
         if std::mem::take(&mut self.journal_out) {
             self.to_journal.pop_front();
+            self.cannot_dial(now, why);
         }
+    }
+
+    /// The number that was to be dialled cannot be: nobody's phone rang.
+    pub fn cannot_dial(&mut self, now: Duration, why: &CannotDial) {
+        self.to_dial = None;
+        let outcome = match why {
+            CannotDial::LineBusy => CallOutcome::NotDialled,
+            CannotDial::Broken(_) => CallOutcome::Failed,
+        };
+        self.end_call(now, outcome, None);
+    }
+
+    /// What became of the command of the last [`NativeAction::CarryOut`].
+    pub fn carried_out(&mut self, id: String, result: OutboxResult) {
+        self.working_on = None;
+        self.results.push_back((id, result));
     }
 
     fn ring_limit(&self, number: &str) -> Duration {
@@ -394,12 +469,14 @@ impl NativeHandset {
         let calling = self.calling.as_ref().filter(|calling| !calling.hanging_up)?;
         let ring = calling.started + self.ring_limit(&calling.number);
         let grace = calling.started + DIAL_GRACE;
-        match calling.state {
+        let tell = if self.job.as_ref().is_some_and(|job| job.test.is_none()) { Some(calling.told + TELL_EVERY) } else { None };
+        let rings = match calling.state {
             // Somebody talks: only the line ends that.
             ProgressState::Connected => None,
             _ if grace > now => Some(grace.min(ring)),
             _ => Some(ring),
-        }
+        };
+        [rings, tell].into_iter().flatten().min()
     }
 
     /// Follows the call; true if it is time to hang up.
@@ -429,8 +506,9 @@ impl NativeHandset {
                 return false;
             }
         };
-        if reached != calling.state {
+        if reached != calling.state || now >= calling.told + TELL_EVERY {
             calling.state = reached;
+            calling.told = now;
             let number = calling.number.clone();
             self.progress.push_back(Progress { number, state: Some(reached), ..Progress::default() });
         }
@@ -439,7 +517,7 @@ impl NativeHandset {
         let rang_out = calling.state != ProgressState::Connected && now >= calling.started + limit;
         if (rang_out || unwanted) && !calling.hanging_up {
             calling.hanging_up = true;
-            return true;
+            return self.settings.hangs_up;
         }
         false
     }
@@ -467,13 +545,18 @@ impl NativeHandset {
     /// Dials the next number of the job, or leaves it if the job is over.
     fn next_number(&mut self, now: Duration) {
         let Some(job) = &mut self.job else { return };
-        // After the deadline the server has given the numbers to somebody else.
-        if job.offer.deadline.is_some_and(|left| now >= job.leased + Duration::from_secs(left)) {
+        // After the deadline the server has given the numbers to somebody else. If the clock went back, nobody knows whether that is so.
+        if now < job.leased || job.offer.deadline.is_some_and(|left| now >= job.leased + Duration::from_secs(left)) {
             job.unwanted = true;
         }
-        if job.is_over() {
-            return;
+        if !job.is_over() {
+            self.take_next(now);
         }
+    }
+
+    /// Begins with the next number of the job.
+    fn take_next(&mut self, now: Duration) {
+        let Some(job) = &mut self.job else { return };
         let Some(number) = job.offer.phone.get(job.results.len()).cloned() else { return };
         if job.test.is_none() {
             self.to_journal.push_back(JournalEntry::Dialling {
@@ -485,8 +568,14 @@ impl NativeHandset {
         }
         self.progress.push_back(Progress { number: number.clone(), state: Some(ProgressState::Dialling), ..Progress::default() });
         self.to_dial = Some(number.replace('#', "%23"));
-        self.calling =
-            Some(Calling { number, started: now, state: ProgressState::Dialling, hanging_up: false, recovered: false });
+        self.calling = Some(Calling {
+            number,
+            started: now,
+            state: ProgressState::Dialling,
+            hanging_up: false,
+            recovered: false,
+            told: now,
+        });
     }
 
     fn request(&self, method: Method, path: &str, body: String, wait: Duration) -> Request {
@@ -513,8 +602,8 @@ impl NativeHandset {
         if let Some(job) = self.job.as_ref().filter(|job| job.is_over()) {
             if let Some(id) = job.test.clone() {
                 let call = job.results.first().cloned();
-                self.results.push_back((id, OutboxResult { ok: call.is_some(), detail: None, call }));
                 self.job = None;
+                self.carried_out(id, OutboxResult { ok: call.is_some(), detail: None, call });
             } else {
                 let path = format!(
                     "/alert/phone?mid={}{}",
@@ -529,7 +618,7 @@ impl NativeHandset {
             let path = format!("/outbox/{}", query_value(id));
             return Some((Purpose::Result, self.request(Method::Post, &path, result.to_body(), none)));
         }
-        if self.job.is_some() {
+        if self.job.is_some() || self.working_on.is_some() {
             return None;
         }
         if now >= self.status_due {
@@ -545,17 +634,21 @@ impl NativeHandset {
 
     /// Begins the next command from the outbox, if nothing else is going on.
     fn next_command(&mut self, now: Duration) {
-        if self.job.is_some() || !self.results.is_empty() {
+        if self.job.is_some() || !self.results.is_empty() || self.working_on.is_some() {
             return;
         }
         let Some(command) = self.commands.pop_front() else { return };
-        let done = |detail: &str| OutboxResult { ok: true, detail: Some(detail.to_owned()), call: None };
+        if let Some(result) = self.past.result_of(&command.id) {
+            self.results.push_back((command.id, result));
+            return;
+        }
+        self.working_on = Some(command.id.clone());
+        // A code that is sent twice does what it does once.
+        if !matches!(command.kind, CommandKind::Forward { .. }) {
+            self.to_journal.push_back(JournalEntry::Begun { id: command.id.clone() });
+        }
         match command.kind {
-            CommandKind::Sms { .. } => self.results.push_back((command.id, done("the simulated phone has no messages"))),
-            CommandKind::Forward { code } => {
-                self.to_dial = Some(code.replace('#', "%23"));
-                self.results.push_back((command.id, done("sent; the network's answer is shown on the phone only")));
-            }
+            CommandKind::Sms { .. } | CommandKind::Forward { .. } => self.to_carry_out = Some(command),
             CommandKind::TestCall { number, ring_seconds } => {
                 let calls = vec![crate::wire::OfferedCall {
                     number: number.clone(),
@@ -580,13 +673,24 @@ impl NativeHandset {
                     job.unwanted = true;
                 }
             }
+            // What it will never take is not sent for ever: meanwhile nobody would be rung.
+            Purpose::Report if matches!(reply.status, 400 | 410 | 413 | 422) => self.close_job(now),
+            Purpose::Result if matches!(reply.status, 400 | 404 | 410 | 413 | 422) => self.close_command(),
+            // A server that does not know these has alarms all the same.
+            Purpose::Status if !good && reply.status < 500 => self.status_due = now + STATUS_EVERY,
+            Purpose::Outbox if !good && reply.status < 500 => self.outbox_due = false,
             _ if !good => self.quiet_until = now + RETRY_AFTER,
             Purpose::Poll => {
                 self.polled = true;
                 match understood {
                     Ok(PollReply::Offer(offer)) => {
-                        self.to_journal.push_back(JournalEntry::Leased { offer: offer.clone(), at_ms: millis(now) });
-                        self.job = Some(Job { offer, leased: now, results: Vec::new(), test: None, unwanted: false });
+                        // What was dialled under this name is reported again, and never dialled again.
+                        let known = self.past.calls_of(&offer.mid);
+                        let unwanted = known.is_some();
+                        if !unwanted {
+                            self.to_journal.push_back(JournalEntry::Leased { offer: offer.clone(), at_ms: millis(now) });
+                        }
+                        self.job = Some(Job { offer, leased: now, results: known.unwrap_or_default(), test: None, unwanted });
                     }
                     _ => {
                         self.outbox_due = true;
@@ -596,18 +700,28 @@ impl NativeHandset {
             }
             Purpose::Report => {
                 self.reported += 1;
-                if let Some(job) = self.job.take() {
-                    self.to_journal.push_back(JournalEntry::Reported { mid: job.offer.mid });
-                }
+                self.close_job(now);
             }
             Purpose::Status => self.status_due = now + STATUS_EVERY,
             Purpose::Outbox => {
                 self.outbox_due = false;
                 self.commands.extend(Outbox::parse(&reply.body).unwrap_or_default().commands);
             }
-            Purpose::Result => {
-                self.results.pop_front();
-            }
+            Purpose::Result => self.close_command(),
+        }
+    }
+
+    fn close_job(&mut self, now: Duration) {
+        let Some(job) = self.job.take() else { return };
+        if job.results.first().is_some_and(|call| call.outcome == Some(CallOutcome::NotDialled)) {
+            self.quiet_until = now + REST_WHEN_BUSY;
+        }
+        self.to_journal.push_back(JournalEntry::Reported { mid: job.offer.mid });
+    }
+
+    fn close_command(&mut self) {
+        if let Some((id, result)) = self.results.pop_front() {
+            self.to_journal.push_back(JournalEntry::Done { id, result });
         }
     }
 

@@ -8,6 +8,7 @@ use crate::{
     native::{self, NativeAction, NativeHandset},
     phone::{DialResult, Phone},
     sms::{Reaction, reaction},
+    wire::{CommandKind, OutboxResult},
 };
 
 /// Something a handset did.
@@ -258,6 +259,15 @@ impl<S: FnMut(&Request, Duration) -> Option<HttpReply>> World<S> {
     }
 }
 
+/// What the simulated phone says to a command.
+pub(crate) fn simulated_result(kind: &CommandKind) -> OutboxResult {
+    let detail = match kind {
+        CommandKind::Forward { .. } => "sent; the network's answer is shown on the phone only",
+        CommandKind::Sms { .. } | CommandKind::TestCall { .. } => "the simulated phone has no messages",
+    };
+    OutboxResult { ok: true, detail: Some(detail.to_owned()), call: None }
+}
+
 /// A native handset on its phone, with its journal, and a server that is a closure.
 pub struct NativeWorld<S> {
     /// The handset.
@@ -367,6 +377,14 @@ impl<S: FnMut(&Request, Duration) -> Option<HttpReply>> NativeWorld<S> {
                 NativeAction::HangUp => {
                     self.phone.hang_up(self.now);
                     self.trace.push((self.now, Happening::HungUp));
+                }
+                NativeAction::CarryOut(command) => {
+                    if let CommandKind::Forward { code } = &command.kind {
+                        let number = code.replace('#', "%23");
+                        let result = self.phone.dial(self.now, &number);
+                        self.trace.push((self.now, Happening::Dialled { number, result }));
+                    }
+                    self.handset.carried_out(command.id, simulated_result(&command.kind));
                 }
             }
         }

@@ -543,6 +543,9 @@ pub struct Status {
     /// By what it calls: `sip`, `modem`, `termux`.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub backend: Option<String>,
+    /// With Termux: `ok`, or `silent` where Android has put the app behind the commands to sleep.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub termux_api: Option<String>,
 }
 
 impl Status {

@@ -219,6 +219,8 @@ fn the_intent_is_written_down_before_the_dial() {
             JournalEntry::Connected { .. } | JournalEntry::Key { .. } => "heard",
             JournalEntry::Ended { .. } => "ended",
             JournalEntry::Reported { .. } => "reported",
+            JournalEntry::Begun { .. } => "begun",
+            JournalEntry::Done { .. } => "done",
         })
         .collect();
     assert_eq!(kinds, ["leased", "dialling", "ended", "reported"]);

@@ -125,6 +125,8 @@ fn mid(entry: &JournalEntry) -> &str {
         | JournalEntry::Key { mid, .. }
         | JournalEntry::Ended { mid, .. }
         | JournalEntry::Reported { mid } => mid,
+        // Commands are none of this handset's.
+        JournalEntry::Begun { .. } | JournalEntry::Done { .. } => "",
     }
 }
 
@@ -180,7 +182,7 @@ pub fn past(entries: &[JournalEntry]) -> Past {
                 let (offer, calls) = offers.remove(at);
                 past.done.insert(offer.mid.clone(), report(&offer, calls));
             }
-            JournalEntry::Leased { .. } => {}
+            JournalEntry::Leased { .. } | JournalEntry::Begun { .. } | JournalEntry::Done { .. } => {}
         }
     }
     past.open = offers.into_iter().map(|(offer, calls)| (offer.clone(), report(&offer, calls))).collect();

@@ -6,7 +6,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::{
-    agent::http_client,
+    client,
     wire::{NativeReport, Outbox, OutboxResult, PROTOCOL_HEADER, PROTOCOL_VERSION, PollReply, Progress, ReplyError, Status},
 };
 
@@ -62,7 +62,7 @@ impl Server {
     ///
     /// If no client can be made.
     pub fn new(base: &str) -> Result<Self, reqwest::Error> {
-        let client = http_client().redirect(reqwest::redirect::Policy::none()).connect_timeout(TIMEOUT).build()?;
+        let client = client::builder().connect_timeout(TIMEOUT).build()?;
         Ok(Self { base: base.to_owned(), client })
     }
 
