@@ -4,10 +4,14 @@
 //!
 //! To add a message of the native protocol: add its type to [`wire`], with every key optional when read, and a round-trip test beside it.
 
-#[cfg(feature = "agent")]
+#[cfg(feature = "simulated")]
 pub mod agent;
 pub mod app;
+#[cfg(feature = "simulated")]
+pub mod client;
 pub mod dial_string;
+#[cfg(feature = "agent")]
+pub mod driver;
 pub mod forwarding;
 pub mod http;
 pub mod mid;
@@ -18,6 +22,8 @@ pub mod sim;
 #[cfg(feature = "sip")]
 pub mod sip;
 pub mod sms;
+#[cfg(feature = "agent")]
+pub mod termux;
 pub mod voice;
 pub mod wire;
 

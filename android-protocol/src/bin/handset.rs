@@ -1,82 +1,168 @@
-//! `handset`: a handset of our own by its configuration file, or a simulated one in the terminal, against a real server.
+//! `handset`: a handset in the terminal, against a real server. Either one with a real line, or a simulated one.
 
 use std::{
+    fmt,
     path::{Path, PathBuf},
     process::ExitCode,
+    str::FromStr,
     time::Duration,
 };
 
 use android_protocol::{
     agent::{Ending, Kind, Options, run_and_tell},
+    driver::{
+        config::{Agent, LineKind, kind_of},
+        start,
+    },
     phone::People,
 };
 use clap::{Parser, Subcommand};
 
-/// With --config, a handset that calls over SIP and speaks. Without, a simulated handset: the native protocol, or any build of the app with every
-/// fault it has.
+/// A handset: by its configuration file a real one (this phone, with Termux; or calls over SIP), or a simulated one (the native protocol, or any build of the app with every fault it has).
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
-    command: Option<Order>,
-    /// The handset's configuration file; the arguments below are for simulated ones.
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// native, app-head, app-head-headless, app-14558f3, app-25cd829 or app-1.0
+    command: Option<Command>,
+    #[command(flatten)]
+    real: Real,
+    /// termux; or, simulated: native, app-head, app-head-headless, app-14558f3, app-25cd829 or app-1.0
     #[arg(long, default_value = "app-head")]
-    kind: Kind,
+    kind: AnyKind,
     /// The URL the handset is given.
     #[arg(long, default_value = "http://127.0.0.1:8080/alert/phone")]
     url: String,
-    /// Who answers when: a JSON file such as {"18712345678": [{"rings": 40}, {"answers": 5, "talks": 20}], "*": {"busy": true}}
+    /// Who answers when, for a simulated handset: a JSON file such as {"18712345678": [{"rings": 40}, {"answers": 5, "talks": 20}], "*": {"busy": true}}
     #[arg(long)]
     people: Option<PathBuf>,
-    /// Seconds between two polls of the app.
+    /// Seconds between two polls of the simulated app.
     #[arg(long, default_value_t = 10)]
     interval: u64,
-    /// How many times faster than the wall clock the handset's time runs.
+    /// How many times faster than the wall clock a simulated handset's time runs.
     #[arg(long, default_value_t = 1.0)]
     speed: f64,
-    /// Stop after the first report, or the first poll that brings nothing.
+    /// Stop a simulated handset after the first report, or the first poll that brings nothing.
     #[arg(long)]
     once: bool,
-    /// The phone's model, which later builds send.
+    /// The simulated phone's model, which later builds send.
     #[arg(long)]
     model: Option<String>,
-    /// Restart a dead app after so many seconds, without its screen, as Android does.
+    /// Restart a dead simulated app after so many seconds, without its screen, as Android does.
     #[arg(long)]
     restart_after: Option<u64>,
 }
 
+/// Where a real handset's settings are.
+#[derive(Debug, clap::Args)]
+struct Real {
+    /// The configuration file of a handset with a real line.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
-enum Order {
-    /// Tries speech, server, trunk and registration, and with --number a call; says what is wrong.
+enum Command {
+    /// Look whether a handset with a real line can work, and say what is missing.
     Check {
-        /// The handset's configuration file.
-        #[arg(long)]
-        config: PathBuf,
-        /// Whom to call: your own phone, or an echo.
+        #[command(flatten)]
+        real: Real,
+        /// Whom to call, to prove that it can: your own phone, or over SIP an echo.
         #[arg(long)]
         number: Option<String>,
+        /// How many seconds that may ring.
+        #[arg(long, default_value_t = 45)]
+        ring_seconds: u64,
     },
+    /// Start the handset whenever this phone starts (Termux, with the app Termux:Boot).
+    InstallBoot {
+        #[command(flatten)]
+        real: Real,
+    },
+}
+
+/// A real line, or a simulation.
+#[derive(Debug, Clone, Copy)]
+enum AnyKind {
+    Real(LineKind),
+    Simulated(Kind),
+}
+
+impl FromStr for AnyKind {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match LineKind::named(name) {
+            Some(kind) => Ok(Self::Real(kind)),
+            None => name.parse().map(Self::Simulated).map_err(|why| format!("{why}; or, with a real line, termux")),
+        }
+    }
+}
+
+impl fmt::Display for AnyKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Real(kind) => f.write_str(kind.as_str()),
+            Self::Simulated(kind) => kind.fmt(f),
+        }
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match (&arguments.command, &arguments.config) {
-        (Some(Order::Check { config, number }), _) => check(config, number.as_deref()).await,
-        (None, Some(config)) => handset(config).await,
-        (None, None) => simulated(arguments).await,
+    match (&arguments.command, &arguments.real.config, arguments.kind) {
+        (Some(Command::Check { real, number, .. }), ..) if is_sip(&config(real)) => sip_check(&config(real), number.as_deref()).await,
+        (Some(Command::Check { real, number, ring_seconds }), ..) => {
+            start::log();
+            let ring = Duration::from_secs(*ring_seconds);
+            match start::check(config(real), number.as_deref(), ring, |line| println!("{line}")).await {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::FAILURE,
+                Err(why) => fail(&why.to_string()),
+            }
+        }
+        (Some(Command::InstallBoot { real }), ..) => match start::install_boot(config(real)) {
+            Ok(path) => {
+                println!(
+                    "{} starts the handset with the phone. Open the app Termux:Boot once, or Android does not run it.",
+                    path.display()
+                );
+                ExitCode::SUCCESS
+            }
+            Err(why) => fail(&why.to_string()),
+        },
+        (None, Some(path), _) if is_sip(path) => sip_handset(path).await,
+        (None, Some(path), _) => run(Agent::read(path)).await,
+        (None, None, AnyKind::Real(kind)) => run(Agent::new(kind, &arguments.url).checked()).await,
+        (None, None, AnyKind::Simulated(kind)) => simulate(arguments, kind).await,
     }
 }
 
-async fn simulated(arguments: Arguments) -> ExitCode {
+/// Whether the file is of a handset that calls over SIP, which has a reader and a program of its own.
+fn is_sip(config: &Path) -> bool {
+    kind_of(config).as_deref() == Some("sip")
+}
+
+/// The file that was named, or the usual one.
+fn config(real: &Real) -> PathBuf {
+    real.config.clone().unwrap_or_else(android_protocol::driver::config::usual_file)
+}
+
+async fn run(agent: Result<Agent, android_protocol::driver::config::ConfigError>) -> ExitCode {
+    start::log();
+    let started = async { start::run(&agent?, start::told_to_stop()).await };
+    match started.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => fail(&start::StartError::to_string(&why)),
+    }
+}
+
+async fn simulate(arguments: Arguments, kind: Kind) -> ExitCode {
     let people = match arguments.people.as_ref().map(read_people).transpose() {
         Ok(people) => people.unwrap_or_default(),
         Err(why) => return fail(&why),
     };
-    let mut options = Options::new(arguments.kind, &arguments.url, people);
+    let mut options = Options::new(kind, &arguments.url, people);
     options.interval = Duration::from_secs(arguments.interval);
     options.speed = arguments.speed;
     options.once = arguments.once;
@@ -97,7 +183,7 @@ async fn interrupted() {
 }
 
 #[cfg(feature = "sip")]
-async fn handset(config: &Path) -> ExitCode {
+async fn sip_handset(config: &Path) -> ExitCode {
     use android_protocol::sip::{agent, config::Agent};
     let agent = match Agent::read(config) {
         Ok(agent) => agent,
@@ -123,7 +209,7 @@ async fn handset(config: &Path) -> ExitCode {
 }
 
 #[cfg(feature = "sip")]
-async fn check(config: &Path, number: Option<&str>) -> ExitCode {
+async fn sip_check(config: &Path, number: Option<&str>) -> ExitCode {
     use android_protocol::sip::{check::check, config::Agent};
     let agent = match Agent::read(config) {
         Ok(agent) => agent,
@@ -145,12 +231,12 @@ fn with_causes(why: &dyn std::error::Error) -> String {
 }
 
 #[cfg(not(feature = "sip"))]
-async fn handset(_config: &Path) -> ExitCode {
+async fn sip_handset(_config: &Path) -> ExitCode {
     fail("this handset was built without SIP: cargo build -p android-protocol --features sip")
 }
 
 #[cfg(not(feature = "sip"))]
-async fn check(_config: &Path, _number: Option<&str>) -> ExitCode {
+async fn sip_check(_config: &Path, _number: Option<&str>) -> ExitCode {
     fail("this handset was built without SIP: cargo build -p android-protocol --features sip")
 }
 

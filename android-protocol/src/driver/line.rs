@@ -1,0 +1,60 @@
+//! What a line is: something with a SIM card, or an account, by which numbers are rung.
+
+use std::{future::Future, time::Duration};
+
+use crate::{
+    native::{CannotDial, Seen, Unfinished},
+    wire::{CommandKind, InboundText, OutboxResult, Status},
+};
+
+/// A real line. Times are the handset's own clock, see [`super::clock`].
+pub trait Line: Send + Sync + 'static {
+    /// Whether [`Line::hang_up`] can end a call.
+    fn hangs_up(&self) -> bool;
+
+    /// How often to look at a call.
+    fn look_every(&self) -> Duration;
+
+    /// Completes when it is worth looking at once; never for a line that has to be asked.
+    fn changed(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
+    /// Says by what the line will know the call to `number` again after a restart; called right before it is dialled, and written down first.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be dialled, and why. Then nothing is written down and nobody's phone rings.
+    fn prepare(&self, number: &str) -> impl Future<Output = Result<Option<String>, CannotDial>> + Send;
+
+    /// Dials. A number is dialled at most once for each [`Line::prepare`].
+    ///
+    /// # Errors
+    ///
+    /// Only if it is certain that no phone rings.
+    fn dial(&self, number: &str) -> impl Future<Output = Result<(), CannotDial>> + Send;
+
+    /// Ends the call, where that is possible.
+    fn hang_up(&self) -> impl Future<Output = ()> + Send;
+
+    /// Looks at the call. Where nothing is known yet that is [`super::nothing_yet`]; [`Seen::NoCall`] without a row means that the dial has left
+    /// no trace, and makes it fail.
+    fn look(&self, now: Duration, call: &Unfinished<'_>, mark: Option<&str>) -> impl Future<Output = Seen> + Send;
+
+    /// How the line is.
+    fn status(&self) -> impl Future<Output = Status> + Send;
+
+    /// Sends a text message or a forwarding code. Test calls are dialled like any number.
+    fn carry_out(&self, command: &CommandKind) -> impl Future<Output = OutboxResult> + Send;
+
+    /// Text messages that came in and are not yet with the server, oldest first.
+    fn texts(&self) -> impl Future<Output = Vec<InboundText>> + Send {
+        std::future::ready(Vec::new())
+    }
+
+    /// The server has this text message.
+    fn text_taken(&self, text: &InboundText) -> impl Future<Output = ()> + Send {
+        let _ = text;
+        std::future::ready(())
+    }
+}

@@ -1,0 +1,219 @@
+//! Drives a handset with a real line: a clock, a network, a journal on disk, and a [`Line`].
+//!
+//! What the handset decides stands in [`crate::native`], which knows none of these. To add a kind of line: implement [`Line`], give it a
+//! section in [`config`], and start it in the `handset` command.
+
+pub mod clock;
+pub mod config;
+pub mod journal;
+pub mod line;
+mod server;
+pub mod start;
+mod texts;
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinSet};
+
+use self::{clock::Clock, journal::Journal, line::Line, server::Server};
+use crate::{
+    http::HttpReply,
+    native::{
+        JournalEntry, NativeAction, NativeHandset, NativeSettings, Seen,
+        journal::{compacted, open_mark},
+    },
+    phone::CallState,
+    wire::Status,
+};
+
+/// How often a line is asked how it is.
+const ASK_EVERY: Duration = Duration::from_secs(55);
+
+/// How long the journal grows before what is long over is taken out.
+const JOURNAL_BYTES: u64 = 256 << 10;
+
+/// Runs a handset until `shutdown` completes. A call that is going on then goes on without it: the next start finds out how it ended.
+pub async fn drive<L: Line>(
+    line: Arc<L>,
+    mut journal: Journal<JournalEntry>,
+    past: Vec<JournalEntry>,
+    settings: NativeSettings,
+    client: reqwest::Client,
+    shutdown: impl Future<Output = ()>,
+) {
+    let clock = Clock::start();
+    let server = Server::new(client, &settings.base);
+    let (says, status) = watch::channel(settings.status.clone());
+    let settings = NativeSettings { began_at: Some(0), hangs_up: line.hangs_up(), ..settings };
+    let mut work = Work {
+        mark: open_mark(&past),
+        // A call of the process before is on the line already, as far as anybody knows.
+        dialled: true,
+        handset: NativeHandset::restore(settings, &past),
+        line: Arc::clone(&line),
+        clock,
+        look: None,
+        status,
+    };
+    // They end with this function.
+    let mut beside = JoinSet::new();
+    beside.spawn(ask(Arc::clone(&line), says));
+    beside.spawn(texts::pass_on(Arc::clone(&line), server.clone()));
+    let mut sending: JoinSet<Option<HttpReply>> = JoinSet::new();
+    tokio::pin!(shutdown);
+    loop {
+        let action = tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            action = work.next() => action,
+        };
+        let now = clock.now();
+        let until = match action {
+            NativeAction::Journal(entry) => {
+                work.write(&mut journal, entry).await;
+                continue;
+            }
+            NativeAction::Dial(_) => {
+                work.dial().await;
+                continue;
+            }
+            NativeAction::HangUp => {
+                line.hang_up().await;
+                work.look = None;
+                continue;
+            }
+            NativeAction::CarryOut(command) => {
+                let result = line.carry_out(&command.kind).await;
+                tracing::info!(command.id = %command.id, ok = result.ok, detail = result.detail, "a command was carried out");
+                work.handset.carried_out(command.id, result);
+                continue;
+            }
+            NativeAction::Http(request) => {
+                let server = server.clone();
+                sending.spawn(async move { server.send(request).await });
+                continue;
+            }
+            NativeAction::SleepUntil(at) => at.saturating_sub(now),
+            NativeAction::Wait => Duration::MAX,
+        };
+        let pause = work.pause(until);
+        tokio::select! {
+            () = &mut shutdown => return,
+            () = tokio::time::sleep(pause) => {}
+            () = line.changed() => work.look = None,
+            Some(reply) = sending.join_next() => {
+                let now = clock.now();
+                match reply.ok().flatten() {
+                    Some(reply) => work.handset.http_reply(now, &reply),
+                    None => work.handset.http_error(now),
+                }
+            }
+            Ok(()) = work.status.changed() => {
+                let status = work.status.borrow_and_update().clone();
+                work.handset.set_status(status);
+            }
+        }
+    }
+}
+
+/// Asks the line how it is, for as long as somebody wants to know.
+async fn ask<L: Line>(line: Arc<L>, says: watch::Sender<Status>) {
+    loop {
+        if says.send(line.status().await).is_err() {
+            return;
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+/// The handset, its line, and what was seen there last.
+struct Work<L> {
+    handset: NativeHandset,
+    line: Arc<L>,
+    clock: Clock,
+    /// By what the line knows the call that is going on.
+    mark: Option<String>,
+    /// Whether the call that is not over was handed to the line.
+    dialled: bool,
+    look: Option<(Duration, Seen)>,
+    status: watch::Receiver<Status>,
+}
+
+impl<L: Line> Work<L> {
+    /// What the handset wants, seeing what is on the line now.
+    async fn next(&mut self) -> NativeAction {
+        let seen = self.see().await;
+        self.handset.poll(self.clock.now(), seen)
+    }
+
+    async fn see(&mut self) -> Seen {
+        let Some(call) = self.handset.unfinished().filter(|_| self.dialled) else {
+            self.look = None;
+            return Seen::NoCall(None);
+        };
+        let now = self.clock.now();
+        match &self.look {
+            Some((at, seen)) if now < *at + self.line.look_every() => seen.clone(),
+            _ => {
+                let seen = self.line.look(now, &call, self.mark.as_deref()).await;
+                self.look = Some((self.clock.now(), seen.clone()));
+                seen
+            }
+        }
+    }
+
+    /// How long nothing is due.
+    fn pause(&self, wanted: Duration) -> Duration {
+        let next_look = self.look.as_ref().map(|(at, _)| (*at + self.line.look_every()).saturating_sub(self.clock.now()));
+        // A sleep that never ends would be one that nobody can see; never shorter than what a clock can tell.
+        wanted.min(next_look.unwrap_or(Duration::MAX)).clamp(Duration::from_millis(5), Duration::from_secs(3600))
+    }
+
+    async fn write(&mut self, journal: &mut Journal<JournalEntry>, mut entry: JournalEntry) {
+        if let JournalEntry::Dialling { number, mark, .. } = &mut entry {
+            match self.line.prepare(number).await {
+                Ok(found) => mark.clone_from(&found),
+                Err(why) => {
+                    tracing::warn!(?why, "a number cannot be dialled");
+                    self.handset.journal_skipped(self.clock.now(), &why);
+                    return;
+                }
+            }
+            self.mark.clone_from(mark);
+            self.dialled = false;
+        }
+        match journal.append(&entry) {
+            Ok(()) => self.handset.journaled(),
+            Err(why) => {
+                tracing::error!(error = %why, "the journal cannot be written: nothing is dialled before it can");
+                self.handset.journal_failed(self.clock.now(), "the journal cannot be written");
+            }
+        }
+        if matches!(entry, JournalEntry::Reported { .. } | JournalEntry::Done { .. })
+            && journal.bytes() > JOURNAL_BYTES
+            && let Err(why) = journal.rewrite(compacted)
+        {
+            tracing::error!(error = %why, "the journal cannot be shortened");
+        }
+    }
+
+    async fn dial(&mut self) {
+        // The handset's own word for it is encoded for a `tel:` address.
+        let Some(number) = self.handset.unfinished_number().map(str::to_owned) else { return };
+        self.dialled = true;
+        self.look = None;
+        match self.line.dial(&number).await {
+            Ok(()) => tracing::info!("dialled"),
+            Err(why) => {
+                tracing::warn!(?why, "a number was not dialled");
+                self.handset.cannot_dial(self.clock.now(), &why);
+            }
+        }
+    }
+}
+
+/// What a line sees where it sees nothing yet.
+#[must_use]
+pub fn nothing_yet() -> Seen {
+    Seen::Call(CallState::Dialling)
+}

@@ -1,0 +1,123 @@
+//! Starts a handset as its configuration says.
+
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use thiserror::Error;
+
+use super::{
+    config::{Agent, ConfigError, LineKind},
+    drive,
+    journal::{Journal, JournalError},
+    line::Line,
+};
+use crate::{
+    native::NativeSettings,
+    termux::{
+        boot,
+        check::{self, Grade},
+        line::TermuxLine,
+    },
+};
+
+/// Why it could not begin.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The journal.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
+    /// The script could not be written.
+    #[error("the start script cannot be written: {0}")]
+    Boot(#[from] io::Error),
+    /// Not on a phone.
+    #[error("there is no home folder: run this in Termux on the phone")]
+    NoHome,
+}
+
+/// Writes the log to the terminal: what happens, and with `RUST_LOG` more or less of it.
+pub fn log() {
+    use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    // An error means that somebody else writes the log already.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
+}
+
+/// Completes when the process is told to end.
+pub async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Runs until `shutdown` completes.
+///
+/// # Errors
+///
+/// Only before anything is sent.
+pub async fn run(agent: &Agent, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+    let state_dir = agent.state_dir();
+    let (journal, past) = Journal::open(&state_dir.join("handset.journal"))?;
+    let client = agent.client()?;
+    let settings = NativeSettings::new(&agent.server);
+    tracing::info!("the handset begins; its journal is {}", state_dir.join("handset.journal").display());
+    match agent.kind {
+        LineKind::Termux => {
+            let line = TermuxLine::new(agent.termux.clone(), &state_dir);
+            line.begin().await;
+            drive(Arc::new(line), journal, past, settings, client, shutdown).await;
+        }
+    }
+    tracing::info!("the handset ends");
+    Ok(())
+}
+
+/// Looks at everything a handset needs, and tells it line by line; true if nothing is missing.
+///
+/// # Errors
+///
+/// If the configuration cannot be read.
+pub async fn check(config: PathBuf, call: Option<&str>, ring: Duration, mut tell: impl FnMut(&str)) -> Result<bool, StartError> {
+    let agent = Agent::read(&config)?;
+    let client = agent.client()?;
+    let mut good = true;
+    match agent.kind {
+        LineKind::Termux => {
+            let line = TermuxLine::new(agent.termux.clone(), &agent.state_dir());
+            let mut found = check::phone(&line).await;
+            found.push(check::server(&client, &agent.server, &line.status().await).await);
+            for finding in &found {
+                tell(&finding.to_string());
+            }
+            good &= found.iter().all(|finding| finding.grade != Grade::Bad);
+            if let Some(number) = call.filter(|_| good) {
+                let finding = check::call(&line, number, ring, &mut tell).await;
+                tell(&finding.to_string());
+                good &= finding.grade == Grade::Good;
+            }
+        }
+    }
+    Ok(good)
+}
+
+/// Makes the phone start this program with this configuration; where the script is.
+///
+/// # Errors
+///
+/// If the configuration cannot be used, or the script cannot be written.
+pub fn install_boot(config: PathBuf) -> Result<PathBuf, StartError> {
+    Agent::read(&config)?;
+    let home = PathBuf::from(std::env::var_os("HOME").ok_or(StartError::NoHome)?);
+    let shell = std::env::var_os("PREFIX").map_or_else(|| PathBuf::from("/bin/sh"), |prefix| Path::new(&prefix).join("bin/sh"));
+    Ok(boot::install(&home, &shell, &std::env::current_exe()?, &config.canonicalize()?)?)
+}
