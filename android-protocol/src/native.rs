@@ -314,9 +314,12 @@ impl NativeHandset {
         self.polled
     }
 
-    /// Says from now on that the handset is like this.
+    /// Says from now on that the handset is like this, and says it soon if that is new.
     pub fn set_status(&mut self, status: Status) {
-        self.settings.status = status;
+        if self.settings.status != status {
+            self.settings.status = status;
+            self.status_due = Duration::ZERO;
+        }
     }
 
     /// The call that is not known to be over.
@@ -687,7 +690,10 @@ impl NativeHandset {
                         // What was dialled under this name is reported again, and never dialled again.
                         let known = self.past.calls_of(&offer.mid);
                         let unwanted = known.is_some();
-                        if !unwanted {
+                        if unwanted {
+                            // A server that hands it out over and over is not asked as fast as it answers.
+                            self.quiet_until = now + RETRY_AFTER;
+                        } else {
                             self.to_journal.push_back(JournalEntry::Leased { offer: offer.clone(), at_ms: millis(now) });
                         }
                         self.job = Some(Job { offer, leased: now, results: known.unwrap_or_default(), test: None, unwanted });

@@ -328,7 +328,7 @@ fn the_check_rings_a_number_where_it_is_told_to() {
     let config = phone.config(&desk.url);
     let checking = phone
         .command(handset())
-        .args(["check", "--call", A, "--config"])
+        .args(["check", "--number", A, "--config"])
         .arg(config)
         .stdout(std::process::Stdio::piped())
         .spawn()

@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io,
+    io::{self, IsTerminal},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -47,7 +47,8 @@ pub fn log() {
     use tracing_subscriber::{EnvFilter, filter::LevelFilter};
     let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
     // An error means that somebody else writes the log already.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).try_init();
+    let format = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let _ = format.with_ansi(io::stderr().is_terminal()).try_init();
 }
 
 /// Completes when the process is told to end.

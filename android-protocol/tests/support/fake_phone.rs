@@ -30,7 +30,7 @@ line=$name
 for argument; do line="$line	$argument"; done
 [ -t 0 ] || [ "$name" != termux-sms-send ] || line="$line	<$(cat)"
 printf '%s\n' "$line" >> "$FAKE/log"
-[ ! -e "$FAKE/hang.$name" ] || { sleep 3600; }
+while [ -e "$FAKE/hang.$name" ]; do sleep 1; done
 [ ! -e "$FAKE/$name" ] || cat "$FAKE/$name"
 "#;
 
@@ -145,7 +145,15 @@ impl FakePhone {
     /// The handset on this phone, until it is dropped: then it is killed as by `kill -9`.
     pub fn start(&self, program: &Path, url: &str) -> Agent {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("handset.log")).unwrap();
-        let child = self.command(program).arg("--config").arg(self.config(url)).stdin(Stdio::null()).stderr(log).spawn().unwrap();
+        let child = self
+            .command(program)
+            .arg("--config")
+            .arg(self.config(url))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
         Agent(child)
     }
 }

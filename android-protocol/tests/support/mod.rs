@@ -10,7 +10,6 @@ use std::{
 /// A request as it came.
 #[derive(Debug, Clone)]
 pub struct Received {
-    pub method: String,
     /// Below the handset's address: `/status`, `/alert/phone?wait=20`.
     pub path: String,
     pub body: String,
@@ -57,7 +56,7 @@ fn serve(stream: TcpStream, noted: &Mutex<Vec<Received>>, answer: &Arc<Answer>) 
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.strip_prefix("/h/T")?.to_owned());
+    let path = words.nth(1)?.strip_prefix("/h/T")?.to_owned();
     let mut length = 0;
     loop {
         let mut header = String::new();
@@ -72,7 +71,7 @@ fn serve(stream: TcpStream, noted: &Mutex<Vec<Received>>, answer: &Arc<Answer>) 
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let request = Received { method, path, body: String::from_utf8_lossy(&body).into_owned() };
+    let request = Received { path, body: String::from_utf8_lossy(&body).into_owned() };
     let (status, body) = answer(&request);
     noted.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     let mut stream = stream;
