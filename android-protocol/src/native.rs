@@ -625,6 +625,7 @@ impl NativeHandset {
             return None;
         }
         if now >= self.status_due {
+            self.status_due = now + STATUS_EVERY;
             let body = self.settings.status.to_body();
             return Some((Purpose::Status, self.request(Method::Post, "/status", body, none)));
         }
@@ -680,9 +681,9 @@ impl NativeHandset {
             Purpose::Report if matches!(reply.status, 400 | 410 | 413 | 422) => self.close_job(now),
             Purpose::Result if matches!(reply.status, 400 | 404 | 410 | 413 | 422) => self.close_command(),
             // A server that does not know these has alarms all the same.
-            Purpose::Status if !good && reply.status < 500 => self.status_due = now + STATUS_EVERY,
+            Purpose::Status if !good && reply.status < 500 => {}
             Purpose::Outbox if !good && reply.status < 500 => self.outbox_due = false,
-            _ if !good => self.quiet_until = now + RETRY_AFTER,
+            _ if !good => self.again_later(now, &purpose),
             Purpose::Poll => {
                 self.polled = true;
                 match understood {
@@ -708,7 +709,7 @@ impl NativeHandset {
                 self.reported += 1;
                 self.close_job(now);
             }
-            Purpose::Status => self.status_due = now + STATUS_EVERY,
+            Purpose::Status => {}
             Purpose::Outbox => {
                 self.outbox_due = false;
                 self.commands.extend(Outbox::parse(&reply.body).unwrap_or_default().commands);
@@ -733,8 +734,17 @@ impl NativeHandset {
 
     /// The last [`NativeAction::Http`] brought no reply.
     pub fn http_error(&mut self, now: Duration) {
-        if self.in_flight.take().is_some_and(|(purpose, _)| purpose != Purpose::Progress) {
-            self.quiet_until = now + RETRY_AFTER;
+        if let Some((purpose, _)) = self.in_flight.take()
+            && purpose != Purpose::Progress
+        {
+            self.again_later(now, &purpose);
+        }
+    }
+
+    fn again_later(&mut self, now: Duration, purpose: &Purpose) {
+        self.quiet_until = now + RETRY_AFTER;
+        if *purpose == Purpose::Status {
+            self.status_due = now;
         }
     }
 }

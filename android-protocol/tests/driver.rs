@@ -181,7 +181,7 @@ fn an_alarm_is_dialled_followed_and_reported() {
         assert!(
             entries(folder.path())
                 .iter()
-                .any(|entry| matches!(entry, JournalEntry::Dialling { mark: Some(mark), .. } if mark == "mark of 18700000001")),
+                .any(|entry| matches!(entry, JournalEntry::Dialling { call: Some(mark), .. } if mark == "mark of 18700000001")),
             "written down before it was dialled"
         );
         line.shows(Seen::Call(CallState::Alerting));
@@ -222,7 +222,7 @@ fn killed_between_the_journal_and_the_dial_it_is_given_back() {
         let leased = NativeOffer { phone: vec![A.into()], mid: "m1".into(), ..NativeOffer::default() };
         journal.append(&JournalEntry::Leased { offer: leased, at_ms: 1 }).unwrap();
         let mark = Some(format!("mark of {A}"));
-        journal.append(&JournalEntry::Dialling { mid: "m1".into(), number: A.into(), at_ms: 1, mark }).unwrap();
+        journal.append(&JournalEntry::Dialling { mid: "m1".into(), number: A.into(), at_ms: 1, call: mark }).unwrap();
         drop(journal);
         line.shows(Seen::NoCall(None));
         let _running = Running::start(&line, folder.path(), &desk.url);
@@ -282,6 +282,30 @@ fn commands_are_carried_out_and_texts_passed_on() {
         eventually("the text", || desk.bodies("/inbound").first().cloned().filter(|body| *body == text.to_body()));
         eventually("it is not kept", || line.texts.lock().unwrap().is_empty().then_some(()));
         assert_eq!(line.did().len(), 1, "{:?}", line.did());
+    });
+}
+
+#[test]
+fn a_test_call_is_followed_like_any_other() {
+    on_two_threads(async {
+        let desk = Desk::open(|request| {
+            let kind = CommandKind::TestCall { number: A.into(), ring_seconds: Some(30) };
+            let body = match request.path.as_str() {
+                path if path.starts_with("/outbox?") => Outbox::new(vec![OutboxCommand { id: "7".into(), kind }]).to_body(),
+                path if path.starts_with("/alert") => IDLE_BODY.to_owned(),
+                _ => ACCEPTED_BODY.to_owned(),
+            };
+            (200, body)
+        });
+        let (line, folder) = (Scripted::new(), tempfile::tempdir().unwrap());
+        line.ends(Some(4));
+        let _running = Running::start(&line, folder.path(), &desk.url);
+        let body = eventually("the result", || desk.bodies("/outbox/7").first().cloned());
+        let call = OutboxResult::parse(body.as_bytes()).unwrap().call.unwrap();
+        assert_eq!((call.outcome, call.talk_seconds), (Some(CallOutcome::Answered), Some(4)));
+        // The server hands it out for ever; the number is rung once.
+        eventually("the result again", || (desk.bodies("/outbox/7").len() >= 2).then_some(()));
+        assert_eq!(line.did(), ["prepare 18700000001", "dial 18700000001"]);
     });
 }
 

@@ -111,7 +111,9 @@ impl fmt::Display for AnyKind {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match (&arguments.command, &arguments.real.config, arguments.kind) {
-        (Some(Command::Check { real, number, .. }), ..) if is_sip(&config(real)) => sip_check(&config(real), number.as_deref()).await,
+        (Some(Command::Check { real, number, .. }), ..) if is_sip(&config(real)) => {
+            sip_check(&config(real), number.as_deref()).await
+        }
         (Some(Command::Check { real, number, ring_seconds }), ..) => {
             start::log();
             let ring = Duration::from_secs(*ring_seconds);

@@ -47,6 +47,7 @@ pub async fn drive<L: Line>(
     let settings = NativeSettings { began_at: Some(0), hangs_up: line.hangs_up(), ..settings };
     let mut work = Work {
         mark: open_mark(&past),
+        prepared: false,
         // A call of the process before is on the line already, as far as anybody knows.
         dialled: true,
         handset: NativeHandset::restore(settings, &past),
@@ -133,6 +134,8 @@ struct Work<L> {
     clock: Clock,
     /// By what the line knows the call that is going on.
     mark: Option<String>,
+    /// The line was asked for the mark of the call that is about to be dialled.
+    prepared: bool,
     /// Whether the call that is not over was handed to the line.
     dialled: bool,
     look: Option<(Duration, Seen)>,
@@ -170,7 +173,7 @@ impl<L: Line> Work<L> {
     }
 
     async fn write(&mut self, journal: &mut Journal<JournalEntry>, mut entry: JournalEntry) {
-        if let JournalEntry::Dialling { number, mark, .. } = &mut entry {
+        if let JournalEntry::Dialling { number, call: mark, .. } = &mut entry {
             match self.line.prepare(number).await {
                 Ok(found) => mark.clone_from(&found),
                 Err(why) => {
@@ -180,6 +183,11 @@ impl<L: Line> Work<L> {
                 }
             }
             self.mark.clone_from(mark);
+            self.prepared = true;
+            self.dialled = false;
+        }
+        if matches!(entry, JournalEntry::Begun { .. }) {
+            // A test call is not on the line yet.
             self.dialled = false;
         }
         match journal.append(&entry) {
@@ -202,6 +210,17 @@ impl<L: Line> Work<L> {
         let Some(number) = self.handset.unfinished_number().map(str::to_owned) else { return };
         self.dialled = true;
         self.look = None;
+        // A test call is not in the journal, and is not followed up after a restart.
+        if !std::mem::take(&mut self.prepared) {
+            match self.line.prepare(&number).await {
+                Ok(mark) => self.mark = mark,
+                Err(why) => {
+                    tracing::warn!(?why, "a number cannot be dialled");
+                    self.handset.cannot_dial(self.clock.now(), &why);
+                    return;
+                }
+            }
+        }
         match self.line.dial(&number).await {
             Ok(()) => tracing::info!("dialled"),
             Err(why) => {

@@ -125,7 +125,9 @@ pub fn open_mark(entries: &[JournalEntry]) -> Option<String> {
     entries.iter().rev().find_map(|entry| match entry {
         JournalEntry::Dialling { call, .. } => Some(call.clone()),
         JournalEntry::Leased { .. } | JournalEntry::Ended { .. } | JournalEntry::Reported { .. } => Some(None),
-        JournalEntry::Connected { .. } | JournalEntry::Key { .. } | JournalEntry::Begun { .. } | JournalEntry::Done { .. } => None,
+        JournalEntry::Connected { .. } | JournalEntry::Key { .. } | JournalEntry::Begun { .. } | JournalEntry::Done { .. } => {
+            None
+        }
     })?
 }
 
