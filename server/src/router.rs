@@ -31,7 +31,7 @@ use crate::http::listing::{self, Known, tell_old_keys};
 use crate::http::phone::nothing_for_phones;
 use crate::http::problem::{CATALOGUE, Code, Problem};
 use crate::http::versions::tagged;
-use crate::http::{bodies, json};
+use crate::http::{bodies, charset, json};
 use crate::intake;
 use crate::lock::LockKind;
 use crate::telemetry::Metrics;
@@ -57,6 +57,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/api/{*rest}", any(no_such_endpoint))
         .route("/api/v1/intake/grafana", post(intake::alertmanager::receive).put(intake::alertmanager::receive))
         .method_not_allowed_fallback(method_not_allowed)
+        .route_layer(middleware::from_fn(charset::in_utf8))
         .route_layer(RequestDecompressionLayer::new())
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::repeats::once))
         // Doors before bodies: who may not come in is not read.
@@ -70,6 +71,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
         .merge(
             by_token
+                .route_layer(middleware::from_fn(charset::in_utf8))
                 .route_layer(RequestDecompressionLayer::new())
                 .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
         )

@@ -9,3 +9,4 @@ pub mod line;
 pub mod numbers;
 pub mod roster;
 pub mod sheet;
+pub mod visible;

@@ -257,26 +257,37 @@ pub fn narrowed(text: &str) -> String {
 }
 
 /// The digits of a decimal number that is a whole one: `18714000920.0` must not become `187140009200`.
+///
+/// One stop between digits may also part an area code from the rest. That has few digits, so a longer one is a decimal number, as
+/// spreadsheets write them, and is refused where it is no whole one.
 fn whole(raw: &str) -> Result<&str, NumberError> {
-    let Some((number, decimals)) = raw.trim().split_once('.') else { return Ok(raw) };
+    const LONGEST_AREA_CODE: usize = 5;
+    const STOPS: [char; 4] = ['.', '\u{ff0e}', '\u{3002}', '\u{ff61}'];
+    let bare = raw.trim_matches(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '\u{ff08}' | '\u{ff09}'));
+    let Some((number, decimals)) = bare.split_once(STOPS) else { return Ok(raw) };
     let digits = |text: &str| text.bytes().all(|own| own.is_ascii_digit());
-    let own = number.strip_prefix('+').unwrap_or(number);
+    let own = number.strip_prefix(['+', '\u{ff0b}']).unwrap_or(number);
     if own.is_empty() || !digits(own) || !digits(decimals) {
         return Ok(raw);
     }
     match decimals.bytes().all(|own| own == b'0') {
         true => Ok(number),
-        // Longer ones are groups of digits, as some people write them.
-        false if decimals.len() <= 2 => Err(NumberError::Decimal),
+        false if decimals.len() <= 2 || own.len() > LONGEST_AREA_CODE => Err(NumberError::Decimal),
         false => Ok(raw),
     }
 }
 
-/// Whether a number ends with a group behind digits that are a number of the plan by themselves: `010-62345678-123`.
+/// Whether a number ends with digits behind others that are a number of the plan by themselves: `010-62345678-123`, `010-62345678 (12)`.
 fn has_extension(raw: &str, region: Region) -> bool {
-    let Some((number, group)) = raw.trim().rsplit_once(['-', ' ', '/', '.']) else { return false };
-    let is_short = (1..=6).contains(&group.len()) && group.bytes().all(|own| own.is_ascii_digit());
-    is_short && dialled(number).is_ok_and(|number| planned(&String::from(number), region).is_some())
+    const LONGEST: usize = 6;
+    let is_number = |text: &str| dialled(text).is_ok_and(|number| planned(&String::from(number), region).is_some());
+    // Where digits begin behind something else, from the end.
+    let begins = raw.char_indices().rev().filter(|(place, c)| {
+        let before = raw[..*place].chars().next_back();
+        c.is_ascii_digit() && before.is_some_and(|before| !before.is_ascii_digit())
+    });
+    let length = |place: usize| raw[place..].bytes().filter(u8::is_ascii_digit).count();
+    begins.map(|(place, _)| place).take_while(|place| length(*place) <= LONGEST).any(|place| is_number(&raw[..place]))
 }
 
 /// `raw` without separators, if a handset can dial it.
@@ -576,16 +587,27 @@ mod tests {
         for raw in ["18712345678.0", "18712345678.00", "18712345678.", "+8618712345678.0", " 18712345678.0 "] {
             assert_eq!(parsed(raw, "CN").number.as_str(), "+8618712345678", "{raw}");
         }
-        for raw in ["18712345678.5", "1871234567.25", "110.0", "1.8712345678E+10"] {
+        for raw in ["(18712345678.0)", "18712345678．0", "１８７１２３４５６７８．０", "18712345678。00", "（18712345678.0）"]
+        {
+            assert_eq!(parsed(raw, "CN").number.as_str(), "+8618712345678", "{raw}");
+        }
+        let never = ["18712345678.5", "1871234567.25", "110.0", "1.8712345678E+10", "62345678.125", "1871400092.012"];
+        for raw in never.into_iter().chain(["18714000920.0000019", "(18712345678.5)", "+8618712345678．25", "0.18712345678E11"])
+        {
             assert!(Number::parse(raw, Region::CN).is_err(), "{raw}");
         }
+        assert_eq!(parsed("0212.3456789", "TR").number.as_str(), "+902123456789");
+        assert_eq!(parsed("06.12.34.56.78", "FR").number.as_str(), "+33612345678");
         assert_eq!(parsed("0171.1234567", "DE").number.as_str(), "+491711234567");
         assert_eq!(parsed("187.1234.5678", "CN").number.as_str(), "+8618712345678");
     }
 
     #[test]
     fn extensions_are_refused() {
-        for raw in ["010-62345678-123", "+86 10 6234 5678 1234", "187-1234-5678/12"] {
+        let behind_brackets = ["010-62345678 (123)", "(010)62345678(123)", "（010）62345678（123）", "010 62345678 (12)(3)"];
+        let behind_dashes =
+            ["010-62345678–123", "010-62345678-12-3", "010-62345678－123", "010.62345678.123", "187-1234-5678/12"];
+        for raw in behind_brackets.into_iter().chain(behind_dashes).chain(["010-62345678-123", "+86 10 6234 5678 1234"]) {
             assert_eq!(Number::parse(raw, Region::CN), Err(NumberError::Extension), "{raw}");
         }
         for raw in ["010-6234-5678", "8001", "20 15", "+999 123 4567"] {

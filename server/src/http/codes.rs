@@ -96,8 +96,6 @@ catalogue! {
         "A request with this `Idempotency-Key` came before and has not been answered yet.", "Ask again in a few seconds.";
     StillRinging = "still_ringing", "It still rings",
         "People are being rung for this alarm now.", "Wait until that is over.";
-    TookTooLong = "took_too_long", "It took too long",
-        "The server did not get it done within `http.request_timeout_seconds`. It may still have been done.", "Send the request again after `Retry-After`, with the same `Idempotency-Key`.";
     TooCostly = "too_costly", "It costs too much",
         "Working this out takes longer than the server allows.", "Ask for less: a shorter time, a smaller file.";
     TooManyAlarms = "too_many_alarms", "Too many alarms",
@@ -106,6 +104,8 @@ catalogue! {
         "Too many wrong keys or tokens came from this address.", "Wait for `Retry-After`, and copy the key again.";
     TooMuchAtOnce = "too_much_at_once", "Too many large requests",
         "As many large bodies as there is room for are being read.", "Send the request again after `Retry-After`.";
+    TookTooLong = "took_too_long", "It took too long",
+        "The server did not get it done within `http.request_timeout_seconds`. It may still have been done.", "Send the request again after `Retry-After`, with the same `Idempotency-Key`.";
     TryAgain = "try_again", "Try again",
         "Others changed the same thing at the same time, again and again.", "Send the request again after `Retry-After`.";
     Unauthorized = "unauthorized", "A key is needed",

@@ -1,6 +1,7 @@
 //! HTTP: what all faces share. Who asks, how errors are told, how connections are served.
 
 pub mod bodies;
+pub mod charset;
 pub mod codes;
 pub mod document;
 pub mod listing;

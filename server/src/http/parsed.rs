@@ -189,7 +189,8 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
-            (-1e9..1e9_f64).prop_map(Value::from),
+            // Fractions that serde_json reads exactly; of others it may miss the last bit.
+            any::<i32>().prop_map(|eighths| Value::from(f64::from(eighths) / 8.0)),
             any::<String>().prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 40, 6, |inner| {

@@ -28,6 +28,7 @@ use crate::keep::checks::{
 use crate::keep::whom::Named;
 use crate::net::arriving::is_slow;
 use crate::numbers::{Number, phone_of};
+use crate::visible;
 
 const LONGEST_SUMMARY: usize = 1_000;
 const LONGEST_DETAILS: usize = 20_000;
@@ -274,7 +275,7 @@ pub fn raise_request(
     if cleaned || body.cleaned {
         mended.cleaned.push("body".to_owned());
     }
-    if alarm.summary.trim().is_empty() {
+    if visible::is_blank(&alarm.summary) {
         wrong.0.push(Problem::invalid("summary", "the summary must say what happened: it is empty"));
     }
     if alarm.dedup_key.as_deref() == Some("") {
@@ -332,7 +333,7 @@ pub fn raise_request(
         integration_id: sender.integration_id(),
         source: if source.is_empty() { sender.name().unwrap_or_default().to_owned() } else { source },
         dedup_key: alarm.dedup_key.map(|key| kept_key(&key, &mut mended)),
-        summary: if summary.trim().is_empty() { NO_WORDS.to_owned() } else { summary },
+        summary: if visible::is_blank(&summary) { NO_WORDS.to_owned() } else { summary },
         details: kept("details", &alarm.details, LONGEST_DETAILS, &mut mended),
         labels: kept_labels(&alarm.labels, &mut mended),
         priority: alarm.priority.unwrap_or(Priority::Normal),

@@ -37,6 +37,7 @@ use crate::http::problem::{Code, Problem};
 use crate::http::wash::{self, Washer};
 use crate::numbers::Number;
 use crate::telemetry::AlarmResult;
+use crate::visible;
 
 /// A label or annotation of this name says whom to ring.
 const PHONES: &str = "phones";
@@ -736,12 +737,12 @@ impl Wanted {
 /// What annotations say; what is blank says nothing.
 fn said(annotations: &BTreeMap<String, String>) -> Option<&str> {
     let texts = ["summary", "title", "message", "description"].into_iter().filter_map(|name| annotations.get(name));
-    texts.map(|text| text.trim()).find(|text| !text.is_empty())
+    texts.map(|text| visible::shown(text)).find(|text| !text.is_empty())
 }
 
 /// What labels are called by.
 fn named(labels: &BTreeMap<String, String>) -> Option<String> {
-    let name = labels.get("alertname").map(|name| name.trim()).filter(|name| !name.is_empty());
+    let name = labels.get("alertname").map(|name| visible::shown(name)).filter(|name| !name.is_empty());
     let rest = labels.iter().filter(|(key, _)| !matches!(key.as_str(), "alertname" | PHONES));
     let rest: Vec<String> = rest.map(|(key, value)| format!("{key}={value}")).collect();
     match (name, rest.is_empty()) {
@@ -755,13 +756,13 @@ fn summary(annotations: &BTreeMap<String, String>, labels: &BTreeMap<String, Str
     let text = said(annotations).map(str::to_owned).or_else(|| named(labels)).unwrap_or_else(|| "alert".to_owned());
     let text = if alerts > 1 { format!("[{alerts}] {text}") } else { text };
     let text = clean(&text, LONGEST_SUMMARY);
-    if text.trim().is_empty() { "alert".to_owned() } else { text }
+    if visible::is_blank(&text) { "alert".to_owned() } else { text }
 }
 
 /// What is to be done about an alert.
 fn runbook(alert: &Alert) -> Option<&str> {
     let texts = ["runbook_url", "runbook"].into_iter().filter_map(|name| alert.annotations.get(name));
-    texts.map(|text| text.trim()).find(|text| !text.is_empty())
+    texts.map(|text| visible::shown(text)).find(|text| !text.is_empty())
 }
 
 /// One alert in one line.

@@ -208,9 +208,27 @@ fn textbee(event: &str, fields: &BTreeMap<String, String>, zone: Tz) -> Told {
 /// Under which names a time is the one at which the phone got the message, the surest first.
 const RECEIVED_AT: [&str; 8] =
     ["receivedAt", "received_at", "receivedStamp", "receive_time", "receiveTime", "received_time", "sentStamp", "sent_at"];
-/// Under which names an id tells one message from another.
-const ID: [&str; 9] =
-    ["id", "messageId", "message_id", "smsId", "sms_id", "msgId", "msg_id", "idempotencyKey", "idempotency_key"];
+/// Under which names an id tells one message from another, however they are written.
+const ID: [&str; 11] = [
+    "id",
+    "messageid",
+    "smsid",
+    "msgid",
+    "idempotencykey",
+    "uuid",
+    "guid",
+    "messagesid",
+    "smssid",
+    "messageuuid",
+    "smsmessagesid",
+];
+
+/// The id of a message.
+fn id_of(fields: &BTreeMap<String, String>) -> Option<String> {
+    let letters = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let given = |wanted: &str| fields.iter().find(|(name, id)| letters(name) == wanted && !id.is_empty());
+    ID.iter().find_map(|name| given(name)).map(|(_, id)| id.clone())
+}
 
 fn plain(fields: &BTreeMap<String, String>, zone: Tz) -> Result<Told, Problem> {
     let first = |names: &[&str]| names.iter().find_map(|name| fields.get(*name)).cloned();
@@ -229,7 +247,7 @@ fn plain(fields: &BTreeMap<String, String>, zone: Tz) -> Result<Told, Problem> {
     let told = RECEIVED_AT.iter().find_map(|name| written::read_time(fields.get(*name)?, zone));
     // When it was posted: another time at each try.
     let sent = fields.get("timestamp").and_then(|text| written::read_time(text, zone)).map(|told| told.at);
-    Ok(received(&sender, &text, first(&ID).filter(|id| !id.is_empty()), told, sent))
+    Ok(received(&sender, &text, id_of(fields), told, sent))
 }
 
 /// A phone passes on a message that it received, or reports on one of ours.

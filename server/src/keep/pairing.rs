@@ -11,6 +11,7 @@ use crate::secrets;
 use crate::store::lines::sms::GatewaySettings;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
 use crate::store::{Announcement, Store, StoreError};
+use crate::visible;
 
 /// Letters and digits that nobody confuses on a phone's screen.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -271,7 +272,7 @@ fn lan_address() -> IpAddr {
 }
 
 fn check_name(name: &str) -> Result<(), PairingError> {
-    let name = name.trim();
+    let name = visible::shown(name);
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(PairingError::BadName);
     }

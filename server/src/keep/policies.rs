@@ -17,6 +17,7 @@ use crate::store::duty::policies::{PolicyRow, PolicyRuleRow};
 use crate::store::edits::Edited;
 use crate::store::{Db, Store};
 use crate::versions::{Expected, Version};
+use crate::visible;
 
 /// Callees of one step at most.
 const MOST_CALLEES: usize = 50;
@@ -134,7 +135,7 @@ pub async fn set(
     expected: &Expected,
 ) -> Result<Stored, Refused> {
     checks::text("name", name, checks::LONGEST_NAME)?;
-    if name.trim().is_empty() || name.trim() != name {
+    if visible::is_blank(name) || visible::shown(name) != name {
         return Err(Refused::at("name", "a policy needs a name, without blanks at its ends"));
     }
     if body.steps.is_empty() || body.steps.len() > MOST_STEPS {

@@ -7,6 +7,7 @@ use crate::kinds::gateways::WrongSetting;
 use crate::line::command::ComposeError;
 use crate::store::StoreError;
 use crate::versions::Stale;
+use crate::visible;
 
 /// Why it was not done. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +134,7 @@ pub fn person_name(text: &str) -> Result<String, Refused> {
 }
 
 fn named(field: &'static str, text: &str, longest: usize) -> Result<String, Refused> {
-    let name = text.trim();
+    let name = visible::shown(text);
     if name.is_empty() || name.chars().count() > longest || name.chars().any(char::is_control) {
         return Err(Refused::wrong(field, format!("a name has 1 to {longest} characters, without line breaks")));
     }

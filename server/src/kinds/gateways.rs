@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
+use super::answer;
 use super::forwarder_cipher::Cipher;
 use super::guard::{GuardedResolver, check_url};
 use super::signature::sign;
@@ -374,15 +375,9 @@ pub fn accepted(settings: &GatewaySettings, status: u16, body: &str) -> Result<O
             Some(answer) => Err(format!("refused: {}", answer["message"].as_str().unwrap_or_default())),
             None => no_answer(),
         },
-        GatewaySettings::Http { .. } if is_page(body) => no_answer(),
+        GatewaySettings::Http { .. } if answer::is_page(body) => no_answer(),
         GatewaySettings::Http { .. } | GatewaySettings::Handset { .. } => Ok(None),
     }
-}
-
-/// A page for people: no program answers with one.
-fn is_page(body: &str) -> bool {
-    let begin: String = body.trim_start().chars().take(200).collect::<String>().to_ascii_lowercase();
-    begin.starts_with("<!doctype html") || begin.starts_with("<html") || begin.contains("<head")
 }
 
 /// The host of a gateway, for people: the rest of an address may be a secret.

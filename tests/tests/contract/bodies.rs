@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near};
 use crate::harness::{A, B, Home, Server, on_both};
-use crate::intake::{gzipped, raw};
+use crate::intake::{firing, gzipped, raw};
 use crate::roster::{people, send};
 
 on_both!(
@@ -15,6 +15,9 @@ on_both!(
     what_a_text_message_lacks_is_told_at_once,
     null_is_absent_in_everything_that_operators_send,
     no_refusal_speaks_as_the_parser_does,
+    a_body_is_read_in_the_encoding_that_it_names,
+    a_second_text_is_told_apart_by_its_id_however_that_is_called,
+    a_name_that_nobody_can_see_is_no_name,
 );
 
 async fn ringing(home: Home) -> (Server, String, String) {
@@ -324,4 +327,63 @@ async fn no_refusal_speaks_as_the_parser_does(home: Home) {
         }
     }
     assert_eq!(told, [""; 0]);
+}
+
+async fn a_body_is_read_in_the_encoding_that_it_names(home: Home) {
+    let server = home.start().await;
+    let json = format!(r#"{{"summary":"磁盘满了","phones":["{A}"]}}"#);
+    let (gbk, _, _) = encoding_rs::GBK.encode(&json);
+    for (kind, body) in [
+        ("application/json; charset=gbk", gbk.to_vec()),
+        ("application/json;charset=\"GB18030\"", gbk.to_vec()),
+        ("application/json; charset=UTF-8", json.clone().into_bytes()),
+    ] {
+        for (packed, body) in [(false, body.clone()), (true, gzipped(&body).await)] {
+            let mut head = vec![("content-type", kind)];
+            head.extend(packed.then_some(("content-encoding", "gzip")));
+            let (status, made) = raw(&server, "/api/v1/alarms", &head, body).await;
+            assert_eq!(status, 201, "{kind}: {made}");
+            assert_eq!(server.alarm(made["id"].as_str().unwrap()).await["summary"], "磁盘满了", "{kind}");
+        }
+    }
+    let (status, refused) =
+        raw(&server, "/api/v1/alarms", &[("content-type", "application/json; charset=klingon")], gbk.to_vec()).await;
+    assert_eq!((status, refused["code"].as_str()), (415, Some("unsupported_encoding")), "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("klingon"), "{refused}");
+    // A monitoring system's group too, which is read as it comes.
+    let group = firing("am", &["磁盘"]).to_string();
+    let (gbk, _, _) = encoding_rs::GBK.encode(&group);
+    let kind = [("content-type", "application/json; charset=gbk")];
+    let (status, _) = raw(&server, "/api/v1/intake/alertmanager", &kind, gbk.to_vec()).await;
+    assert_eq!(status, 200);
+    let alarms = server.get("/api/v1/alarms?limit=1").await;
+    assert!(alarms["items"][0]["summary"].as_str().unwrap().contains("磁盘"), "{alarms}");
+}
+
+async fn a_second_text_is_told_apart_by_its_id_however_that_is_called(home: Home) {
+    let (server, inbound, _) = ringing(home).await;
+    let names = ["uuid", "guid", "_id", "MessageSid", "message-id", "SmsSid", "MESSAGE_ID", "smsId"];
+    for (place, name) in names.into_iter().enumerate() {
+        let text = |id: &str| json!({ "from": "13900001111", "text": format!("what {place}"), (name): id });
+        assert_eq!(server.post(&inbound, &text("first")).await.1["effect"], "stranger", "{name}");
+        assert_eq!(server.post(&inbound, &text("first")).await.1["effect"], "repeated", "{name}");
+        assert_eq!(server.post(&inbound, &text("second")).await.1["effect"], "stranger", "{name}");
+    }
+}
+
+async fn a_name_that_nobody_can_see_is_no_name(home: Home) {
+    let server = home.start().await;
+    for unseen in ["\u{200b}", "\u{2060}", "\u{feff}", "\u{ad}", "\u{2800}", "\u{3164}", "\u{180e}", "\u{202e}\u{fe0f}"] {
+        let (status, refused) = server.post("/api/v1/alarms", &json!({ "summary": unseen, "phones": [A] })).await;
+        assert_eq!((status, refused["field"].as_str()), (422, Some("summary")), "{unseen:?}: {refused}");
+        let mut group = firing("am", &["db1"]);
+        group["groupKey"] = json!(unseen.escape_unicode().to_string());
+        group["alerts"][0]["annotations"]["summary"] = json!(unseen);
+        let (status, taken) = server.post("/api/v1/intake/alertmanager", &group).await;
+        assert_eq!(status, 200, "{taken}");
+        let alarms = server.get("/api/v1/alarms?limit=1").await;
+        assert_eq!(alarms["items"][0]["summary"], "NodeDown", "{unseen:?}");
+        let (status, _) = server.put(&format!("/api/v1/policies/{}", "%E2%80%8B"), &json!({ "steps": [] })).await;
+        assert_eq!(status, 422);
+    }
 }

@@ -4,6 +4,7 @@ use autocall::kinds::signature::sign;
 use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
+use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::post;
 use chrono::TimeDelta;
@@ -240,18 +241,24 @@ async fn a_gateway_that_falls_silent_is_told_of(home: Home) {
 /// A hotel's network, or an expired login: everything is answered with a page, and 200.
 async fn a_login_page_has_sent_nothing(home: Home) {
     let server = near(home).start().await;
-    let router =
-        axum::Router::new().fallback(post(async || (StatusCode::OK, "<!DOCTYPE html><html><title>Sign in</title></html>")));
+    let pages = [
+        "<!DOCTYPE html><html><title>Sign in</title></html>",
+        "\u{feff}<!DOCTYPE html>",
+        "<!-- portal --><body>Sign in</body>",
+        "<script>top.location='/login'</script>",
+        "<form action=/login>",
+        "<?xml version=\"1.0\"?><html/>",
+    ];
+    let router = axum::Router::new().route("/{page}", post(async move |Path(page): Path<usize>| (StatusCode::OK, pages[page])));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    for settings in [
-        json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret" }),
-        json!({ "kind": "http", "method": "POST", "url": url, "body": "{text}" }),
-    ] {
-        let kind = settings["kind"].as_str().unwrap().to_owned();
-        made(&server, &kind, settings, json!({})).await;
-        let (status, said) = server.post(&format!("/api/v1/sms/gateways/{kind}/test"), &json!({ "number": A })).await;
+    let http = |page: usize| json!({ "kind": "http", "method": "POST", "url": format!("{url}/{page}"), "body": "{text}" });
+    let smsgate = json!({ "kind": "smsgate", "url": format!("{url}/0"), "user": "sms", "password": "secret" });
+    for (place, settings) in (0..pages.len()).map(http).chain([smsgate]).enumerate() {
+        let name = format!("g{place}");
+        made(&server, &name, settings, json!({})).await;
+        let (status, said) = server.post(&format!("/api/v1/sms/gateways/{name}/test"), &json!({ "number": A })).await;
         assert_eq!((status, said["state"].as_str()), (200, Some("failed")), "{said}");
         assert!(said["last_result"].as_str().unwrap().contains("login"), "{said}");
     }

@@ -16,6 +16,8 @@ on_both!(
     five_seconds_before_the_hand_out_is_stored,
     an_hour_old_is_too_old,
     a_wrong_clock_does_no_harm_where_the_sending_is_told,
+    texts_that_came_equally_late_change_no_other,
+    a_clock_that_was_set_changes_no_other_text,
     a_clock_ahead_does_no_harm,
     a_clock_behind_is_learned,
     late_messages_teach_no_clock,
@@ -187,6 +189,35 @@ async fn a_wrong_clock_does_no_harm_where_the_sending_is_told(home: Home) {
         assert_eq!(told_at(&server, &inbound, &reply, sent).await, "confirmed");
         assert_eq!(server.state(&id).await, "answered");
     }
+}
+
+/// A gateway whose first try fails each time: its texts are late, its clock is right.
+async fn texts_that_came_equally_late_change_no_other(home: Home) {
+    let (server, inbound, desk, first) = ringing(home).await;
+    server.pass(90).await;
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    server.pass(76).await;
+    let second = server.raise(&[A], json!({ "attempts": 1, "priority": "critical" })).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A]);
+    server.pass(1).await;
+    for (id, late) in [("e1", 300), ("e2", 200)] {
+        let text = received(id, "+8613900001111", "hello", ago(&server, late));
+        assert_eq!(told_at(&server, &inbound, &text, ago(&server, late - 40)).await, "stranger");
+    }
+    let reply = received("e3", A, "1", ago(&server, 40));
+    assert_eq!(told_at(&server, &inbound, &reply, server.now()).await, "confirmed");
+    assert_eq!((server.state(&first).await, server.state(&second).await), ("answered".to_owned(), "ringing".to_owned()));
+}
+
+/// Between the receipt of one text and its sending.
+async fn a_clock_that_was_set_changes_no_other_text(home: Home) {
+    let (server, inbound, _, id) = ringing(home).await;
+    let set_since = received("e1", "+8613900001111", "hello", ago(&server, -600));
+    assert_eq!(told_at(&server, &inbound, &set_since, server.now()).await, "stranger");
+    server.pass(20).await;
+    assert_eq!(told_at(&server, &inbound, &received("e2", A, "1", server.now()), server.now()).await, "confirmed");
+    assert_eq!(server.state(&id).await, "answered");
 }
 
 fn kind(home: &Home) -> crate::harness::Kind {

@@ -189,11 +189,14 @@ impl Reply {
     }
 }
 
-/// Reads a message. Only one that is a word as a whole counts: "no problem, I am on it" must not decline.
+/// Reads a message. Only one that is a word as a whole counts, or several words of one meaning: "no problem, I am on it" must not decline.
 #[must_use]
 pub fn read(text: &str, words: &ReplyWords) -> Reply {
     let said = plain(text);
-    let is_one_of = |words: &[String]| words.iter().any(|word| plain(word) == said);
+    let is_one_of = |words: &[String]| {
+        let words: Vec<String> = words.iter().map(|word| plain(word)).collect();
+        words.contains(&said) || are_words(&said.split(APART).filter(|part| !part.is_empty()).collect::<Vec<_>>(), &words)
+    };
     // To stop must always be possible, whatever else the words are.
     if is_one_of(&words.stop) {
         Reply::OptOut
@@ -208,8 +211,39 @@ pub fn read(text: &str, words: &ReplyWords) -> Reply {
     }
 }
 
-/// Small letters, ASCII digits, and neither blanks nor punctuation around it; within it single blanks. A message of signs alone is left as
-/// it is, without what only changes how a sign looks.
+/// What stands between two words.
+const APART: [char; 12] = [' ', ',', '.', '!', ';', ':', '/', '-', '、', '，', '。', '！'];
+
+/// Whether all of a message are words of a list, one behind the other.
+fn are_words(parts: &[&str], words: &[String]) -> bool {
+    const MOST: usize = 8;
+    if parts.is_empty() || parts.len() > MOST {
+        return false;
+    }
+    // Up to where it can be read so.
+    let mut read = vec![true];
+    for end in 1..=parts.len() {
+        let known = |begin: usize| words.iter().any(|word| word.split(APART).eq(parts[begin..end].iter().copied()));
+        read.push((0..end).any(|begin| read[begin] && known(begin)));
+    }
+    read[parts.len()]
+}
+
+/// A letter without its accent, which many phones do not offer.
+fn unaccented(c: char) -> char {
+    match c {
+        'á' | 'à' | 'â' | 'ä' | 'ã' => 'a',
+        'é' | 'è' | 'ê' | 'ë' => 'e',
+        'í' | 'ì' | 'î' | 'ï' => 'i',
+        'ó' | 'ò' | 'ô' | 'ö' | 'õ' => 'o',
+        'ú' | 'ù' | 'û' | 'ü' => 'u',
+        'ç' => 'c',
+        c => c,
+    }
+}
+
+/// Small letters without accents, ASCII digits, and neither blanks nor punctuation around it; within it single blanks. A message of signs
+/// alone is left as it is, without what only changes how a sign looks.
 fn plain(text: &str) -> String {
     let narrow = |c: char| match c {
         '０'..='９' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
@@ -217,13 +251,13 @@ fn plain(text: &str) -> String {
         '’' => '\'',
         c => c,
     };
-    // Variation selectors, joiners, and the tones of hands.
-    let looks =
-        |c: &char| !matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{200b}'..='\u{200d}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}');
+    // Accents that stand by themselves, variation selectors, joiners, and the tones of hands.
+    let looks = |c: &char| !matches!(c, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' | '\u{200b}'..='\u{200d}' | '\u{feff}' | '\u{1f3fb}'..='\u{1f3ff}');
     let narrowed: String = text.chars().filter(looks).map(narrow).collect();
     let words = narrowed.trim_matches(|c: char| !c.is_alphanumeric());
     let said = if words.is_empty() { narrowed.trim() } else { words };
-    said.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase()
+    let small = said.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").to_lowercase();
+    small.chars().map(unaccented).collect()
 }
 
 #[cfg(test)]
@@ -257,10 +291,18 @@ mod tests {
             "Sí",
             "SÍ.",
             "on  it",
+            "Si",
+            "SI",
+            "Si\u{301}",
+            "OK 收到",
+            "ok, ok!",
+            "收到，好的",
+            "1 ok",
+            "OK. On it",
         ] {
             assert_eq!(reading(text), Reply::Confirm, "{text}");
         }
-        for text in ["2", "No.", "拒绝", "拒絕", "Can’t", "いいえ", "no puedo"] {
+        for text in ["2", "No.", "拒绝", "拒絕", "Can’t", "いいえ", "no puedo", "no, no puedo", "No. 2"] {
             assert_eq!(reading(text), Reply::Decline, "{text}");
         }
         for text in ["START", "unstop"] {
@@ -269,7 +311,20 @@ mod tests {
         for text in ["STOP", "退订", "退訂", "STOPALL", "Unsubscribe", "CANCEL", "END", "QUIT", "TD", "stop all"] {
             assert_eq!(reading(text), Reply::OptOut, "{text}");
         }
-        for text in ["", "  ", "?", "👎👍", "11", "no problem, I am on it", "1 2", "not ok"] {
+        for text in [
+            "",
+            "  ",
+            "?",
+            "👎👍",
+            "11",
+            "no problem, I am on it",
+            "1 2",
+            "not ok",
+            "ok no",
+            "si no puedo",
+            "ok, stop",
+            "ok ok ok ok ok ok ok ok ok",
+        ] {
             assert_eq!(reading(text), Reply::Unknown, "{text}");
         }
     }

@@ -4,10 +4,11 @@
 //! counts is the time at which the phone got it, as the gateway tells it. That clock may be wrong, and the difference must not be taken
 //! for lateness, nor lateness for a wrong clock:
 //!
-//! - where the sending is told as well, by the same clock, the difference of the two is the message's age;
-//! - a time ahead of its arrival proves that the clock is ahead by at least as much;
-//! - a clock that is behind looks like lateness. It is believed only if earlier deliveries of the same gateway, told minutes apart,
-//!   all came equally late: what waited somewhere comes at different ages.
+//! - where the sending is told as well, by the same clock, the difference of the two is the message's age, however wrong that clock is;
+//!   only the zone may be wrong, of a time that tells none;
+//! - else a time ahead of its arrival proves that the clock is ahead by at least as much;
+//! - a clock that is behind looks like lateness. It is believed only if earlier deliveries of the same gateway, told in the same way and
+//!   minutes apart, all came equally late: what waited somewhere comes at different ages.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
@@ -94,13 +95,20 @@ impl Delay {
 }
 
 /// When a message was written: never later than it arrived. `earlier` are deliveries of the same gateway, lately, that told their time in the
-/// same way. Without a told time its arrival counts.
+/// same way: with a zone or without, and with the sending or without. Without a told time its arrival counts.
 #[must_use]
 pub fn written(told: Option<TimeTold>, sent: Option<DateTime<Utc>>, arrived: DateTime<Utc>, earlier: &[Delay]) -> DateTime<Utc> {
     let Some(told) = told else { return arrived };
     let own = Delay { told: told.at, passed_on: sent.unwrap_or(arrived) };
-    let age = own.length() - clock_behind(own, told.zoned, earlier);
-    arrived - age.max(TimeDelta::zero())
+    let behind = clock_behind(own, told.zoned, earlier);
+    let behind = match (sent, told.zoned) {
+        (None, _) => behind,
+        // Both times are of one clock.
+        (Some(_), true) => TimeDelta::zero(),
+        (Some(_), false) if behind.abs() > MOST_OFF && is_zone(behind.abs()) => behind,
+        (Some(_), false) => TimeDelta::zero(),
+    };
+    arrived - (own.length() - behind).max(TimeDelta::zero())
 }
 
 /// By how much the gateway's clock is behind, as far as that is known; ahead where negative.
@@ -230,6 +238,19 @@ mod tests {
         }
         let old = written(told(-259_200), Some(at(99)), at(100), &[]);
         assert_eq!(old, at(-259_199), "sent now, received three days ago");
+    }
+
+    #[test]
+    fn where_the_sending_is_told_only_a_zone_may_be_wrong() {
+        let equally_late = delays(&[(-300, -260), (-200, -160)]);
+        assert_eq!(written(told(-40), Some(at(0)), at(0), &equally_late), at(-40), "several texts came forty seconds late");
+        let stepped = delays(&[(600, 0)]);
+        assert_eq!(written(told(10), Some(at(10)), at(11), &stepped), at(11), "the clock was set between receipt and sending");
+        let unzoned = |second: i64| Some(TimeTold { at: at(second), zoned: false });
+        assert_eq!(written(unzoned(-40), Some(at(0)), at(0), &equally_late), at(-40));
+        assert_eq!(written(unzoned(10), Some(at(10)), at(11), &stepped), at(11));
+        let eight_hours = delays(&[(-28_800, 2), (-28_700, 101)]);
+        assert_eq!(written(unzoned(-28_500), Some(at(310)), at(311), &eight_hours), at(302));
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Engine {
             return Ok(TextEffect::Repeated);
         }
         let earlier = match received.told {
-            Some(told) => tx.db().delays(gateway.id, now - LATELY, told.zoned).await?,
+            Some(told) => tx.db().delays(gateway.id, now - LATELY, told.zoned, received.sent.is_some()).await?,
             None => Vec::new(),
         };
         let written_at = written::written(received.told, received.sent, now, &earlier);

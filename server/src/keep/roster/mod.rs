@@ -21,6 +21,7 @@ use crate::roster::source::MINUTES;
 use crate::roster::text::TextError;
 use crate::roster::{Roster, Schedule, Team};
 use crate::store::{Announcement, Store, StoreError, Tx};
+use crate::visible;
 
 const LONGEST_NAME: usize = 100;
 const LONGEST_NOTE: usize = 500;
@@ -142,7 +143,7 @@ fn in_field(field: &'static str) -> impl FnOnce(TextError) -> RosterError {
 }
 
 fn name(text: &str) -> Result<String, RosterError> {
-    let name = text.trim();
+    let name = visible::shown(text);
     let good = !name.is_empty() && name.chars().count() <= LONGEST_NAME && !name.chars().any(char::is_control);
     if good { Ok(name.to_owned()) } else { Err(RosterError::BadName) }
 }

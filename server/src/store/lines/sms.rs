@@ -458,7 +458,9 @@ statements! {
     /// How late the gateway's latest messages came.
     DELAYS = [
         "SELECT told_at, coalesce(sent_at, received_at) AS passed_on FROM sms_inbox
-         WHERE gateway_id = $1 AND received_at > $2 AND told_at IS NOT NULL AND told_zoned = $3 ORDER BY received_at DESC LIMIT 20"
+         WHERE gateway_id = $1 AND received_at > $2 AND told_at IS NOT NULL AND told_zoned = $3
+               AND (sent_at IS NOT NULL) = $4
+         ORDER BY received_at DESC LIMIT 20"
     ];
     /// What it did.
     SET_EFFECT = ["UPDATE sms_inbox SET alarm_id = $2, effect = $3 WHERE id = $1 AND effect IS NULL"];
@@ -847,12 +849,12 @@ impl Db<'_> {
         Ok(row.is_some_and(|(copies,)| copies > 0))
     }
 
-    /// How late a gateway's latest messages came, of those that told their time with a zone, or of those without.
+    /// How late a gateway's latest messages came, of those that told their time with a zone or without, and their sending or not.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn delays(&mut self, gateway: GatewayId, since: DateTime<Utc>, zoned: bool) -> Result<Vec<Delay>> {
-        let rows: Vec<(DateTime<Utc>, DateTime<Utc>)> = fetch_all!(self, DELAYS, gateway, since, zoned)?;
+    pub async fn delays(&mut self, gateway: GatewayId, since: DateTime<Utc>, zoned: bool, sent: bool) -> Result<Vec<Delay>> {
+        let rows: Vec<(DateTime<Utc>, DateTime<Utc>)> = fetch_all!(self, DELAYS, gateway, since, zoned, sent)?;
         Ok(rows.into_iter().map(|(told, passed_on)| Delay { told, passed_on }).collect())
     }
 
