@@ -421,7 +421,7 @@ impl NativeHandset {
             Some(JournalEntry::Dialling { .. }) => self.cannot_dial(now, &broken()),
             Some(JournalEntry::Begun { id }) => {
                 self.to_carry_out = None;
-                let result = OutboxResult { ok: false, detail: Some(why.to_owned()), call: None };
+                let result = OutboxResult { ok: false, detail: Some(why.to_owned()), ..OutboxResult::default() };
                 if self.job.as_ref().is_some_and(|job| job.test.is_some()) {
                     self.job = None;
                 }
@@ -606,7 +606,7 @@ impl NativeHandset {
             if let Some(id) = job.test.clone() {
                 let call = job.results.first().cloned();
                 self.job = None;
-                self.carried_out(id, OutboxResult { ok: call.is_some(), detail: None, call });
+                self.carried_out(id, OutboxResult { ok: call.is_some(), call: call.map(Box::new), ..OutboxResult::default() });
             } else {
                 let path = format!(
                     "/alert/phone?mid={}{}",

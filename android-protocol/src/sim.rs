@@ -265,7 +265,7 @@ pub(crate) fn simulated_result(kind: &CommandKind) -> OutboxResult {
         CommandKind::Forward { .. } => "sent; the network's answer is shown on the phone only",
         CommandKind::Sms { .. } | CommandKind::TestCall { .. } => "the simulated phone has no messages",
     };
-    OutboxResult { ok: true, detail: Some(detail.to_owned()), call: None }
+    OutboxResult { ok: true, detail: Some(detail.to_owned()), ..OutboxResult::default() }
 }
 
 /// A native handset on its phone, with its journal, and a server that is a closure.

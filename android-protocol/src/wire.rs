@@ -546,6 +546,12 @@ pub struct Status {
     /// With Termux: `ok`, or `silent` where Android has put the app behind the commands to sleep.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub termux_api: Option<String>,
+    /// What is left on the SIM, in the network's words.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub credit: Option<String>,
+    /// With a modem: `ready`, `stuck`, or why it cannot be used.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub modem: Option<String>,
 }
 
 impl Status {
@@ -701,7 +707,13 @@ pub struct OutboxResult {
     pub detail: Option<String>,
     /// How a test call ended.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
-    pub call: Option<NativeCall>,
+    pub call: Option<Box<NativeCall>>,
+    /// What the network said when it was asked about a forwarding: the proof that it is set.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub network: Option<NetworkForwarding>,
+    /// Why the network could not be asked, or did not take it, in its own words: `cme 30`.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// What the network says about a forwarding, asked after it was set.

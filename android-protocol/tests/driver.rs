@@ -100,7 +100,7 @@ impl Line for Scripted {
 
     async fn carry_out(&self, command: &CommandKind) -> OutboxResult {
         self.note(format!("{command:?}"));
-        OutboxResult { ok: true, detail: Some("sent".into()), call: None }
+        OutboxResult { ok: true, detail: Some("sent".into()), ..OutboxResult::default() }
     }
 
     async fn texts(&self) -> Vec<InboundText> {

@@ -26,7 +26,7 @@ struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     real: Real,
-    /// termux; or, simulated: native, app-head, app-head-headless, app-14558f3, app-25cd829 or app-1.0
+    /// termux or modem; or, simulated: native, app-head, app-head-headless, app-14558f3, app-25cd829 or app-1.0
     #[arg(long, default_value = "app-head")]
     kind: AnyKind,
     /// The URL the handset is given.
@@ -93,7 +93,7 @@ impl FromStr for AnyKind {
     fn from_str(name: &str) -> Result<Self, String> {
         match LineKind::named(name) {
             Some(kind) => Ok(Self::Real(kind)),
-            None => name.parse().map(Self::Simulated).map_err(|why| format!("{why}; or, with a real line, termux")),
+            None => name.parse().map(Self::Simulated).map_err(|why| format!("{why}; or, with a real line, termux or modem")),
         }
     }
 }

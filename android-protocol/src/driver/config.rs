@@ -43,6 +43,8 @@ pub enum ConfigError {
 pub enum LineKind {
     /// The phone on which the program runs, by Termux.
     Termux,
+    /// A GSM modem at a serial port.
+    Modem,
 }
 
 impl LineKind {
@@ -51,13 +53,14 @@ impl LineKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Termux => "termux",
+            Self::Modem => "modem",
         }
     }
 
     /// The kind of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Termux].into_iter().find(|kind| kind.as_str() == name)
+        [Self::Termux, Self::Modem].into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -101,13 +104,23 @@ pub struct Agent {
     /// `[agent.termux]`.
     #[serde(default)]
     pub termux: crate::termux::line::Settings,
+    /// `[agent.modem]`.
+    #[serde(default)]
+    pub modem: Option<crate::modem::line::config::Modem>,
 }
 
 impl Agent {
     /// Settings for one kind and one address, everything else as usual.
     #[must_use]
     pub fn new(kind: LineKind, server: &str) -> Self {
-        Self { kind, server: server.to_owned(), state_dir: None, ca_file: None, termux: crate::termux::line::Settings::default() }
+        Self {
+            kind,
+            server: server.to_owned(),
+            state_dir: None,
+            ca_file: None,
+            termux: crate::termux::line::Settings::default(),
+            modem: None,
+        }
     }
 
     /// Reads a file.
@@ -132,6 +145,14 @@ impl Agent {
         if !fits {
             let why = "is the address from the page Handsets, such as https://alarms.example.com/h/TOKEN".to_owned();
             return Err(ConfigError::Value { key: "agent.server", why });
+        }
+        match (self.kind, self.modem.clone()) {
+            (LineKind::Modem, None) => {
+                let why = "is wanted: say there at which `port` the modem is".to_owned();
+                return Err(ConfigError::Value { key: "agent.modem", why });
+            }
+            (_, Some(modem)) => drop(modem.checked().map_err(|(key, why)| ConfigError::Value { key, why })?),
+            (LineKind::Termux, None) => {}
         }
         Ok(self)
     }

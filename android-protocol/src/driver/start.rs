@@ -17,6 +17,7 @@ use super::{
     line::Line,
 };
 use crate::{
+    modem::line::{ModemLine, check as modem_check},
     native::NativeSettings,
     termux::{
         boot,
@@ -78,9 +79,20 @@ pub async fn run(agent: &Agent, shutdown: impl Future<Output = ()>) -> Result<()
             line.begin().await;
             drive(Arc::new(line), journal, past, settings, client, shutdown).await;
         }
+        LineKind::Modem => {
+            let line = modem(agent)?;
+            drive(Arc::new(line), journal, past, settings, client, shutdown).await;
+        }
     }
     tracing::info!("the handset ends");
     Ok(())
+}
+
+/// The modem of a configuration.
+fn modem(agent: &Agent) -> Result<ModemLine, StartError> {
+    let settings = agent.modem.clone().ok_or_else(|| ("agent.modem", "is wanted".to_owned()));
+    let line = settings.and_then(|settings| ModemLine::start(settings, agent.state_dir()));
+    line.map_err(|(key, why)| StartError::Config(ConfigError::Value { key, why }))
 }
 
 /// Looks at everything a handset needs, and tells it line by line; true if nothing is missing.
@@ -103,6 +115,20 @@ pub async fn check(config: PathBuf, call: Option<&str>, ring: Duration, mut tell
             good &= found.iter().all(|finding| finding.grade != Grade::Bad);
             if let Some(number) = call.filter(|_| good) {
                 let finding = check::call(&line, number, ring, &mut tell).await;
+                tell(&finding.to_string());
+                good &= finding.grade == Grade::Good;
+            }
+        }
+        LineKind::Modem => {
+            let line = modem(&agent)?;
+            let mut found = modem_check::modem(&line).await;
+            found.push(check::server(&client, &agent.server, &line.status().await).await);
+            for finding in &found {
+                tell(&finding.to_string());
+            }
+            good &= found.iter().all(|finding| finding.grade != Grade::Bad);
+            if let Some(number) = call.filter(|_| good) {
+                let finding = modem_check::call(&line, number, ring, &mut tell).await;
                 tell(&finding.to_string());
                 good &= finding.grade == Grade::Good;
             }

@@ -57,6 +57,8 @@ pub struct Call {
     reached: Reached,
     connected: Option<Duration>,
     key: bool,
+    /// Whether the network has the call.
+    taken: bool,
     missing: u8,
     over: Option<Duration>,
     word: Option<Word>,
@@ -80,6 +82,7 @@ impl Call {
             reached: Reached::Asked,
             connected: None,
             key: false,
+            taken: false,
             missing: 0,
             over: None,
             word: None,
@@ -136,6 +139,7 @@ impl Call {
 
     /// Something the modem said by itself.
     pub fn heard(&mut self, now: Duration, event: &Event) {
+        self.taken |= matches!(event, Event::Step(_));
         match event {
             Event::Step(Step::Dialling) => self.reach(now, Reached::Dialling),
             Event::Step(Step::Alerting) => self.reach(now, Reached::Alerting),
@@ -189,6 +193,21 @@ impl Call {
         self.cause = self.cause.or(cause);
     }
 
+    /// Somebody had picked up, as the process before has written down.
+    pub fn was_answered(&mut self) {
+        self.connected.get_or_insert(self.over.unwrap_or(self.dialled));
+        self.key = true;
+        if self.over.is_none() {
+            self.reached = Reached::Connected;
+        }
+    }
+
+    /// Nothing more will be heard of it.
+    pub fn lost(&mut self, now: Duration) {
+        self.cause_asked = true;
+        self.end(now);
+    }
+
     /// It is to end.
     pub fn hang_up(&mut self, now: Duration) {
         if self.over.is_none() && self.hang_up.is_none() {
@@ -199,7 +218,7 @@ impl Call {
     /// The command that is due now to end it.
     pub fn next_hang_up(&mut self, now: Duration) -> Option<&'static str> {
         let hang_up = self.hang_up.as_mut().filter(|hang_up| self.over.is_none() && now >= hang_up.next_at)?;
-        let taken = self.reached > Reached::Asked || now >= hang_up.asked + TAKEN_WITHIN;
+        let taken = self.taken || self.reached > Reached::Dialling || now >= hang_up.asked + TAKEN_WITHIN;
         if self.dialect.hangs_up_late() && !taken {
             return None;
         }
@@ -261,7 +280,8 @@ impl Call {
 
     /// Whether no better word for its end can come.
     fn is_decided(&self, now: Duration) -> bool {
-        let says_all = matches!(self.word, Some(Word::Busy | Word::NoAnswer | Word::NoDialtone));
+        // Who declines is "busy" for many modems, until they are asked for the cause.
+        let says_all = matches!(self.word, Some(Word::NoAnswer | Word::NoDialtone));
         self.refused.is_some()
             || self.answered().is_some()
             || self.hang_up.is_some()
@@ -446,6 +466,10 @@ mod tests {
         assert_eq!(early.next_hang_up(s(1)), None);
         say(&mut early, 2, &["^ORIG:1,0"]);
         assert_eq!(early.next_hang_up(s(2)), Some("AT+CHUP"));
+        let mut listed = call(Dialect::Huawei);
+        listed.hang_up(s(1));
+        listed.listed(s(1), &[line(ListedState::Dialling)]);
+        assert_eq!(listed.next_hang_up(s(1)), None, "that it is listed does not say that the network has it");
         let mut never = call(Dialect::Huawei);
         never.hang_up(s(1));
         assert_eq!((never.next_hang_up(s(5)), never.next_hang_up(s(6))), (None, Some("AT+CHUP")));
@@ -478,6 +502,9 @@ mod tests {
         assert!(!gone.may_run());
         gone.cause_answered(None);
         assert_eq!(gone.state(s(100)), ended(EndCause::Normal, None), "it may have rung, so it is not dialled again");
+        let mut answered = Call::found(N, Dialect::Generic, true, s(100), &[]);
+        answered.was_answered();
+        assert_eq!(answered.state(s(100)), ended(EndCause::Normal, Some(0)));
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! A GSM modem as a handset: the language it speaks (AT commands), and what its answers mean.
 //!
-//! Everything here is free of I/O. The facts come from published transcripts, drivers and their bug reports (3GPP TS 27.007,
+//! Everything here but `line` is free of I/O. The facts come from published transcripts, drivers and their bug reports (3GPP TS 27.007,
 //! 27.005, 23.040, 23.038); nothing has been tried on a real modem.
 //!
 //! To add a dialect: a row in [`dialect`], its lines in [`event`], and a transcript in the tests.
@@ -11,11 +11,15 @@ pub mod ccfc;
 pub mod dialect;
 pub mod event;
 pub mod exchange;
+#[cfg(feature = "agent")]
+pub mod line;
 pub mod listed;
 pub mod pdu;
 pub mod radio;
 pub mod reader;
 pub mod recovery;
+#[cfg(feature = "agent")]
+pub mod simulator;
 pub mod start;
 pub mod ussd;
 

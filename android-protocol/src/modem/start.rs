@@ -30,11 +30,11 @@ pub enum NotReady {
     #[error("what answers at this port does not speak AT commands: is it the right one?")]
     NoModem,
     /// The SIM wants a PIN, and there is none.
-    #[error("the SIM wants a PIN: set `modem.pin`, or switch the PIN off in a phone")]
+    #[error("the SIM wants a PIN: set `agent.modem.pin`, or switch the PIN off in a phone")]
     PinWanted,
     /// The PIN was refused, now or before.
     #[error(
-        "the SIM did not take the PIN, and it is not tried again, because the third wrong one locks the SIM: put the right one into `modem.pin`"
+        "the SIM did not take the PIN, and it is not tried again, because the third wrong one locks the SIM: put the right one into `agent.modem.pin`"
     )]
     PinRefused,
     /// The SIM is locked.

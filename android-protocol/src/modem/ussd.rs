@@ -26,6 +26,14 @@ pub fn command(dialect: Dialect, code: &str) -> Option<Command> {
     Some(Command::new(format!("AT+CUSD=1,\"{code}\",15")).within(Duration::from_secs(30)))
 }
 
+/// The same for a modem that was told to write UCS-2.
+#[must_use]
+pub fn command_in_ucs2(code: &str) -> Option<Command> {
+    command(Dialect::Generic, code)?;
+    let units: Vec<u8> = code.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    Some(Command::new(format!("AT+CUSD=1,\"{}\",15", hex(&units))).within(Duration::from_secs(30)))
+}
+
 /// The command that ends a talk with the network.
 #[must_use]
 pub fn end() -> Command {
@@ -104,6 +112,8 @@ mod tests {
         let sent = |dialect, code| command(dialect, code).map(|command| command.text);
         assert_eq!(sent(Dialect::Generic, "*100#").as_deref(), Some("AT+CUSD=1,\"*100#\",15"));
         assert_eq!(sent(Dialect::Huawei, "*100#").as_deref(), Some("AT+CUSD=1,\"AA180C3602\",15"));
+        let wide = command_in_ucs2("*1#").map(|command| command.text);
+        assert_eq!(wide.as_deref(), Some("AT+CUSD=1,\"002A00310023\",15"));
         assert_eq!(sent(Dialect::Generic, "\",15\rATD1;"), None);
     }
 

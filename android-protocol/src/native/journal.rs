@@ -176,7 +176,7 @@ impl Past {
 
 fn unknown() -> OutboxResult {
     let why = "the handset's program was restarted while it did this, and does not do it twice";
-    OutboxResult { ok: false, detail: Some(why.to_owned()), call: None }
+    OutboxResult { ok: false, detail: Some(why.to_owned()), ..OutboxResult::default() }
 }
 
 fn remember<T>(known: &mut VecDeque<(String, T)>, name: &str, what: T) {

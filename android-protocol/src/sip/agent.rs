@@ -232,7 +232,7 @@ impl Desk {
     }
 
     async fn carry_out(&self, channel: u8, command: &OutboxCommand) -> OutboxResult {
-        let no = |why: &str| OutboxResult { ok: false, detail: Some(why.to_owned()), call: None };
+        let no = |why: &str| OutboxResult { ok: false, detail: Some(why.to_owned()), ..OutboxResult::default() };
         match &command.kind {
             CommandKind::Sms { .. } => no("a SIP handset sends no text messages"),
             CommandKind::Forward { .. } => no("a SIP handset has no SIM whose calls could be forwarded"),
@@ -240,7 +240,7 @@ impl Desk {
                 let calls = vec![OfferedCall { number: number.clone(), ring_seconds: *ring_seconds, ..OfferedCall::default() }];
                 let offer = NativeOffer { phone: vec![number.clone()], calls, ..NativeOffer::default() };
                 match self.bench.test_call(channel, &offer).await {
-                    Some(call) => OutboxResult { ok: true, detail: None, call: Some(call) },
+                    Some(call) => OutboxResult { ok: true, call: Some(Box::new(call)), ..OutboxResult::default() },
                     None => no("the journal cannot be written"),
                 }
             }

@@ -286,7 +286,7 @@ impl Line for TermuxLine {
             CommandKind::Forward { code } => self.send_code(code).await,
             CommandKind::TestCall { .. } => Err("a test call is dialled, not sent".to_owned()),
         };
-        OutboxResult { ok: done.is_ok(), detail: Some(done.unwrap_or_else(|why| why)), call: None }
+        OutboxResult { ok: done.is_ok(), detail: Some(done.unwrap_or_else(|why| why)), ..OutboxResult::default() }
     }
 
     async fn texts(&self) -> Vec<InboundText> {
