@@ -24,4 +24,5 @@ mod roster;
 mod senders;
 mod shutdown;
 mod text_messages;
+mod voice;
 mod world;

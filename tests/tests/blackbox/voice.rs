@@ -1,0 +1,142 @@
+//! Scenario: the handset that calls over SIP, as a process, between the real server and a simulated trunk.
+
+use std::{path::Path, process::Command};
+
+use android_protocol::{
+    sip::peer::{Act, Manners, Peer},
+    voice::{g711::Law, tone, wav},
+};
+use autocall_tests::{
+    process::{Process, Signal},
+    provided_by_run,
+    server::Binary,
+    wait::eventually,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    client::Client,
+    doors::pair,
+    world::{Engine, SOON, World, assert_keeps_numbers_secret, on_both},
+};
+
+const ANN: &str = "18712345678";
+const BOB: &str = "18812345678";
+
+on_both!(
+    a_key_takes_the_alarm,
+    a_key_declines_it_and_the_next_one_is_called,
+    a_handset_that_is_killed_while_it_rings_rings_nobody_twice,
+);
+
+/// The handset's program, with a tone for a voice.
+struct Handset {
+    folder: TempDir,
+    process: Process,
+}
+
+impl Handset {
+    async fn start(world: &World, server: &Binary, peer: &Peer) -> Self {
+        let folder = TempDir::new().unwrap();
+        let voice = folder.path().join("voice.wav");
+        std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
+        let configuration = format!(
+            "[agent]\nkind = \"sip\"\nserver = \"{}{}\"\nstate_dir = \"{}\"\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\n\
+             [[agent.speech.voice]]\nlanguages = [\"*\"]\ncommand = [\"cat\", \"{}\"]\n",
+            server.url(),
+            pair(world, "trunk").await,
+            folder.path().join("state").display(),
+            peer.address(),
+            voice.display()
+        );
+        std::fs::write(folder.path().join("handset.toml"), configuration).unwrap();
+        let process = Self::spawn(folder.path());
+        Self { folder, process }
+    }
+
+    fn spawn(folder: &Path) -> Process {
+        let mut command = Command::new(provided_by_run("HANDSET_BIN"));
+        command.arg("--config").arg(folder.join("handset.toml")).env("no_proxy", "*");
+        Process::spawn("handset", command, &folder.join("handset.log"))
+    }
+
+    /// Without any warning, and started again.
+    fn crash(&mut self) {
+        self.process.kill();
+        self.process = Self::spawn(self.folder.path());
+    }
+}
+
+async fn world(engine: Engine) -> World {
+    let world = World::new(engine).await;
+    let people = world.file("people.csv", &format!("name,numbers\nAnn,{ANN}\nBob,{BOB}\n"));
+    assert!(world.command(&["people", "import", &people]).await.status.success());
+    world
+}
+
+fn peer(manners: Manners) -> Peer {
+    Peer::start([127, 0, 0, 1].into(), manners).unwrap()
+}
+
+/// What a callee does who listens and presses a key.
+fn presses(key: char) -> Vec<Act> {
+    vec![Act::Ring(180), Act::Answer(Law::Pcma), Act::Hear(20), Act::Key(key)]
+}
+
+/// Waits until the alarm is in this state.
+async fn alarm_in_state(client: &Client, id: &str, state: &str, handset: &Handset) -> Value {
+    let mut last = Value::Null;
+    let look = async || {
+        last = client.alarm(id).await;
+        (last["state"] == state).then(|| last.clone())
+    };
+    let found = tokio::time::timeout(3 * SOON, eventually(&format!("the alarm to be {state}"), 4 * SOON, look)).await;
+    found.unwrap_or_else(|_| panic!("the alarm is not {state}: {last:#}\n{}", handset.process.log()))
+}
+
+async fn a_key_takes_the_alarm(engine: Engine) {
+    let world = world(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let peer = peer(Manners::of(presses('1')));
+    let mut handset = Handset::start(&world, &server, &peer).await;
+    let id = client.raise_for(&[ANN]).await;
+    let alarm = alarm_in_state(&client, &id, "answered", &handset).await;
+    assert_eq!(alarm["answer"]["name"], "Ann", "{alarm:#}");
+    assert!(alarm["answer"]["confirmed_at"].is_string(), "a key is a human's yes: {alarm:#}");
+    assert_eq!((peer.log().calls.len(), peer.log().calls[0].1.as_str()), (1, ANN));
+    assert!(peer.log().sound().iter().any(|sample| sample.abs() > 5000), "it spoke");
+    handset.process.signal(Signal::Terminate);
+    assert!(handset.process.wait(SOON).await.success(), "{}", handset.process.log());
+    assert_keeps_numbers_secret(&handset.process.log(), &[ANN]);
+}
+
+async fn a_key_declines_it_and_the_next_one_is_called(engine: Engine) {
+    let world = world(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let peer = peer(Manners::of(presses('2')).with(BOB, presses('1')));
+    let handset = Handset::start(&world, &server, &peer).await;
+    let id = client.raise_for(&[ANN, BOB]).await;
+    let alarm = alarm_in_state(&client, &id, "answered", &handset).await;
+    assert_eq!(alarm["answer"]["name"], "Bob", "{alarm:#}");
+    let called: Vec<String> = peer.log().calls.iter().map(|(_, number)| number.clone()).collect();
+    assert_eq!(called, [ANN, BOB]);
+}
+
+async fn a_handset_that_is_killed_while_it_rings_rings_nobody_twice(engine: Engine) {
+    let world = world(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let peer = peer(Manners::of([Act::Ring(180), Act::Stay]).with(BOB, presses('1')));
+    let mut handset = Handset::start(&world, &server, &peer).await;
+    let id = client.raise_for(&[ANN, BOB]).await;
+    eventually("Ann's phone to ring", 3 * SOON, async || (peer.log().calls.len() == 1).then_some(())).await;
+    handset.crash();
+    // Ann was rung; after the report of the dial that was cut off Bob is next.
+    let alarm = alarm_in_state(&client, &id, "answered", &handset).await;
+    assert_eq!(alarm["answer"]["name"], "Bob", "{alarm:#}\n{}", handset.process.log());
+    let called: Vec<String> = peer.log().calls.iter().map(|(_, number)| number.clone()).collect();
+    assert_eq!(called, [ANN, BOB], "{}", handset.process.log());
+}
