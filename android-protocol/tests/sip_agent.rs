@@ -189,12 +189,15 @@ struct Home {
 fn configuration(folder: &std::path::Path, server: &str, trunk: &str, more: &str) -> Agent {
     let voice = folder.join("voice.wav");
     std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
+    // What is said is written down too.
+    let said = format!("cat >> {0}/said.txt; echo >> {0}/said.txt; cat {0}/voice.wav\n", folder.display());
+    std::fs::write(folder.join("voice.sh"), said).unwrap();
     let path = folder.join("handset.toml");
     let text = format!(
         "[agent]\nkind = 'sip'\nserver = '{server}'\nstate_dir = '{}'\nchannels = 2\n[agent.sip]\ntrunk = '{trunk}'\nuser = '1001'\n{more}\n\
-         [[agent.speech.voice]]\nlanguages = ['*']\ncommand = ['cat', '{}']\n[agent.call]\nkey_wait_seconds = 20\n",
+         [[agent.speech.voice]]\nlanguages = ['*']\ncommand = ['sh', '{}']\n[agent.call]\nkey_wait_seconds = 20\n",
         folder.join("state").display(),
-        voice.display()
+        folder.join("voice.sh").display()
     );
     std::fs::write(&path, text).unwrap();
     Agent::read(&path).unwrap()
@@ -281,6 +284,20 @@ async fn a_script_of_the_server_is_obeyed() {
     let call = first(&report);
     assert_eq!((call.action.as_deref(), call.confirmed, call.declined), (Some("stop_calling"), Some(true), true));
     assert_eq!(report.calls[1].outcome, Some(CallOutcome::NotDialled), "somebody was reached");
+    home.end().await;
+}
+
+#[tokio::test]
+async fn the_question_is_asked_in_the_language_of_the_alarm() {
+    let chinese = json!({ "alarm": { "language": "zh-CN", "text": "磁盘已满" } });
+    let unnamed = json!({ "alarm": { "language": "", "text": "El disco está lleno." } });
+    let desk = Desk { offers: [offer("m1", &[A], chinese), offer("m2", &[A], unnamed)].into(), ..Desk::default() };
+    let home = Home::begin(desk, Manners::of(answers_and_presses('1')));
+    home.server.report("m1").await;
+    home.server.report("m2").await;
+    let said = std::fs::read_to_string(home.folder.path().join("said.txt")).unwrap();
+    assert!(said.contains("磁盘已满。 接手请按一，无法处理请按二。\n"), "{said}");
+    assert!(said.contains("El disco está lleno. Pulse 1 para hacerse cargo. Pulse 2 si no puede.\n"), "{said}");
     home.end().await;
 }
 

@@ -25,8 +25,8 @@ use super::{
     trunk::{Trunk, TrunkState},
 };
 use crate::wire::{
-    AnswerDetection, Capability, CommandKind, LineState, NativeOffer, NativeReport, OfferedCall, OutboxCommand, OutboxResult,
-    PollReply, Status,
+    AnswerDetection, Capability, CommandKind, LineState, NativeOffer, NativeReport, OfferedAlarm, OfferedCall, OutboxCommand,
+    OutboxResult, PollReply, Status,
 };
 
 /// How often it says how it is.
@@ -250,9 +250,10 @@ impl Desk {
     /// Speaks what every call says, so that the first one does not wait for it.
     async fn prepare(self: Arc<Self>) {
         for phrases in crate::voice::phrases::ALL {
-            for said in [phrases.accepted, phrases.declined] {
-                let _ = self.bench.speaker.say(said, phrases.language).await;
-            }
+            let alarm = OfferedAlarm { language: phrases.language.to_owned(), ..OfferedAlarm::default() };
+            let script = self.bench.usual_script(&NativeOffer { alarm: Some(alarm), ..NativeOffer::default() }, None);
+            // What is missing is told when it is needed.
+            let _ = self.bench.speaker.sounds(&script).await;
         }
     }
 

@@ -402,7 +402,8 @@ impl Bench {
     }
 
     /// What is said where the server sent no script: the alarm's text and the question.
-    fn usual_script(&self, offer: &NativeOffer, left: Option<Duration>) -> Script {
+    #[must_use]
+    pub fn usual_script(&self, offer: &NativeOffer, left: Option<Duration>) -> Script {
         let rules = &self.agent.call;
         let alarm = offer.alarm.clone().unwrap_or_default();
         let said = if alarm.text.trim().is_empty() { alarm.summary } else { alarm.text };
