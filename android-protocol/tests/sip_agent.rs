@@ -194,7 +194,7 @@ fn configuration(folder: &std::path::Path, server: &str, trunk: &str, more: &str
     std::fs::write(folder.join("voice.sh"), said).unwrap();
     let path = folder.join("handset.toml");
     let text = format!(
-        "[agent]\nkind = 'sip'\nserver = '{server}'\nstate_dir = '{}'\nchannels = 2\n[agent.sip]\ntrunk = '{trunk}'\nuser = '1001'\n{more}\n\
+        "[agent]\nkind = 'sip'\nserver = '{server}'\nstate_dir = '{}'\nchannels = 2\n[agent.sip]\ntrunk = '{trunk}'\nuser = '1001'\nanswer_within_seconds = 60\n{more}\n\
          [[agent.speech.voice]]\nlanguages = ['*']\ncommand = ['sh', '{}']\n[agent.call]\nkey_wait_seconds = 20\n",
         folder.join("state").display(),
         folder.join("voice.sh").display()

@@ -91,6 +91,7 @@ async fn call(sipp: &Sipp, password: Option<&str>, ring: Duration) -> Made {
         address: sip.dialling().address("13900000001").unwrap(),
         call_id: new_call_id(),
         ring,
+        patience: LONG,
         script: serde_json::from_str::<Script>(script).unwrap(),
         sounds: Sounds { instead: Some(pcm(tone::sine(&[700.0], 500, 9000.0))), ..Sounds::default() },
         ports: None,
@@ -144,7 +145,7 @@ async fn busy_and_declined() {
 #[tokio::test]
 async fn not_answered_and_called_off() {
     let Some(sipp) = Sipp::start("unanswered") else { return };
-    let made = call(&sipp, None, Duration::from_secs(4)).await;
+    let made = call(&sipp, None, Duration::from_secs(15)).await;
     assert_eq!(made.judged.outcome, CallOutcome::NoAnswer, "{made:?}");
     sipp.ends_content().await;
 }

@@ -17,6 +17,10 @@ use android_protocol::{
 
 /// A speaker whose voice is this shell script; `tone.wav` lies in its folder, at 16 kHz with a false length.
 fn speaker(folder: &Path, script: &str, arguments: &[&str]) -> Speaker {
+    patient_speaker(folder, script, arguments, 60)
+}
+
+fn patient_speaker(folder: &Path, script: &str, arguments: &[&str], seconds: u64) -> Speaker {
     let mut file = wav::write(&tone::sine(&[500.0], 1000, 3000.0));
     file[24..28].copy_from_slice(&16_000_u32.to_le_bytes());
     file[40..44].copy_from_slice(&0_u32.to_le_bytes());
@@ -25,7 +29,7 @@ fn speaker(folder: &Path, script: &str, arguments: &[&str]) -> Speaker {
     let command =
         ["sh", folder.join("voice.sh").to_str().unwrap()].iter().chain(arguments).map(|word| (*word).to_owned()).collect();
     let voice = Voice { languages: vec!["*".to_owned()], command };
-    Speaker::new(&Speech { voice: vec![voice], timeout_seconds: 2, ..Speech::default() }, folder)
+    Speaker::new(&Speech { voice: vec![voice], timeout_seconds: seconds, ..Speech::default() }, folder)
 }
 
 const GOOD: &str = "cat > DIR/said; echo x >> DIR/count; cat DIR/tone.wav";
@@ -75,11 +79,11 @@ async fn what_goes_wrong_is_said_and_tones_take_its_place() {
     let folder = tempfile::tempdir().unwrap();
     for (script, says) in [
         ("echo 'no such voice' >&2; exit 3", "ends with exit status: 3: no such voice"),
-        ("sleep 60", "took longer than agent.speech.timeout_seconds"),
+        ("sleep 600", "took longer than agent.speech.timeout_seconds"),
         ("echo hello", "wrote no sound: it is no WAV file"),
         ("head -c 44 DIR/tone.wav; head -c 9000 /dev/zero", "wrote only silence"),
     ] {
-        let speaker = speaker(folder.path(), script, &[]);
+        let speaker = patient_speaker(folder.path(), script, &[], if script.starts_with("sleep") { 1 } else { 60 });
         let why = speaker.say("Hello", "en").await.unwrap_err().to_string();
         assert!(why.contains(says), "{why}");
         let script = Script { say: Some("Hello".into()), ..Script::default() };

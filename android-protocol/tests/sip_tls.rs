@@ -79,6 +79,7 @@ async fn call(sip: &Sip) -> Made {
         address: sip.dialling().address("13900000001").unwrap(),
         call_id: new_call_id(),
         ring: Duration::from_secs(60),
+        patience: Duration::from_secs(60),
         script: serde_json::from_str::<Script>(r#"{"say":"x","repeat":9,"keys":{"1":"accept"}}"#).unwrap(),
         sounds: Sounds::default(),
         ports: None,
@@ -103,7 +104,16 @@ async fn the_trunk_of_the_right_authority_is_called_and_no_other() {
 
     let sip = settings(folder.path(), port, "ours");
     let stack = Stack::start(&sip).await.unwrap();
-    assert_eq!(stack.registration().register(&stack, 300).await, Ok(Duration::from_secs(120)));
+    let mut registration = stack.registration();
+    let granted = loop {
+        match registration.register(&stack, 300).await {
+            // On a busy machine.
+            Err(RegisterError::Silent) => {}
+            answer => break answer,
+        }
+    };
+    assert_eq!(granted, Ok(Duration::from_secs(120)));
+    let registrations = peer.log().count("REGISTER");
     let made = call(&sip).await;
     assert_eq!((made.judged.outcome, made.conversation.keys.as_str()), (CallOutcome::Answered, "91"), "{made:?}");
     assert!(peer.log().last["INVITE"].contains("SIP/2.0/TLS"), "{}", peer.log().last["INVITE"]);
@@ -117,7 +127,7 @@ async fn the_trunk_of_the_right_authority_is_called_and_no_other() {
         stack.registration().register(&stack, 300).await,
         Err(RegisterError::Unreachable(_) | RegisterError::Silent)
     ));
-    assert_eq!((peer.log().calls.len(), peer.log().count("REGISTER")), (calls, 1), "nothing was said to it");
+    assert_eq!((peer.log().calls.len(), peer.log().count("REGISTER")), (calls, registrations), "nothing was said to it");
 
     let missing = Sip { ca_file: "/nowhere/ca.pem".into(), ..sip };
     let why = Stack::start(&missing).await.unwrap_err().to_string();

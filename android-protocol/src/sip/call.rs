@@ -24,8 +24,8 @@ use crate::{
     wire::{CallOutcome, EndedBy, FailureDetail},
 };
 
-/// Without any answer for so long, the trunk is dead.
-const ANY_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// What is usual for [`Order::patience`].
+pub const ANY_ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the final answer to a call that was called off is waited for.
 const CALLED_OFF_WITHIN: Duration = Duration::from_secs(5);
@@ -57,6 +57,8 @@ pub struct Order {
     pub call_id: String,
     /// How long it may ring.
     pub ring: Duration,
+    /// Without any answer from the trunk for so long, it is dead; see [`ANY_ANSWER_WITHIN`].
+    pub patience: Duration,
     /// What to say and ask.
     pub script: Script,
     /// The sounds of it.
@@ -253,7 +255,7 @@ impl Ringing {
         loop {
             let patience = match self.cancelled_at {
                 Some(at) => at + CALLED_OFF_WITHIN,
-                None if !self.seen.any => began + ANY_ANSWER_WITHIN.min(order.ring),
+                None if !self.seen.any => began + order.patience.min(order.ring),
                 None => began + order.ring,
             };
             tokio::select! {

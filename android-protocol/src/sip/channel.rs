@@ -315,6 +315,7 @@ impl Bench {
             address,
             call_id: new_call_id(),
             ring: Duration::from_secs(ring.clamp(5, 300)),
+            patience: Duration::from_secs(self.agent.sip.answer_within_seconds),
             sounds,
             ports: self.agent.sip.rtp.ports,
             symmetric: self.agent.sip.rtp.symmetric,

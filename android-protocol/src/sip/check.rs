@@ -104,6 +104,7 @@ async fn call(agent: &Agent, speaker: &Speaker, stack: &Stack, number: &str, tel
         call_id: new_call_id(),
         ring: RING,
         script,
+        patience: Duration::from_secs(agent.sip.answer_within_seconds),
         sounds,
         ports: agent.sip.rtp.ports,
         symmetric: agent.sip.rtp.symmetric,

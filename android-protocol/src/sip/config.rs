@@ -147,6 +147,9 @@ pub struct Sip {
     /// Certificates of authorities that sign the trunk's, in PEM.
     #[serde(default = "authorities")]
     pub ca_file: PathBuf,
+    /// Without any answer to a call for so long, the trunk counts as dead.
+    #[serde(default = "five_seconds")]
+    pub answer_within_seconds: u64,
     /// The address that is called.
     #[serde(default = "callee")]
     pub callee: String,
@@ -173,6 +176,10 @@ fn yes() -> bool {
 
 fn five_minutes() -> u32 {
     300
+}
+
+fn five_seconds() -> u64 {
+    super::call::ANY_ANSWER_WITHIN.as_secs()
 }
 
 fn authorities() -> PathBuf {
@@ -318,6 +325,7 @@ impl Agent {
                 "agent.sip.bind",
                 "a concrete address, because others are told it",
             ),
+            ((1..=60).contains(&self.sip.answer_within_seconds), "agent.sip.answer_within_seconds", "1 to 60"),
             ((60..=86_400).contains(&self.sip.expires_seconds), "agent.sip.expires_seconds", "60 to 86400"),
             (
                 self.sip.callee.starts_with("sip") && self.sip.callee.contains("{number}"),

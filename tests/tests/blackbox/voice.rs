@@ -42,7 +42,7 @@ impl Handset {
         let voice = folder.path().join("voice.wav");
         std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
         let configuration = format!(
-            "[agent]\nkind = \"sip\"\nserver = \"{}{}\"\nstate_dir = \"{}\"\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\n\
+            "[agent]\nkind = \"sip\"\nserver = \"{}{}\"\nstate_dir = \"{}\"\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\nanswer_within_seconds = 60\n\
              [[agent.speech.voice]]\nlanguages = [\"*\"]\ncommand = [\"cat\", \"{}\"]\n",
             server.url(),
             pair(world, "trunk").await,
