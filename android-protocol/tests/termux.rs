@@ -340,6 +340,22 @@ fn the_check_rings_a_number_where_it_is_told_to() {
 }
 
 #[test]
+fn without_a_file_the_kind_and_the_address_are_enough() {
+    let (desk, phone) = (with_commands(Vec::new()), FakePhone::new("13"));
+    let log = std::fs::File::create(phone.path("handset.log")).unwrap();
+    let mut running = phone
+        .command(handset())
+        .args(["--kind", "termux", "--url", &format!("{}/alert/phone", desk.url)])
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    status(&desk, r#""backend":"termux""#);
+    assert!(phone.path(".local/state/autocall/handset.journal").exists());
+    running.kill().unwrap();
+    running.wait().unwrap();
+}
+
+#[test]
 fn it_starts_with_the_phone() {
     let (desk, phone) = (with_commands(Vec::new()), FakePhone::new("13"));
     let done = phone.command(handset()).arg("install-boot").arg("--config").arg(phone.config(&desk.url)).output().unwrap();

@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use super::{
     call_log::{self, Row},
@@ -46,6 +47,9 @@ impl Default for Settings {
     }
 }
 
+/// How long a command is left alone that Android refuses: each time it is asked, a question may open on the phone's screen.
+const REFUSED_FOR: Duration = Duration::from_secs(600);
+
 /// What is known of the phone.
 #[derive(Debug, Default)]
 struct Known {
@@ -57,6 +61,8 @@ struct Known {
     android: Option<u32>,
     /// What was said about each command, so that it is said once.
     troubles: BTreeMap<&'static str, String>,
+    /// Commands that Android refuses, and until when they are not asked again.
+    rest: BTreeMap<&'static str, Instant>,
 }
 
 /// The phone on which this program runs.
@@ -101,6 +107,9 @@ impl TermuxLine {
                 }
             }
             Err(why) => {
+                if matches!(why, Refused::Words { .. }) {
+                    known.rest.insert(command, Instant::now() + REFUSED_FOR);
+                }
                 let why = why.to_string();
                 if known.troubles.get(command) != Some(&why) {
                     tracing::warn!("{why}");
@@ -109,6 +118,11 @@ impl TermuxLine {
             }
         }
         answer
+    }
+
+    /// Whether Android has refused this command a short while ago.
+    fn rests(&self, command: &str) -> bool {
+        self.known().rest.get(command).is_some_and(|until| Instant::now() < *until)
     }
 
     /// What the phone's calls do; `None` without the permission.
@@ -258,11 +272,15 @@ impl Line for TermuxLine {
                     .map_err(|words| Refused::Words { command: "the SIM card".to_owned(), words });
                 let _ = self.note("the SIM card", sim);
             }
-            let cells = self.commands.json("termux-telephony-cellinfo", &[]).await;
-            if let Ok(printed) = self.note("termux-telephony-cellinfo", cells) {
-                telemetry::cells(&mut status, &printed);
+            if !self.rests("termux-telephony-cellinfo") {
+                let cells = self.commands.json("termux-telephony-cellinfo", &[]).await;
+                if let Ok(printed) = self.note("termux-telephony-cellinfo", cells) {
+                    telemetry::cells(&mut status, &printed);
+                }
             }
-            let _ = self.rows().await;
+            if !self.rests("termux-call-log") {
+                let _ = self.rows().await;
+            }
         }
         let android = self.android_version().await;
         let calls = self.calls().await;
@@ -290,7 +308,7 @@ impl Line for TermuxLine {
     }
 
     async fn texts(&self) -> Vec<InboundText> {
-        if !self.settings.pass_on_texts {
+        if !self.settings.pass_on_texts || self.rests("termux-sms-list") {
             return Vec::new();
         }
         let Ok(messages) = self.messages().await else { return Vec::new() };

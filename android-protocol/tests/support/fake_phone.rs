@@ -138,7 +138,7 @@ impl FakePhone {
         let mut command = Command::new(program);
         // The shell and `cat` of the scripts come from the machine; the commands of the phone are found first.
         command.env("PATH", format!("{}:/usr/bin:/bin", self.bin().display())).env("FAKE", self.folder.path());
-        command.env("HOME", self.folder.path()).env_remove("PREFIX").env_remove("RUST_LOG");
+        command.env("HOME", self.folder.path()).env_remove("PREFIX").env_remove("XDG_STATE_HOME").env_remove("RUST_LOG");
         command
     }
 
