@@ -81,10 +81,10 @@ fn with_the_permission_an_answer_is_told_the_moment_it_comes() {
     for (android, active) in [("10", "1"), ("12", "1"), ("14", "1"), ("16", "ACTIVE")] {
         let (desk, phone) = (one_alarm(), FakePhone::new(android));
         phone.calls(0, "0");
+        phone.calls_on_dial(2, "3");
         phone.rows(&[row(A, "2026-11-28 02:00:00", "00:09")]);
         let _agent = phone.start(handset(), &desk.url);
         dialled(&phone);
-        phone.calls(2, "3");
         phone.calls(2, "4");
         told(&desk, "alerting");
         phone.calls(2, active);
@@ -127,6 +127,7 @@ fn killed_while_it_rings_nobody_is_rung_twice_and_the_answer_is_not_lost() {
         let (desk, phone) = (one_alarm(), FakePhone::new("14"));
         if sees {
             phone.calls(0, "0");
+            phone.calls_on_dial(2, "3");
         }
         let agent = phone.start(handset(), &desk.url);
         dialled(&phone);
@@ -149,16 +150,16 @@ fn killed_while_it_rings_nobody_is_rung_twice_and_the_answer_is_not_lost() {
 fn killed_while_it_rings_it_goes_on_looking_at_the_call() {
     let (desk, phone) = (one_alarm(), FakePhone::new("14"));
     phone.calls(0, "0");
+    phone.calls_on_dial(2, "4");
     let agent = phone.start(handset(), &desk.url);
     dialled(&phone);
-    phone.calls(2, "4");
     told(&desk, "alerting");
     drop(agent);
     let _agent = phone.start(handset(), &desk.url);
     phone.calls(2, "1");
     told(&desk, "connected");
-    phone.calls(0, "0");
     phone.rows(&[row(A, "2026-11-28 03:22:07", "00:31")]);
+    phone.calls(0, "0");
     assert_eq!(report(&desk, &phone), (Some(CallOutcome::Answered), Some(31)));
 }
 
@@ -184,7 +185,8 @@ fn a_phone_that_is_in_a_call_is_left_alone() {
 
 #[test]
 fn a_frozen_termux_api_is_said_and_nobody_waits_for_it() {
-    let (desk, phone) = (one_alarm(), FakePhone::new("14"));
+    let (desk, mut phone) = (one_alarm(), FakePhone::new("14"));
+    phone.patience = 2;
     for command in ["termux-battery-status", "termux-call-log", "termux-wake-lock", "termux-sms-list"] {
         phone.hangs(command);
     }
@@ -216,9 +218,9 @@ fn words_instead_of_json_do_not_keep_it_from_ringing() {
     );
     phone.prints("termux-telephony-cellinfo", "Permission denied");
     phone.calls(0, "0");
+    phone.calls_on_dial(2, "1");
     let _agent = phone.start(handset(), &desk.url);
     dialled(&phone);
-    phone.calls(2, "1");
     told(&desk, "connected");
     phone.calls(0, "0");
     // Without a log the states are what counts.

@@ -5,7 +5,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -24,18 +23,13 @@ const COMMANDS: &[&str] = &[
     "getprop",
 ];
 
-const SCRIPT: &str = r#"#!/bin/sh
-name=${0##*/}
-line=$name
-for argument; do line="$line	$argument"; done
-[ -t 0 ] || [ "$name" != termux-sms-send ] || line="$line	<$(cat)"
-printf '%s\n' "$line" >> "$FAKE/log"
-while [ -e "$FAKE/hang.$name" ]; do sleep 1; done
-[ ! -e "$FAKE/$name" ] || cat "$FAKE/$name"
-"#;
+/// What each of them is. It is linked and never written: a program that is being written by one thread cannot be started by another.
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../android-protocol/tests/support/fake_command.sh");
 
 pub struct FakePhone {
     folder: tempfile::TempDir,
+    /// How long a command may say nothing: longer than any machine is busy, but in tests of just that.
+    pub patience: u64,
 }
 
 /// A row of the call log.
@@ -43,15 +37,19 @@ pub fn row(number: &str, date: &str, duration: &str) -> serde_json::Value {
     serde_json::json!({"name":"UNKNOWN_CALLER","phone_number":number,"type":"OUTGOING","date":date,"duration":duration,"sim_id":"1"})
 }
 
+fn dump(call: u8, foreground: &str) -> String {
+    format!(
+        "last known state:\n  Phone Id=0\n    mCallState={call}\n    mForegroundCallState={foreground}\n  Phone Id=1\n    mCallState=0\n    mForegroundCallState=0\n"
+    )
+}
+
 impl FakePhone {
     /// A phone of this Android version with every permission but the one for `dumpsys`.
     pub fn new(android: &str) -> Self {
-        let phone = Self { folder: tempfile::tempdir().unwrap() };
+        let phone = Self { folder: tempfile::tempdir().unwrap(), patience: 100 };
         fs::create_dir(phone.bin()).unwrap();
         for name in COMMANDS {
-            let path = phone.bin().join(name);
-            fs::write(&path, SCRIPT).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            std::os::unix::fs::symlink(SCRIPT, phone.bin().join(name)).unwrap();
         }
         phone.prints("getprop", android);
         phone.prints(
@@ -90,7 +88,12 @@ impl FakePhone {
 
     /// What the calls of the phone do, with the permission to see it.
     pub fn calls(&self, call: u8, foreground: &str) {
-        self.prints("dumpsys", &format!("last known state:\n  Phone Id=0\n    mCallState={call}\n    mForegroundCallState={foreground}\n  Phone Id=1\n    mCallState=0\n    mForegroundCallState=0\n"));
+        self.prints("dumpsys", &dump(call, foreground));
+    }
+
+    /// What they do from the dial on.
+    pub fn calls_on_dial(&self, call: u8, foreground: &str) {
+        self.prints("on-dial", &dump(call, foreground));
     }
 
     /// A command that says nothing.
@@ -126,8 +129,9 @@ impl FakePhone {
         let path = self.path("handset.toml");
         let state = self.path("state");
         let text = format!(
-            "[agent]\nkind = \"termux\"\nserver = \"{url}\"\nstate_dir = \"{}\"\n[agent.termux]\npatience_seconds = 5\n",
-            state.display()
+            "[agent]\nkind = \"termux\"\nserver = \"{url}\"\nstate_dir = \"{}\"\n[agent.termux]\npatience_seconds = {}\n",
+            state.display(),
+            self.patience
         );
         fs::write(&path, text).unwrap();
         path
