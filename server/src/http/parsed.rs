@@ -189,8 +189,7 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             any::<u64>().prop_map(Value::from),
-            // Fractions that serde_json reads exactly; of others it may miss the last bit.
-            any::<i32>().prop_map(|eighths| Value::from(f64::from(eighths) / 8.0)),
+            (-1e9..1e9_f64).prop_map(Value::from),
             any::<String>().prop_map(Value::from),
         ];
         leaf.prop_recursive(4, 40, 6, |inner| {
@@ -223,8 +222,10 @@ mod tests {
     proptest! {
         #[test]
         fn everything_stays_but_for_nulls(value in any_json()) {
-            let parsed = Parsed::read(value.to_string().as_bytes()).unwrap();
-            prop_assert_eq!(parsed.value, without_nulls(&value));
+            let text = value.to_string();
+            let parsed = Parsed::read(text.as_bytes()).unwrap();
+            // As the library reads it: its last digit of a fraction may be another one than was written.
+            prop_assert_eq!(parsed.value, without_nulls(&serde_json::from_str(&text).unwrap()));
             prop_assert_eq!(parsed.twice, Vec::<String>::new());
         }
 

@@ -382,6 +382,8 @@ INSERT INTO handset_outages (handset_id, since, ended_at)
   SELECT pg_temp.past_id('00000000000070008', '1', n % 5 + 1), at, at FROM past WHERE n % 5 = 0;
 INSERT INTO idempotency_keys (integration_id, key, request_hash, alarm_id, created_at)
   SELECT 'open', n::text, '\\x00', pg_temp.past_id(id, '2', n), at FROM past WHERE n % 5 = 0;
+INSERT INTO repeated_requests (integration_id, key, request_hash, began_at, status, body)
+  SELECT 'open', n::text, '\\x00', at, CASE WHEN n % 100 > 0 THEN 201 END, '{}' FROM past WHERE n % 5 = 0;
 INSERT INTO schedules (id, name, zone, gaps_allowed, version, log_due_at, created_at, updated_at)
   VALUES (pg_temp.past_id('00000000000070008', '5', 1), 'schedule', 'UTC', TRUE, 1, now(), now(), now());
 INSERT INTO duty_log (schedule_id, at, people) SELECT pg_temp.past_id('00000000000070008', '5', 1), at, '[]' FROM past WHERE n % 5 = 0;

@@ -129,6 +129,12 @@ async fn act(server: &Server, id: &str, action: &str, body: Value) {
     assert_eq!(status, 200, "{action}: {alarm}");
 }
 
+/// What takes no body.
+async fn press_on(server: &Server, id: &str, action: &str) {
+    all_told(server).await;
+    assert_eq!(server.submit(&format!("/api/v1/alarms/{id}/{action}")).await, 200, "{action}");
+}
+
 async fn callee(server: &Server, id: &str, place: usize) -> String {
     server.alarm(id).await["callees"][place]["id"].as_str().unwrap().to_owned()
 }
@@ -160,7 +166,7 @@ async fn what_calls_tell(home: Home) {
     pass(&server, 200).await;
     pass(&server, 200).await;
     assert_eq!(server.state(&silent).await, "no_answer");
-    act(&server, &silent, "redial", json!({ "by": "Lin" })).await;
+    press_on(&server, &silent, "redial").await;
     server.report(&desk, &later, Some(A)).await;
     assert_eq!(server.state(&silent).await, "answered");
     // Called off while it rings, and stopped by an answer elsewhere.
@@ -228,11 +234,11 @@ async fn what_people_do(home: Home) {
         { "ring": [number(B), number("18700001111")], "attempts": 1, "wait_seconds": 600 },
     ]);
     let policy = json!({ "steps": steps, "rounds": 2, "confirm_within_seconds": 60 });
-    assert_eq!(server.put("/api/v1/policies/ops", &policy).await.0, 200);
+    assert_eq!(server.put("/api/v1/policies/ops", &policy).await.0, 201);
     let other = json!({ "steps": [{ "ring": [number(C)], "attempts": 1 }] });
-    assert_eq!(server.put("/api/v1/policies/others", &other).await.0, 200);
+    assert_eq!(server.put("/api/v1/policies/others", &other).await.0, 201);
     let empty = json!({ "steps": [{ "ring": [{ "schedule": "nights" }] }] });
-    assert_eq!(server.put("/api/v1/policies/empty", &empty).await.0, 200);
+    assert_eq!(server.put("/api/v1/policies/empty", &empty).await.0, 201);
     let by = json!({ "by": "Lin" });
     // Up the steps, an answer that nobody confirms, the next step at once, and another policy.
     let climbs = server.raise(&[], json!({ "policy": "ops" })).await;
@@ -242,7 +248,7 @@ async fn what_people_do(home: Home) {
     act(&server, &climbs, "escalate", by.clone()).await;
     act(&server, &climbs, "policy", json!({ "policy": "others", "by": "Lin" })).await;
     act(&server, &climbs, "snooze", json!({ "for_seconds": 600, "by": "Lin" })).await;
-    act(&server, &climbs, "redial", json!({})).await;
+    press_on(&server, &climbs, "redial").await;
     act(&server, &climbs, "notes", json!({ "text": "disk ordered", "by": "Lin" })).await;
     act(&server, &climbs, "acknowledge", json!({ "name": "Lin", "note": "on it", "ring_again_after_seconds": 600 })).await;
     pass(&server, 601).await;
@@ -281,7 +287,7 @@ async fn what_people_do(home: Home) {
     let (mid, _) = server.dial(&desk).await;
     server.report(&desk, &mid, Some(A)).await;
     let first = callee(&server, &back, 0).await;
-    act(&server, &back, &format!("callees/{first}/decline"), json!({ "by": "Ann" })).await;
+    press_on(&server, &back, &format!("callees/{first}/decline")).await;
     let (_, url) = Gateway::open().await;
     let inbound = add_smsgate(&server, &url).await;
     let (mid, _) = server.dial(&desk).await;
@@ -365,7 +371,7 @@ async fn what_senders_send(home: Home) {
     assert_eq!(server.post("/api/v1/maintenance", &window).await.0, 201);
     let held = server.raise(&[A], json!({ "labels": { "team": "db" } })).await;
     let asked = server.raise(&[B], json!({ "labels": { "team": "db" } })).await;
-    act(&server, &asked, "redial", json!({ "by": "Lin" })).await;
+    press_on(&server, &asked, "redial").await;
     let window = json!({ "reason": "new switch", "ends_at": ends_at + TimeDelta::minutes(10), "team": "db" });
     assert_eq!(server.post("/api/v1/maintenance", &window).await.0, 201);
     pass(&server, 601).await;

@@ -164,7 +164,8 @@ statements! {
          WHERE t.holds AND t.phone IN (SELECT coalesce(phone, number) FROM callees WHERE hunt_id = $1)
          UNION ALL
          SELECT t.phone, d.line_free_at AS busy_until FROM dials d JOIN dial_targets t ON t.mid = d.mid
-         WHERE d.line_free_at > $2 AND d.closed_at IS NOT NULL AND t.phone IN (SELECT coalesce(phone, number) FROM callees WHERE hunt_id = $1)"
+         WHERE d.line_free_at > $2 AND d.closed_at IS NOT NULL AND t.offered_at IS NOT NULL
+           AND" unindexed "t.phone IN (SELECT coalesce(phone, number) FROM callees WHERE hunt_id = $1)"
     ];
     /// Open dials past their deadline.
     EXPIRED = ["SELECT * FROM dials WHERE closed_at IS NULL AND deadline <= $1 ORDER BY deadline, mid LIMIT 200"];
