@@ -23,6 +23,7 @@ mod redis_away;
 mod roster;
 mod senders;
 mod shutdown;
+mod termux_phone;
 mod text_messages;
 mod voice;
 mod world;
