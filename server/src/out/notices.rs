@@ -227,7 +227,7 @@ impl Told {
 
     /// Why a hunt ended, when that is what it is about.
     fn end_reason(&self) -> Option<EndReason> {
-        serde_json::from_value(json!(self.reason)).ok()
+        EndReason::parse(self.reason.as_deref()?)
     }
 }
 

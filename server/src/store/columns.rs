@@ -129,20 +129,8 @@ macro_rules! words {
 }
 
 words! {
-    Mode { Sequential = "sequential", Parallel = "parallel" }
-    Until { First = "first", Everyone = "everyone" }
-    Verdict { Answered = "answered", Declined = "declined", Skipped = "skipped", DoNotCall = "do_not_call" }
-    HuntOutcome { Answered = "answered", NoAnswer = "no_answer", Cancelled = "cancelled", Resolved = "resolved" }
-    EndReason {
-        AttemptsUsed = "attempts_used", NoReport = "no_report", HandOutLimit = "hand_out_limit", NoHandset = "no_handset",
-        AllDeclined = "all_declined", NobodyToRing = "nobody_to_ring",
-    }
-    DialOutcome {
-        Answered = "answered", Nobody = "nobody", Expired = "expired", Cancelled = "cancelled", Superseded = "superseded",
-    }
     OutageTold { Alarm = "alarm", Fallback = "fallback" }
     AppBuild { First = "first", Later = "later" }
-    AnswerVia { Handset = "handset", Api = "api", Page = "page", Link = "link", Sms = "sms" }
     Profile { Auto = "auto", App = "app", List = "list", Repeat = "repeat", Native = "native" }
     IdleForm { Plain = "plain", HeadlessSafe = "headless_safe" }
     HandOverWhy { Duty = "duty", Person = "person" }
@@ -164,7 +152,7 @@ macro_rules! kept_by_its_words {
     });)+ };
 }
 
-kept_by_its_words! { TargetOutcome TextEffect }
+kept_by_its_words! { Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect }
 
 kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));
 

@@ -33,7 +33,8 @@ impl Sql {
     }
 }
 
-/// What differs: row locks (SQLite has one writer at a time, so there the transaction is the lock), hints, lists.
+/// What differs: row locks (SQLite has one writer at a time, so there the transaction is the lock), hints, lists; and what several
+/// statements ask in the same words.
 macro_rules! fragment {
     (postgres skip_locked) => {
         " FOR UPDATE SKIP LOCKED "
@@ -85,6 +86,13 @@ macro_rules! fragment {
         " (SELECT unhex(replace(value ->> 'id', '-', '')) AS id, value ->> 'at' AS at, value ->> 'address' AS address,
                   value ->> 'model' AS model, value ->> 'user_agent' AS user_agent, value ->> 'seconds' AS seconds
            FROM json_each($1)) AS s "
+    };
+    // One text for both: of a callee `c`, that a call was given up for want of a report, and that of none there is one. A dial that
+    // nobody reported proves nothing.
+    ($_dialect:ident no_report) => {
+        " (EXISTS (SELECT 1 FROM dial_targets t JOIN dials d ON d.mid = t.mid WHERE t.callee_id = c.id AND d.outcome = 'expired')
+           AND NOT EXISTS (SELECT 1 FROM dial_targets t JOIN dials d ON d.mid = t.mid
+                           WHERE t.callee_id = c.id AND d.reported_at IS NOT NULL)) "
     };
     ($_dialect:ident $text:literal) => {
         $text

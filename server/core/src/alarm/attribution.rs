@@ -6,7 +6,7 @@
 use crate::ids::CalleeId;
 
 /// One callee of the reported dial, in list order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialledCallee {
     /// Whom.
     pub callee: CalleeId,

@@ -2,6 +2,7 @@
 
 pub mod attribution;
 pub mod burning;
+pub mod consequences;
 pub mod doer;
 pub mod escalation;
 pub mod event;
@@ -142,6 +143,48 @@ pub enum DialOutcome {
     Superseded,
 }
 
+/// Gives choices the words by which they are kept and told: here, and nowhere else.
+macro_rules! words {
+    ($($name:ident { $($choice:ident = $word:literal),+ $(,)? })+) => { $(
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$choice),+];
+
+            /// The word by which it is kept and told.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$choice => $word,)+
+                }
+            }
+
+            /// Reads the word by which it is kept and told.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$choice),)+
+                    _ => None,
+                }
+            }
+        }
+    )+ };
+}
+
+words! {
+    Mode { Sequential = "sequential", Parallel = "parallel" }
+    Until { First = "first", Everyone = "everyone" }
+    AnswerVia { Handset = "handset", Api = "api", Page = "page", Link = "link", Sms = "sms" }
+    Verdict { Answered = "answered", Declined = "declined", Skipped = "skipped", DoNotCall = "do_not_call" }
+    HuntOutcome { Answered = "answered", NoAnswer = "no_answer", Cancelled = "cancelled", Resolved = "resolved" }
+    EndReason {
+        AttemptsUsed = "attempts_used", NoReport = "no_report", HandOutLimit = "hand_out_limit", NoHandset = "no_handset",
+        AllDeclined = "all_declined", NobodyToRing = "nobody_to_ring",
+    }
+    DialOutcome {
+        Answered = "answered", Nobody = "nobody", Expired = "expired", Cancelled = "cancelled", Superseded = "superseded",
+    }
+}
+
 /// What became of one number of a dial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetOutcome {
@@ -230,6 +273,39 @@ impl AlarmState {
             Self::NoAnswer => "no_answer",
             Self::Cancelled => "cancelled",
             Self::Resolved => "resolved",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+
+    /// What JSON calls a choice, and that its word is read as it.
+    fn is_told_as<T: Serialize + PartialEq + Copy + std::fmt::Debug>(
+        all: &[T],
+        word: fn(T) -> &'static str,
+        read: fn(&str) -> Option<T>,
+    ) {
+        for choice in all {
+            assert_eq!(serde_json::to_value(choice).unwrap(), word(*choice));
+            assert_eq!(read(word(*choice)), Some(*choice));
+        }
+        assert_eq!(read("from tomorrow"), None);
+    }
+
+    #[test]
+    fn a_choice_has_one_word() {
+        is_told_as(Mode::ALL, Mode::as_str, Mode::parse);
+        is_told_as(Until::ALL, Until::as_str, Until::parse);
+        is_told_as(AnswerVia::ALL, AnswerVia::as_str, AnswerVia::parse);
+        is_told_as(Verdict::ALL, Verdict::as_str, Verdict::parse);
+        is_told_as(HuntOutcome::ALL, HuntOutcome::as_str, HuntOutcome::parse);
+        is_told_as(EndReason::ALL, EndReason::as_str, EndReason::parse);
+        is_told_as(DialOutcome::ALL, DialOutcome::as_str, DialOutcome::parse);
+        for outcome in TargetOutcome::ALL {
+            assert_eq!(TargetOutcome::parse(outcome.as_str()), Some(outcome));
         }
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::hunt::Callee;
-use super::{Mode, Until};
+use super::{Mode, Priority, Until};
 use crate::ids::hex;
 
 /// What makes two hunts one: whom they ring, how, and by what rules.
@@ -50,11 +50,39 @@ pub struct Open {
     pub refused: bool,
     /// Nobody is rung before then.
     pub snoozed_until: Option<DateTime<Utc>>,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When its step is over.
+    pub step_ends_at: Option<DateTime<Utc>>,
+}
+
+/// What an alarm that would join brings with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Own {
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When the step of its own hunt, which it would leave, is over.
+    pub step_ends_at: Option<DateTime<Utc>>,
+}
+
+/// What follows for a hunt that an alarm joins, beside that it is as urgent as the alarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Its step is over then, and not later.
+    pub step_ends_at: Option<DateTime<Utc>>,
+}
+
+/// What follows when an alarm joins a hunt; `None`: it rings on its own.
+#[must_use]
+pub fn join(open: &Open, own: &Own, window: TimeDelta, now: DateTime<Utc>) -> Option<Join> {
+    // Quiet hours may have given the step of the less urgent one more time.
+    let hurries = own.step_ends_at.filter(|_| own.priority > open.priority);
+    let step_ends_at = hurries.map(|ends_at| open.step_ends_at.map_or(ends_at, |later| later.min(ends_at)));
+    may_join(open, window, now).then_some(Join { step_ends_at })
 }
 
 /// Whether an alarm may join it now.
-#[must_use]
-pub fn may_join(open: &Open, window: TimeDelta, now: DateTime<Utc>) -> bool {
+fn may_join(open: &Open, window: TimeDelta, now: DateTime<Utc>) -> bool {
     open.step == 0 && !open.answered && !open.refused && open.snoozed_until.is_none() && now - open.created_at <= window
 }
 
@@ -94,11 +122,34 @@ mod tests {
         assert_ne!(key(&two, Mode::Sequential), key(&[callee("a"), more], Mode::Sequential));
     }
 
+    fn open_since(created_at: DateTime<Utc>) -> Open {
+        let (priority, step_ends_at) = (Priority::Normal, None);
+        Open { created_at, step: 0, answered: false, refused: false, snoozed_until: None, priority, step_ends_at }
+    }
+
+    #[test]
+    fn who_is_more_urgent_hurries_the_step_and_never_delays_it() {
+        let (now, window) = (DateTime::from_timestamp(1_000, 0).unwrap(), TimeDelta::seconds(120));
+        let (soon, later) = (Some(now + window), Some(now + window * 2));
+        let open = |step_ends_at| Open { step_ends_at, ..open_since(now) };
+        let ends =
+            |open: &Open, priority, step_ends_at| join(open, &Own { priority, step_ends_at }, window, now).unwrap().step_ends_at;
+        assert_eq!(ends(&open(later), Priority::High, soon), soon);
+        assert_eq!(ends(&open(soon), Priority::High, later), soon);
+        assert_eq!(ends(&open(None), Priority::High, soon), soon);
+        assert_eq!(ends(&open(later), Priority::Normal, soon), None, "as urgent as the others: it waits with them");
+        assert_eq!(ends(&open(later), Priority::High, None), None);
+        assert_eq!(
+            join(&Open { answered: true, ..open(None) }, &Own { priority: Priority::High, step_ends_at: soon }, window, now),
+            None
+        );
+    }
+
     #[test]
     fn a_hunt_that_has_gone_on_is_not_joined() {
         let now = DateTime::from_timestamp(1_000, 0).unwrap();
         let window = TimeDelta::seconds(120);
-        let open = Open { created_at: now - window, step: 0, answered: false, refused: false, snoozed_until: None };
+        let open = open_since(now - window);
         assert!(may_join(&open, window, now));
         assert!(!may_join(&open, window, now + TimeDelta::seconds(1)));
         assert!(!may_join(&Open { step: 1, ..open.clone() }, window, now));

@@ -11,7 +11,7 @@ use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::ringing::{self, Close, Line};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::engine::{Engine, EngineError, seconds};
-use crate::ids::HuntId;
+use crate::ids::{CalleeId, HuntId};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::{Announcement, Tx};
 use crate::telemetry::{DialEnd, HuntEnd};
@@ -92,6 +92,26 @@ pub(in crate::engine) async fn close_unwanted_dial(
     if tx.db().close_dial(mid, outcome, now, line_free_at).await? {
         tally.dials.push(outcome);
         tx.db().insert_event(None, Some(hunt), now, &Event::Superseded { mid: mid.to_owned(), outcome }).await?;
+    }
+    Ok(())
+}
+
+/// Closes the open dials of a hunt in which nobody is wanted any more.
+pub(in crate::engine) async fn close_unwanted_dials(
+    tx: &mut Tx,
+    hunt: HuntId,
+    now: DateTime<Utc>,
+    tally: &mut Tally,
+) -> Result<(), EngineError> {
+    let callees = tx.db().callees(hunt).await?;
+    let wanted = |id: CalleeId| callees.iter().any(|callee| callee.id == id && callee.verdict.is_none());
+    let open = tx.db().open_targets_of(hunt).await?;
+    let mut mids: Vec<&str> = open.iter().map(|target| target.mid.as_str()).collect();
+    mids.dedup();
+    for mid in mids {
+        if !open.iter().any(|target| target.mid == mid && wanted(target.callee_id)) {
+            close_unwanted_dial(tx, hunt, mid, DialOutcome::Superseded, now, tally).await?;
+        }
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::closing::Tally;
 use crate::alarm::Priority;
 use crate::alarm::event::Event;
-use crate::alarm::storm::{self, Like, Open};
+use crate::alarm::storm::{self, Join, Like, Open, Own};
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, HuntId};
 use crate::store::Tx;
@@ -46,14 +46,21 @@ impl Engine {
         if let Some(other) = tx.db().lock_hunt_with_join_key(&key).await? {
             let answered = !tx.db().answers_of(other.id).await?.is_empty();
             let refused = tx.db().callees(other.id).await?.iter().any(|callee| callee.verdict.is_some());
-            let snoozed_until = other.snoozed_until;
-            let open = Open { created_at: other.created_at, step: other.step, answered, refused, snoozed_until };
-            if storm::may_join(&open, window, now) {
+            let open = Open {
+                created_at: other.created_at,
+                step: other.step,
+                answered,
+                refused,
+                snoozed_until: other.snoozed_until,
+                priority: other.priority,
+                step_ends_at: other.step_ends_at,
+            };
+            let joining = Own { priority, step_ends_at: hunt.step_ends_at };
+            if let Some(Join { step_ends_at }) = storm::join(&open, &joining, window, now) {
                 tx.db().set_alarm_hunt(alarm, other.id, now).await?;
                 tx.db().raise_priority(other.id, priority).await?;
-                if let (true, Some(ends_at)) = (priority > other.priority, hunt.step_ends_at) {
-                    // Quiet hours may have given the step of the less urgent one more time.
-                    tx.db().set_step_end(other.id, other.step_ends_at.map_or(ends_at, |later| later.min(ends_at))).await?;
+                if let Some(ends_at) = step_ends_at {
+                    tx.db().set_step_end(other.id, ends_at).await?;
                 }
                 tx.db().drop_hunt(own, other.id).await?;
                 let alarms = tx.db().count_firing(other.id).await?;

@@ -3,6 +3,7 @@
 pub mod act;
 pub mod claim;
 pub mod closing;
+pub mod follow;
 pub mod hearing;
 pub mod join;
 pub mod ladder;

@@ -5,9 +5,11 @@ use chrono::{DateTime, Utc};
 
 use super::closing::{self, Tally};
 use super::raise::refuse_if_over;
+pub use crate::alarm::consequences::Effect;
+use crate::alarm::consequences::{self, OfRefusal, Off};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
-use crate::alarm::{DialOutcome, HuntOutcome, Verdict, hunt};
+use crate::alarm::{DialOutcome, HuntOutcome, hunt};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
 use crate::numbers::same_phone;
@@ -26,54 +28,6 @@ pub struct Acted {
     pub alarm: AlarmId,
     /// What came of it.
     pub effect: Effect,
-}
-
-/// What came of a press for an alarm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It was done.
-    Done,
-    /// The same person had said the same before.
-    Already,
-    /// The alarm is over, or there is none.
-    Over,
-    /// They are not rung for it.
-    NotTheirs,
-}
-
-/// How somebody comes off a hunt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Off {
-    /// They said no.
-    Declined,
-    /// Somebody else took them off.
-    Skipped,
-}
-
-impl Off {
-    fn verdict(self) -> Verdict {
-        match self {
-            Self::Declined => Verdict::Declined,
-            Self::Skipped => Verdict::Skipped,
-        }
-    }
-
-    /// What the timeline says of it. `alarms`: those that are meant, when others are in the hunt.
-    fn event(self, callee: &CalleeRow, by: &Actor, alarms: Option<Vec<AlarmId>>) -> Event {
-        let (name, number, done_by) = (callee.name.clone(), callee.number.clone(), Some(by.doer.clone()));
-        match self {
-            Self::Declined => Event::Declined {
-                mid: None,
-                via: Some(by.doer.via()),
-                callee: callee.id,
-                name: Some(name),
-                number,
-                done_by,
-                alarms,
-            },
-            Self::Skipped => Event::Skipped { by: by.name.clone(), done_by, callee: callee.id, name, number, alarms },
-        }
-    }
 }
 
 /// Alarms that were named and are in one hunt.
@@ -281,45 +235,34 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<Effect, EngineError> {
         let (Some(first), hunt) = (places.first(), &meant.hunt) else { return Ok(Effect::NotTheirs) };
-        let verdict = off.verdict();
-        if places.iter().all(|place| place.verdict == Some(verdict)) {
-            return Ok(Effect::Already);
-        }
-        let is_theirs = |answer: &AnswerRow| places.iter().any(|place| answer.callee_id == Some(place.id));
-        let given = tx.db().answers_of(hunt.id).await?;
-        let current = answers::current(&given);
-        let confirmed = current.is_some_and(|answer| answer.confirmed_at.is_some());
-        let was_theirs = current.is_some_and(is_theirs);
-        if !meant.others.is_empty() {
-            spoke_of_others(tx, hunt.id, Some(called(first)), &meant.others, now).await?;
-            if was_theirs && !confirmed {
-                // That they picked up is no word about what they did not see.
-                self.ring_afresh(tx, &meant.others, hunt, RingsAgain::JoinedLater, now, tally).await?;
-            } else {
-                let parted = self.part(tx, hunt, &meant.others, now).await?;
-                self.settle(tx, parted.hunt.id, now, tally).await?;
+        let given: Vec<_> = tx.db().answers_of(hunt.id).await?.iter().map(AnswerRow::standing).collect();
+        let own: Vec<_> = places.iter().map(CalleeRow::standing).collect();
+        let (effect, follows) = consequences::take_off(hunt.standing(), &own, &given, off, !meant.others.is_empty());
+        for one in follows {
+            match one {
+                OfRefusal::PartFromOthers { afresh } => {
+                    spoke_of_others(tx, hunt.id, Some(called(first)), &meant.others, now).await?;
+                    if afresh {
+                        self.ring_afresh(tx, &meant.others, hunt, RingsAgain::JoinedLater, now, tally).await?;
+                    } else {
+                        let parted = self.part(tx, hunt, &meant.others, now).await?;
+                        self.settle(tx, parted.hunt.id, now, tally).await?;
+                    }
+                }
+                OfRefusal::TellOff => {
+                    let only = (!meant.alone).then(|| meant.ids());
+                    tx.db().insert_event(None, Some(hunt.id), now, &came_off(off, first, by, only)).await?;
+                }
+                OfRefusal::Reopen => {
+                    let begin_before = hunt::begin_before(hunt.begin_before, now, seconds(hunt.begin_window_s));
+                    tx.db().reopen_hunt(hunt.id, now, begin_before).await?;
+                    let event = Event::Reopened { name: first.name.clone(), number: first.number.clone() };
+                    tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
+                }
+                OfRefusal::Then(one) => self.follow(tx, hunt, one, now, tally).await?,
             }
         }
-        for place in places {
-            tx.db().set_verdict(place.id, verdict).await?;
-        }
-        let only = (!meant.alone).then(|| meant.ids());
-        tx.db().insert_event(None, Some(hunt.id), now, &off.event(first, by, only)).await?;
-        if confirmed {
-            return Ok(Effect::Done);
-        }
-        for answer in given.iter().filter(|answer| is_theirs(answer)) {
-            tx.db().lapse_answer(answer.id, now).await?;
-        }
-        if hunt.outcome == Some(HuntOutcome::Answered) && was_theirs {
-            let begin_before = hunt::begin_before(hunt.begin_before, now, seconds(hunt.begin_window_s));
-            tx.db().reopen_hunt(hunt.id, now, begin_before).await?;
-            let event = Event::Reopened { name: first.name.clone(), number: first.number.clone() };
-            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-        }
-        close_dials_of(tx, hunt, now, tally).await?;
-        self.settle(tx, hunt.id, now, tally).await?;
-        Ok(Effect::Done)
+        Ok(effect)
     }
 
     /// Locks the hunts of some alarms, in the order of their ids, and says which of the alarms are in each. Alarms that are over, or
@@ -405,6 +348,18 @@ async fn spoke_of_others(
     Ok(tx.db().insert_event(None, Some(hunt), now, &Event::Parted { name: who, alarms }).await?)
 }
 
+/// What the timeline says of somebody who comes off. `alarms`: those that are meant, when others are in the hunt.
+fn came_off(off: Off, callee: &CalleeRow, by: &Actor, alarms: Option<Vec<AlarmId>>) -> Event {
+    let (name, number, done_by) = (callee.name.clone(), callee.number.clone(), Some(by.doer.clone()));
+    match off {
+        Off::Declined => {
+            let (via, name) = (Some(by.doer.via()), Some(name));
+            Event::Declined { mid: None, via, callee: callee.id, name, number, done_by, alarms }
+        }
+        Off::Skipped => Event::Skipped { by: by.name.clone(), done_by, callee: callee.id, name, number, alarms },
+    }
+}
+
 /// Somebody's place in a hunt: their own, else that of the same person, the one that was rung last.
 fn place_of(callees: &[CalleeRow], callee: &CalleeRow) -> Option<CalleeId> {
     let same = |other: &&CalleeRow| callee.is_same_person(other);
@@ -422,21 +377,6 @@ fn only_one(alarms: &[AlarmRow]) -> Option<AlarmId> {
         [alarm] => Some(alarm.id),
         _ => None,
     }
-}
-
-/// Closes the open dials of a hunt in which nobody is wanted any more.
-async fn close_dials_of(tx: &mut Tx, hunt: &HuntRow, now: DateTime<Utc>, tally: &mut Tally) -> Result<(), EngineError> {
-    let callees = tx.db().callees(hunt.id).await?;
-    let wanted = |id: CalleeId| callees.iter().any(|callee| callee.id == id && callee.verdict.is_none());
-    let open = tx.db().open_targets_of(hunt.id).await?;
-    let mut mids: Vec<&str> = open.iter().map(|target| target.mid.as_str()).collect();
-    mids.dedup();
-    for mid in mids {
-        if !open.iter().any(|target| target.mid == mid && wanted(target.callee_id)) {
-            closing::close_unwanted_dial(tx, hunt.id, mid, DialOutcome::Superseded, now, tally).await?;
-        }
-    }
-    Ok(())
 }
 
 /// The answer that a human stands by: the one that was given when they picked up, else a new one.

@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
-use super::closing::{self, Tally};
+use super::closing::Tally;
+use crate::alarm::consequences;
 use crate::alarm::doer::Actor;
 use crate::alarm::event::Event;
 use crate::alarm::policy::Step;
-use crate::alarm::{AlarmState, DialOutcome, HuntOutcome, Mode, Priority, Until, hunt};
+use crate::alarm::{AlarmState, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
@@ -498,14 +499,11 @@ impl Engine {
         now: DateTime<Utc>,
         tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        if hunt.ended_at.is_some() || tx.db().count_firing(hunt.id).await? > 0 {
-            return Ok(());
+        let firing = tx.db().count_firing(hunt.id).await?;
+        match consequences::over(hunt.standing(), outcome, firing) {
+            Some(one) => self.follow(tx, hunt, one, now, tally).await,
+            None => Ok(()),
         }
-        let dials_as = match outcome {
-            HuntOutcome::Cancelled => DialOutcome::Cancelled,
-            _ => DialOutcome::Superseded,
-        };
-        closing::end_hunt(tx, hunt, outcome, None, dials_as, now, tally).await
     }
 }
 

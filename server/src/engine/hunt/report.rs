@@ -3,56 +3,39 @@
 //! A report is identified by its mid alone, and it is never too late: an *answered* that comes after the deadline, after a
 //! cancellation or after the hunt ended without an answer still says who picked up, and is kept.
 
-use android_protocol::wire::{CallOutcome, NativeCall};
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
-use super::closing::{self, Tally};
+use super::closing::Tally;
 use super::serves::ring_of;
 use crate::alarm::AnswerVia;
-use crate::alarm::attribution::{self, DialledCallee};
+use crate::alarm::consequences::{self, OfReport, Recorded, Standing};
+pub use crate::alarm::consequences::{Report, Reported};
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::ringing::{self, Line, Proof};
-use crate::alarm::{DialOutcome, HuntOutcome, TargetOutcome, Until, Verdict};
+use crate::alarm::{DialOutcome, HuntOutcome, Until};
 use crate::engine::{Engine, EngineError};
-use crate::ids::{AlarmId, AnswerId, HuntId};
+use crate::ids::{AlarmId, AnswerId, HuntId, short_mid};
 use crate::numbers::{Number, Region};
 use crate::store::alarm::answers::AnswerRow;
-use crate::store::alarm::dials::{DialRow, TargetRow};
+use crate::store::alarm::dials::DialRow;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
-use crate::store::{Announcement, Tx};
+use crate::store::{Announcement, StoreError, Tx};
 
-/// What a handset says of a dial.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// The dial.
-    pub mid: String,
-    /// The number that answered, as the handset wrote it; `None` when nobody did.
-    pub resp: Option<String>,
-    /// What a native handset says of each number.
-    pub calls: Vec<NativeCall>,
+/// A report while it is taken in: what was read for it, and what came of it so far.
+struct Hearing {
+    /// As it was before: locked.
+    hunt: HuntRow,
+    dial: DialRow,
+    callees: Vec<CalleeRow>,
+    /// The country whose national form it writes numbers in.
+    region: Region,
+    /// The alarms that what was said in the call is about, when others had joined since.
+    about: Option<Vec<AlarmId>>,
+    /// The answer that was kept.
+    answer: Option<AnswerRow>,
 }
-
-/// What a report was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reported {
-    /// Somebody picked up.
-    Answered,
-    /// Nobody did.
-    Nobody,
-    /// Somebody picked up, reported after the dial was closed.
-    LateAnswered,
-    /// Nobody did, reported after the dial was closed: a note.
-    LateNobody,
-    /// Said before.
-    Duplicate,
-    /// No such dial.
-    Unknown,
-}
-
-/// Longest `resp` that is kept; the app sends a number.
-const LONGEST_RESP: usize = 64;
 
 impl Engine {
     /// Takes in a handset's report.
@@ -74,20 +57,19 @@ impl Engine {
         let Some(dial) = tx.db().dial(&report.mid).await? else {
             return Ok(Reported::Unknown);
         };
-        let answered = report.calls.iter().find(|call| call.outcome == Some(CallOutcome::Answered) && !call.declined);
-        let resp = match &report.resp {
-            Some(resp) if declined(report, resp) => None,
-            Some(resp) => Some(resp.as_str()),
-            None => answered.map(|call| call.number.as_str()),
-        };
-        let reported = match resp {
-            Some(resp) => {
-                let resp: String = resp.chars().filter(|c| !c.is_control()).take(LONGEST_RESP).collect();
-                self.answered(&mut tx, &hunt, &dial, &resp, &report.calls, now, &mut tally).await?
-            }
-            None => self.nobody(&mut tx, &hunt, &dial, &report.calls, now, &mut tally).await?,
-        };
-        if let Some(handset) = dial.handset_id
+        let region = self.region_of(&mut tx, &dial).await?;
+        let callees = tx.db().callees(hunt.id).await?;
+        let in_hunt: Vec<_> = callees.iter().map(CalleeRow::standing).collect();
+        let answers: Vec<_> = tx.db().answers_of(hunt.id).await?.iter().map(AnswerRow::standing).collect();
+        let standing = Standing { hunt: hunt.standing(), callees: &in_hunt, answers: &answers };
+        let rung = dial.standing(&tx.db().targets(&dial.mid).await?);
+        let (reported, follows) = consequences::report(&standing, &rung, report, region, now);
+        let handset = dial.handset_id;
+        let mut hearing = Hearing { hunt, dial, callees, region, about: None, answer: None };
+        for one in follows {
+            self.follow_report(&mut tx, &mut hearing, one, now, &mut tally).await?;
+        }
+        if let Some(handset) = handset
             && tx.db().handset_reported(handset).await?
         {
             tx.announce(Announcement::Handsets);
@@ -98,162 +80,112 @@ impl Engine {
         Ok(reported)
     }
 
-    async fn nobody(
+    /// Does one thing that follows from a report.
+    async fn follow_report(
         &self,
         tx: &mut Tx,
-        hunt: &HuntRow,
-        dial: &DialRow,
-        calls: &[NativeCall],
+        hearing: &mut Hearing,
+        one: OfReport,
         now: DateTime<Utc>,
         tally: &mut Tally,
-    ) -> Result<Reported, EngineError> {
-        // It may be said while the line still rings: by the stock app, when a stranger's call comes in between.
-        let ring = ring_of(&mut tx.db(), dial.handset_id).await?;
-        let line = Line { serves: self.serves_of(dial), report: Some(Proof::Nobody), ..dial.line(ring) };
-        let line_free_at = ringing::quiet(&line, now).numbers;
-        if tx.db().close_reported_dial(&dial.mid, DialOutcome::Nobody, None, now, line_free_at).await? {
-            let about = match calls.iter().any(|call| call.declined) {
-                true => self.part_from_who_joined_after(tx, hunt, dial.offered_at, now, tally).await?,
-                false => None,
-            };
-            self.take_calls(tx, hunt, dial, calls, about.as_deref(), now).await?;
-            tally.dials.push(DialOutcome::Nobody);
-            tx.db().insert_event(None, Some(hunt.id), now, &Event::Nobody { mid: dial.mid.clone() }).await?;
-            self.settle(tx, hunt.id, now, tally).await?;
-            return Ok(Reported::Nobody);
-        }
-        if tx.db().late_nobody(&dial.mid, now, line_free_at).await? {
-            let event = Event::LateNobody { mid: dial.mid.clone(), dial_was: dial.outcome };
-            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-            return Ok(Reported::LateNobody);
-        }
-        Ok(Reported::Duplicate)
-    }
-
-    /// Takes in what a native handset says of each number that nobody answered. The stock app says nothing: its numbers rang. What
-    /// people said is `about` these alarms alone, or about all that are in the hunt.
-    async fn take_calls(
-        &self,
-        tx: &mut Tx,
-        hunt: &HuntRow,
-        dial: &DialRow,
-        calls: &[NativeCall],
-        about: Option<&[AlarmId]>,
-        now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
-        let region = self.region_of(tx, dial).await?;
-        let by = handset_of(tx, dial).await?;
-        let targets = tx.db().targets(&dial.mid).await?;
-        let mut failed = 0;
-        for target in &targets {
-            let number = Number::from_stored(target.number.as_str());
-            let call = calls.iter().find(|call| number.matches(&call.number, region));
-            let outcome = call.and_then(|call| call.outcome).unwrap_or(CallOutcome::NoAnswer);
-            let declined = call.is_some_and(|call| call.declined);
-            let became = if declined { TargetOutcome::Declined } else { TargetOutcome::Call(outcome) };
-            tx.db().set_target_outcome(&dial.mid, target.callee_id, became).await?;
-            if declined {
-                tx.db().set_verdict(target.callee_id, Verdict::Declined).await?;
+        let Hearing { hunt, dial, .. } = &*hearing;
+        let mid = dial.mid.as_str();
+        match one {
+            OfReport::Close { outcome, resp } => {
+                let line_free_at = match outcome {
+                    DialOutcome::Answered => None,
+                    _ => self.line_free_after_nobody(tx, dial, now).await?,
+                };
+                if !tx.db().close_reported_dial(mid, outcome, resp.as_deref(), now, line_free_at).await? {
+                    // Whoever closes a dial locks its hunt first.
+                    return Err(StoreError::Inconsistent(format!("the dial {} was closed in between", short_mid(mid))).into());
+                }
+                tally.dials.push(outcome);
+            }
+            OfReport::NamedLate { resp } => tx.db().late_answer(mid, &resp, now).await?,
+            OfReport::NobodyLate => {
+                let line_free_at = self.line_free_after_nobody(tx, dial, now).await?;
+                tx.db().late_nobody(mid, now, line_free_at).await?;
+            }
+            OfReport::PartFromLateJoiners => {
+                hearing.about = self.part_from_who_joined_after(tx, hunt, dial.offered_at, now, tally).await?;
+            }
+            OfReport::Became { callee, outcome } => tx.db().set_target_outcome(mid, callee, outcome).await?,
+            OfReport::TellDeclined { callee, number } => {
                 let event = Event::Declined {
-                    mid: Some(dial.mid.clone()),
+                    mid: Some(mid.to_owned()),
                     via: None,
-                    callee: target.callee_id,
+                    callee,
                     name: None,
-                    number: target.number.clone(),
-                    done_by: Some(by.clone()),
-                    alarms: about.map(<[AlarmId]>::to_vec),
+                    number,
+                    done_by: Some(handset_of(tx, dial).await?),
+                    alarms: hearing.about.clone(),
                 };
                 tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-            } else if !outcome.was_dialled() {
-                if outcome == CallOutcome::Failed {
-                    tx.db().give_back_failed(target.callee_id, target.attempts).await?;
-                } else {
-                    tx.db().give_back_attempts(target.callee_id, target.attempts).await?;
-                }
-                let event = Event::NotRung { mid: dial.mid.clone(), callee: target.callee_id, outcome };
-                tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-                failed += usize::from(outcome == CallOutcome::Failed);
             }
-        }
-        if !calls.is_empty() {
-            // A native handset knows how its calls ended.
-            tx.db().line_is_free(&dial.mid).await?;
-        }
-        let Some(handset) = dial.handset_id else { return Ok(()) };
-        if failed > 0 && failed == targets.len() {
-            let failures = tx.db().handset(handset).await?.map_or(0, |handset| handset.failures);
-            tx.db().handset_failed(handset, self.rest_until(failures, now)).await?;
-            tx.announce(Announcement::Handsets);
-            tracing::warn!(%handset, "no call leaves this handset: no credit or no signal? another one is preferred");
-        } else {
-            tx.db().handset_works(handset).await?;
+            OfReport::GiveBack { callee, attempts, failed: true } => tx.db().give_back_failed(callee, attempts).await?,
+            OfReport::GiveBack { callee, attempts, failed: false } => tx.db().give_back_attempts(callee, attempts).await?,
+            OfReport::LineIsFree => tx.db().line_is_free(mid).await?,
+            OfReport::HandsetWorks => {
+                if let Some(handset) = dial.handset_id {
+                    tx.db().handset_works(handset).await?;
+                }
+            }
+            OfReport::HandsetFails => {
+                if let Some(handset) = dial.handset_id {
+                    let failures = tx.db().handset(handset).await?.map_or(0, |handset| handset.failures);
+                    tx.db().handset_failed(handset, self.rest_until(failures, now)).await?;
+                    tx.announce(Announcement::Handsets);
+                    tracing::warn!(%handset, "no call leaves this handset: no credit or no signal? another one is preferred");
+                }
+            }
+            OfReport::Record(recorded) => hearing.answer = Some(self.record(tx, hearing, recorded, now).await?),
+            OfReport::Tell(event) => tx.db().insert_event(None, Some(hunt.id), now, &event).await?,
+            OfReport::ReachLaterHunts { over_at } => {
+                if let Some(answer) = &hearing.answer {
+                    self.reach_later_hunts(tx, hunt.id, over_at, answer, now, tally).await?;
+                }
+            }
+            OfReport::RingForLateJoiners { over_at } => {
+                self.ring_for_those_who_joined_later(tx, hunt, over_at, now, tally).await?;
+            }
+            OfReport::Then(one) => self.follow(tx, hunt, one, now, tally).await?,
         }
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "everything that one report needs, read once")]
-    async fn answered(
+    /// Until when a phone may ring on that said *nobody*: the stock app says it also when a stranger's call comes in between.
+    async fn line_free_after_nobody(
         &self,
         tx: &mut Tx,
-        hunt: &HuntRow,
         dial: &DialRow,
-        resp: &str,
-        calls: &[NativeCall],
         now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<Reported, EngineError> {
-        let targets = tx.db().targets(&dial.mid).await?;
-        let dialled: Vec<_> = targets.iter().map(dialled_callee).collect();
-        let region = self.region_of(tx, dial).await?;
-        let attribution = attribution::attribute(&dialled, |number| Number::from_stored(number).matches(resp, region));
-        let earlier = tx.db().answers_of(hunt.id).await?;
-        let same = |answer: &AnswerRow| {
-            answer.mid.as_deref() == Some(&dial.mid)
-                && (attribution.callee.is_some() || dial.resp.as_deref() == Some(resp))
-                && answer.callee_id == attribution.callee
-        };
-        if earlier.iter().any(same) {
-            return Ok(Reported::Duplicate);
-        }
+    ) -> Result<Option<DateTime<Utc>>, EngineError> {
+        let ring = ring_of(&mut tx.db(), dial.handset_id).await?;
+        let line = Line { serves: self.serves_of(dial), report: Some(Proof::Nobody), ..dial.line(ring) };
+        Ok(ringing::quiet(&line, now).numbers)
+    }
 
-        let in_time = tx.db().close_reported_dial(&dial.mid, DialOutcome::Answered, Some(resp), now, None).await?;
-        if in_time {
-            tally.dials.push(DialOutcome::Answered);
-        } else {
-            tx.db().late_answer(&dial.mid, resp, now).await?;
-        }
-        let callees = tx.db().callees(hunt.id).await?;
-        let callee = callees.iter().find(|callee| Some(callee.id) == attribution.callee);
-        let mut answer = self.answer_of(tx, dial, callee, resp, region, now).await?;
-        if targets.iter().any(|target| Some(target.callee_id) == attribution.callee && target.attempts > 1) {
-            // The sequence was copied: nobody knows at which pass it was.
-            answer.attempt = None;
-        }
-        if calls.iter().any(|call| call.outcome == Some(CallOutcome::Answered) && call.confirmed == Some(true)) {
-            answer.confirmed_at = Some(now);
-        }
+    /// Keeps an answer, with the name of whoever gave it, and tells it.
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        hearing: &Hearing,
+        recorded: Recorded,
+        now: DateTime<Utc>,
+    ) -> Result<AnswerRow, EngineError> {
+        let Recorded { callee, resp, knows_attempt, confirmed, declined, late } = recorded;
+        let callee = hearing.callees.iter().find(|own| Some(own.id) == callee);
+        let answer = self.answer_of(tx, &hearing.dial, callee, &resp, hearing.region, now).await?;
+        let answer =
+            AnswerRow { attempt: answer.attempt.filter(|_| knows_attempt), confirmed_at: confirmed.then_some(now), ..answer };
         tx.db().insert_answer(&answer).await?;
-        if let Some(handset) = dial.handset_id {
-            tx.db().handset_works(handset).await?;
+        if declined {
+            tx.db().lapse_answer(answer.id, now).await?;
         }
-        // The phone reports when the call is over: whoever picked up may have said no since, by their link or a text message.
-        let declined = answer.confirmed_at.is_none() && callee.is_some_and(|callee| callee.verdict == Some(Verdict::Declined));
-        if let Some(callee) = callee {
-            tx.db().set_target_outcome(&dial.mid, callee.id, TargetOutcome::Call(CallOutcome::Answered)).await?;
-            if declined {
-                tx.db().lapse_answer(answer.id, now).await?;
-            } else {
-                tx.db().set_verdict(callee.id, Verdict::Answered).await?;
-            }
-        }
-        if in_time {
-            give_back(tx, &dial.mid, &targets, &attribution.not_rung).await?;
-        }
-        let (mid, name, number, resp) = (dial.mid.clone(), answer.name.clone(), answer.number.clone(), resp.to_owned());
-        let (attempt, confirmed) = (answer.attempt, answer.confirmed_at.is_some());
-        let event = if in_time {
-            Event::Answered { mid, name, number, resp, attempt, confirmed, declined }
-        } else {
+        let (mid, name, number, attempt) = (hearing.dial.mid.clone(), answer.name.clone(), answer.number.clone(), answer.attempt);
+        let event = if late {
             Event::LateAnswer {
                 mid: Some(mid),
                 name,
@@ -264,60 +196,11 @@ impl Engine {
                 declined: Some(declined),
                 of_earlier_hunt: None,
             }
+        } else {
+            Event::Answered { mid, name, number, resp, attempt, confirmed, declined }
         };
-        tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-        let done = if in_time { Reported::Answered } else { Reported::LateAnswered };
-        if declined {
-            if hunt.ended_at.is_none() {
-                self.settle(tx, hunt.id, now, tally).await?;
-            }
-            return Ok(done);
-        }
-        if answer.confirmed_at.is_some() {
-            // A key that was pressed is an answer to what was said in the call, and that was what it was handed out for.
-            self.part_from_who_joined_after(tx, hunt, dial.offered_at, now, tally).await?;
-        }
-        self.reached(tx, hunt, &answer, now, tally).await?;
-        let over_at = match answer.confirmed_at {
-            Some(_) => dial.offered_at,
-            // An alarm may have joined while a report in time waited for the database.
-            None if in_time => now,
-            None => dial.closed_at.unwrap_or(now),
-        };
-        if !in_time {
-            self.reach_later_hunts(tx, hunt.id, over_at, &answer, now, tally).await?;
-        }
-        self.ring_for_those_who_joined_later(tx, hunt, over_at, now, tally).await?;
-        Ok(done)
-    }
-
-    /// Somebody was reached: a hunt for the first answer ends, also one that had ended without. Where a confirmation is wanted, it
-    /// waits for that.
-    async fn reached(
-        &self,
-        tx: &mut Tx,
-        hunt: &HuntRow,
-        answer: &AnswerRow,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<(), EngineError> {
-        let counts = hunt.confirm_within.is_none() || answer.confirmed_at.is_some();
-        match (hunt.outcome, hunt.until) {
-            (None, Until::First) if counts => {
-                closing::end_hunt(tx, hunt, HuntOutcome::Answered, None, DialOutcome::Superseded, now, tally).await
-            }
-            (None, _) => self.settle(tx, hunt.id, now, tally).await,
-            (Some(HuntOutcome::NoAnswer), _) if !counts => Ok(()),
-            (Some(HuntOutcome::NoAnswer), _) => {
-                if tx.db().answered_after_all(hunt.id, now).await? {
-                    let event = Event::HuntEnded { outcome: HuntOutcome::Answered, reason: None };
-                    tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-                    tally.hunts.push((HuntOutcome::Answered, None));
-                }
-                Ok(())
-            }
-            (Some(HuntOutcome::Answered | HuntOutcome::Cancelled | HuntOutcome::Resolved), _) => Ok(()),
-        }
+        tx.db().insert_event(None, Some(hearing.hunt.id), now, &event).await?;
+        Ok(answer)
     }
 
     /// A late answer also counts for a hunt that was begun for the same alarms since: nobody else needs to be woken.
@@ -354,7 +237,9 @@ impl Engine {
                 of_earlier_hunt: Some(hunt),
             };
             tx.db().insert_event(None, Some(later.id), now, &event).await?;
-            self.reached(tx, &later, &answer, now, tally).await?;
+            if let Some(one) = consequences::reached(later.standing(), answer.confirmed_at.is_some()) {
+                self.follow(tx, &later, one, now, tally).await?;
+            }
         }
         Ok(())
     }
@@ -441,27 +326,6 @@ async fn handset_of(tx: &mut Tx, dial: &DialRow) -> Result<Doer, EngineError> {
         None => None,
     };
     Ok(handset.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name }))
-}
-
-/// The human who picked up under this number said that somebody else should take it.
-fn declined(report: &Report, resp: &str) -> bool {
-    let mut calls = report.calls.iter();
-    calls.any(|call| call.declined && call.number.trim_start_matches('+').trim() == resp.trim_start_matches('+').trim())
-}
-
-/// Gives back the attempts of callees that were certainly not rung.
-async fn give_back(tx: &mut Tx, mid: &str, targets: &[TargetRow], not_rung: &[crate::ids::CalleeId]) -> Result<(), EngineError> {
-    for target in targets {
-        if not_rung.contains(&target.callee_id) {
-            tx.db().give_back_attempts(target.callee_id, target.attempts).await?;
-            tx.db().set_target_outcome(mid, target.callee_id, TargetOutcome::Call(CallOutcome::NotDialled)).await?;
-        }
-    }
-    Ok(())
-}
-
-fn dialled_callee(target: &TargetRow) -> DialledCallee {
-    DialledCallee { callee: target.callee_id, number: target.number.clone(), attempts: target.attempts }
 }
 
 /// The number that a handset meant: an unencoded `+` arrives as a blank.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::alarm::AnswerVia;
+use crate::alarm::consequences::Answer;
 use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::numbers::same_phone;
 use crate::store::dialect::{fragment, statements};
@@ -43,6 +44,18 @@ row! {
 }
 
 impl AnswerRow {
+    /// What decides about what follows when word comes.
+    #[must_use]
+    pub fn standing(&self) -> Answer {
+        Answer {
+            id: self.id,
+            mid: self.mid.clone(),
+            callee: self.callee_id,
+            confirmed_at: self.confirmed_at,
+            lapsed: self.lapsed_at.is_some(),
+        }
+    }
+
     /// Whether it came from the phone of this number.
     #[must_use]
     pub fn is_from(&self, number: &str) -> bool {

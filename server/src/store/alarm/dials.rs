@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
+use crate::alarm::attribution::DialledCallee;
 use crate::alarm::ringing::{Close, Line, Proof, Serves};
-use crate::alarm::{DialOutcome, TargetOutcome};
+use crate::alarm::{DialOutcome, TargetOutcome, consequences};
 use crate::ids::{CalleeId, HandsetId, HuntId};
 use crate::numbers::phone_of;
 use crate::store::dialect::{fragment, statements};
@@ -57,6 +58,25 @@ row! {
 }
 
 impl DialRow {
+    /// What decides about what follows when its handset reports.
+    #[must_use]
+    pub fn standing(&self, targets: &[TargetRow]) -> consequences::Dial {
+        let rings = |target: &TargetRow| DialledCallee {
+            callee: target.callee_id,
+            number: target.number.clone(),
+            attempts: target.attempts,
+        };
+        consequences::Dial {
+            mid: self.mid.clone(),
+            offered_at: self.offered_at,
+            closed: self.closed_at.zip(self.outcome),
+            reported: self.reported_at.is_some(),
+            resp: self.resp.clone(),
+            rings: targets.iter().map(rings).collect(),
+            by_handset: self.handset_id.is_some(),
+        }
+    }
+
     /// When it was served.
     #[must_use]
     pub fn served(&self) -> Serves {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
+use crate::alarm::consequences;
 use crate::alarm::hunt::{Callee, Hunt};
 use crate::alarm::policy::{Place, Step};
 use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
@@ -162,6 +163,14 @@ row! {
     }
 }
 
+impl HuntRow {
+    /// What decides about what follows when word comes.
+    #[must_use]
+    pub fn standing(&self) -> consequences::Hunt {
+        consequences::Hunt { until: self.until, outcome: self.outcome, wants_word: self.confirm_within.is_some() }
+    }
+}
+
 /// A callee with the hunt it belongs to.
 struct CalleeOfHunt {
     hunt_id: HuntId,
@@ -195,6 +204,12 @@ impl CalleeRow {
     #[must_use]
     pub fn phone(&self) -> Cow<'_, str> {
         phone_of(&self.number)
+    }
+
+    /// What decides about what follows when word comes.
+    #[must_use]
+    pub fn standing(&self) -> consequences::Callee {
+        consequences::Callee { id: self.id, verdict: self.verdict }
     }
 
     /// What the pure rule needs to know of it.
@@ -286,11 +301,7 @@ statements! {
     ];
     /// Callees who were handed out in vain, and of whom no handset ever said that they were rung.
     COUNT_UNREPORTED = [
-        "SELECT count(*) AS unreported FROM callees c
-         WHERE c.hunt_id = $1 AND c.verdict IS NULL
-           AND EXISTS (SELECT 1 FROM dial_targets t JOIN dials d ON d.mid = t.mid WHERE t.callee_id = c.id AND d.outcome = 'expired')
-           AND NOT EXISTS (SELECT 1 FROM dial_targets t JOIN dials d ON d.mid = t.mid
-                           WHERE t.callee_id = c.id AND d.reported_at IS NOT NULL)"
+        "SELECT count(*) AS unreported FROM callees c WHERE c.hunt_id = $1 AND c.verdict IS NULL AND" no_report
     ];
     /// When the next dry run goes on.
     EARLIEST_DUE_DRY_RUN = ["SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND dry_run"];
@@ -357,6 +368,8 @@ statements! {
     MOVE_DELIVERIES = ["UPDATE deliveries SET hunt_id = $2 WHERE hunt_id = $1"];
     /// A hunt that never was.
     DELETE = ["DELETE FROM hunts WHERE id = $1"];
+    /// The callees of a hunt of whom no handset has said how a call ended that it took.
+    UNREPORTED = ["SELECT c.id FROM callees c WHERE c.hunt_id = $1 AND" no_report];
     /// The callees of a hunt, in order.
     CALLEES = ["SELECT * FROM callees WHERE hunt_id = $1 ORDER BY step, position"];
     /// One callee.
@@ -813,6 +826,15 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn callees(&mut self, hunt: HuntId) -> Result<Vec<CalleeRow>> {
         fetch_all!(self, CALLEES, hunt)
+    }
+
+    /// The callees of a hunt of whom no handset has said how a call ended that it took: nobody knows whether they were rung.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn unreported(&mut self, hunt: HuntId) -> Result<Vec<CalleeId>> {
+        let rows: Vec<(CalleeId,)> = fetch_all!(self, UNREPORTED, hunt)?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// One callee, with the hunt it belongs to.
