@@ -104,6 +104,8 @@ struct CalleeJson {
     min_interval_seconds: i32,
     last_offered_at: Option<DateTime<Utc>>,
     verdict: Option<Verdict>,
+    /// No phone has said how a call to this number ended: nobody knows whether it rang.
+    no_report: bool,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -230,6 +232,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
     let row = db.alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
     let handsets = handset_names(&mut db).await?;
     let callees = db.callees(row.hunt_id).await?;
+    let unreported = db.unreported(row.hunt_id).await?;
     let mut dials = Vec::new();
     let mut answers = Vec::new();
     let mut targets = Vec::new();
@@ -281,6 +284,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
                 min_interval_seconds: callee.min_interval_s,
                 last_offered_at: callee.last_offered_at,
                 verdict: callee.verdict,
+                no_report: unreported.contains(&callee.id),
             })
             .collect(),
         dials: dials

@@ -9,6 +9,7 @@ on_both!(
     six_minutes_of_talk_and_a_late_answer,
     a_late_answer_revives_what_nobody_answered,
     a_late_nobody_is_only_a_note,
+    of_whom_no_phone_reported_is_said,
     who_said_no_before_the_phone_reports_has_not_answered,
     a_late_answer_after_a_cancellation_is_kept,
     a_late_answer_ends_the_hunt_that_was_begun_since,
@@ -89,6 +90,30 @@ async fn a_late_nobody_is_only_a_note(home: Home) {
     assert_eq!(server.outcomes(&id).await, ["expired", "open"]);
     let alarm = server.alarm(&id).await;
     assert!(alarm["timeline"].as_array().unwrap().iter().any(|event| event["kind"] == "late_nobody"), "{alarm}");
+}
+
+async fn of_whom_no_phone_reported_is_said(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = server.raise(&[A, B], json!({ "attempts": 1 })).await;
+    let unreported = async || {
+        let alarm = server.alarm(&id).await;
+        let callees = alarm["callees"].as_array().unwrap().clone();
+        callees.into_iter().map(|callee| callee["no_report"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(unreported().await, [false, false]);
+    let (late, _) = server.app_dial(&desk).await;
+    server.pass(300).await;
+    server.pass(300).await;
+    assert_eq!(unreported().await, [true, false]);
+    let (mid, _) = server.app_dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    assert_eq!(
+        (server.alarm(&id).await["reason"].as_str(), unreported().await),
+        (Some("no_report"), vec![json!(true), json!(false)])
+    );
+    server.report(&desk, &late, None).await;
+    assert_eq!(unreported().await, [false, false], "it has come after all");
 }
 
 async fn a_late_answer_after_a_cancellation_is_kept(home: Home) {

@@ -14,6 +14,7 @@ on_both!(
     those_of_last_resort_are_called_so_and_nobody_else,
     who_is_next_is_whom_the_rule_rings_next,
     whoever_has_quiet_hours_is_not_next,
+    a_phone_that_never_reported_did_not_say_no_answer,
     what_cannot_be_handed_anything_is_not_counted,
     a_curl_that_polled_once_is_no_phone,
     open_alarms_are_listed_too,
@@ -100,6 +101,35 @@ async fn whoever_has_quiet_hours_is_not_next(home: Home) {
         let (states, next) = (state_of_rung(&page.body, "张伟"), state_of_rung(&page.body, "Li Na"));
         assert!(states.starts_with("quiet hours until "), "{path}: {states}");
         assert_eq!(next, "next", "{path}");
+    }
+}
+
+async fn a_phone_that_never_reported_did_not_say_no_answer(home: Home) {
+    let server = home.start().await;
+    name_people(&server).await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let id = server.raise(&[A, B], json!({ "attempts": 1 })).await;
+    server.app_dial(&desk).await;
+    server.pass(300).await;
+    server.pass(300).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [B]);
+    server.report(&desk, &mid, None).await;
+    assert_eq!(server.alarm(&id).await["reason"], "no_report");
+    let page = lin.get(&format!("/alarms/{id}")).await;
+    let (unknown, nobody) = (state_of_rung(&page.body, "张伟"), state_of_rung(&page.body, "Li Na"));
+    assert_eq!((unknown.as_str(), nobody.as_str()), ("no report from the phone · calls: 1 of 1", "no answer · calls: 1 of 1"));
+    server.pass(100).await;
+    let again = server.raise(&[A], json!({ "attempts": 2 })).await;
+    server.app_dial(&desk).await;
+    server.pass(300).await;
+    server.pass(300).await;
+    assert_eq!(server.outcomes(&again).await, ["expired"]);
+    for path in ["/".to_owned(), format!("/alarms/{again}")] {
+        let page = lin.get(&path).await;
+        let state = state_of_rung(&page.body, "张伟");
+        assert_eq!(state, "no report from the phone · calls: 1 of 2 · again in turn", "{path}: nobody knows whether he was rung");
     }
 }
 

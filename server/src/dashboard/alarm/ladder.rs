@@ -230,9 +230,10 @@ fn show(reader: &Reader, rung: &RungRow, state: &State, known: &Known<'_>, alarm
     let words = reader.words;
     let tries =
         fill(&words.rung_tries, &[("count", Text(&rung.attempts.to_string())), ("most", Text(&rung.max_attempts.to_string()))]);
+    let what = if rung.no_report { &words.rung_no_report } else { &words.rung_no_answer };
     let again = |time: &DateTime<Utc>, soon: &str, later: &str| match known.standing {
-        Some(standing) if *time <= standing.now => fill(soon, &[("tries", Html(&tries))]),
-        _ => fill(later, &[("tries", Html(&tries)), ("at", Html(&at(*time)))]),
+        Some(standing) if *time <= standing.now => fill(soon, &[("what", Text(what)), ("tries", Html(&tries))]),
+        _ => fill(later, &[("what", Text(what)), ("tries", Html(&tries)), ("at", Html(&at(*time)))]),
     };
     let skip = alarm.filter(|_| known.standing.is_some() && reader.responds() && state.is_in_play());
     let (look, state) = match state {
@@ -255,7 +256,7 @@ fn show(reader: &Reader, rung: &RungRow, state: &State, known: &Known<'_>, alarm
             (Look::No, again(time, &words.rung_again_soon, &words.rung_again))
         }
         State::InPeace { until } => (Look::Later, fill(&words.rung_quiet, &[("at", Html(&at(*until)))])),
-        State::Spent => (Look::No, fill(&words.rung_spent, &[("tries", Html(&tries))])),
+        State::Spent => (Look::No, fill(&words.rung_spent, &[("what", Text(what)), ("tries", Html(&tries))])),
         State::NotRung => (Look::Later, escape(&words.rung_not_rung)),
     };
     let number = reader.number(&rung.number);
@@ -304,6 +305,7 @@ mod tests {
             failed: 0,
             last_offered_at: (attempts > 0).then_some(DateTime::UNIX_EPOCH),
             verdict: None,
+            no_report: false,
         }
     }
 

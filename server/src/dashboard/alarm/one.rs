@@ -23,7 +23,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
 use crate::engine::{Acknowledgement, Effect};
-use crate::ids::AlarmId;
+use crate::ids::{AlarmId, CalleeId, HuntId};
 use crate::keep::checks::LONGEST_NOTE;
 use crate::store::alarm::answers;
 use crate::store::alarm::board::RungRow;
@@ -104,7 +104,9 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
     let alarm = db.alarm(id).await?.ok_or(Refusal::NotFound)?;
-    let rungs: Vec<RungRow> = db.callees(alarm.hunt_id).await?.into_iter().map(|callee| rung_of(alarm.hunt_id, callee)).collect();
+    let unreported = db.unreported(alarm.hunt_id).await?;
+    let rung_of = |callee| rung_of(alarm.hunt_id, callee, &unreported);
+    let rungs: Vec<RungRow> = db.callees(alarm.hunt_id).await?.into_iter().map(rung_of).collect();
     let all_answers = db.answers_of(alarm.hunt_id).await?;
     let ringing: Vec<_> = db.ringing().await?.into_iter().filter(|row| row.hunt_id == alarm.hunt_id).collect();
     let calls = db.calls_of_alarm(id).await?;
@@ -163,7 +165,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), Part::new("timeline", &timeline)] })
 }
 
-fn rung_of(hunt_id: crate::ids::HuntId, callee: CalleeRow) -> RungRow {
+fn rung_of(hunt_id: HuntId, callee: CalleeRow, unreported: &[CalleeId]) -> RungRow {
     RungRow {
         id: callee.id,
         hunt_id,
@@ -177,6 +179,7 @@ fn rung_of(hunt_id: crate::ids::HuntId, callee: CalleeRow) -> RungRow {
         failed: callee.failed,
         last_offered_at: callee.last_offered_at,
         verdict: callee.verdict,
+        no_report: unreported.contains(&callee.id),
     }
 }
 

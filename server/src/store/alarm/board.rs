@@ -41,6 +41,8 @@ row! {
         pub last_offered_at: Option<DateTime<Utc>>,
         /// What became of it.
         pub verdict: Option<Verdict>,
+        /// A call to them was given up for want of a report, and of none to them there is one: nobody knows whether they were rung.
+        pub no_report: bool,
     }
 }
 
@@ -136,10 +138,11 @@ statements! {
     ];
     /// Their ladders.
     OPEN_RUNGS = [
-        "SELECT id, hunt_id, step, person_id, name, number, max_attempts, min_interval_s, attempts, failed, last_offered_at, verdict
-         FROM callees
-         WHERE hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
-         ORDER BY hunt_id, step, position LIMIT 2000"
+        "SELECT c.id, c.hunt_id, c.step, c.person_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, c.failed,
+                c.last_offered_at, c.verdict," no_report "AS no_report
+         FROM callees c
+         WHERE c.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
+         ORDER BY c.hunt_id, c.step, c.position LIMIT 2000"
     ];
     /// Who is being rung at this moment. CROSS JOIN has SQLite begin with the dials, of which few are open.
     RINGING = [
@@ -161,7 +164,7 @@ statements! {
     /// The ladders of alarms in a range of alarm numbers.
     RUNGS_BETWEEN = [
         "SELECT DISTINCT c.id, c.hunt_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, 0 AS failed, NULL AS person_id,
-                c.last_offered_at, c.verdict, c.step, c.position
+                c.last_offered_at, c.verdict, c.step, c.position," no_report "AS no_report
          FROM callees c JOIN alarms a ON a.hunt_id = c.hunt_id WHERE a.number >= $1 AND a.number <= $2
          ORDER BY c.hunt_id, c.step, c.position LIMIT 5000"
     ];
