@@ -77,6 +77,13 @@ impl Expected {
         if holds { Ok(()) } else { Err(Stale) }
     }
 
+    /// The same for an entry of a list that has a version of its own: whoever has read the entry, or else the list, has read what is there.
+    /// An entry is made and removed, and never changed, so that it can be looked at before. Gives what is left to ask of the list.
+    #[must_use]
+    pub fn of_entry(self, entry: &Version) -> Self {
+        if self.check(Some(entry)).is_ok() { Self::Anything } else { self }
+    }
+
     /// The same for what is kept under a number that is counted up: the number to go on with, so that the store can look once more.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,11 @@ use crate::app::App;
 use crate::http::answer;
 use crate::http::listing::{Listed, Paged, Paging, escaped, located};
 use crate::http::problem::Problem;
+use crate::http::versions::versioned;
 use crate::intake::alarm_request;
 use crate::keep::do_not_call as forbidden;
 use crate::store::duty::do_not_call::DoNotCallRow;
+use crate::versions::Expected;
 
 /// A number that must not be called.
 #[derive(Debug, Serialize, ToSchema)]
@@ -60,10 +62,11 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     responses((status = 200, description = "Since when, and why", body = Forbidden),
         (status = 404, description = "It is not among them", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn show(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<Response, Problem> {
+pub async fn show(State(app): State<Arc<App>>, Path(number): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     let number = forbidden::parse(&number, app.config().default_region)?;
     let row = app.engine.store.read().await?.db().forbidden(number.as_str()).await?;
-    Ok(answer(StatusCode::OK, &Forbidden::from(row.ok_or_else(not_among_them)?)))
+    let row = row.ok_or_else(not_among_them)?;
+    Ok(versioned(&headers, StatusCode::OK, &forbidden::version(&row), &Forbidden::from(row)))
 }
 
 fn not_among_them() -> Problem {
@@ -75,11 +78,11 @@ fn not_among_them() -> Problem {
     responses((status = 201, description = "Kept", body = Forbidden),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: ForbidBody = alarm_request::read_json(&body)?;
     let (region, now) = (app.config().default_region, app.engine.clock.now());
-    let number = forbidden::forbid(&app.engine.store, &body.number, body.reason, region, now).await?;
+    let number = forbidden::forbid(&app.engine.store, &body.number, body.reason, region, &Expected::of(&headers), now).await?;
     let kept = app.engine.store.read().await?.db().forbidden(number.as_str()).await?;
     let shown = Forbidden::from(kept.ok_or_else(not_among_them)?);
     let at = format!("/api/v1/do-not-call/{}", escaped(&shown.number));
@@ -92,8 +95,9 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
     responses((status = 204, description = "It may be called again"),
         (status = 404, description = "It is not among them", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(number): Path<String>) -> Result<StatusCode, Problem> {
-    if !forbidden::allow(&app.engine.store, &number, app.config().default_region).await? {
+pub async fn remove(State(app): State<Arc<App>>, Path(number): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+    let expected = Expected::of(&headers);
+    if !forbidden::allow(&app.engine.store, &number, app.config().default_region, &expected).await? {
         return Err(not_among_them());
     }
     Ok(StatusCode::NO_CONTENT)

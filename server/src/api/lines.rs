@@ -596,10 +596,15 @@ pub async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>, body: 
         (status = 404, description = "There is no such line", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "Why it cannot be sent", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn forward(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
+pub async fn forward(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let target: TargetBody = alarm_request::read_json(&body)?;
-    let hand_over = app.engine.forward_line(&id, &target.number, target.person.as_deref()).await?;
+    let hand_over = app.engine.forward_line(&id, &target.number, target.person.as_deref(), &Expected::of(&headers)).await?;
     Ok(json(StatusCode::ACCEPTED, json!(HandOverJson::from(hand_over)).to_string()))
 }
 

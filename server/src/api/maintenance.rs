@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use crate::http::problem::Problem;
 use crate::ids::WindowId;
 use crate::intake::alarm_request;
 use crate::store::watch::maintenance::WindowRow;
+use crate::versions::{Expected, Version};
 
 /// The JSON body of `POST /api/v1/maintenance`.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -88,10 +89,13 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
         (status = 404, description = "There is no such window, or it is over", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+    Ok(answer(StatusCode::OK, &find(&app, &id).await?))
+}
+
+async fn find(app: &App, id: &str) -> Result<WindowJson, Problem> {
     let windows = app.engine.store.read().await?.db().windows(app.engine.clock.now()).await?;
     let window = windows.into_iter().find(|window| window.id.to_string() == id.to_ascii_lowercase());
-    let shown = window.map(WindowJson::from).ok_or_else(|| Problem::not_found("there is no such window, or it is over"))?;
-    Ok(answer(StatusCode::OK, &shown))
+    window.map(WindowJson::from).ok_or_else(|| Problem::not_found("there is no such window, or it is over"))
 }
 
 /// Ends a window now: what it held and still fires is rung.
@@ -100,7 +104,12 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result
     responses((status = 204, description = "Ended"),
         (status = 404, description = "There is no such window, or it is over", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn end(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+pub async fn end(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+    let expected = Expected::of(&headers);
+    if expected != Expected::Anything {
+        // A window is made and ended, and never changed.
+        expected.check(Some(&Version::of(&find(&app, &id).await?)))?;
+    }
     app.engine.end_window(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

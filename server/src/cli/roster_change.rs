@@ -326,7 +326,7 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             let form = form_of(&file)?;
             let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let file = import::File { form, bytes, encoding, region: config.default_region };
-            let done = import::import(store, &schedule, &layer, file, dry_run, now).await?;
+            let done = import::import(store, &schedule, &layer, file, dry_run, &Expected::Anything, now).await?;
             tell_imported(if dry_run { "would import" } else { "imported" }, &schedule, &layer, &done);
         }
         ChangeCommand::SetCalendar(own) => set_calendar(own, store, config, now).await?,
@@ -346,17 +346,17 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             };
             let OverrideArgs { schedule, person, instead_of, from, to, note, .. } = own;
             let form = OverrideForm { action: action.to_owned(), person, instead_of, from, to, note };
-            let id = exceptions::add_override(store, &schedule, &form, BY, now).await?;
+            let id = exceptions::add_override(store, &schedule, &form, BY, &Expected::Anything, now).await?;
             println!("override {id} holds");
         }
         ChangeCommand::RemoveOverride { schedule, id } => {
-            exceptions::remove_override(store, &schedule, read_id(&id)?, now).await?;
+            exceptions::remove_override(store, &schedule, read_id(&id)?, &Expected::Anything, now).await?;
             println!("it does not hold any more");
         }
         ChangeCommand::Temporary(own) => {
             let TemporaryArgs { schedule, name, people, from, to, every, active } = own;
             let form = TemporaryForm { name, from, to, people, every, start: None, active };
-            let id = exceptions::add_temporary(store, &schedule, &form, BY, now).await?;
+            let id = exceptions::add_temporary(store, &schedule, &form, BY, &Expected::Anything, now).await?;
             println!("temporary schedule {id} holds");
         }
         ChangeCommand::Holidays(own) => {
@@ -366,11 +366,13 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
                 let first = |line: &str| line.split([',', ';', '\t', ' ']).next().unwrap_or_default().trim().to_owned();
                 days = text.lines().map(first).filter(|day| !day.is_empty() && !day.starts_with('#')).collect();
             }
-            let ids = exceptions::add_holidays(store, &schedule, &HolidaysForm { name, days, people }, BY, now).await?;
+            let ids =
+                exceptions::add_holidays(store, &schedule, &HolidaysForm { name, days, people }, BY, &Expected::Anything, now)
+                    .await?;
             println!("{} days hold; `autocall roster show {schedule}` prints them", ids.len());
         }
         ChangeCommand::RemoveTemporary { schedule, id } => {
-            exceptions::remove_temporary(store, &schedule, read_id(&id)?, now).await?;
+            exceptions::remove_temporary(store, &schedule, read_id(&id)?, &Expected::Anything, now).await?;
             println!("it does not hold any more");
         }
         ChangeCommand::Vacation { person, from, to, zone, note } => {

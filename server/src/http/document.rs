@@ -25,6 +25,22 @@ const VERSIONED: [&str; 11] = [
     WHOLE_LISTS[1],
 ];
 
+/// Other requests that may say which version was read: of the entry that they remove, or of what they change a part of.
+const HONOURED: [(&str, &str); 12] = [
+    ("post", "/api/v1/do-not-call"),
+    ("delete", "/api/v1/do-not-call/{number}"),
+    ("delete", "/api/v1/maintenance/{id}"),
+    ("delete", "/api/v1/calendar-feeds/{id}"),
+    ("delete", "/api/v1/vacations/{id}"),
+    ("delete", "/api/v1/schedules/{schedule}/overrides/{id}"),
+    ("delete", "/api/v1/schedules/{schedule}/temporaries/{id}"),
+    ("post", "/api/v1/schedules/{schedule}/overrides"),
+    ("post", "/api/v1/schedules/{schedule}/temporaries"),
+    ("post", "/api/v1/schedules/{schedule}/holidays"),
+    ("post", "/api/v1/schedules/{schedule}/import"),
+    ("post", "/api/v1/lines/{id}/forward"),
+];
+
 /// What is read again at once is told as it is then.
 const CALENDAR_REFRESHED: &str = "/api/v1/schedules/{schedule}/calendar/refresh";
 
@@ -492,6 +508,14 @@ fn tell_versions(method: &str, path: &str, operation: &mut Operation) {
         if is_tagged {
             tell_header(response, ETAG, true);
         }
+    }
+    let honours = HONOURED.contains(&(method, path)) || (method == "post" && path == CALENDAR_REFRESHED);
+    if honours {
+        let what =
+            if method == "post" { "The ETag of what was read and is added to, or *" } else { "The ETag of what was read, or *" };
+        operation.parameters.get_or_insert_default().push(RefOr::T(header_parameter("If-Match", what, false)));
+        let stale = problem("Somebody else has changed it since it was read");
+        operation.responses.responses.entry("412".to_owned()).or_insert_with(|| RefOr::T(stale));
     }
     if !edited && (method != "get" || BY_TOKEN.contains(&path) || path == BARISTA) {
         return;

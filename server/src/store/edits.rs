@@ -21,6 +21,8 @@ pub enum Edited {
     Gateways,
     /// People and their numbers.
     People,
+    /// Numbers that must not be called.
+    DoNotCall,
 }
 
 impl Edited {
@@ -33,6 +35,7 @@ impl Edited {
             Self::Lines => "lines",
             Self::Gateways => "gateways",
             Self::People => "people",
+            Self::DoNotCall => "do not call",
         }
     }
 }

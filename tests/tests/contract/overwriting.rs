@@ -17,6 +17,8 @@ on_both!(
     a_new_one_is_made_only_where_there_is_none,
     what_happens_by_itself_is_no_other_version,
     a_version_says_nothing_of_secrets,
+    a_part_is_changed_only_by_who_has_read_the_whole,
+    no_request_ignores_a_version,
 );
 
 struct Answer {
@@ -147,6 +149,150 @@ async fn who_overwrites_what_they_have_not_read_is_told(home: Home) {
         let removed = send(&server, Method::DELETE, path, &[("if-match", &tag)], None).await;
         assert_eq!(removed.status, 204, "{path}: {}", removed.body);
     }
+}
+
+/// What is added to a schedule, as what it is sent and where.
+fn parts() -> [(&'static str, Value); 3] {
+    let (from, to) = ("2027-01-04T08:00:00Z", "2027-01-05T08:00:00Z");
+    [
+        ("overrides", json!({ "action": "add", "person": "Ann", "from": from, "to": to })),
+        ("temporaries", json!({ "name": "fair", "people": ["Ann"], "from": from, "to": to })),
+        ("holidays", json!({ "name": "new year", "people": ["Ann"], "days": ["2027-01-01", "2027-01-02"] })),
+    ]
+}
+
+async fn import(server: &Server, headers: &[(&str, &str)], query: &str) -> (u16, Value) {
+    let file = b"start,end,person\n2027-02-01 08:00,2027-02-02 08:00,Ann\n".to_vec();
+    let mut all = vec![("content-type", "text/csv")];
+    all.extend(headers);
+    crate::intake::raw(server, &format!("/api/v1/schedules/primary/import{query}"), &all, file).await
+}
+
+async fn a_part_is_changed_only_by_who_has_read_the_whole(home: Home) {
+    let (server, _) = one_of_everything(home).await;
+    for (part, body) in parts() {
+        let path = format!("schedules/primary/{part}");
+        let read = get(&server, "schedules/primary").await;
+        let (other, _) = import(&server, &[], &format!("?layer={part}")).await;
+        assert_eq!(other, 200, "somebody else changes it");
+        let late = send(&server, Method::POST, &path, &[("if-match", &read.tag())], Some(&body)).await;
+        assert_eq!((late.status, &late.body["code"]), (412, &json!("changed_meanwhile")), "{part}: {}", late.body);
+        let now = get(&server, "schedules/primary").await;
+        assert!(now.body["overrides"] == read.body["overrides"] && now.body["temporaries"] == read.body["temporaries"]);
+        let made = send(&server, Method::POST, &path, &[("if-match", &now.tag())], Some(&body)).await;
+        assert_eq!(made.status, 201, "{part}: {}", made.body);
+        let after = get(&server, "schedules/primary").await;
+        assert_ne!(after.tag(), now.tag(), "{part}: whoever read it before has not read this");
+        let kept = send(&server, Method::GET, "schedules/primary", &[("if-none-match", &now.tag())], None).await;
+        assert_eq!(kept.status, 200, "{part}: it is not what is known already");
+    }
+    let read = get(&server, "schedules/primary").await;
+    assert_eq!(send(&server, Method::PUT, "schedules/primary", &[], Some(&schedule_as_read(&read.body))).await.status, 200);
+    for query in ["", "?dry_run=true"] {
+        let (late, problem) = import(&server, &[("if-match", &read.tag())], query).await;
+        assert_eq!((late, &problem["code"]), (412, &json!("changed_meanwhile")), "{query}: {problem}");
+    }
+    let tag = get(&server, "schedules/primary").await.tag();
+    assert_eq!(import(&server, &[("if-match", &tag)], "").await.0, 200);
+
+    // An entry is taken back by whoever has read it, or the schedule as it is now.
+    let read = get(&server, "schedules/primary").await;
+    let own = read.body["overrides"][0]["id"].as_str().unwrap();
+    let fair = read.body["temporaries"].as_array().unwrap().iter().map(|own| own["id"].as_str().unwrap());
+    let fair: Vec<&str> = fair.collect();
+    let path = format!("schedules/primary/temporaries/{}", fair[0]);
+    let removed = send(&server, Method::DELETE, &path, &[("if-match", &read.tag())], None).await;
+    assert_eq!(removed.status, 204, "{}", removed.body);
+    let path = format!("schedules/primary/temporaries/{}", fair[1]);
+    let late = send(&server, Method::DELETE, &path, &[("if-match", &read.tag())], None).await;
+    assert_eq!(late.status, 412, "one was taken back meanwhile: {}", late.body);
+    let path = format!("schedules/primary/overrides/{own}");
+    let tag = get(&server, &path).await.tag();
+    assert_eq!(send(&server, Method::DELETE, &path, &[("if-match", &tag)], None).await.status, 204);
+}
+
+/// A schedule as it is sent that was read.
+fn schedule_as_read(read: &Value) -> Value {
+    json!({ "name": read["name"], "zone": "Europe/Paris", "layers": [], "version": read["version"] })
+}
+
+/// Everything of the API that changes what an operator keeps, with a version that nobody has read.
+async fn no_request_ignores_a_version(home: Home) {
+    let (server, _) = one_of_everything(home).await;
+    let mut made: Vec<(&str, String)> = Vec::new();
+    let window =
+        json!({ "reason": "new disks", "ends_at": (server.now() + chrono::TimeDelta::hours(1)).to_rfc3339(), "team": "ops" });
+    let away = json!({ "person": "Ann", "from": "2027-03-01T08:00:00Z", "to": "2027-03-05T08:00:00Z" });
+    let [(_, add), (_, other), _] = parts();
+    for (list, key, body) in [
+        ("maintenance", "id", window),
+        ("vacations", "id", away),
+        ("calendar-feeds", "id", json!({ "schedule": "primary" })),
+        ("do-not-call", "number", json!({ "number": B, "reason": "asked" })),
+        ("schedules/primary/overrides", "id", add),
+        ("schedules/primary/temporaries", "id", other),
+    ] {
+        let answer = send(&server, Method::POST, list, &[], Some(&body)).await;
+        assert_eq!(answer.status, 201, "{list}: {}", answer.body);
+        made.push((list, answer.body[key].as_str().unwrap().to_owned()));
+    }
+    let source = json!({ "url": "https://calendar.example.org/x.ics" });
+    assert_eq!(send(&server, Method::PUT, "schedules/primary/calendar", &[], Some(&source)).await.status, 201);
+    for (list, name) in &made {
+        let path = format!("{list}/{}", name.replace('+', "%2B"));
+        let read = get(&server, &path).await;
+        for never in ["\"0\"", "garbled"] {
+            let late = send(&server, Method::DELETE, &path, &[("if-match", never)], None).await;
+            assert_eq!((late.status, &late.body["code"]), (412, &json!("changed_meanwhile")), "{path}: {}", late.body);
+        }
+        assert_eq!(get(&server, &path).await.body, read.body, "it is still there");
+    }
+    // Somebody else gives another reason.
+    let path = format!("do-not-call/%2B86{B}");
+    let read = get(&server, &path).await;
+    let again = json!({ "number": B, "reason": "moved" });
+    let fresh = send(&server, Method::POST, "do-not-call", &[("if-none-match", "*")], Some(&again)).await;
+    assert_eq!(fresh.status, 412, "there is one: {}", fresh.body);
+    assert_eq!(send(&server, Method::POST, "do-not-call", &[("if-match", &read.tag())], Some(&again)).await.status, 201);
+    for (method, body) in [(Method::DELETE, None), (Method::POST, Some(&again))] {
+        let path = if method == Method::POST { "do-not-call" } else { &path };
+        assert_eq!(send(&server, method, path, &[("if-match", &read.tag())], body).await.status, 412);
+    }
+    let target = json!({ "number": A, "person": "Ann" });
+    for (path, body) in [("lines/ops/forward", target), ("schedules/primary/calendar/refresh", json!({}))] {
+        let late = send(&server, Method::POST, path, &[("if-match", "\"0\"")], Some(&body)).await;
+        assert_eq!((late.status, &late.body["code"]), (412, &json!("changed_meanwhile")), "{path}: {}", late.body);
+    }
+    for (list, name) in &made {
+        let path = format!("{list}/{}", name.replace('+', "%2B"));
+        let tag = get(&server, &path).await.tag();
+        let removed = send(&server, Method::DELETE, &path, &[("if-match", &tag)], None).await;
+        assert_eq!(removed.status, 204, "{path}: {}", removed.body);
+    }
+
+    // The description knows of no other request that could ignore one.
+    let document = get(&server, "openapi.json").await.body;
+    let (of_senders, changes_nothing, acts) = (
+        ["/api/v1/intake/alertmanager", "/api/v1/sms/inbound/{token}", "/api/v1/heartbeat/{token}", "/api/v1/call"],
+        ["/api/v1/sms/gateways/{id}/test", "/api/v1/lines/{id}/preview", "/api/v1/schedules/{schedule}/calendar/rehearse"],
+        "/api/v1/alarms",
+    );
+    let mut ignored = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let adds = method == "post" && !path.contains('{') && path != "/api/v1/do-not-call";
+            let is_other =
+                of_senders.contains(&path.as_str()) || changes_nothing.contains(&path.as_str()) || path.starts_with(acts);
+            if method == "get" || adds || is_other {
+                continue;
+            }
+            let honours = operation["parameters"].as_array().is_some_and(|all| all.iter().any(|one| one["name"] == "If-Match"));
+            if !honours || operation["responses"]["412"].is_null() {
+                ignored.push(format!("{method} {path}"));
+            }
+        }
+    }
+    assert!(ignored.is_empty(), "they say nothing of If-Match: {ignored:?}");
 }
 
 async fn whole_lists_are_replaced_only_by_who_has_read_them(home: Home) {

@@ -2,6 +2,7 @@
 
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
+use autocall::versions::Expected;
 use serde_json::{Value, json};
 
 use crate::client::{Page, Visitor};
@@ -383,7 +384,7 @@ async fn who_confirmed_is_named(home: Home) {
     server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
     lin.post("/lines/new", &line(&[("team", ""), ("verify_handset", "spare")])).await;
-    server.app.engine.forward_line("ops", A, Some("王芳 <i>")).await.unwrap();
+    server.app.engine.forward_line("ops", A, Some("王芳 <i>"), &Expected::Anything).await.unwrap();
     let gateway = server.app.engine.gateway("phone").await.unwrap().id;
     let mut tx = server.app.engine.store.begin().await.unwrap();
     let sms = tx.db().due_sms(gateway, server.now() + chrono::TimeDelta::days(1)).await.unwrap().remove(0);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use crate::http::problem::Problem;
 use crate::ids::FeedId;
 use crate::keep::roster::RosterError;
 use crate::keep::roster::feeds::{self, Subject};
+use crate::versions::{Expected, Version};
 
 /// Whose shifts a feed is to tell: one of the two.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -107,8 +108,11 @@ pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sende
     responses((status = 204, description = "It works no more"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn revoke(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let id = id.parse().map_err(|_| RosterError::NoEntry)?;
+pub async fn revoke(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    let id: FeedId = id.parse().map_err(|_| RosterError::NoEntry)?;
+    let feed = all(&app).await?.into_iter().find(|feed| feed.id == id).ok_or(RosterError::NoEntry)?;
+    // A feed is made and revoked, and never changed.
+    Expected::of(&headers).check(Some(&Version::of(&feed)))?;
     feeds::revoke(&app.engine.store, id, app.engine.clock.now()).await?;
     Ok(removed())
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Extension, Path, RawQuery, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::shapes::{Named, OverrideJson, ScheduleJson, TemporaryJson};
-use super::{form, maker, removed, roster, roster_and_sources};
+use super::{form, maker, removed, roster, roster_and_sources, stale_by_header};
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::answer;
@@ -19,6 +19,7 @@ use crate::http::problem::Problem;
 use crate::ids::{OverrideId, TemporaryId, VacationId};
 use crate::keep::roster::forms::{HolidaysForm, OverrideForm, TemporaryForm, VacationForm};
 use crate::keep::roster::{RosterError, exceptions, find_schedule};
+use crate::versions::{Expected, Version};
 
 /// The id of what was made, and the schedule as it is now.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -38,11 +39,13 @@ pub async fn add_override(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(schedule): Path<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let form: OverrideForm = form(&app, body).await?;
-    let now = app.engine.clock.now();
-    let id = exceptions::add_override(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
+    let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
+    let id = exceptions::add_override(&app.engine.store, &schedule, &form, maker(&sender), &expected, now).await;
+    let id = id.map_err(|error| stale_by_header(&expected, error))?;
     made(&app, &schedule, "overrides", id.to_string()).await
 }
 
@@ -55,9 +58,13 @@ pub async fn add_override(
 pub async fn remove_override(
     State(app): State<Arc<App>>,
     Path((schedule, id)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = id.parse().map_err(|_| RosterError::NoEntry)?;
-    exceptions::remove_override(&app.engine.store, &schedule, id, app.engine.clock.now()).await?;
+    let (roster, id) = (roster(&app).await?, id.parse::<OverrideId>().map_err(|_| RosterError::NoEntry)?);
+    let own = find_schedule(&roster, &schedule)?.overrides.iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
+    let expected = Expected::of(&headers).of_entry(&Version::of(&OverrideJson::of(&roster, own)));
+    let done = exceptions::remove_override(&app.engine.store, &schedule, id, &expected, app.engine.clock.now()).await;
+    done.map_err(|error| stale_by_header(&expected, error))?;
     Ok(removed())
 }
 
@@ -72,11 +79,13 @@ pub async fn add_temporary(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(schedule): Path<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let form: TemporaryForm = form(&app, body).await?;
-    let now = app.engine.clock.now();
-    let id = exceptions::add_temporary(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
+    let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
+    let id = exceptions::add_temporary(&app.engine.store, &schedule, &form, maker(&sender), &expected, now).await;
+    let id = id.map_err(|error| stale_by_header(&expected, error))?;
     made(&app, &schedule, "temporaries", id.to_string()).await
 }
 
@@ -98,11 +107,13 @@ pub async fn add_holidays(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(schedule): Path<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let form: HolidaysForm = form(&app, body).await?;
-    let now = app.engine.clock.now();
-    let ids = exceptions::add_holidays(&app.engine.store, &schedule, &form, maker(&sender), now).await?;
+    let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
+    let ids = exceptions::add_holidays(&app.engine.store, &schedule, &form, maker(&sender), &expected, now).await;
+    let ids = ids.map_err(|error| stale_by_header(&expected, error))?;
     let (roster, sources) = roster_and_sources(&app).await?;
     let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, &schedule)?);
     let ids = ids.into_iter().map(|id| id.to_string()).collect();
@@ -120,9 +131,13 @@ pub async fn add_holidays(
 pub async fn remove_temporary(
     State(app): State<Arc<App>>,
     Path((schedule, id)): Path<(String, String)>,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let id = id.parse().map_err(|_| RosterError::NoEntry)?;
-    exceptions::remove_temporary(&app.engine.store, &schedule, id, app.engine.clock.now()).await?;
+    let (roster, id) = (roster(&app).await?, id.parse::<TemporaryId>().map_err(|_| RosterError::NoEntry)?);
+    let own = find_schedule(&roster, &schedule)?.temporaries.iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
+    let expected = Expected::of(&headers).of_entry(&Version::of(&TemporaryJson::of(&roster, own)));
+    let done = exceptions::remove_temporary(&app.engine.store, &schedule, id, &expected, app.engine.clock.now()).await;
+    done.map_err(|error| stale_by_header(&expected, error))?;
     Ok(removed())
 }
 
@@ -222,8 +237,14 @@ pub async fn add_vacation(
     responses((status = 204, description = "It does not hold any more"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove_vacation(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let id = id.parse().map_err(|_| RosterError::NoEntry)?;
+pub async fn remove_vacation(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let id: VacationId = id.parse().map_err(|_| RosterError::NoEntry)?;
+    let own = all_vacations(&app).await?.into_iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
+    Expected::of(&headers).check(Some(&Version::of(&own)))?;
     exceptions::remove_vacation(&app.engine.store, id, app.engine.clock.now()).await?;
     Ok(removed())
 }

@@ -193,7 +193,9 @@ pub async fn import(
     let engine = &app.engine;
     let encoding = query.get("encoding")?.map(str::to_owned).or_else(|| encoding(kind));
     let file = import::File { form, bytes: body.to_vec(), encoding, region: engine.region() };
-    let done = import::import(&engine.store, &schedule, layer, file, dry_run, engine.clock.now()).await?;
+    let expected = Expected::of(&headers);
+    let done = import::import(&engine.store, &schedule, layer, file, dry_run, &expected, engine.clock.now()).await;
+    let done = done.map_err(|error| stale_by_header(&expected, error))?;
     let import::Imported { shifts, added, removed, skipped, notes } = done;
     let (roster, sources) = roster_and_sources(&app).await?;
     let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, &schedule)?);

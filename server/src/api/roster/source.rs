@@ -21,6 +21,7 @@ use crate::keep::roster::source::{self, SourceForm};
 use crate::keep::roster::{RosterError, find_schedule};
 use crate::kinds::guard::GuardedResolver;
 use crate::out::calendars::{self, RehearsalError};
+use crate::store::duty::sources::SourceRow;
 use crate::versions::Expected;
 
 /// What a schedule is to follow.
@@ -145,13 +146,18 @@ pub async fn remove(
     responses((status = 202, description = "It is asked within seconds", body = CalendarSourceJson),
         (status = 404, description = "There is no such schedule, or it follows no calendar", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn refresh(State(app): State<Arc<App>>, Path(schedule): Path<String>) -> Result<Response, Problem> {
+pub async fn refresh(State(app): State<Arc<App>>, Path(schedule): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    Expected::of(&headers).check(Some(&row_of(&app, &schedule).await?.version()))?;
     source::ask_now(&app.engine.store, &schedule, app.engine.clock.now()).await?;
     show_one(&app, &HeaderMap::new(), StatusCode::ACCEPTED, &schedule).await
 }
 
 async fn show_one(app: &App, headers: &HeaderMap, status: StatusCode, schedule: &str) -> Result<Response, Problem> {
-    let id = find_schedule(&roster(app).await?, schedule)?.id;
-    let row = app.engine.store.read().await?.db().source_of(id).await?.ok_or(RosterError::NoSource)?;
+    let row = row_of(app, schedule).await?;
     Ok(versioned(headers, status, &row.version(), &CalendarSourceJson::of(&row)))
+}
+
+async fn row_of(app: &App, schedule: &str) -> Result<SourceRow, Problem> {
+    let id = find_schedule(&roster(app).await?, schedule)?.id;
+    Ok(app.engine.store.read().await?.db().source_of(id).await?.ok_or(RosterError::NoSource)?)
 }

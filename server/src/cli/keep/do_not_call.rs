@@ -5,6 +5,7 @@ use clap::Subcommand;
 use crate::cli::{agreed_clock, open, refused_plainly};
 use crate::config::Config;
 use crate::keep::do_not_call as forbidden;
+use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum DoNotCallCommand {
@@ -30,8 +31,9 @@ pub(in crate::cli) async fn run(command: DoNotCallCommand, config: &Config) -> a
     match command {
         DoNotCallCommand::Add { number, reason } => {
             let now = agreed_clock(&store).await?.now();
-            let number =
-                forbidden::forbid(&store, &number, Some(reason), config.default_region, now).await.map_err(refused_plainly)?;
+            let number = forbidden::forbid(&store, &number, Some(reason), config.default_region, &Expected::Anything, now)
+                .await
+                .map_err(refused_plainly)?;
             println!("{} is not rung any more", number.as_str());
         }
         DoNotCallCommand::List => {
@@ -40,7 +42,8 @@ pub(in crate::cli) async fn run(command: DoNotCallCommand, config: &Config) -> a
             }
         }
         DoNotCallCommand::Remove { number } => {
-            let was = forbidden::allow(&store, &number, config.default_region).await.map_err(refused_plainly)?;
+            let was =
+                forbidden::allow(&store, &number, config.default_region, &Expected::Anything).await.map_err(refused_plainly)?;
             anyhow::ensure!(was, "{number} is not among them");
             println!("{number} may be rung again");
         }

@@ -210,7 +210,7 @@ pub(in crate::cli) async fn run(command: LineCommand, config: &Config) -> anyhow
             }
         }
         LineCommand::ForwardTo { name, number, person } => {
-            let hand_over = engine.forward_line(&name, &number, person.as_deref()).await?;
+            let hand_over = engine.forward_line(&name, &number, person.as_deref(), &Expected::Anything).await?;
             println!("the command for {} is in the outbox; `autocall line list` shows what became of it", hand_over.person);
         }
         LineCommand::Bind { name, number, person } => {

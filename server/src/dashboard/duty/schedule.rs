@@ -168,7 +168,8 @@ pub(in crate::dashboard) async fn add_override(
         to: text("to"),
         note: text("note"),
     };
-    let made = exceptions::add_override(&app.engine.store, &id, &form, maker(&reader), app.engine.clock.now()).await;
+    let expected = Expected::in_form(fields.get("version"));
+    let made = exceptions::add_override(&app.engine.store, &id, &form, maker(&reader), &expected, app.engine.clock.now()).await;
     let day = form.from.split('T').next().unwrap_or_default().to_owned();
     finish(&app, &reader, &id, made.map(|_| ()), form, &day).await
 }
@@ -178,9 +179,11 @@ pub(in crate::dashboard) async fn remove_override(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
     Path((id, own)): Path<(String, String)>,
+    Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let own = own.parse().map_err(|_| Refusal::NotFound)?;
-    let removed = exceptions::remove_override(&app.engine.store, &id, own, app.engine.clock.now()).await;
+    let expected = Expected::in_form(fields.get("version"));
+    let removed = exceptions::remove_override(&app.engine.store, &id, own, &expected, app.engine.clock.now()).await;
     finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
 }
 
@@ -201,7 +204,8 @@ pub(in crate::dashboard) async fn add_temporary(
         start: None,
         active: Vec::new(),
     };
-    let made = exceptions::add_temporary(&app.engine.store, &id, &form, maker(&reader), app.engine.clock.now()).await;
+    let expected = Expected::in_form(fields.get("version"));
+    let made = exceptions::add_temporary(&app.engine.store, &id, &form, maker(&reader), &expected, app.engine.clock.now()).await;
     finish(&app, &reader, &id, made.map(|_| ()), OverrideForm::default(), "").await
 }
 
@@ -210,9 +214,11 @@ pub(in crate::dashboard) async fn remove_temporary(
     State(app): State<Arc<App>>,
     Extension(reader): Extension<Reader>,
     Path((id, own)): Path<(String, String)>,
+    Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let own = own.parse().map_err(|_| Refusal::NotFound)?;
-    let removed = exceptions::remove_temporary(&app.engine.store, &id, own, app.engine.clock.now()).await;
+    let expected = Expected::in_form(fields.get("version"));
+    let removed = exceptions::remove_temporary(&app.engine.store, &id, own, &expected, app.engine.clock.now()).await;
     finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
 }
 

@@ -36,6 +36,7 @@ use crate::store::lines::sms::InboundRow;
 use crate::store::watch::heartbeats::HeartbeatRow;
 use crate::store::watch::maintenance::WindowRow;
 use crate::store::{Db, StoreError};
+use crate::versions::Expected;
 
 /// So many of the latest text messages are shown.
 const MESSAGES: i64 = 20;
@@ -115,10 +116,12 @@ pub(in crate::dashboard) async fn forward(
     let people = Reachable::all(app.engine.store.read().await?.db().people().await?);
     let wrong = match form.filled(reader.words, &people) {
         Err(sentence) => sentence.to_owned(),
-        Ok(whom) => match app.engine.forward_line(&line.to_string(), &whom.number, whom.name.as_deref()).await {
-            Ok(_) => return Ok(go_to("/lines?done=handed_over")),
-            Err(refused) => whom_form::wrong(reader.words, refused)?,
-        },
+        Ok(whom) => {
+            match app.engine.forward_line(&line.to_string(), &whom.number, whom.name.as_deref(), &Expected::Anything).await {
+                Ok(_) => return Ok(go_to("/lines?done=handed_over")),
+                Err(refused) => whom_form::wrong(reader.words, refused)?,
+            }
+        }
     };
     page(&app, &reader, None, Some(Refusing { line, form, wrong })).await
 }

@@ -108,8 +108,12 @@ pub(in crate::dashboard) async fn change(
 }
 
 /// `POST /people/{id}/remove`
-pub(in crate::dashboard) async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    people::remove(&app.engine.store, person_id(&id)?, &Expected::Anything).await?;
+pub(in crate::dashboard) async fn remove(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    people::remove(&app.engine.store, person_id(&id)?, &Expected::in_form(fields.get("version"))).await?;
     Ok(go_to("/people?done=removed"))
 }
 

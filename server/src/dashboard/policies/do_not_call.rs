@@ -14,6 +14,7 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::reader::Reader;
 use crate::keep::do_not_call as forbidden;
+use crate::versions::Expected;
 
 /// `POST /do-not-call/add`
 pub(in crate::dashboard) async fn add(
@@ -24,7 +25,7 @@ pub(in crate::dashboard) async fn add(
     let form = ForbiddenForm { number: fields.get("number").trim().to_owned(), reason: fields.get("reason").trim().to_owned() };
     let words = reader.words;
     let (store, region, now) = (&app.engine.store, app.engine.region(), app.engine.clock.now());
-    let wrong = match forbidden::forbid(store, &form.number, Some(form.reason.clone()), region, now).await {
+    let wrong = match forbidden::forbid(store, &form.number, Some(form.reason.clone()), region, &Expected::Anything, now).await {
         Ok(_) => return Ok(go_to("/policies?done=saved")),
         Err(refused) => match refused.field() {
             Some("number") => Wrong::new("number", &words.bad_number),
@@ -40,7 +41,7 @@ pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    if !forbidden::allow(&app.engine.store, fields.get("number"), app.engine.region()).await? {
+    if !forbidden::allow(&app.engine.store, fields.get("number"), app.engine.region(), &Expected::Anything).await? {
         return Err(Refusal::NotFound);
     }
     Ok(go_to("/policies?done=removed"))

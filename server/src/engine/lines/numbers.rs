@@ -285,11 +285,18 @@ impl Engine {
     ///
     /// # Errors
     /// When there is no such line, the command cannot be composed, or the database fails. Nothing was changed then.
-    pub async fn forward_line(&self, which: &str, number: &str, person: Option<&str>) -> Result<HandOverRow, Refused> {
+    pub async fn forward_line(
+        &self,
+        which: &str,
+        number: &str,
+        person: Option<&str>,
+        expected: &Expected,
+    ) -> Result<HandOverRow, Refused> {
         let number = self.number("number", number)?;
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         let line = locked_line(&mut tx, which).await?;
+        expected.check(Some(&line.version()))?;
         self.compose(&mut tx.db(), &line, &number).await?;
         let known = tx.db().person_with_number(number.as_str()).await?.map(|person| person.name);
         let name = person.map(str::to_owned).or(known).unwrap_or_else(|| number.as_str().to_owned());

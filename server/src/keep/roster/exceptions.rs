@@ -9,16 +9,18 @@ use crate::ids::{OverrideId, TemporaryId, VacationId};
 use crate::roster::{Override, Temporary, text};
 use crate::store::Store;
 use crate::store::duty::exceptions::{Made, VacationRow};
+use crate::versions::Expected;
 
 /// Adds an override to a schedule.
 ///
 /// # Errors
-/// When the form is wrong, there is no such schedule or person, or the database fails.
+/// When the form is wrong, there is no such schedule or person, the schedule has changed meanwhile, or the database fails.
 pub async fn add_override(
     store: &Store,
     schedule: &str,
     form: &OverrideForm,
     by: &str,
+    expected: &Expected,
     now: DateTime<Utc>,
 ) -> Result<OverrideId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
@@ -26,7 +28,9 @@ pub async fn add_override(
     let (from, to) = times(&form.from, &form.to, own.zone)?;
     let change = form.change(&editing.roster)?;
     let made = Override { id: OverrideId::new(now), from, to, change, note: note(&form.note)? };
-    editing.tx.db().insert_override(own.id, &made, Made { by, at: now }).await?;
+    let own = own.id;
+    editing.next_version(own, expected).await?;
+    editing.tx.db().insert_override(own, &made, Made { by, at: now }).await?;
     editing.finish().await?;
     Ok(made.id)
 }
@@ -35,24 +39,32 @@ pub async fn add_override(
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub async fn remove_override(store: &Store, schedule: &str, id: OverrideId, now: DateTime<Utc>) -> Result<(), RosterError> {
+pub async fn remove_override(
+    store: &Store,
+    schedule: &str,
+    id: OverrideId,
+    expected: &Expected,
+    now: DateTime<Utc>,
+) -> Result<(), RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let own = find_schedule(&editing.roster, schedule)?.id;
-    match editing.tx.db().delete_override(own, id).await? {
-        true => editing.finish().await,
-        false => Err(RosterError::NoEntry),
+    if !editing.tx.db().delete_override(own, id).await? {
+        return Err(RosterError::NoEntry);
     }
+    editing.next_version(own, expected).await?;
+    editing.finish().await
 }
 
 /// Adds a temporary schedule.
 ///
 /// # Errors
-/// When the form is wrong, there is no such schedule or person, or the database fails.
+/// When the form is wrong, there is no such schedule or person, the schedule has changed meanwhile, or the database fails.
 pub async fn add_temporary(
     store: &Store,
     schedule: &str,
     form: &TemporaryForm,
     by: &str,
+    expected: &Expected,
     now: DateTime<Utc>,
 ) -> Result<TemporaryId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
@@ -60,7 +72,9 @@ pub async fn add_temporary(
     let (from, to) = times(&form.from, &form.to, own.zone)?;
     let rule = form.rule(&editing.roster, own.zone, from)?;
     let made = Temporary { id: TemporaryId::new(now), name: name(&form.name)?, from, to, rule };
-    editing.tx.db().insert_temporary(own.id, &made, Made { by, at: now }).await?;
+    let own = own.id;
+    editing.next_version(own, expected).await?;
+    editing.tx.db().insert_temporary(own, &made, Made { by, at: now }).await?;
     editing.finish().await?;
     Ok(made.id)
 }
@@ -77,6 +91,7 @@ pub async fn add_holidays(
     schedule: &str,
     form: &HolidaysForm,
     by: &str,
+    expected: &Expected,
     now: DateTime<Utc>,
 ) -> Result<Vec<TemporaryId>, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
@@ -93,6 +108,7 @@ pub async fn add_holidays(
     }
     days.sort_unstable();
     days.dedup();
+    editing.next_version(schedule, expected).await?;
     let mut ids = Vec::new();
     for (place, day) in days.into_iter().enumerate() {
         let midnight = |day: chrono::NaiveDate| format!("{day}T00:00");
@@ -113,13 +129,20 @@ pub async fn add_holidays(
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub async fn remove_temporary(store: &Store, schedule: &str, id: TemporaryId, now: DateTime<Utc>) -> Result<(), RosterError> {
+pub async fn remove_temporary(
+    store: &Store,
+    schedule: &str,
+    id: TemporaryId,
+    expected: &Expected,
+    now: DateTime<Utc>,
+) -> Result<(), RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let own = find_schedule(&editing.roster, schedule)?.id;
-    match editing.tx.db().delete_temporary(own, id).await? {
-        true => editing.finish().await,
-        false => Err(RosterError::NoEntry),
+    if !editing.tx.db().delete_temporary(own, id).await? {
+        return Err(RosterError::NoEntry);
     }
+    editing.next_version(own, expected).await?;
+    editing.finish().await
 }
 
 /// Adds a vacation.

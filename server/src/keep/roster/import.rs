@@ -19,6 +19,7 @@ use crate::roster::{FixedShift, Layer, Roster, Rule, csv, ical};
 use crate::sheet::content_line::unfolded;
 use crate::sheet::encoding;
 use crate::store::Store;
+use crate::versions::Expected;
 
 /// The layer that is imported into when none is named.
 pub const DEFAULT_LAYER: &str = "imported";
@@ -66,19 +67,21 @@ pub struct Imported {
 /// again after it has changed. As a dry run, it only says what it would do. People are named by name, number or e-mail address.
 ///
 /// # Errors
-/// When anything in the file is wrong: all of it is told. When there is no such schedule, the file costs too much, or the database fails.
+/// When anything in the file is wrong: all of it is told. When there is no such schedule, it has changed meanwhile, the file costs too much, or the database fails.
 pub async fn import(
     store: &Store,
     schedule: &str,
     layer: &str,
     file: File,
     dry_run: bool,
+    expected: &Expected,
     now: DateTime<Utc>,
 ) -> Result<Imported, RosterError> {
     let layer = name(layer)?;
     let roster = store.read().await?.db().roster().await?;
     let own = find_schedule(&roster, schedule)?;
     let zone = own.zone;
+    let version = expected.counted(own.version).map_err(|_| RosterError::Stale { given: 0, now: own.version })?;
     let before: HashSet<FixedShift> = match own.layers.iter().find(|known| known.name == layer).map(|known| &known.rule) {
         Some(Rule::Shifts { shifts }) => shifts.iter().copied().collect(),
         Some(Rule::Rotation(_)) | None => HashSet::new(),
@@ -90,7 +93,7 @@ pub async fn import(
     if dry_run {
         return Ok(imported);
     }
-    put_layer(store, schedule, None, now, |roster, own| {
+    put_layer(store, schedule, version, now, |roster, own| {
         // The file was read a moment ago: meanwhile the schedule may have moved, and people may have left.
         if own.zone != zone {
             return Err(RosterError::Meanwhile);

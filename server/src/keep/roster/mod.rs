@@ -14,13 +14,17 @@ pub mod teams;
 
 use chrono::{DateTime, Utc};
 
+use schedules::row_of;
+
 use super::people_import::ImportError;
 use crate::costly::CostlyError;
+use crate::ids::ScheduleId;
 use crate::kinds::guard::AddressError;
 use crate::roster::source::MINUTES;
 use crate::roster::text::TextError;
 use crate::roster::{Roster, Schedule, Team};
 use crate::store::{Announcement, Store, StoreError, Tx};
+use crate::versions::Expected;
 use crate::visible;
 
 const LONGEST_NAME: usize = 100;
@@ -207,6 +211,17 @@ impl Editing {
         }
         let follows = self.tx.db().lines().await?.into_iter().find(|line| line.team == name);
         follows.map_or(Ok(()), |line| Err(RosterError::Followed(line.name)))
+    }
+
+    /// What is added to a schedule or taken out of it makes another version of it, and is refused to whoever has read an older one.
+    async fn next_version(&mut self, schedule: ScheduleId, expected: &Expected) -> Result<(), RosterError> {
+        let own = self.roster.schedule(schedule).ok_or(RosterError::NoEntry)?;
+        let (row, now) = (row_of(own), own.version);
+        let stale = RosterError::Stale { given: 0, now };
+        if expected.counted(now).is_err() || !self.tx.db().update_schedule(&row, self.now).await? {
+            return Err(stale);
+        }
+        Ok(())
     }
 
     /// Writes down whom the change has put on duty, and commits.

@@ -265,7 +265,7 @@ pub async fn rehearse(
 ) -> Result<Imported, RosterError> {
     let Sent { bytes, encoding, .. } = sent;
     let file = File { form: Form::Ical, bytes, encoding, region };
-    super::import::import(store, &source.schedule_id.to_string(), &source.layer, file, true, now).await
+    super::import::import(store, &source.schedule_id.to_string(), &source.layer, file, true, &Expected::Anything, now).await
 }
 
 /// Tells people that a calendar can be read again, if they were told that it could not.
