@@ -38,6 +38,7 @@ mod plans;
 mod pressing;
 mod replies;
 mod reports_anywhere;
+mod rising;
 mod roster;
 mod senders;
 mod sources;

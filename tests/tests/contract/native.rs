@@ -31,7 +31,7 @@ on_both!(
 );
 
 /// Sends a request as a native handset does.
-async fn send(server: &Server, method: &str, path: &str, body: Option<Value>) -> Value {
+pub async fn send(server: &Server, method: &str, path: &str, body: Option<Value>) -> Value {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base)).header(PROTOCOL_HEADER, "1");
     let request = if let Some(body) = body { request.json(&body) } else { request };

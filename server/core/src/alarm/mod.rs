@@ -3,6 +3,7 @@
 pub mod attribution;
 pub mod burning;
 pub mod consequences;
+pub mod coverage;
 pub mod doer;
 pub mod escalation;
 pub mod event;

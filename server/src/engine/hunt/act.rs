@@ -259,7 +259,7 @@ impl Engine {
             }
         }
         self.name_callees(tx, fresh.id, naming, now, tally).await?;
-        if why != RingsAgain::Asked {
+        if !matches!(why, RingsAgain::Asked | RingsAgain::Worse) {
             // Whoever was rung a moment ago is not rung again at once.
             tx.db().carry_offers(hunt.id, fresh.id).await?;
         }

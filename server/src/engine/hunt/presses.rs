@@ -70,6 +70,8 @@ pub struct Acknowledgement {
     pub doer: Doer,
     /// Unless it is over by then, it rings again after so many seconds.
     pub ring_again_after_s: Option<i32>,
+    /// Up to when they had heard what is in the alarms: what came later is rung for. `None`: they see what is in them now.
+    pub heard_at: Option<DateTime<Utc>>,
 }
 
 impl Engine {
@@ -156,7 +158,11 @@ impl Engine {
             let answer = confirmed_answer(tx, &hunt, &by, now).await?;
             let ring_again_at = by.ring_again_after_s.map(|after| now + seconds(after));
             for alarm in &alarms {
-                tx.db().set_ring_again(alarm.id, ring_again_at).await?;
+                // What is rung for later because nobody has heard of it, they may not have heard of either.
+                let unheard = alarm.rings_for_news && by.heard_at.is_some_and(|heard_at| alarm.news_at > Some(heard_at));
+                if !unheard {
+                    tx.db().set_ring_again(alarm.id, ring_again_at).await?;
+                }
                 acted.push(Acted { alarm: alarm.id, effect: Effect::Done });
             }
             let event = Event::Acknowledged {
@@ -178,6 +184,10 @@ impl Engine {
                         tally.hunts.push((HuntOutcome::Answered, None));
                     }
                 }
+            }
+            // Whoever took it before may have heard more.
+            if let Some(heard_at) = by.heard_at.filter(|_| hunt.outcome != Some(HuntOutcome::Answered)) {
+                self.ring_for_what_was_not_heard(tx, hunt.id, heard_at, now, tally).await?;
             }
         }
         Ok(acted)

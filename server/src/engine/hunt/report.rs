@@ -11,6 +11,7 @@ use super::serves::ring_of;
 use crate::alarm::AnswerVia;
 use crate::alarm::consequences::{self, OfReport, Recorded, Standing};
 pub use crate::alarm::consequences::{Report, Reported};
+use crate::alarm::coverage;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::ringing::{self, Line, Proof};
@@ -144,11 +145,16 @@ impl Engine {
             OfReport::Tell(event) => tx.db().insert_event(None, Some(hunt.id), now, &event).await?,
             OfReport::ReachLaterHunts { over_at } => {
                 if let Some(answer) = &hearing.answer {
-                    self.reach_later_hunts(tx, hunt.id, over_at, answer, now, tally).await?;
+                    let heard_at = heard_at(tx, dial, answer).await?;
+                    self.reach_later_hunts(tx, hunt.id, (over_at, heard_at), answer, now, tally).await?;
                 }
             }
             OfReport::RingForLateJoiners { over_at } => {
                 self.ring_for_those_who_joined_later(tx, hunt, over_at, now, tally).await?;
+                if let Some(answer) = &hearing.answer {
+                    let heard_at = heard_at(tx, dial, answer).await?;
+                    self.ring_beyond_this_call(tx, hunt, answer, heard_at, now, tally).await?;
+                }
             }
             OfReport::Then(one) => self.follow(tx, hunt, one, now, tally).await?,
         }
@@ -208,7 +214,7 @@ impl Engine {
         &self,
         tx: &mut Tx,
         hunt: HuntId,
-        by: DateTime<Utc>,
+        (by, heard_at): (DateTime<Utc>, DateTime<Utc>),
         answer: &AnswerRow,
         now: DateTime<Utc>,
         tally: &mut Tally,
@@ -216,6 +222,10 @@ impl Engine {
         for later in tx.db().later_hunts(hunt, by).await? {
             let later = tx.db().lock_hunt(later).await?;
             if later.until != Until::First || !matches!(later.outcome, None | Some(HuntOutcome::NoAnswer)) {
+                continue;
+            }
+            // It is rung for what came in since they were called.
+            if !self.left_by(tx, &later, heard_at).await?.is_empty() {
                 continue;
             }
             // They may have said no to it since.
@@ -317,6 +327,14 @@ impl Engine {
             lapsed_at: None,
         })
     }
+}
+
+/// Up to when whoever answered has heard what is in the alarms of the call.
+async fn heard_at(tx: &mut Tx, dial: &DialRow, answer: &AnswerRow) -> Result<DateTime<Utc>, EngineError> {
+    let targets = tx.db().targets(&dial.mid).await?;
+    let theirs = targets.iter().find(|target| Some(target.callee_id) == answer.callee_id);
+    let connected_at = theirs.and_then(|target| target.connected_at);
+    Ok(coverage::heard_at(dial.offered_at, connected_at, answer.confirmed_at.is_some()))
 }
 
 /// The handset that made a call, as who really did what it reports.

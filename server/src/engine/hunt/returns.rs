@@ -9,15 +9,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::closing::Tally;
 use super::ladder::{lapse, left_of_step};
-use super::raise::{RaiseRequest, insert_hunt, lock_alarm, team_asked_for};
+use super::raise::{RaiseRequest, insert_hunt, lock_alarm, refuse_if_over, team_asked_for};
+use crate::alarm::coverage::{self, Left};
 use crate::alarm::event::{Event, EventKind, RingsAgain};
 use crate::alarm::{HuntOutcome, Priority};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
-use crate::ids::{AlarmId, HuntId};
+use crate::ids::{AlarmId, AnswerId, HuntId};
 use crate::store::Tx;
 use crate::store::alarm::alarms::AlarmRow;
-use crate::store::alarm::answers;
+use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::hunts::HuntRow;
 
 /// So long after its end, the same key opens the same alarm again.
@@ -41,15 +42,20 @@ impl Engine {
         if told {
             retell(tx, request, alarm).await?;
         }
+        if new {
+            tx.db().alarm_has_news(alarm.id, now).await?;
+        }
+        // What a plain sender says otherwise than before stands on the timeline at least.
+        let says_more = request.flaps && !request.details.is_empty() && request.details != alarm.details;
         let event = Event::Repeated {
             repeats: alarm.repeats + 1,
             summary: request.summary.clone(),
-            details: told.then(|| request.details.clone()),
+            details: (told || says_more).then(|| request.details.clone()),
             priority: told.then_some(request.priority),
         };
         tx.db().insert_event(Some(alarm.id), None, now, &event).await?;
         if worse {
-            tx.db().raise_alarm_priority(alarm.id, request.priority).await?;
+            tx.db().raise_alarm_priority(alarm.id, request.priority, now).await?;
         }
         if hunt.ended_at.is_none() {
             return if worse { self.hurry(tx, request.priority, alarm, hunt, now, tally).await } else { Ok(()) };
@@ -96,22 +102,89 @@ impl Engine {
         // Whoever has picked up and not confirmed heard of something less urgent.
         let given = tx.db().answers_of(hunt.id).await?;
         let waiting = given.iter().filter(|answer| answer.confirmed_at.is_none() && answer.lapsed_at.is_none());
-        let mut waiting: Vec<_> = waiting.map(|answer| answer.id).collect();
-        if !tx.db().callees(hunt.id).await?.iter().any(|callee| callee.attempts < callee.max_attempts) {
-            // Nobody could be rung any more: then whoever picked up is better than nobody.
-            waiting.clear();
-        }
-        lapse(tx, hunt, &waiting, now).await?;
+        let waiting: Vec<_> = waiting.map(|answer| answer.id).collect();
+        let lapsed = lapse_if_others_are_left(tx, hunt, &waiting, now).await?;
         let put_off = hunt.snoozed_until.is_some_and(|until| until > now) && alarm.held_until.is_none();
         if put_off {
             let step_ends_at = hunt.step_ends_at.map(|ends_at| now + left_of_step(hunt, ends_at, now));
             tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
         }
-        if put_off || !waiting.is_empty() {
+        if put_off || lapsed {
             let event = Event::Redialled { why: RingsAgain::Worse, news: Some(true), held_until: None, by: None, done_by: None };
             tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &event).await?;
         }
         self.settle(tx, hunt.id, now, tally).await
+    }
+
+    /// What of the alarms of a hunt was not taken by somebody who had heard what was in them up to an instant.
+    pub(in crate::engine) async fn left_by(
+        &self,
+        tx: &mut Tx,
+        hunt: &HuntRow,
+        heard_at: DateTime<Utc>,
+    ) -> Result<Vec<(AlarmRow, Left)>, EngineError> {
+        let settings = &self.config.alarms;
+        let left = |alarm: AlarmRow| {
+            let (on, rehunt) = (settings.ring_for_new.is_on(), delta(settings.rehunt));
+            let left = coverage::left(alarm.came(), heard_at, on, hunt.created_at, rehunt);
+            (refuse_if_over(&alarm).is_ok() && left != Left::Nothing).then_some((alarm, left))
+        };
+        Ok(tx.db().alarms_of(hunt.id).await?.into_iter().filter_map(left).collect())
+    }
+
+    /// A hunt was taken a moment ago by a word about what had been heard up to an instant: what came into its alarms later is rung for.
+    pub(in crate::engine) async fn ring_for_what_was_not_heard(
+        &self,
+        tx: &mut Tx,
+        hunt: HuntId,
+        heard_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        let hunt = tx.db().lock_hunt(hunt).await?;
+        for (alarm, left) in self.left_by(tx, &hunt, heard_at).await? {
+            match left {
+                Left::RingNow => self.ring_again_as_before(tx, &alarm, &hunt, RingsAgain::Worse, now, tally).await?,
+                // Somebody may have put it off: then all of it is rung for.
+                Left::RingAt(at) if alarm.ring_again_at.is_none() => tx.db().ring_for_news(alarm.id, at).await?,
+                Left::RingAt(_) | Left::Nothing => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Somebody picked up in a call that was handed out before an alarm in it became worse, or got something new.
+    pub(in crate::engine) async fn ring_beyond_this_call(
+        &self,
+        tx: &mut Tx,
+        before: &HuntRow,
+        answer: &AnswerRow,
+        heard_at: DateTime<Utc>,
+        now: DateTime<Utc>,
+        tally: &mut Tally,
+    ) -> Result<(), EngineError> {
+        let hunt = tx.db().lock_hunt(before.id).await?;
+        match (before.outcome, hunt.outcome) {
+            (before, Some(HuntOutcome::Answered)) if before != Some(HuntOutcome::Answered) => {
+                self.ring_for_what_was_not_heard(tx, hunt.id, heard_at, now, tally).await
+            }
+            (None, None) => {
+                if !self.left_by(tx, &hunt, heard_at).await?.iter().any(|(_, left)| *left == Left::RingNow) {
+                    return Ok(());
+                }
+                if hunt.confirm_within.is_some() && answer.confirmed_at.is_none() {
+                    // It does not wait for the word of somebody who heard of something less urgent.
+                    if lapse_if_others_are_left(tx, &hunt, &[answer.id], now).await? {
+                        self.settle(tx, hunt.id, now, tally).await?;
+                    }
+                    return Ok(());
+                }
+                // It wants everybody, and would not ring again whoever has answered.
+                self.ring_for_what_was_not_heard(tx, hunt.id, heard_at, now, tally).await?;
+                self.stop_unless_wanted(tx, &hunt, HuntOutcome::Cancelled, now, tally).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Opens an alarm of a plain sender again that was over a moment ago.
@@ -148,7 +221,10 @@ impl Engine {
             retell(tx, request, &alarm).await?;
         }
         if worse {
-            tx.db().raise_alarm_priority(id, request.priority).await?;
+            tx.db().raise_alarm_priority(id, request.priority, now).await?;
+        }
+        if new {
+            tx.db().alarm_has_news(id, now).await?;
         }
         let times = tx.db().count_events(id, EventKind::Flapping).await? + 1;
         let event = Event::Flapping { times, summary: request.summary.clone(), details: request.details.clone() };
@@ -166,6 +242,9 @@ impl Engine {
         let critical = request.priority.max(alarm.priority) == Priority::Critical;
         if critical || worse || rested || !confirmed {
             self.ring_anew(tx, request, &alarm, &hunt, RingsAgain::Flapping, now, tally).await?;
+        } else if new && self.config.alarms.ring_for_new.is_on() {
+            // From now on it burns, so no repeat will find it new.
+            tx.db().ring_for_news(id, hunt.created_at + delta(self.config.alarms.rehunt)).await?;
         }
         Ok(Some(id))
     }
@@ -231,6 +310,22 @@ impl Engine {
         let by_itself = earlier.dry_run || earlier.only_handset_id.is_some() || tx.db().is_barista_hunt(earlier.id).await?;
         self.join_if_alike(tx, fresh.priority, by_itself, alarm.id, fresh.hunt_id, now, tally).await
     }
+}
+
+/// Takes back answers that nobody has confirmed; gives whether it did. Where nobody could be rung any more, whoever picked up is better than
+/// nobody.
+async fn lapse_if_others_are_left(
+    tx: &mut Tx,
+    hunt: &HuntRow,
+    answers: &[AnswerId],
+    now: DateTime<Utc>,
+) -> Result<bool, EngineError> {
+    let left = tx.db().callees(hunt.id).await?.iter().any(|callee| callee.attempts < callee.max_attempts);
+    if !left || answers.is_empty() {
+        return Ok(false);
+    }
+    lapse(tx, hunt, answers, now).await?;
+    Ok(true)
 }
 
 /// Whoever answered in an earlier hunt knows most, and is rung first by a later one that rings them at all.

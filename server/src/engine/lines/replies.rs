@@ -197,6 +197,7 @@ impl Engine {
                     number: word.numbers.first().map(|number| number.as_str().to_owned()),
                     note: Some(word.text.to_owned()),
                     callee: Some(given.callee_id),
+                    heard_at: Some(given.offered_at),
                     doer: Doer::TextMessage,
                     ..Acknowledgement::default()
                 };

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use android_protocol::wire::ProgressState;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
@@ -243,6 +244,9 @@ impl Engine {
         let place = dial.phones.iter().position(|phone| phone == number);
         if let Some(place) = place.and_then(|place| i32::try_from(place).ok()) {
             tx.db().set_progress(mid, place, state, now).await?;
+            if state == ProgressState::Connected.as_str() {
+                tx.db().connected(mid, place, now).await?;
+            }
             tx.announce(Announcement::Hunts);
             tx.commit().await?;
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
+use crate::alarm::coverage::Came;
 use crate::alarm::{AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
 use crate::ids::{AlarmId, HuntId};
 use crate::store::dialect::{Dialect, fragment, statements};
@@ -51,6 +52,10 @@ row! {
         pub ring_again_at: Option<DateTime<Utc>>,
         /// It does because of something in it that nobody has taken.
         pub rings_for_news: bool,
+        /// When its priority last rose.
+        pub worse_at: Option<DateTime<Utc>>,
+        /// When something last began to burn in it that had not.
+        pub news_at: Option<DateTime<Utc>>,
         /// The one team that it asked for.
         pub team: Option<String>,
         /// Maintenance: nobody is rung for it before then.
@@ -75,6 +80,12 @@ row! {
 }
 
 impl AlarmRow {
+    /// What came into it.
+    #[must_use]
+    pub fn came(&self) -> Came {
+        Came { worse_at: self.worse_at, news_at: self.news_at }
+    }
+
     /// The one word for it.
     #[must_use]
     pub fn state(&self) -> AlarmState {
@@ -194,7 +205,9 @@ statements! {
          WHERE id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"
     ];
     /// It came again, and is more urgent than it was.
-    RAISE_PRIORITY = ["UPDATE alarms SET priority = $2 WHERE id = $1 AND priority < $2"];
+    RAISE_PRIORITY = ["UPDATE alarms SET priority = $2, worse_at = $3 WHERE id = $1 AND priority < $2"];
+    /// Something burns in it that did not.
+    HAS_NEWS = ["UPDATE alarms SET news_at = $2 WHERE id = $1"];
     /// It rings again then, or not by itself.
     SET_RING_AGAIN = ["UPDATE alarms SET ring_again_at = $2, rings_for_news = FALSE WHERE id = $1"];
     /// It rings again then because of something that nobody has taken.
@@ -399,8 +412,16 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn raise_alarm_priority(&mut self, id: AlarmId, priority: Priority) -> Result<()> {
-        execute!(self, RAISE_PRIORITY, id, priority).map(|_| ())
+    pub async fn raise_alarm_priority(&mut self, id: AlarmId, priority: Priority, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, RAISE_PRIORITY, id, priority, now).map(|_| ())
+    }
+
+    /// Notes that something burns in an alarm that did not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn alarm_has_news(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, HAS_NEWS, id, now).map(|_| ())
     }
 
     /// Sets when an alarm rings again by itself.

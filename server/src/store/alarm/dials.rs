@@ -124,6 +124,8 @@ row! {
         pub outcome: Option<TargetOutcome>,
         /// What a native handset is doing right now.
         pub progress: Option<String>,
+        /// When its line was connected, where a native handset has said so.
+        pub connected_at: Option<DateTime<Utc>>,
     }
 }
 
@@ -210,6 +212,8 @@ statements! {
     SET_TARGET_OUTCOME = ["UPDATE dial_targets SET outcome = $3 WHERE mid = $1 AND callee_id = $2"];
     /// How far a native handset's call has got.
     SET_PROGRESS = ["UPDATE dial_targets SET progress = $3, progress_at = $4 WHERE mid = $1 AND seq = $2"];
+    /// Its line is connected.
+    CONNECTED = ["UPDATE dial_targets SET connected_at = $3 WHERE mid = $1 AND seq = $2 AND connected_at IS NULL"];
     /// How many dials are open.
     COUNT_OPEN = ["SELECT count(*) AS open FROM dials WHERE closed_at IS NULL"];
     /// The handsets that have an open dial.
@@ -541,6 +545,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn set_progress(&mut self, mid: &str, seq: i32, state: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_PROGRESS, mid, seq, state, now).map(|_| ())
+    }
+
+    /// Keeps when a call was connected, the first time that this is said.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn connected(&mut self, mid: &str, seq: i32, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, CONNECTED, mid, seq, now).map(|_| ())
     }
 
     /// How many dials are open.
