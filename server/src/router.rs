@@ -20,7 +20,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{refusals, senders};
+use crate::access::{doors, refusals, senders};
 use crate::api;
 use crate::app::App;
 use crate::compat::barista;
@@ -45,7 +45,8 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/alert/phone/", any(handset::face::plain))
         .route("/h/{*rest}", any(handset::face::paired))
         // Nobody else posts to the page: a phone was given the address without its path.
-        .route("/", post(nothing_here));
+        .route("/", post(nothing_here))
+        .layer(middleware::from_fn(refusals::phones_with_host));
     let (api, _) = documented_api().split_for_parts();
     let (by_token, _) = documented_by_token().split_for_parts();
     let mut document = openapi();
@@ -103,12 +104,13 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     let all = handsets.merge(api).merge(described).merge(watch).fallback(nothing_here).with_state(app).merge(pages);
     // Senders that can only be given an address carry their key in it: the same routes, once the key is taken out.
     let keyed = all.clone();
-    let with_path_key = any(async move |request: Request| match senders::without_path_key(request) {
-        Some(request) => match keyed.oneshot(request).await {
+    let with_path_key = any(async move |request: Request| {
+        // What is no such path leads nowhere: a phone may have been given a wrong address.
+        let (Ok(request) | Err(request)) = senders::without_path_key(request);
+        match keyed.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
-        },
-        None => nothing_for_phones(),
+        }
     });
     let routes = Router::new().route("/k/{key}/{*rest}", with_path_key).merge(all);
     // Senders write a slash at the end of an address as easily as none.
@@ -269,6 +271,9 @@ async fn no_such_endpoint() -> Problem {
 
 /// A browser gets a page; a phone may have been given a wrong address.
 async fn nothing_here(State(app): State<Arc<App>>, peer: ConnectInfo<SocketAddr>, request: Request) -> Response {
+    if !doors::names_one_host(request.headers()) {
+        return refusals::no_host_for_phones();
+    }
     let page = dashboard::nothing_here(&app, peer.0, request.method(), request.headers(), request.uri().path());
     if let Some(page) = page {
         return page;

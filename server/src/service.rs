@@ -95,6 +95,9 @@ impl Service {
             Arc::clone(&engine.metrics),
             Arc::clone(&engine.refusals),
         );
+        if let Err(error) = access.directory.learn(&engine.store).await {
+            tracing::warn!(%error, "which handsets there are could not be read ahead");
+        }
         let bodies = Bodies::new(engine.config.http.body_limit_bytes);
         let prefix = Prefix::of(&engine.config.http);
         let app = Arc::new(App { engine, access: Arc::new(access), bodies, prefix, stopping: CancellationToken::new() });
@@ -147,6 +150,10 @@ impl Service {
             let store = engine.store.clone();
             async move { store.relay().await }
         });
+        let learning = tokio::spawn({
+            let (access, store) = (Arc::clone(&app.access), engine.store.clone());
+            async move { access.directory.keep_learning(&store).await }
+        });
         let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
         let (telling_others, pinging) = match out::notices::client(&guard) {
             Ok(client) => (
@@ -180,7 +187,7 @@ impl Service {
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
         net::serve::serve(listener, router, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
-        for task in [ticking, looking, relaying, telling, telling_others, pinging, sending, following] {
+        for task in [ticking, looking, relaying, learning, telling, telling_others, pinging, sending, following] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;

@@ -4,11 +4,12 @@
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::TryRecvError;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
 use crate::config::{HandsetConfig, IdleForm as IdleFormSetting, ProfileChoice};
 use crate::ids::HandsetId;
@@ -20,6 +21,8 @@ use crate::store::{Announcement, Result, Store, StoreError};
 const MOST_PLAIN_HANDSETS: i64 = 200;
 /// Strangers are remembered up to this number; the others are looked up each time.
 const MOST_REMEMBERED: usize = 1_000;
+/// So long after a handset was changed all of them are read again.
+const LEARNS_EVERY: Duration = Duration::from_secs(10);
 /// Handsets that are kept as they were known last.
 const MOST_OUTDATED: usize = 20_000;
 
@@ -76,6 +79,45 @@ impl Directory {
             known.last_by_token.insert(hash, Arc::clone(&handset));
         }
         Ok(Some(handset))
+    }
+
+    /// Learns which handsets there are, also those that have never asked here: in an outage each is answered in its own way. These let
+    /// nobody in.
+    ///
+    /// # Errors
+    /// When the database fails; what was known before stays known.
+    pub async fn learn(&self, store: &Store) -> Result<()> {
+        let rows = store.read().await?.db().handsets().await?;
+        let mut known = self.known();
+        for row in rows.into_iter().take(MOST_OUTDATED).map(Arc::new) {
+            for hash in [&row.token_hash, &row.next_token_hash].into_iter().flatten() {
+                if let Ok(hash) = <[u8; 32]>::try_from(hash.as_slice()) {
+                    known.last_by_token.insert(hash, Arc::clone(&row));
+                }
+            }
+            if let Some(key) = &row.plain_key {
+                known.last_by_plain_key.insert(key.clone(), Arc::clone(&row));
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns it again whenever some handset was changed, though not more often than once in a while. Never returns.
+    pub async fn keep_learning(&self, store: &Store) {
+        let mut announcements = store.subscribe();
+        loop {
+            match announcements.recv().await {
+                Ok(Announcement::Handsets | Announcement::Missed) | Err(RecvError::Lagged(_)) => {}
+                Ok(_) => continue,
+                Err(RecvError::Closed) => return,
+            }
+            tokio::time::sleep(LEARNS_EVERY).await;
+            // Whatever was announced meanwhile is learnt with this.
+            announcements = announcements.resubscribe();
+            if let Err(error) = self.learn(store).await {
+                tracing::debug!(%error, "which handsets there are could not be read");
+            }
+        }
     }
 
     /// The handset with a token as this node knew it last, whatever was announced since: for when the database cannot be asked, and never

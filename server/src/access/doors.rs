@@ -90,7 +90,7 @@ pub fn admit(caller: Caller, version: Version, headers: &HeaderMap, config: &Htt
         return Err(Refused::ClosedNetwork);
     }
     let host = text(headers, &HOST);
-    if host.is_some_and(|host| !is_own_host(host, &config.hosts)) || headers.get_all(HOST).iter().count() > 1 {
+    if !host.is_some_and(|host| is_own_host(host, &config.hosts)) || headers.get_all(HOST).iter().count() > 1 {
         return Err(Refused::ForeignHost);
     }
     let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("?"));
@@ -104,6 +104,13 @@ pub fn admit(caller: Caller, version: Version, headers: &HeaderMap, config: &Htt
             if origin_host.is_some() && origin_host == host { Ok(()) } else { Err(Refused::ForeignOrigin) }
         }
     }
+}
+
+/// Whether a request says, once, which host it means.
+#[must_use]
+pub fn names_one_host(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    hosts.next().is_some_and(|host| !host.as_bytes().trim_ascii().is_empty()) && hosts.next().is_none()
 }
 
 fn is_forwarded(headers: &HeaderMap) -> bool {
@@ -201,6 +208,9 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
         }
+        if !map.contains_key(HOST) {
+            map.insert(HOST, HeaderValue::from_static("127.0.0.1:8080"));
+        }
         admit(caller(peer.parse().unwrap(), &map, &config()), Version::HTTP_11, &map, &config())
     }
 
@@ -239,7 +249,7 @@ mod tests {
     #[test]
     fn behind_a_proxy_this_computer_is_anybody() {
         let here: SocketAddr = "127.0.0.1:9".parse().unwrap();
-        let map = HeaderMap::new();
+        let map = HeaderMap::from_iter([(HOST, HeaderValue::from_static("127.0.0.1"))]);
         let ask = |version, config: &HttpConfig| admit(caller(here, &map, config), version, &map, config);
         let alone = HttpConfig::default();
         assert_eq!(ask(Version::HTTP_11, &alone), Ok(()));
@@ -312,6 +322,9 @@ mod tests {
         ] {
             assert_eq!(ask("127.0.0.1:9", &[("host", foreign)]), Err(Refused::ForeignHost), "{foreign}");
         }
+        let here = "127.0.0.1:9".parse().unwrap();
+        let nowhere = admit(caller(here, &HeaderMap::new(), &config()), Version::HTTP_11, &HeaderMap::new(), &config());
+        assert_eq!(nowhere, Err(Refused::ForeignHost), "whoever names none may mean any");
         for own in ["localhost:8080", "LOCALHOST", "[::1]:8080", "192.168.1.8:8080", "pager.example.com", "Pager.Example.com.:80"]
         {
             let mut map = HeaderMap::new();

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{HOST, RETRY_AFTER};
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Access;
+use super::{Access, doors};
+use crate::http::phone::refusal;
 use crate::http::problem::{Code, Problem, Reason};
 
 /// Who sends a request, once that is known; goes with the request.
@@ -65,13 +66,22 @@ pub async fn counted(
 /// Refuses what does not say, once, which host it means (RFC 9112, 3.2), also in HTTP/1.0: whether it may come in without a key is told
 /// by its host, among other things.
 pub async fn with_host(request: Request, next: Next) -> Response {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let one = hosts.next().is_some_and(|host| !host.as_bytes().trim_ascii().is_empty()) && hosts.next().is_none();
-    if one {
+    if doors::names_one_host(request.headers()) {
         return next.run(request).await;
     }
     let text = "the request must hold one Host header, with the address of this server: add `Host: ADDRESS:PORT`";
     Problem::bad_request(Code::NoHost, text).into_response()
+}
+
+/// The same where phones ask, in an answer that a phone survives. Every program that speaks HTTP says its host, so no phone is lost.
+pub async fn phones_with_host(request: Request, next: Next) -> Response {
+    if doors::names_one_host(request.headers()) { next.run(request).await } else { no_host_for_phones() }
+}
+
+/// The refusal of whoever does not say which host they mean, at an address that a phone may have asked.
+#[must_use]
+pub fn no_host_for_phones() -> Response {
+    refusal(StatusCode::BAD_REQUEST, "the request must hold one Host header, with the address of this server")
 }
 
 /// Says with a refusal that may be over soon when to try again, where nothing else has said so.

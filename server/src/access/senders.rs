@@ -64,15 +64,14 @@ impl Sender {
 #[derive(Clone, Debug)]
 struct PathKey(String);
 
-/// Takes the key out of `/k/KEY/api/…`, so that the rest is routed as if it had come in a header. `None` when it is no such path.
-#[must_use]
-pub fn without_path_key(mut request: Request) -> Option<Request> {
-    let text = request.uri().path_and_query()?.as_str().strip_prefix("/k/")?.to_owned();
-    let (key, rest) = text.split_once('/')?;
-    if !rest.starts_with("api/") {
-        return None;
-    }
-    *request.uri_mut() = format!("/{rest}").parse::<Uri>().ok()?;
+/// Takes the key out of `/k/KEY/api/…`, so that the rest is routed as if it had come in a header.
+///
+/// # Errors
+/// The request as it was, when it is no such path.
+#[expect(clippy::result_large_err, reason = "the request itself")]
+pub fn without_path_key(mut request: Request) -> Result<Request, Request> {
+    let Some((key, rest)) = path_key(request.uri()) else { return Err(request) };
+    *request.uri_mut() = rest;
     // A fresh request: the router's own notes about the first path would confuse the second.
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().copied();
     let (seat, hangup) = (request.extensions().get::<Seat>().cloned(), request.extensions().get::<Hangup>().cloned());
@@ -81,8 +80,15 @@ pub fn without_path_key(mut request: Request) -> Option<Request> {
     peer.map(|peer| kept.insert(peer));
     seat.map(|seat| kept.insert(seat));
     hangup.map(|hangup| kept.insert(hangup));
-    request.extensions_mut().insert(PathKey(key.to_owned()));
-    Some(request)
+    request.extensions_mut().insert(PathKey(key));
+    Ok(request)
+}
+
+/// The key in `/k/KEY/api/…`, and what is left without it.
+fn path_key(uri: &Uri) -> Option<(String, Uri)> {
+    let (key, rest) = uri.path_and_query()?.as_str().strip_prefix("/k/")?.split_once('/')?;
+    let rest = rest.starts_with("api/").then(|| format!("/{rest}").parse().ok())??;
+    Some((key.to_owned(), rest))
 }
 
 /// Lets in only who may send alarms, and notes who that is.
@@ -221,7 +227,7 @@ mod tests {
         }
         let request = request.body(Body::empty()).unwrap();
         match request.uri().path().starts_with("/k/") {
-            true => presented(&without_path_key(request)?),
+            true => presented(&without_path_key(request).ok()?),
             false => presented(&request),
         }
     }

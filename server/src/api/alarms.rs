@@ -139,7 +139,7 @@ pub async fn cancel(
     AlarmPath(id): AlarmPath,
     body: Body,
 ) -> Result<Response, Problem> {
-    let name = alarm_request::cancelled_by(&alarm_request::read_body(body, app.config().http.body_limit_bytes).await?)?;
+    let name = alarm_request::cancelled_by(&alarm_request::read_alarm(body, app.config().http.body_limit_bytes).await?)?;
     let row = app.engine.cancel(id, &Actor { name, doer: sender.doer() }).await?;
     Ok(answer(StatusCode::OK, &alarm::summary(&app.engine.store, row).await?))
 }
@@ -164,7 +164,8 @@ pub async fn resolve_by_key(
     Extension(sender): Extension<Sender>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
+    // No word that something is over is lost for its length, as no alarm is.
+    let body = alarm_request::read_alarm(body, app.config().http.body_limit_bytes).await?;
     let key = alarm_request::resolved_key(&body)?;
     let row = app.engine.resolve_with_key(&sender.integration_id(), &key).await?;
     let (outcome, alarm) = match row {

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// What follows a token and has a meaning of its own.
-const OURS: [&str; 4] = ["progress", "status", "outbox", "media"];
+const OURS: [&str; 5] = ["progress", "status", "inbound", "outbox", "media"];
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,16 +28,22 @@ impl Place {
     #[must_use]
     pub fn of(path: &str) -> Self {
         let mut segments = path.split('/').map(segment).filter(|segment| !segment.is_empty());
-        let (first, second, third) = (segments.next(), segments.next(), segments.next());
+        let (first, second) = (segments.next(), segments.next());
         let is =
             |segment: &Option<String>, word: &str| segment.as_deref().is_some_and(|segment| segment.eq_ignore_ascii_case(word));
         match second {
-            Some(_) if is(&first, "h") && third.as_deref().is_some_and(|third| OURS.contains(&third)) => Self::Ours,
+            Some(_) if is_ours(path) => Self::Ours,
             Some(token) if is(&first, "h") => Self::Paired(token),
             _ if is(&first, "alert") => Self::Plain,
             _ => Self::Elsewhere,
         }
     }
+}
+
+/// Whether a path is one of our own protocol, to the letter: a handset that speaks it makes no mistakes.
+fn is_ours(path: &str) -> bool {
+    let behind_token = path.strip_prefix("/h/").and_then(|rest| rest.split_once('/'));
+    behind_token.is_some_and(|(token, rest)| !token.is_empty() && OURS.contains(&rest.split('/').next().unwrap_or_default()))
 }
 
 /// One part of a path without what a thumb leaves around it: blanks, line ends, stops of any script.
@@ -67,8 +73,11 @@ mod tests {
 
     #[test]
     fn what_has_a_meaning_keeps_it() {
-        for path in ["/h/T/progress", "/h/T/status", "/h/T/outbox/1", "/h/T/media/x.ogg"] {
+        for path in ["/h/T/progress", "/h/T/progress/", "/h/T/status", "/h/T/inbound", "/h/T/outbox/1", "/h/T/media/x.ogg"] {
             assert_eq!(Place::of(path), Place::Ours, "{path}");
+        }
+        for path in ["/h/T/%20progress", "/h/T/progress%20", "/h/T/pro%67ress", "//h/T/progress", "/h/T/progres"] {
+            assert_eq!(Place::of(path), Place::Paired("T".to_owned()), "{path}");
         }
         for path in ["/", "", "/h", "/api/v1/alarms", "/alerts", "/phone", "/favicon.ico"] {
             assert_eq!(Place::of(path), Place::Elsewhere, "{path}");

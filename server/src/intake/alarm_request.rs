@@ -2,7 +2,7 @@
 //!
 //! A request is refused as a whole, with the field at fault, before anything is stored.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
@@ -211,6 +211,11 @@ pub async fn read_alarm(mut body: Body, limit: usize) -> Result<AlarmText, Probl
 struct Wrong(Vec<Problem>);
 
 impl Wrong {
+    /// Whether a field is known to be wrong.
+    fn names(&self, field: &str) -> bool {
+        self.0.iter().any(|problem| problem.field() == Some(field))
+    }
+
     /// Notes what is wrong with a value; gives it when nothing is.
     fn note<T>(&mut self, checked: Result<T, impl Into<Problem>>) -> Option<T> {
         checked.map_err(|problem| self.0.push(problem.into())).ok()
@@ -275,7 +280,7 @@ pub fn raise_request(
     if cleaned || body.cleaned {
         mended.cleaned.push("body".to_owned());
     }
-    if visible::is_blank(&alarm.summary) {
+    if visible::is_blank(&alarm.summary) && !wrong.names("summary") {
         wrong.0.push(Problem::invalid("summary", "the summary must say what happened: it is empty"));
     }
     if alarm.dedup_key.as_deref() == Some("") {
@@ -363,8 +368,8 @@ const NO_WORDS: &str = "(an alarm without a readable summary)";
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn resolved_key(body: &[u8]) -> Result<String, Problem> {
-    let ResolveBody { dedup_key } = read_json(body)?;
+pub fn resolved_key(body: &AlarmText) -> Result<String, Problem> {
+    let ResolveBody { dedup_key } = read_json(&body.json)?;
     if dedup_key.is_empty() {
         return Err(Problem::invalid("dedup_key", "give the dedup_key under which the alarm was raised"));
     }
@@ -398,8 +403,8 @@ pub fn acknowledgement(body: &[u8], config: &Config) -> Result<Acknowledgement, 
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn cancelled_by(body: &[u8]) -> Result<Option<String>, Problem> {
-    let by: CancelBody = read_optional_json(body)?;
+pub fn cancelled_by(body: &AlarmText) -> Result<Option<String>, Problem> {
+    let by: CancelBody = read_optional_json(&body.json)?;
     Ok(optional_text("by", by.by, LONGEST_NAME)?)
 }
 
@@ -502,6 +507,7 @@ fn read_noting<T: for<'de> Deserialize<'de>>(parsed: Parsed, wrong: &mut Wrong) 
     wrong.0.extend(twice.into_iter().take(MOST_FAULTS).map(stands_twice));
     // What is wrong is taken out, and the rest is looked at: whoever repairs a request wants to know of everything.
     let mut known: Vec<String> = Vec::new();
+    let mut tries: HashMap<String, usize> = HashMap::new();
     while wrong.0.len() < MOST_FAULTS {
         match serde_path_to_error::deserialize::<_, T>(&value) {
             Ok(read) => return Ok((Some(read), cleaned)),
@@ -509,10 +515,17 @@ fn read_noting<T: for<'de> Deserialize<'de>>(parsed: Parsed, wrong: &mut Wrong) 
                 let (field, text) = fault(&error);
                 let of = root(&field).to_owned();
                 if known.contains(&of) {
-                    break;
+                    // It was taken out and is needed, or what stands in for it does not fit.
+                    let tried = *tries.entry(of.clone()).and_modify(|tried| *tried += 1).or_insert(0);
+                    take_out(&mut value, &of);
+                    if !stand_in(&mut value, &of, tried) {
+                        break;
+                    }
+                    continue;
                 }
                 wrong.0.push(Problem::invalid(field, text));
-                if !take_out(&mut value, &of) {
+                // What is missing cannot be taken out: something stands in for it.
+                if !take_out(&mut value, &of) && !stand_in(&mut value, &of, 0) {
                     break;
                 }
                 known.push(of);
@@ -530,6 +543,14 @@ fn stands_twice(field: String) -> Problem {
 /// The name of the outermost field.
 fn root(field: &str) -> &str {
     field.split(['.', '[']).next().unwrap_or(field)
+}
+
+/// Puts something in the place of a field that must be there, so that the others can be looked at; false when there is nothing left to try.
+fn stand_in(object: &mut Value, field: &str, tried: usize) -> bool {
+    let some = [json!(""), json!(0), json!([]), json!({}), json!(false)];
+    let (Some(members), Some(value)) = (object.as_object_mut(), some.into_iter().nth(tried)) else { return false };
+    members.insert(field.to_owned(), value);
+    true
 }
 
 /// Takes a field out of an object; false when it is not in there.
@@ -614,7 +635,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
 
     fn parse(body: &Value) -> Result<RaiseRequest, Value> {
         raise_request(
@@ -704,7 +724,7 @@ mod tests {
         fn never_panics(body in prop::collection::vec(any::<u8>(), 0..200), key in ".{0,20}") {
             let _ = raise_request(&body[..], Some(&key), &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default());
             let _ = acknowledgement(&body, &Config::default());
-            let _ = cancelled_by(&body);
+            let _ = cancelled_by(&AlarmText::from(&body[..]));
         }
     }
 }

@@ -77,10 +77,12 @@ const AT_ONCE: usize = 32 * 1024;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Message {
+    #[serde(default, deserialize_with = "text")]
     version: Option<String>,
+    #[serde(default, deserialize_with = "text")]
     group_key: Option<String>,
     status: Option<Status>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     receiver: Option<String>,
     #[serde(default, deserialize_with = "texts")]
     group_labels: BTreeMap<String, String>,
@@ -88,11 +90,11 @@ struct Message {
     common_labels: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "texts")]
     common_annotations: BTreeMap<String, String>,
-    #[serde(default, rename = "externalURL")]
+    #[serde(default, rename = "externalURL", deserialize_with = "text")]
     external_url: Option<String>,
-    #[serde(default)]
-    truncated_alerts: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
+    truncated_alerts: Option<i64>,
+    #[serde(default, deserialize_with = "number")]
     org_id: Option<i64>,
 }
 
@@ -111,18 +113,39 @@ struct Alert {
     labels: BTreeMap<String, String>,
     #[serde(default, deserialize_with = "texts")]
     annotations: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     fingerprint: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     starts_at: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     ends_at: Option<String>,
-    #[serde(default, rename = "generatorURL")]
+    #[serde(default, rename = "generatorURL", deserialize_with = "text")]
     generator_url: Option<String>,
-    #[serde(default, rename = "dashboardURL")]
+    #[serde(default, rename = "dashboardURL", deserialize_with = "text")]
     dashboard_url: Option<String>,
-    #[serde(default, rename = "panelURL")]
+    #[serde(default, rename = "panelURL", deserialize_with = "text")]
     panel_url: Option<String>,
+}
+
+/// A text, whatever it is: how its sender writes it is no reason to leave people asleep.
+fn text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Option::<Value>::deserialize(deserializer)? {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text),
+        Some(other) => Some(other.to_string()),
+    })
+}
+
+/// A whole number, however it is written; none where it is no number.
+fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Ok(Option::<Value>::deserialize(deserializer)?.and_then(|value| match value {
+        Value::Number(number) => number.as_i64().or_else(|| {
+            let whole = number.as_f64()?.trunc().clamp(-1e15, 1e15);
+            format!("{whole:.0}").parse().ok()
+        }),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }))
 }
 
 /// Names and texts, whatever they are: what is null is absent, and what is no text is written as one.
@@ -616,7 +639,8 @@ impl Group {
 
     /// So many alerts its sender left out.
     fn truncated(&self) -> usize {
-        usize::try_from(self.message.truncated_alerts.unwrap_or_default()).unwrap_or(usize::MAX).min(1_000_000_000)
+        let told = self.message.truncated_alerts.unwrap_or_default().clamp(0, 1_000_000_000);
+        usize::try_from(told).unwrap_or(0)
     }
 
     /// What all of it is called, without a number in front.

@@ -8,7 +8,11 @@ use tokio::net::TcpStream;
 use crate::harness::{A, Home, Server, on_both};
 use crate::senders::key;
 
-on_both!(who_names_no_host_is_refused_at_every_door, phones_are_answered_whatever_they_forget);
+on_both!(
+    who_names_no_host_is_refused_at_every_door,
+    phones_are_answered_whatever_they_forget,
+    who_names_no_host_is_given_no_call
+);
 
 /// What is said of the host, with the version of HTTP: nothing at all, two things, or nothing in words.
 fn without_host(server: &Server) -> [(&'static str, String); 4] {
@@ -85,6 +89,32 @@ async fn who_names_no_host_is_refused_at_every_door(home: Home) {
     let host = server.base.strip_prefix("http://").unwrap();
     let named = format!("Host: {host}\r\nX-Api-Key: {key}\r\n");
     assert_eq!(ask(&server, "POST", "/api/v1/alarms", "1.0", &named, &alarm).await.0, 201);
+}
+
+async fn who_names_no_host_is_given_no_call(home: Home) {
+    let server = home.set("AUTOCALL_HANDSETS_PLAIN_PATH", "always").start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let id = server.raise(&[A], json!({})).await;
+    let mut served = Vec::new();
+    for (version, hosts) in without_host(&server) {
+        let headers = format!("{hosts}User-Agent: okhttp/3.10.0\r\n");
+        for target in
+            ["/alert/phone", "/alert/phone/", "/alert", "/h/desk", &desk, "/h/desk/outbox", "/k/x/alert/phone", "//alert/phone"]
+        {
+            for method in ["GET", "HEAD"] {
+                let (status, told) = ask(&server, method, target, version, &headers, "").await;
+                let told: Value = serde_json::from_str(&told).unwrap_or_default();
+                if status != 400 || (method == "GET" && told["code"] != 1) {
+                    served.push(format!("{method} {target} HTTP/{version} {hosts:?}: {status} {told}"));
+                }
+            }
+        }
+    }
+    assert!(served.is_empty(), "{} of them are served:\n{}", served.len(), served.join("\n"));
+    assert_eq!(server.state(&id).await, "waiting", "nobody was given it");
+    let host = server.base.strip_prefix("http://").unwrap();
+    let named = format!("Host: {host}\r\nUser-Agent: okhttp/3.10.0\r\n");
+    assert!(ask(&server, "GET", &desk, "1.1", &named, "").await.1.contains("\"code\":0"));
 }
 
 /// The stock app dies of an answer without `code`; a balancer looks at the probes with HTTP/1.0.

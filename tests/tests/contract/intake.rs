@@ -37,6 +37,8 @@ on_both!(
     a_long_alarm_is_cut_and_says_so,
     refusals_are_counted_by_sender_and_reason,
     a_worse_alert_rings_whoever_took_the_group,
+    the_end_of_an_alarm_is_taken_at_any_length,
+    what_stands_beside_alerts_is_read_leniently,
     a_new_alert_rings_at_most_once_in_a_while,
     a_new_alert_rings_nobody_where_that_is_off,
     a_worse_repeat_rings_through_a_snooze,
@@ -969,6 +971,55 @@ async fn what_cannot_be_read_is_refused_by_its_kind(home: Home) {
     assert!(alarms(&server).await.is_empty());
 }
 
+async fn the_end_of_an_alarm_is_taken_at_any_length(home: Home) {
+    let server = home.start().await;
+    let long = "k".repeat(5 << 20);
+    let alarm = json!({ "summary": "disk full", "phones": [A], "dedup_key": long });
+    let (status, raised) = server.post("/api/v1/alarms", &alarm).await;
+    assert_eq!(status, 201, "{raised}");
+    let id = raised["id"].as_str().unwrap();
+    let (status, over) = server.post("/api/v1/alarms/resolve", &json!({ "dedup_key": long })).await;
+    assert_eq!((status, over["alarm"]["id"].as_str()), (200, Some(id)), "{}", over["detail"]);
+    let padded = format!("{}{{}}", " ".repeat(5 << 20)).into_bytes();
+    for action in ["resolve", "cancel"] {
+        let id = server.raise(&[A], json!({})).await;
+        let (status, problem) = raw(&server, &format!("/api/v1/alarms/{id}/{action}"), &[], padded.clone()).await;
+        assert_eq!(status, 200, "{action}: {problem}");
+    }
+}
+
+async fn what_stands_beside_alerts_is_read_leniently(home: Home) {
+    let server = home.start().await;
+    for (number, (field, odd)) in [
+        ("truncatedAlerts", json!(-1)),
+        ("truncatedAlerts", json!("3")),
+        ("truncatedAlerts", json!(1.5)),
+        ("truncatedAlerts", json!(1e300)),
+        ("truncatedAlerts", json!("many")),
+        ("truncatedAlerts", json!([])),
+        ("truncatedAlerts", json!(null)),
+        ("orgId", json!("x")),
+        ("receiver", json!(7)),
+        ("externalURL", json!({})),
+        ("version", json!(4)),
+        ("groupKey", json!(5)),
+        ("commonLabels", json!(null)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut body = firing(&format!("am-{number}"), &["db1"]);
+        body["groupKey"] = json!(format!("group {number}"));
+        body[field] = odd.clone();
+        let (status, answer) = server.post("/api/v1/intake/alertmanager", &body).await;
+        assert_eq!((status, answer["alarms"][0]["outcome"].as_str()), (200, Some("created")), "{field} {odd}: {answer}");
+        let alarm = server.alarm(answer["alarms"][0]["id"].as_str().unwrap()).await;
+        if field == "truncatedAlerts" && odd == "3" {
+            assert!(alarm["summary"].as_str().unwrap().starts_with("[4] "), "{alarm}");
+        }
+    }
+}
+
 async fn all_that_is_wrong_is_told_at_once(home: Home) {
     let server = home.start().await;
     let body = json!({ "summary": "", "phones": [A, "110", "x"], "attempts": 0, "mode": "random", "colour": "red" });
@@ -984,6 +1035,23 @@ async fn all_that_is_wrong_is_told_at_once(home: Home) {
             !detail.contains("line 1 column") && !detail.contains('`') && !detail.contains("i32"),
             "the parser speaks: {detail}"
         );
+    }
+    // What is missing does not hide the rest, nor does what cannot be read.
+    for (body, pointers) in [
+        (json!({ "phones": ["abc"], "attempts": 99 }), ["/attempts", "/phones/0", "/summary"]),
+        (json!({ "summary": 5, "phones": ["abc"], "attempts": 99 }), ["/attempts", "/phones/0", "/summary"]),
+    ] {
+        let (_, problem) = server.post("/api/v1/alarms", &body).await;
+        let mut told: Vec<&str> =
+            problem["errors"].as_array().unwrap().iter().map(|one| one["pointer"].as_str().unwrap()).collect();
+        told.sort_unstable();
+        assert_eq!(told, pointers, "{problem}");
+    }
+    let beat = json!({ "grace_seconds": "x", "phones": 5 });
+    let (_, problem) = server.post("/api/v1/heartbeats", &beat).await;
+    let told: Vec<&str> = problem["errors"].as_array().unwrap().iter().map(|one| one["pointer"].as_str().unwrap()).collect();
+    for pointer in ["/name", "/period_seconds", "/grace_seconds", "/phones"] {
+        assert_eq!(told.iter().filter(|one| **one == pointer).count(), 1, "{pointer}: {problem}");
     }
     let (_, problem) = raw(&server, "/api/v1/alarms", &[], b"{\"summary\":".to_vec()).await;
     assert!(!problem["detail"].as_str().unwrap().contains("EOF while parsing"), "{problem}");

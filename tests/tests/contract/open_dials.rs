@@ -14,6 +14,7 @@ on_both!(
     a_new_token_takes_no_open_dial,
     a_disabled_handset_is_still_believed_to_ring,
     the_database_is_away,
+    a_phone_that_has_never_asked_here_is_known_in_an_outage,
     the_night_is_not_rung_in_the_morning,
     a_poll_before_the_first_look_rings_nobody,
     grace_for_what_was_due_a_moment_ago,
@@ -131,6 +132,15 @@ async fn the_database_is_away(home: Home) {
     server.report(&calling, &mid, Some(A)).await;
     assert_eq!(server.state(&id).await, "answered");
     assert_eq!(server.app_poll(&safe).await, idle);
+}
+
+async fn a_phone_that_has_never_asked_here_is_known_in_an_outage(home: Home) {
+    let server = home.set("AUTOCALL_HANDSETS_PLAIN_PATH", "always").start().await;
+    let safe = server.pair_as("safe", Profile::Auto, "CN", IdleForm::HeadlessSafe).await;
+    let server = server.restart().await;
+    server.lose_tables(true).await;
+    assert_eq!(server.app_poll(&safe).await, json!({ "code": 0, "mid": "idle", "phone": [] }), "`code` 1 would end it");
+    server.lose_tables(false).await;
 }
 
 async fn the_night_is_not_rung_in_the_morning(home: Home) {

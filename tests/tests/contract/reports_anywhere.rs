@@ -36,6 +36,13 @@ async fn whatever_stands_behind_the_address(home: Home) {
         BEHIND.iter().flat_map(|behind| [format!("{desk}{behind}"), format!("/alert/phone{behind}")]).collect();
     for path in [
         "/h/desk%20/alert/phone",
+        "/h/desk/%20progress",
+        "/h/desk/progress%20",
+        "/h/desk/Status",
+        "//h/desk/progress",
+        "/k/x/alert/phone",
+        "/k/x/h/desk/alert/phone",
+        "/k/x/",
         "/h/desk/alert/phon",
         "/h/desk",
         "/h/desk/",
@@ -109,6 +116,8 @@ async fn what_exists_keeps_its_meaning(home: Home) {
     for path in [
         "/h/desk/progress",
         "/h/desk/status",
+        "/h/desk/inbound",
+        "/k/x/api/v1/alarms",
         "/h/desk/outbox/x",
         "/h/desk/media/x",
         "/api/v1/alarms",
