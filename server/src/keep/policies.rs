@@ -135,7 +135,7 @@ pub async fn set(
     expected: &Expected,
 ) -> Result<Stored, Refused> {
     checks::text("name", name, checks::LONGEST_NAME)?;
-    if visible::is_blank(name) || visible::shown(name) != name {
+    if visible::is_blank(name) || name.trim() != name {
         return Err(Refused::at("name", "a policy needs a name, without blanks at its ends"));
     }
     if body.steps.is_empty() || body.steps.len() > MOST_STEPS {

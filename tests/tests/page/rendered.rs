@@ -290,10 +290,9 @@ impl World {
     }
 
     /// The first of these in the API.
-    async fn first(&self, path: &str, list: &str) -> String {
+    async fn first(&self, path: &str) -> String {
         let all = self.server.get(path).await;
-        let list = if all.is_array() { &all } else { &all[list] };
-        list[0]["id"].as_str().unwrap_or_else(|| panic!("{path}: {all}")).to_owned()
+        all["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{path}: {all}")).to_owned()
     }
 }
 
@@ -305,7 +304,7 @@ async fn empty_pages(lin: &mut Visitor, album: &mut Album) {
 }
 
 async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut Album) {
-    let schedule = world.first("/api/v1/schedules", "schedules").await;
+    let schedule = world.first("/api/v1/schedules").await;
     let mut paths: Vec<String> =
         ["/", "/alarms", "/handsets", "/people", "/roster", "/lines", "/policies", "/password", "/nowhere"]
             .map(str::to_owned)
@@ -319,12 +318,10 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
         let admin = ["/senders", "/users", "/policies/new", "/policies/rules", "/lines/new", "/gateways/new", "/heartbeats/new"];
         paths.extend(admin.map(str::to_owned));
         paths.extend(["/gateways/new?kind=http", "/gateways/new?kind=smsgate", "/gateways/new?kind=handset"].map(str::to_owned));
-        for (api, list, page) in [
-            ("/api/v1/lines", "lines", "lines"),
-            ("/api/v1/sms/gateways", "gateways", "gateways"),
-            ("/api/v1/heartbeats", "heartbeats", "heartbeats"),
-        ] {
-            paths.push(format!("/{page}/{}", world.first(api, list).await));
+        for (api, page) in
+            [("/api/v1/lines", "lines"), ("/api/v1/sms/gateways", "gateways"), ("/api/v1/heartbeats", "heartbeats")]
+        {
+            paths.push(format!("/{page}/{}", world.first(api).await));
         }
         let store = &world.server.app.engine.store;
         paths.push(format!("/people/{}", store.read().await.unwrap().db().people().await.unwrap()[0].0.id));
@@ -339,9 +336,9 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
 
 /// Forms that are refused, with what is wrong.
 async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
-    let schedule = world.first("/api/v1/schedules", "schedules").await;
+    let schedule = world.first("/api/v1/schedules").await;
     let person = world.server.app.engine.store.read().await.unwrap().db().people().await.unwrap()[0].0.id;
-    let line = world.first("/api/v1/lines", "lines").await;
+    let line = world.first("/api/v1/lines").await;
     let own = |rest: &str| format!("/roster/{schedule}/{rest}");
     let bad_day = ("from", "tomorrow");
     let forms: Vec<(String, Vec<(&str, &str)>)> = vec![
