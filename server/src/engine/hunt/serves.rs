@@ -17,9 +17,6 @@ use crate::store::alarm::dials::DialRow;
 const MOST_MIDS: usize = 10_000;
 /// An answer that leaves so much later than it was counted counts from when it leaves.
 const LEFT_LATE: TimeDelta = TimeDelta::seconds(1);
-/// Least time that an open dial keeps after a time in which handsets could not reach the server: a phone that holds a result can deliver
-/// it. Longer than the pause between two polls of any app.
-const GRACE: TimeDelta = TimeDelta::seconds(90);
 
 /// What this node knows of serves, and of reports that it could not store.
 #[derive(Debug, Default)]
@@ -114,7 +111,7 @@ impl Engine {
 
     /// The latest deadline that a serve at this instant gives a dial.
     pub(in crate::engine) fn deadline_after(&self, dial: &DialRow, served_at: DateTime<Utc>, ring: TimeDelta) -> DateTime<Utc> {
-        let more = delta(self.config.handsets.patience);
+        let more = delta(self.config.handsets.dial_base);
         ringing::deadline_after(served_at, dial.deadline, dial.offered_at, dial.length(), ring, more)
     }
 
@@ -174,8 +171,9 @@ impl Engine {
         // In one order, or two nodes that do this at once could wait for each other.
         open.sort_by(|a, b| a.mid.cmp(&b.mid));
         for dial in open {
-            // Without it, it ends as *no report*: nobody is rung in the morning for the night.
-            let Some(deadline) = ringing::graced(dial.deadline, dial.length(), GRACE, now) else { continue };
+            let grace = delta(self.config.handsets.grace);
+            // It ends as *no report*: nobody is rung in the morning for the night.
+            let Some(deadline) = ringing::graced(dial.deadline, dial.length(), grace, now) else { continue };
             let served = dial.served();
             let serves = if serves_unknown { served.and(now) } else { served };
             if deadline > dial.deadline || serves != served {
