@@ -694,7 +694,9 @@ mod tests {
         let mut all = Vec::new();
         for file in std::fs::read_dir(folder).unwrap() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            let text = text.replace("\"(id)\"", "\"01a1fc4e-a630-77e4-8b85-425a1123605f\"");
+            let text = text
+                .replace("\"(id)\"", "\"01a1fc4e-a630-77e4-8b85-425a1123605f\"")
+                .replace("\"(time)\"", "\"2026-11-20T03:04:05Z\"");
             let told: Value = serde_json::from_str(&text).unwrap();
             for (kind, bodies) in told["events"].as_object().unwrap() {
                 all.extend(bodies.as_array().unwrap().iter().map(|body| (kind.clone(), body.clone())));
