@@ -27,12 +27,20 @@ pub struct ServeOptions {
     data_dir: Option<PathBuf>,
     args: Vec<String>,
     env: Vec<(String, String)>,
+    program: Option<PathBuf>,
 }
 
 impl ServeOptions {
     /// Embedded database, no Redis, default configuration.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Runs this program instead of the one in `AUTOCALL_BIN`.
+    #[must_use]
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program = Some(path.into());
+        self
     }
 
     /// Uses this database (`DATABASE_URL`).
@@ -119,6 +127,11 @@ impl Binary {
         }
         let port = reserve_port();
         Self { process: start(&options, port, folder.path()), options, port, folder }
+    }
+
+    /// Its number among the processes.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// Where it serves, without a slash at the end.
@@ -248,7 +261,7 @@ fn data_dir(options: &ServeOptions, folder: &Path) -> PathBuf {
 }
 
 fn start(options: &ServeOptions, port: u16, folder: &Path) -> Process {
-    let mut command = Command::new(provided_by_run("AUTOCALL_BIN"));
+    let mut command = Command::new(options.program.clone().unwrap_or_else(|| provided_by_run("AUTOCALL_BIN").into()));
     forget_own_settings(|name| {
         command.env_remove(name);
     });
