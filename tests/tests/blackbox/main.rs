@@ -16,6 +16,7 @@ mod doors;
 mod first_steps;
 mod handset_wire;
 mod imports;
+mod modem;
 mod nodes;
 mod outage;
 mod raw;
