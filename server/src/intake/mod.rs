@@ -2,6 +2,11 @@
 
 pub mod alarm_request;
 pub mod alertmanager;
+mod groups;
+mod said;
 pub mod skim;
 pub mod sms_inbound;
 mod sms_signature;
+
+/// The senders whose messages are groups of alerts.
+const FORMS: [groups::Form; 2] = [alertmanager::FORM, alertmanager::GRAFANA];
