@@ -5,13 +5,25 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 const ENGLISH: &str = "src/dashboard/frame/words/en.toml";
+/// The words of single pages, each file in all languages.
+const PAGES: &str = "src/dashboard/frame/words/pages";
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=migrations");
     println!("cargo::rerun-if-changed={ENGLISH}");
+    println!("cargo::rerun-if-changed={PAGES}");
     let crate_folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let made = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(made.join("words.rs"), words(&fs::read_to_string(crate_folder.join(ENGLISH))?))?;
+    let english = fs::read_to_string(crate_folder.join(ENGLISH))?;
+    let mut keys: Vec<String> = english.lines().filter_map(key_of_line).map(str::to_owned).collect();
+    let mut pages = String::new();
+    for file in sorted(&crate_folder.join(PAGES))? {
+        keys.extend(fs::read_to_string(&file)?.lines().filter_map(key_of_section).map(str::to_owned));
+        writeln!(pages, "    include_str!({:?}),", file.display().to_string()).map_err(io::Error::other)?;
+    }
+    let keys = keys.join(" ");
+    let words = format!("words! {{ {keys} }}\n/// The words of single pages.\nconst PAGES: &[&str] = &[\n{pages}];\n");
+    fs::write(made.join("words.rs"), words)?;
     let folder = crate_folder.join("migrations");
     let lists = format!(
         "pub(super) const POSTGRES: &[(i64, &str, &str)] = &[\n{}];\npub(super) const SQLITE: &[(i64, &str, &str)] = &[\n{}];\n",
@@ -21,18 +33,20 @@ fn main() -> io::Result<()> {
     fs::write(made.join("migrations.rs"), lists)
 }
 
-/// A field for each word of the catalogue, whose lines are all `key = "text"`.
-fn words(catalogue: &str) -> String {
-    let keys = catalogue.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).filter(|key| !key.starts_with('#'));
-    format!("words! {{ {} }}\n", keys.collect::<Vec<_>>().join(" "))
+/// The word of a line of a language's catalogue: `key = "text"`.
+fn key_of_line(line: &str) -> Option<&str> {
+    Some(line.split_once(" = ")?.0).filter(|key| !key.starts_with('#'))
+}
+
+/// The word of a section of a page's catalogue: `[key]`, with a line for each language below.
+fn key_of_section(line: &str) -> Option<&str> {
+    line.strip_prefix('[')?.strip_suffix(']')
 }
 
 /// The files `0001_some_name.sql` of a folder, in their order. Any other file there is an error: it would be forgotten.
 fn list(folder: &Path) -> io::Result<String> {
-    let mut files = fs::read_dir(folder)?.map(|file| Ok(file?.path())).collect::<io::Result<Vec<_>>>()?;
-    files.sort();
     let mut list = String::new();
-    for file in files {
+    for file in sorted(folder)? {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let parts = name.strip_suffix(".sql").and_then(|name| name.split_once('_'));
         let Some((number, what)) = parts.and_then(|(number, what)| Some((number.parse::<i64>().ok()?, what.replace('_', " "))))
@@ -42,4 +56,10 @@ fn list(folder: &Path) -> io::Result<String> {
         writeln!(list, "    ({number}, {what:?}, include_str!({:?})),", file.display().to_string()).map_err(io::Error::other)?;
     }
     Ok(list)
+}
+
+fn sorted(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = fs::read_dir(folder)?.map(|file| Ok(file?.path())).collect::<io::Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
 }

@@ -48,7 +48,7 @@ pub(in crate::dashboard) fn all(reader: &Reader, board: &Board) -> Vec<Trouble> 
 }
 
 /// What keeps this node from doing its work.
-fn of_node(reader: &Reader, wrong: Wrong) -> Trouble {
+pub(in crate::dashboard) fn of_node(reader: &Reader, wrong: Wrong) -> Trouble {
     let words = reader.words;
     let (what, why) = match wrong {
         Wrong::DatabaseAway => (&words.trouble_database, &words.trouble_database_why),

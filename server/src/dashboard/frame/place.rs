@@ -1,8 +1,9 @@
 //! Addresses of our own pages: whatever a browser says about where to go next is read into one of these, so that nobody can be sent
-//! elsewhere.
+//! elsewhere; and the menus.
 
 use std::fmt;
 
+use super::words::Words;
 use crate::ids::{AlarmId, GatewayId, HeartbeatId, LineId, PersonId, PolicyId, ScheduleId};
 
 /// One of our pages.
@@ -15,6 +16,7 @@ pub(in crate::dashboard) enum Place {
     People,
     Person(PersonId),
     Users,
+    Senders,
     Password,
     Policies,
     NewPolicy,
@@ -34,40 +36,61 @@ pub(in crate::dashboard) enum Place {
     Setup,
 }
 
+/// The pages that are about nothing single, and where they are.
+const FIXED: [(&str, Place); 18] = [
+    ("/", Place::Now),
+    ("/alarms", Place::Alarms),
+    ("/handsets", Place::Handsets),
+    ("/people", Place::People),
+    ("/users", Place::Users),
+    ("/senders", Place::Senders),
+    ("/password", Place::Password),
+    ("/policies", Place::Policies),
+    ("/policies/new", Place::NewPolicy),
+    ("/policies/rules", Place::Rules),
+    ("/roster", Place::Roster),
+    ("/lines", Place::Lines),
+    ("/lines/new", Place::NewLine),
+    ("/gateways/new", Place::NewGateway),
+    ("/heartbeats/new", Place::NewHeartbeat),
+    ("/maintenance/new", Place::NewWindow),
+    ("/login", Place::Login),
+    ("/setup", Place::Setup),
+];
+
+/// An entry of a menu: the page, how it says that it is the one, and its word.
+pub(in crate::dashboard) type Entry = (Place, &'static str, fn(&'static Words) -> &'static str);
+
+/// For everybody who is logged in.
+pub(in crate::dashboard) const MENU: &[Entry] = &[
+    (Place::Now, "now", |words| &words.nav_now),
+    (Place::Alarms, "alarms", |words| &words.nav_alarms),
+    (Place::Roster, "roster", |words| &words.nav_roster),
+    (Place::Handsets, "handsets", |words| &words.nav_handsets),
+    (Place::People, "people", |words| &words.nav_people),
+    (Place::Policies, "policies", |words| &words.nav_policies),
+    (Place::Lines, "lines", |words| &words.nav_lines),
+];
+/// For admins, in the menu of their name.
+pub(in crate::dashboard) const ADMIN_MENU: &[Entry] =
+    &[(Place::Users, "users", |words| &words.nav_users), (Place::Senders, "senders", |words| &words.nav_senders)];
+
 impl Place {
     /// The page with this address, if it is one.
     pub(in crate::dashboard) fn read(path: &str) -> Option<Self> {
-        match path {
-            "/" => Some(Self::Now),
-            "/alarms" => Some(Self::Alarms),
-            "/handsets" => Some(Self::Handsets),
-            "/people" => Some(Self::People),
-            "/users" => Some(Self::Users),
-            "/password" => Some(Self::Password),
-            "/policies" => Some(Self::Policies),
-            "/policies/new" => Some(Self::NewPolicy),
-            "/policies/rules" => Some(Self::Rules),
-            "/roster" => Some(Self::Roster),
-            "/lines" => Some(Self::Lines),
-            "/lines/new" => Some(Self::NewLine),
-            "/gateways/new" => Some(Self::NewGateway),
-            "/heartbeats/new" => Some(Self::NewHeartbeat),
-            "/maintenance/new" => Some(Self::NewWindow),
-            "/login" => Some(Self::Login),
-            "/setup" => Some(Self::Setup),
-            other => {
-                let (kind, id) = other.strip_prefix('/')?.split_once('/')?;
-                match kind {
-                    "alarms" => id.parse().ok().map(Self::Alarm),
-                    "people" => id.parse().ok().map(Self::Person),
-                    "policies" => id.parse().ok().map(Self::Policy),
-                    "roster" => id.parse().ok().map(Self::Schedule),
-                    "lines" => id.parse().ok().map(Self::Line),
-                    "gateways" => id.parse().ok().map(Self::Gateway),
-                    "heartbeats" => id.parse().ok().map(Self::Heartbeat),
-                    _ => None,
-                }
-            }
+        if let Some((_, place)) = FIXED.iter().find(|(address, _)| *address == path) {
+            return Some(*place);
+        }
+        let (kind, id) = path.strip_prefix('/')?.split_once('/')?;
+        match kind {
+            "alarms" => id.parse().ok().map(Self::Alarm),
+            "people" => id.parse().ok().map(Self::Person),
+            "policies" => id.parse().ok().map(Self::Policy),
+            "roster" => id.parse().ok().map(Self::Schedule),
+            "lines" => id.parse().ok().map(Self::Line),
+            "gateways" => id.parse().ok().map(Self::Gateway),
+            "heartbeats" => id.parse().ok().map(Self::Heartbeat),
+            _ => None,
         }
     }
 
@@ -80,30 +103,14 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Now => f.write_str("/"),
-            Self::Alarms => f.write_str("/alarms"),
             Self::Alarm(id) => write!(f, "/alarms/{id}"),
-            Self::Handsets => f.write_str("/handsets"),
-            Self::People => f.write_str("/people"),
             Self::Person(id) => write!(f, "/people/{id}"),
-            Self::Users => f.write_str("/users"),
-            Self::Password => f.write_str("/password"),
-            Self::Policies => f.write_str("/policies"),
-            Self::NewPolicy => f.write_str("/policies/new"),
             Self::Policy(id) => write!(f, "/policies/{id}"),
-            Self::Rules => f.write_str("/policies/rules"),
-            Self::Roster => f.write_str("/roster"),
             Self::Schedule(id) => write!(f, "/roster/{id}"),
-            Self::Lines => f.write_str("/lines"),
-            Self::NewLine => f.write_str("/lines/new"),
             Self::Line(id) => write!(f, "/lines/{id}"),
-            Self::NewGateway => f.write_str("/gateways/new"),
             Self::Gateway(id) => write!(f, "/gateways/{id}"),
-            Self::NewHeartbeat => f.write_str("/heartbeats/new"),
             Self::Heartbeat(id) => write!(f, "/heartbeats/{id}"),
-            Self::NewWindow => f.write_str("/maintenance/new"),
-            Self::Login => f.write_str("/login"),
-            Self::Setup => f.write_str("/setup"),
+            fixed => f.write_str(FIXED.iter().find(|(_, place)| place == fixed).map_or("/", |(address, _)| address)),
         }
     }
 }
@@ -127,5 +134,15 @@ mod tests {
         for own in ["/lines", "/lines/new", "/gateways/new", "/heartbeats/new", "/maintenance/new"] {
             assert_eq!(Place::after_login(own).to_string(), own);
         }
+    }
+
+    #[test]
+    fn every_page_of_the_menus_is_one_to_which_its_language_can_be_changed() {
+        for (place, ..) in MENU.iter().chain(ADMIN_MENU) {
+            let address = place.to_string();
+            assert!(address != "/" || *place == Place::Now, "{place:?} has no address");
+            assert_eq!(Place::read(&address), Some(*place));
+        }
+        assert_eq!(Place::after_login("/senders"), Place::Senders);
     }
 }

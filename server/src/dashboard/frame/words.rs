@@ -1,7 +1,7 @@
 //! The catalogue: every word that the pages show, in every language. No text stands in code or templates.
 //!
 //! To add a language: a file in `words/`, a line in [`Language`], and the tests say what is missing. To add a word: a line in every
-//! file, and its place in a page.
+//! file, and its place in a page. The words that one page alone says stand in all languages in one file of `words/pages/`.
 
 use std::sync::LazyLock;
 
@@ -49,10 +49,10 @@ impl Language {
 
     /// Its words.
     pub(in crate::dashboard) fn words(self) -> &'static Words {
-        static ENGLISH: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/en.toml")));
-        static CHINESE: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/zh.toml")));
-        static JAPANESE: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/ja.toml")));
-        static SPANISH: LazyLock<Words> = LazyLock::new(|| Words::read(include_str!("words/es.toml")));
+        static ENGLISH: LazyLock<Words> = LazyLock::new(|| Words::read("en", include_str!("words/en.toml")));
+        static CHINESE: LazyLock<Words> = LazyLock::new(|| Words::read("zh", include_str!("words/zh.toml")));
+        static JAPANESE: LazyLock<Words> = LazyLock::new(|| Words::read("ja", include_str!("words/ja.toml")));
+        static SPANISH: LazyLock<Words> = LazyLock::new(|| Words::read("es", include_str!("words/es.toml")));
         match self {
             Self::English => &ENGLISH,
             Self::Chinese => &CHINESE,
@@ -69,8 +69,8 @@ macro_rules! words {
         pub(in crate::dashboard) struct Words { $(pub(in crate::dashboard) $key: String),+ }
 
         impl Words {
-            fn read(text: &str) -> Self {
-                let table: toml::Table = text.parse().unwrap_or_default();
+            fn read(tag: &str, text: &str) -> Self {
+                let table = catalogue(tag, text);
                 // A missing word shows its key; a test holds every file to every key.
                 let word = |key: &str| table.get(key).and_then(toml::Value::as_str).unwrap_or(key).to_owned();
                 Self { $($key: word(stringify!($key))),+ }
@@ -82,7 +82,17 @@ macro_rules! words {
     };
 }
 
-// `build.rs` lists the keys of `words/en.toml`.
+/// The words of a language: those of its own file, and of each page.
+fn catalogue(tag: &str, text: &str) -> toml::Table {
+    let mut all: toml::Table = text.parse().unwrap_or_default();
+    for page in PAGES {
+        let page: toml::Table = page.parse().unwrap_or_default();
+        all.extend(page.into_iter().filter_map(|(key, languages)| Some((key, languages.get(tag)?.clone()))));
+    }
+    all
+}
+
+// `build.rs` lists the keys of `words/en.toml` and of `words/pages`, and the files there.
 include!(concat!(env!("OUT_DIR"), "/words.rs"));
 
 /// What takes the place of `{name}` in a sentence.
@@ -182,7 +192,8 @@ mod tests {
     fn every_language_has_every_word_and_no_other() {
         let wanted: BTreeSet<&str> = Words::KEYS.iter().copied().collect();
         for (tag, text) in FILES {
-            let table: toml::Table = text.parse().unwrap();
+            assert!(text.parse::<toml::Table>().is_ok() && PAGES.iter().all(|page| page.parse::<toml::Table>().is_ok()), "{tag}");
+            let table = catalogue(tag, text);
             let there: BTreeSet<&str> = table.keys().map(String::as_str).collect();
             assert_eq!(wanted.difference(&there).collect::<Vec<_>>(), Vec::<&&str>::new(), "missing in {tag}");
             assert_eq!(there.difference(&wanted).collect::<Vec<_>>(), Vec::<&&str>::new(), "unknown in {tag}");
@@ -192,9 +203,9 @@ mod tests {
     #[test]
     fn every_language_has_the_same_places_in_a_sentence() {
         let [(_, english), others @ ..] = FILES;
-        let english: toml::Table = english.parse().unwrap();
+        let english = catalogue("en", english);
         for (tag, text) in others {
-            let table: toml::Table = text.parse().unwrap();
+            let table = catalogue(tag, text);
             for (key, sentence) in &english {
                 let other = table[key].as_str().unwrap();
                 assert!(!other.trim().is_empty(), "{tag}: {key} is empty");

@@ -298,6 +298,12 @@ impl Engine {
         }
     }
 
+    /// What this node remembers of its work, without asking anybody.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        self.health.facts(None)
+    }
+
     /// What is wrong as far as this node knows without asking.
     #[must_use]
     pub fn known_wrong(&self) -> Vec<Wrong> {
