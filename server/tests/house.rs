@@ -341,3 +341,28 @@ fn events_are_named_by_their_type() {
         assert!(!also_another || !found.is_empty(), "{word:?} is the word of an event alone now: take it off the list");
     }
 }
+
+#[test]
+fn no_line_of_a_template_is_too_long_to_be_read_and_none_cuts_what_is_typed() {
+    let mut folders = vec![here("templates")];
+    let mut wrong = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.is_dir() {
+                folders.push(file);
+                continue;
+            }
+            let text = fs::read_to_string(&file).unwrap();
+            let long = text.lines().enumerate().filter(|(_, line)| line.chars().count() > 160);
+            wrong.extend(long.map(|(place, _)| format!("{} line {}", file.display(), place + 1)));
+            if text.contains("maxlength") {
+                wrong.push(format!("{}: a browser cuts what is pasted at maxlength, without a word", file.display()));
+            }
+            // What every form of ours has is written once.
+            if text.contains("type=\"hidden\"") && !file.ends_with("macros.html") && !file.ends_with("frame/field.html") {
+                wrong.push(format!("{}: a hidden input by hand, see macros.html", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

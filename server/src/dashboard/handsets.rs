@@ -18,6 +18,8 @@ use super::alarm::trouble;
 use super::frame::answer::{Refusal, go_to};
 use super::frame::csrf::Fields;
 use super::frame::edit::AddressPage;
+use super::frame::field::{Choice, Field, Input, Wrong};
+use super::frame::form::{Form, Sent, form_page};
 use super::frame::page::{Frame, Part, Sight, ago, at, html, live_page};
 use super::frame::reader::Reader;
 use super::frame::words::Bit::{Html, Text};
@@ -47,12 +49,12 @@ pub(super) async fn show(
 pub(super) fn sight(reader: &Reader, board: &Board) -> Sight {
     let words = reader.words;
     let cards = board.handsets.iter().map(|handset| card(reader, handset, board)).collect();
-    let knocks = board.knocks.iter().map(|knock| knock_card(words, knock)).collect();
+    let knocks = board.knocks.iter().map(|knock| knock_card(reader, knock)).collect();
     let parts = vec![
         Part::new("trouble", &TroublePart { words, troubles: trouble::handsets(reader, board) }),
         Part::new("handsets", &HandsetsPart { reader, words, cards }),
         Part::new("knocks", &KnocksPart { reader, words, knocks }),
-        Part::new("pairing", &PairingPart { reader, words }),
+        Part::new("pairing", &PairingPart { reader, words, form: pair_form(reader) }),
     ];
     Sight { title: words.nav_handsets.clone(), parts }
 }
@@ -78,6 +80,8 @@ struct KnocksPart<'r> {
 struct PairingPart<'r> {
     reader: &'r Reader,
     words: &'static Words,
+    /// By which one is paired.
+    form: Form,
 }
 
 struct Card {
@@ -94,6 +98,10 @@ struct Card {
     /// It has a token that can be replaced.
     paired: bool,
     test: Option<TestView>,
+    /// By which a test call is made.
+    call: Form,
+    /// By which it gets another name.
+    rename: Form,
 }
 
 struct TestView {
@@ -119,6 +127,8 @@ struct KnockCard {
     user_agent: String,
     /// HTML.
     when: String,
+    /// By which it is let in.
+    allow: Form,
 }
 
 fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
@@ -148,6 +158,8 @@ fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
         disabled: handset.disabled_at.is_some(),
         paired: handset.token_hash.is_some(),
         test: board.tests.get(&handset.id).map(|test| test_view(words, handset, test)),
+        call: call_form(reader, &handset.id.to_string(), &handset.name),
+        rename: rename_form(reader, &handset.id.to_string(), &handset.name),
     }
 }
 
@@ -211,24 +223,54 @@ fn test_view(words: &'static Words, handset: &HandsetRow, test: &TestRow) -> Tes
     }
 }
 
-fn knock_card(words: &Words, knock: &KnockRow) -> KnockCard {
+fn knock_card(reader: &Reader, knock: &KnockRow) -> KnockCard {
     let count = knock.times.to_string();
+    let key = hex(&Sha256::new().chain_update(&knock.address).chain_update([0]).chain_update(&knock.model).finalize()[..8]);
     KnockCard {
-        key: hex(&Sha256::new().chain_update(&knock.address).chain_update([0]).chain_update(&knock.model).finalize()[..8]),
+        allow: allow_form(reader, &key, &knock.address, &knock.model),
+        key,
         address: knock.address.clone(),
         model: knock.model.clone(),
         user_agent: knock.user_agent.clone(),
-        when: fill(&words.knock_when, &[("at", Html(&at(knock.last_at))), ("count", Text(&count))]),
+        when: fill(&reader.words.knock_when, &[("at", Html(&at(knock.last_at))), ("count", Text(&count))]),
     }
 }
 
-#[derive(Template)]
-#[template(path = "handsets/handset_form.html")]
-struct HandsetFormPage<'r> {
-    frame: Frame<'r>,
-    words: &'static Words,
-    heading: &'static str,
-    wrong: &'static str,
+/// By which a handset is paired.
+fn pair_form(reader: &Reader) -> Form {
+    let words = reader.words;
+    let profiles = [
+        Choice::new("", &words.profile_default),
+        Choice::new("app", &words.profile_app),
+        Choice::new("list", &words.profile_list),
+        Choice::new("repeat", &words.profile_repeat),
+        Choice::new("native", &words.profile_native),
+    ];
+    Form::new(reader, "pair", "/handsets/add", &words.add_go).with([
+        Field::plain("name", &words.handset_name, Input::Line).required().hint(&words.handset_example),
+        Field::plain("profile", &words.handset_profile, Input::Choice(profiles.into())),
+    ])
+}
+
+/// By which a number is rung through a handset. `key` tells it from others on the page.
+fn call_form(reader: &Reader, key: &str, handset: &str) -> Form {
+    let number = Field::plain("number", &reader.words.number, Input::Phone).required().completed("tel");
+    let form =
+        Form::new(reader, format!("call-{key}"), "/handsets/test", &reader.words.test_go).explained(&reader.words.test_how);
+    form.holding("handset", handset).with([number])
+}
+
+fn rename_form(reader: &Reader, key: &str, handset: &str) -> Form {
+    let name = Field::plain("name", &reader.words.rename, Input::Line).value(handset).required();
+    let form = Form::new(reader, format!("rename-{key}"), "/handsets/rename", &reader.words.rename_go).looking("");
+    form.holding("handset", handset).with([name])
+}
+
+/// By which a phone that knocked is let in.
+fn allow_form(reader: &Reader, key: &str, address: &str, model: &str) -> Form {
+    let name = Field::plain("name", &reader.words.handset_name, Input::Line).required();
+    let form = Form::new(reader, format!("allow-{key}"), "/handsets/allow", &reader.words.allow_go);
+    form.explained(&reader.words.allow_how).holding("address", address).holding("model", model).with([name])
 }
 
 /// `POST /handsets/add`: shows the address to type, once.
@@ -244,7 +286,7 @@ pub(super) async fn add(
     }
     match pairing::add(&app.engine.store, &pairing, app.engine.clock.now()).await {
         Ok(token) => Ok(address_page(&app, &reader, &pairing.name, &token, false)),
-        Err(error) => wrong_name(&app, &reader, error),
+        Err(error) => wrong_name(&app, &reader, pair_form(&reader), fields, error),
     }
 }
 
@@ -267,7 +309,10 @@ pub(super) async fn rename(
 ) -> Result<Response, Refusal> {
     match pairing::rename(&app.engine.store, fields.get("handset"), fields.get("name")).await {
         Ok(()) => Ok(go_to("/handsets?done=renamed")),
-        Err(error) => wrong_name(&app, &reader, error),
+        Err(error) => {
+            let form = rename_form(&reader, "", fields.get("handset"));
+            wrong_name(&app, &reader, form, fields, error)
+        }
     }
 }
 
@@ -300,7 +345,10 @@ pub(super) async fn allow(
     let now = app.engine.clock.now();
     match pairing::allow(&app.engine.store, &pairing, address.to_canonical(), fields.get("model"), now).await {
         Ok(()) => Ok(go_to("/handsets?done=allowed")),
-        Err(error) => wrong_name(&app, &reader, error),
+        Err(error) => {
+            let form = allow_form(&reader, "", fields.get("address"), fields.get("model"));
+            wrong_name(&app, &reader, form, fields, error)
+        }
     }
 }
 
@@ -312,28 +360,30 @@ pub(super) async fn test(
 ) -> Result<Response, Refusal> {
     let words = reader.words;
     let handset = pairing::find(&app.engine.store, fields.get("handset")).await?;
+    let again = |wrong, fields| refused(&app, &reader, &words.test_heading, call_form(&reader, "", &handset.name), fields, wrong);
     if handset.disabled_at.is_some() {
-        return Ok(form_page(&app, &reader, &words.test_heading, &words.test_disabled));
+        return Ok(again(Wrong::new("", &words.test_disabled), fields));
     }
     let Ok(number) = Number::parse(fields.get("number"), app.config().default_region) else {
-        return Ok(form_page(&app, &reader, &words.test_heading, &words.bad_number));
+        return Ok(again(Wrong::new("number", &words.bad_number), fields));
     };
     app.engine.test_call(&handset, number.number.as_str(), number.known_to_plan).await?;
     Ok(go_to("/handsets?done=testing"))
 }
 
-fn wrong_name(app: &App, reader: &Reader, error: PairingError) -> Result<Response, Refusal> {
+fn wrong_name(app: &App, reader: &Reader, form: Form, fields: Fields, error: PairingError) -> Result<Response, Refusal> {
     let wrong = match error {
         PairingError::BadName => &reader.words.handset_bad_name,
         PairingError::NameTaken(_) => &reader.words.handset_name_taken,
         error => return Err(error.into()),
     };
-    Ok(form_page(app, reader, &reader.words.nav_handsets, wrong))
+    Ok(refused(app, reader, &reader.words.nav_handsets, form, fields, Wrong::new("name", wrong)))
 }
 
-fn form_page(app: &App, reader: &Reader, heading: &'static str, wrong: &'static str) -> Response {
-    let frame = Frame::new(reader, "handsets", heading, app.engine.clock.now());
-    html(StatusCode::UNPROCESSABLE_ENTITY, &HandsetFormPage { frame, words: reader.words, heading, wrong })
+/// The form alone, as it was sent: the page that it stood on shows how the handsets are, and goes on changing.
+fn refused(app: &App, reader: &Reader, title: &str, form: Form, fields: Fields, wrong: Wrong) -> Response {
+    let sent = Sent { form: form.id.clone(), fields, wrong };
+    form_page(app, reader, "handsets", title, form.back_to("/handsets").again(Some(&sent)))
 }
 
 fn address_page(app: &App, reader: &Reader, name: &str, token: &str, rotated: bool) -> Response {

@@ -148,7 +148,7 @@ async fn what_cannot_work_is_said_at_its_field_and_nothing_is_stored(home: Home)
         ("sms_number", &[("sms_number", "x")], ["cannot be dialled", "无法拨打"]),
         ("carrier", &[("carrier", "")], ["Choose the carrier", "请选择运营商"]),
         ("carrier", &[("carrier", "telekom")], ["“telekom”", "“telekom”"]),
-        ("carrier", &[("carrier", "jio")], ["no code", "没有转接代码"]),
+        ("carrier", &[("carrier", "jio")], ["no code", "没有呼叫转移的代码"]),
         ("carrier", &[("carrier", "docomo")], ["registered by hand", "人工登记"]),
         ("android", &[("android", "")], ["4 to 99", "4 到 99"]),
         ("android", &[("android", "eleven")], ["4 to 99", "4 到 99"]),

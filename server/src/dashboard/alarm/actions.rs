@@ -12,12 +12,13 @@ use super::standing::Standing;
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::span;
+use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, span};
+use crate::dashboard::frame::form::{Form, Sent, form_page};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::typed_time::instant_of;
-use crate::dashboard::frame::words::Words;
+use crate::dashboard::frame::words::{Words, fill_text};
 use crate::engine::MOST_SNOOZE;
-use crate::ids::CalleeId;
+use crate::ids::{AlarmId, CalleeId};
 use crate::keep::checks::LONGEST_NOTE;
 use crate::store::duty::policies::PolicyRow;
 
@@ -30,8 +31,12 @@ const SNOOZE_MINUTES: [i32; 3] = [15, 60, 240];
 pub(in crate::dashboard) struct MoreActions {
     /// There is a next step to begin.
     pub(in crate::dashboard) escalates: bool,
-    /// Other policies that it could be given; none once nobody is rung any more.
-    pub(in crate::dashboard) policies: Vec<String>,
+    /// By which it is given another policy; none once nobody is rung any more, or where there is no other.
+    pub(in crate::dashboard) policy: Option<Form>,
+    /// By which it is put off until a time.
+    pub(in crate::dashboard) until: Form,
+    /// By which a note is written.
+    pub(in crate::dashboard) note: Form,
     /// Hours, and the same in words.
     pub(in crate::dashboard) takes: Vec<(i32, String)>,
     /// Minutes, and the same in words.
@@ -40,13 +45,21 @@ pub(in crate::dashboard) struct MoreActions {
 
 impl MoreActions {
     /// For an alarm that is not over, with where its hunt stands while that is open.
-    pub(in crate::dashboard) fn of(words: &Words, standing: Option<&Standing>, policies: &[PolicyRow]) -> Self {
+    pub(in crate::dashboard) fn of(reader: &Reader, id: AlarmId, standing: Option<&Standing>, policies: &[PolicyRow]) -> Self {
+        let words = reader.words;
         let others = |own: Option<&str>| -> Vec<String> {
             policies.iter().map(|policy| policy.name.clone()).filter(|name| own != Some(name)).collect()
         };
+        let names = standing.map_or_else(Vec::new, |standing| others(standing.policy.as_deref()));
+        let choice = Field::plain("policy", &words.policy_choose, Input::Choice(Choice::names(&names)));
+        let policy = Form::new(reader, "policy", format!("/alarms/{id}/policy"), &words.policy_choose_go).looking("");
+        let time = Input::Time { in_utc: &words.in_utc, instant: "instant".to_owned() };
+        let until = Form::new(reader, "snooze-until", format!("/alarms/{id}/snooze"), &words.snooze_go).looking("");
         Self {
+            policy: (!names.is_empty()).then(|| policy.explained(&words.policy_choose_how).with([choice])),
+            until: until.with([Field::plain("until", &words.snooze_until, time).required()]),
+            note: note_form(reader, id),
             escalates: standing.is_some_and(|standing| standing.has_next_step),
-            policies: standing.map_or_else(Vec::new, |standing| others(standing.policy.as_deref())),
             takes: TAKE_HOURS.iter().map(|hours| (*hours, span(words, hours * 3600))).collect(),
             snoozes: SNOOZE_MINUTES.iter().map(|minutes| (*minutes, span(words, minutes * 60))).collect(),
         }
@@ -101,14 +114,28 @@ pub(in crate::dashboard) async fn note(
     let id = alarm_id(&id)?;
     // A browser sends two characters for each line break that somebody typed.
     let text = fields.get("text").trim().replace("\r\n", "\n");
-    if text.is_empty() {
-        return Err(Refusal::Garbled);
-    }
-    if text.chars().count() > LONGEST_NOTE {
-        return Err(Refusal::TooLarge);
+    let empty = text.is_empty().then(|| Wrong::new("text", &reader.words.note_empty));
+    if let Some(wrong) = empty.or_else(|| too_long(reader.words, "text", &text)) {
+        let form = note_form(&reader, id);
+        let sent = Sent { form: form.id.clone(), fields, wrong };
+        return Ok(form_page(&app, &reader, "alarms", &reader.words.note_heading, form.again(Some(&sent))));
     }
     app.engine.note(id, &text, &actor(&reader)).await?;
     Ok(back(&fields, id, "noted"))
+}
+
+fn note_form(reader: &Reader, id: AlarmId) -> Form {
+    let words = reader.words;
+    let text = Field::plain("text", &words.note_heading, Input::Lines(2)).required().hint(&words.note_how);
+    Form::new(reader, "write", format!("/alarms/{id}/notes"), &words.note_go).looking("").with([text])
+}
+
+/// What is wrong with a remark in this field that is longer than others may write it.
+pub(in crate::dashboard) fn too_long(words: &Words, field: &str, text: &str) -> Option<Wrong> {
+    let length = text.chars().count();
+    let places = [("length", length.to_string()), ("most", LONGEST_NOTE.to_string())];
+    let places = places.each_ref().map(|(name, text)| (*name, text.as_str()));
+    (length > LONGEST_NOTE).then(|| Wrong::new(field, fill_text(&words.note_too_long, &places)))
 }
 
 /// `POST /alarms/{id}/policy`

@@ -18,13 +18,14 @@ use crate::alarm::AlarmState;
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::field::{Field, Input};
+use crate::dashboard::frame::form::{Form, Sent, form_page};
 use crate::dashboard::frame::page::{Part, Sight, at, at_second, live_page, since};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Html;
 use crate::dashboard::frame::words::{Words, fill, fill_text};
 use crate::engine::{Acknowledgement, Effect};
 use crate::ids::{AlarmId, CalleeId, HuntId};
-use crate::keep::checks::LONGEST_NOTE;
 use crate::store::alarm::answers;
 use crate::store::alarm::board::RungRow;
 use crate::store::alarm::hunts::CalleeRow;
@@ -51,9 +52,14 @@ pub(in crate::dashboard) async fn acknowledge(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = alarm_id(&id)?;
-    let note = fields.get("note").trim().to_owned();
-    if note.chars().count() > LONGEST_NOTE {
-        return Err(Refusal::TooLarge);
+    let note = fields.get("note").trim().replace("\r\n", "\n");
+    if let Some(wrong) = actions::too_long(reader.words, "note", &note) {
+        let words = reader.words;
+        let form = Form::new(&reader, "take", format!("/alarms/{id}/acknowledge"), &words.take_it);
+        let form = fields.all("alarm").fold(form, |form, alarm| form.holding("alarm", alarm));
+        let form = form.with([Field::plain("note", &words.take_note, Input::Lines(4))]);
+        let sent = Sent { form: form.id.clone(), fields, wrong };
+        return Ok(form_page(&app, &reader, "alarms", &words.take_it, form.again(Some(&sent))));
     }
     let by = Acknowledgement {
         name: Some(known_as(&reader)),
@@ -156,7 +162,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
         can_acknowledge,
         can_redial: over && matches!(state, AlarmState::Answered | AlarmState::NoAnswer),
         snoozed,
-        more: (can_acknowledge && reader.responds()).then(|| MoreActions::of(words, standing.as_ref(), &policies)),
+        more: (can_acknowledge && reader.responds()).then(|| MoreActions::of(reader, id, standing.as_ref(), &policies)),
         id: id.to_string(),
     };
     let timeline = TimelinePart { words, entries: timeline::entries(reader, &events, &calls) };

@@ -10,15 +10,14 @@ use axum::response::Response;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 
-use super::words::{
-    finding_words, maker, next_words, on_duty_words, people, sentence, shown, source_trouble, team_name, troubles,
-};
+use super::words::{finding_words, maker, next_words, on_duty_words, people, shown, source_trouble, team_name, troubles, wrong};
 use crate::app::App;
 use crate::costly;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::lines;
+use crate::dashboard::frame::field::{Choice, Field, Input, lines};
+use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Words;
@@ -31,6 +30,10 @@ use crate::versions::Expected;
 
 /// How far ahead the page looks for gaps.
 const LOOK_AHEAD: TimeDelta = TimeDelta::days(28);
+
+/// The forms of the page.
+const VACATION: &str = "vacation";
+const ADD_TEAM: &str = "team";
 
 /// One schedule in the list.
 struct Line {
@@ -47,8 +50,9 @@ struct Line {
 struct TeamLine {
     id: TeamId,
     name: String,
-    version: i32,
     members: String,
+    /// By which it is changed.
+    form: Form,
     troubles: Vec<String>,
 }
 
@@ -65,15 +69,16 @@ struct RosterPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     done: Option<&'static str>,
+    /// What is wrong with something that is no form.
     wrong: Option<String>,
     lines: Vec<Line>,
     teams: Vec<TeamLine>,
     vacations: Vec<VacationLine>,
-    people: Vec<String>,
-    zones: Vec<String>,
-    /// The instant that was asked for, as it was typed, and its zone.
-    at: String,
-    zone: String,
+    /// By which is asked who is on duty at an instant.
+    asking: [Field; 2],
+    add_vacation: Form,
+    add_schedule: Form,
+    add_team: Form,
 }
 
 /// `GET /roster`
@@ -102,7 +107,7 @@ pub(in crate::dashboard) async fn add_schedule(
     };
     match schedules::add(&app.engine.store, &form, app.engine.clock.now()).await {
         Ok(id) => Ok(go_to(&format!("/roster/{id}?done=saved"))),
-        Err(error) => refused(&app, &reader, error).await,
+        Err(error) => refused(&app, &reader, "schedule", fields, error).await,
     }
 }
 
@@ -119,7 +124,11 @@ pub(in crate::dashboard) async fn set_team(
         "" => teams::add(&app.engine.store, &form, now).await,
         team => teams::change(&app.engine.store, team, &form, now).await,
     };
-    finish(&app, &reader, saved.map(|_| "saved")).await
+    let form = match fields.get("team") {
+        "" => ADD_TEAM.to_owned(),
+        team => team_id(team),
+    };
+    finish(&app, &reader, &form, fields, saved.map(|_| "saved")).await
 }
 
 /// `POST /roster/teams/{team}/remove`
@@ -131,7 +140,7 @@ pub(in crate::dashboard) async fn remove_team(
 ) -> Result<Response, Refusal> {
     let removed =
         teams::remove(&app.engine.store, &team, &Expected::in_form(fields.get("version")), app.engine.clock.now()).await;
-    finish(&app, &reader, removed.map(|()| "removed")).await
+    finish(&app, &reader, "", fields, removed.map(|()| "removed")).await
 }
 
 /// `POST /roster/vacations`
@@ -144,7 +153,7 @@ pub(in crate::dashboard) async fn add_vacation(
     let zone = Some(text("zone"));
     let form = VacationForm { person: text("person"), from: text("from"), to: text("to"), zone, note: text("note") };
     let made = exceptions::add_vacation(&app.engine.store, &form, maker(&reader), app.engine.clock.now()).await;
-    finish(&app, &reader, made.map(|_| "saved")).await
+    finish(&app, &reader, VACATION, fields, made.map(|_| "saved")).await
 }
 
 /// `POST /roster/vacations/{id}/remove`
@@ -155,19 +164,31 @@ pub(in crate::dashboard) async fn remove_vacation(
 ) -> Result<Response, Refusal> {
     let id = id.parse().map_err(|_| Refusal::NotFound)?;
     let removed = exceptions::remove_vacation(&app.engine.store, id, app.engine.clock.now()).await;
-    finish(&app, &reader, removed.map(|()| "removed")).await
+    finish(&app, &reader, "", Fields::default(), removed.map(|()| "removed")).await
 }
 
-async fn finish(app: &App, reader: &Reader, done: Result<&str, RosterError>) -> Result<Response, Refusal> {
+/// Goes back to the page, or shows it with what is wrong with this form.
+async fn finish(
+    app: &App,
+    reader: &Reader,
+    form: &str,
+    fields: Fields,
+    done: Result<&str, RosterError>,
+) -> Result<Response, Refusal> {
     match done {
         Ok(done) => Ok(go_to(&format!("/roster?done={done}"))),
-        Err(error) => refused(app, reader, error).await,
+        Err(error) => refused(app, reader, form, fields, error).await,
     }
 }
 
-async fn refused(app: &App, reader: &Reader, error: RosterError) -> Result<Response, Refusal> {
-    let wrong = sentence(reader.words, error)?;
-    page(app, reader, StatusCode::UNPROCESSABLE_ENTITY, "", Some(wrong), None).await
+async fn refused(app: &App, reader: &Reader, form: &str, fields: Fields, error: RosterError) -> Result<Response, Refusal> {
+    let sent = Sent { form: form.to_owned(), wrong: wrong(reader.words, &error, &fields)?, fields };
+    page(app, reader, StatusCode::UNPROCESSABLE_ENTITY, "", Some(sent), None).await
+}
+
+/// The form by which a team is changed.
+fn team_id(team: &str) -> String {
+    format!("team-{team}")
 }
 
 async fn page(
@@ -175,7 +196,7 @@ async fn page(
     reader: &Reader,
     status: StatusCode,
     query: &str,
-    wrong: Option<String>,
+    sent: Option<Sent>,
     done: Option<&'static str>,
 ) -> Result<Response, Refusal> {
     let words = reader.words;
@@ -231,25 +252,47 @@ async fn page(
         });
         own.map(|finding| finding_words(words, &roster, zone, finding)).collect()
     };
-    let team = |team: &crate::roster::Team| TeamLine {
-        troubles: of_team(team.id),
-        id: team.id,
-        name: team.name.clone(),
-        version: team.version,
-        members: team.members.iter().map(|person| roster.name(*person)).collect::<Vec<_>>().join("\n"),
+    let team_form = |id: String, name: &str, members: &str| {
+        let name = Field::plain("name", &words.person_name, Input::Line).value(name).required();
+        let members = Field::plain("members", &words.roster_members, Input::Lines(4)).value(members);
+        Form::new(reader, id, "/roster/teams", &words.person_save).with([name, members.how(&words.roster_one_a_line)])
     };
+    let team = |team: &crate::roster::Team| {
+        let members = team.members.iter().map(|person| roster.name(*person)).collect::<Vec<_>>().join("\n");
+        let (id, version) = (team.id.to_string(), team.version.to_string());
+        let form = team_form(team_id(&id), &team.name, &members).holding("team", id).holding("version", version);
+        TeamLine { troubles: of_team(team.id), id: team.id, name: team.name.clone(), members, form: form.again(sent.as_ref()) }
+    };
+    let everybody = people(&roster);
+    let wall = |name, label| Field::plain(name, label, Input::Wall);
+    let zone_field = || Field::plain("zone", &words.roster_zone, Input::Choice(Choice::names(&zones)));
+    let add_vacation = Form::new(reader, VACATION, "/roster/vacations", &words.person_save).with([
+        Field::plain("person", &words.roster_person, Input::Choice(Choice::names(&everybody))),
+        wall("from", &words.roster_from).required(),
+        wall("to", &words.roster_to).required(),
+        zone_field(),
+        Field::plain("note", &words.roster_note, Input::Line),
+    ]);
+    let team_names = roster.teams.iter().map(|team| Choice::new(&team.name, &team.name));
+    let no_team = Choice::new("", "");
+    let add_schedule = Form::new(reader, "schedule", "/roster/schedules", &words.person_save).with([
+        Field::plain("name", &words.person_name, Input::Line).required(),
+        Field::plain("zone", &words.roster_zone, Input::Line).required().hint("Asia/Shanghai"),
+        Field::plain("team", &words.roster_team, Input::Choice([no_team].into_iter().chain(team_names).collect())),
+        Field::plain("gaps_allowed", "", Input::Tick(&words.roster_gaps_allowed)),
+    ]);
     let page = RosterPage {
         frame: Frame::new(reader, "roster", words.nav_roster.as_str(), now),
         words,
         done,
-        wrong,
+        wrong: sent.as_ref().filter(|sent| sent.form.is_empty()).map(|sent| sent.wrong.sentence.clone()),
         lines,
         teams: roster.teams.iter().map(team).collect(),
         vacations: vacations.map(vacation).collect(),
-        people: people(&roster),
-        zone: zone.name().to_owned(),
-        zones,
-        at: typed,
+        asking: [wall("at", &words.roster_who_at).value(typed).of_form("ask"), zone_field().value(zone.name()).of_form("ask")],
+        add_vacation: add_vacation.again(sent.as_ref()),
+        add_schedule: add_schedule.again(sent.as_ref()),
+        add_team: team_form(ADD_TEAM.to_owned(), "", "").again(sent.as_ref()),
     };
     Ok(html(status, &page))
 }

@@ -11,16 +11,15 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, Utc};
 use chrono_tz::Tz;
 
 use super::calendar::{Plan, Strip, monday_of};
-use super::words::{
-    maker, next_words, on_duty_words, people, reason_words, sentence, shown, source_trouble, team_name, troubles,
-};
+use super::words::{maker, next_words, on_duty_words, people, reason_words, shown, source_trouble, team_name, troubles, wrong};
 use crate::app::App;
 use crate::costly;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::assets;
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::lines;
+use crate::dashboard::frame::field::{Choice, Field, Input, lines};
+use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html, instant};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
@@ -118,6 +117,8 @@ struct SchedulePage<'r> {
     next: Option<String>,
     troubles: Vec<String>,
     month: bool,
+    /// The address of this page with what is shown: a week or a month.
+    view: String,
     day: String,
     before: String,
     after: String,
@@ -125,12 +126,24 @@ struct SchedulePage<'r> {
     entries: Vec<Entry>,
     overrides: Vec<Taken>,
     temporaries: Vec<Taken>,
-    layers: Vec<LayerForm>,
+    layers: Vec<LayerView>,
     feeds: Vec<Taken>,
     following: Option<Following>,
+    add_override: Form,
+    add_temporary: Form,
+    add_rotation: Form,
+    /// By which it follows a calendar.
+    follow: Form,
+}
+
+/// A layer, and by which it is changed.
+struct LayerView {
+    name: String,
     people: Vec<String>,
-    /// What the override form holds.
-    form: OverrideForm,
+    every: String,
+    /// Shifts that were imported; none for a rotation.
+    shifts: usize,
+    form: Form,
 }
 
 impl SchedulePage<'_> {
@@ -148,8 +161,8 @@ pub(in crate::dashboard) async fn show(
 ) -> Result<Response, Refusal> {
     let query = query.unwrap_or_default();
     let done = now::done_words(reader.words, Some(&query));
-    let form = OverrideForm { from: asked(&query, "from"), to: asked(&query, "to"), ..OverrideForm::default() };
-    page(&app, &reader, &id, Answer { query, done, form, ..Answer::default() }).await
+    let chosen = (asked(&query, "from"), asked(&query, "to"));
+    page(&app, &reader, &id, Answer { query, done, chosen, ..Answer::default() }).await
 }
 
 /// `POST /roster/{id}/override`
@@ -171,7 +184,7 @@ pub(in crate::dashboard) async fn add_override(
     let expected = Expected::in_form(fields.get("version"));
     let made = exceptions::add_override(&app.engine.store, &id, &form, maker(&reader), &expected, app.engine.clock.now()).await;
     let day = form.from.split('T').next().unwrap_or_default().to_owned();
-    finish(&app, &reader, &id, made.map(|_| ()), form, &day).await
+    finish(&app, &reader, &id, Sending::of(OVERRIDE, fields), made.map(|_| ()), &day).await
 }
 
 /// `POST /roster/{id}/override/{override}/remove`
@@ -184,7 +197,7 @@ pub(in crate::dashboard) async fn remove_override(
     let own = own.parse().map_err(|_| Refusal::NotFound)?;
     let expected = Expected::in_form(fields.get("version"));
     let removed = exceptions::remove_override(&app.engine.store, &id, own, &expected, app.engine.clock.now()).await;
-    finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
+    finish(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
 /// `POST /roster/{id}/temporary`
@@ -206,7 +219,7 @@ pub(in crate::dashboard) async fn add_temporary(
     };
     let expected = Expected::in_form(fields.get("version"));
     let made = exceptions::add_temporary(&app.engine.store, &id, &form, maker(&reader), &expected, app.engine.clock.now()).await;
-    finish(&app, &reader, &id, made.map(|_| ()), OverrideForm::default(), "").await
+    finish(&app, &reader, &id, Sending::of(TEMPORARY, fields), made.map(|_| ()), "").await
 }
 
 /// `POST /roster/{id}/temporary/{temporary}/remove`
@@ -219,7 +232,7 @@ pub(in crate::dashboard) async fn remove_temporary(
     let own = own.parse().map_err(|_| Refusal::NotFound)?;
     let expected = Expected::in_form(fields.get("version"));
     let removed = exceptions::remove_temporary(&app.engine.store, &id, own, &expected, app.engine.clock.now()).await;
-    finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
+    finish(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
 /// `POST /roster/{id}/rotation`: adds a rotation, or changes the one of that name.
@@ -243,7 +256,9 @@ pub(in crate::dashboard) async fn set_rotation(
     };
     let version = fields.get("version").parse().ok();
     let saved = schedules::set_layer(&app.engine.store, &id, &form, version, app.engine.clock.now()).await;
-    finish(&app, &reader, &id, saved, OverrideForm::default(), "").await
+    let own = fields.get("layer_form").to_owned();
+    let sending = Sending::of(if own.is_empty() { ROTATION } else { &own }, fields);
+    finish(&app, &reader, &id, sending, saved, "").await
 }
 
 /// `POST /roster/{id}/layer/remove`
@@ -256,7 +271,7 @@ pub(in crate::dashboard) async fn remove_layer(
     let version = fields.get("version").parse().ok();
     let now = app.engine.clock.now();
     let removed = schedules::remove_layer(&app.engine.store, &id, fields.get("name"), version, now).await;
-    finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
+    finish(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
 /// `POST /roster/{id}/calendar`: the schedule follows a calendar, or another one than before.
@@ -277,7 +292,7 @@ pub(in crate::dashboard) async fn set_calendar(
         version => Expected::in_form(version),
     };
     let set = source::set(&engine.store, &guard, &id, &form, maker(&reader), &expected, engine.clock.now()).await;
-    finish_calendar(&app, &reader, &id, set.map(|_| ())).await
+    finish_calendar(&app, &reader, &id, Sending::of(FOLLOW, fields), set.map(|_| ())).await
 }
 
 /// `POST /roster/{id}/calendar/refresh`
@@ -287,7 +302,7 @@ pub(in crate::dashboard) async fn refresh_calendar(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let asked = source::ask_now(&app.engine.store, &id, app.engine.clock.now()).await;
-    finish_calendar(&app, &reader, &id, asked).await
+    finish_calendar(&app, &reader, &id, Sending::default(), asked).await
 }
 
 /// `POST /roster/{id}/calendar/remove`
@@ -299,14 +314,20 @@ pub(in crate::dashboard) async fn remove_calendar(
 ) -> Result<Response, Refusal> {
     let expected = Expected::in_form(fields.get("version"));
     let removed = source::remove(&app.engine.store, &id, maker(&reader), &expected, app.engine.clock.now()).await;
-    finish(&app, &reader, &id, removed, OverrideForm::default(), "").await
+    finish(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
 /// Goes back to the schedule, whose calendar is read in a moment.
-async fn finish_calendar(app: &App, reader: &Reader, id: &str, done: Result<(), RosterError>) -> Result<Response, Refusal> {
+async fn finish_calendar(
+    app: &App,
+    reader: &Reader,
+    id: &str,
+    sending: Sending,
+    done: Result<(), RosterError>,
+) -> Result<Response, Refusal> {
     match done {
         Ok(()) => Ok(go_to(&format!("/roster/{id}?done=reading#following"))),
-        Err(error) => finish(app, reader, id, Err(error), OverrideForm::default(), "").await,
+        Err(error) => finish(app, reader, id, sending, Err(error), "").await,
     }
 }
 
@@ -338,8 +359,8 @@ pub(in crate::dashboard) async fn add_feed(
             page(&app, &reader, &id, Answer { feed, ..Answer::default() }).await
         }
         Err(error) => {
-            let wrong = Some(sentence(reader.words, error)?);
-            page(&app, &reader, &id, Answer { wrong, ..Answer::default() }).await
+            let sent = Some(Sending::default().sent(&reader, &error)?);
+            page(&app, &reader, &id, Answer { sent, ..Answer::default() }).await
         }
     }
 }
@@ -352,7 +373,28 @@ pub(in crate::dashboard) async fn revoke_feed(
 ) -> Result<Response, Refusal> {
     let feed = feed.parse().map_err(|_| Refusal::NotFound)?;
     let revoked = feeds::revoke(&app.engine.store, feed, app.engine.clock.now()).await;
-    finish(&app, &reader, &id, revoked, OverrideForm::default(), "").await
+    finish(&app, &reader, &id, Sending::default(), revoked, "").await
+}
+
+/// The forms of the page.
+const OVERRIDE: &str = "swap";
+const TEMPORARY: &str = "temporary";
+const ROTATION: &str = "rotation";
+const FOLLOW: &str = "follow";
+
+/// Which form was sent, and what it held; none for what is but a button.
+#[derive(Default)]
+struct Sending(String, Fields);
+
+impl Sending {
+    fn of(form: &str, fields: Fields) -> Self {
+        Self(form.to_owned(), fields)
+    }
+
+    fn sent(self, reader: &Reader, error: &RosterError) -> Result<Sent, Refusal> {
+        let Self(form, fields) = self;
+        Ok(Sent { form, wrong: wrong(reader.words, error, &fields)?, fields })
+    }
 }
 
 /// Goes back to the calendar, or shows the form with what is wrong with it.
@@ -360,16 +402,16 @@ async fn finish(
     app: &App,
     reader: &Reader,
     id: &str,
+    sending: Sending,
     done: Result<(), RosterError>,
-    form: OverrideForm,
     day: &str,
 ) -> Result<Response, Refusal> {
     match done {
         Ok(()) if day.parse::<NaiveDate>().is_ok() => Ok(go_to(&format!("/roster/{id}?done=saved&day={day}"))),
         Ok(()) => Ok(go_to(&format!("/roster/{id}?done=saved"))),
         Err(error) => {
-            let wrong = Some(sentence(reader.words, error)?);
-            page(app, reader, id, Answer { wrong, form, ..Answer::default() }).await
+            let sent = Some(sending.sent(reader, &error)?);
+            page(app, reader, id, Answer { sent, ..Answer::default() }).await
         }
     }
 }
@@ -379,9 +421,10 @@ async fn finish(
 struct Answer {
     query: String,
     done: Option<&'static str>,
-    wrong: Option<String>,
+    sent: Option<Sent>,
     feed: Option<String>,
-    form: OverrideForm,
+    /// What is chosen on the calendar: from when to when.
+    chosen: (String, String),
 }
 
 fn asked(query: &str, name: &str) -> String {
@@ -431,13 +474,15 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         text: own.created_by,
         when: shown(words, schedule.zone, own.created_at),
     });
-    let status = if answer.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = if answer.sent.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let forms = Forms { reader, words, id, version: schedule.version, people: people(&roster), sent: answer.sent.as_ref() };
+    let following = source.as_ref().map(|row| Following::of(words, schedule.zone, row));
     let page = SchedulePage {
         frame: Frame::new(reader, "roster", schedule.name.as_str(), now),
         words,
         script: &assets::CALENDAR.address,
         done: answer.done,
-        wrong: answer.wrong,
+        wrong: answer.sent.as_ref().filter(|sent| sent.form.is_empty()).map(|sent| sent.wrong.sentence.clone()),
         feed: answer.feed,
         id,
         name: schedule.name.clone(),
@@ -448,6 +493,7 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         next,
         troubles,
         month,
+        view: format!("/roster/{id}?view={}", if month { "month" } else { "week" }),
         day: day.to_string(),
         before: before.to_string(),
         after: after.to_string(),
@@ -455,13 +501,125 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
         strips,
         overrides: overrides.collect(),
         temporaries: temporaries.collect(),
-        layers: schedule.layers.iter().map(|layer| LayerForm::of(&roster, &layer.name, &layer.rule)).collect(),
+        layers: schedule
+            .layers
+            .iter()
+            .enumerate()
+            .map(|(place, layer)| forms.layer(place, LayerForm::of(&roster, &layer.name, &layer.rule)))
+            .collect(),
         feeds: feeds.collect(),
-        following: source.as_ref().map(|row| Following::of(words, schedule.zone, row)),
-        people: people(&roster),
-        form: answer.form,
+        add_override: forms.swap(answer.chosen),
+        add_temporary: forms.temporary(),
+        add_rotation: forms.rotation(),
+        follow: forms.follow(following.as_ref()),
+        following,
     };
     Ok(html(status, &page))
+}
+
+/// What the forms of the page have in common.
+struct Forms<'p> {
+    reader: &'p Reader,
+    words: &'static Words,
+    id: ScheduleId,
+    version: i32,
+    people: Vec<String>,
+    sent: Option<&'p Sent>,
+}
+
+impl Forms<'_> {
+    fn form(&self, id: impl Into<String>, action: &str) -> Form {
+        Form::new(self.reader, id, format!("/roster/{}/{action}", self.id), &self.words.person_save)
+    }
+
+    fn lines(&self, name: &'static str, label: &'static str, rows: usize, lines: &[String]) -> Field {
+        Field::plain(name, label, Input::Lines(rows)).value(lines.join("\n"))
+    }
+
+    /// By which somebody takes over for some time.
+    fn swap(&self, (from, to): (String, String)) -> Form {
+        let words = self.words;
+        let wall = |name, label, value| Field::plain(name, label, Input::Wall).value(value).required();
+        let action = [("replace", &words.roster_replace), ("add", &words.roster_add), ("remove", &words.roster_remove)];
+        let action = action.map(|(action, word)| Choice::new(action, word));
+        let everybody = [Choice::new("", &words.roster_everybody)].into_iter().chain(Choice::names(&self.people)).collect();
+        let form = self.form(OVERRIDE, "override").with([
+            wall("from", &words.roster_from, from),
+            wall("to", &words.roster_to, to),
+            Field::plain("action", &words.roster_action, Input::Choice(action.into())),
+            Field::plain("person", &words.roster_person, Input::Choice(Choice::names(&self.people))),
+            Field::plain("instead_of", &words.roster_of, Input::Choice(everybody)),
+            Field::plain("note", &words.roster_note, Input::Line),
+        ]);
+        form.again(self.sent)
+    }
+
+    /// By which others are on duty for some time.
+    fn temporary(&self) -> Form {
+        let words = self.words;
+        let form = self.form(TEMPORARY, "temporary").with([
+            Field::plain("name", &words.person_name, Input::Line).required(),
+            Field::plain("from", &words.roster_from, Input::Wall).required(),
+            Field::plain("to", &words.roster_to, Input::Wall).required(),
+            self.lines("people", &words.roster_people, 3, &[]).how(&words.roster_one_a_line).required(),
+            Field::plain("every", &words.roster_every, Input::Line).hint("1 day"),
+        ]);
+        form.again(self.sent)
+    }
+
+    fn turns(&self, people: &[String], every: &str, start: &str, active: &[String], skip: bool) -> [Field; 5] {
+        let words = self.words;
+        [
+            self.lines("people", &words.roster_people, 4, people).how(&words.roster_one_a_line).required(),
+            Field::plain("every", &words.roster_every, Input::Line).value(every).required(),
+            Field::plain("start", &words.roster_start, Input::Wall).value(start).required(),
+            self.lines("active", &words.roster_active, 2, active).hint("mon-fri 09:00-18:00"),
+            Field::plain("skip_idle_turns", "", Input::Tick(&words.roster_skip_idle)).value(if skip { "yes" } else { "" }),
+        ]
+    }
+
+    /// By which a rotation is added.
+    fn rotation(&self) -> Form {
+        let name = Field::plain("name", &self.words.person_name, Input::Line).required();
+        let form = self.form(ROTATION, "rotation").holding("version", self.version.to_string()).with([name]);
+        form.with(self.turns(&[], "1 week", "", &[], false)).again(self.sent)
+    }
+
+    /// A layer with the form by which it is changed.
+    fn layer(&self, place: usize, layer: LayerForm) -> LayerView {
+        let words = self.words;
+        let id = format!("layer-{place}");
+        let form = self.form(id.as_str(), "rotation").holding("layer_form", id).holding("version", self.version.to_string());
+        let form = layer.end.iter().fold(form.holding("name", layer.name.as_str()), |form, end| form.holding("end", end));
+        let from = Field::plain("from", &words.roster_holds_from, Input::Wall).how(&words.roster_holds_from_why);
+        let turns = self.turns(&layer.people, &layer.every, &layer.start, &layer.active, layer.skip_idle_turns);
+        LayerView {
+            shifts: layer.shifts.len(),
+            form: form.with(turns).with([from]).about(&layer.name).again(self.sent),
+            name: layer.name,
+            people: layer.people,
+            every: layer.every,
+        }
+    }
+
+    /// By which the schedule follows a calendar.
+    fn follow(&self, own: Option<&Following>) -> Form {
+        let words = self.words;
+        let url = Field::plain("url", &words.source_address, Input::Line).hint("https://");
+        let url = match own {
+            Some(_) => url.how(&format!("{} {}", words.source_address_why, words.source_address_stays)),
+            None => url.how(&words.source_address_why).required(),
+        };
+        let every = own.map_or_else(|| "15".to_owned(), |own| own.every_minutes.to_string());
+        let layer = own.map_or("calendar", |own| &own.layer);
+        let version = own.map_or("", |own| &own.version);
+        let form = self.form(FOLLOW, "calendar").holding("version", version).with([
+            url,
+            Field::plain("every_minutes", &words.source_every, Input::Number).value(every).required(),
+            Field::plain("layer", &words.source_layer, Input::Line).value(layer).required(),
+        ]);
+        form.again(self.sent)
+    }
 }
 
 /// The Mondays of what is shown.

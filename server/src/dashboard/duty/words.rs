@@ -4,13 +4,16 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::dashboard::frame::answer::Refusal;
+use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::field::{Wrong, lines};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::keep::roster::RosterError;
 use crate::kinds::guard::AddressError;
 use crate::kinds::words::say;
 use crate::roster::check::Finding;
-use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, text, wall};
+use crate::roster::text::TextError;
+use crate::roster::{OnDuty, Reason, Roster, Schedule, evaluate, wall};
 use crate::store::duty::sources::SourceRow;
 
 /// At most so many of them are told for one schedule.
@@ -21,18 +24,41 @@ pub(in crate::dashboard) fn maker(reader: &Reader) -> &str {
     reader.visitor.as_ref().map_or("", |visitor| visitor.known_as())
 }
 
+/// What is wrong with a form, in the reader's language and at the field that is to blame. `fields`: as it was sent.
+///
+/// # Errors
+/// When nothing in it is.
+pub(in crate::dashboard) fn wrong(words: &Words, error: &RosterError, fields: &Fields) -> Result<Wrong, Refusal> {
+    let sentence = sentence(words, error)?;
+    let holds = |field: &&str, name: &str| lines(fields.get(field)).iter().any(|line| line == name);
+    let field = match error {
+        // Whoever is meant stands in one of these.
+        RosterError::NoPerson(name) => {
+            ["person", "instead_of", "members", "people"].into_iter().find(|field| holds(field, name)).unwrap_or("person")
+        }
+        RosterError::BadRotation => "people",
+        // The zone of a vacation is asked beside its times.
+        RosterError::Text { source: TextError::Zone(_), .. } => "zone",
+        RosterError::Text { source: TextError::Every(_), .. } => "every",
+        RosterError::Text { source: TextError::Window(_), .. } => "active",
+        RosterError::BadLayer => "layer",
+        error => error.field(),
+    };
+    Ok(Wrong::new(field, sentence))
+}
+
 /// What is wrong with a form, in the reader's language.
-pub(in crate::dashboard) fn sentence(words: &Words, error: RosterError) -> Result<String, Refusal> {
-    Ok(match &error {
+fn sentence(words: &Words, error: &RosterError) -> Result<String, Refusal> {
+    Ok(match error {
         RosterError::BadName | RosterError::BadLayer => words.roster_bad_name.clone(),
         RosterError::NameTaken(name) => fill_text(&words.person_name_taken, &[("name", name)]),
         RosterError::NoPerson(name) => fill_text(&words.roster_no_person, &[("name", name)]),
         RosterError::NoTeam(name) => fill_text(&words.roster_no_team, &[("name", name)]),
         RosterError::Text { source, .. } => match source {
-            text::TextError::Every(own) => fill_text(&words.roster_bad_every, &[("text", own)]),
-            text::TextError::Window(own) => fill_text(&words.roster_bad_window, &[("text", own)]),
-            text::TextError::Time(own) => fill_text(&words.roster_bad_time, &[("text", own)]),
-            text::TextError::Zone(own) => fill_text(&words.roster_bad_zone, &[("text", own)]),
+            TextError::Every(own) => fill_text(&words.roster_bad_every, &[("text", own)]),
+            TextError::Window(own) => fill_text(&words.roster_bad_window, &[("text", own)]),
+            TextError::Time(own) => fill_text(&words.roster_bad_time, &[("text", own)]),
+            TextError::Zone(own) => fill_text(&words.roster_bad_zone, &[("text", own)]),
         },
         RosterError::EndsFirst => words.roster_ends_first.clone(),
         RosterError::BadNote => words.roster_bad_note.clone(),

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::field::{Field, Wrong};
+use super::form::Form;
 use super::page::{Frame, html};
 use super::reader::Reader;
 use super::words::Words;
@@ -29,6 +30,8 @@ pub(in crate::dashboard) struct Edit {
     pub(in crate::dashboard) version: String,
     /// What removing it means, where it is there to be removed.
     pub(in crate::dashboard) remove_sure: Option<&'static str>,
+    /// The part of the pages that it belongs to, and its page, to which one can go back.
+    pub(in crate::dashboard) of: (&'static str, &'static str),
 }
 
 #[derive(Template)]
@@ -36,18 +39,33 @@ pub(in crate::dashboard) struct Edit {
 struct EditPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
-    edit: Edit,
-    alert: Option<String>,
+    form: Form,
+    /// Where it is removed, which version of it, and what that means.
+    removal: Option<Removal>,
+}
+
+struct Removal {
+    address: String,
+    version: String,
+    sure: &'static str,
 }
 
 /// The page; refused when something is wrong. What none of its fields is to blame for is said above them.
 pub(in crate::dashboard) fn edit_page(app: &App, reader: &Reader, edit: Edit) -> Response {
     let status = if edit.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let frame = Frame::new(reader, "lines", edit.title.as_str(), app.engine.clock.now());
-    let has = |name: &str| edit.fields.iter().any(|field| field.name == name);
-    let alert =
-        edit.wrong.as_ref().map(|wrong| if has(&wrong.field) { &reader.words.form_wrong } else { &wrong.sentence }.clone());
-    html(status, &EditPage { frame, words: reader.words, edit, alert })
+    let (current, page) = edit.of;
+    let frame = Frame::new(reader, current, edit.title.as_str(), app.engine.clock.now());
+    let removal =
+        edit.remove_sure.map(|sure| Removal { address: format!("{}/remove", edit.address), version: edit.version.clone(), sure });
+    let mut form = Form::new(reader, "", edit.address, &reader.words.person_save).explained(edit.how).back_to(page);
+    if !edit.version.is_empty() {
+        form = form.holding("version", edit.version);
+    }
+    for (name, value) in edit.hidden {
+        form = form.holding(name, value);
+    }
+    let form = form.with(edit.fields).saying(edit.wrong.as_ref());
+    html(status, &EditPage { frame, words: reader.words, form, removal })
 }
 
 /// An address that is shown once.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
+use super::csrf::Fields;
 use super::page::duration;
 use super::words::{Words, fill_text};
 
@@ -11,14 +12,24 @@ use super::words::{Words, fill_text};
 #[derive(Clone, Debug, Template)]
 #[template(path = "frame/field.html")]
 pub(in crate::dashboard) struct Field {
+    /// Of its element: its name, behind that of its form.
+    id: String,
     pub(in crate::dashboard) name: String,
     pub(in crate::dashboard) label: &'static str,
     /// What helps to fill it in; may be empty.
-    pub(in crate::dashboard) how: String,
+    how: String,
     pub(in crate::dashboard) value: String,
     pub(in crate::dashboard) input: Input,
     /// What is wrong with it.
     pub(in crate::dashboard) wrong: Option<String>,
+    /// The browser does not send the form without it.
+    required: bool,
+    /// What could stand there.
+    hint: &'static str,
+    /// What the browser may fill in, in the words of HTML; empty where there is nothing to say.
+    completed: &'static str,
+    /// Typing begins here.
+    begins: bool,
 }
 
 impl Field {
@@ -32,19 +43,96 @@ impl Field {
     ) -> Self {
         let name = name.into();
         let wrong = Wrong::at(wrong, &name);
-        Self { name, label, how: how.to_owned(), value: value.to_owned(), input, wrong }
+        let typed = !matches!(input, Input::Lines(_) | Input::Choice(_) | Input::Tick(_) | Input::Time { .. } | Input::Wall);
+        Self {
+            id: name.clone(),
+            name,
+            label,
+            how: how.to_owned(),
+            value: value.to_owned(),
+            input,
+            wrong,
+            required: false,
+            hint: "",
+            completed: if typed { "off" } else { "" },
+            begins: false,
+        }
+    }
+
+    /// One in which nothing stands yet, without more to say about it.
+    pub(in crate::dashboard) fn plain(name: &'static str, label: &'static str, input: Input) -> Self {
+        Self::new(name, label, "", "", input, None)
+    }
+
+    /// The field of this form.
+    pub(in crate::dashboard) fn of_form(mut self, form: &str) -> Self {
+        if !form.is_empty() {
+            self.id = format!("{form}-{}", self.name);
+        }
+        self
+    }
+
+    pub(in crate::dashboard) fn value(mut self, value: impl Into<String>) -> Self {
+        self.value = value.into();
+        self
+    }
+
+    pub(in crate::dashboard) fn how(mut self, how: &str) -> Self {
+        how.clone_into(&mut self.how);
+        self
+    }
+
+    pub(in crate::dashboard) fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// With an example in it.
+    pub(in crate::dashboard) fn hint(mut self, hint: &'static str) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// What the browser may fill in.
+    pub(in crate::dashboard) fn completed(mut self, completed: &'static str) -> Self {
+        self.completed = completed;
+        self
+    }
+
+    /// Typing begins here, if this holds.
+    pub(in crate::dashboard) fn begins(mut self, is_first: bool) -> Self {
+        self.begins = is_first;
+        self
+    }
+
+    /// As somebody has filled it in; a password is never sent back.
+    pub(in crate::dashboard) fn fill(&mut self, fields: &Fields) {
+        if !matches!(self.input, Input::Password | Input::Secret) {
+            fields.get(&self.name).clone_into(&mut self.value);
+        }
+        if let Input::Length { unit, .. } = &mut self.input {
+            fields.get(&format!("{}_unit", self.name)).clone_into(unit);
+        }
+    }
+
+    fn is_tall(&self) -> bool {
+        matches!(self.input, Input::Lines(_))
     }
 }
 
-/// How a field is filled in.
+/// How a field is filled in. None cuts what is typed or pasted: what is too long is said at its field.
 #[derive(Clone, Debug)]
 pub(in crate::dashboard) enum Input {
     /// With a whole number.
     Number,
-    /// With one line of so many characters at most.
-    Line(u16),
+    /// With one line.
+    Line,
     /// With a phone number.
     Phone,
+    /// With the name of a user.
+    Name,
+    /// With a password.
+    Password,
     /// With what nobody is to see.
     Secret,
     /// With a box that says this.
@@ -55,8 +143,10 @@ pub(in crate::dashboard) enum Input {
     Choice(Vec<Choice>),
     /// With a number and a unit; the unit's field has the same name with `_unit`.
     Length { unit: String, units: Vec<Choice>, label: &'static str },
-    /// With a time; the script adds which instant it is.
-    Time { in_utc: &'static str },
+    /// With a time of the reader's zone; the script adds which instant it is, in a field of this name.
+    Time { in_utc: &'static str, instant: String },
+    /// With a time on the wall of some other zone.
+    Wall,
 }
 
 /// One of those that can be chosen.
@@ -67,6 +157,11 @@ pub(in crate::dashboard) struct Choice {
 }
 
 impl Choice {
+    /// Names that stand for themselves.
+    pub(in crate::dashboard) fn names<'n>(names: impl IntoIterator<Item = &'n String>) -> Vec<Self> {
+        names.into_iter().map(|name| Self::new(name, name)).collect()
+    }
+
     pub(in crate::dashboard) fn new(value: impl Into<String>, label: impl Into<String>) -> Self {
         Self { value: value.into(), label: label.into() }
     }

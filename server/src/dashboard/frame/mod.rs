@@ -6,6 +6,7 @@ pub mod csrf;
 pub mod device;
 pub mod edit;
 pub mod field;
+pub mod form;
 pub mod live;
 pub mod page;
 pub mod place;

@@ -14,7 +14,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::answer::{Refusal, protect};
 use super::assets;
 use super::csrf;
-use super::place::Place;
+use super::place::{ADMIN_MENU, Entry, MENU, Place};
 use super::reader::Reader;
 use super::session::{self, Cookies};
 use super::words::{Language, Words, fill_text};
@@ -55,6 +55,21 @@ impl<'r> Frame<'r> {
             script: &assets::SCRIPT.address,
             icon: &assets::ICON.address,
         }
+    }
+
+    /// The menu for everybody: where each entry leads, its word, and whether it is this page.
+    pub(in crate::dashboard) fn menu(&self) -> Vec<(String, &'static str, bool)> {
+        self.entries(MENU)
+    }
+
+    /// The menu for admins.
+    pub(in crate::dashboard) fn admin_menu(&self) -> Vec<(String, &'static str, bool)> {
+        self.entries(if self.reader.administers() { ADMIN_MENU } else { &[] })
+    }
+
+    fn entries(&self, menu: &[Entry]) -> Vec<(String, &'static str, bool)> {
+        let shown = |(place, current, word): &Entry| (place.to_string(), word(self.reader.words), *current == self.current);
+        menu.iter().map(shown).collect()
     }
 }
 

@@ -188,6 +188,7 @@ async fn form_page(
         version: version.to_owned(),
         wrong,
         remove_sure: old.is_some().then_some(words.gateway_remove_sure.as_str()),
+        of: ("lines", "/lines"),
     };
     Ok(edit_page(app, reader, edit))
 }

@@ -301,7 +301,7 @@ impl GatewayForm {
         };
         let url = |how: &'static str| {
             let is_shown = is_new || !self.url.is_empty();
-            field("url", &words.gateway_url, if is_shown { how } else { &words.gateway_kept }, &self.url, Input::Line(1000))
+            field("url", &words.gateway_url, if is_shown { how } else { &words.gateway_kept }, &self.url, Input::Line)
         };
         let secret = |label: &'static str, how: &'static str| field("secret", label, kept(how), "", Input::Secret);
         // What may be left out can be taken away as well.
@@ -315,19 +315,19 @@ impl GatewayForm {
             fields
         };
         let sim = |input| field("sim", &words.gateway_sim, "", &self.sim, input);
-        let mut fields = vec![field("name", &words.policy_name, &words.gateway_name_how, &self.name, Input::Line(60))];
+        let mut fields = vec![field("name", &words.policy_name, &words.gateway_name_how, &self.name, Input::Line)];
         match kind {
             Kind::Smsgate => {
                 fields.extend([
                     url(&words.gateway_smsgate_url),
-                    field("user", &words.gateway_user, "", &self.user, Input::Line(200)),
+                    field("user", &words.gateway_user, "", &self.user, Input::Line),
                     secret(&words.login_password, ""),
                 ]);
                 let device = self.device.as_deref().unwrap_or_default();
                 let is_set = matches!(old, Some((GatewaySettings::Smsgate { token: Some(_), .. }, _)));
                 fields.extend(optional("token", &words.gateway_token, &words.gateway_token_how, is_set));
                 fields.extend([
-                    field("device", &words.gateway_device, &words.gateway_device_how, device, Input::Line(200)),
+                    field("device", &words.gateway_device, &words.gateway_device_how, device, Input::Line),
                     sim(choice(&["1", "2", "3"], Some(&words.gateway_any_sim))),
                 ]);
             }
@@ -345,7 +345,7 @@ impl GatewayForm {
             }
             Kind::Httpsms => fields.extend([
                 url(&words.gateway_httpsms_url),
-                field("from", &words.gateway_from, &words.gateway_from_how, &self.from, Input::Line(30)),
+                field("from", &words.gateway_from, &words.gateway_from_how, &self.from, Input::Line),
                 secret(&words.gateway_key, ""),
             ]),
             Kind::Textbee => fields.extend([url(&words.gateway_textbee_url), secret(&words.gateway_key, "")]),
@@ -369,7 +369,7 @@ impl GatewayForm {
             Kind::Handset => {}
         }
         let zone = self.zone.as_deref().unwrap_or_default();
-        fields.push(field("zone", &words.gateway_zone, &words.gateway_zone_how, zone, Input::Line(60)));
+        fields.push(field("zone", &words.gateway_zone, &words.gateway_zone_how, zone, Input::Line));
         let is_signed = old.is_some_and(|(_, inbound)| inbound.signing_secret.is_some());
         fields.extend(optional("signing_secret", &words.gateway_signing, &words.gateway_signing_how, is_signed));
         fields

@@ -127,6 +127,7 @@ fn form_page(
         version: version.to_owned(),
         wrong,
         remove_sure: id.is_some().then_some(words.beat_remove_sure.as_str()),
+        of: ("lines", "/lines"),
     };
     edit_page(app, reader, edit)
 }

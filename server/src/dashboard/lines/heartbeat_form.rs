@@ -154,7 +154,7 @@ impl HeartbeatForm {
             Priority::Low => &words.priority_low,
         };
         let priorities = PRIORITIES.iter().map(|priority| Choice::new(priority.as_str(), called(*priority))).collect();
-        let name = is_new.then(|| field("name", &words.policy_name, &words.beat_name_how, &self.name, Input::Line(60)));
+        let name = is_new.then(|| field("name", &words.policy_name, &words.beat_name_how, &self.name, Input::Line));
         let rest = [
             length("period", &words.beat_period, &words.beat_period_how, &self.period),
             length("grace", &words.beat_grace, &words.beat_grace_how, &self.grace),

@@ -10,12 +10,13 @@ use axum::response::Response;
 
 use super::number_form::{Choices, LineForm};
 use super::preview::LinePreview;
-use super::whom_form::{self, Reachable, WhomFields, WhomForm};
+use super::whom_form::{self, Reachable, WhomForm};
 use crate::app::App;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::assets;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Field, Wrong};
+use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Text;
@@ -32,6 +33,8 @@ struct LinePage<'r> {
     /// What keeps the preview up to date.
     script: &'static str,
     id: Option<LineId>,
+    /// Where the form goes.
+    address: String,
     /// The version that is changed, bound or removed; empty for a new one.
     version: String,
     fields: Vec<Field>,
@@ -41,11 +44,14 @@ struct LinePage<'r> {
     bound: Option<Bound>,
 }
 
+/// The form by which a line is given to somebody.
+const BIND: &str = "bind";
+
 /// Who is always on duty for a line that there is.
 struct Bound {
     /// HTML; none: it follows the roster.
     to: Option<String>,
-    whom: WhomFields,
+    whom: Form,
 }
 
 /// What is said on the page beside what the form holds.
@@ -53,8 +59,8 @@ struct Bound {
 struct Said {
     status: StatusCode,
     wrong: Option<Wrong>,
-    whom: WhomForm,
-    whom_wrong: Option<String>,
+    /// The form by which it is given to somebody, when it was refused.
+    unbound: Option<Sent>,
     /// The version that was on the page before; else the one that is stored.
     version: Option<String>,
 }
@@ -132,7 +138,7 @@ pub(in crate::dashboard) async fn bind(
     let form = WhomForm::read(&fields);
     let people = Reachable::all(app.engine.store.read().await?.db().people().await?);
     let wrong = match form.filled(reader.words, &people) {
-        Err(sentence) => sentence.to_owned(),
+        Err(sentence) => whom_form::unfilled(reader.words, sentence),
         Ok(whom) => {
             let name = whom.name.as_deref().unwrap_or(&whom.number);
             match app.engine.bind_line(&id.to_string(), Some((name, &whom.number)), &expected).await {
@@ -144,8 +150,7 @@ pub(in crate::dashboard) async fn bind(
     let (line, version) = stored(&app, id).await?;
     let said = Said {
         status: StatusCode::UNPROCESSABLE_ENTITY,
-        whom: form,
-        whom_wrong: Some(wrong),
+        unbound: Some(Sent { form: BIND.to_owned(), fields, wrong }),
         version: Some(version),
         ..Said::default()
     };
@@ -237,7 +242,10 @@ async fn page(app: &App, reader: &Reader, id: Option<LineId>, form: &LineForm, s
                 let name = line.bound_name.unwrap_or_else(|| number.clone());
                 fill(&words.line_bound_to, &[("who", Text(&name)), ("number", Text(&number))])
             });
-            Some(Bound { to, whom: WhomFields::new(words, &people, said.whom, said.whom_wrong) })
+            let form = Form::new(reader, BIND, format!("/lines/{id}/bind"), &words.line_bind_go);
+            let form =
+                form.holding("version", said.version.as_deref().unwrap_or_default()).with(whom_form::fields(words, &people));
+            Some(Bound { to, whom: form.again(said.unbound.as_ref()) })
         }
         None => None,
     };
@@ -247,6 +255,7 @@ async fn page(app: &App, reader: &Reader, id: Option<LineId>, form: &LineForm, s
         words,
         script: &assets::PREVIEW.address,
         id,
+        address: id.map_or_else(|| "/lines/new".to_owned(), |id| format!("/lines/{id}")),
         version: said.version.unwrap_or_default(),
         fields: form.fields(words, &choices, said.wrong.as_ref()),
         is_wrong: said.wrong.is_some(),

@@ -189,7 +189,7 @@ impl LineForm {
         let own = offered(&words.line_no, &choices.handsets, &self.handset, &words.line_gone);
         let verifies = offered(&words.line_no, &choices.handsets, &self.verify_handset, &words.line_gone);
         vec![
-            field("name", &words.line_name_how, &self.name, Input::Line(60)),
+            field("name", &words.line_name_how, &self.name, Input::Line),
             field("team", &words.line_team_how, &self.team, follows),
             field("number", &words.line_number_how, &self.number, Input::Phone),
             field("sms_number", &words.line_sms_number_how, &self.sms_number, Input::Phone),

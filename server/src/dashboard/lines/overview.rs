@@ -13,11 +13,12 @@ use axum::response::Response;
 use super::gateway::GatewayLine;
 use super::number::line_id;
 use super::number_form::{command_words, followed};
-use super::whom_form::{self, Reachable, WhomFields, WhomForm};
+use super::whom_form::{self, Reachable, WhomForm};
 use crate::app::App;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, ago, at, duration, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
@@ -57,7 +58,7 @@ struct Shown {
 struct LineCard {
     id: LineId,
     shown: Shown,
-    hand_over: Option<WhomFields>,
+    hand_over: Option<Form>,
 }
 
 /// A maintenance window, and where it is ended.
@@ -73,13 +74,6 @@ struct Message {
     text: String,
     alarm: Option<String>,
     effect: &'static str,
-}
-
-/// A hand-over that was refused: of which line, as it was filled in, and why.
-struct Refusing {
-    line: LineId,
-    form: WhomForm,
-    wrong: String,
 }
 
 #[derive(Template)]
@@ -115,7 +109,7 @@ pub(in crate::dashboard) async fn forward(
     let (line, form) = (line_id(&id)?, WhomForm::read(&fields));
     let people = Reachable::all(app.engine.store.read().await?.db().people().await?);
     let wrong = match form.filled(reader.words, &people) {
-        Err(sentence) => sentence.to_owned(),
+        Err(sentence) => whom_form::unfilled(reader.words, sentence),
         Ok(whom) => {
             match app.engine.forward_line(&line.to_string(), &whom.number, whom.name.as_deref(), &Expected::Anything).await {
                 Ok(_) => return Ok(go_to("/lines?done=handed_over")),
@@ -123,10 +117,10 @@ pub(in crate::dashboard) async fn forward(
             }
         }
     };
-    page(&app, &reader, None, Some(Refusing { line, form, wrong })).await
+    page(&app, &reader, None, Some(Sent { form: hand_over_id(line), fields, wrong })).await
 }
 
-async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: Option<Refusing>) -> Result<Response, Refusal> {
+async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: Option<Sent>) -> Result<Response, Refusal> {
     let (words, now) = (reader.words, app.engine.clock.now());
     let statuses = app.engine.line_statuses().await?;
     // Before a connection is held: this asks for one of its own.
@@ -144,9 +138,11 @@ async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: 
     drop(connection);
     let status = if refusing.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let card = |status: &LineStatus| {
-        let refused = refusing.as_ref().filter(|refusing| refusing.line == status.line.id);
-        let (form, wrong) = refused.map(|refused| (refused.form.clone(), refused.wrong.clone())).unzip();
-        let hand_over = || WhomFields::new(words, &people, form.unwrap_or_default(), wrong);
+        let hand_over = || {
+            let (id, address) = (hand_over_id(status.line.id), format!("/lines/{}/forward", status.line.id));
+            let form = Form::new(reader, id, address, &words.hand_over_go).explained(&words.hand_over_how);
+            form.with(whom_form::fields(words, &people)).about(&status.line.name).again(refusing.as_ref())
+        };
         LineCard {
             id: status.line.id,
             shown: line(
@@ -170,6 +166,11 @@ async fn page(app: &App, reader: &Reader, done: Option<&'static str>, refusing: 
         messages: messages.into_iter().map(|row| message(reader, row)).collect(),
     };
     Ok(html(status, &page))
+}
+
+/// The form by which a line is handed over.
+fn hand_over_id(line: LineId) -> String {
+    format!("whom-{line}")
 }
 
 /// Who confirmed the test call of each line where somebody did.

@@ -1,11 +1,9 @@
 //! Whom a public number shall lead to: a person from the list, or a number, or a person at another number; pure.
 
-use askama::Template;
-
 use super::number_form::command_words;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::Choice;
+use crate::dashboard::frame::field::{Choice, Field, Input, Wrong};
 use crate::dashboard::frame::words::Words;
 use crate::ids::PersonId;
 use crate::keep::refused::Refused;
@@ -65,34 +63,32 @@ impl WhomForm {
     }
 }
 
+/// What names nobody, at the field that is to blame.
+pub(in crate::dashboard) fn unfilled(words: &Words, sentence: &str) -> Wrong {
+    Wrong::new(if sentence == words.rule_gone { "person" } else { "number" }, sentence)
+}
+
 /// Why the engine refuses it, in the reader's language.
 ///
 /// # Errors
 /// When nothing in the form is to blame.
-pub(in crate::dashboard) fn wrong(words: &Words, refused: Refused) -> Result<String, Refusal> {
+pub(in crate::dashboard) fn wrong(words: &Words, refused: Refused) -> Result<Wrong, Refusal> {
     match refused {
-        Refused::Command(error) => Ok(command_words(words, &error)),
-        Refused::Wrong { field: "number", .. } => Ok(words.bad_number.clone()),
-        Refused::Wrong { field: "person", .. } => Ok(words.person_bad_name.clone()),
+        Refused::Command(error) => Ok(Wrong::new("", command_words(words, &error))),
+        Refused::Wrong { field: "number", .. } => Ok(Wrong::new("number", &words.bad_number)),
+        Refused::Wrong { field: "person", .. } => Ok(Wrong::new("person", &words.person_bad_name)),
         refused => Err(refused.into()),
     }
 }
 
 /// The fields as a form shows them.
-#[derive(Template)]
-#[template(path = "lines/whom_fields.html")]
-pub(in crate::dashboard) struct WhomFields {
-    words: &'static Words,
-    people: Vec<Choice>,
-    form: WhomForm,
-    pub(in crate::dashboard) wrong: Option<String>,
-}
-
-impl WhomFields {
-    pub(in crate::dashboard) fn new(words: &'static Words, people: &[Reachable], form: WhomForm, wrong: Option<String>) -> Self {
-        let people = people.iter().map(|person| Choice::new(person.id.to_string(), person.name.as_str())).collect();
-        Self { words, people, form, wrong }
-    }
+pub(in crate::dashboard) fn fields(words: &'static Words, people: &[Reachable]) -> Vec<Field> {
+    let nobody = Choice::new("", &words.whom_choose);
+    let choices = people.iter().map(|person| Choice::new(person.id.to_string(), person.name.as_str()));
+    let person = Field::plain("person", &words.roster_person, Input::Choice([nobody].into_iter().chain(choices).collect()));
+    let label = if people.is_empty() { &words.number } else { &words.whom_number };
+    let number = Field::plain("number", label, Input::Phone);
+    Some(person).filter(|_| !people.is_empty()).into_iter().chain([number]).collect()
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ fn form_page(app: &App, reader: &Reader, form: &WindowForm, wrong: Option<Wrong>
         hidden: Vec::new(),
         wrong,
         remove_sure: None,
+        of: ("lines", "/lines"),
     };
     edit_page(app, reader, edit)
 }

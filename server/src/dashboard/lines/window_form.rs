@@ -62,12 +62,12 @@ impl WindowForm {
         let field = |name: &str, label: &'static str, how: &str, value: &str, input: Input| {
             Field::new(name, label, how, value, input, wrong)
         };
-        let time = || Input::Time { in_utc: &words.in_utc };
+        let time = |name: &str| Input::Time { in_utc: &words.in_utc, instant: format!("{name}_instant") };
         vec![
-            field("reason", &words.window_reason, &words.window_reason_how, &self.reason, Input::Line(200)),
-            field("team", &words.roster_team, &words.window_team_how, &self.team, Input::Line(200)),
-            field("from", &words.roster_from, &words.window_from_how, &self.from.text, time()),
-            field("to", &words.roster_to, &words.window_to_how, &self.to.text, time()),
+            field("reason", &words.window_reason, &words.window_reason_how, &self.reason, Input::Line),
+            field("team", &words.roster_team, &words.window_team_how, &self.team, Input::Line),
+            field("from", &words.roster_from, &words.window_from_how, &self.from.text, time("from")),
+            field("to", &words.roster_to, &words.window_to_how, &self.to.text, time("to")),
             field("labels", &words.labels, &words.window_labels_how, &self.labels, Input::Lines(2)),
         ]
     }

@@ -18,6 +18,8 @@ use crate::app::App;
 use crate::dashboard::Dashboard;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::field::{Field, Input, Wrong};
+use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
@@ -118,9 +120,7 @@ pub fn write_private(folder: &Path, file: &Path, text: &str) -> std::io::Result<
 struct SetupPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
-    secret: &'r str,
-    name: &'r str,
-    wrong: Option<&'static str>,
+    form: Form,
 }
 
 /// `GET /setup?secret=`
@@ -156,8 +156,8 @@ pub(in crate::dashboard) async fn make(
             session::give(&mut response, &session::begin(engine, user).await?, reader.secure);
             return Ok(response);
         }
-        Err(UserError::BadName | UserError::NameTaken(_)) => words.setup_bad_name.as_str(),
-        Err(UserError::BadPassword) => words.setup_bad_password.as_str(),
+        Err(UserError::BadName | UserError::NameTaken(_)) => Wrong::new("name", &words.setup_bad_name),
+        Err(UserError::BadPassword) => Wrong::new("password", &words.setup_bad_password),
         Err(error) => return Err(error.into()),
     };
     Ok(page(app, &reader, StatusCode::UNPROCESSABLE_ENTITY, secret, name, Some(wrong)))
@@ -176,9 +176,14 @@ async fn check(pages: &Dashboard, secret: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn page(app: &App, reader: &Reader, status: StatusCode, secret: &str, name: &str, wrong: Option<&'static str>) -> Response {
-    let frame = Frame::new(reader, "", reader.words.setup_title.as_str(), app.engine.clock.now());
-    html(status, &SetupPage { frame, words: reader.words, secret, name, wrong })
+fn page(app: &App, reader: &Reader, status: StatusCode, secret: &str, name: &str, wrong: Option<Wrong>) -> Response {
+    let words = reader.words;
+    let frame = Frame::new(reader, "", words.setup_title.as_str(), app.engine.clock.now());
+    let user = Field::plain("name", &words.login_name, Input::Name).value(name).required().completed("username").begins(true);
+    let password = Field::plain("password", &words.login_password, Input::Password).how(&words.setup_bad_password);
+    let form = Form::new(reader, "", "/setup", &words.setup_go).holding("secret", secret).looking("go wide");
+    let form = form.with([user, password.required().completed("new-password")]).saying(wrong.as_ref());
+    html(status, &SetupPage { frame, words, form })
 }
 
 #[cfg(test)]

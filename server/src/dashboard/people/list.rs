@@ -12,12 +12,18 @@ use crate::app::App;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::edit::{Edit, edit_page};
+use crate::dashboard::frame::field::{Field, Input, Wrong};
+use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::PersonId;
 use crate::keep::people::{self, PersonError, PersonForm};
 use crate::versions::Expected;
+
+/// The form by which somebody is added.
+const ADD: &str = "person";
 
 struct Line {
     id: PersonId,
@@ -32,20 +38,9 @@ struct PeoplePage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     people: Vec<Line>,
-    form: PersonForm,
-    wrong: Option<String>,
+    /// By which somebody is added.
+    form: Form,
     done: Option<&'static str>,
-}
-
-#[derive(Template)]
-#[template(path = "people/person.html")]
-struct PersonPage<'r> {
-    frame: Frame<'r>,
-    words: &'static Words,
-    id: PersonId,
-    version: String,
-    form: PersonForm,
-    wrong: Option<String>,
 }
 
 /// `GET /people`
@@ -55,7 +50,7 @@ pub(in crate::dashboard) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let done = now::done_words(reader.words, query.as_deref());
-    page(&app, &reader, StatusCode::OK, PersonForm::default(), None, done).await
+    page(&app, &reader, StatusCode::OK, None, done).await
 }
 
 /// `POST /people/add`
@@ -69,8 +64,8 @@ pub(in crate::dashboard) async fn add(
     match added {
         Ok(_) => Ok(go_to("/people?done=saved")),
         Err(error) => {
-            let wrong = sentence(reader.words, error)?;
-            page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, form, Some(wrong), None).await
+            let sent = Sent { form: ADD.to_owned(), wrong: wrong(reader.words, error)?, fields };
+            page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, Some(sent), None).await
         }
     }
 }
@@ -86,7 +81,7 @@ pub(in crate::dashboard) async fn edit(
     let (person, numbers) = people.into_iter().find(|(person, _)| person.id == id).ok_or(Refusal::NotFound)?;
     let version = people::version(&person, &numbers);
     let form = PersonForm { name: person.name, numbers: numbers.join("\n"), language: person.language };
-    Ok(person_page(&app, &reader, StatusCode::OK, id, form, version.as_str(), None))
+    Ok(person_page(&app, &reader, id, &form, version.as_str(), None))
 }
 
 /// `POST /people/{id}`
@@ -101,8 +96,8 @@ pub(in crate::dashboard) async fn change(
     match people::change(&app.engine.store, id, &form, app.engine.region(), now, &expected).await {
         Ok(()) => Ok(go_to("/people?done=saved")),
         Err(error) => {
-            let wrong = sentence(reader.words, error)?;
-            Ok(person_page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, id, form, fields.get("version"), Some(wrong)))
+            let wrong = wrong(reader.words, error)?;
+            Ok(person_page(&app, &reader, id, &form, fields.get("version"), Some(wrong)))
         }
     }
 }
@@ -126,29 +121,40 @@ fn form_of(fields: &Fields) -> PersonForm {
     PersonForm { name: text("name"), numbers: text("numbers"), language: text("language") }
 }
 
-/// What is wrong with a form, in the reader's language.
-fn sentence(words: &Words, error: PersonError) -> Result<String, Refusal> {
+/// What is wrong with a form, in the reader's language and at its field.
+fn wrong(words: &Words, error: PersonError) -> Result<Wrong, Refusal> {
     Ok(match &error {
-        PersonError::BadName => words.person_bad_name.clone(),
-        PersonError::NameTaken(name) => fill_text(&words.person_name_taken, &[("name", name)]),
-        PersonError::HowMany => words.person_how_many.clone(),
-        PersonError::BadNumber(number) => fill_text(&words.person_bad_number, &[("number", number)]),
+        PersonError::BadName => Wrong::new("name", &words.person_bad_name),
+        PersonError::NameTaken(name) => Wrong::new("name", fill_text(&words.person_name_taken, &[("name", name)])),
+        PersonError::HowMany => Wrong::new("numbers", &words.person_how_many),
+        PersonError::BadNumber(number) => Wrong::new("numbers", fill_text(&words.person_bad_number, &[("number", number)])),
         PersonError::NumberTaken { number, owner } => {
-            fill_text(&words.person_number_taken, &[("number", number), ("owner", owner)])
+            Wrong::new("numbers", fill_text(&words.person_number_taken, &[("number", number), ("owner", owner)]))
         }
-        PersonError::BadLanguage(_) => words.person_bad_language.clone(),
+        PersonError::BadLanguage(_) => Wrong::new("language", &words.person_bad_language),
         PersonError::Gone | PersonError::Stale(_) | PersonError::Store(_) => return Err(error.into()),
     })
+}
+
+fn fields(words: &'static Words, form: &PersonForm) -> [Field; 3] {
+    [
+        Field::plain("name", &words.person_name, Input::Line).value(&form.name).required(),
+        Field::plain("numbers", &words.person_numbers, Input::Lines(3))
+            .value(&form.numbers)
+            .how(&words.person_numbers_how)
+            .required(),
+        Field::plain("language", &words.person_language, Input::Line).value(&form.language).hint("zh-CN"),
+    ]
 }
 
 async fn page(
     app: &App,
     reader: &Reader,
     status: StatusCode,
-    form: PersonForm,
-    wrong: Option<String>,
+    sent: Option<Sent>,
     done: Option<&'static str>,
 ) -> Result<Response, Refusal> {
+    let words = reader.words;
     let people = app.engine.store.read().await?.db().people().await?;
     let line = |(person, numbers): (crate::store::duty::people::PersonRow, Vec<String>)| Line {
         id: person.id,
@@ -157,19 +163,23 @@ async fn page(
         numbers: numbers.iter().map(|number| reader.number(number)).collect(),
     };
     let people = people.into_iter().map(line).collect();
-    let frame = Frame::new(reader, "people", reader.words.nav_people.as_str(), app.engine.clock.now());
-    Ok(html(status, &PeoplePage { frame, words: reader.words, people, form, wrong, done }))
+    let frame = Frame::new(reader, "people", words.nav_people.as_str(), app.engine.clock.now());
+    let form = Form::new(reader, ADD, "/people/add", &words.person_save).with(fields(words, &PersonForm::default()));
+    Ok(html(status, &PeoplePage { frame, words, people, form: form.again(sent.as_ref()), done }))
 }
 
-fn person_page(
-    app: &App,
-    reader: &Reader,
-    status: StatusCode,
-    id: PersonId,
-    form: PersonForm,
-    version: &str,
-    wrong: Option<String>,
-) -> Response {
-    let frame = Frame::new(reader, "people", form.name.as_str(), app.engine.clock.now());
-    html(status, &PersonPage { frame, words: reader.words, id, form, version: version.to_owned(), wrong })
+fn person_page(app: &App, reader: &Reader, id: PersonId, form: &PersonForm, version: &str, wrong: Option<Wrong>) -> Response {
+    let words = reader.words;
+    let edit = Edit {
+        title: form.name.clone(),
+        address: format!("/people/{id}"),
+        how: "",
+        fields: fields(words, form).into(),
+        hidden: Vec::new(),
+        wrong,
+        version: version.to_owned(),
+        remove_sure: Some(&words.person_remove_sure),
+        of: ("people", "/people"),
+    };
+    edit_page(app, reader, edit)
 }

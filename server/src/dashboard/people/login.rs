@@ -13,6 +13,8 @@ use crate::dashboard::Dashboard;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::device;
+use crate::dashboard::frame::field::{Field, Input, Wrong};
+use crate::dashboard::frame::form::Form;
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::place::Place;
 use crate::dashboard::frame::reader::Reader;
@@ -26,10 +28,7 @@ use crate::dashboard::frame::words::{Words, fill_text};
 struct LoginPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
-    name: &'r str,
-    next: Place,
-    /// What went wrong, as a sentence.
-    wrong: Option<String>,
+    form: Form,
     /// There is nobody yet who could log in.
     nobody_yet: bool,
 }
@@ -110,7 +109,16 @@ async fn page(
     next: Place,
     wrong: Option<String>,
 ) -> Result<Response, Refusal> {
+    let words = reader.words;
     let nobody_yet = app.engine.store.read().await?.db().count_users().await? == 0;
-    let frame = Frame::new(reader, "", reader.words.login_title.as_str(), app.engine.clock.now());
-    Ok(html(status, &LoginPage { frame, words: reader.words, name, next, wrong, nobody_yet }))
+    let frame = Frame::new(reader, "", words.login_title.as_str(), app.engine.clock.now());
+    let (user, password) =
+        (Field::plain("name", &words.login_name, Input::Name), Field::plain("password", &words.login_password, Input::Password));
+    let user = user.value(name).required().completed("username").begins(name.is_empty());
+    let password = password.required().completed("current-password").begins(!name.is_empty());
+    // Which of the two is wrong is nobody's business.
+    let wrong = wrong.map(|sentence| Wrong::new("", sentence));
+    let form = Form::new(reader, "", "/login", &words.login_go).holding("next", next.to_string()).looking("go wide");
+    let form = form.with([user, password]).saying(wrong.as_ref());
+    Ok(html(status, &LoginPage { frame, words, form, nobody_yet }))
 }

@@ -15,6 +15,8 @@ use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::field::{Choice, Field, Input, Wrong};
+use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::{Reader, role_word};
 use crate::dashboard::frame::session;
@@ -24,22 +26,24 @@ use crate::ids::PersonId;
 use crate::keep::users::{self, UserError};
 use crate::store::access::users::{Role, UserRow};
 
+/// The form by which a user is added.
+const ADD: &str = "user";
+
 struct Line {
     name: String,
     /// Who they are when they take an alarm, where that is another name.
     person: Option<String>,
-    role: Role,
     role_word: &'static str,
     disabled: bool,
-    /// Whoever looks.
-    is_reader: bool,
+    /// By which they get another role; none for whoever looks.
+    role: Option<Form>,
 }
 
-/// A role that can be chosen.
-struct Choice {
-    role: Role,
-    word: &'static str,
-    means: &'static str,
+/// What a role may do.
+#[derive(Template)]
+#[template(path = "people/roles.html")]
+struct Roles {
+    roles: [(&'static str, &'static str); 3],
 }
 
 #[derive(Template)]
@@ -48,10 +52,8 @@ struct UsersPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     users: Vec<Line>,
-    roles: [Choice; 3],
-    people: Vec<(PersonId, String)>,
-    name: &'r str,
-    wrong: Option<&'static str>,
+    /// By which one is added.
+    form: Form,
     done: Option<&'static str>,
 }
 
@@ -62,7 +64,7 @@ pub(in crate::dashboard) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let done = now::done_words(reader.words, query.as_deref());
-    page(&app, &reader, StatusCode::OK, "", None, done).await
+    page(&app, &reader, StatusCode::OK, None, done).await
 }
 
 /// `POST /users/add`: shows their password, once.
@@ -88,8 +90,9 @@ pub(in crate::dashboard) async fn add(
             Ok(password_shown(app, &reader, name, &password))
         }
         Err(UserError::BadName | UserError::NameTaken(_)) => {
-            let wrong = Some(reader.words.setup_bad_name.as_str());
-            page(app, &reader, StatusCode::UNPROCESSABLE_ENTITY, name, wrong, None).await
+            let wrong = Wrong::new("name", &reader.words.setup_bad_name);
+            let sent = Sent { form: ADD.to_owned(), fields: fields.clone(), wrong };
+            page(app, &reader, StatusCode::UNPROCESSABLE_ENTITY, Some(sent), None).await
         }
         Err(error) => Err(error.into()),
     }
@@ -158,8 +161,7 @@ async fn page(
     app: &App,
     reader: &Reader,
     status: StatusCode,
-    name: &str,
-    wrong: Option<&'static str>,
+    sent: Option<Sent>,
     done: Option<&'static str>,
 ) -> Result<Response, Refusal> {
     let words = reader.words;
@@ -167,23 +169,43 @@ async fn page(
     let mut db = connection.db();
     let (rows, people) = (db.users().await?, db.people().await?);
     let people: Vec<(PersonId, String)> = people.into_iter().map(|(person, _)| (person.id, person.name)).collect();
-    let line = |user: UserRow| Line {
-        person: people.iter().find(|(id, name)| Some(*id) == user.person_id && *name != user.name).map(|(_, name)| name.clone()),
-        role: user.role,
-        role_word: role_word(words, user.role),
-        disabled: user.disabled_at.is_some(),
-        is_reader: reader.visitor.as_ref().is_some_and(|visitor| visitor.name == user.name),
-        name: user.name,
+    let roles = || {
+        let choices = [Role::Responder, Role::Viewer, Role::Admin].map(|role| Choice::new(role.as_str(), role_word(words, role)));
+        Field::plain("role", &words.user_role, Input::Choice(choices.into()))
     };
-    let users = rows.into_iter().map(line).collect();
-    let choice = |role, means: &'static String| Choice { role, word: role_word(words, role), means };
-    let roles = [
-        choice(Role::Responder, &words.role_responder_means),
-        choice(Role::Viewer, &words.role_viewer_means),
-        choice(Role::Admin, &words.role_admin_means),
-    ];
+    let line = |(place, user): (usize, UserRow)| {
+        let is_reader = reader.visitor.as_ref().is_some_and(|visitor| visitor.name == user.name);
+        let role = || {
+            let form = Form::new(reader, format!("role-{place}"), "/users/role", &words.user_role_go).looking("");
+            form.holding("user", user.name.as_str()).with([roles().value(user.role.as_str())]).about(&user.name)
+        };
+        Line {
+            person: people
+                .iter()
+                .find(|(id, name)| Some(*id) == user.person_id && *name != user.name)
+                .map(|(_, name)| name.clone()),
+            role_word: role_word(words, user.role),
+            disabled: user.disabled_at.is_some(),
+            role: (!is_reader).then(role),
+            name: user.name,
+        }
+    };
+    let users = rows.into_iter().enumerate().map(line).collect();
+    let means = Roles {
+        roles: [
+            (&words.role_responder, &words.role_responder_means),
+            (&words.role_viewer, &words.role_viewer_means),
+            (&words.role_admin, &words.role_admin_means),
+        ],
+    };
+    let nobody = Choice::new("", &words.user_person_none);
+    let named = people.iter().map(|(id, name)| Choice::new(id.to_string(), name));
+    let person = Field::plain("person", &words.user_person, Input::Choice([nobody].into_iter().chain(named).collect()));
+    let name = Field::plain("name", &words.login_name, Input::Name).required();
+    let fields = [name, roles()].into_iter().chain((!people.is_empty()).then_some(person));
+    let form = Form::new(reader, ADD, "/users/add", &words.user_add_go).with(fields).below(means.render().unwrap_or_default());
     let frame = Frame::new(reader, "users", words.nav_users.as_str(), app.engine.clock.now());
-    Ok(html(status, &UsersPage { frame, words, users, roles, people, name, wrong, done }))
+    Ok(html(status, &UsersPage { frame, words, users, form: form.again(sent.as_ref()), done }))
 }
 
 #[derive(Template)]
@@ -206,7 +228,7 @@ fn password_shown(app: &App, reader: &Reader, name: &str, password: &str) -> Res
 struct MyPasswordPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
-    wrong: Option<String>,
+    form: Form,
 }
 
 /// `GET /password`
@@ -223,27 +245,29 @@ pub(in crate::dashboard) async fn change_mine(
     let app = &pages.app;
     let (engine, dashboard, words) = (&app.engine, &pages, reader.words);
     let visitor = reader.visitor.as_ref().ok_or(Refusal::LogIn)?;
-    let refused = |status, wrong: &'static String| Ok(my_page(app, &reader, status, Some(wrong.clone())));
+    let refused = |field: &str, wrong: &'static str| {
+        Ok(my_page(app, &reader, StatusCode::UNPROCESSABLE_ENTITY, Some(Wrong::new(field, wrong))))
+    };
     if fields.get("new") != fields.get("again") {
-        return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.password_differs);
+        return refused("again", &words.password_differs);
     }
     // A browser that was left open is no place to guess at the password either.
     // Whoever fails at the login does not slow this down: here somebody is logged in already.
     let from = From { address: reader.address, device: Some("logged in") };
     if let Err(TooSoon { seconds, .. }) = dashboard.throttle.admit(from, &visitor.name, engine.clock.now()) {
-        let wrong = fill_text(&words.login_throttled, &[("s", &seconds.to_string())]);
+        let wrong = Wrong::new("", fill_text(&words.login_throttled, &[("s", &seconds.to_string())]));
         let mut response = my_page(app, &reader, StatusCode::TOO_MANY_REQUESTS, Some(wrong));
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(response);
     }
     let user = users::find(&engine.store, &visitor.name).await?;
     if !dashboard.passwords.verify(fields.get("current"), Some(&user)).await? {
-        return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.password_wrong);
+        return refused("current", &words.password_wrong);
     }
     dashboard.throttle.good(from, &visitor.name);
     match users::set_password(&engine.store, &dashboard.passwords, &user.name, fields.get("new")).await {
         Ok(()) => {}
-        Err(UserError::BadPassword) => return refused(StatusCode::UNPROCESSABLE_ENTITY, &words.setup_bad_password),
+        Err(UserError::BadPassword) => return refused("new", &words.setup_bad_password),
         Err(error) => return Err(error.into()),
     }
     let mut response = go_to("/?done=password");
@@ -251,8 +275,14 @@ pub(in crate::dashboard) async fn change_mine(
     Ok(response)
 }
 
-fn my_page(app: &App, reader: &Reader, status: StatusCode, wrong: Option<String>) -> Response {
+fn my_page(app: &App, reader: &Reader, status: StatusCode, wrong: Option<Wrong>) -> Response {
     let words = reader.words;
     let frame = Frame::new(reader, "password", words.my_password.as_str(), app.engine.clock.now());
-    html(status, &MyPasswordPage { frame, words, wrong })
+    let field = |name, label| Field::plain(name, label, Input::Password).required();
+    let form = Form::new(reader, "", "/password", &words.password_go).looking("go wide").with([
+        field("current", &words.password_current).completed("current-password").begins(true),
+        field("new", &words.password_new).completed("new-password").how(&words.setup_bad_password),
+        field("again", &words.password_again).completed("new-password"),
+    ]);
+    html(status, &MyPasswordPage { frame, words, form: form.saying(wrong.as_ref()) })
 }

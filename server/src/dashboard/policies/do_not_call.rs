@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::page::{self, ForbiddenForm};
+use super::page::{FORBID, page};
 use crate::app::App;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::Wrong;
+use crate::dashboard::frame::form::Sent;
 use crate::dashboard::frame::reader::Reader;
 use crate::keep::do_not_call as forbidden;
 use crate::versions::Expected;
@@ -22,10 +23,10 @@ pub(in crate::dashboard) async fn add(
     Extension(reader): Extension<Reader>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let form = ForbiddenForm { number: fields.get("number").trim().to_owned(), reason: fields.get("reason").trim().to_owned() };
+    let (number, reason) = (fields.get("number").trim(), fields.get("reason").trim().to_owned());
     let words = reader.words;
     let (store, region, now) = (&app.engine.store, app.engine.region(), app.engine.clock.now());
-    let wrong = match forbidden::forbid(store, &form.number, Some(form.reason.clone()), region, &Expected::Anything, now).await {
+    let wrong = match forbidden::forbid(store, number, Some(reason), region, &Expected::Anything, now).await {
         Ok(_) => return Ok(go_to("/policies?done=saved")),
         Err(refused) => match refused.field() {
             Some("number") => Wrong::new("number", &words.bad_number),
@@ -33,7 +34,8 @@ pub(in crate::dashboard) async fn add(
             _ => return Err(refused.into()),
         },
     };
-    page::page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, form, Some(wrong), None).await
+    let sent = Sent { form: FORBID.to_owned(), fields, wrong };
+    page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, Some(sent), None).await
 }
 
 /// `POST /do-not-call/remove`

@@ -3,7 +3,7 @@
 use crate::alarm::Mode;
 use crate::alarm::policy::MOST_STEPS;
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::{Field, Input, Wrong, number};
+use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, number};
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::keep::policies::{PolicyBody, StepBody};
 use crate::keep::whom::Named;
@@ -42,11 +42,9 @@ pub(in crate::dashboard) struct Filled {
 
 /// A step as the form shows it.
 pub(in crate::dashboard) struct StepFields {
-    pub(in crate::dashboard) place: usize,
     pub(in crate::dashboard) legend: String,
     pub(in crate::dashboard) whom: Field,
-    pub(in crate::dashboard) parallel: bool,
-    pub(in crate::dashboard) numbers: [Field; 3],
+    pub(in crate::dashboard) rest: [Field; 4],
 }
 
 impl PolicyForm {
@@ -154,12 +152,12 @@ impl PolicyForm {
 
     /// The steps as the form shows them.
     pub(in crate::dashboard) fn step_fields(&self, words: &'static Words, wrong: Option<&Wrong>) -> Vec<StepFields> {
+        let modes = || vec![Choice::new("sequential", &words.mode_sequential), Choice::new("parallel", &words.mode_parallel)];
         let fields = |(place, step): (usize, &StepForm)| {
             let field = |name: &str, label: &'static str, how: &str, value: &str, input: Input| {
                 Field::new(format!("{name}-{place}"), label, how, value, input, wrong)
             };
             StepFields {
-                place,
                 legend: fill_text(&words.step_number, &[("step", &(place + 1).to_string())]),
                 whom: field(
                     "whom",
@@ -168,8 +166,14 @@ impl PolicyForm {
                     &step.whom,
                     Input::Lines(lines(&step.whom).count().clamp(2, 12)),
                 ),
-                parallel: step.parallel,
-                numbers: [
+                rest: [
+                    field(
+                        "mode",
+                        &words.policy_mode,
+                        "",
+                        if step.parallel { "parallel" } else { "sequential" },
+                        Input::Choice(modes()),
+                    ),
                     field("attempts", &words.policy_attempts, &words.policy_as_configured, &step.attempts, Input::Number),
                     field("interval", &words.policy_interval, &words.policy_as_configured, &step.interval, Input::Number),
                     field("wait", &words.policy_wait, &words.policy_wait_how, &step.wait, Input::Number),

@@ -9,12 +9,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::form::{Filled, PolicyForm, StepFields};
-use super::page::{ForbiddenForm, page};
+use super::page::page;
 use crate::app::App;
 use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
-use crate::dashboard::frame::field::{Field, Wrong};
+use crate::dashboard::frame::field::{Field, Input, Wrong};
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Words;
@@ -29,10 +29,12 @@ struct PolicyPage<'r> {
     words: &'static Words,
     /// The policy that is changed; none for a new one.
     id: Option<PolicyId>,
+    /// Where the form goes.
+    address: String,
     /// The version that is changed or removed; empty for a new one.
     version: String,
-    name: String,
-    name_wrong: Option<String>,
+    /// None for one that is there already: its name stays.
+    name: Option<Field>,
     steps: Vec<StepFields>,
     whole: [Field; 2],
     is_wrong: bool,
@@ -45,7 +47,7 @@ pub(in crate::dashboard) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let done = now::done_words(reader.words, query.as_deref());
-    page(&app, &reader, StatusCode::OK, ForbiddenForm::default(), None, done).await
+    page(&app, &reader, StatusCode::OK, None, done).await
 }
 
 /// `GET /policies/new`
@@ -154,12 +156,12 @@ fn policy_page(
         frame: Frame::new(reader, "policies", title, app.engine.clock.now()),
         words,
         id,
+        address: id.map_or_else(|| "/policies/new".to_owned(), |id| format!("/policies/{id}")),
         version: version.to_owned(),
-        name_wrong: Wrong::at(wrong, "name"),
         steps: form.step_fields(words, wrong),
         whole: form.whole_fields(words, wrong),
         is_wrong: wrong.is_some(),
-        name: form.name,
+        name: id.is_none().then(|| Field::new("name", &words.policy_name, "", &form.name, Input::Line, wrong)),
     };
     html(status, &page)
 }

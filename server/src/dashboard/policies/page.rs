@@ -9,7 +9,8 @@ use super::rules::{self, RuleLine};
 use crate::alarm::Mode;
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
-use crate::dashboard::frame::field::{Wrong, span};
+use crate::dashboard::frame::field::{Field, Input, span};
+use crate::dashboard::frame::form::{Form, Sent};
 use crate::dashboard::frame::page::{Frame, at, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
@@ -29,6 +30,9 @@ struct PolicyCard {
     meta: String,
 }
 
+/// The form by which a number is put on the list of those that must not be called.
+pub(in crate::dashboard) const FORBID: &str = "forbid";
+
 #[derive(Template)]
 #[template(path = "policies/policies.html")]
 struct PoliciesPage<'r> {
@@ -37,8 +41,8 @@ struct PoliciesPage<'r> {
     policies: Vec<PolicyCard>,
     rules: Vec<RuleLine>,
     forbidden: Vec<Forbidden>,
-    form: ForbiddenForm,
-    wrong: Option<Wrong>,
+    /// By which a number is added.
+    form: Form,
     done: Option<&'static str>,
 }
 
@@ -50,13 +54,6 @@ struct Forbidden {
     pub(in crate::dashboard) reason: String,
     /// HTML.
     pub(in crate::dashboard) since: String,
-}
-
-/// What somebody has typed to add one.
-#[derive(Clone, Debug, Default)]
-pub(in crate::dashboard) struct ForbiddenForm {
-    pub(in crate::dashboard) number: String,
-    pub(in crate::dashboard) reason: String,
 }
 
 /// The list of numbers that must not be called.
@@ -74,13 +71,12 @@ async fn forbidden(reader: &Reader, db: &mut Db<'_>) -> Result<Vec<Forbidden>, R
     Ok(rows.into_iter().map(line).collect())
 }
 
-/// The page, with the form of the do-not-call list as it was filled in.
+/// The page, with the form that was refused as it was sent.
 pub(in crate::dashboard) async fn page(
     app: &App,
     reader: &Reader,
     status: StatusCode,
-    form: ForbiddenForm,
-    wrong: Option<Wrong>,
+    sent: Option<Sent>,
     done: Option<&'static str>,
 ) -> Result<Response, Refusal> {
     let rules = rules::lines(reader, &checked::read_rules(&app.engine.store).await?.0);
@@ -92,8 +88,13 @@ pub(in crate::dashboard) async fn page(
         policies.push(card(reader, row, &policy));
     }
     let forbidden = forbidden(reader, &mut db).await?;
-    let frame = Frame::new(reader, "policies", reader.words.nav_policies.as_str(), app.engine.clock.now());
-    Ok(html(status, &PoliciesPage { frame, words: reader.words, policies, rules, forbidden, form, wrong, done }))
+    let words = reader.words;
+    let frame = Frame::new(reader, "policies", words.nav_policies.as_str(), app.engine.clock.now());
+    let number = Field::plain("number", &words.number, Input::Phone).required();
+    let reason = Field::plain("reason", &words.forbidden_reason, Input::Line);
+    let form = Form::new(reader, FORBID, "/do-not-call/add", &words.forbidden_go).looking("").with([number, reason]);
+    let form = form.again(sent.as_ref());
+    Ok(html(status, &PoliciesPage { frame, words, policies, rules, forbidden, form, done }))
 }
 
 fn card(reader: &Reader, row: PolicyRow, policy: &PolicyBody) -> PolicyCard {

@@ -1,5 +1,7 @@
 // On the page of a schedule: a time is chosen on a calendar by dragging over it; without a mouse, by choosing a shift or typing into the form.
 'use strict';
+// Times are chosen to the half hour; less than so many units of the drawing are no drag.
+const HALF_HOUR = 1800 * 1000, LEAST_DRAG = 8;
 function wallTime(at, zone) {
   const parts = Object.fromEntries(new Intl.DateTimeFormat('en-CA', { timeZone: zone, hourCycle: 'h23', year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit' })
     .formatToParts(at).map(({ type, value }) => [type, value]));
@@ -9,7 +11,7 @@ function choose(strip) {
   const chosen = strip.querySelector('.chosen'), form = document.querySelector('#override form');
   const first = Date.parse(strip.dataset.from), last = Date.parse(strip.dataset.to), width = strip.viewBox.baseVal.width;
   const place = (event) => { const box = strip.getBoundingClientRect(); return Math.min(1, Math.max(0, (event.clientX - box.left) / box.width)); };
-  const snap = (place) => Math.round((first + place * (last - first)) / 18e5) * 18e5;
+  const snap = (place) => Math.round((first + place * (last - first)) / HALF_HOUR) * HALF_HOUR;
   let begun = null, dragged = false;
   const times = (event) => [begun, place(event)].sort((a, b) => a - b);
   strip.addEventListener('dragstart', (event) => event.preventDefault());
@@ -17,7 +19,7 @@ function choose(strip) {
   strip.addEventListener('pointermove', (event) => {
     if (begun === null) return;
     const [from, to] = times(event);
-    if (!dragged && (to - from) * width < 8) return;
+    if (!dragged && (to - from) * width < LEAST_DRAG) return;
     if (!dragged) strip.setPointerCapture(event.pointerId);
     dragged = true;
     chosen.setAttribute('x', from * width);

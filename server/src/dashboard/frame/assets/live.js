@@ -1,11 +1,16 @@
 // Keeps an open page up to date: replaces what the server says has changed, counts timers, and writes times in the viewer's zone.
 'use strict';
+const SECOND = 1000, DAY = 86400 * SECOND;
+// Older times are written with their year.
+const YEAR_AFTER_DAYS = 300;
+// The server says something every 15 s.
+const SILENT_FOR = 40 * SECOND, LOOK_EVERY = 2 * SECOND, LISTEN_AGAIN_AFTER = 3 * SECOND, DONE_SHOWN_FOR = 20 * SECOND;
 const root = document.documentElement;
 let ahead = Date.parse(root.dataset.now) - Date.now();
 const pad = (n) => String(n).padStart(2, '0');
-const days = (a, b) => Math.round((new Date(a).setHours(12, 0, 0, 0) - new Date(b).setHours(12, 0, 0, 0)) / 864e5);
+const days = (a, b) => Math.round((new Date(a).setHours(12, 0, 0, 0) - new Date(b).setHours(12, 0, 0, 0)) / DAY);
 function count(ms) {
-  const s = Math.max(0, Math.floor(ms / 1000)), m = Math.floor(s / 60);
+  const s = Math.max(0, Math.floor(ms / SECOND)), m = Math.floor(s / 60);
   return m < 60 ? `${m}:${pad(s % 60)}` : `${Math.floor(m / 60)}:${pad(m % 60)}:${pad(s % 60)}`;
 }
 function write(time) {
@@ -16,7 +21,7 @@ function write(time) {
   const clock = `${pad(at.getHours())}:${pad(at.getMinutes())}${kind === 'second' ? ':' + pad(at.getSeconds()) : ''}`;
   const ago = days(now, at);
   if (ago === 0 || ago === 1) return (ago ? `${root.dataset.yesterday} ` : '') + clock;
-  return `${at.toLocaleDateString(root.lang, { month: 'short', day: 'numeric', year: ago > 300 ? 'numeric' : undefined })} ${clock}`;
+  return `${at.toLocaleDateString(root.lang, { month: 'short', day: 'numeric', year: ago > YEAR_AFTER_DAYS ? 'numeric' : undefined })} ${clock}`;
 }
 function tick(which) {
   for (const time of document.querySelectorAll(which)) time.textContent = write(time);
@@ -65,11 +70,11 @@ function listen(lost) {
     clearInterval(watch);
     source.close();
     cut(lost, true);
-    setTimeout(listen, 3000, lost);
+    setTimeout(listen, LISTEN_AGAIN_AFTER, lost);
   };
   source.onerror = () => { cut(lost, true); if (source.readyState === EventSource.CLOSED) again(); };
-  // The server says something every 15 s. A connection that has died without a word would leave old news standing.
-  const watch = setInterval(() => { if (Date.now() - heard > 40000) again(); }, 2000);
+  // A connection that has died without a word would leave old news standing.
+  const watch = setInterval(() => { if (Date.now() - heard > SILENT_FOR) again(); }, LOOK_EVERY);
 }
 // On a small screen the entries of the menu do not all fit.
 document.querySelector('nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
@@ -83,7 +88,7 @@ document.addEventListener('submit', ({ target }) => {
 });
 // What was just done is said once: neither a reload nor a page that stays open for hours is to repeat it.
 const done = document.getElementById('done');
-if (done) { history.replaceState(null, '', location.pathname); setTimeout(() => done.remove(), 20000); }
+if (done) { history.replaceState(null, '', location.pathname); setTimeout(() => done.remove(), DONE_SHOWN_FOR); }
 tick('time[data-t]');
-setInterval(() => root.classList.contains('cut') || tick('time[data-t=since], time[data-t=until], time[data-t=ago]'), 1000);
+setInterval(() => root.classList.contains('cut') || tick('time[data-t=since], time[data-t=until], time[data-t=ago]'), SECOND);
 if (document.body.dataset.live) listen(document.getElementById('lost'));

@@ -1,5 +1,7 @@
 // On the form of a public number: what its phone would be sent follows what is typed; the server writes it.
 'use strict';
+// In milliseconds after the last key.
+const ASK_AFTER = 250;
 const form = document.getElementById('line'), preview = document.getElementById('preview');
 let wait, latest = 0;
 async function ask() {
@@ -14,5 +16,5 @@ async function ask() {
 form.addEventListener('input', () => {
   preview.classList.add('old');
   clearTimeout(wait);
-  wait = setTimeout(ask, 250);
+  wait = setTimeout(ask, ASK_AFTER);
 });
