@@ -23,6 +23,8 @@ pub struct SmsConfig {
     pub answer_replies: bool,
     /// What replies mean.
     pub replies: ReplyWords,
+    /// The last of those that confirm: what this installation says beside the usual words.
+    more_confirm: Vec<String>,
 }
 
 impl Default for SmsConfig {
@@ -33,7 +35,16 @@ impl Default for SmsConfig {
             zone: Tz::UTC,
             answer_replies: true,
             replies: ReplyWords::default(),
+            more_confirm: Vec::new(),
         }
+    }
+}
+
+impl SmsConfig {
+    /// The words that confirm, without those that were added to them.
+    fn usual_confirm(&self) -> &[String] {
+        let all = &self.replies.confirm;
+        &all[..all.len().saturating_sub(self.more_confirm.len())]
     }
 }
 
@@ -87,10 +98,24 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::List,
         meaning: "A text message that is one of these words confirms.",
         set: |config, value| {
-            config.sms.replies.confirm = reply_words(value)?;
+            let more = config.sms.more_confirm.clone();
+            config.sms.replies.confirm = [reply_words(value)?, more].concat();
             Ok(())
         },
-        get: |config| Value::List(config.sms.replies.confirm.clone()),
+        get: |config| Value::List(config.sms.usual_confirm().to_vec()),
+    },
+    Key {
+        path: "sms.more_confirm_words",
+        env: "AUTOCALL_SMS_MORE_CONFIRM_WORDS",
+        kind: Kind::List,
+        meaning: "More words that confirm, beside `sms.confirm_words`.",
+        set: |config, value| {
+            let more = reply_words(value)?;
+            config.sms.replies.confirm = [config.sms.usual_confirm(), &more].concat();
+            config.sms.more_confirm = more;
+            Ok(())
+        },
+        get: |config| Value::List(config.sms.more_confirm.clone()),
     },
     Key {
         path: "sms.decline_words",
@@ -126,3 +151,30 @@ pub(super) const KEYS: &[Key] = &[
         get: |config| Value::List(config.sms.replies.start.clone()),
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use crate::config::Config;
+
+    fn apply(keys: &[(&str, &[&str])]) -> Config {
+        let mut config = Config::default();
+        for (path, words) in keys {
+            let key = KEYS.iter().find(|key| key.path == *path).unwrap();
+            (key.set)(&mut config, &Value::List(words.iter().map(|word| (*word).to_owned()).collect())).unwrap();
+        }
+        config
+    }
+
+    #[test]
+    fn words_are_added_to_those_that_confirm_in_whatever_order_they_stand() {
+        let added = apply(&[("sms.more_confirm_words", &["voy", "oído"])]).sms;
+        assert!(added.replies.confirm.ends_with(&["voy".to_owned(), "oído".to_owned()]));
+        assert_eq!(added.usual_confirm(), SmsConfig::default().replies.confirm, "the usual ones stay");
+        let (usual, more): ((_, &[&str]), (_, &[&str])) = (("sms.confirm_words", &["1"]), ("sms.more_confirm_words", &["voy"]));
+        for order in [[usual, more], [more, usual]] {
+            assert_eq!(apply(&order).sms.replies.confirm, ["1", "voy"]);
+        }
+    }
+}
