@@ -56,7 +56,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     }
     let api = api
         .route("/api/{*rest}", any(no_such_endpoint))
-        .route("/api/v1/intake/grafana", post(intake::alertmanager::receive).put(intake::alertmanager::receive))
+        .route("/api/v1/intake/grafana", post(intake::grafana::receive).put(intake::grafana::receive))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn(charset::in_utf8))
         .route_layer(RequestDecompressionLayer::new())

@@ -18,18 +18,6 @@ use crate::http::problem::Problem;
 /// What is Alertmanager's own.
 pub(super) const FORM: Form =
     Form { version: "4", called: "Alertmanager, version 4", key: |key, _| key.to_owned(), is_test: |_| false };
-/// What is Grafana's own: <https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/>.
-pub(super) const GRAFANA: Form = Form {
-    version: "1",
-    called: "Grafana",
-    key: |key, organisation| format!("grafana/{}/{key}", organisation.unwrap_or(1)),
-    // What it sends when somebody presses *Test*.
-    is_test: |labels| {
-        let label = |name: &str| labels.get(name).map(String::as_str);
-        label("alertname") == Some("TestAlert") && label("instance") == Some("Grafana")
-    },
-};
-
 /// Takes in Alertmanager's webhook: firing raises or counts, resolved ends and stops ringing.
 #[utoipa::path(method(post, put), path = "/api/v1/intake/alertmanager", tag = "senders",
     params(("per" = Option<String>, Query, description = "group (default) or alert"),

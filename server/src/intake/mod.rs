@@ -2,6 +2,7 @@
 
 pub mod alarm_request;
 pub mod alertmanager;
+pub mod grafana;
 mod groups;
 mod said;
 pub mod skim;
@@ -9,4 +10,4 @@ pub mod sms_inbound;
 mod sms_signature;
 
 /// The senders whose messages are groups of alerts.
-const FORMS: [groups::Form; 2] = [alertmanager::FORM, alertmanager::GRAFANA];
+const FORMS: [groups::Form; 2] = [alertmanager::FORM, grafana::FORM];
