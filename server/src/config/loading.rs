@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, Kind, ProxySign, Switch, Value, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 27] = [
+const OWN_PATHS: [&str; 28] = [
     "alarms",
     "alert",
     "api",
@@ -39,6 +39,7 @@ const OWN_PATHS: [&str; 27] = [
     "roster",
     "senders",
     "setup",
+    "system",
     "users",
 ];
 

@@ -11,6 +11,7 @@ pub mod lines;
 pub mod people;
 pub mod policies;
 mod senders;
+mod system;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -142,6 +143,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/people/{id}/remove", post(people::list::remove))
         .route("/users", get(people::users::show))
         .route("/senders", get(senders::show))
+        .route("/system", get(system::show))
         .route("/users/add", post(people::users::add))
         .route("/users/role", post(people::users::change_role))
         .route("/users/disable", post(people::users::disable))

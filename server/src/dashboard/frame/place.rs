@@ -17,6 +17,7 @@ pub(in crate::dashboard) enum Place {
     Person(PersonId),
     Users,
     Senders,
+    System,
     Password,
     Policies,
     NewPolicy,
@@ -37,13 +38,14 @@ pub(in crate::dashboard) enum Place {
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 18] = [
+const FIXED: [(&str, Place); 19] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
     ("/people", Place::People),
     ("/users", Place::Users),
     ("/senders", Place::Senders),
+    ("/system", Place::System),
     ("/password", Place::Password),
     ("/policies", Place::Policies),
     ("/policies/new", Place::NewPolicy),
@@ -72,8 +74,11 @@ pub(in crate::dashboard) const MENU: &[Entry] = &[
     (Place::Lines, "lines", |words| &words.nav_lines),
 ];
 /// For admins, in the menu of their name.
-pub(in crate::dashboard) const ADMIN_MENU: &[Entry] =
-    &[(Place::Users, "users", |words| &words.nav_users), (Place::Senders, "senders", |words| &words.nav_senders)];
+pub(in crate::dashboard) const ADMIN_MENU: &[Entry] = &[
+    (Place::Users, "users", |words| &words.nav_users),
+    (Place::Senders, "senders", |words| &words.nav_senders),
+    (Place::System, "system", |words| &words.nav_system),
+];
 
 impl Place {
     /// The page with this address, if it is one.

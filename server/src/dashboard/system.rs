@@ -1,0 +1,82 @@
+//! *System*: what this node knows of itself, for whoever has to look after it. Its words are in `frame/words/pages/system.toml`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::TimeDelta;
+
+use super::alarm::trouble::{Trouble, of_node};
+use super::frame::page::{Frame, ago, at_second, html};
+use super::frame::reader::Reader;
+use super::frame::words::Bit::Html;
+use super::frame::words::{Words, escape, fill, fill_text};
+use crate::app::App;
+use crate::engine::watch::health::{Outbox, wrong};
+use crate::lock::LockKind;
+use crate::store::dialect::Dialect;
+
+/// What to read on, below `docs`.
+const DOCUMENTS: [&str; 3] = ["docs/operating.md", "docs/configuration.md", "docs/security.md"];
+
+#[derive(Template)]
+#[template(path = "system.html")]
+struct SystemPage<'r> {
+    frame: Frame<'r>,
+    words: &'static Words,
+    troubles: Vec<Trouble>,
+    /// What it is about, and how it is; HTML.
+    facts: Vec<(&'static str, String)>,
+    documents: [&'static str; 3],
+}
+
+/// `GET /system`. It asks nobody: whoever looks because the database is away sees what is remembered.
+pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Response {
+    let (engine, config, words) = (&app.engine, app.config(), reader.words);
+    let (now, facts) = (engine.clock.now(), engine.facts());
+    let before = |past: Duration| ago(now - TimeDelta::from_std(past).unwrap_or_default());
+    let database = match engine.store.dialect() {
+        Dialect::Sqlite => fill_text(&words.system_sqlite, &[("folder", &config.data_dir.display().to_string())]),
+        Dialect::Postgres => words.system_postgres.clone(),
+    };
+    let locks = engine.locks.health();
+    let locks = match (locks.kind, locks.away_for) {
+        (LockKind::Local, _) => &words.system_locks_own,
+        (LockKind::Redis, None) => &words.system_locks_redis,
+        (LockKind::Redis, Some(_)) => &words.system_locks_away,
+    };
+    let waiting = |outbox: Outbox| {
+        let own = engine.health.backlogs().into_iter().filter(|backlog| backlog.outbox == outbox);
+        own.map(|backlog| backlog.count).sum::<i64>().to_string()
+    };
+    let (notices, messages) = (waiting(Outbox::Notices), waiting(Outbox::Messages));
+    let kept = match config.retention.days {
+        0 => words.system_kept_for_ever.clone(),
+        days => fill_text(&words.system_kept, &[("days", &days.to_string())]),
+    };
+    let clock = fill(&words.system_clock_shows, &[("at", Html(&at_second(now)))]);
+    let clock = if engine.clock.is_sure() { clock } else { format!("{clock} {}", escape(&words.system_clock_doubted)) };
+    let facts = vec![
+        (words.system_version.as_str(), env!("CARGO_PKG_VERSION").to_owned()),
+        (&words.system_database, escape(&database)),
+        (&words.system_wrote, before(facts.wrote)),
+        (&words.system_tick, before(facts.ticked)),
+        (&words.system_waiting, escape(&fill_text(&words.system_waits, &[("notices", &notices), ("messages", &messages)]))),
+        (&words.system_locks, escape(locks)),
+        (&words.system_clock, clock),
+        (&words.system_retention, escape(&kept)),
+        (&words.system_reached, escape(config.http.public_url.as_deref().unwrap_or(&words.system_reached_nowhere))),
+    ];
+    let page = SystemPage {
+        frame: Frame::new(&reader, "system", words.nav_system.as_str(), now),
+        words,
+        troubles: wrong(&engine.facts()).into_iter().map(|wrong| of_node(&reader, wrong)).collect(),
+        facts,
+        documents: DOCUMENTS,
+    };
+    html(StatusCode::OK, &page)
+}
