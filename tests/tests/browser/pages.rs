@@ -254,6 +254,8 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         "/policies",
         "/policies/new",
         "/policies/rules",
+        "/senders",
+        "/system",
     ];
     for path in ["/", alarm].iter().chain(&others) {
         browser.open(&format!("{}{path}", server.url())).await;

@@ -22,6 +22,8 @@ pub(in crate::dashboard) struct Form {
     form_token: String,
     words: &'static Words,
     held: Vec<(&'static str, String)>,
+    /// Whose password is changed, for password managers: it is not sent.
+    user: Option<String>,
     /// Above the fields.
     how: &'static str,
     pub(in crate::dashboard) fields: Vec<Field>,
@@ -50,6 +52,7 @@ impl Form {
             form_token: reader.form_token.clone(),
             words: reader.words,
             held: Vec::new(),
+            user: None,
             how: "",
             fields: Vec::new(),
             below: String::new(),
@@ -64,6 +67,12 @@ impl Form {
     /// With something that is sent along unseen.
     pub(in crate::dashboard) fn holding(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.held.push((name, value.into()));
+        self
+    }
+
+    /// With the name of whoever changes a password, for password managers.
+    pub(in crate::dashboard) fn of_user(mut self, name: Option<&str>) -> Self {
+        self.user = name.map(str::to_owned);
         self
     }
 

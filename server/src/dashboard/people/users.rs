@@ -279,7 +279,8 @@ fn my_page(app: &App, reader: &Reader, status: StatusCode, wrong: Option<Wrong>)
     let words = reader.words;
     let frame = Frame::new(reader, "password", words.my_password.as_str(), app.engine.clock.now());
     let field = |name, label| Field::plain(name, label, Input::Password).required();
-    let form = Form::new(reader, "", "/password", &words.password_go).looking("go wide").with([
+    let user = reader.visitor.as_ref().map(|visitor| visitor.name.as_str());
+    let form = Form::new(reader, "", "/password", &words.password_go).of_user(user).looking("go wide").with([
         field("current", &words.password_current).completed("current-password").begins(true),
         field("new", &words.password_new).completed("new-password").how(&words.setup_bad_password),
         field("again", &words.password_again).completed("new-password"),
