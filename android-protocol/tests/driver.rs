@@ -13,7 +13,12 @@ use std::{
 
 use android_protocol::{
     client,
-    driver::{drive, journal::Journal, line::Line, nothing_yet},
+    driver::{
+        drive,
+        line::Line,
+        nothing_yet,
+        scribe::{Scribe, journal_of},
+    },
     native::{CannotDial, JournalEntry, NativeSettings, Seen, Unfinished},
     phone::{CallState, EndCause},
     wire::{
@@ -150,7 +155,7 @@ impl Drop for Running {
 impl Running {
     fn start(line: &Arc<Scripted>, folder: &Path, url: &str) -> Self {
         // The file of a driver that was dropped is let go of a moment later.
-        let (journal, past) = eventually("the journal", || Journal::open(&folder.join("j")).ok());
+        let (journal, past) = eventually("the journal", || Scribe::open(folder).ok());
         let client = client::builder().no_proxy().build().unwrap();
         let driving = drive(Arc::clone(line), journal, past, NativeSettings::new(url), client, std::future::pending());
         Self(tokio::spawn(driving))
@@ -158,7 +163,7 @@ impl Running {
 }
 
 fn entries(folder: &Path) -> Vec<JournalEntry> {
-    let text = std::fs::read_to_string(folder.join("j")).unwrap_or_default();
+    let text = std::fs::read_to_string(journal_of(folder)).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
@@ -218,11 +223,11 @@ fn killed_while_it_rings_it_finds_the_call_again_and_dials_nobody() {
 fn killed_between_the_journal_and_the_dial_it_is_given_back() {
     on_two_threads(async {
         let (desk, line, folder) = (one_alarm(ACCEPTED_BODY), Scripted::new(), tempfile::tempdir().unwrap());
-        let (mut journal, _) = Journal::open(&folder.path().join("j")).unwrap();
+        let (journal, _) = Scribe::open(folder.path()).unwrap();
         let leased = NativeOffer { phone: vec![A.into()], mid: "m1".into(), ..NativeOffer::default() };
-        journal.append(&JournalEntry::Leased { offer: leased, at_ms: 1 }).unwrap();
+        journal.write(JournalEntry::Leased { offer: leased, at_ms: 1 }).await.unwrap();
         let mark = Some(format!("mark of {A}"));
-        journal.append(&JournalEntry::Dialling { mid: "m1".into(), number: A.into(), at_ms: 1, call: mark }).unwrap();
+        journal.write(JournalEntry::Dialling { mid: "m1".into(), number: A.into(), at_ms: 1, call: mark }).await.unwrap();
         drop(journal);
         line.shows(Seen::NoCall(None));
         let _running = Running::start(&line, folder.path(), &desk.url);

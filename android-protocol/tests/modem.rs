@@ -14,7 +14,11 @@ use std::{
 
 use android_protocol::{
     client,
-    driver::{drive, journal::Journal, line::Line},
+    driver::{
+        drive,
+        line::Line,
+        scribe::{Scribe, journal_of},
+    },
     modem::{
         dialect::Dialect,
         line::{
@@ -102,7 +106,7 @@ fn line(modem: &FakeModem, state: &Path, change: impl FnOnce(&mut Modem)) -> Mod
 
 /// The whole handset; it ends when it is aborted, as if it were killed.
 async fn agent(line: ModemLine, state: &Path, desk: &Desk) -> JoinHandle<()> {
-    let (journal, past) = eventually("the journal", async || Journal::open(&state.join("handset.journal")).ok()).await;
+    let (journal, past) = eventually("the journal", async || Scribe::open(state).ok()).await;
     let mut settings = NativeSettings::new(&desk.url);
     settings.wait = Duration::ZERO;
     let client = client::builder().build().unwrap();
@@ -222,7 +226,10 @@ async fn an_answer_is_not_lost_with_the_process_that_saw_it() {
     let modem = FakeModem::plug_in(folder.path(), Manner::of(Dialect::Sim7600).with(A, answers)).unwrap();
     let desk = alarms(vec![offer("m1", &[(A, 300)])]);
     let first = agent(line(&modem, folder.path(), |_| {}), folder.path(), &desk).await;
-    eventually("the note", async || folder.path().join("modem-answered").exists().then_some(())).await;
+    eventually("the note", async || {
+        std::fs::read_to_string(journal_of(folder.path())).ok().filter(|journal| journal.contains("\"connected\""))
+    })
+    .await;
     kill(first).await;
     modem.hang_up();
     eventually("the end", async || modem.calls().is_none().then_some(())).await;

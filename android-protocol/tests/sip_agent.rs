@@ -11,10 +11,11 @@ use std::{
 };
 
 use android_protocol::{
+    driver::{config::Agent, scribe::Scribe},
     sip::{
         agent::run,
         check::check,
-        config::Agent,
+        config::Settings,
         peer::{Act, Manners, Peer},
     },
     voice::{g711::Law, tone, wav},
@@ -186,7 +187,7 @@ struct Home {
 }
 
 /// The configuration of a handset whose voice is a file with a tone.
-fn configuration(folder: &std::path::Path, server: &str, trunk: &str, more: &str) -> Agent {
+fn configuration(folder: &std::path::Path, server: &str, trunk: &str, more: &str) -> (Settings, reqwest::Client) {
     let voice = folder.join("voice.wav");
     std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
     // What is said is written down too.
@@ -200,7 +201,8 @@ fn configuration(folder: &std::path::Path, server: &str, trunk: &str, more: &str
         folder.join("voice.sh").display()
     );
     std::fs::write(&path, text).unwrap();
-    Agent::read(&path).unwrap()
+    let agent = Agent::read(&path).unwrap();
+    (Settings::of(&agent).unwrap(), agent.client().unwrap())
 }
 
 impl Home {
@@ -208,13 +210,14 @@ impl Home {
         let peer = Peer::start(LOCAL, manners).unwrap();
         let server = Server::start(desk);
         let folder = tempfile::tempdir().unwrap();
-        let agent = configuration(folder.path(), &server.address, &peer.address().to_string(), "");
+        let (settings, client) = configuration(folder.path(), &server.address, &peer.address().to_string(), "");
+        let journal = Scribe::open(&settings.state_dir).unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let told = Arc::clone(&lines);
         let running = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            run(agent, shutdown, move |line| told.lock().unwrap().push(line.to_owned())).await.unwrap();
+            run(settings, journal, client, shutdown, move |line| told.lock().unwrap().push(line.to_owned())).await;
         });
         Self { folder, server, peer, stop: Some(stop), running: Some(running), lines }
     }
@@ -223,7 +226,7 @@ impl Home {
     async fn end(mut self) -> (String, Vec<String>) {
         let _ = self.stop.take().unwrap().send(());
         tokio::time::timeout(Duration::from_secs(60), self.running.take().unwrap()).await.unwrap().unwrap();
-        let journal = std::fs::read_to_string(self.folder.path().join("state/journal.jsonl")).unwrap();
+        let journal = std::fs::read_to_string(self.folder.path().join("state/handset.journal")).unwrap();
         (journal, self.lines.lock().unwrap().clone())
     }
 }
@@ -394,31 +397,31 @@ async fn check_says_what_works_and_what_does_not() {
     let peer = Peer::start(LOCAL, Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Hear(5), Act::Key('7')])).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let trunk = peer.address().to_string();
-    let agent = configuration(folder.path(), &server.address, &trunk, "");
+    let (agent, client) = configuration(folder.path(), &server.address, &trunk, "");
     let mut lines = Vec::new();
-    assert!(check(&agent, Some(A), |line| lines.push(line.to_owned())).await, "{lines:#?}");
+    assert!(check(&agent, client.clone(), Some(A), |line| lines.push(line.to_owned())).await, "{lines:#?}");
     for expected in ["ok    server", "ok    registration: as 1001 for 120 s", "ok    it rings", "ok    key 7 was heard"] {
         assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected}: {lines:#?}");
     }
 
     peer.behave(Manners::of([Act::Refuse(404, "Not Found", &[])]));
     lines.clear();
-    assert!(!check(&agent, Some(A), |line| lines.push(line.to_owned())).await);
+    assert!(!check(&agent, client.clone(), Some(A), |line| lines.push(line.to_owned())).await);
     assert!(lines.last().unwrap().contains("see agent.sip.callee, plus and prefix"), "{lines:#?}");
 
     peer.behave(Manners { challenges: Some("1001".into()), ..Manners::default() });
     lines.clear();
-    assert!(!check(&agent, None, |line| lines.push(line.to_owned())).await);
+    assert!(!check(&agent, client.clone(), None, |line| lines.push(line.to_owned())).await);
     assert!(lines.last().unwrap().starts_with("FAIL  registration: the registrar answers 401"), "{lines:#?}");
 
     peer.behave(Manners::of([Act::Answer(Law::Pcma), Act::HangUp]));
     lines.clear();
-    assert!(!check(&agent, Some(A), |line| lines.push(line.to_owned())).await);
+    assert!(!check(&agent, client.clone(), Some(A), |line| lines.push(line.to_owned())).await);
     assert!(lines.last().unwrap().starts_with("FAIL"), "{lines:#?}");
 
-    let nowhere = configuration(folder.path(), "http://127.0.0.1:9/h/T", "nowhere.invalid", "register = false");
+    let (nowhere, _) = configuration(folder.path(), "http://127.0.0.1:9/h/T", "nowhere.invalid", "register = false");
     lines.clear();
-    assert!(!check(&nowhere, None, |line| lines.push(line.to_owned())).await);
+    assert!(!check(&nowhere, client, None, |line| lines.push(line.to_owned())).await);
     assert!(lines.iter().any(|line| line.starts_with("FAIL  server: the server cannot be reached")), "{lines:#?}");
     assert!(lines.last().unwrap().starts_with("FAIL  trunk: nowhere.invalid"), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("/h/T")), "the token is a secret: {lines:#?}");

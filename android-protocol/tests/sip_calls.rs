@@ -13,7 +13,7 @@ use android_protocol::{
         call::{ANY_ANSWER_WITHIN, Control, Made, News, Order, SOUND_WITHIN, Sounds, lines, make, new_call_id, pcm},
         config::{Secret, Sip, Transport},
         peer::{Act, Manners, Peer},
-        stack::{RegisterError, Stack},
+        signal::stack::{RegisterError, Stack},
     },
     voice::{
         g711::Law,

@@ -14,7 +14,7 @@ use android_protocol::{
     sip::{
         call::{Made, Order, SOUND_WITHIN, Sounds, lines, make, new_call_id, pcm},
         config::{Secret, Sip},
-        stack::Stack,
+        signal::stack::Stack,
     },
     voice::{script::Script, tone},
     wire::CallOutcome,

@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 use android_protocol::{
     sip::{
         config::{Speech, Voice},
-        speech::{Speaker, SpeechError, defects, usual_voices},
+        sound::speech::{Speaker, SpeechError, defects, usual_voices},
     },
     voice::{
         script::{Script, Utterance},

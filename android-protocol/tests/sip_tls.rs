@@ -16,7 +16,7 @@ use android_protocol::{
         call::{Made, Order, SOUND_WITHIN, Sounds, lines, make, new_call_id},
         config::Sip,
         peer::{Act, Manners, Peer},
-        stack::{RegisterError, Stack},
+        signal::stack::{RegisterError, Stack},
     },
     voice::{g711::Law, script::Script},
     wire::{CallOutcome, FailureDetail},

@@ -10,8 +10,8 @@ use std::{
 use android_protocol::sip::{
     config::{Secret, Sip},
     peer::{Act, Log, Manners, Peer},
-    stack::{Event, RegisterError, Stack},
-    trunk::{Trunk, TrunkState},
+    signal::stack::{Event, RegisterError, Stack},
+    signal::trunk::{Trunk, TrunkState},
 };
 
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

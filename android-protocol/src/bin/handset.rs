@@ -1,17 +1,11 @@
 //! `handset`: a handset in the terminal, against a real server. Either one with a real line, or a simulated one.
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    process::ExitCode,
-    str::FromStr,
-    time::Duration,
-};
+use std::{fmt, path::PathBuf, process::ExitCode, str::FromStr, time::Duration};
 
 use android_protocol::{
     agent::{Ending, Kind, Options, run_and_tell},
     driver::{
-        config::{Agent, LineKind, kind_of},
+        config::{Agent, LineKind},
         start,
     },
     phone::People,
@@ -111,9 +105,6 @@ impl fmt::Display for AnyKind {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match (&arguments.command, &arguments.real.config, arguments.kind) {
-        (Some(Command::Check { real, number, .. }), ..) if is_sip(&config(real)) => {
-            sip_check(&config(real), number.as_deref()).await
-        }
         (Some(Command::Check { real, number, ring_seconds }), ..) => {
             start::log();
             let ring = Duration::from_secs(*ring_seconds);
@@ -133,16 +124,10 @@ async fn main() -> ExitCode {
             }
             Err(why) => fail(&why.to_string()),
         },
-        (None, Some(path), _) if is_sip(path) => sip_handset(path).await,
         (None, Some(path), _) => run(Agent::read(path)).await,
         (None, None, AnyKind::Real(kind)) => run(Agent::new(kind, &arguments.url).checked()).await,
         (None, None, AnyKind::Simulated(kind)) => simulate(arguments, kind).await,
     }
-}
-
-/// Whether the file is of a handset that calls over SIP, which has a reader and a program of its own.
-fn is_sip(config: &Path) -> bool {
-    kind_of(config).as_deref() == Some("sip")
 }
 
 /// The file that was named, or the usual one.
@@ -182,64 +167,6 @@ async fn simulate(arguments: Arguments, kind: Kind) -> ExitCode {
 async fn interrupted() {
     // Without a signal handler the terminal ends the process anyway.
     let _ = tokio::signal::ctrl_c().await;
-}
-
-#[cfg(feature = "sip")]
-async fn sip_handset(config: &Path) -> ExitCode {
-    use android_protocol::sip::{agent, config::Agent};
-    let agent = match Agent::read(config) {
-        Ok(agent) => agent,
-        Err(why) => return fail(&with_causes(&why)),
-    };
-    let stop = async {
-        let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).ok();
-        let terminate = async {
-            match &mut terminated {
-                Some(signal) => drop(signal.recv().await),
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = interrupted() => {}
-            () = terminate => {}
-        }
-    };
-    match agent::run(agent, stop, |line| println!("{line}")).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => fail(&with_causes(&why)),
-    }
-}
-
-#[cfg(feature = "sip")]
-async fn sip_check(config: &Path, number: Option<&str>) -> ExitCode {
-    use android_protocol::sip::{check::check, config::Agent};
-    let agent = match Agent::read(config) {
-        Ok(agent) => agent,
-        Err(why) => return fail(&with_causes(&why)),
-    };
-    println!("ok    configuration: {}", config.display());
-    if check(&agent, number, |line| println!("{line}")).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-#[cfg(feature = "sip")]
-fn with_causes(why: &dyn std::error::Error) -> String {
-    let mut text = why.to_string();
-    let mut cause = why.source();
-    while let Some(inner) = cause {
-        text += &format!(": {inner}");
-        cause = inner.source();
-    }
-    text
-}
-
-#[cfg(not(feature = "sip"))]
-async fn sip_handset(_config: &Path) -> ExitCode {
-    fail("this handset was built without SIP: cargo build -p android-protocol --features sip")
-}
-
-#[cfg(not(feature = "sip"))]
-async fn sip_check(_config: &Path, _number: Option<&str>) -> ExitCode {
-    fail("this handset was built without SIP: cargo build -p android-protocol --features sip")
 }
 
 fn read_people(path: &PathBuf) -> Result<People, String> {

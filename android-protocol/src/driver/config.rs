@@ -1,9 +1,15 @@
 //! The one configuration file of a handset with a real line.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use thiserror::Error;
+
+/// How long a connection to the server may take to be made.
+const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
 /// Why the configuration cannot be used.
 #[derive(Debug, Error)]
@@ -25,8 +31,10 @@ pub enum ConfigError {
         message: String,
     },
     /// A value cannot be.
-    #[error("{key}: {why}")]
+    #[error("{}{key}: {why}", path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
     Value {
+        /// Which file, if it stands in one.
+        path: Option<PathBuf>,
         /// Which key.
         key: &'static str,
         /// What would be right.
@@ -45,6 +53,8 @@ pub enum LineKind {
     Termux,
     /// A GSM modem at a serial port.
     Modem,
+    /// Calls over SIP, with a voice.
+    Sip,
 }
 
 impl LineKind {
@@ -54,13 +64,14 @@ impl LineKind {
         match self {
             Self::Termux => "termux",
             Self::Modem => "modem",
+            Self::Sip => "sip",
         }
     }
 
     /// The kind of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Termux, Self::Modem].into_iter().find(|kind| kind.as_str() == name)
+        [Self::Termux, Self::Modem, Self::Sip].into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -80,13 +91,6 @@ struct Whole {
     agent: Agent,
 }
 
-/// The kind that a file names, whatever else stands in it; `None` if it cannot be read.
-#[must_use]
-pub fn kind_of(path: &Path) -> Option<String> {
-    let whole: toml::Table = std::fs::read_to_string(path).ok()?.parse().ok()?;
-    Some(whole.get("agent")?.get("kind")?.as_str()?.to_owned())
-}
-
 /// `[agent]`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,13 +105,35 @@ pub struct Agent {
     /// A file of certificates (PEM) that are trusted instead of the system's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// How many calls at once. Servers of one channel a handset take 1.
+    #[serde(default = "one")]
+    pub channels: u8,
     /// `[agent.termux]`.
     #[serde(default)]
     pub termux: crate::termux::line::Settings,
     /// `[agent.modem]`.
     #[serde(default)]
     pub modem: Option<crate::modem::line::config::Modem>,
+    /// `[agent.sip]`.
+    #[cfg(feature = "sip")]
+    #[serde(default)]
+    pub sip: Option<crate::sip::config::Sip>,
+    /// `[agent.speech]`.
+    #[cfg(feature = "sip")]
+    #[serde(default)]
+    pub speech: crate::sip::config::Speech,
+    /// `[agent.call]`.
+    #[cfg(feature = "sip")]
+    #[serde(default)]
+    pub call: crate::sip::config::Call,
 }
+
+fn one() -> u8 {
+    1
+}
+
+/// What a check of values finds: which key, and what would be right.
+pub type Fault = (&'static str, String);
 
 impl Agent {
     /// Settings for one kind and one address, everything else as usual.
@@ -118,8 +144,15 @@ impl Agent {
             server: server.to_owned(),
             state_dir: None,
             ca_file: None,
+            channels: one(),
             termux: crate::termux::line::Settings::default(),
             modem: None,
+            #[cfg(feature = "sip")]
+            sip: None,
+            #[cfg(feature = "sip")]
+            speech: crate::sip::config::Speech::default(),
+            #[cfg(feature = "sip")]
+            call: crate::sip::config::Call::default(),
         }
     }
 
@@ -130,31 +163,71 @@ impl Agent {
     /// If it cannot be read, is not TOML, or holds an unknown key or an impossible value.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let whole: Whole = toml::from_str(&text)
-            .map_err(|why| ConfigError::Syntax { path: path.to_owned(), message: why.to_string().trim_end().to_owned() })?;
-        whole.agent.checked()
+        let syntax = |why: &toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: syntax_message(&text, why) };
+        if cfg!(not(feature = "sip")) {
+            let whole: toml::Table = text.parse().map_err(|why| syntax(&why))?;
+            let kind = whole.get("agent").and_then(|agent| agent.get("kind")).and_then(toml::Value::as_str);
+            if kind == Some(LineKind::Sip.as_str()) {
+                let why = "this handset was built without SIP: cargo build -p android-protocol --features sip".to_owned();
+                return Err(ConfigError::Value { path: Some(path.to_owned()), key: "agent.kind", why });
+            }
+        }
+        let whole: Whole = toml::from_str(&text).map_err(|why| syntax(&why))?;
+        whole.agent.checked().map_err(|why| match why {
+            ConfigError::Value { key, why, .. } => ConfigError::Value { path: Some(path.to_owned()), key, why },
+            other => other,
+        })
     }
 
     /// The same, if its values can be.
     ///
     /// # Errors
     ///
-    /// If the server's address is none.
-    pub fn checked(self) -> Result<Self, ConfigError> {
+    /// Which key is wrong, and what would be right.
+    pub fn checked(mut self) -> Result<Self, ConfigError> {
+        let server = self.server.trim_end_matches('/');
+        self.server = server.strip_suffix("/alert/phone").unwrap_or(server).to_owned();
+        #[cfg(feature = "sip")]
+        if let Some(sip) = &mut self.sip {
+            sip.read_password()?;
+        }
+        match self.fault() {
+            Some((key, why)) => Err(ConfigError::Value { path: None, key, why }),
+            None => Ok(self),
+        }
+    }
+
+    /// The first value that cannot be.
+    fn fault(&self) -> Option<Fault> {
         let fits = crate::http::as_sent(&self.server).is_some_and(|sent| sent == self.server) && self.server.contains("/h/");
         if !fits {
             let why = "is the address from the page Handsets, such as https://alarms.example.com/h/TOKEN".to_owned();
-            return Err(ConfigError::Value { key: "agent.server", why });
+            return Some(("agent.server", why));
         }
-        match (self.kind, self.modem.clone()) {
-            (LineKind::Modem, None) => {
-                let why = "is wanted: say there at which `port` the modem is".to_owned();
-                return Err(ConfigError::Value { key: "agent.modem", why });
-            }
-            (_, Some(modem)) => drop(modem.checked().map_err(|(key, why)| ConfigError::Value { key, why })?),
-            (LineKind::Termux, None) => {}
+        if !(1..=64).contains(&self.channels) {
+            return Some(("agent.channels", "1 to 64 calls at once".to_owned()));
         }
-        Ok(self)
+        if self.kind == LineKind::Modem && self.modem.is_none() {
+            return Some(("agent.modem", "is wanted: say there at which `port` the modem is".to_owned()));
+        }
+        if let Some(fault) = self.modem.clone().and_then(|modem| modem.checked().err()) {
+            return Some(fault);
+        }
+        self.fault_of_speech()
+    }
+
+    #[cfg(feature = "sip")]
+    fn fault_of_speech(&self) -> Option<Fault> {
+        if self.kind == LineKind::Sip && self.sip.is_none() {
+            return Some(("agent.sip", "is wanted: say there which `trunk` it is, and which `user` there".to_owned()));
+        }
+        self.sip.as_ref().and_then(|sip| sip.fault()).or_else(|| self.speech.fault()).or_else(|| self.call.fault())
+    }
+
+    #[cfg(not(feature = "sip"))]
+    fn fault_of_speech(&self) -> Option<Fault> {
+        let why = "this handset was built without SIP: cargo build -p android-protocol --features sip";
+        (self.kind == LineKind::Sip).then(|| ("agent.kind", why.to_owned()))
     }
 
     /// The folder of the journal: what the file says, or the usual place below the home folder.
@@ -174,10 +247,19 @@ impl Agent {
     ///
     /// If the certificates cannot be read.
     pub fn client(&self) -> Result<reqwest::Client, ConfigError> {
-        let builder = crate::client::builder();
+        let builder = crate::client::builder().connect_timeout(CONNECT_WITHIN);
         let Some(path) = self.ca_file.clone().or_else(certificates_of_termux) else { return Ok(builder.build()?) };
         let pem = std::fs::read(&path).map_err(|source| ConfigError::Read { path, source })?;
         Ok(builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?).build()?)
+    }
+}
+
+/// Its own rendering would show the line, which may hold a password or a token.
+fn syntax_message(text: &str, why: &toml::de::Error) -> String {
+    let line = why.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+    match line {
+        Some(line) => format!("line {line}: {}", why.message()),
+        None => why.message().to_owned(),
     }
 }
 

@@ -38,6 +38,9 @@ pub enum JournalError {
     /// An entry that is no JSON.
     #[error("an entry cannot be written as JSON")]
     Entry(#[from] serde_json::Error),
+    /// Whoever wrote it did not come to an end.
+    #[error("writing the journal broke off: {0}")]
+    Broken(String),
 }
 
 /// A journal that this process alone may write.

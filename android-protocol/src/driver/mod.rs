@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod journal;
 pub mod line;
+pub mod scribe;
 mod server;
 pub mod start;
 mod texts;
@@ -15,13 +16,10 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::JoinSet};
 
-use self::{clock::Clock, journal::Journal, line::Line, server::Server};
+use self::{clock::Clock, line::Line, scribe::Scribe, server::Server};
 use crate::{
     http::HttpReply,
-    native::{
-        JournalEntry, NativeAction, NativeHandset, NativeSettings, Seen,
-        journal::{compacted, open_mark},
-    },
+    native::{JournalEntry, NativeAction, NativeHandset, NativeSettings, Seen, journal::open_mark},
     phone::CallState,
     wire::Status,
 };
@@ -29,13 +27,10 @@ use crate::{
 /// How often a line is asked how it is.
 const ASK_EVERY: Duration = Duration::from_secs(55);
 
-/// How long the journal grows before what is long over is taken out.
-const JOURNAL_BYTES: u64 = 256 << 10;
-
 /// Runs a handset until `shutdown` completes. A call that is going on then goes on without it: the next start finds out how it ended.
 pub async fn drive<L: Line>(
     line: Arc<L>,
-    mut journal: Journal<JournalEntry>,
+    scribe: Scribe,
     past: Vec<JournalEntry>,
     settings: NativeSettings,
     client: reqwest::Client,
@@ -71,7 +66,7 @@ pub async fn drive<L: Line>(
         let now = clock.now();
         let until = match action {
             NativeAction::Journal(entry) => {
-                work.write(&mut journal, entry).await;
+                work.write(&scribe, entry).await;
                 continue;
             }
             NativeAction::Dial(_) => {
@@ -172,7 +167,7 @@ impl<L: Line> Work<L> {
         wanted.min(next_look.unwrap_or(Duration::MAX)).clamp(Duration::from_millis(5), Duration::from_secs(3600))
     }
 
-    async fn write(&mut self, journal: &mut Journal<JournalEntry>, mut entry: JournalEntry) {
+    async fn write(&mut self, scribe: &Scribe, mut entry: JournalEntry) {
         if let JournalEntry::Dialling { number, call: mark, .. } = &mut entry {
             match self.line.prepare(number).await {
                 Ok(found) => mark.clone_from(&found),
@@ -190,18 +185,12 @@ impl<L: Line> Work<L> {
             // A test call is not on the line yet.
             self.dialled = false;
         }
-        match journal.append(&entry) {
+        match scribe.write(entry).await {
             Ok(()) => self.handset.journaled(),
             Err(why) => {
                 tracing::error!(error = %why, "the journal cannot be written: nothing is dialled before it can");
                 self.handset.journal_failed(self.clock.now(), "the journal cannot be written");
             }
-        }
-        if matches!(entry, JournalEntry::Reported { .. } | JournalEntry::Done { .. })
-            && journal.bytes() > JOURNAL_BYTES
-            && let Err(why) = journal.rewrite(compacted)
-        {
-            tracing::error!(error = %why, "the journal cannot be shortened");
         }
     }
 

@@ -193,15 +193,6 @@ impl Call {
         self.cause = self.cause.or(cause);
     }
 
-    /// Somebody had picked up, as the process before has written down.
-    pub fn was_answered(&mut self) {
-        self.connected.get_or_insert(self.over.unwrap_or(self.dialled));
-        self.key = true;
-        if self.over.is_none() {
-            self.reached = Reached::Connected;
-        }
-    }
-
     /// Nothing more will be heard of it.
     pub fn lost(&mut self, now: Duration) {
         self.cause_asked = true;
@@ -502,9 +493,6 @@ mod tests {
         assert!(!gone.may_run());
         gone.cause_answered(None);
         assert_eq!(gone.state(s(100)), ended(EndCause::Normal, None), "it may have rung, so it is not dialled again");
-        let mut answered = Call::found(N, Dialect::Generic, true, s(100), &[]);
-        answered.was_answered();
-        assert_eq!(answered.state(s(100)), ended(EndCause::Normal, Some(0)));
     }
 
     proptest! {

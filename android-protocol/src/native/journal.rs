@@ -1,13 +1,11 @@
-//! What a handset writes down, and what it knows from it: what was dialled is never dialled again, what was sent is never sent again.
+//! What a handset writes down. What it knows from that stands in [`super::restart`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::restart::Past;
 use crate::wire::{NativeCall, NativeOffer, OutboxResult};
-
-/// How many offers, and how many commands, are remembered. A server asks again within minutes, not after a hundred others.
-pub const REMEMBERED: usize = 100;
 
 /// A line of the journal. The times are the handset's own clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,91 +96,30 @@ impl JournalEntry {
     }
 }
 
-/// What is kept of a journal: everything about the last [`REMEMBERED`] offers and commands.
+/// What is kept of a journal: everything that is open, and what [`Past`] remembers besides.
 #[must_use]
 pub fn compacted(entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
-    let (mut mids, mut commands) = (Vec::new(), Vec::new());
-    for entry in entries.iter().rev() {
-        let (seen, name) = match (entry.mid(), entry.command()) {
-            (Some(mid), _) => (&mut mids, mid),
-            (None, Some(id)) => (&mut commands, id),
-            (None, None) => continue,
-        };
-        if seen.len() < REMEMBERED && !seen.iter().any(|known| known == name) {
-            seen.push(name.to_owned());
+    let mut past = Past::default();
+    // A name that was forgotten and comes again begins anew.
+    let mut of_mids: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, entry) in entries.iter().enumerate() {
+        if let Some(mid) = entry.mid() {
+            if past.hand_out(mid).is_none() {
+                of_mids.remove(mid);
+            }
+            of_mids.entry(mid.to_owned()).or_default().push(at);
         }
+        past.note(entry);
     }
-    let is_kept = |entry: &JournalEntry| {
-        entry.mid().is_some_and(|mid| mids.iter().any(|known| known == mid))
-            || entry.command().is_some_and(|id| commands.iter().any(|known| known == id))
-    };
-    entries.into_iter().filter(is_kept).collect()
+    let kept: BTreeSet<usize> =
+        of_mids.into_iter().filter(|(mid, _)| past.hand_out(mid).is_some()).flat_map(|(_, places)| places).collect();
+    let is_kept =
+        |(at, entry): &(usize, JournalEntry)| kept.contains(at) || entry.command().is_some_and(|id| past.result_of(id).is_some());
+    entries.into_iter().enumerate().filter(is_kept).map(|(_, entry)| entry).collect()
 }
 
 /// The last call of a journal that is not known to be over: its mark.
 #[must_use]
 pub fn open_mark(entries: &[JournalEntry]) -> Option<String> {
-    entries.iter().rev().find_map(|entry| match entry {
-        JournalEntry::Dialling { call, .. } => Some(call.clone()),
-        JournalEntry::Leased { .. } | JournalEntry::Ended { .. } | JournalEntry::Reported { .. } => Some(None),
-        JournalEntry::Connected { .. } | JournalEntry::Key { .. } | JournalEntry::Begun { .. } | JournalEntry::Done { .. } => {
-            None
-        }
-    })?
-}
-
-/// What the handset remembers of offers and commands, as its journal tells it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Past {
-    calls: VecDeque<(String, Vec<NativeCall>)>,
-    /// `None` as long as nobody knows what became of it.
-    commands: VecDeque<(String, Option<OutboxResult>)>,
-}
-
-impl Past {
-    pub(super) fn note(&mut self, entry: &JournalEntry) {
-        match entry {
-            JournalEntry::Leased { offer, .. } => remember(&mut self.calls, &offer.mid, Vec::new()),
-            JournalEntry::Dialling { .. }
-            | JournalEntry::Connected { .. }
-            | JournalEntry::Key { .. }
-            | JournalEntry::Reported { .. } => {}
-            JournalEntry::Ended { mid, call } => {
-                if let Some((_, calls)) = self.calls.iter_mut().rev().find(|(known, _)| known == mid) {
-                    calls.push(call.clone());
-                }
-            }
-            JournalEntry::Begun { id } => remember(&mut self.commands, id, None),
-            JournalEntry::Done { id, result } => remember(&mut self.commands, id, Some(result.clone())),
-        }
-    }
-
-    /// What became of an offer that was accepted before; `None` for a new one.
-    pub(super) fn calls_of(&self, mid: &str) -> Option<Vec<NativeCall>> {
-        self.calls.iter().rev().find(|(known, _)| known == mid).map(|(_, calls)| calls.clone())
-    }
-
-    /// The result of a command that was carried out before; `None` for a new one.
-    pub(super) fn result_of(&self, id: &str) -> Option<OutboxResult> {
-        let (_, result) = self.commands.iter().rev().find(|(known, _)| known == id)?;
-        Some(result.clone().unwrap_or_else(unknown))
-    }
-
-    /// Commands that were begun, and of which nobody knows more.
-    pub(super) fn broken_off(&self) -> Vec<(String, OutboxResult)> {
-        self.commands.iter().filter(|(_, result)| result.is_none()).map(|(id, _)| (id.clone(), unknown())).collect()
-    }
-}
-
-fn unknown() -> OutboxResult {
-    let why = "the handset's program was restarted while it did this, and does not do it twice";
-    OutboxResult { ok: false, detail: Some(why.to_owned()), ..OutboxResult::default() }
-}
-
-fn remember<T>(known: &mut VecDeque<(String, T)>, name: &str, what: T) {
-    known.retain(|(old, _)| old != name);
-    known.push_back((name.to_owned(), what));
-    if known.len() > REMEMBERED {
-        known.pop_front();
-    }
+    Past::read(entries).unfinished()?.running.as_ref()?.mark.clone()
 }

@@ -1,16 +1,15 @@
 //! The handset's own loop: one waiting poll for the lowest free channel, commands from the outbox, and how it is, once a minute.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use thiserror::Error;
 use tokio::{
     task::{Id, JoinSet},
     time::{Instant, sleep, sleep_until},
@@ -18,15 +17,21 @@ use tokio::{
 
 use super::{
     channel::{Bench, short},
-    config::Agent,
-    journal::{Journal, JournalError, REMEMBERED},
-    server::{Server, WAIT},
-    speech::{Speaker, usual_voices},
-    trunk::{Trunk, TrunkState},
+    config::Settings,
+    server::{Server, ServerError, WAIT},
+    signal::trunk::{Trunk, TrunkState},
+    sound::speech::{Speaker, usual_voices},
 };
-use crate::wire::{
-    AnswerDetection, Capability, CommandKind, LineState, NativeOffer, NativeReport, OfferedAlarm, OfferedCall, OutboxCommand,
-    OutboxResult, PollReply, Status,
+use crate::{
+    driver::scribe::Scribe,
+    native::{
+        JournalEntry,
+        restart::{HandOut, Past},
+    },
+    wire::{
+        AnswerDetection, Capability, CommandKind, LineState, NativeOffer, NativeReport, OfferedAlarm, OfferedCall, OutboxCommand,
+        OutboxResult, PollReply, Status,
+    },
 };
 
 /// How often it says how it is.
@@ -38,69 +43,68 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long running calls may go on after it was told to stop.
 const LAST_CALLS: Duration = Duration::from_secs(300);
 
-/// Why the handset cannot run.
-#[derive(Debug, Error)]
-pub enum AgentError {
-    /// Without a journal nothing is dialled.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The HTTP client.
-    #[error("the HTTP client could not be made")]
-    Client(#[from] reqwest::Error),
-}
+/// For how long a server is not asked for a channel that it does not know.
+const REFUSED_CHANNEL: Duration = Duration::from_secs(600);
 
-/// Who takes what is offered, and what was reported.
+/// Who takes what is offered, and what was done.
 struct Desk {
     bench: Bench,
     /// Mids that are being served.
     open: Mutex<Vec<String>>,
-    /// Reports that the server had, by mid, the newest last: one that is offered again is reported again, never dialled again.
-    done: Mutex<VecDeque<(String, NativeReport)>>,
+    /// What was done before this program began, and since then: what is offered again is reported again, never dialled again.
+    past: Mutex<Past>,
     busy: AtomicBool,
+    /// The lowest channel that the server does not know, and until when it is not asked for.
+    refused: Mutex<Option<(u8, Instant)>>,
 }
 
 /// Runs the handset until `shutdown` completes and the calls that run then are over.
-///
-/// # Errors
-///
-/// Before anything is dialled.
 pub async fn run(
-    agent: Agent,
+    settings: Settings,
+    (scribe, past): (Scribe, Vec<JournalEntry>),
+    client: reqwest::Client,
     shutdown: impl Future<Output = ()>,
     tell: impl Fn(&str) + Send + Sync + 'static,
-) -> Result<(), AgentError> {
-    let (journal, past) = Journal::open(&agent.state_dir)?;
-    let server = Server::new(&agent.server)?;
-    let speaker = Speaker::new(&agent.speech, &agent.state_dir);
-    let (trunk, keeping) = Trunk::keep(agent.sip.clone());
+) {
+    let server = Server::new(client, &settings.server);
+    let speaker = Speaker::new(&settings.speech, &settings.state_dir);
+    let (trunk, keeping) = Trunk::keep(settings.sip.clone());
     #[expect(clippy::disallowed_methods, reason = "the wall clock, for people to read in the report")]
     let now = std::time::SystemTime::now();
     let unix = now.duration_since(std::time::UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default();
     let bench = Bench {
-        agent: Arc::new(agent),
+        agent: Arc::new(settings),
         server,
-        journal,
+        scribe,
         speaker,
         trunk,
         tell: Arc::new(tell),
         rest_until: Arc::default(),
         began: (Instant::now(), unix),
     };
+    let past = Past::read(&past);
+    let left: Vec<(String, NativeReport)> = past.open().map(|open| (open.offer.mid.clone(), open.report())).collect();
+    let broken_off = past.broken_off();
     let desk = Arc::new(Desk {
-        open: Mutex::new(past.open.iter().map(|(offer, _)| offer.mid.clone()).collect()),
-        done: Mutex::new(past.done.into_iter().collect()),
+        open: Mutex::new(left.iter().map(|(mid, _)| mid.clone()).collect()),
+        past: Mutex::new(past),
         busy: AtomicBool::new(false),
+        refused: Mutex::default(),
         bench,
     });
     let mut work = JoinSet::new();
-    for (offer, report) in past.open {
-        (desk.bench.tell)(&format!("{} was open when the program ended: reported, not dialled again", short(&offer.mid)));
+    for (mid, report) in left {
+        (desk.bench.tell)(&format!("{} was open when the program ended: reported, not dialled again", short(&mid)));
         let desk = Arc::clone(&desk);
         // Before anything else is asked for, on a channel that no poll uses.
         work.spawn(async move {
-            desk.bench.deliver(&offer.mid, &report).await;
-            desk.finish(&offer.mid, report);
+            desk.bench.deliver(&mid, &report).await;
+            desk.finish(&mid, report);
         });
+    }
+    for (id, result) in broken_off {
+        let desk = Arc::clone(&desk);
+        work.spawn(async move { desk.tell_result(&id, result).await });
     }
     let status = tokio::spawn(Arc::clone(&desk).say_how_it_is());
     tokio::pin!(shutdown);
@@ -110,17 +114,30 @@ pub async fn run(
     let _ = tokio::time::timeout(LAST_CALLS, over).await;
     status.abort();
     keeping.abort();
-    Ok(())
 }
 
 impl Desk {
+    fn past(&self) -> MutexGuard<'_, Past> {
+        // Nothing in it is left half changed.
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server has the report of a hand-out.
     fn finish(&self, mid: &str, report: NativeReport) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|open| open != mid);
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        done.push_back((mid.to_owned(), report));
-        if done.len() > REMEMBERED {
-            done.pop_front();
+        let mut past = self.past();
+        let offer = NativeOffer { mid: mid.to_owned(), ..NativeOffer::default() };
+        past.note(&JournalEntry::Leased { offer, at_ms: 0 });
+        for call in report.calls {
+            past.note(&JournalEntry::Ended { mid: mid.to_owned(), call });
         }
+        past.note(&JournalEntry::Reported { mid: mid.to_owned() });
+    }
+
+    /// Whether the server may be asked for this channel: one that it refused is left alone for a while.
+    fn may_ask(&self, channel: u8) -> bool {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.is_none_or(|(lowest, until)| channel < lowest || Instant::now() >= until)
     }
 
     /// Asks and serves until told to stop.
@@ -138,6 +155,7 @@ impl Desk {
             }
             self.busy.store(free.iter().any(|free| !free), Ordering::Relaxed);
             let lowest = free.iter().position(|free| *free).and_then(|at| u8::try_from(at).ok());
+            let lowest = lowest.filter(|channel| self.may_ask(*channel));
             let turn = async {
                 match lowest {
                     Some(channel) => self.ask(channel).await,
@@ -180,6 +198,14 @@ impl Desk {
         match self.bench.server.poll(channel, WAIT).await {
             Ok(PollReply::Offer(offer)) => return Some(Job::Offer(offer)),
             Ok(_) => {}
+            Err(ServerError::Status(400)) if channel > 0 => {
+                (self.bench.tell)(&format!(
+                    "the server knows {channel} channel(s) of this handset: see `autocall handset set --channels`"
+                ));
+                let refused = (channel, Instant::now() + REFUSED_CHANNEL);
+                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+                return None;
+            }
             Err(why) => {
                 (self.bench.tell)(&why.to_string());
                 sleep(PAUSE).await;
@@ -199,9 +225,7 @@ impl Desk {
         let desk = Arc::clone(self);
         let begun = match job {
             Job::Offer(offer) => {
-                let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-                let known = done.iter().find(|(mid, _)| *mid == offer.mid).map(|(_, report)| report.clone());
-                drop(done);
+                let known = self.past().hand_out(&offer.mid).map(HandOut::report);
                 let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
                 if open.contains(&offer.mid) {
                     // Its report is on the way.
@@ -221,14 +245,40 @@ impl Desk {
                 }
             }
             Job::Command(command) => work.spawn(async move {
-                let result = desk.carry_out(channel, &command).await;
-                while let Err(why) = desk.bench.server.result(&command.id, &result).await {
-                    (desk.bench.tell)(&format!("a result waits: {why}"));
-                    sleep(PAUSE).await;
-                }
+                // What was begun once is not done twice.
+                let known = desk.past().result_of(&command.id);
+                let result = match known {
+                    Some(known) => known,
+                    None => desk.carry_out(channel, &command).await,
+                };
+                desk.tell_result(&command.id, result).await;
             }),
         };
         begun.id()
+    }
+
+    /// Tells what came of a command until the server has it.
+    async fn tell_result(&self, id: &str, result: OutboxResult) {
+        while let Err(why) = self.bench.server.result(id, &result).await {
+            if matches!(why, ServerError::Status(400 | 404 | 410 | 413 | 422)) {
+                // What it will never take is not sent for ever.
+                break;
+            }
+            (self.bench.tell)(&format!("a result waits: {why}"));
+            sleep(PAUSE).await;
+        }
+        self.write(JournalEntry::Done { id: id.to_owned(), result }).await;
+    }
+
+    async fn write(&self, entry: JournalEntry) -> bool {
+        self.past().note(&entry);
+        match self.bench.scribe.write(entry).await {
+            Ok(()) => true,
+            Err(why) => {
+                (self.bench.tell)(&format!("the journal cannot be written: {why}"));
+                false
+            }
+        }
     }
 
     async fn carry_out(&self, channel: u8, command: &OutboxCommand) -> OutboxResult {
@@ -237,6 +287,10 @@ impl Desk {
             CommandKind::Sms { .. } => no("a SIP handset sends no text messages"),
             CommandKind::Forward { .. } => no("a SIP handset has no SIM whose calls could be forwarded"),
             CommandKind::TestCall { number, ring_seconds } => {
+                // It is in no hand-out, so it has its own place in the journal.
+                if !self.write(JournalEntry::Begun { id: command.id.clone() }).await {
+                    return no("the journal cannot be written");
+                }
                 let calls = vec![OfferedCall { number: number.clone(), ring_seconds: *ring_seconds, ..OfferedCall::default() }];
                 let offer = NativeOffer { phone: vec![number.clone()], calls, ..NativeOffer::default() };
                 match self.bench.test_call(channel, &offer).await {

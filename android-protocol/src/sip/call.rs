@@ -9,11 +9,12 @@ use tokio::{
 };
 
 use super::{
-    outcome::{Ending, Judged, Seen, judge},
-    rtp::Sender,
-    sdp::{self, Direction, EVENT, Media},
-    sound::{Heard, Pcm, Sound},
-    stack::{Call, Event, Stack},
+    signal::{
+        outcome::{Ending, Judged, Seen, judge},
+        sdp::{self, Direction, EVENT, Media},
+        stack::{Call, Event, Stack},
+    },
+    sound::{Heard, Pcm, Sound, rtp::Sender},
 };
 use crate::{
     voice::{
@@ -51,7 +52,7 @@ impl Sounds {
 /// What to call, and what for.
 #[derive(Debug, Clone)]
 pub struct Order {
-    /// The address, as [`super::address`] writes it.
+    /// The address, as [`super::signal::address`] writes it.
     pub address: String,
     /// Under which name the call goes through the network.
     pub call_id: String,

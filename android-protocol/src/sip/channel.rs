@@ -17,14 +17,14 @@ use tokio::{
 
 use super::{
     call::{Control, Made, News, Order, SOUND_WITHIN, lines, make, new_call_id},
-    config::Agent,
-    journal::{Journal, report},
+    config::Settings,
     server::Server,
-    speech::{Speaker, language_of},
-    trunk::Trunk,
+    signal::trunk::Trunk,
+    sound::speech::{Speaker, language_of},
 };
 use crate::{
-    native::JournalEntry,
+    driver::scribe::Scribe,
+    native::{JournalEntry, restart::report},
     voice::{
         phrases,
         script::{MachineRule, START, Script, Utterance, utterance},
@@ -57,11 +57,11 @@ const MOST_PATIENCE: u64 = 600;
 #[derive(Clone)]
 pub struct Bench {
     /// The configuration.
-    pub agent: Arc<Agent>,
+    pub agent: Arc<Settings>,
     /// Where to report.
     pub server: Server,
     /// What was done.
-    pub journal: Journal,
+    pub scribe: Scribe,
     /// Texts become sound.
     pub speaker: Speaker,
     /// Where calls go.
@@ -154,7 +154,7 @@ impl Bench {
 
     /// Writes down; a disk that does not take it is told, and the caller must not go on to what the entry announces.
     async fn write(&self, entry: JournalEntry) -> bool {
-        match self.journal.write(entry).await {
+        match self.scribe.write(entry).await {
             Ok(()) => true,
             Err(why) => {
                 self.say(&format!("the journal cannot be written: {why}"));

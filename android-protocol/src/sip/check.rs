@@ -6,10 +6,10 @@ use tokio::time::timeout;
 
 use super::{
     call::{News, Order, SOUND_WITHIN, lines, make, new_call_id},
-    config::Agent,
+    config::Settings,
     server::Server,
-    speech::{Speaker, defects, usual_voices},
-    stack::Stack,
+    signal::stack::Stack,
+    sound::speech::{Speaker, defects, usual_voices},
 };
 use crate::{
     voice::{phrases, script::Script},
@@ -23,7 +23,7 @@ const RING: Duration = Duration::from_secs(45);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Tries the configuration, and calls `number` if there is one. Answers whether everything that matters works; `tell` gets a line for each step.
-pub async fn check(agent: &Agent, number: Option<&str>, mut tell: impl FnMut(&str)) -> bool {
+pub async fn check(agent: &Settings, client: reqwest::Client, number: Option<&str>, mut tell: impl FnMut(&str)) -> bool {
     let mut good = true;
     let speaker = Speaker::new(&agent.speech, &agent.state_dir);
     for phrases in phrases::ALL {
@@ -37,7 +37,7 @@ pub async fn check(agent: &Agent, number: Option<&str>, mut tell: impl FnMut(&st
     for (language, why) in defects(&voices).await {
         tell(&format!("warn  speech {language}: {why}; name another voice under [[agent.speech.voice]]"));
     }
-    match server_answers(agent).await {
+    match server_answers(agent, client).await {
         Ok(()) => tell("ok    server: it knows this handset"),
         Err(why) => {
             good = false;
@@ -69,8 +69,8 @@ pub async fn check(agent: &Agent, number: Option<&str>, mut tell: impl FnMut(&st
     good & call(agent, &speaker, &stack, number, &mut tell).await
 }
 
-async fn server_answers(agent: &Agent) -> Result<(), String> {
-    let server = Server::new(&agent.server).map_err(|why| why.to_string())?;
+async fn server_answers(agent: &Settings, client: reqwest::Client) -> Result<(), String> {
+    let server = Server::new(client, &agent.server);
     // Takes nothing: a poll would be given an alarm.
     server.outbox().await.map(drop).map_err(|why| why.to_string())
 }
@@ -79,7 +79,7 @@ fn seconds(samples: usize) -> f64 {
     f64::from(u32::try_from(samples).unwrap_or(u32::MAX)) / 8000.0
 }
 
-async fn call(agent: &Agent, speaker: &Speaker, stack: &Stack, number: &str, tell: &mut impl FnMut(&str)) -> bool {
+async fn call(agent: &Settings, speaker: &Speaker, stack: &Stack, number: &str, tell: &mut impl FnMut(&str)) -> bool {
     let address = match agent.sip.dialling().address(number) {
         Ok(address) => address,
         Err(why) => {

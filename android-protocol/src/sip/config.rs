@@ -1,88 +1,54 @@
-//! The one configuration file of the handset.
+//! What stands in the configuration for a handset that calls over SIP and speaks.
 
 use std::{
     collections::BTreeMap,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use serde::Deserialize;
-use thiserror::Error;
 
-use super::address::{Dialling, Plus};
-use crate::wire::CallOutcome;
+use super::signal::address::{Dialling, Plus};
+use crate::{
+    driver::config::{Agent, ConfigError, Fault},
+    wire::CallOutcome,
+};
 
-/// Why the configuration cannot be used.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{path} cannot be read")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not TOML, or holds what is not known.
-    #[error("{path}: {message}")]
-    Syntax {
-        /// Which file.
-        path: PathBuf,
-        /// What and where.
-        message: String,
-    },
-    /// A value cannot be.
-    #[error("{path}: {key}: {why}")]
-    Value {
-        /// Which file.
-        path: PathBuf,
-        /// Which key.
-        key: &'static str,
-        /// What would be right.
-        why: String,
-    },
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    agent: Agent,
-}
-
-/// The kinds of handset that a configuration file can describe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentKind {
-    /// Calls over SIP.
-    Sip,
-}
-
-/// `[agent]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Agent {
-    /// What it calls by.
-    pub kind: AgentKind,
-    /// The address the handset is given, `https://server/h/TOKEN`, with or without `/alert/phone`.
+/// What of the configuration is for a handset that calls over SIP.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The handset's address on the server.
     pub server: String,
-    /// Where the journal lies, and sound unless `speech.cache_dir` says otherwise.
+    /// Where sound lies, unless `speech.cache_dir` says otherwise, and what callees said.
     pub state_dir: PathBuf,
-    /// How many calls at once. Servers of one channel a handset take 1.
-    #[serde(default = "one")]
+    /// How many calls at once.
     pub channels: u8,
     /// `[agent.sip]`.
     pub sip: Sip,
     /// `[agent.speech]`.
-    #[serde(default)]
     pub speech: Speech,
     /// `[agent.call]`.
-    #[serde(default)]
     pub call: Call,
 }
 
-fn one() -> u8 {
-    1
+impl Settings {
+    /// Those of a configuration of this kind.
+    ///
+    /// # Errors
+    ///
+    /// If it is not of this kind.
+    pub fn of(agent: &Agent) -> Result<Self, ConfigError> {
+        let missing = || ConfigError::Value { path: None, key: "agent.sip", why: "is wanted".to_owned() };
+        Ok(Self {
+            server: agent.server.clone(),
+            state_dir: agent.state_dir(),
+            channels: agent.channels,
+            sip: agent.sip.clone().ok_or_else(missing)?,
+            speech: agent.speech.clone(),
+            call: agent.call.clone(),
+        })
+    }
 }
 
 /// By which the trunk is reached.
@@ -281,92 +247,92 @@ impl Default for Call {
     }
 }
 
-impl Agent {
-    /// Reads the file.
-    ///
-    /// # Errors
-    ///
-    /// Says which file, where in it, and what would be right.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let file: File = toml::from_str(&text).map_err(|why| ConfigError::Syntax {
-            path: path.to_owned(),
-            // Its own rendering shows the line, which may hold the password.
-            message: syntax_message(&text, &why),
-        })?;
-        let mut agent = file.agent;
-        let refuse = |key, why: &str| ConfigError::Value { path: path.to_owned(), key, why: why.to_owned() };
-        if let Some(file) = &agent.sip.password_file {
-            if agent.sip.password.is_some() {
-                return Err(refuse("agent.sip.password_file", "password is set too; keep one of them"));
-            }
-            let password = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { path: file.clone(), source })?;
-            agent.sip.password = Some(Secret(password.trim_end_matches(['\r', '\n']).to_owned()));
-        }
-        agent.check().map_err(|(key, why)| refuse(key, why))?;
-        agent.server = agent.server.trim_end_matches('/').trim_end_matches("/alert/phone").to_owned();
-        Ok(agent)
-    }
+/// The first of these rules that does not hold.
+fn first(rules: impl IntoIterator<Item = (bool, &'static str, &'static str)>) -> Option<Fault> {
+    rules.into_iter().find(|(good, ..)| !good).map(|(_, key, why)| (key, why.to_owned()))
+}
 
-    fn check(&self) -> Result<(), (&'static str, &'static str)> {
-        let rules = [
-            (
-                self.server.starts_with("http://") || self.server.starts_with("https://"),
-                "agent.server",
-                "it is the handset's address, https://server/h/TOKEN",
-            ),
-            ((1..=64).contains(&self.channels), "agent.channels", "1 to 64 calls at once"),
-            (is_host(&self.sip.trunk), "agent.sip.trunk", "a host, perhaps with a port: sip.example.com or 192.0.2.1:5080"),
-            (self.sip.outbound_proxy.as_deref().is_none_or(is_host), "agent.sip.outbound_proxy", "a host, perhaps with a port"),
-            (is_user(&self.sip.user), "agent.sip.user", "letters, digits and -_.+ only"),
-            (self.sip.caller.as_deref().is_none_or(is_user), "agent.sip.caller", "letters, digits and -_.+ only"),
-            (
-                self.sip.bind.is_none_or(|bind| !bind.ip().is_unspecified()),
-                "agent.sip.bind",
-                "a concrete address, because others are told it",
-            ),
-            ((1..=60).contains(&self.sip.answer_within_seconds), "agent.sip.answer_within_seconds", "1 to 60"),
-            ((60..=86_400).contains(&self.sip.expires_seconds), "agent.sip.expires_seconds", "60 to 86400"),
-            (
-                self.sip.callee.starts_with("sip") && self.sip.callee.contains("{number}"),
-                "agent.sip.callee",
-                "an address with {number} in it: sip:{number}@{trunk}",
-            ),
-            (self.sip.prefix.chars().all(|c| c.is_ascii_digit() || "+*".contains(c)), "agent.sip.prefix", "digits only"),
-            (
-                self.sip.rtp.ports.is_none_or(|(first, last)| first >= 1024 && first < last),
-                "agent.sip.rtp.ports",
-                "the first and the last port, at least 1024",
-            ),
-            (
-                self.sip.outcomes.keys().all(|code| matches!(code.parse(), Ok(300_u16..=699))),
-                "agent.sip.outcomes",
-                "codes from 300 to 699",
-            ),
-            (
-                !self.sip.outcomes.values().any(|outcome| *outcome == CallOutcome::Answered),
-                "agent.sip.outcomes",
-                "a refusal is never an answer",
-            ),
-            (
-                self.speech.voice.iter().all(|voice| !voice.command.is_empty() && !voice.languages.is_empty()),
-                "agent.speech.voice",
-                "each has languages and a command",
-            ),
-            ((1..=120).contains(&self.speech.timeout_seconds), "agent.speech.timeout_seconds", "1 to 120"),
-            ((5..=900).contains(&self.call.max_seconds), "agent.call.max_seconds", "5 to 900"),
-            ((5..=300).contains(&self.call.ring_seconds), "agent.call.ring_seconds", "5 to 300"),
-            (
-                self.call.keys.keys().all(|key| key.len() == 1 && "0123456789*#".contains(key)),
-                "agent.call.keys",
-                "keys are 0 to 9, * and #",
-            ),
-        ];
-        rules.into_iter().find(|(good, ..)| !good).map_or(Ok(()), |(_, key, why)| Err((key, why)))
+impl Speech {
+    /// The first value that cannot be.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        let voices = self.voice.iter().all(|voice| !voice.command.is_empty() && !voice.languages.is_empty());
+        first([
+            (voices, "agent.speech.voice", "each has languages and a command"),
+            ((1..=120).contains(&self.timeout_seconds), "agent.speech.timeout_seconds", "1 to 120"),
+        ])
+    }
+}
+
+impl Call {
+    /// The first value that cannot be.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        let keys = self.keys.keys().all(|key| key.len() == 1 && "0123456789*#".contains(key));
+        first([
+            ((5..=900).contains(&self.max_seconds), "agent.call.max_seconds", "5 to 900"),
+            ((5..=300).contains(&self.ring_seconds), "agent.call.ring_seconds", "5 to 300"),
+            (keys, "agent.call.keys", "keys are 0 to 9, * and #"),
+        ])
     }
 }
 
 impl Sip {
+    /// Takes the password out of its file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or the password is there already.
+    pub fn read_password(&mut self) -> Result<(), ConfigError> {
+        let Some(file) = self.password_file.take() else { return Ok(()) };
+        if self.password.is_some() {
+            let why = "password is set too; keep one of them".to_owned();
+            return Err(ConfigError::Value { path: None, key: "agent.sip.password_file", why });
+        }
+        let password = std::fs::read_to_string(&file).map_err(|source| ConfigError::Read { path: file, source })?;
+        self.password = Some(Secret(password.trim_end_matches(['\r', '\n']).to_owned()));
+        Ok(())
+    }
+
+    /// The first value that cannot be.
+    #[must_use]
+    pub fn fault(&self) -> Option<Fault> {
+        first([
+            (is_host(&self.trunk), "agent.sip.trunk", "a host, perhaps with a port: sip.example.com or 192.0.2.1:5080"),
+            (self.outbound_proxy.as_deref().is_none_or(is_host), "agent.sip.outbound_proxy", "a host, perhaps with a port"),
+            (is_user(&self.user), "agent.sip.user", "letters, digits and -_.+ only"),
+            (self.caller.as_deref().is_none_or(is_user), "agent.sip.caller", "letters, digits and -_.+ only"),
+            (
+                self.bind.is_none_or(|bind| !bind.ip().is_unspecified()),
+                "agent.sip.bind",
+                "a concrete address, because others are told it",
+            ),
+            ((1..=60).contains(&self.answer_within_seconds), "agent.sip.answer_within_seconds", "1 to 60"),
+            ((60..=86_400).contains(&self.expires_seconds), "agent.sip.expires_seconds", "60 to 86400"),
+            (
+                self.callee.starts_with("sip") && self.callee.contains("{number}"),
+                "agent.sip.callee",
+                "an address with {number} in it: sip:{number}@{trunk}",
+            ),
+            (self.prefix.chars().all(|c| c.is_ascii_digit() || "+*".contains(c)), "agent.sip.prefix", "digits only"),
+            (
+                self.rtp.ports.is_none_or(|(first, last)| first >= 1024 && first < last),
+                "agent.sip.rtp.ports",
+                "the first and the last port, at least 1024",
+            ),
+            (
+                self.outcomes.keys().all(|code| matches!(code.parse(), Ok(300_u16..=699))),
+                "agent.sip.outcomes",
+                "codes from 300 to 699",
+            ),
+            (
+                !self.outcomes.values().any(|outcome| *outcome == CallOutcome::Answered),
+                "agent.sip.outcomes",
+                "a refusal is never an answer",
+            ),
+        ])
+    }
+
     /// How numbers are written for this trunk.
     #[must_use]
     pub fn dialling(&self) -> Dialling {
@@ -377,14 +343,6 @@ impl Sip {
     #[must_use]
     pub fn outcomes(&self) -> BTreeMap<u16, CallOutcome> {
         self.outcomes.iter().filter_map(|(code, outcome)| Some((code.parse().ok()?, *outcome))).collect()
-    }
-}
-
-fn syntax_message(text: &str, why: &toml::de::Error) -> String {
-    let line = why.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
-    match line {
-        Some(line) => format!("line {line}: {}", why.message()),
-        None => why.message().to_owned(),
     }
 }
 
@@ -399,6 +357,8 @@ fn is_user(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use std::path::Path;
 
     use super::*;
 
@@ -415,8 +375,11 @@ mod tests {
     #[test]
     fn the_least_that_is_needed() {
         let agent = read(LEAST).unwrap();
-        assert_eq!((agent.server.as_str(), agent.channels, agent.sip.register), ("https://a.example/h/T", 1, true));
-        assert_eq!((agent.sip.transport, agent.call.keys["1"].as_str()), (Transport::Udp, "accept"));
+        assert_eq!(
+            (agent.server.as_str(), agent.channels, agent.sip.as_ref().unwrap().register),
+            ("https://a.example/h/T", 1, true)
+        );
+        assert_eq!((agent.sip.as_ref().unwrap().transport, agent.call.keys["1"].as_str()), (Transport::Udp, "accept"));
     }
 
     #[test]
@@ -430,17 +393,21 @@ mod tests {
              [agent.call]\nrepeat = 1\n[agent.call.keys]\n5 = 'accept'\n",
         )
         .unwrap();
-        assert_eq!(agent.sip.password.as_ref().unwrap().0, "geheim");
+        assert_eq!(agent.sip.as_ref().unwrap().password.as_ref().unwrap().0, "geheim");
         assert!(!format!("{agent:?}").contains("geheim"));
-        assert_eq!(agent.sip.outcomes(), BTreeMap::from([(480, CallOutcome::Rejected)]));
-        assert_eq!(agent.sip.dialling().address("+491").unwrap(), "sip:000491@192.0.2.1:5080;user=phone");
+        assert_eq!(agent.sip.as_ref().unwrap().outcomes(), BTreeMap::from([(480, CallOutcome::Rejected)]));
+        assert_eq!(agent.sip.as_ref().unwrap().dialling().address("+491").unwrap(), "sip:000491@192.0.2.1:5080;user=phone");
         assert_eq!((agent.server.as_str(), agent.call.keys.len()), ("http://a/h/T", 1));
     }
 
     #[test]
     fn mistakes_are_named_and_no_password_is_shown() {
         for (change, to, says) in [
-            ("kind = 'sip'", "kind = 'pigeon'", "FILE: line 2: unknown variant `pigeon`, expected `sip`"),
+            (
+                "kind = 'sip'",
+                "kind = 'pigeon'",
+                "FILE: line 2: unknown variant `pigeon`, expected one of `termux`, `modem`, `sip`",
+            ),
             ("user = '1001'", "user = '1001'\nusr = 1", "FILE: line 8: unknown field `usr`"),
             ("user = '1001'", "user = 'a b'", "FILE: agent.sip.user: letters, digits and -_.+ only"),
             ("user = '1001'", "user = '1001'\nbind = '0.0.0.0:5060'", "FILE: agent.sip.bind: a concrete address"),
@@ -452,7 +419,7 @@ mod tests {
             ),
             ("user = '1001'", "user = '1001'\npassword = ['geheim']", "FILE: line 8: invalid type"),
             ("user = '1001'", "user = '1001'\npassword = 'geheim'\npassword_file = 'FOLDER/password'", "password is set too"),
-            ("https://a.example/h/T/alert/phone", "a.example", "FILE: agent.server: it is the handset's address"),
+            ("https://a.example/h/T/alert/phone", "a.example", "FILE: agent.server: is the address from the page Handsets"),
             ("sip.example.com", "sip:x@y", "FILE: agent.sip.trunk: a host"),
         ] {
             let why = read(&LEAST.replace(change, to)).unwrap_err();

@@ -16,8 +16,8 @@ use std::{
 };
 
 use super::{
-    rtp::{Packet, Sender},
-    sdp::{self, Direction},
+    signal::sdp::{self, Direction},
+    sound::rtp::{Packet, Sender},
 };
 use crate::voice::{FRAME, g711::Law, keys::TelephoneEvent, tone};
 
@@ -32,7 +32,7 @@ pub enum Act {
     Wait(u64),
     /// Nothing until so many packets of sound that is no silence came.
     Hear(usize),
-    /// Nothing until [`Peer::release`].
+    /// Nothing until the next [`Peer::release`]: each lets one callee go on.
     Released,
     /// Nothing until the other side hangs up or cancels.
     Stay,
@@ -330,7 +330,7 @@ impl Peer {
         lock(&self.shared.log).clone()
     }
 
-    /// Whoever waits for it goes on.
+    /// One that waits for it, or will, goes on.
     pub fn release(&self) {
         self.shared.released.store(true, Ordering::Relaxed);
     }
@@ -599,7 +599,7 @@ impl Leg {
                 let before = self.loud;
                 self.until(60_000, |leg| leg.over || leg.loud >= before + frames);
             }
-            Act::Released => self.until(120_000, |leg| leg.over || leg.shared.released.load(Ordering::Relaxed)),
+            Act::Released => self.until(120_000, |leg| leg.over || leg.shared.released.swap(false, Ordering::Relaxed)),
             Act::Stay => self.until(120_000, |leg| leg.over),
             Act::Refuse(code, phrase, headers) => {
                 self.respond(code, phrase, headers, "");

@@ -5,9 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::{
-    client,
-    wire::{NativeReport, Outbox, OutboxResult, PROTOCOL_HEADER, PROTOCOL_VERSION, PollReply, Progress, ReplyError, Status},
+use crate::wire::{
+    NativeReport, Outbox, OutboxResult, PROTOCOL_HEADER, PROTOCOL_VERSION, PollReply, Progress, ReplyError, Status,
 };
 
 /// How long the server may hold a poll.
@@ -57,13 +56,9 @@ pub struct Server {
 
 impl Server {
     /// The server of an address `https://server/h/TOKEN`.
-    ///
-    /// # Errors
-    ///
-    /// If no client can be made.
-    pub fn new(base: &str) -> Result<Self, reqwest::Error> {
-        let client = client::builder().connect_timeout(TIMEOUT).build()?;
-        Ok(Self { base: base.to_owned(), client })
+    #[must_use]
+    pub fn new(client: reqwest::Client, base: &str) -> Self {
+        Self { base: base.to_owned(), client }
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, timeout: Duration) -> Result<Vec<u8>, ServerError> {

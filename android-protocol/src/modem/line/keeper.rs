@@ -136,11 +136,6 @@ impl Keeper {
         }
     }
 
-    /// Where it stands who picked up last.
-    pub(super) fn answered_file(&self) -> PathBuf {
-        self.state_dir.join("modem-answered")
-    }
-
     /// The first talk.
     async fn bring_up(&mut self, talk: &mut Talk) -> Result<Result<(), NotReady>, Trouble> {
         let tried = self.state_dir.join("modem-pin-tried");

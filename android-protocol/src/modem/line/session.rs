@@ -7,7 +7,6 @@ use super::{
     keeper::Keeper,
     talk::{Talk, Trouble},
     texting::Texting,
-    write_private,
 };
 use crate::{
     modem::{
@@ -18,7 +17,6 @@ use crate::{
         radio::{Registration, operator, signal_dbm},
     },
     native::CannotDial,
-    phone::CallState,
 };
 
 /// How often the list of calls is asked for while one runs.
@@ -44,25 +42,13 @@ pub(super) struct Session<'a> {
     credit_at: Option<Duration>,
     /// When the last call was over.
     call_over: Option<Duration>,
-    /// Whose answer is written down.
-    noted: Option<String>,
 }
 
 impl<'a> Session<'a> {
     pub(super) fn new(keeper: &'a mut Keeper, talk: Talk, path: String) -> Self {
         let now = keeper.shared.pace.now();
         let credit_at = keeper.settings.credit_code.as_ref().map(|_| now + Duration::from_secs(5));
-        Self {
-            keeper,
-            talk,
-            path,
-            texting: Texting::new(now),
-            list_at: now,
-            radio_at: now,
-            credit_at,
-            call_over: None,
-            noted: None,
-        }
+        Self { keeper, talk, path, texting: Texting::new(now), list_at: now, radio_at: now, credit_at, call_over: None }
     }
 
     fn now(&self) -> Duration {
@@ -118,25 +104,8 @@ impl<'a> Session<'a> {
                 event => self.texting.heard(event),
             }
         }
-        self.note_answer();
         if self.call_over.is_none() && self.keeper.shared.with_call(|call| call.may_run()) == Some(false) {
             self.call_over = Some(self.now());
-        }
-    }
-
-    /// Writes down that somebody picked up: a crash right afterwards must not lose it.
-    fn note_answer(&mut self) {
-        let now = self.now();
-        let answered = self
-            .keeper
-            .shared
-            .with_call(|call| matches!(call.state(now), CallState::Connected { .. }).then(|| call.number().to_owned()));
-        let Some(Some(number)) = answered else { return };
-        if self.noted.as_ref() != Some(&number) {
-            if let Err(why) = write_private(&self.keeper.answered_file(), &number) {
-                tracing::error!(error = %why, "an answer cannot be written down");
-            }
-            self.noted = Some(number);
         }
     }
 
@@ -222,9 +191,7 @@ impl<'a> Session<'a> {
 
     async fn find(&mut self, number: &str) -> Result<(), Trouble> {
         let list = self.list().await?;
-        // The call may have ended while nobody was there; who had picked up by then stays an answer.
-        let was_answered = std::fs::read_to_string(self.keeper.answered_file()).is_ok_and(|answered| answered == number);
-        self.keeper.shared.found_call(number, &list, was_answered);
+        self.keeper.shared.found_call(number, &list);
         Ok(())
     }
 
@@ -268,9 +235,6 @@ impl<'a> Session<'a> {
         if !list.is_empty() {
             return Ok(Err(CannotDial::LineBusy));
         }
-        // Before the intent is written down: what stands there is about a call that is over.
-        self.noted = None;
-        let _ = std::fs::remove_file(self.keeper.answered_file());
         self.take_news();
         Ok(Ok(Some(self.path.clone())))
     }
@@ -279,8 +243,6 @@ impl<'a> Session<'a> {
     async fn dial(&mut self, number: &str) -> (Result<(), CannotDial>, Option<Trouble>) {
         // News from before are not about this call.
         self.take_news();
-        self.noted = None;
-        let _ = std::fs::remove_file(self.keeper.answered_file());
         self.keeper.shared.begin_call(number);
         self.call_over = None;
         let answer = self.talk.ask(Command::new(format!("ATD{number};")).within(DIAL_WITHIN)).await;

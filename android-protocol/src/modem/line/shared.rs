@@ -124,13 +124,10 @@ impl Shared {
     }
 
     /// What became of a call of the process before.
-    pub(super) fn found_call(&self, number: &str, list: &[Listed], was_answered: bool) {
+    pub(super) fn found_call(&self, number: &str, list: &[Listed]) {
         let mut known = self.known();
         let now = self.pace.now();
         let mut call = Call::found(number, known.identity.dialect(), self.answers == AnswerWord::Early, now, list);
-        if was_answered {
-            call.was_answered();
-        }
         if known.hang_up {
             call.hang_up(now);
         }
@@ -155,7 +152,7 @@ impl Shared {
         if self.with_call(|call| call.lost(now)).is_none()
             && let Some(number) = self.searched_number()
         {
-            self.found_call(&number, &[], false);
+            self.found_call(&number, &[]);
             self.with_call(|call| call.lost(now));
         }
     }

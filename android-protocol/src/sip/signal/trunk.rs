@@ -7,10 +7,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{
-    config::Sip,
-    stack::{RegisterError, Stack, own_address, resolve},
-};
+use super::stack::{RegisterError, Stack, own_address, resolve};
+use crate::sip::config::Sip;
 
 /// How often our own address is looked at: whoever gets another one is registered again within half a minute.
 const LOOK_EVERY: Duration = Duration::from_secs(10);

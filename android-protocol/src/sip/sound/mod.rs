@@ -1,11 +1,12 @@
 //! The sound of one call, both ways, without its socket: frames to send come out every 20 ms, datagrams go in.
 
+pub mod rtp;
+pub mod speech;
+
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{
-    rtp::{Order, Packet, Sender},
-    sdp::{Direction, EVENT, Media},
-};
+use self::rtp::{Order, Packet, Sender};
+use super::signal::sdp::{Direction, EVENT, Media};
 use crate::voice::{
     FRAME, FRAME_MS,
     detector::{Detector, Verdict, Voice},

@@ -18,15 +18,17 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{
-    call::{Sounds, pcm},
-    config::{Speech, Voice},
-    sound::Pcm,
-};
-use crate::voice::{
-    pcm as sound,
-    script::{Script, Utterance},
-    text, wav,
+use super::Pcm;
+use crate::{
+    sip::{
+        call::{Sounds, pcm},
+        config::{Speech, Voice},
+    },
+    voice::{
+        pcm as sound,
+        script::{Script, Utterance},
+        text, wav,
+    },
 };
 
 /// The largest file that a program may write: a minute at 48 kHz, twice over.

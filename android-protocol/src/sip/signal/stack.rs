@@ -28,10 +28,8 @@ use rsipstack::{
 use thiserror::Error;
 use tokio::net::UdpSocket;
 
-use super::{
-    config::{Sip, Transport},
-    outcome::{Ending, cause_in},
-};
+use super::outcome::{Ending, cause_in};
+use crate::sip::config::{Sip, Transport};
 
 /// How long the end of a call is waited for.
 const BYE_WITHIN: Duration = Duration::from_secs(3);

@@ -1,0 +1,57 @@
+//! The one journal of a handset, for all its tasks: every kind writes by it, and nothing is done before what announces it is on disk.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::journal::{Journal, JournalError};
+use crate::native::{JournalEntry, journal::compacted};
+
+/// How long the journal grows before what is long over is taken out.
+const JOURNAL_BYTES: u64 = 256 << 10;
+
+/// Where the journal lies in a handset's folder.
+#[must_use]
+pub fn journal_of(state_dir: &Path) -> PathBuf {
+    state_dir.join("handset.journal")
+}
+
+/// Writes a handset's journal. Whoever holds one holds the line, too: a second process is refused the journal, and must not dial.
+#[derive(Debug, Clone)]
+pub struct Scribe(Arc<Mutex<Journal<JournalEntry>>>);
+
+impl Scribe {
+    /// Opens the journal in this folder, or begins one, and reads what it holds.
+    ///
+    /// # Errors
+    ///
+    /// If another process holds it, or the file system refuses.
+    pub fn open(state_dir: &Path) -> Result<(Self, Vec<JournalEntry>), JournalError> {
+        let (journal, past) = Journal::open(&journal_of(state_dir))?;
+        Ok((Self(Arc::new(Mutex::new(journal))), past))
+    }
+
+    /// Writes an entry down, safe against power loss when this returns.
+    ///
+    /// # Errors
+    ///
+    /// If it is not on disk, and why. Then it is not there after a restart either.
+    pub async fn write(&self, entry: JournalEntry) -> Result<(), JournalError> {
+        let journal = Arc::clone(&self.0);
+        let written = tokio::task::spawn_blocking(move || {
+            // What a writer that broke off left is cut off by the journal itself.
+            let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+            journal.append(&entry)?;
+            let closes = matches!(entry, JournalEntry::Reported { .. } | JournalEntry::Done { .. });
+            if closes
+                && journal.bytes() > JOURNAL_BYTES
+                && let Err(why) = journal.rewrite(compacted)
+            {
+                tracing::error!(error = %why, "the journal cannot be shortened");
+            }
+            Ok(())
+        });
+        written.await.unwrap_or_else(|why| Err(JournalError::Broken(why.to_string())))
+    }
+}

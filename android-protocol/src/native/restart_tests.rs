@@ -1,0 +1,111 @@
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const A: &str = "13900000001";
+const B: &str = "13900000002";
+
+fn leased(mid: &str) -> JournalEntry {
+    let offer = NativeOffer { phone: vec![A.into(), B.into()], mid: mid.into(), ..NativeOffer::default() };
+    JournalEntry::Leased { offer, at_ms: 0 }
+}
+
+fn dialling(mid: &str, number: &str) -> JournalEntry {
+    JournalEntry::Dialling { mid: mid.into(), number: number.into(), at_ms: 0, call: Some("c".into()) }
+}
+
+fn connected(mid: &str) -> JournalEntry {
+    JournalEntry::Connected { mid: mid.into(), number: A.into() }
+}
+
+fn key(mid: &str, key: char, action: Option<&str>) -> JournalEntry {
+    JournalEntry::Key { mid: mid.into(), number: A.into(), key, action: action.map(str::to_owned) }
+}
+
+fn ended(mid: &str, number: &str, outcome: CallOutcome) -> JournalEntry {
+    let call = NativeCall { number: number.into(), outcome: Some(outcome), ..NativeCall::default() };
+    JournalEntry::Ended { mid: mid.into(), call }
+}
+
+fn outcomes(entries: &[JournalEntry]) -> Vec<(CallOutcome, Option<bool>, bool)> {
+    let past = Past::read(entries);
+    let report = past.hand_out("m").unwrap().report();
+    report.calls.iter().map(|call| (call.outcome.unwrap(), call.confirmed, call.declined)).collect()
+}
+
+#[test]
+fn a_crash_in_every_state() {
+    use CallOutcome::{Answered, NoAnswer, NotDialled};
+    let untouched = (NotDialled, None, false);
+    let mut entries = vec![leased("m")];
+    assert_eq!(outcomes(&entries), [untouched, untouched]);
+    entries.push(dialling("m", A));
+    assert_eq!(outcomes(&entries), [(NoAnswer, None, false), untouched]);
+    entries.push(connected("m"));
+    assert_eq!(outcomes(&entries), [(Answered, Some(false), false), untouched]);
+    entries.push(key("m", '9', None));
+    assert_eq!(outcomes(&entries), [(Answered, Some(false), false), untouched]);
+    entries.push(key("m", '1', Some("accept")));
+    assert_eq!(outcomes(&entries), [(Answered, Some(true), false), untouched]);
+    entries.push(key("m", '2', Some("decline")));
+    assert_eq!(outcomes(&entries), [(Answered, Some(true), false), untouched], "the first word stands");
+    entries.push(ended("m", A, Answered));
+    assert_eq!(outcomes(&entries), [(Answered, None, false), untouched]);
+    entries.push(JournalEntry::Reported { mid: "m".into() });
+    assert_eq!(Past::read(&entries).open().count(), 0);
+    assert_eq!(outcomes(&[leased("m"), dialling("m", A), key("m", '2', Some("decline"))])[0], (Answered, Some(true), true));
+}
+
+#[test]
+fn a_number_that_was_never_dialled_takes_nobodys_place() {
+    let entries = [leased("m"), dialling("m", A), ended("m", A, CallOutcome::Busy), ended("m", B, CallOutcome::Failed)];
+    let told: Vec<CallOutcome> = outcomes(&entries).into_iter().map(|(outcome, ..)| outcome).collect();
+    assert_eq!(told, [CallOutcome::Busy, CallOutcome::Failed]);
+}
+
+#[test]
+fn hand_outs_of_several_channels_stand_apart() {
+    let past = Past::read(&[leased("m"), leased("n"), dialling("m", A), dialling("n", A), connected("n")]);
+    let first = |mid: &str| past.hand_out(mid).unwrap().report().calls[0].outcome.unwrap();
+    assert_eq!((first("m"), first("n")), (CallOutcome::NoAnswer, CallOutcome::Answered));
+}
+
+#[test]
+fn old_hand_outs_are_forgotten_and_open_ones_never() {
+    let mut entries = vec![leased("open"), dialling("open", A)];
+    for n in 0..REMEMBERED + 50 {
+        entries.extend([leased(&n.to_string()), JournalEntry::Reported { mid: n.to_string() }]);
+    }
+    for entries in [entries.clone(), crate::native::journal::compacted(entries)] {
+        let past = Past::read(&entries);
+        assert_eq!(past.open().count(), 1);
+        assert!(past.hand_out("49").is_none() && past.hand_out("50").is_some());
+    }
+}
+
+proptest! {
+    /// Whatever stands in a journal, and wherever it ends: a number that was dialled is never left for another dial, and an answer stays one.
+    #[test]
+    fn nothing_that_was_dialled_is_left_undialled(steps in proptest::collection::vec(0_u8..6, 0..12)) {
+        let mut entries = vec![leased("m")];
+        entries.extend(steps.iter().map(|step| match step {
+            0 => dialling("m", A),
+            1 => connected("m"),
+            2 => key("m", '1', Some("accept")),
+            3 => key("m", '9', None),
+            4 => leased("m"),
+            _ => ended("m", A, CallOutcome::Busy),
+        }));
+        let dialled = entries.iter().any(|entry| matches!(entry, JournalEntry::Dialling { .. } | JournalEntry::Ended { .. }));
+        let report = Past::read(&entries).hand_out("m").unwrap().report();
+        if dialled {
+            prop_assert!(report.calls[0].outcome != Some(CallOutcome::NotDialled));
+        }
+        prop_assert!(report.calls.len() >= 2);
+        if let [.., JournalEntry::Dialling { .. }, JournalEntry::Connected { .. }] = entries.as_slice() {
+            prop_assert!(report.answered().is_some());
+        }
+    }
+}
