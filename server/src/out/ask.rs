@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
 use reqwest::{Client, Response, StatusCode, Url};
 
-use crate::kinds::calendar::{Answer, Failure, Known, Limits, Sent, encoding, patience, text_of};
+use crate::kinds::calendar::{Answer, Failure, LastRead, Limits, Sent, encoding, patience, text_of};
 use crate::kinds::guard::{AddressError, GuardedResolver, NameInside, check_url};
 use crate::net::tls;
 use crate::roster::source::{Address, Trouble};
@@ -45,7 +45,7 @@ pub async fn ask(
     client: &Client,
     guard: &GuardedResolver,
     address: &Address,
-    known: Known<'_>,
+    known: LastRead<'_>,
     limits: Limits,
     now: DateTime<Utc>,
 ) -> Result<Answer, Failure> {
@@ -57,7 +57,7 @@ async fn follow(
     client: &Client,
     guard: &GuardedResolver,
     address: &Address,
-    known: Known<'_>,
+    known: LastRead<'_>,
     most: usize,
     now: DateTime<Utc>,
 ) -> Result<Answer, Failure> {
@@ -87,7 +87,7 @@ fn judged(url: &str, guard: &GuardedResolver) -> Result<Url, Failure> {
     })
 }
 
-fn request(client: &Client, url: Url, known: Known<'_>) -> reqwest::RequestBuilder {
+fn request(client: &Client, url: Url, known: LastRead<'_>) -> reqwest::RequestBuilder {
     let mut request = client.get(url).header(ACCEPT, "text/calendar, */*;q=0.5");
     if let Some(etag) = known.etag {
         request = request.header(IF_NONE_MATCH, etag);

@@ -21,10 +21,10 @@ use crate::keep::people_import::ImportError;
 use crate::keep::roster::import::Imported;
 use crate::keep::roster::source::{self, Followed, SourceForm};
 use crate::keep::roster::{RosterError, find_schedule};
-use crate::kinds::calendar::{Answer, Failure, Known, Limits};
+use crate::kinds::calendar::{Answer, Failure, LastRead, Limits};
 use crate::kinds::guard::GuardedResolver;
-use crate::roster::source::{FAILURES_TO_TELL, Trouble, pause};
-use crate::store::duty::sources::SourceRow;
+use crate::roster::source::{FAILURES_TO_TELL, Trouble, pause, told_at};
+use crate::store::duty::sources::{SourceRow, Standing};
 use crate::store::{Store, StoreError};
 use crate::telemetry::CalendarRead;
 
@@ -65,7 +65,7 @@ impl Asking {
         Self { limits: Limits { within, ..self.limits }, ..self }
     }
 
-    async fn ask(&self, source: &SourceRow, known: Known<'_>, now: DateTime<Utc>) -> Result<Answer, Failure> {
+    async fn ask(&self, source: &SourceRow, known: LastRead<'_>, now: DateTime<Utc>) -> Result<Answer, Failure> {
         ask::ask(&self.client, &self.guard, &source.address, known, self.limits, now).await
     }
 }
@@ -139,11 +139,24 @@ impl Drop for Done {
 async fn look(engine: &Engine) -> Result<Vec<ScheduleId>, StoreError> {
     let now = engine.clock.now();
     let all = engine.store.read().await?.db().sources_standing(now).await?;
-    let wrong = all.iter().filter(|own| own.is_wrong).count();
+    let wrong = all.iter().filter(|own| own.wrong_since.is_some()).count();
     let oldest = all.iter().map(|own| (now - own.good_at).num_seconds()).max().unwrap_or(0);
     engine.metrics.calendars_wrong.set(i64::try_from(wrong).unwrap_or(i64::MAX));
     engine.metrics.calendars_oldest_seconds.set(oldest);
+    for own in all.iter().filter(|own| tells_meanwhile(own, now)) {
+        // One that cannot be told of now is told of at the next look, and keeps no calendar from being read.
+        if let Err(error) = source::tell_meanwhile(&engine.store, own.schedule_id, now).await {
+            tracing::warn!(%error, "it could not be told that a calendar cannot be read; trying again");
+        }
+    }
     Ok(all.into_iter().filter(|own| own.is_due).map(|own| own.schedule_id).collect())
+}
+
+/// Whether people are to hear of its trouble while its server wants to be left alone.
+fn tells_meanwhile(own: &Standing, now: DateTime<Utc>) -> bool {
+    !own.told
+        && own.wrong_since.is_some()
+        && own.asked_at.and_then(|asked| told_at(own.failures, asked, own.due_at)).is_some_and(|at| at <= now)
 }
 
 /// Reads everything that is due once, all at the same time; gives how many calendars were asked.
@@ -169,8 +182,8 @@ async fn refresh(engine: &Engine, asking: &Asking, schedule: ScheduleId) -> Resu
     drop(roster);
     // Only while nothing else has changed does "the same as before" mean that there is nothing to do.
     let known = match source.rests_on.as_ref() == Some(&rests_on) {
-        true => Known { etag: source.etag.as_deref(), last_modified: source.last_modified.as_deref() },
-        false => Known::default(),
+        true => LastRead { etag: source.etag.as_deref(), last_modified: source.last_modified.as_deref() },
+        false => LastRead::default(),
     };
     let answered = asking.ask(&source, known, now).await;
     let now = engine.clock.now();
@@ -254,7 +267,7 @@ pub async fn rehearse(
         let before = reader.db().source_of(own.id).await.map_err(RosterError::from)?;
         form.row(&asking.guard, own, before.as_ref(), "", now)?
     };
-    match asking.ask(&row, Known::default(), now).await {
+    match asking.ask(&row, LastRead::default(), now).await {
         Ok(Answer::Sent(sent)) => {
             let done = source::rehearse(store, &row, sent, config.default_region, now).await?;
             Ok((row, done))

@@ -17,13 +17,13 @@ use crate::engine::watch::health::Outbox;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{CommandId, GatewayId, HandsetId};
 use crate::kinds::answer;
-use crate::kinds::gateways::{self, Outgoing};
+use crate::kinds::gateways::{self, GatewaySettings, Outgoing};
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::kinds::outcome::Outcome;
 use crate::kinds::words;
 use crate::net::unanswered;
 use crate::store::lines::numbers::{HandOverRow, LineRow};
-use crate::store::lines::sms::{GatewayRow, GatewaySettings, SmsRow};
+use crate::store::lines::sms::{GatewayRow, SmsRow};
 use crate::store::{Announcement, Tx, Waiting};
 
 /// A message that was taken is free for another node after this: longer than a try can take.
@@ -147,8 +147,8 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
     if let Some((handset, until)) = rest {
         tx.db().rest_handset(handset, until).await?;
     }
-    if let GatewaySettings::Handset { handset } = &gateway.settings.0 {
-        command(&mut tx, handset, sms, now).await?;
+    if let GatewaySettings::Handset(own) = &gateway.settings.0 {
+        command(&mut tx, &own.handset, sms, now).await?;
         tx.commit().await?;
         return Ok(None);
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::task::JoinSet;
 
+use crate::backoff::Backoff;
 use crate::engine::Engine;
 use crate::engine::watch::health::Outbox;
 use crate::store::Waiting;
@@ -20,15 +21,13 @@ pub(crate) const MOST_AT_ONCE: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longer than every time limit of the database together.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
-const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(5);
-const LONGEST_PAUSE: TimeDelta = TimeDelta::minutes(10);
+const PAUSES: Backoff = Backoff::new(TimeDelta::seconds(5), TimeDelta::minutes(10));
 const FIRST_REST: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
 /// How long the next try of one thing waits: 5 s, 10 s, 20 s … 10 min.
 pub(super) fn pause(attempts: i32) -> TimeDelta {
-    let doublings = u32::try_from(attempts.clamp(0, 10)).unwrap_or(10);
-    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
+    PAUSES.pause(attempts)
 }
 
 /// Serves every target of an outbox at which something is due, every second, until dropped.
@@ -166,7 +165,7 @@ mod tests {
     fn pauses_grow_to_ten_minutes() {
         let seconds: Vec<i64> = (0..9).map(|attempts| pause(attempts).num_seconds()).collect();
         assert_eq!(seconds, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
-        assert_eq!(pause(i32::MAX), LONGEST_PAUSE);
+        assert_eq!(pause(i32::MAX), TimeDelta::minutes(10));
     }
 
     #[tokio::test]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use autocall::ids::ScheduleId;
 use autocall::keep::roster::source::{self, SourceForm};
 use autocall::kinds::guard::GuardedResolver;
+use autocall::kinds::notices::WebhookShape;
 use autocall::out::calendars::{Asking, refresh_due};
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::webhooks::NoticeKind;
 use autocall::versions::Expected;
 use autocall_tests::wait::eventually;
 use axum::body::Body;
@@ -37,6 +38,7 @@ on_both!(
     duty_is_handed_over_as_the_calendar_says,
     what_a_calendar_would_do_is_said_first,
     a_server_that_wants_patience_gets_it,
+    a_server_that_wants_patience_delays_no_notice,
 );
 
 /// What the other server says.
@@ -685,4 +687,30 @@ async fn a_server_that_wants_patience_gets_it(home: Home) {
     }
     elsewhere.keeps(&calendar(&[("Ann", 16, 30)]));
     assert_eq!(due(&pass(&server, 3_600).await), 15);
+}
+
+async fn a_server_that_wants_patience_delays_no_notice(home: Home) {
+    let server = near(home).start().await;
+    schedule(&server).await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::CalendarTrouble, NoticeKind::CalendarBack], "en").await;
+    let elsewhere = Elsewhere::open().await;
+    elsewhere.says(Says::Raw(503, vec![("retry-after", "86400".to_owned())], Vec::new()));
+    follow(&server, &elsewhere.address()).await;
+    let asked = elsewhere.asked();
+    // When the third failure would have been told, had it been asked again.
+    server.pass(180).await;
+    told(&server, &room, 1).await;
+    assert!(room.texts()[0].contains("ops cannot be read: the answer is HTTP 503"), "{:?}", room.texts());
+    assert_eq!(elsewhere.asked(), asked, "its server is left alone all the same");
+    // Told once: the next failures, and what comes after them, tell nothing more.
+    for _ in 0..3 {
+        pass(&server, 6 * 3_600).await;
+    }
+    assert_eq!(elsewhere.asked(), asked + 3);
+    elsewhere.keeps(&calendar(&[("Ann", 16, 30)]));
+    pass(&server, 6 * 3_600).await;
+    told(&server, &room, 2).await;
+    let texts = room.texts();
+    assert!(texts.len() == 2 && texts[1].contains("can be read again"), "once each: {texts:?}");
 }

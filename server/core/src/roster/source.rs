@@ -4,8 +4,10 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+
+use crate::backoff::Backoff;
 
 /// How often a calendar is asked, in minutes, unless somebody says.
 pub const USUAL_MINUTES: i32 = 15;
@@ -16,9 +18,10 @@ pub const USUAL_LAYER: &str = "calendar";
 /// So many failures in a row are worth a notice: with the pauses between them some three minutes, so that a server elsewhere may restart.
 pub const FAILURES_TO_TELL: i32 = 3;
 
-/// The pause after a first failure; each further one doubles it.
-const FIRST_PAUSE: TimeDelta = TimeDelta::minutes(1);
-const LONGEST_PAUSE: TimeDelta = TimeDelta::hours(1);
+/// After failures in a row.
+const PAUSES: Backoff = Backoff::new(TimeDelta::minutes(1), TimeDelta::hours(1));
+/// A calendar that is asked again so much later than it would be otherwise is not waited for: people are told without it.
+const LATE_ANSWERS: TimeDelta = TimeDelta::minutes(2);
 /// Whoever asks for more patience than this is asked all the same: people may be on duty by what changes meanwhile.
 const MOST_PATIENCE: TimeDelta = TimeDelta::hours(6);
 /// So many characters of an address are shown at its end, where there are enough others.
@@ -166,6 +169,15 @@ impl fmt::Display for Trouble {
     }
 }
 
+/// When people are told of a calendar that cannot be read, before it is asked again: its server wants so much patience that the failures
+/// which are worth a notice would come too late. `asked_at` is the latest of `failures` in a row. `None`: not before the next answer.
+#[must_use]
+pub fn told_at(failures: i32, asked_at: DateTime<Utc>, due_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let is_patient = due_at > asked_at + PAUSES.pause(failures - 1) + LATE_ANSWERS;
+    let left = (failures.max(1)..FAILURES_TO_TELL).map(|failures| PAUSES.pause(failures - 1)).sum::<TimeDelta>();
+    is_patient.then_some(asked_at + left)
+}
+
 /// When to ask again: after `failures` failures in a row sooner than usual at first, so that a short absence is soon over, then ever more
 /// rarely. `asked_for` is how much patience the other side wants.
 #[must_use]
@@ -173,8 +185,7 @@ pub fn pause(every_minutes: i32, failures: i32, asked_for: Option<TimeDelta>) ->
     if failures <= 0 {
         return TimeDelta::minutes(i64::from(every_minutes));
     }
-    let doublings = u32::try_from((failures - 1).clamp(0, 10)).unwrap_or(10);
-    let pause = (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
+    let pause = PAUSES.pause(failures - 1);
     asked_for.map_or(pause, |asked_for| pause.max(asked_for.min(MOST_PATIENCE)))
 }
 
@@ -217,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn patience_delays_no_notice() {
+        let asked_at: DateTime<Utc> = "2026-11-20T03:00:00Z".parse().unwrap();
+        let told = |failures, minutes| {
+            told_at(failures, asked_at, asked_at + TimeDelta::minutes(minutes)).map(|at| (at - asked_at).num_minutes())
+        };
+        assert_eq!([(1, 1), (2, 2), (1, 3)].map(|(failures, pause)| told(failures, pause)), [None; 3], "the third failure tells");
+        assert_eq!([told(1, 30), told(1, 360), told(2, 30), told(3, 30)], [Some(3), Some(3), Some(2), Some(0)]);
+    }
+
+    #[test]
     fn what_is_wrong_reads_back() {
         let lines = vec!["event 1 (x): it has no DTSTART".to_owned()];
         let all = [
@@ -251,7 +272,7 @@ mod tests {
         #[test]
         fn pauses_never_shrink_and_are_bounded(failures in 1_i32..200, every in MINUTES) {
             let (one, next) = (pause(every, failures, None), pause(every, failures + 1, None));
-            prop_assert!(TimeDelta::zero() < one && one <= next && next <= LONGEST_PAUSE);
+            prop_assert!(TimeDelta::zero() < one && one <= next && next <= TimeDelta::hours(1));
         }
     }
 }

@@ -13,12 +13,12 @@ use super::schedules::{row_of, save_layers};
 use super::{Editing, RosterError, find_schedule, name};
 use crate::alarm::event::Event;
 use crate::costly;
-use crate::ids::LayerId;
+use crate::ids::{LayerId, ScheduleId};
 use crate::keep::people_import::ImportError;
 use crate::kinds::calendar::{self, Sent};
 use crate::kinds::guard::GuardedResolver;
 use crate::numbers::Region;
-use crate::roster::source::{MINUTES, Trouble, USUAL_LAYER, USUAL_MINUTES};
+use crate::roster::source::{MINUTES, Trouble, USUAL_LAYER, USUAL_MINUTES, told_at};
 use crate::roster::{FixedShift, Layer, Roster, Rule, Schedule};
 use crate::store::duty::sources::{Good, SourceChange, SourceReading, SourceRow};
 use crate::store::{Store, Tx};
@@ -297,6 +297,43 @@ pub async fn note_same(
     Ok(tx.commit().await?)
 }
 
+/// Tells people that a calendar cannot be read.
+async fn tell(
+    tx: &mut Tx,
+    source: &SourceRow,
+    schedule: &str,
+    trouble: &Trouble,
+    since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), RosterError> {
+    let event = Event::CalendarTrouble {
+        schedule: schedule.to_owned(),
+        since,
+        address: source.address.to_string(),
+        reason: trouble.code().to_owned(),
+        detail: trouble.detail(),
+    };
+    Ok(tx.db().insert_event(None, None, now, &event).await?)
+}
+
+/// Tells people that a calendar cannot be read, before it is asked again: its server wants patience.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tell_meanwhile(store: &Store, schedule: ScheduleId, now: DateTime<Utc>) -> Result<(), RosterError> {
+    let mut tx = store.begin().await?;
+    let roster = tx.db().roster().await?;
+    let (Some(own), Some(source)) = (roster.schedule(schedule), tx.db().source_of(schedule).await?) else { return Ok(()) };
+    let Some((since, trouble)) = source.wrong() else { return Ok(()) };
+    let tells_at = source.asked_at.and_then(|asked| told_at(source.failures, asked, source.due_at));
+    let tells = tells_at.is_some_and(|at| at <= now);
+    if tells && tx.db().source_told(&source).await? {
+        tell(&mut tx, &source, &own.name, trouble, since, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
 /// Writes down that a calendar could not be read. `tells`: with this failure, people are told of it.
 ///
 /// # Errors
@@ -316,14 +353,7 @@ pub async fn note_trouble(
     }
     let since = source.wrong_since.unwrap_or(now);
     if tells {
-        let event = Event::CalendarTrouble {
-            schedule: schedule.to_owned(),
-            since,
-            address: source.address.to_string(),
-            reason: trouble.code().to_owned(),
-            detail: trouble.detail(),
-        };
-        tx.db().insert_event(None, None, now, &event).await?;
+        tell(&mut tx, source, schedule, trouble, since, now).await?;
     }
     tx.commit().await?;
     if source.trouble != Some(Json(trouble.clone())) {

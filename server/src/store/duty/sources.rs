@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use crate::ids::ScheduleId;
 use crate::roster::source::{Address, Trouble};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 use crate::versions::Version;
 
@@ -121,8 +121,16 @@ row! {
         pub is_due: bool,
         /// When it was last known to be right: when it could last be read, or since it was set.
         pub good_at: DateTime<Utc>,
-        /// It cannot be read.
-        pub is_wrong: bool,
+        /// When it is asked next.
+        pub due_at: DateTime<Utc>,
+        /// When it was last asked.
+        pub asked_at: Option<DateTime<Utc>>,
+        /// Failures in a row.
+        pub failures: i32,
+        /// Since when it cannot be read.
+        pub wrong_since: Option<DateTime<Utc>>,
+        /// A notice of that went out.
+        pub told: bool,
     }
 }
 
@@ -134,7 +142,7 @@ statements! {
     /// How each stands.
     STANDING = [
         "SELECT schedule_id, due_at <= $1 AND (taken_until IS NULL OR taken_until <= $1) AS is_due,
-                COALESCE(good_at, set_at) AS good_at, wrong_since IS NOT NULL AS is_wrong FROM calendar_sources ORDER BY due_at"
+                COALESCE(good_at, set_at) AS good_at, due_at, asked_at, failures, wrong_since, told FROM calendar_sources ORDER BY due_at"
     ];
     /// A calendar to follow, or another one than before. It is asked at once.
     SET = [
@@ -173,39 +181,29 @@ statements! {
                 wrong_since = COALESCE(wrong_since, $4), trouble = $5, told = $6
          WHERE schedule_id = $1 AND turn = $2"
     ];
+    /// People are told that it cannot be read, unless they were.
+    TOLD = ["UPDATE calendar_sources SET told = TRUE WHERE schedule_id = $1 AND turn = $2 AND NOT told"];
     /// It is free for the next who asks.
     GIVE_BACK = ["UPDATE calendar_sources SET taken_until = NULL, due_at = $3 WHERE schedule_id = $1 AND turn = $2"];
 }
 
 impl Db<'_> {
     /// All calendars that are followed.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sources(&mut self) -> Result<Vec<SourceRow>> {
         fetch_all!(self, LIST)
     }
 
     /// The calendar that a schedule follows.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn source_of(&mut self, schedule: ScheduleId) -> Result<Option<SourceRow>> {
         fetch_optional!(self, OF, schedule)
     }
 
     /// How all of them stand, the one that has been due for longest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sources_standing(&mut self, now: DateTime<Utc>) -> Result<Vec<Standing>> {
         fetch_all!(self, STANDING, now)
     }
 
     /// Lets a schedule follow the calendar of a row from now on.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_source(&mut self, row: &SourceRow) -> Result<()> {
         let (address, layer, by) = (row.address.expose(), row.layer.as_str(), row.set_by.as_str());
         // Turns of a calendar that was removed meanwhile must not come again with this one: its late answer would be taken for ours.
@@ -214,25 +212,16 @@ impl Db<'_> {
     }
 
     /// Lets it follow none; false when it did not.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn remove_source(&mut self, schedule: ScheduleId) -> Result<bool> {
-        execute!(self, REMOVE, schedule).map(|rows| rows == 1)
+        changed_one!(self, REMOVE, schedule)
     }
 
     /// Makes it due; false when there is none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn ask_source_now(&mut self, schedule: ScheduleId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, ASK_NOW, schedule, now).map(|rows| rows == 1)
+        changed_one!(self, ASK_NOW, schedule, now)
     }
 
     /// Takes it, if it is due and nobody else has: it is free again at `until`, should nothing be written of it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn take_source(
         &mut self,
         schedule: ScheduleId,
@@ -246,13 +235,10 @@ impl Db<'_> {
     }
 
     /// Writes down that it could be read; false when that comes too late, and nothing may be made of it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn source_good(&mut self, row: &SourceRow, good: &Good<'_>) -> Result<bool> {
         let Good { at, due_at, etag, last_modified, rests_on, reading, change } = good;
         let (id, turn) = (row.schedule_id, row.turn);
-        if execute!(self, GOOD, id, turn, *due_at, *at, *etag, *last_modified, *rests_on, Json(*reading))? != 1 {
+        if !changed_one!(self, GOOD, id, turn, *due_at, *at, *etag, *last_modified, *rests_on, Json(*reading))? {
             return Ok(false);
         }
         if let Some(change) = change {
@@ -262,17 +248,11 @@ impl Db<'_> {
     }
 
     /// Writes down that it says the same as before; false when that comes too late.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn source_same(&mut self, row: &SourceRow, now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<bool> {
-        execute!(self, SAME, row.schedule_id, row.turn, due_at, now).map(|rows| rows == 1)
+        changed_one!(self, SAME, row.schedule_id, row.turn, due_at, now)
     }
 
     /// Writes down that it could not be read; false when that comes too late.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn source_wrong(
         &mut self,
         row: &SourceRow,
@@ -281,13 +261,15 @@ impl Db<'_> {
         now: DateTime<Utc>,
         due_at: DateTime<Utc>,
     ) -> Result<bool> {
-        execute!(self, WRONG, row.schedule_id, row.turn, due_at, now, Json(trouble), told).map(|rows| rows == 1)
+        changed_one!(self, WRONG, row.schedule_id, row.turn, due_at, now, Json(trouble), told)
+    }
+
+    /// Writes down that people are told of its trouble; false when they were, or somebody has asked there since.
+    pub async fn source_told(&mut self, row: &SourceRow) -> Result<bool> {
+        changed_one!(self, TOLD, row.schedule_id, row.turn)
     }
 
     /// Gives it back without a word about it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn give_source_back(&mut self, row: &SourceRow, due_at: DateTime<Utc>) -> Result<()> {
         execute!(self, GIVE_BACK, row.schedule_id, row.turn, due_at).map(|_| ())
     }
