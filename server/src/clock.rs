@@ -15,10 +15,10 @@ const JUMP: TimeDelta = TimeDelta::seconds(2);
 
 /// A clock. Cheap to clone; clones show the same time.
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<Kind>);
+pub struct Clock(Arc<Source>);
 
 #[derive(Debug)]
-enum Kind {
+enum Source {
     System,
     Measured(Measured),
     Manual(Mutex<DateTime<Utc>>),
@@ -39,13 +39,13 @@ impl Clock {
     /// The machine's own clock.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(Kind::System))
+        Self(Arc::new(Source::System))
     }
 
     /// A clock that follows measurements of another one; until the first it shows the machine's time.
     #[must_use]
     pub fn measured() -> Self {
-        Self(Arc::new(Kind::Measured(Measured {
+        Self(Arc::new(Source::Measured(Measured {
             started: Instant::now(),
             base: AtomicI64::new(system_time().timestamp_micros()),
             measured: AtomicBool::new(false),
@@ -57,7 +57,7 @@ impl Clock {
 
     /// Begins not before the last thing that was written down: the machine's clock may have been set back since.
     pub fn begin_not_before(&self, at: DateTime<Utc>) {
-        if let Kind::Measured(measured) = &*self.0 {
+        if let Source::Measured(measured) = &*self.0 {
             let elapsed = i64::try_from(measured.started.elapsed().as_micros()).unwrap_or(0);
             measured.base.fetch_max(at.timestamp_micros() - elapsed, Ordering::AcqRel);
         }
@@ -66,7 +66,7 @@ impl Clock {
     /// Follows the machine's clock, where there is no other: in small corrections always, forwards only while nothing is under way, backwards never, since
     /// what is written down would then lie in the future. Gives how far the machine's clock is ahead after that.
     pub fn follow_machine(&self, nothing_under_way: bool) -> TimeDelta {
-        let Kind::Measured(measured) = &*self.0 else { return TimeDelta::zero() };
+        let Source::Measured(measured) = &*self.0 else { return TimeDelta::zero() };
         let ahead = system_time() - self.now();
         let small = ahead.abs() <= JUMP && ahead >= TimeDelta::zero();
         if small || (nothing_under_way && ahead > TimeDelta::zero()) {
@@ -80,22 +80,22 @@ impl Clock {
     /// A clock that stands still until it is moved: for tests.
     #[must_use]
     pub fn manual(at: DateTime<Utc>) -> Self {
-        Self(Arc::new(Kind::Manual(Mutex::new(at.trunc_subsecs(6)))))
+        Self(Arc::new(Source::Manual(Mutex::new(at.trunc_subsecs(6)))))
     }
 
     /// The time now, in whole microseconds: what both databases keep.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
         match &*self.0 {
-            Kind::System => system_time(),
-            Kind::Measured(measured) => measured.at(measured.base.load(Ordering::Acquire)),
-            Kind::Manual(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
+            Source::System => system_time(),
+            Source::Measured(measured) => measured.at(measured.base.load(Ordering::Acquire)),
+            Source::Manual(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
         }
     }
 
     /// Moves a manual clock; the others go on by themselves.
     pub fn advance(&self, by: TimeDelta) {
-        if let Kind::Manual(at) = &*self.0 {
+        if let Source::Manual(at) = &*self.0 {
             *at.lock().unwrap_or_else(PoisonError::into_inner) += by;
         }
     }
@@ -104,8 +104,8 @@ impl Clock {
     /// by then says nothing.
     pub fn has_stepped(&self) -> bool {
         match &*self.0 {
-            Kind::Measured(measured) => measured.stepped.swap(false, Ordering::AcqRel),
-            Kind::System | Kind::Manual(_) => false,
+            Source::Measured(measured) => measured.stepped.swap(false, Ordering::AcqRel),
+            Source::System | Source::Manual(_) => false,
         }
     }
 
@@ -113,8 +113,8 @@ impl Clock {
     #[must_use]
     pub fn is_sure(&self) -> bool {
         match &*self.0 {
-            Kind::Measured(measured) => measured.sure.load(Ordering::Acquire),
-            Kind::System | Kind::Manual(_) => true,
+            Source::Measured(measured) => measured.sure.load(Ordering::Acquire),
+            Source::System | Source::Manual(_) => true,
         }
     }
 
@@ -122,8 +122,8 @@ impl Clock {
     /// second measurement must confirm.
     pub fn measure(&self, theirs: DateTime<Utc>, asked: Instant) -> bool {
         match &*self.0 {
-            Kind::Measured(measured) => measured.take(theirs, asked, Instant::now()),
-            Kind::System | Kind::Manual(_) => true,
+            Source::Measured(measured) => measured.take(theirs, asked, Instant::now()),
+            Source::System | Source::Manual(_) => true,
         }
     }
 }
@@ -204,7 +204,7 @@ mod tests {
         assert!(clock.follow_machine(true) < -TimeDelta::hours(23), "the machine's clock was set back");
         assert!(clock.now() >= tomorrow);
         let yesterday = Clock::measured();
-        if let Kind::Measured(measured) = &*yesterday.0 {
+        if let Source::Measured(measured) = &*yesterday.0 {
             measured.base.fetch_sub(TimeDelta::days(1).num_microseconds().unwrap_or(0), Ordering::AcqRel);
         }
         assert!(yesterday.follow_machine(false) > TimeDelta::hours(23), "alarms are under way");

@@ -23,7 +23,7 @@ pub struct Caller {
 
 /// Why a request may not come in without a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ShutOut {
     /// The address is in no open network.
     #[error("the address is in none of http.open_networks")]
     ClosedNetwork,
@@ -75,33 +75,33 @@ pub fn caller(peer: SocketAddr, headers: &HeaderMap, config: &HttpConfig) -> Cal
 ///
 /// # Errors
 /// The reason why not.
-pub fn admit(caller: Caller, version: Version, headers: &HeaderMap, config: &HttpConfig) -> Result<(), Refused> {
+pub fn admit(caller: Caller, version: Version, headers: &HeaderMap, config: &HttpConfig) -> Result<(), ShutOut> {
     if caller.obscured {
-        return Err(Refused::Proxied);
+        return Err(ShutOut::Proxied);
     }
     if caller.address.is_loopback() && !config.loopback_listed {
         // A plain nginx in front says HTTP/1.0, and nothing else that would tell it from a program on this computer.
         let sign = if version < Version::HTTP_11 { Some(ProxySign::OldHttp) } else { config.proxy_sign };
         if let Some(sign) = sign {
-            return Err(Refused::BehindProxy(sign));
+            return Err(ShutOut::BehindProxy(sign));
         }
     }
     if !contains(&config.open_networks, caller.address) {
-        return Err(Refused::ClosedNetwork);
+        return Err(ShutOut::ClosedNetwork);
     }
     let host = text(headers, &HOST);
     if !host.is_some_and(|host| is_own_host(host, &config.hosts)) || headers.get_all(HOST).iter().count() > 1 {
-        return Err(Refused::ForeignHost);
+        return Err(ShutOut::ForeignHost);
     }
     let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("?"));
     if site.is_some_and(|site| !matches!(site, "none" | "same-origin")) {
-        return Err(Refused::ForeignOrigin);
+        return Err(ShutOut::ForeignOrigin);
     }
     match headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("null")) {
         None => Ok(()),
         Some(origin) => {
             let origin_host = origin.split_once("://").map(|(_, host)| host);
-            if origin_host.is_some() && origin_host == host { Ok(()) } else { Err(Refused::ForeignOrigin) }
+            if origin_host.is_some() && origin_host == host { Ok(()) } else { Err(ShutOut::ForeignOrigin) }
         }
     }
 }
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    fn ask(peer: &str, headers: &[(&'static str, &'static str)]) -> Result<(), Refused> {
+    fn ask(peer: &str, headers: &[(&'static str, &'static str)]) -> Result<(), ShutOut> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(*name, HeaderValue::from_static(value));
@@ -253,9 +253,9 @@ mod tests {
         let ask = |version, config: &HttpConfig| admit(caller(here, &map, config), version, &map, config);
         let alone = HttpConfig::default();
         assert_eq!(ask(Version::HTTP_11, &alone), Ok(()));
-        assert_eq!(ask(Version::HTTP_10, &alone), Err(Refused::BehindProxy(ProxySign::OldHttp)), "as a plain nginx says");
+        assert_eq!(ask(Version::HTTP_10, &alone), Err(ShutOut::BehindProxy(ProxySign::OldHttp)), "as a plain nginx says");
         let behind = HttpConfig { proxy_sign: Some(ProxySign::Https), open_networks: Vec::new(), ..HttpConfig::default() };
-        assert_eq!(ask(Version::HTTP_11, &behind), Err(Refused::BehindProxy(ProxySign::Https)));
+        assert_eq!(ask(Version::HTTP_11, &behind), Err(ShutOut::BehindProxy(ProxySign::Https)));
         let listed = HttpConfig { proxy_sign: Some(ProxySign::Https), loopback_listed: true, ..HttpConfig::default() };
         assert_eq!(ask(Version::HTTP_11, &listed), Ok(()));
         assert_eq!(ask(Version::HTTP_10, &listed), Ok(()));
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(ask("127.0.0.1:9", &[]), Ok(()));
         assert_eq!(ask("[::ffff:127.0.0.1]:9", &[]), Ok(()), "a mapped address is the address");
         assert_eq!(ask("10.1.2.3:9", &[("host", "10.1.0.1:8080")]), Ok(()));
-        assert_eq!(ask("10.2.2.3:9", &[]), Err(Refused::ClosedNetwork));
+        assert_eq!(ask("10.2.2.3:9", &[]), Err(ShutOut::ClosedNetwork));
     }
 
     #[test]
@@ -278,28 +278,28 @@ mod tests {
             let mut map = HeaderMap::new();
             map.insert(name, HeaderValue::from_static("127.0.0.1"));
             let caller = caller("127.0.0.1:9".parse().unwrap(), &map, &config());
-            assert_eq!(admit(caller, Version::HTTP_11, &map, &config()), Err(Refused::Proxied), "{name}");
+            assert_eq!(admit(caller, Version::HTTP_11, &map, &config()), Err(ShutOut::Proxied), "{name}");
         }
         assert_eq!(ask("10.9.9.9:9", &[("x-forwarded-for", "10.1.7.7")]), Ok(()));
-        assert_eq!(ask("10.9.9.9:9", &[("x-forwarded-for", "10.1.7.7, 8.8.8.8")]), Err(Refused::ClosedNetwork));
+        assert_eq!(ask("10.9.9.9:9", &[("x-forwarded-for", "10.1.7.7, 8.8.8.8")]), Err(ShutOut::ClosedNetwork));
         assert_eq!(ask("10.9.9.9:9", &[("x-forwarded-for", "10.1.7.7, 10.9.9.9")]), Ok(()));
         assert_eq!(
             ask("10.9.9.9:9", &[("x-forwarded-for", "10.1.7.7"), ("x-forwarded-for", "8.8.8.8")]),
-            Err(Refused::ClosedNetwork)
+            Err(ShutOut::ClosedNetwork)
         );
-        assert_eq!(ask("10.9.9.9:9", &[("x-forwarded-for", "127.0.0.1, bogus")]), Err(Refused::Proxied));
-        assert_eq!(ask("10.9.9.9:9", &[("via", "1.1 x")]), Err(Refused::Proxied));
+        assert_eq!(ask("10.9.9.9:9", &[("x-forwarded-for", "127.0.0.1, bogus")]), Err(ShutOut::Proxied));
+        assert_eq!(ask("10.9.9.9:9", &[("via", "1.1 x")]), Err(ShutOut::Proxied));
     }
 
     #[test]
     fn pages_of_other_sites_are_refused() {
         assert_eq!(
             ask("127.0.0.1:9", &[("origin", "http://evil.example"), ("host", "127.0.0.1:8080")]),
-            Err(Refused::ForeignOrigin)
+            Err(ShutOut::ForeignOrigin)
         );
-        assert_eq!(ask("127.0.0.1:9", &[("origin", "null"), ("host", "127.0.0.1:8080")]), Err(Refused::ForeignOrigin));
+        assert_eq!(ask("127.0.0.1:9", &[("origin", "null"), ("host", "127.0.0.1:8080")]), Err(ShutOut::ForeignOrigin));
         assert_eq!(ask("127.0.0.1:9", &[("origin", "http://127.0.0.1:8080"), ("host", "127.0.0.1:8080")]), Ok(()));
-        assert_eq!(ask("127.0.0.1:9", &[("sec-fetch-site", "cross-site")]), Err(Refused::ForeignOrigin));
+        assert_eq!(ask("127.0.0.1:9", &[("sec-fetch-site", "cross-site")]), Err(ShutOut::ForeignOrigin));
         assert_eq!(ask("127.0.0.1:9", &[("sec-fetch-site", "same-origin")]), Ok(()));
     }
 
@@ -320,11 +320,11 @@ mod tests {
             "::1",
             "",
         ] {
-            assert_eq!(ask("127.0.0.1:9", &[("host", foreign)]), Err(Refused::ForeignHost), "{foreign}");
+            assert_eq!(ask("127.0.0.1:9", &[("host", foreign)]), Err(ShutOut::ForeignHost), "{foreign}");
         }
         let here = "127.0.0.1:9".parse().unwrap();
         let nowhere = admit(caller(here, &HeaderMap::new(), &config()), Version::HTTP_11, &HeaderMap::new(), &config());
-        assert_eq!(nowhere, Err(Refused::ForeignHost), "whoever names none may mean any");
+        assert_eq!(nowhere, Err(ShutOut::ForeignHost), "whoever names none may mean any");
         for own in ["localhost:8080", "LOCALHOST", "[::1]:8080", "192.168.1.8:8080", "pager.example.com", "Pager.Example.com.:80"]
         {
             let mut map = HeaderMap::new();
@@ -332,6 +332,6 @@ mod tests {
             let caller = caller("127.0.0.1:9".parse().unwrap(), &map, &config());
             assert_eq!(admit(caller, Version::HTTP_11, &map, &config()), Ok(()), "{own}");
         }
-        assert_eq!(ask("127.0.0.1:9", &[("host", "127.0.0.1"), ("host", "evil.example")]), Err(Refused::ForeignHost));
+        assert_eq!(ask("127.0.0.1:9", &[("host", "127.0.0.1"), ("host", "evil.example")]), Err(ShutOut::ForeignHost));
     }
 }

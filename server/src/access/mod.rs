@@ -69,8 +69,8 @@ impl Access {
     }
 
     /// Hears why somebody was refused without a key: what points to a proxy is remembered.
-    pub fn note_refusal(&self, why: doors::Refused) {
-        if why == doors::Refused::BehindProxy(ProxySign::OldHttp) {
+    pub fn note_refusal(&self, why: doors::ShutOut) {
+        if why == doors::ShutOut::BehindProxy(ProxySign::OldHttp) {
             self.proxy_seen.store(true, Ordering::Relaxed);
         }
     }

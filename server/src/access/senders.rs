@@ -155,10 +155,10 @@ async fn admit(
     let Some(key) = key else {
         return match doors::admit(caller, version, &headers, config) {
             Ok(()) => Ok(Sender { key: None, address: caller.address }),
-            Err(doors::Refused::ClosedNetwork) => {
+            Err(doors::ShutOut::ClosedNetwork) => {
                 Err(unauthorized("an API key is needed from this network: autocall key add --name NAME"))
             }
-            Err(why @ doors::Refused::BehindProxy(_)) => {
+            Err(why @ doors::ShutOut::BehindProxy(_)) => {
                 access.note_refusal(why);
                 Err(unauthorized(&format!("an API key is needed: {why}")))
             }

@@ -22,7 +22,7 @@ use crate::config::HistoryForm;
 use crate::intake::alarm_request;
 use crate::telemetry::AlarmResult;
 use history::{Facts, History};
-use refused::Refused;
+use refused::CallRefused;
 use request::Parameters;
 
 /// Where it is.
@@ -30,7 +30,7 @@ pub const PATH: &str = "/api/v1/call";
 /// As Barista writes it.
 const JSON: HeaderValue = HeaderValue::from_static("application/json;charset=utf-8");
 
-impl IntoResponse for Refused {
+impl IntoResponse for CallRefused {
     fn into_response(self) -> Response {
         match &self {
             Self::System(_) => tracing::error!(error = %self, "a Barista client could not be served"),
@@ -83,14 +83,14 @@ pub async fn call(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, Refused> {
+) -> Result<Response, CallRefused> {
     let raised = try_call(&app, &sender, query.as_deref(), &headers, body).await;
     app.engine.metrics.alarms.inc(if raised.is_ok() { AlarmResult::Created } else { AlarmResult::Refused });
     Ok(answer(&Accepted { success: "true", eventid: raised?.to_string() }))
 }
 
-async fn try_call(app: &App, sender: &Sender, query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<i64, Refused> {
-    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await.map_err(|_| Refused::Body)?;
+async fn try_call(app: &App, sender: &Sender, query: Option<&str>, headers: &HeaderMap, body: Body) -> Result<i64, CallRefused> {
+    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await.map_err(|_| CallRefused::Body)?;
     let mut parameters = Parameters::default();
     parameters.read_form(query.unwrap_or_default().as_bytes());
     parameters.read_body(headers, body).await?;
@@ -107,11 +107,11 @@ async fn try_call(app: &App, sender: &Sender, query: Option<&str>, headers: &Hea
         (status = 401, description = "A key is needed, or it is wrong", body = Failed),
         (status = 404, description = "There is no such event", body = Failed),
         (status = 503, description = "Not readable now: ask again", body = Failed)))]
-pub async fn show(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Refused> {
+pub async fn show(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, CallRefused> {
     let mut parameters = Parameters::default();
     parameters.read_form(query.unwrap_or_default().as_bytes());
-    let number = parameters.event_id()?.ok_or(Refused::UnknownEvent)?;
-    let facts = Facts::read(&mut app.engine.store.read().await?.db(), number).await?.ok_or(Refused::UnknownEvent)?;
+    let number = parameters.event_id()?.ok_or(CallRefused::UnknownEvent)?;
+    let facts = Facts::read(&mut app.engine.store.read().await?.db(), number).await?.ok_or(CallRefused::UnknownEvent)?;
     let form = app.config().barista.history;
     let history = history::history(facts, form);
     Ok(match form {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::key::{HOUR, MINUTE};
 use super::reading::phones;
-use super::{Key, Kind, Switch, Value};
+use super::{Key, Switch, Value, ValueKind};
 
 /// Section `alarms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "alarms.fallback_phones",
         env: "AUTOCALL_ALARMS_FALLBACK_PHONES",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "Whom to ring, in order, when neither an alarm nor its sender's key names anybody.",
         set: |config, value| {
             config.alarms.fallback_phones = phones(value)?;

@@ -1,7 +1,7 @@
 //! Section `barista`: the Barista API.
 
 use super::reading::phrase;
-use super::{Key, Kind, Value};
+use super::{Key, Value, ValueKind};
 
 /// Section `barista`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reading::{phones, region};
-use super::{Key, Kind, Value};
+use super::{Key, Value, ValueKind};
 use crate::numbers::Region;
 
 /// Section `handsets`.
@@ -124,7 +124,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "handsets.country",
         env: "AUTOCALL_HANDSETS_COUNTRY",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "Country of the handsets' SIM cards: its numbers are dialled in national form, all others with `+`.",
         set: |config, value| {
             config.handsets.country = region(value.text())?;
@@ -175,7 +175,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "handsets.offline_phones",
         env: "AUTOCALL_HANDSETS_OFFLINE_PHONES",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "Whom to ring, in order and through another handset, when a handset cannot be used. Empty: the `fallback` notice goes out.",
         set: |config, value| {
             config.handsets.offline_phones = phones(value)?;

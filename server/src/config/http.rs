@@ -7,7 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::reading::{host, network, public_url};
-use super::{Key, Kind, Value};
+use super::{Key, Value, ValueKind};
 
 /// Section `http`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +152,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "http.hosts",
         env: "AUTOCALL_HTTP_HOSTS",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "Host names by which the server is called, besides IP addresses and `localhost`.",
         set: |config, value| {
             config.http.hosts = value.list().iter().map(|item| host(item)).collect::<Result<_, _>>()?;
@@ -163,7 +163,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "http.public_url",
         env: "AUTOCALL_HTTP_PUBLIC_URL",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "How people's browsers reach the server; it may end with a path. With it, notices hold a link for each callee, to take an alarm or to decline.",
         set: |config, value| {
             config.http.public_url = Some(public_url(value.text())?);

@@ -55,7 +55,7 @@ impl Switch {
 
 /// What kind of value a key takes: decides how it is written in the file, and how it is read from the environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ValueKind {
     /// A string. The empty string means "not configured".
     Text,
     /// One of these strings.
@@ -66,14 +66,14 @@ pub enum Kind {
     List,
 }
 
-/// A value of the right [`Kind`], from the file or from the environment.
+/// A value of the right [`ValueKind`], from the file or from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// For [`Kind::Text`] and [`Kind::Choice`].
+    /// For [`ValueKind::Text`] and [`ValueKind::Choice`].
     Text(String),
-    /// For [`Kind::Integer`]; within its range.
+    /// For [`ValueKind::Integer`]; within its range.
     Integer(i64),
-    /// For [`Kind::List`].
+    /// For [`ValueKind::List`].
     List(Vec<String>),
 }
 
@@ -112,7 +112,7 @@ pub struct Key {
     /// The environment variable.
     pub env: &'static str,
     /// What it takes.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// What it means, in a sentence or two of the manual.
     pub meaning: &'static str,
     pub(super) set: fn(&mut Config, &Value) -> Result<(), String>,
@@ -154,7 +154,7 @@ macro_rules! time_key {
         Key {
             path: $path,
             env: $env,
-            kind: Kind::Integer($range.0, $range.1),
+            kind: ValueKind::Integer($range.0, $range.1),
             meaning: $meaning,
             set: |config, value| {
                 config.$section.$field = value.duration($unit)?;
@@ -171,7 +171,7 @@ macro_rules! count_key {
         Key {
             path: $path,
             env: $env,
-            kind: Kind::Integer($range.0, $range.1),
+            kind: ValueKind::Integer($range.0, $range.1),
             meaning: $meaning,
             set: |config, value| {
                 config.$section.$field = value.number()?;
@@ -188,7 +188,7 @@ macro_rules! choice_key {
         Key {
             path: $path,
             env: $env,
-            kind: Kind::Choice($choice::NAMES),
+            kind: ValueKind::Choice($choice::NAMES),
             meaning: $meaning,
             set: |config, value| {
                 config.$section.$field = value.text().parse()?;
@@ -205,7 +205,7 @@ macro_rules! networks_key {
         Key {
             path: $path,
             env: $env,
-            kind: Kind::List,
+            kind: ValueKind::List,
             meaning: $meaning,
             set: |config, value| {
                 config.http.$field = value.list().iter().map(|item| network(item)).collect::<Result<_, _>>()?;
@@ -222,7 +222,7 @@ macro_rules! phrase_key {
         Key {
             path: $path,
             env: $env,
-            kind: Kind::Text,
+            kind: ValueKind::Text,
             meaning: $meaning,
             set: |config, value| {
                 config.barista.$field[$index] = phrase(value.text())?;

@@ -1,6 +1,6 @@
 //! Section `lines`: public numbers.
 
-use super::{Key, Kind, Value};
+use super::{Key, Value, ValueKind};
 use crate::line::command::OwnCarrier;
 
 /// Section `lines`.
@@ -14,7 +14,7 @@ pub struct LinesConfig {
 pub(super) const KEYS: &[Key] = &[Key {
     path: "lines.carriers",
     env: "AUTOCALL_LINES_CARRIERS",
-    kind: Kind::List,
+    kind: ValueKind::List,
     meaning: "Carriers beside the known ones, as `id code`, with `N` for the number in the code that forwards all calls: `acme **21*N#`.",
     set: |config, value| {
         config.lines.carriers = value.list().iter().map(|item| item.parse()).collect::<Result<_, _>>()?;

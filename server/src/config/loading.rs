@@ -9,7 +9,7 @@ use std::{fmt, io};
 use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Key, Kind, ProxySign, Switch, Value, keys};
+use super::{Config, Key, ProxySign, Switch, Value, ValueKind, keys};
 
 /// What the first part of the server's own paths may be.
 const OWN_PATHS: [&str; 28] = [
@@ -261,7 +261,7 @@ impl Loading {
     fn read_environment(&mut self, env: impl Fn(&str) -> Option<String>) {
         for key in keys() {
             let Some(text) = env(key.env) else { continue };
-            if text.trim().is_empty() && key.kind != Kind::List {
+            if text.trim().is_empty() && key.kind != ValueKind::List {
                 continue;
             }
             if let Err(what) = value_from_text(key.kind, &text).and_then(|value| self.apply(key, value)) {
@@ -304,17 +304,18 @@ fn line_of(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
 }
 
-fn value_from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
+fn value_from_toml(kind: ValueKind, value: &DeValue<'_>) -> Result<Value, String> {
     let wrong = || Err(format!("{}; it is {} here", expected(kind), article(value.type_str())));
     match (kind, value) {
-        (Kind::Text, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
-        (Kind::Choice(names), DeValue::String(text)) => choose(names, text),
-        (Kind::Choice(Switch::NAMES), DeValue::Boolean(on)) => choose(Switch::NAMES, if *on { "on" } else { "off" }),
-        (Kind::Integer(least, most), DeValue::Integer(number)) => match i64::from_str_radix(number.as_str(), number.radix()) {
+        (ValueKind::Text, DeValue::String(text)) => Ok(Value::Text(text.to_string())),
+        (ValueKind::Choice(names), DeValue::String(text)) => choose(names, text),
+        (ValueKind::Choice(Switch::NAMES), DeValue::Boolean(on)) => choose(Switch::NAMES, if *on { "on" } else { "off" }),
+        (ValueKind::Integer(least, most), DeValue::Integer(number)) => match i64::from_str_radix(number.as_str(), number.radix())
+        {
             Ok(number) => within(least, most, number),
             Err(_) => Err(format!("must be from {least} to {most}")),
         },
-        (Kind::List, DeValue::Array(items)) => {
+        (ValueKind::List, DeValue::Array(items)) => {
             let items: Option<Vec<String>> = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
             items.map_or_else(|| Err("must be a list of strings only".to_owned()), |items| Ok(Value::List(items)))
         }
@@ -322,19 +323,19 @@ fn value_from_toml(kind: Kind, value: &DeValue<'_>) -> Result<Value, String> {
     }
 }
 
-fn value_from_text(kind: Kind, text: &str) -> Result<Value, String> {
+fn value_from_text(kind: ValueKind, text: &str) -> Result<Value, String> {
     let text = text.trim();
     match kind {
-        Kind::Text => Ok(Value::Text(text.to_owned())),
-        Kind::Choice(Switch::NAMES) if matches!(text, "true" | "false") => {
+        ValueKind::Text => Ok(Value::Text(text.to_owned())),
+        ValueKind::Choice(Switch::NAMES) if matches!(text, "true" | "false") => {
             choose(Switch::NAMES, if text == "true" { "on" } else { "off" })
         }
-        Kind::Choice(names) => choose(names, text),
-        Kind::Integer(least, most) => match text.parse() {
+        ValueKind::Choice(names) => choose(names, text),
+        ValueKind::Integer(least, most) => match text.parse() {
             Ok(number) => within(least, most, number),
             Err(_) => Err(format!("{}; it is {text:?}", expected(kind))),
         },
-        Kind::List => {
+        ValueKind::List => {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(Value::List(items.map(str::to_owned).collect()))
         }
@@ -357,12 +358,12 @@ fn within(least: i64, most: i64, number: i64) -> Result<Value, String> {
     }
 }
 
-fn expected(kind: Kind) -> String {
+fn expected(kind: ValueKind) -> String {
     match kind {
-        Kind::Text => "must be a string in quotation marks".to_owned(),
-        Kind::Choice(names) => format!("must be one of {}, in quotation marks", names.join(", ")),
-        Kind::Integer(least, most) => format!("must be a whole number from {least} to {most}"),
-        Kind::List => "must be a list such as [\"a\", \"b\"]".to_owned(),
+        ValueKind::Text => "must be a string in quotation marks".to_owned(),
+        ValueKind::Choice(names) => format!("must be one of {}, in quotation marks", names.join(", ")),
+        ValueKind::Integer(least, most) => format!("must be a whole number from {least} to {most}"),
+        ValueKind::List => "must be a list such as [\"a\", \"b\"]".to_owned(),
     }
 }
 

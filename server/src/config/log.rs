@@ -1,6 +1,6 @@
 //! Section `log`: what is logged, and how.
 
-use super::{Key, Kind, Value};
+use super::{Key, Value, ValueKind};
 
 /// Section `log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "log.filter",
         env: "AUTOCALL_LOG_FILTER",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "What is logged: `error`, `warn`, `info`, `debug` or `trace`, also per module: `info,autocall::engine=debug`.",
         set: |config, value| {
             tracing_subscriber::EnvFilter::builder()

@@ -36,7 +36,7 @@ pub use self::alarms::AlarmConfig;
 pub use self::barista::{BaristaConfig, HistoryForm};
 pub use self::handsets::{HandsetConfig, IdleForm, PlainPath, ProfileChoice};
 pub use self::http::{HttpConfig, ProxySign};
-pub use self::key::{Key, Kind, Switch, Value};
+pub use self::key::{Key, Switch, Value, ValueKind};
 pub use self::lines::LinesConfig;
 pub use self::loading::{ConfigError, Loaded, Overrides, Place, Problem, begins_like_ours, unknown_variables};
 pub use self::log::{LogConfig, LogFormat};
@@ -108,7 +108,7 @@ const KEYS: &[Key] = &[
     Key {
         path: "listen",
         env: "AUTOCALL_LISTEN",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "IP address and port on which the server answers; `127.0.0.1:8080` for this computer only.",
         set: |config, value| {
             config.listen = value
@@ -122,7 +122,7 @@ const KEYS: &[Key] = &[
     Key {
         path: "data_dir",
         env: "AUTOCALL_DATA_DIR",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "Folder of the embedded database; made if missing. Not used for alarms when `database_url` is set.",
         set: |config, value| {
             config.data_dir = PathBuf::from(value.text());
@@ -133,7 +133,7 @@ const KEYS: &[Key] = &[
     Key {
         path: "database_url",
         env: "DATABASE_URL",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "Postgres database, `postgres://user:password@host/name`. Without it everything is kept in `data_dir`.",
         set: |config, value| {
             config.database_url = Some(secret_url(value.text(), &["postgres://", "postgresql://"])?);
@@ -144,7 +144,7 @@ const KEYS: &[Key] = &[
     Key {
         path: "redis_url",
         env: "REDIS_URL",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "Redis with which several nodes keep out of each other's way, `redis://user:password@host:6379/0`. \
                   One node needs none.",
         set: |config, value| {
@@ -156,7 +156,7 @@ const KEYS: &[Key] = &[
     Key {
         path: "default_region",
         env: "AUTOCALL_DEFAULT_REGION",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "Country in which numbers without a country code are read: two letters, ISO 3166.",
         set: |config, value| {
             config.default_region = region(value.text())?;

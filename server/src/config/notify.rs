@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::reading::{network, optional, secret_url};
-use super::{Key, Kind, SecretUrl, Value};
+use super::{Key, SecretUrl, Value, ValueKind};
 
 /// What is told to others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "notify.allow_networks",
         env: "AUTOCALL_NOTIFY_ALLOW_NETWORKS",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "Networks or addresses inside that webhooks and the ping may go to. Public addresses always may.",
         set: |config, value| {
             config.notify.allow_networks = value.list().iter().map(|item| network(item)).collect::<Result<_, _>>()?;
@@ -30,7 +30,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "notify.ping_url",
         env: "AUTOCALL_NOTIFY_PING_URL",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "Called every minute while the server and its database are alive, so that a dead man's switch elsewhere notices \
                   when it is not.",
         set: |config, value| {

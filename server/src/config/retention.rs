@@ -1,6 +1,6 @@
 //! Section `retention`: what is forgotten.
 
-use super::{Key, Kind, Value};
+use super::{Key, Value, ValueKind};
 
 /// What is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]

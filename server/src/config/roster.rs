@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::reading::network;
-use super::{Key, Kind, Value};
+use super::{Key, Value, ValueKind};
 
 /// Section `roster`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct RosterConfig {
 pub(super) const KEYS: &[Key] = &[Key {
     path: "roster.allow_networks",
     env: "AUTOCALL_ROSTER_ALLOW_NETWORKS",
-    kind: Kind::List,
+    kind: ValueKind::List,
     meaning: "Networks or addresses inside in which calendars that schedules follow may be. Public addresses always may.",
     set: |config, value| {
         config.roster.allow_networks = value.list().iter().map(|item| network(item)).collect::<Result<_, _>>()?;

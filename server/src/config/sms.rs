@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::key::MINUTE;
 use super::reading::{network, reply_words};
-use super::{Key, Kind, Value};
+use super::{Key, Value, ValueKind};
 use crate::line::reply::ReplyWords;
 
 /// Section `sms`.
@@ -53,7 +53,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "sms.allow_networks",
         env: "AUTOCALL_SMS_ALLOW_NETWORKS",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "Networks or addresses inside in which gateways for text messages may be. Public addresses always may.",
         set: |config, value| {
             config.sms.allow_networks = value.list().iter().map(|item| network(item)).collect::<Result<_, _>>()?;
@@ -72,7 +72,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "sms.zone",
         env: "AUTOCALL_SMS_ZONE",
-        kind: Kind::Text,
+        kind: ValueKind::Text,
         meaning: "The time zone of gateways that tell times without one, by its IANA name; a gateway may have another.",
         set: |config, value| {
             let wrong = |_| "must be an IANA time zone, such as Asia/Shanghai or Europe/Madrid".to_owned();
@@ -84,7 +84,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "sms.answer_replies",
         env: "AUTOCALL_SMS_ANSWER_REPLIES",
-        kind: Kind::Choice(&["on", "off"]),
+        kind: ValueKind::Choice(&["on", "off"]),
         meaning: "`on`: text messages are answered with what they did, through the gateway by which they came. `off`: they are not, but for whoever is rung no more from now on.",
         set: |config, value| {
             config.sms.answer_replies = value.text() == "on";
@@ -95,7 +95,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "sms.confirm_words",
         env: "AUTOCALL_SMS_CONFIRM_WORDS",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "A text message that is one of these words confirms.",
         set: |config, value| {
             let more = config.sms.more_confirm.clone();
@@ -107,7 +107,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "sms.more_confirm_words",
         env: "AUTOCALL_SMS_MORE_CONFIRM_WORDS",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "More words that confirm, beside `sms.confirm_words`.",
         set: |config, value| {
             let more = reply_words(value)?;
@@ -120,7 +120,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "sms.decline_words",
         env: "AUTOCALL_SMS_DECLINE_WORDS",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "A text message that is one of these words declines.",
         set: |config, value| {
             config.sms.replies.decline = reply_words(value)?;
@@ -131,7 +131,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "sms.stop_words",
         env: "AUTOCALL_SMS_STOP_WORDS",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "By a text message that is one of these words somebody asks to be rung no more.",
         set: |config, value| {
             config.sms.replies.stop = reply_words(value)?;
@@ -142,7 +142,7 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         path: "sms.start_words",
         env: "AUTOCALL_SMS_START_WORDS",
-        kind: Kind::List,
+        kind: ValueKind::List,
         meaning: "By a text message that is one of these words they take that back.",
         set: |config, value| {
             config.sms.replies.start = reply_words(value)?;

@@ -117,7 +117,7 @@ fn keys_and_variables_are_unique_and_named_alike() {
 #[test]
 fn ranges_are_told_in_the_manual_and_held() {
     for key in keys() {
-        let Kind::Integer(least, most) = key.kind else {
+        let ValueKind::Integer(least, most) = key.kind else {
             continue;
         };
         assert!(key.meaning.contains(&format!("{least} to {most}")), "{} does not tell its range", key.path);

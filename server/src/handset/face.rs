@@ -22,7 +22,7 @@ use super::address::Place;
 use super::native::{self, Patience};
 use super::query::HandsetQuery;
 use super::refusal::PollError;
-use crate::access::doors::{self, BrowserSign, Caller, Refused};
+use crate::access::doors::{self, BrowserSign, Caller, ShutOut};
 use crate::app::App;
 use crate::config::PlainPath;
 use crate::engine::watch::handsets::is_app;
@@ -309,19 +309,19 @@ async fn identify_plain(
     let (engine, config) = (&app.engine, app.config());
     let now = engine.clock.now();
     let admitted = doors::admit(caller, parts.version, &parts.headers, &config.http);
-    if matches!(admitted, Ok(()) | Err(Refused::ClosedNetwork))
+    if matches!(admitted, Ok(()) | Err(ShutOut::ClosedNetwork))
         && let Some(allowed) = app.access.directory.allowed(&engine.store, caller.address, source.model).await?
     {
         return Ok(allowed);
     }
     if let Err(why) = admitted {
-        if why == Refused::ClosedNetwork
+        if why == ShutOut::ClosedNetwork
             && doors::browser_sign(&parts.headers, &config.http).is_none()
             && let Some(holder) = holder(app, caller.address, source.model).await?
         {
             return Ok(holder);
         }
-        if why == Refused::ClosedNetwork {
+        if why == ShutOut::ClosedNetwork {
             app.access.knocks.note(&engine.store, caller.address, source.model, source.user_agent, now).await?;
         }
         app.access.note_refusal(why);
@@ -407,17 +407,17 @@ fn keys(address: IpAddr, model: &str) -> [String; 2] {
     [plain_key(address, model), address.to_string()]
 }
 
-fn why_refused(why: Refused) -> &'static str {
+fn why_refused(why: ShutOut) -> &'static str {
     match why {
-        Refused::ClosedNetwork => {
+        ShutOut::ClosedNetwork => {
             "this network is not open; the phone was noted: pair or allow it (autocall handset knocks), or add its network to http.open_networks"
         }
-        Refused::Proxied => "the request came through a proxy that is not in http.trusted_proxies",
-        Refused::BehindProxy(_) => {
+        ShutOut::Proxied => "the request came through a proxy that is not in http.trusted_proxies",
+        ShutOut::BehindProxy(_) => {
             "a reverse proxy stands in front of this server, so anybody may be behind this request: pair the phone, or list the proxy in http.trusted_proxies; this computer is open again if http.open_networks lists it"
         }
-        Refused::ForeignOrigin => "the request was sent by a page of another site",
-        Refused::ForeignHost => "the Host header is neither an address, localhost, nor in http.hosts",
+        ShutOut::ForeignOrigin => "the request was sent by a page of another site",
+        ShutOut::ForeignHost => "the Host header is neither an address, localhost, nor in http.hosts",
     }
 }
 
@@ -560,7 +560,7 @@ async fn may_be_heard(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, part
             match doors::admit(caller, parts.version, &parts.headers, &app.config().http) {
                 Ok(()) => None,
                 Err(why) => match app.access.directory.allowed(&engine.store, caller.address, &model).await? {
-                    Some(_) if why == Refused::ClosedNetwork => None,
+                    Some(_) if why == ShutOut::ClosedNetwork => None,
                     _ => Some(PollError::Refused(StatusCode::FORBIDDEN, why_refused(why))),
                 },
             }

@@ -246,10 +246,10 @@ pub async fn import_or_show(
     let mut imported = Imported::default();
     let mut emails = tx.db().emails().await?;
     let known = tx.db().people().await?.into_iter();
-    let known: HashMap<String, Known> = known
+    let known: HashMap<String, KnownPeople> = known
         .map(|(row, numbers)| {
             let emails = emails.remove(&row.id).unwrap_or_default();
-            (row.name, Known { id: row.id, numbers, language: row.language, emails })
+            (row.name, KnownPeople { id: row.id, numbers, language: row.language, emails })
         })
         .collect();
     let mut stored: Vec<(PersonId, &ImportedPerson)> = Vec::new();
@@ -312,14 +312,14 @@ pub async fn import_or_show(
 }
 
 /// What is known of a person who stands in a file.
-struct Known {
+struct KnownPeople {
     id: PersonId,
     numbers: Vec<String>,
     language: String,
     emails: Vec<String>,
 }
 
-impl Known {
+impl KnownPeople {
     /// What a file would change.
     fn changes(&self, file: &ImportedPerson) -> Vec<String> {
         let mut changes = Vec::new();

@@ -7,7 +7,7 @@ use crate::store::StoreError;
 
 /// Why a request is refused. Nothing was stored then.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum CallRefused {
     /// A parameter is not there, or empty.
     #[error("the parameter {0} is missing: send it in the query, or in a body with the content type of a form")]
     Missing(&'static str),
@@ -25,7 +25,7 @@ pub enum Refused {
     System(String),
 }
 
-impl Refused {
+impl CallRefused {
     /// A value that is merely wrong is answered with 200, as Barista does.
     pub(super) fn status(&self) -> StatusCode {
         match self {
@@ -37,13 +37,13 @@ impl Refused {
     }
 }
 
-impl From<EngineError> for Refused {
+impl From<EngineError> for CallRefused {
     fn from(error: EngineError) -> Self {
         Self::System(error.to_string())
     }
 }
 
-impl From<StoreError> for Refused {
+impl From<StoreError> for CallRefused {
     fn from(error: StoreError) -> Self {
         Self::System(error.to_string())
     }

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, header};
 use sqlx::types::Json;
 
-use super::refused::Refused;
+use super::refused::CallRefused;
 use crate::access::senders::Sender;
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::{BaristaConfig, Config};
@@ -49,7 +49,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When a multipart body is none.
-    pub async fn read_body(&mut self, headers: &HeaderMap, body: Bytes) -> Result<(), Refused> {
+    pub async fn read_body(&mut self, headers: &HeaderMap, body: Bytes) -> Result<(), CallRefused> {
         let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let content_type = content_type.to_ascii_lowercase();
         if content_type.starts_with("application/x-www-form-urlencoded") {
@@ -57,11 +57,11 @@ impl Parameters {
         } else if content_type.starts_with("multipart/form-data") {
             let mut request = Request::new(Body::from(body));
             request.headers_mut().clone_from(headers);
-            let mut parts = Multipart::from_request(request, &()).await.map_err(|_| Refused::Body)?;
-            while let Some(part) = parts.next_field().await.map_err(|_| Refused::Body)? {
+            let mut parts = Multipart::from_request(request, &()).await.map_err(|_| CallRefused::Body)?;
+            while let Some(part) = parts.next_field().await.map_err(|_| CallRefused::Body)? {
                 // A file is no parameter.
                 if let (Some(name), None) = (part.name().map(str::to_owned), part.file_name()) {
-                    let value = part.bytes().await.map_err(|_| Refused::Body)?;
+                    let value = part.bytes().await.map_err(|_| CallRefused::Body)?;
                     self.add(&name, &String::from_utf8_lossy(&value));
                 }
             }
@@ -87,26 +87,26 @@ impl Parameters {
     ///
     /// # Errors
     /// When there is none, or it is no number.
-    pub fn event_id(&self) -> Result<Option<i64>, Refused> {
-        let text = self.scalars.get("eventid").ok_or(Refused::Missing("eventid"))?;
+    pub fn event_id(&self) -> Result<Option<i64>, CallRefused> {
+        let text = self.scalars.get("eventid").ok_or(CallRefused::Missing("eventid"))?;
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Refused::Value("eventid"));
+            return Err(CallRefused::Value("eventid"));
         }
         Ok(text.parse().ok())
     }
 
-    fn scalar(&self, name: &'static str) -> Result<&str, Refused> {
-        self.scalars.get(name).map(String::as_str).ok_or(Refused::Missing(name))
+    fn scalar(&self, name: &'static str) -> Result<&str, CallRefused> {
+        self.scalars.get(name).map(String::as_str).ok_or(CallRefused::Missing(name))
     }
 
-    fn text(&self, name: &'static str) -> Result<String, Refused> {
+    fn text(&self, name: &'static str) -> Result<String, CallRefused> {
         let text = self.scalar(name)?;
-        if text.is_empty() { Err(Refused::Value(name)) } else { Ok(text.to_owned()) }
+        if text.is_empty() { Err(CallRefused::Value(name)) } else { Ok(text.to_owned()) }
     }
 
-    fn one_of<T: Copy>(&self, name: &'static str, values: &[(&str, T)]) -> Result<T, Refused> {
+    fn one_of<T: Copy>(&self, name: &'static str, values: &[(&str, T)]) -> Result<T, CallRefused> {
         let text = self.scalar(name)?;
-        values.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or(Refused::Value(name))
+        values.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or(CallRefused::Value(name))
     }
 }
 
@@ -114,27 +114,27 @@ impl Parameters {
 ///
 /// # Errors
 /// The first thing that is wrong: what is missing comes before what is wrong.
-pub fn raise_request(parameters: &Parameters, sender: &Sender, config: &Config) -> Result<RaiseRequest, Refused> {
+pub fn raise_request(parameters: &Parameters, sender: &Sender, config: &Config) -> Result<RaiseRequest, CallRefused> {
     for name in SCALARS {
         parameters.scalar(name)?;
     }
     if parameters.addressees.is_empty() {
-        return Err(Refused::Missing(ADDRESSEE));
+        return Err(CallRefused::Missing(ADDRESSEE));
     }
     let dry_run = parameters.one_of("testflg", &[("0", false), ("1", true)])?;
     let hostname = parameters.text("hostname")?;
     let operator = parameters.text("operator")?;
     let (mode, until) =
         parameters.one_of("calltype", &[("1", (Mode::Sequential, Until::First)), ("2", (Mode::Parallel, Until::Everyone))])?;
-    let frequency = integer(parameters.scalar("frequency")?, MOST_CALLS).ok_or(Refused::Value("frequency"))?;
+    let frequency = integer(parameters.scalar("frequency")?, MOST_CALLS).ok_or(CallRefused::Value("frequency"))?;
     let language = parameters.one_of("language", &LANGUAGES.map(|language| (language, language)))?;
     let message = parameters.text("message")?;
     let head_id = parameters.one_of("headid", &[("1", 1), ("2", 2)])?;
     let foot_id = parameters.one_of("footid", &[("1", 1), ("2", 2)])?;
     if parameters.addressees.len() > MOST_ADDRESSEES {
-        return Err(Refused::Value(ADDRESSEE));
+        return Err(CallRefused::Value(ADDRESSEE));
     }
-    let read = parameters.addressees.iter().map(|text| Asked::read(text).ok_or(Refused::Value(ADDRESSEE)));
+    let read = parameters.addressees.iter().map(|text| Asked::read(text).ok_or(CallRefused::Value(ADDRESSEE)));
     let mut asked = read.collect::<Result<Vec<_>, _>>()?;
     // Stable: those of one order stay as they were given.
     asked.sort_by_key(|addressee| addressee.order);
@@ -240,7 +240,7 @@ mod tests {
     const GOOD: &str = "testflg=0&hostname=db1&operator=ichiro&calltype=1&frequency=3&language=en&message=Disk+full&headid=2\
                         &footid=1&addressee=1:tarou:810000000000:Tarou:120";
 
-    fn read(form: &str) -> Result<RaiseRequest, Refused> {
+    fn read(form: &str) -> Result<RaiseRequest, CallRefused> {
         let mut parameters = Parameters::default();
         parameters.read_form(form.as_bytes());
         raise_request(&parameters, &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default())
@@ -256,14 +256,14 @@ mod tests {
     fn what_is_missing_comes_first_and_in_order() {
         let mut form = String::new();
         for name in SCALARS {
-            assert_eq!(read(&form).unwrap_err(), Refused::Missing(name), "{form}");
+            assert_eq!(read(&form).unwrap_err(), CallRefused::Missing(name), "{form}");
             form += &format!("&{name}=%20");
         }
-        assert_eq!(read(&form).unwrap_err(), Refused::Missing("addressee"));
+        assert_eq!(read(&form).unwrap_err(), CallRefused::Missing("addressee"));
         form += "&addressee=";
-        assert_eq!(read(&form).unwrap_err(), Refused::Missing("addressee"), "empty is absent");
+        assert_eq!(read(&form).unwrap_err(), CallRefused::Missing("addressee"), "empty is absent");
         form += "&addressee=x";
-        assert_eq!(read(&form).unwrap_err(), Refused::Value("testflg"), "blank is there, and wrong");
+        assert_eq!(read(&form).unwrap_err(), CallRefused::Value("testflg"), "blank is there, and wrong");
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
             ),
         ] {
             for value in values {
-                assert_eq!(read(&with(name, value)).unwrap_err(), Refused::Value(name), "{name}={value}");
+                assert_eq!(read(&with(name, value)).unwrap_err(), CallRefused::Value(name), "{name}={value}");
             }
         }
     }

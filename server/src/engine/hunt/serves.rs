@@ -20,10 +20,10 @@ const LEFT_LATE: TimeDelta = TimeDelta::seconds(1);
 
 /// What this node knows of serves, and of reports that it could not store.
 #[derive(Debug, Default)]
-pub struct ServeMemory(Mutex<Known>);
+pub struct ServeMemory(Mutex<KnownServe>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct KnownServe {
     unwritten: HashMap<String, Vec<Unwritten>>,
     /// Reports that arrived and have not been stored, by mid.
     heard: HashMap<String, u32>,
@@ -39,7 +39,7 @@ enum Unwritten {
 }
 
 impl ServeMemory {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownServe> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
