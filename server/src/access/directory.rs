@@ -3,19 +3,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::config::{HandsetConfig, IdleForm as IdleFormSetting, ProfileChoice};
 use crate::ids::HandsetId;
 use crate::keep::pairing::plain_key;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
-use crate::store::{Announcement, Result, Store, StoreError};
+use crate::store::{Announcement, Generation, Remembered, Result, Store, StoreError};
 
 /// Phones on the plain path beyond this share one entry for each address: a client that invents models must not fill the database.
 const MOST_PLAIN_HANDSETS: i64 = 200;
@@ -28,12 +28,10 @@ const MOST_OUTDATED: usize = 20_000;
 
 /// The handsets this node has seen.
 #[derive(Debug)]
-pub struct Directory(Mutex<Known>);
+pub struct Directory(Generation<KnownHandsets>);
 
-#[derive(Debug)]
-struct Known {
-    announcements: Receiver<Announcement>,
-    generation: u64,
+#[derive(Debug, Default)]
+struct KnownHandsets {
     by_token: HashMap<[u8; 32], Arc<HandsetRow>>,
     by_plain_key: HashMap<String, Arc<HandsetRow>>,
     not_allowed: HashSet<String>,
@@ -47,16 +45,7 @@ impl Directory {
     /// An empty directory that hears these announcements.
     #[must_use]
     pub fn new(announcements: Receiver<Announcement>) -> Self {
-        Self(Mutex::new(Known {
-            announcements,
-            generation: 0,
-            by_token: HashMap::new(),
-            by_plain_key: HashMap::new(),
-            not_allowed: HashSet::new(),
-            any_paired: None,
-            last_by_token: HashMap::new(),
-            last_by_plain_key: HashMap::new(),
-        }))
+        Self(Generation::new(announcements, KnownHandsets::default()))
     }
 
     /// The handset with a token; `None` when there is none.
@@ -65,15 +54,15 @@ impl Directory {
     /// When the database fails.
     pub async fn by_token(&self, store: &Store, hash: [u8; 32]) -> Result<Option<Arc<HandsetRow>>> {
         let generation = {
-            let known = self.known();
+            let known = self.0.now();
             if let Some(handset) = known.by_token.get(&hash) {
                 return Ok(Some(Arc::clone(handset)));
             }
-            known.generation
+            known.generation()
         };
         let Some(handset) = store.read().await?.db().handset_by_token(&hash).await?.map(Arc::new) else { return Ok(None) };
-        let mut known = self.known();
-        if known.generation == generation {
+        let mut known = self.0.now();
+        if known.generation() == generation {
             known.by_token.insert(hash, Arc::clone(&handset));
         } else {
             known.last_by_token.insert(hash, Arc::clone(&handset));
@@ -88,7 +77,7 @@ impl Directory {
     /// When the database fails; what was known before stays known.
     pub async fn learn(&self, store: &Store) -> Result<()> {
         let rows = store.read().await?.db().handsets().await?;
-        let mut known = self.known();
+        let mut known = self.0.now();
         for row in rows.into_iter().take(MOST_OUTDATED).map(Arc::new) {
             for hash in [&row.token_hash, &row.next_token_hash].into_iter().flatten() {
                 if let Ok(hash) = <[u8; 32]>::try_from(hash.as_slice()) {
@@ -124,14 +113,14 @@ impl Directory {
     /// to let anybody in.
     #[must_use]
     pub fn remembered(&self, hash: &[u8; 32]) -> Option<Arc<HandsetRow>> {
-        let known = self.known();
+        let known = self.0.now();
         known.by_token.get(hash).or_else(|| known.last_by_token.get(hash)).map(Arc::clone)
     }
 
     /// The same for a phone on the plain path.
     #[must_use]
     pub fn remembered_plain(&self, address: IpAddr, model: &str) -> Option<Arc<HandsetRow>> {
-        let (known, key) = (self.known(), plain_key(address, model));
+        let (known, key) = (self.0.now(), plain_key(address, model));
         known.by_plain_key.get(&key).or_else(|| known.last_by_plain_key.get(&key)).map(Arc::clone)
     }
 
@@ -149,15 +138,15 @@ impl Directory {
     ) -> Result<Arc<HandsetRow>> {
         let key = &plain_key(address, model);
         let generation = {
-            let known = self.known();
+            let known = self.0.now();
             if let Some(handset) = known.by_plain_key.get(key) {
                 return Ok(Arc::clone(handset));
             }
-            known.generation
+            known.generation()
         };
         let handset = Arc::new(find_or_make(store, settings, key, &address.to_string(), now).await?);
-        let mut known = self.known();
-        if known.generation == generation {
+        let mut known = self.0.now();
+        if known.generation() == generation {
             known.by_plain_key.insert(key.to_owned(), Arc::clone(&handset));
         } else {
             known.last_by_plain_key.insert(key.to_owned(), Arc::clone(&handset));
@@ -172,19 +161,19 @@ impl Directory {
     pub async fn allowed(&self, store: &Store, address: IpAddr, model: &str) -> Result<Option<Arc<HandsetRow>>> {
         let key = plain_key(address, model);
         let generation = {
-            let known = self.known();
+            let known = self.0.now();
             if let Some(handset) = known.by_plain_key.get(&key) {
                 return Ok(Some(Arc::clone(handset)).filter(|handset| handset.allowed_at.is_some()));
             }
             if known.not_allowed.contains(&key) {
                 return Ok(None);
             }
-            known.generation
+            known.generation()
         };
         let handset = store.read().await?.db().handset_by_plain_key(&key).await?.filter(|handset| handset.allowed_at.is_some());
         let handset = handset.map(Arc::new);
-        let mut known = self.known();
-        if known.generation == generation {
+        let mut known = self.0.now();
+        if known.generation() == generation {
             match &handset {
                 Some(handset) => drop(known.by_plain_key.insert(key, Arc::clone(handset))),
                 None if known.not_allowed.len() < MOST_REMEMBERED => drop(known.not_allowed.insert(key)),
@@ -200,46 +189,35 @@ impl Directory {
     /// When the database fails.
     pub async fn any_paired(&self, store: &Store) -> Result<bool> {
         let generation = {
-            let known = self.known();
+            let known = self.0.now();
             if let Some(any) = known.any_paired {
                 return Ok(any);
             }
-            known.generation
+            known.generation()
         };
         let any = store.read().await?.db().count_paired_handsets().await? > 0;
-        let mut known = self.known();
-        if known.generation == generation {
+        let mut known = self.0.now();
+        if known.generation() == generation {
             known.any_paired = Some(any);
         }
         Ok(any)
     }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.hear();
-        known
-    }
 }
 
-impl Known {
-    fn hear(&mut self) {
-        loop {
-            match self.announcements.try_recv() {
-                Ok(Announcement::Handsets | Announcement::Missed) | Err(TryRecvError::Lagged(_)) => {
-                    self.generation += 1;
-                    if self.last_by_token.len() + self.last_by_plain_key.len() >= MOST_OUTDATED {
-                        self.last_by_token.clear();
-                        self.last_by_plain_key.clear();
-                    }
-                    self.last_by_token.extend(self.by_token.drain());
-                    self.last_by_plain_key.extend(self.by_plain_key.drain());
-                    self.not_allowed.clear();
-                    self.any_paired = None;
-                }
-                Ok(_) => {}
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
-            }
+impl Remembered for KnownHandsets {
+    fn concerns(announcement: &Announcement) -> bool {
+        matches!(announcement, Announcement::Handsets | Announcement::Missed)
+    }
+
+    fn forget(&mut self) {
+        if self.last_by_token.len() + self.last_by_plain_key.len() >= MOST_OUTDATED {
+            self.last_by_token.clear();
+            self.last_by_plain_key.clear();
         }
+        self.last_by_token.extend(self.by_token.drain());
+        self.last_by_plain_key.extend(self.by_plain_key.drain());
+        self.not_allowed.clear();
+        self.any_paired = None;
     }
 }
 

@@ -1,27 +1,24 @@
 //! Keys of senders, as this node remembers them: a key that is known costs no query.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::TryRecvError;
 
 use crate::ids::KeyId;
 use crate::store::access::keys::KeyRow;
-use crate::store::{Announcement, Store, StoreError};
+use crate::store::{Announcement, Generation, Remembered, Store, StoreError};
 
 /// That a key was used is written down at most this often.
 const WRITE_AGAIN: TimeDelta = TimeDelta::minutes(1);
 
 /// The keys this node has seen.
 #[derive(Debug)]
-pub struct Keys(Mutex<Known>);
+pub struct Keys(Generation<KnownKeys>);
 
-#[derive(Debug)]
-struct Known {
-    announcements: Receiver<Announcement>,
-    generation: u64,
+#[derive(Debug, Default)]
+struct KnownKeys {
     by_hash: HashMap<[u8; 32], Arc<KeyRow>>,
     written: HashMap<KeyId, DateTime<Utc>>,
 }
@@ -30,7 +27,7 @@ impl Keys {
     /// No keys yet; hears these announcements.
     #[must_use]
     pub fn new(announcements: Receiver<Announcement>) -> Self {
-        Self(Mutex::new(Known { announcements, generation: 0, by_hash: HashMap::new(), written: HashMap::new() }))
+        Self(Generation::new(announcements, KnownKeys::default()))
     }
 
     /// The key with this hash, if it is good.
@@ -39,15 +36,15 @@ impl Keys {
     /// When the database fails.
     pub async fn find(&self, store: &Store, hash: [u8; 32]) -> Result<Option<Arc<KeyRow>>, StoreError> {
         let generation = {
-            let known = self.known();
+            let known = self.0.now();
             if let Some(key) = known.by_hash.get(&hash) {
                 return Ok(Some(Arc::clone(key)));
             }
-            known.generation
+            known.generation()
         };
         let Some(key) = store.read().await?.db().key_by_hash(&hash).await?.map(Arc::new) else { return Ok(None) };
-        let mut known = self.known();
-        if known.generation == generation {
+        let mut known = self.0.now();
+        if known.generation() == generation {
             known.by_hash.insert(hash, Arc::clone(&key));
         }
         Ok(Some(key))
@@ -59,7 +56,7 @@ impl Keys {
     /// When the database fails.
     pub async fn used(&self, store: &Store, key: KeyId, now: DateTime<Utc>) -> Result<(), StoreError> {
         {
-            let mut known = self.known();
+            let mut known = self.0.now();
             if known.written.get(&key).is_some_and(|at| now - *at < WRITE_AGAIN) {
                 return Ok(());
             }
@@ -69,18 +66,14 @@ impl Keys {
         tx.db().key_used(key, now).await?;
         tx.commit().await
     }
+}
 
-    fn known(&self) -> MutexGuard<'_, Known> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match known.announcements.try_recv() {
-                Ok(Announcement::Keys | Announcement::Missed) | Err(TryRecvError::Lagged(_)) => {
-                    known.generation += 1;
-                    known.by_hash.clear();
-                }
-                Ok(_) => {}
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return known,
-            }
-        }
+impl Remembered for KnownKeys {
+    fn concerns(announcement: &Announcement) -> bool {
+        matches!(announcement, Announcement::Keys | Announcement::Missed)
+    }
+
+    fn forget(&mut self) {
+        self.by_hash.clear();
     }
 }

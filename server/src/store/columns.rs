@@ -17,13 +17,14 @@ use crate::ids::{
     InboundSmsId, InstallationId, KeyId, LayerId, LineId, OverrideId, PersonId, PolicyId, ScheduleId, SmsId, TeamId, TemporaryId,
     UserId, VacationId, WebhookId, WindowId,
 };
+use crate::kinds::notices::WebhookShape;
 use crate::line::command::AppBuild;
 use crate::line::reply::TextEffect;
 use crate::roster::source::Address;
 use crate::store::access::users::Role;
 use crate::store::lines::numbers::HandOverWhy;
 use crate::store::lines::sms::Purpose;
-use crate::store::lines::webhooks::{NoticeKind, WebhookShape};
+use crate::store::lines::webhooks::NoticeKind;
 use crate::store::statement::{Column, Value};
 use crate::store::watch::handsets::{IdleForm, Profile};
 use crate::store::watch::outages::OutageTold;
@@ -142,7 +143,6 @@ words! {
         HandOverTrouble = "hand_over_trouble", OptedOut = "opted_out", Flapping = "flapping", GatewaySilent = "gateway_silent",
         GatewayBack = "gateway_back", CalendarTrouble = "calendar_trouble", CalendarBack = "calendar_back",
     }
-    WebhookShape { Json = "json", Slack = "slack", Wecom = "wecom", Dingtalk = "dingtalk", Feishu = "feishu" }
 }
 
 /// Keeps a type by words that it knows itself.
@@ -155,6 +155,10 @@ macro_rules! kept_by_its_words {
 kept_by_its_words! { Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect }
 
 kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));
+
+kept_as!(WebhookShape, String, |shape| shape.as_str().to_owned(), |word| {
+    Self::read(&word).ok_or_else(|| format!("{word:?} is no form of notices").into())
+});
 
 // The more urgent, the larger: queries sort by it.
 kept_as!(Priority, i32, |priority| *priority as i32, |number| match number {

@@ -47,9 +47,6 @@ statements! {
 
 impl Db<'_> {
     /// Waits until nobody else is changing that, and keeps others from it until the transaction ends. Before any other lock.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lock_edits(&mut self, what: Edited) -> Result<()> {
         execute!(self, LOCK, what.as_str()).map(|_| ())
     }

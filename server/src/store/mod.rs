@@ -2,7 +2,9 @@
 //!
 //! Operations are methods of [`Db`], a borrowed connection that may or may not be in a transaction. Whoever holds a [`Tx`] uses
 //! `tx.db()` and never asks the [`Store`] for another connection: SQLite has one writer, which would wait for itself.
-//! Time is always a parameter and never comes from SQL.
+//! Time is always a parameter and never comes from SQL. Every operation fails when the database does; one that can fail otherwise says so.
+
+#![expect(clippy::missing_errors_doc, reason = "an operation fails when the database does; where it fails otherwise, it says so")]
 
 pub mod access;
 pub mod alarm;
@@ -10,6 +12,7 @@ mod columns;
 pub mod dialect;
 pub mod duty;
 pub mod edits;
+mod generation;
 pub mod lines;
 mod migrations;
 pub mod open;
@@ -18,6 +21,7 @@ pub mod secrets;
 pub mod statement;
 mod transaction;
 pub mod watch;
+mod work;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +36,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
 use tokio::sync::broadcast;
 
+pub use generation::{Generation, Remembered};
 pub use transaction::Tx;
+pub use work::{Counts, Tally, Work};
 
 use crate::ids::InstallationId;
 use dialect::{Dialect, Sql, fragment, statements};
@@ -353,26 +359,17 @@ statements! {
 
 impl Db<'_> {
     /// Marks a place in the transaction to which [`Db::rollback_to_savepoint`] goes back.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn savepoint(&mut self) -> Result<()> {
         execute!(self, SAVEPOINT).map(|_| ())
     }
 
     /// Undoes what was done since [`Db::savepoint`].
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn rollback_to_savepoint(&mut self) -> Result<()> {
         execute!(self, ROLLBACK_TO)?;
         self.release_savepoint().await
     }
 
     /// Keeps what was done since [`Db::savepoint`].
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn release_savepoint(&mut self) -> Result<()> {
         execute!(self, RELEASE).map(|_| ())
     }
@@ -620,9 +617,6 @@ impl Store {
     }
 
     /// The database's own time, to measure a node's clock against. `None` on SQLite, where there is one node.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn database_time(&self) -> Result<Option<DateTime<Utc>>> {
         match &self.pools {
             Pools::Postgres { pool, .. } => {
@@ -635,9 +629,6 @@ impl Store {
 
     /// Finds out how the tables of the embedded database are filled, so that it chooses by which index it reads; Postgres does so by
     /// itself. From a few hundred rows of each index, and one table after the other, so that nobody waits.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn take_stock(&self) -> Result<()> {
         let Pools::Sqlite { write, .. } = &self.pools else { return Ok(()) };
         let run = async |text: String| {

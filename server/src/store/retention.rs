@@ -75,18 +75,12 @@ statements! {
 
 impl Db<'_> {
     /// The next up to 100 hunts after one, of those that ended before then, in the order in which they ended.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hunts_ended(&mut self, before: DateTime<Utc>, after: EndedHunt) -> Result<Vec<EndedHunt>> {
         fetch_all!(self, ENDED, before, after.ended_at, after.id)
     }
 
     /// Forgets up to [`ALARMS_AT_ONCE`] alarms of these hunts, and those hunts to which no alarm refers any more; gives how many
     /// alarms.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn prune_hunts(&mut self, hunts: &[EndedHunt], before: DateTime<Utc>) -> Result<u64> {
         let ids: Vec<HuntId> = hunts.iter().map(|hunt| hunt.id).collect();
         let list = list(&ids);
@@ -98,18 +92,12 @@ impl Db<'_> {
     }
 
     /// Forgets up to [`LINES_AT_ONCE`] of each kind of line about what happened to handsets before then; gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn prune_handset_events(&mut self, before: DateTime<Utc>) -> Result<u64> {
         let deliveries = execute!(self, PRUNE_DELIVERIES, before)?;
         Ok(deliveries + execute!(self, PRUNE_EVENTS, before)?)
     }
 
     /// How many alarms ended before then. Counted in portions: no statement takes longer because there are more.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_prunable(&mut self, before: DateTime<Utc>) -> Result<i64> {
         let last = EndedHunt { ended_at: before, id: HuntId(uuid::Uuid::max()) };
         let mut count = 0;

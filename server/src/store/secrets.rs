@@ -15,9 +15,6 @@ const KEY_BYTES: usize = 32;
 
 impl Store {
     /// What this installation signs one kind of thing with, by its name; the first node makes it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn signing_key(&self, name: &str) -> Result<Vec<u8>> {
         let fresh: [u8; KEY_BYTES] = rand::random();
         let mut tx = self.begin().await?;
@@ -30,17 +27,11 @@ impl Store {
 
 impl Db<'_> {
     /// Keeps a secret, unless another node was first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn keep_secret(&mut self, name: &str, secret: &[u8]) -> Result<()> {
         execute!(self, KEEP, name, secret).map(|_| ())
     }
 
     /// A secret.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn secret(&mut self, name: &str) -> Result<Option<Vec<u8>>> {
         let row: Option<(Vec<u8>,)> = fetch_optional!(self, GET, name)?;
         Ok(row.map(|(secret,)| secret))

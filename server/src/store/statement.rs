@@ -347,6 +347,13 @@ macro_rules! execute {
     }};
 }
 
+/// Runs a statement that touches one row or none; true when it touched one.
+macro_rules! changed_one {
+    ($db:expr, $sql:expr $(, $value:expr)* $(,)?) => {
+        $crate::store::statement::execute!($db, $sql $(, $value)*).map(|rows| rows == 1)
+    };
+}
+
 /// Runs a query for at most one row.
 macro_rules! fetch_optional {
     ($db:expr, $sql:expr $(, $value:expr)* $(,)?) => {{
@@ -363,4 +370,4 @@ macro_rules! fetch_all {
     }};
 }
 
-pub(crate) use {execute, fetch_all, fetch_optional, row};
+pub(crate) use {changed_one, execute, fetch_all, fetch_optional, row};

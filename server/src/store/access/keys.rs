@@ -5,7 +5,7 @@ use sqlx::types::Json;
 
 use crate::ids::KeyId;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -50,34 +50,22 @@ impl Db<'_> {
     }
 
     /// The key with a hash, unless it was revoked.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn key_by_hash(&mut self, hash: &[u8]) -> Result<Option<KeyRow>> {
         fetch_optional!(self, BY_HASH, hash)
     }
 
     /// All keys by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn keys(&mut self) -> Result<Vec<KeyRow>> {
         fetch_all!(self, LIST)
     }
 
     /// Notes that a key was used.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn key_used(&mut self, id: KeyId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, USED, id, now).map(|_| ())
     }
 
     /// Revokes a key; false when there is none of that name, or it was revoked before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn revoke_key(&mut self, name: &str, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, REVOKE, name, now).map(|rows| rows == 1)
+        changed_one!(self, REVOKE, name, now)
     }
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -50,25 +50,16 @@ statements! {
 
 impl Db<'_> {
     /// Notes that a request came under a key; false when one came before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn begin_request(&mut self, integration: &str, key: &str, hash: &[u8], now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, BEGIN, integration, key, hash, now).map(|rows| rows == 1)
+        changed_one!(self, BEGIN, integration, key, hash, now)
     }
 
     /// The request that came under a key.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn repeated_request(&mut self, integration: &str, key: &str) -> Result<Option<RepeatedRow>> {
         fetch_optional!(self, GET, integration, key)
     }
 
     /// Begins a request again that began then and was given up; false when somebody else has done so.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn begin_request_again(
         &mut self,
         integration: &str,
@@ -76,29 +67,20 @@ impl Db<'_> {
         began_at: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<bool> {
-        execute!(self, BEGIN_AGAIN, integration, key, began_at, now).map(|rows| rows == 1)
+        changed_one!(self, BEGIN_AGAIN, integration, key, began_at, now)
     }
 
     /// Notes how a request was answered.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn request_answered(&mut self, integration: &str, key: &str, status: u16, head: &str, body: &str) -> Result<()> {
         execute!(self, ANSWERED, integration, key, i32::from(status), head, body).map(|_| ())
     }
 
     /// Frees the key of a request that came to nothing.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn free_request(&mut self, integration: &str, key: &str) -> Result<()> {
         execute!(self, FREE, integration, key).map(|_| ())
     }
 
     /// Forgets up to 500 requests that came before then; gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_repeated_requests(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET, before)
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::{PersonId, UserId};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 /// What a user may do; each role may do what the ones before it may.
@@ -137,60 +137,39 @@ pub struct NewUser {
 
 impl Db<'_> {
     /// Adds a user; false when the name is taken.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_user(&mut self, user: &NewUser) -> Result<bool> {
         let (name, hash) = (user.name.as_str(), user.password_hash.as_str());
-        execute!(self, INSERT, user.id, name, hash, user.role, user.person_id, user.created_at).map(|rows| rows == 1)
+        changed_one!(self, INSERT, user.id, name, hash, user.role, user.person_id, user.created_at)
     }
 
     /// The user with a name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn user_by_name(&mut self, name: &str) -> Result<Option<UserRow>> {
         fetch_optional!(self, BY_NAME, name)
     }
 
     /// All users by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn users(&mut self) -> Result<Vec<UserRow>> {
         fetch_all!(self, LIST)
     }
 
     /// How many users there are.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_users(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Gives a user another password; whoever is logged in as them is so no longer.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_password(&mut self, user: UserId, hash: &str) -> Result<()> {
         execute!(self, SET_PASSWORD, user, hash)?;
         execute!(self, DELETE_SESSIONS_OF, user).map(|_| ())
     }
 
     /// Lets a user do other things, from their next request on.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_role(&mut self, user: UserId, role: Role) -> Result<()> {
         execute!(self, SET_ROLE, user, role).map(|_| ())
     }
 
     /// Shuts a user out, or lets them in again; false when that was so before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_user_disabled(&mut self, user: UserId, since: Option<DateTime<Utc>>) -> Result<bool> {
         let changed = match since {
             Some(since) => execute!(self, DISABLE, user, since)?,
@@ -201,9 +180,6 @@ impl Db<'_> {
     }
 
     /// Begins a session.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_session(
         &mut self,
         token_hash: &[u8],
@@ -215,9 +191,6 @@ impl Db<'_> {
     }
 
     /// Whose session it is; `None` when it is none, has expired, was not used since `idle_since`, or its user is disabled.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn session(
         &mut self,
         token_hash: &[u8],
@@ -228,25 +201,16 @@ impl Db<'_> {
     }
 
     /// Notes that a session is in use.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn touch_session(&mut self, token_hash: &[u8], now: DateTime<Utc>) -> Result<()> {
         execute!(self, TOUCH_SESSION, token_hash, now).map(|_| ())
     }
 
     /// Ends a session.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delete_session(&mut self, token_hash: &[u8]) -> Result<()> {
         execute!(self, DELETE_SESSION, token_hash).map(|_| ())
     }
 
     /// Forgets sessions that have expired, or were not used since `idle_since`.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_sessions(&mut self, now: DateTime<Utc>, idle_since: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET_SESSIONS, now, idle_since)
     }

@@ -9,7 +9,7 @@ use crate::alarm::coverage::Came;
 use crate::alarm::{AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
 use crate::ids::{AlarmId, HuntId};
 use crate::store::dialect::{Dialect, fragment, statements};
-use crate::store::statement::{Built, Value, all, execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{Built, Value, all, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
 
 row! {
@@ -143,28 +143,23 @@ statements! {
     JOIN_HUNT = ["INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) VALUES ($1, $2, $3)"];
     /// One alarm.
     GET = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.id = $1"
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.id = $1"
     ];
     /// One alarm by its number.
     GET_BY_NUMBER = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.number = $1"
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.number = $1"
     ];
     /// The alarms whose current hunt is this one.
     OF_HUNT = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.hunt_id = $1 ORDER BY a.number"
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.hunt_id = $1 ORDER BY a.number"
     ];
     /// The open alarm with a key.
     OPEN_WITH_KEY = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.dedup_key = $2 AND a.dedup_open"
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.dedup_key = $2 AND a.dedup_open"
     ];
     /// The alarms that were ever in this hunt, with what their current one says; the most urgent first.
     EVER_IN = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id JOIN hunts h ON h.id = a.hunt_id
+        "SELECT" alarm_columns "FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id JOIN hunts h ON h.id = a.hunt_id
          WHERE l.hunt_id = $1 ORDER BY a.priority DESC, a.number"
     ];
     /// The alarms that were in this hunt by an instant.
@@ -182,8 +177,7 @@ statements! {
     ];
     /// Alarms that joined their current hunt after an instant, and are not over.
     JOINED_AFTER = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id JOIN alarm_hunts l ON l.alarm_id = a.id AND l.hunt_id = a.hunt_id
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id JOIN alarm_hunts l ON l.alarm_id = a.id AND l.hunt_id = a.hunt_id
          WHERE a.hunt_id = $1 AND l.joined_at > $2 AND a.cancelled_at IS NULL AND a.resolved_at IS NULL ORDER BY a.number"
     ];
     /// The hunts an alarm ever had, oldest first.
@@ -221,8 +215,7 @@ statements! {
     COUNT_FIRING = ["SELECT count(*) AS firing FROM alarms WHERE hunt_id = $1 AND cancelled_at IS NULL AND resolved_at IS NULL"];
     /// Alarms; conditions, order and limit are appended. CROSS JOIN has SQLite begin with the alarms, whose numbers are the order.
     LIST = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a CROSS JOIN hunts h WHERE h.id = a.hunt_id"
+        "SELECT" alarm_columns "FROM alarms a CROSS JOIN hunts h WHERE h.id = a.hunt_id"
     ];
     /// What was answered under a key.
     IDEMPOTENT = ["SELECT request_hash, alarm_id, repeated FROM idempotency_keys WHERE integration_id = $1 AND key = $2"];
@@ -276,192 +269,123 @@ impl Db<'_> {
     }
 
     /// Notes that an alarm is in a hunt.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn join_hunt(&mut self, alarm: AlarmId, hunt: HuntId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, JOIN_HUNT, alarm, hunt, now).map(|_| ())
     }
 
     /// One alarm.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn alarm(&mut self, id: AlarmId) -> Result<Option<AlarmRow>> {
         fetch_optional!(self, GET, id)
     }
 
     /// One alarm by its number.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn alarm_by_number(&mut self, number: i64) -> Result<Option<AlarmRow>> {
         fetch_optional!(self, GET_BY_NUMBER, number)
     }
 
     /// The alarms whose current hunt is this one.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn alarms_of(&mut self, hunt: HuntId) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, OF_HUNT, hunt)
     }
 
     /// The open alarm with a key.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_alarm_with_key(&mut self, integration: &str, key: &str) -> Result<Option<AlarmRow>> {
         fetch_optional!(self, OPEN_WITH_KEY, integration, key)
     }
 
     /// The alarms that were ever in this hunt, whatever hunt they have now; the most urgent first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn alarms_ever_in(&mut self, hunt: HuntId) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, EVER_IN, hunt)
     }
 
     /// The alarms that a call was about when it was handed out for a hunt at an instant, whatever hunt they have now.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn alarms_in_call(&mut self, hunt: HuntId, offered_at: DateTime<Utc>) -> Result<Vec<AlarmId>> {
         let rows: Vec<(AlarmId,)> = fetch_all!(self, IN_CALL, hunt, offered_at)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// Moves an alarm into a hunt that was made of the one it is in: it counts as having joined it when it joined that one.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn move_alarm(&mut self, id: AlarmId, from: HuntId, to: HuntId) -> Result<()> {
         execute!(self, SET_HUNT, id, to)?;
         execute!(self, MOVE, id, from, to).map(|_| ())
     }
 
     /// Alarms that joined this hunt, their current one, after an instant, and are not over.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn alarms_joined_after(&mut self, hunt: HuntId, at: DateTime<Utc>) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, JOINED_AFTER, hunt, at)
     }
 
     /// The newer hunts of alarms that were in this hunt by an instant.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn later_hunts(&mut self, hunt: HuntId, by: DateTime<Utc>) -> Result<Vec<HuntId>> {
         let rows: Vec<(HuntId,)> = fetch_all!(self, LATER_HUNTS, hunt, by)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// The hunts an alarm ever had, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hunts_of_alarm(&mut self, alarm: AlarmId) -> Result<Vec<HuntId>> {
         let rows: Vec<(HuntId,)> = fetch_all!(self, HUNTS_OF_ALARM, alarm)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// Counts a repeat; false when the alarm was closed meanwhile.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn repeat_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, REPEAT, id, now).map(|rows| rows == 1)
+        changed_one!(self, REPEAT, id, now)
     }
 
     /// Lets the next report with the alarm's key make a new alarm.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn close_dedup(&mut self, id: AlarmId) -> Result<()> {
         execute!(self, CLOSE_DEDUP, id).map(|_| ())
     }
 
     /// Gives an alarm a new hunt.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_alarm_hunt(&mut self, id: AlarmId, hunt: HuntId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_HUNT, id, hunt)?;
         self.join_hunt(id, hunt, now).await
     }
 
     /// Calls an alarm off; false when it was over already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn cancel_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, CANCEL, id, now).map(|rows| rows == 1)
+        changed_one!(self, CANCEL, id, now)
     }
 
     /// Marks an alarm as over at its source; false when it was over already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn resolve_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, RESOLVE, id, now).map(|rows| rows == 1)
+        changed_one!(self, RESOLVE, id, now)
     }
 
     /// Makes an alarm at least so urgent.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn raise_alarm_priority(&mut self, id: AlarmId, priority: Priority, now: DateTime<Utc>) -> Result<()> {
         execute!(self, RAISE_PRIORITY, id, priority, now).map(|_| ())
     }
 
     /// Notes that something burns in an alarm that did not.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn alarm_has_news(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, HAS_NEWS, id, now).map(|_| ())
     }
 
     /// Sets when an alarm rings again by itself.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_ring_again(&mut self, id: AlarmId, at: Option<DateTime<Utc>>) -> Result<()> {
         execute!(self, SET_RING_AGAIN, id, at).map(|_| ())
     }
 
     /// Lets an alarm ring then for something that nobody has taken.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn ring_for_news(&mut self, id: AlarmId, at: DateTime<Utc>) -> Result<()> {
         execute!(self, RING_FOR_NEWS, id, at).map(|_| ())
     }
 
     /// Up to 100 alarms that are to ring again.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn alarms_to_ring_again(&mut self, now: DateTime<Utc>) -> Result<Vec<AlarmId>> {
         let rows: Vec<(AlarmId,)> = fetch_all!(self, RING_AGAIN, now)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// How many alarms of a hunt are still firing.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_firing(&mut self, hunt: HuntId) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_FIRING, hunt)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Alarms, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn list_alarms(&mut self, filter: &AlarmFilter, limit: i64) -> Result<Vec<AlarmRow>> {
         // Planned anew for what is asked for each time: a plan for any source would read on for ever for one that has no alarm.
         let running = self.rows_of_built(&LIST, &list_query(self.dialect(), filter, limit));
@@ -469,9 +393,6 @@ impl Db<'_> {
     }
 
     /// What was answered under a key.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn idempotent_request(&mut self, integration: &str, key: &str) -> Result<Option<IdempotentRow>> {
         fetch_optional!(self, IDEMPOTENT, integration, key)
     }
@@ -493,9 +414,6 @@ impl Db<'_> {
     }
 
     /// Forgets up to 500 keys that were used before then; gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_idempotent_requests(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET_IDEMPOTENT, before)
     }

@@ -7,7 +7,7 @@ use crate::alarm::consequences::Answer;
 use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::numbers::same_phone;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, row};
+use crate::store::statement::{changed_one, execute, fetch_all, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -101,9 +101,6 @@ pub fn current(answers: &[AnswerRow]) -> Option<&AnswerRow> {
 
 impl Db<'_> {
     /// Stores an answer.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_answer(&mut self, answer: &AnswerRow) -> Result<()> {
         execute!(
             self,
@@ -125,33 +122,21 @@ impl Db<'_> {
     }
 
     /// Notes that a human confirmed an answer.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn confirm_answer(&mut self, id: AnswerId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, CONFIRM, id, now).map(|_| ())
     }
 
     /// Lets an unconfirmed answer lapse; false when it was confirmed or had lapsed.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lapse_answer(&mut self, id: AnswerId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, LAPSE, id, now).map(|rows| rows == 1)
+        changed_one!(self, LAPSE, id, now)
     }
 
     /// The answers of a hunt, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn answers_of(&mut self, hunt: HuntId) -> Result<Vec<AnswerRow>> {
         fetch_all!(self, OF_HUNT, hunt)
     }
 
     /// The answers to the alarms with these numbers, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn answers_of_alarms(&mut self, lowest: i64, highest: i64) -> Result<Vec<AnswerRow>> {
         fetch_all!(self, OF_ALARMS, lowest, highest)
     }

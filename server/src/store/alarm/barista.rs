@@ -67,9 +67,6 @@ statements! {
 
 impl Db<'_> {
     /// Stores what an alarm has beside the others.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_barista_call(&mut self, alarm: AlarmId, call: &BaristaCall) -> Result<()> {
         execute!(
             self,
@@ -90,17 +87,11 @@ impl Db<'_> {
     }
 
     /// What an alarm has beside the others; `None` when it came through another door.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn barista_call(&mut self, alarm: AlarmId) -> Result<Option<BaristaCall>> {
         fetch_optional!(self, GET, alarm)
     }
 
     /// Whether a hunt is for an alarm of a Barista client.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn is_barista_hunt(&mut self, hunt: HuntId) -> Result<bool> {
         let row: Option<(HuntId,)> = fetch_optional!(self, OF_HUNT, hunt)?;
         Ok(row.is_some())

@@ -10,7 +10,7 @@ use crate::alarm::event::EventKind;
 use crate::alarm::{HuntOutcome, TargetOutcome, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, row};
+use crate::store::statement::{changed_one, fetch_all, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -121,8 +121,7 @@ row! {
 statements! {
     /// Alarms that somebody is to hear of now: the most urgent and oldest hunts first.
     OPEN_ALARMS = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id
          WHERE a.cancelled_at IS NULL AND a.resolved_at IS NULL AND a.hunt_id IN
            (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY a.priority DESC, h.created_at, a.number LIMIT 200"
@@ -156,8 +155,7 @@ statements! {
     ];
     /// Alarms that are over, or whose hunt is: the newest first.
     FINISHED = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id
          WHERE a.number < $1 AND (h.ended_at IS NOT NULL OR a.cancelled_at IS NOT NULL OR a.resolved_at IS NOT NULL)
          ORDER BY a.number DESC LIMIT $2"
     ];
@@ -170,8 +168,7 @@ statements! {
     ];
     /// Alarms nobody heard of that still fire.
     UNHEARD = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id
          WHERE a.number >= $1 AND h.outcome = 'no_answer' AND a.cancelled_at IS NULL AND a.resolved_at IS NULL AND NOT h.dry_run
            AND h.only_handset_id IS NULL
          ORDER BY a.number DESC LIMIT 50"
@@ -206,81 +203,51 @@ statements! {
 
 impl Db<'_> {
     /// Alarms whose hunt is open, of at most so many hunts.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_alarms(&mut self, hunts: i64) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, OPEN_ALARMS, hunts)
     }
 
     /// As many open hunts, the most urgent first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_hunts(&mut self, hunts: i64) -> Result<Vec<HuntRow>> {
         fetch_all!(self, OPEN_HUNTS, hunts)
     }
 
     /// The steps that the same hunts have begun.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_steps(&mut self, hunts: i64) -> Result<Vec<EventRow>> {
         fetch_all!(self, OPEN_STEPS, hunts, EventKind::StepBegan.as_str())
     }
 
     /// The ladders of the same hunts.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_rungs(&mut self, hunts: i64) -> Result<Vec<RungRow>> {
         fetch_all!(self, OPEN_RUNGS, hunts)
     }
 
     /// Who is being rung at this moment.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn ringing(&mut self) -> Result<Vec<RingingRow>> {
         fetch_all!(self, RINGING)
     }
 
     /// Answers in open hunts, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_answers(&mut self) -> Result<Vec<AnswerRow>> {
         fetch_all!(self, OPEN_ANSWERS)
     }
 
     /// Alarms below a number that are over, or whose hunt is; the newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn finished_alarms(&mut self, below: i64, limit: i64) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, FINISHED, below, limit)
     }
 
     /// The ladders of alarms in a range of alarm numbers.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn rungs_between(&mut self, lowest: i64, highest: i64) -> Result<Vec<RungRow>> {
         fetch_all!(self, RUNGS_BETWEEN, lowest, highest)
     }
 
     /// Alarms from a number on that nobody heard of and that still fire, the newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn unheard_alarms(&mut self, from: i64) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, UNHEARD, from)
     }
 
     /// How hunts ended that were made since then, the newest first, at most 2000.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hunts_ended_since(&mut self, since: DateTime<Utc>) -> Result<Vec<EndRow>> {
         // Identifiers sort by time, so the primary key finds them.
         let millis = u128::try_from(since.timestamp_millis()).unwrap_or(0);
@@ -289,17 +256,11 @@ impl Db<'_> {
     }
 
     /// What the latest test call of each handset has shown.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_tests(&mut self) -> Result<Vec<TestRow>> {
         fetch_all!(self, TESTS)
     }
 
     /// Whom the dials of an alarm's hunts were to ring, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn calls_of_alarm(&mut self, alarm: crate::ids::AlarmId) -> Result<Vec<CallRow>> {
         fetch_all!(self, CALLS_OF_ALARM, alarm)
     }
@@ -309,14 +270,11 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails; a unique violation when the name is taken.
     pub async fn update_person(&mut self, id: PersonId, name: &str, language: &str, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, UPDATE_PERSON, id, name, language, now).map(|rows| rows == 1)
+        changed_one!(self, UPDATE_PERSON, id, name, language, now)
     }
 
     /// Forgets a person and their numbers; false when there is none. Past answers keep the name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delete_person(&mut self, id: PersonId) -> Result<bool> {
-        execute!(self, DELETE_PERSON, id).map(|rows| rows == 1)
+        changed_one!(self, DELETE_PERSON, id)
     }
 }

@@ -12,7 +12,7 @@ use crate::alarm::{DialOutcome, TargetOutcome, consequences};
 use crate::ids::{CalleeId, HandsetId, HuntId};
 use crate::numbers::phone_of;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::watch::handsets::Profile;
 use crate::store::{Db, Result};
 
@@ -296,34 +296,22 @@ row! {
 
 impl Db<'_> {
     /// The open dial of a handset.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_dial_of(&mut self, handset: HandsetId) -> Result<Option<DialRow>> {
         fetch_optional!(self, OPEN_OF_HANDSET, handset)
     }
 
     /// The latest dial of a handset, open or not.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn latest_dial_of(&mut self, handset: HandsetId) -> Result<Option<DialRow>> {
         fetch_optional!(self, LATEST_OF_HANDSET, handset)
     }
 
     /// Counts a serve; false when the dial was closed or passed its deadline meanwhile.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_serve(&mut self, serve: &Serve<'_>) -> Result<bool> {
-        execute!(self, COUNT_SERVE, serve.mid, serve.at, serve.deadline, serve.line_free_at, serve.profile).map(|rows| rows == 1)
+        changed_one!(self, COUNT_SERVE, serve.mid, serve.at, serve.deadline, serve.line_free_at, serve.profile)
     }
 
     /// Stores what is known of a dial's serves, until when its line may ring, and a deadline that it has at least; unless the dial was
     /// closed meanwhile, or was not open to begin with, as `is_open` says.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_serves(
         &mut self,
         mid: &str,
@@ -336,35 +324,23 @@ impl Db<'_> {
     }
 
     /// Notes that an open dial is not served before then; false when that was done before, or it is closed.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn withhold_dial(&mut self, mid: &str, until: DateTime<Utc>, deadline: DateTime<Utc>) -> Result<bool> {
-        execute!(self, WITHHOLD, mid, until, deadline).map(|rows| rows == 1)
+        changed_one!(self, WITHHOLD, mid, until, deadline)
     }
 
     /// The open dials that handsets hold.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_dials_on_handsets(&mut self) -> Result<Vec<DialRow>> {
         fetch_all!(self, OPEN_ON_HANDSETS)
     }
 
     /// One dial.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn dial(&mut self, mid: &str) -> Result<Option<DialRow>> {
         fetch_optional!(self, GET, mid)
     }
 
     /// Stores a dial without its callees; false when a unique index refused it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_dial(&mut self, dial: &NewDial) -> Result<bool> {
-        execute!(
+        changed_one!(
             self,
             INSERT,
             dial.mid.as_str(),
@@ -378,16 +354,12 @@ impl Db<'_> {
             dial.profile,
             i32::try_from((dial.deadline - dial.offered_at).num_seconds()).unwrap_or(i32::MAX),
         )
-        .map(|rows| rows == 1)
     }
 
     /// Stores the callees of a dial; false when one of the phones is in another open dial.
     ///
     /// They are inserted in order of phone: two transactions that want the same phones in different orders would deadlock.
     /// A dry run holds nothing.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_targets(&mut self, dial: &NewDial) -> Result<bool> {
         let mut targets: Vec<(usize, &NewTarget)> = dial.targets.iter().enumerate().collect();
         targets.sort_by(|(_, a), (_, b)| a.phone().cmp(&b.phone()));
@@ -414,41 +386,26 @@ impl Db<'_> {
     }
 
     /// The callees of a dial, in list order.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn targets(&mut self, mid: &str) -> Result<Vec<TargetRow>> {
         fetch_all!(self, TARGETS, mid)
     }
 
     /// The callees of all dials of a hunt.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn targets_of_hunt(&mut self, hunt: HuntId) -> Result<Vec<TargetRow>> {
         fetch_all!(self, TARGETS_OF_HUNT, hunt)
     }
 
     /// All dials of a hunt.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn dials_of(&mut self, hunt: HuntId) -> Result<Vec<DialRow>> {
         fetch_all!(self, OF_HUNT, hunt)
     }
 
     /// The open dials of a hunt: one row for each callee.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_targets_of(&mut self, hunt: HuntId) -> Result<Vec<OpenTarget>> {
         fetch_all!(self, OPEN_OF_HUNT, hunt)
     }
 
     /// The phones of a hunt's callees that are in some open dial, or may still ring from a closed one, and until when.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn busy_phones(&mut self, hunt: HuntId, now: DateTime<Utc>) -> Result<HashMap<String, DateTime<Utc>>> {
         let rows: Vec<(String, DateTime<Utc>)> = fetch_all!(self, BUSY, hunt, now)?;
         let mut busy = HashMap::new();
@@ -460,18 +417,12 @@ impl Db<'_> {
     }
 
     /// Up to 200 open dials past their deadline.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn expired_dials(&mut self, now: DateTime<Utc>) -> Result<Vec<DialRow>> {
         fetch_all!(self, EXPIRED, now)
     }
 
     /// Closes an open dial without a report and frees its numbers; false when it was closed already. Until `line_free_at` the
     /// phone may still ring, so that nobody else rings these numbers.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn close_dial(
         &mut self,
         mid: &str,
@@ -479,7 +430,7 @@ impl Db<'_> {
         now: DateTime<Utc>,
         line_free_at: Option<DateTime<Utc>>,
     ) -> Result<bool> {
-        let closed = execute!(self, CLOSE, mid, now, outcome, line_free_at)? == 1;
+        let closed = changed_one!(self, CLOSE, mid, now, outcome, line_free_at)?;
         if closed {
             execute!(self, FREE, mid)?;
         }
@@ -488,9 +439,6 @@ impl Db<'_> {
 
     /// Closes an open dial with the handset's report and frees its numbers; false when it was closed already. Until `line_free_at`
     /// the phone may ring on all the same.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn close_reported_dial(
         &mut self,
         mid: &str,
@@ -499,7 +447,7 @@ impl Db<'_> {
         now: DateTime<Utc>,
         line_free_at: Option<DateTime<Utc>>,
     ) -> Result<bool> {
-        let closed = execute!(self, CLOSE_REPORTED, mid, now, outcome, resp, line_free_at)? == 1;
+        let closed = changed_one!(self, CLOSE_REPORTED, mid, now, outcome, resp, line_free_at)?;
         if closed {
             execute!(self, FREE, mid)?;
         }
@@ -507,42 +455,27 @@ impl Db<'_> {
     }
 
     /// Notes that nothing rings any more for a dial.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn line_is_free(&mut self, mid: &str) -> Result<()> {
         execute!(self, LINE_IS_FREE, mid).map(|_| ())
     }
 
     /// Notes that the handset named somebody after the dial was closed.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn late_answer(&mut self, mid: &str, resp: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, LATE_ANSWER, mid, now, resp)?;
         self.line_is_free(mid).await
     }
 
     /// Notes that the handset reported nobody after the dial was closed; false when it had reported before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn late_nobody(&mut self, mid: &str, now: DateTime<Utc>, line_free_at: Option<DateTime<Utc>>) -> Result<bool> {
-        execute!(self, LATE_NOBODY, mid, now, line_free_at).map(|rows| rows == 1)
+        changed_one!(self, LATE_NOBODY, mid, now, line_free_at)
     }
 
     /// Stores what the handset said of one callee.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_target_outcome(&mut self, mid: &str, callee: CalleeId, outcome: TargetOutcome) -> Result<()> {
         execute!(self, SET_TARGET_OUTCOME, mid, callee, outcome).map(|_| ())
     }
 
     /// Keeps how far the call to the callee at a place of the list has got.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_progress(&mut self, mid: &str, seq: i32, state: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_PROGRESS, mid, seq, state, now).map(|_| ())
     }
@@ -556,27 +489,18 @@ impl Db<'_> {
     }
 
     /// How many dials are open.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_open_dials(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_OPEN)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// The handsets that have an open dial.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn busy_handsets(&mut self) -> Result<Vec<HandsetId>> {
         let rows: Vec<(HandsetId,)> = fetch_all!(self, BUSY_HANDSETS)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// The handsets that have an open dial, each with its mid.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_mids(&mut self) -> Result<Vec<(HandsetId, String)>> {
         fetch_all!(self, OPEN_MIDS)
     }

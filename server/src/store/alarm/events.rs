@@ -136,9 +136,6 @@ statements! {
 
 impl Db<'_> {
     /// Adds a line to the timeline, and puts the notice of it into the outbox.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_event(
         &mut self,
         alarm: Option<AlarmId>,
@@ -156,18 +153,12 @@ impl Db<'_> {
     }
 
     /// When the last thing happened.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn latest_event_at(&mut self) -> Result<Option<DateTime<Utc>>> {
         let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, LATEST)?;
         Ok(row.and_then(|(at,)| at))
     }
 
     /// The timeline of an alarm, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn timeline(&mut self, alarm: AlarmId) -> Result<Vec<EventRow>> {
         let rows: Vec<EventRow> = fetch_all!(self, TIMELINE, alarm)?;
         // What concerns some alarms of a hunt alone names them; anything else concerns all.

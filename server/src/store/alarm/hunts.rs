@@ -13,7 +13,7 @@ use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 use crate::numbers::{phone_of, same_phone};
 use crate::roster::quiet::{self, QuietHours};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{FromRow, Row, execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{FromRow, Row, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
 
 row! {
@@ -440,26 +440,17 @@ pub struct NewStep {
 
 impl Db<'_> {
     /// Lets the interval of those who were rung by one hunt count in the hunt that follows it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn carry_offers(&mut self, from: HuntId, to: HuntId) -> Result<()> {
         execute!(self, CARRY_OFFERS, from, to).map(|_| ())
     }
 
     /// Puts one callee before the others of its step.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn put_callee_first(&mut self, hunt: HuntId, step: i32, callee: CalleeId) -> Result<()> {
         execute!(self, PUT_ASIDE, hunt, step, callee)?;
         execute!(self, COME_BACK, hunt, step).map(|_| ())
     }
 
     /// Stores a new hunt that is due at once.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_hunt(&mut self, hunt: &NewHunt) -> Result<()> {
         let begin_before = hunt.created_at + TimeDelta::seconds(i64::from(hunt.begin_window_s));
         execute!(
@@ -485,41 +476,26 @@ impl Db<'_> {
     }
 
     /// Makes another hunt that stands where this one stands, without its callees and dials.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn copy_hunt(&mut self, id: HuntId, copy: HuntId, priority: Priority) -> Result<()> {
         execute!(self, COPY, id, copy, priority).map(|_| ())
     }
 
     /// Lets a hunt that was made of another one wait as if nobody had been rung for it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn not_begun(&mut self, id: HuntId) -> Result<()> {
         execute!(self, NOT_BEGUN, id).map(|_| ())
     }
 
     /// Sets who said no before a hunt began.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_refused(&mut self, id: HuntId, refused: &[SaidNo]) -> Result<()> {
         execute!(self, SET_REFUSED, id, (!refused.is_empty()).then_some(Json(refused))).map(|_| ())
     }
 
     /// Lets a hunt's policy begin anew.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn restart_policy(&mut self, id: HuntId) -> Result<()> {
         execute!(self, RESTART_POLICY, id).map(|_| ())
     }
 
     /// Stores a callee of a hunt.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_callee(&mut self, hunt: HuntId, callee: &CalleeRow) -> Result<()> {
         let phone = callee.phone();
         execute!(
@@ -545,17 +521,11 @@ impl Db<'_> {
     }
 
     /// Takes the most urgent due hunt that this handset may ring for and no other transaction is working on, and locks it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lock_next_due(&mut self, now: DateTime<Utc>, handset: HandsetId) -> Result<Option<HuntRow>> {
         fetch_optional!(self, NEXT_DUE, now, handset)
     }
 
     /// The same for dry runs.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lock_next_due_dry_run(&mut self, now: DateTime<Utc>) -> Result<Option<HuntRow>> {
         fetch_optional!(self, NEXT_DUE_DRY_RUN, now)
     }
@@ -569,137 +539,89 @@ impl Db<'_> {
     }
 
     /// One hunt.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hunt(&mut self, id: HuntId) -> Result<Option<HuntRow>> {
         fetch_optional!(self, GET, id)
     }
 
     /// When the next hunt wants this handset; `None` when none does.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn earliest_due_of(&mut self, handset: HandsetId) -> Result<Option<DateTime<Utc>>> {
         let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIEST_DUE_OF, handset)?;
         Ok(row.and_then(|(due,)| due))
     }
 
     /// When hunts that any handset may take want one: the earliest, at most so many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn due_times(&mut self, limit: i64) -> Result<Vec<DateTime<Utc>>> {
         let rows: Vec<(DateTime<Utc>,)> = fetch_all!(self, DUE_TIMES, limit)?;
         Ok(rows.into_iter().map(|(due,)| due).collect())
     }
 
     /// When the next hunt that is for one handset alone wants it: a test call.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn earliest_due_for_one(&mut self) -> Result<Vec<(HandsetId, DateTime<Utc>)>> {
         fetch_all!(self, EARLIEST_DUE_FOR_ONE)
     }
 
     /// When the next dry run goes on; `None` when none is open.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn earliest_due_dry_run(&mut self) -> Result<Option<DateTime<Utc>>> {
         let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIEST_DUE_DRY_RUN)?;
         Ok(row.and_then(|(due,)| due))
     }
 
     /// Up to 100 hunts that waited too long for a handset.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn stalled_hunts(&mut self, now: DateTime<Utc>) -> Result<Vec<HuntId>> {
         let rows: Vec<(HuntId,)> = fetch_all!(self, STALLED, now)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// Whether a hunt has a callee who was handed out in vain, and of whom no handset ever said that they were rung.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn has_unreported_callee(&mut self, hunt: HuntId) -> Result<bool> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_UNREPORTED, hunt)?;
         Ok(row.is_some_and(|(count,)| count > 0))
     }
 
     /// How many hunts are open.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_open_hunts(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_OPEN)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Sets when an open hunt next wants a handset, and until when it waits for one.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_hunt_due(&mut self, id: HuntId, due_at: DateTime<Utc>, begin_before: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_DUE, id, due_at, begin_before).map(|_| ())
     }
 
     /// Notes when something happens to a hunt by time alone.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_hunt_wake(&mut self, id: HuntId, at: Option<DateTime<Utc>>) -> Result<()> {
         execute!(self, SET_WAKE, id, at).map(|_| ())
     }
 
     /// Up to 100 hunts to which something happens by time alone.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn waking_hunts(&mut self, now: DateTime<Utc>) -> Result<Vec<HuntId>> {
         let rows: Vec<(HuntId,)> = fetch_all!(self, WAKING, now)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// Notes how far into its policy a hunt is.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn pass_step(&mut self, id: HuntId, place: Place) -> Result<()> {
         execute!(self, PASS_STEP, id, place.step, place.round).map(|_| ())
     }
 
     /// Begins a step: its callees are stored already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn begin_step(&mut self, id: HuntId, step: &NewStep) -> Result<()> {
         execute!(self, BEGIN_STEP, id, step.step, step.mode, step.ends_at, step.more_dials, step.begins_at, step.begin_before)
             .map(|_| ())
     }
 
     /// Lets the next step of an open hunt begin now.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn end_step_now(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, END_STEP_NOW, id, now).map(|_| ())
     }
 
     /// Gives a hunt another policy, which begins with its first step when the current one is over.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_hunt_policy(&mut self, id: HuntId, policy: PolicyId, confirm_within: Option<i32>) -> Result<()> {
         execute!(self, SET_POLICY, id, policy, confirm_within).map(|_| ())
     }
 
     /// Puts an open hunt off.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn snooze_hunt(
         &mut self,
         id: HuntId,
@@ -711,41 +633,26 @@ impl Db<'_> {
     }
 
     /// Ends a snooze.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn wake_up_hunt(&mut self, id: HuntId, now: DateTime<Utc>, step_ends_at: Option<DateTime<Utc>>) -> Result<()> {
         execute!(self, WAKE_UP, id, now, step_ends_at).map(|_| ())
     }
 
     /// Sets when the next step begins at the latest.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_step_end(&mut self, id: HuntId, at: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_STEP_END, id, at).map(|_| ())
     }
 
     /// Lets a hunt that had ended with an answer go on.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn reopen_hunt(&mut self, id: HuntId, now: DateTime<Utc>, begin_before: DateTime<Utc>) -> Result<()> {
         execute!(self, REOPEN, id, now, begin_before).map(|_| ())
     }
 
     /// Takes back that a callee answered.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn clear_answered(&mut self, callee: CalleeId) -> Result<()> {
         execute!(self, CLEAR_ANSWERED, callee).map(|_| ())
     }
 
     /// Counts a hand-out.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hunt_handed_out(
         &mut self,
         id: HuntId,
@@ -757,9 +664,6 @@ impl Db<'_> {
     }
 
     /// Ends a hunt; false when it had ended before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn end_hunt(
         &mut self,
         id: HuntId,
@@ -767,29 +671,20 @@ impl Db<'_> {
         reason: Option<EndReason>,
         now: DateTime<Utc>,
     ) -> Result<bool> {
-        execute!(self, END, id, now, outcome, reason).map(|rows| rows == 1)
+        changed_one!(self, END, id, now, outcome, reason)
     }
 
     /// Turns *nobody answered* into *answered*; false when it had not ended so.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn answered_after_all(&mut self, id: HuntId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, ANSWERED_AFTER_ALL, id, now).map(|rows| rows == 1)
+        changed_one!(self, ANSWERED_AFTER_ALL, id, now)
     }
 
     /// Notes that a queue was served.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn queue_served(&mut self, queue: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, QUEUE_SERVED, queue, now).map(|_| ())
     }
 
     /// Locks the open hunt that alarms for the same people may join.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lock_hunt_with_join_key(&mut self, key: &str) -> Result<Option<HuntRow>> {
         fetch_optional!(self, WITH_JOIN_KEY, key)
     }
@@ -803,17 +698,11 @@ impl Db<'_> {
     }
 
     /// Makes a hunt at least so urgent.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn raise_priority(&mut self, id: HuntId, priority: Priority) -> Result<()> {
         execute!(self, RAISE_PRIORITY, id, priority).map(|_| ())
     }
 
     /// Forgets a hunt that has rung nobody, once its alarm is in another: what was said of the alarm stays.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn drop_hunt(&mut self, id: HuntId, instead: HuntId) -> Result<()> {
         execute!(self, MOVE_EVENTS, id, instead)?;
         execute!(self, MOVE_DELIVERIES, id, instead)?;
@@ -821,9 +710,6 @@ impl Db<'_> {
     }
 
     /// The callees of a hunt, in order.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn callees(&mut self, hunt: HuntId) -> Result<Vec<CalleeRow>> {
         fetch_all!(self, CALLEES, hunt)
     }
@@ -838,9 +724,6 @@ impl Db<'_> {
     }
 
     /// One callee, with the hunt it belongs to.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn callee(&mut self, id: CalleeId) -> Result<Option<(HuntId, CalleeRow)>> {
         let row: Option<CalleeOfHunt> = fetch_optional!(self, CALLEE, id)?;
         Ok(row.map(|row| (row.hunt_id, row.callee)))
@@ -855,25 +738,16 @@ impl Db<'_> {
     }
 
     /// Gives attempts back because the number was not rung.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn give_back_attempts(&mut self, callee: CalleeId, attempts: i32) -> Result<()> {
         execute!(self, GIVE_BACK, callee, attempts).map(|_| ())
     }
 
     /// Gives attempts back because the call never left the phone.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn give_back_failed(&mut self, callee: CalleeId, attempts: i32) -> Result<()> {
         execute!(self, GIVE_BACK_FAILED, callee, attempts).map(|_| ())
     }
 
     /// Says what became of a callee.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_verdict(&mut self, callee: CalleeId, verdict: Verdict) -> Result<()> {
         execute!(self, SET_VERDICT, callee, verdict).map(|_| ())
     }

@@ -8,7 +8,7 @@ use crate::alarm::burning::Burning;
 use crate::alarm::event::EventKind;
 use crate::ids::AlarmId;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -32,14 +32,12 @@ pub const BURNT_AT_ONCE: u64 = 20;
 statements! {
     /// The open alarms of a group, in the order in which their hunts are locked.
     OPEN_OF_GROUP = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.group_key = $2 AND a.dedup_open
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.group_key = $2 AND a.dedup_open
          ORDER BY a.hunt_id, a.id LIMIT 50"
     ];
     /// The alarms of a group that were resolved after an instant, the latest first.
     ENDED_OF_GROUP = [
-        "SELECT a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason
-         FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.group_key = $2 AND a.resolved_at > $3
+        "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.integration_id = $1 AND a.group_key = $2 AND a.resolved_at > $3
          ORDER BY a.resolved_at DESC LIMIT 20"
     ];
     /// The groups of a sender's open alarms.
@@ -76,51 +74,33 @@ statements! {
 
 impl Db<'_> {
     /// The open alarms of a group, in the order of their hunts.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_of_group(&mut self, integration: &str, group: &str) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, OPEN_OF_GROUP, integration, group)
     }
 
     /// The alarms of a group that were resolved after an instant, the latest first; at most 20.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn ended_of_group(&mut self, integration: &str, group: &str, after: DateTime<Utc>) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, ENDED_OF_GROUP, integration, group, after)
     }
 
     /// The groups of a sender's open alarms.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_groups(&mut self, integration: &str) -> Result<Vec<String>> {
         let rows: Vec<(String,)> = fetch_all!(self, OPEN_GROUPS, integration)?;
         Ok(rows.into_iter().map(|(group,)| group).collect())
     }
 
     /// What burns of an alarm; `None` where nobody noted it.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn burning(&mut self, alarm: AlarmId) -> Result<Option<Burning>> {
         let row: Option<(Json<Burning>,)> = fetch_optional!(self, BURNING, alarm)?;
         Ok(row.map(|(burning,)| burning.0))
     }
 
     /// Notes what burns of an alarm.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_burning(&mut self, alarm: AlarmId, burning: &Burning) -> Result<()> {
         execute!(self, SET_BURNING, alarm, Json(burning)).map(|_| ())
     }
 
     /// Forgets what burnt in up to [`BURNT_AT_ONCE`] alarms that are not open and were not resolved since then; gives in how many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_burnt(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET_BURNT, before)
     }
@@ -130,13 +110,10 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails; a unique violation when another alarm is open under its key.
     pub async fn reopen_alarm(&mut self, id: AlarmId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, REOPEN, id, now).map(|rows| rows == 1)
+        changed_one!(self, REOPEN, id, now)
     }
 
     /// Stores what an alarm says by now.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn retell_alarm(
         &mut self,
         id: AlarmId,
@@ -148,26 +125,17 @@ impl Db<'_> {
     }
 
     /// How often something of one kind has happened to an alarm.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_events(&mut self, alarm: AlarmId, kind: EventKind) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_EVENTS, alarm, kind.as_str())?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Counts requests that were refused.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_refusals(&mut self, sender: &str, reason: &str, refused: i64, last_at: DateTime<Utc>) -> Result<()> {
         execute!(self, REFUSED, sender, reason, refused, last_at).map(|_| ())
     }
 
     /// All refusals, by sender and reason.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn refusals(&mut self) -> Result<Vec<RefusalRow>> {
         fetch_all!(self, REFUSALS)
     }

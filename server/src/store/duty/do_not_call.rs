@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::numbers::Number;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -44,33 +44,21 @@ statements! {
 
 impl Db<'_> {
     /// Notes that a number must not be called.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forbid_number(&mut self, number: &str, reason: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, UPSERT, number, reason, now).map(|_| ())
     }
 
     /// Notes that the owner of a number asks by text message not to be called; false when it must not be called already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forbid_by_text(&mut self, number: &str, reason: &str, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, BY_TEXT, number, reason, now).map(|rows| rows == 1)
+        changed_one!(self, BY_TEXT, number, reason, now)
     }
 
     /// The owner of a number takes back what they asked for by text message; false when they had not.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn take_back_by_text(&mut self, number: &str) -> Result<bool> {
-        execute!(self, TAKE_BACK, number).map(|rows| rows == 1)
+        changed_one!(self, TAKE_BACK, number)
     }
 
     /// The entry of a number that must not be called, or of the other number of the same phone.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forbidden(&mut self, number: &str) -> Result<Option<DoNotCallRow>> {
         let found: Option<DoNotCallRow> = fetch_optional!(self, GET, number)?;
         match Number::from_stored(number).other_form() {
@@ -80,17 +68,11 @@ impl Db<'_> {
     }
 
     /// All numbers that must not be called.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forbidden_numbers(&mut self) -> Result<Vec<DoNotCallRow>> {
         fetch_all!(self, LIST)
     }
 
     /// Lets a phone be called again, by whichever of its numbers; false when it could be already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn allow_number(&mut self, number: &str) -> Result<bool> {
         let mut gone = execute!(self, DELETE, number)?;
         if let Some(other) = Number::from_stored(number).other_form() {

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::ids::{OverrideId, PersonId, ScheduleId, TemporaryId, VacationId};
 use crate::roster::{Change, Override, Rule, Temporary};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, row};
+use crate::store::statement::{changed_one, execute, fetch_all, row};
 use crate::store::{Db, Result, StoreError};
 
 row! {
@@ -94,9 +94,6 @@ statements! {
 
 impl Db<'_> {
     /// The overrides of every schedule that have not ended by then, in the order they were made.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn overrides(&mut self, from: DateTime<Utc>) -> Result<HashMap<ScheduleId, Vec<Override>>> {
         let mut rows: Vec<OverrideRow> = fetch_all!(self, OVERRIDES, from)?;
         // Not by the database, which would then read all there are in that order.
@@ -131,17 +128,11 @@ impl Db<'_> {
     }
 
     /// Removes an override of a schedule; false when there is none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delete_override(&mut self, schedule: ScheduleId, id: OverrideId) -> Result<bool> {
-        execute!(self, DELETE_OVERRIDE, id, schedule).map(|rows| rows == 1)
+        changed_one!(self, DELETE_OVERRIDE, id, schedule)
     }
 
     /// The temporary schedules of every schedule that have not ended by then, in the order they were made.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn temporaries(&mut self, from: DateTime<Utc>) -> Result<HashMap<ScheduleId, Vec<Temporary>>> {
         let mut rows: Vec<TemporaryRow> = fetch_all!(self, TEMPORARIES, from)?;
         rows.sort_unstable_by_key(|row| row.id);
@@ -163,17 +154,11 @@ impl Db<'_> {
     }
 
     /// Removes a temporary schedule; false when there is none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delete_temporary(&mut self, schedule: ScheduleId, id: TemporaryId) -> Result<bool> {
-        execute!(self, DELETE_TEMPORARY, id, schedule).map(|rows| rows == 1)
+        changed_one!(self, DELETE_TEMPORARY, id, schedule)
     }
 
     /// All vacations, the latest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn vacations(&mut self) -> Result<Vec<VacationRow>> {
         fetch_all!(self, VACATIONS)
     }
@@ -188,10 +173,7 @@ impl Db<'_> {
     }
 
     /// Removes a vacation; false when there is none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delete_vacation(&mut self, id: VacationId) -> Result<bool> {
-        execute!(self, DELETE_VACATION, id).map(|rows| rows == 1)
+        changed_one!(self, DELETE_VACATION, id)
     }
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::exceptions::Made;
 use crate::ids::{FeedId, PersonId, ScheduleId};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -38,17 +38,11 @@ statements! {
 
 impl Db<'_> {
     /// All feeds that work.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn feeds(&mut self) -> Result<Vec<FeedRow>> {
         fetch_all!(self, FEEDS)
     }
 
     /// The feed whose token has this hash, if it works.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn feed_by_hash(&mut self, hash: &[u8; 32]) -> Result<Option<FeedRow>> {
         fetch_optional!(self, BY_TOKEN, &hash[..])
     }
@@ -63,10 +57,7 @@ impl Db<'_> {
     }
 
     /// Revokes a feed at once; false when there was none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn revoke_feed(&mut self, id: FeedId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, REVOKE, id, now).map(|rows| rows == 1)
+        changed_one!(self, REVOKE, id, now)
     }
 }

@@ -76,9 +76,6 @@ statements! {
 
 impl Db<'_> {
     /// Whether the log of any schedule must be looked at.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn duty_log_is_due(&mut self, now: DateTime<Utc>) -> Result<bool> {
         let row: Option<(i64,)> = fetch_optional!(self, DUE, now)?;
         Ok(row.is_some_and(|(count,)| count > 0))
@@ -86,57 +83,36 @@ impl Db<'_> {
 
     /// Keeps others from changing the roster and its log until the transaction ends, and gives when the log of each schedule must
     /// be looked at. What is read of the roster after this is what is true.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lock_roster(&mut self) -> Result<Vec<(ScheduleId, DateTime<Utc>)>> {
         fetch_all!(self, LOCK)
     }
 
     /// Notes when the log of a schedule must be looked at next.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_duty_log_due(&mut self, schedule: ScheduleId, due: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_DUE, schedule, due).map(|_| ())
     }
 
     /// Writes down a hand-over.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_duty(&mut self, schedule: ScheduleId, at: DateTime<Utc>, people: &[LoggedPerson]) -> Result<()> {
         execute!(self, INSERT, schedule, at, Json(people)).map(|_| ())
     }
 
     /// The last hand-over of a schedule until an instant: who was on duty then.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn duty_at(&mut self, schedule: ScheduleId, at: DateTime<Utc>) -> Result<Option<DutyLogRow>> {
         fetch_optional!(self, AT, schedule, at)
     }
 
     /// Who is on duty by each schedule, as the log says.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn current_duties(&mut self) -> Result<Vec<CurrentDutyRow>> {
         fetch_all!(self, CURRENT)
     }
 
     /// The first hand-over of a schedule after an instant.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn next_duty(&mut self, schedule: ScheduleId, at: DateTime<Utc>) -> Result<Option<DutyLogRow>> {
         fetch_optional!(self, NEXT, schedule, at)
     }
 
     /// The first 2000 hand-overs of a schedule between two instants.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn duties(&mut self, schedule: ScheduleId, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DutyLogRow>> {
         fetch_all!(self, BETWEEN, schedule, from, to)
     }

@@ -57,9 +57,6 @@ statements! {
 
 impl Db<'_> {
     /// Stores a person under a name, and gives who that is.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn upsert_person(&mut self, id: PersonId, name: &str, language: &str, now: DateTime<Utc>) -> Result<PersonId> {
         let row: Option<(PersonId,)> = fetch_optional!(self, UPSERT, id, name, language, now)?;
         Ok(row.map_or(id, |(stored,)| stored))
@@ -78,26 +75,17 @@ impl Db<'_> {
     }
 
     /// Forgets the numbers of a person.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn clear_numbers(&mut self, person: PersonId) -> Result<()> {
         execute!(self, DELETE_NUMBERS, person).map(|_| ())
     }
 
     /// The numbers of a person, the preferred one first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn numbers_of(&mut self, person: PersonId) -> Result<Vec<String>> {
         let rows: Vec<(String,)> = fetch_all!(self, NUMBERS_OF, person)?;
         Ok(rows.into_iter().map(|(number,)| number).collect())
     }
 
     /// Who has a number, or the other number of the same phone.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn person_with_number(&mut self, number: &str) -> Result<Option<PersonRow>> {
         let found: Option<PersonRow> = fetch_optional!(self, BY_NUMBER, number)?;
         match Number::from_stored(number).other_form() {
@@ -107,25 +95,16 @@ impl Db<'_> {
     }
 
     /// One person by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn person_by_name(&mut self, name: &str) -> Result<Option<PersonRow>> {
         fetch_optional!(self, BY_NAME, name)
     }
 
     /// One person.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn person(&mut self, id: PersonId) -> Result<Option<PersonRow>> {
         fetch_optional!(self, GET, id)
     }
 
     /// All people by name, each with their numbers in order.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn people(&mut self) -> Result<Vec<(PersonRow, Vec<String>)>> {
         let people: Vec<PersonRow> = fetch_all!(self, ALL_PEOPLE)?;
         let mut numbers = by_person(fetch_all!(self, ALL_NUMBERS)?);
@@ -139,17 +118,11 @@ impl Db<'_> {
     }
 
     /// The e-mail addresses of everybody who has some, in order.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn emails(&mut self) -> Result<HashMap<PersonId, Vec<String>>> {
         Ok(by_person(fetch_all!(self, ALL_EMAILS)?))
     }
 
     /// Who has an e-mail address, in small letters.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn person_with_email(&mut self, email: &str) -> Result<Option<PersonRow>> {
         fetch_optional!(self, BY_EMAIL, email)
     }

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::alarm::policy::Policy;
 use crate::ids::PolicyId;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -80,9 +80,6 @@ statements! {
 
 impl Db<'_> {
     /// Stores a policy under a name, and gives which one that is.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn upsert_policy(&mut self, name: &str, definition: &Policy, now: DateTime<Utc>) -> Result<PolicyId> {
         let id = PolicyId::new(now);
         let row: Option<(PolicyId,)> = fetch_optional!(self, UPSERT, id, name, Json(definition), now)?;
@@ -90,41 +87,26 @@ impl Db<'_> {
     }
 
     /// One policy.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn policy(&mut self, id: PolicyId) -> Result<Option<PolicyRow>> {
         fetch_optional!(self, GET, id)
     }
 
     /// One policy by its name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn policy_by_name(&mut self, name: &str) -> Result<Option<PolicyRow>> {
         fetch_optional!(self, BY_NAME, name)
     }
 
     /// All policies by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn policies(&mut self) -> Result<Vec<PolicyRow>> {
         fetch_all!(self, LIST)
     }
 
     /// Forgets a policy and its rules; a hunt that follows it ends with its current step. False when there is none of that name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delete_policy(&mut self, name: &str) -> Result<bool> {
-        execute!(self, DELETE, name).map(|rows| rows == 1)
+        changed_one!(self, DELETE, name)
     }
 
     /// The rules in order.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn policy_rules(&mut self) -> Result<Vec<PolicyRuleRow>> {
         fetch_all!(self, RULES)
     }

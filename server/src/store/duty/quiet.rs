@@ -42,9 +42,6 @@ impl Db<'_> {
     }
 
     /// Replaces all quiet hours.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_quiet_hours(&mut self, all: &[QuietHours]) -> Result<()> {
         execute!(self, DELETE)?;
         for (position, one) in (0_i32..).zip(all) {

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::ids::{LayerId, PersonId, ScheduleId, TeamId};
 use crate::roster::{Absences, Layer, Person, Roster, Rule, Schedule, Team};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, row};
+use crate::store::statement::{changed_one, execute, fetch_all, row};
 use crate::store::{Db, Result, StoreError};
 
 row! {
@@ -169,7 +169,7 @@ impl Db<'_> {
     /// # Errors
     /// As [`Db::insert_team`].
     pub async fn update_team(&mut self, id: TeamId, name: &str, version: i32, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, UPDATE_TEAM, id, name, version, now).map(|rows| rows == 1)
+        changed_one!(self, UPDATE_TEAM, id, name, version, now)
     }
 
     /// Replaces the members of a team.
@@ -185,11 +185,8 @@ impl Db<'_> {
     }
 
     /// Removes a team; its schedules stay, without a team. False when there was none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delete_team(&mut self, id: TeamId) -> Result<bool> {
-        execute!(self, DELETE_TEAM, id).map(|rows| rows == 1)
+        changed_one!(self, DELETE_TEAM, id)
     }
 
     /// Stores a schedule without layers. Its duty log is due at once.
@@ -207,22 +204,16 @@ impl Db<'_> {
     /// As [`Db::insert_schedule`].
     pub async fn update_schedule(&mut self, row: &ScheduleRow, now: DateTime<Utc>) -> Result<bool> {
         let (name, zone) = (row.name.as_str(), row.zone.as_str());
-        execute!(self, UPDATE_SCHEDULE, row.id, name, row.team_id, zone, row.gaps_allowed, row.version, now).map(|rows| rows == 1)
+        changed_one!(self, UPDATE_SCHEDULE, row.id, name, row.team_id, zone, row.gaps_allowed, row.version, now)
     }
 
     /// Takes a schedule out of use; false when it was not in use.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn remove_schedule(&mut self, id: ScheduleId, name: &str, now: DateTime<Utc>) -> Result<bool> {
         let retired = format!("{name} (removed {})", now.timestamp_micros());
-        execute!(self, REMOVE_SCHEDULE, id, now, retired).map(|rows| rows == 1)
+        changed_one!(self, REMOVE_SCHEDULE, id, now, retired)
     }
 
     /// Replaces the layers of a schedule.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_layers(&mut self, schedule: ScheduleId, layers: &[Layer]) -> Result<()> {
         execute!(self, DELETE_LAYERS, schedule)?;
         for (position, layer) in (0_i32..).zip(layers) {

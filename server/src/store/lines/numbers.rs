@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use crate::ids::{AlarmId, GatewayId, HandOverId, HandsetId, LineId, SmsId};
 use crate::line::command::AppBuild;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 use crate::versions::Version;
 
@@ -240,25 +240,16 @@ impl Db<'_> {
     }
 
     /// The lines in use, by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lines(&mut self) -> Result<Vec<LineRow>> {
         fetch_all!(self, LIST)
     }
 
     /// A line in use.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn line(&mut self, id: LineId) -> Result<Option<LineRow>> {
         fetch_optional!(self, GET, id)
     }
 
     /// A line in use, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lock_line(&mut self, id: LineId) -> Result<Option<LineRow>> {
         fetch_optional!(self, LOCK, id)
     }
@@ -288,103 +279,77 @@ impl Db<'_> {
     }
 
     /// Hands a line over no more.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn remove_line(&mut self, line: &LineRow, now: DateTime<Utc>) -> Result<bool> {
         let retired = format!("{} (removed {})", line.name, now.timestamp_micros());
-        execute!(self, REMOVE, line.id, now, retired).map(|rows| rows == 1)
+        changed_one!(self, REMOVE, line.id, now, retired)
     }
 
     /// Binds a line to a person who is always on duty, or to nobody.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn bind_line(&mut self, id: LineId, person: Option<(&str, &str)>) -> Result<()> {
         execute!(self, BIND, id, person.map(|(name, _)| name), person.map(|(_, number)| number)).map(|_| ())
     }
 
     /// Lets lines go on to follow a team or schedule that is renamed.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn rename_duty(&mut self, from: &str, to: &str) -> Result<()> {
         execute!(self, RENAME_DUTY, from, to).map(|_| ())
     }
 
     /// Notes that another number is on duty; false when another node noted it first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn duty_changed(&mut self, line: &LineRow, number: &str) -> Result<bool> {
-        execute!(self, DUTY_CHANGED, line.id, line.duty_number.as_deref(), number).map(|rows| rows == 1)
+        changed_one!(self, DUTY_CHANGED, line.id, line.duty_number.as_deref(), number)
     }
 
     /// Stores a hand-over; false when another one took its place meanwhile.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_hand_over(&mut self, new: &NewHandOver) -> Result<bool> {
         if execute!(self, COUNT, new.line_id, new.seq)? == 0 {
             return Ok(false);
         }
         let (person, number) = (new.person.as_str(), new.number.as_str());
-        execute!(self, INSERT_HAND_OVER, new.id, new.line_id, new.seq, new.at, person, number, new.why, new.refused.as_deref())
-            .map(|rows| rows == 1)
+        changed_one!(
+            self,
+            INSERT_HAND_OVER,
+            new.id,
+            new.line_id,
+            new.seq,
+            new.at,
+            person,
+            number,
+            new.why,
+            new.refused.as_deref()
+        )
     }
 
     /// One hand-over.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hand_over(&mut self, id: HandOverId) -> Result<Option<HandOverRow>> {
         fetch_optional!(self, HAND_OVER, id)
     }
 
     /// The hand-over that a message carries out.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hand_over_of_sms(&mut self, sms: SmsId) -> Result<Option<HandOverRow>> {
         fetch_optional!(self, OF_SMS, sms)
     }
 
     /// The latest hand-over of each line in use.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn latest_hand_overs(&mut self) -> Result<Vec<HandOverRow>> {
         fetch_all!(self, LATEST)
     }
 
     /// The latest hand-over of each line in use whose command was sent.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn latest_sent_hand_overs(&mut self) -> Result<Vec<HandOverRow>> {
         fetch_all!(self, LATEST_SENT)
     }
 
     /// Notes that people are told of trouble with a hand-over; false when they were told before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hand_over_trouble(&mut self, id: HandOverId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, TROUBLE, id, now).map(|rows| rows == 1)
+        changed_one!(self, TROUBLE, id, now)
     }
 
     /// Notes which call is to prove a hand-over.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_verify_alarm(&mut self, id: HandOverId, alarm: AlarmId) -> Result<()> {
         execute!(self, SET_VERIFY, id, alarm).map(|_| ())
     }
 
     /// Forgets up to 500 hand-overs before then, but for the last two of each line; gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_hand_overs(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET, before)
     }

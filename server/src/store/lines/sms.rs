@@ -8,88 +8,15 @@ use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
+use crate::kinds::gateways::GatewaySettings;
 use crate::line::reply::TextEffect;
 use crate::line::written::Delay;
 use crate::links::Links;
 use crate::numbers::phone_of;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, Waiting, WaitingRow};
 use crate::versions::Version;
-
-/// How a gateway is reached.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum GatewaySettings {
-    /// `SMSGate` (android-sms-gateway), on the phone or in its cloud.
-    Smsgate {
-        /// Where messages are posted: `http://PHONE:8080/message`, or `https://api.sms-gate.app/3rdparty/v1/messages`.
-        url: String,
-        /// Basic authentication.
-        user: String,
-        /// Basic authentication.
-        password: String,
-        /// Which SIM card, 1 to 3; the phone's choice unless given.
-        sim: Option<u8>,
-        /// Which of the account's phones, in the cloud; its choice unless given.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        device: Option<String>,
-        /// Sent as a bearer token instead of user and password.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        token: Option<String>,
-    },
-    /// `SmsForwarder`'s HTTP server on the phone.
-    Smsforwarder {
-        /// The phone: `http://PHONE:5000`.
-        url: String,
-        /// What requests are signed with, where the app's safety measure is the signature.
-        secret: Option<String>,
-        /// The app's public key, where its safety measure is RSA: 2048 bits, in Base64 as the app shows it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rsa_public_key: Option<String>,
-        /// The app's key, where its safety measure is SM4: 32 hexadecimal digits.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        sm4_key: Option<String>,
-        /// Which SIM card, 1 or 2.
-        sim: u8,
-    },
-    /// `httpSMS`: its cloud, or a server of one's own.
-    Httpsms {
-        /// Where messages are posted: `https://api.httpsms.com/v1/messages/send`.
-        url: String,
-        /// The account's key.
-        key: String,
-        /// The number of the phone that sends.
-        from: String,
-    },
-    /// `textbee`: its cloud, or a server of one's own.
-    Textbee {
-        /// Where messages are posted: `https://api.textbee.dev/api/v1/gateway/devices/DEVICE/send-sms`.
-        url: String,
-        /// The account's key.
-        key: String,
-    },
-    /// Anything else that takes an HTTP request.
-    Http {
-        /// GET, POST, PUT or PATCH.
-        method: String,
-        /// May hold `{number}`, `{text}` and `{id}`.
-        url: String,
-        /// Sent as they stand; `content-type` decides how the places of the body are written.
-        #[serde(default)]
-        headers: BTreeMap<String, String>,
-        /// May hold the same places.
-        #[serde(default)]
-        body: String,
-        /// Signs time and body, as the notices of `json` webhooks are signed.
-        secret: Option<String>,
-    },
-    /// One of our own native handsets.
-    Handset {
-        /// Its name.
-        handset: String,
-    },
-}
 
 /// How what a gateway reports is read, and how it is known that it comes from there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -549,25 +476,16 @@ impl Db<'_> {
     }
 
     /// The gateways in use, by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn gateways(&mut self) -> Result<Vec<GatewayRow>> {
         fetch_all!(self, GATEWAYS)
     }
 
     /// One gateway, in use or not.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn gateway(&mut self, id: GatewayId) -> Result<Option<GatewayRow>> {
         fetch_optional!(self, GATEWAY, id)
     }
 
     /// The gateway that reports under this token.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn gateway_by_token(&mut self, hash: &[u8]) -> Result<Option<GatewayRow>> {
         fetch_optional!(self, GATEWAY_BY_TOKEN, hash)
     }
@@ -581,36 +499,24 @@ impl Db<'_> {
     }
 
     /// Notes that a gateway reported something.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn heard_of_gateway(&mut self, id: GatewayId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, HEARD_OF_GATEWAY, id, now).map(|_| ())
     }
 
     /// Notes that a gateway said that it lives, as it does every so many seconds.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn gateway_pinged(&mut self, id: GatewayId, every_s: Option<i32>, now: DateTime<Utc>) -> Result<()> {
         execute!(self, GATEWAY_PINGED, id, now, every_s).map(|_| ())
     }
 
     /// Notes that a gateway has not said that it lives since then; false when that was noted, or it has.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn gateway_silent(&mut self, id: GatewayId, since: DateTime<Utc>) -> Result<bool> {
-        execute!(self, GATEWAY_SILENT, id, since).map(|rows| rows == 1)
+        changed_one!(self, GATEWAY_SILENT, id, since)
     }
 
     /// Uses a gateway no more.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn remove_gateway(&mut self, gateway: &GatewayRow, now: DateTime<Utc>) -> Result<bool> {
         let retired = format!("{} (removed {})", gateway.name, now.timestamp_micros());
-        execute!(self, REMOVE_GATEWAY, gateway.id, now, retired).map(|rows| rows == 1)
+        changed_one!(self, REMOVE_GATEWAY, gateway.id, now, retired)
     }
 
     /// Puts a message into the outbox.
@@ -636,90 +542,57 @@ impl Db<'_> {
     }
 
     /// What waits in the outbox of text messages, by gateway.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn messages_waiting(&mut self, now: DateTime<Utc>) -> Result<Vec<Waiting<GatewayId>>> {
         let rows: Vec<WaitingRow<GatewayId>> = fetch_all!(self, WAITING, now)?;
         Ok(rows.into_iter().map(Waiting::from).collect())
     }
 
     /// Up to 20 messages that are due at a gateway.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn due_sms(&mut self, gateway: GatewayId, now: DateTime<Utc>) -> Result<Vec<SmsRow>> {
         fetch_all!(self, DUE, gateway, now)
     }
 
     /// Takes a message for one try until `until`; false when another node took it first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn take_sms(&mut self, sms: &SmsRow, until: DateTime<Utc>) -> Result<bool> {
-        execute!(self, TAKE, sms.id, sms.due_at, until).map(|rows| rows == 1)
+        changed_one!(self, TAKE, sms.id, sms.due_at, until)
     }
 
     /// Puts a message off, and says why.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn postpone_sms(&mut self, sms: &SmsRow, until: DateTime<Utc>, why: &str) -> Result<()> {
         execute!(self, POSTPONE, sms.id, sms.due_at, until, why).map(|_| ())
     }
 
     /// Notes that a native handset has it now.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_commanded(&mut self, id: SmsId, command: CommandId) -> Result<()> {
         execute!(self, COMMANDED, id, command).map(|_| ())
     }
 
     /// What native handsets said of messages that are not settled, at most 50.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn commanded_sms(&mut self) -> Result<Vec<CommandedRow>> {
         fetch_all!(self, COMMANDS)
     }
 
     /// Notes that a message was sent, which the gateway could not send `failures` times before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_sent(&mut self, id: SmsId, failures: i32, result: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SENT, id, failures, now, result).map(|_| ())
     }
 
     /// Notes that a message was not sent, and when to try again.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_failed(&mut self, id: SmsId, result: &str, again_at: DateTime<Utc>) -> Result<()> {
         execute!(self, FAILED, id, again_at, result).map(|_| ())
     }
 
     /// Notes that a message will not be sent.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_given_up(&mut self, id: SmsId, result: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, GAVE_UP, id, now, result).map(|_| ())
     }
 
     /// Notes that a gateway's message reached the phone; false when it is none of its messages, or was noted.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_delivered(&mut self, id: SmsId, gateway: GatewayId, failures: i32, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, DELIVERED, id, gateway, failures, now).map(|rows| rows == 1)
+        changed_one!(self, DELIVERED, id, gateway, failures, now)
     }
 
     /// Notes that a gateway could not send what it took for the `failures`-th time, so that it is tried again.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_bounced(
         &mut self,
         id: SmsId,
@@ -728,7 +601,7 @@ impl Db<'_> {
         again_at: DateTime<Utc>,
         why: &str,
     ) -> Result<bool> {
-        let bounced = execute!(self, BOUNCED, id, gateway, failures, again_at, why)? == 1;
+        let bounced = changed_one!(self, BOUNCED, id, gateway, failures, again_at, why)?;
         if bounced {
             execute!(self, UNVERIFY, id)?;
         }
@@ -736,35 +609,23 @@ impl Db<'_> {
     }
 
     /// The latest command of a line, when this message is an earlier one.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn later_sms(&mut self, earlier: SmsId) -> Result<Option<LaterSms>> {
         fetch_optional!(self, LATER, earlier)
     }
 
     /// Sends a message once more, under another id. What a call has proved of it counts no more.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn send_sms_again(&mut self, id: SmsId, why: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, UNVERIFY, id)?;
         execute!(self, SEND_AGAIN, id, now, why).map(|_| ())
     }
 
     /// Whether another message for a line may be on its way right now.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_under_way(&mut self, line: LineId, but: SmsId, now: DateTime<Utc>) -> Result<bool> {
         let row: Option<(i64,)> = fetch_optional!(self, UNDER_WAY, line, but, now)?;
         Ok(row.is_some_and(|(busy,)| busy > 0))
     }
 
     /// Calls off what earlier hand-overs of a line have not sent yet.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn supersede_sms(&mut self, line: LineId, before_seq: i32, now: DateTime<Utc>) -> Result<()> {
         let result = serde_json::json!({ "ok": false, "detail": "superseded by a later hand-over" });
         execute!(self, SUPERSEDE_COMMANDS, line, before_seq, now, Json(result))?;
@@ -772,51 +633,33 @@ impl Db<'_> {
     }
 
     /// How far a message has got.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_state(&mut self, id: SmsId) -> Result<Option<SmsStateRow>> {
         fetch_optional!(self, STATE, id)
     }
 
     /// How many answers a number got since then.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn answers_to(&mut self, number: &str, since: DateTime<Utc>) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_ANSWERS, number, since)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// The message that a gateway calls so, and how often it could not be sent.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn sms_by_ref(&mut self, gateway: GatewayId, reference: &str) -> Result<Option<(SmsId, i32)>> {
         fetch_optional!(self, BY_REF, gateway, reference)
     }
 
     /// Keeps what its gateway calls a message.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_sms_ref(&mut self, id: SmsId, failures: i32, reference: &str) -> Result<()> {
         execute!(self, SET_REF, id, failures, reference).map(|_| ())
     }
 
     /// When the phone got the latest of the commands of a line before this one, as far as its gateway told.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn earlier_delivered(&mut self, sms: SmsId) -> Result<Option<DateTime<Utc>>> {
         let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIER_DELIVERED, sms)?;
         Ok(row.and_then(|(at,)| at))
     }
 
     /// Stores a message that came in; false when it was told before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_inbound(&mut self, sms: &NewInbound<'_>, now: DateTime<Utc>) -> Result<bool> {
         // One that nothing tells from others is told from them by its words, before it comes here.
         let own = Sha256::digest(sms.id.0.as_bytes());
@@ -841,52 +684,34 @@ impl Db<'_> {
     }
 
     /// Whether the same words came after `since`, each copy after the one before; they count from now on.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn same_words(&mut self, key: &[u8; 32], since: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
         let row: Option<(i32,)> = fetch_optional!(self, SAME_WORDS, &key[..], now, since)?;
         Ok(row.is_some_and(|(copies,)| copies > 0))
     }
 
     /// How late a gateway's latest messages came, of those that told their time with a zone or without, and their sending or not.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delays(&mut self, gateway: GatewayId, since: DateTime<Utc>, zoned: bool, sent: bool) -> Result<Vec<Delay>> {
         let rows: Vec<(DateTime<Utc>, DateTime<Utc>)> = fetch_all!(self, DELAYS, gateway, since, zoned, sent)?;
         Ok(rows.into_iter().map(|(told, passed_on)| Delay { told, passed_on }).collect())
     }
 
     /// Notes what a message did; nothing when that was noted before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_inbound_effect(&mut self, id: InboundSmsId, alarm: Option<AlarmId>, effect: TextEffect) -> Result<()> {
         execute!(self, SET_EFFECT, id, alarm, effect).map(|_| ())
     }
 
     /// The latest messages that came in, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn latest_inbound(&mut self, limit: i64) -> Result<Vec<InboundRow>> {
         fetch_all!(self, LATEST_INBOUND, limit)
     }
 
     /// The messages that came in before one of them, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn inbound_behind(&mut self, at: DateTime<Utc>, id: InboundSmsId, limit: i64) -> Result<Vec<InboundRow>> {
         fetch_all!(self, INBOUND_BEHIND, at, id, limit)
     }
 
     /// When the latest message of a sender was written that did something about this alarm, or about being rung at all, of those that
     /// came since then.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn last_word(
         &mut self,
         sender: &str,
@@ -898,9 +723,6 @@ impl Db<'_> {
     }
 
     /// The calls that a number was in between two instants, the latest first; at most 200. Alarms from these two sources are tests.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn given(
         &mut self,
         number: &str,
@@ -913,34 +735,22 @@ impl Db<'_> {
     }
 
     /// Lets a handset rest until then: it is given no dial.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn rest_handset(&mut self, id: HandsetId, until: DateTime<Utc>) -> Result<()> {
         execute!(self, REST_HANDSET, id, until).map(|_| ())
     }
 
     /// Ends a rest that lasts until exactly then.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn end_rest(&mut self, id: HandsetId, until: DateTime<Utc>) -> Result<()> {
         execute!(self, END_REST, id, until).map(|_| ())
     }
 
     /// Until when the line of a handset may ring although it has no open dial.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn line_free_at(&mut self, id: HandsetId, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
         let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, LINE_FREE_AT, id, now)?;
         Ok(row.and_then(|(at,)| at))
     }
 
     /// Forgets up to 500 messages that came in before then; gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_inbound(&mut self, before: DateTime<Utc>) -> Result<u64> {
         let words = execute!(self, FORGET_WORDS, before)?;
         let sent = execute!(self, FORGET_SMS, before)?;

@@ -5,8 +5,9 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, DeliveryId, HuntId, WebhookId};
+use crate::kinds::notices::WebhookShape;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, Waiting, WaitingRow};
 
 /// What is told.
@@ -88,39 +89,6 @@ impl NoticeKind {
             Self::GatewayBack => "gateway_back",
             Self::CalendarTrouble => "calendar_trouble",
             Self::CalendarBack => "calendar_back",
-        }
-    }
-}
-
-/// The form in which a webhook wants to be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WebhookShape {
-    /// Facts as JSON, signed.
-    Json,
-    /// Slack's incoming webhook.
-    Slack,
-    /// `WeCom`'s group robot.
-    Wecom,
-    /// `DingTalk`'s custom robot.
-    Dingtalk,
-    /// Feishu's custom robot.
-    Feishu,
-}
-
-impl WebhookShape {
-    /// All shapes.
-    pub const ALL: [Self; 5] = [Self::Json, Self::Slack, Self::Wecom, Self::Dingtalk, Self::Feishu];
-
-    /// The word used on the command line and in the database.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Slack => "slack",
-            Self::Wecom => "wecom",
-            Self::Dingtalk => "dingtalk",
-            Self::Feishu => "feishu",
         }
     }
 }
@@ -247,34 +215,22 @@ impl Db<'_> {
     }
 
     /// All webhooks in use.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn webhooks(&mut self) -> Result<Vec<WebhookRow>> {
         fetch_all!(self, LIST)
     }
 
     /// One webhook.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn webhook(&mut self, id: WebhookId) -> Result<Option<WebhookRow>> {
         fetch_optional!(self, GET, id)
     }
 
     /// Tells a webhook nothing more; false when there is none of that name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn remove_webhook(&mut self, name: &str, now: DateTime<Utc>) -> Result<bool> {
         let retired = format!("{name} (removed {})", now.timestamp_micros());
-        execute!(self, REMOVE, name, now, retired).map(|rows| rows == 1)
+        changed_one!(self, REMOVE, name, now, retired)
     }
 
     /// Puts a notice into the outbox of every webhook that wants this kind.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn enqueue_notice(
         &mut self,
         kind: NoticeKind,
@@ -291,9 +247,6 @@ impl Db<'_> {
     }
 
     /// Puts a test notice into the outbox of one webhook.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn enqueue_test(&mut self, webhook: WebhookId, body: &Value, now: DateTime<Utc>) -> Result<()> {
         let no_alarm: Option<AlarmId> = None;
         let no_hunt: Option<HuntId> = None;
@@ -302,9 +255,6 @@ impl Db<'_> {
     }
 
     /// What waits in the outbox of notices, by webhook.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn notices_waiting(&mut self, now: DateTime<Utc>) -> Result<Vec<Waiting<WebhookId>>> {
         let rows: Vec<WaitingRow<WebhookId>> = fetch_all!(self, WAITING, now)?;
         Ok(rows.into_iter().map(Waiting::from).collect())
@@ -312,49 +262,31 @@ impl Db<'_> {
 
     /// Up to 20 notices that are due at a webhook, in their order. An earlier one about the same hunt that waits for its next try holds
     /// a later one back, until it was tried so often.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn due_deliveries(&mut self, webhook: WebhookId, now: DateTime<Utc>, in_order: i32) -> Result<Vec<DeliveryRow>> {
         fetch_all!(self, DUE, webhook, now, in_order)
     }
 
     /// Takes a notice for one try until `until`; false when another node took it first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn take_delivery(&mut self, delivery: &DeliveryRow, until: DateTime<Utc>) -> Result<bool> {
-        execute!(self, TAKE, delivery.id, delivery.due_at, until).map(|rows| rows == 1)
+        changed_one!(self, TAKE, delivery.id, delivery.due_at, until)
     }
 
     /// Notes that a notice was told.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delivered(&mut self, id: DeliveryId, result: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, DELIVERED, id, now, result).map(|_| ())
     }
 
     /// Notes that a notice was not told, and when to try again.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delivery_failed(&mut self, id: DeliveryId, result: &str, again_at: DateTime<Utc>) -> Result<()> {
         execute!(self, FAILED, id, again_at, result).map(|_| ())
     }
 
     /// Notes that a notice will not be told.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn delivery_given_up(&mut self, id: DeliveryId, result: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, GAVE_UP, id, now, result).map(|_| ())
     }
 
     /// The latest notices, newest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn latest_deliveries(&mut self, limit: i64) -> Result<Vec<DeliveryRow>> {
         fetch_all!(self, LATEST, limit)
     }

@@ -26,9 +26,6 @@ impl Db<'_> {
     }
 
     /// Which installation this is; `None` before its first server.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn installation(&mut self) -> Result<Option<InstallationId>> {
         let row: Option<(InstallationId,)> = fetch_optional!(self, WHICH)?;
         Ok(row.map(|(id,)| id))

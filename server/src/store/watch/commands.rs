@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::ids::{CommandId, HandsetId};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, row};
+use crate::store::statement::{changed_one, execute, fetch_all, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -54,9 +54,6 @@ statements! {
 
 impl Db<'_> {
     /// Stores a command for a handset.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_command(
         &mut self,
         id: CommandId,
@@ -68,43 +65,28 @@ impl Db<'_> {
     }
 
     /// Notes that a command was handed to its handset.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn command_handed(&mut self, id: CommandId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, HANDED, id, now).map(|_| ())
     }
 
     /// The commands of a handset that have no result yet, oldest first, at most 20.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_commands(&mut self, handset: HandsetId) -> Result<Vec<CommandRow>> {
         fetch_all!(self, OPEN, handset)
     }
 
     /// The handsets that have commands without a result.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handsets_with_commands(&mut self) -> Result<Vec<HandsetId>> {
         let rows: Vec<(HandsetId,)> = fetch_all!(self, HANDSETS)?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
     /// Forgets up to 500 commands that were given before then, also those that nobody has fetched; gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_commands(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET, before)
     }
 
     /// Stores the result of a handset's command; false when it has one already, or is not this handset's.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn command_done(&mut self, id: CommandId, handset: HandsetId, result: &Value, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, DONE, id, handset, now, Json(result)).map(|rows| rows == 1)
+        changed_one!(self, DONE, id, handset, now, Json(result))
     }
 }

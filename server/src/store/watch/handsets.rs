@@ -8,7 +8,7 @@ use sqlx::types::Json;
 
 use crate::ids::{AlarmId, HandsetId};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{FromRow, Row, execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{FromRow, Row, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 /// What a handset can be given.
@@ -308,11 +308,8 @@ pub struct NewHandset {
 
 impl Db<'_> {
     /// Makes a handset known; false when its name, token or plain key is taken.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_handset(&mut self, handset: &NewHandset) -> Result<bool> {
-        execute!(
+        changed_one!(
             self,
             INSERT,
             handset.id,
@@ -326,70 +323,45 @@ impl Db<'_> {
             handset.created_at,
             handset.allowed_at,
         )
-        .map(|rows| rows == 1)
     }
 
     /// The handset with a token, old or new.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_by_token(&mut self, token_hash: &[u8]) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, BY_TOKEN, token_hash)
     }
 
     /// The handset with this address and model.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_by_plain_key(&mut self, key: &str) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, BY_PLAIN_KEY, key)
     }
 
     /// The handset with a name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_by_name(&mut self, name: &str) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, BY_NAME, name)
     }
 
     /// One handset.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset(&mut self, id: HandsetId) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, GET, id)
     }
 
     /// One handset, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn lock_handset(&mut self, id: HandsetId) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, LOCK, id)
     }
 
     /// All handsets by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handsets(&mut self) -> Result<Vec<HandsetRow>> {
         fetch_all!(self, LIST)
     }
 
     /// What decides whether phones are let in as handsets.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn doors(&mut self) -> Result<HashMap<HandsetId, Doors>> {
         let rows: Vec<DoorsRow> = fetch_all!(self, DOORS)?;
         Ok(rows.into_iter().map(|row| (row.id, row.doors)).collect())
     }
 
     /// What each handset is or was called.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_names(&mut self) -> Result<HashMap<HandsetId, String>> {
         let rows: Vec<(HandsetId, String)> = fetch_all!(self, NAMES)?;
         Ok(rows.into_iter().collect())
@@ -397,45 +369,30 @@ impl Db<'_> {
 
     /// Removes a handset: nobody sees it any more, no phone is let in as it, and what it rang is told under `last_name`. False when
     /// there is none of that name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn remove_handset(&mut self, name: &str, last_name: &str, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, REMOVE, name, last_name, now).map(|rows| rows == 1)
+        changed_one!(self, REMOVE, name, last_name, now)
     }
 
     /// How many handsets are paired and in use.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_paired_handsets(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_PAIRED)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// How many handsets came by the plain path.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_plain_handsets(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_PLAIN)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Gives a handset nothing new from now on; false when there is none of that name, or it was disabled before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn disable_handset(&mut self, name: &str, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, DISABLE, name, now).map(|rows| rows == 1)
+        changed_one!(self, DISABLE, name, now)
     }
 
     /// Lets a disabled handset be given something again; false when there is none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn enable_handset(&mut self, name: &str) -> Result<bool> {
-        execute!(self, ENABLE, name).map(|rows| rows == 1)
+        changed_one!(self, ENABLE, name)
     }
 
     /// Gives a handset another name; false when there is none of that name.
@@ -443,93 +400,60 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails; a unique violation when the new name is taken.
     pub async fn rename_handset(&mut self, name: &str, new_name: &str) -> Result<bool> {
-        execute!(self, RENAME, name, new_name).map(|rows| rows == 1)
+        changed_one!(self, RENAME, name, new_name)
     }
 
     /// Gives a paired handset a second token; false when there is none of that name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_next_token(&mut self, name: &str, token_hash: &[u8]) -> Result<bool> {
-        execute!(self, SET_NEXT_TOKEN, name, token_hash).map(|rows| rows == 1)
+        changed_one!(self, SET_NEXT_TOKEN, name, token_hash)
     }
 
     /// Makes the second token the only one; false when that has happened already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn take_next_token(&mut self, token_hash: &[u8]) -> Result<bool> {
-        execute!(self, TAKE_NEXT_TOKEN, token_hash).map(|rows| rows == 1)
+        changed_one!(self, TAKE_NEXT_TOKEN, token_hash)
     }
 
     /// The handset that had this token until it was replaced or the handset removed, while the dial that it held then is open.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn holder_by_token(&mut self, token_hash: &[u8]) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, HOLDER_BY_TOKEN, token_hash)
     }
 
     /// The handset with this address and model, while it holds an open dial.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn holder_by_plain_key(&mut self, key: &str) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, HOLDER_BY_PLAIN_KEY, key)
     }
 
     /// The handset that had this address and model until it was removed, while the dial that it held then is open.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn holder_by_former_key(&mut self, key: &str) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, HOLDER_BY_FORMER_KEY, key)
     }
 
     /// Marks a handset whose app seems to have been started again in a call; false when it was marked before.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_restarted(&mut self, id: HandsetId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, RESTARTED, id, now).map(|rows| rows == 1)
+        changed_one!(self, RESTARTED, id, now)
     }
 
     /// Takes that mark off a handset that reported; false when there was none.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_reported(&mut self, id: HandsetId) -> Result<bool> {
-        execute!(self, REPORTED, id).map(|rows| rows == 1)
+        changed_one!(self, REPORTED, id)
     }
 
     /// Marks a handset as offline, unless it was heard after `silent_since`; false when it is not marked now.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_offline(&mut self, id: HandsetId, now: DateTime<Utc>, silent_since: DateTime<Utc>) -> Result<bool> {
-        execute!(self, GONE_OFFLINE, id, now, silent_since).map(|rows| rows == 1)
+        changed_one!(self, GONE_OFFLINE, id, now, silent_since)
     }
 
     /// Marks a handset as stuck, unless it was heard after `silent_since`; false when it is not marked now.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_stuck(&mut self, id: HandsetId, now: DateTime<Utc>, silent_since: DateTime<Utc>) -> Result<bool> {
-        execute!(self, STUCK, id, now, silent_since).map(|rows| rows == 1)
+        changed_one!(self, STUCK, id, now, silent_since)
     }
 
     /// Notes that an offline or stuck handset polls again; false when it was neither.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_back(&mut self, id: HandsetId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, BACK, id, now).map(|rows| rows == 1)
+        changed_one!(self, BACK, id, now)
     }
 
     /// Notes whether two phones use a handset's token; false when that was known.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_handset_shared(&mut self, id: HandsetId, since: Option<DateTime<Utc>>) -> Result<bool> {
         match since {
             Some(since) => execute!(self, SHARED, id, since),
@@ -539,91 +463,58 @@ impl Db<'_> {
     }
 
     /// Notes that a handset's calls do not leave it: another one is preferred until then.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_failed(&mut self, id: HandsetId, avoid_until: DateTime<Utc>) -> Result<()> {
         execute!(self, FAILED, id, avoid_until).map(|_| ())
     }
 
     /// Notes that a handset's calls leave it again.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handset_works(&mut self, id: HandsetId) -> Result<()> {
         execute!(self, WORKS, id).map(|_| ())
     }
 
     /// How many handsets in use are offline.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_offline_handsets(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_OFFLINE)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Notes the alarm of a handset's latest test call.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_test_call(&mut self, id: HandsetId, alarm: AlarmId) -> Result<()> {
         execute!(self, SET_TEST, id, alarm).map(|_| ())
     }
 
     /// Keeps what a native handset says of itself.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn set_handset_status(&mut self, id: HandsetId, status: &serde_json::Value, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_STATUS, id, Json(status), now).map(|_| ())
     }
 
     /// Notes a phone that polled without being let in.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn note_knock(&mut self, address: &str, model: &str, user_agent: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, KNOCK, address, model, user_agent, now).map(|_| ())
     }
 
     /// Phones that knocked, latest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn knocks(&mut self) -> Result<Vec<KnockRow>> {
         fetch_all!(self, KNOCKS)
     }
 
     /// How many phones knocked.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn count_knocks(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_KNOCKS)?;
         Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Forgets the knocks of an address, once its phone is let in.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_knocks_of(&mut self, address: &str) -> Result<()> {
         execute!(self, FORGET_KNOCKS_OF, address).map(|_| ())
     }
 
     /// Forgets phones that have not knocked since then.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_knocks(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET_KNOCKS, before)
     }
 
     /// Writes down that handsets were seen: one statement for all of them.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn handsets_seen(&mut self, seen: &[(HandsetId, Sighting)]) -> Result<()> {
         let ids: Vec<HandsetId> = seen.iter().map(|(id, _)| *id).collect();
         let sightings: Vec<_> = seen

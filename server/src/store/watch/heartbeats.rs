@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::alarm::Priority;
 use crate::ids::HeartbeatId;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, fetch_optional, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 use crate::versions::Version;
 
@@ -103,75 +103,48 @@ impl Db<'_> {
     }
 
     /// Changes everything but name and token.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn change_heartbeat(&mut self, beat: &HeartbeatRow) -> Result<()> {
         let HeartbeatRow { id, period_s, grace_s, phones, labels, priority, due_at, .. } = beat;
         execute!(self, CHANGE, *id, *period_s, *grace_s, phones, labels, *priority, *due_at).map(|_| ())
     }
 
     /// All heartbeats by name.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn heartbeats(&mut self) -> Result<Vec<HeartbeatRow>> {
         fetch_all!(self, LIST)
     }
 
     /// One heartbeat.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn heartbeat(&mut self, id: HeartbeatId) -> Result<Option<HeartbeatRow>> {
         fetch_optional!(self, GET, id)
     }
 
     /// The heartbeat that pings with this token.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn heartbeat_by_token(&mut self, hash: &[u8]) -> Result<Option<HeartbeatRow>> {
         fetch_optional!(self, BY_TOKEN, hash)
     }
 
     /// Notes a ping, and when the next one is due.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn heartbeat_pinged(&mut self, id: HeartbeatId, now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<()> {
         execute!(self, PINGED, id, now, due_at).map(|_| ())
     }
 
     /// Notes a ping in time; false when the heartbeat was marked as missed meanwhile.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn heartbeat_pinged_in_time(&mut self, id: HeartbeatId, now: DateTime<Utc>, due_at: DateTime<Utc>) -> Result<bool> {
-        execute!(self, PINGED_IN_TIME, id, now, due_at).map(|rows| rows == 1)
+        changed_one!(self, PINGED_IN_TIME, id, now, due_at)
     }
 
     /// Up to 100 heartbeats that should have pinged by now and are not marked yet.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn overdue_heartbeats(&mut self, now: DateTime<Utc>) -> Result<Vec<HeartbeatRow>> {
         fetch_all!(self, OVERDUE, now)
     }
 
     /// Marks a heartbeat as missed; false when it pinged meanwhile, was removed, or is marked already.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn heartbeat_missed(&mut self, id: HeartbeatId, due_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, MISSED, id, due_at, now).map(|rows| rows == 1)
+        changed_one!(self, MISSED, id, due_at, now)
     }
 
     /// Waits for a heartbeat no more; false when there is no such one.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn remove_heartbeat(&mut self, id: HeartbeatId) -> Result<bool> {
-        execute!(self, REMOVE, id).map(|rows| rows == 1)
+        changed_one!(self, REMOVE, id)
     }
 }

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::ids::{AlarmId, HuntId, WindowId};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, row};
+use crate::store::statement::{changed_one, execute, fetch_all, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -68,9 +68,6 @@ statements! {
 
 impl Db<'_> {
     /// Stores a window.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn insert_window(&mut self, window: &WindowRow) -> Result<()> {
         execute!(
             self,
@@ -87,33 +84,21 @@ impl Db<'_> {
     }
 
     /// The windows that are open or to come, by their beginning.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn windows(&mut self, now: DateTime<Utc>) -> Result<Vec<WindowRow>> {
         fetch_all!(self, NOT_OVER, now)
     }
 
     /// Ends a window now; false when there is none, or it is over.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn end_window(&mut self, id: WindowId, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, END, id, now).map(|rows| rows == 1)
+        changed_one!(self, END, id, now)
     }
 
     /// The firing alarms that are held.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn held_alarms(&mut self) -> Result<Vec<HeldRow>> {
         fetch_all!(self, HELD)
     }
 
     /// Sets until when an alarm is held.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn hold_alarm(&mut self, id: AlarmId, until: Option<DateTime<Utc>>) -> Result<()> {
         execute!(self, HOLD, id, until).map(|_| ())
     }

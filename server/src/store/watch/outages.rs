@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::HandsetId;
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{execute, fetch_all, row};
+use crate::store::statement::{changed_one, execute, fetch_all, row};
 use crate::store::{Db, Result};
 
 /// What was done about an outage.
@@ -50,41 +50,26 @@ statements! {
 
 impl Db<'_> {
     /// Notes that a handset cannot be used since then.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn begin_outage(&mut self, handset: HandsetId, since: DateTime<Utc>) -> Result<()> {
         execute!(self, INSERT, handset, since).map(|_| ())
     }
 
     /// The outages that are not over, oldest first.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn open_outages(&mut self) -> Result<Vec<OutageRow>> {
         fetch_all!(self, OPEN)
     }
 
     /// Notes what was done about an outage; false when that was noted before, or it is over.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn outage_told(&mut self, outage: &OutageRow, how: OutageTold, now: DateTime<Utc>) -> Result<bool> {
-        execute!(self, TOLD, outage.handset_id, outage.since, now, how).map(|rows| rows == 1)
+        changed_one!(self, TOLD, outage.handset_id, outage.since, now, how)
     }
 
     /// Notes that an outage is over.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn end_outage(&mut self, outage: &OutageRow, now: DateTime<Utc>) -> Result<()> {
         execute!(self, END, outage.handset_id, outage.since, now).map(|_| ())
     }
 
     /// Forgets up to 500 outages that ended before then; gives how many.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forget_outages(&mut self, before: DateTime<Utc>) -> Result<u64> {
         execute!(self, FORGET, before)
     }
