@@ -1,14 +1,33 @@
-//! Secrets that are shown once: long random tokens, of which only the hash is stored.
+//! Secrets that are shown once: long random tokens, of which only the hash is stored. Every random text of the server is made here.
 
 use sha2::{Digest, Sha256};
+
+use crate::ids::hex;
+
+/// Letters and digits that nobody takes for others.
+pub const TYPED: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// A new token with a prefix that tells it from other secrets, and its hash.
 #[must_use]
 pub fn new(prefix: &str) -> (String, [u8; 32]) {
-    let random: [u8; 20] = rand::random();
-    let token = format!("{prefix}{}", crate::ids::hex(&random));
+    let token = format!("{prefix}{}", random::<20>());
     let hash = hash(&token);
     (token, hash)
+}
+
+/// So many random bytes as hexadecimal digits.
+#[must_use]
+pub fn random<const BYTES: usize>() -> String {
+    let bytes: [u8; BYTES] = rand::random();
+    hex(&bytes)
+}
+
+/// So many random letters and digits that people can type, five bits each.
+#[must_use]
+pub fn typed<const LETTERS: usize>() -> String {
+    let bytes: [u8; LETTERS] = rand::random();
+    // 32 divides 256, so every letter is equally likely.
+    bytes.iter().map(|byte| char::from(TYPED[usize::from(byte % 32)])).collect()
 }
 
 /// SHA-256 of a token. Tokens are long and random, so they need no salt.

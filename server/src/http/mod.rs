@@ -4,6 +4,7 @@ pub mod bodies;
 pub mod charset;
 pub mod codes;
 pub mod document;
+pub mod html;
 pub mod listing;
 pub mod parsed;
 pub mod phone;

@@ -7,14 +7,12 @@ use chrono::{DateTime, Utc};
 
 use crate::config::{Config, HandsetConfig};
 use crate::ids::HandsetId;
+use crate::kinds::gateways::GatewaySettings;
 use crate::secrets;
-use crate::store::lines::sms::GatewaySettings;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
 use crate::store::{Announcement, Store, StoreError};
 use crate::visible;
 
-/// Letters and digits that nobody confuses on a phone's screen.
-const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 /// 32 letters to the power of 12 are 60 bits; wrong ones are limited to 20 in ten minutes for each address.
 const TOKEN_LENGTH: usize = 12;
 const LONGEST_NAME: usize = 60;
@@ -75,9 +73,7 @@ impl Pairing {
 /// A new random token. It is shown once and stored hashed.
 #[must_use]
 pub fn new_token() -> String {
-    let bytes: [u8; TOKEN_LENGTH] = rand::random();
-    // 32 divides 256, so every letter is equally likely.
-    bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect()
+    secrets::typed::<TOKEN_LENGTH>()
 }
 
 /// Makes a handset known and gives its token.
@@ -172,10 +168,10 @@ pub async fn rename(store: &Store, name: &str, new_name: &str) -> Result<(), Pai
     }
     // A gateway that is this handset knows it by its name.
     for mut gateway in tx.db().gateways().await? {
-        if let GatewaySettings::Handset { handset } = &mut gateway.settings.0
-            && *handset == name
+        if let GatewaySettings::Handset(own) = &mut gateway.settings.0
+            && own.handset == name
         {
-            new_name.trim().clone_into(handset);
+            new_name.trim().clone_into(&mut own.handset);
             tx.db().change_gateway(&gateway).await?;
         }
     }
@@ -302,7 +298,9 @@ mod tests {
     fn tokens_are_easy_to_type_and_never_the_same() {
         let tokens: std::collections::HashSet<String> = (0..1000).map(|_| new_token()).collect();
         assert_eq!(tokens.len(), 1000);
-        assert!(tokens.iter().all(|token| token.len() == TOKEN_LENGTH && token.bytes().all(|byte| ALPHABET.contains(&byte))));
+        assert!(
+            tokens.iter().all(|token| token.len() == TOKEN_LENGTH && token.bytes().all(|byte| secrets::TYPED.contains(&byte)))
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use crate::ids::{PersonId, UserId};
+use crate::secrets;
 use crate::store::access::users::{NewUser, Role, UserRow};
 use crate::store::{Store, StoreError};
 
@@ -14,8 +15,6 @@ const HASHES_AT_ONCE: usize = 2;
 const SHORTEST_PASSWORD: usize = 10;
 const LONGEST_PASSWORD: usize = 200;
 const LONGEST_NAME: usize = 60;
-/// Letters and digits that nobody confuses.
-const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// Why a user was not added or changed.
 #[derive(Debug, thiserror::Error)]
@@ -104,9 +103,7 @@ impl Passwords {
 /// A new random password that is easy to type: 80 bits.
 #[must_use]
 pub fn new_password() -> String {
-    let bytes: [u8; 16] = rand::random();
-    let groups = bytes.chunks(4).map(|group| group.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)])).collect());
-    groups.collect::<Vec<String>>().join("-")
+    [(); 4].map(|()| secrets::typed::<4>()).join("-")
 }
 
 /// Adds a user.

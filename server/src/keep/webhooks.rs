@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::ids::WebhookId;
 use crate::kinds::guard::{AddressError, GuardedResolver, check_url};
+use crate::kinds::notices::WebhookShape;
 use crate::kinds::words;
-use crate::store::lines::webhooks::{NoticeKind, WebhookRow, WebhookShape};
+use crate::store::lines::webhooks::{NoticeKind, WebhookRow};
 use crate::store::{Store, StoreError};
 
 const LONGEST_NAME: usize = 60;

@@ -10,7 +10,7 @@ use crate::roster::source::{Address, Trouble};
 
 /// What is known already: then only something else is sent.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Known<'k> {
+pub struct LastRead<'k> {
     /// The entity tag of what was read last.
     pub etag: Option<&'k str>,
     /// From when that was.

@@ -3,45 +3,94 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// Languages with a complete catalogue, the first one for everybody else.
-pub const LANGUAGES: [&str; 4] = ["en", "zh", "ja", "es"];
+/// A language that the server speaks, on its pages and in what it sends; the first one is for everybody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// Chinese.
+    Chinese,
+    /// Japanese.
+    Japanese,
+    /// Spanish.
+    Spanish,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::English, Self::Chinese, Self::Japanese, Self::Spanish];
+
+    /// The tag for `lang` attributes, cookies, addresses and people.
+    #[must_use]
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Chinese => "zh",
+            Self::Japanese => "ja",
+            Self::Spanish => "es",
+        }
+    }
+
+    /// The language with a tag, whatever its region: `zh-CN` is `zh`.
+    #[must_use]
+    pub fn of_tag(tag: &str) -> Option<Self> {
+        let tag = tag.trim().split(['-', '_']).next().unwrap_or_default();
+        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(tag))
+    }
+
+    /// Its sentences of notices.
+    fn notices(self) -> &'static str {
+        match self {
+            Self::English => include_str!("words/en.toml"),
+            Self::Chinese => include_str!("words/zh.toml"),
+            Self::Japanese => include_str!("words/ja.toml"),
+            Self::Spanish => include_str!("words/es.toml"),
+        }
+    }
+}
 
 static CATALOGUE: LazyLock<BTreeMap<&'static str, BTreeMap<String, String>>> = LazyLock::new(|| {
-    let files = [
-        ("en", include_str!("words/en.toml")),
-        ("zh", include_str!("words/zh.toml")),
-        ("ja", include_str!("words/ja.toml")),
-        ("es", include_str!("words/es.toml")),
-    ];
     // They are part of the program, and a test reads them all; a missing sentence shows as its name.
-    files.into_iter().map(|(language, text)| (language, toml::from_str(text).unwrap_or_default())).collect()
+    Language::ALL.into_iter().map(|one| (one.tag(), toml::from_str(one.notices()).unwrap_or_default())).collect()
 });
 
 /// The language of the catalogue for a language tag such as `zh-CN`.
 #[must_use]
 pub fn language(tag: &str) -> &'static str {
-    let main = tag.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
-    LANGUAGES.into_iter().find(|language| *language == main).unwrap_or(LANGUAGES[0])
+    Language::of_tag(tag).unwrap_or(Language::ALL[0]).tag()
 }
 
 /// A sentence with its places filled in.
 #[must_use]
 pub fn say(language: &str, sentence: &str, places: &[(&str, &str)]) -> String {
     let Some(text) = CATALOGUE.get(language).and_then(|words| words.get(sentence)) else { return sentence.to_owned() };
-    // In one pass, so that what is filled in is never taken for a place itself.
     let mut out = String::with_capacity(text.len() + 64);
-    let mut rest = text.as_str();
+    split(text, |piece| match piece {
+        Piece::Words(words) => out.push_str(words),
+        Piece::Place(name) => out.push_str(places.iter().find(|(own, _)| *own == name).map_or("", |(_, value)| value)),
+    });
+    out
+}
+
+/// A part of a sentence of a catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'t> {
+    /// Words as they stand.
+    Words(&'t str),
+    /// The name of a place that is to be filled.
+    Place(&'t str),
+}
+
+/// Goes through a sentence with places, once: what is filled in is never taken for a place itself.
+pub fn split<'t>(sentence: &'t str, mut each: impl FnMut(Piece<'t>)) {
+    let mut rest = sentence;
     while let Some((before, after)) = rest.split_once('{') {
-        out.push_str(before);
-        let Some((place, after)) = after.split_once('}') else {
-            rest = after;
-            break;
-        };
-        out.push_str(places.iter().find(|(name, _)| *name == place).map_or("", |(_, value)| value));
+        each(Piece::Words(before));
+        let Some((name, after)) = after.split_once('}') else { return each(Piece::Words(after)) };
+        each(Piece::Place(name));
         rest = after;
     }
-    out.push_str(rest);
-    out
+    each(Piece::Words(rest));
 }
 
 #[cfg(test)]
@@ -59,7 +108,7 @@ mod tests {
     fn every_language_says_everything() {
         let english = &CATALOGUE["en"];
         assert!(english.len() > 10);
-        for language in LANGUAGES {
+        for language in Language::ALL.map(Language::tag) {
             let words = &CATALOGUE[language];
             assert_eq!(words.keys().collect::<Vec<_>>(), english.keys().collect::<Vec<_>>(), "{language}");
             for (name, text) in words {

@@ -15,6 +15,7 @@ use super::reader::Reader;
 use crate::app::App;
 use crate::config::HttpConfig;
 use crate::ids::hex;
+use crate::secrets;
 
 /// Binds the forms of somebody who is not logged in to their browser.
 pub(in crate::dashboard) const VISIT_COOKIE: &str = "autocall_visit";
@@ -109,8 +110,7 @@ pub(in crate::dashboard) fn token_of(secret: &str) -> String {
 
 /// A new secret for a browser that has none.
 pub(in crate::dashboard) fn new_visit() -> String {
-    let bytes: [u8; 16] = rand::random();
-    hex(&bytes)
+    secrets::random::<16>()
 }
 
 /// Whether it looks like one.

@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::ids::hex;
+use crate::secrets;
 use crate::store::{Store, StoreError};
 
 /// Holds the proof.
@@ -34,8 +34,7 @@ impl Devices {
 
     /// A cookie for a browser from which this user has just logged in.
     pub(in crate::dashboard) fn cookie(&self, name: &str) -> String {
-        let device: [u8; 16] = rand::random();
-        let device = hex(&device);
+        let device = secrets::random::<16>();
         format!("{device}.{}", self.proof(&device, name))
     }
 

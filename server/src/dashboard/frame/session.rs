@@ -14,7 +14,8 @@ use super::place::Place;
 use super::reader::{Reader, Visitor};
 use crate::config::HttpConfig;
 use crate::engine::Engine;
-use crate::ids::{UserId, hex};
+use crate::ids::UserId;
+use crate::secrets;
 use crate::store::StoreError;
 use crate::store::access::users::Role;
 
@@ -65,8 +66,7 @@ async fn touch(engine: &Engine, token_hash: &[u8; 32], now: DateTime<Utc>) -> Re
 /// # Errors
 /// When the database fails.
 pub(in crate::dashboard) async fn begin(engine: &Engine, user: UserId) -> Result<String, StoreError> {
-    let bytes: [u8; 32] = rand::random();
-    let token = hex(&bytes);
+    let token = secrets::random::<32>();
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
     tx.db().forget_sessions(now, now - LONGEST_IDLE).await?;

@@ -24,8 +24,8 @@ use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
 use crate::dashboard::frame::words::Words;
-use crate::ids::hex;
 use crate::keep::users::{self, UserError};
+use crate::secrets;
 use crate::store::access::users::Role;
 use crate::store::{Store, StoreError};
 
@@ -52,8 +52,7 @@ impl FirstLogin {
         if store.read().await?.db().count_users().await? > 0 {
             return Ok(Self::default());
         }
-        let bytes: [u8; 20] = rand::random();
-        let secret = hex(&bytes);
+        let secret = secrets::random::<20>();
         if std::io::stdout().is_terminal() {
             return Ok(Self::with(secret, None));
         }
