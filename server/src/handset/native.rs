@@ -22,10 +22,12 @@ use crate::http::json;
 use crate::http::phone::refusal;
 use crate::http::wash;
 use crate::ids::CommandId;
+use crate::keep::lines::gateways;
+use crate::kinds::gateways::GatewaySettings;
 use crate::line::written;
 use crate::net::seats::{Seat, Wait};
 use crate::store::StoreError;
-use crate::store::lines::sms::{GatewayRow, GatewaySettings};
+use crate::store::lines::sms::GatewayRow;
 use crate::store::watch::commands::CommandRow;
 use crate::store::watch::handsets::HandsetRow;
 
@@ -219,15 +221,16 @@ pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &s
 
 /// Takes in a text message that the phone received; false when no gateway stands for this handset.
 async fn inbound_text(app: &App, handset: &HandsetRow, text: wire::InboundText) -> Result<bool, PollError> {
-    let gateways = app.engine.store.read().await?.db().gateways().await?;
-    let is_this = |gateway: &&GatewayRow| matches!(&gateway.settings.0, GatewaySettings::Handset { handset: name } if *name == handset.name);
-    let Some(gateway) = gateways.iter().find(is_this) else { return Ok(false) };
+    let all = app.engine.store.read().await?.db().gateways().await?;
+    let is_this =
+        |gateway: &&GatewayRow| matches!(&gateway.settings.0, GatewaySettings::Handset(own) if own.handset == handset.name);
+    let Some(gateway) = all.iter().find(is_this) else { return Ok(false) };
     let clean = |text: &str| wash::printable(text).0.into_owned();
     let received = TextReceived {
         sender: clean(&text.from),
         text: clean(&text.text),
         id: text.id.filter(|id| !id.is_empty()),
-        told: text.received_at.and_then(|at| written::read_time(&at, app.engine.gateway_zone(gateway))),
+        told: text.received_at.and_then(|at| written::read_time(&at, gateways::zone(gateway, app.config()))),
         sent: None,
     };
     app.engine.sms_received(gateway, &received).await?;

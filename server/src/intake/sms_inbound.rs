@@ -32,6 +32,7 @@ use crate::http::parsed::Parsed;
 use crate::http::problem::{Code, Problem};
 use crate::http::wash;
 use crate::ids::{AlarmId, InboundSmsId};
+use crate::keep::lines::gateways;
 use crate::line::reply::TextEffect;
 use crate::line::written::{self, TimeTold};
 use crate::store::lines::sms::{GatewayRow, InboundRow};
@@ -282,7 +283,7 @@ pub async fn receive(
     })?;
     let sent_at = headers.get("x-timestamp").and_then(|value| value.to_str().ok());
     let mut effects = Vec::new();
-    for told in said.told(sent_at, app.engine.gateway_zone(&gateway))? {
+    for told in said.told(sent_at, gateways::zone(&gateway, app.config()))? {
         effects.push(take_in(&app, &gateway, &told).await?);
     }
     let stored = effects.iter().any(|effect| *effect != TextEffect::Ignored);

@@ -1,27 +1,13 @@
-//! Whether a report really comes from its gateway: signed with the secret that both know, as each app signs.
-//!
-//! - `SMSGate`: `X-Signature`, HMAC-SHA256 of the body and `X-Timestamp`, in hex (<https://docs.sms-gate.app/features/webhooks/>)
-//! - `SmsForwarder`: the field `sign`, HMAC-SHA256 of `timestamp`, a line feed and the secret, Base64, percent-encoded (`WebhookUtils`)
-//! - `httpSMS`: a JWT with HS256 in `Authorization`, good for ten minutes (its source: `getAuthToken`)
-//! - `textbee`: `X-Signature`, HMAC-SHA256 of the body, in hex (its source: `attemptWebhookDelivery`)
-//! - anything else: `X-Autocall-Signature`, as our own notices are signed
+//! Whether a report really comes from its gateway: signed with the secret that both know, in the way of its kind.
 
 use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, StatusCode};
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
-use subtle::ConstantTimeEq;
+use chrono::{DateTime, Utc};
 
 use crate::http::problem::{Code, Problem};
-use crate::ids::hex;
-use crate::kinds::signature::sign;
-use crate::store::lines::sms::{GatewayRow, GatewaySettings};
-
-/// Clocks differ by so much at most when a token's time is looked at.
-const LEEWAY: TimeDelta = TimeDelta::minutes(10);
+use crate::kinds::gateways::Report;
+use crate::store::lines::sms::GatewayRow;
 
 /// The fields of a report that are texts or numbers.
 type Fields = BTreeMap<String, String>;
@@ -32,66 +18,11 @@ type Fields = BTreeMap<String, String>;
 /// When it is not signed, or otherwise.
 pub fn check(gateway: &GatewayRow, headers: &HeaderMap, bytes: &[u8], said: &Fields, now: DateTime<Utc>) -> Result<(), Problem> {
     let Some(secret) = gateway.inbound.signing_secret.as_deref().filter(|secret| !secret.is_empty()) else { return Ok(()) };
-    if is_signed(&gateway.settings, secret, headers, bytes, said, now) {
+    if gateway.settings.is_signed(secret.as_bytes(), &Report { headers, bytes, fields: said, at: now }) {
         return Ok(());
     }
     let text = "this is not signed with the gateway's secret: give the app the same signing secret as the gateway here";
     Err(Problem::new(StatusCode::UNAUTHORIZED, Code::WrongSignature, text))
-}
-
-fn is_signed(
-    settings: &GatewaySettings,
-    secret: &str,
-    headers: &HeaderMap,
-    bytes: &[u8],
-    said: &Fields,
-    now: DateTime<Utc>,
-) -> bool {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let key = secret.as_bytes();
-    match settings {
-        GatewaySettings::Smsgate { .. } => {
-            let mac = sign(key, &[bytes, header("x-timestamp").as_bytes()].concat());
-            same(&hex(&mac), &header("x-signature").to_ascii_lowercase())
-        }
-        GatewaySettings::Textbee { .. } => same(&hex(&sign(key, bytes)), &header("x-signature").to_ascii_lowercase()),
-        GatewaySettings::Smsforwarder { .. } => {
-            let (Some(timestamp), Some(given)) = (said.get("timestamp"), said.get("sign")) else { return false };
-            let mac = STANDARD.encode(sign(key, format!("{timestamp}\n{secret}").as_bytes()));
-            // In a form it is encoded once more; a plus that was not encoded at all has become a blank.
-            let decoded = form_urlencoded::parse(format!("s={given}").as_bytes()).next().map(|(_, value)| value.into_owned());
-            [Some(given.clone()), decoded].into_iter().flatten().any(|given| same(&mac, &given.replace(' ', "+")))
-        }
-        GatewaySettings::Httpsms { .. } => {
-            let token = header("authorization");
-            token.strip_prefix("Bearer ").is_some_and(|token| is_good_token(token.trim(), key, now))
-        }
-        GatewaySettings::Http { .. } | GatewaySettings::Handset { .. } => {
-            let mac = sign(key, &[header("x-autocall-timestamp").as_bytes(), b".", bytes].concat());
-            same(&format!("sha256={}", hex(&mac)), header("x-autocall-signature"))
-        }
-    }
-}
-
-fn same(ours: &str, theirs: &str) -> bool {
-    bool::from(ours.as_bytes().ct_eq(theirs.as_bytes()))
-}
-
-/// A JSON Web Token (RFC 7519) that is signed with HMAC-SHA256 and not out of date.
-fn is_good_token(token: &str, key: &[u8], now: DateTime<Utc>) -> bool {
-    let Some((signed, mac)) = token.rsplit_once('.') else { return false };
-    let Some((header, claims)) = signed.split_once('.') else { return false };
-    let read = |part: &str| {
-        let bytes = URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).ok()?;
-        serde_json::from_slice::<Value>(&bytes).ok()
-    };
-    let (Some(header), Some(claims)) = (read(header), read(claims)) else { return false };
-    let ours = URL_SAFE_NO_PAD.encode(sign(key, signed.as_bytes()));
-    let time = |name: &str| claims[name].as_i64().and_then(|second| DateTime::from_timestamp(second, 0));
-    header["alg"] == "HS256"
-        && same(&ours, mac.trim_end_matches('='))
-        && time("exp").is_some_and(|exp| now <= exp + LEEWAY)
-        && time("nbf").is_none_or(|nbf| now >= nbf - LEEWAY)
 }
 
 #[cfg(test)]
@@ -99,11 +30,14 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::super::sms_inbound::Said;
     use super::*;
-    use crate::ids::GatewayId;
+    use crate::ids::{GatewayId, hex};
+    use crate::kinds::signature::sign;
     use crate::store::lines::sms::Inbound;
     use axum::http::HeaderValue;
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
@@ -146,12 +80,12 @@ mod tests {
         assert!(!signed(&smsgate, &[], r#"{"a":1}"#));
         let forwarder = gateway(json!({ "kind": "smsforwarder", "url": "", "secret": null, "sim": 1 }));
         // The example of the gateway's own requests: percent-encoded by the app, and once more in a form.
-        let sign = "lyjOReKsA%2FnRNgwAUHHexmCm%2B7W4eMC1q%2FSHP3lao58%3D";
-        assert!(signed(&forwarder, &[], &format!("from=1&content=1&timestamp=1700000000000&sign={sign}")));
-        assert!(signed(&forwarder, &[], &format!(r#"{{"timestamp":1700000000000,"sign":"{sign}"}}"#)));
-        assert!(!signed(&forwarder, &[], &format!("from=1&content=1&timestamp=1700000000001&sign={sign}")));
+        let given = "lyjOReKsA%2FnRNgwAUHHexmCm%2B7W4eMC1q%2FSHP3lao58%3D";
+        assert!(signed(&forwarder, &[], &format!("from=1&content=1&timestamp=1700000000000&sign={given}")));
+        assert!(signed(&forwarder, &[], &format!(r#"{{"timestamp":1700000000000,"sign":"{given}"}}"#)));
+        assert!(!signed(&forwarder, &[], &format!("from=1&content=1&timestamp=1700000000001&sign={given}")));
         let textbee = gateway(json!({ "kind": "textbee", "url": "", "key": "" }));
-        let mac = hex(&crate::kinds::signature::sign(b"geheim", b"{}"));
+        let mac = hex(&sign(b"geheim", b"{}"));
         assert!(signed(&textbee, &[("x-signature", &mac)], "{}") && !signed(&textbee, &[("x-signature", &mac)], "{} "));
     }
 
@@ -179,7 +113,12 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_makes_it_panic(token: String, body: Vec<u8>) {
-            let _ = is_good_token(&token, b"k", now());
+            if let Ok(token) = HeaderValue::from_str(&token) {
+                let httpsms = gateway(json!({ "kind": "httpsms", "url": "", "key": "", "from": "" }));
+                let headers = [(axum::http::header::AUTHORIZATION, token)].into_iter().collect();
+                let report = Report { headers: &headers, bytes: &body, fields: &std::collections::BTreeMap::new(), at: now() };
+                let _ = httpsms.settings.is_signed(b"k", &report);
+            }
             let _ = Said::read(&body).map(|said| said.fields());
         }
     }

@@ -1,8 +1,9 @@
-//! Kinds of gateways, of notices and of calendars elsewhere: settings, checks, requests, and what counts as taken. Nothing is sent here.
+//! Kinds of gateways, of notices and of calendars elsewhere: settings, checks, requests, what counts as taken, and what forms ask. Nothing
+//! is sent here.
 
 pub mod answer;
 pub mod calendar;
-mod forwarder_cipher;
+pub mod form;
 pub mod gateways;
 pub mod guard;
 pub mod notices;

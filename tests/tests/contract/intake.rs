@@ -4,7 +4,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::kinds::notices::WebhookShape;
+use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use autocall_tests::redis::reserve_port;

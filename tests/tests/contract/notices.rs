@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use autocall::keep::webhooks::{self, NewWebhook, WebhookError};
 use autocall::kinds::guard::{AddressError, GuardedResolver};
+use autocall::kinds::notices::WebhookShape;
 use autocall::out::notices::{client, deliver_due};
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};

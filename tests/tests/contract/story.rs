@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use autocall::engine::watch::presence::PollSource;
-use autocall::store::lines::webhooks::WebhookShape;
+use autocall::kinds::notices::WebhookShape;
 use autocall::store::watch::handsets::Profile;
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};

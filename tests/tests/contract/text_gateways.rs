@@ -1,9 +1,11 @@
 //! Gateways of several kinds, in and out: who they are, whether they live, and what people are answered.
 
+use autocall::kinds::notices::WebhookShape;
 use autocall::kinds::signature::sign;
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
+use autocall_tests::kept::Kept;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::routing::post;

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use autocall::ids::SmsId;
+use autocall::kinds::notices::WebhookShape;
 use autocall::store::lines::sms::{Purpose, SmsRow};
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::webhooks::NoticeKind;
 use autocall_tests::described;
+use autocall_tests::kept::Kept;
 use autocall_tests::wait::eventually;
 use serde_json::json;
 use tokio::net::TcpListener;

@@ -3,6 +3,7 @@
 //! Before and after a change of templates, `RECORD_PAGES=folder` leaves each page there, without what differs from run to run:
 //! `diff -r` of two such folders shows which pages changed, and how.
 
+use autocall_tests::kept::Kept;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

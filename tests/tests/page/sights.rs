@@ -340,7 +340,7 @@ async fn notices_that_wait_are_said(home: Home) {
         name: "ops <room>".to_owned(),
         // Nobody listens there.
         url: format!("http://127.0.0.1:{}/", autocall_tests::redis::reserve_port()),
-        shape: autocall::store::lines::webhooks::WebhookShape::Json,
+        shape: autocall::kinds::notices::WebhookShape::Json,
         secret: None,
         kinds: Vec::new(),
         language: "en".to_owned(),

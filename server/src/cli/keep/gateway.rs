@@ -1,35 +1,20 @@
 //! `autocall gateway`: add, change, list, remove, inbox.
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
-use crate::api::lines::{kind_of, state_of, wait_for_test};
+use crate::api::lines::{state_of, wait_for_test};
 use crate::cli::{engine, labels};
 use crate::config::Config;
-use crate::engine::lines::gateways::InboundChange;
-use crate::engine::lines::gateways::inbound_path;
-use crate::kinds::gateways;
+use crate::engine::Doer;
+use crate::keep::lines::gateways::{self, InboundChange, NewGateway, inbound_path};
+use crate::kinds::form::Typed;
+use crate::kinds::gateways::{GatewayKind, host, webhooks};
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::line::reply::TextEffect;
 use crate::net::unanswered;
 use crate::out::notices::client;
-use crate::store::lines::sms::GatewaySettings;
 use crate::versions::Expected;
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(in crate::cli) enum KindArg {
-    /// SMSGate (android-sms-gateway): --url, --user, --secret (its password), --sim
-    Smsgate,
-    /// SmsForwarder: --url, --sim, and for its safety measure one of --secret, --rsa-public-key, --sm4-key
-    Smsforwarder,
-    /// httpSMS: --url, --secret (its API key), --from
-    Httpsms,
-    /// textbee: --url, --secret (its API key)
-    Textbee,
-    /// Anything that takes an HTTP request: --url, --method, --header, --body, --secret
-    Http,
-    /// One of our own native handsets: --handset
-    Handset,
-}
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum GatewayCommand {
@@ -39,8 +24,8 @@ pub(in crate::cli) enum GatewayCommand {
         #[arg(long)]
         name: String,
         /// What it is
-        #[arg(long, value_enum)]
-        kind: KindArg,
+        #[arg(long, value_parser = kinds())]
+        kind: GatewayKind,
         /// Where messages are posted
         #[arg(long, default_value = "")]
         url: String,
@@ -170,11 +155,22 @@ pub(in crate::cli) enum GatewayCommand {
     },
 }
 
-/// Where the cloud of httpSMS takes messages.
-const HTTPSMS: &str = "https://api.httpsms.com/v1/messages/send";
+/// Which kinds there are, and what each is.
+fn kinds() -> impl TypedValueParser<Value = GatewayKind> {
+    let words = GatewayKind::ALL.iter().map(|kind| PossibleValue::new(kind.as_str()).help(kind.options()));
+    PossibleValuesParser::new(words).try_map(|word| GatewayKind::read(&word).ok_or("there is no such kind"))
+}
 
-fn or(given: String, usual: &str) -> String {
-    if given.is_empty() { usual.to_owned() } else { given }
+/// What was given, as a form has it; what was not given is not in it.
+fn typed<const N: usize>(given: [(&str, Option<String>); N]) -> Typed {
+    let fields = given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Typed { fields: fields.collect(), gone: Vec::new() }
+}
+
+/// Headers as a form has them; `None` when there are none.
+fn lines(headers: &[(String, String)]) -> Option<String> {
+    let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> anyhow::Result<()> {
@@ -199,19 +195,26 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
             zone,
             signing_secret,
         } => {
-            let settings = match kind {
-                KindArg::Smsgate => {
-                    GatewaySettings::Smsgate { url, user, password: secret.unwrap_or_default(), sim, device, token }
-                }
-                KindArg::Httpsms => GatewaySettings::Httpsms { url: or(url, HTTPSMS), key: secret.unwrap_or_default(), from },
-                KindArg::Textbee => GatewaySettings::Textbee { url, key: secret.unwrap_or_default() },
-                KindArg::Smsforwarder => {
-                    GatewaySettings::Smsforwarder { url, secret, rsa_public_key, sm4_key, sim: sim.unwrap_or(1) }
-                }
-                KindArg::Http => GatewaySettings::Http { method, url, headers: headers.into_iter().collect(), body, secret },
-                KindArg::Handset => GatewaySettings::Handset { handset },
-            };
-            let (_, token) = engine.add_gateway(&name, settings, InboundChange { zone, signing_secret }).await?;
+            let given = typed([
+                ("url", Some(url)),
+                ("user", Some(user)),
+                ("secret", secret),
+                ("rsa_public_key", rsa_public_key),
+                ("sm4_key", sm4_key),
+                ("sim", sim.map(|sim| sim.to_string())),
+                ("method", Some(method)),
+                ("headers", lines(&headers)),
+                ("body", Some(body)),
+                ("handset", Some(handset)),
+                ("from", Some(from)),
+                ("device", device),
+                ("token", token),
+            ]);
+            let settings = kind.settings(&given, None)?;
+            let new = NewGateway { name, settings, inbound: InboundChange { zone, signing_secret } };
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let (_, token) = gateways::add(&mut work, config, new).await?;
+            work.commit().await?;
             println!("{}", inbound_path(&token));
             eprintln!("This path is shown only once. Let the phone post received messages there, if replies shall count.");
         }
@@ -228,71 +231,44 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
             headers,
             body,
             from,
-            device: new_device,
-            token: new_token,
+            device,
+            token,
             zone,
             signing_secret,
         } => {
-            let old = engine.gateway(&gateway).await?;
-            let settings = match old.settings.0 {
-                GatewaySettings::Smsgate { url: old_url, user: old_user, password, sim: card, device, token } => {
-                    GatewaySettings::Smsgate {
-                        url: url.unwrap_or(old_url),
-                        user: user.unwrap_or(old_user),
-                        password: secret.unwrap_or(password),
-                        sim: sim.or(card),
-                        device: new_device.or(device),
-                        token: new_token.or(token),
-                    }
-                }
-                GatewaySettings::Httpsms { url: old_url, key, from: old_from } => GatewaySettings::Httpsms {
-                    url: url.unwrap_or(old_url),
-                    key: secret.unwrap_or(key),
-                    from: from.unwrap_or(old_from),
-                },
-                GatewaySettings::Textbee { url: old_url, key } => {
-                    GatewaySettings::Textbee { url: url.unwrap_or(old_url), key: secret.unwrap_or(key) }
-                }
-                GatewaySettings::Smsforwarder { url: old_url, sim: card, secret: signs, rsa_public_key: rsa, sm4_key: sm4 } => {
-                    // The app has one safety measure: one that is given here takes the place of the other.
-                    let (secret, rsa_public_key, sm4_key) = match (secret, rsa_public_key, sm4_key) {
-                        (None, None, None) => (signs, rsa, sm4),
-                        given => given,
-                    };
-                    let (url, sim) = (url.unwrap_or(old_url), sim.unwrap_or(card));
-                    GatewaySettings::Smsforwarder { url, secret, rsa_public_key, sm4_key, sim }
-                }
-                GatewaySettings::Http {
-                    method: old_method,
-                    url: old_url,
-                    headers: old_headers,
-                    body: old_body,
-                    secret: old_secret,
-                } => GatewaySettings::Http {
-                    method: method.unwrap_or(old_method),
-                    url: url.unwrap_or(old_url),
-                    headers: if headers.is_empty() { old_headers } else { headers.into_iter().collect() },
-                    body: body.unwrap_or(old_body),
-                    secret: secret.or(old_secret),
-                },
-                handset @ GatewaySettings::Handset { .. } => handset,
-            };
+            let old = gateways::find(&mut engine.store.read().await?.db(), &gateway).await?;
+            let given = typed([
+                ("url", url),
+                ("user", user),
+                ("secret", secret),
+                ("rsa_public_key", rsa_public_key),
+                ("sm4_key", sm4_key),
+                ("sim", sim.map(|sim| sim.to_string())),
+                ("method", method),
+                ("headers", lines(&headers)),
+                ("body", body),
+                ("from", from),
+                ("device", device),
+                ("token", token),
+            ]);
+            let settings = GatewayKind::of(&old.settings).settings(&given, Some(&old.settings))?;
             let inbound = InboundChange { zone, signing_secret };
-            let changed = engine
-                .change_gateway(&gateway, name.as_deref().unwrap_or(&old.name), settings, inbound, &Expected::Anything)
-                .await?;
+            let new = NewGateway { name: name.unwrap_or(old.name), settings, inbound };
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let changed = gateways::change(&mut work, config, &engine.links, &gateway, new, &Expected::Anything).await?;
+            work.commit().await?;
             println!("{} is changed", changed.name);
         }
         GatewayCommand::List => {
             for gateway in engine.store.read().await?.db().gateways().await? {
-                println!("{}\t{}\t{}", gateway.name, kind_of(&gateway.settings), gateways::host(&gateway.settings));
+                println!("{}\t{}\t{}", gateway.name, GatewayKind::of(&gateway.settings).as_str(), host(&gateway.settings));
             }
         }
         GatewayCommand::Webhooks { gateway, address, dry_run } => {
-            let gateway = engine.gateway(&gateway).await?;
+            let gateway = gateways::find(&mut engine.store.read().await?.db(), &gateway).await?;
             let guard = GuardedResolver::for_gateways(&config.sms.allow_networks);
             let client = client(&guard)?;
-            for request in gateways::webhooks(&gateway.settings, &address)? {
+            for request in webhooks(&gateway.settings, &address)? {
                 if dry_run {
                     // Without the login: this may stand in a terminal for long.
                     println!("curl -u USER:PASSWORD -H 'content-type: application/json' -d '{}' {}", request.body, request.url);
@@ -327,7 +303,9 @@ pub(in crate::cli) async fn run(command: GatewayCommand, config: &Config) -> any
             }
         }
         GatewayCommand::Remove { name } => {
-            engine.remove_gateway(&name, &Expected::Anything).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            gateways::remove(&mut work, &engine.links, &name, &Expected::Anything).await?;
+            work.commit().await?;
             println!("{name} is used no more");
         }
         GatewayCommand::Inbox { limit } => {

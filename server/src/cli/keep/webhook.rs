@@ -6,7 +6,8 @@ use crate::cli::{agreed_clock, one_of, open};
 use crate::config::Config;
 use crate::keep::webhooks::{self, NewWebhook};
 use crate::kinds::guard::GuardedResolver;
-use crate::store::lines::webhooks::{NoticeKind, WebhookShape};
+use crate::kinds::notices::WebhookShape;
+use crate::store::lines::webhooks::NoticeKind;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum WebhookCommand {
@@ -19,7 +20,7 @@ pub(in crate::cli) enum WebhookCommand {
         #[arg(long)]
         url: String,
         /// The form that the other side wants
-        #[arg(long, value_parser = one_of(&WebhookShape::ALL, WebhookShape::as_str))]
+        #[arg(long, value_parser = one_of(WebhookShape::ALL, WebhookShape::as_str))]
         shape: WebhookShape,
         /// What the signature is made with
         #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]

@@ -1,5 +1,6 @@
 //! A page with one form on it, and below that the way to remove what it is about; and the page that shows an address once.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 
 use askama::Template;
@@ -20,7 +21,7 @@ pub(in crate::dashboard) struct Edit {
     /// Where the form goes; so does its removal, with `/remove` at the end.
     pub(in crate::dashboard) address: String,
     /// Above the fields; may be empty.
-    pub(in crate::dashboard) how: &'static str,
+    pub(in crate::dashboard) how: Cow<'static, str>,
     pub(in crate::dashboard) fields: Vec<Field>,
     /// What the form holds beside them.
     pub(in crate::dashboard) hidden: Vec<(&'static str, String)>,
@@ -75,7 +76,7 @@ pub(in crate::dashboard) struct AddressPage<'r> {
     pub(in crate::dashboard) frame: Frame<'r>,
     pub(in crate::dashboard) words: &'static Words,
     /// What to do with it.
-    pub(in crate::dashboard) how: &'static str,
+    pub(in crate::dashboard) how: Cow<'static, str>,
     pub(in crate::dashboard) address: String,
     /// Who could misuse it.
     pub(in crate::dashboard) once: &'static str,

@@ -7,6 +7,7 @@ use askama::Template;
 use super::csrf::Fields;
 use super::page::duration;
 use super::words::{Words, fill_text};
+pub(in crate::dashboard) use crate::kinds::form::pairs;
 
 /// A field as a form shows it.
 #[derive(Clone, Debug, Template)]
@@ -203,22 +204,7 @@ pub(in crate::dashboard) fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// Lines of `name=value`, each name once.
-///
-/// # Errors
-/// The first line that is none.
-pub(in crate::dashboard) fn pairs(text: &str) -> Result<BTreeMap<String, String>, &str> {
-    let mut pairs = BTreeMap::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (name, value) = line.split_once('=').ok_or(line)?;
-        if pairs.insert(name.trim().to_owned(), value.trim().to_owned()).is_some() {
-            return Err(line);
-        }
-    }
-    Ok(pairs)
-}
-
-/// The same as it is typed.
+/// Names and values as they are typed.
 pub(in crate::dashboard) fn pairs_written(pairs: &BTreeMap<String, String>) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("\n")
 }

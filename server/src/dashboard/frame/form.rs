@@ -1,6 +1,8 @@
 //! A form as a page shows it: where it goes, what it holds unseen, its fields, and what is wrong with them. A page that holds several shows
 //! the one that was refused as it was filled in.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -25,7 +27,7 @@ pub(in crate::dashboard) struct Form {
     /// Whose password is changed, for password managers: it is not sent.
     user: Option<String>,
     /// Above the fields.
-    how: &'static str,
+    how: Cow<'static, str>,
     pub(in crate::dashboard) fields: Vec<Field>,
     /// Below the fields; HTML of ours.
     below: String,
@@ -53,7 +55,7 @@ impl Form {
             words: reader.words,
             held: Vec::new(),
             user: None,
-            how: "",
+            how: "".into(),
             fields: Vec::new(),
             below: String::new(),
             alert: None,
@@ -76,8 +78,8 @@ impl Form {
         self
     }
 
-    pub(in crate::dashboard) fn explained(mut self, how: &'static str) -> Self {
-        self.how = how;
+    pub(in crate::dashboard) fn explained(mut self, how: impl Into<Cow<'static, str>>) -> Self {
+        self.how = how.into();
         self
     }
 

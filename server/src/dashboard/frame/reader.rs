@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::words::{Language, Words};
+use crate::alarm::doer::Doer;
 use crate::numbers::masked;
 use crate::store::access::users::Role;
 
@@ -50,6 +51,11 @@ impl Reader {
     /// Whether they may do what this role may.
     pub(in crate::dashboard) fn may(&self, role: Role) -> bool {
         self.visitor.as_ref().is_some_and(|visitor| visitor.role >= role)
+    }
+
+    /// Who acts, when they change something.
+    pub(in crate::dashboard) fn doer(&self) -> Doer {
+        self.visitor.as_ref().map_or(Doer::Server, |visitor| Doer::User { name: visitor.name.clone() })
     }
 
     pub(in crate::dashboard) fn responds(&self) -> bool {

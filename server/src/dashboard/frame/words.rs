@@ -5,34 +5,11 @@
 
 use std::sync::LazyLock;
 
-/// A language that the pages speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::dashboard) enum Language {
-    English,
-    Chinese,
-    Japanese,
-    Spanish,
-}
+pub(in crate::dashboard) use crate::http::html::escape;
+pub(in crate::dashboard) use crate::kinds::words::Language;
+use crate::kinds::words::{Piece, split};
 
 impl Language {
-    pub(in crate::dashboard) const ALL: [Self; 4] = [Self::English, Self::Chinese, Self::Japanese, Self::Spanish];
-
-    /// The tag for `lang` attributes, cookies and addresses.
-    pub(in crate::dashboard) fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Chinese => "zh",
-            Self::Japanese => "ja",
-            Self::Spanish => "es",
-        }
-    }
-
-    /// The language with a tag, whatever its region: `zh-CN` is `zh`.
-    pub(in crate::dashboard) fn of_tag(tag: &str) -> Option<Self> {
-        let tag = tag.trim().split('-').next().unwrap_or_default();
-        Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(tag))
-    }
-
     /// What a browser asks for: the known language with the greatest weight.
     pub(in crate::dashboard) fn of_accept(header: &str) -> Option<Self> {
         let mut best: Option<(f32, Self)> = None;
@@ -74,6 +51,14 @@ macro_rules! words {
                 // A missing word shows its key; a test holds every file to every key.
                 let word = |key: &str| table.get(key).and_then(toml::Value::as_str).unwrap_or(key).to_owned();
                 Self { $($key: word(stringify!($key))),+ }
+            }
+
+            /// The word of this key, for what names words and does not know this catalogue; empty when there is none.
+            pub(in crate::dashboard) fn word(&self, key: &str) -> &str {
+                match key {
+                    $(stringify!($key) => &self.$key,)+
+                    _ => "",
+                }
             }
 
             #[cfg(test)]
@@ -131,38 +116,6 @@ pub(in crate::dashboard) fn fill_text(sentence: &str, bits: &[(&str, &str)]) -> 
 /// Text within a sentence, as HTML: whichever way it is written, the words around it stay in their order.
 pub(in crate::dashboard) fn isolated(text: &str) -> String {
     if text.is_ascii() { escape(text) } else { format!("<bdi>{}</bdi>", escape(text)) }
-}
-
-/// Text that stands for itself in HTML, in attributes too.
-pub(in crate::dashboard) fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            '\'' => html.push_str("&#39;"),
-            c => html.push(c),
-        }
-    }
-    html
-}
-
-enum Piece<'t> {
-    Words(&'t str),
-    Place(&'t str),
-}
-
-fn split<'t>(sentence: &'t str, mut each: impl FnMut(Piece<'t>)) {
-    let mut rest = sentence;
-    while let Some((before, after)) = rest.split_once('{') {
-        each(Piece::Words(before));
-        let Some((name, after)) = after.split_once('}') else { return each(Piece::Words(after)) };
-        each(Piece::Place(name));
-        rest = after;
-    }
-    each(Piece::Words(rest));
 }
 
 #[cfg(test)]

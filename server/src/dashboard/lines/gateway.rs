@@ -1,5 +1,6 @@
 //! Gateways: the list on *Lines*, and the pages on which an admin adds, changes and removes one.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use askama::Template;
@@ -8,7 +9,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::gateway_form::{self, GatewayForm, Kind};
+use super::gateway_form::{self, GatewayForm, said};
 use crate::app::App;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
@@ -17,9 +18,10 @@ use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::engine::lines::gateways::inbound_path;
 use crate::ids::GatewayId;
-use crate::kinds::gateways;
+use crate::keep::lines::gateways::{self, inbound_path};
+use crate::keep::refused::Refused;
+use crate::kinds::gateways::{GatewayKind, host};
 use crate::store::lines::sms::GatewayRow;
 use crate::versions::Expected;
 
@@ -27,14 +29,14 @@ use crate::versions::Expected;
 pub(in crate::dashboard) struct GatewayLine {
     pub(in crate::dashboard) id: GatewayId,
     pub(in crate::dashboard) name: String,
-    pub(in crate::dashboard) kind: &'static str,
+    pub(in crate::dashboard) kind: Cow<'static, str>,
     pub(in crate::dashboard) host: String,
 }
 
 impl GatewayLine {
     pub(in crate::dashboard) fn new(words: &'static Words, row: GatewayRow) -> Self {
-        let (kind, _) = Kind::of(&row.settings).words(words);
-        Self { id: row.id, kind, host: gateways::host(&row.settings), name: row.name }
+        let kind = said(words, GatewayKind::of(&row.settings).name());
+        Self { id: row.id, kind, host: host(&row.settings), name: row.name }
     }
 }
 
@@ -44,7 +46,7 @@ struct KindsPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
     /// The word in the address, the name, and what it is.
-    kinds: [(&'static str, &'static str, &'static str); Kind::ALL.len()],
+    kinds: Vec<(&'static str, Cow<'static, str>, Cow<'static, str>)>,
 }
 
 /// `GET /gateways/new`: asks what it is first.
@@ -56,11 +58,11 @@ pub(in crate::dashboard) async fn begin(
     let query = query.unwrap_or_default();
     let kind = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "kind").map(|(_, kind)| kind.into_owned());
     if let Some(kind) = kind {
-        let kind = Kind::read(&kind).ok_or(Refusal::NotFound)?;
+        let kind = GatewayKind::read(&kind).ok_or(Refusal::NotFound)?;
         return form_page(&app, &reader, None, kind, &GatewayForm::default(), "", None).await;
     }
     let words = reader.words;
-    let kinds = Kind::ALL.map(|kind| (kind.as_str(), kind.words(words).0, kind.words(words).1));
+    let kinds = GatewayKind::ALL.iter().map(|kind| (kind.as_str(), said(words, kind.name()), said(words, kind.how()))).collect();
     let frame = Frame::new(&reader, "lines", words.gateway_add.as_str(), app.engine.clock.now());
     Ok(html(StatusCode::OK, &KindsPage { frame, words, kinds }))
 }
@@ -72,16 +74,22 @@ pub(in crate::dashboard) async fn add(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let words = reader.words;
-    let kind = Kind::read(fields.get("kind")).ok_or(Refusal::Garbled)?;
-    let form = GatewayForm::read(&fields);
+    let kind = GatewayKind::read(fields.get("kind")).ok_or(Refusal::Garbled)?;
+    let form = GatewayForm::read(&fields, kind);
     let settings = match form.filled(words, kind, None) {
         Ok(settings) => settings,
         Err(wrong) => return form_page(&app, &reader, None, kind, &form, "", Some(wrong)).await,
     };
-    let (gateway, token) = match app.engine.add_gateway(&form.name, settings, form.inbound()).await {
+    let added = async {
+        let mut work = app.engine.work(reader.doer()).await?;
+        let added = gateways::add(&mut work, app.config(), form.said(settings)).await?;
+        work.commit().await?;
+        Ok::<_, Refused>(added)
+    };
+    let (gateway, token) = match added.await {
         Ok(added) => added,
         Err(refused) => {
-            let wrong = gateway_form::wrong(words, refused)?;
+            let wrong = gateway_form::wrong(words, kind, refused)?;
             return form_page(&app, &reader, None, kind, &form, "", Some(wrong)).await;
         }
     };
@@ -90,7 +98,7 @@ pub(in crate::dashboard) async fn add(
     let page = AddressPage {
         frame: Frame::new(&reader, "lines", title, app.engine.clock.now()),
         words,
-        how: kind.inbound_words(words),
+        how: said(words, kind.inbound()),
         address: reached(&reader.host, reader.secure, app.config().listen, &path),
         once: &words.inbound_once,
         example: String::new(),
@@ -106,10 +114,10 @@ pub(in crate::dashboard) async fn edit(
     Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    let old = app.engine.gateway(&gateway_id(&id)?).await?;
+    let old = gateway(&app, &gateway_id(&id)?).await?;
     let form = GatewayForm::of(&old.name, &old.settings, &old.inbound);
     let version = old.version(&app.engine.links);
-    form_page(&app, &reader, Some(&old), Kind::of(&old.settings), &form, version.as_str(), None).await
+    form_page(&app, &reader, Some(&old), GatewayKind::of(&old.settings), &form, version.as_str(), None).await
 }
 
 /// `POST /gateways/{id}`
@@ -120,18 +128,21 @@ pub(in crate::dashboard) async fn change(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = gateway_id(&id)?;
-    let old = app.engine.gateway(&id).await?;
-    let (kind, form) = (Kind::of(&old.settings), GatewayForm::read(&fields));
+    let old = gateway(&app, &id).await?;
+    let kind = GatewayKind::of(&old.settings);
+    let form = GatewayForm::read(&fields, kind);
     let wrong = match form.filled(reader.words, kind, Some(&old.settings)) {
         Err(wrong) => wrong,
         Ok(settings) => {
-            match app
-                .engine
-                .change_gateway(&id, &form.name, settings, form.inbound(), &Expected::in_form(fields.get("version")))
-                .await
-            {
-                Ok(_) => return Ok(go_to("/lines?done=saved")),
-                Err(refused) => gateway_form::wrong(reader.words, refused)?,
+            let changed = async {
+                let expected = Expected::in_form(fields.get("version"));
+                let mut work = app.engine.work(reader.doer()).await?;
+                gateways::change(&mut work, app.config(), &app.engine.links, &id, form.said(settings), &expected).await?;
+                Ok::<_, Refused>(work.commit().await?)
+            };
+            match changed.await {
+                Ok(()) => return Ok(go_to("/lines?done=saved")),
+                Err(refused) => gateway_form::wrong(reader.words, kind, refused)?,
             }
         }
     };
@@ -146,17 +157,26 @@ pub(in crate::dashboard) async fn remove(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = gateway_id(&id)?;
-    if let Err(refused) = app.engine.remove_gateway(&id, &Expected::in_form(fields.get("version"))).await {
-        let wrong = gateway_form::wrong(reader.words, refused)?;
-        let old = app.engine.gateway(&id).await?;
+    let removed = async {
+        let mut work = app.engine.work(reader.doer()).await?;
+        gateways::remove(&mut work, &app.engine.links, &id, &Expected::in_form(fields.get("version"))).await?;
+        Ok::<_, Refused>(work.commit().await?)
+    };
+    if let Err(refused) = removed.await {
+        let old = gateway(&app, &id).await?;
+        let wrong = gateway_form::wrong(reader.words, GatewayKind::of(&old.settings), refused)?;
         let form = GatewayForm::of(&old.name, &old.settings, &old.inbound);
         let version = old.version(&app.engine.links);
-        return form_page(&app, &reader, Some(&old), Kind::of(&old.settings), &form, version.as_str(), Some(wrong)).await;
+        return form_page(&app, &reader, Some(&old), GatewayKind::of(&old.settings), &form, version.as_str(), Some(wrong)).await;
     }
     Ok(go_to("/lines?done=removed"))
 }
 
-/// What the engine knows it by.
+async fn gateway(app: &App, id: &str) -> Result<GatewayRow, Refusal> {
+    Ok(gateways::find(&mut app.engine.store.read().await?.db(), id).await?)
+}
+
+/// What it is known by.
 fn gateway_id(text: &str) -> Result<String, Refusal> {
     text.parse().map(|id: GatewayId| id.to_string()).map_err(|_| Refusal::NotFound)
 }
@@ -165,16 +185,16 @@ async fn form_page(
     app: &App,
     reader: &Reader,
     old: Option<&GatewayRow>,
-    kind: Kind,
+    kind: GatewayKind,
     form: &GatewayForm,
     version: &str,
     wrong: Option<Wrong>,
 ) -> Result<Response, Refusal> {
     let words = reader.words;
     let handsets = app.engine.store.read().await?.db().handsets().await?.into_iter().map(|handset| handset.name);
-    let (name, how) = kind.words(words);
+    let (name, how) = (said(words, kind.name()), said(words, kind.how()));
     let edit = Edit {
-        title: if old.is_some() { form.name.clone() } else { name.to_owned() },
+        title: if old.is_some() { form.name.clone() } else { name.into_owned() },
         address: old.map_or_else(|| "/gateways/new".to_owned(), |old| format!("/gateways/{}", old.id)),
         how,
         fields: form.fields(

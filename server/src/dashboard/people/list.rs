@@ -173,7 +173,7 @@ fn person_page(app: &App, reader: &Reader, id: PersonId, form: &PersonForm, vers
     let edit = Edit {
         title: form.name.clone(),
         address: format!("/people/{id}"),
-        how: "",
+        how: "".into(),
         fields: fields(words, form).into(),
         hidden: Vec::new(),
         wrong,

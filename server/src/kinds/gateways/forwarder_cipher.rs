@@ -146,20 +146,20 @@ mod tests {
     #[test]
     fn openssl_writes_and_reads_the_same() {
         let key = Cipher::sm4("0123456789abcdeffedcba9876543210").unwrap();
-        let written = include_str!("../../../fixtures/sms/smsforwarder-sm4.txt").trim();
+        let written = include_str!("../../../../fixtures/sms/smsforwarder-sm4.txt").trim();
         assert_eq!(key.write("{\"a\":1}"), written);
         assert_eq!(key.read(&written.to_ascii_lowercase()).unwrap(), "{\"a\":1}");
         assert_eq!(key.read("{\"code\":200}"), None, "not written with it");
         assert_eq!(Cipher::sm4("1123456789abcdeffedcba9876543210").unwrap().read(written), None, "another key");
 
-        let key = Cipher::rsa(include_str!("../../../fixtures/sms/smsforwarder-rsa-public.txt")).unwrap();
+        let key = Cipher::rsa(include_str!("../../../../fixtures/sms/smsforwarder-rsa-public.txt")).unwrap();
         let text = "今天你值班 ".repeat(12);
         let data = format!(r#""sim_slot":1,"phone_numbers":"+8618712345678","msg_content":"{text}""#);
-        let request = include_str!("../../../fixtures/sms/smsforwarder-rsa-request.txt").trim();
+        let request = include_str!("../../../../fixtures/sms/smsforwarder-rsa-request.txt").trim();
         assert_eq!(key.write(&format!(r#"{{"data":{{{data}}},"timestamp":1700000000000}}"#)), request);
-        let answer = key.read(include_str!("../../../fixtures/sms/smsforwarder-rsa-answer.txt")).unwrap();
+        let answer = key.read(include_str!("../../../../fixtures/sms/smsforwarder-rsa-answer.txt")).unwrap();
         assert!(answer.contains(r#""code":200"#) && answer.ends_with("success \"}"), "{answer}");
-        let padded = key.read(include_str!("../../../fixtures/sms/smsforwarder-rsa-padded-answer.txt"));
+        let padded = key.read(include_str!("../../../../fixtures/sms/smsforwarder-rsa-padded-answer.txt"));
         assert_eq!(padded.unwrap(), r#"{"code":200}"#);
         assert_eq!((key.read(r#"{"code":200}"#), key.read(request)), (None, None));
     }
@@ -171,7 +171,7 @@ mod tests {
         {
             assert_eq!(Cipher::sm4(text), None, "{text}");
         }
-        let key = include_str!("../../../fixtures/sms/smsforwarder-rsa-public.txt").trim();
+        let key = include_str!("../../../../fixtures/sms/smsforwarder-rsa-public.txt").trim();
         assert!(Cipher::rsa(key).is_some());
         assert!(Cipher::rsa(&format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----\n")).is_some());
         assert_eq!((Cipher::rsa(&key[4..]), Cipher::rsa(""), Cipher::rsa("AAAA")), (None, None, None));
@@ -180,7 +180,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_panics(answer in "\\PC{0,60}", hex in "[0-9a-fA-F]{0,130}", base64 in "[A-Za-z0-9+/=]{0,700}") {
-            let rsa = Cipher::rsa(include_str!("../../../fixtures/sms/smsforwarder-rsa-public.txt")).unwrap();
+            let rsa = Cipher::rsa(include_str!("../../../../fixtures/sms/smsforwarder-rsa-public.txt")).unwrap();
             let sm4 = Cipher::sm4("0123456789abcdeffedcba9876543210").unwrap();
             for cipher in [rsa, sm4] {
                 let _ = (cipher.read(&answer), cipher.read(&hex), cipher.read(&base64));
