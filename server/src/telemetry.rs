@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
 use crate::{
     alarm::{DialOutcome, EndReason, HuntOutcome},
     config::{LogConfig, LogFormat},
+    store::{Counts, Tally},
 };
 
 /// The log could not be opened.
@@ -394,6 +395,20 @@ pub struct OutboxGauges {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Counts for Metrics {
+    fn count(&self, tally: &Tally) {
+        for (outcome, reason) in &tally.hunts {
+            self.hunts_ended.inc(HuntEnd::of(*outcome, *reason));
+        }
+        for outcome in &tally.dials {
+            self.dials.inc(DialEnd::from(*outcome));
+        }
+        for seconds in &tally.answered_after {
+            self.time_to_answer.observe(*seconds);
+        }
     }
 }
 

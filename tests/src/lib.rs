@@ -9,6 +9,7 @@
 
 pub mod described;
 pub mod front;
+pub mod kept;
 pub mod markdown;
 pub mod pgbouncer;
 pub mod postgres;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, RawQuery, State};
+use axum::extract::{ConnectInfo, Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -13,15 +13,16 @@ use serde::{Deserialize, Serialize};
 
 use super::merge::Patch;
 use crate::access::path_token::Shown;
+use crate::access::senders::Sender;
 use crate::alarm::Priority;
 use crate::app::App;
-use crate::engine::watch::heartbeats::{HeartbeatState, NewHeartbeat, ping_path};
 use crate::http::json;
 use crate::http::listing::{Listed, Paged, Paging, located};
 use crate::http::problem::{Code, Problem};
 use crate::http::versions::versioned;
 use crate::ids::HeartbeatId;
 use crate::intake::alarm_request;
+use crate::keep::heartbeats::{self, HeartbeatState, NewHeartbeat, ping_path};
 use crate::store::watch::heartbeats::HeartbeatRow;
 use crate::versions::Expected;
 
@@ -117,9 +118,12 @@ pub async fn ping(
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sender>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let (beat, token) = app.engine.add_heartbeat(&wanted(&body)?).await?;
+    let new = wanted(&body)?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let (beat, token) = heartbeats::add(&mut work, app.config(), &new).await?;
+    work.commit().await?;
     let version = beat.version();
     let at = format!("/api/v1/heartbeats/{}", beat.id);
     Ok(located(&at, versioned(&HeaderMap::new(), StatusCode::CREATED, &version, &HeartbeatJson::new(beat, Some(&token)))))
@@ -132,7 +136,7 @@ pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Pr
         (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    let beat = app.engine.heartbeat(&id).await?;
+    let beat = heartbeats::find(&mut app.engine.store.read().await?.db(), &id).await?;
     let version = beat.version();
     Ok(versioned(&headers, StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
 }
@@ -146,12 +150,16 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: 
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn change(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let beat = app.engine.change_heartbeat(&id, &wanted(&body)?, &Expected::of(&headers)).await?;
+    let new = wanted(&body)?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let beat = heartbeats::change(&mut work, app.config(), &id, &new, &Expected::of(&headers)).await?;
+    work.commit().await?;
     let version = beat.version();
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
 }
@@ -165,15 +173,18 @@ pub async fn change(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn patch(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let patch = Patch::read(&app, &headers, body).await?;
-    let beat = app.engine.heartbeat(&id).await?;
+    let beat = heartbeats::find(&mut app.engine.store.read().await?.db(), &id).await?;
     let expected = patch.of(beat.version())?;
     let wanted = patch.on(&HeartbeatBody::of(beat))?;
-    let beat = app.engine.change_heartbeat(&id, &wanted.into(), &expected).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let beat = heartbeats::change(&mut work, app.config(), &id, &wanted.into(), &expected).await?;
+    work.commit().await?;
     let version = beat.version();
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &HeartbeatJson::new(beat, None)))
 }
@@ -226,7 +237,15 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such heartbeat", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
-    app.engine.remove_heartbeat(&id, &Expected::of(&headers)).await?;
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let mut work = app.engine.work(sender.doer()).await?;
+    let id = heartbeats::remove(&mut work, &id, &Expected::of(&headers)).await?;
+    work.commit().await?;
+    app.engine.heartbeat_removed(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use android_protocol::sms::Encoding;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -13,21 +13,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::merge::Patch;
+use crate::access::senders::Sender;
 use crate::app::App;
-use crate::engine::lines::gateways::inbound_path;
-use crate::engine::lines::gateways::{InboundChange, is_silent};
+use crate::engine::lines::gateways::is_silent;
 use crate::engine::lines::hand_over::Known;
-use crate::engine::lines::numbers::{LineStatus, NewLine, Preview};
+use crate::engine::lines::numbers::LineStatus;
 use crate::http::json;
 use crate::http::listing::{Listed, Paged, Paging, located};
 use crate::http::problem::Problem;
 use crate::http::versions::versioned;
 use crate::ids::{AlarmId, GatewayId, LineId, SmsId};
 use crate::intake::alarm_request;
-use crate::kinds::gateways;
+use crate::keep::lines::gateways::{self, InboundChange, NewGateway, inbound_path};
+use crate::keep::lines::numbers::{self, NewLine, Preview};
+use crate::kinds::gateways::{GatewayKind, GatewaySettings, host};
 use crate::line::command::AppBuild;
 use crate::store::lines::numbers::{HandOverRow, HandOverWhy};
-use crate::store::lines::sms::{GatewayRow, GatewaySettings, SmsStateRow};
+use crate::store::lines::sms::{GatewayRow, SmsStateRow};
 use crate::store::{Store, StoreError};
 use crate::versions::Expected;
 
@@ -74,27 +76,14 @@ impl GatewayJson {
         Self {
             id: row.id,
             name: row.name.clone(),
-            kind: kind_of(&row.settings),
-            host: gateways::host(&row.settings),
+            kind: GatewayKind::of(&row.settings).as_str(),
+            host: host(&row.settings),
             zone: row.inbound.zone.clone(),
             signed: row.inbound.signing_secret.is_some(),
             heard_at: row.heard_at.max(row.ping_at),
             silent: is_silent(row, now),
             inbound_path: token.map(inbound_path),
         }
-    }
-}
-
-/// The word for a kind of gateway.
-#[must_use]
-pub fn kind_of(settings: &GatewaySettings) -> &'static str {
-    match settings {
-        GatewaySettings::Smsgate { .. } => "smsgate",
-        GatewaySettings::Smsforwarder { .. } => "smsforwarder",
-        GatewaySettings::Httpsms { .. } => "httpsms",
-        GatewaySettings::Textbee { .. } => "textbee",
-        GatewaySettings::Http { .. } => "http",
-        GatewaySettings::Handset { .. } => "handset",
     }
 }
 
@@ -276,10 +265,18 @@ impl From<Preview> for PreviewJson {
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add_gateway(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn add_gateway(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let GatewayBody { name, settings, zone, signing_secret } = alarm_request::read_json(&body)?;
-    let (gateway, token) = app.engine.add_gateway(&name, settings, InboundChange { zone, signing_secret }).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let (gateway, token) =
+        gateways::add(&mut work, app.config(), NewGateway { name, settings, inbound: InboundChange { zone, signing_secret } })
+            .await?;
+    work.commit().await?;
     let shown = GatewayJson::new(&gateway, Some(&token), app.engine.clock.now());
     let made = versioned(&HeaderMap::new(), StatusCode::CREATED, &gateway.version(&app.engine.links), &shown);
     Ok(located(&format!("/api/v1/sms/gateways/{}", gateway.id), made))
@@ -303,7 +300,7 @@ pub async fn list_gateways(State(app): State<Arc<App>>, RawQuery(query): RawQuer
         (status = 404, description = "There is no such gateway", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn show_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
-    let gateway = app.engine.gateway(&id).await?;
+    let gateway = gateways::find(&mut app.engine.store.read().await?.db(), &id).await?;
     Ok(versioned(
         &headers,
         StatusCode::OK,
@@ -322,14 +319,24 @@ pub async fn show_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, h
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn change_gateway(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let GatewayBody { name, settings, zone, signing_secret } = alarm_request::read_json(&body)?;
-    let gateway =
-        app.engine.change_gateway(&id, &name, settings, InboundChange { zone, signing_secret }, &Expected::of(&headers)).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let gateway = gateways::change(
+        &mut work,
+        app.config(),
+        &app.engine.links,
+        &id,
+        NewGateway { name, settings, inbound: InboundChange { zone, signing_secret } },
+        &Expected::of(&headers),
+    )
+    .await?;
+    work.commit().await?;
     let shown = GatewayJson::new(&gateway, None, app.engine.clock.now());
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &gateway.version(&app.engine.links), &shown))
 }
@@ -344,17 +351,28 @@ pub async fn change_gateway(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn patch_gateway(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let patch = Patch::read(&app, &headers, body).await?.emptying(&["zone", "signing_secret"]);
-    let gateway = app.engine.gateway(&id).await?;
+    let gateway = gateways::find(&mut app.engine.store.read().await?.db(), &id).await?;
     let expected = patch.of(gateway.version(&app.engine.links))?;
     // What is left out of these two stays as it is, whoever changes it.
     let said = GatewayBody { name: gateway.name, settings: gateway.settings.0, zone: None, signing_secret: None };
     let GatewayBody { name, settings, zone, signing_secret } = patch.on(&said)?;
-    let gateway = app.engine.change_gateway(&id, &name, settings, InboundChange { zone, signing_secret }, &expected).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let gateway = gateways::change(
+        &mut work,
+        app.config(),
+        &app.engine.links,
+        &id,
+        NewGateway { name, settings, inbound: InboundChange { zone, signing_secret } },
+        &expected,
+    )
+    .await?;
+    work.commit().await?;
     let shown = GatewayJson::new(&gateway, None, app.engine.clock.now());
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &gateway.version(&app.engine.links), &shown))
 }
@@ -434,10 +452,13 @@ pub async fn wait_for_test(store: &Store, id: SmsId) -> Result<SmsStateRow, Stor
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove_gateway(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    app.engine.remove_gateway(&id, &Expected::of(&headers)).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    gateways::remove(&mut work, &app.engine.links, &id, &Expected::of(&headers)).await?;
+    work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -448,8 +469,11 @@ pub async fn remove_gateway(
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named; also when its handset could never do it", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
-    let line = app.engine.add_line(&said(&app, body).await?).await?;
+pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sender>, body: Body) -> Result<Response, Problem> {
+    let new = said(&app, body).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let line = numbers::add(&mut work, app.config(), &new).await?;
+    work.commit().await?;
     let status = app.engine.line_status(&line.id.to_string()).await?;
     let made = versioned(&HeaderMap::new(), StatusCode::CREATED, &line.version(), &LineJson::from(status));
     Ok(located(&format!("/api/v1/lines/{}", line.id), made))
@@ -477,11 +501,15 @@ pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: 
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn change(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let line = app.engine.change_line(&id, &said(&app, body).await?, &Expected::of(&headers)).await?;
+    let new = said(&app, body).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let line = app.engine.change_line(&mut work, &id, &new, &Expected::of(&headers)).await?;
+    work.commit().await?;
     let status = app.engine.line_status(&line.id.to_string()).await?;
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &line.version(), &LineJson::from(status)))
 }
@@ -540,6 +568,7 @@ impl LineBody {
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn patch(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -548,7 +577,9 @@ pub async fn patch(
     let status = app.engine.line_status(&id).await?;
     let expected = patch.of(status.line.version())?;
     let wanted = patch.on(&LineBody::of(status))?;
-    let line = app.engine.change_line(&id, &wanted.into(), &expected).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let line = app.engine.change_line(&mut work, &id, &wanted.into(), &expected).await?;
+    work.commit().await?;
     let status = app.engine.line_status(&line.id.to_string()).await?;
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &line.version(), &LineJson::from(status)))
 }
@@ -570,8 +601,15 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such line", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
-    app.engine.remove_line(&id, &Expected::of(&headers)).await?;
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let mut work = app.engine.work(sender.doer()).await?;
+    numbers::remove(&mut work, &id, &Expected::of(&headers)).await?;
+    work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -585,7 +623,7 @@ pub async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>, headers
 pub async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let target: TargetBody = alarm_request::read_json(&body)?;
-    let preview = app.engine.preview_line(&id, &target.number).await?;
+    let preview = numbers::preview(&mut app.engine.store.read().await?.db(), app.config(), &id, &target.number).await?;
     Ok(json(StatusCode::OK, json!(PreviewJson::from(preview)).to_string()))
 }
 
@@ -598,13 +636,17 @@ pub async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>, body: 
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn forward(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let target: TargetBody = alarm_request::read_json(&body)?;
-    let hand_over = app.engine.forward_line(&id, &target.number, target.person.as_deref(), &Expected::of(&headers)).await?;
+    let expected = Expected::of(&headers);
+    let mut work = app.engine.work(sender.doer()).await?;
+    let hand_over = app.engine.forward_line(&mut work, &id, &target.number, target.person.as_deref(), &expected).await?;
+    work.commit().await?;
     Ok(json(StatusCode::ACCEPTED, json!(HandOverJson::from(hand_over)).to_string()))
 }
 
@@ -617,6 +659,7 @@ pub async fn forward(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn bind(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -624,7 +667,9 @@ pub async fn bind(
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let bound: BoundBody = alarm_request::read_json(&body)?;
     let person = bound.person.as_ref().map(|person| (person.name.as_str(), person.number.as_str()));
-    app.engine.bind_line(&id, person, &Expected::of(&headers)).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    numbers::bind(&mut work, app.config(), &id, person, &Expected::of(&headers)).await?;
+    work.commit().await?;
     let status = app.engine.line_status(&id).await?;
     let version = status.line.version();
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &LineJson::from(status)))

@@ -4,19 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::access::senders::Sender;
 use crate::app::App;
-use crate::engine::watch::windows::NewWindow;
 use crate::http::answer;
 use crate::http::listing::{Listed, Paged, Paging, in_order, located};
 use crate::http::problem::Problem;
 use crate::ids::WindowId;
 use crate::intake::alarm_request;
+use crate::keep::windows::{self, NewWindow};
 use crate::store::watch::maintenance::WindowRow;
 use crate::versions::{Expected, Version};
 
@@ -61,10 +62,12 @@ impl From<WindowRow> for WindowJson {
     responses((status = 201, description = "Made", body = WindowJson),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sender>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let WindowBody { reason, starts_at, ends_at, team, labels } = alarm_request::read_json(&body)?;
-    let window = app.engine.add_window(&NewWindow { reason, starts_at, ends_at, team, labels }).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    let window = windows::add(&mut work, &NewWindow { reason, starts_at, ends_at, team, labels }).await?;
+    work.commit().await?;
     let shown = WindowJson::from(window);
     let at = format!("/api/v1/maintenance/{}", shown.id);
     Ok(located(&at, answer(StatusCode::CREATED, &shown)))
@@ -104,12 +107,19 @@ async fn find(app: &App, id: &str) -> Result<WindowJson, Problem> {
     responses((status = 204, description = "Ended"),
         (status = 404, description = "There is no such window, or it is over", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn end(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+pub async fn end(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
     let expected = Expected::of(&headers);
     if expected != Expected::Anything {
         // A window is made and ended, and never changed.
         expected.check(Some(&Version::of(&find(&app, &id).await?)))?;
     }
-    app.engine.end_window(&id).await?;
+    let mut work = app.engine.work(sender.doer()).await?;
+    windows::end(&mut work, &id).await?;
+    work.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

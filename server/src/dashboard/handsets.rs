@@ -403,7 +403,7 @@ fn address_page(app: &App, reader: &Reader, name: &str, token: &str, rotated: bo
     let page = AddressPage {
         frame: Frame::new(reader, "handsets", fill_text(heading, &[("name", name)]), app.engine.clock.now()),
         words,
-        how,
+        how: how.as_str().into(),
         address,
         once: &words.address_once,
         example: String::new(),

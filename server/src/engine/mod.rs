@@ -28,7 +28,7 @@ use crate::keep::refused::Refused;
 use crate::links::Links;
 use crate::lock::Locks;
 use crate::numbers::Region;
-use crate::store::{Store, StoreError};
+use crate::store::{Counts, Store, StoreError, Work};
 use crate::telemetry::{Metrics, Refusals};
 
 /// Why the engine did not do what it was asked.
@@ -158,6 +158,20 @@ impl Engine {
             there_since: Mutex::new(started_at),
             started_at,
         }
+    }
+
+    /// Begins a unit of work, which is of now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn work(&self, by: Doer) -> Result<Work, StoreError> {
+        self.work_at(self.clock.now(), by).await
+    }
+
+    /// Begins a unit of work of a moment at which something was looked at already.
+    pub(in crate::engine) async fn work_at(&self, now: DateTime<Utc>, by: Doer) -> Result<Work, StoreError> {
+        let metrics: Arc<dyn Counts> = Arc::<Metrics>::clone(&self.metrics);
+        self.store.work(now, by, Some(metrics)).await
     }
 
     /// Notes that handsets could not be served: once the database is back, open dials get time before they expire.

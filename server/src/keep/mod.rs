@@ -1,8 +1,10 @@
-//! What operators keep: people, users, the roster, webhooks.
+//! What operators keep: people, users, the roster, webhooks, public numbers, heartbeats and more, one file for each noun.
 
 pub mod checks;
 pub mod do_not_call;
+pub mod heartbeats;
 pub mod keys;
+pub mod lines;
 pub mod pairing;
 pub mod people;
 pub mod people_import;
@@ -13,3 +15,4 @@ pub mod roster;
 pub mod users;
 pub mod webhooks;
 pub mod whom;
+pub mod windows;

@@ -108,7 +108,7 @@ impl Refused {
 }
 
 impl From<WrongSetting> for Refused {
-    fn from(WrongSetting { field, why }: WrongSetting) -> Self {
+    fn from(WrongSetting { field, why, .. }: WrongSetting) -> Self {
         Self::wrong(field, why)
     }
 }

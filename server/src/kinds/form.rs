@@ -18,7 +18,7 @@ pub enum Said {
 /// How a field is filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AskedBy {
-    /// With one line of so many characters at most.
+    /// With one line.
     Line,
     /// With an address; one that may hold a secret is not shown, and blank leaves it.
     Address,

@@ -1,6 +1,7 @@
 //! Heartbeats: who falls silent opens one alarm, and the next ping resolves it.
 
 use autocall_tests::described::Held as _;
+use autocall_tests::kept::Kept;
 use serde_json::{Value, json};
 
 use crate::harness::{A, Home, Server, on_both};

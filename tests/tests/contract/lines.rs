@@ -1,15 +1,16 @@
 //! Public numbers: one command for each change of duty, whatever fails meanwhile, and what is known of it.
 
 use autocall::clock::Clock;
-use autocall::engine::lines::gateways::InboundChange;
+use autocall::keep::lines::gateways::InboundChange;
 use autocall::kinds::gateways::message_id;
 use autocall::kinds::guard::GuardedResolver;
+use autocall::kinds::notices::WebhookShape;
 use autocall::out::messages::send_due;
 use autocall::out::notices::client;
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
-use autocall::versions::Expected;
 use autocall_tests::described::Held as _;
+use autocall_tests::kept::Kept;
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, add_smsgate, near, send, taken};
@@ -540,7 +541,7 @@ async fn quiet_line(home: &Home) -> (QuietNode, Gateway) {
     let settings =
         json!({ "kind": "smsgate", "url": format!("{url}/message"), "user": "sms", "password": "secret", "sim": null });
     engine.add_gateway("phone", serde_json::from_value(settings).unwrap(), InboundChange::default()).await.unwrap();
-    let line = autocall::engine::lines::numbers::NewLine {
+    let line = autocall::keep::lines::numbers::NewLine {
         name: "ops".to_owned(),
         team: String::new(),
         number: PUBLIC.to_owned(),
@@ -554,7 +555,7 @@ async fn quiet_line(home: &Home) -> (QuietNode, Gateway) {
         verify_handset: None,
     };
     engine.add_line(&line).await.unwrap();
-    engine.forward_line("ops", A, Some("李娜"), &Expected::Anything).await.unwrap();
+    engine.hand_line_over("ops", A, Some("李娜")).await.unwrap();
     (node, phone)
 }
 
@@ -575,7 +576,7 @@ async fn what_a_node_took_before_it_died_is_sent_by_another(home: Home) {
     let engine = &node.app.engine;
     take_by_hand(&home, &node).await;
     // A later hand-over must not overtake a command that may be on its way.
-    engine.forward_line("ops", B, Some("王芳"), &Expected::Anything).await.unwrap();
+    engine.hand_line_over("ops", B, Some("王芳")).await.unwrap();
     let client = client(&GuardedResolver::for_gateways(&engine.config.sms.allow_networks)).unwrap();
     for _ in 0..5 {
         send_due(engine, &client).await.unwrap();
@@ -601,7 +602,7 @@ async fn a_report_counts_also_before_it_is_known_that_it_was_sent(home: Home) {
     assert_eq!(phone.sent(), [command(A)]);
     assert_ne!(phone.latest_id(), first, "a gateway that knows ids would drop it");
 
-    engine.forward_line("ops", B, Some("王芳"), &Expected::Anything).await.unwrap();
+    engine.hand_line_over("ops", B, Some("王芳")).await.unwrap();
     let second = take_by_hand(&home, &node).await;
     assert_eq!(engine.sms_reported(&gateway, &second, None, None).await.unwrap().as_str(), "delivered");
     let status = engine.line_status("ops").await.unwrap();

@@ -1,8 +1,10 @@
 //! Maintenance: what matches is stored and held, and rung afterwards if it still fires.
 
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::kinds::notices::WebhookShape;
+use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
+use autocall_tests::kept::Kept;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -268,7 +270,7 @@ async fn a_poll_at_the_very_end_does_not_overtake_the_release(home: Home) {
     let pairing = autocall::keep::pairing::Pairing::new("desk", &engine.config.handsets);
     let token = autocall::keep::pairing::add(&engine.store, &pairing, clock.now()).await.unwrap();
     let path = format!("/h/{token}/alert/phone");
-    let window = autocall::engine::watch::windows::NewWindow {
+    let window = autocall::keep::windows::NewWindow {
         reason: "new switch".to_owned(),
         starts_at: None,
         ends_at: clock.now() + TimeDelta::minutes(30),

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::harness::{B, Home, Server, on_both};
 use crate::notices::{Room, add, deliver};
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::kinds::notices::WebhookShape;
+use autocall::store::lines::webhooks::NoticeKind;
 
 on_both!(
     another_handset_rings_about_it_once,

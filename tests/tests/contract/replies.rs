@@ -1,6 +1,7 @@
 //! Text messages from people: who was rung confirms, a stranger changes nothing, and twice is once.
 
-use autocall::store::lines::webhooks::{NoticeKind, WebhookShape};
+use autocall::kinds::notices::WebhookShape;
+use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use serde_json::{Value, json};

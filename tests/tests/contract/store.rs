@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use autocall::keep::pairing::{self, Pairing};
 use autocall::kinds::guard::GuardedResolver;
+use autocall::kinds::notices::WebhookShape;
 use autocall::out::notices;
 use autocall::out::sign_of_life;
 use autocall::store::Announcement;
 use autocall::store::Store;
-use autocall::store::lines::webhooks::{WebhookRow, WebhookShape};
+use autocall::store::lines::webhooks::WebhookRow;
 use autocall::store::watch::handsets::Profile;
 use autocall::telemetry::Poll;
 use autocall_tests::described;

@@ -2,7 +2,7 @@
 
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
-use autocall::versions::Expected;
+use autocall_tests::kept::Kept;
 use serde_json::{Value, json};
 
 use crate::client::Visitor;
@@ -83,7 +83,7 @@ async fn why_it_was_not_sent_is_said_in_the_reader_s_language(home: Home) {
     server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
     let line = json!({ "name": "ops", "number": "13300001111", "carrier": "china-telecom", "android": 11, "gateway": "phone" });
     assert_eq!(server.post("/api/v1/lines", &line).await.0, 201);
-    server.app.engine.forward_line("ops", A, Some("李娜"), &Expected::Anything).await.unwrap();
+    server.app.engine.hand_line_over("ops", A, Some("李娜")).await.unwrap();
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     let mut eve = Visitor::logged_in(&server, "eve", Role::Viewer).await;
     let http = autocall_tests::http_client().no_proxy().build().unwrap();

@@ -2,7 +2,7 @@
 
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
-use autocall::versions::Expected;
+use autocall_tests::kept::Kept;
 use serde_json::{Value, json};
 
 use crate::client::{Page, Visitor};
@@ -263,7 +263,7 @@ async fn a_line_that_follows_what_is_gone_says_so_in_red(home: Home) {
     let team = server.get("/api/v1/teams/ops").await["id"].as_str().unwrap().to_owned();
     let mut said = server.app.engine.line_status("ops").await.unwrap().said;
     said.team = team;
-    server.app.engine.change_line("ops", &said, &Default::default()).await.unwrap();
+    server.app.engine.say_line("ops", &said, &Default::default()).await.unwrap();
     assert!(lin.get("/lines").await.shows("Follows ops."));
     assert!(lin.get(&path).await.shows("<option value=\"ops\" selected>ops</option>"));
 }
@@ -384,7 +384,7 @@ async fn who_confirmed_is_named(home: Home) {
     server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
     lin.post("/lines/new", &line(&[("team", ""), ("verify_handset", "spare")])).await;
-    server.app.engine.forward_line("ops", A, Some("王芳 <i>"), &Expected::Anything).await.unwrap();
+    server.app.engine.hand_line_over("ops", A, Some("王芳 <i>")).await.unwrap();
     let gateway = server.app.engine.gateway("phone").await.unwrap().id;
     let mut tx = server.app.engine.store.begin().await.unwrap();
     let sms = tx.db().due_sms(gateway, server.now() + chrono::TimeDelta::days(1)).await.unwrap().remove(0);

@@ -5,8 +5,8 @@ use clap::Subcommand;
 use crate::alarm::Priority;
 use crate::cli::{engine, labels};
 use crate::config::Config;
-use crate::engine::watch::heartbeats::NewHeartbeat;
-use crate::engine::watch::heartbeats::{HeartbeatState, ping_path};
+use crate::engine::Doer;
+use crate::keep::heartbeats::{self, HeartbeatState, NewHeartbeat, ping_path};
 use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
@@ -47,7 +47,9 @@ pub(in crate::cli) async fn run(command: HeartbeatCommand, config: &Config) -> a
         HeartbeatCommand::Add { name, period, grace, phones, labels, priority } => {
             let labels = labels.into_iter().collect();
             let new = NewHeartbeat { name, period_s: period, grace_s: grace, phones, labels, priority };
-            let (_, token) = engine.add_heartbeat(&new).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let (_, token) = heartbeats::add(&mut work, config, &new).await?;
+            work.commit().await?;
             println!("{}", ping_path(&token));
             eprintln!("This path is shown only once. GET or POST it on the server, at least every {period} s.");
         }
@@ -69,7 +71,10 @@ pub(in crate::cli) async fn run(command: HeartbeatCommand, config: &Config) -> a
             }
         }
         HeartbeatCommand::Remove { name } => {
-            engine.remove_heartbeat(&name, &Expected::Anything).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let id = heartbeats::remove(&mut work, &name, &Expected::Anything).await?;
+            work.commit().await?;
+            engine.heartbeat_removed(id).await?;
             println!("{name} is waited for no more");
         }
     }

@@ -4,8 +4,9 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::cli::engine;
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::engine::lines::hand_over::Known;
-use crate::engine::lines::numbers::NewLine;
+use crate::keep::lines::numbers::{self, NewLine};
 use crate::line::command::AppBuild;
 use crate::versions::Expected;
 
@@ -158,7 +159,9 @@ pub(in crate::cli) async fn run(command: LineCommand, config: &Config) -> anyhow
             let app_build = app_build.into();
             let new =
                 NewLine { name, team, number, sms_number, carrier, android, app_build, text, gateway, handset, verify_handset };
-            let line = engine.add_line(&new).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let line = numbers::add(&mut work, config, &new).await?;
+            work.commit().await?;
             println!("{} is there; look at what would be sent: autocall line preview {} NUMBER", line.name, line.name);
         }
         LineCommand::Change {
@@ -190,16 +193,20 @@ pub(in crate::cli) async fn run(command: LineCommand, config: &Config) -> anyhow
                 handset: or_none(handset, said.handset),
                 verify_handset: or_none(verify_handset, said.verify_handset),
             };
-            let line = engine.change_line(&line, &new, &Expected::Anything).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let line = engine.change_line(&mut work, &line, &new, &Expected::Anything).await?;
+            work.commit().await?;
             println!("{} is changed; `autocall line list` shows what its phone is told", line.name);
         }
         LineCommand::List => list(&engine).await?,
         LineCommand::Remove { name } => {
-            engine.remove_line(&name, &Expected::Anything).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            numbers::remove(&mut work, &name, &Expected::Anything).await?;
+            work.commit().await?;
             println!("{name} is handed over no more; what was forwarded stays so");
         }
         LineCommand::Preview { name, number } => {
-            let preview = engine.preview_line(&name, &number).await?;
+            let preview = numbers::preview(&mut engine.store.read().await?.db(), config, &name, &number).await?;
             println!("dials\t{}", preview.code);
             if let Some(message) = preview.message {
                 println!("sends\t{}", message.text);
@@ -210,12 +217,18 @@ pub(in crate::cli) async fn run(command: LineCommand, config: &Config) -> anyhow
             }
         }
         LineCommand::ForwardTo { name, number, person } => {
-            let hand_over = engine.forward_line(&name, &number, person.as_deref(), &Expected::Anything).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let anything = Expected::Anything;
+            let hand_over = engine.forward_line(&mut work, &name, &number, person.as_deref(), &anything).await?;
+            work.commit().await?;
             println!("the command for {} is in the outbox; `autocall line list` shows what became of it", hand_over.person);
         }
         LineCommand::Bind { name, number, person } => {
-            engine.bind_line(&name, person.as_deref().zip(number.as_deref()), &Expected::Anything).await?;
-            println!("{name} is bound to {}", person.as_deref().unwrap_or("nobody"));
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let person = person.as_deref();
+            numbers::bind(&mut work, config, &name, person.zip(number.as_deref()), &Expected::Anything).await?;
+            work.commit().await?;
+            println!("{name} is bound to {}", person.unwrap_or("nobody"));
         }
     }
     engine.store.close().await;

@@ -5,7 +5,8 @@ use clap::Subcommand;
 
 use crate::cli::{engine, labels};
 use crate::config::Config;
-use crate::engine::watch::windows::NewWindow;
+use crate::engine::Doer;
+use crate::keep::windows::{self, NewWindow};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum MaintenanceCommand {
@@ -42,7 +43,9 @@ pub(in crate::cli) async fn run(command: MaintenanceCommand, config: &Config) ->
         MaintenanceCommand::Add { reason, from, minutes, team, labels } => {
             let ends_at = from.unwrap_or(engine.clock.now()) + TimeDelta::minutes(i64::from(minutes));
             let labels = labels.into_iter().collect();
-            let window = engine.add_window(&NewWindow { reason, starts_at: from, ends_at, team, labels }).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            let window = windows::add(&mut work, &NewWindow { reason, starts_at: from, ends_at, team, labels }).await?;
+            work.commit().await?;
             println!("{}\tuntil {}", window.id, window.ends_at.format("%F %T UTC"));
         }
         MaintenanceCommand::List => {
@@ -54,7 +57,9 @@ pub(in crate::cli) async fn run(command: MaintenanceCommand, config: &Config) ->
             }
         }
         MaintenanceCommand::End { id } => {
-            engine.end_window(&id).await?;
+            let mut work = engine.work(Doer::CommandLine).await?;
+            windows::end(&mut work, &id).await?;
+            work.commit().await?;
             println!("{id} is over");
         }
     }

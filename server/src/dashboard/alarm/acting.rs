@@ -6,7 +6,7 @@ use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::place::Place;
 use crate::dashboard::frame::reader::Reader;
-use crate::engine::{Actor, Doer};
+use crate::engine::Actor;
 use crate::ids::AlarmId;
 
 /// The name under which they act.
@@ -16,12 +16,7 @@ pub(in crate::dashboard) fn known_as(reader: &Reader) -> String {
 
 /// Who acts: the name they are known by, and the user they are logged in as.
 pub(in crate::dashboard) fn actor(reader: &Reader) -> Actor {
-    Actor { name: Some(known_as(reader)), doer: doer(reader) }
-}
-
-/// As whom they are logged in.
-pub(in crate::dashboard) fn doer(reader: &Reader) -> Doer {
-    reader.visitor.as_ref().map_or(Doer::Server, |visitor| Doer::User { name: visitor.name.clone() })
+    Actor { name: Some(known_as(reader)), doer: reader.doer() }
 }
 
 /// To the page from which the form came.

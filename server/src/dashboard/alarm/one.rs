@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Response;
 
-use super::acting::{actor, alarm_id, back, doer, known_as};
+use super::acting::{actor, alarm_id, back, known_as};
 use super::actions::{self, MoreActions};
 use super::ladder::{self, Flights, Known};
 use super::now::{self, Line, TroublePart};
@@ -64,7 +64,7 @@ pub(in crate::dashboard) async fn acknowledge(
     let by = Acknowledgement {
         name: Some(known_as(&reader)),
         note: Some(note).filter(|note| !note.is_empty()),
-        doer: doer(&reader),
+        doer: reader.doer(),
         ring_again_after_s: actions::taken_for(fields.get("hours"))?,
         ..Acknowledgement::default()
     };

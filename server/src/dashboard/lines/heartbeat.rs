@@ -16,8 +16,9 @@ use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::fill_text;
-use crate::engine::watch::heartbeats::ping_path;
 use crate::ids::HeartbeatId;
+use crate::keep::heartbeats::{self, ping_path};
+use crate::keep::refused::Refused;
 use crate::store::watch::heartbeats::HeartbeatRow;
 use crate::versions::Expected;
 
@@ -38,7 +39,13 @@ pub(in crate::dashboard) async fn add(
         Ok(new) => new,
         Err(wrong) => return Ok(form_page(&app, &reader, None, &form, "", Some(wrong))),
     };
-    let (beat, token) = match app.engine.add_heartbeat(&new).await {
+    let added = async {
+        let mut work = app.engine.work(reader.doer()).await?;
+        let added = heartbeats::add(&mut work, app.config(), &new).await?;
+        work.commit().await?;
+        Ok::<_, Refused>(added)
+    };
+    let (beat, token) = match added.await {
         Ok(added) => added,
         Err(refused) => {
             let wrong = form.wrong(words, app.engine.region(), refused)?;
@@ -51,7 +58,7 @@ pub(in crate::dashboard) async fn add(
     let page = AddressPage {
         frame: Frame::new(&reader, "lines", title, app.engine.clock.now()),
         words,
-        how: &words.beat_ping_how,
+        how: words.beat_ping_how.as_str().into(),
         example: format!("curl -fsS -m 10 --retry 3 {address}"),
         address,
         once: &words.beat_once,
@@ -83,11 +90,18 @@ pub(in crate::dashboard) async fn change(
     form.name = beat.name;
     let wrong = match form.filled(reader.words) {
         Err(wrong) => wrong,
-        Ok(new) => match app.engine.change_heartbeat(&beat.id.to_string(), &new, &Expected::in_form(fields.get("version"))).await
-        {
-            Ok(_) => return Ok(go_to("/lines?done=saved")),
-            Err(refused) => form.wrong(reader.words, app.engine.region(), refused)?,
-        },
+        Ok(new) => {
+            let changed = async {
+                let expected = Expected::in_form(fields.get("version"));
+                let mut work = app.engine.work(reader.doer()).await?;
+                heartbeats::change(&mut work, app.config(), &beat.id.to_string(), &new, &expected).await?;
+                Ok::<_, Refused>(work.commit().await?)
+            };
+            match changed.await {
+                Ok(()) => return Ok(go_to("/lines?done=saved")),
+                Err(refused) => form.wrong(reader.words, app.engine.region(), refused)?,
+            }
+        }
     };
     Ok(form_page(&app, &reader, Some(beat.id), &form, fields.get("version"), Some(wrong)))
 }
@@ -95,11 +109,15 @@ pub(in crate::dashboard) async fn change(
 /// `POST /heartbeats/{id}/remove`
 pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let id = heartbeat(&app, &id).await?.id.to_string();
-    app.engine.remove_heartbeat(&id, &Expected::in_form(fields.get("version"))).await?;
+    let mut work = app.engine.work(reader.doer()).await?;
+    let id = heartbeats::remove(&mut work, &id, &Expected::in_form(fields.get("version"))).await?;
+    work.commit().await?;
+    app.engine.heartbeat_removed(id).await?;
     Ok(go_to("/lines?done=removed"))
 }
 
@@ -121,7 +139,7 @@ fn form_page(
     let edit = Edit {
         title: if id.is_some() { form.name.clone() } else { words.beat_add.clone() },
         address: id.map_or_else(|| "/heartbeats/new".to_owned(), |id| format!("/heartbeats/{id}")),
-        how: &words.beat_how,
+        how: words.beat_how.as_str().into(),
         fields: form.fields(words, id.is_none(), wrong.as_ref()),
         hidden: Vec::new(),
         version: version.to_owned(),

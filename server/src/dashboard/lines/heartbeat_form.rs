@@ -6,7 +6,7 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::lines;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, pairs, pairs_written};
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::engine::watch::heartbeats::NewHeartbeat;
+use crate::keep::heartbeats::NewHeartbeat;
 use crate::keep::refused::Refused;
 use crate::numbers::{Number, Region};
 use crate::store::watch::heartbeats::HeartbeatRow;

@@ -22,6 +22,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::Text;
 use crate::dashboard::frame::words::{Words, fill};
 use crate::ids::LineId;
+use crate::keep::lines::numbers;
 use crate::keep::refused::Refused;
 use crate::versions::Expected;
 
@@ -132,7 +133,7 @@ pub(in crate::dashboard) async fn bind(
     let id = line_id(&id)?;
     let expected = Expected::in_form(fields.get("version"));
     if fields.has("nobody") {
-        app.engine.bind_line(&id.to_string(), None, &expected).await?;
+        bind_to(&app, &reader, id, None, &expected).await?;
         return Ok(go_to("/lines?done=saved"));
     }
     let form = WhomForm::read(&fields);
@@ -141,7 +142,7 @@ pub(in crate::dashboard) async fn bind(
         Err(sentence) => whom_form::unfilled(reader.words, sentence),
         Ok(whom) => {
             let name = whom.name.as_deref().unwrap_or(&whom.number);
-            match app.engine.bind_line(&id.to_string(), Some((name, &whom.number)), &expected).await {
+            match bind_to(&app, &reader, id, Some((name, &whom.number)), &expected).await {
                 Ok(()) => return Ok(go_to("/lines?done=saved")),
                 Err(refused) => whom_form::wrong(reader.words, refused)?,
             }
@@ -157,13 +158,28 @@ pub(in crate::dashboard) async fn bind(
     page(&app, &reader, Some(id), &line, said).await
 }
 
+async fn bind_to(
+    app: &App,
+    reader: &Reader,
+    id: LineId,
+    person: Option<(&str, &str)>,
+    expected: &Expected,
+) -> Result<(), Refused> {
+    let mut work = app.engine.work(reader.doer()).await?;
+    numbers::bind(&mut work, app.config(), &id.to_string(), person, expected).await?;
+    Ok(work.commit().await?)
+}
+
 /// `POST /lines/{id}/remove`
 pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    app.engine.remove_line(&line_id(&id)?.to_string(), &Expected::in_form(fields.get("version"))).await?;
+    let mut work = app.engine.work(reader.doer()).await?;
+    numbers::remove(&mut work, &line_id(&id)?.to_string(), &Expected::in_form(fields.get("version"))).await?;
+    work.commit().await?;
     Ok(go_to("/lines?done=removed"))
 }
 
@@ -190,12 +206,19 @@ async fn save(app: &App, reader: &Reader, id: Option<LineId>, fields: &Fields) -
         let (_, wrong) = drafted(app, reader, id, &form).await?;
         return page(app, reader, id, &form, Said { wrong, version, ..Said::default() }).await;
     }
-    let saved = match id {
-        None => app.engine.add_line(&new).await,
-        Some(id) => app.engine.change_line(&id.to_string(), &new, &Expected::in_form(fields.get("version"))).await,
+    let saved = async {
+        let mut work = app.engine.work(reader.doer()).await?;
+        match id {
+            None => numbers::add(&mut work, app.config(), &new).await?,
+            Some(id) => {
+                let expected = Expected::in_form(fields.get("version"));
+                app.engine.change_line(&mut work, &id.to_string(), &new, &expected).await?
+            }
+        };
+        Ok::<_, Refused>(work.commit().await?)
     };
-    match saved {
-        Ok(_) => Ok(go_to("/lines?done=saved")),
+    match saved.await {
+        Ok(()) => Ok(go_to("/lines?done=saved")),
         Err(refused) => page(app, reader, id, &form, Said { version, ..Said::wrong(form.wrong(reader.words, refused)?) }).await,
     }
 }

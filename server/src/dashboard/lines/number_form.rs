@@ -7,7 +7,7 @@ use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, number};
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::engine::lines::numbers::NewLine;
+use crate::keep::lines::numbers::NewLine;
 use crate::keep::refused::Refused;
 use crate::line::command::{self, AppBuild, ComposeError, OwnCarrier};
 use crate::roster::Roster;

@@ -25,8 +25,9 @@ use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{Words, fill, fill_text};
 use crate::engine::lines::hand_over::Known;
 use crate::engine::lines::numbers::LineStatus;
-use crate::engine::watch::heartbeats::HeartbeatState;
 use crate::ids::LineId;
+use crate::keep::heartbeats::HeartbeatState;
+use crate::keep::lines::numbers;
 use crate::keep::refused::Refused;
 use crate::kinds::outcome::Outcome;
 use crate::line::reply::TextEffect;
@@ -111,8 +112,14 @@ pub(in crate::dashboard) async fn forward(
     let wrong = match form.filled(reader.words, &people) {
         Err(sentence) => whom_form::unfilled(reader.words, sentence),
         Ok(whom) => {
-            match app.engine.forward_line(&line.to_string(), &whom.number, whom.name.as_deref(), &Expected::Anything).await {
-                Ok(_) => return Ok(go_to("/lines?done=handed_over")),
+            let handed_over = async {
+                let mut work = app.engine.work(reader.doer()).await?;
+                let (line, anything) = (line.to_string(), Expected::Anything);
+                app.engine.forward_line(&mut work, &line, &whom.number, whom.name.as_deref(), &anything).await?;
+                Ok::<_, Refused>(work.commit().await?)
+            };
+            match handed_over.await {
+                Ok(()) => return Ok(go_to("/lines?done=handed_over")),
                 Err(refused) => whom_form::wrong(reader.words, refused)?,
             }
         }
@@ -192,7 +199,10 @@ async fn refusals(app: &App, reader: &Reader, statuses: &[LineStatus]) -> HashMa
     let mut sentences = HashMap::new();
     for status in statuses {
         let Some((hand_over, Known::Refused)) = &status.latest else { continue };
-        if let Err(Refused::Command(error)) = app.engine.preview_line(&status.line.id.to_string(), &hand_over.number).await {
+        let Ok(mut reading) = app.engine.store.read().await else { continue };
+        let line = status.line.id.to_string();
+        let previewed = numbers::preview(&mut reading.db(), app.config(), &line, &hand_over.number).await;
+        if let Err(Refused::Command(error)) = previewed {
             sentences.insert(status.line.id, command_words(reader.words, &error));
         }
     }

@@ -13,6 +13,8 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::{Edit, edit_page};
 use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::reader::Reader;
+use crate::keep::refused::Refused;
+use crate::keep::windows;
 
 /// `GET /maintenance/new`
 pub(in crate::dashboard) async fn begin(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Response {
@@ -28,17 +30,30 @@ pub(in crate::dashboard) async fn add(
     let form = WindowForm::read(&fields);
     let wrong = match form.filled(reader.words) {
         Err(wrong) => wrong,
-        Ok(new) => match app.engine.add_window(&new).await {
-            Ok(_) => return Ok(go_to("/lines?done=saved")),
-            Err(refused) => window_form::wrong(reader.words, refused)?,
-        },
+        Ok(new) => {
+            let added = async {
+                let mut work = app.engine.work(reader.doer()).await?;
+                windows::add(&mut work, &new).await?;
+                Ok::<_, Refused>(work.commit().await?)
+            };
+            match added.await {
+                Ok(()) => return Ok(go_to("/lines?done=saved")),
+                Err(refused) => window_form::wrong(reader.words, refused)?,
+            }
+        }
     };
     Ok(form_page(&app, &reader, &form, Some(wrong)))
 }
 
 /// `POST /maintenance/{id}/end`
-pub(in crate::dashboard) async fn end(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Refusal> {
-    app.engine.end_window(&id).await?;
+pub(in crate::dashboard) async fn end(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Path(id): Path<String>,
+) -> Result<Response, Refusal> {
+    let mut work = app.engine.work(reader.doer()).await?;
+    windows::end(&mut work, &id).await?;
+    work.commit().await?;
     Ok(go_to("/lines?done=window_ended"))
 }
 
@@ -47,7 +62,7 @@ fn form_page(app: &App, reader: &Reader, form: &WindowForm, wrong: Option<Wrong>
     let edit = Edit {
         title: words.window_add.clone(),
         address: "/maintenance/new".to_owned(),
-        how: &words.window_how,
+        how: words.window_how.as_str().into(),
         fields: form.fields(words, wrong.as_ref()),
         version: String::new(),
         hidden: Vec::new(),

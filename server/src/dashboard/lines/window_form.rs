@@ -5,8 +5,8 @@ use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Field, Input, Wrong, pairs};
 use crate::dashboard::frame::typed_time::instant_of;
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::engine::watch::windows::NewWindow;
 use crate::keep::refused::Refused;
+use crate::keep::windows::NewWindow;
 
 /// A window as it was typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

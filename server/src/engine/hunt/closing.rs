@@ -1,7 +1,5 @@
 //! What follows when a dial closes: the hunt goes on, or ends with everything that belongs to it.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 
 use super::ladder::Busy;
@@ -13,31 +11,13 @@ use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{CalleeId, HuntId};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
-use crate::store::{Announcement, Tx};
-use crate::telemetry::{DialEnd, HuntEnd};
+use crate::store::{Announcement, Counts, Tx};
 
-/// What a transaction did, to be counted once it is committed.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Tally {
-    pub(in crate::engine) hunts: Vec<(HuntOutcome, Option<EndReason>)>,
-    pub(in crate::engine) dials: Vec<DialOutcome>,
-    /// The queues that have had their turn.
-    pub(in crate::engine) turns: BTreeSet<String>,
-    /// Seconds from the beginning of a hunt to its answer.
-    pub(in crate::engine) answered_after: Vec<f64>,
-}
+pub(in crate::engine) use crate::store::Tally;
 
 impl Engine {
     pub(in crate::engine) fn count(&self, tally: &Tally) {
-        for (outcome, reason) in &tally.hunts {
-            self.metrics.hunts_ended.inc(HuntEnd::of(*outcome, *reason));
-        }
-        for outcome in &tally.dials {
-            self.metrics.dials.inc(DialEnd::from(*outcome));
-        }
-        for seconds in &tally.answered_after {
-            self.metrics.time_to_answer.observe(*seconds);
-        }
+        self.metrics.count(tally);
     }
 }
 

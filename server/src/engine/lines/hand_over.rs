@@ -7,8 +7,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::event::Event;
 use crate::alarm::{AlarmState, EndReason, Priority};
-use crate::engine::{Engine, EngineError, NewCallee, RaiseRequest};
+use crate::engine::{Doer, Engine, EngineError, NewCallee, RaiseRequest};
 use crate::ids::{HandOverId, HandsetId, SmsId};
+use crate::keep::lines::numbers;
 use crate::keep::refused::Refused;
 use crate::line::command::ComposeError;
 use crate::numbers::Number;
@@ -17,7 +18,7 @@ use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
 use crate::store::lines::numbers::{HandOverRow, HandOverWhy, LineRow, NewHandOver};
 use crate::store::lines::sms::{Purpose, SmsRow};
-use crate::store::{Announcement, Tx};
+use crate::store::{Announcement, Db, Work};
 
 /// The source of calls that prove a hand-over, and their door.
 pub const VERIFICATION: &str = "public number";
@@ -149,13 +150,14 @@ impl Engine {
     /// first. A command that cannot be composed is written down with its reason, and people are told.
     pub(in crate::engine) async fn hand_over(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         line: &LineRow,
         target: &OnDuty,
         why: HandOverWhy,
-        now: DateTime<Utc>,
     ) -> Result<Option<HandOverId>, EngineError> {
-        let composed = match self.compose(&mut tx.db(), line, &Number::from_stored(target.number.as_str())).await {
+        let now = work.now();
+        let to = Number::from_stored(target.number.as_str());
+        let composed = match numbers::compose(&mut work.db(), &self.config, line, &to).await {
             Ok(preview) => Ok(preview),
             Err(Refused::Command(error)) => Err(error),
             Err(Refused::Store(error)) => return Err(error.into()),
@@ -172,11 +174,11 @@ impl Engine {
             why,
             refused: composed.as_ref().err().map(ToString::to_string),
         };
-        if !tx.db().insert_hand_over(&new).await? {
+        if !work.db().insert_hand_over(&new).await? {
             return Ok(None);
         }
         // Whatever an earlier hand-over has not sent yet would now forward to the wrong person.
-        tx.db().supersede_sms(line.id, new.seq, now).await?;
+        work.db().supersede_sms(line.id, new.seq, now).await?;
         match composed {
             Ok(preview) => {
                 let sms = SmsRow {
@@ -194,9 +196,9 @@ impl Engine {
                     purpose: Purpose::Command,
                     expires_at: None,
                 };
-                tx.db().insert_sms(&sms).await?;
+                work.db().insert_sms(&sms).await?;
             }
-            Err(why) => trouble(tx, line, new.id, &target.name, &Trouble::Refused(why), now).await?,
+            Err(why) => trouble(&mut work.db(), line, new.id, &target.name, &Trouble::Refused(why), now).await?,
         }
         tracing::info!(line.name = %line.name, seq = new.seq, refused = new.refused.as_deref(), "the public number is handed over");
         Ok(Some(new.id))
@@ -245,14 +247,14 @@ impl Engine {
     }
 
     async fn change_duty(&self, seen: &LineRow, duty: &OnDuty, now: DateTime<Utc>) -> Result<(), EngineError> {
-        let mut tx = self.store.begin().await?;
+        let mut work = self.work_at(now, Doer::Server).await?;
         // As it is now: since it was looked at, somebody may have changed it, or another node handed it over.
-        let Some(line) = tx.db().lock_line(seen.id).await?.filter(|line| line.follows_as(seen)) else { return Ok(()) };
-        if tx.db().duty_changed(&line, &duty.number).await?
-            && self.hand_over(&mut tx, &line, duty, HandOverWhy::Duty, now).await?.is_some()
+        let Some(line) = work.db().lock_line(seen.id).await?.filter(|line| line.follows_as(seen)) else { return Ok(()) };
+        if work.db().duty_changed(&line, &duty.number).await?
+            && self.hand_over(&mut work, &line, duty, HandOverWhy::Duty).await?.is_some()
         {
-            tx.announce(Announcement::Handsets);
-            tx.commit().await?;
+            work.announce(Announcement::Handsets);
+            work.commit().await?;
         }
         Ok(())
     }
@@ -282,7 +284,7 @@ impl Engine {
         };
         if let Some(why) = why.filter(|_| hand_over.trouble_at.is_none()) {
             let mut tx = self.store.begin().await?;
-            trouble(&mut tx, line, hand_over.id, &hand_over.person, &why, now).await?;
+            trouble(&mut tx.db(), line, hand_over.id, &hand_over.person, &why, now).await?;
             tx.commit().await?;
         }
         Ok(())
@@ -336,14 +338,14 @@ impl Trouble {
 /// # Errors
 /// When the database fails.
 pub async fn trouble(
-    tx: &mut Tx,
+    db: &mut Db<'_>,
     line: &LineRow,
     hand_over: HandOverId,
     person: &str,
     why: &Trouble,
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
-    if tx.db().hand_over_trouble(hand_over, now).await? {
+    if db.hand_over_trouble(hand_over, now).await? {
         tracing::error!(line.name = %line.name, "the public number could not be handed over; the page Lines says why");
         let event = Event::HandOverTrouble {
             line: line.name.clone(),
@@ -352,7 +354,7 @@ pub async fn trouble(
             detail: why.detail().map(str::to_owned),
             why: why.to_string(),
         };
-        tx.db().insert_event(None, None, now, &event).await?;
+        db.insert_event(None, None, now, &event).await?;
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::hand_over::{self, Trouble, trouble};
 use crate::alarm::AlarmState;
 use crate::alarm::event::Event;
+use crate::backoff::Backoff;
 use crate::engine::hunt::closing::Tally;
 use crate::engine::watch::handsets;
 use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, delta};
@@ -39,8 +40,7 @@ const LONGEST_SUMMARY: usize = 30;
 const LONGEST_SENDER: usize = 60;
 const LONGEST_TEXT: usize = 2_000;
 /// A message that a gateway could not send is tried again after this, the next time after twice as long.
-const BOUNCE_PAUSE: TimeDelta = TimeDelta::seconds(30);
-const LONGEST_BOUNCE_PAUSE: TimeDelta = TimeDelta::minutes(10);
+const BOUNCES: Backoff = Backoff::new(TimeDelta::seconds(30), TimeDelta::minutes(10));
 
 /// A text message as a gateway passes it on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -312,8 +312,7 @@ impl Engine {
             return Ok(if noted { TextEffect::Delivered } else { TextEffect::Nothing });
         };
         let why = Outcome::GatewayFailed(why.to_owned()).to_string();
-        let pause = (BOUNCE_PAUSE * 2_i32.pow(u32::try_from(failures.clamp(0, 6)).unwrap_or(0))).min(LONGEST_BOUNCE_PAUSE);
-        if !tx.db().sms_bounced(sms, gateway.id, failures, now + pause, &why).await? {
+        if !tx.db().sms_bounced(sms, gateway.id, failures, now + BOUNCES.pause(failures), &why).await? {
             return Ok(TextEffect::Nothing);
         }
         // The second time it is no accident.
@@ -321,7 +320,7 @@ impl Engine {
             && let Some(hand_over) = tx.db().hand_over_of_sms(sms).await?
             && let Some(line) = tx.db().line(hand_over.line_id).await?
         {
-            trouble(&mut tx, &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
+            trouble(&mut tx.db(), &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
         }
         tx.commit().await?;
         Ok(TextEffect::Bounced)

@@ -10,6 +10,7 @@ use super::presence::{Noticed, PollSource, WRITTEN_WITHIN, longest_silence};
 use crate::alarm::event::Event;
 use crate::alarm::ringing::{self, Line};
 use crate::alarm::{DialOutcome, Mode, Priority, Until};
+use crate::backoff::Backoff;
 use crate::config::{HandsetConfig, PlainPath};
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
 use crate::ids::{CommandId, HandsetId};
@@ -28,8 +29,7 @@ const MOVES_WITHIN: TimeDelta = TimeDelta::minutes(2);
 /// A handset that is told to dial a forwarding code is given no alarm for so long: the two calls would meet.
 pub const REST_FOR_CODE: TimeDelta = TimeDelta::seconds(60);
 /// A handset whose calls failed rests this long, then twice as long, and so on.
-const FIRST_REST: TimeDelta = TimeDelta::seconds(30);
-const LONGEST_REST: TimeDelta = TimeDelta::minutes(5);
+const RESTS: Backoff = Backoff::new(TimeDelta::seconds(30), TimeDelta::minutes(5));
 /// So long after this server or its database was away, phones may still ask again because of that.
 const BACK_LATELY: TimeDelta = TimeDelta::minutes(1);
 /// So many handsets are written down in one transaction.
@@ -194,8 +194,7 @@ impl Engine {
 
     /// Until when a handset whose calls do not leave it rests, after so many in a row.
     pub(in crate::engine) fn rest_until(&self, failures: i32, now: DateTime<Utc>) -> DateTime<Utc> {
-        let doublings = u32::try_from(failures.clamp(0, 10)).unwrap_or(0);
-        now + (FIRST_REST * 2_i32.pow(doublings)).min(LONGEST_REST)
+        now + RESTS.pause(failures)
     }
 
     /// Rings a number through one handset only, to prove that the chain works.

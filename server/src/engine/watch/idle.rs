@@ -5,16 +5,14 @@
 //! ever says *nothing*: dials are always read from the database.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::TryRecvError;
 
 use super::waiting::Due;
 use crate::ids::HandsetId;
-use crate::store::{Announcement, Store, StoreError};
+use crate::store::{Announcement, Generation, Remembered, Store, StoreError};
 
 /// What was read longer ago than this is not used: the periodic re-read must have failed.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
@@ -44,13 +42,11 @@ pub enum IdleReason {
 
 /// What the node knows.
 #[derive(Debug)]
-pub struct IdleMemory(Mutex<Memory>);
+pub struct IdleMemory(Generation<Memory>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Memory {
-    announcements: Receiver<Announcement>,
-    generation: u64,
-    known: Option<Known>,
+    known: Option<LatestRead>,
     /// The open mids as they were read last, however long ago: for when the database is away.
     open_mids: HashMap<HandsetId, String>,
 }
@@ -87,7 +83,7 @@ impl Facts {
 }
 
 #[derive(Debug)]
-struct Known {
+struct LatestRead {
     read_at: Instant,
     next_due: Option<DateTime<Utc>>,
     /// The same for hunts that are for one handset alone: a test call must not send all the others to the database.
@@ -100,14 +96,13 @@ impl IdleMemory {
     /// A memory that knows nothing and hears these announcements.
     #[must_use]
     pub fn new(announcements: Receiver<Announcement>) -> Self {
-        Self(Mutex::new(Memory { announcements, generation: 0, known: None, open_mids: HashMap::new() }))
+        Self(Generation::new(announcements, Memory::default()))
     }
 
     /// True when there certainly is nothing for this handset: no open dial, and no hunt that wants one.
     #[must_use]
     pub fn knows_idle(&self, handset: HandsetId, now: DateTime<Utc>) -> bool {
-        let mut memory = self.memory();
-        memory.hear();
+        let memory = self.0.now();
         memory.known.as_ref().is_some_and(|known| {
             let due = [known.next_due, known.next_due_for.get(&handset).copied()].into_iter().flatten().min();
             known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !known.open_mids.contains_key(&handset)
@@ -116,7 +111,7 @@ impl IdleMemory {
 
     /// Forgets everything: the next poll asks the database.
     pub fn forget(&self) {
-        self.memory().forget();
+        self.0.now().forget();
     }
 
     /// Reads everything again. When the database fails, the memory is left to grow too old.
@@ -126,19 +121,15 @@ impl IdleMemory {
 
     /// The same, and gives what was read: also when something has changed meanwhile, and it must be read once more.
     pub(in crate::engine) async fn look(&self, store: &Store, with_commands: bool) -> Option<Facts> {
-        let generation = {
-            let mut memory = self.memory();
-            memory.hear();
-            memory.generation
-        };
+        let generation = self.0.now().generation();
         let read_at = Instant::now();
         match read(store, with_commands).await {
             Ok(facts) => {
-                let mut memory = self.memory();
+                let mut memory = self.0.now();
                 memory.open_mids.clone_from(&facts.open_mids);
                 // What changed while it was read may be missing in it.
-                if memory.generation == generation {
-                    memory.known = Some(Known {
+                if memory.generation() == generation {
+                    memory.known = Some(LatestRead {
                         read_at,
                         next_due: facts.due.first().copied(),
                         next_due_for: facts.due_for.iter().copied().collect(),
@@ -157,35 +148,23 @@ impl IdleMemory {
     /// The open mid of a handset as it was known last, however long ago that is.
     #[must_use]
     pub fn open_mid(&self, handset: HandsetId) -> Option<String> {
-        self.memory().open_mids.get(&handset).cloned()
+        self.0.now().open_mids.get(&handset).cloned()
     }
 
     /// Whether any handset may hold an open dial; true when that is not known.
     #[must_use]
     pub fn may_hold_dials(&self) -> bool {
-        let mut memory = self.memory();
-        memory.hear();
+        let memory = self.0.now();
         memory.known.as_ref().is_none_or(|known| known.read_at.elapsed() > TRUSTED_FOR || !known.open_mids.is_empty())
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Memory {
-    fn hear(&mut self) {
-        loop {
-            match self.announcements.try_recv() {
-                Ok(Announcement::People | Announcement::Keys) => {}
-                Ok(_) | Err(TryRecvError::Lagged(_)) => self.forget(),
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
-            }
-        }
+impl Remembered for Memory {
+    fn concerns(announcement: &Announcement) -> bool {
+        !matches!(announcement, Announcement::People | Announcement::Keys)
     }
 
     fn forget(&mut self) {
-        self.generation += 1;
         self.known = None;
     }
 }

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::types::Json;
 
 use crate::alarm::HuntOutcome;
 use crate::alarm::event::{Event, RingsAgain};
 use crate::engine::hunt::closing::Tally;
 use crate::engine::{Engine, EngineError, seconds};
-use crate::ids::{AlarmId, HuntId, WindowId};
-use crate::keep::refused::{self, Refused};
+use crate::ids::{AlarmId, HuntId};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::hunts::HuntRow;
 use crate::store::watch::maintenance::{HeldRow, WindowRow};
@@ -20,23 +18,6 @@ use crate::store::{Announcement, Tx};
 const RELEASE_WITHIN: TimeDelta = TimeDelta::seconds(5);
 /// The label that names the team of an alarm.
 const TEAM: &str = "team";
-const LONGEST_REASON: usize = 200;
-const LONGEST_WINDOW: TimeDelta = TimeDelta::days(31);
-
-/// A window to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewWindow {
-    /// What is being done.
-    pub reason: String,
-    /// From then on; `None`: now.
-    pub starts_at: Option<DateTime<Utc>>,
-    /// Until then.
-    pub ends_at: DateTime<Utc>,
-    /// Alarms of this team.
-    pub team: Option<String>,
-    /// Alarms with all of these labels.
-    pub labels: BTreeMap<String, String>,
-}
 
 /// Whether a window is meant for alarms with these labels, which may have asked for a team without a label.
 #[must_use]
@@ -112,53 +93,6 @@ async fn put_off(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>, now: DateTim
 }
 
 impl Engine {
-    /// Makes a window. Alarms that people are being rung for already are not touched.
-    ///
-    /// # Errors
-    /// When it makes no sense, or the database fails.
-    pub async fn add_window(&self, new: &NewWindow) -> Result<WindowRow, Refused> {
-        let now = self.clock.now();
-        let reason = new.reason.trim().to_owned();
-        if reason.is_empty() || reason.chars().count() > LONGEST_REASON || reason.chars().any(char::is_control) {
-            return Err(Refused::wrong("reason", format!("say in 1 to {LONGEST_REASON} characters what is being done")));
-        }
-        let team = new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()).map(str::to_owned);
-        if team.is_none() && new.labels.is_empty() {
-            return Err(Refused::wrong(
-                "labels",
-                "name a team or at least one label: a window for everything would silence everything",
-            ));
-        }
-        refused::labels(&new.labels)?;
-        let starts_at = new.starts_at.unwrap_or(now);
-        if new.ends_at <= now || new.ends_at <= starts_at {
-            return Err(Refused::wrong("ends_at", "the window must end after it begins, and not in the past"));
-        }
-        if new.ends_at - starts_at > LONGEST_WINDOW {
-            return Err(Refused::wrong("ends_at", format!("a window is at most {} days long", LONGEST_WINDOW.num_days())));
-        }
-        let labels = Json(new.labels.clone());
-        let window = WindowRow { id: WindowId::new(now), reason, starts_at, ends_at: new.ends_at, team, labels, created_at: now };
-        let mut tx = self.store.begin().await?;
-        tx.db().insert_window(&window).await?;
-        tx.commit().await?;
-        Ok(window)
-    }
-
-    /// Ends a window now. What it held is rung within a second, unless another window holds it too.
-    ///
-    /// # Errors
-    /// When there is no such window, it is over, or the database fails.
-    pub async fn end_window(&self, id: &str) -> Result<(), Refused> {
-        let missing = || Refused::Missing { what: "maintenance window that is not over", name: id.to_owned() };
-        let window: WindowId = id.parse().map_err(|_| missing())?;
-        let mut tx = self.store.begin().await?;
-        if !tx.db().end_window(window, self.clock.now()).await? {
-            return Err(missing());
-        }
-        Ok(tx.commit().await?)
-    }
-
     /// Looks again at what is held: windows end, are ended, and are made.
     ///
     /// # Errors
@@ -239,7 +173,9 @@ impl Engine {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+    use crate::ids::WindowId;
     use proptest::prelude::*;
+    use sqlx::types::Json;
 
     fn at(minute: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(1_800_000_000 + 60 * minute, 0).unwrap()

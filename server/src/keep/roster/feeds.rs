@@ -5,8 +5,9 @@ use sha2::{Digest, Sha256};
 
 use super::{RosterError, find_person, find_schedule};
 use crate::costly;
-use crate::ids::{FeedId, hex};
+use crate::ids::FeedId;
 use crate::roster::feed::{self, Whose};
+use crate::secrets;
 use crate::store::Store;
 use crate::store::duty::feeds::FeedRow;
 
@@ -30,8 +31,7 @@ pub async fn add(store: &Store, subject: Subject<'_>, by: &str, now: DateTime<Ut
         Subject::Schedule(text) => (Some(find_schedule(&roster, text)?.id), None),
         Subject::Person(text) => (None, Some(find_person(&roster, text)?)),
     };
-    let secret: [u8; 20] = rand::random();
-    let token = hex(&secret);
+    let token = secrets::random::<20>();
     let row = FeedRow { id: FeedId::new(now), schedule_id, person_id, created_at: now, created_by: by.to_owned() };
     tx.db().insert_feed(&row, &hash(&token)).await?;
     tx.commit().await?;

@@ -1,0 +1,157 @@
+//! The gateways through which text messages are sent, as operators say them: made, changed and removed.
+
+use chrono_tz::Tz;
+
+use crate::config::Config;
+use crate::ids::GatewayId;
+use crate::keep::refused::{self, Refused};
+use crate::kinds::gateways::{self, GatewaySettings};
+use crate::kinds::guard::GuardedResolver;
+use crate::links::Links;
+use crate::secrets;
+use crate::store::edits::Edited;
+use crate::store::lines::sms::{GatewayRow, Inbound};
+use crate::store::watch::handsets::HandsetRow;
+use crate::store::{Db, Work};
+use crate::versions::Expected;
+
+/// Tells the token of a gateway from other secrets.
+const PREFIX: &str = "sg_";
+
+/// What an operator says of a gateway.
+#[derive(Clone, Debug)]
+pub struct NewGateway {
+    /// What people call it.
+    pub name: String,
+    /// How it is reached.
+    pub settings: GatewaySettings,
+    /// How its reports are read.
+    pub inbound: InboundChange,
+}
+
+/// The address under which a gateway with this token reports received messages.
+#[must_use]
+pub fn inbound_path(token: &str) -> String {
+    format!("/api/v1/sms/inbound/{token}")
+}
+
+/// Makes a gateway, and gives the token under which it reports received messages, which is shown once.
+///
+/// # Errors
+/// When a field is wrong, the name is taken, or the database fails.
+pub async fn add(work: &mut Work, config: &Config, new: NewGateway) -> Result<(GatewayRow, String), Refused> {
+    gateways::check(&new.settings, &GuardedResolver::for_gateways(&config.sms.allow_networks))?;
+    let gateway = GatewayRow {
+        id: GatewayId::new(work.now()),
+        name: refused::name(&new.name)?,
+        settings: sqlx::types::Json(new.settings),
+        inbound: sqlx::types::Json(new.inbound.of(Inbound::default())?),
+        removed_at: None,
+        heard_at: None,
+        ping_at: None,
+        ping_every_s: None,
+        silent_since: None,
+    };
+    let (token, hash) = secrets::new(PREFIX);
+    if let GatewaySettings::Handset(own) = &gateway.settings.0 {
+        handset_named(&mut work.db(), "handset", &own.handset).await?;
+    }
+    let now = work.now();
+    work.db().insert_gateway(&gateway, &hash, now).await.map_err(|error| Refused::insert("gateway", &gateway.name, error))?;
+    Ok((gateway, token))
+}
+
+/// Changes what a gateway is called and how it is reached; messages that wait are sent the new way. It is named by its id or its name.
+///
+/// # Errors
+/// When there is none, a field is wrong, the name is taken, it would be of another kind, or the database fails.
+pub async fn change(
+    work: &mut Work,
+    config: &Config,
+    links: &Links,
+    which: &str,
+    new: NewGateway,
+    expected: &Expected,
+) -> Result<GatewayRow, Refused> {
+    let NewGateway { name, settings, inbound } = new;
+    let name = refused::name(&name)?;
+    gateways::check(&settings, &GuardedResolver::for_gateways(&config.sms.allow_networks))?;
+    work.db().lock_edits(Edited::Gateways).await?;
+    let old = find(&mut work.db(), which).await?;
+    expected.check(Some(&old.version(links)))?;
+    // What waits was composed for it: a code that one handset dials itself must not reach another.
+    let other_kind = std::mem::discriminant(&old.settings.0) != std::mem::discriminant(&settings);
+    let other_handset = matches!(settings, GatewaySettings::Handset(_)) && old.settings.0 != settings;
+    if other_kind || other_handset {
+        return Err(Refused::wrong("kind", "this would be another gateway: add that, and let the lines use it"));
+    }
+    let inbound = sqlx::types::Json(inbound.of(old.inbound.0.clone())?);
+    let gateway = GatewayRow { name, settings: sqlx::types::Json(settings), inbound, ..old };
+    work.db().change_gateway(&gateway).await.map_err(|error| Refused::insert("gateway", &gateway.name, error))?;
+    Ok(gateway)
+}
+
+/// Uses a gateway no more. It is named by its id or its name.
+///
+/// # Errors
+/// When there is none, a line still needs it, or the database fails.
+pub async fn remove(work: &mut Work, links: &Links, which: &str, expected: &Expected) -> Result<(), Refused> {
+    work.db().lock_edits(Edited::Gateways).await?;
+    let gateway = find(&mut work.db(), which).await?;
+    expected.check(Some(&gateway.version(links)))?;
+    if let Some(line) = work.db().lines().await?.into_iter().find(|line| line.gateway_id == gateway.id) {
+        return Err(Refused::wrong("gateway", format!("the line {:?} is reached through it: remove that first", line.name)));
+    }
+    let now = work.now();
+    work.db().remove_gateway(&gateway, now).await?;
+    Ok(())
+}
+
+/// The zone of the times that a gateway tells without one.
+#[must_use]
+pub fn zone(gateway: &GatewayRow, config: &Config) -> Tz {
+    gateway.inbound.zone.as_deref().and_then(|zone| zone.parse().ok()).unwrap_or(config.sms.zone)
+}
+
+/// What is to be changed about how a gateway's reports are read. `None` leaves it as it is; an empty text takes it away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InboundChange {
+    /// The IANA zone of times that tell none.
+    pub zone: Option<String>,
+    /// What it signs its reports with.
+    pub signing_secret: Option<String>,
+}
+
+impl InboundChange {
+    fn of(self, old: Inbound) -> Result<Inbound, Refused> {
+        let given = |new: Option<String>, old: Option<String>| match new {
+            Some(new) => Some(new).filter(|new| !new.is_empty()),
+            None => old,
+        };
+        let inbound =
+            Inbound { zone: given(self.zone, old.zone), signing_secret: given(self.signing_secret, old.signing_secret) };
+        match inbound.zone.as_deref().map(str::parse::<Tz>) {
+            Some(Err(_)) => Err(Refused::wrong("zone", "zone must be an IANA name, such as Asia/Shanghai or Europe/Madrid")),
+            _ => Ok(inbound),
+        }
+    }
+}
+
+/// The gateway in use with this id or name.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub async fn find(db: &mut Db<'_>, which: &str) -> Result<GatewayRow, Refused> {
+    let all = db.gateways().await?;
+    let found = all.into_iter().find(|gateway| gateway.name == which || gateway.id.to_string() == which);
+    found.ok_or_else(|| Refused::Missing { what: "gateway", name: which.to_owned() })
+}
+
+/// The handset of that name, which a field names.
+///
+/// # Errors
+/// When there is none, or the database fails.
+pub(super) async fn handset_named(db: &mut Db<'_>, field: &'static str, name: &str) -> Result<HandsetRow, Refused> {
+    let found = db.handsets().await?.into_iter().find(|handset| handset.name == name);
+    found.ok_or_else(|| Refused::wrong(field, format!("there is no handset {name:?}: `autocall handset list` shows them")))
+}

@@ -1,0 +1,74 @@
+//! Maintenance windows as operators say them: made and ended.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::types::Json;
+
+use super::refused::{self, Refused};
+use crate::ids::WindowId;
+use crate::store::Work;
+use crate::store::watch::maintenance::WindowRow;
+
+const LONGEST_REASON: usize = 200;
+const LONGEST_WINDOW: TimeDelta = TimeDelta::days(31);
+
+/// A window to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWindow {
+    /// What is being done.
+    pub reason: String,
+    /// From then on; `None`: now.
+    pub starts_at: Option<DateTime<Utc>>,
+    /// Until then.
+    pub ends_at: DateTime<Utc>,
+    /// Alarms of this team.
+    pub team: Option<String>,
+    /// Alarms with all of these labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Makes a window. Alarms that people are being rung for already are not touched.
+///
+/// # Errors
+/// When it makes no sense, or the database fails.
+pub async fn add(work: &mut Work, new: &NewWindow) -> Result<WindowRow, Refused> {
+    let now = work.now();
+    let reason = new.reason.trim().to_owned();
+    if reason.is_empty() || reason.chars().count() > LONGEST_REASON || reason.chars().any(char::is_control) {
+        return Err(Refused::wrong("reason", format!("say in 1 to {LONGEST_REASON} characters what is being done")));
+    }
+    let team = new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()).map(str::to_owned);
+    if team.is_none() && new.labels.is_empty() {
+        return Err(Refused::wrong(
+            "labels",
+            "name a team or at least one label: a window for everything would silence everything",
+        ));
+    }
+    refused::labels(&new.labels)?;
+    let starts_at = new.starts_at.unwrap_or(now);
+    if new.ends_at <= now || new.ends_at <= starts_at {
+        return Err(Refused::wrong("ends_at", "the window must end after it begins, and not in the past"));
+    }
+    if new.ends_at - starts_at > LONGEST_WINDOW {
+        return Err(Refused::wrong("ends_at", format!("a window is at most {} days long", LONGEST_WINDOW.num_days())));
+    }
+    let labels = Json(new.labels.clone());
+    let window = WindowRow { id: WindowId::new(now), reason, starts_at, ends_at: new.ends_at, team, labels, created_at: now };
+    work.db().insert_window(&window).await?;
+    Ok(window)
+}
+
+/// Ends a window now. What it held is rung within a second, unless another window holds it too.
+///
+/// # Errors
+/// When there is no such window, it is over, or the database fails.
+pub async fn end(work: &mut Work, id: &str) -> Result<(), Refused> {
+    let missing = || Refused::Missing { what: "maintenance window that is not over", name: id.to_owned() };
+    let window: WindowId = id.parse().map_err(|_| missing())?;
+    let now = work.now();
+    if !work.db().end_window(window, now).await? {
+        return Err(missing());
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! A unit of work: one transaction, the moment that it is of, who acts in it, and what is told and counted once it is committed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::{Announcement, Db, Result, Store, Tx};
+use crate::alarm::doer::Doer;
+use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
+
+/// What a unit of work did, as far as it is counted.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How hunts ended.
+    pub hunts: Vec<(HuntOutcome, Option<EndReason>)>,
+    /// How dials were closed.
+    pub dials: Vec<DialOutcome>,
+    /// The queues that have had their turn.
+    pub turns: BTreeSet<String>,
+    /// Seconds from the beginning of a hunt to its answer.
+    pub answered_after: Vec<f64>,
+}
+
+/// Who counts what was done.
+pub trait Counts: Send + Sync {
+    /// Counts what was committed.
+    fn count(&self, tally: &Tally);
+}
+
+/// A transaction with all that belongs to it. Dropped without [`Work::commit`] it is rolled back: nobody hears of it, and nothing counts.
+pub struct Work {
+    tx: Tx,
+    now: DateTime<Utc>,
+    by: Doer,
+    counted_by: Option<Arc<dyn Counts>>,
+    /// What it did so far.
+    pub tally: Tally,
+}
+
+impl Work {
+    /// The operations.
+    pub fn db(&mut self) -> Db<'_> {
+        self.tx.db()
+    }
+
+    /// The moment that it is of.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn by(&self) -> &Doer {
+        &self.by
+    }
+
+    /// Remembers something to tell everybody once it is committed.
+    pub fn announce(&mut self, announcement: Announcement) {
+        self.tx.announce(announcement);
+    }
+
+    /// Makes the changes permanent, then tells and counts them.
+    ///
+    /// # Errors
+    /// When the database cannot commit; nothing was changed then, unless the connection broke at the commit itself.
+    pub async fn commit(self) -> Result<()> {
+        self.tx.commit().await?;
+        if let Some(counts) = self.counted_by {
+            counts.count(&self.tally);
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Begins a unit of work at this moment. Whoever begins it says who acts, and who counts what is done.
+    ///
+    /// # Errors
+    /// When no connection can be had.
+    pub async fn work(&self, now: DateTime<Utc>, by: Doer, counted_by: Option<Arc<dyn Counts>>) -> Result<Work> {
+        Ok(Work { tx: self.begin().await?, now, by, counted_by, tally: Tally::default() })
+    }
+}
