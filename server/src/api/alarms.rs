@@ -167,7 +167,7 @@ pub async fn resolve_by_key(
     // No word that something is over is lost for its length, as no alarm is.
     let body = alarm_request::read_alarm(body, app.config().http.body_limit_bytes).await?;
     let key = alarm_request::resolved_key(&body)?;
-    let row = app.engine.resolve_with_key(&sender.integration_id(), &key).await?;
+    let row = app.engine.resolve_with_key(&sender.integration_id(), &key, &sender.doer()).await?;
     let (outcome, alarm) = match row {
         Some(row) => ("resolved", Some(alarm::summary(&app.engine.store, row).await?)),
         None => ("nothing_open", None),
@@ -186,7 +186,7 @@ pub async fn resolve(
     Extension(sender): Extension<Sender>,
     AlarmPath(id): AlarmPath,
 ) -> Result<Response, Problem> {
-    let row = app.engine.resolve_own(&sender.integration_id(), id).await?;
+    let row = app.engine.resolve_own(&sender.integration_id(), id, &sender.doer()).await?;
     Ok(answer(StatusCode::OK, &alarm::summary(&app.engine.store, row).await?))
 }
 

@@ -354,6 +354,7 @@ pub fn raise_request(
         attempts: alarm.attempts,
         min_interval_s: alarm.min_interval_seconds,
         sender: sender.name().map(str::to_owned),
+        by: sender.doer(),
         idempotency,
         flaps: true,
         mended,

@@ -374,7 +374,7 @@ fn mark(alert: &Alert) -> Mark {
 async fn take(app: &App, sender: &Sender, message: &Message, options: &Options, wanted: Wanted) -> Result<Value, Problem> {
     let (key, word) = (wanted.key.clone(), wanted.word.clone());
     let request = match word.over {
-        true => RaiseRequest { integration_id: sender.integration_id(), ..RaiseRequest::default() },
+        true => RaiseRequest { integration_id: sender.integration_id(), by: sender.doer(), ..RaiseRequest::default() },
         false => raise_request(app.config(), sender, message, options, wanted, sender.integration_id())?,
     };
     let word = app.engine.hear(&key, &word, &request).await.map_err(|error| match error {
@@ -465,6 +465,7 @@ fn raise_request(
         until: Until::First,
         begin_window_s: alarm_request::begin_window(config),
         sender: sender.name().map(str::to_owned),
+        by: sender.doer(),
         callees,
         named_by,
         ..RaiseRequest::default()
@@ -683,7 +684,7 @@ impl Group {
         let alerts =
             self.alerts.told.iter().filter(|told| over || !told.burns).map(|told| Told { burns: false, ..*told }).collect();
         let word = burning::Message { address: self.address(), over, alerts, more: false, guest: true };
-        let request = RaiseRequest { integration_id: sender.integration_id(), ..RaiseRequest::default() };
+        let request = RaiseRequest { integration_id: sender.integration_id(), by: sender.doer(), ..RaiseRequest::default() };
         let key = self.key_of_what_is_cut();
         if app.engine.store.read().await?.db().open_of_group(&request.integration_id, &key).await?.is_empty() {
             return Ok(());

@@ -50,6 +50,11 @@ impl Work {
         self.now
     }
 
+    /// It is of this later moment: for whoever had to wait for their turn, and sees what others did meanwhile.
+    pub fn is_of(&mut self, now: DateTime<Utc>) {
+        self.now = now;
+    }
+
     /// Who acts.
     #[must_use]
     pub fn by(&self) -> &Doer {

@@ -82,7 +82,7 @@ async fn what_is_resolved_meanwhile_is_never_rung(home: Home) {
     let desk = server.pair("desk", Profile::App).await;
     window(&server, 10, "db").await;
     let id = raise(&server, "db").await;
-    server.app.engine.resolve(id.parse().unwrap()).await.unwrap();
+    server.app.engine.resolve(id.parse().unwrap(), &autocall::engine::Doer::Server).await.unwrap();
     server.pass(11 * 60).await;
     server.app_idle(&desk).await;
     assert_eq!(server.state(&id).await, "resolved");

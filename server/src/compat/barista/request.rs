@@ -151,6 +151,7 @@ pub fn raise_request(parameters: &Parameters, sender: &Sender, config: &Config) 
     Ok(RaiseRequest {
         integration_id: sender.integration_id(),
         source: sender.name().unwrap_or("barista").to_owned(),
+        by: sender.doer(),
         summary: message.chars().take(LONGEST_SUMMARY).collect(),
         details: details.join("\n"),
         labels: labels.map(|(name, text)| (name.to_owned(), text.chars().take(LONGEST_LABEL).collect())).into(),

@@ -2,17 +2,17 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::closing::{self, Tally};
+use super::closing;
 use super::ladder::{lapse, left_of_step};
 use super::presses::{Acknowledgement, Effect};
 use super::raise::{Naming, refuse_if_over};
-use crate::alarm::doer::Actor;
+use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::{DialOutcome, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, NewCallee, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId};
-use crate::store::Tx;
+use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt, SaidNo};
 
@@ -25,9 +25,9 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm, or it was cancelled or resolved.
     pub async fn acknowledge(&self, id: AlarmId, by: &Acknowledgement) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, _, now, tally| {
+        self.change(id, &by.doer, async |engine, work, alarm, _| {
             refuse_if_over(alarm)?;
-            engine.take_in(tx, &[id], by, now, tally).await?;
+            engine.take_in(work, &[id], by).await?;
             Ok(())
         })
         .await
@@ -39,9 +39,9 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm or callee, or the alarm was cancelled or resolved.
     pub async fn decline(&self, id: AlarmId, callee: CalleeId, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, _, now, tally| {
+        self.change(id, &by.doer, async |engine, work, alarm, _| {
             refuse_if_over(alarm)?;
-            let acted = engine.decline_in(tx, &[id], callee, by, now, tally).await?;
+            let acted = engine.decline_in(work, &[id], callee, by).await?;
             if acted.iter().any(|acted| acted.effect == Effect::NotTheirs) {
                 return Err(EngineError::NoSuchCallee);
             }
@@ -55,25 +55,26 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm, it is over, its hunt has ended, or there is no further step.
     pub async fn escalate(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+        self.change(id, &by.doer, async |engine, work, alarm, hunt| {
+            let now = work.now();
             refuse_if_over(alarm)?;
             refuse_if_ended(hunt)?;
-            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            let own = engine.hunt_of_its_own(work, alarm, hunt).await?;
             let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
             let policy = match hunt.policy_id {
-                Some(policy) => tx.db().policy(policy).await?,
+                Some(policy) => work.db().policy(policy).await?,
                 None => None,
             };
             if policy.is_none_or(|policy| policy.definition.after(hunt.place()).is_none()) {
                 return Err(EngineError::NoFurtherStep);
             }
             // Somebody who asks for the next step does not wait for the word of whoever picked up.
-            let given: Vec<AnswerId> = tx.db().answers_of(hunt.id).await?.iter().map(|answer| answer.id).collect();
-            lapse(tx, hunt, &given, now).await?;
-            tx.db().end_step_now(hunt.id, now).await?;
+            let given: Vec<AnswerId> = work.db().answers_of(hunt.id).await?.iter().map(|answer| answer.id).collect();
+            lapse(work, hunt, &given).await?;
+            work.db().end_step_now(hunt.id, now).await?;
             let event = Event::Escalated { by: by.name.clone(), done_by: Some(by.doer.clone()) };
-            tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
-            engine.settle(tx, hunt.id, now, tally).await
+            work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
+            engine.settle(work, hunt.id).await
         })
         .await
     }
@@ -83,17 +84,18 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm or policy, it is over, or its hunt has ended.
     pub async fn set_policy(&self, id: AlarmId, name: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+        self.change(id, &by.doer, async |engine, work, alarm, hunt| {
+            let now = work.now();
             refuse_if_over(alarm)?;
             refuse_if_ended(hunt)?;
-            let policy = tx.db().policy_by_name(name).await?.ok_or_else(|| EngineError::NoSuchPolicy(name.to_owned()))?;
-            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            let policy = work.db().policy_by_name(name).await?.ok_or_else(|| EngineError::NoSuchPolicy(name.to_owned()))?;
+            let own = engine.hunt_of_its_own(work, alarm, hunt).await?;
             let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
             let confirm_within = policy.definition.confirm_within_s.or(hunt.confirm_within);
-            tx.db().set_hunt_policy(hunt.id, policy.id, confirm_within).await?;
+            work.db().set_hunt_policy(hunt.id, policy.id, confirm_within).await?;
             let event = Event::PolicySet { policy: name.to_owned(), by: by.name.clone(), done_by: Some(by.doer.clone()) };
-            tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
-            engine.settle(tx, hunt.id, now, tally).await
+            work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
+            engine.settle(work, hunt.id).await
         })
         .await
     }
@@ -103,28 +105,29 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm, it is over, or the time is not ahead by at most [`MOST_SNOOZE`].
     pub async fn snooze(&self, id: AlarmId, until: DateTime<Utc>, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+        self.change(id, &by.doer, async |engine, work, alarm, hunt| {
+            let now = work.now();
             refuse_if_over(alarm)?;
             if until <= now || until > now + MOST_SNOOZE {
                 return Err(EngineError::BadTime);
             }
             let event = Event::Snoozed { until, by: by.name.clone(), done_by: Some(by.doer.clone()) };
-            tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
+            work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             if hunt.ended_at.is_some() {
-                return Ok(tx.db().set_ring_again(id, Some(until)).await?);
+                return Ok(work.db().set_ring_again(id, Some(until)).await?);
             }
-            let own = engine.hunt_of_its_own(tx, alarm, hunt, now).await?;
+            let own = engine.hunt_of_its_own(work, alarm, hunt).await?;
             if let Some(own) = &own {
                 // The calls that had begun are those of the hunt that it left.
-                tx.db().not_begun(own.hunt.id).await?;
+                work.db().not_begun(own.hunt.id).await?;
             }
             let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
-            closing::close_open_dials(tx, hunt.id, DialOutcome::Superseded, now, tally).await?;
+            closing::close_open_dials(work, hunt.id, DialOutcome::Superseded).await?;
             // What was left of the step is left of it afterwards.
             let step_ends_at = hunt.step_ends_at.map(|ends_at| until + left_of_step(hunt, ends_at, now));
             let begin_before = hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s));
-            tx.db().snooze_hunt(hunt.id, until, step_ends_at, begin_before).await?;
-            engine.settle(tx, hunt.id, now, tally).await
+            work.db().snooze_hunt(hunt.id, until, step_ends_at, begin_before).await?;
+            engine.settle(work, hunt.id).await
         })
         .await
     }
@@ -134,9 +137,10 @@ impl Engine {
     /// # Errors
     /// When the database fails or there is no such alarm.
     pub async fn note(&self, id: AlarmId, text: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |_, tx, _, hunt, now, _| {
+        self.change(id, &by.doer, async |_, work, _, hunt| {
+            let now = work.now();
             let event = Event::Noted { text: text.to_owned(), by: by.name.clone(), done_by: Some(by.doer.clone()) };
-            Ok(tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?)
+            Ok(work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?)
         })
         .await
     }
@@ -146,24 +150,25 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm, it was cancelled or resolved, or somebody is still being rung.
     pub async fn redial(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+        self.change(id, &by.doer, async |engine, work, alarm, hunt| {
+            let now = work.now();
             refuse_if_over(alarm)?;
             if hunt.ended_at.is_some() {
-                engine.ring_afresh(tx, std::slice::from_ref(alarm), hunt, RingsAgain::Asked, now, tally).await?;
-                return rung_again_by(tx, id, by, now).await;
+                engine.ring_afresh(work, std::slice::from_ref(alarm), hunt, RingsAgain::Asked).await?;
+                return rung_again_by(work, id, by).await;
             }
             if hunt.snoozed_until.is_none_or(|until| until <= now) {
                 return Err(EngineError::StillRinging);
             }
             let step_ends_at = hunt.step_ends_at.map(|ends_at| now + left_of_step(hunt, ends_at, now));
-            tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
-            rung_again_by(tx, id, by, now).await?;
+            work.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
+            rung_again_by(work, id, by).await?;
             if alarm.held_until.is_some() {
                 // A person wants it rung in spite of the maintenance: people are told now.
-                tx.db().hold_alarm(id, None).await?;
-                tx.db().insert_event(Some(id), Some(hunt.id), now, &Event::Released {}).await?;
+                work.db().hold_alarm(id, None).await?;
+                work.db().insert_event(Some(id), Some(hunt.id), now, &Event::Released {}).await?;
             }
-            engine.settle(tx, hunt.id, now, tally).await
+            engine.settle(work, hunt.id).await
         })
         .await
     }
@@ -173,16 +178,17 @@ impl Engine {
         let due = self.store.read().await?.db().alarms_to_ring_again(now).await?;
         let count = due.len();
         for id in due {
-            self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+            self.change(id, &Doer::Server, async |engine, work, alarm, hunt| {
+                let now = work.now();
                 let still = alarm.ring_again_at.is_some_and(|at| at <= now);
                 if !still || refuse_if_over(alarm).is_err() {
                     return Ok(());
                 }
                 if hunt.ended_at.is_none() {
-                    return Ok(tx.db().set_ring_again(id, None).await?);
+                    return Ok(work.db().set_ring_again(id, None).await?);
                 }
                 let why = if alarm.rings_for_news { RingsAgain::News } else { RingsAgain::NotResolved };
-                engine.ring_again_as_before(tx, alarm, hunt, why, now, tally).await
+                engine.ring_again_as_before(work, alarm, hunt, why).await
             })
             .await?;
         }
@@ -192,14 +198,13 @@ impl Engine {
     /// A new hunt of some alarms for the people of one that they leave.
     pub(in crate::engine) async fn ring_afresh(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         alarms: &[AlarmRow],
         hunt: &HuntRow,
         why: RingsAgain,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        let earlier = tx.db().callees(hunt.id).await?;
+        let now = work.now();
+        let earlier = work.db().callees(hunt.id).await?;
         // Whoever said no for these alarms is not asked again, unless a person asks for everybody.
         let mut refused = hunt.refused.as_ref().map(|refused| refused.0.clone()).unwrap_or_default();
         refused.extend(earlier.iter().filter(|callee| callee.said_no()).map(SaidNo::of));
@@ -240,36 +245,37 @@ impl Engine {
             queue: hunt.queue.clone(),
             ring,
         };
-        tx.db().insert_hunt(&fresh).await?;
-        tx.db().set_refused(fresh.id, &refused).await?;
+        work.db().insert_hunt(&fresh).await?;
+        work.db().set_refused(fresh.id, &refused).await?;
         for alarm in alarms {
-            tx.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
-            tx.db().set_ring_again(alarm.id, None).await?;
+            work.db().set_alarm_hunt(alarm.id, fresh.id, now).await?;
+            work.db().set_ring_again(alarm.id, None).await?;
             // Who asks for it is told by whoever lets them.
             if !matches!(why, RingsAgain::Asked | RingsAgain::Released) {
                 let (news, held_until) = match why {
                     // Nobody is told of what is held.
                     RingsAgain::Worse | RingsAgain::News => {
-                        (Some(true), Some(windows::holds(tx, &alarm.labels, alarm.team.as_deref(), now).await?))
+                        (Some(true), Some(windows::holds(work, &alarm.labels, alarm.team.as_deref()).await?))
                     }
                     _ => (None, None),
                 };
                 let event = Event::Redialled { why, news, held_until, by: None, done_by: None };
-                tx.db().insert_event(Some(alarm.id), Some(fresh.id), now, &event).await?;
+                work.db().insert_event(Some(alarm.id), Some(fresh.id), now, &event).await?;
             }
         }
-        self.name_callees(tx, fresh.id, naming, now, tally).await?;
+        self.name_callees(work, fresh.id, naming).await?;
         if !matches!(why, RingsAgain::Asked | RingsAgain::Worse) {
             // Whoever was rung a moment ago is not rung again at once.
-            tx.db().carry_offers(hunt.id, fresh.id).await?;
+            work.db().carry_offers(hunt.id, fresh.id).await?;
         }
         Ok(())
     }
 }
 
 /// Tells that a person asked for everybody to be rung again.
-async fn rung_again_by(tx: &mut Tx, id: AlarmId, by: &Actor, now: DateTime<Utc>) -> Result<(), EngineError> {
-    let hunt = tx.db().alarm(id).await?.map(|alarm| alarm.hunt_id);
+async fn rung_again_by(work: &mut Work, id: AlarmId, by: &Actor) -> Result<(), EngineError> {
+    let now = work.now();
+    let hunt = work.db().alarm(id).await?.map(|alarm| alarm.hunt_id);
     let event = Event::Redialled {
         why: RingsAgain::Asked,
         news: None,
@@ -277,7 +283,7 @@ async fn rung_again_by(tx: &mut Tx, id: AlarmId, by: &Actor, now: DateTime<Utc>)
         by: Some(by.name.clone()),
         done_by: Some(by.doer.clone()),
     };
-    Ok(tx.db().insert_event(Some(id), hunt, now, &event).await?)
+    Ok(work.db().insert_event(Some(id), hunt, now, &event).await?)
 }
 
 fn refuse_if_ended(hunt: &HuntRow) -> Result<(), EngineError> {

@@ -7,9 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
-use super::closing::Tally;
 use super::ladder::{Busy, Next, open_dials};
 use crate::alarm::Verdict;
+use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Rung};
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::alarm::ringing::{self, Asked, Line};
@@ -24,7 +24,7 @@ use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::dials::{DialRow, NewDial, NewTarget, Serve};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::watch::handsets::{HandsetRow, Profile};
-use crate::store::{Announcement, StoreError, Tx};
+use crate::store::{Announcement, StoreError, Work};
 
 /// A hunt that fails for good is tried again after this.
 const PUT_ASIDE: TimeDelta = TimeDelta::seconds(60);
@@ -186,36 +186,36 @@ impl Engine {
             // Whoever is handed a number next must not meet a line that rings from one of these.
             self.write_serves(now).await?;
         }
-        let mut tx = self.store.begin().await?;
+        let mut work = self.work_at(now, Doer::Handset { name: asker.handset.name.clone() }).await?;
         // Others may have finished while this one waited for its turn.
         let now = self.clock.now();
-        if let Some(dial) = tx.db().open_dial_of(handset).await? {
-            drop(tx);
+        work.is_of(now);
+        if let Some(dial) = work.db().open_dial_of(handset).await? {
+            drop(work);
             if dial.deadline <= now {
                 return Ok(Some(Claim::Idle(IdleReason::PastDeadline { mid: dial.mid })));
             }
             return self.serve_again(asker, dial, now).await;
         }
-        if let Some(latest) = tx.db().latest_dial_of(handset).await?
+        if let Some(latest) = work.db().latest_dial_of(handset).await?
             && self.is_held_back(&latest, asker, now)
         {
             return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
         }
-        let resting = tx.db().handset(handset).await?.and_then(|handset| handset.avoid_until);
+        let resting = work.db().handset(handset).await?.and_then(|handset| handset.avoid_until);
         if resting.is_some_and(|until| until > now) {
             return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
         }
 
-        let mut tally = Tally::default();
         let mut locks = Vec::new();
         let mut claim = Claim::Idle(IdleReason::NothingDue);
         let mut looked_at_one = false;
         for _ in 0..HUNTS_PER_POLL {
-            let Some(hunt) = tx.db().lock_next_due(now, handset).await? else { break };
+            let Some(hunt) = work.db().lock_next_due(now, handset).await? else { break };
             looked_at_one = true;
-            let step = match self.advance(&mut tx, &hunt, asker, now, &mut locks, &mut tally).await {
+            let step = match self.advance(&mut work, &hunt, asker, &mut locks).await {
                 Err(EngineError::Store(error)) if error.is_for_good() => {
-                    drop(tx);
+                    drop(work);
                     release(locks);
                     self.put_aside(hunt.id, &error, now).await?;
                     return Ok(None);
@@ -224,7 +224,7 @@ impl Engine {
             };
             match step {
                 Step::HandedOut(offer) => {
-                    tally.turns.insert(hunt.queue.clone());
+                    work.tally.turns.insert(hunt.queue.clone());
                     claim = Claim::Serve { offer, fresh: true };
                     break;
                 }
@@ -242,22 +242,21 @@ impl Engine {
         if matches!(claim, Claim::Serve { .. }) {
             // Whoever tells this phone to dial a forwarding code has it rest first, and then looks for an open dial: either they see this
             // one, or this sees the rest.
-            let rests_until = tx.db().lock_handset(handset).await?.and_then(|handset| handset.avoid_until);
+            let rests_until = work.db().lock_handset(handset).await?.and_then(|handset| handset.avoid_until);
             if rests_until.is_some_and(|until| until > now) {
-                drop(tx);
+                drop(work);
                 release(locks);
                 return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
             }
         }
         // Last of all locks, and in one order: a claim that held one of these and went on to the next hunt would deadlock.
-        for queue in &tally.turns {
-            tx.db().queue_served(queue, now).await?;
+        for queue in &work.tally.turns.clone() {
+            work.db().queue_served(queue, now).await?;
         }
-        tx.announce(Announcement::Hunts);
-        let committed = tx.commit().await;
+        work.announce(Announcement::Hunts);
+        let committed = work.commit().await;
         release(locks);
         committed?;
-        self.count(&tally);
         Ok(Some(claim))
     }
 
@@ -355,31 +354,30 @@ impl Engine {
     /// Moves one locked hunt on: hand out, wait, or end.
     async fn advance(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         asker: &Asker,
-        now: DateTime<Utc>,
         locks: &mut Vec<LockGuard>,
-        tally: &mut Tally,
     ) -> Result<Step, EngineError> {
+        let now = work.now();
         if hunt.begin_before <= now {
-            let open = open_dials(tx, hunt.id).await?;
+            let open = open_dials(work, hunt.id).await?;
             if !open.is_empty() && open.iter().all(|dial| dial.deadline <= now) {
                 // Its time is over, and its dial is from before nobody could end it: that comes first, and nobody is rung meanwhile.
-                wait(tx, hunt, now + LOOK_AGAIN, None).await?;
+                wait(work, hunt, now + LOOK_AGAIN, None).await?;
                 return Ok(Step::NextHunt);
             }
         }
         let mut current = hunt.clone();
         let mut form = asker.form();
-        if form != ListForm::One && tx.db().is_barista_hunt(hunt.id).await? {
+        if form != ListForm::One && work.db().is_barista_hunt(hunt.id).await? {
             // Its history tells every call, and its intervals hold between calls: neither can be said of a list.
             form = ListForm::One;
         }
         // Each turn takes one callee off, until the numbers that are left may be called.
         loop {
-            let busy = Busy::Elsewhere(tx.db().busy_phones(current.id, now).await?);
-            let Next { hunt, callees, decision } = self.next_move(tx, &current, &busy, form, now).await?;
+            let busy = Busy::Elsewhere(work.db().busy_phones(current.id, now).await?);
+            let Next { hunt, callees, decision } = self.next_move(work, &current, &busy, form).await?;
             if hunt.step != current.step {
                 // Whose phones are busy was read before the people of this step were known.
                 current = hunt;
@@ -387,7 +385,7 @@ impl Engine {
             }
             match decision {
                 Decision::Finished { outcome, reason } => {
-                    self.finish(tx, &hunt, outcome, reason, now, tally).await?;
+                    self.finish(work, &hunt, outcome, reason).await?;
                     return Ok(Step::NextHunt);
                 }
                 Decision::Wait { until, why } => {
@@ -401,32 +399,31 @@ impl Engine {
                         || matches!(why, WaitReason::Interval | WaitReason::QuietHours | WaitReason::Snoozed);
                     // A dial is waited for until its deadline, and not for longer because nobody was here to end it.
                     let wanted_at = if why == WaitReason::Dialling { until.min(look_at) } else { look_at };
-                    wait(tx, &hunt, look_at, held.then_some(wanted_at)).await?;
+                    wait(work, &hunt, look_at, held.then_some(wanted_at)).await?;
                     if why == WaitReason::NumberBusy {
                         // A turn that cannot be used is over, or a queue whose people are busy would keep the others waiting.
-                        tally.turns.insert(hunt.queue.clone());
+                        work.tally.turns.insert(hunt.queue.clone());
                     }
                     return Ok(Step::NextHunt);
                 }
-                Decision::Dial(plan) if !bar_forbidden(tx, &hunt, &callees, &plan, now).await? => {
-                    return self.hand_out(tx, &hunt, &callees, &plan, asker, now, locks).await;
+                Decision::Dial(plan) if !bar_forbidden(work, &hunt, &callees, &plan).await? => {
+                    return self.hand_out(work, &hunt, &callees, &plan, asker, locks).await;
                 }
                 Decision::Dial(_) => current = hunt,
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of the claim, split off to be read by itself")]
     async fn hand_out(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         callees: &[CalleeRow],
         plan: &DialPlan,
         asker: &Asker,
-        now: DateTime<Utc>,
         locks: &mut Vec<LockGuard>,
     ) -> Result<Step, EngineError> {
+        let now = work.now();
         let country = asker.handset.country.parse().unwrap_or(self.region());
         let dial = self.new_dial(hunt, callees, plan, Some(asker), country, now);
         let mut names: Vec<String> = dial.targets.iter().map(|target| format!("number:{}", target.phone())).collect();
@@ -436,24 +433,24 @@ impl Engine {
             // Another node is handing out one of these numbers at this moment.
             Acquired::Taken => {
                 let until = now + SHORTEST_WAIT;
-                wait(tx, hunt, until, hunt.begun_at.is_some().then_some(until)).await?;
+                wait(work, hunt, until, hunt.begun_at.is_some().then_some(until)).await?;
                 return Ok(Step::NextHunt);
             }
             // The unique indexes decide all the same.
             Acquired::Unavailable => {}
         }
-        tx.db().savepoint().await?;
-        if !tx.db().insert_dial(&dial).await? {
+        work.db().savepoint().await?;
+        if !work.db().insert_dial(&dial).await? {
             return Ok(Step::StartAgain);
         }
-        if !tx.db().insert_targets(&dial).await? {
-            tx.db().rollback_to_savepoint().await?;
+        if !work.db().insert_targets(&dial).await? {
+            work.db().rollback_to_savepoint().await?;
             let until = now + SHORTEST_WAIT;
-            wait(tx, hunt, until, hunt.begun_at.is_some().then_some(until)).await?;
+            wait(work, hunt, until, hunt.begun_at.is_some().then_some(until)).await?;
             return Ok(Step::NextHunt);
         }
-        tx.db().release_savepoint().await?;
-        record_hand_out(tx, hunt, callees, &dial, Some(&asker.handset), now).await?;
+        work.db().release_savepoint().await?;
+        record_hand_out(work, hunt, callees, &dial, Some(&asker.handset)).await?;
         Ok(Step::HandedOut(Offer {
             mid: dial.mid,
             hunt_id: hunt.id,
@@ -508,19 +505,19 @@ impl Engine {
 
 /// Takes callees of a plan off whose number must not be called; true when there was one, and the plan no longer holds.
 pub(in crate::engine) async fn bar_forbidden(
-    tx: &mut Tx,
+    work: &mut Work,
     hunt: &HuntRow,
     callees: &[CalleeRow],
     plan: &DialPlan,
-    now: DateTime<Utc>,
 ) -> Result<bool, EngineError> {
+    let now = work.now();
     let mut barred = false;
     for callee in callees.iter().filter(|callee| plan.targets.iter().any(|target| target.callee == callee.id)) {
-        if let Some(entry) = tx.db().forbidden(&callee.number).await? {
-            tx.db().set_verdict(callee.id, Verdict::DoNotCall).await?;
+        if let Some(entry) = work.db().forbidden(&callee.number).await? {
+            work.db().set_verdict(callee.id, Verdict::DoNotCall).await?;
             let (name, number) = (callee.name.clone(), callee.number.clone());
             let event = Event::DoNotCall { callee: callee.id, name, number, reason: entry.reason };
-            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
+            work.db().insert_event(None, Some(hunt.id), now, &event).await?;
             barred = true;
         }
     }
@@ -529,20 +526,20 @@ pub(in crate::engine) async fn bar_forbidden(
 
 /// Reserves the attempts of a dial that was inserted, and moves its hunt on.
 pub(in crate::engine) async fn record_hand_out(
-    tx: &mut Tx,
+    work: &mut Work,
     hunt: &HuntRow,
     callees: &[CalleeRow],
     dial: &NewDial,
     handset: Option<&HandsetRow>,
-    now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
+    let now = work.now();
     for target in &dial.targets {
-        tx.db().reserve_attempts(target.callee_id, target.attempts, now).await?;
+        work.db().reserve_attempts(target.callee_id, target.attempts, now).await?;
     }
     // A parallel hunt wants the next handset at once; a sequential one not before this dial is over.
     let due_at = if dial.exclusive { dial.deadline } else { now };
     let window = seconds(hunt.begin_window_s);
-    tx.db().hunt_handed_out(hunt.id, due_at, hunt::begin_before(hunt.begin_before, dial.deadline, window), now).await?;
+    work.db().hunt_handed_out(hunt.id, due_at, hunt::begin_before(hunt.begin_before, dial.deadline, window), now).await?;
     let rung = dial
         .targets
         .iter()
@@ -563,18 +560,23 @@ pub(in crate::engine) async fn record_hand_out(
         phones: dial.phones.clone(),
         deadline: dial.deadline,
     };
-    tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-    tx.announce(Announcement::Hunts);
+    work.db().insert_event(None, Some(hunt.id), now, &event).await?;
+    work.announce(Announcement::Hunts);
     Ok(())
 }
 
 /// `held_until`: it is not for want of a handset that nobody is rung, so the time in which one must come counts from then.
-async fn wait(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>, held_until: Option<DateTime<Utc>>) -> Result<(), EngineError> {
+async fn wait(
+    work: &mut Work,
+    hunt: &HuntRow,
+    until: DateTime<Utc>,
+    held_until: Option<DateTime<Utc>>,
+) -> Result<(), EngineError> {
     let begin_before = match held_until {
         Some(held_until) => hunt::begin_before(hunt.begin_before, held_until, seconds(hunt.begin_window_s)),
         None => hunt.begin_before,
     };
-    Ok(tx.db().set_hunt_due(hunt.id, until, begin_before).await?)
+    Ok(work.db().set_hunt_due(hunt.id, until, begin_before).await?)
 }
 
 fn offer_of(dial: DialRow, now: DateTime<Utc>) -> Offer {

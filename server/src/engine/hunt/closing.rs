@@ -11,95 +11,75 @@ use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{CalleeId, HuntId};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
-use crate::store::{Announcement, Counts, Tx};
-
-pub(in crate::engine) use crate::store::Tally;
-
-impl Engine {
-    pub(in crate::engine) fn count(&self, tally: &Tally) {
-        self.metrics.count(tally);
-    }
-}
+use crate::store::{Announcement, Work};
 
 /// Ends a locked hunt: its open dials are closed with `dials_as`, their numbers are free. Does nothing when it has ended.
 pub(in crate::engine) async fn end_hunt(
-    tx: &mut Tx,
+    work: &mut Work,
     hunt: &HuntRow,
     outcome: HuntOutcome,
     reason: Option<EndReason>,
     dials_as: DialOutcome,
-    now: DateTime<Utc>,
-    tally: &mut Tally,
 ) -> Result<(), EngineError> {
-    close_open_dials(tx, hunt.id, dials_as, now, tally).await?;
-    if tx.db().end_hunt(hunt.id, outcome, reason, now).await? {
-        tx.db().insert_event(None, Some(hunt.id), now, &Event::HuntEnded { outcome, reason: Some(reason) }).await?;
-        tally.hunts.push((outcome, reason));
+    let now = work.now();
+    close_open_dials(work, hunt.id, dials_as).await?;
+    if work.db().end_hunt(hunt.id, outcome, reason, now).await? {
+        work.db().insert_event(None, Some(hunt.id), now, &Event::HuntEnded { outcome, reason: Some(reason) }).await?;
+        work.tally.hunts.push((outcome, reason));
         if outcome == HuntOutcome::Answered {
-            tally.answered_after.push(seconds_between(hunt.created_at, now));
+            work.tally.answered_after.push(seconds_between(hunt.created_at, now));
         }
     }
-    tx.announce(Announcement::Hunts);
+    work.announce(Announcement::Hunts);
     Ok(())
 }
 
 /// Closes whatever dials of a locked hunt are still open.
-pub(in crate::engine) async fn close_open_dials(
-    tx: &mut Tx,
-    hunt: HuntId,
-    outcome: DialOutcome,
-    now: DateTime<Utc>,
-    tally: &mut Tally,
-) -> Result<(), EngineError> {
-    let mut mids: Vec<String> = tx.db().open_targets_of(hunt).await?.into_iter().map(|target| target.mid).collect();
+pub(in crate::engine) async fn close_open_dials(work: &mut Work, hunt: HuntId, outcome: DialOutcome) -> Result<(), EngineError> {
+    let mut mids: Vec<String> = work.db().open_targets_of(hunt).await?.into_iter().map(|target| target.mid).collect();
     mids.dedup();
     for mid in mids {
-        close_unwanted_dial(tx, hunt, &mid, outcome, now, tally).await?;
+        close_unwanted_dial(work, hunt, &mid, outcome).await?;
     }
     Ok(())
 }
 
 /// Closes a dial of a locked hunt that is not needed any more, where it is still open.
 pub(in crate::engine) async fn close_unwanted_dial(
-    tx: &mut Tx,
+    work: &mut Work,
     hunt: HuntId,
     mid: &str,
     outcome: DialOutcome,
-    now: DateTime<Utc>,
-    tally: &mut Tally,
 ) -> Result<(), EngineError> {
-    let line_free_at = line_free_at(tx, mid, now).await?;
-    if tx.db().close_dial(mid, outcome, now, line_free_at).await? {
-        tally.dials.push(outcome);
-        tx.db().insert_event(None, Some(hunt), now, &Event::Superseded { mid: mid.to_owned(), outcome }).await?;
+    let now = work.now();
+    let line_free_at = line_free_at(work, mid).await?;
+    if work.db().close_dial(mid, outcome, now, line_free_at).await? {
+        work.tally.dials.push(outcome);
+        work.db().insert_event(None, Some(hunt), now, &Event::Superseded { mid: mid.to_owned(), outcome }).await?;
     }
     Ok(())
 }
 
 /// Closes the open dials of a hunt in which nobody is wanted any more.
-pub(in crate::engine) async fn close_unwanted_dials(
-    tx: &mut Tx,
-    hunt: HuntId,
-    now: DateTime<Utc>,
-    tally: &mut Tally,
-) -> Result<(), EngineError> {
-    let callees = tx.db().callees(hunt).await?;
+pub(in crate::engine) async fn close_unwanted_dials(work: &mut Work, hunt: HuntId) -> Result<(), EngineError> {
+    let callees = work.db().callees(hunt).await?;
     let wanted = |id: CalleeId| callees.iter().any(|callee| callee.id == id && callee.verdict.is_none());
-    let open = tx.db().open_targets_of(hunt).await?;
+    let open = work.db().open_targets_of(hunt).await?;
     let mut mids: Vec<&str> = open.iter().map(|target| target.mid.as_str()).collect();
     mids.dedup();
     for mid in mids {
         if !open.iter().any(|target| target.mid == mid && wanted(target.callee_id)) {
-            close_unwanted_dial(tx, hunt, mid, DialOutcome::Superseded, now, tally).await?;
+            close_unwanted_dial(work, hunt, mid, DialOutcome::Superseded).await?;
         }
     }
     Ok(())
 }
 
 /// Until when a call that is not wanted any more may ring on; `None` in a dry run.
-async fn line_free_at(tx: &mut Tx, mid: &str, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, EngineError> {
-    let Some(dial) = tx.db().dial(mid).await?.filter(|dial| dial.handset_id.is_some()) else { return Ok(None) };
-    let ring = ring_of(&mut tx.db(), dial.handset_id).await?;
+async fn line_free_at(work: &mut Work, mid: &str) -> Result<Option<DateTime<Utc>>, EngineError> {
+    let now = work.now();
+    let Some(dial) = work.db().dial(mid).await?.filter(|dial| dial.handset_id.is_some()) else { return Ok(None) };
+    let ring = ring_of(&mut work.db(), dial.handset_id).await?;
     Ok(ringing::quiet(&Line { close: Some(Close::Unwanted(now)), ..dial.line(ring) }, now).numbers)
 }
 
@@ -108,26 +88,24 @@ impl Engine {
     /// owed: when it ends in vain, they get a hunt of their own.
     pub(in crate::engine) async fn finish(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         outcome: HuntOutcome,
         reason: Option<EndReason>,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
         let reason = match reason {
             // A dial that nobody reported proves nothing.
-            Some(EndReason::AttemptsUsed) if tx.db().has_unreported_callee(hunt.id).await? => Some(EndReason::NoReport),
+            Some(EndReason::AttemptsUsed) if work.db().has_unreported_callee(hunt.id).await? => Some(EndReason::NoReport),
             reason => reason,
         };
-        end_hunt(tx, hunt, outcome, reason, DialOutcome::Superseded, now, tally).await?;
+        end_hunt(work, hunt, outcome, reason, DialOutcome::Superseded).await?;
         if let (HuntOutcome::NoAnswer, Some(begun_at)) = (outcome, hunt.begun_at) {
-            let late = tx.db().alarms_joined_after(hunt.id, begun_at).await?;
+            let late = work.db().alarms_joined_after(hunt.id, begun_at).await?;
             // Whoever says no says it of all alarms that are in the hunt by then.
-            let all_said_no = tx.db().callees(hunt.id).await?.iter().all(CalleeRow::said_no);
+            let all_said_no = work.db().callees(hunt.id).await?.iter().all(CalleeRow::said_no);
             if !late.is_empty() && !all_said_no {
                 // Boxed, because what begins a hunt may end it at once.
-                Box::pin(self.ring_afresh(tx, &late, hunt, RingsAgain::JoinedLater, now, tally)).await?;
+                Box::pin(self.ring_afresh(work, &late, hunt, RingsAgain::JoinedLater)).await?;
             }
         }
         Ok(())
@@ -135,41 +113,35 @@ impl Engine {
 
     /// Moves a locked hunt on after something about it has changed: it ends if nothing is left to do, without waiting for a handset
     /// to ask.
-    pub(in crate::engine) async fn settle(
-        &self,
-        tx: &mut Tx,
-        hunt: HuntId,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<(), EngineError> {
-        self.settle_since(tx, hunt, now, now, tally).await
+    pub(in crate::engine) async fn settle(&self, work: &mut Work, hunt: HuntId) -> Result<(), EngineError> {
+        let now = work.now();
+        self.settle_since(work, hunt, now).await
     }
 
     /// The same for a hunt that has wanted a handset for some time: the time in which one must come counts from then.
     pub(in crate::engine) async fn settle_since(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: HuntId,
         wanted_since: DateTime<Utc>,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        let hunt = tx.db().lock_hunt(hunt).await?;
+        let now = work.now();
+        let hunt = work.db().lock_hunt(hunt).await?;
         if hunt.ended_at.is_some() {
             return Ok(());
         }
-        let next = self.next_move(tx, &hunt, &Busy::Ignored, ListForm::One, now).await?;
+        let next = self.next_move(work, &hunt, &Busy::Ignored, ListForm::One).await?;
         let wanted_at = match next.decision {
             Decision::Finished { outcome, reason } => {
-                return self.finish(tx, &next.hunt, outcome, reason, now, tally).await;
+                return self.finish(work, &next.hunt, outcome, reason).await;
             }
             Decision::Wait { until, .. } => until.max(wanted_since),
             Decision::Dial(_) => wanted_since,
         };
         let due_at = wanted_at.max(now);
         let begin_before = hunt::begin_before(next.hunt.begin_before, wanted_at, seconds(hunt.begin_window_s));
-        tx.db().set_hunt_due(hunt.id, due_at, begin_before).await?;
-        tx.announce(Announcement::Hunts);
+        work.db().set_hunt_due(hunt.id, due_at, begin_before).await?;
+        work.announce(Announcement::Hunts);
         Ok(())
     }
 }

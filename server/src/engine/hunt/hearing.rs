@@ -1,8 +1,7 @@
 //! What a monitoring system says of a group of alerts: which alarms it raises, repeats, opens again, and ends.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
-use super::closing::Tally;
 use super::raise::{RaiseRequest, Raised, RaisedAs, TRIES, load, lock_alarm, note_cleaned};
 use super::returns::FLAPS_WITHIN;
 use crate::alarm::HuntOutcome;
@@ -12,7 +11,7 @@ use crate::engine::{Engine, EngineError, delta};
 use crate::ids::AlarmId;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::hunts::HuntRow;
-use crate::store::{Announcement, Tx};
+use crate::store::{Announcement, Work};
 
 /// What burnt in an alarm counts for so long after its end: as long as senders may still be trying to tell of it.
 pub(in crate::engine) const REMEMBERED: TimeDelta = TimeDelta::hours(1);
@@ -55,14 +54,13 @@ impl Engine {
     }
 
     async fn try_hear(&self, group: &str, message: &Message, request: &RaiseRequest) -> Result<Word, EngineError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let mut tally = Tally::default();
-        let open = self.lock_open(&mut tx, group, message, request, now).await?;
-        let ended = tx.db().ended_of_group(&request.integration_id, group, now - REMEMBERED).await?;
+        let mut work = self.work(request.by.clone()).await?;
+        let now = work.now();
+        let open = self.lock_open(&mut work, group, message, request).await?;
+        let ended = work.db().ended_of_group(&request.integration_id, group, now - REMEMBERED).await?;
         let mut lately: Vec<(AlarmRow, Burning)> = Vec::new();
         for alarm in ended {
-            if let Some(burning) = tx.db().burning(alarm.id).await? {
+            if let Some(burning) = work.db().burning(alarm.id).await? {
                 lately.push((alarm, burning));
             }
         }
@@ -71,15 +69,15 @@ impl Engine {
         let heard = burning::hear(&before, &burnt, message, now);
         for ((one, before), after) in open.iter().zip(&before).zip(&heard.open) {
             if let Some(after) = after.as_ref().filter(|after| before.as_ref() != Some(after)) {
-                tx.db().set_burning(one.alarm.id, after).await?;
+                work.db().set_burning(one.alarm.id, after).await?;
             }
         }
         let mut word = Word { stale: heard.stale, open: open.len(), ..Word::default() };
         for at in &heard.ends {
             let Open { alarm, hunt, .. } = &open[*at];
-            if tx.db().resolve_alarm(alarm.id, now).await? {
-                tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Resolved {}).await?;
-                self.stop_unless_wanted(&mut tx, hunt, HuntOutcome::Resolved, now, &mut tally).await?;
+            if work.db().resolve_alarm(alarm.id, now).await? {
+                work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Resolved {}).await?;
+                self.stop_unless_wanted(&mut work, hunt, HuntOutcome::Resolved).await?;
                 word.ended.push(alarm.id);
                 word.open -= 1;
             }
@@ -88,8 +86,8 @@ impl Engine {
             Raises::Nothing => None,
             Raises::Repeats { open: at, new } => {
                 let Open { alarm, hunt, .. } = &open[at];
-                tx.db().repeat_alarm(alarm.id, now).await?;
-                self.repeat(&mut tx, request, alarm, hunt, !new.is_empty(), now, &mut tally).await?;
+                work.db().repeat_alarm(alarm.id, now).await?;
+                self.repeat(&mut work, request, alarm, hunt, !new.is_empty()).await?;
                 Some((alarm.id, RaisedAs::Repeated))
             }
             Raises::Own { burning, again } => {
@@ -97,33 +95,32 @@ impl Engine {
                 let same = again.and_then(|again| Some((lately.get(again.ended).filter(flaps)?, again)));
                 let reopened = match same {
                     Some(((alarm, _), again)) => {
-                        let id = self.reopen(&mut tx, request, alarm.id, again.new, now, &mut tally).await?;
+                        let id = self.reopen(&mut work, request, alarm.id, again.new).await?;
                         id.map(|id| (id, RaisedAs::Reopened, again.burning))
                     }
                     None => None,
                 };
                 let (id, raised_as, burning) = match reopened {
                     Some(reopened) => reopened,
-                    None => (self.raise_own(&mut tx, group, &open, request, now, &mut tally).await?, RaisedAs::Created, burning),
+                    None => (self.raise_own(&mut work, group, &open, request).await?, RaisedAs::Created, burning),
                 };
-                tx.db().set_burning(id, &burning).await?;
+                work.db().set_burning(id, &burning).await?;
                 word.open += 1;
                 Some((id, raised_as))
             }
         };
         if let Some((id, raised_as)) = raised {
-            note_cleaned(&mut tx, request, id, now).await?;
-            word.raised = Some(Raised { alarm: load(&mut tx.db(), id).await?, raised_as });
+            note_cleaned(&mut work, request, id).await?;
+            word.raised = Some(Raised { alarm: load(&mut work.db(), id).await?, raised_as });
         } else if word.stale && word.ended.is_empty() {
             let about = open.first().map(|one| one.alarm.id).or_else(|| lately.first().map(|(alarm, _)| alarm.id));
             if let Some(about) = about {
                 let event = Event::Overtaken { address: message.address.clone(), over: message.over };
-                tx.db().insert_event(Some(about), None, now, &event).await?;
+                work.db().insert_event(Some(about), None, now, &event).await?;
             }
         }
-        tx.announce(Announcement::Hunts);
-        tx.commit().await?;
-        self.count(&tally);
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
         Ok(word)
     }
 
@@ -131,23 +128,23 @@ impl Engine {
     /// what burns.
     async fn lock_open(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         group: &str,
         message: &Message,
         request: &RaiseRequest,
-        now: DateTime<Utc>,
     ) -> Result<Vec<Open>, EngineError> {
+        let now = work.now();
         let mut open = Vec::new();
-        for alarm in tx.db().open_of_group(&request.integration_id, group).await? {
-            let (alarm, hunt) = lock_alarm(tx, alarm.id).await?;
+        for alarm in work.db().open_of_group(&request.integration_id, group).await? {
+            let (alarm, hunt) = lock_alarm(work, alarm.id).await?;
             if !alarm.dedup_open {
                 continue;
             }
             if !message.over && now - alarm.last_repeat_at > delta(self.config.alarms.dedup) {
-                tx.db().close_dedup(alarm.id).await?;
+                work.db().close_dedup(alarm.id).await?;
                 continue;
             }
-            let burning = tx.db().burning(alarm.id).await?;
+            let burning = work.db().burning(alarm.id).await?;
             open.push(Open { alarm, hunt, burning });
         }
         Ok(open)
@@ -157,17 +154,15 @@ impl Engine {
     /// once choose the same one, and the second of them is tried again.
     async fn raise_own(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         group: &str,
         open: &[Open],
         request: &RaiseRequest,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<AlarmId, EngineError> {
         let taken = |key: &String| open.iter().any(|one| one.alarm.dedup_key.as_ref() == Some(key));
         let mut keys = std::iter::once(group.to_owned()).chain((2..).map(|number: usize| format!("{group} #{number}")));
         let dedup_key = keys.find(|key| !taken(key));
         let request = RaiseRequest { dedup_key, group_key: Some(group.to_owned()), ..request.clone() };
-        self.create(tx, &request, now, tally).await
+        self.create(work, &request).await
     }
 }

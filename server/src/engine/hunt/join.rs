@@ -1,14 +1,11 @@
 //! An alarm joins a hunt for the same people that is under way, instead of ringing them once more beside it.
 
-use chrono::{DateTime, Utc};
-
-use super::closing::Tally;
 use crate::alarm::Priority;
 use crate::alarm::event::Event;
 use crate::alarm::storm::{self, Join, Like, Open, Own};
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, HuntId};
-use crate::store::Tx;
+use crate::store::Work;
 use crate::store::alarm::hunts::CalleeRow;
 
 impl Engine {
@@ -16,24 +13,22 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails; a unique violation when a hunt for the same people was made at the same time: then try again.
-    #[expect(clippy::too_many_arguments, reason = "everything that a new hunt is made of")]
     pub(in crate::engine) async fn join_if_alike(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         priority: Priority,
         by_itself: bool,
         alarm: AlarmId,
         own: HuntId,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        self.mind_quiet_hours(tx, priority, own, now, tally).await?;
+        let now = work.now();
+        self.mind_quiet_hours(work, priority, own).await?;
         let window = delta(self.config.alarms.join_window);
-        let hunt = tx.db().lock_hunt(own).await?;
+        let hunt = work.db().lock_hunt(own).await?;
         if window.is_zero() || by_itself || hunt.ended_at.is_some() {
             return Ok(());
         }
-        let callees: Vec<_> = tx.db().callees(own).await?.iter().map(CalleeRow::to_rule).collect();
+        let callees: Vec<_> = work.db().callees(own).await?.iter().map(CalleeRow::to_rule).collect();
         let policy = hunt.policy_id.map(|policy| policy.to_string());
         let key = storm::join_key(&Like {
             mode: hunt.mode,
@@ -43,9 +38,9 @@ impl Engine {
             begin_window_s: hunt.begin_window_s,
             callees: &callees,
         });
-        if let Some(other) = tx.db().lock_hunt_with_join_key(&key).await? {
-            let answered = !tx.db().answers_of(other.id).await?.is_empty();
-            let refused = tx.db().callees(other.id).await?.iter().any(|callee| callee.verdict.is_some());
+        if let Some(other) = work.db().lock_hunt_with_join_key(&key).await? {
+            let answered = !work.db().answers_of(other.id).await?.is_empty();
+            let refused = work.db().callees(other.id).await?.iter().any(|callee| callee.verdict.is_some());
             let open = Open {
                 created_at: other.created_at,
                 step: other.step,
@@ -57,37 +52,31 @@ impl Engine {
             };
             let joining = Own { priority, step_ends_at: hunt.step_ends_at };
             if let Some(Join { step_ends_at }) = storm::join(&open, &joining, window, now) {
-                tx.db().set_alarm_hunt(alarm, other.id, now).await?;
-                tx.db().raise_priority(other.id, priority).await?;
+                work.db().set_alarm_hunt(alarm, other.id, now).await?;
+                work.db().raise_priority(other.id, priority).await?;
                 if let Some(ends_at) = step_ends_at {
-                    tx.db().set_step_end(other.id, ends_at).await?;
+                    work.db().set_step_end(other.id, ends_at).await?;
                 }
-                tx.db().drop_hunt(own, other.id).await?;
-                let alarms = tx.db().count_firing(other.id).await?;
-                tx.db().insert_event(Some(alarm), Some(other.id), now, &Event::Joined { alarms }).await?;
-                return self.settle(tx, other.id, now, tally).await;
+                work.db().drop_hunt(own, other.id).await?;
+                let alarms = work.db().count_firing(other.id).await?;
+                work.db().insert_event(Some(alarm), Some(other.id), now, &Event::Joined { alarms }).await?;
+                return self.settle(work, other.id).await;
             }
-            tx.db().set_join_key(other.id, None).await?;
+            work.db().set_join_key(other.id, None).await?;
         }
-        Ok(tx.db().set_join_key(own, Some(&key)).await?)
+        Ok(work.db().set_join_key(own, Some(&key)).await?)
     }
 
     /// A hunt whose people all have quiet hours waits for their end, not for a handset; the timeline says so.
-    async fn mind_quiet_hours(
-        &self,
-        tx: &mut Tx,
-        priority: Priority,
-        hunt: HuntId,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<(), EngineError> {
-        if priority == Priority::Critical || tx.db().quiet_hours().await?.is_empty() {
+    async fn mind_quiet_hours(&self, work: &mut Work, priority: Priority, hunt: HuntId) -> Result<(), EngineError> {
+        let now = work.now();
+        if priority == Priority::Critical || work.db().quiet_hours().await?.is_empty() {
             return Ok(());
         }
-        self.settle(tx, hunt, now, tally).await?;
-        let row = tx.db().lock_hunt(hunt).await?;
+        self.settle(work, hunt).await?;
+        let row = work.db().lock_hunt(hunt).await?;
         if row.ended_at.is_none() && row.due_at > now {
-            tx.db().insert_event(None, Some(hunt), now, &Event::Quiet { until: row.due_at }).await?;
+            work.db().insert_event(None, Some(hunt), now, &Event::Quiet { until: row.due_at }).await?;
         }
         Ok(())
     }

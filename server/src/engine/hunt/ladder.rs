@@ -15,7 +15,7 @@ use crate::keep::whom::{self, Led};
 use crate::numbers::{Number, same_phone};
 use crate::roster::quiet;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewStep, SaidNo};
-use crate::store::{Announcement, Db, Tx};
+use crate::store::{Announcement, Db, Work};
 
 /// Which phones are in other calls, as the rule is to see it.
 #[derive(Debug)]
@@ -54,17 +54,17 @@ impl Engine {
     /// Asks the rule what a locked hunt does now, and does at once what time alone brings: answers lapse, steps begin.
     pub(in crate::engine) async fn next_move(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         busy: &Busy,
         form: ListForm,
-        now: DateTime<Utc>,
     ) -> Result<Next, EngineError> {
+        let now = work.now();
         let mut hunt = hunt.clone();
         // Each turn takes back an answer or goes up a step, and both come to an end.
         loop {
-            let callees = tx.db().callees(hunt.id).await?;
-            let ladder = load(tx, &hunt, &callees, now).await?;
+            let callees = work.db().callees(hunt.id).await?;
+            let ladder = load(work, &hunt, &callees).await?;
             let own;
             let busy = match busy {
                 Busy::Ignored => &HashMap::new(),
@@ -75,41 +75,37 @@ impl Engine {
                 }
             };
             match escalation::decide(&ladder, busy, form, now) {
-                Move::Lapse(answers) => lapse(tx, &hunt, &answers, now).await?,
-                Move::NextStep => self.begin_next_step(tx, &hunt, now).await?,
+                Move::Lapse(answers) => lapse(work, &hunt, &answers).await?,
+                Move::NextStep => self.begin_next_step(work, &hunt).await?,
                 Move::Hunt(decision) => {
                     let wake_at = escalation::wakes_at(&ladder).filter(|_| !matches!(decision, Decision::Finished { .. }));
                     if wake_at != hunt.wake_at {
-                        tx.db().set_hunt_wake(hunt.id, wake_at).await?;
+                        work.db().set_hunt_wake(hunt.id, wake_at).await?;
                     }
                     return Ok(Next { hunt, callees, decision });
                 }
             }
-            hunt = tx.db().lock_hunt(hunt.id).await?;
+            hunt = work.db().lock_hunt(hunt.id).await?;
         }
     }
 
     /// Begins the next step of a hunt's policy that leads to somebody; those that lead to nobody are passed, and said so. When no
     /// step ever led to anybody, the configured fallback is rung.
-    pub(in crate::engine) async fn begin_next_step(
-        &self,
-        tx: &mut Tx,
-        hunt: &HuntRow,
-        now: DateTime<Utc>,
-    ) -> Result<(), EngineError> {
+    pub(in crate::engine) async fn begin_next_step(&self, work: &mut Work, hunt: &HuntRow) -> Result<(), EngineError> {
+        let now = work.now();
         let policy = match hunt.policy_id {
-            Some(id) => tx.db().policy(id).await?,
+            Some(id) => work.db().policy(id).await?,
             None => None,
         };
         let Some(policy) = policy else { return Ok(()) };
-        let known = tx.db().callees(hunt.id).await?;
+        let known = work.db().callees(hunt.id).await?;
         let earlier = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
         let mut place = hunt.place();
         while let Some(next) = policy.definition.after(place) {
             place = Some(next);
-            tx.db().pass_step(hunt.id, next).await?;
+            work.db().pass_step(hunt.id, next).await?;
             let Some(step) = policy.definition.step(next) else { break };
-            let led = whom::reach(&mut tx.db(), &step.whom, now).await?;
+            let led = whom::reach(&mut work.db(), &step.whom, now).await?;
             let (reached, left_out) = still_wanted(led.to, &known, earlier);
             if reached.is_empty() {
                 let event = Event::StepEmpty {
@@ -119,7 +115,7 @@ impl Engine {
                     left_out: Some(left_out),
                     nowhere: led.nowhere,
                 };
-                tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
+                work.db().insert_event(None, Some(hunt.id), now, &event).await?;
                 tracing::warn!(
                     policy = policy.name,
                     step = next.step + 1,
@@ -128,32 +124,32 @@ impl Engine {
                 continue;
             }
             let why = Why::Policy(&policy.name, next);
-            return self.begin_step(tx, hunt, &known, step, Led { to: reached, ..led }, why, now).await;
+            return self.begin_step(work, hunt, &known, step, Led { to: reached, ..led }, why).await;
         }
         if !known.is_empty() {
             return Ok(());
         }
         if !earlier.is_empty() {
             // Nobody else is left: they are asked once more.
-            tx.db().set_refused(hunt.id, &[]).await?;
-            tx.db().restart_policy(hunt.id).await?;
-            let hunt = tx.db().lock_hunt(hunt.id).await?;
-            return Box::pin(self.begin_next_step(tx, &hunt, now)).await;
+            work.db().set_refused(hunt.id, &[]).await?;
+            work.db().restart_policy(hunt.id).await?;
+            let hunt = work.db().lock_hunt(hunt.id).await?;
+            return Box::pin(self.begin_next_step(work, &hunt)).await;
         }
-        self.fall_back(tx, hunt, Some(&policy.name), now).await
+        self.fall_back(work, hunt, Some(&policy.name)).await
     }
 
     /// Begins the only step of a hunt that an alarm itself names; when it leads to nobody, the configured fallback is rung. Whoever said
     /// no in an earlier hunt for the same alarm is not asked again, unless nobody else is left.
     pub(in crate::engine) async fn begin_only_step(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         step: &Step,
         earlier: &[CalleeRow],
-        now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
-        let mut led = whom::reach(&mut tx.db(), &step.whom, now).await?;
+        let now = work.now();
+        let mut led = whom::reach(&mut work.db(), &step.whom, now).await?;
         let before = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
         let (wanted, _) = still_wanted(led.to.clone(), earlier, before);
         if !wanted.is_empty() {
@@ -161,44 +157,44 @@ impl Engine {
         }
         if led.to.is_empty() {
             let event = Event::StepEmpty { policy: None, place: None, round: None, left_out: None, nowhere: led.nowhere };
-            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-            return self.fall_back(tx, hunt, None, now).await;
+            work.db().insert_event(None, Some(hunt.id), now, &event).await?;
+            return self.fall_back(work, hunt, None).await;
         }
-        self.begin_step(tx, hunt, &[], step, led, Why::Named, now).await
+        self.begin_step(work, hunt, &[], step, led, Why::Named).await
     }
 
     /// Nobody whom a hunt names can be rung: the configured fallback is, and that is said.
-    async fn fall_back(&self, tx: &mut Tx, hunt: &HuntRow, policy: Option<&str>, now: DateTime<Utc>) -> Result<(), EngineError> {
+    async fn fall_back(&self, work: &mut Work, hunt: &HuntRow, policy: Option<&str>) -> Result<(), EngineError> {
+        let now = work.now();
         let fallback: Vec<Whom> = self.config.alarms.fallback_phones.iter().filter_map(|phone| self.bare(phone)).collect();
         let event = Event::PolicyEmpty { policy: policy.map(str::to_owned), fallback: fallback.len() };
-        tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
+        work.db().insert_event(None, Some(hunt.id), now, &event).await?;
         tracing::error!(hunt.id = %hunt.id, policy, fallback = fallback.len(), "nobody who is named can be rung");
-        let led = whom::reach(&mut tx.db(), &fallback, now).await?;
+        let led = whom::reach(&mut work.db(), &fallback, now).await?;
         if led.to.is_empty() {
             return Ok(());
         }
         let step = Step { whom: fallback, mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
-        self.begin_step(tx, hunt, &[], &step, led, Why::LastResort, now).await
+        self.begin_step(work, hunt, &[], &step, led, Why::LastResort).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one part of beginning a step, split off to be read by itself")]
     async fn begin_step(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         known: &[CalleeRow],
         step: &Step,
         led: Led,
         why: Why<'_>,
-        now: DateTime<Utc>,
     ) -> Result<(), EngineError> {
+        let now = work.now();
         let settings = &self.config.alarms;
         let number = known.iter().map(|callee| callee.step + 1).max().unwrap_or(0);
         let max_attempts = step.attempts.unwrap_or_else(|| i32::try_from(settings.attempts).unwrap_or(1));
         let min_interval_s =
             step.min_interval_s.unwrap_or_else(|| i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX));
         // A step's time begins when the first of its people may be rung.
-        let quiet_hours = tx.db().quiet_hours().await?;
+        let quiet_hours = work.db().quiet_hours().await?;
         let may_ring = |one: &Reached| quiet::until(&quiet_hours, one.person, hunt.priority, now).unwrap_or(now);
         let first_at = led.to.iter().map(may_ring).min().unwrap_or(now);
         let mut names = Vec::with_capacity(led.to.len());
@@ -227,7 +223,7 @@ impl Engine {
                 failed: 0,
                 verdict: None,
             };
-            tx.db().insert_callee(hunt.id, &callee).await?;
+            work.db().insert_callee(hunt.id, &callee).await?;
         }
         let begins_at = hunt.snoozed_until.map_or(first_at, |until| until.max(first_at));
         let new = NewStep {
@@ -238,7 +234,7 @@ impl Engine {
             begins_at,
             begin_before: hunt::begin_before(hunt.begin_before, begins_at, seconds(hunt.begin_window_s)),
         };
-        tx.db().begin_step(hunt.id, &new).await?;
+        work.db().begin_step(hunt.id, &new).await?;
         let place = match why {
             Why::Policy(name, place) => Some((name, place)),
             Why::Named | Why::LastResort => None,
@@ -254,8 +250,8 @@ impl Engine {
             round: place.map(|(_, at)| at.round + 1),
             nowhere: led.nowhere,
         };
-        tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
-        tx.announce(Announcement::Hunts);
+        work.db().insert_event(None, Some(hunt.id), now, &event).await?;
+        work.announce(Announcement::Hunts);
         Ok(())
     }
 
@@ -281,18 +277,19 @@ fn still_wanted(reached: Vec<Reached>, known: &[CalleeRow], before: &[SaidNo]) -
 }
 
 /// Everything that the pure rule needs to know of a locked hunt.
-async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow], now: DateTime<Utc>) -> Result<Ladder, EngineError> {
-    let quiet_hours = tx.db().quiet_hours().await?;
+async fn load(work: &mut Work, hunt: &HuntRow, callees: &[CalleeRow]) -> Result<Ladder, EngineError> {
+    let now = work.now();
+    let quiet_hours = work.db().quiet_hours().await?;
     let to_rule = |callee: &CalleeRow| hunt::Callee {
         quiet_until: hunt.left_in_peace(callee.person_id, &quiet_hours, now),
         ..callee.to_rule()
     };
     let unconfirmed = match hunt.confirm_within {
-        Some(within) => unconfirmed(&mut tx.db(), hunt, within).await?,
+        Some(within) => unconfirmed(&mut work.db(), hunt, within).await?,
         None => Vec::new(),
     };
     let has_next_step = match hunt.policy_id {
-        Some(id) => tx.db().policy(id).await?.is_some_and(|policy| policy.definition.after(hunt.place()).is_some()),
+        Some(id) => work.db().policy(id).await?.is_some_and(|policy| policy.definition.after(hunt.place()).is_some()),
         None => false,
     };
     Ok(Ladder {
@@ -304,14 +301,14 @@ async fn load(tx: &mut Tx, hunt: &HuntRow, callees: &[CalleeRow], now: DateTime<
         snoozed_until: hunt.snoozed_until.filter(|until| *until > now),
         callees: callees.iter().map(|callee| (callee.step, to_rule(callee))).collect(),
         unconfirmed,
-        open: open_dials(tx, hunt.id).await?,
+        open: open_dials(work, hunt.id).await?,
     })
 }
 
 /// The open dials of a hunt, as the pure rule wants them.
-pub(in crate::engine) async fn open_dials(tx: &mut Tx, hunt: HuntId) -> Result<Vec<OpenDial>, EngineError> {
+pub(in crate::engine) async fn open_dials(work: &mut Work, hunt: HuntId) -> Result<Vec<OpenDial>, EngineError> {
     let mut dials: Vec<(String, OpenDial)> = Vec::new();
-    for row in tx.db().open_targets_of(hunt).await? {
+    for row in work.db().open_targets_of(hunt).await? {
         match dials.last_mut() {
             Some((mid, dial)) if *mid == row.mid => dial.callees.push(row.callee_id),
             _ => dials.push((row.mid, OpenDial { deadline: row.deadline, callees: vec![row.callee_id] })),
@@ -327,19 +324,15 @@ async fn unconfirmed(db: &mut Db<'_>, hunt: &HuntRow, within: i32) -> Result<Vec
 }
 
 /// Takes answers back that nobody confirmed in time: whoever picked up is rung again while they have attempts left.
-pub(in crate::engine) async fn lapse(
-    tx: &mut Tx,
-    hunt: &HuntRow,
-    lapsed: &[AnswerId],
-    now: DateTime<Utc>,
-) -> Result<(), EngineError> {
-    for answer in tx.db().answers_of(hunt.id).await?.into_iter().filter(|answer| lapsed.contains(&answer.id)) {
-        if tx.db().lapse_answer(answer.id, now).await? {
+pub(in crate::engine) async fn lapse(work: &mut Work, hunt: &HuntRow, lapsed: &[AnswerId]) -> Result<(), EngineError> {
+    let now = work.now();
+    for answer in work.db().answers_of(hunt.id).await?.into_iter().filter(|answer| lapsed.contains(&answer.id)) {
+        if work.db().lapse_answer(answer.id, now).await? {
             if let Some(callee) = answer.callee_id {
-                tx.db().clear_answered(callee).await?;
+                work.db().clear_answered(callee).await?;
             }
             let event = Event::Lapsed { name: answer.name, number: answer.number, answered_at: answer.at };
-            tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
+            work.db().insert_event(None, Some(hunt.id), now, &event).await?;
         }
     }
     Ok(())

@@ -3,11 +3,9 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
-
 use crate::engine::{Engine, EngineError};
 use crate::ids::{AnswerId, CalleeId, HuntId};
-use crate::store::Tx;
+use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
@@ -26,41 +24,40 @@ impl Engine {
     /// hunt that made them; the new one is locked, and due as the old one was.
     pub(in crate::engine) async fn part(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         leaving: &[AlarmRow],
-        now: DateTime<Utc>,
     ) -> Result<Parted, EngineError> {
+        let now = work.now();
         let id = HuntId::new(now);
         let priority = leaving.iter().map(|alarm| alarm.priority).max().unwrap_or(hunt.priority);
-        tx.db().copy_hunt(hunt.id, id, priority).await?;
+        work.db().copy_hunt(hunt.id, id, priority).await?;
         let mut callees = HashMap::new();
-        for callee in tx.db().callees(hunt.id).await? {
+        for callee in work.db().callees(hunt.id).await? {
             let own = CalleeRow { id: CalleeId::new(now), ..callee.clone() };
             callees.insert(callee.id, own.id);
-            tx.db().insert_callee(id, &own).await?;
+            work.db().insert_callee(id, &own).await?;
         }
-        for answer in tx.db().answers_of(hunt.id).await?.into_iter().filter(|answer| answer.lapsed_at.is_none()) {
+        for answer in work.db().answers_of(hunt.id).await?.into_iter().filter(|answer| answer.lapsed_at.is_none()) {
             let callee_id = answer.callee_id.and_then(|callee| callees.get(&callee).copied());
-            tx.db().insert_answer(&AnswerRow { id: AnswerId::new(now), hunt_id: id, callee_id, ..answer }).await?;
+            work.db().insert_answer(&AnswerRow { id: AnswerId::new(now), hunt_id: id, callee_id, ..answer }).await?;
         }
         for alarm in leaving {
-            tx.db().move_alarm(alarm.id, hunt.id, id).await?;
+            work.db().move_alarm(alarm.id, hunt.id, id).await?;
         }
-        Ok(Parted { hunt: tx.db().lock_hunt(id).await?, callees })
+        Ok(Parted { hunt: work.db().lock_hunt(id).await?, callees })
     }
 
     /// Takes an alarm out of a hunt that it shares: the others are rung for all the same. `None` when it is alone in it.
     pub(in crate::engine) async fn hunt_of_its_own(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         alarm: &AlarmRow,
         hunt: &HuntRow,
-        now: DateTime<Utc>,
     ) -> Result<Option<Parted>, EngineError> {
-        if tx.db().count_firing(hunt.id).await? < 2 {
+        if work.db().count_firing(hunt.id).await? < 2 {
             return Ok(None);
         }
-        self.part(tx, hunt, std::slice::from_ref(alarm), now).await.map(Some)
+        self.part(work, hunt, std::slice::from_ref(alarm)).await.map(Some)
     }
 }

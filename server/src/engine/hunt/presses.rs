@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::closing::{self, Tally};
+use super::closing;
 use super::raise::refuse_if_over;
 pub use crate::alarm::consequences::Effect;
 use crate::alarm::consequences::{self, OfRefusal, Off};
@@ -16,7 +16,7 @@ use crate::numbers::same_phone;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
-use crate::store::{Announcement, Tx};
+use crate::store::{Announcement, Work};
 
 /// How often hunts are locked anew because alarms got others meanwhile.
 const TRIES: usize = 5;
@@ -80,13 +80,10 @@ impl Engine {
     /// # Errors
     /// When the database fails.
     pub async fn take_these(&self, alarms: &[AlarmId], by: &Acknowledgement) -> Result<Vec<Acted>, EngineError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let mut tally = Tally::default();
-        let acted = self.take_in(&mut tx, alarms, by, now, &mut tally).await?;
-        tx.announce(Announcement::Hunts);
-        tx.commit().await?;
-        self.count(&tally);
+        let mut work = self.work(by.doer.clone()).await?;
+        let acted = self.take_in(&mut work, alarms, by).await?;
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
         Ok(acted)
     }
 
@@ -96,39 +93,35 @@ impl Engine {
     /// # Errors
     /// When the database fails.
     pub async fn decline_these(&self, alarms: &[AlarmId], callee: CalleeId, by: &Actor) -> Result<Vec<Acted>, EngineError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let mut tally = Tally::default();
-        let acted = self.decline_in(&mut tx, alarms, callee, by, now, &mut tally).await?;
-        tx.announce(Announcement::Hunts);
-        tx.commit().await?;
-        self.count(&tally);
+        let mut work = self.work(by.doer.clone()).await?;
+        let acted = self.decline_in(&mut work, alarms, callee, by).await?;
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
         Ok(acted)
     }
 
     /// [`Engine::take_these`] within a transaction. Where `by` names a callee, only alarms are meant that were in that callee's hunt.
     pub(in crate::engine) async fn take_in(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         alarms: &[AlarmId],
         by: &Acknowledgement,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<Vec<Acted>, EngineError> {
+        let now = work.now();
         let callee = match by.callee {
-            Some(id) => tx.db().callee(id).await?,
+            Some(id) => work.db().callee(id).await?,
             None => None,
         };
-        let (mut acted, meant) = self.meant(tx, alarms, callee.as_ref().map(|(hunt, _)| *hunt)).await?;
+        let (mut acted, meant) = self.meant(work, alarms, callee.as_ref().map(|(hunt, _)| *hunt)).await?;
         for meant in meant {
             // Those that are over are not taken either.
             let only = (!meant.alone && meant.others.is_empty()).then(|| meant.ids());
             let Meant { hunt, alarms, others, .. } = meant;
             let place = match &callee {
-                Some((_, callee)) => place_of(&tx.db().callees(hunt.id).await?, callee),
+                Some((_, callee)) => place_of(&work.db().callees(hunt.id).await?, callee),
                 None => None,
             };
-            let given = tx.db().answers_of(hunt.id).await?;
+            let given = work.db().answers_of(hunt.id).await?;
             let theirs = |answer: &AnswerRow| {
                 let on_their_phone = callee.as_ref().is_some_and(|(_, callee)| answer.is_from(&callee.number));
                 answer.confirmed_at.is_some() && (on_their_phone || place.is_some() && answer.callee_id == place)
@@ -140,9 +133,9 @@ impl Engine {
             let (hunt, place) = if others.is_empty() {
                 (hunt, place)
             } else {
-                let own = self.part(tx, &hunt, &alarms, now).await?;
+                let own = self.part(work, &hunt, &alarms).await?;
                 let who = by.name.clone().or_else(|| callee.as_ref().map(|(_, callee)| called(callee)));
-                spoke_of_others(tx, hunt.id, who, &others, now).await?;
+                spoke_of_others(work, hunt.id, who, &others).await?;
                 (own.hunt, place.and_then(|place| own.callees.get(&place).copied()))
             };
             let by = match &callee {
@@ -155,13 +148,13 @@ impl Engine {
                 },
                 None => by.clone(),
             };
-            let answer = confirmed_answer(tx, &hunt, &by, now).await?;
+            let answer = confirmed_answer(work, &hunt, &by).await?;
             let ring_again_at = by.ring_again_after_s.map(|after| now + seconds(after));
             for alarm in &alarms {
                 // What is rung for later because nobody has heard of it, they may not have heard of either.
                 let unheard = alarm.rings_for_news && by.heard_at.is_some_and(|heard_at| alarm.news_at > Some(heard_at));
                 if !unheard {
-                    tx.db().set_ring_again(alarm.id, ring_again_at).await?;
+                    work.db().set_ring_again(alarm.id, ring_again_at).await?;
                 }
                 acted.push(Acted { alarm: alarm.id, effect: Effect::Done });
             }
@@ -174,20 +167,20 @@ impl Engine {
                 rings_again_at: ring_again_at,
                 alarms: only,
             };
-            tx.db().insert_event(only_one(&alarms), Some(hunt.id), now, &event).await?;
+            work.db().insert_event(only_one(&alarms), Some(hunt.id), now, &event).await?;
             match hunt.outcome {
                 None => {
-                    closing::end_hunt(tx, &hunt, HuntOutcome::Answered, None, DialOutcome::Superseded, now, tally).await?;
+                    closing::end_hunt(work, &hunt, HuntOutcome::Answered, None, DialOutcome::Superseded).await?;
                 }
                 Some(_) => {
-                    if tx.db().answered_after_all(hunt.id, now).await? {
-                        tally.hunts.push((HuntOutcome::Answered, None));
+                    if work.db().answered_after_all(hunt.id, now).await? {
+                        work.tally.hunts.push((HuntOutcome::Answered, None));
                     }
                 }
             }
             // Whoever took it before may have heard more.
             if let Some(heard_at) = by.heard_at.filter(|_| hunt.outcome != Some(HuntOutcome::Answered)) {
-                self.ring_for_what_was_not_heard(tx, hunt.id, heard_at, now, tally).await?;
+                self.ring_for_what_was_not_heard(work, hunt.id, heard_at).await?;
             }
         }
         Ok(acted)
@@ -196,21 +189,19 @@ impl Engine {
     /// [`Engine::decline_these`] within a transaction.
     pub(in crate::engine) async fn decline_in(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         alarms: &[AlarmId],
         callee: CalleeId,
         by: &Actor,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<Vec<Acted>, EngineError> {
-        let Some((hunt, callee)) = tx.db().callee(callee).await? else {
+        let Some((hunt, callee)) = work.db().callee(callee).await? else {
             return Ok(alarms.iter().map(|alarm| Acted { alarm: *alarm, effect: Effect::NotTheirs }).collect());
         };
-        let (mut acted, meant) = self.meant(tx, alarms, Some(hunt)).await?;
+        let (mut acted, meant) = self.meant(work, alarms, Some(hunt)).await?;
         for meant in meant {
             let everywhere: Vec<CalleeRow> =
-                tx.db().callees(meant.hunt.id).await?.into_iter().filter(|other| callee.is_same_person(other)).collect();
-            let effect = self.take_off(tx, &meant, &everywhere, Off::Declined, by, now, tally).await?;
+                work.db().callees(meant.hunt.id).await?.into_iter().filter(|other| callee.is_same_person(other)).collect();
+            let effect = self.take_off(work, &meant, &everywhere, Off::Declined, by).await?;
             acted.extend(meant.alarms.iter().map(|alarm| Acted { alarm: alarm.id, effect }));
         }
         Ok(acted)
@@ -221,55 +212,53 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm or callee, or the alarm was cancelled or resolved.
     pub async fn skip(&self, id: AlarmId, callee: CalleeId, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+        self.change(id, &by.doer, async |engine, work, alarm, hunt| {
             refuse_if_over(alarm)?;
-            let callees = tx.db().callees(hunt.id).await?;
+            let callees = work.db().callees(hunt.id).await?;
             let callee = callees.into_iter().find(|row| row.id == callee).ok_or(EngineError::NoSuchCallee)?;
-            let meant = Meant::new(hunt.clone(), vec![alarm.clone()], tx.db().alarms_of(hunt.id).await?);
-            engine.take_off(tx, &meant, &[callee], Off::Skipped, by, now, tally).await?;
+            let meant = Meant::new(hunt.clone(), vec![alarm.clone()], work.db().alarms_of(hunt.id).await?);
+            engine.take_off(work, &meant, &[callee], Off::Skipped, by).await?;
             Ok(())
         })
         .await
     }
 
     /// Takes somebody off a hunt, in all their places, for the alarms that are meant; the others leave it first, and are rung on.
-    #[expect(clippy::too_many_arguments, reason = "one part of saying no, shared with being taken off")]
     async fn take_off(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         meant: &Meant,
         places: &[CalleeRow],
         off: Off,
         by: &Actor,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<Effect, EngineError> {
+        let now = work.now();
         let (Some(first), hunt) = (places.first(), &meant.hunt) else { return Ok(Effect::NotTheirs) };
-        let given: Vec<_> = tx.db().answers_of(hunt.id).await?.iter().map(AnswerRow::standing).collect();
+        let given: Vec<_> = work.db().answers_of(hunt.id).await?.iter().map(AnswerRow::standing).collect();
         let own: Vec<_> = places.iter().map(CalleeRow::standing).collect();
         let (effect, follows) = consequences::take_off(hunt.standing(), &own, &given, off, !meant.others.is_empty());
         for one in follows {
             match one {
                 OfRefusal::PartFromOthers { afresh } => {
-                    spoke_of_others(tx, hunt.id, Some(called(first)), &meant.others, now).await?;
+                    spoke_of_others(work, hunt.id, Some(called(first)), &meant.others).await?;
                     if afresh {
-                        self.ring_afresh(tx, &meant.others, hunt, RingsAgain::JoinedLater, now, tally).await?;
+                        self.ring_afresh(work, &meant.others, hunt, RingsAgain::JoinedLater).await?;
                     } else {
-                        let parted = self.part(tx, hunt, &meant.others, now).await?;
-                        self.settle(tx, parted.hunt.id, now, tally).await?;
+                        let parted = self.part(work, hunt, &meant.others).await?;
+                        self.settle(work, parted.hunt.id).await?;
                     }
                 }
                 OfRefusal::TellOff => {
                     let only = (!meant.alone).then(|| meant.ids());
-                    tx.db().insert_event(None, Some(hunt.id), now, &came_off(off, first, by, only)).await?;
+                    work.db().insert_event(None, Some(hunt.id), now, &came_off(off, first, by, only)).await?;
                 }
                 OfRefusal::Reopen => {
                     let begin_before = hunt::begin_before(hunt.begin_before, now, seconds(hunt.begin_window_s));
-                    tx.db().reopen_hunt(hunt.id, now, begin_before).await?;
+                    work.db().reopen_hunt(hunt.id, now, begin_before).await?;
                     let event = Event::Reopened { name: first.name.clone(), number: first.number.clone() };
-                    tx.db().insert_event(None, Some(hunt.id), now, &event).await?;
+                    work.db().insert_event(None, Some(hunt.id), now, &event).await?;
                 }
-                OfRefusal::Then(one) => self.follow(tx, hunt, one, now, tally).await?,
+                OfRefusal::Then(one) => self.follow(work, hunt, one).await?,
             }
         }
         Ok(effect)
@@ -277,13 +266,18 @@ impl Engine {
 
     /// Locks the hunts of some alarms, in the order of their ids, and says which of the alarms are in each. Alarms that are over, or
     /// were never in the hunt `of` when one is given, are told apart at once.
-    async fn meant(&self, tx: &mut Tx, alarms: &[AlarmId], of: Option<HuntId>) -> Result<(Vec<Acted>, Vec<Meant>), EngineError> {
+    async fn meant(
+        &self,
+        work: &mut Work,
+        alarms: &[AlarmId],
+        of: Option<HuntId>,
+    ) -> Result<(Vec<Acted>, Vec<Meant>), EngineError> {
         let mut wanted: Vec<AlarmId> = alarms.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
         let mut acted = Vec::new();
         if let Some(of) = of {
-            let own: Vec<AlarmId> = tx.db().alarms_ever_in(of).await?.iter().map(|alarm| alarm.id).collect();
+            let own: Vec<AlarmId> = work.db().alarms_ever_in(of).await?.iter().map(|alarm| alarm.id).collect();
             wanted.retain(|alarm| {
                 let theirs = own.contains(alarm);
                 if !theirs {
@@ -296,7 +290,7 @@ impl Engine {
         for _ in 0..TRIES {
             let mut rows = Vec::with_capacity(wanted.len());
             for id in &wanted {
-                rows.extend(tx.db().alarm(*id).await?);
+                rows.extend(work.db().alarm(*id).await?);
             }
             let mut hunts: Vec<HuntId> = rows.iter().map(|alarm| alarm.hunt_id).collect();
             hunts.sort_unstable();
@@ -311,14 +305,14 @@ impl Engine {
                 for id in hunts {
                     let alarms: Vec<AlarmRow> = firing.iter().filter(|alarm| alarm.hunt_id == id).cloned().collect();
                     if !alarms.is_empty() {
-                        let all = tx.db().alarms_of(id).await?;
-                        meant.push(Meant::new(tx.db().lock_hunt(id).await?, alarms, all));
+                        let all = work.db().alarms_of(id).await?;
+                        meant.push(Meant::new(work.db().lock_hunt(id).await?, alarms, all));
                     }
                 }
                 return Ok((acted, meant));
             }
             for hunt in news {
-                tx.db().lock_hunt(hunt).await?;
+                work.db().lock_hunt(hunt).await?;
                 locked.push(hunt);
             }
         }
@@ -331,31 +325,24 @@ impl Engine {
     /// the alarms that it is about, where there are others.
     pub(in crate::engine) async fn part_from_who_joined_after(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         offered_at: DateTime<Utc>,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<Option<Vec<AlarmId>>, EngineError> {
-        let late = tx.db().alarms_joined_after(hunt.id, offered_at).await?;
+        let late = work.db().alarms_joined_after(hunt.id, offered_at).await?;
         if late.is_empty() || hunt.ended_at.is_some() {
             return Ok(None);
         }
-        self.ring_afresh(tx, &late, hunt, RingsAgain::JoinedLater, now, tally).await?;
-        Ok(Some(tx.db().alarms_of(hunt.id).await?.iter().map(|alarm| alarm.id).collect()))
+        self.ring_afresh(work, &late, hunt, RingsAgain::JoinedLater).await?;
+        Ok(Some(work.db().alarms_of(hunt.id).await?.iter().map(|alarm| alarm.id).collect()))
     }
 }
 
 /// Says on the timeline of those that were not named why ringing goes on for them.
-async fn spoke_of_others(
-    tx: &mut Tx,
-    hunt: HuntId,
-    who: Option<String>,
-    rung_on: &[AlarmRow],
-    now: DateTime<Utc>,
-) -> Result<(), EngineError> {
+async fn spoke_of_others(work: &mut Work, hunt: HuntId, who: Option<String>, rung_on: &[AlarmRow]) -> Result<(), EngineError> {
+    let now = work.now();
     let alarms: Vec<AlarmId> = rung_on.iter().map(|alarm| alarm.id).collect();
-    Ok(tx.db().insert_event(None, Some(hunt), now, &Event::Parted { name: who, alarms }).await?)
+    Ok(work.db().insert_event(None, Some(hunt), now, &Event::Parted { name: who, alarms }).await?)
 }
 
 /// What the timeline says of somebody who comes off. `alarms`: those that are meant, when others are in the hunt.
@@ -390,17 +377,13 @@ fn only_one(alarms: &[AlarmRow]) -> Option<AlarmId> {
 }
 
 /// The answer that a human stands by: the one that was given when they picked up, else a new one.
-async fn confirmed_answer(
-    tx: &mut Tx,
-    hunt: &HuntRow,
-    by: &Acknowledgement,
-    now: DateTime<Utc>,
-) -> Result<AnswerRow, EngineError> {
+async fn confirmed_answer(work: &mut Work, hunt: &HuntRow, by: &Acknowledgement) -> Result<AnswerRow, EngineError> {
+    let now = work.now();
     let person = match &by.number {
-        Some(number) => tx.db().person_with_number(number).await?,
+        Some(number) => work.db().person_with_number(number).await?,
         None => None,
     };
-    let callees = tx.db().callees(hunt.id).await?;
+    let callees = work.db().callees(hunt.id).await?;
     let callee = callees.iter().find(|callee| match by.callee {
         Some(id) => callee.id == id,
         None => {
@@ -414,12 +397,12 @@ async fn confirmed_answer(
     // A name that a sender gave wins over the roster: a number may be shared.
     let named = callee.and_then(|callee| callee.name.as_ref());
     let person = person.filter(|person| named.is_none_or(|named| *named == person.name));
-    let given = tx.db().answers_of(hunt.id).await?;
+    let given = work.db().answers_of(hunt.id).await?;
     let earlier = given.into_iter().find(|answer| {
         answer.confirmed_at.is_none() && answer.callee_id.is_some() && answer.callee_id == callee.map(|callee| callee.id)
     });
     if let Some(earlier) = earlier {
-        tx.db().confirm_answer(earlier.id, now).await?;
+        work.db().confirm_answer(earlier.id, now).await?;
         return Ok(AnswerRow { confirmed_at: Some(now), ..earlier });
     }
     let person_id: Option<PersonId> = person.as_ref().map(|person| person.id).or(callee.and_then(|callee| callee.person_id));
@@ -444,6 +427,6 @@ async fn confirmed_answer(
         confirmed_at: Some(now),
         lapsed_at: None,
     };
-    tx.db().insert_answer(&answer).await?;
+    work.db().insert_answer(&answer).await?;
     Ok(answer)
 }

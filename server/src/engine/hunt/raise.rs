@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
-use super::closing::Tally;
 use crate::alarm::consequences;
-use crate::alarm::doer::Actor;
+use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
 use crate::alarm::policy::Step;
 use crate::alarm::{AlarmState, HuntOutcome, Mode, Priority, Until, hunt};
@@ -20,7 +18,7 @@ use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
 use crate::store::duty::policies::PolicyRow;
-use crate::store::{Announcement, Db, StoreError, Tx};
+use crate::store::{Announcement, Db, StoreError, Work};
 
 /// How often a change is tried again when others made the same one at the same time.
 pub(in crate::engine) const TRIES: usize = 5;
@@ -107,6 +105,8 @@ pub struct RaiseRequest {
     pub ring_nobody: bool,
     /// The name of the sender's key.
     pub sender: Option<String>,
+    /// Who really sends it.
+    pub by: Doer,
     /// Whom to ring, in order, where no policy says so.
     pub callees: Vec<NewCallee>,
     /// Who named them.
@@ -156,6 +156,7 @@ impl Default for RaiseRequest {
             min_interval_s: None,
             ring_nobody: false,
             sender: None,
+            by: Doer::Server,
             callees: Vec::new(),
             named_by: NamedBy::Alarm,
             only_handset: None,
@@ -221,74 +222,62 @@ impl Engine {
     }
 
     async fn try_raise(&self, request: &RaiseRequest) -> Result<Raised, EngineError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
+        let mut work = self.work(request.by.clone()).await?;
+        let now = work.now();
         if let Some((key, hash)) = &request.idempotency
-            && let Some(earlier) = tx.db().idempotent_request(&request.integration_id, key).await?
+            && let Some(earlier) = work.db().idempotent_request(&request.integration_id, key).await?
         {
             if earlier.request_hash != *hash {
                 return Err(EngineError::KeyReused);
             }
-            let alarm = load(&mut tx.db(), earlier.alarm_id).await?;
+            let alarm = load(&mut work.db(), earlier.alarm_id).await?;
             return Ok(Raised { alarm, raised_as: RaisedAs::Replayed { repeated: earlier.repeated } });
         }
-        let mut tally = Tally::default();
-        let (id, raised_as) = if let Some(id) = self.repeat_open(&mut tx, request, now, &mut tally).await? {
+        let (id, raised_as) = if let Some(id) = self.repeat_open(&mut work, request).await? {
             (id, RaisedAs::Repeated)
-        } else if let Some(id) = self.reopen_with_key(&mut tx, request, now, &mut tally).await? {
+        } else if let Some(id) = self.reopen_with_key(&mut work, request).await? {
             (id, RaisedAs::Reopened)
         } else {
-            (self.create(&mut tx, request, now, &mut tally).await?, RaisedAs::Created)
+            (self.create(&mut work, request).await?, RaisedAs::Created)
         };
-        note_cleaned(&mut tx, request, id, now).await?;
+        note_cleaned(&mut work, request, id).await?;
         if let Some((key, hash)) = &request.idempotency {
             let repeated = raised_as != RaisedAs::Created;
-            tx.db().insert_idempotent_request(&request.integration_id, key, hash, id, repeated, now).await?;
+            work.db().insert_idempotent_request(&request.integration_id, key, hash, id, repeated, now).await?;
         }
-        let alarm = load(&mut tx.db(), id).await?;
-        tx.announce(Announcement::Hunts);
-        tx.commit().await?;
-        self.count(&tally);
+        let alarm = load(&mut work.db(), id).await?;
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
         Ok(Raised { alarm, raised_as })
     }
 
     /// Counts the request as a repeat of an open alarm, when there is one with its key.
-    async fn repeat_open(
-        &self,
-        tx: &mut Tx,
-        request: &RaiseRequest,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<Option<AlarmId>, EngineError> {
+    async fn repeat_open(&self, work: &mut Work, request: &RaiseRequest) -> Result<Option<AlarmId>, EngineError> {
+        let now = work.now();
         // A dry run is no alarm: it neither repeats one nor is repeated by one.
         let Some(key) = request.dedup_key.as_ref().filter(|_| !request.dry_run) else { return Ok(None) };
-        let Some(alarm) = tx.db().open_alarm_with_key(&request.integration_id, key).await? else { return Ok(None) };
+        let Some(alarm) = work.db().open_alarm_with_key(&request.integration_id, key).await? else { return Ok(None) };
         // It may have got another hunt while this waited for the lock.
-        let (alarm, hunt) = lock_alarm(tx, alarm.id).await?;
+        let (alarm, hunt) = lock_alarm(work, alarm.id).await?;
         if now - alarm.last_repeat_at > delta(self.config.alarms.dedup) {
-            tx.db().close_dedup(alarm.id).await?;
+            work.db().close_dedup(alarm.id).await?;
             return Ok(None);
         }
-        if !tx.db().repeat_alarm(alarm.id, now).await? {
+        if !work.db().repeat_alarm(alarm.id, now).await? {
             return Ok(None);
         }
-        self.repeat(tx, request, &alarm, &hunt, false, now, tally).await?;
+        self.repeat(work, request, &alarm, &hunt, false).await?;
         Ok(Some(alarm.id))
     }
 
-    pub(in crate::engine) async fn create(
-        &self,
-        tx: &mut Tx,
-        request: &RaiseRequest,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<AlarmId, EngineError> {
-        let policy = self.policy_for(tx, request).await?;
-        let naming = self.naming(tx, request, policy.is_some()).await?;
-        let hunt_id = insert_hunt(tx, request, policy.as_ref(), &naming, now).await?;
+    pub(in crate::engine) async fn create(&self, work: &mut Work, request: &RaiseRequest) -> Result<AlarmId, EngineError> {
+        let now = work.now();
+        let policy = self.policy_for(work, request).await?;
+        let naming = self.naming(work, request, policy.is_some()).await?;
+        let hunt_id = insert_hunt(work, request, policy.as_ref(), &naming).await?;
         let team = team_asked_for(request);
         // Nobody is told of what is held: that it rings people is told when it does.
-        let held_until = windows::holds(tx, &request.labels, team, now).await?;
+        let held_until = windows::holds(work, &request.labels, team).await?;
         let alarm = NewAlarm {
             id: AlarmId::new(now),
             hunt_id,
@@ -304,20 +293,20 @@ impl Engine {
             team: team.map(str::to_owned),
             group_key: request.group_key.clone().or_else(|| request.dedup_key.clone()).filter(|_| !request.dry_run),
         };
-        let number = tx.db().insert_alarm(&alarm).await?;
+        let number = work.db().insert_alarm(&alarm).await?;
         let event = Event::Raised { number, source: request.source.clone(), priority: request.priority, held_until };
-        tx.db().insert_event(Some(alarm.id), Some(hunt_id), now, &event).await?;
+        work.db().insert_event(Some(alarm.id), Some(hunt_id), now, &event).await?;
         if let Some(call) = &request.barista {
-            tx.db().insert_barista_call(alarm.id, call).await?;
+            work.db().insert_barista_call(alarm.id, call).await?;
         }
-        self.name_callees(tx, hunt_id, naming, now, tally).await?;
-        if !windows::hold(tx, alarm.id, hunt_id, &request.labels, team, now).await? {
-            self.join_if_alike(tx, request.priority, request.is_by_itself(), alarm.id, hunt_id, now, tally).await?;
+        self.name_callees(work, hunt_id, naming).await?;
+        if !windows::hold(work, alarm.id, hunt_id, &request.labels, team).await? {
+            self.join_if_alike(work, request.priority, request.is_by_itself(), alarm.id, hunt_id).await?;
         }
         let of_callees = policy.is_none() && request.ring.is_empty();
         if of_callees && request.callees.iter().all(|callee| callee.max_attempts == 0) {
             // Nobody can be rung: that is said now, and not when a handset asks.
-            self.settle(tx, hunt_id, now, tally).await?;
+            self.settle(work, hunt_id).await?;
         }
         Ok(alarm.id)
     }
@@ -325,22 +314,22 @@ impl Engine {
     /// The policy that says whom to ring; `None` when the request itself does.
     pub(in crate::engine) async fn policy_for(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         request: &RaiseRequest,
     ) -> Result<Option<PolicyRow>, EngineError> {
         if let Some(name) = &request.policy {
-            let policy = tx.db().policy_by_name(name).await?;
+            let policy = work.db().policy_by_name(name).await?;
             return policy.map(Some).ok_or_else(|| EngineError::NoSuchPolicy(name.clone()));
         }
         if request.named_by == NamedBy::Alarm && !(request.callees.is_empty() && request.ring.is_empty()) {
             return Ok(None);
         }
-        let rules = tx.db().policy_rules().await?;
+        let rules = work.db().policy_rules().await?;
         let mut matching = rules.iter().filter(|rule| rule.matches(request.sender.as_deref(), &request.labels));
         // A key's own numbers are meant for that sender, so they go before the rule for everything that is left.
         let rule = matching.find(|rule| request.named_by == NamedBy::Fallback || !rule.is_default());
         match rule {
-            Some(rule) => Ok(tx.db().policy(rule.policy_id).await?),
+            Some(rule) => Ok(work.db().policy(rule.policy_id).await?),
             None if request.callees.is_empty() && !request.ring_nobody => Err(EngineError::NobodyNamed),
             None => Ok(None),
         }
@@ -349,7 +338,7 @@ impl Engine {
     /// Who says whom to ring for a request.
     pub(in crate::engine) async fn naming<'r>(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         request: &'r RaiseRequest,
         by_policy: bool,
     ) -> Result<Naming<'r>, EngineError> {
@@ -361,7 +350,7 @@ impl Engine {
         }
         let mut whom = Vec::with_capacity(request.ring.len());
         for (index, named) in request.ring.iter().enumerate() {
-            let found = whom::find(&mut tx.db(), named, self.region()).await?;
+            let found = whom::find(&mut work.db(), named, self.region()).await?;
             whom.push(found.map_err(|why| EngineError::UnknownName { index, why })?);
         }
         let step =
@@ -372,26 +361,25 @@ impl Engine {
     /// Puts the first people into a new hunt.
     pub(in crate::engine) async fn name_callees(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: HuntId,
         naming: Naming<'_>,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
+        let now = work.now();
         let callees = match naming {
             Naming::These(callees) => callees,
             Naming::Policy | Naming::Step { .. } => {
-                let row = tx.db().lock_hunt(hunt).await?;
+                let row = work.db().lock_hunt(hunt).await?;
                 match naming {
-                    Naming::Step { step, earlier } => self.begin_only_step(tx, &row, &step, &earlier, now).await?,
-                    _ => self.begin_next_step(tx, &row, now).await?,
+                    Naming::Step { step, earlier } => self.begin_only_step(work, &row, &step, &earlier).await?,
+                    _ => self.begin_next_step(work, &row).await?,
                 }
                 // Whether there is anybody at all, and when the step is over.
-                return self.settle(tx, hunt, now, tally).await;
+                return self.settle(work, hunt).await;
             }
         };
         for (position, callee) in (0_i32..).zip(callees) {
-            let person = tx.db().person_with_number(&callee.number).await?;
+            let person = work.db().person_with_number(&callee.number).await?;
             // Several people may share a number: whom the sender names is not somebody else for having the same one.
             let person = person.filter(|person| callee.name.as_ref().is_none_or(|name| *name == person.name));
             let row = CalleeRow {
@@ -410,7 +398,7 @@ impl Engine {
                 last_offered_at: None,
                 verdict: None,
             };
-            tx.db().insert_callee(hunt, &row).await?;
+            work.db().insert_callee(hunt, &row).await?;
         }
         Ok(())
     }
@@ -420,16 +408,17 @@ impl Engine {
     /// # Errors
     /// When the database fails, there is no such alarm, or its source said that it is over.
     pub async fn cancel(&self, id: AlarmId, by: &Actor) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, alarm, hunt, now, tally| {
+        self.change(id, &by.doer, async |engine, work, alarm, hunt| {
+            let now = work.now();
             if alarm.cancelled_at.is_some() {
                 return Ok(());
             }
-            if !tx.db().cancel_alarm(id, now).await? {
+            if !work.db().cancel_alarm(id, now).await? {
                 return Err(EngineError::Over("resolved"));
             }
             let event = Event::Cancelled { by: by.name.clone(), done_by: Some(by.doer.clone()) };
-            tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
-            engine.stop_unless_wanted(tx, hunt, HuntOutcome::Cancelled, now, tally).await
+            work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
+            engine.stop_unless_wanted(work, hunt, HuntOutcome::Cancelled).await
         })
         .await
     }
@@ -438,11 +427,12 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails or there is no such alarm. An alarm that is over stays as it is.
-    pub async fn resolve(&self, id: AlarmId) -> Result<AlarmRow, EngineError> {
-        self.change(id, async |engine, tx, _, hunt, now, tally| {
-            if tx.db().resolve_alarm(id, now).await? {
-                tx.db().insert_event(Some(id), Some(hunt.id), now, &Event::Resolved {}).await?;
-                engine.stop_unless_wanted(tx, hunt, HuntOutcome::Resolved, now, tally).await?;
+    pub async fn resolve(&self, id: AlarmId, by: &Doer) -> Result<AlarmRow, EngineError> {
+        self.change(id, by, async |engine, work, _, hunt| {
+            let now = work.now();
+            if work.db().resolve_alarm(id, now).await? {
+                work.db().insert_event(Some(id), Some(hunt.id), now, &Event::Resolved {}).await?;
+                engine.stop_unless_wanted(work, hunt, HuntOutcome::Resolved).await?;
             }
             Ok(())
         })
@@ -453,10 +443,10 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn resolve_with_key(&self, integration: &str, key: &str) -> Result<Option<AlarmRow>, EngineError> {
+    pub async fn resolve_with_key(&self, integration: &str, key: &str, by: &Doer) -> Result<Option<AlarmRow>, EngineError> {
         let open = self.store.read().await?.db().open_alarm_with_key(integration, key).await?;
         match open {
-            Some(alarm) => self.resolve(alarm.id).await.map(Some),
+            Some(alarm) => self.resolve(alarm.id, by).await.map(Some),
             None => Ok(None),
         }
     }
@@ -465,43 +455,38 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails, or this sender raised no such alarm.
-    pub async fn resolve_own(&self, integration: &str, id: AlarmId) -> Result<AlarmRow, EngineError> {
+    pub async fn resolve_own(&self, integration: &str, id: AlarmId, by: &Doer) -> Result<AlarmRow, EngineError> {
         let alarm = self.store.read().await?.db().alarm(id).await?;
         match alarm.filter(|alarm| alarm.integration_id == integration) {
-            Some(alarm) => self.resolve(alarm.id).await,
+            Some(alarm) => self.resolve(alarm.id, by).await,
             None => Err(EngineError::NoSuchAlarm),
         }
     }
 
     /// Loads an alarm, locks its hunt, changes both in one transaction, and gives the alarm as it is then.
-    pub(in crate::engine) async fn change<F>(&self, id: AlarmId, change: F) -> Result<AlarmRow, EngineError>
+    pub(in crate::engine) async fn change<F>(&self, id: AlarmId, by: &Doer, change: F) -> Result<AlarmRow, EngineError>
     where
-        F: AsyncFnOnce(&Engine, &mut Tx, &AlarmRow, &HuntRow, DateTime<Utc>, &mut Tally) -> Result<(), EngineError>,
+        F: AsyncFnOnce(&Engine, &mut Work, &AlarmRow, &HuntRow) -> Result<(), EngineError>,
     {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let mut tally = Tally::default();
-        let (alarm, hunt) = lock_alarm(&mut tx, id).await?;
-        change(self, &mut tx, &alarm, &hunt, now, &mut tally).await?;
-        let alarm = load(&mut tx.db(), id).await?;
-        tx.announce(Announcement::Hunts);
-        tx.commit().await?;
-        self.count(&tally);
+        let mut work = self.work(by.clone()).await?;
+        let (alarm, hunt) = lock_alarm(&mut work, id).await?;
+        change(self, &mut work, &alarm, &hunt).await?;
+        let alarm = load(&mut work.db(), id).await?;
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
         Ok(alarm)
     }
 
     /// Ends a hunt that is under way for nothing any more.
     pub(in crate::engine) async fn stop_unless_wanted(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         outcome: HuntOutcome,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        let firing = tx.db().count_firing(hunt.id).await?;
+        let firing = work.db().count_firing(hunt.id).await?;
         match consequences::over(hunt.standing(), outcome, firing) {
-            Some(one) => self.follow(tx, hunt, one, now, tally).await,
+            Some(one) => self.follow(work, hunt, one).await,
             None => Ok(()),
         }
     }
@@ -540,12 +525,12 @@ fn short(queue: String) -> String {
 }
 
 pub(in crate::engine) async fn insert_hunt(
-    tx: &mut Tx,
+    work: &mut Work,
     request: &RaiseRequest,
     policy: Option<&PolicyRow>,
     naming: &Naming<'_>,
-    now: DateTime<Utc>,
 ) -> Result<HuntId, EngineError> {
+    let now = work.now();
     let attempts = request.callees.iter().map(|callee| callee.max_attempts);
     let hunt = NewHunt {
         id: HuntId::new(now),
@@ -566,7 +551,7 @@ pub(in crate::engine) async fn insert_hunt(
             Naming::Policy | Naming::These(_) => None,
         },
     };
-    tx.db().insert_hunt(&hunt).await?;
+    work.db().insert_hunt(&hunt).await?;
     Ok(hunt.id)
 }
 
@@ -579,26 +564,22 @@ pub(in crate::engine) fn refuse_if_over(alarm: &AlarmRow) -> Result<(), EngineEr
 }
 
 /// Notes on the timeline what could not be taken as it was sent.
-pub(in crate::engine) async fn note_cleaned(
-    tx: &mut Tx,
-    request: &RaiseRequest,
-    id: AlarmId,
-    now: DateTime<Utc>,
-) -> Result<(), EngineError> {
+pub(in crate::engine) async fn note_cleaned(work: &mut Work, request: &RaiseRequest, id: AlarmId) -> Result<(), EngineError> {
+    let now = work.now();
     let Mended { cut, cleaned } = &request.mended;
     if cut.is_empty() && cleaned.is_empty() {
         return Ok(());
     }
     let event = Event::Cleaned { cut: cut.clone(), cleaned: cleaned.clone() };
-    Ok(tx.db().insert_event(Some(id), None, now, &event).await?)
+    Ok(work.db().insert_event(Some(id), None, now, &event).await?)
 }
 
 /// Locks the current hunt of an alarm. The alarm may get a new hunt between reading and locking, so it is read again.
-pub(in crate::engine) async fn lock_alarm(tx: &mut Tx, id: AlarmId) -> Result<(AlarmRow, HuntRow), EngineError> {
-    let mut alarm = tx.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
+pub(in crate::engine) async fn lock_alarm(work: &mut Work, id: AlarmId) -> Result<(AlarmRow, HuntRow), EngineError> {
+    let mut alarm = work.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
     for _ in 0..TRIES {
-        let hunt = tx.db().lock_hunt(alarm.hunt_id).await?;
-        alarm = load(&mut tx.db(), id).await?;
+        let hunt = work.db().lock_hunt(alarm.hunt_id).await?;
+        alarm = load(&mut work.db(), id).await?;
         if alarm.hunt_id == hunt.id {
             return Ok((alarm, hunt));
         }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::closing::Tally;
 use super::ladder::{lapse, left_of_step};
 use super::raise::{RaiseRequest, insert_hunt, lock_alarm, refuse_if_over, team_asked_for};
 use crate::alarm::coverage::{self, Left};
@@ -16,7 +15,7 @@ use crate::alarm::{HuntOutcome, Priority};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, AnswerId, HuntId};
-use crate::store::Tx;
+use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::hunts::HuntRow;
@@ -26,24 +25,22 @@ pub(in crate::engine) const FLAPS_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 impl Engine {
     /// What follows when an open alarm, whose hunt is locked, was counted as repeated. `new`: something burns in it that did not.
-    #[expect(clippy::too_many_arguments, reason = "everything that a repeat is made of")]
     pub(in crate::engine) async fn repeat(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         request: &RaiseRequest,
         alarm: &AlarmRow,
         hunt: &HuntRow,
         new: bool,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
+        let now = work.now();
         let worse = request.priority > alarm.priority;
         let told = worse || new;
         if told {
-            retell(tx, request, alarm).await?;
+            retell(work, request, alarm).await?;
         }
         if new {
-            tx.db().alarm_has_news(alarm.id, now).await?;
+            work.db().alarm_has_news(alarm.id, now).await?;
         }
         // What a plain sender says otherwise than before stands on the timeline at least.
         let says_more = request.flaps && !request.details.is_empty() && request.details != alarm.details;
@@ -53,12 +50,12 @@ impl Engine {
             details: (told || says_more).then(|| request.details.clone()),
             priority: told.then_some(request.priority),
         };
-        tx.db().insert_event(Some(alarm.id), None, now, &event).await?;
+        work.db().insert_event(Some(alarm.id), None, now, &event).await?;
         if worse {
-            tx.db().raise_alarm_priority(alarm.id, request.priority, now).await?;
+            work.db().raise_alarm_priority(alarm.id, request.priority, now).await?;
         }
         if hunt.ended_at.is_none() {
-            return if worse { self.hurry(tx, request.priority, alarm, hunt, now, tally).await } else { Ok(()) };
+            return if worse { self.hurry(work, request.priority, alarm, hunt).await } else { Ok(()) };
         }
         let settings = &self.config.alarms;
         let rested = now - hunt.created_at >= delta(settings.rehunt);
@@ -71,7 +68,7 @@ impl Engine {
             () if !rested => {
                 // It is told once in a while, and not forgotten.
                 if new {
-                    tx.db().ring_for_news(alarm.id, hunt.created_at + delta(settings.rehunt)).await?;
+                    work.db().ring_for_news(alarm.id, hunt.created_at + delta(settings.rehunt)).await?;
                 }
                 None
             }
@@ -80,46 +77,39 @@ impl Engine {
             () => None,
         };
         match why {
-            Some(why) => self.ring_anew(tx, request, alarm, hunt, why, now, tally).await,
+            Some(why) => self.ring_anew(work, request, alarm, hunt, why).await,
             None => Ok(()),
         }
     }
 
     /// A hunt that goes on is more urgent than it was: it is not put off any more, unless maintenance holds it, and does not wait for the
     /// word of somebody who picked up before.
-    async fn hurry(
-        &self,
-        tx: &mut Tx,
-        priority: Priority,
-        alarm: &AlarmRow,
-        hunt: &HuntRow,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<(), EngineError> {
+    async fn hurry(&self, work: &mut Work, priority: Priority, alarm: &AlarmRow, hunt: &HuntRow) -> Result<(), EngineError> {
+        let now = work.now();
         if priority > hunt.priority {
-            tx.db().raise_priority(hunt.id, priority).await?;
+            work.db().raise_priority(hunt.id, priority).await?;
         }
         // Whoever has picked up and not confirmed heard of something less urgent.
-        let given = tx.db().answers_of(hunt.id).await?;
+        let given = work.db().answers_of(hunt.id).await?;
         let waiting = given.iter().filter(|answer| answer.confirmed_at.is_none() && answer.lapsed_at.is_none());
         let waiting: Vec<_> = waiting.map(|answer| answer.id).collect();
-        let lapsed = lapse_if_others_are_left(tx, hunt, &waiting, now).await?;
+        let lapsed = lapse_if_others_are_left(work, hunt, &waiting).await?;
         let put_off = hunt.snoozed_until.is_some_and(|until| until > now) && alarm.held_until.is_none();
         if put_off {
             let step_ends_at = hunt.step_ends_at.map(|ends_at| now + left_of_step(hunt, ends_at, now));
-            tx.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
+            work.db().wake_up_hunt(hunt.id, now, step_ends_at).await?;
         }
         if put_off || lapsed {
             let event = Event::Redialled { why: RingsAgain::Worse, news: Some(true), held_until: None, by: None, done_by: None };
-            tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &event).await?;
+            work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &event).await?;
         }
-        self.settle(tx, hunt.id, now, tally).await
+        self.settle(work, hunt.id).await
     }
 
     /// What of the alarms of a hunt was not taken by somebody who had heard what was in them up to an instant.
     pub(in crate::engine) async fn left_by(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: &HuntRow,
         heard_at: DateTime<Utc>,
     ) -> Result<Vec<(AlarmRow, Left)>, EngineError> {
@@ -129,24 +119,22 @@ impl Engine {
             let left = coverage::left(alarm.came(), heard_at, on, hunt.created_at, rehunt);
             (refuse_if_over(&alarm).is_ok() && left != Left::Nothing).then_some((alarm, left))
         };
-        Ok(tx.db().alarms_of(hunt.id).await?.into_iter().filter_map(left).collect())
+        Ok(work.db().alarms_of(hunt.id).await?.into_iter().filter_map(left).collect())
     }
 
     /// A hunt was taken a moment ago by a word about what had been heard up to an instant: what came into its alarms later is rung for.
     pub(in crate::engine) async fn ring_for_what_was_not_heard(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         hunt: HuntId,
         heard_at: DateTime<Utc>,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        let hunt = tx.db().lock_hunt(hunt).await?;
-        for (alarm, left) in self.left_by(tx, &hunt, heard_at).await? {
+        let hunt = work.db().lock_hunt(hunt).await?;
+        for (alarm, left) in self.left_by(work, &hunt, heard_at).await? {
             match left {
-                Left::RingNow => self.ring_again_as_before(tx, &alarm, &hunt, RingsAgain::Worse, now, tally).await?,
+                Left::RingNow => self.ring_again_as_before(work, &alarm, &hunt, RingsAgain::Worse).await?,
                 // Somebody may have put it off: then all of it is rung for.
-                Left::RingAt(at) if alarm.ring_again_at.is_none() => tx.db().ring_for_news(alarm.id, at).await?,
+                Left::RingAt(at) if alarm.ring_again_at.is_none() => work.db().ring_for_news(alarm.id, at).await?,
                 Left::RingAt(_) | Left::Nothing => {}
             }
         }
@@ -156,32 +144,30 @@ impl Engine {
     /// Somebody picked up in a call that was handed out before an alarm in it became worse, or got something new.
     pub(in crate::engine) async fn ring_beyond_this_call(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         before: &HuntRow,
         answer: &AnswerRow,
         heard_at: DateTime<Utc>,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
-        let hunt = tx.db().lock_hunt(before.id).await?;
+        let hunt = work.db().lock_hunt(before.id).await?;
         match (before.outcome, hunt.outcome) {
             (before, Some(HuntOutcome::Answered)) if before != Some(HuntOutcome::Answered) => {
-                self.ring_for_what_was_not_heard(tx, hunt.id, heard_at, now, tally).await
+                self.ring_for_what_was_not_heard(work, hunt.id, heard_at).await
             }
             (None, None) => {
-                if !self.left_by(tx, &hunt, heard_at).await?.iter().any(|(_, left)| *left == Left::RingNow) {
+                if !self.left_by(work, &hunt, heard_at).await?.iter().any(|(_, left)| *left == Left::RingNow) {
                     return Ok(());
                 }
                 if hunt.confirm_within.is_some() && answer.confirmed_at.is_none() {
                     // It does not wait for the word of somebody who heard of something less urgent.
-                    if lapse_if_others_are_left(tx, &hunt, &[answer.id], now).await? {
-                        self.settle(tx, hunt.id, now, tally).await?;
+                    if lapse_if_others_are_left(work, &hunt, &[answer.id]).await? {
+                        self.settle(work, hunt.id).await?;
                     }
                     return Ok(());
                 }
                 // It wants everybody, and would not ring again whoever has answered.
-                self.ring_for_what_was_not_heard(tx, hunt.id, heard_at, now, tally).await?;
-                self.stop_unless_wanted(tx, &hunt, HuntOutcome::Cancelled, now, tally).await
+                self.ring_for_what_was_not_heard(work, hunt.id, heard_at).await?;
+                self.stop_unless_wanted(work, &hunt, HuntOutcome::Cancelled).await
             }
             _ => Ok(()),
         }
@@ -190,99 +176,95 @@ impl Engine {
     /// Opens an alarm of a plain sender again that was over a moment ago.
     pub(in crate::engine) async fn reopen_with_key(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         request: &RaiseRequest,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<Option<AlarmId>, EngineError> {
+        let now = work.now();
         let Some(key) = request.dedup_key.as_ref().filter(|_| request.flaps && !request.dry_run) else { return Ok(None) };
-        let ended = tx.db().ended_of_group(&request.integration_id, key, now - FLAPS_WITHIN).await?;
+        let ended = work.db().ended_of_group(&request.integration_id, key, now - FLAPS_WITHIN).await?;
         let Some(alarm) = ended.into_iter().find(|alarm| alarm.dedup_key.as_ref() == Some(key)) else { return Ok(None) };
-        self.reopen(tx, request, alarm.id, false, now, tally).await
+        self.reopen(work, request, alarm.id, false).await
     }
 
     /// Opens an alarm again that was over a moment ago. Whom it rings: nobody, when a human had confirmed it a short while ago, and it
     /// is neither worse nor critical. `None` when it is not over any more, or was called off.
     pub(in crate::engine) async fn reopen(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         request: &RaiseRequest,
         id: AlarmId,
         new: bool,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<Option<AlarmId>, EngineError> {
-        let (alarm, hunt) = lock_alarm(tx, id).await?;
-        if !tx.db().reopen_alarm(id, now).await? {
+        let now = work.now();
+        let (alarm, hunt) = lock_alarm(work, id).await?;
+        if !work.db().reopen_alarm(id, now).await? {
             return Ok(None);
         }
         let worse = request.priority > alarm.priority;
         if worse || new {
-            retell(tx, request, &alarm).await?;
+            retell(work, request, &alarm).await?;
         }
         if worse {
-            tx.db().raise_alarm_priority(id, request.priority, now).await?;
+            work.db().raise_alarm_priority(id, request.priority, now).await?;
         }
         if new {
-            tx.db().alarm_has_news(id, now).await?;
+            work.db().alarm_has_news(id, now).await?;
         }
-        let times = tx.db().count_events(id, EventKind::Flapping).await? + 1;
+        let times = work.db().count_events(id, EventKind::Flapping).await? + 1;
         let event = Event::Flapping { times, summary: request.summary.clone(), details: request.details.clone() };
-        tx.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
+        work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
         if hunt.ended_at.is_none() {
             // Others are in it, so it went on.
             if worse {
-                self.hurry(tx, request.priority, &alarm, &hunt, now, tally).await?;
+                self.hurry(work, request.priority, &alarm, &hunt).await?;
             }
             return Ok(Some(id));
         }
-        let given = tx.db().answers_of(hunt.id).await?;
+        let given = work.db().answers_of(hunt.id).await?;
         let confirmed = answers::current(&given).is_some_and(|answer| answer.confirmed_at.is_some());
         let rested = now - hunt.created_at >= delta(self.config.alarms.rehunt);
         let critical = request.priority.max(alarm.priority) == Priority::Critical;
         if critical || worse || rested || !confirmed {
-            self.ring_anew(tx, request, &alarm, &hunt, RingsAgain::Flapping, now, tally).await?;
+            self.ring_anew(work, request, &alarm, &hunt, RingsAgain::Flapping).await?;
         } else if new && self.config.alarms.ring_for_new.is_on() {
             // From now on it burns, so no repeat will find it new.
-            tx.db().ring_for_news(id, hunt.created_at + delta(self.config.alarms.rehunt)).await?;
+            work.db().ring_for_news(id, hunt.created_at + delta(self.config.alarms.rehunt)).await?;
         }
         Ok(Some(id))
     }
 
     /// A new hunt for an alarm whose hunt has ended.
-    #[expect(clippy::too_many_arguments, reason = "everything that a new hunt is made of")]
     async fn ring_anew(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         request: &RaiseRequest,
         alarm: &AlarmRow,
         earlier: &HuntRow,
         why: RingsAgain,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
+        let now = work.now();
         // What was urgent stays urgent while it is open.
         let request = &RaiseRequest { priority: request.priority.max(alarm.priority), ..request.clone() };
-        let policy = match self.policy_for(tx, request).await {
+        let policy = match self.policy_for(work, request).await {
             // It names nobody any more: those whom it named before are rung.
             Err(EngineError::NobodyNamed) => {
-                return self.ring_again_as_before(tx, alarm, earlier, why, now, tally).await;
+                return self.ring_again_as_before(work, alarm, earlier, why).await;
             }
             other => other?,
         };
-        let naming = self.naming(tx, request, policy.is_some()).await?;
-        let hunt = insert_hunt(tx, request, policy.as_ref(), &naming, now).await?;
-        tx.db().set_alarm_hunt(alarm.id, hunt, now).await?;
-        tx.db().set_ring_again(alarm.id, None).await?;
+        let naming = self.naming(work, request, policy.is_some()).await?;
+        let hunt = insert_hunt(work, request, policy.as_ref(), &naming).await?;
+        work.db().set_alarm_hunt(alarm.id, hunt, now).await?;
+        work.db().set_ring_again(alarm.id, None).await?;
         let team = team_asked_for(request);
-        let held_until = windows::holds(tx, &request.labels, team, now).await?;
+        let held_until = windows::holds(work, &request.labels, team).await?;
         let news = matches!(why, RingsAgain::Worse | RingsAgain::News);
         let event = Event::Redialled { why, news: Some(news), held_until: Some(held_until), by: None, done_by: None };
-        tx.db().insert_event(Some(alarm.id), Some(hunt), now, &event).await?;
-        self.name_callees(tx, hunt, naming, now, tally).await?;
-        put_answerer_first(tx, earlier.id, hunt).await?;
-        if !windows::hold(tx, alarm.id, hunt, &request.labels, team, now).await? {
-            self.join_if_alike(tx, request.priority, request.is_by_itself(), alarm.id, hunt, now, tally).await?;
+        work.db().insert_event(Some(alarm.id), Some(hunt), now, &event).await?;
+        self.name_callees(work, hunt, naming).await?;
+        put_answerer_first(work, earlier.id, hunt).await?;
+        if !windows::hold(work, alarm.id, hunt, &request.labels, team).await? {
+            self.join_if_alike(work, request.priority, request.is_by_itself(), alarm.id, hunt).await?;
         }
         Ok(())
     }
@@ -292,61 +274,54 @@ impl Engine {
     /// A new hunt for those of an alarm's last hunt, whoever answered it first.
     pub(in crate::engine) async fn ring_again_as_before(
         &self,
-        tx: &mut Tx,
+        work: &mut Work,
         alarm: &AlarmRow,
         earlier: &HuntRow,
         why: RingsAgain,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
     ) -> Result<(), EngineError> {
         // Its priority may have risen a moment ago.
-        let current = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
-        self.ring_afresh(tx, std::slice::from_ref(&current), earlier, why, now, tally).await?;
-        let fresh = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
-        put_answerer_first(tx, earlier.id, fresh.hunt_id).await?;
-        if windows::hold(tx, alarm.id, fresh.hunt_id, &fresh.labels.0, fresh.team.as_deref(), now).await? {
+        let current = work.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
+        self.ring_afresh(work, std::slice::from_ref(&current), earlier, why).await?;
+        let fresh = work.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
+        put_answerer_first(work, earlier.id, fresh.hunt_id).await?;
+        if windows::hold(work, alarm.id, fresh.hunt_id, &fresh.labels.0, fresh.team.as_deref()).await? {
             return Ok(());
         }
-        let by_itself = earlier.dry_run || earlier.only_handset_id.is_some() || tx.db().is_barista_hunt(earlier.id).await?;
-        self.join_if_alike(tx, fresh.priority, by_itself, alarm.id, fresh.hunt_id, now, tally).await
+        let by_itself = earlier.dry_run || earlier.only_handset_id.is_some() || work.db().is_barista_hunt(earlier.id).await?;
+        self.join_if_alike(work, fresh.priority, by_itself, alarm.id, fresh.hunt_id).await
     }
 }
 
 /// Takes back answers that nobody has confirmed; gives whether it did. Where nobody could be rung any more, whoever picked up is better than
 /// nobody.
-async fn lapse_if_others_are_left(
-    tx: &mut Tx,
-    hunt: &HuntRow,
-    answers: &[AnswerId],
-    now: DateTime<Utc>,
-) -> Result<bool, EngineError> {
-    let left = tx.db().callees(hunt.id).await?.iter().any(|callee| callee.attempts < callee.max_attempts);
+async fn lapse_if_others_are_left(work: &mut Work, hunt: &HuntRow, answers: &[AnswerId]) -> Result<bool, EngineError> {
+    let left = work.db().callees(hunt.id).await?.iter().any(|callee| callee.attempts < callee.max_attempts);
     if !left || answers.is_empty() {
         return Ok(false);
     }
-    lapse(tx, hunt, answers, now).await?;
+    lapse(work, hunt, answers).await?;
     Ok(true)
 }
 
 /// Whoever answered in an earlier hunt knows most, and is rung first by a later one that rings them at all.
-pub(in crate::engine) async fn put_answerer_first(tx: &mut Tx, earlier: HuntId, later: HuntId) -> Result<(), EngineError> {
-    let given = tx.db().answers_of(earlier).await?;
+pub(in crate::engine) async fn put_answerer_first(work: &mut Work, earlier: HuntId, later: HuntId) -> Result<(), EngineError> {
+    let given = work.db().answers_of(earlier).await?;
     let Some(answer) = answers::current(&given) else { return Ok(()) };
-    let callees = tx.db().callees(later).await?;
+    let callees = work.db().callees(later).await?;
     let step = callees.iter().map(|callee| callee.step).min();
     let mut first = callees.iter().filter(|callee| Some(callee.step) == step);
     let found = first.clone().find(|callee| answer.is_from(&callee.number));
     let found = found.or_else(|| first.find(|callee| callee.person_id.is_some() && callee.person_id == answer.person_id));
     match found {
-        Some(callee) => Ok(tx.db().put_callee_first(later, callee.step, callee.id).await?),
+        Some(callee) => Ok(work.db().put_callee_first(later, callee.step, callee.id).await?),
         None => Ok(()),
     }
 }
 
 /// An alarm says what is the case now. What the repeat leaves out is kept.
-async fn retell(tx: &mut Tx, request: &RaiseRequest, alarm: &AlarmRow) -> Result<(), EngineError> {
+async fn retell(work: &mut Work, request: &RaiseRequest, alarm: &AlarmRow) -> Result<(), EngineError> {
     let details = if request.details.is_empty() { &alarm.details } else { &request.details };
     let mut labels: BTreeMap<String, String> = alarm.labels.0.clone();
     labels.extend(request.labels.clone());
-    Ok(tx.db().retell_alarm(alarm.id, &request.summary, details, &labels).await?)
+    Ok(work.db().retell_alarm(alarm.id, &request.summary, details, &labels).await?)
 }

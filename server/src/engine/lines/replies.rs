@@ -11,7 +11,6 @@ use super::hand_over::{self, Trouble, trouble};
 use crate::alarm::AlarmState;
 use crate::alarm::event::Event;
 use crate::backoff::Backoff;
-use crate::engine::hunt::closing::Tally;
 use crate::engine::watch::handsets;
 use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, GatewayId, InboundSmsId, SmsId};
@@ -22,7 +21,7 @@ use crate::line::written::{self, Given, LATELY, Meant, TOLERANCE, TimeTold};
 use crate::numbers::{Number, phone_of, same_phone};
 use crate::store::alarm::answers;
 use crate::store::lines::sms::{GatewayRow, GivenRow, NewInbound, Purpose, Sentence, SmsRow};
-use crate::store::{Announcement, Tx};
+use crate::store::{Announcement, Work};
 
 /// Whoever was rung within this time may say that they want to be rung no more.
 const STOP_WINDOW: TimeDelta = TimeDelta::days(30);
@@ -123,17 +122,17 @@ impl Engine {
         let clean = |text: &str, longest| text.chars().filter(|c| *c != '\0').take(longest).collect::<String>();
         let sender = number.as_ref().map_or_else(|| clean(&received.sender, LONGEST_SENDER), |number| number.as_str().to_owned());
         let text = clean(&received.text, LONGEST_TEXT);
-        let mut tx = self.store.begin().await?;
+        let mut work = self.work_at(now, Doer::TextMessage).await?;
         // One gateway may tell one number of a phone, and another the other.
         let phone = phone_of(&sender);
         let same_key = received.same_key(gateway.id, &phone);
-        if same_key.is_none() && tx.db().same_words(&received.words_key(gateway.id, &phone), now - SAME_WITHIN, now).await? {
+        if same_key.is_none() && work.db().same_words(&received.words_key(gateway.id, &phone), now - SAME_WITHIN, now).await? {
             // The copy begins the time anew.
-            tx.commit().await?;
+            work.commit().await?;
             return Ok(TextEffect::Repeated);
         }
         let earlier = match received.told {
-            Some(told) => tx.db().delays(gateway.id, now - LATELY, told.zoned, received.sent.is_some()).await?,
+            Some(told) => work.db().delays(gateway.id, now - LATELY, told.zoned, received.sent.is_some()).await?,
             None => Vec::new(),
         };
         let written_at = written::written(received.told, received.sent, now, &earlier);
@@ -150,26 +149,24 @@ impl Engine {
             written_at,
             reply: reply.as_str(),
         };
-        if !tx.db().insert_inbound(&new, now).await? {
+        if !work.db().insert_inbound(&new, now).await? {
             return Ok(TextEffect::Repeated);
         }
-        let mut tally = Tally::default();
         let numbers = match number {
-            Some(number) => numbers_of(&mut tx, number).await?,
+            Some(number) => numbers_of(&mut work, number).await?,
             None => Vec::new(),
         };
         let word = Word { reply, text: &text, numbers: &numbers, written_at, now };
-        let did = self.act_on(&mut tx, &word, &mut tally).await?;
-        tx.db().set_inbound_effect(id, did.alarm, did.effect).await?;
-        self.answer(&mut tx, gateway, &word, &did).await?;
-        tx.announce(Announcement::Hunts);
-        tx.commit().await?;
-        self.count(&tally);
+        let did = self.act_on(&mut work, &word).await?;
+        work.db().set_inbound_effect(id, did.alarm, did.effect).await?;
+        self.answer(&mut work, gateway, &word, &did).await?;
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
         tracing::info!(reply = reply.as_str(), effect = did.effect.as_str(), "a text message came in");
         Ok(did.effect)
     }
 
-    async fn act_on(&self, tx: &mut Tx, word: &Word<'_>, tally: &mut Tally) -> Result<Did, EngineError> {
+    async fn act_on(&self, work: &mut Work, word: &Word<'_>) -> Result<Did, EngineError> {
         let (now, written_at) = (word.now, word.written_at);
         let window = delta(self.config.sms.reply_window);
         if now - written_at > window {
@@ -179,17 +176,17 @@ impl Engine {
             return Ok(TextEffect::Stranger.into());
         }
         if word.reply == Reply::OptIn {
-            return opt_in(tx, word).await;
+            return opt_in(work, word).await;
         }
         // To stop is always possible for whoever was rung, but after the window it is not about an alarm any more.
         let back_to = if word.reply == Reply::OptOut { STOP_WINDOW } else { window };
-        let Some(given) = given(tx, word, back_to).await? else { return Ok(TextEffect::Stranger.into()) };
-        let alarms = tx.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
+        let Some(given) = given(work, word, back_to).await? else { return Ok(TextEffect::Stranger.into()) };
+        let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
         let about = alarms.first().copied();
-        if word.reply != Reply::Unknown && is_outdated(tx, word, about).await? {
+        if word.reply != Reply::Unknown && is_outdated(work, word, about).await? {
             return Ok(Did { alarm: about, ..TextEffect::Outdated.into() });
         }
-        let taken_by = taken_by(tx, word, about).await?;
+        let taken_by = taken_by(work, word, about).await?;
         let mut barred = false;
         let effect = match word.reply {
             Reply::Confirm => {
@@ -201,16 +198,16 @@ impl Engine {
                     doer: Doer::TextMessage,
                     ..Acknowledgement::default()
                 };
-                let acted = self.take_in(tx, &alarms, &by, now, tally).await?;
+                let acted = self.take_in(work, &alarms, &by).await?;
                 effect(acted.iter().map(|acted| acted.effect), TextEffect::Confirmed, TextEffect::Already)
             }
-            Reply::Decline => self.decline_by_text(tx, &alarms, &given, now, tally).await?,
+            Reply::Decline => self.decline_by_text(work, &alarms, &given).await?,
             Reply::OptOut => {
-                barred = opt_out(tx, word, about).await?;
+                barred = opt_out(work, word, about).await?;
                 if written_at - given.offered_at > window {
                     return Ok(Did { barred, ..TextEffect::Stopped.into() });
                 }
-                self.decline_by_text(tx, &alarms, &given, now, tally).await?;
+                self.decline_by_text(work, &alarms, &given).await?;
                 TextEffect::Stopped
             }
             Reply::OptIn | Reply::Unknown => TextEffect::Nothing,
@@ -221,10 +218,10 @@ impl Engine {
     /// Answers a message that came from somebody who had been rung, through the gateway by which it came, in their language. Not too
     /// often: two programs that answer each other would go on for ever. Whoever is rung no more from now on is told in any case: they may
     /// have meant something else, and that is once for each time that they come back.
-    async fn answer(&self, tx: &mut Tx, gateway: &GatewayRow, word: &Word<'_>, did: &Did) -> Result<(), EngineError> {
+    async fn answer(&self, work: &mut Work, gateway: &GatewayRow, word: &Word<'_>, did: &Did) -> Result<(), EngineError> {
         let wanted = self.config.sms.answer_replies || did.barred;
         let (Some(number), true) = (word.numbers.first(), wanted) else { return Ok(()) };
-        let person = tx.db().person_with_number(number.as_str()).await?;
+        let person = work.db().person_with_number(number.as_str()).await?;
         let recent = word.now - word.written_at <= ANSWER_WITHIN;
         let name = match (did.effect, &did.taken_by) {
             (TextEffect::Confirmed | TextEffect::Already | TextEffect::Declined, Some(_)) => "reply_taken_by",
@@ -252,13 +249,13 @@ impl Engine {
         let most = if name == "reply_not_understood" { 1 } else { MOST_ANSWERS };
         let mut answered = 0;
         for own in word.numbers.iter().filter(|own| own.is_same_phone(number)) {
-            answered += tx.db().answers_to(own.as_str(), word.now - ANSWERS_WITHIN).await?;
+            answered += work.db().answers_to(own.as_str(), word.now - ANSWERS_WITHIN).await?;
         }
         if answered >= most && !did.barred {
             return Ok(());
         }
         let alarm = match did.alarm {
-            Some(id) => tx.db().alarm(id).await?,
+            Some(id) => work.db().alarm(id).await?,
             None => None,
         };
         let summary: String = alarm.map(|alarm| alarm.summary.chars().take(LONGEST_SUMMARY).collect()).unwrap_or_default();
@@ -267,19 +264,12 @@ impl Engine {
         let sentence = Sentence { name: name.to_owned(), language, places: places.into() };
         let until = word.now + ANSWER_EXPIRES;
         let sms = SmsRow::saying(sentence, Purpose::Answer, gateway.id, number.as_str(), word.now, until);
-        Ok(tx.db().insert_sms(&sms).await?)
+        Ok(work.db().insert_sms(&sms).await?)
     }
 
-    async fn decline_by_text(
-        &self,
-        tx: &mut Tx,
-        alarms: &[AlarmId],
-        given: &GivenRow,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<TextEffect, EngineError> {
+    async fn decline_by_text(&self, work: &mut Work, alarms: &[AlarmId], given: &GivenRow) -> Result<TextEffect, EngineError> {
         let by = Actor::nameless(Doer::TextMessage);
-        let acted = self.decline_in(tx, alarms, given.callee_id, &by, now, tally).await?;
+        let acted = self.decline_in(work, alarms, given.callee_id, &by).await?;
         Ok(effect(acted.iter().map(|acted| acted.effect), TextEffect::Declined, TextEffect::Declined))
     }
 
@@ -297,45 +287,46 @@ impl Engine {
     ) -> Result<TextEffect, EngineError> {
         let now = self.clock.now();
         let at = told.map_or(now, |told| told.at.min(now));
-        let mut tx = self.store.begin().await?;
+        let mut work = self.work_at(now, Doer::Server).await?;
         let known = match read_message_id(id) {
             Some(known) => Some(known),
-            None => tx.db().sms_by_ref(gateway.id, id).await?,
+            None => work.db().sms_by_ref(gateway.id, id).await?,
         };
         let Some((sms, failures)) = known else { return Ok(TextEffect::Nothing) };
         let Some(why) = failed else {
-            let noted = tx.db().sms_delivered(sms, gateway.id, failures, at).await?;
+            let noted = work.db().sms_delivered(sms, gateway.id, failures, at).await?;
             if noted {
-                correct_order(&mut tx, sms, at, now).await?;
+                correct_order(&mut work, sms, at).await?;
             }
-            tx.commit().await?;
+            work.commit().await?;
             return Ok(if noted { TextEffect::Delivered } else { TextEffect::Nothing });
         };
         let why = Outcome::GatewayFailed(why.to_owned()).to_string();
-        if !tx.db().sms_bounced(sms, gateway.id, failures, now + BOUNCES.pause(failures), &why).await? {
+        if !work.db().sms_bounced(sms, gateway.id, failures, now + BOUNCES.pause(failures), &why).await? {
             return Ok(TextEffect::Nothing);
         }
         // The second time it is no accident.
         if failures > 0
-            && let Some(hand_over) = tx.db().hand_over_of_sms(sms).await?
-            && let Some(line) = tx.db().line(hand_over.line_id).await?
+            && let Some(hand_over) = work.db().hand_over_of_sms(sms).await?
+            && let Some(line) = work.db().line(hand_over.line_id).await?
         {
-            trouble(&mut tx.db(), &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
+            trouble(&mut work.db(), &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
         }
-        tx.commit().await?;
+        work.commit().await?;
         Ok(TextEffect::Bounced)
     }
 }
 
 /// The phone may take messages in another order than they were sent in, and reports may come in a third one. What it got last must not be
 /// an outdated command. In doubt it is sent once more: the same command twice does no harm.
-async fn correct_order(tx: &mut Tx, sms: SmsId, at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), EngineError> {
-    let after_it = match tx.db().later_sms(sms).await? {
+async fn correct_order(work: &mut Work, sms: SmsId, at: DateTime<Utc>) -> Result<(), EngineError> {
+    let now = work.now();
+    let after_it = match work.db().later_sms(sms).await? {
         Some(later) => later.delivered_at.is_some_and(|delivered_at| delivered_at <= at).then_some(later.id),
-        None => tx.db().earlier_delivered(sms).await?.is_some_and(|earlier| earlier > at).then_some(sms),
+        None => work.db().earlier_delivered(sms).await?.is_some_and(|earlier| earlier > at).then_some(sms),
     };
     if let Some(latest) = after_it {
-        tx.db().send_sms_again(latest, &Outcome::SentAgain.to_string(), now).await?;
+        work.db().send_sms_again(latest, &Outcome::SentAgain.to_string(), now).await?;
     }
     Ok(())
 }
@@ -351,10 +342,10 @@ fn effect(of: impl Iterator<Item = Effect> + Clone, done: TextEffect, already: T
 }
 
 /// A number, the others of the person it belongs to, and those by which the same phones are reached.
-async fn numbers_of(tx: &mut Tx, number: Number) -> Result<Vec<Number>, EngineError> {
-    let person = tx.db().person_with_number(number.as_str()).await?;
+async fn numbers_of(work: &mut Work, number: Number) -> Result<Vec<Number>, EngineError> {
+    let person = work.db().person_with_number(number.as_str()).await?;
     let others = match person {
-        Some(person) => tx.db().numbers_of(person.id).await?,
+        Some(person) => work.db().numbers_of(person.id).await?,
         None => Vec::new(),
     };
     let mut all = vec![number];
@@ -372,15 +363,15 @@ async fn numbers_of(tx: &mut Tx, number: Number) -> Result<Vec<Number>, EngineEr
 }
 
 /// The call that a message answers, if its sender had been given one.
-async fn given(tx: &mut Tx, word: &Word<'_>, window: TimeDelta) -> Result<Option<GivenRow>, EngineError> {
+async fn given(work: &mut Work, word: &Word<'_>, window: TimeDelta) -> Result<Option<GivenRow>, EngineError> {
     let tests = [handsets::TEST_CALLS, hand_over::VERIFICATION];
     let mut rows = Vec::new();
     for number in word.numbers {
-        rows.extend(tx.db().given(number.as_str(), word.written_at - window, word.written_at + TOLERANCE, tests).await?);
+        rows.extend(work.db().given(number.as_str(), word.written_at - window, word.written_at + TOLERANCE, tests).await?);
     }
     let latest_alarm = rows.iter().filter(|row| !row.test && row.offered_at <= word.written_at).max_by_key(|row| row.offered_at);
     let open = match latest_alarm {
-        Some(row) => waits(tx, row).await?,
+        Some(row) => waits(work, row).await?,
         None => false,
     };
     let calls: Vec<Given> = rows.iter().map(|row| Given { at: row.offered_at, test: row.test, open }).collect();
@@ -391,14 +382,14 @@ async fn given(tx: &mut Tx, word: &Word<'_>, window: TimeDelta) -> Result<Option
 }
 
 /// Who else has confirmed an alarm.
-async fn taken_by(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result<Option<String>, EngineError> {
+async fn taken_by(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Result<Option<String>, EngineError> {
     let Some(alarm) = (match about {
-        Some(id) => tx.db().alarm(id).await?,
+        Some(id) => work.db().alarm(id).await?,
         None => None,
     }) else {
         return Ok(None);
     };
-    let given = tx.db().answers_of(alarm.hunt_id).await?;
+    let given = work.db().answers_of(alarm.hunt_id).await?;
     let theirs = |number: &Option<String>| {
         word.numbers.iter().any(|own| number.as_deref().is_some_and(|number| same_phone(number, own.as_str())))
     };
@@ -406,11 +397,11 @@ async fn taken_by(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Resul
 }
 
 /// Whether some alarm that a call was about still waits for somebody to take it.
-async fn waits(tx: &mut Tx, call: &GivenRow) -> Result<bool, EngineError> {
-    for id in tx.db().alarms_in_call(call.hunt_id, call.offered_at).await? {
-        let Some(alarm) = tx.db().alarm(id).await? else { continue };
+async fn waits(work: &mut Work, call: &GivenRow) -> Result<bool, EngineError> {
+    for id in work.db().alarms_in_call(call.hunt_id, call.offered_at).await? {
+        let Some(alarm) = work.db().alarm(id).await? else { continue };
         let over = matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
-        if !over && tx.db().answers_of(alarm.hunt_id).await?.iter().all(|answer| answer.confirmed_at.is_none()) {
+        if !over && work.db().answers_of(alarm.hunt_id).await?.iter().all(|answer| answer.confirmed_at.is_none()) {
             return Ok(true);
         }
     }
@@ -418,9 +409,9 @@ async fn waits(tx: &mut Tx, call: &GivenRow) -> Result<bool, EngineError> {
 }
 
 /// Whether something that its sender wrote later has been taken in before.
-async fn is_outdated(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
+async fn is_outdated(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
     for number in word.numbers {
-        let last = tx.db().last_word(number.as_str(), word.now - STOP_WINDOW, about).await?;
+        let last = work.db().last_word(number.as_str(), word.now - STOP_WINDOW, about).await?;
         if last.is_some_and(|last| word.written_at < last) {
             return Ok(true);
         }
@@ -430,31 +421,31 @@ async fn is_outdated(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Re
 
 /// Somebody wants to be rung no more, by whatever alarm and at whatever number of theirs. People are told, since an alarm may now find
 /// nobody. Gives whether that is new.
-async fn opt_out(tx: &mut Tx, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
+async fn opt_out(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
     let mut newly = false;
     for number in word.numbers {
         // One entry is enough for a phone with two numbers.
-        if tx.db().forbidden(number.as_str()).await?.is_none() {
-            newly |= tx.db().forbid_by_text(number.as_str(), word.text, word.now).await?;
+        if work.db().forbidden(number.as_str()).await?.is_none() {
+            newly |= work.db().forbid_by_text(number.as_str(), word.text, word.now).await?;
         }
     }
     if let Some(number) = word.numbers.first().filter(|_| newly) {
-        let name = tx.db().person_with_number(number.as_str()).await?.map(|person| person.name);
+        let name = work.db().person_with_number(number.as_str()).await?.map(|person| person.name);
         let number = number.as_str().to_owned();
         let event = Event::OptedOut { name: name.unwrap_or_else(|| number.clone()), number };
-        tx.db().insert_event(about, None, word.now, &event).await?;
+        work.db().insert_event(about, None, word.now, &event).await?;
     }
     Ok(newly)
 }
 
 /// Somebody takes back that they want to be rung no more. What an operator has forbidden stays forbidden.
-async fn opt_in(tx: &mut Tx, word: &Word<'_>) -> Result<Did, EngineError> {
-    if is_outdated(tx, word, None).await? {
+async fn opt_in(work: &mut Work, word: &Word<'_>) -> Result<Did, EngineError> {
+    if is_outdated(work, word, None).await? {
         return Ok(TextEffect::Outdated.into());
     }
     let mut any = false;
     for number in word.numbers {
-        any |= tx.db().take_back_by_text(number.as_str()).await?;
+        any |= work.db().take_back_by_text(number.as_str()).await?;
     }
     Ok(if any { TextEffect::Allowed } else { TextEffect::Nothing }.into())
 }

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::alarm::doer::Doer;
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest};
 use crate::ids::HeartbeatId;
 use crate::numbers::{Number, same_phone};
@@ -21,7 +22,7 @@ impl Engine {
     /// # Errors
     /// When the database fails.
     pub async fn heartbeat_removed(&self, id: HeartbeatId) -> Result<(), EngineError> {
-        self.resolve_with_key(HEARTBEATS, &id.to_string()).await?;
+        self.resolve_with_key(HEARTBEATS, &id.to_string(), &Doer::Server).await?;
         Ok(())
     }
 
@@ -38,12 +39,12 @@ impl Engine {
             return Ok(true);
         }
         // Before it is written down, so that a crash in between leaves the heartbeat missed, and the next ping does it again.
-        self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
+        self.resolve_with_key(HEARTBEATS, &beat.id.to_string(), &Doer::Server).await?;
         let mut tx = self.store.begin().await?;
         tx.db().heartbeat_pinged(beat.id, now, due_at).await?;
         tx.commit().await?;
         // Another node may have raised it between the two.
-        self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
+        self.resolve_with_key(HEARTBEATS, &beat.id.to_string(), &Doer::Server).await?;
         tracing::info!(heartbeat.name = %beat.name, "the heartbeat is back");
         Ok(true)
     }
@@ -96,7 +97,7 @@ impl Engine {
             tracing::warn!(heartbeat.name = %beat.name, "the heartbeat is missed");
         } else if current.is_none_or(|current| current.missed_since.is_none()) {
             // It pinged, or was removed, while the alarm was being raised.
-            self.resolve_with_key(HEARTBEATS, &beat.id.to_string()).await?;
+            self.resolve_with_key(HEARTBEATS, &beat.id.to_string(), &Doer::Server).await?;
         }
         Ok(())
     }

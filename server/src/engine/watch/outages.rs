@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::handsets::{is_expected, is_served, plain_path_is_open};
 use crate::alarm::Priority;
+use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::engine::{Engine, EngineError, RaiseRequest, delta};
 use crate::store::watch::handsets::HandsetRow;
@@ -113,7 +114,7 @@ impl Engine {
 
     async fn end_outage(&self, outage: &OutageRow, now: DateTime<Utc>) -> Result<(), EngineError> {
         // First, so that a crash in between does it again.
-        self.resolve_with_key(HANDSETS, &outage.handset_id.to_string()).await?;
+        self.resolve_with_key(HANDSETS, &outage.handset_id.to_string(), &Doer::Server).await?;
         let mut tx = self.store.begin().await?;
         tx.db().end_outage(outage, now).await?;
         Ok(tx.commit().await?)

@@ -8,11 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::retention;
+use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::{DialOutcome, TargetOutcome, ringing};
 use crate::engine::hunt::claim::{bar_forbidden, record_hand_out};
-use crate::engine::hunt::closing::Tally;
 use crate::engine::hunt::hearing::REMEMBERED;
 use crate::engine::hunt::ladder::{Busy, Next, open_dials};
 use crate::engine::hunt::serves::ring_of;
@@ -266,40 +266,38 @@ impl Engine {
     }
 
     async fn expire(&self, dial: &DialRow, now: DateTime<Utc>) -> Result<bool, EngineError> {
-        let mut tx = self.store.begin().await?;
-        let mut tally = Tally::default();
-        tx.db().lock_hunt(dial.hunt_id).await?;
+        let mut work = self.work_at(now, Doer::Server).await?;
+        work.db().lock_hunt(dial.hunt_id).await?;
         // Its deadline may have been extended since it was read.
-        let Some(dial) = tx.db().dial(&dial.mid).await?.filter(|dial| dial.closed_at.is_none() && dial.deadline <= now) else {
+        let Some(dial) = work.db().dial(&dial.mid).await?.filter(|dial| dial.closed_at.is_none() && dial.deadline <= now) else {
             return Ok(false);
         };
         let dry_run = dial.handset_id.is_none();
         let outcome = if dry_run { DialOutcome::Nobody } else { DialOutcome::Expired };
         let line_free_at = match dial.handset_id {
             Some(_) => {
-                let ring = ring_of(&mut tx.db(), dial.handset_id).await?;
+                let ring = ring_of(&mut work.db(), dial.handset_id).await?;
                 let close = Some(ringing::Close::Deadline(now));
                 ringing::quiet(&ringing::Line { serves: self.serves_of(&dial), close, ..dial.line(ring) }, now).numbers
             }
             None => None,
         };
-        if !tx.db().close_dial(&dial.mid, outcome, now, line_free_at).await? {
+        if !work.db().close_dial(&dial.mid, outcome, now, line_free_at).await? {
             return Ok(false);
         }
         if dry_run {
-            for target in tx.db().targets(&dial.mid).await? {
-                tx.db().set_target_outcome(&dial.mid, target.callee_id, TargetOutcome::Call(CallOutcome::NoAnswer)).await?;
+            for target in work.db().targets(&dial.mid).await? {
+                work.db().set_target_outcome(&dial.mid, target.callee_id, TargetOutcome::Call(CallOutcome::NoAnswer)).await?;
             }
         }
-        tally.dials.push(outcome);
+        work.tally.dials.push(outcome);
         let mid = dial.mid.clone();
         let event = if dry_run { Event::Nobody { mid } } else { Event::Expired { mid } };
-        tx.db().insert_event(None, Some(dial.hunt_id), now, &event).await?;
+        work.db().insert_event(None, Some(dial.hunt_id), now, &event).await?;
         // Nobody is rung in the morning for the night: its hunt wanted a handset when the call was over, and not only now.
         let wanted_since = if ringing::is_long_over(dial.deadline, dial.length(), now) { dial.deadline } else { now };
-        self.settle_since(&mut tx, dial.hunt_id, wanted_since, now, &mut tally).await?;
-        tx.commit().await?;
-        self.count(&tally);
+        self.settle_since(&mut work, dial.hunt_id, wanted_since).await?;
+        work.commit().await?;
         Ok(true)
     }
 
@@ -307,16 +305,14 @@ impl Engine {
         let stalled = self.store.read().await?.db().stalled_hunts(now).await?;
         let mut count = 0;
         for id in stalled {
-            let mut tx = self.store.begin().await?;
-            let mut tally = Tally::default();
-            let hunt = tx.db().lock_hunt(id).await?;
-            let open = open_dials(&mut tx, id).await?;
+            let mut work = self.work_at(now, Doer::Server).await?;
+            let hunt = work.db().lock_hunt(id).await?;
+            let open = open_dials(&mut work, id).await?;
             if hunt.ended_at.is_some() || hunt.begin_before > now || !open.is_empty() {
                 continue;
             }
-            self.settle(&mut tx, id, now, &mut tally).await?;
-            tx.commit().await?;
-            self.count(&tally);
+            self.settle(&mut work, id).await?;
+            work.commit().await?;
             count += 1;
         }
         Ok(count)
@@ -327,11 +323,9 @@ impl Engine {
         let waking = self.store.read().await?.db().waking_hunts(now).await?;
         let count = waking.len();
         for id in waking {
-            let mut tx = self.store.begin().await?;
-            let mut tally = Tally::default();
-            self.settle(&mut tx, id, now, &mut tally).await?;
-            tx.commit().await?;
-            self.count(&tally);
+            let mut work = self.work_at(now, Doer::Server).await?;
+            self.settle(&mut work, id).await?;
+            work.commit().await?;
         }
         Ok(count)
     }
@@ -343,32 +337,30 @@ impl Engine {
         }
         let mut count = 0;
         for _ in 0..DRY_RUNS_PER_TICK {
-            let mut tx = self.store.begin().await?;
-            let Some(hunt) = tx.db().lock_next_due_dry_run(now).await? else { break };
-            let mut tally = Tally::default();
+            let mut work = self.work_at(now, Doer::Server).await?;
+            let Some(hunt) = work.db().lock_next_due_dry_run(now).await? else { break };
             // Its dials hold no number, so it looks only at itself: one number is not rung twice at once in a real run either.
-            let Next { hunt, callees, decision } = self.next_move(&mut tx, &hunt, &Busy::InThisHunt, ListForm::One, now).await?;
+            let Next { hunt, callees, decision } = self.next_move(&mut work, &hunt, &Busy::InThisHunt, ListForm::One).await?;
             match decision {
                 Decision::Finished { outcome, reason } => {
-                    self.finish(&mut tx, &hunt, outcome, reason, now, &mut tally).await?;
+                    self.finish(&mut work, &hunt, outcome, reason).await?;
                 }
                 Decision::Wait { until, .. } => {
                     let until = until.max(now + TimeDelta::seconds(1));
                     let begin_before = hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s));
-                    tx.db().set_hunt_due(hunt.id, until, begin_before).await?;
+                    work.db().set_hunt_due(hunt.id, until, begin_before).await?;
                 }
-                Decision::Dial(plan) if bar_forbidden(&mut tx, &hunt, &callees, &plan, now).await? => {}
+                Decision::Dial(plan) if bar_forbidden(&mut work, &hunt, &callees, &plan).await? => {}
                 Decision::Dial(plan) => {
                     let dial = self.new_dial(&hunt, &callees, &plan, None, self.region(), now);
-                    if tx.db().insert_dial(&dial).await? && tx.db().insert_targets(&dial).await? {
-                        record_hand_out(&mut tx, &hunt, &callees, &dial, None, now).await?;
+                    if work.db().insert_dial(&dial).await? && work.db().insert_targets(&dial).await? {
+                        record_hand_out(&mut work, &hunt, &callees, &dial, None).await?;
                         count += 1;
                     }
                 }
             }
-            tx.announce(Announcement::Hunts);
-            tx.commit().await?;
-            self.count(&tally);
+            work.announce(Announcement::Hunts);
+            work.commit().await?;
         }
         Ok(count)
     }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::HuntOutcome;
+use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
-use crate::engine::hunt::closing::Tally;
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, HuntId};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::hunts::HuntRow;
 use crate::store::watch::maintenance::{HeldRow, WindowRow};
-use crate::store::{Announcement, Tx};
+use crate::store::{Announcement, Work};
 
 /// When a window ends, its alarms are released within a second or so. Should that fail, they are rung all the same after this.
 const RELEASE_WITHIN: TimeDelta = TimeDelta::seconds(5);
@@ -53,12 +53,12 @@ pub fn held_until(
 /// # Errors
 /// When the database fails.
 pub(in crate::engine) async fn holds(
-    tx: &mut Tx,
+    work: &mut Work,
     labels: &BTreeMap<String, String>,
     asked_for: Option<&str>,
-    now: DateTime<Utc>,
 ) -> Result<Option<DateTime<Utc>>, EngineError> {
-    Ok(held_until(&tx.db().windows(now).await?, labels, asked_for, now))
+    let now = work.now();
+    Ok(held_until(&work.db().windows(now).await?, labels, asked_for, now))
 }
 
 /// Holds a new hunt of an alarm, if a window that matches it is open; says whether it did.
@@ -66,30 +66,31 @@ pub(in crate::engine) async fn holds(
 /// # Errors
 /// When the database fails.
 pub(in crate::engine) async fn hold(
-    tx: &mut Tx,
+    work: &mut Work,
     alarm: AlarmId,
     hunt: HuntId,
     labels: &BTreeMap<String, String>,
     asked_for: Option<&str>,
-    now: DateTime<Utc>,
 ) -> Result<bool, EngineError> {
-    let windows = tx.db().windows(now).await?;
+    let now = work.now();
+    let windows = work.db().windows(now).await?;
     let Some(until) = held_until(&windows, labels, asked_for, now) else { return Ok(false) };
-    let hunt = tx.db().lock_hunt(hunt).await?;
-    put_off(tx, &hunt, until + RELEASE_WITHIN, now).await?;
-    tx.db().hold_alarm(alarm, Some(until)).await?;
+    let hunt = work.db().lock_hunt(hunt).await?;
+    put_off(work, &hunt, until + RELEASE_WITHIN).await?;
+    work.db().hold_alarm(alarm, Some(until)).await?;
     let window = windows.into_iter().find(|window| window.starts_at <= now && matches(window, labels, asked_for));
     let event = Event::Held { until, note: window.map(|window| window.reason) };
-    tx.db().insert_event(Some(alarm), Some(hunt.id), now, &event).await?;
+    work.db().insert_event(Some(alarm), Some(hunt.id), now, &event).await?;
     Ok(true)
 }
 
 /// A hunt is held as if a person had put it off. It wants a handset when the window ends, and has its whole time to find one, and
 /// what is left of its step, from then on.
-async fn put_off(tx: &mut Tx, hunt: &HuntRow, until: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), EngineError> {
+async fn put_off(work: &mut Work, hunt: &HuntRow, until: DateTime<Utc>) -> Result<(), EngineError> {
+    let now = work.now();
     let held_already = hunt.snoozed_until.unwrap_or(now);
     let step_ends_at = hunt.step_ends_at.map(|ends_at| ends_at + (until - held_already));
-    Ok(tx.db().snooze_hunt(hunt.id, until, step_ends_at, until + seconds(hunt.begin_window_s)).await?)
+    Ok(work.db().snooze_hunt(hunt.id, until, step_ends_at, until + seconds(hunt.begin_window_s)).await?)
 }
 
 impl Engine {
@@ -118,54 +119,46 @@ impl Engine {
     }
 
     async fn hold_again(&self, alarm: &HeldRow, until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), EngineError> {
-        let mut tx = self.store.begin().await?;
-        let hunt = tx.db().lock_hunt(alarm.hunt_id).await?;
+        let mut work = self.work_at(now, Doer::Server).await?;
+        let hunt = work.db().lock_hunt(alarm.hunt_id).await?;
         // Another node may have been here first.
-        let current = tx.db().alarm(alarm.id).await?;
+        let current = work.db().alarm(alarm.id).await?;
         let Some(current) = current.filter(|own| own.held_until == Some(alarm.held_until) && own.hunt_id == hunt.id) else {
             return Ok(());
         };
-        tx.db().hold_alarm(alarm.id, until).await?;
-        let mut tally = Tally::default();
+        work.db().hold_alarm(alarm.id, until).await?;
         // Unless a person has put it off for longer since, or has it rung all the same.
         if hunt.ended_at.is_none() && hunt.begun_at.is_none() && hunt.snoozed_until == Some(alarm.held_until + RELEASE_WITHIN) {
             match until {
                 Some(until) => {
-                    put_off(&mut tx, &hunt, until + RELEASE_WITHIN, now).await?;
-                    tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Held { until, note: None }).await?;
+                    put_off(&mut work, &hunt, until + RELEASE_WITHIN).await?;
+                    work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Held { until, note: None }).await?;
                 }
-                None => self.release(&mut tx, &current, &hunt, now, &mut tally).await?,
+                None => self.release(&mut work, &current, &hunt).await?,
             }
         }
-        tx.announce(Announcement::Hunts);
-        tx.commit().await?;
-        self.count(&tally);
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
         Ok(())
     }
 
     /// People are rung as if the alarm had come now: whoever is on duty by now, and together with others that are released with it.
-    async fn release(
-        &self,
-        tx: &mut Tx,
-        alarm: &AlarmRow,
-        hunt: &HuntRow,
-        now: DateTime<Utc>,
-        tally: &mut Tally,
-    ) -> Result<(), EngineError> {
-        let untouched = tx.db().callees(hunt.id).await?.iter().all(|callee| callee.verdict.is_none() && callee.attempts == 0);
+    async fn release(&self, work: &mut Work, alarm: &AlarmRow, hunt: &HuntRow) -> Result<(), EngineError> {
+        let now = work.now();
+        let untouched = work.db().callees(hunt.id).await?.iter().all(|callee| callee.verdict.is_none() && callee.attempts == 0);
         // A policy that a person has chosen meanwhile comes after those whom the alarm named.
         let policy_comes_later = hunt.policy_id.is_some() && hunt.place().is_none();
-        if !untouched || policy_comes_later || tx.db().alarms_of(hunt.id).await?.len() > 1 {
-            put_off(tx, hunt, now, now).await?;
-            return Ok(tx.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Released {}).await?);
+        if !untouched || policy_comes_later || work.db().alarms_of(hunt.id).await?.len() > 1 {
+            put_off(work, hunt, now).await?;
+            return Ok(work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Released {}).await?);
         }
-        let by_itself = hunt.dry_run || hunt.only_handset_id.is_some() || tx.db().is_barista_hunt(hunt.id).await?;
-        self.ring_afresh(tx, std::slice::from_ref(alarm), hunt, RingsAgain::Released, now, tally).await?;
-        let fresh = tx.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
+        let by_itself = hunt.dry_run || hunt.only_handset_id.is_some() || work.db().is_barista_hunt(hunt.id).await?;
+        self.ring_afresh(work, std::slice::from_ref(alarm), hunt, RingsAgain::Released).await?;
+        let fresh = work.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
         // Ended and not removed: others may be waiting to lock it, and look then where the alarm is now.
-        tx.db().end_hunt(hunt.id, HuntOutcome::Cancelled, None, now).await?;
-        tx.db().insert_event(Some(alarm.id), Some(fresh), now, &Event::Released {}).await?;
-        self.join_if_alike(tx, alarm.priority, by_itself, alarm.id, fresh, now, tally).await
+        work.db().end_hunt(hunt.id, HuntOutcome::Cancelled, None, now).await?;
+        work.db().insert_event(Some(alarm.id), Some(fresh), now, &Event::Released {}).await?;
+        self.join_if_alike(work, alarm.priority, by_itself, alarm.id, fresh).await
     }
 }
 
