@@ -107,9 +107,8 @@ impl GatewayForm {
         handsets: &[String],
         wrong: Option<&Wrong>,
     ) -> Vec<Field> {
-        let line = |name: &str, label: &'static str, how: &str, value: &str| {
-            Field::new(name, label, how, value, Input::Line, wrong)
-        };
+        let line =
+            |name: &str, label: &'static str, how: &str, value: &str| Field::new(name, label, how, value, Input::Line, wrong);
         let mut fields = vec![line("name", &words.policy_name, &words.gateway_name_how, &self.name)];
         for asked in kind.asks(old.map(|(settings, _)| settings)) {
             fields.extend(self.drawn(words, &asked, old.is_none(), handsets, wrong));
