@@ -35,6 +35,14 @@ pub struct NameInside {
     allowed_by: &'static str,
 }
 
+/// A name that has no address, or whose address nobody could say.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} could not be looked up: {source}")]
+pub struct NameUnknown {
+    name: String,
+    source: std::io::Error,
+}
+
 /// Looks names up, and leaves out what may not be asked.
 #[derive(Clone, Debug)]
 pub struct GuardedResolver {
@@ -89,7 +97,8 @@ impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
+            let found = found.map_err(|source| NameUnknown { name: name.as_str().to_owned(), source })?;
             let public: Vec<SocketAddr> = found.filter(|address| guard.lets_through(address.ip())).collect();
             if public.is_empty() {
                 return Err(NameInside { name: name.as_str().to_owned(), allowed_by: guard.key }.into());

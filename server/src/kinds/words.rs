@@ -144,10 +144,15 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_with_a_calendar_has_its_sentence() {
-        use crate::roster::source::Trouble;
+        use crate::roster::source::{Trouble, Unreached};
         let all = [
             Trouble::ClosedAddress,
-            Trouble::Unreachable(String::new()),
+            Trouble::Unreachable(Unreached::UnknownName),
+            Trouble::Unreachable(Unreached::Refused),
+            Trouble::Unreachable(Unreached::NoWay),
+            Trouble::Unreachable(Unreached::BrokeOff),
+            Trouble::Unreachable(Unreached::Certificate),
+            Trouble::Unreachable(Unreached::Other),
             Trouble::Slow,
             Trouble::Status(404),
             Trouble::Redirects,
@@ -158,7 +163,7 @@ mod tests {
             Trouble::TooCostly,
         ];
         let mut sentences: Vec<&str> =
-            all.iter().map(|trouble| CATALOGUE["en"][&format!("calendar_{}", trouble.code())].as_str()).collect();
+            all.iter().map(|trouble| CATALOGUE["en"][&format!("calendar_{}", trouble.sentence())].as_str()).collect();
         sentences.sort_unstable();
         sentences.dedup();
         assert_eq!(sentences.len(), all.len(), "each has one of its own");

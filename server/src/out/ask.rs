@@ -4,6 +4,7 @@
 //! of which has to pass the guard like the first. An address is often a secret: no error holds it.
 
 use std::error::Error;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MAT
 use reqwest::{Client, Response, StatusCode, Url};
 
 use crate::kinds::calendar::{Answer, Failure, LastRead, Limits, Sent, encoding, patience, text_of};
-use crate::kinds::guard::{AddressError, GuardedResolver, NameInside, check_url};
+use crate::kinds::guard::{AddressError, GuardedResolver, NameInside, NameUnknown, check_url};
 use crate::net::tls;
-use crate::roster::source::{Address, Trouble};
+use crate::roster::source::{Address, Trouble, Unreached};
 
 /// All of it together, whatever its server does. Shorter than a request to the API may take, since these can wait for it.
 pub const WITHIN: Duration = Duration::from_secs(20);
@@ -147,11 +148,39 @@ fn failed(error: reqwest::Error) -> Failure {
         return Trouble::Slow.into();
     }
     let mut cause: &dyn Error = &error;
+    let mut why = if error.is_body() || error.is_decode() { Unreached::BrokeOff } else { Unreached::Other };
     while let Some(deeper) = cause.source() {
         cause = deeper;
         if cause.is::<NameInside>() {
             return Trouble::ClosedAddress.into();
         }
+        why = unreached(cause).unwrap_or(why);
+        if why == Unreached::UnknownName {
+            break;
+        }
     }
-    Trouble::unreachable(&cause.to_string()).into()
+    tracing::debug!(%cause, why = why.word(), "a calendar could not be asked for");
+    Trouble::Unreachable(why).into()
+}
+
+/// What one of the causes says.
+fn unreached(cause: &(dyn Error + 'static)) -> Option<Unreached> {
+    if cause.is::<NameUnknown>() {
+        return Some(Unreached::UnknownName);
+    }
+    if cause.is::<rustls::Error>() {
+        return Some(Unreached::Certificate);
+    }
+    let error = cause.downcast_ref::<std::io::Error>()?;
+    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+        return Some(Unreached::Certificate);
+    }
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Some(Unreached::Refused),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::AddrNotAvailable => Some(Unreached::NoWay),
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::UnexpectedEof | ErrorKind::BrokenPipe => {
+            Some(Unreached::BrokeOff)
+        }
+        _ => None,
+    }
 }

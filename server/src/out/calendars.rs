@@ -23,7 +23,7 @@ use crate::keep::roster::source::{self, Followed, SourceForm};
 use crate::keep::roster::{RosterError, find_schedule};
 use crate::kinds::calendar::{Answer, Failure, LastRead, Limits};
 use crate::kinds::guard::GuardedResolver;
-use crate::roster::source::{FAILURES_TO_TELL, Trouble, pause, told_at};
+use crate::roster::source::{FAILURES_TO_TELL, Trouble, Unreached, pause, told_at};
 use crate::store::duty::sources::{SourceRow, Standing};
 use crate::store::{Store, StoreError};
 use crate::telemetry::CalendarRead;
@@ -259,7 +259,10 @@ pub async fn rehearse(
     form: &SourceForm,
     now: DateTime<Utc>,
 ) -> Result<(SourceRow, Imported), RehearsalError> {
-    let asking = Asking::new(config).map_err(|error| RehearsalError::Trouble(Trouble::unreachable(&error.to_string())))?;
+    let asking = Asking::new(config).map_err(|error| {
+        tracing::error!(%error, "no calendar can be asked for");
+        RehearsalError::Trouble(Trouble::Unreachable(Unreached::Certificate))
+    })?;
     let row = {
         let mut reader = store.read().await.map_err(RosterError::from)?;
         let roster = reader.db().roster().await.map_err(RosterError::from)?;

@@ -18,6 +18,7 @@ use crate::kinds::answer;
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::kinds::{notices, words};
 use crate::net::{tls, unanswered};
+use crate::roster::source::{Trouble, Unreached};
 use crate::store::alarm::alarms::{AlarmRow, foremost};
 use crate::store::alarm::events;
 use crate::store::lines::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
@@ -244,6 +245,11 @@ fn text(language: &str, delivery: &DeliveryRow, alarm: Option<&AlarmRow>) -> Str
         _ => None,
     };
     let why = match (reasons, &told.reason) {
+        (Some("calendar"), Some(reason)) if reason == "unreachable" => {
+            // It has a sentence for each way in which nobody can be reached.
+            let why = Unreached::from(told.detail.clone().unwrap_or_default());
+            words::say(language, &format!("calendar_{}", Trouble::Unreachable(why).sentence()), &[])
+        }
         (Some(kind), Some(reason)) => {
             words::say(language, &format!("{kind}_{reason}"), &[("detail", told.detail.as_deref().unwrap_or_default())])
         }

@@ -262,11 +262,28 @@ async fn a_schedule_follows_a_calendar_by_its_address(home: Home) {
     shows(&mut ann, "/roster", wrong).await;
     shows(&mut ann, &format!("{path}?lang=zh"), "起无法读取日历：对方返回的是网页").await;
     assert_eq!(on_duty(&server, "2026-11-24T12:00").await, "Ann");
-    let version = page.body.split("/calendar\"").nth(1).unwrap().split("name=\"version\" value=\"").nth(1).unwrap();
-    let version = version.split('"').next().unwrap();
-    assert_eq!(press(&mut ann, "/remove", &[("version", version.to_owned())]).await.status, 403, "that is for admins");
+    let version_of = |page: &crate::client::Page| {
+        let form = page.body.split("/calendar\"").nth(1).unwrap().split("name=\"version\" value=\"").nth(1).unwrap();
+        form.split('"').next().unwrap().to_owned()
+    };
+    // Where nobody can be reached, that is said in the reader's language, and not in the system's.
+    let page = lin.get(&path).await;
+    let nowhere = form("http://127.0.0.1:1/a.ics", "15", &version_of(&page));
+    assert_eq!(press(&mut lin, "", &nowhere).await.status, 303);
+    for (language, why) in [
+        ("en", "nothing listens there"),
+        ("zh", "对方拒绝连接"),
+        ("ja", "接続を拒否されました"),
+        ("es", "allí nadie acepta conexiones"),
+    ] {
+        let page = shows(&mut ann, &format!("{path}?lang={language}"), why).await;
+        assert!(!page.shows("os error"), "{}", page.body);
+    }
+    let page = lin.get(&path).await;
+    let version = version_of(&page);
+    assert_eq!(press(&mut ann, "/remove", &[("version", version.clone())]).await.status, 403, "that is for admins");
     assert_eq!(press(&mut lin, "/remove", &[("version", "older".to_owned())]).await.status, 422);
-    let removed = press(&mut lin, "/remove", &[("version", version.to_owned())]).await;
+    let removed = press(&mut lin, "/remove", &[("version", version)]).await;
     assert_eq!(removed.location(), format!("{path}?done=saved"), "{}", removed.body);
     let page = lin.get(&path).await;
     assert!(page.shows("give its iCal address") && !page.shows("cannot be read"), "{}", page.body);

@@ -27,8 +27,6 @@ const MOST_PATIENCE: TimeDelta = TimeDelta::hours(6);
 /// So many characters of an address are shown at its end, where there are enough others.
 const SHOWN: usize = 4;
 const ENOUGH: usize = 24;
-/// So much is kept of what somebody else says.
-const LONGEST_DETAIL: usize = 200;
 /// So many lines are told of what a calendar is refused for: the rest is much the same.
 const MOST_LINES: usize = 5;
 
@@ -73,14 +71,69 @@ impl fmt::Debug for Address {
     }
 }
 
+/// Why nobody could be asked for a calendar, or the answer broke off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", from = "String")]
+pub enum Unreached {
+    /// The name in its address is known to nobody.
+    UnknownName,
+    /// Nothing listens there.
+    Refused,
+    /// No way leads there.
+    NoWay,
+    /// The connection or the answer broke off.
+    BrokeOff,
+    /// Its certificate is not trusted, or no encryption could be agreed.
+    Certificate,
+    /// Anything else; the log says what.
+    Other,
+}
+
+impl Unreached {
+    const ALL: [Self; 6] = [Self::UnknownName, Self::Refused, Self::NoWay, Self::BrokeOff, Self::Certificate, Self::Other];
+
+    /// The stable word for it; also the end of the name of its sentence in the catalogue.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::UnknownName => "unknown_name",
+            Self::Refused => "refused",
+            Self::NoWay => "no_way",
+            Self::BrokeOff => "broke_off",
+            Self::Certificate => "certificate",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl From<String> for Unreached {
+    /// What was kept before there were words for it was what the system says.
+    fn from(word: String) -> Self {
+        Self::ALL.into_iter().find(|own| own.word() == word).unwrap_or(Self::Other)
+    }
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownName => "the name in its address is known to nobody",
+            Self::Refused => "nothing listens there",
+            Self::NoWay => "no way leads there from here",
+            Self::BrokeOff => "the connection breaks off",
+            Self::Certificate => "its certificate is not trusted",
+            Self::Other => "nobody can be reached there",
+        })
+    }
+}
+
 /// Why a calendar could not be read. Nothing of it holds the address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "code", content = "detail", rename_all = "snake_case")]
 pub enum Trouble {
     /// It lies inside, or leads there.
     ClosedAddress,
-    /// Nobody answered, or the answer broke off: why, in the words of the system.
-    Unreachable(String),
+    /// Nobody answered, or the answer broke off.
+    Unreachable(Unreached),
     /// It took too long.
     Slow,
     /// Another answer than a calendar: its HTTP status.
@@ -100,12 +153,6 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Nobody could be asked, or the answer broke off.
-    #[must_use]
-    pub fn unreachable(why: &str) -> Self {
-        Self::Unreachable(why.chars().take(LONGEST_DETAIL).collect())
-    }
-
     /// An import of it is refused, for these reasons.
     #[must_use]
     pub fn unreadable(mut lines: Vec<String>) -> Self {
@@ -119,7 +166,17 @@ impl Trouble {
         if matches!(self, Self::Unreadable(_)) { String::new() } else { self.detail() }
     }
 
-    /// The stable word for it; also the end of the name of its sentence in the catalogue.
+    /// The end of the name of its sentence in the catalogue.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Unreachable(Unreached::Other) => self.code().to_owned(),
+            Self::Unreachable(why) => format!("{}_{}", self.code(), why.word()),
+            _ => self.code().to_owned(),
+        }
+    }
+
+    /// The stable word for it.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -140,7 +197,7 @@ impl Trouble {
     #[must_use]
     pub fn detail(&self) -> String {
         match self {
-            Self::Unreachable(why) => why.clone(),
+            Self::Unreachable(why) => why.word().to_owned(),
             Self::Status(status) => status.to_string(),
             Self::TooLarge(most) => most.to_string(),
             Self::Unreadable(lines) => lines.join("; "),
@@ -156,7 +213,7 @@ impl fmt::Display for Trouble {
             Self::ClosedAddress => f.write_str(
                 "its address is inside this network, or leads there; add the network to roster.allow_networks if that is meant",
             ),
-            Self::Unreachable(why) => write!(f, "nobody can be reached there ({why})"),
+            Self::Unreachable(why) => why.fmt(f),
             Self::Slow => f.write_str("it takes too long"),
             Self::Status(status) => write!(f, "the answer is HTTP {status}"),
             Self::Redirects => f.write_str("its address leads nowhere"),
@@ -242,7 +299,7 @@ mod tests {
         let lines = vec!["event 1 (x): it has no DTSTART".to_owned()];
         let all = [
             Trouble::ClosedAddress,
-            Trouble::unreachable("Connection refused (os error 111)"),
+            Trouble::Unreachable(Unreached::Refused),
             Trouble::Slow,
             Trouble::Status(404),
             Trouble::Redirects,
@@ -257,6 +314,16 @@ mod tests {
             assert_eq!(written["code"], trouble.code());
             assert_eq!(serde_json::from_value::<Trouble>(written).unwrap(), trouble);
         }
+    }
+
+    #[test]
+    fn every_reason_is_kept_as_its_word_and_older_ones_were_the_system_s() {
+        for why in Unreached::ALL {
+            assert_eq!(serde_json::to_value(why).unwrap(), why.word());
+            assert_eq!(serde_json::from_value::<Unreached>(why.word().into()).unwrap(), why);
+        }
+        let kept = serde_json::json!({ "code": "unreachable", "detail": "Connection refused (os error 111)" });
+        assert_eq!(serde_json::from_value::<Trouble>(kept).unwrap(), Trouble::Unreachable(Unreached::Other));
     }
 
     proptest! {

@@ -160,7 +160,7 @@ pub(in crate::dashboard) fn finding_words(words: &Words, roster: &Roster, zone: 
 /// That the calendar of a schedule cannot be read, since when and why, in the reader's language.
 pub(in crate::dashboard) fn source_trouble(reader: &Reader, zone: Tz, row: &SourceRow) -> Option<String> {
     let (since, trouble) = row.wrong()?;
-    let sentence = format!("calendar_{}", trouble.code());
+    let sentence = format!("calendar_{}", trouble.sentence());
     let why = say(reader.language.tag(), &sentence, &[("detail", &trouble.detail())]);
     Some(fill_text(&reader.words.source_wrong, &[("since", &shown(reader.words, zone, since)), ("why", &why)]))
 }
