@@ -33,6 +33,10 @@ impl From<Refused> for Problem {
         match refused {
             Refused::Wrong { field, .. } => Self::invalid(field, text),
             Refused::WrongAt { field, .. } => Self::invalid(field, text),
+            Refused::Several(all) => {
+                // There are several.
+                Self::several(all.into_iter().map(Self::from).collect()).unwrap_or_else(|| Self::invalid("", text))
+            }
             Refused::Command(error) => Self::invalid(error.field(), text),
             Refused::Taken { .. } => Self::new(StatusCode::CONFLICT, Code::NameTaken, text).of_field("name"),
             Refused::Missing { .. } => Self::not_found(text),

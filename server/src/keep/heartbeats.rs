@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::TimeDelta;
 use sqlx::types::Json;
 
-use super::refused::{self, Refused};
+use super::refused::{self, Faults, Refused};
 use crate::alarm::Priority;
 use crate::config::Config;
 use crate::ids::HeartbeatId;
@@ -82,12 +82,14 @@ impl HeartbeatRow {
 /// When a field is wrong, the name is taken, or the database fails.
 pub async fn add(work: &mut Work, config: &Config, new: &NewHeartbeat) -> Result<(HeartbeatRow, String), Refused> {
     let now = work.now();
-    let name = refused::name(&new.name)?;
-    check(new, config)?;
+    let mut faults = Faults::default();
+    let name = faults.note(refused::name(&new.name))?;
+    faults.note(check(new, config))?;
+    faults.none()?;
     let (token, hash) = secrets::new(PREFIX);
     let beat = HeartbeatRow {
         id: HeartbeatId::new(now),
-        name,
+        name: name.unwrap_or_default(),
         token_hash: hash.to_vec(),
         period_s: new.period_s,
         grace_s: new.grace_s,
@@ -104,18 +106,25 @@ pub async fn add(work: &mut Work, config: &Config, new: &NewHeartbeat) -> Result
 }
 
 fn check(new: &NewHeartbeat, config: &Config) -> Result<(), Refused> {
-    within("period_seconds", new.period_s, PERIOD)?;
-    within("grace_seconds", new.grace_s, GRACE)?;
-    for phone in &new.phones {
-        Number::parse(phone, config.default_region).map_err(|error| Refused::wrong("phones", format!("{phone:?}: {error}")))?;
-    }
-    if new.phones.len() > config.alarms.max_phones {
+    let mut faults = Faults::default();
+    faults.note(within("period_seconds", new.period_s, PERIOD))?;
+    faults.note(within("grace_seconds", new.grace_s, GRACE))?;
+    faults.note(check_phones(&new.phones, config))?;
+    faults.note(refused::labels(&new.labels))?;
+    faults.none()
+}
+
+fn check_phones(phones: &[String], config: &Config) -> Result<(), Refused> {
+    if phones.len() > config.alarms.max_phones {
         return Err(Refused::wrong("phones", format!("at most {} numbers can be rung", config.alarms.max_phones)));
     }
-    if new.phones.is_empty() && config.alarms.fallback_phones.is_empty() {
+    if phones.is_empty() && config.alarms.fallback_phones.is_empty() {
         return Err(Refused::wrong("phones", "name at least one number to ring, or set alarms.fallback_phones"));
     }
-    refused::labels(&new.labels)
+    for phone in phones {
+        Number::parse(phone, config.default_region).map_err(|error| Refused::wrong("phones", format!("{phone:?}: {error}")))?;
+    }
+    Ok(())
 }
 
 /// Changes everything of a heartbeat but its name and token. It is named by its id or its name.

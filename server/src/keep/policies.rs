@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 
 use super::checks;
-use super::refused::Refused;
+use super::refused::{Faults, Refused};
 use super::whom::{self, Named};
 use crate::alarm::Mode;
 use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS, Policy, Step};
@@ -134,25 +134,35 @@ pub async fn set(
     now: DateTime<Utc>,
     expected: &Expected,
 ) -> Result<Stored, Refused> {
-    checks::text("name", name, checks::LONGEST_NAME)?;
+    let mut faults = Faults::default();
+    faults.note(checks::text("name", name, checks::LONGEST_NAME))?;
     if visible::is_blank(name) || name.trim() != name {
-        return Err(Refused::at("name", "a policy needs a name, without blanks at its ends"));
+        faults.note(Err::<(), _>(Refused::at("name", "a policy needs a name, without blanks at its ends")))?;
     }
     if body.steps.is_empty() || body.steps.len() > MOST_STEPS {
-        return Err(Refused::at("steps", format!("a policy has 1 to {MOST_STEPS} steps")));
+        faults.note(Err::<(), _>(Refused::at("steps", format!("a policy has 1 to {MOST_STEPS} steps"))))?;
     }
-    let rounds = checks::within("rounds", body.rounds, 1..=MOST_ROUNDS, "times through the steps")?;
-    let confirm_within_s =
-        checks::optional_within("confirm_within_seconds", body.confirm_within_seconds, 1..=checks::DAY, "seconds")?;
+    let rounds = faults.note(checks::within("rounds", body.rounds, 1..=MOST_ROUNDS, "times through the steps"))?;
+    let confirm_within_s = faults.note(checks::optional_within(
+        "confirm_within_seconds",
+        body.confirm_within_seconds,
+        1..=checks::DAY,
+        "seconds",
+    ))?;
     let mut tx = store.begin().await?;
     tx.db().lock_edits(Edited::Policies).await?;
     let before = tx.db().policy_by_name(name).await?;
     expected.check(before.as_ref().map(version).as_ref())?;
     let mut steps = Vec::with_capacity(body.steps.len());
-    for (index, step) in body.steps.iter().enumerate() {
-        steps.push(check_step(&mut tx.db(), &format!("steps[{index}]"), step, region).await?);
+    for (index, step) in body.steps.iter().enumerate().take(MOST_STEPS) {
+        if faults.are_enough() {
+            break;
+        }
+        steps.extend(faults.note(check_step(&mut tx.db(), &format!("steps[{index}]"), step, region).await)?);
     }
-    let id = tx.db().upsert_policy(name, &Policy { steps, rounds, confirm_within_s }, now).await?;
+    faults.none()?;
+    let policy = Policy { steps, rounds: rounds.unwrap_or(1), confirm_within_s: confirm_within_s.flatten() };
+    let id = tx.db().upsert_policy(name, &policy, now).await?;
     let row = tx.db().policy(id).await?.ok_or_else(|| unknown(name))?;
     let body = written(&mut tx.db(), &row.definition).await?;
     tx.commit().await?;
@@ -163,23 +173,20 @@ async fn check_step(db: &mut Db<'_>, field: &str, step: &StepBody, region: Regio
     if step.ring.is_empty() || step.ring.len() > MOST_CALLEES {
         return Err(Refused::at(format!("{field}.ring"), format!("a step rings 1 to {MOST_CALLEES} people, numbers or teams")));
     }
+    let mut faults = Faults::default();
     let mut whom = Vec::with_capacity(step.ring.len());
     for (index, one) in step.ring.iter().enumerate() {
         let field = format!("{field}.ring[{index}]");
-        whom.push(whom::find(db, one, region).await?.map_err(|why| Refused::at(field, why))?);
+        whom.extend(faults.note(whom::find(db, one, region).await?.map_err(|why| Refused::at(field, why)))?);
     }
-    Ok(Step {
-        whom,
-        mode: step.mode.unwrap_or(Mode::Sequential),
-        attempts: checks::optional_within(&format!("{field}.attempts"), step.attempts, checks::ATTEMPTS, "calls to each callee")?,
-        min_interval_s: checks::optional_within(
-            &format!("{field}.min_interval_seconds"),
-            step.min_interval_seconds,
-            0..=checks::DAY,
-            "seconds",
-        )?,
-        wait_s: checks::optional_within(&format!("{field}.wait_seconds"), step.wait_seconds, 1..=checks::DAY, "seconds")?,
-    })
+    let mut number = |name: &str, value: Option<i32>, range, unit| {
+        faults.note(checks::optional_within(&format!("{field}.{name}"), value, range, unit)).map(Option::flatten)
+    };
+    let attempts = number("attempts", step.attempts, checks::ATTEMPTS, "calls to each callee")?;
+    let min_interval_s = number("min_interval_seconds", step.min_interval_seconds, 0..=checks::DAY, "seconds")?;
+    let wait_s = number("wait_seconds", step.wait_seconds, 1..=checks::DAY, "seconds")?;
+    faults.none()?;
+    Ok(Step { whom, mode: step.mode.unwrap_or(Mode::Sequential), attempts, min_interval_s, wait_s })
 }
 
 /// A policy as it is written.
@@ -240,17 +247,24 @@ pub async fn set_rules(store: &Store, body: &RulesBody, expected: &Expected) -> 
     expected.check(Some(&version_of_rules(&tx.db().policy_rules().await?)))?;
     let keys: Vec<String> = tx.db().keys().await?.into_iter().map(|key| key.name).collect();
     let mut rows = Vec::with_capacity(body.rules.len());
+    let mut faults = Faults::default();
     for (index, rule) in body.rules.iter().enumerate() {
-        let policy = tx.db().policy_by_name(&rule.policy).await?;
-        let policy = policy.ok_or_else(|| {
-            Refused::at(format!("rules[{index}].policy"), format!("there is no escalation policy named {:?}", rule.policy))
-        })?;
-        if let Some(sender) = rule.sender.as_ref().filter(|sender| !keys.contains(sender)) {
-            return Err(Refused::at(format!("rules[{index}].sender"), format!("there is no key named {sender:?}")));
+        if faults.are_enough() {
+            break;
         }
-        checks::labels(&rule.labels).map_err(|refused| refused.within(&format!("rules[{index}]")))?;
-        rows.push(PolicyRuleRow { policy_id: policy.id, sender: rule.sender.clone(), labels: Json(rule.labels.clone()) });
+        let policy = tx.db().policy_by_name(&rule.policy).await?;
+        let policy = faults.note(policy.ok_or_else(|| {
+            Refused::at(format!("rules[{index}].policy"), format!("there is no escalation policy named {:?}", rule.policy))
+        }))?;
+        if let Some(sender) = rule.sender.as_ref().filter(|sender| !keys.contains(sender)) {
+            let why = format!("there is no key named {sender:?}");
+            faults.note(Err::<(), _>(Refused::at(format!("rules[{index}].sender"), why)))?;
+        }
+        faults.note(checks::labels(&rule.labels).map_err(|refused| refused.within(&format!("rules[{index}]"))))?;
+        let sender = rule.sender.clone();
+        rows.extend(policy.map(|policy| PolicyRuleRow { policy_id: policy.id, sender, labels: Json(rule.labels.clone()) }));
     }
+    faults.none()?;
     tx.db().set_policy_rules(&rows).await?;
     tx.commit().await?;
     Ok(version_of_rules(&rows))

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::refused::Refused;
+use super::refused::{Faults, Refused};
 use crate::alarm::Priority;
 use crate::roster::quiet::{self, QuietHours};
 use crate::store::edits::Edited;
@@ -79,25 +79,33 @@ pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>, expected: &
     tx.db().lock_edits(Edited::QuietHours).await?;
     expected.check(Some(&version(&tx.db().quiet_hours().await?)))?;
     let mut all = Vec::with_capacity(body.quiet_hours.len());
+    let mut faults = Faults::default();
     for (index, one) in body.quiet_hours.iter().enumerate() {
+        if faults.are_enough() {
+            break;
+        }
         let wrong = |field: &str, why: String| Refused::at(format!("quiet_hours[{index}].{field}"), why);
         let time = |field: &str, text: &str| {
             NaiveTime::parse_from_str(text, TIME).map_err(|_| wrong(field, format!("{text:?} is no time of day: write 22:00")))
         };
         if one.up_to == Priority::Critical {
-            return Err(wrong("up_to", "critical alarms never wait: low, normal or high".to_owned()));
+            faults.note(Err::<(), _>(wrong("up_to", "critical alarms never wait: low, normal or high".to_owned())))?;
         }
         let person = match &one.person {
             None => None,
             Some(name) => {
                 let person = tx.db().person_by_name(name).await?;
-                Some(person.ok_or_else(|| wrong("person", format!("there is nobody named {name:?}")))?.id)
+                let person = person.ok_or_else(|| wrong("person", format!("there is nobody named {name:?}")));
+                faults.note(person)?.map(|person| person.id)
             }
         };
-        let zone = one.zone.parse().map_err(|_| wrong("zone", format!("{:?} is no time zone: write Asia/Shanghai", one.zone)))?;
-        let (from, to) = (time("from", &one.from)?, time("to", &one.to)?);
-        all.push(QuietHours { person, from, to, zone, up_to: one.up_to });
+        let zone = one.zone.parse().map_err(|_| wrong("zone", format!("{:?} is no time zone: write Asia/Shanghai", one.zone)));
+        let (zone, from, to) = (faults.note(zone)?, faults.note(time("from", &one.from))?, faults.note(time("to", &one.to))?);
+        if let (Some(zone), Some(from), Some(to)) = (zone, from, to) {
+            all.push(QuietHours { person, from, to, zone, up_to: one.up_to });
+        }
     }
+    faults.none()?;
     if let Some(index) = quiet::endless(&all, now) {
         let why =
             "these quiet hours would never end, alone or with the others: leave a gap, or leave this person out of the policy";

@@ -28,6 +28,9 @@ pub enum Refused {
         /// What is wrong, and how it should be.
         why: String,
     },
+    /// Several fields are wrong: each of them.
+    #[error("{}", first_of(.0))]
+    Several(Vec<Refused>),
     /// The command of a public number cannot be said.
     #[error(transparent)]
     Command(#[from] ComposeError),
@@ -75,6 +78,16 @@ impl Refused {
         match self {
             Self::Wrong { field, why } => Self::at(format!("{outer}.{field}"), why),
             Self::WrongAt { field, why } => Self::at(format!("{outer}.{field}"), why),
+            Self::Several(all) => Self::Several(all.into_iter().map(|own| own.within(outer)).collect()),
+            other => other,
+        }
+    }
+
+    /// The first thing that is wrong, for whoever is told of one at a time.
+    #[must_use]
+    pub fn first(self) -> Self {
+        match self {
+            Self::Several(all) if !all.is_empty() => all.into_iter().next().map_or(Self::Contended, Self::first),
             other => other,
         }
     }
@@ -85,6 +98,7 @@ impl Refused {
         match self {
             Self::Wrong { field, .. } => Some(field),
             Self::WrongAt { field, .. } => Some(field),
+            Self::Several(all) => all.first()?.field(),
             _ => None,
         }
     }
@@ -104,6 +118,57 @@ impl Refused {
             return Self::Taken { what, name: name.to_owned() };
         }
         Self::Store(error)
+    }
+}
+
+fn first_of(all: &[Refused]) -> String {
+    all.first().map(ToString::to_string).unwrap_or_default()
+}
+
+/// So many faults of one request are told.
+const MOST_FAULTS: usize = 20;
+
+/// What is wrong with the fields of a form, all of it: whoever repairs a request wants to know of everything.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Refused>);
+
+impl Faults {
+    /// Notes what is wrong with a field; gives its value when nothing is.
+    ///
+    /// # Errors
+    /// What is no fault of a field: that ends it.
+    pub fn note<T>(&mut self, checked: Result<T, impl Into<Refused>>) -> Result<Option<T>, Refused> {
+        match checked.map_err(Into::into) {
+            Ok(value) => Ok(Some(value)),
+            Err(Refused::Several(all)) => {
+                self.0.extend(all);
+                Ok(None)
+            }
+            Err(fault @ (Refused::Wrong { .. } | Refused::WrongAt { .. } | Refused::Command(_))) => {
+                self.0.push(fault);
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Whether so much is wrong that nothing more is looked at.
+    #[must_use]
+    pub fn are_enough(&self) -> bool {
+        self.0.len() >= MOST_FAULTS
+    }
+
+    /// Whether nothing is wrong.
+    ///
+    /// # Errors
+    /// All that is.
+    pub fn none(mut self) -> Result<(), Refused> {
+        self.0.truncate(MOST_FAULTS);
+        match self.0.len() {
+            0 => Ok(()),
+            1 => self.0.pop().map_or(Ok(()), Err),
+            _ => Err(Refused::Several(self.0)),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
-use super::refused::{self, Refused};
+use super::refused::{self, Faults, Refused};
 use crate::ids::WindowId;
 use crate::store::Work;
 use crate::store::watch::maintenance::WindowRow;
@@ -35,24 +35,26 @@ pub struct NewWindow {
 pub async fn add(work: &mut Work, new: &NewWindow) -> Result<WindowRow, Refused> {
     let now = work.now();
     let reason = new.reason.trim().to_owned();
+    let mut faults = Faults::default();
     if reason.is_empty() || reason.chars().count() > LONGEST_REASON || reason.chars().any(char::is_control) {
-        return Err(Refused::wrong("reason", format!("say in 1 to {LONGEST_REASON} characters what is being done")));
+        let why = format!("say in 1 to {LONGEST_REASON} characters what is being done");
+        faults.note(Err::<(), _>(Refused::wrong("reason", why)))?;
     }
     let team = new.team.as_deref().map(str::trim).filter(|team| !team.is_empty()).map(str::to_owned);
     if team.is_none() && new.labels.is_empty() {
-        return Err(Refused::wrong(
-            "labels",
-            "name a team or at least one label: a window for everything would silence everything",
-        ));
+        let why = "name a team or at least one label: a window for everything would silence everything";
+        faults.note(Err::<(), _>(Refused::wrong("labels", why)))?;
     }
-    refused::labels(&new.labels)?;
+    faults.note(refused::labels(&new.labels))?;
     let starts_at = new.starts_at.unwrap_or(now);
     if new.ends_at <= now || new.ends_at <= starts_at {
-        return Err(Refused::wrong("ends_at", "the window must end after it begins, and not in the past"));
+        let why = "the window must end after it begins, and not in the past";
+        faults.note(Err::<(), _>(Refused::wrong("ends_at", why)))?;
+    } else if new.ends_at - starts_at > LONGEST_WINDOW {
+        let why = format!("a window is at most {} days long", LONGEST_WINDOW.num_days());
+        faults.note(Err::<(), _>(Refused::wrong("ends_at", why)))?;
     }
-    if new.ends_at - starts_at > LONGEST_WINDOW {
-        return Err(Refused::wrong("ends_at", format!("a window is at most {} days long", LONGEST_WINDOW.num_days())));
-    }
+    faults.none()?;
     let labels = Json(new.labels.clone());
     let window = WindowRow { id: WindowId::new(now), reason, starts_at, ends_at: new.ends_at, team, labels, created_at: now };
     work.db().insert_window(&window).await?;

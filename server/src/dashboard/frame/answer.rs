@@ -139,7 +139,11 @@ impl From<Refused> for Refusal {
             Refused::Contended => Self::Failed,
             Refused::Store(error) => error.into(),
             Refused::Stale(_) => Self::Stale,
-            Refused::Wrong { .. } | Refused::WrongAt { .. } | Refused::Command(_) | Refused::Taken { .. } => Self::Garbled,
+            Refused::Wrong { .. }
+            | Refused::WrongAt { .. }
+            | Refused::Several(_)
+            | Refused::Command(_)
+            | Refused::Taken { .. } => Self::Garbled,
         }
     }
 }

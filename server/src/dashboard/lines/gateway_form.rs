@@ -187,7 +187,7 @@ pub(in crate::dashboard) fn wrong(words: &Words, kind: GatewayKind, refused: Ref
     if let Some((field, word)) = refused.field().and_then(|setting| kind.blames(setting)) {
         return Ok(Wrong::new(field, words.word(word)));
     }
-    match refused {
+    match refused.first() {
         Refused::Taken { name, .. } => Ok(Wrong::new("name", fill_text(&words.line_name_taken, &[("name", &name)]))),
         Refused::Wrong { field: "name", .. } => Ok(Wrong::new("name", &words.bad_short_name)),
         Refused::Wrong { field: "url", .. } => Ok(Wrong::new("url", &words.gateway_bad_url)),

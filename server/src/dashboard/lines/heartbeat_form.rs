@@ -111,7 +111,7 @@ impl HeartbeatForm {
     /// # Errors
     /// When no field is to blame.
     pub(in crate::dashboard) fn wrong(&self, words: &Words, region: Region, refused: Refused) -> Result<Wrong, Refusal> {
-        match refused {
+        match refused.first() {
             Refused::Taken { name, .. } => Ok(Wrong::new("name", fill_text(&words.line_name_taken, &[("name", &name)]))),
             Refused::Wrong { field: "name", .. } => Ok(Wrong::new("name", &words.bad_short_name)),
             Refused::Wrong { field: "period_seconds", .. } => Ok(Wrong::new("period", &words.beat_bad_period)),

@@ -152,7 +152,7 @@ impl LineForm {
     /// # Errors
     /// When no field is to blame.
     pub(in crate::dashboard) fn wrong(&self, words: &Words, refused: Refused) -> Result<Wrong, Refusal> {
-        match refused {
+        match refused.first() {
             Refused::Command(error) => Ok(Wrong::new(error.field(), command_words(words, &error))),
             Refused::Taken { name, .. } => Ok(Wrong::new("name", fill_text(&words.line_name_taken, &[("name", &name)]))),
             Refused::Missing { what: "gateway", .. } => Ok(Wrong::new("gateway", &words.line_no_gateway)),
@@ -364,7 +364,11 @@ mod tests {
             Refused::Wrong { field, .. } => Refused::wrong(field, ""),
             Refused::Taken { what, name } => Refused::Taken { what, name: name.clone() },
             Refused::Missing { what, name } => Refused::Missing { what, name: name.clone() },
-            other @ (Refused::WrongAt { .. } | Refused::Contended | Refused::Store(_) | Refused::Stale(_)) => panic!("{other:?}"),
+            other @ (Refused::WrongAt { .. }
+            | Refused::Several(_)
+            | Refused::Contended
+            | Refused::Store(_)
+            | Refused::Stale(_)) => panic!("{other:?}"),
         }
     }
 }

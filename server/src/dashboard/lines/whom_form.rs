@@ -73,7 +73,7 @@ pub(in crate::dashboard) fn unfilled(words: &Words, sentence: &str) -> Wrong {
 /// # Errors
 /// When nothing in the form is to blame.
 pub(in crate::dashboard) fn wrong(words: &Words, refused: Refused) -> Result<Wrong, Refusal> {
-    match refused {
+    match refused.first() {
         Refused::Command(error) => Ok(Wrong::new("", command_words(words, &error))),
         Refused::Wrong { field: "number", .. } => Ok(Wrong::new("number", &words.bad_number)),
         Refused::Wrong { field: "person", .. } => Ok(Wrong::new("person", &words.person_bad_name)),

@@ -78,7 +78,7 @@ impl WindowForm {
 /// # Errors
 /// When no field is to blame.
 pub(in crate::dashboard) fn wrong(words: &Words, refused: Refused) -> Result<Wrong, Refusal> {
-    match refused {
+    match refused.first() {
         Refused::Wrong { field: "reason", .. } => Ok(Wrong::new("reason", &words.window_bad_reason)),
         Refused::Wrong { field: "labels", .. } => Ok(Wrong::new("team", &words.window_bad_what)),
         Refused::Wrong { field: "ends_at", .. } => Ok(Wrong::new("to", &words.window_bad_end)),

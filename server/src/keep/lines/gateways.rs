@@ -4,7 +4,7 @@ use chrono_tz::Tz;
 
 use crate::config::Config;
 use crate::ids::GatewayId;
-use crate::keep::refused::{self, Refused};
+use crate::keep::refused::{self, Faults, Refused};
 use crate::kinds::gateways::{self, GatewaySettings};
 use crate::kinds::guard::GuardedResolver;
 use crate::links::Links;
@@ -40,12 +40,16 @@ pub fn inbound_path(token: &str) -> String {
 /// # Errors
 /// When a field is wrong, the name is taken, or the database fails.
 pub async fn add(work: &mut Work, config: &Config, new: NewGateway) -> Result<(GatewayRow, String), Refused> {
-    gateways::check(&new.settings, &GuardedResolver::for_gateways(&config.sms.allow_networks))?;
+    let mut faults = Faults::default();
+    faults.note(gateways::check(&new.settings, &GuardedResolver::for_gateways(&config.sms.allow_networks)))?;
+    let name = faults.note(refused::name(&new.name))?;
+    let inbound = faults.note(new.inbound.of(Inbound::default()))?;
+    faults.none()?;
     let gateway = GatewayRow {
         id: GatewayId::new(work.now()),
-        name: refused::name(&new.name)?,
+        name: name.unwrap_or_default(),
         settings: sqlx::types::Json(new.settings),
-        inbound: sqlx::types::Json(new.inbound.of(Inbound::default())?),
+        inbound: sqlx::types::Json(inbound.unwrap_or_default()),
         removed_at: None,
         heard_at: None,
         ping_at: None,
@@ -74,8 +78,9 @@ pub async fn change(
     expected: &Expected,
 ) -> Result<GatewayRow, Refused> {
     let NewGateway { name, settings, inbound } = new;
-    let name = refused::name(&name)?;
-    gateways::check(&settings, &GuardedResolver::for_gateways(&config.sms.allow_networks))?;
+    let mut faults = Faults::default();
+    let name = faults.note(refused::name(&name))?;
+    faults.note(gateways::check(&settings, &GuardedResolver::for_gateways(&config.sms.allow_networks)))?;
     work.db().lock_edits(Edited::Gateways).await?;
     let old = find(&mut work.db(), which).await?;
     expected.check(Some(&old.version(links)))?;
@@ -83,9 +88,12 @@ pub async fn change(
     let other_kind = std::mem::discriminant(&old.settings.0) != std::mem::discriminant(&settings);
     let other_handset = matches!(settings, GatewaySettings::Handset(_)) && old.settings.0 != settings;
     if other_kind || other_handset {
-        return Err(Refused::wrong("kind", "this would be another gateway: add that, and let the lines use it"));
+        let why = "this would be another gateway: add that, and let the lines use it";
+        faults.note(Err::<(), _>(Refused::wrong("kind", why)))?;
     }
-    let inbound = sqlx::types::Json(inbound.of(old.inbound.0.clone())?);
+    let inbound = faults.note(inbound.of(old.inbound.0.clone()))?;
+    faults.none()?;
+    let (name, inbound) = (name.unwrap_or_default(), sqlx::types::Json(inbound.unwrap_or_default()));
     let gateway = GatewayRow { name, settings: sqlx::types::Json(settings), inbound, ..old };
     work.db().change_gateway(&gateway).await.map_err(|error| Refused::insert("gateway", &gateway.name, error))?;
     Ok(gateway)

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::gateways::{self, handset_named};
 use crate::config::Config;
 use crate::ids::{HandsetId, LineId};
-use crate::keep::refused::{self, Refused};
+use crate::keep::refused::{self, Faults, Refused};
 use crate::kinds::gateways::GatewaySettings;
 use crate::line::command::{self, AppBuild, Message};
 use crate::numbers::Number;
@@ -99,9 +99,8 @@ impl LineRow {
 /// # Errors
 /// When a field is wrong, the name is taken, or the database fails.
 pub async fn add(work: &mut Work, config: &Config, new: &NewLine) -> Result<LineRow, Refused> {
-    let name = refused::name(&new.name)?;
     let now = work.now();
-    let line = LineRow { name, ..said(&mut work.db(), config, new, now).await? };
+    let line = named(&mut work.db(), config, new, now).await?;
     compose(&mut work.db(), config, &line, &Number::from_stored(line.number.as_str())).await?;
     work.db().insert_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
     Ok(line)
@@ -119,22 +118,33 @@ pub async fn change(
     new: &NewLine,
     expected: &Expected,
 ) -> Result<Changed, Refused> {
-    let name = refused::name(&new.name)?;
     let now = work.now();
     work.db().lock_edits(Edited::Lines).await?;
     let old = locked(work, which).await?;
     expected.check(Some(&old.version()))?;
-    let line = LineRow { name, ..said(&mut work.db(), config, new, now).await?.keeping(&old) };
+    let line = named(&mut work.db(), config, new, now).await?.keeping(&old);
     compose(&mut work.db(), config, &line, &Number::from_stored(line.number.as_str())).await?;
     work.db().change_line(&line).await.map_err(|error| Refused::insert("line", &line.name, error))?;
     Ok(Changed { told_otherwise: line.is_told_otherwise_than(&old), line })
 }
 
-/// What an operator says of a line, as a line that was never handed over. Its name is not looked at.
+/// What an operator says of a line, with its name, as a line that was never handed over.
+async fn named(db: &mut Db<'_>, config: &Config, new: &NewLine, now: DateTime<Utc>) -> Result<LineRow, Refused> {
+    let mut faults = Faults::default();
+    let name = faults.note(refused::name(&new.name))?;
+    let said = faults.note(said(db, config, new, now).await)?;
+    faults.none()?;
+    // Both are there, since nothing is wrong.
+    let (Some(name), Some(said)) = (name, said) else { return Err(Refused::Contended) };
+    Ok(LineRow { name, ..said })
+}
+
+/// The same; its name is not looked at.
 pub(crate) async fn said(db: &mut Db<'_>, config: &Config, new: &NewLine, now: DateTime<Utc>) -> Result<LineRow, Refused> {
-    let own_number = number("number", &new.number, config)?;
+    let mut faults = Faults::default();
+    let own_number = faults.note(number("number", &new.number, config))?;
     let sms_number = match &new.sms_number {
-        Some(text) => number("sms_number", text, config)?,
+        Some(text) => faults.note(number("sms_number", text, config))?,
         None => own_number.clone(),
     };
     let team = new.team.trim();
@@ -145,18 +155,22 @@ pub(crate) async fn said(db: &mut Db<'_>, config: &Config, new: &NewLine, now: D
             let of_team = roster.find_team(team).map(|team| team.name.clone());
             let found = of_team.or_else(|| roster.find_schedule(team).map(|schedule| schedule.name.clone()));
             let unknown = || Refused::wrong("team", format!("no team and no schedule of the roster is called {team:?}"));
-            found.ok_or_else(unknown)?
+            faults.note(found.ok_or_else(unknown))?.unwrap_or_default()
         }
     };
     if !ANDROID.contains(&new.android) {
-        return Err(Refused::wrong("android", "android is the handset's main version, such as 13"));
+        faults.note(Err::<(), _>(Refused::wrong("android", "android is the handset's main version, such as 13")))?;
     }
-    let gateway = gateways::find(db, &new.gateway).await?;
-    let handset_id = optional_handset(db, "handset", new.handset.as_deref()).await?;
-    let verify_handset_id = optional_handset(db, "verify_handset", new.verify_handset.as_deref()).await?;
+    let handset_id = faults.note(optional_handset(db, "handset", new.handset.as_deref()).await)?.flatten();
+    let verify_handset_id = faults.note(optional_handset(db, "verify_handset", new.verify_handset.as_deref()).await)?.flatten();
     if verify_handset_id.is_some() && verify_handset_id == handset_id {
-        return Err(Refused::wrong("verify_handset", "another handset must ring the number: this one would ring itself"));
+        let why = "another handset must ring the number: this one would ring itself";
+        faults.note(Err::<(), _>(Refused::wrong("verify_handset", why)))?;
     }
+    faults.none()?;
+    let gateway = gateways::find(db, &new.gateway).await?;
+    // Both are there, since nothing is wrong.
+    let (Some(own_number), Some(sms_number)) = (own_number, sms_number) else { return Err(Refused::Contended) };
     Ok(LineRow {
         id: LineId::new(now),
         name: new.name.clone(),
