@@ -26,8 +26,9 @@ use crate::app::App;
 use crate::compat::barista;
 use crate::dashboard::{self, Dashboard};
 use crate::handset;
-use crate::http::document::complete;
-use crate::http::listing::{self, Known, tell_old_keys};
+use crate::http::aging::{self, Aging};
+use crate::http::document::{all_is_answered, complete};
+use crate::http::listing::{self, Known, tell_items};
 use crate::http::phone::nothing_for_phones;
 use crate::http::problem::{CATALOGUE, Code, Problem};
 use crate::http::versions::tagged;
@@ -50,7 +51,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     let (api, _) = documented_api().split_for_parts();
     let (by_token, _) = documented_by_token().split_for_parts();
     let mut document = openapi();
-    let known = Arc::new(Known::of(&mut document));
+    let (known, aging) = (Arc::new(Known::of(&mut document)), Arc::new(Aging::of(&document)));
     if !app.prefix.path().is_empty() {
         document.servers = Some(vec![utoipa::openapi::Server::new(app.prefix.path())]);
     }
@@ -60,15 +61,16 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn(charset::in_utf8))
         .route_layer(RequestDecompressionLayer::new())
-        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::repeats::once))
-        // Doors before bodies: who may not come in is not read.
-        .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
-        .route_layer(middleware::from_fn_with_state(known, listing::known_only))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::requests::repeats::once))
+        // What is the same twice over is no part of a version.
         .route_layer(middleware::from_fn(async |request: Request, next: Next| match request.uri().path() {
-            // Its words are Barista's, its head too.
             barista::PATH => next.run(request).await,
             _ => tagged(request, next).await,
         }))
+        .route_layer(middleware::from_fn_with_state((aging, app.config().http.body_limit_bytes), api::requests::old_names::known))
+        // Doors before bodies: who may not come in is not read.
+        .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
+        .route_layer(middleware::from_fn_with_state(known, listing::known_only))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
         .merge(
             by_token
@@ -249,8 +251,10 @@ struct ApiDocument;
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let (mut document, by_token) = (documented_api().split_for_parts().1, documented_by_token().split_for_parts().1);
     document.merge(by_token);
+    tell_items(&mut document);
     complete(&mut document);
-    tell_old_keys(&mut document);
+    aging::tell(&mut document);
+    all_is_answered(&mut document);
     document
 }
 

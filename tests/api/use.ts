@@ -15,7 +15,7 @@ async function main(): Promise<void> {
     const listed = await client.GET("/api/v1/alarms", { params: { query: { state: ["waiting"], limit: 1 } } });
     if (given(listed.data, listed.error).items[0]?.id !== alarm.id) throw new Error("another alarm");
     const shown = await client.GET("/api/v1/alarms/{id}", { params: { path: { id: alarm.id } } });
-    const numbers: string[] = given(shown.data, shown.error).callees.map((callee) => callee.number);
+    const numbers: string[] = given(shown.data, shown.error).callees.map((callee) => callee.phone_number);
     if (numbers.join() !== "+8618712345678") throw new Error(numbers.join());
     const wrong = await client.POST("/api/v1/alarms", { body: { summary: "disk full", attempts: 11 } });
     const problem: components["schemas"]["Problem"] | undefined = wrong.error;

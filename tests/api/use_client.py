@@ -32,7 +32,7 @@ body = AlarmBody(summary="disk full", phones=["18712345678"], labels=labels, pri
 made = alarms_add.sync(client=client, body=body)
 assert made.state is AlarmState.WAITING and made.answer is None, made
 shown = alarms_show.sync(client=client, id=str(made.id))
-assert shown.callees[0].number == "+8618712345678" and shown.labels["host"] == "db1", shown
+assert shown.callees[0].phone_number == "+8618712345678" and shown.labels["host"] == "db1", shown
 confirmed = alarms_acknowledge.sync(client=client, id=str(made.id), body=AcknowledgeBody(name="Ann"))
 assert confirmed.state is AlarmState.ANSWERED and confirmed.answer.name == "Ann", confirmed
 called_off = alarms_cancel.sync(client=client, id=str(made.id), body=CancelBody(by="Ann"))

@@ -253,9 +253,34 @@ impl Described {
         }
         if !wanted["content"][kind]["schema"].is_null() {
             let schema = place(&["paths", template, &asked.method, "requestBody", "content", kind, "schema"]);
+            let sent = self.by_names_of_now(&wanted["content"][kind]["schema"], sent);
             faults.extend(self.validate(&schema, &sent).into_iter().map(|fault| format!("what was taken: {fault}")));
         }
         faults
+    }
+
+    /// What was sent under names of before, which are read and not described: under those of now.
+    fn by_names_of_now(&self, schema: &Value, value: Value) -> Value {
+        let schema = match schema["$ref"].as_str() {
+            Some(place) => self.document.pointer(place.trim_start_matches('#')).unwrap_or(&Value::Null),
+            None => schema,
+        };
+        let parts = ["oneOf", "anyOf"].iter().filter_map(|word| schema[*word].as_array()).flatten();
+        match parts.fold(value, |value, part| self.by_names_of_now(part, value)) {
+            Value::Array(all) if schema["items"].is_object() => {
+                all.into_iter().map(|one| self.by_names_of_now(&schema["items"], one)).collect()
+            }
+            Value::Object(members) => {
+                let now = |name: String| schema["x-old-names"][&name].as_str().map(str::to_owned).unwrap_or(name);
+                let members = members.into_iter().map(|(name, member)| {
+                    let name = now(name);
+                    let member = self.by_names_of_now(&schema["properties"][&name], member);
+                    (name, member)
+                });
+                Value::Object(members.collect())
+            }
+            other => other,
+        }
     }
 
     fn of_body(&self, schema: &str, asked: &Asked, body: &[u8]) -> Vec<String> {
@@ -263,7 +288,11 @@ impl Described {
             return Vec::new();
         }
         match serde_json::from_slice::<Value>(body) {
-            Ok(value) => self.validate(schema, &value),
+            Ok(value) => {
+                let mut faults = self.validate(schema, &value);
+                words(&value, "", &mut faults);
+                faults
+            }
             Err(error) => vec![format!("the body is not JSON: {error}")],
         }
     }
@@ -282,6 +311,31 @@ impl Described {
         };
         let all = self.document["paths"].as_object()?.iter().filter(|(template, _)| fits(template));
         all.min_by_key(|(template, _)| template.matches('{').count())
+    }
+}
+
+/// Texts of people, which may be empty. Anything else that is not there is null.
+const MAY_BE_EMPTY: [&str; 8] = ["details", "name", "note", "of", "reason", "source", "summary", "text"];
+/// What says which of a few something is.
+const FIXED_WORDS: [&str; 10] = ["action", "effect", "kind", "known", "mode", "outcome", "state", "verdict", "via", "why"];
+
+/// Notes empty texts that stand for nothing, and fixed words that were not made for the wire.
+fn words(value: &Value, name: &str, faults: &mut Vec<String>) {
+    match value {
+        Value::Object(members) if !matches!(name, "body" | "labels") => {
+            members.iter().for_each(|(name, member)| words(member, name, faults));
+        }
+        Value::Array(all) => all.iter().for_each(|one| words(one, name, faults)),
+        Value::String(text) if text.is_empty() && !MAY_BE_EMPTY.contains(&name) => {
+            faults.push(format!("{name} is an empty text: null means that there is none"));
+        }
+        // Those of people and a few others are called so too.
+        Value::String(text) if FIXED_WORDS.contains(&name) => {
+            if !text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
+                faults.push(format!("{name} is {text:?}, which is no word in snake_case"));
+            }
+        }
+        _ => {}
     }
 }
 

@@ -32,12 +32,13 @@ pub struct ByBody {
     by: Option<String>,
 }
 
-/// The JSON body of `POST /api/v1/alarms/{id}/snooze`: one of `until` and `for_seconds`.
+/// The JSON body of `POST /api/v1/alarms/{id}/snooze`: one of `snooze_ends_at` and `for_seconds`.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SnoozeBody {
     /// Nobody is rung before then (RFC 3339).
-    until: Option<DateTime<Utc>>,
+    #[serde(alias = "until")]
+    snooze_ends_at: Option<DateTime<Utc>>,
     /// The same, counted from now.
     #[schema(minimum = 1, maximum = 2592000)]
     for_seconds: Option<i64>,
@@ -158,7 +159,7 @@ pub async fn snooze(
 ) -> Result<Response, Problem> {
     let body: SnoozeBody = alarm_request::read_json(&read(&app, body).await?)?;
     let by = actor(&sender, body.by)?;
-    let until = match (body.until, body.for_seconds) {
+    let until = match (body.snooze_ends_at, body.for_seconds) {
         (Some(until), None) => until,
         (None, Some(seconds)) if (1..=MOST_SNOOZE.num_seconds()).contains(&seconds) => {
             app.engine.clock.now() + TimeDelta::seconds(seconds)
@@ -166,7 +167,7 @@ pub async fn snooze(
         (None, Some(_)) => {
             return Err(Problem::invalid("for_seconds", format!("for_seconds must be 1 to {}", MOST_SNOOZE.num_seconds())));
         }
-        _ => return Err(Problem::invalid("until", "give one of until and for_seconds")),
+        _ => return Err(Problem::invalid("snooze_ends_at", "give one of snooze_ends_at and for_seconds")),
     };
     shown(&app, app.engine.snooze(id, until, &by).await).await
 }

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::roster::shapes::Named;
 use crate::alarm::AnswerVia;
 use crate::alarm::{AlarmState, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
 use crate::engine::EngineError;
-use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, short_mid};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, short_mid};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::dials::{DialRow, TargetRow};
@@ -20,10 +21,10 @@ use crate::store::{Db, Store};
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct AlarmJson {
     id: AlarmId,
-    number: String,
+    /// What people call it, such as in a text message.
+    alarm_number: String,
     state: AlarmState,
     /// Why nobody was reached.
-    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<EndReason>,
     summary: String,
     details: String,
@@ -37,8 +38,7 @@ pub struct AlarmJson {
     dry_run: bool,
     raised_at: DateTime<Utc>,
     /// Maintenance: nobody is rung for it before then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    held_until: Option<DateTime<Utc>>,
+    hold_ends_at: Option<DateTime<Utc>>,
     resolved_at: Option<DateTime<Utc>>,
     cancelled_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
@@ -51,16 +51,18 @@ pub struct AlarmJson {
 /// Who answered.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct AnswerJson {
+    /// Their name at that moment; empty when nobody knows it.
     name: String,
-    number: Option<String>,
-    person_id: Option<PersonId>,
+    phone_number: Option<String>,
+    person: Option<Named>,
     callee_id: Option<CalleeId>,
-    at: DateTime<Utc>,
+    answered_at: DateTime<Utc>,
     /// Seconds from the beginning of the hunt.
     after_seconds: f64,
     attempt: Option<i32>,
     via: AnswerVia,
-    handset: Option<String>,
+    /// The handset whose call it was.
+    dialled_by: Option<Named>,
     /// The beginning of the dial's mid: only its handset knows the whole of it.
     mid: Option<String>,
     confirmed_at: Option<DateTime<Utc>>,
@@ -80,7 +82,7 @@ pub struct AlarmDetailJson {
     /// When the next step begins at the latest.
     step_ends_at: Option<DateTime<Utc>>,
     /// Nobody is rung before then.
-    snoozed_until: Option<DateTime<Utc>>,
+    snooze_ends_at: Option<DateTime<Utc>>,
     /// An answer that nobody confirms within so many seconds lapses.
     confirm_within_seconds: Option<i32>,
     callees: Vec<CalleeJson>,
@@ -95,8 +97,8 @@ struct CalleeJson {
     step: i32,
     position: i32,
     name: Option<String>,
-    person_id: Option<PersonId>,
-    number: String,
+    person: Option<Named>,
+    phone_number: String,
     /// False: the numbering plan does not know such a number.
     known_to_plan: bool,
     attempts: i32,
@@ -113,29 +115,28 @@ struct DialJson {
     /// Its beginning: only its handset knows the whole of it.
     mid: String,
     hunt_id: HuntId,
-    handset: Option<String>,
+    dialled_by: Option<Named>,
     phones: Vec<String>,
     offered_at: DateTime<Utc>,
-    deadline: DateTime<Utc>,
+    deadline_at: DateTime<Utc>,
     serves: i32,
     closed_at: Option<DateTime<Utc>>,
     outcome: Option<DialOutcome>,
     resp: Option<String>,
     reported_at: Option<DateTime<Utc>>,
     /// How far a native handset's calls have got.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     progress: Vec<ProgressJson>,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct ProgressJson {
-    number: String,
+    phone_number: String,
     state: String,
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct EventJson {
-    at: DateTime<Utc>,
+    happened_at: DateTime<Utc>,
     kind: String,
     #[schema(value_type = Object)]
     body: Value,
@@ -149,7 +150,7 @@ impl AlarmJson {
         let state = row.state();
         Self {
             id: row.id,
-            number: row.number.to_string(),
+            alarm_number: row.number.to_string(),
             state,
             reason: row.end_reason.filter(|_| state == AlarmState::NoAnswer),
             summary: row.summary,
@@ -163,7 +164,7 @@ impl AlarmJson {
             until: row.until,
             dry_run: row.dry_run,
             raised_at: row.raised_at,
-            held_until: row.held_until.filter(|_| state == AlarmState::Waiting),
+            hold_ends_at: row.held_until.filter(|_| state == AlarmState::Waiting),
             resolved_at: row.resolved_at,
             cancelled_at: row.cancelled_at,
             ended_at: row.ended_at,
@@ -177,14 +178,14 @@ impl AnswerJson {
     fn new(row: &AnswerRow, hunt_created_at: DateTime<Utc>, handsets: &HashMap<HandsetId, String>) -> Self {
         Self {
             name: row.name.clone(),
-            number: row.number.clone(),
-            person_id: row.person_id,
+            phone_number: row.number.clone(),
+            person: row.person_id.map(|id| Named::new(id.to_string(), row.name.clone())),
             callee_id: row.callee_id,
-            at: row.at,
+            answered_at: row.at,
             after_seconds: (row.at - hunt_created_at).as_seconds_f64().max(0.0),
             attempt: row.attempt,
             via: row.via,
-            handset: row.handset_id.and_then(|id| handsets.get(&id).cloned()),
+            dialled_by: row.handset_id.and_then(|id| dialled_by(id, handsets)),
             mid: row.mid.as_deref().map(|mid| short_mid(mid).to_owned()),
             confirmed_at: row.confirmed_at,
             lapsed_at: row.lapsed_at,
@@ -267,7 +268,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
         policy,
         step: hunt.step,
         step_ends_at: hunt.step_ends_at,
-        snoozed_until: hunt.snoozed_until,
+        snooze_ends_at: hunt.snoozed_until,
         confirm_within_seconds: hunt.confirm_within,
         callees: callees
             .into_iter()
@@ -275,9 +276,9 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
                 id: callee.id,
                 step: callee.step,
                 position: callee.position,
+                person: callee.person_id.map(|id| Named::new(id.to_string(), callee.name.clone().unwrap_or_default())),
                 name: callee.name,
-                person_id: callee.person_id,
-                number: callee.number,
+                phone_number: callee.number,
                 known_to_plan: callee.known_to_plan,
                 attempts: callee.attempts,
                 max_attempts: callee.max_attempts,
@@ -293,10 +294,10 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
                 progress: progress_of(&dial, &targets),
                 mid: short_mid(&dial.mid).to_owned(),
                 hunt_id: dial.hunt_id,
-                handset: dial.handset_id.and_then(|id| handsets.get(&id).cloned()),
+                dialled_by: dial.handset_id.and_then(|id| dialled_by(id, &handsets)),
                 phones: dial.phones.0,
                 offered_at: dial.offered_at,
-                deadline: dial.deadline,
+                deadline_at: dial.deadline,
                 serves: dial.serves,
                 closed_at: dial.closed_at,
                 outcome: dial.outcome,
@@ -312,7 +313,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
             .collect(),
         timeline: timeline
             .into_iter()
-            .map(|event| EventJson { at: event.at, kind: event.kind, body: events::shown(event.body.0) })
+            .map(|event| EventJson { happened_at: event.at, kind: event.kind, body: events::shown(event.body.0) })
             .collect(),
     })
 }
@@ -321,12 +322,16 @@ async fn handset_names(db: &mut Db<'_>) -> Result<HashMap<HandsetId, String>, En
     Ok(db.handset_names().await?)
 }
 
+fn dialled_by(id: HandsetId, handsets: &HashMap<HandsetId, String>) -> Option<Named> {
+    handsets.get(&id).map(|name| Named::new(id.to_string(), name.clone()))
+}
+
 /// What a native handset says of the numbers it is dialling; numbers as it was given them.
 fn progress_of(dial: &DialRow, targets: &[TargetRow]) -> Vec<ProgressJson> {
     let own = targets.iter().filter(|target| target.mid == dial.mid);
     own.filter_map(|target| {
-        let number = dial.phones.get(usize::try_from(target.seq).ok()?)?.clone();
-        Some(ProgressJson { number, state: target.progress.clone()? })
+        let phone_number = dial.phones.get(usize::try_from(target.seq).ok()?)?.clone();
+        Some(ProgressJson { phone_number, state: target.progress.clone()? })
     })
     .collect()
 }

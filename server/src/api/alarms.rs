@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::engine::{Acknowledgement, Actor, RaisedAs};
 use crate::http::answer;
 use crate::http::listing::{Listed, Query, unknown_cursor, unsealed};
-use crate::http::problem::Problem;
+use crate::http::problem::{Problem, Wrong};
 use crate::ids::AlarmId;
 use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
 use crate::store::alarm::alarms::AlarmFilter;
@@ -76,14 +76,11 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
     Ok((response, raised_as))
 }
 
-/// Where alarms are listed.
-const LIST: &str = "/api/v1/alarms";
-
 /// Alarms, newest first. A filter that stands there several times lets any of its values through.
 #[utoipa::path(get, path = "/api/v1/alarms", tag = "alarms",
-    params(("state" = Vec<AlarmState>, Query), ("priority" = Vec<Priority>, Query), ("source" = Vec<String>, Query),
-        ("dedup_key" = Vec<String>, Query), ("raised_from" = Option<DateTime<Utc>>, Query, description = "Raised then or later"),
-        ("raised_before" = Option<DateTime<Utc>>, Query, description = "Raised before then"),
+    params(("state" = Option<Vec<AlarmState>>, Query), ("priority" = Option<Vec<Priority>>, Query), ("source" = Option<Vec<String>>, Query),
+        ("dedup_key" = Option<Vec<String>>, Query), ("starts_at" = Option<DateTime<Utc>>, Query, description = "Raised then or later"),
+        ("ends_at" = Option<DateTime<Utc>>, Query, description = "Raised before then"),
         ("limit" = Option<i32>, Query, minimum = 1, maximum = 200, description = "So many at most; 50 unless given"),
         ("cursor" = Option<String>, Query, description = "next_cursor of the page before")),
     responses((status = 200, description = "A page of alarms", body = Listed<AlarmJson>),
@@ -99,7 +96,7 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     }
     let next = rows.last().filter(|_| more).map(|row| row.number.to_string());
     let alarms = alarm::summaries(&app.engine.store, rows).await?;
-    Ok(Listed::new(alarms, next.as_deref()).answer(LIST))
+    Ok(Listed::new(alarms, next.as_deref()).answer())
 }
 
 /// One alarm with its callees, dials, answers and timeline.
@@ -247,25 +244,35 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 
 fn read_filter(query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
     let query = Query::read(query)?;
+    let mut wrong = Wrong::default();
     let texts = |name: &str| query.all(name).map(str::to_owned).collect();
+    let mut at = |name: &str| {
+        let value = wrong.note(query.get(name)).flatten()?;
+        wrong.note(instant(name, value))
+    };
+    let (raised_from, raised_before) = (at("starts_at"), at("ends_at"));
+    let below_number = wrong.note(query.get("cursor")).flatten().and_then(|cursor| wrong.note(number_behind(cursor)));
+    let limit = wrong.note(query.get("limit")).flatten().map(str::parse);
+    let limit = wrong.note(match limit {
+        None => Ok(DEFAULT_PAGE),
+        Some(Ok(limit @ 1..=LARGEST_PAGE)) => Ok(limit),
+        Some(_) => Err(Problem::parameter("limit", format!("limit must be 1 to {LARGEST_PAGE}"))),
+    });
     let filter = AlarmFilter {
-        states: query.all("state").map(|value| word("state", value)).collect::<Result<_, _>>()?,
-        priorities: query.all("priority").map(|value| word("priority", value)).collect::<Result<_, _>>()?,
+        states: query.all("state").filter_map(|value| wrong.note(word("state", value))).collect(),
+        priorities: query.all("priority").filter_map(|value| wrong.note(word("priority", value))).collect(),
         sources: texts("source"),
         dedup_keys: texts("dedup_key"),
-        raised_from: query.get("raised_from")?.map(|value| instant("raised_from", value)).transpose()?,
-        raised_before: query.get("raised_before")?.map(|value| instant("raised_before", value)).transpose()?,
-        below_number: query.get("cursor")?.map(number_behind).transpose()?,
+        raised_from,
+        raised_before,
+        below_number,
     };
     if filter.sources.len() + filter.dedup_keys.len() > MOST_VALUES {
         let name = if filter.sources.len() > MOST_VALUES / 2 { "source" } else { "dedup_key" };
-        return Err(Problem::parameter(name, format!("sources and dedup_keys are at most {MOST_VALUES} together")));
+        wrong.push(Problem::parameter(name, format!("sources and dedup_keys are at most {MOST_VALUES} together")));
     }
-    match query.get("limit")?.map(str::parse) {
-        None => Ok((filter, DEFAULT_PAGE)),
-        Some(Ok(limit @ 1..=LARGEST_PAGE)) => Ok((filter, limit)),
-        Some(_) => Err(Problem::parameter("limit", format!("limit must be 1 to {LARGEST_PAGE}"))),
-    }
+    wrong.none()?;
+    Ok((filter, limit.unwrap_or(DEFAULT_PAGE)))
 }
 
 /// The number of the last alarm of the page before. Cursors of earlier versions were that number.

@@ -23,14 +23,14 @@ use crate::versions::Expected;
 /// A number that must not be called.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Forbidden {
-    number: String,
+    phone_number: String,
     reason: String,
     created_at: DateTime<Utc>,
 }
 
 impl From<DoNotCallRow> for Forbidden {
     fn from(row: DoNotCallRow) -> Self {
-        Self { number: row.number, reason: row.reason, created_at: row.created_at }
+        Self { phone_number: row.number, reason: row.reason, created_at: row.created_at }
     }
 }
 
@@ -39,7 +39,8 @@ impl From<DoNotCallRow> for Forbidden {
 #[serde(deny_unknown_fields)]
 pub struct ForbidBody {
     /// The number.
-    number: String,
+    #[serde(alias = "number")]
+    phone_number: String,
     /// Why; shown on the timeline of alarms that would have rung it.
     #[schema(max_length = 2000)]
     reason: Option<String>,
@@ -53,7 +54,7 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     let paging = Paging::read(query.as_deref())?;
     let rows = app.engine.store.read().await?.db().forbidden_numbers().await?;
     let numbers = rows.into_iter().map(|row| (row.number.clone(), Forbidden::from(row))).collect();
-    Ok(paging.page(numbers).answer("/api/v1/do-not-call"))
+    Ok(paging.page(numbers).answer())
 }
 
 /// One of the numbers that must not be called.
@@ -82,10 +83,11 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: ForbidBody = alarm_request::read_json(&body)?;
     let (region, now) = (app.config().default_region, app.engine.clock.now());
-    let number = forbidden::forbid(&app.engine.store, &body.number, body.reason, region, &Expected::of(&headers), now).await?;
+    let number =
+        forbidden::forbid(&app.engine.store, &body.phone_number, body.reason, region, &Expected::of(&headers), now).await?;
     let kept = app.engine.store.read().await?.db().forbidden(number.as_str()).await?;
     let shown = Forbidden::from(kept.ok_or_else(not_among_them)?);
-    let at = format!("/api/v1/do-not-call/{}", escaped(&shown.number));
+    let at = format!("/api/v1/do-not-call/{}", escaped(&shown.phone_number));
     Ok(located(&at, answer(StatusCode::CREATED, &shown)))
 }
 

@@ -11,7 +11,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::merge::Patch;
+use super::requests::merge::Patch;
 use crate::access::path_token::Shown;
 use crate::access::senders::Sender;
 use crate::alarm::Priority;
@@ -63,9 +63,8 @@ pub struct HeartbeatJson {
     priority: Priority,
     last_ping_at: Option<DateTime<Utc>>,
     due_at: Option<DateTime<Utc>>,
-    missed_since: Option<DateTime<Utc>>,
-    /// Where it pings; shown once, when it is made.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    missed_at: Option<DateTime<Utc>>,
+    /// Where it pings; shown once, when it is made, and null from then on.
     ping_path: Option<String>,
 }
 
@@ -82,7 +81,7 @@ impl HeartbeatJson {
             priority: beat.priority,
             last_ping_at: beat.last_ping_at,
             due_at: beat.due_at,
-            missed_since: beat.missed_since,
+            missed_at: beat.missed_since,
             ping_path: token.map(ping_path),
         }
     }
@@ -228,7 +227,7 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     let paging = Paging::read(query.as_deref())?;
     let beats = app.engine.store.read().await?.db().heartbeats().await?;
     let beats = beats.into_iter().map(|beat| (beat.name.clone(), HeartbeatJson::new(beat, None))).collect();
-    Ok(paging.page(beats).answer("/api/v1/heartbeats"))
+    Ok(paging.page(beats).answer())
 }
 
 /// Waits for a heartbeat no more; its alarm is over.

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::merge::Patch;
+use super::requests::merge::Patch;
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::engine::lines::gateways::is_silent;
@@ -26,6 +26,7 @@ use crate::ids::{AlarmId, GatewayId, LineId, SmsId};
 use crate::intake::alarm_request;
 use crate::keep::lines::gateways::{self, InboundChange, NewGateway, inbound_path};
 use crate::keep::lines::numbers::{self, NewLine, Preview};
+use crate::keep::refused::Refused;
 use crate::kinds::gateways::{GatewayKind, GatewaySettings, host};
 use crate::line::command::AppBuild;
 use crate::store::lines::numbers::{HandOverRow, HandOverWhy};
@@ -58,7 +59,6 @@ pub struct GatewayJson {
     /// The host of its address, or the handset.
     host: String,
     /// The zone of times that it tells without one, when it has one of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
     zone: Option<String>,
     /// Its reports must be signed.
     signed: bool,
@@ -67,7 +67,6 @@ pub struct GatewayJson {
     /// It said regularly that it lives, and does not any more.
     silent: bool,
     /// Where it reports received messages; shown once, when it is made.
-    #[serde(skip_serializing_if = "Option::is_none")]
     inbound_path: Option<String>,
 }
 
@@ -87,6 +86,23 @@ impl GatewayJson {
     }
 }
 
+/// What is wrong with a gateway, at its place in the body: what is no field of its own is one of its settings.
+fn wrong_gateway(refused: Refused) -> Problem {
+    let placed = |one: Refused| match one.field().map(str::to_owned) {
+        None => Problem::from(one),
+        Some(field) if matches!(field.as_str(), "name" | "zone" | "signing_secret") => one.into(),
+        // `field` says what it always said.
+        Some(field) => Problem::from(one.within("settings")).of_field(&field),
+    };
+    match refused {
+        Refused::Several(all) => match Problem::several(all.into_iter().map(placed).collect()) {
+            Some(problem) => problem,
+            None => Problem::invalid("", "something is wrong with it"),
+        },
+        one => placed(one),
+    }
+}
+
 /// The JSON body of `POST /api/v1/lines` and `PUT /api/v1/lines/{id}`.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +114,8 @@ pub struct LineBody {
     #[serde(default)]
     team: String,
     /// What people outside dial.
-    number: String,
+    #[serde(alias = "number")]
+    phone_number: String,
     /// Where its handset gets messages; the number itself unless given.
     sms_number: Option<String>,
     /// Whose forwarding codes it takes, such as `china-telecom`.
@@ -124,7 +141,8 @@ pub struct LineBody {
 #[serde(deny_unknown_fields)]
 pub struct TargetBody {
     /// To which number.
-    number: String,
+    #[serde(alias = "number")]
+    phone_number: String,
     /// Whose it is; else the person with that number.
     person: Option<String>,
 }
@@ -142,7 +160,8 @@ pub struct BoundBody {
 #[serde(deny_unknown_fields)]
 pub struct PersonBody {
     name: String,
-    number: String,
+    #[serde(alias = "number")]
+    phone_number: String,
 }
 
 /// A public number as the API shows it.
@@ -150,8 +169,9 @@ pub struct PersonBody {
 pub struct LineJson {
     id: LineId,
     name: String,
-    team: String,
-    number: String,
+    /// The team whose person on duty it follows; null when it follows none.
+    team: Option<String>,
+    phone_number: String,
     sms_number: String,
     carrier: String,
     android: i32,
@@ -173,10 +193,12 @@ pub struct LineJson {
 /// A hand-over as the API shows it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct HandOverJson {
-    person: String,
-    number: String,
+    /// Who is rung from then on, as they were called at that time.
+    name: String,
+    phone_number: String,
     why: HandOverWhy,
-    since: DateTime<Utc>,
+    /// When it came to be so.
+    began_at: DateTime<Utc>,
     refused: Option<String>,
     sent_at: Option<DateTime<Utc>>,
     delivered_at: Option<DateTime<Utc>>,
@@ -188,10 +210,10 @@ pub struct HandOverJson {
 impl From<HandOverRow> for HandOverJson {
     fn from(row: HandOverRow) -> Self {
         Self {
-            person: row.person,
-            number: row.number,
+            name: row.person,
+            phone_number: row.number,
             why: row.why,
-            since: row.at,
+            began_at: row.at,
             refused: row.refused,
             sent_at: row.sent_at,
             delivered_at: row.delivered_at,
@@ -209,8 +231,8 @@ impl From<LineStatus> for LineJson {
         Self {
             id: line.id,
             name: line.name,
-            team: line.team,
-            number: line.number,
+            team: Some(line.team).filter(|team| !team.is_empty()),
+            phone_number: line.number,
             sms_number: line.sms_number,
             carrier: line.carrier,
             android: line.android,
@@ -275,7 +297,8 @@ pub async fn add_gateway(
     let mut work = app.engine.work(sender.doer()).await?;
     let (gateway, token) =
         gateways::add(&mut work, app.config(), NewGateway { name, settings, inbound: InboundChange { zone, signing_secret } })
-            .await?;
+            .await
+            .map_err(wrong_gateway)?;
     work.commit().await?;
     let shown = GatewayJson::new(&gateway, Some(&token), app.engine.clock.now());
     let made = versioned(&HeaderMap::new(), StatusCode::CREATED, &gateway.version(&app.engine.links), &shown);
@@ -290,7 +313,7 @@ pub async fn list_gateways(State(app): State<Arc<App>>, RawQuery(query): RawQuer
     let (paging, now) = (Paging::read(query.as_deref())?, app.engine.clock.now());
     let gateways = app.engine.store.read().await?.db().gateways().await?;
     let gateways = gateways.iter().map(|gateway| (gateway.name.clone(), GatewayJson::new(gateway, None, now))).collect();
-    Ok(paging.page(gateways).answer("/api/v1/sms/gateways"))
+    Ok(paging.page(gateways).answer())
 }
 
 /// One gateway, without its secrets.
@@ -335,7 +358,8 @@ pub async fn change_gateway(
         NewGateway { name, settings, inbound: InboundChange { zone, signing_secret } },
         &Expected::of(&headers),
     )
-    .await?;
+    .await
+    .map_err(wrong_gateway)?;
     work.commit().await?;
     let shown = GatewayJson::new(&gateway, None, app.engine.clock.now());
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &gateway.version(&app.engine.links), &shown))
@@ -371,7 +395,8 @@ pub async fn patch_gateway(
         NewGateway { name, settings, inbound: InboundChange { zone, signing_secret } },
         &expected,
     )
-    .await?;
+    .await
+    .map_err(wrong_gateway)?;
     work.commit().await?;
     let shown = GatewayJson::new(&gateway, None, app.engine.clock.now());
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &gateway.version(&app.engine.links), &shown))
@@ -382,7 +407,8 @@ pub async fn patch_gateway(
 #[serde(deny_unknown_fields)]
 pub struct TestBody {
     /// Whose phone is to get it.
-    number: String,
+    #[serde(alias = "number")]
+    phone_number: String,
 }
 
 /// What has become of a test message.
@@ -420,8 +446,8 @@ const TEST_LOOKS: Duration = Duration::from_millis(250);
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn test_gateway(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let TestBody { number } = alarm_request::read_json(&body)?;
-    let id = app.engine.send_test_text(&id, &number).await?;
+    let TestBody { phone_number } = alarm_request::read_json(&body)?;
+    let id = app.engine.send_test_text(&id, &phone_number).await?;
     let state = wait_for_test(&app.engine.store, id).await?;
     let shown = TestJson { id, state: state_of(&state), last_result: state.last_result };
     Ok(json(StatusCode::OK, json!(shown).to_string()))
@@ -525,7 +551,7 @@ impl From<LineBody> for NewLine {
         Self {
             name: wanted.name,
             team: wanted.team,
-            number: wanted.number,
+            number: wanted.phone_number,
             sms_number: wanted.sms_number,
             carrier: wanted.carrier,
             android: wanted.android,
@@ -545,7 +571,7 @@ impl LineBody {
         Self {
             name: line.name,
             team: line.team,
-            number: line.number,
+            phone_number: line.number,
             sms_number: Some(line.sms_number),
             carrier: line.carrier,
             android: line.android,
@@ -573,7 +599,7 @@ pub async fn patch(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let patch = Patch::read(&app, &headers, body).await?;
+    let patch = Patch::read(&app, &headers, body).await?.renaming(&[("number", "phone_number")])?;
     let status = app.engine.line_status(&id).await?;
     let expected = patch.of(status.line.version())?;
     let wanted = patch.on(&LineBody::of(status))?;
@@ -592,7 +618,7 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     let paging = Paging::read(query.as_deref())?;
     let lines = app.engine.line_statuses().await?.into_iter();
     let lines = lines.map(|status| (status.line.name.clone(), LineJson::from(status))).collect();
-    Ok(paging.page(lines).answer("/api/v1/lines"))
+    Ok(paging.page(lines).answer())
 }
 
 /// Hands a public number over no more. What was forwarded stays so.
@@ -623,7 +649,7 @@ pub async fn remove(
 pub async fn preview(State(app): State<Arc<App>>, Path(id): Path<String>, body: Body) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let target: TargetBody = alarm_request::read_json(&body)?;
-    let preview = numbers::preview(&mut app.engine.store.read().await?.db(), app.config(), &id, &target.number).await?;
+    let preview = numbers::preview(&mut app.engine.store.read().await?.db(), app.config(), &id, &target.phone_number).await?;
     Ok(json(StatusCode::OK, json!(PreviewJson::from(preview)).to_string()))
 }
 
@@ -645,7 +671,7 @@ pub async fn forward(
     let target: TargetBody = alarm_request::read_json(&body)?;
     let expected = Expected::of(&headers);
     let mut work = app.engine.work(sender.doer()).await?;
-    let hand_over = app.engine.forward_line(&mut work, &id, &target.number, target.person.as_deref(), &expected).await?;
+    let hand_over = app.engine.forward_line(&mut work, &id, &target.phone_number, target.person.as_deref(), &expected).await?;
     work.commit().await?;
     Ok(json(StatusCode::ACCEPTED, json!(HandOverJson::from(hand_over)).to_string()))
 }
@@ -666,7 +692,7 @@ pub async fn bind(
 ) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let bound: BoundBody = alarm_request::read_json(&body)?;
-    let person = bound.person.as_ref().map(|person| (person.name.as_str(), person.number.as_str()));
+    let person = bound.person.as_ref().map(|person| (person.name.as_str(), person.phone_number.as_str()));
     let mut work = app.engine.work(sender.doer()).await?;
     numbers::bind(&mut work, app.config(), &id, person, &Expected::of(&headers)).await?;
     work.commit().await?;

@@ -82,7 +82,7 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     let windows = app.engine.store.read().await?.db().windows(app.engine.clock.now()).await?;
     let key = |window: &WindowRow| format!("{} {}", in_order(window.starts_at), window.id);
     let windows = windows.into_iter().map(|window| (key(&window), WindowJson::from(window))).collect();
-    Ok(paging.page(windows).answer("/api/v1/maintenance"))
+    Ok(paging.page(windows).answer())
 }
 
 /// One window that is open or to come.

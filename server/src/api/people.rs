@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::merge::Patch;
+use super::requests::merge::Patch;
 use crate::app::App;
 use crate::http::listing::{Listed, Paged, Paging, located};
 use crate::http::problem::{Code, Problem};
@@ -47,7 +47,8 @@ pub struct PersonJson {
     numbers: Vec<String>,
     /// By which calendars name them.
     emails: Vec<String>,
-    language: String,
+    /// The language to address them in; null: none.
+    language: Option<String>,
 }
 
 /// A person with all that is known of them.
@@ -91,7 +92,8 @@ impl Known {
 impl From<Known> for PersonJson {
     fn from(known: Known) -> Self {
         let Known { row, numbers, emails } = known;
-        Self { id: row.id, name: row.name, numbers, emails, language: row.language }
+        let language = Some(row.language).filter(|language| !language.is_empty());
+        Self { id: row.id, name: row.name, numbers, emails, language }
     }
 }
 
@@ -137,7 +139,7 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
         let emails = emails.remove(&row.id).unwrap_or_default();
         (row.name.clone(), PersonJson::from(Known { row, numbers, emails }))
     });
-    Ok(paging.page(people.collect()).answer("/api/v1/people"))
+    Ok(paging.page(people.collect()).answer())
 }
 
 /// Adds a person.

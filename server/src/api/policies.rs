@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::merge::Patch;
+use super::requests::merge::Patch;
 use crate::app::App;
 use crate::http::listing::{Listed, Paged, Paging, escaped, located};
 use crate::http::problem::Problem;
@@ -42,7 +42,7 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     for row in db.policies().await? {
         policies.push((row.name.clone(), named(&mut db, row).await?));
     }
-    Ok(paging.page(policies).answer("/api/v1/policies"))
+    Ok(paging.page(policies).answer())
 }
 
 /// One policy.

@@ -18,7 +18,7 @@ impl From<EngineError> for Problem {
             EngineError::NobodyNamed => Self::invalid("phones", text),
             EngineError::NoFurtherStep => Self::new(StatusCode::CONFLICT, Code::NoFurtherStep, text),
             EngineError::HuntOver => Self::new(StatusCode::CONFLICT, Code::NobodyIsRung, text),
-            EngineError::BadTime => Self::invalid("until", text),
+            EngineError::BadTime => Self::invalid("snooze_ends_at", text),
             EngineError::StillRinging => Self::new(StatusCode::CONFLICT, Code::StillRinging, text),
             EngineError::KeyReused => Self::key_reused(text),
             EngineError::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::TryAgain, text),
@@ -27,17 +27,22 @@ impl From<EngineError> for Problem {
     }
 }
 
+/// What the API calls a field.
+fn named_here(field: &str) -> &str {
+    if field == "number" { "phone_number" } else { field }
+}
+
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let text = refused.to_string();
         match refused {
-            Refused::Wrong { field, .. } => Self::invalid(field, text),
+            Refused::Wrong { field, .. } => Self::invalid(named_here(field), text),
             Refused::WrongAt { field, .. } => Self::invalid(field, text),
             Refused::Several(all) => {
                 // There are several.
                 Self::several(all.into_iter().map(Self::from).collect()).unwrap_or_else(|| Self::invalid("", text))
             }
-            Refused::Command(error) => Self::invalid(error.field(), text),
+            Refused::Command(error) => Self::invalid(named_here(error.field()), text),
             Refused::Taken { .. } => Self::new(StatusCode::CONFLICT, Code::NameTaken, text).of_field("name"),
             Refused::Missing { .. } => Self::not_found(text),
             Refused::Stale(stale) => stale.into(),

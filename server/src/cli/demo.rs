@@ -250,7 +250,7 @@ fn end_in_words(alarm: &Value) -> Option<String> {
             Some(format!(
                 "{} answered after {seconds:.1} s, through {}",
                 answer["name"].as_str()?,
-                answer["handset"].as_str().unwrap_or("-")
+                answer["dialled_by"]["name"].as_str().unwrap_or("-")
             ))
         }
         "no_answer" => Some("NOBODY answered".to_owned()),

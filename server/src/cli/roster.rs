@@ -111,7 +111,7 @@ async fn look(command: RosterCommand, store: &Store, now: DateTime<Utc>) -> anyh
         RosterCommand::Log { schedule, days } => {
             let schedule = find_schedule(&roster, &schedule)?;
             let until = now + TimeDelta::seconds(1);
-            for row in store.read().await?.db().duties(schedule.id, now - TimeDelta::days(days), until).await? {
+            for row in store.read().await?.db().duties(schedule.id, now - TimeDelta::days(days), until, 2000).await? {
                 let people = row.people.0.iter().map(|own| format!("{} ({} {})", own.name, own.reason, own.of)).collect();
                 println!("{}\t{}", text::shown(schedule.zone, row.at), or_nobody(people));
             }

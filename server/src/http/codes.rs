@@ -50,6 +50,8 @@ macro_rules! catalogue {
 catalogue! {
     AlarmIsOver = "alarm_is_over", "The alarm is over",
         "The alarm was resolved or called off, so nothing can be done about it any more.", "Raise it again if it burns again.";
+    AlreadyDone = "already_done", "It was done already",
+        "The request was done under this `Idempotency-Key`, and its answer was too long to be kept.", "Read what it made or changed.";
     BodyBrokeOff = "body_broke_off", "The body broke off",
         "The body ended early, or is not packed as its head says.", "Send the request again.";
     BodyTooLarge = "body_too_large", "The body is too large",
@@ -100,6 +102,8 @@ catalogue! {
         "Working this out takes longer than the server allows.", "Ask for less: a shorter time, a smaller file.";
     TooManyAlarms = "too_many_alarms", "Too many alarms",
         "This sender raised more alarms in a minute than `http.alarms_per_minute` allows.", "Send it again after `Retry-After`.";
+    TooManyKeys = "too_many_keys", "Too many Idempotency-Keys",
+        "More requests with an `Idempotency-Key` came within a day than are remembered.", "Send the request without one, or wait.";
     TooManyWrongKeys = "too_many_wrong_keys", "Too many wrong keys",
         "Too many wrong keys or tokens came from this address.", "Wait for `Retry-After`, and copy the key again.";
     TooMuchAtOnce = "too_much_at_once", "Too many large requests",

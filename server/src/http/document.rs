@@ -137,10 +137,7 @@ fn null_is_absent(document: &mut OpenApi) {
     let mut open: Vec<RefOr<Schema>> = Vec::new();
     for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
         let Some(RefOr::T(body)) = &operation.request_body else { continue };
-        open.extend(body.content.values().filter_map(|content| match content {
-            RefOr::T(content) => content.schema.clone(),
-            RefOr::Ref(_) => None,
-        }));
+        open.extend(body.content.values().filter_map(schema_of));
     }
     let Some(components) = &mut document.components else { return };
     let mut seen = BTreeSet::new();
@@ -155,6 +152,60 @@ fn null_is_absent(document: &mut OpenApi) {
             RefOr::T(mut inline) => parts_of(&mut inline, &mut |part| open.push(part.clone())),
         }
     }
+}
+
+/// What answers do not always hold: refusals say what they know, and a rule that was asked for without something is shown without it.
+const NOT_ALWAYS_ANSWERED: [&str; 5] = ["Problem", "Fault", "LayerJson", "NamedPolicy", "TemporaryJson"];
+
+/// Whatever can be in an answer is in it, null where there is none: readers need not tell what is missing from what is empty.
+pub fn all_is_answered(document: &mut OpenApi) {
+    let (mut read, mut said) = (Vec::new(), Vec::new());
+    for (_, operation) in document.paths.paths.values_mut().flat_map(operations) {
+        if let Some(RefOr::T(body)) = &operation.request_body {
+            read.extend(body.content.values().filter_map(schema_of));
+        }
+        for response in operation.responses.responses.values() {
+            if let RefOr::T(response) = response {
+                said.extend(response.content.values().filter_map(schema_of));
+            }
+        }
+    }
+    let Some(components) = &mut document.components else { return };
+    let (read, said) = (named_in(&components.schemas, read), named_in(&components.schemas, said));
+    for name in said.difference(&read).filter(|name| !NOT_ALWAYS_ANSWERED.contains(&name.as_str())) {
+        if let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(name) {
+            object.required = object.properties.keys().cloned().collect();
+        }
+    }
+}
+
+fn schema_of(content: &RefOr<Content>) -> Option<RefOr<Schema>> {
+    match content {
+        RefOr::T(content) => content.schema.clone(),
+        RefOr::Ref(_) => None,
+    }
+}
+
+/// The names of all schemas that these are made of.
+fn named_in(all: &BTreeMap<String, RefOr<Schema>>, mut open: Vec<RefOr<Schema>>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    while let Some(schema) = open.pop() {
+        match schema {
+            RefOr::Ref(to) => {
+                let name = to.ref_location.rsplit('/').next().unwrap_or_default();
+                if names.insert(name.to_owned()) {
+                    open.extend(all.get(name).cloned());
+                }
+            }
+            RefOr::T(mut schema) => {
+                if let Schema::Object(object) = &schema {
+                    open.extend(object.properties.values().cloned());
+                }
+                parts_of(&mut schema, &mut |part| open.push(part.clone()));
+            }
+        }
+    }
+    names
 }
 
 /// Lets the optional properties of a schema be null, and notes what it is made of.
@@ -379,7 +430,7 @@ fn tell_refusals(path: &str, operation: &mut Operation) {
     }
 }
 
-fn tell_header(response: &mut RefOr<Response>, (name, kind, description): (&str, Type, &str), always: bool) {
+pub(super) fn tell_header(response: &mut RefOr<Response>, (name, kind, description): (&str, Type, &str), always: bool) {
     let RefOr::T(response) = response else { return };
     let mut header = Header::new(ObjectBuilder::new().schema_type(kind));
     header.description = Some(description.to_owned());

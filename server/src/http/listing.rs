@@ -16,22 +16,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ArrayItems, Schema};
-use utoipa::openapi::{Deprecated, OpenApi, Ref, RefOr};
+use utoipa::openapi::{OpenApi, Ref, RefOr};
 
+use super::aging::once_called;
 use super::document::operations;
 use super::problem::Problem;
 use crate::roster::text;
 
-/// Lists whose items stood under another key before there was one shape for all. They stand there still, since programs rely on it.
-const OLD_KEYS: [(&str, &str); 7] = [
-    ("/api/v1/alarms", "alarms"),
-    ("/api/v1/policies", "policies"),
-    ("/api/v1/do-not-call", "numbers"),
-    ("/api/v1/teams", "teams"),
-    ("/api/v1/schedules", "schedules"),
-    ("/api/v1/vacations", "vacations"),
-    ("/api/v1/calendar-feeds", "feeds"),
-];
 /// A page of a list that is kept in memory has so many items at most, and when nobody says how many.
 const MOST: usize = 1000;
 
@@ -112,22 +103,17 @@ impl<T> Listed<T> {
 }
 
 impl<T: Serialize> Listed<T> {
-    /// The answer to whoever asks for this page of the list at a path.
-    pub fn answer(&self, path: &str) -> Response {
-        // Plain values are always written.
-        let written = |value: serde_json::Result<String>| value.unwrap_or_else(|_| "null".to_owned());
-        let (items, next) = (written(serde_json::to_string(&self.items)), written(serde_json::to_string(&self.next_cursor)));
-        let old =
-            OLD_KEYS.iter().find(|(list, _)| *list == path).map(|(_, key)| format!("\"{key}\":{items},")).unwrap_or_default();
-        super::json(StatusCode::OK, format!("{{\"items\":{items},{old}\"next_cursor\":{next}}}"))
+    /// The answer to whoever asks for this page.
+    pub fn answer(&self) -> Response {
+        super::answer(StatusCode::OK, self)
     }
 }
 
 /// How the name of a list's schema begins; that of its items follows.
 const LISTED: &str = "Listed_";
 
-/// Describes what is in lists, and under which old keys.
-pub fn tell_old_keys(document: &mut OpenApi) {
+/// Describes what is in lists.
+pub fn tell_items(document: &mut OpenApi) {
     let Some(components) = &mut document.components else { return };
     // The library writes out what is in a generic list.
     for (name, schema) in &mut components.schemas {
@@ -136,20 +122,6 @@ pub fn tell_old_keys(document: &mut OpenApi) {
         {
             items.items = ArrayItems::RefOrSchema(Box::new(RefOr::Ref(Ref::from_schema_name(of))));
         }
-    }
-    for (path, key) in OLD_KEYS {
-        let list = document.paths.paths.get(path).and_then(|item| item.get.as_ref());
-        let Some(RefOr::T(answer)) = list.and_then(|operation| operation.responses.responses.get("200")) else { continue };
-        let Some(RefOr::T(content)) = answer.content.get("application/json") else { continue };
-        let Some(RefOr::Ref(to)) = &content.schema else { continue };
-        let name = to.ref_location.rsplit('/').next().unwrap_or_default();
-        let Some(RefOr::T(Schema::Object(object))) = components.schemas.get_mut(name) else { continue };
-        let Some(RefOr::T(Schema::Array(items))) = object.properties.get("items") else { continue };
-        let mut items = items.clone();
-        items.deprecated = Some(Deprecated::True);
-        items.description = Some("The same as `items`.".to_owned());
-        object.properties.insert(key.to_owned(), RefOr::T(Schema::Array(items)));
-        object.required.push(key.to_owned());
     }
 }
 
@@ -190,12 +162,14 @@ impl Query {
         }
     }
 
-    /// The value of a parameter.
+    /// The value of a parameter, also under a name that it had before.
     ///
     /// # Errors
     /// When it stands there twice.
     pub fn get(&self, name: &str) -> Result<Option<&str>, Problem> {
-        let mut values = self.all(name);
+        let before: Vec<&str> = once_called(name).collect();
+        let mut values =
+            self.0.iter().filter(|(own, _)| own == name || before.contains(&own.as_str())).map(|(_, value)| &**value);
         match (values.next(), values.next()) {
             (_, Some(_)) => Err(Problem::parameter(name, format!("{name} stands there twice"))),
             (value, None) => Ok(value),
@@ -225,6 +199,13 @@ impl Query {
 pub fn in_order(at: DateTime<Utc>) -> String {
     // From the year -290308 on, which is as early as there are any.
     format!("{:020}", i128::from(at.timestamp_micros()) + (1 << 63))
+}
+
+/// The instant of a key that begins with one.
+#[must_use]
+pub fn instant_of(key: &str) -> Option<DateTime<Utc>> {
+    let micros = key.get(..20)?.parse::<i128>().ok()? - (1 << 63);
+    DateTime::from_timestamp_micros(i64::try_from(micros).ok()?)
 }
 
 /// The same: later ones come first.

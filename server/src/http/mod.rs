@@ -1,5 +1,6 @@
 //! HTTP: what all faces share. Who asks, how errors are told, how connections are served.
 
+pub mod aging;
 pub mod bodies;
 pub mod charset;
 pub mod codes;

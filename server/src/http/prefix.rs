@@ -74,6 +74,10 @@ impl Prefix {
         if let Some(below) = to.filter(|to| is_path(to)).and_then(|to| HeaderValue::try_from(format!("{own}{to}")).ok()) {
             headers.insert(header::LOCATION, below);
         }
+        let to = headers.get(header::LINK).and_then(|link| link.to_str().ok()?.strip_prefix('<'));
+        if let Some(below) = to.filter(|to| is_path(to)).and_then(|to| HeaderValue::try_from(format!("<{own}{to}")).ok()) {
+            headers.insert(header::LINK, below);
+        }
         let cookies: Vec<HeaderValue> = headers.get_all(header::SET_COOKIE).iter().map(|cookie| self.in_cookie(cookie)).collect();
         headers.remove(header::SET_COOKIE);
         for cookie in cookies {
@@ -171,6 +175,7 @@ mod tests {
     async fn what_leads_back_is_put_below_it() {
         let response = Response::builder()
             .header("location", "/alarms/3?done=taken")
+            .header("link", "</api>; rel=\"deprecation\"")
             .header("set-cookie", "a=b; Path=/; HttpOnly")
             .header("set-cookie", "c=d; Path=/; HttpOnly; Secure")
             .header("content-type", "text/html; charset=utf-8")
@@ -182,6 +187,7 @@ href="/c">"#,
         let response = prefix("https://ops.example/autocall").put_on(response).await;
         let headers = response.headers();
         assert_eq!(headers["location"], "/autocall/alarms/3?done=taken");
+        assert_eq!(headers["link"], "</autocall/api>; rel=\"deprecation\"");
         let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["a=b; Path=/autocall; HttpOnly", "c=d; Path=/autocall; HttpOnly; Secure"]);
         let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();

@@ -60,12 +60,43 @@ pub struct Fault {
     detail: String,
 }
 
+/// Everything that is wrong with a request.
+#[derive(Debug, Default)]
+pub struct Wrong(pub Vec<Problem>);
+
+impl Wrong {
+    /// Whether a field is known to be wrong.
+    pub fn names(&self, field: &str) -> bool {
+        self.0.iter().any(|problem| problem.field() == Some(field))
+    }
+
+    /// Notes what is wrong with a value; gives it when nothing is.
+    pub fn note<T>(&mut self, checked: Result<T, impl Into<Problem>>) -> Option<T> {
+        checked.map_err(|problem| self.0.push(problem.into())).ok()
+    }
+
+    /// Notes that something is wrong.
+    pub fn push(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    /// Whether nothing is.
+    ///
+    /// # Errors
+    /// All that is, as one problem.
+    pub fn none(self) -> Result<(), Problem> {
+        Problem::several(self.0).map_or(Ok(()), Err)
+    }
+}
+
 /// Goes with a response that refuses something: the word that it is counted by.
 #[derive(Clone, Copy, Debug)]
 pub struct Reason(pub &'static str);
 
 /// After so many seconds a request that cannot be taken now may be sent again, where nothing else is known.
 const TRY_AGAIN: i64 = 5;
+/// Remembered keys of requests are forgotten all the time; in an hour, a day's worth of an hour is gone.
+const OLD_KEYS_GO: i64 = 3600;
 /// So long an address that showed wrong keys is not heard, in seconds.
 const WRONG_KEYS: i64 = 600;
 /// What is said with every 401 (RFC 9110, 11.6.1).
@@ -222,6 +253,9 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(Reason(self.code.word()));
         let headers = response.headers_mut();
         match (status, self.code) {
+            (StatusCode::TOO_MANY_REQUESTS, Code::TooManyKeys) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(OLD_KEYS_GO));
+            }
             (StatusCode::TOO_MANY_REQUESTS, Code::TooManyWrongKeys) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(WRONG_KEYS));
             }

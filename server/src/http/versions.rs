@@ -74,11 +74,12 @@ pub async fn tagged(request: Request, next: Next) -> Response {
         return response;
     }
     // It was made from values in memory, and is as long as these.
-    let Ok(text) = axum::body::to_bytes(response.into_body(), usize::MAX).await else {
+    let (parts, body) = response.into_parts();
+    let Ok(text) = axum::body::to_bytes(body, usize::MAX).await else {
         return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "the answer broke off").into_response();
     };
     let version = Version::named(hex(&Sha256::digest(&text)[..12]));
-    with_version(&headers, StatusCode::OK, &version, || super::json(StatusCode::OK, text))
+    with_version(&headers, StatusCode::OK, &version, || Response::from_parts(parts, text.into()))
 }
 
 fn with_version(headers: &HeaderMap, status: StatusCode, version: &Version, body: impl FnOnce() -> Response) -> Response {

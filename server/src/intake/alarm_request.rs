@@ -18,9 +18,10 @@ use crate::access::senders::Sender;
 use crate::alarm::{Mode, Priority, Until};
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
+use crate::http::aging;
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::parsed::Parsed;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem, Wrong};
 use crate::http::wash::{self, Washer};
 use crate::keep::checks::{
     ATTEMPTS, DAY, LONGEST_LABEL_NAME, LONGEST_LABEL_VALUE, LONGEST_NAME, LONGEST_NOTE, MOST_LABELS, optional_text, within,
@@ -105,7 +106,8 @@ pub struct AcknowledgeBody {
     #[schema(max_length = 200)]
     name: Option<String>,
     /// Their number, if the name is to be found by it.
-    number: Option<String>,
+    #[serde(alias = "number")]
+    phone_number: Option<String>,
     /// A remark for the timeline.
     #[schema(max_length = 2000)]
     note: Option<String>,
@@ -204,22 +206,6 @@ pub async fn read_alarm(mut body: Body, limit: usize) -> Result<AlarmText, Probl
         Err(_) => return Err(too_slow()),
     }
     Ok(AlarmText { json, hash: hash.finalize().to_vec(), cleaned: washer.cleaned() })
-}
-
-/// Everything that is wrong with a request.
-#[derive(Debug, Default)]
-struct Wrong(Vec<Problem>);
-
-impl Wrong {
-    /// Whether a field is known to be wrong.
-    fn names(&self, field: &str) -> bool {
-        self.0.iter().any(|problem| problem.field() == Some(field))
-    }
-
-    /// Notes what is wrong with a value; gives it when nothing is.
-    fn note<T>(&mut self, checked: Result<T, impl Into<Problem>>) -> Option<T> {
-        checked.map_err(|problem| self.0.push(problem.into())).ok()
-    }
 }
 
 /// Text as it is kept: without what cannot be stored or shown, and not too long. What was done to it is noted.
@@ -380,23 +366,21 @@ pub fn resolved_key(body: &AlarmText) -> Result<String, Problem> {
 /// Reads and checks who acknowledges; an empty body is allowed.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// All that is wrong with it.
 pub fn acknowledgement(body: &[u8], config: &Config) -> Result<Acknowledgement, Problem> {
     let by: AcknowledgeBody = read_optional_json(body)?;
-    let name = optional_text("name", by.name, LONGEST_NAME)?;
-    let note = optional_text("note", by.note, LONGEST_NOTE)?;
-    let number = match by.number {
-        None => None,
-        Some(number) => {
-            let parsed =
-                Number::parse(&number, config.default_region).map_err(|error| Problem::invalid("number", error.to_string()))?;
-            Some(parsed.number.as_str().to_owned())
-        }
-    };
-    let ring_again_after_s = match by.ring_again_after_seconds {
-        Some(after) => Some(within("ring_again_after_seconds", after, 60..=7 * DAY, "seconds")?),
-        None => None,
-    };
+    let mut wrong = Wrong::default();
+    let name = wrong.note(optional_text("name", by.name, LONGEST_NAME)).flatten();
+    let note = wrong.note(optional_text("note", by.note, LONGEST_NOTE)).flatten();
+    let number = by.phone_number.and_then(|number| {
+        let parsed = Number::parse(&number, config.default_region);
+        let parsed = wrong.note(parsed.map_err(|error| Problem::invalid("phone_number", error.to_string())))?;
+        Some(parsed.number.as_str().to_owned())
+    });
+    let ring_again_after_s = by
+        .ring_again_after_seconds
+        .and_then(|after| wrong.note(within("ring_again_after_seconds", after, 60..=7 * DAY, "seconds")));
+    wrong.none()?;
     Ok(Acknowledgement { name, number, note, ring_again_after_s, ..Acknowledgement::default() })
 }
 
@@ -515,7 +499,8 @@ fn read_noting<T: for<'de> Deserialize<'de>>(parsed: Parsed, wrong: &mut Wrong) 
             Err(error) => {
                 let (field, text) = fault(&error);
                 let of = root(&field).to_owned();
-                if known.contains(&of) {
+                // What is missing under its name of now may have been taken out under that of before.
+                if known.contains(&of) || aging::once_read_as(&of).any(|old| known.iter().any(|known| known == old)) {
                     // It was taken out and is needed, or what stands in for it does not fit.
                     let tried = *tries.entry(of.clone()).and_modify(|tried| *tried += 1).or_insert(0);
                     take_out(&mut value, &of);

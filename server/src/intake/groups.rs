@@ -397,7 +397,7 @@ fn outcome(app: &App, word: Word) -> Value {
             RaisedAs::Created => AlarmResult::Created,
             _ => AlarmResult::Repeated,
         });
-        let outcome = format!("{:?}", raised.raised_as).to_lowercase();
+        let outcome = raised.raised_as.word();
         return json!({ "id": raised.alarm.id, "number": raised.alarm.number.to_string(), "outcome": outcome });
     }
     let outcome = match (ended.is_empty(), stale, open) {

@@ -310,8 +310,8 @@ async fn take_in(app: &App, gateway: &GatewayRow, told: &Told) -> Result<TextEff
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct InboundJson {
     id: InboundSmsId,
-    /// E.164 where it is a number.
-    sender: String,
+    /// E.164 where it is a number; null when the phone does not say whose it is.
+    sender: Option<String>,
     text: String,
     received_at: DateTime<Utc>,
     /// When it was written: for this moment it counts. As its phone told, never later than it reached the server.
@@ -327,6 +327,7 @@ impl From<InboundRow> for InboundJson {
     fn from(row: InboundRow) -> Self {
         let InboundRow { id, sender, text, received_at, written_at, reply, alarm_id, effect } = row;
         let effect = effect.map(|effect| effect.as_str().to_owned());
+        let sender = Some(sender).filter(|sender| !sender.is_empty());
         Self { id, sender, text, received_at, written_at: written_at.unwrap_or(received_at), reply, alarm_id, effect }
     }
 }
@@ -350,7 +351,7 @@ pub async fn inbox(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Re
     }
     let next = rows.last().filter(|_| more).map(|row| format!("{} {}", row.received_at.timestamp_micros(), row.id));
     let rows = rows.into_iter().map(InboundJson::from).collect();
-    Ok(Listed::new(rows, next.as_deref()).answer("/api/v1/sms/inbox"))
+    Ok(Listed::new(rows, next.as_deref()).answer())
 }
 
 /// When the last message of a page came, and which one it is.

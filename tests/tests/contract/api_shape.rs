@@ -16,7 +16,11 @@ on_both!(
     whoever_has_it_already_is_not_told_again,
     people_are_kept,
     a_request_that_comes_again_is_done_once,
-    unknown_parameters_are_refused_and_no_alarm_is_lost_for_them
+    unknown_parameters_are_refused_and_no_alarm_is_lost_for_them,
+    everything_that_is_wrong_is_told_at_once,
+    names_of_before_are_still_read,
+    a_key_is_its_caller_s_own,
+    a_request_that_comes_to_two_nodes_at_once_is_done_once
 );
 
 /// What an answer holds.
@@ -310,7 +314,7 @@ async fn people_are_kept(home: Home) {
     let replaced = json!({ "name": "张伟", "numbers": ["18812345678"] });
     let place = format!("/api/v1/people/{}", made.body["id"].as_str().unwrap());
     let changed = ask(&server, Method::PUT, &place, &[("if-match", &tag)], Some(&replaced)).await;
-    assert_eq!((changed.status, &changed.body["language"]), (200, &json!("")), "what is left out is as in a new one");
+    assert_eq!((changed.status, &changed.body["language"]), (200, &Value::Null), "what is left out is as in a new one");
     assert_eq!(ask(&server, Method::DELETE, &place, &[("if-match", &tag)], None).await.status, 412);
     assert_eq!(ask(&server, Method::DELETE, &place, &[("if-match", &changed.tag.unwrap())], None).await.status, 204);
     assert_eq!(get(&server, "/api/v1/people").await["items"], json!([]));
@@ -377,4 +381,280 @@ async fn a_request_that_comes_again_is_done_once(home: Home) {
     server.pass(61).await;
     let done_again = ask(&server, Method::POST, teams, &key, Some(&team)).await;
     assert_eq!((done_again.status, &done_again.body["code"]), (409, &json!("name_taken")), "it was given up, and is done again");
+}
+
+/// The path of the first of each three.
+fn of_three(path: &str) -> String {
+    path.replace("/heartbeats/{id}", "/heartbeats/beat 0")
+        .replace("/lines/{id}", "/lines/line 0")
+        .replace("/gateways/{id}", "/gateways/phone 0")
+        .replace("{person}", "person 0")
+        .replace("{team}", "team 0")
+        .replace("{schedule}", "schedule 0")
+        .replace("{name}", "policy 0")
+}
+
+/// Each operation that takes JSON, at an address where something is.
+async fn all_that_take_json(server: &Server) -> Vec<(Method, String, String, Value)> {
+    let document: Value = serde_json::from_str(&autocall::router::openapi_json(&autocall::router::openapi())).unwrap();
+    let alarm = server.raise(&[B], json!({ "dedup_key": "of its own" })).await;
+    let callee = server.alarm(&alarm).await["callees"][0]["id"].as_str().unwrap().to_owned();
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let otherwise = ["/api/v1/call", "/api/v1/intake/", "/api/v1/sms/inbound/"];
+        if otherwise.iter().any(|own| path.starts_with(own)) {
+            continue;
+        }
+        let here = of_three(path).replace("/alarms/{id}", &format!("/alarms/{alarm}")).replace("{callee}", &callee);
+        for (method, operation) in item.as_object().unwrap() {
+            let content = operation["requestBody"]["content"].as_object();
+            let Some((_, content)) = content.and_then(|all| all.iter().find(|(kind, _)| kind.ends_with("json"))) else {
+                continue;
+            };
+            let schema = content["schema"]["$ref"].as_str().unwrap_or_default().rsplit('/').next().unwrap();
+            let schema = document["components"]["schemas"][schema].clone();
+            assert!(schema["properties"].is_object(), "{method} {path} takes a form");
+            all.push((method.to_uppercase().parse().unwrap(), here.clone(), path.clone(), schema));
+        }
+    }
+    assert!(all.len() > 25, "{}", all.len());
+    all
+}
+
+async fn everything_that_is_wrong_is_told_at_once(home: Home) {
+    let server = three_of_everything(home).await;
+    for (method, here, path, schema) in all_that_take_json(&server).await {
+        let refused = ask(&server, method.clone(), &here, &[("if-match", "*")], Some(&json!({ "zzz1": 1, "zzz2": 2 }))).await;
+        assert_eq!(refused.status, 422, "{method} {path}: {}", refused.body);
+        let told: Vec<&str> =
+            refused.body["errors"].as_array().unwrap().iter().filter_map(|own| own["pointer"].as_str()).collect();
+        let required = schema["required"].as_array().into_iter().flatten().map(|name| format!("/{}", name.as_str().unwrap()));
+        // What is not named in a patch stays.
+        let required = required.filter(|_| method != Method::PATCH);
+        for pointer in ["/zzz1".to_owned(), "/zzz2".to_owned()].into_iter().chain(required) {
+            assert!(told.contains(&pointer.as_str()), "{method} {path}: {pointer} is not among {told:?}");
+        }
+    }
+    // What a field may be is told of all fields as well.
+    for (method, path, body, pointers) in [
+        (
+            Method::POST,
+            "/api/v1/heartbeats",
+            json!({ "name": "", "period_seconds": 1, "grace_seconds": -1, "phones": ["110"], "labels": { "": "x" } }),
+            vec!["/name", "/period_seconds", "/grace_seconds", "/phones", "/labels"],
+        ),
+        (
+            Method::POST,
+            "/api/v1/maintenance",
+            json!({ "reason": "", "ends_at": "2020-01-01T00:00:00Z" }),
+            vec!["/reason", "/labels", "/ends_at"],
+        ),
+        (
+            Method::POST,
+            "/api/v1/sms/gateways",
+            json!({ "name": "", "zone": "Mars", "settings": { "kind": "textbee", "url": "here", "key": "k" } }),
+            vec!["/name", "/zone", "/settings/url"],
+        ),
+        (
+            Method::POST,
+            "/api/v1/lines",
+            json!({ "name": "", "phone_number": "x", "sms_number": "y", "team": "nobody", "carrier": "c", "android": 1, "gateway": "phone 0", "handset": "no" }),
+            vec!["/name", "/phone_number", "/sms_number", "/team", "/android", "/handset"],
+        ),
+        (
+            Method::PUT,
+            "/api/v1/policies/policy 0",
+            json!({ "rounds": 99, "confirm_within_seconds": 0, "steps": [{ "ring": [{ "number": "x" }, { "team": "nobody" }], "attempts": 99 }, { "ring": [] }] }),
+            vec![
+                "/rounds",
+                "/confirm_within_seconds",
+                "/steps/0/ring/0",
+                "/steps/0/ring/1",
+                "/steps/0/attempts",
+                "/steps/1/ring",
+            ],
+        ),
+        (
+            Method::PUT,
+            "/api/v1/policy-rules",
+            json!({ "rules": [{ "policy": "nobody", "sender": "nobody" }, { "policy": "nothing" }] }),
+            vec!["/rules/0/policy", "/rules/0/sender", "/rules/1/policy"],
+        ),
+        (
+            Method::PUT,
+            "/api/v1/quiet-hours",
+            json!({ "quiet_hours": [{ "from": "x", "to": "y", "zone": "Mars", "up_to": "critical" }, { "person": "nobody", "from": "22:00", "to": "07:00", "zone": "UTC", "up_to": "low" }] }),
+            vec![
+                "/quiet_hours/0/from",
+                "/quiet_hours/0/to",
+                "/quiet_hours/0/zone",
+                "/quiet_hours/0/up_to",
+                "/quiet_hours/1/person",
+            ],
+        ),
+        (
+            Method::POST,
+            "/api/v1/teams",
+            json!({ "name": "", "members": ["person 0", "nobody", "no one"] }),
+            vec!["/name", "/members/1", "/members/2"],
+        ),
+        (
+            Method::POST,
+            "/api/v1/schedules",
+            json!({ "name": "", "zone": "Mars", "team": "nobody", "layers": [
+                { "name": "", "people": ["nobody"], "every": "often", "start": "soon", "end": "later", "active": ["never"] },
+                { "name": "fixed", "shifts": [{ "from": "x", "to": "y", "person": "nobody" }] }] }),
+            vec![
+                "/name",
+                "/zone",
+                "/team",
+                "/layers/0/name",
+                "/layers/0/people/0",
+                "/layers/0/every",
+                "/layers/0/start",
+                "/layers/0/end",
+                "/layers/0/active/0",
+                "/layers/1/shifts/0/from",
+                "/layers/1/shifts/0/to",
+                "/layers/1/shifts/0/person",
+            ],
+        ),
+        (
+            Method::POST,
+            "/api/v1/schedules/schedule 0/overrides",
+            json!({ "action": "add", "person": "nobody", "starts_at": "x", "ends_at": "y", "note": "n".repeat(501) }),
+            vec!["/person", "/starts_at", "/ends_at", "/note"],
+        ),
+        (
+            Method::POST,
+            "/api/v1/schedules/schedule 0/temporaries",
+            json!({ "name": "", "people": ["nobody"], "starts_at": "x", "ends_at": "y", "start": "z" }),
+            vec!["/name", "/people/0", "/starts_at", "/ends_at", "/start"],
+        ),
+        (
+            Method::POST,
+            "/api/v1/schedules/schedule 0/holidays",
+            json!({ "name": "", "people": ["nobody"], "days": ["2026-12-25", "x", "y"] }),
+            vec!["/name", "/people/0", "/days/1", "/days/2"],
+        ),
+        (
+            Method::POST,
+            "/api/v1/vacations",
+            json!({ "person": "nobody", "starts_at": "x", "ends_at": "y", "zone": "Mars", "note": "n".repeat(501) }),
+            vec!["/person", "/starts_at", "/ends_at", "/zone", "/note"],
+        ),
+    ] {
+        let refused = ask(&server, method.clone(), path, &[("if-match", "*")], Some(&body)).await;
+        assert_eq!(refused.status, 422, "{method} {path}: {}", refused.body);
+        let told: Vec<&str> =
+            refused.body["errors"].as_array().unwrap().iter().filter_map(|own| own["pointer"].as_str()).collect();
+        for pointer in &pointers {
+            assert!(told.contains(pointer), "{method} {path}: {pointer} is not among {told:?}");
+        }
+        assert_eq!(told.len(), pointers.len(), "{method} {path}: {told:?}");
+    }
+    let query = "state=asleep&priority=none&limit=0&cursor=~&starts_at=x&ends_at=y";
+    let refused = ask(&server, Method::GET, &format!("/api/v1/alarms?{query}"), &[], None).await;
+    let told: Vec<&str> = refused.body["errors"].as_array().unwrap().iter().filter_map(|own| own["parameter"].as_str()).collect();
+    for name in ["state", "priority", "limit", "cursor", "starts_at", "ends_at"] {
+        assert!(told.contains(&name), "{name} is not among {told:?}");
+    }
+}
+
+async fn names_of_before_are_still_read(home: Home) {
+    let server = three_of_everything(home).await;
+    let mut read = 0;
+    for (method, here, path, schema) in all_that_take_json(&server).await {
+        for (old, new) in schema["x-old-names"].as_object().into_iter().flatten() {
+            // Sent as what it cannot be: then it is that which is refused, and not its name.
+            let refused = ask(&server, method.clone(), &here, &[], Some(&json!({ old: { "x": {} } }))).await;
+            let faults = refused.body["errors"].as_array().unwrap_or_else(|| panic!("{method} {path}: {}", refused.body));
+            assert!(faults.iter().all(|own| own["detail"] != "there is no such field here"), "{method} {path} {old}: {faults:?}");
+            let places = [format!("/{old}"), format!("/{}", new.as_str().unwrap())];
+            let own = faults.iter().find(|own| places.iter().any(|place| own["pointer"] == *place));
+            let text = own.unwrap_or_else(|| panic!("{method} {path} {old}: {faults:?}"))["detail"].as_str().unwrap();
+            assert!(!text.contains("no such field") && !text.contains("is missing"), "{method} {path} {old}: {text}");
+            read += 1;
+        }
+    }
+    assert!(read >= 12, "{read}");
+    // And it means the same, in forms and queries, and in answers.
+    let away = json!({ "person": "person 1", "from": "2026-12-01T00:00:00Z", "to": "2026-12-02T00:00:00Z" });
+    let made = make(&server, "/api/v1/vacations", &away).await.body;
+    assert_eq!((&made["starts_at"], &made["from"]), (&away["from"], &away["from"]));
+    assert_eq!((&made["ends_at"], &made["to"]), (&away["to"], &away["to"]));
+    let mut patched = ask(&server, Method::PATCH, "/api/v1/lines/line 0", &[], Some(&json!({ "number": "13300009999" }))).await;
+    assert_eq!((&patched.body["phone_number"], &patched.body["number"]), (&json!("+8613300009999"), &json!("+8613300009999")));
+    let both = json!({ "number": "13300009999", "phone_number": "13300009998" });
+    patched = ask(&server, Method::PATCH, "/api/v1/lines/line 0", &[], Some(&both)).await;
+    assert_eq!((patched.status, &patched.body["errors"][0]["pointer"]), (422, &json!("/number")), "{}", patched.body);
+    let span = "from=2026-11-20T00:00:00Z&to=2026-11-22T00:00:00Z";
+    let old = get(&server, &format!("/api/v1/schedules/schedule 0/shifts?{span}")).await;
+    let new = get(
+        &server,
+        &format!("/api/v1/schedules/schedule 0/shifts?{}", span.replace("from", "starts_at").replace("to", "ends_at")),
+    )
+    .await;
+    assert_eq!((&old, &old["from"]), (&new, &new["starts_at"]));
+    let none = get(&server, "/api/v1/alarms?raised_before=2020-01-01T00:00:00Z").await;
+    assert_eq!(none["items"], json!([]));
+    let twice =
+        ask(&server, Method::GET, "/api/v1/on-duty?at=2026-11-20T00:00:00Z&on_duty_at=2026-11-20T00:00:00Z", &[], None).await;
+    assert_eq!(twice.status, 422, "{}", twice.body);
+}
+
+async fn a_key_is_its_caller_s_own(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_FALLBACK_PHONES", A).start().await;
+    let mut keys = Vec::new();
+    for name in ["one", "other"] {
+        keys.push(
+            autocall::keep::keys::add(&server.app.engine.store, name, &[], server.home.config().default_region, server.now())
+                .await
+                .unwrap(),
+        );
+    }
+    let mut made = Vec::new();
+    for key in &keys {
+        let head = [("idempotency-key", "k"), ("x-api-key", key.as_str())];
+        made.push(
+            ask(&server, Method::POST, "/api/v1/heartbeats", &head, Some(&json!({ "name": "beat", "period_seconds": 60 }))).await,
+        );
+    }
+    assert_eq!(
+        (made[0].status, made[1].status, &made[1].body["code"]),
+        (201, 409, &json!("name_taken")),
+        "it is not told what another was"
+    );
+    for (key, first) in keys.iter().zip(&made) {
+        let head = [("idempotency-key", "k"), ("x-api-key", key.as_str())];
+        let again =
+            ask(&server, Method::POST, "/api/v1/heartbeats", &head, Some(&json!({ "name": "beat", "period_seconds": 60 }))).await;
+        assert_eq!(again.status, first.status);
+    }
+}
+
+async fn a_request_that_comes_to_two_nodes_at_once_is_done_once(home: Home) {
+    // Only a shared database has several nodes.
+    let several = home.is_shared();
+    let server = home.start().await;
+    let other = if several { Some(server.home.second_node().await) } else { None };
+    let client = reqwest::Client::new();
+    make(&server, "/api/v1/schedules", &json!({ "name": "ops", "zone": "UTC" })).await;
+    let mut requests = tokio::task::JoinSet::new();
+    for place in 0..12 {
+        let base = other.as_ref().filter(|_| place % 2 == 0).map_or(&server.base, |other| &other.base);
+        let request = client.post(format!("{base}/api/v1/calendar-feeds")).header("idempotency-key", "at-once");
+        requests.spawn(async { request.json(&json!({ "schedule": "ops" })).sent().await.unwrap() });
+    }
+    let mut done = Vec::new();
+    for answer in requests.join_all().await {
+        let replayed = answer.headers().contains_key("idempotent-replayed");
+        match answer.status().as_u16() {
+            201 => done.push(replayed),
+            409 => assert_eq!(answer.json::<Value>().await.unwrap()["code"], "same_key_under_way"),
+            status => panic!("{status}: {}", answer.text().await.unwrap()),
+        }
+    }
+    assert_eq!(done.iter().filter(|replayed| !**replayed).count(), 1, "{done:?}");
+    assert_eq!(server.items("/api/v1/calendar-feeds").await.as_array().unwrap().len(), 1);
 }

@@ -63,7 +63,7 @@ async fn a_matching_alarm_is_held_and_rung_when_the_window_ends(home: Home) {
     server.pass(61).await;
     let alarm = server.alarm(&id).await;
     assert_eq!(kinds(&alarm), ["raised", "held", "repeated", "released"]);
-    assert!(alarm.get("held_until").is_none());
+    assert!(alarm["held_until"].is_null());
     let (mid, phones) = server.app_dial(&desk).await;
     assert_eq!(phones, [A]);
     server.report(&desk, &mid, Some(A)).await;

@@ -282,7 +282,7 @@ async fn progress_is_kept_and_an_unwanted_dial_is_called_off(home: Home) {
     let progress = format!("/h/pixel/progress?mid={mid}");
     let ringing = json!({ "number": A, "state": "alerting" });
     assert_eq!(send(&server, "POST", &progress, Some(ringing.clone())).await["code"], 0);
-    assert_eq!(server.alarm(&id).await["dials"][0]["progress"], json!([{ "number": A, "state": "alerting" }]));
+    assert_eq!(server.alarm(&id).await["dials"][0]["progress"], json!([{ "number": A, "phone_number": A, "state": "alerting" }]));
     server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
     assert_eq!(send(&server, "POST", &progress, Some(ringing)).await["code"], 2, "hang up if possible");
     report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "not_dialled" }])).await;

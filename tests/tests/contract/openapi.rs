@@ -178,31 +178,203 @@ fn the_page_about_its_design_is_true() {
     let described: BTreeSet<String> =
         paths.iter().filter(|(_, item)| is_list(&item["get"])).map(|(path, _)| path.clone()).collect();
     assert_eq!(listed, described, "the page names all lists");
-    let old = page.lines().find_map(|line| line.strip_prefix("Instants of before with other names: ")).unwrap();
-    let old: BTreeSet<&str> = old.split('`').skip(1).step_by(2).collect();
-    let mut seen = BTreeSet::new();
-    instants(&document, &mut seen);
-    let others: BTreeSet<&str> = seen.iter().map(String::as_str).filter(|name| !name.ends_with("_at")).collect();
-    assert_eq!(others, old, "instants are called …_at");
+    let deprecated =
+        page.lines().find_map(|line| line.strip_prefix("Deprecated since 2026-11-28, gone after 2027-12-01 at the earliest: "));
+    assert!(deprecated.is_some(), "the page says what is to go, and when");
 }
 
-/// The names of all properties and parameters that are instants.
-fn instants(value: &Value, names: &mut BTreeSet<String>) {
-    match value {
+fn document() -> Value {
+    serde_json::from_str(&autocall::router::openapi_json(&autocall::router::openapi())).unwrap()
+}
+
+/// All operations: method, path and what is said of them.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of = |(path, item): (&String, &Value)| {
+        let all: Vec<_> =
+            item.as_object().unwrap().iter().map(|(method, own)| (method.clone(), path.clone(), own.clone())).collect();
+        all
+    };
+    paths.iter().flat_map(of).collect()
+}
+
+/// The names of all schemas that a schema is made of.
+fn made_of(document: &Value, schema: &Value, names: &mut BTreeSet<String>) {
+    match schema {
         Value::Object(members) => {
-            if let (Some(name), "date-time") =
-                (members.get("name").and_then(Value::as_str), value["schema"]["format"].as_str().unwrap_or_default())
+            if let Some(name) = members.get("$ref").and_then(Value::as_str).and_then(|place| place.rsplit('/').next())
+                && names.insert(name.to_owned())
             {
-                names.insert(name.to_owned());
+                made_of(document, &document["components"]["schemas"][name], names);
             }
-            for (name, property) in members.get("properties").and_then(Value::as_object).into_iter().flatten() {
-                if property["format"] == "date-time" {
-                    names.insert(name.clone());
-                }
-            }
-            members.values().for_each(|member| instants(member, names));
+            members.values().for_each(|member| made_of(document, member, names));
         }
-        Value::Array(all) => all.iter().for_each(|one| instants(one, names)),
+        Value::Array(all) => all.iter().for_each(|one| made_of(document, one, names)),
         _ => {}
+    }
+}
+
+/// The schemas of what is sent, and of what is answered when all is well.
+fn sent_and_answered(document: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut sent, mut answered) = (BTreeSet::new(), BTreeSet::new());
+    for (_, path, operation) in operations(document) {
+        if path == "/api/v1/call" {
+            // Barista's, in its own words.
+            continue;
+        }
+        made_of(document, &operation["requestBody"], &mut sent);
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            if status.starts_with('2') {
+                made_of(document, response, &mut answered);
+            }
+        }
+    }
+    (sent, answered)
+}
+
+/// What stays under its old name, and why: what is read and written back as it is could hold both names, and nobody could say which one
+/// was meant.
+const READ_AND_WRITTEN_BACK: [&str; 4] = ["LayerForm", "QuietBody", "ShiftForm", "NamedNumber"];
+/// Names that say too little of what they are.
+const TOO_LITTLE: [&str; 9] = ["at", "deadline", "end", "from", "number", "since", "start", "to", "until"];
+
+/// Instants end in `_at`, dates in `_on`; a number says whether it is an alarm's or a phone's; what begins and ends says so.
+#[test]
+fn names_say_what_they_hold() {
+    let document = document();
+    let (sent, answered) = sent_and_answered(&document);
+    let mut wrong = BTreeSet::new();
+    let mut judge = |place: &str, name: &str, schema: &Value| {
+        let format = schema["format"].as_str().unwrap_or_default();
+        let ends = |end: &str| name.ends_with(end);
+        let is_choice = schema["enum"].is_array() || schema["$ref"].is_string() || schema["oneOf"].is_array();
+        if (format == "date-time" && !ends("_at"))
+            || (format == "date" && !ends("_on"))
+            || (ends("_at") && schema["type"].to_string().contains("integer"))
+            || (TOO_LITTLE.contains(&name) && !is_choice)
+        {
+            wrong.insert(format!("{place}.{name}"));
+        }
+    };
+    for name in sent.union(&answered).filter(|name| !READ_AND_WRITTEN_BACK.contains(&name.as_str())) {
+        for (property, schema) in document["components"]["schemas"][name]["properties"].as_object().into_iter().flatten() {
+            if schema["deprecated"] != true {
+                judge(name, property, schema);
+            }
+        }
+    }
+    for (method, path, operation) in operations(&document) {
+        for own in operation["parameters"].as_array().into_iter().flatten() {
+            if own["in"] == "query" && own["deprecated"] != true {
+                judge(&format!("{method} {path}"), own["name"].as_str().unwrap(), &own["schema"]);
+            }
+        }
+    }
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api-design.md")).unwrap();
+    let stays = page.lines().find_map(|line| line.strip_prefix("Names that stay as they were: ")).unwrap();
+    let stays: BTreeSet<String> = stays.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    assert_eq!(wrong, stays, "the page names all that stays");
+}
+
+/// Whoever has an id and a name is told by both.
+#[test]
+fn references_are_ids_with_names() {
+    let document = document();
+    let (sent, answered) = sent_and_answered(&document);
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api-design.md")).unwrap();
+    let names = page.lines().find_map(|line| line.strip_prefix("References of before that are names: ")).unwrap();
+    let names: BTreeSet<String> = names.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    let mut others = BTreeSet::new();
+    for name in answered.difference(&sent) {
+        for (property, schema) in document["components"]["schemas"][name]["properties"].as_object().into_iter().flatten() {
+            let of_one = ["gateway", "handset", "instead_of", "person", "policy", "schedule", "team", "verify_handset"];
+            let id_of_one = ["gateway_id", "handset_id", "person_id", "policy_id", "schedule_id", "team_id"];
+            let (is_one, is_id) = (of_one.contains(&property.as_str()), id_of_one.contains(&property.as_str()));
+            let mut made = BTreeSet::new();
+            made_of(&document, schema, &mut made);
+            if schema["deprecated"] != true && (is_id || (is_one && made.is_empty())) {
+                others.insert(format!("{name}.{property}"));
+            }
+        }
+    }
+    assert_eq!(others, names, "the page names all of them");
+}
+
+/// What is to go is marked, has something in its place, and every answer of an operation that knows it says so.
+#[test]
+fn what_is_to_go_is_told_by_the_description_and_in_every_answer() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let mut known = 0;
+    for (of, old, new, is_answered) in autocall::http::aging::all() {
+        let (of, first) = (&schemas[of], new.split('/').next().unwrap());
+        assert!(of["properties"][first].is_object(), "{old} is called {new} now");
+        match is_answered {
+            true => assert_eq!(
+                (&of["properties"][old]["x-same-as"], &of["properties"][old]["deprecated"]),
+                (&new.into(), &true.into())
+            ),
+            false => assert!(of["x-old-names"][old] == new && of["properties"][old].is_null(), "{old} is read as {new}"),
+        }
+        known += 1;
+    }
+    assert!(known > 50, "{known}");
+    let mut aging = 0;
+    for (method, path, operation) in operations(&document) {
+        let mut parts = BTreeSet::new();
+        made_of(&document, &operation["requestBody"], &mut parts);
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            if status.starts_with('2') {
+                made_of(&document, response, &mut parts);
+            }
+        }
+        let of_parts = parts.iter().any(|name| {
+            let own = &schemas[name];
+            own["x-old-names"].is_object()
+                || own["properties"].as_object().into_iter().flatten().any(|(_, one)| one["deprecated"] == true)
+        });
+        let of_query = operation["parameters"].as_array().into_iter().flatten().any(|own| own["deprecated"] == true);
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            for header in ["Deprecation", "Sunset", "Link"] {
+                let is_told = response["headers"][header]["required"] == true;
+                assert_eq!(is_told, status.starts_with('2') && (of_parts || of_query), "{method} {path} {status} {header}");
+            }
+        }
+        aging += usize::from(of_parts || of_query);
+    }
+    assert!(aging > 20, "{aging}");
+}
+
+/// Where a key means nothing: other people's contracts, and addresses that only say that somebody lives or what a phone received.
+const WITHOUT_A_KEY: [&str; 4] =
+    ["/api/v1/call", "/api/v1/heartbeat/{token}", "/api/v1/intake/alertmanager", "/api/v1/sms/inbound/{token}"];
+
+/// Every POST may have an `Idempotency-Key`, whatever is read has an `ETag`, and whatever is overwritten takes `If-Match`.
+#[test]
+fn all_operations_live_one_life() {
+    let document = document();
+    for (method, path, operation) in operations(&document) {
+        let takes = |name: &str| operation["parameters"].as_array().into_iter().flatten().any(|own| own["name"] == name);
+        let status = |status: &str| operation["responses"][status].is_object();
+        if WITHOUT_A_KEY.contains(&path.as_str()) {
+            continue;
+        }
+        for own in operation["parameters"].as_array().into_iter().flatten().filter(|own| own["in"] == "query") {
+            assert!(own["required"] != true, "{method} {path}: {} may be left out", own["name"]);
+        }
+        match method.as_str() {
+            "get" => assert!(takes("If-None-Match") && status("304"), "{path}"),
+            "post" => assert!(takes("Idempotency-Key") && (status("409") || path == "/api/v1/alarms"), "{path}"),
+            "put" | "patch" => assert!(takes("If-Match") && status("412"), "{method} {path}"),
+            _ => assert!(status("204") && !status("200"), "{method} {path}"),
+        }
+        let location = &operation["responses"]["201"]["headers"]["Location"]["required"];
+        assert!(!status("201") || location == true, "{method} {path} says where it is");
+        for bad in ["400", "401", "403", "422", "429", "503", "default"] {
+            assert!(status(bad), "{method} {path} {bad}");
+        }
+        if path.contains('{') {
+            assert!(status("404"), "{method} {path}");
+        }
     }
 }

@@ -313,8 +313,17 @@ async fn after_a_long_outage_hand_overs_are_made_up_for_in_portions(home: Home) 
     let mut kept = Vec::new();
     for month in 0..12 {
         let from = made + TimeDelta::days(30 * month);
-        let rows =
-            server.app.engine.store.read().await.unwrap().db().duties(schedule, from, from + TimeDelta::days(30)).await.unwrap();
+        let rows = server
+            .app
+            .engine
+            .store
+            .read()
+            .await
+            .unwrap()
+            .db()
+            .duties(schedule, from, from + TimeDelta::days(30), 2000)
+            .await
+            .unwrap();
         kept.extend(rows.into_iter().map(|row| (row.at, row.people.0.into_iter().map(|person| person.name).collect::<Vec<_>>())));
     }
     assert!(
@@ -349,7 +358,7 @@ async fn a_wrong_request_changes_nothing(home: Home) {
         (schedules, layer("people", json!([])), 422, "layers"),
         (schedules, layer("every", json!("sometimes")), 422, "every"),
         (schedules, layer("start", json!("soon")), 422, "start"),
-        (schedules, layer("end", json!("2026-11-16T09:00")), 422, "to"),
+        (schedules, layer("end", json!("2026-11-16T09:00")), 422, "end"),
         (schedules, layer("active", json!(["weekends"])), 422, "active"),
         (overrides, shift("add", "Ann", None, "2026-11-20T00:00"), 422, "to"),
         (overrides, shift("add", "Ann", Some("Bob"), day), 422, "action"),

@@ -45,8 +45,7 @@ pub struct FeedJson {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct NewFeedJson {
     id: FeedId,
-    /// Where it is read; shown only in the first answer. Whoever knows it can read the shifts.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Where it is read; shown only in the first answer, and null in those that repeat it. Whoever knows it can read the shifts.
     path: Option<String>,
 }
 
@@ -57,7 +56,7 @@ pub struct NewFeedJson {
 pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let paging = Paging::read(query.as_deref())?;
     let feeds = all(&app).await?.into_iter().map(|feed| (feed.id.to_string(), feed)).collect();
-    Ok(paging.page(feeds).answer("/api/v1/calendar-feeds"))
+    Ok(paging.page(feeds).answer())
 }
 
 /// One feed.

@@ -153,8 +153,8 @@ async fn made(app: &App, schedule: &str, kind: &str, id: String) -> Result<Respo
 pub struct VacationJson {
     id: VacationId,
     person: Named,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
     note: String,
 }
 
@@ -165,8 +165,8 @@ pub struct VacationJson {
 pub async fn vacations(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let paging = Paging::read(query.as_deref())?;
     let all = all_vacations(&app).await?.into_iter();
-    let all = all.map(|own| (format!("{} {}", latest_first(own.from), own.id), own)).collect();
-    Ok(paging.page(all).answer("/api/v1/vacations"))
+    let all = all.map(|own| (format!("{} {}", latest_first(own.starts_at), own.id), own)).collect();
+    Ok(paging.page(all).answer())
 }
 
 /// One vacation.
@@ -255,8 +255,8 @@ async fn all_vacations(app: &App) -> Result<Vec<VacationJson>, Problem> {
     let shape = |row: crate::store::duty::exceptions::VacationRow| VacationJson {
         id: row.id,
         person: Named::person(&roster, row.person_id),
-        from: row.starts_at,
-        to: row.ends_at,
+        starts_at: row.starts_at,
+        ends_at: row.ends_at,
         note: row.note,
     };
     Ok(rows.map(shape).collect())

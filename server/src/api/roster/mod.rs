@@ -27,8 +27,20 @@ use crate::versions::{Expected, Stale};
 
 impl From<RosterError> for Problem {
     fn from(error: RosterError) -> Self {
-        let (field, text) = (error.field(), error.to_string());
+        let (field, text) = (error.field().to_owned(), error.to_string());
         match error {
+            // Where exactly stands in `errors`; `field` says what it always said.
+            RosterError::At { fault, .. } => {
+                let own = match *fault {
+                    RosterError::EndsFirst => field.rsplit('.').next().unwrap_or_default(),
+                    ref fault => fault.field(),
+                };
+                Self::invalid(field.clone(), text).of_field(own)
+            }
+            RosterError::Several(all) => {
+                // There are several.
+                Self::several(all.into_iter().map(Self::from).collect()).unwrap_or_else(|| Self::invalid("", text))
+            }
             RosterError::Store(error) => error.into(),
             RosterError::NoSchedule(_) => Self::not_found(text),
             RosterError::NoEntry => Self::not_found(text),

@@ -9,13 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::Serialize;
 
-use super::shapes::{FindingJson, Named, OnDutyJson, ReasonJson, ShiftJson};
+use super::shapes::{FindingJson, Named, OnDutyJson, ReasonJson, ShiftJson, ShiftPersonJson};
 use super::{roster, roster_and_sources, team_in_path};
 use crate::app::App;
 use crate::costly;
 use crate::http::answer;
-use crate::http::listing::Query;
-use crate::http::problem::Problem;
+use crate::http::listing::{Listed, Paged, Paging, Query, in_order, instant_of, unknown_cursor};
+use crate::http::problem::{Problem, Wrong};
 use crate::ids::ScheduleId;
 use crate::keep::roster::{find_schedule, find_team};
 use crate::roster::check::check as find_faults;
@@ -30,7 +30,8 @@ const DEFAULT_LENGTH: TimeDelta = TimeDelta::days(14);
 /// Who is on duty at an instant.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct OnDutyAnswer {
-    at: DateTime<Utc>,
+    /// Of which instant that is.
+    on_duty_at: DateTime<Utc>,
     /// `plan`, or `log` for an instant of the past: then it tells who was on duty, whatever was edited since.
     source: &'static str,
     /// In the order in which they are rung; empty in a gap.
@@ -43,7 +44,7 @@ pub struct OnDutyAnswer {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct NextJson {
     schedule: Named,
-    at: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
     /// Empty where a gap begins.
     people: Vec<Named>,
 }
@@ -52,13 +53,13 @@ impl NextJson {
     fn of(roster: &Roster, id: ScheduleId, at: DateTime<Utc>) -> Option<Self> {
         let (at, people) = evaluate::next_people(roster.schedule(id)?, &roster.absences, at)?;
         let people = people.into_iter().map(|person| Named::person(roster, person)).collect();
-        Some(Self { schedule: Named::schedule(roster, id), at, people })
+        Some(Self { schedule: Named::schedule(roster, id), starts_at: at, people })
     }
 }
 
 /// Who is on duty by each schedule.
 #[utoipa::path(get, path = "/api/v1/on-duty", tag = "roster",
-    params(("at" = Option<String>, Query, description = "RFC 3339; now by default")),
+    params(("on_duty_at" = Option<String>, Query, description = "RFC 3339; now by default")),
     responses((status = 200, description = "Everybody on duty", body = OnDutyAnswer),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn all(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
@@ -70,7 +71,7 @@ pub async fn all(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Resu
 /// Who is on duty by one schedule.
 #[utoipa::path(get, path = "/api/v1/schedules/{schedule}/on-duty", tag = "roster",
     params(("schedule" = String, Path, description = "The schedule's name or id"),
-        ("at" = Option<String>, Query, description = "RFC 3339, or a wall time of the schedule's zone; now by default")),
+        ("on_duty_at" = Option<String>, Query, description = "RFC 3339, or a wall time of the schedule's zone; now by default")),
     responses((status = 200, description = "Who, why, and until when", body = OnDutyAnswer),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
@@ -86,7 +87,7 @@ pub async fn of_schedule(
 /// Who is on duty for a team, each person once; its members when it has no schedule.
 #[utoipa::path(get, path = "/api/v1/teams/{team}/on-duty", tag = "roster",
     params(("team" = String, Path, description = "The team's name or id"),
-        ("at" = Option<String>, Query, description = "RFC 3339; now by default")),
+        ("on_duty_at" = Option<String>, Query, description = "RFC 3339; now by default")),
     responses((status = 200, description = "Who, why, and until when", body = OnDutyAnswer),
         (status = 404, description = "There is no such team", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
@@ -111,13 +112,13 @@ async fn tell(
     let query = Query::read(query.as_deref())?;
     let zone = if let [one] = schedules[..] { one.zone } else { Tz::UTC };
     let now = app.engine.clock.now();
-    let at = query.instant("at", zone)?.unwrap_or(now);
+    let at = query.instant("on_duty_at", zone)?.unwrap_or(now);
     let mut on_duty = Vec::new();
     if at < now && logged(app, roster, &schedules, at, &mut on_duty).await? {
         if team.is_some() {
             each_once(&mut on_duty);
         }
-        return Ok(answer(StatusCode::OK, &OnDutyAnswer { at, source: "log", on_duty, next: Vec::new() }));
+        return Ok(answer(StatusCode::OK, &OnDutyAnswer { on_duty_at: at, source: "log", on_duty, next: Vec::new() }));
     }
     let ids: Vec<ScheduleId> = schedules.iter().map(|schedule| schedule.id).collect();
     let plan = Arc::clone(roster);
@@ -130,7 +131,7 @@ async fn tell(
         (on.iter().map(|on| OnDutyJson::of(&plan, on)).collect(), next)
     })
     .await?;
-    Ok(answer(StatusCode::OK, &OnDutyAnswer { at, source: "plan", on_duty, next }))
+    Ok(answer(StatusCode::OK, &OnDutyAnswer { on_duty_at: at, source: "plan", on_duty, next }))
 }
 
 fn each_once(on_duty: &mut Vec<OnDutyJson>) {
@@ -161,7 +162,7 @@ async fn logged(
             person: Named::new(own.person.to_string(), own.name),
             schedule: Some(Named::schedule(roster, schedule.id)),
             reason: ReasonJson { kind: own.reason, of: own.of, instead_of: None },
-            until: next.as_ref().map(|next| next.at),
+            ends_at: next.as_ref().map(|next| next.at),
         }));
     }
     Ok(!schedules.is_empty())
@@ -170,8 +171,8 @@ async fn logged(
 /// A plan.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ShiftsAnswer {
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
     /// Without a hole; gaps are shifts of nobody.
     shifts: Vec<ShiftJson>,
 }
@@ -179,8 +180,8 @@ pub struct ShiftsAnswer {
 /// The plan between two instants, as the rules say it now.
 #[utoipa::path(get, path = "/api/v1/schedules/{schedule}/shifts", tag = "roster",
     params(("schedule" = String, Path, description = "The schedule's name or id"),
-        ("from" = Option<String>, Query, description = "RFC 3339, or a wall time of the schedule's zone; now by default"),
-        ("to" = Option<String>, Query, description = "The same; 14 days later by default, at most two years")),
+        ("starts_at" = Option<String>, Query, description = "RFC 3339, or a wall time of the schedule's zone; now by default"),
+        ("ends_at" = Option<String>, Query, description = "The same; 14 days later by default, at most two years")),
     responses((status = 200, description = "All shifts", body = ShiftsAnswer),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
@@ -190,25 +191,26 @@ pub async fn shifts(
     Path(schedule): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let roster = roster(&app).await?;
+    let (roster, query) = (roster(&app).await?, Query::read(query.as_deref())?);
     let schedule = find_schedule(&roster, &schedule)?;
-    let ((from, to), id) = (times(schedule, query, app.engine.clock.now())?, schedule.id);
+    let ((from, to), id) = (times(schedule, &query, app.engine.clock.now())?, schedule.id);
     let shifts = costly::run(move |_| {
         let Some(schedule) = roster.schedule(id) else { return Vec::new() };
         let shifts = evaluate::shifts(schedule, &roster.absences, from, to);
         shifts.iter().map(|shift| ShiftJson::of(&roster, schedule, shift)).collect()
     });
-    Ok(answer(StatusCode::OK, &ShiftsAnswer { from, to, shifts: shifts.await? }))
+    Ok(answer(StatusCode::OK, &ShiftsAnswer { starts_at: from, ends_at: to, shifts: shifts.await? }))
 }
 
 /// The times of a query; without a word about it, from `usual` on.
-fn times(schedule: &Schedule, query: Option<String>, usual: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
-    let query = Query::read(query.as_deref())?;
-    let from = query.instant("from", schedule.zone)?.unwrap_or(usual);
-    let to = query.instant("to", schedule.zone)?.unwrap_or(from + DEFAULT_LENGTH);
+fn times(schedule: &Schedule, query: &Query, usual: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Problem> {
+    let mut wrong = Wrong::default();
+    let from = wrong.note(query.instant("starts_at", schedule.zone)).flatten().unwrap_or(usual);
+    let to = wrong.note(query.instant("ends_at", schedule.zone)).flatten().unwrap_or(from + DEFAULT_LENGTH);
+    wrong.none()?;
     match to > from && to - from <= LONGEST {
         true => Ok((from, to)),
-        false => Err(Problem::parameter("to", "to must be after from, by at most two years")),
+        false => Err(Problem::parameter("ends_at", "ends_at must be after starts_at, by at most two years")),
     }
 }
 
@@ -216,24 +218,30 @@ fn times(schedule: &Schedule, query: Option<String>, usual: DateTime<Utc>) -> Re
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = DutyHandOverJson)]
 pub struct HandOverJson {
-    at: DateTime<Utc>,
+    handed_over_at: DateTime<Utc>,
     /// Who was on duty from then on, by the names of that time; empty in a gap.
+    on_duty: Vec<ShiftPersonJson>,
+    /// The same, as it was told before.
     people: Vec<LoggedPerson>,
 }
 
-/// Hand-overs.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct DutyLogAnswer {
-    /// At most 2000, in order.
-    hand_overs: Vec<HandOverJson>,
+impl HandOverJson {
+    fn of(at: DateTime<Utc>, people: Vec<LoggedPerson>) -> Self {
+        let shown = |own: &LoggedPerson| ShiftPersonJson {
+            person: Named::new(own.person.to_string(), own.name.clone()),
+            reason: ReasonJson { kind: own.reason.clone(), of: own.of.clone(), instead_of: None },
+        };
+        Self { handed_over_at: at, on_duty: people.iter().map(shown).collect(), people }
+    }
 }
 
 /// The duty log: the hand-overs as they happened, whatever was edited since.
 #[utoipa::path(get, path = "/api/v1/schedules/{schedule}/log", tag = "roster",
     params(("schedule" = String, Path, description = "The schedule's name or id"),
-        ("from" = Option<String>, Query, description = "RFC 3339, or a wall time of the schedule's zone; 14 days ago by default"),
-        ("to" = Option<String>, Query, description = "The same; 14 days later by default, at most two years")),
-    responses((status = 200, description = "All hand-overs of that time", body = DutyLogAnswer),
+        ("starts_at" = Option<String>, Query, description = "RFC 3339, or a wall time of the schedule's zone; 14 days ago by default"),
+        ("ends_at" = Option<String>, Query, description = "The same; 14 days later by default, at most two years"),
+        Paged),
+    responses((status = 200, description = "In order", body = Listed<HandOverJson>),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
@@ -242,21 +250,30 @@ pub async fn log(
     Path(schedule): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let roster = roster(&app).await?;
+    let paging = Paging::read(query.as_deref())?;
+    let (roster, query) = (roster(&app).await?, Query::read(query.as_deref())?);
     let schedule = find_schedule(&roster, &schedule)?;
     // Up to this instant, and not a moment less: a hand-over may just have been written.
     let now = app.engine.clock.now() + TimeDelta::microseconds(1);
-    let (from, to) = times(schedule, query, now - DEFAULT_LENGTH)?;
-    let rows = app.engine.store.read().await?.db().duties(schedule.id, from, to).await?;
-    let hand_overs = rows.into_iter().map(|row| HandOverJson { at: row.at, people: row.people.0 }).collect();
-    Ok(answer(StatusCode::OK, &DutyLogAnswer { hand_overs }))
+    let (mut from, to) = times(schedule, &query, now - DEFAULT_LENGTH)?;
+    if let Some(after) = paging.after() {
+        from = from.max(instant_of(after).ok_or_else(unknown_cursor)? + TimeDelta::microseconds(1));
+    }
+    let mut rows = app.engine.store.read().await?.db().duties(schedule.id, from, to, paging.limit() + 1).await?;
+    let more = i64::try_from(rows.len()).is_ok_and(|rows| rows > paging.limit());
+    if more {
+        rows.pop();
+    }
+    let next = rows.last().filter(|_| more).map(|row| in_order(row.at));
+    let hand_overs = rows.into_iter().map(|row| HandOverJson::of(row.at, row.people.0)).collect();
+    Ok(Listed::new(hand_overs, next.as_deref()).answer())
 }
 
 /// What is wrong.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CheckAnswer {
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
     /// In the order they begin; empty when all is well.
     findings: Vec<FindingJson>,
 }
@@ -282,5 +299,5 @@ pub async fn check(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Re
         let calendars = calendars.into_iter().filter_map(|own| FindingJson::calendar(&roster, own));
         calendars.chain(find_faults(&roster, from, to).iter().map(|finding| FindingJson::of(&roster, finding))).collect()
     });
-    Ok(answer(StatusCode::OK, &CheckAnswer { from, to, findings: findings.await? }))
+    Ok(answer(StatusCode::OK, &CheckAnswer { starts_at: from, ends_at: to, findings: findings.await? }))
 }

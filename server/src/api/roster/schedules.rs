@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::shapes::ScheduleJson;
 use super::{form, removed, roster, roster_and_sources, stale_by_header};
-use crate::api::merge::Patch;
+use crate::api::requests::merge::Patch;
 use crate::app::App;
 use crate::http::answer;
 use crate::http::listing::{Listed, Paged, Paging, Query, located};
@@ -31,7 +31,7 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     let (paging, (roster, sources)) = (Paging::read(query.as_deref())?, roster_and_sources(&app).await?);
     let schedules = roster.schedules.iter();
     let schedules = schedules.map(|own| (own.name.clone(), ScheduleJson::of(&roster, &sources, own))).collect();
-    Ok(paging.page(schedules).answer("/api/v1/schedules"))
+    Ok(paging.page(schedules).answer())
 }
 
 /// Adds a schedule.

@@ -92,8 +92,8 @@ pub struct OverrideJson {
     action: &'static str,
     person: Named,
     instead_of: Option<Named>,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
     note: String,
 }
 
@@ -111,8 +111,8 @@ impl OverrideJson {
             action,
             person: Named::person(roster, person),
             instead_of: instead_of.map(|person| Named::person(roster, person)),
-            from: own.from,
-            to: own.to,
+            starts_at: own.from,
+            ends_at: own.to,
             note: own.note.clone(),
         }
     }
@@ -122,8 +122,8 @@ impl OverrideJson {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TemporaryJson {
     id: TemporaryId,
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
     #[serde(flatten)]
     rule: LayerForm,
 }
@@ -132,7 +132,7 @@ impl TemporaryJson {
     /// As the API says it.
     #[must_use]
     pub fn of(roster: &Roster, own: &Temporary) -> Self {
-        Self { id: own.id, from: own.from, to: own.to, rule: LayerForm::of(roster, &own.name, &own.rule) }
+        Self { id: own.id, starts_at: own.from, ends_at: own.to, rule: LayerForm::of(roster, &own.name, &own.rule) }
     }
 }
 
@@ -154,7 +154,7 @@ pub enum CalendarSourceState {
 /// Why a calendar cannot be read.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CalendarTroubleJson {
-    since: DateTime<Utc>,
+    began_at: DateTime<Utc>,
     /// `closed_address`, `unreachable`, `slow`, `status`, `redirects`, `too_large`, `web_page`, `empty`, `unreadable` or `too_costly`.
     code: &'static str,
     /// In a sentence.
@@ -213,7 +213,11 @@ impl CalendarSourceJson {
             asked_at: row.asked_at,
             good_at: row.good_at,
             next_at: row.due_at,
-            wrong: wrong.map(|(since, trouble)| CalendarTroubleJson { since, code: trouble.code(), detail: trouble.to_string() }),
+            wrong: wrong.map(|(began_at, trouble)| CalendarTroubleJson {
+                began_at,
+                code: trouble.code(),
+                detail: trouble.to_string(),
+            }),
             shifts: reading.map(|reading| reading.shifts),
             skipped: reading.map(|reading| reading.skipped.clone()).unwrap_or_default(),
             notes: reading.map(|reading| reading.notes.clone()).unwrap_or_default(),
@@ -303,7 +307,7 @@ pub struct OnDutyJson {
     /// Why.
     pub reason: ReasonJson,
     /// When they are relieved; null when that is more than a year away.
-    pub until: Option<DateTime<Utc>>,
+    pub ends_at: Option<DateTime<Utc>>,
 }
 
 impl OnDutyJson {
@@ -315,7 +319,7 @@ impl OnDutyJson {
             person: Named::person(roster, on.person),
             schedule: on.schedule.map(|id| Named::schedule(roster, id)),
             reason: ReasonJson::of(roster, schedule, &on.reason),
-            until: on.until,
+            ends_at: on.until,
         }
     }
 }
@@ -323,8 +327,8 @@ impl OnDutyJson {
 /// A time in which the same people are on duty for the same reasons.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ShiftJson {
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
+    starts_at: DateTime<Utc>,
+    ends_at: DateTime<Utc>,
     /// Empty in a gap.
     on_duty: Vec<ShiftPersonJson>,
 }
@@ -332,8 +336,10 @@ pub struct ShiftJson {
 /// Somebody in a shift.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ShiftPersonJson {
-    person: Named,
-    reason: ReasonJson,
+    /// Who.
+    pub person: Named,
+    /// Why.
+    pub reason: ReasonJson,
 }
 
 impl ShiftJson {
@@ -344,7 +350,7 @@ impl ShiftJson {
             person: Named::person(roster, on.person),
             reason: ReasonJson::of(roster, Some(schedule), &on.reason),
         };
-        Self { from: shift.from, to: shift.to, on_duty: shift.on.iter().map(person).collect() }
+        Self { starts_at: shift.from, ends_at: shift.to, on_duty: shift.on.iter().map(person).collect() }
     }
 }
 
@@ -352,22 +358,22 @@ impl ShiftJson {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct FindingJson {
     /// `gap`, `team_gap`, `unreachable`, `never` (somebody in a rotation who never has a turn that is active), `several`, `twice` or
-    /// `calendar` (the calendar that a schedule follows cannot be read, since `from`).
+    /// `calendar` (the calendar that a schedule follows cannot be read, since `starts_at`).
     kind: &'static str,
     team: Option<Named>,
     schedules: Vec<Named>,
     people: Vec<Named>,
-    from: DateTime<Utc>,
-    to: Option<DateTime<Utc>>,
+    starts_at: DateTime<Utc>,
+    ends_at: Option<DateTime<Utc>>,
 }
 
 impl FindingJson {
     /// A calendar that cannot be read.
     #[must_use]
     pub fn calendar(roster: &Roster, source: &SourceRow) -> Option<Self> {
-        let (from, _) = source.wrong()?;
+        let (starts_at, _) = source.wrong()?;
         let schedules = vec![Named::schedule(roster, source.schedule_id)];
-        Some(Self { kind: "calendar", team: None, schedules, people: Vec::new(), from, to: None })
+        Some(Self { kind: "calendar", team: None, schedules, people: Vec::new(), starts_at, ends_at: None })
     }
 
     /// As the API says it.
@@ -392,6 +398,6 @@ impl FindingJson {
             }
             Finding::Twice { person, schedules: both, to, .. } => ("twice", None, schedules(both), people(&[*person]), Some(*to)),
         };
-        Self { kind, team, schedules, people, from: finding.from(), to }
+        Self { kind, team, schedules, people, starts_at: finding.from(), ends_at: to }
     }
 }

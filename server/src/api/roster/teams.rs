@@ -9,7 +9,7 @@ use axum::response::Response;
 
 use super::shapes::TeamJson;
 use super::{form, removed, roster, stale_by_header, team_in_path};
-use crate::api::merge::Patch;
+use crate::api::requests::merge::Patch;
 use crate::app::App;
 use crate::http::listing::{Listed, Paged, Paging, located};
 use crate::http::problem::Problem;
@@ -26,7 +26,7 @@ use crate::versions::{Expected, Version};
 pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
     let (paging, roster) = (Paging::read(query.as_deref())?, roster(&app).await?);
     let teams = roster.teams.iter().map(|team| (team.name.clone(), TeamJson::of(&roster, team))).collect();
-    Ok(paging.page(teams).answer("/api/v1/teams"))
+    Ok(paging.page(teams).answer())
 }
 
 /// Adds a team.

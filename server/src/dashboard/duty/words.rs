@@ -31,7 +31,7 @@ pub(in crate::dashboard) fn maker(reader: &Reader) -> &str {
 pub(in crate::dashboard) fn wrong(words: &Words, error: &RosterError, fields: &Fields) -> Result<Wrong, Refusal> {
     let sentence = sentence(words, error)?;
     let holds = |field: &&str, name: &str| lines(fields.get(field)).iter().any(|line| line == name);
-    let field = match error {
+    let field = match error.first() {
         // Whoever is meant stands in one of these.
         RosterError::NoPerson(name) => {
             ["person", "instead_of", "members", "people"].into_iter().find(|field| holds(field, name)).unwrap_or("person")
@@ -42,14 +42,19 @@ pub(in crate::dashboard) fn wrong(words: &Words, error: &RosterError, fields: &F
         RosterError::Text { source: TextError::Every(_), .. } => "every",
         RosterError::Text { source: TextError::Window(_), .. } => "active",
         RosterError::BadLayer => "layer",
-        error => error.field(),
+        // The pages ask for times under shorter names.
+        error => match error.field() {
+            "starts_at" | "changes_at" => "from",
+            "ends_at" => "to",
+            field => field,
+        },
     };
     Ok(Wrong::new(field, sentence))
 }
 
 /// What is wrong with a form, in the reader's language.
 fn sentence(words: &Words, error: &RosterError) -> Result<String, Refusal> {
-    Ok(match error {
+    Ok(match error.first() {
         RosterError::BadName | RosterError::BadLayer => words.roster_bad_name.clone(),
         RosterError::NameTaken(name) => fill_text(&words.person_name_taken, &[("name", name)]),
         RosterError::NoPerson(name) => fill_text(&words.roster_no_person, &[("name", name)]),
@@ -71,7 +76,11 @@ fn sentence(words: &Words, error: &RosterError) -> Result<String, Refusal> {
         RosterError::NoAddress => words.source_no_url.clone(),
         RosterError::BadInterval => words.source_bad_every.clone(),
         RosterError::StaleSource => words.roster_stale.clone(),
-        RosterError::BadDays | RosterError::Import(_) | RosterError::Costly(_) => return Err(Refusal::Garbled),
+        RosterError::BadDays
+        | RosterError::Import(_)
+        | RosterError::Costly(_)
+        | RosterError::At { .. }
+        | RosterError::Several(_) => return Err(Refusal::Garbled),
         RosterError::NoSchedule(_) | RosterError::NoEntry | RosterError::NoSource => return Err(Refusal::NotFound),
         RosterError::Store(_) => return Err(Refusal::Away),
     })

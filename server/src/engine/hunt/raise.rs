@@ -185,6 +185,19 @@ pub enum RaisedAs {
     },
 }
 
+impl RaisedAs {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Repeated => "repeated",
+            Self::Reopened => "reopened",
+            Self::Replayed { .. } => "replayed",
+        }
+    }
+}
+
 /// The alarm that a request raised.
 #[derive(Clone, Debug)]
 pub struct Raised {

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use super::forms::{HolidaysForm, OverrideForm, TemporaryForm, VacationForm, times};
-use super::{Editing, RosterError, find_person, find_schedule, in_field, name, note};
+use super::forms::{HolidaysForm, OverrideForm, SPAN, TemporaryForm, VacationForm, times};
+use super::{Editing, Faults, RosterError, find_person, find_schedule, in_field, name, note};
 use crate::ids::{OverrideId, TemporaryId, VacationId};
 use crate::roster::{Override, Temporary, text};
 use crate::store::Store;
@@ -25,9 +25,12 @@ pub async fn add_override(
 ) -> Result<OverrideId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let own = find_schedule(&editing.roster, schedule)?;
-    let (from, to) = times(&form.from, &form.to, own.zone)?;
-    let change = form.change(&editing.roster)?;
-    let made = Override { id: OverrideId::new(now), from, to, change, note: note(&form.note)? };
+    let mut faults = Faults::default();
+    let times = faults.note(times(SPAN, &form.from, &form.to, own.zone))?;
+    let (change, note) = (faults.note(form.change(&editing.roster))?, faults.note(note(&form.note))?);
+    faults.none()?;
+    let ((from, to), change, note) = (Faults::sound(times)?, Faults::sound(change)?, Faults::sound(note)?);
+    let made = Override { id: OverrideId::new(now), from, to, change, note };
     let own = own.id;
     editing.next_version(own, expected).await?;
     editing.tx.db().insert_override(own, &made, Made { by, at: now }).await?;
@@ -69,9 +72,14 @@ pub async fn add_temporary(
 ) -> Result<TemporaryId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let own = find_schedule(&editing.roster, schedule)?;
-    let (from, to) = times(&form.from, &form.to, own.zone)?;
-    let rule = form.rule(&editing.roster, own.zone, from)?;
-    let made = Temporary { id: TemporaryId::new(now), name: name(&form.name)?, from, to, rule };
+    let mut faults = Faults::default();
+    let times = faults.note(times(SPAN, &form.from, &form.to, own.zone))?;
+    // Where the times are wrong, the rest is looked at all the same.
+    let rule = faults.note(form.rule(&editing.roster, own.zone, times.map_or(now, |(from, _)| from)))?;
+    let name = faults.note(name(&form.name))?;
+    faults.none()?;
+    let ((from, to), rule, name) = (Faults::sound(times)?, Faults::sound(rule)?, Faults::sound(name)?);
+    let made = Temporary { id: TemporaryId::new(now), name, from, to, rule };
     let own = own.id;
     editing.next_version(own, expected).await?;
     editing.tx.db().insert_temporary(own, &made, Made { by, at: now }).await?;
@@ -100,12 +108,23 @@ pub async fn add_holidays(
     if form.people.is_empty() || form.days.is_empty() || form.days.len() > MOST_DAYS {
         return Err(RosterError::BadDays);
     }
+    let mut faults = Faults::default();
+    let own_name = faults.note(name(&form.name))?;
+    for (index, person) in form.people.iter().enumerate() {
+        if faults.are_enough() {
+            break;
+        }
+        faults.note(find_person(&editing.roster, person).map_err(|error| error.at(format!("people[{index}]"))))?;
+    }
     let mut days = Vec::new();
-    for day in &form.days {
+    for (index, day) in form.days.iter().enumerate() {
         let read =
             day.trim().parse::<chrono::NaiveDate>().ok().filter(|day| (1971..=2199).contains(&chrono::Datelike::year(day)));
-        days.push(read.ok_or_else(|| in_field("days")(text::TextError::Time(day.clone())))?);
+        let wrong = || in_field("days")(text::TextError::Time(day.clone())).at(format!("days[{index}]"));
+        days.extend(faults.note(read.ok_or_else(wrong))?);
     }
+    faults.none()?;
+    let own_name = Faults::sound(own_name)?;
     days.sort_unstable();
     days.dedup();
     editing.next_version(schedule, expected).await?;
@@ -113,11 +132,11 @@ pub async fn add_holidays(
     for (place, day) in days.into_iter().enumerate() {
         let midnight = |day: chrono::NaiveDate| format!("{day}T00:00");
         let next = day.succ_opt().unwrap_or(day);
-        let (from, to) = times(&midnight(day), &midnight(next), zone)?;
+        let (from, to) = times(SPAN, &midnight(day), &midnight(next), zone)?;
         let people = vec![form.people[place % form.people.len()].clone()];
         let one = TemporaryForm { name: form.name.clone(), people, ..TemporaryForm::default() };
         let rule = one.rule(&editing.roster, zone, from)?;
-        let made = Temporary { id: TemporaryId::new(now), name: name(&form.name)?, from, to, rule };
+        let made = Temporary { id: TemporaryId::new(now), name: own_name.clone(), from, to, rule };
         editing.tx.db().insert_temporary(schedule, &made, Made { by, at: now }).await?;
         ids.push(made.id);
     }
@@ -151,10 +170,13 @@ pub async fn remove_temporary(
 /// When the form is wrong, there is no such person, or the database fails.
 pub async fn add_vacation(store: &Store, form: &VacationForm, by: &str, now: DateTime<Utc>) -> Result<VacationId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
-    let zone = form.zone.as_deref().map_or(Ok(Tz::UTC), text::zone).map_err(in_field("zone"))?;
-    let (starts_at, ends_at) = times(&form.from, &form.to, zone)?;
-    let person_id = find_person(&editing.roster, &form.person)?;
-    let made = VacationRow { id: VacationId::new(now), person_id, starts_at, ends_at, note: note(&form.note)? };
+    let mut faults = Faults::default();
+    let zone = faults.note(form.zone.as_deref().map_or(Ok(Tz::UTC), text::zone).map_err(in_field("zone")))?;
+    let times = faults.note(times(SPAN, &form.from, &form.to, zone.unwrap_or(Tz::UTC)))?;
+    let (person, note) = (faults.note(find_person(&editing.roster, &form.person))?, faults.note(note(&form.note))?);
+    faults.none()?;
+    let ((starts_at, ends_at), person_id, note) = (Faults::sound(times)?, Faults::sound(person)?, Faults::sound(note)?);
+    let made = VacationRow { id: VacationId::new(now), person_id, starts_at, ends_at, note };
     editing.tx.db().insert_vacation(&made, Made { by, at: now }).await?;
     editing.finish().await?;
     Ok(made.id)

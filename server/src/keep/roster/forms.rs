@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{RosterError, find_person, in_field};
+use super::{Faults, RosterError, find_person, in_field};
 use crate::ids::PersonId;
 use crate::roster::csv::MOST_SHIFTS;
 use crate::roster::{Change, FixedShift, Roster, Rotation, Rule, text};
@@ -85,7 +85,7 @@ pub struct LayerForm {
     pub skip_idle_turns: bool,
     /// From when a change of a rotation holds: from the first hand-over at this time or after it; now, when it is left out. Whoever is on
     /// duty stays until then.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "changes_at", alias = "from", skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Shifts one by one, instead of a rotation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -116,8 +116,10 @@ pub struct OverrideForm {
     /// From whom a replacement takes over; from everybody, and where nobody is, when it is left out.
     pub instead_of: Option<String>,
     /// RFC 3339, or a wall time of the schedule's zone.
+    #[serde(rename = "starts_at", alias = "from")]
     pub from: String,
     /// The same.
+    #[serde(rename = "ends_at", alias = "to")]
     pub to: String,
     /// Why, in at most 500 characters.
     #[serde(default)]
@@ -133,15 +135,17 @@ pub struct TemporaryForm {
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// RFC 3339, or a wall time of the schedule's zone.
+    #[serde(rename = "starts_at", alias = "from")]
     pub from: String,
     /// The same.
+    #[serde(rename = "ends_at", alias = "to")]
     pub to: String,
     /// Who takes turns, by name or id, in order.
     #[schema(min_items = 1, max_items = 100)]
     pub people: Vec<String>,
     /// How long a turn is; only needed for more than one person.
     pub every: Option<String>,
-    /// When the first turn begins; else at `from`.
+    /// When the first turn begins; else at `starts_at`.
     pub start: Option<String>,
     /// When it is active; always, when it is empty. What it leaves open falls to the ordinary schedule.
     #[serde(default)]
@@ -171,8 +175,10 @@ pub struct VacationForm {
     /// By name or id.
     pub person: String,
     /// RFC 3339, or a wall time of `zone`.
+    #[serde(rename = "starts_at", alias = "from")]
     pub from: String,
     /// The same.
+    #[serde(rename = "ends_at", alias = "to")]
     pub to: String,
     /// Where wall times are read; UTC when it is left out.
     pub zone: Option<String>,
@@ -195,18 +201,27 @@ impl LayerForm {
         if !self.people.is_empty() || self.shifts.len() > MOST_SHIFTS {
             return Err(RosterError::BadRotation);
         }
+        let mut faults = Faults::default();
         let mut shifts = Vec::with_capacity(self.shifts.len());
         // The same few people have many shifts.
         let mut known: HashMap<&str, PersonId> = HashMap::new();
-        for shift in &self.shifts {
-            let (from, to) = times(&shift.from, &shift.to, zone)?;
+        for (index, shift) in self.shifts.iter().enumerate() {
+            if faults.are_enough() {
+                break;
+            }
+            let place = format!("shifts[{index}]");
+            let times = times(("from", "to"), &shift.from, &shift.to, zone).map_err(|error| error.within(&place));
+            let times = faults.note(times)?;
             let person = match known.get(shift.person.as_str()) {
-                Some(person) => *person,
-                None => find_person(roster, &shift.person)?,
+                Some(person) => Some(*person),
+                None => faults.note(find_person(roster, &shift.person).map_err(|error| error.within(&place)))?,
             };
-            known.insert(&shift.person, person);
-            shifts.push(FixedShift { from, to, person });
+            if let (Some((from, to)), Some(person)) = (times, person) {
+                known.insert(&shift.person, person);
+                shifts.push(FixedShift { from, to, person });
+            }
         }
+        faults.none()?;
         shifts.sort_by_key(|shift| (shift.from, shift.to, shift.person));
         Ok(Rule::Shifts { shifts })
     }
@@ -217,8 +232,12 @@ impl LayerForm {
     /// The first thing that is wrong with it.
     pub fn rule_after(&self, before: Option<&Rule>, roster: &Roster, zone: Tz, now: DateTime<Utc>) -> Result<Rule, RosterError> {
         let from = self.from.as_deref().map(str::trim).filter(|from| !from.is_empty());
-        let from = from.map_or(Ok(now), |from| text::instant(from, zone)).map_err(in_field("from"))?;
-        match (self.rule(roster, zone)?, before) {
+        let mut faults = Faults::default();
+        let from = faults.note(from.map_or(Ok(now), |from| text::instant(from, zone)).map_err(in_field("changes_at")))?;
+        let rule = faults.note(self.rule(roster, zone))?;
+        faults.none()?;
+        let from = Faults::sound(from)?;
+        match (Faults::sound(rule)?, before) {
             (Rule::Rotation(own), Some(Rule::Rotation(before))) => {
                 own.in_place_of(before, zone, from, now).map(Rule::Rotation).ok_or(RosterError::BadRotation)
             }
@@ -295,22 +314,45 @@ fn rotation(
     if people.is_empty() || people.len() > MOST_PEOPLE || active.len() > MOST_WINDOWS {
         return Err(RosterError::BadRotation);
     }
-    let (every, unit) = text::every(every).map_err(in_field("every"))?;
-    let start = text::wall_time(start).map_err(in_field("start"))?;
-    let end = end.map(text::wall_time).transpose().map_err(in_field("end"))?;
-    if end.is_some_and(|end| end <= start) {
-        return Err(RosterError::EndsFirst);
+    let mut faults = Faults::default();
+    let every = faults.note(text::every(every).map_err(in_field("every")))?;
+    let start = faults.note(text::wall_time(start).map_err(in_field("start")))?;
+    let end = faults.note(end.map(text::wall_time).transpose().map_err(in_field("end")))?.flatten();
+    if let (Some(start), Some(end)) = (start, end)
+        && end <= start
+    {
+        faults.note(Err::<(), _>(RosterError::EndsFirst.at("end")))?;
     }
-    let people = people.iter().map(|person| find_person(roster, person)).collect::<Result<_, _>>()?;
-    let windows = active.iter().map(|active| text::window(active)).collect::<Result<_, _>>().map_err(in_field("active"))?;
+    let mut turns = Vec::with_capacity(people.len());
+    for (index, person) in people.iter().enumerate() {
+        turns.extend(faults.note(find_person(roster, person).map_err(|error| error.at(format!("people[{index}]"))))?);
+    }
+    let mut windows = Vec::with_capacity(active.len());
+    for (index, active) in active.iter().enumerate() {
+        let window = text::window(active).map_err(|error| in_field("active")(error).at(format!("active[{index}]")));
+        windows.extend(faults.note(window)?);
+    }
+    faults.none()?;
+    let (people, (every, unit), start) = (turns, Faults::sound(every)?, Faults::sound(start)?);
     Ok(Rotation { people, every, unit, start, end, windows, first: 0, skip_idle_turns: false, earlier: Vec::new() })
 }
 
-/// From when until when.
-pub(crate) fn times(from: &str, to: &str, zone: Tz) -> Result<(DateTime<Utc>, DateTime<Utc>), RosterError> {
-    let from = text::instant(from, zone).map_err(in_field("from"))?;
-    let to = text::instant(to, zone).map_err(in_field("to"))?;
-    if to > from { Ok((from, to)) } else { Err(RosterError::EndsFirst) }
+/// What the beginning and the end of most things are called.
+pub(super) const SPAN: (&str, &str) = ("starts_at", "ends_at");
+
+/// From when until when; and what these fields are called.
+pub(super) fn times(
+    (begins, ends): (&'static str, &'static str),
+    from: &str,
+    to: &str,
+    zone: Tz,
+) -> Result<(DateTime<Utc>, DateTime<Utc>), RosterError> {
+    let mut faults = Faults::default();
+    let from = faults.note(text::instant(from, zone).map_err(in_field(begins)))?;
+    let to = faults.note(text::instant(to, zone).map_err(in_field(ends)))?;
+    faults.none()?;
+    let (from, to) = (Faults::sound(from)?, Faults::sound(to)?);
+    if to > from { Ok((from, to)) } else { Err(RosterError::EndsFirst.at(ends)) }
 }
 
 /// Whether there are too many layers.

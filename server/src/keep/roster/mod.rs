@@ -112,6 +112,17 @@ pub enum RosterError {
     /// It costs too much.
     #[error(transparent)]
     Costly(#[from] CostlyError),
+    /// The same of a field that is one of many, such as `layers[1].people[0]`.
+    #[error("{fault}")]
+    At {
+        /// Which field.
+        field: String,
+        /// What is wrong with it.
+        fault: Box<RosterError>,
+    },
+    /// Several fields are wrong: each of them.
+    #[error("{}", .0.first().map(ToString::to_string).unwrap_or_default())]
+    Several(Vec<RosterError>),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -120,14 +131,16 @@ pub enum RosterError {
 impl RosterError {
     /// The field of the request that is at fault.
     #[must_use]
-    pub fn field(&self) -> &'static str {
+    pub fn field(&self) -> &str {
         match self {
+            Self::At { field, .. } => field,
+            Self::Several(all) => all.first().map_or("", Self::field),
             Self::BadName | Self::NameTaken(_) => "name",
             Self::NoSchedule(_) => "schedule",
             Self::NoTeam(_) => "team",
             Self::NoPerson(_) => "person",
             Self::Text { field, .. } => field,
-            Self::EndsFirst => "to",
+            Self::EndsFirst => "ends_at",
             Self::BadNote => "note",
             Self::BadRotation => "layers",
             Self::BadAction => "action",
@@ -139,6 +152,108 @@ impl RosterError {
             Self::NoSource | Self::StaleSource => "",
             Self::NoEntry | Self::Followed(_) | Self::Meanwhile | Self::Import(_) | Self::Costly(_) | Self::Store(_) => "",
         }
+    }
+}
+
+impl RosterError {
+    /// The first thing that is wrong, without its place: for whoever is told of one at a time.
+    #[must_use]
+    pub fn first(&self) -> &Self {
+        match self {
+            Self::At { fault, .. } => fault.first(),
+            Self::Several(all) => all.first().map_or(self, Self::first),
+            own => own,
+        }
+    }
+
+    /// Whether it is the fault of a field, so that there may be more of them.
+    fn is_of_field(&self) -> bool {
+        match self {
+            Self::BadName
+            | Self::NoTeam(_)
+            | Self::NoPerson(_)
+            | Self::Text { .. }
+            | Self::EndsFirst
+            | Self::BadNote
+            | Self::BadRotation
+            | Self::BadDays
+            | Self::BadAction
+            | Self::At { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The same at another place.
+    fn at(self, field: impl Into<String>) -> Self {
+        let fault = match self {
+            Self::At { fault, .. } => fault,
+            own => Box::new(own),
+        };
+        Self::At { field: field.into(), fault }
+    }
+
+    /// The same in a part of the form.
+    fn within(self, part: &str) -> Self {
+        match self {
+            Self::Several(all) => Self::Several(all.into_iter().map(|own| own.within(part)).collect()),
+            Self::BadRotation => self.at(part),
+            own if own.is_of_field() => {
+                let field = format!("{part}.{}", own.field());
+                own.at(field)
+            }
+            own => own,
+        }
+    }
+}
+
+/// So many faults of one form are told.
+const MOST_FAULTS: usize = 20;
+
+/// What is wrong with the fields of a form, all of it.
+#[derive(Debug, Default)]
+struct Faults(Vec<RosterError>);
+
+impl Faults {
+    /// Notes what is wrong; gives the value when nothing is.
+    ///
+    /// # Errors
+    /// What is no fault of a field: that ends it.
+    fn note<T>(&mut self, checked: Result<T, RosterError>) -> Result<Option<T>, RosterError> {
+        match checked {
+            Ok(value) => Ok(Some(value)),
+            Err(RosterError::Several(all)) => {
+                self.0.extend(all);
+                Ok(None)
+            }
+            Err(fault) if fault.is_of_field() => {
+                self.0.push(fault);
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Whether so much is wrong that nothing more is looked at.
+    fn are_enough(&self) -> bool {
+        self.0.len() >= MOST_FAULTS
+    }
+
+    /// Whether nothing is wrong.
+    ///
+    /// # Errors
+    /// All that is.
+    fn none(mut self) -> Result<(), RosterError> {
+        self.0.truncate(MOST_FAULTS);
+        match self.0.len() {
+            0 => Ok(()),
+            1 => self.0.pop().map_or(Ok(()), Err),
+            _ => Err(RosterError::Several(self.0)),
+        }
+    }
+
+    /// A value of which nothing is wrong, since [`Faults::none`] has said so.
+    fn sound<T>(value: Option<T>) -> Result<T, RosterError> {
+        value.ok_or(RosterError::Meanwhile)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Schedules and their layers: added, changed, removed.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::forms::{LayerForm, ScheduleForm, too_many};
 use super::teams::taken;
-use super::{Editing, RosterError, find_schedule, find_team, in_field, name};
+use super::{Editing, Faults, RosterError, find_schedule, find_team, in_field, name};
 use crate::ids::{LayerId, ScheduleId};
 use crate::roster::{Layer, Roster, Schedule, text};
 use crate::store::Store;
@@ -153,29 +154,31 @@ fn checked(
     before: &[Layer],
     now: DateTime<Utc>,
 ) -> Result<(ScheduleRow, Vec<Layer>), RosterError> {
-    let zone = text::zone(&form.zone).map_err(in_field("zone"))?;
+    let mut faults = Faults::default();
+    let own_name = faults.note(name(&form.name))?;
+    let zone = faults.note(text::zone(&form.zone).map_err(in_field("zone")))?;
     let team = form.team.as_deref().map(str::trim).filter(|team| !team.is_empty());
-    let team_id = team.map(|team| find_team(roster, team).map(|team| team.id)).transpose()?;
+    let team_id = faults.note(team.map(|team| find_team(roster, team).map(|team| team.id)).transpose())?.flatten();
     if too_many(&form.layers) {
         return Err(RosterError::BadRotation);
     }
     let mut layers: Vec<Layer> = Vec::new();
-    for layer in &form.layers {
-        let name = name(&layer.name)?;
+    for (index, layer) in form.layers.iter().enumerate() {
+        if faults.are_enough() {
+            break;
+        }
+        let place = format!("layers[{index}]");
+        let name = faults.note(name(&layer.name).map_err(|error| error.within(&place)))?.unwrap_or_default();
         if layers.iter().any(|known| known.name == name) {
             return Err(RosterError::NameTaken(name));
         }
         let before = before.iter().find(|known| known.name == name).map(|known| &known.rule);
-        let rule = layer.rule_after(before, roster, zone, now)?;
-        layers.push(Layer { id: LayerId::new(now), name, rule });
+        // Where the zone is wrong, the rest is looked at all the same.
+        let rule = layer.rule_after(before, roster, zone.unwrap_or(Tz::UTC), now).map_err(|error| error.within(&place));
+        layers.extend(faults.note(rule)?.map(|rule| Layer { id: LayerId::new(now), name, rule }));
     }
-    let row = ScheduleRow {
-        id,
-        name: name(&form.name)?,
-        team_id,
-        zone: zone.name().to_owned(),
-        gaps_allowed: form.gaps_allowed,
-        version,
-    };
+    faults.none()?;
+    let (own_name, zone) = (Faults::sound(own_name)?, Faults::sound(zone)?);
+    let row = ScheduleRow { id, name: own_name, team_id, zone: zone.name().to_owned(), gaps_allowed: form.gaps_allowed, version };
     Ok((row, layers))
 }

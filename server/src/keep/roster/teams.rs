@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::forms::TeamForm;
-use super::{Editing, RosterError, find_person, find_team, name};
+use super::{Editing, Faults, RosterError, find_person, find_team, name};
 use crate::ids::{PersonId, TeamId};
 use crate::roster::Roster;
 use crate::store::{Store, StoreError};
@@ -15,7 +15,7 @@ use crate::versions::Expected;
 /// When the form is wrong, the name is taken, or the database fails.
 pub async fn add(store: &Store, form: &TeamForm, now: DateTime<Utc>) -> Result<TeamId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
-    let (name, members) = (name(&form.name)?, members(&editing.roster, form)?);
+    let (name, members) = said(&editing.roster, form)?;
     let id = TeamId::new(now);
     editing.tx.db().insert_team(id, &name, now).await.map_err(|error| taken(&name, error))?;
     editing.tx.db().set_members(id, &members).await?;
@@ -30,7 +30,7 @@ pub async fn add(store: &Store, form: &TeamForm, now: DateTime<Utc>) -> Result<T
 pub async fn change(store: &Store, team: &str, form: &TeamForm, now: DateTime<Utc>) -> Result<TeamId, RosterError> {
     let mut editing = Editing::begin(store, now).await?;
     let (id, version, old_name) = find_team(&editing.roster, team).map(|team| (team.id, team.version, team.name.clone()))?;
-    let (name, members) = (name(&form.name)?, members(&editing.roster, form)?);
+    let (name, members) = said(&editing.roster, form)?;
     let given = form.version.unwrap_or(version);
     match editing.tx.db().update_team(id, &name, given, now).await {
         Ok(true) => {}
@@ -59,15 +59,20 @@ pub async fn remove(store: &Store, team: &str, expected: &Expected, now: DateTim
     editing.finish().await
 }
 
-fn members(roster: &Roster, form: &TeamForm) -> Result<Vec<PersonId>, RosterError> {
+/// The name and the members.
+fn said(roster: &Roster, form: &TeamForm) -> Result<(String, Vec<PersonId>), RosterError> {
+    let mut faults = Faults::default();
+    let name = faults.note(name(&form.name))?;
     let mut members = Vec::new();
-    for member in &form.members {
-        let id = find_person(roster, member)?;
-        if !members.contains(&id) {
-            members.push(id);
+    for (index, member) in form.members.iter().enumerate() {
+        if faults.are_enough() {
+            break;
         }
+        let id = faults.note(find_person(roster, member).map_err(|error| error.at(format!("members[{index}]"))))?;
+        members.extend(id.filter(|id| !members.contains(id)));
     }
-    Ok(members)
+    faults.none()?;
+    Ok((Faults::sound(name)?, members))
 }
 
 /// What a refused name means.

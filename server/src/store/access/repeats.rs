@@ -37,10 +37,15 @@ statements! {
     BEGIN_AGAIN = [
         "UPDATE repeated_requests SET began_at = $4 WHERE integration_id = $1 AND key = $2 AND began_at = $3 AND status IS NULL"
     ];
-    /// It was answered.
-    ANSWERED = ["UPDATE repeated_requests SET status = $3, head = $4, body = $5 WHERE integration_id = $1 AND key = $2"];
-    /// It came to nothing: the key is free.
-    FREE = ["DELETE FROM repeated_requests WHERE integration_id = $1 AND key = $2 AND status IS NULL"];
+    /// The one that began then was answered; nothing when it was given up meanwhile.
+    ANSWERED = [
+        "UPDATE repeated_requests SET status = $4, head = $5, body = $6
+         WHERE integration_id = $1 AND key = $2 AND began_at = $3 AND status IS NULL"
+    ];
+    /// The one that began then came to nothing: the key is free.
+    FREE = ["DELETE FROM repeated_requests WHERE integration_id = $1 AND key = $2 AND began_at = $3 AND status IS NULL"];
+    /// How many keys somebody has used lately.
+    COUNT = ["SELECT COUNT(*) FROM repeated_requests WHERE integration_id = $1"];
     /// Forgets old ones.
     FORGET = [
         "DELETE FROM repeated_requests WHERE (integration_id, key) IN (
@@ -70,14 +75,26 @@ impl Db<'_> {
         changed_one!(self, BEGIN_AGAIN, integration, key, began_at, now)
     }
 
-    /// Notes how a request was answered.
-    pub async fn request_answered(&mut self, integration: &str, key: &str, status: u16, head: &str, body: &str) -> Result<()> {
-        execute!(self, ANSWERED, integration, key, i32::from(status), head, body).map(|_| ())
+    /// Notes how the request was answered that began then.
+    pub async fn request_answered(
+        &mut self,
+        integration: &str,
+        key: &str,
+        began_at: DateTime<Utc>,
+        (status, head, body): (u16, &str, Option<&str>),
+    ) -> Result<()> {
+        execute!(self, ANSWERED, integration, key, began_at, i32::from(status), head, body).map(|_| ())
     }
 
-    /// Frees the key of a request that came to nothing.
-    pub async fn free_request(&mut self, integration: &str, key: &str) -> Result<()> {
-        execute!(self, FREE, integration, key).map(|_| ())
+    /// Frees the key of the request that began then and came to nothing.
+    pub async fn free_request(&mut self, integration: &str, key: &str, began_at: DateTime<Utc>) -> Result<()> {
+        execute!(self, FREE, integration, key, began_at).map(|_| ())
+    }
+
+    /// How many keys somebody has used that are not forgotten yet.
+    pub async fn repeated_requests_of(&mut self, integration: &str) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT, integration)?;
+        Ok(row.map_or(0, |(count,)| count))
     }
 
     /// Forgets up to 500 requests that came before then; gives how many.

@@ -71,7 +71,7 @@ statements! {
          ORDER BY s.name"
     ];
     /// The hand-overs of a time.
-    BETWEEN = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT 2000"];
+    BETWEEN = ["SELECT at, people FROM duty_log WHERE schedule_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT $4"];
 }
 
 impl Db<'_> {
@@ -112,8 +112,14 @@ impl Db<'_> {
         fetch_optional!(self, NEXT, schedule, at)
     }
 
-    /// The first 2000 hand-overs of a schedule between two instants.
-    pub async fn duties(&mut self, schedule: ScheduleId, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<Vec<DutyLogRow>> {
-        fetch_all!(self, BETWEEN, schedule, from, to)
+    /// The first hand-overs of a schedule between two instants.
+    pub async fn duties(
+        &mut self,
+        schedule: ScheduleId,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+        most: i64,
+    ) -> Result<Vec<DutyLogRow>> {
+        fetch_all!(self, BETWEEN, schedule, from, to, most)
     }
 }

@@ -41,6 +41,21 @@ impl Patch {
         Ok(Expected::OneOf(vec![version]))
     }
 
+    /// Fields that were called otherwise before: the name of before, and that of now.
+    ///
+    /// # Errors
+    /// When both are there.
+    pub fn renaming(mut self, names: &[(&str, &str)]) -> Result<Self, Problem> {
+        for (old, new) in names {
+            if let Some(value) = self.changes.remove(*old)
+                && self.changes.insert((*new).to_owned(), value).is_some()
+            {
+                return Err(Problem::invalid(*new, format!("{new} stands there twice: {old} is what it was called before")));
+            }
+        }
+        Ok(self)
+    }
+
     /// Where null takes something away that is kept when it is left out, an empty text does.
     #[must_use]
     pub fn emptying(mut self, fields: &[&str]) -> Self {

@@ -1,8 +1,9 @@
 //! `Idempotency-Key` on every POST of operators: the same request again is answered as the first was, and done once.
 //!
 //! A row says that a request is under way; what it was answered with follows when it succeeded. A request that was refused frees its
-//! key. What a server that died in between had done is not known: its key is free again once it must have ended, so that then the
-//! request is done again. Alarms are safer, since their key is stored in the transaction that raises them.
+//! key. Keys are each caller's own: of a key, or of an address in an open network. What a server that died in between had done is not
+//! known: its key is free again once it must have ended, so that then the request is done again. Alarms are safer, since their key is
+//! stored in the transaction that raises them.
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -25,6 +26,10 @@ use crate::store::access::repeats::RepeatedRow;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// A longer answer is not kept, in bytes: whoever asks again is told that it was done.
+const LONGEST_ANSWER: usize = 256 << 10;
+/// So many keys of one caller are remembered at a time; each is forgotten after a day.
+const MOST_KEYS: i64 = 10_000;
 /// What an answer says only once: it opens a door, and is stored nowhere but as a hash.
 const SHOWN_ONCE: [&str; 3] = ["inbound_path", "path", "ping_path"];
 /// What is kept of a head.
@@ -68,12 +73,27 @@ pub async fn once(
     let (parts, body) = request.into_parts();
     let body = read_body(body, app.config().http.body_limit_bytes).await?;
     let hash = hash_of(&parts.method, &parts.uri.to_string(), &body);
-    let once = Once { app, integration: sender.integration_id(), key };
+    let began_at = app.engine.clock.now();
+    let once = Once { app, caller: caller(&sender), key, began_at };
     if let Some(answer) = once.begin(&hash).await? {
         return Ok(answer);
     }
-    let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
-    once.end(answer).await
+    // It goes on when whoever asked has gone away: that is when they ask again.
+    let done = tokio::spawn(async move {
+        let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
+        once.end(answer).await
+    });
+    done.await.unwrap_or_else(|_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, FAILED)))
+}
+
+const FAILED: &str = "the server failed; its log says why";
+
+/// Whose keys they are: nobody is told what somebody else was answered.
+fn caller(sender: &Sender) -> String {
+    match &sender.key {
+        Some(key) => key.id.to_string(),
+        None => format!("{} {}", sender.integration_id(), sender.address),
+    }
 }
 
 fn hash_of(method: &Method, address: &str, body: &Bytes) -> Vec<u8> {
@@ -84,30 +104,34 @@ fn hash_of(method: &Method, address: &str, body: &Bytes) -> Vec<u8> {
 /// One request under its key.
 struct Once {
     app: Arc<App>,
-    integration: String,
+    caller: String,
     key: String,
+    began_at: DateTime<Utc>,
 }
 
 impl Once {
     /// Notes that the request is under way; or gives what is answered to it, since it came before.
     async fn begin(&self, hash: &[u8]) -> Result<Option<Response>, Problem> {
-        let now = self.app.engine.clock.now();
+        let now = self.began_at;
         let mut tx = self.app.engine.store.begin().await?;
-        if tx.db().begin_request(&self.integration, &self.key, hash, now).await? {
+        if tx.db().begin_request(&self.caller, &self.key, hash, now).await? {
+            if tx.db().repeated_requests_of(&self.caller).await? > MOST_KEYS {
+                return Err(too_many_keys());
+            }
             tx.commit().await?;
             return Ok(None);
         }
-        let Some(first) = tx.db().repeated_request(&self.integration, &self.key).await? else { return Err(under_way()) };
+        let Some(first) = tx.db().repeated_request(&self.caller, &self.key).await? else { return Err(under_way()) };
         if first.request_hash != hash {
             let text = "another request came with this Idempotency-Key before: use a new one for each request that differs";
             return Err(Problem::key_reused(text));
         }
         if let Some(status) = first.status {
-            return Ok(Some(again(status, &first)));
+            return again(status, &first).map(Some);
         }
         let longest = TimeDelta::from_std(self.app.config().http.request_timeout).unwrap_or(MARGIN);
         let given_up = now - first.began_at > longest + MARGIN;
-        if given_up && tx.db().begin_request_again(&self.integration, &self.key, first.began_at, now).await? {
+        if given_up && tx.db().begin_request_again(&self.caller, &self.key, first.began_at, now).await? {
             tx.commit().await?;
             return Ok(None);
         }
@@ -117,9 +141,10 @@ impl Once {
     /// Keeps what is answered, where something was done.
     async fn end(&self, answer: Response) -> Result<Response, Problem> {
         if !answer.status().is_success() {
-            let mut tx = self.app.engine.store.begin().await?;
-            tx.db().free_request(&self.integration, &self.key).await?;
-            tx.commit().await?;
+            if let Err(error) = self.free().await {
+                // It is free again once it counts as given up.
+                tracing::warn!(%error, "an Idempotency-Key could not be freed");
+            }
             return Ok(answer);
         }
         let (parts, body) = answer.into_parts();
@@ -132,12 +157,19 @@ impl Once {
         Ok(Response::from_parts(parts, Body::from(body)))
     }
 
+    async fn free(&self) -> Result<(), StoreError> {
+        let mut tx = self.app.engine.store.begin().await?;
+        tx.db().free_request(&self.caller, &self.key, self.began_at).await?;
+        tx.commit().await
+    }
+
     async fn keep(&self, status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Result<(), StoreError> {
         let head = KEPT.iter().filter_map(|name| Some((name.to_string(), headers.get(name)?.to_str().ok()?.into())));
         let head = Value::Object(head.collect::<Map<String, Value>>());
         let mut tx = self.app.engine.store.begin().await?;
-        let kept = without_secrets(body);
-        tx.db().request_answered(&self.integration, &self.key, status.as_u16(), &head.to_string(), &kept).await?;
+        let kept = (body.len() <= LONGEST_ANSWER).then(|| without_secrets(body));
+        let said = (status.as_u16(), &*head.to_string(), kept.as_deref());
+        tx.db().request_answered(&self.caller, &self.key, self.began_at, said).await?;
         tx.commit().await
     }
 }
@@ -146,7 +178,9 @@ impl Once {
 fn without_secrets(body: &Bytes) -> String {
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(mut members)) => {
-            members.retain(|name, _| !SHOWN_ONCE.contains(&name.as_str()));
+            for (_, value) in members.iter_mut().filter(|(name, _)| SHOWN_ONCE.contains(&name.as_str())) {
+                *value = Value::Null;
+            }
             Value::Object(members).to_string()
         }
         _ => String::from_utf8_lossy(body).into_owned(),
@@ -158,10 +192,22 @@ fn under_way() -> Problem {
     Problem::new(StatusCode::CONFLICT, Code::SameKeyUnderWay, text)
 }
 
+fn too_many_keys() -> Problem {
+    let text = format!("more than {MOST_KEYS} Idempotency-Keys came within a day: send the request without one, or wait");
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyKeys, text)
+}
+
 /// The answer that was given before.
-fn again(status: i32, first: &RepeatedRow) -> Response {
+///
+/// # Errors
+/// When it was too long to be kept.
+fn again(status: i32, first: &RepeatedRow) -> Result<Response, Problem> {
     let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
-    let body = first.body.clone().unwrap_or_default();
+    let Some(body) = first.body.clone() else {
+        let text =
+            "it was done already under this Idempotency-Key, and its answer is too long to be said again: read what it made";
+        return Err(Problem::new(StatusCode::CONFLICT, Code::AlreadyDone, text));
+    };
     let mut answer = if body.is_empty() { status.into_response() } else { json(status, body) };
     let head: Map<String, Value> = serde_json::from_str(first.head.as_deref().unwrap_or("{}")).unwrap_or_default();
     for (name, value) in head {
@@ -171,7 +217,7 @@ fn again(status: i32, first: &RepeatedRow) -> Response {
         }
     }
     answer.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
-    answer
+    Ok(answer)
 }
 
 #[cfg(test)]
@@ -181,7 +227,7 @@ mod tests {
     #[test]
     fn what_opens_a_door_is_not_kept() {
         let body = Bytes::from_static(br#"{"id":"x","ping_path":"/api/v1/heartbeat/t","labels":{"path":"/"}}"#);
-        assert_eq!(without_secrets(&body), r#"{"id":"x","labels":{"path":"/"}}"#);
+        assert_eq!(without_secrets(&body), r#"{"id":"x","labels":{"path":"/"},"ping_path":null}"#);
     }
 
     #[test]
