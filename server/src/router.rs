@@ -31,7 +31,7 @@ use crate::http::document::{all_is_answered, complete};
 use crate::http::listing::{self, Known, tell_items};
 use crate::http::phone::nothing_for_phones;
 use crate::http::problem::{CATALOGUE, Code, Problem};
-use crate::http::versions::tagged;
+use crate::http::versions::{looked_at, tagged};
 use crate::http::{bodies, charset, json};
 use crate::intake;
 use crate::lock::LockKind;
@@ -71,9 +71,15 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         // Doors before bodies: who may not come in is not read.
         .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
         .route_layer(middleware::from_fn_with_state(known, listing::known_only))
+        .route_layer(middleware::from_fn(async |request: Request, next: Next| match request.uri().path() {
+            // Its words are Barista's, its head too.
+            barista::PATH => next.run(request).await,
+            _ => looked_at(request, next).await,
+        }))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
         .merge(
             by_token
+                .method_not_allowed_fallback(method_not_allowed)
                 .route_layer(middleware::from_fn(charset::in_utf8))
                 .route_layer(RequestDecompressionLayer::new())
                 .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
@@ -90,6 +96,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/api", get(async || api::page::answer(&openapi())))
         .route(CATALOGUE, get(async || api::page::problems()))
         .layer(middleware::from_fn(tagged))
+        .layer(middleware::from_fn(looked_at))
         .layer(middleware::from_fn(refusals::with_host))
         .layer(packed());
     let watch = Router::new()

@@ -18,7 +18,7 @@ use crate::alarm::Priority;
 use crate::app::App;
 use crate::http::json;
 use crate::http::listing::{Listed, Paged, Paging, located};
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::{Problem, no_look};
 use crate::http::versions::versioned;
 use crate::ids::HeartbeatId;
 use crate::intake::alarm_request;
@@ -101,8 +101,7 @@ pub async fn ping(
 ) -> Result<Response, Problem> {
     if method == Method::HEAD {
         // Whoever looks whether the address is there, such as a link checker, does not say that the sender lives.
-        let text = "a HEAD request is no sign of life: send GET or POST";
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, text));
+        return Ok(no_look("GET, POST", "a HEAD request is no sign of life: send GET or POST"));
     }
     let shown = Shown::look(&app.access, peer.0, &headers, &token);
     if !app.engine.ping_heartbeat(&shown.hash).await? {

@@ -273,6 +273,13 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Refuses HEAD where GET would do something: whoever looks does not mean that. The methods that are taken go with it.
+pub fn no_look(allow: &'static str, why: &str) -> Response {
+    let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, why).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         // The particulars are for the operator's log, not for whoever sent the request.

@@ -3,6 +3,7 @@
 //! `GET` gives a version as `ETag`. A request that replaces or removes says with `If-Match` what its sender has read, or with
 //! `If-None-Match: *` that there was nothing; where that is not so any more it is answered with 412, and nothing is changed.
 
+use axum::body::{Body, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -62,6 +63,19 @@ impl From<Stale> for Problem {
 /// An answer with its version. Whoever has that version already is told so.
 pub fn versioned(headers: &HeaderMap, status: StatusCode, version: &Version, body: &impl Serialize) -> Response {
     with_version(headers, status, version, || answer(status, body))
+}
+
+/// A look (HEAD) has the head of what is read, which nobody knows before it is there.
+pub async fn looked_at(mut request: Request, next: Next) -> Response {
+    if request.method() != Method::HEAD {
+        return next.run(request).await;
+    }
+    *request.method_mut() = Method::GET;
+    let (mut parts, body) = next.run(request).await.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Response::from_parts(parts, Body::empty())
 }
 
 /// What has no version of its own gets that of its text, so that whoever has it already need not be told again.

@@ -29,7 +29,7 @@ use crate::engine::lines::replies::TextReceived;
 use crate::http::json;
 use crate::http::listing::{Listed, Paged, Paging, unknown_cursor};
 use crate::http::parsed::Parsed;
-use crate::http::problem::{Code, Problem};
+use crate::http::problem::{Code, Problem, no_look};
 use crate::http::wash;
 use crate::ids::{AlarmId, InboundSmsId};
 use crate::keep::lines::gateways;
@@ -269,7 +269,7 @@ pub async fn receive(
     body: Body,
 ) -> Result<Response, Problem> {
     if method == Method::HEAD {
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, "use POST, PUT or GET"));
+        return Ok(no_look("GET, POST, PUT", "use POST, PUT or GET"));
     }
     let shown = Shown::look(&app.access, peer.0, &headers, &token);
     let Some(gateway) = app.engine.store.read().await?.db().gateway_by_token(&shown.hash).await? else {

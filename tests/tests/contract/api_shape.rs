@@ -20,7 +20,9 @@ on_both!(
     everything_that_is_wrong_is_told_at_once,
     names_of_before_are_still_read,
     a_key_is_its_caller_s_own,
-    a_request_that_comes_to_two_nodes_at_once_is_done_once
+    a_request_that_comes_to_two_nodes_at_once_is_done_once,
+    a_look_has_the_head_of_what_is_read,
+    a_method_that_is_not_there_names_those_that_are
 );
 
 /// What an answer holds.
@@ -657,4 +659,77 @@ async fn a_request_that_comes_to_two_nodes_at_once_is_done_once(home: Home) {
     }
     assert_eq!(done.iter().filter(|replayed| !**replayed).count(), 1, "{done:?}");
     assert_eq!(server.items("/api/v1/calendar-feeds").await.as_array().unwrap().len(), 1);
+}
+
+/// Every path that the description knows with the methods that it says are there, at an address where something is.
+fn all_places() -> Vec<(String, Vec<String>)> {
+    let document: Value = serde_json::from_str(&autocall::router::openapi_json(&autocall::router::openapi())).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let all = paths
+        .map(|(path, item)| (of_three(path), item.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect()));
+    all.collect()
+}
+
+async fn a_look_has_the_head_of_what_is_read(home: Home) {
+    let server = three_of_everything(home).await;
+    // A client that does not unpack sees how long it is.
+    let client = autocall_tests::http_client().no_proxy().no_gzip().build().unwrap();
+    let mut seen = 0;
+    for (place, methods) in all_places() {
+        if !methods.contains(&"GET".to_owned()) || place.contains('{') {
+            continue;
+        }
+        let url = format!("{}{place}", server.base);
+        let read = client.get(&url).send().await.unwrap();
+        let (status, head) = (read.status(), read.headers().clone());
+        let length = read.bytes().await.unwrap().len().to_string();
+        let look = client.head(&url).send().await.unwrap();
+        assert_eq!(look.status(), status, "{place}");
+        for name in ["etag", "content-type", "deprecation"] {
+            assert_eq!(look.headers().get(name), head.get(name), "{place}: {name}");
+        }
+        assert_eq!(look.headers()["content-length"], length.as_str(), "{place}");
+        assert!(look.bytes().await.unwrap().is_empty(), "{place}");
+        if let Some(tag) = head.get("etag") {
+            let known = client.head(&url).header("if-none-match", tag).send().await.unwrap();
+            assert_eq!(known.status(), StatusCode::NOT_MODIFIED, "{place}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+async fn a_method_that_is_not_there_names_those_that_are(home: Home) {
+    let server = three_of_everything(home).await;
+    let client = autocall_tests::http_client().no_proxy().build().unwrap();
+    for (place, methods) in all_places() {
+        // Whoever looks there, such as a link checker, does not say that somebody lives.
+        let looks = place.contains("{token}").then_some("HEAD");
+        // Each of these is taken under another name as well.
+        let quiet = ["/api/v1/call", "/api/v1/sms/inbound/{token}"].contains(&place.as_str());
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"].into_iter().chain(looks) {
+            if methods.iter().any(|own| own == method) || (quiet && method != "HEAD") {
+                continue;
+            }
+            let url = format!("{}{place}", server.base);
+            let refused = client.request(method.parse().unwrap(), url).send().await.unwrap();
+            assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {place}");
+            let allow = refused.headers().get("allow").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+            let mut allowed: Vec<&str> = allow.split(',').map(str::trim).collect();
+            // It comes with GET.
+            allowed.retain(|own| *own != "HEAD");
+            for own in &methods {
+                assert!(allowed.contains(&own.as_str()), "{method} {place}: {own} is not among {allow:?}");
+            }
+            assert!(!allowed.contains(&method), "{method} {place}: {allow:?}");
+            assert_eq!(
+                refused.json::<Value>().await.map(|body| body["code"].clone()).unwrap_or_default(),
+                match method {
+                    "HEAD" => Value::Null,
+                    _ => json!("method_not_allowed"),
+                },
+                "{method} {place}"
+            );
+        }
+    }
 }
