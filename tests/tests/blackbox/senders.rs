@@ -23,6 +23,7 @@ on_both!(
     a_request_sent_twice_counts_once,
     a_repeated_alarm_is_counted,
     strangers_stay_outside,
+    who_confirms_on_the_command_line_is_kept_so,
 );
 
 /// An answer that must be a problem of this status; gives it.
@@ -342,4 +343,15 @@ async fn strangers_stay_outside(engine: Engine) {
         let response = client.request(Method::GET, "/api/v1/alarms").header(name, value).sent().await.unwrap();
         assert_eq!(response.status(), 200, "{name}");
     }
+}
+
+async fn who_confirms_on_the_command_line_is_kept_so(engine: Engine) {
+    let world = World::new(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let id = client.raise_for(&[ZHANG]).await;
+    let done = world.command(&["alarm", "acknowledge", &id, "--name", "Ann"]).await;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let answer = client.alarm(&id).await["answer"].clone();
+    assert_eq!((&answer["name"], &answer["via"]), (&json!("Ann"), &json!("command_line")));
 }

@@ -50,7 +50,8 @@ impl Doer {
             Self::Link => AnswerVia::Link,
             Self::TextMessage => AnswerVia::Sms,
             Self::Handset { .. } => AnswerVia::Handset,
-            Self::Key { .. } | Self::OpenNetwork { .. } | Self::CommandLine | Self::Server => AnswerVia::Api,
+            Self::CommandLine => AnswerVia::CommandLine,
+            Self::Key { .. } | Self::OpenNetwork { .. } | Self::Server => AnswerVia::Api,
         }
     }
 }

@@ -60,6 +60,8 @@ pub enum AnswerVia {
     Link,
     /// By a text message.
     Sms,
+    /// Acknowledged on the command line.
+    CommandLine,
 }
 
 /// Ring one callee after the other, or all at once on as many handsets as are free.
@@ -174,7 +176,9 @@ macro_rules! words {
 words! {
     Mode { Sequential = "sequential", Parallel = "parallel" }
     Until { First = "first", Everyone = "everyone" }
-    AnswerVia { Handset = "handset", Api = "api", Page = "page", Link = "link", Sms = "sms" }
+    AnswerVia {
+        Handset = "handset", Api = "api", Page = "page", Link = "link", Sms = "sms", CommandLine = "command_line",
+    }
     Verdict { Answered = "answered", Declined = "declined", Skipped = "skipped", DoNotCall = "do_not_call" }
     HuntOutcome { Answered = "answered", NoAnswer = "no_answer", Cancelled = "cancelled", Resolved = "resolved" }
     EndReason {

@@ -452,6 +452,7 @@ pub(in crate::dashboard) fn via_words(words: &Words, via: AnswerVia) -> &str {
         AnswerVia::Page => &words.via_page,
         AnswerVia::Link => &words.via_link,
         AnswerVia::Sms => &words.via_sms,
+        AnswerVia::CommandLine => &words.by_command_line,
     }
 }
 
