@@ -158,6 +158,11 @@ async fn a_removed_heartbeat_takes_its_alarm_along(home: Home) {
     let path = add(&server).await;
     ping(&server, &path).await;
     server.pass(100).await;
+    // The server's own watch works beside: whoever of the two sees it first raises the alarm.
+    autocall_tests::wait::eventually("it is missed", std::time::Duration::from_secs(30), async || {
+        (!alarms(&server).await.is_empty()).then_some(())
+    })
+    .await;
     server.app.engine.remove_heartbeat("backup", &Default::default()).await.unwrap();
     assert_eq!(alarms(&server).await[0]["state"], "resolved");
     assert_eq!(server.post(&path, &json!({})).await.0, 401);
