@@ -69,7 +69,7 @@ async fn tell(demo: &Demo, folder: &Path, stop: &CancellationToken) -> anyhow::R
     let mut config = Config { data_dir: folder.to_owned(), ..Config::default() };
     // The phones live ten times as fast, so the server must not wait for them at their old pace.
     config.handsets.ring = Duration::from_secs(8);
-    config.handsets.dial_minimum = Duration::from_secs(30);
+    config.handsets.patience = Duration::from_secs(45);
     config.alarms.min_interval = Duration::from_secs(6);
     let listener = match TcpListener::bind(demo.listen).await {
         Ok(listener) => listener,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::key::{HOUR, MINUTE};
 use super::reading::phones;
-use super::{Key, Switch, Value, ValueKind};
+use super::{Gone, Key, Switch, Value, ValueKind};
 
 /// Section `alarms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,6 @@ pub struct AlarmConfig {
     pub max_phones: usize,
     /// Whom to ring when neither an alarm nor its sender's key names anybody.
     pub fallback_phones: Vec<String>,
-    /// How long a number "rings" in a dry run.
-    pub dry_run_ring: Duration,
 }
 
 impl Default for AlarmConfig {
@@ -43,7 +41,6 @@ impl Default for AlarmConfig {
             join_window: Duration::from_secs(120),
             max_phones: 100,
             fallback_phones: Vec::new(),
-            dry_run_ring: Duration::from_secs(30),
         }
     }
 }
@@ -122,12 +119,11 @@ pub(super) const KEYS: &[Key] = &[
         },
         get: |config| Value::List(config.alarms.fallback_phones.clone()),
     },
-    time_key!(
-        "alarms.dry_run_ring_seconds",
-        "AUTOCALL_ALARMS_DRY_RUN_RING_SECONDS",
-        (1, 600),
-        1,
-        alarms.dry_run_ring,
-        "How long each number is taken to ring in a dry run, 1 to 600."
-    ),
 ];
+
+/// Keys of this section that were given up.
+pub(super) const GONE: &[Gone] = &[Gone {
+    path: "alarms.dry_run_ring_seconds",
+    env: "AUTOCALL_ALARMS_DRY_RUN_RING_SECONDS",
+    instead: |_| "in a dry run each number rings for 30 s".to_owned(),
+}];

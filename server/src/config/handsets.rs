@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::reading::{phones, region};
-use super::{Key, Value, ValueKind};
+use super::{Gone, Key, Value, ValueKind};
 use crate::numbers::Region;
 
 /// Section `handsets`.
@@ -19,14 +19,8 @@ pub struct HandsetConfig {
     pub country: Region,
     /// How long a call rings at most before the network ends it.
     pub ring: Duration,
-    /// Time for a dial, whatever its length.
-    pub dial_base: Duration,
-    /// More time for a dial, for each of its numbers.
-    pub dial_per_number: Duration,
-    /// Least time for a dial.
-    pub dial_minimum: Duration,
-    /// Least time that an open dial keeps after a time in which handsets could not reach the server.
-    pub grace: Duration,
+    /// How long a handset may take, beside the ringing, until it has reported.
+    pub patience: Duration,
     /// Whom to ring, through another handset, when one cannot be used.
     pub offline_phones: Vec<String>,
     /// How long a handset is away before they are rung.
@@ -41,22 +35,36 @@ impl Default for HandsetConfig {
             idle_form: IdleForm::Plain,
             country: Region::CN,
             ring: Duration::from_secs(75),
-            dial_base: Duration::from_secs(60),
-            dial_per_number: Duration::from_secs(75),
-            dial_minimum: Duration::from_secs(180),
-            grace: Duration::from_secs(90),
+            patience: USUAL_PATIENCE,
             offline_phones: Vec::new(),
             offline_alarm_after: Duration::from_secs(120),
         }
     }
 }
 
+/// Each number of a dial is given this at least, however short calls ring: networks need their time before and after. Where the patience
+/// is shorter than [`USUAL_PATIENCE`], this is shorter in proportion.
+const LEAST_PER_NUMBER: Duration = Duration::from_secs(75);
+/// A phone that holds a result can deliver it within this, which is longer than the pause between two polls of any app; shorter in
+/// proportion as well.
+const GRACE: Duration = Duration::from_secs(90);
+const USUAL_PATIENCE: Duration = Duration::from_secs(60);
+
 impl HandsetConfig {
     /// How long a dial of so many numbers stays open.
     pub fn dial_time(&self, numbers: usize) -> Duration {
         let numbers = u32::try_from(numbers).unwrap_or(u32::MAX);
-        let time = self.dial_base.saturating_add(self.dial_per_number.saturating_mul(numbers));
-        time.max(self.dial_minimum)
+        let each = self.ring.max(self.in_proportion(LEAST_PER_NUMBER));
+        self.patience.saturating_add(each.saturating_mul(numbers)).max(self.patience * 3)
+    }
+
+    /// Least time that an open dial keeps after a time in which handsets could not reach the server.
+    pub fn grace(&self) -> Duration {
+        self.in_proportion(GRACE)
+    }
+
+    fn in_proportion(&self, usual: Duration) -> Duration {
+        usual.mul_f64((self.patience.as_secs_f64() / USUAL_PATIENCE.as_secs_f64()).min(1.0))
     }
 }
 
@@ -141,36 +149,12 @@ pub(super) const KEYS: &[Key] = &[
         "How long a call rings at most, 10 to 600."
     ),
     time_key!(
-        "handsets.dial_base_seconds",
-        "AUTOCALL_HANDSETS_DIAL_BASE_SECONDS",
-        (0, 3600),
+        "handsets.patience_seconds",
+        "AUTOCALL_HANDSETS_PATIENCE_SECONDS",
+        (5, 3600),
         1,
-        handsets.dial_base,
-        "Time a handset gets for a list, whatever its length, 0 to 3600."
-    ),
-    time_key!(
-        "handsets.dial_seconds_per_number",
-        "AUTOCALL_HANDSETS_DIAL_SECONDS_PER_NUMBER",
-        (10, 600),
-        1,
-        handsets.dial_per_number,
-        "More time for each number of the list, 10 to 600."
-    ),
-    time_key!(
-        "handsets.dial_minimum_seconds",
-        "AUTOCALL_HANDSETS_DIAL_MINIMUM_SECONDS",
-        (30, 7200),
-        1,
-        handsets.dial_minimum,
-        "Least time for a list, 30 to 7200. After it another handset goes on."
-    ),
-    time_key!(
-        "handsets.grace_seconds",
-        "AUTOCALL_HANDSETS_GRACE_SECONDS",
-        (0, 3600),
-        1,
-        handsets.grace,
-        "Least time an open list keeps after handsets could not reach the server, 0 to 3600."
+        handsets.patience,
+        "How long a handset may take to report, beside the ringing, 5 to 3600. Then another handset goes on."
     ),
     Key {
         path: "handsets.offline_phones",
@@ -192,3 +176,56 @@ pub(super) const KEYS: &[Key] = &[
         "A handset is away for so long before they are rung, 0 to 86400. Without any other handset the notice goes out at once."
     ),
 ];
+
+/// Keys of this section that were given up.
+pub(super) const GONE: &[Gone] = &[
+    Gone {
+        path: "handsets.dial_base_seconds",
+        env: "AUTOCALL_HANDSETS_DIAL_BASE_SECONDS",
+        instead: |value| patience(value.unwrap_or(60)),
+    },
+    Gone {
+        path: "handsets.dial_seconds_per_number",
+        env: "AUTOCALL_HANDSETS_DIAL_SECONDS_PER_NUMBER",
+        instead: |_| {
+            "each number has as long as a call rings, and with a patience of 60 s 75 s at least: see handsets.ring_seconds"
+                .to_owned()
+        },
+    },
+    Gone {
+        path: "handsets.dial_minimum_seconds",
+        env: "AUTOCALL_HANDSETS_DIAL_MINIMUM_SECONDS",
+        // A third, rounded up.
+        instead: |value| patience(value.unwrap_or(180).saturating_add(2) / 3),
+    },
+    Gone {
+        path: "handsets.grace_seconds",
+        env: "AUTOCALL_HANDSETS_GRACE_SECONDS",
+        instead: |_| "it is 90 s, less where handsets.patience_seconds is below 60".to_owned(),
+    },
+];
+
+fn patience(seconds: i64) -> String {
+    let seconds = seconds.clamp(5, 3600);
+    format!("write handsets.patience_seconds = {seconds} instead, and of several such numbers the greatest")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_has_time_for_its_numbers_and_the_report() {
+        let time = |patience, ring, numbers| {
+            let (patience, ring) = (Duration::from_secs(patience), Duration::from_secs(ring));
+            HandsetConfig { patience, ring, ..HandsetConfig::default() }.dial_time(numbers).as_secs()
+        };
+        assert_eq!([1, 2, 10].map(|numbers| time(60, 75, numbers)), [180, 210, 810]);
+        assert_eq!(time(60, 10, 2), 210, "short ringing leaves networks their time");
+        assert_eq!(time(60, 120, 2), 300, "and long ringing is waited for");
+        assert_eq!([1, 2].map(|numbers| time(6, 10, numbers)), [18, 26], "with little patience all is short");
+        assert_eq!(time(3600, 75, usize::MAX), 3600 + 75 * u64::from(u32::MAX), "without an end, and without a fault");
+        let grace = |patience| HandsetConfig { patience: Duration::from_secs(patience), ..HandsetConfig::default() }.grace();
+        assert_eq!([6, 60, 600].map(|patience| grace(patience).as_secs()), [9, 90, 90]);
+    }
+}

@@ -105,6 +105,21 @@ impl Value {
     }
 }
 
+/// A key that was given up. A server that leaves it out unawares would behave otherwise than its operator believes.
+pub(super) struct Gone {
+    pub(super) path: &'static str,
+    pub(super) env: &'static str,
+    /// What to write instead, with the number that stood there.
+    pub(super) instead: fn(Option<i64>) -> String,
+}
+
+impl Gone {
+    /// Why it is refused, after the name.
+    pub(super) fn why(&self, written: Option<i64>) -> String {
+        format!("is no key any more: take it out; {}", (self.instead)(written))
+    }
+}
+
 /// One key of the configuration.
 pub struct Key {
     /// The key in the file: `section.name`, or just `name` above the first section.

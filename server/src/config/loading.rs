@@ -9,7 +9,7 @@ use std::{fmt, io};
 use ipnet::IpNet;
 use toml::de::{DeTable, DeValue};
 
-use super::{Config, Key, ProxySign, Switch, Value, ValueKind, keys};
+use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
 const OWN_PATHS: [&str; 28] = [
@@ -244,6 +244,13 @@ impl Loading {
 
     fn apply_entry(&mut self, entry: &Entry<'_, '_>) -> Result<(), (Range<usize>, String)> {
         let Some(key) = keys().find(|key| key.path == entry.path) else {
+            if let Some(gone) = gone().find(|gone| gone.path == entry.path) {
+                let written = match entry.value {
+                    DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok(),
+                    _ => None,
+                };
+                return Err((entry.key_span.clone(), format!("{} {}", gone.path, gone.why(written))));
+            }
             let is_section = keys().any(|key| key.path.split_once('.').is_some_and(|(section, _)| section == entry.path));
             let what = if is_section {
                 format!("{} is a section; write [{}] and its keys below", entry.path, entry.path)
@@ -266,6 +273,12 @@ impl Loading {
             }
             if let Err(what) = value_from_text(key.kind, &text).and_then(|value| self.apply(key, value)) {
                 self.problems.push(Problem { place: Place::Variable(key.env), what });
+            }
+        }
+        for gone in gone() {
+            if let Some(text) = env(gone.env).filter(|text| !text.trim().is_empty()) {
+                let what = gone.why(text.trim().parse().ok());
+                self.problems.push(Problem { place: Place::Variable(gone.env), what });
             }
         }
     }

@@ -29,6 +29,7 @@ mod sms;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use self::key::Gone;
 use self::reading::{optional, region, secret_url};
 use crate::numbers::Region;
 
@@ -183,6 +184,11 @@ const TABLES: [&[Key]; 11] = [
 /// Every key, in the order of the manual.
 pub fn keys() -> impl Iterator<Item = &'static Key> {
     TABLES.into_iter().flatten()
+}
+
+/// Every key that was given up.
+fn gone() -> impl Iterator<Item = &'static Gone> {
+    [self::handsets::GONE, self::alarms::GONE].into_iter().flatten()
 }
 
 #[cfg(test)]

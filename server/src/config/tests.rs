@@ -209,6 +209,17 @@ fn what_is_wrong_is_told_with_its_line() {
         ("[htpp]\nhosts = []", "autocall.toml line 1: htpp is not a known key"),
         ("http = 5", "http is a section; write [http]"),
         ("[listen]\nport = 5", "autocall.toml line 1: listen must be a string"),
+        (
+            "[handsets]\ndial_base_seconds = 120",
+            "autocall.toml line 2: handsets.dial_base_seconds is no key any more: take it out; write handsets.patience_seconds = 120 instead",
+        ),
+        ("[handsets]\ndial_minimum_seconds = 100", "write handsets.patience_seconds = 34"),
+        (
+            "[handsets]\ndial_seconds_per_number = 90",
+            "as long as a call rings, and with a patience of 60 s 75 s at least: see handsets.ring_seconds",
+        ),
+        ("[handsets]\ngrace_seconds = 60", "it is 90 s, less where handsets.patience_seconds is below 60"),
+        ("[alarms]\ndry_run_ring_seconds = 5", "each number rings for 30 s"),
         ("[alarms]\nattempts = 11", "autocall.toml line 2: alarms.attempts must be from 1 to 10; it is 11"),
         ("[alarms]\nattempts = 99999999999999999999", "must be from 1 to 10"),
         ("[alarms]\nattempts = 2.0", "must be a whole number from 1 to 10; it is a float here"),
@@ -293,6 +304,15 @@ fn an_ipv4_network_in_ipv6_form_is_that_network() {
     let config = from_env(&[("AUTOCALL_HTTP_OPEN_NETWORKS", "::ffff:10.1.0.0/112,::ffff:192.168.7.9,::ffff:0:0/96,fd00::/8")]);
     let networks: Vec<String> = config.unwrap().http.open_networks.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.1.0.0/16", "192.168.7.9/32", "0.0.0.0/0", "fd00::/8"]);
+}
+
+#[test]
+fn a_variable_that_was_given_up_is_refused() {
+    let told = refused(from_env(&[("AUTOCALL_HANDSETS_DIAL_MINIMUM_SECONDS", "600")]));
+    let wanted = "environment variable AUTOCALL_HANDSETS_DIAL_MINIMUM_SECONDS: is no key any more: take it out; \
+                  write handsets.patience_seconds = 200";
+    assert!(told.starts_with(wanted), "{told}");
+    assert!(from_env(&[("AUTOCALL_HANDSETS_GRACE_SECONDS", " ")]).is_ok(), "empty is absent");
 }
 
 #[test]

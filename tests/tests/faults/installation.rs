@@ -76,11 +76,9 @@ impl Installation {
     pub fn options(&self) -> ServeOptions {
         let mut options = ServeOptions::new()
             .data_dir(self.data_dir())
-            // Deadlines as short as they can be set.
-            .env("AUTOCALL_HANDSETS_DIAL_BASE_SECONDS", "0")
-            .env("AUTOCALL_HANDSETS_DIAL_SECONDS_PER_NUMBER", "10")
-            .env("AUTOCALL_HANDSETS_DIAL_MINIMUM_SECONDS", "30")
-            .env("AUTOCALL_HANDSETS_GRACE_SECONDS", "5")
+            // Deadlines as short as these phones can keep to.
+            .env("AUTOCALL_HANDSETS_RING_SECONDS", "10")
+            .env("AUTOCALL_HANDSETS_PATIENCE_SECONDS", "10")
             .env("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", if self.joins { "120" } else { "0" });
         if let Some(url) = &self.database_url {
             options = options.database(url);

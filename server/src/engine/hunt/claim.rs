@@ -36,6 +36,8 @@ const CLAIM_LOCK: Duration = Duration::from_secs(5);
 const COUNT_WITHIN: Duration = Duration::from_secs(4);
 /// A hunt that waits for a call to end is looked at again after this, or when a dial of its own closes.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(5);
+/// How long each number is taken to ring in a dry run.
+const DRY_RUN_RING: TimeDelta = TimeDelta::seconds(30);
 /// A hunt is never looked at twice within this.
 const SHORTEST_WAIT: TimeDelta = TimeDelta::seconds(1);
 
@@ -483,7 +485,7 @@ impl Engine {
             .collect();
         let deadline = match asker {
             Some(_) => now + delta(self.config.handsets.dial_time(phones.len())),
-            None => now + delta(self.config.alarms.dry_run_ring),
+            None => now + DRY_RUN_RING,
         };
         NewDial {
             mid: ids::new_mid(now),

@@ -111,7 +111,7 @@ impl Engine {
 
     /// The latest deadline that a serve at this instant gives a dial.
     pub(in crate::engine) fn deadline_after(&self, dial: &DialRow, served_at: DateTime<Utc>, ring: TimeDelta) -> DateTime<Utc> {
-        let more = delta(self.config.handsets.dial_base);
+        let more = delta(self.config.handsets.patience);
         ringing::deadline_after(served_at, dial.deadline, dial.offered_at, dial.length(), ring, more)
     }
 
@@ -171,8 +171,8 @@ impl Engine {
         // In one order, or two nodes that do this at once could wait for each other.
         open.sort_by(|a, b| a.mid.cmp(&b.mid));
         for dial in open {
-            let grace = delta(self.config.handsets.grace);
-            // It ends as *no report*: nobody is rung in the morning for the night.
+            let grace = delta(self.config.handsets.grace());
+            // Without it, it ends as *no report*: nobody is rung in the morning for the night.
             let Some(deadline) = ringing::graced(dial.deadline, dial.length(), grace, now) else { continue };
             let served = dial.served();
             let serves = if serves_unknown { served.and(now) } else { served };
