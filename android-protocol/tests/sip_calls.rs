@@ -284,6 +284,39 @@ async fn a_callee_that_falls_silent_for_good_is_given_up() {
     seen(&peer, |log| log.count("BYE") == 1).await;
 }
 
+/// Garbage at the ports of a running call, for signalling and for sound, by whoever knows them.
+#[tokio::test]
+async fn malformed_messages_leave_a_call_as_it_is() {
+    let peer = peer(Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Hear(10), Act::Released, Act::Key('1')]));
+    let throwing = async {
+        seen(&peer, |log| log.calls.len() == 1 && !log.heard.is_empty()).await;
+        let log = peer.log();
+        let via = log.last["INVITE"].lines().find_map(|line| line.strip_prefix("Via: SIP/2.0/UDP ")).unwrap_or_default();
+        let signalling = via.split(';').next().unwrap_or_default().to_owned();
+        let port = |line: &str| line.strip_prefix("m=audio ").and_then(|rest| rest.split(' ').next().map(str::to_owned));
+        let sound = log.descriptions[0].lines().find_map(port).unwrap();
+        let socket = std::net::UdpSocket::bind((LOCAL, 0)).unwrap();
+        let garbage: [&[u8]; 8] = [
+            b"",
+            b"\0\0\0\0",
+            b"hello",
+            b"SIP/2.0 200 OK\r\n\r\n",
+            b"INVITE sip:x@y SIP/2.0\r\nVia: nonsense\r\nCSeq: -1 NOTHING\r\nContent-Length: 99999999999\r\n\r\n",
+            b"BYE sip:x SIP/2.0\r\nCall-ID: \xff\xfe\r\nFrom: <<<>>>;tag=\r\n\r\n",
+            b"\r\n\r\n",
+            &[0xff; 1400],
+        ];
+        for bytes in garbage {
+            assert!(!signalling.is_empty(), "{}", log.last["INVITE"]);
+            socket.send_to(bytes, &signalling).unwrap();
+            socket.send_to(bytes, format!("{LOCAL}:{sound}")).unwrap();
+        }
+        peer.release();
+    };
+    let ((made, news), ()) = tokio::join!(call(&peer, |_, _| {}), throwing);
+    assert_accepted(&peer, &made, &news);
+}
+
 #[tokio::test]
 async fn the_peers_timer_and_a_bad_offer_leave_the_call_as_it_is() {
     let acts = [Act::Answer(Law::Pcma), Act::Reinvite, Act::Update, Act::ReinviteBad, Act::Hear(10), Act::Key('1')];
@@ -304,6 +337,10 @@ fn assert_accepted_after_reinvites(made: &Made, news: &[News]) {
 async fn an_answer_without_a_law_we_speak_is_told_as_such() {
     for description in [
         "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 18\r\na=rtpmap:18 G729/8000\r\n",
+        // No sound at all, sound that is declined, and a picture only.
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n",
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 0 RTP/AVP 8\r\n",
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=video 4000 RTP/AVP 96\r\n",
         "",
         "hello",
     ] {
