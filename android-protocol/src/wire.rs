@@ -340,6 +340,26 @@ pub struct NativeCall {
     /// From the dial until the end.
     #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub ended_ms: Option<u64>,
+    /// What the callee said, where the script asked for it: uploaded after the report.
+    #[serde(default, deserialize_with = "lenient_list", skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<Recording>,
+}
+
+/// A recording that the handset keeps until the server has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// Under which it is uploaded.
+    #[serde(default, deserialize_with = "text")]
+    pub id: String,
+    /// Its length.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// Its size as a file.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Of the file, in hexadecimal.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// Which kind of failure it was.

@@ -42,6 +42,8 @@ struct Desk {
     /// What progress in this state is answered.
     answers: BTreeMap<String, Value>,
     commands: Vec<Value>,
+    /// It has not heard of channels.
+    one_channel: bool,
 }
 
 #[derive(Clone)]
@@ -140,6 +142,9 @@ fn answer(desk: &mut Desk, line: &str, body: &Value) -> (u16, Value) {
     desk.asked.push((line.to_owned(), body.clone()));
     let accepted = json!({ "code": 0 });
     if line.starts_with("GET /h/T/alert/phone?") {
+        if desk.one_channel && line.contains("channel=") {
+            return (400, json!({ "code": 1 }));
+        }
         let offer = desk.offers.pop_front().or_else(|| desk.stubborn.clone());
         return (200, offer.unwrap_or_else(|| json!({ "code": 1 })));
     }
@@ -260,7 +265,7 @@ async fn an_alarm_is_spoken_taken_by_key_told_at_once_and_reported() {
     assert_eq!(states, ["dialling", "alerting", "connected", "ended"]);
     let (_, status) = home.server.when("POST /h/T/status").await;
     assert_eq!((&status["backend"], &status["channels"]), (&json!("sip"), &json!(2)));
-    assert_eq!(status["capabilities"], json!(["hangup", "dtmf", "tts", "machine"]));
+    assert_eq!(status["capabilities"], json!(["hangup", "dtmf", "tts", "record", "machine"]));
     assert_eq!(home.peer.log().count("INVITE"), 1);
     assert!(home.peer.log().sound().iter().any(|sample| sample.abs() > 5000), "the tone that stands for a voice");
     let peer = home.peer.log();
@@ -359,6 +364,42 @@ async fn two_channels_ring_at_once_and_the_second_asks_by_its_number() {
         asked.iter().filter(|(line, _)| line.contains("wait=20")).map(|(line, _)| line.as_str()).take(2).collect();
     assert_eq!(polls, ["GET /h/T/alert/phone?wait=20", "GET /h/T/alert/phone?wait=20&channel=1"]);
     home.running.as_ref().unwrap().abort();
+}
+
+#[tokio::test]
+async fn a_server_of_one_channel_is_not_asked_for_the_second_again() {
+    let desk = Desk {
+        offers: [offer("m1", &[A], json!({})), offer("m2", &[A], json!({}))].into(),
+        one_channel: true,
+        ..Desk::default()
+    };
+    let acts = [Act::Ring(180), Act::Released, Act::Answer(Law::Pcma), Act::Hear(20), Act::Key('1')];
+    let home = Home::begin(desk, Manners::of(acts));
+    home.server.when("channel=1").await;
+    home.peer.release();
+    home.server.report("m1").await;
+    home.peer.release();
+    let (_, report) = home.server.report("m2").await;
+    assert_eq!(first(&report).action.as_deref(), Some("accept"), "the first channel goes on");
+    let asked = home.server.asked().iter().filter(|(line, _)| line.contains("channel=1")).count();
+    assert_eq!(asked, 1);
+    home.end().await;
+}
+
+#[tokio::test]
+async fn a_test_call_is_made_once_however_often_it_is_asked_for() {
+    let command = json!({ "id": "c1", "kind": "test_call", "number": A, "ring_seconds": 20 });
+    let home = Home::begin(Desk { commands: vec![command.clone()], ..Desk::default() }, Manners::of(answers_and_presses('1')));
+    home.server.when("POST /h/T/outbox/c1").await;
+    home.server.desk.lock().unwrap().commands = vec![command];
+    let results = |asked: &[Asked]| {
+        let all: Vec<_> = asked.iter().filter(|(line, _)| line.contains("POST /h/T/outbox/c1")).cloned().collect();
+        (all.len() > 1).then_some(all)
+    };
+    let results = home.server.when_asked("the result again", results).await;
+    assert_eq!(results[0].1, results[1].1);
+    assert_eq!(home.peer.log().calls.len(), 1);
+    home.end().await;
 }
 
 #[tokio::test]

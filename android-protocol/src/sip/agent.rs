@@ -18,9 +18,13 @@ use tokio::{
 use super::{
     channel::{Bench, short},
     config::Settings,
+    recordings::Recordings,
     server::{Server, ServerError, WAIT},
     signal::trunk::{Trunk, TrunkState},
-    sound::speech::{Speaker, usual_voices},
+    sound::{
+        clips::Clips,
+        speech::{Speaker, usual_voices},
+    },
 };
 use crate::{
     driver::scribe::Scribe,
@@ -68,6 +72,8 @@ pub async fn run(
 ) {
     let server = Server::new(client, &settings.server);
     let speaker = Speaker::new(&settings.speech, &settings.state_dir);
+    let clips = Clips::new(server.clone(), &settings.state_dir);
+    let recordings = Recordings::new(&settings.state_dir);
     let (trunk, keeping) = Trunk::keep(settings.sip.clone());
     #[expect(clippy::disallowed_methods, reason = "the wall clock, for people to read in the report")]
     let now = std::time::SystemTime::now();
@@ -77,6 +83,8 @@ pub async fn run(
         server,
         scribe,
         speaker,
+        clips,
+        recordings,
         trunk,
         tell: Arc::new(tell),
         rest_until: Arc::default(),
@@ -106,13 +114,16 @@ pub async fn run(
         let desk = Arc::clone(&desk);
         work.spawn(async move { desk.tell_result(&id, result).await });
     }
-    let status = tokio::spawn(Arc::clone(&desk).say_how_it_is());
+    // They end with this function, however that ends.
+    let mut beside = JoinSet::new();
+    beside.spawn(Arc::clone(&desk).say_how_it_is());
+    let recordings = desk.bench.recordings.clone();
+    beside.spawn(recordings.upload(desk.bench.server.clone(), Arc::clone(&desk.bench.tell)));
     tokio::pin!(shutdown);
     desk.work(&mut work, shutdown.as_mut()).await;
     (desk.bench.tell)("stopping: no more is asked for, running calls go on");
     let over = async { while work.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(LAST_CALLS, over).await;
-    status.abort();
     keeping.abort();
 }
 
@@ -345,7 +356,7 @@ impl Desk {
         Status {
             network: Some(format!("SIP {}", trunk.words)),
             agent: Some(concat!("autocall-handset ", env!("CARGO_PKG_VERSION")).to_owned()),
-            capabilities: vec![Capability::Hangup, Capability::Dtmf, Capability::Tts, Capability::Machine],
+            capabilities: vec![Capability::Hangup, Capability::Dtmf, Capability::Tts, Capability::Record, Capability::Machine],
             line: Some(if busy { LineState::Busy } else { LineState::Idle }),
             answer_detection: Some(AnswerDetection::Exact),
             channels: Some(agent.channels),

@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::{
+    recordings::MOST_OF_A_CALL,
     signal::{
         outcome::{Ending, Judged, Seen, judge},
         sdp::{self, Direction, EVENT, Media},
@@ -118,8 +119,8 @@ pub struct Made {
     pub connected: Option<Duration>,
     /// From the dial until the end.
     pub ended: Duration,
-    /// What the callee said, where the script asked for it.
-    pub recording: Option<Vec<i16>>,
+    /// What the callee said, each time the script asked for it.
+    pub recordings: Vec<Vec<i16>>,
     /// Packets of sound that came.
     pub received: u64,
     /// The line is busy until this is over.
@@ -136,7 +137,7 @@ impl Made {
             alerting: None,
             connected: None,
             ended,
-            recording: None,
+            recordings: Vec::new(),
             received: 0,
             lingering: None,
         }
@@ -319,7 +320,7 @@ struct Talk<'a> {
     answered: Instant,
     /// Sentences that came while the call runs.
     late: BTreeMap<Utterance, Pcm>,
-    recording: Option<Vec<i16>>,
+    recordings: Vec<Vec<i16>>,
     /// Our description's version, which rises when it changes.
     version: u32,
     over: Option<EndedBy>,
@@ -337,7 +338,7 @@ impl<'a> Talk<'a> {
             conversation: Conversation::new(&order.script),
             answered: Instant::now(),
             late: BTreeMap::new(),
-            recording: None,
+            recordings: Vec::new(),
             version: 1,
             over: None,
         }
@@ -373,7 +374,7 @@ impl<'a> Talk<'a> {
             call.bye().await;
         }
         self.conversation.line_is_gone(self.answered.elapsed());
-        let recording = self.sound.end_recording().or(self.recording);
+        self.end_recording();
         Made {
             judged: Judged { outcome: CallOutcome::Answered, detail: None },
             ending: Ending { code: Some(200), phrase: "OK".to_owned(), ..Ending::default() },
@@ -382,7 +383,7 @@ impl<'a> Talk<'a> {
             alerting: None,
             connected: None,
             ended: Duration::ZERO,
-            recording,
+            recordings: self.recordings,
             received: self.sound.received(),
             lingering: None,
         }
@@ -428,10 +429,15 @@ impl<'a> Talk<'a> {
                 Command::Key { key, action } => drop(news.send(News::Key { key, action })),
                 Command::State(name) => drop(news.send(News::State(name))),
                 Command::Record => self.sound.record(),
-                Command::EndRecording => self.recording = self.sound.end_recording().or(self.recording.take()),
+                Command::EndRecording => self.end_recording(),
                 Command::HangUp => self.over = self.over.or(Some(EndedBy::Us)),
             }
         }
+    }
+
+    fn end_recording(&mut self) {
+        let full = self.recordings.len() >= MOST_OF_A_CALL;
+        self.recordings.extend(self.sound.end_recording().filter(|samples| !full && !samples.is_empty()));
     }
 
     async fn event(&mut self, event: Event, news: &mpsc::UnboundedSender<News>) {

@@ -18,16 +18,20 @@ use tokio::{
 use super::{
     call::{Control, Made, News, Order, SOUND_WITHIN, lines, make, new_call_id},
     config::Settings,
+    recordings::Recordings,
     server::Server,
     signal::trunk::Trunk,
-    sound::speech::{Speaker, language_of},
+    sound::{
+        clips::Clips,
+        speech::{Speaker, language_of},
+    },
 };
 use crate::{
     driver::scribe::Scribe,
     native::{JournalEntry, restart::report},
     voice::{
         phrases,
-        script::{MachineRule, START, Script, Utterance, utterance},
+        script::{MachineRule, Script},
         text,
     },
     wire::{CallOutcome, Cause, FailureDetail, NativeCall, NativeOffer, NativeReport, Progress, ProgressState},
@@ -64,6 +68,10 @@ pub struct Bench {
     pub scribe: Scribe,
     /// Texts become sound.
     pub speaker: Speaker,
+    /// Recordings that are played.
+    pub clips: Clips,
+    /// What callees said.
+    pub recordings: Recordings,
     /// Where calls go.
     pub trunk: Trunk,
     /// For people; no numbers.
@@ -257,6 +265,7 @@ impl Bench {
             pause = (pause * 2).min(REPORT_AGAIN_MOST);
         }
         self.write(JournalEntry::Reported { mid: mid.to_owned() }).await;
+        self.recordings.reported();
     }
 
     /// Dials one number; `None` if the intent could not be written down.
@@ -280,7 +289,7 @@ impl Bench {
             None => self.usual_script(offer, left.map(|left| left.saturating_sub(Duration::from_secs(ring)))),
         };
         // Everything is ready to be said before anybody's phone rings.
-        let (sounds, missing) = self.speaker.sounds(&script).await;
+        let (mut sounds, missing) = self.speaker.sounds(&script).await;
         for why in missing {
             self.say(&format!("channel {channel}: not spoken: {why}"));
         }
@@ -291,11 +300,14 @@ impl Bench {
         };
         let mid = || offer.mid.clone();
         // Tones stand for a text that cannot be spoken, but nobody knows what a recording would have said.
-        let recorded = first_words(&script).filter(|says| matches!(says, Utterance::Clip(_)) && !sounds.ready.contains_key(says));
-        if recorded.is_some() {
-            let call = failed(FailureDetail::Media, "the recording cannot be had".to_owned());
-            self.write(JournalEntry::Ended { mid: mid(), call: call.clone() }).await;
-            return Some((call, None));
+        match self.clips.of(&script).await {
+            Ok(clips) => sounds.ready.extend(clips),
+            Err(why) => {
+                self.say(&format!("channel {channel}: {why}"));
+                let call = failed(FailureDetail::Media, why.to_string());
+                self.write(JournalEntry::Ended { mid: mid(), call: call.clone() }).await;
+                return Some((call, None));
+            }
         }
         let address = match self.agent.sip.dialling().address(number) {
             Ok(address) => address,
@@ -347,7 +359,14 @@ impl Bench {
         *teller.control.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.learn(channel, &made);
         let asked = !order.script.keys.is_empty() || !order.script.menu.is_empty();
-        let call = told_call(number, started_at, asked, &made);
+        let mut call = told_call(number, started_at, asked, &made);
+        // On disk before the report names them; a test call has no report that would.
+        for samples in made.recordings.iter().filter(|_| !offer.mid.is_empty()) {
+            match self.recordings.keep(&offer.mid, samples.clone()).await {
+                Ok(recording) => call.recordings.push(recording),
+                Err(why) => self.say(&format!("channel {channel}: a recording is lost: {why}")),
+            }
+        }
         self.write(JournalEntry::Ended { mid: mid(), call: call.clone() }).await;
         tell(ProgressState::Ended);
         Some((call, made.lingering))
@@ -447,14 +466,6 @@ impl Bench {
     }
 }
 
-/// What a call says first.
-fn first_words(script: &Script) -> Option<Utterance> {
-    match script.menu.get(START) {
-        Some(state) => utterance(state.say.as_ref(), state.play.as_ref()),
-        None => utterance(script.say.as_ref(), script.play.as_ref()),
-    }
-}
-
 /// A call as the report tells it.
 fn told_call(number: &str, started_at: u64, asked: bool, made: &Made) -> NativeCall {
     let talked = made.connected.map(|connected| made.ended.saturating_sub(connected));
@@ -483,5 +494,6 @@ fn told_call(number: &str, started_at: u64, asked: bool, made: &Made) -> NativeC
         alerting_ms: made.alerting.map(ms),
         connected_ms: made.connected.map(ms),
         ended_ms: Some(ms(made.ended)),
+        recordings: Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ pub mod channel;
 pub mod check;
 pub mod config;
 pub mod peer;
+pub mod recordings;
 pub mod server;
 pub mod signal;
 pub mod sound;

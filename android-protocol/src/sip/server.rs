@@ -15,6 +15,21 @@ pub const WAIT: Duration = Duration::from_secs(20);
 /// How long any other request may take. A key is asked again soon, so it is short.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
+/// How long a recording may take on its way.
+const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The longest recording that is played.
+const MOST_MEDIA: usize = 5 << 20;
+
+/// What the server says to a question for a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Media {
+    /// It is the one that is here already.
+    Unchanged,
+    /// This.
+    Fresh(Vec<u8>),
+}
+
 /// Why a request brought nothing.
 #[derive(Debug, Error)]
 pub enum ServerError {
@@ -114,6 +129,48 @@ impl Server {
         let body = self.post("/alert/phone", &query, report.to_body()).await?;
         PollReply::parse(&body)?;
         Ok(())
+    }
+
+    /// A recording that is to be played; `tag` is the SHA-256 of the one that is here already.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not give it, or it is longer than any.
+    pub async fn media(&self, id: &str, tag: Option<&str>) -> Result<Media, ServerError> {
+        let mut request = self.client.get(format!("{}/media/{id}", self.base));
+        if let Some(tag) = tag {
+            request = request.header("If-None-Match", format!("\"{tag}\""));
+        }
+        let request = request.header(PROTOCOL_HEADER, PROTOCOL_VERSION).timeout(MEDIA_TIMEOUT);
+        let mut reply = request.send().await.map_err(ServerError::Unreachable)?;
+        match reply.status().as_u16() {
+            304 => return Ok(Media::Unchanged),
+            200 => {}
+            status => return Err(ServerError::Status(status)),
+        }
+        let mut bytes = Vec::new();
+        while let Some(piece) = reply.chunk().await.map_err(ServerError::Unreachable)? {
+            if bytes.len() + piece.len() > MOST_MEDIA {
+                return Err(ServerError::Status(413));
+            }
+            bytes.extend_from_slice(&piece);
+        }
+        Ok(Media::Fresh(bytes))
+    }
+
+    /// Uploads a recording.
+    ///
+    /// # Errors
+    ///
+    /// If the server has not taken it.
+    pub async fn put_recording(&self, id: &str, mid: &str, wav: Vec<u8>) -> Result<(), ServerError> {
+        let request = self.client.put(format!("{}/recording/{id}", self.base)).query(&[("mid", mid)]);
+        let body = self.send(request.header("Content-Type", "audio/wav").body(wav), MEDIA_TIMEOUT).await?;
+        match PollReply::parse(&body)? {
+            PollReply::Idle { code: 0, .. } => Ok(()),
+            // Anything else is no word that it is stored.
+            _ => Err(ServerError::Reply(ReplyError::NoCode)),
+        }
     }
 
     /// Says how the handset is.

@@ -1,5 +1,6 @@
 //! The sound of one call, both ways, without its socket: frames to send come out every 20 ms, datagrams go in.
 
+pub mod clips;
 pub mod rtp;
 pub mod speech;
 
