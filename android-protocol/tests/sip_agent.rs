@@ -195,8 +195,8 @@ struct Home {
 fn configuration(folder: &std::path::Path, server: &str, trunk: &str, more: &str) -> (Settings, reqwest::Client) {
     let voice = folder.join("voice.wav");
     std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
-    // What is said is written down too.
-    let said = format!("cat >> {0}/said.txt; echo >> {0}/said.txt; cat {0}/voice.wav\n", folder.display());
+    // What is said is written down too, each in one piece: several are spoken at once.
+    let said = format!("text=$(cat); printf '%s\\n' \"$text\" >> {0}/said.txt; cat {0}/voice.wav\n", folder.display());
     std::fs::write(folder.join("voice.sh"), said).unwrap();
     let path = folder.join("handset.toml");
     let text = format!(
