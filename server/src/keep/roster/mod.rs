@@ -168,19 +168,19 @@ impl RosterError {
 
     /// Whether it is the fault of a field, so that there may be more of them.
     fn is_of_field(&self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::BadName
-            | Self::NoTeam(_)
-            | Self::NoPerson(_)
-            | Self::Text { .. }
-            | Self::EndsFirst
-            | Self::BadNote
-            | Self::BadRotation
-            | Self::BadDays
-            | Self::BadAction
-            | Self::At { .. } => true,
-            _ => false,
-        }
+                | Self::NoTeam(_)
+                | Self::NoPerson(_)
+                | Self::Text { .. }
+                | Self::EndsFirst
+                | Self::BadNote
+                | Self::BadRotation
+                | Self::BadDays
+                | Self::BadAction
+                | Self::At { .. }
+        )
     }
 
     /// The same at another place.
