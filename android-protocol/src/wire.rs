@@ -497,6 +497,25 @@ pub enum Capability {
     Machine,
 }
 
+impl Capability {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hangup => "hangup",
+            Self::Forwarding => "forwarding",
+            Self::Dtmf => "dtmf",
+            Self::Tts => "tts",
+            Self::Sms => "sms",
+            Self::SmsIn => "sms_in",
+            Self::Record => "record",
+            Self::Conference => "conference",
+            Self::Live => "live",
+            Self::Machine => "machine",
+        }
+    }
+}
+
 /// How a handset knows that somebody answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

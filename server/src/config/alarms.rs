@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::key::{HOUR, MINUTE};
-use super::reading::phones;
+use super::reading::{phone_key, phones};
 use super::{Gone, Key, Switch, Value, ValueKind};
+use crate::alarm::script::Keys;
 
 /// Section `alarms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,23 @@ pub struct AlarmConfig {
     pub max_phones: usize,
     /// Whom to ring when neither an alarm nor its sender's key names anybody.
     pub fallback_phones: Vec<String>,
+    /// The key by which whoever is called takes an alarm.
+    pub accept_key: char,
+    /// The key by which they pass it on; `None`: there is none.
+    pub decline_key: Option<char>,
+    /// The key by which they pass it on and want to hear no more of it; `None`: there is none.
+    pub stop_key: Option<char>,
+}
+
+impl AlarmConfig {
+    /// Which key does what in a call.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        // Each does one thing: what stands first in the manual.
+        let decline = self.decline_key.filter(|key| *key != self.accept_key);
+        let stop_calling = self.stop_key.filter(|key| *key != self.accept_key && Some(*key) != decline);
+        Keys { accept: self.accept_key, decline, stop_calling }
+    }
 }
 
 impl Default for AlarmConfig {
@@ -41,6 +59,9 @@ impl Default for AlarmConfig {
             join_window: Duration::from_secs(120),
             max_phones: 100,
             fallback_phones: Vec::new(),
+            accept_key: '1',
+            decline_key: Some('2'),
+            stop_key: None,
         }
     }
 }
@@ -119,6 +140,39 @@ pub(super) const KEYS: &[Key] = &[
         },
         get: |config| Value::List(config.alarms.fallback_phones.clone()),
     },
+    Key {
+        path: "alarms.accept_key",
+        env: "AUTOCALL_ALARMS_ACCEPT_KEY",
+        kind: ValueKind::Text,
+        meaning: "Key of the phone by which whoever is called takes an alarm, where the handset speaks: `0` to `9`, `*` or `#`.",
+        set: |config, value| {
+            config.alarms.accept_key = phone_key(value.text())?.ok_or("must be one key: 0 to 9, * or #")?;
+            Ok(())
+        },
+        get: |config| Value::Text(config.alarms.accept_key.to_string()),
+    },
+    Key {
+        path: "alarms.decline_key",
+        env: "AUTOCALL_ALARMS_DECLINE_KEY",
+        kind: ValueKind::Text,
+        meaning: "Key by which they pass it on: the next one is called. `none`: there is no such key.",
+        set: |config, value| {
+            config.alarms.decline_key = phone_key(value.text())?;
+            Ok(())
+        },
+        get: |config| Value::Text(key_word(config.alarms.decline_key)),
+    },
+    Key {
+        path: "alarms.stop_key",
+        env: "AUTOCALL_ALARMS_STOP_KEY",
+        kind: ValueKind::Text,
+        meaning: "Key by which they pass it on and are not called about it again, also when it is repeated. `none`: there is no such key.",
+        set: |config, value| {
+            config.alarms.stop_key = phone_key(value.text())?;
+            Ok(())
+        },
+        get: |config| Value::Text(key_word(config.alarms.stop_key)),
+    },
 ];
 
 /// Keys of this section that were given up.
@@ -127,3 +181,7 @@ pub(super) const GONE: &[Gone] = &[Gone {
     env: "AUTOCALL_ALARMS_DRY_RUN_RING_SECONDS",
     instead: |_| "in a dry run each number rings for 30 s".to_owned(),
 }];
+
+fn key_word(key: Option<char>) -> String {
+    key.map_or_else(|| "none".to_owned(), |key| key.to_string())
+}

@@ -66,6 +66,16 @@ pub(super) fn phones(value: &Value) -> Result<Vec<String>, String> {
     Ok(value.list().to_vec())
 }
 
+/// A key of a phone; `None` where it says that there is none.
+pub(super) fn phone_key(text: &str) -> Result<Option<char>, String> {
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(key @ ('0'..='9' | '*' | '#')), None) => Ok(Some(key)),
+        _ if text == "none" => Ok(None),
+        _ => Err("must be one key: 0 to 9, * or #".to_owned()),
+    }
+}
+
 /// Words that make up a whole message.
 pub(super) fn reply_words(value: &Value) -> Result<Vec<String>, String> {
     match value.list().iter().find(|word| word.trim().is_empty() || word.chars().count() > 40) {

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use android_protocol::voice::script::Script;
 use android_protocol::wire::{
-    self, CommandKind, NativeOffer, OfferedAlarm, OfferedCall, Outbox, OutboxCommand, OutboxResult, Progress,
+    self, Capability, CommandKind, NativeOffer, OfferedAlarm, OfferedCall, Outbox, OutboxCommand, OutboxResult, Progress,
 };
 use axum::body::Bytes;
 use axum::http::request::Parts;
@@ -14,7 +15,9 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 
 use super::refusal::PollError;
+use crate::alarm::script;
 use crate::app::App;
+use crate::engine::hunt::claim::OfferDetails;
 use crate::engine::lines::replies::TextReceived;
 use crate::engine::watch::lookout;
 use crate::engine::{Asker, Claim, Engine, Offer};
@@ -125,9 +128,10 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
     let details = engine.offer_details(&offer).await?;
     let left = (offer.deadline - engine.clock.now()).num_seconds().max(0);
     let ring_seconds = u64::try_from(handset.ring_seconds).ok();
-    let (alarm, callees) = match details {
+    let (alarm, script, callees) = match details {
         Some(details) => {
             let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
+            let script = offer.asks_key.then(|| script_of(engine, handset, &details, of_person.as_deref()));
             // A Barista client says what is to be said, and in which language.
             let (text, language) = match &details.barista {
                 Some(call) => (call.announcement(), call.language.clone()),
@@ -140,15 +144,15 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
                 language,
                 text,
             };
-            (Some(alarm), details.callees)
+            (Some(alarm), script, details.callees)
         }
-        None => (None, Vec::new()),
+        None => (None, None, Vec::new()),
     };
     let mut names = callees.into_iter().map(|(name, _)| name).chain(std::iter::repeat(None));
     let calls = offer
         .phones
         .iter()
-        .map(|number| OfferedCall { number: number.clone(), name: names.next().flatten(), ring_seconds, script: None })
+        .map(|number| OfferedCall { number: number.clone(), name: names.next().flatten(), ring_seconds, script: script.clone() })
         .collect();
     let body = NativeOffer {
         phone: offer.phones,
@@ -159,6 +163,24 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
         calls,
     };
     Ok(body.to_body())
+}
+
+/// What a call about this says and asks.
+fn script_of(engine: &Engine, handset: &HandsetRow, details: &OfferDetails, of_person: Option<&str>) -> Script {
+    let guesses = handset.can(Capability::Machine);
+    let others = details.others;
+    match &details.barista {
+        Some(call) => {
+            let text = call.announcement();
+            let asks = ['1', '2'].iter().all(|key| call.foot_message.contains(*key));
+            let said = script::Said { text: &text, language: Some(&call.language), others, asks };
+            script::script(said, &script::Keys::BARISTA, guesses)
+        }
+        None => {
+            let said = script::Said { text: &details.alarm.summary, language: of_person, others, asks: false };
+            script::script(said, &engine.config.alarms.keys(), guesses)
+        }
+    }
 }
 
 /// Answers everything of the native protocol that is not the poll or the report. `path` is what follows the token.
@@ -175,17 +197,24 @@ pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &s
             let (true, Some(progress)) = (android_protocol::mid::is_well_formed(&mid), progress) else {
                 return Ok(refusal(StatusCode::BAD_REQUEST, "progress names its mid and holds {\"number\",\"state\"}"));
             };
-            let state = progress.state.map_or("unknown", wire::ProgressState::as_str);
-            let wanted = app.engine.progress(&mid, &progress.number, state).await?;
-            Ok(json(StatusCode::OK, if wanted { wire::ACCEPTED_BODY } else { wire::UNWANTED_BODY }))
+            let heard = app.engine.progress(&mid, &progress).await?;
+            let code = if heard.wanted { wire::CODE_ALARM } else { wire::CODE_UNWANTED };
+            match heard.say {
+                Some(say) => Ok(json(StatusCode::OK, serde_json::json!({ "code": code, "say": say }).to_string())),
+                None => Ok(json(StatusCode::OK, if heard.wanted { wire::ACCEPTED_BODY } else { wire::UNWANTED_BODY })),
+            }
         }
         (&Method::POST, ("status", "")) => {
             let Some(status) = wire::Status::parse(body) else {
                 return Ok(refusal(StatusCode::BAD_REQUEST, "a status is a JSON object"));
             };
+            // One that does not speak of it can what it could.
+            let speaks_of_it =
+                serde_json::from_slice::<serde_json::Value>(body).is_ok_and(|body| body["capabilities"].is_array());
+            let can = speaks_of_it.then_some(status.capabilities.clone());
             // Written again from what was understood: nothing unknown gets into the database.
             let status = serde_json::to_value(status).unwrap_or_default();
-            app.engine.handset_status(handset.id, &status).await?;
+            app.engine.handset_status(handset.id, &status, can.as_deref()).await?;
             accepted()
         }
         (&Method::POST, ("inbound", "")) => {

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, Mode, Priority, TargetOutcome, Until, Verdict};
+use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, KeyAction, Mode, Priority, TargetOutcome, Until, Verdict};
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
     InboundSmsId, InstallationId, KeyId, LayerId, LineId, OverrideId, PersonId, PolicyId, ScheduleId, SmsId, TeamId, TemporaryId,
@@ -152,7 +152,7 @@ macro_rules! kept_by_its_words {
     });)+ };
 }
 
-kept_by_its_words! { Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect }
+kept_by_its_words! { KeyAction Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect }
 
 kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));
 

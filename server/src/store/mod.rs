@@ -200,6 +200,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub enum Announcement {
     /// A hunt, its dials or its answers changed.
     Hunts,
+    /// A call has got further: that is shown, and makes nothing due.
+    Calls,
     /// A handset was added, changed or seen in another state.
     Handsets,
     /// People changed.
@@ -216,6 +218,7 @@ impl Announcement {
     fn as_str(&self) -> &'static str {
         match self {
             Self::Hunts => "hunts",
+            Self::Calls => "calls",
             Self::Handsets => "handsets",
             Self::People => "people",
             Self::Keys => "keys",
@@ -227,6 +230,7 @@ impl Announcement {
     fn parse(text: &str) -> Self {
         match text {
             "hunts" => Self::Hunts,
+            "calls" => Self::Calls,
             "handsets" => Self::Handsets,
             "people" => Self::People,
             "keys" => Self::Keys,

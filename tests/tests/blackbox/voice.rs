@@ -105,6 +105,15 @@ async fn a_key_takes_the_alarm(engine: Engine) {
     let alarm = alarm_in_state(&client, &id, "answered", &handset).await;
     assert_eq!(alarm["answer"]["name"], "Ann", "{alarm:#}");
     assert!(alarm["answer"]["confirmed_at"].is_string(), "a key is a human's yes: {alarm:#}");
+    // It counted when it was pressed; the report of the call adds nothing to it.
+    let alarm = eventually("the report", 3 * SOON, async || {
+        let alarm = client.alarm(&id).await;
+        alarm["dials"][0]["reported_at"].is_string().then_some(alarm)
+    })
+    .await;
+    assert_eq!(alarm["dials"][0]["outcome"], "answered", "{alarm:#}");
+    let told = alarm["timeline"].as_array().unwrap().iter().filter(|event| event["kind"] == "answered").count();
+    assert_eq!((alarm["answers"].as_array().unwrap().len(), told), (1, 1), "{alarm:#}");
     assert_eq!((peer.log().calls.len(), peer.log().calls[0].1.as_str()), (1, ANN));
     assert!(peer.log().sound().iter().any(|sample| sample.abs() > 5000), "it spoke");
     handset.process.signal(Signal::Terminate);

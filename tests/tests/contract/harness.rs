@@ -42,7 +42,7 @@ pub struct Server {
     pub home: Home,
     pub base: String,
     pub app: Arc<App>,
-    http: reqwest::Client,
+    pub http: reqwest::Client,
     stop: CancellationToken,
     running: JoinHandle<()>,
 }

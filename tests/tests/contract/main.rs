@@ -42,6 +42,7 @@ mod rising;
 mod roster;
 mod senders;
 mod sources;
+mod speaking;
 mod store;
 mod storm;
 mod story;

@@ -4,12 +4,13 @@
 //! A report is never too late: one that names somebody counts after the deadline, after a cancellation, and after the hunt ended without
 //! an answer. But nothing that is reported makes a hunt ring again that people have ended.
 
-use android_protocol::wire::{CallOutcome, NativeCall};
+use android_protocol::voice::detector;
+use android_protocol::wire::{CallOutcome, FailureDetail, NativeCall};
 use chrono::{DateTime, Utc};
 
 use super::attribution::{DialledCallee, attribute};
 use super::event::Event;
-use super::{DialOutcome, HuntOutcome, TargetOutcome, Until, Verdict};
+use super::{DialOutcome, HuntOutcome, KeyAction, TargetOutcome, Until, Verdict};
 use crate::ids::{AnswerId, CalleeId};
 use crate::numbers::{Number, Region};
 
@@ -53,6 +54,8 @@ pub struct Hunt {
     pub outcome: Option<HuntOutcome>,
     /// An answer counts only once a human has confirmed it.
     pub wants_word: bool,
+    /// Where a call asks for a key, nothing else in it is a human's word.
+    pub wants_key: bool,
 }
 
 /// The dial that a report is about.
@@ -72,6 +75,36 @@ pub struct Dial {
     pub rings: Vec<DialledCallee>,
     /// A handset has it; else it is a dry run.
     pub by_handset: bool,
+    /// Whoever picks up is asked for a key.
+    pub asks_key: bool,
+    /// What was said in it with a key, the first word of each callee: it stands before the call is over.
+    pub said: Vec<(CalleeId, KeyAction)>,
+}
+
+impl Dial {
+    /// What a callee has said in it with a key.
+    fn word_of(&self, callee: CalleeId) -> Option<KeyAction> {
+        self.said.iter().find(|(own, _)| *own == callee).map(|(_, word)| *word)
+    }
+
+    fn said_no(&self, callee: CalleeId) -> bool {
+        matches!(self.word_of(callee), Some(KeyAction::Decline | KeyAction::StopCalling))
+    }
+
+    /// Somebody has taken it with a key.
+    fn taken_by(&self) -> Option<&DialledCallee> {
+        self.rings.iter().find(|target| self.word_of(target.callee) == Some(KeyAction::Accept))
+    }
+
+    /// How it ends when its deadline passes: as what was said in it, where something was.
+    #[must_use]
+    pub fn ends_unreported(&self) -> DialOutcome {
+        match (self.taken_by(), self.said.is_empty()) {
+            (Some(_), _) => DialOutcome::Answered,
+            (None, false) => DialOutcome::Nobody,
+            (None, true) => DialOutcome::Expired,
+        }
+    }
 }
 
 /// Somebody in the hunt.
@@ -96,6 +129,8 @@ pub struct Answer {
     pub confirmed_at: Option<DateTime<Utc>>,
     /// It was taken back, or nobody confirmed it in time.
     pub lapsed: bool,
+    /// It was confirmed in the call that brought it.
+    pub by_key: bool,
 }
 
 /// How things stand in a locked hunt.
@@ -122,8 +157,12 @@ pub struct Recorded {
     pub confirmed: bool,
     /// They had said no meanwhile: it is kept, and counts for nothing.
     pub declined: bool,
+    /// They were asked for a key and pressed none: it is kept, and counts only once they confirm.
+    pub lapses: bool,
     /// It came after the dial was closed.
     pub late: bool,
+    /// What the handset takes them for.
+    pub machine: Option<detector::Verdict>,
 }
 
 /// Something that the engine has to do with the hunt, whatever word came.
@@ -173,6 +212,23 @@ pub enum OfReport {
     },
     /// The dial is closed already; its handset has nobody to name.
     NobodyLate,
+    /// The first word that a callee has said in the call with a key. It goes on, whatever becomes of the hunt, and keeps no other waiting.
+    Said {
+        /// Who.
+        callee: CalleeId,
+        /// What.
+        action: KeyAction,
+    },
+    /// The dial is closed already, and somebody takes it in its call, which goes on.
+    TakenLate {
+        /// Whose number.
+        resp: String,
+    },
+    /// An answer that was kept is confirmed.
+    Confirm {
+        /// Which one.
+        answer: AnswerId,
+    },
     /// Alarms that joined the hunt after the dial was handed out leave it: what was said in the call was not about them.
     PartFromLateJoiners,
     /// What became of a number of the dial.
@@ -204,6 +260,8 @@ pub enum OfReport {
     HandsetWorks,
     /// No call leaves the handset: another one is preferred.
     HandsetFails,
+    /// Somebody else was using the line, so that nothing was dialled: that was no hand-out, and the line is left alone for a moment.
+    LineBusy,
     /// An answer is kept, and told.
     Record(Recorded),
     /// A line of the timeline.
@@ -256,6 +314,17 @@ impl Off {
     }
 }
 
+/// What a key was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pressed {
+    /// A word.
+    Word,
+    /// They had said so in this call before, or something else.
+    Already,
+    /// Nobody whom the dial rings.
+    Stranger,
+}
+
 /// What came of a word for an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -296,14 +365,129 @@ pub fn report(
     region: Region,
     now: DateTime<Utc>,
 ) -> (Reported, Vec<OfReport>) {
-    match report.named() {
-        Some(resp) => answered(standing, dial, resp, &report.calls, region, now),
-        None => nobody(dial, &report.calls, region),
+    let named = report.named().filter(|resp| {
+        let found = attribute(&dial.rings, |number| Number::from_stored(number).matches(resp, region));
+        !found.callee.is_some_and(|callee| dial.said_no(callee))
+    });
+    match (named, dial.taken_by()) {
+        (Some(resp), _) => answered(standing, dial, resp, &report.calls, region, now),
+        // Whatever it says now: somebody took it in this call.
+        (None, Some(target)) => told_by_key(dial, target.callee, target.number.clone()),
+        (None, None) => nobody(standing, dial, &report.calls, region),
     }
 }
 
-fn nobody(dial: &Dial, calls: &[NativeCall], region: Region) -> (Reported, Vec<OfReport>) {
+/// What follows when a callee presses a key that means something. It counts at once: the call goes on, and its report adds what only that
+/// knows. In a call that was given up it counts as a late report does. `number`: as the handset wrote it.
+#[must_use]
+pub fn key(
+    standing: &Standing<'_>,
+    dial: &Dial,
+    number: &str,
+    action: KeyAction,
+    region: Region,
+    now: DateTime<Utc>,
+) -> (Pressed, Vec<OfReport>) {
+    let found = attribute(&dial.rings, |own| Number::from_stored(own).matches(number, region));
+    let Some(target) = dial.rings.iter().find(|target| Some(target.callee) == found.callee) else {
+        return (Pressed::Stranger, Vec::new());
+    };
+    let callee = target.callee;
+    // The first word of a person stands.
+    if dial.word_of(callee).is_some() {
+        return (Pressed::Already, Vec::new());
+    }
+    let mut follows = vec![OfReport::Said { callee, action }];
+    let given = standing.answers.iter().find(|answer| answer.mid.as_ref() == Some(&dial.mid) && answer.callee == Some(callee));
+    match (action, given) {
+        (KeyAction::Accept, Some(answer)) if answer.confirmed_at.is_none() => {
+            // Its report was faster, and knew of no key.
+            follows.push(OfReport::Confirm { answer: answer.id });
+            follows.push(OfReport::Then(Consequence::Settled { callee, verdict: Verdict::Answered }));
+            follows.push(OfReport::PartFromLateJoiners);
+            follows.extend(reached(standing.hunt, true).map(OfReport::Then));
+        }
+        // Its report was faster, and told the same.
+        (_, Some(_)) => return (Pressed::Already, Vec::new()),
+        (KeyAction::Accept, None) => {
+            let late = dial.closed.is_some();
+            if late {
+                follows.push(OfReport::TakenLate { resp: number.to_owned() });
+            }
+            let recorded = Recorded {
+                callee: Some(callee),
+                resp: number.to_owned(),
+                knows_attempt: target.attempts == 1,
+                confirmed: true,
+                declined: false,
+                lapses: false,
+                late,
+                machine: None,
+            };
+            picked_up(standing, dial, recorded, &[], now, &mut follows);
+        }
+        (KeyAction::Decline | KeyAction::StopCalling, None) => said_no(standing, dial, target, &mut follows),
+    }
+    (Pressed::Word, follows)
+}
+
+/// Somebody says in a call that another should take it.
+fn said_no(standing: &Standing<'_>, dial: &Dial, target: &DialledCallee, follows: &mut Vec<OfReport>) {
+    let callee = target.callee;
+    let settled = standing.callees.iter().find(|own| own.id == callee).is_none_or(|own| own.verdict.is_some());
+    follows.push(OfReport::Became { callee, outcome: TargetOutcome::Declined });
+    if dial.closed.is_some() && settled {
+        // They had their word, or somebody else had it, since the call was given up.
+        return;
+    }
+    follows.push(OfReport::PartFromLateJoiners);
+    follows.push(OfReport::Then(Consequence::Settled { callee, verdict: Verdict::Declined }));
+    follows.push(OfReport::TellDeclined { callee, number: target.number.clone() });
+    if standing.hunt.outcome.is_none() {
+        if dial.closed.is_some() {
+            // Another call to them may be under way.
+            follows.push(OfReport::Then(Consequence::CloseUnwantedDials));
+        }
+        follows.push(OfReport::Then(Consequence::Settle));
+    }
+}
+
+/// The report of a call in which somebody took it with a key: everything followed from that.
+fn told_by_key(dial: &Dial, callee: CalleeId, resp: String) -> (Reported, Vec<OfReport>) {
+    match (dial.reported, dial.closed) {
+        (true, _) => (Reported::Duplicate, Vec::new()),
+        (false, Some(_)) => (Reported::LateAnswered, vec![OfReport::NamedLate { resp }]),
+        (false, None) => {
+            let mut follows = vec![OfReport::Close { outcome: DialOutcome::Answered, resp: Some(resp) }];
+            if dial.by_handset {
+                follows.push(OfReport::HandsetWorks);
+            }
+            let found =
+                attribute(&dial.rings, |number| dial.rings.iter().any(|own| own.callee == callee && own.number == number));
+            give_back(dial, &found.not_rung, &mut follows);
+            (Reported::Answered, follows)
+        }
+    }
+}
+
+/// Gives the attempts of those back whom the handset had no reason to ring any more.
+fn give_back(dial: &Dial, not_rung: &[CalleeId], follows: &mut Vec<OfReport>) {
+    for target in dial.rings.iter().filter(|target| not_rung.contains(&target.callee)) {
+        let (callee, attempts) = (target.callee, target.attempts);
+        follows.push(OfReport::GiveBack { callee, attempts, failed: false });
+        follows.push(OfReport::Became { callee, outcome: TargetOutcome::Call(CallOutcome::NotDialled) });
+    }
+}
+
+fn nobody(standing: &Standing<'_>, dial: &Dial, calls: &[NativeCall], region: Region) -> (Reported, Vec<OfReport>) {
     match dial.closed {
+        // Whoever said no with a key is not told of again.
+        None if !dial.said.is_empty() => {
+            let mut follows = vec![OfReport::Close { outcome: DialOutcome::Nobody, resp: None }];
+            of_each_number(dial, calls, region, &mut follows);
+            follows.push(OfReport::Then(Consequence::Settle));
+            (Reported::Nobody, follows)
+        }
         None => {
             let mut follows = vec![OfReport::Close { outcome: DialOutcome::Nobody, resp: None }];
             if calls.iter().any(|call| call.declined) {
@@ -315,8 +499,17 @@ fn nobody(dial: &Dial, calls: &[NativeCall], region: Region) -> (Reported, Vec<O
             (Reported::Nobody, follows)
         }
         Some((_, outcome)) if !dial.reported => {
-            let told = Event::LateNobody { mid: dial.mid.clone(), dial_was: Some(outcome) };
-            (Reported::LateNobody, vec![OfReport::NobodyLate, OfReport::Tell(told)])
+            let mut follows = vec![OfReport::NobodyLate];
+            for target in dial.rings.iter().filter(|target| dial.word_of(target.callee).is_none()) {
+                let number = Number::from_stored(target.number.as_str());
+                if calls.iter().any(|call| call.declined && number.matches(&call.number, region)) {
+                    said_no(standing, dial, target, &mut follows);
+                }
+            }
+            if follows.len() == 1 && dial.said.is_empty() {
+                follows.push(OfReport::Tell(Event::LateNobody { mid: dial.mid.clone(), dial_was: Some(outcome) }));
+            }
+            (Reported::LateNobody, follows)
         }
         Some(_) => (Reported::Duplicate, Vec::new()),
     }
@@ -324,8 +517,8 @@ fn nobody(dial: &Dial, calls: &[NativeCall], region: Region) -> (Reported, Vec<O
 
 /// What a native handset says of each number that nobody answered. The stock app says nothing: its numbers rang.
 fn of_each_number(dial: &Dial, calls: &[NativeCall], region: Region, follows: &mut Vec<OfReport>) {
-    let mut failed = 0;
-    for target in &dial.rings {
+    let (mut failed, mut not_dialled, mut no_trunk) = (0, 0, false);
+    for target in dial.rings.iter().filter(|target| dial.word_of(target.callee).is_none()) {
         let number = Number::from_stored(target.number.as_str());
         let call = calls.iter().find(|call| number.matches(&call.number, region));
         let (callee, attempts) = (target.callee, target.attempts);
@@ -336,21 +529,43 @@ fn of_each_number(dial: &Dial, calls: &[NativeCall], region: Region, follows: &m
             continue;
         }
         let outcome = call.and_then(|call| call.outcome).unwrap_or(CallOutcome::NoAnswer);
+        let detail = call.and_then(|call| call.detail);
         follows.push(OfReport::Became { callee, outcome: TargetOutcome::Call(outcome) });
-        if !outcome.was_dialled() {
-            let never_left = outcome == CallOutcome::Failed;
-            follows.push(OfReport::GiveBack { callee, attempts, failed: never_left });
-            follows.push(OfReport::Tell(Event::NotRung { mid: dial.mid.clone(), callee, outcome }));
-            failed += usize::from(never_left);
+        let told = Event::NotRung { mid: dial.mid.clone(), callee, outcome, detail };
+        match (outcome, detail) {
+            // Neither is the fault of the handset, and another call would end alike.
+            (CallOutcome::Failed, Some(FailureDetail::Unreachable)) => {}
+            (CallOutcome::Failed, Some(FailureDetail::BadNumber)) => {
+                follows.push(OfReport::Then(Consequence::Settled { callee, verdict: Verdict::BadNumber }));
+                follows.push(OfReport::Tell(told));
+            }
+            (CallOutcome::Failed, detail) => {
+                follows.push(OfReport::GiveBack { callee, attempts, failed: true });
+                follows.push(OfReport::Tell(told));
+                failed += 1;
+                no_trunk |= matches!(detail, Some(FailureDetail::Auth | FailureDetail::Trunk));
+            }
+            (CallOutcome::NotDialled, _) => {
+                follows.push(OfReport::GiveBack { callee, attempts, failed: false });
+                follows.push(OfReport::Tell(told));
+                not_dialled += 1;
+            }
+            (CallOutcome::Answered | CallOutcome::NoAnswer | CallOutcome::Busy | CallOutcome::Rejected, _) => {}
         }
     }
     if !calls.is_empty() {
         follows.push(OfReport::LineIsFree);
     }
-    if dial.by_handset {
-        let fails = failed > 0 && failed == dial.rings.len();
-        follows.push(if fails { OfReport::HandsetFails } else { OfReport::HandsetWorks });
+    if !dial.by_handset || dial.rings.is_empty() {
+        return;
     }
+    follows.push(if no_trunk || (failed == dial.rings.len()) {
+        OfReport::HandsetFails
+    } else if not_dialled == dial.rings.len() {
+        OfReport::LineBusy
+    } else {
+        OfReport::HandsetWorks
+    });
 }
 
 fn answered(
@@ -362,16 +577,22 @@ fn answered(
     now: DateTime<Utc>,
 ) -> (Reported, Vec<OfReport>) {
     let found = attribute(&dial.rings, |number| Number::from_stored(number).matches(&resp, region));
-    let same = |answer: &Answer| {
+    let same = |answer: &&Answer| {
         answer.mid.as_ref() == Some(&dial.mid)
             && (found.callee.is_some() || dial.resp.as_ref() == Some(&resp))
             && answer.callee == found.callee
     };
-    if standing.answers.iter().any(same) {
-        return (Reported::Duplicate, Vec::new());
+    if let Some(answer) = standing.answers.iter().find(same) {
+        return match answer.callee.filter(|callee| dial.word_of(*callee) == Some(KeyAction::Accept)) {
+            Some(callee) => told_by_key(dial, callee, resp),
+            None => (Reported::Duplicate, Vec::new()),
+        };
     }
     let late = dial.closed.is_some();
-    let confirmed = calls.iter().any(|call| call.outcome == Some(CallOutcome::Answered) && call.confirmed == Some(true));
+    let of_them = |call: &&NativeCall| call.outcome == Some(CallOutcome::Answered);
+    let confirmed = calls.iter().filter(of_them).any(|call| call.confirmed == Some(true));
+    let lapses = !confirmed && dial.asks_key && standing.hunt.wants_key;
+    let machine = calls.iter().find(of_them).and_then(|call| call.machine);
     // The phone reports when the call is over: whoever picked up may have said no since, by their link or a text message.
     let callee = standing.callees.iter().find(|callee| Some(callee.id) == found.callee);
     let declined = !confirmed && callee.is_some_and(|callee| callee.verdict == Some(Verdict::Declined));
@@ -381,29 +602,39 @@ fn answered(
     }];
     // In a copied sequence nobody knows at which pass it was.
     let copied = dial.rings.iter().any(|target| Some(target.callee) == found.callee && target.attempts > 1);
+    let recorded = Recorded { callee: found.callee, resp, knows_attempt: !copied, confirmed, declined, lapses, late, machine };
+    picked_up(standing, dial, recorded, &found.not_rung, now, &mut follows);
+    (if late { Reported::LateAnswered } else { Reported::Answered }, follows)
+}
+
+/// Somebody picked up, or took it in the call. `not_rung`: whom the handset had no reason to ring any more.
+fn picked_up(
+    standing: &Standing<'_>,
+    dial: &Dial,
+    recorded: Recorded,
+    not_rung: &[CalleeId],
+    now: DateTime<Utc>,
+    follows: &mut Vec<OfReport>,
+) {
+    let Recorded { confirmed, declined, lapses, late, .. } = recorded;
     if dial.by_handset {
         follows.push(OfReport::HandsetWorks);
     }
-    if let Some(callee) = found.callee {
+    if let Some(callee) = recorded.callee {
         follows.push(OfReport::Became { callee, outcome: TargetOutcome::Call(CallOutcome::Answered) });
-        if !declined {
+        if !declined && !lapses {
             follows.push(OfReport::Then(Consequence::Settled { callee, verdict: Verdict::Answered }));
         }
     }
     if !late {
-        for target in dial.rings.iter().filter(|target| found.not_rung.contains(&target.callee)) {
-            let (callee, attempts) = (target.callee, target.attempts);
-            follows.push(OfReport::GiveBack { callee, attempts, failed: false });
-            follows.push(OfReport::Became { callee, outcome: TargetOutcome::Call(CallOutcome::NotDialled) });
-        }
+        give_back(dial, not_rung, follows);
     }
-    follows.push(OfReport::Record(Recorded { callee: found.callee, resp, knows_attempt: !copied, confirmed, declined, late }));
-    let done = if late { Reported::LateAnswered } else { Reported::Answered };
-    if declined {
+    follows.push(OfReport::Record(recorded));
+    if declined || lapses {
         if standing.hunt.outcome.is_none() {
             follows.push(OfReport::Then(Consequence::Settle));
         }
-        return (done, follows);
+        return;
     }
     if confirmed {
         // A key that was pressed is an answer to what was said in the call, and that was what it was handed out for.
@@ -420,7 +651,6 @@ fn answered(
         follows.push(OfReport::ReachLaterHunts { over_at });
     }
     follows.push(OfReport::RingForLateJoiners { over_at });
-    (done, follows)
 }
 
 /// What follows for a hunt in which somebody was reached: one for the first answer ends, also one that had ended without. Where a
@@ -451,10 +681,14 @@ pub fn over(hunt: Hunt, outcome: HuntOutcome, firing: i64) -> Option<Consequence
     Some(Consequence::End { outcome, dials_as })
 }
 
-/// The one answer that counts: the latest confirmed one, else the first that has not lapsed.
-fn current(answers: &[Answer]) -> Option<&Answer> {
-    let confirmed = answers.iter().filter(|answer| answer.confirmed_at.is_some()).max_by_key(|answer| answer.confirmed_at);
-    confirmed.or_else(|| answers.iter().find(|answer| !answer.lapsed))
+/// The one answer that counts: the latest confirmed one, else the first that has not lapsed. Whoever presses a key after somebody else had
+/// taken it is told so, and takes nothing over.
+#[must_use]
+pub fn current(answers: &[Answer]) -> Option<&Answer> {
+    let mut confirmed: Vec<&Answer> = answers.iter().filter(|answer| answer.confirmed_at.is_some()).collect();
+    confirmed.sort_by_key(|answer| answer.confirmed_at);
+    let counts = confirmed.into_iter().reduce(|before, after| if after.by_key { before } else { after });
+    counts.or_else(|| answers.iter().find(|answer| !answer.lapsed))
 }
 
 /// What follows when somebody comes off a hunt, in all their `places`; `others`: alarms that were not meant fire in it too. Whoever had
@@ -516,6 +750,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Word {
         Report { dial: usize, report: Report },
+        Key { dial: usize, of: usize, action: KeyAction },
         Decline(CalleeId),
         Cancel,
         Expire(usize),
@@ -544,10 +779,12 @@ mod tests {
                 resp: None,
                 rings: rings.into_iter().map(target).collect(),
                 by_handset: true,
+                asks_key: true,
+                said: Vec::new(),
             };
             let dials = vec![dial("a", vec![0, 1]), dial("b", vec![2])];
             let callees = (0..PEOPLE).map(|number| (Callee { id: id(number), verdict: None }, attempts)).collect();
-            Self { hunt: Hunt { until, outcome: None, wants_word }, callees, dials, answers: Vec::new() }
+            Self { hunt: Hunt { until, outcome: None, wants_word, wants_key: wants_word }, callees, dials, answers: Vec::new() }
         }
 
         fn people(&self) -> Vec<Callee> {
@@ -566,6 +803,11 @@ mod tests {
                     }
                     return Some(reported);
                 }
+                Word::Key { dial, of, action } => {
+                    for one in key(&standing, &self.dials[*dial], &number(*of), *action, Region::CN, now).1 {
+                        self.after_report(*dial, one, now);
+                    }
+                }
                 Word::Decline(callee) => {
                     let own: Vec<Callee> = callees.iter().filter(|own| own.id == *callee).copied().collect();
                     for one in take_off(self.hunt, &own, &answers, Off::Declined, false).1 {
@@ -581,7 +823,10 @@ mod tests {
                         self.follow(one, now);
                     }
                 }
-                Word::Expire(dial) => self.close(*dial, DialOutcome::Expired, now),
+                Word::Expire(dial) => {
+                    let outcome = self.dials[*dial].ends_unreported();
+                    self.close(*dial, outcome, now);
+                }
             }
             None
         }
@@ -606,6 +851,15 @@ mod tests {
                     dial.resp = Some(resp);
                 }
                 OfReport::NobodyLate => self.dials[place].reported = true,
+                OfReport::Said { callee, action } => self.dials[place].said.push((callee, action)),
+                OfReport::TakenLate { resp } => {
+                    let dial = &mut self.dials[place];
+                    dial.closed = dial.closed.map(|(at, _)| (at, DialOutcome::Answered));
+                    dial.resp = Some(resp);
+                }
+                OfReport::Confirm { answer } => {
+                    self.answers.iter_mut().find(|own| own.id == answer).unwrap().confirmed_at = Some(now);
+                }
                 OfReport::GiveBack { callee, attempts, .. } => {
                     let own = self.callees.iter_mut().find(|(own, _)| own.id == callee).unwrap();
                     own.1 -= attempts;
@@ -618,7 +872,8 @@ mod tests {
                         mid,
                         callee: recorded.callee,
                         confirmed_at: recorded.confirmed.then_some(now),
-                        lapsed: recorded.declined,
+                        lapsed: recorded.declined || recorded.lapses,
+                        by_key: recorded.confirmed,
                     });
                 }
                 OfReport::Then(one) => self.follow(one, now),
@@ -628,6 +883,7 @@ mod tests {
                 | OfReport::LineIsFree
                 | OfReport::HandsetWorks
                 | OfReport::HandsetFails
+                | OfReport::LineBusy
                 | OfReport::Tell(_)
                 | OfReport::ReachLaterHunts { .. }
                 | OfReport::RingForLateJoiners { .. } => {}
@@ -646,7 +902,11 @@ mod tests {
                 Consequence::End { outcome, dials_as } => {
                     assert_eq!(self.hunt.outcome, None, "a hunt ends once");
                     self.hunt.outcome = Some(outcome);
-                    (0..self.dials.len()).for_each(|dial| self.close(dial, dials_as, now));
+                    (0..self.dials.len())
+                        .filter(|dial| self.dials[*dial].said.is_empty())
+                        .collect::<Vec<_>>()
+                        .into_iter()
+                        .for_each(|dial| self.close(dial, dials_as, now));
                 }
                 Consequence::AnsweredAfterAll => {
                     assert_eq!(self.hunt.outcome, Some(HuntOutcome::NoAnswer));
@@ -654,13 +914,13 @@ mod tests {
                 }
                 // The rule is asked: here it ends a hunt in which every dial is closed and nobody has answered.
                 Consequence::Settle => {
-                    let open = self.dials.iter().any(|dial| dial.closed.is_none());
+                    let open = self.dials.iter().any(|dial| dial.closed.is_none() && dial.said.is_empty());
                     if self.hunt.outcome.is_none() && !open && !self.answers.iter().any(|answer| !answer.lapsed) {
                         self.hunt.outcome = Some(HuntOutcome::NoAnswer);
                     }
                 }
                 Consequence::CloseUnwantedDials => {
-                    for dial in 0..self.dials.len() {
+                    for dial in (0..self.dials.len()).filter(|dial| self.dials[*dial].said.is_empty()).collect::<Vec<_>>() {
                         let rings = self.dials[dial].rings.clone();
                         let wanted = |target: &DialledCallee| {
                             self.callees.iter().any(|(own, _)| own.id == target.callee && own.verdict.is_none())
@@ -705,10 +965,17 @@ mod tests {
         })
     }
 
+    /// A key of somebody whom the dial rings.
+    fn any_key() -> impl Strategy<Value = Word> {
+        let action = prop::sample::select(KeyAction::ALL);
+        (0..PEOPLE, action).prop_map(|(of, action)| Word::Key { dial: usize::from(of == 2), of, action })
+    }
+
     fn any_word() -> impl Strategy<Value = Word> {
         prop_oneof![
             4 => report_of("a").prop_map(|report| Word::Report { dial: 0, report }),
             3 => report_of("b").prop_map(|report| Word::Report { dial: 1, report }),
+            2 => any_key(),
             1 => (0..PEOPLE).prop_map(|of| Word::Decline(id(of))),
             1 => Just(Word::Cancel),
             2 => (0..2_usize).prop_map(Word::Expire),
@@ -740,7 +1007,7 @@ mod tests {
                 world.hear(word, at(now));
                 if ended == Some(HuntOutcome::Cancelled) {
                     prop_assert_eq!(world.hunt.outcome, ended);
-                    prop_assert!(world.dials.iter().all(|dial| dial.closed.is_some()));
+                    prop_assert!(world.dials.iter().all(|dial| dial.closed.is_some() || !dial.said.is_empty()));
                 }
             }
         }
@@ -757,6 +1024,43 @@ mod tests {
                 let same = |other: &&Answer| other.mid == answer.mid && other.callee == answer.callee;
                 prop_assert!(answer.callee.is_none() || world.answers.iter().filter(same).count() == 1, "{:?}", world.answers);
             }
+        }
+
+        /// A key counts once, however often it is told, and whether its report comes before, after, or twice.
+        #[test]
+        fn a_key_counts_once(world in any_world(), words in prop::collection::vec(any_word(), 0..6), pressed in any_key(), said in report_of("a")) {
+            let mut world = world;
+            for (now, word) in (1..).zip(&words) {
+                world.hear(word, at(now));
+            }
+            world.hear(&pressed, at(50));
+            let before = world.clone();
+            world.hear(&pressed, at(51));
+            prop_assert_eq!(&world, &before);
+            world.hear(&Word::Report { dial: 0, report: said }, at(52));
+            let before = world.clone();
+            world.hear(&pressed, at(53));
+            prop_assert_eq!(world, before);
+        }
+
+        /// The call in which somebody presses a key goes on until its report or its deadline, and ends as what was said in it.
+        #[test]
+        fn a_call_with_a_word_in_it_goes_on(world in any_world(), words in prop::collection::vec(any_word(), 0..6), of in 0..2_usize, action in prop::sample::select(KeyAction::ALL), expires in any::<bool>()) {
+            let mut world = world;
+            world.hear(&Word::Key { dial: 0, of, action }, at(1));
+            let quiet = |word: &&Word| !matches!(word, Word::Report { dial: 0, .. } | Word::Key { dial: 0, .. } | Word::Expire(0));
+            for (now, word) in (2..).zip(words.iter().filter(quiet)) {
+                world.hear(word, at(now));
+                prop_assert!(world.dials[0].closed.is_none(), "{:?}", word);
+            }
+            let declined = action != KeyAction::Accept;
+            let call = NativeCall { number: number(of), outcome: Some(CallOutcome::Answered), declined, ..NativeCall::default() };
+            let report = Report { mid: "a".to_owned(), resp: None, calls: vec![call] };
+            let answers = world.answers.len();
+            world.hear(&if expires { Word::Expire(0) } else { Word::Report { dial: 0, report } }, at(60));
+            let ended = if declined { DialOutcome::Nobody } else { DialOutcome::Answered };
+            prop_assert_eq!(world.dials[0].closed, Some((at(60), ended)));
+            prop_assert_eq!(world.answers.len(), answers, "it told nothing new");
         }
 
         /// The world itself looks that no more is given back than was reserved.
@@ -810,7 +1114,7 @@ mod tests {
 
     #[test]
     fn a_hunt_that_serves_another_alarm_goes_on() {
-        let hunt = Hunt { until: Until::First, outcome: None, wants_word: false };
+        let hunt = Hunt { until: Until::First, outcome: None, wants_word: false, wants_key: false };
         assert_eq!(over(hunt, HuntOutcome::Cancelled, 1), None);
         let end = |outcome, dials_as| Some(Consequence::End { outcome, dials_as });
         assert_eq!(over(hunt, HuntOutcome::Cancelled, 0), end(HuntOutcome::Cancelled, DialOutcome::Cancelled));

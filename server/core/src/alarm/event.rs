@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 
-use android_protocol::wire::CallOutcome;
+use android_protocol::voice::detector::Verdict;
+use android_protocol::wire::{CallOutcome, FailureDetail};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -211,6 +212,12 @@ events! {
         /// They had said no meanwhile.
         #[serde(default)]
         declined: bool,
+        /// They were asked for a key, and pressed none: that is no answer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        without_key: Option<bool>,
+        /// What the handset takes them for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        machine: Option<Verdict>,
     }
     /// A handset reported that nobody did.
     Nobody = "nobody" {
@@ -256,6 +263,12 @@ events! {
         /// They had said no meanwhile.
         #[serde(skip_serializing_if = "Option::is_none")]
         declined: Option<bool>,
+        /// They were asked for a key, and pressed none: that is no answer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        without_key: Option<bool>,
+        /// What the handset takes them for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        machine: Option<Verdict>,
         /// The call was one of this earlier hunt for the same alarms.
         #[serde(skip_serializing_if = "Option::is_none")]
         of_earlier_hunt: Option<HuntId>,
@@ -268,6 +281,9 @@ events! {
         callee: CalleeId,
         /// Why.
         outcome: CallOutcome,
+        /// Which kind of failure it was, where the handset says so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<FailureDetail>,
     }
     /// The hunt is over.
     HuntEnded = "hunt_ended" {

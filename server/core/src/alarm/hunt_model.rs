@@ -580,7 +580,7 @@ enum Slow {
 
 fn slow_may_still_be_rung(callee: &Callee) -> bool {
     match callee.verdict {
-        Some(Verdict::Answered | Verdict::Declined | Verdict::Skipped | Verdict::DoNotCall) => false,
+        Some(Verdict::Answered | Verdict::Declined | Verdict::Skipped | Verdict::DoNotCall | Verdict::BadNumber) => false,
         None => callee.max_attempts > callee.attempts,
     }
 }

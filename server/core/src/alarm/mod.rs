@@ -12,6 +12,7 @@ pub mod hunt;
 mod hunt_model;
 pub mod policy;
 pub mod ringing;
+pub mod script;
 pub mod storm;
 
 use android_protocol::wire::CallOutcome;
@@ -96,6 +97,8 @@ pub enum Verdict {
     Skipped,
     /// Their number must not be called.
     DoNotCall,
+    /// A handset was told that there is no such number.
+    BadNumber,
 }
 
 /// How a hunt ended.
@@ -146,6 +149,18 @@ pub enum DialOutcome {
     Superseded,
 }
 
+/// What a callee says with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyAction {
+    /// They take it.
+    Accept,
+    /// Somebody else should.
+    Decline,
+    /// The same, and they do not want to be called about it any more.
+    StopCalling,
+}
+
 /// Gives choices the words by which they are kept and told: here, and nowhere else.
 macro_rules! words {
     ($($name:ident { $($choice:ident = $word:literal),+ $(,)? })+) => { $(
@@ -179,12 +194,13 @@ words! {
     AnswerVia {
         Handset = "handset", Api = "api", Page = "page", Link = "link", Sms = "sms", CommandLine = "command_line",
     }
-    Verdict { Answered = "answered", Declined = "declined", Skipped = "skipped", DoNotCall = "do_not_call" }
+    Verdict { Answered = "answered", Declined = "declined", Skipped = "skipped", DoNotCall = "do_not_call", BadNumber = "bad_number" }
     HuntOutcome { Answered = "answered", NoAnswer = "no_answer", Cancelled = "cancelled", Resolved = "resolved" }
     EndReason {
         AttemptsUsed = "attempts_used", NoReport = "no_report", HandOutLimit = "hand_out_limit", NoHandset = "no_handset",
         AllDeclined = "all_declined", NobodyToRing = "nobody_to_ring",
     }
+    KeyAction { Accept = "accept", Decline = "decline", StopCalling = "stop_calling" }
     DialOutcome {
         Answered = "answered", Nobody = "nobody", Expired = "expired", Cancelled = "cancelled", Superseded = "superseded",
     }
@@ -308,6 +324,7 @@ mod tests {
         is_told_as(Verdict::ALL, Verdict::as_str, Verdict::parse);
         is_told_as(HuntOutcome::ALL, HuntOutcome::as_str, HuntOutcome::parse);
         is_told_as(EndReason::ALL, EndReason::as_str, EndReason::parse);
+        is_told_as(KeyAction::ALL, KeyAction::as_str, KeyAction::parse);
         is_told_as(DialOutcome::ALL, DialOutcome::as_str, DialOutcome::parse);
         for outcome in TargetOutcome::ALL {
             assert_eq!(TargetOutcome::parse(outcome.as_str()), Some(outcome));

@@ -19,6 +19,11 @@ const SERVICE_STARTS: TimeDelta = TimeDelta::seconds(30);
 /// While the interval of a phone is not known yet, it may be the 70 s that older builds need: then a gap of so long is none.
 const MAY_BE_AN_INTERVAL: TimeDelta = TimeDelta::seconds(60);
 
+/// A handset at work that says nothing for so long is given up.
+const SILENT_FOR: TimeDelta = TimeDelta::seconds(60);
+/// Time that is left after the longest call.
+const AFTER_THE_CALL: TimeDelta = TimeDelta::seconds(120);
+
 /// When a mid was given to its handset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Serves {
@@ -124,6 +129,20 @@ pub fn deadline_after(
     more: TimeDelta,
 ) -> DateTime<Utc> {
     deadline.max((served_at + ring + more).min(offered_at + length * 2))
+}
+
+/// The deadline of an open dial whose handset has just said how far its call is: a minute from now at least, for as long as the call may
+/// ring, last, and be reported. `talk` is the longest that it lasts.
+#[must_use]
+pub fn deadline_at_work(
+    now: DateTime<Utc>,
+    deadline: DateTime<Utc>,
+    offered_at: DateTime<Utc>,
+    ring: TimeDelta,
+    talk: TimeDelta,
+) -> DateTime<Utc> {
+    let most = offered_at + ring + talk + AFTER_THE_CALL;
+    deadline.max((now + SILENT_FOR).min(most))
 }
 
 /// The deadline of an open dial after a time in which handsets could not be served; `None` where that came too late: the deadline
@@ -277,6 +296,21 @@ mod tests {
     }
 
     proptest! {
+        /// A handset at work is given up a minute after its last word, and never after the longest call.
+        #[test]
+        fn a_call_at_work_has_its_time_and_no_more(said in prop::collection::vec(1_i64..90, 0..20), ring in 10_i64..120, talk in 0_i64..300) {
+            let (mut now, mut deadline) = (0, at(180));
+            let most = at(ring + talk + 120).max(at(180));
+            for pause in said {
+                now += pause;
+                let moved = deadline_at_work(at(now), deadline, at(0), TimeDelta::seconds(ring), TimeDelta::seconds(talk));
+                prop_assert!(moved >= deadline && moved <= most);
+                prop_assert!(moved >= at(now + 60).min(most));
+                prop_assert!(moved == deadline || moved <= at(now + 60));
+                deadline = moved;
+            }
+        }
+
         /// Whichever of the answers got through, and wherever the app was started again: it dials in a pass in which it is served, and
         /// reports *nobody* in a later one.
         #[test]

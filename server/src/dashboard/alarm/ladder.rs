@@ -104,6 +104,7 @@ enum State {
     Declined,
     Skipped,
     DoNotCall,
+    BadNumber,
     /// The first that is rung when a handset is free, and when.
     Next {
         again_at: Option<DateTime<Utc>>,
@@ -125,7 +126,13 @@ impl State {
         match self {
             Self::Ringing(_) | Self::Answered { .. } | Self::Next { .. } | Self::Later { .. } | Self::InPeace { .. } => true,
             Self::Lapsed { again_at } => again_at.is_some(),
-            Self::Confirmed | Self::Declined | Self::Skipped | Self::DoNotCall | Self::Spent | Self::NotRung => false,
+            Self::Confirmed
+            | Self::Declined
+            | Self::Skipped
+            | Self::DoNotCall
+            | Self::BadNumber
+            | Self::Spent
+            | Self::NotRung => false,
         }
     }
 }
@@ -177,6 +184,7 @@ fn states(known: &Known<'_>) -> Vec<State> {
             Some(Verdict::Declined) => return State::Declined,
             Some(Verdict::Skipped) => return State::Skipped,
             Some(Verdict::DoNotCall) => return State::DoNotCall,
+            Some(Verdict::BadNumber) => return State::BadNumber,
             Some(Verdict::Answered) | None => {}
         }
         if let Some(answer) = own().rev().find(|answer| answer.lapsed_at.is_none()) {
@@ -250,6 +258,7 @@ fn show(reader: &Reader, rung: &RungRow, state: &State, known: &Known<'_>, alarm
         State::Declined => (Look::Off, escape(&words.rung_declined)),
         State::Skipped => (Look::Off, escape(&words.rung_skipped)),
         State::DoNotCall => (Look::Off, escape(&words.rung_do_not_call)),
+        State::BadNumber => (Look::Off, escape(&words.rung_bad_number)),
         State::Next { again_at: None } => (Look::Later, escape(&words.rung_next)),
         State::Later { again_at: None } => (Look::Later, escape(&words.rung_later)),
         State::Next { again_at: Some(time) } | State::Later { again_at: Some(time) } => {

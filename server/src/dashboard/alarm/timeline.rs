@@ -1,5 +1,8 @@
 //! The timeline of an alarm: each event as a sentence, with the names of whom the call was to.
 
+use android_protocol::voice::detector::Verdict;
+use android_protocol::wire::FailureDetail;
+
 use super::now;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Led, RingsAgain};
@@ -168,6 +171,12 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::Redialled { why, .. } => ("ring", rings_again(reader, *why)),
         Event::HandedOut { handset: None, .. } => ("ring", &words.t_dry_run),
         Event::HandedOut { .. } => ("ring", &words.t_handed_out),
+        Event::Answered { without_key: Some(true), machine: Some(Verdict::Machine), .. }
+        | Event::LateAnswer { without_key: Some(true), machine: Some(Verdict::Machine), .. } => ("bad", &words.t_machine),
+        Event::Answered { without_key: Some(true), .. } | Event::LateAnswer { without_key: Some(true), .. } => {
+            ("bad", &words.t_without_key)
+        }
+        Event::Answered { confirmed: true, .. } => ("good", &words.t_pressed),
         Event::Answered { .. } => ("good", &words.t_answered),
         Event::LateAnswer { .. } => ("good", &words.t_late_answer),
         Event::Nobody { .. } => ("bad", &words.t_nobody),
@@ -175,6 +184,7 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::Expired { .. } => ("bad", &words.t_expired),
         Event::Superseded { outcome: DialOutcome::Cancelled, .. } => ("plain", &words.t_stopped),
         Event::Superseded { .. } => ("plain", &words.t_superseded),
+        Event::NotRung { detail: Some(FailureDetail::BadNumber), .. } => ("bad", &words.t_bad_number),
         Event::NotRung { .. } => ("bad", &words.t_not_rung),
         Event::Declined { .. } => ("bad", &words.t_declined),
         Event::OptedOut { .. } => ("bad", &words.t_opted_out),

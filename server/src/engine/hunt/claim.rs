@@ -72,6 +72,8 @@ pub struct Offer {
     pub phones: Vec<String>,
     /// When it is given up.
     pub deadline: DateTime<Utc>,
+    /// Its handset speaks, and asks whoever picks up for a key.
+    pub asks_key: bool,
     /// When this serve was counted.
     pub counted_at: DateTime<Utc>,
 }
@@ -85,6 +87,8 @@ pub struct OfferDetails {
     pub callees: Vec<(Option<String>, Option<String>)>,
     /// What its sender wants to be said, when it is a Barista client.
     pub barista: Option<BaristaCall>,
+    /// So many other alarms are rung for with it.
+    pub others: usize,
 }
 
 /// The answer to a poll.
@@ -142,7 +146,9 @@ impl Engine {
     pub async fn offer_details(&self, offer: &Offer) -> Result<Option<OfferDetails>, EngineError> {
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
-        let alarm = foremost(db.alarms_of(offer.hunt_id).await?);
+        let alarms = db.alarms_of(offer.hunt_id).await?;
+        let firing = alarms.iter().filter(|alarm| alarm.resolved_at.is_none() && alarm.cancelled_at.is_none()).count();
+        let alarm = foremost(alarms);
         let callees = db.callees(offer.hunt_id).await?;
         let mut named = Vec::new();
         for target in db.targets(&offer.mid).await? {
@@ -157,7 +163,7 @@ impl Engine {
             Some(alarm) => db.barista_call(alarm.id).await?,
             None => None,
         };
-        Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named, barista }))
+        Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named, barista, others: firing.saturating_sub(1) }))
     }
 
     async fn serve_open_only(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Claim, EngineError> {
@@ -458,6 +464,7 @@ impl Engine {
             hunt_id: hunt.id,
             phones: dial.phones,
             deadline: dial.deadline,
+            asks_key: dial.asks_key,
             counted_at: now,
         }))
     }
@@ -500,6 +507,7 @@ impl Engine {
                 .filter(|asker| asker.profile == Profile::App)
                 .map(|asker| now + seconds(asker.handset.ring_seconds)),
             profile: asker.map(|asker| asker.profile),
+            asks_key: asker.is_some_and(|asker| asker.profile == Profile::Native && asker.handset.speaks()),
             targets,
         }
     }
@@ -582,7 +590,8 @@ async fn wait(
 }
 
 fn offer_of(dial: DialRow, now: DateTime<Utc>) -> Offer {
-    Offer { mid: dial.mid, hunt_id: dial.hunt_id, phones: dial.phones.0, deadline: dial.deadline, counted_at: now }
+    let DialRow { mid, hunt_id, phones, deadline, asks_key, .. } = dial;
+    Offer { mid, hunt_id, phones: phones.0, deadline, asks_key, counted_at: now }
 }
 
 fn release(locks: Vec<LockGuard>) {

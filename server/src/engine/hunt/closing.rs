@@ -10,6 +10,7 @@ use crate::alarm::ringing::{self, Close, Line};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{CalleeId, HuntId};
+use crate::store::alarm::dials::without_word;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::{Announcement, Work};
 
@@ -34,9 +35,10 @@ pub(in crate::engine) async fn end_hunt(
     Ok(())
 }
 
-/// Closes whatever dials of a locked hunt are still open.
+/// Closes whatever dials of a locked hunt are still open, but for those in whose call somebody has pressed a key.
 pub(in crate::engine) async fn close_open_dials(work: &mut Work, hunt: HuntId, outcome: DialOutcome) -> Result<(), EngineError> {
-    let mut mids: Vec<String> = work.db().open_targets_of(hunt).await?.into_iter().map(|target| target.mid).collect();
+    let open = without_word(work.db().open_targets_of(hunt).await?);
+    let mut mids: Vec<String> = open.into_iter().map(|target| target.mid).collect();
     mids.dedup();
     for mid in mids {
         close_unwanted_dial(work, hunt, &mid, outcome).await?;
@@ -64,7 +66,7 @@ pub(in crate::engine) async fn close_unwanted_dial(
 pub(in crate::engine) async fn close_unwanted_dials(work: &mut Work, hunt: HuntId) -> Result<(), EngineError> {
     let callees = work.db().callees(hunt).await?;
     let wanted = |id: CalleeId| callees.iter().any(|callee| callee.id == id && callee.verdict.is_none());
-    let open = work.db().open_targets_of(hunt).await?;
+    let open = without_word(work.db().open_targets_of(hunt).await?);
     let mut mids: Vec<&str> = open.iter().map(|target| target.mid.as_str()).collect();
     mids.dedup();
     for mid in mids {

@@ -14,6 +14,7 @@ use crate::ids::{AnswerId, CalleeId, HuntId};
 use crate::keep::whom::{self, Led};
 use crate::numbers::{Number, same_phone};
 use crate::roster::quiet;
+use crate::store::alarm::dials::without_word;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewStep, SaidNo};
 use crate::store::{Announcement, Db, Work};
 
@@ -305,10 +306,10 @@ async fn load(work: &mut Work, hunt: &HuntRow, callees: &[CalleeRow]) -> Result<
     })
 }
 
-/// The open dials of a hunt, as the pure rule wants them.
+/// The open dials of a hunt for which the pure rule waits: whoever has pressed a key in a call keeps nobody waiting.
 pub(in crate::engine) async fn open_dials(work: &mut Work, hunt: HuntId) -> Result<Vec<OpenDial>, EngineError> {
     let mut dials: Vec<(String, OpenDial)> = Vec::new();
-    for row in work.db().open_targets_of(hunt).await? {
+    for row in without_word(work.db().open_targets_of(hunt).await?) {
         match dials.last_mut() {
             Some((mid, dial)) if *mid == row.mid => dial.callees.push(row.callee_id),
             _ => dials.push((row.mid, OpenDial { deadline: row.deadline, callees: vec![row.callee_id] })),

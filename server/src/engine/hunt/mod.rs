@@ -9,6 +9,7 @@ pub mod join;
 pub mod ladder;
 pub mod parting;
 pub mod presses;
+pub mod progress;
 pub mod raise;
 pub mod report;
 pub mod returns;

@@ -3,7 +3,7 @@
 //! A report is identified by its mid alone, and it is never too late: an *answered* that comes after the deadline, after a
 //! cancellation or after the hunt ended without an answer still says who picked up, and is kept.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::serves::ring_of;
@@ -15,7 +15,7 @@ use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::ringing::{self, Line, Proof};
 use crate::alarm::{DialOutcome, HuntOutcome, Until};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, AnswerId, HuntId, short_mid};
 use crate::numbers::{Number, Region};
 use crate::store::alarm::answers::AnswerRow;
@@ -23,18 +23,38 @@ use crate::store::alarm::dials::DialRow;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::{Announcement, StoreError, Work};
 
+/// A line that somebody else uses is left alone for so long.
+const LINE_BUSY: TimeDelta = TimeDelta::seconds(15);
+
 /// A report while it is taken in: what was read for it, and what came of it so far.
-struct Hearing {
+pub(super) struct Hearing {
     /// As it was before: locked.
-    hunt: HuntRow,
-    dial: DialRow,
-    callees: Vec<CalleeRow>,
+    pub(super) hunt: HuntRow,
+    pub(super) dial: DialRow,
+    pub(super) callees: Vec<CalleeRow>,
+    /// The dial, for the rules.
+    pub(super) rung: consequences::Dial,
+    /// The hunt, for the rules.
+    pub(super) standing: Stands,
     /// The country whose national form it writes numbers in.
-    region: Region,
+    pub(super) region: Region,
     /// The alarms that what was said in the call is about, when others had joined since.
     about: Option<Vec<AlarmId>>,
     /// The answer that was kept.
     answer: Option<AnswerRow>,
+}
+
+/// How things stand in a hunt.
+pub(super) struct Stands {
+    hunt: consequences::Hunt,
+    callees: Vec<consequences::Callee>,
+    pub(super) answers: Vec<consequences::Answer>,
+}
+
+impl Stands {
+    pub(super) fn borrow(&self) -> Standing<'_> {
+        Standing { hunt: self.hunt, callees: &self.callees, answers: &self.answers }
+    }
 }
 
 impl Engine {
@@ -61,18 +81,12 @@ impl Engine {
         let region = reporter.as_ref().and_then(|handset| handset.country.parse().ok()).unwrap_or(self.region());
         let by = reporter.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name });
         let mut work = self.work_at(now, by).await?;
-        let hunt = work.db().lock_hunt(dial.hunt_id).await?;
-        let Some(dial) = work.db().dial(&report.mid).await? else {
+        let Some(mut hearing) = self.hearing(&mut work, &dial, region).await? else {
             return Ok(Reported::Unknown);
         };
-        let callees = work.db().callees(hunt.id).await?;
-        let in_hunt: Vec<_> = callees.iter().map(CalleeRow::standing).collect();
-        let answers: Vec<_> = work.db().answers_of(hunt.id).await?.iter().map(AnswerRow::standing).collect();
-        let standing = Standing { hunt: hunt.standing(), callees: &in_hunt, answers: &answers };
-        let rung = dial.standing(&work.db().targets(&dial.mid).await?);
-        let (reported, follows) = consequences::report(&standing, &rung, report, region, now);
+        let Hearing { standing, rung, region, .. } = &hearing;
+        let (reported, follows) = consequences::report(&standing.borrow(), rung, report, *region, now);
         let handset = dial.handset_id;
-        let mut hearing = Hearing { hunt, dial, callees, region, about: None, answer: None };
         for one in follows {
             self.follow_report(&mut work, &mut hearing, one).await?;
         }
@@ -86,8 +100,26 @@ impl Engine {
         Ok(reported)
     }
 
-    /// Does one thing that follows from a report.
-    async fn follow_report(&self, work: &mut Work, hearing: &mut Hearing, one: OfReport) -> Result<(), EngineError> {
+    /// Locks the hunt of a dial, and reads how things stand in it; `None` when the dial is not there any more.
+    pub(super) async fn hearing(&self, work: &mut Work, dial: &DialRow, region: Region) -> Result<Option<Hearing>, EngineError> {
+        let hunt = work.db().lock_hunt(dial.hunt_id).await?;
+        let Some(dial) = work.db().dial(&dial.mid).await? else { return Ok(None) };
+        let callees = work.db().callees(hunt.id).await?;
+        let rung = dial.standing(&work.db().targets(&dial.mid).await?);
+        let mut standing = Stands {
+            hunt: hunt.standing(),
+            callees: callees.iter().map(CalleeRow::standing).collect(),
+            answers: work.db().answers_of(hunt.id).await?.iter().map(AnswerRow::standing).collect(),
+        };
+        if rung.asks_key && !standing.hunt.wants_key {
+            // Its sender is told who said yes and who said no, as far as that can be known.
+            standing.hunt.wants_key = work.db().is_barista_hunt(hunt.id).await?;
+        }
+        Ok(Some(Hearing { hunt, dial, callees, rung, standing, region, about: None, answer: None }))
+    }
+
+    /// Does one thing that follows from a report, or from a key.
+    pub(super) async fn follow_report(&self, work: &mut Work, hearing: &mut Hearing, one: OfReport) -> Result<(), EngineError> {
         let now = work.now();
         let Hearing { hunt, dial, .. } = &*hearing;
         let mid = dial.mid.as_str();
@@ -107,6 +139,19 @@ impl Engine {
             OfReport::NobodyLate => {
                 let line_free_at = self.line_free_after_nobody(work, dial).await?;
                 work.db().late_nobody(mid, now, line_free_at).await?;
+            }
+            OfReport::Said { callee, action } => work.db().set_target_action(mid, callee, action, now).await?,
+            OfReport::TakenLate { resp } => work.db().taken_late(mid, &resp).await?,
+            OfReport::Confirm { answer } => {
+                work.db().confirm_answer(answer, now).await?;
+                let given = work.db().answers_of(hunt.id).await?.into_iter().find(|own| own.id == answer);
+                if let Some(answer) = given {
+                    let done_by = Some(work.by().clone());
+                    let (name, number, via) = (answer.name, answer.number, Some(answer.via));
+                    let (alarms, rings_again_at) = (hearing.about.clone(), None);
+                    let event = Event::Acknowledged { name, number, note: None, via, done_by, rings_again_at, alarms };
+                    work.db().insert_event(None, Some(hunt.id), now, &event).await?;
+                }
             }
             OfReport::PartFromLateJoiners => {
                 hearing.about = self.part_from_who_joined_after(work, hunt, dial.offered_at).await?;
@@ -140,6 +185,15 @@ impl Engine {
                     tracing::warn!(%handset, "no call leaves this handset: no credit or no signal? another one is preferred");
                 }
             }
+            OfReport::LineBusy => {
+                // A line that is busy for ever must not keep a hunt open for ever.
+                if now < hunt.created_at + seconds(hunt.begin_window_s) {
+                    work.db().give_hand_out_back(hunt.id).await?;
+                }
+                if let Some(handset) = dial.handset_id {
+                    work.db().rest_handset(handset, now + LINE_BUSY).await?;
+                }
+            }
             OfReport::Record(recorded) => hearing.answer = Some(self.record(work, hearing, recorded).await?),
             OfReport::Tell(event) => work.db().insert_event(None, Some(hunt.id), now, &event).await?,
             OfReport::ReachLaterHunts { over_at } => {
@@ -171,16 +225,17 @@ impl Engine {
     /// Keeps an answer, with the name of whoever gave it, and tells it.
     async fn record(&self, work: &mut Work, hearing: &Hearing, recorded: Recorded) -> Result<AnswerRow, EngineError> {
         let now = work.now();
-        let Recorded { callee, resp, knows_attempt, confirmed, declined, late } = recorded;
+        let Recorded { callee, resp, knows_attempt, confirmed, declined, lapses, late, machine } = recorded;
         let callee = hearing.callees.iter().find(|own| Some(own.id) == callee);
         let answer = self.answer_of(work, &hearing.dial, callee, &resp, hearing.region).await?;
         let answer =
             AnswerRow { attempt: answer.attempt.filter(|_| knows_attempt), confirmed_at: confirmed.then_some(now), ..answer };
         work.db().insert_answer(&answer).await?;
-        if declined {
+        if declined || lapses {
             work.db().lapse_answer(answer.id, now).await?;
         }
         let (mid, name, number, attempt) = (hearing.dial.mid.clone(), answer.name.clone(), answer.number.clone(), answer.attempt);
+        let without_key = lapses.then_some(true);
         let event = if late {
             Event::LateAnswer {
                 mid: Some(mid),
@@ -190,10 +245,12 @@ impl Engine {
                 attempt: Some(attempt),
                 confirmed: Some(confirmed),
                 declined: Some(declined),
+                without_key,
+                machine,
                 of_earlier_hunt: None,
             }
         } else {
-            Event::Answered { mid, name, number, resp, attempt, confirmed, declined }
+            Event::Answered { mid, name, number, resp, attempt, confirmed, declined, without_key, machine }
         };
         work.db().insert_event(None, Some(hearing.hunt.id), now, &event).await?;
         Ok(answer)
@@ -233,6 +290,8 @@ impl Engine {
                 attempt: None,
                 confirmed: None,
                 declined: None,
+                without_key: None,
+                machine: None,
                 of_earlier_hunt: Some(hunt),
             };
             work.db().insert_event(None, Some(later.id), now, &event).await?;

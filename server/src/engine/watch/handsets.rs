@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use android_protocol::wire::ProgressState;
+use android_protocol::wire::Capability;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
@@ -232,26 +232,6 @@ impl Engine {
         Ok(raised)
     }
 
-    /// Keeps how far a native handset's call has got; false when the dial is no longer wanted.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn progress(&self, mid: &str, number: &str, state: &str) -> Result<bool, EngineError> {
-        let now = self.clock.now();
-        let mut tx = self.store.begin().await?;
-        let Some(dial) = tx.db().dial(mid).await?.filter(|dial| dial.closed_at.is_none()) else { return Ok(false) };
-        let place = dial.phones.iter().position(|phone| phone == number);
-        if let Some(place) = place.and_then(|place| i32::try_from(place).ok()) {
-            tx.db().set_progress(mid, place, state, now).await?;
-            if state == ProgressState::Connected.as_str() {
-                tx.db().connected(mid, place, now).await?;
-            }
-            tx.announce(Announcement::Hunts);
-            tx.commit().await?;
-        }
-        Ok(true)
-    }
-
     /// Since when this node has been able to serve handsets.
     pub(in crate::engine) fn serving_since(&self) -> DateTime<Utc> {
         *self.serving_since.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -306,13 +286,19 @@ impl Engine {
         Ok(db.open_dial_of(id).await?.is_none() && db.line_free_at(id, now).await?.is_none())
     }
 
-    /// Keeps what a native handset says of itself.
+    /// Keeps what a native handset says of itself. `can`: what it says that it can do; one that does not say so can what it could.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn handset_status(&self, id: HandsetId, status: &serde_json::Value) -> Result<(), EngineError> {
+    pub async fn handset_status(
+        &self,
+        id: HandsetId,
+        status: &serde_json::Value,
+        can: Option<&[Capability]>,
+    ) -> Result<(), EngineError> {
+        let can = can.map(|can| can.iter().map(|capability| capability.as_str()).collect::<Vec<_>>().join(","));
         let mut tx = self.store.begin().await?;
-        tx.db().set_handset_status(id, status, self.clock.now()).await?;
+        tx.db().set_handset_status(id, status, can.as_deref(), self.clock.now()).await?;
         tx.announce(Announcement::Handsets);
         Ok(tx.commit().await?)
     }

@@ -273,7 +273,8 @@ impl Engine {
             return Ok(false);
         };
         let dry_run = dial.handset_id.is_none();
-        let outcome = if dry_run { DialOutcome::Nobody } else { DialOutcome::Expired };
+        let targets = work.db().targets(&dial.mid).await?;
+        let outcome = if dry_run { DialOutcome::Nobody } else { dial.standing(&targets).ends_unreported() };
         let line_free_at = match dial.handset_id {
             Some(_) => {
                 let ring = ring_of(&mut work.db(), dial.handset_id).await?;
@@ -286,14 +287,21 @@ impl Engine {
             return Ok(false);
         }
         if dry_run {
-            for target in work.db().targets(&dial.mid).await? {
+            for target in targets {
                 work.db().set_target_outcome(&dial.mid, target.callee_id, TargetOutcome::Call(CallOutcome::NoAnswer)).await?;
             }
         }
         work.tally.dials.push(outcome);
         let mid = dial.mid.clone();
-        let event = if dry_run { Event::Nobody { mid } } else { Event::Expired { mid } };
-        work.db().insert_event(None, Some(dial.hunt_id), now, &event).await?;
+        let event = match outcome {
+            _ if dry_run => Some(Event::Nobody { mid }),
+            DialOutcome::Expired => Some(Event::Expired { mid }),
+            // What was said in its call is told already.
+            _ => None,
+        };
+        if let Some(event) = event {
+            work.db().insert_event(None, Some(dial.hunt_id), now, &event).await?;
+        }
         // Nobody is rung in the morning for the night: its hunt wanted a handset when the call was over, and not only now.
         let wanted_since = if ringing::is_long_over(dial.deadline, dial.length(), now) { dial.deadline } else { now };
         self.settle_since(&mut work, dial.hunt_id, wanted_since).await?;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::alarm::AnswerVia;
-use crate::alarm::consequences::Answer;
+use crate::alarm::consequences::{self, Answer};
 use crate::ids::{AnswerId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::numbers::same_phone;
 use crate::store::dialect::{fragment, statements};
@@ -53,7 +53,13 @@ impl AnswerRow {
             callee: self.callee_id,
             confirmed_at: self.confirmed_at,
             lapsed: self.lapsed_at.is_some(),
+            by_key: self.is_by_key(),
         }
+    }
+
+    /// Whether it was confirmed in the call that brought it.
+    fn is_by_key(&self) -> bool {
+        self.mid.is_some() && self.confirmed_at == Some(self.at)
     }
 
     /// Whether it came from the phone of this number.
@@ -89,14 +95,12 @@ pub fn shown(answers: &[AnswerRow]) -> Option<&AnswerRow> {
     current(answers).or_else(|| answers.last())
 }
 
-/// The one answer that counts: the latest confirmed one, else the first that has not lapsed.
+/// The one answer that counts.
 #[must_use]
 pub fn current(answers: &[AnswerRow]) -> Option<&AnswerRow> {
-    answers
-        .iter()
-        .filter(|answer| answer.confirmed_at.is_some())
-        .max_by_key(|answer| answer.confirmed_at)
-        .or_else(|| answers.iter().find(|answer| answer.lapsed_at.is_none()))
+    let standing: Vec<Answer> = answers.iter().map(AnswerRow::standing).collect();
+    let counts = consequences::current(&standing)?.id;
+    answers.iter().find(|answer| answer.id == counts)
 }
 
 impl Db<'_> {

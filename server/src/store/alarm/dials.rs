@@ -8,7 +8,7 @@ use sqlx::types::Json;
 
 use crate::alarm::attribution::DialledCallee;
 use crate::alarm::ringing::{Close, Line, Proof, Serves};
-use crate::alarm::{DialOutcome, TargetOutcome, consequences};
+use crate::alarm::{DialOutcome, KeyAction, TargetOutcome, consequences};
 use crate::ids::{CalleeId, HandsetId, HuntId};
 use crate::numbers::phone_of;
 use crate::store::dialect::{fragment, statements};
@@ -54,6 +54,8 @@ row! {
         pub resp: Option<String>,
         /// When the handset reported.
         pub reported_at: Option<DateTime<Utc>>,
+        /// Its handset speaks, and asks whoever picks up for a key.
+        pub asks_key: bool,
     }
 }
 
@@ -74,6 +76,8 @@ impl DialRow {
             resp: self.resp.clone(),
             rings: targets.iter().map(rings).collect(),
             by_handset: self.handset_id.is_some(),
+            asks_key: self.asks_key,
+            said: targets.iter().filter_map(|target| Some((target.callee_id, target.word()?))).collect(),
         }
     }
 
@@ -126,6 +130,16 @@ row! {
         pub progress: Option<String>,
         /// When its line was connected, where a native handset has said so.
         pub connected_at: Option<DateTime<Utc>>,
+        /// The first word that was said in the call with a key, before its report.
+        pub action: Option<KeyAction>,
+    }
+}
+
+impl TargetRow {
+    /// What was said in the call: with a key, or as its report tells.
+    fn word(&self) -> Option<KeyAction> {
+        let declined = self.outcome == Some(TargetOutcome::Declined);
+        self.action.or_else(|| declined.then_some(KeyAction::Decline))
     }
 }
 
@@ -159,8 +173,8 @@ statements! {
     /// A new dial; the unique indexes refuse a second one for a handset, or beside an exclusive one.
     INSERT = [
         "INSERT INTO dials (mid, hunt_id, handset_id, exclusive, phones, offered_at, deadline, serves, line_free_at, last_served_at, profile,
-                            length_s)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $6, $9, $10) ON CONFLICT DO NOTHING"
+                            length_s, asks_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $6, $9, $10, $11) ON CONFLICT DO NOTHING"
     ];
     /// A callee of it; the unique indexes refuse a phone or callee that is in another open dial.
     INSERT_TARGET = [
@@ -177,7 +191,7 @@ statements! {
     OF_HUNT = ["SELECT * FROM dials WHERE hunt_id = $1 ORDER BY offered_at, mid"];
     /// Open dials of a hunt with whom they ring.
     OPEN_OF_HUNT = [
-        "SELECT d.mid, d.deadline, t.callee_id FROM dials d JOIN dial_targets t ON t.mid = d.mid
+        "SELECT d.mid, d.deadline, t.callee_id, t.action FROM dials d JOIN dial_targets t ON t.mid = d.mid
          WHERE d.hunt_id = $1 AND d.closed_at IS NULL ORDER BY d.mid, t.seq"
     ];
     /// The phones of a hunt's callees that are in an open dial of any hunt, or whose line may still ring from a closed one.
@@ -212,6 +226,14 @@ statements! {
     SET_TARGET_OUTCOME = ["UPDATE dial_targets SET outcome = $3 WHERE mid = $1 AND callee_id = $2"];
     /// How far a native handset's call has got.
     SET_PROGRESS = ["UPDATE dial_targets SET progress = $3, progress_at = $4 WHERE mid = $1 AND seq = $2"];
+    /// The first word that is said in a call with a key.
+    SET_ACTION = ["UPDATE dial_targets SET action = $3, acted_at = $4 WHERE mid = $1 AND callee_id = $2 AND action IS NULL"];
+    /// Another dial of the hunt may be open beside it.
+    NOT_EXCLUSIVE = ["UPDATE dials SET exclusive = FALSE WHERE mid = $1 AND exclusive"];
+    /// Somebody took it in its call, after it was given up. The call goes on.
+    TAKEN_LATE = ["UPDATE dials SET outcome = 'answered', resp = $2 WHERE mid = $1 AND closed_at IS NOT NULL"];
+    /// Its handset is at work on it: it is not given up before then.
+    AT_WORK = ["UPDATE dials SET deadline = $2 WHERE mid = $1 AND closed_at IS NULL AND deadline < $2"];
     /// Its line is connected.
     CONNECTED = ["UPDATE dial_targets SET connected_at = $3 WHERE mid = $1 AND seq = $2 AND connected_at IS NULL"];
     /// How many dials are open.
@@ -258,6 +280,8 @@ pub struct NewDial {
     pub line_free_at: Option<DateTime<Utc>>,
     /// What its handset can do; `None` in a dry run.
     pub profile: Option<Profile>,
+    /// Its handset speaks, and asks for a key.
+    pub asks_key: bool,
     /// Whom it rings, in list order.
     pub targets: Vec<NewTarget>,
 }
@@ -291,7 +315,17 @@ row! {
         pub deadline: DateTime<Utc>,
         /// Whom it rings.
         pub callee_id: CalleeId,
+        /// What they have said in its call with a key.
+        pub action: Option<KeyAction>,
     }
+}
+
+/// The dials among these in which nobody has said anything yet. One in which somebody has pressed a key goes on until its report, and keeps
+/// no other waiting.
+#[must_use]
+pub fn without_word(open: Vec<OpenTarget>) -> Vec<OpenTarget> {
+    let said: Vec<String> = open.iter().filter(|target| target.action.is_some()).map(|target| target.mid.clone()).collect();
+    open.into_iter().filter(|target| !said.contains(&target.mid)).collect()
 }
 
 impl Db<'_> {
@@ -353,6 +387,7 @@ impl Db<'_> {
             dial.line_free_at,
             dial.profile,
             i32::try_from((dial.deadline - dial.offered_at).num_seconds()).unwrap_or(i32::MAX),
+            dial.asks_key,
         )
     }
 
@@ -478,6 +513,31 @@ impl Db<'_> {
     /// Keeps how far the call to the callee at a place of the list has got.
     pub async fn set_progress(&mut self, mid: &str, seq: i32, state: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_PROGRESS, mid, seq, state, now).map(|_| ())
+    }
+
+    /// Keeps the first word that somebody says in a call with a key. Its dial keeps no other of the hunt waiting any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_target_action(&mut self, mid: &str, callee: CalleeId, action: KeyAction, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET_ACTION, mid, callee, action, now)?;
+        execute!(self, NOT_EXCLUSIVE, mid).map(|_| ())
+    }
+
+    /// Notes that somebody took it in the call of a dial that was given up.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn taken_late(&mut self, mid: &str, resp: &str) -> Result<()> {
+        execute!(self, TAKEN_LATE, mid, resp).map(|_| ())
+    }
+
+    /// Gives an open dial time until this instant at least.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn at_work(&mut self, mid: &str, deadline: DateTime<Utc>) -> Result<()> {
+        execute!(self, AT_WORK, mid, deadline).map(|_| ())
     }
 
     /// Keeps when a call was connected, the first time that this is said.

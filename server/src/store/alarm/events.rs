@@ -20,6 +20,8 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         // Whoever took it did not take what is in it now.
         Event::Redialled { news: Some(true), held_until: None | Some(None), .. } => Some(NoticeKind::Raised),
         Event::Flapping { times: 1, .. } => Some(NoticeKind::Flapping),
+        // Nobody has said anything: the next one is called.
+        Event::Answered { without_key: Some(true), .. } | Event::LateAnswer { without_key: Some(true), .. } => None,
         Event::Answered { confirmed, declined, .. } => answer_told(*confirmed, *declined),
         Event::LateAnswer { confirmed, declined, .. } => answer_told(*confirmed == Some(true), *declined == Some(true)),
         Event::Acknowledged { .. } => Some(NoticeKind::Confirmed),

@@ -167,7 +167,12 @@ impl HuntRow {
     /// What decides about what follows when word comes.
     #[must_use]
     pub fn standing(&self) -> consequences::Hunt {
-        consequences::Hunt { until: self.until, outcome: self.outcome, wants_word: self.confirm_within.is_some() }
+        consequences::Hunt {
+            until: self.until,
+            outcome: self.outcome,
+            wants_word: self.confirm_within.is_some(),
+            wants_key: false,
+        }
     }
 }
 
@@ -346,6 +351,8 @@ statements! {
         "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, begin_before = $3, begun_at = coalesce(begun_at, $4)
          WHERE id = $1 AND ended_at IS NULL"
     ];
+    /// A hand-out that was none is given back.
+    GIVE_HAND_OUT_BACK = ["UPDATE hunts SET dials_left = dials_left + 1 WHERE id = $1 AND ended_at IS NULL"];
     /// It is over.
     END = ["UPDATE hunts SET ended_at = $2, outcome = $3, end_reason = $4, join_key = NULL WHERE id = $1 AND ended_at IS NULL"];
     /// Nobody was reached, so it seemed; then a late report named somebody.
@@ -661,6 +668,14 @@ impl Db<'_> {
         now: DateTime<Utc>,
     ) -> Result<()> {
         execute!(self, HANDED_OUT, id, due_at, begin_before, now).map(|_| ())
+    }
+
+    /// Gives a hand-out back that was none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_hand_out_back(&mut self, id: HuntId) -> Result<()> {
+        execute!(self, GIVE_HAND_OUT_BACK, id).map(|_| ())
     }
 
     /// Ends a hunt; false when it had ended before.

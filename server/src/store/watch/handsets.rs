@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use android_protocol::wire::Capability;
 use chrono::{DateTime, SecondsFormat, Utc};
-
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, HandsetId};
@@ -110,6 +110,8 @@ row! {
         pub status: Option<Json<serde_json::Value>>,
         /// When it said so.
         pub status_at: Option<DateTime<Utc>>,
+        /// What it last said that it can do, in words with commas between; `None`: it never said.
+        pub capabilities: Option<String>,
     }
 }
 
@@ -138,6 +140,18 @@ impl FromRow for DoorsRow {
 }
 
 impl HandsetRow {
+    /// Whether it has said that it can do this.
+    #[must_use]
+    pub fn can(&self, capability: Capability) -> bool {
+        self.capabilities.as_deref().is_some_and(|words| words.split(',').any(|word| word == capability.as_str()))
+    }
+
+    /// Whether it speaks to whoever picks up, and hears keys.
+    #[must_use]
+    pub fn speaks(&self) -> bool {
+        self.can(Capability::Tts) && self.can(Capability::Dtmf)
+    }
+
     /// What decides whether a phone is let in as this handset.
     #[must_use]
     pub fn doors(&self) -> Doors {
@@ -254,7 +268,7 @@ statements! {
     /// Its latest test call.
     SET_TEST = ["UPDATE handsets SET test_alarm_id = $2 WHERE id = $1"];
     /// What it says of itself.
-    SET_STATUS = ["UPDATE handsets SET status = $2, status_at = $3 WHERE id = $1"];
+    SET_STATUS = ["UPDATE handsets SET status = $2, status_at = $3, capabilities = coalesce($4, capabilities) WHERE id = $1"];
     /// A phone polled without being let in.
     KNOCK = [
         "INSERT INTO knocks (address, model, user_agent, first_at, last_at, times) VALUES ($1, $2, $3, $4, $4, 1)
@@ -483,9 +497,15 @@ impl Db<'_> {
         execute!(self, SET_TEST, id, alarm).map(|_| ())
     }
 
-    /// Keeps what a native handset says of itself.
-    pub async fn set_handset_status(&mut self, id: HandsetId, status: &serde_json::Value, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, SET_STATUS, id, Json(status), now).map(|_| ())
+    /// Keeps what a native handset says of itself, and what it can do where it says that.
+    pub async fn set_handset_status(
+        &mut self,
+        id: HandsetId,
+        status: &serde_json::Value,
+        can: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, SET_STATUS, id, Json(status), now, can).map(|_| ())
     }
 
     /// Notes a phone that polled without being let in.

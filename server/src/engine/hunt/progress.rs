@@ -1,0 +1,131 @@
+//! A native handset says how far its calls have got. What a callee says with a key counts at once, and not only when the call is over.
+
+use android_protocol::wire::{Progress, ProgressState};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
+
+use super::report::Hearing;
+use super::serves::ring_of;
+use crate::alarm::consequences::{self, Pressed};
+use crate::alarm::doer::Doer;
+use crate::alarm::ringing;
+use crate::alarm::{KeyAction, script};
+use crate::engine::{Engine, EngineError};
+use crate::ids::short_mid;
+use crate::store::alarm::alarms::foremost;
+use crate::store::alarm::answers;
+use crate::store::alarm::dials::DialRow;
+use crate::store::{Announcement, Work};
+
+/// What a handset hears when it has said how far its call is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// The dial is still wanted, or somebody has spoken in its call.
+    pub wanted: bool,
+    /// A sentence for the callee.
+    pub say: Option<String>,
+}
+
+impl Engine {
+    /// Keeps how far a native handset's call has got, and takes in what a key says.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was stored then, and a key is to be told again.
+    pub fn progress<'e>(&'e self, mid: &'e str, progress: &'e Progress) -> BoxFuture<'e, Result<Heard, EngineError>> {
+        Box::pin(self.take_progress(mid, progress))
+    }
+
+    async fn take_progress(&self, mid: &str, progress: &Progress) -> Result<Heard, EngineError> {
+        let now = self.clock.now();
+        let Some(dial) = self.store.read().await?.db().dial(mid).await? else { return Ok(Heard::default()) };
+        let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
+        if let Some(action) = word.and_then(KeyAction::parse) {
+            return self.take_key(&dial, &progress.number, action, now).await;
+        }
+        let mut work = self.work_at(now, Doer::Server).await?;
+        let Some(dial) = work.db().dial(mid).await?.filter(|dial| dial.closed_at.is_none()) else { return Ok(Heard::default()) };
+        let state = progress.state.map_or("unknown", ProgressState::as_str);
+        if let Some(place) = place_of(&dial, &progress.number) {
+            work.db().set_progress(mid, place, state, now).await?;
+            if progress.state == Some(ProgressState::Connected) {
+                work.db().connected(mid, place, now).await?;
+            }
+            self.is_at_work(&mut work, &dial, now).await?;
+            work.announce(Announcement::Calls);
+            work.commit().await?;
+        }
+        Ok(Heard { wanted: true, say: None })
+    }
+
+    /// Gives an open dial time as long as its handset is at work on it.
+    async fn is_at_work(&self, work: &mut Work, dial: &DialRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let ring = ring_of(&mut work.db(), dial.handset_id).await?;
+        let talk = TimeDelta::seconds(i64::try_from(script::LONGEST_CALL).unwrap_or(0));
+        let deadline = ringing::deadline_at_work(now, dial.deadline, dial.offered_at, ring, talk);
+        if deadline > dial.deadline {
+            work.db().at_work(&dial.mid, deadline).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_key(&self, dial: &DialRow, number: &str, action: KeyAction, now: DateTime<Utc>) -> Result<Heard, EngineError> {
+        let reporter = match dial.handset_id {
+            Some(id) => self.store.read().await?.db().handset(id).await?,
+            None => None,
+        };
+        let region = reporter.as_ref().and_then(|handset| handset.country.parse().ok()).unwrap_or(self.region());
+        let by = reporter.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name });
+        let mut work = self.work_at(now, by).await?;
+        let Some(mut hearing) = self.hearing(&mut work, dial, region).await? else { return Ok(Heard::default()) };
+        let Hearing { standing, rung, region, .. } = &hearing;
+        let (pressed, follows) = consequences::key(&standing.borrow(), rung, number, action, *region, now);
+        for one in follows {
+            self.follow_report(&mut work, &mut hearing, one).await?;
+        }
+        let wanted = hearing.dial.closed_at.is_none();
+        if wanted {
+            if let Some(place) = place_of(&hearing.dial, number) {
+                work.db().set_progress(&hearing.dial.mid, place, ProgressState::Connected.as_str(), now).await?;
+                work.db().connected(&hearing.dial.mid, place, now).await?;
+            }
+            self.is_at_work(&mut work, &hearing.dial, now).await?;
+        }
+        let say = match (wanted, action) {
+            (false, KeyAction::Accept) => self.why_too_late(&mut work, &hearing).await?,
+            _ => None,
+        };
+        work.announce(if pressed == Pressed::Word { Announcement::Hunts } else { Announcement::Calls });
+        work.commit().await?;
+        if pressed == Pressed::Word {
+            tracing::info!(dial.mid = short_mid(&dial.mid), action = action.as_str(), open = wanted, "a key");
+        }
+        Ok(Heard { wanted, say })
+    }
+
+    /// What somebody hears who takes it in a call that was given up.
+    async fn why_too_late(&self, work: &mut Work, hearing: &Hearing) -> Result<Option<String>, EngineError> {
+        let hunt = work.db().lock_hunt(hearing.hunt.id).await?;
+        let given = work.db().answers_of(hunt.id).await?;
+        let counts = answers::current(&given).filter(|answer| answer.mid.as_deref() != Some(hearing.dial.mid.as_str()));
+        let own = work.db().targets(&hearing.dial.mid).await?;
+        let callee = hearing.callees.iter().find(|callee| own.iter().any(|target| target.callee_id == callee.id));
+        let person = match callee.and_then(|callee| callee.person_id) {
+            Some(id) => work.db().person(id).await?,
+            None => None,
+        };
+        let alarm = foremost(work.db().alarms_of(hunt.id).await?);
+        let barista = match &alarm {
+            Some(alarm) => work.db().barista_call(alarm.id).await?,
+            None => None,
+        };
+        let told = barista.map(|call| call.language).or(person.map(|person| person.language));
+        let summary = alarm.map(|alarm| alarm.summary).unwrap_or_default();
+        let language = script::language_of(told.as_deref(), &summary);
+        Ok(script::too_late(hunt.outcome, counts.map(|answer| answer.name.as_str()), &language))
+    }
+}
+
+/// Where a number stands in the list of a dial.
+fn place_of(dial: &DialRow, number: &str) -> Option<i32> {
+    dial.phones.iter().position(|phone| phone == number).and_then(|place| i32::try_from(place).ok())
+}
