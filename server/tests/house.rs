@@ -295,7 +295,7 @@ fn every_file_says_in_its_first_line_what_it_is_for() {
 }
 
 /// Words of kinds of events that other things are called by as well: notices, outcomes, verdicts, buttons.
-const ALSO_OTHER_WORDS: [&str; 29] = [
+const ALSO_OTHER_WORDS: [&str; 30] = [
     "raised",
     "repeated",
     "flapping",
@@ -317,6 +317,7 @@ const ALSO_OTHER_WORDS: [&str; 29] = [
     "opted_out",
     "snoozed",
     "noted",
+    "reopened",
     "handset_offline",
     "handset_stuck",
     "handset_back",

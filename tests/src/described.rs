@@ -330,13 +330,15 @@ fn words(value: &Value, name: &str, faults: &mut Vec<String>) {
             faults.push(format!("{name} is an empty text: null means that there is none"));
         }
         // Those of people and a few others are called so too.
-        Value::String(text) if FIXED_WORDS.contains(&name) => {
-            if !text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_') {
-                faults.push(format!("{name} is {text:?}, which is no word in snake_case"));
-            }
+        Value::String(text) if FIXED_WORDS.contains(&name) && !is_word(text) => {
+            faults.push(format!("{name} is {text:?}, which is no word in snake_case"));
         }
         _ => {}
     }
+}
+
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Headers that are promised and missing, wrong, or there and not described.

@@ -640,7 +640,7 @@ async fn a_request_that_comes_to_two_nodes_at_once_is_done_once(home: Home) {
     let several = home.is_shared();
     let server = home.start().await;
     let other = if several { Some(server.home.second_node().await) } else { None };
-    let client = reqwest::Client::new();
+    let client = autocall_tests::http_client().build().unwrap();
     make(&server, "/api/v1/schedules", &json!({ "name": "ops", "zone": "UTC" })).await;
     let mut requests = tokio::task::JoinSet::new();
     for place in 0..12 {
