@@ -6,7 +6,7 @@ use super::{JournalEntry, NativeHandset, job::Job};
 use crate::wire::{CommandKind, NativeOffer, OfferedCall, OutboxResult};
 
 impl NativeHandset {
-    /// What became of the command of the last [`NativeAction::CarryOut`].
+    /// What became of the command of the last [`NativeAction::CarryOut`](super::NativeAction::CarryOut).
     pub fn carried_out(&mut self, id: String, result: OutboxResult) {
         self.working_on = None;
         self.results.push_back((id, result));

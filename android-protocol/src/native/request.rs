@@ -90,7 +90,7 @@ impl NativeHandset {
         Some((Purpose::Poll, self.request(Method::Get, &path, String::new(), self.settings.wait)))
     }
 
-    /// The reply to the last [`NativeAction::Http`].
+    /// The reply to the last [`NativeAction::Http`](super::NativeAction::Http).
     pub fn http_reply(&mut self, now: Duration, reply: &HttpReply) {
         let Some((purpose, sent)) = self.in_flight.take() else { return };
         let understood = PollReply::parse(&reply.body);
@@ -151,7 +151,7 @@ impl NativeHandset {
         self.to_journal.push_back(JournalEntry::Reported { mid: job.offer.mid });
     }
 
-    /// The last [`NativeAction::Http`] brought no reply.
+    /// The last [`NativeAction::Http`](super::NativeAction::Http) brought no reply.
     pub fn http_error(&mut self, now: Duration) {
         if let Some((purpose, _)) = self.in_flight.take()
             && purpose != Purpose::Progress

@@ -6,7 +6,7 @@ use super::{CannotDial, JournalEntry, NativeHandset};
 use crate::wire::OutboxResult;
 
 impl NativeHandset {
-    /// The journal entry of the last [`NativeAction::Journal`] is safe.
+    /// The journal entry of the last [`NativeAction::Journal`](super::NativeAction::Journal) is safe.
     pub fn journaled(&mut self) {
         if std::mem::take(&mut self.journal_out)
             && let Some(entry) = self.to_journal.pop_front()
@@ -15,7 +15,7 @@ impl NativeHandset {
         }
     }
 
-    /// The journal entry of the last [`NativeAction::Journal`] could not be written. What is not written down is not dialled and not sent;
+    /// The journal entry of the last [`NativeAction::Journal`](super::NativeAction::Journal) could not be written. What is not written down is not dialled and not sent;
     /// what has happened already is reported all the same.
     pub fn journal_failed(&mut self, now: Duration, why: &str) {
         if !std::mem::take(&mut self.journal_out) {
@@ -52,7 +52,7 @@ impl NativeHandset {
         }
     }
 
-    /// The journal entry of the last [`NativeAction::Journal`] was not written, because the number cannot be dialled.
+    /// The journal entry of the last [`NativeAction::Journal`](super::NativeAction::Journal) was not written, because the number cannot be dialled.
     pub fn journal_skipped(&mut self, now: Duration, why: &CannotDial) {
         if std::mem::take(&mut self.journal_out) {
             self.to_journal.pop_front();
