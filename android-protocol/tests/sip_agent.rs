@@ -44,6 +44,8 @@ struct Desk {
     commands: Vec<Value>,
     /// It has not heard of channels.
     one_channel: bool,
+    /// It takes no report of this one, and never will.
+    never_takes: Option<&'static str>,
 }
 
 #[derive(Clone)]
@@ -149,9 +151,12 @@ fn answer(desk: &mut Desk, line: &str, body: &Value) -> (u16, Value) {
         return (200, offer.unwrap_or_else(|| json!({ "code": 1 })));
     }
     if line.starts_with("POST /h/T/alert/phone?") {
+        if desk.never_takes.is_some_and(|mid| line.contains(mid)) {
+            return (413, json!({ "code": 1 }));
+        }
         if desk.stubborn.as_ref().is_some_and(|offer| line.contains(offer["mid"].as_str().unwrap_or("?"))) {
             let reports = desk.asked.iter().filter(|(asked, _)| asked == line).count();
-            if reports > 1 {
+            if reports > 2 {
                 desk.stubborn = None;
             }
         }
@@ -344,12 +349,22 @@ async fn a_mid_that_comes_again_is_reported_again_and_never_dialled_again() {
     let both = |asked: &[Asked]| {
         let reports: Vec<_> =
             asked.iter().filter(|(line, _)| line.starts_with("POST /h/T/alert/phone?mid=m1")).cloned().collect();
-        (reports.len() > 1).then_some(reports)
+        (reports.len() > 2).then_some(reports)
     };
-    let reports = home.server.when_asked("a second report", both).await;
-    assert_eq!(reports[0], reports[1]);
+    let reports = home.server.when_asked("a third report", both).await;
+    assert!(reports.iter().all(|report| *report == reports[0]), "{reports:?}");
     assert_eq!(reports[0].1["calls"][0]["declined"], true);
     assert_eq!(home.peer.log().calls.len(), 1);
+    home.end().await;
+}
+
+#[tokio::test]
+async fn a_report_that_is_refused_for_good_keeps_no_alarm_waiting() {
+    let offers = [offer("m1", &[A], json!({})), offer("m2", &[A], json!({}))];
+    let desk = Desk { offers: offers.into(), never_takes: Some("m1"), one_channel: true, ..Desk::default() };
+    let home = Home::begin(desk, Manners::of(answers_and_presses('2')));
+    home.server.report("m2").await;
+    assert_eq!(home.peer.log().calls.len(), 2);
     home.end().await;
 }
 

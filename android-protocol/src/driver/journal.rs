@@ -113,7 +113,7 @@ impl<E: Serialize + DeserializeOwned> Journal<E> {
     ///
     /// # Errors
     ///
-    /// If the file system refuses; the old one is then as it was.
+    /// If the file system refuses; then either the old one is as it was, or the new one is in its place.
     pub fn rewrite(&mut self, keep: impl FnOnce(Vec<E>) -> Vec<E>) -> Result<(), JournalError> {
         let (entries, _) = self.read()?;
         let mut lines = Vec::new();
@@ -126,14 +126,15 @@ impl<E: Serialize + DeserializeOwned> Journal<E> {
             let mut file = private().create(true).truncate(true).write(true).open(&new)?;
             file.write_all(&lines)?;
             file.sync_all()?;
+            // Opened before it takes the old one's place: nothing that fails later leaves us writing into a file that is gone.
+            let file = private().append(true).open(&new)?;
             fs::rename(&new, &self.path)?;
-            sync_folder(folder_of(&self.path))?;
-            private().append(true).open(&self.path)
+            Ok(file)
         })();
         self.file = written.map_err(|source| self.failed("written anew", source))?;
         self.bytes = u64::try_from(lines.len()).unwrap_or_default();
         self.torn = false;
-        Ok(())
+        sync_folder(folder_of(&self.path)).map_err(|source| self.failed("written anew", source))
     }
 
     /// What is in the file, and how many of its bytes are whole lines.

@@ -28,7 +28,17 @@ impl Scribe {
     ///
     /// If another process holds it, or the file system refuses.
     pub fn open(state_dir: &Path) -> Result<(Self, Vec<JournalEntry>), JournalError> {
-        let (journal, past) = Journal::open(&journal_of(state_dir))?;
+        let (mut journal, mut past) = Journal::open(&journal_of(state_dir))?;
+        // A handset over SIP once had a journal of its own, with the same entries and its own lock: what it began is not begun again.
+        let before = state_dir.join("journal.jsonl");
+        if past.is_empty() && before.is_file() {
+            let (_held, entries) = Journal::open(&before)?;
+            past = compacted(entries);
+            let all = past.clone();
+            journal.rewrite(|_| all)?;
+            // From now on the new one holds something, and the old one is not read again.
+            let _ = std::fs::remove_file(&before);
+        }
         Ok((Self(Arc::new(Mutex::new(journal))), past))
     }
 
@@ -53,5 +63,35 @@ impl Scribe {
             Ok(())
         });
         written.await.unwrap_or_else(|why| Err(JournalError::Broken(why.to_string())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use crate::wire::NativeOffer;
+
+    #[test]
+    fn what_the_journal_of_before_holds_is_known_and_moves_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let offer = NativeOffer { mid: "m1".to_owned(), ..NativeOffer::default() };
+        let leased = JournalEntry::Leased { offer, at_ms: 0 };
+        let before = folder.path().join("journal.jsonl");
+        Journal::open(&before).unwrap().0.append(&leased).unwrap();
+        for _ in 0..2 {
+            assert_eq!(Scribe::open(folder.path()).unwrap().1, [leased.clone()]);
+            assert!(!before.exists(), "it is read once");
+        }
+    }
+
+    #[test]
+    fn a_journal_of_before_that_is_in_use_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = folder.path().join("journal.jsonl");
+        let (mut held, _) = Journal::<JournalEntry>::open(&before).unwrap();
+        let offer = NativeOffer { mid: "m1".to_owned(), ..NativeOffer::default() };
+        held.append(&JournalEntry::Leased { offer, at_ms: 0 }).unwrap();
+        assert!(Scribe::open(folder.path()).is_err(), "an old handset and a new one would both dial");
     }
 }

@@ -137,10 +137,13 @@ impl Desk {
     fn finish(&self, mid: &str, report: NativeReport) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|open| open != mid);
         let mut past = self.past();
-        let offer = NativeOffer { mid: mid.to_owned(), ..NativeOffer::default() };
-        past.note(&JournalEntry::Leased { offer, at_ms: 0 });
-        for call in report.calls {
-            past.note(&JournalEntry::Ended { mid: mid.to_owned(), call });
+        // What was known before is not told twice when it is offered once more.
+        if past.hand_out(mid).is_none() {
+            let offer = NativeOffer { mid: mid.to_owned(), ..NativeOffer::default() };
+            past.note(&JournalEntry::Leased { offer, at_ms: 0 });
+            for call in report.calls {
+                past.note(&JournalEntry::Ended { mid: mid.to_owned(), call });
+            }
         }
         past.note(&JournalEntry::Reported { mid: mid.to_owned() });
     }
@@ -247,6 +250,8 @@ impl Desk {
                         let report = match known {
                             Some(report) => {
                                 desk.bench.deliver(&offer.mid, &report).await;
+                                // Not asked as fast as it answers, if it offers this over and over.
+                                sleep(PAUSE).await;
                                 report
                             }
                             None => desk.bench.serve(channel, offer.clone()).await,

@@ -19,10 +19,10 @@ use super::{
     call::{Control, Made, News, Order, SOUND_WITHIN, lines, make, new_call_id},
     config::Settings,
     recordings::Recordings,
-    server::Server,
+    server::{Server, ServerError},
     signal::trunk::Trunk,
     sound::{
-        clips::Clips,
+        clips::{ClipError, Clips},
         speech::{Speaker, language_of},
     },
 };
@@ -56,6 +56,9 @@ const SHORTEST: u64 = 20;
 
 /// No trunk asks for more patience than this.
 const MOST_PATIENCE: u64 = 600;
+/// All recordings of a call are here within this, or nobody is dialled; and for the least they are waited for in any case.
+const CLIPS_WITHIN: Duration = Duration::from_secs(60);
+const CLIPS_LEAST: Duration = Duration::from_secs(5);
 
 /// What all channels share.
 #[derive(Clone)]
@@ -259,6 +262,11 @@ impl Bench {
         loop {
             match self.server.report(mid, report).await {
                 Ok(()) => break,
+                Err(ServerError::Status(status @ (400 | 410 | 413 | 422))) => {
+                    // What it will never take must not keep the channel from the next alarm.
+                    self.say(&format!("the report of {} is refused with {status}, and not sent again", short(mid)));
+                    break;
+                }
                 Err(why) => self.say(&format!("the report of {} waits: {why}", short(mid))),
             }
             sleep(pause).await;
@@ -300,7 +308,10 @@ impl Bench {
         };
         let mid = || offer.mid.clone();
         // Tones stand for a text that cannot be spoken, but nobody knows what a recording would have said.
-        match self.clips.of(&script).await {
+        // However near the deadline is, those that are kept have time to be read.
+        let until_then = left.map_or(CLIPS_WITHIN, |left| left.saturating_sub(Duration::from_secs(ring)));
+        let fetched = timeout(until_then.clamp(CLIPS_LEAST, CLIPS_WITHIN), self.clips.of(&script)).await;
+        match fetched.unwrap_or(Err(ClipError::Late)) {
             Ok(clips) => sounds.ready.extend(clips),
             Err(why) => {
                 self.say(&format!("channel {channel}: {why}"));

@@ -26,6 +26,9 @@ const KEPT_FOR: Duration = Duration::from_secs(7 * 86_400);
 /// How much of them is kept.
 const MOST_KEPT: u64 = 500_000_000;
 
+/// What the name of a file ends with that is not whole yet.
+const UNFINISHED: &str = "new";
+
 /// The pauses between two tries.
 const AGAIN: Duration = Duration::from_secs(2);
 const AGAIN_MOST: Duration = Duration::from_secs(300);
@@ -55,7 +58,14 @@ impl Recordings {
     /// Those in a handset's folder.
     #[must_use]
     pub fn new(state_dir: &Path) -> Self {
-        Self { folder: state_dir.join("recordings"), news: Arc::default() }
+        let folder = state_dir.join("recordings");
+        // What a crash has cut off, from before any call of this process.
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.path().extension().is_some_and(|extension| extension == UNFINISHED) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+        Self { folder, news: Arc::default() }
     }
 
     /// Writes one down, safe against power loss; what the report says of it.
@@ -70,12 +80,16 @@ impl Recordings {
         let written = tokio::task::spawn_blocking(move || {
             let bytes = wav::write_ulaw(&samples);
             DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-            let new = path.with_extension("new");
-            // A voice is nobody else's on this machine.
-            let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
+            let new = path.with_extension(UNFINISHED);
+            let write = || {
+                // A voice is nobody else's on this machine.
+                let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+                file.write_all(&bytes)?;
+                file.sync_all()?;
+                fs::rename(&new, &path)
+            };
+            // A disk that is full is not kept so.
+            write().inspect_err(|_| drop(fs::remove_file(&new)))?;
             File::open(&folder)?.sync_all()?;
             let seconds = u64::try_from(samples.len()).unwrap_or_default() / 8000;
             let length = u64::try_from(bytes.len()).unwrap_or_default();
@@ -91,10 +105,10 @@ impl Recordings {
 
     /// Uploads whatever is there, for ever. A file goes only when the server has it, or says that it will never be wanted (410).
     pub async fn upload(self, server: Server, tell: Arc<dyn Fn(&str) + Send + Sync>) {
-        let mut pause = AGAIN;
+        let (mut pause, mut tried) = (AGAIN, false);
         loop {
             let mut waiting = 0;
-            for path in self.files(&tell) {
+            for path in self.files(&tell, tried) {
                 let Some((mid, id)) = named(&path) else { continue };
                 let Ok(bytes) = tokio::fs::read(&path).await else { continue };
                 match server.put_recording(&id, &mid, bytes).await {
@@ -105,6 +119,7 @@ impl Recordings {
                     }
                 }
             }
+            tried = true;
             let wake = if waiting > 0 { pause } else { AGAIN_MOST };
             pause = if waiting > 0 { (pause * 2).min(AGAIN_MOST) } else { AGAIN };
             if timeout(wake, self.news.notified()).await.is_ok() {
@@ -113,8 +128,9 @@ impl Recordings {
         }
     }
 
-    /// What waits, oldest first; what is too old, or too much, goes, and that is said.
-    fn files(&self, tell: &Arc<dyn Fn(&str) + Send + Sync>) -> Vec<PathBuf> {
+    /// What waits, oldest first; what is too old, or too much, goes, and that is said. None is too old before it was `tried` once: the
+    /// handset may have been off, or its clock set.
+    fn files(&self, tell: &Arc<dyn Fn(&str) + Send + Sync>, tried: bool) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
         let mut all: Vec<_> = entries
             .flatten()
@@ -127,7 +143,7 @@ impl Recordings {
         all.sort();
         let mut total: u64 = all.iter().map(|(_, length, _)| length).sum();
         all.retain(|(written, length, path)| {
-            let old = written.elapsed().is_ok_and(|age| age > KEPT_FOR);
+            let old = tried && written.elapsed().is_ok_and(|age| age > KEPT_FOR);
             if old || total > MOST_KEPT {
                 tell("a recording that the server did not take for long is thrown away");
                 total = total.saturating_sub(*length);

@@ -44,6 +44,9 @@ pub enum ClipError {
         /// Which one.
         id: String,
     },
+    /// They are not there before somebody has to be dialled.
+    #[error("the recordings did not come in time")]
+    Late,
     /// It is no sound.
     #[error("the recording {id}: {source}")]
     NoSound {
@@ -101,9 +104,10 @@ impl Clips {
         let kept = tokio::fs::read(&path).await.ok();
         let wanted = clip.sha256.as_ref().map(|sha256| sha256.to_ascii_lowercase());
         let tag = kept.as_deref().map(sha256);
-        if let (Some(kept), true) = (&kept, wanted.is_some() && wanted == tag) {
-            return self.sound(&id, kept);
-        }
+        let kept = match kept {
+            Some(kept) if wanted.is_some() && wanted == tag => return sound_of(&id, kept).await,
+            kept => kept,
+        };
         let failed = |source| ClipError::Server { id: id.clone(), source };
         let bytes = match (self.server.media(&id, tag.as_deref()).await.map_err(failed)?, kept) {
             (Media::Unchanged, Some(kept)) => kept,
@@ -113,14 +117,9 @@ impl Clips {
         if wanted.is_some_and(|wanted| wanted != sha256(&bytes)) {
             return Err(ClipError::Other { id });
         }
-        let sound = self.sound(&id, &bytes)?;
+        let sound = sound_of(&id, bytes.clone()).await?;
         self.keep(&path, &bytes).await;
         Ok(sound)
-    }
-
-    fn sound(&self, id: &str, bytes: &[u8]) -> Result<Pcm, ClipError> {
-        let read = wav::read(bytes).map_err(|source| ClipError::NoSound { id: id.to_owned(), source })?;
-        Ok(pcm(sound::resample(&read.samples, read.rate)))
     }
 
     /// That this fails costs time only.
@@ -132,5 +131,14 @@ impl Clips {
         }
         let folder = self.folder.clone();
         let _ = tokio::task::spawn_blocking(move || prune(&folder, MOST_KEPT)).await;
+    }
+}
+
+/// The sound of a file. A long one takes a second to be read, in which other calls go on.
+async fn sound_of(id: &str, bytes: Vec<u8>) -> Result<Pcm, ClipError> {
+    let read = tokio::task::spawn_blocking(move || wav::read(&bytes).map(|read| pcm(sound::resample(&read.samples, read.rate))));
+    match read.await {
+        Ok(sound) => sound.map_err(|source| ClipError::NoSound { id: id.to_owned(), source }),
+        Err(why) => std::panic::resume_unwind(why.into_panic()),
     }
 }
