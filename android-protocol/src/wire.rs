@@ -452,7 +452,7 @@ pub struct Progress {
     /// The state that was entered, for the event `state`.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// Rises with each event of a dial, so that one that is repeated counts once.
+    /// Rises with each event of a dial. A server counts a key once by dial, callee and action, whatever this is.
     #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
 }

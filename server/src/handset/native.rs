@@ -172,7 +172,7 @@ fn script_of(engine: &Engine, handset: &HandsetRow, details: &OfferDetails, of_p
     match &details.barista {
         Some(call) => {
             let text = call.announcement();
-            let asks = ['1', '2'].iter().all(|key| call.foot_message.contains(*key));
+            let asks = script::asks_itself(&call.foot_message);
             let said = script::Said { text: &text, language: Some(&call.language), others, asks };
             script::script(said, &script::Keys::BARISTA, guesses)
         }

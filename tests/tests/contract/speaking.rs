@@ -7,6 +7,7 @@ use crate::harness::{A, B, C, Home, Server, on_both};
 use crate::native::{poll, report, send};
 
 on_both!(
+    a_key_names_whom_it_is_of,
     a_handset_that_speaks_is_told_what_to_say,
     the_keys_are_those_that_are_configured,
     what_it_can_do_stays_known,
@@ -522,4 +523,18 @@ async fn a_line_that_a_stranger_uses_is_no_hand_out(home: Home) {
     }
     let alarm = server.alarm(&id).await;
     assert_eq!((&alarm["state"], &alarm["reason"]), (&json!("no_answer"), &json!("hand_out_limit")));
+}
+
+async fn a_key_names_whom_it_is_of(home: Home) {
+    let server = home.start().await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = server.raise(&[A], json!({ "attempts": 2 })).await;
+    let offer = poll(&server, &trunk).await;
+    for number in ["", B, "1\u{0}", &"9".repeat(9_000)] {
+        press(&server, &offer["mid"], number, "1", "accept").await;
+        let alarm = server.alarm(&id).await;
+        assert!(alarm["answer"].is_null() && alarm["state"] == "ringing", "{number:.20}: {alarm}");
+    }
+    assert_eq!(press(&server, &offer["mid"], A, "1", "accept").await, json!({ "code": 0 }));
+    assert_eq!(server.state(&id).await, "answered");
 }

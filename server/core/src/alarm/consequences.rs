@@ -352,8 +352,13 @@ impl Report {
                 self.calls.iter().find(answered).map(|call| call.number.as_str())
             }
         };
-        resp.map(|resp| resp.chars().filter(|c| !c.is_control()).take(LONGEST_RESP).collect())
+        resp.map(written)
     }
+}
+
+/// A number as a handset wrote it, as far as that is kept.
+fn written(number: &str) -> String {
+    number.chars().filter(|c| !c.is_control()).take(LONGEST_RESP).collect()
 }
 
 /// What follows from a handset's report. `region`: the country whose national form it writes numbers in.
@@ -388,8 +393,10 @@ pub fn key(
     region: Region,
     now: DateTime<Utc>,
 ) -> (Pressed, Vec<OfReport>) {
-    let found = attribute(&dial.rings, |own| Number::from_stored(own).matches(number, region));
-    let Some(target) = dial.rings.iter().find(|target| Some(target.callee) == found.callee) else {
+    let number = written(number);
+    // A handset that speaks knows whom it rings: another number is not theirs, also where only one is rung.
+    let rung = |target: &&DialledCallee| Number::from_stored(target.number.as_str()).matches(&number, region);
+    let Some(target) = dial.rings.iter().find(rung) else {
         return (Pressed::Stranger, Vec::new());
     };
     let callee = target.callee;
@@ -412,11 +419,11 @@ pub fn key(
         (KeyAction::Accept, None) => {
             let late = dial.closed.is_some();
             if late {
-                follows.push(OfReport::TakenLate { resp: number.to_owned() });
+                follows.push(OfReport::TakenLate { resp: number.clone() });
             }
             let recorded = Recorded {
                 callee: Some(callee),
-                resp: number.to_owned(),
+                resp: number.clone(),
                 knows_attempt: target.attempts == 1,
                 confirmed: true,
                 declined: false,
@@ -589,7 +596,7 @@ fn answered(
         };
     }
     let late = dial.closed.is_some();
-    let of_them = |call: &&NativeCall| call.outcome == Some(CallOutcome::Answered);
+    let of_them = |call: &&NativeCall| call.outcome == Some(CallOutcome::Answered) && !call.declined;
     let confirmed = calls.iter().filter(of_them).any(|call| call.confirmed == Some(true));
     let lapses = !confirmed && dial.asks_key && standing.hunt.wants_key;
     let machine = calls.iter().find(of_them).and_then(|call| call.machine);

@@ -68,6 +68,18 @@ const SENTENCES: [Sentences; 4] = [
     Sentences { language: "es", others: "Y {count} más.", taken: "{name} ya se ha hecho cargo.", over: "Ya ha terminado." },
 ];
 
+/// Whether words that a Barista client wrote ask for its two keys themselves: each of them stands there by itself, in digits of any width.
+#[must_use]
+pub fn asks_itself(words: &str) -> bool {
+    let narrow = |c: char| match c {
+        '０'..='９' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
+        c => c,
+    };
+    let words: String = words.chars().map(narrow).collect();
+    let numbers: Vec<&str> = words.split(|c: char| !c.is_ascii_digit()).collect();
+    ["1", "2"].iter().all(|key| numbers.contains(key))
+}
+
 /// What is said in a language, English where it has no sentences.
 fn sentences(phrases: &Phrases) -> &'static Sentences {
     SENTENCES.iter().find(|own| own.language == phrases.language).unwrap_or(&SENTENCES[0])
@@ -94,7 +106,8 @@ pub fn script(said: Said<'_>, keys: &Keys, guesses: bool) -> Script {
     if said.others > 0 {
         tail = format!(" {}", sentences(phrases).others.replace("{count}", &said.others.to_string()));
     }
-    if !said.asks {
+    // Words that are cut lose their own question, which stands last.
+    if !said.asks || words.chars().count() >= text::LONGEST {
         tail = format!("{tail} {prompt}");
     }
     // Nothing that is asked is cut off.
@@ -190,6 +203,23 @@ mod tests {
         let barista = script(Said { text, language: Some("ja-jp"), others: 0, asks: true }, &Keys::BARISTA, true);
         assert_eq!(barista.say.as_deref(), Some(text));
         assert!(barista.invalid_key_say.unwrap().contains("1を"), "any other key is asked for again");
+    }
+
+    #[test]
+    fn a_question_is_told_from_other_numbers() {
+        for asks in ["Press 1 to take it, 2 if you cannot.", "１か２を押してください", "1を、2を"] {
+            assert!(asks_itself(asks), "{asks}");
+        }
+        for other in ["", "Ticket desk: 0312", "Press 1", "Call 12 or 21", "rack 2"] {
+            assert!(!asks_itself(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_message_too_long_for_its_own_question_is_given_ours() {
+        let text = format!("{} Press 1 to take it, 2 if you cannot.", "x".repeat(580));
+        let script = script(Said { text: &text, language: Some("en"), others: 0, asks: true }, &Keys::BARISTA, true);
+        assert!(script.say.as_deref().is_some_and(|say| say.ends_with("Press 2 if you cannot.")), "{:?}", script.say);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::serves::ring_of;
 use crate::alarm::consequences::{self, Pressed};
 use crate::alarm::doer::Doer;
 use crate::alarm::ringing;
-use crate::alarm::{KeyAction, script};
+use crate::alarm::{KeyAction, Until, script};
 use crate::engine::{Engine, EngineError};
 use crate::ids::short_mid;
 use crate::store::alarm::alarms::foremost;
@@ -42,7 +42,12 @@ impl Engine {
         if let Some(action) = word.and_then(KeyAction::parse) {
             return self.take_key(&dial, &progress.number, action, now).await;
         }
+        if dial.closed_at.is_some() {
+            return Ok(Heard::default());
+        }
         let mut work = self.work_at(now, Doer::Server).await?;
+        // Whoever changes a dial and its numbers locks the hunt first: a report takes both in the other order.
+        work.db().lock_hunt(dial.hunt_id).await?;
         let Some(dial) = work.db().dial(mid).await?.filter(|dial| dial.closed_at.is_none()) else { return Ok(Heard::default()) };
         let state = progress.state.map_or("unknown", ProgressState::as_str);
         if let Some(place) = place_of(&dial, &progress.number) {
@@ -69,12 +74,7 @@ impl Engine {
     }
 
     async fn take_key(&self, dial: &DialRow, number: &str, action: KeyAction, now: DateTime<Utc>) -> Result<Heard, EngineError> {
-        let reporter = match dial.handset_id {
-            Some(id) => self.store.read().await?.db().handset(id).await?,
-            None => None,
-        };
-        let region = reporter.as_ref().and_then(|handset| handset.country.parse().ok()).unwrap_or(self.region());
-        let by = reporter.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name });
+        let (region, by) = self.speaker_of(dial).await?;
         let mut work = self.work_at(now, by).await?;
         let Some(mut hearing) = self.hearing(&mut work, dial, region).await? else { return Ok(Heard::default()) };
         let Hearing { standing, rung, region, .. } = &hearing;
@@ -121,7 +121,9 @@ impl Engine {
         let told = barista.map(|call| call.language).or(person.map(|person| person.language));
         let summary = alarm.map(|alarm| alarm.summary).unwrap_or_default();
         let language = script::language_of(told.as_deref(), &summary);
-        Ok(script::too_late(hunt.outcome, counts.map(|answer| answer.name.as_str()), &language))
+        // Where everybody is wanted, nobody takes it for the others.
+        let taken_by = counts.filter(|_| hunt.until == Until::First).map(|answer| answer.name.as_str());
+        Ok(script::too_late(hunt.outcome, taken_by, &language))
     }
 }
 

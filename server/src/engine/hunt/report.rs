@@ -68,18 +68,10 @@ impl Engine {
 
     async fn take_report(&self, report: &Report) -> Result<Reported, EngineError> {
         let now = self.clock.now();
-        let mut reader = self.store.read().await?;
-        let Some(dial) = reader.db().dial(&report.mid).await? else {
+        let Some(dial) = self.store.read().await?.db().dial(&report.mid).await? else {
             return Ok(Reported::Unknown);
         };
-        let reporter = match dial.handset_id {
-            Some(id) => reader.db().handset(id).await?,
-            None => None,
-        };
-        drop(reader);
-        // The country whose national form its report is written in.
-        let region = reporter.as_ref().and_then(|handset| handset.country.parse().ok()).unwrap_or(self.region());
-        let by = reporter.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name });
+        let (region, by) = self.speaker_of(&dial).await?;
         let mut work = self.work_at(now, by).await?;
         let Some(mut hearing) = self.hearing(&mut work, &dial, region).await? else {
             return Ok(Reported::Unknown);
@@ -98,6 +90,16 @@ impl Engine {
         work.announce(Announcement::Hunts);
         work.commit().await?;
         Ok(reported)
+    }
+
+    /// The country whose national form the handset of a dial writes numbers in, and by whom its words come.
+    pub(super) async fn speaker_of(&self, dial: &DialRow) -> Result<(Region, Doer), EngineError> {
+        let handset = match dial.handset_id {
+            Some(id) => self.store.read().await?.db().handset(id).await?,
+            None => None,
+        };
+        let region = handset.as_ref().and_then(|handset| handset.country.parse().ok()).unwrap_or(self.region());
+        Ok((region, handset.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name })))
     }
 
     /// Locks the hunt of a dial, and reads how things stand in it; `None` when the dial is not there any more.

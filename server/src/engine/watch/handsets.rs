@@ -1,6 +1,6 @@
 //! Handsets as a whole: who is silent, stuck or back; test calls; what a native handset tells while it dials.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use android_protocol::wire::Capability;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -296,7 +296,9 @@ impl Engine {
         status: &serde_json::Value,
         can: Option<&[Capability]>,
     ) -> Result<(), EngineError> {
-        let can = can.map(|can| can.iter().map(|capability| capability.as_str()).collect::<Vec<_>>().join(","));
+        let can = can
+            .map(|can| can.iter().map(|capability| capability.as_str()).collect::<BTreeSet<_>>())
+            .map(|can| can.into_iter().collect::<Vec<_>>().join(","));
         let mut tx = self.store.begin().await?;
         tx.db().set_handset_status(id, status, can.as_deref(), self.clock.now()).await?;
         tx.announce(Announcement::Handsets);
