@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::Value;
+use crate::line::reply;
 use crate::numbers::{Number, Region};
 
 /// A URL that may hold a password. Shown without it; [`expose`](Self::expose) is for whoever connects.
@@ -78,8 +79,8 @@ pub(super) fn phone_key(text: &str) -> Result<Option<char>, String> {
 
 /// Words that make up a whole message.
 pub(super) fn reply_words(value: &Value) -> Result<Vec<String>, String> {
-    match value.list().iter().find(|word| word.trim().is_empty() || word.chars().count() > 40) {
-        Some(word) => Err(format!("holds {word:?}; a reply has 1 to 40 characters")),
+    match value.list().iter().find(|word| reply::says_nothing(word) || word.chars().count() > 40) {
+        Some(word) => Err(format!("holds {word:?}; a reply has 1 to 40 characters that can be seen")),
         None => Ok(value.list().to_vec()),
     }
 }

@@ -59,9 +59,9 @@ fn nothing_configured_gives_the_defaults() {
     let config = loaded.config;
     assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(config.http.open_networks.len(), 2);
-    assert_eq!(config.handsets.dial_time(1), Duration::from_secs(180));
-    assert_eq!(config.handsets.dial_time(3), Duration::from_secs(285));
-    assert_eq!(config.handsets.dial_time(usize::MAX).as_secs(), 60 + 75 * u64::from(u32::MAX));
+    assert_eq!(config.handsets.dial_time(1, Duration::ZERO), Duration::from_secs(180));
+    assert_eq!(config.handsets.dial_time(3, Duration::ZERO), Duration::from_secs(285));
+    assert_eq!(config.handsets.dial_time(usize::MAX, Duration::ZERO).as_secs(), 60 + 75 * u64::from(u32::MAX));
 }
 
 #[test]

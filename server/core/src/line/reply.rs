@@ -242,6 +242,12 @@ fn unaccented(c: char) -> char {
     }
 }
 
+/// Whether nothing is left of a word once it is read: every empty message would say it.
+#[must_use]
+pub fn says_nothing(word: &str) -> bool {
+    plain(word).is_empty()
+}
+
 /// Small letters without accents, ASCII digits, and neither blanks nor punctuation around it; within it single blanks. A message of signs
 /// alone is left as it is, without what only changes how a sign looks.
 fn plain(text: &str) -> String {

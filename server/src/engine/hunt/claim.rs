@@ -491,7 +491,10 @@ impl Engine {
             })
             .collect();
         let deadline = match asker {
-            Some(_) => now + delta(self.config.handsets.dial_time(phones.len())),
+            Some(asker) => {
+                let own = Duration::from_secs(u64::try_from(asker.handset.ring_seconds).unwrap_or(0));
+                now + delta(self.config.handsets.dial_time(phones.len(), own))
+            }
             None => now + DRY_RUN_RING,
         };
         NewDial {
