@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -30,7 +30,7 @@ use crate::http::aging::{self, Aging};
 use crate::http::document::{all_is_answered, complete};
 use crate::http::listing::{self, Known, tell_items};
 use crate::http::phone::nothing_for_phones;
-use crate::http::problem::{CATALOGUE, Code, Problem};
+use crate::http::problem::{CATALOGUE, Code, Problem, no_look};
 use crate::http::versions::{looked_at, tagged};
 use crate::http::{bodies, charset, json};
 use crate::intake;
@@ -79,7 +79,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
         .merge(
             by_token
-                .method_not_allowed_fallback(method_not_allowed)
+                .method_not_allowed_fallback(not_by_token)
                 .route_layer(middleware::from_fn(charset::in_utf8))
                 .route_layer(RequestDecompressionLayer::new())
                 .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
@@ -249,7 +249,9 @@ fn documented_by_token() -> OpenApiRouter<Arc<App>> {
                    heartbeats, maintenance windows, lines, gateways and of the inbox were bare arrays and have `items` like all others. \
                    `DELETE` of a heartbeat, window, line or gateway is answered with 204, and the binding of a line with the line. \
                    `POST /api/v1/do-not-call` is answered with 201 and the number, and a `PUT` that makes a policy with 201. \
-                   Parameters that an operation does not know are refused, but for where alarms come in."
+                   Parameters that an operation does not know are refused, but for where alarms come in. What is not there is null \
+                   instead of left out, and so are the `team` of a line and the `language` of a person instead of an empty text. The \
+                   duty log comes in pages of at most 1000."
 ))]
 struct ApiDocument;
 
@@ -270,6 +272,12 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 pub fn openapi_json(document: &utoipa::openapi::OpenApi) -> String {
     // It was made of plain values, so writing it cannot fail; an empty document would be noticed by the test that reads it.
     document.to_pretty_json().unwrap_or_default()
+}
+
+/// The same where a look is refused as well, which comes with GET everywhere else.
+async fn not_by_token(path: MatchedPath) -> Response {
+    let allow = if path.as_str().starts_with("/api/v1/heartbeat/") { "GET, POST" } else { "GET, POST, PUT" };
+    no_look(allow, "this address does not take that method")
 }
 
 async fn method_not_allowed() -> Problem {

@@ -102,6 +102,9 @@ const WRONG_KEYS: i64 = 600;
 /// What is said with every 401 (RFC 9110, 11.6.1).
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"autocall\"");
 
+/// So many faults of one request are told.
+pub const MOST_FAULTS: usize = 20;
+
 impl Problem {
     /// A refusal. `code` is stable, `detail` is for people.
     #[must_use]
@@ -117,10 +120,11 @@ impl Problem {
         }
     }
 
-    /// All that is wrong with a request, of which there is something.
+    /// All that is wrong with a request, of which there is something; of endless faults [`MOST_FAULTS`].
     #[must_use]
     pub fn several(wrong: Vec<Problem>) -> Option<Self> {
-        let errors: Vec<Fault> = wrong.iter().flat_map(|one| one.errors.iter().flat_map(|own| own.0.clone())).collect();
+        let all = wrong.iter().flat_map(|one| one.errors.iter().flat_map(|own| &own.0));
+        let errors: Vec<Fault> = all.take(MOST_FAULTS).cloned().collect();
         wrong.into_iter().next().map(|first| Self { errors: Some(Box::new(Faults(errors))), ..first })
     }
 
@@ -273,7 +277,8 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Refuses HEAD where GET would do something: whoever looks does not mean that. The methods that are taken go with it.
+/// Refuses a method where GET does something, so that HEAD is not taken either: whoever looks does not mean that. The methods that are
+/// taken go with it.
 pub fn no_look(allow: &'static str, why: &str) -> Response {
     let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, why).into_response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));

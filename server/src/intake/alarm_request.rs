@@ -21,7 +21,7 @@ use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
 use crate::http::aging;
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::parsed::Parsed;
-use crate::http::problem::{Code, Problem, Wrong};
+use crate::http::problem::{Code, MOST_FAULTS, Problem, Wrong};
 use crate::http::wash::{self, Washer};
 use crate::keep::checks::{
     ATTEMPTS, DAY, LONGEST_LABEL_NAME, LONGEST_LABEL_VALUE, LONGEST_NAME, LONGEST_NOTE, MOST_LABELS, optional_text, within,
@@ -313,7 +313,11 @@ pub fn raise_request(
             let text = format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters");
             return Err(Problem::header("Idempotency-Key", text));
         }
-        Some(key) => Some((key.to_owned(), body.hash)),
+        // Without a key of its own a sender is its address: in an open network hosts count from 1, each for itself.
+        Some(key) => match &sender.key {
+            Some(_) => Some((key.to_owned(), body.hash)),
+            None => Some((format!("{} {key}", sender.address), body.hash)),
+        },
     };
     if let Some(problem) = Problem::several(wrong.0) {
         return Err(problem);
@@ -448,8 +452,6 @@ pub(crate) fn read_optional_json<T: Default + for<'de> Deserialize<'de>>(body: &
 }
 
 const NO_OBJECT: &str = "the body must be a JSON object: {\"summary\": …}";
-/// So many faults of one body are told.
-const MOST_FAULTS: usize = 20;
 
 /// Reads JSON, and names the fields at fault. A field that is null is one that was left out.
 ///

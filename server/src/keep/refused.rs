@@ -126,7 +126,7 @@ fn first_of(all: &[Refused]) -> String {
 }
 
 /// So many faults of one request are told.
-const MOST_FAULTS: usize = 20;
+pub(super) const MOST_FAULTS: usize = 20;
 
 /// What is wrong with the fields of a form, all of it: whoever repairs a request wants to know of everything.
 #[derive(Debug, Default)]

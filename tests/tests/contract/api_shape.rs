@@ -22,7 +22,10 @@ on_both!(
     a_key_is_its_caller_s_own,
     a_request_that_comes_to_two_nodes_at_once_is_done_once,
     a_look_has_the_head_of_what_is_read,
-    a_method_that_is_not_there_names_those_that_are
+    a_method_that_is_not_there_names_those_that_are,
+    hosts_of_an_open_network_share_no_keys,
+    of_endless_faults_twenty_are_told,
+    an_end_is_heard_however_long_it_is_and_whatever_its_key,
 );
 
 /// What an answer holds.
@@ -716,8 +719,11 @@ async fn a_method_that_is_not_there_names_those_that_are(home: Home) {
             assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {place}");
             let allow = refused.headers().get("allow").map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
             let mut allowed: Vec<&str> = allow.split(',').map(str::trim).collect();
-            // It comes with GET.
-            allowed.retain(|own| *own != "HEAD");
+            // It comes with GET, but for where a look is refused.
+            match looks {
+                None => allowed.retain(|own| *own != "HEAD"),
+                Some(_) => assert!(!allowed.contains(&"HEAD"), "{method} {place}: {allow:?}"),
+            }
             for own in &methods {
                 assert!(allowed.contains(&own.as_str()), "{method} {place}: {own} is not among {allow:?}");
             }
@@ -732,4 +738,53 @@ async fn a_method_that_is_not_there_names_those_that_are(home: Home) {
             );
         }
     }
+}
+
+async fn hosts_of_an_open_network_share_no_keys(home: Home) {
+    let server = home.start().await;
+    let mut raised = Vec::new();
+    for (host, summary) in
+        [("127.0.0.1", "disk full"), ("127.0.0.2", "disk full"), ("127.0.0.3", "db down"), ("127.0.0.1", "disk full")]
+    {
+        let from = host.parse::<std::net::IpAddr>().unwrap();
+        let client = autocall_tests::http_client().no_proxy().local_address(from).build().unwrap();
+        let alarm = client.post(format!("{}/api/v1/alarms", server.base)).header("idempotency-key", "1");
+        let answer = alarm.json(&json!({ "summary": summary, "phones": [A] })).sent().await.unwrap();
+        assert!(answer.status().is_success(), "{host}: {}", answer.text().await.unwrap());
+        raised.push(answer.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(raised[0], raised[3], "the same host again");
+    assert_eq!(
+        raised.iter().collect::<std::collections::BTreeSet<_>>().len(),
+        3,
+        "nobody's alarm is taken for another host's: {raised:?}"
+    );
+}
+
+async fn of_endless_faults_twenty_are_told(home: Home) {
+    let server = home.start().await;
+    let phones = vec!["no number"; 60];
+    let alarm = json!({ "summary": "x", "phones": phones });
+    let long = "a&".repeat(1_000);
+    let states = "state=x&".repeat(1_000);
+    for (method, path, body) in [
+        (Method::GET, format!("/api/v1/teams?{long}"), None),
+        (Method::GET, format!("/api/v1/alarms?{states}"), None),
+        (Method::POST, "/api/v1/alarms".to_owned(), Some(&alarm)),
+    ] {
+        let answer = ask(&server, method, &path, &[], body).await;
+        assert_eq!(answer.status, 422, "{}", answer.body);
+        assert_eq!(answer.body["errors"].as_array().unwrap().len(), 20, "{path:.30}");
+    }
+}
+
+async fn an_end_is_heard_however_long_it_is_and_whatever_its_key(home: Home) {
+    let server = home.start().await;
+    let longest = server.app.config().http.body_limit_bytes;
+    let alarm = json!({ "summary": "x", "phones": [A], "dedup_key": "k".repeat(longest + 1) });
+    let id = make(&server, "/api/v1/alarms", &alarm).await.body["id"].as_str().unwrap().to_owned();
+    let end = json!({ "dedup_key": alarm["dedup_key"] });
+    let ended = ask(&server, Method::POST, "/api/v1/alarms/resolve", &[("idempotency-key", "end-1")], Some(&end)).await;
+    assert!(ended.status < 300, "{} {}", ended.status, ended.body);
+    assert_eq!(server.state(&id).await, "resolved");
 }

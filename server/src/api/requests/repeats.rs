@@ -34,8 +34,9 @@ const MOST_KEYS: i64 = 10_000;
 const SHOWN_ONCE: [&str; 3] = ["inbound_path", "path", "ping_path"];
 /// What is kept of a head.
 const KEPT: [HeaderName; 2] = [header::LOCATION, header::ETAG];
-/// Where alarms come in they have keys of their own, or none.
-const OTHERWISE: [&str; 3] = ["/api/v1/alarms", "/api/v1/call", "/api/v1/intake/"];
+/// Where alarms come in they have keys of their own, or none. To resolve is the same however often it is said, and is heard however long
+/// the body is.
+const OTHERWISE: [&str; 4] = ["/api/v1/alarms", "/api/v1/alarms/resolve", "/api/v1/call", "/api/v1/intake/"];
 /// Beyond the time that a request may take, it is waited so long before one counts as given up.
 const MARGIN: TimeDelta = TimeDelta::seconds(30);
 

@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use schedules::row_of;
 
 use super::people_import::ImportError;
+use super::refused::MOST_FAULTS;
 use crate::costly::CostlyError;
 use crate::ids::ScheduleId;
 use crate::kinds::guard::AddressError;
@@ -205,9 +206,6 @@ impl RosterError {
         }
     }
 }
-
-/// So many faults of one form are told.
-const MOST_FAULTS: usize = 20;
 
 /// What is wrong with the fields of a form, all of it.
 #[derive(Debug, Default)]
