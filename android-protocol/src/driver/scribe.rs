@@ -80,7 +80,7 @@ mod tests {
         let before = folder.path().join("journal.jsonl");
         Journal::open(&before).unwrap().0.append(&leased).unwrap();
         for _ in 0..2 {
-            assert_eq!(Scribe::open(folder.path()).unwrap().1, [leased.clone()]);
+            assert_eq!(Scribe::open(folder.path()).unwrap().1, std::slice::from_ref(&leased));
             assert!(!before.exists(), "it is read once");
         }
     }

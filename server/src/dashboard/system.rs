@@ -34,7 +34,7 @@ struct SystemPage<'r> {
     documents: [&'static str; 3],
 }
 
-/// `GET /system`. It asks nobody: whoever looks because the database is away sees what is remembered.
+/// `GET /system`. It asks nobody, so it answers while nothing can be stored; while nothing can be read, nobody is let in.
 pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Response {
     let (engine, config, words) = (&app.engine, app.config(), reader.words);
     let (now, facts) = (engine.clock.now(), engine.facts());

@@ -455,6 +455,11 @@ async fn a_gateway_is_added_changed_and_removed(home: Home) {
     assert_eq!(settings().await, wanted);
     lin.post(&path, &[("name", "phone"), ("url", "http://10.0.0.2"), ("secret", "neu")]).await;
     assert_eq!(settings().await["password"], "neu");
+    // A secret is not sent back: whoever has to correct something else is told to type it again.
+    let wrong = [("name", "phone"), ("url", "http://10.0.0.2"), ("secret", "neuer"), ("zone", "Mars")];
+    let refused = lin.post(&path, &wrong).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.shows("Type it again") && !refused.shows("neuer"), "{}", refused.body);
 
     // One that a line needs stays.
     lin.post("/lines/new", &line(&[("team", "")])).await;

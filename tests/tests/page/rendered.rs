@@ -398,10 +398,16 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
             let own: Vec<&String> = pieces.iter().filter(is_own).collect();
             let is_setup = file == "people/setup.html" && setup.is_none();
             let is_drawn = own.iter().any(|piece| album.pages.values().any(|page| page.shows(piece)));
-            assert!(is_drawn || is_setup || own.is_empty(), "{file} is drawn nowhere in {}: {own:?}", album.language);
+            // Nothing but places in the frame: those that it makes are written here, so that no other joins them unseen.
+            let is_bare = own.is_empty() && BARE.contains(&file.as_str());
+            assert!(is_drawn || is_setup || is_bare, "{file} is drawn nowhere in {}: {own:?}", album.language);
         }
     }
 }
+
+/// Templates without markup of their own.
+const BARE: [&str; 5] =
+    ["alarm/part_trouble.html", "frame/edit.html", "frame/form_page.html", "people/my_password.html", "people/setup.html"];
 
 /// What a template says in every case: the markup between its places, as far as it can be told from others.
 fn pieces(template: &str) -> Vec<String> {

@@ -19,6 +19,9 @@ on_both!(
     wrong_forms_say_what_is_wrong,
     the_calendar_shows_layers_changes_and_gaps,
     a_schedule_follows_a_calendar_by_its_address,
+    whoever_was_overtaken_overwrites_nobody,
+    a_form_that_is_gone_says_what_is_wrong,
+    a_schedule_that_is_needed_stays_and_says_why,
 );
 
 async fn people(server: &Server) {
@@ -291,6 +294,82 @@ async fn a_schedule_follows_a_calendar_by_its_address(home: Home) {
 }
 
 /// Waits until a page shows something, and gives it.
+/// What the form at this address holds unseen.
+fn held(page: &crate::client::Page, action: &str, name: &str) -> Vec<String> {
+    let forms = page.body.split("<form").filter(|form| form.contains(&format!("action=\"{action}\"")));
+    let value = |form: &str| {
+        let field = form.split("</form>").next()?.split(&format!("name=\"{name}\" value=\"")).nth(1)?;
+        Some(field.split('"').next()?.to_owned())
+    };
+    forms.filter_map(value).collect()
+}
+
+async fn whoever_was_overtaken_overwrites_nobody(home: Home) {
+    let server = home.start().await;
+    let path = schedule(&server).await;
+    let (mut ann, mut bob) =
+        (Visitor::logged_in(&server, "ann", Role::Admin).await, Visitor::logged_in(&server, "bob", Role::Admin).await);
+    let rotation = format!("{path}/rotation");
+    let layer = |name, every, place, version| {
+        let start = ("start", "2026-11-16T09:00");
+        [("name", name), ("people", "Ann"), ("every", every), start, ("layer_form", place), ("version", version)]
+    };
+    let opened = held(&ann.get(&path).await, &rotation, "version")[0].clone();
+    // Bob adds a rotation, which takes the place of the one that Ann changes.
+    assert_eq!(bob.post(&rotation, &layer("nights", "1 day", "", &opened)).await.status, 303);
+    for every in ["2 weeks", "now and then", "2 weeks"] {
+        let refused = ann.post(&rotation, &layer("weekly", every, "layer-0", &opened)).await;
+        assert_eq!(refused.status, 422);
+        let typed = refused.body.split("<form").find(|form| form.contains(&format!("value=\"{every}\""))).unwrap();
+        assert!(typed.contains("name=\"name\" value=\"weekly\""), "beside the name it was typed for: {typed}");
+        assert!(typed.contains(&format!("name=\"version\" value=\"{opened}\"")), "and beside its version: {typed}");
+    }
+    // The same of a team.
+    assert_eq!(bob.post("/roster/teams", &[("name", "infra"), ("members", "Ann")]).await.status, 303);
+    let page = ann.get("/roster").await;
+    let (team, opened) = (held(&page, "/roster/teams", "team")[0].clone(), held(&page, "/roster/teams", "version")[0].clone());
+    let form = |members| [("name", "infra"), ("members", members), ("team", team.as_str()), ("version", opened.as_str())];
+    assert_eq!(bob.post("/roster/teams", &form("Bob <b>")).await.status, 303);
+    for _ in 0..2 {
+        let refused = ann.post("/roster/teams", &form("Ann")).await;
+        assert_eq!(refused.status, 422);
+        assert_eq!(held(&refused, "/roster/teams", "version"), [opened.as_str()]);
+    }
+}
+
+async fn a_form_that_is_gone_says_what_is_wrong(home: Home) {
+    let server = home.start().await;
+    let path = schedule(&server).await;
+    let mut ann = Visitor::logged_in(&server, "ann", Role::Admin).await;
+    let start = ("start", "2026-11-16T09:00");
+    let gone = [("name", "weekly"), ("people", "Ann"), ("every", "1 day"), start, ("layer_form", "layer-7"), ("version", "0")];
+    let refused = ann.post(&format!("{path}/rotation"), &gone).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.shows("Somebody else has changed it meanwhile"), "{}", refused.body);
+    let nobody = "01a1fc4e-a630-77e4-8b85-425a1123605f";
+    let team = [("name", "infra"), ("members", "Ann"), ("team", nobody), ("version", "1")];
+    let refused = ann.post("/roster/teams", &team).await;
+    assert!(refused.status == 422 && refused.shows("role=\"alert\""), "{} {}", refused.status, refused.body);
+}
+
+async fn a_schedule_that_is_needed_stays_and_says_why(home: Home) {
+    let server = home.start().await;
+    let path = schedule(&server).await;
+    let settings = serde_json::json!({ "kind": "handset", "handset": "pixel" });
+    server.pair("pixel", autocall::store::watch::handsets::Profile::Native).await;
+    assert_eq!(server.post("/api/v1/sms/gateways", &serde_json::json!({ "name": "phone", "settings": settings })).await.0, 201);
+    let line = serde_json::json!({
+        "name": "hotline", "number": "13300001111", "carrier": "china-telecom", "android": 11, "gateway": "phone", "team": "ops",
+    });
+    let (status, made) = server.post("/api/v1/lines", &line).await;
+    assert_eq!(status, 201, "{made}");
+    let mut ann = Visitor::logged_in(&server, "ann", Role::Admin).await;
+    let refused = ann.post(&format!("{path}/remove"), &[]).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    assert!(refused.shows("hotline"), "{}", refused.body);
+    assert_eq!(ann.get(&path).await.status, 200);
+}
+
 async fn shows(visitor: &mut Visitor, path: &str, text: &str) -> crate::client::Page {
     autocall_tests::wait::eventually(text, std::time::Duration::from_secs(60), async || {
         let page = visitor.get(path).await;

@@ -34,6 +34,7 @@ const LOOK_AHEAD: TimeDelta = TimeDelta::days(28);
 /// The forms of the page.
 const VACATION: &str = "vacation";
 const ADD_TEAM: &str = "team";
+const SCHEDULE: &str = "schedule";
 
 /// One schedule in the list.
 struct Line {
@@ -51,6 +52,7 @@ struct TeamLine {
     id: TeamId,
     name: String,
     members: String,
+    version: String,
     /// By which it is changed.
     form: Form,
     troubles: Vec<String>,
@@ -107,7 +109,7 @@ pub(in crate::dashboard) async fn add_schedule(
     };
     match schedules::add(&app.engine.store, &form, app.engine.clock.now()).await {
         Ok(id) => Ok(go_to(&format!("/roster/{id}?done=saved"))),
-        Err(error) => refused(&app, &reader, "schedule", fields, error).await,
+        Err(error) => refused(&app, &reader, SCHEDULE, fields, error).await,
     }
 }
 
@@ -253,15 +255,22 @@ async fn page(
         own.map(|finding| finding_words(words, &roster, zone, finding)).collect()
     };
     let team_form = |id: String, name: &str, members: &str| {
-        let name = Field::plain("name", &words.person_name, Input::Line).value(name).required();
+        let name = Field::plain("name", &words.policy_name, Input::Line).value(name).required();
         let members = Field::plain("members", &words.roster_members, Input::Lines(4)).value(members);
         Form::new(reader, id, "/roster/teams", &words.person_save).with([name, members.how(&words.roster_one_a_line)])
     };
     let team = |team: &crate::roster::Team| {
         let members = team.members.iter().map(|person| roster.name(*person)).collect::<Vec<_>>().join("\n");
         let (id, version) = (team.id.to_string(), team.version.to_string());
-        let form = team_form(team_id(&id), &team.name, &members).holding("team", id).holding("version", version);
-        TeamLine { troubles: of_team(team.id), id: team.id, name: team.name.clone(), members, form: form.again(sent.as_ref()) }
+        let form = team_form(team_id(&id), &team.name, &members).holding("team", id).holding("version", version.as_str());
+        TeamLine {
+            troubles: of_team(team.id),
+            id: team.id,
+            name: team.name.clone(),
+            members,
+            version,
+            form: form.again(sent.as_ref()),
+        }
     };
     let everybody = people(&roster);
     let wall = |name, label| Field::plain(name, label, Input::Wall);
@@ -275,17 +284,21 @@ async fn page(
     ]);
     let team_names = roster.teams.iter().map(|team| Choice::new(&team.name, &team.name));
     let no_team = Choice::new("", "");
-    let add_schedule = Form::new(reader, "schedule", "/roster/schedules", &words.person_save).with([
-        Field::plain("name", &words.person_name, Input::Line).required(),
+    let add_schedule = Form::new(reader, SCHEDULE, "/roster/schedules", &words.person_save).with([
+        Field::plain("name", &words.policy_name, Input::Line).required(),
         Field::plain("zone", &words.roster_zone, Input::Line).required().hint("Asia/Shanghai"),
         Field::plain("team", &words.roster_team, Input::Choice([no_team].into_iter().chain(team_names).collect())),
         Field::plain("gaps_allowed", "", Input::Tick(&words.roster_gaps_allowed)),
     ]);
+    // That of a team that is gone has no place where what is wrong with it could stand.
+    let drawn = |form: &str| {
+        [VACATION, SCHEDULE, ADD_TEAM].contains(&form) || roster.teams.iter().any(|team| team_id(&team.id.to_string()) == form)
+    };
     let page = RosterPage {
         frame: Frame::new(reader, "roster", words.nav_roster.as_str(), now),
         words,
         done,
-        wrong: sent.as_ref().filter(|sent| sent.form.is_empty()).map(|sent| sent.wrong.sentence.clone()),
+        wrong: sent.as_ref().filter(|sent| !drawn(&sent.form)).map(|sent| sent.wrong.sentence.clone()),
         lines,
         teams: roster.teams.iter().map(team).collect(),
         vacations: vacations.map(vacation).collect(),

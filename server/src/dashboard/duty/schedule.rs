@@ -334,14 +334,13 @@ async fn finish_calendar(
 /// `POST /roster/{id}/remove`
 pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     match schedules::remove(&app.engine.store, &id, &Expected::in_form(fields.get("version")), app.engine.clock.now()).await {
         Ok(()) => Ok(go_to("/roster?done=removed")),
-        Err(RosterError::Store(error)) => Err(error.into()),
-        Err(RosterError::Stale { .. }) => Err(Refusal::Stale),
-        Err(_) => Err(Refusal::NotFound),
+        Err(error) => finish(&app, &reader, &id, Sending::default(), Err(error), "").await,
     }
 }
 
@@ -477,12 +476,19 @@ async fn page(app: &App, reader: &Reader, id: &str, answer: Answer) -> Result<Re
     let status = if answer.sent.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let forms = Forms { reader, words, id, version: schedule.version, people: people(&roster), sent: answer.sent.as_ref() };
     let following = source.as_ref().map(|row| Following::of(words, schedule.zone, row));
+    // One that is not there any more has no place where what is wrong with it could stand.
+    let drawn = |form: &str| {
+        let place = form.strip_prefix("layer-").and_then(|place| place.parse::<usize>().ok());
+        let layer = place.and_then(|place| schedule.layers.get(place));
+        layer.is_some_and(|layer| LayerForm::of(&roster, &layer.name, &layer.rule).shifts.is_empty())
+            || [OVERRIDE, TEMPORARY, ROTATION, FOLLOW].contains(&form)
+    };
     let page = SchedulePage {
         frame: Frame::new(reader, "roster", schedule.name.as_str(), now),
         words,
         script: &assets::CALENDAR.address,
         done: answer.done,
-        wrong: answer.sent.as_ref().filter(|sent| sent.form.is_empty()).map(|sent| sent.wrong.sentence.clone()),
+        wrong: answer.sent.as_ref().filter(|sent| !drawn(&sent.form)).map(|sent| sent.wrong.sentence.clone()),
         feed: answer.feed,
         id,
         name: schedule.name.clone(),
@@ -558,7 +564,7 @@ impl Forms<'_> {
     fn temporary(&self) -> Form {
         let words = self.words;
         let form = self.form(TEMPORARY, "temporary").with([
-            Field::plain("name", &words.person_name, Input::Line).required(),
+            Field::plain("name", &words.policy_name, Input::Line).required(),
             Field::plain("from", &words.roster_from, Input::Wall).required(),
             Field::plain("to", &words.roster_to, Input::Wall).required(),
             self.lines("people", &words.roster_people, 3, &[]).how(&words.roster_one_a_line).required(),
@@ -580,7 +586,7 @@ impl Forms<'_> {
 
     /// By which a rotation is added.
     fn rotation(&self) -> Form {
-        let name = Field::plain("name", &self.words.person_name, Input::Line).required();
+        let name = Field::plain("name", &self.words.policy_name, Input::Line).required();
         let form = self.form(ROTATION, "rotation").holding("version", self.version.to_string()).with([name]);
         form.with(self.turns(&[], "1 week", "", &[], false)).again(self.sent)
     }

@@ -31,6 +31,8 @@ pub(in crate::dashboard) struct Field {
     completed: &'static str,
     /// Typing begins here.
     begins: bool,
+    /// The element that says more about it, elsewhere on the page; may be empty.
+    described: &'static str,
 }
 
 impl Field {
@@ -57,6 +59,7 @@ impl Field {
             hint: "",
             completed: if typed { "off" } else { "" },
             begins: false,
+            described: "",
         }
     }
 
@@ -97,6 +100,12 @@ impl Field {
     /// What the browser may fill in.
     pub(in crate::dashboard) fn completed(mut self, completed: &'static str) -> Self {
         self.completed = completed;
+        self
+    }
+
+    /// Of which more is said elsewhere on the page.
+    pub(in crate::dashboard) fn described(mut self, by: &'static str) -> Self {
+        self.described = by;
         self
     }
 

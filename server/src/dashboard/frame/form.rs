@@ -130,6 +130,12 @@ impl Form {
         for field in &mut self.fields {
             field.fill(&sent.fields);
         }
+        // What was typed belongs to the version, and to the thing, that it was typed for.
+        for (name, value) in &mut self.held {
+            if sent.fields.has(name) {
+                sent.fields.get(name).clone_into(value);
+            }
+        }
         self.saying(Some(&sent.wrong))
     }
 

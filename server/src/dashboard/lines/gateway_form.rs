@@ -154,7 +154,10 @@ impl GatewayForm {
                 (Input::Choice(std::iter::once(none).chain(handsets).collect()), typed)
             }
         };
+        let is_secret = matches!(asked.by, AskedBy::Secret | AskedBy::OptionalSecret { .. });
+        let was_typed = !typed.is_empty() || (asked.name == SIGNING_SECRET && !self.signing_secret.is_empty());
         let how = match &asked.by {
+            _ if is_secret && was_typed && wrong.is_some() => words.gateway_secret_again.as_str().into(),
             // What there is may hold a secret, and is not shown then.
             AskedBy::Address if !is_new && typed.is_empty() => Cow::from(words.gateway_kept.as_str()),
             AskedBy::OptionalSecret { is_set: true } => words.gateway_set.as_str().into(),

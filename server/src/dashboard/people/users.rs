@@ -202,7 +202,7 @@ async fn page(
     let named = people.iter().map(|(id, name)| Choice::new(id.to_string(), name));
     let person = Field::plain("person", &words.user_person, Input::Choice([nobody].into_iter().chain(named).collect()));
     let name = Field::plain("name", &words.login_name, Input::Name).required();
-    let fields = [name, roles()].into_iter().chain((!people.is_empty()).then_some(person));
+    let fields = [name, roles().described("roles")].into_iter().chain((!people.is_empty()).then_some(person));
     let form = Form::new(reader, ADD, "/users/add", &words.user_add_go).with(fields).below(means.render().unwrap_or_default());
     let frame = Frame::new(reader, "users", words.nav_users.as_str(), app.engine.clock.now());
     Ok(html(status, &UsersPage { frame, words, users, form: form.again(sent.as_ref()), done }))
