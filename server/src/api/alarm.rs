@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::roster::shapes::Named;
 use crate::alarm::AnswerVia;
-use crate::alarm::{AlarmState, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
+use crate::alarm::{AlarmState, Confirm, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
 use crate::engine::EngineError;
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, short_mid};
 use crate::store::alarm::alarms::AlarmRow;
@@ -66,8 +66,10 @@ pub struct AnswerJson {
     /// The beginning of the dial's mid: only its handset knows the whole of it.
     mid: Option<String>,
     confirmed_at: Option<DateTime<Utc>>,
-    /// When it lapsed, because nobody confirmed it in time.
+    /// When it lapsed: nobody confirmed it in time, or pressed the key that was asked for.
     lapsed_at: Option<DateTime<Utc>>,
+    /// What a handset that listens took whoever picked up for, `human`, `machine` or `unknown`: a guess.
+    machine: Option<&'static str>,
 }
 
 /// One alarm with everything that happened to it.
@@ -85,6 +87,8 @@ pub struct AlarmDetailJson {
     snooze_ends_at: Option<DateTime<Utc>>,
     /// An answer that nobody confirms within so many seconds lapses.
     confirm_within_seconds: Option<i32>,
+    /// When an answer needs no further word.
+    confirm: Confirm,
     callees: Vec<CalleeJson>,
     dials: Vec<DialJson>,
     answers: Vec<AnswerJson>,
@@ -189,6 +193,7 @@ impl AnswerJson {
             mid: row.mid.as_deref().map(|mid| short_mid(mid).to_owned()),
             confirmed_at: row.confirmed_at,
             lapsed_at: row.lapsed_at,
+            machine: row.machine.map(|machine| machine.as_str()),
         }
     }
 }
@@ -270,6 +275,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
         step_ends_at: hunt.step_ends_at,
         snooze_ends_at: hunt.snoozed_until,
         confirm_within_seconds: hunt.confirm_within,
+        confirm: hunt.confirmation().word(),
         callees: callees
             .into_iter()
             .map(|callee| CalleeJson {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::access::senders::Sender;
-use crate::alarm::{Mode, Priority, Until};
+use crate::alarm::{Confirm, Mode, Priority, Until};
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Mended, NamedBy, NewCallee, RaiseRequest};
 use crate::http::aging;
@@ -78,6 +78,9 @@ pub struct AlarmBody {
     /// An answer that nobody confirms within so many seconds lapses, and ringing goes on; default: as the policy says.
     #[schema(minimum = 1, maximum = 86400)]
     confirm_within_seconds: Option<i32>,
+    /// When an answer needs no further word: `none`, as soon as the line connects; `any`, once somebody confirms it; `key`: the same, and where
+    /// the handset speaks, who presses no key has not answered. Default: as the policy says, or `any` where a time to confirm is given.
+    confirm: Option<Confirm>,
     /// The escalation policy that says whom to ring, instead of `phones`.
     #[schema(max_length = 200)]
     policy: Option<String>,
@@ -337,6 +340,7 @@ pub fn raise_request(
         dry_run: alarm.dry_run,
         begin_window_s: or(begin_window_s, begin_window(config)),
         confirm_within,
+        confirm: alarm.confirm,
         policy,
         named_by: if alarm.ring.is_empty() { named_by } else { NamedBy::Alarm },
         callees: if alarm.ring.is_empty() { callees } else { Vec::new() },

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use super::checks;
 use super::refused::{Faults, Refused};
 use super::whom::{self, Named};
-use crate::alarm::Mode;
 use crate::alarm::policy::{MOST_ROUNDS, MOST_STEPS, Policy, Step};
+use crate::alarm::{Confirm, Confirmation, Mode};
 use crate::numbers::Region;
 use crate::store::duty::policies::{PolicyRow, PolicyRuleRow};
 use crate::store::edits::Edited;
@@ -39,6 +39,11 @@ pub struct PolicyBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 86400)]
     pub confirm_within_seconds: Option<i32>,
+    /// When an answer needs no further word: `none`, as soon as the line connects; `any`, once somebody confirms it; `key`: the same, and where
+    /// the handset speaks, who presses no key has not answered. Without it, `any` where a time to confirm is given. `key` and `any` give 120
+    /// seconds where none are given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
 }
 
 /// One step of a policy.
@@ -149,6 +154,7 @@ pub async fn set(
         1..=checks::DAY,
         "seconds",
     ))?;
+    let wanted = Confirmation::of(body.confirm, confirm_within_s.flatten());
     let mut tx = store.begin().await?;
     tx.db().lock_edits(Edited::Policies).await?;
     let before = tx.db().policy_by_name(name).await?;
@@ -161,7 +167,7 @@ pub async fn set(
         steps.extend(faults.note(check_step(&mut tx.db(), &format!("steps[{index}]"), step, region).await)?);
     }
     faults.none()?;
-    let policy = Policy { steps, rounds: rounds.unwrap_or(1), confirm_within_s: confirm_within_s.flatten() };
+    let policy = Policy { steps, rounds: rounds.unwrap_or(1), confirm_within_s: wanted.within, wants_key: wanted.key };
     let id = tx.db().upsert_policy(name, &policy, now).await?;
     let row = tx.db().policy(id).await?.ok_or_else(|| unknown(name))?;
     let body = written(&mut tx.db(), &row.definition).await?;
@@ -209,7 +215,8 @@ pub async fn written(db: &mut Db<'_>, policy: &Policy) -> Result<PolicyBody, Ref
             wait_seconds: step.wait_s,
         });
     }
-    Ok(PolicyBody { steps, rounds: policy.rounds, confirm_within_seconds: policy.confirm_within_s })
+    let confirm = policy.wants_key.then_some(Confirm::Key);
+    Ok(PolicyBody { steps, rounds: policy.rounds, confirm_within_seconds: policy.confirm_within_s, confirm })
 }
 
 /// The rules as they are written, and their version.

@@ -1,6 +1,7 @@
 //! How the values of other modules are kept in a column: an identifier as a UUID, a choice as a word. The words stay what they are, whatever
 //! the API or a page calls them: rows of years hold them.
 
+use android_protocol::voice::detector;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -153,6 +154,12 @@ macro_rules! kept_by_its_words {
 }
 
 kept_by_its_words! { KeyAction Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect }
+
+kept_as!(detector::Verdict, String, |verdict| verdict.as_str(), |word| match word.as_str() {
+    "human" => Ok(Self::Human),
+    "machine" => Ok(Self::Machine),
+    _ => Ok(Self::Unknown),
+});
 
 kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));
 

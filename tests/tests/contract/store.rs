@@ -71,7 +71,12 @@ async fn a_transaction_that_is_dropped_leaves_nothing(home: Home) {
     let desk = server.pair("desk", Profile::App).await;
     {
         let mut tx = server.app.engine.store.begin().await.unwrap();
-        let hunt = tx.db().lock_next_due(server.now(), autocall::ids::HandsetId::new(server.now())).await.unwrap().unwrap();
+        let hunt = tx
+            .db()
+            .lock_next_due(server.now(), autocall::ids::HandsetId::new(server.now()), server.now())
+            .await
+            .unwrap()
+            .unwrap();
         tx.db().end_hunt(hunt.id, autocall::alarm::HuntOutcome::NoAnswer, None, server.now()).await.unwrap();
     }
     assert_eq!(server.dial(&desk).await.1, [A]);
@@ -140,7 +145,14 @@ async fn a_connection_frozen_inside_a_claim_frees_its_row() {
     let desk = server.pair("desk", Profile::App).await;
     let id = server.raise(&[A], json!({})).await;
     let mut frozen = server.app.engine.store.begin().await.unwrap();
-    assert!(frozen.db().lock_next_due(server.now(), autocall::ids::HandsetId::new(server.now())).await.unwrap().is_some());
+    assert!(
+        frozen
+            .db()
+            .lock_next_due(server.now(), autocall::ids::HandsetId::new(server.now()), server.now())
+            .await
+            .unwrap()
+            .is_some()
+    );
     server.idle(&desk).await;
     let body = eventually("the row is free again", Duration::from_secs(20), async || {
         let body = server.get(&desk).await;

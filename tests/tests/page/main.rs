@@ -16,3 +16,4 @@ mod rendered;
 mod roster;
 mod sayings;
 mod sights;
+mod spoken;

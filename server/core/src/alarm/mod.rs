@@ -149,6 +149,63 @@ pub enum DialOutcome {
     Superseded,
 }
 
+/// When an answer needs no further word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirm {
+    /// As soon as the line connects.
+    None,
+    /// Once somebody confirms it, in whichever way.
+    Any,
+    /// The same; and where the handset asks for a key, who presses none has not answered.
+    Key,
+}
+
+/// What is wanted of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confirmation {
+    /// It lapses unless somebody confirms it within so many seconds; `None`: it needs no confirmation.
+    pub within: Option<i32>,
+    /// Where a call asks for a key, nothing else in it is an answer.
+    pub key: bool,
+}
+
+impl Confirmation {
+    /// Seconds to confirm an answer where nobody says how many.
+    pub const USUAL: i32 = 120;
+
+    /// What an alarm or a policy says. Without `confirm`, an answer must be confirmed where a time is given.
+    #[must_use]
+    pub fn of(confirm: Option<Confirm>, within: Option<i32>) -> Self {
+        match confirm {
+            None => Self { within, key: false },
+            Some(Confirm::None) => Self { within: None, key: false },
+            Some(Confirm::Any) => Self { within: within.or(Some(Self::USUAL)), key: false },
+            Some(Confirm::Key) => Self { within: within.or(Some(Self::USUAL)), key: true },
+        }
+    }
+
+    /// What an alarm says of it goes before what its policy says.
+    #[must_use]
+    pub fn or(confirm: Option<Confirm>, within: Option<i32>, policy: Self) -> Self {
+        match (confirm, within) {
+            (None, None) => policy,
+            (None, within) => Self { within, ..policy },
+            (confirm, within) => Self::of(confirm, within.or(policy.within)),
+        }
+    }
+
+    /// In one word.
+    #[must_use]
+    pub fn word(self) -> Confirm {
+        match (self.key, self.within) {
+            (true, _) => Confirm::Key,
+            (false, Some(_)) => Confirm::Any,
+            (false, None) => Confirm::None,
+        }
+    }
+}
+
 /// What a callee says with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -200,6 +257,7 @@ words! {
         AttemptsUsed = "attempts_used", NoReport = "no_report", HandOutLimit = "hand_out_limit", NoHandset = "no_handset",
         AllDeclined = "all_declined", NobodyToRing = "nobody_to_ring",
     }
+    Confirm { None = "none", Any = "any", Key = "key" }
     KeyAction { Accept = "accept", Decline = "decline", StopCalling = "stop_calling" }
     DialOutcome {
         Answered = "answered", Nobody = "nobody", Expired = "expired", Cancelled = "cancelled", Superseded = "superseded",
@@ -317,6 +375,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wanted_of_an_answer() {
+        let of = |confirm, within| Confirmation::of(confirm, within);
+        assert_eq!(of(None, None), Confirmation::default());
+        assert_eq!(of(None, Some(60)), Confirmation { within: Some(60), key: false });
+        assert_eq!(of(Some(Confirm::None), Some(60)), Confirmation::default());
+        assert_eq!(of(Some(Confirm::Key), None), Confirmation { within: Some(120), key: true });
+        let policy = of(Some(Confirm::Key), Some(300));
+        assert_eq!(Confirmation::or(None, None, policy), policy);
+        assert_eq!(Confirmation::or(None, Some(60), policy), Confirmation { within: Some(60), key: true });
+        assert_eq!(Confirmation::or(Some(Confirm::Any), None, policy), Confirmation { within: Some(300), key: false });
+        assert_eq!(Confirmation::or(Some(Confirm::None), None, policy), Confirmation::default());
+        for word in Confirm::ALL {
+            assert_eq!(of(Some(*word), None).word(), *word);
+        }
+    }
+
+    #[test]
     fn a_choice_has_one_word() {
         is_told_as(Mode::ALL, Mode::as_str, Mode::parse);
         is_told_as(Until::ALL, Until::as_str, Until::parse);
@@ -324,6 +399,7 @@ mod tests {
         is_told_as(Verdict::ALL, Verdict::as_str, Verdict::parse);
         is_told_as(HuntOutcome::ALL, HuntOutcome::as_str, HuntOutcome::parse);
         is_told_as(EndReason::ALL, EndReason::as_str, EndReason::parse);
+        is_told_as(Confirm::ALL, Confirm::as_str, Confirm::parse);
         is_told_as(KeyAction::ALL, KeyAction::as_str, KeyAction::parse);
         is_told_as(DialOutcome::ALL, DialOutcome::as_str, DialOutcome::parse);
         for outcome in TargetOutcome::ALL {

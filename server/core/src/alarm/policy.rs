@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Mode;
+use super::{Confirmation, Mode};
 use crate::ids::{PersonId, ScheduleId, TeamId};
 use crate::numbers::same_phone;
 
@@ -50,6 +50,9 @@ pub struct Policy {
     pub rounds: i32,
     /// An answer that nobody confirms within so many seconds lapses; `None`: an answer needs no confirmation.
     pub confirm_within_s: Option<i32>,
+    /// Where a call asks for a key, nothing else in it is an answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wants_key: bool,
 }
 
 /// Where in a policy a hunt is.
@@ -62,6 +65,12 @@ pub struct Place {
 }
 
 impl Policy {
+    /// What is wanted of an answer.
+    #[must_use]
+    pub fn confirmation(&self) -> Confirmation {
+        Confirmation { within: self.confirm_within_s, key: self.wants_key }
+    }
+
     /// The place after this one, `None` after the last. Before the first step there is no place.
     ///
     /// A policy may have been changed since: what counts is what it says now.
@@ -140,7 +149,7 @@ mod tests {
 
     fn policy(steps: usize, rounds: i32) -> Policy {
         let step = Step { whom: Vec::new(), mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
-        Policy { steps: vec![step; steps], rounds, confirm_within_s: None }
+        Policy { steps: vec![step; steps], rounds, confirm_within_s: None, wants_key: false }
     }
 
     fn one(person: Option<u128>, number: &str) -> Reached {

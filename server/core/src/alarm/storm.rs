@@ -20,6 +20,8 @@ pub struct Like<'h> {
     pub until: Until,
     /// Seconds in which an answer must be confirmed.
     pub confirm_within: Option<i32>,
+    /// Where a call asks for a key, nothing else in it is an answer.
+    pub wants_key: bool,
     /// The policy it goes up.
     pub policy: Option<String>,
     /// How long it waits for a handset, in seconds.
@@ -33,7 +35,10 @@ pub struct Like<'h> {
 pub fn join_key(like: &Like<'_>) -> String {
     let rung: Vec<_> =
         like.callees.iter().map(|callee| (&callee.phone, callee.max_attempts, callee.min_interval.num_seconds())).collect();
-    let facts = serde_json::json!([like.mode, like.until, like.confirm_within, like.policy, like.begin_window_s, rung]);
+    let mut facts = serde_json::json!([like.mode, like.until, like.confirm_within, like.policy, like.begin_window_s, rung]);
+    if let (true, Some(facts)) = (like.wants_key, facts.as_array_mut()) {
+        facts.push("key".into());
+    }
     hex(&Sha256::digest(facts.to_string()))
 }
 
@@ -109,7 +114,15 @@ mod tests {
     }
 
     fn key(callees: &[Callee], mode: Mode) -> String {
-        join_key(&Like { mode, until: Until::First, confirm_within: None, policy: None, begin_window_s: 60, callees })
+        join_key(&Like {
+            mode,
+            until: Until::First,
+            confirm_within: None,
+            wants_key: false,
+            policy: None,
+            begin_window_s: 60,
+            callees,
+        })
     }
 
     #[test]

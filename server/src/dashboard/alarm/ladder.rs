@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use android_protocol::voice::detector;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::standing::{self, Standing, Steps};
@@ -93,13 +94,24 @@ pub(in crate::dashboard) struct Known<'h> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     Ringing(usize),
-    Confirmed,
+    /// Somebody said that it is theirs.
+    Confirmed {
+        /// With a key, in the call.
+        by_key: bool,
+    },
     Answered {
         confirm_by: Option<DateTime<Utc>>,
     },
     /// Picked up, and nobody said that it was them.
     Lapsed {
         again_at: Option<DateTime<Utc>>,
+    },
+    /// Was asked for a key, and pressed none.
+    WithoutKey {
+        /// It seems to have been a machine.
+        machine: bool,
+        /// They are rung again.
+        is_wanted: bool,
     },
     Declined,
     Skipped,
@@ -126,7 +138,8 @@ impl State {
         match self {
             Self::Ringing(_) | Self::Answered { .. } | Self::Next { .. } | Self::Later { .. } | Self::InPeace { .. } => true,
             Self::Lapsed { again_at } => again_at.is_some(),
-            Self::Confirmed
+            Self::WithoutKey { is_wanted, .. } => *is_wanted,
+            Self::Confirmed { .. }
             | Self::Declined
             | Self::Skipped
             | Self::DoNotCall
@@ -177,8 +190,8 @@ fn states(known: &Known<'_>) -> Vec<State> {
     });
     let state = |rung: &RungRow| {
         let own = || known.answers.iter().filter(|answer| answer.callee_id == Some(rung.id));
-        if own().any(|answer| answer.confirmed_at.is_some()) {
-            return State::Confirmed;
+        if let Some(answer) = own().find(|answer| answer.confirmed_at.is_some()) {
+            return State::Confirmed { by_key: answer.is_by_key() };
         }
         match rung.verdict {
             Some(Verdict::Declined) => return State::Declined,
@@ -199,8 +212,14 @@ fn states(known: &Known<'_>) -> Vec<State> {
         // Nobody is rung before that, whatever their interval.
         let held_until = standing.and_then(|standing| standing.held_until);
         let again_at = again_at.map(|at| held_until.map_or(at, |held| held.max(at)));
-        if own().next().is_some() {
-            return State::Lapsed { again_at: again_at.filter(|_| wanted(rung)) };
+        if let Some(answer) = own().next_back() {
+            // What lapsed at once had been asked for a key.
+            let without_key = (answer.lapsed_at == Some(answer.at)).then_some(answer.machine == Some(detector::Verdict::Machine));
+            let again_at = again_at.filter(|_| wanted(rung));
+            return match without_key {
+                Some(machine) => State::WithoutKey { machine, is_wanted: again_at.is_some() },
+                None => State::Lapsed { again_at },
+            };
         }
         let quiet = standing.and_then(|standing| standing.quiet.get(&rung.id)).copied();
         match rung.verdict {
@@ -248,13 +267,18 @@ fn show(reader: &Reader, rung: &RungRow, state: &State, known: &Known<'_>, alarm
         State::Ringing(index) => {
             known.ringing.get(*index).map_or((Look::Now, String::new()), |row| ringing_words(reader, row, known.ringing))
         }
-        State::Confirmed => (Look::Confirmed, escape(&words.confirmed)),
+        State::Confirmed { by_key: true } => (Look::Confirmed, escape(&words.rung_by_key)),
+        State::Confirmed { by_key: false } => (Look::Confirmed, escape(&words.confirmed)),
         State::Answered { confirm_by: Some(time) } => {
             (Look::Answered, fill(&words.rung_confirming, &[("until", Html(&until(*time)))]))
         }
         State::Answered { confirm_by: None } => (Look::Answered, escape(&words.answered)),
         State::Lapsed { again_at: None } => (Look::Lapsed, fill(&words.rung_lapsed, &[("tries", Html(&tries))])),
         State::Lapsed { again_at: Some(time) } => (Look::Lapsed, again(time, &words.rung_lapsed_soon, &words.rung_lapsed_again)),
+        State::WithoutKey { machine, .. } => {
+            let what = if *machine { &words.rung_machine } else { &words.rung_without_key };
+            (Look::Lapsed, fill(what, &[("tries", Html(&tries))]))
+        }
         State::Declined => (Look::Off, escape(&words.rung_declined)),
         State::Skipped => (Look::Off, escape(&words.rung_skipped)),
         State::DoNotCall => (Look::Off, escape(&words.rung_do_not_call)),
@@ -352,6 +376,7 @@ mod tests {
             via: AnswerVia::Handset,
             attempt: None,
             confirmed_at: None,
+            machine: None,
             lapsed_at: lapsed.then(|| at(40)),
         }
     }

@@ -1,7 +1,7 @@
 //! A policy as a form has it, and as the interface for programs has it; pure.
 
-use crate::alarm::Mode;
 use crate::alarm::policy::MOST_STEPS;
+use crate::alarm::{Confirm, Mode};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::field::{Choice, Field, Input, Wrong, number};
 use crate::dashboard::frame::words::{Words, fill_text};
@@ -31,6 +31,8 @@ pub(in crate::dashboard) struct PolicyForm {
     steps: Vec<StepForm>,
     rounds: String,
     confirm: String,
+    /// Where the handset speaks, only a key is an answer.
+    key: bool,
 }
 
 /// A policy that can be checked and stored.
@@ -68,6 +70,7 @@ impl PolicyForm {
             steps: policy.steps.iter().map(step).collect(),
             rounds: policy.rounds.to_string(),
             confirm: written(policy.confirm_within_seconds),
+            key: policy.confirm == Some(Confirm::Key),
         }
     }
 
@@ -87,6 +90,7 @@ impl PolicyForm {
             steps: there.map(step).collect(),
             rounds: fields.get("rounds").trim().to_owned(),
             confirm: fields.get("confirm").trim().to_owned(),
+            key: fields.get("confirm-key") == "yes",
         }
     }
 
@@ -112,6 +116,7 @@ impl PolicyForm {
             steps,
             rounds: number("rounds", &self.rounds, &words.policy_bad_rounds)?.unwrap_or(1),
             confirm_within_seconds: number("confirm", &self.confirm, &words.policy_bad_seconds)?,
+            confirm: self.key.then_some(Confirm::Key),
         };
         Ok(Filled { body, places })
     }
@@ -123,6 +128,7 @@ impl PolicyForm {
             "name" => return Some(Wrong::new("name", &words.policy_bad_name)),
             "steps" => return Some(Wrong::new("whom-0", &words.policy_bad_steps)),
             "rounds" => return Some(Wrong::new("rounds", &words.policy_bad_rounds)),
+            "confirm" => return Some(Wrong::new("confirm-key", &words.policy_bad_seconds)),
             "confirm_within_seconds" => return Some(Wrong::new("confirm", &words.policy_bad_seconds)),
             _ => {}
         }
@@ -184,12 +190,14 @@ impl PolicyForm {
     }
 
     /// What is said of the policy as a whole.
-    pub(in crate::dashboard) fn whole_fields(&self, words: &'static Words, wrong: Option<&Wrong>) -> [Field; 2] {
+    pub(in crate::dashboard) fn whole_fields(&self, words: &'static Words, wrong: Option<&Wrong>) -> [Field; 3] {
+        let key = if self.key { "yes" } else { "" };
         let field =
             |name: &str, label: &'static str, how: &str, value: &str| Field::new(name, label, how, value, Input::Number, wrong);
         [
             field("rounds", &words.policy_rounds, &words.policy_rounds_how, &self.rounds),
             field("confirm", &words.policy_confirm, &words.policy_confirm_how, &self.confirm),
+            Field::new("confirm-key", &words.policy_key, &words.policy_key_how, key, Input::Tick(&words.policy_key_tick), wrong),
         ]
     }
 }
@@ -295,8 +303,9 @@ mod tests {
     proptest! {
         /// Opening a policy and saving it changes nothing.
         #[test]
-        fn a_form_says_what_the_policy_says(steps in prop::collection::vec(step(), 1..6), rounds in 1..11_i32, confirm in prop::option::of(1..600_i32)) {
-            let policy = PolicyBody { steps, rounds, confirm_within_seconds: confirm };
+        fn a_form_says_what_the_policy_says(steps in prop::collection::vec(step(), 1..6), rounds in 1..11_i32, confirm in prop::option::of(1..600_i32), key in any::<bool>()) {
+            let confirm = if key { confirm.or(Some(120)) } else { confirm };
+            let policy = PolicyBody { steps, rounds, confirm_within_seconds: confirm, confirm: key.then_some(Confirm::Key) };
             let again = filled(&PolicyForm::of("ops", &policy).with_spare()).ok().unwrap();
             prop_assert_eq!(serde_json::to_value(&again.body).unwrap(), serde_json::to_value(&policy).unwrap());
         }

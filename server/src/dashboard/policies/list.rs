@@ -36,7 +36,7 @@ struct PolicyPage<'r> {
     /// None for one that is there already: its name stays.
     name: Option<Field>,
     steps: Vec<StepFields>,
-    whole: [Field; 2],
+    whole: [Field; 3],
     is_wrong: bool,
 }
 

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::form::whom_written;
 use super::rules::{self, RuleLine};
-use crate::alarm::Mode;
+use crate::alarm::{Confirm, Mode};
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::field::{Field, Input, span};
@@ -103,6 +103,9 @@ fn card(reader: &Reader, row: PolicyRow, policy: &PolicyBody) -> PolicyCard {
         Some(seconds) => fill(&words.policy_confirmed, &[("time", Text(&span(words, seconds)))]),
         None => escape(&words.policy_unconfirmed),
     }];
+    if policy.confirm == Some(Confirm::Key) {
+        meta.push(escape(&words.policy_by_key));
+    }
     if policy.rounds > 1 {
         meta.push(fill(&words.policy_repeated, &[("count", Text(&policy.rounds.to_string()))]));
     }

@@ -8,7 +8,7 @@ use super::presses::{Acknowledgement, Effect};
 use super::raise::{Naming, refuse_if_over};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
-use crate::alarm::{DialOutcome, hunt};
+use crate::alarm::{Confirmation, DialOutcome, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, NewCallee, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId};
@@ -91,8 +91,11 @@ impl Engine {
             let policy = work.db().policy_by_name(name).await?.ok_or_else(|| EngineError::NoSuchPolicy(name.to_owned()))?;
             let own = engine.hunt_of_its_own(work, alarm, hunt).await?;
             let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
-            let confirm_within = policy.definition.confirm_within_s.or(hunt.confirm_within);
-            work.db().set_hunt_policy(hunt.id, policy.id, confirm_within).await?;
+            let wanted = match policy.definition.confirmation() {
+                wanted if wanted == Confirmation::default() => hunt.confirmation(),
+                wanted => wanted,
+            };
+            work.db().set_hunt_policy(hunt.id, policy.id, wanted).await?;
             let event = Event::PolicySet { policy: name.to_owned(), by: by.name.clone(), done_by: Some(by.doer.clone()) };
             work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
             engine.settle(work, hunt.id).await
@@ -241,6 +244,7 @@ impl Engine {
             begin_window_s: hunt.begin_window_s,
             only_handset_id: hunt.only_handset_id,
             confirm_within: hunt.confirm_within,
+            wants_key: hunt.wants_key,
             policy_id: hunt.policy_id,
             queue: hunt.queue.clone(),
             ring,

@@ -13,7 +13,7 @@ use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Rung};
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::alarm::ringing::{self, Asked, Line};
-use crate::engine::watch::idle::IdleReason;
+use crate::engine::watch::idle::{IdleReason, voices_first};
 use crate::engine::{Engine, EngineError, delta, seconds};
 use crate::ids::{self, HuntId, short_mid};
 use crate::lock::{Acquired, LockGuard};
@@ -51,6 +51,11 @@ pub struct Asker {
 }
 
 impl Asker {
+    /// It asks whoever picks up for a key.
+    fn speaks(&self) -> bool {
+        self.profile == Profile::Native && self.handset.speaks()
+    }
+
     fn form(&self) -> ListForm {
         match self.profile {
             // A native handset asks again at once, so one number at a time holds nobody up.
@@ -128,7 +133,7 @@ impl Engine {
             // A disabled handset may finish what it has, and gets nothing new.
             return self.serve_open_only(asker, now).await;
         }
-        if self.idle.knows_idle(asker.handset.id, now) {
+        if self.idle.knows_idle(asker.handset.id, asker.speaks(), &self.presence, now) {
             return Ok(Claim::Idle(IdleReason::KnownIdle));
         }
         for _ in 0..3 {
@@ -178,11 +183,17 @@ impl Engine {
     /// One try; `None` when another request interfered and it is worth starting again.
     async fn try_claim(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
         let handset = asker.handset.id;
+        let mut key_waits = TimeDelta::zero();
         {
             let mut reader = self.store.read().await?;
             let mut db = reader.db();
             let open = db.open_dial_of(handset).await?;
-            if open.is_none() && db.earliest_due_of(handset).await?.is_none_or(|due| due > now) {
+            let due = db.earliest_due_of(handset).await?;
+            if due.key.is_some() && !asker.speaks() {
+                key_waits = voices_first(false, &db.free_voices().await?, &self.presence, now);
+            }
+            let due = [due.any, due.key.map(|due| due + key_waits)].into_iter().flatten().min();
+            if open.is_none() && due.is_none_or(|due| due > now) {
                 return Ok(Some(Claim::Idle(IdleReason::NothingDue)));
             }
             drop(reader);
@@ -219,7 +230,7 @@ impl Engine {
         let mut claim = Claim::Idle(IdleReason::NothingDue);
         let mut looked_at_one = false;
         for _ in 0..HUNTS_PER_POLL {
-            let Some(hunt) = work.db().lock_next_due(now, handset).await? else { break };
+            let Some(hunt) = work.db().lock_next_due(now, handset, now - key_waits).await? else { break };
             looked_at_one = true;
             let step = match self.advance(&mut work, &hunt, asker, &mut locks).await {
                 Err(EngineError::Store(error)) if error.is_for_good() => {
@@ -510,7 +521,7 @@ impl Engine {
                 .filter(|asker| asker.profile == Profile::App)
                 .map(|asker| now + seconds(asker.handset.ring_seconds)),
             profile: asker.map(|asker| asker.profile),
-            asks_key: asker.is_some_and(|asker| asker.profile == Profile::Native && asker.handset.speaks()),
+            asks_key: asker.is_some_and(Asker::speaks),
             targets,
         }
     }

@@ -34,6 +34,7 @@ impl Engine {
             mode: hunt.mode,
             until: hunt.until,
             confirm_within: hunt.confirm_within,
+            wants_key: hunt.wants_key,
             policy,
             begin_window_s: hunt.begin_window_s,
             callees: &callees,

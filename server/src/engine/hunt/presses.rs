@@ -426,6 +426,7 @@ async fn confirmed_answer(work: &mut Work, hunt: &HuntRow, by: &Acknowledgement)
         attempt: callee.map(|callee| callee.attempts).filter(|attempts| *attempts > 0),
         confirmed_at: Some(now),
         lapsed_at: None,
+        machine: None,
     };
     work.db().insert_answer(&answer).await?;
     Ok(answer)

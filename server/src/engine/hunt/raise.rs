@@ -9,7 +9,7 @@ use crate::alarm::consequences;
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
 use crate::alarm::policy::Step;
-use crate::alarm::{AlarmState, HuntOutcome, Mode, Priority, Until, hunt};
+use crate::alarm::{AlarmState, Confirm, Confirmation, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
@@ -93,6 +93,8 @@ pub struct RaiseRequest {
     pub begin_window_s: i32,
     /// An answer that nobody confirms within so many seconds lapses; `None`: as the policy says, else none is wanted.
     pub confirm_within: Option<i32>,
+    /// When an answer needs no further word; `None`: as the policy says, or once it is confirmed where a time is given.
+    pub confirm: Option<Confirm>,
     /// The escalation policy that the alarm names.
     pub policy: Option<String>,
     /// Whom the alarm names to be rung, by name or by duty, instead of `callees`.
@@ -150,6 +152,7 @@ impl Default for RaiseRequest {
             dry_run: false,
             begin_window_s: 3600,
             confirm_within: None,
+            confirm: None,
             policy: None,
             ring: Vec::new(),
             attempts: None,
@@ -545,6 +548,8 @@ pub(in crate::engine) async fn insert_hunt(
 ) -> Result<HuntId, EngineError> {
     let now = work.now();
     let attempts = request.callees.iter().map(|callee| callee.max_attempts);
+    let of_policy = policy.map(|policy| policy.definition.confirmation()).unwrap_or_default();
+    let wanted = Confirmation::or(request.confirm, request.confirm_within, of_policy);
     let hunt = NewHunt {
         id: HuntId::new(now),
         priority: request.priority,
@@ -556,7 +561,8 @@ pub(in crate::engine) async fn insert_hunt(
         created_at: now,
         begin_window_s: request.begin_window_s,
         only_handset_id: request.only_handset,
-        confirm_within: request.confirm_within.or(policy.and_then(|policy| policy.definition.confirm_within_s)),
+        confirm_within: wanted.within,
+        wants_key: wanted.key,
         policy_id: policy.map(|policy| policy.id),
         queue: queue(request, policy),
         ring: match naming {

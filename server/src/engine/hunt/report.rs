@@ -230,8 +230,12 @@ impl Engine {
         let Recorded { callee, resp, knows_attempt, confirmed, declined, lapses, late, machine } = recorded;
         let callee = hearing.callees.iter().find(|own| Some(own.id) == callee);
         let answer = self.answer_of(work, &hearing.dial, callee, &resp, hearing.region).await?;
-        let answer =
-            AnswerRow { attempt: answer.attempt.filter(|_| knows_attempt), confirmed_at: confirmed.then_some(now), ..answer };
+        let answer = AnswerRow {
+            attempt: answer.attempt.filter(|_| knows_attempt),
+            confirmed_at: confirmed.then_some(now),
+            machine,
+            ..answer
+        };
         work.db().insert_answer(&answer).await?;
         if declined || lapses {
             work.db().lapse_answer(answer.id, now).await?;
@@ -364,6 +368,7 @@ impl Engine {
             attempt: callee.map(|callee| callee.attempts),
             confirmed_at: None,
             lapsed_at: None,
+            machine: None,
         })
     }
 }

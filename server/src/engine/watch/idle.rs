@@ -7,17 +7,25 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::broadcast::Receiver;
 
+use super::presence::Presence;
 use super::waiting::Due;
 use crate::ids::HandsetId;
+use crate::store::alarm::hunts::EarliestDue;
+use crate::store::watch::handsets::VoiceRow;
 use crate::store::{Announcement, Generation, Remembered, Store, StoreError};
 
 /// What was read longer ago than this is not used: the periodic re-read must have failed.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 /// So many handsets at most are woken at once; each hand-out is announced, and wakes the next.
 const MOST_AT_ONCE: i64 = 64;
+
+/// A hunt that wants a key is left to handsets that speak for so long.
+const VOICES_FIRST: TimeDelta = TimeDelta::seconds(20);
+/// A handset that speaks, and has not been heard of for so long, is not waited for.
+const VOICE_LIVES: TimeDelta = TimeDelta::seconds(90);
 
 /// Why a handset gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +64,10 @@ struct Memory {
 pub struct Facts {
     /// When hunts that any handset may take want one: the earliest of them, in order.
     due: Vec<DateTime<Utc>>,
+    /// The earliest of them that want no key, and that do.
+    earliest: EarliestDue,
+    /// Handsets that speak and have nothing to do; read only where a hunt wants a key.
+    voices: Vec<VoiceRow>,
     due_for: Vec<(HandsetId, DateTime<Utc>)>,
     /// Those with an open dial, and its mid.
     open_mids: HashMap<HandsetId, String>,
@@ -85,7 +97,8 @@ impl Facts {
 #[derive(Debug)]
 struct LatestRead {
     read_at: Instant,
-    next_due: Option<DateTime<Utc>>,
+    earliest: EarliestDue,
+    voices: Vec<VoiceRow>,
     /// The same for hunts that are for one handset alone: a test call must not send all the others to the database.
     next_due_for: HashMap<HandsetId, DateTime<Utc>>,
     /// The open mid of each handset that has one.
@@ -101,10 +114,11 @@ impl IdleMemory {
 
     /// True when there certainly is nothing for this handset: no open dial, and no hunt that wants one.
     #[must_use]
-    pub fn knows_idle(&self, handset: HandsetId, now: DateTime<Utc>) -> bool {
+    pub fn knows_idle(&self, handset: HandsetId, speaks: bool, presence: &Presence, now: DateTime<Utc>) -> bool {
         let memory = self.0.now();
         memory.known.as_ref().is_some_and(|known| {
-            let due = [known.next_due, known.next_due_for.get(&handset).copied()].into_iter().flatten().min();
+            let key = known.earliest.key.map(|due| due + voices_first(speaks, &known.voices, presence, now));
+            let due = [known.earliest.any, key, known.next_due_for.get(&handset).copied()].into_iter().flatten().min();
             known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !known.open_mids.contains_key(&handset)
         })
     }
@@ -131,7 +145,8 @@ impl IdleMemory {
                 if memory.generation() == generation {
                     memory.known = Some(LatestRead {
                         read_at,
-                        next_due: facts.due.first().copied(),
+                        earliest: facts.earliest,
+                        voices: facts.voices.clone(),
                         next_due_for: facts.due_for.iter().copied().collect(),
                         open_mids: facts.open_mids.clone(),
                     });
@@ -169,11 +184,26 @@ impl Remembered for Memory {
     }
 }
 
+/// For how long after it is due a hunt that wants a key is left to handsets that speak: while one of them lives and has nothing to do.
+pub(in crate::engine) fn voices_first(speaks: bool, voices: &[VoiceRow], presence: &Presence, now: DateTime<Utc>) -> TimeDelta {
+    let lives =
+        |voice: &VoiceRow| voice.last_seen_at.max(presence.last_seen(voice.id)).is_some_and(|seen| now - seen < VOICE_LIVES);
+    let rests = |voice: &VoiceRow| voice.avoid_until.is_some_and(|until| until > now);
+    let some = voices.iter().any(|voice| lives(voice) && !rests(voice));
+    if !speaks && some { VOICES_FIRST } else { TimeDelta::zero() }
+}
+
 async fn read(store: &Store, with_commands: bool) -> Result<Facts, StoreError> {
     let mut reader = store.read().await?;
     let mut db = reader.db();
+    let due = db.due_times(MOST_AT_ONCE).await?;
+    let more = due.last().map(|(due, _)| *due).filter(|_| i64::try_from(due.len()).is_ok_and(|read| read == MOST_AT_ONCE));
+    let of = |key: bool| due.iter().find(|(_, wants_key)| *wants_key == key).map(|(due, _)| *due).or(more);
+    let earliest = EarliestDue { any: of(false), key: of(true) };
     Ok(Facts {
-        due: db.due_times(MOST_AT_ONCE).await?,
+        voices: if earliest.key.is_some() { db.free_voices().await? } else { Vec::new() },
+        due: due.into_iter().map(|(due, _)| due).collect(),
+        earliest,
         due_for: db.earliest_due_for_one().await?,
         open_mids: db.open_mids().await?.into_iter().collect(),
         with_commands: if with_commands { db.handsets_with_commands().await? } else { Vec::new() },

@@ -1,5 +1,6 @@
 //! Answers: who picked up, or confirmed, in which hunt.
 
+use android_protocol::voice::detector;
 use chrono::{DateTime, Utc};
 
 use crate::alarm::AnswerVia;
@@ -40,6 +41,8 @@ row! {
         pub confirmed_at: Option<DateTime<Utc>>,
         /// When it lapsed, unconfirmed.
         pub lapsed_at: Option<DateTime<Utc>>,
+        /// What the handset took whoever picked up for: a guess.
+        pub machine: Option<detector::Verdict>,
     }
 }
 
@@ -58,7 +61,8 @@ impl AnswerRow {
     }
 
     /// Whether it was confirmed in the call that brought it.
-    fn is_by_key(&self) -> bool {
+    #[must_use]
+    pub fn is_by_key(&self) -> bool {
         self.mid.is_some() && self.confirmed_at == Some(self.at)
     }
 
@@ -72,8 +76,8 @@ impl AnswerRow {
 statements! {
     /// A new answer.
     INSERT = [
-        "INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via, attempt, confirmed_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+        "INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via, attempt, confirmed_at, machine)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
     ];
     /// A human stands by it.
     CONFIRM = ["UPDATE answers SET confirmed_at = $2 WHERE id = $1 AND confirmed_at IS NULL"];
@@ -121,6 +125,7 @@ impl Db<'_> {
             answer.via,
             answer.attempt,
             answer.confirmed_at,
+            answer.machine,
         )
         .map(|_| ())
     }

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::alarm::consequences;
 use crate::alarm::hunt::{Callee, Hunt};
 use crate::alarm::policy::{Place, Step};
-use crate::alarm::{EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
+use crate::alarm::{Confirmation, EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 use crate::numbers::{phone_of, same_phone};
 use crate::roster::quiet::{self, QuietHours};
@@ -52,6 +52,8 @@ row! {
         pub only_handset_id: Option<HandsetId>,
         /// An answer that nobody confirms within so many seconds lapses.
         pub confirm_within: Option<i32>,
+        /// Where a call asks for a key, nothing else in it is an answer; and handsets that can go first.
+        pub wants_key: bool,
         /// Its escalation policy.
         pub policy_id: Option<PolicyId>,
         /// Where in the policy it is; `None`: before the first step.
@@ -164,6 +166,12 @@ row! {
 }
 
 impl HuntRow {
+    /// What is wanted of an answer.
+    #[must_use]
+    pub fn confirmation(&self) -> Confirmation {
+        Confirmation { within: self.confirm_within, key: self.wants_key }
+    }
+
     /// What decides about what follows when word comes.
     #[must_use]
     pub fn standing(&self) -> consequences::Hunt {
@@ -171,7 +179,7 @@ impl HuntRow {
             until: self.until,
             outcome: self.outcome,
             wants_word: self.confirm_within.is_some(),
-            wants_key: false,
+            wants_key: self.wants_key,
         }
     }
 }
@@ -245,15 +253,15 @@ statements! {
     /// A new hunt.
     INSERT = [
         "INSERT INTO hunts (id, priority, mode, until, dry_run, step, dials_left, created_at, due_at, begin_before, begin_window_s,
-                            only_handset_id, confirm_within, policy_id, queue, ring)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+                            only_handset_id, confirm_within, policy_id, queue, ring, wants_key)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
     ];
     /// Another one that stands where this one stands.
     COPY = [
-        "INSERT INTO hunts (id, priority, mode, until, dry_run, confirm_within, step, step_ends_at, dials_left, created_at, due_at,
+        "INSERT INTO hunts (id, priority, mode, until, dry_run, confirm_within, wants_key, step, step_ends_at, dials_left, created_at, due_at,
                             begin_before, begin_window_s, begun_at, ended_at, outcome, end_reason, only_handset_id, policy_id,
                             policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused)
-         SELECT $2, $3, mode, until, dry_run, confirm_within, step, step_ends_at, dials_left, created_at, due_at,
+         SELECT $2, $3, mode, until, dry_run, confirm_within, wants_key, step, step_ends_at, dials_left, created_at, due_at,
                 begin_before, begin_window_s, begun_at, ended_at, outcome, end_reason, only_handset_id, policy_id,
                 policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused FROM hunts WHERE id = $1"
     ];
@@ -269,9 +277,10 @@ statements! {
                               attempts, last_offered_at, verdict, phone)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
     ];
-    /// The most urgent due hunt that nobody else is working on, locked: of those, one of the queue that was served longest ago.
+    /// The most urgent due hunt that nobody else is working on, locked: of those, one of the queue that was served longest ago. Of those that
+    /// want a key, only what has been due for longer.
     NEXT_DUE = [
-        "SELECT * FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND due_at <= $1
+        "SELECT * FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND due_at <= $1 AND (NOT wants_key OR due_at <= $3)
            AND (only_handset_id IS NULL OR only_handset_id = $2)
          ORDER BY priority DESC, (SELECT served_at FROM queues WHERE queues.queue = hunts.queue) NULLS FIRST, due_at, id
          LIMIT 1" skip_locked
@@ -286,12 +295,12 @@ statements! {
     GET = ["SELECT * FROM hunts WHERE id = $1"];
     /// When the next hunt wants this handset.
     EARLIEST_DUE_OF = [
-        "SELECT min(due_at) AS due_at FROM hunts
-         WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1)"
+        "SELECT wants_key, min(due_at) AS due_at FROM hunts
+         WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1) GROUP BY wants_key"
     ];
     /// When the next hunts want any handset.
     DUE_TIMES = [
-        "SELECT due_at FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL ORDER BY due_at LIMIT $1"
+        "SELECT due_at, wants_key FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL ORDER BY due_at LIMIT $1"
     ];
     /// When each handset is wanted by hunts that are for it alone.
     EARLIEST_DUE_FOR_ONE = [
@@ -329,7 +338,7 @@ statements! {
     END_STEP_NOW = ["UPDATE hunts SET step_ends_at = $2, due_at = $2, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
     /// Another policy, from its first step.
     SET_POLICY = [
-        "UPDATE hunts SET policy_id = $2, policy_step = NULL, policy_round = 0, confirm_within = $3 WHERE id = $1"
+        "UPDATE hunts SET policy_id = $2, policy_step = NULL, policy_round = 0, confirm_within = $3, wants_key = $4 WHERE id = $1"
     ];
     /// Nobody is rung before then.
     SNOOZE = [
@@ -420,12 +429,23 @@ pub struct NewHunt {
     pub only_handset_id: Option<HandsetId>,
     /// An answer that nobody confirms within so many seconds lapses.
     pub confirm_within: Option<i32>,
+    /// Where a call asks for a key, nothing else in it is an answer.
+    pub wants_key: bool,
     /// Its escalation policy.
     pub policy_id: Option<PolicyId>,
     /// It takes turns with hunts of other queues.
     pub queue: String,
     /// Whom it was asked to ring, when that is for the roster to say.
     pub ring: Option<Step>,
+}
+
+/// When the next hunts want a handset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EarliestDue {
+    /// The next of those that want no key.
+    pub any: Option<DateTime<Utc>>,
+    /// The next of those that do.
+    pub key: Option<DateTime<Utc>>,
 }
 
 /// A step that begins.
@@ -478,6 +498,7 @@ impl Db<'_> {
             hunt.policy_id,
             hunt.queue.as_str(),
             hunt.ring.as_ref().map(Json),
+            hunt.wants_key,
         )
         .map(|_| ())
     }
@@ -528,8 +549,13 @@ impl Db<'_> {
     }
 
     /// Takes the most urgent due hunt that this handset may ring for and no other transaction is working on, and locks it.
-    pub async fn lock_next_due(&mut self, now: DateTime<Utc>, handset: HandsetId) -> Result<Option<HuntRow>> {
-        fetch_optional!(self, NEXT_DUE, now, handset)
+    pub async fn lock_next_due(
+        &mut self,
+        now: DateTime<Utc>,
+        handset: HandsetId,
+        key_by: DateTime<Utc>,
+    ) -> Result<Option<HuntRow>> {
+        fetch_optional!(self, NEXT_DUE, now, handset, key_by)
     }
 
     /// The same for dry runs.
@@ -551,15 +577,15 @@ impl Db<'_> {
     }
 
     /// When the next hunt wants this handset; `None` when none does.
-    pub async fn earliest_due_of(&mut self, handset: HandsetId) -> Result<Option<DateTime<Utc>>> {
-        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, EARLIEST_DUE_OF, handset)?;
-        Ok(row.and_then(|(due,)| due))
+    pub async fn earliest_due_of(&mut self, handset: HandsetId) -> Result<EarliestDue> {
+        let rows: Vec<(bool, DateTime<Utc>)> = fetch_all!(self, EARLIEST_DUE_OF, handset)?;
+        let of = |key: bool| rows.iter().find(|(wants_key, _)| *wants_key == key).map(|(_, due)| *due);
+        Ok(EarliestDue { any: of(false), key: of(true) })
     }
 
-    /// When hunts that any handset may take want one: the earliest, at most so many.
-    pub async fn due_times(&mut self, limit: i64) -> Result<Vec<DateTime<Utc>>> {
-        let rows: Vec<(DateTime<Utc>,)> = fetch_all!(self, DUE_TIMES, limit)?;
-        Ok(rows.into_iter().map(|(due,)| due).collect())
+    /// When hunts that any handset may take want one, and which of them want a key: the earliest, at most so many.
+    pub async fn due_times(&mut self, limit: i64) -> Result<Vec<(DateTime<Utc>, bool)>> {
+        fetch_all!(self, DUE_TIMES, limit)
     }
 
     /// When the next hunt that is for one handset alone wants it: a test call.
@@ -624,8 +650,8 @@ impl Db<'_> {
     }
 
     /// Gives a hunt another policy, which begins with its first step when the current one is over.
-    pub async fn set_hunt_policy(&mut self, id: HuntId, policy: PolicyId, confirm_within: Option<i32>) -> Result<()> {
-        execute!(self, SET_POLICY, id, policy, confirm_within).map(|_| ())
+    pub async fn set_hunt_policy(&mut self, id: HuntId, policy: PolicyId, wanted: Confirmation) -> Result<()> {
+        execute!(self, SET_POLICY, id, policy, wanted.within, wanted.key).map(|_| ())
     }
 
     /// Puts an open hunt off.

@@ -116,6 +116,19 @@ row! {
 }
 
 row! {
+    /// A handset that speaks and has no open dial.
+    #[derive(Clone, Debug)]
+    pub struct VoiceRow {
+        /// Which one.
+        pub id: HandsetId,
+        /// Its last poll, as of the last time that was written down.
+        pub last_seen_at: Option<DateTime<Utc>>,
+        /// Another handset is preferred until then.
+        pub avoid_until: Option<DateTime<Utc>>,
+    }
+}
+
+row! {
     /// What decides whether a phone is let in as a handset.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Doors {
@@ -269,6 +282,13 @@ statements! {
     SET_TEST = ["UPDATE handsets SET test_alarm_id = $2 WHERE id = $1"];
     /// What it says of itself.
     SET_STATUS = ["UPDATE handsets SET status = $2, status_at = $3, capabilities = coalesce($4, capabilities) WHERE id = $1"];
+    /// Those that speak, work as far as is known, and have no open dial.
+    FREE_VOICES = [
+        "SELECT h.id, h.last_seen_at, h.avoid_until FROM handsets h
+         WHERE h.capabilities LIKE '%dtmf%' AND h.capabilities LIKE '%tts%' AND h.removed_at IS NULL AND h.disabled_at IS NULL
+           AND h.offline_since IS NULL AND h.stuck_since IS NULL
+           AND NOT EXISTS (SELECT 1 FROM dials d WHERE d.handset_id = h.id AND d.closed_at IS NULL)"
+    ];
     /// A phone polled without being let in.
     KNOCK = [
         "INSERT INTO knocks (address, model, user_agent, first_at, last_at, times) VALUES ($1, $2, $3, $4, $4, 1)
@@ -352,6 +372,14 @@ impl Db<'_> {
     /// The handset with a name.
     pub async fn handset_by_name(&mut self, name: &str) -> Result<Option<HandsetRow>> {
         fetch_optional!(self, BY_NAME, name)
+    }
+
+    /// The handsets that speak, work as far as is known, and have no open dial.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn free_voices(&mut self) -> Result<Vec<VoiceRow>> {
+        fetch_all!(self, FREE_VOICES)
     }
 
     /// One handset.

@@ -1,0 +1,50 @@
+//! What the pages tell of calls in which the handset speaks: who pressed a key, who did not, and what the handset took them for.
+
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
+use serde_json::{Value, json};
+
+use crate::client::Visitor;
+use crate::harness::{A, B, Home, Server, on_both};
+
+on_both!(a_mailbox_is_told_from_a_key, a_policy_says_that_it_wants_a_key);
+
+async fn native(server: &Server, method: &str, path: &str, body: Value) -> Value {
+    let http = autocall_tests::http_client().no_proxy().build().unwrap();
+    let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base)).header("autocall-protocol", "1");
+    request.json(&body).send().await.unwrap().json().await.unwrap()
+}
+
+/// Takes the next list and reports that the number was answered, with what else is known of the call.
+async fn answered(server: &Server, path: &str, number: &str, more: Value) {
+    let offer = native(server, "GET", path, Value::Null).await;
+    assert_eq!(offer["phone"], json!([number]), "{offer}");
+    let mut call = json!({ "number": number, "outcome": "answered" });
+    call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let report = format!("{path}?mid={}&resp={number}", offer["mid"].as_str().unwrap());
+    assert_eq!(native(server, "POST", &report, json!({ "calls": [call] })).await, json!({ "code": 0 }));
+}
+
+async fn a_mailbox_is_told_from_a_key(home: Home) {
+    let server = home.start().await;
+    let path = server.pair("trunk", Profile::Native).await;
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "machine"], "backend": "sip", "channels": 1 });
+    assert_eq!(native(&server, "POST", "/h/trunk/status", can).await, json!({ "code": 0 }));
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let id = server.raise(&[A, B], json!({ "attempts": 1, "confirm": "key" })).await;
+    answered(&server, &path, A, json!({ "confirmed": null, "action": "none", "machine": "machine" })).await;
+    let page = lin.get(&format!("/alarms/{id}")).await;
+    assert!(page.shows("A machine seems to have answered") && page.shows("a machine answered"), "{}", page.body);
+    answered(&server, &path, B, json!({ "confirmed": true, "keys": "1", "action": "accept" })).await;
+    let page = lin.get(&format!("/alarms/{id}")).await;
+    assert!(page.shows("took it with a key"), "{}", page.body);
+}
+
+async fn a_policy_says_that_it_wants_a_key(home: Home) {
+    let server = home.start().await;
+    let policy = json!({ "steps": [{ "ring": [{ "number": A }] }], "confirm": "key" });
+    assert_eq!(server.put("/api/v1/policies/ops", &policy).await.0, 201);
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let page = lin.get("/policies").await;
+    assert!(page.shows("only a key is an answer"), "{}", page.body);
+}
