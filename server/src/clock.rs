@@ -93,6 +93,12 @@ impl Clock {
         }
     }
 
+    /// Whether it goes on by itself.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        !matches!(&*self.0, Source::Manual(_))
+    }
+
     /// Moves a manual clock; the others go on by themselves.
     pub fn advance(&self, by: TimeDelta) {
         if let Source::Manual(at) = &*self.0 {

@@ -185,7 +185,8 @@ impl Engine {
         loop {
             tokio::time::sleep_until(next).await;
             let late = next.elapsed();
-            if late > LATE {
+            // A clock that is only moved by hand did not go on meanwhile: nobody was silent.
+            if late > LATE && self.clock.goes_on() {
                 if late > STOOD_STILL {
                     self.note_database_away()
                 } else {
