@@ -165,7 +165,7 @@ pub async fn run_and_tell(
             Want::Sleep(at) => at,
         };
         let pause =
-            wake.map_or(Duration::from_secs(3600), |at| at.saturating_sub(now).div_f64(speed).max(Duration::from_millis(1)));
+            wake.map_or(Duration::from_hours(1), |at| at.saturating_sub(now).div_f64(speed).max(Duration::from_millis(1)));
         let reply = async {
             match &mut in_flight {
                 Some((_, sending)) => sending.await,

@@ -987,11 +987,10 @@ mod tests {
 
     #[test]
     fn the_words_on_the_wire_are_the_words_of_serde() {
-        use CallOutcome as O;
+        use {CallOutcome as O, ProgressState as P};
         for outcome in [O::Answered, O::NoAnswer, O::Busy, O::Rejected, O::Failed, O::NotDialled] {
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
         }
-        use ProgressState as P;
         for state in [P::Dialling, P::Alerting, P::Connected, P::Ended] {
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
         }

@@ -124,6 +124,7 @@ async fn ready(line: &ModemLine) {
 
 /// What becomes of a call to each kind of callee, by the report.
 async fn every_outcome(manner: Manner) {
+    use CallOutcome as O;
     let dialect = manner.dialect;
     let folder = tempfile::tempdir().unwrap();
     let (busy, declines, away, rings, nowhere) = ("13900000003", "13900000004", "13900000005", "13900000006", "13900000007");
@@ -145,7 +146,6 @@ async fn every_outcome(manner: Manner) {
     .await;
     modem.hang_up();
     eventually("the report", async || (!reports(&desk).is_empty()).then_some(())).await;
-    use CallOutcome as O;
     let wanted = [O::Failed, O::Busy, O::Rejected, O::NoAnswer, O::NoAnswer, O::Answered];
     assert_eq!(outcomes(&desk), wanted, "{dialect:?}");
     for (number, _) in numbers {

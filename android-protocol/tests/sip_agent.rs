@@ -235,7 +235,7 @@ impl Home {
     /// Stops it as an operator does, and returns what it wrote.
     async fn end(mut self) -> (String, Vec<String>) {
         let _ = self.stop.take().unwrap().send(());
-        tokio::time::timeout(Duration::from_secs(60), self.running.take().unwrap()).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(1), self.running.take().unwrap()).await.unwrap().unwrap();
         let journal = std::fs::read_to_string(self.folder.path().join("state/handset.journal")).unwrap();
         (journal, self.lines.lock().unwrap().clone())
     }
@@ -316,6 +316,7 @@ async fn the_question_is_asked_in_the_language_of_the_alarm() {
 
 #[tokio::test]
 async fn the_next_number_is_dialled_and_each_end_is_told() {
+    use CallOutcome::{Busy, Failed};
     let phones = [A, B, "12;evil"];
     let desk = Desk { offers: [offer("m1", &phones, json!({}))].into(), ..Desk::default() };
     let busy = vec![Act::Refuse(486, "Busy Here", &[])];
@@ -323,7 +324,6 @@ async fn the_next_number_is_dialled_and_each_end_is_told() {
     let (line, report) = home.server.report("m1").await;
     assert_eq!(line, "POST /h/T/alert/phone?mid=m1");
     let told: Vec<_> = report.calls.iter().map(|call| (call.outcome.unwrap(), call.detail)).collect();
-    use CallOutcome::{Busy, Failed};
     assert_eq!(told, [(Busy, None), (Failed, Some(FailureDetail::BadNumber)), (Failed, Some(FailureDetail::BadNumber))]);
     assert_eq!(report.calls[0].cause.as_ref().unwrap().sip, Some(486));
     assert_eq!(home.peer.log().calls.len(), 2, "the third is no number");

@@ -77,7 +77,7 @@ impl Server {
 
     /// Waits until so many requests were made whose line holds this.
     async fn when(&self, what: &str, count: usize) -> Vec<Asked> {
-        let end = Instant::now() + Duration::from_secs(120);
+        let end = Instant::now() + Duration::from_mins(2);
         loop {
             let asked = self.asked(what);
             if asked.len() >= count {

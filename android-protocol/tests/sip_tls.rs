@@ -78,8 +78,8 @@ async fn call(sip: &Sip) -> Made {
     let order = Order {
         address: sip.dialling().address("13900000001").unwrap(),
         call_id: new_call_id(),
-        ring: Duration::from_secs(60),
-        patience: Duration::from_secs(60),
+        ring: Duration::from_mins(1),
+        patience: Duration::from_mins(1),
         script: serde_json::from_str::<Script>(r#"{"say":"x","repeat":9,"keys":{"1":"accept"}}"#).unwrap(),
         sounds: Sounds::default(),
         ports: None,
@@ -112,7 +112,7 @@ async fn the_trunk_of_the_right_authority_is_called_and_no_other() {
             answer => break answer,
         }
     };
-    assert_eq!(granted, Ok(Duration::from_secs(120)));
+    assert_eq!(granted, Ok(Duration::from_mins(2)));
     let registrations = peer.log().count("REGISTER");
     let made = call(&sip).await;
     assert_eq!((made.judged.outcome, made.conversation.keys.as_str()), (CallOutcome::Answered, "91"), "{made:?}");

@@ -29,7 +29,7 @@ async fn register(stack: &Stack) {
         match registration.register(stack, 300).await {
             // On a busy machine.
             Err(RegisterError::Silent) => {}
-            answer => return assert_eq!(answer, Ok(Duration::from_secs(120))),
+            answer => return assert_eq!(answer, Ok(Duration::from_mins(2))),
         }
     }
 }
@@ -38,7 +38,7 @@ async fn state(trunk: &Trunk, what: &str, is: impl Fn(&TrunkState) -> bool) -> T
     let mut states = trunk.state.clone();
     match tokio::time::timeout(LONG, states.wait_for(is)).await {
         Ok(state) => state.unwrap().clone(),
-        Err(_) => panic!("the trunk is never {what}: {:?}", trunk.state.borrow().words),
+        Err(late) => panic!("{late}: the trunk is never {what}: {:?}", trunk.state.borrow().words),
     }
 }
 

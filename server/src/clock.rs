@@ -29,7 +29,7 @@ struct Measured {
     started: Instant,
     /// Microseconds since 1970 at `started`.
     base: AtomicI64,
-    measured: AtomicBool,
+    known: AtomicBool,
     sure: AtomicBool,
     candidate: AtomicI64,
     stepped: AtomicBool,
@@ -48,7 +48,7 @@ impl Clock {
         Self(Arc::new(Source::Measured(Measured {
             started: Instant::now(),
             base: AtomicI64::new(system_time().timestamp_micros()),
-            measured: AtomicBool::new(false),
+            known: AtomicBool::new(false),
             sure: AtomicBool::new(true),
             candidate: AtomicI64::new(0),
             stepped: AtomicBool::new(false),
@@ -65,6 +65,7 @@ impl Clock {
 
     /// Follows the machine's clock, where there is no other: in small corrections always, forwards only while nothing is under way, backwards never, since
     /// what is written down would then lie in the future. Gives how far the machine's clock is ahead after that.
+    #[must_use]
     pub fn follow_machine(&self, nothing_under_way: bool) -> TimeDelta {
         let Source::Measured(measured) = &*self.0 else { return TimeDelta::zero() };
         let ahead = system_time() - self.now();
@@ -108,6 +109,7 @@ impl Clock {
 
     /// Whether this clock was set, by more than it could have gone by itself, since this was asked last: all that anybody was silent for
     /// by then says nothing.
+    #[must_use]
     pub fn has_stepped(&self) -> bool {
         match &*self.0 {
             Source::Measured(measured) => measured.stepped.swap(false, Ordering::AcqRel),
@@ -126,6 +128,7 @@ impl Clock {
 
     /// Takes in what the other clock showed at some instant between `asked` and now. Gives false when that was a jump that a
     /// second measurement must confirm.
+    #[must_use]
     pub fn measure(&self, theirs: DateTime<Utc>, asked: Instant) -> bool {
         match &*self.0 {
             Source::Measured(measured) => measured.take(theirs, asked, Instant::now()),
@@ -144,7 +147,7 @@ impl Measured {
         let midway = asked.duration_since(self.started) + answered.duration_since(asked) / 2;
         let base = theirs.timestamp_micros() - i64::try_from(midway.as_micros()).unwrap_or(0);
         let near = |other: i64| TimeDelta::microseconds(base.saturating_sub(other)).abs() <= JUMP;
-        let first = !self.measured.swap(true, Ordering::AcqRel);
+        let first = !self.known.swap(true, Ordering::AcqRel);
         let confirmed = !self.sure.load(Ordering::Acquire) && near(self.candidate.load(Ordering::Acquire));
         let good = first || confirmed || near(self.base.load(Ordering::Acquire));
         if good {
@@ -195,7 +198,7 @@ mod tests {
     fn a_false_alarm_is_forgotten() {
         let clock = Clock::measured();
         let now = clock.now();
-        clock.measure(now, Instant::now());
+        _ = clock.measure(now, Instant::now());
         assert!(!clock.measure(now - TimeDelta::minutes(10), Instant::now()));
         assert!(clock.measure(clock.now(), Instant::now()));
         assert!(clock.is_sure());

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SecretUrl};
 use crate::dashboard::Dashboard;
 use crate::engine::Engine;
 use crate::http::bodies::Bodies;
@@ -72,7 +72,7 @@ impl Service {
         if let Err(error) = warm {
             tracing::warn!(%error, "the numbering plans could not be read ahead");
         }
-        let database = config.database_url.as_ref().map(|url| url.expose());
+        let database = config.database_url.as_ref().map(SecretUrl::expose);
         let store = Store::open(database, &config.data_dir).await?;
         if database.is_none()
             && let Some(latest) = store.read().await?.db().latest_event_at().await?

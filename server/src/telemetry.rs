@@ -216,6 +216,7 @@ label! {
 impl HuntEnd {
     /// The end of a hunt. That no handset was there, or that none reported, is told apart: somebody on duty can do nothing
     /// about it, and whoever runs the server must hear of it.
+    #[must_use]
     pub fn of(outcome: HuntOutcome, reason: Option<EndReason>) -> Self {
         match (outcome, reason) {
             (HuntOutcome::NoAnswer, Some(EndReason::NoHandset)) => Self::NoHandset,
@@ -418,6 +419,7 @@ impl Metrics {
     pub const CONTENT_TYPE: &'static str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
     /// All metrics at zero.
+    #[must_use]
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("autocall"),

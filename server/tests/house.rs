@@ -78,7 +78,9 @@ fn files_below(folder: &Path, all: &mut Vec<PathBuf>) {
 
 fn sources() -> Vec<PathBuf> {
     let mut all = Vec::new();
-    ROOTS.iter().for_each(|root| files_below(&here(root), &mut all));
+    for root in ROOTS {
+        files_below(&here(root), &mut all);
+    }
     all.retain(|file| file.extension().is_some_and(|kind| kind == "rs"));
     all.sort();
     all

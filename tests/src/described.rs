@@ -158,7 +158,9 @@ impl Described {
         let faults = self.faults(asked, status, headers, body);
         if !faults.is_empty() {
             let mut all = String::new();
-            faults.iter().for_each(|fault| _ = writeln!(all, "- {fault}"));
+            for fault in &faults {
+                _ = writeln!(all, "- {fault}");
+            }
             let (sent, came) = (String::from_utf8_lossy(&asked.body), String::from_utf8_lossy(body));
             panic!(
                 "the description of the API says otherwise:\n{all}{} {} {sent}\nanswered {status}: {came}",
@@ -203,7 +205,7 @@ impl Described {
             None if !body.is_empty() => faults.push("no body is described".to_owned()),
             None => {}
             Some(kinds) if !kinds.contains_key(kind) => {
-                faults.push(format!("the content is described as {:?}, not {kind:?}", kinds.keys()))
+                faults.push(format!("the content is described as {:?}, not {kind:?}", kinds.keys()));
             }
             Some(_) if asked.method == "head" => {}
             Some(kinds) if kinds[kind]["schema"].is_null() => {}

@@ -38,6 +38,7 @@ pub async fn http_get(url: impl reqwest::IntoUrl) -> reqwest::Result<reqwest::Re
 /// # Panics
 ///
 /// When it is not set.
+#[must_use]
 pub fn provided_by_run(variable: &str) -> String {
     match std::env::var(variable) {
         Ok(value) if !value.is_empty() => value,

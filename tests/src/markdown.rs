@@ -51,6 +51,7 @@ impl Example {
 /// # Panics
 ///
 /// When the file cannot be read, or as [`examples`] does.
+#[must_use]
 pub fn examples_in(path: &str) -> Vec<Example> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
@@ -62,6 +63,7 @@ pub fn examples_in(path: &str) -> Vec<Example> {
 /// # Panics
 ///
 /// When a mark has no code block, a code block has no end, or a name is used twice: an example that silently goes untested is worse than none.
+#[must_use]
 pub fn examples(markdown: &str) -> Vec<Example> {
     let mut found: Vec<Example> = Vec::new();
     let mut mark: Option<(&str, usize)> = None;

@@ -80,6 +80,7 @@ impl PrivatePgbouncer {
     }
 
     /// Where to connect.
+    #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }

@@ -27,6 +27,7 @@ use crate::{
 /// # Panics
 ///
 /// When the tests were not started with `tests/run`.
+#[must_use]
 pub fn shared_postgres_url() -> String {
     provided_by_run("TEST_POSTGRES_URL")
 }
@@ -107,11 +108,13 @@ impl PrivatePostgres {
     }
 
     /// Where to connect.
+    #[must_use]
     pub fn url(&self) -> String {
         format!("postgres://postgres@{}/postgres", self.addr())
     }
 
     /// Host and port, for a proxy in front.
+    #[must_use]
     pub fn addr(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -169,12 +172,14 @@ impl PrivatePostgres {
         }
     }
 
-    /// On which port it listens, on 127.0.0.1 and, where there is one, on ::1.
+    /// On which port it listens, on 127.0.0.1 and, where there is one, on `::1`.
+    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The folder of its socket.
+    #[must_use]
     pub fn socket_folder(&self) -> PathBuf {
         self.cluster()
     }
@@ -184,6 +189,7 @@ impl PrivatePostgres {
     /// # Panics
     ///
     /// When they cannot be copied.
+    #[must_use]
     pub fn place_certificate(&self, key: &Path, certificate: &Path) -> (String, String) {
         let place = |from: &Path, name: &str| {
             let to = self.cluster().join(name);
@@ -214,6 +220,7 @@ impl PrivatePostgres {
     }
 
     /// What the server has logged.
+    #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
@@ -251,7 +258,7 @@ impl PrivatePostgres {
 
         // Its own word, not a connection: on this port somebody else's server could answer.
         let word = cluster.join("postmaster.pid");
-        eventually("Postgres to be ready", Duration::from_secs(60), async || {
+        eventually("Postgres to be ready", Duration::from_mins(1), async || {
             if !process.is_running() {
                 return Some(false);
             }

@@ -63,6 +63,7 @@ impl Process {
     /// # Panics
     ///
     /// When it cannot be started.
+    #[must_use]
     pub fn spawn(name: &'static str, mut command: Command, log: &Path) -> Self {
         let open = |path: &Path| {
             let file = File::options().create(true).append(true).open(path);
@@ -86,6 +87,7 @@ impl Process {
     }
 
     /// The process id.
+    #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -124,16 +126,19 @@ impl Process {
     }
 
     /// What it has written to stderr and then what to stdout, before restarts too.
+    #[must_use]
     pub fn log(&self) -> String {
         written(&self.log)
     }
 
     /// What it has written to stderr.
+    #[must_use]
     pub fn errors(&self) -> String {
         read(&self.log)
     }
 
     /// What it has written to stdout.
+    #[must_use]
     pub fn output(&self) -> String {
         read(&self.log.with_extension("out"))
     }

@@ -21,6 +21,7 @@ use crate::{
 /// # Panics
 ///
 /// When the tests were not started with `tests/run`.
+#[must_use]
 pub fn shared_redis_url() -> String {
     provided_by_run("TEST_REDIS_URL")
 }
@@ -73,11 +74,13 @@ impl PrivateRedis {
     }
 
     /// Where to connect.
+    #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}/", self.addr())
     }
 
     /// Host and port, for a proxy in front.
+    #[must_use]
     pub fn addr(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -143,6 +146,7 @@ impl PrivateRedis {
     }
 
     /// What the server has logged.
+    #[must_use]
     pub fn log(&self) -> String {
         // Redis logs to stdout.
         crate::process::written(&self.folder.path().join("log"))

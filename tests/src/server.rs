@@ -32,6 +32,7 @@ pub struct ServeOptions {
 
 impl ServeOptions {
     /// Embedded database, no Redis, default configuration.
+    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -120,6 +121,7 @@ impl Binary {
     /// # Panics
     ///
     /// When the binary cannot be started.
+    #[must_use]
     pub fn launch(options: ServeOptions) -> Self {
         let folder = tempfile::Builder::new().prefix("autocall-").tempdir().expect("a temporary folder can be made");
         if let Some(config) = &options.config {
@@ -130,31 +132,37 @@ impl Binary {
     }
 
     /// Its number among the processes.
+    #[must_use]
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }
 
     /// Where it serves, without a slash at the end.
+    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
     /// Host and port, for a proxy in front.
+    #[must_use]
     pub fn addr(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// Where it keeps its data.
+    #[must_use]
     pub fn data_dir(&self) -> PathBuf {
         data_dir(&self.options, self.folder.path())
     }
 
     /// Its log, before restarts too.
+    #[must_use]
     pub fn log(&self) -> String {
         self.process.errors()
     }
 
     /// What it has said on stdout, before restarts too.
+    #[must_use]
     pub fn said(&self) -> String {
         self.process.output()
     }
@@ -295,7 +303,7 @@ pub async fn autocall(args: &[&str], env: &[(&str, &str)]) -> Output {
         command.env_remove(name);
     });
     let output = command.args(args).envs(env.iter().copied()).stdin(Stdio::null()).kill_on_drop(true).output();
-    tokio::time::timeout(Duration::from_secs(60), output)
+    tokio::time::timeout(Duration::from_mins(1), output)
         .await
         .unwrap_or_else(|_| panic!("autocall {args:?} has not ended after 60s"))
         .expect("AUTOCALL_BIN can be started")

@@ -232,7 +232,7 @@ async fn marked_examples_are_found_and_run() {
 #[test]
 #[should_panic(expected = "line 1: no code block follows the mark of gone")]
 fn a_mark_without_code_is_an_error() {
-    examples("<!-- tested: gone -->\n\nWords.\n\n```\ncode\n```\n");
+    _ = examples("<!-- tested: gone -->\n\nWords.\n\n```\ncode\n```\n");
 }
 
 async fn get(url: &str, key: &str) -> Result<Option<String>, String> {

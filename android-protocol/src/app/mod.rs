@@ -457,9 +457,9 @@ impl App {
         }
         if row.number == check.number {
             if row.seconds > 0 {
-                self.answered(now, &check)
+                self.answered(now, &check);
             } else {
-                self.not_answered(now, &check)
+                self.not_answered(now, &check);
             }
             return;
         }

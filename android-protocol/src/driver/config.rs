@@ -8,6 +8,8 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::sip::config::Sip;
+
 /// How long a connection to the server may take to be made.
 const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
@@ -117,7 +119,7 @@ pub struct Agent {
     /// `[agent.sip]`.
     #[cfg(feature = "sip")]
     #[serde(default)]
-    pub sip: Option<crate::sip::config::Sip>,
+    pub sip: Option<Sip>,
     /// `[agent.speech]`.
     #[cfg(feature = "sip")]
     #[serde(default)]
@@ -221,7 +223,7 @@ impl Agent {
         if self.kind == LineKind::Sip && self.sip.is_none() {
             return Some(("agent.sip", "is wanted: say there which `trunk` it is, and which `user` there".to_owned()));
         }
-        self.sip.as_ref().and_then(|sip| sip.fault()).or_else(|| self.speech.fault()).or_else(|| self.call.fault())
+        self.sip.as_ref().and_then(Sip::fault).or_else(|| self.speech.fault()).or_else(|| self.call.fault())
     }
 
     #[cfg(not(feature = "sip"))]

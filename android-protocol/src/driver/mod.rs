@@ -164,7 +164,7 @@ impl<L: Line> Work<L> {
     fn pause(&self, wanted: Duration) -> Duration {
         let next_look = self.look.as_ref().map(|(at, _)| (*at + self.line.look_every()).saturating_sub(self.clock.now()));
         // A sleep that never ends would be one that nobody can see; never shorter than what a clock can tell.
-        wanted.min(next_look.unwrap_or(Duration::MAX)).clamp(Duration::from_millis(5), Duration::from_secs(3600))
+        wanted.min(next_look.unwrap_or(Duration::MAX)).clamp(Duration::from_millis(5), Duration::from_hours(1))
     }
 
     async fn write(&mut self, scribe: &Scribe, mut entry: JournalEntry) {

@@ -9,7 +9,7 @@ use crate::wire::PollReply;
 const ASK_EVERY: Duration = Duration::from_secs(15);
 
 /// How long to wait after the server did not take one.
-const REFUSED_FOR: Duration = Duration::from_secs(60);
+const REFUSED_FOR: Duration = Duration::from_mins(1);
 
 /// Passes messages on, for ever.
 pub(super) async fn pass_on<L: Line>(line: Arc<L>, server: Server) {

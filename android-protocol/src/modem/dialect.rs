@@ -9,7 +9,7 @@ pub enum Dialect {
     Sim800,
     /// SIMCom's 4G modules: SIM7600, A7670 and their like.
     Sim7600,
-    /// Quectel's EC2x and EG2x.
+    /// Quectel's `EC2x` and `EG2x`.
     Quectel,
     /// Huawei's USB sticks.
     Huawei,
@@ -76,7 +76,7 @@ impl Dialect {
         matches!(self, Self::Sim800 | Self::Sim7600 | Self::Quectel)
     }
 
-    /// Whether hanging up before the network has taken the call breaks the modem (chan_dongle, BUGS).
+    /// Whether hanging up before the network has taken the call breaks the modem (`chan_dongle`, BUGS).
     #[must_use]
     pub fn hangs_up_late(self) -> bool {
         self == Self::Huawei

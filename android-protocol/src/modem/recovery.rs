@@ -27,7 +27,7 @@ impl Remedy {
             Self::Ask | Self::Escape => Duration::ZERO,
             Self::Reopen => Duration::from_secs(2),
             Self::Restart | Self::Command => Duration::from_secs(30),
-            Self::GiveUp => Duration::from_secs(60),
+            Self::GiveUp => Duration::from_mins(1),
         }
     }
 }

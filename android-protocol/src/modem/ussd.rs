@@ -11,7 +11,7 @@ use super::{
 };
 
 /// How long a network may take.
-pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+pub const ANSWER_WITHIN: Duration = Duration::from_mins(1);
 
 /// The command that sends a code; `None` if it is none.
 #[must_use]

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// How long a number may ring when the server did not say.
-pub const DEFAULT_RING: Duration = Duration::from_secs(60);
+pub const DEFAULT_RING: Duration = Duration::from_mins(1);
 
 /// How long a dial may leave no trace on the phone before it counts as failed.
 const DIAL_GRACE: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ const POLL_SPACING: Duration = Duration::from_secs(2);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// How often the handset says how it is.
-const STATUS_EVERY: Duration = Duration::from_secs(60);
+const STATUS_EVERY: Duration = Duration::from_mins(1);
 
 /// How often a running call is told again: the server takes a handset that is silent for a minute for lost.
 const TELL_EVERY: Duration = Duration::from_secs(20);

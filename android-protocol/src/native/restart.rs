@@ -119,7 +119,9 @@ impl Past {
     #[must_use]
     pub fn read(entries: &[JournalEntry]) -> Self {
         let mut past = Self::default();
-        entries.iter().for_each(|entry| past.note(entry));
+        for entry in entries {
+            past.note(entry);
+        }
         past
     }
 

@@ -39,16 +39,16 @@ use crate::{
 };
 
 /// How often it says how it is.
-const STATUS_EVERY: Duration = Duration::from_secs(60);
+const STATUS_EVERY: Duration = Duration::from_mins(1);
 
 /// After a request that failed, and after a poll that came back at once.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// How long running calls may go on after it was told to stop.
-const LAST_CALLS: Duration = Duration::from_secs(300);
+const LAST_CALLS: Duration = Duration::from_mins(5);
 
 /// For how long a server is not asked for a channel that it does not know.
-const REFUSED_CHANNEL: Duration = Duration::from_secs(600);
+const REFUSED_CHANNEL: Duration = Duration::from_mins(10);
 
 /// Who takes what is offered, and what was done.
 struct Desk {

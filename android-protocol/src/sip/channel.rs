@@ -57,7 +57,7 @@ const SHORTEST: u64 = 20;
 /// No trunk asks for more patience than this.
 const MOST_PATIENCE: u64 = 600;
 /// All recordings of a call are here within this, or nobody is dialled; and for the least they are waited for in any case.
-const CLIPS_WITHIN: Duration = Duration::from_secs(60);
+const CLIPS_WITHIN: Duration = Duration::from_mins(1);
 const CLIPS_LEAST: Duration = Duration::from_secs(5);
 
 /// What all channels share.

@@ -248,7 +248,7 @@ impl Peer {
         let (shared, socket) = (Arc::clone(&peer.shared), Arc::new(udp));
         socket.set_read_timeout(Some(Duration::from_millis(50)))?;
         thread::spawn(move || {
-            let mut buffer = [0; 65_536];
+            let mut buffer = vec![0; 65_536];
             while !shared.over.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut buffer)
                     && let Some(message) = Message::parse(&String::from_utf8_lossy(&buffer[..length]))
@@ -389,7 +389,7 @@ impl Shared {
         let in_call = lock(&self.calls).get(&call_id).cloned();
         match (method.as_str(), in_call) {
             ("OPTIONS", _) => way.send(&message.reply(200, "OK", "t", &[], "")),
-            ("REGISTER", _) => self.register(&message, &manners, way),
+            ("REGISTER", _) => Self::register(&message, &manners, way),
             ("INVITE", None) => self.invite(message, &manners, way),
             (_, Some(call)) => drop(call.send(message)),
             ("ACK", None) => {}
@@ -415,7 +415,7 @@ impl Shared {
         !manners.forbids
     }
 
-    fn register(&self, message: &Message, manners: &Manners, way: &Way) {
+    fn register(message: &Message, manners: &Manners, way: &Way) {
         if Self::admits(message, manners, way) {
             let contact = format!("{};expires={}", message.header("contact"), manners.expires);
             way.send(&message.reply(200, "OK", "t", &[("Contact", &contact)], ""));

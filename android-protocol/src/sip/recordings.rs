@@ -21,7 +21,7 @@ use crate::{voice::wav, wire::Recording};
 pub const MOST_OF_A_CALL: usize = 4;
 
 /// How long a recording is kept that the server does not take.
-const KEPT_FOR: Duration = Duration::from_secs(7 * 86_400);
+const KEPT_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// How much of them is kept.
 const MOST_KEPT: u64 = 500_000_000;
@@ -31,7 +31,7 @@ const UNFINISHED: &str = "new";
 
 /// The pauses between two tries.
 const AGAIN: Duration = Duration::from_secs(2);
-const AGAIN_MOST: Duration = Duration::from_secs(300);
+const AGAIN_MOST: Duration = Duration::from_mins(5);
 
 /// The folder of recordings. Clones are the same one.
 #[derive(Debug, Clone)]

@@ -16,7 +16,7 @@ pub const WAIT: Duration = Duration::from_secs(20);
 const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How long a recording may take on its way.
-const MEDIA_TIMEOUT: Duration = Duration::from_secs(60);
+const MEDIA_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The longest recording that is played.
 const MOST_MEDIA: usize = 5 << 20;

@@ -19,10 +19,10 @@ const ROW_WITHIN: Duration = Duration::from_secs(10);
 const BUSY_WITHIN: Duration = Duration::from_secs(15);
 
 /// How long a dial may leave no row where nothing else can be seen: by then it has never happened.
-const ROW_OR_NEVER: Duration = Duration::from_secs(120);
+const ROW_OR_NEVER: Duration = Duration::from_mins(2);
 
 /// Beyond its ring time, for the same.
-const BEYOND_RINGING: Duration = Duration::from_secs(60);
+const BEYOND_RINGING: Duration = Duration::from_mins(1);
 
 /// A call that is over sooner, and never rang, did not get into the network: not even a busy line is told so fast.
 const NO_NETWORK: Duration = Duration::from_secs(2);
@@ -166,6 +166,7 @@ pub fn answer_detection(sees_calls: bool, states_proved_missing: bool, reads_log
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unnecessary_wraps, clippy::option_option, reason = "what is seen is written as `Sight` has it")]
     use super::*;
 
     const IDLE: Option<Calls> = Some(Calls { busy: Some(false), foreground: Some(Foreground::Idle) });

@@ -48,7 +48,7 @@ impl Default for Settings {
 }
 
 /// How long a command is left alone that Android refuses: each time it is asked, a question may open on the phone's screen.
-const REFUSED_FOR: Duration = Duration::from_secs(600);
+const REFUSED_FOR: Duration = Duration::from_mins(10);
 
 /// What is known of the phone.
 #[derive(Debug, Default)]

@@ -90,7 +90,7 @@ mod tests {
             &json!([
                 {"type":"lte","registered":false,"asu":60,"dbm":-70,"level":4},
                 {"type":"lte","registered":true,"asu":44,"dbm":-96,"level":3},
-                {"type":"nr","registered":true,"dbm":2147483647},
+                {"type":"nr","registered":true,"dbm":2_147_483_647},
             ]),
         );
         assert_eq!(said, Ok(()));

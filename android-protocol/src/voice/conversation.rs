@@ -14,10 +14,10 @@ use super::{
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// How long a call lasts at most where the script does not say.
-pub const DEFAULT_LONGEST: Duration = Duration::from_secs(180);
+pub const DEFAULT_LONGEST: Duration = Duration::from_mins(3);
 
 /// No call lasts longer, whatever a script says.
-pub const LONGEST: Duration = Duration::from_secs(15 * 60);
+pub const LONGEST: Duration = Duration::from_mins(15);
 
 /// Most states entered and keys asked for again, so that no menu goes round for ever.
 const MOST_STEPS: u32 = 200;

@@ -154,7 +154,7 @@ mod tests {
             }
             let last = *samples.last().unwrap();
             let mut heard = Vec::new();
-            for _ in 0..MOST + 1 {
+            for _ in 0..=MOST {
                 heard.push(room.mix()[0].1[0]);
             }
             if samples.len() >= HELD {

@@ -101,7 +101,7 @@ fn samples(bytes: &[u8], format: u16, channels: u16, bits: u16) -> Result<Vec<i1
         (ULAW, 8) => bytes.iter().map(|b| Law::Pcmu.decode(*b)).collect(),
         _ => return Err(WavError::Format { format, bits }),
     };
-    let mean = |pair: &[i16]| i16::try_from((i32::from(pair[0]) + i32::from(pair[1])) / 2).unwrap_or_default();
+    let mean = |pair: &[i16]| i16::try_from(i32::midpoint(i32::from(pair[0]), i32::from(pair[1]))).unwrap_or_default();
     Ok(if channels == 2 { all.chunks_exact(2).map(mean).collect() } else { all })
 }
 

@@ -81,7 +81,7 @@ fn serve(stream: TcpStream, noted: &Mutex<Vec<Received>>, answer: &Arc<Answer>) 
 /// Waits until something is there. It does not measure anything: a machine that is busy may take its time.
 #[track_caller]
 pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + Duration::from_secs(120);
+    let until = Instant::now() + Duration::from_mins(2);
     loop {
         if let Some(found) = look() {
             return found;

@@ -28,6 +28,7 @@ impl Region {
     pub const CN: Self = Self(country::CN);
 
     /// The two-letter code, in capitals.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_ref()
     }
@@ -126,6 +127,7 @@ impl Number {
     }
 
     /// The comparable form, for the database.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -169,6 +171,7 @@ impl Number {
     ///
     /// The national form where the number has that country's calling code (the app compares what it was given with its call log, which
     /// holds what was dialled), else `+`, country code and digits, which every GSM network understands.
+    #[must_use]
     pub fn dial_string(&self, handset_country: Region) -> String {
         self.national_form(handset_country).unwrap_or_else(|| self.0.clone())
     }
@@ -195,6 +198,7 @@ impl Number {
     ///
     /// Handsets report what they dialled, or what their call log made of it: with or without country code, with
     /// separators, and with a blank where a `+` was decoded from a query string.
+    #[must_use]
     pub fn matches(&self, reported: &str, region: Region) -> bool {
         let Ok(given) = dialled(reported) else {
             return false;
@@ -693,7 +697,7 @@ mod tests {
 
     fn any_region() -> impl Strategy<Value = Region> {
         let mut regions: Vec<Region> = DATABASE.iter().filter_map(|plan| plan.id().parse().ok()).collect();
-        regions.sort_by_key(|region| region.to_string());
+        regions.sort_by_key(ToString::to_string);
         proptest::sample::select(regions)
     }
 

@@ -53,9 +53,12 @@ pub async fn counted(
         response = Problem::new(status, Code::TookTooLong, text).into_response();
     }
     say_when(&mut response);
-    if let Some(of) = intake.filter(|_| status.is_client_error() || status.is_server_error()) {
+    if let Some(whose) = intake.filter(|_| status.is_client_error() || status.is_server_error()) {
         let reason = response.extensions().get::<Reason>().map_or_else(|| without_words(status), |Reason(code)| *code);
-        let sender = of.unwrap_or_else(|| who.name());
+        let sender = match whose {
+            Intake::Named => who.name(),
+            Intake::Called(name) => name,
+        };
         // Why stands in the answer: it may quote a number.
         tracing::warn!(sender.name = sender, peer = %peer.0.ip(), reason, status = status.as_u16(), "a sender was refused");
         access.refusals.count(sender, reason);
@@ -97,20 +100,28 @@ fn say_when(response: &mut Response) {
     }
 }
 
-/// Whether alarms, and what is told of them, come in by this path; and what its senders are called, where they have no names.
-fn intake(method: &Method, path: &str) -> Option<Option<&'static str>> {
+/// What its senders are called, where alarms and what is told of them come in.
+enum Intake {
+    /// By their own names.
+    Named,
+    /// All of them so.
+    Called(&'static str),
+}
+
+/// Whether alarms, and what is told of them, come in by this path.
+fn intake(method: &Method, path: &str) -> Option<Intake> {
     let path = path.strip_prefix("/api/v1/")?;
     if path.starts_with("heartbeat/") {
-        return Some(Some(HEARTBEATS));
+        return Some(Intake::Called(HEARTBEATS));
     }
     if !matches!(*method, Method::POST | Method::PUT) {
         return None;
     }
     if path.starts_with("sms/inbound/") {
-        return Some(Some(GATEWAYS));
+        return Some(Intake::Called(GATEWAYS));
     }
     let alarms = matches!(path.trim_end_matches('/'), "alarms" | "call") || path.ends_with("/resolve");
-    (alarms || path.starts_with("intake/")).then_some(None)
+    (alarms || path.starts_with("intake/")).then_some(Intake::Named)
 }
 
 /// An answer that is no problem document.

@@ -40,7 +40,7 @@ pub struct SnoozeBody {
     #[serde(alias = "until")]
     snooze_ends_at: Option<DateTime<Utc>>,
     /// The same, counted from now.
-    #[schema(minimum = 1, maximum = 2592000)]
+    #[schema(minimum = 1, maximum = 2_592_000)]
     for_seconds: Option<i64>,
     /// Who puts it off.
     #[schema(max_length = 200)]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use android_protocol::voice::detector;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -193,7 +194,7 @@ impl AnswerJson {
             mid: row.mid.as_deref().map(|mid| short_mid(mid).to_owned()),
             confirmed_at: row.confirmed_at,
             lapsed_at: row.lapsed_at,
-            machine: row.machine.map(|machine| machine.as_str()),
+            machine: row.machine.map(detector::Verdict::as_str),
         }
     }
 }

@@ -34,11 +34,11 @@ pub struct HeartbeatBody {
     #[schema(min_length = 1, max_length = 60)]
     name: String,
     /// It pings at least this often, 10 to 2678400.
-    #[schema(minimum = 10, maximum = 2678400)]
+    #[schema(minimum = 10, maximum = 2_678_400)]
     period_seconds: i32,
     /// It may be late by so much, 0 to 604800; default 0.
     #[serde(default)]
-    #[schema(minimum = 0, maximum = 604800)]
+    #[schema(minimum = 0, maximum = 604_800)]
     grace_seconds: i32,
     /// Whom to ring when it is missed, in order; else `alarms.fallback_phones`.
     #[serde(default)]

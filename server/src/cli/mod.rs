@@ -1,4 +1,8 @@
 //! The command line: what each command reads and prints.
+#![expect(
+    clippy::doc_markdown,
+    reason = "what is written above commands and options is their help, which shows marks as they are"
+)]
 
 mod alarm;
 mod demo;
@@ -24,7 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Config, Loaded, Overrides};
+use crate::config::{Config, Loaded, Overrides, SecretUrl};
 use crate::engine::Engine;
 use crate::http::problem::Problem;
 use crate::keep::refused::Refused;
@@ -276,7 +280,7 @@ fn quoted(text: &str) -> String {
 
 /// The database, beside a server that may be running on it.
 async fn open(config: &Config) -> anyhow::Result<Store> {
-    let database = config.database_url.as_ref().map(|url| url.expose());
+    let database = config.database_url.as_ref().map(SecretUrl::expose);
     Ok(Store::open_beside_server(database, &config.data_dir).await?)
 }
 
@@ -294,7 +298,7 @@ async fn agreed_clock(store: &Store) -> anyhow::Result<Clock> {
     let asked = std::time::Instant::now();
     match store.database_time().await? {
         Some(theirs) => {
-            clock.measure(theirs, asked);
+            _ = clock.measure(theirs, asked);
         }
         None => {
             if let Some(latest) = store.read().await?.db().latest_event_at().await? {

@@ -51,12 +51,12 @@ impl Default for AlarmConfig {
     fn default() -> Self {
         Self {
             attempts: 2,
-            min_interval: Duration::from_secs(60),
-            begin_before: Duration::from_secs(60 * 60),
-            dedup: Duration::from_secs(24 * 60 * 60),
-            rehunt: Duration::from_secs(15 * 60),
+            min_interval: Duration::from_mins(1),
+            begin_before: Duration::from_hours(1),
+            dedup: Duration::from_hours(24),
+            rehunt: Duration::from_mins(15),
             ring_for_new: Switch::On,
-            join_window: Duration::from_secs(120),
+            join_window: Duration::from_mins(2),
             max_phones: 100,
             fallback_phones: Vec::new(),
             accept_key: '1',

@@ -37,7 +37,7 @@ impl Default for HandsetConfig {
             ring: Duration::from_secs(75),
             patience: USUAL_PATIENCE,
             offline_phones: Vec::new(),
-            offline_alarm_after: Duration::from_secs(120),
+            offline_alarm_after: Duration::from_mins(2),
         }
     }
 }
@@ -48,10 +48,11 @@ const LEAST_PER_NUMBER: Duration = Duration::from_secs(75);
 /// A phone that holds a result can deliver it within this, which is longer than the pause between two polls of any app; shorter in
 /// proportion as well.
 const GRACE: Duration = Duration::from_secs(90);
-const USUAL_PATIENCE: Duration = Duration::from_secs(60);
+const USUAL_PATIENCE: Duration = Duration::from_mins(1);
 
 impl HandsetConfig {
     /// How long a dial of so many numbers stays open. `own`: how long this handset lets a call ring.
+    #[must_use]
     pub fn dial_time(&self, numbers: usize, own: Duration) -> Duration {
         let numbers = u32::try_from(numbers).unwrap_or(u32::MAX);
         let each = self.ring.max(own).max(self.in_proportion(LEAST_PER_NUMBER));
@@ -59,6 +60,7 @@ impl HandsetConfig {
     }
 
     /// Least time that an open dial keeps after a time in which handsets could not reach the server.
+    #[must_use]
     pub fn grace(&self) -> Duration {
         self.in_proportion(GRACE)
     }
@@ -218,7 +220,7 @@ mod tests {
     fn a_dial_has_time_for_its_numbers_and_the_report() {
         let time = |patience, ring, numbers| {
             let (patience, ring) = (Duration::from_secs(patience), Duration::from_secs(ring));
-            HandsetConfig { patience, ring, ..HandsetConfig::default() }.dial_time(numbers, Duration::ZERO).as_secs()
+            HandsetConfig { ring, patience, ..HandsetConfig::default() }.dial_time(numbers, Duration::ZERO).as_secs()
         };
         assert_eq!([1, 2, 10].map(|numbers| time(60, 75, numbers)), [180, 210, 810]);
         assert_eq!(time(60, 10, 2), 210, "short ringing leaves networks their time");
@@ -226,7 +228,7 @@ mod tests {
         assert_eq!([1, 2].map(|numbers| time(6, 10, numbers)), [18, 26], "with little patience all is short");
         let little =
             HandsetConfig { patience: Duration::from_secs(5), ring: Duration::from_secs(10), ..HandsetConfig::default() };
-        assert_eq!(little.dial_time(1, Duration::from_secs(300)).as_secs(), 305, "a handset that rings longer is waited for");
+        assert_eq!(little.dial_time(1, Duration::from_mins(5)).as_secs(), 305, "a handset that rings longer is waited for");
         assert_eq!(time(3600, 75, usize::MAX), 3600 + 75 * u64::from(u32::MAX), "without an end, and without a fault");
         let grace = |patience| HandsetConfig { patience: Duration::from_secs(patience), ..HandsetConfig::default() }.grace();
         assert_eq!([6, 60, 600].map(|patience| grace(patience).as_secs()), [9, 90, 90]);

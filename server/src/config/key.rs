@@ -136,6 +136,7 @@ pub struct Key {
 
 impl Key {
     /// The value in `config`, as it is written in the file.
+    #[must_use]
     pub fn shown(&self, config: &Config) -> String {
         match (self.get)(config) {
             Value::Text(text) => format!("{text:?}"),
@@ -145,6 +146,7 @@ impl Key {
     }
 
     /// The row of this key in the manual: `| key | variable | default | meaning |`.
+    #[must_use]
     pub fn manual_row(&self) -> String {
         let default = match self.path {
             "handsets.country" => "that of `default_region`".to_owned(),

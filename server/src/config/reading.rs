@@ -15,6 +15,7 @@ pub struct SecretUrl(pub(super) String);
 
 impl SecretUrl {
     /// The whole URL.
+    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }

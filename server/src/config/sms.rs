@@ -31,7 +31,7 @@ impl Default for SmsConfig {
     fn default() -> Self {
         Self {
             allow_networks: Vec::new(),
-            reply_window: Duration::from_secs(60 * 60),
+            reply_window: Duration::from_hours(1),
             zone: Tz::UTC,
             answer_replies: true,
             replies: ReplyWords::default(),

@@ -59,7 +59,7 @@ fn nothing_configured_gives_the_defaults() {
     let config = loaded.config;
     assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(config.http.open_networks.len(), 2);
-    assert_eq!(config.handsets.dial_time(1, Duration::ZERO), Duration::from_secs(180));
+    assert_eq!(config.handsets.dial_time(1, Duration::ZERO), Duration::from_mins(3));
     assert_eq!(config.handsets.dial_time(3, Duration::ZERO), Duration::from_secs(285));
     assert_eq!(config.handsets.dial_time(usize::MAX, Duration::ZERO).as_secs(), 60 + 75 * u64::from(u32::MAX));
 }
@@ -278,11 +278,11 @@ fn a_path_in_front_that_is_one_of_ours_is_warned_about() {
 
 #[test]
 fn a_proxy_in_front_closes_this_computer_unless_it_is_listed() {
+    const URL: &str = "AUTOCALL_HTTP_PUBLIC_URL";
     let behind = |env: &[(&str, &str)]| {
         let loaded = load_all(None, env, Overrides::default()).unwrap();
         (loaded.config.http.proxy_sign, loaded.config.http.open_networks.len(), loaded.warnings.len())
     };
-    const URL: &str = "AUTOCALL_HTTP_PUBLIC_URL";
     assert_eq!(behind(&[]), (None, 2, 0));
     assert_eq!(behind(&[("AUTOCALL_HTTP_HOSTS", "pager.example.org")]), (None, 2, 0), "a name alone says nothing");
     assert_eq!(behind(&[(URL, "http://pager.example.org:8080")]), (None, 2, 0), "our own port");

@@ -200,6 +200,7 @@ fn wants_page(headers: &HeaderMap) -> bool {
 }
 
 /// A page instead of the answer for phones, when a browser asks for an address at which there is nothing.
+#[must_use]
 pub fn nothing_here(app: &App, peer: SocketAddr, method: &Method, headers: &HeaderMap, path: &str) -> Option<Response> {
     (wants_page(headers) && method == Method::GET).then(|| frame::page::nothing_here(app, peer, headers, path))
 }

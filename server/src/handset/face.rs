@@ -16,7 +16,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Collected, Limited};
 
 use super::address::Place;
 use super::native::{self, Patience};
@@ -532,7 +532,7 @@ async fn store_report(app: &Arc<App>, report: &Report) -> Reported {
             }
             Ok(Err(_)) => tracing::error!(dial.mid = short_mid(&report.mid), "storing a report took too long; trying again"),
             Ok(Ok(Err(error))) => {
-                tracing::error!(%error, dial.mid = short_mid(&report.mid), "a report could not be stored; trying again")
+                tracing::error!(%error, dial.mid = short_mid(&report.mid), "a report could not be stored; trying again");
             }
             Err(error) => tracing::error!(%error, dial.mid = short_mid(&report.mid), "storing a report broke off; trying again"),
         }
@@ -575,7 +575,7 @@ async fn may_be_heard(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, part
 /// Reads a body; `None` when it is too large or breaks off. One that takes too long is not answered at all.
 async fn read_body(body: Body, parts: &Parts) -> Option<Bytes> {
     match tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect()).await {
-        Ok(read) => read.ok().map(|body| body.to_bytes()),
+        Ok(read) => read.ok().map(Collected::to_bytes),
         Err(_) => match hang_up(parts).await {},
     }
 }

@@ -250,7 +250,9 @@ impl Plan {
         match value {
             Value::Array(all) => {
                 if let Some(items) = &self.items {
-                    all.iter_mut().for_each(|one| items.complete(one));
+                    for one in all {
+                        items.complete(one);
+                    }
                 }
             }
             Value::Object(object) => {

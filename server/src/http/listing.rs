@@ -104,6 +104,7 @@ impl<T> Listed<T> {
 
 impl<T: Serialize> Listed<T> {
     /// The answer to whoever asks for this page.
+    #[must_use]
     pub fn answer(&self) -> Response {
         super::answer(StatusCode::OK, self)
     }

@@ -19,6 +19,7 @@ pub fn refusal(status: StatusCode, why: &'static str) -> Response {
 
 /// What stands at every address that is none for phones. A phone survives only an object that holds `code`, and must not be sent
 /// elsewhere.
+#[must_use]
 pub fn nothing_for_phones() -> Response {
     refusal(StatusCode::NOT_FOUND, "there is nothing at this address; phones poll /alert/phone or /h/TOKEN/alert/phone")
 }

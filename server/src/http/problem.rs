@@ -66,6 +66,7 @@ pub struct Wrong(pub Vec<Problem>);
 
 impl Wrong {
     /// Whether a field is known to be wrong.
+    #[must_use]
     pub fn names(&self, field: &str) -> bool {
         self.0.iter().any(|problem| problem.field() == Some(field))
     }

@@ -312,7 +312,9 @@ mod tests {
         fn pieces_are_washed_as_the_whole(body in "[\"\\\\ud83dn\u{1}a\u{e9}]{0,40}", at in 0_usize..40, longest in 0_usize..30) {
             let run = |pieces: &[&[u8]]| {
                 let (mut washer, mut out) = (Washer::new(longest), Vec::new());
-                pieces.iter().for_each(|piece| washer.feed(piece, &mut out));
+                for piece in pieces {
+                    washer.feed(piece, &mut out);
+                }
                 (out, washer.cleaned(), washer.clipped())
             };
             let body = body.as_bytes();

@@ -73,7 +73,7 @@ pub struct AlarmBody {
     #[schema(minimum = 0, maximum = 86400)]
     min_interval_seconds: Option<i32>,
     /// Without a handset by then the alarm ends; default 3600.
-    #[schema(minimum = 1, maximum = 604800)]
+    #[schema(minimum = 1, maximum = 604_800)]
     begin_before_seconds: Option<i32>,
     /// An answer that nobody confirms within so many seconds lapses, and ringing goes on; default: as the policy says.
     #[schema(minimum = 1, maximum = 86400)]
@@ -115,7 +115,7 @@ pub struct AcknowledgeBody {
     #[schema(max_length = 2000)]
     note: Option<String>,
     /// Unless it is over by then, the alarm rings again after so many seconds: 60 to 604800.
-    #[schema(minimum = 60, maximum = 604800)]
+    #[schema(minimum = 60, maximum = 604_800)]
     ring_again_after_seconds: Option<i32>,
 }
 

@@ -308,7 +308,12 @@ impl Alerts {
         self.any = true;
         self.only_tests &= FORMS.iter().any(|form| (form.is_test)(&alert.labels));
         let burns = alert.status != Some(Status::Resolved);
-        let told = Told { mark: mark(&alert), burns, starts_at: instant(&alert.starts_at), ends_at: instant(&alert.ends_at) };
+        let told = Told {
+            mark: mark(&alert),
+            burns,
+            starts_at: instant(alert.starts_at.as_deref()),
+            ends_at: instant(alert.ends_at.as_deref()),
+        };
         if self.told.len() < MOST_MARKS {
             self.told.push(told);
         } else {
@@ -535,7 +540,7 @@ impl Group {
         let mut all = Vec::new();
         if !self.is_over() {
             for alert in &self.alerts.kept {
-                let told = Told { burns: true, mark: mark(alert), starts_at: instant(&alert.starts_at), ends_at: None };
+                let told = Told { burns: true, mark: mark(alert), starts_at: instant(alert.starts_at.as_deref()), ends_at: None };
                 all.push(Wanted {
                     key: key(&identity(alert)),
                     word: burning::Message { address: self.address(), alerts: vec![told], ..burning::Message::default() },

@@ -56,8 +56,8 @@ pub(super) fn texts<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result
 }
 
 /// An instant as it is told; year 1 stands for none.
-pub(super) fn instant(text: &Option<String>) -> Option<DateTime<Utc>> {
-    let at = DateTime::parse_from_rfc3339(text.as_deref()?).ok()?.to_utc();
+pub(super) fn instant(text: Option<&str>) -> Option<DateTime<Utc>> {
+    let at = DateTime::parse_from_rfc3339(text?).ok()?.to_utc();
     (at.timestamp() > 0).then(|| at.trunc_subsecs(6))
 }
 

@@ -96,6 +96,7 @@ impl Said {
     }
 
     /// The fields that are texts or numbers.
+    #[must_use]
     pub fn fields(&self) -> BTreeMap<String, String> {
         match self {
             Self::Json(value) => value

@@ -278,6 +278,7 @@ pub async fn set_rules(store: &Store, body: &RulesBody, expected: &Expected) -> 
 }
 
 /// There is none of that name.
+#[must_use]
 pub fn unknown(name: &str) -> Refused {
     Refused::Missing { what: "escalation policy", name: name.to_owned() }
 }

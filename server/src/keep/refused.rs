@@ -113,6 +113,7 @@ impl Refused {
     }
 
     /// What a failed insert means: most likely that the name is taken.
+    #[must_use]
     pub fn insert(what: &'static str, name: &str, error: StoreError) -> Self {
         if error.is_unique_violation() {
             return Self::Taken { what, name: name.to_owned() };

@@ -71,11 +71,13 @@ pub enum Acquired {
 
 impl Acquired {
     /// True when the caller should do its work: it holds the lock, or nobody can tell who does.
+    #[must_use]
     pub fn may_proceed(&self) -> bool {
         !matches!(self, Self::Taken)
     }
 
     /// The guard, if there is one.
+    #[must_use]
     pub fn into_guard(self) -> Option<LockGuard> {
         match self {
             Self::Held(guard) => Some(guard),
@@ -118,6 +120,7 @@ enum Owner {
 
 impl LockGuard {
     /// The names that this guard holds, sorted.
+    #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
     }
@@ -217,6 +220,7 @@ pub struct LockHealth {
 
 impl Locks {
     /// Locks within this process.
+    #[must_use]
     pub fn local() -> Self {
         Self::Local(LocalLocks::default())
     }
@@ -266,6 +270,7 @@ impl Locks {
     }
 
     /// How the locks are at this moment. Sends nothing.
+    #[must_use]
     pub fn health(&self) -> LockHealth {
         match self {
             Self::Local(_) => LockHealth { kind: LockKind::Local, away_for: None, cause: None, refused: false },
@@ -274,6 +279,7 @@ impl Locks {
     }
 
     /// The counters of this node's locks.
+    #[must_use]
     pub fn counters(&self) -> &Arc<LockCounters> {
         match self {
             Self::Local(locks) => locks.counters(),
@@ -396,7 +402,7 @@ mod tests {
         Locks::Redis(RedisLocks::new(url, namespace, Duration::from_secs(3)).unwrap())
     }
 
-    /// Locks that nobody else uses, on the Redis of TEST_REDIS_URL or on a private one.
+    /// Locks that nobody else uses, on the Redis of `TEST_REDIS_URL` or on a private one.
     async fn redis_locks() -> (Option<TestRedis>, Locks) {
         let (server, url) = match std::env::var("TEST_REDIS_URL") {
             Ok(url) => (None, url),
@@ -643,7 +649,7 @@ mod tests {
     }
 
     /// Whoever waits for longer hangs.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     /// A port that accepts and never answers: a frozen Redis, or a firewall that swallows packets.
     #[tokio::test]

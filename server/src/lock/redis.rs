@@ -31,7 +31,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_sec
 const CONNECTIONS: u32 = 4;
 
 /// Redis refuses expiry times that overflow its signed millisecond clock; ten years is "for ever" for a lock.
-const LONGEST_TTL: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+const LONGEST_TTL: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Takes all keys for `ARGV[1]` during `ARGV[2]` milliseconds, or none: 1 or 0.
 const TAKE: &str = r"
@@ -110,9 +110,9 @@ impl RedisLocks {
 
     pub(super) async fn take(&self, names: &[String], token: Token, ttl: Duration) -> Answer {
         // An expiry of 0 ms is an error to Redis.
-        let millis = ttl.min(LONGEST_TTL).as_millis().max(1) as u64;
+        let millis = ttl.min(LONGEST_TTL).as_millis().max(1);
         let mut call = self.call(&self.shared.take, names, token);
-        call.arg(millis);
+        call.arg(u64::try_from(millis).unwrap_or(u64::MAX));
         match self.ask(&call).await {
             Some(1) => Answer::Ours,
             Some(_) => Answer::Theirs,

@@ -27,7 +27,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(5);
 /// A long poll or event stream is not ended earlier, or those who come back at once would drive each other round.
 const WAIT_PATIENCE: Duration = Duration::from_secs(5);
 /// For so long an address counts as one that phones or senders of ours come from.
-const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+const KNOWN_FOR: Duration = Duration::from_hours(24);
 /// Known addresses remembered at most.
 const MOST_KNOWN: usize = 10_000;
 
@@ -247,7 +247,7 @@ impl Seats {
             let (open, most) = (table.seats.len(), self.room.most);
             match beyond_share {
                 true => {
-                    tracing::warn!(address = %peer, "one address holds its whole share of connections (http.connections_per_address): idle ones make room; if it is a proxy of yours, list it in http.trusted_proxies")
+                    tracing::warn!(address = %peer, "one address holds its whole share of connections (http.connections_per_address): idle ones make room; if it is a proxy of yours, list it in http.trusted_proxies");
                 }
                 false => tracing::warn!(
                     open,
@@ -571,7 +571,9 @@ mod tests {
     fn a_reserve_is_left_for_what_must_get_through() {
         let seats = seats(16, 100, &["10.0.0.0/8"]);
         let busy: Vec<Seat> = (0..14).map(|_| sit(&seats, HERE)).collect();
-        busy.iter().for_each(|seat| seat.turn(Doing::Working));
+        for seat in &busy {
+            seat.turn(Doing::Working);
+        }
         let lent = sit(&seats, HERE);
         assert!(!lent.serves(false), "no page");
         assert!(lent.serves(true), "an alarm");
@@ -590,7 +592,9 @@ mod tests {
     fn an_address_has_its_share_and_those_we_know_do_not_count() {
         let seats = seats(64, 4, &["10.9.0.0/16"]);
         let mut busy: Vec<Seat> = (0..4).map(|_| sit(&seats, HERE)).collect();
-        busy.iter().for_each(|seat| seat.turn(Doing::Body));
+        for seat in &busy {
+            seat.turn(Doing::Body);
+        }
         // One that has not sent anything yet would make room itself.
         let working = || {
             let seat = sit(&seats, HERE);
@@ -614,7 +618,9 @@ mod tests {
     fn an_idle_connection_makes_room_at_once() {
         let seats = seats(16, 100, &["10.0.0.0/8"]);
         let idle: Vec<Seat> = (0..14).map(|_| sit(&seats, HERE)).collect();
-        idle.iter().for_each(|seat| seat.turn(Doing::Silent));
+        for seat in &idle {
+            seat.turn(Doing::Silent);
+        }
         let fresh = sit(&seats, HERE);
         assert!(!fresh.is_wanted(), "an ordinary place");
         assert_eq!(idle.iter().filter(|seat| seat.0.held.cut.is_cancelled()).count(), 1);

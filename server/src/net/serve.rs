@@ -291,7 +291,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     const SHORT: Duration = Duration::from_millis(200);
-    const LONG: Duration = Duration::from_secs(3600);
+    const LONG: Duration = Duration::from_hours(1);
     const UNLIMITED: Limits = Limits { keep_alive: LONG, head: LONG, body: LONG, stalled: LONG };
 
     struct Started {

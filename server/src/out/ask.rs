@@ -172,7 +172,7 @@ fn unreached(cause: &(dyn Error + 'static)) -> Option<Unreached> {
         return Some(Unreached::Certificate);
     }
     let error = cause.downcast_ref::<std::io::Error>()?;
-    if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
+    if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) {
         return Some(Unreached::Certificate);
     }
     match error.kind() {

@@ -10,7 +10,7 @@ use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::net::unanswered;
 
 /// How often the address is called.
-pub const EVERY: Duration = Duration::from_secs(60);
+pub const EVERY: Duration = Duration::from_mins(1);
 
 /// Calls the configured address every minute until dropped; does nothing without one.
 pub async fn run(engine: Arc<Engine>, client: Client, every: Duration) {

@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 const PAUSES: Backoff = Backoff::new(TimeDelta::seconds(5), TimeDelta::minutes(10));
 const FIRST_REST: Duration = Duration::from_secs(5);
-const LONGEST_REST: Duration = Duration::from_secs(60);
+const LONGEST_REST: Duration = Duration::from_mins(1);
 
 /// How long the next try of one thing waits: 5 s, 10 s, 20 s … 10 min.
 pub(super) fn pause(attempts: i32) -> TimeDelta {

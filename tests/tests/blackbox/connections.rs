@@ -141,7 +141,7 @@ async fn a_connection_ends_only_where_the_answer_says_so() {
             match line.reply().await {
                 Some(next) if next.status == 200 && next.body.contains("ok") => {}
                 other => {
-                    silent.push(format!("{method} {target} {headers:?} {sent} of {length}: {}, then {other:?}", reply.status))
+                    silent.push(format!("{method} {target} {headers:?} {sent} of {length}: {}, then {other:?}", reply.status));
                 }
             }
         }

@@ -40,7 +40,7 @@ async fn run(server: &Binary, world: &World, line: &str) -> String {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(Duration::from_secs(60), output).await.unwrap().unwrap();
+    let output = timeout(Duration::from_mins(1), output).await.unwrap().unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -89,8 +89,8 @@ async fn right_tokens_are_let_in_after_wrong_ones(engine: Engine) {
     let gateway = json!({ "name": "sms", "kind": "webhook", "url": "https://sms.example.org/", "body": "{text}", "content_type": "text/plain" });
     let gateway = post(&client, "/api/v1/sms/gateways", &gateway).await;
     let of = |made: &Value| {
-        let found = made.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
-        found.filter_map(|text| text.find("/api/v1/").map(|at| text[at..].to_owned())).next()
+        let mut found = made.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str());
+        found.find_map(|text| text.find("/api/v1/").map(|at| text[at..].to_owned()))
     };
     let tokens = [of(&heartbeat), of(&gateway)];
     server.restart().await;

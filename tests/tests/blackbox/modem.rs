@@ -52,9 +52,9 @@ impl Desk {
     fn start(&self, address: &str) -> Agent {
         let at = |name: &str| self.folder.path().join(name);
         let config = format!(
-            "[agent]\nkind = \"modem\"\nserver = {address:?}\nstate_dir = {:?}\n\n[agent.modem]\nport = {:?}\n",
-            at("state"),
-            self.modem.path()
+            "[agent]\nkind = \"modem\"\nserver = {address:?}\nstate_dir = \"{}\"\n\n[agent.modem]\nport = \"{}\"\n",
+            at("state").display(),
+            self.modem.path().display()
         );
         std::fs::write(at("handset.toml"), config).unwrap();
         let log = OpenOptions::new().create(true).append(true).open(at("handset.log")).unwrap();

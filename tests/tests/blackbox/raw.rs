@@ -70,7 +70,7 @@ pub async fn exchange(addr: &str, request: impl AsRef<[u8]>) -> Reply {
     let mut bytes = Vec::new();
     match timeout(SOON, stream.read_to_end(&mut bytes)).await {
         Ok(read) => read.unwrap(),
-        Err(_) => panic!("the connection stays open after {:?}", String::from_utf8_lossy(&bytes)),
+        Err(late) => panic!("{late}: the connection stays open after {:?}", String::from_utf8_lossy(&bytes)),
     };
     Reply::parse(&bytes)
 }

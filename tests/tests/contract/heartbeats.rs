@@ -163,10 +163,10 @@ async fn a_removed_heartbeat_takes_its_alarm_along(home: Home) {
         (!alarms(&server).await.is_empty()).then_some(())
     })
     .await;
-    server.app.engine.remove_heartbeat("backup", &Default::default()).await.unwrap();
+    server.app.engine.remove_heartbeat("backup", &autocall::versions::Expected::default()).await.unwrap();
     assert_eq!(alarms(&server).await[0]["state"], "resolved");
     assert_eq!(server.post(&path, &json!({})).await.0, 401);
-    assert!(server.app.engine.remove_heartbeat("backup", &Default::default()).await.is_err());
+    assert!(server.app.engine.remove_heartbeat("backup", &autocall::versions::Expected::default()).await.is_err());
 }
 
 async fn a_changed_rhythm_counts_from_the_last_ping(home: Home) {

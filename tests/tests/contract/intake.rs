@@ -328,7 +328,7 @@ impl Alertmanager {
     }
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 async fn alarms(server: &Server) -> Vec<Value> {
     server.get("/api/v1/alarms").await["alarms"].as_array().unwrap().clone()

@@ -70,7 +70,7 @@ async fn try_add_line(server: &Server, more: Value) -> (u16, Value) {
 
 /// Puts somebody on duty.
 async fn on_duty(server: &Server, name: &str, number: &str) {
-    server.app.engine.bind_line("ops", Some((name, number)), &Default::default()).await.unwrap();
+    server.app.engine.bind_line("ops", Some((name, number)), &autocall::versions::Expected::default()).await.unwrap();
     server.pass(1).await;
 }
 
@@ -124,7 +124,7 @@ async fn two_nodes_send_one_command(home: Home) {
     let client = client(&GuardedResolver::for_gateways(&server.app.engine.config.sms.allow_networks)).unwrap();
     for round in 0..6 {
         let number = [A, B][round % 2];
-        server.app.engine.bind_line("ops", Some(("somebody", number)), &Default::default()).await.unwrap();
+        server.app.engine.bind_line("ops", Some(("somebody", number)), &autocall::versions::Expected::default()).await.unwrap();
         server.home.clock.advance(chrono::TimeDelta::seconds(90));
         for _ in 0..2 {
             let (one, two) = tokio::join!(server.app.engine.tick(), other.app.engine.tick());
@@ -337,9 +337,12 @@ async fn each_gateway_takes_it_in_its_own_form(home: Home) {
         add_line(&server, json!({})).await;
         on_duty(&server, "李娜", A).await;
         assert_eq!(taken(&server, &phone, count).await[count - 1], command(A));
-        assert!(server.app.engine.remove_gateway("phone", &Default::default()).await.is_err(), "the line needs it");
-        server.app.engine.remove_line("ops", &Default::default()).await.unwrap();
-        server.app.engine.remove_gateway("phone", &Default::default()).await.unwrap();
+        assert!(
+            server.app.engine.remove_gateway("phone", &autocall::versions::Expected::default()).await.is_err(),
+            "the line needs it"
+        );
+        server.app.engine.remove_line("ops", &autocall::versions::Expected::default()).await.unwrap();
+        server.app.engine.remove_gateway("phone", &autocall::versions::Expected::default()).await.unwrap();
     }
     let shown = server.items("/api/v1/sms/gateways").await.to_string();
     assert!(!shown.contains("secret"), "{shown}");

@@ -122,7 +122,7 @@ async fn let_wait(server: &Server, names: &[String]) -> Vec<tokio::task::JoinHan
             http.get(url).header(PROTOCOL_HEADER, "1").sent().await.unwrap().json().await.unwrap()
         }));
     }
-    autocall_tests::wait::eventually("all wait", Duration::from_secs(60), async || {
+    autocall_tests::wait::eventually("all wait", Duration::from_mins(1), async || {
         let all = server.app.engine.store.read().await.unwrap().db().handsets().await.unwrap();
         let seen = all.iter().filter(|handset| server.app.engine.presence.last_seen(handset.id).is_some()).count();
         (seen == all.len()).then_some(())

@@ -271,7 +271,7 @@ async fn a_real_alertmanager(home: Home) {
         let request = http().post(format!("http://{address}/api/v2/alerts")).json(&json!([alert]));
         request.sent().await.is_ok_and(|response| response.status().is_success())
     };
-    let patience = Duration::from_secs(60);
+    let patience = Duration::from_mins(1);
     eventually("Alertmanager takes the alert", patience, async || tell(None).await.then_some(())).await;
     let alarms = async || -> Value {
         http().get(format!("{}/api/v1/alarms?key={key}", server.base)).sent().await.unwrap().json().await.unwrap()

@@ -167,7 +167,7 @@ async fn follow(server: &Server, address: &str) {
 
 /// Waits until the calendar was asked for the last time at this instant, and gives how it stands.
 pub async fn settled(server: &Server) -> Value {
-    eventually("the calendar is read", Duration::from_secs(60), async || {
+    eventually("the calendar is read", Duration::from_mins(1), async || {
         let own = server.get(CALENDAR).await;
         let next: chrono::DateTime<chrono::Utc> = own["next_at"].as_str()?.parse().unwrap();
         (next > server.now()).then_some(own)
@@ -343,7 +343,7 @@ async fn what_is_broken_leaves_the_last_good_shifts_and_is_told(home: Home) {
     let check = server.get("/api/v1/roster/check").await;
     let finding = check["findings"].as_array().unwrap().iter().find(|own| own["kind"] == "calendar").unwrap();
     assert_eq!((finding["schedules"][0]["name"].as_str(), finding["from"].clone()), (Some("ops"), since));
-    eventually("the metrics tell", Duration::from_secs(60), async || {
+    eventually("the metrics tell", Duration::from_mins(1), async || {
         let metrics = autocall_tests::http_get(format!("{}/metrics", server.base)).await.unwrap().text().await.unwrap();
         let failed = format!("autocall_calendar_reads_total{{outcome=\"failed\"}} {}", broken().len());
         (metrics.contains("autocall_calendars_wrong 1\n") && metrics.contains(&failed)).then_some(())
@@ -364,7 +364,7 @@ async fn what_is_broken_leaves_the_last_good_shifts_and_is_told(home: Home) {
 
 /// Waits until people were told so often.
 async fn told(server: &Server, room: &Room, count: usize) {
-    eventually("people are told", Duration::from_secs(60), async || {
+    eventually("people are told", Duration::from_mins(1), async || {
         deliver(server).await;
         (room.texts().len() >= count).then_some(())
     })
@@ -515,7 +515,7 @@ async fn an_address_that_was_replaced_meanwhile_says_nothing(home: Home) {
         let (engine, asking) = (Arc::clone(&engine), asking.clone());
         async move { refresh_due(&engine, &asking).await.unwrap() }
     });
-    eventually("the old one is asked", Duration::from_secs(60), async || (old.asked() == 1).then_some(())).await;
+    eventually("the old one is asked", Duration::from_mins(1), async || (old.asked() == 1).then_some(())).await;
     set_quietly(&node.app, &new.address()).await;
     assert_eq!(refresh_due(&engine, &asking).await.unwrap(), 1);
     go_on.notify_one();
@@ -563,7 +563,7 @@ async fn nobody_s_change_of_an_address_is_lost(home: Home) {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let ask = async |method: &str, name: &'static str, value: &str, body: Option<Value>| {
         let request = http.request(method.parse().unwrap(), format!("{}{CALENDAR}", server.base)).header(name, value);
-        let request = body.iter().fold(request, |request, body| request.json(body));
+        let request = body.iter().fold(request, reqwest::RequestBuilder::json);
         let response = request.send().await.unwrap();
         let tag = response.headers().get("etag").map(|tag| tag.to_str().unwrap().to_owned()).unwrap_or_default();
         (response.status().as_u16(), tag)

@@ -42,10 +42,10 @@ async fn every_statement_prepares(home: Home) {
 
 /// The databases of earlier days were brought up to date by sqlx's own macro: one row that differs, and they cannot be opened any more.
 async fn the_migrations_are_written_down_as_sqlx_reads_them_in_the_folder(home: Home) {
+    type Written = (i64, String, Vec<u8>);
     let server = home.start().await;
     let home = &server.home;
     let look = "SELECT version, description, checksum FROM _sqlx_migrations WHERE success ORDER BY version";
-    type Written = (i64, String, Vec<u8>);
     let (folder, written): (_, Vec<Written>) = match home.schema() {
         None => {
             let file = format!("sqlite://{}", home.database_file().display());

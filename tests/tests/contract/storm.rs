@@ -105,7 +105,7 @@ async fn pollers_expirers_and_late_reports(home: Home) {
             }
         }));
     }
-    autocall_tests::wait::eventually("every hunt ends", std::time::Duration::from_secs(240), async || {
+    autocall_tests::wait::eventually("every hunt ends", std::time::Duration::from_mins(4), async || {
         let open = server.app.engine.store.read().await.unwrap().db().count_open_hunts().await.unwrap();
         (open == 0).then_some(())
     })

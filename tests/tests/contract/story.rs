@@ -116,7 +116,7 @@ async fn all_told(server: &Server) -> usize {
         let deliveries = server.app.engine.store.read().await.unwrap().db().latest_deliveries(1_000).await.unwrap();
         (deliveries.iter().all(|delivery| delivery.delivered_at.is_some())).then_some(deliveries.len())
     };
-    autocall_tests::wait::eventually("everything is told", std::time::Duration::from_secs(60), tried).await
+    autocall_tests::wait::eventually("everything is told", std::time::Duration::from_mins(1), tried).await
 }
 
 /// Lets time pass, once everything is told of what was before.
@@ -438,7 +438,7 @@ async fn what_things_do(home: Home) {
     pass(&server, 700).await;
     pass(&server, 10).await;
     let told = || stored(&server);
-    autocall_tests::wait::eventually("the trouble is told", std::time::Duration::from_secs(60), async || {
+    autocall_tests::wait::eventually("the trouble is told", std::time::Duration::from_mins(1), async || {
         send_texts(&server).await;
         server.app.engine.tick().await.unwrap();
         told().await.iter().any(|(kind, _)| kind == "hand_over_trouble").then_some(())

@@ -53,9 +53,8 @@ impl Installation {
             Engine::Sqlite => Self::on(None, None),
             Engine::Postgres => {
                 let schema = fresh_schema(&shared_postgres_url()).await;
-                let mut installation = Self::on(Some(schema.url.clone()), Some(shared_redis_url()));
-                installation._schema = Some(schema);
-                installation
+                let on = Self::on(Some(schema.url.clone()), Some(shared_redis_url()));
+                Self { _schema: Some(schema), ..on }
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::{installation::NUMBERS, ledger::Ledger};
 
 const PRIORITIES: [&str; 4] = ["low", "normal", "high", "critical"];
 /// How long a sender may be refused: longer than any outage of a drill.
-const PERSISTENCE: Duration = Duration::from_secs(120);
+const PERSISTENCE: Duration = Duration::from_mins(2);
 
 /// Which alarms are raised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -117,7 +117,7 @@ fn ended_truly(bench: &Bench, calls: &[Call], alarm: &Value, end: End, problems:
             "answered" if !picked_up => problems.push(format!("nobody picked up, and the dial is answered: {dial}")),
             // An app that believes the last row of its call log takes a stranger's for the end of its own call.
             "nobody" if picked_up && !lied(bench, dial) => {
-                problems.push(format!("somebody picked up, and the dial says nobody: {dial}"))
+                problems.push(format!("somebody picked up, and the dial says nobody: {dial}"));
             }
             "open" => problems.push(format!("a dial is still open: {dial}")),
             _ => {}

@@ -43,7 +43,7 @@ async fn everything_is_shown_to_whom_it_concerns(home: Home) {
     let page = lin.get("/lines").await;
     assert!(page.shows("never handed over") && page.shows("never heard"), "{}", page.body);
 
-    server.app.engine.bind_line("ops <b>", Some(("李娜", A)), &Default::default()).await.unwrap();
+    server.app.engine.bind_line("ops <b>", Some(("李娜", A)), &autocall::versions::Expected::default()).await.unwrap();
     server.get(beat["ping_path"].as_str().unwrap()).await;
     server.pass(100).await;
     server.post(gateway["inbound_path"].as_str().unwrap(), &json!({ "from": B, "text": hostile, "id": "1" })).await;

@@ -231,7 +231,7 @@ async fn a_preview_shows_what_would_be_sent_and_stores_nothing(home: Home) {
 
     // One that is there: with whoever is bound to it.
     lin.post("/lines/new", &line(&[])).await;
-    server.app.engine.bind_line("ops", Some(("李娜", B)), &Default::default()).await.unwrap();
+    server.app.engine.bind_line("ops", Some(("李娜", B)), &autocall::versions::Expected::default()).await.unwrap();
     let id = lines(&server).await[0]["id"].as_str().unwrap().to_owned();
     let page = lin.post("/lines/preview", &[line(&[]), vec![("line", &id)]].concat()).await;
     assert!(page.shows("李娜") && page.shows("*7218812345678"), "{}", page.body);
@@ -263,7 +263,7 @@ async fn a_line_that_follows_what_is_gone_says_so_in_red(home: Home) {
     let team = server.get("/api/v1/teams/ops").await["id"].as_str().unwrap().to_owned();
     let mut said = server.app.engine.line_status("ops").await.unwrap().said;
     said.team = team;
-    server.app.engine.say_line("ops", &said, &Default::default()).await.unwrap();
+    server.app.engine.say_line("ops", &said, &autocall::versions::Expected::default()).await.unwrap();
     assert!(lin.get("/lines").await.shows("Follows ops."));
     assert!(lin.get(&path).await.shows("<option value=\"ops\" selected>ops</option>"));
 }

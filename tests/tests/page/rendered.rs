@@ -200,7 +200,7 @@ impl World {
             line.as_object_mut().unwrap().extend(follows.as_object().unwrap().clone());
             made(&server, "/api/v1/lines", line).await;
         }
-        server.app.engine.bind_line("spare", Some(("李娜", B)), &Default::default()).await.unwrap();
+        server.app.engine.bind_line("spare", Some(("李娜", B)), &autocall::versions::Expected::default()).await.unwrap();
         made(
             &server,
             "/api/v1/heartbeats",
@@ -375,7 +375,14 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
         album.keep("own link", stranger.get(&world.own_links[place]).await);
         // Everybody was logged out by the reset.
         eve = Visitor::new(server);
-        autocall::keep::users::set_password(&server.app.engine.store, &Default::default(), "eve", PASSWORD).await.unwrap();
+        autocall::keep::users::set_password(
+            &server.app.engine.store,
+            &autocall::keep::users::Passwords::default(),
+            "eve",
+            PASSWORD,
+        )
+        .await
+        .unwrap();
         eve.log_in("eve", PASSWORD).await;
     }
     for album in &albums {

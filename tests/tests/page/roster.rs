@@ -371,7 +371,7 @@ async fn a_schedule_that_is_needed_stays_and_says_why(home: Home) {
 }
 
 async fn shows(visitor: &mut Visitor, path: &str, text: &str) -> crate::client::Page {
-    autocall_tests::wait::eventually(text, std::time::Duration::from_secs(60), async || {
+    autocall_tests::wait::eventually(text, std::time::Duration::from_mins(1), async || {
         let page = visitor.get(path).await;
         page.shows(text).then_some(page)
     })

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How long a modem may take until it is ready: it may have to be started anew, and to look for its network.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 fn finding(grade: Grade, what: &'static str, words: impl Into<String>) -> Finding {
     Finding { grade, what, words: words.into() }

@@ -29,7 +29,7 @@ const LOOK_FOR_PORT_EVERY: Duration = Duration::from_secs(2);
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// How long a call is believed in while the modem is away.
-const AWAY_FOR: Duration = Duration::from_secs(60);
+const AWAY_FOR: Duration = Duration::from_mins(1);
 
 /// Runs until it is dropped.
 pub(super) async fn run(settings: Modem, place: Place, state_dir: PathBuf, shared: Arc<Shared>, orders: mpsc::Receiver<Order>) {
@@ -128,7 +128,7 @@ impl Keeper {
         let Some((program, arguments)) = self.settings.reset_command.split_first() else { return };
         let mut command = tokio::process::Command::new(program);
         command.args(arguments).kill_on_drop(true);
-        match tokio::time::timeout(Duration::from_secs(60), command.status()).await {
+        match tokio::time::timeout(Duration::from_mins(1), command.status()).await {
             Ok(Ok(status)) if status.success() => tracing::info!("the reset command has run"),
             Ok(Ok(status)) => tracing::warn!(%status, "the reset command failed"),
             Ok(Err(why)) => tracing::warn!(error = %why, "the reset command cannot be run"),

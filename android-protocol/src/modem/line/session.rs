@@ -150,7 +150,7 @@ impl<'a> Session<'a> {
             return self.ask_radio().await;
         }
         if self.credit_at.is_some_and(|at| now >= at) {
-            self.credit_at = Some(now + Duration::from_secs(24 * 3600));
+            self.credit_at = Some(now + Duration::from_hours(24));
             return self.ask_credit().await;
         }
         self.texting.do_what_is_due(&mut self.talk, &self.keeper.shared).await

@@ -29,10 +29,10 @@ use crate::{
 };
 
 /// How often the SIM is looked at without news of a message, which may be lost.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// How long the parts of a text are waited for before it is passed on without those that are missing.
-const PARTS_WITHIN: Duration = Duration::from_secs(600);
+const PARTS_WITHIN: Duration = Duration::from_mins(10);
 
 /// How long a result waits for the word that the message was delivered. No alarm is fetched meanwhile.
 const REPORT_WITHIN: Duration = Duration::from_secs(5);
@@ -260,7 +260,7 @@ impl Texting {
         let mut tries = 0;
         loop {
             let command = Command::new(format!("AT+CMGS={}", part.length)).answered_by("+CMGS");
-            let answer = talk.ask(command.within(Duration::from_secs(60)).followed_by(part.digits.clone())).await?;
+            let answer = talk.ask(command.within(Duration::from_mins(1)).followed_by(part.digits.clone())).await?;
             tries += 1;
             let later = match &answer.result {
                 Final::Ok => return Ok(Ok(number_at(&values(answer.first()), 0))),

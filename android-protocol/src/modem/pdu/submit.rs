@@ -36,7 +36,7 @@ pub fn submit(number: &str, text: &str, reference: u16, wide: bool, report: bool
     let any = Part { reference, wide, of: 1, number: 1 };
     let pieces = cut(text, coding, room(coding, Some(any)));
     let of = u8::try_from(pieces.len()).ok().filter(|&of| usize::from(of) <= MOST_PARTS).ok_or(PduError::TooLong)?;
-    (1..=of).zip(&pieces).map(|(number, piece)| one(piece, Some(Part { number, of, ..any }))).collect()
+    (1..=of).zip(&pieces).map(|(number, piece)| one(piece, Some(Part { of, number, ..any }))).collect()
 }
 
 fn size(text: &str, coding: Coding) -> usize {

@@ -500,7 +500,7 @@ impl Call {
             };
             match event {
                 Some(event @ (Event::Info(_) | Event::Changed { .. } | Event::Ended)) if !self.answered => {
-                    self.stashed.push_back(event)
+                    self.stashed.push_back(event);
                 }
                 Some(event) => return self.told(event),
                 None => {}

@@ -428,16 +428,16 @@ mod tests {
             let mut world = World::default();
             // By address and alert: `true` while it burns.
             let mut named: BTreeMap<(usize, u64), bool> = BTreeMap::new();
-            for (second, (who, over, marks)) in words.into_iter().enumerate() {
+            for (second, (who, over, marks)) in (0..).zip(words) {
                 let marks: Vec<u64> = marks.into_iter().collect();
                 let known = |mark| world.open.iter().flatten().any(|one| one.named_by(addresses[who], mark).is_some());
                 let spoken_for: Vec<u64> = marks.iter().copied().filter(|mark| over && !known(Mark(*mark))).collect();
-                world.hear(&says(addresses[who], over, &marks), at(second as i64));
+                world.hear(&says(addresses[who], over, &marks), at(second));
                 if over {
                     named.iter_mut().filter(|((whose, _), _)| *whose == who).for_each(|(_, burns)| *burns = false);
                     named.iter_mut().filter(|((_, mark), _)| spoken_for.contains(mark)).for_each(|(_, burns)| *burns = false);
                 } else {
-                    marks.iter().for_each(|mark| { named.insert((who, *mark), true); });
+                    named.extend(marks.iter().map(|mark| ((who, *mark), true)));
                 }
                 for mark in 0..5 {
                     let expected = (0..3).any(|who| named.get(&(who, mark)) == Some(&true));

@@ -183,6 +183,7 @@ mod tests {
         DateTime::from_timestamp(1_763_607_600 + second, 0).unwrap()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as what is read is compared with it")]
     fn told(second: i64) -> Option<TimeTold> {
         Some(TimeTold { at: at(second), zoned: true })
     }

@@ -37,6 +37,9 @@ struct Line {
 /// # Errors
 /// Everything that is wrong with it, line by line.
 pub fn read(csv_text: &str, zone: Tz, finder: &Finder<'_>) -> Result<Reading, Vec<String>> {
+    fn field(row: &table::Row, column: usize) -> &str {
+        row.fields.get(column).map_or("", String::as_str)
+    }
     let table = table::read(csv_text).map_err(|why| vec![why])?;
     let column = |name: &str| {
         table.column(name).ok_or_else(|| {
@@ -47,9 +50,6 @@ pub fn read(csv_text: &str, zone: Tz, finder: &Finder<'_>) -> Result<Reading, Ve
     let end = table.column("end");
     if let Some(other) = table.columns.iter().find(|name| !["start", "end", "person", ""].contains(&name.as_str())) {
         return Err(vec![format!("there is no column {other:?}: there are start, end and person")]);
-    }
-    fn field(row: &table::Row, column: usize) -> &str {
-        row.fields.get(column).map_or("", String::as_str)
     }
     let times = table.rows.iter().flat_map(|row| [Some(field(row, start)), end.map(|end| field(row, end))]).flatten();
     let order = DayOrder::of(times);

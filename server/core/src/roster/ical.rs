@@ -242,7 +242,7 @@ impl File<'_, '_, '_> {
             let person = self.person(master, None);
             match self.occurrences(master) {
                 Ok(occurrences) => {
-                    self.place(master, person, occurrences, &read, &mut shown, reading).or_else(|wrong| note(master, wrong))?
+                    self.place(master, person, occurrences, &read, &mut shown, reading).or_else(|wrong| note(master, wrong))?;
                 }
                 Err(_) if person.is_none() => {}
                 Err(wrong) => note(master, wrong)?,
@@ -406,7 +406,7 @@ impl File<'_, '_, '_> {
         let last = start.zone.local(self.horizon);
         let mut walls = vec![start.wall];
         for rule in event.lines.all("RRULE") {
-            walls.extend(self.rule(rule, &start)?.walls(start.wall, last, self.effort)?);
+            walls.extend(Self::rule(rule, &start)?.walls(start.wall, last, self.effort)?);
         }
         walls.sort_unstable();
         walls.dedup();
@@ -419,7 +419,7 @@ impl File<'_, '_, '_> {
             }
         }
         for rule in event.lines.all("EXRULE") {
-            let walls = self.rule(rule, &start)?.matching(start.wall, last, self.effort)?;
+            let walls = Self::rule(rule, &start)?.matching(start.wall, last, self.effort)?;
             gone.extend(walls.into_iter().map(|wall| Place::At(start.with(wall).at())));
         }
         let mut all: Vec<Occurrence> = Vec::new();
@@ -442,7 +442,7 @@ impl File<'_, '_, '_> {
         Ok(all)
     }
 
-    fn rule(&self, line: &Property, start: &Time) -> Result<Recurrence, String> {
+    fn rule(line: &Property, start: &Time) -> Result<Recurrence, String> {
         let until = |text: &str| {
             let text = text.trim();
             match text.strip_suffix(['Z', 'z']) {
@@ -516,7 +516,7 @@ fn newest<'e, 'c>(masters: Vec<&'e Event<'c>>, reading: &mut Reading) -> Vec<&'e
         let later = latest.filter(|latest| latest.sequence > own.sequence).or_else(|| by_start.get(&start(own)).copied());
         match later.filter(|later| later.is_newer(own)) {
             Some(later) => {
-                reading.notes.push(format!("{} is replaced by event {}, a later version of it", own.called(), later.number))
+                reading.notes.push(format!("{} is replaced by event {}, a later version of it", own.called(), later.number));
             }
             None => kept.push(own),
         }

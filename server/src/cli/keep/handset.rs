@@ -196,7 +196,7 @@ async fn list(store: &Store, now: DateTime<Utc>) -> anyhow::Result<()> {
             (false, false) => "plain path",
         };
         let checklist = test_call::checklist(store, &handset).await?;
-        let tested = checklist.map_or("not tested".to_owned(), |checklist| checklist.in_words());
+        let tested = checklist.map_or("not tested".to_owned(), Checklist::in_words);
         let model = handset.last_model.as_deref().unwrap_or("-");
         println!("{}\t{state}\t{door}\t{model}\t{}\t{tested}", handset.name, handset.last_address.as_deref().unwrap_or("-"));
     }

@@ -32,7 +32,7 @@ const MOST_FINISHED: i64 = 20;
 const UNHEARD_FOR: TimeDelta = TimeDelta::hours(24);
 const A_WEEK: TimeDelta = TimeDelta::days(7);
 /// The numbers of the week are read again after this, or when a hunt has ended.
-const WEEK_LASTS: Duration = Duration::from_secs(60);
+const WEEK_LASTS: Duration = Duration::from_mins(1);
 
 /// Everything that *Now* and *Handsets* show, for no reader in particular.
 #[derive(Debug)]

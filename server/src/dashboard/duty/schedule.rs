@@ -533,13 +533,13 @@ struct Forms<'p> {
     sent: Option<&'p Sent>,
 }
 
+fn lines_of(name: &'static str, label: &'static str, rows: usize, lines: &[String]) -> Field {
+    Field::plain(name, label, Input::Lines(rows)).value(lines.join("\n"))
+}
+
 impl Forms<'_> {
     fn form(&self, id: impl Into<String>, action: &str) -> Form {
         Form::new(self.reader, id, format!("/roster/{}/{action}", self.id), &self.words.person_save)
-    }
-
-    fn lines(&self, name: &'static str, label: &'static str, rows: usize, lines: &[String]) -> Field {
-        Field::plain(name, label, Input::Lines(rows)).value(lines.join("\n"))
     }
 
     /// By which somebody takes over for some time.
@@ -567,7 +567,7 @@ impl Forms<'_> {
             Field::plain("name", &words.policy_name, Input::Line).required(),
             Field::plain("from", &words.roster_from, Input::Wall).required(),
             Field::plain("to", &words.roster_to, Input::Wall).required(),
-            self.lines("people", &words.roster_people, 3, &[]).how(&words.roster_one_a_line).required(),
+            lines_of("people", &words.roster_people, 3, &[]).how(&words.roster_one_a_line).required(),
             Field::plain("every", &words.roster_every, Input::Line).hint("1 day"),
         ]);
         form.again(self.sent)
@@ -576,10 +576,10 @@ impl Forms<'_> {
     fn turns(&self, people: &[String], every: &str, start: &str, active: &[String], skip: bool) -> [Field; 5] {
         let words = self.words;
         [
-            self.lines("people", &words.roster_people, 4, people).how(&words.roster_one_a_line).required(),
+            lines_of("people", &words.roster_people, 4, people).how(&words.roster_one_a_line).required(),
             Field::plain("every", &words.roster_every, Input::Line).value(every).required(),
             Field::plain("start", &words.roster_start, Input::Wall).value(start).required(),
-            self.lines("active", &words.roster_active, 2, active).hint("mon-fri 09:00-18:00"),
+            lines_of("active", &words.roster_active, 2, active).hint("mon-fri 09:00-18:00"),
             Field::plain("skip_idle_turns", "", Input::Tick(&words.roster_skip_idle)).value(if skip { "yes" } else { "" }),
         ]
     }

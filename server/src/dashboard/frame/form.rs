@@ -21,7 +21,7 @@ pub(in crate::dashboard) struct Form {
     /// Tells it from others on its page: its element has it, and so do its fields, before their names. Empty for the only one.
     pub(in crate::dashboard) id: String,
     address: String,
-    form_token: String,
+    token: String,
     words: &'static Words,
     held: Vec<(&'static str, String)>,
     /// Whose password is changed, for password managers: it is not sent.
@@ -51,7 +51,7 @@ impl Form {
         Self {
             id: id.into(),
             address: address.into(),
-            form_token: reader.form_token.clone(),
+            token: reader.form_token.clone(),
             words: reader.words,
             held: Vec::new(),
             user: None,

@@ -278,10 +278,13 @@ pub(in crate::dashboard) struct Part {
 impl Part {
     pub(in crate::dashboard) fn new(id: &'static str, template: &impl Template) -> Self {
         use sha2::{Digest, Sha256};
-        let html = template.render().map(|html| html.trim().to_owned()).unwrap_or_else(|error| {
-            tracing::error!(%error, id, "a part of a page could not be written");
-            String::new()
-        });
+        let html = template.render().map_or_else(
+            |error| {
+                tracing::error!(%error, id, "a part of a page could not be written");
+                String::new()
+            },
+            |html| html.trim().to_owned(),
+        );
         let version = crate::ids::hex(&Sha256::digest(html.as_bytes())[..8]);
         Self { id, html, version }
     }

@@ -49,10 +49,10 @@ pub(in crate::dashboard) struct Throttle(Mutex<Tries>);
 
 #[derive(Debug, Default)]
 struct Tries {
-    /// By name, and by browser or network.
-    by_place: Counts<(String, Place)>,
-    by_network: Counts<IpAddr>,
-    by_name: Counts<String>,
+    /// Those of a name, and of a browser or network.
+    places: Counts<(String, Place)>,
+    networks: Counts<IpAddr>,
+    names: Counts<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,9 +123,8 @@ impl Throttle {
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (name, network) = (key(name), network(from.address));
         let attacked = from.device.is_none()
-            && (tries.by_network.failures(&network, now) >= MANY_FROM_NETWORK
-                || tries.by_name.failures(&name, now) >= MANY_FOR_NAME);
-        let place = tries.by_place.of((name.clone(), Place::of(from)), now);
+            && (tries.networks.failures(&network, now) >= MANY_FROM_NETWORK || tries.names.failures(&name, now) >= MANY_FOR_NAME);
+        let place = tries.places.of((name.clone(), Place::of(from)), now);
         if now < place.next {
             let first = !std::mem::replace(&mut place.told, true);
             let left = place.next - now;
@@ -137,9 +136,9 @@ impl Throttle {
         let pause = beyond.map_or(0, |beyond| LONGEST_PAUSE.min(1 << beyond.min(16)));
         place.next = now + TimeDelta::seconds(pause);
         if from.device.is_none() {
-            tries.by_network.add(network, now);
+            tries.networks.add(network, now);
         }
-        tries.by_name.add(name, now);
+        tries.names.add(name, now);
         Ok(())
     }
 
@@ -147,12 +146,12 @@ impl Throttle {
     pub(in crate::dashboard) fn good(&self, from: From<'_>, name: &str) {
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let name = key(name);
-        tries.by_place.0.remove(&(name.clone(), Place::of(from)));
+        tries.places.0.remove(&(name.clone(), Place::of(from)));
         // Not forgotten: one right password must not make room for more guesses at others.
         if from.device.is_none() {
-            tries.by_network.take_back(&network(from.address));
+            tries.networks.take_back(&network(from.address));
         }
-        tries.by_name.take_back(&name);
+        tries.names.take_back(&name);
     }
 }
 

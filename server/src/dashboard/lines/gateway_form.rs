@@ -340,7 +340,9 @@ mod tests {
                     holds(asked.label);
                     holds(asked.how);
                     if let AskedBy::Choice(choices) = asked.by {
-                        choices.into_iter().for_each(|(_, label)| holds(label));
+                        for (_, label) in choices {
+                            holds(label);
+                        }
                     }
                 }
             }

@@ -182,7 +182,7 @@ impl Engine {
             OfReport::HandsetFails => {
                 if let Some(handset) = dial.handset_id {
                     let failures = work.db().handset(handset).await?.map_or(0, |handset| handset.failures);
-                    work.db().handset_failed(handset, self.rest_until(failures, now)).await?;
+                    work.db().handset_failed(handset, Self::rest_until(failures, now)).await?;
                     work.announce(Announcement::Handsets);
                     tracing::warn!(%handset, "no call leaves this handset: no credit or no signal? another one is preferred");
                 }

@@ -193,7 +193,7 @@ impl Engine {
     }
 
     /// Until when a handset whose calls do not leave it rests, after so many in a row.
-    pub(in crate::engine) fn rest_until(&self, failures: i32, now: DateTime<Utc>) -> DateTime<Utc> {
+    pub(in crate::engine) fn rest_until(failures: i32, now: DateTime<Utc>) -> DateTime<Utc> {
         now + RESTS.pause(failures)
     }
 

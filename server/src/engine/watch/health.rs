@@ -19,9 +19,9 @@ const LONG_UNWRITTEN: Duration = Duration::from_secs(90);
 /// The periodic work has not come to its end for so long.
 const TICK_LATE: Duration = Duration::from_secs(30);
 /// Nobody has looked for so long at what is to be told or sent.
-const OUTBOX_LATE: Duration = Duration::from_secs(60);
+const OUTBOX_LATE: Duration = Duration::from_mins(1);
 /// Something is due for so long, and nobody has tried it.
-const OUTBOX_STUCK: Duration = Duration::from_secs(300);
+const OUTBOX_STUCK: Duration = Duration::from_mins(5);
 /// Longest that reading may take.
 const READ_WITHIN: Duration = Duration::from_secs(4);
 
@@ -334,7 +334,7 @@ mod tests {
         notices: OutboxFacts { looked: NOW, untried: NOW },
         messages: OutboxFacts { looked: NOW, untried: NOW },
     };
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     #[test]
     fn ready_is_nothing_wrong() {

@@ -31,12 +31,12 @@ const REMEMBER_KEYS: TimeDelta = TimeDelta::hours(24);
 /// A phone that has not knocked for this long is forgotten.
 const REMEMBER_KNOCKS: TimeDelta = TimeDelta::days(30);
 /// Nothing is forgotten before a node has run for so long.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 /// Handsets are watched so often.
 const WATCH_AGAIN: Duration = Duration::from_secs(5);
 /// What is long over is forgotten so often.
-const HOUSEKEEPING: Duration = Duration::from_secs(3600);
-const RETENTION_LOCK: Duration = Duration::from_secs(60);
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
+const RETENTION_LOCK: Duration = Duration::from_mins(1);
 /// At most this many dry runs are moved on in one tick.
 const DRY_RUNS_PER_TICK: usize = 200;
 
@@ -188,9 +188,9 @@ impl Engine {
             // A clock that is only moved by hand did not go on meanwhile: nobody was silent.
             if late > LATE && self.clock.goes_on() {
                 if late > STOOD_STILL {
-                    self.note_database_away()
+                    self.note_database_away();
                 } else {
-                    self.note_outage()
+                    self.note_outage();
                 }
                 self.idle.forget();
                 self.metrics.tick_late.inc();

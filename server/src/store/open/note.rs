@@ -57,12 +57,12 @@ impl Note {
             (Self::Embedded, true) => Some(format!(
                 "the server of the folder {} keeps its data in the file autocall.sqlite there, and this command was given a database_url. {}",
                 folder.display(),
-                self.what_to_do(folder)
+                Self::what_to_do(folder)
             )),
             (Self::Postgres { place, .. }, false) => Some(format!(
                 "the server of the folder {} keeps its data in the Postgres database {place}, and this command was given none. {}",
                 folder.display(),
-                self.what_to_do(folder)
+                Self::what_to_do(folder)
             )),
         }
     }
@@ -76,11 +76,11 @@ impl Note {
         format!(
             "the server of the folder {} keeps its data in the Postgres database {place}, and this command was given another: {opened}. {}",
             folder.display(),
-            self.what_to_do(folder)
+            Self::what_to_do(folder)
         )
     }
 
-    fn what_to_do(&self, folder: &Path) -> String {
+    fn what_to_do(folder: &Path) -> String {
         format!(
             "Give it the server's settings (--config FILE, or DATABASE_URL in its environment). If the server has moved, start it with its \
              new settings first, or remove {}",

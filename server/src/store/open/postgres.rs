@@ -188,6 +188,7 @@ fn plain(text: &str) -> &str {
 
 /// Whether the tables can be kept here.
 async fn fit(connection: &mut PgConnection, address: &PostgresAddress) -> Result<()> {
+    type Look = (String, String, String, Option<String>, String, bool, String);
     let unfit = |what: String| Err(StoreError::Unfit(what));
     // Two open connections and one process behind them: somebody hands the sessions around.
     let mut other = address.options.clone().disable_statement_logging().connect().await.map_err(StoreError::Connection)?;
@@ -204,13 +205,12 @@ async fn fit(connection: &mut PgConnection, address: &PostgresAddress) -> Result
     let look = "SELECT current_setting('server_encoding'), current_user::text, current_database()::text,
                   current_schema()::text, current_setting('search_path'),
                   coalesce(has_schema_privilege(current_schema(), 'CREATE'), false), current_setting('transaction_read_only')";
-    type Look = (String, String, String, Option<String>, String, bool, String);
     let look: Look = sqlx::query_as(look).persistent(false).fetch_one(&mut *connection).await.map_err(StoreError::Connection)?;
     let (encoding, user, database, schema, search_path, may_create, read_only) = look;
     match encoding.as_str() {
         "UTF8" => {}
         "SQL_ASCII" => {
-            tracing::warn!(database, "the database does not know how its text is encoded (SQL_ASCII); UTF8 would be right")
+            tracing::warn!(database, "the database does not know how its text is encoded (SQL_ASCII); UTF8 would be right");
         }
         _ => {
             return unfit(format!(
