@@ -404,6 +404,18 @@ pub enum EndedBy {
     Network,
 }
 
+impl EndedBy {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Us => "us",
+            Self::Callee => "callee",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// How far a dial has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

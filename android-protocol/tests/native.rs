@@ -8,7 +8,7 @@ use android_protocol::{
     phone::{Behaviour, People, Phone},
     sim::{Happening, NativeWorld},
     wire::{
-        ACCEPTED_BODY, CallOutcome, CommandKind, IDLE_BODY, NativeCall, NativeOffer, NativeReport, OfferedCall, Outbox,
+        ACCEPTED_BODY, CallOutcome, CommandKind, EndedBy, IDLE_BODY, NativeCall, NativeOffer, NativeReport, OfferedCall, Outbox,
         OutboxCommand, OutboxResult, UNWANTED_BODY,
     },
 };
@@ -144,6 +144,10 @@ fn the_ring_time_is_kept_and_talking_is_not_cut() {
     let (at, query, report) = &desk.reports[0];
     assert_eq!((at.as_secs(), query.as_str()), (279, "m1&resp=%2B8618700000002"), "a plus is encoded");
     assert_eq!(outcomes(report), [Some(CallOutcome::NoAnswer), Some(CallOutcome::Answered), Some(CallOutcome::NotDialled)]);
+    let (rang, not_dialled) = (&report.calls[0], &report.calls[2]);
+    assert_eq!((rang.ended_by, rang.connected_ms), (Some(EndedBy::Us), None), "hung up when it had rung for long enough");
+    assert!(rang.ended_ms.is_some_and(|ms| (40_000..42_000).contains(&ms)), "{rang:?}");
+    assert_eq!((not_dialled.ended_by, not_dialled.ended_ms), (None, None));
     assert_eq!(
         report.calls[1],
         NativeCall {
@@ -151,6 +155,10 @@ fn the_ring_time_is_kept_and_talking_is_not_cut() {
             outcome: Some(CallOutcome::Answered),
             ring_seconds: Some(39),
             talk_seconds: Some(200),
+            ended_by: Some(EndedBy::Callee),
+            alerting_ms: Some(1_000),
+            connected_ms: Some(39_000),
+            ended_ms: Some(239_000),
             ..NativeCall::default()
         }
     );

@@ -7,7 +7,7 @@ use super::{
     job::{Calling, outcome},
 };
 use crate::{
-    phone::CallState,
+    phone::{CallState, EndCause},
     wire::{CallOutcome, NativeCall, Progress, ProgressState},
 };
 
@@ -23,7 +23,7 @@ impl NativeHandset {
             CannotDial::LineBusy => CallOutcome::NotDialled,
             CannotDial::Broken(_) => CallOutcome::Failed,
         };
-        self.end_call(now, outcome, None);
+        self.end_call(now, outcome, None, None);
     }
 
     pub(super) fn ring_limit(&self, number: &str) -> Duration {
@@ -58,24 +58,31 @@ impl NativeHandset {
             Seen::Call(CallState::Alerting) => ProgressState::Alerting,
             Seen::Call(CallState::Connected { .. }) => ProgressState::Connected,
             Seen::Call(CallState::Ended { cause, talked }) => {
-                self.end_call(now, judged(outcome(cause, talked)), talked);
+                self.end_call(now, judged(outcome(cause, talked)), talked, Some(cause));
                 return false;
             }
             Seen::NoCall(Some(row)) => {
                 // The call log cannot tell busy and declined from unanswered.
                 let outcome = if row.seconds > 0 { CallOutcome::Answered } else { CallOutcome::NoAnswer };
-                self.end_call(now, judged(outcome), Some(Duration::from_secs(row.seconds)));
+                let hung_up = calling.hanging_up.then_some(EndCause::HungUp);
+                self.end_call(now, judged(outcome), Some(Duration::from_secs(row.seconds)), hung_up);
                 return false;
             }
             // No trace of the dial: it never left the phone. After a restart there is nothing to wait for.
             Seen::NoCall(None) => {
                 if calling.recovered || now >= calling.started + DIAL_GRACE {
-                    self.end_call(now, judged(CallOutcome::Failed), None);
+                    self.end_call(now, judged(CallOutcome::Failed), None, None);
                 }
                 return false;
             }
         };
         let reached = if was_connected { ProgressState::Connected } else { reached };
+        let since_dial = calling.since_dial(now);
+        match reached {
+            ProgressState::Alerting => calling.alerting = calling.alerting.or(since_dial),
+            ProgressState::Connected => calling.connected = calling.connected.or(since_dial.filter(|_| !was_connected)),
+            ProgressState::Dialling | ProgressState::Ended => {}
+        }
         if reached != calling.state || now >= calling.told + TELL_EVERY {
             calling.state = reached;
             calling.told = now;
@@ -98,15 +105,21 @@ impl NativeHandset {
         false
     }
 
-    pub(super) fn end_call(&mut self, now: Duration, outcome: CallOutcome, talked: Option<Duration>) {
+    pub(super) fn end_call(&mut self, now: Duration, outcome: CallOutcome, talked: Option<Duration>, cause: Option<EndCause>) {
         let Some(calling) = self.calling.take() else { return };
         let took = now.saturating_sub(calling.started);
+        // What was not dialled took no time.
+        let ended = calling.since_dial(now).filter(|_| outcome != CallOutcome::NotDialled);
         let call = NativeCall {
             number: calling.number.clone(),
             outcome: Some(outcome),
             started_at: self.settings.began_at.map(|began| (began + calling.started.as_secs()).to_string()),
             ring_seconds: Some(took.saturating_sub(talked.unwrap_or_default()).as_secs()),
             talk_seconds: Some(talked.unwrap_or_default().as_secs()),
+            ended_by: calling.ended_by(cause),
+            alerting_ms: calling.alerting.map(millis),
+            connected_ms: calling.connected.map(millis),
+            ended_ms: ended.map(millis),
             ..NativeCall::default()
         };
         self.progress.push_back(Progress { number: calling.number, state: Some(ProgressState::Ended), ..Progress::default() });
@@ -151,6 +164,8 @@ impl NativeHandset {
             hanging_up: false,
             recovered: false,
             told: now,
+            alerting: None,
+            connected: None,
         });
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::restart::{HandOut, Running, report};
 use crate::{
     phone::EndCause,
-    wire::{CallOutcome, NativeCall, NativeOffer, NativeReport, ProgressState},
+    wire::{CallOutcome, EndedBy, NativeCall, NativeOffer, NativeReport, ProgressState},
 };
 
 /// Why a number is being called.
@@ -29,6 +29,9 @@ pub(super) struct Calling {
     pub(super) recovered: bool,
     /// When the server was last told about it.
     pub(super) told: Duration,
+    /// From the dial until it was seen to ring, and to be connected.
+    pub(super) alerting: Option<Duration>,
+    pub(super) connected: Option<Duration>,
 }
 
 impl Job {
@@ -67,6 +70,22 @@ pub(super) fn outcome(cause: EndCause, talked: Option<Duration>) -> CallOutcome 
 }
 
 impl Calling {
+    /// Who ended the call, as far as that can be told.
+    pub(super) fn ended_by(&self, cause: Option<EndCause>) -> Option<EndedBy> {
+        match cause? {
+            _ if self.hanging_up => Some(EndedBy::Us),
+            EndCause::HungUp => Some(EndedBy::Us),
+            EndCause::Busy | EndCause::Rejected => Some(EndedBy::Callee),
+            EndCause::Normal if self.state == ProgressState::Connected => Some(EndedBy::Callee),
+            EndCause::Normal | EndCause::Failed => Some(EndedBy::Network),
+        }
+    }
+
+    /// Since the dial; nothing where that was before the program began, so that another clock would have to be believed.
+    pub(super) fn since_dial(&self, now: Duration) -> Option<Duration> {
+        (!self.recovered).then(|| now.saturating_sub(self.started))
+    }
+
     /// A call that was dialled before the program began; whoever picked up then has answered.
     pub(super) fn recovered(running: &Running) -> Self {
         Self {
@@ -76,6 +95,8 @@ impl Calling {
             hanging_up: false,
             recovered: true,
             told: Duration::ZERO,
+            alerting: None,
+            connected: None,
         }
     }
 }
