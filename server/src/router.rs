@@ -166,6 +166,8 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::policies::rules, api::policies::put_rules))
         .routes(routes!(api::people::list, api::people::add))
         .routes(routes!(api::people::show, api::people::change, api::people::patch, api::people::remove))
+        .routes(routes!(api::call_records::list))
+        .routes(routes!(api::call_records::show))
         .routes(routes!(api::do_not_call::list, api::do_not_call::add))
         .routes(routes!(api::do_not_call::show, api::do_not_call::remove))
         .routes(routes!(api::quiet_hours::list, api::quiet_hours::put))

@@ -88,6 +88,9 @@ impl Service {
         let engine = Arc::new(Engine::new(store, locks, clock, Arc::new(config), metrics, links));
         engine.measure_clock().await;
         engine.prove_writing().await;
+        if let Err(error) = engine.store.resume_ids(engine.clock.now()).await {
+            tracing::warn!(%error, "how far numeric ids have got could not be read");
+        }
         let access = Access::new(
             Arc::clone(&engine.config),
             engine.store.clone(),

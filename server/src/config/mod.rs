@@ -22,6 +22,7 @@ mod log;
 mod notify;
 pub mod postgres_url;
 mod reading;
+mod records;
 mod retention;
 mod roster;
 mod sms;
@@ -43,6 +44,7 @@ pub use self::loading::{ConfigError, Loaded, Overrides, Place, Problem, begins_l
 pub use self::log::{LogConfig, LogFormat};
 pub use self::notify::NotifyConfig;
 pub use self::reading::SecretUrl;
+pub use self::records::RecordsConfig;
 pub use self::retention::RetentionConfig;
 pub use self::roster::RosterConfig;
 pub use self::sms::SmsConfig;
@@ -80,6 +82,8 @@ pub struct Config {
     pub lines: LinesConfig,
     /// What is forgotten.
     pub retention: RetentionConfig,
+    /// What is known of calls.
+    pub records: RecordsConfig,
 }
 
 impl Default for Config {
@@ -100,6 +104,7 @@ impl Default for Config {
             sms: SmsConfig::default(),
             lines: LinesConfig::default(),
             retention: RetentionConfig::default(),
+            records: RecordsConfig::default(),
         }
     }
 }
@@ -167,7 +172,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 11] = [
+const TABLES: [&[Key]; 12] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
@@ -179,6 +184,7 @@ const TABLES: [&[Key]; 11] = [
     self::sms::KEYS,
     self::lines::KEYS,
     self::retention::KEYS,
+    self::records::KEYS,
 ];
 
 /// Every key, in the order of the manual.

@@ -45,13 +45,14 @@ const HONOURED: [(&str, &str); 12] = [
 const CALENDAR_REFRESHED: &str = "/api/v1/schedules/{schedule}/calendar/refresh";
 
 /// What the parts of the API are about, in the order in which they are read.
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     ("alarms", "Raising alarms, following them, and what people do about them."),
     ("senders", "Webhooks of monitoring systems."),
     ("heartbeats", "Senders that are missed when they fall silent."),
     ("policies", "Whom alarms ring, step by step, and which alarms."),
     ("people", "Who can be rung, and under which numbers."),
     ("roster", "Who is on duty: teams, schedules, exceptions, calendars."),
+    ("call records", "What is known of each call to a number."),
     ("do not call", "Numbers that must not be called."),
     ("maintenance", "Windows in which matching alarms are held."),
     ("lines", "Public numbers that follow the person on duty."),

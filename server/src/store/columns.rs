@@ -2,6 +2,7 @@
 //! the API or a page calls them: rows of years hold them.
 
 use android_protocol::voice::detector;
+use android_protocol::wire::EndedBy;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::alarm::call_record::{CallDirection, CallKind, CallOrigin, CallResult, HowKnown};
 use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, KeyAction, Mode, Priority, TargetOutcome, Until, Verdict};
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
@@ -153,12 +155,21 @@ macro_rules! kept_by_its_words {
     });)+ };
 }
 
-kept_by_its_words! { KeyAction Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect }
+kept_by_its_words! {
+    KeyAction Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect
+    CallDirection CallKind CallOrigin CallResult HowKnown
+}
 
 kept_as!(detector::Verdict, String, |verdict| verdict.as_str(), |word| match word.as_str() {
     "human" => Ok(Self::Human),
     "machine" => Ok(Self::Machine),
     _ => Ok(Self::Unknown),
+});
+
+kept_as!(EndedBy, String, |by| by.as_str(), |word| match word.as_str() {
+    "us" => Ok(Self::Us),
+    "callee" => Ok(Self::Callee),
+    _ => Ok(Self::Network),
 });
 
 kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));

@@ -87,6 +87,30 @@ macro_rules! fragment {
                   value ->> 'model' AS model, value ->> 'user_agent' AS user_agent, value ->> 'seconds' AS seconds
            FROM json_each($1)) AS s "
     };
+    // The numbers of a dial of a JSON list, the first parameter, as rows.
+    (postgres numbers_of_dial) => {
+        " json_to_recordset(CAST($1 AS text)::json)
+            AS n (place integer, callee uuid, person uuid, name text, number text, dialled text, passes integer) "
+    };
+    (sqlite numbers_of_dial) => {
+        " (SELECT value ->> 'place' AS place, unhex(replace(value ->> 'callee', '-', '')) AS callee,
+                  unhex(replace(value ->> 'person', '-', '')) AS person, value ->> 'name' AS name, value ->> 'number' AS number,
+                  value ->> 'dialled' AS dialled, value ->> 'passes' AS passes
+           FROM json_each($1)) AS n "
+    };
+    // How far the numeric ids of a table have got, by the database's own count; the first parameter is its name. And to where they go on.
+    (postgres ids_counted) => {
+        " SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence($1, 'id')::regclass), 0) AS reached "
+    };
+    (sqlite ids_counted) => {
+        " SELECT coalesce(max(seq), 0) AS reached FROM sqlite_sequence WHERE name = $1 "
+    };
+    (postgres ids_go_on) => {
+        " SELECT setval(pg_get_serial_sequence($1, 'id')::regclass, $2) AS reached "
+    };
+    (sqlite ids_go_on) => {
+        " UPDATE sqlite_sequence SET seq = $2 WHERE name = $1 RETURNING seq AS reached "
+    };
     // One text for both: of a callee `c`, that a call was given up for want of a report, and that of none there is one. A dial that
     // nobody reported proves nothing.
     ($_dialect:ident no_report) => {

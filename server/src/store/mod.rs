@@ -13,6 +13,7 @@ pub mod dialect;
 pub mod duty;
 pub mod edits;
 mod generation;
+pub mod identities;
 pub mod lines;
 mod migrations;
 pub mod open;
@@ -673,8 +674,10 @@ impl Store {
             alarm::answers::ALL,
             alarm::barista::ALL,
             alarm::board::ALL,
+            alarm::call_records::ALL,
             watch::commands::ALL,
             alarm::dials::ALL,
+            duty::contacts::ALL,
             duty::do_not_call::ALL,
             duty::exceptions::ALL,
             duty::log::ALL,
@@ -684,6 +687,7 @@ impl Store {
             watch::handsets::ALL,
             watch::heartbeats::ALL,
             alarm::hunts::ALL,
+            identities::ALL,
             open::installation::ALL,
             alarm::said::ALL,
             access::keys::ALL,

@@ -1,5 +1,6 @@
 //! One shape for the whole API: lists, the life of what operators keep, versions, and what is refused; as docs/api-design.md says.
 
+use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use reqwest::header::{ETAG, LOCATION};
 use reqwest::{Method, StatusCode};
@@ -7,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::gateway::near;
 use crate::harness::{A, B, Home, Server, on_both};
+use crate::native::{poll, report};
 
 on_both!(
     lists_have_one_shape,
@@ -99,6 +101,11 @@ async fn three_of_everything(home: Home) -> Server {
         assert_eq!(ask(&server, Method::PUT, &format!("/api/v1/policies/policy {place}"), &[], Some(&steps)).await.status, 201);
         server.raise(&[A], json!({ "dedup_key": format!("disk {place}") })).await;
     }
+    let pixel = server.pair("pixel", Profile::Native).await;
+    for _ in 0..3 {
+        let offer = poll(&server, &pixel).await;
+        report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "busy" }])).await;
+    }
     let (_, gateway) = server.post("/api/v1/sms/gateways", &gateway("inbound")).await;
     for text in ["1", "2", "3"] {
         let said = json!({ "from": B, "text": text, "id": text });
@@ -107,8 +114,9 @@ async fn three_of_everything(home: Home) -> Server {
     server
 }
 
-const LISTS: [(&str, Option<&str>); 12] = [
+const LISTS: [(&str, Option<&str>); 13] = [
     ("/api/v1/alarms", Some("alarms")),
+    ("/api/v1/call-records", None),
     ("/api/v1/people", None),
     ("/api/v1/policies", Some("policies")),
     ("/api/v1/do-not-call", Some("numbers")),

@@ -143,18 +143,33 @@ async fn a_backup_can_be_restored(home: Home) {
     let (mid, _) = server.dial(&desk).await;
     server.report(&desk, &mid, Some(B)).await;
     let before = server.alarm(&id).await;
+    let backup = back_up(&server.home).await;
+    // Everything is lost.
+    let home = server.stop().await;
+    restore(&home, &backup).await;
+    let restored = home.start().await;
+    assert_eq!(restored.alarm(&id).await, before);
+    restored.raise(&[C], json!({})).await;
+    assert_eq!(restored.dial(&desk).await.1, [C], "the phone needs no new address");
+}
+
+/// A backup, as docs/operating.md says: while the server runs.
+pub async fn back_up(home: &Home) -> tempfile::TempDir {
     let backup = tempfile::tempdir().unwrap();
     let copy = backup.path().join("backup").display().to_string();
-    // As docs/operating.md says: while the server runs.
-    match server.home.schema() {
+    match home.schema() {
         None => {
-            let file = server.home.database_file().display().to_string();
+            let file = home.database_file().display().to_string();
             run("sqlite3", &[&file, &format!("VACUUM INTO '{copy}'")]).await;
         }
         Some((url, schema)) => run("pg_dump", &["--schema", schema, "--file", &copy, "--dbname", url]).await,
     }
-    // Everything is lost.
-    let home = server.stop().await;
+    backup
+}
+
+/// Puts a backup in the place of what a stopped server had.
+pub async fn restore(home: &Home, backup: &tempfile::TempDir) {
+    let copy = backup.path().join("backup").display().to_string();
     match home.schema() {
         None => {
             std::fs::remove_dir_all(home.database_file().parent().unwrap()).unwrap();
@@ -166,10 +181,6 @@ async fn a_backup_can_be_restored(home: Home) {
             run("psql", &["--quiet", "--set", "ON_ERROR_STOP=1", "--file", &copy, url]).await;
         }
     }
-    let restored = home.start().await;
-    assert_eq!(restored.alarm(&id).await, before);
-    restored.raise(&[C], json!({})).await;
-    assert_eq!(restored.dial(&desk).await.1, [C], "the phone needs no new address");
 }
 
 /// What all its connections read by is known to those that only read, too, while the server runs.

@@ -11,6 +11,7 @@ mod barista;
 mod bodies;
 mod calendar_files;
 mod calendars;
+mod call_records;
 mod confirming;
 mod duty_paging;
 mod escalation;

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use autocall::alarm::call_record::{CallKind, CallResult};
 use autocall::alarm::{AlarmState, Priority};
+use autocall::ids::{AlarmId, HandsetId, PersonId};
 use autocall::store::Store;
 use autocall::store::alarm::alarms::{self, AlarmFilter};
+use autocall::store::alarm::call_records::{self, CallFilter};
 use autocall::store::dialect::Dialect;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row, SqliteConnection};
@@ -25,6 +28,8 @@ const GROWING: &[&str] = &[
     "answers",
     "events",
     "barista_calls",
+    "call_records",
+    "contacts",
     "deliveries",
     "sms_outbox",
     "sms_inbox",
@@ -66,6 +71,7 @@ const OPEN_ONLY: &[&str] = &[
 const ALLOWED: &[(&str, &str, &str)] = &[
     ("webhooks::LATEST", "deliveries", "the latest few, in the order of the index"),
     ("sms::LATEST_INBOUND", "sms_inbox", "the latest few, in the order of the index"),
+    ("calls", "call_records", "without a filter, the newest few in the order of an index"),
     ("list", "alarms", "without a filter, the newest few in the order of the numbers"),
     ("list cancelled", "alarms", "the newest few, in the order of an index that holds only such"),
     ("list answered", "alarms", "what most alarms are: a page of them is near"),
@@ -73,6 +79,9 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("list resolved", "alarms", "what most alarms are: a page of them is near"),
     ("exceptions::VACATIONS", "vacations", "all that count are wanted"),
 ];
+
+/// A person, an alarm or a handset that nothing is known of.
+const NOBODY: &str = "'00000000-0000-0000-0000-000000000000'";
 
 /// Something in a plan that grows with what is over.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,7 +105,7 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     let mut all: Vec<_> = Store::statements()
         .into_iter()
         // Has no end: what it is for is appended.
-        .filter(|sql| !(module(sql) == "alarms" && sql.name == "LIST"))
+        .filter(|sql| !(["alarms", "call_records"].contains(&&*module(sql)) && sql.name == "LIST"))
         .map(|sql| Statement {
             name: format!("{}::{}", module(sql), sql.name),
             text: sql.on(dialect).to_owned(),
@@ -127,6 +136,22 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     ] {
         list(&format!(" {}", state.as_str()), AlarmFilter { states: vec![state], ..none() }, &["51"]);
     }
+    let none = CallFilter::default;
+    let nobody = uuid::Uuid::nil();
+    let mut list = |name: &str, filter: CallFilter, asked_with| {
+        all.push(Statement { name: format!("calls{name}"), text: call_records::list_text(dialect, &filter, 51), asked_with });
+    };
+    list("", none(), &["51"]);
+    list(" alarm", CallFilter { alarms: vec![AlarmId(nobody)], ..none() }, &[NOBODY, NOBODY, "51"]);
+    list(" person", CallFilter { people: vec![PersonId(nobody)], ..none() }, &[NOBODY, "51"]);
+    list(" number", CallFilter { numbers: vec!["+1".to_owned()], ..none() }, &["'+1'", "51"]);
+    list(" handset", CallFilter { handsets: vec![HandsetId(nobody)], ..none() }, &[NOBODY, "51"]);
+    list(" kind", CallFilter { kinds: vec![CallKind::Shout], ..none() }, &["'shout'", "51"]);
+    list(" outcome", CallFilter { outcomes: vec![CallResult::Failed], ..none() }, &["'failed'", "51"]);
+    list(" from", CallFilter { from: then, ..none() }, &["'2026-02-01'", "51"]);
+    list(" before", CallFilter { before: then, ..none() }, &["'2026-02-01'", "51"]);
+    let below = then.map(|then| (then, 7));
+    list(" cursor", CallFilter { below, ..none() }, &["'2026-02-01'", "7", "51"]);
     all
 }
 
@@ -353,6 +378,12 @@ INSERT INTO dial_targets (mid, seq, callee_id, number, phone, offered_at, attemp
   SELECT substr(md5(n::text), 1, 24), 0, pg_temp.past_id(id, '3', n), '+8618712345' || lpad((n % 20)::text, 3, '0'),
     '+8618712345' || lpad((n % 20)::text, 3, '0'), at, 1, FALSE, 'answered'
     FROM past;
+INSERT INTO call_records (mid, place, origin, direction, kind, hunt_id, alarm_id, alarm_number, callee_id, person_id, name, number,
+    dialled_number, passes, handset_id, handset, offered_at, outcome, heard)
+  SELECT substr(md5(n::text), 1, 24), 0, 'dial', 'outgoing', 'alarm', pg_temp.past_id(id, '1', n), pg_temp.past_id(id, '2', n), n,
+    pg_temp.past_id(id, '3', n), pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'Person', '+8618712345' || lpad((n % 20)::text, 3, '0'),
+    '18712345' || lpad((n % 20)::text, 3, '0'), 1, pg_temp.past_id('00000000000070008', '1', n % 5 + 1), 'Phone', at, 'answered', '{}' FROM past;
+INSERT INTO contacts (number) SELECT n::text FROM past;
 INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via)
   SELECT pg_temp.past_id(id, '4', n), pg_temp.past_id(id, '1', n), substr(md5(n::text), 1, 24), pg_temp.past_id(id, '3', n), '+8618712345678',
     pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'Person', pg_temp.past_id('00000000000070008', '1', n % 5 + 1), at, 'handset' FROM past;
@@ -421,7 +452,8 @@ async fn describe(connection: &mut SqliteConnection) {
         for column in sqlx::raw_sql(AssertSqlSafe(columns)).fetch_all(&mut *connection).await.unwrap() {
             alike = alike.min(match (table.as_str(), column.get(0)) {
                 (_, "handset_id" | "schedule_id" | "line_id" | "webhook_id" | "gateway_id" | "integration_id") => 20_000,
-                ("dial_targets" | "callees", "number" | "phone") | (_, "source" | "person_id") => 5_000,
+                ("call_records", "kind" | "outcome") => 50_000,
+                ("dial_targets" | "callees" | "call_records", "number" | "phone") | (_, "source" | "person_id") => 5_000,
                 (_, "priority") => 25_000,
                 ("events", "hunt_id") => 4,
                 _ => 1,

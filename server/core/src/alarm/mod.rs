@@ -2,6 +2,7 @@
 
 pub mod attribution;
 pub mod burning;
+pub mod call_record;
 pub mod consequences;
 pub mod coverage;
 pub mod doer;
@@ -244,6 +245,7 @@ macro_rules! words {
         }
     )+ };
 }
+use words;
 
 words! {
     Mode { Sequential = "sequential", Parallel = "parallel" }

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-const EXAMPLE: &str = include_str!("../../autocall.example.toml");
-const MANUAL: &str = include_str!("../../../docs/configuration.md");
+const EXAMPLE: &str = include_str!("../../../autocall.example.toml");
+const MANUAL: &str = include_str!("../../../../docs/configuration.md");
 
 fn load_all(file: Option<&str>, env: &[(&str, &str)], overrides: Overrides) -> Result<Loaded, ConfigError> {
     let env: BTreeMap<&str, &str> = env.iter().copied().collect();

@@ -548,7 +548,7 @@ pub(in crate::engine) async fn bar_forbidden(
     Ok(barred)
 }
 
-/// Reserves the attempts of a dial that was inserted, and moves its hunt on.
+/// Reserves the attempts of a dial that was inserted, begins the records of its calls, and moves its hunt on. A dry run calls nobody.
 pub(in crate::engine) async fn record_hand_out(
     work: &mut Work,
     hunt: &HuntRow,
@@ -557,6 +557,9 @@ pub(in crate::engine) async fn record_hand_out(
     handset: Option<&HandsetRow>,
 ) -> Result<(), EngineError> {
     let now = work.now();
+    if let Some(handset) = handset {
+        work.db().begin_call_records(hunt, callees, dial, handset).await?;
+    }
     for target in &dial.targets {
         work.db().reserve_attempts(target.callee_id, target.attempts, now).await?;
     }

@@ -4,8 +4,10 @@ use android_protocol::wire::{Progress, ProgressState};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
-use super::report::Hearing;
+use super::call_records;
+use super::report::{Hearing, Speaker};
 use super::serves::ring_of;
+use crate::alarm::call_record;
 use crate::alarm::consequences::{self, Pressed};
 use crate::alarm::doer::Doer;
 use crate::alarm::ringing;
@@ -40,17 +42,34 @@ impl Engine {
         let Some(dial) = self.store.read().await?.db().dial(mid).await? else { return Ok(Heard::default()) };
         let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
         if let Some(action) = word.and_then(KeyAction::parse) {
-            return self.take_key(&dial, &progress.number, action, now).await;
+            return self.take_key(&dial, progress, action, now).await;
         }
+        let (place, heard) = (place_of(&dial, &progress.number), call_record::progress(progress, now));
         if dial.closed_at.is_some() {
+            // It is not wanted any more; how far it got is known all the same.
+            if let Some(place) = place
+                && call_records::is_news(&mut self.store.read().await?.db(), mid, place, &heard).await?
+            {
+                let mut work = self.work_at(now, Doer::Server).await?;
+                work.db().lock_hunt(dial.hunt_id).await?;
+                call_records::hear(&mut work, mid, place, heard).await?;
+                work.announce(Announcement::Calls);
+                work.commit().await?;
+            }
             return Ok(Heard::default());
         }
         let mut work = self.work_at(now, Doer::Server).await?;
         // Whoever changes a dial and its numbers locks the hunt first: a report takes both in the other order.
         work.db().lock_hunt(dial.hunt_id).await?;
-        let Some(dial) = work.db().dial(mid).await?.filter(|dial| dial.closed_at.is_none()) else { return Ok(Heard::default()) };
+        if let Some(place) = place {
+            call_records::hear(&mut work, mid, place, heard).await?;
+        }
+        let Some(dial) = work.db().dial(mid).await?.filter(|dial| dial.closed_at.is_none()) else {
+            work.commit().await?;
+            return Ok(Heard::default());
+        };
         let state = progress.state.map_or("unknown", ProgressState::as_str);
-        if let Some(place) = place_of(&dial, &progress.number) {
+        if let Some(place) = place {
             work.db().set_progress(mid, place, state, now).await?;
             if progress.state == Some(ProgressState::Connected) {
                 work.db().connected(mid, place, now).await?;
@@ -73,12 +92,22 @@ impl Engine {
         Ok(())
     }
 
-    async fn take_key(&self, dial: &DialRow, number: &str, action: KeyAction, now: DateTime<Utc>) -> Result<Heard, EngineError> {
-        let (region, by) = self.speaker_of(dial).await?;
+    async fn take_key(
+        &self,
+        dial: &DialRow,
+        progress: &Progress,
+        action: KeyAction,
+        now: DateTime<Utc>,
+    ) -> Result<Heard, EngineError> {
+        let number = progress.number.as_str();
+        let Speaker { region, by, .. } = self.speaker_of(dial).await?;
         let mut work = self.work_at(now, by).await?;
         let Some(mut hearing) = self.hearing(&mut work, dial, region).await? else { return Ok(Heard::default()) };
         let Hearing { standing, rung, region, .. } = &hearing;
         let (pressed, follows) = consequences::key(&standing.borrow(), rung, number, action, *region, now);
+        if let Some(place) = call_records::place_of(&rung.rings, number, *region) {
+            call_records::hear(&mut work, &hearing.dial.mid, place, call_record::progress(progress, now)).await?;
+        }
         for one in follows {
             self.follow_report(&mut work, &mut hearing, one).await?;
         }

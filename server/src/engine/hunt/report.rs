@@ -6,8 +6,10 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
+use super::call_records;
 use super::serves::ring_of;
 use crate::alarm::AnswerVia;
+use crate::alarm::call_record::Reporting;
 use crate::alarm::consequences::{self, OfReport, Recorded, Standing};
 pub use crate::alarm::consequences::{Report, Reported};
 use crate::alarm::coverage;
@@ -21,6 +23,7 @@ use crate::numbers::{Number, Region};
 use crate::store::alarm::answers::AnswerRow;
 use crate::store::alarm::dials::DialRow;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
+use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, StoreError, Work};
 
 /// A line that somebody else uses is left alone for so long.
@@ -42,6 +45,16 @@ pub(super) struct Hearing {
     about: Option<Vec<AlarmId>>,
     /// The answer that was kept.
     answer: Option<AnswerRow>,
+}
+
+/// The handset whose words come.
+pub(super) struct Speaker {
+    /// The country whose national form it writes numbers in.
+    pub(super) region: Region,
+    /// By whom they come.
+    pub(super) by: Doer,
+    /// It guesses when a line is connected.
+    guesses: bool,
 }
 
 /// How things stand in a hunt.
@@ -71,7 +84,7 @@ impl Engine {
         let Some(dial) = self.store.read().await?.db().dial(&report.mid).await? else {
             return Ok(Reported::Unknown);
         };
-        let (region, by) = self.speaker_of(&dial).await?;
+        let Speaker { region, by, guesses } = self.speaker_of(&dial).await?;
         let mut work = self.work_at(now, by).await?;
         let Some(mut hearing) = self.hearing(&mut work, &dial, region).await? else {
             return Ok(Reported::Unknown);
@@ -79,6 +92,8 @@ impl Engine {
         let Hearing { standing, rung, region, .. } = &hearing;
         let (reported, follows) = consequences::report(&standing.borrow(), rung, report, *region, now);
         let handset = dial.handset_id;
+        let told = Reporting { report, region: *region, at: now, late: hearing.dial.closed_at.is_some(), guesses };
+        call_records::hear_report(&mut work, &hearing.dial.mid, &rung.rings, told).await?;
         for one in follows {
             self.follow_report(&mut work, &mut hearing, one).await?;
         }
@@ -92,14 +107,16 @@ impl Engine {
         Ok(reported)
     }
 
-    /// The country whose national form the handset of a dial writes numbers in, and by whom its words come.
-    pub(super) async fn speaker_of(&self, dial: &DialRow) -> Result<(Region, Doer), EngineError> {
+    /// Who speaks of a dial.
+    pub(super) async fn speaker_of(&self, dial: &DialRow) -> Result<Speaker, EngineError> {
         let handset = match dial.handset_id {
             Some(id) => self.store.read().await?.db().handset(id).await?,
             None => None,
         };
         let region = handset.as_ref().and_then(|handset| handset.country.parse().ok()).unwrap_or(self.region());
-        Ok((region, handset.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name })))
+        let guesses = handset.as_ref().is_some_and(HandsetRow::guesses);
+        let by = handset.map_or(Doer::Server, |handset| Doer::Handset { name: handset.name });
+        Ok(Speaker { region, by, guesses })
     }
 
     /// Locks the hunt of a dial, and reads how things stand in it; `None` when the dial is not there any more.

@@ -62,6 +62,8 @@ pub(in crate::engine) enum Lines {
     RepeatedRequests,
     /// Outages of handsets that are over.
     Outages,
+    /// Records of calls.
+    CallRecords,
 }
 
 /// Forgets what is older than that, in portions until nothing is left.
@@ -81,6 +83,7 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::IdempotencyKeys => db.forget_idempotent_requests(before).await?,
             Lines::RepeatedRequests => db.forget_repeated_requests(before).await?,
             Lines::Outages => db.forget_outages(before).await?,
+            Lines::CallRecords => db.forget_call_records(before).await?,
         };
         tx.commit().await?;
         if gone < LINES_AT_ONCE {

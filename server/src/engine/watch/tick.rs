@@ -395,6 +395,11 @@ impl Engine {
         retention::forget(&self.store, retention::Lines::RepeatedRequests, now - REMEMBER_KEYS).await?;
         retention::forget(&self.store, retention::Lines::Outages, now - REMEMBER_KNOCKS).await?;
         retention::forget_burnt(&self.store, now - REMEMBERED).await?;
+        self.store.note_ids(now).await?;
+        let keep_days = self.config.records.keep_days;
+        if keep_days > 0 {
+            retention::forget(&self.store, retention::Lines::CallRecords, now - TimeDelta::days(i64::from(keep_days))).await?;
+        }
         let days = self.config.retention.days;
         // One node at a time, if that can be known; several would only do the same twice.
         if days > 0 && self.locks.try_lock("retention", RETENTION_LOCK).await.may_proceed() {

@@ -273,8 +273,9 @@ impl Db<'_> {
         changed_one!(self, UPDATE_PERSON, id, name, language, now)
     }
 
-    /// Forgets a person and their numbers; false when there is none. Past answers keep the name.
+    /// Forgets a person and their numbers; false when there is none. Past answers and records of calls keep the name.
     pub async fn delete_person(&mut self, id: PersonId) -> Result<bool> {
+        self.call_records_know_no_longer(id).await?;
         changed_one!(self, DELETE_PERSON, id)
     }
 }

@@ -1,5 +1,6 @@
 //! Rows of who is rung: people, policies, the roster, quiet hours, numbers that must not be called.
 
+pub mod contacts;
 pub mod do_not_call;
 pub mod exceptions;
 pub mod feeds;

@@ -165,6 +165,13 @@ impl HandsetRow {
         self.can(Capability::Tts) && self.can(Capability::Dtmf)
     }
 
+    /// Whether it guesses when a line is connected, by its own word.
+    #[must_use]
+    pub fn guesses(&self) -> bool {
+        let word = self.status.as_ref().and_then(|status| status.0["answer_detection"].as_str());
+        matches!(word, Some("early" | "duration" | "none"))
+    }
+
     /// What decides whether a phone is let in as this handset.
     #[must_use]
     pub fn doors(&self) -> Doors {

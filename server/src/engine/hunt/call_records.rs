@@ -1,0 +1,48 @@
+//! Records of calls are begun at hand-out and completed by whatever is heard of a call, however late, whatever became of its dial and hunt.
+
+use crate::alarm::attribution::DialledCallee;
+use crate::alarm::call_record::{self, Heard, Reporting};
+use crate::engine::EngineError;
+use crate::numbers::{Number, Region};
+use crate::store::{Db, Work};
+
+/// Adds to the record of the number at a place of a dial's list.
+pub(super) async fn hear(work: &mut Work, mid: &str, place: i32, heard: Heard) -> Result<(), EngineError> {
+    hear_all(work, mid, |own| (own == place).then(|| heard.clone())).await
+}
+
+/// Adds what a report says to the records of its dial's numbers.
+pub(super) async fn hear_report(
+    work: &mut Work,
+    mid: &str,
+    rings: &[DialledCallee],
+    told: Reporting<'_>,
+) -> Result<(), EngineError> {
+    let said = call_record::report(rings, told);
+    hear_all(work, mid, |place| said.get(usize::try_from(place).ok()?).cloned()).await
+}
+
+/// Where a number that a handset wrote stands in the list of a dial. `region`: the country whose national form it writes numbers in.
+pub(super) fn place_of(rings: &[DialledCallee], number: &str, region: Region) -> Option<i32> {
+    let place = rings.iter().position(|ring| Number::from_stored(ring.number.as_str()).matches(number, region))?;
+    i32::try_from(place).ok()
+}
+
+/// Whether something that was said of the number at a place is news for its record.
+pub(super) async fn is_news(db: &mut Db<'_>, mid: &str, place: i32, heard: &Heard) -> Result<bool, EngineError> {
+    let known = db.heard_of_calls(mid).await?;
+    Ok(known.iter().any(|own| own.place == place && own.heard.0.clone().and(heard.clone()) != own.heard.0))
+}
+
+async fn hear_all(work: &mut Work, mid: &str, said: impl Fn(i32) -> Option<Heard>) -> Result<(), EngineError> {
+    for own in work.db().heard_of_calls(mid).await? {
+        let Some(heard) = said(own.place) else { continue };
+        let together = own.heard.0.clone().and(heard);
+        // What is told again changes nothing.
+        if together != own.heard.0 {
+            let call = together.tells(own.handed_out());
+            work.db().complete_call_record(own.id, &together, &call).await?;
+        }
+    }
+    Ok(())
+}
