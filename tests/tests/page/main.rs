@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
 
 mod actions;
+mod calls;
 mod client;
 mod doors;
 mod escalation;

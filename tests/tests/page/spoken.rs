@@ -9,7 +9,7 @@ use crate::harness::{A, B, Home, Server, on_both};
 
 on_both!(a_mailbox_is_told_from_a_key, a_policy_says_that_it_wants_a_key);
 
-async fn native(server: &Server, method: &str, path: &str, body: Value) -> Value {
+pub async fn native(server: &Server, method: &str, path: &str, body: Value) -> Value {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let request = http.request(method.parse().unwrap(), format!("{}{path}", server.base)).header("autocall-protocol", "1");
     request.json(&body).send().await.unwrap().json().await.unwrap()

@@ -2,6 +2,7 @@
 
 pub mod acting;
 pub mod actions;
+pub mod calls;
 pub mod health;
 pub mod ladder;
 pub mod list;

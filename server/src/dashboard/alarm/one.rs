@@ -116,6 +116,8 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let all_answers = db.answers_of(alarm.hunt_id).await?;
     let ringing: Vec<_> = db.ringing().await?.into_iter().filter(|row| row.hunt_id == alarm.hunt_id).collect();
     let calls = db.calls_of_alarm(id).await?;
+    let records = db.call_records_of_alarm(id).await?;
+    let open: Vec<String> = db.open_mids().await?.into_iter().map(|(_, mid)| mid).collect();
     let events = db.timeline(id).await?;
     let hunt = db.hunt(alarm.hunt_id).await?;
     let policies = db.policies().await?;
@@ -165,7 +167,10 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
         more: (can_acknowledge && reader.responds()).then(|| MoreActions::of(reader, id, standing.as_ref(), &policies)),
         id: id.to_string(),
     };
-    let timeline = TimelinePart { words, entries: timeline::entries(reader, &events, &calls) };
+    let timeline = TimelinePart {
+        words,
+        entries: timeline::entries(reader, &events, timeline::Calls { targets: &calls, records: &records, open: &open }),
+    };
     // Nothing is wrong here; the part is there for the day when the database is away.
     let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });
     Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), Part::new("timeline", &timeline)] })

@@ -3,7 +3,7 @@
 use android_protocol::voice::detector::Verdict;
 use android_protocol::wire::FailureDetail;
 
-use super::now;
+use super::{calls as of_call, now};
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Led, RingsAgain};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
@@ -12,6 +12,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill};
 use crate::store::alarm::board::CallRow;
+use crate::store::alarm::call_records::CallRecordRow;
 use crate::store::alarm::events::EventRow;
 
 /// One line.
@@ -23,15 +24,38 @@ pub(in crate::dashboard) struct Entry {
     pub(in crate::dashboard) what: String,
     /// What kind of news it is.
     pub(in crate::dashboard) tone: &'static str,
+    /// What is known of the calls that it began, a line for each number.
+    pub(in crate::dashboard) calls: Vec<String>,
+}
+
+/// What is known of an alarm's calls.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::dashboard) struct Calls<'c> {
+    /// Whom they were to.
+    pub(in crate::dashboard) targets: &'c [CallRow],
+    /// Their records.
+    pub(in crate::dashboard) records: &'c [CallRecordRow],
+    /// The mids of those that go on.
+    pub(in crate::dashboard) open: &'c [String],
 }
 
 /// The timeline as this reader sees it, newest last.
-pub(in crate::dashboard) fn entries(reader: &Reader, events: &[EventRow], calls: &[CallRow]) -> Vec<Entry> {
+pub(in crate::dashboard) fn entries(reader: &Reader, events: &[EventRow], calls: Calls<'_>) -> Vec<Entry> {
     events.iter().map(|event| entry(reader, event, calls)).collect()
 }
 
-fn entry(reader: &Reader, row: &EventRow, calls: &[CallRow]) -> Entry {
-    let event = row.event();
+/// What is known of the calls of a dial.
+fn records(reader: &Reader, mid: &str, calls: Calls<'_>) -> Vec<String> {
+    let own: Vec<&CallRecordRow> = calls.records.iter().filter(|record| record.mid == mid).collect();
+    let goes_on = calls.open.iter().any(|open| open == mid);
+    // Where a list holds several numbers, each says whose it is.
+    let whose = |record: &CallRecordRow| (own.len() > 1).then(|| reader.name(record.name.as_deref().unwrap_or(&record.number)));
+    let facts = own.iter().map(|record| of_call::facts(reader, record, whose(record), goes_on));
+    facts.filter(|facts| !facts.is_empty()).collect()
+}
+
+fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
+    let (event, calls) = (row.event(), of_alarm.targets);
     let (tone, sentence) = tone_and_sentence(reader, &event);
     let mid = event.mid().unwrap_or_default();
     let handset = calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default();
@@ -92,7 +116,8 @@ fn entry(reader: &Reader, row: &EventRow, calls: &[CallRow]) -> Entry {
     if let Some(remark) = remark.filter(|remark| !remark.is_empty()) {
         what.push_str(&format!("<q>{}</q>", escape(remark)));
     }
-    Entry { when: at_second(row.at), what, tone }
+    let calls = if let Event::HandedOut { mid, .. } = &event { records(reader, mid, of_alarm) } else { Vec::new() };
+    Entry { when: at_second(row.at), what, tone, calls }
 }
 
 /// Whom a sentence is about.

@@ -43,6 +43,8 @@ struct EditPage<'r> {
     form: Form,
     /// Where it is removed, which version of it, and what that means.
     removal: Option<Removal>,
+    /// What else is known of it; HTML.
+    below: String,
 }
 
 struct Removal {
@@ -53,6 +55,11 @@ struct Removal {
 
 /// The page; refused when something is wrong. What none of its fields is to blame for is said above them.
 pub(in crate::dashboard) fn edit_page(app: &App, reader: &Reader, edit: Edit) -> Response {
+    edit_page_over(app, reader, edit, String::new())
+}
+
+/// The same with something below it, as HTML.
+pub(in crate::dashboard) fn edit_page_over(app: &App, reader: &Reader, edit: Edit, below: String) -> Response {
     let status = if edit.wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let (current, page) = edit.of;
     let frame = Frame::new(reader, current, edit.title.as_str(), app.engine.clock.now());
@@ -66,7 +73,7 @@ pub(in crate::dashboard) fn edit_page(app: &App, reader: &Reader, edit: Edit) ->
         form = form.holding(name, value);
     }
     let form = form.with(edit.fields).saying(edit.wrong.as_ref());
-    html(status, &EditPage { frame, words: reader.words, form, removal })
+    html(status, &EditPage { frame, words: reader.words, form, removal, below })
 }
 
 /// An address that is shown once.
