@@ -46,6 +46,7 @@ pub async fn everything_ends(server: &str) {
 /// With everything that is wrong.
 pub async fn judge(server: &str, installation: &Installation, ledger: &Ledger) {
     let alarms = all_alarms(server).await;
+    let records = all_records(server).await;
     let mut case = Case { joins: installation.joins, alarms: &alarms, dials: HashMap::new(), problems: Vec::new() };
     {
         let seen = ledger.open();
@@ -58,6 +59,7 @@ pub async fn judge(server: &str, installation: &Installation, ledger: &Ledger) {
         case.nobody_is_rung_twice_at_once(&seen);
         case.handsets_have_one_dial_at_a_time();
         case.answers_are_true(&seen);
+        case.records_are_true(&seen, &records);
         println!(
             "{} alarms, {} of them in a call with others, {} dials ({} seen by phones), {} answers of apps, outcomes {:?}",
             alarms.len(),
@@ -323,6 +325,31 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// What is on record of each call is what its phone lived through, as far as the server acknowledged its report.
+    fn records_are_true(&mut self, seen: &Seen, records: &[Value]) {
+        let mut by_dial: HashMap<String, Vec<&Value>> = HashMap::new();
+        for record in records {
+            let handset = record["dialled_by"]["name"].as_str().unwrap_or_default();
+            by_dial.entry(shown(handset, record["mid"].as_str().unwrap_or_default())).or_default().push(record);
+        }
+        for (mid, dial) in seen.dials.iter().filter(|(_, dial)| dial.acknowledged.is_some()) {
+            let own = by_dial.remove(mid).unwrap_or_default();
+            let is_of = |number: &String| own.iter().any(|record| record["dialled_number"] == **number);
+            let is_true = |record: &&Value| {
+                let number = record["dialled_number"].as_str().unwrap_or_default();
+                let outcome = record["outcome"].as_str().unwrap_or_default();
+                match &dial.picked_up {
+                    Some(picked_up) if picked_up == number => outcome == "answered",
+                    _ if dial.rang.iter().any(|rang| rang == number) => !matches!(outcome, "answered" | "not_dialled"),
+                    _ => outcome != "answered",
+                }
+            };
+            if !dial.phones.iter().all(is_of) || !own.iter().all(is_true) {
+                self.problem(format!("{dial:?} is on record as {own:?}"));
+            }
+        }
+    }
+
     /// The same from the inside, where nothing can be left out.
     async fn database_agrees(&mut self, installation: &Installation) {
         let nothing_of = [
@@ -343,6 +370,20 @@ impl<'a> Case<'a> {
                 "hunts that lost count of their dials",
                 "SELECT count(*) FROM hunts h WHERE (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id) + h.dials_left
                    <> 2 * (SELECT sum(c.max_attempts) FROM callees c WHERE c.hunt_id = h.id)",
+            ),
+            (
+                "calls without a record",
+                "SELECT count(*) FROM dials d JOIN dial_targets t ON t.mid = d.mid WHERE d.handset_id IS NOT NULL
+                   AND NOT EXISTS (SELECT 1 FROM call_records r WHERE r.mid = t.mid AND r.place = t.seq AND r.number = t.number)",
+            ),
+            (
+                "records of calls whose times run backwards",
+                "SELECT count(*) FROM call_records WHERE offered_at > coalesce(dialled_at, alerting_at, connected_at, ended_at)
+                   OR dialled_at > connected_at OR connected_at > ended_at",
+            ),
+            (
+                "reported dials that are not on record as reported",
+                "SELECT count(*) FROM dials d JOIN call_records r ON r.mid = d.mid WHERE (d.reported_at IS NULL) <> (r.reported_at IS NULL)",
             ),
             (
                 "dials answered twice",
@@ -434,6 +475,18 @@ async fn all_alarms(server: &str) -> Vec<Value> {
         match page["next_cursor"].as_str() {
             Some(cursor) => page_of = format!("{server}/api/v1/alarms?limit=200&cursor={cursor}"),
             None => return alarms,
+        }
+    }
+}
+
+async fn all_records(server: &str) -> Vec<Value> {
+    let (http, mut records, mut cursor) = (client(), Vec::new(), String::new());
+    loop {
+        let page = try_get(&http, &format!("{server}/api/v1/call-records?limit=200{cursor}")).await.expect("a page of records");
+        records.extend(list(&page, "items").iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return records,
         }
     }
 }
