@@ -205,11 +205,34 @@ pub struct HandOverJson {
     attempts: i32,
     last_result: Option<String>,
     verify_alarm_id: Option<AlarmId>,
+    /// What the network itself says, where a modem holds the SIM and asks it.
+    network: Option<NetworkJson>,
+}
+
+/// What a network says of a number that it forwards.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = LineNetwork)]
+pub struct NetworkJson {
+    /// Whether it forwards calls; null where it was asked in vain.
+    active: Option<bool>,
+    /// To whom, as it writes the number.
+    phone_number: Option<String>,
+    /// When it said so.
+    said_at: Option<DateTime<Utc>>,
+    /// Why it could not be asked the last time.
+    error: Option<String>,
 }
 
 impl From<HandOverRow> for HandOverJson {
     fn from(row: HandOverRow) -> Self {
+        let network = (row.network_at.is_some() || row.network_error.is_some()).then(|| NetworkJson {
+            active: row.network_active,
+            phone_number: row.network_number,
+            said_at: row.network_at,
+            error: row.network_error,
+        });
         Self {
+            network,
             name: row.person,
             phone_number: row.number,
             why: row.why,

@@ -203,6 +203,7 @@ fn test_view(words: &'static Words, handset: &HandsetRow, test: &TestRow) -> Tes
         dialled: test.dials > 0,
         reported: test.reports > 0,
         matched: test.matches > 0,
+        heard_key: handset.speaks().then_some(test.keys > 0),
         ended: test.ended_at.is_some(),
     };
     let sentence = match (list.is_complete(), list.ended) {
@@ -210,14 +211,16 @@ fn test_view(words: &'static Words, handset: &HandsetRow, test: &TestRow) -> Tes
         (false, true) => &words.test_failed,
         (false, false) => &words.test_runs,
     };
+    let mut steps = vec![
+        TestStep { done: list.polled, words: &words.step_polled, hint: &words.hint_polled },
+        TestStep { done: list.dialled, words: &words.step_dialled, hint: &words.hint_dialled },
+        TestStep { done: list.reported, words: &words.step_reported, hint: &words.hint_reported },
+        TestStep { done: list.matched, words: &words.step_matched, hint: &words.hint_matched },
+    ];
+    steps.extend(list.heard_key.map(|done| TestStep { done, words: &words.step_key, hint: &words.hint_key }));
     TestView {
         heading: fill(sentence, &[("at", Html(&at(test.raised_at)))]),
-        steps: vec![
-            TestStep { done: list.polled, words: &words.step_polled, hint: &words.hint_polled },
-            TestStep { done: list.dialled, words: &words.step_dialled, hint: &words.hint_dialled },
-            TestStep { done: list.reported, words: &words.step_reported, hint: &words.hint_reported },
-            TestStep { done: list.matched, words: &words.step_matched, hint: &words.hint_matched },
-        ],
+        steps,
         passed: list.is_complete(),
         ended: list.ended,
     }

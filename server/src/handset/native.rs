@@ -238,10 +238,7 @@ pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &s
             let (Ok(id), Some(result)) = (id.parse::<CommandId>(), OutboxResult::parse(body)) else {
                 return Ok(refusal(StatusCode::BAD_REQUEST, "a result names its command and holds {\"ok\"}"));
             };
-            let result = serde_json::to_value(result).unwrap_or_default();
-            let mut tx = app.engine.store.begin().await?;
-            tx.db().command_done(id, handset.id, &result, app.engine.clock.now()).await?;
-            tx.commit().await?;
+            app.engine.command_done(id, handset.id, &result).await?;
             accepted()
         }
         _ => Ok(refusal(StatusCode::NOT_FOUND, "there is nothing at this address; a handset polls /h/TOKEN/alert/phone")),

@@ -133,7 +133,13 @@ mod tests {
             SmsBuildError::TooLong { used: 71, limit: 70 }.into(),
             SmsBuildError::StrayBar.into(),
         ];
-        let other = [Trouble::NotTaken, Trouble::NotSent("HTTP 503".to_owned()), Trouble::Unanswered, Trouble::VerifierSilent];
+        let other = [
+            Trouble::NotTaken,
+            Trouble::NotSent("HTTP 503".to_owned()),
+            Trouble::Elsewhere,
+            Trouble::Unanswered,
+            Trouble::VerifierSilent,
+        ];
         let all: Vec<Trouble> = refused.into_iter().map(Trouble::Refused).chain(other).collect();
         let mut sentences: Vec<&str> =
             all.iter().map(|trouble| CATALOGUE["en"][&format!("why_{}", trouble.word())].as_str()).collect();

@@ -29,6 +29,9 @@ on_both!(
     a_native_handset_that_never_asks_is_told_of,
     a_native_handset_dials_the_code_of_its_own_line,
     a_code_waits_until_the_line_is_free,
+    the_network_itself_says_where_a_number_leads,
+    a_network_is_asked_again_and_again,
+    of_a_hand_over_that_is_over_the_network_says_nothing,
     a_renamed_handset_is_still_the_gateway,
     a_changed_line_tells_its_phone_anew,
     a_change_that_cannot_work_changes_nothing,
@@ -451,6 +454,105 @@ async fn a_code_waits_until_the_line_is_free(home: Home) {
     server.pass(61).await;
     assert_eq!(native(&server, "GET", "/h/pixel/outbox", None).await["commands"][0]["kind"], "forward");
     assert_eq!(native(&server, "GET", &pixel, None).await["code"], 0, "being told again must not keep it from alarms");
+}
+
+/// A line whose SIM sits in a modem, handed to Li Na: gives the command.
+async fn modem_line(server: &Server) -> Value {
+    server.pair("modem", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "modem" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    add_line(server, json!({ "handset": "modem", "android": 15, "carrier": "china-mobile" })).await;
+    on_duty(server, "李娜", A).await;
+    commanded(server, "modem").await
+}
+
+/// What a modem tells after it has asked the network.
+fn says(active: bool, number: &str) -> Value {
+    json!({ "ok": true, "detail": "asked", "network": { "reason": 0, "active": active, "number": number, "class": 1 } })
+}
+
+async fn known_is(server: &Server, word: &str) {
+    let mut last = String::new();
+    autocall_tests::wait::eventually(&format!("it is {word}"), std::time::Duration::from_secs(30), async || {
+        send(server).await;
+        last = known(server).await;
+        (last == word).then_some(())
+    })
+    .await;
+}
+
+async fn the_network_itself_says_where_a_number_leads(home: Home) {
+    let server = near(home).start().await;
+    let (room, hook) = Room::open().await;
+    add(&server, &hook, WebhookShape::Slack, &[NoticeKind::HandOverTrouble], "en").await;
+    let set = modem_line(&server).await;
+    result(&server, "modem", &set, says(true, &format!("+86{A}"))).await;
+    known_is(&server, "by_network").await;
+    let network = line(&server).await["forwarded"]["network"].clone();
+    assert_eq!((&network["active"], &network["error"]), (&json!(true), &Value::Null), "{network}");
+    // Six hours later somebody has cancelled it by hand.
+    server.pass(6 * 3600).await;
+    let question = commanded(&server, "modem").await;
+    assert_eq!((&question["kind"], &question["code"]), (&json!("forward"), &json!("*#21#")));
+    result(&server, "modem", &question, says(false, "")).await;
+    known_is(&server, "elsewhere").await;
+    server.pass(1).await;
+    autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (!room.texts().is_empty()).then_some(())
+    })
+    .await;
+    let said = "the network says that it does not forward to this number any more";
+    assert_eq!(room.texts(), [format!("The public number ops could not be handed to 李娜: {said}")]);
+    // And to another number.
+    server.pass(6 * 3600).await;
+    let question = commanded(&server, "modem").await;
+    result(&server, "modem", &question, says(true, "13955550000")).await;
+    known_is(&server, "elsewhere").await;
+    assert_eq!(line(&server).await["forwarded"]["network"]["phone_number"], "13955550000");
+}
+
+async fn a_network_is_asked_again_and_again(home: Home) {
+    let server = home.start().await;
+    let set = modem_line(&server).await;
+    let status = |started: &str| json!({ "backend": "modem", "capabilities": ["hangup", "forwarding"], "started_at": started });
+    native(&server, "POST", "/h/modem/status", Some(status("1764300000"))).await;
+    result(&server, "modem", &set, says(true, A)).await;
+    known_is(&server, "by_network").await;
+    let idle = async || {
+        server.pass(1).await;
+        native(&server, "GET", "/h/modem/outbox", None).await["code"].clone()
+    };
+    native(&server, "POST", "/h/modem/status", Some(status("1764300000"))).await;
+    assert_eq!(idle().await, 1, "the same process says the same");
+    native(&server, "POST", "/h/modem/status", Some(status("1764309999"))).await;
+    server.pass(1).await;
+    let first = commanded(&server, "modem").await;
+    assert_eq!(first["code"], "*#21#", "it was started anew");
+    // It is away: after six hours there is still one question, not two.
+    server.pass(6 * 3600).await;
+    server.pass(1).await;
+    let outbox = native(&server, "GET", "/h/modem/outbox", None).await;
+    assert_eq!(outbox["commands"].as_array().map(Vec::len), Some(1), "{outbox}");
+    let second = outbox["commands"][0].clone();
+    assert_ne!(first["id"], second["id"]);
+    result(&server, "modem", &second, json!({ "ok": false, "detail": "no", "error": "cme 30" })).await;
+    let shown = line(&server).await;
+    assert_eq!((&shown["known"], &shown["forwarded"]["network"]["error"]), (&json!("by_network"), &json!("cme 30")));
+    assert!(shown["forwarded"]["network"]["said_at"].is_string(), "what it said before stays");
+    assert_eq!(idle().await, 1);
+}
+
+async fn of_a_hand_over_that_is_over_the_network_says_nothing(home: Home) {
+    let server = home.start().await;
+    let set = modem_line(&server).await;
+    on_duty(&server, "王芳", B).await;
+    result(&server, "modem", &set, says(true, A)).await;
+    assert!(line(&server).await["forwarded"]["network"].is_null(), "{}", line(&server).await);
+    let set = commanded(&server, "modem").await;
+    assert_eq!(set["code"], format!("**21*{B}#"));
+    result(&server, "modem", &set, says(true, B)).await;
+    known_is(&server, "by_network").await;
 }
 
 async fn a_gateway_that_is_away_for_an_hour(home: Home) {

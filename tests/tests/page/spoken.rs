@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::client::Visitor;
 use crate::harness::{A, B, Home, Server, on_both};
 
-on_both!(a_mailbox_is_told_from_a_key, a_policy_says_that_it_wants_a_key);
+on_both!(a_mailbox_is_told_from_a_key, a_policy_says_that_it_wants_a_key, a_handset_that_speaks_must_hear_a_key);
 
 pub async fn native(server: &Server, method: &str, path: &str, body: Value) -> Value {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
@@ -38,6 +38,24 @@ async fn a_mailbox_is_told_from_a_key(home: Home) {
     answered(&server, &path, B, json!({ "confirmed": true, "keys": "1", "action": "accept" })).await;
     let page = lin.get(&format!("/alarms/{id}")).await;
     assert!(page.shows("took it with a key"), "{}", page.body);
+}
+
+async fn a_handset_that_speaks_must_hear_a_key(home: Home) {
+    let server = home.start().await;
+    let path = server.pair("trunk", Profile::Native).await;
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "machine"], "backend": "sip", "channels": 1 });
+    native(&server, "POST", "/h/trunk/status", can).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    lin.post("/handsets/test", &[("handset", "trunk"), ("number", A)]).await;
+    answered(&server, &path, A, json!({ "confirmed": null, "action": "none", "machine": "human" })).await;
+    let page = lin.get("/handsets").await;
+    assert!(page.shows("It heard a key") && page.shows("Did you press 1 when it asked?"), "{}", page.body);
+    assert!(!page.shows("Test call passed"), "a line that connects proves no key");
+    lin.post("/handsets/test", &[("handset", "trunk"), ("number", A)]).await;
+    answered(&server, &path, A, json!({ "confirmed": true, "keys": "1", "action": "accept" })).await;
+    let page = lin.get("/handsets").await;
+    assert!(page.shows("Test call passed"), "{}", page.body);
+    assert_eq!(page.body.matches("<li class=\"done\">").count(), 5);
 }
 
 async fn a_policy_says_that_it_wants_a_key(home: Home) {

@@ -6,6 +6,7 @@ use tokio::sync::Notify;
 
 use super::{clock::Pace, config::AnswerWord};
 use crate::{
+    driver::clock::Clock,
     modem::{
         call::Call,
         dialect::{Dialect, Identity},
@@ -25,6 +26,8 @@ struct Known {
     /// Everything was tried to bring it back.
     stuck: bool,
     identity: Identity,
+    /// Since when it can be used, in seconds since 1970.
+    ready_since: Option<u64>,
     signal_dbm: Option<i32>,
     registration: Option<Registration>,
     operator: Option<String>,
@@ -75,6 +78,7 @@ impl Shared {
         known.trouble = None;
         known.stuck = false;
         known.identity = identity.clone();
+        known.ready_since = Some(Clock::start().now().as_secs());
     }
 
     pub(super) fn not_ready(&self, why: &str, stuck: bool) {
@@ -246,6 +250,7 @@ impl Shared {
                 Some(why) => why.clone(),
                 None => "ready".to_owned(),
             }),
+            started_at: known.ready_since.map(|since| since.to_string()),
             ..Status::default()
         }
     }

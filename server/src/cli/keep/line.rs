@@ -252,6 +252,8 @@ async fn list(engine: &crate::engine::Engine) -> anyhow::Result<()> {
             Known::Answered => "verified: answered",
             Known::Confirmed => "verified: confirmed",
             Known::Unanswered => "NOT ANSWERED when it was rung",
+            Known::ByNetwork => "confirmed by the network",
+            Known::Elsewhere => "the network FORWARDS ELSEWHERE",
         };
         let (since, why) = (hand_over.at.format("%F %T UTC"), hand_over.refused.or(hand_over.last_result).unwrap_or_default());
         println!("{}\t{}\t{} {}\tsince {since}\t{how}\t{why}", line.name, line.number, hand_over.person, hand_over.number);

@@ -30,6 +30,7 @@ use crate::keep::heartbeats::HeartbeatState;
 use crate::keep::lines::numbers;
 use crate::keep::refused::Refused;
 use crate::kinds::outcome::Outcome;
+use crate::line::network::Network;
 use crate::line::reply::TextEffect;
 use crate::roster::Roster;
 use crate::store::alarm::answers;
@@ -252,6 +253,7 @@ fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option
                     &[("count", Text(&attempts)), ("why", Text(&outcome_words(reader, &Outcome::read(result))))],
                 ));
             }
+            sentences.extend(network_words(reader, latest));
             let confirmed = confirmed.map_or(who, |name| reader.name(name));
             known_words(words, *known, &confirmed)
         }
@@ -270,6 +272,25 @@ fn line(reader: &Reader, status: &LineStatus, roster: &Roster, confirmed: Option
         format!("{} · {} · Android\u{a0}{}", reader.number(&status.line.number), status.line.carrier, status.line.android);
     let change = reader.administers().then(|| format!("/lines/{}", status.line.id));
     Shown { name: status.line.name.clone(), state, about, sentences, trouble, change }
+}
+
+/// What the network says of a number, where it was asked.
+fn network_words(reader: &Reader, hand_over: &HandOverRow) -> Vec<String> {
+    let words = reader.words;
+    let mut sentences = Vec::new();
+    if let (Some(network), Some(said_at)) = (hand_over.network(), hand_over.network_at) {
+        let sentence = match network {
+            Network::There => &words.network_there,
+            Network::Elsewhere => &words.network_elsewhere,
+            Network::Off => &words.network_off,
+        };
+        let number = reader.number(hand_over.network_number.as_deref().unwrap_or("?"));
+        sentences.push(fill(sentence, &[("number", Text(&number)), ("at", Html(&at(said_at)))]));
+    }
+    if let Some(error) = &hand_over.network_error {
+        sentences.push(fill(&words.network_silent, &[("why", Text(error))]));
+    }
+    sentences
 }
 
 /// Whom a line follows; in `Err`, what it follows in vain.
@@ -298,6 +319,8 @@ fn known_words(words: &Words, known: Known, who: &str) -> (&'static str, String)
         Known::Answered => ("answered", &words.known_answered),
         Known::Confirmed => ("confirmed", &words.known_confirmed),
         Known::Unanswered => ("bad", &words.known_unanswered),
+        Known::ByNetwork => ("confirmed", &words.known_by_network),
+        Known::Elsewhere => ("bad", &words.known_elsewhere),
     };
     (class, fill_text(word, &[("who", who)]))
 }

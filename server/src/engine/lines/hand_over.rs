@@ -3,20 +3,22 @@
 //! That it is exactly one, with any number of nodes, rests on `hand_overs (line_id, seq)` and `sms_outbox (hand_over_id)`, which are
 //! unique. A later hand-over calls off what an earlier one has not sent yet.
 
+use android_protocol::wire::{CommandKind, OutboxResult};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::event::Event;
 use crate::alarm::{AlarmState, EndReason, Priority};
 use crate::engine::{Doer, Engine, EngineError, NewCallee, RaiseRequest};
-use crate::ids::{HandOverId, HandsetId, SmsId};
+use crate::ids::{CommandId, HandOverId, HandsetId, SmsId};
 use crate::keep::lines::numbers;
 use crate::keep::refused::Refused;
 use crate::line::command::ComposeError;
+use crate::line::network::{self, Network};
 use crate::numbers::Number;
 use crate::roster::{Roster, Target};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::AnswerRow;
-use crate::store::lines::numbers::{HandOverRow, HandOverWhy, LineRow, NewHandOver};
+use crate::store::lines::numbers::{HandOverRow, HandOverWhy, LineRow, NetworkSays, NewHandOver};
 use crate::store::lines::sms::{Purpose, SmsRow};
 use crate::store::{Announcement, Db, Work};
 
@@ -30,6 +32,8 @@ const VERIFY_AFTER: TimeDelta = TimeDelta::seconds(60);
 const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
 /// A verification that its handset does not take by then is over.
 const VERIFY_WINDOW_SECONDS: i32 = 300;
+/// Asks where all calls are forwarded to: 3GPP TS 22.030, which modems turn into `AT+CCFC`.
+const QUESTION: &str = "*#21#";
 /// The clocks of two nodes differ by so much at most, or one of them is plainly wrong.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(10);
 
@@ -64,6 +68,10 @@ pub enum Known {
     Confirmed,
     /// Nobody picked up when the public number was rung.
     Unanswered,
+    /// The network says that it forwards to this number.
+    ByNetwork,
+    /// The network says that it does not.
+    Elsewhere,
 }
 
 /// What the call to the public number has shown.
@@ -106,13 +114,16 @@ pub fn known(hand_over: &HandOverRow, test_call: Option<TestCall>) -> Known {
     match (hand_over.sent_at, hand_over.gave_up_at) {
         (None, Some(_)) => Known::GivenUp,
         (None, None) => Known::Waiting,
-        (Some(_), _) => match test_call {
-            Some(TestCall::Confirmed) => Known::Confirmed,
-            Some(TestCall::PickedUp) => Known::Answered,
-            Some(TestCall::Unanswered) => Known::Unanswered,
-            Some(TestCall::UnderWay) => Known::Verifying,
-            Some(TestCall::Nothing) | None if hand_over.delivered_at.is_some() => Known::Delivered,
-            Some(TestCall::Nothing) | None => Known::Sent,
+        (Some(_), _) => match (test_call, hand_over.network()) {
+            // Whatever was proved before: it is asked again and again.
+            (_, Some(Network::Elsewhere | Network::Off)) => Known::Elsewhere,
+            (Some(TestCall::Confirmed), _) => Known::Confirmed,
+            (Some(TestCall::PickedUp), _) => Known::Answered,
+            (Some(TestCall::Unanswered), _) => Known::Unanswered,
+            (Some(TestCall::UnderWay), _) => Known::Verifying,
+            (Some(TestCall::Nothing) | None, Some(Network::There)) => Known::ByNetwork,
+            (Some(TestCall::Nothing) | None, None) if hand_over.delivered_at.is_some() => Known::Delivered,
+            (Some(TestCall::Nothing) | None, None) => Known::Sent,
         },
     }
 }
@@ -259,9 +270,57 @@ impl Engine {
         Ok(())
     }
 
+    /// Takes in what a native handset says of a command: also what its network says of a public number. Of a hand-over that was
+    /// followed by a later one nothing more is said.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn command_done(&self, id: CommandId, handset: HandsetId, result: &OutboxResult) -> Result<(), EngineError> {
+        let mut work = self.work(Doer::Server).await?;
+        let now = work.now();
+        let said = serde_json::to_value(result).unwrap_or_default();
+        if work.db().command_done(id, handset, &said, now).await?
+            && (result.network.is_some() || result.error.is_some())
+            && let Some(hand_over) = work.db().hand_over_of_command(id).await?
+        {
+            let network = result.network.as_ref();
+            let says = NetworkSays {
+                active: network.map(|network| network.active),
+                number: network.and_then(|network| network.number.as_deref()).filter(|number| !number.is_empty()),
+                error: result.error.as_deref(),
+            };
+            work.db().network_says(hand_over.id, says, now, network::ask_next(now)).await?;
+        }
+        Ok(work.commit().await?)
+    }
+
+    /// Asks the network of a line's own handset where it forwards to.
+    async fn ask_network(&self, handset: HandsetId, hand_over: &HandOverRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let mut work = self.work_at(now, Doer::Server).await?;
+        let question = CommandId::new(now);
+        if !work.db().ask_network(hand_over, question, network::ask_next(now)).await? {
+            return Ok(());
+        }
+        if let Some(earlier) = hand_over.question_id {
+            // The handset was away: one question is enough.
+            let unasked = serde_json::json!({ "ok": false, "detail": "asked anew" });
+            work.db().command_done(earlier, handset, &unasked, now).await?;
+        }
+        work.db().insert_command(question, handset, &CommandKind::Forward { code: QUESTION.to_owned() }, now).await?;
+        work.announce(Announcement::Handsets);
+        Ok(work.commit().await?)
+    }
+
     /// Tells people when the command of a hand-over does not get through, and proves what was sent.
     async fn watch_hand_over(&self, line: &LineRow, hand_over: &HandOverRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+        if let Some(handset) = line.handset_id
+            && hand_over.sent_at.is_some()
+            && hand_over.ask_at.is_some_and(|at| at <= now)
+        {
+            self.ask_network(handset, hand_over, now).await?;
+        }
         let why = match (hand_over.sent_at, hand_over.verify_alarm_id, line.verify_handset_id) {
+            (Some(_), ..) if known(hand_over, None) == Known::Elsewhere => Some(Trouble::Elsewhere),
             (None, ..) => {
                 let late = now - hand_over.said_at.unwrap_or(hand_over.at) >= TELL_AFTER;
                 late.then(|| hand_over.last_result.clone().map_or(Trouble::NotTaken, Trouble::NotSent))
@@ -303,6 +362,9 @@ pub enum Trouble {
     /// The last try failed, for this reason.
     #[error("{0}")]
     NotSent(String),
+    /// The network forwards to another number, or to none.
+    #[error("the network says that it does not forward to this number any more")]
+    Elsewhere,
     /// The number was rung, in vain.
     #[error("nobody picked up when the public number was rung")]
     Unanswered,
@@ -319,6 +381,7 @@ impl Trouble {
             Self::Refused(error) => error.word(),
             Self::NotTaken => "not_taken",
             Self::NotSent(_) => "not_sent",
+            Self::Elsewhere => "elsewhere",
             Self::Unanswered => "unanswered",
             Self::VerifierSilent => "verifier_silent",
         }

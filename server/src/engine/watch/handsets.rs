@@ -299,8 +299,16 @@ impl Engine {
         let can = can
             .map(|can| can.iter().map(|capability| capability.as_str()).collect::<BTreeSet<_>>())
             .map(|can| can.into_iter().collect::<Vec<_>>().join(","));
+        let now = self.clock.now();
         let mut tx = self.store.begin().await?;
-        tx.db().set_handset_status(id, status, can.as_deref(), self.clock.now()).await?;
+        if let Some(started) = status.get("started_at") {
+            let before = tx.db().handset(id).await?.and_then(|handset| handset.status);
+            if before.is_none_or(|before| before.0.get("started_at") != Some(started)) {
+                // What was forwarded when it was switched off may be forwarded no more.
+                tx.db().ask_networks_of(id, now).await?;
+            }
+        }
+        tx.db().set_handset_status(id, status, can.as_deref(), now).await?;
         tx.announce(Announcement::Handsets);
         Ok(tx.commit().await?)
     }

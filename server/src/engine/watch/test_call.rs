@@ -1,4 +1,4 @@
-//! The test call that proves a handset: it polled, dialled, reported, and its report named the number.
+//! The test call that proves a handset: it polled, dialled, reported, its report named the number, and one that speaks heard a key.
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use crate::engine::{Engine, EngineError};
 use crate::links::{self, Links};
 use crate::lock::Locks;
 use crate::numbers::Parsed;
+use crate::store::alarm::answers::AnswerRow;
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -23,11 +24,13 @@ pub struct Checklist {
     pub reported: bool,
     /// It said that the number answered.
     pub matched: bool,
+    /// It heard a key; `None` for a handset that cannot.
+    pub heard_key: Option<bool>,
     /// Nothing more will come.
     pub ended: bool,
 }
 
-const STEPS: [(&str, &str); 4] = [
+const STEPS: [(&str, &str); 5] = [
     (
         "the phone polls",
         "is it in the same network, is the address typed exactly, is the app running and kept alive by the system?",
@@ -45,34 +48,41 @@ const STEPS: [(&str, &str); 4] = [
         "the report names the number",
         "did somebody pick up? then the phone's call log shows the number differently: try it in national form",
     ),
+    (
+        "the handset heard a key",
+        "did you press 1 when it asked for it? then the trunk or the phone passes keys on in a way that the handset does not hear: see \
+         docs/voice.md",
+    ),
 ];
 
 impl Checklist {
-    fn steps(self) -> [bool; 4] {
-        [self.polled, self.dialled, self.reported, self.matched]
+    /// What is to be proven, and what of it is, with its words.
+    fn steps(self) -> impl Iterator<Item = (bool, (&'static str, &'static str))> {
+        let steps = [Some(self.polled), Some(self.dialled), Some(self.reported), Some(self.matched), self.heard_key];
+        steps.into_iter().zip(STEPS).filter_map(|(done, words)| Some((done?, words)))
     }
 
     /// Everything works.
     #[must_use]
     pub fn is_complete(self) -> bool {
-        self.steps().into_iter().all(|done| done)
+        self.steps().all(|(done, _)| done)
     }
 
     /// What is proven now and was not before.
     pub fn ticked_since(self, before: &Self) -> impl Iterator<Item = &'static str> {
-        let steps = self.steps().into_iter().zip(before.steps()).zip(STEPS);
-        steps.filter(|((now, before), _)| *now && !before).map(|(_, (line, _))| line)
+        let before: Vec<&str> = before.steps().filter(|(done, _)| *done).map(|(_, (line, _))| line).collect();
+        self.steps().filter(move |(done, (line, _))| *done && !before.contains(line)).map(|(_, (line, _))| line)
     }
 
     /// What is not proven, and what to look at.
     pub fn missing(self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        self.steps().into_iter().zip(STEPS).filter(|(done, _)| !done).map(|(_, step)| step)
+        self.steps().filter(|(done, _)| !done).map(|(_, step)| step)
     }
 
     /// The result in a few words.
     #[must_use]
     pub fn in_words(self) -> String {
-        match self.steps().into_iter().zip(STEPS).find(|(done, _)| !done) {
+        match self.steps().find(|(done, _)| !done) {
             None => "tested".to_owned(),
             Some((_, (line, _))) if self.ended => format!("test failed: not proven that {line}"),
             Some(_) => "test runs".to_owned(),
@@ -114,6 +124,7 @@ pub async fn checklist(store: &Store, handset: &HandsetRow) -> Result<Option<Che
         dialled: !dials.is_empty(),
         reported: dials.iter().any(|dial| dial.reported_at.is_some()),
         matched: answers.iter().any(|answer| answer.mid.is_some() && answer.callee_id.is_some()),
+        heard_key: handset.speaks().then(|| answers.iter().any(AnswerRow::is_by_key)),
         ended: alarm.ended_at.is_some(),
     }))
 }

@@ -96,6 +96,8 @@ row! {
         pub reports: i64,
         /// Reports that named the number.
         pub matches: i64,
+        /// Keys that were pressed in the call.
+        pub keys: i64,
     }
 }
 
@@ -185,7 +187,8 @@ statements! {
         "SELECT n.id AS handset_id, a.raised_at, h.ended_at,
                 (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id) AS dials,
                 (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id AND d.reported_at IS NOT NULL) AS reports,
-                (SELECT count(*) FROM answers w WHERE w.hunt_id = h.id AND w.mid IS NOT NULL AND w.callee_id IS NOT NULL) AS matches
+                (SELECT count(*) FROM answers w WHERE w.hunt_id = h.id AND w.mid IS NOT NULL AND w.callee_id IS NOT NULL) AS matches,
+                (SELECT count(*) FROM answers k WHERE k.hunt_id = h.id AND k.mid IS NOT NULL AND k.confirmed_at = k.at) AS keys
          FROM handsets n JOIN alarms a ON a.id = n.test_alarm_id JOIN hunts h ON h.id = a.hunt_id"
     ];
     /// Whom the dials of an alarm's hunts were to ring.

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::ids::{AlarmId, GatewayId, HandOverId, HandsetId, LineId, SmsId};
+use crate::ids::{AlarmId, CommandId, GatewayId, HandOverId, HandsetId, LineId, SmsId};
 use crate::line::command::AppBuild;
+use crate::line::network::Network;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -132,6 +133,37 @@ row! {
         pub last_result: Option<String>,
         /// The message.
         pub message: Option<String>,
+        /// When the network said where it forwards to.
+        pub network_at: Option<DateTime<Utc>>,
+        /// Whether it forwards calls.
+        pub network_active: Option<bool>,
+        /// To whom, as it writes the number.
+        pub network_number: Option<String>,
+        /// Why it could not be asked the last time.
+        pub network_error: Option<String>,
+        /// When it is asked next.
+        pub ask_at: Option<DateTime<Utc>>,
+        /// The command that asks it.
+        pub question_id: Option<CommandId>,
+    }
+}
+
+/// What a network says of a number that it forwards.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkSays<'n> {
+    /// Whether it forwards calls; `None`: it could not be asked.
+    pub active: Option<bool>,
+    /// To whom.
+    pub number: Option<&'n str>,
+    /// Why it could not be asked.
+    pub error: Option<&'n str>,
+}
+
+impl HandOverRow {
+    /// Where the network says that calls go; `None` where it has not said.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        Some(Network::of(self.network_active?, self.network_number.as_deref(), &self.number))
     }
 }
 
@@ -203,6 +235,32 @@ statements! {
     TROUBLE = ["UPDATE hand_overs SET trouble_at = $2 WHERE id = $1 AND trouble_at IS NULL"];
     /// The call that is to prove it.
     SET_VERIFY = ["UPDATE hand_overs SET verify_alarm_id = $2 WHERE id = $1 AND verify_alarm_id IS NULL"];
+    /// The one that a question to the network is about.
+    OF_QUESTION = [
+        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
+         FROM hand_overs h LEFT JOIN sms_outbox o ON o.hand_over_id = h.id WHERE h.question_id = $1"
+    ];
+    /// The one that a command carries out.
+    OF_COMMAND = [
+        "SELECT h.*, o.sent_at, o.delivered_at, o.gave_up_at, o.created_at AS said_at, o.attempts, o.failures, o.last_result, o.text AS message
+         FROM sms_outbox o JOIN hand_overs h ON h.id = o.hand_over_id WHERE o.command_id = $1"
+    ];
+    /// What the network says; of a hand-over that was followed by a later one nothing is written down.
+    SET_NETWORK = [
+        "UPDATE hand_overs SET network_at = $2, network_active = $3, network_number = $4, network_error = NULL, ask_at = $5,
+           question_id = NULL
+         WHERE id = $1 AND seq = (SELECT l.latest_seq FROM public_lines l WHERE l.id = hand_overs.line_id)"
+    ];
+    /// It could not be asked.
+    SET_NETWORK_ERROR = ["UPDATE hand_overs SET network_error = $2, question_id = NULL WHERE id = $1"];
+    /// It is being asked; nothing when another node asks.
+    ASK_NETWORK = ["UPDATE hand_overs SET question_id = $2, ask_at = $3 WHERE id = $1 AND ask_at = $4"];
+    /// A handset was started anew: the networks of its lines are asked at once, where they have said anything.
+    ASK_NETWORKS_OF = [
+        "UPDATE hand_overs SET ask_at = $2 WHERE ask_at IS NOT NULL AND id IN (
+           SELECT h.id FROM public_lines l CROSS JOIN hand_overs h
+           WHERE l.handset_id = $1 AND l.removed_at IS NULL AND h.line_id = l.id AND h.seq = l.latest_seq)"
+    ];
     /// Forgets hand-overs that were followed by later ones.
     FORGET = [
         "DELETE FROM hand_overs WHERE id IN (
@@ -347,6 +405,39 @@ impl Db<'_> {
     /// Notes which call is to prove a hand-over.
     pub async fn set_verify_alarm(&mut self, id: HandOverId, alarm: AlarmId) -> Result<()> {
         execute!(self, SET_VERIFY, id, alarm).map(|_| ())
+    }
+
+    /// The hand-over that a command is about, because it carries it out or asks the network about it.
+    pub async fn hand_over_of_command(&mut self, id: CommandId) -> Result<Option<HandOverRow>> {
+        match fetch_optional!(self, OF_COMMAND, id)? {
+            Some(row) => Ok(Some(row)),
+            None => fetch_optional!(self, OF_QUESTION, id),
+        }
+    }
+
+    /// Notes what the network says of a hand-over, and when it is asked next; nothing where a later one followed.
+    pub async fn network_says(
+        &mut self,
+        id: HandOverId,
+        says: NetworkSays<'_>,
+        now: DateTime<Utc>,
+        ask_at: DateTime<Utc>,
+    ) -> Result<()> {
+        match says.active {
+            Some(active) => execute!(self, SET_NETWORK, id, now, active, says.number, ask_at),
+            None => execute!(self, SET_NETWORK_ERROR, id, says.error),
+        }
+        .map(|_| ())
+    }
+
+    /// The network is asked about a hand-over by this command, and again then; false when another node asks it.
+    pub async fn ask_network(&mut self, hand_over: &HandOverRow, question: CommandId, again_at: DateTime<Utc>) -> Result<bool> {
+        changed_one!(self, ASK_NETWORK, hand_over.id, question, again_at, hand_over.ask_at)
+    }
+
+    /// A handset was started anew: the networks of its lines are asked again.
+    pub async fn ask_networks_of(&mut self, handset: HandsetId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, ASK_NETWORKS_OF, handset, now).map(|_| ())
     }
 
     /// Forgets up to 500 hand-overs before then, but for the last two of each line; gives how many.
