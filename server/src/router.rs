@@ -1,9 +1,10 @@
 //! Every route of the server: a plain list.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -11,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use tower::ServiceExt;
 use tower::util::MapRequest;
+use tower_http::CompressionLevel;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::SizeAbove;
@@ -30,6 +32,7 @@ use crate::http::aging::{self, Aging};
 use crate::http::document::{all_is_answered, complete};
 use crate::http::listing::{self, Known, tell_items};
 use crate::http::phone::nothing_for_phones;
+use crate::http::prefix::Prefix;
 use crate::http::problem::{CATALOGUE, Code, Problem, no_look};
 use crate::http::versions::{looked_at, tagged};
 use crate::http::{bodies, charset, json};
@@ -59,8 +62,6 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/api/{*rest}", any(no_such_endpoint))
         .route("/api/v1/intake/grafana", post(intake::grafana::receive).put(intake::grafana::receive))
         .method_not_allowed_fallback(method_not_allowed)
-        .route_layer(middleware::from_fn(charset::in_utf8))
-        .route_layer(RequestDecompressionLayer::new())
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::requests::repeats::once))
         // What is the same twice over is no part of a version.
         .route_layer(middleware::from_fn(async |request: Request, next: Next| match request.uri().path() {
@@ -68,6 +69,9 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
             _ => tagged(request, next).await,
         }))
         .route_layer(middleware::from_fn_with_state((aging, app.config().http.body_limit_bytes), api::requests::old_names::known))
+        // Whoever looks at a body sees what is in it, however it was packed and written.
+        .route_layer(middleware::from_fn(charset::in_utf8))
+        .route_layer(RequestDecompressionLayer::new())
         // Doors before bodies: who may not come in is not read.
         .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
         .route_layer(middleware::from_fn_with_state(known, listing::known_only))
@@ -90,14 +94,20 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(middleware::from_fn_with_state(Arc::clone(&app.access), refusals::counted))
         .layer(middleware::from_fn(barista::in_its_words))
+        // Before it is packed.
+        .layer(middleware::map_response_with_state(app.prefix.clone(), put_below))
         .layer(packed());
+    // It is written once: it takes as long as thousands of other answers.
+    let description = Arc::new(LazyLock::new(move || Bytes::from(openapi_json(&document))));
     let described = Router::new()
-        .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, openapi_json(&document))))
-        .route("/api", get(async || api::page::answer(&openapi())))
+        .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, LazyLock::force(&description).clone())))
+        .route("/api", get(async || api::page::answer(&PAGE)))
         .route(CATALOGUE, get(async || api::page::problems()))
         .layer(middleware::from_fn(tagged))
         .layer(middleware::from_fn(looked_at))
         .layer(middleware::from_fn(refusals::with_host))
+        // Before it is packed.
+        .layer(middleware::map_response_with_state(app.prefix.clone(), put_below))
         .layer(packed());
     let watch = Router::new()
         .route("/healthz", get(healthz))
@@ -126,9 +136,18 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     Router::new().fallback_service(MapRequest::new(routes, without_last_slash))
 }
 
-/// Packs what is long for whoever can unpack it.
+/// The description of the API as a page.
+static PAGE: LazyLock<String> = LazyLock::new(|| api::page::written(&openapi()));
+
+/// An answer with what leads back here put below the path in front.
+async fn put_below(State(prefix): State<Prefix>, response: Response) -> Response {
+    prefix.put_on(response).await
+}
+
+/// Packs what is long for whoever can unpack it: quickly, since others wait meanwhile. The description, the longest answer of all, takes
+/// 2 ms so instead of 8, and is 64 KB long instead of 39.
 fn packed() -> CompressionLayer<SizeAbove> {
-    CompressionLayer::new().compress_when(SizeAbove::new(1024))
+    CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(SizeAbove::new(1024))
 }
 
 /// The path of the API without a slash at its end.

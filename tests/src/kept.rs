@@ -1,7 +1,6 @@
 //! What operators keep, changed in one call: each begins a unit of work, does one thing, and commits it, as the faces do.
 
 use autocall::engine::{Doer, Engine};
-use autocall::keep::heartbeats;
 use autocall::keep::lines::gateways::{self, InboundChange, NewGateway};
 use autocall::keep::lines::numbers::{self, NewLine};
 use autocall::keep::refused::Refused;
@@ -90,9 +89,8 @@ impl Kept for Engine {
 
     async fn remove_heartbeat(&self, which: &str, expected: &Expected) -> Result<(), Refused> {
         let mut work = self.work(Doer::Server).await?;
-        let id = heartbeats::remove(&mut work, which, expected).await?;
-        work.commit().await?;
-        Ok(self.heartbeat_removed(id).await?)
+        self.forget_heartbeat(&mut work, which, expected).await?;
+        Ok(work.commit().await?)
     }
 
     async fn add_window(&self, new: &NewWindow) -> Result<(), Refused> {

@@ -49,8 +49,7 @@ pub async fn counted(
     let mut response = with_host(request, next).await;
     let status = response.status();
     if status == StatusCode::SERVICE_UNAVAILABLE && response.extensions().get::<Reason>().is_none() {
-        let text = "this took longer than http.request_timeout_seconds, and was given up: it may have been done all the same";
-        response = Problem::new(status, Code::TookTooLong, text).into_response();
+        response = took_too_long().into_response();
     }
     say_when(&mut response);
     if let Some(whose) = intake.filter(|_| status.is_client_error() || status.is_server_error()) {
@@ -91,6 +90,13 @@ pub fn no_host_for_phones() -> Response {
 pub async fn with_time_to_try_again(mut response: Response) -> Response {
     say_when(&mut response);
     response
+}
+
+/// The refusal of a request that takes longer than it may.
+#[must_use]
+pub fn took_too_long() -> Problem {
+    let text = "this took longer than http.request_timeout_seconds, and was given up: it may have been done all the same";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::TookTooLong, text)
 }
 
 fn say_when(response: &mut Response) {

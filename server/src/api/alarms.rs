@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Extension, FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -23,7 +23,6 @@ use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody,
 use crate::store::alarm::alarms::AlarmFilter;
 use crate::telemetry::AlarmResult;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that the answer is the one given to an earlier request with the same key.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const DEFAULT_PAGE: i64 = 50;
@@ -56,7 +55,7 @@ pub async fn raise(
 async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Response, RaisedAs), Problem> {
     let (parts, body) = request.into_parts();
     let body = alarm_request::read_alarm(body, app.config().http.body_limit_bytes).await?;
-    let key = idempotency_key(&parts.headers)?;
+    let key = alarm_request::IdempotencyKey::of(&parts.headers)?;
     let request = alarm_request::raise_request(body, key, sender, app.config())?;
     let raised = app.engine.raise(&request).await?;
     let (id, raised_as) = (raised.alarm.id, raised.raised_as);
@@ -230,15 +229,6 @@ impl<S: Send + Sync> FromRequestParts<S> for AlarmPath {
         let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(id)| id.parse().ok());
         let unknown = || Problem::not_found("there is no such alarm: the id is not one of ours");
         id.map(Self).ok_or_else(unknown)
-    }
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => Ok(Some(value.to_str().unwrap_or(""))),
-        (Some(_), Some(_)) => Err(Problem::header("Idempotency-Key", "a request has at most one Idempotency-Key")),
     }
 }
 

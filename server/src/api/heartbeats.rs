@@ -242,8 +242,7 @@ pub async fn remove(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     let mut work = app.engine.work(sender.doer()).await?;
-    let id = heartbeats::remove(&mut work, &id, &Expected::of(&headers)).await?;
+    app.engine.forget_heartbeat(&mut work, &id, &Expected::of(&headers)).await?;
     work.commit().await?;
-    app.engine.heartbeat_removed(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

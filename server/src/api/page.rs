@@ -17,8 +17,14 @@ h2 b{display:inline-block;min-width:4rem}td{padding:.2rem 1rem .2rem 0;vertical-
 
 /// The page.
 #[must_use]
-pub fn answer(document: &OpenApi) -> Response {
-    shown(page(&serde_json::to_value(document).unwrap_or_default()))
+pub fn written(document: &OpenApi) -> String {
+    page(&serde_json::to_value(document).unwrap_or_default())
+}
+
+/// The page, once it is written.
+#[must_use]
+pub fn answer(written: &'static str) -> Response {
+    shown(written)
 }
 
 /// The page of the catalogue: what each problem means, and what to do. A problem's `type` is its place there.
@@ -48,7 +54,7 @@ fn in_code(text: &str) -> String {
     parts.map(|(place, part)| if place % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
-fn shown(page: String) -> Response {
+fn shown(page: impl IntoResponse) -> Response {
     let mut response = (StatusCode::OK, page).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));

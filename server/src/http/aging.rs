@@ -319,11 +319,36 @@ impl Known {
         self.has_form
     }
 
-    /// Those of its names of before that stand in a query or a form, and what they are called now.
+    /// A refusal in the names that its request used: a field is called what it is called where it stands. Nothing when these are those of
+    /// now.
     #[must_use]
-    pub fn used(&self, query: &str, form: &Value) -> Vec<&(String, String)> {
-        let in_query = |old: &str| form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == old);
-        self.read.iter().filter(|(old, _)| in_query(old) || holds(form, old)).collect()
+    pub fn as_asked(&self, problem: &[u8], query: &str, form: &Value) -> Option<String> {
+        let mut problem = serde_json::from_slice::<Value>(problem).ok()?;
+        let mut all = problem.get_mut("errors")?.as_array_mut()?.iter_mut();
+        let first = self.call(all.next()?, query, form);
+        let others = all.filter_map(|fault| self.call(fault, query, form)).count();
+        if let (Some((old, new)), Some(field)) = (first, problem["field"].as_str())
+            && let Some(of) = field.strip_suffix(new.as_str())
+        {
+            problem["field"] = format!("{of}{old}").into();
+        }
+        (others > 0 || first.is_some()).then(|| problem.to_string())
+    }
+
+    /// Calls a field at fault what its request does, where that is a name of before; and gives that name with that of now.
+    fn call(&self, fault: &mut Value, query: &str, form: &Value) -> Option<&(String, String)> {
+        if let Some(pointer) = fault["pointer"].as_str() {
+            let (object, name) = pointer.rsplit_once('/')?;
+            let members = form.pointer(object)?.as_object()?;
+            let names = self.read.iter().find(|(old, new)| new == name && members.contains_key(old))?;
+            fault["pointer"] = format!("{object}/{}", names.0).into();
+            return Some(names);
+        }
+        let name = fault["parameter"].as_str()?;
+        let asked = |old: &str| form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == old);
+        let names = self.read.iter().find(|(old, new)| new == name && asked(old))?;
+        fault["parameter"] = names.0.clone().into();
+        Some(names)
     }
 
     /// Puts the names of before beside those of now; nothing when there are none.
@@ -336,39 +361,6 @@ impl Known {
         self.plan.complete(&mut value);
         Some(value.to_string())
     }
-}
-
-/// Whether a member of that name is anywhere in a value.
-fn holds(value: &Value, name: &str) -> bool {
-    match value {
-        Value::Object(members) => members.contains_key(name) || members.values().any(|member| holds(member, name)),
-        Value::Array(all) => all.iter().any(|one| holds(one, name)),
-        _ => false,
-    }
-}
-
-/// A refusal in the names that its request used.
-#[must_use]
-pub fn as_asked(problem: &[u8], used: &[&(String, String)]) -> Option<String> {
-    let mut problem = serde_json::from_slice::<Value>(problem).ok()?;
-    let named = |text: &mut Value, before: &str| {
-        let own = text.as_str().and_then(|text| {
-            let (old, new) = used.iter().find(|(_, new)| text == new.as_str() || text.ends_with(&format!("{before}{new}")))?;
-            Some(format!("{}{old}", text.strip_suffix(new.as_str())?))
-        });
-        if let Some(own) = own {
-            *text = own.into();
-        }
-    };
-    named(&mut problem["field"], ".");
-    for fault in problem["errors"].as_array_mut().into_iter().flatten() {
-        for (member, before) in [("pointer", "/"), ("parameter", ".")] {
-            if let Some(place) = fault.get_mut(member) {
-                named(place, before);
-            }
-        }
-    }
-    Some(problem.to_string())
 }
 
 /// Says since when and until when names of before are known.
@@ -423,11 +415,18 @@ mod tests {
 
     #[test]
     fn refusals_are_told_in_the_names_that_were_used() {
-        let used = [("number".to_owned(), "phone_number".to_owned()), ("from".to_owned(), "starts_at".to_owned())];
-        let problem = json!({ "field": "person.phone_number", "errors": [{ "pointer": "/person/phone_number" }, { "parameter": "starts_at" }, { "pointer": "/name" }] });
-        let told = as_asked(problem.to_string().as_bytes(), &used.iter().collect::<Vec<_>>()).unwrap_or_default();
-        let expected = json!({ "field": "person.number", "errors": [{ "pointer": "/person/number" }, { "parameter": "from" }, { "pointer": "/name" }] });
+        let read = [("number", "phone_number"), ("from", "starts_at")].map(|(old, new)| (old.to_owned(), new.to_owned()));
+        let known = Known { read: read.to_vec(), has_form: true, ..Known::default() };
+        let form =
+            json!({ "person": { "number": 1, "phone_number": 1 }, "people": [{ "phone_number": 1, "from": 1 }], "starts_at": 1 });
+        let problem = json!({ "field": "person.phone_number", "errors": [{ "pointer": "/person/phone_number" }, { "parameter": "starts_at" },
+            { "pointer": "/people/0/phone_number" }, { "pointer": "/people/0/starts_at" }, { "pointer": "/starts_at" }] });
+        let told = known.as_asked(problem.to_string().as_bytes(), "a=1&from=2", &form).unwrap_or_default();
+        let expected = json!({ "field": "person.number", "errors": [{ "pointer": "/person/number" }, { "parameter": "from" },
+            { "pointer": "/people/0/phone_number" }, { "pointer": "/people/0/from" }, { "pointer": "/starts_at" }] });
         assert_eq!(serde_json::from_str::<Value>(&told).unwrap_or_default(), expected);
+        let now = json!({ "field": "starts_at", "errors": [{ "pointer": "/starts_at" }] });
+        assert_eq!(known.as_asked(now.to_string().as_bytes(), "", &form), None);
     }
 
     #[test]

@@ -18,6 +18,10 @@ use crate::config::{HttpConfig, begins_like_ours};
 /// The attributes of our markup that hold an address of ours.
 const ATTRIBUTES: [&str; 6] = ["href", "src", "action", "formaction", "data-live", "data-preview"];
 
+/// Goes with a response in which all that leads back here stands below the path in front.
+#[derive(Clone, Copy, Debug)]
+struct PutBelow;
+
 /// The path in front of everything, such as `/autocall`; most installations have none.
 #[derive(Clone, Debug, Default)]
 pub struct Prefix {
@@ -69,6 +73,9 @@ impl Prefix {
     /// An answer with all that leads back to this server put below the path in front.
     pub async fn put_on(&self, mut response: Response) -> Response {
         let Some(own) = self.path.as_deref() else { return response };
+        if response.extensions_mut().insert(PutBelow).is_some() {
+            return response;
+        }
         let headers = response.headers_mut();
         let to = headers.get(header::LOCATION).and_then(|to| to.to_str().ok());
         if let Some(below) = to.filter(|to| is_path(to)).and_then(|to| HeaderValue::try_from(format!("{own}{to}")).ok()) {
@@ -83,17 +90,19 @@ impl Prefix {
         for cookie in cookies {
             headers.append(header::SET_COOKIE, cookie);
         }
-        let is_markup = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-        if !is_markup {
+        let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let (is_markup, is_problem) = (kind.starts_with(b"text/html"), kind == b"application/problem+json");
+        if !is_markup && !is_problem {
             return response;
         }
         headers.remove(header::CONTENT_LENGTH);
         let (parts, body) = response.into_parts();
-        // Pages are made whole, in memory.
-        let Ok(markup) = axum::body::to_bytes(body, usize::MAX).await else { return Response::from_parts(parts, Body::empty()) };
-        let body = match std::str::from_utf8(&markup) {
+        // Pages and problems are made whole, in memory.
+        let Ok(whole) = axum::body::to_bytes(body, usize::MAX).await else { return Response::from_parts(parts, Body::empty()) };
+        let body = match std::str::from_utf8(&whole) {
+            Ok(text) if is_problem => Body::from(self.in_problem(text)),
             Ok(text) => Body::from(self.in_markup(text).into_owned()),
-            Err(_) => Body::from(markup),
+            Err(_) => Body::from(whole),
         };
         Response::from_parts(parts, body)
     }
@@ -102,6 +111,11 @@ impl Prefix {
         let Ok(text) = cookie.to_str() else { return cookie.clone() };
         let below = text.replacen("; Path=/;", &format!("; Path={};", self.path()), 1);
         HeaderValue::try_from(below).unwrap_or_else(|_| cookie.clone())
+    }
+
+    /// A problem with its type below the path in front. In what is quoted in it, quotes are escaped.
+    fn in_problem(&self, problem: &str) -> String {
+        problem.replacen(r#""type":"/"#, &format!(r#""type":"{}/"#, self.path()), 1)
     }
 
     /// Our own markup with its addresses below the path in front. Whatever people wrote stands in it with its quotes escaped.

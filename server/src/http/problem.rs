@@ -1,6 +1,8 @@
 //! Errors for programs: problem details (RFC 9457) with a stable `code` of the [catalogue](super::codes), a sentence that says what to
 //! do, and everything in the request that is at fault.
 
+use std::collections::HashSet;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -79,6 +81,12 @@ impl Wrong {
     /// Notes that something is wrong.
     pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
+    }
+
+    /// Of several faults of one field, only the first is told.
+    pub fn each_once(&mut self) {
+        let mut told = HashSet::new();
+        self.0.retain(|problem| problem.field.as_ref().is_none_or(|field| told.insert(field.clone())));
     }
 
     /// Whether nothing is.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::value::StrDeserializer;
@@ -36,7 +36,38 @@ const LONGEST_DETAILS: usize = 20_000;
 const LONGEST_SOURCE: usize = 200;
 const LONGEST_DEDUP_KEY: usize = 500;
 /// Longest key of a request, in characters.
-pub const LONGEST_KEY: usize = 255;
+const LONGEST_KEY: usize = 255;
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What makes a request that comes again the same request.
+#[derive(Clone, Copy, Debug)]
+pub struct IdempotencyKey<'h>(&'h str);
+
+impl<'h> IdempotencyKey<'h> {
+    /// The key of a request, if it has one.
+    ///
+    /// # Errors
+    /// When it has several, or one that is none.
+    pub fn of(headers: &'h HeaderMap) -> Result<Option<Self>, Problem> {
+        let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+        let key = match (values.next(), values.next()) {
+            (None, _) => return Ok(None),
+            (Some(value), None) => value.to_str().unwrap_or_default(),
+            (Some(_), Some(_)) => return Err(Problem::header("Idempotency-Key", "a request has at most one Idempotency-Key")),
+        };
+        if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let text = format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters");
+            return Err(Problem::header("Idempotency-Key", text));
+        }
+        Ok(Some(Self(key)))
+    }
+
+    /// As it was sent.
+    #[must_use]
+    pub fn as_str(self) -> &'h str {
+        self.0
+    }
+}
 
 /// The JSON body of `POST /api/v1/alarms`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -255,7 +286,7 @@ fn kept_key(key: &str, mended: &mut Mended) -> String {
 /// All that is wrong with it.
 pub fn raise_request(
     body: impl Into<AlarmText>,
-    idempotency_key: Option<&str>,
+    idempotency_key: Option<IdempotencyKey<'_>>,
     sender: &Sender,
     config: &Config,
 ) -> Result<RaiseRequest, Problem> {
@@ -310,18 +341,13 @@ pub fn raise_request(
         [(NamedBy::Alarm, &alarm.phones[..]), (NamedBy::Sender, own), (NamedBy::Fallback, &config.alarms.fallback_phones)];
     let (named_by, phones) = named.into_iter().find(|(_, phones)| !phones.is_empty()).unwrap_or((NamedBy::Fallback, &[]));
     let callees = all_callees(phones, or(max_attempts, 1), or(min_interval_s, 0), config, &mut wrong);
-    let idempotency = match idempotency_key {
-        None => None,
-        Some(key) if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            let text = format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters");
-            return Err(Problem::header("Idempotency-Key", text));
-        }
-        // Without a key of its own a sender is its address: in an open network hosts count from 1, each for itself.
-        Some(key) => match &sender.key {
-            Some(_) => Some((key.to_owned(), body.hash)),
-            None => Some((format!("{} {key}", sender.address), body.hash)),
-        },
-    };
+    // Without a key of its own a sender is its address: in an open network hosts count from 1, each for itself.
+    let idempotency = idempotency_key.map(|IdempotencyKey(key)| match &sender.key {
+        Some(_) => (key.to_owned(), body.hash),
+        None => (format!("{} {key}", sender.address), body.hash),
+    });
+    // What stands in for a value that could not be read may be wrong as well.
+    wrong.each_once();
     if let Some(problem) = Problem::several(wrong.0) {
         return Err(problem);
     }
@@ -499,32 +525,112 @@ fn read_noting<T: for<'de> Deserialize<'de>>(parsed: Parsed, wrong: &mut Wrong) 
     // What is wrong is taken out, and the rest is looked at: whoever repairs a request wants to know of everything.
     let mut known: Vec<String> = Vec::new();
     let mut tries: HashMap<String, usize> = HashMap::new();
-    while wrong.0.len() < MOST_FAULTS {
-        match serde_path_to_error::deserialize::<_, T>(&value) {
+    for _ in 0..MOST_LOOKS {
+        if wrong.0.len() >= MOST_FAULTS {
+            break;
+        }
+        let (field, text) = match serde_path_to_error::deserialize::<_, T>(&value) {
             Ok(read) => return Ok((Some(read), cleaned)),
-            Err(error) => {
-                let (field, text) = fault(&error);
-                let of = root(&field).to_owned();
-                // What is missing under its name of now may have been taken out under that of before.
-                if known.contains(&of) || aging::once_read_as(&of).any(|old| known.iter().any(|known| known == old)) {
-                    // It was taken out and is needed, or what stands in for it does not fit.
-                    let tried = *tries.entry(of.clone()).and_modify(|tried| *tried += 1).or_insert(0);
-                    take_out(&mut value, &of);
-                    if !stand_in(&mut value, &of, tried) {
-                        break;
+            Err(error) => fault(&error),
+        };
+        let of = root(&field).to_owned();
+        // What is missing under its name of now may have been taken out under that of before.
+        let was_taken_out = known.contains(&of) || aging::once_read_as(&of).any(|old| known.iter().any(|known| known == old));
+        if !was_taken_out {
+            match consequence(&known, &field) {
+                None if field != of => {
+                    wrong.0.push(Problem::invalid(field.as_str(), text));
+                    if take_out_inside(&mut value, &field) || stand_in_inside(&mut value, &field, 0) {
+                        known.push(field);
+                        continue;
                     }
-                    continue;
                 }
-                wrong.0.push(Problem::invalid(field, text));
-                // What is missing cannot be taken out: something stands in for it.
-                if !take_out(&mut value, &of) && !stand_in(&mut value, &of, 0) {
-                    break;
+                None => wrong.0.push(Problem::invalid(field, text)),
+                Some(inside) => {
+                    let tried = tries.entry(inside.clone()).or_insert(0);
+                    *tried += 1;
+                    if stand_in_inside(&mut value, inside, *tried - 1) {
+                        continue;
+                    }
+                    // Nothing fits: what it is part of goes.
+                    let (inside, outer) = (inside.clone(), part_of(inside).unwrap_or_default().to_owned());
+                    known.retain(|own| *own != inside);
+                    if take_out_inside(&mut value, &outer) || stand_in_inside(&mut value, &outer, 0) {
+                        known.push(outer);
+                        continue;
+                    }
                 }
-                known.push(of);
             }
+            // What is missing cannot be taken out: something stands in for it.
+            if !take_out(&mut value, &of) && !stand_in(&mut value, &of, 0) {
+                break;
+            }
+            known.push(of);
+            continue;
+        }
+        // It was taken out and is needed, or what stands in for it does not fit.
+        let tried = *tries.entry(of.clone()).and_modify(|tried| *tried += 1).or_insert(0);
+        take_out(&mut value, &of);
+        if !stand_in(&mut value, &of, tried) {
+            break;
         }
     }
     Ok((None, cleaned))
+}
+
+/// So often a request is looked at.
+const MOST_LOOKS: usize = 5 * MOST_FAULTS;
+
+/// What was taken out of a field before, where a fault may come of that: it lies at that place, in what stands in for it, or around it.
+fn consequence<'k>(known: &'k [String], field: &str) -> Option<&'k String> {
+    let lies_in =
+        |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+    known.iter().find(|own| own.contains(['.', '[']) && (lies_in(field, own) || lies_in(own, field)))
+}
+
+/// What a field is part of.
+fn part_of(field: &str) -> Option<&str> {
+    field.rsplit_once(['.', '[']).map(|(outer, _)| outer)
+}
+
+/// What stands at a field that is part of another, such as `steps[0].ring`, and what it is called there.
+fn around<'v, 'f>(value: &'v mut Value, field: &'f str) -> Option<(&'v mut Value, &'f str)> {
+    let (way, last) = field.rsplit_once(['.', '['])?;
+    let steps = way.split(['.', '[']).map(|step| step.trim_end_matches(']'));
+    let object = steps.into_iter().try_fold(value, |inner, step| match inner {
+        Value::Array(all) => all.get_mut(step.parse::<usize>().ok()?),
+        inner => inner.get_mut(step),
+    })?;
+    Some((object, last.trim_end_matches(']')))
+}
+
+/// Takes out what is part of a field; false when it is not in there. In a list something stands in for it, so that the others keep their
+/// places.
+fn take_out_inside(value: &mut Value, field: &str) -> bool {
+    match around(value, field) {
+        Some((Value::Object(members), name)) => members.remove(name).is_some(),
+        Some((Value::Array(_), _)) => stand_in_inside(value, field, 0),
+        _ => false,
+    }
+}
+
+/// Puts something in the place of what was taken out of a field; false when there is nothing left to try.
+fn stand_in_inside(value: &mut Value, field: &str, tried: usize) -> bool {
+    let (Some((around, name)), Some(some)) = (around(value, field), some(tried)) else { return false };
+    match around {
+        Value::Object(members) => _ = members.insert(name.to_owned(), some),
+        Value::Array(all) => match name.parse().ok().and_then(|place: usize| all.get_mut(place)) {
+            Some(one) => *one = some,
+            None => return false,
+        },
+        _ => return false,
+    }
+    true
+}
+
+/// What stands in for something of which nothing is known, one after the other.
+fn some(tried: usize) -> Option<Value> {
+    [json!(""), json!(0), json!([]), json!({}), json!(false)].into_iter().nth(tried)
 }
 
 fn stands_twice(field: String) -> Problem {
@@ -539,8 +645,7 @@ fn root(field: &str) -> &str {
 
 /// Puts something in the place of a field that must be there, so that the others can be looked at; false when there is nothing left to try.
 fn stand_in(object: &mut Value, field: &str, tried: usize) -> bool {
-    let some = [json!(""), json!(0), json!([]), json!({}), json!(false)];
-    let (Some(members), Some(value)) = (object.as_object_mut(), some.into_iter().nth(tried)) else { return false };
+    let (Some(members), Some(value)) = (object.as_object_mut(), some(tried)) else { return false };
     members.insert(field.to_owned(), value);
     true
 }
@@ -626,6 +731,7 @@ fn in_plain_words(said: &str, field: &str) -> String {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+    use axum::http::HeaderValue;
     use proptest::prelude::*;
 
     fn parse(body: &Value) -> Result<RaiseRequest, Value> {
@@ -713,8 +819,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics(body in prop::collection::vec(any::<u8>(), 0..200), key in ".{0,20}") {
-            let _ = raise_request(&body[..], Some(&key), &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default());
+        fn never_panics(body in prop::collection::vec(any::<u8>(), 0..200), key in prop::collection::vec(any::<u8>(), 0..20)) {
+            let headers: HeaderMap = HeaderValue::from_bytes(&key).into_iter().map(|key| (IDEMPOTENCY_KEY, key)).collect();
+            let key = IdempotencyKey::of(&headers).ok().flatten();
+            let _ = raise_request(&body[..], key, &Sender { key: None, address: std::net::Ipv4Addr::LOCALHOST.into() }, &Config::default());
             let _ = acknowledgement(&body, &Config::default());
             let _ = cancelled_by(&AlarmText::from(&body[..]));
         }

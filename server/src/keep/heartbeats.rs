@@ -154,8 +154,8 @@ pub async fn change(
     Ok(beat)
 }
 
-/// Waits for a heartbeat no more, which is named by its id or its name. Its alarm, if there is one, is for
-/// `Engine::heartbeat_removed` to end, once this is committed.
+/// Waits for a heartbeat no more, which is named by its id or its name. Its alarm is for `Engine::forget_heartbeat` to end, which does
+/// this first.
 ///
 /// # Errors
 /// When there is no such heartbeat, or the database fails.

@@ -6,8 +6,10 @@ use reqwest::header::{ETAG, LOCATION};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::bodies::deflated;
 use crate::gateway::near;
 use crate::harness::{A, B, Home, Server, on_both};
+use crate::intake::{gzipped, raw};
 use crate::native::{poll, report};
 
 on_both!(
@@ -28,6 +30,11 @@ on_both!(
     hosts_of_an_open_network_share_no_keys,
     of_endless_faults_twenty_are_told,
     an_end_is_heard_however_long_it_is_and_whatever_its_key,
+    a_packed_request_is_the_one_that_is_in_it,
+    a_refusal_calls_a_field_what_its_sender_did,
+    every_value_of_a_wrong_kind_is_told,
+    what_is_refused_leads_to_its_page_below_a_path_in_front,
+    answers_are_kept_for_repeats_up_to_a_sum,
 );
 
 /// What an answer holds.
@@ -795,4 +802,96 @@ async fn an_end_is_heard_however_long_it_is_and_whatever_its_key(home: Home) {
     let ended = ask(&server, Method::POST, "/api/v1/alarms/resolve", &[("idempotency-key", "end-1")], Some(&end)).await;
     assert!(ended.status < 300, "{} {}", ended.status, ended.body);
     assert_eq!(server.state(&id).await, "resolved");
+}
+
+async fn a_packed_request_is_the_one_that_is_in_it(home: Home) {
+    let server = home.start().await;
+    let wrong = json!({ "number": "no number" }).to_string().into_bytes();
+    let person = json!({ "name": "Ann", "numbers": [A] }).to_string().into_bytes();
+    let made = raw(&server, "/api/v1/people", &[("idempotency-key", "ann")], person.clone()).await;
+    assert_eq!(made.0, 201, "{}", made.1);
+    for (way, wrong, person) in [
+        ("identity", wrong.clone(), person.clone()),
+        ("gzip", gzipped(&wrong).await, gzipped(&person).await),
+        ("deflate", deflated(&wrong).await, deflated(&person).await),
+    ] {
+        let (status, problem) = raw(&server, "/api/v1/do-not-call", &[("content-encoding", way)], wrong).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/number")), "{way}: {problem}");
+        let again = raw(&server, "/api/v1/people", &[("content-encoding", way), ("idempotency-key", "ann")], person).await;
+        assert_eq!(again, made, "{way}: the same request");
+    }
+}
+
+async fn a_refusal_calls_a_field_what_its_sender_did(home: Home) {
+    let server = home.start().await;
+    make(&server, "/api/v1/people", &json!({ "name": "Ann", "numbers": [A] })).await;
+    let layer = |name: &str, field: &str, at: &str| json!({ "name": name, "people": ["Ann"], "every": "1 week", "start": "2026-11-20T09:00", field: at });
+    let good = "2026-11-20T00:00";
+    for (layers, pointer) in [
+        (json!([layer("a", "from", good), layer("b", "changes_at", "never")]), "/layers/1/changes_at"),
+        (json!([layer("a", "changes_at", good), layer("b", "from", "never")]), "/layers/1/from"),
+        (json!([layer("a", "from", "never"), layer("b", "changes_at", good)]), "/layers/0/from"),
+    ] {
+        let schedule = json!({ "name": "ops", "zone": "UTC", "layers": layers });
+        let refused = ask(&server, Method::POST, "/api/v1/schedules", &[], Some(&schedule)).await;
+        let told: Vec<&str> =
+            refused.body["errors"].as_array().unwrap().iter().filter_map(|own| own["pointer"].as_str()).collect();
+        assert_eq!((refused.status, told), (422, vec![pointer]), "{}", refused.body);
+        let field = refused.body["field"].as_str().unwrap();
+        assert!(pointer.ends_with(&format!("/{}", field.rsplit('.').next().unwrap())), "{field} {pointer}");
+    }
+}
+
+async fn every_value_of_a_wrong_kind_is_told(home: Home) {
+    let server = home.start().await;
+    let policy = json!({ "rounds": "y", "steps": [
+        { "ring": [{ "number": A }, 7], "attempts": "x", "wait_seconds": [] },
+        { "ring": 5, "mode": "sideways" },
+        { "ring": [{ "number": A }, { "number": {} }], "min_interval_seconds": true, "depth": 1 },
+    ] });
+    let refused = ask(&server, Method::PUT, "/api/v1/policies/p", &[], Some(&policy)).await;
+    assert_eq!(refused.status, 422, "{}", refused.body);
+    let mut told: Vec<&str> =
+        refused.body["errors"].as_array().unwrap().iter().filter_map(|own| own["pointer"].as_str()).collect();
+    told.sort_unstable();
+    let wrong = [
+        "/rounds",
+        "/steps/0/attempts",
+        "/steps/0/ring/1",
+        "/steps/0/wait_seconds",
+        "/steps/1/mode",
+        "/steps/1/ring",
+        "/steps/2/depth",
+        "/steps/2/min_interval_seconds",
+        "/steps/2/ring/1/number",
+    ];
+    assert_eq!(told, wrong, "{}", refused.body);
+}
+
+async fn what_is_refused_leads_to_its_page_below_a_path_in_front(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_PUBLIC_URL", "http://127.0.0.1:9/pager").start().await;
+    // The longer one is packed on its way.
+    for (path, body) in [
+        ("/pager/api/v1/people", json!({ "name": "", "numbers": [A] })),
+        ("/pager/api/v1/alarms", json!({ "summary": "x", "phones": vec!["no number"; 20] })),
+    ] {
+        let refused = ask(&server, Method::POST, path, &[], Some(&body)).await;
+        assert_eq!((refused.status, &refused.body["type"]), (422, &json!("/pager/api/problems#invalid_field")), "{path}");
+    }
+    let page = server.page("/pager/api").await;
+    assert!(page.contains("href=\"/pager/api/problems\"") && !page.contains("href=\"/api"), "{page:.2000}");
+}
+
+async fn answers_are_kept_for_repeats_up_to_a_sum(home: Home) {
+    let long = if home.is_shared() { "repeat('x', 17000000)" } else { "substr(hex(zeroblob(8500000)), 1)" };
+    let server = home.start().await;
+    let add = async |name: &str| {
+        let person = json!({ "name": name, "numbers": [if name == "Ann" { A } else { B }] });
+        ask(&server, Method::POST, "/api/v1/people", &[("idempotency-key", name)], Some(&person)).await
+    };
+    assert_eq!((add("Ann").await.status, add("Ann").await.status), (201, 201));
+    server.run_sql(vec![format!("UPDATE repeated_requests SET body = {long} WHERE key = 'Ann'")]).await;
+    assert_eq!(add("Ben").await.status, 201);
+    let again = add("Ben").await;
+    assert_eq!((again.status, &again.body["code"]), (409, &json!("already_done")), "{}", again.body);
 }

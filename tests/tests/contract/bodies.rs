@@ -96,7 +96,7 @@ async fn a_text_message_is_taken_whatever_it_is_wrapped_in(home: Home) {
 }
 
 /// The same in zlib's form, which HTTP calls deflate, made by Python.
-async fn deflated(body: &[u8]) -> Vec<u8> {
+pub async fn deflated(body: &[u8]) -> Vec<u8> {
     use std::process::Stdio;
     use tokio::io::AsyncWriteExt;
     let program = "import sys,zlib; sys.stdout.buffer.write(zlib.compress(sys.stdin.buffer.read()))";

@@ -14,6 +14,7 @@ on_both!(
     a_server_that_was_away_listens_before_it_complains,
     wrong_fields_and_tokens_are_refused,
     a_removed_heartbeat_takes_its_alarm_along,
+    a_heartbeat_goes_with_its_alarm_or_not_at_all,
     a_changed_rhythm_counts_from_the_last_ping,
 );
 
@@ -167,6 +168,24 @@ async fn a_removed_heartbeat_takes_its_alarm_along(home: Home) {
     assert_eq!(alarms(&server).await[0]["state"], "resolved");
     assert_eq!(server.post(&path, &json!({})).await.0, 401);
     assert!(server.app.engine.remove_heartbeat("backup", &autocall::versions::Expected::default()).await.is_err());
+}
+
+async fn a_heartbeat_goes_with_its_alarm_or_not_at_all(home: Home) {
+    let server = home.start().await;
+    let path = add(&server).await;
+    ping(&server, &path).await;
+    server.pass(100).await;
+    autocall_tests::wait::eventually("it is missed", std::time::Duration::from_secs(30), async || {
+        (!alarms(&server).await.is_empty()).then_some(())
+    })
+    .await;
+    // Its alarm cannot be ended now.
+    server.lose_tables(true).await;
+    assert_eq!(server.delete("/api/v1/heartbeats/backup").await, 503);
+    server.lose_tables(false).await;
+    assert_eq!(server.items("/api/v1/heartbeats").await.as_array().unwrap().len(), 1, "nothing was done");
+    assert_eq!(server.delete("/api/v1/heartbeats/backup").await, 204);
+    assert_eq!(alarms(&server).await[0]["state"], "resolved");
 }
 
 async fn a_changed_rhythm_counts_from_the_last_ping(home: Home) {

@@ -6,6 +6,7 @@
 //! stored in the transaction that raises them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, Request, State};
@@ -16,18 +17,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::access::refusals::took_too_long;
 use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::json;
 use crate::http::problem::{Code, Problem};
-use crate::intake::alarm_request::{LONGEST_KEY, read_body};
+use crate::intake::alarm_request::{IdempotencyKey, read_body};
 use crate::store::StoreError;
 use crate::store::access::repeats::RepeatedRow;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// A longer answer is not kept, in bytes: whoever asks again is told that it was done.
 const LONGEST_ANSWER: usize = 256 << 10;
+/// Nor is one with which those of its caller would be longer than this together, in bytes.
+const MOST_KEPT: i64 = 16 << 20;
 /// So many keys of one caller are remembered at a time; each is forgotten after a day.
 const MOST_KEYS: i64 = 10_000;
 /// What an answer says only once: it opens a door, and is stored nowhere but as a hash.
@@ -39,24 +42,6 @@ const KEPT: [HeaderName; 2] = [header::LOCATION, header::ETAG];
 const OTHERWISE: [&str; 4] = ["/api/v1/alarms", "/api/v1/alarms/resolve", "/api/v1/call", "/api/v1/intake/"];
 /// Beyond the time that a request may take, it is waited so long before one counts as given up.
 const MARGIN: TimeDelta = TimeDelta::seconds(30);
-
-/// The key of a request, if it has one.
-///
-/// # Errors
-/// When it has several, or one that is none.
-pub fn key_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let key = match (values.next(), values.next()) {
-        (None, _) => return Ok(None),
-        (Some(value), None) => value.to_str().unwrap_or_default(),
-        (Some(_), Some(_)) => return Err(Problem::header("Idempotency-Key", "a request has at most one Idempotency-Key")),
-    };
-    if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        let text = format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters");
-        return Err(Problem::header("Idempotency-Key", text));
-    }
-    Ok(Some(key))
-}
 
 /// Answers a request that came before as it was answered then.
 pub async fn once(
@@ -70,7 +55,8 @@ pub async fn once(
     if request.method() != Method::POST || otherwise {
         return Ok(next.run(request).await);
     }
-    let Some(key) = key_of(request.headers())?.map(str::to_owned) else { return Ok(next.run(request).await) };
+    let Some(key) = IdempotencyKey::of(request.headers())? else { return Ok(next.run(request).await) };
+    let key = key.as_str().to_owned();
     let (parts, body) = request.into_parts();
     let body = read_body(body, app.config().http.body_limit_bytes).await?;
     let hash = hash_of(&parts.method, &parts.uri.to_string(), &body);
@@ -79,12 +65,18 @@ pub async fn once(
     if let Some(answer) = once.begin(&hash).await? {
         return Ok(answer);
     }
-    // It goes on when whoever asked has gone away: that is when they ask again.
+    // It goes on when whoever asked has gone away, which is when they ask again; but no longer than any other request.
+    let longest = once.app.config().http.request_timeout;
     let done = tokio::spawn(async move {
-        let answer = next.run(Request::from_parts(parts, Body::from(body))).await;
+        let answer = in_time(longest, next.run(Request::from_parts(parts, Body::from(body)))).await;
         once.end(answer).await
     });
     done.await.unwrap_or_else(|_| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, FAILED)))
+}
+
+/// What is answered, or that it took too long.
+async fn in_time(longest: Duration, answer: impl Future<Output = Response>) -> Response {
+    tokio::time::timeout(longest, answer).await.unwrap_or_else(|_| took_too_long().into_response())
 }
 
 const FAILED: &str = "the server failed; its log says why";
@@ -168,11 +160,18 @@ impl Once {
         let head = KEPT.iter().filter_map(|name| Some((name.to_string(), headers.get(name)?.to_str().ok()?.into())));
         let head = Value::Object(head.collect::<Map<String, Value>>());
         let mut tx = self.app.engine.store.begin().await?;
-        let kept = (body.len() <= LONGEST_ANSWER).then(|| without_secrets(body));
+        let held = tx.db().length_of_answers_to(&self.caller).await?;
+        let kept = is_kept(body.len(), held).then(|| without_secrets(body));
         let said = (status.as_u16(), &*head.to_string(), kept.as_deref());
         tx.db().request_answered(&self.caller, &self.key, self.began_at, said).await?;
         tx.commit().await
     }
+}
+
+/// Whether an answer is kept that is so long, beside those of its caller that are, in bytes.
+fn is_kept(length: usize, held: i64) -> bool {
+    let fits = i64::try_from(length).is_ok_and(|length| held.saturating_add(length) <= MOST_KEPT);
+    length <= LONGEST_ANSWER && fits
 }
 
 /// What is kept of a body.
@@ -201,12 +200,11 @@ fn too_many_keys() -> Problem {
 /// The answer that was given before.
 ///
 /// # Errors
-/// When it was too long to be kept.
+/// When it was not kept.
 fn again(status: i32, first: &RepeatedRow) -> Result<Response, Problem> {
     let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK);
     let Some(body) = first.body.clone() else {
-        let text =
-            "it was done already under this Idempotency-Key, and its answer is too long to be said again: read what it made";
+        let text = "it was done already under this Idempotency-Key, and its answer was too long to be kept: read what it made";
         return Err(Problem::new(StatusCode::CONFLICT, Code::AlreadyDone, text));
     };
     let mut answer = if body.is_empty() { status.into_response() } else { json(status, body) };
@@ -229,6 +227,20 @@ mod tests {
     fn what_opens_a_door_is_not_kept() {
         let body = Bytes::from_static(br#"{"id":"x","ping_path":"/api/v1/heartbeat/t","labels":{"path":"/"}}"#);
         assert_eq!(without_secrets(&body), r#"{"id":"x","labels":{"path":"/"},"ping_path":null}"#);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_answered_in_time_is_told() {
+        let late = in_time(Duration::ZERO, std::future::pending()).await;
+        assert_eq!(late.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let quick = in_time(Duration::MAX, std::future::ready(StatusCode::CREATED.into_response())).await;
+        assert_eq!(quick.status(), StatusCode::CREATED);
+    }
+
+    #[test]
+    fn answers_are_kept_one_by_one_and_together_up_to_a_length() {
+        assert!(is_kept(0, 0) && is_kept(LONGEST_ANSWER, 0) && is_kept(1, MOST_KEPT - 1));
+        assert!(!is_kept(LONGEST_ANSWER + 1, 0) && !is_kept(2, MOST_KEPT - 1) && !is_kept(1, i64::MAX));
     }
 
     #[test]

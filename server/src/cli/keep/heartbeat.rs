@@ -72,9 +72,8 @@ pub(in crate::cli) async fn run(command: HeartbeatCommand, config: &Config) -> a
         }
         HeartbeatCommand::Remove { name } => {
             let mut work = engine.work(Doer::CommandLine).await?;
-            let id = heartbeats::remove(&mut work, &name, &Expected::Anything).await?;
+            engine.forget_heartbeat(&mut work, &name, &Expected::Anything).await?;
             work.commit().await?;
-            engine.heartbeat_removed(id).await?;
             println!("{name} is waited for no more");
         }
     }

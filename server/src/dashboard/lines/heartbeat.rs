@@ -115,9 +115,8 @@ pub(in crate::dashboard) async fn remove(
 ) -> Result<Response, Refusal> {
     let id = heartbeat(&app, &id).await?.id.to_string();
     let mut work = app.engine.work(reader.doer()).await?;
-    let id = heartbeats::remove(&mut work, &id, &Expected::in_form(fields.get("version"))).await?;
+    app.engine.forget_heartbeat(&mut work, &id, &Expected::in_form(fields.get("version"))).await?;
     work.commit().await?;
-    app.engine.heartbeat_removed(id).await?;
     Ok(go_to("/lines?done=removed"))
 }
 

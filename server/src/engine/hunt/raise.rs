@@ -444,15 +444,31 @@ impl Engine {
     /// # Errors
     /// When the database fails or there is no such alarm. An alarm that is over stays as it is.
     pub async fn resolve(&self, id: AlarmId, by: &Doer) -> Result<AlarmRow, EngineError> {
-        self.change(id, by, async |engine, work, _, hunt| {
-            let now = work.now();
-            if work.db().resolve_alarm(id, now).await? {
-                work.db().insert_event(Some(id), Some(hunt.id), now, &Event::Resolved {}).await?;
-                engine.stop_unless_wanted(work, hunt, HuntOutcome::Resolved).await?;
-            }
-            Ok(())
-        })
-        .await
+        self.change(id, by, async |engine, work, _, hunt| engine.over(work, id, hunt).await).await
+    }
+
+    /// An alarm is over, whose hunt is locked.
+    async fn over(&self, work: &mut Work, id: AlarmId, hunt: &HuntRow) -> Result<(), EngineError> {
+        let now = work.now();
+        if work.db().resolve_alarm(id, now).await? {
+            work.db().insert_event(Some(id), Some(hunt.id), now, &Event::Resolved {}).await?;
+            self.stop_unless_wanted(work, hunt, HuntOutcome::Resolved).await?;
+        }
+        Ok(())
+    }
+
+    /// The open alarm with a key is over, if there is one, as part of what else is done.
+    pub(in crate::engine) async fn over_with_key(
+        &self,
+        work: &mut Work,
+        integration: &str,
+        key: &str,
+    ) -> Result<(), EngineError> {
+        let Some(open) = work.db().open_alarm_with_key(integration, key).await? else { return Ok(()) };
+        let (alarm, hunt) = lock_alarm(work, open.id).await?;
+        self.over(work, alarm.id, &hunt).await?;
+        work.announce(Announcement::Hunts);
+        Ok(())
     }
 
     /// The same for the open alarm with a key; `None` when there is none.

@@ -8,8 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::alarm::doer::Doer;
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest};
 use crate::ids::HeartbeatId;
+use crate::keep::heartbeats;
+use crate::keep::refused::Refused;
 use crate::numbers::{Number, same_phone};
+use crate::store::Work;
 use crate::store::watch::heartbeats::HeartbeatRow;
+use crate::versions::Expected;
 
 /// The door of alarms about heartbeats; the dedup key is the heartbeat's id.
 pub const HEARTBEATS: &str = "heartbeat";
@@ -17,13 +21,14 @@ pub const HEARTBEATS: &str = "heartbeat";
 const LISTEN_FIRST: TimeDelta = TimeDelta::minutes(5);
 
 impl Engine {
-    /// Ends the alarm about a heartbeat that is waited for no more, if there is one.
+    /// Waits for a heartbeat no more, which is named by its id or its name, and ends its alarm, if there is one.
     ///
     /// # Errors
-    /// When the database fails.
-    pub async fn heartbeat_removed(&self, id: HeartbeatId) -> Result<(), EngineError> {
-        self.resolve_with_key(HEARTBEATS, &id.to_string(), &Doer::Server).await?;
-        Ok(())
+    /// When there is no such heartbeat, it has changed meanwhile, or the database fails.
+    pub async fn forget_heartbeat(&self, work: &mut Work, which: &str, expected: &Expected) -> Result<(), Refused> {
+        let id = heartbeats::remove(work, which, expected).await?;
+        // An alarm that another node raises at this moment is ended by that node, which finds the heartbeat gone.
+        Ok(self.over_with_key(work, HEARTBEATS, &id.to_string()).await?)
     }
 
     /// Hears a heartbeat; false when no heartbeat has this token.

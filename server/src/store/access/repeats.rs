@@ -46,6 +46,8 @@ statements! {
     FREE = ["DELETE FROM repeated_requests WHERE integration_id = $1 AND key = $2 AND began_at = $3 AND status IS NULL"];
     /// How many keys somebody has used lately.
     COUNT = ["SELECT COUNT(*) FROM repeated_requests WHERE integration_id = $1"];
+    /// How long what somebody was answered lately is together, in bytes.
+    LENGTH = ["SELECT CAST(COALESCE(SUM(octet_length(body)), 0) AS BIGINT) FROM repeated_requests WHERE integration_id = $1"];
     /// Forgets old ones.
     FORGET = [
         "DELETE FROM repeated_requests WHERE (integration_id, key) IN (
@@ -95,6 +97,12 @@ impl Db<'_> {
     pub async fn repeated_requests_of(&mut self, integration: &str) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT, integration)?;
         Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// How long the answers to somebody are together that are kept, in bytes.
+    pub async fn length_of_answers_to(&mut self, integration: &str) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, LENGTH, integration)?;
+        Ok(row.map_or(0, |(length,)| length))
     }
 
     /// Forgets up to 500 requests that came before then; gives how many.
