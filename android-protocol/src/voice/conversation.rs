@@ -160,6 +160,27 @@ enum Doing {
     Over,
 }
 
+/// When the recording of a whole call begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WholeCall {
+    /// At the answer.
+    FromAnswer,
+    /// When everything was said once.
+    FromSaid,
+    /// It runs.
+    Recorded,
+}
+
+impl WholeCall {
+    fn of(script: &Script) -> Option<Self> {
+        match script.record.as_ref()?.from.as_deref()? {
+            "answer" => Some(Self::FromAnswer),
+            // Whatever a later version may call it: nobody is recorded before they have heard of it.
+            _ => Some(Self::FromSaid),
+        }
+    }
+}
+
 /// A running conversation.
 #[derive(Debug, Clone)]
 pub struct Conversation {
@@ -168,6 +189,7 @@ pub struct Conversation {
     thanks: BTreeMap<String, String>,
     invalid: Option<String>,
     rule: MachineRule,
+    whole: Option<WholeCall>,
     longest: Duration,
     doing: Doing,
     /// How often the state was said, the running time included.
@@ -225,6 +247,7 @@ impl Conversation {
             thanks: script.thanks.clone(),
             invalid: script.invalid_key_say.clone().filter(|text| !text.trim().is_empty()),
             rule,
+            whole: WholeCall::of(script),
             longest: script.max_seconds.map_or(DEFAULT_LONGEST, Duration::from_secs).min(LONGEST),
             doing: Doing::Opening { until: opening },
             said: 0,
@@ -272,6 +295,9 @@ impl Conversation {
     /// Something happened.
     pub fn input(&mut self, at: Duration, input: Input) -> Vec<Command> {
         if self.doing != Doing::Over {
+            if self.whole == Some(WholeCall::FromAnswer) {
+                self.record_whole();
+            }
             if at >= self.longest {
                 self.hang_up(at);
             } else {
@@ -279,6 +305,11 @@ impl Conversation {
             }
         }
         std::mem::take(&mut self.commands)
+    }
+
+    fn record_whole(&mut self) {
+        self.whole = Some(WholeCall::Recorded);
+        self.commands.push(Command::Record);
     }
 
     fn state(&self) -> State {
@@ -298,6 +329,9 @@ impl Conversation {
             }
             (Doing::Speaking, Input::Played) => {
                 self.stopped_playing(at);
+                if self.whole == Some(WholeCall::FromSaid) {
+                    self.record_whole();
+                }
                 self.said_once(at);
             }
             (Doing::Correcting, Input::Played) => self.wait_for_key(at),
@@ -443,6 +477,10 @@ impl Conversation {
     }
 
     fn begin_recording(&mut self, at: Duration) {
+        if self.whole.is_some() {
+            // The call is recorded as a whole.
+            return self.wait_for_key(at);
+        }
         let rule = self.state().record.unwrap_or_default();
         if rule.beep == Some(false) {
             self.doing = Doing::Recording { since: at, until: at + s(rule.max_seconds, 60) };
@@ -492,7 +530,7 @@ impl Conversation {
 
     fn hang_up(&mut self, at: Duration) {
         self.stopped_playing(at);
-        if self.records() {
+        if self.records() || self.whole == Some(WholeCall::Recorded) {
             self.commands.push(Command::EndRecording);
         }
         self.doing = Doing::Over;
@@ -535,7 +573,8 @@ fn keys(keys: &BTreeMap<String, String>, states: &[&String]) -> BTreeMap<char, T
 impl State {
     fn of_script(script: &Script) -> Self {
         let mut all = keys(&script.keys, &[]);
-        if let Some(key) = script.record.as_ref().and_then(|rule| rule.key.as_deref()).and_then(|key| key.trim().chars().next()) {
+        let message = script.record.clone().filter(|rule| rule.from.is_none());
+        if let Some(key) = message.as_ref().and_then(|rule| rule.key.as_deref()).and_then(|key| key.trim().chars().next()) {
             all.entry(key).or_insert(Target::Record);
         }
         // Without a question nobody has to be waited for.
@@ -546,7 +585,7 @@ impl State {
             pause: ms(script.pause_ms, 3000),
             wait,
             keys: all,
-            record: script.record.clone(),
+            record: message,
             ..Self::default()
         }
     }

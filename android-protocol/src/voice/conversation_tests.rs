@@ -225,6 +225,24 @@ fn a_message_is_recorded_until_silence_or_a_key() {
 }
 
 #[test]
+fn a_call_is_recorded_as_a_whole_from_where_the_script_says() {
+    let script = |from: &str| {
+        format!(r#"{{"say":"A","repeat":2,"keys":{{"1":"accept","3":"record"}},"record":{{"from":"{from}","key":"4"}}}}"#)
+    };
+    let at_once = Line::answered(&script("answer")).until(600).then(Input::Key('1')).until(700);
+    assert_eq!(at_once.words(), ["records", "says A", "key 1 accept", "stops", "recorded", "hangs up"]);
+    for from in ["said", "a word of later"] {
+        let warned = Line::answered(&script(from)).until(3000).then(Input::Key('3')).then(Input::Key('4')).then(Input::Key('1'));
+        let words = ["says A", "records", "key 3 record", "key 4 -", "says A", "key 1 accept", "stops", "recorded", "hangs up"];
+        assert_eq!(warned.words(), words, "{from}: a message is no recording of its own");
+        let unheard = Line::answered(&script(from)).until(900).then(Input::Key('1'));
+        assert_eq!(unheard.words(), ["says A", "key 1 accept", "stops", "hangs up"], "{from}: they have not heard of it");
+    }
+    let script: Script = serde_json::from_str(&script("said")).unwrap();
+    assert!(!script.utterances().contains(&Utterance::Beep));
+}
+
+#[test]
 fn the_servers_word_takes_the_place_of_thanks() {
     let line =
         Line::answered(ALARM).until(700).then(Input::Key('1')).until(900).then(Input::Told("Li Na has it".into())).until(9000);

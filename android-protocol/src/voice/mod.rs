@@ -12,6 +12,7 @@ pub mod keys;
 pub mod mixer;
 pub mod pcm;
 pub mod phrases;
+pub mod rewritten;
 pub mod script;
 pub mod text;
 pub mod tone;

@@ -22,8 +22,17 @@ const MOST_GAIN: f64 = 10.0;
 /// The sound at 8 kHz.
 #[must_use]
 pub fn resample(samples: &[i16], rate: u32) -> Vec<i16> {
+    resample_unless(samples, rate, &|| false).unwrap_or_default()
+}
+
+/// After so many samples it is asked again whether anybody still waits.
+const ASKED_EACH: usize = 4096;
+
+/// The same, unless it is given up meanwhile: a long sound takes seconds.
+#[must_use]
+pub fn resample_unless(samples: &[i16], rate: u32, given_up: &dyn Fn() -> bool) -> Option<Vec<i16>> {
     if rate == RATE || rate == 0 {
-        return samples.to_vec();
+        return Some(samples.to_vec());
     }
     // A low-pass of ideal form under a Blackman window, in units of zero crossings from its middle.
     let cutoff = CUTOFF.min(f64::from(rate) * 0.45);
@@ -41,6 +50,9 @@ pub fn resample(samples: &[i16], rate: u32) -> Vec<i16> {
     let length = samples.len() * index(f64::from(RATE)) / index(f64::from(rate));
     (0..length)
         .map(|n| {
+            if n % ASKED_EACH == 0 && given_up() {
+                return None;
+            }
             let middle = count(n) * f64::from(rate) / f64::from(RATE);
             let first = index((middle - reach).ceil().max(0.0));
             let last = index((middle + reach).floor().max(0.0)).min(samples.len().saturating_sub(1));
@@ -50,7 +62,7 @@ pub fn resample(samples: &[i16], rate: u32) -> Vec<i16> {
                     f64::from(samples[k]) * kernel.get(place).copied().unwrap_or_default()
                 })
                 .sum();
-            tone::clip(sum * crossings_per_sample)
+            Some(tone::clip(sum * crossings_per_sample))
         })
         .collect()
 }

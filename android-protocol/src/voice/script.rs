@@ -75,6 +75,9 @@ pub struct RecordRule {
     /// The key that begins it; in a menu it begins by itself.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The call itself is recorded, the callee's side of it: from the `answer` on, or from when all was `said` once. Then no message is.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// The longest message.
     #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub max_seconds: Option<u64>,
@@ -187,7 +190,8 @@ impl Script {
             .chain(self.invalid_key_say.iter().map(text))
             .filter(|utterance| !matches!(utterance, Utterance::Text(text) if text.trim().is_empty()))
             .collect();
-        let records = self.record.is_some() || self.menu.values().any(|state| state.record.is_some());
+        let leaves_message = self.record.as_ref().is_some_and(|rule| rule.from.is_none());
+        let records = leaves_message || self.menu.values().any(|state| state.record.is_some());
         if records {
             all.push(Utterance::Beep);
         }
