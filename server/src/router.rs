@@ -113,6 +113,8 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        // The address is the proof.
+        .route("/media/{token}", get(api::media::listen::listen).layer(middleware::from_fn(refusals::with_host)))
         // Calendars know a secret and nothing else.
         .route("/calendar/{file}", get(api::roster::calendars::read).layer(middleware::from_fn(refusals::with_host)))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
@@ -187,6 +189,9 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::people::show, api::people::change, api::people::patch, api::people::remove))
         .routes(routes!(api::call_records::list))
         .routes(routes!(api::call_records::show))
+        .routes(routes!(api::media::clips::list))
+        .routes(routes!(api::media::clips::show, api::media::clips::put, api::media::clips::remove))
+        .routes(routes!(api::media::recordings::show))
         .routes(routes!(api::do_not_call::list, api::do_not_call::add))
         .routes(routes!(api::do_not_call::show, api::do_not_call::remove))
         .routes(routes!(api::quiet_hours::list, api::quiet_hours::put))

@@ -362,6 +362,8 @@ pub struct Metrics {
     pub lock_unavailable: Gauge,
     /// Handsets that should poll and do not.
     pub handsets_offline: Gauge,
+    /// Bytes of recordings and clips that are kept.
+    pub media_bytes: Gauge,
     /// Times the engine's tick came too late to be trusted.
     pub tick_late: Counter,
     /// Connections that are open.
@@ -438,6 +440,7 @@ impl Metrics {
             lock_round_trips: Counter::default(),
             lock_unavailable: Gauge::default(),
             handsets_offline: Gauge::default(),
+            media_bytes: Gauge::default(),
             tick_late: Counter::default(),
             notices: OutboxGauges::default(),
             messages: OutboxGauges::default(),
@@ -468,6 +471,7 @@ impl Metrics {
         );
         registry.register("lock_round_trips", "Requests to Redis", metrics.lock_round_trips.clone());
         registry.register("lock_unavailable", "1 while Redis is away", metrics.lock_unavailable.clone());
+        registry.register("media_bytes", "Bytes of recordings and clips that are kept", metrics.media_bytes.clone());
         registry.register("handsets_offline", "Handsets that should poll and do not", metrics.handsets_offline.clone());
         registry.register("tick_late", "Ticks of the engine that came too late to be trusted", metrics.tick_late.clone());
         registry.register("notices_waiting", "Notices that are not told yet", metrics.notices.waiting.clone());
@@ -603,6 +607,7 @@ mod tests {
             "autocall_lock_round_trips_total",
             "autocall_lock_unavailable",
             "autocall_handsets_offline",
+            "autocall_media_bytes",
             "autocall_tick_late_total",
             "autocall_connections_open",
             "autocall_connections_waiting",

@@ -95,6 +95,10 @@ ids! {
     LineId;
     /// One time that a public number was handed to somebody.
     HandOverId;
+    /// A file of sound.
+    MediaId;
+    /// What somebody said in a call.
+    RecordingId;
 }
 
 /// A new dial identifier: 24 lower-case hex digits, the documented form. It is never reused, and it is what identifies a report and

@@ -11,11 +11,12 @@ use super::roster::shapes::Named;
 use crate::alarm::AnswerVia;
 use crate::alarm::{AlarmState, Confirm, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
 use crate::engine::EngineError;
-use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, short_mid};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, RecordingId, short_mid};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::dials::{DialRow, TargetRow};
 use crate::store::alarm::events;
+use crate::store::media::recordings::HeardRow;
 use crate::store::{Db, Store};
 
 /// An alarm in a list, or as the answer to raising it.
@@ -131,6 +132,33 @@ struct DialJson {
     reported_at: Option<DateTime<Utc>>,
     /// How far a native handset's calls have got.
     progress: Vec<ProgressJson>,
+    /// What was recorded in its calls, as far as the handset has told of it.
+    recordings: Vec<DialRecordingJson>,
+}
+
+/// A recording of a call; `GET /api/v1/recordings/{id}` says where it is heard.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct DialRecordingJson {
+    id: RecordingId,
+    phone_number: String,
+    seconds: Option<i64>,
+    bytes: Option<i64>,
+    /// Its sound is here.
+    available: bool,
+}
+
+impl DialRecordingJson {
+    fn of(mid: &str, all: &[HeardRow]) -> Vec<Self> {
+        let own = all.iter().filter(|row| row.mid == mid);
+        own.map(|row| Self {
+            id: row.id,
+            phone_number: row.number.clone(),
+            seconds: row.seconds(),
+            bytes: row.size(),
+            available: row.media_id.is_some(),
+        })
+        .collect()
+    }
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -261,6 +289,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
     let told: Vec<bool> = answers.iter().enumerate().map(|(place, answer)| !told_later(place, answer)).collect();
     let mut told = told.into_iter();
     answers.retain(|_| told.next().unwrap_or(true));
+    let recorded = db.recordings_of_alarm(id).await?;
     let timeline = db.timeline(id).await?;
     let hunt = db.hunt(row.hunt_id).await?.ok_or(EngineError::NoSuchAlarm)?;
     let policy = match hunt.policy_id {
@@ -299,6 +328,7 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
             .into_iter()
             .map(|dial| DialJson {
                 progress: progress_of(&dial, &targets),
+                recordings: DialRecordingJson::of(&dial.mid, &recorded),
                 mid: short_mid(&dial.mid).to_owned(),
                 hunt_id: dial.hunt_id,
                 dialled_by: dial.handset_id.and_then(|id| dialled_by(id, &handsets)),

@@ -8,6 +8,7 @@ pub mod do_not_call;
 pub mod heartbeats;
 pub mod lines;
 pub mod maintenance;
+pub mod media;
 pub mod page;
 pub mod people;
 pub mod policies;

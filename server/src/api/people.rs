@@ -214,7 +214,7 @@ pub async fn patch(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove(State(app): State<Arc<App>>, Path(person): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
     let known = Known::find(&mut app.engine.store.read().await?.db(), &person).await?;
-    let removed = people::remove(&app.engine.store, known.row.id, &Expected::of(&headers)).await;
+    let removed = people::remove(&app.engine.store, known.row.id, &Expected::of(&headers), app.engine.clock.now()).await;
     removed.map_err(|error| known.written().refused(error, app.engine.region()))?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -103,6 +103,9 @@ enum Command {
     /// Phones that ring people
     #[command(subcommand)]
     Handset(keep::handset::HandsetCommand),
+    /// Sound that calls play
+    #[command(subcommand)]
+    Media(keep::media::MediaCommand),
     /// Who may open the pages
     #[command(subcommand)]
     User(keep::user::UserCommand),
@@ -165,6 +168,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Gateway(command) => keep::gateway::run(command, &loaded.config).await,
         Command::Key(command) => keep::key::run(command, &loaded.config).await,
         Command::Handset(command) => keep::handset::run(command, &loaded.config).await,
+        Command::Media(command) => keep::media::run(command, &loaded.config).await,
         Command::User(command) => keep::user::run(command, &loaded.config).await,
     }
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use super::{agreed_clock, open};
 use crate::config::Config;
 use crate::engine::watch::retention;
+use crate::keep::media;
 
 #[derive(Debug, Args)]
 pub(super) struct Prune {
@@ -23,12 +24,14 @@ pub(super) async fn run(prune: Prune, config: &Config) -> anyhow::Result<()> {
         anyhow::bail!("retention.days is 0, which keeps everything: say how old with --older-than DAYS");
     }
     let store = open(config).await?;
-    let before = agreed_clock(&store).await?.now() - TimeDelta::days(i64::from(days));
+    let now = agreed_clock(&store).await?.now();
+    let before = now - TimeDelta::days(i64::from(days));
     if prune.dry_run {
         let count = store.read().await?.db().count_prunable(before).await?;
         println!("{count} alarms ended more than {days} days ago");
     } else {
         let count = retention::prune(&store, before).await?;
+        media::sweep(&store, now).await?;
         println!("{count} alarms that ended more than {days} days ago are forgotten");
     }
     store.close().await;

@@ -182,6 +182,6 @@ pub(super) const GONE: &[Gone] = &[Gone {
     instead: |_| "in a dry run each number rings for 30 s".to_owned(),
 }];
 
-fn key_word(key: Option<char>) -> String {
+pub(super) fn key_word(key: Option<char>) -> String {
     key.map_or_else(|| "none".to_owned(), |key| key.to_string())
 }

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 28] = [
+const OWN_PATHS: [&str; 29] = [
     "alarms",
     "alert",
     "api",
@@ -31,6 +31,7 @@ const OWN_PATHS: [&str; 28] = [
     "login",
     "logout",
     "maintenance",
+    "media",
     "metrics",
     "password",
     "people",

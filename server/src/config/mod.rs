@@ -16,6 +16,7 @@ mod alarms;
 mod barista;
 mod handsets;
 mod http;
+mod kept;
 mod lines;
 mod loading;
 mod log;
@@ -23,7 +24,6 @@ mod notify;
 pub mod postgres_url;
 mod reading;
 mod records;
-mod retention;
 mod roster;
 mod sms;
 
@@ -38,6 +38,8 @@ pub use self::alarms::AlarmConfig;
 pub use self::barista::{BaristaConfig, HistoryForm};
 pub use self::handsets::{HandsetConfig, IdleForm, PlainPath, ProfileChoice};
 pub use self::http::{HttpConfig, ProxySign};
+pub use self::kept::media::MediaConfig;
+pub use self::kept::retention::RetentionConfig;
 pub use self::key::{Key, Switch, Value, ValueKind};
 pub use self::lines::LinesConfig;
 pub use self::loading::{ConfigError, Loaded, Overrides, Place, Problem, begins_like_ours, unknown_variables};
@@ -45,7 +47,6 @@ pub use self::log::{LogConfig, LogFormat};
 pub use self::notify::NotifyConfig;
 pub use self::reading::SecretUrl;
 pub use self::records::RecordsConfig;
-pub use self::retention::RetentionConfig;
 pub use self::roster::RosterConfig;
 pub use self::sms::SmsConfig;
 
@@ -80,6 +81,8 @@ pub struct Config {
     pub sms: SmsConfig,
     /// Public numbers.
     pub lines: LinesConfig,
+    /// Sound that calls play, and what they record.
+    pub media: MediaConfig,
     /// What is forgotten.
     pub retention: RetentionConfig,
     /// What is known of calls.
@@ -103,6 +106,7 @@ impl Default for Config {
             roster: RosterConfig::default(),
             sms: SmsConfig::default(),
             lines: LinesConfig::default(),
+            media: MediaConfig::default(),
             retention: RetentionConfig::default(),
             records: RecordsConfig::default(),
         }
@@ -172,7 +176,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 12] = [
+const TABLES: [&[Key]; 13] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
@@ -183,7 +187,8 @@ const TABLES: [&[Key]; 12] = [
     self::roster::KEYS,
     self::sms::KEYS,
     self::lines::KEYS,
-    self::retention::KEYS,
+    self::kept::media::KEYS,
+    self::kept::retention::KEYS,
     self::records::KEYS,
 ];
 

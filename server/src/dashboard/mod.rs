@@ -113,6 +113,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/alarms/{id}/cancel", post(alarm::one::cancel))
         .route("/alarms/{id}/redial", post(alarm::one::redial))
         .route("/alarms/{id}/callees/{callee}/skip", post(alarm::actions::skip))
+        .route("/alarms/{id}/recordings/{recording}", get(alarm::recordings::listen))
         .route("/alarms/{id}/escalate", post(alarm::actions::escalate))
         .route("/alarms/{id}/snooze", post(alarm::actions::snooze))
         .route("/alarms/{id}/notes", post(alarm::actions::note))

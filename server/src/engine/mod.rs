@@ -6,6 +6,7 @@
 
 pub mod hunt;
 pub mod lines;
+pub mod media;
 pub mod watch;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -116,6 +117,8 @@ pub struct Engine {
     pub presence: watch::presence::Presence,
     /// How this node is.
     pub health: watch::health::Health,
+    /// Who heard which recordings.
+    pub heard: media::HeardMemory,
     /// What it knows of serves that the database does not.
     pub serves: hunt::serves::ServeMemory,
     outage: AtomicBool,
@@ -150,6 +153,7 @@ impl Engine {
             lookout: watch::lookout::Lookout::default(),
             presence,
             health,
+            heard: media::HeardMemory::default(),
             serves: hunt::serves::ServeMemory::default(),
             outage: AtomicBool::new(true),
             serves_unknown: AtomicBool::new(true),

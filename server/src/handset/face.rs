@@ -19,6 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http_body_util::{BodyExt, Collected, Limited};
 
 use super::address::Place;
+use super::media;
 use super::native::{self, Patience};
 use super::query::HandsetQuery;
 use super::refusal::PollError;
@@ -92,6 +93,10 @@ pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
         Ok(handset) => handset,
         Err(error) => return not_now(&app, error),
     };
+    if media::is_sound(rest) {
+        let answered = media::answer(&app, &handset, &parts, rest, body).await;
+        return answered.unwrap_or_else(|error| not_now(&app, error));
+    }
     let Some(body) = read_body(body, &parts).await else {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off");
     };

@@ -15,10 +15,11 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 
 use super::refusal::PollError;
-use crate::alarm::script;
+use crate::alarm::script::{self, Recorded};
 use crate::app::App;
 use crate::engine::hunt::claim::OfferDetails;
 use crate::engine::lines::replies::TextReceived;
+use crate::engine::media::Told;
 use crate::engine::watch::lookout;
 use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
@@ -31,6 +32,7 @@ use crate::line::written;
 use crate::net::seats::{Seat, Wait};
 use crate::store::StoreError;
 use crate::store::lines::sms::GatewayRow;
+use crate::store::media::recordings::Records;
 use crate::store::watch::commands::CommandRow;
 use crate::store::watch::handsets::HandsetRow;
 
@@ -131,7 +133,11 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
     let (alarm, script, callees) = match details {
         Some(details) => {
             let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
-            let script = offer.asks_key.then(|| script_of(engine, handset, &details, of_person.as_deref()));
+            let told = match offer.asks_key {
+                true => engine.told(&offer.mid, handset.can(Capability::Record), details.barista.is_some()).await?,
+                false => Told::default(),
+            };
+            let script = offer.asks_key.then(|| script_of(engine, handset, &details, of_person.as_deref(), &told));
             // A Barista client says what is to be said, and in which language.
             let (text, language) = match &details.barista {
                 Some(call) => (call.announcement(), call.language.clone()),
@@ -166,21 +172,28 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
 }
 
 /// What a call about this says and asks.
-fn script_of(engine: &Engine, handset: &HandsetRow, details: &OfferDetails, of_person: Option<&str>) -> Script {
+fn script_of(engine: &Engine, handset: &HandsetRow, details: &OfferDetails, of_person: Option<&str>, told: &Told) -> Script {
     let guesses = handset.can(Capability::Machine);
     let others = details.others;
-    match &details.barista {
+    let config = &engine.config.media;
+    let what = told.records.and_then(|records| match records {
+        Records::Debug => Some(Recorded::Call),
+        Records::Message => config.message_key.map(|key| Recorded::Message { key }),
+    });
+    let recording = what.map(|what| script::Recording { what, is_said: config.say_recorded.is_on() });
+    let script = match &details.barista {
         Some(call) => {
             let text = call.announcement();
             let asks = script::asks_itself(&call.foot_message);
-            let said = script::Said { text: &text, language: Some(&call.language), others, asks };
+            let said = script::Said { text: &text, language: Some(&call.language), others, asks, recording };
             script::script(said, &script::Keys::BARISTA, guesses)
         }
         None => {
-            let said = script::Said { text: &details.alarm.summary, language: of_person, others, asks: false };
+            let said = script::Said { text: &details.alarm.summary, language: of_person, others, asks: false, recording };
             script::script(said, &engine.config.alarms.keys(), guesses)
         }
-    }
+    };
+    Script { play: told.clip.clone(), ..script }
 }
 
 /// Answers everything of the native protocol that is not the poll or the report. `path` is what follows the token.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use android_protocol::voice::rewritten::LARGEST;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -47,7 +48,7 @@ impl Bodies {
     ///
     /// # Errors
     /// When there is none in time.
-    async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+    pub async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
         let kilobytes = u32::try_from(bytes.div_ceil(1024).clamp(1, ROOM)).unwrap_or(1);
         let room = Arc::clone(&self.room).acquire_many_owned(kilobytes);
         match tokio::time::timeout(self.waits, room).await {
@@ -70,8 +71,12 @@ pub async fn received(State(bodies): State<Bodies>, mut request: Request, next: 
         Ok(packed) => packed,
         Err(refused) => return refused,
     };
-    let of_a_message = request.uri().path().starts_with("/api/v1/intake/");
-    let most = if of_a_message { MOST_OF_A_MESSAGE } else { bodies.most };
+    let path = request.uri().path();
+    let most = match () {
+        () if path.starts_with("/api/v1/intake/") => MOST_OF_A_MESSAGE,
+        () if path.starts_with("/api/v1/media/") => LARGEST,
+        () => bodies.most,
+    };
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     match bodies.reserve(length.filter(|_| !packed).map_or(most, |length| length.min(most))).await {
         Ok(_room) => next.run(request).await,

@@ -88,6 +88,10 @@ catalogue! {
         "The policy of this alarm has no step after the one that is being rung.", "Nothing: it is the last step.";
     NoHost = "no_host", "Host is missing",
         "A request in HTTP/1.1 has a `Host` header.", "Send it.";
+    NoRoom = "no_room", "There is no room",
+        "As much sound is kept as `media.most_bytes` allows.", "Remove clips, let recordings go earlier, or raise the limit.";
+    NoSound = "no_sound", "It is no sound that is taken",
+        "The file is no WAV file with PCM of 8 or 16 bit, A-law or µ-law, or is longer than 600 seconds.", "Convert it: `detail` says what is wrong.";
     NobodyIsRung = "nobody_is_rung", "Nobody is being rung",
         "Nobody is rung for this alarm any more.", "Ring again with `redial` if that is meant.";
     NotAdmitted = "not_admitted", "Not from there",

@@ -11,7 +11,8 @@ use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Required, Response, 
 /// What is overwritten as a whole: whoever does says what they have read.
 const WHOLE_LISTS: [&str; 2] = ["/api/v1/policy-rules", "/api/v1/quiet-hours"];
 /// What operators say and overwrite; `PUT` and `DELETE` may say which version they have read.
-const VERSIONED: [&str; 11] = [
+const VERSIONED: [&str; 12] = [
+    "/api/v1/media/{name}",
     "/api/v1/people/{person}",
     "/api/v1/policies/{name}",
     "/api/v1/heartbeats/{id}",
@@ -45,7 +46,7 @@ const HONOURED: [(&str, &str); 12] = [
 const CALENDAR_REFRESHED: &str = "/api/v1/schedules/{schedule}/calendar/refresh";
 
 /// What the parts of the API are about, in the order in which they are read.
-const TAGS: [(&str, &str); 13] = [
+const TAGS: [(&str, &str); 14] = [
     ("alarms", "Raising alarms, following them, and what people do about them."),
     ("senders", "Webhooks of monitoring systems."),
     ("heartbeats", "Senders that are missed when they fall silent."),
@@ -57,6 +58,7 @@ const TAGS: [(&str, &str); 13] = [
     ("maintenance", "Windows in which matching alarms are held."),
     ("lines", "Public numbers that follow the person on duty."),
     ("sms", "Gateways for text messages, and what they receive."),
+    ("media", "What was said in calls, and sound that calls play."),
     ("barista", "The API of Barista, in its own words."),
     ("problems", "What the API refuses."),
 ];

@@ -8,8 +8,8 @@ use axum::response::Response;
 use super::json;
 
 /// A refusal that a phone survives.
-pub fn refusal(status: StatusCode, why: &'static str) -> Response {
-    let mut response = json(status, serde_json::json!({ "code": wire::CODE_IDLE, "msg": why }).to_string());
+pub fn refusal(status: StatusCode, why: impl Into<String>) -> Response {
+    let mut response = json(status, serde_json::json!({ "code": wire::CODE_IDLE, "msg": why.into() }).to_string());
     if status == StatusCode::TOO_MANY_REQUESTS {
         // Wrong tokens are forgotten after ten minutes.
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("600"));

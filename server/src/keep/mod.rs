@@ -5,6 +5,7 @@ pub mod do_not_call;
 pub mod heartbeats;
 pub mod keys;
 pub mod lines;
+pub mod media;
 pub mod pairing;
 pub mod people;
 pub mod people_import;

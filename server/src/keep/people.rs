@@ -141,15 +141,17 @@ pub async fn change(
     finish(tx).await
 }
 
-/// Removes a person and their numbers; what they answered keeps their name.
+/// Removes a person with their numbers and what was recorded of them; what they answered keeps their name.
 ///
 /// # Errors
 /// When there is no such person, they have changed meanwhile, or the database fails.
-pub async fn remove(store: &Store, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
+pub async fn remove(store: &Store, id: PersonId, expected: &Expected, now: DateTime<Utc>) -> Result<(), PersonError> {
     let mut tx = store.begin().await?;
     tx.db().lock_edits(Edited::People).await?;
     let old = tx.db().person(id).await?.ok_or(PersonError::Gone)?;
     expected.check(Some(&version(&old, &tx.db().numbers_of(id).await?)))?;
+    // What they said goes with them; what is said of an answer keeps their name.
+    tx.db().let_recordings_of_person_go(id, now).await?;
     if !tx.db().delete_person(id).await? {
         return Err(PersonError::Gone);
     }

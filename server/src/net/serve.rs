@@ -48,6 +48,8 @@ pub struct Limits {
     pub head: Duration,
     /// For the body of a request. The handset path has a limit of its own.
     pub body: Duration,
+    /// For a recording of a call.
+    pub recording: Duration,
     /// Without taking a byte of an answer.
     pub stalled: Duration,
 }
@@ -55,7 +57,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { keep_alive: seconds(120), head: seconds(15), body: seconds(30), stalled: seconds(30) }
+        Self { keep_alive: seconds(120), head: seconds(15), body: seconds(30), recording: seconds(90), stalled: seconds(30) }
     }
 }
 
@@ -217,7 +219,8 @@ async fn answer(
         (Answer::empty(), None)
     } else {
         seat.turn(Doing::Body);
-        let (body, left) = Arriving::new(body, seat.clone(), limits.body);
+        let within = if is_recording(&parts.method, parts.uri.path()) { limits.recording } else { limits.body };
+        let (body, left) = Arriving::new(body, seat.clone(), within);
         (Answer::new(body), Some(left))
     };
     let mut response = match serves {
@@ -250,6 +253,12 @@ async fn answer(
         response = with_a_body(response);
     }
     Ok(response.map(|body| Leaving::new(body, seat)))
+}
+
+/// Whether a handset sends what a callee said: much, and over whatever network it has.
+fn is_recording(method: &Method, path: &str) -> bool {
+    let behind_token = path.strip_prefix("/h/").and_then(|path| path.split_once('/'));
+    method == Method::PUT && behind_token.is_some_and(|(_, rest)| rest.starts_with("recording/"))
 }
 
 fn wants(headers: &HeaderMap, name: &HeaderName, what: &str) -> bool {
@@ -292,7 +301,7 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(200);
     const LONG: Duration = Duration::from_hours(1);
-    const UNLIMITED: Limits = Limits { keep_alive: LONG, head: LONG, body: LONG, stalled: LONG };
+    const UNLIMITED: Limits = Limits { keep_alive: LONG, head: LONG, body: LONG, recording: LONG, stalled: LONG };
 
     struct Started {
         addr: SocketAddr,
@@ -307,6 +316,7 @@ mod tests {
         let router = Router::new()
             .route("/", get(async || "here"))
             .route("/body", post(async |body: Bytes| body))
+            .route("/h/{token}/recording/{id}", axum::routing::put(async |body: Bytes| body))
             .route("/much", get(async || vec![b'x'; 32 << 20]));
         let metrics = Arc::new(Metrics::new());
         let room = Room { most: 64, per_address: 64, waiting: 64, trusted: Vec::new() };
@@ -374,6 +384,23 @@ mod tests {
         while server.metrics.connections_open.get() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_recording_has_a_time_of_its_own() {
+        let slow = async |limits: Limits, path: &str| {
+            let server = started(limits).await;
+            let mut slow = TcpStream::connect(server.addr).await.unwrap();
+            let head = format!("PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx");
+            slow.write_all(head.as_bytes()).await.unwrap();
+            rest(&mut slow).await
+        };
+        let reply = slow(Limits { recording: SHORT, ..UNLIMITED }, "/h/T/recording/r1?mid=m").await;
+        assert!(reply.starts_with("HTTP/1.1 400 "), "{reply}");
+        for other in ["/h/T/status", "/recording/r1", "/h/recording/r1"] {
+            assert!(!is_recording(&Method::PUT, other), "{other}");
+        }
+        assert!(Limits::default().recording > Limits::default().body);
     }
 
     #[tokio::test]

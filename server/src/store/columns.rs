@@ -17,8 +17,8 @@ use crate::alarm::call_record::{CallDirection, CallKind, CallOrigin, CallResult,
 use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, KeyAction, Mode, Priority, TargetOutcome, Until, Verdict};
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
-    InboundSmsId, InstallationId, KeyId, LayerId, LineId, OverrideId, PersonId, PolicyId, ScheduleId, SmsId, TeamId, TemporaryId,
-    UserId, VacationId, WebhookId, WindowId,
+    InboundSmsId, InstallationId, KeyId, LayerId, LineId, MediaId, OverrideId, PersonId, PolicyId, RecordingId, ScheduleId,
+    SmsId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
 };
 use crate::kinds::notices::WebhookShape;
 use crate::line::command::AppBuild;
@@ -28,6 +28,7 @@ use crate::store::access::users::Role;
 use crate::store::lines::numbers::HandOverWhy;
 use crate::store::lines::sms::Purpose;
 use crate::store::lines::webhooks::NoticeKind;
+use crate::store::media::recordings::Records;
 use crate::store::statement::{Column, Value};
 use crate::store::watch::handsets::{IdleForm, Profile};
 use crate::store::watch::outages::OutageTold;
@@ -108,7 +109,7 @@ macro_rules! identifiers {
 identifiers! {
     AlarmId HuntId PolicyId CalleeId HandsetId PersonId AnswerId CommandId KeyId WebhookId DeliveryId UserId
     TeamId ScheduleId LayerId OverrideId TemporaryId VacationId FeedId HeartbeatId WindowId GatewayId SmsId
-    InstallationId InboundSmsId LineId HandOverId
+    InstallationId InboundSmsId LineId HandOverId MediaId RecordingId
 }
 
 macro_rules! words {
@@ -138,6 +139,7 @@ words! {
     Profile { Auto = "auto", App = "app", List = "list", Repeat = "repeat", Native = "native" }
     IdleForm { Plain = "plain", HeadlessSafe = "headless_safe" }
     HandOverWhy { Duty = "duty", Person = "person" }
+    Records { Debug = "debug", Message = "message" }
     Purpose { Command = "command", Answer = "answer", Test = "test" }
     Role { Viewer = "viewer", Responder = "responder", Admin = "admin" }
     NoticeKind {

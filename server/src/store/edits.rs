@@ -23,6 +23,8 @@ pub enum Edited {
     People,
     /// Numbers that must not be called.
     DoNotCall,
+    /// Clips that calls play.
+    Clips,
 }
 
 impl Edited {
@@ -36,6 +38,7 @@ impl Edited {
             Self::Gateways => "gateways",
             Self::People => "people",
             Self::DoNotCall => "do not call",
+            Self::Clips => "clips",
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod edits;
 mod generation;
 pub mod identities;
 pub mod lines;
+pub mod media;
 mod migrations;
 pub mod open;
 pub mod retention;
@@ -694,6 +695,9 @@ impl Store {
             access::repeats::ALL,
             lines::numbers::ALL,
             watch::maintenance::ALL,
+            media::clips::ALL,
+            media::pieces::ALL,
+            media::recordings::ALL,
             watch::outages::ALL,
             duty::people::ALL,
             duty::policies::ALL,

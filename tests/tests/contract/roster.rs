@@ -219,9 +219,8 @@ async fn somebody_who_is_removed_leaves_the_turns_of_the_others(home: Home) {
     weekly(&server, "ops", "UTC", &["Ann", "Bob", "张伟"]).await;
     let store = &server.app.engine.store;
     let roster = store.read().await.unwrap().db().roster().await.unwrap();
-    autocall::keep::people::remove(store, roster.find_person("Ann").unwrap(), &autocall::versions::Expected::Anything)
-        .await
-        .unwrap();
+    let anything = autocall::versions::Expected::Anything;
+    autocall::keep::people::remove(store, roster.find_person("Ann").unwrap(), &anything, server.now()).await.unwrap();
     // Bob covers the first week; the second is his own, as before.
     assert_eq!(names(&server, "ops", "2026-11-21T12:00").await, ["Bob"]);
     assert_eq!(names(&server, "ops", "2026-12-01T12:00").await, ["张伟"]);

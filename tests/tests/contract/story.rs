@@ -20,10 +20,11 @@ use crate::intake::{firing, resolved, timed};
 use crate::native;
 use crate::notices::{Room, add, deliver};
 use crate::pressing::{link, press};
+use crate::recordings;
 use crate::roster::people;
 use crate::sources::{CALENDAR, Elsewhere, calendar, schedule, settled};
 
-on_both!(what_calls_tell, what_people_do, what_senders_send, what_things_do);
+on_both!(what_calls_tell, what_people_do, what_senders_send, what_things_do, who_listens);
 
 /// A server whose every event is told to a room.
 async fn start(home: Home) -> (Server, Room) {
@@ -461,4 +462,17 @@ async fn what_things_do(home: Home) {
     pass(&server, 3_600).await;
     settled(&server).await;
     tell(&server, &room, "things", &[&rung]).await;
+}
+
+/// Somebody listens to what was recorded in a call.
+async fn who_listens(home: Home) {
+    let (server, room) = start(recordings::recorded(home)).await;
+    people(&server).await;
+    let trunk = recordings::recorder(&server, "trunk").await;
+    let (id, mid) = recordings::called(&server, &trunk, &["r1"]).await;
+    assert_eq!(recordings::put(&server, "trunk", "r1", &mid, &recordings::voice()).await.0, 200);
+    let recording = server.alarm(&id).await["dials"][0]["recordings"][0]["id"].take();
+    let url = recordings::url(&server, &recording).await.unwrap();
+    assert_eq!(recordings::hear(&server, &url).await.status(), 200);
+    tell(&server, &room, "recordings", &[&id]).await;
 }

@@ -13,6 +13,7 @@ mod harness;
 mod lines;
 mod lines_forms;
 mod live;
+mod recordings;
 mod rendered;
 mod roster;
 mod sayings;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::doer::Doer;
 use super::policy::Duty;
 use super::{AnswerVia, DialOutcome, EndReason, HuntOutcome, Mode, Priority};
-use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, RecordingId};
 
 /// A field that not every event of its kind has, and that others have with null.
 pub type Said<T> = Option<Option<T>>;
@@ -416,6 +416,19 @@ events! {
         #[serde(default)]
         reason: String,
     }
+    /// Somebody listened to what a callee said in a call.
+    RecordingHeard = "recording_heard" {
+        /// The dial.
+        mid: String,
+        /// Who had said it.
+        callee: Option<CalleeId>,
+        /// Their number.
+        number: String,
+        /// The recording.
+        recording: RecordingId,
+        /// Who it was.
+        done_by: Option<Doer>,
+    }
     /// Somebody wants to be rung no more.
     OptedOut = "opted_out" {
         /// Their name.
@@ -662,6 +675,7 @@ impl Event {
             | Self::PolicySet { done_by, .. }
             | Self::Skipped { done_by, .. }
             | Self::Snoozed { done_by, .. }
+            | Self::RecordingHeard { done_by, .. }
             | Self::Noted { done_by, .. } => done_by.as_ref(),
             _ => None,
         }
@@ -686,7 +700,8 @@ impl Event {
             | Self::Expired { mid }
             | Self::Superseded { mid, .. }
             | Self::LateNobody { mid, .. }
-            | Self::NotRung { mid, .. } => Some(mid),
+            | Self::NotRung { mid, .. }
+            | Self::RecordingHeard { mid, .. } => Some(mid),
             Self::LateAnswer { mid, .. } | Self::Declined { mid, .. } => mid.as_deref(),
             Self::Other { body, .. } => body["mid"].as_str(),
             _ => None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use android_protocol::voice::phrases::{self, Phrases};
-use android_protocol::voice::script::{MachineRule, Script};
+use android_protocol::voice::script::{MachineRule, RecordRule, Script};
 use android_protocol::voice::text;
 
 use super::{HuntOutcome, KeyAction};
@@ -44,7 +44,35 @@ pub struct Said<'s> {
     pub others: usize,
     /// The words say themselves which keys there are.
     pub asks: bool,
+    /// What is recorded of the call.
+    pub recording: Option<Recording>,
 }
+
+/// What is recorded of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// What.
+    pub what: Recorded,
+    /// The callee hears of it first.
+    pub is_said: bool,
+}
+
+/// What of a call is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// All that the callee says.
+    Call,
+    /// A message that they leave, after a key and a tone.
+    Message {
+        /// The key.
+        key: char,
+    },
+}
+
+/// The longest message, in seconds.
+const LONGEST_MESSAGE: u64 = 60;
+/// Silence that ends it, in milliseconds.
+const MESSAGE_OVER_MS: u64 = 3_000;
 
 /// Sentences that handsets have no need of: they are spoken where the server knows more. The Japanese is in kana, as there.
 struct Sentences {
@@ -52,20 +80,51 @@ struct Sentences {
     others: &'static str,
     taken: &'static str,
     over: &'static str,
+    /// Before everything else, where the call is recorded.
+    recorded: &'static str,
+    /// How a message is left.
+    message: &'static str,
+    /// The same where it is said that it is recorded.
+    message_recorded: &'static str,
 }
 
 const SENTENCES: [Sentences; 4] = [
-    Sentences { language: "en", others: "And {count} more.", taken: "{name} has taken it already.", over: "It is over already." },
     Sentences {
-        language: "zh", others: "另有{count}条告警。", taken: "{name}已经接手。", over: "告警已经结束。"
+        language: "en",
+        others: "And {count} more.",
+        taken: "{name} has taken it already.",
+        over: "It is over already.",
+        recorded: "This call is recorded.",
+        message: "Press {key} to leave a message.",
+        message_recorded: "Press {key} to leave a message. It is recorded.",
+    },
+    Sentences {
+        language: "zh",
+        others: "另有{count}条告警。",
+        taken: "{name}已经接手。",
+        over: "告警已经结束。",
+        recorded: "本次通话将被录音。",
+        message: "留言请按{key}。",
+        message_recorded: "留言请按{key}，留言将被录音。",
     },
     Sentences {
         language: "ja",
         others: "ほかに{count}けんあります。",
         taken: "{name}さんがすでにたいおうしています。",
         over: "すでにおわっています。",
+        recorded: "このつうわはろくおんされます。",
+        message: "でんごんをのこすばあいは{key}をおしてください。",
+        message_recorded: "でんごんをのこすばあいは{key}をおしてください。でんごんはろくおんされます。",
     },
-    Sentences { language: "es", others: "Y {count} más.", taken: "{name} ya se ha hecho cargo.", over: "Ya ha terminado." },
+    Sentences {
+        language: "es",
+        others: "Y {count} más.",
+        taken: "{name} ya se ha hecho cargo.",
+        over: "Ya ha terminado.",
+        recorded: "Esta llamada se graba.",
+        message: "Pulse {key} para dejar un mensaje.",
+        message_recorded: "Pulse {key} para dejar un mensaje. Se grabará.",
+    },
 ];
 
 /// Whether words that a Barista client wrote ask for its two keys themselves: each of them stands there by itself, in digits of any width.
@@ -110,17 +169,41 @@ pub fn script(said: Said<'_>, keys: &Keys, guesses: bool) -> Script {
     if !said.asks || words.chars().count() >= text::LONGEST {
         tail = format!("{tail} {prompt}");
     }
-    // Nothing that is asked is cut off.
-    let room = text::LONGEST.saturating_sub(tail.chars().count() + 1);
+    let offered =
+        [(Some(keys.accept), KeyAction::Accept), (keys.decline, KeyAction::Decline), (keys.stop_calling, KeyAction::StopCalling)];
+    let taken = |key: char| offered.iter().any(|(own, _)| *own == Some(key));
+    // A key does one thing.
+    let recording = said.recording.filter(|recording| !matches!(recording.what, Recorded::Message { key } if taken(key)));
+    let mut head = String::new();
+    let record = recording.map(|Recording { what, is_said }| match what {
+        Recorded::Call => {
+            if is_said {
+                head = format!("{} ", sentences(phrases).recorded);
+            }
+            RecordRule { from: Some(if is_said { "said" } else { "answer" }.to_owned()), ..RecordRule::default() }
+        }
+        Recorded::Message { key } => {
+            let sentences = sentences(phrases);
+            let how = if is_said { sentences.message_recorded } else { sentences.message };
+            tail = format!("{tail} {}", how.replace("{key}", &key.to_string()));
+            RecordRule {
+                key: Some(key.to_string()),
+                max_seconds: Some(LONGEST_MESSAGE),
+                silence_ms: Some(MESSAGE_OVER_MS),
+                beep: Some(true),
+                ..RecordRule::default()
+            }
+        }
+    });
+    // Nothing that is asked or has to be heard is cut off.
+    let room = text::LONGEST.saturating_sub(head.chars().count() + tail.chars().count() + 1);
     let words: String = words.chars().take(room).collect();
     let stop = match words.trim_end().chars().last() {
         None | Some('.' | '!' | '?' | '。' | '！' | '？') => "",
         Some(_) if matches!(phrases.language, "zh" | "ja") => "。",
         Some(_) => ".",
     };
-    let say = format!("{}{stop}{tail}", words.trim_end()).trim().to_owned();
-    let offered =
-        [(Some(keys.accept), KeyAction::Accept), (keys.decline, KeyAction::Decline), (keys.stop_calling, KeyAction::StopCalling)];
+    let say = format!("{head}{}{stop}{tail}", words.trim_end()).trim().to_owned();
     let word = |action: KeyAction| action.as_str().to_owned();
     Script {
         say: Some(if say.is_empty() { prompt.clone() } else { say }),
@@ -135,6 +218,7 @@ pub fn script(said: Said<'_>, keys: &Keys, guesses: bool) -> Script {
             (word(KeyAction::StopCalling), phrases.declined.to_owned()),
         ]),
         invalid_key_say: Some(format!("{} {prompt}", phrases.invalid)),
+        record,
         machine: guesses.then(|| MachineRule {
             detect: Some(true),
             on_machine: Some("say_once".to_owned()),
@@ -177,7 +261,7 @@ mod tests {
     const KEYS: Keys = Keys { accept: '1', decline: Some('2'), stop_calling: None };
 
     fn said(text: &str, language: Option<&'static str>) -> Script {
-        script(Said { text, language, others: 0, asks: false }, &KEYS, true)
+        script(Said { text, language, others: 0, asks: false, recording: None }, &KEYS, true)
     }
 
     #[test]
@@ -192,7 +276,8 @@ mod tests {
 
     #[test]
     fn alarms_that_share_a_call_are_counted() {
-        let both = script(Said { text: "Disk full.", language: Some("es"), others: 2, asks: false }, &KEYS, false);
+        let both =
+            script(Said { text: "Disk full.", language: Some("es"), others: 2, asks: false, recording: None }, &KEYS, false);
         assert_eq!(both.say.unwrap(), "Disk full. Y 2 más. Pulse 1 para hacerse cargo. Pulse 2 si no puede.");
         assert_eq!(both.machine, None);
     }
@@ -200,7 +285,8 @@ mod tests {
     #[test]
     fn words_that_ask_themselves_are_left_as_they_are() {
         let text = "緊急のお知らせです。db1 対応できる場合は1を、できない場合は2を押してください。";
-        let barista = script(Said { text, language: Some("ja-jp"), others: 0, asks: true }, &Keys::BARISTA, true);
+        let barista =
+            script(Said { text, language: Some("ja-jp"), others: 0, asks: true, recording: None }, &Keys::BARISTA, true);
         assert_eq!(barista.say.as_deref(), Some(text));
         assert!(barista.invalid_key_say.unwrap().contains("1を"), "any other key is asked for again");
     }
@@ -218,8 +304,46 @@ mod tests {
     #[test]
     fn a_message_too_long_for_its_own_question_is_given_ours() {
         let text = format!("{} Press 1 to take it, 2 if you cannot.", "x".repeat(580));
-        let script = script(Said { text: &text, language: Some("en"), others: 0, asks: true }, &Keys::BARISTA, true);
+        let script =
+            script(Said { text: &text, language: Some("en"), others: 0, asks: true, recording: None }, &Keys::BARISTA, true);
         assert!(script.say.as_deref().is_some_and(|say| say.ends_with("Press 2 if you cannot.")), "{:?}", script.say);
+    }
+
+    #[test]
+    fn whoever_is_recorded_hears_it_first_and_in_their_language() {
+        let of = |what, is_said, language| {
+            let recording = Some(Recording { what, is_said });
+            script(Said { text: "Disk full", language: Some(language), others: 0, asks: false, recording }, &KEYS, false)
+        };
+        let call = of(Recorded::Call, true, "en");
+        assert_eq!(call.say.unwrap(), "This call is recorded. Disk full. Press 1 to take it. Press 2 if you cannot.");
+        assert_eq!(call.record.unwrap().from.as_deref(), Some("said"), "not before they have heard of it");
+        let unsaid = of(Recorded::Call, false, "en");
+        assert!(unsaid.say.unwrap().starts_with("Disk full"));
+        assert_eq!(unsaid.record.unwrap().from.as_deref(), Some("answer"));
+        for (language, begins) in [("zh", "本次通话"), ("ja", "このつうわ"), ("es", "Esta llamada")] {
+            assert!(of(Recorded::Call, true, language).say.unwrap().starts_with(begins), "{language}");
+        }
+        let message = of(Recorded::Message { key: '3' }, true, "en");
+        assert!(message.say.unwrap().ends_with("Press 2 if you cannot. Press 3 to leave a message. It is recorded."));
+        assert_eq!(message.record.unwrap().key.as_deref(), Some("3"));
+        let taken = of(Recorded::Message { key: '1' }, true, "en");
+        assert_eq!((taken.record, taken.keys["1"].as_str()), (None, "accept"), "a key does one thing");
+        let long = "x".repeat(700);
+        let recording = Some(Recording { what: Recorded::Call, is_said: true });
+        let cut =
+            script(Said { text: &long, language: Some("en"), others: 0, asks: false, recording }, &KEYS, false).say.unwrap();
+        assert!(
+            cut.starts_with("This call is recorded.") && cut.ends_with("if you cannot.") && cut.chars().count() <= text::LONGEST
+        );
+        for sentences in &SENTENCES {
+            assert!(
+                sentences.message.contains("{key}") && sentences.message_recorded.contains("{key}"),
+                "{}",
+                sentences.language
+            );
+            assert!(sentences.language != "ja" || !sentences.recorded.chars().any(text::is_han));
+        }
     }
 
     #[test]
@@ -244,7 +368,7 @@ mod tests {
         ) {
             let keys = Keys { stop_calling: stop, ..KEYS };
             let text = format!("{text}{}", "x".repeat(long));
-            let script = script(Said { text: &text, language: language.as_deref(), others, asks: false }, &keys, false);
+            let script = script(Said { text: &text, language: language.as_deref(), others, asks: false, recording: None }, &keys, false);
             let say = script.say.clone().unwrap();
             prop_assert!(say.chars().count() <= text::LONGEST, "{}", say.chars().count());
             prop_assert!(say.ends_with(&prompt(phrases::of(script.language.as_deref().unwrap()), &keys)), "{say}");

@@ -7,6 +7,7 @@ pub mod heartbeat;
 pub mod key;
 pub mod line;
 pub mod maintenance;
+pub mod media;
 pub mod people;
 pub mod policy;
 pub mod quiet_hours;

@@ -10,6 +10,7 @@ pub mod now;
 pub mod one;
 pub mod own_link;
 pub mod read;
+pub mod recordings;
 pub mod standing;
 pub mod timeline;
 pub mod trouble;

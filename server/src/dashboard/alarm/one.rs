@@ -12,6 +12,7 @@ use super::actions::{self, MoreActions};
 use super::ladder::{self, Flights, Known};
 use super::now::{self, Line, TroublePart};
 use super::read::Finished;
+use super::recordings;
 use super::standing::{self, Standing};
 use super::timeline::{self, Entry};
 use crate::alarm::AlarmState;
@@ -119,6 +120,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let records = db.call_records_of_alarm(id).await?;
     let open: Vec<String> = db.open_mids().await?.into_iter().map(|(_, mid)| mid).collect();
     let events = db.timeline(id).await?;
+    let recorded = db.recordings_of_alarm(id).await?;
     let hunt = db.hunt(alarm.hunt_id).await?;
     let policies = db.policies().await?;
     let quiet_hours = db.quiet_hours().await?;
@@ -173,7 +175,8 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     };
     // Nothing is wrong here; the part is there for the day when the database is away.
     let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });
-    Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), Part::new("timeline", &timeline)] })
+    let recordings = recordings::part(reader, id, &recorded, &calls);
+    Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), recordings, Part::new("timeline", &timeline)] })
 }
 
 fn rung_of(hunt_id: HuntId, callee: CalleeRow, unreported: &[CalleeId]) -> RungRow {

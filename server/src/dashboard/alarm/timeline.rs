@@ -135,6 +135,10 @@ fn named(reader: &Reader, event: &Event, calls: &[CallRow]) -> String {
         | Event::PolicySet { by, .. }
         | Event::Snoozed { by, .. }
         | Event::Noted { by, .. } => said(by.as_deref()),
+        Event::RecordingHeard { mid, callee: Some(callee), .. } => {
+            callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee)
+        }
+        Event::RecordingHeard { number, .. } => said(Some(number)),
         Event::Declined { mid: Some(mid), callee, .. } | Event::NotRung { mid, callee, .. } => {
             callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee)
         }
@@ -225,6 +229,7 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::DoNotCall { .. } => ("bad", &words.t_do_not_call),
         Event::Snoozed { by, .. } => ("plain", or(by, &words.t_snoozed, &words.t_snoozed_by_nobody)),
         Event::Noted { by, .. } => ("plain", or(by, &words.t_noted, &words.t_noted_by_nobody)),
+        Event::RecordingHeard { .. } => ("plain", &words.t_recording_heard),
         Event::Joined { .. } => ("ring", &words.t_joined),
         Event::Parted { .. } => ("ring", &words.t_parted),
         Event::Quiet { .. } => ("plain", &words.t_quiet),

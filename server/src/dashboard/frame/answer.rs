@@ -13,7 +13,7 @@ use crate::keep::refused::Refused;
 use crate::keep::users::UserError;
 use crate::store::StoreError;
 
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; media-src 'self'; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Sends the browser to another of our pages. The body is for a phone that was given a wrong address: it must not be empty.

@@ -128,7 +128,8 @@ pub(in crate::dashboard) async fn remove(
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    people::remove(&app.engine.store, person_id(&id)?, &Expected::in_form(fields.get("version"))).await?;
+    let expected = Expected::in_form(fields.get("version"));
+    people::remove(&app.engine.store, person_id(&id)?, &expected, app.engine.clock.now()).await?;
     Ok(go_to("/people?done=removed"))
 }
 

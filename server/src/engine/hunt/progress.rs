@@ -74,6 +74,9 @@ impl Engine {
             if progress.state == Some(ProgressState::Connected) {
                 work.db().connected(mid, place, now).await?;
             }
+            if let Some(name) = progress.value.as_deref().filter(|_| progress.event.as_deref() == Some("recording")) {
+                Self::name_recording(&mut work, &dial, &progress.number, name).await?;
+            }
             self.is_at_work(&mut work, &dial, now).await?;
             work.announce(Announcement::Calls);
             work.commit().await?;

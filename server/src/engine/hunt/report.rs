@@ -97,6 +97,7 @@ impl Engine {
         for one in follows {
             self.follow_report(&mut work, &mut hearing, one).await?;
         }
+        Self::name_recordings(&mut work, &hearing.dial, &hearing.rung, &hearing.callees, &report.calls).await?;
         if let Some(handset) = handset
             && work.db().handset_reported(handset).await?
         {

@@ -17,6 +17,7 @@ use crate::engine::hunt::hearing::REMEMBERED;
 use crate::engine::hunt::ladder::{Busy, Next, open_dials};
 use crate::engine::hunt::serves::ring_of;
 use crate::engine::{Engine, EngineError, seconds};
+use crate::keep::media::{self, Kept};
 use crate::store::Announcement;
 use crate::store::alarm::dials::DialRow;
 
@@ -408,6 +409,11 @@ impl Engine {
                 tracing::info!(alarms, days, "forgot what is long over");
             }
         }
+        let kept = Kept { days: self.config.media.keep_days, debug_days: self.config.media.debug_keep_days };
+        media::let_go(&self.store, kept, now).await?;
+        // Afterwards: what alarms and recordings took along has no owner any more.
+        media::sweep(&self.store, now).await?;
+        self.measure_media().await?;
         Ok(())
     }
 }

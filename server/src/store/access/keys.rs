@@ -32,6 +32,8 @@ statements! {
     INSERT = ["INSERT INTO api_keys (id, name, key_hash, phones, created_at) VALUES ($1, $2, $3, $4, $5)"];
     /// A key that is good.
     BY_HASH = ["SELECT id, name, phones, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
+    /// One key.
+    BY_ID = ["SELECT id, name, phones, created_at, last_used_at, revoked_at FROM api_keys WHERE id = $1"];
     /// All keys.
     LIST = ["SELECT id, name, phones, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
     /// It was used.
@@ -52,6 +54,11 @@ impl Db<'_> {
     /// The key with a hash, unless it was revoked.
     pub async fn key_by_hash(&mut self, hash: &[u8]) -> Result<Option<KeyRow>> {
         fetch_optional!(self, BY_HASH, hash)
+    }
+
+    /// One key, also one that was revoked.
+    pub async fn key(&mut self, id: KeyId) -> Result<Option<KeyRow>> {
+        fetch_optional!(self, BY_ID, id)
     }
 
     /// All keys by name.

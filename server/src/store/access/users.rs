@@ -86,6 +86,8 @@ statements! {
     ];
     /// By the name they log in with.
     BY_NAME = ["SELECT * FROM users WHERE name = $1"];
+    /// One of them.
+    BY_ID = ["SELECT * FROM users WHERE id = $1"];
     /// All of them.
     LIST = ["SELECT * FROM users ORDER BY name"];
     /// How many there are.
@@ -140,6 +142,11 @@ impl Db<'_> {
     pub async fn insert_user(&mut self, user: &NewUser) -> Result<bool> {
         let (name, hash) = (user.name.as_str(), user.password_hash.as_str());
         changed_one!(self, INSERT, user.id, name, hash, user.role, user.person_id, user.created_at)
+    }
+
+    /// One user.
+    pub async fn user(&mut self, id: UserId) -> Result<Option<UserRow>> {
+        fetch_optional!(self, BY_ID, id)
     }
 
     /// The user with a name.

@@ -68,6 +68,7 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         | Event::Joined { .. }
         | Event::Parted { .. }
         | Event::Noted { .. }
+        | Event::RecordingHeard { .. }
         | Event::Held { .. }
         | Event::HandsetShared { .. }
         | Event::CalendarFollowed { .. }

@@ -1,6 +1,6 @@
 //! Section `retention`: what is forgotten.
 
-use super::{Key, Value, ValueKind};
+use crate::config::{Key, Value, ValueKind};
 
 /// What is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ impl Default for RetentionConfig {
 }
 
 /// The keys of this section, in the order of the manual.
-pub(super) const KEYS: &[Key] = &[count_key!(
+pub(in crate::config) const KEYS: &[Key] = &[count_key!(
     "retention.days",
     "AUTOCALL_RETENTION_DAYS",
     (0, 36_500),

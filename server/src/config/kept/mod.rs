@@ -1,0 +1,4 @@
+//! What is kept, how much of it and for how long.
+
+pub mod media;
+pub mod retention;

@@ -1,0 +1,243 @@
+//! Sound in calls: what a handset is told to play and to record, what it tells of recordings, and who hears them.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+
+use android_protocol::voice::script::Clip;
+use android_protocol::wire::{NativeCall, Recording};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Engine, EngineError};
+use crate::alarm::consequences;
+use crate::alarm::doer::Doer;
+use crate::alarm::event::Event;
+use crate::ids::MediaId;
+use crate::keep::media::recordings::{self, Spoken};
+use crate::links::{Hearing, Listener};
+use crate::store::access::users::Role;
+use crate::store::alarm::dials::DialRow;
+use crate::store::alarm::hunts::CalleeRow;
+use crate::store::media::recordings::{HeardRow, Records};
+use crate::store::{Announcement, StoreError, Work};
+
+/// Somebody who hears a recording several times within so long hears it once: players ask for it in parts.
+const ONE_HEARING: TimeDelta = TimeDelta::minutes(10);
+/// Most hearings that are remembered for that.
+const MOST_REMEMBERED: usize = 10_000;
+
+/// What a handset is told in a call beside what it says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What it plays in place of the alarm's words.
+    pub clip: Option<Clip>,
+    /// Why it records.
+    pub records: Option<Records>,
+}
+
+/// Who heard what, and when last.
+#[derive(Debug, Default)]
+pub struct HeardMemory(Mutex<HashMap<(MediaId, Listener), DateTime<Utc>>>);
+
+impl HeardMemory {
+    /// Whether that is part of a hearing that was written down.
+    fn is_known(&self, what: (MediaId, Listener), now: DateTime<Utc>) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&what).is_some_and(|at| now - *at < ONE_HEARING)
+    }
+
+    fn remember(&self, what: (MediaId, Listener), now: DateTime<Utc>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_REMEMBERED {
+            // What is forgotten is written down once more.
+            known.clear();
+        }
+        known.insert(what, now);
+    }
+}
+
+impl Engine {
+    /// What a handset is told in a dial: once decided, it stays so. `records`: it can; `has_own_words`: its sender says what is to be said.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn told(&self, mid: &str, records: bool, has_own_words: bool) -> Result<Told, EngineError> {
+        let config = &self.config.media;
+        let announcement = config.announcement.as_deref().filter(|_| !has_own_words);
+        let would_record = match () {
+            () if !records => None,
+            () if config.debug_recording.is_on() => Some(Records::Debug),
+            () if has_own_words => None,
+            () => config.message_key.map(|_| Records::Message),
+        };
+        if announcement.is_none() && would_record.is_none() {
+            return Ok(Told::default());
+        }
+        let told = self.store.read().await?.db().told_in_dial(mid).await?;
+        let (clip, records) = match told {
+            None => return Ok(Told::default()),
+            Some((None, None)) => {
+                self.decide_what_to_tell(mid, announcement, would_record).await?;
+                self.store.read().await?.db().told_in_dial(mid).await?.unwrap_or_default()
+            }
+            Some(told) => told,
+        };
+        let sound = match clip {
+            Some(id) => self.store.read().await?.db().media(id).await?,
+            None => None,
+        };
+        let clip = sound.map(|sound| Clip { media: sound.id.to_string(), sha256: Some(sound.sha256) });
+        Ok(Told { clip, records })
+    }
+
+    async fn decide_what_to_tell(
+        &self,
+        mid: &str,
+        announcement: Option<&str>,
+        records: Option<Records>,
+    ) -> Result<(), EngineError> {
+        let config = &self.config.media;
+        let (clip, total) = {
+            let mut reader = self.store.read().await?;
+            let mut db = reader.db();
+            let clip = match announcement {
+                Some(name) => db.clip(name).await?,
+                None => None,
+            };
+            (clip, db.media_total().await?)
+        };
+        if let (Some(name), None) = (announcement, &clip) {
+            tracing::warn!(clip = name, "there is no clip of the name in media.announcement: the alarm's words are spoken");
+        }
+        let room = u64::try_from(total).unwrap_or_default() < config.most_bytes;
+        if records.is_some() && !room {
+            tracing::warn!(most_bytes = config.most_bytes, "nothing is recorded: media.most_bytes is reached");
+        }
+        // In a call that plays a clip nobody would hear that it is recorded.
+        let heard_first = clip.is_none() || !config.say_recorded.is_on();
+        let (clip, records) = (clip.map(|clip| clip.media_id), records.filter(|_| room && heard_first));
+        if clip.is_some() || records.is_some() {
+            let mut tx = self.store.begin().await?;
+            tx.db().tell_dial(mid, clip, records).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Measures how much sound is kept.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn measure_media(&self) -> Result<(), EngineError> {
+        let total = self.store.read().await?.db().media_total().await?;
+        self.metrics.media_bytes.set(total);
+        Ok(())
+    }
+
+    /// Notes the recordings that a report tells of.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(in crate::engine) async fn name_recordings(
+        work: &mut Work,
+        dial: &DialRow,
+        rung: &consequences::Dial,
+        callees: &[CalleeRow],
+        calls: &[NativeCall],
+    ) -> Result<(), StoreError> {
+        let now = work.now();
+        for call in calls.iter().filter(|call| !call.recordings.is_empty()) {
+            let Some(spoken) = spoken(dial, rung, callees, &call.number) else { continue };
+            recordings::name(&mut work.db(), &spoken, &call.recordings, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes the recording that progress tells of.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(in crate::engine) async fn name_recording(
+        work: &mut Work,
+        dial: &DialRow,
+        number: &str,
+        name: &str,
+    ) -> Result<(), StoreError> {
+        let now = work.now();
+        let rung = dial.standing(&work.db().targets(&dial.mid).await?);
+        let callees = work.db().callees(dial.hunt_id).await?;
+        let Some(spoken) = spoken(dial, &rung, &callees, number) else { return Ok(()) };
+        let told = [Recording { id: name.to_owned(), ..Recording::default() }];
+        recordings::name(&mut work.db(), &spoken, &told, now).await
+    }
+
+    /// A path at which a listener hears some sound for so long.
+    #[must_use]
+    pub fn hearing_path(&self, media: MediaId, listener: Listener, lasts: TimeDelta) -> (String, DateTime<Utc>) {
+        let until = self.clock.now() + lasts;
+        (self.links.hearing(&Hearing { media, listener, until }), until)
+    }
+
+    /// Who a listener is by now, whose request comes from this address; `None` when they may not hear recordings any more.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn listener_now(&self, listener: Listener, address: IpAddr) -> Result<Option<Doer>, EngineError> {
+        let mut reader = self.store.read().await?;
+        let mut db = reader.db();
+        Ok(match listener {
+            Listener::User(id) => db
+                .user(id)
+                .await?
+                .filter(|user| user.disabled_at.is_none() && user.role >= Role::Responder)
+                .map(|user| Doer::User { name: user.name }),
+            Listener::Key(id) => db.key(id).await?.filter(|key| key.revoked_at.is_none()).map(|key| Doer::Key { name: key.name }),
+            Listener::OpenNetwork => Some(Doer::OpenNetwork { address }),
+        })
+    }
+
+    /// Writes down that somebody hears a recording, before they do.
+    ///
+    /// # Errors
+    /// When the database fails; nobody is to hear it then.
+    pub async fn recording_heard(
+        &self,
+        heard: &HeardRow,
+        media: MediaId,
+        listener: Listener,
+        by: Doer,
+    ) -> Result<(), EngineError> {
+        let now = self.clock.now();
+        if self.heard.is_known((media, listener), now) {
+            return Ok(());
+        }
+        let mut work = self.work_at(now, by).await?;
+        let event = Event::RecordingHeard {
+            mid: heard.mid.clone(),
+            callee: heard.callee_id,
+            number: heard.number.clone(),
+            recording: heard.id,
+            done_by: Some(work.by().clone()),
+        };
+        work.db().insert_event(None, Some(heard.hunt_id), now, &event).await?;
+        work.announce(Announcement::Calls);
+        work.commit().await?;
+        self.heard.remember((media, listener), now);
+        Ok(())
+    }
+}
+
+/// Whose call that was, by the number as its handset was given it.
+fn spoken<'d>(dial: &'d DialRow, rung: &'d consequences::Dial, callees: &[CalleeRow], number: &str) -> Option<Spoken<'d>> {
+    let place = dial.phones.iter().position(|phone| phone == number);
+    // Where one number is rung there is no other whose words they could be.
+    let place = place.or((dial.phones.len() == 1).then_some(0))?;
+    let target = rung.rings.get(place)?;
+    let callee = callees.iter().find(|callee| callee.id == target.callee);
+    Some(Spoken {
+        mid: &dial.mid,
+        number: &target.number,
+        callee: Some(target.callee),
+        person: callee.and_then(|callee| callee.person_id),
+    })
+}

@@ -1,0 +1,77 @@
+//! Clips: sound by name, which operators keep and calls play.
+
+use chrono::{DateTime, Utc};
+
+use crate::ids::MediaId;
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
+use crate::store::{Db, Result};
+
+row! {
+    /// A clip with what is known of its sound.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ClipRow {
+        /// Its name.
+        pub name: String,
+        /// Its sound.
+        pub media_id: MediaId,
+        /// When it was last given another sound.
+        pub updated_at: DateTime<Utc>,
+        /// Its size.
+        pub bytes: i64,
+        /// Its length.
+        pub milliseconds: i64,
+        /// Of its file, in hexadecimal.
+        pub sha256: String,
+    }
+}
+
+statements! {
+    /// All of them.
+    LIST = [
+        "SELECT c.name, c.media_id, c.updated_at, m.bytes, m.milliseconds, m.sha256 FROM clips c JOIN media m ON m.id = c.media_id
+         ORDER BY c.name"
+    ];
+    /// One of them.
+    GET = [
+        "SELECT c.name, c.media_id, c.updated_at, m.bytes, m.milliseconds, m.sha256 FROM clips c JOIN media m ON m.id = c.media_id
+         WHERE c.name = $1"
+    ];
+    /// How many there are.
+    COUNT = ["SELECT count(*) AS clips FROM clips"];
+    /// Another sound under a name.
+    SET = [
+        "INSERT INTO clips (name, media_id, updated_at) VALUES ($1, $2, $3)
+         ON CONFLICT (name) DO UPDATE SET media_id = excluded.media_id, updated_at = excluded.updated_at"
+    ];
+    /// None any more.
+    DELETE = ["DELETE FROM clips WHERE name = $1"];
+}
+
+impl Db<'_> {
+    /// All clips by name.
+    pub async fn clips(&mut self) -> Result<Vec<ClipRow>> {
+        fetch_all!(self, LIST)
+    }
+
+    /// One clip.
+    pub async fn clip(&mut self, name: &str) -> Result<Option<ClipRow>> {
+        fetch_optional!(self, GET, name)
+    }
+
+    /// How many clips there are.
+    pub async fn count_clips(&mut self) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT)?;
+        Ok(row.map_or(0, |(clips,)| clips))
+    }
+
+    /// Gives a name this sound.
+    pub async fn set_clip(&mut self, name: &str, media: MediaId, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET, name, media, now).map(|_| ())
+    }
+
+    /// Takes a name away; false when there is none.
+    pub async fn remove_clip(&mut self, name: &str) -> Result<bool> {
+        changed_one!(self, DELETE, name)
+    }
+}

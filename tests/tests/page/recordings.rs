@@ -1,0 +1,69 @@
+//! Recordings on the page of an alarm: which there are, who may listen, and that it is written down.
+
+use android_protocol::voice::{tone, wav};
+use autocall::keep::users;
+use autocall::store::access::users::Role;
+use autocall::store::watch::handsets::Profile;
+use serde_json::{Value, json};
+
+use crate::client::Visitor;
+use crate::harness::{A, Home, Server, on_both};
+
+on_both!(whoever_answers_alarms_hears_what_was_said);
+
+async fn native(server: &Server, method: &str, path: &str, body: Value) -> Value {
+    let request = server.http.request(method.parse().unwrap(), format!("{}{path}", server.base));
+    request.header("autocall-protocol", "1").json(&body).send().await.unwrap().json().await.unwrap()
+}
+
+/// An address on the page, behind what stands before it.
+fn address(page: &str, before: &str) -> String {
+    let (_, rest) = page.split_once(before).unwrap_or_else(|| panic!("{page}"));
+    rest.split('"').next().unwrap().to_owned()
+}
+
+async fn whoever_answers_alarms_hears_what_was_said(home: Home) {
+    let server = home.set("AUTOCALL_MEDIA_DEBUG_RECORDING", "on").start().await;
+    let path = server.pair("trunk", Profile::Native).await;
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "record"], "backend": "sip", "channels": 1 });
+    native(&server, "POST", "/h/trunk/status", can).await;
+    let id = server.raise(&[A], json!({ "attempts": 1 })).await;
+    let page = format!("/alarms/{id}");
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    assert!(!lin.get(&page).await.shows("Recordings"), "there are none");
+    let offer = native(&server, "GET", &path, Value::Null).await;
+    let mid = offer["mid"].as_str().unwrap();
+    let call = json!({ "number": A, "outcome": "answered", "recordings": [{ "id": "r1", "seconds": 62 }] });
+    native(&server, "POST", &format!("{path}?mid={mid}&resp={A}"), json!({ "calls": [call] })).await;
+    let awaited = lin.get(&page).await;
+    assert!(awaited.shows("The handset still has it") && awaited.shows("1:02") && !awaited.shows("<audio"), "{}", awaited.body);
+    let file = wav::write_ulaw(&tone::sine(&[700.0], 3000, 9000.0));
+    let upload = server.http.put(format!("{}/h/trunk/recording/r1?mid={mid}", server.base)).body(file.clone());
+    assert_eq!(upload.send().await.unwrap().status(), 200);
+    let shown = lin.get(&page).await;
+    assert!(shown.shows("<audio controls preload=\"none\"") && shown.shows("0:03"), "{}", shown.body);
+    assert!(shown.header("content-security-policy").contains("media-src 'self'"));
+    assert_eq!(lin.get(&page).await.body.matches("/recordings/").count(), 2, "a player, and a link");
+    let listen = address(&shown.body, "preload=\"none\" src=\"");
+    let led = lin.get(&listen).await;
+    assert_eq!(led.status, 303, "{}", led.body);
+    let heard = server.http.get(format!("{}{}", server.base, led.location())).send().await.unwrap();
+    assert_eq!((heard.status().as_u16(), heard.bytes().await.unwrap().len()), (200, file.len()));
+    let after = lin.get(&page).await;
+    assert!(after.shows("in the call was listened to") && after.shows("lin"), "{}", after.body);
+    for (language, heading) in [("zh", "录音"), ("ja", "録音"), ("es", "Grabaciones")] {
+        assert!(lin.get(&format!("{page}?lang={language}")).await.shows(heading), "{language}");
+    }
+    // A viewer sees that there is one, and hears nothing.
+    let mut guest = Visitor::logged_in(&server, "guest", Role::Viewer).await;
+    let seen = guest.get(&page).await;
+    assert!(seen.shows("Responders may listen") && !seen.shows("<audio") && !seen.shows(A), "{}", seen.body);
+    assert_eq!(guest.get(&listen).await.status, 403);
+    for nothing in [format!("{page}/recordings/x"), listen.replace(&id, "01a1fc75-2363-70d4-b55c-3830524ac4f8")] {
+        assert_eq!(lin.get(&nothing).await.status, 404, "{nothing}");
+    }
+    // What the address was good for ends with the user.
+    let again = lin.get(&listen).await.location().to_owned();
+    users::set_disabled(&server.app.engine.store, "lin", true, server.now()).await.unwrap();
+    assert_eq!(server.http.get(format!("{}{again}", server.base)).send().await.unwrap().status(), 410);
+}
