@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 const ROUNDS: usize = 9;
 const POLLS: u32 = 3_000;
 const ALARMS: u32 = 150;
+/// An alarm that is not handed out after so many is never.
+const MOST_POLLS: u32 = 100;
 /// Clock ticks a second in `/proc`, on every Linux there is.
 const TICKS: f64 = 100.0;
 
@@ -55,7 +57,14 @@ impl Side {
         let alarm = json!({ "summary": "measured", "phones": ["13900000001", "13900000002"] });
         let raised = self.client.post(format!("{}/api/v1/alarms", self.server.url())).json(&alarm).send().await.unwrap();
         assert!(raised.status().is_success(), "{}", raised.text().await.unwrap());
-        let offer = self.poll().await;
+        // A machine that is busy with something else may make one poll too late to be answered truthfully.
+        let mut offer = self.poll().await;
+        for _ in 0..MOST_POLLS {
+            if offer["mid"].is_string() {
+                break;
+            }
+            offer = self.poll().await;
+        }
         let mid = offer["mid"].as_str().expect("the alarm is handed out");
         let report = format!("{}/alert/phone?mid={mid}&resp=13900000001", self.server.url());
         assert!(self.client.post(report).send().await.unwrap().status().is_success());

@@ -12,6 +12,8 @@ use crate::speaking::speaker;
 on_both!(
     a_mailbox_ends_no_alarm_that_wants_a_key,
     whoever_picked_up_may_still_confirm,
+    a_late_key_takes_nothing_over,
+    a_late_no_is_a_no,
     on_a_phone_that_only_rings_the_time_counts,
     handsets_that_speak_go_first,
     nobody_waits_for_a_handset_that_cannot,
@@ -64,6 +66,41 @@ async fn whoever_picked_up_may_still_confirm(home: Home) {
     let alarm = server.alarm(&id).await;
     assert_eq!((alarm["state"].as_str(), alarm["answers"].as_array().unwrap().len()), (Some("answered"), 1));
     assert!(alarm["answer"]["confirmed_at"].is_string());
+}
+
+/// What the server answers when a callee presses a key.
+async fn press(server: &Server, mid: &Value, number: &str, key: &str, action: &str) -> Value {
+    let body = json!({ "number": number, "state": "connected", "event": "key", "key": key, "action": action, "seq": 1 });
+    crate::native::send(server, "POST", &format!("/h/trunk/progress?mid={}", mid.as_str().unwrap()), Some(body)).await
+}
+
+/// The report overtakes the key: an agent that lost its line tells both when it is back.
+async fn a_late_key_takes_nothing_over(home: Home) {
+    let server = home.start().await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = server.raise(&[A, B], json!({ "attempts": 1, "confirm": "key" })).await;
+    let first = poll(&server, &trunk).await;
+    report(&server, &trunk, &first["mid"], &format!("&resp={A}"), without_key(A, "human")).await;
+    server.pass(1).await;
+    let second = poll(&server, &trunk).await;
+    assert_eq!(press(&server, &second["mid"], B, "1", "accept").await["code"], 0);
+    server.pass(1).await;
+    press(&server, &first["mid"], A, "1", "accept").await;
+    let alarm = server.alarm(&id).await;
+    assert!(alarm["answer"]["number"].as_str().unwrap().ends_with(B), "{}", alarm["answer"]);
+    let both = alarm["answers"].as_array().unwrap();
+    assert!(both.len() == 2 && both.iter().all(|answer| answer["confirmed_at"].is_string()), "{both:?}");
+}
+
+async fn a_late_no_is_a_no(home: Home) {
+    let server = home.start().await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = server.raise(&[A], json!({ "attempts": 3, "min_interval_seconds": 30, "confirm": "key" })).await;
+    let offer = poll(&server, &trunk).await;
+    report(&server, &trunk, &offer["mid"], &format!("&resp={A}"), without_key(A, "human")).await;
+    press(&server, &offer["mid"], A, "2", "decline").await;
+    let alarm = server.alarm(&id).await;
+    assert_eq!((&alarm["state"], &alarm["reason"]), (&json!("no_answer"), &json!("all_declined")), "nobody is rung after a no");
 }
 
 async fn on_a_phone_that_only_rings_the_time_counts(home: Home) {

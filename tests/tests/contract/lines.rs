@@ -494,9 +494,14 @@ async fn the_network_itself_says_where_a_number_leads(home: Home) {
     server.pass(6 * 3600).await;
     let question = commanded(&server, "modem").await;
     assert_eq!((&question["kind"], &question["code"]), (&json!("forward"), &json!("*#21#")));
+    server.raise(&[C], json!({ "attempts": 1 })).await;
+    let modem = "/h/modem/alert/phone";
+    assert_eq!(native(&server, "GET", modem, None).await["code"], 1, "it asks the network now");
     result(&server, "modem", &question, says(false, "")).await;
+    let offer = native(&server, "GET", modem, None).await;
+    assert_eq!(offer["phone"], json!([C]), "a question keeps nobody from being rung once it is answered: {offer}");
+    native(&server, "POST", &format!("{modem}?mid={}&resp={C}", offer["mid"].as_str().unwrap()), None).await;
     known_is(&server, "elsewhere").await;
-    server.pass(1).await;
     autocall_tests::wait::eventually("people are told", std::time::Duration::from_secs(30), async || {
         deliver(&server).await;
         (!room.texts().is_empty()).then_some(())
@@ -510,6 +515,17 @@ async fn the_network_itself_says_where_a_number_leads(home: Home) {
     result(&server, "modem", &question, says(true, "13955550000")).await;
     known_is(&server, "elsewhere").await;
     assert_eq!(line(&server).await["forwarded"]["network"]["phone_number"], "13955550000");
+    // It is put right, and lost once more: that is told anew.
+    for said in [says(true, A), says(false, "")] {
+        server.pass(6 * 3600).await;
+        let question = commanded(&server, "modem").await;
+        result(&server, "modem", &question, said).await;
+    }
+    autocall_tests::wait::eventually("people are told again", std::time::Duration::from_secs(30), async || {
+        deliver(&server).await;
+        (room.texts().len() == 2).then_some(())
+    })
+    .await;
 }
 
 async fn a_network_is_asked_again_and_again(home: Home) {
@@ -526,7 +542,8 @@ async fn a_network_is_asked_again_and_again(home: Home) {
     native(&server, "POST", "/h/modem/status", Some(status("1764300000"))).await;
     assert_eq!(idle().await, 1, "the same process says the same");
     native(&server, "POST", "/h/modem/status", Some(status("1764309999"))).await;
-    server.pass(1).await;
+    assert_eq!(idle().await, 1, "it was asked a moment ago");
+    server.pass(1200).await;
     let first = commanded(&server, "modem").await;
     assert_eq!(first["code"], "*#21#", "it was started anew");
     // It is away: after six hours there is still one question, not two.
@@ -551,6 +568,9 @@ async fn of_a_hand_over_that_is_over_the_network_says_nothing(home: Home) {
     assert!(line(&server).await["forwarded"]["network"].is_null(), "{}", line(&server).await);
     let set = commanded(&server, "modem").await;
     assert_eq!(set["code"], format!("**21*{B}#"));
+    server.pair("other", Profile::Native).await;
+    result(&server, "other", &set, says(false, "")).await;
+    assert!(line(&server).await["forwarded"]["network"].is_null(), "the word of another handset is none");
     result(&server, "modem", &set, says(true, B)).await;
     known_is(&server, "by_network").await;
 }

@@ -129,7 +129,7 @@ pub struct Answer {
     pub confirmed_at: Option<DateTime<Utc>>,
     /// It was taken back, or nobody confirmed it in time.
     pub lapsed: bool,
-    /// It was confirmed in the call that brought it.
+    /// It was confirmed with a key, in the call that brought it.
     pub by_key: bool,
 }
 
@@ -224,7 +224,7 @@ pub enum OfReport {
         /// Whose number.
         resp: String,
     },
-    /// An answer that was kept is confirmed.
+    /// An answer that was kept is confirmed with a key.
     Confirm {
         /// Which one.
         answer: AnswerId,
@@ -413,6 +413,13 @@ pub fn key(
             follows.push(OfReport::Then(Consequence::Settled { callee, verdict: Verdict::Answered }));
             follows.push(OfReport::PartFromLateJoiners);
             follows.extend(reached(standing.hunt, true).map(OfReport::Then));
+        }
+        (KeyAction::Decline | KeyAction::StopCalling, Some(answer))
+            if answer.confirmed_at.is_none() && standing.hunt.outcome.is_none() =>
+        {
+            // Its report was faster, and what it told still waited for a word: this is the word.
+            follows.push(OfReport::Then(Consequence::Lapse { answer: answer.id }));
+            said_no(standing, dial, target, &mut follows);
         }
         // Its report was faster, and told the same.
         (_, Some(_)) => return (Pressed::Already, Vec::new()),
@@ -865,7 +872,8 @@ mod tests {
                     dial.resp = Some(resp);
                 }
                 OfReport::Confirm { answer } => {
-                    self.answers.iter_mut().find(|own| own.id == answer).unwrap().confirmed_at = Some(now);
+                    let own = self.answers.iter_mut().find(|own| own.id == answer).unwrap();
+                    (own.confirmed_at, own.by_key) = (Some(now), true);
                 }
                 OfReport::GiveBack { callee, attempts, .. } => {
                     let own = self.callees.iter_mut().find(|(own, _)| own.id == callee).unwrap();

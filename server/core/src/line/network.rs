@@ -1,9 +1,11 @@
 //! What a network says of the calls that it forwards, when a modem asks it: the only proof without a call (3GPP TS 27.007, section 7.11).
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 
 /// It is asked again after this.
 pub const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::hours(6);
+/// And after this, when it could not be asked, or its modem was started anew just after it was.
+pub const ASK_SOON_AFTER: TimeDelta = TimeDelta::minutes(20);
 /// So many digits at the end tell one line from another, however the network writes it.
 const DIGITS: usize = 7;
 
@@ -28,12 +30,6 @@ impl Network {
             (true, _) => Self::Elsewhere,
         }
     }
-}
-
-/// When it is asked next, after it has answered or was asked at this instant.
-#[must_use]
-pub fn ask_next(at: DateTime<Utc>) -> DateTime<Utc> {
-    at + ASK_AGAIN_AFTER
 }
 
 /// A network may write a number as it is dialled in the country or abroad; short numbers must be equal.

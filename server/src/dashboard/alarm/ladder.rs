@@ -377,6 +377,7 @@ mod tests {
             attempt: None,
             confirmed_at: None,
             machine: None,
+            by_key: None,
             lapsed_at: lapsed.then(|| at(40)),
         }
     }

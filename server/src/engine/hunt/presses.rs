@@ -402,7 +402,7 @@ async fn confirmed_answer(work: &mut Work, hunt: &HuntRow, by: &Acknowledgement)
         answer.confirmed_at.is_none() && answer.callee_id.is_some() && answer.callee_id == callee.map(|callee| callee.id)
     });
     if let Some(earlier) = earlier {
-        work.db().confirm_answer(earlier.id, now).await?;
+        work.db().confirm_answer(earlier.id, false, now).await?;
         return Ok(AnswerRow { confirmed_at: Some(now), ..earlier });
     }
     let person_id: Option<PersonId> = person.as_ref().map(|person| person.id).or(callee.and_then(|callee| callee.person_id));
@@ -427,6 +427,7 @@ async fn confirmed_answer(work: &mut Work, hunt: &HuntRow, by: &Acknowledgement)
         confirmed_at: Some(now),
         lapsed_at: None,
         machine: None,
+        by_key: Some(false),
     };
     work.db().insert_answer(&answer).await?;
     Ok(answer)

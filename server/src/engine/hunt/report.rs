@@ -163,7 +163,7 @@ impl Engine {
             OfReport::Said { callee, action } => work.db().set_target_action(mid, callee, action, now).await?,
             OfReport::TakenLate { resp } => work.db().taken_late(mid, &resp).await?,
             OfReport::Confirm { answer } => {
-                work.db().confirm_answer(answer, now).await?;
+                work.db().confirm_answer(answer, true, now).await?;
                 let given = work.db().answers_of(hunt.id).await?.into_iter().find(|own| own.id == answer);
                 if let Some(answer) = given {
                     let done_by = Some(work.by().clone());
@@ -251,6 +251,7 @@ impl Engine {
         let answer = AnswerRow {
             attempt: answer.attempt.filter(|_| knows_attempt),
             confirmed_at: confirmed.then_some(now),
+            by_key: Some(confirmed),
             machine,
             ..answer
         };
@@ -387,6 +388,7 @@ impl Engine {
             confirmed_at: None,
             lapsed_at: None,
             machine: None,
+            by_key: None,
         })
     }
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::event::Event;
 use crate::alarm::{AlarmState, EndReason, Priority};
+use crate::engine::watch::handsets::REST_FOR_CODE;
 use crate::engine::{Doer, Engine, EngineError, NewCallee, RaiseRequest};
 use crate::ids::{CommandId, HandOverId, HandsetId, SmsId};
 use crate::keep::lines::numbers;
@@ -279,26 +280,59 @@ impl Engine {
         let mut work = self.work(Doer::Server).await?;
         let now = work.now();
         let said = serde_json::to_value(result).unwrap_or_default();
-        if work.db().command_done(id, handset, &said, now).await?
-            && (result.network.is_some() || result.error.is_some())
-            && let Some(hand_over) = work.db().hand_over_of_command(id).await?
-        {
-            let network = result.network.as_ref();
-            let says = NetworkSays {
-                active: network.map(|network| network.active),
-                number: network.and_then(|network| network.number.as_deref()).filter(|number| !number.is_empty()),
-                error: result.error.as_deref(),
-            };
-            work.db().network_says(hand_over.id, says, now, network::ask_next(now)).await?;
+        let of_network = result.network.is_some() || result.error.is_some();
+        let hand_over = if of_network { work.db().hand_over_of_command(id).await? } else { None };
+        if let Some(hand_over) = &hand_over {
+            work.db().lock_hand_over(hand_over.id).await?;
+        }
+        if !work.db().command_done(id, handset, &said, now).await? {
+            return Ok(work.commit().await?);
+        }
+        if of_network && let Some(handed_at) = work.db().command_handed_at(id).await? {
+            // A modem has done it by now, and may ring people again.
+            work.db().end_rest(handset, handed_at + REST_FOR_CODE).await?;
+            work.announce(Announcement::Handsets);
+        }
+        if let Some(hand_over) = hand_over {
+            self.network_says(&mut work, &hand_over, id, result).await?;
         }
         Ok(work.commit().await?)
+    }
+
+    async fn network_says(
+        &self,
+        work: &mut Work,
+        hand_over: &HandOverRow,
+        command: CommandId,
+        result: &OutboxResult,
+    ) -> Result<(), EngineError> {
+        let now = work.now();
+        let network = result.network.as_ref();
+        let number = network.and_then(|network| network.number.as_deref()).filter(|number| !number.is_empty());
+        let says = NetworkSays { active: network.map(|network| network.active), number, error: result.error.as_deref() };
+        let ask_again = if network.is_some() { network::ASK_AGAIN_AFTER } else { network::ASK_SOON_AFTER };
+        work.db().network_says(hand_over.id, command, says, now, now + ask_again).await?;
+        // What a command to set it did not reach is tried again, and told of when that goes on.
+        let Some(line) = work.db().line(hand_over.line_id).await?.filter(|line| line.latest_seq == hand_over.seq) else {
+            return Ok(());
+        };
+        match says.active.map(|active| Network::of(active, number, &hand_over.number)) {
+            Some(Network::There) => work.db().network_good(hand_over.id).await?,
+            Some(Network::Elsewhere | Network::Off) if hand_over.question_id == Some(command) => {
+                if work.db().network_trouble(hand_over.id, now).await? {
+                    tell_trouble(&mut work.db(), &line, &hand_over.person, &Trouble::Elsewhere, now).await?;
+                }
+            }
+            Some(Network::Elsewhere | Network::Off) | None => {}
+        }
+        Ok(())
     }
 
     /// Asks the network of a line's own handset where it forwards to.
     async fn ask_network(&self, handset: HandsetId, hand_over: &HandOverRow, now: DateTime<Utc>) -> Result<(), EngineError> {
         let mut work = self.work_at(now, Doer::Server).await?;
         let question = CommandId::new(now);
-        if !work.db().ask_network(hand_over, question, network::ask_next(now)).await? {
+        if !work.db().ask_network(hand_over, question, now + network::ASK_AGAIN_AFTER).await? {
             return Ok(());
         }
         if let Some(earlier) = hand_over.question_id {
@@ -320,7 +354,6 @@ impl Engine {
             self.ask_network(handset, hand_over, now).await?;
         }
         let why = match (hand_over.sent_at, hand_over.verify_alarm_id, line.verify_handset_id) {
-            (Some(_), ..) if known(hand_over, None) == Known::Elsewhere => Some(Trouble::Elsewhere),
             (None, ..) => {
                 let late = now - hand_over.said_at.unwrap_or(hand_over.at) >= TELL_AFTER;
                 late.then(|| hand_over.last_result.clone().map_or(Trouble::NotTaken, Trouble::NotSent))
@@ -409,17 +442,27 @@ pub async fn trouble(
     now: DateTime<Utc>,
 ) -> Result<(), EngineError> {
     if db.hand_over_trouble(hand_over, now).await? {
-        tracing::error!(line.name = %line.name, "the public number could not be handed over; the page Lines says why");
-        let event = Event::HandOverTrouble {
-            line: line.name.clone(),
-            person: person.to_owned(),
-            reason: why.word().to_owned(),
-            detail: why.detail().map(str::to_owned),
-            why: why.to_string(),
-        };
-        db.insert_event(None, None, now, &event).await?;
+        tell_trouble(db, line, person, why, now).await?;
     }
     Ok(())
+}
+
+async fn tell_trouble(
+    db: &mut Db<'_>,
+    line: &LineRow,
+    person: &str,
+    why: &Trouble,
+    now: DateTime<Utc>,
+) -> Result<(), EngineError> {
+    tracing::error!(line.name = %line.name, "the public number could not be handed over; the page Lines says why");
+    let event = Event::HandOverTrouble {
+        line: line.name.clone(),
+        person: person.to_owned(),
+        reason: why.word().to_owned(),
+        detail: why.detail().map(str::to_owned),
+        why: why.to_string(),
+    };
+    Ok(db.insert_event(None, None, now, &event).await?)
 }
 
 /// The call to the public number that proves a hand-over: whoever picks up is the person on duty, or it did not work.

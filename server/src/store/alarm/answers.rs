@@ -43,6 +43,8 @@ row! {
         pub lapsed_at: Option<DateTime<Utc>>,
         /// What the handset took whoever picked up for: a guess.
         pub machine: Option<detector::Verdict>,
+        /// It was confirmed with a key in a call; `None` in rows of older versions.
+        pub by_key: Option<bool>,
     }
 }
 
@@ -60,10 +62,10 @@ impl AnswerRow {
         }
     }
 
-    /// Whether it was confirmed in the call that brought it.
+    /// Whether it was confirmed with a key, in the call that brought it.
     #[must_use]
     pub fn is_by_key(&self) -> bool {
-        self.mid.is_some() && self.confirmed_at == Some(self.at)
+        self.by_key.unwrap_or(self.mid.is_some() && self.confirmed_at == Some(self.at))
     }
 
     /// Whether it came from the phone of this number.
@@ -76,11 +78,12 @@ impl AnswerRow {
 statements! {
     /// A new answer.
     INSERT = [
-        "INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via, attempt, confirmed_at, machine)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+        "INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via, attempt, confirmed_at, machine,
+                              by_key)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
     ];
     /// A human stands by it.
-    CONFIRM = ["UPDATE answers SET confirmed_at = $2 WHERE id = $1 AND confirmed_at IS NULL"];
+    CONFIRM = ["UPDATE answers SET confirmed_at = $2, by_key = $3 WHERE id = $1 AND confirmed_at IS NULL"];
     /// Nobody confirmed it in time.
     LAPSE = ["UPDATE answers SET lapsed_at = $2 WHERE id = $1 AND confirmed_at IS NULL AND lapsed_at IS NULL"];
     /// The answers of a hunt, oldest first.
@@ -126,13 +129,14 @@ impl Db<'_> {
             answer.attempt,
             answer.confirmed_at,
             answer.machine,
+            answer.by_key,
         )
         .map(|_| ())
     }
 
     /// Notes that a human confirmed an answer.
-    pub async fn confirm_answer(&mut self, id: AnswerId, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, CONFIRM, id, now).map(|_| ())
+    pub async fn confirm_answer(&mut self, id: AnswerId, by_key: bool, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, CONFIRM, id, now, by_key).map(|_| ())
     }
 
     /// Lets an unconfirmed answer lapse; false when it was confirmed or had lapsed.

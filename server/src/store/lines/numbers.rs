@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::ids::{AlarmId, CommandId, GatewayId, HandOverId, HandsetId, LineId, SmsId};
 use crate::line::command::AppBuild;
-use crate::line::network::Network;
+use crate::line::network::{ASK_SOON_AFTER, Network};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -145,6 +145,8 @@ row! {
         pub ask_at: Option<DateTime<Utc>>,
         /// The command that asks it.
         pub question_id: Option<CommandId>,
+        /// When people were told that it forwards elsewhere.
+        pub network_trouble_at: Option<DateTime<Utc>>,
     }
 }
 
@@ -248,16 +250,25 @@ statements! {
     /// What the network says; of a hand-over that was followed by a later one nothing is written down.
     SET_NETWORK = [
         "UPDATE hand_overs SET network_at = $2, network_active = $3, network_number = $4, network_error = NULL, ask_at = $5,
-           question_id = NULL
+           question_id = CASE WHEN question_id = $6 THEN NULL ELSE question_id END
          WHERE id = $1 AND seq = (SELECT l.latest_seq FROM public_lines l WHERE l.id = hand_overs.line_id)"
     ];
     /// It could not be asked.
-    SET_NETWORK_ERROR = ["UPDATE hand_overs SET network_error = $2, question_id = NULL WHERE id = $1"];
+    SET_NETWORK_ERROR = [
+        "UPDATE hand_overs SET network_error = $2, ask_at = $3, question_id = CASE WHEN question_id = $4 THEN NULL ELSE question_id END
+         WHERE id = $1 AND seq = (SELECT l.latest_seq FROM public_lines l WHERE l.id = hand_overs.line_id)"
+    ];
+    /// People are told that the network forwards it elsewhere; nothing when they were, since it was last where it belongs.
+    NETWORK_TROUBLE = ["UPDATE hand_overs SET network_trouble_at = $2 WHERE id = $1 AND network_trouble_at IS NULL"];
+    /// It is where it belongs again.
+    NETWORK_GOOD = ["UPDATE hand_overs SET network_trouble_at = NULL WHERE id = $1 AND network_trouble_at IS NOT NULL"];
+    /// Locked, before its command is.
+    LOCK_HAND_OVER = ["SELECT id FROM hand_overs WHERE id = $1" for_update];
     /// It is being asked; nothing when another node asks.
     ASK_NETWORK = ["UPDATE hand_overs SET question_id = $2, ask_at = $3 WHERE id = $1 AND ask_at = $4"];
-    /// A handset was started anew: the networks of its lines are asked at once, where they have said anything.
+    /// A handset was started anew: the networks of its lines are asked at once, or soon where they were just now.
     ASK_NETWORKS_OF = [
-        "UPDATE hand_overs SET ask_at = $2 WHERE ask_at IS NOT NULL AND id IN (
+        "UPDATE hand_overs SET ask_at = CASE WHEN network_at > $3 THEN $4 ELSE $2 END WHERE id IN (
            SELECT h.id FROM public_lines l CROSS JOIN hand_overs h
            WHERE l.handset_id = $1 AND l.removed_at IS NULL AND h.line_id = l.id AND h.seq = l.latest_seq)"
     ];
@@ -419,15 +430,32 @@ impl Db<'_> {
     pub async fn network_says(
         &mut self,
         id: HandOverId,
+        command: CommandId,
         says: NetworkSays<'_>,
         now: DateTime<Utc>,
         ask_at: DateTime<Utc>,
     ) -> Result<()> {
         match says.active {
-            Some(active) => execute!(self, SET_NETWORK, id, now, active, says.number, ask_at),
-            None => execute!(self, SET_NETWORK_ERROR, id, says.error),
+            Some(active) => execute!(self, SET_NETWORK, id, now, active, says.number, ask_at, command),
+            None => execute!(self, SET_NETWORK_ERROR, id, says.error, ask_at, command),
         }
         .map(|_| ())
+    }
+
+    /// Locks a hand-over: before its commands, whoever changes both.
+    pub async fn lock_hand_over(&mut self, id: HandOverId) -> Result<()> {
+        let _: Option<(HandOverId,)> = fetch_optional!(self, LOCK_HAND_OVER, id)?;
+        Ok(())
+    }
+
+    /// Marks a hand-over as one of which people are told that the network forwards it elsewhere; false when they were.
+    pub async fn network_trouble(&mut self, id: HandOverId, now: DateTime<Utc>) -> Result<bool> {
+        changed_one!(self, NETWORK_TROUBLE, id, now)
+    }
+
+    /// The network forwards a hand-over where it belongs: people are told when it does not any more.
+    pub async fn network_good(&mut self, id: HandOverId) -> Result<()> {
+        execute!(self, NETWORK_GOOD, id).map(|_| ())
     }
 
     /// The network is asked about a hand-over by this command, and again then; false when another node asks it.
@@ -437,7 +465,7 @@ impl Db<'_> {
 
     /// A handset was started anew: the networks of its lines are asked again.
     pub async fn ask_networks_of(&mut self, handset: HandsetId, now: DateTime<Utc>) -> Result<()> {
-        execute!(self, ASK_NETWORKS_OF, handset, now).map(|_| ())
+        execute!(self, ASK_NETWORKS_OF, handset, now, now - ASK_SOON_AFTER, now + ASK_SOON_AFTER).map(|_| ())
     }
 
     /// Forgets up to 500 hand-overs before then, but for the last two of each line; gives how many.

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::ids::{CommandId, HandsetId};
 use crate::store::dialect::{fragment, statements};
-use crate::store::statement::{changed_one, execute, fetch_all, row};
+use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
 row! {
@@ -40,6 +40,8 @@ statements! {
     HANDSETS = ["SELECT DISTINCT handset_id FROM handset_commands WHERE done_at IS NULL"];
     /// It was handed out for the first time.
     HANDED = ["UPDATE handset_commands SET handed_at = $2 WHERE id = $1 AND handed_at IS NULL"];
+    /// When it was handed out.
+    HANDED_AT = ["SELECT handed_at FROM handset_commands WHERE id = $1"];
     /// Its result.
     DONE = ["UPDATE handset_commands SET done_at = $3, result = $4 WHERE id = $1 AND handset_id = $2 AND done_at IS NULL"];
     /// Forgets those that were given long ago; not one by which a text message still waits to be sent, which would be sent once more.
@@ -67,6 +69,12 @@ impl Db<'_> {
     /// Notes that a command was handed to its handset.
     pub async fn command_handed(&mut self, id: CommandId, now: DateTime<Utc>) -> Result<()> {
         execute!(self, HANDED, id, now).map(|_| ())
+    }
+
+    /// When a command was handed out for the first time.
+    pub async fn command_handed_at(&mut self, id: CommandId) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, HANDED_AT, id)?;
+        Ok(row.and_then(|(at,)| at))
     }
 
     /// The commands of a handset that have no result yet, oldest first, at most 20.
