@@ -31,8 +31,8 @@ use android_protocol::{
     native::NativeSettings,
     termux::check::Grade,
     wire::{
-        ACCEPTED_BODY, CallOutcome, CommandKind, IDLE_BODY, InboundText, NativeOffer, NativeReport, OfferedCall, OutboxResult,
-        Status,
+        ACCEPTED_BODY, CallOutcome, CommandKind, EndedBy, IDLE_BODY, InboundText, NativeOffer, NativeReport, OfferedCall,
+        OutboxResult, Status,
     },
 };
 use support::Desk;
@@ -148,6 +148,15 @@ async fn every_outcome(manner: Manner) {
     eventually("the report", async || (!reports(&desk).is_empty()).then_some(())).await;
     let wanted = [O::Failed, O::Busy, O::Rejected, O::NoAnswer, O::NoAnswer, O::Answered];
     assert_eq!(outcomes(&desk), wanted, "{dialect:?}");
+    let calls = &reports(&desk)[0].calls;
+    let (us, callee, network) = (Some(EndedBy::Us), Some(EndedBy::Callee), Some(EndedBy::Network));
+    let ended_by: Vec<_> = calls[1..].iter().map(|call| call.ended_by).collect();
+    assert_eq!(ended_by, [callee, callee, network, us, callee], "{dialect:?}");
+    let declined = calls[2].cause.as_ref().and_then(|cause| cause.q850);
+    assert_eq!(declined, Some(21), "{dialect:?}: by nothing else a modem tells that from busy");
+    let (rang, answered) = (&calls[4], &calls[5]);
+    assert!(rang.connected_ms.is_none() && rang.ended_ms.is_some_and(|ms| ms >= 4000), "{dialect:?}: {rang:?}");
+    assert!(answered.connected_ms.is_some() && answered.connected_ms <= answered.ended_ms, "{dialect:?}: {answered:?}");
     for (number, _) in numbers {
         assert_eq!(modem.dials_to(number), 1, "{dialect:?} {number}");
     }

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use crate::{
     native::{CannotDial, Seen, Unfinished},
-    wire::{CommandKind, InboundText, OutboxResult, Status},
+    wire::{Cause, CommandKind, InboundText, OutboxResult, Status},
 };
 
 /// A real line. Times are the handset's own clock, see [`super::clock`].
@@ -40,6 +40,12 @@ pub trait Line: Send + Sync + 'static {
     /// Looks at the call. Where nothing is known yet that is [`super::nothing_yet`]; [`Seen::NoCall`] without a row means that the dial has left
     /// no trace, and makes it fail.
     fn look(&self, now: Duration, call: &Unfinished<'_>, mark: Option<&str>) -> impl Future<Output = Seen> + Send;
+
+    /// What the network said about why the call to a number that is over ended; `None` where it said nothing.
+    fn cause(&self, number: &str) -> Option<Cause> {
+        let _ = number;
+        None
+    }
 
     /// How the line is.
     fn status(&self) -> impl Future<Output = Status> + Send;

@@ -154,6 +154,10 @@ impl<L: Line> Work<L> {
             Some((at, seen)) if now < *at + self.line.look_every() => seen.clone(),
             _ => {
                 let seen = self.line.look(now, &call, self.mark.as_deref()).await;
+                let ended = matches!(seen, Seen::Call(CallState::Ended { .. }));
+                if let Some(cause) = self.line.cause(call.number).filter(|_| ended) {
+                    self.handset.network_said(cause);
+                }
                 self.look = Some((self.clock.now(), seen.clone()));
                 seen
             }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     phone::{CallState, EndCause},
-    wire::{CallOutcome, NativeCall, Progress, ProgressState},
+    wire::{CallOutcome, Cause, NativeCall, Progress, ProgressState},
 };
 
 pub(super) fn millis(at: Duration) -> u64 {
@@ -24,6 +24,13 @@ impl NativeHandset {
             CannotDial::Broken(_) => CallOutcome::Failed,
         };
         self.end_call(now, outcome, None, None);
+    }
+
+    /// What the network said about the call that is over, before that is seen.
+    pub fn network_said(&mut self, cause: Cause) {
+        if let Some(calling) = &mut self.calling {
+            calling.cause = Some(cause);
+        }
     }
 
     pub(super) fn ring_limit(&self, number: &str) -> Duration {
@@ -116,6 +123,7 @@ impl NativeHandset {
             started_at: self.settings.began_at.map(|began| (began + calling.started.as_secs()).to_string()),
             ring_seconds: Some(took.saturating_sub(talked.unwrap_or_default()).as_secs()),
             talk_seconds: Some(talked.unwrap_or_default().as_secs()),
+            cause: calling.cause.clone(),
             ended_by: calling.ended_by(cause),
             alerting_ms: calling.alerting.map(millis),
             connected_ms: calling.connected.map(millis),
@@ -166,6 +174,7 @@ impl NativeHandset {
             told: now,
             alerting: None,
             connected: None,
+            cause: None,
         });
     }
 }

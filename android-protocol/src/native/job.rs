@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::restart::{HandOut, Running, report};
 use crate::{
     phone::EndCause,
-    wire::{CallOutcome, EndedBy, NativeCall, NativeOffer, NativeReport, ProgressState},
+    wire::{CallOutcome, Cause, EndedBy, NativeCall, NativeOffer, NativeReport, ProgressState},
 };
 
 /// Why a number is being called.
@@ -32,6 +32,8 @@ pub(super) struct Calling {
     /// From the dial until it was seen to ring, and to be connected.
     pub(super) alerting: Option<Duration>,
     pub(super) connected: Option<Duration>,
+    /// Why it ended, in the network's words.
+    pub(super) cause: Option<Cause>,
 }
 
 impl Job {
@@ -97,6 +99,7 @@ impl Calling {
             told: Duration::ZERO,
             alerting: None,
             connected: None,
+            cause: None,
         }
     }
 }

@@ -27,9 +27,9 @@ use tokio::{
 use self::{clock::Pace, config::Modem, shared::Shared};
 use crate::{
     driver::{line::Line, nothing_yet},
-    modem::radio::Registration,
+    modem::{cause::words, radio::Registration},
     native::{CannotDial, Seen, Unfinished},
-    wire::{CommandKind, InboundText, OutboxResult, Status},
+    wire::{Cause, CommandKind, InboundText, OutboxResult, Status},
 };
 
 /// How often a call is looked at. The modem is asked by its own task; this only reads what is known.
@@ -165,6 +165,11 @@ impl Line for ModemLine {
             let _ = self.orders.send(Order::Find(call.number.to_owned())).await;
         }
         nothing_yet()
+    }
+
+    fn cause(&self, number: &str) -> Option<Cause> {
+        let q850 = self.shared.call_cause(number)?;
+        Some(Cause { q850: Some(q850), text: Some(words(q850).to_owned()), sip: None })
     }
 
     async fn status(&self) -> Status {

@@ -192,6 +192,11 @@ impl Shared {
         known.call.as_ref().filter(|call| call.number() == number).map(|call| call.state(self.pace.now()))
     }
 
+    /// Why the call to a number ended, as the network said.
+    pub(super) fn call_cause(&self, number: &str) -> Option<u8> {
+        self.known().call.as_ref().filter(|call| call.number() == number).and_then(Call::cause)
+    }
+
     /// True the first time: a call of the process before is to be looked for.
     pub(super) fn begins_search(&self) -> bool {
         !std::mem::replace(&mut self.known().searched, true)
