@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use android_protocol::wire::FailureDetail;
+use android_protocol::voice::detector;
+use android_protocol::wire::{EndedBy, FailureDetail};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -136,7 +137,7 @@ impl From<CallRecordRow> for CallRecordJson {
             ended_known: row.ended_known,
             reported_at: row.reported_at,
             outcome: row.outcome,
-            ended_by: row.ended_by.map(|by| by.as_str()),
+            ended_by: row.ended_by.map(EndedBy::as_str),
             cause: row.cause.map(|cause| CauseJson {
                 sip: cause.0.sip,
                 q850: cause.0.q850,
@@ -145,7 +146,7 @@ impl From<CallRecordRow> for CallRecordJson {
             }),
             keys: row.keys,
             action: row.action,
-            machine: row.machine.map(|machine| machine.as_str()),
+            machine: row.machine.map(detector::Verdict::as_str),
             talk_seconds: row.talk_seconds,
         }
     }

@@ -225,7 +225,7 @@ pub struct NetworkJson {
 
 impl From<HandOverRow> for HandOverJson {
     fn from(row: HandOverRow) -> Self {
-        let network = (row.network_at.is_some() || row.network_error.is_some()).then(|| NetworkJson {
+        let network = (row.network_at.is_some() || row.network_error.is_some()).then_some(NetworkJson {
             active: row.network_active,
             phone_number: row.network_number,
             said_at: row.network_at,
