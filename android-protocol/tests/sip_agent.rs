@@ -44,6 +44,8 @@ struct Desk {
     commands: Vec<Value>,
     /// It has not heard of channels.
     one_channel: bool,
+    /// It fails at the first poll of the second channel.
+    breaks_once: bool,
     /// It takes no report of this one, and never will.
     never_takes: Option<&'static str>,
 }
@@ -146,6 +148,9 @@ fn answer(desk: &mut Desk, line: &str, body: &Value) -> (u16, Value) {
     if line.starts_with("GET /h/T/alert/phone?") {
         if desk.one_channel && line.contains("channel=") {
             return (400, json!({ "code": 1 }));
+        }
+        if line.contains("channel=") && std::mem::take(&mut desk.breaks_once) {
+            return (503, json!({}));
         }
         let offer = desk.offers.pop_front().or_else(|| desk.stubborn.clone());
         return (200, offer.unwrap_or_else(|| json!({ "code": 1 })));
@@ -379,6 +384,25 @@ async fn two_channels_ring_at_once_and_the_second_asks_by_its_number() {
         asked.iter().filter(|(line, _)| line.contains("wait=20")).map(|(line, _)| line.as_str()).take(2).collect();
     assert_eq!(polls, ["GET /h/T/alert/phone?wait=20", "GET /h/T/alert/phone?wait=20&channel=1"]);
     home.running.as_ref().unwrap().abort();
+}
+
+#[tokio::test]
+async fn a_channel_of_which_nobody_knows_what_is_on_it_is_looked_after() {
+    let desk = Desk { offers: [offer("m1", &[A], json!({}))].into(), breaks_once: true, ..Desk::default() };
+    let home = Home::begin(desk, Manners::of(answers_and_presses('1')).with(A, [Act::Ring(180), Act::Stay]));
+    // The first channel rings; the poll for the second one breaks, and might have brought something.
+    let looks = "GET /h/T/alert/phone?wait=0&channel=1";
+    home.server.when(looks).await;
+    let asked = home.server.asked();
+    let place = |what: &str| asked.iter().position(|(line, _)| line.contains(what)).unwrap();
+    assert!(place("POST /h/T/status") < place("channel=1"), "the server knows of one channel until it is told: {asked:#?}");
+    home.server.desk.lock().unwrap().offers.push_back(offer("m2", &[B], json!({})));
+    home.server.report("m2").await;
+    home.running.as_ref().unwrap().abort();
+    // A handset that starts does not know what its forerunner was given.
+    let home = Home::begin(Desk::default(), Manners::of([]));
+    home.server.when(looks).await;
+    home.end().await;
 }
 
 #[tokio::test]

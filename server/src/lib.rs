@@ -14,7 +14,7 @@
 //! `cli` → `service` → `router` → `handset`, `intake`, `compat`, `dashboard` → `engine` → `alarm`; the faces and the engine use `store` and `lock`; `alarm`
 //! knows no I/O and no clock.
 
-pub use autocall_core::{alarm, backoff, effort, ids, line, numbers, roster, sheet, visible};
+pub use autocall_core::{alarm, backoff, effort, ids, line, needs, numbers, roster, sheet, visible};
 
 pub mod access;
 pub mod api;

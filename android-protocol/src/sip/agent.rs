@@ -1,7 +1,7 @@
 //! The handset's own loop: one waiting poll for the lowest free channel, commands from the outbox, and how it is, once a minute.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -60,6 +60,8 @@ struct Desk {
     busy: AtomicBool,
     /// The lowest channel that the server does not know, and until when it is not asked for.
     refused: Mutex<Option<(u8, Instant)>>,
+    /// The server has been told how many channels there are: it knows only the first one before that.
+    introduced: AtomicBool,
 }
 
 /// Runs the handset until `shutdown` completes and the calls that run then are over.
@@ -98,6 +100,7 @@ pub async fn run(
         past: Mutex::new(past),
         busy: AtomicBool::new(false),
         refused: Mutex::default(),
+        introduced: AtomicBool::new(false),
         bench,
     });
     let mut work = JoinSet::new();
@@ -151,13 +154,17 @@ impl Desk {
     /// Whether the server may be asked for this channel: one that it refused is left alone for a while.
     fn may_ask(&self, channel: u8) -> bool {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.is_none_or(|(lowest, until)| channel < lowest || Instant::now() >= until)
+        let known = channel == 0 || self.introduced.load(Ordering::Relaxed);
+        known && refused.is_none_or(|(lowest, until)| channel < lowest || Instant::now() >= until)
     }
 
     /// Asks and serves until told to stop.
     async fn work(self: &Arc<Self>, work: &mut JoinSet<()>, mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>) {
         let mut free: Vec<bool> = vec![true; usize::from(self.bench.agent.channels)];
         let mut holds: BTreeMap<Id, u8> = BTreeMap::new();
+        // Something may have been handed out on these whose answer never came here: to a program before this one, or by a broken line.
+        let mut unsure: BTreeSet<u8> = (1..self.bench.agent.channels).collect();
+        let mut at_leisure = false;
         let mut warm = Some(tokio::spawn(Arc::clone(self).prepare()));
         loop {
             while let Some(done) = work.try_join_next_with_id() {
@@ -170,38 +177,84 @@ impl Desk {
             self.busy.store(free.iter().any(|free| !free), Ordering::Relaxed);
             let lowest = free.iter().position(|free| *free).and_then(|at| u8::try_from(at).ok());
             let lowest = lowest.filter(|channel| self.may_ask(*channel));
+            let is_free = |channel: &&u8| free.get(usize::from(**channel)).is_some_and(|free| *free) && self.may_ask(**channel);
+            let looked_after = unsure.iter().find(is_free).copied().filter(|_| at_leisure);
+            let asked = looked_after.or(lowest);
             let turn = async {
-                match lowest {
-                    Some(channel) => self.ask(channel).await,
-                    None => {
+                match (looked_after, lowest) {
+                    (Some(channel), _) => self.look_after(channel).await,
+                    (None, Some(channel)) => self.ask(channel).await,
+                    (None, None) => {
                         sleep(Duration::from_millis(200)).await;
-                        None
+                        Turn::Lost
                     }
                 }
             };
-            let offer = tokio::select! {
+            let turn = tokio::select! {
                 () = &mut shutdown => {
                     if let Some(warm) = warm.take() {
                         warm.abort();
                     }
                     return;
                 }
-                offer = turn => offer,
+                turn = turn => turn,
             };
-            if let (Some(offer), Some(channel)) = (offer, lowest) {
-                free[usize::from(channel)] = false;
-                holds.insert(self.begin(work, channel, offer), channel);
+            let Some(channel) = asked else { continue };
+            match turn {
+                // Whatever was wrong: the lowest is asked next.
+                Turn::Lost => {
+                    at_leisure = looked_after.is_none();
+                    unsure.insert(channel);
+                }
+                Turn::Nothing => {
+                    at_leisure = true;
+                    unsure.remove(&channel);
+                }
+                Turn::Job(job) => {
+                    unsure.remove(&channel);
+                    free[usize::from(channel)] = false;
+                    holds.insert(self.begin(work, channel, job), channel);
+                }
+            }
+        }
+    }
+
+    /// Asks without waiting whether something was handed out on a channel already.
+    async fn look_after(self: &Arc<Self>, channel: u8) -> Turn {
+        if !self.bench.trunk.state.borrow().ready {
+            sleep(PAUSE).await;
+            return Turn::Lost;
+        }
+        self.poll(channel, Duration::ZERO).await
+    }
+
+    async fn poll(&self, channel: u8, wait: Duration) -> Turn {
+        match self.bench.server.poll(channel, wait).await {
+            Ok(PollReply::Offer(offer)) => Turn::Job(Job::Offer(offer)),
+            Ok(_) => Turn::Nothing,
+            Err(ServerError::Status(400)) if channel > 0 => {
+                (self.bench.tell)(&format!(
+                    "the server knows {channel} channel(s) of this handset: see `autocall handset set --channels`"
+                ));
+                let refused = (channel, Instant::now() + REFUSED_CHANNEL);
+                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
+                Turn::Nothing
+            }
+            Err(why) => {
+                (self.bench.tell)(&why.to_string());
+                sleep(PAUSE).await;
+                Turn::Lost
             }
         }
     }
 
     /// One poll, and what the outbox holds when it brought nothing.
-    async fn ask(self: &Arc<Self>, channel: u8) -> Option<Job> {
+    async fn ask(self: &Arc<Self>, channel: u8) -> Turn {
         let mut state = self.bench.trunk.state.clone();
         // A handset that cannot call asks for nothing: the alarm goes to another one.
         if state.wait_for(|state| state.ready).await.is_err() {
             sleep(PAUSE).await;
-            return None;
+            return Turn::Lost;
         }
         drop(state);
         let rest = *self.bench.rest_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -209,30 +262,17 @@ impl Desk {
             sleep_until(until).await;
         }
         let asked = Instant::now();
-        match self.bench.server.poll(channel, WAIT).await {
-            Ok(PollReply::Offer(offer)) => return Some(Job::Offer(offer)),
-            Ok(_) => {}
-            Err(ServerError::Status(400)) if channel > 0 => {
-                (self.bench.tell)(&format!(
-                    "the server knows {channel} channel(s) of this handset: see `autocall handset set --channels`"
-                ));
-                let refused = (channel, Instant::now() + REFUSED_CHANNEL);
-                *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(refused);
-                return None;
-            }
-            Err(why) => {
-                (self.bench.tell)(&why.to_string());
-                sleep(PAUSE).await;
-                return None;
-            }
+        let turn = self.poll(channel, WAIT).await;
+        if !matches!(turn, Turn::Nothing) || !self.may_ask(channel) {
+            return turn;
         }
         if let Ok(outbox) = self.bench.server.outbox().await
             && let Some(command) = outbox.commands.into_iter().next()
         {
-            return Some(Job::Command(command));
+            return Turn::Job(Job::Command(command));
         }
         sleep_until(asked + PAUSE).await;
-        None
+        Turn::Nothing
     }
 
     fn begin(self: &Arc<Self>, work: &mut JoinSet<()>, channel: u8, job: Job) -> Id {
@@ -337,11 +377,13 @@ impl Desk {
                 (self.bench.tell)(&state.words);
                 words.clone_from(&state.words);
             }
-            if let Err(why) = self.bench.server.status(&self.status(&state)).await {
-                (self.bench.tell)(&format!("the status was not taken: {why}"));
+            match self.bench.server.status(&self.status(&state)).await {
+                Ok(()) => self.introduced.store(true, Ordering::Relaxed),
+                Err(why) => (self.bench.tell)(&format!("the status was not taken: {why}")),
             }
+            let again = if self.introduced.load(Ordering::Relaxed) { STATUS_EVERY } else { PAUSE };
             tokio::select! {
-                () = sleep(STATUS_EVERY) => {}
+                () = sleep(again) => {}
                 changed = trunk.changed() => if changed.is_err() { return },
             }
         }
@@ -372,7 +414,17 @@ impl Desk {
     }
 }
 
-/// What one turn brought.
+/// What came of asking once.
+enum Turn {
+    /// There is something to do.
+    Job(Job),
+    /// There is not.
+    Nothing,
+    /// Nobody knows.
+    Lost,
+}
+
+/// What there is to do.
 enum Job {
     Offer(NativeOffer),
     Command(OutboxCommand),

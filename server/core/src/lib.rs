@@ -7,6 +7,7 @@ pub mod backoff;
 pub mod effort;
 pub mod ids;
 pub mod line;
+pub mod needs;
 pub mod numbers;
 pub mod roster;
 pub mod sheet;

@@ -31,6 +31,7 @@ use crate::ids::hex;
 use crate::keep::pairing::{self, Pairing, PairingError};
 use crate::numbers::Number;
 use crate::store::alarm::board::TestRow;
+use crate::store::watch::channels::ChannelRow;
 use crate::store::watch::handsets::{HandsetRow, KnockRow, Profile};
 
 /// `GET /handsets`
@@ -92,6 +93,8 @@ struct Card {
     /// HTML.
     seen: String,
     facts: Vec<(&'static str, String)>,
+    /// Which of its channels cannot be used now, and why; HTML.
+    channels: Vec<String>,
     disabled: bool,
     /// Why it is handed nothing, when it is no phone that counts: it can be removed at once.
     unserved: Option<&'static String>,
@@ -102,6 +105,8 @@ struct Card {
     call: Form,
     /// By which it gets another name.
     rename: Form,
+    /// By which it is allowed more calls at once, or fewer.
+    channels_form: Form,
 }
 
 struct TestView {
@@ -138,12 +143,15 @@ fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
         None => escape(&words.handset_never),
     };
     let dash = || "–".to_owned();
-    let facts = vec![
+    let mut facts = vec![
         (words.handset_door.as_str(), door(words, handset).to_owned()),
         (words.handset_model.as_str(), handset.last_model.clone().filter(|model| !model.is_empty()).unwrap_or_else(dash)),
         (words.handset_address.as_str(), handset.last_address.clone().unwrap_or_else(dash)),
         (words.handset_profile.as_str(), profile(words, handset.profile).to_owned()),
     ];
+    if handset.channels > 1 || handset.offered_channels() > 1 {
+        facts.push((words.handset_channels.as_str(), calls_at_once(words, handset, board.calls_of(handset.id))));
+    }
     Card {
         key: handset.id.to_string(),
         name: handset.name.clone(),
@@ -155,12 +163,36 @@ fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
         },
         seen,
         facts,
+        channels: board.channels_of(handset).iter().filter_map(|row| trouble_on(words, handset, row, board)).collect(),
         disabled: handset.disabled_at.is_some(),
         paired: handset.token_hash.is_some(),
         test: board.tests.get(&handset.id).map(|test| test_view(words, handset, test)),
         call: call_form(reader, &handset.id.to_string(), &handset.name),
         rename: rename_form(reader, &handset.id.to_string(), &handset.name),
+        channels_form: channels_form(reader, &handset.id.to_string(), &handset.name, handset.channels),
     }
+}
+
+/// How many calls it holds, of how many.
+fn calls_at_once(words: &Words, handset: &HandsetRow, busy: usize) -> String {
+    let (busy, count, offered) = (busy.to_string(), handset.usable_channels().to_string(), handset.offered_channels());
+    let sentence = if offered > handset.channels { &words.channels_offered } else { &words.channels_of };
+    fill_text(sentence, &[("busy", &busy), ("count", &count), ("offered", &offered.to_string())])
+}
+
+/// Why one of several channels cannot be used now; HTML. For people, as in records of calls, they are counted from 1.
+fn trouble_on(words: &Words, handset: &HandsetRow, row: &ChannelRow, board: &Board) -> Option<String> {
+    if handset.usable_channels() < 2 || row.channel >= handset.usable_channels() {
+        return None;
+    }
+    let rests_until = row.avoid_until.filter(|until| *until > board.now);
+    let (sentence, when) = match (row.stuck_since, rests_until) {
+        (Some(since), _) => (&words.channel_stuck, since),
+        (None, Some(until)) if row.failures > 0 => (&words.channel_failing, until),
+        (None, Some(until)) => (&words.channel_rests, until),
+        (None, None) => return None,
+    };
+    Some(fill(sentence, &[("channel", Text(&(row.channel + 1).to_string())), ("at", Html(&at(when)))]))
 }
 
 fn state(words: &'static Words, health: Health) -> (&'static str, &'static str) {
@@ -269,6 +301,14 @@ fn rename_form(reader: &Reader, key: &str, handset: &str) -> Form {
     form.holding("handset", handset).with([name])
 }
 
+/// By which a handset is allowed so many calls at once.
+fn channels_form(reader: &Reader, key: &str, handset: &str, channels: i32) -> Form {
+    let words = reader.words;
+    let number = Field::plain("channels", &words.handset_channels, Input::Number).value(&channels.to_string()).required();
+    let form = Form::new(reader, format!("channels-{key}"), "/handsets/channels", &words.channels_go).looking("");
+    form.explained(&words.channels_how).holding("handset", handset).with([number])
+}
+
 /// By which a phone that knocked is let in.
 fn allow_form(reader: &Reader, key: &str, address: &str, model: &str) -> Form {
     let name = Field::plain("name", &reader.words.handset_name, Input::Line).required();
@@ -316,6 +356,24 @@ pub(super) async fn rename(
             let form = rename_form(&reader, "", fields.get("handset"));
             wrong_name(&app, &reader, form, fields, error)
         }
+    }
+}
+
+/// `POST /handsets/channels`
+pub(super) async fn channels(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let wanted = fields.get("channels").trim().parse().unwrap_or(0);
+    match pairing::set_channels(&app.engine.store, fields.get("handset"), wanted).await {
+        Ok(()) => Ok(go_to("/handsets?done=channels")),
+        Err(PairingError::BadChannels) => {
+            let form = channels_form(&reader, "", fields.get("handset"), 1);
+            let wrong = Wrong::new("channels", &reader.words.channels_bad);
+            Ok(refused(&app, &reader, &reader.words.nav_handsets, form, fields, wrong))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

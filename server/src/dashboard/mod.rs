@@ -134,6 +134,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
     let admins = Router::new()
         .route("/handsets/add", post(handsets::add))
         .route("/handsets/rename", post(handsets::rename))
+        .route("/handsets/channels", post(handsets::channels))
         .route("/handsets/rotate", post(handsets::rotate))
         .route("/handsets/disable", post(handsets::disable))
         .route("/handsets/enable", post(handsets::enable))

@@ -37,7 +37,7 @@ use crate::keep::pairing::{plain_key, token_hash};
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
 use crate::store::Announcement;
-use crate::store::watch::handsets::{HandsetRow, IdleForm, Profile};
+use crate::store::watch::handsets::{HandsetRow, IdleForm, MOST_CHANNELS, Profile};
 use crate::telemetry::{Poll, Report as ReportLabel};
 
 /// The app gives up reading after ten seconds.
@@ -195,7 +195,11 @@ fn cannot_tell(app: &App, door: Door<'_>, parts: &Parts) -> Response {
         // `code` 1 would end an app that runs without its screen. Its open mid with an empty list makes it do nothing and
         // forget nothing; without one, forgetting is the lesser evil.
         IdleForm::HeadlessSafe => {
-            let mid = known.and_then(|handset| engine.presence.last_mid(handset.id).or_else(|| engine.idle.open_mid(handset.id)));
+            let channel = channel(parts).unwrap_or(0);
+            let of = |handset: Arc<HandsetRow>| {
+                engine.presence.last_mid(handset.id, channel).or_else(|| engine.idle.open_mid(handset.id, channel))
+            };
+            let mid = known.and_then(of);
             let body = mid.map_or_else(|| wire::HEADLESS_IDLE_BODY.to_owned(), |mid| wire::Offer::new(&[], &mid).to_body());
             json(StatusCode::OK, body)
         }
@@ -219,16 +223,28 @@ fn not_now(app: &App, error: PollError) -> Response {
 
 async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) -> Result<Response, PollError> {
     let handset = identify(app, door, parts).await?;
-    let asker = Asker { profile: profile(&handset, door, &parts.headers), handset };
+    let profile = profile(&handset, door, &parts.headers);
+    let asker = Asker { profile, channel: channel(parts).unwrap_or(MOST_CHANNELS), handset };
     let metrics = &app.engine.metrics;
     let patience = Patience::of(wait, parts);
-    Ok(match native::claim(app, &asker, &patience).await? {
+    let usable = if profile == Profile::Native { asker.handset.usable_channels() } else { 1 };
+    let claim = match asker.channel < usable {
+        true => native::claim(app, &asker, &patience).await?,
+        false => match app.engine.finish_open(&asker).await? {
+            Claim::Idle(_) => return Err(no_such_channel(app, &asker, usable)),
+            served @ Claim::Serve { .. } => served,
+        },
+    };
+    if usable > 1 {
+        app.engine.presence.asked_on(asker.handset.id, asker.channel, app.engine.clock.now());
+    }
+    Ok(match claim {
         Claim::Serve { offer, fresh } => {
             metrics.polls.inc(if fresh { Poll::Offered } else { Poll::Served });
             if fresh {
                 tracing::info!(handset.name = %asker.handset.name, dial.mid = short_mid(&offer.mid), numbers = offer.phones.len(), "handed out");
             }
-            app.engine.presence.served(asker.handset.id, Some(&offer.mid));
+            app.engine.presence.served(asker.handset.id, asker.channel, Some(&offer.mid));
             let (mid, counted_at) = (offer.mid.clone(), offer.counted_at);
             let body = match native::speaks_native(&parts.headers) {
                 true => native::offer_body(&app.engine, &asker.handset, offer).await?,
@@ -240,11 +256,32 @@ async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) ->
         Claim::Idle(reason) => {
             metrics.polls.inc(if reason == IdleReason::KnownIdle { Poll::IdleMemory } else { Poll::IdleStore });
             if !matches!(reason, IdleReason::PastDeadline { .. } | IdleReason::Withheld { .. }) {
-                app.engine.presence.served(asker.handset.id, None);
+                app.engine.presence.served(asker.handset.id, asker.channel, None);
             }
             idle(asker.handset.idle_form, &reason)
         }
     })
+}
+
+/// For which of its channels a handset asks. Only our own protocol knows of channels; `None`: it names none that there is.
+fn channel(parts: &Parts) -> Option<i32> {
+    match native::speaks_native(&parts.headers) {
+        true => native::channel_of(parts.uri.query().unwrap_or_default()),
+        false => Some(0),
+    }
+}
+
+/// A handset asks for a channel that it may not use: a token that has leaked must not open another line.
+fn no_such_channel(app: &App, asker: &Asker, usable: i32) -> PollError {
+    let (handset, channel) = (&asker.handset, asker.channel);
+    if app.engine.presence.is_news(handset.id, channel, app.engine.clock.now()) {
+        tracing::warn!(handset.name = %handset.name, channel, usable, allowed = handset.channels, offered = handset.offered_channels(),
+            "the handset asks for a channel that it may not use: see `autocall handset set --channels`, or rotate its token");
+    }
+    PollError::Refused(
+        StatusCode::BAD_REQUEST,
+        "this handset may not use such a channel: channels are counted from 0, and there are as many as its status and `autocall handset set --channels` say",
+    )
 }
 
 fn peer(parts: &Parts) -> Option<SocketAddr> {
@@ -285,6 +322,7 @@ async fn identify_paired(app: &Arc<App>, token: &str, address: IpAddr) -> Result
         if engine.idle.may_hold_dials()
             && let Some(handset) = engine.store.read().await?.db().holder_by_token(&hash).await?
         {
+            let handset = HandsetRow { token_hash: None, next_token_hash: None, ..handset };
             return Ok(only_finishes(handset, now));
         }
         return Err(match app.access.guard.wrong(address, now) {

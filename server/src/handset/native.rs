@@ -21,6 +21,7 @@ use crate::engine::hunt::claim::OfferDetails;
 use crate::engine::lines::replies::TextReceived;
 use crate::engine::media::Told;
 use crate::engine::watch::lookout;
+use crate::engine::watch::waiting::Who;
 use crate::engine::{Asker, Claim, Engine, Offer};
 use crate::http::json;
 use crate::http::phone::refusal;
@@ -29,12 +30,13 @@ use crate::ids::CommandId;
 use crate::keep::lines::gateways;
 use crate::kinds::gateways::GatewaySettings;
 use crate::line::written;
+use crate::needs::Words;
 use crate::net::seats::{Seat, Wait};
 use crate::store::StoreError;
 use crate::store::lines::sms::GatewayRow;
 use crate::store::media::recordings::Records;
 use crate::store::watch::commands::CommandRow;
-use crate::store::watch::handsets::HandsetRow;
+use crate::store::watch::handsets::{HandsetRow, MOST_CHANNELS};
 
 /// Whether a request speaks our protocol.
 #[must_use]
@@ -50,6 +52,15 @@ pub fn wait_of(query: &str) -> Duration {
         .and_then(|(_, value)| value.parse::<u64>().ok())
         .unwrap_or(0);
     Duration::from_secs(seconds.min(wire::MAX_WAIT_SECONDS))
+}
+
+/// For which channel a poll asks, counted from 0: `channel` of its query. `None`: it names none that there is.
+#[must_use]
+pub fn channel_of(query: &str) -> Option<i32> {
+    match form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "channel") {
+        Some((_, value)) => value.parse().ok().filter(|channel| (0..MOST_CHANNELS).contains(channel)),
+        None => Some(0),
+    }
 }
 
 /// How long a request may wait, and what ends that early.
@@ -89,7 +100,8 @@ pub async fn claim(app: &App, asker: &Asker, patience: &Patience) -> Result<Clai
         return Ok(engine.claim(asker).await?);
     }
     let mut until = tokio::time::Instant::now() + patience.wait;
-    let seat = engine.lookout.calls.come(asker.handset.id, asker.handset.doors());
+    let who = Who { handset: asker.handset.id, channel: asker.channel, can: asker.handset.words() };
+    let seat = engine.lookout.calls.come(who, asker.handset.doors());
     loop {
         let claim = engine.claim(asker).await?;
         if matches!(claim, Claim::Serve { .. }) {
@@ -279,7 +291,8 @@ async fn inbound_text(app: &App, handset: &HandsetRow, text: wire::InboundText) 
 
 async fn outbox(app: &App, handset: &HandsetRow, patience: &Patience) -> Result<Outbox, PollError> {
     let mut until = tokio::time::Instant::now() + patience.wait;
-    let seat = app.engine.lookout.commands.come(handset.id, handset.doors());
+    let who = Who { handset: handset.id, channel: 0, can: Words::default() };
+    let seat = app.engine.lookout.commands.come(who, handset.doors());
     loop {
         let rows = app.engine.store.read().await?.db().open_commands(handset.id).await?;
         let is_fresh = |row: &&CommandRow| row.handed_at.is_none() && matches!(row.command(), Some(CommandKind::Forward { .. }));

@@ -9,7 +9,7 @@ use crate::config::{Config, HandsetConfig};
 use crate::ids::HandsetId;
 use crate::kinds::gateways::GatewaySettings;
 use crate::secrets;
-use crate::store::watch::handsets::{HandsetRow, IdleForm, NewHandset, Profile};
+use crate::store::watch::handsets::{HandsetRow, IdleForm, MOST_CHANNELS, NewHandset, Profile};
 use crate::store::{Announcement, Store, StoreError};
 use crate::visible;
 
@@ -36,6 +36,9 @@ pub enum PairingError {
     /// A phone on the plain path has no token.
     #[error("the handset {0:?} has no token: it polls the plain path")]
     NoToken(String),
+    /// No handset holds so many calls at once, or none.
+    #[error("a handset holds 1 to {MOST_CHANNELS} calls at once")]
+    BadChannels,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -174,6 +177,22 @@ pub async fn rename(store: &Store, name: &str, new_name: &str) -> Result<(), Pai
             new_name.trim().clone_into(&mut own.handset);
             tx.db().change_gateway(&gateway).await?;
         }
+    }
+    tx.announce(Announcement::Handsets);
+    Ok(tx.commit().await?)
+}
+
+/// Allows a handset so many calls at once; it holds no more than it says that it can. Calls that run go on.
+///
+/// # Errors
+/// When there is no such handset, none may hold so many, or the database fails.
+pub async fn set_channels(store: &Store, name: &str, channels: i32) -> Result<(), PairingError> {
+    if !(1..=MOST_CHANNELS).contains(&channels) {
+        return Err(PairingError::BadChannels);
+    }
+    let mut tx = store.begin().await?;
+    if !tx.db().set_handset_channels(name, channels).await? {
+        return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
     tx.announce(Announcement::Handsets);
     Ok(tx.commit().await?)

@@ -155,7 +155,7 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
     tx.commit().await?;
     // A poll that was being answered meanwhile may have been given a dial.
     if let Some(handset) = handset
-        && engine.store.read().await?.db().open_dial_of(handset).await?.is_some()
+        && engine.store.read().await?.db().has_open_dial(handset).await?
     {
         let mut tx = engine.store.begin().await?;
         tx.db().sms_failed(sms.id, &Outcome::WaitsForCall.to_string(), now + LOOK_AGAIN).await?;
@@ -172,7 +172,7 @@ async fn hindrance(tx: &mut Tx, line: &LineRow, sms: &SmsRow, now: DateTime<Utc>
         return Ok(Some(Outcome::WaitsForEarlier));
     }
     let Some(handset) = line.handset_id else { return Ok(None) };
-    let busy = tx.db().open_dial_of(handset).await?.is_some() || tx.db().line_free_at(handset, now).await?.is_some();
+    let busy = tx.db().has_open_dial(handset).await? || tx.db().line_free_at(handset, now).await?.is_some();
     Ok(busy.then_some(Outcome::WaitsForCall))
 }
 

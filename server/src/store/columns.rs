@@ -23,6 +23,7 @@ use crate::ids::{
 use crate::kinds::notices::WebhookShape;
 use crate::line::command::AppBuild;
 use crate::line::reply::TextEffect;
+use crate::needs::Words;
 use crate::roster::source::Address;
 use crate::store::access::users::Role;
 use crate::store::lines::numbers::HandOverWhy;
@@ -173,6 +174,7 @@ kept_as!(EndedBy, String, |by| by.as_str(), |word| match word.as_str() {
     "callee" => Ok(Self::Callee),
     _ => Ok(Self::Network),
 });
+kept_as!(Words, String, |words| words.to_string(), |text| Ok(Self::read(&text)));
 
 kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));
 

@@ -676,6 +676,7 @@ impl Store {
             alarm::barista::ALL,
             alarm::board::ALL,
             alarm::call_records::ALL,
+            watch::channels::ALL,
             watch::commands::ALL,
             alarm::dials::ALL,
             duty::contacts::ALL,

@@ -31,6 +31,7 @@ on_both!(
     a_handset_that_is_killed_while_it_rings_rings_nobody_twice,
     what_a_callee_says_is_heard_by_whoever_raised_the_alarm,
     a_clip_is_played_in_a_call,
+    two_channels_ring_two_people_at_once,
 );
 
 /// The handset's program, with a tone for a voice.
@@ -41,11 +42,16 @@ struct Handset {
 
 impl Handset {
     async fn start(world: &World, server: &Binary, peer: &Peer) -> Self {
+        Self::start_with(world, server, peer, 1).await
+    }
+
+    /// One that can hold so many calls at once, and is allowed to.
+    async fn start_with(world: &World, server: &Binary, peer: &Peer, channels: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let voice = folder.path().join("voice.wav");
         std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
         let configuration = format!(
-            "[agent]\nkind = \"sip\"\nserver = \"{}{}\"\nstate_dir = \"{}\"\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\nanswer_within_seconds = 60\n\
+            "[agent]\nkind = \"sip\"\nserver = \"{}{}\"\nstate_dir = \"{}\"\nchannels = {channels}\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\nanswer_within_seconds = 60\n\
              [[agent.speech.voice]]\nlanguages = [\"*\"]\ncommand = [\"cat\", \"{}\"]\n",
             server.url(),
             pair(world, "trunk").await,
@@ -54,6 +60,8 @@ impl Handset {
             voice.display()
         );
         std::fs::write(folder.path().join("handset.toml"), configuration).unwrap();
+        let allowed = world.command(&["handset", "set", "trunk", "--channels", &channels.to_string()]).await;
+        assert!(allowed.status.success(), "{allowed:?}");
         let process = Self::spawn(folder.path());
         Self { folder, process }
     }
@@ -209,4 +217,36 @@ async fn a_clip_is_played_in_a_call(engine: Engine) {
     let none = world.command(&["media", "remove", "night"]).await;
     assert!(!none.status.success() && String::from_utf8_lossy(&none.stderr).contains("there is no clip \"night\""), "{none:?}");
     assert!(!world.command(&["media", "add", "../x", &clip]).await.status.success());
+}
+
+async fn two_channels_ring_two_people_at_once(engine: Engine) {
+    let world = world(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let takes = || vec![Act::Ring(180), Act::Released, Act::Answer(Law::Pcma), Act::Hear(20), Act::Key('1')];
+    let peer = peer(Manners::of(takes()));
+    let handset = Handset::start_with(&world, &server, &peer, 3).await;
+    let ids = [client.raise_for(&[ANN]).await, client.raise_for(&[BOB]).await];
+    eventually("both phones to ring", 4 * SOON, async || (peer.log().calls.len() == 2).then_some(())).await;
+    let answered = async || {
+        let alarms = [client.alarm(&ids[0]).await, client.alarm(&ids[1]).await];
+        alarms.iter().filter(|alarm| alarm["state"] == "answered").count()
+    };
+    assert_eq!(answered().await, 0, "nobody has picked up yet");
+    // Each goes on when it is their turn.
+    peer.release();
+    eventually("one to take it", 4 * SOON, async || (answered().await == 1).then_some(())).await;
+    peer.release();
+    for (id, name) in ids.iter().zip(["Ann", "Bob"]) {
+        let alarm = alarm_in_state(&client, id, "answered", &handset).await;
+        assert_eq!(
+            (alarm["answer"]["name"].as_str(), alarm["dials"][0]["handset"].as_str()),
+            (Some(name), Some("trunk")),
+            "{alarm:#}"
+        );
+        assert_eq!(alarm["dials"].as_array().unwrap().len(), 1, "{alarm:#}");
+    }
+    let mut called: Vec<String> = peer.log().calls.iter().map(|(_, number)| number.clone()).collect();
+    called.sort();
+    assert_eq!(called, [ANN, BOB], "{}", handset.process.log());
 }

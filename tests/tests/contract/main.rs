@@ -12,6 +12,7 @@ mod bodies;
 mod calendar_files;
 mod calendars;
 mod call_records;
+mod channels;
 mod clips;
 mod confirming;
 mod duty_paging;

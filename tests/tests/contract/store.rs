@@ -73,7 +73,12 @@ async fn a_transaction_that_is_dropped_leaves_nothing(home: Home) {
         let mut tx = server.app.engine.store.begin().await.unwrap();
         let hunt = tx
             .db()
-            .lock_next_due(server.now(), autocall::ids::HandsetId::new(server.now()), server.now())
+            .lock_next_due(
+                server.now(),
+                autocall::ids::HandsetId::new(server.now()),
+                server.now(),
+                &[autocall::needs::Words::default()].into(),
+            )
             .await
             .unwrap()
             .unwrap();
@@ -148,7 +153,12 @@ async fn a_connection_frozen_inside_a_claim_frees_its_row() {
     assert!(
         frozen
             .db()
-            .lock_next_due(server.now(), autocall::ids::HandsetId::new(server.now()), server.now())
+            .lock_next_due(
+                server.now(),
+                autocall::ids::HandsetId::new(server.now()),
+                server.now(),
+                &[autocall::needs::Words::default()].into()
+            )
             .await
             .unwrap()
             .is_some()

@@ -1,13 +1,22 @@
-//! What the pages tell of calls in which the handset speaks: who pressed a key, who did not, and what the handset took them for.
+//! What the pages tell of calls in which the handset speaks: who pressed a key, who did not, what the handset took them for, and how many
+//! calls it holds at once.
+
+use std::time::Duration;
 
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::wait::eventually;
 use serde_json::{Value, json};
 
 use crate::client::Visitor;
 use crate::harness::{A, B, Home, Server, on_both};
 
-on_both!(a_mailbox_is_told_from_a_key, a_policy_says_that_it_wants_a_key, a_handset_that_speaks_must_hear_a_key);
+on_both!(
+    a_mailbox_is_told_from_a_key,
+    a_policy_says_that_it_wants_a_key,
+    a_handset_that_speaks_must_hear_a_key,
+    the_page_says_how_many_channels_and_which_rest,
+);
 
 pub async fn native(server: &Server, method: &str, path: &str, body: Value) -> Value {
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
@@ -65,4 +74,41 @@ async fn a_policy_says_that_it_wants_a_key(home: Home) {
     let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
     let page = lin.get("/policies").await;
     assert!(page.shows("only a key is an answer"), "{}", page.body);
+}
+
+async fn the_page_says_how_many_channels_and_which_rest(home: Home) {
+    let server = home.start().await;
+    let path = server.pair("trunk", Profile::Native).await;
+    let mut ann = Visitor::logged_in(&server, "ann", Role::Admin).await;
+    assert!(!ann.get("/handsets").await.shows("Calls at once</dt>"), "one line needs no word");
+    let offers = json!({ "channels": 3 });
+    assert_eq!(native(&server, "POST", "/h/trunk/status", offers).await, json!({ "code": 0 }));
+    // What a page shows is read again now and then.
+    let mut shows = async |what: &str| {
+        eventually(what, Duration::from_secs(30), async || ann.get("/handsets").await.shows(what).then_some(())).await;
+    };
+    shows("<dd>0 of 1; it could hold 3</dd>").await;
+    for wrong in ["0", "65", "many"] {
+        let page = ann.post("/handsets/channels", &[("handset", "trunk"), ("channels", wrong)]).await;
+        assert!(page.status == 422 && page.shows("A number from 1 to 64."), "{wrong}: {page:?}");
+    }
+    let page = ann.post("/handsets/channels", &[("handset", "trunk"), ("channels", "3")]).await;
+    assert_eq!((page.status, page.location()), (303, "/handsets?done=channels"));
+    server.raise(&[A], json!({ "attempts": 1 })).await;
+    let on = async |channel: i32| native(&server, "GET", &format!("{path}?channel={channel}"), Value::Null).await;
+    let not_rung = async |offer: Value, outcome: &str| {
+        let report = format!("{path}?mid={}", offer["mid"].as_str().unwrap());
+        let call = json!({ "number": offer["phone"][0], "outcome": outcome });
+        assert_eq!(native(&server, "POST", &report, json!({ "calls": [call] })).await, json!({ "code": 0 }));
+    };
+    let offer = on(1).await;
+    let mut shows = async |what: &str| {
+        eventually(what, Duration::from_secs(30), async || ann.get("/handsets").await.shows(what).then_some(())).await;
+    };
+    shows("<dd>1 of 3</dd>").await;
+    not_rung(offer, "failed").await;
+    shows("Channel 2 rests until").await;
+    shows("its calls did not leave it").await;
+    not_rung(on(2).await, "not_dialled").await;
+    shows("somebody else was using it").await;
 }

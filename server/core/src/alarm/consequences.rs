@@ -258,8 +258,10 @@ pub enum OfReport {
     LineIsFree,
     /// Calls leave the handset.
     HandsetWorks,
-    /// No call leaves the handset: another one is preferred.
+    /// Its account or its trunk does not take calls: no channel of the handset can, and another one is preferred.
     HandsetFails,
+    /// No call leaves the channel: another one is preferred.
+    ChannelFails,
     /// Somebody else was using the line, so that nothing was dialled: that was no hand-out, and the line is left alone for a moment.
     LineBusy,
     /// An answer is kept, and told.
@@ -573,8 +575,10 @@ fn of_each_number(dial: &Dial, calls: &[NativeCall], region: Region, follows: &m
     if !dial.by_handset || dial.rings.is_empty() {
         return;
     }
-    follows.push(if no_trunk || (failed == dial.rings.len()) {
+    follows.push(if no_trunk {
         OfReport::HandsetFails
+    } else if failed == dial.rings.len() {
+        OfReport::ChannelFails
     } else if not_dialled == dial.rings.len() {
         OfReport::LineBusy
     } else {
@@ -898,6 +902,7 @@ mod tests {
                 | OfReport::LineIsFree
                 | OfReport::HandsetWorks
                 | OfReport::HandsetFails
+                | OfReport::ChannelFails
                 | OfReport::LineBusy
                 | OfReport::Tell(_)
                 | OfReport::ReachLaterHunts { .. }

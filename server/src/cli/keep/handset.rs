@@ -1,5 +1,6 @@
-//! `autocall handset`: pair, list, rename, rotate, disable, allow, test.
+//! `autocall handset`: pair, list, rename, set, rotate, disable, allow, test.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::cli::{agreed_clock, one_of, open, quoted};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::watch::test_call::{self, Checklist};
+use crate::ids::HandsetId;
 use crate::keep::pairing::{self, Pairing};
 use crate::numbers::{Number, Region};
 use crate::store::Store;
@@ -40,6 +42,14 @@ pub(in crate::cli) enum HandsetCommand {
         name: String,
         /// Its new name
         new_name: String,
+    },
+    /// Say what a handset may do
+    Set {
+        /// Its name
+        name: String,
+        /// Calls at once: 1 to 64, and never more than the handset says that it can hold
+        #[arg(long)]
+        channels: i32,
     },
     /// Give a handset a new token; the old one works until the phone has polled with the new one
     Rotate {
@@ -157,6 +167,10 @@ async fn dispatch(command: HandsetCommand, config: &Config, store: &Store, clock
             pairing::rename(store, &name, &new_name).await?;
             println!("{name} is called {} now", new_name.trim());
         }
+        HandsetCommand::Set { name, channels } => {
+            pairing::set_channels(store, &name, channels).await?;
+            println!("{name} may hold {channels} call(s) at once");
+        }
         HandsetCommand::Rotate { name, now: at_once } => {
             let token = pairing::rotate(store, &name, at_once).await?;
             let old = if at_once { "is refused from now on" } else { "works until it has polled with this" };
@@ -183,13 +197,16 @@ async fn dispatch(command: HandsetCommand, config: &Config, store: &Store, clock
 async fn list(store: &Store, now: DateTime<Utc>) -> anyhow::Result<()> {
     let mut reader = store.read().await?;
     let handsets = reader.db().handsets().await?;
-    let busy = reader.db().busy_handsets().await?;
+    let mut calls: HashMap<HandsetId, i32> = HashMap::new();
+    for (handset, _) in reader.db().open_mids().await?.into_keys() {
+        *calls.entry(handset).or_default() += 1;
+    }
     drop(reader);
     if handsets.is_empty() {
         println!("no handset yet: autocall handset add --name desk");
     }
     for handset in handsets {
-        let state = state(&handset, busy.contains(&handset.id), now);
+        let state = state(&handset, calls.get(&handset.id).copied().unwrap_or(0), now);
         let door = match (handset.token_hash.is_some(), handset.allowed_at.is_some()) {
             (true, _) => "paired",
             (false, true) => "allowed",
@@ -203,7 +220,7 @@ async fn list(store: &Store, now: DateTime<Utc>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn state(handset: &HandsetRow, busy: bool, now: DateTime<Utc>) -> String {
+fn state(handset: &HandsetRow, calls: i32, now: DateTime<Utc>) -> String {
     let seen = handset.last_seen_at.map_or("never polled".to_owned(), |at| format!("polled {}", ago(now, at)));
     if handset.disabled_at.is_some() {
         return "disabled".to_owned();
@@ -220,7 +237,11 @@ fn state(handset: &HandsetRow, busy: bool, now: DateTime<Utc>) -> String {
     if let Some(since) = handset.restarted_since {
         return format!("STARTED AGAIN IN A CALL, noticed {}; {seen}", ago(now, since));
     }
-    if busy { format!("in a dial; {seen}") } else { seen }
+    match (calls, handset.usable_channels()) {
+        (0, _) => seen,
+        (_, 1) => format!("in a dial; {seen}"),
+        (calls, of) => format!("in {calls} of {of} dials; {seen}"),
+    }
 }
 
 fn ago(now: DateTime<Utc>, at: DateTime<Utc>) -> String {

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::engine::watch::handsets::is_served;
 use crate::engine::watch::outages::counts;
+use crate::store::watch::channels::ChannelRow;
 use crate::store::watch::handsets::HandsetRow;
 
 /// How a handset is.
@@ -25,7 +26,14 @@ pub(in crate::dashboard) enum Health {
 }
 
 impl Health {
-    pub(in crate::dashboard) fn of(handset: &HandsetRow, busy: bool, plain_path_open: bool, now: DateTime<Utc>) -> Self {
+    pub(in crate::dashboard) fn of(
+        handset: &HandsetRow,
+        channels: &[ChannelRow],
+        busy: bool,
+        plain_path_open: bool,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let fails = |channel: i32| channels.iter().any(|row| row.channel == channel && row.failures > 0);
         if handset.disabled_at.is_some() {
             Self::Disabled
         } else if !busy && !is_served(handset, plain_path_open) {
@@ -41,7 +49,7 @@ impl Health {
             Self::Shared
         } else if handset.restarted_since.is_some() {
             Self::Restarted
-        } else if handset.failures > 0 {
+        } else if handset.failures > 0 || (0..handset.usable_channels()).all(fails) {
             Self::Failing
         } else if handset.last_seen_at.is_none() {
             Self::NeverPolled

@@ -48,6 +48,7 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
         "cancelled" => Some(&words.done_cancelled),
         "redialled" => Some(&words.done_redialled),
         "renamed" => Some(&words.done_renamed),
+        "channels" => Some(&words.done_channels),
         "disabled" => Some(&words.done_disabled),
         "enabled" => Some(&words.done_enabled),
         "allowed" => Some(&words.done_allowed),

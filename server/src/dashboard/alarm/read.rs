@@ -20,6 +20,7 @@ use crate::store::alarm::answers::{self, AnswerRow};
 use crate::store::alarm::board::{EndRow, RingingRow, RungRow, TestRow};
 use crate::store::alarm::hunts::HuntRow;
 use crate::store::duty::log::CurrentDutyRow;
+use crate::store::watch::channels::ChannelRow;
 use crate::store::watch::handsets::{HandsetRow, KnockRow};
 use crate::store::{Db, StoreError};
 use std::sync::Arc;
@@ -49,7 +50,9 @@ pub(in crate::dashboard) struct Board {
     /// The documented path hands out alarms.
     pub(in crate::dashboard) plain_path_open: bool,
     /// Handsets in an open dial.
-    pub(in crate::dashboard) busy: Vec<HandsetId>,
+    calls: HashMap<HandsetId, usize>,
+    /// What is known of channels.
+    channels: HashMap<HandsetId, Vec<ChannelRow>>,
     pub(in crate::dashboard) tests: HashMap<HandsetId, TestRow>,
     pub(in crate::dashboard) knocks: Vec<KnockRow>,
     pub(in crate::dashboard) week: Week,
@@ -106,7 +109,17 @@ impl Week {
 impl Board {
     /// How a handset is.
     pub(in crate::dashboard) fn health(&self, handset: &HandsetRow) -> Health {
-        Health::of(handset, self.busy.contains(&handset.id), self.plain_path_open, self.now)
+        Health::of(handset, self.channels_of(handset), self.calls_of(handset.id) > 0, self.plain_path_open, self.now)
+    }
+
+    /// What is known of the channels of a handset.
+    pub(in crate::dashboard) fn channels_of(&self, handset: &HandsetRow) -> &[ChannelRow] {
+        self.channels.get(&handset.id).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many dials a handset holds.
+    pub(in crate::dashboard) fn calls_of(&self, handset: HandsetId) -> usize {
+        self.calls.get(&handset).copied().unwrap_or(0)
     }
 
     async fn read(engine: &Engine, known: Option<KnownWeek>) -> Result<Self, StoreError> {
@@ -128,7 +141,8 @@ impl Board {
             more_open,
             finished,
             unheard: db.unheard_alarms((now - UNHEARD_FOR).timestamp_millis()).await?,
-            busy: db.busy_handsets().await?,
+            calls: calls(db.open_mids().await?.into_keys()),
+            channels: db.channels().await?,
             tests: db.handset_tests().await?.into_iter().map(|test| (test.handset_id, test)).collect(),
             knocks: db.knocks().await?,
             week,
@@ -141,6 +155,14 @@ impl Board {
             handsets,
         })
     }
+}
+
+fn calls(open: impl Iterator<Item = (HandsetId, i32)>) -> HashMap<HandsetId, usize> {
+    let mut calls = HashMap::new();
+    for (handset, _) in open {
+        *calls.entry(handset).or_default() += 1;
+    }
+    calls
 }
 
 fn latest_end(finished: &[Finished]) -> Option<DateTime<Utc>> {

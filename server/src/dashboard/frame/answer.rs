@@ -163,7 +163,9 @@ impl From<PairingError> for Refusal {
     fn from(error: PairingError) -> Self {
         match error {
             PairingError::NoSuchHandset(_) => Self::NotFound,
-            PairingError::BadName | PairingError::NameTaken(_) | PairingError::NoToken(_) => Self::Garbled,
+            PairingError::BadName | PairingError::NameTaken(_) | PairingError::NoToken(_) | PairingError::BadChannels => {
+                Self::Garbled
+            }
             PairingError::Store(error) => error.into(),
         }
     }

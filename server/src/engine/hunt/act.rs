@@ -245,6 +245,7 @@ impl Engine {
             only_handset_id: hunt.only_handset_id,
             confirm_within: hunt.confirm_within,
             wants_key: hunt.wants_key,
+            needs: hunt.needs.clone(),
             policy_id: hunt.policy_id,
             queue: hunt.queue.clone(),
             ring,

@@ -1,6 +1,6 @@
 //! A handset asks for work: serve its open dial, or hand out the next one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +13,11 @@ use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Rung};
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::alarm::ringing::{self, Asked, Line};
-use crate::engine::watch::idle::{IdleReason, voices_first};
+use crate::engine::watch::idle::{IdleReason, Poller, voices_first};
 use crate::engine::{Engine, EngineError, delta, seconds};
 use crate::ids::{self, HuntId, short_mid};
 use crate::lock::{Acquired, LockGuard};
+use crate::needs::Words;
 use crate::numbers::{Number, Region};
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::alarms::foremost;
@@ -48,12 +49,27 @@ pub struct Asker {
     pub handset: Arc<HandsetRow>,
     /// What it can do; never [`Profile::Auto`].
     pub profile: Profile,
+    /// For which of its channels it asks, counted from 0.
+    pub channel: i32,
 }
 
 impl Asker {
     /// It asks whoever picks up for a key.
     fn speaks(&self) -> bool {
         self.profile == Profile::Native && self.handset.speaks()
+    }
+
+    /// As what it asks.
+    fn poller(&self) -> Poller {
+        let can = if self.profile == Profile::Native { self.handset.words() } else { Words::default() };
+        Poller { handset: self.handset.id, channel: self.channel, speaks: self.speaks(), can }
+    }
+
+    /// It may finish a dial that it holds, if it held that before its door was closed.
+    fn may_finish(&self, dial: &DialRow) -> bool {
+        // A phone with no token of its own any more: whoever has the new one may hold others since.
+        let former = self.handset.former_mid.as_deref().filter(|_| self.handset.token_hash.is_none());
+        former.is_none_or(|former| dial.mid.as_str() <= former)
     }
 
     fn form(&self) -> ListForm {
@@ -112,7 +128,7 @@ pub enum Claim {
 
 enum Step {
     HandedOut(Offer),
-    /// Somebody else gave this handset or hunt a dial in the meantime.
+    /// Somebody else gave this channel or hunt a dial in the meantime.
     StartAgain,
     /// Nothing for this handset in this hunt.
     NextHunt,
@@ -133,11 +149,12 @@ impl Engine {
             // A disabled handset may finish what it has, and gets nothing new.
             return self.serve_open_only(asker, now).await;
         }
-        if self.idle.knows_idle(asker.handset.id, asker.speaks(), &self.presence, now) {
+        let poller = asker.poller();
+        if self.idle.knows_idle(&poller, &self.presence, now) {
             return Ok(Claim::Idle(IdleReason::KnownIdle));
         }
         for _ in 0..3 {
-            if let Some(claim) = self.try_claim(asker, now).await? {
+            if let Some(claim) = self.try_claim(asker, &poller, now).await? {
                 return Ok(claim);
             }
         }
@@ -171,28 +188,41 @@ impl Engine {
         Ok(alarm.map(|alarm| OfferDetails { alarm, callees: named, barista, others: firing.saturating_sub(1) }))
     }
 
+    /// Answers a poll for a channel beyond those that a handset may use: what was handed out on it before may be finished.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn finish_open<'e>(&'e self, asker: &'e Asker) -> Result<Claim, EngineError> {
+        if !self.idle.may_hold_dials() {
+            return Ok(Claim::Idle(IdleReason::KnownIdle));
+        }
+        self.serve_open_only(asker, self.clock.now()).await
+    }
+
     async fn serve_open_only(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Claim, EngineError> {
-        let open = self.store.read().await?.db().open_dial_of(asker.handset.id).await?;
+        let open = self.store.read().await?.db().open_dial_on(asker.handset.id, asker.channel).await?;
         let served = match open {
-            Some(dial) if dial.deadline > now => self.serve_again(asker, dial, now).await?,
+            Some(dial) if dial.deadline > now && asker.may_finish(&dial) => self.serve_again(asker, dial, now).await?,
             _ => None,
         };
         Ok(served.unwrap_or(Claim::Idle(IdleReason::NothingDue)))
     }
 
     /// One try; `None` when another request interfered and it is worth starting again.
-    async fn try_claim(&self, asker: &Asker, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
-        let handset = asker.handset.id;
+    async fn try_claim(&self, asker: &Asker, poller: &Poller, now: DateTime<Utc>) -> Result<Option<Claim>, EngineError> {
+        let (handset, channel) = (asker.handset.id, asker.channel);
         let mut key_waits = TimeDelta::zero();
+        let needs: BTreeSet<Words>;
         {
             let mut reader = self.store.read().await?;
             let mut db = reader.db();
-            let open = db.open_dial_of(handset).await?;
-            let due = db.earliest_due_of(handset).await?;
-            if due.key.is_some() && !asker.speaks() {
+            let open = db.open_dial_on(handset, channel).await?;
+            let wanted = db.earliest_due_of(handset).await?;
+            if !poller.speaks && wanted.iter().any(|hunt| hunt.wants_key) {
                 key_waits = voices_first(false, &db.free_voices().await?, &self.presence, now);
             }
-            let due = [due.any, due.key.map(|due| due + key_waits)].into_iter().flatten().min();
+            let due = poller.wanted_at(&wanted, key_waits);
+            needs = wanted.into_iter().map(|hunt| hunt.needs).filter(|needs| poller.can.cover(needs)).collect();
             if open.is_none() && due.is_none_or(|due| due > now) {
                 return Ok(Some(Claim::Idle(IdleReason::NothingDue)));
             }
@@ -209,28 +239,29 @@ impl Engine {
         // Others may have finished while this one waited for its turn.
         let now = self.clock.now();
         work.is_of(now);
-        if let Some(dial) = work.db().open_dial_of(handset).await? {
+        if let Some(dial) = work.db().open_dial_on(handset, channel).await? {
             drop(work);
             if dial.deadline <= now {
                 return Ok(Some(Claim::Idle(IdleReason::PastDeadline { mid: dial.mid })));
             }
             return self.serve_again(asker, dial, now).await;
         }
-        if let Some(latest) = work.db().latest_dial_of(handset).await?
+        if let Some(latest) = work.db().latest_dial_on(handset, channel).await?
             && self.is_held_back(&latest, asker, now)
         {
             return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
         }
-        let resting = work.db().handset(handset).await?.and_then(|handset| handset.avoid_until);
-        if resting.is_some_and(|until| until > now) {
+        let stands = work.db().handset_on(handset, channel).await?;
+        if stands.is_some_and(|(row, rests_until)| row.avoid_until.max(rests_until).is_some_and(|until| until > now)) {
             return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
         }
 
         let mut locks = Vec::new();
         let mut claim = Claim::Idle(IdleReason::NothingDue);
+        let mut taken = Words::default();
         let mut looked_at_one = false;
         for _ in 0..HUNTS_PER_POLL {
-            let Some(hunt) = work.db().lock_next_due(now, handset, now - key_waits).await? else { break };
+            let Some(hunt) = work.db().lock_next_due(now, handset, now - key_waits, &needs).await? else { break };
             looked_at_one = true;
             let step = match self.advance(&mut work, &hunt, asker, &mut locks).await {
                 Err(EngineError::Store(error)) if error.is_for_good() => {
@@ -245,6 +276,7 @@ impl Engine {
                 Step::HandedOut(offer) => {
                     work.tally.turns.insert(hunt.queue.clone());
                     claim = Claim::Serve { offer, fresh: true };
+                    taken = hunt.needs;
                     break;
                 }
                 Step::StartAgain => {
@@ -261,8 +293,13 @@ impl Engine {
         if matches!(claim, Claim::Serve { .. }) {
             // Whoever tells this phone to dial a forwarding code has it rest first, and then looks for an open dial: either they see this
             // one, or this sees the rest.
-            let rests_until = work.db().lock_handset(handset).await?.and_then(|handset| handset.avoid_until);
-            if rests_until.is_some_and(|until| until > now) {
+            // And since it asked it may have said that it can do less, or be allowed fewer channels.
+            let row = work.db().lock_handset(handset).await?;
+            let may = |row: &HandsetRow| {
+                let rests = row.avoid_until.is_some_and(|until| until > now);
+                !rests && (channel == 0 || channel < row.usable_channels()) && row.words().cover(&taken)
+            };
+            if !row.is_some_and(|row| may(&row)) {
                 drop(work);
                 release(locks);
                 return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
@@ -522,6 +559,7 @@ impl Engine {
                 .map(|asker| now + seconds(asker.handset.ring_seconds)),
             profile: asker.map(|asker| asker.profile),
             asks_key: asker.is_some_and(Asker::speaks),
+            channel: asker.map_or(0, |asker| asker.channel),
             targets,
         }
     }

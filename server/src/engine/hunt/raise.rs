@@ -14,6 +14,7 @@ use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
 use crate::keep::whom::{self, Named};
+use crate::needs::Words;
 use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
@@ -115,6 +116,8 @@ pub struct RaiseRequest {
     pub named_by: NamedBy,
     /// Only this handset may ring for it: a test call.
     pub only_handset: Option<HandsetId>,
+    /// Only handsets that can do all this may ring for it.
+    pub needs: Words,
     /// The sender's key for this request and a hash of the request: the same again gives the same alarm.
     pub idempotency: Option<(String, Vec<u8>)>,
     /// What a Barista client wants to read again in its history.
@@ -163,6 +166,7 @@ impl Default for RaiseRequest {
             callees: Vec::new(),
             named_by: NamedBy::Alarm,
             only_handset: None,
+            needs: Words::default(),
             idempotency: None,
             barista: None,
             group_key: None,
@@ -213,7 +217,7 @@ pub struct Raised {
 impl RaiseRequest {
     /// A dry run, a test call, and what a Barista client wants to read of its own event join no other hunt.
     pub(in crate::engine) fn is_by_itself(&self) -> bool {
-        self.dry_run || self.only_handset.is_some() || self.barista.is_some()
+        self.dry_run || self.only_handset.is_some() || self.barista.is_some() || !self.needs.is_empty()
     }
 }
 
@@ -579,6 +583,7 @@ pub(in crate::engine) async fn insert_hunt(
         only_handset_id: request.only_handset,
         confirm_within: wanted.within,
         wants_key: wanted.key,
+        needs: request.needs.clone(),
         policy_id: policy.map(|policy| policy.id),
         queue: queue(request, policy),
         ring: match naming {

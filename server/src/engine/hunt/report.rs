@@ -98,10 +98,11 @@ impl Engine {
             self.follow_report(&mut work, &mut hearing, one).await?;
         }
         Self::name_recordings(&mut work, &hearing.dial, &hearing.rung, &hearing.callees, &report.calls).await?;
-        if let Some(handset) = handset
-            && work.db().handset_reported(handset).await?
-        {
-            work.announce(Announcement::Handsets);
+        if let Some(handset) = handset {
+            let returned = work.db().channel_returned(handset, dial.channel).await?;
+            if work.db().handset_reported(handset).await? || returned {
+                work.announce(Announcement::Handsets);
+            }
         }
         work.announce(Announcement::Hunts);
         work.commit().await?;
@@ -195,6 +196,7 @@ impl Engine {
             OfReport::HandsetWorks => {
                 if let Some(handset) = dial.handset_id {
                     work.db().handset_works(handset).await?;
+                    work.db().channel_works(handset, dial.channel).await?;
                 }
             }
             OfReport::HandsetFails => {
@@ -202,7 +204,16 @@ impl Engine {
                     let failures = work.db().handset(handset).await?.map_or(0, |handset| handset.failures);
                     work.db().handset_failed(handset, Self::rest_until(failures, now)).await?;
                     work.announce(Announcement::Handsets);
-                    tracing::warn!(%handset, "no call leaves this handset: no credit or no signal? another one is preferred");
+                    tracing::warn!(%handset, "the account or the trunk of this handset takes no calls: another one is preferred");
+                }
+            }
+            OfReport::ChannelFails => {
+                if let Some(handset) = dial.handset_id {
+                    let failures = work.db().channel_failures(handset, dial.channel).await?;
+                    work.db().channel_failed(handset, dial.channel, Self::rest_until(failures, now)).await?;
+                    work.announce(Announcement::Handsets);
+                    let channel = dial.channel;
+                    tracing::warn!(%handset, channel, "no call leaves this handset: no credit or no signal? another one is preferred");
                 }
             }
             OfReport::LineBusy => {
@@ -211,7 +222,7 @@ impl Engine {
                     work.db().give_hand_out_back(hunt.id).await?;
                 }
                 if let Some(handset) = dial.handset_id {
-                    work.db().rest_handset(handset, now + LINE_BUSY).await?;
+                    work.db().rest_channel(handset, dial.channel, now + LINE_BUSY).await?;
                 }
             }
             OfReport::Record(recorded) => hearing.answer = Some(self.record(work, hearing, recorded).await?),

@@ -287,7 +287,10 @@ impl Engine {
         if windows::hold(work, alarm.id, fresh.hunt_id, &fresh.labels.0, fresh.team.as_deref()).await? {
             return Ok(());
         }
-        let by_itself = earlier.dry_run || earlier.only_handset_id.is_some() || work.db().is_barista_hunt(earlier.id).await?;
+        let by_itself = earlier.dry_run
+            || earlier.only_handset_id.is_some()
+            || !earlier.needs.is_empty()
+            || work.db().is_barista_hunt(earlier.id).await?;
         self.join_if_alike(work, fresh.priority, by_itself, alarm.id, fresh.hunt_id).await
     }
 }

@@ -1,6 +1,6 @@
 //! Handsets as a whole: who is silent, stuck or back; test calls; what a native handset tells while it dials.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use android_protocol::wire::Capability;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -87,7 +87,10 @@ impl Engine {
         self.write_sightings(false).await?;
         let mut reader = self.store.read().await?;
         let mut handsets = reader.db().handsets().await?;
-        let busy = reader.db().busy_handsets().await?;
+        let mut calls: HashMap<HandsetId, i32> = HashMap::new();
+        for (handset, _) in reader.db().open_mids().await?.into_keys() {
+            *calls.entry(handset).or_default() += 1;
+        }
         drop(reader);
         // Where another node serves handsets too, what it has heard may not be written down yet.
         let unheard_for = match self.store.dialect() {
@@ -101,11 +104,12 @@ impl Engine {
             .collect();
         self.presence.complete(&mut handsets);
         for handset in &handsets {
-            // Silence in an open dial is a call, as far as anybody can know.
+            // Silence in an open dial is a call, as far as anybody can know; but on a free channel it would ask.
+            let busy = calls.get(&handset.id).is_some_and(|calls| *calls >= handset.usable_channels());
             if is_expected(handset)
                 && !self.has_moved(handset, &handsets)
                 && handset.disabled_at.is_none()
-                && !busy.contains(&handset.id)
+                && !busy
                 && !written_lately.contains(&handset.id)
             {
                 self.watch(handset, now).await?;
@@ -158,19 +162,22 @@ impl Engine {
         {
             return Ok(());
         }
-        let latest = self.store.read().await?.db().latest_dial_of(handset.id).await?;
-        let unreported = latest.filter(|dial| dial.reported_at.is_none());
-        let rings_until = unreported.as_ref().and_then(|dial| {
+        let mut unreported = Vec::new();
+        for channel in 0..handset.usable_channels() {
+            let latest = self.store.read().await?.db().latest_dial_on(handset.id, channel).await?;
+            unreported.extend(latest.filter(|dial| dial.reported_at.is_none()));
+        }
+        let rings_until = unreported.iter().filter_map(|dial| {
             let line = Line { serves: self.serves_of(dial), ..dial.line(seconds(handset.ring_seconds)) };
             let closed_at = dial.closed_at.filter(|_| dial.outcome == Some(DialOutcome::Expired));
             // Not as seen now: what is over since a moment counts as well.
             ringing::quiet(&line, DateTime::<Utc>::MIN_UTC).handset.filter(|_| line.stock_app).max(closed_at)
         });
-        if rings_until.is_some_and(|until| until > now - silence) {
+        if rings_until.max().is_some_and(|until| until > now - silence) {
             // Its call may have lasted until just now.
             return Ok(());
         }
-        let stuck = unreported.and_then(|dial| dial.closed_at).is_some_and(|closed| last_seen < closed);
+        let stuck = unreported.iter().filter_map(|dial| dial.closed_at).any(|closed| last_seen < closed);
         let mut tx = self.store.begin().await?;
         let marked = if stuck {
             tx.db().handset_stuck(handset.id, now, now - silence).await?
@@ -251,7 +258,8 @@ impl Engine {
         self.serves_unknown.load(std::sync::atomic::Ordering::Acquire) || now < there_since + BACK_LATELY
     }
 
-    /// Whether a handset may be told to dial forwarding codes now: not while it rings somebody, or its line may still ring. `fresh` are the
+    /// Whether a handset may be told to dial forwarding codes now: not while it rings somebody on any of its channels, or a line of it may
+    /// still ring: nobody knows which of them shares the SIM that is meant. `fresh` are the
     /// commands that it was not told before: for these it gets no alarm for a minute. One that it is told again and again, because it
     /// does not carry it out, must not keep it from alarms.
     ///
@@ -283,7 +291,7 @@ impl Engine {
     async fn line_is_free(&self, id: HandsetId, now: DateTime<Utc>) -> Result<bool, EngineError> {
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
-        Ok(db.open_dial_of(id).await?.is_none() && db.line_free_at(id, now).await?.is_none())
+        Ok(!db.has_open_dial(id).await? && db.line_free_at(id, now).await?.is_none())
     }
 
     /// Keeps what a native handset says of itself. `can`: what it says that it can do; one that does not say so can what it could.

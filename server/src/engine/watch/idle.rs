@@ -13,8 +13,9 @@ use tokio::sync::broadcast::Receiver;
 use super::presence::Presence;
 use super::waiting::Due;
 use crate::ids::HandsetId;
-use crate::store::alarm::hunts::EarliestDue;
-use crate::store::watch::handsets::VoiceRow;
+use crate::needs::Words;
+use crate::store::alarm::hunts::WantedAt;
+use crate::store::watch::handsets::Voice;
 use crate::store::{Announcement, Generation, Remembered, Store, StoreError};
 
 /// What was read longer ago than this is not used: the periodic re-read must have failed.
@@ -26,6 +27,29 @@ const MOST_AT_ONCE: i64 = 64;
 const VOICES_FIRST: TimeDelta = TimeDelta::seconds(20);
 /// A handset that speaks, and has not been heard of for so long, is not waited for.
 const VOICE_LIVES: TimeDelta = TimeDelta::seconds(90);
+
+/// Who asks, as far as it depends on that whether there is something to do.
+#[derive(Clone, Debug)]
+pub struct Poller {
+    /// Which handset.
+    pub handset: HandsetId,
+    /// On which of its channels.
+    pub channel: i32,
+    /// It asks whoever picks up for a key.
+    pub speaks: bool,
+    /// What it can do.
+    pub can: Words,
+}
+
+impl Poller {
+    /// When the first of these hunts wants it. What needs more than it can do never does, and what wants a key is left to handsets that
+    /// speak for so long.
+    #[must_use]
+    pub fn wanted_at(&self, hunts: &[WantedAt], key_waits: TimeDelta) -> Option<DateTime<Utc>> {
+        let may = hunts.iter().filter(|hunt| self.can.cover(&hunt.needs));
+        may.map(|hunt| if hunt.wants_key { hunt.due_at + key_waits } else { hunt.due_at }).min()
+    }
+}
 
 /// Why a handset gets nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +80,7 @@ pub struct IdleMemory(Generation<Memory>);
 struct Memory {
     known: Option<LatestRead>,
     /// The open mids as they were read last, however long ago: for when the database is away.
-    open_mids: HashMap<HandsetId, String>,
+    open_mids: HashMap<(HandsetId, i32), String>,
 }
 
 /// What was read: what is due for whom.
@@ -64,13 +88,13 @@ struct Memory {
 pub struct Facts {
     /// When hunts that any handset may take want one: the earliest of them, in order.
     due: Vec<DateTime<Utc>>,
-    /// The earliest of them that want no key, and that do.
-    earliest: EarliestDue,
-    /// Handsets that speak and have nothing to do; read only where a hunt wants a key.
-    voices: Vec<VoiceRow>,
+    /// The earliest of those that want the same of a handset.
+    earliest: Vec<WantedAt>,
+    /// Handsets that speak and have a free channel; read only where a hunt wants a key.
+    voices: Vec<Voice>,
     due_for: Vec<(HandsetId, DateTime<Utc>)>,
-    /// Those with an open dial, and its mid.
-    open_mids: HashMap<HandsetId, String>,
+    /// The channels with an open dial, and its mid.
+    open_mids: HashMap<(HandsetId, i32), String>,
     with_commands: Vec<HandsetId>,
 }
 
@@ -79,30 +103,39 @@ impl Facts {
     #[must_use]
     pub(in crate::engine) fn due(&self, now: DateTime<Utc>) -> (Due, Due) {
         let for_one = self.due_for.iter().filter(|(_, due)| *due <= now).map(|(handset, _)| handset);
+        let needing = self.needing().filter(|hunt| hunt.due_at <= now);
         let calls = Due {
             for_anyone: self.due.iter().filter(|due| **due <= now).count(),
+            for_able: needing.map(|hunt| hunt.needs.clone()).collect(),
+            for_one: for_one.copied().collect(),
             // One with an open dial is told of it again.
-            for_one: for_one.chain(self.open_mids.keys()).copied().collect(),
+            for_channel: self.open_mids.keys().copied().collect(),
         };
-        (calls, Due { for_anyone: 0, for_one: self.with_commands.iter().copied().collect() })
+        (calls, Due { for_one: self.with_commands.iter().copied().collect(), ..Due::default() })
     }
 
     /// When the next call becomes due by the mere passing of time.
     #[must_use]
     pub(in crate::engine) fn next_due_after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.due.iter().chain(self.due_for.iter().map(|(_, due)| due)).copied().filter(|due| *due > now).min()
+        let due = self.due.iter().copied().chain(self.due_for.iter().map(|(_, due)| *due));
+        due.chain(self.needing().map(|hunt| hunt.due_at)).filter(|due| *due > now).min()
+    }
+
+    /// Of hunts that not every handset may take, the earliest of each kind.
+    fn needing(&self) -> impl Iterator<Item = &WantedAt> {
+        self.earliest.iter().filter(|hunt| !hunt.needs.is_empty())
     }
 }
 
 #[derive(Debug)]
 struct LatestRead {
     read_at: Instant,
-    earliest: EarliestDue,
-    voices: Vec<VoiceRow>,
+    earliest: Vec<WantedAt>,
+    voices: Vec<Voice>,
     /// The same for hunts that are for one handset alone: a test call must not send all the others to the database.
     next_due_for: HashMap<HandsetId, DateTime<Utc>>,
-    /// The open mid of each handset that has one.
-    open_mids: HashMap<HandsetId, String>,
+    /// The open mid of each channel that has one.
+    open_mids: HashMap<(HandsetId, i32), String>,
 }
 
 impl IdleMemory {
@@ -112,14 +145,16 @@ impl IdleMemory {
         Self(Generation::new(announcements, Memory::default()))
     }
 
-    /// True when there certainly is nothing for this handset: no open dial, and no hunt that wants one.
+    /// True when there certainly is nothing for this handset on this channel: no open dial, and no hunt that wants it.
     #[must_use]
-    pub fn knows_idle(&self, handset: HandsetId, speaks: bool, presence: &Presence, now: DateTime<Utc>) -> bool {
+    pub fn knows_idle(&self, poller: &Poller, presence: &Presence, now: DateTime<Utc>) -> bool {
         let memory = self.0.now();
         memory.known.as_ref().is_some_and(|known| {
-            let key = known.earliest.key.map(|due| due + voices_first(speaks, &known.voices, presence, now));
-            let due = [known.earliest.any, key, known.next_due_for.get(&handset).copied()].into_iter().flatten().min();
-            known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !known.open_mids.contains_key(&handset)
+            let key_waits = voices_first(poller.speaks, &known.voices, presence, now);
+            let alone = known.next_due_for.get(&poller.handset).copied();
+            let due = poller.wanted_at(&known.earliest, key_waits).into_iter().chain(alone).min();
+            let holds = known.open_mids.contains_key(&(poller.handset, poller.channel));
+            known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !holds
         })
     }
 
@@ -145,7 +180,7 @@ impl IdleMemory {
                 if memory.generation() == generation {
                     memory.known = Some(LatestRead {
                         read_at,
-                        earliest: facts.earliest,
+                        earliest: facts.earliest.clone(),
                         voices: facts.voices.clone(),
                         next_due_for: facts.due_for.iter().copied().collect(),
                         open_mids: facts.open_mids.clone(),
@@ -160,10 +195,10 @@ impl IdleMemory {
         }
     }
 
-    /// The open mid of a handset as it was known last, however long ago that is.
+    /// The open mid on a channel of a handset as it was known last, however long ago that is.
     #[must_use]
-    pub fn open_mid(&self, handset: HandsetId) -> Option<String> {
-        self.0.now().open_mids.get(&handset).cloned()
+    pub fn open_mid(&self, handset: HandsetId, channel: i32) -> Option<String> {
+        self.0.now().open_mids.get(&(handset, channel)).cloned()
     }
 
     /// Whether any handset may hold an open dial; true when that is not known.
@@ -185,10 +220,9 @@ impl Remembered for Memory {
 }
 
 /// For how long after it is due a hunt that wants a key is left to handsets that speak: while one of them lives and has nothing to do.
-pub(in crate::engine) fn voices_first(speaks: bool, voices: &[VoiceRow], presence: &Presence, now: DateTime<Utc>) -> TimeDelta {
-    let lives =
-        |voice: &VoiceRow| voice.last_seen_at.max(presence.last_seen(voice.id)).is_some_and(|seen| now - seen < VOICE_LIVES);
-    let rests = |voice: &VoiceRow| voice.avoid_until.is_some_and(|until| until > now);
+pub(in crate::engine) fn voices_first(speaks: bool, voices: &[Voice], presence: &Presence, now: DateTime<Utc>) -> TimeDelta {
+    let lives = |voice: &Voice| voice.last_seen_at.max(presence.last_seen(voice.id)).is_some_and(|seen| now - seen < VOICE_LIVES);
+    let rests = |voice: &Voice| voice.avoid_until.is_some_and(|until| until > now);
     let some = voices.iter().any(|voice| lives(voice) && !rests(voice));
     if !speaks && some { VOICES_FIRST } else { TimeDelta::zero() }
 }
@@ -196,16 +230,14 @@ pub(in crate::engine) fn voices_first(speaks: bool, voices: &[VoiceRow], presenc
 async fn read(store: &Store, with_commands: bool) -> Result<Facts, StoreError> {
     let mut reader = store.read().await?;
     let mut db = reader.db();
-    let due = db.due_times(MOST_AT_ONCE).await?;
-    let more = due.last().map(|(due, _)| *due).filter(|_| i64::try_from(due.len()).is_ok_and(|read| read == MOST_AT_ONCE));
-    let of = |key: bool| due.iter().find(|(_, wants_key)| *wants_key == key).map(|(due, _)| *due).or(more);
-    let earliest = EarliestDue { any: of(false), key: of(true) };
+    let earliest = db.earliest_due().await?;
+    let some_want_key = earliest.iter().any(|hunt| hunt.wants_key);
     Ok(Facts {
-        voices: if earliest.key.is_some() { db.free_voices().await? } else { Vec::new() },
-        due: due.into_iter().map(|(due, _)| due).collect(),
+        voices: if some_want_key { db.free_voices().await? } else { Vec::new() },
+        due: db.due_times(MOST_AT_ONCE).await?,
         earliest,
         due_for: db.earliest_due_for_one().await?,
-        open_mids: db.open_mids().await?.into_iter().collect(),
+        open_mids: db.open_mids().await?,
         with_commands: if with_commands { db.handsets_with_commands().await? } else { Vec::new() },
     })
 }

@@ -11,7 +11,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::Instant;
 
-use super::waiting::{Due, Ticket, Waiting};
+use super::waiting::{Due, Ticket, Waiting, Who};
 use crate::engine::Engine;
 use crate::ids::HandsetId;
 use crate::store::watch::handsets::Doors;
@@ -91,10 +91,10 @@ impl Lookout {
 impl Room {
     /// Takes a place for a handset that came like this. It looks first of all, by itself.
     #[must_use]
-    pub fn come(self: &Arc<Self>, handset: HandsetId, came_as: Doors) -> Seat {
-        let bell = Arc::new(Bell { ring: Notify::new(), handset, came_as });
+    pub fn come(self: &Arc<Self>, who: Who, came_as: Doors) -> Seat {
+        let bell = Arc::new(Bell { ring: Notify::new(), handset: who.handset, came_as });
         let mut inside = self.inside();
-        let ticket = inside.waiting.come(handset);
+        let ticket = inside.waiting.come(who);
         inside.bells.insert(ticket, Arc::clone(&bell));
         Seat { room: Arc::clone(self), ticket, bell, found: false }
     }

@@ -1,6 +1,6 @@
 //! When and from where each handset polled: kept in memory, written down now and then, so that an idle poll writes nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,9 @@ const TURNS_WITHIN: TimeDelta = TimeDelta::seconds(120);
 const ONE_PHONE_AFTER: TimeDelta = TimeDelta::minutes(10);
 /// So many turns: a phone that changed its network once, and back, is still one phone.
 const TURNS: u32 = 3;
+
+/// That a handset asks for a channel that it may not use is told no more often than this.
+const TELL_AGAIN: TimeDelta = TimeDelta::minutes(10);
 
 /// That a handset still polls is written down no more often than this.
 const WRITE_EVERY: TimeDelta = TimeDelta::seconds(30);
@@ -66,8 +69,12 @@ struct Seen {
     unwritten: bool,
     /// When it was last written down, and with which interval; `None` when something is known that was not written yet.
     written: Option<(DateTime<Utc>, Option<f64>)>,
-    /// The mid it was last given, unless it was told idle since.
-    mid: Option<Box<str>>,
+    /// The mid it was last given on each channel, unless it was told idle there since.
+    mids: BTreeMap<i32, Box<str>>,
+    /// When each of its channels was asked for, where it has several.
+    channels: BTreeMap<i32, DateTime<Utc>>,
+    /// The last channel that it asked for in vain and that was told of, and when.
+    told_of: Option<(i32, DateTime<Utc>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -115,19 +122,40 @@ impl Presence {
         }
     }
 
-    /// Notes what a handset was given: a mid, or nothing.
-    pub fn served(&self, handset: HandsetId, mid: Option<&str>) {
-        if let Some(seen) = self.seen().get_mut(&handset)
-            && seen.mid.as_deref() != mid
-        {
-            seen.mid = mid.map(Into::into);
+    /// Notes that a handset with several channels asked for something to ring on one of them.
+    pub fn asked_on(&self, handset: HandsetId, channel: i32, now: DateTime<Utc>) {
+        if let Some(seen) = self.seen().get_mut(&handset) {
+            seen.channels.insert(channel, now);
         }
     }
 
-    /// The mid a handset was last given, unless it was told idle since.
+    /// Whether it is news that a handset asks for a channel that it may not use: it is told no more often than now and then.
+    pub fn is_news(&self, handset: HandsetId, channel: i32, now: DateTime<Utc>) -> bool {
+        let mut all = self.seen();
+        let Some(seen) = all.get_mut(&handset) else { return true };
+        let told = seen.told_of.is_some_and(|(of, at)| of == channel && now - at < TELL_AGAIN);
+        if !told {
+            seen.told_of = Some((channel, now));
+        }
+        !told
+    }
+
+    /// Notes what a handset was given on a channel: a mid, or nothing.
+    pub fn served(&self, handset: HandsetId, channel: i32, mid: Option<&str>) {
+        if let Some(seen) = self.seen().get_mut(&handset)
+            && seen.mids.get(&channel).map(|mid| &**mid) != mid
+        {
+            match mid {
+                Some(mid) => seen.mids.insert(channel, mid.into()),
+                None => seen.mids.remove(&channel),
+            };
+        }
+    }
+
+    /// The mid a handset was last given on a channel, unless it was told idle there since.
     #[must_use]
-    pub fn last_mid(&self, handset: HandsetId) -> Option<String> {
-        self.seen().get(&handset)?.mid.as_deref().map(str::to_owned)
+    pub fn last_mid(&self, handset: HandsetId, channel: i32) -> Option<String> {
+        self.seen().get(&handset)?.mids.get(&channel).map(|mid| (**mid).to_owned())
     }
 
     /// What is to be written down by now, or `all` that was not, by handset.
@@ -147,6 +175,8 @@ impl Presence {
             if let Some(seen) = all.get_mut(id) {
                 seen.unwritten = seen.at > sighting.at;
                 seen.written = Some((now, sighting.interval_seconds));
+                // What was not asked for since is not written again.
+                seen.channels.retain(|channel, at| !sighting.channels.contains(&(*channel, *at)));
             }
         }
     }
@@ -190,7 +220,9 @@ impl Seen {
             shared: false,
             unwritten: true,
             written: None,
-            mid: None,
+            mids: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            told_of: None,
         }
     }
 
@@ -202,7 +234,7 @@ impl Seen {
         }
         self.interval = Some(match self.interval {
             // While it has a call, it asks when the call lets it.
-            Some(interval) if self.mid.is_some() => interval,
+            Some(interval) if !self.mids.is_empty() => interval,
             None => gap,
             Some(interval) if gap > 4.0 * interval => interval,
             Some(interval) => interval * 0.8 + gap * 0.2,
@@ -248,6 +280,7 @@ impl Seen {
             model: text(&self.source.model),
             user_agent: text(&self.source.user_agent),
             interval_seconds: self.interval,
+            channels: self.channels.iter().map(|(channel, at)| (*channel, *at)).collect(),
         }
     }
 }

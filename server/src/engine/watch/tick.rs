@@ -293,6 +293,15 @@ impl Engine {
                 work.db().set_target_outcome(&dial.mid, target.callee_id, TargetOutcome::Call(CallOutcome::NoAnswer)).await?;
             }
         }
+        if let Some(handset) = dial.handset_id
+            && outcome == DialOutcome::Expired
+            && work.db().handset(handset).await?.is_some_and(|row| row.usable_channels() > 1)
+        {
+            // Its other channels go on, so that nobody misses the handset.
+            work.db().channel_stuck(handset, dial.channel, now).await?;
+            work.announce(Announcement::Handsets);
+            tracing::warn!(%handset, channel = dial.channel, "a channel of this handset did not return from its call");
+        }
         work.tally.dials.push(outcome);
         let mid = dial.mid.clone();
         let event = match outcome {

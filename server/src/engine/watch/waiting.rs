@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::ids::HandsetId;
+use crate::needs::Words;
 
 /// One who waits; a handset may wait more than once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,8 +18,32 @@ pub struct Ticket(u64);
 pub struct Due {
     /// So many things that anybody may take.
     pub for_anyone: usize,
+    /// What is needed for things that only those may take who can do all that. There are few of these, so that all of them are woken.
+    pub for_able: BTreeSet<Words>,
     /// Those for whom there is something that nobody else may take.
     pub for_one: HashSet<HandsetId>,
+    /// The channels on which there is such a thing.
+    pub for_channel: HashSet<(HandsetId, i32)>,
+}
+
+impl Due {
+    /// Whether there is something that not everybody may take, and this one may.
+    fn is_for(&self, who: &Who) -> bool {
+        self.for_one.contains(&who.handset)
+            || self.for_channel.contains(&(who.handset, who.channel))
+            || self.for_able.iter().any(|needs| who.can.cover(needs))
+    }
+}
+
+/// Who waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Who {
+    /// Which handset.
+    pub handset: HandsetId,
+    /// On which of its channels.
+    pub channel: i32,
+    /// What it can do.
+    pub can: Words,
 }
 
 /// Everybody who waits.
@@ -26,6 +51,8 @@ pub struct Due {
 pub struct Waiting {
     places: HashMap<Ticket, Place>,
     of: HashMap<HandsetId, BTreeSet<Ticket>>,
+    /// Those that can do anything that may be needed.
+    able: BTreeSet<Ticket>,
     /// Asleep, and has not looked since it was heard what is due: in the order in which they are woken.
     fresh: BTreeMap<u64, Ticket>,
     /// Asleep, and has looked in vain.
@@ -39,7 +66,7 @@ pub struct Waiting {
 
 #[derive(Debug)]
 struct Place {
-    handset: HandsetId,
+    who: Who,
     is: Is,
 }
 
@@ -53,10 +80,13 @@ enum Is {
 
 impl Waiting {
     /// Somebody comes, and looks first of all.
-    pub fn come(&mut self, handset: HandsetId) -> Ticket {
+    pub fn come(&mut self, who: Who) -> Ticket {
         let ticket = Ticket(self.turn());
-        self.places.insert(ticket, Place { handset, is: Is::Awake { round: self.round, for_anyone: false } });
-        self.of.entry(handset).or_default().insert(ticket);
+        self.of.entry(who.handset).or_default().insert(ticket);
+        if !who.can.is_empty() {
+            self.able.insert(ticket);
+        }
+        self.places.insert(ticket, Place { who, is: Is::Awake { round: self.round, for_anyone: false } });
         ticket
     }
 
@@ -68,7 +98,7 @@ impl Waiting {
         let Is::Awake { round, for_anyone } = place.is else { return Vec::new() };
         self.looking -= usize::from(for_anyone);
         let too_early = round != self.round;
-        if too_early && self.due.for_one.contains(&place.handset) {
+        if too_early && self.due.is_for(&place.who) {
             place.is = Is::Awake { round: self.round, for_anyone: false };
             return vec![ticket];
         }
@@ -81,10 +111,12 @@ impl Waiting {
     /// It leaves; `with` what it found, or without. Gives whom to wake instead.
     pub fn leave(&mut self, ticket: Ticket, with: bool) -> Vec<Ticket> {
         let Some(place) = self.places.remove(&ticket) else { return Vec::new() };
-        if let Some(tickets) = self.of.get_mut(&place.handset) {
+        let handset = place.who.handset;
+        self.able.remove(&ticket);
+        if let Some(tickets) = self.of.get_mut(&handset) {
             tickets.remove(&ticket);
             if tickets.is_empty() {
-                self.of.remove(&place.handset);
+                self.of.remove(&handset);
             }
         }
         match place.is {
@@ -108,8 +140,11 @@ impl Waiting {
         self.round += 1;
         self.fresh.append(&mut self.looked);
         let mut woken = Vec::new();
-        for ticket in self.due.for_one.iter().filter_map(|handset| self.of.get(handset)).flatten() {
+        let named = self.due.for_one.iter().chain(self.due.for_channel.iter().map(|(handset, _)| handset));
+        let able = self.able.iter().filter(|_| !self.due.for_able.is_empty());
+        for ticket in named.filter_map(|handset| self.of.get(handset)).flatten().chain(able) {
             if let Some(place) = self.places.get_mut(ticket)
+                && self.due.is_for(&place.who)
                 && let Is::Asleep { turn } = place.is
             {
                 self.fresh.remove(&turn);
@@ -157,19 +192,26 @@ mod tests {
         HandsetId(Uuid::from_u128(number.into()))
     }
 
+    /// On one of two channels; every third one can speak.
+    fn who(number: u8) -> Who {
+        let can = if number % 3 == 0 { Words::read("tts,dtmf,hangup") } else { Words::default() };
+        Who { handset: handset(number), channel: 0, can }
+    }
+
     /// Something to do, and who can take it.
     #[derive(Clone, Debug)]
     struct Hunt {
         takers: HashSet<HandsetId>,
         only: Option<HandsetId>,
+        needs: Words,
     }
 
     /// Handsets that wait, hunts, and what each does that is awake.
     #[derive(Default)]
     struct World {
         waiting: Waiting,
-        awake: BTreeMap<Ticket, HandsetId>,
-        asleep: BTreeMap<Ticket, HandsetId>,
+        awake: BTreeMap<Ticket, Who>,
+        asleep: BTreeMap<Ticket, Who>,
         hunts: Vec<Hunt>,
         taken: usize,
     }
@@ -177,16 +219,18 @@ mod tests {
     impl World {
         fn due(&self) -> Due {
             Due {
-                for_anyone: self.hunts.iter().filter(|hunt| hunt.only.is_none()).count(),
+                for_anyone: self.hunts.iter().filter(|hunt| hunt.only.is_none() && hunt.needs.is_empty()).count(),
+                for_able: self.hunts.iter().map(|hunt| hunt.needs.clone()).filter(|needs| !needs.is_empty()).collect(),
                 for_one: self.hunts.iter().filter_map(|hunt| hunt.only).collect(),
+                for_channel: HashSet::new(),
             }
         }
 
         fn wake(&mut self, tickets: Vec<Ticket>) {
             for ticket in tickets {
                 // Only who sleeps is woken.
-                let handset = self.asleep.remove(&ticket).unwrap();
-                self.awake.insert(ticket, handset);
+                let who = self.asleep.remove(&ticket).unwrap();
+                self.awake.insert(ticket, who);
             }
             assert!(self.waiting.looking <= self.awake.len(), "who is counted as looking is awake");
         }
@@ -199,8 +243,8 @@ mod tests {
 
         /// The first that is awake looks: it takes what it can, which is announced, or sleeps.
         fn look(&mut self) {
-            let Some((ticket, handset)) = self.awake.pop_first() else { return };
-            match self.hunts.iter().position(|hunt| takes(hunt, handset)) {
+            let Some((ticket, who)) = self.awake.pop_first() else { return };
+            match self.hunts.iter().position(|hunt| takes(hunt, &who)) {
                 Some(at) => {
                     self.hunts.remove(at);
                     self.taken += 1;
@@ -209,7 +253,7 @@ mod tests {
                     self.hear();
                 }
                 None => {
-                    self.asleep.insert(ticket, handset);
+                    self.asleep.insert(ticket, who);
                     let woken = self.waiting.sleep(ticket);
                     self.wake(woken);
                 }
@@ -217,8 +261,8 @@ mod tests {
         }
     }
 
-    fn takes(hunt: &Hunt, handset: HandsetId) -> bool {
-        hunt.takers.contains(&handset) && hunt.only.is_none_or(|only| only == handset)
+    fn takes(hunt: &Hunt, who: &Who) -> bool {
+        hunt.takers.contains(&who.handset) && hunt.only.is_none_or(|only| only == who.handset) && who.can.cover(&hunt.needs)
     }
 
     #[derive(Clone, Debug)]
@@ -226,7 +270,7 @@ mod tests {
         Come(u8),
         /// One that sleeps hangs up, or one that looks.
         Leave(usize, bool),
-        Due(Vec<u8>, Option<u8>),
+        Due(Vec<u8>, Option<u8>, bool),
         /// A change is announced, or a second has passed.
         Hear,
         Look,
@@ -236,7 +280,8 @@ mod tests {
         prop_oneof![
             3 => (0..6_u8).prop_map(Move::Come),
             1 => (any::<usize>(), any::<bool>()).prop_map(|(which, asleep)| Move::Leave(which, asleep)),
-            3 => (prop::collection::vec(0..6_u8, 0..4), prop::option::weighted(0.2, 0..6_u8)).prop_map(|(takers, only)| Move::Due(takers, only)),
+            3 => (prop::collection::vec(0..6_u8, 0..4), prop::option::weighted(0.2, 0..6_u8), prop::bool::weighted(0.3))
+                .prop_map(|(takers, only, speaks)| Move::Due(takers, only, speaks)),
             2 => Just(Move::Hear),
             4 => Just(Move::Look),
         ]
@@ -251,8 +296,8 @@ mod tests {
             for next in moves {
                 match next {
                     Move::Come(number) => {
-                        let ticket = world.waiting.come(handset(number));
-                        world.awake.insert(ticket, handset(number));
+                        let ticket = world.waiting.come(who(number));
+                        world.awake.insert(ticket, who(number));
                     }
                     Move::Leave(which, asleep) => {
                         let from = if asleep { &mut world.asleep } else { &mut world.awake };
@@ -262,8 +307,9 @@ mod tests {
                             world.wake(woken);
                         }
                     }
-                    Move::Due(takers, only) => {
-                        world.hunts.push(Hunt { takers: takers.into_iter().map(handset).collect(), only: only.map(handset) });
+                    Move::Due(takers, only, speaks) => {
+                        let needs = if speaks && only.is_none() { Words::read("dtmf,tts") } else { Words::default() };
+                        world.hunts.push(Hunt { takers: takers.into_iter().map(handset).collect(), only: only.map(handset), needs });
                     }
                     Move::Hear => world.hear(),
                     Move::Look => world.look(),
@@ -279,7 +325,7 @@ mod tests {
                 prop_assert!(looks <= (world.taken - before + 1) * 2 * waiting, "they wake each other for ever");
             }
             for hunt in &world.hunts {
-                let taker = world.asleep.values().find(|handset| takes(hunt, **handset));
+                let taker = world.asleep.values().find(|who| takes(hunt, who));
                 prop_assert!(taker.is_none(), "{taker:?} sleeps, and {hunt:?} waits");
             }
         }
@@ -288,12 +334,12 @@ mod tests {
     #[test]
     fn as_many_are_woken_as_are_due() {
         let mut waiting = Waiting::default();
-        let tickets: Vec<Ticket> = (0..100).map(|number| waiting.come(handset(number))).collect();
+        let tickets: Vec<Ticket> = (0..100).map(|number| waiting.come(who(number))).collect();
         for ticket in &tickets {
             assert!(waiting.sleep(*ticket).is_empty());
         }
         assert!(waiting.heard(Due::default()).is_empty(), "nothing is due: nobody is woken");
-        let two = Due { for_anyone: 2, for_one: HashSet::from([handset(7)]) };
+        let two = Due { for_anyone: 2, for_one: HashSet::from([handset(7)]), ..Due::default() };
         let woken = waiting.heard(two);
         assert_eq!(woken.len(), 3);
         assert!(woken.contains(&tickets[7]) && woken.contains(&tickets[0]), "the one it is for, and those that waited longest");
@@ -304,7 +350,7 @@ mod tests {
     #[test]
     fn who_hangs_up_while_it_looks_leaves_it_to_the_next() {
         let mut waiting = Waiting::default();
-        let (first, second) = (waiting.come(handset(1)), waiting.come(handset(2)));
+        let (first, second) = (waiting.come(who(1)), waiting.come(who(2)));
         waiting.sleep(first);
         waiting.sleep(second);
         let one = Due { for_anyone: 1, ..Due::default() };
@@ -315,10 +361,26 @@ mod tests {
     #[test]
     fn what_is_heard_during_a_look_is_looked_for_once_more() {
         let mut waiting = Waiting::default();
-        let only = waiting.come(handset(1));
+        let only = waiting.come(who(1));
         let one = Due { for_anyone: 1, ..Due::default() };
         assert!(waiting.heard(one).is_empty(), "it looks already, perhaps too early");
         assert_eq!(waiting.sleep(only), [only]);
         assert!(waiting.sleep(only).is_empty());
+    }
+
+    #[test]
+    fn who_cannot_take_it_sleeps_on() {
+        let mut waiting = Waiting::default();
+        let tickets: Vec<Ticket> = (0..9).map(|number| waiting.come(who(number))).collect();
+        let second = waiting.come(Who { channel: 1, ..who(1) });
+        for ticket in tickets.iter().chain([&second]) {
+            assert!(waiting.sleep(*ticket).is_empty());
+        }
+        let spoken = Due { for_able: BTreeSet::from([Words::read("dtmf,tts")]), ..Due::default() };
+        assert_eq!(waiting.heard(spoken), [tickets[0], tickets[3], tickets[6]], "those that speak");
+        let recorded = Due { for_able: BTreeSet::from([Words::read("dtmf,record,tts")]), ..Due::default() };
+        assert!(waiting.heard(recorded).is_empty(), "none of them records");
+        let open = Due { for_channel: HashSet::from([(handset(1), 1)]), ..Due::default() };
+        assert_eq!(waiting.heard(open), [second], "a dial on one channel wakes no poll for the other");
     }
 }

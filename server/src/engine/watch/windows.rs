@@ -152,7 +152,10 @@ impl Engine {
             put_off(work, hunt, now).await?;
             return Ok(work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Released {}).await?);
         }
-        let by_itself = hunt.dry_run || hunt.only_handset_id.is_some() || work.db().is_barista_hunt(hunt.id).await?;
+        let by_itself = hunt.dry_run
+            || hunt.only_handset_id.is_some()
+            || !hunt.needs.is_empty()
+            || work.db().is_barista_hunt(hunt.id).await?;
         self.ring_afresh(work, std::slice::from_ref(alarm), hunt, RingsAgain::Released).await?;
         let fresh = work.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
         // Ended and not removed: others may be waiting to lock it, and look then where the alarm is now.

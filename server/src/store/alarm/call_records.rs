@@ -117,8 +117,8 @@ statements! {
     /// A record of each number of a dial. Its alarm is the most urgent one that fires, which goes by its number.
     BEGIN = [
         "INSERT INTO call_records (mid, place, origin, direction, kind, hunt_id, alarm_id, alarm_number, callee_id, person_id, name, number,
-                                   dialled_number, passes, handset_id, handset, offered_at, heard)
-         SELECT $2, n.place, $3, $4, $5, $6, a.id, a.number, n.callee, n.person, n.name, n.number, n.dialled, n.passes, $7, $8, $9, $10
+                                   dialled_number, passes, handset_id, handset, offered_at, heard, channel)
+         SELECT $2, n.place, $3, $4, $5, $6, a.id, a.number, n.callee, n.person, n.name, n.number, n.dialled, n.passes, $7, $8, $9, $10, $11
          FROM" numbers_of_dial "LEFT JOIN (SELECT id, number FROM alarms
            WHERE hunt_id = $6 AND cancelled_at IS NULL AND resolved_at IS NULL ORDER BY priority DESC, number LIMIT 1) a ON TRUE"
     ];
@@ -211,6 +211,7 @@ impl Db<'_> {
             handset.name.as_str(),
             dial.offered_at,
             Json(Heard::default()),
+            dial.channel + 1,
         )
         .map(|_| ())
     }

@@ -56,6 +56,8 @@ row! {
         pub reported_at: Option<DateTime<Utc>>,
         /// Its handset speaks, and asks whoever picks up for a key.
         pub asks_key: bool,
+        /// On which of the handset's channels, counted from 0.
+        pub channel: i32,
     }
 }
 
@@ -144,10 +146,12 @@ impl TargetRow {
 }
 
 statements! {
-    /// The open dial of a handset.
-    OPEN_OF_HANDSET = ["SELECT * FROM dials WHERE handset_id = $1 AND closed_at IS NULL"];
-    /// Its latest dial, open or not.
-    LATEST_OF_HANDSET = ["SELECT * FROM dials WHERE handset_id = $1 ORDER BY offered_at DESC LIMIT 1"];
+    /// The open dial on a channel of a handset.
+    OPEN_OF_CHANNEL = ["SELECT * FROM dials WHERE handset_id = $1 AND channel = $2 AND closed_at IS NULL"];
+    /// How many are open on all its channels.
+    COUNT_OPEN_OF_HANDSET = ["SELECT count(*) AS open FROM dials WHERE handset_id = $1 AND closed_at IS NULL"];
+    /// The latest on a channel, open or not.
+    LATEST_OF_CHANNEL = ["SELECT * FROM dials WHERE handset_id = $1 AND channel = $2 ORDER BY offered_at DESC LIMIT 1"];
     /// Counts a serve, which may move the deadline; nothing when the dial was closed or passed its deadline meanwhile.
     COUNT_SERVE = [
         "UPDATE dials SET serves = serves + 1, served_before_at = coalesce(last_served_at, offered_at), last_served_at = $2,
@@ -170,11 +174,11 @@ statements! {
     OPEN_ON_HANDSETS = ["SELECT * FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
     /// One dial.
     GET = ["SELECT * FROM dials WHERE mid = $1"];
-    /// A new dial; the unique indexes refuse a second one for a handset, or beside an exclusive one.
+    /// A new dial; the unique indexes refuse a second one on a channel of a handset, or beside an exclusive one.
     INSERT = [
         "INSERT INTO dials (mid, hunt_id, handset_id, exclusive, phones, offered_at, deadline, serves, line_free_at, last_served_at, profile,
-                            length_s, asks_key)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $6, $9, $10, $11) ON CONFLICT DO NOTHING"
+                            length_s, asks_key, channel)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $6, $9, $10, $11, $12) ON CONFLICT DO NOTHING"
     ];
     /// A callee of it; the unique indexes refuse a phone or callee that is in another open dial.
     INSERT_TARGET = [
@@ -239,9 +243,9 @@ statements! {
     /// How many dials are open.
     COUNT_OPEN = ["SELECT count(*) AS open FROM dials WHERE closed_at IS NULL"];
     /// The handsets that have an open dial.
-    BUSY_HANDSETS = ["SELECT handset_id FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
-    /// The same with their mids.
-    OPEN_MIDS = ["SELECT handset_id, mid FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
+    BUSY_HANDSETS = ["SELECT DISTINCT handset_id FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
+    /// The same with their channels and mids.
+    OPEN_MIDS = ["SELECT handset_id, channel, mid FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
 }
 
 /// A serve to be counted.
@@ -282,6 +286,8 @@ pub struct NewDial {
     pub profile: Option<Profile>,
     /// Its handset speaks, and asks for a key.
     pub asks_key: bool,
+    /// On which of the handset's channels, counted from 0.
+    pub channel: i32,
     /// Whom it rings, in list order.
     pub targets: Vec<NewTarget>,
 }
@@ -329,14 +335,29 @@ pub fn without_word(open: Vec<OpenTarget>) -> Vec<OpenTarget> {
 }
 
 impl Db<'_> {
-    /// The open dial of a handset.
-    pub async fn open_dial_of(&mut self, handset: HandsetId) -> Result<Option<DialRow>> {
-        fetch_optional!(self, OPEN_OF_HANDSET, handset)
+    /// The open dial on a channel of a handset.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_dial_on(&mut self, handset: HandsetId, channel: i32) -> Result<Option<DialRow>> {
+        fetch_optional!(self, OPEN_OF_CHANNEL, handset, channel)
     }
 
-    /// The latest dial of a handset, open or not.
-    pub async fn latest_dial_of(&mut self, handset: HandsetId) -> Result<Option<DialRow>> {
-        fetch_optional!(self, LATEST_OF_HANDSET, handset)
+    /// Whether a dial is open on any channel of a handset.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn has_open_dial(&mut self, handset: HandsetId) -> Result<bool> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_OPEN_OF_HANDSET, handset)?;
+        Ok(row.is_some_and(|(open,)| open > 0))
+    }
+
+    /// The latest dial on a channel of a handset, open or not.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn latest_dial_on(&mut self, handset: HandsetId, channel: i32) -> Result<Option<DialRow>> {
+        fetch_optional!(self, LATEST_OF_CHANNEL, handset, channel)
     }
 
     /// Counts a serve; false when the dial was closed or passed its deadline meanwhile.
@@ -388,6 +409,7 @@ impl Db<'_> {
             dial.profile,
             i32::try_from((dial.deadline - dial.offered_at).num_seconds()).unwrap_or(i32::MAX),
             dial.asks_key,
+            dial.channel,
         )
     }
 
@@ -560,8 +582,12 @@ impl Db<'_> {
         Ok(rows.into_iter().map(|(id,)| id).collect())
     }
 
-    /// The handsets that have an open dial, each with its mid.
-    pub async fn open_mids(&mut self) -> Result<Vec<(HandsetId, String)>> {
-        fetch_all!(self, OPEN_MIDS)
+    /// The channels of handsets that have an open dial, each with its mid.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_mids(&mut self) -> Result<HashMap<(HandsetId, i32), String>> {
+        let rows: Vec<(HandsetId, i32, String)> = fetch_all!(self, OPEN_MIDS)?;
+        Ok(rows.into_iter().map(|(handset, channel, mid)| ((handset, channel), mid)).collect())
     }
 }

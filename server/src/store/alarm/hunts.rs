@@ -1,6 +1,7 @@
 //! Hunts and their callees. Whoever changes a hunt, its dials or its callees locks the hunt first.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
@@ -10,6 +11,7 @@ use crate::alarm::hunt::{Callee, Hunt};
 use crate::alarm::policy::{Place, Step};
 use crate::alarm::{Confirmation, EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
 use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
+use crate::needs::Words;
 use crate::numbers::{phone_of, same_phone};
 use crate::roster::quiet::{self, QuietHours};
 use crate::store::dialect::{fragment, statements};
@@ -54,6 +56,8 @@ row! {
         pub confirm_within: Option<i32>,
         /// Where a call asks for a key, nothing else in it is an answer; and handsets that can go first.
         pub wants_key: bool,
+        /// Only handsets that can do all this are given it.
+        pub needs: Words,
         /// Its escalation policy.
         pub policy_id: Option<PolicyId>,
         /// Where in the policy it is; `None`: before the first step.
@@ -253,15 +257,15 @@ statements! {
     /// A new hunt.
     INSERT = [
         "INSERT INTO hunts (id, priority, mode, until, dry_run, step, dials_left, created_at, due_at, begin_before, begin_window_s,
-                            only_handset_id, confirm_within, policy_id, queue, ring, wants_key)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+                            only_handset_id, confirm_within, policy_id, queue, ring, wants_key, needs)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
     ];
     /// Another one that stands where this one stands.
     COPY = [
-        "INSERT INTO hunts (id, priority, mode, until, dry_run, confirm_within, wants_key, step, step_ends_at, dials_left, created_at, due_at,
+        "INSERT INTO hunts (id, priority, mode, until, dry_run, confirm_within, wants_key, needs, step, step_ends_at, dials_left, created_at, due_at,
                             begin_before, begin_window_s, begun_at, ended_at, outcome, end_reason, only_handset_id, policy_id,
                             policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused)
-         SELECT $2, $3, mode, until, dry_run, confirm_within, wants_key, step, step_ends_at, dials_left, created_at, due_at,
+         SELECT $2, $3, mode, until, dry_run, confirm_within, wants_key, needs, step, step_ends_at, dials_left, created_at, due_at,
                 begin_before, begin_window_s, begun_at, ended_at, outcome, end_reason, only_handset_id, policy_id,
                 policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused FROM hunts WHERE id = $1"
     ];
@@ -278,10 +282,10 @@ statements! {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
     ];
     /// The most urgent due hunt that nobody else is working on, locked: of those, one of the queue that was served longest ago. Of those that
-    /// want a key, only what has been due for longer.
+    /// want a key, only what has been due for longer; and only what needs no more than the handset can.
     NEXT_DUE = [
         "SELECT * FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND due_at <= $1 AND (NOT wants_key OR due_at <= $3)
-           AND (only_handset_id IS NULL OR only_handset_id = $2)
+           AND (only_handset_id IS NULL OR only_handset_id = $2) AND needs" among_needs "
          ORDER BY priority DESC, (SELECT served_at FROM queues WHERE queues.queue = hunts.queue) NULLS FIRST, due_at, id
          LIMIT 1" skip_locked
     ];
@@ -295,12 +299,18 @@ statements! {
     GET = ["SELECT * FROM hunts WHERE id = $1"];
     /// When the next hunt wants this handset.
     EARLIEST_DUE_OF = [
-        "SELECT wants_key, min(due_at) AS due_at FROM hunts
-         WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1) GROUP BY wants_key"
+        "SELECT wants_key, needs, min(due_at) AS due_at FROM hunts
+         WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1) GROUP BY wants_key, needs"
     ];
-    /// When the next hunts want any handset.
+    /// When the next hunt of each kind wants any handset.
+    EARLIEST_DUE = [
+        "SELECT wants_key, needs, min(due_at) AS due_at FROM hunts
+         WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL GROUP BY wants_key, needs"
+    ];
+    /// When the next hunts want any handset, whatever it can.
     DUE_TIMES = [
-        "SELECT due_at, wants_key FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL ORDER BY due_at LIMIT $1"
+        "SELECT due_at FROM hunts
+         WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL AND needs = '' ORDER BY due_at LIMIT $1"
     ];
     /// When each handset is wanted by hunts that are for it alone.
     EARLIEST_DUE_FOR_ONE = [
@@ -431,6 +441,8 @@ pub struct NewHunt {
     pub confirm_within: Option<i32>,
     /// Where a call asks for a key, nothing else in it is an answer.
     pub wants_key: bool,
+    /// Only handsets that can do all this are given it.
+    pub needs: Words,
     /// Its escalation policy.
     pub policy_id: Option<PolicyId>,
     /// It takes turns with hunts of other queues.
@@ -439,13 +451,17 @@ pub struct NewHunt {
     pub ring: Option<Step>,
 }
 
-/// When the next hunts want a handset.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EarliestDue {
-    /// The next of those that want no key.
-    pub any: Option<DateTime<Utc>>,
-    /// The next of those that do.
-    pub key: Option<DateTime<Utc>>,
+row! {
+    /// When a hunt wants a handset; or the next of those that want the same of one.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct WantedAt {
+        /// When.
+        pub due_at: DateTime<Utc>,
+        /// It is left to handsets that speak for a while.
+        pub wants_key: bool,
+        /// What it needs.
+        pub needs: Words,
+    }
 }
 
 /// A step that begins.
@@ -499,6 +515,7 @@ impl Db<'_> {
             hunt.queue.as_str(),
             hunt.ring.as_ref().map(Json),
             hunt.wants_key,
+            &hunt.needs,
         )
         .map(|_| ())
     }
@@ -548,14 +565,20 @@ impl Db<'_> {
         .map(|_| ())
     }
 
-    /// Takes the most urgent due hunt that this handset may ring for and no other transaction is working on, and locks it.
+    /// Takes the most urgent due hunt that this handset may ring for and no other transaction is working on, and locks it. `needs`: one of
+    /// these is what it needs.
+    ///
+    /// # Errors
+    /// When the database fails.
     pub async fn lock_next_due(
         &mut self,
         now: DateTime<Utc>,
         handset: HandsetId,
         key_by: DateTime<Utc>,
+        needs: &BTreeSet<Words>,
     ) -> Result<Option<HuntRow>> {
-        fetch_optional!(self, NEXT_DUE, now, handset, key_by)
+        let needs: Vec<String> = needs.iter().map(Words::to_string).collect();
+        fetch_optional!(self, NEXT_DUE, now, handset, key_by, serde_json::json!(needs).to_string())
     }
 
     /// The same for dry runs.
@@ -576,16 +599,26 @@ impl Db<'_> {
         fetch_optional!(self, GET, id)
     }
 
-    /// When the next hunt wants this handset; `None` when none does.
-    pub async fn earliest_due_of(&mut self, handset: HandsetId) -> Result<EarliestDue> {
-        let rows: Vec<(bool, DateTime<Utc>)> = fetch_all!(self, EARLIEST_DUE_OF, handset)?;
-        let of = |key: bool| rows.iter().find(|(wants_key, _)| *wants_key == key).map(|(_, due)| *due);
-        Ok(EarliestDue { any: of(false), key: of(true) })
+    /// When the next hunt of each kind wants this handset, if it can do what that needs.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn earliest_due_of(&mut self, handset: HandsetId) -> Result<Vec<WantedAt>> {
+        fetch_all!(self, EARLIEST_DUE_OF, handset)
     }
 
-    /// When hunts that any handset may take want one, and which of them want a key: the earliest, at most so many.
-    pub async fn due_times(&mut self, limit: i64) -> Result<Vec<(DateTime<Utc>, bool)>> {
-        fetch_all!(self, DUE_TIMES, limit)
+    /// When the next hunt of each kind wants a handset, of those that are for no single one.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn earliest_due(&mut self) -> Result<Vec<WantedAt>> {
+        fetch_all!(self, EARLIEST_DUE)
+    }
+
+    /// When hunts that any handset may take want one: the earliest, at most so many.
+    pub async fn due_times(&mut self, limit: i64) -> Result<Vec<DateTime<Utc>>> {
+        let rows: Vec<(DateTime<Utc>,)> = fetch_all!(self, DUE_TIMES, limit)?;
+        Ok(rows.into_iter().map(|(due,)| due).collect())
     }
 
     /// When the next hunt that is for one handset alone wants it: a test call.

@@ -7,6 +7,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, HandsetId};
+use crate::needs::Words;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{FromRow, Row, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -43,6 +44,9 @@ impl Profile {
         }
     }
 }
+
+/// No handset holds more calls at once, whatever it says and whatever it is allowed.
+pub const MOST_CHANNELS: i32 = 64;
 
 /// How a handset is told that there is nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -112,24 +116,26 @@ row! {
         pub status_at: Option<DateTime<Utc>>,
         /// What it last said that it can do, in words with commas between; `None`: it never said.
         pub capabilities: Option<String>,
+        /// So many calls at once it is allowed.
+        pub channels: i32,
+        /// The latest dial that it held when its token was replaced, or it was removed: that, and earlier ones, may still be finished there.
+        pub former_mid: Option<String>,
     }
 }
 
-row! {
-    /// A handset that speaks and has no open dial.
-    #[derive(Clone, Debug)]
-    pub struct VoiceRow {
-        /// Which one.
-        pub id: HandsetId,
-        /// Its last poll, as of the last time that was written down.
-        pub last_seen_at: Option<DateTime<Utc>>,
-        /// Another handset is preferred until then.
-        pub avoid_until: Option<DateTime<Utc>>,
-    }
+/// A handset that speaks and has a free channel.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// Which one.
+    pub id: HandsetId,
+    /// Its last poll, as of the last time that was written down.
+    pub last_seen_at: Option<DateTime<Utc>>,
+    /// It and all its free channels rest until then.
+    pub avoid_until: Option<DateTime<Utc>>,
 }
 
 row! {
-    /// What decides whether a phone is let in as a handset.
+    /// What decides whether, and as what, a phone is let in as a handset.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Doors {
         /// Since when it is given nothing.
@@ -138,6 +144,10 @@ row! {
         pub token_hash: Option<Vec<u8>>,
         /// SHA-256 of the token that replaces it.
         pub next_token_hash: Option<Vec<u8>>,
+        /// What it last said that it can do.
+        pub capabilities: Option<String>,
+        /// So many calls at once it is allowed.
+        pub channels: i32,
     }
 }
 
@@ -172,13 +182,34 @@ impl HandsetRow {
         matches!(word, Some("early" | "duration" | "none"))
     }
 
-    /// What decides whether a phone is let in as this handset.
+    /// What it last said that it can do.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        Words::read(self.capabilities.as_deref().unwrap_or_default())
+    }
+
+    /// How many calls at once it said that it can hold; one that does not say can hold one.
+    #[must_use]
+    pub fn offered_channels(&self) -> i32 {
+        let offered = self.status.as_ref().and_then(|status| status.0["channels"].as_i64());
+        offered.and_then(|offered| i32::try_from(offered).ok()).unwrap_or(1).clamp(1, MOST_CHANNELS)
+    }
+
+    /// How many calls at once it may hold: as many as it is allowed, and no more than it says that it can.
+    #[must_use]
+    pub fn usable_channels(&self) -> i32 {
+        self.channels.clamp(1, MOST_CHANNELS).min(self.offered_channels())
+    }
+
+    /// What decides whether, and as what, a phone is let in as this handset.
     #[must_use]
     pub fn doors(&self) -> Doors {
         Doors {
             disabled_at: self.disabled_at,
             token_hash: self.token_hash.clone(),
             next_token_hash: self.next_token_hash.clone(),
+            capabilities: self.capabilities.clone(),
+            channels: self.channels,
         }
     }
 }
@@ -221,7 +252,7 @@ statements! {
     /// All that were not removed.
     LIST = ["SELECT * FROM handsets WHERE removed_at IS NULL ORDER BY name"];
     /// What decides whether phones are let in as them.
-    DOORS = ["SELECT id, disabled_at, token_hash, next_token_hash FROM handsets WHERE removed_at IS NULL"];
+    DOORS = ["SELECT id, disabled_at, token_hash, next_token_hash, capabilities, channels FROM handsets WHERE removed_at IS NULL"];
     /// What all are called, those that were removed too: what they rang is told with their names.
     NAMES = ["SELECT id, name FROM handsets"];
     /// How many are paired and in use.
@@ -236,7 +267,7 @@ statements! {
     REMOVE = [
         "UPDATE handsets SET name = $2, removed_at = $3, disabled_at = coalesce(disabled_at, $3), former_token_hash = token_hash,
                 former_plain_key = plain_key,
-                former_mid = (SELECT mid FROM dials WHERE handset_id = handsets.id AND closed_at IS NULL), token_hash = NULL, next_token_hash = NULL, plain_key = NULL
+                former_mid = (SELECT max(mid) FROM dials WHERE handset_id = handsets.id AND closed_at IS NULL), token_hash = NULL, next_token_hash = NULL, plain_key = NULL
          WHERE name = $1 AND removed_at IS NULL"
     ];
     /// Gets a token that replaces its own once the phone has polled with it.
@@ -244,20 +275,23 @@ statements! {
     /// The phone polled with the new token: the old one is no good any more.
     TAKE_NEXT_TOKEN = [
         "UPDATE handsets SET former_token_hash = token_hash, token_hash = next_token_hash, next_token_hash = NULL,
-                former_mid = (SELECT mid FROM dials WHERE handset_id = handsets.id AND closed_at IS NULL)
+                former_mid = (SELECT max(mid) FROM dials WHERE handset_id = handsets.id AND closed_at IS NULL)
          WHERE next_token_hash = $1"
     ];
-    /// Whoever had this token until it was replaced or the handset removed, while the dial that it held then is open.
+    /// Whoever had this token until it was replaced or the handset removed, while a dial that it held then is open: mids begin with the time.
     HOLDER_BY_TOKEN = [
-        "SELECT h.* FROM handsets h JOIN dials d ON d.mid = h.former_mid WHERE h.former_token_hash = $1 AND d.closed_at IS NULL"
+        "SELECT h.* FROM handsets h WHERE h.former_token_hash = $1
+           AND EXISTS (SELECT 1 FROM dials d WHERE d.handset_id = h.id AND d.closed_at IS NULL AND d.mid <= h.former_mid)"
     ];
     /// Whoever polls from here with this model, while it holds an open dial.
     HOLDER_BY_PLAIN_KEY = [
-        "SELECT h.* FROM handsets h JOIN dials d ON d.handset_id = h.id WHERE h.plain_key = $1 AND d.closed_at IS NULL"
+        "SELECT h.* FROM handsets h WHERE h.plain_key = $1
+           AND EXISTS (SELECT 1 FROM dials d WHERE d.handset_id = h.id AND d.closed_at IS NULL)"
     ];
-    /// Whoever did until it was removed, while the dial that it held then is open.
+    /// Whoever did until it was removed, while a dial that it held then is open.
     HOLDER_BY_FORMER_KEY = [
-        "SELECT h.* FROM handsets h JOIN dials d ON d.mid = h.former_mid WHERE h.former_plain_key = $1 AND d.closed_at IS NULL"
+        "SELECT h.* FROM handsets h WHERE h.former_plain_key = $1
+           AND EXISTS (SELECT 1 FROM dials d WHERE d.handset_id = h.id AND d.closed_at IS NULL AND d.mid <= h.former_mid)"
     ];
     /// Its app seems to have been started again in a call.
     RESTARTED = ["UPDATE handsets SET restarted_since = $2 WHERE id = $1 AND restarted_since IS NULL"];
@@ -289,13 +323,13 @@ statements! {
     SET_TEST = ["UPDATE handsets SET test_alarm_id = $2 WHERE id = $1"];
     /// What it says of itself.
     SET_STATUS = ["UPDATE handsets SET status = $2, status_at = $3, capabilities = coalesce($4, capabilities) WHERE id = $1"];
-    /// Those that speak, work as far as is known, and have no open dial.
-    FREE_VOICES = [
-        "SELECT h.id, h.last_seen_at, h.avoid_until FROM handsets h
-         WHERE h.capabilities LIKE '%dtmf%' AND h.capabilities LIKE '%tts%' AND h.removed_at IS NULL AND h.disabled_at IS NULL
-           AND h.offline_since IS NULL AND h.stuck_since IS NULL
-           AND NOT EXISTS (SELECT 1 FROM dials d WHERE d.handset_id = h.id AND d.closed_at IS NULL)"
+    /// Those that may speak, and work as far as is known.
+    VOICES = [
+        "SELECT * FROM handsets WHERE capabilities LIKE '%dtmf%' AND capabilities LIKE '%tts%' AND removed_at IS NULL
+           AND disabled_at IS NULL AND offline_since IS NULL AND stuck_since IS NULL"
     ];
+    /// It is allowed so many calls at once.
+    SET_CHANNELS = ["UPDATE handsets SET channels = $2 WHERE name = $1 AND removed_at IS NULL"];
     /// A phone polled without being let in.
     KNOCK = [
         "INSERT INTO knocks (address, model, user_agent, first_at, last_at, times) VALUES ($1, $2, $3, $4, $4, 1)
@@ -381,12 +415,35 @@ impl Db<'_> {
         fetch_optional!(self, BY_NAME, name)
     }
 
-    /// The handsets that speak, work as far as is known, and have no open dial.
+    /// The handsets that speak, work as far as is known, and have a channel on which nothing is open.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn free_voices(&mut self) -> Result<Vec<VoiceRow>> {
-        fetch_all!(self, FREE_VOICES)
+    pub async fn free_voices(&mut self) -> Result<Vec<Voice>> {
+        let voices: Vec<HandsetRow> = fetch_all!(self, VOICES)?;
+        if voices.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (open, known) = (self.open_mids().await?, self.channels().await?);
+        // From when on it may be used, where it is free.
+        let free_from = |voice: &HandsetRow, channel: i32| {
+            let row = known.get(&voice.id).and_then(|rows| rows.iter().find(|row| row.channel == channel));
+            let is_free = !open.contains_key(&(voice.id, channel)) && row.is_none_or(|row| row.stuck_since.is_none());
+            is_free.then(|| row.and_then(|row| row.avoid_until))
+        };
+        let free = voices.into_iter().filter(HandsetRow::speaks).filter_map(|voice| {
+            let rests = (0..voice.usable_channels()).filter_map(|channel| free_from(&voice, channel)).min()?;
+            Some(Voice { id: voice.id, last_seen_at: voice.last_seen_at, avoid_until: voice.avoid_until.max(rests) })
+        });
+        Ok(free.collect())
+    }
+
+    /// Allows a handset so many calls at once; false when there is none of that name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_handset_channels(&mut self, name: &str, channels: i32) -> Result<bool> {
+        changed_one!(self, SET_CHANNELS, name, channels)
     }
 
     /// One handset.
@@ -587,7 +644,13 @@ impl Db<'_> {
             })
             .collect();
         let _: Vec<(HandsetId,)> = fetch_all!(self, LOCK_LIST, serde_json::json!(ids).to_string())?;
-        execute!(self, SEEN, serde_json::json!(sightings).to_string()).map(|_| ())
+        execute!(self, SEEN, serde_json::json!(sightings).to_string())?;
+        for (id, sighting) in seen {
+            for (channel, at) in &sighting.channels {
+                self.channel_polled(*id, *channel, *at).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -604,4 +667,6 @@ pub struct Sighting {
     pub user_agent: Option<String>,
     /// Time between its polls, as learned.
     pub interval_seconds: Option<f64>,
+    /// When each of its channels was asked for, where it has several.
+    pub channels: Vec<(i32, DateTime<Utc>)>,
 }

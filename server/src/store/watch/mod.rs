@@ -1,5 +1,6 @@
-//! Rows of what is watched: handsets, their commands and outages, heartbeats, maintenance windows.
+//! Rows of what is watched: handsets, their channels, commands and outages, heartbeats, maintenance windows.
 
+pub mod channels;
 pub mod commands;
 pub mod handsets;
 pub mod heartbeats;
