@@ -7,7 +7,6 @@ use android_protocol::{
     voice::{g711::Law, tone, wav},
 };
 use autocall_tests::{
-    described::Held as _,
     process::{Process, Signal},
     provided_by_run,
     server::Binary,
@@ -29,8 +28,6 @@ on_both!(
     a_key_takes_the_alarm,
     a_key_declines_it_and_the_next_one_is_called,
     a_handset_that_is_killed_while_it_rings_rings_nobody_twice,
-    what_a_callee_says_is_heard_by_whoever_raised_the_alarm,
-    a_clip_is_played_in_a_call,
     two_channels_ring_two_people_at_once,
 );
 
@@ -159,64 +156,6 @@ async fn a_handset_that_is_killed_while_it_rings_rings_nobody_twice(engine: Engi
     assert_eq!(alarm["answer"]["name"], "Bob", "{alarm:#}\n{}", handset.process.log());
     let called: Vec<String> = peer.log().calls.iter().map(|(_, number)| number.clone()).collect();
     assert_eq!(called, [ANN, BOB], "{}", handset.process.log());
-}
-
-async fn what_a_callee_says_is_heard_by_whoever_raised_the_alarm(engine: Engine) {
-    let world = world(engine).await;
-    let options = world.options().env("AUTOCALL_MEDIA_DEBUG_RECORDING", "on").env("AUTOCALL_MEDIA_SAY_RECORDED", "off");
-    let server = Binary::spawn(options).await;
-    let client = Client::new(&server);
-    let hums = vec![Act::Ring(180), Act::Answer(Law::Pcma), Act::Hum(1500), Act::Key('1')];
-    let peer = peer(Manners::of(hums));
-    let handset = Handset::start(&world, &server, &peer).await;
-    let id = client.raise_for(&[ANN]).await;
-    alarm_in_state(&client, &id, "answered", &handset).await;
-    // The key counts at once; the report names the recording, and then it is sent.
-    let recording = eventually("the recording", 4 * SOON, async || {
-        let recording = client.alarm(&id).await["dials"][0]["recordings"][0].clone();
-        (recording["available"] == true).then_some(recording)
-    })
-    .await;
-    let address = format!("/api/v1/recordings/{}", recording["id"].as_str().unwrap());
-    let told: Value = client.request(reqwest::Method::GET, &address).sent().await.unwrap().json().await.unwrap();
-    let heard = client.request(reqwest::Method::GET, told["url"].as_str().unwrap()).send().await.unwrap();
-    assert_eq!((heard.status().as_u16(), heard.headers()["content-type"].to_str().unwrap()), (200, "audio/wav"));
-    let sound = wav::read(&heard.bytes().await.unwrap()).unwrap();
-    assert_eq!(sound.rate, 8000);
-    assert!(
-        sound.samples.iter().filter(|sample| sample.abs() > 1000).count() > 4000,
-        "what they hummed, a good half second of it"
-    );
-    let timeline = client.alarm(&id).await["timeline"].take();
-    assert!(timeline.as_array().unwrap().iter().any(|event| event["kind"] == "recording_heard"), "{timeline:#}");
-    // The handset lets go of what the server has.
-    let folder = handset.folder.path().join("state/recordings");
-    let kept = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
-    eventually("the handset's copy to go", 3 * SOON, async || (kept() == 0).then_some(())).await;
-}
-
-async fn a_clip_is_played_in_a_call(engine: Engine) {
-    let world = world(engine).await;
-    let clip = world.file("night.wav", "");
-    std::fs::write(&clip, wav::write(&tone::sine(&[1300.0], 1000, 9000.0))).unwrap();
-    let added = world.command(&["media", "add", "night", &clip]).await;
-    assert!(added.status.success() && String::from_utf8_lossy(&added.stdout).contains("night is kept: 1.0 s"), "{added:?}");
-    let listed = world.command(&["media", "list"]).await;
-    assert!(String::from_utf8_lossy(&listed.stdout).starts_with("night\t1.0 s\t8058 bytes"), "{listed:?}");
-    let server = Binary::spawn(world.options().env("AUTOCALL_MEDIA_ANNOUNCEMENT", "night")).await;
-    let client = Client::new(&server);
-    let peer = peer(Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Hear(40), Act::Key('1')]));
-    let handset = Handset::start(&world, &server, &peer).await;
-    let id = client.raise_for(&[ANN]).await;
-    alarm_in_state(&client, &id, "answered", &handset).await;
-    let heard = peer.log().sound();
-    let first = heard.iter().position(|sample| sample.abs() > 300).unwrap();
-    assert!(tone::share(&heard[first..first + 4000], 1300.0) > 0.6, "the clip, and not the voice");
-    let removed = world.command(&["media", "remove", "night"]).await;
-    assert!(removed.status.success(), "{removed:?}");
-    let none = world.command(&["media", "remove", "night"]).await;
-    assert!(!none.status.success() && String::from_utf8_lossy(&none.stderr).contains("there is no clip \"night\""), "{none:?}");
-    assert!(!world.command(&["media", "add", "../x", &clip]).await.status.success());
 }
 
 async fn two_channels_ring_two_people_at_once(engine: Engine) {
