@@ -213,7 +213,7 @@ impl Desk {
                 Turn::Job(job) => {
                     unsure.remove(&channel);
                     free[usize::from(channel)] = false;
-                    holds.insert(self.begin(work, channel, job), channel);
+                    holds.insert(self.begin(work, channel, *job), channel);
                 }
             }
         }
@@ -230,7 +230,7 @@ impl Desk {
 
     async fn poll(&self, channel: u8, wait: Duration) -> Turn {
         match self.bench.server.poll(channel, wait).await {
-            Ok(PollReply::Offer(offer)) => Turn::Job(Job::Offer(offer)),
+            Ok(PollReply::Offer(offer)) => Turn::Job(Box::new(Job::Offer(offer))),
             Ok(_) => Turn::Nothing,
             Err(ServerError::Status(400)) if channel > 0 => {
                 (self.bench.tell)(&format!(
@@ -269,7 +269,7 @@ impl Desk {
         if let Ok(outbox) = self.bench.server.outbox().await
             && let Some(command) = outbox.commands.into_iter().next()
         {
-            return Turn::Job(Job::Command(command));
+            return Turn::Job(Box::new(Job::Command(command)));
         }
         sleep_until(asked + PAUSE).await;
         Turn::Nothing
@@ -417,7 +417,7 @@ impl Desk {
 /// What came of asking once.
 enum Turn {
     /// There is something to do.
-    Job(Job),
+    Job(Box<Job>),
     /// There is not.
     Nothing,
     /// Nobody knows.

@@ -304,7 +304,7 @@ fn rename_form(reader: &Reader, key: &str, handset: &str) -> Form {
 /// By which a handset is allowed so many calls at once.
 fn channels_form(reader: &Reader, key: &str, handset: &str, channels: i32) -> Form {
     let words = reader.words;
-    let number = Field::plain("channels", &words.handset_channels, Input::Number).value(&channels.to_string()).required();
+    let number = Field::plain("channels", &words.handset_channels, Input::Number).value(channels.to_string()).required();
     let form = Form::new(reader, format!("channels-{key}"), "/handsets/channels", &words.channels_go).looking("");
     form.explained(&words.channels_how).holding("handset", handset).with([number])
 }

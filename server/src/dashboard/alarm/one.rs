@@ -118,7 +118,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let ringing: Vec<_> = db.ringing().await?.into_iter().filter(|row| row.hunt_id == alarm.hunt_id).collect();
     let calls = db.calls_of_alarm(id).await?;
     let records = db.call_records_of_alarm(id).await?;
-    let open: Vec<String> = db.open_mids().await?.into_iter().map(|(_, mid)| mid).collect();
+    let open: Vec<String> = db.open_mids().await?.into_values().collect();
     let events = db.timeline(id).await?;
     let recorded = db.recordings_of_alarm(id).await?;
     let hunt = db.hunt(alarm.hunt_id).await?;

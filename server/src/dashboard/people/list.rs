@@ -196,7 +196,7 @@ async fn calls_to(app: &App, reader: &Reader, id: PersonId) -> Result<String, Re
     let records = connection.db().calls_to_person(id, CALLS).await?;
     let alarms: Vec<AlarmId> = records.iter().filter_map(|record| record.alarm_id).collect();
     let known = connection.db().alarms_known(&alarms).await?;
-    let open: Vec<String> = connection.db().open_mids().await?.into_iter().map(|(_, mid)| mid).collect();
+    let open: Vec<String> = connection.db().open_mids().await?.into_values().collect();
     let line = |record: &CallRecordRow| {
         let called = |number: i64| fill_text(&words.person_call_alarm, &[("number", &number.to_string())]);
         // An alarm may be forgotten by now.

@@ -194,7 +194,7 @@ mod tests {
 
     /// On one of two channels; every third one can speak.
     fn who(number: u8) -> Who {
-        let can = if number % 3 == 0 { Words::read("tts,dtmf,hangup") } else { Words::default() };
+        let can = if number.is_multiple_of(3) { Words::read("tts,dtmf,hangup") } else { Words::default() };
         Who { handset: handset(number), channel: 0, can }
     }
 
