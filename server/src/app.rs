@@ -18,6 +18,8 @@ pub struct App {
     pub access: Arc<Access>,
     /// Room for the bodies that are being read.
     pub bodies: Bodies,
+    /// Room for the recordings that are being read.
+    pub recordings: Bodies,
     /// The path in front of everything.
     pub prefix: Prefix,
     /// Cancelled when the server begins to stop.

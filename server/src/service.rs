@@ -103,7 +103,14 @@ impl Service {
         }
         let bodies = Bodies::new(engine.config.http.body_limit_bytes);
         let prefix = Prefix::of(&engine.config.http);
-        let app = Arc::new(App { engine, access: Arc::new(access), bodies, prefix, stopping: CancellationToken::new() });
+        let app = Arc::new(App {
+            engine,
+            access: Arc::new(access),
+            bodies,
+            recordings: Bodies::of_recordings(),
+            prefix,
+            stopping: CancellationToken::new(),
+        });
         let pages_at = SocketAddr::new(app.config().listen.ip(), address.port());
         let pages = Arc::new(Dashboard::prepare(Arc::clone(&app), pages_at).await?);
         Ok(Self { app, pages, listener, address })

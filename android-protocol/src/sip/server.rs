@@ -15,8 +15,8 @@ pub const WAIT: Duration = Duration::from_secs(20);
 /// How long any other request may take. A key is asked again soon, so it is short.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How long a recording may take on its way.
-const MEDIA_TIMEOUT: Duration = Duration::from_mins(1);
+/// How long a recording may take on its way: longer than the server waits for it, so that it is told why.
+const MEDIA_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The longest recording that is played.
 const MOST_MEDIA: usize = 5 << 20;

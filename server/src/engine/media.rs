@@ -35,18 +35,21 @@ pub struct Told {
     pub records: Option<Records>,
 }
 
+/// What is heard, by whom; of an open network also from where.
+type Hears = (MediaId, Listener, Option<IpAddr>);
+
 /// Who heard what, and when last.
 #[derive(Debug, Default)]
-pub struct HeardMemory(Mutex<HashMap<(MediaId, Listener), DateTime<Utc>>>);
+pub struct HeardMemory(Mutex<HashMap<Hears, DateTime<Utc>>>);
 
 impl HeardMemory {
     /// Whether that is part of a hearing that was written down.
-    fn is_known(&self, what: (MediaId, Listener), now: DateTime<Utc>) -> bool {
+    fn is_known(&self, what: Hears, now: DateTime<Utc>) -> bool {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&what).is_some_and(|at| now - *at < ONE_HEARING)
     }
 
-    fn remember(&self, what: (MediaId, Listener), now: DateTime<Utc>) {
+    fn remember(&self, what: Hears, now: DateTime<Utc>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= MOST_REMEMBERED {
             // What is forgotten is written down once more.
@@ -100,14 +103,15 @@ impl Engine {
         let (clip, total) = {
             let mut reader = self.store.read().await?;
             let mut db = reader.db();
+            // Where it could not be had before, the alarm's words are spoken.
             let clip = match announcement {
-                Some(name) => db.clip(name).await?,
-                None => None,
+                Some(name) if !db.missed_sound(mid).await? => db.clip(name).await?,
+                _ => None,
             };
             (clip, db.media_total().await?)
         };
         if let (Some(name), None) = (announcement, &clip) {
-            tracing::warn!(clip = name, "there is no clip of the name in media.announcement: the alarm's words are spoken");
+            tracing::warn!(clip = name, "the clip in media.announcement cannot be played: the alarm's words are spoken");
         }
         let room = u64::try_from(total).unwrap_or_default() < config.most_bytes;
         if records.is_some() && !room {
@@ -192,7 +196,10 @@ impl Engine {
                 .filter(|user| user.disabled_at.is_none() && user.role >= Role::Responder)
                 .map(|user| Doer::User { name: user.name }),
             Listener::Key(id) => db.key(id).await?.filter(|key| key.revoked_at.is_none()).map(|key| Doer::Key { name: key.name }),
-            Listener::OpenNetwork => Some(Doer::OpenNetwork { address }),
+            Listener::OpenNetwork => {
+                let is_open = self.config.http.open_networks.iter().any(|network| network.contains(&address));
+                is_open.then_some(Doer::OpenNetwork { address })
+            }
         })
     }
 
@@ -208,7 +215,12 @@ impl Engine {
         by: Doer,
     ) -> Result<(), EngineError> {
         let now = self.clock.now();
-        if self.heard.is_known((media, listener), now) {
+        let from = match &by {
+            Doer::OpenNetwork { address } => Some(*address),
+            _ => None,
+        };
+        let what = (media, listener, from);
+        if self.heard.is_known(what, now) {
             return Ok(());
         }
         let mut work = self.work_at(now, by).await?;
@@ -222,7 +234,7 @@ impl Engine {
         work.db().insert_event(None, Some(heard.hunt_id), now, &event).await?;
         work.announce(Announcement::Calls);
         work.commit().await?;
-        self.heard.remember((media, listener), now);
+        self.heard.remember(what, now);
         Ok(())
     }
 }

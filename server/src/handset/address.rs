@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// What follows a token and has a meaning of its own.
-const OURS: [&str; 5] = ["progress", "status", "inbound", "outbox", "media"];
+const OURS: [&str; 6] = ["progress", "status", "inbound", "outbox", "media", "recording"];
 
 /// Where a path leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +73,15 @@ mod tests {
 
     #[test]
     fn what_has_a_meaning_keeps_it() {
-        for path in ["/h/T/progress", "/h/T/progress/", "/h/T/status", "/h/T/inbound", "/h/T/outbox/1", "/h/T/media/x.ogg"] {
+        for path in [
+            "/h/T/progress",
+            "/h/T/progress/",
+            "/h/T/status",
+            "/h/T/inbound",
+            "/h/T/outbox/1",
+            "/h/T/media/x.ogg",
+            "/h/T/recording/r1",
+        ] {
             assert_eq!(Place::of(path), Place::Ours, "{path}");
         }
         for path in ["/h/T/%20progress", "/h/T/progress%20", "/h/T/pro%67ress", "//h/T/progress", "/h/T/progres"] {

@@ -89,7 +89,7 @@ async fn take(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, name: &str, b
             door => door,
         }
     };
-    let Ok(_room) = app.bodies.reserve(length.unwrap_or(LARGEST)).await else {
+    let Ok(_room) = app.recordings.reserve(length.unwrap_or(LARGEST)).await else {
         return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, "too much is being read at once: send it again in a few seconds"));
     };
     let read = tokio::time::timeout(WITHIN, Limited::new(body, LARGEST).collect()).await;

@@ -146,7 +146,14 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
         Some(details) => {
             let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
             let told = match offer.asks_key {
-                true => engine.told(&offer.mid, handset.can(Capability::Record), details.barista.is_some()).await?,
+                // A call leaves whatever becomes of its sound.
+                true => {
+                    let told = engine.told(&offer.mid, handset.can(Capability::Record), details.barista.is_some()).await;
+                    told.unwrap_or_else(|error| {
+                        tracing::warn!(%error, "what a call is to play could not be found out: the alarm's words are spoken");
+                        Told::default()
+                    })
+                }
                 false => Told::default(),
             };
             let script = offer.asks_key.then(|| script_of(engine, handset, &details, of_person.as_deref(), &told));

@@ -22,6 +22,8 @@ use super::wash::unsupported;
 pub const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// All bodies that are being read take no more than this, in KiB.
 const ROOM: usize = 64 * 1024;
+/// All recordings that are being read take no more than this, in KiB: they must not keep alarms waiting.
+const ROOM_FOR_RECORDINGS: usize = 16 * 1024;
 /// Most that is held of one message of a monitoring system, however long it is, in bytes.
 const MOST_OF_A_MESSAGE: usize = 2 << 20;
 /// So long a request waits for room.
@@ -32,6 +34,8 @@ const PACKED: &str = "gzip, deflate, identity";
 #[derive(Clone, Debug)]
 pub struct Bodies {
     room: Arc<Semaphore>,
+    /// All of the room, in KiB.
+    all: usize,
     waits: Duration,
     /// The longest body, in bytes.
     most: usize,
@@ -41,7 +45,18 @@ impl Bodies {
     /// Nothing is being read yet; no body but a monitoring system's may be longer than `most`, in bytes.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(ROOM)), waits: WAITS, most }
+        Self { room: Arc::new(Semaphore::new(ROOM)), all: ROOM, waits: WAITS, most }
+    }
+
+    /// Room for recordings, which handsets send again later where there is none.
+    #[must_use]
+    pub fn of_recordings() -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(ROOM_FOR_RECORDINGS)),
+            all: ROOM_FOR_RECORDINGS,
+            waits: Duration::ZERO,
+            most: LARGEST,
+        }
     }
 
     /// Waits for room for so many bytes.
@@ -49,7 +64,7 @@ impl Bodies {
     /// # Errors
     /// When there is none in time.
     pub async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let kilobytes = u32::try_from(bytes.div_ceil(1024).clamp(1, ROOM)).unwrap_or(1);
+        let kilobytes = u32::try_from(bytes.div_ceil(1024).clamp(1, self.all)).unwrap_or(1);
         let room = Arc::clone(&self.room).acquire_many_owned(kilobytes);
         match tokio::time::timeout(self.waits, room).await {
             Ok(Ok(permit)) => Ok(permit),

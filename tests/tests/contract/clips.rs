@@ -14,6 +14,7 @@ on_both!(
     a_clip_is_made_replaced_and_removed,
     what_is_no_clip_is_refused,
     a_call_plays_what_it_was_told,
+    sound_that_cannot_be_had_keeps_nobody_from_being_called,
     a_call_that_plays_a_clip_is_recorded_only_where_nobody_need_hear_of_it,
 );
 
@@ -144,6 +145,20 @@ async fn a_call_plays_what_it_was_told(home: Home) {
     }
     report(&server, &trunk, &offer["mid"], "", json!([{ "number": B, "outcome": "busy" }])).await;
     assert_eq!(fetched(&server, "trunk", id, "").await.0, 404, "its call is over");
+}
+
+async fn sound_that_cannot_be_had_keeps_nobody_from_being_called(home: Home) {
+    let server = home.set("AUTOCALL_MEDIA_ANNOUNCEMENT", "night").start().await;
+    let trunk = speaker(&server, "trunk").await;
+    put(&server, "night", 700.0).await;
+    server.raise(&[A], json!({ "attempts": 1 })).await;
+    let offer = poll(&server, &trunk).await;
+    assert!(offer["calls"][0]["script"]["play"].is_object(), "{offer}");
+    let failed = json!([{ "number": A, "outcome": "failed", "detail": "media" }]);
+    report(&server, &trunk, &offer["mid"], "", failed).await;
+    let offer = poll(&server, &trunk).await;
+    assert_eq!(offer["phone"], json!([A]), "the handset does not rest, and the attempt is given back: {offer}");
+    assert!(offer["calls"][0]["script"]["play"].is_null() && offer["calls"][0]["script"]["say"].is_string(), "{offer}");
 }
 
 async fn a_call_that_plays_a_clip_is_recorded_only_where_nobody_need_hear_of_it(home: Home) {

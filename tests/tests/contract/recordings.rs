@@ -25,6 +25,8 @@ on_both!(
     whoever_raised_the_alarm_hears_it,
     recordings_are_let_go_in_time,
     a_person_s_words_go_with_them,
+    what_is_being_said_goes_with_the_person_too,
+    recordings_keep_no_alarm_waiting,
     nothing_is_recorded_unless_somebody_asks_for_it,
     a_callee_may_leave_a_message,
 );
@@ -431,6 +433,41 @@ async fn a_person_s_words_go_with_them(home: Home) {
     assert_eq!(put(&server, "trunk", "r2", mid, &voice()).await.0, 410, "also what was still to come");
     server.app.engine.forget_old().await.unwrap();
     assert_eq!(total(&server).await, 0);
+}
+
+async fn what_is_being_said_goes_with_the_person_too(home: Home) {
+    let server = recorded(home).start().await;
+    let trunk = recorder(&server, "trunk").await;
+    crate::roster::people(&server).await;
+    server.raise(&[], json!({ "ring": [{ "person": "Ann" }] })).await;
+    let offer = poll(&server, &trunk).await;
+    let mid = offer["mid"].as_str().unwrap();
+    assert_eq!(server.delete("/api/v1/people/Ann").await, 204);
+    tell(&server, &trunk, mid, &["r1"]).await;
+    assert_eq!(put(&server, "trunk", "r1", mid, &voice()).await.0, 410);
+    assert_eq!(total(&server).await, 0);
+}
+
+/// A handset whose token leaked begins many uploads and sends nothing.
+async fn recordings_keep_no_alarm_waiting(home: Home) {
+    let server = recorded(home).start().await;
+    let trunk = recorder(&server, "trunk").await;
+    let (_, mid) = called(&server, &trunk, &["r1"]).await;
+    let mut open = Vec::new();
+    for _ in 0..14 {
+        let mut stream = TcpStream::connect(server.base.trim_start_matches("http://")).await.unwrap();
+        let head = format!(
+            "PUT /h/trunk/recording/r1?mid={mid} HTTP/1.1\r\nHost: x\r\nautocall-protocol: 1\r\ncontent-length: 5000000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        open.push(stream);
+    }
+    // Those for which there is no room are told so at once.
+    let mut answer = [0; 12];
+    open[13].read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 503");
+    let alarm = json!({ "summary": "s", "phones": [A] });
+    assert_eq!(server.post("/api/v1/alarms", &alarm).await.0, 201);
 }
 
 async fn nothing_is_recorded_unless_somebody_asks_for_it(home: Home) {

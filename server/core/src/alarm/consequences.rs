@@ -558,7 +558,8 @@ fn of_each_number(dial: &Dial, calls: &[NativeCall], region: Region, follows: &m
             (CallOutcome::Failed, detail) => {
                 follows.push(OfReport::GiveBack { callee, attempts, failed: true });
                 follows.push(OfReport::Tell(told));
-                failed += 1;
+                // Sound that could not be had is no fault of the line: the next call does without.
+                failed += usize::from(detail != Some(FailureDetail::Media));
                 no_trunk |= matches!(detail, Some(FailureDetail::Auth | FailureDetail::Trunk));
             }
             (CallOutcome::NotDialled, _) => {

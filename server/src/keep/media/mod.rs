@@ -60,6 +60,9 @@ pub async fn anew(file: Vec<u8>) -> Result<Rewritten, NotTaken> {
     Ok(costly::run(move |stop| rewritten::rewrite(&file, &|| stop.is_asked())).await??)
 }
 
+/// Whose turn it is to write.
+static TURN: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(1);
+
 /// Writes a file down, each piece in a transaction of its own. It is there only when [`Db::media_is_whole`](crate::store::Db::media_is_whole)
 /// is said, with what it is. `most`: how many bytes are kept altogether.
 ///
@@ -74,17 +77,21 @@ pub async fn write(store: &Store, sound: &Rewritten, most: u64, now: DateTime<Ut
         sha256: sha256(&sound.file),
         stored_at: None,
     };
-    let mut tx = store.begin().await?;
-    let total = tx.db().media_total().await?.saturating_add(row.bytes);
+    // One file after the other, and pauses between its pieces: phones wait for the same writer.
+    let _turn = TURN.acquire().await;
+    let total = store.read().await?.db().media_total().await?.saturating_add(row.bytes);
     if u64::try_from(total).unwrap_or_default() > most {
         return Err(NotTaken::Full);
     }
+    let mut tx = store.begin().await?;
     tx.db().begin_media(&row).await?;
     tx.commit().await?;
     for (place, piece) in (0_i32..).zip(sound.file.chunks(PIECE)) {
+        let began = tokio::time::Instant::now();
         let mut tx = store.begin().await?;
         tx.db().write_piece(row.id, place, piece).await?;
         tx.commit().await?;
+        pause(began).await;
     }
     Ok(row)
 }

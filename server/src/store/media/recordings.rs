@@ -140,12 +140,22 @@ statements! {
     ];
     /// A person's are not wanted any more.
     LET_GO_OF_PERSON = ["UPDATE recordings SET media_id = NULL, gone_at = $2 WHERE person_id = $1 AND gone_at IS NULL"];
+    /// What is being recorded in calls to them is not wanted either.
+    RECORD_NO_PERSON = [
+        "UPDATE dials SET records = NULL WHERE records IS NOT NULL AND mid IN (
+           SELECT t.mid FROM callees c JOIN dial_targets t ON t.callee_id = c.id WHERE c.person_id = $1)"
+    ];
     /// Whose a dial is, and why it was told to record.
     OF_DIAL = ["SELECT handset_id, records FROM dials WHERE mid = $1"];
     /// A handset is told what to play and whether to record, once in a dial.
     TELL = ["UPDATE dials SET clip = $2, records = $3 WHERE mid = $1 AND clip IS NULL AND records IS NULL"];
     /// What it was told.
     TOLD = ["SELECT clip, records FROM dials WHERE mid = $1"];
+    /// A call of the same hunt for which sound could not be had.
+    MISSED = [
+        "SELECT e.id FROM dials d JOIN events e ON e.hunt_id = d.hunt_id
+         WHERE d.mid = $1 AND e.kind = 'not_rung' AND CAST(e.body AS TEXT) LIKE '%\"media\"%' LIMIT 1"
+    ];
     /// The open dial in which a handset was told to play something.
     PLAYS = ["SELECT mid FROM dials WHERE handset_id = $1 AND clip = $2 AND closed_at IS NULL LIMIT 1"];
     /// Whether the calls of a hunt are about something that this sender raised.
@@ -213,6 +223,7 @@ impl Db<'_> {
 
     /// Lets go of the recordings of a person.
     pub async fn let_recordings_of_person_go(&mut self, person: PersonId, now: DateTime<Utc>) -> Result<u64> {
+        execute!(self, RECORD_NO_PERSON, person)?;
         execute!(self, LET_GO_OF_PERSON, person, now)
     }
 
@@ -229,6 +240,12 @@ impl Db<'_> {
     /// What a handset was told in a dial: what to play, and why to record.
     pub async fn told_in_dial(&mut self, mid: &str) -> Result<Option<(Option<MediaId>, Option<Records>)>> {
         fetch_optional!(self, TOLD, mid)
+    }
+
+    /// Whether sound could not be had for an earlier call of the dial's hunt.
+    pub async fn missed_sound(&mut self, mid: &str) -> Result<bool> {
+        let row: Option<(i64,)> = fetch_optional!(self, MISSED, mid)?;
+        Ok(row.is_some())
     }
 
     /// Whether a handset has an open dial in which it was told to play that.
