@@ -268,7 +268,7 @@ statements! {
     ASK_NETWORK = ["UPDATE hand_overs SET question_id = $2, ask_at = $3 WHERE id = $1 AND ask_at = $4"];
     /// A handset was started anew: the networks of its lines are asked at once, or soon where they were just now.
     ASK_NETWORKS_OF = [
-        "UPDATE hand_overs SET ask_at = CASE WHEN network_at > $3 THEN $4 ELSE $2 END WHERE id IN (
+        "UPDATE hand_overs SET ask_at = CASE WHEN network_at > $3 THEN $4 WHEN TRUE THEN $2 ELSE ask_at END WHERE id IN (
            SELECT h.id FROM public_lines l CROSS JOIN hand_overs h
            WHERE l.handset_id = $1 AND l.removed_at IS NULL AND h.line_id = l.id AND h.seq = l.latest_seq)"
     ];
