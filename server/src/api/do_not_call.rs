@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::answer;
 use crate::http::listing::{Listed, Paged, Paging, escaped, located};
@@ -17,6 +18,7 @@ use crate::http::problem::Problem;
 use crate::http::versions::versioned;
 use crate::intake::alarm_request;
 use crate::keep::do_not_call as forbidden;
+use crate::store::Work;
 use crate::store::duty::do_not_call::DoNotCallRow;
 use crate::versions::Expected;
 
@@ -79,12 +81,17 @@ fn not_among_them() -> Problem {
     responses((status = 201, description = "Kept", body = Forbidden),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub async fn add(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: ForbidBody = alarm_request::read_json(&body)?;
-    let (region, now) = (app.config().default_region, app.engine.clock.now());
-    let number =
-        forbidden::forbid(&app.engine.store, &body.phone_number, body.reason, region, &Expected::of(&headers), now).await?;
+    let (region, expected) = (app.config().default_region, Expected::of(&headers));
+    let forbid = async |work: &mut Work| forbidden::forbid(work, &body.phone_number, body.reason, region, &expected).await;
+    let number = app.engine.carry_out(sender.doer(), forbid).await?;
     let kept = app.engine.store.read().await?.db().forbidden(number.as_str()).await?;
     let shown = Forbidden::from(kept.ok_or_else(not_among_them)?);
     let at = format!("/api/v1/do-not-call/{}", escaped(&shown.phone_number));
@@ -97,9 +104,14 @@ pub async fn add(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) ->
     responses((status = 204, description = "It may be called again"),
         (status = 404, description = "It is not among them", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(number): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
-    let expected = Expected::of(&headers);
-    if !forbidden::allow(&app.engine.store, &number, app.config().default_region, &expected).await? {
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(number): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let (region, expected) = (app.config().default_region, Expected::of(&headers));
+    if !app.engine.carry_out(sender.doer(), async |work| forbidden::allow(work, &number, region, &expected).await).await? {
         return Err(not_among_them());
     }
     Ok(StatusCode::NO_CONTENT)

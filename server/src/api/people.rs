@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::requests::merge::Patch;
+use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::listing::{Listed, Paged, Paging, located};
 use crate::http::problem::{Code, Problem};
@@ -148,10 +149,11 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "What is wrong is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sender>, body: Body) -> Result<Response, Problem> {
     let wanted = read(&app, body).await?;
-    let added = people::add(&app.engine.store, &wanted.form(), app.engine.region(), app.engine.clock.now()).await;
-    let id = added.map_err(|error| wanted.refused(error, app.engine.region()))?;
+    let (form, region) = (wanted.form(), app.engine.region());
+    let added = app.engine.carry_out(sender.doer(), async |work| people::add(work, &form, region).await).await;
+    let id = added.map_err(|error| wanted.refused(error, region))?;
     let known = Known::find(&mut app.engine.store.read().await?.db(), &id.to_string()).await?;
     Ok(located(&format!("/api/v1/people/{id}"), known.answer(&HeaderMap::new(), StatusCode::CREATED)))
 }
@@ -177,13 +179,14 @@ pub async fn show(State(app): State<Arc<App>>, Path(person): Path<String>, heade
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn change(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(person): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let wanted = read(&app, body).await?;
     let known = Known::find(&mut app.engine.store.read().await?.db(), &person).await?;
-    changed(&app, known.row.id, &wanted, &Expected::of(&headers)).await
+    changed(&app, &sender, known.row.id, &wanted, &Expected::of(&headers)).await
 }
 
 /// Changes what is named and leaves the rest.
@@ -196,6 +199,7 @@ pub async fn change(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn patch(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(person): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -203,7 +207,7 @@ pub async fn patch(
     let patch = Patch::read(&app, &headers, body).await?;
     let known = Known::find(&mut app.engine.store.read().await?.db(), &person).await?;
     let expected = patch.of(known.version())?;
-    changed(&app, known.row.id, &patch.on(&known.written())?, &expected).await
+    changed(&app, &sender, known.row.id, &patch.on(&known.written())?, &expected).await
 }
 
 /// Removes a person and their numbers; what they answered keeps their name.
@@ -212,9 +216,15 @@ pub async fn patch(
     responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such person", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(person): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(person): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
     let known = Known::find(&mut app.engine.store.read().await?.db(), &person).await?;
-    let removed = people::remove(&app.engine.store, known.row.id, &Expected::of(&headers), app.engine.clock.now()).await;
+    let (id, expected) = (known.row.id, Expected::of(&headers));
+    let removed = app.engine.carry_out(sender.doer(), async |work| people::remove(work, id, &expected).await).await;
     removed.map_err(|error| known.written().refused(error, app.engine.region()))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -223,9 +233,16 @@ async fn read(app: &App, body: Body) -> Result<PersonWritten, Problem> {
     alarm_request::read_json(&alarm_request::read_body(body, app.config().http.body_limit_bytes).await?)
 }
 
-async fn changed(app: &App, id: PersonId, wanted: &PersonWritten, expected: &Expected) -> Result<Response, Problem> {
-    let (store, region, now) = (&app.engine.store, app.engine.region(), app.engine.clock.now());
-    people::change(store, id, &wanted.form(), region, now, expected).await.map_err(|error| wanted.refused(error, region))?;
-    let known = Known::find(&mut store.read().await?.db(), &id.to_string()).await?;
+async fn changed(
+    app: &App,
+    sender: &Sender,
+    id: PersonId,
+    wanted: &PersonWritten,
+    expected: &Expected,
+) -> Result<Response, Problem> {
+    let (form, region) = (wanted.form(), app.engine.region());
+    let changed = app.engine.carry_out(sender.doer(), async |work| people::change(work, id, &form, region, expected).await).await;
+    changed.map_err(|error| wanted.refused(error, region))?;
+    let known = Known::find(&mut app.engine.store.read().await?.db(), &id.to_string()).await?;
     Ok(known.answer(&HeaderMap::new(), StatusCode::OK))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -11,14 +11,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::requests::merge::Patch;
+use crate::access::senders::Sender;
 use crate::app::App;
 use crate::http::listing::{Listed, Paged, Paging, escaped, located};
 use crate::http::problem::Problem;
 use crate::http::versions::versioned;
 use crate::intake::alarm_request;
 use crate::keep::policies::{self as kept, PolicyBody, RulesBody};
-use crate::store::Db;
 use crate::store::duty::policies::PolicyRow;
+use crate::store::{Db, Work};
 use crate::versions::Expected;
 
 /// A policy with its name.
@@ -69,14 +70,16 @@ pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>, headers
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn put(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: PolicyBody = alarm_request::read_json(&body)?;
-    let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
-    let stored = kept::set(&app.engine.store, &name, &body, app.config().default_region, now, &expected).await?;
+    let (region, expected) = (app.config().default_region, Expected::of(&headers));
+    let set = async |work: &mut Work| kept::set(work, &name, &body, region, &expected).await;
+    let stored = app.engine.carry_out(sender.doer(), set).await?;
     let at = format!("/api/v1/policies/{}", escaped(&stored.row.name));
     Ok(located(&at, shown(stored)))
 }
@@ -98,6 +101,7 @@ fn shown(stored: kept::Stored) -> Response {
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn patch(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -110,8 +114,9 @@ pub async fn patch(
         (row, said)
     };
     let expected = patch.of(kept::version(&row))?;
-    let (body, now) = (patch.on(&said)?, app.engine.clock.now());
-    Ok(shown(kept::set(&app.engine.store, &name, &body, app.config().default_region, now, &expected).await?))
+    let (body, region) = (patch.on(&said)?, app.config().default_region);
+    let set = async |work: &mut Work| kept::set(work, &name, &body, region, &expected).await;
+    Ok(shown(app.engine.carry_out(sender.doer(), set).await?))
 }
 
 /// Removes a policy and its rules. Hunts that follow it end with their current step.
@@ -120,8 +125,14 @@ pub async fn patch(
     responses((status = 204, description = "Removed"),
         (status = 404, description = "There is no such policy", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(name): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
-    kept::forget(&app.engine.store, &name, &Expected::of(&headers)).await?;
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let expected = Expected::of(&headers);
+    app.engine.carry_out(sender.doer(), async |work| kept::forget(work, &name, &expected).await).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -139,11 +150,16 @@ pub async fn rules(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Re
     responses((status = 200, description = "Stored", body = RulesBody),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn put_rules(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub async fn put_rules(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let expected = Expected::demanded(&headers)?;
     let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
     let body: RulesBody = alarm_request::read_json(&body)?;
-    let version = kept::set_rules(&app.engine.store, &body, &expected).await?;
+    let version = app.engine.carry_out(sender.doer(), async |work| kept::set_rules(work, &body, &expected).await).await?;
     Ok(versioned(&HeaderMap::new(), StatusCode::OK, &version, &body))
 }
 

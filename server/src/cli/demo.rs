@@ -22,10 +22,12 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dashboard::people::first_login::write_private;
+use crate::engine::Doer;
 use crate::keep::pairing::{self, Pairing};
 use crate::keep::people_import;
 use crate::keep::users;
 use crate::service::Service;
+use crate::store::Work;
 
 /// What Alertmanager really posted; see `fixtures/`.
 const ALERTMANAGER: &str = include_str!("../../../fixtures/alertmanager/firing.json");
@@ -92,14 +94,15 @@ async fn tell(demo: &Demo, folder: &Path, stop: &CancellationToken) -> anyhow::R
 }
 
 async fn story(demo: &Demo, app: &App, way_in: Option<&str>, stop: &CancellationToken) -> anyhow::Result<()> {
-    let (config, store) = (app.config(), &app.engine.store);
+    let config = app.config();
     let base = format!("http://{}", config.listen);
     say(&format!("The server runs at {base}, its data is in {}", config.data_dir.display()));
     if let Some(first_login) = way_in {
         say(&format!("Watch it on the page, {base}/: to get in, {first_login}"));
     }
     let people = people_import::read_csv(ROSTER, config.default_region)?;
-    let imported = people_import::import(store, &people, &Clock::system()).await?;
+    let import = async |work: &mut Work| people_import::import(work, &people).await;
+    let imported = app.engine.carry_out(Doer::CommandLine, import).await?;
     tell_line(&format!("{} people were imported: Zhang Wei, Li Na, Wang Fang", imported.new));
     let desk = Simulated { name: "desk", kind: Kind::App(Build::Head), ring_seconds: 8, verbose: demo.verbose };
     let pixel = Simulated { name: "pixel", kind: Kind::Native, ring_seconds: 60, verbose: demo.verbose };
@@ -126,12 +129,11 @@ async fn story(demo: &Demo, app: &App, way_in: Option<&str>, stop: &Cancellation
 
 /// Hands over to whoever watches: the simulated phones are switched off, and the lines of one are told.
 async fn be_the_handset(app: &App, base: &str) -> anyhow::Result<()> {
-    let store = &app.engine.store;
-    let now = Clock::system().now();
     for name in ["desk", "pixel"] {
-        pairing::set_disabled(store, name, true, now).await?;
+        app.engine.carry_out(Doer::CommandLine, async |work| pairing::set_disabled(work, name, true).await).await?;
     }
-    let token = pairing::add(store, &Pairing::new("you", &app.config().handsets), now).await?;
+    let you = Pairing::new("you", &app.config().handsets);
+    let token = app.engine.carry_out(Doer::CommandLine, async |work| pairing::add(work, &you).await).await?;
     let lines = format!(
         "  curl -s {base}/api/v1/alarms -d '{{\"summary\": \"My own alarm\", \"phones\": [\"{ZHANG}\"]}}'\n  \
          curl -s {base}/h/{token}/alert/phone\n  \
@@ -164,7 +166,7 @@ struct Simulated {
 async fn pair_and_start(app: &App, base: &str, simulated: Simulated, stop: &CancellationToken) -> anyhow::Result<()> {
     let Simulated { name, kind, ring_seconds, verbose } = simulated;
     let pairing = Pairing { ring_seconds, ..Pairing::new(name, &app.config().handsets) };
-    let token = pairing::add(&app.engine.store, &pairing, Clock::system().now()).await?;
+    let token = app.engine.carry_out(Doer::CommandLine, async |work| pairing::add(work, &pairing).await).await?;
     let people = People::default()
         .with(ZHANG, [Behaviour::rings(40)])
         .with(LI, [Behaviour::answers(12, 15)])

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::roster_words::{print_now_and_next, standing};
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::keep::roster::feeds::{self, Subject};
 use crate::keep::roster::forms::{HolidaysForm, LayerForm, OverrideForm, ScheduleForm, TeamForm, TemporaryForm, VacationForm};
 use crate::keep::roster::source::{self, SourceForm};
@@ -292,50 +293,64 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             // The connection is given back before another one is asked for.
             let is_there = store.read().await?.db().roster().await?.find_team(&form.name).is_some();
             match is_there {
-                true => teams::change(store, &form.name, &form, now).await?,
-                false => teams::add(store, &form, now).await?,
+                true => {
+                    store.carry_out(now, Doer::CommandLine, async |work| teams::change(work, &form.name, &form).await).await?
+                }
+                false => store.carry_out(now, Doer::CommandLine, async |work| teams::add(work, &form).await).await?,
             };
             println!("{} has {} members", form.name.trim(), form.members.len());
         }
         ChangeCommand::RemoveTeam { name } => {
-            teams::remove(store, &name, &Expected::Anything, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| teams::remove(work, &name, &Expected::Anything).await).await?;
             println!("{name} is gone");
         }
         ChangeCommand::AddSchedule { name, zone, team, gaps_allowed } => {
             let form = ScheduleForm { name, zone, team, gaps_allowed, ..ScheduleForm::default() };
-            schedules::add(store, &form, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| schedules::add(work, &form).await).await?;
             println!("{0} is there; give it people: autocall roster set-rotation {0} --people …", form.name.trim());
         }
         ChangeCommand::RemoveSchedule { name } => {
-            schedules::remove(store, &name, &Expected::Anything, now).await?;
+            store
+                .carry_out(now, Doer::CommandLine, async |work| schedules::remove(work, &name, &Expected::Anything).await)
+                .await?;
             println!("{name} is out of use");
         }
         ChangeCommand::SetRotation(own) => {
             let RotationArgs { schedule, name, people, every, start, end, active, skip_idle_turns, from } = own;
             let form = LayerForm { name, people, every, start, end, active, skip_idle_turns, from, shifts: Vec::new() };
-            schedules::set_layer(store, &schedule, &form, None, now).await?;
+            store
+                .carry_out(now, Doer::CommandLine, async |work| schedules::set_layer(work, &schedule, &form, None).await)
+                .await?;
             println!("{schedule} has the rotation {}", form.name.trim());
             let roster = store.read().await?.db().roster().await?;
             print_now_and_next(&roster, find_schedule(&roster, &schedule)?, now);
         }
         ChangeCommand::RemoveLayer { schedule, name } => {
-            schedules::remove_layer(store, &schedule, &name, None, now).await?;
+            store
+                .carry_out(now, Doer::CommandLine, async |work| schedules::remove_layer(work, &schedule, &name, None).await)
+                .await?;
             println!("{schedule} has no layer {name} any more");
         }
         ChangeCommand::Import { schedule, file, layer, dry_run, encoding } => {
             let form = form_of(&file)?;
             let bytes = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
             let file = import::File { form, bytes, encoding, region: config.default_region };
-            let done = import::import(store, &schedule, &layer, file, dry_run, &Expected::Anything, now).await?;
+            let read = import::begin(store, &schedule, &layer, file, &Expected::Anything, now).await?;
+            let done = match dry_run {
+                true => read.done,
+                false => store.carry_out(now, Doer::CommandLine, async |work| import::finish(work, read).await).await?,
+            };
             tell_imported(if dry_run { "would import" } else { "imported" }, &schedule, &layer, &done);
         }
         ChangeCommand::SetCalendar(own) => set_calendar(own, store, config, now).await?,
         ChangeCommand::RefreshCalendar { schedule } => {
-            source::ask_now(store, &schedule, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| source::ask_now(work, &schedule).await).await?;
             println!("the running server reads it within seconds; `autocall roster calendars` shows what came of it");
         }
         ChangeCommand::RemoveCalendar { schedule } => {
-            source::remove(store, &schedule, BY, &Expected::Anything, now).await?;
+            store
+                .carry_out(now, Doer::CommandLine, async |work| source::remove(work, &schedule, BY, &Expected::Anything).await)
+                .await?;
             println!("{schedule} follows no calendar any more; the shifts that came from it stay until their layer is removed");
         }
         ChangeCommand::Override(own) => {
@@ -346,17 +361,30 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
             };
             let OverrideArgs { schedule, person, instead_of, from, to, note, .. } = own;
             let form = OverrideForm { action: action.to_owned(), person, instead_of, from, to, note };
-            let id = exceptions::add_override(store, &schedule, &form, BY, &Expected::Anything, now).await?;
+            let id = store
+                .carry_out(now, Doer::CommandLine, async |work| {
+                    exceptions::add_override(work, &schedule, &form, BY, &Expected::Anything).await
+                })
+                .await?;
             println!("override {id} holds");
         }
         ChangeCommand::RemoveOverride { schedule, id } => {
-            exceptions::remove_override(store, &schedule, read_id(&id)?, &Expected::Anything, now).await?;
+            let own = read_id(&id)?;
+            store
+                .carry_out(now, Doer::CommandLine, async |work| {
+                    exceptions::remove_override(work, &schedule, own, &Expected::Anything).await
+                })
+                .await?;
             println!("it does not hold any more");
         }
         ChangeCommand::Temporary(own) => {
             let TemporaryArgs { schedule, name, people, from, to, every, active } = own;
             let form = TemporaryForm { name, from, to, people, every, start: None, active };
-            let id = exceptions::add_temporary(store, &schedule, &form, BY, &Expected::Anything, now).await?;
+            let id = store
+                .carry_out(now, Doer::CommandLine, async |work| {
+                    exceptions::add_temporary(work, &schedule, &form, BY, &Expected::Anything).await
+                })
+                .await?;
             println!("temporary schedule {id} holds");
         }
         ChangeCommand::Holidays(own) => {
@@ -366,22 +394,31 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
                 let first = |line: &str| line.split([',', ';', '\t', ' ']).next().unwrap_or_default().trim().to_owned();
                 days = text.lines().map(first).filter(|day| !day.is_empty() && !day.starts_with('#')).collect();
             }
-            let ids =
-                exceptions::add_holidays(store, &schedule, &HolidaysForm { name, days, people }, BY, &Expected::Anything, now)
-                    .await?;
+            let ids = store
+                .carry_out(now, Doer::CommandLine, async |work| {
+                    exceptions::add_holidays(work, &schedule, &HolidaysForm { name, days, people }, BY, &Expected::Anything).await
+                })
+                .await?;
             println!("{} days hold; `autocall roster show {schedule}` prints them", ids.len());
         }
         ChangeCommand::RemoveTemporary { schedule, id } => {
-            exceptions::remove_temporary(store, &schedule, read_id(&id)?, &Expected::Anything, now).await?;
+            let own = read_id(&id)?;
+            store
+                .carry_out(now, Doer::CommandLine, async |work| {
+                    exceptions::remove_temporary(work, &schedule, own, &Expected::Anything).await
+                })
+                .await?;
             println!("it does not hold any more");
         }
         ChangeCommand::Vacation { person, from, to, zone, note } => {
             let form = VacationForm { person, from, to, zone: Some(zone), note };
-            let id = exceptions::add_vacation(store, &form, BY, now).await?;
+            let id =
+                store.carry_out(now, Doer::CommandLine, async |work| exceptions::add_vacation(work, &form, BY).await).await?;
             println!("vacation {id} holds");
         }
         ChangeCommand::RemoveVacation { id } => {
-            exceptions::remove_vacation(store, read_id(&id)?, now).await?;
+            let own = read_id(&id)?;
+            store.carry_out(now, Doer::CommandLine, async |work| exceptions::remove_vacation(work, own).await).await?;
             println!("it does not hold any more");
         }
         ChangeCommand::AddFeed { schedule, person } => {
@@ -390,11 +427,12 @@ pub(super) async fn run(command: ChangeCommand, store: &Store, config: &Config, 
                 (None, Some(person)) => Subject::Person(person),
                 (None, None) => bail!("name a schedule or a person"),
             };
-            let (id, path) = feeds::add(store, subject, BY, now).await?;
+            let (id, path) = store.carry_out(now, Doer::CommandLine, async |work| feeds::add(work, subject, BY).await).await?;
             println!("feed {id}, shown only once: {path}");
         }
         ChangeCommand::RevokeFeed { id } => {
-            feeds::revoke(store, read_id(&id)?, now).await?;
+            let own = read_id(&id)?;
+            store.carry_out(now, Doer::CommandLine, async |work| feeds::revoke(work, own).await).await?;
             println!("it works no more");
         }
         command @ (ChangeCommand::Vacations | ChangeCommand::Feeds | ChangeCommand::Calendars) => print(command, store).await?,
@@ -430,7 +468,11 @@ async fn set_calendar(own: CalendarArgs, store: &Store, config: &Config, now: Da
         tell_imported("would import", &schedule, &row.layer, &done);
         return Ok(());
     }
-    source::set(store, &guard, &schedule, &form, BY, &Expected::Anything, now).await?;
+    store
+        .carry_out(now, Doer::CommandLine, async |work| {
+            source::set(work, &guard, &schedule, &form, BY, &Expected::Anything).await
+        })
+        .await?;
     println!("{schedule} follows the calendar; the running server reads it within seconds: autocall roster calendars");
     Ok(())
 }

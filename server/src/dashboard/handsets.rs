@@ -30,6 +30,7 @@ use crate::engine::watch::test_call::Checklist;
 use crate::ids::hex;
 use crate::keep::pairing::{self, Pairing, PairingError};
 use crate::numbers::Number;
+use crate::store::Work;
 use crate::store::alarm::board::TestRow;
 use crate::store::watch::channels::ChannelRow;
 use crate::store::watch::handsets::{HandsetRow, KnockRow, Profile};
@@ -327,7 +328,7 @@ pub(super) async fn add(
     if let Some(profile) = Profile::ALL.into_iter().find(|profile| profile.as_str() == wanted) {
         pairing.profile = profile;
     }
-    match pairing::add(&app.engine.store, &pairing, app.engine.clock.now()).await {
+    match app.engine.carry_out(reader.doer(), async |work| pairing::add(work, &pairing).await).await {
         Ok(token) => Ok(address_page(&app, &reader, &pairing.name, &token, false)),
         Err(error) => wrong_name(&app, &reader, pair_form(&reader), fields, error),
     }
@@ -340,7 +341,7 @@ pub(super) async fn rotate(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let name = fields.get("handset");
-    let token = pairing::rotate(&app.engine.store, name, false).await?;
+    let token = app.engine.carry_out(reader.doer(), async |work| pairing::rotate(work, name, false).await).await?;
     Ok(address_page(&app, &reader, name, &token, true))
 }
 
@@ -350,7 +351,8 @@ pub(super) async fn rename(
     Extension(reader): Extension<Reader>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    match pairing::rename(&app.engine.store, fields.get("handset"), fields.get("name")).await {
+    let (name, new_name) = (fields.get("handset"), fields.get("name"));
+    match app.engine.carry_out(reader.doer(), async |work| pairing::rename(work, name, new_name).await).await {
         Ok(()) => Ok(go_to("/handsets?done=renamed")),
         Err(error) => {
             let form = rename_form(&reader, "", fields.get("handset"));
@@ -366,7 +368,8 @@ pub(super) async fn channels(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let wanted = fields.get("channels").trim().parse().unwrap_or(0);
-    match pairing::set_channels(&app.engine.store, fields.get("handset"), wanted).await {
+    let set = async |work: &mut Work| pairing::set_channels(work, fields.get("handset"), wanted).await;
+    match app.engine.carry_out(reader.doer(), set).await {
         Ok(()) => Ok(go_to("/handsets?done=channels")),
         Err(PairingError::BadChannels) => {
             let form = channels_form(&reader, "", fields.get("handset"), 1);
@@ -378,20 +381,32 @@ pub(super) async fn channels(
 }
 
 /// `POST /handsets/disable`
-pub(super) async fn disable(State(app): State<Arc<App>>, Extension(fields): Extension<Fields>) -> Result<Response, Refusal> {
-    pairing::set_disabled(&app.engine.store, fields.get("handset"), true, app.engine.clock.now()).await?;
+pub(super) async fn disable(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    app.engine.carry_out(reader.doer(), async |work| pairing::set_disabled(work, fields.get("handset"), true).await).await?;
     Ok(go_to("/handsets?done=disabled"))
 }
 
 /// `POST /handsets/enable`
-pub(super) async fn enable(State(app): State<Arc<App>>, Extension(fields): Extension<Fields>) -> Result<Response, Refusal> {
-    pairing::set_disabled(&app.engine.store, fields.get("handset"), false, app.engine.clock.now()).await?;
+pub(super) async fn enable(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    app.engine.carry_out(reader.doer(), async |work| pairing::set_disabled(work, fields.get("handset"), false).await).await?;
     Ok(go_to("/handsets?done=enabled"))
 }
 
 /// `POST /handsets/remove`
-pub(super) async fn remove(State(app): State<Arc<App>>, Extension(fields): Extension<Fields>) -> Result<Response, Refusal> {
-    pairing::remove(&app.engine.store, fields.get("handset"), app.engine.clock.now()).await?;
+pub(super) async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    app.engine.carry_out(reader.doer(), async |work| pairing::remove(work, fields.get("handset")).await).await?;
     Ok(go_to("/handsets?done=removed"))
 }
 
@@ -403,8 +418,8 @@ pub(super) async fn allow(
 ) -> Result<Response, Refusal> {
     let address: IpAddr = fields.get("address").parse().map_err(|_| Refusal::Garbled)?;
     let pairing = Pairing::new(fields.get("name"), &app.config().handsets);
-    let now = app.engine.clock.now();
-    match pairing::allow(&app.engine.store, &pairing, address.to_canonical(), fields.get("model"), now).await {
+    let allow = async |work: &mut Work| pairing::allow(work, &pairing, address.to_canonical(), fields.get("model")).await;
+    match app.engine.carry_out(reader.doer(), allow).await {
         Ok(()) => Ok(go_to("/handsets?done=allowed")),
         Err(error) => {
             let form = allow_form(&reader, "", fields.get("address"), fields.get("model"));

@@ -172,6 +172,21 @@ impl Engine {
         self.work_at(self.clock.now(), by).await
     }
 
+    /// Does one thing now as a unit of work, and commits it unless it is refused.
+    ///
+    /// # Errors
+    /// Why it is refused, or when the database fails.
+    pub async fn carry_out<T, E: From<StoreError>>(
+        &self,
+        by: Doer,
+        act: impl AsyncFnOnce(&mut Work) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut work = self.work(by).await?;
+        let done = act(&mut work).await?;
+        work.commit().await?;
+        Ok(done)
+    }
+
     /// Begins a unit of work of a moment at which something was looked at already.
     pub(in crate::engine) async fn work_at(&self, now: DateTime<Utc>, by: Doer) -> Result<Work, StoreError> {
         let metrics: Arc<dyn Counts> = Arc::<Metrics>::clone(&self.metrics);

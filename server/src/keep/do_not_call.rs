@@ -1,13 +1,11 @@
 //! Numbers that must not be called.
 
-use chrono::{DateTime, Utc};
-
 use super::checks;
 use super::refused::Refused;
 use crate::numbers::{Number, Region};
+use crate::store::Work;
 use crate::store::duty::do_not_call::DoNotCallRow;
 use crate::store::edits::Edited;
-use crate::store::{Store, Tx};
 use crate::versions::{Expected, Version};
 
 /// A number must not be called from now on, whoever names it. A call under way is not cut off.
@@ -15,19 +13,17 @@ use crate::versions::{Expected, Version};
 /// # Errors
 /// When it is no number, the reason is too long or garbled, or the database fails.
 pub async fn forbid(
-    store: &Store,
+    work: &mut Work,
     number: &str,
     reason: Option<String>,
     region: Region,
     expected: &Expected,
-    now: DateTime<Utc>,
 ) -> Result<Number, Refused> {
+    let now = work.now();
     let number = parse(number, region)?;
     let reason = checks::optional_text("reason", reason, checks::LONGEST_NOTE)?.unwrap_or_default();
-    let mut tx = store.begin().await?;
-    check(&mut tx, &number, expected).await?;
-    tx.db().forbid_number(number.as_str(), &reason, now).await?;
-    tx.commit().await?;
+    check(work, &number, expected).await?;
+    work.db().forbid_number(number.as_str(), &reason, now).await?;
     Ok(number)
 }
 
@@ -35,12 +31,10 @@ pub async fn forbid(
 ///
 /// # Errors
 /// When it is no number, or the database fails.
-pub async fn allow(store: &Store, number: &str, region: Region, expected: &Expected) -> Result<bool, Refused> {
+pub async fn allow(work: &mut Work, number: &str, region: Region, expected: &Expected) -> Result<bool, Refused> {
     let number = parse(number, region)?;
-    let mut tx = store.begin().await?;
-    check(&mut tx, &number, expected).await?;
-    let was = tx.db().allow_number(number.as_str()).await?;
-    tx.commit().await?;
+    check(work, &number, expected).await?;
+    let was = work.db().allow_number(number.as_str()).await?;
     Ok(was)
 }
 
@@ -51,10 +45,10 @@ pub fn version(row: &DoNotCallRow) -> Version {
 }
 
 /// Refuses a change for whoever has read something else than what is there.
-async fn check(tx: &mut Tx, number: &Number, expected: &Expected) -> Result<(), Refused> {
+async fn check(work: &mut Work, number: &Number, expected: &Expected) -> Result<(), Refused> {
     if *expected != Expected::Anything {
-        tx.db().lock_edits(Edited::DoNotCall).await?;
-        let row = tx.db().forbidden(number.as_str()).await?;
+        work.db().lock_edits(Edited::DoNotCall).await?;
+        let row = work.db().forbidden(number.as_str()).await?;
         expected.check(row.as_ref().map(version).as_ref())?;
     }
     Ok(())

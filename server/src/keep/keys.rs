@@ -1,11 +1,9 @@
 //! Keys of senders: made and revoked.
 
-use chrono::{DateTime, Utc};
-
 use crate::ids::KeyId;
 use crate::numbers::{Number, NumberError, Region};
 use crate::secrets;
-use crate::store::{Announcement, Store, StoreError};
+use crate::store::{Announcement, StoreError, Work};
 
 /// Tells a key from other secrets, in a log or a search for leaked ones.
 const PREFIX: &str = "ak_";
@@ -35,7 +33,8 @@ pub enum KeyError {
 ///
 /// # Errors
 /// When the name is bad or taken, a number cannot be rung, or the database fails.
-pub async fn add(store: &Store, name: &str, phones: &[String], region: Region, now: DateTime<Utc>) -> Result<String, KeyError> {
+pub async fn add(work: &mut Work, name: &str, phones: &[String], region: Region) -> Result<String, KeyError> {
+    let now = work.now();
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(KeyError::BadName);
@@ -44,14 +43,12 @@ pub async fn add(store: &Store, name: &str, phones: &[String], region: Region, n
         Number::parse(phone, region).map_err(|error| KeyError::BadNumber(phone.clone(), error))?;
     }
     let (key, hash) = secrets::new(PREFIX);
-    let mut tx = store.begin().await?;
-    match tx.db().insert_key(KeyId::new(now), name, &hash, phones, now).await {
+    match work.db().insert_key(KeyId::new(now), name, &hash, phones, now).await {
         Ok(()) => {}
         Err(error) if error.is_unique_violation() => return Err(KeyError::NameTaken(name.to_owned())),
         Err(error) => return Err(error.into()),
     }
-    tx.announce(Announcement::Keys);
-    tx.commit().await?;
+    work.announce(Announcement::Keys);
     Ok(key)
 }
 
@@ -59,11 +56,11 @@ pub async fn add(store: &Store, name: &str, phones: &[String], region: Region, n
 ///
 /// # Errors
 /// When there is no such key, or the database fails.
-pub async fn revoke(store: &Store, name: &str, now: DateTime<Utc>) -> Result<(), KeyError> {
-    let mut tx = store.begin().await?;
-    if !tx.db().revoke_key(name, now).await? {
+pub async fn revoke(work: &mut Work, name: &str) -> Result<(), KeyError> {
+    let now = work.now();
+    if !work.db().revoke_key(name, now).await? {
         return Err(KeyError::NoSuchKey(name.to_owned()));
     }
-    tx.announce(Announcement::Keys);
-    Ok(tx.commit().await?)
+    work.announce(Announcement::Keys);
+    Ok(())
 }

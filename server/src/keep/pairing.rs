@@ -3,14 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use chrono::{DateTime, Utc};
-
 use crate::config::{Config, HandsetConfig};
 use crate::ids::HandsetId;
 use crate::kinds::gateways::GatewaySettings;
 use crate::secrets;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, MOST_CHANNELS, NewHandset, Profile};
-use crate::store::{Announcement, Store, StoreError};
+use crate::store::{Announcement, Store, StoreError, Work};
 use crate::visible;
 
 /// 32 letters to the power of 12 are 60 bits; wrong ones are limited to 20 in ten minutes for each address.
@@ -83,9 +81,9 @@ pub fn new_token() -> String {
 ///
 /// # Errors
 /// When the name is bad or taken, or the database fails.
-pub async fn add(store: &Store, pairing: &Pairing, now: DateTime<Utc>) -> Result<String, PairingError> {
+pub async fn add(work: &mut Work, pairing: &Pairing) -> Result<String, PairingError> {
     let token = new_token();
-    insert(store, pairing, Some(token_hash(&token).to_vec()), None, now).await?;
+    insert(work, pairing, Some(token_hash(&token).to_vec()), None).await?;
     Ok(token)
 }
 
@@ -93,27 +91,18 @@ pub async fn add(store: &Store, pairing: &Pairing, now: DateTime<Utc>) -> Result
 ///
 /// # Errors
 /// When the name is bad or taken, or the database fails.
-pub async fn allow(
-    store: &Store,
-    pairing: &Pairing,
-    address: IpAddr,
-    model: &str,
-    now: DateTime<Utc>,
-) -> Result<(), PairingError> {
-    insert(store, pairing, None, Some(plain_key(address, model)), now).await?;
-    let mut tx = store.begin().await?;
-    tx.db().forget_knocks_of(&address.to_string()).await?;
-    tx.announce(Announcement::Handsets);
-    Ok(tx.commit().await?)
+pub async fn allow(work: &mut Work, pairing: &Pairing, address: IpAddr, model: &str) -> Result<(), PairingError> {
+    insert(work, pairing, None, Some(plain_key(address, model))).await?;
+    Ok(work.db().forget_knocks_of(&address.to_string()).await?)
 }
 
 async fn insert(
-    store: &Store,
+    work: &mut Work,
     pairing: &Pairing,
     token_hash: Option<Vec<u8>>,
     plain_key: Option<String>,
-    now: DateTime<Utc>,
 ) -> Result<(), PairingError> {
+    let now = work.now();
     check_name(&pairing.name)?;
     let handset = NewHandset {
         id: HandsetId::new(now),
@@ -127,32 +116,29 @@ async fn insert(
         ring_seconds: pairing.ring_seconds,
         created_at: now,
     };
-    let mut tx = store.begin().await?;
-    if !tx.db().insert_handset(&handset).await? {
+    if !work.db().insert_handset(&handset).await? {
         return Err(PairingError::NameTaken(pairing.name.clone()));
     }
-    tx.announce(Announcement::Handsets);
-    Ok(tx.commit().await?)
+    work.announce(Announcement::Handsets);
+    Ok(())
 }
 
 /// Gives a handset a new token. The old one is good until the phone has polled with the new one, unless it is refused at once.
 ///
 /// # Errors
 /// When there is no such handset, it has no token, or the database fails.
-pub async fn rotate(store: &Store, name: &str, at_once: bool) -> Result<String, PairingError> {
+pub async fn rotate(work: &mut Work, name: &str, at_once: bool) -> Result<String, PairingError> {
     let token = new_token();
-    let mut tx = store.begin().await?;
-    if tx.db().handset_by_name(name).await?.is_none() {
+    if work.db().handset_by_name(name).await?.is_none() {
         return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
-    if !tx.db().set_next_token(name, &token_hash(&token)).await? {
+    if !work.db().set_next_token(name, &token_hash(&token)).await? {
         return Err(PairingError::NoToken(name.to_owned()));
     }
     if at_once {
-        tx.db().take_next_token(&token_hash(&token)).await?;
+        work.db().take_next_token(&token_hash(&token)).await?;
     }
-    tx.announce(Announcement::Handsets);
-    tx.commit().await?;
+    work.announce(Announcement::Handsets);
     Ok(token)
 }
 
@@ -160,59 +146,57 @@ pub async fn rotate(store: &Store, name: &str, at_once: bool) -> Result<String, 
 ///
 /// # Errors
 /// When there is no such handset, the name is bad or taken, or the database fails.
-pub async fn rename(store: &Store, name: &str, new_name: &str) -> Result<(), PairingError> {
+pub async fn rename(work: &mut Work, name: &str, new_name: &str) -> Result<(), PairingError> {
     check_name(new_name)?;
-    let mut tx = store.begin().await?;
-    match tx.db().rename_handset(name, new_name.trim()).await {
+    match work.db().rename_handset(name, new_name.trim()).await {
         Ok(true) => {}
         Ok(false) => return Err(PairingError::NoSuchHandset(name.to_owned())),
         Err(error) if error.is_unique_violation() => return Err(PairingError::NameTaken(new_name.to_owned())),
         Err(error) => return Err(error.into()),
     }
     // A gateway that is this handset knows it by its name.
-    for mut gateway in tx.db().gateways().await? {
+    for mut gateway in work.db().gateways().await? {
         if let GatewaySettings::Handset(own) = &mut gateway.settings.0
             && own.handset == name
         {
             new_name.trim().clone_into(&mut own.handset);
-            tx.db().change_gateway(&gateway).await?;
+            work.db().change_gateway(&gateway).await?;
         }
     }
-    tx.announce(Announcement::Handsets);
-    Ok(tx.commit().await?)
+    work.announce(Announcement::Handsets);
+    Ok(())
 }
 
 /// Allows a handset so many calls at once; it holds no more than it says that it can. Calls that run go on.
 ///
 /// # Errors
 /// When there is no such handset, none may hold so many, or the database fails.
-pub async fn set_channels(store: &Store, name: &str, channels: i32) -> Result<(), PairingError> {
+pub async fn set_channels(work: &mut Work, name: &str, channels: i32) -> Result<(), PairingError> {
     if !(1..=MOST_CHANNELS).contains(&channels) {
         return Err(PairingError::BadChannels);
     }
-    let mut tx = store.begin().await?;
-    if !tx.db().set_handset_channels(name, channels).await? {
+    if !work.db().set_handset_channels(name, channels).await? {
         return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
-    tx.announce(Announcement::Handsets);
-    Ok(tx.commit().await?)
+    work.announce(Announcement::Handsets);
+    Ok(())
 }
 
 /// Gives a handset nothing new from now on, or lets it be given something again. What it already holds it may finish.
 ///
 /// # Errors
 /// When there is no such handset, or the database fails.
-pub async fn set_disabled(store: &Store, name: &str, disabled: bool, now: DateTime<Utc>) -> Result<(), PairingError> {
-    let mut tx = store.begin().await?;
-    if tx.db().handset_by_name(name).await?.is_none() {
+pub async fn set_disabled(work: &mut Work, name: &str, disabled: bool) -> Result<(), PairingError> {
+    let now = work.now();
+    if work.db().handset_by_name(name).await?.is_none() {
         return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
     match disabled {
-        true => tx.db().disable_handset(name, now).await?,
-        false => tx.db().enable_handset(name).await?,
+        true => work.db().disable_handset(name, now).await?,
+        false => work.db().enable_handset(name).await?,
     };
-    tx.announce(Announcement::Handsets);
-    Ok(tx.commit().await?)
+    work.announce(Announcement::Handsets);
+    Ok(())
 }
 
 /// Removes a handset. No phone is let in with its token or from its address any more, but what it holds it may still report; what
@@ -220,15 +204,15 @@ pub async fn set_disabled(store: &Store, name: &str, disabled: bool, now: DateTi
 ///
 /// # Errors
 /// When there is no such handset, or the database fails.
-pub async fn remove(store: &Store, name: &str, now: DateTime<Utc>) -> Result<(), PairingError> {
-    let mut tx = store.begin().await?;
+pub async fn remove(work: &mut Work, name: &str) -> Result<(), PairingError> {
+    let now = work.now();
     // To the second: nobody pairs and removes two of one name within one.
     let last_name = format!("{name} †{}", now.format("%F %T"));
-    if !tx.db().remove_handset(name, &last_name, now).await? {
+    if !work.db().remove_handset(name, &last_name, now).await? {
         return Err(PairingError::NoSuchHandset(name.to_owned()));
     }
-    tx.announce(Announcement::Handsets);
-    Ok(tx.commit().await?)
+    work.announce(Announcement::Handsets);
+    Ok(())
 }
 
 /// The handset of that name.

@@ -1,13 +1,11 @@
 //! One person at a time: added, changed, removed; checked like an import.
 
-use chrono::{DateTime, Utc};
-
 use super::people_import::LONGEST_NAME;
 use crate::ids::PersonId;
 use crate::numbers::{Number, Region, same_phone};
 use crate::store::duty::people::PersonRow;
 use crate::store::edits::Edited;
-use crate::store::{Announcement, Store, StoreError, Tx};
+use crate::store::{Announcement, StoreError, Work};
 use crate::versions::{Expected, Stale, Version};
 
 const LONGEST_LANGUAGE: usize = 35;
@@ -102,15 +100,15 @@ pub fn version(person: &PersonRow, numbers: &[String]) -> Version {
 ///
 /// # Errors
 /// When the form is wrong, the name or a number is taken, or the database fails.
-pub async fn add(store: &Store, form: &PersonForm, region: Region, now: DateTime<Utc>) -> Result<PersonId, PersonError> {
+pub async fn add(work: &mut Work, form: &PersonForm, region: Region) -> Result<PersonId, PersonError> {
+    let now = work.now();
     let person = form.checked(region)?;
-    let mut tx = store.begin().await?;
-    if tx.db().people().await?.iter().any(|(known, _)| known.name == person.name) {
+    if work.db().people().await?.iter().any(|(known, _)| known.name == person.name) {
         return Err(PersonError::NameTaken(person.name));
     }
-    let id = tx.db().upsert_person(PersonId::new(now), &person.name, &person.language, now).await?;
-    give_numbers(&mut tx, id, &person).await?;
-    finish(tx).await?;
+    let id = work.db().upsert_person(PersonId::new(now), &person.name, &person.language, now).await?;
+    give_numbers(work, id, &person).await?;
+    work.announce(Announcement::People);
     Ok(id)
 }
 
@@ -119,57 +117,53 @@ pub async fn add(store: &Store, form: &PersonForm, region: Region, now: DateTime
 /// # Errors
 /// When the form is wrong, the name or a number is taken, there is no such person, or the database fails.
 pub async fn change(
-    store: &Store,
+    work: &mut Work,
     id: PersonId,
     form: &PersonForm,
     region: Region,
-    now: DateTime<Utc>,
     expected: &Expected,
 ) -> Result<(), PersonError> {
+    let now = work.now();
     let person = form.checked(region)?;
-    let mut tx = store.begin().await?;
-    tx.db().lock_edits(Edited::People).await?;
-    let old = tx.db().person(id).await?.ok_or(PersonError::Gone)?;
-    expected.check(Some(&version(&old, &tx.db().numbers_of(id).await?)))?;
-    match tx.db().update_person(id, &person.name, &person.language, now).await {
+    work.db().lock_edits(Edited::People).await?;
+    let old = work.db().person(id).await?.ok_or(PersonError::Gone)?;
+    expected.check(Some(&version(&old, &work.db().numbers_of(id).await?)))?;
+    match work.db().update_person(id, &person.name, &person.language, now).await {
         Ok(true) => {}
         Ok(false) => return Err(PersonError::Gone),
         Err(error) if error.is_unique_violation() => return Err(PersonError::NameTaken(person.name)),
         Err(error) => return Err(error.into()),
     }
-    give_numbers(&mut tx, id, &person).await?;
-    finish(tx).await
+    give_numbers(work, id, &person).await?;
+    work.announce(Announcement::People);
+    Ok(())
 }
 
 /// Removes a person with their numbers and what was recorded of them; what they answered keeps their name.
 ///
 /// # Errors
 /// When there is no such person, they have changed meanwhile, or the database fails.
-pub async fn remove(store: &Store, id: PersonId, expected: &Expected, now: DateTime<Utc>) -> Result<(), PersonError> {
-    let mut tx = store.begin().await?;
-    tx.db().lock_edits(Edited::People).await?;
-    let old = tx.db().person(id).await?.ok_or(PersonError::Gone)?;
-    expected.check(Some(&version(&old, &tx.db().numbers_of(id).await?)))?;
+pub async fn remove(work: &mut Work, id: PersonId, expected: &Expected) -> Result<(), PersonError> {
+    let now = work.now();
+    work.db().lock_edits(Edited::People).await?;
+    let old = work.db().person(id).await?.ok_or(PersonError::Gone)?;
+    expected.check(Some(&version(&old, &work.db().numbers_of(id).await?)))?;
     // What they said goes with them; what is said of an answer keeps their name.
-    tx.db().let_recordings_of_person_go(id, now).await?;
-    if !tx.db().delete_person(id).await? {
+    work.db().let_recordings_of_person_go(id, now).await?;
+    if !work.db().delete_person(id).await? {
         return Err(PersonError::Gone);
     }
-    finish(tx).await
+    work.announce(Announcement::People);
+    Ok(())
 }
 
-async fn give_numbers(tx: &mut Tx, id: PersonId, person: &Checked) -> Result<(), PersonError> {
+async fn give_numbers(work: &mut Work, id: PersonId, person: &Checked) -> Result<(), PersonError> {
     for number in &person.numbers {
-        if let Some(owner) = tx.db().person_with_number(number).await?.filter(|owner| owner.id != id) {
+        if let Some(owner) = work.db().person_with_number(number).await?.filter(|owner| owner.id != id) {
             return Err(PersonError::NumberTaken { number: number.clone(), owner: owner.name });
         }
     }
-    Ok(tx.db().set_numbers(id, &person.numbers).await?)
-}
-
-async fn finish(mut tx: Tx) -> Result<(), PersonError> {
-    tx.announce(Announcement::People);
-    Ok(tx.commit().await?)
+    Ok(work.db().set_numbers(id, &person.numbers).await?)
 }
 
 #[cfg(test)]

@@ -5,13 +5,12 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::clock::Clock;
 use crate::ids::PersonId;
 use crate::numbers::{Number, Region, phone_of, same_phone};
 use crate::sheet::contacts::{self, Contact, Contacts};
 use crate::sheet::content_line::unfolded;
 use crate::sheet::{cells, encoding, told};
-use crate::store::{Announcement, Store, StoreError};
+use crate::store::{Announcement, StoreError, Work};
 
 /// The longest name of a person, in characters.
 pub const LONGEST_NAME: usize = 200;
@@ -223,29 +222,15 @@ fn is_email(text: &str) -> bool {
 }
 
 /// Stores people: new ones are added, known ones (by name) get the numbers of the file, and its language and addresses where it has
-/// these columns; the others stay.
+/// these columns; the others stay. Whoever only wants to know what it would do does not commit it.
 ///
 /// # Errors
 /// When a number belongs to somebody who is not in the file, or the database fails; nothing is changed then.
-pub async fn import(store: &Store, people: &[ImportedPerson], clock: &Clock) -> Result<Imported, ImportError> {
-    import_or_show(store, people, clock, false).await
-}
-
-/// The same; as a dry run, it only says what it would do.
-///
-/// # Errors
-/// As [`import`].
-pub async fn import_or_show(
-    store: &Store,
-    people: &[ImportedPerson],
-    clock: &Clock,
-    dry_run: bool,
-) -> Result<Imported, ImportError> {
-    let now = clock.now();
-    let mut tx = store.begin().await?;
+pub async fn import(work: &mut Work, people: &[ImportedPerson]) -> Result<Imported, ImportError> {
+    let now = work.now();
     let mut imported = Imported::default();
-    let mut emails = tx.db().emails().await?;
-    let known = tx.db().people().await?.into_iter();
+    let mut emails = work.db().emails().await?;
+    let known = work.db().people().await?.into_iter();
     let known: HashMap<String, KnownPeople> = known
         .map(|(row, numbers)| {
             let emails = emails.remove(&row.id).unwrap_or_default();
@@ -272,23 +257,23 @@ pub async fn import_or_show(
                 (PersonId::new(now), person.language.as_deref().unwrap_or_default())
             }
         };
-        let id = tx.db().upsert_person(id, &person.name, language, now).await?;
+        let id = work.db().upsert_person(id, &person.name, language, now).await?;
         // All numbers of the file's people first: two of them may have swapped phones.
-        tx.db().clear_numbers(id).await?;
+        work.db().clear_numbers(id).await?;
         if person.emails.is_some() {
-            tx.db().set_emails(id, &[]).await?;
+            work.db().set_emails(id, &[]).await?;
         }
         stored.push((id, person));
     }
     let mut problems = Vec::new();
     for (_, person) in &stored {
         for number in &person.numbers {
-            if let Some(owner) = tx.db().person_with_number(number).await? {
+            if let Some(owner) = work.db().person_with_number(number).await? {
                 problems.push(format!("{}: the number {number} belongs to {}, who is not in the file", person.name, owner.name));
             }
         }
         for email in person.emails.iter().flatten() {
-            if let Some(owner) = tx.db().person_with_email(email).await? {
+            if let Some(owner) = work.db().person_with_email(email).await? {
                 problems.push(format!("{}: the address {email} belongs to {}, who is not in the file", person.name, owner.name));
             }
         }
@@ -296,18 +281,13 @@ pub async fn import_or_show(
     if !problems.is_empty() {
         return Err(ImportError::Refused(told(problems)));
     }
-    if dry_run {
-        // Nothing is committed.
-        return Ok(imported);
-    }
     for (id, person) in stored {
-        tx.db().set_numbers(id, &person.numbers).await?;
+        work.db().set_numbers(id, &person.numbers).await?;
         if let Some(emails) = &person.emails {
-            tx.db().set_emails(id, emails).await?;
+            work.db().set_emails(id, emails).await?;
         }
     }
-    tx.announce(Announcement::People);
-    tx.commit().await?;
+    work.announce(Announcement::People);
     Ok(imported)
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use utoipa::ToSchema;
@@ -15,7 +14,7 @@ use crate::alarm::{Confirm, Confirmation, Mode};
 use crate::numbers::Region;
 use crate::store::duty::policies::{PolicyRow, PolicyRuleRow};
 use crate::store::edits::Edited;
-use crate::store::{Db, Store};
+use crate::store::{Db, Store, Work};
 use crate::versions::{Expected, Version};
 use crate::visible;
 
@@ -101,13 +100,12 @@ fn once() -> i32 {
 ///
 /// # Errors
 /// When there is none, it has changed meanwhile, or the database fails.
-pub async fn forget(store: &Store, name: &str, expected: &Expected) -> Result<(), Refused> {
-    let mut tx = store.begin().await?;
-    tx.db().lock_edits(Edited::Policies).await?;
-    let row = tx.db().policy_by_name(name).await?.ok_or_else(|| unknown(name))?;
+pub async fn forget(work: &mut Work, name: &str, expected: &Expected) -> Result<(), Refused> {
+    work.db().lock_edits(Edited::Policies).await?;
+    let row = work.db().policy_by_name(name).await?.ok_or_else(|| unknown(name))?;
     expected.check(Some(&version(&row)))?;
-    tx.db().delete_policy(name).await?;
-    Ok(tx.commit().await?)
+    work.db().delete_policy(name).await?;
+    Ok(())
 }
 
 /// The version of a policy.
@@ -131,14 +129,8 @@ pub struct Stored {
 ///
 /// # Errors
 /// The first thing that is wrong with it, or that it has changed meanwhile; nothing was changed then.
-pub async fn set(
-    store: &Store,
-    name: &str,
-    body: &PolicyBody,
-    region: Region,
-    now: DateTime<Utc>,
-    expected: &Expected,
-) -> Result<Stored, Refused> {
+pub async fn set(work: &mut Work, name: &str, body: &PolicyBody, region: Region, expected: &Expected) -> Result<Stored, Refused> {
+    let now = work.now();
     let mut faults = Faults::default();
     faults.note(checks::text("name", name, checks::LONGEST_NAME))?;
     if visible::is_blank(name) || name.trim() != name {
@@ -155,23 +147,21 @@ pub async fn set(
         "seconds",
     ))?;
     let wanted = Confirmation::of(body.confirm, confirm_within_s.flatten());
-    let mut tx = store.begin().await?;
-    tx.db().lock_edits(Edited::Policies).await?;
-    let before = tx.db().policy_by_name(name).await?;
+    work.db().lock_edits(Edited::Policies).await?;
+    let before = work.db().policy_by_name(name).await?;
     expected.check(before.as_ref().map(version).as_ref())?;
     let mut steps = Vec::with_capacity(body.steps.len());
     for (index, step) in body.steps.iter().enumerate().take(MOST_STEPS) {
         if faults.are_enough() {
             break;
         }
-        steps.extend(faults.note(check_step(&mut tx.db(), &format!("steps[{index}]"), step, region).await)?);
+        steps.extend(faults.note(check_step(&mut work.db(), &format!("steps[{index}]"), step, region).await)?);
     }
     faults.none()?;
     let policy = Policy { steps, rounds: rounds.unwrap_or(1), confirm_within_s: wanted.within, wants_key: wanted.key };
-    let id = tx.db().upsert_policy(name, &policy, now).await?;
-    let row = tx.db().policy(id).await?.ok_or_else(|| unknown(name))?;
-    let body = written(&mut tx.db(), &row.definition).await?;
-    tx.commit().await?;
+    let id = work.db().upsert_policy(name, &policy, now).await?;
+    let row = work.db().policy(id).await?.ok_or_else(|| unknown(name))?;
+    let body = written(&mut work.db(), &row.definition).await?;
     Ok(Stored { row, body, is_new: before.is_none() })
 }
 
@@ -243,23 +233,22 @@ fn version_of_rules(rules: &[PolicyRuleRow]) -> Version {
 ///
 /// # Errors
 /// The first thing that is wrong with them, or that they have changed meanwhile; nothing was changed then.
-pub async fn set_rules(store: &Store, body: &RulesBody, expected: &Expected) -> Result<Version, Refused> {
+pub async fn set_rules(work: &mut Work, body: &RulesBody, expected: &Expected) -> Result<Version, Refused> {
     if body.rules.len() > MOST_RULES {
         return Err(Refused::at("rules", format!("there are at most {MOST_RULES} rules")));
     }
-    let mut tx = store.begin().await?;
     // A policy that is removed takes its rules along.
-    tx.db().lock_edits(Edited::Policies).await?;
-    tx.db().lock_edits(Edited::PolicyRules).await?;
-    expected.check(Some(&version_of_rules(&tx.db().policy_rules().await?)))?;
-    let keys: Vec<String> = tx.db().keys().await?.into_iter().map(|key| key.name).collect();
+    work.db().lock_edits(Edited::Policies).await?;
+    work.db().lock_edits(Edited::PolicyRules).await?;
+    expected.check(Some(&version_of_rules(&work.db().policy_rules().await?)))?;
+    let keys: Vec<String> = work.db().keys().await?.into_iter().map(|key| key.name).collect();
     let mut rows = Vec::with_capacity(body.rules.len());
     let mut faults = Faults::default();
     for (index, rule) in body.rules.iter().enumerate() {
         if faults.are_enough() {
             break;
         }
-        let policy = tx.db().policy_by_name(&rule.policy).await?;
+        let policy = work.db().policy_by_name(&rule.policy).await?;
         let policy = faults.note(policy.ok_or_else(|| {
             Refused::at(format!("rules[{index}].policy"), format!("there is no escalation policy named {:?}", rule.policy))
         }))?;
@@ -272,8 +261,7 @@ pub async fn set_rules(store: &Store, body: &RulesBody, expected: &Expected) -> 
         rows.extend(policy.map(|policy| PolicyRuleRow { policy_id: policy.id, sender, labels: Json(rule.labels.clone()) }));
     }
     faults.none()?;
-    tx.db().set_policy_rules(&rows).await?;
-    tx.commit().await?;
+    work.db().set_policy_rules(&rows).await?;
     Ok(version_of_rules(&rows))
 }
 

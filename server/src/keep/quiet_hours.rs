@@ -1,6 +1,6 @@
 //! Quiet hours: read, checked, stored, always all of them.
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -8,7 +8,7 @@ use super::refused::{Faults, Refused};
 use crate::alarm::Priority;
 use crate::roster::quiet::{self, QuietHours};
 use crate::store::edits::Edited;
-use crate::store::{Announcement, Store};
+use crate::store::{Announcement, Store, Work};
 use crate::versions::{Expected, Version};
 
 const MOST: usize = 1000;
@@ -71,13 +71,13 @@ fn version(all: &[QuietHours]) -> Version {
 ///
 /// # Errors
 /// The first thing that is wrong with them, or that they have changed meanwhile; nothing was changed then.
-pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>, expected: &Expected) -> Result<Version, Refused> {
+pub async fn set(work: &mut Work, body: &AllQuiet, expected: &Expected) -> Result<Version, Refused> {
+    let now = work.now();
     if body.quiet_hours.len() > MOST {
         return Err(Refused::at("quiet_hours", format!("there are at most {MOST} quiet hours")));
     }
-    let mut tx = store.begin().await?;
-    tx.db().lock_edits(Edited::QuietHours).await?;
-    expected.check(Some(&version(&tx.db().quiet_hours().await?)))?;
+    work.db().lock_edits(Edited::QuietHours).await?;
+    expected.check(Some(&version(&work.db().quiet_hours().await?)))?;
     let mut all = Vec::with_capacity(body.quiet_hours.len());
     let mut faults = Faults::default();
     for (index, one) in body.quiet_hours.iter().enumerate() {
@@ -94,7 +94,7 @@ pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>, expected: &
         let person = match &one.person {
             None => None,
             Some(name) => {
-                let person = tx.db().person_by_name(name).await?;
+                let person = work.db().person_by_name(name).await?;
                 let person = person.ok_or_else(|| wrong("person", format!("there is nobody named {name:?}")));
                 faults.note(person)?.map(|person| person.id)
             }
@@ -111,8 +111,7 @@ pub async fn set(store: &Store, body: &AllQuiet, now: DateTime<Utc>, expected: &
             "these quiet hours would never end, alone or with the others: leave a gap, or leave this person out of the policy";
         return Err(Refused::at(format!("quiet_hours[{index}].to"), why));
     }
-    tx.db().set_quiet_hours(&all).await?;
-    tx.announce(Announcement::Hunts);
-    tx.commit().await?;
+    work.db().set_quiet_hours(&all).await?;
+    work.announce(Announcement::Hunts);
     Ok(version(&all))
 }

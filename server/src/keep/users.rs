@@ -2,13 +2,12 @@
 
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash};
-use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use crate::ids::{PersonId, UserId};
 use crate::secrets;
 use crate::store::access::users::{NewUser, Role, UserRow};
-use crate::store::{Store, StoreError};
+use crate::store::{Db, StoreError, Work};
 
 /// Each hash takes 19 MiB and some 20 ms of one core: more at once would only take both from the handsets.
 const HASHES_AT_ONCE: usize = 2;
@@ -57,6 +56,14 @@ impl Default for Passwords {
 }
 
 impl Passwords {
+    /// A password as it is kept.
+    ///
+    /// # Errors
+    /// As [`Passwords::hash`].
+    pub async fn hashed(&self, password: &str) -> Result<Hashed, UserError> {
+        self.hash(password).await.map(Hashed)
+    }
+
     /// The argon2id hash of a password, as a PHC string.
     ///
     /// # Errors
@@ -106,30 +113,42 @@ pub fn new_password() -> String {
     [(); 4].map(|()| secrets::typed::<4>()).join("-")
 }
 
+/// A password as it is kept. It is made before anything is changed: that takes long.
+#[derive(Clone)]
+pub struct Hashed(String);
+
+/// A name and a password with which somebody is to log in.
+#[derive(Clone)]
+pub struct Login {
+    name: String,
+    password: Hashed,
+}
+
+impl Login {
+    /// Checks the name, and hashes the password.
+    ///
+    /// # Errors
+    /// When the name or the password is bad.
+    pub async fn new(passwords: &Passwords, name: &str, password: &str) -> Result<Self, UserError> {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
+            return Err(UserError::BadName);
+        }
+        Ok(Self { name: name.to_owned(), password: Hashed(passwords.hash(password).await?) })
+    }
+}
+
 /// Adds a user.
 ///
 /// # Errors
-/// When the name is bad or taken, the password is bad, or the database fails.
-pub async fn add(
-    store: &Store,
-    passwords: &Passwords,
-    name: &str,
-    password: &str,
-    role: Role,
-    person_id: Option<PersonId>,
-    now: DateTime<Utc>,
-) -> Result<UserId, UserError> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
-        return Err(UserError::BadName);
+/// When the name is taken, or the database fails.
+pub async fn add(work: &mut Work, login: Login, role: Role, person_id: Option<PersonId>) -> Result<UserId, UserError> {
+    let now = work.now();
+    let Login { name, password: Hashed(password_hash) } = login;
+    let user = NewUser { id: UserId::new(now), name, password_hash, role, person_id, created_at: now };
+    if !work.db().insert_user(&user).await? {
+        return Err(UserError::NameTaken(user.name));
     }
-    let password_hash = passwords.hash(password).await?;
-    let user = NewUser { id: UserId::new(now), name: name.to_owned(), password_hash, role, person_id, created_at: now };
-    let mut tx = store.begin().await?;
-    if !tx.db().insert_user(&user).await? {
-        return Err(UserError::NameTaken(name.to_owned()));
-    }
-    tx.commit().await?;
     Ok(user.id)
 }
 
@@ -137,49 +156,45 @@ pub async fn add(
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub async fn find(store: &Store, name: &str) -> Result<UserRow, UserError> {
-    let user = store.read().await?.db().user_by_name(name.trim()).await?;
+pub async fn find(db: &mut Db<'_>, name: &str) -> Result<UserRow, UserError> {
+    let user = db.user_by_name(name.trim()).await?;
     user.ok_or_else(|| UserError::NoSuchUser(name.to_owned()))
 }
 
 /// Gives a user another password and ends their sessions.
 ///
 /// # Errors
-/// When there is no such user, the password is bad, or the database fails.
-pub async fn set_password(store: &Store, passwords: &Passwords, name: &str, password: &str) -> Result<(), UserError> {
-    let user = find(store, name).await?;
-    let hash = passwords.hash(password).await?;
-    let mut tx = store.begin().await?;
-    tx.db().set_password(user.id, &hash).await?;
-    Ok(tx.commit().await?)
+/// When the database fails.
+pub async fn set_password(work: &mut Work, user: UserId, Hashed(hash): &Hashed) -> Result<(), UserError> {
+    Ok(work.db().set_password(user, hash).await?)
 }
 
 /// Lets a user do what another role may, from their next request on.
 ///
 /// # Errors
 /// When there is no such user, or the database fails.
-pub async fn set_role(store: &Store, name: &str, role: Role) -> Result<(), UserError> {
-    let user = find(store, name).await?;
-    let mut tx = store.begin().await?;
-    tx.db().set_role(user.id, role).await?;
-    Ok(tx.commit().await?)
+pub async fn set_role(work: &mut Work, name: &str, role: Role) -> Result<(), UserError> {
+    let user = find(&mut work.db(), name).await?;
+    work.db().set_role(user.id, role).await?;
+    Ok(())
 }
 
 /// Shuts a user out and ends their sessions, or lets them in again.
 ///
 /// # Errors
 /// When there is no such user, or the database fails.
-pub async fn set_disabled(store: &Store, name: &str, disabled: bool, now: DateTime<Utc>) -> Result<(), UserError> {
-    let user = find(store, name).await?;
-    let mut tx = store.begin().await?;
-    tx.db().set_user_disabled(user.id, disabled.then_some(now)).await?;
-    Ok(tx.commit().await?)
+pub async fn set_disabled(work: &mut Work, name: &str, disabled: bool) -> Result<(), UserError> {
+    let now = work.now();
+    let user = find(&mut work.db(), name).await?;
+    work.db().set_user_disabled(user.id, disabled.then_some(now)).await?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+    use chrono::DateTime;
 
     fn user(hash: String) -> UserRow {
         UserRow {

@@ -1,6 +1,5 @@
 //! Webhooks: adding, removing and trying them.
 
-use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::ids::WebhookId;
@@ -8,7 +7,7 @@ use crate::kinds::guard::{AddressError, GuardedResolver, check_url};
 use crate::kinds::notices::WebhookShape;
 use crate::kinds::words;
 use crate::store::lines::webhooks::{NoticeKind, WebhookRow};
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Work};
 
 const LONGEST_NAME: usize = 60;
 
@@ -53,7 +52,8 @@ pub struct NewWebhook {
 ///
 /// # Errors
 /// When the name or the address is bad, or the database fails.
-pub async fn add(store: &Store, new: &NewWebhook, guard: &GuardedResolver, now: DateTime<Utc>) -> Result<(), WebhookError> {
+pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> Result<(), WebhookError> {
+    let now = work.now();
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(WebhookError::BadName);
@@ -72,9 +72,8 @@ pub async fn add(store: &Store, new: &NewWebhook, guard: &GuardedResolver, now: 
         created_at: now,
         removed_at: None,
     };
-    let mut tx = store.begin().await?;
-    match tx.db().insert_webhook(&row).await {
-        Ok(()) => Ok(tx.commit().await?),
+    match work.db().insert_webhook(&row).await {
+        Ok(()) => Ok(()),
         Err(error) if error.is_unique_violation() => Err(WebhookError::NameTaken(name.to_owned())),
         Err(error) => Err(error.into()),
     }
@@ -84,22 +83,22 @@ pub async fn add(store: &Store, new: &NewWebhook, guard: &GuardedResolver, now: 
 ///
 /// # Errors
 /// When there is none of that name, or the database fails.
-pub async fn remove(store: &Store, name: &str, now: DateTime<Utc>) -> Result<(), WebhookError> {
-    let mut tx = store.begin().await?;
-    if !tx.db().remove_webhook(name, now).await? {
+pub async fn remove(work: &mut Work, name: &str) -> Result<(), WebhookError> {
+    let now = work.now();
+    if !work.db().remove_webhook(name, now).await? {
         return Err(WebhookError::NoSuchWebhook(name.to_owned()));
     }
-    Ok(tx.commit().await?)
+    Ok(())
 }
 
 /// Puts a test notice into the outbox of one webhook.
 ///
 /// # Errors
 /// When there is none of that name, or the database fails.
-pub async fn test(store: &Store, name: &str, now: DateTime<Utc>) -> Result<(), WebhookError> {
-    let mut tx = store.begin().await?;
-    let webhook = tx.db().webhooks().await?.into_iter().find(|webhook| webhook.name == name);
+pub async fn test(work: &mut Work, name: &str) -> Result<(), WebhookError> {
+    let now = work.now();
+    let webhook = work.db().webhooks().await?.into_iter().find(|webhook| webhook.name == name);
     let webhook = webhook.ok_or_else(|| WebhookError::NoSuchWebhook(name.to_owned()))?;
-    tx.db().enqueue_test(webhook.id, &json!({ "test": true }), now).await?;
-    Ok(tx.commit().await?)
+    work.db().enqueue_test(webhook.id, &json!({ "test": true }), now).await?;
+    Ok(())
 }

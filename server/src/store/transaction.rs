@@ -119,6 +119,22 @@ impl Tx {
     /// # Errors
     /// When the database cannot commit; nothing was changed then, unless the connection broke at the commit itself.
     pub async fn commit(mut self) -> Result<()> {
+        self.commit_so_far().await
+    }
+
+    /// Makes the changes permanent that were made so far, tells, and goes on in a transaction of its own.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`].
+    pub async fn go_on(&mut self) -> Result<()> {
+        self.commit_so_far().await?;
+        self.state = State::Unknown;
+        self.connection.run("BEGIN", "BEGIN IMMEDIATE").await?;
+        self.state = State::Open;
+        Ok(())
+    }
+
+    async fn commit_so_far(&mut self) -> Result<()> {
         self.state = State::Unknown;
         if let Held::Postgres { connection, channel, .. } = &mut self.connection {
             for announcement in &self.announced {

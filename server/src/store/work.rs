@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Announcement, Db, Result, Store, Tx};
+use super::{Announcement, Db, Result, Store, StoreError, Tx};
 use crate::alarm::doer::Doer;
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 
@@ -66,6 +66,14 @@ impl Work {
         self.tx.announce(announcement);
     }
 
+    /// Makes the changes permanent that were made so far, and goes on at the same moment: for what is done in portions.
+    ///
+    /// # Errors
+    /// As [`Work::commit`].
+    pub async fn go_on(&mut self) -> Result<()> {
+        self.tx.go_on().await
+    }
+
     /// Makes the changes permanent, then tells and counts them.
     ///
     /// # Errors
@@ -80,6 +88,22 @@ impl Work {
 }
 
 impl Store {
+    /// Does one thing at this moment as a unit of work, and commits it unless it is refused.
+    ///
+    /// # Errors
+    /// Why it is refused, or when the database fails.
+    pub async fn carry_out<T, E: From<StoreError>>(
+        &self,
+        now: DateTime<Utc>,
+        by: Doer,
+        act: impl AsyncFnOnce(&mut Work) -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let mut work = self.work(now, by, None).await?;
+        let done = act(&mut work).await?;
+        work.commit().await?;
+        Ok(done)
+    }
+
     /// Begins a unit of work at this moment. Whoever begins it says who acts, and who counts what is done.
     ///
     /// # Errors

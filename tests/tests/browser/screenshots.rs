@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use autocall::engine::Doer;
 use autocall::keep::users::{self, Passwords};
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
@@ -39,8 +40,15 @@ impl Night {
         let server = Home::new(Kind::Embedded).await.set("AUTOCALL_ALARMS_ATTEMPTS", "2").start().await;
         let store = &server.app.engine.store;
         let people = autocall::keep::people_import::read_csv(ROSTER, server.app.engine.region()).unwrap();
-        autocall::keep::people_import::import(store, &people, &server.home.clock).await.unwrap();
-        users::add(store, &Passwords::default(), "lin", PASSWORD, Role::Responder, None, server.now()).await.unwrap();
+        store
+            .carry_out(server.home.clock.now(), Doer::Server, async |work| {
+                autocall::keep::people_import::import(work, &people).await
+            })
+            .await
+            .unwrap();
+        let login = users::Login::new(&Passwords::default(), "lin", PASSWORD).await.unwrap();
+        let add = async |work: &mut autocall::store::Work| users::add(work, login, Role::Responder, None).await;
+        store.carry_out(server.now(), Doer::Server, add).await.unwrap();
         let desk = server.pair("desk", Profile::List).await;
         let rack = server.pair("rack", Profile::App).await;
         Self { server, desk, rack }

@@ -1,5 +1,6 @@
 //! One shape for the whole API: lists, the life of what operators keep, versions, and what is refused; as docs/api-design.md says.
 
+use autocall::engine::Doer;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use reqwest::header::{ETAG, LOCATION};
@@ -628,7 +629,13 @@ async fn a_key_is_its_caller_s_own(home: Home) {
     let mut keys = Vec::new();
     for name in ["one", "other"] {
         keys.push(
-            autocall::keep::keys::add(&server.app.engine.store, name, &[], server.home.config().default_region, server.now())
+            server
+                .app
+                .engine
+                .store
+                .carry_out(server.now(), Doer::Server, async |work| {
+                    autocall::keep::keys::add(work, name, &[], server.home.config().default_region).await
+                })
                 .await
                 .unwrap(),
         );

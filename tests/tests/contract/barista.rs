@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use autocall::engine::Doer;
 use autocall::keep::people_import;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
@@ -242,7 +243,10 @@ async fn who_may_not_come_in_hears_it_in_barista_s_words(home: Home) {
     let server = home.set("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16").start().await;
     let region = server.home.config().default_region;
     let store = &server.app.engine.store;
-    let key = autocall::keep::keys::add(store, "barista", &[], region, server.now()).await.unwrap();
+    let key = store
+        .carry_out(server.now(), Doer::Server, async |work| autocall::keep::keys::add(work, "barista", &[], region).await)
+        .await
+        .unwrap();
     let failed = json!({ "success": "false", "error": "99" });
     let url = format!("{}/api/v1/call", server.base);
     assert_eq!(answer(http().post(&url)).await, (401, failed.clone()));
@@ -417,7 +421,13 @@ async fn who_confirms_says_yes(home: Home) {
 async fn two_people_with_one_number_keep_their_names(home: Home) {
     let server = home.start().await;
     let roster = people_import::read_csv("name,numbers\nTarou,18712345678\n", server.home.config().default_region).unwrap();
-    people_import::import(&server.app.engine.store, &roster, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| people_import::import(work, &roster).await)
+        .await
+        .unwrap();
     let desk = server.pair("desk", Profile::Native).await;
     let event = call(&server, &[], &["1:t:18712345678:Tarou:0", "2:k:18712345678:Kouji:0"]).await;
     let first = native::poll(&server, &desk).await;
@@ -436,7 +446,13 @@ async fn two_people_with_one_number_keep_their_names(home: Home) {
 async fn who_confirms_is_who_the_sender_named(home: Home) {
     let server = home.start().await;
     let roster = people_import::read_csv("name,numbers\nHanako,18712345678\n", server.home.config().default_region).unwrap();
-    people_import::import(&server.app.engine.store, &roster, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| people_import::import(work, &roster).await)
+        .await
+        .unwrap();
     call(&server, &[], &["1:t:18712345678:Tarou:0"]).await;
     let id = text(&server.get("/api/v1/alarms").await["alarms"][0]["id"]);
     server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &json!({ "number": A })).await;

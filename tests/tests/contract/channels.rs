@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use android_protocol::wire::{CommandKind, PROTOCOL_HEADER, Progress, ProgressState};
-use autocall::engine::{Asker, Claim, NewCallee, RaiseRequest};
+use autocall::engine::{Asker, Claim, Doer, NewCallee, RaiseRequest};
 use autocall::ids::CommandId;
 use autocall::keep::pairing::{self, Pairing};
 use autocall::needs::Words;
@@ -44,7 +44,13 @@ on_both!(
 async fn trunk(server: &Server, channels: i32) -> String {
     let path = server.pair("trunk", Profile::Native).await;
     says(server, &path, json!({ "channels": channels })).await;
-    pairing::set_channels(&server.app.engine.store, "trunk", channels).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::set_channels(work, "trunk", channels).await)
+        .await
+        .unwrap();
     path
 }
 
@@ -135,18 +141,38 @@ async fn a_leaked_token_opens_no_further_line(home: Home) {
     }
     says(&server, &path, json!({ "channels": 8 })).await;
     refused("channel=1").await;
-    pairing::set_channels(&server.app.engine.store, "trunk", 3).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::set_channels(work, "trunk", 3).await)
+        .await
+        .unwrap();
     refused("channel=3&wait=5").await;
     assert_eq!(server.state(&id).await, "waiting");
     assert_eq!(server.alarm(&id).await["dials"], json!([]), "nothing was handed out");
     for channels in [0, -1, 65] {
-        assert!(pairing::set_channels(&server.app.engine.store, "trunk", channels).await.is_err());
+        assert!(
+            server
+                .app
+                .engine
+                .store
+                .carry_out(server.now(), Doer::Server, async |work| pairing::set_channels(work, "trunk", channels).await)
+                .await
+                .is_err()
+        );
     }
     says(&server, &path, json!({ "channels": 2 })).await;
     refused("channel=2").await;
     // A handset that is no native one has a single line, whatever it asks.
     let desk = server.pair("desk", Profile::App).await;
-    pairing::set_channels(&server.app.engine.store, "desk", 8).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::set_channels(work, "desk", 8).await)
+        .await
+        .unwrap();
     let (status, _) = asked(&server, &format!("{desk}?channel=1")).await;
     assert_eq!(status, 400);
     assert_eq!(
@@ -164,7 +190,13 @@ async fn a_limit_that_is_lowered_lets_calls_end(home: Home) {
         ids.push(server.raise(&[number], json!({})).await);
     }
     let offers = [on(&server, &trunk, 0).await, on(&server, &trunk, 1).await, on(&server, &trunk, 2).await];
-    pairing::set_channels(&server.app.engine.store, "trunk", 2).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::set_channels(work, "trunk", 2).await)
+        .await
+        .unwrap();
     says(&server, &trunk, json!({ "channels": 1 })).await;
     for (channel, offer) in (0..3).zip(&offers) {
         assert_eq!(on(&server, &trunk, channel).await["mid"], offer["mid"], "what was handed out may be finished");
@@ -333,7 +365,13 @@ async fn each_channel_keeps_its_mid_while_the_database_is_away(home: Home) {
     let server = home.start().await;
     let trunk = server.pair_as("trunk", Profile::Native, "CN", IdleForm::HeadlessSafe).await;
     says(&server, &trunk, json!({ "channels": 3 })).await;
-    pairing::set_channels(&server.app.engine.store, "trunk", 3).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::set_channels(work, "trunk", 3).await)
+        .await
+        .unwrap();
     server.raise(&[A], json!({})).await;
     server.raise(&[B], json!({})).await;
     let (one, two) = (on(&server, &trunk, 0).await, on(&server, &trunk, 1).await);
@@ -352,7 +390,13 @@ async fn who_had_the_old_token_finishes_what_was_begun(home: Home) {
     server.raise(&[A], json!({})).await;
     server.raise(&[B], json!({})).await;
     let (one, two) = (on(&server, &old, 0).await, on(&server, &old, 1).await);
-    let token = pairing::rotate(&server.app.engine.store, "trunk", true).await.unwrap();
+    let token = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::rotate(work, "trunk", true).await)
+        .await
+        .unwrap();
     let new = format!("/h/{token}/alert/phone");
     assert_eq!(on(&server, &old, 0).await["mid"], one["mid"]);
     assert_eq!(on(&server, &old, 1).await["mid"], two["mid"]);
@@ -368,7 +412,13 @@ async fn who_had_the_old_token_finishes_what_was_begun(home: Home) {
     // The same when it is removed, with calls on both channels.
     server.raise(&[A], json!({})).await;
     let held = on(&server, &new, 0).await;
-    pairing::remove(&server.app.engine.store, "trunk", server.now()).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::remove(work, "trunk").await)
+        .await
+        .unwrap();
     assert_eq!(on(&server, &new, 0).await["mid"], held["mid"]);
 }
 
@@ -487,7 +537,11 @@ async fn progress_and_what_phones_cannot_do_cost_them_nothing(home: Home) {
     let mut phones = Vec::new();
     for phone in 0..100 {
         let pairing = Pairing::new(&format!("phone {phone}"), &engine.config.handsets);
-        let token = pairing::add(&engine.store, &pairing, engine.clock.now()).await.unwrap();
+        let token = engine
+            .store
+            .carry_out(engine.clock.now(), Doer::Server, async |work| pairing::add(work, &pairing).await)
+            .await
+            .unwrap();
         phones.push(format!("/h/{token}/alert/phone"));
     }
     for phone in &phones {

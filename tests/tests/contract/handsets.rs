@@ -1,5 +1,6 @@
 //! What a handset is given, by what it can do.
 
+use autocall::engine::Doer;
 use autocall::store::watch::handsets::{IdleForm, Profile};
 use serde_json::json;
 
@@ -47,7 +48,13 @@ async fn the_answer_is_named_after_the_person(home: Home) {
     let people =
         autocall::keep::people_import::read_csv("name,numbers\n李娜,18812345678\n", server.home.config().default_region).unwrap();
     let id = server.raise(&[A, B], json!({})).await;
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
     let (mid, _) = server.dial("/alert/phone").await;
     server.report("/alert/phone", &mid, Some(B)).await;
     let alarm = server.alarm(&id).await;

@@ -4,6 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use autocall::engine::Doer;
 use autocall::kinds::notices::WebhookShape;
 use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
@@ -507,10 +508,15 @@ async fn a_long_alarm_is_cut_and_says_so(home: Home) {
 
 async fn refusals_are_counted_by_sender_and_reason(home: Home) {
     let server = home.start().await;
-    let key =
-        autocall::keep::keys::add(&server.app.engine.store, "zabbix", &[], server.home.config().default_region, server.now())
-            .await
-            .unwrap();
+    let key = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| {
+            autocall::keep::keys::add(work, "zabbix", &[], server.home.config().default_region).await
+        })
+        .await
+        .unwrap();
     for _ in 0..2 {
         let refused = http().post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&key).json(&json!({ "summary": "" }));
         assert_eq!(refused.sent().await.unwrap().status(), 422);
@@ -843,7 +849,13 @@ async fn a_plain_sender_says_that_it_is_over(home: Home) {
     let server = home.start().await;
     let desk = server.pair("desk", Profile::App).await;
     let region = server.home.config().default_region;
-    let key = autocall::keep::keys::add(&server.app.engine.store, "other", &[], region, server.now()).await.unwrap();
+    let key = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| autocall::keep::keys::add(work, "other", &[], region).await)
+        .await
+        .unwrap();
     let id = raise(&server, "disk", "normal").await["id"].as_str().unwrap().to_owned();
     let (mid, _) = server.app_dial(&desk).await;
     // Another sender's key of the same name, and its id, are not this alarm.

@@ -1,6 +1,7 @@
 //! Public numbers: one command for each change of duty, whatever fails meanwhile, and what is known of it.
 
 use autocall::clock::Clock;
+use autocall::engine::Doer;
 use autocall::keep::lines::gateways::InboundChange;
 use autocall::kinds::gateways::message_id;
 use autocall::kinds::guard::GuardedResolver;
@@ -146,7 +147,13 @@ async fn two_nodes_send_one_command(home: Home) {
 async fn weekly_roster(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob,{B}\n");
     let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
     assert_eq!(server.post("/api/v1/teams", &json!({ "name": "ops", "members": ["Ann", "Bob"] })).await.0, 201);
     let layer = json!({ "name": "week", "people": ["Ann", "Bob"], "every": "1 week", "start": "2026-11-16T09:00" });
     let schedule = json!({ "name": "ops", "zone": "UTC", "team": "ops", "layers": [layer] });
@@ -220,7 +227,13 @@ async fn a_renamed_handset_is_still_the_gateway(home: Home) {
     let settings = json!({ "kind": "handset", "handset": "pixel" });
     server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
     add_line(&server, json!({})).await;
-    autocall::keep::pairing::rename(&server.app.engine.store, "pixel", "desk phone").await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| autocall::keep::pairing::rename(work, "pixel", "desk phone").await)
+        .await
+        .unwrap();
     assert_eq!(server.items("/api/v1/sms/gateways").await[0]["host"], "desk phone");
     on_duty(&server, "李娜", A).await;
     assert_eq!(commanded(&server, "pixel").await["text"].as_str(), Some(command(A).1.as_str()), "its token is what it was");

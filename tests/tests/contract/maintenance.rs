@@ -1,5 +1,6 @@
 //! Maintenance: what matches is stored and held, and rung afterwards if it still fires.
 
+use autocall::engine::Doer;
 use autocall::kinds::notices::WebhookShape;
 use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
@@ -82,7 +83,7 @@ async fn what_is_resolved_meanwhile_is_never_rung(home: Home) {
     let desk = server.pair("desk", Profile::App).await;
     window(&server, 10, "db").await;
     let id = raise(&server, "db").await;
-    server.app.engine.resolve(id.parse().unwrap(), &autocall::engine::Doer::Server).await.unwrap();
+    server.app.engine.resolve(id.parse().unwrap(), &Doer::Server).await.unwrap();
     server.pass(11 * 60).await;
     server.app_idle(&desk).await;
     assert_eq!(server.state(&id).await, "resolved");
@@ -268,7 +269,11 @@ async fn a_poll_at_the_very_end_does_not_overtake_the_release(home: Home) {
     let server = home.quiet_node().await;
     let (engine, clock) = (&server.app.engine, home.clock.clone());
     let pairing = autocall::keep::pairing::Pairing::new("desk", &engine.config.handsets);
-    let token = autocall::keep::pairing::add(&engine.store, &pairing, clock.now()).await.unwrap();
+    let token = engine
+        .store
+        .carry_out(clock.now(), Doer::Server, async |work| autocall::keep::pairing::add(work, &pairing).await)
+        .await
+        .unwrap();
     let path = format!("/h/{token}/alert/phone");
     let window = autocall::keep::windows::NewWindow {
         reason: "new switch".to_owned(),

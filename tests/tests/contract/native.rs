@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use android_protocol::wire::{CommandKind, PROTOCOL_HEADER};
+use autocall::engine::Doer;
 use autocall::ids::CommandId;
 use autocall::keep::pairing;
 use autocall::store::watch::handsets::Profile;
@@ -54,7 +55,13 @@ async fn an_offer_says_what_it_is_about(home: Home) {
         server.home.config().default_region,
     )
     .unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
     let pixel = server.pair("pixel", Profile::Auto).await;
     let id = server.raise(&[A, B], json!({ "priority": "high" })).await;
     let offer = poll(&server, &pixel).await;
@@ -104,7 +111,13 @@ async fn a_handset_that_is_disabled_while_it_waits_is_given_nothing(home: Home) 
             (server.app.engine.presence.last_seen(handset_id(&server).await) == Some(server.now())).then_some(())
         })
         .await;
-        pairing::set_disabled(&server.app.engine.store, "pixel", true, server.now()).await.unwrap();
+        server
+            .app
+            .engine
+            .store
+            .carry_out(server.now(), Doer::Server, async |work| pairing::set_disabled(work, "pixel", true).await)
+            .await
+            .unwrap();
         server.raise(&[A], json!({})).await
     };
     let (answer, id) = tokio::join!(waiting, raised);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use autocall::engine::Doer;
 use autocall::keep::webhooks::{self, NewWebhook, WebhookError};
 use autocall::kinds::guard::{AddressError, GuardedResolver};
 use autocall::kinds::notices::WebhookShape;
@@ -79,7 +80,13 @@ pub async fn add(server: &Server, url: &str, shape: WebhookShape, kinds: &[Notic
     let name = format!("{shape:?}");
     let secret = Some("s3cret".to_owned());
     let new = NewWebhook { name, url: url.to_owned(), shape, secret, kinds: kinds.to_vec(), language: language.to_owned() };
-    webhooks::add(&server.app.engine.store, &new, &guard(server), server.now()).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new, &guard(server)).await)
+        .await
+        .unwrap();
 }
 
 pub async fn deliver(server: &Server) {
@@ -242,19 +249,26 @@ async fn addresses_inside_are_not_asked(home: Home) {
     };
     let store = &server.app.engine.store;
     for inside in [url.as_str(), "http://169.254.169.254/latest", "http://[::1]/", "http://10.0.0.1/"] {
-        let refused = webhooks::add(store, &new(inside), &guard(&server), server.now()).await;
+        let refused = store
+            .carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new(inside), &guard(&server)).await)
+            .await;
         assert!(
             matches!(refused, Err(WebhookError::Address(AddressError::Inside { allowed_by: "notify.allow_networks" }))),
             "{inside}"
         );
     }
     for wrong in ["ftp://example.com/", "example.com", "http://", "javascript:alert(1)"] {
-        let refused = webhooks::add(store, &new(wrong), &guard(&server), server.now()).await;
+        let refused = store
+            .carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new(wrong), &guard(&server)).await)
+            .await;
         assert!(matches!(refused, Err(WebhookError::Address(AddressError::Bad))), "{wrong}");
     }
     // A name that leads inside is found out when it is looked up.
     let named = url.replace("127.0.0.1", "localhost");
-    webhooks::add(store, &new(&named), &guard(&server), server.now()).await.unwrap();
+    store
+        .carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new(&named), &guard(&server)).await)
+        .await
+        .unwrap();
     server.raise(&[A], json!({})).await;
     let said = autocall_tests::wait::eventually("it is tried", std::time::Duration::from_secs(30), async || {
         deliver(&server).await;

@@ -2,6 +2,7 @@
 //!
 //! Mobile phones of Argentina are reached with a 9 after the country code and without it; those of Mexico were once reached with a 1.
 
+use autocall::engine::Doer;
 use autocall::ids::PersonId;
 use autocall::keep::people_import as people;
 use autocall::store::watch::handsets::Profile;
@@ -116,7 +117,13 @@ async fn a_phone_belongs_to_one_person(home: Home) {
     // Under both its numbers it is one of hers.
     let file = format!("name,numbers\nAna,{MOBILE};{BARE}\n");
     let read = people::read_csv(&file, server.home.config().default_region).unwrap();
-    people::import(&server.app.engine.store, &read, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| people::import(work, &read).await)
+        .await
+        .unwrap();
     let mut reader = server.app.engine.store.read().await.unwrap();
     let ana = reader.db().person_with_number(BARE).await.unwrap().unwrap();
     assert_eq!(reader.db().numbers_of(ana.id).await.unwrap(), [MOBILE]);

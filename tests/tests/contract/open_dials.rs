@@ -1,5 +1,6 @@
 //! Whoever holds an open dial is served and heard until it closes; and what became of dials that nobody reported.
 
+use autocall::engine::Doer;
 use autocall::keep::pairing::{self, Pairing};
 use autocall::store::watch::handsets::{IdleForm, Profile};
 use autocall_tests::described::Held as _;
@@ -25,7 +26,13 @@ on_both!(
 
 async fn pair(server: &Server, name: &str) -> String {
     let pairing = Pairing::new(name, &server.home.config().handsets);
-    let token = pairing::add(&server.app.engine.store, &pairing, server.now()).await.unwrap();
+    let token = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::add(work, &pairing).await)
+        .await
+        .unwrap();
     format!("/h/{token}/alert/phone")
 }
 
@@ -63,7 +70,7 @@ async fn a_removed_handset_finishes_what_it_has(home: Home) {
     for (name, path) in [("desk", pair(&server, "desk").await), ("127.0.0.1", "/alert/phone".to_owned())] {
         server.raise(&[A], json!({ "attempts": 1 })).await;
         let (mid, _) = server.app_dial(&path).await;
-        pairing::remove(store, name, server.now()).await.unwrap();
+        store.carry_out(server.now(), Doer::Server, async |work| pairing::remove(work, name).await).await.unwrap();
         server.pass(10).await;
         assert_eq!(server.app_dial(&path).await.0, mid, "{name} holds an open dial");
         server.report(&path, &mid, Some(A)).await;
@@ -81,7 +88,10 @@ async fn a_new_token_takes_no_open_dial(home: Home) {
     let old = pair(&server, "desk").await;
     server.raise(&[A], json!({})).await;
     let (mid, _) = server.app_dial(&old).await;
-    let new = format!("/h/{}/alert/phone", pairing::rotate(store, "desk", true).await.unwrap());
+    let new = format!(
+        "/h/{}/alert/phone",
+        store.carry_out(server.now(), Doer::Server, async |work| pairing::rotate(work, "desk", true).await).await.unwrap()
+    );
     server.pass(10).await;
     assert_eq!(server.app_dial(&old).await.0, mid, "the phone has not been told yet");
     server.report(&old, &mid, Some(A)).await;
@@ -98,7 +108,13 @@ async fn a_disabled_handset_is_still_believed_to_ring(home: Home) {
     let desk = server.pair("desk", Profile::App).await;
     let id = server.raise(&[A], json!({ "attempts": 1 })).await;
     let (mid, _) = server.app_dial(&desk).await;
-    pairing::set_disabled(&server.app.engine.store, "desk", true, server.now()).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::set_disabled(work, "desk", true).await)
+        .await
+        .unwrap();
     server.pass(60).await;
     assert_eq!(server.app_dial(&desk).await.0, mid);
     server.report(&desk, &mid, Some("0")).await;

@@ -1,5 +1,6 @@
 //! A handset that cannot be used: one alarm through another one, or the fallback notice, for each outage.
 
+use autocall::engine::Doer;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
@@ -180,7 +181,13 @@ async fn a_handset_that_is_removed_needs_nobody_any_more(home: Home) {
     server.app_poll(&desk).await;
     watch(&server, 210, &[&spare]).await;
     assert_eq!(alarms(&server).await.len(), 1);
-    autocall::keep::pairing::remove(&server.app.engine.store, "desk", server.now()).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| autocall::keep::pairing::remove(work, "desk").await)
+        .await
+        .unwrap();
     look(&server).await;
     assert_eq!(alarms(&server).await[0]["state"], "resolved");
     assert!(server.app.engine.store.read().await.unwrap().db().open_outages().await.unwrap().is_empty());

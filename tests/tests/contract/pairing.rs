@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use autocall::engine::Doer;
 use autocall::engine::watch::handsets::TEST_CALLS;
 use autocall::engine::watch::presence::PollSource;
 use autocall::engine::watch::test_call;
@@ -35,7 +36,13 @@ on_both!(
 
 async fn pair(server: &Server, name: &str) -> String {
     let pairing = Pairing::new(name, &server.home.config().handsets);
-    let token = pairing::add(&server.app.engine.store, &pairing, server.now()).await.unwrap();
+    let token = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::add(work, &pairing).await)
+        .await
+        .unwrap();
     format!("/h/{token}/alert/phone")
 }
 
@@ -68,7 +75,16 @@ async fn both_tokens_are_good_until_the_new_one_was_used(home: Home) {
     let server = home.start().await;
     let old = pair(&server, "desk").await;
     server.app_idle(&old).await;
-    let new = format!("/h/{}/alert/phone", pairing::rotate(&server.app.engine.store, "desk", false).await.unwrap());
+    let new = format!(
+        "/h/{}/alert/phone",
+        server
+            .app
+            .engine
+            .store
+            .carry_out(server.now(), Doer::Server, async |work| pairing::rotate(work, "desk", false).await)
+            .await
+            .unwrap()
+    );
     server.raise(&[A], json!({})).await;
     let (mid, _) = server.app_dial(&old).await;
     server.report(&old, &mid, Some(A)).await;
@@ -102,7 +118,13 @@ async fn a_report_counts_although_the_token_is_gone(home: Home) {
     let desk = pair(&server, "desk").await;
     let id = server.raise(&[A], json!({})).await;
     let (mid, _) = server.dial(&desk).await;
-    let new = pairing::rotate(&server.app.engine.store, "desk", false).await.unwrap();
+    let new = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| pairing::rotate(work, "desk", false).await)
+        .await
+        .unwrap();
     server.dial(&format!("/h/{new}/alert/phone")).await;
     server.report(&desk, &mid, Some(A)).await;
     assert_eq!(server.state(&id).await, "answered");
@@ -122,7 +144,12 @@ async fn a_phone_that_knocks_is_remembered_and_can_be_allowed(home: Home) {
     assert_eq!((knocks[0].address.as_str(), knocks[0].model.as_str(), knocks.len()), ("127.0.0.1", "Mi 9", 1));
 
     let pairing = Pairing::new("window", &server.home.config().handsets);
-    pairing::allow(store, &pairing, "127.0.0.1".parse().unwrap(), "Mi 9", server.now()).await.unwrap();
+    store
+        .carry_out(server.now(), Doer::Server, async |work| {
+            pairing::allow(work, &pairing, "127.0.0.1".parse().unwrap(), "Mi 9").await
+        })
+        .await
+        .unwrap();
     assert_eq!(poll().await["msg"], "无告警");
     assert!(store.read().await.unwrap().db().knocks().await.unwrap().is_empty());
     let other = server.get_as("/alert/phone", APP).await;
@@ -322,8 +349,11 @@ async fn a_removed_handset_is_gone_and_what_it_rang_is_told(home: Home) {
     server.report(&desk, &mid, Some(A)).await;
     let ringing = server.raise(&[B], json!({})).await;
     let (mid, _) = server.app_dial(&desk).await;
-    pairing::remove(store, "desk", server.now()).await.unwrap();
-    assert!(matches!(pairing::remove(store, "desk", server.now()).await, Err(pairing::PairingError::NoSuchHandset(_))));
+    store.carry_out(server.now(), Doer::Server, async |work| pairing::remove(work, "desk").await).await.unwrap();
+    assert!(matches!(
+        store.carry_out(server.now(), Doer::Server, async |work| pairing::remove(work, "desk").await).await,
+        Err(pairing::PairingError::NoSuchHandset(_))
+    ));
     assert!(store.read().await.unwrap().db().handsets().await.unwrap().is_empty());
     assert_eq!(server.app_dial(&desk).await.0, mid, "what it holds it may finish");
     server.report(&desk, &mid, Some(B)).await;
@@ -348,9 +378,18 @@ async fn names_are_unique(home: Home) {
     pair(&server, "rack").await;
     let store = &server.app.engine.store;
     let pairing = Pairing { profile: Profile::List, ..Pairing::new("desk", &server.home.config().handsets) };
-    assert!(matches!(pairing::add(store, &pairing, server.now()).await, Err(pairing::PairingError::NameTaken(_))));
-    assert!(matches!(pairing::rename(store, "rack", "desk").await, Err(pairing::PairingError::NameTaken(_))));
-    assert!(matches!(pairing::rename(store, "attic", "cellar").await, Err(pairing::PairingError::NoSuchHandset(_))));
-    pairing::rename(store, "rack", "cellar").await.unwrap();
+    assert!(matches!(
+        store.carry_out(server.now(), Doer::Server, async |work| pairing::add(work, &pairing).await).await,
+        Err(pairing::PairingError::NameTaken(_))
+    ));
+    assert!(matches!(
+        store.carry_out(server.now(), Doer::Server, async |work| pairing::rename(work, "rack", "desk").await).await,
+        Err(pairing::PairingError::NameTaken(_))
+    ));
+    assert!(matches!(
+        store.carry_out(server.now(), Doer::Server, async |work| pairing::rename(work, "attic", "cellar").await).await,
+        Err(pairing::PairingError::NoSuchHandset(_))
+    ));
+    store.carry_out(server.now(), Doer::Server, async |work| pairing::rename(work, "rack", "cellar").await).await.unwrap();
     assert_eq!(handset(&server, "cellar").await.name, "cellar");
 }

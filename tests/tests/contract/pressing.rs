@@ -1,6 +1,7 @@
 //! People act on what they saw: a press names the alarms that were on the screen, and acts on exactly these, wherever they are rung by
 //! now.
 
+use autocall::engine::Doer;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
@@ -411,7 +412,13 @@ async fn many_alarms_are_shown_and_pressed_in_portions(home: Home) {
 async fn every_act_tells_who_really_did_it(home: Home) {
     let server = start(home).await;
     let region = server.home.config().default_region;
-    let key = autocall::keep::keys::add(&server.app.engine.store, "grafana", &[], region, server.now()).await.unwrap();
+    let key = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| autocall::keep::keys::add(work, "grafana", &[], region).await)
+        .await
+        .unwrap();
     let id = raise(&server, "disk full", &[A, B, C]).await;
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     let post = async |path: &str, body: Value| {

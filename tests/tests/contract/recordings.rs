@@ -2,6 +2,7 @@
 
 use android_protocol::voice::{tone, wav};
 use android_protocol::wire::PROTOCOL_HEADER;
+use autocall::engine::Doer;
 use autocall::keep::{keys, people};
 use autocall::store::watch::handsets::Profile;
 use autocall::versions::Expected;
@@ -367,8 +368,10 @@ async fn whoever_raised_the_alarm_hears_it(home: Home) {
     let trunk = recorder(&server, "trunk").await;
     let store = &server.app.engine.store;
     let region = server.home.config().default_region;
-    let mine = keys::add(store, "mine", &[], region, server.now()).await.unwrap();
-    let other = keys::add(store, "other", &[], region, server.now()).await.unwrap();
+    let mine =
+        store.carry_out(server.now(), Doer::Server, async |work| keys::add(work, "mine", &[], region).await).await.unwrap();
+    let other =
+        store.carry_out(server.now(), Doer::Server, async |work| keys::add(work, "other", &[], region).await).await.unwrap();
     let raise = server.http.post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&mine);
     let raised: Value = raise.json(&json!({ "summary": "disk full", "phones": [A] })).sent().await.unwrap().json().await.unwrap();
     let offer = poll(&server, &trunk).await;
@@ -389,7 +392,7 @@ async fn whoever_raised_the_alarm_hears_it(home: Home) {
     let timeline = server.alarm(alarm).await["timeline"].take();
     let heard = timeline.as_array().unwrap().iter().find(|event| event["kind"] == "recording_heard").unwrap();
     assert_eq!(heard["body"]["done_by"], json!({ "kind": "key", "name": "mine" }));
-    keys::revoke(store, "mine", server.now()).await.unwrap();
+    store.carry_out(server.now(), Doer::Server, async |work| keys::revoke(work, "mine").await).await.unwrap();
     assert_eq!(hear(&server, &url).await.status(), 410, "it ends with the key");
 }
 
@@ -427,7 +430,13 @@ async fn a_person_s_words_go_with_them(home: Home) {
     let id_of = recordings(&server, &alarm).await[0]["id"].clone();
     let url = url(&server, &id_of).await.unwrap();
     let id = person["id"].as_str().unwrap().parse().unwrap();
-    people::remove(&server.app.engine.store, id, &Expected::Anything, server.now()).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| people::remove(work, id, &Expected::Anything).await)
+        .await
+        .unwrap();
     assert_eq!(hear(&server, &url).await.status(), 410);
     assert_eq!(put(&server, "trunk", "r1", mid, &voice()).await.0, 410);
     assert_eq!(put(&server, "trunk", "r2", mid, &voice()).await.0, 410, "also what was still to come");

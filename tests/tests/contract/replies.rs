@@ -1,5 +1,6 @@
 //! Text messages from people: who was rung confirms, a stranger changes nothing, and twice is once.
 
+use autocall::engine::Doer;
 use autocall::kinds::notices::WebhookShape;
 use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
@@ -32,7 +33,13 @@ async fn ringing(home: Home) -> (Server, String, String, String) {
         server.home.config().default_region,
     )
     .unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
     let (_, url) = Gateway::open().await;
     let inbound = add_smsgate(&server, &url).await;
     let desk = server.pair("desk", Profile::App).await;

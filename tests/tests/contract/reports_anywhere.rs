@@ -1,5 +1,6 @@
 //! A report with a known mid counts at any path that is none of ours: the app trims its address for GET, not for POST.
 
+use autocall::engine::Doer;
 use autocall::keep::pairing::{self, Pairing};
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
@@ -91,7 +92,7 @@ async fn without_a_token_that_is_known(home: Home) {
     let server = home.start().await;
     let store = &server.app.engine.store;
     let pairing = Pairing::new("desk", &server.home.config().handsets);
-    let token = pairing::add(store, &pairing, server.now()).await.unwrap();
+    let token = store.carry_out(server.now(), Doer::Server, async |work| pairing::add(work, &pairing).await).await.unwrap();
     let desk = format!("/h/{token}/alert/phone");
     for path in ["/h/wrong/alert/phone%20", "/h/wrong/x", "/h/wrong", "/h/%FF/alert/phone."] {
         let id = server.raise(&[A], json!({})).await;
@@ -102,7 +103,7 @@ async fn without_a_token_that_is_known(home: Home) {
     // Revoked meanwhile.
     let id = server.raise(&[A], json!({})).await;
     let (mid, _) = server.app_dial(&desk).await;
-    pairing::rotate(store, "desk", true).await.unwrap();
+    store.carry_out(server.now(), Doer::Server, async |work| pairing::rotate(work, "desk", true).await).await.unwrap();
     assert_eq!(post(&server, &format!("{desk}%20?resp={A}&mid={mid}"), false).await, (200, json!({ "code": 0 })));
     assert_eq!(server.state(&id).await, "answered");
 }

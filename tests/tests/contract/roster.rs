@@ -1,5 +1,6 @@
 //! The duty roster over the API: who is on duty, why, until when; what was, and what is wrong with the plan.
 
+use autocall::engine::Doer;
 use autocall_tests::described::Held as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -32,7 +33,13 @@ on_both!(
 pub async fn people(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob,{B}\n张伟,{C}\n");
     let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
 }
 
 /// Sends any request; the answer may be empty.
@@ -219,8 +226,13 @@ async fn somebody_who_is_removed_leaves_the_turns_of_the_others(home: Home) {
     weekly(&server, "ops", "UTC", &["Ann", "Bob", "张伟"]).await;
     let store = &server.app.engine.store;
     let roster = store.read().await.unwrap().db().roster().await.unwrap();
-    let anything = autocall::versions::Expected::Anything;
-    autocall::keep::people::remove(store, roster.find_person("Ann").unwrap(), &anything, server.now()).await.unwrap();
+    store
+        .carry_out(server.now(), Doer::Server, async |work| {
+            autocall::keep::people::remove(work, roster.find_person("Ann").unwrap(), &autocall::versions::Expected::Anything)
+                .await
+        })
+        .await
+        .unwrap();
     // Bob covers the first week; the second is his own, as before.
     assert_eq!(names(&server, "ops", "2026-11-21T12:00").await, ["Bob"]);
     assert_eq!(names(&server, "ops", "2026-12-01T12:00").await, ["张伟"]);

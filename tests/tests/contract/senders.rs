@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use autocall::engine::Doer;
 use autocall::keep::keys;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
@@ -36,7 +37,13 @@ async fn closed(home: Home) -> Server {
 pub async fn key(server: &Server, name: &str, phones: &[&str]) -> String {
     let phones: Vec<String> = phones.iter().map(|phone| (*phone).to_owned()).collect();
     let region = server.home.config().default_region;
-    keys::add(&server.app.engine.store, name, &phones, region, server.now()).await.unwrap()
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| keys::add(work, name, &phones, region).await)
+        .await
+        .unwrap()
 }
 
 fn http() -> reqwest::Client {
@@ -109,10 +116,16 @@ async fn a_wrong_or_revoked_key_is_refused_also_where_none_is_needed(home: Home)
     assert_eq!(status(http().get(&list).bearer_auth("ak_wrong")).await, 401);
     assert_eq!(status(http().get(&list).header("authorization", "Basic ???")).await, 401);
     assert_eq!(status(http().get(&list).bearer_auth(&key)).await, 200);
-    keys::revoke(&server.app.engine.store, "prometheus", server.now()).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| keys::revoke(work, "prometheus").await)
+        .await
+        .unwrap();
     assert_eq!(status(http().get(&list).bearer_auth(&key)).await, 401);
     assert!(matches!(
-        keys::revoke(&server.app.engine.store, "prometheus", server.now()).await,
+        server.app.engine.store.carry_out(server.now(), Doer::Server, async |work| keys::revoke(work, "prometheus").await).await,
         Err(keys::KeyError::NoSuchKey(_))
     ));
     let mut statuses = Vec::new();
@@ -149,8 +162,14 @@ async fn a_key_brings_its_own_phones(home: Home) {
     assert_eq!(post(&with).await, 201);
     assert_eq!(post(&without).await, 422, "nobody to ring");
     assert_eq!(server.dial("/alert/phone").await.1, [B, B][..1]);
-    let bad =
-        keys::add(&server.app.engine.store, "bad", &["110".to_owned()], server.home.config().default_region, server.now()).await;
+    let bad = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| {
+            keys::add(work, "bad", &["110".to_owned()], server.home.config().default_region).await
+        })
+        .await;
     assert!(matches!(bad, Err(keys::KeyError::BadNumber(..))));
 }
 

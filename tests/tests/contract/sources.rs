@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use autocall::engine::Doer;
 use autocall::ids::ScheduleId;
 use autocall::keep::roster::source::{self, SourceForm};
 use autocall::kinds::guard::GuardedResolver;
@@ -280,7 +281,13 @@ async fn what_has_not_changed_is_not_sent_again(home: Home) {
     assert!(elsewhere.asked_for_news());
     let carol =
         autocall::keep::people_import::read_csv("name,numbers\nCarol,18700001111\n", autocall::numbers::Region::CN).unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &carol, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &carol).await)
+        .await
+        .unwrap();
     let good = pass(&server, QUARTER).await;
     assert_eq!((good["shifts"].as_i64(), good["skipped"].clone()), (Some(2), json!([])));
     assert_eq!(on_duty(&server, "2026-11-24").await, ["Carol"]);
@@ -428,7 +435,11 @@ async fn what_is_too_large_or_too_slow_is_given_up(home: Home) {
     let engine = &node.app.engine;
     let csv =
         autocall::keep::people_import::read_csv(&format!("name,numbers\nAnn,{A}\n"), autocall::numbers::Region::CN).unwrap();
-    autocall::keep::people_import::import(&engine.store, &csv, &home.clock).await.unwrap();
+    engine
+        .store
+        .carry_out(home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &csv).await)
+        .await
+        .unwrap();
     let id = quiet_schedule(&node.app).await;
     let elsewhere = Elsewhere::open().await;
     let asking = || Asking::new(&engine.config).unwrap();
@@ -466,14 +477,15 @@ async fn quiet_schedule(app: &autocall::app::App) -> ScheduleId {
         zone: "Europe/Berlin".to_owned(),
         ..Default::default()
     };
-    autocall::keep::roster::schedules::add(&app.engine.store, &form, app.engine.clock.now()).await.unwrap()
+    app.engine.carry_out(Doer::Server, async |work| autocall::keep::roster::schedules::add(work, &form).await).await.unwrap()
 }
 
 async fn set_quietly(app: &autocall::app::App, address: &str) {
     let engine = &app.engine;
     let form = SourceForm { url: Some(address.to_owned()), ..SourceForm::default() };
     let guard = GuardedResolver::for_calendars(&engine.config.roster.allow_networks);
-    source::set(&engine.store, &guard, "ops", &form, "test", &Expected::Anything, engine.clock.now()).await.unwrap();
+    let set = async |work: &mut autocall::store::Work| source::set(work, &guard, "ops", &form, "test", &Expected::Anything).await;
+    engine.carry_out(Doer::Server, set).await.unwrap();
 }
 
 async fn two_nodes_ask_once(home: Home) {
@@ -503,7 +515,11 @@ async fn an_address_that_was_replaced_meanwhile_says_nothing(home: Home) {
     let engine = Arc::clone(&node.app.engine);
     let csv = format!("name,numbers\nAnn,{A}\nBob,{B}\n");
     let csv = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::keep::people_import::import(&engine.store, &csv, &home.clock).await.unwrap();
+    engine
+        .store
+        .carry_out(home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &csv).await)
+        .await
+        .unwrap();
     let id = quiet_schedule(&node.app).await;
     let (old, new) = (Elsewhere::open().await, Elsewhere::open().await);
     let go_on = Arc::new(Notify::new());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autocall::engine::Doer;
 use autocall::keep::pairing::{self, Pairing};
 use autocall::kinds::guard::GuardedResolver;
 use autocall::kinds::notices::WebhookShape;
@@ -102,7 +103,13 @@ async fn an_idle_poll_asks_nobody_on_three_nodes() {
 /// The nodes' periodic work stands still, so whatever the counters show is the polls' own doing.
 async fn idle_polls_ask_nobody(nodes: &[QuietNode]) {
     let pairing = Pairing::new("desk", &nodes[0].app.engine.config.handsets);
-    let token = pairing::add(&nodes[0].app.engine.store, &pairing, nodes[0].app.engine.clock.now()).await.unwrap();
+    let token = nodes[0]
+        .app
+        .engine
+        .store
+        .carry_out(nodes[0].app.engine.clock.now(), Doer::Server, async |work| pairing::add(work, &pairing).await)
+        .await
+        .unwrap();
     let path = format!("/h/{token}/alert/phone");
     for node in nodes {
         assert_eq!(node.get(&path).await["code"], 1, "the first poll asks who this is");

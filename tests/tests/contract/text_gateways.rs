@@ -1,5 +1,6 @@
 //! Gateways of several kinds, in and out: who they are, whether they live, and what people are answered.
 
+use autocall::engine::Doer;
 use autocall::kinds::notices::WebhookShape;
 use autocall::kinds::signature::sign;
 use autocall::store::lines::webhooks::NoticeKind;
@@ -46,7 +47,13 @@ async fn made(server: &Server, name: &str, settings: Value, more: Value) -> Stri
 
 async fn people(server: &Server, csv: &str) {
     let people = autocall::keep::people_import::read_csv(csv, server.home.config().default_region).unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
 }
 
 async fn told(server: &Server, inbound: &str, message: &Value) -> String {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use autocall::clock::Clock;
 use autocall::config::{Config, Overrides};
+use autocall::engine::Doer;
 use autocall::ids::PersonId;
 use autocall::keep::pairing::{self, Pairing};
 use autocall::store::Store;
@@ -136,7 +137,7 @@ impl Installation {
             if *headless {
                 pairing.idle_form = IdleForm::HeadlessSafe;
             }
-            let token = pairing::add(&store, &pairing, now).await.unwrap();
+            let token = store.carry_out(now, Doer::Server, async |work| pairing::add(work, &pairing).await).await.unwrap();
             paired.push(Paired { name: name.clone(), token });
         }
         store.close().await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use autocall::engine::Doer;
 use autocall::keep::users::{self, Passwords};
 use autocall::store::access::users::Role;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
@@ -123,5 +124,6 @@ impl Visitor {
 
 pub async fn add_user(server: &Server, name: &str, role: Role) {
     let store = &server.app.engine.store;
-    users::add(store, &Passwords::default(), name, PASSWORD, role, None, server.now()).await.unwrap();
+    let login = users::Login::new(&Passwords::default(), name, PASSWORD).await.unwrap();
+    store.carry_out(server.now(), Doer::Server, async |work| users::add(work, login, role, None).await).await.unwrap();
 }

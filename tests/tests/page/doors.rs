@@ -1,5 +1,6 @@
 //! Who gets in: passwords, throttling, sessions, roles, forms that are ours.
 
+use autocall::engine::Doer;
 use autocall::keep::users;
 use autocall::store::access::users::Role;
 use chrono::TimeDelta;
@@ -206,12 +207,14 @@ async fn a_session_ends_with_its_user(home: Home) {
     let server = home.start().await;
     let store = &server.app.engine.store;
     let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
-    users::set_disabled(store, "lin", true, server.now()).await.unwrap();
+    store.carry_out(server.now(), Doer::Server, async |work| users::set_disabled(work, "lin", true).await).await.unwrap();
     assert_eq!(lin.get("/").await.status, 303);
     assert_eq!(lin.log_in("lin", PASSWORD).await.status, 401, "disabled");
-    users::set_disabled(store, "lin", false, server.now()).await.unwrap();
+    store.carry_out(server.now(), Doer::Server, async |work| users::set_disabled(work, "lin", false).await).await.unwrap();
     assert_eq!(lin.log_in("lin", PASSWORD).await.status, 303);
-    users::set_password(store, &users::Passwords::default(), "lin", "another password").await.unwrap();
+    let user = users::find(&mut store.read().await.unwrap().db(), "lin").await.unwrap().id;
+    let hashed = users::Passwords::default().hashed("another password").await.unwrap();
+    store.carry_out(server.now(), Doer::Server, async |work| users::set_password(work, user, &hashed).await).await.unwrap();
     assert_eq!(lin.get("/").await.status, 303);
     assert_eq!(lin.log_in("lin", PASSWORD).await.status, 401);
     assert_eq!(lin.log_in("lin", "another password").await.status, 303);

@@ -1,5 +1,6 @@
 //! What the page *Lines* changes: numbers, gateways, heartbeats, maintenance; by whom, and what is refused.
 
+use autocall::engine::Doer;
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::kept::Kept;
@@ -32,7 +33,13 @@ const PUBLIC: &str = "13300001111";
 async fn people(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob <b>,{B}\n");
     let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
 }
 
 /// Ann and Bob in a team that is on duty in turns, a native handset, and the gateway that it is.

@@ -64,6 +64,12 @@ async fn whoever_answers_alarms_hears_what_was_said(home: Home) {
     }
     // What the address was good for ends with the user.
     let again = lin.get(&listen).await.location().to_owned();
-    users::set_disabled(&server.app.engine.store, "lin", true, server.now()).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), autocall::engine::Doer::Server, async |work| users::set_disabled(work, "lin", true).await)
+        .await
+        .unwrap();
     assert_eq!(server.http.get(format!("{}{again}", server.base)).send().await.unwrap().status(), 410);
 }

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use autocall::engine::Doer;
+use autocall::keep::users;
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
@@ -176,7 +178,12 @@ impl World {
         let store = &server.app.engine.store;
         let people = format!("name,numbers,language\nAnn,{A},en\n李娜,{B},zh-CN\nJosé,{C},es\n木村,{D},ja\n");
         let people = autocall::keep::people_import::read_csv(&people, autocall::numbers::Region::CN).unwrap();
-        autocall::keep::people_import::import(store, &people, &server.home.clock).await.unwrap();
+        store
+            .carry_out(server.home.clock.now(), Doer::Server, async |work| {
+                autocall::keep::people_import::import(work, &people).await
+            })
+            .await
+            .unwrap();
         made(&server, "/api/v1/teams", json!({ "name": "infra", "members": ["Ann", "李娜"] })).await;
         let layer = json!({ "name": "weekly", "people": ["Ann", "李娜"], "every": "1 week", "start": "2026-11-16T09:00", "active": ["mon-fri 00:00-24:00"] });
         made(&server, "/api/v1/schedules", json!({ "name": "ops", "zone": "Asia/Shanghai", "team": "infra", "layers": [layer] }))
@@ -375,14 +382,10 @@ async fn every_template_is_drawn_and_sound_in_every_language() {
         album.keep("own link", stranger.get(&world.own_links[place]).await);
         // Everybody was logged out by the reset.
         eve = Visitor::new(server);
-        autocall::keep::users::set_password(
-            &server.app.engine.store,
-            &autocall::keep::users::Passwords::default(),
-            "eve",
-            PASSWORD,
-        )
-        .await
-        .unwrap();
+        let store = &server.app.engine.store;
+        let user = users::find(&mut store.read().await.unwrap().db(), "eve").await.unwrap().id;
+        let hashed = users::Passwords::default().hashed(PASSWORD).await.unwrap();
+        store.carry_out(server.now(), Doer::Server, async |work| users::set_password(work, user, &hashed).await).await.unwrap();
         eve.log_in("eve", PASSWORD).await;
     }
     for album in &albums {

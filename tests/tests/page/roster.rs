@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use autocall::engine::Doer;
 use autocall::keep::roster::forms::{LayerForm, ScheduleForm};
 use autocall::keep::roster::schedules;
 use autocall::store::access::users::Role;
@@ -27,7 +28,13 @@ on_both!(
 async fn people(server: &Server) {
     let csv = format!("name,numbers\nAnn,{A}\nBob <b>,{B}\n");
     let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
 }
 
 /// A schedule of the two, and the path of its page.
@@ -42,7 +49,10 @@ async fn schedule(server: &Server) -> String {
     };
     let form =
         ScheduleForm { name: "ops".to_owned(), zone: "Europe/Berlin".to_owned(), layers: vec![layer], ..ScheduleForm::default() };
-    format!("/roster/{}", schedules::add(&server.app.engine.store, &form, server.now()).await.unwrap())
+    format!(
+        "/roster/{}",
+        server.app.engine.carry_out(Doer::Server, async |work| schedules::add(work, &form).await).await.unwrap()
+    )
 }
 
 async fn on_duty(server: &Server, at: &str) -> Value {

@@ -1,5 +1,6 @@
 //! What is shown, and to whom.
 
+use autocall::engine::Doer;
 use autocall::store::access::users::Role;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::wait::eventually;
@@ -30,7 +31,13 @@ const SOON: std::time::Duration = std::time::Duration::from_secs(40);
 pub async fn name_people(server: &crate::harness::Server) {
     let csv = format!("name,numbers\n张伟,{A}\nLi Na,{B}\n");
     let people = autocall::keep::people_import::read_csv(&csv, autocall::numbers::Region::CN).unwrap();
-    autocall::keep::people_import::import(&server.app.engine.store, &people, &server.home.clock).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.home.clock.now(), Doer::Server, async |work| autocall::keep::people_import::import(work, &people).await)
+        .await
+        .unwrap();
 }
 
 async fn the_ladder_shows_who_is_rung(home: Home) {
@@ -121,7 +128,12 @@ async fn hostile_text_is_only_text(home: Home) {
     for (hostile, phone) in HOSTILE.into_iter().zip(phones) {
         let form =
             autocall::keep::people::PersonForm { name: hostile.to_owned(), numbers: phone.to_owned(), language: String::new() };
-        autocall::keep::people::add(store, &form, server.app.engine.region(), server.now()).await.unwrap();
+        store
+            .carry_out(server.now(), Doer::Server, async |work| {
+                autocall::keep::people::add(work, &form, server.app.engine.region()).await
+            })
+            .await
+            .unwrap();
     }
     let mut lin = Visitor::logged_in(&server, HOSTILE[0], Role::Admin).await;
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
@@ -346,7 +358,13 @@ async fn notices_that_wait_are_said(home: Home) {
         language: "en".to_owned(),
     };
     let guard = autocall::kinds::guard::GuardedResolver::new(&server.app.engine.config.notify.allow_networks);
-    autocall::keep::webhooks::add(&server.app.engine.store, &new, &guard, server.now()).await.unwrap();
+    server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| autocall::keep::webhooks::add(work, &new, &guard).await)
+        .await
+        .unwrap();
     server.raise(&[A], json!({ "summary": "disk full" })).await;
     assert!(!lin.get("/").await.shows("Notices to"));
     server.pass(301).await;
@@ -358,7 +376,13 @@ async fn notices_that_wait_are_said(home: Home) {
 async fn what_a_sender_was_refused_stands_on_its_line(home: Home) {
     let server = home.start().await;
     let region = server.home.config().default_region;
-    let key = autocall::keep::keys::add(&server.app.engine.store, "zabbix <b>", &[], region, server.now()).await.unwrap();
+    let key = server
+        .app
+        .engine
+        .store
+        .carry_out(server.now(), Doer::Server, async |work| autocall::keep::keys::add(work, "zabbix <b>", &[], region).await)
+        .await
+        .unwrap();
     let http = autocall_tests::http_client().no_proxy().build().unwrap();
     for _ in 0..3 {
         let refused = http.post(format!("{}/api/v1/alarms", server.base)).bearer_auth(&key).json(&json!({ "summary": "" }));

@@ -96,7 +96,7 @@ pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sende
         (None, Some(person)) => Subject::Person(person),
         _ => return Err(Problem::invalid("schedule", "name either a schedule or a person")),
     };
-    let (id, path) = feeds::add(&app.engine.store, subject, maker(&sender), app.engine.clock.now()).await?;
+    let (id, path) = app.engine.carry_out(sender.doer(), async |work| feeds::add(work, subject, maker(&sender)).await).await?;
     let made = answer(StatusCode::CREATED, &NewFeedJson { id, path: Some(path) });
     Ok(located(&format!("/api/v1/calendar-feeds/{id}"), made))
 }
@@ -107,12 +107,17 @@ pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sende
     responses((status = 204, description = "It works no more"),
         (status = 404, description = "There is none", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn revoke(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn revoke(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let id: FeedId = id.parse().map_err(|_| RosterError::NoEntry)?;
     let feed = all(&app).await?.into_iter().find(|feed| feed.id == id).ok_or(RosterError::NoEntry)?;
     // A feed is made and revoked, and never changed.
     Expected::of(&headers).check(Some(&Version::of(&feed)))?;
-    feeds::revoke(&app.engine.store, id, app.engine.clock.now()).await?;
+    app.engine.carry_out(sender.doer(), async |work| feeds::revoke(work, id).await).await?;
     Ok(removed())
 }
 

@@ -43,8 +43,11 @@ pub async fn add_override(
     body: Body,
 ) -> Result<Response, Problem> {
     let form: OverrideForm = form(&app, body).await?;
-    let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
-    let id = exceptions::add_override(&app.engine.store, &schedule, &form, maker(&sender), &expected, now).await;
+    let expected = Expected::of(&headers);
+    let id = app
+        .engine
+        .carry_out(sender.doer(), async |work| exceptions::add_override(work, &schedule, &form, maker(&sender), &expected).await)
+        .await;
     let id = id.map_err(|error| stale_by_header(&expected, error))?;
     made(&app, &schedule, "overrides", id.to_string()).await
 }
@@ -57,13 +60,15 @@ pub async fn add_override(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove_override(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path((schedule, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (roster, id) = (roster(&app).await?, id.parse::<OverrideId>().map_err(|_| RosterError::NoEntry)?);
     let own = find_schedule(&roster, &schedule)?.overrides.iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
     let expected = Expected::of(&headers).of_entry(&Version::of(&OverrideJson::of(&roster, own)));
-    let done = exceptions::remove_override(&app.engine.store, &schedule, id, &expected, app.engine.clock.now()).await;
+    let done =
+        app.engine.carry_out(sender.doer(), async |work| exceptions::remove_override(work, &schedule, id, &expected).await).await;
     done.map_err(|error| stale_by_header(&expected, error))?;
     Ok(removed())
 }
@@ -83,8 +88,11 @@ pub async fn add_temporary(
     body: Body,
 ) -> Result<Response, Problem> {
     let form: TemporaryForm = form(&app, body).await?;
-    let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
-    let id = exceptions::add_temporary(&app.engine.store, &schedule, &form, maker(&sender), &expected, now).await;
+    let expected = Expected::of(&headers);
+    let id = app
+        .engine
+        .carry_out(sender.doer(), async |work| exceptions::add_temporary(work, &schedule, &form, maker(&sender), &expected).await)
+        .await;
     let id = id.map_err(|error| stale_by_header(&expected, error))?;
     made(&app, &schedule, "temporaries", id.to_string()).await
 }
@@ -111,8 +119,11 @@ pub async fn add_holidays(
     body: Body,
 ) -> Result<Response, Problem> {
     let form: HolidaysForm = form(&app, body).await?;
-    let (now, expected) = (app.engine.clock.now(), Expected::of(&headers));
-    let ids = exceptions::add_holidays(&app.engine.store, &schedule, &form, maker(&sender), &expected, now).await;
+    let expected = Expected::of(&headers);
+    let ids = app
+        .engine
+        .carry_out(sender.doer(), async |work| exceptions::add_holidays(work, &schedule, &form, maker(&sender), &expected).await)
+        .await;
     let ids = ids.map_err(|error| stale_by_header(&expected, error))?;
     let (roster, sources) = roster_and_sources(&app).await?;
     let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, &schedule)?);
@@ -130,13 +141,17 @@ pub async fn add_holidays(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove_temporary(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path((schedule, id)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (roster, id) = (roster(&app).await?, id.parse::<TemporaryId>().map_err(|_| RosterError::NoEntry)?);
     let own = find_schedule(&roster, &schedule)?.temporaries.iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
     let expected = Expected::of(&headers).of_entry(&Version::of(&TemporaryJson::of(&roster, own)));
-    let done = exceptions::remove_temporary(&app.engine.store, &schedule, id, &expected, app.engine.clock.now()).await;
+    let done = app
+        .engine
+        .carry_out(sender.doer(), async |work| exceptions::remove_temporary(work, &schedule, id, &expected).await)
+        .await;
     done.map_err(|error| stale_by_header(&expected, error))?;
     Ok(removed())
 }
@@ -225,7 +240,8 @@ pub async fn add_vacation(
     body: Body,
 ) -> Result<Response, Problem> {
     let form: VacationForm = form(&app, body).await?;
-    let id = exceptions::add_vacation(&app.engine.store, &form, maker(&sender), app.engine.clock.now()).await?;
+    let id =
+        app.engine.carry_out(sender.doer(), async |work| exceptions::add_vacation(work, &form, maker(&sender)).await).await?;
     let made = all_vacations(&app).await?.into_iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
     let at = format!("/api/v1/vacations/{}", made.id);
     Ok(located(&at, answer(StatusCode::CREATED, &made)))
@@ -239,13 +255,14 @@ pub async fn add_vacation(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn remove_vacation(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id: VacationId = id.parse().map_err(|_| RosterError::NoEntry)?;
     let own = all_vacations(&app).await?.into_iter().find(|own| own.id == id).ok_or(RosterError::NoEntry)?;
     Expected::of(&headers).check(Some(&Version::of(&own)))?;
-    exceptions::remove_vacation(&app.engine.store, id, app.engine.clock.now()).await?;
+    app.engine.carry_out(sender.doer(), async |work| exceptions::remove_vacation(work, id).await).await?;
     Ok(removed())
 }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use serde::Serialize;
 
 use super::shapes::ScheduleJson;
 use super::{form, removed, roster, roster_and_sources, stale_by_header};
+use crate::access::senders::Sender;
 use crate::api::requests::merge::Patch;
 use crate::app::App;
 use crate::http::answer;
@@ -40,9 +41,9 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sender>, body: Body) -> Result<Response, Problem> {
     let form: ScheduleForm = form(&app, body).await?;
-    let id = schedules::add(&app.engine.store, &form, app.engine.clock.now()).await?;
+    let id = app.engine.carry_out(sender.doer(), async |work| schedules::add(work, &form).await).await?;
     Ok(located(&format!("/api/v1/schedules/{id}"), show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await?))
 }
 
@@ -67,6 +68,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(schedule): Path<String>, hea
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn change(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(schedule): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -83,7 +85,7 @@ pub async fn change(
             "give the version that you have read, here or its ETag as If-Match, so that nobody's change is lost",
         ));
     }
-    let changed = schedules::change(&app.engine.store, &schedule, &form, app.engine.clock.now()).await;
+    let changed = app.engine.carry_out(sender.doer(), async |work| schedules::change(work, &schedule, &form).await).await;
     let id = changed.map_err(|error| stale_by_header(&expected, error))?;
     show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
@@ -98,6 +100,7 @@ pub async fn change(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn patch(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(schedule): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -115,7 +118,7 @@ pub async fn patch(
         version: Some(current.version),
     };
     let form: ScheduleForm = patch.on(&said)?;
-    let changed = schedules::change(&app.engine.store, &schedule, &form, app.engine.clock.now()).await;
+    let changed = app.engine.carry_out(sender.doer(), async |work| schedules::change(work, &schedule, &form).await).await;
     let id = changed.map_err(|error| stale_by_header(&expected, error))?;
     show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
@@ -127,9 +130,14 @@ pub async fn patch(
         (status = 409, description = "A public number follows it", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such schedule", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(schedule): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(schedule): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let expected = Expected::of(&headers);
-    let removed_by = schedules::remove(&app.engine.store, &schedule, &expected, app.engine.clock.now()).await;
+    let removed_by = app.engine.carry_out(sender.doer(), async |work| schedules::remove(work, &schedule, &expected).await).await;
     removed_by.map_err(|error| stale_by_header(&expected, error))?;
     Ok(removed())
 }
@@ -168,6 +176,7 @@ pub struct ImportedJson {
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn import(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(schedule): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -194,8 +203,12 @@ pub async fn import(
     let encoding = query.get("encoding")?.map(str::to_owned).or_else(|| encoding(kind));
     let file = import::File { form, bytes: body.to_vec(), encoding, region: engine.region() };
     let expected = Expected::of(&headers);
-    let done = import::import(&engine.store, &schedule, layer, file, dry_run, &expected, engine.clock.now()).await;
-    let done = done.map_err(|error| stale_by_header(&expected, error))?;
+    let stale = |error| stale_by_header(&expected, error);
+    let read = import::begin(&engine.store, &schedule, layer, file, &expected, engine.clock.now()).await.map_err(stale)?;
+    let done = match dry_run {
+        true => read.done,
+        false => engine.carry_out(sender.doer(), async |work| import::finish(work, read).await).await.map_err(stale)?,
+    };
     let import::Imported { shifts, added, removed, skipped, notes } = done;
     let (roster, sources) = roster_and_sources(&app).await?;
     let schedule = ScheduleJson::of(&roster, &sources, find_schedule(&roster, &schedule)?);

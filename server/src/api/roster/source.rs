@@ -100,7 +100,9 @@ pub async fn set(
     let engine = &app.engine;
     let expected = Expected::of(&headers);
     let guard = GuardedResolver::for_calendars(&engine.config.roster.allow_networks);
-    let is_new = source::set(&engine.store, &guard, &schedule, &form, maker(&sender), &expected, engine.clock.now()).await?;
+    let is_new = engine
+        .carry_out(sender.doer(), async |work| source::set(work, &guard, &schedule, &form, maker(&sender), &expected).await)
+        .await?;
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     let shown = show_one(&app, &HeaderMap::new(), status, &schedule).await?;
     Ok(located(&format!("/api/v1/schedules/{}/calendar", escaped(&schedule)), shown))
@@ -136,7 +138,7 @@ pub async fn remove(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let expected = Expected::of(&headers);
-    source::remove(&app.engine.store, &schedule, maker(&sender), &expected, app.engine.clock.now()).await?;
+    app.engine.carry_out(sender.doer(), async |work| source::remove(work, &schedule, maker(&sender), &expected).await).await?;
     Ok(removed())
 }
 
@@ -146,9 +148,14 @@ pub async fn remove(
     responses((status = 202, description = "It is asked within seconds", body = CalendarSourceJson),
         (status = 404, description = "There is no such schedule, or it follows no calendar", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn refresh(State(app): State<Arc<App>>, Path(schedule): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn refresh(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(schedule): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     Expected::of(&headers).check(Some(&row_of(&app, &schedule).await?.version()))?;
-    source::ask_now(&app.engine.store, &schedule, app.engine.clock.now()).await?;
+    app.engine.carry_out(sender.doer(), async |work| source::ask_now(work, &schedule).await).await?;
     show_one(&app, &HeaderMap::new(), StatusCode::ACCEPTED, &schedule).await
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::shapes::TeamJson;
 use super::{form, removed, roster, stale_by_header, team_in_path};
+use crate::access::senders::Sender;
 use crate::api::requests::merge::Patch;
 use crate::app::App;
 use crate::http::listing::{Listed, Paged, Paging, located};
@@ -35,9 +36,9 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn add(State(app): State<Arc<App>>, body: Body) -> Result<Response, Problem> {
+pub async fn add(State(app): State<Arc<App>>, Extension(sender): Extension<Sender>, body: Body) -> Result<Response, Problem> {
     let form: TeamForm = form(&app, body).await?;
-    let id = teams::add(&app.engine.store, &form, app.engine.clock.now()).await?;
+    let id = app.engine.carry_out(sender.doer(), async |work| teams::add(work, &form).await).await?;
     Ok(located(&format!("/api/v1/teams/{id}"), show_one(&app, &HeaderMap::new(), StatusCode::CREATED, id).await?))
 }
 
@@ -62,6 +63,7 @@ pub async fn show(State(app): State<Arc<App>>, Path(team): Path<String>, headers
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn change(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(team): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -78,7 +80,7 @@ pub async fn change(
             "give the version that you have read, here or its ETag as If-Match, so that nobody's change is lost",
         ));
     }
-    let changed = teams::change(&app.engine.store, &team, &form, app.engine.clock.now()).await;
+    let changed = app.engine.carry_out(sender.doer(), async |work| teams::change(work, &team, &form).await).await;
     let id = changed.map_err(|error| stale_by_header(&expected, error))?;
     show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
@@ -93,6 +95,7 @@ pub async fn change(
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn patch(
     State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     Path(team): Path<String>,
     headers: HeaderMap,
     body: Body,
@@ -103,7 +106,7 @@ pub async fn patch(
     let expected = patch.of(Version::named(current.version))?;
     let members = current.members.iter().map(ToString::to_string).collect();
     let form: TeamForm = patch.on(&TeamForm { name: current.name.clone(), members, version: Some(current.version) })?;
-    let changed = teams::change(&app.engine.store, &team, &form, app.engine.clock.now()).await;
+    let changed = app.engine.carry_out(sender.doer(), async |work| teams::change(work, &team, &form).await).await;
     let id = changed.map_err(|error| stale_by_header(&expected, error))?;
     show_one(&app, &HeaderMap::new(), StatusCode::OK, id).await
 }
@@ -115,9 +118,14 @@ pub async fn patch(
         (status = 409, description = "A public number follows it", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such team", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn remove(State(app): State<Arc<App>>, Path(team): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(team): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let expected = Expected::of(&headers);
-    let removed_by = teams::remove(&app.engine.store, &team, &expected, app.engine.clock.now()).await;
+    let removed_by = app.engine.carry_out(sender.doer(), async |work| teams::remove(work, &team, &expected).await).await;
     removed_by.map_err(|error| stale_by_header(&expected, error))?;
     Ok(removed())
 }

@@ -4,7 +4,9 @@ use clap::Subcommand;
 
 use crate::cli::{agreed_clock, open, refused_plainly};
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::keep::do_not_call as forbidden;
+use crate::store::Work;
 use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
@@ -31,9 +33,10 @@ pub(in crate::cli) async fn run(command: DoNotCallCommand, config: &Config) -> a
     match command {
         DoNotCallCommand::Add { number, reason } => {
             let now = agreed_clock(&store).await?.now();
-            let number = forbidden::forbid(&store, &number, Some(reason), config.default_region, &Expected::Anything, now)
-                .await
-                .map_err(refused_plainly)?;
+            let forbid = async |work: &mut Work| {
+                forbidden::forbid(work, &number, Some(reason), config.default_region, &Expected::Anything).await
+            };
+            let number = store.carry_out(now, Doer::CommandLine, forbid).await.map_err(refused_plainly)?;
             println!("{} is not rung any more", number.as_str());
         }
         DoNotCallCommand::List => {
@@ -42,8 +45,9 @@ pub(in crate::cli) async fn run(command: DoNotCallCommand, config: &Config) -> a
             }
         }
         DoNotCallCommand::Remove { number } => {
-            let was =
-                forbidden::allow(&store, &number, config.default_region, &Expected::Anything).await.map_err(refused_plainly)?;
+            let now = agreed_clock(&store).await?.now();
+            let allow = async |work: &mut Work| forbidden::allow(work, &number, config.default_region, &Expected::Anything).await;
+            let was = store.carry_out(now, Doer::CommandLine, allow).await.map_err(refused_plainly)?;
             anyhow::ensure!(was, "{number} is not among them");
             println!("{number} may be rung again");
         }

@@ -11,12 +11,13 @@ use clap::{Args, Subcommand};
 use crate::cli::{agreed_clock, one_of, open, quoted};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::engine::watch::test_call::{self, Checklist};
 use crate::ids::HandsetId;
 use crate::keep::pairing::{self, Pairing};
 use crate::numbers::{Number, Region};
-use crate::store::Store;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, Profile};
+use crate::store::{Store, Work};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum HandsetCommand {
@@ -137,13 +138,16 @@ async fn dispatch(command: HandsetCommand, config: &Config, store: &Store, clock
     let now = clock.now();
     match command {
         HandsetCommand::Add(add) => {
-            let token = pairing::add(store, &add.pairing(config), now).await?;
+            let new = add.pairing(config);
+            let token = store.carry_out(now, Doer::CommandLine, async |work| pairing::add(work, &new).await).await?;
             println!("Type this address on the phone, as it stands; it is shown only once:\n");
             println!("  {}\n", pairing::phone_url(pairing::server_address(config), &token));
             println!("Then prove the chain: autocall handset test {} --number YOUR-NUMBER", quoted(&add.name));
         }
         HandsetCommand::Allow { address, model, add } => {
-            pairing::allow(store, &add.pairing(config), address.to_canonical(), &model, now).await?;
+            let new = add.pairing(config);
+            let allow = async |work: &mut Work| pairing::allow(work, &new, address.to_canonical(), &model).await;
+            store.carry_out(now, Doer::CommandLine, allow).await?;
             println!("{} may poll /alert/phone from {address}", add.name.trim());
         }
         HandsetCommand::List => list(store, now).await?,
@@ -164,29 +168,31 @@ async fn dispatch(command: HandsetCommand, config: &Config, store: &Store, clock
             }
         }
         HandsetCommand::Rename { name, new_name } => {
-            pairing::rename(store, &name, &new_name).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| pairing::rename(work, &name, &new_name).await).await?;
             println!("{name} is called {} now", new_name.trim());
         }
         HandsetCommand::Set { name, channels } => {
-            pairing::set_channels(store, &name, channels).await?;
+            let set = async |work: &mut Work| pairing::set_channels(work, &name, channels).await;
+            store.carry_out(now, Doer::CommandLine, set).await?;
             println!("{name} may hold {channels} call(s) at once");
         }
         HandsetCommand::Rotate { name, now: at_once } => {
-            let token = pairing::rotate(store, &name, at_once).await?;
+            let rotate = async |work: &mut Work| pairing::rotate(work, &name, at_once).await;
+            let token = store.carry_out(now, Doer::CommandLine, rotate).await?;
             let old = if at_once { "is refused from now on" } else { "works until it has polled with this" };
             println!("Type this new address on the phone; the old one {old}:\n");
             println!("  {}", pairing::phone_url(pairing::server_address(config), &token));
         }
         HandsetCommand::Disable { name } => {
-            pairing::set_disabled(store, &name, true, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| pairing::set_disabled(work, &name, true).await).await?;
             println!("{name} is given nothing new");
         }
         HandsetCommand::Enable { name } => {
-            pairing::set_disabled(store, &name, false, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| pairing::set_disabled(work, &name, false).await).await?;
             println!("{name} is given alarms again");
         }
         HandsetCommand::Remove { name } => {
-            pairing::remove(store, &name, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| pairing::remove(work, &name).await).await?;
             println!("{name} is removed: no phone is let in as it any more");
         }
         HandsetCommand::Test { name, number, timeout } => test(store, clock, config, &name, &number, timeout).await?,

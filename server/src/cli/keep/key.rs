@@ -4,7 +4,9 @@ use clap::Subcommand;
 
 use crate::cli::{agreed_clock, open};
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::keep::keys;
+use crate::store::Work;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
@@ -31,7 +33,8 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
     let now = agreed_clock(&store).await?.now();
     match command {
         KeyCommand::Add { name, phones } => {
-            let key = keys::add(&store, &name, &phones, config.default_region, now).await?;
+            let add = async |work: &mut Work| keys::add(work, &name, &phones, config.default_region).await;
+            let key = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("{key}");
             eprintln!("This key is shown only once. Send it as `Authorization: Bearer KEY`, or use the path /k/KEY/api/v1/…");
         }
@@ -44,7 +47,7 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
             }
         }
         KeyCommand::Revoke { name } => {
-            keys::revoke(&store, &name, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| keys::revoke(work, &name).await).await?;
             println!("{name} is refused from now on");
         }
     }

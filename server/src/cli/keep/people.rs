@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::cli::open;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::keep::people_import;
 
 #[derive(Debug, Subcommand)]
@@ -32,7 +33,11 @@ pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyh
         PeopleCommand::Import { file, dry_run, encoding } => {
             let read = people_import::read_file(&file, encoding.as_deref(), config.default_region)?;
             let store = open(config).await?;
-            let done = people_import::import_or_show(&store, &read.people, &Clock::system(), dry_run).await?;
+            let mut work = store.work(Clock::system().now(), Doer::CommandLine, None).await?;
+            let done = people_import::import(&mut work, &read.people).await?;
+            if !dry_run {
+                work.commit().await?;
+            }
             store.close().await;
             for line in read.notes.iter().chain(&read.skipped) {
                 println!("note: {line}");

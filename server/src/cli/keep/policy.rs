@@ -7,8 +7,10 @@ use clap::Subcommand;
 
 use crate::cli::{agreed_clock, open, plainly, read_file, refused_plainly};
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::intake::alarm_request::read_json;
 use crate::keep::policies::{self, PolicyBody, RulesBody};
+use crate::store::Work;
 use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
@@ -58,20 +60,22 @@ pub(in crate::cli) async fn run(command: PolicyCommand, config: &Config) -> anyh
         PolicyCommand::Set { name, file } => {
             let body: PolicyBody = read_json(&read_file(&file)?).map_err(plainly)?;
             let now = agreed_clock(&store).await?.now();
-            policies::set(&store, &name, &body, config.default_region, now, &Expected::Anything)
-                .await
-                .map_err(refused_plainly)?;
+            let region = config.default_region;
+            let set = async |work: &mut Work| policies::set(work, &name, &body, region, &Expected::Anything).await;
+            store.carry_out(now, Doer::CommandLine, set).await.map_err(refused_plainly)?;
             println!("{name} has {} steps", body.steps.len());
         }
         PolicyCommand::Remove { name } => {
-            let mut tx = store.begin().await?;
-            anyhow::ensure!(tx.db().delete_policy(&name).await?, "there is no escalation policy named {name:?}");
-            tx.commit().await?;
+            let now = agreed_clock(&store).await?.now();
+            let forget = async |work: &mut Work| policies::forget(work, &name, &Expected::Anything).await;
+            store.carry_out(now, Doer::CommandLine, forget).await.map_err(refused_plainly)?;
             println!("{name} is removed");
         }
         PolicyCommand::Rules { file: Some(file) } => {
             let body: RulesBody = read_json(&read_file(&file)?).map_err(plainly)?;
-            policies::set_rules(&store, &body, &Expected::Anything).await.map_err(refused_plainly)?;
+            let now = agreed_clock(&store).await?.now();
+            let set = async |work: &mut Work| policies::set_rules(work, &body, &Expected::Anything).await;
+            store.carry_out(now, Doer::CommandLine, set).await.map_err(refused_plainly)?;
             println!("{} rules", body.rules.len());
         }
         PolicyCommand::Rules { file: None } => {

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::{agreed_clock, open, plainly, read_file, refused_plainly};
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::intake::alarm_request::read_json;
 use crate::keep::quiet_hours::{self, AllQuiet};
 use crate::versions::Expected;
@@ -21,9 +22,10 @@ pub(in crate::cli) async fn run(command: QuietHours, config: &Config) -> anyhow:
     match command.file {
         Some(file) => {
             let body: AllQuiet = read_json(&read_file(&file)?).map_err(plainly)?;
-            quiet_hours::set(&store, &body, agreed_clock(&store).await?.now(), &Expected::Anything)
-                .await
-                .map_err(refused_plainly)?;
+            let now = agreed_clock(&store).await?.now();
+            let set =
+                store.carry_out(now, Doer::CommandLine, async |work| quiet_hours::set(work, &body, &Expected::Anything).await);
+            set.await.map_err(refused_plainly)?;
             println!("{} quiet hours", body.quiet_hours.len());
         }
         None => {

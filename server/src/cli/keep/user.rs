@@ -8,10 +8,11 @@ use clap::{Subcommand, ValueEnum};
 use crate::cli::open;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::ids::PersonId;
-use crate::keep::users::{self, Passwords};
-use crate::store::Store;
+use crate::keep::users::{self, Login, Passwords};
 use crate::store::access::users::Role;
+use crate::store::{Store, Work};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum UserCommand {
@@ -97,27 +98,33 @@ async fn dispatch(command: UserCommand, store: &Store) -> anyhow::Result<()> {
                 Some(person) => Some(find_person(store, &person).await?),
                 None => None,
             };
-            users::add(store, &passwords, &name, &password.text, role.into(), person, now).await?;
+            let login = Login::new(&passwords, &name, &password.text).await?;
+            let add = async |work: &mut Work| users::add(work, login, role.into(), person).await;
+            store.carry_out(now, Doer::CommandLine, add).await?;
             println!("{} may log in as {}", name.trim(), Role::from(role).as_str());
             password.tell();
         }
         UserCommand::List => list(store).await?,
         UserCommand::Passwd { name, password_file } => {
             let password = Password::choose(password_file)?;
-            users::set_password(store, &passwords, &name, &password.text).await?;
+            let user = users::find(&mut store.read().await?.db(), &name).await?.id;
+            let hashed = passwords.hashed(&password.text).await?;
+            let set = async |work: &mut Work| users::set_password(work, user, &hashed).await;
+            store.carry_out(now, Doer::CommandLine, set).await?;
             println!("{name} has a new password and is logged out everywhere");
             password.tell();
         }
         UserCommand::Role { name, role } => {
-            users::set_role(store, &name, role.into()).await?;
+            let set = async |work: &mut Work| users::set_role(work, &name, role.into()).await;
+            store.carry_out(now, Doer::CommandLine, set).await?;
             println!("{name} is {} now", Role::from(role).as_str());
         }
         UserCommand::Disable { name } => {
-            users::set_disabled(store, &name, true, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| users::set_disabled(work, &name, true).await).await?;
             println!("{name} is shut out");
         }
         UserCommand::Enable { name } => {
-            users::set_disabled(store, &name, false, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| users::set_disabled(work, &name, false).await).await?;
             println!("{name} may log in again");
         }
     }

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use crate::cli::{agreed_clock, one_of, open};
 use crate::config::Config;
+use crate::engine::Doer;
 use crate::keep::webhooks::{self, NewWebhook};
 use crate::kinds::guard::GuardedResolver;
 use crate::kinds::notices::WebhookShape;
@@ -58,7 +59,8 @@ pub(in crate::cli) async fn run(command: WebhookCommand, config: &Config) -> any
     match command {
         WebhookCommand::Add { name, url, shape, secret, events, language } => {
             let new = NewWebhook { name, url, shape, secret, kinds: events, language };
-            webhooks::add(&store, &new, &GuardedResolver::new(&config.notify.allow_networks), now).await?;
+            let guard = GuardedResolver::new(&config.notify.allow_networks);
+            store.carry_out(now, Doer::CommandLine, async |work| webhooks::add(work, &new, &guard).await).await?;
             println!("{} is told from now on; try it: autocall webhook test {}", new.name.trim(), new.name.trim());
         }
         WebhookCommand::List => {
@@ -71,11 +73,11 @@ pub(in crate::cli) async fn run(command: WebhookCommand, config: &Config) -> any
             }
         }
         WebhookCommand::Remove { name } => {
-            webhooks::remove(&store, &name, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| webhooks::remove(work, &name).await).await?;
             println!("{name} is told nothing more");
         }
         WebhookCommand::Test { name } => {
-            webhooks::test(&store, &name, now).await?;
+            store.carry_out(now, Doer::CommandLine, async |work| webhooks::test(work, &name).await).await?;
             println!("a test notice for {name} is in the outbox; `autocall webhook log` shows what became of it");
         }
         WebhookCommand::Log { limit } => log(&store, limit).await?,

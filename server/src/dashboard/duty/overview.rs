@@ -107,7 +107,7 @@ pub(in crate::dashboard) async fn add_schedule(
         gaps_allowed: fields.get("gaps_allowed") == "yes",
         ..ScheduleForm::default()
     };
-    match schedules::add(&app.engine.store, &form, app.engine.clock.now()).await {
+    match app.engine.carry_out(reader.doer(), async |work| schedules::add(work, &form).await).await {
         Ok(id) => Ok(go_to(&format!("/roster/{id}?done=saved"))),
         Err(error) => refused(&app, &reader, SCHEDULE, fields, error).await,
     }
@@ -121,10 +121,9 @@ pub(in crate::dashboard) async fn set_team(
 ) -> Result<Response, Refusal> {
     let members = lines(fields.get("members"));
     let form = TeamForm { name: fields.get("name").to_owned(), members, version: fields.get("version").parse().ok() };
-    let now = app.engine.clock.now();
     let saved = match fields.get("team") {
-        "" => teams::add(&app.engine.store, &form, now).await,
-        team => teams::change(&app.engine.store, team, &form, now).await,
+        "" => app.engine.carry_out(reader.doer(), async |work| teams::add(work, &form).await).await,
+        team => app.engine.carry_out(reader.doer(), async |work| teams::change(work, team, &form).await).await,
     };
     let form = match fields.get("team") {
         "" => ADD_TEAM.to_owned(),
@@ -140,8 +139,10 @@ pub(in crate::dashboard) async fn remove_team(
     Path(team): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let removed =
-        teams::remove(&app.engine.store, &team, &Expected::in_form(fields.get("version")), app.engine.clock.now()).await;
+    let removed = app
+        .engine
+        .carry_out(reader.doer(), async |work| teams::remove(work, &team, &Expected::in_form(fields.get("version"))).await)
+        .await;
     finish(&app, &reader, "", fields, removed.map(|()| "removed")).await
 }
 
@@ -154,7 +155,8 @@ pub(in crate::dashboard) async fn add_vacation(
     let text = |name| fields.get(name).to_owned();
     let zone = Some(text("zone"));
     let form = VacationForm { person: text("person"), from: text("from"), to: text("to"), zone, note: text("note") };
-    let made = exceptions::add_vacation(&app.engine.store, &form, maker(&reader), app.engine.clock.now()).await;
+    let made =
+        app.engine.carry_out(reader.doer(), async |work| exceptions::add_vacation(work, &form, maker(&reader)).await).await;
     finish(&app, &reader, VACATION, fields, made.map(|_| "saved")).await
 }
 
@@ -165,7 +167,7 @@ pub(in crate::dashboard) async fn remove_vacation(
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
     let id = id.parse().map_err(|_| Refusal::NotFound)?;
-    let removed = exceptions::remove_vacation(&app.engine.store, id, app.engine.clock.now()).await;
+    let removed = app.engine.carry_out(reader.doer(), async |work| exceptions::remove_vacation(work, id).await).await;
     finish(&app, &reader, "", Fields::default(), removed.map(|()| "removed")).await
 }
 

@@ -182,7 +182,10 @@ pub(in crate::dashboard) async fn add_override(
         note: text("note"),
     };
     let expected = Expected::in_form(fields.get("version"));
-    let made = exceptions::add_override(&app.engine.store, &id, &form, maker(&reader), &expected, app.engine.clock.now()).await;
+    let made = app
+        .engine
+        .carry_out(reader.doer(), async |work| exceptions::add_override(work, &id, &form, maker(&reader), &expected).await)
+        .await;
     let day = form.from.split('T').next().unwrap_or_default().to_owned();
     finish(&app, &reader, &id, Sending::of(OVERRIDE, fields), made.map(|_| ()), &day).await
 }
@@ -196,7 +199,8 @@ pub(in crate::dashboard) async fn remove_override(
 ) -> Result<Response, Refusal> {
     let own = own.parse().map_err(|_| Refusal::NotFound)?;
     let expected = Expected::in_form(fields.get("version"));
-    let removed = exceptions::remove_override(&app.engine.store, &id, own, &expected, app.engine.clock.now()).await;
+    let removed =
+        app.engine.carry_out(reader.doer(), async |work| exceptions::remove_override(work, &id, own, &expected).await).await;
     finish(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
@@ -218,7 +222,10 @@ pub(in crate::dashboard) async fn add_temporary(
         active: Vec::new(),
     };
     let expected = Expected::in_form(fields.get("version"));
-    let made = exceptions::add_temporary(&app.engine.store, &id, &form, maker(&reader), &expected, app.engine.clock.now()).await;
+    let made = app
+        .engine
+        .carry_out(reader.doer(), async |work| exceptions::add_temporary(work, &id, &form, maker(&reader), &expected).await)
+        .await;
     finish(&app, &reader, &id, Sending::of(TEMPORARY, fields), made.map(|_| ()), "").await
 }
 
@@ -231,7 +238,8 @@ pub(in crate::dashboard) async fn remove_temporary(
 ) -> Result<Response, Refusal> {
     let own = own.parse().map_err(|_| Refusal::NotFound)?;
     let expected = Expected::in_form(fields.get("version"));
-    let removed = exceptions::remove_temporary(&app.engine.store, &id, own, &expected, app.engine.clock.now()).await;
+    let removed =
+        app.engine.carry_out(reader.doer(), async |work| exceptions::remove_temporary(work, &id, own, &expected).await).await;
     finish(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
@@ -255,7 +263,7 @@ pub(in crate::dashboard) async fn set_rotation(
         shifts: Vec::new(),
     };
     let version = fields.get("version").parse().ok();
-    let saved = schedules::set_layer(&app.engine.store, &id, &form, version, app.engine.clock.now()).await;
+    let saved = app.engine.carry_out(reader.doer(), async |work| schedules::set_layer(work, &id, &form, version).await).await;
     let own = fields.get("layer_form").to_owned();
     let sending = Sending::of(if own.is_empty() { ROTATION } else { &own }, fields);
     finish(&app, &reader, &id, sending, saved, "").await
@@ -269,8 +277,10 @@ pub(in crate::dashboard) async fn remove_layer(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let version = fields.get("version").parse().ok();
-    let now = app.engine.clock.now();
-    let removed = schedules::remove_layer(&app.engine.store, &id, fields.get("name"), version, now).await;
+    let removed = app
+        .engine
+        .carry_out(reader.doer(), async |work| schedules::remove_layer(work, &id, fields.get("name"), version).await)
+        .await;
     finish(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
@@ -291,7 +301,9 @@ pub(in crate::dashboard) async fn set_calendar(
         "" => Expected::Nothing,
         version => Expected::in_form(version),
     };
-    let set = source::set(&engine.store, &guard, &id, &form, maker(&reader), &expected, engine.clock.now()).await;
+    let set = engine
+        .carry_out(reader.doer(), async |work| source::set(work, &guard, &id, &form, maker(&reader), &expected).await)
+        .await;
     finish_calendar(&app, &reader, &id, Sending::of(FOLLOW, fields), set.map(|_| ())).await
 }
 
@@ -301,7 +313,7 @@ pub(in crate::dashboard) async fn refresh_calendar(
     Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    let asked = source::ask_now(&app.engine.store, &id, app.engine.clock.now()).await;
+    let asked = app.engine.carry_out(reader.doer(), async |work| source::ask_now(work, &id).await).await;
     finish_calendar(&app, &reader, &id, Sending::default(), asked).await
 }
 
@@ -313,7 +325,8 @@ pub(in crate::dashboard) async fn remove_calendar(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let expected = Expected::in_form(fields.get("version"));
-    let removed = source::remove(&app.engine.store, &id, maker(&reader), &expected, app.engine.clock.now()).await;
+    let removed =
+        app.engine.carry_out(reader.doer(), async |work| source::remove(work, &id, maker(&reader), &expected).await).await;
     finish(&app, &reader, &id, Sending::default(), removed, "").await
 }
 
@@ -338,7 +351,11 @@ pub(in crate::dashboard) async fn remove(
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    match schedules::remove(&app.engine.store, &id, &Expected::in_form(fields.get("version")), app.engine.clock.now()).await {
+    match app
+        .engine
+        .carry_out(reader.doer(), async |work| schedules::remove(work, &id, &Expected::in_form(fields.get("version"))).await)
+        .await
+    {
         Ok(()) => Ok(go_to("/roster?done=removed")),
         Err(error) => finish(&app, &reader, &id, Sending::default(), Err(error), "").await,
     }
@@ -350,7 +367,8 @@ pub(in crate::dashboard) async fn add_feed(
     Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
 ) -> Result<Response, Refusal> {
-    let made = feeds::add(&app.engine.store, Subject::Schedule(&id), maker(&reader), app.engine.clock.now()).await;
+    let made =
+        app.engine.carry_out(reader.doer(), async |work| feeds::add(work, Subject::Schedule(&id), maker(&reader)).await).await;
     match made {
         Ok((_, path)) => {
             let scheme = if reader.secure { "https" } else { "http" };
@@ -371,7 +389,7 @@ pub(in crate::dashboard) async fn revoke_feed(
     Path((id, feed)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let feed = feed.parse().map_err(|_| Refusal::NotFound)?;
-    let revoked = feeds::revoke(&app.engine.store, feed, app.engine.clock.now()).await;
+    let revoked = app.engine.carry_out(reader.doer(), async |work| feeds::revoke(work, feed).await).await;
     finish(&app, &reader, &id, Sending::default(), revoked, "").await
 }
 

@@ -24,7 +24,7 @@ use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::session;
 use crate::dashboard::frame::words::Words;
-use crate::keep::users::{self, UserError};
+use crate::keep::users::{self, Login, UserError};
 use crate::secrets;
 use crate::store::access::users::Role;
 use crate::store::{Store, StoreError};
@@ -146,9 +146,11 @@ pub(in crate::dashboard) async fn make(
     let (secret, name) = (fields.get("secret"), fields.get("name"));
     check(&pages, secret).await?;
     let (engine, words) = (&app.engine, reader.words);
-    let now = engine.clock.now();
-    let added = users::add(&engine.store, &pages.passwords, name, fields.get("password"), Role::Admin, None, now).await;
-    let wrong = match added {
+    let add = async {
+        let login = Login::new(&pages.passwords, name, fields.get("password")).await?;
+        engine.carry_out(reader.doer(), async |work| users::add(work, login, Role::Admin, None).await).await
+    };
+    let wrong = match add.await {
         Ok(user) => {
             pages.first_login.forget();
             let mut response = go_to("/");

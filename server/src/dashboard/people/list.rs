@@ -80,8 +80,8 @@ pub(in crate::dashboard) async fn add(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let form = form_of(&fields);
-    let added = people::add(&app.engine.store, &form, app.engine.region(), app.engine.clock.now()).await;
-    match added {
+    let region = app.engine.region();
+    match app.engine.carry_out(reader.doer(), async |work| people::add(work, &form, region).await).await {
         Ok(_) => Ok(go_to("/people?done=saved")),
         Err(error) => {
             let sent = Sent { form: ADD.to_owned(), wrong: wrong(reader.words, error)?, fields };
@@ -112,8 +112,8 @@ pub(in crate::dashboard) async fn change(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let (id, form) = (person_id(&id)?, form_of(&fields));
-    let (now, expected) = (app.engine.clock.now(), Expected::in_form(fields.get("version")));
-    match people::change(&app.engine.store, id, &form, app.engine.region(), now, &expected).await {
+    let (region, expected) = (app.engine.region(), Expected::in_form(fields.get("version")));
+    match app.engine.carry_out(reader.doer(), async |work| people::change(work, id, &form, region, &expected).await).await {
         Ok(()) => Ok(go_to("/people?done=saved")),
         Err(error) => {
             let wrong = wrong(reader.words, error)?;
@@ -125,11 +125,12 @@ pub(in crate::dashboard) async fn change(
 /// `POST /people/{id}/remove`
 pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    let expected = Expected::in_form(fields.get("version"));
-    people::remove(&app.engine.store, person_id(&id)?, &expected, app.engine.clock.now()).await?;
+    let (id, expected) = (person_id(&id)?, Expected::in_form(fields.get("version")));
+    app.engine.carry_out(reader.doer(), async |work| people::remove(work, id, &expected).await).await?;
     Ok(go_to("/people?done=removed"))
 }
 

@@ -23,7 +23,7 @@ use crate::dashboard::frame::session;
 use crate::dashboard::frame::throttle::{From, TooSoon};
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::PersonId;
-use crate::keep::users::{self, UserError};
+use crate::keep::users::{self, Login, UserError};
 use crate::store::access::users::{Role, UserRow};
 
 /// The form by which a user is added.
@@ -83,8 +83,11 @@ pub(in crate::dashboard) async fn add(
     if let Some(person) = person {
         engine.store.read().await?.db().person(person).await?.ok_or(Refusal::NotFound)?;
     }
-    let passwords = &pages.passwords;
-    match users::add(&engine.store, passwords, name, &password, role, person, engine.clock.now()).await {
+    let add = async {
+        let login = Login::new(&pages.passwords, name, &password).await?;
+        engine.carry_out(reader.doer(), async |work| users::add(work, login, role, person).await).await
+    };
+    match add.await {
         Ok(_) => {
             tracing::info!(user.name = %name, user.role = role.as_str(), by = %reader.known_as(), "a user was added");
             Ok(password_shown(app, &reader, name, &password))
@@ -105,7 +108,7 @@ pub(in crate::dashboard) async fn change_role(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let (user, role) = (other_user(&app, &reader, &fields).await?, Role::parse(fields.get("role")).ok_or(Refusal::Garbled)?);
-    users::set_role(&app.engine.store, &user.name, role).await?;
+    app.engine.carry_out(reader.doer(), async |work| users::set_role(work, &user.name, role).await).await?;
     tracing::info!(user.name = %user.name, user.role = role.as_str(), by = %reader.known_as(), "a user has another role");
     Ok(go_to("/users?done=role"))
 }
@@ -130,7 +133,7 @@ pub(in crate::dashboard) async fn enable(
 
 async fn set_disabled(app: &App, reader: &Reader, fields: &Fields, disabled: bool) -> Result<Response, Refusal> {
     let user = other_user(app, reader, fields).await?;
-    users::set_disabled(&app.engine.store, &user.name, disabled, app.engine.clock.now()).await?;
+    app.engine.carry_out(reader.doer(), async |work| users::set_disabled(work, &user.name, disabled).await).await?;
     tracing::info!(user.name = %user.name, user.disabled = disabled, by = %reader.known_as(), "a user was shut out or let in");
     Ok(go_to(if disabled { "/users?done=user_disabled" } else { "/users?done=user_enabled" }))
 }
@@ -144,13 +147,14 @@ pub(in crate::dashboard) async fn reset(
     let app = &pages.app;
     let user = other_user(app, &reader, &fields).await?;
     let password = users::new_password();
-    users::set_password(&app.engine.store, &pages.passwords, &user.name, &password).await?;
+    let hashed = pages.passwords.hashed(&password).await?;
+    app.engine.carry_out(reader.doer(), async |work| users::set_password(work, user.id, &hashed).await).await?;
     tracing::info!(user.name = %user.name, by = %reader.known_as(), "a user has another password");
     Ok(password_shown(app, &reader, &user.name, &password))
 }
 
 async fn other_user(app: &App, reader: &Reader, fields: &Fields) -> Result<UserRow, Refusal> {
-    let user = users::find(&app.engine.store, fields.get("user")).await?;
+    let user = users::find(&mut app.engine.store.read().await?.db(), fields.get("user")).await?;
     match reader.visitor.as_ref().is_some_and(|visitor| visitor.name == user.name) {
         true => Err(Refusal::Forbidden),
         false => Ok(user),
@@ -260,16 +264,17 @@ pub(in crate::dashboard) async fn change_mine(
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         return Ok(response);
     }
-    let user = users::find(&engine.store, &visitor.name).await?;
+    let user = users::find(&mut engine.store.read().await?.db(), &visitor.name).await?;
     if !dashboard.passwords.verify(fields.get("current"), Some(&user)).await? {
         return refused("current", &words.password_wrong);
     }
     dashboard.throttle.good(from, &visitor.name);
-    match users::set_password(&engine.store, &dashboard.passwords, &user.name, fields.get("new")).await {
-        Ok(()) => {}
+    let hashed = match dashboard.passwords.hashed(fields.get("new")).await {
+        Ok(hashed) => hashed,
         Err(UserError::BadPassword) => return refused("new", &words.setup_bad_password),
         Err(error) => return Err(error.into()),
-    }
+    };
+    engine.carry_out(reader.doer(), async |work| users::set_password(work, user.id, &hashed).await).await?;
     let mut response = go_to("/?done=password");
     session::give(&mut response, &session::begin(engine, user.id).await?, reader.secure);
     Ok(response)

@@ -15,6 +15,7 @@ use crate::dashboard::frame::field::Wrong;
 use crate::dashboard::frame::form::Sent;
 use crate::dashboard::frame::reader::Reader;
 use crate::keep::do_not_call as forbidden;
+use crate::store::Work;
 use crate::versions::Expected;
 
 /// `POST /do-not-call/add`
@@ -25,8 +26,9 @@ pub(in crate::dashboard) async fn add(
 ) -> Result<Response, Refusal> {
     let (number, reason) = (fields.get("number").trim(), fields.get("reason").trim().to_owned());
     let words = reader.words;
-    let (store, region, now) = (&app.engine.store, app.engine.region(), app.engine.clock.now());
-    let wrong = match forbidden::forbid(store, number, Some(reason), region, &Expected::Anything, now).await {
+    let region = app.engine.region();
+    let forbid = async |work: &mut Work| forbidden::forbid(work, number, Some(reason), region, &Expected::Anything).await;
+    let wrong = match app.engine.carry_out(reader.doer(), forbid).await {
         Ok(_) => return Ok(go_to("/policies?done=saved")),
         Err(refused) => match refused.field() {
             Some("number") => Wrong::new("number", &words.bad_number),
@@ -41,9 +43,15 @@ pub(in crate::dashboard) async fn add(
 /// `POST /do-not-call/remove`
 pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
-    if !forbidden::allow(&app.engine.store, fields.get("number"), app.engine.region(), &Expected::Anything).await? {
+    let (number, region) = (fields.get("number"), app.engine.region());
+    if !app
+        .engine
+        .carry_out(reader.doer(), async |work| forbidden::allow(work, number, region, &Expected::Anything).await)
+        .await?
+    {
         return Err(Refusal::NotFound);
     }
     Ok(go_to("/policies?done=removed"))

@@ -20,6 +20,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Words;
 use crate::ids::PolicyId;
 use crate::keep::policies as checked;
+use crate::store::Work;
 use crate::versions::Expected;
 
 #[derive(Template)]
@@ -106,11 +107,13 @@ pub(in crate::dashboard) async fn change(
 /// `POST /policies/{id}/remove`
 pub(in crate::dashboard) async fn remove(
     State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
     Path(id): Path<String>,
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let row = app.engine.store.read().await?.db().policy(policy_id(&id)?).await?.ok_or(Refusal::NotFound)?;
-    checked::forget(&app.engine.store, &row.name, &Expected::in_form(fields.get("version"))).await?;
+    let expected = Expected::in_form(fields.get("version"));
+    app.engine.carry_out(reader.doer(), async |work| checked::forget(work, &row.name, &expected).await).await?;
     Ok(go_to("/policies?done=removed"))
 }
 
@@ -132,7 +135,8 @@ async fn save(app: &App, reader: &Reader, id: Option<PolicyId>, form: PolicyForm
         Ok(filled) => filled,
         Err(wrong) => return again(form, wrong),
     };
-    match checked::set(&app.engine.store, &form.name, &filled.body, region, app.engine.clock.now(), &expected).await {
+    let set = async |work: &mut Work| checked::set(work, &form.name, &filled.body, region, &expected).await;
+    match app.engine.carry_out(reader.doer(), set).await {
         Ok(_) => Ok(go_to("/policies?done=saved")),
         Err(refused) => match refused.field().and_then(|field| form.wrong(reader.words, &filled, field)) {
             Some(wrong) => again(form, wrong),

@@ -130,7 +130,8 @@ pub(in crate::dashboard) async fn change(
         }
     };
     let body = RulesBody { rules: rules.iter().map(|(_, rule)| rule.clone()).collect() };
-    match checked::set_rules(&app.engine.store, &body, &Expected::in_form(fields.get("version"))).await {
+    let expected = Expected::in_form(fields.get("version"));
+    match app.engine.carry_out(reader.doer(), async |work| checked::set_rules(work, &body, &expected).await).await {
         Ok(_) => Ok(go_to("/policies?done=saved")),
         Err(refused) => match refused.field().and_then(|field| wrong(words, &rules, field)) {
             Some(wrong) => page(&app, &reader, StatusCode::UNPROCESSABLE_ENTITY, forms, fields.get("version"), Some(wrong)).await,

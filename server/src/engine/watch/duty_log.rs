@@ -17,7 +17,7 @@ impl Engine {
             return Ok(0);
         }
         let mut tx = self.store.begin().await?;
-        let written = log::keep(&mut tx, now).await?.written;
+        let written = log::keep(&mut tx.db(), now).await?.written;
         if written > 0 {
             tx.announce(Announcement::Roster);
         }

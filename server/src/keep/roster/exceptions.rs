@@ -1,13 +1,12 @@
 //! What differs for some time: overrides, temporary schedules, vacations.
 
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::forms::{HolidaysForm, OverrideForm, SPAN, TemporaryForm, VacationForm, times};
 use super::{Editing, Faults, RosterError, find_person, find_schedule, in_field, name, note};
 use crate::ids::{OverrideId, TemporaryId, VacationId};
 use crate::roster::{Override, Temporary, text};
-use crate::store::Store;
+use crate::store::Work;
 use crate::store::duty::exceptions::{Made, VacationRow};
 use crate::versions::Expected;
 
@@ -16,14 +15,14 @@ use crate::versions::Expected;
 /// # Errors
 /// When the form is wrong, there is no such schedule or person, the schedule has changed meanwhile, or the database fails.
 pub async fn add_override(
-    store: &Store,
+    work: &mut Work,
     schedule: &str,
     form: &OverrideForm,
     by: &str,
     expected: &Expected,
-    now: DateTime<Utc>,
 ) -> Result<OverrideId, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+    let now = work.now();
+    let mut editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?;
     let mut faults = Faults::default();
     let times = faults.note(times(SPAN, &form.from, &form.to, own.zone))?;
@@ -33,7 +32,7 @@ pub async fn add_override(
     let made = Override { id: OverrideId::new(now), from, to, change, note };
     let own = own.id;
     editing.next_version(own, expected).await?;
-    editing.tx.db().insert_override(own, &made, Made { by, at: now }).await?;
+    editing.work.db().insert_override(own, &made, Made { by, at: now }).await?;
     editing.finish().await?;
     Ok(made.id)
 }
@@ -42,16 +41,10 @@ pub async fn add_override(
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub async fn remove_override(
-    store: &Store,
-    schedule: &str,
-    id: OverrideId,
-    expected: &Expected,
-    now: DateTime<Utc>,
-) -> Result<(), RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn remove_override(work: &mut Work, schedule: &str, id: OverrideId, expected: &Expected) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?.id;
-    if !editing.tx.db().delete_override(own, id).await? {
+    if !editing.work.db().delete_override(own, id).await? {
         return Err(RosterError::NoEntry);
     }
     editing.next_version(own, expected).await?;
@@ -63,14 +56,14 @@ pub async fn remove_override(
 /// # Errors
 /// When the form is wrong, there is no such schedule or person, the schedule has changed meanwhile, or the database fails.
 pub async fn add_temporary(
-    store: &Store,
+    work: &mut Work,
     schedule: &str,
     form: &TemporaryForm,
     by: &str,
     expected: &Expected,
-    now: DateTime<Utc>,
 ) -> Result<TemporaryId, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+    let now = work.now();
+    let mut editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?;
     let mut faults = Faults::default();
     let times = faults.note(times(SPAN, &form.from, &form.to, own.zone))?;
@@ -82,7 +75,7 @@ pub async fn add_temporary(
     let made = Temporary { id: TemporaryId::new(now), name, from, to, rule };
     let own = own.id;
     editing.next_version(own, expected).await?;
-    editing.tx.db().insert_temporary(own, &made, Made { by, at: now }).await?;
+    editing.work.db().insert_temporary(own, &made, Made { by, at: now }).await?;
     editing.finish().await?;
     Ok(made.id)
 }
@@ -95,14 +88,14 @@ const MOST_DAYS: usize = 100;
 /// # Errors
 /// When the form is wrong, there is no such schedule or person, or the database fails; nothing was added then.
 pub async fn add_holidays(
-    store: &Store,
+    work: &mut Work,
     schedule: &str,
     form: &HolidaysForm,
     by: &str,
     expected: &Expected,
-    now: DateTime<Utc>,
 ) -> Result<Vec<TemporaryId>, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+    let now = work.now();
+    let mut editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?;
     let (schedule, zone) = (own.id, own.zone);
     if form.people.is_empty() || form.days.is_empty() || form.days.len() > MOST_DAYS {
@@ -137,7 +130,7 @@ pub async fn add_holidays(
         let one = TemporaryForm { name: form.name.clone(), people, ..TemporaryForm::default() };
         let rule = one.rule(&editing.roster, zone, from)?;
         let made = Temporary { id: TemporaryId::new(now), name: own_name.clone(), from, to, rule };
-        editing.tx.db().insert_temporary(schedule, &made, Made { by, at: now }).await?;
+        editing.work.db().insert_temporary(schedule, &made, Made { by, at: now }).await?;
         ids.push(made.id);
     }
     editing.finish().await?;
@@ -148,16 +141,10 @@ pub async fn add_holidays(
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub async fn remove_temporary(
-    store: &Store,
-    schedule: &str,
-    id: TemporaryId,
-    expected: &Expected,
-    now: DateTime<Utc>,
-) -> Result<(), RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn remove_temporary(work: &mut Work, schedule: &str, id: TemporaryId, expected: &Expected) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?.id;
-    if !editing.tx.db().delete_temporary(own, id).await? {
+    if !editing.work.db().delete_temporary(own, id).await? {
         return Err(RosterError::NoEntry);
     }
     editing.next_version(own, expected).await?;
@@ -168,8 +155,9 @@ pub async fn remove_temporary(
 ///
 /// # Errors
 /// When the form is wrong, there is no such person, or the database fails.
-pub async fn add_vacation(store: &Store, form: &VacationForm, by: &str, now: DateTime<Utc>) -> Result<VacationId, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn add_vacation(work: &mut Work, form: &VacationForm, by: &str) -> Result<VacationId, RosterError> {
+    let now = work.now();
+    let editing = Editing::begin(work).await?;
     let mut faults = Faults::default();
     let zone = faults.note(form.zone.as_deref().map_or(Ok(Tz::UTC), text::zone).map_err(in_field("zone")))?;
     let times = faults.note(times(SPAN, &form.from, &form.to, zone.unwrap_or(Tz::UTC)))?;
@@ -177,7 +165,7 @@ pub async fn add_vacation(store: &Store, form: &VacationForm, by: &str, now: Dat
     faults.none()?;
     let ((starts_at, ends_at), person_id, note) = (Faults::sound(times)?, Faults::sound(person)?, Faults::sound(note)?);
     let made = VacationRow { id: VacationId::new(now), person_id, starts_at, ends_at, note };
-    editing.tx.db().insert_vacation(&made, Made { by, at: now }).await?;
+    editing.work.db().insert_vacation(&made, Made { by, at: now }).await?;
     editing.finish().await?;
     Ok(made.id)
 }
@@ -186,9 +174,9 @@ pub async fn add_vacation(store: &Store, form: &VacationForm, by: &str, now: Dat
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub async fn remove_vacation(store: &Store, id: VacationId, now: DateTime<Utc>) -> Result<(), RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
-    match editing.tx.db().delete_vacation(id).await? {
+pub async fn remove_vacation(work: &mut Work, id: VacationId) -> Result<(), RosterError> {
+    let editing = Editing::begin(work).await?;
+    match editing.work.db().delete_vacation(id).await? {
         true => editing.finish().await,
         false => Err(RosterError::NoEntry),
     }

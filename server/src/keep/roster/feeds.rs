@@ -8,8 +8,8 @@ use crate::costly;
 use crate::ids::FeedId;
 use crate::roster::feed::{self, Whose};
 use crate::secrets;
-use crate::store::Store;
 use crate::store::duty::feeds::FeedRow;
+use crate::store::{Store, Work};
 
 /// Whose shifts a feed tells, by name or id.
 #[derive(Clone, Copy, Debug)]
@@ -24,17 +24,16 @@ pub enum Subject<'s> {
 ///
 /// # Errors
 /// When there is no such schedule or person, or the database fails.
-pub async fn add(store: &Store, subject: Subject<'_>, by: &str, now: DateTime<Utc>) -> Result<(FeedId, String), RosterError> {
-    let mut tx = store.begin().await?;
-    let roster = tx.db().roster().await?;
+pub async fn add(work: &mut Work, subject: Subject<'_>, by: &str) -> Result<(FeedId, String), RosterError> {
+    let now = work.now();
+    let roster = work.db().roster().await?;
     let (schedule_id, person_id) = match subject {
         Subject::Schedule(text) => (Some(find_schedule(&roster, text)?.id), None),
         Subject::Person(text) => (None, Some(find_person(&roster, text)?)),
     };
     let token = secrets::random::<20>();
     let row = FeedRow { id: FeedId::new(now), schedule_id, person_id, created_at: now, created_by: by.to_owned() };
-    tx.db().insert_feed(&row, &hash(&token)).await?;
-    tx.commit().await?;
+    work.db().insert_feed(&row, &hash(&token)).await?;
     Ok((row.id, format!("/calendar/{token}.ics")))
 }
 
@@ -42,12 +41,12 @@ pub async fn add(store: &Store, subject: Subject<'_>, by: &str, now: DateTime<Ut
 ///
 /// # Errors
 /// When there is none, or the database fails.
-pub async fn revoke(store: &Store, id: FeedId, now: DateTime<Utc>) -> Result<(), RosterError> {
-    let mut tx = store.begin().await?;
-    if !tx.db().revoke_feed(id, now).await? {
+pub async fn revoke(work: &mut Work, id: FeedId) -> Result<(), RosterError> {
+    let now = work.now();
+    if !work.db().revoke_feed(id, now).await? {
         return Err(RosterError::NoEntry);
     }
-    Ok(tx.commit().await?)
+    Ok(())
 }
 
 /// What a calendar that knows a token reads; `None` when there is no such feed, or nothing any more that it could tell.

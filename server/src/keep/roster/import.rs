@@ -18,7 +18,7 @@ use crate::roster::find::Finder;
 use crate::roster::{FixedShift, Layer, Roster, Rule, csv, ical};
 use crate::sheet::content_line::unfolded;
 use crate::sheet::encoding;
-use crate::store::Store;
+use crate::store::{Store, Work};
 use crate::versions::Expected;
 
 /// The layer that is imported into when none is named.
@@ -63,20 +63,31 @@ pub struct Imported {
     pub notes: Vec<String>,
 }
 
-/// Puts the shifts of a file into a layer of a schedule: in the place of the layer of that name, so that a file can be imported
-/// again after it has changed. As a dry run, it only says what it would do. People are named by name, number or e-mail address.
+/// What a file makes of a layer, once it was read.
+pub struct Import {
+    schedule: String,
+    layer: String,
+    /// The schedule as its sender has read it.
+    version: Option<i32>,
+    /// Where the schedule was when the file was read.
+    zone: Tz,
+    shifts: Vec<FixedShift>,
+    /// What it does.
+    pub done: Imported,
+}
+
+/// Reads a file for a layer of a schedule, and says what it would do. People are named by name, number or e-mail address.
 ///
 /// # Errors
 /// When anything in the file is wrong: all of it is told. When there is no such schedule, it has changed meanwhile, the file costs too much, or the database fails.
-pub async fn import(
+pub async fn begin(
     store: &Store,
     schedule: &str,
     layer: &str,
     file: File,
-    dry_run: bool,
     expected: &Expected,
     now: DateTime<Utc>,
-) -> Result<Imported, RosterError> {
+) -> Result<Import, RosterError> {
     let layer = name(layer)?;
     let roster = store.read().await?.db().roster().await?;
     let own = find_schedule(&roster, schedule)?;
@@ -89,11 +100,19 @@ pub async fn import(
     let reading = costly::run(move |stop| read(&file, &roster, zone, now, stop)).await?.map_err(ImportError::Refused)?;
     let Reading { shifts, skipped, notes } = reading;
     let (added, removed) = difference(&before, &shifts);
-    let imported = Imported { shifts: shifts.len(), added, removed, skipped, notes };
-    if dry_run {
-        return Ok(imported);
-    }
-    put_layer(store, schedule, version, now, |roster, own| {
+    let done = Imported { shifts: shifts.len(), added, removed, skipped, notes };
+    Ok(Import { schedule: schedule.to_owned(), layer, version, zone, shifts, done })
+}
+
+/// Puts the shifts of a file into a layer of a schedule: in the place of the layer of that name, so that a file can be imported
+/// again after it has changed. Gives what this did.
+///
+/// # Errors
+/// When the schedule has changed since the file was read, or is gone, or the database fails.
+pub async fn finish(work: &mut Work, import: Import) -> Result<Imported, RosterError> {
+    let now = work.now();
+    let Import { schedule, layer, version, zone, shifts, done } = import;
+    put_layer(work, &schedule, version, |roster, own| {
         // The file was read a moment ago: meanwhile the schedule may have moved, and people may have left.
         if own.zone != zone {
             return Err(RosterError::Meanwhile);
@@ -105,7 +124,7 @@ pub async fn import(
         }
     })
     .await?;
-    Ok(imported)
+    Ok(done)
 }
 
 /// How many shifts came, and how many went.

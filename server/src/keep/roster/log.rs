@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::ids::ScheduleId;
 use crate::roster::{On, Roster, Schedule, evaluate};
 use crate::store::duty::log::LoggedPerson;
-use crate::store::{Result, Tx};
+use crate::store::{Db, Result};
 
 /// After an outage so many hand-overs are looked at in one transaction.
 const MOST_AT_ONCE: usize = 500;
@@ -27,19 +27,19 @@ pub struct Kept {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn keep(tx: &mut Tx, now: DateTime<Utc>) -> Result<Kept> {
-    let due = tx.db().lock_roster().await?;
-    let roster = tx.db().roster().await?;
+pub async fn keep(db: &mut Db<'_>, now: DateTime<Utc>) -> Result<Kept> {
+    let due = db.lock_roster().await?;
+    let roster = db.roster().await?;
     let mut kept = Kept { roster, written: 0, behind: false };
     let mut left = MOST_AT_ONCE;
     for (id, due) in due {
-        keep_one(tx, &mut kept, id, due, now, &mut left).await?;
+        keep_one(db, &mut kept, id, due, now, &mut left).await?;
     }
     Ok(kept)
 }
 
 async fn keep_one(
-    tx: &mut Tx,
+    db: &mut Db<'_>,
     kept: &mut Kept,
     id: ScheduleId,
     due: DateTime<Utc>,
@@ -62,7 +62,7 @@ async fn keep_one(
     if rest.is_none() {
         planned.push((now, evaluate::who(schedule, &roster.absences, now)));
     }
-    let mut last = tx.db().duty_at(schedule.id, now).await?;
+    let mut last = db.duty_at(schedule.id, now).await?;
     let mut written = 0;
     for (at, on) in planned {
         let same = |row: &crate::store::duty::log::DutyLogRow| {
@@ -73,14 +73,14 @@ async fn keep_one(
             continue;
         }
         let people: Vec<LoggedPerson> = on.iter().map(|on| logged(roster, schedule, on)).collect();
-        tx.db().insert_duty(schedule.id, at, &people).await?;
+        db.insert_duty(schedule.id, at, &people).await?;
         last = Some(crate::store::duty::log::DutyLogRow { at, people: people.into() });
         written += 1;
     }
     kept.written += written;
     if let Some(rest) = rest {
         kept.behind = true;
-        return tx.db().set_duty_log_due(schedule.id, rest).await;
+        return db.set_duty_log_due(schedule.id, rest).await;
     }
     let furthest = now + evaluate::FORESIGHT;
     let next = match evaluate::next_change(schedule, &roster.absences, now) {
@@ -90,7 +90,7 @@ async fn keep_one(
         None => furthest,
     };
     if next != due {
-        tx.db().set_duty_log_due(schedule.id, next).await?;
+        db.set_duty_log_due(schedule.id, next).await?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Changing the roster: what the API, the command line and the pages may ask for, checked as a whole before anything is stored.
 //!
-//! Every change runs in one transaction between two looks at the duty log ([`log`]): what was planned until now is written down
+//! Every change is part of a unit of work, between two looks at the duty log ([`log`]): what was planned until now is written down
 //! before the plan changes, and whom the change puts on duty is written down with it.
 
 pub mod exceptions;
@@ -12,8 +12,6 @@ pub mod schedules;
 pub mod source;
 pub mod teams;
 
-use chrono::{DateTime, Utc};
-
 use schedules::row_of;
 
 use super::people_import::ImportError;
@@ -24,7 +22,7 @@ use crate::kinds::guard::AddressError;
 use crate::roster::source::MINUTES;
 use crate::roster::text::TextError;
 use crate::roster::{Roster, Schedule, Team};
-use crate::store::{Announcement, Store, StoreError, Tx};
+use crate::store::{Announcement, StoreError, Work};
 use crate::versions::Expected;
 use crate::visible;
 
@@ -292,25 +290,24 @@ fn find_person(roster: &Roster, text: &str) -> Result<crate::ids::PersonId, Rost
 }
 
 /// A change of the roster that is under way.
-struct Editing {
-    tx: Tx,
+struct Editing<'w> {
+    work: &'w mut Work,
     /// As it was before.
     roster: Roster,
-    now: DateTime<Utc>,
 }
 
-impl Editing {
+impl<'w> Editing<'w> {
     /// Begins, and writes down who was on duty until now.
-    async fn begin(store: &Store, now: DateTime<Utc>) -> Result<Self, RosterError> {
+    async fn begin(work: &'w mut Work) -> Result<Self, RosterError> {
+        let now = work.now();
         loop {
-            let mut tx = store.begin().await?;
-            let kept = log::keep(&mut tx, now).await?;
+            let kept = log::keep(&mut work.db(), now).await?;
             if !kept.behind {
-                return Ok(Self { tx, roster: kept.roster, now });
+                return Ok(Self { work, roster: kept.roster });
             }
             // What was missed in a long outage is written down by the plan that held then, in portions.
-            tx.announce(Announcement::Roster);
-            tx.commit().await?;
+            work.announce(Announcement::Roster);
+            work.go_on().await?;
         }
     }
 
@@ -322,25 +319,26 @@ impl Editing {
         if teams + schedules > 1 {
             return Ok(());
         }
-        let follows = self.tx.db().lines().await?.into_iter().find(|line| line.team == name);
+        let follows = self.work.db().lines().await?.into_iter().find(|line| line.team == name);
         follows.map_or(Ok(()), |line| Err(RosterError::Followed(line.name)))
     }
 
     /// What is added to a schedule or taken out of it makes another version of it, and is refused to whoever has read an older one.
     async fn next_version(&mut self, schedule: ScheduleId, expected: &Expected) -> Result<(), RosterError> {
         let own = self.roster.schedule(schedule).ok_or(RosterError::NoEntry)?;
-        let (row, now) = (row_of(own), own.version);
-        let stale = RosterError::Stale { given: 0, now };
-        if expected.counted(now).is_err() || !self.tx.db().update_schedule(&row, self.now).await? {
+        let (row, version, now) = (row_of(own), own.version, self.work.now());
+        let stale = RosterError::Stale { given: 0, now: version };
+        if expected.counted(version).is_err() || !self.work.db().update_schedule(&row, now).await? {
             return Err(stale);
         }
         Ok(())
     }
 
-    /// Writes down whom the change has put on duty, and commits.
-    async fn finish(mut self) -> Result<(), RosterError> {
-        log::keep(&mut self.tx, self.now).await?;
-        self.tx.announce(Announcement::Roster);
-        Ok(self.tx.commit().await?)
+    /// Writes down whom the change has put on duty.
+    async fn finish(self) -> Result<(), RosterError> {
+        let now = self.work.now();
+        log::keep(&mut self.work.db(), now).await?;
+        self.work.announce(Announcement::Roster);
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::teams::taken;
 use super::{Editing, Faults, RosterError, find_schedule, find_team, in_field, name};
 use crate::ids::{LayerId, ScheduleId};
 use crate::roster::{Layer, Roster, Schedule, text};
-use crate::store::Store;
+use crate::store::Work;
 use crate::store::duty::roster::ScheduleRow;
 use crate::versions::Expected;
 
@@ -16,11 +16,12 @@ use crate::versions::Expected;
 ///
 /// # Errors
 /// When the form is wrong, the name is taken, or the database fails.
-pub async fn add(store: &Store, form: &ScheduleForm, now: DateTime<Utc>) -> Result<ScheduleId, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn add(work: &mut Work, form: &ScheduleForm) -> Result<ScheduleId, RosterError> {
+    let now = work.now();
+    let editing = Editing::begin(work).await?;
     let (row, layers) = checked(&editing.roster, form, ScheduleId::new(now), 1, &[], now)?;
-    editing.tx.db().insert_schedule(&row, now).await.map_err(|error| taken(&row.name, error))?;
-    editing.tx.db().set_layers(row.id, &layers).await?;
+    editing.work.db().insert_schedule(&row, now).await.map_err(|error| taken(&row.name, error))?;
+    editing.work.db().set_layers(row.id, &layers).await?;
     editing.finish().await?;
     Ok(row.id)
 }
@@ -29,19 +30,20 @@ pub async fn add(store: &Store, form: &ScheduleForm, now: DateTime<Utc>) -> Resu
 ///
 /// # Errors
 /// When the form is wrong, there is no such schedule, it has changed meanwhile, the name is taken, or the database fails.
-pub async fn change(store: &Store, schedule: &str, form: &ScheduleForm, now: DateTime<Utc>) -> Result<ScheduleId, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn change(work: &mut Work, schedule: &str, form: &ScheduleForm) -> Result<ScheduleId, RosterError> {
+    let now = work.now();
+    let editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?;
     let (id, version, old_name) = (own.id, own.version, own.name.clone());
     let (row, layers) = checked(&editing.roster, form, id, form.version.unwrap_or(version), &own.layers, now)?;
-    match editing.tx.db().update_schedule(&row, now).await {
+    match editing.work.db().update_schedule(&row, now).await {
         Ok(true) => {}
         Ok(false) => return Err(RosterError::Stale { given: row.version, now: version }),
         Err(error) => return Err(taken(&row.name, error)),
     }
-    editing.tx.db().set_layers(id, &layers).await?;
+    editing.work.db().set_layers(id, &layers).await?;
     if row.name != old_name && find_team(&editing.roster, &old_name).is_err() {
-        editing.tx.db().rename_duty(&old_name, &row.name).await?;
+        editing.work.db().rename_duty(&old_name, &row.name).await?;
     }
     editing.finish().await?;
     Ok(id)
@@ -51,14 +53,15 @@ pub async fn change(store: &Store, schedule: &str, form: &ScheduleForm, now: Dat
 ///
 /// # Errors
 /// When there is no such schedule, or the database fails.
-pub async fn remove(store: &Store, schedule: &str, expected: &Expected, now: DateTime<Utc>) -> Result<(), RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn remove(work: &mut Work, schedule: &str, expected: &Expected) -> Result<(), RosterError> {
+    let now = work.now();
+    let mut editing = Editing::begin(work).await?;
     let (id, name) = find_schedule(&editing.roster, schedule).map(|schedule| (schedule.id, schedule.name.clone()))?;
     let now_at = find_schedule(&editing.roster, schedule)?.version;
     expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
     editing.is_not_followed(&name).await?;
-    editing.tx.db().remove_schedule(id, &name, now).await?;
-    editing.tx.db().remove_source(id).await?;
+    editing.work.db().remove_schedule(id, &name, now).await?;
+    editing.work.db().remove_source(id).await?;
     editing.finish().await
 }
 
@@ -66,14 +69,9 @@ pub async fn remove(store: &Store, schedule: &str, expected: &Expected, now: Dat
 ///
 /// # Errors
 /// As [`change`].
-pub async fn set_layer(
-    store: &Store,
-    schedule: &str,
-    form: &LayerForm,
-    version: Option<i32>,
-    now: DateTime<Utc>,
-) -> Result<(), RosterError> {
-    put_layer(store, schedule, version, now, |roster, own| {
+pub async fn set_layer(work: &mut Work, schedule: &str, form: &LayerForm, version: Option<i32>) -> Result<(), RosterError> {
+    let now = work.now();
+    put_layer(work, schedule, version, |roster, own| {
         let before = own.layers.iter().find(|layer| layer.name == form.name.trim()).map(|layer| &layer.rule);
         let rule = form.rule_after(before, roster, own.zone, now)?;
         Ok(Layer { id: LayerId::new(now), name: name(&form.name)?, rule })
@@ -83,13 +81,12 @@ pub async fn set_layer(
 
 /// The same for a layer that is made with the roster in hand.
 pub(crate) async fn put_layer(
-    store: &Store,
+    work: &mut Work,
     schedule: &str,
     version: Option<i32>,
-    now: DateTime<Utc>,
     make: impl FnOnce(&Roster, &Schedule) -> Result<Layer, RosterError>,
 ) -> Result<(), RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+    let mut editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?;
     let layer = make(&editing.roster, own)?;
     let mut layers = own.layers.clone();
@@ -106,14 +103,8 @@ pub(crate) async fn put_layer(
 ///
 /// # Errors
 /// As [`change`].
-pub async fn remove_layer(
-    store: &Store,
-    schedule: &str,
-    layer: &str,
-    version: Option<i32>,
-    now: DateTime<Utc>,
-) -> Result<(), RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn remove_layer(work: &mut Work, schedule: &str, layer: &str, version: Option<i32>) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?;
     let mut layers = own.layers.clone();
     layers.retain(|known| known.name != layer.trim() && known.id.to_string() != layer.trim());
@@ -126,12 +117,13 @@ pub async fn remove_layer(
 }
 
 /// Stores the layers of a schedule, unless it has changed since it was read.
-pub(super) async fn save_layers(editing: &mut Editing, row: &ScheduleRow, layers: &[Layer]) -> Result<(), RosterError> {
-    if !editing.tx.db().update_schedule(row, editing.now).await? {
+pub(super) async fn save_layers(editing: &mut Editing<'_>, row: &ScheduleRow, layers: &[Layer]) -> Result<(), RosterError> {
+    let at = editing.work.now();
+    if !editing.work.db().update_schedule(row, at).await? {
         let now = editing.roster.schedule(row.id).map_or(row.version, |own| own.version);
         return Err(RosterError::Stale { given: row.version, now });
     }
-    Ok(editing.tx.db().set_layers(row.id, layers).await?)
+    Ok(editing.work.db().set_layers(row.id, layers).await?)
 }
 
 /// A schedule without what belongs to it.

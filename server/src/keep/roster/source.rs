@@ -11,6 +11,7 @@ use sqlx::types::Json;
 use super::import::{File, Form, Imported, difference, read};
 use super::schedules::{row_of, save_layers};
 use super::{Editing, RosterError, find_schedule, name};
+use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::costly;
 use crate::ids::{LayerId, ScheduleId};
@@ -21,7 +22,7 @@ use crate::numbers::Region;
 use crate::roster::source::{MINUTES, Trouble, USUAL_LAYER, USUAL_MINUTES, told_at};
 use crate::roster::{FixedShift, Layer, Roster, Rule, Schedule};
 use crate::store::duty::sources::{Good, SourceChange, SourceReading, SourceRow};
-use crate::store::{Store, Tx};
+use crate::store::{Db, Store, Tx, Work};
 use crate::versions::{Expected, Version};
 
 /// What a schedule is to follow.
@@ -89,22 +90,22 @@ impl SourceForm {
 /// # Errors
 /// When a field is wrong, there is no such schedule, somebody else has changed that meanwhile, or the database fails.
 pub async fn set(
-    store: &Store,
+    work: &mut Work,
     guard: &GuardedResolver,
     schedule: &str,
     form: &SourceForm,
     by: &str,
     expected: &Expected,
-    now: DateTime<Utc>,
 ) -> Result<bool, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+    let now = work.now();
+    let editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?.clone();
-    let before = editing.tx.db().source_of(own.id).await?;
+    let before = editing.work.db().source_of(own.id).await?;
     expected.check(before.as_ref().map(SourceRow::version).as_ref()).map_err(|_| RosterError::StaleSource)?;
     let row = form.row(guard, &own, before.as_ref(), by, now)?;
-    editing.tx.db().set_source(&row).await?;
+    editing.work.db().set_source(&row).await?;
     // Whoever has read the schedule has not read this.
-    editing.tx.db().update_schedule(&row_of(&own), now).await?;
+    editing.work.db().update_schedule(&row_of(&own), now).await?;
     editing.finish().await?;
     tracing::info!(schedule.name = %own.name, address = %row.address, by, "the schedule follows a calendar");
     Ok(before.is_none())
@@ -114,13 +115,14 @@ pub async fn set(
 ///
 /// # Errors
 /// When there is no such schedule, it follows none, somebody else has changed that meanwhile, or the database fails.
-pub async fn remove(store: &Store, schedule: &str, by: &str, expected: &Expected, now: DateTime<Utc>) -> Result<(), RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn remove(work: &mut Work, schedule: &str, by: &str, expected: &Expected) -> Result<(), RosterError> {
+    let now = work.now();
+    let editing = Editing::begin(work).await?;
     let own = find_schedule(&editing.roster, schedule)?.clone();
-    let before = editing.tx.db().source_of(own.id).await?.ok_or(RosterError::NoSource)?;
+    let before = editing.work.db().source_of(own.id).await?.ok_or(RosterError::NoSource)?;
     expected.check(Some(&before.version())).map_err(|_| RosterError::StaleSource)?;
-    editing.tx.db().remove_source(own.id).await?;
-    editing.tx.db().update_schedule(&row_of(&own), now).await?;
+    editing.work.db().remove_source(own.id).await?;
+    editing.work.db().update_schedule(&row_of(&own), now).await?;
     editing.finish().await?;
     tracing::info!(schedule.name = %own.name, by, "the schedule follows no calendar any more");
     Ok(())
@@ -130,13 +132,13 @@ pub async fn remove(store: &Store, schedule: &str, by: &str, expected: &Expected
 ///
 /// # Errors
 /// When there is no such schedule, it follows none, or the database fails.
-pub async fn ask_now(store: &Store, schedule: &str, now: DateTime<Utc>) -> Result<(), RosterError> {
-    let mut tx = store.begin().await?;
-    let id = find_schedule(&tx.db().roster().await?, schedule)?.id;
-    if !tx.db().ask_source_now(id, now).await? {
+pub async fn ask_now(work: &mut Work, schedule: &str) -> Result<(), RosterError> {
+    let now = work.now();
+    let id = find_schedule(&work.db().roster().await?, schedule)?.id;
+    if !work.db().ask_source_now(id, now).await? {
         return Err(RosterError::NoSource);
     }
-    Ok(tx.commit().await?)
+    Ok(())
 }
 
 /// The shifts of the layer that a calendar fills; `None` when there is no such layer, or it is a rotation.
@@ -215,12 +217,13 @@ pub async fn follow(
         let mut tx = store.begin().await?;
         let in_time = tx.db().source_good(source, &good(&rests_on, None)).await?;
         if in_time {
-            tell_back(&mut tx, source, &own.name, now).await?;
+            tell_back(&mut tx.db(), source, &own.name, now).await?;
         }
         tx.commit().await?;
         return Ok(if in_time { Followed::Same } else { Followed::TooLate });
     }
-    let mut editing = Editing::begin(store, now).await?;
+    let mut work = store.work(now, Doer::Server, None).await?;
+    let mut editing = Editing::begin(&mut work).await?;
     let Some(own) = editing.roster.schedule(source.schedule_id).cloned() else { return Ok(Followed::TooLate) };
     // It was read a moment ago: meanwhile the schedule may have moved, and people may have left.
     if own.zone != zone {
@@ -234,7 +237,7 @@ pub async fn follow(
     if let Some(gone) = rule.people().into_iter().find(|person| !editing.roster.people.contains_key(person)) {
         return Err(RosterError::NoPerson(gone.to_string()));
     }
-    if !editing.tx.db().source_good(source, &good(&rests_on, Some(change))).await? {
+    if !editing.work.db().source_good(source, &good(&rests_on, Some(change))).await? {
         return Ok(Followed::TooLate);
     }
     let mut layers = own.layers.clone();
@@ -245,9 +248,10 @@ pub async fn follow(
     save_layers(&mut editing, &row_of(&own), &layers).await?;
     let (schedule, layer, by) = (own.name.clone(), source.layer.clone(), "calendar".to_owned());
     let event = Event::CalendarFollowed { schedule, layer, by, added, removed };
-    editing.tx.db().insert_event(None, None, now, &event).await?;
-    tell_back(&mut editing.tx, source, &own.name, now).await?;
+    editing.work.db().insert_event(None, None, now, &event).await?;
+    tell_back(&mut editing.work.db(), source, &own.name, now).await?;
     editing.finish().await?;
+    work.commit().await?;
     tracing::info!(schedule.name = %own.name, by = "calendar", added, removed, "the schedule was changed by its calendar");
     Ok(Followed::Changed(change))
 }
@@ -255,7 +259,7 @@ pub async fn follow(
 /// What a calendar would do to a schedule, without following it.
 ///
 /// # Errors
-/// As [`super::import::import`].
+/// As [`super::import::begin`].
 pub async fn rehearse(
     store: &Store,
     source: &SourceRow,
@@ -265,16 +269,17 @@ pub async fn rehearse(
 ) -> Result<Imported, RosterError> {
     let Sent { bytes, encoding, .. } = sent;
     let file = File { form: Form::Ical, bytes, encoding, region };
-    super::import::import(store, &source.schedule_id.to_string(), &source.layer, file, true, &Expected::Anything, now).await
+    let schedule = source.schedule_id.to_string();
+    Ok(super::import::begin(store, &schedule, &source.layer, file, &Expected::Anything, now).await?.done)
 }
 
 /// Tells people that a calendar can be read again, if they were told that it could not.
-async fn tell_back(tx: &mut Tx, source: &SourceRow, schedule: &str, now: DateTime<Utc>) -> Result<(), RosterError> {
+async fn tell_back(db: &mut Db<'_>, source: &SourceRow, schedule: &str, now: DateTime<Utc>) -> Result<(), RosterError> {
     if source.wrong_since.is_some() {
         tracing::info!(schedule.name = schedule, address = %source.address, "a calendar can be read again");
     }
     if source.told {
-        tx.db().insert_event(None, None, now, &Event::CalendarBack { schedule: schedule.to_owned() }).await?;
+        db.insert_event(None, None, now, &Event::CalendarBack { schedule: schedule.to_owned() }).await?;
     }
     Ok(())
 }
@@ -292,7 +297,7 @@ pub async fn note_same(
 ) -> Result<(), RosterError> {
     let mut tx = store.begin().await?;
     if tx.db().source_same(source, now, due_at).await? {
-        tell_back(&mut tx, source, schedule, now).await?;
+        tell_back(&mut tx.db(), source, schedule, now).await?;
     }
     Ok(tx.commit().await?)
 }

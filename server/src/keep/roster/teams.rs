@@ -1,24 +1,23 @@
 //! Teams: added, changed, removed.
 
-use chrono::{DateTime, Utc};
-
 use super::forms::TeamForm;
 use super::{Editing, Faults, RosterError, find_person, find_team, name};
 use crate::ids::{PersonId, TeamId};
 use crate::roster::Roster;
-use crate::store::{Store, StoreError};
+use crate::store::{StoreError, Work};
 use crate::versions::Expected;
 
 /// Adds a team.
 ///
 /// # Errors
 /// When the form is wrong, the name is taken, or the database fails.
-pub async fn add(store: &Store, form: &TeamForm, now: DateTime<Utc>) -> Result<TeamId, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn add(work: &mut Work, form: &TeamForm) -> Result<TeamId, RosterError> {
+    let now = work.now();
+    let editing = Editing::begin(work).await?;
     let (name, members) = said(&editing.roster, form)?;
     let id = TeamId::new(now);
-    editing.tx.db().insert_team(id, &name, now).await.map_err(|error| taken(&name, error))?;
-    editing.tx.db().set_members(id, &members).await?;
+    editing.work.db().insert_team(id, &name, now).await.map_err(|error| taken(&name, error))?;
+    editing.work.db().set_members(id, &members).await?;
     editing.finish().await?;
     Ok(id)
 }
@@ -27,19 +26,20 @@ pub async fn add(store: &Store, form: &TeamForm, now: DateTime<Utc>) -> Result<T
 ///
 /// # Errors
 /// When the form is wrong, there is no such team, it has changed meanwhile, the name is taken, or the database fails.
-pub async fn change(store: &Store, team: &str, form: &TeamForm, now: DateTime<Utc>) -> Result<TeamId, RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn change(work: &mut Work, team: &str, form: &TeamForm) -> Result<TeamId, RosterError> {
+    let now = work.now();
+    let editing = Editing::begin(work).await?;
     let (id, version, old_name) = find_team(&editing.roster, team).map(|team| (team.id, team.version, team.name.clone()))?;
     let (name, members) = said(&editing.roster, form)?;
     let given = form.version.unwrap_or(version);
-    match editing.tx.db().update_team(id, &name, given, now).await {
+    match editing.work.db().update_team(id, &name, given, now).await {
         Ok(true) => {}
         Ok(false) => return Err(RosterError::Stale { given, now: version }),
         Err(error) => return Err(taken(&name, error)),
     }
-    editing.tx.db().set_members(id, &members).await?;
+    editing.work.db().set_members(id, &members).await?;
     if name != old_name {
-        editing.tx.db().rename_duty(&old_name, &name).await?;
+        editing.work.db().rename_duty(&old_name, &name).await?;
     }
     editing.finish().await?;
     Ok(id)
@@ -49,13 +49,13 @@ pub async fn change(store: &Store, team: &str, form: &TeamForm, now: DateTime<Ut
 ///
 /// # Errors
 /// When there is no such team, or the database fails.
-pub async fn remove(store: &Store, team: &str, expected: &Expected, now: DateTime<Utc>) -> Result<(), RosterError> {
-    let mut editing = Editing::begin(store, now).await?;
+pub async fn remove(work: &mut Work, team: &str, expected: &Expected) -> Result<(), RosterError> {
+    let mut editing = Editing::begin(work).await?;
     let (id, name) = find_team(&editing.roster, team).map(|team| (team.id, team.name.clone()))?;
     let now_at = find_team(&editing.roster, team)?.version;
     expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
     editing.is_not_followed(&name).await?;
-    editing.tx.db().delete_team(id).await?;
+    editing.work.db().delete_team(id).await?;
     editing.finish().await
 }
 
