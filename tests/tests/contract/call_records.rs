@@ -24,6 +24,7 @@ on_both!(
     a_key_and_then_its_report,
     a_handset_that_guesses,
     a_call_that_failed_says_why,
+    what_another_version_wrote_keeps_no_answer_away,
     a_test_call_is_none_of_an_alarm,
     a_dry_run_calls_nobody,
     what_is_asked_for,
@@ -303,6 +304,18 @@ async fn a_call_that_failed_says_why(home: Home) {
     let record = only_record(&server, &id).await;
     assert_eq!(of(&record, ["outcome", "ended_by", "talk_seconds"]), json!(["failed", "network", 0]));
     assert_eq!(record["cause"], json!({ "sip": 404, "q850": 1, "text": "NotFound", "detail": "bad_number" }));
+}
+
+async fn what_another_version_wrote_keeps_no_answer_away(home: Home) {
+    let server = home.start().await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = server.raise(&[A], json!({ "attempts": 1 })).await;
+    let offer = poll(&server, &trunk).await;
+    server.run_sql(vec!["UPDATE call_records SET heard = '{\"outcome\":\"levitated\"}'".to_owned()]).await;
+    let said = json!([{ "number": A, "outcome": "answered", "confirmed": true, "action": "accept" }]);
+    report(&server, &trunk, &offer["mid"], &format!("&resp={A}"), said).await;
+    assert_eq!(server.state(&id).await, "answered");
+    assert_eq!(only_record(&server, &id).await["outcome"], "unknown", "its record stays as it is");
 }
 
 async fn a_test_call_is_none_of_an_alarm(home: Home) {

@@ -35,7 +35,10 @@ pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyh
             let store = open(config).await?;
             let mut work = store.work(Clock::system().now(), Doer::CommandLine, None).await?;
             let done = people_import::import(&mut work, &read.people).await?;
-            if !dry_run {
+            if dry_run {
+                // Rolled back now: the store waits for it, and a server that runs beside for the writer.
+                drop(work);
+            } else {
                 work.commit().await?;
             }
             store.close().await;

@@ -31,15 +31,17 @@ pub(super) fn place_of(rings: &[DialledCallee], number: &str, region: Region) ->
 /// Whether something that was said of the number at a place is news for its record.
 pub(super) async fn is_news(db: &mut Db<'_>, mid: &str, place: i32, heard: &Heard) -> Result<bool, EngineError> {
     let known = db.heard_of_calls(mid).await?;
-    Ok(known.iter().any(|own| own.place == place && own.heard.0.clone().and(heard.clone()) != own.heard.0))
+    let is_new = |known: Heard| known.clone().and(heard.clone()) != known;
+    Ok(known.iter().filter(|own| own.place == place).any(|own| own.heard().is_some_and(is_new)))
 }
 
 async fn hear_all(work: &mut Work, mid: &str, said: impl Fn(i32) -> Option<Heard>) -> Result<(), EngineError> {
     for own in work.db().heard_of_calls(mid).await? {
         let Some(heard) = said(own.place) else { continue };
-        let together = own.heard.0.clone().and(heard);
+        let Some(known) = own.heard() else { continue };
+        let together = known.clone().and(heard);
         // What is told again changes nothing.
-        if together != own.heard.0 {
+        if together != known {
             let call = together.tells(own.handed_out());
             work.db().complete_call_record(own.id, &together, &call).await?;
         }

@@ -101,11 +101,19 @@ row! {
         /// When it was handed out.
         pub offered_at: DateTime<Utc>,
         /// What.
-        pub heard: Json<Heard>,
+        heard: Json<serde_json::Value>,
     }
 }
 
 impl HeardRow {
+    /// What was heard; `None` where another version wrote what this one cannot read. Such a record stays as it is: what is made of a report
+    /// does not depend on it.
+    #[must_use]
+    pub fn heard(&self) -> Option<Heard> {
+        let read = serde_json::from_value(self.heard.0.clone());
+        read.inspect_err(|error| tracing::warn!(%error, record = self.id, "what was heard of a call cannot be read")).ok()
+    }
+
     /// The hand-out that it is of.
     #[must_use]
     pub fn handed_out(&self) -> HandedOut {
