@@ -130,6 +130,12 @@ pub async fn run(
     keeping.abort();
 }
 
+/// Which of the free channels is asked for: the lowest, or, after one that brought nothing, the next.
+fn next_of(in_vain: Option<u8>, free: impl Iterator<Item = u8> + Clone) -> Option<u8> {
+    let behind = free.clone().find(|channel| in_vain.is_some_and(|asked| *channel > asked));
+    behind.or_else(|| free.clone().next())
+}
+
 impl Desk {
     fn past(&self) -> MutexGuard<'_, Past> {
         // Nothing in it is left half changed.
@@ -165,6 +171,8 @@ impl Desk {
         // Something may have been handed out on these whose answer never came here: to a program before this one, or by a broken line.
         let mut unsure: BTreeSet<u8> = (1..self.bench.agent.channels).collect();
         let mut at_leisure = false;
+        // What brought nothing last: the server may let that channel rest, and the next one is asked then.
+        let mut in_vain: Option<u8> = None;
         let mut warm = Some(tokio::spawn(Arc::clone(self).prepare()));
         loop {
             while let Some(done) = work.try_join_next_with_id() {
@@ -175,13 +183,12 @@ impl Desk {
                 }
             }
             self.busy.store(free.iter().any(|free| !free), Ordering::Relaxed);
-            let lowest = free.iter().position(|free| *free).and_then(|at| u8::try_from(at).ok());
-            let lowest = lowest.filter(|channel| self.may_ask(*channel));
-            let is_free = |channel: &&u8| free.get(usize::from(**channel)).is_some_and(|free| *free) && self.may_ask(**channel);
-            let looked_after = unsure.iter().find(is_free).copied().filter(|_| at_leisure);
-            let asked = looked_after.or(lowest);
+            let is_free = |channel: &u8| free.get(usize::from(*channel)).is_some_and(|free| *free) && self.may_ask(*channel);
+            let next = next_of(in_vain, (0..self.bench.agent.channels).filter(is_free));
+            let looked_after = unsure.iter().copied().find(is_free).filter(|_| at_leisure);
+            let asked = looked_after.or(next);
             let turn = async {
-                match (looked_after, lowest) {
+                match (looked_after, next) {
                     (Some(channel), _) => self.look_after(channel).await,
                     (None, Some(channel)) => self.ask(channel).await,
                     (None, None) => {
@@ -201,16 +208,20 @@ impl Desk {
             };
             let Some(channel) = asked else { continue };
             match turn {
-                // Whatever was wrong: the lowest is asked next.
+                // Whatever was wrong: the same is asked next.
                 Turn::Lost => {
                     at_leisure = looked_after.is_none();
                     unsure.insert(channel);
                 }
                 Turn::Nothing => {
+                    if looked_after.is_none() {
+                        in_vain = Some(channel);
+                    }
                     at_leisure = true;
                     unsure.remove(&channel);
                 }
                 Turn::Job(job) => {
+                    in_vain = None;
                     unsure.remove(&channel);
                     free[usize::from(channel)] = false;
                     holds.insert(self.begin(work, channel, *job), channel);
@@ -428,4 +439,20 @@ enum Turn {
 enum Job {
     Offer(NativeOffer),
     Command(OutboxCommand),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::next_of;
+
+    #[test]
+    fn a_channel_that_rests_hides_no_other() {
+        let free = [0, 2, 3];
+        let next = |in_vain| next_of(in_vain, free.into_iter());
+        assert_eq!(next(None), Some(0), "the lowest");
+        assert_eq!((next(Some(0)), next(Some(1)), next(Some(2))), (Some(2), Some(2), Some(3)));
+        assert_eq!(next(Some(3)), Some(0), "and once more around");
+        assert_eq!(next_of(Some(0), [0].into_iter()), Some(0));
+        assert_eq!(next_of(None, std::iter::empty()), None);
+    }
 }
