@@ -26,7 +26,6 @@ use super::refusal::PollError;
 use crate::access::doors::{self, BrowserSign, Caller, ShutOut};
 use crate::app::App;
 use crate::config::PlainPath;
-use crate::engine::watch::handsets::is_app;
 use crate::engine::watch::idle::IdleReason;
 use crate::engine::watch::presence::PollSource;
 use crate::engine::{Asker, Claim, Report, Reported};
@@ -37,7 +36,7 @@ use crate::keep::pairing::{plain_key, token_hash};
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
 use crate::store::Announcement;
-use crate::store::watch::handsets::{HandsetRow, IdleForm, MOST_CHANNELS, Profile};
+use crate::store::watch::handsets::{HandsetRow, IdleForm, MOST_CHANNELS, Profile, is_app};
 use crate::telemetry::{Poll, Report as ReportLabel};
 
 /// The app gives up reading after ten seconds.
@@ -274,7 +273,7 @@ fn channel(parts: &Parts) -> Option<i32> {
 /// A handset asks for a channel that it may not use: a token that has leaked must not open another line.
 fn no_such_channel(app: &App, asker: &Asker, usable: i32) -> PollError {
     let (handset, channel) = (&asker.handset, asker.channel);
-    if app.engine.presence.is_news(handset.id, channel, app.engine.clock.now()) {
+    if app.engine.presence.is_news(handset.id, app.engine.clock.now()) {
         tracing::warn!(handset.name = %handset.name, channel, usable, allowed = handset.channels, offered = handset.offered_channels(),
             "the handset asks for a channel that it may not use: see `autocall handset set --channels`, or rotate its token");
     }

@@ -144,7 +144,7 @@ async fn a_public_number_is_forwarded_and_the_network_asked(engine: Engine) {
     let sent = async || {
         let response = client.request(reqwest::Method::GET, "/api/v1/lines").send().await.ok()?;
         let (_, lines) = status_and_json(response).await;
-        (lines["items"][0]["known"] == "sent").then_some(())
+        (lines["items"][0]["known"] == "by_network").then_some(())
     };
     eventually("what the server knows", SOON, sent).await;
     let commands = desk.modem.commands();

@@ -26,6 +26,7 @@ on_both!(
     a_limit_that_is_lowered_lets_calls_end,
     a_channel_that_fails_rests_alone,
     an_account_that_is_refused_rests_the_handset,
+    a_call_that_began_before_proves_nothing_since,
     a_line_that_is_used_by_others_rests_alone,
     what_ends_on_one_channel_leaves_the_other,
     a_handset_is_silent_when_no_channel_asks,
@@ -252,6 +253,22 @@ async fn an_account_that_is_refused_rests_the_handset(home: Home) {
         report(&server, &trunk, &offer["mid"], &format!("&resp={A}"), json!([])).await;
         assert_eq!(server.state(&id).await, "answered");
     }
+}
+
+async fn a_call_that_began_before_proves_nothing_since(home: Home) {
+    let server = home.start().await;
+    let trunk = trunk(&server, 2).await;
+    server.raise(&[A], json!({})).await;
+    let long = on(&server, &trunk, 0).await;
+    server.pass(1).await;
+    let id = server.raise(&[B], json!({ "attempts": 1 })).await;
+    let refused = on(&server, &trunk, 1).await;
+    report(&server, &trunk, &refused["mid"], "", failed(B, json!("auth"))).await;
+    report(&server, &trunk, &long["mid"], &format!("&resp={A}"), json!([])).await;
+    assert_eq!(on(&server, &trunk, 1).await["code"], 1, "the account is refused since");
+    server.pass(60).await;
+    assert_eq!(on(&server, &trunk, 1).await["phone"], json!([B]));
+    assert_eq!(server.state(&id).await, "ringing");
 }
 
 async fn a_line_that_is_used_by_others_rests_alone(home: Home) {

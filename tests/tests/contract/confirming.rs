@@ -17,6 +17,8 @@ on_both!(
     on_a_phone_that_only_rings_the_time_counts,
     handsets_that_speak_go_first,
     nobody_waits_for_a_handset_that_cannot,
+    a_storm_makes_nobody_wait_anew,
+    nobody_waits_for_a_phone_that_spoke_once,
     what_wants_a_key_is_known_without_asking,
     a_policy_may_ask_for_a_human,
     what_is_wanted_is_said_in_one_word,
@@ -154,6 +156,35 @@ async fn nobody_waits_for_a_handset_that_cannot(home: Home) {
     server.pass(91).await;
     server.raise(&[B], json!({ "confirm": "key" })).await;
     server.app_dial(&desk).await;
+}
+
+/// A handset that speaks lives and takes nothing, and alarm after alarm joins.
+async fn a_storm_makes_nobody_wait_anew(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "600").start().await;
+    let (trunk, desk) = (speaker(&server, "trunk").await, server.pair("desk", Profile::App).await);
+    lives(&server, &trunk).await;
+    for _ in 0..2 {
+        server.raise(&[A], json!({ "confirm": "key" })).await;
+        server.pass(9).await;
+        server.app_idle(&desk).await;
+    }
+    server.raise(&[A], json!({ "confirm": "key" })).await;
+    server.pass(2).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A], "20 s after the first");
+}
+
+/// The stock app polls with a token that a program had which could speak.
+async fn nobody_waits_for_a_phone_that_spoke_once(home: Home) {
+    let server = home.start().await;
+    let path = server.pair("phone", Profile::Auto).await;
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts"], "backend": "sip", "channels": 4 });
+    crate::native::send(&server, "POST", "/h/phone/status", Some(can)).await;
+    server.app_idle(&path).await;
+    server.pass(31).await;
+    server.app_idle(&path).await;
+    server.app.engine.watch_handsets().await.unwrap();
+    server.raise(&[A], json!({ "confirm": "key" })).await;
+    assert_eq!(server.app_dial(&path).await.1, [A]);
 }
 
 async fn what_wants_a_key_is_known_without_asking(home: Home) {

@@ -85,11 +85,17 @@ pub async fn show(State(app): State<Arc<App>>, Path(name): Path<String>, headers
     Ok(versioned(&headers, StatusCode::OK, &kept::version(&row), &ClipJson::from(row)))
 }
 
+/// A WAV file, byte for byte.
+#[derive(utoipa::ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only described")]
+pub struct SoundFile(Vec<u8>);
+
 /// Makes or replaces a clip. The file is a WAV file, PCM of 8 or 16 bit, A-law or µ-law, of one or two channels and up to 48 kHz, of at most
 /// 5 MiB and 600 s; it is written anew for the telephone.
 #[utoipa::path(put, path = "/api/v1/media/{name}", tag = "media",
     params(("name" = String, Path, description = "The clip's name: 1 to 64 letters, digits, dots, _ or -")),
-    request_body(content = Vec<u8>, content_type = "audio/wav"),
+    request_body(content = SoundFile, content_type = "application/octet-stream"),
     responses((status = 200, description = "Replaced", body = ClipJson),
         (status = 201, description = "Made", body = ClipJson),
         (status = 400, description = "It is no sound that is taken", body = Problem, content_type = "application/problem+json"),

@@ -47,7 +47,8 @@ pub(in crate::dashboard) fn facts(reader: &Reader, record: &CallRecordRow, whose
     if let Some(seconds) = record.talk_seconds.filter(|seconds| *seconds > 0) {
         facts.push(fill_text(&words.call_talk, &[("time", &duration(words, seconds))]));
     }
-    if let Some(keys) = &record.keys {
+    // What was pressed may be a secret of theirs, and the network's words may hold a number.
+    if let Some(keys) = record.keys.as_ref().filter(|_| reader.responds()) {
         facts.push(fill_text(&words.call_keys, &[("keys", keys)]));
     }
     match record.machine {
@@ -62,15 +63,15 @@ pub(in crate::dashboard) fn facts(reader: &Reader, record: &CallRecordRow, whose
     }));
     // Of a call that was connected the network says nothing that anybody needs.
     if let Some(cause) = record.cause.as_ref().filter(|_| record.outcome != CallResult::Answered) {
-        facts.extend(cause_text(&cause.0));
+        facts.extend(cause_text(&cause.0, reader.responds()));
     }
     facts.join(" · ")
 }
 
 /// The network's words, as it said them.
-fn cause_text(cause: &CallCause) -> Option<String> {
+fn cause_text(cause: &CallCause, in_words: bool) -> Option<String> {
     let sip = cause.sip.map(|code| format!("SIP {code}"));
     let q850 = cause.q850.map(|code| format!("Q.850 {code}"));
-    let all: Vec<String> = [sip, q850, cause.text.clone()].into_iter().flatten().collect();
+    let all: Vec<String> = [sip, q850, cause.text.clone().filter(|_| in_words)].into_iter().flatten().collect();
     (!all.is_empty()).then(|| all.join(", "))
 }

@@ -219,7 +219,7 @@ impl Engine {
             let open = db.open_dial_on(handset, channel).await?;
             let wanted = db.earliest_due_of(handset).await?;
             if !poller.speaks && wanted.iter().any(|hunt| hunt.wants_key) {
-                key_waits = voices_first(false, &db.free_voices().await?, &self.presence, now);
+                key_waits = voices_first(poller, &db.free_voices().await?, &self.presence, now);
             }
             let due = poller.wanted_at(&wanted, key_waits);
             needs = wanted.into_iter().map(|hunt| hunt.needs).filter(|needs| poller.can.cover(needs)).collect();
@@ -321,7 +321,7 @@ impl Engine {
         tracing::error!(%error, %hunt, "this hunt cannot go on; the others are rung before it is tried again");
         let mut tx = self.store.begin().await?;
         let row = tx.db().lock_hunt(hunt).await?;
-        tx.db().set_hunt_due(hunt, now + PUT_ASIDE, row.begin_before).await?;
+        tx.db().set_hunt_due(hunt, now + PUT_ASIDE, row.begin_before, now).await?;
         Ok(tx.commit().await?)
     }
 
@@ -641,7 +641,8 @@ async fn wait(
         Some(held_until) => hunt::begin_before(hunt.begin_before, held_until, seconds(hunt.begin_window_s)),
         None => hunt.begin_before,
     };
-    Ok(work.db().set_hunt_due(hunt.id, until, begin_before).await?)
+    let now = work.now();
+    Ok(work.db().set_hunt_due(hunt.id, until, begin_before, now).await?)
 }
 
 fn offer_of(dial: DialRow, now: DateTime<Utc>) -> Offer {

@@ -142,7 +142,7 @@ impl Engine {
         };
         let due_at = wanted_at.max(now);
         let begin_before = hunt::begin_before(next.hunt.begin_before, wanted_at, seconds(hunt.begin_window_s));
-        work.db().set_hunt_due(hunt.id, due_at, begin_before).await?;
+        work.db().set_hunt_due(hunt.id, due_at, begin_before, now).await?;
         work.announce(Announcement::Hunts);
         Ok(())
     }

@@ -65,6 +65,7 @@ impl Engine {
             call_records::hear(&mut work, mid, place, heard).await?;
         }
         let Some(dial) = work.db().dial(mid).await?.filter(|dial| dial.closed_at.is_none()) else {
+            work.announce(Announcement::Calls);
             work.commit().await?;
             return Ok(Heard::default());
         };

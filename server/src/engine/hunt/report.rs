@@ -195,14 +195,14 @@ impl Engine {
             OfReport::LineIsFree => work.db().line_is_free(mid).await?,
             OfReport::HandsetWorks => {
                 if let Some(handset) = dial.handset_id {
-                    work.db().handset_works(handset).await?;
-                    work.db().channel_works(handset, dial.channel).await?;
+                    work.db().handset_works(handset, dial.offered_at).await?;
+                    work.db().channel_works(handset, dial.channel, dial.offered_at).await?;
                 }
             }
             OfReport::HandsetFails => {
                 if let Some(handset) = dial.handset_id {
                     let failures = work.db().handset(handset).await?.map_or(0, |handset| handset.failures);
-                    work.db().handset_failed(handset, Self::rest_until(failures, now)).await?;
+                    work.db().handset_failed(handset, Self::rest_until(failures, now), now).await?;
                     work.announce(Announcement::Handsets);
                     tracing::warn!(%handset, "the account or the trunk of this handset takes no calls: another one is preferred");
                 }
@@ -210,7 +210,7 @@ impl Engine {
             OfReport::ChannelFails => {
                 if let Some(handset) = dial.handset_id {
                     let failures = work.db().channel_failures(handset, dial.channel).await?;
-                    work.db().channel_failed(handset, dial.channel, Self::rest_until(failures, now)).await?;
+                    work.db().channel_failed(handset, dial.channel, Self::rest_until(failures, now), now).await?;
                     work.announce(Announcement::Handsets);
                     let channel = dial.channel;
                     tracing::warn!(%handset, channel, "no call leaves this handset: no credit or no signal? another one is preferred");

@@ -149,7 +149,7 @@ impl Engine {
             model || (other.last_address.is_some() && other.last_address == handset.last_address)
         };
         // Whoever tries the path with curl is no phone that has moved.
-        let is_phone = |other: &HandsetRow| other.token_hash.is_some() || other.allowed_at.is_some() || polls_as_app(other);
+        let is_phone = |other: &HandsetRow| other.token_hash.is_some() || other.allowed_at.is_some() || other.polls_as_app();
         let since = |other: &HandsetRow| other.id != handset.id && other.created_at > last_seen - MOVES_WITHIN && is_phone(other);
         last_seen < self.started_at || all.iter().any(|other| since(other) && alike(other))
     }
@@ -342,17 +342,7 @@ pub fn is_served(handset: &HandsetRow, plain_path_open: bool) -> bool {
 /// has been polling for some time. Whoever tried that path with curl is no handset to wait for.
 pub(in crate::engine) fn is_expected(handset: &HandsetRow) -> bool {
     let settled = handset.last_seen_at.is_some_and(|seen| seen - handset.created_at >= SETTLED);
-    handset.token_hash.is_some() || handset.allowed_at.is_some() || (polls_as_app(handset) && settled)
-}
-
-fn polls_as_app(handset: &HandsetRow) -> bool {
-    handset.last_user_agent.as_ref().is_some_and(|agent| is_app(agent.as_bytes()))
-}
-
-/// The app's HTTP library, old or new, names itself so.
-#[must_use]
-pub fn is_app(user_agent: &[u8]) -> bool {
-    user_agent.starts_with(b"okhttp/") || user_agent.starts_with(b"Dalvik/")
+    handset.token_hash.is_some() || handset.allowed_at.is_some() || (handset.polls_as_app() && settled)
 }
 
 /// What is written down of a handset.

@@ -150,7 +150,7 @@ impl IdleMemory {
     pub fn knows_idle(&self, poller: &Poller, presence: &Presence, now: DateTime<Utc>) -> bool {
         let memory = self.0.now();
         memory.known.as_ref().is_some_and(|known| {
-            let key_waits = voices_first(poller.speaks, &known.voices, presence, now);
+            let key_waits = voices_first(poller, &known.voices, presence, now);
             let alone = known.next_due_for.get(&poller.handset).copied();
             let due = poller.wanted_at(&known.earliest, key_waits).into_iter().chain(alone).min();
             let holds = known.open_mids.contains_key(&(poller.handset, poller.channel));
@@ -219,12 +219,12 @@ impl Remembered for Memory {
     }
 }
 
-/// For how long after it is due a hunt that wants a key is left to handsets that speak: while one of them lives and has nothing to do.
-pub(in crate::engine) fn voices_first(speaks: bool, voices: &[Voice], presence: &Presence, now: DateTime<Utc>) -> TimeDelta {
+/// For how long after it is due a hunt that wants a key is left to other handsets, which speak: while one of them lives and has nothing to do.
+pub(in crate::engine) fn voices_first(poller: &Poller, voices: &[Voice], presence: &Presence, now: DateTime<Utc>) -> TimeDelta {
     let lives = |voice: &Voice| voice.last_seen_at.max(presence.last_seen(voice.id)).is_some_and(|seen| now - seen < VOICE_LIVES);
     let rests = |voice: &Voice| voice.avoid_until.is_some_and(|until| until > now);
-    let some = voices.iter().any(|voice| lives(voice) && !rests(voice));
-    if !speaks && some { VOICES_FIRST } else { TimeDelta::zero() }
+    let some = voices.iter().any(|voice| voice.id != poller.handset && lives(voice) && !rests(voice));
+    if !poller.speaks && some { VOICES_FIRST } else { TimeDelta::zero() }
 }
 
 async fn read(store: &Store, with_commands: bool) -> Result<Facts, StoreError> {

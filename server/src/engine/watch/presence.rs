@@ -73,8 +73,8 @@ struct Seen {
     mids: BTreeMap<i32, Box<str>>,
     /// When each of its channels was asked for, where it has several.
     channels: BTreeMap<i32, DateTime<Utc>>,
-    /// The last channel that it asked for in vain and that was told of, and when.
-    told_of: Option<(i32, DateTime<Utc>)>,
+    /// When it was told last that it asked for a channel in vain.
+    told_of: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug)]
@@ -130,12 +130,12 @@ impl Presence {
     }
 
     /// Whether it is news that a handset asks for a channel that it may not use: it is told no more often than now and then.
-    pub fn is_news(&self, handset: HandsetId, channel: i32, now: DateTime<Utc>) -> bool {
+    pub fn is_news(&self, handset: HandsetId, now: DateTime<Utc>) -> bool {
         let mut all = self.seen();
         let Some(seen) = all.get_mut(&handset) else { return true };
-        let told = seen.told_of.is_some_and(|(of, at)| of == channel && now - at < TELL_AGAIN);
+        let told = seen.told_of.is_some_and(|at| now - at < TELL_AGAIN);
         if !told {
-            seen.told_of = Some((channel, now));
+            seen.told_of = Some(now);
         }
         !told
     }

@@ -367,7 +367,7 @@ impl Engine {
                 Decision::Wait { until, .. } => {
                     let until = until.max(now + TimeDelta::seconds(1));
                     let begin_before = hunt::begin_before(hunt.begin_before, until, seconds(hunt.begin_window_s));
-                    work.db().set_hunt_due(hunt.id, until, begin_before).await?;
+                    work.db().set_hunt_due(hunt.id, until, begin_before, now).await?;
                 }
                 Decision::Dial(plan) if bar_forbidden(&mut work, &hunt, &callees, &plan).await? => {}
                 Decision::Dial(plan) => {

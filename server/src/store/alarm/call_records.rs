@@ -141,12 +141,13 @@ statements! {
     ];
     /// One record.
     GET = ["SELECT * FROM call_records WHERE id = $1"];
-    /// Those of an alarm's hunts, and those that name it.
+    /// The latest of an alarm's hunts since it joined them, and those that name it.
     OF_ALARM = [
         "SELECT * FROM call_records WHERE id IN
            (SELECT id FROM call_records WHERE alarm_id = $1
-            UNION SELECT r.id FROM alarm_hunts l JOIN call_records r ON r.hunt_id = l.hunt_id WHERE l.alarm_id = $1)
-         ORDER BY offered_at, id LIMIT 2000"
+            UNION SELECT r.id FROM alarm_hunts l JOIN call_records r ON r.hunt_id = l.hunt_id
+             WHERE l.alarm_id = $1 AND r.offered_at >= l.joined_at)
+         ORDER BY offered_at DESC, id DESC LIMIT 2000"
     ];
     /// The latest of a person that were for alarms.
     OF_PERSON = ["SELECT * FROM call_records WHERE person_id = $1 AND" unindexed "kind = 'alarm' ORDER BY offered_at DESC, id DESC LIMIT $2"];
@@ -261,9 +262,11 @@ impl Db<'_> {
         fetch_optional!(self, GET, id)
     }
 
-    /// The records of an alarm's calls, oldest first.
+    /// The latest 2000 records of an alarm's calls, oldest first.
     pub async fn call_records_of_alarm(&mut self, alarm: AlarmId) -> Result<Vec<CallRecordRow>> {
-        fetch_all!(self, OF_ALARM, alarm)
+        let mut latest: Vec<CallRecordRow> = fetch_all!(self, OF_ALARM, alarm)?;
+        latest.reverse();
+        Ok(latest)
     }
 
     /// The latest calls to a person that were for alarms, newest first.
@@ -323,7 +326,7 @@ fn list_query(dialect: Dialect, filter: &CallFilter, limit: i64) -> Built {
         query.push(if place == 0 { " AND id IN (" } else { " UNION " });
         query.push("SELECT id FROM call_records WHERE alarm_id = ").push_value(*alarm);
         query.push(" UNION SELECT r.id FROM alarm_hunts l JOIN call_records r ON r.hunt_id = l.hunt_id WHERE l.alarm_id = ");
-        query.push_value(*alarm);
+        query.push_value(*alarm).push(" AND r.offered_at >= l.joined_at");
     }
     query.push(if filter.alarms.is_empty() { "" } else { ")" });
     any_of(&mut query, "person_id", &filter.people);

@@ -284,7 +284,7 @@ statements! {
     /// The most urgent due hunt that nobody else is working on, locked: of those, one of the queue that was served longest ago. Of those that
     /// want a key, only what has been due for longer; and only what needs no more than the handset can.
     NEXT_DUE = [
-        "SELECT * FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND due_at <= $1 AND (NOT wants_key OR due_at <= $3)
+        "SELECT * FROM hunts WHERE ended_at IS NULL AND NOT dry_run AND due_at <= $1 AND (NOT wants_key OR coalesce(due_since, due_at) <= $3)
            AND (only_handset_id IS NULL OR only_handset_id = $2) AND needs" among_needs "
          ORDER BY priority DESC, (SELECT served_at FROM queues WHERE queues.queue = hunts.queue) NULLS FIRST, due_at, id
          LIMIT 1" skip_locked
@@ -299,12 +299,12 @@ statements! {
     GET = ["SELECT * FROM hunts WHERE id = $1"];
     /// When the next hunt wants this handset.
     EARLIEST_DUE_OF = [
-        "SELECT wants_key, needs, min(due_at) AS due_at FROM hunts
+        "SELECT wants_key, needs, min(CASE WHEN wants_key THEN coalesce(due_since, due_at) ELSE due_at END) AS due_at FROM hunts
          WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1) GROUP BY wants_key, needs"
     ];
     /// When the next hunt of each kind wants any handset.
     EARLIEST_DUE = [
-        "SELECT wants_key, needs, min(due_at) AS due_at FROM hunts
+        "SELECT wants_key, needs, min(CASE WHEN wants_key THEN coalesce(due_since, due_at) ELSE due_at END) AS due_at FROM hunts
          WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL GROUP BY wants_key, needs"
     ];
     /// When the next hunts want any handset, whatever it can.
@@ -331,8 +331,12 @@ statements! {
     EARLIEST_DUE_DRY_RUN = ["SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND dry_run"];
     /// How many hunts are open.
     COUNT_OPEN = ["SELECT count(*) AS open FROM hunts WHERE ended_at IS NULL"];
-    /// When it wants a handset next, and until when it waits for one.
-    SET_DUE = ["UPDATE hunts SET due_at = $2, begin_before = $3 WHERE id = $1 AND ended_at IS NULL"];
+    /// When it wants a handset next, and until when it waits for one. While it goes on to want one it waits since it first did.
+    SET_DUE = [
+        "UPDATE hunts SET due_at = $2, begin_before = $3,
+           due_since = CASE WHEN due_at <= $4 AND $2 <= $4 THEN coalesce(due_since, due_at) ELSE NULL END
+         WHERE id = $1 AND ended_at IS NULL"
+    ];
     /// When something happens to it, whoever asks.
     SET_WAKE = ["UPDATE hunts SET wake_at = $2 WHERE id = $1"];
     /// Hunts to which something happens by time alone.
@@ -341,33 +345,34 @@ statements! {
     PASS_STEP = ["UPDATE hunts SET policy_step = $2, policy_round = $3 WHERE id = $1"];
     /// Its next step began.
     BEGIN_STEP = [
-        "UPDATE hunts SET step = $2, mode = $3, step_ends_at = $4, dials_left = dials_left + $5, due_at = $6, begin_before = $7
+        "UPDATE hunts SET step = $2, mode = $3, step_ends_at = $4, dials_left = dials_left + $5, due_at = $6, begin_before = $7,
+           due_since = NULL
          WHERE id = $1"
     ];
     /// The time of its step is over.
-    END_STEP_NOW = ["UPDATE hunts SET step_ends_at = $2, due_at = $2, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
+    END_STEP_NOW = ["UPDATE hunts SET step_ends_at = $2, due_at = $2, due_since = NULL, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
     /// Another policy, from its first step.
     SET_POLICY = [
         "UPDATE hunts SET policy_id = $2, policy_step = NULL, policy_round = 0, confirm_within = $3, wants_key = $4 WHERE id = $1"
     ];
     /// Nobody is rung before then.
     SNOOZE = [
-        "UPDATE hunts SET snoozed_until = $2, step_ends_at = $3, due_at = $2, begin_before = $4 WHERE id = $1 AND ended_at IS NULL"
+        "UPDATE hunts SET snoozed_until = $2, step_ends_at = $3, due_at = $2, due_since = NULL, begin_before = $4 WHERE id = $1 AND ended_at IS NULL"
     ];
     /// When the next step begins at the latest.
     SET_STEP_END = ["UPDATE hunts SET step_ends_at = $2 WHERE id = $1"];
     /// Rings again at once.
-    WAKE_UP = ["UPDATE hunts SET snoozed_until = NULL, due_at = $2, step_ends_at = $3 WHERE id = $1 AND ended_at IS NULL"];
+    WAKE_UP = ["UPDATE hunts SET snoozed_until = NULL, due_at = $2, due_since = NULL, step_ends_at = $3 WHERE id = $1 AND ended_at IS NULL"];
     /// It was over, and goes on.
     REOPEN = [
-        "UPDATE hunts SET ended_at = NULL, outcome = NULL, end_reason = NULL, due_at = $2, begin_before = $3
+        "UPDATE hunts SET ended_at = NULL, outcome = NULL, end_reason = NULL, due_at = $2, due_since = NULL, begin_before = $3
          WHERE id = $1 AND outcome = 'answered'"
     ];
     /// An answer that lapsed does not settle anything any more.
     CLEAR_ANSWERED = ["UPDATE callees SET verdict = NULL WHERE id = $1 AND verdict = 'answered'"];
     /// A hand-out was made.
     HANDED_OUT = [
-        "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, begin_before = $3, begun_at = coalesce(begun_at, $4)
+        "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, due_since = NULL, begin_before = $3, begun_at = coalesce(begun_at, $4)
          WHERE id = $1 AND ended_at IS NULL"
     ];
     /// A hand-out that was none is given back.
@@ -651,8 +656,14 @@ impl Db<'_> {
     }
 
     /// Sets when an open hunt next wants a handset, and until when it waits for one.
-    pub async fn set_hunt_due(&mut self, id: HuntId, due_at: DateTime<Utc>, begin_before: DateTime<Utc>) -> Result<()> {
-        execute!(self, SET_DUE, id, due_at, begin_before).map(|_| ())
+    pub async fn set_hunt_due(
+        &mut self,
+        id: HuntId,
+        due_at: DateTime<Utc>,
+        begin_before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, SET_DUE, id, due_at, begin_before, now).map(|_| ())
     }
 
     /// Notes when something happens to a hunt by time alone.

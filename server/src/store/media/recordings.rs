@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::alarm::event::EventKind;
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, MediaId, PersonId, RecordingId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
@@ -141,10 +142,11 @@ statements! {
     /// A person's are not wanted any more.
     LET_GO_OF_PERSON = ["UPDATE recordings SET media_id = NULL, gone_at = $2 WHERE person_id = $1 AND gone_at IS NULL"];
     /// What is being recorded in calls to them is not wanted either.
-    RECORD_NO_PERSON = [
-        "UPDATE dials SET records = NULL WHERE records IS NOT NULL AND mid IN (
-           SELECT t.mid FROM callees c JOIN dial_targets t ON t.callee_id = c.id WHERE c.person_id = $1)"
-    ];
+    RECORD_NO_MORE = ["UPDATE dials SET records = NULL WHERE mid = $1"];
+    /// The open dials in which something is recorded.
+    RECORDING = ["SELECT mid FROM dials WHERE closed_at IS NULL AND records IS NOT NULL"];
+    /// Whether a dial rings a person.
+    RINGS = ["SELECT c.id FROM dial_targets t JOIN callees c ON c.id = t.callee_id WHERE t.mid = $1 AND c.person_id = $2 LIMIT 1"];
     /// Whose a dial is, and why it was told to record.
     OF_DIAL = ["SELECT handset_id, records FROM dials WHERE mid = $1"];
     /// A handset is told what to play and whether to record, once in a dial.
@@ -154,7 +156,7 @@ statements! {
     /// A call of the same hunt for which sound could not be had.
     MISSED = [
         "SELECT e.id FROM dials d JOIN events e ON e.hunt_id = d.hunt_id
-         WHERE d.mid = $1 AND e.kind = 'not_rung' AND CAST(e.body AS TEXT) LIKE '%\"media\"%' LIMIT 1"
+         WHERE d.mid = $1 AND e.kind = $2 AND CAST(e.body AS TEXT) LIKE '%\"media\"%' LIMIT 1"
     ];
     /// The open dial in which a handset was told to play something.
     PLAYS = ["SELECT mid FROM dials WHERE handset_id = $1 AND clip = $2 AND closed_at IS NULL LIMIT 1"];
@@ -223,7 +225,13 @@ impl Db<'_> {
 
     /// Lets go of the recordings of a person.
     pub async fn let_recordings_of_person_go(&mut self, person: PersonId, now: DateTime<Utc>) -> Result<u64> {
-        execute!(self, RECORD_NO_PERSON, person)?;
+        let recording: Vec<(String,)> = fetch_all!(self, RECORDING)?;
+        for (mid,) in recording {
+            let rings: Option<(CalleeId,)> = fetch_optional!(self, RINGS, mid.as_str(), person)?;
+            if rings.is_some() {
+                execute!(self, RECORD_NO_MORE, mid.as_str())?;
+            }
+        }
         execute!(self, LET_GO_OF_PERSON, person, now)
     }
 
@@ -244,7 +252,7 @@ impl Db<'_> {
 
     /// Whether sound could not be had for an earlier call of the dial's hunt.
     pub async fn missed_sound(&mut self, mid: &str) -> Result<bool> {
-        let row: Option<(i64,)> = fetch_optional!(self, MISSED, mid)?;
+        let row: Option<(i64,)> = fetch_optional!(self, MISSED, mid, EventKind::NotRung.as_str())?;
         Ok(row.is_some())
     }
 

@@ -53,12 +53,16 @@ statements! {
     GET = ["SELECT * FROM handset_channels WHERE handset_id = $1 AND channel = $2"];
     /// Its calls do not leave it.
     FAILED = [
-        "INSERT INTO handset_channels (handset_id, channel, failures, avoid_until) VALUES ($1, $2, 1, $3)
+        "INSERT INTO handset_channels (handset_id, channel, failures, avoid_until, failed_at) VALUES ($1, $2, 1, $3, $4)
          ON CONFLICT (handset_id, channel)
-         DO UPDATE SET failures = handset_channels.failures + 1, avoid_until = excluded.avoid_until"
+         DO UPDATE SET failures = handset_channels.failures + 1, avoid_until = excluded.avoid_until,
+             failed_at = excluded.failed_at"
     ];
-    /// Its calls leave it again.
-    WORKS = ["UPDATE handset_channels SET failures = 0, avoid_until = NULL WHERE handset_id = $1 AND channel = $2 AND failures > 0"];
+    /// Its calls leave it again: one that was handed out since they did not.
+    WORKS = [
+        "UPDATE handset_channels SET failures = 0, avoid_until = NULL
+         WHERE handset_id = $1 AND channel = $2 AND failures > 0 AND (failed_at IS NULL OR failed_at <= $3)"
+    ];
     /// It is given nothing until then.
     REST = [
         "INSERT INTO handset_channels (handset_id, channel, avoid_until) VALUES ($1, $2, $3)
@@ -117,16 +121,22 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn channel_failed(&mut self, id: HandsetId, channel: i32, avoid_until: DateTime<Utc>) -> Result<()> {
-        execute!(self, FAILED, id, channel, avoid_until).map(|_| ())
+    pub async fn channel_failed(
+        &mut self,
+        id: HandsetId,
+        channel: i32,
+        avoid_until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, FAILED, id, channel, avoid_until, now).map(|_| ())
     }
 
-    /// Notes that the calls of a channel leave it again.
+    /// Notes that the calls of a channel leave it again, as one shows that was handed out then.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn channel_works(&mut self, id: HandsetId, channel: i32) -> Result<()> {
-        execute!(self, WORKS, id, channel).map(|_| ())
+    pub async fn channel_works(&mut self, id: HandsetId, channel: i32, offered_at: DateTime<Utc>) -> Result<()> {
+        execute!(self, WORKS, id, channel, offered_at).map(|_| ())
     }
 
     /// Lets a channel rest until then: it is given no dial.

@@ -162,11 +162,24 @@ impl FromRow for DoorsRow {
     }
 }
 
+/// The app's HTTP library, old or new, names itself so.
+#[must_use]
+pub fn is_app(user_agent: &[u8]) -> bool {
+    user_agent.starts_with(b"okhttp/") || user_agent.starts_with(b"Dalvik/")
+}
+
 impl HandsetRow {
+    /// Whether the stock app polls with its token by now, whatever another program said that had it before.
+    #[must_use]
+    pub fn polls_as_app(&self) -> bool {
+        self.last_user_agent.as_ref().is_some_and(|agent| is_app(agent.as_bytes()))
+    }
+
     /// Whether it has said that it can do this.
     #[must_use]
     pub fn can(&self, capability: Capability) -> bool {
-        self.capabilities.as_deref().is_some_and(|words| words.split(',').any(|word| word == capability.as_str()))
+        !self.polls_as_app()
+            && self.capabilities.as_deref().is_some_and(|words| words.split(',').any(|word| word == capability.as_str()))
     }
 
     /// Whether it speaks to whoever picks up, and hears keys.
@@ -191,7 +204,8 @@ impl HandsetRow {
     /// How many calls at once it said that it can hold; one that does not say can hold one.
     #[must_use]
     pub fn offered_channels(&self) -> i32 {
-        let offered = self.status.as_ref().and_then(|status| status.0["channels"].as_i64());
+        let status = self.status.as_ref().filter(|_| !self.polls_as_app());
+        let offered = status.and_then(|status| status.0["channels"].as_i64());
         offered.and_then(|offered| i32::try_from(offered).ok()).unwrap_or(1).clamp(1, MOST_CHANNELS)
     }
 
@@ -314,9 +328,11 @@ statements! {
     /// One phone uses its token again.
     NOT_SHARED = ["UPDATE handsets SET shared_since = NULL WHERE id = $1 AND shared_since IS NOT NULL"];
     /// Its calls do not leave the phone.
-    FAILED = ["UPDATE handsets SET failures = failures + 1, avoid_until = $2 WHERE id = $1"];
-    /// Its calls leave the phone again.
-    WORKS = ["UPDATE handsets SET failures = 0, avoid_until = NULL WHERE id = $1 AND failures > 0"];
+    FAILED = ["UPDATE handsets SET failures = failures + 1, avoid_until = $2, failed_at = $3 WHERE id = $1"];
+    /// Its calls leave the phone again: one that was handed out since they did not.
+    WORKS = [
+        "UPDATE handsets SET failures = 0, avoid_until = NULL WHERE id = $1 AND failures > 0 AND (failed_at IS NULL OR failed_at <= $2)"
+    ];
     /// How many are in trouble.
     COUNT_OFFLINE = ["SELECT count(*) AS offline FROM handsets WHERE offline_since IS NOT NULL AND disabled_at IS NULL"];
     /// Its latest test call.
@@ -569,13 +585,13 @@ impl Db<'_> {
     }
 
     /// Notes that a handset's calls do not leave it: another one is preferred until then.
-    pub async fn handset_failed(&mut self, id: HandsetId, avoid_until: DateTime<Utc>) -> Result<()> {
-        execute!(self, FAILED, id, avoid_until).map(|_| ())
+    pub async fn handset_failed(&mut self, id: HandsetId, avoid_until: DateTime<Utc>, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, FAILED, id, avoid_until, now).map(|_| ())
     }
 
-    /// Notes that a handset's calls leave it again.
-    pub async fn handset_works(&mut self, id: HandsetId) -> Result<()> {
-        execute!(self, WORKS, id).map(|_| ())
+    /// Notes that a handset's calls leave it again, as one shows that was handed out then.
+    pub async fn handset_works(&mut self, id: HandsetId, offered_at: DateTime<Utc>) -> Result<()> {
+        execute!(self, WORKS, id, offered_at).map(|_| ())
     }
 
     /// How many handsets in use are offline.
