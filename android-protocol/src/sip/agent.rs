@@ -389,7 +389,11 @@ impl Desk {
                 words.clone_from(&state.words);
             }
             match self.bench.server.status(&self.status(&state)).await {
-                Ok(()) => self.introduced.store(true, Ordering::Relaxed),
+                Ok(()) => {
+                    self.introduced.store(true, Ordering::Relaxed);
+                    // It knows how many there are now, or was told to allow more.
+                    *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                }
                 Err(why) => (self.bench.tell)(&format!("the status was not taken: {why}")),
             }
             let again = if self.introduced.load(Ordering::Relaxed) { STATUS_EVERY } else { PAUSE };

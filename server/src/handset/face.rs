@@ -226,6 +226,7 @@ async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) ->
     let asker = Asker { profile, channel: channel(parts).unwrap_or(MOST_CHANNELS), handset };
     let metrics = &app.engine.metrics;
     let patience = Patience::of(wait, parts);
+    app.engine.presence.asks(asker.handset.id, app.engine.clock.now());
     let usable = if profile == Profile::Native { asker.handset.usable_channels() } else { 1 };
     let claim = match asker.channel < usable {
         true => native::claim(app, &asker, &patience).await?,

@@ -19,6 +19,7 @@ on_both!(
     nobody_waits_for_a_handset_that_cannot,
     a_storm_makes_nobody_wait_anew,
     nobody_waits_for_a_phone_that_spoke_once,
+    nobody_waits_for_a_handset_that_asks_for_nothing,
     what_wants_a_key_is_known_without_asking,
     a_policy_may_ask_for_a_human,
     what_is_wanted_is_said_in_one_word,
@@ -185,6 +186,20 @@ async fn nobody_waits_for_a_phone_that_spoke_once(home: Home) {
     server.app.engine.watch_handsets().await.unwrap();
     server.raise(&[A], json!({ "confirm": "key" })).await;
     assert_eq!(server.app_dial(&path).await.1, [A]);
+}
+
+/// A handset whose trunk is away asks for nothing, and says how it is all the same.
+async fn nobody_waits_for_a_handset_that_asks_for_nothing(home: Home) {
+    let server = home.start().await;
+    let (trunk, desk) = (speaker(&server, "trunk").await, server.pair("desk", Profile::App).await);
+    lives(&server, &trunk).await;
+    for _ in 0..2 {
+        server.pass(60).await;
+        let status = json!({ "network": "SIP away", "capabilities": ["hangup", "dtmf", "tts"], "backend": "sip" });
+        crate::native::send(&server, "POST", "/h/trunk/status", Some(status)).await;
+    }
+    server.raise(&[A], json!({ "confirm": "key" })).await;
+    assert_eq!(server.app_dial(&desk).await.1, [A]);
 }
 
 async fn what_wants_a_key_is_known_without_asking(home: Home) {

@@ -571,6 +571,12 @@ async fn a_network_is_asked_again_and_again(home: Home) {
     assert_eq!((&shown["known"], &shown["forwarded"]["network"]["error"]), (&json!("by_network"), &json!("cme 30")));
     assert!(shown["forwarded"]["network"]["said_at"].is_string(), "what it said before stays");
     assert_eq!(idle().await, 1);
+    // It is asked again soon, and what it says is kept as far as a word is long.
+    server.pass(1200).await;
+    let third = commanded(&server, "modem").await;
+    result(&server, "modem", &third, json!({ "ok": false, "error": format!("cme\u{7} 30{}", "0".repeat(5000)) })).await;
+    let error = line(&server).await["forwarded"]["network"]["error"].as_str().unwrap().to_owned();
+    assert!(error.starts_with("cme 300") && error.len() == 64, "{error}");
 }
 
 async fn of_a_hand_over_that_is_over_the_network_says_nothing(home: Home) {

@@ -4,6 +4,7 @@
 //! What was heard is kept ([`Heard`]), and what it tells is made of it ([`Heard::tells`]). What a handset counted from the dial on, by a clock
 //! that nobody sets, is moved onto the server's clock by the word that came soonest after what it tells of.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use android_protocol::voice::detector;
@@ -167,6 +168,9 @@ pub struct Heard {
     reported: Option<(DateTime<Utc>, bool)>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<CallOutcome>,
+    /// The same of the report that tells how it ended: an early one may say "nobody" while the phone still rings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided: Option<(DateTime<Utc>, bool)>,
     /// The report was made when this call was over, and not a later one of the same dial.
     ends: bool,
     /// Counted by the handset from the dial on.
@@ -271,6 +275,18 @@ fn first<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     }
 }
 
+/// What says more of how a call ended.
+fn weight(outcome: CallOutcome) -> u8 {
+    match outcome {
+        CallOutcome::NotDialled => 0,
+        CallOutcome::Failed => 1,
+        CallOutcome::NoAnswer => 2,
+        CallOutcome::Busy => 3,
+        CallOutcome::Rejected => 4,
+        CallOutcome::Answered => 5,
+    }
+}
+
 /// The one that says more.
 fn most<T: Copy>(one: Option<T>, other: Option<T>, says: impl Fn(T) -> u8) -> Option<T> {
     [one, other].into_iter().flatten().max_by_key(|own| says(*own))
@@ -337,6 +353,7 @@ pub fn report(rings: &[DialledCallee], told: Reporting<'_>) -> Vec<Heard> {
         let text = cause.text.map(|text| text.chars().filter(|c| !c.is_control()).take(LONGEST_TEXT).collect::<String>());
         Heard {
             reported: Some((at, late)),
+            decided: Some((at, late)),
             outcome: if answered == Some(place) { Some(CallOutcome::Answered) } else { call.outcome.or(in_vain) },
             ends: answered.map_or(named.is_none() && place + 1 == rings.len(), |answered| answered == place),
             alerting_ms: call.alerting_ms.filter(|ms| *ms <= LONGEST_MS),
@@ -379,14 +396,12 @@ impl Heard {
             ended_at: first(self.ended_at, other.ended_at),
             pressed,
             reported: first(self.reported, other.reported),
-            outcome: most(self.outcome, other.outcome, |outcome| match outcome {
-                CallOutcome::NotDialled => 0,
-                CallOutcome::Failed => 1,
-                CallOutcome::NoAnswer => 2,
-                CallOutcome::Busy => 3,
-                CallOutcome::Rejected => 4,
-                CallOutcome::Answered => 5,
-            }),
+            outcome: most(self.outcome, other.outcome, weight),
+            decided: match self.outcome.map(weight).cmp(&other.outcome.map(weight)) {
+                Ordering::Less => other.decided,
+                Ordering::Equal => first(self.decided, other.decided),
+                Ordering::Greater => self.decided,
+            },
             ends: self.ends || other.ends,
             alerting_ms: first(self.alerting_ms, other.alerting_ms),
             connected_ms: first(self.connected_ms, other.connected_ms),
@@ -414,7 +429,7 @@ impl Heard {
     #[must_use]
     pub fn tells(&self, handed_out: HandedOut) -> Call {
         let began = self.began(handed_out);
-        let last = self.reported.map(|(at, _)| at);
+        let last = self.decided.map(|(at, _)| at);
         let moment = |ms: Option<u64>, heard: Option<DateTime<Utc>>| match (began, ms) {
             (Some((began, known)), Some(ms)) => {
                 let at = began + span(ms);
@@ -429,7 +444,7 @@ impl Heard {
             connected.known = connected.known.min(HowKnown::Said);
         }
         let mut ended = moment(self.ended_ms, self.ended_at);
-        if let (None, true, Some((at, false))) = (ended.at, self.ends, self.reported) {
+        if let (None, true, Some((at, false))) = (ended.at, self.ends, self.decided) {
             ended = Moment::new(at, HowKnown::Said);
         }
         let mut moments = [dialled, moment(self.alerting_ms, self.alerting_at), connected, ended];
@@ -454,7 +469,7 @@ impl Heard {
             alerting,
             connected,
             ended,
-            reported_at: last,
+            reported_at: self.reported.map(|(at, _)| at),
             outcome,
             ended_by: self.ended_by,
             cause: Some(self.cause.clone()).filter(|cause| *cause != CallCause::default()),
@@ -480,7 +495,7 @@ impl Heard {
             (self.ended_at, self.ended_ms),
         ];
         let heard = counted.into_iter().filter_map(|(at, ms)| Some(at? - span(ms?))).min();
-        let told = self.reported.zip(self.ended_ms).map(|((at, _), ms)| at - span(ms));
+        let told = self.decided.zip(self.ended_ms).map(|((at, _), ms)| at - span(ms));
         let measured = self.ended_ms.or(self.connected_ms).or(self.alerting_ms);
         let (at, known) = match (heard, told) {
             (Some(heard), told) => {
@@ -554,6 +569,20 @@ mod tests {
         assert_eq!(seconds(call.ended), (Some(60), HowKnown::Said));
         assert_eq!([call.dialled, call.alerting, call.connected], [Moment::default(); 3]);
         assert_eq!((call.talk_seconds, call.reported_at), (None, Some(at(60))));
+    }
+
+    /// The stock app says "nobody" early, while the phone rings, and names somebody afterwards.
+    #[test]
+    fn a_call_ends_when_the_report_says_that_tells_how() {
+        let list = rings(1, 1);
+        let early = said(&list, &resp(None), 5).remove(0);
+        let told = Reporting { report: &resp(Some("18712345670")), region: Region::CN, at: at(300), late: true, guesses: false };
+        let answered = super::report(&list, told).remove(0);
+        for both in [early.clone().and(answered.clone()), answered.and(early)] {
+            let call = both.tells(OUT);
+            assert_eq!((call.outcome, call.reported_at), (CallResult::Answered, Some(at(5))));
+            assert_eq!(call.ended, Moment::default(), "the dial was closed by then: when the call was over nobody knows");
+        }
     }
 
     fn measured() -> NativeCall {

@@ -35,6 +35,8 @@ const TELL_AFTER: TimeDelta = TimeDelta::minutes(5);
 const VERIFY_WINDOW_SECONDS: i32 = 300;
 /// Asks where all calls are forwarded to: 3GPP TS 22.030, which modems turn into `AT+CCFC`.
 const QUESTION: &str = "*#21#";
+/// So many characters are kept of what a handset says that its network said.
+const LONGEST_WORD: usize = 64;
 /// The clocks of two nodes differ by so much at most, or one of them is plainly wrong.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::seconds(10);
 
@@ -308,8 +310,10 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let now = work.now();
         let network = result.network.as_ref();
-        let number = network.and_then(|network| network.number.as_deref()).filter(|number| !number.is_empty());
-        let says = NetworkSays { active: network.map(|network| network.active), number, error: result.error.as_deref() };
+        let kept = |text: &str| text.chars().filter(|c| !c.is_control()).take(LONGEST_WORD).collect::<String>();
+        let number = network.and_then(|network| network.number.as_deref()).map(kept).filter(|number| !number.is_empty());
+        let (number, error) = (number.as_deref(), result.error.as_deref().map(kept));
+        let says = NetworkSays { active: network.map(|network| network.active), number, error: error.as_deref() };
         let ask_again = if network.is_some() { network::ASK_AGAIN_AFTER } else { network::ASK_SOON_AFTER };
         work.db().network_says(hand_over.id, command, says, now, now + ask_again).await?;
         // What a command to set it did not reach is tried again, and told of when that goes on.

@@ -221,7 +221,9 @@ impl Remembered for Memory {
 
 /// For how long after it is due a hunt that wants a key is left to other handsets, which speak: while one of them lives and has nothing to do.
 pub(in crate::engine) fn voices_first(poller: &Poller, voices: &[Voice], presence: &Presence, now: DateTime<Utc>) -> TimeDelta {
-    let lives = |voice: &Voice| voice.last_seen_at.max(presence.last_seen(voice.id)).is_some_and(|seen| now - seen < VOICE_LIVES);
+    let lives = |voice: &Voice| {
+        presence.last_asked(voice.id).unwrap_or(voice.last_seen_at).is_some_and(|asked| now - asked < VOICE_LIVES)
+    };
     let rests = |voice: &Voice| voice.avoid_until.is_some_and(|until| until > now);
     let some = voices.iter().any(|voice| voice.id != poller.handset && lives(voice) && !rests(voice));
     if !poller.speaks && some { VOICES_FIRST } else { TimeDelta::zero() }

@@ -71,6 +71,8 @@ struct Seen {
     written: Option<(DateTime<Utc>, Option<f64>)>,
     /// The mid it was last given on each channel, unless it was told idle there since.
     mids: BTreeMap<i32, Box<str>>,
+    /// When it last asked for something to ring, on any channel: a word of how it is is no poll.
+    asked_at: Option<DateTime<Utc>>,
     /// When each of its channels was asked for, where it has several.
     channels: BTreeMap<i32, DateTime<Utc>>,
     /// When it was told last that it asked for a channel in vain.
@@ -117,9 +119,24 @@ impl Presence {
         for handset in handsets {
             if let Some(seen) = all.get_mut(handset) {
                 seen.at = seen.at.max(now);
+                seen.asked_at = seen.asked_at.max(Some(now));
                 seen.unwritten = true;
             }
         }
+    }
+
+    /// Notes that a handset asks for something to ring.
+    pub fn asks(&self, handset: HandsetId, now: DateTime<Utc>) {
+        if let Some(seen) = self.seen().get_mut(&handset) {
+            seen.asked_at = seen.asked_at.max(Some(now));
+        }
+    }
+
+    /// When a handset last asked this node for something to ring, as far as it was heard here at all: `None` where it was not, `Some(None)`
+    /// where it only said how it is.
+    #[must_use]
+    pub fn last_asked(&self, handset: HandsetId) -> Option<Option<DateTime<Utc>>> {
+        self.seen().get(&handset).map(|seen| seen.asked_at)
     }
 
     /// Notes that a handset with several channels asked for something to ring on one of them.
@@ -195,7 +212,7 @@ impl Presence {
         self.seen().get(&handset)?.usual
     }
 
-    /// When a handset last polled this node.
+    /// When a handset was last heard of on this node, whatever it said.
     #[must_use]
     pub fn last_seen(&self, handset: HandsetId) -> Option<DateTime<Utc>> {
         self.seen().get(&handset).map(|seen| seen.at)
@@ -221,6 +238,7 @@ impl Seen {
             unwritten: true,
             written: None,
             mids: BTreeMap::new(),
+            asked_at: None,
             channels: BTreeMap::new(),
             told_of: None,
         }
