@@ -4,11 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use android_protocol::wire::Status;
 use askama::Template;
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::alarm::health::Health;
@@ -34,6 +36,11 @@ use crate::store::Work;
 use crate::store::alarm::board::TestRow;
 use crate::store::watch::channels::ChannelRow;
 use crate::store::watch::handsets::{HandsetRow, KnockRow, Profile};
+
+/// What a handset said of itself is shown for so long: it says it about once a minute.
+const STATUS_HOLDS: TimeDelta = TimeDelta::minutes(15);
+/// So many characters of it.
+const LONGEST_FACT: usize = 80;
 
 /// `GET /handsets`
 pub(super) async fn show(
@@ -153,6 +160,7 @@ fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
     if handset.channels > 1 || handset.offered_channels() > 1 {
         facts.push((words.handset_channels.as_str(), calls_at_once(words, handset, board.calls_of(handset.id))));
     }
+    facts.extend(said_of_itself(words, handset, board.now));
     Card {
         key: handset.id.to_string(),
         name: handset.name.clone(),
@@ -194,6 +202,39 @@ fn trouble_on(words: &Words, handset: &HandsetRow, row: &ChannelRow, board: &Boa
         (None, None) => return None,
     };
     Some(fill(sentence, &[("channel", Text(&(row.channel + 1).to_string())), ("at", Html(&at(when)))]))
+}
+
+/// What a native handset said of itself lately: how its network, its battery and its modem are.
+fn said_of_itself(words: &'static Words, handset: &HandsetRow, now: DateTime<Utc>) -> Vec<(&'static str, String)> {
+    let is_fresh = handset.status_at.is_some_and(|at| now - at < STATUS_HOLDS) && !handset.polls_as_app();
+    let status = handset.status.as_ref().filter(|_| is_fresh).and_then(|status| serde_json::from_value(status.0.clone()).ok());
+    let Some(Status { network, signal_dbm, battery, charging, modem, credit, termux_api, .. }) = status else {
+        return Vec::new();
+    };
+    let signal = signal_dbm.map(|dbm| format!("{dbm}\u{a0}dBm"));
+    let network = network.into_iter().chain(signal).collect::<Vec<_>>().join(" · ");
+    let battery = battery.map(|percent| match charging {
+        Some(true) => fill_text(&words.status_charging, &[("percent", &percent.to_string())]),
+        _ => format!("{percent}\u{a0}%"),
+    });
+    let facts = [
+        (&words.status_network, Some(network).filter(|network| !network.is_empty())),
+        (&words.status_battery, battery),
+        (&words.status_modem, modem.map(|word| modem_word(words, word))),
+        (&words.status_credit, credit),
+        (&words.status_termux, termux_api.filter(|word| word != "ok").map(|_| words.status_termux_asleep.clone())),
+    ];
+    let short = |text: String| text.chars().take(LONGEST_FACT).collect();
+    facts.into_iter().filter_map(|(name, fact)| Some((name.as_str(), short(fact?)))).collect()
+}
+
+/// How a modem is; why it cannot be used it says in its own words.
+fn modem_word(words: &Words, word: String) -> String {
+    match word.as_str() {
+        "ready" => words.status_ready.clone(),
+        "stuck" => words.status_stuck.clone(),
+        _ => word,
+    }
 }
 
 fn state(words: &'static Words, health: Health) -> (&'static str, &'static str) {

@@ -15,6 +15,7 @@ on_both!(
     a_mailbox_is_told_from_a_key,
     a_policy_says_that_it_wants_a_key,
     a_handset_that_speaks_must_hear_a_key,
+    a_handset_is_shown_as_it_says_that_it_is,
     the_page_says_how_many_channels_and_which_rest,
 );
 
@@ -65,6 +66,22 @@ async fn a_handset_that_speaks_must_hear_a_key(home: Home) {
     let page = lin.get("/handsets").await;
     assert!(page.shows("Test call passed"), "{}", page.body);
     assert_eq!(page.body.matches("<li class=\"done\">").count(), 5);
+}
+
+async fn a_handset_is_shown_as_it_says_that_it_is(home: Home) {
+    let server = home.start().await;
+    server.pair("modem", Profile::Native).await;
+    let status = json!({ "network": "China <Mobile>", "signal_dbm": -87, "battery": 83, "charging": true, "modem": "stuck",
+        "credit": "x".repeat(500), "termux_api": "silent" });
+    native(&server, "POST", "/h/modem/status", status).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Viewer).await;
+    let page = lin.get("/handsets").await;
+    for told in ["China &#60;Mobile&#62; · -87\u{a0}dBm", "83 %, charging", "does not answer", "put to sleep by Android"] {
+        assert!(page.shows(told), "{told}: {}", page.body);
+    }
+    assert!(page.shows(&"x".repeat(80)) && !page.shows(&"x".repeat(81)));
+    server.pass(901).await;
+    assert!(!lin.get("/handsets").await.shows("83 %, charging"), "nobody knows how it is by now");
 }
 
 async fn a_policy_says_that_it_wants_a_key(home: Home) {
