@@ -14,6 +14,7 @@ pub mod dial_string;
 pub mod driver;
 pub mod forwarding;
 pub mod http;
+pub mod live;
 pub mod mid;
 pub mod modem;
 pub mod native;

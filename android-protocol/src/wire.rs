@@ -69,7 +69,7 @@ impl<'a> Offer<'a> {
 }
 
 /// JSON text of a type made of strings, numbers and lists only, for which serialisation cannot fail.
-fn to_json<T: Serialize>(value: &T) -> String {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> String {
     // The fallback keeps the handset alive: an empty body would kill the app.
     serde_json::to_string(value).unwrap_or_else(|_| IDLE_BODY.to_owned())
 }
@@ -87,7 +87,7 @@ pub(crate) fn lenient_or_default<'de, D: Deserializer<'de>, T: DeserializeOwned 
 }
 
 /// Reads a list and leaves out what cannot be read; anything but a list is an empty one.
-fn lenient_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+pub(crate) fn lenient_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Array(items) => items.into_iter().filter_map(|item| serde_json::from_value(item).ok()).collect(),
         _ => Vec::new(),
@@ -166,6 +166,9 @@ pub struct NativeOffer {
     /// More about each number of `phone`.
     #[serde(default, deserialize_with = "lenient_list", skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<OfferedCall>,
+    /// The handset is to ask for commands while its calls run, see [`crate::live`].
+    #[serde(default, deserialize_with = "lenient_or_default", skip_serializing_if = "std::ops::Not::not")]
+    pub live: bool,
 }
 
 impl NativeOffer {
@@ -507,6 +510,8 @@ pub enum Capability {
     Live,
     /// Guess whether a machine answered.
     Machine,
+    /// Tell of calls that come in, and take them.
+    Inbound,
 }
 
 impl Capability {
@@ -524,6 +529,7 @@ impl Capability {
             Self::Conference => "conference",
             Self::Live => "live",
             Self::Machine => "machine",
+            Self::Inbound => "inbound",
         }
     }
 }
@@ -807,7 +813,7 @@ fn without_bom(body: &[u8]) -> &[u8] {
 }
 
 /// Reads a JSON object; a list, which serde would take for a struct, is refused.
-fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let value: Value = serde_json::from_slice(without_bom(body)).ok()?;
     if value.is_object() { serde_json::from_value(value).ok() } else { None }
 }
@@ -930,6 +936,7 @@ mod tests {
                 text: "disk full".into(),
             }),
             calls: vec![OfferedCall { number: "187".into(), name: Some("Li".into()), ring_seconds: Some(40), script: None }],
+            live: false,
         };
         let body = full.to_body();
         assert!(body.starts_with(r#"{"phone":["187"],"code":0,"mid":"m","deadline":180,"alarm":{"id":"7","#), "{body}");

@@ -186,6 +186,7 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
         deadline: u64::try_from(left).ok(),
         alarm,
         calls,
+        live: handset.can(Capability::Live),
     };
     Ok(body.to_body())
 }
