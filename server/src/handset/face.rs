@@ -88,7 +88,8 @@ pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
         Err(not_typed) => not_typed,
     };
     // First who it is: a stranger's body is not worth the time it takes.
-    let handset = match identify(&app, Door::Token(token), &parts).await {
+    let word = if native::is_said_beside(rest) { Word::Beside } else { Word::OfWork };
+    let handset = match identify(&app, Door::Token(token), &parts, word).await {
         Ok(handset) => handset,
         Err(error) => return not_now(&app, error),
     };
@@ -221,7 +222,7 @@ fn not_now(app: &App, error: PollError) -> Response {
 }
 
 async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) -> Result<Response, PollError> {
-    let handset = identify(app, door, parts).await?;
+    let handset = identify(app, door, parts, Word::OfWork).await?;
     let profile = profile(&handset, door, &parts.headers);
     let asker = Asker { profile, channel: channel(parts).unwrap_or(MOST_CHANNELS), handset };
     let metrics = &app.engine.metrics;
@@ -293,8 +294,17 @@ fn model(parts: &Parts) -> std::borrow::Cow<'_, str> {
     parts.headers.get("model").map(|model| String::from_utf8_lossy(model.as_bytes())).unwrap_or_default()
 }
 
-/// Who asks: by token, or in an open network by address and model. A poll is noted as a sign of life.
-async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Result<Arc<HandsetRow>, PollError> {
+/// What a request says of whoever sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// It can ring somebody: it asks, or tells of a call. A sign of life.
+    OfWork,
+    /// Nothing: it would be sent also where nobody can be rung.
+    Beside,
+}
+
+/// Who asks: by token, or in an open network by address and model.
+async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts, word: Word) -> Result<Arc<HandsetRow>, PollError> {
     let Some(peer) = peer(parts) else {
         return Err(PollError::Refused(StatusCode::FORBIDDEN, "nobody knows where this request comes from"));
     };
@@ -311,7 +321,9 @@ async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts) -> Result<Arc<H
     if let Some(seat) = parts.extensions.get::<Seat>().filter(|_| known) {
         seat.known();
     }
-    app.engine.handset_polled(&handset, &source).await?;
+    if word == Word::OfWork {
+        app.engine.handset_polled(&handset, &source).await?;
+    }
     Ok(handset)
 }
 

@@ -216,6 +216,13 @@ fn script_of(engine: &Engine, handset: &HandsetRow, details: &OfferDetails, of_p
     Script { play: told.clip.clone(), ..script }
 }
 
+/// Whether a handset sends this also while it can ring nobody, as one whose trunk or SIM is away: how it is, and sound of calls that are
+/// over.
+#[must_use]
+pub fn is_said_beside(path: &str) -> bool {
+    path == "status" || super::media::is_sound(path)
+}
+
 /// Answers everything of the native protocol that is not the poll or the report. `path` is what follows the token.
 ///
 /// # Errors

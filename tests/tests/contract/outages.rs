@@ -20,6 +20,7 @@ on_both!(
     a_handset_that_is_removed_needs_nobody_any_more,
     the_app_on_the_documented_path_is_missed_too,
     a_phone_that_is_paired_is_not_missed_under_its_old_name,
+    who_only_says_how_it_is_is_missed,
 );
 
 async fn start(home: Home) -> Server {
@@ -134,6 +135,22 @@ async fn a_disabled_handset_is_no_outage(home: Home) {
     tx.commit().await.unwrap();
     look(&server).await;
     assert_eq!(alarms(&server).await[0]["state"], "resolved");
+}
+
+/// A handset whose trunk is away asks for nothing, and goes on telling how it is: nobody can be rung through it.
+async fn who_only_says_how_it_is_is_missed(home: Home) {
+    let server = start(home).await;
+    let (trunk, spare) = (server.pair("trunk", Profile::Native).await, server.pair("spare", Profile::App).await);
+    crate::native::poll(&server, &trunk).await;
+    for _ in 0..20 {
+        crate::native::send(&server, "POST", "/h/trunk/status", Some(json!({ "network": "no trunk" }))).await;
+        watch(&server, 10, &[&spare]).await;
+    }
+    let all = alarms(&server).await;
+    assert_eq!(all.iter().map(|alarm| alarm["summary"].as_str().unwrap()).collect::<Vec<_>>(), ["Handset trunk is offline"]);
+    crate::native::poll(&server, &trunk).await;
+    look(&server).await;
+    assert_eq!(alarms(&server).await[0]["state"], "resolved", "it asks again");
 }
 
 async fn two_nodes_attend_to_it_once(home: Home) {

@@ -30,6 +30,7 @@ on_both!(
     recordings_keep_no_alarm_waiting,
     nothing_is_recorded_unless_somebody_asks_for_it,
     a_callee_may_leave_a_message,
+    what_comes_twice_at_once_takes_up_room_once,
 );
 
 const A_NUMBER: &str = "+8618712345678";
@@ -520,4 +521,17 @@ async fn a_callee_may_leave_a_message(home: Home) {
     tell(&server, &trunk, mid, &["m1"]).await;
     let kept = recordings(&server, &alarm).await;
     assert_eq!((kept.as_array().unwrap().len(), &kept[0]["available"]), (1, &json!(true)), "told of twice, it is one");
+}
+
+async fn what_comes_twice_at_once_takes_up_room_once(home: Home) {
+    let server = recorded(home).start().await;
+    let trunk = recorder(&server, "trunk").await;
+    let (_, mid) = called(&server, &trunk, &["r1", "r2"]).await;
+    assert_eq!(put(&server, "trunk", "r1", &mid, &voice()).await.0, 200);
+    let one = total(&server).await;
+    let sound = voice();
+    let again = || put(&server, "trunk", "r2", &mid, &sound);
+    let (first, second, third) = tokio::join!(again(), again(), again());
+    assert_eq!((first.0, second.0, third.0), (200, 200, 200));
+    assert_eq!(total(&server).await, 2 * one);
 }

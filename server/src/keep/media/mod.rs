@@ -137,20 +137,25 @@ pub async fn sweep(store: &Store, now: DateTime<Utc>) -> Result<(), StoreError> 
     loop {
         let unwanted = store.read().await?.db().unwanted_media(now - LEFT_AFTER).await?;
         for id in &unwanted {
-            loop {
-                let began = tokio::time::Instant::now();
-                let mut tx = store.begin().await?;
-                let gone = tx.db().forget_pieces(*id).await?;
-                tx.commit().await?;
-                if gone < AT_ONCE {
-                    break;
-                }
-                pause(began).await;
-            }
+            take_away(store, *id).await?;
         }
         if u64::try_from(unwanted.len()).unwrap_or_default() < AT_ONCE {
             return Ok(());
         }
+    }
+}
+
+/// Takes away one file that nobody wants, piece by piece.
+async fn take_away(store: &Store, id: MediaId) -> Result<(), StoreError> {
+    loop {
+        let began = tokio::time::Instant::now();
+        let mut tx = store.begin().await?;
+        let gone = tx.db().forget_pieces(id).await?;
+        tx.commit().await?;
+        if gone < AT_ONCE {
+            return Ok(());
+        }
+        pause(began).await;
     }
 }
 

@@ -4,7 +4,7 @@ use android_protocol::voice::rewritten::Rewritten;
 use android_protocol::wire::Recording;
 use chrono::{DateTime, Utc};
 
-use super::{NotTaken, is_name, write};
+use super::{NotTaken, is_name, take_away, write};
 use crate::ids::{CalleeId, HandsetId, PersonId, RecordingId};
 use crate::store::media::recordings::{RecordingRow, Records};
 use crate::store::{Announcement, Db, Store, StoreError};
@@ -114,9 +114,12 @@ pub async fn keep(
     let media = write(store, sound, most, now).await?;
     let mut tx = store.begin().await?;
     tx.db().media_is_whole(media.id, now).await?;
-    // Where it is not wanted any more the file stands by itself, and goes with the next sweep.
     let kept = tx.db().recording_stored(recording.id, media.id, upload, now).await?;
     tx.announce(Announcement::Calls);
     tx.commit().await?;
+    if !kept {
+        // The same came by another request meanwhile, or is not wanted any more: it takes up no room until the next sweep.
+        take_away(store, media.id).await?;
+    }
     Ok(kept)
 }
