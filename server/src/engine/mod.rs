@@ -2,7 +2,7 @@
 //!
 //! The faces (HTTP for handsets, senders and people) call the methods of [`Engine`]; the engine asks the pure rule in
 //! [`crate::alarm`], and keeps what it says in the store. Everybody who changes a hunt locks its row first, then dials, then
-//! targets by number.
+//! targets by phone.
 
 pub mod hunt;
 pub mod lines;
@@ -121,6 +121,10 @@ pub struct Engine {
     pub heard: media::HeardMemory,
     /// What it knows of serves that the database does not.
     pub serves: hunt::serves::ServeMemory,
+    /// Held by the tick that is under way.
+    ticking: tokio::sync::Mutex<()>,
+    /// Held by the look after the handsets that is under way.
+    watching: tokio::sync::Mutex<()>,
     outage: AtomicBool,
     /// Serves may be unknown: this server, or the database, was away.
     serves_unknown: AtomicBool,
@@ -155,6 +159,8 @@ impl Engine {
             health,
             heard: media::HeardMemory::default(),
             serves: hunt::serves::ServeMemory::default(),
+            ticking: tokio::sync::Mutex::default(),
+            watching: tokio::sync::Mutex::default(),
             outage: AtomicBool::new(true),
             serves_unknown: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),

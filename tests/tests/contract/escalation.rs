@@ -590,7 +590,7 @@ async fn a_number_barred_in_a_new_step_begins_it_once(home: Home) {
     policy(&server, "ops", json!({ "steps": steps })).await;
     server.post("/api/v1/do-not-call", &json!({ "number": C })).await;
     let id = raise_by(&server, "ops", json!({})).await;
-    server.home.clock.advance(chrono::TimeDelta::seconds(60));
+    server.pass(60).await;
     assert_eq!(server.dial(&desk).await.1, [B]);
     assert_eq!(story(&server, &id).await, ["raised", "step_began", "step_began", "do_not_call", "handed_out"]);
 }

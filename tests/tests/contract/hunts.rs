@@ -256,8 +256,9 @@ async fn an_outage_gives_open_dials_time(home: Home) {
     let id = server.raise(&[A], json!({ "attempts": 1 })).await;
     let (mid, _) = server.dial(&desk).await;
     // Down for five minutes, past the deadline; the phone holds a result all the while.
-    server.home.clock.advance(chrono::TimeDelta::minutes(5));
-    let server = server.restart().await;
+    let home = server.stop().await;
+    home.clock.advance(chrono::TimeDelta::minutes(5));
+    let server = home.start().await;
     server.pass(59).await;
     assert_eq!(server.outcomes(&id).await, ["open"]);
     server.report(&desk, &mid, Some(A)).await;

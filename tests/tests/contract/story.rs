@@ -427,6 +427,7 @@ async fn what_things_do(home: Home) {
     let inbound = add_smsgate(&server, &url).await;
     let ping = json!({ "event": "system:ping", "id": "E", "deviceId": "d", "webhookId": "w", "payload": { "health": {} } });
     pass(&server, 86_400).await;
+    look().await;
     for _ in 0..3 {
         assert_eq!(server.post(&inbound, &ping).await.0, 200);
         pass(&server, 300).await;

@@ -83,6 +83,7 @@ impl Engine {
     }
 
     async fn look_after_handsets(&self) -> Result<(), EngineError> {
+        let _turn = self.watching.lock().await;
         let now = self.clock.now();
         self.write_sightings(false).await?;
         let mut reader = self.store.read().await?;

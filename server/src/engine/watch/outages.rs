@@ -66,6 +66,7 @@ impl Engine {
     /// # Errors
     /// When the database fails; the next look does what this one did not.
     pub async fn attend_outages(&self) -> Result<(), EngineError> {
+        let _turn = self.watching.lock().await;
         let now = self.clock.now();
         let mut reader = self.store.read().await?;
         let (mut handsets, open) = (reader.db().handsets().await?, reader.db().open_outages().await?);

@@ -143,6 +143,7 @@ impl Presence {
     pub fn asked_on(&self, handset: HandsetId, channel: i32, now: DateTime<Utc>) {
         if let Some(seen) = self.seen().get_mut(&handset) {
             seen.channels.insert(channel, now);
+            seen.unwritten = true;
         }
     }
 
@@ -190,10 +191,10 @@ impl Presence {
         let mut all = self.seen();
         for (id, sighting) in sightings {
             if let Some(seen) = all.get_mut(id) {
-                seen.unwritten = seen.at > sighting.at;
-                seen.written = Some((now, sighting.interval_seconds));
                 // What was not asked for since is not written again.
                 seen.channels.retain(|channel, at| !sighting.channels.contains(&(*channel, *at)));
+                seen.unwritten = seen.at > sighting.at || !seen.channels.is_empty();
+                seen.written = Some((now, sighting.interval_seconds));
             }
         }
     }
@@ -343,6 +344,17 @@ mod tests {
         let interval = sighting.interval_seconds.unwrap();
         assert!((interval - 10.0).abs() < 0.01, "{interval}");
         assert_eq!(longest_silence(Some(interval)), TimeDelta::seconds(45));
+    }
+
+    #[test]
+    fn a_channel_that_is_asked_for_while_its_handset_is_written_is_written_next() {
+        let presence = Presence::default();
+        presence.polled(ID, &from("10.0.0.1"), None, at(0));
+        let before = presence.unwritten(at(0), true);
+        presence.asked_on(ID, 1, at(0));
+        presence.written(&before, at(0));
+        let (_, sighting) = presence.unwritten(at(0), true).pop().unwrap();
+        assert_eq!(sighting.channels, [(1, at(0))]);
     }
 
     #[test]

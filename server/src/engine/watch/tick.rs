@@ -61,7 +61,8 @@ pub struct Tick {
 }
 
 impl Engine {
-    /// Does everything that is due. Called about every second; safe to call on every node at once.
+    /// Does everything that is due. Called about every second; safe to call on every node at once. On one node one tick waits for the
+    /// other: whoever has called it finds all done that was due then.
     ///
     /// # Errors
     /// When the database fails; the next tick does what this one did not.
@@ -70,6 +71,7 @@ impl Engine {
     }
 
     async fn do_what_is_due(&self) -> Result<Tick, EngineError> {
+        let _turn = self.ticking.lock().await;
         self.prove_writing().await;
         let done = self.try_tick().await;
         if done.is_err() {
@@ -149,8 +151,12 @@ impl Engine {
         tokio::join!(self.tick_on(), self.watch_on(), self.keep_house());
     }
 
-    /// Beside the tick, which must not wait until ten thousand handsets are written down.
+    /// Beside the tick, which must not wait until ten thousand handsets are written down. Whoever moves the clock by hand looks themselves:
+    /// after a move everybody seems silent who has not been let ask yet.
     async fn watch_on(&self) {
+        if !self.clock.goes_on() {
+            return;
+        }
         loop {
             let watching = async {
                 self.watch_handsets().await?;
