@@ -11,8 +11,8 @@
 //!
 //! # Which way the arrows point
 //!
-//! `cli` → `service` → `router` → `handset`, `intake`, `compat`, `dashboard` → `engine` → `alarm`; the faces and the engine use `store` and `lock`; `alarm`
-//! knows no I/O and no clock.
+//! `cli` → `service` → `router` → `handset`, `intake`, `api`, `compat`, `dashboard` → `out` → `engine` → `access` → `keep` → `store` →
+//! `alarm`; `alarm` knows no I/O and no clock.
 
 pub use autocall_core::{alarm, backoff, effort, ids, line, needs, numbers, roster, sheet, visible};
 

@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use autocall_tests::http_client;
 use autocall_tests::server::{Binary, ServeOptions};
@@ -17,8 +18,8 @@ use serde_json::{Value, json};
 const ROUNDS: usize = 9;
 const POLLS: u32 = 3_000;
 const ALARMS: u32 = 150;
-/// An alarm that is not handed out after so many is never.
-const MOST_POLLS: u32 = 100;
+/// An alarm that is not handed out by then is never.
+const LONGEST: Duration = Duration::from_secs(10);
 /// Clock ticks a second in `/proc`, on every Linux there is.
 const TICKS: f64 = 100.0;
 
@@ -59,10 +60,8 @@ impl Side {
         assert!(raised.status().is_success(), "{}", raised.text().await.unwrap());
         // A machine that is busy with something else may make one poll too late to be answered truthfully.
         let mut offer = self.poll().await;
-        for _ in 0..MOST_POLLS {
-            if offer["mid"].is_string() {
-                break;
-            }
+        let asked = Instant::now();
+        while !offer["mid"].is_string() && asked.elapsed() < LONGEST {
             offer = self.poll().await;
         }
         let mid = offer["mid"].as_str().expect("the alarm is handed out");

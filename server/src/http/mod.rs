@@ -1,4 +1,4 @@
-//! HTTP: what all faces share. Who asks, how errors are told, how connections are served.
+//! HTTP as all faces speak it: problems, bodies, versions, refusals that a phone survives.
 
 pub mod aging;
 pub mod bodies;
