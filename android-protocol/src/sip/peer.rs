@@ -111,6 +111,8 @@ pub struct Log {
     pub heard: BTreeMap<String, Vec<i16>>,
     /// Numbers of the packets of each call, in the order they came.
     pub sequences: BTreeMap<String, Vec<u16>>,
+    /// And the times in them.
+    pub stamps: BTreeMap<String, Vec<u32>>,
     /// The last whole request of each method.
     pub last: BTreeMap<String, String>,
 }
@@ -472,6 +474,8 @@ struct Leg {
     sequence: u32,
     final_reply: Option<String>,
     answered: bool,
+    /// It sends sound: from the answer on, or before where it has said where to.
+    sounds: bool,
     over: bool,
     /// Frames to send before silence.
     to_say: Vec<Vec<i16>>,
@@ -512,6 +516,7 @@ impl Leg {
             sequence: 1,
             final_reply: None,
             answered: false,
+            sounds: false,
             over: false,
             to_say: Vec::new(),
             events: Vec::new(),
@@ -593,6 +598,7 @@ impl Leg {
             Act::Early(code) => {
                 let description = self.description(self.law);
                 self.respond(code, "Session Progress", &[], &description);
+                (self.sounds, self.began) = (true, Instant::now());
             }
             Act::Wait(milliseconds) => self.until(milliseconds, |leg| leg.over),
             Act::Hear(frames) => {
@@ -677,7 +683,7 @@ impl Leg {
                 self.message(&message);
             }
             self.listen();
-            while self.answered && self.began.elapsed() >= Duration::from_millis(20) * self.ticks {
+            while self.sounds && self.began.elapsed() >= Duration::from_millis(20) * self.ticks {
                 self.tick();
             }
         }
@@ -715,6 +721,7 @@ impl Leg {
             // What a busy machine lost stays silent, so that the rest is where it belongs.
             let lost = sequences.last().map_or(0, |last| packet.sequence.wrapping_sub(*last).wrapping_sub(1));
             sequences.push(packet.sequence);
+            log.stamps.entry(self.call_id.clone()).or_default().push(packet.stamp);
             let heard = log.heard.entry(self.call_id.clone()).or_default();
             if lost < 500 {
                 heard.resize(heard.len() + usize::from(lost) * FRAME, 0);
@@ -742,10 +749,10 @@ impl Leg {
         match message.method() {
             "ACK" => {
                 if self.final_reply.as_deref().is_some_and(|reply| reply.starts_with("SIP/2.0 200")) {
-                    if !self.answered {
+                    if !self.sounds {
                         self.began = Instant::now();
                     }
-                    self.answered = true;
+                    (self.answered, self.sounds) = (true, true);
                 } else {
                     self.over = true;
                 }

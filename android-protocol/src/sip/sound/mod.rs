@@ -181,7 +181,8 @@ impl Sound {
     fn listen(&mut self, at: Duration, heard: &mut Vec<Heard>) {
         let frame = self.jitter.take().unwrap_or([0; FRAME]);
         if let Some(verdict) = self.detector.as_mut().and_then(|detector| detector.hear(&frame)) {
-            heard.push(Heard::Verdict(verdict));
+            // Silence that came is a machine's. Where nothing came at all, the line is deaf on our side, and tells nothing.
+            heard.push(Heard::Verdict(if self.received == 0 { Verdict::Unknown } else { verdict }));
         }
         if self.voice.hears(&frame) {
             self.quiet = 0;
