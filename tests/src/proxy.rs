@@ -34,6 +34,8 @@ struct Conditions {
     lose_answer_to: Option<Vec<u8>>,
     /// The next request that contains this is the last thing that gets through before everything is held.
     hold_after: Option<Vec<u8>>,
+    /// The next request that contains this is the first whose answer is lost, before all others.
+    drop_replies_after: Option<Vec<u8>>,
 }
 
 /// The connections since the last cut.
@@ -164,6 +166,22 @@ impl TcpProxy {
         self.change(|conditions| conditions.hold_after = Some(part.as_bytes().to_vec()));
     }
 
+    /// The next request that contains `part` ("PUT /recording") arrives whole, and from then on every answer is lost, its own too: see
+    /// [`Self::drop_replies`].
+    ///
+    /// # Panics
+    ///
+    /// When `part` is empty.
+    pub fn drop_replies_after(&self, part: &str) {
+        assert!(!part.is_empty(), "every request contains nothing");
+        self.change(|conditions| conditions.drop_replies_after = Some(part.as_bytes().to_vec()));
+    }
+
+    /// Whether answers are lost now.
+    pub fn is_dropping_replies(&self) -> bool {
+        self.shared.conditions.borrow().drop_replies
+    }
+
     /// Whether bytes are held back now.
     pub fn is_holding(&self) -> bool {
         self.shared.conditions.borrow().hold
@@ -206,6 +224,19 @@ impl Shared {
 }
 
 impl Shared {
+    /// Loses every answer from now on if these bytes are the request to do so after.
+    fn drop_replies_from(&self, bytes: &[u8]) {
+        self.conditions.send_if_modified(|conditions| {
+            let is_it =
+                conditions.drop_replies_after.as_ref().is_some_and(|part| bytes.windows(part.len()).any(|window| window == part));
+            if is_it {
+                conditions.drop_replies_after = None;
+                conditions.drop_replies = true;
+            }
+            is_it
+        });
+    }
+
     /// Holds everything from now on if these bytes are the request to do so after.
     fn hold_from(&self, bytes: &[u8]) {
         self.conditions.send_if_modified(|conditions| {
@@ -260,6 +291,7 @@ async fn carry(mut client: TcpStream, shared: Arc<Shared>, cut: CancellationToke
                 answer_is_lost.store(true, Ordering::Relaxed);
             }
             shared.hold_from(bytes);
+            shared.drop_replies_from(bytes);
             Ok(())
         });
         let answers = pump(from_upstream, to_client, &shared, |_| {

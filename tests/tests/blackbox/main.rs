@@ -24,6 +24,7 @@ mod redis_away;
 mod roster;
 mod senders;
 mod shutdown;
+mod sound;
 mod termux_phone;
 mod text_messages;
 mod voice;

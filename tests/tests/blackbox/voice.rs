@@ -21,7 +21,7 @@ use crate::{
     world::{Engine, SOON, World, assert_keeps_numbers_secret, on_both},
 };
 
-const ANN: &str = "18712345678";
+pub const ANN: &str = "18712345678";
 const BOB: &str = "18812345678";
 
 on_both!(
@@ -32,9 +32,9 @@ on_both!(
 );
 
 /// The handset's program, with a tone for a voice.
-struct Handset {
-    folder: TempDir,
-    process: Process,
+pub struct Handset {
+    pub folder: TempDir,
+    pub process: Process,
 }
 
 impl Handset {
@@ -44,14 +44,18 @@ impl Handset {
 
     /// One that can hold so many calls at once, and is allowed to.
     async fn start_with(world: &World, server: &Binary, peer: &Peer, channels: usize) -> Self {
+        let path = pair(world, "trunk").await;
+        Self::at(world, &format!("{}{path}", server.url()), peer, channels).await
+    }
+
+    /// The same, paired already, that asks at this address.
+    pub async fn at(world: &World, address: &str, peer: &Peer, channels: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let voice = folder.path().join("voice.wav");
         std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
         let configuration = format!(
-            "[agent]\nkind = \"sip\"\nserver = \"{}{}\"\nstate_dir = \"{}\"\nchannels = {channels}\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\nanswer_within_seconds = 60\n\
+            "[agent]\nkind = \"sip\"\nserver = \"{address}\"\nstate_dir = \"{}\"\nchannels = {channels}\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\nanswer_within_seconds = 60\n\
              [[agent.speech.voice]]\nlanguages = [\"*\"]\ncommand = [\"cat\", \"{}\"]\n",
-            server.url(),
-            pair(world, "trunk").await,
             folder.path().join("state").display(),
             peer.address(),
             voice.display()
@@ -70,20 +74,20 @@ impl Handset {
     }
 
     /// Without any warning, and started again.
-    fn crash(&mut self) {
+    pub fn crash(&mut self) {
         self.process.kill();
         self.process = Self::spawn(self.folder.path());
     }
 }
 
-async fn world(engine: Engine) -> World {
+pub async fn world(engine: Engine) -> World {
     let world = World::new(engine).await;
     let people = world.file("people.csv", &format!("name,numbers\nAnn,{ANN}\nBob,{BOB}\n"));
     assert!(world.command(&["people", "import", &people]).await.status.success());
     world
 }
 
-fn peer(manners: Manners) -> Peer {
+pub fn peer(manners: Manners) -> Peer {
     Peer::start([127, 0, 0, 1].into(), manners).unwrap()
 }
 
@@ -93,7 +97,7 @@ fn presses(key: char) -> Vec<Act> {
 }
 
 /// Waits until the alarm is in this state.
-async fn alarm_in_state(client: &Client, id: &str, state: &str, handset: &Handset) -> Value {
+pub async fn alarm_in_state(client: &Client, id: &str, state: &str, handset: &Handset) -> Value {
     let mut last = Value::Null;
     let look = async || {
         last = client.alarm(id).await;
