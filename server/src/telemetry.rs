@@ -1,12 +1,12 @@
 //! What the server tells about itself: its log, and its metrics.
 //!
 //! Metrics belong to one service and not to the process, since tests run several services at a time. Labels are enums:
-//! a label that took names, numbers or addresses would grow for ever, and tell whom we ring. The one exception are the names that
-//! operators give to the keys of senders, and of these only so many.
+//! a label that took names, numbers or addresses would grow for ever, and tell whom we ring. The exceptions are the names that
+//! operators give to the keys of senders and to handsets, and of these only so many.
 //!
 //! To add a metric: a field in [`Metrics`], a line in [`Metrics::new`], and for a new label its values in a `label!`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,6 +18,7 @@ use prometheus_client::{
 use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
 
 use crate::{
+    alarm::call_record::{CallKind, CallResult},
     alarm::{DialOutcome, EndReason, HuntOutcome},
     config::{LogConfig, LogFormat},
     store::{Counts, Tally},
@@ -213,6 +214,20 @@ label! {
     }
 }
 
+label! {
+    /// What a channel of a handset does.
+    ChannelLabels.state: ChannelState {
+        /// It could be given a call.
+        Free = "free",
+        /// It holds a dial.
+        Used = "used",
+        /// It is given nothing for a while, since its calls failed or somebody else uses it.
+        Resting = "resting",
+        /// Nobody asks for it: its handset is silent or switched off, or it did not return from a call.
+        Away = "away",
+    }
+}
+
 impl HuntEnd {
     /// The end of a hunt. That no handset was there, or that none reported, is told apart: somebody on duty can do nothing
     /// about it, and whoever runs the server must hear of it.
@@ -271,6 +286,11 @@ impl<L: Label> Counters<L> {
     }
 }
 
+/// A name as it may stand in a label: the library writes it between its quotation marks as it is.
+fn in_label(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 /// What was refused, by sender and reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusalLabels {
@@ -306,7 +326,7 @@ impl Refusals {
                 false => OTHER_SENDERS.to_owned(),
             }
         };
-        self.counters.get_or_create(&RefusalLabels { sender: sender.clone(), reason }).inc();
+        self.counters.get_or_create(&RefusalLabels { sender: in_label(&sender), reason }).inc();
         *self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).entry((sender, reason)).or_default() += 1;
     }
 
@@ -321,6 +341,91 @@ impl Refusals {
         let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
         for (what, count) in counts {
             *unwritten.entry(what).or_default() += count;
+        }
+    }
+}
+
+/// Calls by what they were for and how they ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandsetLabels {
+    handset: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HandsetChannelLabels {
+    handset: String,
+    state: ChannelState,
+}
+
+/// Handsets with series of their own; those beyond share one.
+const MOST_HANDSETS: usize = 200;
+const OTHER_HANDSETS: &str = "others";
+/// All handsets that nobody has named: what they are called holds their address.
+pub const PLAIN_HANDSETS: &str = "(plain path)";
+
+/// What is told of a handset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HandsetFigures {
+    /// Channels in each state, in the order of [`ChannelState::ALL`].
+    pub channels: [i64; 4],
+    /// Calls in a row that have not left it.
+    pub failures: i64,
+}
+
+impl HandsetFigures {
+    /// One more channel is in this state.
+    pub fn add(&mut self, state: ChannelState) {
+        for (count, own) in self.channels.iter_mut().zip(ChannelState::ALL) {
+            *count += i64::from(*own == state);
+        }
+    }
+
+    /// Another handset counts as the same.
+    pub fn join(&mut self, other: &Self) {
+        for (count, more) in self.channels.iter_mut().zip(other.channels) {
+            *count += more;
+        }
+        self.failures += other.failures;
+    }
+}
+
+/// Gauges of each handset.
+#[derive(Debug, Default)]
+pub struct HandsetGauges {
+    channels: Family<HandsetChannelLabels, Gauge>,
+    failures: Family<HandsetLabels, Gauge>,
+    /// Those that have series now.
+    shown: Mutex<HashSet<String>>,
+}
+
+impl HandsetGauges {
+    /// Shows these handsets, and no other any more.
+    pub fn set(&self, all: BTreeMap<String, HandsetFigures>) {
+        let mut told: BTreeMap<String, HandsetFigures> = BTreeMap::new();
+        for (name, figures) in all {
+            let label = in_label(&name);
+            let has_room = told.len() < MOST_HANDSETS || told.contains_key(&label);
+            told.entry(if has_room { label } else { OTHER_HANDSETS.to_owned() }).or_default().join(&figures);
+        }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in shown.extract_if(|name| !told.contains_key(name)) {
+            for state in ChannelState::ALL {
+                self.channels.remove(&HandsetChannelLabels { handset: gone.clone(), state: *state });
+            }
+            self.failures.remove(&HandsetLabels { handset: gone });
+        }
+        for (handset, figures) in told {
+            for (state, count) in ChannelState::ALL.iter().zip(figures.channels) {
+                self.channels.get_or_create(&HandsetChannelLabels { handset: handset.clone(), state: *state }).set(count);
+            }
+            self.failures.get_or_create(&HandsetLabels { handset: handset.clone() }).set(figures.failures);
+            shown.insert(handset);
         }
     }
 }
@@ -346,6 +451,10 @@ pub struct Metrics {
     pub hunts_ended: Counters<HuntEnd>,
     /// Dials that were closed.
     pub dials: Counters<DialEnd>,
+    /// Calls of which a report came.
+    calls: Family<CallLabels, Counter>,
+    /// What each handset does.
+    pub handsets: HandsetGauges,
     /// Hunts that have not ended.
     pub open_hunts: Gauge,
     /// Dials that handsets hold.
@@ -409,10 +518,24 @@ impl Counts for Metrics {
         for outcome in &tally.dials {
             self.dials.inc(DialEnd::from(*outcome));
         }
+        for (kind, result) in &tally.calls {
+            self.calls.get_or_create(&CallLabels { kind: kind.as_str(), outcome: result.as_str() }).inc();
+        }
         for seconds in &tally.answered_after {
             self.time_to_answer.observe(*seconds);
         }
     }
+}
+
+/// A series for everything that a report can say of a call.
+fn every_call() -> Family<CallLabels, Counter> {
+    let family = Family::default();
+    for kind in CallKind::ALL {
+        for result in CallResult::ALL.iter().filter(|result| **result != CallResult::Unknown) {
+            drop(family.get_or_create(&CallLabels { kind: kind.as_str(), outcome: result.as_str() }));
+        }
+    }
+    family
 }
 
 impl Metrics {
@@ -432,6 +555,8 @@ impl Metrics {
             refusals: Family::default(),
             hunts_ended: Counters::new(),
             dials: Counters::new(),
+            calls: every_call(),
+            handsets: HandsetGauges::default(),
             open_hunts: Gauge::default(),
             open_dials: Gauge::default(),
             time_to_answer: Histogram::new(ANSWER_SECONDS),
@@ -460,6 +585,9 @@ impl Metrics {
         registry.register("refusals", "Requests of senders that were refused, by sender and reason", metrics.refusals.clone());
         registry.register("hunts_ended", "Hunts that ended, by how", metrics.hunts_ended.0.clone());
         registry.register("dials", "Dials that were closed, by how", metrics.dials.0.clone());
+        registry.register("calls", "Calls of which a report came, by what for and how they ended", metrics.calls.clone());
+        registry.register("handset_channels", "Channels of each handset, by what they do", metrics.handsets.channels.clone());
+        registry.register("handset_failures", "Calls in a row that have not left a handset", metrics.handsets.failures.clone());
         registry.register("open_hunts", "Hunts that have not ended", metrics.open_hunts.clone());
         registry.register("open_dials", "Dials that handsets hold", metrics.open_dials.clone());
         registry.register("time_to_answer_seconds", "Time from an alarm to its first answer", metrics.time_to_answer.clone());
@@ -597,6 +725,7 @@ mod tests {
             "autocall_alarms_total",
             "autocall_hunts_ended_total",
             "autocall_dials_total",
+            "autocall_calls_total",
             "autocall_open_hunts",
             "autocall_open_dials",
             "autocall_time_to_answer_seconds_bucket",
@@ -657,6 +786,27 @@ mod tests {
         ] {
             assert_eq!(found.get(series), Some(&value), "{series} in {found:?}");
         }
+    }
+
+    #[test]
+    fn each_handset_has_series_as_long_as_it_is_there_and_only_so_many_have() {
+        let metrics = Metrics::new();
+        let one = HandsetFigures { channels: [1, 0, 0, 0], failures: 2 };
+        let all: BTreeMap<String, HandsetFigures> = (0..MOST_HANDSETS + 2).map(|n| (format!("{n:04} \"x\""), one)).collect();
+        let series = |metrics: &Metrics, name: &str| {
+            let found = samples(&metrics.render());
+            let of = |series: String| found.get(&series).copied();
+            (
+                of(format!("autocall_handset_channels{{handset=\"{name}\",state=\"free\"}}")),
+                of(format!("autocall_handset_failures{{handset=\"{name}\"}}")),
+            )
+        };
+        metrics.handsets.set(all);
+        assert_eq!(series(&metrics, r#"0000 \"x\""#), (Some(1.0), Some(2.0)));
+        assert_eq!(series(&metrics, OTHER_HANDSETS), (Some(2.0), Some(4.0)));
+        metrics.handsets.set(BTreeMap::from([("desk".to_owned(), one)]));
+        assert_eq!(series(&metrics, "desk"), (Some(1.0), Some(2.0)));
+        assert_eq!((series(&metrics, r#"0000 \"x\""#), series(&metrics, OTHER_HANDSETS)), ((None, None), (None, None)));
     }
 
     #[test]

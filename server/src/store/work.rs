@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Announcement, Db, Result, Store, StoreError, Tx};
+use crate::alarm::call_record::{CallKind, CallResult};
 use crate::alarm::doer::Doer;
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 
@@ -16,6 +17,8 @@ pub struct Tally {
     pub hunts: Vec<(HuntOutcome, Option<EndReason>)>,
     /// How dials were closed.
     pub dials: Vec<DialOutcome>,
+    /// Calls of which the first report came, and how they ended by it.
+    pub calls: Vec<(CallKind, CallResult)>,
     /// The queues that have had their turn.
     pub turns: BTreeSet<String>,
     /// Seconds from the beginning of a hunt to its answer.

@@ -42,7 +42,7 @@ on_both!(
 );
 
 /// A handset that says that it can hold so many calls, and is allowed as many.
-async fn trunk(server: &Server, channels: i32) -> String {
+pub async fn trunk(server: &Server, channels: i32) -> String {
     let path = server.pair("trunk", Profile::Native).await;
     says(server, &path, json!({ "channels": channels })).await;
     server
@@ -61,7 +61,7 @@ async fn says(server: &Server, path: &str, status: Value) {
 }
 
 /// Asks for something to ring on a channel.
-async fn on(server: &Server, path: &str, channel: i32) -> Value {
+pub async fn on(server: &Server, path: &str, channel: i32) -> Value {
     poll(server, &format!("{path}?channel={channel}")).await
 }
 
@@ -76,7 +76,7 @@ async fn row(server: &Server, name: &str) -> HandsetRow {
     server.app.engine.store.read().await.unwrap().db().handset_by_name(name).await.unwrap().unwrap()
 }
 
-fn failed(number: &str, detail: Value) -> Value {
+pub fn failed(number: &str, detail: Value) -> Value {
     json!([{ "number": number, "outcome": "failed", "detail": detail }])
 }
 

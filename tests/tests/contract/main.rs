@@ -30,6 +30,7 @@ mod last_serve;
 mod late_reports;
 mod lines;
 mod maintenance;
+mod metrics;
 mod native;
 mod notices;
 mod one_phone;

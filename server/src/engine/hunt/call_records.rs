@@ -43,6 +43,9 @@ async fn hear_all(work: &mut Work, mid: &str, said: impl Fn(i32) -> Option<Heard
         // What is told again changes nothing.
         if together != known {
             let call = together.tells(own.handed_out());
+            if call.reported_at.is_some() && known.tells(own.handed_out()).reported_at.is_none() {
+                work.tally.calls.push((own.kind, call.outcome));
+            }
             work.db().complete_call_record(own.id, &together, &call).await?;
         }
     }

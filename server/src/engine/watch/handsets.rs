@@ -1,6 +1,6 @@
 //! Handsets as a whole: who is silent, stuck or back; test calls; what a native handset tells while it dials.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use android_protocol::wire::Capability;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,8 +15,10 @@ use crate::config::{HandsetConfig, PlainPath};
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
 use crate::ids::{CommandId, HandsetId};
 use crate::store::dialect::Dialect;
+use crate::store::watch::channels::ChannelRow;
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Db};
+use crate::telemetry::{ChannelState, HandsetFigures, PLAIN_HANDSETS};
 
 /// The source of test calls, and their door.
 pub const TEST_CALLS: &str = "test call";
@@ -88,10 +90,11 @@ impl Engine {
         self.write_sightings(false).await?;
         let mut reader = self.store.read().await?;
         let mut handsets = reader.db().handsets().await?;
-        let mut calls: HashMap<HandsetId, i32> = HashMap::new();
-        for (handset, _) in reader.db().open_mids().await?.into_keys() {
-            *calls.entry(handset).or_default() += 1;
+        let mut calls: HashMap<HandsetId, HashSet<i32>> = HashMap::new();
+        for (handset, channel) in reader.db().open_mids().await?.into_keys() {
+            calls.entry(handset).or_default().insert(channel);
         }
+        let channels = reader.db().channels().await?;
         drop(reader);
         // Where another node serves handsets too, what it has heard may not be written down yet.
         let unheard_for = match self.store.dialect() {
@@ -106,7 +109,9 @@ impl Engine {
         self.presence.complete(&mut handsets);
         for handset in &handsets {
             // Silence in an open dial is a call, as far as anybody can know; but on a free channel it would ask.
-            let busy = calls.get(&handset.id).is_some_and(|calls| *calls >= handset.usable_channels());
+            let busy = calls
+                .get(&handset.id)
+                .is_some_and(|calls| i32::try_from(calls.len()).is_ok_and(|held| held >= handset.usable_channels()));
             if is_expected(handset)
                 && !self.has_moved(handset, &handsets)
                 && handset.disabled_at.is_none()
@@ -118,6 +123,15 @@ impl Engine {
         }
         let offline = self.store.read().await?.db().count_offline_handsets().await?;
         self.metrics.handsets_offline.set(offline);
+        let mut told: BTreeMap<String, HandsetFigures> = BTreeMap::new();
+        for handset in &handsets {
+            // What somebody is called whom nobody has named holds their address.
+            let name = if handset.plain_key.is_some() { PLAIN_HANDSETS } else { handset.name.as_str() };
+            let rows = channels.get(&handset.id).map_or(&[][..], Vec::as_slice);
+            let held = calls.get(&handset.id).cloned().unwrap_or_default();
+            told.entry(name.to_owned()).or_default().join(&figures(handset, rows, &held, now));
+        }
+        self.metrics.handsets.set(told);
         Ok(())
     }
 
@@ -344,6 +358,28 @@ pub fn is_served(handset: &HandsetRow, plain_path_open: bool) -> bool {
 pub(in crate::engine) fn is_expected(handset: &HandsetRow) -> bool {
     let settled = handset.last_seen_at.is_some_and(|seen| seen - handset.created_at >= SETTLED);
     handset.token_hash.is_some() || handset.allowed_at.is_some() || (handset.polls_as_app() && settled)
+}
+
+/// What the channels of a handset do now, given those on which it `held` a dial, and how many calls in a row have not left it.
+fn figures(handset: &HandsetRow, rows: &[ChannelRow], held: &HashSet<i32>, now: DateTime<Utc>) -> HandsetFigures {
+    let rests = |until: Option<DateTime<Utc>>| until.is_some_and(|until| until > now);
+    let is_away = handset.last_seen_at.is_none()
+        || [handset.disabled_at, handset.offline_since, handset.stuck_since].iter().any(Option::is_some);
+    let mut figures = HandsetFigures { failures: handset.failures.into(), ..HandsetFigures::default() };
+    // A limit that was lowered lets calls end.
+    let beyond = held.iter().copied().filter(|channel| *channel >= handset.usable_channels());
+    for channel in (0..handset.usable_channels()).chain(beyond) {
+        let row = rows.iter().find(|row| row.channel == channel);
+        figures.add(match row {
+            _ if held.contains(&channel) => ChannelState::Used,
+            _ if is_away => ChannelState::Away,
+            Some(row) if row.stuck_since.is_some() => ChannelState::Away,
+            _ if rests(handset.avoid_until) || rests(row.and_then(|row| row.avoid_until)) => ChannelState::Resting,
+            _ => ChannelState::Free,
+        });
+    }
+    figures.failures += rows.iter().map(|row| i64::from(row.failures)).sum::<i64>();
+    figures
 }
 
 /// What is written down of a handset.

@@ -98,6 +98,8 @@ row! {
         pub id: i64,
         /// The place of its number in the list.
         pub place: i32,
+        /// What it is for.
+        pub kind: CallKind,
         /// When it was handed out.
         pub offered_at: DateTime<Utc>,
         /// What.
@@ -131,7 +133,7 @@ statements! {
            WHERE hunt_id = $6 AND cancelled_at IS NULL AND resolved_at IS NULL ORDER BY priority DESC, number LIMIT 1) a ON TRUE"
     ];
     /// What was heard of the calls of a dial.
-    HEARD = ["SELECT id, place, offered_at, heard FROM call_records WHERE mid = $1 ORDER BY place"];
+    HEARD = ["SELECT id, place, kind, offered_at, heard FROM call_records WHERE mid = $1 ORDER BY place"];
     /// More was heard, and is known.
     COMPLETE = [
         "UPDATE call_records SET heard = $2, dialled_at = $3, dialled_known = $4, alerting_at = $5, alerting_known = $6, connected_at = $7,
