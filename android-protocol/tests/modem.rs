@@ -31,8 +31,8 @@ use android_protocol::{
     native::NativeSettings,
     termux::check::Grade,
     wire::{
-        ACCEPTED_BODY, CallOutcome, CommandKind, EndedBy, IDLE_BODY, InboundText, NativeOffer, NativeReport, OfferedCall,
-        OutboxResult, Status,
+        ACCEPTED_BODY, CallOutcome, CommandKind, EndedBy, FailureDetail, IDLE_BODY, InboundText, NativeOffer, NativeReport,
+        OfferedCall, OutboxResult, Status,
     },
 };
 use support::Desk;
@@ -128,16 +128,18 @@ async fn every_outcome(manner: Manner) {
     let dialect = manner.dialect;
     let folder = tempfile::tempdir().unwrap();
     let (busy, declines, away, rings, nowhere) = ("13900000003", "13900000004", "13900000005", "13900000006", "13900000007");
+    let unknown = "13900000008";
     let answers = Callee::Answers { after: ms(300), talks: None };
     let manner = manner
         .with(A, answers)
         .with(busy, Callee::Busy)
         .with(declines, Callee::Declines)
         .with(away, Callee::Away)
+        .with(unknown, Callee::Unknown)
         .with(nowhere, Callee::NoNetwork);
     let modem = FakeModem::plug_in(folder.path(), manner).unwrap();
     // The last of them answers, so that all of them are rung.
-    let numbers = [(nowhere, 100), (busy, 100), (declines, 100), (away, 100), (rings, 4), (A, 100)];
+    let numbers = [(nowhere, 100), (busy, 100), (declines, 100), (away, 100), (unknown, 100), (rings, 4), (A, 100)];
     let desk = alarms(vec![offer("m1", &numbers)]);
     let _agent = agent(line(&modem, folder.path(), |_| {}), folder.path(), &desk).await;
     eventually("the word that A picked up", async || {
@@ -146,15 +148,18 @@ async fn every_outcome(manner: Manner) {
     .await;
     modem.hang_up();
     eventually("the report", async || (!reports(&desk).is_empty()).then_some(())).await;
-    let wanted = [O::Failed, O::Busy, O::Rejected, O::NoAnswer, O::NoAnswer, O::Answered];
+    let wanted = [O::Failed, O::Busy, O::Rejected, O::NoAnswer, O::Failed, O::NoAnswer, O::Answered];
     assert_eq!(outcomes(&desk), wanted, "{dialect:?}");
     let calls = &reports(&desk)[0].calls;
     let (us, callee, network) = (Some(EndedBy::Us), Some(EndedBy::Callee), Some(EndedBy::Network));
     let ended_by: Vec<_> = calls[1..].iter().map(|call| call.ended_by).collect();
-    assert_eq!(ended_by, [callee, callee, network, us, callee], "{dialect:?}");
+    assert_eq!(ended_by, [callee, callee, network, network, us, callee], "{dialect:?}");
+    let details: Vec<_> = calls.iter().map(|call| call.detail).collect();
+    let (away, unknown) = (Some(FailureDetail::Unreachable), Some(FailureDetail::BadNumber));
+    assert_eq!(details, [None, None, None, away, unknown, None, None], "{dialect:?}: none of it is the line's fault");
     let declined = calls[2].cause.as_ref().and_then(|cause| cause.q850);
     assert_eq!(declined, Some(21), "{dialect:?}: by nothing else a modem tells that from busy");
-    let (rang, answered) = (&calls[4], &calls[5]);
+    let (rang, answered) = (&calls[5], &calls[6]);
     assert!(rang.connected_ms.is_none() && rang.ended_ms.is_some_and(|ms| ms >= 4000), "{dialect:?}: {rang:?}");
     assert!(answered.connected_ms.is_some() && answered.connected_ms <= answered.ended_ms, "{dialect:?}: {answered:?}");
     for (number, _) in numbers {

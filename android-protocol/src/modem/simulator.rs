@@ -44,6 +44,8 @@ pub enum Callee {
     Declines,
     /// Is switched off.
     Away,
+    /// Does not exist: there is no such number.
+    Unknown,
     /// Cannot be dialled: no network.
     NoNetwork,
 }
@@ -120,6 +122,8 @@ struct Call {
 struct Inside {
     manner: Manner,
     call: Option<Call>,
+    /// Whom every call so far was for.
+    dialled: Vec<String>,
     cause: Option<u8>,
     stranger: bool,
     /// Every command, in order.
@@ -158,6 +162,7 @@ impl FakeModem {
         let inside = Arc::new(Mutex::new(Inside {
             manner,
             call: None,
+            dialled: Vec::new(),
             cause: None,
             stranger: false,
             commands: Vec::new(),
@@ -235,6 +240,21 @@ impl FakeModem {
         if let Some(call) = &mut lock(&self.inside).call {
             call.callee = Callee::Answers { after: Duration::ZERO, talks: Some(Duration::ZERO) };
         }
+    }
+
+    /// Whom every call so far was for, in order; one that the network did not take is none.
+    #[must_use]
+    pub fn dialled(&self) -> Vec<String> {
+        lock(&self.inside).dialled.clone()
+    }
+
+    /// The other side of one of the calls so far picks up now, or hangs up, if that call is still there: whether it is.
+    pub fn in_call(&self, which: usize, hangs_up: bool) -> bool {
+        let mut inside = lock(&self.inside);
+        let is_latest = inside.dialled.len() == which + 1;
+        let Some(call) = inside.call.as_mut().filter(|_| is_latest) else { return false };
+        call.callee = Callee::Answers { after: Duration::ZERO, talks: hangs_up.then_some(Duration::ZERO) };
+        true
     }
 
     /// Somebody else calls, or stops calling.
@@ -528,6 +548,7 @@ impl Inside {
             return self.say("+CME ERROR: 30");
         }
         self.cause = None;
+        self.dialled.push(number.clone());
         self.say("OK");
         if self.manner.dialect == Dialect::Quectel {
             self.news(&format!("^DSCI: 1,0,2,0,{number},129"));
@@ -567,7 +588,7 @@ impl Inside {
             return;
         }
         let alerting_after = Duration::from_millis(80);
-        if call.stat == 2 && age >= alerting_after && !matches!(call.callee, Callee::Busy | Callee::Away) {
+        if call.stat == 2 && age >= alerting_after && !matches!(call.callee, Callee::Busy | Callee::Away | Callee::Unknown) {
             set(self, 3);
             match dialect {
                 Dialect::Quectel => self.news(&format!("^DSCI: 1,0,7,0,{},129", call.number)),
@@ -594,6 +615,7 @@ impl Inside {
             Callee::Busy if age >= alerting_after => self.end(&call.number, 17, Some("BUSY")),
             Callee::Declines if call.stat == 3 && age >= alerting_after * 2 => self.end(&call.number, 21, Some("BUSY")),
             Callee::Away if age >= alerting_after => self.end(&call.number, 20, Some("NO CARRIER")),
+            Callee::Unknown if age >= alerting_after => self.end(&call.number, 1, Some("NO CARRIER")),
             _ => {}
         }
     }

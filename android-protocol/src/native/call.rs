@@ -8,11 +8,20 @@ use super::{
 };
 use crate::{
     phone::{CallState, EndCause},
-    wire::{CallOutcome, Cause, NativeCall, Progress, ProgressState},
+    wire::{CallOutcome, Cause, FailureDetail, NativeCall, Progress, ProgressState},
 };
 
 pub(super) fn millis(at: Duration) -> u64 {
     u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Which kind of failure the network's cause tells (ITU-T Q.850), where it tells one: a number that there is not is no fault of the line.
+fn detail_of(outcome: CallOutcome, cause: Option<&Cause>) -> Option<FailureDetail> {
+    match (outcome, cause?.q850?) {
+        (CallOutcome::Failed, 1 | 28) => Some(FailureDetail::BadNumber),
+        (CallOutcome::NoAnswer, 20 | 27) => Some(FailureDetail::Unreachable),
+        _ => None,
+    }
 }
 
 impl NativeHandset {
@@ -123,6 +132,7 @@ impl NativeHandset {
             started_at: self.settings.began_at.map(|began| (began + calling.started.as_secs()).to_string()),
             ring_seconds: Some(took.saturating_sub(talked.unwrap_or_default()).as_secs()),
             talk_seconds: Some(talked.unwrap_or_default().as_secs()),
+            detail: detail_of(outcome, calling.cause.as_ref()),
             cause: calling.cause.clone(),
             ended_by: calling.ended_by(cause),
             alerting_ms: calling.alerting.map(millis),

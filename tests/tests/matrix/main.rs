@@ -4,18 +4,31 @@
 //! it over HTTP. A scenario says what happens; [`truth`] then judges from outside, alike for all of them: the handset is well, nobody
 //! was rung by two phones at once, nobody was rung more often than agreed, and what the server says of each call is what happened.
 //!
+//! Our own handsets by SIP, by a modem and on a phone with Termux are real programs that live in real time: what each says in a call of every
+//! outcome is heard once ([`spoken`]), and [`kinds`] is the table of what the server makes of it.
+//!
 //! One test is one cell, `ENGINE::HANDSET::SCENARIO`. To add a scenario: a function in `scenarios.rs`, and its name in the list below.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets something unexpected stops")]
 
 mod app;
 mod bench;
+#[expect(dead_code, reason = "the tests of pages need more of it")]
+#[path = "../page/client.rs"]
+mod client;
+#[path = "../../../android-protocol/tests/support/fake_phone.rs"]
+#[expect(dead_code, reason = "what else a phone can do is tested beside the handset")]
+mod fake_phone;
 #[expect(dead_code, unused_imports, unused_macros, reason = "the contract tests need more of it")]
 #[path = "../contract/harness.rs"]
 mod harness;
+mod kinds;
 mod line;
 mod native;
 mod scenarios;
+mod spoken;
+#[path = "../../../android-protocol/tests/support/mod.rs"]
+mod support;
 mod truth;
 
 /// Makes one test of each scenario.
