@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use autocall_tests::{server::Binary, wait::eventually};
+use autocall_tests::{proxy::TcpProxy, server::Binary, wait::eventually};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     task::JoinSet,
@@ -14,6 +14,7 @@ use crate::{
     apps,
     installation::Installation,
     ledger::Ledger,
+    own::{Own, Program},
     phones::{Habits, Kind, Phone},
     senders::{self, Sorts},
     verdict,
@@ -21,6 +22,9 @@ use crate::{
 
 /// How long something may take that normally takes a few seconds, on a busy machine.
 pub const LONG: Duration = Duration::from_secs(150);
+
+/// How long the lines of our own handsets ring at most: their callees decide sooner, but for their programs, which are killed meanwhile.
+const OWN_RING_SECONDS: i32 = 10;
 
 /// The simulated builds, and whether each runs without its screen.
 const APPS: [(&str, bool); 4] = [("app-head", false), ("app-14558f3", false), ("app-head-headless", true), ("native", false)];
@@ -111,6 +115,21 @@ impl Drill {
             let url = format!("{}/h/{}/alert/phone", servers[index % servers.len()], paired.token);
             self.phones.spawn(apps::live(build, url, Arc::clone(&self.ledger), self.quit.clone()));
         }
+    }
+
+    /// Adds the programs of our own handsets, each with callees of its own. The lines between them and the servers, for whoever wants to cut
+    /// them.
+    pub async fn own(&mut self, servers: &[String]) -> Vec<TcpProxy> {
+        let handsets = Program::ALL.map(|program| (program.name().to_owned(), Kind::Native, false));
+        let paired = self.installation.pair_ringing(&handsets, OWN_RING_SECONDS).await;
+        let mut lines = Vec::new();
+        for (paired, program) in paired.into_iter().zip(Program::ALL) {
+            let own = Own::new(program, paired, servers.to_vec(), Arc::clone(&self.ledger), self.random.random()).await;
+            let line = TcpProxy::start(own.address()).await;
+            self.phones.spawn(own.live(line.addr().to_string(), self.quit.clone()));
+            lines.push(line);
+        }
+        lines
     }
 
     /// Begins to raise alarms, about so far apart.

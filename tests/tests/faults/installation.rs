@@ -121,13 +121,18 @@ impl Installation {
 
     /// Pairs handsets: a name and what each can be given, and whether its app runs without a screen.
     pub async fn pair(&self, handsets: &[(String, Kind, bool)]) -> Vec<Paired> {
+        self.pair_ringing(handsets, apps::RING_SECONDS).await
+    }
+
+    /// The same with phones that ring for so long.
+    pub async fn pair_ringing(&self, handsets: &[(String, Kind, bool)], ring_seconds: i32) -> Vec<Paired> {
         let overrides = Overrides { listen: None, data_dir: Some(self.data_dir()) };
         let config = Config::load(None, |_| None, overrides).unwrap().config;
         let (store, now) = (self.store().await, Clock::system().now());
         let mut paired = Vec::new();
         for (name, kind, headless) in handsets {
             let mut pairing = Pairing::new(name, &config.handsets);
-            pairing.ring_seconds = apps::RING_SECONDS;
+            pairing.ring_seconds = ring_seconds;
             pairing.profile = match kind {
                 Kind::App => Profile::App,
                 Kind::List => Profile::List,

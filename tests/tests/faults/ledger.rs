@@ -24,6 +24,10 @@ pub struct Seen {
     pub app_answers: Vec<(String, String, bool)>,
     /// What must never happen, in words.
     pub violations: Vec<String>,
+    /// How often the program of a handset of our own was killed.
+    pub crashes: usize,
+    /// What those programs wrote, for whoever reads why a drill failed.
+    pub logs: Vec<String>,
 }
 
 /// A dial as the phone lived through it.
@@ -41,6 +45,8 @@ pub struct SeenDial {
     pub rang: Vec<String>,
     /// Who picked up.
     pub picked_up: Option<String>,
+    /// Who may have picked up in the moment in which their call was called off, or its handset killed: both is true then.
+    pub perhaps: Option<String>,
     /// Whether a report has left the phone, if only to get lost.
     pub sent: bool,
     /// When the server acknowledged the report.
@@ -74,6 +80,7 @@ impl Ledger {
             hung_up: None,
             rang: Vec::new(),
             picked_up: None,
+            perhaps: None,
             sent: false,
             acknowledged: None,
         };

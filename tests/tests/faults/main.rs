@@ -1,7 +1,7 @@
 //! The real program while parts of the world break: nodes die and freeze, databases and networks go away, clocks jump.
 //!
 //! Every scenario has the same shape. An [`installation::Installation`] is put under load: alarms from [`senders`], dialled by
-//! [`phones`] that behave as real handsets do, and by simulated builds of the real app. While that goes on, the scenario breaks
+//! [`phones`] that behave as real handsets do, by simulated builds of the real app, and by the real program of our [`own`] handsets. While that goes on, the scenario breaks
 //! something. Afterwards [`verdict`] compares what senders and phones were told (the [`ledger`]) with what the server says and what
 //! is in its database.
 //!
@@ -12,10 +12,14 @@ mod apps;
 mod clock_step;
 mod crashes;
 mod drill;
+#[path = "../../../android-protocol/tests/support/fake_phone.rs"]
+#[expect(dead_code, reason = "what else a phone can do is tested beside the handset")]
+mod fake_phone;
 mod installation;
 mod ledger;
 mod nodes;
 mod outage;
+mod own;
 mod phones;
 mod redis_away;
 mod senders;

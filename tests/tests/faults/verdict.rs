@@ -10,6 +10,7 @@ use crate::{
     drill::LONG,
     installation::{Installation, NUMBERS, person},
     ledger::{Ledger, Seen, SeenDial, shown},
+    own::Program,
     senders::number,
 };
 
@@ -57,24 +58,40 @@ pub async fn judge(server: &str, installation: &Installation, ledger: &Ledger) {
         case.limits_are_kept(&seen);
         case.dials_are_as_handed_out(&seen);
         case.nobody_is_rung_twice_at_once(&seen);
+        case.nobody_is_rung_twice_for_one_attempt(&seen);
         case.handsets_have_one_dial_at_a_time();
         case.answers_are_true(&seen);
         case.records_are_true(&seen, &records);
         println!(
-            "{} alarms, {} of them in a call with others, {} dials ({} seen by phones), {} answers of apps, outcomes {:?}",
+            "{} alarms, {} of them in a call with others, {} dials ({} seen by phones), {} answers of apps, outcomes {:?}, {}",
             alarms.len(),
             case.joined(),
             case.dials.len(),
             seen.dials.len(),
             seen.app_answers.len(),
             case.outcomes(),
+            own_calls(&seen),
         );
     }
     if case.joins && case.joined() == 0 {
         case.problem("no alarm joined another: this drill has shown nothing".to_owned());
     }
     case.database_agrees(installation).await;
+    if !case.problems.is_empty() {
+        eprintln!("{}", ledger.open().logs.join("\n"));
+    }
     assert!(case.problems.is_empty(), "{} problems:\n{}", case.problems.len(), case.problems.join("\n"));
+}
+
+/// What our own handsets lived through, in words.
+fn own_calls(seen: &Seen) -> String {
+    let told = |program: Program| {
+        let own: Vec<&SeenDial> = seen.dials.values().filter(|dial| dial.handset == program.name()).collect();
+        let rang: usize = own.iter().map(|dial| dial.rang.len()).sum();
+        let answered = own.iter().filter(|dial| dial.picked_up.is_some()).count();
+        format!("{}: {} dials, {rang} rung, {answered} answered", program.name(), own.len())
+    };
+    format!("{}; killed {} times", Program::ALL.map(told).join(", "), seen.crashes)
 }
 
 struct Case<'a> {
@@ -256,6 +273,16 @@ impl<'a> Case<'a> {
         self.problems.extend(problems);
     }
 
+    /// Whatever became of phones and servers meanwhile, a number is rung as often as its dial holds it.
+    fn nobody_is_rung_twice_for_one_attempt(&mut self, seen: &Seen) {
+        for dial in seen.dials.values() {
+            let count = |numbers: &[String], number: &String| numbers.iter().filter(|own| *own == number).count();
+            if let Some(number) = dial.rang.iter().find(|number| count(&dial.rang, number) > count(&dial.phones, number)) {
+                self.problem(format!("{number} was rung more often than was asked: {dial:?}"));
+            }
+        }
+    }
+
     fn handsets_have_one_dial_at_a_time(&mut self) {
         let mut by_handset: HashMap<&str, Vec<&Dial<'a>>> = HashMap::new();
         for dial in self.dials.values() {
@@ -314,10 +341,9 @@ impl<'a> Case<'a> {
                 let number = answer["number"].as_str().unwrap_or_default();
                 // A simulated app that is switched off does not say what it has just sent.
                 let by_app = answer["handset"].as_str().is_some_and(|handset| handset.starts_with("simulated-"));
-                let reported = seen
-                    .dials
-                    .get(&mid)
-                    .is_some_and(|dial| dial.sent && dial.picked_up.as_ref().is_some_and(|picked_up| is_same(picked_up, number)));
+                let reported = seen.dials.get(&mid).is_some_and(|dial| {
+                    dial.sent && [&dial.picked_up, &dial.perhaps].into_iter().flatten().any(|own| is_same(own, number))
+                });
                 if !reported && !by_app {
                     self.problem(format!("nobody reported {answer}: {alarm}"));
                 }
@@ -340,6 +366,7 @@ impl<'a> Case<'a> {
                 let outcome = record["outcome"].as_str().unwrap_or_default();
                 match &dial.picked_up {
                     Some(picked_up) if picked_up == number => outcome == "answered",
+                    None if dial.perhaps.as_deref() == Some(number) => outcome != "not_dialled",
                     _ if dial.rang.iter().any(|rang| rang == number) => !matches!(outcome, "answered" | "not_dialled"),
                     _ => outcome != "answered",
                 }
