@@ -32,7 +32,7 @@ pub struct AlarmConfig {
     pub accept_key: char,
     /// The key by which they pass it on; `None`: there is none.
     pub decline_key: Option<char>,
-    /// Another key by which they pass it on, which is not named in the call; `None`: there is none.
+    /// Another key by which they pass it on, and want to be called no more about it; not named in the call. `None`: there is none.
     pub stop_key: Option<char>,
 }
 
@@ -166,7 +166,7 @@ pub(super) const KEYS: &[Key] = &[
         path: "alarms.stop_key",
         env: "AUTOCALL_ALARMS_STOP_KEY",
         kind: ValueKind::Text,
-        meaning: "Another key by which they pass it on, as by `decline_key`; it is not named in the call. `none`: there is no such key.",
+        meaning: "Another key by which they pass it on, and want to be called no more about this alarm, also when it repeats; it is not named in the call. `none`: there is no such key.",
         set: |config, value| {
             config.alarms.stop_key = phone_key(value.text())?;
             Ok(())

@@ -91,7 +91,10 @@ pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
     let word = if native::is_said_beside(rest) { Word::Beside } else { Word::OfWork };
     let handset = match identify(&app, Door::Token(token), &parts, word).await {
         Ok(handset) => handset,
-        Err(error) => return not_now(&app, error),
+        // Its token was replaced while somebody was on the phone: what they press counts all the same.
+        Err(error) => {
+            return progress_at_any_token(&app, rest, &query, (&parts, body)).await.unwrap_or_else(|| not_now(&app, error));
+        }
     };
     if media::is_sound(rest) {
         let answered = media::answer(&app, &handset, &parts, rest, body).await;
@@ -102,6 +105,25 @@ pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
     };
     let extra = native::extra(&app, &handset, &parts, rest, &body).await;
     extra.unwrap_or_else(|error| not_now(&app, error))
+}
+
+/// Takes in how a call goes whose mid is known, whatever the token says. `None`: it is nothing of the kind.
+async fn progress_at_any_token(
+    app: &Arc<App>,
+    rest: &str,
+    query: &HandsetQuery,
+    (parts, body): (&Parts, Body),
+) -> Option<Response> {
+    let mid = query.mid.as_deref().filter(|_| rest == "progress" && parts.method == Method::POST && !query.contradictory)?;
+    match native::goes_on(app, mid).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(error) => return Some(not_now(app, error)),
+    }
+    let Some(body) = read_body(body, parts).await else {
+        return Some(refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off"));
+    };
+    Some(native::progress(app, mid, &body).await.unwrap_or_else(|error| not_now(app, error)))
 }
 
 /// Whatever leads to none of our routes: the address may have been typed badly.

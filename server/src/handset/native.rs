@@ -216,6 +216,33 @@ fn script_of(engine: &Engine, handset: &HandsetRow, details: &OfferDetails, of_p
     Script { play: told.clip.clone(), ..script }
 }
 
+/// How a call goes, and which keys were pressed in it: known by its mid alone, as a report is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn progress(app: &App, mid: &str, body: &Bytes) -> Result<Response, PollError> {
+    let (true, Some(progress)) = (android_protocol::mid::is_well_formed(mid), Progress::parse(body)) else {
+        return Ok(refusal(StatusCode::BAD_REQUEST, "progress names its mid and holds {\"number\",\"state\"}"));
+    };
+    let heard = app.engine.progress(mid, &progress).await?;
+    let code = if heard.wanted { wire::CODE_ALARM } else { wire::CODE_UNWANTED };
+    Ok(match heard.say {
+        Some(say) => json(StatusCode::OK, serde_json::json!({ "code": code, "say": say }).to_string()),
+        None => json(StatusCode::OK, if heard.wanted { wire::ACCEPTED_BODY } else { wire::UNWANTED_BODY }),
+    })
+}
+
+/// Whether a call of this mid is under way.
+///
+/// # Errors
+/// When the database fails.
+pub async fn goes_on(app: &App, mid: &str) -> Result<bool, PollError> {
+    if !android_protocol::mid::is_well_formed(mid) {
+        return Ok(false);
+    }
+    Ok(app.engine.store.read().await?.db().dial(mid).await?.is_some_and(|dial| dial.closed_at.is_none()))
+}
+
 /// Whether a handset sends this also while it can ring nobody, as one whose trunk or SIM is away: how it is, and sound of calls that are
 /// over.
 #[must_use]
@@ -233,16 +260,7 @@ pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &s
     match (&parts.method, path.split_once('/').unwrap_or((path, ""))) {
         (&Method::POST, ("progress", "")) => {
             let mid = super::query::HandsetQuery::parse(query).mid.unwrap_or_default();
-            let progress = Progress::parse(body);
-            let (true, Some(progress)) = (android_protocol::mid::is_well_formed(&mid), progress) else {
-                return Ok(refusal(StatusCode::BAD_REQUEST, "progress names its mid and holds {\"number\",\"state\"}"));
-            };
-            let heard = app.engine.progress(&mid, &progress).await?;
-            let code = if heard.wanted { wire::CODE_ALARM } else { wire::CODE_UNWANTED };
-            match heard.say {
-                Some(say) => Ok(json(StatusCode::OK, serde_json::json!({ "code": code, "say": say }).to_string())),
-                None => Ok(json(StatusCode::OK, if heard.wanted { wire::ACCEPTED_BODY } else { wire::UNWANTED_BODY })),
-            }
+            progress(app, &mid, body).await
         }
         (&Method::POST, ("status", "")) => {
             let Some(status) = wire::Status::parse(body) else {

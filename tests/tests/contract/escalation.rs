@@ -39,7 +39,7 @@ on_both!(
 );
 
 /// Stores a policy.
-async fn policy(server: &Server, name: &str, body: Value) {
+pub async fn policy(server: &Server, name: &str, body: Value) {
     let (status, stored) = server.put(&format!("/api/v1/policies/{name}"), &body).await;
     assert!(matches!(status, 200 | 201), "{stored}");
 }
@@ -52,7 +52,7 @@ async fn person(server: &Server, name: &str, language: &str, numbers: &[&str]) {
     tx.commit().await.unwrap();
 }
 
-fn number(number: &str) -> Value {
+pub fn number(number: &str) -> Value {
     json!({ "number": number })
 }
 
@@ -62,7 +62,7 @@ async fn a_then_b(server: &Server) {
     policy(server, "ops", json!({ "steps": [step(A), step(B)] })).await;
 }
 
-async fn raise_by(server: &Server, policy: &str, more: Value) -> String {
+pub async fn raise_by(server: &Server, policy: &str, more: Value) -> String {
     let mut body = json!({ "policy": policy });
     body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap_or_default());
     server.raise(&[], body).await

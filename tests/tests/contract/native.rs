@@ -22,6 +22,8 @@ on_both!(
     commands_reach_who_waits_for_them,
     a_call_that_never_left_the_phone_is_not_counted,
     a_failing_handset_rests_longer_each_time,
+    a_line_that_never_comes_back_ends_the_alarm,
+    a_line_that_fails_goes_up_a_step_where_there_is_one,
     who_declines_is_not_rung_again,
     a_confirmed_answer,
     progress_is_kept_and_an_unwanted_dial_is_called_off,
@@ -243,18 +245,51 @@ async fn a_failing_handset_rests_longer_each_time(home: Home) {
     let server = home.start().await;
     let pixel = server.pair("pixel", Profile::Native).await;
     let id = server.raise(&[A], json!({ "attempts": 2 })).await;
-    for rest in [30, 60, 120] {
-        let offer = poll(&server, &pixel).await;
-        assert_eq!(offer["phone"], json!([A]));
-        report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "failed" }])).await;
+    for rest in [30, 60, 120, 240, 300, 300] {
+        fails(&server, &pixel).await;
         server.pass(rest - 1).await;
         assert_eq!(poll(&server, &pixel).await["code"], 1);
         server.pass(1).await;
     }
     let offer = poll(&server, &pixel).await;
-    report(&server, &pixel, &offer["mid"], "", json!([{ "number": A, "outcome": "failed" }])).await;
+    report(&server, &pixel, &offer["mid"], &format!("&resp={A}"), json!([{ "number": A, "outcome": "answered" }])).await;
+    assert_eq!(server.state(&id).await, "answered", "its line is back, and the alarm is not lost");
+}
+
+/// Is given a call, and says that it never left the handset.
+async fn fails(server: &Server, path: &str) {
+    let offer = poll(server, path).await;
+    assert_eq!(offer["phone"], json!([A]), "{offer}");
+    report(server, path, &offer["mid"], "", json!([{ "number": A, "outcome": "failed" }])).await;
+}
+
+async fn a_line_that_never_comes_back_ends_the_alarm(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let id = server.raise(&[A], json!({ "attempts": 1, "begin_before_seconds": 600 })).await;
+    for rest in [30, 60, 120, 240, 300, 300, 300, 300] {
+        fails(&server, &pixel).await;
+        server.pass(rest).await;
+        if server.state(&id).await == "no_answer" {
+            break;
+        }
+    }
     let alarm = server.alarm(&id).await;
-    assert_eq!((alarm["state"].as_str(), alarm["reason"].as_str()), (Some("no_answer"), Some("hand_out_limit")));
+    assert_eq!((alarm["state"].as_str(), alarm["reason"].as_str()), (Some("no_answer"), Some("hand_out_limit")), "{alarm}");
+}
+
+/// What no handset can call keeps nobody from being called who comes after.
+async fn a_line_that_fails_goes_up_a_step_where_there_is_one(home: Home) {
+    let server = home.start().await;
+    let pixel = server.pair("pixel", Profile::Native).await;
+    let steps = json!([{ "ring": [crate::escalation::number(A)], "attempts": 1, "wait_seconds": 3_000 }, { "ring": [crate::escalation::number(B)] }]);
+    crate::escalation::policy(&server, "ops", json!({ "steps": steps })).await;
+    crate::escalation::raise_by(&server, "ops", json!({})).await;
+    for rest in [30, 60] {
+        fails(&server, &pixel).await;
+        server.pass(rest).await;
+    }
+    assert_eq!(poll(&server, &pixel).await["phone"], json!([B]));
 }
 
 async fn who_declines_is_not_rung_again(home: Home) {

@@ -31,6 +31,9 @@ on_both!(
     whoever_is_out_of_reach_was_called,
     a_trunk_that_refuses_us_rests,
     a_line_that_a_stranger_uses_is_no_hand_out,
+    whoever_wants_no_more_is_not_rung_when_it_repeats,
+    a_key_counts_at_any_token,
+    a_machine_that_only_the_report_knows_of_is_told,
 );
 
 /// What a handset over SIP says that it can do.
@@ -537,4 +540,51 @@ async fn a_key_names_whom_it_is_of(home: Home) {
     }
     assert_eq!(press(&server, &offer["mid"], A, "1", "accept").await, json!({ "code": 0 }));
     assert_eq!(server.state(&id).await, "answered");
+}
+
+async fn whoever_wants_no_more_is_not_rung_when_it_repeats(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_STOP_KEY", "5").start().await;
+    let trunk = speaker(&server, "trunk").await;
+    let alarm = json!({ "attempts": 1, "dedup_key": "disk" });
+    let id = server.raise(&[A, B], alarm).await;
+    let offer = poll(&server, &trunk).await;
+    press(&server, &offer["mid"], A, "5", "stop_calling").await;
+    let word = json!([{ "number": A, "outcome": "answered", "confirmed": true, "declined": true, "keys": "5", "action": "stop_calling" }]);
+    report(&server, &trunk, &offer["mid"], "", word).await;
+    for turn in 0..2 {
+        let offer = poll(&server, &trunk).await;
+        assert_eq!(offer["phone"], json!([B]), "turn {turn}");
+        report(&server, &trunk, &offer["mid"], "", json!([{ "number": B, "outcome": "no_answer" }])).await;
+        assert_eq!(server.state(&id).await, "no_answer");
+        server.pass(3_600).await;
+        let again = json!({ "summary": "disk full", "phones": [A, B], "attempts": 1, "dedup_key": "disk" });
+        assert_eq!(server.post("/api/v1/alarms", &again).await.1["id"], json!(id), "it repeats");
+    }
+    assert_eq!(server.alarm(&id).await["callees"][0]["verdict"], "declined");
+}
+
+async fn a_key_counts_at_any_token(home: Home) {
+    let server = home.start().await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = server.raise(&[A], json!({})).await;
+    let offer = poll(&server, &trunk).await;
+    let key = json!({ "number": A, "state": "connected", "event": "key", "key": "1", "action": "accept", "seq": 1 });
+    let at = |mid: &str| format!("/h/another-token/progress?mid={mid}");
+    let stranger = send(&server, "POST", &at("0123456789abcdef01234567"), Some(key.clone())).await;
+    assert_eq!(stranger["code"], 1, "{stranger}");
+    assert_eq!(server.state(&id).await, "ringing");
+    assert_eq!(send(&server, "POST", &at(offer["mid"].as_str().unwrap()), Some(key)).await, json!({ "code": 0 }));
+    assert_eq!(server.state(&id).await, "answered");
+}
+
+async fn a_machine_that_only_the_report_knows_of_is_told(home: Home) {
+    let server = home.start().await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = server.raise(&[A], json!({})).await;
+    let offer = poll(&server, &trunk).await;
+    press(&server, &offer["mid"], A, "1", "accept").await;
+    let mut told = taken(A);
+    told[0]["machine"] = json!("human");
+    report(&server, &trunk, &offer["mid"], &format!("&resp={A}"), told).await;
+    assert_eq!(server.alarm(&id).await["answer"]["machine"], "human");
 }

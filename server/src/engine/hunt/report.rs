@@ -70,6 +70,32 @@ impl Stands {
     }
 }
 
+/// What never left the handset was no hand-out, as long as nobody else is left to go on to: a line that is away for some minutes must not
+/// end an alarm. One that is away for as long as a handset is waited for does.
+async fn give_hand_out_back(work: &mut Work, hunt: &HuntRow) -> Result<(), EngineError> {
+    let further = match hunt.policy_id {
+        Some(id) => work.db().policy(id).await?.is_some_and(|policy| policy.definition.after(hunt.place()).is_some()),
+        None => false,
+    };
+    if !further && work.now() < hunt.created_at + seconds(hunt.begin_window_s) {
+        work.db().give_hand_out_back(hunt.id).await?;
+    }
+    Ok(())
+}
+
+/// Whether a machine picked up is known when the call is over, also where a key has told the answer before.
+async fn tell_machines(work: &mut Work, hearing: &Hearing, report: &Report) -> Result<(), EngineError> {
+    for call in &report.calls {
+        let Some(machine) = call.machine else { continue };
+        let place = call_records::place_of(&hearing.rung.rings, &call.number, hearing.region);
+        let ring = place.and_then(|place| hearing.rung.rings.get(usize::try_from(place).ok()?));
+        if let Some(ring) = ring {
+            work.db().machine_picked_up(hearing.hunt.id, &hearing.dial.mid, ring.callee, machine).await?;
+        }
+    }
+    Ok(())
+}
+
 impl Engine {
     /// Takes in a handset's report.
     ///
@@ -97,6 +123,7 @@ impl Engine {
         for one in follows {
             self.follow_report(&mut work, &mut hearing, one).await?;
         }
+        tell_machines(&mut work, &hearing, report).await?;
         Self::name_recordings(&mut work, &hearing.dial, &hearing.rung, &hearing.callees, &report.calls).await?;
         if let Some(handset) = handset {
             let returned = work.db().channel_returned(handset, dial.channel).await?;
@@ -206,6 +233,7 @@ impl Engine {
                     work.announce(Announcement::Handsets);
                     tracing::warn!(%handset, "the account or the trunk of this handset takes no calls: another one is preferred");
                 }
+                give_hand_out_back(work, hunt).await?;
             }
             OfReport::ChannelFails => {
                 if let Some(handset) = dial.handset_id {
@@ -215,6 +243,7 @@ impl Engine {
                     let channel = dial.channel;
                     tracing::warn!(%handset, channel, "no call leaves this handset: no credit or no signal? another one is preferred");
                 }
+                give_hand_out_back(work, hunt).await?;
             }
             OfReport::LineBusy => {
                 // A line that is busy for ever must not keep a hunt open for ever.

@@ -11,14 +11,14 @@ use super::ladder::{lapse, left_of_step};
 use super::raise::{RaiseRequest, insert_hunt, lock_alarm, refuse_if_over, team_asked_for};
 use crate::alarm::coverage::{self, Left};
 use crate::alarm::event::{Event, EventKind, RingsAgain};
-use crate::alarm::{HuntOutcome, Priority};
+use crate::alarm::{HuntOutcome, Priority, Verdict};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, AnswerId, HuntId};
 use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
-use crate::store::alarm::hunts::HuntRow;
+use crate::store::alarm::hunts::{HuntRow, SaidNo};
 
 /// So long after its end, the same key opens the same alarm again.
 pub(in crate::engine) const FLAPS_WITHIN: TimeDelta = TimeDelta::minutes(10);
@@ -261,12 +261,28 @@ impl Engine {
         let news = matches!(why, RingsAgain::Worse | RingsAgain::News);
         let event = Event::Redialled { why, news: Some(news), held_until: Some(held_until), by: None, done_by: None };
         work.db().insert_event(Some(alarm.id), Some(hunt), now, &event).await?;
+        let no_more = work.db().who_want_no_more(alarm.id).await?;
+        work.db().set_refused(hunt, &no_more).await?;
         self.name_callees(work, hunt, naming).await?;
+        self.leave_in_peace(work, hunt, &no_more).await?;
         put_answerer_first(work, earlier.id, hunt).await?;
         if !windows::hold(work, alarm.id, hunt, &request.labels, team).await? {
             self.join_if_alike(work, request.priority, request.is_by_itself(), alarm.id, hunt).await?;
         }
         Ok(())
+    }
+
+    /// Whoever wants to be called no more about an alarm is not rung for it, whoever names them again.
+    async fn leave_in_peace(&self, work: &mut Work, hunt: HuntId, no_more: &[SaidNo]) -> Result<(), EngineError> {
+        if no_more.is_empty() {
+            return Ok(());
+        }
+        for callee in work.db().callees(hunt).await? {
+            if no_more.iter().any(|one| one.is(callee.person_id, &callee.number)) {
+                work.db().set_verdict(callee.id, Verdict::Declined).await?;
+            }
+        }
+        self.settle(work, hunt).await
     }
 }
 

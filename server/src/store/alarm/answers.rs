@@ -86,6 +86,8 @@ statements! {
     CONFIRM = ["UPDATE answers SET confirmed_at = $2, by_key = $3 WHERE id = $1 AND confirmed_at IS NULL"];
     /// Nobody confirmed it in time.
     LAPSE = ["UPDATE answers SET lapsed_at = $2 WHERE id = $1 AND confirmed_at IS NULL AND lapsed_at IS NULL"];
+    /// Whether a machine picked up is known now.
+    MACHINE = ["UPDATE answers SET machine = $4 WHERE hunt_id = $1 AND mid = $2 AND callee_id = $3 AND machine IS NULL"];
     /// The answers of a hunt, oldest first.
     OF_HUNT = ["SELECT * FROM answers WHERE hunt_id = $1 ORDER BY at, id"];
     /// The answers of every hunt that is the current one of an alarm in a range of alarm numbers.
@@ -137,6 +139,17 @@ impl Db<'_> {
     /// Notes that a human confirmed an answer.
     pub async fn confirm_answer(&mut self, id: AnswerId, by_key: bool, now: DateTime<Utc>) -> Result<()> {
         execute!(self, CONFIRM, id, now, by_key).map(|_| ())
+    }
+
+    /// Notes whether a machine picked up in the call that brought an answer, unless that is known.
+    pub async fn machine_picked_up(
+        &mut self,
+        hunt: HuntId,
+        mid: &str,
+        callee: CalleeId,
+        machine: detector::Verdict,
+    ) -> Result<()> {
+        execute!(self, MACHINE, hunt, mid, callee, machine).map(|_| ())
     }
 
     /// Lets an unconfirmed answer lapse; false when it was confirmed or had lapsed.

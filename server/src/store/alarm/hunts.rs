@@ -9,8 +9,8 @@ use sqlx::types::Json;
 use crate::alarm::consequences;
 use crate::alarm::hunt::{Callee, Hunt};
 use crate::alarm::policy::{Place, Step};
-use crate::alarm::{Confirmation, EndReason, HuntOutcome, Mode, Priority, Until, Verdict};
-use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, PolicyId};
+use crate::alarm::{Confirmation, EndReason, HuntOutcome, KeyAction, Mode, Priority, Until, Verdict};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 use crate::needs::Words;
 use crate::numbers::{phone_of, same_phone};
 use crate::roster::quiet::{self, QuietHours};
@@ -273,6 +273,12 @@ statements! {
     NOT_BEGUN = ["UPDATE hunts SET begun_at = NULL WHERE id = $1"];
     /// Who said no before it began.
     SET_REFUSED = ["UPDATE hunts SET refused = $2 WHERE id = $1"];
+    /// Whoever wants to be called no more about an alarm, in any hunt it had.
+    WANT_NO_MORE = [
+        "SELECT DISTINCT c.person_id, c.number FROM alarm_hunts l JOIN dials d ON d.hunt_id = l.hunt_id
+           JOIN dial_targets t ON t.mid = d.mid JOIN callees c ON c.id = t.callee_id
+         WHERE l.alarm_id = $1 AND t.action = $2"
+    ];
     /// Its policy begins anew.
     RESTART_POLICY = ["UPDATE hunts SET policy_step = NULL, policy_round = 0 WHERE id = $1"];
     /// A new callee.
@@ -538,6 +544,12 @@ impl Db<'_> {
     /// Sets who said no before a hunt began.
     pub async fn set_refused(&mut self, id: HuntId, refused: &[SaidNo]) -> Result<()> {
         execute!(self, SET_REFUSED, id, (!refused.is_empty()).then_some(Json(refused))).map(|_| ())
+    }
+
+    /// Who pressed the key by which they want to be called no more about an alarm.
+    pub async fn who_want_no_more(&mut self, alarm: AlarmId) -> Result<Vec<SaidNo>> {
+        let rows: Vec<(Option<PersonId>, String)> = fetch_all!(self, WANT_NO_MORE, alarm, KeyAction::StopCalling)?;
+        Ok(rows.into_iter().map(|(person, number)| SaidNo { person, number }).collect())
     }
 
     /// Lets a hunt's policy begin anew.
