@@ -11,7 +11,9 @@ use std::{
 pub fn script(shell: &Path, program: &Path, config: &Path) -> String {
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
     format!(
-        "#!{}\n# Started by Termux:Boot when the phone starts.\ntermux-wake-lock\nmkdir -p \"$HOME/.local/state/autocall\"\nwhile :; do\n  {} --config {} >> \"$HOME/.local/state/autocall/handset.log\" 2>&1\n  sleep 10\ndone\n",
+        "#!{}\n# Started by Termux:Boot when the phone starts.\ntermux-wake-lock\nlog=\"$HOME/.local/state/autocall/handset.log\"\nmkdir -p \"${{log%/*}}\"\nwhile :; do\n  \
+         # Above 1 MB it becomes the log before this one.\n  if [ -f \"$log\" ] && [ \"$(wc -c < \"$log\")\" -gt 1048576 ]; then mv -f \"$log\" \"$log.1\"; fi\n  \
+         {} --config {} >> \"$log\" 2>&1\n  sleep 10\ndone\n",
         shell.display(),
         quoted(program),
         quoted(config)
@@ -46,5 +48,31 @@ mod tests {
         assert!(text.starts_with("#!/bin/sh\n") && text.contains(r"'/a b/it'\''s' --config '/c/handset.toml'"), "{text}");
         let checked = std::process::Command::new("sh").arg("-n").arg(&path).status().unwrap();
         assert!(checked.success());
+    }
+
+    #[test]
+    fn a_log_that_has_grown_is_put_aside_before_the_next_start() {
+        let home = tempfile::tempdir().unwrap();
+        let path = install(home.path(), Path::new("/bin/sh"), Path::new("/bin/echo"), Path::new("/c/handset.toml")).unwrap();
+        let log = home.path().join(".local/state/autocall/handset.log");
+        fs::create_dir_all(log.parent().unwrap()).unwrap();
+        let grown = vec![b'x'; (1 << 20) + 1];
+        fs::write(&log, &grown).unwrap();
+        let mut script = std::process::Command::new("/bin/sh");
+        let mut running = script.arg(&path).env("HOME", home.path()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut begun = false;
+        for _ in 0..6000 {
+            // Whatever was put aside: the program has begun to write.
+            begun = fs::read_to_string(&log).is_ok_and(|text| text.contains("--config"));
+            if begun {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        running.kill().unwrap();
+        running.wait().unwrap();
+        assert!(begun, "it never started");
+        assert!(fs::metadata(&log).unwrap().len() < 1 << 20, "it has grown for ever");
+        assert_eq!(fs::read(home.path().join(".local/state/autocall/handset.log.1")).unwrap().len(), grown.len());
     }
 }
