@@ -609,6 +609,9 @@ pub struct Status {
     /// With a modem: `ready`, `stuck`, or why it cannot be used.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub modem: Option<String>,
+    /// With a modem: how many text messages did not come, where the network said so only after their result was posted.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub texts: Option<String>,
     /// Since when it has run, in seconds since 1970: whoever sees another value knows that it was started anew, or its modem was.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,

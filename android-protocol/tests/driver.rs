@@ -36,6 +36,8 @@ struct Scripted {
     refuses: Option<CannotDial>,
     did: Mutex<Vec<String>>,
     texts: Mutex<Vec<InboundText>>,
+    /// What it is told to carry out never comes to an end.
+    hangs: bool,
 }
 
 impl Scripted {
@@ -43,8 +45,14 @@ impl Scripted {
         Self::refusing(None)
     }
 
+    fn hanging() -> Arc<Self> {
+        let line =
+            Self { seen: Mutex::new(nothing_yet()), refuses: None, did: Mutex::default(), texts: Mutex::default(), hangs: true };
+        Arc::new(line)
+    }
+
     fn refusing(refuses: Option<CannotDial>) -> Arc<Self> {
-        Arc::new(Self { seen: Mutex::new(nothing_yet()), refuses, did: Mutex::default(), texts: Mutex::default() })
+        Arc::new(Self { seen: Mutex::new(nothing_yet()), refuses, did: Mutex::default(), texts: Mutex::default(), hangs: false })
     }
 
     fn note(&self, what: String) {
@@ -105,6 +113,9 @@ impl Line for Scripted {
 
     async fn carry_out(&self, command: &CommandKind) -> OutboxResult {
         self.note(format!("{command:?}"));
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
         OutboxResult { ok: true, detail: Some("sent".into()), ..OutboxResult::default() }
     }
 
@@ -328,5 +339,33 @@ fn a_text_that_the_server_does_not_take_stays_on_the_phone() {
         eventually("the text", || desk.bodies("/inbound").first().cloned());
         eventually("polls", || (desk.bodies("/alert/phone?wait").len() >= 2).then_some(()));
         assert_eq!(line.texts.lock().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn told_to_stop_it_waits_for_no_text_that_is_being_sent() {
+    on_two_threads(async {
+        let kind = CommandKind::Sms { number: A.into(), text: "hello".into() };
+        let outbox = Outbox::new(vec![OutboxCommand { id: "5".into(), kind }]).to_body();
+        let desk = Desk::open(move |request| match request.path.as_str() {
+            path if path.starts_with("/outbox?") => (200, outbox.clone()),
+            path if path.starts_with("/alert") => (200, IDLE_BODY.to_owned()),
+            _ => (200, ACCEPTED_BODY.to_owned()),
+        });
+        let (line, folder) = (Scripted::hanging(), tempfile::tempdir().unwrap());
+        let (journal, past) = Scribe::open(folder.path()).unwrap();
+        let client = client::builder().no_proxy().build().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let told = async move { drop(stopped.await) };
+        let driving = tokio::spawn(drive(Arc::clone(&line), journal, past, NativeSettings::new(&desk.url), client, told));
+        eventually("the text", || (line.did().len() == 1).then_some(()));
+        stop.send(()).unwrap();
+        eventually("the end", || driving.is_finished().then_some(()));
+        drop(driving);
+        // Nobody knows whether it was sent: it is not sent twice.
+        let _running = Running::start(&line, folder.path(), &desk.url);
+        let result = eventually("the result", || desk.bodies("/outbox/5").first().cloned());
+        assert!(result.contains("restarted"), "{result}");
+        assert_eq!(line.did().len(), 1);
     });
 }

@@ -28,11 +28,13 @@ use android_protocol::{
         pdu::{Stamp, deliver::Deliver, user::Part},
         simulator::{Callee, FakeModem, Manner},
     },
-    native::NativeSettings,
+    native::{NativeSettings, Seen, Unfinished},
+    phone::CallState,
     termux::check::Grade,
+    voice::script::Script,
     wire::{
         ACCEPTED_BODY, CallOutcome, CommandKind, EndedBy, FailureDetail, IDLE_BODY, InboundText, NativeOffer, NativeReport,
-        OfferedCall, OutboxResult, Status,
+        OfferedCall, OutboxResult, Progress, Status,
     },
 };
 use support::Desk;
@@ -74,7 +76,12 @@ async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> 
 
 /// A server that has these alarms, one after the other.
 fn alarms(offers: Vec<NativeOffer>) -> Desk {
-    let offers = Mutex::new(VecDeque::from(offers));
+    alarms_to_come(&Arc::new(Mutex::new(VecDeque::from(offers))))
+}
+
+/// The same, with more to come.
+fn alarms_to_come(offers: &Arc<Mutex<VecDeque<NativeOffer>>>) -> Desk {
+    let offers = Arc::clone(offers);
     Desk::open(move |request| {
         let mut offers = offers.lock().unwrap();
         if let Some(query) = request.path.strip_prefix("/alert/phone?mid=") {
@@ -488,4 +495,207 @@ async fn check_says_what_works_and_what_is_wrong() {
     let called = check::call(&line, A, Duration::from_secs(20), |step| told.push(step.to_owned())).await;
     assert_eq!(called.grade, Grade::Good, "{called:?}");
     assert!(told.iter().any(|step| step.contains("dialling")), "{told:?}");
+}
+
+fn polls(desk: &Desk) -> usize {
+    desk.bodies("/alert/phone?wait").len()
+}
+
+#[tokio::test]
+async fn unplugged_at_rest_it_leaves_alarms_to_others_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let answers = Callee::Answers { after: ms(100), talks: Some(ms(100)) };
+    let modem = FakeModem::plug_in(folder.path(), Manner::of(Dialect::Quectel).with(A, answers)).unwrap();
+    let offers = Arc::default();
+    let desk = alarms_to_come(&offers);
+    let _agent = agent(line(&modem, folder.path(), |_| {}), folder.path(), &desk).await;
+    eventually("the first poll", async || (polls(&desk) > 0).then_some(())).await;
+    modem.plug(false);
+    let says = async |what: &str| {
+        eventually(what, async || desk.bodies("/status").last().is_some_and(|body| body.contains(what)).then_some(())).await;
+    };
+    says("plugged in").await;
+    // Whoever asks now is given an alarm that it cannot ring for.
+    let before = polls(&desk);
+    offers.lock().unwrap().push_back(offer("m1", &[(A, 20)]));
+    // It takes a few seconds to come back.
+    let asks = || modem.commands().iter().filter(|text| *text == "AT+CPIN?").count();
+    let asked = asks();
+    modem.behave(|manner| manner.refuses.push(("AT+CPIN?".to_owned(), "+CME ERROR: 14".to_owned())));
+    modem.plug(true);
+    eventually("that the SIM is read", async || (asks() >= asked + 5).then_some(())).await;
+    modem.behave(|manner| manner.refuses.clear());
+    says("\"modem\":\"ready\"").await;
+    eventually("the report", async || (!reports(&desk).is_empty()).then_some(())).await;
+    assert_eq!((outcomes(&desk), modem.dials_to(A)), (vec![CallOutcome::Answered], 1));
+    assert!(polls(&desk) > before);
+}
+
+#[tokio::test]
+async fn without_a_network_it_cannot_dial_and_soon_knows_when_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let modem = FakeModem::plug_in(folder.path(), Manner { registered: false, ..Manner::of(Dialect::Generic) }).unwrap();
+    let line = line(&modem, folder.path(), |settings| settings.speed = 5.0);
+    assert!(!line.can_dial(), "before it has said anything");
+    eventually("its word", async || line.registration()).await;
+    assert_eq!((line.trouble(), line.can_dial()), (None, false));
+    modem.behave(|manner| manner.registered = true);
+    eventually("a line that works", async || line.can_dial().then_some(())).await;
+    modem.behave(|manner| manner.registered = false);
+    eventually("that it works no more", async || (!line.can_dial()).then_some(())).await;
+    // One that does not tell is believed in.
+    modem.behave(|manner| manner.refuses.extend(["AT+CREG?", "AT+CEREG?"].map(|text| (text.to_owned(), "ERROR".to_owned()))));
+    eventually("a line that may work", async || line.can_dial().then_some(())).await;
+    // Somebody took the SIM out.
+    modem.behave(|manner| manner.refuses = vec![("AT+CREG?".to_owned(), "+CME ERROR: 10".to_owned())]);
+    modem.behave(|manner| manner.registered = false);
+    eventually("that there is no SIM", async || (!line.can_dial()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_is_no_modem_is_named_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let modem = FakeModem::plug_in(folder.path(), Manner { garbage: true, ..Manner::of(Dialect::Generic) }).unwrap();
+    let reset = folder.path().join("was-reset");
+    let line = line(&modem, folder.path(), |settings| {
+        settings.speed = 40.0;
+        settings.reset_command = vec!["touch".into(), reset.to_string_lossy().into_owned()];
+    });
+    eventually("a dozen questions", async || (modem.commands().len() >= 12).then_some(())).await;
+    assert!(!modem.commands().iter().any(|text| text.starts_with("AT+CFUN")), "{:?}", modem.commands());
+    assert!(!reset.exists() && !line.can_dial());
+    eventually("its name", async || line.trouble().filter(|why| why.contains("does not speak AT commands"))).await;
+    // The right one is put there.
+    modem.behave(|manner| manner.garbage = false);
+    ready(&line).await;
+}
+
+#[tokio::test]
+async fn a_call_of_ours_that_was_given_up_does_not_keep_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let modem = FakeModem::plug_in(folder.path(), Manner { holds_calls: true, ..Manner::of(Dialect::Generic) }).unwrap();
+    let line = line(&modem, folder.path(), |settings| settings.speed = 30.0);
+    ready(&line).await;
+    line.prepare(A).await.unwrap();
+    line.dial(A).await.unwrap();
+    eventually("the call", async || modem.calls()).await;
+    modem.plug(false);
+    let call = Unfinished { number: A, started: ms(0), ring: ms(100), recovered: false };
+    eventually("that it is given up", async || {
+        matches!(line.look(ms(0), &call, None).await, Seen::Call(CallState::Ended { .. })).then_some(())
+    })
+    .await;
+    modem.plug(true);
+    ready(&line).await;
+    assert_eq!(modem.calls().as_deref(), Some(A), "it runs all the same");
+    assert_eq!(line.prepare(B).await.err(), None);
+    assert_eq!(modem.calls(), None);
+    // A stranger's call is nobody's to end.
+    modem.stranger(true);
+    assert!(line.prepare(B).await.is_err());
+}
+
+fn with_keys(offer: NativeOffer, keys: &[(&str, &str)]) -> NativeOffer {
+    let keys = keys.iter().map(|(key, action)| ((*key).to_owned(), (*action).to_owned())).collect();
+    let script = Script { keys, ..Script::default() };
+    let calls = offer.calls.into_iter().map(|call| OfferedCall { script: Some(script.clone()), ..call }).collect();
+    NativeOffer { calls, ..offer }
+}
+
+/// The keys that were told while the call ran: which, what it means, and its place.
+fn keys_told(desk: &Desk) -> Vec<(Option<String>, Option<String>, Option<u64>)> {
+    let told = desk.bodies("/progress").into_iter().filter_map(|body| Progress::parse(body.as_bytes()));
+    told.filter(|progress| progress.event.as_deref() == Some("key")).map(|told| (told.key, told.action, told.seq)).collect()
+}
+
+#[tokio::test]
+async fn keys_that_a_modem_hears_are_told_and_stand_in_the_report() {
+    for dialect in [Dialect::Sim800, Dialect::Sim7600, Dialect::Quectel] {
+        let folder = tempfile::tempdir().unwrap();
+        let modem = FakeModem::plug_in(folder.path(), Manner::of(dialect)).unwrap();
+        let desk = alarms(vec![offer("m1", &[(A, 100)])]);
+        let _agent = agent(line(&modem, folder.path(), |_| {}), folder.path(), &desk).await;
+        eventually("the dial", async || modem.calls()).await;
+        modem.pick_up();
+        eventually("the answer", async || desk.bodies("/progress").iter().any(|body| body.contains("connected")).then_some(()))
+            .await;
+        modem.press('1');
+        eventually("the key", async || (keys_told(&desk).len() == 1).then_some(())).await;
+        modem.press('#');
+        eventually("the next", async || (keys_told(&desk).len() == 2).then_some(())).await;
+        assert_eq!(keys_told(&desk), [(Some("1".into()), None, Some(1)), (Some("#".into()), None, Some(2))], "{dialect:?}");
+        modem.hang_up();
+        let report = eventually("the report", async || reports(&desk).pop()).await;
+        let call = &report.calls[0];
+        // Nobody was told what a key means, so none means anything.
+        let said = (call.outcome, call.keys.as_deref(), call.action.as_deref(), call.confirmed, call.declined);
+        assert_eq!(said, (Some(CallOutcome::Answered), Some("1#"), None, None, false), "{dialect:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_means_something_decides_and_ends_the_call() {
+    for (key, action, confirmed, declined) in [('1', "accept", Some(true), false), ('2', "decline", Some(true), true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let modem = FakeModem::plug_in(folder.path(), Manner::of(Dialect::Quectel)).unwrap();
+        let asked = with_keys(offer("m1", &[(A, 100), (B, 100)]), &[("1", "accept"), ("2", "decline")]);
+        let desk = alarms(vec![asked]);
+        let _agent = agent(line(&modem, folder.path(), |_| {}), folder.path(), &desk).await;
+        eventually("the dial", async || modem.calls()).await;
+        modem.pick_up();
+        eventually("the answer", async || modem.talks().then_some(())).await;
+        modem.press('9');
+        modem.press(key);
+        let report = eventually("the report", async || reports(&desk).pop()).await;
+        let call = &report.calls[0];
+        let keys = format!("9{key}");
+        let said = (call.outcome, call.keys.as_deref(), call.action.as_deref(), call.confirmed, call.declined, call.ended_by);
+        let wanted = (Some(CallOutcome::Answered), Some(keys.as_str()), Some(action), confirmed, declined, Some(EndedBy::Us));
+        assert_eq!(said, wanted);
+        assert_eq!(keys_told(&desk).last().cloned(), Some((Some(key.into()), Some(action.into()), Some(2))));
+        assert_eq!((modem.calls(), modem.dials_to(B)), (None, 0));
+        let journal = std::fs::read_to_string(journal_of(folder.path())).unwrap();
+        assert!(journal.contains(&format!("\"key\":\"{key}\"")), "{journal}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_network_says_late_about_a_text_stands_in_the_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let modem = FakeModem::plug_in(folder.path(), Manner { reports: false, ..Manner::of(Dialect::Sim7600) }).unwrap();
+    let line = line(&modem, folder.path(), |settings| settings.speed = 10.0);
+    for _ in 0..2 {
+        let sent = carry_out(&line, CommandKind::Sms { number: A.into(), text: "今天你值班。".repeat(20) }).await;
+        assert!(sent.ok && sent.detail.as_deref().is_some_and(|detail| detail.contains("has not said")), "{sent:?}");
+    }
+    // Both parts of the first; of the second one is still tried, and one comes. What was not sent from here counts nothing.
+    for (reference, status) in [(1, 70), (2, 70), (3, 48), (4, 0), (99, 70)] {
+        modem.report(reference, status);
+    }
+    let told = eventually("the word", async || line.status().await.texts).await;
+    assert_eq!(told, "1 text message sent since the start did not come, as the network said later");
+    modem.report(3, 70);
+    eventually("the other", async || line.status().await.texts.filter(|told| told.starts_with("2 text messages"))).await;
+}
+
+#[tokio::test]
+async fn a_text_that_is_kept_nowhere_is_passed_on_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let modem = FakeModem::plug_in(folder.path(), Manner::of(Dialect::Generic)).unwrap();
+    let line = line(&modem, folder.path(), |_| {});
+    ready(&line).await;
+    modem.flash(&text_from("+8613900000009", "STOP", None));
+    let text = eventually("the text", async || line.texts().await.first().cloned()).await;
+    assert_eq!((text.from.as_str(), text.text.as_str()), ("+8613900000009", "STOP"));
+    // It stays until the server has it, whatever else comes.
+    modem.receive(1, &text_from("+8613900000009", "1", None));
+    eventually("both", async || (line.texts().await.len() == 2).then_some(())).await;
+    line.text_taken(&text).await;
+    modem.receive(2, &text_from("+8613900000009", "2", None));
+    eventually("the two others", async || {
+        let texts: Vec<_> = line.texts().await.into_iter().map(|text| text.text).collect();
+        (texts == ["1", "2"]).then_some(())
+    })
+    .await;
+    assert!(!modem.commands().iter().any(|text| text.starts_with("AT+CMGD")), "it lies on no SIM");
 }

@@ -245,3 +245,61 @@ proptest! {
         prop_assert!(reported <= REMEMBERED * 3, "{reported}");
     }
 }
+
+/// What it sends within so long, and when; each is answered at once, polls with nothing.
+fn sends_until(handset: &mut NativeHandset, now: Duration, until: Duration, seen: &Seen) -> Vec<(u64, String)> {
+    let (mut now, mut sent) = (now, Vec::new());
+    for _ in 0..100_000 {
+        match handset.poll(now, seen.clone()) {
+            NativeAction::Http(request) => {
+                let path = request.url.strip_prefix("http://h/h/T").unwrap().split(['?', '&']).next().unwrap().to_owned();
+                let polls = request.url.contains("wait=");
+                sent.push((now.as_secs(), path));
+                handset.http_reply(now, &HttpReply::ok(if polls { IDLE_BODY } else { ACCEPTED_BODY }));
+            }
+            NativeAction::Journal(_) => handset.journaled(),
+            NativeAction::SleepUntil(at) if at > now => now = at,
+            other => panic!("at {now:?}: {other:?}"),
+        }
+        if now >= until {
+            return sent;
+        }
+    }
+    panic!("it spins: {sent:?}");
+}
+
+#[test]
+fn a_line_that_cannot_dial_asks_for_nothing_and_says_how_it_is() {
+    let mut handset = NativeHandset::new(NativeSettings::new("http://h/h/T"));
+    let idle = Seen::NoCall(None);
+    let at_work = sends_until(&mut handset, s(0), s(20), &idle);
+    assert!(at_work.iter().any(|(_, path)| path == "/outbox") && at_work.iter().any(|(_, path)| path == "/alert/phone"));
+    handset.set_can_dial(false);
+    let away = sends_until(&mut handset, s(20), s(620), &idle);
+    assert!(away.iter().all(|(_, path)| path == "/status") && (9..=11).contains(&away.len()), "{away:?}");
+    handset.set_can_dial(true);
+    let back = sends_until(&mut handset, s(620), s(630), &idle);
+    assert!(back.iter().any(|(_, path)| path == "/alert/phone"), "{back:?}");
+}
+
+#[test]
+fn what_was_begun_is_told_although_the_line_can_dial_no_more() {
+    let mut handset = offered(NativeSettings::new("http://h/h/T"), &offer("m1", &["18700000001"]));
+    loop {
+        match handset.poll(s(1), Seen::Call(CallState::Alerting)) {
+            NativeAction::Dial(_) => break,
+            NativeAction::Journal(_) => handset.journaled(),
+            other => panic!("{other:?}"),
+        }
+    }
+    handset.set_can_dial(false);
+    let (report, _) = until_report(
+        &mut handset,
+        s(9),
+        &Seen::Call(CallState::Ended { cause: android_protocol::phone::EndCause::Normal, talked: Some(s(7)) }),
+    );
+    assert_eq!(report.calls[0].outcome, Some(CallOutcome::Answered));
+    // One that got no answer is sent again in time, not when the next status is due.
+    handset.http_error(s(9));
+    assert_eq!(handset.poll(s(9), Seen::NoCall(None)), NativeAction::SleepUntil(s(14)));
+}

@@ -187,15 +187,38 @@ fn a_phone_that_is_in_a_call_is_left_alone() {
 fn a_frozen_termux_api_is_said_and_nobody_waits_for_it() {
     let (desk, mut phone) = (one_alarm(), FakePhone::new("14"));
     phone.patience = 2;
-    for command in ["termux-battery-status", "termux-call-log", "termux-wake-lock", "termux-sms-list"] {
+    let frozen = ["termux-battery-status", "termux-call-log", "termux-wake-lock", "termux-sms-list"];
+    for command in frozen {
         phone.hangs(command);
     }
+    phone.calls(0, "0");
+    phone.calls_on_dial(2, "1");
     let _agent = phone.start(handset(), &desk.url);
-    let body = eventually("the report", || desk.bodies("/alert/phone?mid=m1").pop());
-    assert_eq!(NativeReport::parse(body.as_bytes()).unwrap().calls[0].outcome, Some(CallOutcome::Failed));
-    assert_eq!(phone.dials(), Vec::<String>::new());
     status(&desk, r#""termux_api":"silent""#);
-    phone.answers_again("termux-battery-status");
+    // The alarm is for a handset that can ring.
+    assert_eq!(desk.bodies("/alert").len(), 0);
+    for command in frozen {
+        phone.answers_again(command);
+    }
+    dialled(&phone);
+    told(&desk, "connected");
+    phone.rows(&[row(A, "2026-11-28 03:22:07", "00:05")]);
+    phone.calls(0, "0");
+    assert_eq!(report(&desk, &phone), (Some(CallOutcome::Answered), Some(5)));
+    status(&desk, r#""termux_api":"ok""#);
+}
+
+#[test]
+fn a_phone_without_a_sim_card_asks_for_no_alarm_until_it_has_one() {
+    let (desk, phone) = (one_alarm(), FakePhone::new("14"));
+    phone.calls(0, "0");
+    phone.calls_on_dial(2, "1");
+    phone.prints("termux-telephony-deviceinfo", r#"{"sim_state":"absent"}"#);
+    let _agent = phone.start(handset(), &desk.url);
+    status(&desk, r#""battery":83"#);
+    assert_eq!((desk.bodies("/alert").len(), phone.dials().len()), (0, 0));
+    phone.prints("termux-telephony-deviceinfo", r#"{"sim_state":"ready"}"#);
+    dialled(&phone);
 }
 
 #[test]

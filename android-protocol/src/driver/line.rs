@@ -12,6 +12,11 @@ pub trait Line: Send + Sync + 'static {
     /// Whether [`Line::hang_up`] can end a call.
     fn hangs_up(&self) -> bool;
 
+    /// Whether a number could be rung now, as far as is known. While not, the handset asks for no alarm and no command.
+    fn can_dial(&self) -> bool {
+        true
+    }
+
     /// How often to look at a call.
     fn look_every(&self) -> Duration;
 
@@ -45,6 +50,12 @@ pub trait Line: Send + Sync + 'static {
     fn cause(&self, number: &str) -> Option<Cause> {
         let _ = number;
         None
+    }
+
+    /// The keys that the callee of the call to a number has pressed since this was asked last.
+    fn keys(&self, number: &str) -> Vec<char> {
+        let _ = number;
+        Vec::new()
     }
 
     /// How the line is.

@@ -14,7 +14,7 @@ mod texts;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use self::{clock::Clock, line::Line, scribe::Scribe, server::Server};
 use crate::{
@@ -26,6 +26,12 @@ use crate::{
 
 /// How often a line is asked how it is.
 const ASK_EVERY: Duration = Duration::from_secs(55);
+
+/// How often it is asked while it cannot dial, and how soon it is noticed that this has changed.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// How often a handset that waits for its line looks whether it is back.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs a handset until `shutdown` completes. A call that is going on then goes on without it: the next start finds out how it ended.
 pub async fn drive<L: Line>(
@@ -58,6 +64,7 @@ pub async fn drive<L: Line>(
     let mut sending: JoinSet<Option<HttpReply>> = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
+        work.handset.set_can_dial(line.can_dial());
         let action = tokio::select! {
             biased;
             () = &mut shutdown => return,
@@ -79,7 +86,12 @@ pub async fn drive<L: Line>(
                 continue;
             }
             NativeAction::CarryOut(command) => {
-                let result = line.carry_out(&command.kind).await;
+                // It may take minutes. A text that is being sent when it is told to stop stands in the journal, and is not sent again.
+                let result = tokio::select! {
+                    biased;
+                    () = &mut shutdown => return,
+                    result = line.carry_out(&command.kind) => result,
+                };
                 tracing::info!(command.id = %command.id, ok = result.ok, detail = result.detail, "a command was carried out");
                 work.handset.carried_out(command.id, result);
                 continue;
@@ -115,10 +127,18 @@ pub async fn drive<L: Line>(
 /// Asks the line how it is, for as long as somebody wants to know.
 async fn ask<L: Line>(line: Arc<L>, says: watch::Sender<Status>) {
     loop {
+        let asked = Instant::now();
         if says.send(line.status().await).is_err() {
             return;
         }
-        tokio::time::sleep(ASK_EVERY).await;
+        let could = line.can_dial();
+        loop {
+            tokio::time::sleep(ASK_AGAIN).await;
+            let can = line.can_dial();
+            if can != could || !can || asked.elapsed() >= ASK_EVERY {
+                break;
+            }
+        }
     }
 }
 
@@ -155,7 +175,11 @@ impl<L: Line> Work<L> {
             _ => {
                 let seen = self.line.look(now, &call, self.mark.as_deref()).await;
                 let ended = matches!(seen, Seen::Call(CallState::Ended { .. }));
-                if let Some(cause) = self.line.cause(call.number).filter(|_| ended) {
+                let (keys, cause) = (self.line.keys(call.number), self.line.cause(call.number).filter(|_| ended));
+                for key in keys {
+                    self.handset.key_pressed(key);
+                }
+                if let Some(cause) = cause {
                     self.handset.network_said(cause);
                 }
                 self.look = Some((self.clock.now(), seen.clone()));
@@ -168,7 +192,8 @@ impl<L: Line> Work<L> {
     fn pause(&self, wanted: Duration) -> Duration {
         let next_look = self.look.as_ref().map(|(at, _)| (*at + self.line.look_every()).saturating_sub(self.clock.now()));
         // A sleep that never ends would be one that nobody can see; never shorter than what a clock can tell.
-        wanted.min(next_look.unwrap_or(Duration::MAX)).clamp(Duration::from_millis(5), Duration::from_hours(1))
+        let waits = if self.line.can_dial() { Duration::MAX } else { LOOK_AGAIN };
+        wanted.min(next_look.unwrap_or(Duration::MAX)).min(waits).clamp(Duration::from_millis(5), Duration::from_hours(1))
     }
 
     async fn write(&mut self, scribe: &Scribe, mut entry: JournalEntry) {

@@ -31,6 +31,9 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(5);
 /// Lists in a row on which the call is missing before it is over: one may have been damaged on its way.
 const MISSING: u8 = 2;
 
+/// Most keys that wait to be asked for.
+const MOST_KEYS: usize = 64;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reached {
     Asked,
@@ -66,6 +69,8 @@ pub struct Call {
     cause_asked: bool,
     refused: Option<String>,
     hang_up: Option<HangUp>,
+    /// Keys that nobody has asked for yet.
+    keys: Vec<char>,
 }
 
 impl Call {
@@ -90,6 +95,7 @@ impl Call {
             cause_asked: false,
             refused: None,
             hang_up: None,
+            keys: Vec::new(),
         }
     }
 
@@ -111,6 +117,17 @@ impl Call {
     #[must_use]
     pub fn may_run(&self) -> bool {
         self.over.is_none()
+    }
+
+    /// Whether keys were pressed that nobody has asked for yet.
+    #[must_use]
+    pub fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    /// The keys that the callee has pressed since this was asked last.
+    pub fn take_keys(&mut self) -> Vec<char> {
+        std::mem::take(&mut self.keys)
     }
 
     /// What the modem had against it, in words.
@@ -156,9 +173,12 @@ impl Call {
                 self.end(now);
             }
             Event::Listed(listed) if self.is_ours(listed) => self.note(now, listed),
-            Event::Key(_) if self.over.is_none() => {
+            Event::Key(key) if self.over.is_none() => {
                 self.reach(now, Reached::Connected);
                 self.key = true;
+                if self.keys.len() < MOST_KEYS {
+                    self.keys.push(*key);
+                }
             }
             _ => {}
         }

@@ -184,6 +184,13 @@ impl Exchange {
         self.lines.clear();
     }
 
+    /// Whether the line that has no end yet can come from no modem.
+    #[must_use]
+    pub fn is_garbled(&self) -> bool {
+        let rest = self.reader.rest();
+        rest.is_none_or(|rest| !rest.trim().is_empty() && !is_a_modems(rest.trim()))
+    }
+
     /// The port was opened anew.
     pub fn forget(&mut self) {
         *self = Self::default();
@@ -253,6 +260,14 @@ impl Exchange {
         self.waiting = None;
         Said::Answer(Answer { lines: std::mem::take(&mut self.lines), result })
     }
+}
+
+/// Whether an unknown line may come from a modem: an answer that is late, an echo, or news, which all begin alike.
+#[must_use]
+pub fn is_a_modems(line: &str) -> bool {
+    let mut chars = line.chars();
+    let begins_so = matches!(chars.next(), Some('+' | '^' | '*' | '%')) && chars.next().is_some_and(|c| c.is_ascii_alphabetic());
+    begins_so || line.starts_with("AT") || line.starts_with('>') || Final::parse(line).is_some()
 }
 
 fn is_pdu(line: &str) -> bool {
@@ -337,6 +352,30 @@ mod tests {
         let mut exchange = Exchange::default();
         let _ = exchange.send(Command::new("AT+CGMM").answered_by_anything());
         assert_eq!(exchange.hear(b"SMS Ready\r\nSIM800L\r\nOK\r\n"), [Said::Event(Event::Idle), ok(&["SIM800L"])]);
+    }
+
+    #[test]
+    fn what_no_modem_says_is_told_from_what_is_only_unknown() {
+        for (bytes, garbled) in [
+            (&b""[..], false),
+            (b"\r\n+CRE", false),
+            (b"AT", false),
+            (b"> ", false),
+            (b"login: ", true),
+            (b"\xff\xfe\x01\x02", true),
+        ] {
+            let mut exchange = Exchange::default();
+            let _ = exchange.hear(bytes);
+            assert_eq!(exchange.is_garbled(), garbled, "{bytes:?}");
+        }
+        let mut exchange = Exchange::default();
+        let _ = exchange.hear(&[b'x'; 5000]);
+        assert!(exchange.is_garbled(), "a line without end");
+        for (line, known) in
+            [("OK", true), ("+XNEWS: 1", true), ("^XNEWS", true), ("$GPGGA,1", false), ("+1", false), ("hello", false)]
+        {
+            assert_eq!(is_a_modems(line), known, "{line}");
+        }
     }
 
     proptest! {

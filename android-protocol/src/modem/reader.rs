@@ -53,6 +53,12 @@ impl Reader {
         *self = Self::default();
     }
 
+    /// What has come of a line that has no end yet; `None` of one that is too long.
+    #[must_use]
+    pub fn rest(&self) -> Option<String> {
+        (!self.skipping).then(|| String::from_utf8_lossy(&self.partial).into_owned())
+    }
+
     fn line(&mut self) -> Option<Heard> {
         let line = String::from_utf8_lossy(&self.partial).trim().to_owned();
         self.partial.clear();

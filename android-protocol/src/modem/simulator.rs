@@ -75,6 +75,12 @@ pub struct Manner {
     pub forwards: bool,
     /// How many delivery reports come: the network may be slow.
     pub reports: bool,
+    /// Whether what sits at the port is no modem: it answers every line with something else.
+    pub garbage: bool,
+    /// Whether the SIM is in a network; else it looks for one.
+    pub registered: bool,
+    /// Whether a call goes on while the modem is out of its socket: it has power of its own.
+    pub holds_calls: bool,
 }
 
 impl Manner {
@@ -93,6 +99,9 @@ impl Manner {
             pin: None,
             forwards: true,
             reports: true,
+            garbage: false,
+            registered: true,
+            holds_calls: false,
         }
     }
 
@@ -198,7 +207,9 @@ impl FakeModem {
         let mut inside = lock(&self.inside);
         inside.plugged = plugged;
         if !plugged {
-            inside.call = None;
+            if !inside.manner.holds_calls {
+                inside.call = None;
+            }
             inside.out.clear();
             inside.writing = None;
         }
@@ -275,6 +286,34 @@ impl FakeModem {
         let mut inside = lock(&self.inside);
         inside.slots.insert(slot, digits.to_owned());
         inside.say(&format!("+CMTI: \"SM\",{slot}"));
+    }
+
+    /// A message arrives that phones show at once and keep nowhere.
+    pub fn flash(&self, digits: &str) {
+        lock(&self.inside).say(&format!("+CMT: ,{}\r\n{digits}", digits.len() / 2 - 1));
+    }
+
+    /// The network says what became of a message that was sent: the number that the modem gave it, and how it stands.
+    pub fn report(&self, reference: u8, status: u8) {
+        let mut inside = lock(&self.inside);
+        let at = Stamp { fields: [26, 11, 28, 12, 0, 0], zone_minutes: 480 };
+        if let Ok(digits) = (Report { reference, to: "13900000001".to_owned(), at, status }).to_digits() {
+            let slot = 200 + u32::from(reference);
+            inside.slots.insert(slot, digits);
+            inside.say(&format!("+CDSI: \"SM\",{slot}"));
+        }
+    }
+
+    /// The callee presses a key.
+    pub fn press(&self, key: char) {
+        let mut inside = lock(&self.inside);
+        let line = match inside.manner.dialect {
+            Dialect::Sim800 => format!("+DTMF: {key}"),
+            Dialect::Sim7600 => format!("+RXDTMF: {key}"),
+            Dialect::Quectel => format!("+QTONEDET: {}", u32::from(key)),
+            Dialect::Huawei | Dialect::Generic => return,
+        };
+        inside.say(&line);
     }
 
     /// How many messages lie on the SIM.
@@ -449,6 +488,9 @@ impl Inside {
         if self.manner.echo && !self.manner.silent {
             self.out.push_back(format!("{text}\r"));
         }
+        if self.manner.garbage {
+            return self.say("\u{fffd}?\u{1}~login incorrect");
+        }
         if self.manner.noisy {
             self.out.push_back("\0\0".to_owned());
             self.say("^RSSI:17");
@@ -474,8 +516,8 @@ impl Inside {
             "AT+CGSN" => self.say("861000000000001"),
             "AT+CPIN?" => self.say(if self.manner.pin.is_some() { "+CPIN: SIM PIN" } else { "+CPIN: READY" }),
             "AT+CSQ" => self.say("+CSQ: 17,99"),
-            "AT+CREG?" => self.say("+CREG: 1,1"),
-            "AT+CEREG?" => self.say("+CEREG: 1,1"),
+            "AT+CREG?" => self.say(if self.manner.registered { "+CREG: 1,1" } else { "+CREG: 1,2" }),
+            "AT+CEREG?" => self.say(if self.manner.registered { "+CEREG: 1,1" } else { "+CEREG: 1,2" }),
             "AT+COPS?" => self.say("+COPS: 0,0,\"Test Mobile\",7"),
             "AT+CEER" => {
                 let cause =

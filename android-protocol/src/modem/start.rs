@@ -63,6 +63,9 @@ pub enum Next {
 /// How often the state of the SIM is asked for while it is being read, a second apart.
 const SIM_TRIES: u8 = 15;
 
+/// How often it is asked whether it is there. The first one may be taken together with what was on the line before.
+const GREETINGS: usize = 3;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Greeting,
@@ -85,6 +88,8 @@ pub struct Start {
     sim_tries: u8,
     pause: bool,
     refused: Vec<String>,
+    /// How often it refused the plainest question.
+    at_refused: usize,
     failed: Option<NotReady>,
 }
 
@@ -92,17 +97,18 @@ impl Start {
     /// Begins, with the PIN where there is one.
     #[must_use]
     pub fn new(pin: Option<Pin>) -> Self {
-        let greeting = ["AT", "AT", "AT", "ATE0", "ATV1", "AT+CMEE=1"].map(Command::new);
+        let greeting = std::iter::repeat_n("AT", GREETINGS).chain(["ATE0", "ATV1", "AT+CMEE=1"]).map(Command::new);
         Self {
             identity: Identity::default(),
             stage: Stage::Greeting,
-            to_ask: greeting.into(),
+            to_ask: greeting.collect(),
             asked: None,
             pin,
             pin_noted: false,
             sim_tries: 0,
             pause: false,
             refused: Vec::new(),
+            at_refused: 0,
             failed: None,
         }
     }
@@ -155,7 +161,13 @@ impl Start {
         let Some(command) = self.asked.take() else { return };
         match (self.stage, answer) {
             // A modem that does not know echo or error numbers is still a modem; one that is silent is a matter of recovery.
-            (Stage::Greeting, Some(answer)) => self.note_refused(&command, answer),
+            (Stage::Greeting, Some(answer)) => {
+                self.at_refused += usize::from(command.text == "AT" && !answer.is_ok());
+                if self.at_refused == GREETINGS {
+                    let _ = self.fail(NotReady::NoModem);
+                }
+                self.note_refused(&command, answer);
+            }
             (Stage::Asking, Some(answer)) => self.identity.note(&command.text, answer.first()),
             (Stage::Sim, Some(answer)) => self.sim(answer),
             (Stage::Unlocked, Some(answer)) => {
@@ -298,6 +310,21 @@ mod tests {
             }
         }
         panic!("no end: {sent:?}")
+    }
+
+    #[test]
+    fn what_does_not_even_take_the_plainest_question_is_no_modem() {
+        let refuses = |times: usize| {
+            let mut start = Start::new(None);
+            let (_, end) = play(&mut start, |text, before| match text {
+                "AT" if before < times => Answer { lines: Vec::new(), result: Final::Error },
+                "AT+CPIN?" => ok("+CPIN: READY"),
+                _ => ok(""),
+            });
+            end
+        };
+        assert_eq!(refuses(2), Next::Ready, "something was on the line before");
+        assert_eq!(refuses(3), Next::Failed(NotReady::NoModem));
     }
 
     #[test]

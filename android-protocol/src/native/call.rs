@@ -1,6 +1,6 @@
 //! The call that is going on: dialled, followed, hung up, over.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use super::{
     CannotDial, DEFAULT_RING, DIAL_GRACE, JournalEntry, NativeHandset, Seen, TELL_EVERY,
@@ -10,6 +10,9 @@ use crate::{
     phone::{CallState, EndCause},
     wire::{CallOutcome, Cause, FailureDetail, NativeCall, Progress, ProgressState},
 };
+
+/// Most keys of one call that are told; whoever presses more means none of them.
+const MOST_KEYS: usize = 64;
 
 pub(super) fn millis(at: Duration) -> u64 {
     u64::try_from(at.as_millis()).unwrap_or(u64::MAX)
@@ -42,6 +45,48 @@ impl NativeHandset {
         }
     }
 
+    /// The callee pressed a key. It means what the offer's script says, where one came; else it is only told.
+    pub fn key_pressed(&mut self, key: char) {
+        if let Some(calling) = &mut self.calling
+            && calling.keys.len() + calling.pressed.len() < MOST_KEYS
+        {
+            calling.pressed.push_back(key);
+        }
+    }
+
+    /// Writes down and tells the keys that were pressed.
+    fn tell_keys(&mut self) {
+        let Some(calling) = &mut self.calling else { return };
+        let script = self.job.as_ref().and_then(|job| job.offer.calls.iter().find(|call| call.number == calling.number));
+        let script = script.and_then(|call| call.script.as_ref());
+        let mid = self.job.as_ref().filter(|job| job.test.is_none()).map(|job| &job.offer.mid);
+        while let Some(key) = calling.pressed.pop_front() {
+            let action = script.and_then(|script| script.keys.get(&key.to_string())).cloned();
+            calling.keys.push(key);
+            if calling.decision().is_none() && action.is_some() {
+                calling.action.clone_from(&action);
+            }
+            let number = calling.number.clone();
+            if let Some(mid) = mid {
+                self.to_journal.push_back(JournalEntry::Key {
+                    mid: mid.clone(),
+                    number: number.clone(),
+                    key,
+                    action: action.clone(),
+                });
+            }
+            self.progress.push_back(Progress {
+                number,
+                state: Some(ProgressState::Connected),
+                event: Some("key".to_owned()),
+                key: Some(key.to_string()),
+                action,
+                seq: u64::try_from(calling.keys.len()).ok(),
+                ..Progress::default()
+            });
+        }
+    }
+
     pub(super) fn ring_limit(&self, number: &str) -> Duration {
         let offered = self.job.as_ref().and_then(|job| job.offer.ring_seconds(number));
         offered.map_or(DEFAULT_RING, Duration::from_secs)
@@ -64,6 +109,10 @@ impl NativeHandset {
 
     /// Follows the call; true if it is time to hang up.
     pub(super) fn follow_call(&mut self, now: Duration, seen: Seen) -> bool {
+        if matches!(seen, Seen::Call(CallState::Ended { .. }) | Seen::NoCall(_)) {
+            // They were pressed before.
+            self.tell_keys();
+        }
         let Some(calling) = &mut self.calling else { return false };
         let unwanted = self.job.as_ref().is_some_and(|job| job.unwanted);
         // Who was seen to pick up has answered, also where the end says nothing of it: after a restart, and without a call log.
@@ -111,10 +160,15 @@ impl NativeHandset {
             }
             self.progress.push_back(Progress { number, state: Some(reached), ..Progress::default() });
         }
+        if reached == ProgressState::Connected {
+            self.tell_keys();
+        }
         let limit = self.calling.as_ref().map_or(DEFAULT_RING, |calling| self.ring_limit(&calling.number));
         let Some(calling) = &mut self.calling else { return false };
         let rang_out = calling.state != ProgressState::Connected && now >= calling.started + limit;
-        if (rang_out || unwanted) && !calling.hanging_up {
+        // Whoever said yes or no by a key has nothing more to say.
+        let decided = calling.decision().is_some();
+        if (rang_out || unwanted || decided) && !calling.hanging_up {
             calling.hanging_up = true;
             return self.settings.hangs_up;
         }
@@ -133,6 +187,11 @@ impl NativeHandset {
             ring_seconds: Some(took.saturating_sub(talked.unwrap_or_default()).as_secs()),
             talk_seconds: Some(talked.unwrap_or_default().as_secs()),
             detail: detail_of(outcome, calling.cause.as_ref()),
+            // Nobody was told which key to press: that none was says nothing.
+            confirmed: calling.decision().map(|_| true),
+            declined: calling.decision().is_some_and(|action| action != "accept"),
+            keys: (!calling.keys.is_empty()).then(|| calling.keys.clone()),
+            action: calling.action.clone(),
             cause: calling.cause.clone(),
             ended_by: calling.ended_by(cause),
             alerting_ms: calling.alerting.map(millis),
@@ -185,6 +244,9 @@ impl NativeHandset {
             alerting: None,
             connected: None,
             cause: None,
+            pressed: VecDeque::new(),
+            keys: String::new(),
+            action: None,
         });
     }
 }

@@ -1,8 +1,8 @@
 //! What the handset is doing: the numbers of one offer, one after the other.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
-use super::restart::{HandOut, Running, report};
+use super::restart::{HandOut, Running, decides, report};
 use crate::{
     phone::EndCause,
     wire::{CallOutcome, Cause, EndedBy, NativeCall, NativeOffer, NativeReport, ProgressState},
@@ -34,6 +34,12 @@ pub(super) struct Calling {
     pub(super) connected: Option<Duration>,
     /// Why it ended, in the network's words.
     pub(super) cause: Option<Cause>,
+    /// Keys that were pressed and are not told yet.
+    pub(super) pressed: VecDeque<char>,
+    /// Those that are.
+    pub(super) keys: String,
+    /// What they meant: the first that decides stands.
+    pub(super) action: Option<String>,
 }
 
 impl Job {
@@ -83,6 +89,11 @@ impl Calling {
         }
     }
 
+    /// What the callee said by a key, if that says yes or no.
+    pub(super) fn decision(&self) -> Option<&str> {
+        self.action.as_deref().filter(|action| decides(action))
+    }
+
     /// Since the dial; nothing where that was before the program began, so that another clock would have to be believed.
     pub(super) fn since_dial(&self, now: Duration) -> Option<Duration> {
         (!self.recovered).then(|| now.saturating_sub(self.started))
@@ -100,6 +111,9 @@ impl Calling {
             alerting: None,
             connected: None,
             cause: None,
+            pressed: VecDeque::new(),
+            keys: running.keys.clone(),
+            action: running.action.clone(),
         }
     }
 }

@@ -165,6 +165,8 @@ pub struct NativeHandset {
     outbox_due: bool,
     reported: u64,
     polled: bool,
+    /// Whether the line could ring a number now.
+    can_dial: bool,
 }
 
 impl NativeHandset {
@@ -190,6 +192,7 @@ impl NativeHandset {
             outbox_due: false,
             reported: 0,
             polled: false,
+            can_dial: true,
         }
     }
 
@@ -244,6 +247,11 @@ impl NativeHandset {
             self.settings.status = status;
             self.status_due = Duration::ZERO;
         }
+    }
+
+    /// Whether the line could ring a number now. While not, nothing is asked for that needs it; what was begun is finished and told.
+    pub fn set_can_dial(&mut self, can_dial: bool) {
+        self.can_dial = can_dial;
     }
 
     /// The call that is not known to be over.
@@ -312,7 +320,14 @@ impl NativeHandset {
         match self.next_wake(now) {
             Some(at) => NativeAction::SleepUntil(at),
             None if self.in_flight.is_some() || self.calling.is_some() => NativeAction::Wait,
+            None if self.waits_for_its_line(now) => NativeAction::SleepUntil(self.status_due),
             None => NativeAction::SleepUntil(self.quiet_until.max(now)),
         }
+    }
+
+    /// Nothing is to be told but how it is, and that is told already.
+    fn waits_for_its_line(&self, now: Duration) -> bool {
+        let has_work = self.job.is_some() || self.working_on.is_some() || !self.results.is_empty();
+        !self.can_dial && !has_work && now >= self.quiet_until
     }
 }

@@ -83,6 +83,9 @@ impl NativeHandset {
             let body = self.settings.status.to_body();
             return Some((Purpose::Status, self.request(Method::Post, "/status", body, none)));
         }
+        if !self.can_dial {
+            return None;
+        }
         if self.outbox_due {
             return Some((Purpose::Outbox, self.request(Method::Get, "/outbox?wait=0", String::new(), none)));
         }

@@ -84,7 +84,7 @@ impl Running {
 }
 
 /// The actions by which a person says yes or no.
-fn decides(action: &str) -> bool {
+pub(super) fn decides(action: &str) -> bool {
     matches!(action, "accept" | "decline" | "stop_calling")
 }
 

@@ -59,6 +59,8 @@ struct Known {
     states_missing: bool,
     reads_log: bool,
     android: Option<u32>,
+    /// Whether the phone answers, and has a SIM card that may call, as it said last.
+    can_dial: bool,
     /// What was said about each command, so that it is said once.
     troubles: BTreeMap<&'static str, String>,
     /// Commands that Android refuses, and until when they are not asked again.
@@ -192,9 +194,18 @@ impl TermuxLine {
     }
 }
 
+/// Whether a command of Termux:API answered, be it by a refusal: what does not is asleep or not there, and dials nobody either.
+fn answers<T>(answer: &Result<T, Refused>) -> bool {
+    !matches!(answer, Err(Refused::Silent(_) | Refused::Missing(_)))
+}
+
 impl Line for TermuxLine {
     fn hangs_up(&self) -> bool {
         false
+    }
+
+    fn can_dial(&self) -> bool {
+        self.known().can_dial
     }
 
     fn look_every(&self) -> Duration {
@@ -210,7 +221,11 @@ impl Line for TermuxLine {
         match self.rows().await {
             Ok(rows) => Ok(serde_json::to_string(&call_log::before(&rows, number)).ok()),
             // What cannot list calls cannot make them either.
-            Err(why @ (Refused::Missing(_) | Refused::Silent(_))) => Err(CannotDial::Broken(why.to_string())),
+            Err(why @ (Refused::Missing(_) | Refused::Silent(_))) => {
+                // The next one is not asked for before it answers again.
+                self.known().can_dial = false;
+                Err(CannotDial::Broken(why.to_string()))
+            }
             // Without this permission it rings all the same.
             Err(Refused::Words { .. } | Refused::Failed { .. }) => Ok(None),
         }
@@ -260,6 +275,7 @@ impl Line for TermuxLine {
         };
         let battery = self.commands.json("termux-battery-status", &[]).await;
         let battery = self.note("termux-battery-status", battery);
+        let mut can_dial = answers(&battery);
         status.termux_api = Some(if matches!(battery, Err(Refused::Silent(_))) { "silent" } else { "ok" }.to_owned());
         if let Ok(printed) = &battery {
             telemetry::battery(&mut status, printed);
@@ -270,7 +286,7 @@ impl Line for TermuxLine {
             if let Ok(printed) = self.note("termux-telephony-deviceinfo", device) {
                 let sim = telemetry::device(&mut status, &printed)
                     .map_err(|words| Refused::Words { command: "the SIM card".to_owned(), words });
-                let _ = self.note("the SIM card", sim);
+                can_dial &= self.note("the SIM card", sim).is_ok();
             }
             if !self.rests("termux-telephony-cellinfo") {
                 let cells = self.commands.json("termux-telephony-cellinfo", &[]).await;
@@ -279,14 +295,15 @@ impl Line for TermuxLine {
                 }
             }
             if !self.rests("termux-call-log") {
-                let _ = self.rows().await;
+                can_dial &= answers(&self.rows().await);
             }
         }
         let android = self.android_version().await;
         let calls = self.calls().await;
         status.android = android.map(|android| android.to_string());
         status.line = calls.and_then(|calls| calls.busy).map(|busy| if busy { LineState::Busy } else { LineState::Idle });
-        let known = self.known();
+        let mut known = self.known();
+        known.can_dial = can_dial;
         status.answer_detection = Some(answer_detection(known.sees_calls, known.states_missing, known.reads_log));
         status.capabilities = vec![Capability::Sms];
         if self.settings.pass_on_texts {

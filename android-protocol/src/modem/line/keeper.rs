@@ -26,7 +26,7 @@ use crate::{
 const LOOK_FOR_PORT_EVERY: Duration = Duration::from_secs(2);
 
 /// How long a modem that says why it is not ready is left alone.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// How long a call is believed in while the modem is away.
 const AWAY_FOR: Duration = Duration::from_mins(1);
@@ -145,21 +145,23 @@ impl Keeper {
             Pin { tried: known.trim() == code, code }
         });
         let mut start = Start::new(pin);
-        let mut silent = 0;
+        let (mut silent, mut answered) = (0, false);
         loop {
             match start.step() {
                 Next::Ask(command) => {
                     let greets = command.text == "AT";
                     match talk.ask(command).await {
                         Ok(answer) => {
-                            silent = 0;
+                            (silent, answered) = (0, true);
                             self.recovery.answered();
                             start.answered(Some(&answer));
                         }
                         Err(Trouble::Silent) => {
                             silent += 1;
                             if silent >= 3 || (greets && silent >= 2) {
-                                return Err(Trouble::Silent);
+                                // What answers in another language is no modem that could be stuck: nothing is tried with it.
+                                let is_modem = answered || !talk.is_garbled();
+                                return if is_modem { Err(Trouble::Silent) } else { Ok(Err(NotReady::NoModem)) };
                             }
                             start.answered(None);
                         }

@@ -131,6 +131,10 @@ impl Line for ModemLine {
         true
     }
 
+    fn can_dial(&self) -> bool {
+        self.shared.can_dial()
+    }
+
     fn look_every(&self) -> Duration {
         LOOK_EVERY
     }
@@ -170,6 +174,10 @@ impl Line for ModemLine {
     fn cause(&self, number: &str) -> Option<Cause> {
         let q850 = self.shared.call_cause(number)?;
         Some(Cause { q850: Some(q850), text: Some(words(q850).to_owned()), sip: None })
+    }
+
+    fn keys(&self, number: &str) -> Vec<char> {
+        self.shared.take_keys(number)
     }
 
     async fn status(&self) -> Status {

@@ -25,6 +25,12 @@ const LIST_EVERY: Duration = Duration::from_secs(1);
 /// How often a modem without a call is asked how it is.
 const RADIO_EVERY: Duration = Duration::from_secs(50);
 
+/// How often one that is in no network is.
+const RADIO_SOON: Duration = Duration::from_secs(5);
+
+/// How often it is tried to end a call that belongs to nobody.
+const LEFTOVER_TRIES: usize = 6;
+
 /// How long after a call the next one waits: what the modem still says about the first would be taken for news of the second.
 const BETWEEN_CALLS: Duration = Duration::from_secs(1);
 
@@ -101,7 +107,7 @@ impl<'a> Session<'a> {
                     tracing::warn!("the modem was restarted by something else");
                     self.texting.look_soon();
                 }
-                event => self.texting.heard(event),
+                event => self.texting.heard(event, &self.keeper.shared),
             }
         }
         if self.call_over.is_none() && self.keeper.shared.with_call(|call| call.may_run()) == Some(false) {
@@ -166,7 +172,8 @@ impl<'a> Session<'a> {
     async fn ask_radio(&mut self) -> Result<(), Trouble> {
         let signal = self.talk.ask(Command::new("AT+CSQ").answered_by("+CSQ")).await?;
         let voice = self.talk.ask(Command::new("AT+CREG?").answered_by("+CREG")).await?;
-        let mut registration = Registration::parse(voice.first());
+        let without_sim = matches!(&voice.result, Final::Cme(refusal) if matches!(refusal.code, Some(10..=15)));
+        let mut registration = Registration::parse(voice.first()).or(without_sim.then_some(Registration::None));
         if !registration.is_some_and(Registration::is_in) {
             // On LTE some are only in there.
             let packets = self.talk.ask(Command::new("AT+CEREG?").answered_by("+CEREG")).await?;
@@ -180,6 +187,9 @@ impl<'a> Session<'a> {
             tracing::info!("the SIM is {}", state.words());
         }
         self.keeper.shared.radio(signal_dbm(signal.first()), registration, operator(name.first()));
+        if !self.keeper.shared.can_dial() {
+            self.radio_at = self.now() + RADIO_SOON;
+        }
         self.list().await?;
         Ok(())
     }
@@ -231,12 +241,29 @@ impl<'a> Session<'a> {
         if let Some(over) = self.call_over {
             self.keeper.shared.pace.sleep((over + BETWEEN_CALLS).saturating_sub(self.now())).await;
         }
-        let list = self.list().await?;
+        let list = self.without_leftovers().await?;
         if !list.is_empty() {
             return Ok(Err(CannotDial::LineBusy));
         }
         self.take_news();
         Ok(Ok(Some(self.path.clone())))
+    }
+
+    /// The calls of the modem. One from here that was given up while it was away, or that something else has dialled, belongs to nobody, and would
+    /// keep the line until the other side hangs up: it is ended. Not while somebody calls: theirs might end with it.
+    async fn without_leftovers(&mut self) -> Result<Vec<Listed>, Trouble> {
+        let commands = self.keeper.shared.dialect().hang_up();
+        let mut list = self.list().await?;
+        for command in commands.iter().cycle().take(LEFTOVER_TRIES) {
+            if list.is_empty() || list.iter().any(|listed| !listed.outgoing) || self.call_runs() {
+                break;
+            }
+            tracing::warn!("a call from here that belongs to nobody is ended");
+            self.talk.ask(Command::new(*command).within(Duration::from_secs(8))).await?;
+            self.keeper.shared.pace.sleep(BETWEEN_CALLS).await;
+            list = self.list().await?;
+        }
+        Ok(list)
     }
 
     /// Dials. Whatever goes wrong after the command was sent says nothing about the call: the list will.

@@ -1,6 +1,9 @@
 //! What is known about a modem, for its task and for the handset.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use tokio::sync::Notify;
 
@@ -11,12 +14,25 @@ use crate::{
         call::Call,
         dialect::{Dialect, Identity},
         listed::Listed,
-        pdu::joining::Joined,
+        pdu::{
+            deliver::Deliver,
+            joining::Joined,
+            report::{Fate, Report},
+        },
         radio::Registration,
     },
     phone::CallState,
     wire::{AnswerDetection, Capability, InboundText, LineState, Sim, Status},
 };
+
+/// From here on count the places of messages that lie on no SIM.
+const NOWHERE: u32 = 1 << 31;
+
+/// Most of those that are kept until the server has them.
+const MOST_LOOSE: usize = 50;
+
+/// Most texts whose fate is waited for; the network may never tell it.
+const MOST_UNSETTLED: usize = 64;
 
 /// What the modem is like now.
 #[derive(Debug, Default)]
@@ -30,6 +46,8 @@ struct Known {
     ready_since: Option<u64>,
     signal_dbm: Option<i32>,
     registration: Option<Registration>,
+    /// It was asked for that since it is ready.
+    radio_asked: bool,
     operator: Option<String>,
     credit: Option<String>,
     /// Somebody else's call is on the line.
@@ -42,6 +60,13 @@ struct Known {
     /// The call that is looked for is to end as soon as it is found.
     hang_up: bool,
     texts: Vec<Joined>,
+    /// Messages that came and lie on no SIM, by a place that is none.
+    loose: Vec<(u32, Deliver)>,
+    loose_places: u32,
+    /// Texts that were sent, by the references of those of their parts of which the network has not said what became of them.
+    unsettled: VecDeque<Vec<u8>>,
+    /// How many of those will not come.
+    lost: u64,
 }
 
 /// The same, for several tasks.
@@ -76,6 +101,8 @@ impl Shared {
     pub(super) fn ready(&self, identity: &Identity) {
         let mut known = self.known();
         known.trouble = None;
+        // What it was told before may be long ago.
+        (known.registration, known.radio_asked) = (None, false);
         known.stuck = false;
         known.identity = identity.clone();
         known.ready_since = Some(Clock::start().now().as_secs());
@@ -88,6 +115,7 @@ impl Shared {
             known.trouble = Some(why.to_owned());
         }
         known.stuck |= stuck;
+        (known.registration, known.radio_asked) = (None, false);
         known.signal_dbm = None;
     }
 
@@ -99,11 +127,18 @@ impl Shared {
         let mut known = self.known();
         known.signal_dbm = signal_dbm;
         known.registration = registration;
+        known.radio_asked = true;
         known.operator = operator;
     }
 
     pub(super) fn registration(&self) -> Option<Registration> {
         self.known().registration
+    }
+
+    /// Whether a number could be rung now. A modem that does not tell whether it is in a network is believed in.
+    pub(super) fn can_dial(&self) -> bool {
+        let known = self.known();
+        known.trouble.is_none() && known.radio_asked && known.registration.is_none_or(Registration::is_in)
     }
 
     pub(super) fn credit(&self, text: &str) {
@@ -166,9 +201,9 @@ impl Shared {
         let mut known = self.known();
         let now = self.pace.now();
         let call = known.call.as_mut()?;
-        let before = call.state(now);
+        let before = (call.state(now), call.has_keys());
         let done = act(call);
-        if call.state(now) != before {
+        if (call.state(now), call.has_keys()) != before {
             self.changed.notify_one();
         }
         Some(done)
@@ -197,9 +232,73 @@ impl Shared {
         self.known().call.as_ref().filter(|call| call.number() == number).and_then(Call::cause)
     }
 
+    /// The keys that the callee of the call to a number has pressed since this was asked last.
+    pub(super) fn take_keys(&self, number: &str) -> Vec<char> {
+        let mut known = self.known();
+        known.call.as_mut().filter(|call| call.number() == number).map(Call::take_keys).unwrap_or_default()
+    }
+
     /// True the first time: a call of the process before is to be looked for.
     pub(super) fn begins_search(&self) -> bool {
         !std::mem::replace(&mut self.known().searched, true)
+    }
+
+    /// A message came that lies nowhere.
+    pub(super) fn keep_loose(&self, message: Deliver) {
+        let mut known = self.known();
+        if known.loose.len() >= MOST_LOOSE {
+            tracing::warn!("a message that lies on no SIM is not kept: the server has not taken those before it");
+            return;
+        }
+        let place = NOWHERE | known.loose_places;
+        known.loose_places = known.loose_places.wrapping_add(1) & (NOWHERE - 1);
+        known.loose.push((place, message));
+    }
+
+    pub(super) fn loose(&self) -> Vec<(u32, Deliver)> {
+        self.known().loose.clone()
+    }
+
+    /// The modem gave these numbers to parts of texts: what is told under them from now on is about the new ones.
+    pub(super) fn uses_references(&self, references: &[u8]) {
+        let mut known = self.known();
+        for unsettled in &mut known.unsettled {
+            unsettled.retain(|reference| !references.contains(reference));
+        }
+        known.unsettled.retain(|unsettled| !unsettled.is_empty());
+    }
+
+    /// A text was sent, and of these of its parts the network has not said what became of them.
+    pub(super) fn waits_for_fate(&self, references: Vec<u8>) {
+        let mut known = self.known();
+        if !references.is_empty() {
+            known.unsettled.push_back(references);
+        }
+        if known.unsettled.len() > MOST_UNSETTLED {
+            known.unsettled.pop_front();
+        }
+    }
+
+    /// The network says what became of a part of a text.
+    pub(super) fn fate(&self, report: &Report) {
+        let mut known = self.known();
+        let reference = report.reference;
+        let Some(at) = known.unsettled.iter().rposition(|unsettled| unsettled.contains(&reference)) else { return };
+        match report.fate() {
+            Fate::Trying => {}
+            Fate::Delivered => {
+                if let Some(unsettled) = known.unsettled.get_mut(at) {
+                    unsettled.retain(|waiting| *waiting != reference);
+                }
+                known.unsettled.retain(|unsettled| !unsettled.is_empty());
+            }
+            Fate::Failed => {
+                // One part that is missing is enough.
+                known.unsettled.remove(at);
+                known.lost = known.lost.saturating_add(1);
+                tracing::warn!(reference, "a text message that was sent will not come, says the network");
+            }
+        }
     }
 
     pub(super) fn keep_texts(&self, texts: Vec<Joined>) {
@@ -223,9 +322,10 @@ impl Shared {
     /// The server has this one: where it lies on the SIM.
     pub(super) fn text_taken(&self, id: &str) -> Vec<u32> {
         let mut known = self.known();
-        let slots = known.texts.iter().filter(|text| text.id == id).flat_map(|text| text.slots.clone()).collect();
+        let slots: Vec<u32> = known.texts.iter().filter(|text| text.id == id).flat_map(|text| text.slots.clone()).collect();
         known.texts.retain(|text| text.id != id);
-        slots
+        known.loose.retain(|(place, _)| !slots.contains(place));
+        slots.into_iter().filter(|slot| *slot < NOWHERE).collect()
     }
 
     pub(super) fn status(&self) -> Status {
@@ -255,6 +355,11 @@ impl Shared {
                 Some(why) => why.clone(),
                 None => "ready".to_owned(),
             }),
+            texts: match known.lost {
+                0 => None,
+                1 => Some("1 text message sent since the start did not come, as the network said later".to_owned()),
+                lost => Some(format!("{lost} text messages sent since the start did not come, as the network said later")),
+            },
             started_at: known.ready_since.map(|since| since.to_string()),
             ..Status::default()
         }

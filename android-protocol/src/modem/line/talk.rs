@@ -5,7 +5,7 @@ use std::{collections::VecDeque, io, time::Duration};
 use super::{clock::Pace, port::Port};
 use crate::modem::{
     event::Event,
-    exchange::{Answer, Command, ESCAPE, Exchange, SEND, Said},
+    exchange::{Answer, Command, ESCAPE, Exchange, SEND, Said, is_a_modems},
 };
 
 /// Why there is no answer.
@@ -31,16 +31,23 @@ pub(super) struct Talk {
     pace: Pace,
     /// The last command had no answer: it may still come, and must not be taken for that of the next one.
     owes: bool,
+    /// Lines came that no modem says.
+    garbled: bool,
 }
 
 impl Talk {
     pub(super) fn new(port: Port, pace: Pace) -> Self {
-        Self { port, exchange: Exchange::default(), news: VecDeque::new(), pace, owes: false }
+        Self { port, exchange: Exchange::default(), news: VecDeque::new(), pace, owes: false, garbled: false }
     }
 
     /// What the modem said by itself, oldest first.
     pub(super) fn news(&mut self) -> Option<Event> {
         self.news.pop_front()
+    }
+
+    /// Whether something came that no modem says.
+    pub(super) fn is_garbled(&self) -> bool {
+        self.garbled || self.exchange.is_garbled()
     }
 
     /// Waits until the modem says something.
@@ -135,7 +142,10 @@ impl Talk {
         for said in said {
             match said {
                 Said::Event(event) => self.news.push_back(event),
-                Said::Noise(line) => tracing::debug!(bytes = line.len(), "the modem says something unknown"),
+                Said::Noise(line) => {
+                    self.garbled |= !is_a_modems(&line);
+                    tracing::debug!(bytes = line.len(), "the modem says something unknown");
+                }
                 Said::Answer(_) | Said::Prompt => {}
             }
         }

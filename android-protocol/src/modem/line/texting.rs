@@ -88,17 +88,22 @@ impl Texting {
     }
 
     /// Something the modem said by itself.
-    pub(super) fn heard(&mut self, event: Event) {
+    pub(super) fn heard(&mut self, event: Event, shared: &Shared) {
         match event {
             Event::TextStored(_) => self.look_soon(),
             Event::ReportStored(slot) => self.report_slots.push(slot),
             Event::Pdu { report: true, digits } => match Incoming::parse(&digits) {
-                Ok(Incoming::Report(report)) => self.keep(report),
+                Ok(Incoming::Report(report)) => self.keep(report, shared),
                 _ => tracing::warn!("a delivery report cannot be read"),
             },
-            Event::Pdu { report: false, .. } => {
-                tracing::warn!("a message that phones show at once and keep nowhere was not passed on");
-            }
+            // Phones show these at once and keep them nowhere.
+            Event::Pdu { report: false, digits } => match Incoming::parse(&digits) {
+                Ok(Incoming::Text(text)) => {
+                    shared.keep_loose(text);
+                    self.look_soon();
+                }
+                _ => tracing::warn!("a message that lies on no SIM cannot be read"),
+            },
             Event::TextsFull => {
                 self.full = true;
                 self.look_soon();
@@ -112,7 +117,8 @@ impl Texting {
         }
     }
 
-    fn keep(&mut self, report: Report) {
+    fn keep(&mut self, report: Report, shared: &Shared) {
+        shared.fate(&report);
         tracing::info!(reference = report.reference, fate = ?report.fate(), "the network says what became of a message");
         self.reports.push_back(report);
         if self.reports.len() > 64 {
@@ -125,7 +131,7 @@ impl Texting {
         if self.ussd.as_ref().is_some_and(|ussd| ussd.reply.is_some() || now >= ussd.until) {
             return self.finish_ussd(talk, shared).await;
         }
-        self.read_reports(talk).await?;
+        self.read_reports(talk, shared).await?;
         if now >= self.look_at {
             self.look_at = now + LOOK_EVERY;
             self.look(talk, shared).await?;
@@ -133,12 +139,12 @@ impl Texting {
         Ok(())
     }
 
-    async fn read_reports(&mut self, talk: &mut Talk) -> Result<(), Trouble> {
+    async fn read_reports(&mut self, talk: &mut Talk, shared: &Shared) -> Result<(), Trouble> {
         while let Some(slot) = self.report_slots.pop() {
             let answer = talk.ask(Command::new(format!("AT+CMGR={slot}")).answered_by("+CMGR")).await?;
             let digits = answer.lines.get(1).map(String::as_str).unwrap_or_default();
             if let Ok(Incoming::Report(report)) = Incoming::parse(digits) {
-                self.keep(report);
+                self.keep(report, shared);
                 self.delete(talk, &[slot]).await?;
             }
         }
@@ -156,7 +162,7 @@ impl Texting {
             match Incoming::parse(digits) {
                 Ok(Incoming::Text(text)) => texts.push((slot, text)),
                 Ok(Incoming::Report(report)) => {
-                    self.keep(report);
+                    self.keep(report, shared);
                     self.delete(talk, &[slot]).await?;
                 }
                 // Sent from here by another program, or damaged: nobody reads it.
@@ -171,6 +177,7 @@ impl Texting {
             );
             self.delete(talk, &leftovers).await?;
         }
+        texts.extend(shared.loose());
         let now = shared.pace.now();
         self.waiting.retain(|slot, _| texts.iter().any(|(known, _)| known == slot));
         for (slot, _) in &texts {
@@ -227,7 +234,10 @@ impl Texting {
         let (count, mut references) = (parts.len(), Vec::new());
         for (at, part) in (1..).zip(&parts) {
             match self.send_part(talk, part, shared).await {
-                Ok(Ok(reference)) => references.extend(reference),
+                Ok(Ok(reference)) => {
+                    references.extend(reference);
+                    shared.uses_references(&references);
+                }
                 Ok(Err(why)) => return (refused(&format!("part {at} of {count} was not sent: {why}")), None),
                 Err(trouble) => {
                     let why =
@@ -240,6 +250,11 @@ impl Texting {
             Ok(fate) => (fate, None),
             Err(trouble) => (None, Some(trouble)),
         };
+        if !matches!(fate, Some(Fate::Delivered | Fate::Failed)) {
+            // The result does not wait, and the server takes no second one: what comes later is told with the status.
+            references.retain(|reference| !self.is_delivered(*reference));
+            shared.waits_for_fate(references);
+        }
         let sent = if count == 1 { "sent".to_owned() } else { format!("sent in {count} parts") };
         let says = match fate {
             Some(Fate::Delivered) => "the network says that it was delivered",
@@ -275,6 +290,10 @@ impl Texting {
         }
     }
 
+    fn is_delivered(&self, reference: u8) -> bool {
+        self.reports.iter().any(|report| report.reference == reference && report.fate() == Fate::Delivered)
+    }
+
     /// What the network says about all of these; `None` if it says nothing in time.
     async fn wait_for_reports(&mut self, talk: &mut Talk, references: &[u8], shared: &Shared) -> Result<Option<Fate>, Trouble> {
         let until = shared.pace.deadline(REPORT_WITHIN);
@@ -283,9 +302,9 @@ impl Texting {
                 if matches!(event, Event::Ring { .. }) {
                     shared.stranger(true);
                 }
-                self.heard(event);
+                self.heard(event, shared);
             }
-            self.read_reports(talk).await?;
+            self.read_reports(talk, shared).await?;
             let fate_of =
                 |reference: &u8| self.reports.iter().rev().find(|report| report.reference == *reference).map(Report::fate);
             let fates: Vec<_> = references.iter().filter_map(fate_of).collect();
