@@ -2,13 +2,20 @@
 //!
 //! A script without a menu is a menu of one state. Time is that since the answer. Whoever carries out the commands says [`Input::Played`] when
 //! everything of the last [`Command::Play`] was heard, and [`Input::Tick`] no later than [`Conversation::wake`].
+//!
+//! What somebody wants of it while it runs: [`Input::Wish`].
+
+mod live;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub use self::live::{LONGEST_WISH, MOST_COLLECTED, Wish};
+use self::live::Aside;
 use super::{
     detector::{Times, Verdict},
     script::{MOST_STATES, MachineRule, MenuState, RecordRule, START, Script, Utterance, utterance},
 };
+use crate::live::LiveWord;
 
 /// The first words wait so long after the answer, because networks often lose the first frames.
 pub const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -43,6 +50,8 @@ pub enum Input {
     Quiet(Duration),
     /// The server answers a key with a sentence, which is ready to be played.
     Told(String),
+    /// Somebody wants something, under this number; what came of it is told with [`Command::Tell`], once.
+    Wish(i64, Wish),
 }
 
 /// What to do.
@@ -65,6 +74,26 @@ pub enum Command {
     Record,
     /// Record no longer.
     EndRecording,
+    /// Record no longer: it was wanted under this number, and is told when it is kept.
+    KeepRecording(i64),
+    /// Let the callee hear a room, and be heard there.
+    Enter {
+        /// Its name.
+        room: String,
+        /// Hear only.
+        mute: bool,
+    },
+    /// Out of the room.
+    Leave,
+    /// Tell what came of a wish.
+    Tell {
+        /// Its number.
+        ack: i64,
+        /// What.
+        word: LiveWord,
+        /// More about it.
+        value: Option<String>,
+    },
     /// End the call.
     HangUp,
 }
@@ -157,6 +186,22 @@ enum Doing {
         until: Duration,
     },
     Thanking,
+    /// Something is played for a wish.
+    Aside {
+        ack: i64,
+    },
+    /// Nothing is said: the call is in a room, or keys are collected.
+    Held,
+    /// The tone before a recording that is wished for.
+    Announcing {
+        ack: i64,
+        longest: Duration,
+    },
+    /// That recording.
+    Taping {
+        ack: i64,
+        until: Duration,
+    },
     Over,
 }
 
@@ -199,6 +244,7 @@ pub struct Conversation {
     again: u32,
     steps: u32,
     playing_since: Option<Duration>,
+    aside: Aside,
     outcome: Outcome,
     commands: Vec<Command>,
 }
@@ -255,6 +301,7 @@ impl Conversation {
             again: 0,
             steps: 0,
             playing_since: None,
+            aside: Aside::default(),
             outcome: Outcome::default(),
             commands: Vec::new(),
         }
@@ -267,11 +314,18 @@ impl Conversation {
             Doing::Opening { until }
             | Doing::Greeting { until }
             | Doing::Waiting { until, .. }
-            | Doing::Recording { until, .. } => until,
-            Doing::Speaking | Doing::Correcting | Doing::Beeping | Doing::Thanking => self.longest,
+            | Doing::Recording { until, .. }
+            | Doing::Taping { until, .. } => until,
+            Doing::Speaking
+            | Doing::Correcting
+            | Doing::Beeping
+            | Doing::Thanking
+            | Doing::Aside { .. }
+            | Doing::Held
+            | Doing::Announcing { .. } => self.longest,
             Doing::Over => return None,
         };
-        Some(next.min(self.longest))
+        Some(self.collected_at().unwrap_or(next).min(next).min(self.longest))
     }
 
     /// What came of it so far.
@@ -286,10 +340,14 @@ impl Conversation {
         matches!(self.doing, Doing::Recording { .. })
     }
 
-    /// The call ended without us.
-    pub fn line_is_gone(&mut self, at: Duration) {
-        self.stopped_playing(at);
-        self.doing = Doing::Over;
+    /// The call ended without us: what is left to do.
+    pub fn line_is_gone(&mut self, at: Duration) -> Vec<Command> {
+        if self.doing != Doing::Over {
+            self.stopped_playing(at);
+            self.close_wishes();
+            self.doing = Doing::Over;
+        }
+        std::mem::take(&mut self.commands)
     }
 
     /// Something happened.
@@ -320,6 +378,11 @@ impl Conversation {
         match (self.doing, input) {
             (_, Input::Key(key)) => self.key(at, key),
             (_, Input::Machine(verdict)) => self.machine(at, verdict),
+            (_, Input::Wish(ack, wish)) => self.wish(at, ack, wish),
+            (_, Input::Tick) if self.collected_at().is_some_and(|until| at >= until) => self.collected(at),
+            (Doing::Aside { ack }, Input::Played) => self.aside_played(at, ack),
+            (Doing::Announcing { ack, longest }, Input::Played) => self.announced(at, ack, longest),
+            (Doing::Taping { ack, until }, Input::Tick) if at >= until => self.taped(at, ack),
             (Doing::Opening { until } | Doing::Greeting { until }, Input::Tick) if at >= until => self.say(at),
             (Doing::Greeting { .. }, Input::Quiet(quiet)) if quiet >= ms(self.rule.silence_ms, 2000) => self.say(at),
             (Doing::Waiting { until, last: false }, Input::Tick) if at >= until => self.say(at),
@@ -389,8 +452,11 @@ impl Conversation {
 
     /// Silences whatever plays, because something else comes now.
     fn interrupt(&mut self, at: Duration) {
-        if matches!(self.doing, Doing::Speaking | Doing::Correcting | Doing::Beeping) {
+        if matches!(self.doing, Doing::Speaking | Doing::Correcting | Doing::Beeping | Doing::Aside { .. }) {
             self.commands.push(Command::Stop);
+        }
+        if let Doing::Aside { ack } = self.doing {
+            self.tell(ack, LiveWord::Stopped, None);
         }
         self.stopped_playing(at);
     }
@@ -398,6 +464,9 @@ impl Conversation {
     fn key(&mut self, at: Duration, key: char) {
         if self.outcome.keys.len() < MOST_KEYS {
             self.outcome.keys.push(key);
+        }
+        if self.key_for_wish(at, key) {
+            return;
         }
         match self.doing {
             // The first word of a person stands.
@@ -530,6 +599,7 @@ impl Conversation {
 
     fn hang_up(&mut self, at: Duration) {
         self.stopped_playing(at);
+        self.close_wishes();
         if self.records() || self.whole == Some(WholeCall::Recorded) {
             self.commands.push(Command::EndRecording);
         }

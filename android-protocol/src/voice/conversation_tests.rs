@@ -40,6 +40,12 @@ impl Line {
                 Command::State(name) => format!("enters {name}"),
                 Command::Record => "records".to_owned(),
                 Command::EndRecording => "recorded".to_owned(),
+                Command::KeepRecording(ack) => format!("recorded for {ack}"),
+                Command::Enter { room, mute } => format!("enters the room {room}{}", if *mute { ", mute" } else { "" }),
+                Command::Leave => "leaves".to_owned(),
+                Command::Tell { ack, word, value } => {
+                    format!("tells {ack} {}{}", word.as_str(), value.as_deref().map(|value| format!(" {value}")).unwrap_or_default())
+                }
                 Command::HangUp => "hangs up".to_owned(),
             };
             self.told.push((u64::try_from(self.now.as_millis()).unwrap(), word));
@@ -258,7 +264,189 @@ fn the_callee_hangs_up() {
     assert_eq!(line.until(90_000).words(), ["says Disk full"]);
 }
 
+fn play(text: &str) -> Wish {
+    Wish::Play(Utterance::Text(text.to_owned()))
+}
+
+#[test]
+fn what_is_played_for_a_wish_interrupts_and_the_script_goes_on_where_it_was() {
+    // Before the first word, in the middle of a sentence, between two, and while a key is waited for.
+    for (at, afterwards) in [
+        (100, vec![(2100, "says Disk full"), (7100, "says Disk full")]),
+        (1500, vec![(3500, "says Disk full"), (8500, "says Disk full")]),
+        (3000, vec![(8000, "says Disk full")]),
+        (9000, vec![(26_000, "hangs up")]),
+    ] {
+        let line = Line::answered(ALARM).until(at).then(Input::Wish(9, play("Now"))).until(60_000);
+        let told: Vec<_> = line.told.iter().map(|(at, word)| (*at, word.as_str())).collect();
+        let begun = told.iter().position(|(_, word)| *word == "tells 9 playing").unwrap();
+        assert_eq!(told[begun - 1], (at, "says Now"), "{told:?}");
+        assert_eq!(told[begun + 1], (at + 2000, "tells 9 played"), "{told:?}");
+        assert_eq!(told[begun + 2..begun + 2 + afterwards.len()], afterwards, "{told:?}");
+        assert_eq!(told.iter().filter(|(_, word)| *word == "says Disk full").count(), 2 + usize::from(at == 1500), "{told:?}");
+        assert_eq!(told.last().unwrap().1, "hangs up");
+    }
+}
+
+#[test]
+fn a_key_that_means_something_cuts_off_what_is_played_for_a_wish() {
+    let playing = || Line::answered(ALARM).until(1000).then(Input::Wish(9, play("Now"))).until(1500);
+    let line = playing().then(Input::Key('8')).then(Input::Key('1')).until(9000);
+    let words = ["says Disk full", "stops", "says Now", "tells 9 playing", "key 8 -", "key 1 accept", "stops", "tells 9 stopped"];
+    assert_eq!(line.words()[..8], words);
+    assert_eq!(line.words()[8..], ["says Thanks", "hangs up"]);
+    // After the person's word another sentence takes the place of the thanks, and the call ends with it.
+    let line = Line::answered(ALARM).until(700).then(Input::Key('1')).then(Input::Wish(9, play("Now"))).then(Input::Key('2'));
+    assert_eq!(line.until(9000).words()[4..], ["stops", "says Now", "tells 9 playing", "tells 9 played", "hangs up"]);
+}
+
+#[test]
+fn a_second_sentence_takes_the_place_of_the_first_and_stop_stops_for_good() {
+    let line = Line::answered(ALARM).until(9000).then(Input::Wish(1, play("A"))).until(9500).then(Input::Wish(2, play("B")));
+    let line = line.until(10_000).then(Input::Wish(3, Wish::Stop)).until(60_000);
+    let told: Vec<_> = line.told.iter().skip(2).map(|(at, word)| (*at, word.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (9000, "says A"),
+            (9000, "tells 1 playing"),
+            (9500, "stops"),
+            (9500, "tells 1 stopped"),
+            (9500, "says B"),
+            (9500, "tells 2 playing"),
+            (10_000, "stops"),
+            (10_000, "tells 2 stopped"),
+            (10_000, "tells 3 stopped"),
+            (25_000, "hangs up")
+        ]
+    );
+    // Also the script is silent then, and waits for a key.
+    let line = Line::answered(ALARM).until(1000).then(Input::Wish(3, Wish::Stop)).until(60_000);
+    assert_eq!(line.told.last().unwrap(), &(16_000, "hangs up".to_owned()));
+    assert_eq!(line.words(), ["says Disk full", "stops", "tells 3 stopped", "hangs up"]);
+}
+
+#[test]
+fn keys_are_collected_for_a_wish_and_for_nothing_else() {
+    let within = Duration::from_secs(5);
+    let collect = |most| Input::Wish(4, Wish::Collect { most, within });
+    let line = Line::answered(ALARM).until(9000).then(collect(2)).then(Input::Key('1')).until(9100).then(Input::Key('2'));
+    assert_eq!(line.words()[2..], ["tells 4 key 12"], "1 would have taken the alarm");
+    // Then the script has the line again.
+    let line = line.until(9200).then(Input::Key('1'));
+    assert_eq!(line.words()[3..], ["key 1 accept", "says Thanks"]);
+    assert_eq!(line.conversation.outcome().keys, "121");
+    // The time counts from the end of the question, which a key cuts off.
+    let asked = || Line::answered(ALARM).until(9000).then(Input::Wish(3, play("Code?"))).then(collect(4));
+    let told = asked().until(60_000).told;
+    assert!(told.contains(&(11_000, "tells 3 played".into())) && told.contains(&(16_000, "tells 4 key ".into())), "{told:?}");
+    let line = asked().until(10_000).then(Input::Key('7')).until(60_000);
+    assert_eq!(line.words()[4..7], ["stops", "tells 3 stopped", "tells 4 key 7"]);
+    assert_eq!(line.told[6].0, 15_000);
+}
+
+#[test]
+fn a_recording_for_a_wish_begins_with_a_tone_and_is_not_disturbed() {
+    let record = || Input::Wish(5, Wish::Record { longest: Duration::from_secs(6) });
+    let taping = || Line::answered(ALARM).until(9000).then(record()).until(12_000);
+    assert_eq!(taping().words()[2..], ["beeps", "records"]);
+    let line = taping().then(Input::Wish(6, play("Now"))).until(20_000);
+    assert_eq!(line.words()[4..], ["tells 6 error busy", "recorded for 5"]);
+    assert_eq!(line.told.last().unwrap().0, 17_000);
+    let line = taping().then(Input::Key('1')).then(Input::Key('1'));
+    assert_eq!(line.words()[4..], ["recorded for 5", "key 1 accept", "says Thanks"], "the first key only ends it");
+    assert_eq!(taping().then(Input::Wish(6, Wish::Stop)).words()[4..], ["recorded for 5", "tells 6 stopped"]);
+    let whole = r#"{"say":"A","record":{"from":"answer"}}"#;
+    assert_eq!(Line::answered(whole).until(600).then(record()).words().last(), Some(&"tells 5 error busy"));
+}
+
+#[test]
+fn in_a_room_the_script_has_no_line() {
+    let join = |mute| Input::Wish(7, Wish::Join { room: "r".into(), mute });
+    let line = Line::answered(ALARM).until(1000).then(join(true)).until(50_000).then(Input::Key('1')).until(60_000);
+    assert_eq!(line.words(), ["says Disk full", "stops", "enters the room r, mute", "tells 7 joined r", "key 1 -"]);
+    let line = line.then(Input::Wish(8, play("Now"))).until(61_000).then(Input::Key('1')).until(70_000);
+    assert_eq!(line.words()[5..], ["says Now", "tells 8 playing", "key 1 -", "tells 8 played"]);
+    // Out of it, a key is waited for.
+    let line = line.then(Input::Wish(9, Wish::Leave)).until(71_000).then(Input::Key('1')).until(80_000);
+    assert_eq!(line.words()[9..], ["leaves", "tells 9 left", "key 1 accept", "says Thanks", "hangs up"]);
+    let line = Line::answered(ALARM).until(1000).then(join(false)).until(1_000_000);
+    assert_eq!(line.told.last().unwrap(), &(180_000, "hangs up".to_owned()), "the longest time holds in a room too");
+}
+
+#[test]
+fn a_call_that_is_dropped_ends_at_once_or_with_a_sentence() {
+    let drop = |say: Option<&str>| Input::Wish(0, Wish::Drop(say.map(|say| Utterance::Text(say.to_owned()))));
+    assert_eq!(Line::answered(ALARM).until(700).then(drop(None)).words(), ["says Disk full", "hangs up"]);
+    let line = Line::answered(ALARM).until(700).then(Input::Wish(1, play("A"))).then(drop(Some("Bye"))).until(9000);
+    assert_eq!(line.words()[4..], ["tells 1 stopped", "says Bye", "hangs up"]);
+    assert_eq!(line.conversation.outcome().action, None, "nobody said anything");
+}
+
+/// One of everything that can be wanted.
+fn wish(kind: u8) -> Wish {
+    match kind {
+        0 => play("Now"),
+        1 => Wish::Stop,
+        2 => Wish::Collect { most: 2, within: Duration::from_secs(4) },
+        3 => Wish::Record { longest: Duration::from_secs(4) },
+        4 => Wish::Join { room: "r".into(), mute: false },
+        _ => Wish::Leave,
+    }
+}
+
 proptest! {
+    /// Whatever is wanted and pressed: the call ends in time, and each wish is answered to its end, once.
+    #[test]
+    fn every_wish_is_answered_once(
+        happens in proptest::collection::vec((0_u64..60_000, 0_u8..9), 0..40),
+        longest in 5_u64..80,
+        script in 0_usize..3,
+        dropped in proptest::option::of(0_u64..60_000),
+    ) {
+        let script = [ALARM, MENU, r#"{"say":"A","repeat":9,"keys":{"1":"accept"},"record":{"key":"3"},"thanks":{"accept":"T"}}"#][script];
+        let script = format!("{},\"max_seconds\":{longest}}}", script.trim_end().strip_suffix('}').unwrap());
+        let mut line = Line::answered(&script);
+        let mut happens = happens;
+        happens.sort();
+        let mut wishes = Vec::new();
+        for (ack, (at, kind)) in (1..).zip(happens) {
+            if dropped.is_some_and(|dropped| dropped < at) {
+                break;
+            }
+            line = line.until(at);
+            if line.conversation.wake().is_none() {
+                break;
+            }
+            line = match kind {
+                0..=5 => {
+                    wishes.push((ack, kind));
+                    line.then(Input::Wish(ack, wish(kind)))
+                }
+                6 => line.then(Input::Key('1')),
+                7 => line.then(Input::Key('3')),
+                _ => line.then(Input::Quiet(Duration::from_secs(4))),
+            };
+        }
+        if let Some(at) = dropped {
+            let now = u64::try_from(line.now.as_millis()).unwrap();
+            line = line.until(at.max(now)).then(Input::Wish(0, Wish::Drop(None)));
+        }
+        let line = line.until(1_000_000);
+        let words = line.words();
+        prop_assert_eq!(words.iter().filter(|word| **word == "hangs up").count(), 1);
+        prop_assert_eq!(words.last().copied(), Some("hangs up"));
+        for (ack, kind) in wishes {
+            let told = |what: &str| words.iter().filter(|word| word.starts_with(&format!("tells {ack} {what}"))).count();
+            let kept = words.iter().filter(|word| **word == format!("recorded for {ack}")).count();
+            let finally = ["played", "stopped", "key", "joined", "left", "error"].iter().map(|word| told(word)).sum::<usize>() + kept;
+            prop_assert_eq!((finally, ack, kind), (1, ack, kind), "{:?}", words);
+        }
+        let count = |what: &str| words.iter().filter(|word| **word == what).count();
+        prop_assert_eq!(count("records"), words.iter().filter(|word| word.starts_with("recorded")).count());
+        prop_assert!(count("leaves") <= words.iter().filter(|word| word.starts_with("enters the room")).count());
+    }
+
     /// Whatever is pressed and however the script is made: it ends in time, hangs up once, and the first final key stands.
     #[test]
     fn every_conversation_ends(

@@ -13,6 +13,7 @@ pub mod mixer;
 pub mod pcm;
 pub mod phrases;
 pub mod rewritten;
+pub mod room;
 pub mod script;
 pub mod text;
 pub mod tone;

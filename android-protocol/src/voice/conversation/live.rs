@@ -1,0 +1,303 @@
+//! What is wanted of a conversation while it runs: it is laid aside for that, and goes on afterwards.
+//!
+//! Whatever is played for a wish takes the place of what the script plays. When it is over, the script says its sentence again where it was
+//! interrupted, and waits for a key anew where it waited. Keys keep their meaning meanwhile, unless they are being collected or the call is in a room.
+
+use std::time::Duration;
+
+use super::{Command, Conversation, Doing, Utterance};
+use crate::live::LiveWord;
+
+/// The longest time for which keys are collected, or a voice is recorded.
+pub const LONGEST_WISH: Duration = Duration::from_mins(10);
+
+/// Most keys that one wish collects.
+pub const MOST_COLLECTED: usize = 64;
+
+/// What somebody wants of a running call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// Play this in place of what is playing.
+    Play(Utterance),
+    /// Play nothing more; a script waits for a key then.
+    Stop,
+    /// Take keys for nothing but this.
+    Collect {
+        /// So many at most.
+        most: usize,
+        /// For so long at most, counted from when what is being played was.
+        within: Duration,
+    },
+    /// Record the callee, after a tone.
+    Record {
+        /// For so long at most.
+        longest: Duration,
+    },
+    /// Hear a room, and be heard there.
+    Join {
+        /// Its name.
+        room: String,
+        /// Hear only.
+        mute: bool,
+    },
+    /// Hear the room no longer.
+    Leave,
+    /// End the call: at once, or when this was said.
+    Drop(Option<Utterance>),
+}
+
+/// Where a script goes on that was laid aside.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Back {
+    /// With its sentence.
+    Say,
+    /// With the pause between two times.
+    Pause,
+    /// With waiting for a key.
+    #[default]
+    Wait,
+    /// It had its result: the call ends.
+    End,
+}
+
+/// Keys that are being collected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Collecting {
+    ack: i64,
+    most: usize,
+    within: Duration,
+    until: Duration,
+    keys: String,
+}
+
+/// What of a conversation is not the script's.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Aside {
+    back: Back,
+    collecting: Option<Collecting>,
+    in_room: bool,
+}
+
+impl Conversation {
+    /// When keys have been collected for long enough; the time does not run while something is played.
+    pub(super) fn collected_at(&self) -> Option<Duration> {
+        let playing = matches!(self.doing, Doing::Aside { .. });
+        self.aside.collecting.as_ref().filter(|_| !playing).map(|collecting| collecting.until)
+    }
+
+    pub(super) fn wish(&mut self, at: Duration, ack: i64, wish: Wish) {
+        match wish {
+            Wish::Play(what) => {
+                if self.lay_aside(at, ack) {
+                    self.doing = Doing::Aside { ack };
+                    self.commands.push(Command::Play(vec![what]));
+                    self.tell(ack, LiveWord::Playing, None);
+                }
+            }
+            Wish::Stop => {
+                if let Doing::Taping { ack: taping, .. } = self.doing {
+                    self.commands.push(Command::KeepRecording(taping));
+                    self.doing = Doing::Held;
+                }
+                if self.lay_aside(at, ack) {
+                    self.tell(ack, LiveWord::Stopped, None);
+                    self.wait_afterwards();
+                    self.go_on(at);
+                }
+            }
+            Wish::Collect { most, within } => self.collect(at, ack, most, within),
+            Wish::Record { longest } => {
+                // One recording at a time, and one meaning of a key at a time.
+                if self.whole.is_some() || self.aside.collecting.is_some() {
+                    self.busy(ack);
+                } else if self.lay_aside(at, ack) {
+                    self.doing = Doing::Announcing { ack, longest: longest.min(LONGEST_WISH) };
+                    self.commands.push(Command::Play(vec![Utterance::Beep]));
+                }
+            }
+            Wish::Join { room, mute } => {
+                if self.lay_aside(at, ack) {
+                    self.aside.in_room = true;
+                    self.wait_afterwards();
+                    self.commands.push(Command::Enter { room: room.clone(), mute });
+                    self.tell(ack, LiveWord::Joined, Some(room));
+                }
+            }
+            Wish::Leave => {
+                if std::mem::take(&mut self.aside.in_room) {
+                    self.commands.push(Command::Leave);
+                }
+                self.tell(ack, LiveWord::Left, None);
+                if self.doing == Doing::Held {
+                    self.go_on(at);
+                }
+            }
+            Wish::Drop(None) => self.hang_up(at),
+            Wish::Drop(Some(say)) => {
+                self.stopped_playing(at);
+                if self.records() {
+                    self.commands.push(Command::EndRecording);
+                }
+                self.close_wishes();
+                self.doing = Doing::Thanking;
+                self.commands.push(Command::Play(vec![say]));
+            }
+        }
+    }
+
+    /// Takes the line from the script, and from a wish that is being played; not from a recording, which would hold what is played now.
+    fn lay_aside(&mut self, at: Duration, ack: i64) -> bool {
+        self.aside.back = match self.doing {
+            Doing::Over | Doing::Beeping | Doing::Recording { .. } | Doing::Announcing { .. } | Doing::Taping { .. } => {
+                self.busy(ack);
+                return false;
+            }
+            Doing::Opening { .. } | Doing::Greeting { .. } => Back::Say,
+            Doing::Speaking => {
+                // It was not heard to its end, so it does not count.
+                self.said = self.said.saturating_sub(1);
+                Back::Say
+            }
+            Doing::Waiting { last: false, .. } => Back::Pause,
+            Doing::Waiting { last: true, .. } | Doing::Correcting => Back::Wait,
+            Doing::Thanking => Back::End,
+            Doing::Aside { .. } | Doing::Held => self.aside.back,
+        };
+        if self.doing == Doing::Thanking {
+            self.commands.push(Command::Stop);
+        }
+        self.interrupt(at);
+        self.doing = Doing::Held;
+        true
+    }
+
+    fn wait_afterwards(&mut self) {
+        if self.aside.back != Back::End {
+            self.aside.back = Back::Wait;
+        }
+    }
+
+    /// The script has the line again, unless something else still holds it.
+    fn go_on(&mut self, at: Duration) {
+        // What held it so far is over, also if the call ends now.
+        self.doing = Doing::Held;
+        if self.aside.in_room || self.aside.collecting.is_some() {
+            return;
+        }
+        match std::mem::take(&mut self.aside.back) {
+            Back::Say => self.say(at),
+            Back::Pause => self.doing = Doing::Waiting { until: at + self.state().pause, last: false },
+            Back::Wait => self.wait_for_key(at),
+            Back::End => self.hang_up(at),
+        }
+    }
+
+    /// What was played for a wish is over.
+    pub(super) fn aside_played(&mut self, at: Duration, ack: i64) {
+        self.tell(ack, LiveWord::Played, None);
+        if let Some(collecting) = &mut self.aside.collecting {
+            collecting.until = at + collecting.within;
+        }
+        self.go_on(at);
+    }
+
+    fn collect(&mut self, at: Duration, ack: i64, most: usize, within: Duration) {
+        let prompt = matches!(self.doing, Doing::Aside { .. });
+        // Who asks while the question is still being said does not want it cut off.
+        if !prompt && !self.lay_aside(at, ack) {
+            return;
+        }
+        self.wait_afterwards();
+        self.tell_collected();
+        let within = within.min(LONGEST_WISH);
+        let most = most.clamp(1, MOST_COLLECTED);
+        self.aside.collecting = Some(Collecting { ack, most, within, until: at + within, keys: String::new() });
+    }
+
+    fn tell_collected(&mut self) {
+        if let Some(collecting) = self.aside.collecting.take() {
+            self.tell(collecting.ack, LiveWord::Key, Some(collecting.keys));
+        }
+    }
+
+    /// The time for keys is over, or there are enough.
+    pub(super) fn collected(&mut self, at: Duration) {
+        self.tell_collected();
+        if self.doing == Doing::Held {
+            self.go_on(at);
+        }
+    }
+
+    /// Whether a key was meant for a wish, and not for the script.
+    pub(super) fn key_for_wish(&mut self, at: Duration, key: char) -> bool {
+        if let Some(collecting) = &mut self.aside.collecting {
+            collecting.keys.push(key);
+            let enough = collecting.keys.len() >= collecting.most;
+            if matches!(self.doing, Doing::Aside { .. }) {
+                collecting.until = at + collecting.within;
+                self.interrupt(at);
+                self.doing = Doing::Held;
+            }
+            if enough {
+                self.collected(at);
+            }
+            return true;
+        }
+        match self.doing {
+            Doing::Taping { ack, .. } => {
+                self.taped(at, ack);
+                true
+            }
+            // The script had its result already.
+            Doing::Aside { .. } if self.aside.back == Back::End => true,
+            Doing::Aside { .. } => {
+                // Only a key that means something cuts off what is said.
+                let state = self.state();
+                let means = !self.aside.in_room && (state.keys.contains_key(&key) || state.otherwise.is_some());
+                if !means {
+                    self.commands.push(Command::Key { key, action: None });
+                }
+                !means
+            }
+            Doing::Held | Doing::Announcing { .. } => {
+                self.commands.push(Command::Key { key, action: None });
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The tone was heard.
+    pub(super) fn announced(&mut self, at: Duration, ack: i64, longest: Duration) {
+        self.doing = Doing::Taping { ack, until: at + longest };
+        self.commands.push(Command::Record);
+    }
+
+    /// Enough was recorded for a wish.
+    pub(super) fn taped(&mut self, at: Duration, ack: i64) {
+        self.commands.push(Command::KeepRecording(ack));
+        self.go_on(at);
+    }
+
+    /// The call ends: whoever still waits for something is told how that went.
+    pub(super) fn close_wishes(&mut self) {
+        match self.doing {
+            Doing::Aside { ack } => self.tell(ack, LiveWord::Stopped, None),
+            Doing::Announcing { ack, .. } => self.tell(ack, LiveWord::Error, Some("too_late".to_owned())),
+            Doing::Taping { ack, .. } => self.commands.push(Command::KeepRecording(ack)),
+            _ => {}
+        }
+        self.tell_collected();
+        if std::mem::take(&mut self.aside.in_room) {
+            self.commands.push(Command::Leave);
+        }
+    }
+
+    fn busy(&mut self, ack: i64) {
+        self.tell(ack, LiveWord::Error, Some("busy".to_owned()));
+    }
+
+    pub(super) fn tell(&mut self, ack: i64, word: LiveWord, value: Option<String>) {
+        self.commands.push(Command::Tell { ack, word, value });
+    }
+}
