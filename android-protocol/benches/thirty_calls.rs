@@ -87,7 +87,7 @@ impl Callees {
                 let description = match sdp::read(body) {
                     Ok(media) if text.starts_with("INVITE") => {
                         wanted.lock().unwrap().insert(named(&["call-id:"]), media.address);
-                        sdp::write(sound_at, 1, Some(Law::Pcma), 101, Direction::Both)
+                        sdp::write(sound_at, 1, Some(Law::Pcma), Some(101), Direction::Both)
                     }
                     _ => String::new(),
                 };

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 use android_protocol::{
     driver::scribe::{Scribe, journal_of},
     native::JournalEntry,
+    sip::peer::Act,
     wire::{ACCEPTED_BODY, CallOutcome, IDLE_BODY, NativeCall, NativeOffer, NativeReport},
 };
 use rig::{A, Kind, Rig};
@@ -163,6 +164,61 @@ fn while_somebody_talks_also_where_the_phone_keeps_no_log() {
         let _agent = rig.start(&server.desk.url);
         assert_eq!((server.call().outcome, rig.dials()), (Some(CallOutcome::Answered), 1), "{kind:?}, log: {log}");
     }
+}
+
+#[test]
+fn while_somebody_who_called_is_talking() {
+    // Keys are not taken, and there is nobody to be called.
+    let desk = Desk::open(|request| {
+        let is_key = request.body.contains(r#""event":"key""#);
+        let script = r#"{"say":"Disk full","keys":{"1":"accept"},"key_wait_seconds":600,"max_seconds":900}"#;
+        let body = match request.path.as_str() {
+            "/incoming" => format!(r#"{{"code":0,"mid":"i1","do":"answer","script":{script}}}"#),
+            path if path.starts_with("/alert/phone?wait") || path.starts_with("/outbox?") => IDLE_BODY.to_owned(),
+            _ => ACCEPTED_BODY.to_owned(),
+        };
+        (if is_key { 503 } else { 200 }, body)
+    });
+    let rig = Rig::new(Kind::Sip);
+    let agent = rig.start(&desk.url);
+    eventually("a poll", || desk.bodies("/alert/phone?wait").first().cloned());
+    rig.peer().call(A, [Act::Hear(5), Act::Key('1'), Act::Stay]).unwrap();
+    eventually("the key in the journal", || {
+        std::fs::read_to_string(journal_of(&rig.state_dir())).ok().filter(|journal| journal.contains(r#""entry":"key""#))
+    });
+    drop(agent);
+    assert!(desk.bodies("/alert/phone?mid=i1").is_empty());
+    let _agent = rig.start(&desk.url);
+    let body = eventually("the report", || desk.bodies("/alert/phone?mid=i1").pop());
+    let call = NativeReport::parse(body.as_bytes()).unwrap().calls.swap_remove(0);
+    assert_eq!((call.number.as_str(), call.outcome, call.action.as_deref()), (A, Some(CallOutcome::Answered), Some("accept")));
+    let polls = desk.bodies("/alert/phone?wait").len();
+    eventually("polls", || (desk.bodies("/alert/phone?wait").len() > polls + 1).then_some(()));
+    assert_eq!((rig.dials(), desk.bodies("/alert/phone?mid=i1").len()), (0, 1), "nobody is rung, and it is told once");
+}
+
+#[test]
+fn while_it_rings_here() {
+    // The server has given it a name, and has not decided yet.
+    let desk = Desk::open(|request| {
+        let body = match request.path.as_str() {
+            "/incoming" => r#"{"code":0,"mid":"i1"}"#.to_owned(),
+            path if path.starts_with("/alert/phone?wait") || path.starts_with("/outbox?") => IDLE_BODY.to_owned(),
+            path if path.starts_with("/live?") => r#"{"code":0,"commands":[]}"#.to_owned(),
+            _ => ACCEPTED_BODY.to_owned(),
+        };
+        (200, body)
+    });
+    let rig = Rig::new(Kind::Sip);
+    let agent = rig.start(&desk.url);
+    eventually("a poll", || desk.bodies("/alert/phone?wait").first().cloned());
+    rig.peer().call(A, [Act::Stay]).unwrap();
+    eventually("it rings", || desk.bodies("/progress?mid=i1").first().cloned());
+    drop(agent);
+    let _agent = rig.start(&desk.url);
+    let body = eventually("the report", || desk.bodies("/alert/phone?mid=i1").pop());
+    let call = NativeReport::parse(body.as_bytes()).unwrap().calls.swap_remove(0);
+    assert_eq!((call.outcome, rig.dials()), (Some(CallOutcome::NoAnswer), 0));
 }
 
 #[test]

@@ -224,6 +224,7 @@ fn the_intent_is_written_down_before_the_dial() {
         .map(|entry| match entry {
             JournalEntry::Leased { .. } => "leased",
             JournalEntry::Dialling { .. } => "dialling",
+            JournalEntry::Inbound { .. } => "inbound",
             JournalEntry::Connected { .. } | JournalEntry::Key { .. } => "heard",
             JournalEntry::Ended { .. } => "ended",
             JournalEntry::Reported { .. } => "reported",

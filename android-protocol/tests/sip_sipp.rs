@@ -12,9 +12,9 @@ use std::{
 
 use android_protocol::{
     sip::{
-        call::{Made, Order, SOUND_WITHIN, Sounds, lines, make, new_call_id, pcm},
+        call::{Made, Order, SOUND_WITHIN, Sounds, lines, make, new_call_id, pcm, pick_up},
         config::{Secret, Sip},
-        signal::stack::Stack,
+        signal::{sdp, stack::Stack},
     },
     voice::{script::Script, tone},
     wire::CallOutcome,
@@ -48,12 +48,16 @@ impl Drop for Sipp {
 
 impl Sipp {
     fn start(scenario: &str) -> Option<Self> {
-        let (port, media) = free_ports();
+        Self::start_at(free_ports(), scenario, &[])
+    }
+
+    fn start_at((port, media): (u16, u16), scenario: &str, more: &[&str]) -> Option<Self> {
         let file = format!("{}/tests/sipp/{scenario}.xml", env!("CARGO_MANIFEST_DIR"));
         let folder = tempfile::tempdir().unwrap();
         let started = Command::new("sipp")
             .args(["-sf", &file, "-i", "127.0.0.1", "-p", &port.to_string(), "-mp", &media.to_string()])
             .args(["-m", "1", "-nostdin", "-timeout", "80s", "-trace_err", "-error_file", "errors.log"])
+            .args(more)
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -83,11 +87,9 @@ impl Sipp {
     }
 }
 
-async fn call(sipp: &Sipp, password: Option<&str>, ring: Duration) -> Made {
-    let mut sip: Sip = toml::from_str(&format!("trunk = '127.0.0.1:{}'\nuser = '1001'\n", sipp.1)).unwrap();
-    sip.password = password.map(|password| Secret(password.to_owned()));
+fn order(sip: &Sip, ring: Duration) -> Order {
     let script = r#"{"say":"x","repeat":9,"keys":{"1":"accept"},"key_wait_seconds":60,"thanks":{"accept":"y"}}"#;
-    let order = Order {
+    Order {
         address: sip.dialling().address("13900000001").unwrap(),
         call_id: new_call_id(),
         ring,
@@ -98,7 +100,13 @@ async fn call(sipp: &Sipp, password: Option<&str>, ring: Duration) -> Made {
         symmetric: false,
         silence: SOUND_WITHIN,
         outcomes: BTreeMap::new(),
-    };
+    }
+}
+
+async fn call(sipp: &Sipp, password: Option<&str>, ring: Duration) -> Made {
+    let mut sip: Sip = toml::from_str(&format!("trunk = '127.0.0.1:{}'\nuser = '1001'\n", sipp.1)).unwrap();
+    sip.password = password.map(|password| Secret(password.to_owned()));
+    let order = order(&sip, ring);
     let stack = Stack::start(&sip).await.unwrap();
     let (news, _told, _control, mut controlled) = lines();
     let made = tokio::time::timeout(LONG, make(&stack, &order, &news, &mut controlled)).await.unwrap();
@@ -129,6 +137,27 @@ async fn answered_and_a_key_by_info() {
     let Some(sipp) = Sipp::start("info") else { return };
     let made = call(&sipp, None, LONG).await;
     assert_eq!((made.judged.outcome, made.conversation.action.as_deref()), (CallOutcome::Answered, Some("accept")), "{made:?}");
+    sipp.ends_content().await;
+}
+
+#[tokio::test]
+async fn it_calls_us_and_presses_a_key() {
+    let ((own, _), ports) = (free_ports(), free_ports());
+    let sip = format!("trunk = '127.0.0.1:{}'\nuser = '1001'\nbind = '127.0.0.1:{own}'\n", ports.0);
+    let sip: Sip = toml::from_str(&sip).unwrap();
+    let (door, mut callers) = tokio::sync::mpsc::channel(1);
+    let stack = Stack::start_for(&sip, Some(door)).await.unwrap();
+    let Some(sipp) = Sipp::start_at(ports, "calls", &[&format!("127.0.0.1:{own}")]) else { return };
+    let caller = tokio::time::timeout(LONG, callers.recv()).await.unwrap().unwrap();
+    assert_eq!((caller.from.as_str(), caller.to.as_str()), ("+8613900000001", "1001"));
+    caller.ring();
+    let media = sdp::read(&caller.sdp).unwrap();
+    let (news, _told, _control, mut controlled) = lines();
+    let order = order(&sip, LONG);
+    let picked_up = pick_up(&stack, (caller, media, tokio::time::Instant::now()), &order, &news, &mut controlled);
+    let made = tokio::time::timeout(LONG, picked_up).await.unwrap();
+    assert_eq!((made.judged.outcome, made.conversation.action.as_deref()), (CallOutcome::Answered, Some("accept")), "{made:?}");
+    // The stack answers what is repeated until sipp is content.
     sipp.ends_content().await;
 }
 

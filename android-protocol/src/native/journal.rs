@@ -30,6 +30,18 @@ pub enum JournalEntry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         call: Option<String>,
     },
+    /// Somebody calls, and the server has given that a name.
+    Inbound {
+        /// Which.
+        mid: String,
+        /// Who calls, as it is reported.
+        number: String,
+        /// When, in milliseconds.
+        at_ms: u64,
+        /// By what the line knows this call; over SIP the Call-ID.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<String>,
+    },
     /// The line is connected.
     Connected {
         /// For which offer.
@@ -80,6 +92,7 @@ impl JournalEntry {
         match self {
             Self::Leased { offer, .. } => Some(&offer.mid),
             Self::Dialling { mid, .. }
+            | Self::Inbound { mid, .. }
             | Self::Connected { mid, .. }
             | Self::Key { mid, .. }
             | Self::Ended { mid, .. }

@@ -148,6 +148,14 @@ impl Past {
                     hand_out.calls.extend(hand_out.running.replace(running).map(|before| before.ended_with_us()));
                 }
             }
+            // An offer of one number that was dialled already: after a restart there is a report to make, and nobody to ring.
+            JournalEntry::Inbound { mid, .. } if self.hand_out(mid).is_some() => {}
+            JournalEntry::Inbound { mid, number, at_ms, call } => {
+                let offer = NativeOffer { mid: mid.clone(), phone: vec![number.clone()], ..NativeOffer::default() };
+                self.note(&JournalEntry::Leased { offer, at_ms: *at_ms });
+                let (mid, number, call) = (mid.clone(), number.clone(), call.clone());
+                self.note(&JournalEntry::Dialling { mid, number, at_ms: *at_ms, call });
+            }
             JournalEntry::Connected { mid, number } => {
                 if let Some(running) = self.running_mut(mid, number) {
                     running.connected = true;

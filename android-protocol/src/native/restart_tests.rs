@@ -109,3 +109,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_call_that_came_in_is_reported_and_its_caller_is_not_rung() {
+    let inbound = JournalEntry::Inbound { mid: "i1".into(), number: "186".into(), at_ms: 7, call: Some("c".into()) };
+    let past = Past::read(std::slice::from_ref(&inbound));
+    let open: Vec<_> = past.open().map(|open| (open.offer.mid.as_str(), open.report())).collect();
+    assert_eq!((open[0].0, open[0].1.calls[0].outcome), ("i1", Some(CallOutcome::NoAnswer)));
+    assert_eq!(past.unfinished().unwrap().running.as_ref().unwrap().mark.as_deref(), Some("c"));
+    // Told again, it is no other one.
+    let again = Past::read(&[inbound.clone(), JournalEntry::Connected { mid: "i1".into(), number: "186".into() }, inbound]);
+    assert_eq!(again.open().next().unwrap().report().calls[0].outcome, Some(CallOutcome::Answered));
+    assert_eq!(again.open().count(), 1);
+}

@@ -42,7 +42,8 @@ impl NativeHandset {
                 self.carried_out(id, result);
             }
             Some(
-                JournalEntry::Connected { .. }
+                JournalEntry::Inbound { .. }
+                | JournalEntry::Connected { .. }
                 | JournalEntry::Key { .. }
                 | JournalEntry::Ended { .. }
                 | JournalEntry::Reported { .. }

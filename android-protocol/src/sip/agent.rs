@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::{
+    sync::mpsc,
     task::{Id, JoinSet},
     time::{Instant, sleep, sleep_until},
 };
@@ -18,9 +19,13 @@ use tokio::{
 use super::{
     channel::{Bench, short},
     config::Settings,
+    live::Live,
     recordings::Recordings,
     server::{Server, ServerError, WAIT},
-    signal::trunk::{Trunk, TrunkState},
+    signal::{
+        stack::Caller,
+        trunk::{Trunk, TrunkState},
+    },
     sound::{
         clips::Clips,
         speech::{Speaker, usual_voices},
@@ -46,6 +51,15 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// How long running calls may go on after it was told to stop.
 const LAST_CALLS: Duration = Duration::from_mins(5);
+
+/// How many callers may wait for somebody to look at them.
+const MOST_CALLERS: usize = 64;
+
+/// How long the last events of calls may take when the program ends.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
+
+/// What is answered to a caller where every channel is in a call.
+const BUSY: u16 = 486;
 
 /// For how long a server is not asked for a channel that it does not know.
 const REFUSED_CHANNEL: Duration = Duration::from_mins(10);
@@ -76,10 +90,14 @@ pub async fn run(
     let speaker = Speaker::new(&settings.speech, &settings.state_dir);
     let clips = Clips::new(server.clone(), &settings.state_dir);
     let recordings = Recordings::new(&settings.state_dir);
-    let (trunk, keeping) = Trunk::keep(settings.sip.clone());
+    let (door, mut callers) = mpsc::channel(MOST_CALLERS);
+    let (trunk, keeping) = Trunk::keep_for(settings.sip.clone(), settings.sip.inbound.then_some(door));
     #[expect(clippy::disallowed_methods, reason = "the wall clock, for people to read in the report")]
     let now = std::time::SystemTime::now();
-    let unix = now.duration_since(std::time::UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default();
+    let since_1970 = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let tell: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(tell);
+    let unix_ms = i64::try_from(since_1970.as_millis()).unwrap_or_default();
+    let live = Live::new(server.clone(), speaker.clone(), clips.clone(), Arc::clone(&tell), unix_ms);
     let bench = Bench {
         agent: Arc::new(settings),
         server,
@@ -87,10 +105,11 @@ pub async fn run(
         speaker,
         clips,
         recordings,
+        live: live.clone(),
         trunk,
-        tell: Arc::new(tell),
+        tell,
         rest_until: Arc::default(),
-        began: (Instant::now(), unix),
+        began: (Instant::now(), since_1970.as_secs()),
     };
     let past = Past::read(&past);
     let left: Vec<(String, NativeReport)> = past.open().map(|open| (open.offer.mid.clone(), open.report())).collect();
@@ -122,11 +141,16 @@ pub async fn run(
     beside.spawn(Arc::clone(&desk).say_how_it_is());
     let recordings = desk.bench.recordings.clone();
     beside.spawn(recordings.upload(desk.bench.server.clone(), Arc::clone(&desk.bench.tell)));
+    beside.spawn(live.clone().keep());
+    beside.spawn(live.clone().post());
     tokio::pin!(shutdown);
-    desk.work(&mut work, shutdown.as_mut()).await;
+    desk.work(&mut work, &mut callers, shutdown.as_mut()).await;
+    // From now on nobody is here for callers.
+    drop(callers);
     (desk.bench.tell)("stopping: no more is asked for, running calls go on");
     let over = async { while work.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(LAST_CALLS, over).await;
+    let _ = tokio::time::timeout(LAST_EVENTS, live.told()).await;
     keeping.abort();
 }
 
@@ -134,6 +158,17 @@ pub async fn run(
 fn next_of(in_vain: Option<u8>, free: impl Iterator<Item = u8> + Clone) -> Option<u8> {
     let behind = free.clone().find(|channel| in_vain.is_some_and(|asked| *channel > asked));
     behind.or_else(|| free.clone().next())
+}
+
+/// Channels whose work is over are free again.
+fn give_back(work: &mut JoinSet<()>, holds: &mut BTreeMap<Id, u8>, free: &mut [bool]) {
+    while let Some(done) = work.try_join_next_with_id() {
+        // Also a task that broke off gives its channel back.
+        let id = done.map_or_else(|why| why.id(), |(id, ())| id);
+        if let Some(free) = holds.remove(&id).and_then(|channel| free.get_mut(usize::from(channel))) {
+            *free = true;
+        }
+    }
 }
 
 impl Desk {
@@ -165,7 +200,12 @@ impl Desk {
     }
 
     /// Asks and serves until told to stop.
-    async fn work(self: &Arc<Self>, work: &mut JoinSet<()>, mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>) {
+    async fn work(
+        self: &Arc<Self>,
+        work: &mut JoinSet<()>,
+        callers: &mut mpsc::Receiver<Caller>,
+        mut shutdown: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) {
         let mut free: Vec<bool> = vec![true; usize::from(self.bench.agent.channels)];
         let mut holds: BTreeMap<Id, u8> = BTreeMap::new();
         // Something may have been handed out on these whose answer never came here: to a program before this one, or by a broken line.
@@ -175,13 +215,7 @@ impl Desk {
         let mut in_vain: Option<u8> = None;
         let mut warm = Some(tokio::spawn(Arc::clone(self).prepare()));
         loop {
-            while let Some(done) = work.try_join_next_with_id() {
-                // Also a task that broke off gives its channel back.
-                let id = done.map_or_else(|why| why.id(), |(id, ())| id);
-                if let Some(free) = holds.remove(&id).and_then(|channel| free.get_mut(usize::from(channel))) {
-                    *free = true;
-                }
-            }
+            give_back(work, &mut holds, &mut free);
             self.busy.store(free.iter().any(|free| !free), Ordering::Relaxed);
             let is_free = |channel: &u8| free.get(usize::from(*channel)).is_some_and(|free| *free) && self.may_ask(*channel);
             let next = next_of(in_vain, (0..self.bench.agent.channels).filter(is_free));
@@ -205,6 +239,19 @@ impl Desk {
                     return;
                 }
                 turn = turn => turn,
+                Some(caller) = callers.recv() => {
+                    // The question that waited is put again; if something was handed out meanwhile, it is still open then.
+                    unsure.extend(asked);
+                    give_back(work, &mut holds, &mut free);
+                    match free.iter().rposition(|free| *free).and_then(|at| u8::try_from(at).ok()) {
+                        Some(channel) => {
+                            free[usize::from(channel)] = false;
+                            holds.insert(self.admit(work, channel, caller), channel);
+                        }
+                        None => caller.refuse(BUSY),
+                    }
+                    continue;
+                }
             };
             let Some(channel) = asked else { continue };
             match turn {
@@ -324,6 +371,26 @@ impl Desk {
         begun.id()
     }
 
+    /// Somebody calls, and has this channel to themselves.
+    fn admit(self: &Arc<Self>, work: &mut JoinSet<()>, channel: u8, caller: Caller) -> Id {
+        let desk = Arc::clone(self);
+        let admitted = work.spawn(async move {
+            let claim = |mid: &str| {
+                let known = desk.past().hand_out(mid).is_some();
+                let mut open = desk.open.lock().unwrap_or_else(PoisonError::into_inner);
+                let new = !known && !open.iter().any(|open| open == mid);
+                if new {
+                    open.push(mid.to_owned());
+                }
+                new
+            };
+            if let Some((mid, report)) = desk.bench.take(channel, caller, claim).await {
+                desk.finish(&mid, report);
+            }
+        });
+        admitted.id()
+    }
+
     /// Tells what came of a command until the server has it.
     async fn tell_result(&self, id: &str, result: OutboxResult) {
         while let Err(why) = self.bench.server.result(id, &result).await {
@@ -418,7 +485,7 @@ impl Desk {
         Status {
             network: Some(format!("SIP {}", trunk.words)),
             agent: Some(concat!("autocall-handset ", env!("CARGO_PKG_VERSION")).to_owned()),
-            capabilities: vec![Capability::Hangup, Capability::Dtmf, Capability::Tts, Capability::Record, Capability::Machine],
+            capabilities: capabilities(agent),
             line: Some(if busy { LineState::Busy } else { LineState::Idle }),
             answer_detection: Some(AnswerDetection::Exact),
             channels: Some(agent.channels),
@@ -427,6 +494,20 @@ impl Desk {
             ..Status::default()
         }
     }
+}
+
+/// What it can do; calls that come in only where that is switched on.
+fn capabilities(agent: &Settings) -> Vec<Capability> {
+    let always = [
+        Capability::Hangup,
+        Capability::Dtmf,
+        Capability::Tts,
+        Capability::Record,
+        Capability::Machine,
+        Capability::Live,
+        Capability::Conference,
+    ];
+    always.into_iter().chain(agent.sip.inbound.then_some(Capability::Inbound)).collect()
 }
 
 /// What came of asking once.

@@ -1,4 +1,6 @@
 //! One call, from the INVITE to its end: rings, speaks and listens by a script, and says what came of it.
+//!
+//! [`make`] calls, [`pick_up`] takes a call that comes in. What is wanted of it meanwhile comes by [`Control`].
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -13,13 +15,14 @@ use super::{
     signal::{
         outcome::{Ending, Judged, Seen, judge},
         sdp::{self, Direction, EVENT, Media},
-        stack::{Call, Event, Stack},
+        stack::{Call, Caller, Event, Stack},
     },
-    sound::{Heard, Pcm, Sound, rtp::Sender},
+    sound::{Heard, Pcm, Sound, rtp::Sender, seat::Seat},
 };
 use crate::{
+    live::LiveWord,
     voice::{
-        conversation::{Command, Conversation, Input, Outcome},
+        conversation::{Command, Conversation, Input, Outcome, Wish},
         detector::Detector,
         script::{Script, Utterance},
     },
@@ -91,15 +94,75 @@ pub enum News {
     },
     /// A state of the menu was entered.
     State(String),
+    /// What came of something that was wanted of it.
+    Live {
+        /// Under which number.
+        ack: i64,
+        /// What.
+        word: LiveWord,
+        /// More about it.
+        value: Option<String>,
+    },
+    /// What was recorded because somebody wanted it.
+    Recorded {
+        /// Under which number.
+        ack: i64,
+        /// The callee's voice.
+        samples: Vec<i16>,
+    },
 }
 
 /// What somebody wants of a running call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub enum Control {
     /// It is not wanted any more.
     HangUp,
     /// Say this in place of thanks.
     Say(String, Pcm),
+    /// It is not wanted any more; whoever picked up hears this sentence first.
+    Drop(Option<(String, Pcm)>),
+    /// What [`Wish`] says, under this number.
+    Wish {
+        /// What is told under it is [`News::Live`].
+        number: i64,
+        /// What.
+        wish: Wish,
+        /// The sound of what it plays.
+        sound: Option<Pcm>,
+        /// The place in the room that it joins.
+        seat: Option<Seat>,
+    },
+    /// Press these keys, under this number.
+    Press(i64, String),
+    /// Only while somebody calls us: pick up.
+    Answer(i64),
+    /// Only then: do not, with this status.
+    Reject(i64, Option<u16>),
+    /// Only then: send the caller to this number.
+    Redirect(i64, String),
+}
+
+impl Control {
+    /// The number under which it is told what came of it; `None` where nobody waits for that.
+    #[must_use]
+    pub fn number(&self) -> Option<i64> {
+        match self {
+            Self::HangUp | Self::Say(..) | Self::Drop(_) => None,
+            Self::Wish { number, .. }
+            | Self::Press(number, _)
+            | Self::Answer(number)
+            | Self::Reject(number, _)
+            | Self::Redirect(number, _) => Some(*number),
+        }
+    }
+}
+
+/// Tells that something wanted cannot be, for this reason.
+pub(super) fn cannot(news: &mpsc::UnboundedSender<News>, control: &Control, why: &str) {
+    if let Some(ack) = control.number() {
+        // Nobody listening is the channel's business.
+        let _ = news.send(News::Live { ack, word: LiveWord::Error, value: Some(why.to_owned()) });
+    }
 }
 
 /// What came of it.
@@ -143,6 +206,14 @@ impl Made {
         }
     }
 
+    /// Somebody called, and nobody picked up.
+    #[must_use]
+    pub fn missed(phrase: &str, ended_by: EndedBy, ended: Duration) -> Self {
+        let judged = Judged { outcome: CallOutcome::NoAnswer, detail: None };
+        let ending = Ending { phrase: phrase.to_owned(), ..Ending::default() };
+        Self { ended_by, ..Self::nobody(judged, ending, ended) }
+    }
+
     fn failed(detail: FailureDetail, phrase: String, ended: Duration) -> Self {
         let judged = Judged { outcome: CallOutcome::Failed, detail: Some(detail) };
         Self::nobody(judged, Ending { phrase, ..Ending::default() }, ended)
@@ -180,7 +251,7 @@ pub async fn make(
         Ok(own) => SocketAddr::new(stack.media_ip(), own.port()),
         Err(why) => return Made::failed(FailureDetail::Media, format!("no port for sound: {why}"), began.elapsed()),
     };
-    let offer = sdp::write(own, 1, None, EVENT, Direction::Both);
+    let offer = sdp::write(own, 1, None, Some(EVENT), Direction::Both);
     let call = match stack.invite(&order.address, &order.call_id, offer) {
         Ok(call) => call,
         Err(why) => return Made::failed(FailureDetail::Trunk, why.to_string(), began.elapsed()),
@@ -199,7 +270,7 @@ pub async fn make(
             };
             // Nobody listening is the channel's business.
             let _ = news.send(News::Connected);
-            let talk = Talk::new(order, media, own, socket);
+            let talk = Talk::new(order, media, own, socket, Some(EVENT));
             let mut made = talk.run(call, news, control).await;
             made.alerting = alerting;
             made.connected = Some(connected);
@@ -226,6 +297,36 @@ pub async fn make(
             made
         }
     }
+}
+
+/// Picks up when somebody calls; `began` is when it began to ring. As [`make`] otherwise.
+pub async fn pick_up(
+    stack: &Stack,
+    (caller, media, began): (Caller, Media, Instant),
+    order: &Order,
+    news: &mpsc::UnboundedSender<News>,
+    control: &mut mpsc::Receiver<Control>,
+) -> Made {
+    let opened = async {
+        let socket = sound_socket(stack, order.ports).await?;
+        let port = socket.local_addr()?.port();
+        Ok::<_, std::io::Error>((socket, SocketAddr::new(stack.media_ip(), port)))
+    };
+    let (socket, own) = match opened.await {
+        Ok(opened) => opened,
+        Err(why) => return Made::failed(FailureDetail::Media, format!("no port for sound: {why}"), began.elapsed()),
+    };
+    let answer = sdp::write(own, 1, Some(media.law), media.event, media.direction.mirrored());
+    let Some(call) = caller.answer(answer).await else {
+        return Made::missed("the caller gave up", EndedBy::Callee, began.elapsed());
+    };
+    let connected = began.elapsed();
+    let _ = news.send(News::Connected);
+    let talk = Talk::new(order, media, own, socket, media.event);
+    let mut made = talk.run(call, news, control).await;
+    made.connected = Some(connected);
+    made.ended = began.elapsed();
+    made
 }
 
 enum Rang {
@@ -291,11 +392,10 @@ impl Ringing {
                         return Rang::Deaf;
                     }
                 }
-                Some(wanted) = control.recv() => {
-                    if wanted == Control::HangUp && self.cancelled_at.is_none() {
-                        self.call_off(true).await;
-                    }
-                }
+                Some(wanted) = control.recv() => match wanted {
+                    Control::HangUp | Control::Drop(_) if self.cancelled_at.is_none() => self.call_off(true).await,
+                    wanted => cannot(news, &wanted, "no_call"),
+                },
                 // What the network plays meanwhile is not for us; it must not wait in the socket until the answer.
                 _ = socket.recv_from(&mut buffer) => {}
             }
@@ -321,13 +421,19 @@ struct Talk<'a> {
     /// Sentences that came while the call runs.
     late: BTreeMap<Utterance, Pcm>,
     recordings: Vec<Vec<i16>>,
+    /// How many of them were handed over already.
+    handed_over: usize,
+    /// The place in the room that is to be joined.
+    seat: Option<Seat>,
+    /// Under which number our descriptions speak of telephone events.
+    event: Option<u8>,
     /// Our description's version, which rises when it changes.
     version: u32,
     over: Option<EndedBy>,
 }
 
 impl<'a> Talk<'a> {
-    fn new(order: &'a Order, media: Media, own: SocketAddr, socket: UdpSocket) -> Self {
+    fn new(order: &'a Order, media: Media, own: SocketAddr, socket: UdpSocket, event: Option<u8>) -> Self {
         let times = order.script.machine.as_ref().and_then(crate::voice::script::MachineRule::times);
         let sender = Sender::new(rand::random(), rand::random(), rand::random());
         Self {
@@ -339,6 +445,9 @@ impl<'a> Talk<'a> {
             answered: Instant::now(),
             late: BTreeMap::new(),
             recordings: Vec::new(),
+            handed_over: 0,
+            seat: None,
+            event,
             version: 1,
             over: None,
         }
@@ -360,21 +469,20 @@ impl<'a> Talk<'a> {
                     }
                 }
                 event = call.next() => self.event(event, news).await,
-                Some(wanted) = control.recv() => match wanted {
-                    Control::HangUp => self.over = Some(EndedBy::Us),
-                    Control::Say(text, pcm) => {
-                        self.late.insert(Utterance::Text(text.clone()), pcm);
-                        self.input(Input::Told(text), news);
-                    }
-                },
+                Some(wanted) = control.recv() => self.wanted(wanted, news),
             }
         }
         let ended_by = self.over.unwrap_or(EndedBy::Network);
         if ended_by != EndedBy::Callee {
             call.bye().await;
         }
-        self.conversation.line_is_gone(self.answered.elapsed());
+        let left = self.conversation.line_is_gone(self.answered.elapsed());
+        self.obey(left, news);
         self.end_recording();
+        control.close();
+        while let Some(wanted) = control.recv().await {
+            cannot(news, &wanted, "too_late");
+        }
         Made {
             judged: Judged { outcome: CallOutcome::Answered, detail: None },
             ending: Ending { code: Some(200), phrase: "OK".to_owned(), ..Ending::default() },
@@ -387,6 +495,36 @@ impl<'a> Talk<'a> {
             received: self.sound.received(),
             lingering: None,
         }
+    }
+
+    fn wanted(&mut self, wanted: Control, news: &mpsc::UnboundedSender<News>) {
+        match wanted {
+            Control::HangUp => self.over = Some(EndedBy::Us),
+            Control::Say(text, pcm) => {
+                self.late.insert(Utterance::Text(text.clone()), pcm);
+                self.input(Input::Told(text), news);
+            }
+            Control::Drop(sentence) => {
+                let say = sentence.map(|(text, sound)| {
+                    let say = Utterance::Text(text);
+                    self.late.insert(say.clone(), sound);
+                    say
+                });
+                self.input(Input::Wish(0, Wish::Drop(say)), news);
+            }
+            Control::Wish { number, wish, sound, seat } => {
+                if let Some(sound) = sound {
+                    let what = if let Wish::Play(what) = &wish { what.clone() } else { Utterance::Beep };
+                    self.late.insert(what, sound);
+                }
+                self.seat = seat;
+                self.input(Input::Wish(number, wish), news);
+            }
+            Control::Press(number, keys) => self.sound.press(number, &keys),
+            wanted @ (Control::Answer(_) | Control::Reject(..) | Control::Redirect(..)) => cannot(news, &wanted, "too_late"),
+        }
+        // Each is played once, and at once.
+        self.late.clear();
     }
 
     async fn tick(&mut self, news: &mpsc::UnboundedSender<News>) {
@@ -412,13 +550,22 @@ impl<'a> Talk<'a> {
                 Heard::Verdict(verdict) => Input::Machine(verdict),
                 Heard::Played => Input::Played,
                 Heard::Quiet(quiet) => Input::Quiet(quiet),
+                Heard::Pressed(ack) => {
+                    let _ = news.send(News::Live { ack, word: LiveWord::Played, value: None });
+                    continue;
+                }
             };
             self.input(input, news);
         }
     }
 
     fn input(&mut self, input: Input, news: &mpsc::UnboundedSender<News>) {
-        for command in self.conversation.input(self.answered.elapsed(), input) {
+        let commands = self.conversation.input(self.answered.elapsed(), input);
+        self.obey(commands, news);
+    }
+
+    fn obey(&mut self, commands: Vec<Command>, news: &mpsc::UnboundedSender<News>) {
+        for command in commands {
             match command {
                 Command::Play(what) => {
                     let sounds = what.iter().filter_map(|one| self.late.get(one).cloned().or_else(|| self.order.sounds.of(one)));
@@ -430,13 +577,30 @@ impl<'a> Talk<'a> {
                 Command::State(name) => drop(news.send(News::State(name))),
                 Command::Record => self.sound.record(),
                 Command::EndRecording => self.end_recording(),
+                Command::KeepRecording(ack) => {
+                    let full = self.recordings.len() + self.handed_over >= MOST_OF_A_CALL;
+                    let told = match self.sound.end_recording().filter(|samples| !full && !samples.is_empty()) {
+                        Some(samples) => {
+                            self.handed_over += 1;
+                            News::Recorded { ack, samples }
+                        }
+                        None => {
+                            let why = if full { "busy" } else { "too_late" };
+                            News::Live { ack, word: LiveWord::Error, value: Some(why.to_owned()) }
+                        }
+                    };
+                    drop(news.send(told));
+                }
+                Command::Enter { .. } => self.sound.sit(self.seat.take()),
+                Command::Leave => self.sound.sit(None),
+                Command::Tell { ack, word, value } => drop(news.send(News::Live { ack, word, value })),
                 Command::HangUp => self.over = self.over.or(Some(EndedBy::Us)),
             }
         }
     }
 
     fn end_recording(&mut self) {
-        let full = self.recordings.len() >= MOST_OF_A_CALL;
+        let full = self.recordings.len() + self.handed_over >= MOST_OF_A_CALL;
         self.recordings.extend(self.sound.end_recording().filter(|samples| !full && !samples.is_empty()));
     }
 
@@ -462,7 +626,7 @@ impl<'a> Talk<'a> {
     }
 
     fn description(&self, direction: Direction) -> String {
-        sdp::write(self.own, self.version, Some(self.sound.law()), EVENT, direction)
+        sdp::write(self.own, self.version, Some(self.sound.law()), self.event, direction)
     }
 }
 

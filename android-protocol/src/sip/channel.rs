@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,6 +18,7 @@ use tokio::{
 use super::{
     call::{Control, Made, News, Order, SOUND_WITHIN, lines, make, new_call_id},
     config::Settings,
+    live::{Line, Live},
     recordings::Recordings,
     server::{Server, ServerError},
     signal::trunk::Trunk,
@@ -28,13 +29,14 @@ use super::{
 };
 use crate::{
     driver::scribe::Scribe,
+    live::LiveWord,
     native::{JournalEntry, restart::report},
     voice::{
         phrases,
         script::{MachineRule, Script},
         text,
     },
-    wire::{CallOutcome, Cause, FailureDetail, NativeCall, NativeOffer, NativeReport, Progress, ProgressState},
+    wire::{CallOutcome, Cause, FailureDetail, NativeCall, NativeOffer, NativeReport, Progress, ProgressState, Recording},
 };
 
 /// How often the last progress is told again while a call runs: the answer says whether it is still wanted.
@@ -75,6 +77,8 @@ pub struct Bench {
     pub clips: Clips,
     /// What callees said.
     pub recordings: Recordings,
+    /// What is wanted of running calls.
+    pub live: Live,
     /// Where calls go.
     pub trunk: Trunk,
     /// For people; no numbers.
@@ -92,42 +96,45 @@ pub fn short(mid: &str) -> &str {
 }
 
 /// Tells one hand-out's progress.
-struct Teller {
+pub(super) struct Teller {
     bench: Bench,
-    mid: String,
+    pub(super) line: Arc<Line>,
     language: String,
-    /// The running call, if there is one.
-    control: Mutex<Option<mpsc::Sender<Control>>>,
-    unwanted: AtomicBool,
     seq: AtomicU64,
 }
 
 impl Teller {
+    pub(super) fn new(bench: &Bench, line: &Arc<Line>, language: &str) -> Arc<Self> {
+        Arc::new(Self { bench: bench.clone(), line: Arc::clone(line), language: language.to_owned(), seq: AtomicU64::new(0) })
+    }
+
     /// Acts on what the server answered.
     async fn heed(&self, progress: &Progress) -> bool {
         // A test call has no dial that could be told of.
-        if self.mid.is_empty() {
+        if self.line.mid.is_empty() {
             return true;
         }
-        let Ok(reply) = self.bench.server.progress(&self.mid, progress).await else { return false };
-        let control = self.control.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.unwanted.fetch_or(reply.unwanted, Ordering::SeqCst);
-        let Some(control) = control else { return true };
-        let spoken = match &reply.say {
-            Some(said) => self.bench.speaker.say(said, &language_of(Some(&self.language), said)).await.ok(),
+        let Ok(reply) = self.bench.server.progress(&self.line.mid, progress).await else { return false };
+        let ends = reply.unwanted && self.line.unwant();
+        let Some(control) = self.line.control().filter(|_| ends || !reply.unwanted) else { return true };
+        let spoken = match reply.say {
+            Some(said) => {
+                let sound = self.bench.speaker.say(&said, &language_of(Some(&self.language), &said)).await;
+                sound.ok().map(|sound| (said, sound))
+            }
             None => None,
         };
-        // The call may be over by now. After a sentence it hangs up by itself.
-        let _ = match (reply.say, spoken) {
-            (Some(said), Some(sound)) => control.send(Control::Say(said, sound)).await,
-            _ if reply.unwanted => control.send(Control::HangUp).await,
-            _ => Ok(()),
+        // The call may be over by now.
+        let _ = match spoken {
+            spoken if ends => control.send(Control::Drop(spoken)).await,
+            Some((said, sound)) => control.send(Control::Say(said, sound)).await,
+            None => Ok(()),
         };
         true
     }
 
     /// Tells states as they come; what is lost is told again with the next one, or after a while.
-    async fn states(self: Arc<Self>, mut told: mpsc::UnboundedReceiver<Progress>) {
+    pub(super) async fn states(self: Arc<Self>, mut told: mpsc::UnboundedReceiver<Progress>) {
         let mut last: Option<Progress> = None;
         loop {
             match timeout(REPEAT_EVERY, told.recv()).await {
@@ -155,16 +162,16 @@ impl Teller {
 }
 
 impl Bench {
-    fn say(&self, line: &str) {
+    pub(super) fn say(&self, line: &str) {
         (self.tell)(line);
     }
 
-    fn unix(&self) -> u64 {
+    pub(super) fn unix(&self) -> u64 {
         self.began.1 + self.began.0.elapsed().as_secs()
     }
 
     /// Writes down; a disk that does not take it is told, and the caller must not go on to what the entry announces.
-    async fn write(&self, entry: JournalEntry) -> bool {
+    pub(super) async fn write(&self, entry: JournalEntry) -> bool {
         match self.scribe.write(entry).await {
             Ok(()) => true,
             Err(why) => {
@@ -190,15 +197,8 @@ impl Bench {
 
     /// Dials until somebody answers.
     async fn dial_all(&self, channel: u8, offer: &NativeOffer, leased: Instant) -> NativeReport {
-        let language = offer.alarm.as_ref().map(|alarm| alarm.language.clone()).unwrap_or_default();
-        let teller = Arc::new(Teller {
-            bench: self.clone(),
-            mid: offer.mid.clone(),
-            language,
-            control: Mutex::new(None),
-            unwanted: AtomicBool::new(false),
-            seq: AtomicU64::new(0),
-        });
+        let entered = self.live.enter(&offer.mid, offer.live, false);
+        let teller = Teller::new(self, &entered, offer.alarm.as_ref().map_or("", |alarm| alarm.language.as_str()));
         let (states, told) = mpsc::unbounded_channel();
         let mut telling = tokio::spawn(Arc::clone(&teller).states(told));
         let mut keys = JoinSet::new();
@@ -206,7 +206,7 @@ impl Bench {
         let mut lingering = None;
         for number in &offer.phone {
             let late = offer.deadline.is_some_and(|deadline| leased.elapsed() + BEFORE_DEADLINE > Duration::from_secs(deadline));
-            if teller.unwanted.load(Ordering::SeqCst) || (late && !calls.is_empty()) {
+            if entered.is_unwanted() || (late && !calls.is_empty()) {
                 break;
             }
             let Some((call, line)) = self.dial(channel, offer, number, leased, &teller, &states, &mut keys).await else { break };
@@ -217,18 +217,15 @@ impl Bench {
                 break;
             }
         }
+        // Called off before anybody was called.
+        let dropped_by = entered.dropped_by();
+        if dropped_by != 0 {
+            self.live.tell(&entered, dropped_by, LiveWord::Ended, None);
+        }
+        drop(entered);
         let report = report(offer, calls);
         drop(states);
-        // What happened is told before what came of it, if the server listens at all.
-        let all = async {
-            let _ = (&mut telling).await;
-            while keys.join_next().await.is_some() {}
-        };
-        let _ = timeout(LAST_STATES, all).await;
-        self.deliver(&offer.mid, &report).await;
-        // The report says it all; whatever was not told yet need not be.
-        keys.shutdown().await;
-        telling.abort();
+        self.conclude(&offer.mid, &report, &mut telling, &mut keys).await;
         if let Some(line) = lingering {
             // The library may still get an answer to the last INVITE; until then the line is busy.
             let _ = line.await;
@@ -236,16 +233,29 @@ impl Bench {
         report
     }
 
+    /// Reports when the rest was told.
+    pub(super) async fn conclude(
+        &self,
+        mid: &str,
+        report: &NativeReport,
+        telling: &mut tokio::task::JoinHandle<()>,
+        keys: &mut JoinSet<()>,
+    ) {
+        // What happened is told before what came of it, if the server listens at all.
+        let all = async {
+            let _ = (&mut *telling).await;
+            while keys.join_next().await.is_some() {}
+        };
+        let _ = timeout(LAST_STATES, all).await;
+        self.deliver(mid, report).await;
+        // The report says it all; whatever was not told yet need not be.
+        keys.shutdown().await;
+        telling.abort();
+    }
+
     /// Calls a number to see whether that works, outside any alarm; `None` if the intent could not be written down.
     pub async fn test_call(&self, channel: u8, offer: &NativeOffer) -> Option<NativeCall> {
-        let teller = Arc::new(Teller {
-            bench: self.clone(),
-            mid: String::new(),
-            language: String::new(),
-            control: Mutex::new(None),
-            unwanted: AtomicBool::new(false),
-            seq: AtomicU64::new(0),
-        });
+        let teller = Teller::new(self, &Arc::new(Line::new("", false, false, None)), "");
         let (states, _told) = mpsc::unbounded_channel();
         let mut keys = JoinSet::new();
         let number = offer.phone.first()?;
@@ -276,7 +286,7 @@ impl Bench {
         self.recordings.reported();
     }
 
-    /// Dials one number; `None` if the intent could not be written down.
+    /// Dials one number; `None` if the intent could not be written down, or the dial is not wanted any more.
     #[expect(clippy::too_many_arguments, reason = "what one hand-out holds, and one number of it")]
     async fn dial(
         &self,
@@ -346,19 +356,25 @@ impl Bench {
             outcomes: self.agent.sip.outcomes(),
             script,
         };
+        let (news, mut told, control, mut controlled) = lines();
+        teller.line.begin(number, control);
+        if teller.line.is_unwanted() {
+            teller.line.over();
+            return None;
+        }
         let started_at = self.unix();
         let call = Some(order.call_id.clone());
         let intent = JournalEntry::Dialling { mid: mid(), number: number.to_owned(), at_ms: started_at * 1000, call };
         if !self.write(intent).await {
+            teller.line.over();
             return None;
         }
         let tell = |state| drop(states.send(Progress { number: number.to_owned(), state: Some(state), ..Progress::default() }));
         tell(ProgressState::Dialling);
-        let (news, mut told, control, mut controlled) = lines();
-        *teller.control.lock().unwrap_or_else(PoisonError::into_inner) = Some(control);
+        let mut kept = Vec::new();
         let follow = async {
             while let Some(news) = told.recv().await {
-                self.follow(news, &mid(), number, teller, states, keys).await;
+                self.follow(news, number, teller, states, keys, &mut kept).await;
             }
         };
         let made = async {
@@ -367,32 +383,51 @@ impl Bench {
             made
         };
         let (made, ()) = tokio::join!(made, follow);
-        *teller.control.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.learn(channel, &made);
-        let asked = !order.script.keys.is_empty() || !order.script.menu.is_empty();
-        let mut call = told_call(number, started_at, asked, &made);
-        // On disk before the report names them; a test call has no report that would.
-        for samples in made.recordings.iter().filter(|_| !offer.mid.is_empty()) {
-            match self.recordings.keep(&offer.mid, samples.clone()).await {
-                Ok(recording) => call.recordings.push(recording),
-                Err(why) => self.say(&format!("channel {channel}: a recording is lost: {why}")),
-            }
-        }
-        self.write(JournalEntry::Ended { mid: mid(), call: call.clone() }).await;
+        let call = self.over(teller, (number, started_at), &order.script, &made, kept).await;
         tell(ProgressState::Ended);
         Some((call, made.lingering))
     }
 
+    /// The call is over: what it came to is written down, and told to whoever follows it.
+    pub(super) async fn over(
+        &self,
+        teller: &Teller,
+        (number, started_at): (&str, u64),
+        script: &Script,
+        made: &Made,
+        kept: Vec<Recording>,
+    ) -> NativeCall {
+        let mid = &teller.line.mid;
+        teller.line.over();
+        self.live.ended(&teller.line, made.ended_by.as_str());
+        let asked = !script.keys.is_empty() || !script.menu.is_empty();
+        let mut call = told_call(number, started_at, asked, made);
+        call.recordings = kept;
+        // On disk before the report names them; a test call has no report that would.
+        for samples in made.recordings.iter().filter(|_| !mid.is_empty()) {
+            call.recordings.extend(self.keep(mid, samples.clone()).await);
+        }
+        self.write(JournalEntry::Ended { mid: mid.clone(), call: call.clone() }).await;
+        call
+    }
+
+    async fn keep(&self, mid: &str, samples: Vec<i16>) -> Option<Recording> {
+        let kept = self.recordings.keep(mid, samples).await;
+        kept.inspect_err(|why| self.say(&format!("a recording of {} is lost: {why}", short(mid)))).ok()
+    }
+
     /// Passes on what happens in a call. What would be lost by a crash is written down first.
-    async fn follow(
+    pub(super) async fn follow(
         &self,
         news: News,
-        mid: &str,
         number: &str,
         teller: &Arc<Teller>,
         states: &mpsc::UnboundedSender<Progress>,
         keys: &mut JoinSet<()>,
+        kept: &mut Vec<Recording>,
     ) {
+        let (line, mid) = (&teller.line, teller.line.mid.as_str());
         let progress = |state| Progress { number: number.to_owned(), state: Some(state), ..Progress::default() };
         let seq = || Some(teller.seq.fetch_add(1, Ordering::SeqCst) + 1);
         match news {
@@ -405,9 +440,18 @@ impl Bench {
                 let event = Some("state".to_owned());
                 drop(states.send(Progress { event, value: Some(name), seq: seq(), ..progress(ProgressState::Connected) }));
             }
+            News::Live { ack, word, value } => self.live.tell(line, ack, word, value),
+            News::Recorded { ack, samples } => match self.keep(mid, samples).await {
+                Some(recording) => {
+                    self.live.tell(line, ack, LiveWord::Recording, Some(recording.id.clone()));
+                    kept.push(recording);
+                }
+                None => self.live.tell(line, ack, LiveWord::Error, Some("media".to_owned())),
+            },
             News::Key { key, action } => {
                 let entry = JournalEntry::Key { mid: mid.to_owned(), number: number.to_owned(), key, action: action.clone() };
                 self.write(entry).await;
+                self.live.tell(line, 0, LiveWord::Key, Some(key.to_string()));
                 let event = Some("key".to_owned());
                 let pressed =
                     Progress { event, key: Some(key.to_string()), action, seq: seq(), ..progress(ProgressState::Connected) };
@@ -417,7 +461,7 @@ impl Bench {
     }
 
     /// What a call says about the trunk.
-    fn learn(&self, channel: u8, made: &Made) {
+    pub(super) fn learn(&self, channel: u8, made: &Made) {
         let outcome = made.judged.outcome.as_str();
         let code = made.ending.code.map(|code| format!(", {code} {}", made.ending.phrase)).unwrap_or_default();
         let action = made.conversation.action.as_deref().map(|action| format!(", {action}")).unwrap_or_default();

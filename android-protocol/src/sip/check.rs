@@ -124,7 +124,7 @@ async fn call(agent: &Settings, speaker: &Speaker, stack: &Stack, number: &str, 
                 News::Alerting => tell("ok    it rings"),
                 News::Connected => tell("ok    somebody answered, or something did"),
                 News::Key { key, .. } => tell(&format!("ok    key {key} was heard")),
-                News::State(_) => {}
+                News::State(_) | News::Live { .. } | News::Recorded { .. } => {}
             }
         }
     };

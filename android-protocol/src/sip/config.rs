@@ -128,6 +128,12 @@ pub struct Sip {
     /// The number shown to the callee, where the trunk lets us choose.
     #[serde(default)]
     pub caller: Option<String>,
+    /// Whether calls that come in are told to the server, and taken where it says so.
+    #[serde(default)]
+    pub inbound: bool,
+    /// From where they may come, besides the address to which everything is sent.
+    #[serde(default)]
+    pub inbound_from: Vec<IpAddr>,
     /// What codes mean on this trunk, where it is not the usual.
     #[serde(default)]
     pub outcomes: BTreeMap<String, CallOutcome>,

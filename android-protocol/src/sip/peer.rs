@@ -1,4 +1,5 @@
 //! A simulated trunk with simulated callees, for tests and trials: it rings, refuses, answers, plays, presses keys, and keeps what it heard.
+//! It also calls whoever has registered ([`Peer::call`]).
 //!
 //! Written without the SIP library, so that a misunderstanding of the library does not answer itself.
 
@@ -19,7 +20,12 @@ use super::{
     signal::sdp::{self, Direction},
     sound::rtp::{Packet, Sender},
 };
-use crate::voice::{FRAME, g711::Law, keys::TelephoneEvent, tone};
+use crate::voice::{
+    FRAME,
+    g711::Law,
+    keys::{KeyReader, TelephoneEvent},
+    tone,
+};
 
 /// What a callee does, one after the other.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +56,8 @@ pub enum Act {
     Info(char),
     /// A tone that is no key, for so many milliseconds.
     Hum(u64),
+    /// One pure tone of this frequency, until the call is over.
+    Whistle(u16),
     /// The same description again, as a timer of the session does it.
     Reinvite,
     /// A description with a codec that is not spoken here.
@@ -58,6 +66,8 @@ pub enum Act {
     Update,
     /// No sound any more, not even silence.
     Mute,
+    /// Only of a call that it makes: CANCEL, and nothing until that has come to its end.
+    Cancel,
     /// BYE.
     HangUp,
 }
@@ -115,6 +125,10 @@ pub struct Log {
     pub stamps: BTreeMap<String, Vec<u32>>,
     /// The last whole request of each method.
     pub last: BTreeMap<String, String>,
+    /// Keys that were pressed in each call, as events.
+    pub keys: BTreeMap<String, String>,
+    /// Responses to the calls that it made, whole, by Call-ID.
+    pub answers: BTreeMap<String, Vec<String>>,
 }
 
 impl Log {
@@ -122,6 +136,13 @@ impl Log {
     #[must_use]
     pub fn count(&self, method: &str) -> usize {
         self.requests.iter().filter(|line| line.split(' ').next() == Some(method)).count()
+    }
+
+    /// The codes of the responses to a call that it made.
+    #[must_use]
+    pub fn codes(&self, call_id: &str) -> Vec<u16> {
+        let of = |text: &String| text.split(' ').nth(1)?.parse().ok();
+        self.answers.get(call_id).into_iter().flatten().filter_map(of).collect()
     }
 
     /// Everything that was said to anybody.
@@ -147,6 +168,8 @@ struct Shared {
     ip: IpAddr,
     /// Its own address, for contacts.
     port: Mutex<u16>,
+    /// By which it calls others.
+    socket: Mutex<Option<Arc<UdpSocket>>>,
 }
 
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -249,6 +272,7 @@ impl Peer {
         let peer = Self::quiet(address, manners);
         let (shared, socket) = (Arc::clone(&peer.shared), Arc::new(udp));
         socket.set_read_timeout(Some(Duration::from_millis(50)))?;
+        *lock(&shared.socket) = Some(Arc::clone(&socket));
         thread::spawn(move || {
             let mut buffer = vec![0; 65_536];
             while !shared.over.load(Ordering::Relaxed) {
@@ -289,6 +313,7 @@ impl Peer {
             calls: Mutex::default(),
             ip: address.ip(),
             port: Mutex::new(address.port()),
+            socket: Mutex::default(),
         };
         Self { address, shared: Arc::new(shared) }
     }
@@ -337,6 +362,57 @@ impl Peer {
         self.shared.released.store(true, Ordering::Relaxed);
     }
 
+    /// Calls whoever registered last, as this number; the acts are done once somebody has picked up, except a first [`Act::Cancel`], before
+    /// which it waits until it rings. The name of the call.
+    ///
+    /// # Errors
+    ///
+    /// If nobody has registered, or nothing can be sent.
+    pub fn call(&self, from: &str, acts: impl Into<Vec<Act>>) -> io::Result<String> {
+        let contact = lock(&self.shared.log).last.get("REGISTER").and_then(|text| Some(contact_of(&Message::parse(text)?)));
+        let contact = contact.ok_or_else(|| io::Error::other("nobody has registered"))?;
+        self.call_to(&contact, from, None, acts)
+    }
+
+    /// The same, to a contact `sip:user@host:port`, with another description than the usual.
+    ///
+    /// # Errors
+    ///
+    /// If nothing can be sent.
+    pub fn call_to(&self, contact: &str, from: &str, description: Option<&str>, acts: impl Into<Vec<Act>>) -> io::Result<String> {
+        let to = contact.split('@').nth(1).and_then(|host| host.split([';', '>']).next()?.parse().ok());
+        let to: SocketAddr = to.ok_or_else(|| io::Error::other("the contact has no address"))?;
+        let socket = lock(&self.shared.socket).clone().ok_or_else(|| io::Error::other("it listens nowhere"))?;
+        let way = Way::Datagram(socket, to);
+        let shared = Arc::clone(&self.shared);
+        let call_id = format!("in-{}-{:08x}", from.trim_start_matches('+'), rand::random::<u32>());
+        let rtp = UdpSocket::bind((shared.ip, 0))?;
+        let port = *lock(&shared.port);
+        let head = format!(
+            "INVITE {contact} SIP/2.0\r\nVia: SIP/2.0/UDP {ip}:{port};branch=z9hG4bKi{call_id};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:{from}@{ip}:{port}>;tag=caller\r\nTo: <{contact}>\r\nCall-ID: {call_id}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:{from}@{ip}:{port}>\r\n",
+            ip = shared.ip
+        );
+        let (sender, inbox) = mpsc::channel();
+        lock(&shared.calls).insert(call_id.clone(), sender);
+        let address = SocketAddr::new(shared.ip, rtp.local_addr()?.port());
+        let usual = sdp::write(address, 1, None, Some(96), Direction::Both);
+        let body = description.unwrap_or(&usual);
+        let text = format!("{head}Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let invite = Message::parse(&text).ok_or_else(|| io::Error::other("the request is none"))?;
+        let mut leg = Leg::of(&shared, invite, way, inbox, rtp, &lock(&shared.manners).clone())?;
+        (leg.tag, leg.calls) = ("caller".to_owned(), true);
+        let acts = acts.into();
+        let named = call_id.clone();
+        thread::spawn(move || {
+            leg.place(acts);
+            thread::sleep(Duration::from_millis(500));
+            lock(&shared.calls).remove(&named);
+        });
+        Ok(call_id)
+    }
+
     /// From now on it behaves like this.
     pub fn behave(&self, manners: Manners) {
         *lock(&self.shared.manners) = manners;
@@ -347,6 +423,18 @@ impl Drop for Peer {
     fn drop(&mut self) {
         self.shared.over.store(true, Ordering::Relaxed);
     }
+}
+
+/// Whom a request is for.
+fn contact_of_request(message: &Message) -> String {
+    message.first.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+/// The address in a contact.
+fn contact_of(message: &Message) -> String {
+    let contact = message.header("contact");
+    let bare = contact.split_once('<').map_or(contact, |(_, rest)| rest);
+    bare.split(['>', ';']).next().unwrap_or_default().to_owned()
 }
 
 /// The next whole message of a stream.
@@ -486,6 +574,11 @@ struct Leg {
     loud: usize,
     pending: Option<String>,
     began: Instant,
+    /// We call, and are not called.
+    calls: bool,
+    /// The last response to our call.
+    response: Option<Message>,
+    heard_keys: KeyReader,
 }
 
 impl Leg {
@@ -497,6 +590,17 @@ impl Leg {
         manners: &Manners,
     ) -> io::Result<Self> {
         let rtp = UdpSocket::bind((shared.ip, 0))?;
+        Self::of(shared, invite, way, inbox, rtp, manners)
+    }
+
+    fn of(
+        shared: &Arc<Shared>,
+        invite: Message,
+        way: Way,
+        inbox: mpsc::Receiver<Message>,
+        rtp: UdpSocket,
+        manners: &Manners,
+    ) -> io::Result<Self> {
         rtp.set_read_timeout(Some(Duration::from_millis(1)))?;
         let target = sdp::read(&invite.body).ok().map(|media| media.address);
         let call_id = invite.header("call-id").to_owned();
@@ -525,6 +629,9 @@ impl Leg {
             loud: 0,
             pending: None,
             began: Instant::now(),
+            calls: false,
+            response: None,
+            heard_keys: KeyReader::default(),
             invite,
         })
     }
@@ -537,7 +644,7 @@ impl Leg {
 
     fn description(&self, law: Law) -> String {
         let port = self.rtp.local_addr().map_or(0, |address| address.port());
-        let text = sdp::write(SocketAddr::new(self.shared.ip, port), 1, Some(law), 96, Direction::Both);
+        let text = sdp::write(SocketAddr::new(self.shared.ip, port), 1, Some(law), Some(96), Direction::Both);
         if self.no_events {
             let lines = text.lines().filter(|line| !line.contains("telephone-event") && !line.starts_with("a=fmtp"));
             return lines.map(|line| line.trim_end_matches(" 96").to_owned() + "\r\n").collect();
@@ -559,8 +666,15 @@ impl Leg {
     /// A request of our own within the call.
     fn request(&mut self, method: &str, content: Option<(&str, &str)>) {
         self.sequence += 1;
-        let target = self.invite.header("contact").trim_start_matches('<').split('>').next().unwrap_or_default().to_owned();
-        let (to, from) = (self.invite.header("from"), self.invite.header("to"));
+        // In a call of our own the other side is whoever answered it.
+        let other = self.response.as_ref().filter(|_| self.calls).unwrap_or(&self.invite);
+        let target = contact_of(other);
+        let (to, from) = if self.calls {
+            let own = self.invite.header("from");
+            (other.header("to"), own.split(";tag=").next().unwrap_or(own))
+        } else {
+            (self.invite.header("from"), self.invite.header("to"))
+        };
         let port = *lock(&self.shared.port);
         let transport = if matches!(self.way, Way::Stream(_)) { "TCP" } else { "UDP" };
         let content_type = content.map_or(String::new(), |(kind, _)| format!("Content-Type: {kind}\r\n"));
@@ -579,6 +693,69 @@ impl Leg {
         );
         self.way.send(&text);
         self.pending = Some(text);
+    }
+
+    /// A call of our own.
+    fn place(&mut self, acts: Vec<Act>) {
+        // Repeated until something comes back.
+        for _ in 0..20 {
+            self.way.send(&self.invite.text.clone());
+            self.until(500, |leg| leg.response.is_some() || leg.over);
+            if self.response.is_some() || self.over {
+                break;
+            }
+        }
+        if acts.first() == Some(&Act::Cancel) {
+            self.until(60_000, |leg| leg.over || leg.response.as_ref().is_some_and(|response| response.code() == Some(180)));
+            // Under the name of the request that it takes back.
+            let text = self.invite.text.split("\r\nContent-Type").next().unwrap_or_default().replace("INVITE", "CANCEL");
+            self.way.send(&format!("{text}\r\nContent-Length: 0\r\n\r\n"));
+            self.until(60_000, |leg| leg.over);
+            return;
+        }
+        self.until(60_000, |leg| leg.answered || leg.over);
+        self.run(acts);
+    }
+
+    /// A response to our own call.
+    fn answered_with(&mut self, message: &Message, code: u16) {
+        lock(&self.shared.log).answers.entry(self.call_id.clone()).or_default().push(message.text.clone());
+        if code < 200 {
+            self.response = Some(message.clone());
+            return;
+        }
+        self.response = Some(message.clone());
+        if code < 300 {
+            self.acknowledge_with(None);
+            if !self.answered
+                && let Ok(media) = sdp::read(&message.body)
+            {
+                (self.target, self.law) = (Some(media.address), media.law);
+                (self.answered, self.began) = (true, Instant::now());
+            }
+        } else {
+            // Under the branch of the call itself.
+            let branch =
+                self.invite.header("via").split("branch=").nth(1).and_then(|rest| rest.split(';').next()).map(str::to_owned);
+            self.acknowledge_with(branch);
+            self.over = true;
+        }
+    }
+
+    fn acknowledge_with(&mut self, branch: Option<String>) {
+        let other = self.response.as_ref().unwrap_or(&self.invite);
+        let target = if branch.is_some() { contact_of_request(&self.invite) } else { contact_of(other) };
+        let branch = branch.unwrap_or_else(|| format!("z9hG4bKa{}", self.call_id));
+        let text = format!(
+            "ACK {target} SIP/2.0\r\nVia: SIP/2.0/UDP {}:{};branch={branch};rport\r\nMax-Forwards: 70\r\nFrom: {}\r\nTo: {}\r\n\
+             Call-ID: {}\r\nCSeq: 1 ACK\r\nContent-Length: 0\r\n\r\n",
+            self.shared.ip,
+            *lock(&self.shared.port),
+            self.invite.header("from"),
+            other.header("to"),
+            self.call_id
+        );
+        self.way.send(&text);
     }
 
     fn run(&mut self, acts: Vec<Act>) {
@@ -626,6 +803,11 @@ impl Leg {
                 let sound = tone::tones_of(key).map(|tones| tone::sine(&tones, 200, 6000.0)).unwrap_or_default();
                 self.say(&sound);
             }
+            Act::Whistle(frequency) => {
+                while !self.over {
+                    self.say(&tone::sine(&[f64::from(frequency)], 1000, 6000.0));
+                }
+            }
             Act::Hum(milliseconds) => self.say(&tone::sine(&[150.0, 300.0, 450.0, 700.0], milliseconds, 3000.0)),
             Act::Info(key) => {
                 let body = format!("Signal={key}\r\nDuration=160\r\n");
@@ -647,6 +829,8 @@ impl Leg {
                 self.until(5000, |leg| leg.over || leg.pending.is_none());
             }
             Act::Mute => self.muted = true,
+            // Only before somebody has picked up.
+            Act::Cancel => {}
             Act::HangUp => {
                 self.request("BYE", None);
                 self.until(5000, |leg| leg.pending.is_none());
@@ -710,6 +894,13 @@ impl Leg {
         let mut buffer = [0; 2048];
         while let Ok((length, from)) = self.rtp.recv_from(&mut buffer) {
             let Some(packet) = Packet::read(&buffer[..length]) else { continue };
+            if packet.payload_type == 96 {
+                let at = self.began.elapsed();
+                if let Some(key) = self.heard_keys.event(at, packet.stamp, packet.payload) {
+                    lock(&self.shared.log).keys.entry(self.call_id.clone()).or_default().push(key);
+                }
+                continue;
+            }
             let Some(law) = Law::of_payload_type(packet.payload_type) else { continue };
             self.target = Some(from);
             let sound: Vec<i16> = packet.payload.iter().map(|code| law.decode(*code)).collect();
@@ -732,6 +923,9 @@ impl Leg {
 
     fn message(&mut self, message: &Message) {
         if let Some(code) = message.code() {
+            if self.calls && message.header("cseq") == "1 INVITE" {
+                return self.answered_with(message, code);
+            }
             if code >= 200 && self.pending.take().is_some() {
                 let method = message.header("cseq").split(' ').nth(1).unwrap_or_default().to_owned();
                 let mut log = lock(&self.shared.log);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::live::{Incoming, IncomingReply, LiveEvents, LiveReply};
 use crate::wire::{
     NativeReport, Outbox, OutboxResult, PROTOCOL_HEADER, PROTOCOL_VERSION, PollReply, Progress, ReplyError, Status,
 };
@@ -190,6 +191,44 @@ impl Server {
     pub async fn outbox(&self) -> Result<Outbox, ServerError> {
         let request = self.client.get(format!("{}/outbox", self.base)).query(&[("wait", "0")]);
         Ok(Outbox::parse(&self.send(request, TIMEOUT).await?).unwrap_or_default())
+    }
+
+    /// Asks for commands for running calls: those after `since`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reply, or none of the protocol.
+    pub async fn live(&self, wait: Duration, since: Option<i64>) -> Result<LiveReply, ServerError> {
+        let mut query = vec![("wait", wait.as_secs().to_string())];
+        query.extend(since.map(|since| ("since", since.to_string())));
+        let request = self.client.get(format!("{}/live", self.base)).query(&query);
+        let body = self.send(request, wait + TIMEOUT).await?;
+        LiveReply::parse(&body).ok_or(ServerError::Reply(ReplyError::NoCode))
+    }
+
+    /// Tells what happened in running calls.
+    ///
+    /// # Errors
+    ///
+    /// If the server has not taken it.
+    pub async fn live_events(&self, events: &LiveEvents) -> Result<(), ServerError> {
+        let body = self.post("/live", &[], events.to_body()).await?;
+        match PollReply::parse(&body)? {
+            PollReply::Idle { code: 0, .. } => Ok(()),
+            // Anything else is no word that it has them.
+            _ => Err(ServerError::Reply(ReplyError::NoCode)),
+        }
+    }
+
+    /// Tells of a call that comes in, and hears what to do with it.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reply, or none of the protocol.
+    pub async fn incoming(&self, call: &Incoming) -> Result<IncomingReply, ServerError> {
+        let body = self.post("/incoming", &[], call.to_body()).await?;
+        PollReply::parse(&body)?;
+        IncomingReply::parse(&body).ok_or(ServerError::Reply(ReplyError::NoCode))
     }
 
     /// What came of something from the outbox.

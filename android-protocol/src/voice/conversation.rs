@@ -9,8 +9,8 @@ mod live;
 
 use std::{collections::BTreeMap, time::Duration};
 
-pub use self::live::{LONGEST_WISH, MOST_COLLECTED, Wish};
 use self::live::Aside;
+pub use self::live::{LONGEST_WISH, MOST_COLLECTED, Wish};
 use super::{
     detector::{Times, Verdict},
     script::{MOST_STATES, MachineRule, MenuState, RecordRule, START, Script, Utterance, utterance},

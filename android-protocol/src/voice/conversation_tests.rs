@@ -44,7 +44,11 @@ impl Line {
                 Command::Enter { room, mute } => format!("enters the room {room}{}", if *mute { ", mute" } else { "" }),
                 Command::Leave => "leaves".to_owned(),
                 Command::Tell { ack, word, value } => {
-                    format!("tells {ack} {}{}", word.as_str(), value.as_deref().map(|value| format!(" {value}")).unwrap_or_default())
+                    format!(
+                        "tells {ack} {}{}",
+                        word.as_str(),
+                        value.as_deref().map(|value| format!(" {value}")).unwrap_or_default()
+                    )
                 }
                 Command::HangUp => "hangs up".to_owned(),
             };
@@ -349,13 +353,15 @@ fn keys_are_collected_for_a_wish_and_for_nothing_else() {
 fn a_recording_for_a_wish_begins_with_a_tone_and_is_not_disturbed() {
     let record = || Input::Wish(5, Wish::Record { longest: Duration::from_secs(6) });
     let taping = || Line::answered(ALARM).until(9000).then(record()).until(12_000);
-    assert_eq!(taping().words()[2..], ["beeps", "records"]);
+    assert_eq!(taping().words()[2..], ["beeps", "records", "tells 5 playing"]);
     let line = taping().then(Input::Wish(6, play("Now"))).until(20_000);
-    assert_eq!(line.words()[4..], ["tells 6 error busy", "recorded for 5"]);
+    assert_eq!(line.words()[5..], ["tells 6 error busy", "recorded for 5"]);
     assert_eq!(line.told.last().unwrap().0, 17_000);
     let line = taping().then(Input::Key('1')).then(Input::Key('1'));
-    assert_eq!(line.words()[4..], ["recorded for 5", "key 1 accept", "says Thanks"], "the first key only ends it");
-    assert_eq!(taping().then(Input::Wish(6, Wish::Stop)).words()[4..], ["recorded for 5", "tells 6 stopped"]);
+    assert_eq!(line.words()[5..], ["recorded for 5", "key 1 accept", "says Thanks"], "the first key only ends it");
+    assert_eq!(taping().then(Input::Wish(6, Wish::Stop)).words()[5..], ["recorded for 5", "tells 6 stopped"]);
+    let early = Line::answered(ALARM).until(9000).then(record()).then(Input::Wish(6, Wish::Stop));
+    assert_eq!(early.words()[2..], ["beeps", "stops", "tells 5 stopped", "tells 6 stopped"]);
     let whole = r#"{"say":"A","record":{"from":"answer"}}"#;
     assert_eq!(Line::answered(whole).until(600).then(record()).words().last(), Some(&"tells 5 error busy"));
 }
@@ -408,7 +414,7 @@ proptest! {
         let script = format!("{},\"max_seconds\":{longest}}}", script.trim_end().strip_suffix('}').unwrap());
         let mut line = Line::answered(&script);
         let mut happens = happens;
-        happens.sort();
+        happens.sort_unstable();
         let mut wishes = Vec::new();
         for (ack, (at, kind)) in (1..).zip(happens) {
             if dropped.is_some_and(|dropped| dropped < at) {

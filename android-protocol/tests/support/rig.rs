@@ -96,7 +96,7 @@ impl Rig {
                 fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
                 head("sip")
                     + &format!(
-                        "[agent.sip]\ntrunk = '{}'\nuser = '1001'\nanswer_within_seconds = 60\n[[agent.speech.voice]]\nlanguages = ['*']\n\
+                        "[agent.sip]\ntrunk = '{}'\nuser = '1001'\nanswer_within_seconds = 60\ninbound = true\n[[agent.speech.voice]]\nlanguages = ['*']\n\
                          command = ['cat', '{}']\n[agent.call]\nkey_wait_seconds = 60\nmax_seconds = 300\n",
                         peer.address(),
                         voice.display()

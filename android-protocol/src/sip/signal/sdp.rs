@@ -71,21 +71,29 @@ pub enum SdpError {
     NoLaw,
 }
 
-/// Our description: both laws, or the one that was agreed on, and telephone events.
+/// Our description: both laws, or the one that was agreed on, and telephone events under this number, where they are spoken of.
 #[must_use]
-pub fn write(address: SocketAddr, version: u32, agreed: Option<Law>, event: u8, direction: Direction) -> String {
+pub fn write(address: SocketAddr, version: u32, agreed: Option<Law>, event: Option<u8>, direction: Direction) -> String {
     let laws: Vec<Law> = agreed.map_or_else(|| Law::ALL.to_vec(), |law| vec![law]);
     let family = if address.is_ipv4() { "IP4" } else { "IP6" };
     let (host, port) = (address.ip(), address.port());
-    let numbers: Vec<String> = laws.iter().map(|law| law.payload_type().to_string()).collect();
+    let numbers: Vec<String> = laws.iter().map(|law| law.payload_type()).chain(event).map(|number| number.to_string()).collect();
     let maps: String = laws.iter().map(|law| format!("a=rtpmap:{} {}/8000\r\n", law.payload_type(), law.as_str())).collect();
+    let events = event.map_or(String::new(), |event| format!("a=rtpmap:{event} telephone-event/8000\r\na=fmtp:{event} 0-15\r\n"));
     format!(
         "v=0\r\no=- {port} {version} IN {family} {host}\r\ns=-\r\nc=IN {family} {host}\r\nt=0 0\r\n\
-         m=audio {port} RTP/AVP {} {event}\r\n{maps}a=rtpmap:{event} telephone-event/8000\r\na=fmtp:{event} 0-15\r\n\
-         a=ptime:20\r\na={}\r\n",
+         m=audio {port} RTP/AVP {}\r\n{maps}{events}a=ptime:20\r\na={}\r\n",
         numbers.join(" "),
         direction.as_str()
     )
+}
+
+/// The laws that the peer and we speak, in the peer's order; none where there is no sound.
+#[must_use]
+pub fn laws(description: &str) -> Vec<Law> {
+    let sound = description.lines().map(str::trim).find_map(|line| Audio::begin(line.strip_prefix("m=")?));
+    let numbers = sound.map(|audio| audio.numbers).unwrap_or_default();
+    numbers.into_iter().filter_map(Law::of_payload_type).collect()
 }
 
 /// Reads the peer's description.
@@ -198,10 +206,10 @@ mod tests {
     #[test]
     fn what_we_write_we_read() {
         let address: SocketAddr = "192.0.2.7:4000".parse().unwrap();
-        let offer = write(address, 1, None, EVENT, Direction::Both);
+        let offer = write(address, 1, None, Some(EVENT), Direction::Both);
         assert_eq!(read(&offer), Ok(Media { address, law: Law::Pcma, event: Some(101), direction: Direction::Both }));
         assert!(offer.contains("m=audio 4000 RTP/AVP 8 0 101\r\n"), "{offer}");
-        let answer = write("[2001:db8::1]:6".parse().unwrap(), 2, Some(Law::Pcmu), 96, Direction::ReceiveOnly);
+        let answer = write("[2001:db8::1]:6".parse().unwrap(), 2, Some(Law::Pcmu), Some(96), Direction::ReceiveOnly);
         let read = read(&answer).unwrap();
         assert_eq!(
             (read.law, read.event, read.direction, read.address.is_ipv6()),

@@ -21,12 +21,18 @@ use rsipstack::{
         registration::Registration,
     },
     platform::{CancellationToken, JoinHandle},
-    sip::{Header, HostWithPort, Method, Response, StatusCode, StatusCodeKind, Uri},
-    transaction::endpoint::Endpoint,
+    sip::{
+        Header, HostWithPort, Method, Request, Response, StatusCode, StatusCodeKind, Uri,
+        prelude::{HeadersExt, ToTypedHeader},
+    },
+    transaction::{
+        endpoint::{Endpoint, EndpointInnerRef},
+        transaction::{Transaction, TransactionEvent, TransactionEventSender},
+    },
     transport::{SipAddr, TransportLayer, tls::TlsConfig, udp::UdpConnection},
 };
 use thiserror::Error;
-use tokio::net::UdpSocket;
+use tokio::{net::UdpSocket, sync::mpsc};
 
 use super::outcome::{Ending, cause_in};
 use crate::sip::config::{Sip, Transport};
@@ -160,7 +166,7 @@ pub struct Stack {
     /// Our own socket.
     local: SocketAddr,
     /// As whom others reach us, which a registrar may correct.
-    contact: Mutex<HostWithPort>,
+    contact: Arc<Mutex<HostWithPort>>,
     /// The proxies through which the registrar wants calls to go.
     routes: Mutex<Vec<rsipstack::sip::typed::Route>>,
     token: CancellationToken,
@@ -230,6 +236,20 @@ fn uri(text: &str) -> Result<Uri, StackError> {
     Uri::try_from(text).map_err(|_| StackError::Address(text.to_owned()))
 }
 
+fn transport_word(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "",
+        Transport::Tcp => ";transport=tcp",
+        Transport::Tls => ";transport=tls",
+    }
+}
+
+/// As whom others reach us.
+fn contact_uri(settings: &Sip, contact: &Mutex<HostWithPort>) -> Result<Uri, StackError> {
+    let contact = contact.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    uri(&format!("sip:{}@{contact}{}", settings.user, transport_word(settings.transport)))
+}
+
 impl Stack {
     /// Opens the socket and begins to listen.
     ///
@@ -237,6 +257,15 @@ impl Stack {
     ///
     /// Says what is missing.
     pub async fn start(settings: &Sip) -> Result<Self, StackError> {
+        Self::start_for(settings, None).await
+    }
+
+    /// The same; whoever calls us is handed over there. Without it, or where nobody takes them, they are told that nobody is here (480).
+    ///
+    /// # Errors
+    ///
+    /// Says what is missing.
+    pub async fn start_for(settings: &Sip, callers: Option<mpsc::Sender<Caller>>) -> Result<Self, StackError> {
         let target = resolve(settings).await?;
         let ip = own_address(settings, target).await?;
         let token = CancellationToken::new();
@@ -265,38 +294,24 @@ impl Stack {
         let dialogs = Arc::new(DialogLayer::new(endpoint.inner.clone()));
         let serving = endpoint.inner.clone();
         tokio::spawn(async move { serving.serve().await });
-        let known = Arc::clone(&dialogs);
-        tokio::spawn(async move {
-            while let Some(mut request) = incoming.recv().await {
-                if let Some(mut dialog) = known.match_dialog(&request) {
-                    tokio::spawn(async move {
-                        let _ = dialog.handle(&mut request).await;
-                    });
-                    continue;
-                }
-                // Exchanges ask whether we are there. Nobody can call us.
-                let status = match request.original.method {
-                    Method::Options => StatusCode::OK,
-                    Method::Invite => StatusCode::TemporarilyUnavailable,
-                    Method::Ack => continue,
-                    _ => StatusCode::CallTransactionDoesNotExist,
-                };
-                let _ = request.reply(status).await;
-            }
-        });
         let port = own.addr.port.as_ref().map_or(0, |port| u16::from(*port));
         let local = SocketAddr::new(ip, port);
         let contact = settings.public_address.map_or(local, |public| SocketAddr::new(public, port)).into();
-        Ok(Self {
-            dialogs,
-            endpoint,
+        let contact = Arc::new(Mutex::new(contact));
+        let door = Door {
+            dialogs: Arc::clone(&dialogs),
+            endpoint: endpoint.inner.clone(),
             settings: settings.clone(),
-            target,
-            local,
-            contact: Mutex::new(contact),
-            routes: Mutex::default(),
-            token,
-        })
+            contact: Arc::clone(&contact),
+            admitted: std::iter::once(target.ip()).chain(settings.inbound_from.iter().copied()).collect(),
+            callers,
+        };
+        tokio::spawn(async move {
+            while let Some(request) = incoming.recv().await {
+                door.open(request).await;
+            }
+        });
+        Ok(Self { dialogs, endpoint, settings: settings.clone(), target, local, contact, routes: Mutex::default(), token })
     }
 
     /// Where everything is sent.
@@ -317,14 +332,6 @@ impl Stack {
         self.settings.public_address.unwrap_or(self.local.ip())
     }
 
-    fn transport_word(&self) -> &'static str {
-        match self.settings.transport {
-            Transport::Udp => "",
-            Transport::Tcp => ";transport=tcp",
-            Transport::Tls => ";transport=tls",
-        }
-    }
-
     fn credential(&self) -> Option<Credential> {
         self.settings.password.as_ref().map(|password| Credential {
             username: self.settings.user.clone(),
@@ -335,8 +342,7 @@ impl Stack {
     }
 
     fn contact_uri(&self) -> Result<Uri, StackError> {
-        let contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        uri(&format!("sip:{}@{contact}{}", self.settings.user, self.transport_word()))
+        contact_uri(&self.settings, &self.contact)
     }
 
     /// A registration that was not asked for yet.
@@ -382,7 +388,7 @@ impl Stack {
             dialogs: Arc::clone(&self.dialogs),
             dialog,
             states: receiver,
-            result,
+            result: Some(result),
             answered: false,
             over: false,
             stashed: VecDeque::new(),
@@ -403,7 +409,7 @@ impl Registered {
     ///
     /// Says whether the registrar refused or was silent.
     pub async fn register(&mut self, stack: &Stack, expires: u32) -> Result<Duration, RegisterError> {
-        let server = format!("sip:{}{}", stack.settings.trunk, stack.transport_word());
+        let server = format!("sip:{}{}", stack.settings.trunk, transport_word(stack.settings.transport));
         let server = uri(&server).map_err(|why| RegisterError::Unreachable(why.to_string()))?;
         let reply = match tokio::time::timeout(REGISTER_WITHIN, self.inner.register(server, Some(expires))).await {
             Err(_) => return Err(RegisterError::Silent),
@@ -459,12 +465,21 @@ fn reply(handle: TransactionHandle, status: StatusCode) {
     });
 }
 
+/// What came of a call of ours; never of somebody else's.
+async fn finally(result: &mut Option<JoinHandle<InviteAsyncResult>>) -> Option<InviteAsyncResult> {
+    match result {
+        Some(result) => result.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
 /// One call.
 pub struct Call {
     dialogs: Arc<DialogLayer>,
     dialog: InviteDialog,
     states: DialogStateReceiver,
-    result: JoinHandle<InviteAsyncResult>,
+    /// Of a call of ours.
+    result: Option<JoinHandle<InviteAsyncResult>>,
     /// Whether the final response was told.
     answered: bool,
     over: bool,
@@ -491,9 +506,9 @@ impl Call {
                 // States first: whatever rang before the final response is in the queue when that is told.
                 biased;
                 Some(state) = self.states.recv() => self.happened(state),
-                result = &mut self.result, if !self.answered => {
+                result = finally(&mut self.result), if !self.answered => {
                     self.answered = true;
-                    Some(self.finally(result.ok()))
+                    Some(self.finally(result))
                 }
                 // Nobody is left who could say anything.
                 else => Some(Event::Ended),
@@ -584,9 +599,246 @@ impl Call {
     pub fn linger(self) -> tokio::task::JoinHandle<()> {
         tokio::spawn(async move {
             let Self { dialogs, dialog, result, states, .. } = self;
-            let _ = tokio::time::timeout(LINGER, result).await;
+            if let Some(result) = result {
+                let _ = tokio::time::timeout(LINGER, result).await;
+            }
             dialogs.remove_dialog(&dialog.id());
             drop(states);
         })
+    }
+}
+
+/// Takes what comes from outside.
+struct Door {
+    dialogs: Arc<DialogLayer>,
+    endpoint: EndpointInnerRef,
+    settings: Sip,
+    contact: Arc<Mutex<HostWithPort>>,
+    /// From where somebody may call.
+    admitted: Vec<IpAddr>,
+    callers: Option<mpsc::Sender<Caller>>,
+}
+
+impl Door {
+    async fn open(&self, mut request: Transaction) {
+        if let Some(mut dialog) = self.dialogs.match_dialog(&request) {
+            tokio::spawn(async move {
+                let _ = dialog.handle(&mut request).await;
+            });
+            return;
+        }
+        let in_a_call = request.original.to_header().is_ok_and(|to| to.tag().is_ok_and(|tag| tag.is_some()));
+        let status = match request.original.method {
+            // Exchanges ask whether we are there.
+            Method::Options => StatusCode::OK,
+            Method::Invite if !in_a_call => match self.hand_over(request) {
+                None => return,
+                Some(refused) => {
+                    request = refused;
+                    StatusCode::TemporarilyUnavailable
+                }
+            },
+            Method::Ack => return,
+            _ => StatusCode::CallTransactionDoesNotExist,
+        };
+        let _ = request.reply(status).await;
+    }
+
+    /// Gives a caller to whoever takes them; else the request comes back.
+    fn hand_over(&self, mut request: Transaction) -> Option<Transaction> {
+        let place = self.callers.as_ref().and_then(|callers| callers.try_reserve().ok());
+        let from = request.connection.as_ref().and_then(|connection| connection.get_remote_addr()?.get_socketaddr().ok());
+        let (Some(place), true) = (place, from.is_some_and(|from| self.admitted.contains(&from.ip()))) else {
+            return Some(request);
+        };
+        let (sender, states) = self.dialogs.new_dialog_state_channel();
+        let contact = contact_uri(&self.settings, &self.contact).ok();
+        let Ok(dialog) = self.dialogs.get_or_create_server_invite(&request, sender, None, contact) else { return Some(request) };
+        let invite = request.original.clone();
+        place.send(Caller {
+            id: invite.call_id_header().map(|id| id.value().to_owned()).unwrap_or_default(),
+            from: who_calls(&invite),
+            to: invite.uri.user().map(plain_number).unwrap_or_default(),
+            sdp: body(&invite.body).unwrap_or_default(),
+            dialogs: Arc::clone(&self.dialogs),
+            endpoint: self.endpoint.clone(),
+            replies: request.tu_sender.clone(),
+            dialog: dialog.clone(),
+            states,
+            invite,
+            decided: false,
+        });
+        let mut serving = dialog;
+        tokio::spawn(async move {
+            let _ = serving.handle(&mut request).await;
+        });
+        None
+    }
+}
+
+/// The number that the network says calls: what it vouches for, else what the caller says.
+fn who_calls(invite: &Request) -> String {
+    let vouched = invite.headers.iter().find(|header| header.name().eq_ignore_ascii_case("P-Asserted-Identity"));
+    let vouched = vouched.and_then(|header| number_in(header.value())).filter(|number| !number.is_empty());
+    let said = || invite.from_header().ok().and_then(|from| number_in(from.value()));
+    vouched.or_else(said).unwrap_or_default()
+}
+
+/// The number of an address in a header: `"Li Na" <sip:+8613900000001@trunk>;tag=1`.
+fn number_in(header: &str) -> Option<String> {
+    let at = header.find("sip:").map(|at| at + 4).or_else(|| header.find("sips:").map(|at| at + 5));
+    let rest = at.or_else(|| header.find("tel:").map(|at| at + 4)).and_then(|at| header.get(at..))?;
+    let end = rest.find(['@', '>', ';', '?']).unwrap_or(rest.len());
+    rest.get(..end).map(plain_number)
+}
+
+/// What of a user is a number: nothing where it is a name.
+fn plain_number(user: &str) -> String {
+    let user = user.split(';').next().unwrap_or_default().replace("%23", "#").replace("%2B", "+").replace("%2b", "+");
+    let is_one = user.len() <= 32 && user.chars().all(|c| c.is_ascii_digit() || "+*#".contains(c));
+    if is_one { user } else { String::new() }
+}
+
+/// Somebody who calls, and whose phone we have not picked up. Dropped, it is told that nobody is here.
+pub struct Caller {
+    /// What the network calls this call.
+    pub id: String,
+    /// Who says to call: a number, or nothing.
+    pub from: String,
+    /// Whom, if that is a number.
+    pub to: String,
+    /// What sound is offered; empty where that is left to us.
+    pub sdp: String,
+    dialogs: Arc<DialogLayer>,
+    endpoint: EndpointInnerRef,
+    replies: TransactionEventSender,
+    dialog: InviteDialog,
+    states: DialogStateReceiver,
+    invite: Request,
+    decided: bool,
+}
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Caller").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        if !self.decided {
+            self.end(StatusCode::TemporarilyUnavailable);
+        }
+    }
+}
+
+impl Caller {
+    /// Lets the caller hear that it rings.
+    pub fn ring(&self) {
+        // A caller who does not hear of it waits all the same.
+        let _ = self.dialog.ringing(None, None);
+    }
+
+    /// Completes when the caller has given up.
+    ///
+    /// May be dropped at any time without losing anything.
+    pub async fn gone(&mut self) {
+        loop {
+            match self.states.recv().await {
+                Some(DialogState::Terminated(..)) | None => return,
+                Some(_) => {}
+            }
+        }
+    }
+
+    fn end(&mut self, status: StatusCode) {
+        self.decided = true;
+        let _ = self.dialog.reject(Some(status), None);
+        self.dialogs.remove_dialog(&self.dialog.id());
+    }
+
+    /// Refuses the call with a status from 400 to 699; anything else is 480.
+    pub fn refuse(mut self, status: u16) {
+        let is_one = (400..700).contains(&status);
+        self.end(if is_one { StatusCode::from(status) } else { StatusCode::TemporarilyUnavailable });
+    }
+
+    /// Sends the caller to another address (302). The library's own refusal names us there, so this one is written by hand.
+    ///
+    /// # Errors
+    ///
+    /// If it is no address; the call is refused then.
+    pub fn redirect(mut self, address: &str) -> Result<(), StackError> {
+        let uri = uri(address)?;
+        let mut reply = self.endpoint.make_response(&self.invite, StatusCode::MovedTemporarily, None);
+        let tag = self.dialog.id().local_tag;
+        for header in &mut reply.headers.iter_mut() {
+            if let Header::To(to) = header
+                && let Ok(mut typed) = to.clone().typed()
+            {
+                typed.params.push(rsipstack::sip::Param::Tag(tag.clone().into()));
+                *header = Header::To(typed.into());
+            }
+        }
+        reply.headers.push(rsipstack::sip::typed::Contact { display_name: None, uri, params: Vec::new() }.into());
+        let _ = self.replies.send(TransactionEvent::Respond(reply));
+        // Comes too late to be sent, and ends what the library knows of the call.
+        self.end(StatusCode::MovedTemporarily);
+        Ok(())
+    }
+
+    /// Picks up, and waits until the caller knows; `None` if it has given up.
+    pub async fn answer(mut self, sdp: String) -> Option<Call> {
+        self.decided = true;
+        let content = vec![Header::ContentType("application/sdp".into())];
+        let ringing = self.dialog.state().can_cancel();
+        if !ringing || self.dialog.accept(Some(content), Some(sdp.into_bytes())).is_err() {
+            self.dialogs.remove_dialog(&self.dialog.id());
+            return None;
+        }
+        loop {
+            match self.states.recv().await {
+                Some(DialogState::Confirmed(..)) => break,
+                Some(DialogState::Terminated(..)) | None => {
+                    self.dialogs.remove_dialog(&self.dialog.id());
+                    return None;
+                }
+                Some(_) => {}
+            }
+        }
+        let (nothing, empty) = self.dialogs.new_dialog_state_channel();
+        drop(nothing);
+        Some(Call {
+            dialogs: Arc::clone(&self.dialogs),
+            dialog: self.dialog.clone(),
+            states: std::mem::replace(&mut self.states, empty),
+            result: None,
+            answered: true,
+            over: false,
+            stashed: VecDeque::new(),
+            cancelled: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number_in;
+
+    #[test]
+    fn the_number_of_a_caller_is_found_and_a_name_is_none() {
+        for (header, number) in [
+            ("\"Li Na\" <sip:+8613900000001@trunk.example;user=phone>;tag=1", "+8613900000001"),
+            ("<sip:13900000001@192.0.2.1:5080>", "13900000001"),
+            ("<sips:%2B8613900000001@x>", "+8613900000001"),
+            ("<tel:+8613900000001;phone-context=x>", "+8613900000001"),
+            ("sip:*31%23@x;tag=9", "*31#"),
+            ("\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=2", ""),
+            ("<sip:1;drop@x>", "1"),
+            ("<sip:99999999999999999999999999999999999@x>", ""),
+        ] {
+            assert_eq!(number_in(header).as_deref(), Some(number), "{header}");
+        }
+        assert_eq!(number_in("nobody"), None);
     }
 }

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, mpsc, watch},
     time::{Instant, sleep_until},
 };
 
-use super::stack::{RegisterError, Stack, own_address, resolve};
+use super::stack::{Caller, RegisterError, Stack, own_address, resolve};
 use crate::sip::config::Sip;
 
 /// How often our own address is looked at: whoever gets another one is registered again within half a minute.
@@ -45,10 +45,16 @@ impl Trunk {
     /// Begins to keep it, until the task that is returned is aborted.
     #[must_use]
     pub fn keep(settings: Sip) -> (Self, tokio::task::JoinHandle<()>) {
+        Self::keep_for(settings, None)
+    }
+
+    /// The same; whoever calls us is handed over there.
+    #[must_use]
+    pub fn keep_for(settings: Sip, callers: Option<mpsc::Sender<Caller>>) -> (Self, tokio::task::JoinHandle<()>) {
         let words = format!("{}: not tried yet", settings.trunk);
         let (sender, state) = watch::channel(TrunkState { words, ..TrunkState::default() });
         let suspected = Arc::new(Notify::new());
-        let keeper = Keeper { settings, state: sender, suspected: Arc::clone(&suspected) };
+        let keeper = Keeper { settings, state: sender, suspected: Arc::clone(&suspected), callers };
         (Self { state, suspected }, tokio::spawn(keeper.run()))
     }
 
@@ -62,13 +68,14 @@ struct Keeper {
     settings: Sip,
     state: watch::Sender<TrunkState>,
     suspected: Arc<Notify>,
+    callers: Option<mpsc::Sender<Caller>>,
 }
 
 impl Keeper {
     async fn run(self) {
         let mut pause = RETRY_FIRST;
         loop {
-            match Stack::start(&self.settings).await {
+            match Stack::start_for(&self.settings, self.callers.clone()).await {
                 Ok(stack) => {
                     if self.use_stack(Arc::new(stack)).await {
                         pause = RETRY_FIRST;

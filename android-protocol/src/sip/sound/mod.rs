@@ -1,12 +1,18 @@
 //! The sound of one call, both ways, without its socket: frames to send come out every 20 ms, datagrams go in.
 
 pub mod clips;
+mod pressing;
 pub mod rtp;
+pub mod seat;
 pub mod speech;
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
-use self::rtp::{Order, Packet, Sender};
+use self::{
+    pressing::{Pressing, Sent},
+    rtp::{Order, Packet, Sender},
+    seat::Seat,
+};
 use super::signal::sdp::{Direction, EVENT, Media};
 use crate::voice::{
     FRAME, FRAME_MS,
@@ -28,6 +34,8 @@ pub enum Heard {
     Verdict(Verdict),
     /// Everything that was to be played has been sent.
     Played,
+    /// All keys that were to be pressed under this number have been.
+    Pressed(i64),
     /// Silent for so long.
     Quiet(Duration),
 }
@@ -59,6 +67,8 @@ pub struct Sound {
     at: usize,
     quiet: u64,
     recording: Option<Vec<i16>>,
+    pressing: Pressing,
+    seat: Option<Seat>,
     last_packet: Duration,
     /// Packets of sound that came, for people.
     received: u64,
@@ -84,6 +94,8 @@ impl Sound {
             at: 0,
             quiet: 0,
             recording: None,
+            pressing: Pressing::default(),
+            seat: None,
             last_packet: Duration::ZERO,
             received: 0,
         }
@@ -103,6 +115,16 @@ impl Sound {
     pub fn stop(&mut self) {
         self.playing.clear();
         self.at = 0;
+    }
+
+    /// Presses these keys, after those that are being pressed.
+    pub fn press(&mut self, number: i64, keys: &str) {
+        self.pressing.press(number, keys);
+    }
+
+    /// Takes a seat in a room, or gives it up.
+    pub fn sit(&mut self, seat: Option<Seat>) {
+        self.seat = seat;
     }
 
     /// Keeps what the callee says.
@@ -145,11 +167,25 @@ impl Sound {
     /// Every 20 ms: the datagram to send and where to, and what was heard. Silence is sent too, or gateways drop the call; on hold nothing is.
     pub fn tick(&mut self, at: Duration) -> (Option<(Vec<u8>, SocketAddr)>, Vec<Heard>) {
         let mut heard = Vec::new();
-        let frame = self.next_frame(&mut heard);
-        let payload: Vec<u8> = frame.iter().map(|sample| self.media.law.encode(*sample)).collect();
-        let datagram = self.sender.frame(self.media.law.payload_type(), &payload);
+        let theirs = self.jitter.take().unwrap_or([0; FRAME]);
+        let mut frame = self.next_frame(&mut heard);
+        if let Some(seat) = &self.seat {
+            add(&mut frame, &seat.exchange(&theirs));
+        }
+        let (sent, pressed) = self.pressing.next(self.media.event.is_some(), self.sender.stamp());
+        heard.extend(pressed.map(Heard::Pressed));
+        let datagram = match (sent, self.media.event) {
+            (Some(Sent::Event(event, stamp)), Some(number)) => self.sender.event(number, &event.to_bytes(), stamp),
+            (sent, _) => {
+                if let Some(Sent::Tone(tone)) = sent {
+                    add(&mut frame, &tone);
+                }
+                let payload: Vec<u8> = frame.iter().map(|sample| self.media.law.encode(*sample)).collect();
+                self.sender.frame(self.media.law.payload_type(), &payload)
+            }
+        };
         let wanted = matches!(self.media.direction, Direction::Both | Direction::ReceiveOnly);
-        self.listen(at, &mut heard);
+        self.listen(at, &theirs, &mut heard);
         (wanted.then_some((datagram, self.target)), heard)
     }
 
@@ -178,13 +214,12 @@ impl Sound {
     }
 
     /// Takes one frame of what came; what is missing is silence.
-    fn listen(&mut self, at: Duration, heard: &mut Vec<Heard>) {
-        let frame = self.jitter.take().unwrap_or([0; FRAME]);
-        if let Some(verdict) = self.detector.as_mut().and_then(|detector| detector.hear(&frame)) {
+    fn listen(&mut self, at: Duration, frame: &Frame, heard: &mut Vec<Heard>) {
+        if let Some(verdict) = self.detector.as_mut().and_then(|detector| detector.hear(frame)) {
             // Silence that came is a machine's. Where nothing came at all, the line is deaf on our side, and tells nothing.
             heard.push(Heard::Verdict(if self.received == 0 { Verdict::Unknown } else { verdict }));
         }
-        if self.voice.hears(&frame) {
+        if self.voice.hears(frame) {
             self.quiet = 0;
         } else {
             self.quiet += FRAME_MS;
@@ -238,6 +273,13 @@ impl Sound {
     /// The body of an INFO.
     pub fn info(&mut self, at: Duration, body: &str) -> Option<Heard> {
         crate::voice::keys::key_in_info(body).and_then(|key| self.keys.info(at, key)).map(Heard::Key)
+    }
+}
+
+/// Two sounds at once.
+fn add(frame: &mut Frame, other: &Frame) {
+    for (sample, more) in frame.iter_mut().zip(other) {
+        *sample = sample.saturating_add(*more);
     }
 }
 
@@ -340,6 +382,24 @@ mod tests {
         assert_eq!(recorded.iter().filter(|s| **s > 4000).count(), 960);
         assert_eq!(recorded.len(), 30 * FRAME);
         assert_eq!((sound.received(), sound.end_recording()), (4, None));
+    }
+
+    #[test]
+    fn keys_are_pressed_as_events_in_their_order_and_as_tones_where_there_are_none() {
+        for event in [Some(96), None] {
+            let (mut ours, mut theirs) = (sound(event), sound(event));
+            ours.press(7, "15x5#");
+            ours.press(8, "9");
+            let (mut keys, mut pressed) = (Vec::new(), Vec::new());
+            for n in 0..120 {
+                let (datagram, heard) = ours.tick(ms(20 * n));
+                pressed.extend(heard.into_iter().filter(|heard| matches!(heard, Heard::Pressed(_))));
+                let came = theirs.datagram(ms(20 * n), &datagram.unwrap().0, PEER.parse().unwrap());
+                keys.extend(came.into_iter().chain(theirs.tick(ms(20 * n)).1).filter(|heard| matches!(heard, Heard::Key(_))));
+            }
+            let expected: Vec<Heard> = "155#9".chars().map(Heard::Key).collect();
+            assert_eq!((keys, pressed), (expected, vec![Heard::Pressed(7), Heard::Pressed(8)]), "{event:?}");
+        }
     }
 
     #[test]

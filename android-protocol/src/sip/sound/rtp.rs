@@ -84,6 +84,21 @@ impl Sender {
         self.stamp = self.stamp.wrapping_add(u32::try_from(FRAME).unwrap_or_default());
         datagram
     }
+
+    /// When the next frame begins, in samples.
+    #[must_use]
+    pub fn stamp(&self) -> u32 {
+        self.stamp
+    }
+
+    /// In place of the next frame, something that began at `stamp`.
+    pub fn event(&mut self, payload_type: u8, payload: &[u8], stamp: u32) -> Vec<u8> {
+        let after = self.stamp.wrapping_add(u32::try_from(FRAME).unwrap_or_default());
+        self.stamp = stamp;
+        let datagram = self.frame(payload_type, payload);
+        self.stamp = after;
+        datagram
+    }
 }
 
 /// Sorts out packets that came twice or far too late.

@@ -28,7 +28,7 @@ pub enum Wish {
         /// For so long at most, counted from when what is being played was.
         within: Duration,
     },
-    /// Record the callee, after a tone.
+    /// Record the callee, after a tone; that it has begun is told as [`LiveWord::Playing`].
     Record {
         /// For so long at most.
         longest: Duration,
@@ -95,9 +95,17 @@ impl Conversation {
                 }
             }
             Wish::Stop => {
-                if let Doing::Taping { ack: taping, .. } = self.doing {
-                    self.commands.push(Command::KeepRecording(taping));
-                    self.doing = Doing::Held;
+                match self.doing {
+                    Doing::Taping { ack, .. } => {
+                        self.commands.push(Command::KeepRecording(ack));
+                        self.doing = Doing::Held;
+                    }
+                    Doing::Announcing { ack, .. } => {
+                        self.commands.push(Command::Stop);
+                        self.tell(ack, LiveWord::Stopped, None);
+                        self.doing = Doing::Held;
+                    }
+                    _ => {}
                 }
                 if self.lay_aside(at, ack) {
                     self.tell(ack, LiveWord::Stopped, None);
@@ -271,6 +279,7 @@ impl Conversation {
     pub(super) fn announced(&mut self, at: Duration, ack: i64, longest: Duration) {
         self.doing = Doing::Taping { ack, until: at + longest };
         self.commands.push(Command::Record);
+        self.tell(ack, LiveWord::Playing, None);
     }
 
     /// Enough was recorded for a wish.

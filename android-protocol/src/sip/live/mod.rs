@@ -1,0 +1,323 @@
+//! The live connection: while calls run, commands for them come in and what becomes of them goes out.
+//!
+//! One question waits at the server as long as a call runs that was offered with `live`. A command finds its call by the mid and the number; what is
+//! for no call, or for one that is over, is told as that and starts nothing. The commands of a call are carried out one after the other, except
+//! `drop`, which overtakes them. [`events`] keeps what happened until the server has it.
+
+pub mod events;
+mod line;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+pub use self::line::Line;
+use self::{events::Events, line::judge};
+use super::{
+    call::{Control, pcm},
+    server::Server,
+    sound::{
+        Pcm,
+        clips::Clips,
+        seat::House,
+        speech::{Speaker, language_of},
+    },
+};
+use crate::{
+    live::{LiveCommand, LiveEvent, LiveOrder, LiveWord},
+    voice::{
+        conversation::{MOST_COLLECTED, Wish},
+        pcm as sound,
+        script::{Clip, Script, Utterance},
+    },
+};
+
+/// How long the server may hold the question.
+pub const WAIT: Duration = Duration::from_secs(30);
+
+/// After a question that failed, and between two that were answered at once with nothing.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How many commands of one call may wait.
+const MOST_WAITING: usize = 32;
+
+/// How many mids of calls that are over are known by name.
+const REMEMBERED: usize = 100;
+
+/// A sentence before hanging up is not waited for longer.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
+
+/// The usual limits of what a command leaves open.
+const USUAL_COLLECT: Duration = Duration::from_secs(10);
+const USUAL_RECORD: Duration = Duration::from_mins(1);
+
+/// No name of a room is longer.
+const LONGEST_ROOM: usize = 64;
+
+/// The calls of this handset, as commands find them. Clones are the same ones.
+#[derive(Clone)]
+pub struct Live(Arc<Inner>);
+
+struct Inner {
+    calls: Mutex<Calls>,
+    /// How many calls run that commands may come for.
+    count: watch::Sender<usize>,
+    events: Events,
+    house: House,
+    server: Server,
+    speaker: Speaker,
+    clips: Clips,
+    tell: Arc<dyn Fn(&str) + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Calls {
+    running: BTreeMap<String, Arc<Line>>,
+    over: VecDeque<String>,
+}
+
+/// A hand-out, or a call that came in, for as long as this is held.
+pub struct Entered {
+    live: Live,
+    line: Arc<Line>,
+}
+
+impl std::ops::Deref for Entered {
+    type Target = Arc<Line>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.line
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let mut calls = self.live.calls();
+        calls.running.remove(&self.line.mid);
+        calls.over.push_back(self.line.mid.clone());
+        if calls.over.len() > REMEMBERED {
+            calls.over.pop_front();
+        }
+        drop(calls);
+        // Whoever carries out its commands finds no call any more, and ends with the last of them.
+        self.line.close();
+        self.live.counted();
+    }
+}
+
+impl Live {
+    /// Begins; `unix_ms` is the wall clock, by which the numbers of events go on over restarts.
+    #[must_use]
+    pub fn new(server: Server, speaker: Speaker, clips: Clips, tell: Arc<dyn Fn(&str) + Send + Sync>, unix_ms: i64) -> Self {
+        let events = Events::new(unix_ms);
+        let count = watch::Sender::new(0);
+        Self(Arc::new(Inner { calls: Mutex::default(), count, events, house: House::default(), server, speaker, clips, tell }))
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        // Nothing in it is left half changed.
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counted(&self) {
+        let count = self.calls().running.values().filter(|line| line.live).count();
+        self.0.count.send_replace(count);
+    }
+
+    /// A hand-out is taken up, or a call came in; `live` is whether commands may come for it.
+    #[must_use]
+    pub fn enter(&self, mid: &str, live: bool, inbound: bool) -> Entered {
+        let (orders, mut waiting) = mpsc::channel(MOST_WAITING);
+        let line = Arc::new(Line::new(mid, live, inbound, Some(orders)));
+        self.calls().running.insert(mid.to_owned(), Arc::clone(&line));
+        if live {
+            let (this, of) = (self.clone(), Arc::clone(&line));
+            tokio::spawn(async move {
+                while let Some(command) = waiting.recv().await {
+                    this.carry_out(&of, command).await;
+                }
+            });
+        }
+        self.counted();
+        Entered { live: self.clone(), line }
+    }
+
+    /// Something happened in a call.
+    pub fn tell(&self, line: &Line, ack: i64, word: LiveWord, value: Option<String>) {
+        if line.live {
+            let at_ms = line.since_begun().map(|since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+            self.0.events.push(LiveEvent { ack, mid: line.mid.clone(), word: Some(word), value, at_ms, ..LiveEvent::default() });
+        }
+    }
+
+    /// A call is over, by this word; whoever had it dropped is told.
+    pub fn ended(&self, line: &Line, by: &str) {
+        self.tell(line, line.dropped_by(), LiveWord::Ended, Some(by.to_owned()));
+    }
+
+    fn refuse(&self, command: &LiveCommand, why: &str) {
+        let event = LiveEvent { ack: command.seq, mid: command.mid.clone(), word: Some(LiveWord::Error), ..LiveEvent::default() };
+        self.0.events.push(LiveEvent { value: Some(why.to_owned()), ..event });
+    }
+
+    /// Posts what happened, for ever.
+    pub async fn post(self) {
+        self.0.events.post(&self.0.server, &self.0.tell).await;
+    }
+
+    /// Completes when the server has everything that happened so far.
+    pub async fn told(&self) {
+        self.0.events.empty().await;
+    }
+
+    /// Asks for commands whenever there are calls, for ever.
+    pub async fn keep(self) {
+        let mut since = None;
+        let mut count = self.0.count.subscribe();
+        loop {
+            if count.wait_for(|count| *count > 0).await.is_err() {
+                return;
+            }
+            let asked = Instant::now();
+            let reply = tokio::select! {
+                reply = self.0.server.live(WAIT, since) => reply,
+                _ = count.wait_for(|count| *count == 0) => continue,
+            };
+            match reply {
+                Ok(reply) => {
+                    let nothing = reply.commands.is_empty();
+                    for command in reply.commands {
+                        // What was told before was acknowledged too late to be kept back.
+                        if since.is_none_or(|since| command.seq > since) {
+                            since = Some(command.seq);
+                            self.take(command);
+                        }
+                    }
+                    if nothing {
+                        sleep_until(asked + PAUSE).await;
+                    }
+                }
+                Err(why) => {
+                    (self.0.tell)(&format!("no commands can be had: {why}"));
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// A command came: at once where it ends a call, else behind those before it.
+    fn take(&self, command: LiveCommand) {
+        let (line, was_here) = {
+            let calls = self.calls();
+            (calls.running.get(&command.mid).filter(|line| line.live).cloned(), calls.over.contains(&command.mid))
+        };
+        let line = match judge(&command, line.as_deref(), was_here) {
+            Ok(()) => line,
+            Err(why) => return self.refuse(&command, why),
+        };
+        let Some(line) = line else { return };
+        if let LiveOrder::Drop { say, language } = command.order {
+            let news = line.drop_for(command.seq);
+            let sentence = say.filter(|say| !say.trim().is_empty());
+            if sentence.is_some() && !news {
+                // It is ending, perhaps with this very sentence: progress says the same as a command does.
+                return;
+            }
+            let this = self.clone();
+            tokio::spawn(async move { this.drop_call(&line, sentence, language).await });
+        } else if let Err(command) = line.order(command) {
+            self.refuse(&command, "busy");
+        }
+    }
+
+    async fn drop_call(&self, line: &Line, sentence: Option<String>, language: Option<String>) {
+        let Some(control) = line.control() else { return };
+        let spoken = match sentence {
+            Some(said) => {
+                let said_in = language_of(language.as_deref(), &said);
+                let spoken = timeout(LAST_WORDS_WITHIN, self.0.speaker.say(&said, &said_in)).await;
+                spoken.ok().and_then(Result::ok).map(|sound| (said, sound))
+            }
+            None => None,
+        };
+        // It may be over by now.
+        let _ = control.send(Control::Drop(spoken)).await;
+    }
+
+    async fn carry_out(&self, line: &Line, command: LiveCommand) {
+        let control = match self.control_of(&command).await {
+            Ok(control) => control,
+            Err(why) => return self.refuse(&command, why),
+        };
+        match line.control() {
+            None => self.refuse(&command, if line.is_closed() { "too_late" } else { "no_call" }),
+            Some(call) => {
+                if call.send(control).await.is_err() {
+                    self.refuse(&command, "too_late");
+                }
+            }
+        }
+    }
+
+    /// What a command means for the call, with everything ready that it needs.
+    async fn control_of(&self, command: &LiveCommand) -> Result<Control, &'static str> {
+        let wish = |wish, sound, seat| Control::Wish { number: command.seq, wish, sound, seat };
+        Ok(match &command.order {
+            LiveOrder::Play { text, language, media, sha256 } => {
+                let (what, sound) =
+                    self.sound_of(text.as_deref(), language.as_deref(), media.as_deref(), sha256.as_deref()).await?;
+                wish(Wish::Play(what), Some(sound), None)
+            }
+            LiveOrder::Stop => wish(Wish::Stop, None, None),
+            LiveOrder::SendDtmf { digits } => {
+                Control::Press(command.seq, digits.chars().filter(|c| !c.is_whitespace()).take(MOST_COLLECTED).collect())
+            }
+            LiveOrder::Collect { max, seconds } => {
+                let most = max.and_then(|max| usize::try_from(max).ok()).unwrap_or(1);
+                wish(Wish::Collect { most, within: seconds.map_or(USUAL_COLLECT, Duration::from_secs) }, None, None)
+            }
+            LiveOrder::Record { seconds } => {
+                let longest = seconds.map_or(USUAL_RECORD, Duration::from_secs);
+                wish(Wish::Record { longest }, Some(pcm(sound::beep())), None)
+            }
+            LiveOrder::Join { room, mute } => {
+                if room.is_empty() || room.chars().count() > LONGEST_ROOM {
+                    return Err("unknown");
+                }
+                wish(Wish::Join { room: room.clone(), mute: *mute }, None, Some(self.0.house.seat(room, *mute)))
+            }
+            LiveOrder::Leave => wish(Wish::Leave, None, None),
+            LiveOrder::Answer => Control::Answer(command.seq),
+            LiveOrder::Reject { cause } => Control::Reject(command.seq, *cause),
+            LiveOrder::Redirect { to } => Control::Redirect(command.seq, to.clone()),
+            LiveOrder::Drop { .. } | LiveOrder::Unknown => return Err("unknown"),
+        })
+    }
+
+    async fn sound_of(
+        &self,
+        text: Option<&str>,
+        language: Option<&str>,
+        media: Option<&str>,
+        sha256: Option<&str>,
+    ) -> Result<(Utterance, Pcm), &'static str> {
+        if let Some(media) = media {
+            let clip = Clip { media: media.to_owned(), sha256: sha256.map(str::to_owned) };
+            let script = Script { play: Some(clip), ..Script::default() };
+            return self.0.clips.of(&script).await.ok().and_then(|clips| clips.into_iter().next()).ok_or("media");
+        }
+        let text = text.filter(|text| !text.trim().is_empty()).ok_or("media")?;
+        let sound = self.0.speaker.say(text, &language_of(language, text)).await.map_err(|why| {
+            (self.0.tell)(&format!("not spoken: {why}"));
+            "media"
+        })?;
+        Ok((Utterance::Text(text.to_owned()), sound))
+    }
+}
