@@ -731,7 +731,7 @@ impl Leg {
                 && let Ok(media) = sdp::read(&message.body)
             {
                 (self.target, self.law) = (Some(media.address), media.law);
-                (self.answered, self.began) = (true, Instant::now());
+                (self.answered, self.sounds, self.began) = (true, true, Instant::now());
             }
         } else {
             // Under the branch of the call itself.
