@@ -243,11 +243,11 @@ pub async fn goes_on(app: &App, mid: &str) -> Result<bool, PollError> {
     Ok(app.engine.store.read().await?.db().dial(mid).await?.is_some_and(|dial| dial.closed_at.is_none()))
 }
 
-/// Whether a handset sends this also while it can ring nobody, as one whose trunk or SIM is away: how it is, and sound of calls that are
-/// over.
+/// Whether a handset sends this also while it can ring nobody, as one whose trunk or SIM is away: how it is, sound of calls that are over,
+/// and text messages that its SIM holds.
 #[must_use]
 pub fn is_said_beside(path: &str) -> bool {
-    path == "status" || super::media::is_sound(path)
+    matches!(path, "status" | "inbound") || super::media::is_sound(path)
 }
 
 /// Answers everything of the native protocol that is not the poll or the report. `path` is what follows the token.

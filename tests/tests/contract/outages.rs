@@ -144,6 +144,9 @@ async fn who_only_says_how_it_is_is_missed(home: Home) {
     crate::native::poll(&server, &trunk).await;
     for _ in 0..20 {
         crate::native::send(&server, "POST", "/h/trunk/status", Some(json!({ "network": "no trunk" }))).await;
+        // A text that its SIM holds, and that no gateway takes.
+        let text = json!({ "id": "t1", "from": B, "text": "hello", "received_at": "2026-11-20T03:00:00Z" });
+        crate::native::send(&server, "POST", "/h/trunk/inbound", Some(text)).await;
         watch(&server, 10, &[&spare]).await;
     }
     let all = alarms(&server).await;

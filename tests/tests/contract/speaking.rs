@@ -32,6 +32,7 @@ on_both!(
     a_trunk_that_refuses_us_rests,
     a_line_that_a_stranger_uses_is_no_hand_out,
     whoever_wants_no_more_is_not_rung_when_it_repeats,
+    whoever_says_so_only_in_the_report_is_left_in_peace_too,
     a_key_counts_at_any_token,
     a_machine_that_only_the_report_knows_of_is_told,
 );
@@ -561,6 +562,28 @@ async fn whoever_wants_no_more_is_not_rung_when_it_repeats(home: Home) {
         assert_eq!(server.post("/api/v1/alarms", &again).await.1["id"], json!(id), "it repeats");
     }
     assert_eq!(server.alarm(&id).await["callees"][0]["verdict"], "declined");
+}
+
+/// The handset died before it could tell of the key; and the alarm rings again in every way that is no wish of a person.
+async fn whoever_says_so_only_in_the_report_is_left_in_peace_too(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_STOP_KEY", "5").start().await;
+    let trunk = speaker(&server, "trunk").await;
+    let id = server.raise(&[A], json!({ "attempts": 1, "dedup_key": "disk" })).await;
+    let offer = poll(&server, &trunk).await;
+    let word = json!([{ "number": A, "outcome": "answered", "confirmed": true, "declined": true, "keys": "5", "action": "stop_calling" }]);
+    report(&server, &trunk, &offer["mid"], "", word).await;
+    server.pass(3_600).await;
+    let worse = json!({ "summary": "disk full", "phones": [A], "attempts": 1, "dedup_key": "disk", "priority": "high" });
+    for _ in 0..2 {
+        assert_eq!(server.post("/api/v1/alarms", &worse).await.1["id"], json!(id));
+        assert_eq!(poll(&server, &trunk).await["code"], 1);
+        let alarm = server.alarm(&id).await;
+        assert_eq!((alarm["state"].as_str(), alarm["reason"].as_str()), (Some("no_answer"), Some("all_declined")), "{alarm}");
+        server.pass(3_600).await;
+    }
+    // Whoever asks for everybody is obeyed.
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/redial"), &json!({})).await.0, 200);
+    assert_eq!(poll(&server, &trunk).await["phone"], json!([A]));
 }
 
 async fn a_key_counts_at_any_token(home: Home) {

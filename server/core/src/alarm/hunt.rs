@@ -9,7 +9,7 @@
 //! 4. A callee that was rung less than its own interval ago, or has quiet hours, is passed over.
 //! 5. A phone that is in another call is waited for, so that the order holds; a critical or parallel hunt goes on to the next callee.
 //! 6. How many callees go into one dial depends on the handset: one, a list without repeats, or the copied sequence.
-//! 7. Hand-outs are limited to twice the attempts, so that a handset that takes dials and rings nobody cannot keep a hunt open for ever.
+//! 7. Hand-outs are limited to twice the attempts (but for those that are given back because no call left the handset), so that a handset that takes dials and rings nobody cannot keep a hunt open for ever.
 
 use std::collections::HashMap;
 

@@ -6,6 +6,7 @@ use super::closing;
 use super::ladder::{lapse, left_of_step};
 use super::presses::{Acknowledgement, Effect};
 use super::raise::{Naming, refuse_if_over};
+use super::returns::{leave_in_peace, who_want_no_more};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::{Confirmation, DialOutcome, hunt};
@@ -269,6 +270,10 @@ impl Engine {
             }
         }
         self.name_callees(work, fresh.id, naming).await?;
+        if why != RingsAgain::Asked {
+            let no_more = who_want_no_more(work, alarms).await?;
+            leave_in_peace(work, fresh.id, &refused, &no_more).await?;
+        }
         if !matches!(why, RingsAgain::Asked | RingsAgain::Worse) {
             // Whoever was rung a moment ago is not rung again at once.
             work.db().carry_offers(hunt.id, fresh.id).await?;

@@ -16,7 +16,7 @@ use crate::alarm::coverage;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::ringing::{self, Line, Proof};
-use crate::alarm::{DialOutcome, HuntOutcome, Until};
+use crate::alarm::{DialOutcome, HuntOutcome, KeyAction, Until};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, AnswerId, HuntId, short_mid};
 use crate::numbers::{Number, Region};
@@ -28,6 +28,9 @@ use crate::store::{Announcement, StoreError, Work};
 
 /// A line that somebody else uses is left alone for so long.
 const LINE_BUSY: TimeDelta = TimeDelta::seconds(15);
+
+/// For so long after its first hand-out an alarm waits for a line that is away.
+const LINE_AWAY: TimeDelta = TimeDelta::minutes(15);
 
 /// A report while it is taken in: what was read for it, and what came of it so far.
 pub(super) struct Hearing {
@@ -71,26 +74,36 @@ impl Stands {
 }
 
 /// What never left the handset was no hand-out, as long as nobody else is left to go on to: a line that is away for some minutes must not
-/// end an alarm. One that is away for as long as a handset is waited for does.
+/// end an alarm. After [`LINE_AWAY`] it counts all the same: a number that nobody can call must not keep a handset from other alarms for
+/// long. What is for one handset alone proves that one.
 async fn give_hand_out_back(work: &mut Work, hunt: &HuntRow) -> Result<(), EngineError> {
+    if hunt.only_handset_id.is_some() {
+        return Ok(());
+    }
     let further = match hunt.policy_id {
         Some(id) => work.db().policy(id).await?.is_some_and(|policy| policy.definition.after(hunt.place()).is_some()),
         None => false,
     };
-    if !further && work.now() < hunt.created_at + seconds(hunt.begin_window_s) {
+    if !further && hunt.begun_at.is_none_or(|begun| work.now() < begun + LINE_AWAY) {
         work.db().give_hand_out_back(hunt.id).await?;
     }
     Ok(())
 }
 
-/// Whether a machine picked up is known when the call is over, also where a key has told the answer before.
-async fn tell_machines(work: &mut Work, hearing: &Hearing, report: &Report) -> Result<(), EngineError> {
+/// What only a report knows: whether a machine picked up, also where a key has told the answer before; and that somebody wants to be called
+/// no more, where the key itself was never heard of.
+async fn tell_the_rest(work: &mut Work, hearing: &Hearing, report: &Report) -> Result<(), EngineError> {
+    let (hunt, mid, now) = (hearing.hunt.id, &hearing.dial.mid, work.now());
     for call in &report.calls {
-        let Some(machine) = call.machine else { continue };
         let place = call_records::place_of(&hearing.rung.rings, &call.number, hearing.region);
         let ring = place.and_then(|place| hearing.rung.rings.get(usize::try_from(place).ok()?));
-        if let Some(ring) = ring {
-            work.db().machine_picked_up(hearing.hunt.id, &hearing.dial.mid, ring.callee, machine).await?;
+        let Some(ring) = ring else { continue };
+        if let Some(machine) = call.machine {
+            work.db().machine_picked_up(hunt, mid, ring.callee, machine).await?;
+        }
+        let action = call.action.as_deref().and_then(KeyAction::parse);
+        if call.declined && action == Some(KeyAction::StopCalling) {
+            work.db().set_target_action(mid, ring.callee, KeyAction::StopCalling, now).await?;
         }
     }
     Ok(())
@@ -123,7 +136,7 @@ impl Engine {
         for one in follows {
             self.follow_report(&mut work, &mut hearing, one).await?;
         }
-        tell_machines(&mut work, &hearing, report).await?;
+        tell_the_rest(&mut work, &hearing, report).await?;
         Self::name_recordings(&mut work, &hearing.dial, &hearing.rung, &hearing.callees, &report.calls).await?;
         if let Some(handset) = handset {
             let returned = work.db().channel_returned(handset, dial.channel).await?;

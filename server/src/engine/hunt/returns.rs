@@ -261,28 +261,15 @@ impl Engine {
         let news = matches!(why, RingsAgain::Worse | RingsAgain::News);
         let event = Event::Redialled { why, news: Some(news), held_until: Some(held_until), by: None, done_by: None };
         work.db().insert_event(Some(alarm.id), Some(hunt), now, &event).await?;
-        let no_more = work.db().who_want_no_more(alarm.id).await?;
+        let no_more = who_want_no_more(work, std::slice::from_ref(alarm)).await?;
         work.db().set_refused(hunt, &no_more).await?;
         self.name_callees(work, hunt, naming).await?;
-        self.leave_in_peace(work, hunt, &no_more).await?;
+        leave_in_peace(work, hunt, &[], &no_more).await?;
         put_answerer_first(work, earlier.id, hunt).await?;
         if !windows::hold(work, alarm.id, hunt, &request.labels, team).await? {
             self.join_if_alike(work, request.priority, request.is_by_itself(), alarm.id, hunt).await?;
         }
         Ok(())
-    }
-
-    /// Whoever wants to be called no more about an alarm is not rung for it, whoever names them again.
-    async fn leave_in_peace(&self, work: &mut Work, hunt: HuntId, no_more: &[SaidNo]) -> Result<(), EngineError> {
-        if no_more.is_empty() {
-            return Ok(());
-        }
-        for callee in work.db().callees(hunt).await? {
-            if no_more.iter().any(|one| one.is(callee.person_id, &callee.number)) {
-                work.db().set_verdict(callee.id, Verdict::Declined).await?;
-            }
-        }
-        self.settle(work, hunt).await
     }
 }
 
@@ -309,6 +296,39 @@ impl Engine {
             || work.db().is_barista_hunt(earlier.id).await?;
         self.join_if_alike(work, fresh.priority, by_itself, alarm.id, fresh.hunt_id).await
     }
+}
+
+/// Who wants to be called no more about any of these alarms: about some of them is not enough.
+pub(in crate::engine) async fn who_want_no_more(work: &mut Work, alarms: &[AlarmRow]) -> Result<Vec<SaidNo>, EngineError> {
+    let mut all: Option<Vec<SaidNo>> = None;
+    for alarm in alarms {
+        let own = work.db().who_want_no_more(alarm.id).await?;
+        all = Some(match all {
+            None => own,
+            Some(all) => all.into_iter().filter(|one| own.contains(one)).collect(),
+        });
+    }
+    Ok(all.unwrap_or_default())
+}
+
+/// Whoever wants to be called no more about an alarm is not rung for it by a hunt that begins, whoever names them again; its later steps pass
+/// them over, and those who `refused`. A hunt that is left with nobody ends when it is due.
+pub(in crate::engine) async fn leave_in_peace(
+    work: &mut Work,
+    hunt: HuntId,
+    refused: &[SaidNo],
+    no_more: &[SaidNo],
+) -> Result<(), EngineError> {
+    if no_more.is_empty() {
+        return Ok(());
+    }
+    work.db().set_refused(hunt, &[refused, no_more].concat()).await?;
+    for callee in work.db().callees(hunt).await? {
+        if no_more.iter().any(|one| one.is(callee.person_id, &callee.number)) {
+            work.db().set_verdict(callee.id, Verdict::Declined).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes back answers that nobody has confirmed; gives whether it did. Where nobody could be rung any more, whoever picked up is better than
