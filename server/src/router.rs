@@ -189,6 +189,8 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::people::show, api::people::change, api::people::patch, api::people::remove))
         .routes(routes!(api::call_records::list))
         .routes(routes!(api::call_records::show))
+        .routes(routes!(api::call_commands::make))
+        .routes(routes!(api::call_commands::show))
         .routes(routes!(api::media::clips::list))
         .routes(routes!(api::media::clips::show, api::media::clips::put, api::media::clips::remove))
         .routes(routes!(api::media::recordings::show))

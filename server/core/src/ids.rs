@@ -99,6 +99,8 @@ ids! {
     MediaId;
     /// What somebody said in a call.
     RecordingId;
+    /// Something to be done in a call that runs.
+    LiveCommandId;
 }
 
 /// A new dial identifier: 24 lower-case hex digits, the documented form. It is never reused, and it is what identifies a report and

@@ -3,6 +3,7 @@
 pub mod actions;
 pub mod alarm;
 pub mod alarms;
+pub mod call_commands;
 pub mod call_records;
 pub mod do_not_call;
 pub mod heartbeats;

@@ -21,6 +21,10 @@ impl From<EngineError> for Problem {
             EngineError::BadTime => Self::invalid("snooze_ends_at", text),
             EngineError::StillRinging => Self::new(StatusCode::CONFLICT, Code::StillRinging, text),
             EngineError::KeyReused => Self::key_reused(text),
+            EngineError::NoSuchCall => Self::not_found(text),
+            EngineError::CallNotRunning => Self::new(StatusCode::CONFLICT, Code::CallNotRunning, text),
+            EngineError::HandsetCannot(_) => Self::new(StatusCode::CONFLICT, Code::HandsetCannot, text),
+            EngineError::TooManyCommands => Self::new(StatusCode::CONFLICT, Code::TooManyCommands, text),
             EngineError::Contended => Self::new(StatusCode::SERVICE_UNAVAILABLE, Code::TryAgain, text),
             EngineError::Store(error) => error.into(),
         }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use android_protocol::wire::Capability;
 use android_protocol::wire::Status;
 use askama::Template;
 use axum::Extension;
@@ -108,6 +109,8 @@ struct Card {
     unserved: Option<&'static String>,
     /// It has a token that can be replaced.
     paired: bool,
+    /// Whether calls that come in are taken; `None` where it tells of none.
+    inbound: Option<bool>,
     test: Option<TestView>,
     /// By which a test call is made.
     call: Form,
@@ -160,6 +163,10 @@ fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
     if handset.channels > 1 || handset.offered_channels() > 1 {
         facts.push((words.handset_channels.as_str(), calls_at_once(words, handset, board.calls_of(handset.id))));
     }
+    if handset.inbound || handset.can(Capability::Inbound) {
+        let taken = if handset.inbound { &words.inbound_taken } else { &words.inbound_not_taken };
+        facts.push((words.handset_inbound.as_str(), taken.clone()));
+    }
     facts.extend(said_of_itself(words, handset, board.now));
     Card {
         key: handset.id.to_string(),
@@ -175,6 +182,7 @@ fn card(reader: &Reader, handset: &HandsetRow, board: &Board) -> Card {
         channels: board.channels_of(handset).iter().filter_map(|row| trouble_on(words, handset, row, board)).collect(),
         disabled: handset.disabled_at.is_some(),
         paired: handset.token_hash.is_some(),
+        inbound: (handset.inbound || handset.can(Capability::Inbound)).then_some(handset.inbound),
         test: board.tests.get(&handset.id).map(|test| test_view(words, handset, test)),
         call: call_form(reader, &handset.id.to_string(), &handset.name),
         rename: rename_form(reader, &handset.id.to_string(), &handset.name),
@@ -419,6 +427,22 @@ pub(super) async fn channels(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// `POST /handsets/inbound`
+pub(super) async fn inbound(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    Extension(fields): Extension<Fields>,
+) -> Result<Response, Refusal> {
+    let wanted = match fields.get("inbound") {
+        "on" => true,
+        "off" => false,
+        _ => return Err(Refusal::Garbled),
+    };
+    let name = fields.get("handset");
+    app.engine.carry_out(reader.doer(), async |work| pairing::set_inbound(work, name, wanted).await).await?;
+    Ok(go_to("/handsets?done=inbound"))
 }
 
 /// `POST /handsets/disable`

@@ -6,6 +6,7 @@
 
 pub mod hunt;
 pub mod lines;
+pub mod live;
 pub mod media;
 pub mod watch;
 use std::sync::atomic::AtomicBool;
@@ -76,6 +77,18 @@ pub enum EngineError {
     /// The idempotency key was used for another request.
     #[error("this Idempotency-Key was used for a different request: use a new key for a new alarm")]
     KeyReused,
+    /// There is no record of such a call.
+    #[error("there is no such record of a call: the id is not one of ours, or it was long ago")]
+    NoSuchCall,
+    /// The call is over, or never was.
+    #[error("this call does not run any more: nothing can be done in it")]
+    CallNotRunning,
+    /// The handset that holds the call cannot do it.
+    #[error("{0}: see what it can do on the page Handsets")]
+    HandsetCannot(&'static str),
+    /// Far too much has been done in the call.
+    #[error("this call has had 100 commands: hang up by hand")]
+    TooManyCommands,
     /// Others changed the same rows again and again.
     #[error("the alarm could not be stored because of simultaneous changes: send it again")]
     Contended,

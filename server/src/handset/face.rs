@@ -19,6 +19,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http_body_util::{BodyExt, Collected, Limited};
 
 use super::address::Place;
+use super::live;
 use super::media;
 use super::native::{self, Patience};
 use super::query::HandsetQuery;
@@ -103,6 +104,12 @@ pub async fn paired(State(app): State<Arc<App>>, request: Request) -> Response {
     let Some(body) = read_body(body, &parts).await else {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or broke off");
     };
+    if rest == "live" {
+        return live::answer(&app, &handset, &parts, &body).await.unwrap_or_else(|error| not_now(&app, error));
+    }
+    if rest == "incoming" {
+        return live::incoming(&app, &handset, &parts, &body).await.unwrap_or_else(|error| not_now(&app, error));
+    }
     let extra = native::extra(&app, &handset, &parts, rest, &body).await;
     extra.unwrap_or_else(|error| not_now(&app, error))
 }

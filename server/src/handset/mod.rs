@@ -2,6 +2,7 @@
 
 mod address;
 pub mod face;
+pub mod live;
 pub mod media;
 pub mod native;
 mod query;

@@ -66,6 +66,7 @@ pub fn channel_of(query: &str) -> Option<i32> {
 /// How long a request may wait, and what ends that early.
 pub struct Patience {
     wait: Duration,
+    until: tokio::time::Instant,
     place: Option<Wait>,
 }
 
@@ -75,10 +76,25 @@ impl Patience {
     pub fn of(wait: Duration, parts: &Parts) -> Self {
         let place = match (wait.is_zero(), parts.extensions.get::<Seat>()) {
             (false, Some(seat)) => seat.wait(),
-            (_, None) => return Self { wait, place: None },
+            (_, None) => return Self { wait, until: tokio::time::Instant::now() + wait, place: None },
             (true, _) => None,
         };
-        Self { wait: if place.is_some() { wait } else { Duration::ZERO }, place }
+        let wait = if place.is_some() { wait } else { Duration::ZERO };
+        Self { wait, until: tokio::time::Instant::now() + wait, place }
+    }
+
+    /// Whether there is nothing left of it.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        tokio::time::Instant::now() >= self.until
+    }
+
+    /// Waits until nothing is left of it.
+    pub async fn ends(&mut self) {
+        tokio::select! {
+            () = tokio::time::sleep_until(self.until) => {}
+            () = self.over() => self.until = tokio::time::Instant::now(),
+        }
     }
 
     /// Waits until connections get scarce and this one is to end.
@@ -192,7 +208,13 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
 }
 
 /// What a call about this says and asks.
-fn script_of(engine: &Engine, handset: &HandsetRow, details: &OfferDetails, of_person: Option<&str>, told: &Told) -> Script {
+pub(super) fn script_of(
+    engine: &Engine,
+    handset: &HandsetRow,
+    details: &OfferDetails,
+    of_person: Option<&str>,
+    told: &Told,
+) -> Script {
     let guesses = handset.can(Capability::Machine);
     let others = details.others;
     let config = &engine.config.media;

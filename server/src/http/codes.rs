@@ -62,12 +62,16 @@ catalogue! {
         "As many costly requests as the server works on at once are under way.", "Send the request again after `Retry-After`.";
     CalendarUnreadable = "calendar_unreadable", "The calendar cannot be read",
         "What is at the address that a schedule is to follow cannot be read as a calendar.", "Look at the address; `detail` says what was found there.";
+    CallNotRunning = "call_not_running", "The call does not run",
+        "The call is over, was given up, or never left its handset.", "Look at its record; raise or ring again if that is meant.";
     ChangedMeanwhile = "changed_meanwhile", "Somebody else has changed it",
         "It is not what `If-Match`, `If-None-Match` or `version` says that you have read.", "Read it again, and change what it says now.";
     DatabaseUnavailable = "database_unavailable", "The database is away",
         "The database can neither store nor read this now.", "Send the request again after `Retry-After`, with the same `Idempotency-Key`.";
     FollowedByLine = "followed_by_line", "A public number follows it",
         "A public number follows this team or schedule.", "Let the public number follow somebody else first.";
+    HandsetCannot = "handset_cannot", "The handset cannot do this",
+        "The handset that holds the call takes no commands while a call runs, or not this one.", "Use a handset that does, such as one over SIP.";
     IdempotencyKeyReused = "idempotency_key_reused", "The key was used for something else",
         "Another request came with this `Idempotency-Key` before.", "Use a new key for each request that differs.";
     IfMatchRequired = "if_match_required", "If-Match is missing",
@@ -106,6 +110,8 @@ catalogue! {
         "Working this out takes longer than the server allows.", "Ask for less: a shorter time, a smaller file.";
     TooManyAlarms = "too_many_alarms", "Too many alarms",
         "This sender raised more alarms in a minute than `http.alarms_per_minute` allows.", "Send it again after `Retry-After`.";
+    TooManyCommands = "too_many_commands", "Too many commands",
+        "This call has had as many commands as a call may have.", "Let it end.";
     TooManyKeys = "too_many_keys", "Too many Idempotency-Keys",
         "More requests with an `Idempotency-Key` came within a day than are remembered.", "Send the request without one, or wait.";
     TooManyWrongKeys = "too_many_wrong_keys", "Too many wrong keys",

@@ -9,6 +9,10 @@ use super::refused::Refused;
 pub const LONGEST_NAME: usize = 200;
 /// Longest remark, in characters.
 pub const LONGEST_NOTE: usize = 2_000;
+/// Longest text that is said in a call that runs, in characters.
+pub const LONGEST_SAID: usize = 500;
+/// Longest language tag, in characters.
+const LONGEST_TAG: usize = 35;
 /// Calls to each callee.
 pub const ATTEMPTS: RangeInclusive<i32> = 1..=10;
 /// In seconds.
@@ -61,6 +65,21 @@ pub fn optional_text(field: &str, value: Option<String>, longest: usize) -> Resu
     let Some(value) = value else { return Ok(None) };
     text(field, &value, longest)?;
     Ok(Some(value.trim().to_owned()).filter(|value| !value.is_empty()))
+}
+
+/// A language tag such as `zh-CN`, which may be left out.
+///
+/// # Errors
+/// When it is none.
+pub fn language_tag(field: &str, value: Option<String>) -> Result<Option<String>, Refused> {
+    let Some(tag) = optional_text(field, value, LONGEST_TAG)? else { return Ok(None) };
+    let mut parts = tag.split('-');
+    let is_part = |part: &str| (1..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric());
+    let is_language = |part: &str| matches!(part.len(), 2 | 3) && part.chars().all(|c| c.is_ascii_alphabetic());
+    match parts.next().is_some_and(is_language) && parts.all(is_part) {
+        true => Ok(Some(tag)),
+        false => Err(Refused::at(field, format!("{tag:?} is not a language tag such as zh-CN, ja, en or es"))),
+    }
 }
 
 /// A number in a range, in these units.

@@ -182,6 +182,18 @@ pub async fn set_channels(work: &mut Work, name: &str, channels: i32) -> Result<
     Ok(())
 }
 
+/// Lets calls that come in on a handset be taken, or not.
+///
+/// # Errors
+/// When there is no such handset, or the database fails.
+pub async fn set_inbound(work: &mut Work, name: &str, inbound: bool) -> Result<(), PairingError> {
+    if !work.db().set_handset_inbound(name, inbound).await? {
+        return Err(PairingError::NoSuchHandset(name.to_owned()));
+    }
+    work.announce(Announcement::Handsets);
+    Ok(())
+}
+
 /// Gives a handset nothing new from now on, or lets it be given something again. What it already holds it may finish.
 ///
 /// # Errors

@@ -17,8 +17,8 @@ use crate::alarm::call_record::{CallDirection, CallKind, CallOrigin, CallResult,
 use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, KeyAction, Mode, Priority, TargetOutcome, Until, Verdict};
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
-    InboundSmsId, InstallationId, KeyId, LayerId, LineId, MediaId, OverrideId, PersonId, PolicyId, RecordingId, ScheduleId,
-    SmsId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
+    InboundSmsId, InstallationId, KeyId, LayerId, LineId, LiveCommandId, MediaId, OverrideId, PersonId, PolicyId, RecordingId,
+    ScheduleId, SmsId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
 };
 use crate::kinds::notices::WebhookShape;
 use crate::line::command::AppBuild;
@@ -110,7 +110,7 @@ macro_rules! identifiers {
 identifiers! {
     AlarmId HuntId PolicyId CalleeId HandsetId PersonId AnswerId CommandId KeyId WebhookId DeliveryId UserId
     TeamId ScheduleId LayerId OverrideId TemporaryId VacationId FeedId HeartbeatId WindowId GatewayId SmsId
-    InstallationId InboundSmsId LineId HandOverId MediaId RecordingId
+    InstallationId InboundSmsId LineId HandOverId MediaId RecordingId LiveCommandId
 }
 
 macro_rules! words {

@@ -204,6 +204,8 @@ pub enum Announcement {
     Hunts,
     /// A call has got further: that is shown, and makes nothing due.
     Calls,
+    /// There is something to be done in a call that runs, or its handset asks anew for that: whoever waits for it looks.
+    Live,
     /// A handset was added, changed or seen in another state.
     Handsets,
     /// People changed.
@@ -221,6 +223,7 @@ impl Announcement {
         match self {
             Self::Hunts => "hunts",
             Self::Calls => "calls",
+            Self::Live => "live",
             Self::Handsets => "handsets",
             Self::People => "people",
             Self::Keys => "keys",
@@ -233,6 +236,7 @@ impl Announcement {
         match text {
             "hunts" => Self::Hunts,
             "calls" => Self::Calls,
+            "live" => Self::Live,
             "handsets" => Self::Handsets,
             "people" => Self::People,
             "keys" => Self::Keys,
@@ -689,11 +693,13 @@ impl Store {
             watch::handsets::ALL,
             watch::heartbeats::ALL,
             alarm::hunts::ALL,
+            alarm::live::ALL,
             identities::ALL,
             open::installation::ALL,
             alarm::said::ALL,
             access::keys::ALL,
             access::repeats::ALL,
+            lines::inbound_calls::ALL,
             lines::numbers::ALL,
             watch::maintenance::ALL,
             media::clips::ALL,

@@ -38,6 +38,9 @@ const GROWING: &[&str] = &[
     "handset_outages",
     "handset_commands",
     "idempotency_keys",
+    "inbound_calls",
+    "live_commands",
+    "live_events",
     "repeated_requests",
     "overrides",
     "temporaries",
@@ -62,6 +65,7 @@ const OPEN_ONLY: &[&str] = &[
     "hunts_join",
     "hunts_open",
     "hunts_wake",
+    "inbound_calls_open",
     "sms_outbox_due",
     "sms_outbox_taken",
     "sms_outbox_waiting",
@@ -383,6 +387,14 @@ INSERT INTO call_records (mid, place, origin, direction, kind, hunt_id, alarm_id
   SELECT substr(md5(n::text), 1, 24), 0, 'dial', 'outgoing', 'alarm', pg_temp.past_id(id, '1', n), pg_temp.past_id(id, '2', n), n,
     pg_temp.past_id(id, '3', n), pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'Person', '+8618712345' || lpad((n % 20)::text, 3, '0'),
     '18712345' || lpad((n % 20)::text, 3, '0'), 1, pg_temp.past_id('00000000000070008', '1', n % 5 + 1), 'Phone', at, 'answered', '{}' FROM past;
+INSERT INTO live_commands (id, handset_id, seq, mid, place, what, made_at, made_by, sent_at, done_at)
+  SELECT pg_temp.past_id(id, 'd', n), pg_temp.past_id('00000000000070008', '1', n % 5 + 1), n, substr(md5(n::text), 1, 24), 0, '{}', at, '{}', at, at
+    FROM past WHERE n % 5 = 0;
+INSERT INTO live_events (handset_id, seq, mid, word, heard_at)
+  SELECT pg_temp.past_id('00000000000070008', '1', n % 5 + 1), n, substr(md5(n::text), 1, 24), 'key', at FROM past WHERE n % 5 = 0;
+INSERT INTO inbound_calls (mid, handset_id, told_as, channel, caller, called, number, hunt_id, callee_id, alarms, at, deadline, ended_at)
+  SELECT 'in' || n, pg_temp.past_id('00000000000070008', '1', n % 5 + 1), n::text, 0, '1', '2', '1', pg_temp.past_id(id, '1', n),
+    pg_temp.past_id(id, '3', n), '[]', at, at, at FROM past WHERE n % 5 = 0;
 INSERT INTO contacts (number) SELECT n::text FROM past;
 INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via)
   SELECT pg_temp.past_id(id, '4', n), pg_temp.past_id(id, '1', n), substr(md5(n::text), 1, 24), pg_temp.past_id(id, '3', n), '+8618712345678',

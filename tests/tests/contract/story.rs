@@ -14,9 +14,11 @@ use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 use sqlx::Connection;
 
+use crate::calling_back;
 use crate::gateway::{Gateway, add_smsgate, near, send as send_texts};
 use crate::harness::{A, B, C, Home, Server, on_both};
 use crate::intake::{firing, resolved, timed};
+use crate::live;
 use crate::native;
 use crate::notices::{Room, add, deliver};
 use crate::pressing::{link, press};
@@ -24,7 +26,7 @@ use crate::recordings;
 use crate::roster::people;
 use crate::sources::{CALENDAR, Elsewhere, calendar, schedule, settled};
 
-on_both!(what_calls_tell, what_people_do, what_senders_send, what_things_do, who_listens);
+on_both!(what_calls_tell, what_people_do, what_senders_send, what_things_do, who_listens, what_is_done_in_calls);
 
 /// A server whose every event is told to a room.
 async fn start(home: Home) -> (Server, Room) {
@@ -476,4 +478,18 @@ async fn who_listens(home: Home) {
     let url = recordings::url(&server, &recording).await.unwrap();
     assert_eq!(recordings::hear(&server, &url).await.status(), 200);
     tell(&server, &room, "recordings", &[&id]).await;
+}
+
+async fn what_is_done_in_calls(home: Home) {
+    let (server, room) = start(home).await;
+    people(&server).await;
+    let trunk = calling_back::trunk(&server).await;
+    let id = server.raise(&[A], json!({})).await;
+    let offer = native::poll(&server, &trunk).await;
+    live::picked_up(&server, &trunk, &offer["mid"], A).await;
+    let record = live::record(&server, &offer["mid"]).await;
+    live::command(&server, record, json!({ "do": "play", "text": "the fan is burning", "language": "en", "by": "Lin" })).await;
+    live::command(&server, record, json!({ "do": "drop" })).await;
+    assert_eq!(calling_back::calls(&server, "c1", 1, A).await["code"], 0);
+    tell(&server, &room, "calls_that_run", &[&id]).await;
 }

@@ -16,6 +16,7 @@ mod live;
 mod recordings;
 mod rendered;
 mod roster;
+mod running;
 mod sayings;
 mod sights;
 mod spoken;

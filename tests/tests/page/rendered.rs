@@ -232,7 +232,13 @@ impl World {
         }
         let ringing =
             server.raise(&[], json!({ "summary": "disk full on db1", "policy": "usual", "priority": "critical" })).await;
-        server.dial(&desk).await;
+        // On a handset that takes commands while its call runs.
+        let trunk = server.pair("trunk", Profile::Native).await;
+        let native = |request: reqwest::RequestBuilder| request.header("autocall-protocol", "1").send();
+        let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "live", "inbound"], "backend": "sip", "channels": 1 });
+        native(server.http.post(format!("{}/h/trunk/status", server.base)).json(&can)).await.unwrap();
+        let offer: Value = native(server.http.get(format!("{}{trunk}", server.base))).await.unwrap().json().await.unwrap();
+        assert_eq!(offer["live"], true, "{offer}");
         server.raise(&[A], json!({ "summary": "held", "labels": { "team": "net" } })).await;
         made(&server, gateway["inbound_path"].as_str().unwrap(), json!({ "from": "13699999999", "text": "hello", "id": "1" }))
             .await;

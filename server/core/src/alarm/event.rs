@@ -429,6 +429,39 @@ events! {
         /// Who it was.
         done_by: Option<Doer>,
     }
+    /// Somebody had something done in a call that ran.
+    CallCommanded = "call_commanded" {
+        /// The dial.
+        mid: String,
+        /// Whom it rang.
+        callee: Option<CalleeId>,
+        /// Their name.
+        name: Option<String>,
+        /// Their number.
+        number: String,
+        /// What, in the word of our own protocol: `drop`, `play`, `stop`, `send_dtmf`.
+        order: String,
+        /// What was to be said, or which keys to be sent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        /// Who, by their own word.
+        by: Option<String>,
+        /// Who it really was.
+        done_by: Option<Doer>,
+    }
+    /// Somebody who had been rung called back.
+    CalledBack = "called_back" {
+        /// The name of that call.
+        mid: String,
+        /// As which callee they had been rung.
+        callee: CalleeId,
+        /// Their name.
+        name: Option<String>,
+        /// Their number, as the network says.
+        number: String,
+        /// The name of the handset that took it.
+        handset: String,
+    }
     /// Somebody wants to be rung no more.
     OptedOut = "opted_out" {
         /// Their name.
@@ -676,6 +709,7 @@ impl Event {
             | Self::Skipped { done_by, .. }
             | Self::Snoozed { done_by, .. }
             | Self::RecordingHeard { done_by, .. }
+            | Self::CallCommanded { done_by, .. }
             | Self::Noted { done_by, .. } => done_by.as_ref(),
             _ => None,
         }
@@ -701,6 +735,8 @@ impl Event {
             | Self::Superseded { mid, .. }
             | Self::LateNobody { mid, .. }
             | Self::NotRung { mid, .. }
+            | Self::CallCommanded { mid, .. }
+            | Self::CalledBack { mid, .. }
             | Self::RecordingHeard { mid, .. } => Some(mid),
             Self::LateAnswer { mid, .. } | Self::Declined { mid, .. } => mid.as_deref(),
             Self::Other { body, .. } => body["mid"].as_str(),

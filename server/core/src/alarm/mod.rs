@@ -11,6 +11,7 @@ pub mod event;
 pub mod hunt;
 #[cfg(test)]
 mod hunt_model;
+pub mod live_command;
 pub mod policy;
 pub mod ringing;
 pub mod script;

@@ -14,10 +14,17 @@ use crate::config::Config;
 use crate::engine::Doer;
 use crate::engine::watch::test_call::{self, Checklist};
 use crate::ids::HandsetId;
-use crate::keep::pairing::{self, Pairing};
+use crate::keep::pairing::{self, Pairing, PairingError};
 use crate::numbers::{Number, Region};
 use crate::store::watch::handsets::{HandsetRow, IdleForm, Profile};
 use crate::store::{Store, Work};
+
+/// A switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum OnOff {
+    On,
+    Off,
+}
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum HandsetCommand {
@@ -45,12 +52,16 @@ pub(in crate::cli) enum HandsetCommand {
         new_name: String,
     },
     /// Say what a handset may do
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["channels", "inbound"])))]
     Set {
         /// Its name
         name: String,
         /// Calls at once: 1 to 64, and never more than the handset says that it can hold
         #[arg(long)]
-        channels: i32,
+        channels: Option<i32>,
+        /// Take calls that come in, from people who were rung lately: on or off
+        #[arg(long)]
+        inbound: Option<OnOff>,
     },
     /// Give a handset a new token; the old one works until the phone has polled with the new one
     Rotate {
@@ -171,10 +182,25 @@ async fn dispatch(command: HandsetCommand, config: &Config, store: &Store, clock
             store.carry_out(now, Doer::CommandLine, async |work| pairing::rename(work, &name, &new_name).await).await?;
             println!("{name} is called {} now", new_name.trim());
         }
-        HandsetCommand::Set { name, channels } => {
-            let set = async |work: &mut Work| pairing::set_channels(work, &name, channels).await;
+        HandsetCommand::Set { name, channels, inbound } => {
+            let set = async |work: &mut Work| {
+                if let Some(channels) = channels {
+                    pairing::set_channels(work, &name, channels).await?;
+                }
+                if let Some(inbound) = inbound {
+                    pairing::set_inbound(work, &name, inbound == OnOff::On).await?;
+                }
+                Ok::<_, PairingError>(())
+            };
             store.carry_out(now, Doer::CommandLine, set).await?;
-            println!("{name} may hold {channels} call(s) at once");
+            if let Some(channels) = channels {
+                println!("{name} may hold {channels} call(s) at once");
+            }
+            match inbound {
+                Some(OnOff::On) => println!("{name} takes calls from people who were rung lately"),
+                Some(OnOff::Off) => println!("{name} takes no calls"),
+                None => {}
+            }
         }
         HandsetCommand::Rotate { name, now: at_once } => {
             let rotate = async |work: &mut Work| pairing::rotate(work, &name, at_once).await;

@@ -11,6 +11,7 @@ pub mod one;
 pub mod own_link;
 pub mod read;
 pub mod recordings;
+pub mod running;
 pub mod standing;
 pub mod timeline;
 pub mod trouble;

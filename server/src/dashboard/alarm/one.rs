@@ -13,6 +13,7 @@ use super::ladder::{self, Flights, Known};
 use super::now::{self, Line, TroublePart};
 use super::read::Finished;
 use super::recordings;
+use super::running;
 use super::standing::{self, Standing};
 use super::timeline::{self, Entry};
 use crate::alarm::AlarmState;
@@ -118,7 +119,12 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let ringing: Vec<_> = db.ringing().await?.into_iter().filter(|row| row.hunt_id == alarm.hunt_id).collect();
     let calls = db.calls_of_alarm(id).await?;
     let records = db.call_records_of_alarm(id).await?;
-    let open: Vec<String> = db.open_mids().await?.into_values().collect();
+    let mut open: Vec<String> = db.open_mids().await?.into_values().collect();
+    open.extend(db.open_inbound_mids(app.engine.clock.now()).await?);
+    let (commands, handsets) = match reader.responds() {
+        true => (db.live_commands_of(id).await?, db.handsets().await?),
+        false => (Vec::new(), Vec::new()),
+    };
     let events = db.timeline(id).await?;
     let recorded = db.recordings_of_alarm(id).await?;
     let hunt = db.hunt(alarm.hunt_id).await?;
@@ -176,7 +182,9 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     // Nothing is wrong here; the part is there for the day when the database is away.
     let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });
     let recordings = recordings::part(reader, id, &recorded, &calls);
-    Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), recordings, Part::new("timeline", &timeline)] })
+    let in_calls = running::Calls { records: &records, open: &open, commands: &commands, handsets: &handsets };
+    let running = running::part(reader, id, in_calls, app.engine.clock.now());
+    Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), running, recordings, Part::new("timeline", &timeline)] })
 }
 
 fn rung_of(hunt_id: HuntId, callee: CalleeRow, unreported: &[CalleeId]) -> RungRow {

@@ -58,7 +58,10 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
     let (event, calls) = (row.event(), of_alarm.targets);
     let (tone, sentence) = tone_and_sentence(reader, &event);
     let mid = event.mid().unwrap_or_default();
-    let handset = calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default();
+    let handset = match &event {
+        Event::CalledBack { handset, .. } => handset.as_str(),
+        _ => calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default(),
+    };
     let who = match &event {
         Event::StepBegan { callees, .. } => {
             callees.iter().map(|one| with_duty(reader, one)).collect::<Vec<_>>().join(&escape(&reader.words.list_comma))
@@ -111,12 +114,18 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
         Event::Acknowledged { note, .. } | Event::Held { note, .. } => note.as_deref(),
         Event::Noted { text, .. } => Some(text.as_str()),
         Event::DoNotCall { reason, .. } => Some(reason.as_str()),
+        // Which keys were sent may be a secret of somebody's.
+        Event::CallCommanded { order, text: Some(text), .. } if order == "play" || reader.responds() => Some(text.as_str()),
         _ => None,
     };
     if let Some(remark) = remark.filter(|remark| !remark.is_empty()) {
         what.push_str(&format!("<q>{}</q>", escape(remark)));
     }
-    let calls = if let Event::HandedOut { mid, .. } = &event { records(reader, mid, of_alarm) } else { Vec::new() };
+    let calls = if let Event::HandedOut { mid, .. } | Event::CalledBack { mid, .. } = &event {
+        records(reader, mid, of_alarm)
+    } else {
+        Vec::new()
+    };
     Entry { when: at_second(row.at), what, tone, calls }
 }
 
@@ -139,6 +148,9 @@ fn named(reader: &Reader, event: &Event, calls: &[CallRow]) -> String {
             callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee)
         }
         Event::RecordingHeard { number, .. } => said(Some(number)),
+        Event::CallCommanded { name, number, .. } | Event::CalledBack { name, number, .. } => {
+            said(name.as_deref().or(Some(number)))
+        }
         Event::Declined { mid: Some(mid), callee, .. } | Event::NotRung { mid, callee, .. } => {
             callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee)
         }
@@ -230,6 +242,14 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::Snoozed { by, .. } => ("plain", or(by, &words.t_snoozed, &words.t_snoozed_by_nobody)),
         Event::Noted { by, .. } => ("plain", or(by, &words.t_noted, &words.t_noted_by_nobody)),
         Event::RecordingHeard { .. } => ("plain", &words.t_recording_heard),
+        Event::CalledBack { .. } => ("ring", &words.t_called_back),
+        Event::CallCommanded { order, .. } => match order.as_str() {
+            "drop" => ("plain", &words.t_call_drop),
+            "play" => ("plain", &words.t_call_play),
+            "stop" => ("plain", &words.t_call_stop),
+            "send_dtmf" => ("plain", &words.t_call_keys),
+            _ => ("plain", &words.t_other),
+        },
         Event::Joined { .. } => ("ring", &words.t_joined),
         Event::Parted { .. } => ("ring", &words.t_parted),
         Event::Quiet { .. } => ("plain", &words.t_quiet),

@@ -50,6 +50,8 @@ pub(in crate::dashboard) enum Refusal {
     NoFurtherStep,
     /// A time that cannot be meant.
     BadTime,
+    /// A call is over, or its handset takes no commands.
+    CallOver,
     /// Somebody else has saved something since the form was opened.
     Stale,
     /// The database is away.
@@ -66,7 +68,9 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Garbled | Self::BadTime => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Over | Self::StillRinging | Self::HuntOver | Self::NoFurtherStep | Self::Stale => StatusCode::CONFLICT,
+            Self::Over | Self::StillRinging | Self::HuntOver | Self::NoFurtherStep | Self::CallOver | Self::Stale => {
+                StatusCode::CONFLICT
+            }
             Self::Away => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -85,6 +89,7 @@ impl Refusal {
             Self::HuntOver => (&words.refused_quiet, &words.refused_quiet_why),
             Self::NoFurtherStep => (&words.refused_last_step, &words.refused_last_step_why),
             Self::BadTime => (&words.refused_time, &words.refused_time_why),
+            Self::CallOver => (&words.refused_call, &words.refused_call_why),
             Self::Stale => (&words.refused_stale, &words.refused_stale_why),
             Self::Away => (&words.refused_away, &words.refused_away_why),
             Self::Failed => (&words.refused_failed, &words.refused_failed_why),
@@ -123,6 +128,8 @@ impl From<EngineError> for Refusal {
             EngineError::HuntOver => Self::HuntOver,
             EngineError::NoFurtherStep => Self::NoFurtherStep,
             EngineError::BadTime => Self::BadTime,
+            EngineError::NoSuchCall => Self::NotFound,
+            EngineError::CallNotRunning | EngineError::HandsetCannot(_) | EngineError::TooManyCommands => Self::CallOver,
             EngineError::NoSuchPolicy(_) => Self::Garbled,
             EngineError::UnknownName { .. } | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => {
                 Self::Failed

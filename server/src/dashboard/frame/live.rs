@@ -200,6 +200,8 @@ impl Watcher {
         let hear = async {
             loop {
                 match self.announcements.recv().await {
+                    // Whatever is seen of it is announced as well.
+                    Ok(Announcement::Live) => {}
                     Ok(_) | Err(RecvError::Lagged(_)) => break,
                     Err(RecvError::Closed) => std::future::pending().await,
                 }

@@ -15,7 +15,7 @@ use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::alarm::ringing::{self, Asked, Line};
 use crate::engine::watch::idle::{IdleReason, Poller, voices_first};
 use crate::engine::{Engine, EngineError, delta, seconds};
-use crate::ids::{self, HuntId, short_mid};
+use crate::ids::{self, HandsetId, HuntId, short_mid};
 use crate::lock::{Acquired, LockGuard};
 use crate::needs::Words;
 use crate::numbers::{Number, Region};
@@ -246,6 +246,9 @@ impl Engine {
             }
             return self.serve_again(asker, dial, now).await;
         }
+        if asker.handset.inbound && self.is_called_on(&mut work, handset, channel).await? {
+            return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
+        }
         if let Some(latest) = work.db().latest_dial_on(handset, channel).await?
             && self.is_held_back(&latest, asker, now)
         {
@@ -299,7 +302,9 @@ impl Engine {
                 let rests = row.avoid_until.is_some_and(|until| until > now);
                 !rests && (channel == 0 || channel < row.usable_channels()) && row.words().cover(&taken)
             };
-            if !row.is_some_and(|row| may(&row)) {
+            // Or somebody has called it there.
+            let called = asker.handset.inbound && self.is_called_on(&mut work, handset, channel).await?;
+            if called || !row.is_some_and(|row| may(&row)) {
                 drop(work);
                 release(locks);
                 return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
@@ -314,6 +319,13 @@ impl Engine {
         release(locks);
         committed?;
         Ok(Some(claim))
+    }
+
+    /// Whether a call that came in goes on on a channel of a handset.
+    async fn is_called_on(&self, work: &mut Work, handset: HandsetId, channel: i32) -> Result<bool, EngineError> {
+        let now = work.now();
+        let calls = work.db().inbound_calls_on(handset).await?;
+        Ok(calls.iter().any(|call| call.channel == channel && call.is_open(now)))
     }
 
     /// Puts a hunt off with which something is wrong that does not go away: it must not keep the others from being rung.

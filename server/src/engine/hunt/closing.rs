@@ -1,17 +1,21 @@
 //! What follows when a dial closes: the hunt goes on, or ends with everything that belongs to it.
 
+use android_protocol::live::LiveOrder;
+use android_protocol::wire::Capability;
 use chrono::{DateTime, Utc};
 
 use super::ladder::Busy;
 use super::serves::ring_of;
+use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::ringing::{self, Close, Line};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{CalleeId, HuntId};
-use crate::store::alarm::dials::without_word;
+use crate::store::alarm::dials::{TargetRow, without_word};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
+use crate::store::alarm::live::NewLiveCommand;
 use crate::store::{Announcement, Work};
 
 /// Ends a locked hunt: its open dials are closed with `dials_as`, their numbers are free. Does nothing when it has ended.
@@ -56,6 +60,7 @@ pub(in crate::engine) async fn close_unwanted_dial(
     let now = work.now();
     let line_free_at = line_free_at(work, mid).await?;
     if work.db().close_dial(mid, outcome, now, line_free_at).await? {
+        hang_up(work, mid).await?;
         work.tally.dials.push(outcome);
         work.db().insert_event(None, Some(hunt), now, &Event::Superseded { mid: mid.to_owned(), outcome }).await?;
     }
@@ -75,6 +80,29 @@ pub(in crate::engine) async fn close_unwanted_dials(work: &mut Work, hunt: HuntI
         }
     }
     Ok(())
+}
+
+/// Tells a handset that takes commands to hang up at once in a dial that was closed without its report: it would hear that it is not wanted
+/// only when it says next how far it is.
+pub(in crate::engine) async fn hang_up(work: &mut Work, mid: &str) -> Result<(), EngineError> {
+    let now = work.now();
+    let Some(dial) = work.db().dial(mid).await?.filter(|dial| dial.reported_at.is_none()) else { return Ok(()) };
+    let handset = match dial.handset_id {
+        Some(id) => work.db().handset(id).await?.filter(|handset| handset.can(Capability::Live)),
+        None => None,
+    };
+    let Some(handset) = handset else { return Ok(()) };
+    let order = LiveOrder::Drop { say: None, language: None };
+    let place = i32::try_from(under_way(&work.db().targets(mid).await?)).unwrap_or_default();
+    let new = NewLiveCommand { handset: handset.id, mid, place, order: &order, by: &Doer::Server, name: None };
+    work.db().insert_live_command(&new, now).await?;
+    work.announce(Announcement::Live);
+    Ok(())
+}
+
+/// The place of the number that is being called, as far as the handset has said: the last one of which it said anything.
+fn under_way(targets: &[TargetRow]) -> usize {
+    targets.iter().rposition(|target| target.progress.is_some()).unwrap_or_default()
 }
 
 /// Until when a call that is not wanted any more may ring on; `None` in a dry run.

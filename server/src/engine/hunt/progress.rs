@@ -17,6 +17,7 @@ use crate::ids::short_mid;
 use crate::store::alarm::alarms::foremost;
 use crate::store::alarm::answers;
 use crate::store::alarm::dials::DialRow;
+use crate::store::alarm::hunts::HuntRow;
 use crate::store::{Announcement, Work};
 
 /// What a handset hears when it has said how far its call is.
@@ -39,7 +40,9 @@ impl Engine {
 
     async fn take_progress(&self, mid: &str, progress: &Progress) -> Result<Heard, EngineError> {
         let now = self.clock.now();
-        let Some(dial) = self.store.read().await?.db().dial(mid).await? else { return Ok(Heard::default()) };
+        let dial = self.store.read().await?.db().dial(mid).await?;
+        // Else it may be a call that came in.
+        let Some(dial) = dial else { return self.inbound_progress(mid, progress).await };
         let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
         if let Some(action) = word.and_then(KeyAction::parse) {
             return self.take_key(&dial, progress, action, now).await;
@@ -135,13 +138,34 @@ impl Engine {
         Ok(Heard { wanted, say })
     }
 
+    /// What whoever has picked up hears in a call that ends because it is wanted no more, and in which language; `None` where nobody has, or
+    /// there is nothing to say.
+    pub(in crate::engine) async fn why_over(&self, work: &mut Work, mid: &str) -> Result<Option<(String, String)>, EngineError> {
+        let Some(dial) = work.db().dial(mid).await? else { return Ok(None) };
+        let connected = work.db().targets(mid).await?.iter().any(|target| target.connected_at.is_some());
+        match work.db().hunt(dial.hunt_id).await?.filter(|_| connected) {
+            Some(hunt) => self.why_wanted_no_more(work, &hunt, &dial).await,
+            None => Ok(None),
+        }
+    }
+
     /// What somebody hears who takes it in a call that was given up.
     async fn why_too_late(&self, work: &mut Work, hearing: &Hearing) -> Result<Option<String>, EngineError> {
         let hunt = work.db().lock_hunt(hearing.hunt.id).await?;
+        Ok(self.why_wanted_no_more(work, &hunt, &hearing.dial).await?.map(|(say, _)| say))
+    }
+
+    async fn why_wanted_no_more(
+        &self,
+        work: &mut Work,
+        hunt: &HuntRow,
+        dial: &DialRow,
+    ) -> Result<Option<(String, String)>, EngineError> {
         let given = work.db().answers_of(hunt.id).await?;
-        let counts = answers::current(&given).filter(|answer| answer.mid.as_deref() != Some(hearing.dial.mid.as_str()));
-        let own = work.db().targets(&hearing.dial.mid).await?;
-        let callee = hearing.callees.iter().find(|callee| own.iter().any(|target| target.callee_id == callee.id));
+        let counts = answers::current(&given).filter(|answer| answer.mid.as_deref() != Some(dial.mid.as_str()));
+        let own = work.db().targets(&dial.mid).await?;
+        let callees = work.db().callees(hunt.id).await?;
+        let callee = callees.iter().find(|callee| own.iter().any(|target| target.callee_id == callee.id));
         let person = match callee.and_then(|callee| callee.person_id) {
             Some(id) => work.db().person(id).await?,
             None => None,
@@ -156,7 +180,7 @@ impl Engine {
         let language = script::language_of(told.as_deref(), &summary);
         // Where everybody is wanted, nobody takes it for the others.
         let taken_by = counts.filter(|_| hunt.until == Until::First).map(|answer| answer.name.as_str());
-        Ok(script::too_late(hunt.outcome, taken_by, &language))
+        Ok(script::too_late(hunt.outcome, taken_by, &language).map(|say| (say, language)))
     }
 }
 

@@ -120,8 +120,10 @@ impl Engine {
 
     async fn take_report(&self, report: &Report) -> Result<Reported, EngineError> {
         let now = self.clock.now();
-        let Some(dial) = self.store.read().await?.db().dial(&report.mid).await? else {
-            return Ok(Reported::Unknown);
+        let dial = self.store.read().await?.db().dial(&report.mid).await?;
+        let Some(dial) = dial else {
+            // It may be of a call that came in.
+            return Ok(self.inbound_report(report).await?.unwrap_or(Reported::Unknown));
         };
         let Speaker { region, by, guesses } = self.speaker_of(&dial).await?;
         let mut work = self.work_at(now, by).await?;

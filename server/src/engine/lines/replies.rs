@@ -101,13 +101,13 @@ impl From<TextEffect> for Did {
 }
 
 /// A message under the hands of the engine.
-struct Word<'m> {
-    reply: Reply,
-    text: &'m str,
+pub(super) struct Word<'m> {
+    pub(super) reply: Reply,
+    pub(super) text: &'m str,
     /// Its sender's numbers, the one it came from first.
-    numbers: &'m [Number],
-    written_at: DateTime<Utc>,
-    now: DateTime<Utc>,
+    pub(super) numbers: &'m [Number],
+    pub(super) written_at: DateTime<Utc>,
+    pub(super) now: DateTime<Utc>,
 }
 
 impl Engine {
@@ -342,7 +342,7 @@ fn effect(of: impl Iterator<Item = Effect> + Clone, done: TextEffect, already: T
 }
 
 /// A number, the others of the person it belongs to, and those by which the same phones are reached.
-async fn numbers_of(work: &mut Work, number: Number) -> Result<Vec<Number>, EngineError> {
+pub(super) async fn numbers_of(work: &mut Work, number: Number) -> Result<Vec<Number>, EngineError> {
     let person = work.db().person_with_number(number.as_str()).await?;
     let others = match person {
         Some(person) => work.db().numbers_of(person.id).await?,
@@ -363,7 +363,7 @@ async fn numbers_of(work: &mut Work, number: Number) -> Result<Vec<Number>, Engi
 }
 
 /// The call that a message answers, if its sender had been given one.
-async fn given(work: &mut Work, word: &Word<'_>, window: TimeDelta) -> Result<Option<GivenRow>, EngineError> {
+pub(super) async fn given(work: &mut Work, word: &Word<'_>, window: TimeDelta) -> Result<Option<GivenRow>, EngineError> {
     let tests = [handsets::TEST_CALLS, hand_over::VERIFICATION];
     let mut rows = Vec::new();
     for number in word.numbers {
@@ -382,7 +382,7 @@ async fn given(work: &mut Work, word: &Word<'_>, window: TimeDelta) -> Result<Op
 }
 
 /// Who else has confirmed an alarm.
-async fn taken_by(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Result<Option<String>, EngineError> {
+pub(super) async fn taken_by(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Result<Option<String>, EngineError> {
     let Some(alarm) = (match about {
         Some(id) => work.db().alarm(id).await?,
         None => None,

@@ -211,7 +211,7 @@ impl IdleMemory {
 
 impl Remembered for Memory {
     fn concerns(announcement: &Announcement) -> bool {
-        !matches!(announcement, Announcement::Calls | Announcement::People | Announcement::Keys)
+        !matches!(announcement, Announcement::Calls | Announcement::Live | Announcement::People | Announcement::Keys)
     }
 
     fn forget(&mut self) {

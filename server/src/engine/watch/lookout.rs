@@ -251,7 +251,7 @@ fn hear(changes: &mut Receiver<Announcement>) -> bool {
 async fn next_change(changes: &mut Receiver<Announcement>) -> bool {
     loop {
         match changes.recv().await {
-            Ok(Announcement::Calls | Announcement::People | Announcement::Keys) => {}
+            Ok(Announcement::Calls | Announcement::Live | Announcement::People | Announcement::Keys) => {}
             Ok(change) => return is_of_doors(&change),
             Err(RecvError::Lagged(_)) => return true,
             // The store is gone, and the task that runs this soon will be.

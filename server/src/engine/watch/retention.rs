@@ -64,6 +64,12 @@ pub(in crate::engine) enum Lines {
     Outages,
     /// Records of calls.
     CallRecords,
+    /// Commands for calls that ran.
+    LiveCommands,
+    /// What was told of calls while they ran.
+    LiveEvents,
+    /// Calls that came in.
+    InboundCalls,
 }
 
 /// Forgets what is older than that, in portions until nothing is left.
@@ -84,6 +90,9 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::RepeatedRequests => db.forget_repeated_requests(before).await?,
             Lines::Outages => db.forget_outages(before).await?,
             Lines::CallRecords => db.forget_call_records(before).await?,
+            Lines::LiveCommands => db.forget_live_commands(before).await?,
+            Lines::InboundCalls => db.forget_inbound_calls(before).await?,
+            Lines::LiveEvents => db.forget_heard_live(before).await?,
         };
         tx.commit().await?;
         if gone < LINES_AT_ONCE {

@@ -7,12 +7,13 @@ use android_protocol::wire::CallOutcome;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
-use super::retention;
+use super::retention::{self, Lines};
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::{DialOutcome, TargetOutcome, ringing};
 use crate::engine::hunt::claim::{bar_forbidden, record_hand_out};
+use crate::engine::hunt::closing;
 use crate::engine::hunt::hearing::REMEMBERED;
 use crate::engine::hunt::ladder::{Busy, Next, open_dials};
 use crate::engine::hunt::serves::ring_of;
@@ -294,6 +295,7 @@ impl Engine {
         if !work.db().close_dial(&dial.mid, outcome, now, line_free_at).await? {
             return Ok(false);
         }
+        closing::hang_up(&mut work, &dial.mid).await?;
         if dry_run {
             for target in targets {
                 work.db().set_target_outcome(&dial.mid, target.callee_id, TargetOutcome::Call(CallOutcome::NoAnswer)).await?;
@@ -414,7 +416,10 @@ impl Engine {
         self.store.note_ids(now).await?;
         let keep_days = self.config.records.keep_days;
         if keep_days > 0 {
-            retention::forget(&self.store, retention::Lines::CallRecords, now - TimeDelta::days(i64::from(keep_days))).await?;
+            let before = now - TimeDelta::days(i64::from(keep_days));
+            for lines in [Lines::CallRecords, Lines::LiveCommands, Lines::LiveEvents, Lines::InboundCalls] {
+                retention::forget(&self.store, lines, before).await?;
+            }
         }
         let days = self.config.retention.days;
         // One node at a time, if that can be known; several would only do the same twice.

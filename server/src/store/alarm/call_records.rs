@@ -7,10 +7,11 @@ use sqlx::types::Json;
 
 use crate::alarm::KeyAction;
 use crate::alarm::call_record::{Call, CallCause, CallDirection, CallKind, CallOrigin, CallResult, HandedOut, Heard, HowKnown};
-use crate::ids::{AlarmId, CalleeId, HandsetId, PersonId};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::store::alarm::dials::{NewDial, NewTarget};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::dialect::{Dialect, fragment, statements};
+use crate::store::lines::inbound_calls::InboundCallRow;
 use crate::store::statement::{Built, Value, all, execute, fetch_all, fetch_optional, row};
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Db, Result};
@@ -31,6 +32,8 @@ row! {
         pub direction: CallDirection,
         /// What the call was for.
         pub kind: CallKind,
+        /// The hunt, which may be forgotten by now.
+        pub hunt_id: Option<HuntId>,
         /// The alarm, the most urgent one of the call.
         pub alarm_id: Option<AlarmId>,
         /// Its number.
@@ -225,6 +228,55 @@ impl Db<'_> {
             dial.channel + 1,
         )
         .map(|_| ())
+    }
+
+    /// Begins the record of a call that came in, from whom, and on which handset.
+    pub async fn begin_inbound_record(
+        &mut self,
+        call: &InboundCallRow,
+        name: Option<&str>,
+        person: Option<PersonId>,
+        handset: &str,
+    ) -> Result<()> {
+        let number = serde_json::json!([{
+            "place": 0,
+            "callee": call.callee_id,
+            "person": person,
+            "name": name,
+            "number": call.number,
+            "dialled": call.caller,
+            "passes": 1,
+        }]);
+        execute!(
+            self,
+            BEGIN,
+            number.to_string(),
+            call.mid.as_str(),
+            CallOrigin::Inbound,
+            CallDirection::Incoming,
+            CallKind::Alarm,
+            call.hunt_id,
+            call.handset_id,
+            handset,
+            call.at,
+            Json(Heard::default()),
+            call.channel + 1,
+        )
+        .map(|_| ())
+    }
+
+    /// Adds to the record of a call that is the only one of its name.
+    pub async fn hear_in_call(&mut self, mid: &str, heard: Heard) -> Result<()> {
+        for own in self.heard_of_calls(mid).await? {
+            let Some(known) = own.heard() else { continue };
+            let together = known.clone().and(heard.clone());
+            // What is told again changes nothing.
+            if together != known {
+                let call = together.tells(own.handed_out());
+                self.complete_call_record(own.id, &together, &call).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What was heard of the calls of a dial, in list order.

@@ -69,6 +69,8 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         | Event::Parted { .. }
         | Event::Noted { .. }
         | Event::RecordingHeard { .. }
+        | Event::CallCommanded { .. }
+        | Event::CalledBack { .. }
         | Event::Held { .. }
         | Event::HandsetShared { .. }
         | Event::CalendarFollowed { .. }

@@ -8,4 +8,5 @@ pub mod call_records;
 pub mod dials;
 pub mod events;
 pub mod hunts;
+pub mod live;
 pub mod said;

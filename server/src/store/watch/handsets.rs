@@ -118,6 +118,8 @@ row! {
         pub capabilities: Option<String>,
         /// So many calls at once it is allowed.
         pub channels: i32,
+        /// Calls that come in on it are taken.
+        pub inbound: bool,
         /// The latest dial that it held when its token was replaced, or it was removed: that, and earlier ones, may still be finished there.
         pub former_mid: Option<String>,
     }
@@ -346,6 +348,8 @@ statements! {
     ];
     /// It is allowed so many calls at once.
     SET_CHANNELS = ["UPDATE handsets SET channels = $2 WHERE name = $1 AND removed_at IS NULL"];
+    /// Calls that come in on it are taken, or not.
+    SET_INBOUND = ["UPDATE handsets SET inbound = $2 WHERE name = $1 AND removed_at IS NULL"];
     /// A phone polled without being let in.
     KNOCK = [
         "INSERT INTO knocks (address, model, user_agent, first_at, last_at, times) VALUES ($1, $2, $3, $4, $4, 1)
@@ -441,17 +445,31 @@ impl Db<'_> {
             return Ok(Vec::new());
         }
         let (open, known) = (self.open_mids().await?, self.channels().await?);
+        let called = match voices.iter().any(|voice| voice.inbound) {
+            true => self.inbound_calls_open().await?,
+            false => Vec::new(),
+        };
         // From when on it may be used, where it is free.
         let free_from = |voice: &HandsetRow, channel: i32| {
             let row = known.get(&voice.id).and_then(|rows| rows.iter().find(|row| row.channel == channel));
             let is_free = !open.contains_key(&(voice.id, channel)) && row.is_none_or(|row| row.stuck_since.is_none());
-            is_free.then(|| row.and_then(|row| row.avoid_until))
+            // At the latest when a call that came in is over.
+            let called = called.iter().find(|call| (call.handset_id, call.channel) == (voice.id, channel));
+            is_free.then(|| row.and_then(|row| row.avoid_until).max(called.map(|call| call.deadline)))
         };
         let free = voices.into_iter().filter(HandsetRow::speaks).filter_map(|voice| {
             let rests = (0..voice.usable_channels()).filter_map(|channel| free_from(&voice, channel)).min()?;
             Some(Voice { id: voice.id, last_seen_at: voice.last_seen_at, avoid_until: voice.avoid_until.max(rests) })
         });
         Ok(free.collect())
+    }
+
+    /// Lets calls that come in on a handset be taken, or not; false when there is none of that name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_handset_inbound(&mut self, name: &str, inbound: bool) -> Result<bool> {
+        changed_one!(self, SET_INBOUND, name, inbound)
     }
 
     /// Allows a handset so many calls at once; false when there is none of that name.

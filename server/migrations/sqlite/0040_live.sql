@@ -1,0 +1,62 @@
+-- What is said while a call runs: commands for it, what became of them, and calls that come in.
+
+CREATE TABLE live_handsets (
+    handset_id  BLOB PRIMARY KEY REFERENCES handsets (id) ON DELETE CASCADE,
+    last_seq    INTEGER NOT NULL DEFAULT 0,     -- of the last command that it was given
+    connection  TEXT                           -- its newest request; an older one ends
+) STRICT;
+
+CREATE TABLE live_commands (
+    id          BLOB PRIMARY KEY,
+    handset_id  BLOB NOT NULL REFERENCES handsets (id) ON DELETE CASCADE,
+    seq         INTEGER,                        -- given when it is first sent, so that a handset sees them rise
+    mid         TEXT NOT NULL,
+    place       INTEGER NOT NULL,              -- of the number in the dial's list
+    what        TEXT NOT NULL,
+    made_at     TEXT NOT NULL,
+    made_by     TEXT NOT NULL,
+    by_name     TEXT,                          -- who made it, by their own word
+    sent_at     TEXT,
+    done_at     TEXT,
+    failed      TEXT                           -- why it could not be carried out
+) STRICT;
+CREATE UNIQUE INDEX live_commands_seq ON live_commands (handset_id, seq) WHERE seq IS NOT NULL;
+CREATE INDEX live_commands_open ON live_commands (handset_id, made_at) WHERE done_at IS NULL;
+CREATE INDEX live_commands_by_call ON live_commands (mid, made_at, id);
+CREATE INDEX live_commands_at ON live_commands (made_at, id);
+
+CREATE TABLE live_events (
+    handset_id  BLOB NOT NULL REFERENCES handsets (id) ON DELETE CASCADE,
+    seq         INTEGER NOT NULL,               -- the handset's own count
+    mid         TEXT NOT NULL,
+    ack         INTEGER,                        -- seq of the command that it is about
+    word        TEXT NOT NULL,
+    value       TEXT,
+    at_ms       INTEGER,                        -- since the call began
+    heard_at    TEXT NOT NULL,
+    PRIMARY KEY (handset_id, seq)
+) STRICT;
+CREATE INDEX live_events_by_call ON live_events (mid, seq);
+CREATE INDEX live_events_at ON live_events (heard_at);
+
+ALTER TABLE handsets ADD COLUMN inbound INTEGER NOT NULL DEFAULT 0;     -- calls that come in are taken
+CREATE TABLE inbound_calls (
+    mid         TEXT PRIMARY KEY,
+    handset_id  BLOB NOT NULL REFERENCES handsets (id) ON DELETE CASCADE,
+    told_as     TEXT NOT NULL,                 -- what its handset calls it
+    channel     INTEGER NOT NULL,
+    caller      TEXT NOT NULL,                 -- as the network says
+    called      TEXT NOT NULL,
+    number      TEXT NOT NULL,                 -- the caller's, in its comparable form
+    hunt_id     BLOB NOT NULL,                 -- copies: the call stands by itself
+    callee_id   BLOB NOT NULL,
+    alarms      TEXT NOT NULL,                -- what it is about
+    at          TEXT NOT NULL,
+    deadline    TEXT NOT NULL,          -- over by then, whatever is heard
+    ended_at    TEXT,
+    action      TEXT,                          -- the first word that was said with a key
+    acted_at    TEXT,
+    UNIQUE (handset_id, told_as)
+) STRICT;
+CREATE INDEX inbound_calls_open ON inbound_calls (handset_id, channel) WHERE ended_at IS NULL;
+CREATE INDEX inbound_calls_at ON inbound_calls (at);

@@ -1,0 +1,268 @@
+//! Calling back: whoever was rung about an alarm lately and calls a handset hears that alarm, and says with a key what a text message would say.
+//!
+//! The caller's number is the network's claim, as the sender of a text message is; so an operator switches it on, handset by handset.
+
+use android_protocol::live::Incoming;
+use android_protocol::wire::{Capability, Progress, ProgressState};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::replies::{self, Word};
+use crate::alarm::attribution::DialledCallee;
+use crate::alarm::call_record::{self, Reporting};
+use crate::alarm::consequences::{Report, Reported};
+use crate::alarm::doer::{Actor, Doer};
+use crate::alarm::event::Event;
+use crate::alarm::{AlarmState, HuntOutcome, KeyAction, ringing, script};
+use crate::engine::hunt::claim::OfferDetails;
+use crate::engine::hunt::progress::Heard;
+use crate::engine::{Acknowledgement, Effect, Engine, EngineError, delta};
+use crate::ids::{AlarmId, new_mid, short_mid};
+use crate::line::reply::Reply;
+use crate::numbers::{Number, Region};
+use crate::store::alarm::alarms::{AlarmRow, foremost};
+use crate::store::lines::inbound_calls::InboundCallRow;
+use crate::store::watch::handsets::HandsetRow;
+use crate::store::{Announcement, Work};
+
+/// So many characters of what a handset calls a call, and of the numbers in it.
+const LONGEST: usize = 200;
+
+/// What a handset is told about a call that comes in: to take it.
+#[derive(Clone, Debug)]
+pub struct CalledBack {
+    /// The name of the call from then on.
+    pub mid: String,
+    /// What it is about, and whom it is with.
+    pub details: OfferDetails,
+    /// Nothing of it burns any more.
+    pub over: bool,
+}
+
+impl Engine {
+    /// A call comes in on a handset. `None`: nobody is there for it.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was stored then.
+    pub async fn incoming(&self, handset: &HandsetRow, call: &Incoming) -> Result<Option<CalledBack>, EngineError> {
+        let now = self.clock.now();
+        let may = handset.inbound && handset.can(Capability::Inbound) && handset.speaks() && handset.disabled_at.is_none();
+        let is_short = [&call.id, &call.from, &call.to].into_iter().all(|text| text.chars().count() <= LONGEST);
+        if !may || !is_short || !(0..handset.usable_channels()).contains(&call.channel) {
+            return Ok(None);
+        }
+        let Ok(parsed) = Number::parse(&call.from, self.region_of(handset)) else { return Ok(None) };
+        let mut work = self.work_at(now, Doer::Handset { name: handset.name.clone() }).await?;
+        // Whoever gives this handset a dial waits for this, and then sees that the channel is in use.
+        work.db().lock_handset(handset.id).await?;
+        if let Some(known) = work.db().inbound_call_told_as(handset.id, &call.id).await? {
+            return match known.is_open(now) {
+                true => Ok(Some(told(&mut work, &known).await?)),
+                false => Ok(None),
+            };
+        }
+        if work.db().open_dial_on(handset.id, call.channel).await?.is_some() {
+            return Ok(None);
+        }
+        let numbers = replies::numbers_of(&mut work, parsed.number.clone()).await?;
+        let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
+        let given = replies::given(&mut work, &word, delta(self.config.sms.reply_window)).await?;
+        let Some(given) = given.filter(|given| !given.test) else { return Ok(None) };
+        let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
+        let Some(alarm) = foremost(rows(&mut work, &alarms).await?) else { return Ok(None) };
+        work.db().end_inbound_on(handset.id, call.channel, now).await?;
+        let row = InboundCallRow {
+            mid: new_mid(now),
+            handset_id: handset.id,
+            told_as: call.id.clone(),
+            channel: call.channel,
+            caller: call.from.clone(),
+            called: call.to.clone(),
+            number: parsed.number.as_str().to_owned(),
+            hunt_id: alarm.hunt_id,
+            callee_id: given.callee_id,
+            alarms: alarms.into(),
+            at: now,
+            deadline: ringing::deadline_at_work(now, now, now, TimeDelta::zero(), longest()),
+            ended_at: None,
+            action: None,
+        };
+        if !work.db().insert_inbound_call(&row).await? {
+            return Err(EngineError::Contended);
+        }
+        let callee = work.db().callee(given.callee_id).await?.map(|(_, callee)| callee);
+        let name = callee.as_ref().and_then(|callee| callee.name.clone());
+        let person = callee.and_then(|callee| callee.person_id);
+        work.db().begin_inbound_record(&row, name.as_deref(), person, &handset.name).await?;
+        let event = Event::CalledBack {
+            mid: row.mid.clone(),
+            callee: row.callee_id,
+            name,
+            number: row.number.clone(),
+            handset: handset.name.clone(),
+        };
+        work.db().insert_event(None, Some(row.hunt_id), now, &event).await?;
+        let told = told(&mut work, &row).await?;
+        work.announce(Announcement::Calls);
+        work.commit().await?;
+        tracing::info!(dial.mid = short_mid(&row.mid), handset.name = %handset.name, "somebody calls back");
+        Ok(Some(told))
+    }
+
+    /// The country whose national form a handset writes numbers in.
+    fn region_of(&self, handset: &HandsetRow) -> Region {
+        handset.country.parse().unwrap_or(self.region())
+    }
+
+    /// Takes in how far a call that came in has got, and what a key says in it. What nobody knows is not wanted.
+    ///
+    /// # Errors
+    /// When the database fails; nothing was stored then, and a key is to be told again.
+    pub(in crate::engine) async fn inbound_progress(&self, mid: &str, progress: &Progress) -> Result<Heard, EngineError> {
+        let now = self.clock.now();
+        let Some((mut work, call, _)) = self.inbound(mid, now).await? else { return Ok(Heard::default()) };
+        let wanted = call.is_open(now);
+        work.db().hear_in_call(mid, call_record::progress(progress, now)).await?;
+        let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
+        let say = match word.and_then(KeyAction::parse) {
+            Some(action) => self.said_in_call(&mut work, &call, action).await?,
+            None => None,
+        };
+        if progress.state == Some(ProgressState::Ended) {
+            work.db().end_inbound_call(mid, now).await?;
+        } else if wanted {
+            let deadline = ringing::deadline_at_work(now, call.deadline, call.at, TimeDelta::zero(), longest());
+            work.db().inbound_goes_on(mid, deadline).await?;
+        }
+        work.announce(Announcement::Calls);
+        work.commit().await?;
+        Ok(Heard { wanted, say })
+    }
+
+    /// Takes in the report of a call that came in; `None` when there was none of that name.
+    ///
+    /// # Errors
+    /// When the database fails; the report was not stored then.
+    pub(in crate::engine) async fn inbound_report(&self, report: &Report) -> Result<Option<Reported>, EngineError> {
+        let now = self.clock.now();
+        let Some((mut work, call, region)) = self.inbound(&report.mid, now).await? else { return Ok(None) };
+        let rings = [DialledCallee { callee: call.callee_id, number: call.number.clone(), attempts: 1 }];
+        let late = call.ended_at.is_some();
+        let told = Reporting { report, region, at: now, late, guesses: false };
+        let heard = call_record::report(&rings, told).into_iter().next().unwrap_or_default();
+        work.db().hear_in_call(&call.mid, heard).await?;
+        let said = report.calls.first().and_then(|own| match own.action.as_deref().and_then(KeyAction::parse) {
+            Some(action) => Some(action),
+            None if own.declined => Some(KeyAction::Decline),
+            None => (own.confirmed == Some(true)).then_some(KeyAction::Accept),
+        });
+        if let Some(action) = said {
+            self.said_in_call(&mut work, &call, action).await?;
+        }
+        work.db().end_inbound_call(&call.mid, now).await?;
+        work.announce(Announcement::Calls);
+        // Its channel can be given a call again.
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
+        Ok(Some(if late { Reported::Duplicate } else { Reported::Answered }))
+    }
+
+    /// A call that came in, locked, and the country whose national form its handset writes numbers in.
+    async fn inbound(&self, mid: &str, now: DateTime<Utc>) -> Result<Option<(Work, InboundCallRow, Region)>, EngineError> {
+        let handset = {
+            let mut reader = self.store.read().await?;
+            match reader.db().inbound_call(mid).await? {
+                Some(call) => reader.db().handset(call.handset_id).await?,
+                None => return Ok(None),
+            }
+        };
+        let Some(handset) = handset else { return Ok(None) };
+        let mut work = self.work_at(now, Doer::Handset { name: handset.name.clone() }).await?;
+        let call = work.db().lock_inbound_call(mid).await?;
+        Ok(call.map(|call| (work, call, self.region_of(&handset))))
+    }
+
+    /// Does what a key says: what a text message of the same meaning would do. The first word counts; told again it does nothing. Gives a
+    /// sentence for the caller.
+    async fn said_in_call(
+        &self,
+        work: &mut Work,
+        call: &InboundCallRow,
+        action: KeyAction,
+    ) -> Result<Option<String>, EngineError> {
+        let now = work.now();
+        if !work.db().said_in_inbound(&call.mid, action, now).await? {
+            return Ok(None);
+        }
+        let alarms = call.alarms.0.as_slice();
+        let by = work.by().clone();
+        work.announce(Announcement::Hunts);
+        if action != KeyAction::Accept {
+            self.decline_in(work, alarms, call.callee_id, &Actor::nameless(by)).await?;
+            return Ok(None);
+        }
+        let numbers = replies::numbers_of(work, Number::from_stored(call.number.clone())).await?;
+        let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
+        let taken_by = replies::taken_by(work, &word, alarms.first().copied()).await?;
+        let taking = Acknowledgement {
+            number: Some(call.number.clone()),
+            callee: Some(call.callee_id),
+            heard_at: Some(call.at),
+            doer: by,
+            ..Acknowledgement::default()
+        };
+        let acted = self.take_in(work, alarms, &taking).await?;
+        let over = acted.iter().all(|acted| acted.effect == Effect::Over);
+        let language = match told(work, call).await {
+            Ok(told) => language_of(&told.details),
+            // It was forgotten meanwhile.
+            Err(EngineError::NoSuchAlarm) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let outcome = if over { HuntOutcome::Cancelled } else { HuntOutcome::Answered };
+        Ok(script::too_late(Some(outcome), taken_by.as_deref(), &language))
+    }
+}
+
+/// In which language a caller is spoken to.
+fn language_of(details: &OfferDetails) -> String {
+    let of_person = details.callees.iter().find_map(|(_, language)| language.as_deref());
+    let told = details.barista.as_ref().map(|call| call.language.as_str()).or(of_person);
+    script::language_of(told, &details.alarm.summary)
+}
+
+/// What a caller hears about an alarm of which nothing burns any more, and in which language.
+#[must_use]
+pub fn over(details: &OfferDetails) -> (Option<String>, String) {
+    let language = language_of(details);
+    (script::too_late(Some(HuntOutcome::Cancelled), None, &language), language)
+}
+
+/// The longest that a call lasts.
+fn longest() -> TimeDelta {
+    TimeDelta::seconds(i64::try_from(script::LONGEST_CALL).unwrap_or(0))
+}
+
+async fn rows(work: &mut Work, alarms: &[AlarmId]) -> Result<Vec<AlarmRow>, EngineError> {
+    let mut rows = Vec::new();
+    for id in alarms {
+        rows.extend(work.db().alarm(*id).await?);
+    }
+    Ok(rows)
+}
+
+/// What a handset is told of a call that came in.
+async fn told(work: &mut Work, call: &InboundCallRow) -> Result<CalledBack, EngineError> {
+    let rows = rows(work, &call.alarms.0).await?;
+    let fires = |alarm: &&AlarmRow| !matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
+    let firing = rows.iter().filter(fires).count();
+    let alarm = foremost(rows).ok_or(EngineError::NoSuchAlarm)?;
+    let callee = work.db().callee(call.callee_id).await?.map(|(_, callee)| callee);
+    let person = match callee.as_ref().and_then(|callee| callee.person_id) {
+        Some(id) => work.db().person(id).await?,
+        None => None,
+    };
+    let named = (callee.and_then(|callee| callee.name), person.map(|person| person.language));
+    let barista = work.db().barista_call(alarm.id).await?;
+    let details = OfferDetails { alarm, callees: vec![named], barista, others: firing.saturating_sub(1) };
+    Ok(CalledBack { mid: call.mid.clone(), details, over: firing == 0 })
+}

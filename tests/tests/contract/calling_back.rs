@@ -1,0 +1,308 @@
+//! Calling back: whoever was rung about an alarm and calls a handset hears it, and says with a key what a text message would say.
+
+use android_protocol::wire::PROTOCOL_HEADER;
+use autocall::engine::Doer;
+use autocall::keep::pairing;
+use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
+use serde_json::{Value, json};
+
+use crate::harness::{A, B, C, Home, Server, on_both};
+use crate::keeping::count;
+use crate::native::{poll, report, send};
+
+on_both!(
+    whoever_was_rung_hears_the_alarm_and_takes_it,
+    it_is_off_until_an_operator_switches_it_on,
+    the_same_call_told_again_is_the_same,
+    a_stranger_is_not_answered,
+    a_test_call_is_no_alarm,
+    whoever_cannot_passes_it_on,
+    a_key_then_the_report_count_once,
+    a_report_alone_tells_what_was_pressed,
+    a_key_for_an_alarm_that_somebody_has_already,
+    an_alarm_that_is_over_is_said_to_be,
+    a_channel_with_a_caller_is_given_nothing,
+    a_caller_finds_a_channel_in_use,
+    a_caller_of_whom_nothing_more_is_heard_holds_no_channel,
+    commands_reach_a_call_that_came_in,
+);
+
+/// A handset over SIP that takes calls, with two channels.
+pub async fn trunk(server: &Server) -> String {
+    let path = server.pair("trunk", Profile::Native).await;
+    says(server, &["hangup", "dtmf", "tts", "live", "machine", "inbound"]).await;
+    let set = async |work: &mut autocall::store::Work| {
+        pairing::set_channels(work, "trunk", 2).await?;
+        pairing::set_inbound(work, "trunk", true).await
+    };
+    server.app.engine.store.carry_out(server.now(), Doer::Server, set).await.unwrap();
+    path
+}
+
+async fn says(server: &Server, can: &[&str]) {
+    let status = json!({ "capabilities": can, "backend": "sip", "channels": 2 });
+    assert_eq!(send(server, "POST", "/h/trunk/status", Some(status)).await, json!({ "code": 0 }));
+}
+
+/// Somebody calls the handset.
+pub async fn calls(server: &Server, id: &str, channel: i64, from: &str) -> Value {
+    let told = json!({ "id": id, "channel": channel, "from": from, "to": "100", "codecs": ["PCMU"] });
+    send(server, "POST", "/h/trunk/incoming", Some(told)).await
+}
+
+/// A is rung for an alarm and does not pick up.
+async fn missed(server: &Server, path: &str) -> String {
+    let id = server.raise(&[A, B], json!({})).await;
+    let offer = poll(server, path).await;
+    assert_eq!(offer["phone"], json!([A]));
+    report(server, path, &offer["mid"], "", json!([{ "number": A, "outcome": "no_answer" }])).await;
+    id
+}
+
+async fn press(server: &Server, mid: &Value, from: &str, key: &str, action: &str) -> Value {
+    let body = json!({ "number": from, "state": "connected", "event": "key", "key": key, "action": action, "seq": 1 });
+    send(server, "POST", &format!("/h/trunk/progress?mid={}", mid.as_str().unwrap()), Some(body)).await
+}
+
+async fn kinds(server: &Server, id: &str) -> Vec<String> {
+    let alarm = server.alarm(id).await;
+    alarm["timeline"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap().to_owned()).collect()
+}
+
+const NOBODY: &str = r#"{"code":2}"#;
+
+async fn whoever_was_rung_hears_the_alarm_and_takes_it(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    server.pass(60).await;
+    let told = calls(&server, "c1", 0, "+8618712345678").await;
+    assert_eq!((&told["code"], &told["do"]), (&json!(0), &json!("answer")), "{told}");
+    let script = &told["script"];
+    assert!(script["say"].as_str().unwrap().starts_with("disk full"), "{script}");
+    assert_eq!(script["keys"], json!({ "1": "accept", "2": "decline" }));
+    assert_eq!((script.get("record"), script.get("machine")), (None, None), "{script}");
+    assert_eq!(press(&server, &told["mid"], "+8618712345678", "1", "accept").await, json!({ "code": 0 }));
+    let alarm = server.alarm(&id).await;
+    assert_eq!((&alarm["state"], &alarm["answer"]["phone_number"]), (&json!("answered"), &json!("+8618712345678")));
+    let events = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "called_back").unwrap();
+    assert_eq!((&events["body"]["handset"], &events["body"]["number"]), (&json!("trunk"), &json!("+8618712345678")));
+    let record = &server.items(&format!("/api/v1/call-records?alarm_id={id}")).await[0];
+    assert_eq!((&record["direction"], &record["origin"]), (&json!("incoming"), &json!("inbound")), "{record}");
+    assert_eq!((&record["action"], &record["outcome"], &record["channel"]), (&json!("accept"), &json!("answered"), &json!(1)));
+    let calls = json!([{ "number": "+8618712345678", "outcome": "answered", "confirmed": true, "keys": "1", "action": "accept",
+        "talk_seconds": 12, "connected_ms": 0, "ended_ms": 12_000, "ended_by": "us" }]);
+    report(&server, &path, &told["mid"], "", calls).await;
+    let record = &server.items(&format!("/api/v1/call-records?alarm_id={id}")).await[0];
+    assert_eq!((&record["talk_seconds"], &record["ended_by"], &record["keys"]), (&json!(12), &json!("us"), &json!("1")));
+    assert_eq!(kinds(&server, &id).await.iter().filter(|kind| *kind == "acknowledged").count(), 1, "the report adds nothing");
+}
+
+async fn it_is_off_until_an_operator_switches_it_on(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    let switch = async |on: bool| {
+        let set = async |work: &mut autocall::store::Work| pairing::set_inbound(work, "trunk", on).await;
+        server.app.engine.store.carry_out(server.now(), Doer::Server, set).await.unwrap();
+    };
+    switch(false).await;
+    assert_eq!(calls(&server, "c1", 0, A).await.to_string(), NOBODY);
+    switch(true).await;
+    assert_eq!(calls(&server, "c1", 0, A).await["code"], 0);
+    assert_eq!(calls(&server, "c2", 5, A).await.to_string(), NOBODY, "there is no such channel");
+    assert_eq!(calls(&server, "c2", -1, A).await.to_string(), NOBODY);
+    // One that does not say that it tells of calls is not listened to, nor anybody without the protocol's header.
+    says(&server, &["hangup", "dtmf", "tts"]).await;
+    let refused = async |method: &str, native: bool| {
+        let request = server.http.request(method.parse().unwrap(), format!("{}/h/trunk/incoming", server.base));
+        let request = if native { request.header(PROTOCOL_HEADER, "1") } else { request };
+        let response = request.body(r#"{"id":"c9","from":"18712345678"}"#).sent().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json::<Value>().await.unwrap()["code"].as_i64().is_some_and(|code| code != 0))
+    };
+    assert_eq!(refused("POST", true).await, (404, true));
+    says(&server, &["hangup", "dtmf", "tts", "inbound"]).await;
+    assert_eq!(refused("POST", false).await, (404, true));
+    assert_eq!(refused("PUT", true).await, (405, true));
+    for body in [json!([]), json!({ "from": A }), json!({ "id": "" })] {
+        assert_eq!(
+            send(&server, "POST", "/h/trunk/incoming", Some(body)).await["code"].as_i64().map(|code| code != 0),
+            Some(true)
+        );
+    }
+}
+
+async fn the_same_call_told_again_is_the_same(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    assert_eq!(calls(&server, "c1", 0, A).await, told);
+    let server = server.restart().await;
+    assert_eq!(calls(&server, "c1", 0, A).await, told);
+    assert_eq!(count(&server.home, "inbound_calls").await, 1);
+    assert_eq!(kinds(&server, &id).await.iter().filter(|kind| *kind == "called_back").count(), 1);
+    report(&server, &path, &told["mid"], "", json!([{ "number": A, "outcome": "answered", "confirmed": false }])).await;
+    assert_eq!(calls(&server, "c1", 0, A).await.to_string(), NOBODY, "it is over");
+    assert_ne!(calls(&server, "c2", 0, A).await["mid"], told["mid"], "they call once more");
+}
+
+async fn a_stranger_is_not_answered(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    for from in [C, "", "anonymous", "sip:+8618712345678@evil.example", "110"] {
+        assert_eq!(calls(&server, "c1", 0, from).await.to_string(), NOBODY, "{from}");
+    }
+    assert_eq!(calls(&server, &"x".repeat(300), 0, A).await.to_string(), NOBODY);
+    // Long after they were rung a call is about something else.
+    server.pass(3 * 24 * 3600).await;
+    assert_eq!(calls(&server, "c1", 0, A).await.to_string(), NOBODY);
+    assert_eq!(count(&server.home, "inbound_calls").await, 0);
+}
+
+async fn a_test_call_is_no_alarm(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let handset = server.app.engine.store.read().await.unwrap().db().handset_by_name("trunk").await.unwrap().unwrap();
+    server.app.engine.test_call(&handset, "+8618712345678", true).await.unwrap();
+    assert_eq!(poll(&server, &path).await["code"], 0);
+    assert_eq!(calls(&server, "c1", 1, A).await.to_string(), NOBODY);
+}
+
+async fn whoever_cannot_passes_it_on(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let told = calls(&server, "c1", 1, A).await;
+    assert_eq!(press(&server, &told["mid"], A, "2", "decline").await, json!({ "code": 0 }));
+    let alarm = server.alarm(&id).await;
+    let declined = alarm["timeline"].as_array().unwrap().iter().find(|event| event["kind"] == "declined").unwrap();
+    assert_eq!(declined["body"]["done_by"]["kind"], "handset", "{declined}");
+    // The first word stands.
+    assert_eq!(press(&server, &told["mid"], A, "1", "accept").await, json!({ "code": 0 }));
+    assert_ne!(server.state(&id).await, "answered");
+    assert_eq!(poll(&server, &path).await["phone"], json!([B]), "the next one is rung, on the other channel");
+}
+
+async fn a_key_then_the_report_count_once(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    for _ in 0..3 {
+        assert_eq!(press(&server, &told["mid"], A, "2", "decline").await, json!({ "code": 0 }));
+    }
+    let said = json!([{ "number": A, "outcome": "answered", "confirmed": true, "declined": true, "action": "decline" }]);
+    for _ in 0..2 {
+        report(&server, &path, &told["mid"], "", said.clone()).await;
+    }
+    assert_eq!(kinds(&server, &id).await.iter().filter(|kind| *kind == "declined").count(), 1);
+    assert_eq!(press(&server, &told["mid"], A, "1", "accept").await, json!({ "code": 2 }), "it is over");
+    assert_ne!(server.state(&id).await, "answered");
+}
+
+async fn a_report_alone_tells_what_was_pressed(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    // Whoever only listens has not taken it.
+    report(&server, &path, &told["mid"], "", json!([{ "number": A, "outcome": "answered", "confirmed": null }])).await;
+    assert_ne!(server.state(&id).await, "answered");
+    let told = calls(&server, "c2", 0, A).await;
+    let said = json!([{ "number": A, "outcome": "answered", "confirmed": true, "keys": "1", "action": "accept" }]);
+    report(&server, &path, &told["mid"], "", said).await;
+    assert_eq!(server.state(&id).await, "answered");
+}
+
+async fn a_key_for_an_alarm_that_somebody_has_already(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let (status, _) = server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &json!({ "name": "Li Na" })).await;
+    assert_eq!(status, 200);
+    let told = calls(&server, "c1", 0, A).await;
+    let answer = press(&server, &told["mid"], A, "1", "accept").await;
+    assert_eq!(answer["code"], 0);
+    assert!(answer["say"].as_str().unwrap().contains("Li Na"), "{answer}");
+}
+
+async fn an_alarm_that_is_over_is_said_to_be(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await.0, 200);
+    let told = calls(&server, "c1", 0, A).await;
+    assert_eq!(told["code"], 0, "{told}");
+    assert_eq!(told["script"].get("keys"), None, "{told}");
+    assert!(!told["script"]["say"].as_str().unwrap().contains("disk full"), "{told}");
+}
+
+async fn a_channel_with_a_caller_is_given_nothing(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    assert_eq!(told["code"], 0);
+    server.raise(&[C], json!({ "priority": "critical" })).await;
+    assert_eq!(poll(&server, &format!("{path}?channel=0")).await["code"], 1, "somebody is talking there");
+    let other = poll(&server, &format!("{path}?channel=1")).await;
+    assert_eq!(other["phone"], json!([C]));
+    report(
+        &server,
+        &path,
+        &other["mid"],
+        &format!("&resp={C}"),
+        json!([{ "number": C, "outcome": "answered", "confirmed": true }]),
+    )
+    .await;
+    report(&server, &path, &told["mid"], "", json!([{ "number": A, "outcome": "answered", "confirmed": false }])).await;
+    assert_eq!(poll(&server, &format!("{path}?channel=0")).await["phone"], json!([B]), "they have hung up");
+}
+
+async fn a_caller_finds_a_channel_in_use(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    let offer = poll(&server, &path).await;
+    assert_eq!(offer["phone"], json!([B]));
+    assert_eq!(calls(&server, "c1", 0, A).await.to_string(), NOBODY);
+    assert_eq!(calls(&server, "c1", 1, A).await["code"], 0);
+}
+
+async fn a_caller_of_whom_nothing_more_is_heard_holds_no_channel(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    server.pass(50).await;
+    let going = json!({ "number": A, "state": "connected" });
+    let at = format!("/h/trunk/progress?mid={}", told["mid"].as_str().unwrap());
+    assert_eq!(send(&server, "POST", &at, Some(going.clone())).await, json!({ "code": 0 }));
+    server.pass(50).await;
+    assert_eq!(poll(&server, &format!("{path}?channel=0")).await["code"], 1, "it goes on");
+    server.pass(10).await;
+    assert_eq!(poll(&server, &format!("{path}?channel=0")).await["phone"], json!([B]));
+    assert_eq!(send(&server, "POST", &at, Some(going)).await, json!({ "code": 2 }));
+}
+
+async fn commands_reach_a_call_that_came_in(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    let record = server.items(&format!("/api/v1/call-records?alarm_id={id}")).await[0]["id"].as_i64().unwrap();
+    let made = crate::live::command(&server, record, json!({ "do": "drop" })).await;
+    let live = send(&server, "GET", "/h/trunk/live", None).await;
+    assert_eq!(live["commands"], json!([{ "seq": 1, "mid": told["mid"], "call": A, "do": "drop" }]));
+    let ended = json!([{ "seq": 1, "ack": 1, "mid": told["mid"], "event": "ended" }]);
+    send(&server, "POST", "/h/trunk/live", Some(json!({ "events": ended }))).await;
+    assert_eq!(crate::live::stands(&server, &made).await.0, "done");
+    let known = server.get(&format!("/api/v1/call-records/{record}")).await;
+    assert_eq!(known["ended_known"], "said", "{known}");
+    let again = server.post(&format!("/api/v1/call-records/{record}/commands"), &json!({ "do": "drop" })).await;
+    assert_eq!((again.0, &again.1["code"]), (409, &json!("call_not_running")));
+}
