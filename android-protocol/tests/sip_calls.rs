@@ -284,6 +284,15 @@ async fn a_callee_that_falls_silent_for_good_is_given_up() {
     seen(&peer, |log| log.count("BYE") == 1).await;
 }
 
+#[tokio::test]
+async fn a_callee_who_says_that_no_sound_will_come_may_be_silent_for_long() {
+    let held =
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 8 101\r\na=inactive\r\n";
+    let peer = peer(Manners::of([Act::AnswerWith(held), Act::Mute, Act::Wait(1500), Act::Info('1')]));
+    let (made, news) = call(&peer, |_, order| order.silence = Duration::from_millis(500)).await;
+    assert_accepted(&peer, &made, &news);
+}
+
 /// Garbage at the ports of a running call, for signalling and for sound, by whoever knows them.
 #[tokio::test]
 async fn malformed_messages_leave_a_call_as_it_is() {

@@ -162,6 +162,14 @@ async fn it_calls_us_and_presses_a_key() {
 }
 
 #[tokio::test]
+async fn the_timer_of_a_session_is_answered_both_ways() {
+    let Some(sipp) = Sipp::start("timer") else { return };
+    let made = call(&sipp, None, LONG).await;
+    assert_eq!((made.judged.outcome, made.conversation.action.as_deref()), (CallOutcome::Answered, Some("accept")), "{made:?}");
+    sipp.ends_content().await;
+}
+
+#[tokio::test]
 async fn busy_and_declined() {
     for (scenario, outcome) in [("busy", CallOutcome::Busy), ("decline", CallOutcome::Rejected)] {
         let Some(sipp) = Sipp::start(scenario) else { return };

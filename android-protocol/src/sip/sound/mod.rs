@@ -152,7 +152,7 @@ impl Sound {
         self.media.law
     }
 
-    /// When the last packet came.
+    /// When the last packet came, or could not be expected yet: while the call is held.
     #[must_use]
     pub fn last_packet(&self) -> Duration {
         self.last_packet
@@ -185,6 +185,10 @@ impl Sound {
             }
         };
         let wanted = matches!(self.media.direction, Direction::Both | Direction::ReceiveOnly);
+        // Who holds a call need not send anything, and many send nothing even where they said they would: their silence is no sign of death.
+        if self.media.direction != Direction::Both {
+            self.last_packet = at;
+        }
         self.listen(at, &theirs, &mut heard);
         (wanted.then_some((datagram, self.target)), heard)
     }
