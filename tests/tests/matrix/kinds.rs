@@ -74,6 +74,8 @@ fn expected(kind: &str, ending: Ending) -> Outcome {
         E::NoAnswer | E::RingsOut => outcome("no_answer", "nobody", true, "no_answer", "no answer"),
         E::Unreachable => detailed("unreachable", outcome("no_answer", "nobody", true, "no_answer", "no answer")),
         E::NoSuchNumber => detailed("bad_number", outcome("no_answer", "nobody", true, "failed", "There is no such number")),
+        E::Refused => detailed("auth", outcome("ringing", "nobody", false, "failed", "the call failed")),
+        E::NoSound => detailed("media", outcome("ringing", "nobody", false, "failed", "the call failed")),
         E::LineFails if kind == "sip" => detailed("trunk", outcome("ringing", "nobody", false, "failed", "the call failed")),
         E::LineFails => outcome("ringing", "nobody", false, "failed", "the call failed"),
         E::LineBusy => outcome("ringing", "nobody", false, "not_dialled", "not dialled"),

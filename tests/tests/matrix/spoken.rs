@@ -14,7 +14,7 @@ use android_protocol::sip::peer::{Act, Manners, Peer};
 use android_protocol::voice::{g711::Law, tone, wav};
 use android_protocol::wire::{ACCEPTED_BODY, IDLE_BODY, NativeOffer, OfferedCall};
 use autocall_tests::provided_by_run;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fake_phone::{FakePhone, row};
 use crate::support::{Desk, Received, eventually};
@@ -42,6 +42,10 @@ pub enum Ending {
     Unreachable,
     /// There is no such number.
     NoSuchNumber,
+    /// The trunk does not accept who calls.
+    Refused,
+    /// What is to be played cannot be had.
+    NoSound,
     /// The line takes no calls.
     LineFails,
     /// Somebody else uses the line.
@@ -132,7 +136,9 @@ impl Server {
     fn call(&self, ending: Ending, mut act: impl FnMut(&str)) -> Vec<Said> {
         let number = number_of(ending);
         let ring = if ending == E::RingsOut { 5 } else { 100 };
-        let call = OfferedCall { number: number.clone(), ring_seconds: Some(ring), ..OfferedCall::default() };
+        // This server has nothing to play.
+        let plays = (ending == E::NoSound).then(|| serde_json::from_value(json!({ "play": { "media": "night" } })).unwrap());
+        let call = OfferedCall { number: number.clone(), ring_seconds: Some(ring), script: plays, ..OfferedCall::default() };
         let (phone, mid) = (vec![number], mid_of(ending));
         let offer = NativeOffer { phone, mid, deadline: Some(600), calls: vec![call], ..NativeOffer::default() };
         *lock(&self.offer) = Some(offer);
@@ -198,6 +204,8 @@ pub fn by_sip() -> Spoken {
         (E::RingsOut, vec![Act::Ring(180), Act::Stay]),
         (E::Unreachable, at_once(480, "Temporarily Unavailable")),
         (E::NoSuchNumber, at_once(404, "Not Found")),
+        (E::NoSound, vec![Act::Ring(180), Act::Stay]),
+        (E::Refused, at_once(403, "Forbidden")),
         // The last: the trunk is looked at before the next call.
         (E::LineFails, at_once(503, "Service Unavailable")),
     ];
