@@ -80,6 +80,8 @@ async fn phones_that_nobody_named_are_one_in_the_metrics(home: Home) {
     }
     let page = page(&server).await;
     assert_eq!(of_handset(&page, "(plain path)"), numbers([2, 0, 0, 0, 0]), "{page}");
+    server.pass(3600).await;
+    assert_eq!(of_handset(&self::page(&server).await, "(plain path)"), numbers([0, 0, 0, 2, 0]), "nobody waits for a curl");
     assert!(!page.contains("Mi 9") && !page.contains("127.0.0.1"), "where phones are is nobody's business: {page}");
 }
 

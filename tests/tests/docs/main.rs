@@ -17,6 +17,7 @@ use autocall_tests::{
     markdown::{Example, examples},
     provided_by_run,
     server::{Binary, ServeOptions},
+    wait::eventually,
 };
 
 /// How long one example may take.
@@ -222,7 +223,13 @@ async fn every_metric_exists_and_is_explained() {
     let client = autocall_tests::http_client().no_proxy().build().unwrap();
     // What is counted by sender and reason is there from the first refusal on.
     client.post(format!("{}/api/v1/alarms", server.url())).body("[").send().await.unwrap();
-    let page = client.get(format!("{}/metrics", server.url())).send().await.unwrap().text().await.unwrap();
+    // And what is told of each handset once there is one, which is found out every few seconds.
+    client.get(format!("{}/alert/phone", server.url())).header("model", "Mi 9").send().await.unwrap();
+    let page = eventually("the metrics of a handset", DEADLINE, async || {
+        let page = client.get(format!("{}/metrics", server.url())).send().await.unwrap().text().await.unwrap();
+        page.contains("autocall_handset_channels{").then_some(page)
+    })
+    .await;
     let series = page.lines().filter(|line| !line.starts_with('#')).map(|line| line.split(['{', ' ']).next().unwrap());
     let names: BTreeSet<&str> = series.collect();
     assert!(names.contains("autocall_open_hunts"), "{page}");

@@ -6,7 +6,7 @@ use autocall_tests::{proxy::TcpProxy, server::Binary, wait::eventually};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -129,6 +129,10 @@ impl Drill {
             self.phones.spawn(own.live(line.addr().to_string(), self.quit.clone()));
             lines.push(line);
         }
+        eventually("our own handsets to ask", LONG, async || {
+            (self.ledger.open().asked.len() == Program::ALL.len()).then_some(())
+        })
+        .await;
         lines
     }
 
@@ -173,9 +177,12 @@ impl Drill {
         }
         verdict::everything_ends(&node.url()).await;
         self.quit.cancel();
-        while let Some(phone) = self.phones.join_next().await {
-            phone.expect("a phone lives on");
-        }
+        let phones = async {
+            while let Some(phone) = self.phones.join_next().await {
+                phone.expect("a phone lives on");
+            }
+        };
+        timeout(2 * LONG, phones).await.expect("every phone delivers what it holds");
         // A late answer may have come meanwhile, but nothing new was begun.
         verdict::everything_ends(&node.url()).await;
         println!("judged after {:?}", self.began.elapsed());

@@ -1,7 +1,7 @@
 //! What senders and phones saw and were told: the facts that the server is judged by.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,6 +24,8 @@ pub struct Seen {
     pub app_answers: Vec<(String, String, bool)>,
     /// What must never happen, in words.
     pub violations: Vec<String>,
+    /// Which handsets of our own have asked for something to do.
+    pub asked: HashSet<String>,
     /// How often the program of a handset of our own was killed.
     pub crashes: usize,
     /// What those programs wrote, for whoever reads why a drill failed.

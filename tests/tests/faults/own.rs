@@ -181,13 +181,22 @@ impl Line {
     }
 }
 
-/// On a trunk callees act by themselves: who picks up hears a word, presses 1, and stays until the handset hangs up.
+/// On a trunk callees act by themselves: who picks up presses 1, and stays until the handset hangs up.
 fn trunk_callee(manners: Manners, called: String) -> Manners {
-    let picks_up = vec![Act::Ring(180), Act::Wait(100), Act::Answer(Law::Pcma), Act::Hear(5), Act::Key('1'), Act::Stay];
+    // Nothing waits for a handset for long: it may have been killed.
+    let picks_up = vec![
+        Act::Ring(180),
+        Act::Wait(100),
+        Act::Answer(Law::Pcma),
+        Act::Wait(1000),
+        Act::Key('1'),
+        Act::Wait(6000),
+        Act::HangUp,
+    ];
     let acts = match does(&called) {
         Does::PicksUp => picks_up,
-        Does::IsBusy => vec![Act::Wait(50), Act::Refuse(486, "Busy Here", &[])],
-        Does::Declines => vec![Act::Ring(180), Act::Wait(1000), Act::Refuse(603, "Decline", &[])],
+        Does::IsBusy => vec![Act::Wait(50), Act::Refuse(486, "Busy Here", &[]), Act::HangUp],
+        Does::Declines => vec![Act::Ring(180), Act::Wait(1000), Act::Refuse(603, "Decline", &[]), Act::HangUp],
     };
     manners.with(&called, acts)
 }
@@ -309,6 +318,7 @@ impl Desk {
             }
             return;
         }
+        self.ledger.open().asked.insert(self.name.clone());
         let reply: Value = serde_json::from_slice(body).unwrap_or_default();
         let phones: Vec<String> = list(&reply["phone"]);
         match (method, reply["code"].as_i64(), reply["mid"].as_str()) {

@@ -1,6 +1,6 @@
 //! The judge: compares what senders and phones saw with what the server says and what its database holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use autocall_tests::wait::eventually;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -48,7 +48,8 @@ pub async fn everything_ends(server: &str) {
 pub async fn judge(server: &str, installation: &Installation, ledger: &Ledger) {
     let alarms = all_alarms(server).await;
     let records = all_records(server).await;
-    let mut case = Case { joins: installation.joins, alarms: &alarms, dials: HashMap::new(), problems: Vec::new() };
+    let never_left = never_left(&records);
+    let mut case = Case { joins: installation.joins, alarms: &alarms, never_left, dials: HashMap::new(), problems: Vec::new() };
     {
         let seen = ledger.open();
         case.problems.extend(seen.violations.iter().cloned());
@@ -76,11 +77,22 @@ pub async fn judge(server: &str, installation: &Installation, ledger: &Ledger) {
     if case.joins && case.joined() == 0 {
         case.problem("no alarm joined another: this drill has shown nothing".to_owned());
     }
+    case.own_handsets_took_part(&ledger.open());
     case.database_agrees(installation).await;
     if !case.problems.is_empty() {
         eprintln!("{}", ledger.open().logs.join("\n"));
     }
     assert!(case.problems.is_empty(), "{} problems:\n{}", case.problems.len(), case.problems.join("\n"));
+}
+
+/// The dials of which every call is on record as one that never left its handset.
+fn never_left(records: &[Value]) -> HashSet<String> {
+    let dial_of = |record: &Value| {
+        shown(record["dialled_by"]["name"].as_str().unwrap_or_default(), record["mid"].as_str().unwrap_or_default())
+    };
+    let left = |record: &&Value| !matches!(record["outcome"].as_str(), Some("failed" | "not_dialled"));
+    let did: HashSet<String> = records.iter().filter(left).map(dial_of).collect();
+    records.iter().map(dial_of).filter(|dial| !did.contains(dial)).collect()
 }
 
 /// What our own handsets lived through, in words.
@@ -98,6 +110,8 @@ struct Case<'a> {
     /// One call may be for several alarms.
     joins: bool,
     alarms: &'a [Value],
+    /// Dials of which no call left the handset: they are no hand-outs.
+    never_left: HashSet<String>,
     dials: HashMap<String, Dial<'a>>,
     problems: Vec<String>,
 }
@@ -191,7 +205,7 @@ impl<'a> Case<'a> {
                     !answered && list(alarm, "callees").iter().all(|callee| callee["attempts"] == callee["max_attempts"])
                 }
                 ("no_answer", Some("hand_out_limit")) => {
-                    !answered && dials_by_hunt(alarm).into_values().any(|dials| dials.len() == hand_out_limit(alarm))
+                    !answered && dials_by_hunt(alarm).into_values().any(|dials| dials.len() >= hand_out_limit(alarm))
                 }
                 _ => false,
             };
@@ -205,7 +219,7 @@ impl<'a> Case<'a> {
     fn limits_are_kept(&mut self, seen: &Seen) {
         for alarm in self.alarms {
             for dials in dials_by_hunt(alarm).into_values() {
-                if dials.len() > hand_out_limit(alarm) {
+                if dials.iter().filter(|dial| !self.never_left.contains(&shown_of(dial))).count() > hand_out_limit(alarm) {
                     self.problem(format!("more hand-outs than twice the attempts: {alarm}"));
                 }
                 for callee in list(alarm, "callees") {
@@ -280,6 +294,20 @@ impl<'a> Case<'a> {
             if let Some(number) = dial.rang.iter().find(|number| count(&dial.rang, number) > count(&dial.phones, number)) {
                 self.problem(format!("{number} was rung more often than was asked: {dial:?}"));
             }
+        }
+    }
+
+    /// Where there were any: each has asked, and of all of them some rang somebody, some were answered, and some were killed.
+    fn own_handsets_took_part(&mut self, seen: &Seen) {
+        if seen.asked.is_empty() {
+            return;
+        }
+        let own = || seen.dials.values().filter(|dial| Program::ALL.iter().any(|program| program.name() == dial.handset));
+        let did = (own().any(|dial| !dial.rang.is_empty()), own().any(|dial| dial.picked_up.is_some()), seen.crashes > 0);
+        if did != (true, true, true) {
+            self.problem(format!(
+                "our own handsets rang, were answered, were killed: {did:?}; this drill has shown nothing of them"
+            ));
         }
     }
 
@@ -390,13 +418,17 @@ impl<'a> Case<'a> {
             ),
             (
                 "hunts with too many dials",
-                "SELECT count(*) FROM hunts h WHERE (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id)
+                "SELECT count(*) FROM hunts h WHERE (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id AND EXISTS
+                   (SELECT 1 FROM call_records r WHERE r.mid = d.mid AND r.outcome NOT IN ('failed', 'not_dialled')))
                    > 2 * (SELECT sum(c.max_attempts) FROM callees c WHERE c.hunt_id = h.id)",
             ),
             (
                 "hunts that lost count of their dials",
+                // What never left its handset may have been given back.
                 "SELECT count(*) FROM hunts h WHERE (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id) + h.dials_left
-                   <> 2 * (SELECT sum(c.max_attempts) FROM callees c WHERE c.hunt_id = h.id)",
+                   - 2 * (SELECT sum(c.max_attempts) FROM callees c WHERE c.hunt_id = h.id) NOT BETWEEN 0 AND
+                   (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id AND NOT EXISTS
+                     (SELECT 1 FROM call_records r WHERE r.mid = d.mid AND r.outcome NOT IN ('failed', 'not_dialled')))",
             ),
             (
                 "calls without a record",

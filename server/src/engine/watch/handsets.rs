@@ -123,13 +123,14 @@ impl Engine {
         }
         let offline = self.store.read().await?.db().count_offline_handsets().await?;
         self.metrics.handsets_offline.set(offline);
+        let plain_path_open = plain_path_is_open(&self.config.handsets, &handsets);
         let mut told: BTreeMap<String, HandsetFigures> = BTreeMap::new();
         for handset in &handsets {
             // What somebody is called whom nobody has named holds their address.
             let name = if handset.plain_key.is_some() { PLAIN_HANDSETS } else { handset.name.as_str() };
             let rows = channels.get(&handset.id).map_or(&[][..], Vec::as_slice);
             let held = calls.get(&handset.id).cloned().unwrap_or_default();
-            told.entry(name.to_owned()).or_default().join(&figures(handset, rows, &held, now));
+            told.entry(name.to_owned()).or_default().join(&figures(handset, rows, &held, plain_path_open, now));
         }
         self.metrics.handsets.set(told);
         Ok(())
@@ -360,11 +361,20 @@ pub(in crate::engine) fn is_expected(handset: &HandsetRow) -> bool {
     handset.token_hash.is_some() || handset.allowed_at.is_some() || (handset.polls_as_app() && settled)
 }
 
-/// What the channels of a handset do now, given those on which it `held` a dial, and how many calls in a row have not left it.
-fn figures(handset: &HandsetRow, rows: &[ChannelRow], held: &HashSet<i32>, now: DateTime<Utc>) -> HandsetFigures {
+/// What the channels of a handset do now, given those on which it `held` a dial and whether it can be given anything, and how many calls in a
+/// row have not left it.
+fn figures(
+    handset: &HandsetRow,
+    rows: &[ChannelRow],
+    held: &HashSet<i32>,
+    plain_path_open: bool,
+    now: DateTime<Utc>,
+) -> HandsetFigures {
     let rests = |until: Option<DateTime<Utc>>| until.is_some_and(|until| until > now);
-    let is_away = handset.last_seen_at.is_none()
-        || [handset.disabled_at, handset.offline_since, handset.stuck_since].iter().any(Option::is_some);
+    // Whoever tried the documented path with curl is gone in a moment, and nobody is told that.
+    let was_there = |seen: DateTime<Utc>| is_expected(handset) || now - seen <= longest_silence(handset.interval_seconds);
+    let is_there = is_served(handset, plain_path_open) && handset.last_seen_at.is_some_and(was_there);
+    let is_away = !is_there || [handset.disabled_at, handset.offline_since, handset.stuck_since].iter().any(Option::is_some);
     let mut figures = HandsetFigures { failures: handset.failures.into(), ..HandsetFigures::default() };
     // A limit that was lowered lets calls end.
     let beyond = held.iter().copied().filter(|channel| *channel >= handset.usable_channels());
@@ -378,7 +388,8 @@ fn figures(handset: &HandsetRow, rows: &[ChannelRow], held: &HashSet<i32>, now: 
             _ => ChannelState::Free,
         });
     }
-    figures.failures += rows.iter().map(|row| i64::from(row.failures)).sum::<i64>();
+    // Not their sum: a channel that is seldom used forgets a failure late.
+    figures.failures += i64::from(rows.iter().map(|row| row.failures).max().unwrap_or(0));
     figures
 }
 
