@@ -15,6 +15,7 @@ use android_protocol::{
 };
 use exchange::{A, Home, LOCAL, Table, offer, pieces_of, script};
 use serde_json::{Value, json};
+use support::Received;
 
 const INBOUND: &str = "inbound = true";
 
@@ -35,12 +36,11 @@ fn undecided(mid: &str) -> (u16, Value) {
 async fn home(callers: impl IntoIterator<Item = (u16, Value)>, channels: usize, more: &str) -> Home {
     let table = Table { callers: callers.into_iter().collect(), ..Table::default() };
     let home = Home::begin(table, trunk(), channels, more);
-    registered(&home).await;
+    // Until it has asked for its last channel, nobody is taken on that one.
+    let last = if channels > 1 { format!("channel={}", channels - 1) } else { "wait=20".to_owned() };
+    let asked = |request: &Received| request.path.starts_with("/alert/phone?") && request.path.contains(&last);
+    home.server.eventually("polls", |server| server.desk.seen().iter().any(asked).then_some(())).await;
     home
-}
-
-async fn registered(home: &Home) {
-    home.server.eventually("polls", |server| (server.asked("/alert/phone?wait") > 0).then_some(())).await;
 }
 
 /// Waits until the only channel asks for alarms again: until then it is busy.
@@ -131,6 +131,10 @@ async fn whoever_may_not_call_or_cannot_be_understood_is_refused() {
     let stranger = Peer::start([127, 0, 0, 2].into(), Manners::of([])).unwrap();
     let call = stranger.call_to(&contact, A, None, []).unwrap();
     assert_eq!(last_code(&home, &stranger, &call).await, 480);
+    // From the trunk's address, and another port than the trunk's.
+    let neighbour = Peer::start(LOCAL, Manners::of([])).unwrap();
+    let call = neighbour.call_to(&contact, A, None, []).unwrap();
+    assert_eq!(last_code(&home, &neighbour, &call).await, 480);
     assert_eq!(home.server.asked("/incoming"), 0, "the server is not asked about them");
     // A server of before, and one that wants nobody.
     for asked in 1..=2 {

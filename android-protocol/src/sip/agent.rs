@@ -74,6 +74,8 @@ struct Desk {
     busy: AtomicBool,
     /// The lowest channel that the server does not know, and until when it is not asked for.
     refused: Mutex<Option<(u8, Instant)>>,
+    /// The channels that the server has answered for: whether it knows others shows when they are asked for.
+    proved: Mutex<BTreeSet<u8>>,
     /// The server has been told how many channels there are: it knows only the first one before that.
     introduced: AtomicBool,
 }
@@ -119,6 +121,7 @@ pub async fn run(
         past: Mutex::new(past),
         busy: AtomicBool::new(false),
         refused: Mutex::default(),
+        proved: Mutex::default(),
         introduced: AtomicBool::new(false),
         bench,
     });
@@ -175,6 +178,18 @@ impl Desk {
     fn past(&self) -> MutexGuard<'_, Past> {
         // Nothing in it is left half changed.
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn proved(&self) -> MutexGuard<'_, BTreeSet<u8>> {
+        self.proved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The channel for somebody who calls: the highest that is free and that the server knows, so that the one that asks for alarms is taken last.
+    fn for_caller(&self, free: &[bool]) -> Option<u8> {
+        let proved = self.proved();
+        let is_free = |channel: &u8| free.get(usize::from(*channel)).is_some_and(|free| *free);
+        let known = |channel: &u8| *channel == 0 || proved.contains(channel);
+        (0..self.bench.agent.channels).rev().find(|channel| is_free(channel) && known(channel))
     }
 
     /// The server has the report of a hand-out.
@@ -243,7 +258,7 @@ impl Desk {
                     // The question that waited is put again; if something was handed out meanwhile, it is still open then.
                     unsure.extend(asked);
                     give_back(work, &mut holds, &mut free);
-                    match free.iter().rposition(|free| *free).and_then(|at| u8::try_from(at).ok()) {
+                    match self.for_caller(&free) {
                         Some(channel) => {
                             free[usize::from(channel)] = false;
                             holds.insert(self.admit(work, channel, caller), channel);
@@ -287,7 +302,13 @@ impl Desk {
     }
 
     async fn poll(&self, channel: u8, wait: Duration) -> Turn {
-        match self.bench.server.poll(channel, wait).await {
+        let reply = self.bench.server.poll(channel, wait).await;
+        match &reply {
+            Ok(_) => drop(self.proved().insert(channel)),
+            Err(ServerError::Status(400)) => drop(self.proved().remove(&channel)),
+            Err(_) => {}
+        }
+        match reply {
             Ok(PollReply::Offer(offer)) => Turn::Job(Box::new(Job::Offer(offer))),
             Ok(_) => Turn::Nothing,
             Err(ServerError::Status(400)) if channel > 0 => {

@@ -165,6 +165,14 @@ pub(super) fn cannot(news: &mpsc::UnboundedSender<News>, control: &Control, why:
     }
 }
 
+/// The call is over: whatever was still wanted of it comes too late.
+pub(super) async fn drain(news: &mpsc::UnboundedSender<News>, control: &mut mpsc::Receiver<Control>) {
+    control.close();
+    while let Some(wanted) = control.recv().await {
+        cannot(news, &wanted, "too_late");
+    }
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub struct Made {
@@ -473,15 +481,13 @@ impl<'a> Talk<'a> {
             }
         }
         let ended_by = self.over.unwrap_or(EndedBy::Network);
-        if ended_by != EndedBy::Callee {
-            call.bye().await;
-        }
+        // A room does not wait for the peer's word about the end.
         let left = self.conversation.line_is_gone(self.answered.elapsed());
         self.obey(left, news);
+        self.sound.sit(None);
         self.end_recording();
-        control.close();
-        while let Some(wanted) = control.recv().await {
-            cannot(news, &wanted, "too_late");
+        if ended_by != EndedBy::Callee {
+            call.bye().await;
         }
         Made {
             judged: Judged { outcome: CallOutcome::Answered, detail: None },
@@ -523,8 +529,9 @@ impl<'a> Talk<'a> {
             Control::Press(number, keys) => self.sound.press(number, &keys),
             wanted @ (Control::Answer(_) | Control::Reject(..) | Control::Redirect(..)) => cannot(news, &wanted, "too_late"),
         }
-        // Each is played once, and at once.
+        // Each is played once, and at once; a seat that was not taken is given up.
         self.late.clear();
+        self.seat = None;
     }
 
     async fn tick(&mut self, news: &mpsc::UnboundedSender<News>) {

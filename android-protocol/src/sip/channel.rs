@@ -16,9 +16,9 @@ use tokio::{
 };
 
 use super::{
-    call::{Control, Made, News, Order, SOUND_WITHIN, lines, make, new_call_id},
+    call::{Control, Made, News, Order, SOUND_WITHIN, drain, lines, make, new_call_id},
     config::Settings,
-    live::{Line, Live},
+    live::{LAST_WORDS_WITHIN, Line, Live},
     recordings::Recordings,
     server::{Server, ServerError},
     signal::trunk::Trunk,
@@ -117,10 +117,12 @@ impl Teller {
         let Ok(reply) = self.bench.server.progress(&self.line.mid, progress).await else { return false };
         let ends = reply.unwanted && self.line.unwant();
         let Some(control) = self.line.control().filter(|_| ends || !reply.unwanted) else { return true };
-        let spoken = match reply.say {
+        // A phone that rings is not kept ringing for the sake of a sentence.
+        let spoken = match reply.say.filter(|_| !ends || self.line.is_connected()) {
             Some(said) => {
-                let sound = self.bench.speaker.say(&said, &language_of(Some(&self.language), &said)).await;
-                sound.ok().map(|sound| (said, sound))
+                let language = language_of(Some(&self.language), &said);
+                let sound = timeout(LAST_WORDS_WITHIN, self.bench.speaker.say(&said, &language)).await;
+                sound.ok().and_then(Result::ok).map(|sound| (said, sound))
             }
             None => None,
         };
@@ -379,6 +381,7 @@ impl Bench {
         };
         let made = async {
             let made = make(&stack, &order, &news, &mut controlled).await;
+            drain(&news, &mut controlled).await;
             drop(news);
             made
         };
@@ -433,6 +436,7 @@ impl Bench {
         match news {
             News::Alerting => drop(states.send(progress(ProgressState::Alerting))),
             News::Connected => {
+                line.connect();
                 self.write(JournalEntry::Connected { mid: mid.to_owned(), number: number.to_owned() }).await;
                 drop(states.send(progress(ProgressState::Connected)));
             }

@@ -13,12 +13,12 @@ use tokio::{
 };
 
 use super::{
-    call::{Control, Made, News, Order, SOUND_WITHIN, Sounds, cannot, lines, pick_up},
+    call::{Control, Made, News, Order, SOUND_WITHIN, Sounds, cannot, drain, lines, pick_up},
     channel::{Bench, Teller, short},
     server::ServerError,
     signal::{
         sdp::{self, Media},
-        stack::Caller,
+        stack::{Caller, Stack},
     },
 };
 use crate::{
@@ -53,6 +53,8 @@ impl Bench {
     /// Takes a call that comes in, on a channel of its own; `claim` says whether its name is new. What was reported, if it got a name.
     pub async fn take(&self, channel: u8, mut caller: Caller, claim: impl Fn(&str) -> bool) -> Option<(String, NativeReport)> {
         let began = Instant::now();
+        // It is spoken over that until it ends, also if the trunk is another one meanwhile.
+        let stack = self.trunk.state.borrow().stack.clone();
         let media = match sdp::read(&caller.sdp) {
             Ok(media) => media,
             Err(why) => {
@@ -106,8 +108,9 @@ impl Bench {
             let (script, made) = if gone {
                 (Script::default(), Made::missed("the caller gave up", EndedBy::Callee, began.elapsed()))
             } else {
-                self.attend(channel, (caller, media, began), reply, (&news, &mut controlled)).await
+                self.attend(channel, (caller, media, began), reply, stack.as_deref(), (&news, &mut controlled)).await
             };
+            drain(&news, &mut controlled).await;
             drop(news);
             (script, made)
         };
@@ -159,6 +162,7 @@ impl Bench {
         channel: u8,
         (mut caller, media, began): (Caller, Media, Instant),
         reply: IncomingReply,
+        stack: Option<&Stack>,
         (news, control): (&mpsc::UnboundedSender<News>, &mut mpsc::Receiver<Control>),
     ) -> (Script, Made) {
         let missed = |why: &str| Made::missed(why, EndedBy::Us, began.elapsed());
@@ -170,7 +174,10 @@ impl Bench {
                 (Some(_), _) => Decided::Refuse(NOBODY),
             };
             let sounds = match &decided {
-                Decided::Answer(script) => self.sounds(channel, script).await,
+                Decided::Answer(script) => tokio::select! {
+                    sounds = self.sounds(channel, script) => sounds,
+                    () = dropped(control, news) => return (Decided::Refuse(NOBODY), None),
+                },
                 _ => Some(Sounds::default()),
             };
             (decided, sounds)
@@ -183,7 +190,7 @@ impl Bench {
             (Decided::Gone, _) => (Script::default(), Made { ended_by: EndedBy::Callee, ..missed("the caller gave up") }),
             (Decided::Answer(script), Some(sounds)) => {
                 let script = *script;
-                let Some(stack) = self.trunk.state.borrow().stack.clone() else {
+                let Some(stack) = stack else {
                     caller.refuse(NOBODY);
                     return (script, missed("the trunk is gone"));
                 };
@@ -199,7 +206,7 @@ impl Bench {
                     outcomes: self.agent.sip.outcomes(),
                     script,
                 };
-                let made = pick_up(&stack, (caller, media, began), &order, news, control).await;
+                let made = pick_up(stack, (caller, media, began), &order, news, control).await;
                 (order.script, made)
             }
             (Decided::Answer(script), None) => {
@@ -243,6 +250,17 @@ impl Bench {
 fn waiting() -> Script {
     let state = MenuState { seconds: Some(900), ..MenuState::default() };
     Script { menu: [(START.to_owned(), state)].into(), max_seconds: Some(900), ..Script::default() }
+}
+
+/// Completes when it is not wanted any more, before anybody has picked up.
+async fn dropped(control: &mut mpsc::Receiver<Control>, news: &mpsc::UnboundedSender<News>) {
+    while let Some(wanted) = control.recv().await {
+        if matches!(wanted, Control::HangUp | Control::Drop(_)) {
+            return;
+        }
+        cannot(news, &wanted, "no_call");
+    }
+    std::future::pending::<()>().await;
 }
 
 /// Waits for somebody to decide, as long as there is time.

@@ -452,10 +452,13 @@ impl Conversation {
 
     /// Silences whatever plays, because something else comes now.
     fn interrupt(&mut self, at: Duration) {
-        if matches!(self.doing, Doing::Speaking | Doing::Correcting | Doing::Beeping | Doing::Aside { .. }) {
+        if matches!(
+            self.doing,
+            Doing::Speaking | Doing::Correcting | Doing::Beeping | Doing::Aside { .. } | Doing::Announcing { .. }
+        ) {
             self.commands.push(Command::Stop);
         }
-        if let Doing::Aside { ack } = self.doing {
+        if let Doing::Aside { ack } | Doing::Announcing { ack, .. } = self.doing {
             self.tell(ack, LiveWord::Stopped, None);
         }
         self.stopped_playing(at);

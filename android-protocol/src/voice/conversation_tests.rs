@@ -358,7 +358,10 @@ fn a_recording_for_a_wish_begins_with_a_tone_and_is_not_disturbed() {
     assert_eq!(line.words()[5..], ["tells 6 error busy", "recorded for 5"]);
     assert_eq!(line.told.last().unwrap().0, 17_000);
     let line = taping().then(Input::Key('1')).then(Input::Key('1'));
-    assert_eq!(line.words()[5..], ["recorded for 5", "key 1 accept", "says Thanks"], "the first key only ends it");
+    let words = ["key 1 -", "recorded for 5", "key 1 accept", "says Thanks"];
+    assert_eq!(line.words()[5..], words, "the first key only ends it");
+    let early = Line::answered(ALARM).until(9000).then(record()).then(Input::Key('8')).then(Input::Key('1'));
+    assert_eq!(early.words()[2..], ["beeps", "key 8 -", "key 1 accept", "stops", "tells 5 stopped", "says Thanks"]);
     assert_eq!(taping().then(Input::Wish(6, Wish::Stop)).words()[5..], ["recorded for 5", "tells 6 stopped"]);
     let early = Line::answered(ALARM).until(9000).then(record()).then(Input::Wish(6, Wish::Stop));
     assert_eq!(early.words()[2..], ["beeps", "stops", "tells 5 stopped", "tells 6 stopped"]);

@@ -37,19 +37,24 @@ struct Now {
     over: Vec<String>,
     began: Option<Instant>,
     /// Where its commands wait; nothing when the line is given up.
-    orders: Option<mpsc::Sender<LiveCommand>>,
+    orders: Option<mpsc::Sender<Order>>,
 }
 
 #[derive(Debug)]
 struct Running {
     number: String,
     control: mpsc::Sender<Control>,
+    /// Somebody has picked up.
+    connected: bool,
 }
+
+/// A command, and the call that ran when it came: it is for no other.
+pub type Order = (LiveCommand, mpsc::Sender<Control>);
 
 impl Line {
     /// A line without a call.
     #[must_use]
-    pub fn new(mid: &str, live: bool, inbound: bool, orders: Option<mpsc::Sender<LiveCommand>>) -> Self {
+    pub fn new(mid: &str, live: bool, inbound: bool, orders: Option<mpsc::Sender<Order>>) -> Self {
         Self {
             mid: mid.to_owned(),
             live,
@@ -68,8 +73,21 @@ impl Line {
     /// A call begins.
     pub fn begin(&self, number: &str, control: mpsc::Sender<Control>) {
         let mut now = self.now();
-        now.running = Some(Running { number: number.to_owned(), control });
+        now.running = Some(Running { number: number.to_owned(), control, connected: false });
         now.began = Some(Instant::now());
+    }
+
+    /// Somebody has picked up.
+    pub fn connect(&self) {
+        if let Some(running) = &mut self.now().running {
+            running.connected = true;
+        }
+    }
+
+    /// Whether there is somebody to speak to.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.now().running.as_ref().is_some_and(|running| running.connected)
     }
 
     /// The call is over.
@@ -118,21 +136,16 @@ impl Line {
 
     /// Lets a command wait for its turn; it comes back where too many do.
     pub(super) fn order(&self, command: LiveCommand) -> Result<(), Box<LiveCommand>> {
-        match &self.now().orders {
-            Some(orders) => orders.try_send(command).map_err(|why| match why {
-                mpsc::error::TrySendError::Full(command) | mpsc::error::TrySendError::Closed(command) => Box::new(command),
-            }),
-            None => Err(Box::new(command)),
-        }
+        let now = self.now();
+        let (Some(orders), Some(running)) = (&now.orders, &now.running) else { return Err(Box::new(command)) };
+        orders.try_send((command, running.control.clone())).map_err(|why| match why {
+            mpsc::error::TrySendError::Full((command, _)) | mpsc::error::TrySendError::Closed((command, _)) => Box::new(command),
+        })
     }
 
     pub(super) fn close(&self) {
         self.over();
         self.now().orders = None;
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.now().orders.is_none()
     }
 }
 
@@ -192,5 +205,28 @@ mod tests {
         let inbound = Line::new("m", true, true, None);
         inbound.begin(A, mpsc::channel(1).0);
         assert_eq!(judge(&command(A, LiveOrder::Answer), Some(&inbound), false), Ok(()));
+    }
+
+    #[test]
+    fn a_command_stays_with_the_call_that_ran_when_it_came() {
+        let (orders, mut waiting) = mpsc::channel(1);
+        let line = Line::new("m", true, false, Some(orders));
+        assert!(line.order(command(A, LiveOrder::Stop)).is_err(), "there is no call");
+        let ((first, mut at_first), (second, mut at_second)) = (mpsc::channel(1), mpsc::channel(1));
+        line.begin(A, first);
+        assert!(line.order(command(A, LiveOrder::Stop)).is_ok());
+        assert!(line.order(command(A, LiveOrder::Stop)).is_err(), "too many wait");
+        line.over();
+        line.begin(B, second);
+        let waits = waiting.try_recv();
+        assert!(waits.is_ok_and(|(_, call)| call.try_send(Control::HangUp).is_ok()));
+        assert!(at_first.try_recv().is_ok() && at_second.try_recv().is_err());
+    }
+
+    #[test]
+    fn that_nobody_is_wanted_any_more_is_news_once() {
+        let line = Line::new("m", true, false, None);
+        assert!(!line.is_unwanted() && line.drop_for(9) && !line.unwant() && line.is_unwanted());
+        assert_eq!((line.dropped_by(), line.dropped_by()), (9, 0));
     }
 }

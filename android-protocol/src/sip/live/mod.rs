@@ -51,8 +51,11 @@ const MOST_WAITING: usize = 32;
 /// How many mids of calls that are over are known by name.
 const REMEMBERED: usize = 100;
 
+/// A recording that is to be played is not waited for longer: a command of half a minute ago is of no use.
+const CLIP_WITHIN: Duration = Duration::from_secs(10);
+
 /// A sentence before hanging up is not waited for longer.
-const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The usual limits of what a command leaves open.
 const USUAL_COLLECT: Duration = Duration::from_secs(10);
@@ -140,8 +143,8 @@ impl Live {
         if live {
             let (this, of) = (self.clone(), Arc::clone(&line));
             tokio::spawn(async move {
-                while let Some(command) = waiting.recv().await {
-                    this.carry_out(&of, command).await;
+                while let Some((command, call)) = waiting.recv().await {
+                    this.carry_out(&of, command, &call).await;
                 }
             });
         }
@@ -239,7 +242,8 @@ impl Live {
 
     async fn drop_call(&self, line: &Line, sentence: Option<String>, language: Option<String>) {
         let Some(control) = line.control() else { return };
-        let spoken = match sentence {
+        // A phone that rings is not kept ringing for the sake of a sentence.
+        let spoken = match sentence.filter(|_| line.is_connected()) {
             Some(said) => {
                 let said_in = language_of(language.as_deref(), &said);
                 let spoken = timeout(LAST_WORDS_WITHIN, self.0.speaker.say(&said, &said_in)).await;
@@ -251,18 +255,14 @@ impl Live {
         let _ = control.send(Control::Drop(spoken)).await;
     }
 
-    async fn carry_out(&self, line: &Line, command: LiveCommand) {
+    async fn carry_out(&self, line: &Line, command: LiveCommand, call: &mpsc::Sender<Control>) {
         let control = match self.control_of(&command).await {
             Ok(control) => control,
             Err(why) => return self.refuse(&command, why),
         };
-        match line.control() {
-            None => self.refuse(&command, if line.is_closed() { "too_late" } else { "no_call" }),
-            Some(call) => {
-                if call.send(control).await.is_err() {
-                    self.refuse(&command, "too_late");
-                }
-            }
+        // What ends is not held up; and the call may be over by now, and the next one is another.
+        if line.is_unwanted() || call.send(control).await.is_err() {
+            self.refuse(&command, "too_late");
         }
     }
 
@@ -311,7 +311,8 @@ impl Live {
         if let Some(media) = media {
             let clip = Clip { media: media.to_owned(), sha256: sha256.map(str::to_owned) };
             let script = Script { play: Some(clip), ..Script::default() };
-            return self.0.clips.of(&script).await.ok().and_then(|clips| clips.into_iter().next()).ok_or("media");
+            let clips = timeout(CLIP_WITHIN, self.0.clips.of(&script)).await.ok().and_then(Result::ok);
+            return clips.and_then(|clips| clips.into_iter().next()).ok_or("media");
         }
         let text = text.filter(|text| !text.trim().is_empty()).ok_or("media")?;
         let sound = self.0.speaker.say(text, &language_of(language, text)).await.map_err(|why| {

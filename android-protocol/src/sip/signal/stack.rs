@@ -29,7 +29,7 @@ use rsipstack::{
         endpoint::{Endpoint, EndpointInnerRef},
         transaction::{Transaction, TransactionEvent, TransactionEventSender},
     },
-    transport::{SipAddr, TransportLayer, tls::TlsConfig, udp::UdpConnection},
+    transport::{SipAddr, SipConnection, TransportLayer, tls::TlsConfig, udp::UdpConnection},
 };
 use thiserror::Error;
 use tokio::{net::UdpSocket, sync::mpsc};
@@ -303,7 +303,7 @@ impl Stack {
             endpoint: endpoint.inner.clone(),
             settings: settings.clone(),
             contact: Arc::clone(&contact),
-            admitted: std::iter::once(target.ip()).chain(settings.inbound_from.iter().copied()).collect(),
+            trunk: target,
             callers,
         };
         tokio::spawn(async move {
@@ -614,8 +614,7 @@ struct Door {
     endpoint: EndpointInnerRef,
     settings: Sip,
     contact: Arc<Mutex<HostWithPort>>,
-    /// From where somebody may call.
-    admitted: Vec<IpAddr>,
+    trunk: SocketAddr,
     callers: Option<mpsc::Sender<Caller>>,
 }
 
@@ -644,11 +643,26 @@ impl Door {
         let _ = request.reply(status).await;
     }
 
+    /// Whether somebody may call by this connection: the trunk itself, by UDP from the port to which we send, or whoever the configuration names.
+    fn admits(&self, connection: &SipConnection) -> bool {
+        let kind = match self.settings.transport {
+            Transport::Udp => rsipstack::sip::Transport::Udp,
+            Transport::Tcp => rsipstack::sip::Transport::Tcp,
+            Transport::Tls => rsipstack::sip::Transport::Tls,
+        };
+        let from = connection.get_remote_addr().and_then(|from| from.get_socketaddr().ok());
+        let from = from.filter(|_| connection.transport() == kind);
+        let is_trunk = |from: &SocketAddr| match self.settings.transport {
+            Transport::Udp => *from == self.trunk,
+            Transport::Tcp | Transport::Tls => from.ip() == self.trunk.ip(),
+        };
+        from.is_some_and(|from| is_trunk(&from) || self.settings.inbound_from.contains(&from.ip()))
+    }
+
     /// Gives a caller to whoever takes them; else the request comes back.
     fn hand_over(&self, mut request: Transaction) -> Option<Transaction> {
         let place = self.callers.as_ref().and_then(|callers| callers.try_reserve().ok());
-        let from = request.connection.as_ref().and_then(|connection| connection.get_remote_addr()?.get_socketaddr().ok());
-        let (Some(place), true) = (place, from.is_some_and(|from| self.admitted.contains(&from.ip()))) else {
+        let (Some(place), true) = (place, request.connection.as_ref().is_some_and(|connection| self.admits(connection))) else {
             return Some(request);
         };
         let (sender, states) = self.dialogs.new_dialog_state_channel();
@@ -684,12 +698,30 @@ fn who_calls(invite: &Request) -> String {
     vouched.or_else(said).unwrap_or_default()
 }
 
-/// The number of an address in a header: `"Li Na" <sip:+8613900000001@trunk>;tag=1`.
+/// The number of an address in a header: `"Li Na" <sip:+8613900000001@trunk>;tag=1`. What a caller calls itself is not looked at.
 fn number_in(header: &str) -> Option<String> {
-    let at = header.find("sip:").map(|at| at + 4).or_else(|| header.find("sips:").map(|at| at + 5));
-    let rest = at.or_else(|| header.find("tel:").map(|at| at + 4)).and_then(|at| header.get(at..))?;
-    let end = rest.find(['@', '>', ';', '?']).unwrap_or(rest.len());
-    rest.get(..end).map(plain_number)
+    let mut bare = String::new();
+    let (mut quoted, mut escaped) = (false, false);
+    for c in header.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            c => bare.push(c),
+        }
+    }
+    if quoted {
+        return None;
+    }
+    let address = match bare.split_once('<') {
+        Some((_, rest)) => rest.split_once('>')?.0,
+        None => bare.split(';').next()?,
+    };
+    let (scheme, rest) = address.trim().split_once(':')?;
+    let is_one = ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    let end = rest.find(['@', ';', '?']).unwrap_or(rest.len());
+    rest.get(..end).filter(|_| is_one).map(plain_number)
 }
 
 /// What of a user is a number: nothing where it is a name.
@@ -796,15 +828,19 @@ impl Caller {
             self.dialogs.remove_dialog(&self.dialog.id());
             return None;
         }
-        loop {
-            match self.states.recv().await {
-                Some(DialogState::Confirmed(..)) => break,
-                Some(DialogState::Terminated(..)) | None => {
-                    self.dialogs.remove_dialog(&self.dialog.id());
-                    return None;
+        let confirmed = async {
+            loop {
+                match self.states.recv().await {
+                    Some(DialogState::Confirmed(..)) => return true,
+                    Some(DialogState::Terminated(..)) | None => return false,
+                    Some(_) => {}
                 }
-                Some(_) => {}
             }
+        };
+        // The library gives up by itself before that, if it still runs.
+        if !tokio::time::timeout(LINGER, confirmed).await.unwrap_or(false) {
+            self.dialogs.remove_dialog(&self.dialog.id());
+            return None;
         }
         let (nothing, empty) = self.dialogs.new_dialog_state_channel();
         drop(nothing);
@@ -833,12 +869,18 @@ mod tests {
             ("<sips:%2B8613900000001@x>", "+8613900000001"),
             ("<tel:+8613900000001;phone-context=x>", "+8613900000001"),
             ("sip:*31%23@x;tag=9", "*31#"),
+            // What they call themselves is theirs to choose.
+            ("\"sip:+8613900000001@x\" <sip:+8613777777777@trunk>;tag=1", "+8613777777777"),
+            ("\"a \\\" <sip:1@x>\" <sip:2@x>", "2"),
+            ("sip:1@x <sip:2@x>", "2"),
             ("\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=2", ""),
             ("<sip:1;drop@x>", "1"),
             ("<sip:99999999999999999999999999999999999@x>", ""),
         ] {
             assert_eq!(number_in(header).as_deref(), Some(number), "{header}");
         }
-        assert_eq!(number_in("nobody"), None);
+        for header in ["nobody", "\"sip:1@x", "<sip:1@x", "<mailto:1@x>", ""] {
+            assert_eq!(number_in(header), None, "{header}");
+        }
     }
 }

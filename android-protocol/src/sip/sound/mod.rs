@@ -124,6 +124,9 @@ impl Sound {
 
     /// Takes a seat in a room, or gives it up.
     pub fn sit(&mut self, seat: Option<Seat>) {
+        if let Some(seat) = &seat {
+            seat.enter();
+        }
         self.seat = seat;
     }
 
@@ -167,12 +170,15 @@ impl Sound {
     /// Every 20 ms: the datagram to send and where to, and what was heard. Silence is sent too, or gateways drop the call; on hold nothing is.
     pub fn tick(&mut self, at: Duration) -> (Option<(Vec<u8>, SocketAddr)>, Vec<Heard>) {
         let mut heard = Vec::new();
+        let wanted = matches!(self.media.direction, Direction::Both | Direction::ReceiveOnly);
         let theirs = self.jitter.take().unwrap_or([0; FRAME]);
-        let mut frame = self.next_frame(&mut heard);
+        // What nobody would hear waits.
+        let mut frame = if wanted { self.next_frame(&mut heard) } else { [0; FRAME] };
         if let Some(seat) = &self.seat {
             add(&mut frame, &seat.exchange(&theirs));
         }
-        let (sent, pressed) = self.pressing.next(self.media.event.is_some(), self.sender.stamp());
+        let stamp = self.sender.stamp();
+        let (sent, pressed) = if wanted { self.pressing.next(self.media.event.is_some(), stamp) } else { (None, None) };
         heard.extend(pressed.map(Heard::Pressed));
         let datagram = match (sent, self.media.event) {
             (Some(Sent::Event(event, stamp)), Some(number)) => self.sender.event(number, &event.to_bytes(), stamp),
@@ -184,7 +190,6 @@ impl Sound {
                 self.sender.frame(self.media.law.payload_type(), &payload)
             }
         };
-        let wanted = matches!(self.media.direction, Direction::Both | Direction::ReceiveOnly);
         // Who holds a call need not send anything, and many send nothing even where they said they would: their silence is no sign of death.
         if self.media.direction != Direction::Both {
             self.last_packet = at;
@@ -412,8 +417,12 @@ mod tests {
         let media =
             Media { address: "192.0.2.2:6".parse().unwrap(), law: Law::Pcmu, event: None, direction: Direction::Inactive };
         sound.change(media);
-        assert_eq!(sound.tick(ms(0)).0, None);
+        // What was to be said waits for somebody to hear it.
+        sound.play([Pcm::from(vec![1000; 160])]);
+        assert_eq!(sound.tick(ms(0)), (None, vec![]));
         sound.change(Media { direction: Direction::Both, ..media });
-        assert_eq!(sound.tick(ms(0)).0.unwrap().1.to_string(), "192.0.2.2:6");
+        let (datagram, heard) = sound.tick(ms(20));
+        assert_eq!(datagram.unwrap().1.to_string(), "192.0.2.2:6");
+        assert_eq!(heard, [Heard::Played]);
     }
 }

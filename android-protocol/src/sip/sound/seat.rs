@@ -24,12 +24,11 @@ impl fmt::Debug for House {
 }
 
 impl House {
-    /// A place in a room; it is free again when the seat is dropped.
+    /// A place in a room, which is taken with [`Seat::enter`]; it is free again when the seat is dropped.
     #[must_use]
     pub fn seat(&self, room: &str, mute: bool) -> Seat {
         let who = self.next.fetch_add(1, Ordering::Relaxed);
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).join(room, who);
-        Seat { house: self.clone(), who, mute }
+        Seat { house: self.clone(), room: room.to_owned(), who, mute }
     }
 
     /// How many rooms there are.
@@ -43,11 +42,17 @@ impl House {
 #[derive(Debug)]
 pub struct Seat {
     house: House,
+    room: String,
     who: u32,
     mute: bool,
 }
 
 impl Seat {
+    /// From now on whoever sits here is in the room.
+    pub fn enter(&self) {
+        self.house.rooms.lock().unwrap_or_else(PoisonError::into_inner).join(&self.room, self.who);
+    }
+
     /// Every 20 ms: what whoever sits here says, and what is heard here.
     #[must_use]
     pub fn exchange(&self, said: &Frame) -> Frame {
@@ -59,5 +64,23 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.house.rooms.lock().unwrap_or_else(PoisonError::into_inner).leave(self.who);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::House;
+
+    #[test]
+    fn a_seat_that_is_not_taken_is_in_no_room() {
+        let house = House::default();
+        let (first, second) = (house.seat("r", false), house.seat("r", false));
+        assert_eq!(house.rooms(), 0);
+        second.enter();
+        assert_eq!(house.rooms(), 1);
+        drop(first);
+        assert_eq!(house.rooms(), 1);
+        drop(second);
+        assert_eq!(house.rooms(), 0);
     }
 }

@@ -253,12 +253,13 @@ impl Conversation {
         }
         match self.doing {
             Doing::Taping { ack, .. } => {
+                self.commands.push(Command::Key { key, action: None });
                 self.taped(at, ack);
                 true
             }
             // The script had its result already.
-            Doing::Aside { .. } if self.aside.back == Back::End => true,
-            Doing::Aside { .. } => {
+            Doing::Aside { .. } | Doing::Announcing { .. } if self.aside.back == Back::End => true,
+            Doing::Aside { .. } | Doing::Announcing { .. } => {
                 // Only a key that means something cuts off what is said.
                 let state = self.state();
                 let means = !self.aside.in_room && (state.keys.contains_key(&key) || state.otherwise.is_some());
@@ -267,7 +268,7 @@ impl Conversation {
                 }
                 !means
             }
-            Doing::Held | Doing::Announcing { .. } => {
+            Doing::Held => {
                 self.commands.push(Command::Key { key, action: None });
                 true
             }
