@@ -98,3 +98,14 @@ async fn shutdown_ends_it() {
     forever.once = false;
     assert_eq!(run_and_tell(forever, std::future::ready(()), |_, _| {}).await.unwrap(), Ending::Shutdown);
 }
+
+#[test]
+fn the_program_names_every_kind_of_real_line() {
+    for arguments in [&["--help"][..], &["--kind", "nonsense"]] {
+        let said = std::process::Command::new(env!("CARGO_BIN_EXE_handset")).args(arguments).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+        for kind in ["termux", "modem", "sip"] {
+            assert!(said.contains(kind), "{kind}: {said}");
+        }
+    }
+}

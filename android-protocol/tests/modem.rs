@@ -417,7 +417,8 @@ async fn a_forwarding_is_set_and_the_network_asked_whether_it_is_so() {
 async fn a_text_is_sent_in_parts_and_the_word_of_its_delivery_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let modem = FakeModem::plug_in(folder.path(), Manner { in_pieces: true, ..Manner::of(Dialect::Sim800) }).unwrap();
-    let line = line(&modem, folder.path(), |_| {});
+    // The word is waited for longer than any machine is busy.
+    let line = line(&modem, folder.path(), |settings| settings.speed = 0.1);
     let text = "今天你值班。".repeat(20);
     let sent = carry_out(&line, CommandKind::Sms { number: "+8613900000001".into(), text: text.clone() }).await;
     assert!(
@@ -432,6 +433,16 @@ async fn a_text_is_sent_in_parts_and_the_word_of_its_delivery_waited_for() {
     let refused = carry_out(&line, CommandKind::Sms { number: B.into(), text: "x".into() }).await;
     assert!(!refused.ok && refused.detail.as_deref().is_some_and(|detail| detail.contains("rejected")), "{refused:?}");
     assert_eq!(modem.faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_word_of_a_report_that_comes_while_another_is_read_is_not_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let modem = FakeModem::plug_in(folder.path(), Manner { reports_in_turn: true, ..Manner::of(Dialect::Sim7600) }).unwrap();
+    // The word is waited for longer than any machine is busy.
+    let line = line(&modem, folder.path(), |settings| settings.speed = 0.1);
+    let sent = carry_out(&line, CommandKind::Sms { number: A.into(), text: "今天你值班。".repeat(20) }).await;
+    assert!(sent.detail.as_deref().is_some_and(|detail| detail.contains("2 parts") && detail.contains("delivered")), "{sent:?}");
 }
 
 fn text_from(from: &str, text: &str, part: Option<(u8, u8)>) -> String {

@@ -17,6 +17,7 @@ use android_protocol::{
         check::check,
         config::Settings,
         peer::{Act, Manners, Peer},
+        signal::surroundings::Surroundings,
     },
     voice::{g711::Law, tone, wav},
     wire::{CallOutcome, FailureDetail, NativeCall, NativeReport},
@@ -26,6 +27,8 @@ use serde_json::{Value, json};
 const LOCAL: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const A: &str = "13900000001";
 const B: &str = "13900000002";
+/// For a test call.
+const LONG_ENOUGH: Duration = Duration::from_mins(1);
 
 /// One request: its line, and its body.
 type Asked = (String, Value);
@@ -222,10 +225,15 @@ fn configuration(folder: &std::path::Path, server: &str, trunk: &str, more: &str
 
 impl Home {
     fn begin(desk: Desk, manners: Manners) -> Self {
+        Self::begin_in(Surroundings::default(), desk, manners)
+    }
+
+    fn begin_in(surroundings: Surroundings, desk: Desk, manners: Manners) -> Self {
         let peer = Peer::start(LOCAL, manners).unwrap();
         let server = Server::start(desk);
         let folder = tempfile::tempdir().unwrap();
-        let (settings, client) = configuration(folder.path(), &server.address, &peer.address().to_string(), "");
+        let (mut settings, client) = configuration(folder.path(), &server.address, &peer.address().to_string(), "");
+        settings.sip.surroundings = surroundings;
         let journal = Scribe::open(&settings.state_dir).unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -479,14 +487,14 @@ async fn check_says_what_works_and_what_does_not() {
     let trunk = peer.address().to_string();
     let (agent, client) = configuration(folder.path(), &server.address, &trunk, "");
     let mut lines = Vec::new();
-    assert!(check(&agent, client.clone(), Some(A), |line| lines.push(line.to_owned())).await, "{lines:#?}");
+    assert!(check(&agent, client.clone(), Some((A, LONG_ENOUGH)), |line| lines.push(line.to_owned())).await, "{lines:#?}");
     for expected in ["ok    server", "ok    registration: as 1001 for 120 s", "ok    it rings", "ok    key 7 was heard"] {
         assert!(lines.iter().any(|line| line.starts_with(expected)), "{expected}: {lines:#?}");
     }
 
     peer.behave(Manners::of([Act::Refuse(404, "Not Found", &[])]));
     lines.clear();
-    assert!(!check(&agent, client.clone(), Some(A), |line| lines.push(line.to_owned())).await);
+    assert!(!check(&agent, client.clone(), Some((A, LONG_ENOUGH)), |line| lines.push(line.to_owned())).await);
     assert!(lines.last().unwrap().contains("see agent.sip.callee, plus and prefix"), "{lines:#?}");
 
     peer.behave(Manners { challenges: Some("1001".into()), ..Manners::default() });
@@ -494,9 +502,17 @@ async fn check_says_what_works_and_what_does_not() {
     assert!(!check(&agent, client.clone(), None, |line| lines.push(line.to_owned())).await);
     assert!(lines.last().unwrap().starts_with("FAIL  registration: the registrar answers 401"), "{lines:#?}");
 
+    // For no longer than it was told.
+    peer.behave(Manners::of([Act::Ring(180), Act::Stay]));
+    lines.clear();
+    assert!(!check(&agent, client.clone(), Some((A, Duration::from_secs(1))), |line| lines.push(line.to_owned())).await);
+    assert!(lines.last().unwrap().starts_with("FAIL  call: no_answer"), "{lines:#?}");
+    assert_eq!(peer.log().count("CANCEL"), 1);
+    assert!(lines.iter().any(|line| line.contains("calling for up to 1 s")), "{lines:#?}");
+
     peer.behave(Manners::of([Act::Answer(Law::Pcma), Act::HangUp]));
     lines.clear();
-    assert!(!check(&agent, client.clone(), Some(A), |line| lines.push(line.to_owned())).await);
+    assert!(!check(&agent, client.clone(), Some((A, LONG_ENOUGH)), |line| lines.push(line.to_owned())).await);
     assert!(lines.last().unwrap().starts_with("FAIL"), "{lines:#?}");
 
     let (nowhere, _) = configuration(folder.path(), "http://127.0.0.1:9/h/T", "nowhere.invalid", "register = false");
@@ -505,4 +521,59 @@ async fn check_says_what_works_and_what_does_not() {
     assert!(lines.iter().any(|line| line.starts_with("FAIL  server: the server cannot be reached")), "{lines:#?}");
     assert!(lines.last().unwrap().starts_with("FAIL  trunk: nowhere.invalid"), "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("/h/T")), "the token is a secret: {lines:#?}");
+}
+
+#[tokio::test]
+async fn check_asks_a_trunk_without_registration_whether_it_is_there() {
+    let server = Server::start(Desk::default());
+    let peer = Peer::start(LOCAL, Manners::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let trunk = peer.address().to_string();
+    let (agent, client) = configuration(folder.path(), &server.address, &trunk, "register = false");
+    let mut lines = Vec::new();
+    assert!(check(&agent, client.clone(), None, |line| lines.push(line.to_owned())).await, "{lines:#?}");
+    assert!(lines.iter().any(|line| line == "ok    answer: the trunk answers 200 OK to OPTIONS"), "{lines:#?}");
+    assert_eq!((peer.log().count("OPTIONS"), peer.log().count("REGISTER")), (1, 0));
+    peer.behave(Manners { deaf: true, ..Manners::default() });
+    lines.clear();
+    assert!(!check(&agent, client, None, |line| lines.push(line.to_owned())).await);
+    assert!(lines.last().unwrap().starts_with("FAIL  answer: the trunk does not answer"), "{lines:#?}");
+}
+
+#[tokio::test]
+async fn a_registrar_that_goes_and_an_address_that_changes_make_no_call_twice() {
+    let own = Arc::new(Mutex::new(LOCAL));
+    let now = Arc::clone(&own);
+    let surroundings = Surroundings { speed: 20.0, own: Some(Arc::new(move || *now.lock().unwrap())), ..Surroundings::default() };
+    let acts = [Act::Ring(180), Act::Released, Act::Answer(Law::Pcma), Act::Hear(20), Act::Key('1')];
+    let works = Manners { expires: 3600, ..Manners::of(acts) };
+    let desk = Desk { offers: [offer("m1", &[A], json!({}))].into(), ..Desk::default() };
+    let home = Home::begin_in(surroundings, desk, works.clone());
+    home.server.when_asked("that it rings", |_| home.server.progress().contains(&"alerting".to_owned()).then_some(())).await;
+    let says = |words: &'static str| {
+        move |asked: &[Asked]| {
+            let last = asked.iter().rev().find(|(line, _)| line.contains("/status"));
+            last.filter(|(_, body)| body["network"].as_str().is_some_and(|said| said.contains(words))).map(drop)
+        }
+    };
+    home.peer.behave(Manners { deaf: true, ..works.clone() });
+    home.server.when_asked("that the registrar is away", says("the registrar does not answer")).await;
+    home.peer.behave(works);
+    home.server.when_asked("that it is back", says(": registered")).await;
+    // The machine gets another address while the phone still rings.
+    *own.lock().unwrap() = "127.0.0.2".parse().unwrap();
+    let moved = |peer: &Peer| peer.log().last["REGISTER"].contains("127.0.0.2");
+    home.server.when_asked("the new address", |_| moved(&home.peer).then_some(())).await;
+    home.peer.release();
+    let (_, report) = home.server.report("m1").await;
+    assert_eq!((first(&report).outcome, first(&report).action.as_deref()), (Some(CallOutcome::Answered), Some("accept")));
+    // And the next one goes out by it.
+    home.server.desk.lock().unwrap().offers.push_back(offer("m2", &[B], json!({})));
+    home.peer.release();
+    home.server.report("m2").await;
+    let log = home.peer.log();
+    let called: Vec<_> = log.calls.iter().map(|(_, number)| number.as_str()).collect();
+    assert_eq!(called, [A, B]);
+    assert!(log.last["INVITE"].contains("127.0.0.2"), "{}", log.last["INVITE"]);
+    home.end().await;
 }

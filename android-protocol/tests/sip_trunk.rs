@@ -4,6 +4,10 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,6 +15,7 @@ use android_protocol::sip::{
     config::{Secret, Sip},
     peer::{Act, Log, Manners, Peer},
     signal::stack::{Event, RegisterError, Stack},
+    signal::surroundings::Surroundings,
     signal::trunk::{Trunk, TrunkState},
 };
 
@@ -143,4 +148,55 @@ async fn nobody_can_call_us_and_exchanges_may_ask_whether_we_are_there() {
     });
     let answers = answers.await.unwrap();
     assert_eq!(answers, ["SIP/2.0 200 OK", "SIP/2.0 480 Temporarily Unavailable", "SIP/2.0 481 Call/Transaction Does Not Exist"]);
+}
+
+/// Time runs so many times faster.
+fn faster(speed: f64, sip: Sip) -> Sip {
+    Sip { surroundings: Surroundings { speed, ..Surroundings::default() }, ..sip }
+}
+
+fn header(message: &str, name: &str) -> String {
+    message.lines().find_map(|line| line.strip_prefix(name)).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_several_addresses_in_turn_is_still_one_trunk() {
+    let manners = Manners { expires: 3600, ..Manners::default() };
+    let (peer, other) = (Peer::start(LOCAL, manners.clone()).unwrap(), Peer::start(LOCAL, manners).unwrap());
+    let looked_up = Arc::new(AtomicUsize::new(0));
+    let (count, both) = (Arc::clone(&looked_up), [peer.address(), other.address()]);
+    let names = move || {
+        let mut both = both.to_vec();
+        both.rotate_left(count.fetch_add(1, Ordering::SeqCst) % 2);
+        both
+    };
+    let surroundings = Surroundings { names: Some(Arc::new(names)), speed: 40.0, ..Surroundings::default() };
+    let (trunk, keeping) = Trunk::keep(Sip { surroundings, ..settings("trunk.invalid") });
+    state(&trunk, "ready", |state| state.ready).await;
+    let first = peer.log().last["REGISTER"].clone();
+    for _ in 0..4500 {
+        if looked_up.load(Ordering::SeqCst) >= 12 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(looked_up.load(Ordering::SeqCst) >= 12, "it is never looked up again");
+    assert_eq!(other.log().count("REGISTER"), 0);
+    let last = peer.log().last["REGISTER"].clone();
+    assert_eq!(header(&last, "Call-ID: "), header(&first, "Call-ID: "), "the same registration goes on");
+    keeping.abort();
+}
+
+#[tokio::test]
+async fn a_registrar_that_forgot_us_is_reminded_long_before_the_registration_ends() {
+    let peer = Peer::start(LOCAL, Manners { expires: 36_000, ..Manners::default() }).unwrap();
+    let (trunk, keeping) = Trunk::keep(faster(20.0, settings(&peer.address().to_string())));
+    state(&trunk, "ready", |state| state.ready).await;
+    seen(&peer, "a third question", |log| log.count("REGISTER") >= 3).await;
+    // One that is away is missed as soon, and found again.
+    peer.behave(Manners { deaf: true, ..Manners::default() });
+    state(&trunk, "down", |state| !state.ready).await;
+    peer.behave(Manners { expires: 36_000, ..Manners::default() });
+    state(&trunk, "ready again", |state| state.ready).await;
+    keeping.abort();
 }

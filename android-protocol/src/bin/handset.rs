@@ -12,7 +12,7 @@ use android_protocol::{
 };
 use clap::{Parser, Subcommand};
 
-/// A handset: by its configuration file a real one (this phone, with Termux; or calls over SIP), or a simulated one (the native protocol, or any build of the app with every fault it has).
+/// A handset: by its configuration file a real one (this phone, with Termux; a GSM modem; or calls over SIP), or a simulated one (the native protocol, or any build of the app with every fault it has).
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 struct Arguments {
@@ -20,7 +20,7 @@ struct Arguments {
     command: Option<Command>,
     #[command(flatten)]
     real: Real,
-    /// termux or modem; or, simulated: native, app-head, app-head-headless, app-14558f3, app-25cd829 or app-1.0
+    /// termux, modem or sip (the last two want a configuration file); or, simulated: native, app-head, app-head-headless, app-14558f3, app-25cd829 or app-1.0
     #[arg(long, default_value = "app-head")]
     kind: AnyKind,
     /// The URL the handset is given.
@@ -87,7 +87,7 @@ impl FromStr for AnyKind {
     fn from_str(name: &str) -> Result<Self, String> {
         match LineKind::named(name) {
             Some(kind) => Ok(Self::Real(kind)),
-            None => name.parse().map(Self::Simulated).map_err(|why| format!("{why}; or, with a real line, termux or modem")),
+            None => name.parse().map(Self::Simulated).map_err(|why| format!("{why}; or, with a real line, termux, modem or sip")),
         }
     }
 }

@@ -131,7 +131,13 @@ pub async fn check(config: PathBuf, call: Option<&str>, ring: Duration, mut tell
         #[cfg(feature = "sip")]
         LineKind::Sip => {
             tell(&format!("ok    configuration: {}", config.display()));
-            good = crate::sip::check::check(&crate::sip::config::Settings::of(&agent)?, client, call, &mut tell).await;
+            good = crate::sip::check::check(
+                &crate::sip::config::Settings::of(&agent)?,
+                client,
+                call.map(|number| (number, ring)),
+                &mut tell,
+            )
+            .await;
         }
         #[cfg(not(feature = "sip"))]
         LineKind::Sip => {}

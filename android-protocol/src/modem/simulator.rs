@@ -75,6 +75,8 @@ pub struct Manner {
     pub forwards: bool,
     /// How many delivery reports come: the network may be slow.
     pub reports: bool,
+    /// Whether the word of a second report comes while the first is being read.
+    pub reports_in_turn: bool,
     /// Whether what sits at the port is no modem: it answers every line with something else.
     pub garbage: bool,
     /// Whether the SIM is in a network; else it looks for one.
@@ -99,6 +101,7 @@ impl Manner {
             pin: None,
             forwards: true,
             reports: true,
+            reports_in_turn: false,
             garbage: false,
             registered: true,
             holds_calls: false,
@@ -143,6 +146,8 @@ struct Inside {
     forwarded: BTreeMap<u8, String>,
     /// The length of the message that is being written.
     writing: Option<usize>,
+    /// Reports of which nothing was said yet.
+    unsaid: VecDeque<u32>,
     faults: Vec<String>,
     out: VecDeque<String>,
     plugged: bool,
@@ -179,6 +184,7 @@ impl FakeModem {
             slots: BTreeMap::new(),
             forwarded: BTreeMap::new(),
             writing: None,
+            unsaid: VecDeque::new(),
             faults: Vec::new(),
             out: VecDeque::new(),
             plugged: true,
@@ -260,6 +266,7 @@ impl FakeModem {
     }
 
     /// The other side of one of the calls so far picks up now, or hangs up, if that call is still there: whether it is.
+    #[must_use]
     pub fn in_call(&self, which: usize, hangs_up: bool) -> bool {
         let mut inside = lock(&self.inside);
         let is_latest = inside.dialled.len() == which + 1;
@@ -474,8 +481,13 @@ impl Inside {
             let at = Stamp { fields: [26, 11, 28, 12, 0, 0], zone_minutes: 480 };
             if let Ok(report) = (Report { reference, to, at, status: 0 }).to_digits() {
                 let slot = 200 + u32::from(reference);
+                let waits = self.manner.reports_in_turn && !self.slots.is_empty();
                 self.slots.insert(slot, report);
-                self.say(&format!("+CDSI: \"SM\",{slot}"));
+                if waits {
+                    self.unsaid.push_back(slot);
+                } else {
+                    self.say(&format!("+CDSI: \"SM\",{slot}"));
+                }
             }
         }
     }
@@ -554,6 +566,9 @@ impl Inside {
         if let Some(slot) = text.strip_prefix("AT+CMGR=").and_then(|slot| slot.parse().ok()) {
             if let Some(digits) = self.slots.get(&slot).cloned() {
                 self.say(&format!("+CMGR: 1,,{}\r\n{digits}", digits.len() / 2 - 1));
+            }
+            if let Some(next) = self.unsaid.pop_front() {
+                self.say(&format!("+CDSI: \"SM\",{next}"));
             }
             return self.say("OK");
         }

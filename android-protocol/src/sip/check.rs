@@ -8,7 +8,7 @@ use super::{
     call::{News, Order, SOUND_WITHIN, lines, make, new_call_id},
     config::Settings,
     server::Server,
-    signal::stack::Stack,
+    signal::stack::{RegisterError, Stack},
     sound::speech::{Speaker, defects, usual_voices},
 };
 use crate::{
@@ -16,14 +16,16 @@ use crate::{
     wire::{CallOutcome, FailureDetail},
 };
 
-/// How long a tried call may ring.
-const RING: Duration = Duration::from_secs(45);
-
 /// How long one of the questions may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Tries the configuration, and calls `number` if there is one. Answers whether everything that matters works; `tell` gets a line for each step.
-pub async fn check(agent: &Settings, client: reqwest::Client, number: Option<&str>, mut tell: impl FnMut(&str)) -> bool {
+/// Tries the configuration, and calls a number for so long if there is one. Answers whether everything that matters works; `tell` gets a line for each step.
+pub async fn check(
+    agent: &Settings,
+    client: reqwest::Client,
+    number: Option<(&str, Duration)>,
+    mut tell: impl FnMut(&str),
+) -> bool {
     let mut good = true;
     let speaker = Speaker::new(&agent.speech, &agent.state_dir);
     for phrases in phrases::ALL {
@@ -62,11 +64,25 @@ pub async fn check(agent: &Settings, client: reqwest::Client, number: Option<&st
             }
         }
     }
-    let Some(number) = number else {
+    let Some((number, ring)) = number else {
+        if !agent.sip.register {
+            // A call would show it, and nothing else has asked the trunk yet.
+            match stack.options().await {
+                Ok((code, phrase)) => tell(&format!("ok    answer: the trunk answers {code} {phrase} to OPTIONS")),
+                Err(RegisterError::Unreachable(why)) => {
+                    tell(&format!("FAIL  answer: the trunk cannot be reached: {why}"));
+                    return false;
+                }
+                Err(_) => {
+                    tell("FAIL  answer: the trunk does not answer; if it answers no OPTIONS at all, try a call with --number");
+                    return false;
+                }
+            }
+        }
         tell("      no call was tried: handset check --config FILE --number NUMBER does, to your own phone or to an echo");
         return good;
     };
-    good & call(agent, &speaker, &stack, number, &mut tell).await
+    good & call(agent, (&speaker, &stack), (number, ring), &mut tell).await
 }
 
 async fn server_answers(agent: &Settings, client: reqwest::Client) -> Result<(), String> {
@@ -79,7 +95,12 @@ fn seconds(samples: usize) -> f64 {
     f64::from(u32::try_from(samples).unwrap_or(u32::MAX)) / 8000.0
 }
 
-async fn call(agent: &Settings, speaker: &Speaker, stack: &Stack, number: &str, tell: &mut impl FnMut(&str)) -> bool {
+async fn call(
+    agent: &Settings,
+    (speaker, stack): (&Speaker, &Stack),
+    (number, ring): (&str, Duration),
+    tell: &mut impl FnMut(&str),
+) -> bool {
     let address = match agent.sip.dialling().address(number) {
         Ok(address) => address,
         Err(why) => {
@@ -102,7 +123,7 @@ async fn call(agent: &Settings, speaker: &Speaker, stack: &Stack, number: &str, 
     let order = Order {
         address,
         call_id: new_call_id(),
-        ring: RING,
+        ring,
         script,
         patience: Duration::from_secs(agent.sip.answer_within_seconds),
         sounds,
@@ -111,7 +132,7 @@ async fn call(agent: &Settings, speaker: &Speaker, stack: &Stack, number: &str, 
         silence: SOUND_WITHIN,
         outcomes: agent.sip.outcomes(),
     };
-    tell("      calling: pick up, listen, and press any key");
+    tell(&format!("      calling for up to {} s: pick up, listen, and press any key", ring.as_secs()));
     let (news, mut told, _control, mut controlled) = lines();
     let making = async {
         let made = make(stack, &order, &news, &mut controlled).await;

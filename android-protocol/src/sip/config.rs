@@ -9,7 +9,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::signal::address::{Dialling, Plus};
+use super::signal::{
+    address::{Dialling, Plus},
+    surroundings::Surroundings,
+};
 use crate::{
     driver::config::{Agent, ConfigError, Fault},
     wire::CallOutcome,
@@ -140,6 +143,9 @@ pub struct Sip {
     /// `[agent.sip.rtp]`.
     #[serde(default)]
     pub rtp: Rtp,
+    /// What a test has in place of the world.
+    #[serde(skip)]
+    pub surroundings: Surroundings,
 }
 
 fn yes() -> bool {

@@ -505,7 +505,8 @@ impl Own {
                     self.crash(process, url);
                 }
                 self.a_while(0..500).await;
-                modem.in_call(which, true);
+                // It may be over already.
+                let _ = modem.in_call(which, true);
             }
             Line::Termux(phone) => {
                 phone.calls_on_dial(2, "4");

@@ -314,6 +314,10 @@ impl Texting {
             if !references.is_empty() && fates.len() == references.len() && !fates.contains(&Fate::Trying) {
                 return Ok(Some(Fate::Delivered));
             }
+            // What came while a report was read is not waited for once more.
+            if talk.has_news() {
+                continue;
+            }
             tokio::select! {
                 heard = talk.listen() => heard?,
                 () = tokio::time::sleep_until(until) => return Ok(None),

@@ -6,4 +6,5 @@ pub mod address;
 pub mod outcome;
 pub mod sdp;
 pub mod stack;
+pub mod surroundings;
 pub mod trunk;

@@ -22,11 +22,13 @@ use rsipstack::{
     },
     platform::{CancellationToken, JoinHandle},
     sip::{
-        Header, HostWithPort, Method, Request, Response, StatusCode, StatusCodeKind, Uri,
+        Header, HostWithPort, Method, Request, Response, SipMessage, StatusCode, StatusCodeKind, Uri,
         prelude::{HeadersExt, ToTypedHeader},
     },
     transaction::{
         endpoint::{Endpoint, EndpointInnerRef},
+        key::{TransactionKey, TransactionRole},
+        make_tag,
         transaction::{Transaction, TransactionEvent, TransactionEventSender},
     },
     transport::{SipAddr, SipConnection, TransportLayer, tls::TlsConfig, udp::UdpConnection},
@@ -190,13 +192,29 @@ impl Drop for Stack {
 ///
 /// If its name has no address.
 pub async fn resolve(settings: &Sip) -> Result<SocketAddr, StackError> {
+    let found = addresses(settings).await?;
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    let host = settings.outbound_proxy.as_ref().unwrap_or(&settings.trunk);
+    let nowhere = || StackError::Resolve { host: host.clone(), source: std::io::Error::other("the name has no address") };
+    first.copied().ok_or_else(nowhere)
+}
+
+/// All addresses to which the name of the trunk, or of the proxy before it, leads now, in no order that means anything.
+///
+/// # Errors
+///
+/// If it cannot be looked up.
+pub async fn addresses(settings: &Sip) -> Result<Vec<SocketAddr>, StackError> {
+    if let Some(names) = &settings.surroundings.names {
+        return Ok(names());
+    }
     let host = settings.outbound_proxy.as_ref().unwrap_or(&settings.trunk);
     let port = if settings.transport == Transport::Tls { 5061 } else { 5060 };
     if let Ok(address) = host.parse() {
-        return Ok(address);
+        return Ok(vec![address]);
     }
     if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(SocketAddr::new(ip, port));
+        return Ok(vec![SocketAddr::new(ip, port)]);
     }
     let named = if host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) {
         host.clone()
@@ -204,9 +222,7 @@ pub async fn resolve(settings: &Sip) -> Result<SocketAddr, StackError> {
         format!("{host}:{port}")
     };
     let failed = |source| StackError::Resolve { host: host.clone(), source };
-    let found: Vec<SocketAddr> = tokio::net::lookup_host(&named).await.map_err(failed)?.collect();
-    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
-    first.copied().ok_or_else(|| failed(std::io::Error::other("the name has no address")))
+    Ok(tokio::net::lookup_host(&named).await.map_err(failed)?.collect())
 }
 
 /// Our own address on the way to the trunk.
@@ -217,6 +233,9 @@ pub async fn resolve(settings: &Sip) -> Result<SocketAddr, StackError> {
 pub async fn own_address(settings: &Sip, target: SocketAddr) -> Result<IpAddr, StackError> {
     if let Some(bind) = settings.bind {
         return Ok(bind.ip());
+    }
+    if let Some(own) = &settings.surroundings.own {
+        return Ok(own());
     }
     let any: SocketAddr = if target.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { (std::net::Ipv6Addr::UNSPECIFIED, 0).into() };
     let way = async {
@@ -358,6 +377,53 @@ impl Stack {
         Registered { inner }
     }
 
+    /// Asks the trunk whether it is there, by OPTIONS: its answer, whatever that is. A refusal shows as well as a yes that somebody is there.
+    ///
+    /// # Errors
+    ///
+    /// If nothing comes back, or nothing can be sent.
+    pub async fn options(&self) -> Result<(u16, String), RegisterError> {
+        let asking = async {
+            let inner = &self.endpoint.inner;
+            let word = transport_word(self.settings.transport);
+            let who = |why: StackError| RegisterError::Unreachable(why.to_string());
+            let to = uri(&format!("sip:{}{word}", self.settings.trunk)).map_err(who)?;
+            let from = uri(&format!("sip:{}@{}", self.settings.user, self.settings.trunk)).map_err(who)?;
+            let way = SipAddr { r#type: Some(self.kind()), ..SipAddr::from(self.target) };
+            let failed = |why: rsipstack::Error| RegisterError::Unreachable(why.to_string());
+            let (connection, _) = inner.transport_layer.lookup(&way, None).await.map_err(failed)?;
+            let via = inner.get_via(Some(connection.get_addr().clone()), None).map_err(failed)?;
+            let from = rsipstack::sip::typed::From { display_name: None, uri: from, params: Vec::new() }.with_tag(make_tag());
+            let named = rsipstack::sip::typed::To { display_name: None, uri: to.clone(), params: Vec::new() };
+            let request = inner.make_request(Method::Options, to, via, from, named, 1, None);
+            let key = TransactionKey::from_request(&request, TransactionRole::Client).map_err(failed)?;
+            let mut asked = Transaction::new_client(key, request, inner.clone(), None);
+            asked.destination = Some(way);
+            asked.send().await.map_err(failed)?;
+            while let Some(message) = asked.receive().await {
+                if let SipMessage::Response(reply) = message
+                    && reply.status_code.kind() != StatusCodeKind::Provisional
+                {
+                    return Ok((reply.status_code.code(), phrase(&reply)));
+                }
+            }
+            Err(RegisterError::Silent)
+        };
+        match tokio::time::timeout(REGISTER_WITHIN, asking).await {
+            // The library's own word for nobody being there.
+            Err(_) | Ok(Ok((408, _))) => Err(RegisterError::Silent),
+            Ok(answer) => answer,
+        }
+    }
+
+    fn kind(&self) -> rsipstack::sip::Transport {
+        match self.settings.transport {
+            Transport::Udp => rsipstack::sip::Transport::Udp,
+            Transport::Tcp => rsipstack::sip::Transport::Tcp,
+            Transport::Tls => rsipstack::sip::Transport::Tls,
+        }
+    }
+
     /// Begins a call.
     ///
     /// # Errors
@@ -365,16 +431,11 @@ impl Stack {
     /// If the address is none, or nothing can be sent.
     pub fn invite(&self, address: &str, call_id: &str, sdp: String) -> Result<Call, StackError> {
         let (states, receiver) = self.dialogs.new_dialog_state_channel();
-        let kind = match self.settings.transport {
-            Transport::Udp => rsipstack::sip::Transport::Udp,
-            Transport::Tcp => rsipstack::sip::Transport::Tcp,
-            Transport::Tls => rsipstack::sip::Transport::Tls,
-        };
         let shown = self.settings.caller.as_ref().unwrap_or(&self.settings.user);
         let option = InviteOption {
             caller: uri(&format!("sip:{shown}@{}", self.settings.trunk))?,
             callee: uri(address)?,
-            destination: Some(SipAddr { r#type: Some(kind), ..SipAddr::from(self.target) }),
+            destination: Some(SipAddr { r#type: Some(self.kind()), ..SipAddr::from(self.target) }),
             content_type: Some("application/sdp".to_owned()),
             offer: Some(sdp.into_bytes()),
             contact: self.contact_uri()?,

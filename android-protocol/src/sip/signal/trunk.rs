@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::stack::{Caller, RegisterError, Stack, own_address, resolve};
+use super::stack::{Caller, RegisterError, Stack, addresses, own_address};
 use crate::sip::config::Sip;
 
 /// How often our own address is looked at: whoever gets another one is registered again within half a minute.
@@ -17,8 +17,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const RETRY_FIRST: Duration = Duration::from_secs(2);
 const RETRY_MOST: Duration = Duration::from_secs(10);
 
-/// A registrar that refuses is asked less often: some lock out whoever asks too often.
+/// How often a registrar is asked whether it still knows us, long before the registration ends: one that was started anew has forgotten us, and a
+/// question that tells nothing but that costs as much as being registered again, which mends it at once.
+const KNOWN_EVERY: Duration = Duration::from_secs(20);
+
+/// A registrar that refuses may only have been started before its accounts were read; one that goes on is asked less often, because some lock out
+/// whoever asks too often.
+const RETRY_REFUSED_FIRST: Duration = Duration::from_secs(20);
 const RETRY_REFUSED: Duration = Duration::from_secs(30);
+
+/// How many refusals are the first ones.
+const FIRST_REFUSALS: u32 = 2;
 
 /// How the trunk is.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +92,7 @@ impl Keeper {
                 }
                 Err(why) => self.down(None, false, why.to_string()),
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(self.settings.surroundings.pause(pause)).await;
             pause = (pause * 2).min(RETRY_MOST);
         }
     }
@@ -106,15 +115,16 @@ impl Keeper {
             return true;
         }
         let mut registration = stack.registration();
-        let (mut pause, mut used) = (RETRY_FIRST, false);
+        let (mut pause, mut used, mut refusals) = (RETRY_FIRST, false, 0);
         loop {
             match registration.register(&stack, self.settings.expires_seconds).await {
                 Ok(granted) => {
                     self.up(&stack, "registered");
-                    (pause, used) = (RETRY_FIRST, true);
+                    (pause, used, refusals) = (RETRY_FIRST, true, 0);
                     // Renewed long before it ends, so that one lost answer does not matter.
                     let renew = granted.mul_f64(0.7).max(Duration::from_secs(5));
-                    if self.until_moved(&stack, Some(Instant::now() + renew)).await {
+                    let again = renew.min(self.settings.surroundings.pause(KNOWN_EVERY));
+                    if self.until_moved(&stack, Some(Instant::now() + again)).await {
                         return used;
                     }
                 }
@@ -125,7 +135,9 @@ impl Keeper {
                     if self.moved(&stack).await || matches!(why, RegisterError::Unreachable(_)) {
                         return used;
                     }
-                    tokio::time::sleep(if refused { RETRY_REFUSED } else { pause }).await;
+                    refusals = if refused { refusals + 1 } else { 0 };
+                    let wait = if refused { after_refusal(refusals) } else { pause };
+                    tokio::time::sleep(self.settings.surroundings.pause(wait)).await;
                     pause = (pause * 2).min(RETRY_MOST);
                 }
             }
@@ -135,7 +147,7 @@ impl Keeper {
     /// Waits; true if the address has changed meanwhile.
     async fn until_moved(&self, stack: &Arc<Stack>, end: Option<Instant>) -> bool {
         loop {
-            let look = Instant::now() + LOOK_EVERY;
+            let look = Instant::now() + self.settings.surroundings.pause(LOOK_EVERY);
             let wake = end.map_or(look, |end| end.min(look));
             tokio::select! {
                 () = sleep_until(wake) => {}
@@ -151,9 +163,26 @@ impl Keeper {
     }
 
     async fn moved(&self, stack: &Stack) -> bool {
-        // A name that cannot be looked up just now says nothing about where it led before.
-        let target = resolve(&self.settings).await.unwrap_or(stack.target());
-        let own = own_address(&self.settings, target).await;
-        target != stack.target() || own.is_ok_and(|own| own != stack.ip())
+        // A name that cannot be looked up just now says nothing about where it led before; one with several addresses gives them in another order
+        // each time.
+        let leads_on = addresses(&self.settings).await.map_or(true, |found| found.is_empty() || found.contains(&stack.target()));
+        let own = own_address(&self.settings, stack.target()).await;
+        !leads_on || own.is_ok_and(|own| own != stack.ip())
+    }
+}
+
+/// How long to wait after so many refusals in a row.
+fn after_refusal(refusals: u32) -> Duration {
+    if refusals <= FIRST_REFUSALS { RETRY_REFUSED_FIRST } else { RETRY_REFUSED }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_refusals_are_forgotten_sooner() {
+        let waits: Vec<u64> = (1..=4).map(|refusals| after_refusal(refusals).as_secs()).collect();
+        assert_eq!(waits, [20, 20, 30, 30]);
     }
 }
