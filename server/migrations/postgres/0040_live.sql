@@ -58,5 +58,6 @@ CREATE TABLE inbound_calls (
     acted_at    TIMESTAMPTZ,
     UNIQUE (handset_id, told_as)
 );
+CREATE INDEX inbound_calls_by_number ON inbound_calls (number, at);
 CREATE INDEX inbound_calls_open ON inbound_calls (handset_id, channel) WHERE ended_at IS NULL;
 CREATE INDEX inbound_calls_at ON inbound_calls (at);

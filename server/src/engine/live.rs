@@ -153,7 +153,7 @@ impl Engine {
         let id = work.db().insert_live_command(&new, now).await?;
         let text = match order {
             LiveOrder::Play { text, .. } => text.clone(),
-            LiveOrder::SendDtmf { digits } => Some(digits.clone()),
+            // Digits may be somebody's secret: they stand nowhere but in the command.
             _ => None,
         };
         let event = Event::CallCommanded {

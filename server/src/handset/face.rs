@@ -36,8 +36,8 @@ use crate::ids::short_mid;
 use crate::keep::pairing::{plain_key, token_hash};
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
-use crate::store::Announcement;
 use crate::store::watch::handsets::{HandsetRow, IdleForm, MOST_CHANNELS, Profile, is_app};
+use crate::store::{Announcement, StoreError};
 use crate::telemetry::{Poll, Report as ReportLabel};
 
 /// The app gives up reading after ten seconds.
@@ -630,8 +630,11 @@ async fn may_be_heard(app: &Arc<App>, door: Door<'_>, query: &HandsetQuery, part
     let engine = &app.engine;
     if let Some(mid) = query.mid.as_deref().filter(|mid| android_protocol::mid::is_well_formed(mid)) {
         // Without the database nobody can say; then it is read, and stored when it can be.
-        let known = async { engine.store.read().await?.db().dial(mid).await };
-        if known.await.map_or(true, |dial| dial.is_some()) {
+        let known = async {
+            let mut reader = engine.store.read().await?;
+            Ok::<_, StoreError>(reader.db().dial(mid).await?.is_some() || reader.db().inbound_call(mid).await?.is_some())
+        };
+        if known.await.unwrap_or(true) {
             return Ok(());
         }
     }

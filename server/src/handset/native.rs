@@ -262,7 +262,12 @@ pub async fn goes_on(app: &App, mid: &str) -> Result<bool, PollError> {
     if !android_protocol::mid::is_well_formed(mid) {
         return Ok(false);
     }
-    Ok(app.engine.store.read().await?.db().dial(mid).await?.is_some_and(|dial| dial.closed_at.is_none()))
+    let mut reader = app.engine.store.read().await?;
+    if reader.db().dial(mid).await?.is_some_and(|dial| dial.closed_at.is_none()) {
+        return Ok(true);
+    }
+    let now = app.engine.clock.now();
+    Ok(reader.db().inbound_call(mid).await?.is_some_and(|call| call.is_open(now)))
 }
 
 /// Whether a handset sends this also while it can ring nobody, as one whose trunk or SIM is away: how it is, sound of calls that are over,

@@ -26,6 +26,9 @@ on_both!(
     a_caller_finds_a_channel_in_use,
     a_caller_of_whom_nothing_more_is_heard_holds_no_channel,
     commands_reach_a_call_that_came_in,
+    callers_leave_a_channel_for_alarms,
+    a_key_of_a_caller_counts_at_any_token,
+    a_key_told_again_is_answered_as_before,
 );
 
 /// A handset over SIP that takes calls, with two channels.
@@ -305,4 +308,45 @@ async fn commands_reach_a_call_that_came_in(home: Home) {
     assert_eq!(known["ended_known"], "said", "{known}");
     let again = server.post(&format!("/api/v1/call-records/{record}/commands"), &json!({ "do": "drop" })).await;
     assert_eq!((again.0, &again.1["code"]), (409, &json!("call_not_running")));
+}
+
+async fn callers_leave_a_channel_for_alarms(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    assert_eq!(calls(&server, "c1", 0, A).await["code"], 0, "another channel is free");
+    assert_eq!(calls(&server, "c2", 1, A).await.to_string(), NOBODY, "B is to be rung");
+    let offer = poll(&server, &format!("{path}?channel=1")).await;
+    assert_eq!(offer["phone"], json!([B]));
+    // Nobody waits now; but one number calls only so often.
+    for again in 0..4 {
+        assert_eq!(calls(&server, &format!("again {again}"), 0, A).await["code"], 0);
+    }
+    assert_eq!(calls(&server, "once more", 0, A).await.to_string(), NOBODY);
+    server.pass(600).await;
+    assert_eq!(calls(&server, "later", 0, A).await["code"], 0);
+}
+
+async fn a_key_of_a_caller_counts_at_any_token(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    let key = json!({ "number": A, "state": "connected", "event": "key", "key": "1", "action": "accept", "seq": 1 });
+    let at = format!("/h/another-token/progress?mid={}", told["mid"].as_str().unwrap());
+    assert_eq!(send(&server, "POST", &at, Some(key)).await, json!({ "code": 0 }));
+    assert_eq!(server.state(&id).await, "answered");
+    let calls = json!([{ "number": A, "outcome": "answered", "confirmed": true, "action": "accept" }]);
+    report(&server, "/h/another-token/alert/phone", &told["mid"], "", calls).await;
+}
+
+async fn a_key_told_again_is_answered_as_before(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/resolve"), &json!({})).await.0, 200);
+    let first = press(&server, &told["mid"], A, "1", "accept").await;
+    assert!(first["say"].is_string(), "{first}");
+    assert_eq!(press(&server, &told["mid"], A, "1", "accept").await, first, "its answer may have been lost");
 }

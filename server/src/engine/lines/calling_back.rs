@@ -16,7 +16,7 @@ use crate::alarm::{AlarmState, HuntOutcome, KeyAction, ringing, script};
 use crate::engine::hunt::claim::OfferDetails;
 use crate::engine::hunt::progress::Heard;
 use crate::engine::{Acknowledgement, Effect, Engine, EngineError, delta};
-use crate::ids::{AlarmId, new_mid, short_mid};
+use crate::ids::{AlarmId, HuntId, new_mid, short_mid};
 use crate::line::reply::Reply;
 use crate::numbers::{Number, Region};
 use crate::store::alarm::alarms::{AlarmRow, foremost};
@@ -26,6 +26,10 @@ use crate::store::{Announcement, Work};
 
 /// So many characters of what a handset calls a call, and of the numbers in it.
 const LONGEST: usize = 200;
+
+/// Nobody calls back more often than this, in this time: a number can be forged, and a call that is taken keeps a channel.
+const MOST_CALLS: i64 = 5;
+const CALLS_WITHIN: TimeDelta = TimeDelta::minutes(10);
 
 /// What a handset is told about a call that comes in: to take it.
 #[derive(Clone, Debug)]
@@ -52,6 +56,15 @@ impl Engine {
         }
         let Ok(parsed) = Number::parse(&call.from, self.region_of(handset)) else { return Ok(None) };
         let mut work = self.work_at(now, Doer::Handset { name: handset.name.clone() }).await?;
+        let numbers = replies::numbers_of(&mut work, parsed.number.clone()).await?;
+        let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
+        let given = replies::given(&mut work, &word, delta(self.config.sms.reply_window)).await?;
+        let alarms = match given.as_ref().filter(|given| !given.test) {
+            Some(given) => work.db().alarms_in_call(given.hunt_id, given.offered_at).await?,
+            None => Vec::new(),
+        };
+        // Hunts before the handset, as whoever gives it a dial locks them.
+        lock_hunts_of(&mut work, &alarms).await?;
         // Whoever gives this handset a dial waits for this, and then sees that the channel is in use.
         work.db().lock_handset(handset.id).await?;
         if let Some(known) = work.db().inbound_call_told_as(handset.id, &call.id).await? {
@@ -63,12 +76,13 @@ impl Engine {
         if work.db().open_dial_on(handset.id, call.channel).await?.is_some() {
             return Ok(None);
         }
-        let numbers = replies::numbers_of(&mut work, parsed.number.clone()).await?;
-        let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
-        let given = replies::given(&mut work, &word, delta(self.config.sms.reply_window)).await?;
         let Some(given) = given.filter(|given| !given.test) else { return Ok(None) };
-        let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
         let Some(alarm) = foremost(rows(&mut work, &alarms).await?) else { return Ok(None) };
+        if self.keeps_alarms_waiting(&mut work, handset, call.channel).await?
+            || work.db().count_inbound_of(parsed.number.as_str(), now - CALLS_WITHIN).await? >= MOST_CALLS
+        {
+            return Ok(None);
+        }
         work.db().end_inbound_on(handset.id, call.channel, now).await?;
         let row = InboundCallRow {
             mid: new_mid(now),
@@ -106,6 +120,25 @@ impl Engine {
         work.commit().await?;
         tracing::info!(dial.mid = short_mid(&row.mid), handset.name = %handset.name, "somebody calls back");
         Ok(Some(told))
+    }
+
+    /// Whether a call on this channel would take the last one that is free while somebody is to be rung.
+    async fn keeps_alarms_waiting(&self, work: &mut Work, handset: &HandsetRow, channel: i32) -> Result<bool, EngineError> {
+        let now = work.now();
+        let called: Vec<i32> = work
+            .db()
+            .inbound_calls_on(handset.id)
+            .await?
+            .into_iter()
+            .filter(|own| own.is_open(now))
+            .map(|own| own.channel)
+            .collect();
+        for other in (0..handset.usable_channels()).filter(|other| *other != channel && !called.contains(other)) {
+            if work.db().open_dial_on(handset.id, other).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(work.db().earliest_due().await?.iter().any(|wanted| wanted.due_at <= now))
     }
 
     /// The country whose national form a handset writes numbers in.
@@ -168,15 +201,17 @@ impl Engine {
 
     /// A call that came in, locked, and the country whose national form its handset writes numbers in.
     async fn inbound(&self, mid: &str, now: DateTime<Utc>) -> Result<Option<(Work, InboundCallRow, Region)>, EngineError> {
-        let handset = {
+        let known = {
             let mut reader = self.store.read().await?;
             match reader.db().inbound_call(mid).await? {
-                Some(call) => reader.db().handset(call.handset_id).await?,
+                Some(call) => reader.db().handset(call.handset_id).await?.map(|handset| (handset, call.alarms.0)),
                 None => return Ok(None),
             }
         };
-        let Some(handset) = handset else { return Ok(None) };
+        let Some((handset, alarms)) = known else { return Ok(None) };
         let mut work = self.work_at(now, Doer::Handset { name: handset.name.clone() }).await?;
+        // What is said in it is about these, and hunts are locked before everything else.
+        lock_hunts_of(&mut work, &alarms).await?;
         let call = work.db().lock_inbound_call(mid).await?;
         Ok(call.map(|call| (work, call, self.region_of(&handset))))
     }
@@ -190,7 +225,9 @@ impl Engine {
         action: KeyAction,
     ) -> Result<Option<String>, EngineError> {
         let now = work.now();
-        if !work.db().said_in_inbound(&call.mid, action, now).await? {
+        let is_first = work.db().said_in_inbound(&call.mid, action, now).await?;
+        // Whoever takes it is told again who has it: the answer may have been lost.
+        if !is_first && (action, call.action) != (KeyAction::Accept, Some(KeyAction::Accept)) {
             return Ok(None);
         }
         let alarms = call.alarms.0.as_slice();
@@ -202,6 +239,12 @@ impl Engine {
         }
         let numbers = replies::numbers_of(work, Number::from_stored(call.number.clone())).await?;
         let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
+        if !is_first {
+            let taken_by = replies::taken_by(work, &word, alarms.first().copied()).await?;
+            let told = told(work, call).await?;
+            let outcome = if told.over { HuntOutcome::Cancelled } else { HuntOutcome::Answered };
+            return Ok(script::too_late(Some(outcome), taken_by.as_deref(), &language_of(&told.details)));
+        }
         let taken_by = replies::taken_by(work, &word, alarms.first().copied()).await?;
         let taking = Acknowledgement {
             number: Some(call.number.clone()),
@@ -240,6 +283,17 @@ pub fn over(details: &OfferDetails) -> (Option<String>, String) {
 /// The longest that a call lasts.
 fn longest() -> TimeDelta {
     TimeDelta::seconds(i64::try_from(script::LONGEST_CALL).unwrap_or(0))
+}
+
+/// Locks the hunts of these alarms, in the order of their ids.
+async fn lock_hunts_of(work: &mut Work, alarms: &[AlarmId]) -> Result<(), EngineError> {
+    let mut hunts: Vec<HuntId> = rows(work, alarms).await?.iter().map(|alarm| alarm.hunt_id).collect();
+    hunts.sort_unstable();
+    hunts.dedup();
+    for hunt in hunts {
+        work.db().lock_hunt(hunt).await?;
+    }
+    Ok(())
 }
 
 async fn rows(work: &mut Work, alarms: &[AlarmId]) -> Result<Vec<AlarmRow>, EngineError> {

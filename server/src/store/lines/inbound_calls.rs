@@ -66,6 +66,8 @@ statements! {
     TOLD_AS = ["SELECT * FROM inbound_calls WHERE handset_id = $1 AND told_as = $2"];
     /// Those on a handset's channels that were not said to be over.
     OPEN = ["SELECT * FROM inbound_calls WHERE handset_id = $1 AND ended_at IS NULL"];
+    /// How many of a number came in since then.
+    OF_NUMBER = ["SELECT count(*) AS calls FROM inbound_calls WHERE number = $1 AND at > $2"];
     /// Those on any handset.
     OPEN_ANYWHERE = ["SELECT * FROM inbound_calls WHERE ended_at IS NULL"];
     /// The names of all that go on.
@@ -121,6 +123,12 @@ impl Db<'_> {
     /// The calls that came in on a handset and were not said to be over.
     pub async fn inbound_calls_on(&mut self, handset: HandsetId) -> Result<Vec<InboundCallRow>> {
         fetch_all!(self, OPEN, handset)
+    }
+
+    /// How many calls of a number came in since then, and were taken.
+    pub async fn count_inbound_of(&mut self, number: &str, since: DateTime<Utc>) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, OF_NUMBER, number, since)?;
+        Ok(row.map_or(0, |(calls,)| calls))
     }
 
     /// The calls that came in anywhere and were not said to be over.
