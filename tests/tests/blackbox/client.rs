@@ -124,6 +124,19 @@ impl Client {
         assert_eq!(self.alarm(&id).await["state"], "answered");
     }
 
+    /// What is at an address, which must be there.
+    pub async fn get(&self, address: &str) -> Value {
+        self.ok_json(address).await
+    }
+
+    /// Posts a body, which must be accepted.
+    pub async fn post(&self, address: &str, body: Value) -> Value {
+        let request = self.request(Method::POST, address).header("Content-Type", "application/json").body(body.to_string());
+        let (status, answer) = status_and_json(request.sent().await.unwrap()).await;
+        assert!((200..300).contains(&status), "{status} {answer}");
+        answer
+    }
+
     async fn ok_json(&self, address: &str) -> Value {
         let (status, answer) = status_and_json(self.request(Method::GET, address).sent().await.unwrap()).await;
         assert_eq!(status, 200, "{answer}");

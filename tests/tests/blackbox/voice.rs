@@ -12,7 +12,7 @@ use autocall_tests::{
     server::Binary,
     wait::eventually,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
@@ -24,11 +24,17 @@ use crate::{
 pub const ANN: &str = "18712345678";
 const BOB: &str = "18812345678";
 
+/// The text that sounds otherwise.
+const OTHER: &str = "The fan is burning";
+
 on_both!(
     a_key_takes_the_alarm,
     a_key_declines_it_and_the_next_one_is_called,
     a_handset_that_is_killed_while_it_rings_rings_nobody_twice,
     two_channels_ring_two_people_at_once,
+    a_call_is_hung_up_by_whoever_has_a_key,
+    a_text_is_heard_in_a_running_call,
+    somebody_who_was_rung_calls_back_and_takes_the_alarm,
 );
 
 /// The handset's program, with a tone for a voice.
@@ -50,15 +56,23 @@ impl Handset {
 
     /// The same, paired already, that asks at this address.
     pub async fn at(world: &World, address: &str, peer: &Peer, channels: usize) -> Self {
+        Self::at_with(world, address, peer, channels, "").await
+    }
+
+    /// The same, with more under `[agent.sip]`. What it says is 700 Hz, but for one text, which is 400.
+    async fn at_with(world: &World, address: &str, peer: &Peer, channels: usize, more: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let voice = folder.path().join("voice.wav");
         std::fs::write(&voice, wav::write(&tone::sine(&[700.0], 800, 9000.0))).unwrap();
+        let other = folder.path().join("other.wav");
+        std::fs::write(&other, wav::write(&tone::sine(&[400.0], 1500, 9000.0))).unwrap();
         let configuration = format!(
-            "[agent]\nkind = \"sip\"\nserver = \"{address}\"\nstate_dir = \"{}\"\nchannels = {channels}\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\nanswer_within_seconds = 60\n\
-             [[agent.speech.voice]]\nlanguages = [\"*\"]\ncommand = [\"cat\", \"{}\"]\n",
+            "[agent]\nkind = \"sip\"\nserver = \"{address}\"\nstate_dir = \"{}\"\nchannels = {channels}\n[agent.sip]\ntrunk = \"{}\"\nuser = \"1001\"\nanswer_within_seconds = 60\n{more}\n\
+             [[agent.speech.voice]]\nlanguages = [\"*\"]\ncommand = [\"cat\", \"{}\"]\n[agent.speech.files]\n\"{OTHER}\" = \"{}\"\n",
             folder.path().join("state").display(),
             peer.address(),
-            voice.display()
+            voice.display(),
+            other.display()
         );
         std::fs::write(folder.path().join("handset.toml"), configuration).unwrap();
         let allowed = world.command(&["handset", "set", "trunk", "--channels", &channels.to_string()]).await;
@@ -192,4 +206,85 @@ async fn two_channels_ring_two_people_at_once(engine: Engine) {
     let mut called: Vec<String> = peer.log().calls.iter().map(|(_, number)| number.clone()).collect();
     called.sort();
     assert_eq!(called, [ANN, BOB], "{}", handset.process.log());
+}
+
+/// The record of the call of an alarm that runs.
+async fn running_call(client: &Client, id: &str, handset: &Handset) -> i64 {
+    eventually(&format!("the call to be connected\n{}", handset.process.log()), 3 * SOON, async || {
+        let page = client.get(&format!("/api/v1/call-records?alarm_id={id}")).await;
+        let record = page["items"].as_array()?.first()?.clone();
+        record["connected_at"].is_string().then(|| record["id"].as_i64())?
+    })
+    .await
+}
+
+/// Has something done in a call, and waits until it is.
+async fn done_in_call(client: &Client, record: i64, what: Value) -> Value {
+    let commands = format!("/api/v1/call-records/{record}/commands");
+    let made = client.post(&commands, what).await;
+    let address = format!("{commands}/{}", made["id"].as_str().map_or_else(|| made["id"].to_string(), str::to_owned));
+    eventually("the command to be carried out", 3 * SOON, async || {
+        let command = client.get(&address).await;
+        (command["done_at"].is_string()).then_some(command)
+    })
+    .await
+}
+
+async fn a_call_is_hung_up_by_whoever_has_a_key(engine: Engine) {
+    let world = world(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let peer = peer(Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Stay]));
+    let handset = Handset::start(&world, &server, &peer).await;
+    let id = client.raise_for(&[ANN]).await;
+    let record = running_call(&client, &id, &handset).await;
+    assert_eq!(peer.log().count("BYE"), 0);
+    let command = done_in_call(&client, record, json!({ "do": "drop" })).await;
+    assert_eq!(command["state"], "done", "{command:#}\n{}", handset.process.log());
+    eventually("the call to be over", SOON, async || (peer.log().count("BYE") == 1).then_some(())).await;
+    let after = client.get(&format!("/api/v1/call-records/{record}")).await;
+    assert_eq!(after["ended_by"], "us", "{after:#}");
+}
+
+async fn a_text_is_heard_in_a_running_call(engine: Engine) {
+    let world = world(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let peer = peer(Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Released, Act::Key('1')]));
+    let handset = Handset::start(&world, &server, &peer).await;
+    let id = client.raise_for(&[ANN]).await;
+    let record = running_call(&client, &id, &handset).await;
+    let command = done_in_call(&client, record, json!({ "do": "play", "text": OTHER, "language": "en" })).await;
+    assert_eq!(command["state"], "done", "{command:#}\n{}", handset.process.log());
+    let pieces = || {
+        let heard = peer.log().sound();
+        let loud = |piece: &&[i16]| piece.iter().any(|sample| sample.abs() > 1000);
+        heard.chunks_exact(800).filter(loud).filter(|piece| tone::share(piece, 400.0) > 0.8).count()
+    };
+    eventually("the text at the callee's", SOON, async || (pieces() > 5).then_some(())).await;
+    // The key still means what it meant.
+    peer.release();
+    let alarm = alarm_in_state(&client, &id, "answered", &handset).await;
+    assert_eq!(alarm["answer"]["name"], "Ann", "{alarm:#}");
+}
+
+async fn somebody_who_was_rung_calls_back_and_takes_the_alarm(engine: Engine) {
+    let world = world(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let peer = peer(Manners::of([Act::Ring(180), Act::Refuse(486, "Busy Here", &[])]));
+    let address = format!("{}{}", server.url(), pair(&world, "trunk").await);
+    let handset = Handset::at_with(&world, &address, &peer, 2, "inbound = true").await;
+    let allowed = world.command(&["handset", "set", "trunk", "--inbound", "on"]).await;
+    assert!(allowed.status.success(), "{allowed:?}");
+    let id = client.raise_for(&[ANN]).await;
+    eventually("Ann to be rung", 4 * SOON, async || {
+        (client.alarm(&id).await["dials"][0]["reported_at"].is_string()).then_some(())
+    })
+    .await;
+    let call = peer.call(ANN, [Act::Hear(20), Act::Key('1')]).unwrap();
+    let alarm = alarm_in_state(&client, &id, "answered", &handset).await;
+    assert_eq!(alarm["answer"]["name"], "Ann", "{alarm:#}");
+    assert_eq!(peer.log().codes(&call).last(), Some(&200), "{}", handset.process.log());
+    assert!(peer.log().heard[&call].iter().any(|sample| sample.abs() > 5000), "it spoke");
 }
