@@ -52,6 +52,8 @@ use crate::{
 
 /// How often the callees are looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// How likely a handset that does nothing is killed at each look: about once a minute.
+const IDLE_CRASH: f64 = 0.0004;
 /// Longer than a long poll, so that it is the server that ends it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -444,7 +446,7 @@ impl Own {
             if quit.is_cancelled() && self.desk.look() == handled && self.desk.has_reported_all() {
                 break;
             }
-            if !quit.is_cancelled() && self.random.random_bool(0.002) {
+            if !quit.is_cancelled() && self.random.random_bool(IDLE_CRASH) {
                 self.crash(&mut process, &url);
             }
             sleep(LOOK).await;

@@ -280,7 +280,7 @@ pub fn by_termux() -> Spoken {
         };
         let does = |state: &str| match (state, ending) {
             ("alerting", E::Answered) => phone.calls(2, "1"),
-            ("alerting", _) | ("connected", _) => over(),
+            ("alerting" | "connected", _) => over(),
             _ => {}
         };
         calls.insert(ending, server.call(ending, does));
