@@ -12,11 +12,12 @@ use autocall_tests::{
     server::Binary,
     wait::eventually,
 };
+use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    client::Client,
+    client::{Client, status_and_json},
     doors::pair,
     world::{Engine, SOON, World, assert_keeps_numbers_secret, on_both},
 };
@@ -208,6 +209,17 @@ async fn two_channels_ring_two_people_at_once(engine: Engine) {
     assert_eq!(called, [ANN, BOB], "{}", handset.process.log());
 }
 
+/// A handset of which the server knows beforehand that it takes commands: an alarm may be quicker than its first word.
+async fn commanded(world: &World, server: &Binary, peer: &Peer) -> Handset {
+    let path = pair(world, "trunk").await;
+    let (token, _) = path[3..].split_once('/').unwrap_or((&path[3..], ""));
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "live", "machine"] });
+    let client = Client::new(server);
+    let told = client.request(Method::POST, &format!("/h/{token}/status")).header("Autocall-Protocol", "1").json(&can);
+    assert_eq!(status_and_json(told.send().await.unwrap()).await, (200, json!({ "code": 0 })));
+    Handset::at(world, &format!("{}{path}", server.url()), peer, 1).await
+}
+
 /// The record of the call of an alarm that runs.
 async fn running_call(client: &Client, id: &str, handset: &Handset) -> i64 {
     eventually(&format!("the call to be connected\n{}", handset.process.log()), 3 * SOON, async || {
@@ -225,7 +237,7 @@ async fn done_in_call(client: &Client, record: i64, what: Value) -> Value {
     let address = format!("{commands}/{}", made["id"].as_str().map_or_else(|| made["id"].to_string(), str::to_owned));
     eventually("the command to be carried out", 3 * SOON, async || {
         let command = client.get(&address).await;
-        (command["done_at"].is_string()).then_some(command)
+        matches!(command["state"].as_str(), Some("done" | "failed")).then_some(command)
     })
     .await
 }
@@ -235,14 +247,18 @@ async fn a_call_is_hung_up_by_whoever_has_a_key(engine: Engine) {
     let server = world.serve().await;
     let client = Client::new(&server);
     let peer = peer(Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Stay]));
-    let handset = Handset::start(&world, &server, &peer).await;
+    let handset = commanded(&world, &server, &peer).await;
     let id = client.raise_for(&[ANN]).await;
     let record = running_call(&client, &id, &handset).await;
     assert_eq!(peer.log().count("BYE"), 0);
     let command = done_in_call(&client, record, json!({ "do": "drop" })).await;
     assert_eq!(command["state"], "done", "{command:#}\n{}", handset.process.log());
     eventually("the call to be over", SOON, async || (peer.log().count("BYE") == 1).then_some(())).await;
-    let after = client.get(&format!("/api/v1/call-records/{record}")).await;
+    let after = eventually("its report", SOON, async || {
+        let after = client.get(&format!("/api/v1/call-records/{record}")).await;
+        after["reported_at"].is_string().then_some(after)
+    })
+    .await;
     assert_eq!(after["ended_by"], "us", "{after:#}");
 }
 
@@ -251,7 +267,7 @@ async fn a_text_is_heard_in_a_running_call(engine: Engine) {
     let server = world.serve().await;
     let client = Client::new(&server);
     let peer = peer(Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Released, Act::Key('1')]));
-    let handset = Handset::start(&world, &server, &peer).await;
+    let handset = commanded(&world, &server, &peer).await;
     let id = client.raise_for(&[ANN]).await;
     let record = running_call(&client, &id, &handset).await;
     let command = done_in_call(&client, record, json!({ "do": "play", "text": OTHER, "language": "en" })).await;
