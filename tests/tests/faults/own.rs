@@ -55,7 +55,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How likely a handset that does nothing is killed at each look: about once a minute.
 const IDLE_CRASH: f64 = 0.0004;
 /// Longer than a long poll, so that it is the server that ends it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// By what it calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -327,7 +327,7 @@ impl Desk {
             (&Method::GET, Some(0), Some(mid)) if !phones.is_empty() => {
                 // Whoever was rung until now was rung for another dial.
                 self.look();
-                let is_new = !self.ledger.open().given.get(mid).is_some_and(|handset| *handset == self.name);
+                let is_new = self.ledger.open().given.get(mid).is_none_or(|handset| *handset != self.name);
                 if is_new {
                     self.ledger.got(&self.name, mid, &phones);
                 }
