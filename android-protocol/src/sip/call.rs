@@ -537,9 +537,14 @@ impl<'a> Talk<'a> {
     async fn tick(&mut self, news: &mpsc::UnboundedSender<News>) {
         let now = self.answered.elapsed();
         let (datagram, heard) = self.sound.tick(now);
-        if let Some((datagram, to)) = datagram {
+        match datagram {
             // A frame that cannot be sent is lost, as on any network.
-            let _ = self.socket.send_to(&datagram, to).await;
+            Some((datagram, to)) => {
+                let _ = self.socket.send_to(&datagram, to).await;
+            }
+            // Whoever holds the call hears no thanks: it ends without them.
+            None if self.conversation.thanks() => self.input(Input::Played, news),
+            None => {}
         }
         self.heard(heard, news);
         if self.conversation.wake().is_some_and(|at| at <= now) {

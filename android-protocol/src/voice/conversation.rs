@@ -340,6 +340,12 @@ impl Conversation {
         matches!(self.doing, Doing::Recording { .. })
     }
 
+    /// Whether the last words are being said.
+    #[must_use]
+    pub fn thanks(&self) -> bool {
+        self.doing == Doing::Thanking
+    }
+
     /// The call ended without us: what is left to do.
     pub fn line_is_gone(&mut self, at: Duration) -> Vec<Command> {
         if self.doing != Doing::Over {

@@ -75,9 +75,9 @@ impl Stands {
 
 /// What never left the handset was no hand-out, as long as nobody else is left to go on to: a line that is away for some minutes must not
 /// end an alarm. After [`LINE_AWAY`] it counts all the same: a number that nobody can call must not keep a handset from other alarms for
-/// long. What is for one handset alone proves that one.
+/// long. What is for one handset alone proves that one, and a Barista client is told that its calls were in vain.
 async fn give_hand_out_back(work: &mut Work, hunt: &HuntRow) -> Result<(), EngineError> {
-    if hunt.only_handset_id.is_some() {
+    if hunt.only_handset_id.is_some() || work.db().is_barista_hunt(hunt.id).await? {
         return Ok(());
     }
     let further = match hunt.policy_id {
