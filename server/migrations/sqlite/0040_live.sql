@@ -34,7 +34,7 @@ CREATE TABLE live_events (
     value       TEXT,
     at_ms       INTEGER,                        -- since the call began
     heard_at    TEXT NOT NULL,
-    PRIMARY KEY (handset_id, seq)
+    PRIMARY KEY (handset_id, mid, seq)
 ) STRICT;
 CREATE INDEX live_events_by_call ON live_events (mid, seq);
 CREATE INDEX live_events_at ON live_events (heard_at);

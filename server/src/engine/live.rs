@@ -1,7 +1,7 @@
 //! Calls while they run: what people and programs have done in them, how their handsets hear of it, and what these tell.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
 use android_protocol::live::{LiveCommand, LiveEvent, LiveOrder, LiveWord, MOST_EVENTS};
 use android_protocol::wire::{Capability, Progress, ProgressState};
@@ -208,7 +208,7 @@ impl Engine {
         let mut work = self.work(Doer::Handset { name: handset.name.clone() }).await?;
         let now = work.now();
         let mut calls: HashMap<&str, Option<Told>> = HashMap::new();
-        let mut over: Vec<(String, String)> = Vec::new();
+        let mut over: BTreeMap<String, String> = BTreeMap::new();
         for event in events {
             let mid = event.mid.as_str();
             let told = match calls.entry(mid) {
@@ -216,7 +216,14 @@ impl Engine {
                 Entry::Vacant(place) => place.insert(told_of(&mut work, handset.id, mid).await?),
             };
             let (Some(word), Some(call)) = (event.word, told) else { continue };
-            if event.seq <= 0 || call.heard >= MOST_HEARD {
+            // Also where it was told before: what follows from it may have failed then.
+            if word == LiveWord::Ended {
+                over.extend(call.number().map(|number| (mid.to_owned(), number)));
+            }
+            // What a handset owes is heard for longer than what it volunteers.
+            let most =
+                if event.ack > 0 || matches!(word, LiveWord::Ended | LiveWord::Recording) { 2 * MOST_HEARD } else { MOST_HEARD };
+            if event.seq <= 0 || call.heard >= most {
                 continue;
             }
             let value: Option<String> =
@@ -229,15 +236,9 @@ impl Engine {
                 let failed = outcome.err();
                 work.db().live_command_done(handset.id, event.ack, mid, failed.as_deref(), now).await?;
             }
-            match word {
-                LiveWord::Recording => {
-                    if let (Some(dial), Some(name)) = (&call.dial, value.as_deref()) {
-                        let number = dial.phones.first().cloned().unwrap_or_default();
-                        Self::name_recording(&mut work, dial, &number, name).await?;
-                    }
-                }
-                LiveWord::Ended => over.extend(call.number().map(|number| (mid.to_owned(), number))),
-                _ => {}
+            if let (LiveWord::Recording, Some(dial), Some(name)) = (word, &call.dial, value.as_deref()) {
+                let number = dial.phones.first().cloned().unwrap_or_default();
+                Self::name_recording(&mut work, dial, &number, name).await?;
             }
         }
         work.announce(Announcement::Calls);

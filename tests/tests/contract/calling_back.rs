@@ -29,6 +29,7 @@ on_both!(
     callers_leave_a_channel_for_alarms,
     a_key_of_a_caller_counts_at_any_token,
     a_key_told_again_is_answered_as_before,
+    a_late_word_undoes_nothing_that_was_said_since,
 );
 
 /// A handset over SIP that takes calls, with two channels.
@@ -349,4 +350,30 @@ async fn a_key_told_again_is_answered_as_before(home: Home) {
     let first = press(&server, &told["mid"], A, "1", "accept").await;
     assert!(first["say"].is_string(), "{first}");
     assert_eq!(press(&server, &told["mid"], A, "1", "accept").await, first, "its answer may have been lost");
+}
+
+/// The handset lost the server while somebody pressed 1, and they called again.
+async fn a_late_word_undoes_nothing_that_was_said_since(home: Home) {
+    for said_since in ["a call", "a text"] {
+        let home = Home::new(if home.is_shared() { crate::harness::Kind::Shared } else { crate::harness::Kind::Embedded }).await;
+        let server = crate::gateway::near(home).start().await;
+        let path = trunk(&server).await;
+        let id = missed(&server, &path).await;
+        let first = calls(&server, "c1", 0, A).await;
+        server.pass(90).await;
+        if said_since == "a call" {
+            let second = calls(&server, "c2", 0, A).await;
+            assert_eq!(press(&server, &second["mid"], A, "2", "decline").await, json!({ "code": 0 }));
+        } else {
+            let (_phone, url) = crate::gateway::Gateway::open().await;
+            let inbound = crate::gateway::add_smsgate(&server, &url).await;
+            let text = crate::replies::smsgate(&server, "T1", A, "2");
+            assert_eq!(crate::replies::told(&server, &inbound, text).await, "declined");
+        }
+        let late = json!([{ "number": A, "outcome": "answered", "confirmed": true, "action": "accept", "ended_ms": 20_000 }]);
+        report(&server, &path, &first["mid"], "", late).await;
+        let alarm = server.alarm(&id).await;
+        assert_ne!(alarm["state"], "answered", "{said_since}: {alarm}");
+        assert_eq!(alarm["callees"][0]["verdict"], "declined", "{said_since}");
+    }
 }

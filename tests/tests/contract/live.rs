@@ -30,6 +30,8 @@ on_both!(
     what_makes_no_sense_is_refused,
     who_did_it_is_on_the_timeline,
     a_key_is_not_talked_over,
+    a_call_that_told_much_is_over_all_the_same,
+    a_handset_whose_clock_went_back_is_heard,
 );
 
 /// Pairs a handset over SIP that takes commands and gives the path it polls.
@@ -403,4 +405,41 @@ async fn a_key_is_not_talked_over(home: Home) {
     assert_eq!(heard, json!({ "code": 0 }));
     assert_eq!(server.state(&id).await, "answered");
     assert_eq!(live(&server, "").await, json!([]), "whoever has taken it is thanked, and not cut off");
+}
+
+async fn a_call_that_told_much_is_over_all_the_same(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server, "trunk").await;
+    let (mid, record) = call(&server, &path, A).await;
+    let made = command(&server, record, json!({ "do": "drop" })).await;
+    assert_eq!(live(&server, "wait=0").await[0]["seq"], 1);
+    for portion in 0..11_i64 {
+        let key = |place: i64| json!({ "seq": 10 + portion * 100 + place, "mid": mid, "event": "key", "value": "5" });
+        tell(&server, "trunk", (0..100).map(key).collect()).await;
+    }
+    let ended = json!([{ "seq": 2_000, "ack": 1, "mid": mid, "event": "ended" }]);
+    tell(&server, "trunk", ended).await;
+    assert_eq!(stands(&server, &made).await.0, "done");
+    let known = server.get(&format!("/api/v1/call-records/{record}")).await;
+    assert_eq!(known["ended_known"], "said", "{known}");
+}
+
+/// A board without a battery for its clock counts from an earlier time when it is started again.
+async fn a_handset_whose_clock_went_back_is_heard(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server, "trunk").await;
+    for number in [A, B] {
+        let (mid, record) = call(&server, &path, number).await;
+        let made = command(&server, record, json!({ "do": "play", "text": "hello" })).await;
+        let seq = live(&server, "wait=0").await[0]["seq"].clone();
+        tell(&server, "trunk", json!([{ "seq": 5, "ack": seq, "mid": mid, "event": "played" }])).await;
+        assert_eq!(stands(&server, &made).await.0, "done", "{number}");
+        native_end(&server, &path, &mid, number).await;
+    }
+}
+
+/// The call is over, and reported.
+async fn native_end(server: &Server, path: &str, mid: &Value, number: &str) {
+    let calls = json!([{ "number": number, "outcome": "answered", "confirmed": true }]);
+    report(server, path, mid, &format!("&resp={number}"), calls).await;
 }

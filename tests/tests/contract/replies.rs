@@ -49,13 +49,13 @@ async fn ringing(home: Home) -> (Server, String, String, String) {
 }
 
 /// Told by the phone as it arrives.
-fn smsgate(server: &Server, id: &str, sender: &str, text: &str) -> Value {
+pub fn smsgate(server: &Server, id: &str, sender: &str, text: &str) -> Value {
     json!({ "deviceId": "d", "event": "sms:received", "id": id, "webhookId": "w",
         "payload": { "messageId": "m", "message": text, "sender": sender, "phoneNumber": sender, "simNumber": 1,
             "receivedAt": server.now().to_rfc3339() } })
 }
 
-async fn told(server: &Server, inbound: &str, message: Value) -> String {
+pub async fn told(server: &Server, inbound: &str, message: Value) -> String {
     let (status, answer) = server.post(inbound, &message).await;
     assert_eq!((status, answer["stored"].as_bool()), (200, Some(true)), "{answer}");
     answer["effect"].as_str().unwrap().to_owned()

@@ -55,10 +55,19 @@ impl Engine {
             return Ok(None);
         }
         let Ok(parsed) = Number::parse(&call.from, self.region_of(handset)) else { return Ok(None) };
-        let mut work = self.work_at(now, Doer::Handset { name: handset.name.clone() }).await?;
-        let numbers = replies::numbers_of(&mut work, parsed.number.clone()).await?;
+        // A stranger's call must not keep phones from the writer.
+        let (is_known, numbers) = {
+            let mut reader = self.store.read().await?;
+            let known = reader.db().inbound_call_told_as(handset.id, &call.id).await?.is_some();
+            (known, replies::numbers_of(&mut reader.db(), parsed.number.clone()).await?)
+        };
         let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
-        let given = replies::given(&mut work, &word, delta(self.config.sms.reply_window)).await?;
+        let window = delta(self.config.sms.reply_window);
+        if !is_known && replies::given(&mut self.store.read().await?.db(), &word, window).await?.is_none_or(|given| given.test) {
+            return Ok(None);
+        }
+        let mut work = self.work_at(now, Doer::Handset { name: handset.name.clone() }).await?;
+        let given = replies::given(&mut work.db(), &word, window).await?;
         let alarms = match given.as_ref().filter(|given| !given.test) {
             Some(given) => work.db().alarms_in_call(given.hunt_id, given.offered_at).await?,
             None => Vec::new(),
@@ -157,7 +166,7 @@ impl Engine {
         work.db().hear_in_call(mid, call_record::progress(progress, now)).await?;
         let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
         let say = match word.and_then(KeyAction::parse) {
-            Some(action) => self.said_in_call(&mut work, &call, action).await?,
+            Some(action) => self.said_in_call(&mut work, &call, action, spoken_at(&call, None, now)).await?,
             None => None,
         };
         if progress.state == Some(ProgressState::Ended) {
@@ -189,7 +198,8 @@ impl Engine {
             None => (own.confirmed == Some(true)).then_some(KeyAction::Accept),
         });
         if let Some(action) = said {
-            self.said_in_call(&mut work, &call, action).await?;
+            let ended = report.calls.first().and_then(|own| own.ended_ms);
+            self.said_in_call(&mut work, &call, action, spoken_at(&call, ended, now)).await?;
         }
         work.db().end_inbound_call(&call.mid, now).await?;
         work.announce(Announcement::Calls);
@@ -216,30 +226,35 @@ impl Engine {
         Ok(call.map(|call| (work, call, self.region_of(&handset))))
     }
 
-    /// Does what a key says: what a text message of the same meaning would do. The first word counts; told again it does nothing. Gives a
-    /// sentence for the caller.
+    /// Does what a key says: what a text message of the same meaning would do. The first word counts; told again it does nothing, nor does
+    /// one that comes after something which they said later. Gives a sentence for the caller.
     async fn said_in_call(
         &self,
         work: &mut Work,
         call: &InboundCallRow,
         action: KeyAction,
+        spoken_at: DateTime<Utc>,
     ) -> Result<Option<String>, EngineError> {
         let now = work.now();
         let is_first = work.db().said_in_inbound(&call.mid, action, now).await?;
-        // Whoever takes it is told again who has it: the answer may have been lost.
-        if !is_first && (action, call.action) != (KeyAction::Accept, Some(KeyAction::Accept)) {
+        let alarms = call.alarms.0.as_slice();
+        let numbers = replies::numbers_of(&mut work.db(), Number::from_stored(call.number.clone())).await?;
+        let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: spoken_at, now };
+        let counts = is_first
+            && !replies::is_outdated(work, &word, alarms.first().copied()).await?
+            && !work.db().said_in_later_call(&call.number, call.at).await?;
+        // Whoever takes it is told who has it, also again: the answer may have been lost.
+        let took = call.action.is_none_or(|said| said == KeyAction::Accept);
+        if !counts && !(took && action == KeyAction::Accept) {
             return Ok(None);
         }
-        let alarms = call.alarms.0.as_slice();
         let by = work.by().clone();
         work.announce(Announcement::Hunts);
         if action != KeyAction::Accept {
             self.decline_in(work, alarms, call.callee_id, &Actor::nameless(by)).await?;
             return Ok(None);
         }
-        let numbers = replies::numbers_of(work, Number::from_stored(call.number.clone())).await?;
-        let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
-        if !is_first {
+        if !counts {
             let taken_by = replies::taken_by(work, &word, alarms.first().copied()).await?;
             let told = told(work, call).await?;
             let outcome = if told.over { HuntOutcome::Cancelled } else { HuntOutcome::Answered };
@@ -264,6 +279,13 @@ impl Engine {
         let outcome = if over { HuntOutcome::Cancelled } else { HuntOutcome::Answered };
         Ok(script::too_late(Some(outcome), taken_by.as_deref(), &language))
     }
+}
+
+/// When a word was said in a call, as far as is known: no later than its end by the handset's own count, or than it was last heard of.
+fn spoken_at(call: &InboundCallRow, ended_ms: Option<u64>, now: DateTime<Utc>) -> DateTime<Utc> {
+    let by_its_count = ended_ms.and_then(|ms| i64::try_from(ms).ok()).and_then(TimeDelta::try_milliseconds);
+    let heard_of = if call.is_open(now) { now } else { call.ended_at.unwrap_or(call.deadline) };
+    by_its_count.and_then(|after| call.at.checked_add_signed(after)).unwrap_or(heard_of).min(now)
 }
 
 /// In which language a caller is spoken to.

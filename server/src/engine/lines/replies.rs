@@ -21,7 +21,7 @@ use crate::line::written::{self, Given, LATELY, Meant, TOLERANCE, TimeTold};
 use crate::numbers::{Number, phone_of, same_phone};
 use crate::store::alarm::answers;
 use crate::store::lines::sms::{GatewayRow, GivenRow, NewInbound, Purpose, Sentence, SmsRow};
-use crate::store::{Announcement, Work};
+use crate::store::{Announcement, Db, Work};
 
 /// Whoever was rung within this time may say that they want to be rung no more.
 const STOP_WINDOW: TimeDelta = TimeDelta::days(30);
@@ -153,7 +153,7 @@ impl Engine {
             return Ok(TextEffect::Repeated);
         }
         let numbers = match number {
-            Some(number) => numbers_of(&mut work, number).await?,
+            Some(number) => numbers_of(&mut work.db(), number).await?,
             None => Vec::new(),
         };
         let word = Word { reply, text: &text, numbers: &numbers, written_at, now };
@@ -180,7 +180,7 @@ impl Engine {
         }
         // To stop is always possible for whoever was rung, but after the window it is not about an alarm any more.
         let back_to = if word.reply == Reply::OptOut { STOP_WINDOW } else { window };
-        let Some(given) = given(work, word, back_to).await? else { return Ok(TextEffect::Stranger.into()) };
+        let Some(given) = given(&mut work.db(), word, back_to).await? else { return Ok(TextEffect::Stranger.into()) };
         let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
         let about = alarms.first().copied();
         if word.reply != Reply::Unknown && is_outdated(work, word, about).await? {
@@ -342,10 +342,10 @@ fn effect(of: impl Iterator<Item = Effect> + Clone, done: TextEffect, already: T
 }
 
 /// A number, the others of the person it belongs to, and those by which the same phones are reached.
-pub(super) async fn numbers_of(work: &mut Work, number: Number) -> Result<Vec<Number>, EngineError> {
-    let person = work.db().person_with_number(number.as_str()).await?;
+pub(super) async fn numbers_of(db: &mut Db<'_>, number: Number) -> Result<Vec<Number>, EngineError> {
+    let person = db.person_with_number(number.as_str()).await?;
     let others = match person {
-        Some(person) => work.db().numbers_of(person.id).await?,
+        Some(person) => db.numbers_of(person.id).await?,
         None => Vec::new(),
     };
     let mut all = vec![number];
@@ -363,15 +363,15 @@ pub(super) async fn numbers_of(work: &mut Work, number: Number) -> Result<Vec<Nu
 }
 
 /// The call that a message answers, if its sender had been given one.
-pub(super) async fn given(work: &mut Work, word: &Word<'_>, window: TimeDelta) -> Result<Option<GivenRow>, EngineError> {
+pub(super) async fn given(db: &mut Db<'_>, word: &Word<'_>, window: TimeDelta) -> Result<Option<GivenRow>, EngineError> {
     let tests = [handsets::TEST_CALLS, hand_over::VERIFICATION];
     let mut rows = Vec::new();
     for number in word.numbers {
-        rows.extend(work.db().given(number.as_str(), word.written_at - window, word.written_at + TOLERANCE, tests).await?);
+        rows.extend(db.given(number.as_str(), word.written_at - window, word.written_at + TOLERANCE, tests).await?);
     }
     let latest_alarm = rows.iter().filter(|row| !row.test && row.offered_at <= word.written_at).max_by_key(|row| row.offered_at);
     let open = match latest_alarm {
-        Some(row) => waits(work, row).await?,
+        Some(row) => waits(db, row).await?,
         None => false,
     };
     let calls: Vec<Given> = rows.iter().map(|row| Given { at: row.offered_at, test: row.test, open }).collect();
@@ -397,11 +397,11 @@ pub(super) async fn taken_by(work: &mut Work, word: &Word<'_>, about: Option<Ala
 }
 
 /// Whether some alarm that a call was about still waits for somebody to take it.
-async fn waits(work: &mut Work, call: &GivenRow) -> Result<bool, EngineError> {
-    for id in work.db().alarms_in_call(call.hunt_id, call.offered_at).await? {
-        let Some(alarm) = work.db().alarm(id).await? else { continue };
+async fn waits(db: &mut Db<'_>, call: &GivenRow) -> Result<bool, EngineError> {
+    for id in db.alarms_in_call(call.hunt_id, call.offered_at).await? {
+        let Some(alarm) = db.alarm(id).await? else { continue };
         let over = matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
-        if !over && work.db().answers_of(alarm.hunt_id).await?.iter().all(|answer| answer.confirmed_at.is_none()) {
+        if !over && db.answers_of(alarm.hunt_id).await?.iter().all(|answer| answer.confirmed_at.is_none()) {
             return Ok(true);
         }
     }
@@ -409,7 +409,7 @@ async fn waits(work: &mut Work, call: &GivenRow) -> Result<bool, EngineError> {
 }
 
 /// Whether something that its sender wrote later has been taken in before.
-async fn is_outdated(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
+pub(super) async fn is_outdated(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
     for number in word.numbers {
         let last = work.db().last_word(number.as_str(), word.now - STOP_WINDOW, about).await?;
         if last.is_some_and(|last| word.written_at < last) {

@@ -124,7 +124,7 @@ statements! {
     /// Something that happened in a call; nothing when it was told before.
     HEAR = [
         "INSERT INTO live_events (handset_id, seq, mid, ack, word, value, at_ms, heard_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-         ON CONFLICT (handset_id, seq) DO NOTHING"
+         ON CONFLICT (handset_id, mid, seq) DO NOTHING"
     ];
     /// How much was told of a call.
     COUNT_HEARD = ["SELECT count(*) AS heard FROM live_events WHERE mid = $1"];
@@ -132,8 +132,8 @@ statements! {
     FORGET = ["DELETE FROM live_commands WHERE id IN (SELECT id FROM live_commands WHERE made_at < $1 ORDER BY made_at, id LIMIT 500)"];
     /// Forgets what happened in calls long ago.
     FORGET_HEARD = [
-        "DELETE FROM live_events WHERE heard_at < $1 AND (handset_id, seq) IN (
-           SELECT handset_id, seq FROM live_events WHERE heard_at < $1 ORDER BY heard_at LIMIT 500)"
+        "DELETE FROM live_events WHERE heard_at < $1 AND (handset_id, mid, seq) IN (
+           SELECT handset_id, mid, seq FROM live_events WHERE heard_at < $1 ORDER BY heard_at LIMIT 500)"
     ];
 }
 

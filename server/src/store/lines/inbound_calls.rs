@@ -68,6 +68,8 @@ statements! {
     OPEN = ["SELECT * FROM inbound_calls WHERE handset_id = $1 AND ended_at IS NULL"];
     /// How many of a number came in since then.
     OF_NUMBER = ["SELECT count(*) AS calls FROM inbound_calls WHERE number = $1 AND at > $2"];
+    /// Whether something was said with a key in a call of a number that came later.
+    SAID_LATER = ["SELECT mid FROM inbound_calls WHERE number = $1 AND at > $2 AND action IS NOT NULL LIMIT 1"];
     /// Those on any handset.
     OPEN_ANYWHERE = ["SELECT * FROM inbound_calls WHERE ended_at IS NULL"];
     /// The names of all that go on.
@@ -129,6 +131,12 @@ impl Db<'_> {
     pub async fn count_inbound_of(&mut self, number: &str, since: DateTime<Utc>) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, OF_NUMBER, number, since)?;
         Ok(row.map_or(0, |(calls,)| calls))
+    }
+
+    /// Whether something was said with a key in a call of this number that came after an instant.
+    pub async fn said_in_later_call(&mut self, number: &str, at: DateTime<Utc>) -> Result<bool> {
+        let row: Option<(String,)> = fetch_optional!(self, SAID_LATER, number, at)?;
+        Ok(row.is_some())
     }
 
     /// The calls that came in anywhere and were not said to be over.
