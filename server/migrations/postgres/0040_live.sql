@@ -59,5 +59,9 @@ CREATE TABLE inbound_calls (
     UNIQUE (handset_id, told_as)
 );
 CREATE INDEX inbound_calls_by_number ON inbound_calls (number, at);
+CREATE INDEX inbound_calls_by_hunt ON inbound_calls (hunt_id);
 CREATE INDEX inbound_calls_open ON inbound_calls (handset_id, channel) WHERE ended_at IS NULL;
 CREATE INDEX inbound_calls_at ON inbound_calls (at);
+
+-- Calls in which something was to be recorded, and that no handset has reported: a person's are looked for when they go.
+CREATE INDEX dials_unreported_records ON dials (mid) WHERE records IS NOT NULL AND reported_at IS NULL;

@@ -211,6 +211,9 @@ impl Engine {
         let mut over: BTreeMap<String, String> = BTreeMap::new();
         for event in events {
             let mid = event.mid.as_str();
+            if !android_protocol::mid::is_well_formed(mid) {
+                continue;
+            }
             let told = match calls.entry(mid) {
                 Entry::Occupied(told) => told.into_mut(),
                 Entry::Vacant(place) => place.insert(told_of(&mut work, handset.id, mid).await?),

@@ -4,6 +4,7 @@
 //! early. So whatever happens here, a GET is answered within eight seconds by a JSON object that holds `code`, and a POST is answered
 //! only once its result is stored.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -319,7 +320,7 @@ fn peer(parts: &Parts) -> Option<SocketAddr> {
 }
 
 /// What model a phone says it is; empty when it does not say.
-fn model(parts: &Parts) -> std::borrow::Cow<'_, str> {
+fn model(parts: &Parts) -> Cow<'_, str> {
     parts.headers.get("model").map(|model| String::from_utf8_lossy(model.as_bytes())).unwrap_or_default()
 }
 
@@ -339,8 +340,11 @@ async fn identify(app: &Arc<App>, door: Door<'_>, parts: &Parts, word: Word) -> 
     };
     let caller = doors::caller(peer, &parts.headers, &app.config().http);
     let model = model(parts);
-    let user_agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let source = PollSource { address: caller.address, model: &model, user_agent };
+    let agent = parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    // Whoever speaks our protocol is not the app, whatever library they use.
+    let own = native::speaks_native(&parts.headers) && is_app(agent.as_bytes());
+    let user_agent = if own { Cow::from(format!("Autocall-Protocol, {agent}")) } else { Cow::from(agent) };
+    let source = PollSource { address: caller.address, model: &model, user_agent: &user_agent };
     let handset = match door {
         Door::Token(token) => identify_paired(app, token, caller.address).await?,
         Door::Plain => identify_plain(app, parts, caller, &source).await?,

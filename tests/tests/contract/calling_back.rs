@@ -30,6 +30,10 @@ on_both!(
     a_key_of_a_caller_counts_at_any_token,
     a_key_told_again_is_answered_as_before,
     a_late_word_undoes_nothing_that_was_said_since,
+    a_late_word_counts_where_nothing_was_said_of_that_alarm,
+    whoever_wants_no_more_says_so_in_such_a_call_too,
+    what_cannot_be_kept_is_nobody_s_call,
+    the_report_of_a_call_that_live_said_is_over_is_the_first,
 );
 
 /// A handset over SIP that takes calls, with two channels.
@@ -352,23 +356,37 @@ async fn a_key_told_again_is_answered_as_before(home: Home) {
     assert_eq!(press(&server, &told["mid"], A, "1", "accept").await, first, "its answer may have been lost");
 }
 
-/// The handset lost the server while somebody pressed 1, and they called again.
+/// The handset lost the server while somebody pressed 1, and they said something else since.
 async fn a_late_word_undoes_nothing_that_was_said_since(home: Home) {
-    for said_since in ["a call", "a text"] {
+    for said_since in ["a call", "a text", "another number", "a call to them"] {
         let home = Home::new(if home.is_shared() { crate::harness::Kind::Shared } else { crate::harness::Kind::Embedded }).await;
         let server = crate::gateway::near(home).start().await;
+        server.post("/api/v1/people", &json!({ "name": "Ann", "numbers": [A, C] })).await;
         let path = trunk(&server).await;
         let id = missed(&server, &path).await;
         let first = calls(&server, "c1", 0, A).await;
+        assert_eq!(first["code"], 0, "{first}");
         server.pass(90).await;
-        if said_since == "a call" {
-            let second = calls(&server, "c2", 0, A).await;
-            assert_eq!(press(&server, &second["mid"], A, "2", "decline").await, json!({ "code": 0 }));
-        } else {
-            let (_phone, url) = crate::gateway::Gateway::open().await;
-            let inbound = crate::gateway::add_smsgate(&server, &url).await;
-            let text = crate::replies::smsgate(&server, "T1", A, "2");
-            assert_eq!(crate::replies::told(&server, &inbound, text).await, "declined");
+        match said_since {
+            "a call" | "another number" => {
+                let from = if said_since == "a call" { A } else { C };
+                let second = calls(&server, "c2", 0, from).await;
+                assert_eq!(press(&server, &second["mid"], from, "2", "decline").await, json!({ "code": 0 }));
+            }
+            "a text" => {
+                let (_phone, url) = crate::gateway::Gateway::open().await;
+                let inbound = crate::gateway::add_smsgate(&server, &url).await;
+                let text = crate::replies::smsgate(&server, "T1", A, "2");
+                assert_eq!(crate::replies::told(&server, &inbound, text).await, "declined");
+            }
+            _ => {
+                // B is rung first, then A again.
+                let offer = poll(&server, &format!("{path}?channel=1")).await;
+                report(&server, &path, &offer["mid"], "", json!([{ "number": B, "outcome": "busy" }])).await;
+                let offer = poll(&server, &format!("{path}?channel=1")).await;
+                assert_eq!(offer["phone"], json!([A]), "{offer}");
+                press(&server, &offer["mid"], A, "2", "decline").await;
+            }
         }
         let late = json!([{ "number": A, "outcome": "answered", "confirmed": true, "action": "accept", "ended_ms": 20_000 }]);
         report(&server, &path, &first["mid"], "", late).await;
@@ -376,4 +394,72 @@ async fn a_late_word_undoes_nothing_that_was_said_since(home: Home) {
         assert_ne!(alarm["state"], "answered", "{said_since}: {alarm}");
         assert_eq!(alarm["callees"][0]["verdict"], "declined", "{said_since}");
     }
+}
+
+/// They took one alarm, and another since.
+async fn a_late_word_counts_where_nothing_was_said_of_that_alarm(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    let one = missed(&server, &path).await;
+    let first = calls(&server, "c1", 0, A).await;
+    server.pass(90).await;
+    let offer = poll(&server, &format!("{path}?channel=1")).await;
+    report(&server, &path, &offer["mid"], "", json!([{ "number": B, "outcome": "busy" }])).await;
+    let other = server.raise(&[A], json!({ "priority": "critical" })).await;
+    let offer = poll(&server, &format!("{path}?channel=1")).await;
+    assert_eq!(offer["phone"], json!([A]), "{offer}");
+    report(&server, &path, &offer["mid"], "", json!([{ "number": A, "outcome": "no_answer" }])).await;
+    let second = calls(&server, "c2", 0, A).await;
+    assert_eq!(press(&server, &second["mid"], A, "1", "accept").await, json!({ "code": 0 }));
+    assert_eq!((server.state(&other).await, server.state(&one).await == "answered"), ("answered".to_owned(), false));
+    let late = json!([{ "number": A, "outcome": "answered", "confirmed": true, "action": "accept", "ended_ms": 20_000 }]);
+    report(&server, &path, &first["mid"], "", late).await;
+    assert_eq!(server.state(&one).await, "answered");
+}
+
+async fn whoever_wants_no_more_says_so_in_such_a_call_too(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_STOP_KEY", "5").start().await;
+    let path = trunk(&server).await;
+    let alarm = json!({ "summary": "disk full", "phones": [A], "attempts": 1, "dedup_key": "disk" });
+    let id = server.post("/api/v1/alarms", &alarm).await.1["id"].clone();
+    let offer = poll(&server, &path).await;
+    report(&server, &path, &offer["mid"], "", json!([{ "number": A, "outcome": "no_answer" }])).await;
+    let told = calls(&server, "c1", 0, A).await;
+    assert_eq!(told["script"]["keys"]["5"], "stop_calling", "{told}");
+    assert_eq!(press(&server, &told["mid"], A, "5", "stop_calling").await, json!({ "code": 0 }));
+    server.pass(3_600).await;
+    assert_eq!(server.post("/api/v1/alarms", &alarm).await.1["id"], id, "it repeats");
+    assert_eq!(poll(&server, &path).await["code"], 1);
+}
+
+/// Whatever a handset writes that no database can hold.
+async fn what_cannot_be_kept_is_nobody_s_call(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    for (id, to) in [("a\u{0}b", "100"), ("a", "1\u{0}0"), ("a\nb", "100")] {
+        let told = json!({ "id": id, "channel": 0, "from": A, "to": to, "codecs": ["PCMU"] });
+        assert_eq!(send(&server, "POST", "/h/trunk/incoming", Some(told)).await.to_string(), NOBODY, "{id:?}");
+    }
+}
+
+async fn the_report_of_a_call_that_live_said_is_over_is_the_first(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    let ended = json!([{ "seq": 1, "ack": 0, "mid": told["mid"], "event": "ended" }]);
+    send(&server, "POST", "/h/trunk/live", Some(json!({ "events": ended }))).await;
+    let before = metric(&server).await;
+    report(&server, &path, &told["mid"], "", json!([{ "number": A, "outcome": "answered", "confirmed": false }])).await;
+    assert_eq!(metric(&server).await, before, "it is no duplicate");
+    report(&server, &path, &told["mid"], "", json!([{ "number": A, "outcome": "answered", "confirmed": false }])).await;
+    assert_eq!(metric(&server).await, before + 1.0, "now it is");
+}
+
+/// How many reports told what was known.
+async fn metric(server: &Server) -> f64 {
+    let page = server.http.get(format!("{}/metrics", server.base)).send().await.unwrap().text().await.unwrap();
+    let line = page.lines().find(|line| line.starts_with("autocall_reports_total") && line.contains("duplicate"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
 }

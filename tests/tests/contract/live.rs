@@ -32,6 +32,7 @@ on_both!(
     a_key_is_not_talked_over,
     a_call_that_told_much_is_over_all_the_same,
     a_handset_whose_clock_went_back_is_heard,
+    what_cannot_be_kept_holds_nothing_up,
 );
 
 /// Pairs a handset over SIP that takes commands and gives the path it polls.
@@ -442,4 +443,20 @@ async fn a_handset_whose_clock_went_back_is_heard(home: Home) {
 async fn native_end(server: &Server, path: &str, mid: &Value, number: &str) {
     let calls = json!([{ "number": number, "outcome": "answered", "confirmed": true }]);
     report(server, path, mid, &format!("&resp={number}"), calls).await;
+}
+
+/// A mid that no database can hold, in front of what matters.
+async fn what_cannot_be_kept_holds_nothing_up(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server, "trunk").await;
+    let (mid, record) = call(&server, &path, A).await;
+    let made = command(&server, record, json!({ "do": "stop" })).await;
+    let seq = live(&server, "wait=0").await[0]["seq"].clone();
+    let events = json!([
+        { "seq": 1, "ack": 0, "mid": "\u{0}", "event": "key", "value": "1" },
+        { "seq": 2, "ack": 0, "mid": "x".repeat(5_000), "event": "key", "value": "1" },
+        { "seq": 3, "ack": seq, "mid": mid, "event": "stopped", "value": "\u{0}" },
+    ]);
+    tell(&server, "trunk", events).await;
+    assert_eq!(stands(&server, &made).await.0, "done");
 }

@@ -59,6 +59,7 @@ const OPEN_ONLY: &[&str] = &[
     "dials_deadline",
     "dials_one_exclusive",
     "dials_one_per_handset",
+    "dials_unreported_records",
     "handset_commands_open",
     "handset_outages_open",
     "hunts_due",

@@ -27,6 +27,7 @@ on_both!(
     recordings_are_let_go_in_time,
     a_person_s_words_go_with_them,
     what_is_being_said_goes_with_the_person_too,
+    what_was_said_in_a_call_that_was_given_up_goes_with_the_person_too,
     recordings_keep_no_alarm_waiting,
     nothing_is_recorded_unless_somebody_asks_for_it,
     a_callee_may_leave_a_message,
@@ -452,6 +453,21 @@ async fn what_is_being_said_goes_with_the_person_too(home: Home) {
     server.raise(&[], json!({ "ring": [{ "person": "Ann" }] })).await;
     let offer = poll(&server, &trunk).await;
     let mid = offer["mid"].as_str().unwrap();
+    assert_eq!(server.delete("/api/v1/people/Ann").await, 204);
+    tell(&server, &trunk, mid, &["r1"]).await;
+    assert_eq!(put(&server, "trunk", "r1", mid, &voice()).await.0, 410);
+    assert_eq!(total(&server).await, 0);
+}
+
+/// The handset was away while its call was given up, and tells of it later.
+async fn what_was_said_in_a_call_that_was_given_up_goes_with_the_person_too(home: Home) {
+    let server = recorded(home).start().await;
+    let trunk = recorder(&server, "trunk").await;
+    crate::roster::people(&server).await;
+    server.raise(&[], json!({ "ring": [{ "person": "Ann" }], "attempts": 1 })).await;
+    let offer = poll(&server, &trunk).await;
+    let mid = offer["mid"].as_str().unwrap();
+    server.pass(300).await;
     assert_eq!(server.delete("/api/v1/people/Ann").await, 204);
     tell(&server, &trunk, mid, &["r1"]).await;
     assert_eq!(put(&server, "trunk", "r1", mid, &voice()).await.0, 410);

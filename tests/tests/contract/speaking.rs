@@ -35,6 +35,7 @@ on_both!(
     whoever_says_so_only_in_the_report_is_left_in_peace_too,
     a_key_counts_at_any_token,
     a_machine_that_only_the_report_knows_of_is_told,
+    a_program_with_the_library_of_the_app_is_not_the_app,
 );
 
 /// What a handset over SIP says that it can do.
@@ -610,4 +611,23 @@ async fn a_machine_that_only_the_report_knows_of_is_told(home: Home) {
     told[0]["machine"] = json!("human");
     report(&server, &trunk, &offer["mid"], &format!("&resp={A}"), told).await;
     assert_eq!(server.alarm(&id).await["answer"]["machine"], "human");
+}
+
+/// Written for Android, it uses the same library; it says by its header what it speaks.
+async fn a_program_with_the_library_of_the_app_is_not_the_app(home: Home) {
+    let server = home.start().await;
+    let path = server.pair("trunk", Profile::Auto).await;
+    let ask = async |path: &str, body: Option<Value>| {
+        let url = format!("{}{path}", server.base);
+        let request = if body.is_some() { server.http.post(url) } else { server.http.get(url) };
+        let request = request.header(android_protocol::wire::PROTOCOL_HEADER, "1").header("user-agent", "okhttp/4.12.0");
+        let request = if let Some(body) = body { request.json(&body) } else { request };
+        request.send().await.unwrap().json::<Value>().await.unwrap()
+    };
+    assert_eq!(ask(&path, None).await["code"], 1);
+    server.app.engine.write_sightings(true).await.unwrap();
+    assert_eq!(ask("/h/trunk/status", Some(can())).await, json!({ "code": 0 }));
+    server.raise(&[A], json!({})).await;
+    let offer = ask(&path, None).await;
+    assert!(offer["calls"][0]["script"].is_object(), "{offer}");
 }

@@ -425,11 +425,19 @@ impl Heard {
         }
     }
 
+    /// Whether its handset has reported it.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        self.reported.is_some()
+    }
+
     /// What is known of the call by that.
     #[must_use]
     pub fn tells(&self, handed_out: HandedOut) -> Call {
         let began = self.began(handed_out);
-        let last = self.decided.map(|(at, _)| at);
+        // What was kept before that was told apart has no other.
+        let decided = self.decided.or(self.reported);
+        let last = decided.map(|(at, _)| at);
         let moment = |ms: Option<u64>, heard: Option<DateTime<Utc>>| match (began, ms) {
             (Some((began, known)), Some(ms)) => {
                 let at = began + span(ms);
@@ -444,7 +452,7 @@ impl Heard {
             connected.known = connected.known.min(HowKnown::Said);
         }
         let mut ended = moment(self.ended_ms, self.ended_at);
-        if let (None, true, Some((at, false))) = (ended.at, self.ends, self.decided) {
+        if let (None, true, Some((at, false))) = (ended.at, self.ends, decided) {
             ended = Moment::new(at, HowKnown::Said);
         }
         let mut moments = [dialled, moment(self.alerting_ms, self.alerting_at), connected, ended];
@@ -495,7 +503,7 @@ impl Heard {
             (self.ended_at, self.ended_ms),
         ];
         let heard = counted.into_iter().filter_map(|(at, ms)| Some(at? - span(ms?))).min();
-        let told = self.decided.zip(self.ended_ms).map(|((at, _), ms)| at - span(ms));
+        let told = self.decided.or(self.reported).zip(self.ended_ms).map(|((at, _), ms)| at - span(ms));
         let measured = self.ended_ms.or(self.connected_ms).or(self.alerting_ms);
         let (at, known) = match (heard, told) {
             (Some(heard), told) => {
@@ -551,6 +559,17 @@ mod tests {
 
     fn seconds(moment: Moment) -> (Option<i64>, HowKnown) {
         (moment.at.map(|at| (at - OUT.at).num_seconds()), moment.known)
+    }
+
+    /// As such records were kept before it was told apart which report decides.
+    #[test]
+    fn what_was_kept_by_an_older_version_keeps_its_end() {
+        let call = NativeCall { number: number(0), outcome: Some(CallOutcome::Answered), ..NativeCall::default() };
+        let report = Report { mid: "m".to_owned(), resp: None, calls: vec![call] };
+        let mut known = said(&rings(1, 1), &report, 60).remove(0);
+        let end = known.tells(OUT).ended;
+        known.decided = None;
+        assert_eq!((known.tells(OUT).ended, end.at), (end, Some(at(60))));
     }
 
     #[test]

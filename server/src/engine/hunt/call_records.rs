@@ -7,7 +7,7 @@ use crate::numbers::{Number, Region};
 use crate::store::{Db, Work};
 
 /// Adds to the record of the number at a place of a dial's list.
-pub(super) async fn hear(work: &mut Work, mid: &str, place: i32, heard: Heard) -> Result<(), EngineError> {
+pub(in crate::engine) async fn hear(work: &mut Work, mid: &str, place: i32, heard: Heard) -> Result<(), EngineError> {
     hear_all(work, mid, |own| (own == place).then(|| heard.clone())).await
 }
 

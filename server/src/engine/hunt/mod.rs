@@ -1,7 +1,7 @@
 //! The life of a hunt: raised, joined, claimed by handsets, reported, closed; and what people do about it.
 
 pub mod act;
-mod call_records;
+pub(in crate::engine) mod call_records;
 pub mod claim;
 pub mod closing;
 pub mod follow;

@@ -13,6 +13,7 @@ use crate::alarm::consequences::{Report, Reported};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
 use crate::alarm::{AlarmState, HuntOutcome, KeyAction, ringing, script};
+use crate::engine::hunt::call_records;
 use crate::engine::hunt::claim::OfferDetails;
 use crate::engine::hunt::progress::Heard;
 use crate::engine::{Acknowledgement, Effect, Engine, EngineError, delta};
@@ -20,6 +21,7 @@ use crate::ids::{AlarmId, HuntId, new_mid, short_mid};
 use crate::line::reply::Reply;
 use crate::numbers::{Number, Region};
 use crate::store::alarm::alarms::{AlarmRow, foremost};
+use crate::store::alarm::call_records::HeardRow;
 use crate::store::lines::inbound_calls::InboundCallRow;
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Work};
@@ -50,8 +52,11 @@ impl Engine {
     pub async fn incoming(&self, handset: &HandsetRow, call: &Incoming) -> Result<Option<CalledBack>, EngineError> {
         let now = self.clock.now();
         let may = handset.inbound && handset.can(Capability::Inbound) && handset.speaks() && handset.disabled_at.is_none();
-        let is_short = [&call.id, &call.from, &call.to].into_iter().all(|text| text.chars().count() <= LONGEST);
-        if !may || !is_short || !(0..handset.usable_channels()).contains(&call.channel) {
+        let is_word = |text: &String| text.chars().count() <= LONGEST && !text.chars().any(char::is_control);
+        if !may
+            || ![&call.id, &call.from, &call.to].into_iter().all(is_word)
+            || !(0..handset.usable_channels()).contains(&call.channel)
+        {
             return Ok(None);
         }
         let Ok(parsed) = Number::parse(&call.from, self.region_of(handset)) else { return Ok(None) };
@@ -78,7 +83,7 @@ impl Engine {
         work.db().lock_handset(handset.id).await?;
         if let Some(known) = work.db().inbound_call_told_as(handset.id, &call.id).await? {
             return match known.is_open(now) {
-                true => Ok(Some(told(&mut work, &known).await?)),
+                true => told_of(&mut work, &known).await,
                 false => Ok(None),
             };
         }
@@ -108,6 +113,7 @@ impl Engine {
             deadline: ringing::deadline_at_work(now, now, now, TimeDelta::zero(), longest()),
             ended_at: None,
             action: None,
+            acted_at: None,
         };
         if !work.db().insert_inbound_call(&row).await? {
             return Err(EngineError::Contended);
@@ -124,11 +130,11 @@ impl Engine {
             handset: handset.name.clone(),
         };
         work.db().insert_event(None, Some(row.hunt_id), now, &event).await?;
-        let told = told(&mut work, &row).await?;
+        let told = told_of(&mut work, &row).await?;
         work.announce(Announcement::Calls);
         work.commit().await?;
         tracing::info!(dial.mid = short_mid(&row.mid), handset.name = %handset.name, "somebody calls back");
-        Ok(Some(told))
+        Ok(told)
     }
 
     /// Whether a call on this channel would take the last one that is free while somebody is to be rung.
@@ -163,7 +169,7 @@ impl Engine {
         let now = self.clock.now();
         let Some((mut work, call, _)) = self.inbound(mid, now).await? else { return Ok(Heard::default()) };
         let wanted = call.is_open(now);
-        work.db().hear_in_call(mid, call_record::progress(progress, now)).await?;
+        call_records::hear(&mut work, mid, 0, call_record::progress(progress, now)).await?;
         let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
         let say = match word.and_then(KeyAction::parse) {
             Some(action) => self.said_in_call(&mut work, &call, action, spoken_at(&call, None, now)).await?,
@@ -188,10 +194,12 @@ impl Engine {
         let now = self.clock.now();
         let Some((mut work, call, region)) = self.inbound(&report.mid, now).await? else { return Ok(None) };
         let rings = [DialledCallee { callee: call.callee_id, number: call.number.clone(), attempts: 1 }];
-        let late = call.ended_at.is_some();
+        let late = !call.is_open(now);
+        let known = work.db().heard_of_calls(&call.mid).await?;
+        let was_reported = known.iter().filter_map(HeardRow::heard).any(|heard| heard.is_reported());
         let told = Reporting { report, region, at: now, late, guesses: false };
         let heard = call_record::report(&rings, told).into_iter().next().unwrap_or_default();
-        work.db().hear_in_call(&call.mid, heard).await?;
+        call_records::hear(&mut work, &call.mid, 0, heard).await?;
         let said = report.calls.first().and_then(|own| match own.action.as_deref().and_then(KeyAction::parse) {
             Some(action) => Some(action),
             None if own.declined => Some(KeyAction::Decline),
@@ -206,7 +214,7 @@ impl Engine {
         // Its channel can be given a call again.
         work.announce(Announcement::Hunts);
         work.commit().await?;
-        Ok(Some(if late { Reported::Duplicate } else { Reported::Answered }))
+        Ok(Some(if was_reported { Reported::Duplicate } else { Reported::Answered }))
     }
 
     /// A call that came in, locked, and the country whose national form its handset writes numbers in.
@@ -236,16 +244,17 @@ impl Engine {
         spoken_at: DateTime<Utc>,
     ) -> Result<Option<String>, EngineError> {
         let now = work.now();
-        let is_first = work.db().said_in_inbound(&call.mid, action, now).await?;
+        let is_first = work.db().said_in_inbound(&call.mid, action, spoken_at).await?;
         let alarms = call.alarms.0.as_slice();
         let numbers = replies::numbers_of(&mut work.db(), Number::from_stored(call.number.clone())).await?;
         let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: spoken_at, now };
-        let counts = is_first
-            && !replies::is_outdated(work, &word, alarms.first().copied()).await?
-            && !work.db().said_in_later_call(&call.number, call.at).await?;
+        let mut counts = is_first;
+        for alarm in alarms {
+            counts = counts && !replies::is_outdated(work, &word, Some(*alarm), Some(&call.mid)).await?;
+        }
         // Whoever takes it is told who has it, also again: the answer may have been lost.
-        let took = call.action.is_none_or(|said| said == KeyAction::Accept);
-        if !counts && !(took && action == KeyAction::Accept) {
+        let asks_again = action == KeyAction::Accept && call.action.is_none_or(|said| said == KeyAction::Accept);
+        if !(counts || asks_again) {
             return Ok(None);
         }
         let by = work.by().clone();
@@ -256,7 +265,7 @@ impl Engine {
         }
         if !counts {
             let taken_by = replies::taken_by(work, &word, alarms.first().copied()).await?;
-            let told = told(work, call).await?;
+            let Some(told) = told_of(work, call).await? else { return Ok(None) };
             let outcome = if told.over { HuntOutcome::Cancelled } else { HuntOutcome::Answered };
             return Ok(script::too_late(Some(outcome), taken_by.as_deref(), &language_of(&told.details)));
         }
@@ -270,12 +279,8 @@ impl Engine {
         };
         let acted = self.take_in(work, alarms, &taking).await?;
         let over = acted.iter().all(|acted| acted.effect == Effect::Over);
-        let language = match told(work, call).await {
-            Ok(told) => language_of(&told.details),
-            // It was forgotten meanwhile.
-            Err(EngineError::NoSuchAlarm) => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        let Some(told) = told_of(work, call).await? else { return Ok(None) };
+        let language = language_of(&told.details);
         let outcome = if over { HuntOutcome::Cancelled } else { HuntOutcome::Answered };
         Ok(script::too_late(Some(outcome), taken_by.as_deref(), &language))
     }
@@ -326,12 +331,12 @@ async fn rows(work: &mut Work, alarms: &[AlarmId]) -> Result<Vec<AlarmRow>, Engi
     Ok(rows)
 }
 
-/// What a handset is told of a call that came in.
-async fn told(work: &mut Work, call: &InboundCallRow) -> Result<CalledBack, EngineError> {
+/// What a handset is told of a call that came in; `None` where its alarms were forgotten meanwhile.
+async fn told_of(work: &mut Work, call: &InboundCallRow) -> Result<Option<CalledBack>, EngineError> {
     let rows = rows(work, &call.alarms.0).await?;
     let fires = |alarm: &&AlarmRow| !matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
     let firing = rows.iter().filter(fires).count();
-    let alarm = foremost(rows).ok_or(EngineError::NoSuchAlarm)?;
+    let Some(alarm) = foremost(rows) else { return Ok(None) };
     let callee = work.db().callee(call.callee_id).await?.map(|(_, callee)| callee);
     let person = match callee.as_ref().and_then(|callee| callee.person_id) {
         Some(id) => work.db().person(id).await?,
@@ -340,5 +345,5 @@ async fn told(work: &mut Work, call: &InboundCallRow) -> Result<CalledBack, Engi
     let named = (callee.and_then(|callee| callee.name), person.map(|person| person.language));
     let barista = work.db().barista_call(alarm.id).await?;
     let details = OfferDetails { alarm, callees: vec![named], barista, others: firing.saturating_sub(1) };
-    Ok(CalledBack { mid: call.mid.clone(), details, over: firing == 0 })
+    Ok(Some(CalledBack { mid: call.mid.clone(), details, over: firing == 0 }))
 }

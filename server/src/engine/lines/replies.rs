@@ -20,6 +20,7 @@ use crate::line::reply::{self, Reply, TextEffect};
 use crate::line::written::{self, Given, LATELY, Meant, TOLERANCE, TimeTold};
 use crate::numbers::{Number, phone_of, same_phone};
 use crate::store::alarm::answers;
+use crate::store::lines::inbound_calls::InboundCallRow;
 use crate::store::lines::sms::{GatewayRow, GivenRow, NewInbound, Purpose, Sentence, SmsRow};
 use crate::store::{Announcement, Db, Work};
 
@@ -183,7 +184,7 @@ impl Engine {
         let Some(given) = given(&mut work.db(), word, back_to).await? else { return Ok(TextEffect::Stranger.into()) };
         let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
         let about = alarms.first().copied();
-        if word.reply != Reply::Unknown && is_outdated(work, word, about).await? {
+        if word.reply != Reply::Unknown && is_outdated(work, word, about, None).await? {
             return Ok(Did { alarm: about, ..TextEffect::Outdated.into() });
         }
         let taken_by = taken_by(work, word, about).await?;
@@ -408,10 +409,23 @@ async fn waits(db: &mut Db<'_>, call: &GivenRow) -> Result<bool, EngineError> {
     Ok(false)
 }
 
-/// Whether something that its sender wrote later has been taken in before.
-pub(super) async fn is_outdated(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Result<bool, EngineError> {
+/// Whether something that its sender wrote later, or said with a key in a later call, has been taken in before. `call`: the call that came in
+/// in which this was said.
+pub(super) async fn is_outdated(
+    work: &mut Work,
+    word: &Word<'_>,
+    about: Option<AlarmId>,
+    call: Option<&str>,
+) -> Result<bool, EngineError> {
+    let since = word.now - STOP_WINDOW;
     for number in word.numbers {
-        let last = work.db().last_word(number.as_str(), word.now - STOP_WINDOW, about).await?;
+        let mut last = work.db().last_word(number.as_str(), since, about).await?;
+        if let Some(alarm) = about {
+            last = last.max(work.db().last_key(number.as_str(), alarm).await?);
+            let calls = work.db().said_in_calls_of(number.as_str(), since).await?;
+            let own = |other: &&InboundCallRow| Some(other.mid.as_str()) != call && other.alarms.contains(&alarm);
+            last = last.max(calls.iter().filter(own).filter_map(|other| other.acted_at).max());
+        }
         if last.is_some_and(|last| word.written_at < last) {
             return Ok(true);
         }
@@ -440,7 +454,7 @@ async fn opt_out(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Re
 
 /// Somebody takes back that they want to be rung no more. What an operator has forbidden stays forbidden.
 async fn opt_in(work: &mut Work, word: &Word<'_>) -> Result<Did, EngineError> {
-    if is_outdated(work, word, None).await? {
+    if is_outdated(work, word, None, None).await? {
         return Ok(TextEffect::Outdated.into());
     }
     let mut any = false;

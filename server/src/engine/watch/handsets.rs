@@ -94,6 +94,12 @@ impl Engine {
         for (handset, channel) in reader.db().open_mids().await?.into_keys() {
             calls.entry(handset).or_default().insert(channel);
         }
+        let mut held = calls.clone();
+        if handsets.iter().any(|handset| handset.inbound) {
+            for call in reader.db().inbound_calls_open().await?.into_iter().filter(|call| call.is_open(now)) {
+                held.entry(call.handset_id).or_default().insert(call.channel);
+            }
+        }
         let channels = reader.db().channels().await?;
         drop(reader);
         // Where another node serves handsets too, what it has heard may not be written down yet.
@@ -129,7 +135,7 @@ impl Engine {
             // What somebody is called whom nobody has named holds their address.
             let name = if handset.plain_key.is_some() { PLAIN_HANDSETS } else { handset.name.as_str() };
             let rows = channels.get(&handset.id).map_or(&[][..], Vec::as_slice);
-            let held = calls.get(&handset.id).cloned().unwrap_or_default();
+            let held = held.get(&handset.id).cloned().unwrap_or_default();
             told.entry(name.to_owned()).or_default().join(&figures(handset, rows, &held, plain_path_open, now));
         }
         self.metrics.handsets.set(told);

@@ -221,9 +221,8 @@ impl Remembered for Memory {
 
 /// For how long after it is due a hunt that wants a key is left to other handsets, which speak: while one of them lives and has nothing to do.
 pub(in crate::engine) fn voices_first(poller: &Poller, voices: &[Voice], presence: &Presence, now: DateTime<Utc>) -> TimeDelta {
-    let lives = |voice: &Voice| {
-        presence.last_asked(voice.id).unwrap_or(voice.last_seen_at).is_some_and(|asked| now - asked < VOICE_LIVES)
-    };
+    let lives =
+        |voice: &Voice| presence.last_asked(voice.id).max(voice.last_seen_at).is_some_and(|asked| now - asked < VOICE_LIVES);
     let rests = |voice: &Voice| voice.avoid_until.is_some_and(|until| until > now);
     let some = voices.iter().any(|voice| voice.id != poller.handset && lives(voice) && !rests(voice));
     if !poller.speaks && some { VOICES_FIRST } else { TimeDelta::zero() }
@@ -242,4 +241,37 @@ async fn read(store: &Store, with_commands: bool) -> Result<Facts, StoreError> {
         open_mids: db.open_mids().await?,
         with_commands: if with_commands { db.handsets_with_commands().await? } else { Vec::new() },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::engine::watch::presence::PollSource;
+
+    #[test]
+    fn a_handset_that_speaks_is_alive_wherever_it_asks() {
+        let (phone, speaks) = (HandsetId(Uuid::from_u128(1)), HandsetId(Uuid::from_u128(2)));
+        let poller = Poller { handset: phone, channel: 0, speaks: false, can: Words::default() };
+        let now = "2026-11-29T03:00:00Z".parse::<DateTime<Utc>>().unwrap();
+        let ago = |seconds| Some(now - TimeDelta::seconds(seconds));
+        let presence = Presence::default();
+        let waits = |presence: &Presence, seen, rests| {
+            let voice = Voice { id: speaks, last_seen_at: seen, avoid_until: rests };
+            voices_first(&poller, &[voice], presence, now)
+        };
+        assert_eq!(waits(&presence, ago(5), None), VOICES_FIRST, "another node has heard it");
+        assert_eq!(waits(&presence, ago(200), None), TimeDelta::zero());
+        assert_eq!(waits(&presence, ago(5), Some(now + TimeDelta::seconds(1))), TimeDelta::zero(), "it rests");
+        // It was here an hour ago, and asks the other node since.
+        let source = PollSource { address: "127.0.0.1".parse().unwrap(), model: "", user_agent: "" };
+        presence.polled(speaks, &source, None, now - TimeDelta::hours(1));
+        presence.asks(speaks, now - TimeDelta::hours(1));
+        assert_eq!(waits(&presence, ago(5), None), VOICES_FIRST, "it asks another node now");
+        presence.asks(speaks, now);
+        assert_eq!(waits(&presence, None, None), VOICES_FIRST, "it asks here, which is not written down yet");
+    }
 }

@@ -132,11 +132,10 @@ impl Presence {
         }
     }
 
-    /// When a handset last asked this node for something to ring, as far as it was heard here at all: `None` where it was not, `Some(None)`
-    /// where it only said how it is.
+    /// When a handset last asked this node for something to ring.
     #[must_use]
-    pub fn last_asked(&self, handset: HandsetId) -> Option<Option<DateTime<Utc>>> {
-        self.seen().get(&handset).map(|seen| seen.asked_at)
+    pub fn last_asked(&self, handset: HandsetId) -> Option<DateTime<Utc>> {
+        self.seen().get(&handset)?.asked_at
     }
 
     /// Notes that a handset with several channels asked for something to ring on one of them.

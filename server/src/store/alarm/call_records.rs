@@ -265,20 +265,6 @@ impl Db<'_> {
         .map(|_| ())
     }
 
-    /// Adds to the record of a call that is the only one of its name.
-    pub async fn hear_in_call(&mut self, mid: &str, heard: Heard) -> Result<()> {
-        for own in self.heard_of_calls(mid).await? {
-            let Some(known) = own.heard() else { continue };
-            let together = known.clone().and(heard.clone());
-            // What is told again changes nothing.
-            if together != known {
-                let call = together.tells(own.handed_out());
-                self.complete_call_record(own.id, &together, &call).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// What was heard of the calls of a dial, in list order.
     pub async fn heard_of_calls(&mut self, mid: &str) -> Result<Vec<HeardRow>> {
         fetch_all!(self, HEARD, mid)

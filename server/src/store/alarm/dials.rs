@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use crate::alarm::attribution::DialledCallee;
 use crate::alarm::ringing::{Close, Line, Proof, Serves};
 use crate::alarm::{DialOutcome, KeyAction, TargetOutcome, consequences};
-use crate::ids::{CalleeId, HandsetId, HuntId};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
 use crate::numbers::phone_of;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
@@ -230,6 +230,11 @@ statements! {
     SET_TARGET_OUTCOME = ["UPDATE dial_targets SET outcome = $3 WHERE mid = $1 AND callee_id = $2"];
     /// How far a native handset's call has got.
     SET_PROGRESS = ["UPDATE dial_targets SET progress = $3, progress_at = $4 WHERE mid = $1 AND seq = $2"];
+    /// When somebody last pressed a key in a call about an alarm.
+    LAST_KEY = [
+        "SELECT max(t.acted_at) AS at FROM alarm_hunts l CROSS JOIN dials d CROSS JOIN dial_targets t
+         WHERE l.alarm_id = $1 AND d.hunt_id = l.hunt_id AND t.mid = d.mid AND t.number = $2"
+    ];
     /// The first word that is said in a call with a key.
     SET_ACTION = ["UPDATE dial_targets SET action = $3, acted_at = $4 WHERE mid = $1 AND callee_id = $2 AND action IS NULL"];
     /// Another dial of the hunt may be open beside it.
@@ -535,6 +540,12 @@ impl Db<'_> {
     /// Keeps how far the call to the callee at a place of the list has got.
     pub async fn set_progress(&mut self, mid: &str, seq: i32, state: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_PROGRESS, mid, seq, state, now).map(|_| ())
+    }
+
+    /// When somebody last pressed a key in a call to this number about an alarm.
+    pub async fn last_key(&mut self, number: &str, alarm: AlarmId) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, LAST_KEY, alarm, number)?;
+        Ok(row.and_then(|(at,)| at))
     }
 
     /// Keeps the first word that somebody says in a call with a key. Its dial keeps no other of the hunt waiting any more.

@@ -277,7 +277,11 @@ statements! {
     WANT_NO_MORE = [
         "SELECT DISTINCT c.person_id, c.number FROM alarm_hunts l JOIN dials d ON d.hunt_id = l.hunt_id
            JOIN dial_targets t ON t.mid = d.mid JOIN callees c ON c.id = t.callee_id
-         WHERE l.alarm_id = $1 AND l.joined_at <= d.offered_at AND t.action = $2"
+         WHERE l.alarm_id = $1 AND l.joined_at <= d.offered_at AND t.action = $2
+         UNION
+         SELECT c.person_id, c.number FROM alarm_hunts l JOIN inbound_calls i ON i.hunt_id = l.hunt_id
+           JOIN callees c ON c.id = i.callee_id
+         WHERE l.alarm_id = $1 AND l.joined_at <= i.at AND i.action = $2"
     ];
     /// Its policy begins anew.
     RESTART_POLICY = ["UPDATE hunts SET policy_step = NULL, policy_round = 0 WHERE id = $1"];

@@ -111,11 +111,11 @@ statements! {
     ];
     /// How many a call has had.
     COUNT = ["SELECT count(*) AS made FROM live_commands WHERE mid = $1"];
-    /// Those for the calls of an alarm's hunts that people made, oldest first.
+    /// Those for the calls about an alarm, the newest first.
     OF_ALARM = [
         "SELECT c.*, r.id AS record_id, r.dialled_number, (r.reported_at IS NOT NULL OR r.ended_at IS NOT NULL) AS call_over
          FROM alarm_hunts l JOIN call_records r ON r.hunt_id = l.hunt_id JOIN live_commands c ON c.mid = r.mid AND c.place = r.place
-         WHERE l.alarm_id = $1 ORDER BY c.made_at, c.id LIMIT 500"
+         WHERE l.alarm_id = $1 AND r.offered_at >= l.joined_at ORDER BY c.made_at DESC, c.id DESC LIMIT 500"
     ];
     /// What became of one, by the handset's word.
     DONE = [
@@ -193,9 +193,11 @@ impl Db<'_> {
         Ok(row.map_or(0, |(made,)| made))
     }
 
-    /// The commands for the calls of an alarm, oldest first.
+    /// The latest 500 commands for the calls about an alarm, oldest first.
     pub async fn live_commands_of(&mut self, alarm: AlarmId) -> Result<Vec<LiveCommandRow>> {
-        fetch_all!(self, OF_ALARM, alarm)
+        let mut newest: Vec<LiveCommandRow> = fetch_all!(self, OF_ALARM, alarm)?;
+        newest.reverse();
+        Ok(newest)
     }
 
     /// What became of a handset's command in a call: nothing went wrong, or why it could not be carried out.

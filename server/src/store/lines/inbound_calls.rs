@@ -41,6 +41,8 @@ row! {
         pub ended_at: Option<DateTime<Utc>>,
         /// The first word that was said with a key.
         pub action: Option<KeyAction>,
+        /// When it was said.
+        pub acted_at: Option<DateTime<Utc>>,
     }
 }
 
@@ -68,8 +70,8 @@ statements! {
     OPEN = ["SELECT * FROM inbound_calls WHERE handset_id = $1 AND ended_at IS NULL"];
     /// How many of a number came in since then.
     OF_NUMBER = ["SELECT count(*) AS calls FROM inbound_calls WHERE number = $1 AND at > $2"];
-    /// Whether something was said with a key in a call of a number that came later.
-    SAID_LATER = ["SELECT mid FROM inbound_calls WHERE number = $1 AND at > $2 AND action IS NOT NULL LIMIT 1"];
+    /// The latest calls of a number in which something was said with a key.
+    SAID_IN = ["SELECT * FROM inbound_calls WHERE number = $1 AND at > $2 AND action IS NOT NULL ORDER BY at DESC LIMIT 50"];
     /// Those on any handset.
     OPEN_ANYWHERE = ["SELECT * FROM inbound_calls WHERE ended_at IS NULL"];
     /// The names of all that go on.
@@ -133,10 +135,9 @@ impl Db<'_> {
         Ok(row.map_or(0, |(calls,)| calls))
     }
 
-    /// Whether something was said with a key in a call of this number that came after an instant.
-    pub async fn said_in_later_call(&mut self, number: &str, at: DateTime<Utc>) -> Result<bool> {
-        let row: Option<(String,)> = fetch_optional!(self, SAID_LATER, number, at)?;
-        Ok(row.is_some())
+    /// The latest calls of a number since then in which something was said with a key, at most 50.
+    pub async fn said_in_calls_of(&mut self, number: &str, since: DateTime<Utc>) -> Result<Vec<InboundCallRow>> {
+        fetch_all!(self, SAID_IN, number, since)
     }
 
     /// The calls that came in anywhere and were not said to be over.

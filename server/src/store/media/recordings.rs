@@ -143,10 +143,11 @@ statements! {
     LET_GO_OF_PERSON = ["UPDATE recordings SET media_id = NULL, gone_at = $2 WHERE person_id = $1 AND gone_at IS NULL"];
     /// What is being recorded in calls to them is not wanted either.
     RECORD_NO_MORE = ["UPDATE dials SET records = NULL WHERE mid = $1"];
-    /// The open dials in which something is recorded.
-    RECORDING = ["SELECT mid FROM dials WHERE closed_at IS NULL AND records IS NOT NULL"];
-    /// Whether a dial rings a person.
-    RINGS = ["SELECT c.id FROM dial_targets t JOIN callees c ON c.id = t.callee_id WHERE t.mid = $1 AND c.person_id = $2 LIMIT 1"];
+    /// The dials to a person in which something may still be recorded, or told of: the handset has not reported.
+    RECORDS = [
+        "SELECT d.mid FROM callees c JOIN dial_targets t ON t.callee_id = c.id JOIN dials d ON d.mid = t.mid
+         WHERE c.person_id = $1 AND d.records IS NOT NULL AND d.reported_at IS NULL"
+    ];
     /// Whose a dial is, and why it was told to record.
     OF_DIAL = ["SELECT handset_id, records FROM dials WHERE mid = $1"];
     /// A handset is told what to play and whether to record, once in a dial.
@@ -225,12 +226,9 @@ impl Db<'_> {
 
     /// Lets go of the recordings of a person.
     pub async fn let_recordings_of_person_go(&mut self, person: PersonId, now: DateTime<Utc>) -> Result<u64> {
-        let recording: Vec<(String,)> = fetch_all!(self, RECORDING)?;
+        let recording: Vec<(String,)> = fetch_all!(self, RECORDS, person)?;
         for (mid,) in recording {
-            let rings: Option<(CalleeId,)> = fetch_optional!(self, RINGS, mid.as_str(), person)?;
-            if rings.is_some() {
-                execute!(self, RECORD_NO_MORE, mid.as_str())?;
-            }
+            execute!(self, RECORD_NO_MORE, mid.as_str())?;
         }
         execute!(self, LET_GO_OF_PERSON, person, now)
     }
