@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::voice::script::Script;
 use crate::wire::{
-    CODE_ALARM, CODE_UNWANTED, lenient, lenient_list, lenient_or_default, optional_text, parse_object, seconds, text, to_json,
+    CODE_ALARM, CODE_UNWANTED, json_objects, lenient, lenient_list, lenient_or_default, optional_text, parse_object, seconds,
+    text, to_json,
 };
 
 /// No message holds more events.
@@ -35,18 +36,6 @@ impl LiveReply {
     #[must_use]
     pub fn new(commands: Vec<LiveCommand>) -> Self {
         Self { code: CODE_ALARM, commands }
-    }
-
-    /// Reads a body; `None` if it is not a JSON object.
-    #[must_use]
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        parse_object(body)
-    }
-
-    /// The body to send.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        to_json(self)
     }
 }
 
@@ -159,24 +148,10 @@ pub struct LiveEvents {
     pub events: Vec<LiveEvent>,
 }
 
-impl LiveEvents {
-    /// Reads a body; `None` if it is not a JSON object.
-    #[must_use]
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        parse_object(body)
-    }
-
-    /// The body to send.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        to_json(self)
-    }
-}
-
 /// Something that happened in a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LiveEvent {
-    /// Rises with each event of a handset, also over restarts: it begins at the milliseconds since 1970 at which the handset was started.
+    /// Rises with each event of a handset, also over restarts: it begins at the milliseconds since 1970 at which the handset was started, or above what was used before.
     #[serde(default, deserialize_with = "lenient_or_default")]
     pub seq: i64,
     /// `seq` of the command that it is about; 0: of none.
@@ -306,19 +281,9 @@ impl IncomingReply {
     pub fn reject() -> Self {
         Self { code: CODE_UNWANTED, ..Self::default() }
     }
-
-    /// Reads a body; `None` if it is not a JSON object.
-    #[must_use]
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        parse_object(body)
-    }
-
-    /// The body to send.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        to_json(self)
-    }
 }
+
+json_objects!(LiveReply, LiveEvents, IncomingReply);
 
 #[cfg(test)]
 mod tests {

@@ -270,18 +270,6 @@ pub struct NativeReport {
 }
 
 impl NativeReport {
-    /// Reads a body; an empty or unreadable one is `None`, and the query alone then tells what happened.
-    #[must_use]
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        parse_object(body)
-    }
-
-    /// The body to send.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        to_json(self)
-    }
-
     /// The first number that answered.
     #[must_use]
     pub fn answered(&self) -> Option<&NativeCall> {
@@ -472,20 +460,6 @@ pub struct Progress {
     pub seq: Option<u64>,
 }
 
-impl Progress {
-    /// Reads a body; `None` if it is not a JSON object.
-    #[must_use]
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        parse_object(body)
-    }
-
-    /// The body to send.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        to_json(self)
-    }
-}
-
 /// What a handset can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -617,20 +591,6 @@ pub struct Status {
     pub started_at: Option<String>,
 }
 
-impl Status {
-    /// Reads a body; `None` if it is not a JSON object.
-    #[must_use]
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        parse_object(body)
-    }
-
-    /// The body to send.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        to_json(self)
-    }
-}
-
 /// One SIM card: an object with the keys below, or just its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Sim {
@@ -710,18 +670,6 @@ impl Outbox {
         let code = if commands.is_empty() { CODE_IDLE } else { CODE_ALARM };
         Self { code, commands }
     }
-
-    /// Reads a body; `None` if it is not a JSON object.
-    #[must_use]
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        parse_object(body)
-    }
-
-    /// The body to send.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        to_json(self)
-    }
 }
 
 /// A text message that the handset's phone received, as it passes it on. It is deleted from the SIM once the reply is
@@ -796,20 +744,6 @@ pub struct NetworkForwarding {
     pub class: u8,
 }
 
-impl OutboxResult {
-    /// Reads a body; `None` if it is not a JSON object.
-    #[must_use]
-    pub fn parse(body: &[u8]) -> Option<Self> {
-        parse_object(body)
-    }
-
-    /// The body to send.
-    #[must_use]
-    pub fn to_body(&self) -> String {
-        to_json(self)
-    }
-}
-
 /// Body without a byte order mark.
 fn without_bom(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
@@ -820,6 +754,29 @@ pub(crate) fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let value: Value = serde_json::from_slice(without_bom(body)).ok()?;
     if value.is_object() { serde_json::from_value(value).ok() } else { None }
 }
+
+/// Messages that are JSON objects, read and written as that.
+macro_rules! json_objects {
+    ($($message:ty),+ $(,)?) => {$(
+        impl $message {
+            /// Reads a body; `None` if it is not a JSON object.
+            #[must_use]
+            pub fn parse(body: &[u8]) -> Option<Self> {
+                $crate::wire::parse_object(body)
+            }
+
+            /// The body to send.
+            #[must_use]
+            pub fn to_body(&self) -> String {
+                $crate::wire::to_json(self)
+            }
+        }
+    )+};
+}
+pub(crate) use json_objects;
+
+// Of a report that is empty or cannot be read, the query alone tells what happened.
+json_objects!(NativeReport, Progress, Status, Outbox, OutboxResult);
 
 /// What a server said to a poll or a progress message, read as leniently as a careful handset should.
 #[derive(Debug, Clone, PartialEq, Eq)]

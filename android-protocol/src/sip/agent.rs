@@ -99,7 +99,7 @@ pub async fn run(
     let since_1970 = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let tell: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(tell);
     let unix_ms = i64::try_from(since_1970.as_millis()).unwrap_or_default();
-    let live = Live::new(server.clone(), speaker.clone(), clips.clone(), Arc::clone(&tell), unix_ms);
+    let live = Live::new(server.clone(), speaker.clone(), clips.clone(), Arc::clone(&tell), (unix_ms, &settings.state_dir));
     let bench = Bench {
         agent: Arc::new(settings),
         server,

@@ -437,6 +437,8 @@ struct Talk<'a> {
     event: Option<u8>,
     /// Our description's version, which rises when it changes.
     version: u32,
+    /// Nothing is sent since then, because the callee holds the call.
+    unheard_since: Option<Duration>,
     over: Option<EndedBy>,
 }
 
@@ -457,6 +459,7 @@ impl<'a> Talk<'a> {
             seat: None,
             event,
             version: 1,
+            unheard_since: None,
             over: None,
         }
     }
@@ -485,6 +488,9 @@ impl<'a> Talk<'a> {
         let left = self.conversation.line_is_gone(self.answered.elapsed());
         self.obey(left, news);
         self.sound.sit(None);
+        for ack in self.sound.unpressed() {
+            let _ = news.send(News::Live { ack, word: LiveWord::Error, value: Some("too_late".to_owned()) });
+        }
         self.end_recording();
         if ended_by != EndedBy::Callee {
             call.bye().await;
@@ -540,11 +546,14 @@ impl<'a> Talk<'a> {
         match datagram {
             // A frame that cannot be sent is lost, as on any network.
             Some((datagram, to)) => {
+                self.unheard_since = None;
                 let _ = self.socket.send_to(&datagram, to).await;
             }
-            // Whoever holds the call hears no thanks: it ends without them.
-            None if self.conversation.thanks() => self.input(Input::Played, news),
-            None => {}
+            // Whoever holds the call hears nothing of what is played.
+            None => {
+                let since = *self.unheard_since.get_or_insert(now);
+                self.input(Input::Unheard(now.saturating_sub(since)), news);
+            }
         }
         self.heard(heard, news);
         if self.conversation.wake().is_some_and(|at| at <= now) {
@@ -661,4 +670,29 @@ pub fn lines() -> (mpsc::UnboundedSender<News>, mpsc::UnboundedReceiver<News>, m
 #[must_use]
 pub fn pcm(samples: Vec<i16>) -> Pcm {
     Arc::from(samples)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whatever_was_wanted_of_a_call_that_is_over_is_answered() {
+        let (news, mut told, control, mut controlled) = lines();
+        let wish = Control::Wish { number: 7, wish: Wish::Stop, sound: None, seat: None };
+        for wanted in [wish, Control::Press(8, "1".to_owned()), Control::HangUp, Control::Answer(9)] {
+            control.try_send(wanted).unwrap();
+        }
+        drain(&news, &mut controlled).await;
+        drop(news);
+        let mut answered = Vec::new();
+        while let Some(one) = told.recv().await {
+            answered.push(one);
+        }
+        let late = |ack| News::Live { ack, word: LiveWord::Error, value: Some("too_late".to_owned()) };
+        assert_eq!(answered, [7, 8, 9].map(late));
+        assert!(control.try_send(Control::HangUp).is_err(), "it takes no more");
+    }
 }

@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     call::{Control, Made, News, Order, SOUND_WITHIN, drain, lines, make, new_call_id},
     config::Settings,
-    live::{LAST_WORDS_WITHIN, Line, Live},
+    live::{Line, Live},
     recordings::Recordings,
     server::{Server, ServerError},
     signal::trunk::Trunk,
@@ -117,15 +117,7 @@ impl Teller {
         let Ok(reply) = self.bench.server.progress(&self.line.mid, progress).await else { return false };
         let ends = reply.unwanted && self.line.unwant();
         let Some(control) = self.line.control().filter(|_| ends || !reply.unwanted) else { return true };
-        // A phone that rings is not kept ringing for the sake of a sentence.
-        let spoken = match reply.say.filter(|_| !ends || self.line.is_connected()) {
-            Some(said) => {
-                let language = language_of(Some(&self.language), &said);
-                let sound = timeout(LAST_WORDS_WITHIN, self.bench.speaker.say(&said, &language)).await;
-                sound.ok().and_then(Result::ok).map(|sound| (said, sound))
-            }
-            None => None,
-        };
+        let spoken = self.bench.live.last_words(&self.line, reply.say, Some(&self.language)).await;
         // The call may be over by now.
         let _ = match spoken {
             spoken if ends => control.send(Control::Drop(spoken)).await,

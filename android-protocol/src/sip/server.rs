@@ -45,6 +45,14 @@ pub enum ServerError {
     Reply(#[from] ReplyError),
 }
 
+impl ServerError {
+    /// What the server answered, where that was no success.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        if let Self::Status(status) = self { Some(*status) } else { None }
+    }
+}
+
 /// The innermost reason: the outer ones name the address, and with it the token.
 fn without_address(why: &reqwest::Error) -> String {
     let mut inner: &dyn std::error::Error = why;

@@ -48,6 +48,8 @@ pub enum Input {
     Machine(Verdict),
     /// The callee's side has been silent for so long.
     Quiet(Duration),
+    /// Nothing has been sent for so long: the callee holds the call, and hears nothing of what is played.
+    Unheard(Duration),
     /// The server answers a key with a sentence, which is ready to be played.
     Told(String),
     /// Somebody wants something, under this number; what came of it is told with [`Command::Tell`], once.
@@ -340,12 +342,6 @@ impl Conversation {
         matches!(self.doing, Doing::Recording { .. })
     }
 
-    /// Whether the last words are being said.
-    #[must_use]
-    pub fn thanks(&self) -> bool {
-        self.doing == Doing::Thanking
-    }
-
     /// The call ended without us: what is left to do.
     pub fn line_is_gone(&mut self, at: Duration) -> Vec<Command> {
         if self.doing != Doing::Over {
@@ -417,6 +413,7 @@ impl Conversation {
                 }
             }
             (Doing::Thanking, Input::Played) => self.hang_up(at),
+            (_, Input::Unheard(unheard)) => self.unheard(at, unheard),
             (Doing::Thanking, Input::Told(text)) => self.commands.push(Command::Play(vec![Utterance::Text(text)])),
             _ => {}
         }
@@ -448,6 +445,15 @@ impl Conversation {
 
     fn wait_for_key(&mut self, at: Duration) {
         self.doing = Doing::Waiting { until: at + self.state().wait, last: true };
+    }
+
+    /// What the script says waits for somebody to hear it, as long as the call may last; the last words do not, and the call ends without them.
+    fn unheard(&mut self, at: Duration, unheard: Duration) {
+        if self.doing == Doing::Thanking {
+            self.hang_up(at);
+        } else {
+            self.wish_unheard(at, unheard);
+        }
     }
 
     fn stopped_playing(&mut self, at: Duration) {

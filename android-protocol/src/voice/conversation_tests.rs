@@ -392,6 +392,70 @@ fn a_call_that_is_dropped_ends_at_once_or_with_a_sentence() {
     assert_eq!(line.conversation.outcome().action, None, "nobody said anything");
 }
 
+/// A callee who holds the call: nothing that is played comes to its end.
+fn held(mut line: Line, until: u64) -> Line {
+    let since = line.now;
+    let mut at = u64::try_from(line.now.as_millis()).unwrap();
+    while at < until && line.conversation.wake().is_some() {
+        at += 500;
+        (line.plays_until, line.now) = (None, Duration::from_millis(at));
+        let unheard = line.now - since;
+        line.input(Input::Unheard(unheard));
+        if line.conversation.wake().is_some_and(|wake| wake <= line.now) {
+            line.input(Input::Tick);
+        }
+    }
+    line
+}
+
+#[test]
+fn last_words_do_not_wait_for_a_callee_who_holds_the_call() {
+    let say = |say: &str| Input::Wish(0, Wish::Drop(Some(Utterance::Text(say.to_owned()))));
+    let thanked = || Line::answered(ALARM).until(9000).then(Input::Key('1'));
+    for (line, ends) in [
+        (thanked(), &["says Thanks", "hangs up"][..]),
+        (Line::answered(ALARM).until(9000).then(say("Bye")), &["says Bye", "hangs up"]),
+        // Said in place of thanks, on command: those are the last words then.
+        (thanked().then(Input::Wish(9, play("Now"))), &["tells 9 playing", "tells 9 stopped", "hangs up"]),
+        (
+            thanked().then(Input::Wish(9, Wish::Record { longest: Duration::from_secs(6) })),
+            &["beeps", "tells 9 error too_late", "hangs up"],
+        ),
+    ] {
+        let line = held(line, 10_000);
+        let words = line.words();
+        assert_eq!(words[words.len() - ends.len()..], *ends, "{words:?}");
+        assert_eq!(line.told.last().unwrap().0, 9500);
+    }
+}
+
+#[test]
+fn whatever_waits_for_a_callee_who_holds_the_call_ends() {
+    let wish = |ack, wish| Input::Wish(ack, wish);
+    let record = || Wish::Record { longest: Duration::from_secs(6) };
+    let collect = || Wish::Collect { most: 2, within: Duration::from_secs(4) };
+    let at = || Line::answered(ALARM).until(9000);
+    let told = |line: Line, word: &str| {
+        let line = held(line, 1_000_000);
+        assert_eq!(line.words().last(), Some(&"hangs up"), "{:?}", line.told);
+        line.told.iter().find(|(_, told)| told == word).map(|(at, _)| *at)
+    };
+    // Whoever wanted something hears soon what became of it.
+    assert_eq!(told(at().then(wish(3, play("Now"))), "tells 3 error too_late"), Some(39_000));
+    assert_eq!(told(at().then(wish(3, record())), "tells 3 error too_late"), Some(39_000));
+    assert_eq!(told(at().then(wish(4, collect())), "tells 4 key "), Some(13_000), "no sound is needed for that");
+    assert_eq!(told(at().then(wish(3, play("Code?"))).then(wish(4, collect())), "tells 4 key "), Some(43_000));
+    // What the script itself says is kept for the callee, as long as the call may last.
+    let longest = |line| told(line, "hangs up");
+    assert_eq!(longest(Line::answered(ALARM).until(1000)), Some(180_000), "the message");
+    let asks = r#"{"say":"A","keys":{"1":"accept"},"invalid_key_say":"No","record":{"key":"3"},"max_seconds":60}"#;
+    for key in ['9', '3'] {
+        let line = Line::answered(asks).until(9000).then(Input::Key(key));
+        assert!(matches!(line.conversation.doing, Doing::Correcting | Doing::Beeping));
+        assert_eq!(longest(line), Some(60_000), "{key}");
+    }
+}
+
 /// One of everything that can be wanted.
 fn wish(kind: u8) -> Wish {
     match kind {

@@ -9,6 +9,7 @@ mod line;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,7 +20,10 @@ use tokio::{
 };
 
 pub use self::line::Line;
-use self::{events::Events, line::judge};
+use self::{
+    events::{Events, Told},
+    line::judge,
+};
 use super::{
     call::{Control, pcm},
     server::Server,
@@ -45,6 +49,10 @@ pub const WAIT: Duration = Duration::from_secs(30);
 /// After a question that failed, and between two that were answered at once with nothing.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The longest pause after one that failed: where there was no answer, and where it was refused.
+const PAUSE_MOST: Duration = Duration::from_secs(5);
+const REFUSED_MOST: Duration = Duration::from_mins(1);
+
 /// How many commands of one call may wait.
 const MOST_WAITING: usize = 32;
 
@@ -55,7 +63,7 @@ const REMEMBERED: usize = 100;
 const CLIP_WITHIN: Duration = Duration::from_secs(10);
 
 /// A sentence before hanging up is not waited for longer.
-pub(super) const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
 
 /// The usual limits of what a command leaves open.
 const USUAL_COLLECT: Duration = Duration::from_secs(10);
@@ -115,11 +123,23 @@ impl Drop for Entered {
     }
 }
 
+/// The pause after one of this length: a server that refuses is asked less and less, one that is away may be back soon.
+fn longer(pause: Duration, status: Option<u16>) -> Duration {
+    let refused = status.is_some_and(|status| (400..500).contains(&status));
+    (pause * 2).min(if refused { REFUSED_MOST } else { PAUSE_MOST })
+}
+
 impl Live {
-    /// Begins; `unix_ms` is the wall clock, by which the numbers of events go on over restarts.
+    /// Begins; `unix_ms` is the wall clock, by which the numbers of events go on over restarts, as by what stands in `state_dir`.
     #[must_use]
-    pub fn new(server: Server, speaker: Speaker, clips: Clips, tell: Arc<dyn Fn(&str) + Send + Sync>, unix_ms: i64) -> Self {
-        let events = Events::new(unix_ms);
+    pub fn new(
+        server: Server,
+        speaker: Speaker,
+        clips: Clips,
+        tell: Arc<dyn Fn(&str) + Send + Sync>,
+        (unix_ms, state_dir): (i64, &Path),
+    ) -> Self {
+        let events = Events::new(unix_ms, state_dir.join("events.mark"));
         let count = watch::Sender::new(0);
         Self(Arc::new(Inner { calls: Mutex::default(), count, events, house: House::default(), server, speaker, clips, tell }))
     }
@@ -183,6 +203,8 @@ impl Live {
     /// Asks for commands whenever there are calls, for ever.
     pub async fn keep(self) {
         let mut since = None;
+        let mut pause = PAUSE;
+        let mut told = Told::default();
         let mut count = self.0.count.subscribe();
         loop {
             if count.wait_for(|count| *count > 0).await.is_err() {
@@ -195,6 +217,7 @@ impl Live {
             };
             match reply {
                 Ok(reply) => {
+                    (pause, told) = (PAUSE, Told::default());
                     let nothing = reply.commands.is_empty();
                     for command in reply.commands {
                         // What was told before was acknowledged too late to be kept back.
@@ -208,8 +231,13 @@ impl Live {
                     }
                 }
                 Err(why) => {
-                    (self.0.tell)(&format!("no commands can be had: {why}"));
-                    sleep(PAUSE).await;
+                    told.say(&self.0.tell, format!("no commands can be had: {why}"));
+                    tokio::select! {
+                        () = sleep(pause) => {}
+                        // The next call has its own chance.
+                        _ = count.wait_for(|count| *count == 0) => {}
+                    }
+                    pause = longer(pause, why.status());
                 }
             }
         }
@@ -242,17 +270,21 @@ impl Live {
 
     async fn drop_call(&self, line: &Line, sentence: Option<String>, language: Option<String>) {
         let Some(control) = line.control() else { return };
-        // A phone that rings is not kept ringing for the sake of a sentence.
-        let spoken = match sentence.filter(|_| line.is_connected()) {
-            Some(said) => {
-                let said_in = language_of(language.as_deref(), &said);
-                let spoken = timeout(LAST_WORDS_WITHIN, self.0.speaker.say(&said, &said_in)).await;
-                spoken.ok().and_then(Result::ok).map(|sound| (said, sound))
-            }
-            None => None,
-        };
+        let spoken = self.last_words(line, sentence, language.as_deref()).await;
         // It may be over by now.
         let _ = control.send(Control::Drop(spoken)).await;
+    }
+
+    /// A sentence for whoever has picked up, ready to be said; a phone that rings is not kept ringing for the sake of one.
+    pub(super) async fn last_words(
+        &self,
+        line: &Line,
+        sentence: Option<String>,
+        language: Option<&str>,
+    ) -> Option<(String, Pcm)> {
+        let said = sentence.filter(|_| line.is_connected())?;
+        let spoken = timeout(LAST_WORDS_WITHIN, self.0.speaker.say(&said, &language_of(language, &said))).await;
+        spoken.ok().and_then(Result::ok).map(|sound| (said, sound))
     }
 
     async fn carry_out(&self, line: &Line, command: LiveCommand, call: &mpsc::Sender<Control>) {
@@ -320,5 +352,70 @@ impl Live {
             "media"
         })?;
         Ok((Utterance::Text(text.to_owned()), sound))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use crate::{
+        sip::config::Speech,
+        voice::{tone, wav},
+    };
+
+    const A: &str = "13900000001";
+
+    /// Without a server; "Bye" can be said.
+    fn live(folder: &Path) -> Live {
+        let bye = folder.join("bye.wav");
+        std::fs::write(&bye, wav::write(&tone::sine(&[400.0], 100, 9000.0))).unwrap();
+        let speech = Speech { files: [("Bye".to_owned(), bye)].into(), ..Speech::default() };
+        let server = Server::new(reqwest::Client::new(), "http://127.0.0.1:9/h/T");
+        let clips = Clips::new(server.clone(), folder);
+        Live::new(server, Speaker::new(&speech, folder), clips, Arc::new(|_| {}), (0, folder))
+    }
+
+    #[tokio::test]
+    async fn a_command_that_waited_does_not_undo_that_the_call_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (live, line) = (live(folder.path()), Line::new("m", true, false, None));
+        let (control, mut controlled) = mpsc::channel(4);
+        line.begin(A, control.clone());
+        assert!(line.drop_for(9));
+        let play = LiveOrder::Play { text: Some("Bye".to_owned()), language: None, media: None, sha256: None };
+        live.carry_out(&line, LiveCommand { seq: 8, mid: "m".to_owned(), call: A.to_owned(), order: play }, &control).await;
+        assert!(controlled.try_recv().is_err(), "the call that ends is told to say something");
+        let told = live.0.events.waiting();
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].ack, told[0].word, told[0].value.as_deref()), (8, Some(LiveWord::Error), Some("too_late")));
+    }
+
+    #[tokio::test]
+    async fn a_phone_that_rings_is_not_kept_ringing_for_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let live = live(folder.path());
+        for connected in [false, true] {
+            let line = Line::new("m", true, false, None);
+            let (control, mut controlled) = mpsc::channel(4);
+            line.begin(A, control);
+            if connected {
+                line.connect();
+            }
+            live.drop_call(&line, Some("Bye".to_owned()), None).await;
+            let Ok(Control::Drop(said)) = controlled.try_recv() else { panic!("it is not dropped") };
+            assert_eq!(said.is_some(), connected, "a sentence was made ready: {}", said.is_some());
+        }
+    }
+
+    #[test]
+    fn a_server_that_refuses_is_asked_less_and_less() {
+        let after = |asked: usize, status| (0..asked).fold(PAUSE, |pause, _| longer(pause, status)).as_secs();
+        assert_eq!([0, 1, 2, 3, 6, 99].map(|asked| after(asked, Some(404))), [1, 2, 4, 8, 60, 60]);
+        // One that is away may be back soon, and somebody waits.
+        for status in [None, Some(503)] {
+            assert_eq!([0, 1, 2, 3, 99].map(|asked| after(asked, status)), [1, 2, 4, 5, 5]);
+        }
     }
 }

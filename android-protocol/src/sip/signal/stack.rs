@@ -753,10 +753,38 @@ impl Door {
 
 /// The number that the network says calls: what it vouches for, else what the caller says.
 fn who_calls(invite: &Request) -> String {
-    let vouched = invite.headers.iter().find(|header| header.name().eq_ignore_ascii_case("P-Asserted-Identity"));
-    let vouched = vouched.and_then(|header| number_in(header.value())).filter(|number| !number.is_empty());
-    let said = || invite.from_header().ok().and_then(|from| number_in(from.value()));
-    vouched.or_else(said).unwrap_or_default()
+    let vouched = invite.headers.iter().filter(|header| header.name().eq_ignore_ascii_case("P-Asserted-Identity"));
+    let vouched: Vec<&str> = vouched.map(Header::value).collect();
+    number_of(&vouched, invite.from_header().map(|from| from.value()).unwrap_or_default())
+}
+
+/// Where the network vouches for somebody, the first number among those; what the caller says counts only where it vouches for nobody.
+fn number_of(vouched: &[&str], said: &str) -> String {
+    if vouched.is_empty() {
+        return number_in(said).unwrap_or_default();
+    }
+    let each = vouched.iter().flat_map(|header| addresses_in(header)).filter_map(number_in);
+    each.into_iter().find(|number| !number.is_empty()).unwrap_or_default()
+}
+
+/// The addresses of a header that may hold several, apart by commas; those in a name or an address part nothing.
+fn addresses_in(header: &str) -> Vec<&str> {
+    let (mut quoted, mut escaped, mut inside) = (false, false, false);
+    header
+        .split(|c: char| {
+            match c {
+                _ if escaped => escaped = false,
+                '\\' if quoted => escaped = true,
+                '"' => quoted = !quoted,
+                _ if quoted => {}
+                '<' => inside = true,
+                '>' => inside = false,
+                ',' => return !inside,
+                _ => {}
+            }
+            false
+        })
+        .collect()
 }
 
 /// The number of an address in a header: `"Li Na" <sip:+8613900000001@trunk>;tag=1`. What a caller calls itself is not looked at.
@@ -780,9 +808,15 @@ fn number_in(header: &str) -> Option<String> {
         None => bare.split(';').next()?,
     };
     let (scheme, rest) = address.trim().split_once(':')?;
-    let is_one = ["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
-    let end = rest.find(['@', ';', '?']).unwrap_or(rest.len());
-    rest.get(..end).filter(|_| is_one).map(plain_number)
+    if scheme.eq_ignore_ascii_case("tel") {
+        let number = rest.split([';', '?']).next()?;
+        // Written for people: +86-139-0000-0001.
+        return Some(plain_number(&number.replace(['-', '.', '(', ')'], "")));
+    }
+    let is_one = ["sip", "sips"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
+    // Without a user there is only a host, which may be made of digits, too.
+    let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
+    is_one.then(|| plain_number(user))
 }
 
 /// What of a user is a number: nothing where it is a name.
@@ -889,17 +923,8 @@ impl Caller {
             self.dialogs.remove_dialog(&self.dialog.id());
             return None;
         }
-        let confirmed = async {
-            loop {
-                match self.states.recv().await {
-                    Some(DialogState::Confirmed(..)) => return true,
-                    Some(DialogState::Terminated(..)) | None => return false,
-                    Some(_) => {}
-                }
-            }
-        };
         // The library gives up by itself before that, if it still runs.
-        if !tokio::time::timeout(LINGER, confirmed).await.unwrap_or(false) {
+        if !confirmed(&mut self.states, LINGER).await {
             self.dialogs.remove_dialog(&self.dialog.id());
             return None;
         }
@@ -918,9 +943,23 @@ impl Caller {
     }
 }
 
+/// Whether a caller who was answered has confirmed it within this time.
+async fn confirmed(states: &mut DialogStateReceiver, within: Duration) -> bool {
+    let confirmed = async {
+        loop {
+            match states.recv().await {
+                Some(DialogState::Confirmed(..)) => return true,
+                Some(DialogState::Terminated(..)) | None => return false,
+                Some(_) => {}
+            }
+        }
+    };
+    tokio::time::timeout(within, confirmed).await.unwrap_or(false)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::number_in;
+    use super::{Duration, LINGER, confirmed, number_in, number_of};
 
     #[test]
     fn the_number_of_a_caller_is_found_and_a_name_is_none() {
@@ -936,12 +975,55 @@ mod tests {
             ("sip:1@x <sip:2@x>", "2"),
             ("\"Anonymous\" <sip:anonymous@anonymous.invalid>;tag=2", ""),
             ("<sip:1;drop@x>", "1"),
+            ("<sip:+8613900000001;phone-context=x@trunk>", "+8613900000001"),
             ("<sip:99999999999999999999999999999999999@x>", ""),
+            // Whatever a name holds, and however its quotes are escaped.
+            ("\"<sip:1@x>\" <sip:2@x>", "2"),
+            ("\"a\\\\\" <sip:2@x>", "2"),
+            ("\"a\\\\\\\" <sip:1@x>, \" <sip:2@x>", "2"),
+            ("\"+8613900000001\" <sip:anonymous@anonymous.invalid>", ""),
+            // Escaped, with a password, without a user, or with two hosts.
+            ("<sip:%2b86139%2300@x>", "+86139#00"),
+            ("<sip:%31%33@x>", ""),
+            ("<sip:13900000001:secret@x>", ""),
+            ("<sip:13900000001>", ""),
+            ("<sip:13900000001;lr>", ""),
+            ("<sip:1@x@y>", ""),
+            // Numbers as people write them, and as a subscriber's exchange does.
+            ("<tel:+86-139-0000-0001>", "+8613900000001"),
+            ("tel:13900000001;phone-context=+86", "13900000001"),
+            ("<tel:+1(201)555.0123>", "+12015550123"),
         ] {
             assert_eq!(number_in(header).as_deref(), Some(number), "{header}");
         }
-        for header in ["nobody", "\"sip:1@x", "<sip:1@x", "<mailto:1@x>", ""] {
+        for header in ["nobody", "\"sip:1@x", "<sip:1@x", "<mailto:1@x>", "", "a<b <sip:1@x>", "<anonymous@x>"] {
             assert_eq!(number_in(header), None, "{header}");
         }
+    }
+
+    #[test]
+    fn whom_the_network_vouches_for_is_believed_before_whoever_calls() {
+        let forged = "<sip:+8613900000001@x>";
+        for (vouched, number) in [
+            (&[][..], "+8613900000001"),
+            (&["<sip:2@x>"], "2"),
+            (&["\"A, B\" <sip:li.na@x>, <tel:+86-2>"], "+862"),
+            (&["<sip:li.na,1@x>", "<tel:+862>, <sip:3@x>"], "+862"),
+            // It knows who that is, and it is no number: what the caller says is no better then.
+            (&["<sip:anonymous@anonymous.invalid>"], ""),
+            (&["\"<sip:1@x>, <sip:1@x>\" <sip:li.na@x>"], ""),
+            (&[""], ""),
+        ] {
+            assert_eq!(number_of(vouched, forged), number, "{vouched:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_caller_who_never_confirms_is_not_waited_for_without_end() {
+        let (sender, mut states) = tokio::sync::mpsc::unbounded_channel();
+        let waits = confirmed(&mut states, Duration::from_millis(1));
+        // Far more than it takes, so that a wait without end is seen.
+        assert_eq!(tokio::time::timeout(LINGER, waits).await.ok(), Some(false), "it waits without end");
+        drop(sender);
     }
 }

@@ -122,6 +122,11 @@ impl Sound {
         self.pressing.press(number, keys);
     }
 
+    /// Whose keys were not all pressed; they are not pressed any more.
+    pub fn unpressed(&mut self) -> Vec<i64> {
+        self.pressing.give_up()
+    }
+
     /// Takes a seat in a room, or gives it up.
     pub fn sit(&mut self, seat: Option<Seat>) {
         if let Some(seat) = &seat {
@@ -419,7 +424,13 @@ mod tests {
         sound.change(media);
         // What was to be said waits for somebody to hear it.
         sound.play([Pcm::from(vec![1000; 160])]);
+        sound.press(7, "1");
         assert_eq!(sound.tick(ms(0)), (None, vec![]));
+        assert_eq!(
+            (sound.unpressed(), sound.unpressed()),
+            (vec![7], vec![]),
+            "whoever waits for keys is told that they were not"
+        );
         sound.change(Media { direction: Direction::Both, ..media });
         let (datagram, heard) = sound.tick(ms(20));
         assert_eq!(datagram.unwrap().1.to_string(), "192.0.2.2:6");

@@ -41,6 +41,12 @@ impl Pressing {
         self.waiting.push_back(Step::Done(number));
     }
 
+    /// Presses nothing more; the numbers whose keys were not all pressed.
+    pub(super) fn give_up(&mut self) -> Vec<i64> {
+        self.rest.clear();
+        self.waiting.drain(..).filter_map(|step| if let Step::Done(number) = step { Some(number) } else { None }).collect()
+    }
+
     /// For the next frame, which begins at `stamp`: what goes with it, and whether all keys of a number are pressed now.
     pub(super) fn next(&mut self, events: bool, stamp: u32) -> (Option<Sent>, Option<i64>) {
         if self.rest.is_empty() {

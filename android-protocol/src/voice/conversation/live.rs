@@ -11,6 +11,9 @@ use crate::live::LiveWord;
 /// The longest time for which keys are collected, or a voice is recorded.
 pub const LONGEST_WISH: Duration = Duration::from_mins(10);
 
+/// What is played for a wish waits no longer for a callee who holds the call: somebody waits for what becomes of it.
+pub(super) const LONGEST_UNHEARD: Duration = Duration::from_secs(30);
+
 /// Most keys that one wish collects.
 pub const MOST_COLLECTED: usize = 64;
 
@@ -203,6 +206,24 @@ impl Conversation {
     /// What was played for a wish is over.
     pub(super) fn aside_played(&mut self, at: Duration, ack: i64) {
         self.tell(ack, LiveWord::Played, None);
+        if let Some(collecting) = &mut self.aside.collecting {
+            collecting.until = at + collecting.within;
+        }
+        self.go_on(at);
+    }
+
+    /// The callee holds the call, for so long by now: nobody hears what is played.
+    pub(super) fn wish_unheard(&mut self, at: Duration, unheard: Duration) {
+        let (Doing::Aside { ack } | Doing::Announcing { ack, .. }) = self.doing else { return };
+        if self.aside.back == Back::End && !self.aside.in_room && self.aside.collecting.is_none() {
+            // It was to be the last that is said.
+            return self.hang_up(at);
+        }
+        if unheard < LONGEST_UNHEARD {
+            return;
+        }
+        self.commands.push(Command::Stop);
+        self.tell(ack, LiveWord::Error, Some("too_late".to_owned()));
         if let Some(collecting) = &mut self.aside.collecting {
             collecting.until = at + collecting.within;
         }
