@@ -399,7 +399,7 @@ fn held(mut line: Line, until: u64) -> Line {
     while at < until && line.conversation.wake().is_some() {
         at += 500;
         (line.plays_until, line.now) = (None, Duration::from_millis(at));
-        let unheard = line.now - since;
+        let unheard = line.now.saturating_sub(since);
         line.input(Input::Unheard(unheard));
         if line.conversation.wake().is_some_and(|wake| wake <= line.now) {
             line.input(Input::Tick);

@@ -372,7 +372,7 @@ mod tests {
         let bye = folder.join("bye.wav");
         std::fs::write(&bye, wav::write(&tone::sine(&[400.0], 100, 9000.0))).unwrap();
         let speech = Speech { files: [("Bye".to_owned(), bye)].into(), ..Speech::default() };
-        let server = Server::new(reqwest::Client::new(), "http://127.0.0.1:9/h/T");
+        let server = Server::new(crate::client::builder().build().unwrap(), "http://127.0.0.1:9/h/T");
         let clips = Clips::new(server.clone(), folder);
         Live::new(server, Speaker::new(&speech, folder), clips, Arc::new(|_| {}), (0, folder))
     }

@@ -755,7 +755,7 @@ impl Door {
 fn who_calls(invite: &Request) -> String {
     let vouched = invite.headers.iter().filter(|header| header.name().eq_ignore_ascii_case("P-Asserted-Identity"));
     let vouched: Vec<&str> = vouched.map(Header::value).collect();
-    number_of(&vouched, invite.from_header().map(|from| from.value()).unwrap_or_default())
+    number_of(&vouched, invite.from_header().map(rsipstack::sip::From::value).unwrap_or_default())
 }
 
 /// Where the network vouches for somebody, the first number among those; what the caller says counts only where it vouches for nobody.
