@@ -193,7 +193,7 @@ pub async fn note(
     shown(&app, app.engine.note(id, &text, &by).await).await
 }
 
-async fn read(app: &App, body: Body) -> Result<Bytes, Problem> {
+pub(super) async fn read(app: &App, body: Body) -> Result<Bytes, Problem> {
     alarm_request::read_body(body, app.config().http.body_limit_bytes).await
 }
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::actions::actor;
+use super::actions::{actor, read};
 use crate::access::senders::Sender;
 use crate::alarm::live_command::{self, CommandState};
 use crate::app::App;
@@ -50,7 +50,7 @@ pub struct CallCommandBody {
     /// In which language, for `play`: told by its letters unless given.
     #[schema(max_length = 35, pattern = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")]
     language: Option<String>,
-    /// Which keys to send, for `send_dtmf`.
+    /// Which keys to send, for `send_dtmf`. They may be a secret: no answer, page or timeline shows them again.
     #[schema(min_length = 1, max_length = 32, pattern = "^[0-9*#A-D]+$")]
     digits: Option<String>,
     /// Who does it.
@@ -71,8 +71,6 @@ pub struct CallCommandJson {
     text: Option<String>,
     /// In which language.
     language: Option<String>,
-    /// Which keys were to be sent.
-    digits: Option<String>,
     /// Who made it, by their own word.
     by: Option<String>,
     state: CommandState,
@@ -90,10 +88,10 @@ impl CallCommandJson {
         let (state, why) = row.stands(now);
         let why = why.map(str::to_owned);
         let order = live_command::word(&row.what.0);
-        let (text, language, digits) = match row.what.0 {
-            LiveOrder::Play { text, language, .. } => (text, language, None),
-            LiveOrder::SendDtmf { digits } => (None, None, Some(digits)),
-            _ => (None, None, None),
+        // Digits may be somebody's secret: they are not told again.
+        let (text, language) = match row.what.0 {
+            LiveOrder::Play { text, language, .. } => (text, language),
+            _ => (None, None),
         };
         Self {
             id: row.id,
@@ -101,7 +99,6 @@ impl CallCommandJson {
             order,
             text,
             language,
-            digits,
             by: row.by_name,
             state,
             why,
@@ -118,7 +115,7 @@ impl CallCommandJson {
     request_body = CallCommandBody,
     responses((status = 202, description = "The handset is told", body = CallCommandJson),
         (status = 404, description = "There is no such record", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "The call does not run, or its handset cannot do this", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The call does not run, its handset cannot do this, or too much was asked in this call already: `code` says which", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
 pub async fn make(
@@ -127,8 +124,7 @@ pub async fn make(
     Path(id): Path<String>,
     body: Body,
 ) -> Result<Response, Problem> {
-    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await?;
-    let body: CallCommandBody = alarm_request::read_json(&body)?;
+    let body: CallCommandBody = alarm_request::read_json(&read(&app, body).await?)?;
     let record: i64 = id.parse().map_err(|_| EngineError::NoSuchCall)?;
     let by = actor(&sender, body.by.clone())?;
     let order = order(body)?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 /// Why a command came to nothing: it was not carried out in time, or its call was over.
 pub const TOO_LATE: &str = "too_late";
 /// The handset says that it could not, and not why.
-const FAILED: &str = "error";
+pub const FAILED: &str = "error";
 /// So many characters of a handset's words.
 const LONGEST_WHY: usize = 200;
 
@@ -58,6 +58,19 @@ pub fn stands<'k>(known: &Known<'k>, now: DateTime<Utc>) -> (CommandState, Optio
         None if known.sent => (CommandState::Sent, None),
         None if known.made_at <= too_old(now) => (CommandState::Failed, Some(TOO_LATE)),
         None => (CommandState::Waiting, None),
+    }
+}
+
+/// When a command came to its end: when its handset said so, and else when its call was over, or when it was too late to fetch it.
+#[must_use]
+pub fn ended_at(known: &Known<'_>, done_at: Option<DateTime<Utc>>, call_over_at: Option<DateTime<Utc>>) -> DateTime<Utc> {
+    let too_late = known.made_at + TimeDelta::seconds(COMMAND_LIVES_SECONDS);
+    let with_call = call_over_at.map(|at| at.max(known.made_at));
+    match (done_at, with_call) {
+        (Some(at), _) => at,
+        (None, Some(at)) if known.sent => at,
+        (None, Some(at)) => at.min(too_late),
+        (None, None) => too_late,
     }
 }
 
@@ -126,6 +139,18 @@ mod tests {
         assert_eq!(stands(&Known { call_over: true, ..sent }, at(1)), (CommandState::Failed, Some(TOO_LATE)));
         assert_eq!(stands(&Known { call_over: true, drops: true, ..sent }, at(1)), (CommandState::Done, None));
         assert_eq!(stands(&Known { call_over: true, drops: true, ..fresh }, at(1)), (CommandState::Failed, Some(TOO_LATE)));
+    }
+
+    #[test]
+    fn it_ends_when_that_is_said_or_else_with_its_call_or_its_time() {
+        let waits = Known { made_at: at(10), sent: false, done: None, drops: false, call_over: false };
+        let sent = Known { sent: true, ..waits };
+        assert_eq!(ended_at(&sent, Some(at(12)), Some(at(99))), at(12));
+        assert_eq!(ended_at(&sent, None, Some(at(99))), at(99));
+        assert_eq!(ended_at(&waits, None, Some(at(15))), at(15));
+        assert_eq!(ended_at(&waits, None, Some(at(99))), at(40));
+        assert_eq!(ended_at(&waits, None, Some(at(1))), at(10), "never before it was made");
+        assert_eq!(ended_at(&waits, None, None), at(40));
     }
 
     #[test]

@@ -31,6 +31,7 @@ use crate::ids::{AlarmId, CalleeId, HuntId};
 use crate::store::alarm::answers;
 use crate::store::alarm::board::RungRow;
 use crate::store::alarm::hunts::CalleeRow;
+use crate::store::watch::handsets::HandsetRow;
 
 /// `GET /alarms/{id}`
 pub(in crate::dashboard) async fn show(
@@ -121,10 +122,14 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     let records = db.call_records_of_alarm(id).await?;
     let mut open: Vec<String> = db.open_mids().await?.into_values().collect();
     open.extend(db.open_inbound_mids(app.engine.clock.now()).await?);
-    let (commands, handsets) = match reader.responds() {
-        true => (db.live_commands_of(id).await?, db.handsets().await?),
-        false => (Vec::new(), Vec::new()),
-    };
+    let commands = db.live_commands_of(id).await?;
+    let mut handsets: Vec<HandsetRow> = Vec::new();
+    for record in records.iter().filter(|record| reader.responds() && running::goes_on(record, &open)) {
+        let known = handsets.iter().any(|own| Some(own.id) == record.handset_id);
+        if let Some(handset) = record.handset_id.filter(|_| !known) {
+            handsets.extend(db.handset(handset).await?);
+        }
+    }
     let events = db.timeline(id).await?;
     let recorded = db.recordings_of_alarm(id).await?;
     let hunt = db.hunt(alarm.hunt_id).await?;
@@ -177,7 +182,12 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     };
     let timeline = TimelinePart {
         words,
-        entries: timeline::entries(reader, &events, timeline::Calls { targets: &calls, records: &records, open: &open }),
+        entries: timeline::entries(
+            reader,
+            &events,
+            timeline::Calls { targets: &calls, records: &records, open: &open, commands: &commands },
+            app.engine.clock.now(),
+        ),
     };
     // Nothing is wrong here; the part is there for the day when the database is away.
     let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 
 use super::acting::{actor, alarm_id, back};
 use crate::alarm::doer::Doer;
-use crate::alarm::live_command::{CommandState, TOO_LATE};
+use crate::alarm::live_command::{CommandState, FAILED, TOO_LATE};
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
@@ -54,8 +54,7 @@ pub(in crate::dashboard) async fn say(
 /// The alarm and the record of one of its calls.
 async fn call_of(app: &App, alarm: &str, record: &str) -> Result<(AlarmId, i64), Refusal> {
     let (alarm, record) = (alarm_id(alarm)?, record.parse::<i64>().map_err(|_| Refusal::NotFound)?);
-    let records = app.engine.store.read().await?.db().call_records_of_alarm(alarm).await?;
-    let is_own = records.iter().any(|own| own.id == record);
+    let is_own = app.engine.store.read().await?.db().is_call_of_alarm(record, alarm).await?;
     if is_own { Ok((alarm, record)) } else { Err(Refusal::NotFound) }
 }
 
@@ -84,6 +83,7 @@ struct RunningPart<'r> {
     alarm: AlarmId,
     calls: Vec<Running>,
     done: Vec<Done>,
+    longest_said: usize,
 }
 
 /// What is known of an alarm's calls.
@@ -95,17 +95,21 @@ pub(in crate::dashboard) struct Calls<'c> {
     pub(in crate::dashboard) open: &'c [String],
     /// What was to be done in them.
     pub(in crate::dashboard) commands: &'c [LiveCommandRow],
-    /// All handsets.
+    /// The handsets of those that go on.
     pub(in crate::dashboard) handsets: &'c [HandsetRow],
+}
+
+/// Whether a call goes on, as far as is known: `open` are the mids of those that do.
+pub(in crate::dashboard) fn goes_on(record: &CallRecordRow, open: &[String]) -> bool {
+    open.contains(&record.mid) && record.ended_at.is_none() && record.reported_at.is_none()
 }
 
 /// The calls of an alarm that run, as this reader sees them.
 pub(in crate::dashboard) fn part(reader: &Reader, alarm: AlarmId, calls: Calls<'_>, now: DateTime<Utc>) -> Part {
     let who = |record: &CallRecordRow| reader.name(record.name.as_deref().unwrap_or(&record.number));
     let running = |record: &CallRecordRow| {
-        let goes_on = calls.open.contains(&record.mid) && record.ended_at.is_none() && record.reported_at.is_none();
         let handset = calls.handsets.iter().find(|own| Some(own.id) == record.handset_id && own.can(Capability::Live));
-        let handset = handset.filter(|_| goes_on && reader.responds())?;
+        let handset = handset.filter(|_| goes_on(record, calls.open) && reader.responds())?;
         Some(Running { record: record.id, who: who(record), speaks: handset.can(Capability::Tts) })
     };
     let done = |row: &LiveCommandRow| Done {
@@ -121,6 +125,7 @@ pub(in crate::dashboard) fn part(reader: &Reader, alarm: AlarmId, calls: Calls<'
         alarm,
         calls: calls.records.iter().filter_map(running).collect(),
         done: by_people.filter(|_| reader.responds()).map(done).collect(),
+        longest_said: LONGEST_SAID,
     };
     Part::new("running", &part)
 }
@@ -129,7 +134,8 @@ fn what(words: &Words, order: &LiveOrder) -> String {
     match order {
         LiveOrder::Drop { .. } => words.running_hang_up.clone(),
         LiveOrder::Play { text: Some(text), .. } => fill_text(&words.running_said, &[("text", text)]),
-        LiveOrder::SendDtmf { digits } => fill_text(&words.running_keys, &[("keys", digits)]),
+        // Which ones may be somebody's secret.
+        LiveOrder::SendDtmf { .. } => words.running_keys.clone(),
         _ => words.running_stop.clone(),
     }
 }
@@ -140,6 +146,19 @@ fn became(words: &Words, row: &LiveCommandRow, now: DateTime<Utc>) -> String {
         (CommandState::Sent, _) => words.running_sent.clone(),
         (CommandState::Done, _) => words.running_done.clone(),
         (CommandState::Failed, Some(TOO_LATE) | None) => words.running_too_late.clone(),
-        (CommandState::Failed, Some(why)) => fill_text(&words.running_failed, &[("why", why)]),
+        (CommandState::Failed, Some(why)) => fill_text(&words.running_failed, &[("why", said_why(words, why))]),
+    }
+}
+
+/// Why something could not be done in a call. What is no word that handsets have agreed on stays as its handset said it.
+pub(in crate::dashboard) fn said_why<'w>(words: &'w Words, why: &'w str) -> &'w str {
+    match why {
+        TOO_LATE => &words.why_too_late,
+        "no_call" => &words.why_no_call,
+        "busy" => &words.why_busy,
+        "media" => &words.why_media,
+        "unknown" => &words.why_unknown,
+        FAILED => &words.why_unsaid,
+        own => own,
     }
 }

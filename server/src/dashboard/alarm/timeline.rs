@@ -1,11 +1,14 @@
 //! The timeline of an alarm: each event as a sentence, with the names of whom the call was to.
 
+use android_protocol::live::LiveOrder;
 use android_protocol::voice::detector::Verdict;
 use android_protocol::wire::FailureDetail;
+use chrono::{DateTime, Utc};
 
-use super::{calls as of_call, now};
+use super::{calls as of_call, now, running};
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Led, RingsAgain};
+use crate::alarm::live_command::{self, CommandState, FAILED};
 use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::dashboard::frame::page::{at, at_second};
 use crate::dashboard::frame::reader::Reader;
@@ -14,6 +17,7 @@ use crate::dashboard::frame::words::{escape, fill};
 use crate::store::alarm::board::CallRow;
 use crate::store::alarm::call_records::CallRecordRow;
 use crate::store::alarm::events::EventRow;
+use crate::store::alarm::live::LiveCommandRow;
 
 /// One line.
 #[derive(Clone, Debug)]
@@ -37,11 +41,57 @@ pub(in crate::dashboard) struct Calls<'c> {
     pub(in crate::dashboard) records: &'c [CallRecordRow],
     /// The mids of those that go on.
     pub(in crate::dashboard) open: &'c [String],
+    /// What was to be done in them, oldest first.
+    pub(in crate::dashboard) commands: &'c [LiveCommandRow],
 }
 
-/// The timeline as this reader sees it, newest last.
-pub(in crate::dashboard) fn entries(reader: &Reader, events: &[EventRow], calls: Calls<'_>) -> Vec<Entry> {
-    events.iter().map(|event| entry(reader, event, calls)).collect()
+/// The timeline as this reader sees it, newest last. What was asked for in calls is an event; what became of it stands where it did.
+pub(in crate::dashboard) fn entries(reader: &Reader, events: &[EventRow], calls: Calls<'_>, now: DateTime<Utc>) -> Vec<Entry> {
+    let mut lines: Vec<(DateTime<Utc>, Entry)> = events.iter().map(|event| (event.at, entry(reader, event, calls))).collect();
+    for command in calls.commands.iter().filter(|command| command.made_by.0 != Doer::Server) {
+        let record = calls.records.iter().find(|record| record.id == command.record_id);
+        let at = command.over_at(record.and_then(|record| record.ended_at.or(record.reported_at)));
+        if let Some(entry) = outcome_of(reader, command, record, (at, now)) {
+            let place = lines.iter().rposition(|(earlier, _)| *earlier <= at).map_or(0, |place| place + 1);
+            lines.insert(place, (at, entry));
+        }
+    }
+    lines.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// What became of something that was to be done in a call; nothing as long as it may still be done.
+fn outcome_of(
+    reader: &Reader,
+    command: &LiveCommandRow,
+    record: Option<&CallRecordRow>,
+    (at, now): (DateTime<Utc>, DateTime<Utc>),
+) -> Option<Entry> {
+    let words = reader.words;
+    let [_, done, failed] = in_call(reader, live_command::word(&command.what.0))?;
+    let (tone, sentence, why) = match command.stands(now) {
+        (CommandState::Waiting | CommandState::Sent, _) => return None,
+        (CommandState::Done, _) => ("plain", done, ""),
+        (CommandState::Failed, why) => ("bad", failed, running::said_why(words, why.unwrap_or(FAILED))),
+    };
+    let who = record.map(|record| record.name.as_deref().unwrap_or(&record.number));
+    let who = format!("<b>{}</b>", escape(&reader.name(who.unwrap_or(&command.dialled_number))));
+    let mut what = fill(sentence, &[("who", Html(&who)), ("why", Text(why))]);
+    if let LiveOrder::Play { text: Some(text), .. } = &command.what.0 {
+        what.push_str(&format!("<q>{}</q>", escape(text)));
+    }
+    Some(Entry { when: at_second(at), what, tone, calls: Vec::new() })
+}
+
+/// The sentences for something in a call: that it was asked for, that it was done, and why not. None for what only handsets do.
+fn in_call<'r>(reader: &'r Reader, order: &str) -> Option<[&'r str; 3]> {
+    let words = reader.words;
+    Some(match order {
+        "drop" => [&words.t_call_drop, &words.t_call_drop_done, &words.t_call_drop_failed],
+        "play" => [&words.t_call_play, &words.t_call_play_done, &words.t_call_play_failed],
+        "stop" => [&words.t_call_stop, &words.t_call_stop_done, &words.t_call_stop_failed],
+        "send_dtmf" => [&words.t_call_keys, &words.t_call_keys_done, &words.t_call_keys_failed],
+        _ => return None,
+    })
 }
 
 /// What is known of the calls of a dial.
@@ -114,8 +164,7 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
         Event::Acknowledged { note, .. } | Event::Held { note, .. } => note.as_deref(),
         Event::Noted { text, .. } => Some(text.as_str()),
         Event::DoNotCall { reason, .. } => Some(reason.as_str()),
-        // Which keys were sent may be a secret of somebody's.
-        Event::CallCommanded { order, text: Some(text), .. } if order == "play" || reader.responds() => Some(text.as_str()),
+        Event::CallCommanded { text: Some(text), .. } => Some(text.as_str()),
         _ => None,
     };
     if let Some(remark) = remark.filter(|remark| !remark.is_empty()) {
@@ -243,13 +292,7 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::Noted { by, .. } => ("plain", or(by, &words.t_noted, &words.t_noted_by_nobody)),
         Event::RecordingHeard { .. } => ("plain", &words.t_recording_heard),
         Event::CalledBack { .. } => ("ring", &words.t_called_back),
-        Event::CallCommanded { order, .. } => match order.as_str() {
-            "drop" => ("plain", &words.t_call_drop),
-            "play" => ("plain", &words.t_call_play),
-            "stop" => ("plain", &words.t_call_stop),
-            "send_dtmf" => ("plain", &words.t_call_keys),
-            _ => ("plain", &words.t_other),
-        },
+        Event::CallCommanded { order, .. } => ("plain", in_call(reader, order).map_or(&words.t_other, |[asked, ..]| asked)),
         Event::Joined { .. } => ("ring", &words.t_joined),
         Event::Parted { .. } => ("ring", &words.t_parted),
         Event::Quiet { .. } => ("plain", &words.t_quiet),

@@ -50,8 +50,12 @@ pub(in crate::dashboard) enum Refusal {
     NoFurtherStep,
     /// A time that cannot be meant.
     BadTime,
-    /// A call is over, or its handset takes no commands.
+    /// A call is over.
     CallOver,
+    /// A call's handset cannot do that.
+    CallCannot,
+    /// Too much was asked in a call.
+    CallTooMuch,
     /// Somebody else has saved something since the form was opened.
     Stale,
     /// The database is away.
@@ -68,9 +72,14 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Garbled | Self::BadTime => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Over | Self::StillRinging | Self::HuntOver | Self::NoFurtherStep | Self::CallOver | Self::Stale => {
-                StatusCode::CONFLICT
-            }
+            Self::Over
+            | Self::StillRinging
+            | Self::HuntOver
+            | Self::NoFurtherStep
+            | Self::CallOver
+            | Self::CallCannot
+            | Self::CallTooMuch
+            | Self::Stale => StatusCode::CONFLICT,
             Self::Away => StatusCode::SERVICE_UNAVAILABLE,
             Self::Failed => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -90,6 +99,8 @@ impl Refusal {
             Self::NoFurtherStep => (&words.refused_last_step, &words.refused_last_step_why),
             Self::BadTime => (&words.refused_time, &words.refused_time_why),
             Self::CallOver => (&words.refused_call, &words.refused_call_why),
+            Self::CallCannot => (&words.refused_call, &words.refused_call_cannot),
+            Self::CallTooMuch => (&words.refused_call, &words.refused_call_much),
             Self::Stale => (&words.refused_stale, &words.refused_stale_why),
             Self::Away => (&words.refused_away, &words.refused_away_why),
             Self::Failed => (&words.refused_failed, &words.refused_failed_why),
@@ -129,7 +140,9 @@ impl From<EngineError> for Refusal {
             EngineError::NoFurtherStep => Self::NoFurtherStep,
             EngineError::BadTime => Self::BadTime,
             EngineError::NoSuchCall => Self::NotFound,
-            EngineError::CallNotRunning | EngineError::HandsetCannot(_) | EngineError::TooManyCommands => Self::CallOver,
+            EngineError::CallNotRunning => Self::CallOver,
+            EngineError::HandsetCannot(_) => Self::CallCannot,
+            EngineError::TooManyCommands => Self::CallTooMuch,
             EngineError::NoSuchPolicy(_) => Self::Garbled,
             EngineError::UnknownName { .. } | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => {
                 Self::Failed

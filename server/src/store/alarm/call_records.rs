@@ -154,6 +154,11 @@ statements! {
              WHERE l.alarm_id = $1 AND r.offered_at >= l.joined_at)
          ORDER BY offered_at DESC, id DESC LIMIT 2000"
     ];
+    /// One, where it is of a call of this alarm's hunts since it joined them, or names it.
+    IS_OF_ALARM = [
+        "SELECT id FROM call_records r WHERE r.id = $2 AND (r.alarm_id = $1 OR EXISTS
+           (SELECT 1 FROM alarm_hunts l WHERE l.alarm_id = $1 AND l.hunt_id = r.hunt_id AND l.joined_at <= r.offered_at))"
+    ];
     /// The latest of a person that were for alarms.
     OF_PERSON = ["SELECT * FROM call_records WHERE person_id = $1 AND" unindexed "kind = 'alarm' ORDER BY offered_at DESC, id DESC LIMIT $2"];
     /// Which of these alarms are still known.
@@ -307,6 +312,12 @@ impl Db<'_> {
         let mut latest: Vec<CallRecordRow> = fetch_all!(self, OF_ALARM, alarm)?;
         latest.reverse();
         Ok(latest)
+    }
+
+    /// Whether a record is of a call of this alarm.
+    pub async fn is_call_of_alarm(&mut self, record: i64, alarm: AlarmId) -> Result<bool> {
+        let row: Option<(i64,)> = fetch_optional!(self, IS_OF_ALARM, alarm, record)?;
+        Ok(row.is_some())
     }
 
     /// The latest calls to a person that were for alarms, newest first.

@@ -50,14 +50,23 @@ impl LiveCommandRow {
     /// Where it stands, and why it came to nothing.
     #[must_use]
     pub fn stands(&self, now: DateTime<Utc>) -> (CommandState, Option<&str>) {
-        let known = Known {
+        live_command::stands(&self.known(), now)
+    }
+
+    /// When it came to its end, whose call was over then, as far as is known.
+    #[must_use]
+    pub fn over_at(&self, call_over_at: Option<DateTime<Utc>>) -> DateTime<Utc> {
+        live_command::ended_at(&self.known(), self.done_at, call_over_at)
+    }
+
+    fn known(&self) -> Known<'_> {
+        Known {
             made_at: self.made_at,
             sent: self.sent_at.is_some(),
             done: self.done_at.map(|_| self.failed.as_deref().map_or(Ok(()), Err)),
             drops: live_command::drops(&self.what.0),
             call_over: self.call_over,
-        };
-        live_command::stands(&known, now)
+        }
     }
 }
 
@@ -121,6 +130,8 @@ statements! {
     DONE = [
         "UPDATE live_commands SET done_at = $4, failed = $5 WHERE handset_id = $1 AND seq = $2 AND mid = $3 AND done_at IS NULL"
     ];
+    /// In the call of which number.
+    PLACE = ["SELECT place FROM live_commands WHERE handset_id = $1 AND seq = $2 AND mid = $3"];
     /// Something that happened in a call; nothing when it was told before.
     HEAR = [
         "INSERT INTO live_events (handset_id, seq, mid, ack, word, value, at_ms, heard_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -210,6 +221,12 @@ impl Db<'_> {
         now: DateTime<Utc>,
     ) -> Result<bool> {
         changed_one!(self, DONE, handset, seq, mid, now, failed)
+    }
+
+    /// The place of the number in whose call a command was to be carried out, by its handset's count.
+    pub async fn place_of_live_command(&mut self, handset: HandsetId, seq: i64, mid: &str) -> Result<Option<i32>> {
+        let row: Option<(i32,)> = fetch_optional!(self, PLACE, handset, seq, mid)?;
+        Ok(row.map(|(place,)| place))
     }
 
     /// Keeps what happened in a call; false when it was told before.
