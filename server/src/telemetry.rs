@@ -125,6 +125,28 @@ label! {
 }
 
 label! {
+    /// What became of a call that came in on a handset.
+    InboundCallLabels.result: InboundCall {
+        /// It was taken.
+        Taken = "taken",
+        /// The handset takes no calls, or not on that channel.
+        NotAllowed = "not_allowed",
+        /// What was told of it cannot be kept, or the number cannot be read.
+        Malformed = "malformed",
+        /// The number was not rung lately, and is no person's.
+        UnknownCaller = "unknown_caller",
+        /// The number is a person's, or was rung to try it out, but not about an alarm lately.
+        NothingRecent = "nothing_recent",
+        /// The number has called very often.
+        TooOften = "too_often",
+        /// The channel is in use, or the last one that is free while somebody is to be rung.
+        NoFreeChannel = "no_free_channel",
+        /// It was told of before, and is over.
+        Over = "over",
+    }
+}
+
+label! {
     /// What became of a handset's report.
     ReportLabels.outcome: Report {
         /// Somebody picked up.
@@ -437,6 +459,8 @@ const ANSWER_SECONDS: [f64; 10] = [10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// Calls that came in on handsets.
+    pub inbound_calls: Counters<InboundCall>,
     /// Questions of handsets.
     pub polls: Counters<Poll>,
     /// Reports of handsets.
@@ -552,6 +576,7 @@ impl Metrics {
             reports: Counters::new(),
             report_retries: Counter::default(),
             alarms: Counters::new(),
+            inbound_calls: Counters::new(),
             refusals: Family::default(),
             hunts_ended: Counters::new(),
             dials: Counters::new(),
@@ -580,6 +605,7 @@ impl Metrics {
         let registry = &mut metrics.registry;
         registry.register("polls", "Questions of handsets, by how they were answered", metrics.polls.0.clone());
         registry.register("reports", "Reports of handsets, by what became of them", metrics.reports.0.clone());
+        registry.register("inbound_calls", "Calls that came in, by what became of them", metrics.inbound_calls.0.clone());
         registry.register("report_retries", "Repeated attempts to store a report", metrics.report_retries.clone());
         registry.register("alarms", "Alarms that came in, by what became of them", metrics.alarms.0.clone());
         registry.register("refusals", "Requests of senders that were refused, by sender and reason", metrics.refusals.clone());
@@ -722,6 +748,7 @@ mod tests {
             "autocall_polls_total",
             "autocall_reports_total",
             "autocall_report_retries_total",
+            "autocall_inbound_calls_total",
             "autocall_alarms_total",
             "autocall_hunts_ended_total",
             "autocall_dials_total",

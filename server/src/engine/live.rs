@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use android_protocol::live::{LiveCommand, LiveEvent, LiveOrder, LiveWord, MOST_EVENTS};
 use android_protocol::wire::{Capability, Progress, ProgressState};
 
+use super::hunt::closing::under_way;
 use super::{Engine, EngineError};
 use crate::alarm::call_record::CallOrigin;
 use crate::alarm::doer::{Actor, Doer};
@@ -240,7 +241,7 @@ impl Engine {
                 work.db().live_command_done(handset.id, event.ack, mid, failed.as_deref(), now).await?;
             }
             if let (LiveWord::Recording, Some(dial), Some(name)) = (word, &call.dial, value.as_deref()) {
-                let number = dial.phones.first().cloned().unwrap_or_default();
+                let number = number_recorded(&mut work, dial, handset.id, event).await?;
                 Self::name_recording(&mut work, dial, &number, name).await?;
             }
         }
@@ -282,6 +283,19 @@ async fn told_of(work: &mut Work, handset: HandsetId, mid: &str) -> Result<Optio
         return Ok(None);
     }
     Ok(Some(Told { dial, caller, heard: work.db().count_heard_live(mid).await? }))
+}
+
+/// The number in whose call something was recorded: that of the command, or else the one under way.
+async fn number_recorded(work: &mut Work, dial: &DialRow, handset: HandsetId, event: &LiveEvent) -> Result<String, EngineError> {
+    let commanded = match event.ack > 0 {
+        true => work.db().place_of_live_command(handset, event.ack, &dial.mid).await?,
+        false => None,
+    };
+    let place = match commanded.and_then(|place| usize::try_from(place).ok()) {
+        Some(place) => place,
+        None => under_way(&work.db().targets(&dial.mid).await?),
+    };
+    Ok(dial.phones.get(place).cloned().unwrap_or_default())
 }
 
 /// With the language of what is to be said, which its letters tell where nobody else does.

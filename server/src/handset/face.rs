@@ -254,7 +254,7 @@ fn not_now(app: &App, error: PollError) -> Response {
 async fn claim(app: &Arc<App>, door: Door<'_>, parts: &Parts, wait: Duration) -> Result<Response, PollError> {
     let handset = identify(app, door, parts, Word::OfWork).await?;
     let profile = profile(&handset, door, &parts.headers);
-    let asker = Asker { profile, channel: channel(parts).unwrap_or(MOST_CHANNELS), handset };
+    let asker = Asker { profile, channel: channel(parts).unwrap_or(MOST_CHANNELS), asked_at: app.engine.clock.now(), handset };
     let metrics = &app.engine.metrics;
     let patience = Patience::of(wait, parts);
     app.engine.presence.asks(asker.handset.id, app.engine.clock.now());

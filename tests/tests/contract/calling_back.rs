@@ -34,6 +34,9 @@ on_both!(
     whoever_wants_no_more_says_so_in_such_a_call_too,
     what_cannot_be_kept_is_nobody_s_call,
     the_report_of_a_call_that_live_said_is_over_is_the_first,
+    callers_who_are_refused_are_counted_by_reason,
+    a_channel_that_asks_for_alarms_has_no_caller,
+    calls_that_came_in_are_forgotten_in_time,
 );
 
 /// A handset over SIP that takes calls, with two channels.
@@ -290,9 +293,9 @@ async fn a_caller_of_whom_nothing_more_is_heard_holds_no_channel(home: Home) {
     let going = json!({ "number": A, "state": "connected" });
     let at = format!("/h/trunk/progress?mid={}", told["mid"].as_str().unwrap());
     assert_eq!(send(&server, "POST", &at, Some(going.clone())).await, json!({ "code": 0 }));
-    server.pass(50).await;
-    assert_eq!(poll(&server, &format!("{path}?channel=0")).await["code"], 1, "it goes on");
-    server.pass(10).await;
+    server.pass(59).await;
+    assert_eq!(send(&server, "POST", &at, Some(going.clone())).await, json!({ "code": 0 }), "it goes on");
+    server.pass(60).await;
     assert_eq!(poll(&server, &format!("{path}?channel=0")).await["phone"], json!([B]));
     assert_eq!(send(&server, "POST", &at, Some(going)).await, json!({ "code": 2 }));
 }
@@ -462,4 +465,88 @@ async fn metric(server: &Server) -> f64 {
     let page = server.http.get(format!("{}/metrics", server.base)).send().await.unwrap().text().await.unwrap();
     let line = page.lines().find(|line| line.starts_with("autocall_reports_total") && line.contains("duplicate"));
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0.0)
+}
+
+/// How many calls that came in had this result.
+async fn came_in(server: &Server, result: &str) -> f64 {
+    let page = server.page("/metrics").await;
+    let series = format!("autocall_inbound_calls_total{{result=\"{result}\"}} ");
+    let value = page.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok());
+    value.unwrap_or_else(|| panic!("no {series} in {page}"))
+}
+
+async fn callers_who_are_refused_are_counted_by_reason(home: Home) {
+    let server = home.start().await;
+    server.post("/api/v1/people", &json!({ "name": "Ann", "numbers": [C] })).await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    let results =
+        ["taken", "not_allowed", "malformed", "unknown_caller", "nothing_recent", "too_often", "no_free_channel", "over"];
+    for result in results {
+        assert_eq!(came_in(&server, result).await, 0.0, "{result}");
+    }
+    let refused = async |id: &str, channel: i64, from: &str, why: &str| {
+        let before = came_in(&server, why).await;
+        assert_eq!(calls(&server, id, channel, from).await.to_string(), NOBODY, "{why}");
+        assert_eq!(came_in(&server, why).await, before + 1.0, "{why}");
+    };
+    refused("c0", 0, "13000000009", "unknown_caller").await;
+    refused("c0", 0, C, "nothing_recent").await;
+    refused("c0", 0, "anonymous", "malformed").await;
+    refused("c\n", 0, A, "malformed").await;
+    refused("c0", 5, A, "not_allowed").await;
+    let first = calls(&server, "c1", 0, A).await;
+    assert_eq!(calls(&server, "c1", 0, A).await, first);
+    assert_eq!(came_in(&server, "taken").await, 1.0, "told again, it is the same call");
+    refused("c2", 1, A, "no_free_channel").await;
+    assert_eq!(poll(&server, &format!("{path}?channel=1")).await["phone"], json!([B]));
+    refused("c2", 1, A, "no_free_channel").await;
+    for again in 0..4 {
+        assert_eq!(calls(&server, &format!("again {again}"), 0, A).await["code"], 0);
+    }
+    refused("once more", 0, A, "too_often").await;
+    refused("c1", 0, A, "over").await;
+    let off = async |work: &mut autocall::store::Work| pairing::set_inbound(work, "trunk", false).await;
+    server.app.engine.store.carry_out(server.now(), Doer::Server, off).await.unwrap();
+    refused("c3", 0, A, "not_allowed").await;
+    let total = async || {
+        let mut total = 0.0;
+        for result in results {
+            total += came_in(&server, result).await;
+        }
+        total
+    };
+    assert_eq!(total().await, 15.0, "each call that was told of has one result");
+}
+
+/// A handset was started anew and knows nothing of a call that came in: a channel in a call asks for nothing.
+async fn a_channel_that_asks_for_alarms_has_no_caller(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server).await;
+    missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    assert_eq!(poll(&server, &format!("{path}?channel=0")).await["code"], 1, "it may have asked before the call came");
+    server.pass(10).await;
+    assert_eq!(poll(&server, &format!("{path}?channel=0")).await["phone"], json!([B]));
+    let at = format!("/h/trunk/progress?mid={}", told["mid"].as_str().unwrap());
+    let going = json!({ "number": A, "state": "connected" });
+    assert_eq!(send(&server, "POST", &at, Some(going)).await, json!({ "code": 2 }), "it is over");
+}
+
+async fn calls_that_came_in_are_forgotten_in_time(home: Home) {
+    let server = home.set("AUTOCALL_RECORDS_KEEP_DAYS", "10").start().await;
+    let path = trunk(&server).await;
+    let id = missed(&server, &path).await;
+    let told = calls(&server, "c1", 0, A).await;
+    let record = server.items(&format!("/api/v1/call-records?alarm_id={id}")).await[0]["id"].as_i64().unwrap();
+    crate::live::command(&server, record, json!({ "do": "stop" })).await;
+    let pressed = json!([{ "seq": 1, "mid": told["mid"], "event": "key", "value": "1" }]);
+    send(&server, "POST", "/h/trunk/live", Some(json!({ "events": pressed }))).await;
+    for (days, left) in [(5, 1), (6, 0)] {
+        server.pass(days * 86_400).await;
+        server.app.engine.forget_old().await.unwrap();
+        for table in ["inbound_calls", "live_commands", "live_events"] {
+            assert_eq!(count(&server.home, table).await, left, "{table}");
+        }
+    }
 }

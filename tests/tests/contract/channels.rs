@@ -547,7 +547,7 @@ async fn progress_and_what_phones_cannot_do_cost_them_nothing(home: Home) {
     let handset = Arc::new(engine.store.read().await.unwrap().db().handset_by_name("trunk").await.unwrap().unwrap());
     let mut calls = Vec::new();
     for channel in 0..10 {
-        let asker = Asker { handset: Arc::clone(&handset), profile: Profile::Native, channel };
+        let asker = Asker { handset: Arc::clone(&handset), profile: Profile::Native, channel, asked_at: engine.clock.now() };
         let Claim::Serve { offer, .. } = engine.claim(&asker).await.unwrap() else { panic!("nothing for channel {channel}") };
         calls.push((offer.mid, offer.phones[0].clone()));
     }

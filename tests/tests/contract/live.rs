@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use android_protocol::wire::PROTOCOL_HEADER;
+use autocall::engine::Doer;
+use autocall::keep::pairing;
 use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use autocall_tests::wait::eventually;
@@ -33,6 +35,11 @@ on_both!(
     a_call_that_told_much_is_over_all_the_same,
     a_handset_whose_clock_went_back_is_heard,
     what_cannot_be_kept_holds_nothing_up,
+    nobody_is_told_too_much_in_a_call,
+    a_token_that_is_replaced_ends_who_waits_with_it,
+    who_cannot_speak_is_not_asked_to,
+    in_a_list_it_is_the_number_under_way_that_is_meant,
+    digits_are_not_shown_again,
 );
 
 /// Pairs a handset over SIP that takes commands and gives the path it polls.
@@ -315,7 +322,7 @@ async fn answered_elsewhere_it_is_hung_up_at_once(home: Home) {
     let drop = &told[0];
     assert_eq!((&drop["do"], &drop["mid"], &drop["call"]), (&json!("drop"), &offer["mid"], &json!(A)), "{told}");
     let say = drop["say"].as_str().unwrap();
-    assert!(say.contains(&B[B.len() - 4..]) || say.contains("taken"), "whoever has picked up hears who has it: {say}");
+    assert_eq!(say, format!("{B} has taken it already."), "whoever has picked up hears who has it");
     report(&server, &path, &offer["mid"], "", json!([{ "number": A, "outcome": "answered", "confirmed": false }])).await;
     assert_eq!(live(&server, "").await, json!([]), "it has ended");
 }
@@ -459,4 +466,104 @@ async fn what_cannot_be_kept_holds_nothing_up(home: Home) {
     ]);
     tell(&server, "trunk", events).await;
     assert_eq!(stands(&server, &made).await.0, "done");
+}
+
+async fn nobody_is_told_too_much_in_a_call(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server, "trunk").await;
+    let (_, record) = call(&server, &path, A).await;
+    for _ in 0..100 {
+        command(&server, record, json!({ "do": "stop" })).await;
+    }
+    let answer = server.post(&format!("/api/v1/call-records/{record}/commands"), &json!({ "do": "drop" })).await;
+    assert_eq!(refused(&answer), (409, "too_many_commands"));
+    assert_eq!(count(&server.home, "live_commands").await, 100);
+}
+
+async fn a_token_that_is_replaced_ends_who_waits_with_it(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server, "trunk").await;
+    let (_, record) = call(&server, &path, A).await;
+    let waiting = tokio::spawn({
+        let request = autocall_tests::http_client().no_proxy().build().unwrap();
+        let request = request.get(format!("{}/h/trunk/live?wait=60", server.base));
+        async move { request.header(PROTOCOL_HEADER, "1").sent().await.unwrap().json::<Value>().await.unwrap() }
+    });
+    eventually("it waits", Duration::from_secs(30), async || (count(&server.home, "live_handsets").await == 1).then_some(()))
+        .await;
+    let rotate = async |work: &mut autocall::store::Work| pairing::rotate(work, "trunk", true).await;
+    let token = server.app.engine.store.carry_out(server.now(), Doer::Server, rotate).await.unwrap();
+    eventually("it ends", Duration::from_secs(40), async || waiting.is_finished().then_some(())).await;
+    command(&server, record, json!({ "do": "drop" })).await;
+    assert_eq!(waiting.await.unwrap(), json!({ "code": 0, "commands": [] }));
+    let told = send(&server, "GET", &format!("/h/{token}/live"), None).await;
+    assert_eq!(told["commands"][0]["do"], "drop", "who has the new one hears of it");
+    let former = send(&server, "GET", "/h/trunk/live", None).await;
+    assert_eq!((former["code"] == 0, former.get("commands")), (false, None), "{former}");
+}
+
+async fn who_cannot_speak_is_not_asked_to(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server, "trunk").await;
+    let can = json!({ "capabilities": ["hangup", "dtmf", "live"], "backend": "sip", "channels": 1 });
+    assert_eq!(send(&server, "POST", "/h/trunk/status", Some(can)).await, json!({ "code": 0 }));
+    let (_, record) = call(&server, &path, A).await;
+    let at = format!("/api/v1/call-records/{record}/commands");
+    let answer = server.post(&at, &json!({ "do": "play", "text": "hello" })).await;
+    assert_eq!(refused(&answer), (409, "handset_cannot"));
+    assert!(answer.1["detail"].as_str().unwrap().contains("cannot speak"), "{}", answer.1);
+    assert_eq!(server.post(&at, &json!({ "do": "drop" })).await.0, 202, "it hangs up all the same");
+}
+
+const B_NUMBER: &str = "+8618812345678";
+
+/// A handset that is given lists, and takes commands all the same.
+async fn in_a_list_it_is_the_number_under_way_that_is_meant(home: Home) {
+    let server = home.set("AUTOCALL_MEDIA_DEBUG_RECORDING", "on").start().await;
+    let desk = server.pair("trunk", Profile::List).await;
+    let can = json!({ "capabilities": ["hangup", "live", "record"], "backend": "sip", "channels": 1 });
+    assert_eq!(send(&server, "POST", "/h/trunk/status", Some(can)).await, json!({ "code": 0 }));
+    let id = server.raise(&[A, B], json!({})).await;
+    let (mid, phones) = server.dial(&desk).await;
+    assert_eq!(phones, [A, B]);
+    for told in [json!({ "number": A, "state": "ended" }), json!({ "number": B, "state": "connected" })] {
+        let heard = send(&server, "POST", &format!("/h/trunk/progress?mid={mid}"), Some(told)).await;
+        assert_eq!(heard, json!({ "code": 0 }));
+    }
+    let records = server.items("/api/v1/call-records").await;
+    let second = records.as_array().unwrap().iter().find(|own| own["phone_number"] == B_NUMBER);
+    let second = second.unwrap_or_else(|| panic!("{records}"))["id"].as_i64().unwrap();
+    let made = command(&server, second, json!({ "do": "stop" })).await;
+    assert_eq!(live(&server, "").await[0]["call"], B);
+    tell(
+        &server,
+        "trunk",
+        json!([{ "seq": 1, "ack": 1, "mid": mid, "event": "recording", "value": "r1" },
+            { "seq": 2, "ack": 0, "mid": mid, "event": "recording", "value": "r2" }]),
+    )
+    .await;
+    assert_eq!(stands(&server, &made).await.0, "done");
+    let dial = server.alarm(&id).await["dials"][0].take();
+    let whose: Vec<&Value> = dial["recordings"].as_array().unwrap().iter().map(|own| &own["phone_number"]).collect();
+    assert_eq!(whose, [B_NUMBER, B_NUMBER], "{dial}");
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await.0, 200);
+    let told = live(&server, "since=1").await;
+    assert_eq!((&told[0]["do"], &told[0]["call"]), (&json!("drop"), &json!(B)), "{told}");
+}
+
+/// They may be somebody's secret.
+async fn digits_are_not_shown_again(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server, "trunk").await;
+    let id = server.raise(&[A], json!({})).await;
+    let offer = poll(&server, &path).await;
+    picked_up(&server, &path, &offer["mid"], A).await;
+    let record = record(&server, &offer["mid"]).await;
+    let made = command(&server, record, json!({ "do": "send_dtmf", "digits": "90210#" })).await;
+    let read = server.get(&format!("/api/v1/call-records/{record}/commands/{}", made["id"].as_str().unwrap())).await;
+    let alarm = server.alarm(&id).await;
+    for told in [&made, &read, &alarm] {
+        assert!(!told.to_string().contains("90210"), "{told}");
+    }
+    assert_eq!(live(&server, "").await[0]["digits"], "90210#", "its handset must know them");
 }

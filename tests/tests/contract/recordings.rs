@@ -11,6 +11,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::harness::{A, B, Home, Server, on_both};
 use crate::native::{poll, report, send};
@@ -488,8 +489,23 @@ async fn recordings_keep_no_alarm_waiting(home: Home) {
         stream.write_all(head.as_bytes()).await.unwrap();
         open.push(stream);
     }
+    // There is room for three of that length: the others are told so at once, whichever they are.
+    let mut answers = JoinSet::new();
+    for mut stream in open {
+        answers.spawn(async move {
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await.map(|_| (answer, stream))
+        });
+    }
+    let mut answered = Vec::new();
+    for _ in 0..11 {
+        let (answer, stream) = answers.join_next().await.unwrap().unwrap().unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 503");
+        answered.push(stream);
+    }
     let alarm = json!({ "summary": "s", "phones": [A] });
     assert_eq!(server.post("/api/v1/alarms", &alarm).await.0, 201);
+    assert_eq!(answers.len(), 3, "these may go on");
 }
 
 async fn nothing_is_recorded_unless_somebody_asks_for_it(home: Home) {

@@ -62,7 +62,7 @@ async fn pollers_expirers_and_late_reports(home: Home) {
         let mut random = StdRng::seed_from_u64(seed ^ (poller as u64 + 1));
         tasks.push(tokio::spawn(async move {
             let engine = &server.app.engine;
-            let asker = Asker { profile: handset.profile, channel: 0, handset };
+            let asker = Asker { profile: handset.profile, channel: 0, asked_at: server.now(), handset };
             let mut kept: Vec<Report> = Vec::new();
             while !finished.load(Ordering::Relaxed) {
                 match engine.claim(&asker).await {

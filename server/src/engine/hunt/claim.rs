@@ -15,7 +15,7 @@ use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::alarm::ringing::{self, Asked, Line};
 use crate::engine::watch::idle::{IdleReason, Poller, voices_first};
 use crate::engine::{Engine, EngineError, delta, seconds};
-use crate::ids::{self, HandsetId, HuntId, short_mid};
+use crate::ids::{self, HuntId, short_mid};
 use crate::lock::{Acquired, LockGuard};
 use crate::needs::Words;
 use crate::numbers::{Number, Region};
@@ -51,6 +51,8 @@ pub struct Asker {
     pub profile: Profile,
     /// For which of its channels it asks, counted from 0.
     pub channel: i32,
+    /// Since when.
+    pub asked_at: DateTime<Utc>,
 }
 
 impl Asker {
@@ -246,7 +248,7 @@ impl Engine {
             }
             return self.serve_again(asker, dial, now).await;
         }
-        if asker.handset.inbound && self.is_called_on(&mut work, handset, channel).await? {
+        if is_called(&mut work, asker).await? {
             return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
         }
         if let Some(latest) = work.db().latest_dial_on(handset, channel).await?
@@ -303,11 +305,13 @@ impl Engine {
                 !rests && (channel == 0 || channel < row.usable_channels()) && row.words().cover(&taken)
             };
             // Or somebody has called it there.
-            let called = asker.handset.inbound && self.is_called_on(&mut work, handset, channel).await?;
-            if called || !row.is_some_and(|row| may(&row)) {
+            if is_called(&mut work, asker).await? || !row.is_some_and(|row| may(&row)) {
                 drop(work);
                 release(locks);
                 return Ok(Some(Claim::Idle(IdleReason::HeldBack)));
+            }
+            if asker.handset.inbound {
+                work.db().end_inbound_on(handset, channel, now).await?;
             }
         }
         // Last of all locks, and in one order: a claim that held one of these and went on to the next hunt would deadlock.
@@ -319,13 +323,6 @@ impl Engine {
         release(locks);
         committed?;
         Ok(Some(claim))
-    }
-
-    /// Whether a call that came in goes on on a channel of a handset.
-    async fn is_called_on(&self, work: &mut Work, handset: HandsetId, channel: i32) -> Result<bool, EngineError> {
-        let now = work.now();
-        let calls = work.db().inbound_calls_on(handset).await?;
-        Ok(calls.iter().any(|call| call.channel == channel && call.is_open(now)))
     }
 
     /// Puts a hunt off with which something is wrong that does not go away: it must not keep the others from being rung.
@@ -671,4 +668,14 @@ fn release(locks: Vec<LockGuard>) {
             }
         });
     }
+}
+
+/// Whether a call that came in goes on on the channel for which a handset asks.
+async fn is_called(work: &mut Work, asker: &Asker) -> Result<bool, EngineError> {
+    if !asker.handset.inbound {
+        return Ok(false);
+    }
+    let now = work.now();
+    let calls = work.db().inbound_calls_on(asker.handset.id).await?;
+    Ok(calls.iter().any(|call| call.channel == asker.channel && call.keeps_channel(asker.asked_at, now)))
 }

@@ -101,7 +101,7 @@ pub(in crate::engine) async fn hang_up(work: &mut Work, mid: &str) -> Result<(),
 }
 
 /// The place of the number that is being called, as far as the handset has said: the last one of which it said anything.
-fn under_way(targets: &[TargetRow]) -> usize {
+pub(in crate::engine) fn under_way(targets: &[TargetRow]) -> usize {
     targets.iter().rposition(|target| target.progress.is_some()).unwrap_or_default()
 }
 

@@ -300,15 +300,8 @@ impl Engine {
 
 /// Who wants to be called no more about any of these alarms: about some of them is not enough.
 pub(in crate::engine) async fn who_want_no_more(work: &mut Work, alarms: &[AlarmRow]) -> Result<Vec<SaidNo>, EngineError> {
-    let mut all: Option<Vec<SaidNo>> = None;
-    for alarm in alarms {
-        let own = work.db().who_want_no_more(alarm.id).await?;
-        all = Some(match all {
-            None => own,
-            Some(all) => all.into_iter().filter(|one| own.contains(one)).collect(),
-        });
-    }
-    Ok(all.unwrap_or_default())
+    let ids: Vec<AlarmId> = alarms.iter().map(|alarm| alarm.id).collect();
+    Ok(work.db().who_want_no_more(&ids).await?)
 }
 
 /// Whoever wants to be called no more about an alarm is not rung for it by a hunt that begins, whoever names them again; its later steps pass

@@ -19,12 +19,13 @@ use crate::engine::hunt::progress::Heard;
 use crate::engine::{Acknowledgement, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, HuntId, new_mid, short_mid};
 use crate::line::reply::Reply;
-use crate::numbers::{Number, Region};
+use crate::numbers::{Number, Region, masked};
 use crate::store::alarm::alarms::{AlarmRow, foremost};
 use crate::store::alarm::call_records::HeardRow;
 use crate::store::lines::inbound_calls::InboundCallRow;
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Work};
+use crate::telemetry::InboundCall;
 
 /// So many characters of what a handset calls a call, and of the numbers in it.
 const LONGEST: usize = 200;
@@ -44,22 +45,56 @@ pub struct CalledBack {
     pub over: bool,
 }
 
+/// What becomes of a call that comes in.
+enum Came {
+    /// It is taken.
+    New(CalledBack),
+    /// It was taken before, and goes on.
+    Again(CalledBack),
+    /// Nobody is there for it.
+    Refused(InboundCall),
+}
+
 impl Engine {
-    /// A call comes in on a handset. `None`: nobody is there for it.
+    /// A call comes in on a handset. `None`: nobody is there for it; why, is counted and logged.
     ///
     /// # Errors
     /// When the database fails; nothing was stored then.
     pub async fn incoming(&self, handset: &HandsetRow, call: &Incoming) -> Result<Option<CalledBack>, EngineError> {
+        let why = match self.came_in(handset, call).await? {
+            Came::New(told) => {
+                self.metrics.inbound_calls.inc(InboundCall::Taken);
+                return Ok(Some(told));
+            }
+            Came::Again(told) => return Ok(Some(told)),
+            Came::Refused(why) => why,
+        };
+        self.metrics.inbound_calls.inc(why);
+        let (handset, reason, number) = (&handset.name, why.as_str(), masked(&call.from));
+        match why {
+            // Whatever anybody sends.
+            InboundCall::Malformed => tracing::debug!(handset.name = %handset, reason, "a caller is refused"),
+            InboundCall::NotAllowed | InboundCall::UnknownCaller => {
+                tracing::debug!(handset.name = %handset, reason, number, "a caller is refused");
+            }
+            _ => tracing::info!(handset.name = %handset, reason, number, "a caller is refused"),
+        }
+        Ok(None)
+    }
+
+    /// What becomes of a call that comes in.
+    async fn came_in(&self, handset: &HandsetRow, call: &Incoming) -> Result<Came, EngineError> {
+        let refused = |why| Ok(Came::Refused(why));
         let now = self.clock.now();
         let may = handset.inbound && handset.can(Capability::Inbound) && handset.speaks() && handset.disabled_at.is_none();
         let is_word = |text: &String| text.chars().count() <= LONGEST && !text.chars().any(char::is_control);
-        if !may
-            || ![&call.id, &call.from, &call.to].into_iter().all(is_word)
-            || !(0..handset.usable_channels()).contains(&call.channel)
-        {
-            return Ok(None);
+        if !may || !(0..handset.usable_channels()).contains(&call.channel) {
+            return refused(InboundCall::NotAllowed);
         }
-        let Ok(parsed) = Number::parse(&call.from, self.region_of(handset)) else { return Ok(None) };
+        if ![&call.id, &call.from, &call.to].into_iter().all(is_word) {
+            return refused(InboundCall::Malformed);
+        }
+        let Ok(parsed) = Number::parse(&call.from, self.region_of(handset)) else { return refused(InboundCall::Malformed) };
         // A stranger's call must not keep phones from the writer.
         let (is_known, numbers) = {
             let mut reader = self.store.read().await?;
@@ -68,8 +103,15 @@ impl Engine {
         };
         let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
         let window = delta(self.config.sms.reply_window);
-        if !is_known && replies::given(&mut self.store.read().await?.db(), &word, window).await?.is_none_or(|given| given.test) {
-            return Ok(None);
+        if !is_known {
+            let mut reader = self.store.read().await?;
+            match replies::given(&mut reader.db(), &word, window).await? {
+                Some(given) if !given.test => {}
+                None if reader.db().person_with_number(parsed.number.as_str()).await?.is_none() => {
+                    return refused(InboundCall::UnknownCaller);
+                }
+                Some(_) | None => return refused(InboundCall::NothingRecent),
+            }
         }
         let mut work = self.work_at(now, Doer::Handset { name: handset.name.clone() }).await?;
         let given = replies::given(&mut work.db(), &word, window).await?;
@@ -82,20 +124,16 @@ impl Engine {
         // Whoever gives this handset a dial waits for this, and then sees that the channel is in use.
         work.db().lock_handset(handset.id).await?;
         if let Some(known) = work.db().inbound_call_told_as(handset.id, &call.id).await? {
-            return match known.is_open(now) {
-                true => told_of(&mut work, &known).await,
-                false => Ok(None),
-            };
+            let told = if known.is_open(now) { told_of(&mut work, &known).await? } else { None };
+            return Ok(told.map_or(Came::Refused(InboundCall::Over), Came::Again));
         }
-        if work.db().open_dial_on(handset.id, call.channel).await?.is_some() {
-            return Ok(None);
+        let Some(given) = given.filter(|given| !given.test) else { return refused(InboundCall::NothingRecent) };
+        let Some(alarm) = foremost(work.db().alarms_among(&alarms).await?) else { return refused(InboundCall::NothingRecent) };
+        if work.db().count_inbound_of(parsed.number.as_str(), now - CALLS_WITHIN).await? >= MOST_CALLS {
+            return refused(InboundCall::TooOften);
         }
-        let Some(given) = given.filter(|given| !given.test) else { return Ok(None) };
-        let Some(alarm) = foremost(rows(&mut work, &alarms).await?) else { return Ok(None) };
-        if self.keeps_alarms_waiting(&mut work, handset, call.channel).await?
-            || work.db().count_inbound_of(parsed.number.as_str(), now - CALLS_WITHIN).await? >= MOST_CALLS
-        {
-            return Ok(None);
+        if is_needed(&mut work, handset, call.channel).await? {
+            return refused(InboundCall::NoFreeChannel);
         }
         work.db().end_inbound_on(handset.id, call.channel, now).await?;
         let row = InboundCallRow {
@@ -130,30 +168,11 @@ impl Engine {
             handset: handset.name.clone(),
         };
         work.db().insert_event(None, Some(row.hunt_id), now, &event).await?;
-        let told = told_of(&mut work, &row).await?;
+        let Some(told) = told_of(&mut work, &row).await? else { return refused(InboundCall::NothingRecent) };
         work.announce(Announcement::Calls);
         work.commit().await?;
         tracing::info!(dial.mid = short_mid(&row.mid), handset.name = %handset.name, "somebody calls back");
-        Ok(told)
-    }
-
-    /// Whether a call on this channel would take the last one that is free while somebody is to be rung.
-    async fn keeps_alarms_waiting(&self, work: &mut Work, handset: &HandsetRow, channel: i32) -> Result<bool, EngineError> {
-        let now = work.now();
-        let called: Vec<i32> = work
-            .db()
-            .inbound_calls_on(handset.id)
-            .await?
-            .into_iter()
-            .filter(|own| own.is_open(now))
-            .map(|own| own.channel)
-            .collect();
-        for other in (0..handset.usable_channels()).filter(|other| *other != channel && !called.contains(other)) {
-            if work.db().open_dial_on(handset.id, other).await?.is_none() {
-                return Ok(false);
-            }
-        }
-        Ok(work.db().earliest_due().await?.iter().any(|wanted| wanted.due_at <= now))
+        Ok(Came::New(told))
     }
 
     /// The country whose national form a handset writes numbers in.
@@ -312,9 +331,24 @@ fn longest() -> TimeDelta {
     TimeDelta::seconds(i64::try_from(script::LONGEST_CALL).unwrap_or(0))
 }
 
+/// Whether a channel is in use, or is the last one that is free while somebody is to be rung.
+async fn is_needed(work: &mut Work, handset: &HandsetRow, channel: i32) -> Result<bool, EngineError> {
+    let now = work.now();
+    let mut used = work.db().open_channels(handset.id).await?;
+    if used.contains(&channel) {
+        return Ok(true);
+    }
+    let calls = work.db().inbound_calls_on(handset.id).await?;
+    used.extend(calls.into_iter().filter(|call| call.is_open(now)).map(|call| call.channel));
+    if (0..handset.usable_channels()).any(|other| other != channel && !used.contains(&other)) {
+        return Ok(false);
+    }
+    Ok(work.db().earliest_due().await?.iter().any(|wanted| wanted.due_at <= now))
+}
+
 /// Locks the hunts of these alarms, in the order of their ids.
 async fn lock_hunts_of(work: &mut Work, alarms: &[AlarmId]) -> Result<(), EngineError> {
-    let mut hunts: Vec<HuntId> = rows(work, alarms).await?.iter().map(|alarm| alarm.hunt_id).collect();
+    let mut hunts: Vec<HuntId> = work.db().alarms_among(alarms).await?.iter().map(|alarm| alarm.hunt_id).collect();
     hunts.sort_unstable();
     hunts.dedup();
     for hunt in hunts {
@@ -323,17 +357,9 @@ async fn lock_hunts_of(work: &mut Work, alarms: &[AlarmId]) -> Result<(), Engine
     Ok(())
 }
 
-async fn rows(work: &mut Work, alarms: &[AlarmId]) -> Result<Vec<AlarmRow>, EngineError> {
-    let mut rows = Vec::new();
-    for id in alarms {
-        rows.extend(work.db().alarm(*id).await?);
-    }
-    Ok(rows)
-}
-
 /// What a handset is told of a call that came in; `None` where its alarms were forgotten meanwhile.
 async fn told_of(work: &mut Work, call: &InboundCallRow) -> Result<Option<CalledBack>, EngineError> {
-    let rows = rows(work, &call.alarms.0).await?;
+    let rows = work.db().alarms_among(&call.alarms.0).await?;
     let fires = |alarm: &&AlarmRow| !matches!(alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
     let firing = rows.iter().filter(fires).count();
     let Some(alarm) = foremost(rows) else { return Ok(None) };

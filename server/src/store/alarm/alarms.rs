@@ -162,6 +162,8 @@ statements! {
         "SELECT" alarm_columns "FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id JOIN hunts h ON h.id = a.hunt_id
          WHERE l.hunt_id = $1 ORDER BY a.priority DESC, a.number"
     ];
+    /// Several.
+    SOME = ["SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.id" in_list "ORDER BY a.id"];
     /// The alarms that were in this hunt by an instant.
     IN_CALL = ["SELECT alarm_id FROM alarm_hunts WHERE hunt_id = $1 AND joined_at <= $2 ORDER BY alarm_id"];
     /// It is in that hunt since it was in another.
@@ -281,6 +283,11 @@ impl Db<'_> {
     /// One alarm by its number.
     pub async fn alarm_by_number(&mut self, number: i64) -> Result<Option<AlarmRow>> {
         fetch_optional!(self, GET_BY_NUMBER, number)
+    }
+
+    /// Those of these alarms that are known, oldest first.
+    pub async fn alarms_among(&mut self, ids: &[AlarmId]) -> Result<Vec<AlarmRow>> {
+        fetch_all!(self, SOME, serde_json::json!(ids).to_string())
     }
 
     /// The alarms whose current hunt is this one.

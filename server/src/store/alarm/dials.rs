@@ -249,7 +249,9 @@ statements! {
     COUNT_OPEN = ["SELECT count(*) AS open FROM dials WHERE closed_at IS NULL"];
     /// The handsets that have an open dial.
     BUSY_HANDSETS = ["SELECT DISTINCT handset_id FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
-    /// The same with their channels and mids.
+    /// The channels of a handset on which one is open.
+    OPEN_CHANNELS = ["SELECT channel FROM dials WHERE handset_id = $1 AND closed_at IS NULL"];
+    /// Those of all handsets, with their mids.
     OPEN_MIDS = ["SELECT handset_id, channel, mid FROM dials WHERE closed_at IS NULL AND handset_id IS NOT NULL"];
 }
 
@@ -346,6 +348,15 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn open_dial_on(&mut self, handset: HandsetId, channel: i32) -> Result<Option<DialRow>> {
         fetch_optional!(self, OPEN_OF_CHANNEL, handset, channel)
+    }
+
+    /// The channels of a handset on which a dial is open.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_channels(&mut self, handset: HandsetId) -> Result<Vec<i32>> {
+        let rows: Vec<(i32,)> = fetch_all!(self, OPEN_CHANNELS, handset)?;
+        Ok(rows.into_iter().map(|(channel,)| channel).collect())
     }
 
     /// Whether a dial is open on any channel of a handset.

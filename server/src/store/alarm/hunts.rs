@@ -275,13 +275,15 @@ statements! {
     SET_REFUSED = ["UPDATE hunts SET refused = $2 WHERE id = $1"];
     /// Whoever wants to be called no more about an alarm, in any hunt it had.
     WANT_NO_MORE = [
-        "SELECT DISTINCT c.person_id, c.number FROM alarm_hunts l JOIN dials d ON d.hunt_id = l.hunt_id
-           JOIN dial_targets t ON t.mid = d.mid JOIN callees c ON c.id = t.callee_id
-         WHERE l.alarm_id = $1 AND l.joined_at <= d.offered_at AND t.action = $2
-         UNION
-         SELECT c.person_id, c.number FROM alarm_hunts l JOIN inbound_calls i ON i.hunt_id = l.hunt_id
-           JOIN callees c ON c.id = i.callee_id
-         WHERE l.alarm_id = $1 AND l.joined_at <= i.at AND i.action = $2"
+        "SELECT said.person_id, said.number FROM (
+           SELECT l.alarm_id, c.person_id, c.number FROM alarm_hunts l JOIN dials d ON d.hunt_id = l.hunt_id
+             JOIN dial_targets t ON t.mid = d.mid JOIN callees c ON c.id = t.callee_id
+           WHERE l.alarm_id" in_list "AND l.joined_at <= d.offered_at AND t.action = $2
+           UNION
+           SELECT l.alarm_id, c.person_id, c.number FROM alarm_hunts l JOIN inbound_calls i ON i.hunt_id = l.hunt_id
+             JOIN callees c ON c.id = i.callee_id
+           WHERE l.alarm_id" in_list "AND l.joined_at <= i.at AND i.action = $2) said
+         GROUP BY said.person_id, said.number HAVING count(*) = $3"
     ];
     /// Its policy begins anew.
     RESTART_POLICY = ["UPDATE hunts SET policy_step = NULL, policy_round = 0 WHERE id = $1"];
@@ -550,9 +552,11 @@ impl Db<'_> {
         execute!(self, SET_REFUSED, id, (!refused.is_empty()).then_some(Json(refused))).map(|_| ())
     }
 
-    /// Who pressed the key by which they want to be called no more about an alarm.
-    pub async fn who_want_no_more(&mut self, alarm: AlarmId) -> Result<Vec<SaidNo>> {
-        let rows: Vec<(Option<PersonId>, String)> = fetch_all!(self, WANT_NO_MORE, alarm, KeyAction::StopCalling)?;
+    /// Who pressed the key by which they want to be called no more about each of these alarms.
+    pub async fn who_want_no_more(&mut self, alarms: &[AlarmId]) -> Result<Vec<SaidNo>> {
+        let all = i64::try_from(alarms.len()).unwrap_or(i64::MAX);
+        let ids = serde_json::json!(alarms).to_string();
+        let rows: Vec<(Option<PersonId>, String)> = fetch_all!(self, WANT_NO_MORE, ids, KeyAction::StopCalling, all)?;
         Ok(rows.into_iter().map(|(person, number)| SaidNo { person, number }).collect())
     }
 

@@ -1,6 +1,6 @@
 //! Calls that came in on a handset, and were taken: who called, about what, and what they said with a key.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::types::Json;
 
 use crate::alarm::KeyAction;
@@ -8,6 +8,9 @@ use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
+
+/// A question for alarms that was on its way when a call came in has come by then.
+const ASKED_BEFORE: TimeDelta = TimeDelta::seconds(10);
 
 row! {
     /// A call that came in.
@@ -52,6 +55,13 @@ impl InboundCallRow {
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
         self.ended_at.is_none() && self.deadline > now
     }
+
+    /// Whether it keeps its channel from whoever asked for alarms there at `asked_at`. A handset asks for nothing on a channel that is in a call:
+    /// one that does has been started anew, and knows nothing of it.
+    #[must_use]
+    pub fn keeps_channel(&self, asked_at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        self.is_open(now) && asked_at < self.at + ASKED_BEFORE
+    }
 }
 
 statements! {
@@ -80,8 +90,11 @@ statements! {
     GOES_ON = ["UPDATE inbound_calls SET deadline = $2 WHERE mid = $1 AND deadline < $2"];
     /// It is over.
     END = ["UPDATE inbound_calls SET ended_at = $2 WHERE mid = $1 AND ended_at IS NULL"];
-    /// What was on a channel before is over: there is another call.
-    END_ON = ["UPDATE inbound_calls SET ended_at = $3 WHERE handset_id = $1 AND channel = $2 AND ended_at IS NULL"];
+    /// What was on a channel before is over, no later than was to be expected: there is another call.
+    END_ON = [
+        "UPDATE inbound_calls SET ended_at = CASE WHEN deadline < $3 THEN deadline ELSE $3 END
+         WHERE handset_id = $1 AND channel = $2 AND ended_at IS NULL"
+    ];
     /// The first word that is said with a key.
     SAID = ["UPDATE inbound_calls SET action = $2, acted_at = $3 WHERE mid = $1 AND action IS NULL"];
     /// Forgets old ones.
