@@ -33,11 +33,15 @@ async fn whoever_answers_alarms_hangs_up_and_says_something(home: Home) {
     native(&server, "POST", &format!("/h/trunk/progress?mid={mid}"), json!({ "number": A, "state": "connected" })).await;
     let shown = lin.get(&page).await;
     assert!(shown.shows("Hang up") && shown.shows("What to say in the call"), "{}", shown.body);
-    assert!(shown.shows("name=\"text\" maxlength=\"500\""), "{}", shown.body);
     let record = server.get("/api/v1/call-records").await["items"][0]["id"].as_i64().unwrap();
     let said = lin.post(&format!("{page}/calls/{record}/say"), &[("text", "the <fan> is burning")]).await;
     assert_eq!((said.status, said.location()), (303, format!("{page}?done=said").as_str()));
     assert_eq!(lin.post(&format!("{page}/calls/{record}/say"), &[("text", "  ")]).await.status, 422);
+    let long = format!("{}.", "burning ".repeat(63));
+    let refused = lin.post(&format!("{page}/calls/{record}/say"), &[("text", &long)]).await;
+    assert_eq!(refused.status, 422);
+    let why = "At most 500 characters are said in a call; these are 505.";
+    assert!(refused.shows(why) && refused.shows(&long), "what was written is kept: {}", refused.body);
     let hung_up = lin.post(&format!("{page}/calls/{record}/hang-up"), &[]).await;
     assert_eq!(hung_up.location(), format!("{page}?done=hung_up"));
     let told = native(&server, "GET", "/h/trunk/live", Value::Null).await;

@@ -16,6 +16,8 @@ use crate::alarm::live_command::{CommandState, FAILED, TOO_LATE};
 use crate::app::App;
 use crate::dashboard::frame::answer::Refusal;
 use crate::dashboard::frame::csrf::Fields;
+use crate::dashboard::frame::field::{Field, Input, Wrong};
+use crate::dashboard::frame::form::{Form, Sent, form_page};
 use crate::dashboard::frame::page::{Part, at_second};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
@@ -45,6 +47,15 @@ pub(in crate::dashboard) async fn say(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Refusal> {
     let (id, record) = call_of(&app, &id, &record).await?;
+    let length = fields.get("text").trim().chars().count();
+    if length > LONGEST_SAID {
+        let (words, length, most) = (reader.words, length.to_string(), LONGEST_SAID.to_string());
+        let form = Form::new(&reader, "say", format!("/alarms/{id}/calls/{record}/say"), &words.running_say);
+        let form = form.with([Field::plain("text", &words.running_say_what, Input::Lines(4))]);
+        let wrong = Wrong::new("text", fill_text(&words.said_too_long, &[("length", &length), ("most", &most)]));
+        let sent = Sent { form: form.id.clone(), fields, wrong };
+        return Ok(form_page(&app, &reader, "alarms", &words.running_say, form.again(Some(&sent))));
+    }
     let text = checks::optional_text("text", Some(fields.get("text").to_owned()), LONGEST_SAID)?.ok_or(Refusal::Garbled)?;
     let order = LiveOrder::Play { text: Some(text), language: None, media: None, sha256: None };
     app.engine.command(record, &order, &actor(&reader)).await?;
@@ -83,7 +94,6 @@ struct RunningPart<'r> {
     alarm: AlarmId,
     calls: Vec<Running>,
     done: Vec<Done>,
-    longest_said: usize,
 }
 
 /// What is known of an alarm's calls.
@@ -125,7 +135,6 @@ pub(in crate::dashboard) fn part(reader: &Reader, alarm: AlarmId, calls: Calls<'
         alarm,
         calls: calls.records.iter().filter_map(running).collect(),
         done: by_people.filter(|_| reader.responds()).map(done).collect(),
-        longest_said: LONGEST_SAID,
     };
     Part::new("running", &part)
 }
