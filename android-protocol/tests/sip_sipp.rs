@@ -17,7 +17,7 @@ use android_protocol::{
         signal::{sdp, stack::Stack},
     },
     voice::{script::Script, tone},
-    wire::CallOutcome,
+    wire::{CallOutcome, FailureDetail},
 };
 
 const LONG: Duration = Duration::from_secs(90);
@@ -177,6 +177,35 @@ async fn busy_and_declined() {
         assert_eq!(made.judged.outcome, outcome, "{made:?}");
         sipp.ends_content().await;
     }
+}
+
+/// A number that is none, a phone that is switched off or that stops ringing, and a trunk that has no line left.
+#[tokio::test]
+async fn what_the_network_says_of_a_call_that_is_not_answered() {
+    use FailureDetail::{BadNumber, Trunk, Unreachable};
+    for (scenario, outcome, detail, retry_after) in [
+        ("unknown", CallOutcome::Failed, Some(BadNumber), None),
+        ("away", CallOutcome::NoAnswer, Some(Unreachable), None),
+        ("gone", CallOutcome::NoAnswer, None, None),
+        ("full", CallOutcome::Failed, Some(Trunk), Some(17)),
+    ] {
+        let Some(sipp) = Sipp::start(scenario) else { return };
+        let made = call(&sipp, None, LONG).await;
+        assert_eq!((made.judged.outcome, made.judged.detail), (outcome, detail), "{scenario}: {made:?}");
+        assert_eq!((made.ending.retry_after, made.connected), (retry_after, None), "{scenario}: {made:?}");
+        assert_eq!(made.alerting.is_some(), scenario == "gone", "{scenario}: {made:?}");
+        sipp.ends_content().await;
+    }
+}
+
+/// The network plays something before anybody has picked up, and never says 180.
+#[tokio::test]
+async fn sound_before_it_is_answered_is_no_answer() {
+    let Some(sipp) = Sipp::start("early") else { return };
+    let made = call(&sipp, None, LONG).await;
+    assert_eq!((made.judged.outcome, made.conversation.action.as_deref()), (CallOutcome::Answered, Some("accept")), "{made:?}");
+    assert!(made.alerting.is_some() && made.alerting < made.connected, "{made:?}");
+    sipp.ends_content().await;
 }
 
 #[tokio::test]
