@@ -42,7 +42,6 @@ impl Language {
 macro_rules! words {
     ($($key:ident)+) => {
         /// The words of one language; the field is the key in its file.
-        #[derive(Debug)]
         pub(in crate::dashboard) struct Words { $(pub(in crate::dashboard) $key: String),+ }
 
         impl Words {
@@ -61,10 +60,18 @@ macro_rules! words {
                 }
             }
 
+            /// All keys, with a space behind each.
             #[cfg(test)]
-            const KEYS: &[&str] = &[$(stringify!($key)),+];
+            const KEYS: &str = concat!($(stringify!($key), " "),+);
         }
     };
+}
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A thousand words tell nobody anything.
+        f.debug_struct("Words").field("language_name", &self.language_name).finish_non_exhaustive()
+    }
 }
 
 /// The words of a language: those of its own file, and of each page.
@@ -143,7 +150,7 @@ mod tests {
 
     #[test]
     fn every_language_has_every_word_and_no_other() {
-        let wanted: BTreeSet<&str> = Words::KEYS.iter().copied().collect();
+        let wanted: BTreeSet<&str> = Words::KEYS.split_whitespace().collect();
         for (tag, text) in FILES {
             assert!(text.parse::<toml::Table>().is_ok() && PAGES.iter().all(|page| page.parse::<toml::Table>().is_ok()), "{tag}");
             let table = catalogue(tag, text);
