@@ -316,6 +316,9 @@ pub struct NativeCall {
     /// How much of the message was played, in milliseconds.
     #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub heard_ms: Option<u64>,
+    /// How often the message was played to its end.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub heard_times: Option<u64>,
     /// The network's words.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,

@@ -11,7 +11,6 @@ use tokio::{
 };
 
 use super::{
-    recordings::MOST_OF_A_CALL,
     signal::{
         outcome::{Ending, Judged, Seen, judge},
         sdp::{self, Direction, EVENT, Media},
@@ -22,7 +21,7 @@ use super::{
 use crate::{
     live::LiveWord,
     voice::{
-        conversation::{Command, Conversation, Input, Outcome, Wish},
+        conversation::{Command, Conversation, Input, MOST_RECORDINGS, Outcome, Wish},
         detector::Detector,
         script::{Script, Utterance},
     },
@@ -103,12 +102,12 @@ pub enum News {
         /// More about it.
         value: Option<String>,
     },
-    /// What was recorded because somebody wanted it.
+    /// Something was recorded.
     Recorded {
-        /// Under which number.
-        ack: i64,
+        /// Under which number somebody wanted it; `None` where the script did.
+        ack: Option<i64>,
         /// The callee's voice.
-        samples: Vec<i16>,
+        samples: Pcm,
     },
 }
 
@@ -190,8 +189,6 @@ pub struct Made {
     pub connected: Option<Duration>,
     /// From the dial until the end.
     pub ended: Duration,
-    /// What the callee said, each time the script asked for it.
-    pub recordings: Vec<Vec<i16>>,
     /// Packets of sound that came.
     pub received: u64,
     /// The line is busy until this is over.
@@ -208,7 +205,6 @@ impl Made {
             alerting: None,
             connected: None,
             ended,
-            recordings: Vec::new(),
             received: 0,
             lingering: None,
         }
@@ -428,9 +424,10 @@ struct Talk<'a> {
     answered: Instant,
     /// Sentences that came while the call runs.
     late: BTreeMap<Utterance, Pcm>,
-    recordings: Vec<Vec<i16>>,
-    /// How many of them were handed over already.
-    handed_over: usize,
+    /// How much was recorded.
+    recordings: usize,
+    /// What the callee has recorded last by the script, to be played again.
+    last: Option<Pcm>,
     /// The place in the room that is to be joined.
     seat: Option<Seat>,
     /// Under which number our descriptions speak of telephone events.
@@ -454,8 +451,8 @@ impl<'a> Talk<'a> {
             conversation: Conversation::new(&order.script),
             answered: Instant::now(),
             late: BTreeMap::new(),
-            recordings: Vec::new(),
-            handed_over: 0,
+            recordings: 0,
+            last: None,
             seat: None,
             event,
             version: 1,
@@ -491,7 +488,7 @@ impl<'a> Talk<'a> {
         for ack in self.sound.unpressed() {
             let _ = news.send(News::Live { ack, word: LiveWord::Error, value: Some("too_late".to_owned()) });
         }
-        self.end_recording();
+        self.end_recording(news);
         if ended_by != EndedBy::Callee {
             call.bye().await;
         }
@@ -503,7 +500,6 @@ impl<'a> Talk<'a> {
             alerting: None,
             connected: None,
             ended: Duration::ZERO,
-            recordings: self.recordings,
             received: self.sound.received(),
             lingering: None,
         }
@@ -593,22 +589,19 @@ impl<'a> Talk<'a> {
                     let sounds: Vec<Pcm> = sounds.collect();
                     self.sound.play(sounds);
                 }
+                Command::Replay(instead) => {
+                    let sound = self.last.clone().or_else(|| instead.and_then(|instead| self.order.sounds.of(&instead)));
+                    self.sound.play(sound);
+                }
                 Command::Stop => self.sound.stop(),
                 Command::Key { key, action } => drop(news.send(News::Key { key, action })),
                 Command::State(name) => drop(news.send(News::State(name))),
                 Command::Record => self.sound.record(),
-                Command::EndRecording => self.end_recording(),
+                Command::EndRecording => self.end_recording(news),
                 Command::KeepRecording(ack) => {
-                    let full = self.recordings.len() + self.handed_over >= MOST_OF_A_CALL;
-                    let told = match self.sound.end_recording().filter(|samples| !full && !samples.is_empty()) {
-                        Some(samples) => {
-                            self.handed_over += 1;
-                            News::Recorded { ack, samples }
-                        }
-                        None => {
-                            let why = if full { "busy" } else { "too_late" };
-                            News::Live { ack, word: LiveWord::Error, value: Some(why.to_owned()) }
-                        }
+                    let told = match self.recorded() {
+                        Some(samples) => News::Recorded { ack: Some(ack), samples },
+                        None => News::Live { ack, word: LiveWord::Error, value: Some("too_late".to_owned()) },
                     };
                     drop(news.send(told));
                 }
@@ -620,9 +613,18 @@ impl<'a> Talk<'a> {
         }
     }
 
-    fn end_recording(&mut self) {
-        let full = self.recordings.len() + self.handed_over >= MOST_OF_A_CALL;
-        self.recordings.extend(self.sound.end_recording().filter(|samples| !full && !samples.is_empty()));
+    /// What was recorded just now, if it is anything; the server takes so many of a call.
+    fn recorded(&mut self) -> Option<Pcm> {
+        let samples = self.sound.end_recording().filter(|samples| !samples.is_empty())?;
+        self.recordings += 1;
+        (self.recordings <= MOST_RECORDINGS).then(|| pcm(samples))
+    }
+
+    fn end_recording(&mut self, news: &mpsc::UnboundedSender<News>) {
+        if let Some(samples) = self.recorded() {
+            self.last = Some(Arc::clone(&samples));
+            drop(news.send(News::Recorded { ack: None, samples }));
+        }
     }
 
     async fn event(&mut self, event: Event, news: &mpsc::UnboundedSender<News>) {

@@ -23,6 +23,7 @@ use super::{
     server::{Server, ServerError},
     signal::trunk::Trunk,
     sound::{
+        Pcm,
         clips::{ClipError, Clips},
         speech::{Speaker, language_of},
     },
@@ -46,6 +47,9 @@ const REPEAT_EVERY: Duration = Duration::from_secs(15);
 const KEY_AGAIN: Duration = Duration::from_millis(500);
 const REPORT_AGAIN: Duration = Duration::from_secs(3);
 const REPORT_AGAIN_MOST: Duration = Duration::from_secs(30);
+
+/// So often at most is an event told that the server answers with an error.
+const EVENT_TRIES: u32 = 10;
 
 /// How long the report waits for what is told before it.
 const LAST_STATES: Duration = Duration::from_secs(5);
@@ -108,15 +112,15 @@ impl Teller {
         Arc::new(Self { bench: bench.clone(), line: Arc::clone(line), language: language.to_owned(), seq: AtomicU64::new(0) })
     }
 
-    /// Acts on what the server answered.
-    async fn heed(&self, progress: &Progress) -> bool {
+    /// Acts on what the server answered, if it did.
+    async fn heed(&self, progress: &Progress) -> Result<(), ServerError> {
         // A test call has no dial that could be told of.
         if self.line.mid.is_empty() {
-            return true;
+            return Ok(());
         }
-        let Ok(reply) = self.bench.server.progress(&self.line.mid, progress).await else { return false };
+        let reply = self.bench.server.progress(&self.line.mid, progress).await?;
         let ends = reply.unwanted && self.line.unwant();
-        let Some(control) = self.line.control().filter(|_| ends || !reply.unwanted) else { return true };
+        let Some(control) = self.line.control().filter(|_| ends || !reply.unwanted) else { return Ok(()) };
         let spoken = self.bench.live.last_words(&self.line, reply.say, Some(&self.language)).await;
         // The call may be over by now.
         let _ = match spoken {
@@ -124,23 +128,41 @@ impl Teller {
             Some((said, sound)) => control.send(Control::Say(said, sound)).await,
             None => Ok(()),
         };
-        true
+        Ok(())
     }
 
-    /// Tells states as they come; what is lost is told again with the next one, or after a while.
+    /// Tells an event until the server has it, and nothing else meanwhile: they are told in their order. Where the server answers, and will not
+    /// have it, the report says what came of it.
+    async fn event(&self, progress: &Progress) {
+        let mut refused = 0;
+        while let Err(why) = self.heed(progress).await {
+            refused += u32::from(why.status().is_some());
+            if matches!(why, ServerError::Status(400 | 404 | 410 | 413 | 422)) || refused >= EVENT_TRIES {
+                return;
+            }
+            sleep(KEY_AGAIN).await;
+        }
+    }
+
+    /// Tells states as they come; what is lost of how far the call is is told again with the next one, or after a while.
     pub(super) async fn states(self: Arc<Self>, mut told: mpsc::UnboundedReceiver<Progress>) {
         let mut last: Option<Progress> = None;
         loop {
             match timeout(REPEAT_EVERY, told.recv()).await {
                 Ok(None) => return,
                 Ok(Some(progress)) => {
-                    self.heed(&progress).await;
+                    if progress.event.is_some() {
+                        self.event(&progress).await;
+                    } else {
+                        // The next one says it too.
+                        let _ = self.heed(&progress).await;
+                    }
                     let over = progress.state == Some(ProgressState::Ended);
                     last = (!over).then_some(Progress { event: None, value: None, seq: None, ..progress });
                 }
                 Err(_) => {
                     if let Some(progress) = &last {
-                        self.heed(progress).await;
+                        let _ = self.heed(progress).await;
                     }
                 }
             }
@@ -149,7 +171,7 @@ impl Teller {
 
     /// Tells a key until the server has it.
     async fn key(self: Arc<Self>, progress: Progress) {
-        while !self.heed(&progress).await {
+        while self.heed(&progress).await.is_err() {
             sleep(KEY_AGAIN).await;
         }
     }
@@ -399,15 +421,11 @@ impl Bench {
         let asked = !script.keys.is_empty() || !script.menu.is_empty();
         let mut call = told_call(number, started_at, asked, made);
         call.recordings = kept;
-        // On disk before the report names them; a test call has no report that would.
-        for samples in made.recordings.iter().filter(|_| !mid.is_empty()) {
-            call.recordings.extend(self.keep(mid, samples.clone()).await);
-        }
         self.write(JournalEntry::Ended { mid: mid.clone(), call: call.clone() }).await;
         call
     }
 
-    async fn keep(&self, mid: &str, samples: Vec<i16>) -> Option<Recording> {
+    async fn keep(&self, mid: &str, samples: Pcm) -> Option<Recording> {
         let kept = self.recordings.keep(mid, samples).await;
         kept.inspect_err(|why| self.say(&format!("a recording of {} is lost: {why}", short(mid)))).ok()
     }
@@ -437,13 +455,23 @@ impl Bench {
                 drop(states.send(Progress { event, value: Some(name), seq: seq(), ..progress(ProgressState::Connected) }));
             }
             News::Live { ack, word, value } => self.live.tell(line, ack, word, value),
-            News::Recorded { ack, samples } => match self.keep(mid, samples).await {
-                Some(recording) => {
-                    self.live.tell(line, ack, LiveWord::Recording, Some(recording.id.clone()));
-                    kept.push(recording);
+            // A test call has no report that would name it.
+            News::Recorded { .. } if mid.is_empty() => {}
+            News::Recorded { ack, samples } => {
+                // On disk before anybody hears of it, and named before what the callee does next: a crash loses no message that was confirmed.
+                let recording = self.keep(mid, samples).await;
+                let id = recording.as_ref().map(|recording| recording.id.clone());
+                kept.extend(recording);
+                match (ack, id) {
+                    (Some(ack), Some(id)) => self.live.tell(line, ack, LiveWord::Recording, Some(id)),
+                    (Some(ack), None) => self.live.tell(line, ack, LiveWord::Error, Some("media".to_owned())),
+                    (None, Some(id)) => {
+                        let event = Some("recording".to_owned());
+                        drop(states.send(Progress { event, value: Some(id), seq: seq(), ..progress(ProgressState::Connected) }));
+                    }
+                    (None, None) => {}
                 }
-                None => self.live.tell(line, ack, LiveWord::Error, Some("media".to_owned())),
-            },
+            }
             News::Key { key, action } => {
                 let entry = JournalEntry::Key { mid: mid.to_owned(), number: number.to_owned(), key, action: action.clone() };
                 self.write(entry).await;
@@ -536,6 +564,7 @@ fn told_call(number: &str, started_at: u64, asked: bool, made: &Made) -> NativeC
         action: answered.then(|| conversation.action.clone().unwrap_or_else(|| "none".to_owned())),
         machine: conversation.machine,
         heard_ms: answered.then(|| ms(conversation.heard)),
+        heard_times: answered.then_some(conversation.heard_times),
         cause: Some(Cause {
             sip: made.ending.code,
             q850: made.ending.q850,

@@ -56,6 +56,8 @@ pub enum Act {
     Info(char),
     /// A tone that is no key, for so many milliseconds.
     Hum(u64),
+    /// One pure tone of this frequency, for so many milliseconds.
+    Note(u16, u64),
     /// One pure tone of this frequency, until the call is over.
     Whistle(u16),
     /// The same description again, as a timer of the session does it.
@@ -808,6 +810,7 @@ impl Leg {
                     self.say(&tone::sine(&[f64::from(frequency)], 1000, 6000.0));
                 }
             }
+            Act::Note(frequency, milliseconds) => self.say(&tone::sine(&[f64::from(frequency)], milliseconds, 6000.0)),
             Act::Hum(milliseconds) => self.say(&tone::sine(&[150.0, 300.0, 450.0, 700.0], milliseconds, 3000.0)),
             Act::Info(key) => {
                 let body = format!("Signal={key}\r\nDuration=160\r\n");

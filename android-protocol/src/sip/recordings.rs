@@ -13,12 +13,9 @@ use tokio::{sync::Notify, time::timeout};
 
 use super::{
     server::{Server, ServerError},
-    sound::clips::sha256,
+    sound::{Pcm, clips::sha256},
 };
 use crate::{voice::wav, wire::Recording};
-
-/// No more of one call than this: the server takes no more.
-pub const MOST_OF_A_CALL: usize = 4;
 
 /// How long a recording is kept that the server does not take.
 const KEPT_FOR: Duration = Duration::from_hours(7 * 24);
@@ -73,7 +70,7 @@ impl Recordings {
     /// # Errors
     ///
     /// If the disk does not take it. Then the report must not name it.
-    pub async fn keep(&self, mid: &str, samples: Vec<i16>) -> io::Result<Recording> {
+    pub async fn keep(&self, mid: &str, samples: Pcm) -> io::Result<Recording> {
         let id = format!("r{:032x}", rand::random::<u128>());
         let path = self.folder.join(file_name(mid, &id));
         let folder = self.folder.clone();

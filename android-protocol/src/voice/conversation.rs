@@ -26,8 +26,20 @@ pub const DEFAULT_LONGEST: Duration = Duration::from_mins(3);
 /// No call lasts longer, whatever a script says.
 pub const LONGEST: Duration = Duration::from_mins(15);
 
+/// The same of one with a menu, in which a message of ten minutes may be spoken, heard, and spoken anew.
+pub const LONGEST_MENU: Duration = Duration::from_hours(1);
+
+/// No more is recorded in a call: the server takes no more.
+pub const MOST_RECORDINGS: usize = 4;
+
 /// Most states entered and keys asked for again, so that no menu goes round for ever.
 const MOST_STEPS: u32 = 200;
+
+/// States that are entered within this time of each other go round in silence, if there are as many of them as a menu may have.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
+/// At least so long is it silent between two times of a menu's state, where it waits for no key: else one is not told from the other.
+const BETWEEN_TIMES: Duration = Duration::from_secs(1);
 
 /// How often one state is asked again because of keys that mean nothing.
 const MOST_AGAIN: u32 = 10;
@@ -61,6 +73,8 @@ pub enum Input {
 pub enum Command {
     /// Play this, in place of what is playing.
     Play(Vec<Utterance>),
+    /// Play what the callee has recorded last by the script, in place of what is playing; where there is nothing, this, or nothing.
+    Replay(Option<Utterance>),
     /// Play nothing any more.
     Stop,
     /// Tell the server at once.
@@ -111,6 +125,8 @@ pub struct Outcome {
     pub machine: Option<Verdict>,
     /// How much of the message was played.
     pub heard: Duration,
+    /// How often the message, which is what the script says first, was played to its end.
+    pub heard_times: u64,
 }
 
 impl Outcome {
@@ -151,6 +167,8 @@ enum Target {
 #[derive(Debug, Clone, Default)]
 struct State {
     says: Option<Utterance>,
+    /// Whether the callee's own message is played in place of that.
+    replay: bool,
     keys: BTreeMap<char, Target>,
     times: u64,
     pause: Duration,
@@ -161,6 +179,8 @@ struct State {
     record: Option<RecordRule>,
     /// Whether a message is recorded without a key.
     records_at_once: bool,
+    /// Whether it is one of a menu.
+    of_menu: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -245,6 +265,13 @@ pub struct Conversation {
     limit: Option<u64>,
     again: u32,
     steps: u32,
+    /// When the last of them was, and how many there were at once.
+    stepped: Option<Duration>,
+    at_once: usize,
+    /// How many recordings were begun.
+    recordings: usize,
+    /// What the callee's last key has decided, while that is still being said.
+    decided: Option<String>,
     playing_since: Option<Duration>,
     aside: Aside,
     outcome: Outcome,
@@ -279,10 +306,11 @@ impl Conversation {
     #[must_use]
     pub fn new(script: &Script) -> Self {
         let mut states: BTreeMap<String, State> = BTreeMap::new();
-        let names: Vec<&String> = menu(script).map(|(name, _)| name).collect();
-        for (name, state) in menu(script) {
+        let names: Vec<&String> = script.states().map(|(name, _)| name).collect();
+        for (name, state) in script.states() {
             states.insert(name.clone(), State::of_menu(state, script, &names));
         }
+        let most = if states.is_empty() { LONGEST } else { LONGEST_MENU };
         if states.is_empty() {
             states.insert(START.to_owned(), State::of_script(script));
         }
@@ -296,12 +324,16 @@ impl Conversation {
             invalid: script.invalid_key_say.clone().filter(|text| !text.trim().is_empty()),
             rule,
             whole: WholeCall::of(script),
-            longest: script.max_seconds.map_or(DEFAULT_LONGEST, Duration::from_secs).min(LONGEST),
+            longest: script.max_seconds.filter(|seconds| *seconds > 0).map_or(DEFAULT_LONGEST, Duration::from_secs).min(most),
             doing: Doing::Opening { until: opening },
             said: 0,
             limit: None,
             again: 0,
             steps: 0,
+            stepped: None,
+            at_once: 0,
+            recordings: 0,
+            decided: None,
             playing_since: None,
             aside: Aside::default(),
             outcome: Outcome::default(),
@@ -347,6 +379,7 @@ impl Conversation {
         if self.doing != Doing::Over {
             self.stopped_playing(at);
             self.close_wishes();
+            self.decide();
             self.doing = Doing::Over;
         }
         std::mem::take(&mut self.commands)
@@ -394,17 +427,18 @@ impl Conversation {
             }
             (Doing::Speaking, Input::Played) => {
                 self.stopped_playing(at);
+                if self.name == START {
+                    self.outcome.heard_times += 1;
+                }
                 if self.whole == Some(WholeCall::FromSaid) {
                     self.record_whole();
                 }
                 self.said_once(at);
             }
+            (Doing::Correcting, Input::Played) if self.state().of_menu => self.say_again(at),
+            // There the sentence asks for the right one.
             (Doing::Correcting, Input::Played) => self.wait_for_key(at),
-            (Doing::Beeping, Input::Played) => {
-                let longest = s(self.state().record.and_then(|rule| rule.max_seconds), 60);
-                self.doing = Doing::Recording { since: at, until: at + longest };
-                self.commands.push(Command::Record);
-            }
+            (Doing::Beeping, Input::Played) => self.record(at),
             (Doing::Recording { until, .. }, Input::Tick) if at >= until => self.recorded(at),
             (Doing::Recording { since, .. }, Input::Quiet(quiet)) => {
                 let enough = ms(self.state().record.and_then(|rule| rule.silence_ms), 3000);
@@ -422,14 +456,21 @@ impl Conversation {
     /// Says what the state says, for one more time.
     fn say(&mut self, at: Duration) {
         self.said += 1;
-        match self.state().says {
-            Some(says) => {
-                self.playing_since = Some(at);
-                self.doing = Doing::Speaking;
-                self.commands.push(Command::Play(vec![says]));
-            }
-            None => self.said_once(at),
-        }
+        let state = self.state();
+        let command = match state.says {
+            says if state.replay && self.recordings > 0 => Command::Replay(says),
+            Some(says) => Command::Play(vec![says]),
+            None => return self.said_once(at),
+        };
+        self.playing_since = Some(at);
+        self.doing = Doing::Speaking;
+        self.commands.push(command);
+    }
+
+    /// Says it once more, which is none of the times that it is to be said.
+    fn say_again(&mut self, at: Duration) {
+        self.said = self.said.saturating_sub(1);
+        self.say(at);
     }
 
     fn said_once(&mut self, at: Duration) {
@@ -489,8 +530,10 @@ impl Conversation {
             Doing::Recording { .. } => return self.recorded(at),
             _ => {}
         }
+        self.at_once = 0;
         let state = self.state();
-        let target = state.keys.get(&key).cloned();
+        // Where no more is recorded, a key for that means nothing.
+        let target = state.keys.get(&key).filter(|target| !(self.is_full() && self.leads_to_recording(target))).cloned();
         let action = match &target {
             Some(Target::Final(word) | Target::Unknown(word)) => Some(word.clone()),
             Some(Target::Repeat) => Some("repeat".to_owned()),
@@ -502,7 +545,13 @@ impl Conversation {
             Some(Target::Unknown(_)) => {}
             Some(target) => {
                 self.interrupt(at);
+                if self.rule.on_human.as_deref() == Some("once") {
+                    // Whoever presses a key is a person, whatever the guess is.
+                    self.limit = Some(1);
+                }
+                let decided = self.decided_by(&target);
                 self.follow(at, target);
+                self.decided = decided;
             }
             // Nothing is asked: a key is only reported.
             None if state.keys.is_empty() => {}
@@ -521,13 +570,34 @@ impl Conversation {
                 self.doing = Doing::Correcting;
                 self.commands.push(Command::Play(vec![Utterance::Text(text)]));
             }
+            None if self.state().of_menu => self.say_again(at),
             None => self.say(at),
         }
     }
 
+    /// What a key has decided that leads to a state which asks nothing more, and only says what it ends with: whoever hangs up then has heard
+    /// enough.
+    fn decided_by(&self, target: &Target) -> Option<String> {
+        let Target::Go(name) = target else { return None };
+        let state = self.states.get(name).filter(|state| state.keys.is_empty() && !state.records_at_once)?;
+        match (&state.otherwise, &state.silent) {
+            (None, Some(Target::Final(word))) => Some(word.clone()),
+            _ => None,
+        }
+    }
+
+    /// The call ends: what was decided stands, if it had no result yet.
+    fn decide(&mut self) {
+        let decided = self.decided.take();
+        self.outcome.action = self.outcome.action.take().or(decided);
+    }
+
     fn follow(&mut self, at: Duration, target: Target) {
         self.steps += 1;
-        if self.steps > MOST_STEPS {
+        let soon = self.stepped.replace(at).is_some_and(|before| at.saturating_sub(before) < AT_ONCE);
+        self.at_once = if soon { self.at_once + 1 } else { 0 };
+        self.decided = None;
+        if self.steps > MOST_STEPS || self.at_once > MOST_STATES {
             return self.hang_up(at);
         }
         match target {
@@ -560,23 +630,50 @@ impl Conversation {
         }
     }
 
+    /// Whether no more is recorded in this call. What was recorded last stands then.
+    fn is_full(&self) -> bool {
+        self.recordings >= MOST_RECORDINGS
+    }
+
+    fn leads_to_recording(&self, target: &Target) -> bool {
+        match target {
+            Target::Record => true,
+            Target::Go(name) => self.states.get(name).is_some_and(|state| state.records_at_once),
+            _ => false,
+        }
+    }
+
     fn begin_recording(&mut self, at: Duration) {
         if self.whole.is_some() {
             // The call is recorded as a whole.
             return self.wait_for_key(at);
         }
-        let rule = self.state().record.unwrap_or_default();
-        if rule.beep == Some(false) {
-            self.doing = Doing::Recording { since: at, until: at + s(rule.max_seconds, 60) };
-            self.commands.push(Command::Record);
+        if self.is_full() {
+            return self.after_recording(at);
+        }
+        if self.state().record.is_some_and(|rule| rule.beep == Some(false)) {
+            self.record(at);
         } else {
             self.doing = Doing::Beeping;
             self.commands.push(Command::Play(vec![Utterance::Beep]));
         }
     }
 
+    fn record(&mut self, at: Duration) {
+        let longest = s(self.state().record.and_then(|rule| rule.max_seconds), 60);
+        self.doing = Doing::Recording { since: at, until: at + longest };
+        self.recordings += 1;
+        self.commands.push(Command::Record);
+    }
+
     fn recorded(&mut self, at: Duration) {
         self.commands.push(Command::EndRecording);
+        self.after_recording(at);
+    }
+
+    fn after_recording(&mut self, at: Duration) {
+        // The recording is over, also if the call ends now.
+        self.doing = Doing::Waiting { until: at, last: true };
         let state = self.state();
         match state.record.as_ref().and_then(|rule| rule.then.as_deref()) {
             Some(word) => {
@@ -618,16 +715,10 @@ impl Conversation {
         if self.records() || self.whole == Some(WholeCall::Recorded) {
             self.commands.push(Command::EndRecording);
         }
+        self.decide();
         self.doing = Doing::Over;
         self.commands.push(Command::HangUp);
     }
-}
-
-/// The menu's states, of which [`START`] must be one.
-fn menu(script: &Script) -> impl Iterator<Item = (&String, &MenuState)> {
-    let there = script.menu.contains_key(START);
-    let others = script.menu.iter().filter(|(name, _)| *name != START).take(MOST_STATES - 1);
-    script.menu.get_key_value(START).into_iter().chain(others).take(if there { MOST_STATES } else { 0 })
 }
 
 impl Target {
@@ -679,14 +770,16 @@ impl State {
         let wait = s(state.seconds, if state.keys.is_empty() { 0 } else { 10 });
         Self {
             says: utterance(state.say.as_ref(), state.play.as_ref()),
+            replay: state.replay == Some(true),
             keys: keys(&state.keys, states),
             times: state.times.unwrap_or(1).clamp(1, 20),
-            pause: if state.keys.is_empty() { ms(script.pause_ms, 3000) } else { wait },
+            pause: if state.keys.is_empty() { ms(script.pause_ms, 3000) } else { wait.max(BETWEEN_TIMES) },
             wait,
             otherwise: state.otherwise.as_deref().map(|word| Target::of(word, states)),
             silent: state.silent.as_deref().map(|word| Target::of(word, states)),
             record: state.record.clone(),
             records_at_once: state.record.is_some(),
+            of_menu: true,
         }
     }
 }

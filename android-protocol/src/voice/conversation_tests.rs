@@ -4,11 +4,16 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[path = "conversation/shout_tests.rs"]
+mod shouts;
+
 /// A callee, and a player: every utterance takes two seconds.
 struct Line {
     conversation: Conversation,
     now: Duration,
     plays_until: Option<Duration>,
+    /// How many messages of the callee were recorded for the script.
+    recorded: usize,
     /// What happened, with the time in milliseconds.
     told: Vec<(u64, String)>,
 }
@@ -18,7 +23,7 @@ const PLAYING: Duration = Duration::from_secs(2);
 impl Line {
     fn answered(script: &str) -> Self {
         let script: Script = serde_json::from_str(script).unwrap();
-        Self { conversation: Conversation::new(&script), now: Duration::ZERO, plays_until: None, told: Vec::new() }
+        Self { conversation: Conversation::new(&script), now: Duration::ZERO, plays_until: None, recorded: 0, told: Vec::new() }
     }
 
     fn input(&mut self, input: Input) {
@@ -26,10 +31,14 @@ impl Line {
             let word = match &command {
                 Command::Play(what) => {
                     self.plays_until = Some(self.now + PLAYING);
-                    match &what[0] {
-                        Utterance::Text(text) => format!("says {text}"),
-                        Utterance::Clip(clip) => format!("plays {}", clip.media),
-                        Utterance::Beep => "beeps".to_owned(),
+                    saying(&what[0])
+                }
+                Command::Replay(instead) => {
+                    self.plays_until = Some(self.now + PLAYING);
+                    match (self.recorded, instead) {
+                        (0, Some(instead)) => saying(instead),
+                        (0, None) => "plays nothing".to_owned(),
+                        (last, _) => format!("replays {last}"),
                     }
                 }
                 Command::Stop => {
@@ -39,7 +48,10 @@ impl Line {
                 Command::Key { key, action } => format!("key {key} {}", action.as_deref().unwrap_or("-")),
                 Command::State(name) => format!("enters {name}"),
                 Command::Record => "records".to_owned(),
-                Command::EndRecording => "recorded".to_owned(),
+                Command::EndRecording => {
+                    self.recorded += 1;
+                    "recorded".to_owned()
+                }
                 Command::KeepRecording(ack) => format!("recorded for {ack}"),
                 Command::Enter { room, mute } => format!("enters the room {room}{}", if *mute { ", mute" } else { "" }),
                 Command::Leave => "leaves".to_owned(),
@@ -83,6 +95,14 @@ impl Line {
 
     fn words(&self) -> Vec<&str> {
         self.told.iter().map(|(_, word)| word.as_str()).collect()
+    }
+}
+
+fn saying(what: &Utterance) -> String {
+    match what {
+        Utterance::Text(text) => format!("says {text}"),
+        Utterance::Clip(clip) => format!("plays {}", clip.media),
+        Utterance::Beep => "beeps".to_owned(),
     }
 }
 

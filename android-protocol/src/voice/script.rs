@@ -139,6 +139,9 @@ pub struct MenuState {
     /// A recording to play in place of `say`.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub play: Option<Clip>,
+    /// What the callee has recorded last in this call is played in place of both.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub replay: Option<bool>,
     /// What each key does: an action, or `go:STATE`.
     #[serde(default, deserialize_with = "lenient_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<String, String>,
@@ -178,11 +181,27 @@ pub fn utterance(say: Option<&String>, play: Option<&Clip>) -> Option<Utterance>
 }
 
 impl Script {
+    /// The menu's states, of which [`START`] must be one: without it there are none.
+    pub fn states(&self) -> impl Iterator<Item = (&String, &MenuState)> {
+        let start = self.menu.get_key_value(START);
+        let others = self.menu.iter().filter(|(name, _)| *name != START).take(MOST_STATES - 1);
+        start.into_iter().chain(others).take(if start.is_some() { MOST_STATES } else { 0 })
+    }
+
+    /// What it says first: what the call is made for.
+    #[must_use]
+    pub fn message(&self) -> Option<Utterance> {
+        match self.menu.get(START) {
+            Some(start) => utterance(start.say.as_ref(), start.play.as_ref()),
+            None => utterance(self.say.as_ref(), self.play.as_ref()),
+        }
+    }
+
     /// Everything that the call may have to say: to be made ready before it is dialled.
     #[must_use]
     pub fn utterances(&self) -> Vec<Utterance> {
         let text = |text: &String| Utterance::Text(text.clone());
-        let menu = self.menu.values().take(MOST_STATES).filter_map(|state| utterance(state.say.as_ref(), state.play.as_ref()));
+        let menu = self.states().filter_map(|(_, state)| utterance(state.say.as_ref(), state.play.as_ref()));
         let mut all: Vec<Utterance> = utterance(self.say.as_ref(), self.play.as_ref())
             .into_iter()
             .chain(menu)
@@ -191,7 +210,7 @@ impl Script {
             .filter(|utterance| !matches!(utterance, Utterance::Text(text) if text.trim().is_empty()))
             .collect();
         let leaves_message = self.record.as_ref().is_some_and(|rule| rule.from.is_none());
-        let records = leaves_message || self.menu.values().any(|state| state.record.is_some());
+        let records = leaves_message || self.states().any(|(_, state)| state.record.is_some());
         if records {
             all.push(Utterance::Beep);
         }

@@ -136,12 +136,15 @@ impl Speaker {
         let until = Instant::now() + ALL_WITHIN;
         let mut sounds = Sounds { ready: BTreeMap::new(), instead: self.instead.clone() };
         let mut missing = Vec::new();
-        let said = script.say.as_deref().or_else(|| script.menu.values().find_map(|state| state.say.as_deref()));
-        let language = language_of(script.language.as_deref(), said.unwrap_or_default());
+        let message = script.message();
+        let said = match &message {
+            Some(Utterance::Text(text)) => text.as_str(),
+            _ => script.states().find_map(|(_, state)| state.say.as_deref()).unwrap_or_default(),
+        };
+        let language = language_of(script.language.as_deref(), said);
         // The message itself first: it matters most, if time runs out.
         let mut utterances = script.utterances();
-        utterances
-            .sort_by_key(|utterance| !matches!(utterance, Utterance::Text(text) if Some(text.as_str()) == script.say.as_deref()));
+        utterances.sort_by_key(|utterance| Some(utterance) != message.as_ref());
         for utterance in utterances {
             let made = match &utterance {
                 Utterance::Text(text) => match timeout_at(until, self.say(text, &language)).await {

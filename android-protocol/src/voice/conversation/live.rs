@@ -119,7 +119,7 @@ impl Conversation {
             Wish::Collect { most, within } => self.collect(at, ack, most, within),
             Wish::Record { longest } => {
                 // One recording at a time, and one meaning of a key at a time.
-                if self.whole.is_some() || self.aside.collecting.is_some() {
+                if self.whole.is_some() || self.is_full() || self.aside.collecting.is_some() {
                     self.busy(ack);
                 } else if self.lay_aside(at, ack) {
                     self.doing = Doing::Announcing { ack, longest: longest.min(LONGEST_WISH) };
@@ -300,6 +300,7 @@ impl Conversation {
     /// The tone was heard.
     pub(super) fn announced(&mut self, at: Duration, ack: i64, longest: Duration) {
         self.doing = Doing::Taping { ack, until: at + longest };
+        self.recordings += 1;
         self.commands.push(Command::Record);
         self.tell(ack, LiveWord::Playing, None);
     }
