@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, Ipv4Addr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -37,8 +37,12 @@ pub struct Table {
     pub deaf_to_events: usize,
     /// What it says to calls that come in, one after the other; then that it wants nobody.
     pub callers: VecDeque<(u16, Value)>,
-    /// What progress in a state is answered.
+    /// What progress in a state is answered, and of what is entered or recorded.
     pub answers: BTreeMap<String, Value>,
+    /// So often is progress of what happens in a call not taken.
+    pub deaf_to_progress: usize,
+    /// States that were entered and recordings that were named, as they were taken.
+    pub taken: Vec<Value>,
 }
 
 #[derive(Clone)]
@@ -154,6 +158,15 @@ fn answer(table: &Mutex<Table>, request: &Received) -> (u16, Value) {
         let answer = body["state"].as_str().and_then(|state| now.answers.get(state).cloned());
         return (200, answer.unwrap_or(accepted));
     }
+    if path.starts_with("/progress?") && body["event"] != "key" {
+        if now.deaf_to_progress > 0 {
+            now.deaf_to_progress -= 1;
+            return (503, json!({}));
+        }
+        let answer = body["value"].as_str().and_then(|value| now.answers.get(value).cloned());
+        now.taken.push(body);
+        return (200, answer.unwrap_or(accepted));
+    }
     (200, if path.starts_with("/outbox?") { json!({ "code": 1 }) } else { accepted })
 }
 
@@ -191,7 +204,8 @@ impl Drop for Home {
     }
 }
 
-fn configuration(folder: &Path, server: &str, trunk: &str, channels: usize, more: &str) -> Settings {
+/// The configuration of a handset, as a file in this folder, where its state is too.
+pub fn configuration(folder: &Path, server: &str, trunk: &str, channels: usize, more: &str) -> PathBuf {
     let mut files = String::new();
     for (text, frequency) in SPOKEN {
         let path = folder.join(format!("{frequency}.wav"));
@@ -208,15 +222,16 @@ fn configuration(folder: &Path, server: &str, trunk: &str, channels: usize, more
     );
     let path = folder.join("handset.toml");
     std::fs::write(&path, text).unwrap();
-    Settings::of(&Agent::read(&path).unwrap()).unwrap()
+    path
 }
 
 impl Home {
     pub fn begin(table: Table, peer: Peer, channels: usize, more: &str) -> Self {
         let server = Server::open(table);
         let folder = tempfile::tempdir().unwrap();
-        let settings = configuration(folder.path(), &server.desk.url, &peer.address().to_string(), channels, more);
-        let client = Agent::read(&folder.path().join("handset.toml")).unwrap().client().unwrap();
+        let agent =
+            Agent::read(&configuration(folder.path(), &server.desk.url, &peer.address().to_string(), channels, more)).unwrap();
+        let (settings, client) = (Settings::of(&agent).unwrap(), agent.client().unwrap());
         let journal = Scribe::open(&settings.state_dir).unwrap();
         let running = tokio::spawn(run(settings, journal, client, std::future::pending(), |_| {}));
         Self { _folder: folder, server, peer, running }
@@ -224,8 +239,13 @@ impl Home {
 
     /// What the peer heard in the call with this number.
     pub fn heard_by(&self, number: &str) -> Vec<i16> {
-        let log = self.peer.log();
-        let call = log.calls.iter().find(|(_, called)| called == number).map(|(id, _)| id.clone());
-        call.and_then(|id| log.heard.get(&id).cloned()).unwrap_or_default()
+        heard_by(&self.peer, number)
     }
+}
+
+/// What a peer heard in the call with this number.
+pub fn heard_by(peer: &Peer, number: &str) -> Vec<i16> {
+    let log = peer.log();
+    let call = log.calls.iter().find(|(_, called)| called == number).map(|(id, _)| id.clone());
+    call.and_then(|id| log.heard.get(&id).cloned()).unwrap_or_default()
 }
