@@ -240,6 +240,10 @@ enum WholeCall {
 
 impl WholeCall {
     fn of(script: &Script) -> Option<Self> {
+        // One recording at a time, and such a call is made for the message.
+        if script.states().any(|(_, state)| state.record.is_some()) {
+            return None;
+        }
         match script.record.as_ref()?.from.as_deref()? {
             "answer" => Some(Self::FromAnswer),
             // Whatever a later version may call it: nobody is recorded before they have heard of it.

@@ -218,6 +218,14 @@ fn a_call_that_is_wanted_no_more_says_so_and_keeps_what_was_spoken() {
     assert_eq!(action(&line), None);
 }
 
+#[test]
+fn a_message_is_recorded_also_where_the_whole_call_was_to_be() {
+    let both = RECORD.replacen('{', r#"{ "record": { "from": "answer" },"#, 1);
+    let line = Line::answered(&both).until(1000).then(Input::Key('*')).until(7000).then(Input::Key('#')).until(7500);
+    let words = ["says Speak now", "beeps", "records", "recorded", "enters verify", "says Verify"];
+    assert_eq!(line.words()[4..], words, "the call is made for the message");
+}
+
 fn answered_by(verdict: Verdict) -> Line {
     Line::answered(DELIVERY).until(2000).then(Input::Machine(verdict))
 }
