@@ -18,8 +18,8 @@ use prometheus_client::{
 use tracing_subscriber::{EnvFilter, fmt, prelude::*, util::TryInitError};
 
 use crate::{
-    alarm::call_record::{CallKind, CallResult},
-    alarm::{DialOutcome, EndReason, HuntOutcome},
+    alarm::call_record::CallResult,
+    alarm::{AlarmKind, DialOutcome, EndReason, HuntOutcome},
     config::{LogConfig, LogFormat},
     store::{Counts, Tally},
 };
@@ -554,7 +554,7 @@ impl Counts for Metrics {
 /// A series for everything that a report can say of a call.
 fn every_call() -> Family<CallLabels, Counter> {
     let family = Family::default();
-    for kind in CallKind::ALL {
+    for kind in AlarmKind::ALL {
         for result in CallResult::ALL.iter().filter(|result| **result != CallResult::Unknown) {
             drop(family.get_or_create(&CallLabels { kind: kind.as_str(), outcome: result.as_str() }));
         }
@@ -609,12 +609,12 @@ impl Metrics {
         registry.register("report_retries", "Repeated attempts to store a report", metrics.report_retries.clone());
         registry.register("alarms", "Alarms that came in, by what became of them", metrics.alarms.0.clone());
         registry.register("refusals", "Requests of senders that were refused, by sender and reason", metrics.refusals.clone());
-        registry.register("hunts_ended", "Hunts that ended, by how", metrics.hunts_ended.0.clone());
+        registry.register("hunts_ended", "Hunts of alarms that ended, by how", metrics.hunts_ended.0.clone());
         registry.register("dials", "Dials that were closed, by how", metrics.dials.0.clone());
         registry.register("calls", "Calls of which a report came, by what for and how they ended", metrics.calls.clone());
         registry.register("handset_channels", "Channels of each handset, by what they do", metrics.handsets.channels.clone());
         registry.register("handset_failures", "Calls in a row that have not left a handset", metrics.handsets.failures.clone());
-        registry.register("open_hunts", "Hunts that have not ended", metrics.open_hunts.clone());
+        registry.register("open_hunts", "Hunts of alarms that have not ended", metrics.open_hunts.clone());
         registry.register("open_dials", "Dials that handsets hold", metrics.open_dials.clone());
         registry.register("time_to_answer_seconds", "Time from an alarm to its first answer", metrics.time_to_answer.clone());
         registry.register("store_errors", "Store operations that failed", metrics.store_errors.clone());

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::roster::shapes::Named;
 use crate::alarm::AnswerVia;
-use crate::alarm::{AlarmState, Confirm, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
+use crate::alarm::{AlarmKind, AlarmState, Confirm, DialOutcome, EndReason, Mode, Priority, Until, Verdict};
 use crate::engine::EngineError;
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, RecordingId, short_mid};
 use crate::store::alarm::alarms::AlarmRow;
@@ -25,6 +25,8 @@ pub struct AlarmJson {
     id: AlarmId,
     /// What people call it, such as in a text message.
     alarm_number: String,
+    /// What it is for: `alarm`, unless it was asked for otherwise.
+    kind: AlarmKind,
     state: AlarmState,
     /// Why nobody was reached.
     reason: Option<EndReason>,
@@ -184,6 +186,7 @@ impl AlarmJson {
         Self {
             id: row.id,
             alarm_number: row.number.to_string(),
+            kind: row.kind,
             state,
             reason: row.end_reason.filter(|_| state == AlarmState::NoAnswer),
             summary: row.summary,
@@ -232,11 +235,12 @@ impl AnswerJson {
 /// # Errors
 /// When the database fails.
 pub async fn summaries(store: &Store, rows: Vec<AlarmRow>) -> Result<Vec<AlarmJson>, EngineError> {
-    let lowest = rows.iter().map(|row| row.number).min();
-    let highest = rows.iter().map(|row| row.number).max();
-    let (Some(lowest), Some(highest)) = (lowest, highest) else { return Ok(Vec::new()) };
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let hunts: Vec<HuntId> = rows.iter().map(|row| row.hunt_id).collect();
     let mut reader = store.read().await?;
-    let answers = reader.db().answers_of_alarms(lowest, highest).await?;
+    let answers = reader.db().answers_of_hunts(&hunts).await?;
     let handsets = handset_names(&mut reader.db()).await?;
     let mut by_hunt: HashMap<HuntId, Vec<&AnswerRow>> = HashMap::new();
     for answer in &answers {

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::alarm::{self, AlarmDetailJson, AlarmJson};
 use crate::access::senders::Sender;
-use crate::alarm::{AlarmState, Priority};
+use crate::alarm::{AlarmKind, AlarmState, Priority};
 use crate::app::App;
 use crate::engine::{Acknowledgement, Actor, RaisedAs};
 use crate::http::answer;
@@ -76,8 +76,10 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
 }
 
 /// Alarms, newest first. A filter that stands there several times lets any of its values through.
+///
+/// Tests, shouts and calls are listed only where `kind` asks for them.
 #[utoipa::path(get, path = "/api/v1/alarms", tag = "alarms",
-    params(("state" = Option<Vec<AlarmState>>, Query), ("priority" = Option<Vec<Priority>>, Query), ("source" = Option<Vec<String>>, Query),
+    params(("kind" = Option<Vec<AlarmKind>>, Query, description = "Only alarms unless given"), ("state" = Option<Vec<AlarmState>>, Query), ("priority" = Option<Vec<Priority>>, Query), ("source" = Option<Vec<String>>, Query),
         ("dedup_key" = Option<Vec<String>>, Query), ("starts_at" = Option<DateTime<Utc>>, Query, description = "Raised then or later"),
         ("ends_at" = Option<DateTime<Utc>>, Query, description = "Raised before then"),
         ("limit" = Option<i32>, Query, minimum = 1, maximum = 200, description = "So many at most; 50 unless given"),
@@ -249,6 +251,7 @@ fn read_filter(query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
         Some(_) => Err(Problem::parameter("limit", format!("limit must be 1 to {LARGEST_PAGE}"))),
     });
     let filter = AlarmFilter {
+        kinds: query.all("kind").filter_map(|value| wrong.note(word("kind", value))).collect(),
         states: query.all("state").filter_map(|value| wrong.note(word("state", value))).collect(),
         priorities: query.all("priority").filter_map(|value| wrong.note(word("priority", value))).collect(),
         sources: texts("source"),

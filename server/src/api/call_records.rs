@@ -12,8 +12,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::roster::shapes::Named;
+use crate::alarm::AlarmKind;
 use crate::alarm::KeyAction;
-use crate::alarm::call_record::{CallDirection, CallKind, CallOrigin, CallResult, HowKnown};
+use crate::alarm::call_record::{CallDirection, CallOrigin, CallResult, HowKnown};
 use crate::app::App;
 use crate::http::answer;
 use crate::http::listing::{Listed, Query, in_order, instant_of, unknown_cursor, unsealed};
@@ -38,7 +39,7 @@ pub struct CallRecordJson {
     id: i64,
     origin: CallOrigin,
     direction: CallDirection,
-    kind: CallKind,
+    kind: AlarmKind,
     /// The alarm, the most urgent one of the call.
     alarm_id: Option<AlarmId>,
     /// Its number.
@@ -158,7 +159,7 @@ impl From<CallRecordRow> for CallRecordJson {
         ("person" = Option<Vec<String>>, Query, description = "To these people, by name or id"),
         ("phone_number" = Option<Vec<String>>, Query, description = "To these numbers"),
         ("dialled_by" = Option<Vec<String>>, Query, description = "By these handsets, by name or id"),
-        ("kind" = Option<Vec<CallKind>>, Query), ("outcome" = Option<Vec<CallResult>>, Query),
+        ("kind" = Option<Vec<AlarmKind>>, Query), ("outcome" = Option<Vec<CallResult>>, Query),
         ("starts_at" = Option<DateTime<Utc>>, Query, description = "Handed out then or later"),
         ("ends_at" = Option<DateTime<Utc>>, Query, description = "Handed out before then"),
         ("limit" = Option<i32>, Query, minimum = 1, maximum = 200, description = "So many at most; 50 unless given"),

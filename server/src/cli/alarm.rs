@@ -5,6 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::{Args, Subcommand};
 
 use super::{engine, labels};
+use crate::alarm::AlarmKind;
 use crate::api::alarm;
 use crate::config::Config;
 use crate::engine::{Acknowledgement, Actor, Doer, Engine};
@@ -16,6 +17,9 @@ use crate::store::alarm::alarms::{AlarmFilter, AlarmRow};
 pub(super) enum AlarmCommand {
     /// Print the newest alarms
     List {
+        /// What to print instead of alarms; may be given several times
+        #[arg(long = "kind", value_name = "KIND", value_parser = labels::kind)]
+        kinds: Vec<AlarmKind>,
         /// How many
         #[arg(long, default_value_t = 20)]
         limit: i64,
@@ -94,8 +98,9 @@ pub(super) async fn run(command: AlarmCommand, config: &Config) -> anyhow::Resul
     let engine = engine(config).await?;
     let by = &Actor { name: Some("command line".to_owned()), doer: Doer::CommandLine };
     let done = match command {
-        AlarmCommand::List { limit } => {
-            for alarm in engine.store.read().await?.db().list_alarms(&AlarmFilter::default(), limit).await? {
+        AlarmCommand::List { kinds, limit } => {
+            let filter = AlarmFilter { kinds, ..AlarmFilter::default() };
+            for alarm in engine.store.read().await?.db().list_alarms(&filter, limit).await? {
                 tell(&alarm);
             }
             None

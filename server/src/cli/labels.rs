@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::alarm::Priority;
+use crate::alarm::{AlarmKind, Priority};
 
 /// Reads `NAME=VALUE`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
@@ -16,6 +16,11 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) fn priority(text: &str) -> Result<Priority, String> {
     let known = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
     known.into_iter().find(|priority| priority.as_str() == text).ok_or_else(|| "write low, normal, high or critical".to_owned())
+}
+
+/// Reads the word of what an alarm is for.
+pub(super) fn kind(text: &str) -> Result<AlarmKind, String> {
+    AlarmKind::parse(text).ok_or_else(|| "write alarm, test, shout or call".to_owned())
 }
 
 /// Reads an instant.

@@ -121,7 +121,7 @@ struct Card {
 }
 
 struct TestView {
-    /// HTML.
+    /// What it shows, and where its page is; HTML.
     heading: String,
     steps: Vec<TestStep>,
     passed: bool,
@@ -301,7 +301,7 @@ fn test_view(words: &'static Words, handset: &HandsetRow, test: &TestRow) -> Tes
     ];
     steps.extend(list.heard_key.map(|done| TestStep { done, words: &words.step_key, hint: &words.hint_key }));
     TestView {
-        heading: fill(sentence, &[("at", Html(&at(test.raised_at)))]),
+        heading: format!(r#"<a href="/alarms/{}">{}</a>"#, test.alarm_id, fill(sentence, &[("at", Html(&at(test.raised_at)))])),
         steps,
         passed: list.is_complete(),
         ended: list.ended,

@@ -62,6 +62,9 @@ pub enum EngineError {
     /// There is no policy of that name.
     #[error("there is no escalation policy named {0:?}")]
     NoSuchPolicy(String),
+    /// It is no alarm, and only alarms follow policies.
+    #[error("this is no alarm: it follows no escalation policy")]
+    FollowsNoPolicy,
     /// Nothing says whom to ring.
     #[error("nobody is named: give phones, whom to ring, or a policy, or set a default policy or alarms.fallback_phones")]
     NobodyNamed,

@@ -13,8 +13,10 @@ use sqlx::sqlite::SqliteArguments;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::alarm::call_record::{CallDirection, CallKind, CallOrigin, CallResult, HowKnown};
-use crate::alarm::{AnswerVia, DialOutcome, EndReason, HuntOutcome, KeyAction, Mode, Priority, TargetOutcome, Until, Verdict};
+use crate::alarm::call_record::{CallDirection, CallOrigin, CallResult, HowKnown};
+use crate::alarm::{
+    AlarmKind, AnswerVia, DialOutcome, EndReason, HuntOutcome, KeyAction, Mode, Priority, TargetOutcome, Until, Verdict,
+};
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
     InboundSmsId, InstallationId, KeyId, LayerId, LineId, LiveCommandId, MediaId, OverrideId, PersonId, PolicyId, RecordingId,
@@ -159,8 +161,8 @@ macro_rules! kept_by_its_words {
 }
 
 kept_by_its_words! {
-    KeyAction Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect
-    CallDirection CallKind CallOrigin CallResult HowKnown
+    AlarmKind KeyAction Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect
+    CallDirection CallOrigin CallResult HowKnown
 }
 
 kept_as!(detector::Verdict, String, |verdict| verdict.as_str(), |word| match word.as_str() {

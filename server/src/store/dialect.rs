@@ -125,6 +125,10 @@ macro_rules! fragment {
            AND NOT EXISTS (SELECT 1 FROM dial_targets t JOIN dials d ON d.mid = t.mid
                            WHERE t.callee_id = c.id AND d.reported_at IS NOT NULL)) "
     };
+    // Of a hunt, that it is open and of alarms: what people look at.
+    ($_dialect:ident open_of_alarms) => {
+        " ended_at IS NULL AND kind = 'alarm' "
+    };
     // All of an alarm `a`, with what its hunt `h` says of it.
     ($_dialect:ident alarm_columns) => {
         " a.*, h.mode, h.until, h.dry_run, h.created_at AS hunt_created_at, h.begun_at, h.ended_at, h.outcome, h.end_reason "

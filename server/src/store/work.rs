@@ -6,23 +6,39 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Announcement, Db, Result, Store, StoreError, Tx};
-use crate::alarm::call_record::{CallKind, CallResult};
+use crate::alarm::call_record::CallResult;
 use crate::alarm::doer::Doer;
-use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
+use crate::alarm::{AlarmKind, DialOutcome, EndReason, HuntOutcome};
 
 /// What a unit of work did, as far as it is counted.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How hunts ended.
+    /// How hunts of alarms ended.
     pub hunts: Vec<(HuntOutcome, Option<EndReason>)>,
     /// How dials were closed.
     pub dials: Vec<DialOutcome>,
     /// Calls of which the first report came, and how they ended by it.
-    pub calls: Vec<(CallKind, CallResult)>,
+    pub calls: Vec<(AlarmKind, CallResult)>,
     /// The queues that have had their turn.
     pub turns: BTreeSet<String>,
-    /// Seconds from the beginning of a hunt to its answer.
+    /// Seconds from the beginning of a hunt of alarms to its answer.
     pub answered_after: Vec<f64>,
+}
+
+impl Tally {
+    /// A hunt has ended; of those of alarms it is counted how.
+    pub fn hunt_ended(&mut self, kind: AlarmKind, outcome: HuntOutcome, reason: Option<EndReason>) {
+        if kind.is_alarm() {
+            self.hunts.push((outcome, reason));
+        }
+    }
+
+    /// A hunt was answered after so many seconds; the same holds.
+    pub fn hunt_answered_after(&mut self, kind: AlarmKind, seconds: f64) {
+        if kind.is_alarm() {
+            self.answered_after.push(seconds);
+        }
+    }
 }
 
 /// Who counts what was done.

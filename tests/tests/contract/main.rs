@@ -27,6 +27,7 @@ mod hunts;
 mod intake;
 mod joining;
 mod keeping;
+mod kinds;
 mod last_serve;
 mod late_reports;
 mod lines;

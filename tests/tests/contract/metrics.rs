@@ -19,7 +19,7 @@ on_both!(
     a_name_with_quotes_leaves_the_metrics_legible,
 );
 
-async fn page(server: &Server) -> String {
+pub async fn page(server: &Server) -> String {
     server.app.engine.watch_handsets().await.unwrap();
     server.page("/metrics").await
 }

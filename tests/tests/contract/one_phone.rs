@@ -177,7 +177,7 @@ async fn an_upgrade_in_the_middle_of_two_calls_to_one_phone(home: Home) {
 }
 
 /// Statements that go past the server, which does not run.
-async fn beside(home: &Home, statements: &[&str]) {
+pub async fn beside(home: &Home, statements: &[&str]) {
     match home.schema() {
         None => {
             let file = format!("sqlite://{}", home.database_file().display());

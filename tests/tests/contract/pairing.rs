@@ -298,8 +298,8 @@ async fn a_test_call_proves_the_chain(home: Home) {
     assert!(halfway.polled && halfway.dialled && !halfway.reported);
     server.report(&desk, &mid, Some(A)).await;
     assert!(checklist().await.is_complete());
-    let alarms = server.get("/api/v1/alarms").await;
-    assert_eq!(alarms["alarms"][0]["source"], TEST_CALLS);
+    let tests = server.items("/api/v1/alarms?kind=test").await;
+    assert_eq!(tests[0]["source"], TEST_CALLS);
 
     // The second time nobody picks up.
     test_call::begin(store, &server.home.clock, &config, &handset(&server, "desk").await, &number).await.unwrap();

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeSet;
 
-use autocall::alarm::call_record::{CallKind, CallResult};
-use autocall::alarm::{AlarmState, Priority};
+use autocall::alarm::call_record::CallResult;
+use autocall::alarm::{AlarmKind, AlarmState, Priority};
 use autocall::ids::{AlarmId, HandsetId, PersonId};
 use autocall::store::Store;
 use autocall::store::alarm::alarms::{self, AlarmFilter};
@@ -122,15 +122,24 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     let mut list = |name: &str, filter: AlarmFilter, asked_with| {
         all.push(Statement { name: format!("list{name}"), text: alarms::list_text(dialect, &filter, 51), asked_with });
     };
-    list("", none(), &["51"]);
-    list(" source", AlarmFilter { sources: vec!["nobody".to_owned()], ..none() }, &["'nobody'", "51"]);
-    list(" key", AlarmFilter { dedup_keys: vec!["no disk".to_owned()], ..none() }, &["'no disk'", "51"]);
-    list(" priority", AlarmFilter { priorities: vec![Priority::Critical], ..none() }, &["3", "51"]);
-    list(" sources", AlarmFilter { sources: vec!["nobody".to_owned(); 2], ..none() }, &["'nobody'", "'nobody'", "51"]);
-    list(" keys", AlarmFilter { dedup_keys: vec!["no disk".to_owned(); 2], ..none() }, &["'no disk'", "'no disk'", "51"]);
-    list(" raised_from", AlarmFilter { raised_from: then, ..none() }, &["'2026-02-01'", "1769904000000", "51"]);
-    list(" raised_before", AlarmFilter { raised_before: then, ..none() }, &["'2026-02-01'", "1769904100000", "51"]);
-    list(" cursor", AlarmFilter { below_number: Some(1), ..none() }, &["1769904000000", "51"]);
+    list("", none(), &["'alarm'", "51"]);
+    list(" kind", AlarmFilter { kinds: vec![AlarmKind::Test], ..none() }, &["'test'", "51"]);
+    let tests = |filter| AlarmFilter { kinds: vec![AlarmKind::Test], ..filter };
+    let test_source = tests(AlarmFilter { sources: vec!["test call".to_owned()], ..none() });
+    list(" kind source", test_source, &["'test'", "'test call'", "51"]);
+    list(" kind waiting", tests(AlarmFilter { states: vec![AlarmState::Waiting], ..none() }), &["'test'", "51"]);
+    list(" source", AlarmFilter { sources: vec!["nobody".to_owned()], ..none() }, &["'alarm'", "'nobody'", "51"]);
+    list(" key", AlarmFilter { dedup_keys: vec!["no disk".to_owned()], ..none() }, &["'alarm'", "'no disk'", "51"]);
+    list(" priority", AlarmFilter { priorities: vec![Priority::Critical], ..none() }, &["'alarm'", "3", "51"]);
+    list(" sources", AlarmFilter { sources: vec!["nobody".to_owned(); 2], ..none() }, &["'alarm'", "'nobody'", "'nobody'", "51"]);
+    list(
+        " keys",
+        AlarmFilter { dedup_keys: vec!["no disk".to_owned(); 2], ..none() },
+        &["'alarm'", "'no disk'", "'no disk'", "51"],
+    );
+    list(" raised_from", AlarmFilter { raised_from: then, ..none() }, &["'alarm'", "'2026-02-01'", "1769904000000", "51"]);
+    list(" raised_before", AlarmFilter { raised_before: then, ..none() }, &["'alarm'", "'2026-02-01'", "1769904100000", "51"]);
+    list(" cursor", AlarmFilter { below_number: Some(1), ..none() }, &["'alarm'", "1769904000000", "51"]);
     for state in [
         AlarmState::Waiting,
         AlarmState::Ringing,
@@ -139,7 +148,7 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
         AlarmState::Cancelled,
         AlarmState::Resolved,
     ] {
-        list(&format!(" {}", state.as_str()), AlarmFilter { states: vec![state], ..none() }, &["51"]);
+        list(&format!(" {}", state.as_str()), AlarmFilter { states: vec![state], ..none() }, &["'alarm'", "51"]);
     }
     let none = CallFilter::default;
     let nobody = uuid::Uuid::nil();
@@ -151,7 +160,7 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     list(" person", CallFilter { people: vec![PersonId(nobody)], ..none() }, &[NOBODY, "51"]);
     list(" number", CallFilter { numbers: vec!["+1".to_owned()], ..none() }, &["'+1'", "51"]);
     list(" handset", CallFilter { handsets: vec![HandsetId(nobody)], ..none() }, &[NOBODY, "51"]);
-    list(" kind", CallFilter { kinds: vec![CallKind::Shout], ..none() }, &["'shout'", "51"]);
+    list(" kind", CallFilter { kinds: vec![AlarmKind::Shout], ..none() }, &["'shout'", "51"]);
     list(" outcome", CallFilter { outcomes: vec![CallResult::Failed], ..none() }, &["'failed'", "51"]);
     list(" from", CallFilter { from: then, ..none() }, &["'2026-02-01'", "51"]);
     list(" before", CallFilter { before: then, ..none() }, &["'2026-02-01'", "51"]);
@@ -465,7 +474,7 @@ async fn describe(connection: &mut SqliteConnection) {
         for column in sqlx::raw_sql(AssertSqlSafe(columns)).fetch_all(&mut *connection).await.unwrap() {
             alike = alike.min(match (table.as_str(), column.get(0)) {
                 (_, "handset_id" | "schedule_id" | "line_id" | "webhook_id" | "gateway_id" | "integration_id") => 20_000,
-                ("call_records", "kind" | "outcome") => 50_000,
+                ("call_records", "kind" | "outcome") | ("alarms", "kind") => 50_000,
                 ("dial_targets" | "callees" | "call_records", "number" | "phone") | (_, "source" | "person_id") => 5_000,
                 (_, "priority") => 25_000,
                 ("events", "hunt_id") => 4,

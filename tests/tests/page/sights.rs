@@ -11,6 +11,7 @@ use crate::harness::{A, B, C, Hold, Home, on_both};
 
 on_both!(
     the_ladder_shows_who_is_rung,
+    a_test_call_stands_with_its_handset_alone,
     finished_alarms_say_who_answered,
     a_viewer_sees_no_whole_number,
     hostile_text_is_only_text,
@@ -56,6 +57,30 @@ async fn the_ladder_shows_who_is_rung(home: Home) {
     assert!(!before.contains("<b>Li Na</b>"), "the order is that of the alarm");
     assert!(after.contains("<b>Li Na</b>") && after.contains("next"));
     assert!(after.contains("+8618912345678"), "whoever has no name is shown by number");
+}
+
+async fn a_test_call_stands_with_its_handset_alone(home: Home) {
+    let server = home.start().await;
+    let desk = server.pair("desk", Profile::App).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    server.raise(&[B], json!({ "summary": "disk full on db1" })).await;
+    lin.post("/handsets/test", &[("handset", "desk"), ("number", A)]).await;
+    let (mid, phones) = server.app_dial(&desk).await;
+    assert_eq!(phones, [A]);
+    let now = lin.get("/").await;
+    assert!(now.shows("disk full on db1") && now.shows("<title>1 waiting"), "{}", now.body);
+    assert!(!now.shows("Test call through"), "{}", now.body);
+    server.report(&desk, &mid, Some(A)).await;
+    for path in ["/", "/alarms"] {
+        let page = lin.get(path).await;
+        assert!(page.shows("disk full on db1") && !page.shows("Test call through"), "{path}: {}", page.body);
+    }
+    let handsets = lin.get("/handsets").await;
+    let (_, link) = handsets.body.split_once("<b><a href=\"/alarms/").unwrap();
+    let (id, rest) = link.split_once('"').unwrap();
+    assert!(rest.starts_with(">Test call passed"), "{}", handsets.body);
+    let own = lin.get(&format!("/alarms/{id}")).await;
+    assert!(own.status == 200 && own.shows("Test call through desk") && own.shows("answered"), "{}", own.body);
 }
 
 async fn finished_alarms_say_who_answered(home: Home) {

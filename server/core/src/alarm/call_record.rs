@@ -27,20 +27,6 @@ const MOST_KEYS: usize = 64;
 /// So many characters of the network's words.
 const LONGEST_TEXT: usize = 200;
 
-/// What a call is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CallKind {
-    /// An alarm.
-    Alarm,
-    /// A test of a handset.
-    Test,
-    /// A message to many.
-    Shout,
-    /// A program that calls.
-    Call,
-}
-
 /// Where a record comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -98,7 +84,6 @@ pub enum CallResult {
 }
 
 words! {
-    CallKind { Alarm = "alarm", Test = "test", Shout = "shout", Call = "call" }
     CallOrigin { Dial = "dial", Inbound = "inbound", Replicated = "replicated" }
     CallDirection { Outgoing = "outgoing", Incoming = "incoming" }
     HowKnown { None = "none", Said = "said", Exact = "exact" }

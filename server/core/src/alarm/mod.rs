@@ -35,6 +35,43 @@ pub enum Priority {
     Critical = 3,
 }
 
+/// What an alarm, its hunts and its calls are for. Only what is an *alarm* has to be answered by somebody: it alone is on *Now*, in lists,
+/// reports, notices and counts, joins others, follows policies, keeps quiet hours and maintenance, and is what a text message, a callee's own
+/// link or a call back means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = CallKind)]
+pub enum AlarmKind {
+    /// An alarm.
+    #[default]
+    Alarm,
+    /// A test of a handset.
+    Test,
+    /// A message to many.
+    Shout,
+    /// A program that calls.
+    Call,
+}
+
+impl AlarmKind {
+    /// Whether somebody has to answer it.
+    #[must_use]
+    pub fn is_alarm(self) -> bool {
+        self == Self::Alarm
+    }
+
+    /// How urgent it is when it was asked to be this urgent: nothing but an alarm goes before everything.
+    #[must_use]
+    pub fn priority(self, asked: Priority) -> Priority {
+        match self {
+            Self::Alarm => asked,
+            Self::Test => asked.min(Priority::High),
+            Self::Shout => Priority::Low,
+            Self::Call => Priority::High,
+        }
+    }
+}
+
 impl Priority {
     /// The word used in the API.
     #[must_use]
@@ -249,6 +286,7 @@ macro_rules! words {
 use words;
 
 words! {
+    AlarmKind { Alarm = "alarm", Test = "test", Shout = "shout", Call = "call" }
     Mode { Sequential = "sequential", Parallel = "parallel" }
     Until { First = "first", Everyone = "everyone" }
     AnswerVia {
@@ -378,6 +416,17 @@ mod tests {
     }
 
     #[test]
+    fn only_an_alarm_goes_before_everything() {
+        let all = [Priority::Low, Priority::Normal, Priority::High, Priority::Critical];
+        let of = |kind: AlarmKind| all.map(|asked| kind.priority(asked));
+        assert_eq!(of(AlarmKind::Alarm), all);
+        assert_eq!(of(AlarmKind::Test), [Priority::Low, Priority::Normal, Priority::High, Priority::High]);
+        assert_eq!(of(AlarmKind::Shout), [Priority::Low; 4]);
+        assert_eq!(of(AlarmKind::Call), [Priority::High; 4]);
+        assert_eq!(AlarmKind::ALL.iter().filter(|kind| kind.is_alarm()).count(), 1);
+    }
+
+    #[test]
     fn what_is_wanted_of_an_answer() {
         let of = |confirm, within| Confirmation::of(confirm, within);
         assert_eq!(of(None, None), Confirmation::default());
@@ -396,6 +445,7 @@ mod tests {
 
     #[test]
     fn a_choice_has_one_word() {
+        is_told_as(AlarmKind::ALL, AlarmKind::as_str, AlarmKind::parse);
         is_told_as(Mode::ALL, Mode::as_str, Mode::parse);
         is_told_as(Until::ALL, Until::as_str, Until::parse);
         is_told_as(AnswerVia::ALL, AnswerVia::as_str, AnswerVia::parse);

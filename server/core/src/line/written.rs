@@ -139,7 +139,7 @@ fn is_zone(off: TimeDelta) -> bool {
 pub struct Given {
     /// When.
     pub at: DateTime<Utc>,
-    /// It only tests a handset or a public number.
+    /// It only tests a public number.
     pub test: bool,
     /// The latest alarm that they were given still waits for somebody to take it.
     pub open: bool,

@@ -177,7 +177,8 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
         can_acknowledge,
         can_redial: over && matches!(state, AlarmState::Answered | AlarmState::NoAnswer),
         snoozed,
-        more: (can_acknowledge && reader.responds()).then(|| MoreActions::of(reader, id, standing.as_ref(), &policies)),
+        more: (can_acknowledge && reader.responds())
+            .then(|| MoreActions::of(reader, id, standing.as_ref(), if alarm.kind.is_alarm() { &policies } else { &[] })),
         id: id.to_string(),
     };
     let timeline = TimelinePart {

@@ -23,7 +23,7 @@ use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Language, Words, fill_text};
 use crate::engine::{Acknowledgement, Actor, Doer, Effect};
-use crate::ids::{AlarmId, CalleeId, HuntId};
+use crate::ids::{AlarmId, HuntId};
 use crate::store::Db;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers;
@@ -85,7 +85,7 @@ pub(in crate::dashboard) async fn take(
     Path(token): Path<String>,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let callee = callee_of(&app, &token)?;
+    let callee = callee_of(&app, &token).await?.1.id;
     let alarms = named(body).await?;
     let by = Acknowledgement { callee: Some(callee), doer: Doer::Link, ..Acknowledgement::default() };
     let acted = app.engine.take_these(&alarms, &by).await?;
@@ -98,7 +98,7 @@ pub(in crate::dashboard) async fn decline(
     Path(token): Path<String>,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let callee = callee_of(&app, &token)?;
+    let callee = callee_of(&app, &token).await?.1.id;
     let alarms = named(body).await?;
     let acted = app.engine.decline_these(&alarms, callee, &Actor::nameless(Doer::Link)).await?;
     done(&token, &acted.iter().map(|acted| acted.effect).collect::<Vec<_>>())
@@ -113,8 +113,13 @@ fn done(token: &str, effects: &[Effect]) -> Result<Response, Refusal> {
     Ok(go_to(&if nothing { format!("/c/{token}?{AGAIN}") } else { format!("/c/{token}") }))
 }
 
-fn callee_of(app: &App, token: &str) -> Result<CalleeId, Refusal> {
-    app.engine.links.read(token).ok_or(Refusal::NotFound)
+/// Whose link it is, and the hunt that rang them. Only for an alarm there is something to say.
+async fn callee_of(app: &App, token: &str) -> Result<(HuntId, CalleeRow), Refusal> {
+    let id = app.engine.links.read(token).ok_or(Refusal::NotFound)?;
+    let mut reader = app.engine.store.read().await?;
+    let (hunt, callee) = reader.db().callee(id).await?.ok_or(Refusal::NotFound)?;
+    let is_alarm = reader.db().hunt(hunt).await?.is_some_and(|hunt| hunt.kind.is_alarm());
+    if is_alarm { Ok((hunt, callee)) } else { Err(Refusal::NotFound) }
 }
 
 /// The alarms that the form names: those that stood on the page.
@@ -147,10 +152,9 @@ impl Shown {
 
 /// Who a link belongs to, and every alarm of their call: also those that have another hunt by now. Open ones first.
 async fn open(app: &App, mut reader: Reader, token: &str) -> Result<(Reader, CalleeRow, Vec<Shown>), Refusal> {
-    let id = callee_of(app, token)?;
+    let (hunt, callee) = callee_of(app, token).await?;
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    let (hunt, callee) = db.callee(id).await?.ok_or(Refusal::NotFound)?;
     let mut places: HashMap<HuntId, Place> = HashMap::new();
     let mut shown = Vec::new();
     let alarms = db.alarms_ever_in(hunt).await?;

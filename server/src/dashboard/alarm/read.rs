@@ -186,7 +186,7 @@ async fn open_hunts(db: &mut Db<'_>, now: DateTime<Utc>) -> Result<(Vec<OpenHunt
     let hunts: HashMap<HuntId, HuntRow> = db.open_hunts(MOST_OPEN).await?.into_iter().map(|hunt| (hunt.id, hunt)).collect();
     let policies = db.policies().await?;
     let quiet_hours = db.quiet_hours().await?;
-    let all = db.count_open_hunts().await?;
+    let all = db.count_open_hunts_of_alarms().await?;
     let mut order: Vec<HuntId> = Vec::new();
     for alarm in &alarms {
         if !order.contains(&alarm.hunt_id) {
@@ -228,16 +228,18 @@ pub(in crate::dashboard) async fn finished(db: &mut Db<'_>, below: i64, limit: i
     with_answers(db, alarms).await
 }
 
-/// Alarms in a range of numbers, newest first, with who answered.
+/// These alarms, in their order, with who answered.
 ///
 /// # Errors
 /// When the database fails.
 pub(in crate::dashboard) async fn with_answers(db: &mut Db<'_>, alarms: Vec<AlarmRow>) -> Result<Vec<Finished>, StoreError> {
-    let (Some(newest), Some(oldest)) = (alarms.first(), alarms.last()) else { return Ok(Vec::new()) };
-    let (newest, oldest) = (newest.number, oldest.number);
+    if alarms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let hunts: Vec<HuntId> = alarms.iter().map(|alarm| alarm.hunt_id).collect();
     let names = db.handset_names().await?;
-    let rungs = grouped(db.rungs_between(oldest, newest).await?, |rung| rung.hunt_id);
-    let answers = grouped(db.answers_of_alarms(oldest, newest).await?, |answer| answer.hunt_id);
+    let rungs = grouped(db.rungs_of(&hunts).await?, |rung| rung.hunt_id);
+    let answers = grouped(db.answers_of_hunts(&hunts).await?, |answer| answer.hunt_id);
     let with_answer = |alarm: AlarmRow| {
         let given = answers.get(&alarm.hunt_id).map_or(&[][..], Vec::as_slice);
         let answer = answers::current(given).cloned();

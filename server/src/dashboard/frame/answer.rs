@@ -143,7 +143,7 @@ impl From<EngineError> for Refusal {
             EngineError::CallNotRunning => Self::CallOver,
             EngineError::HandsetCannot(_) => Self::CallCannot,
             EngineError::TooManyCommands => Self::CallTooMuch,
-            EngineError::NoSuchPolicy(_) => Self::Garbled,
+            EngineError::NoSuchPolicy(_) | EngineError::FollowsNoPolicy => Self::Garbled,
             EngineError::UnknownName { .. } | EngineError::NobodyNamed | EngineError::KeyReused | EngineError::Contended => {
                 Self::Failed
             }

@@ -83,11 +83,14 @@ impl Engine {
     /// A person gives an alarm another policy: its first step begins when the current one is over.
     ///
     /// # Errors
-    /// When the database fails, there is no such alarm or policy, it is over, or its hunt has ended.
+    /// When the database fails, there is no such alarm or policy, it is over, its hunt has ended, or it is a test, a shout or a call.
     pub async fn set_policy(&self, id: AlarmId, name: &str, by: &Actor) -> Result<AlarmRow, EngineError> {
         self.change(id, &by.doer, async |engine, work, alarm, hunt| {
             let now = work.now();
             refuse_if_over(alarm)?;
+            if !alarm.kind.is_alarm() {
+                return Err(EngineError::FollowsNoPolicy);
+            }
             refuse_if_ended(hunt)?;
             let policy = work.db().policy_by_name(name).await?.ok_or_else(|| EngineError::NoSuchPolicy(name.to_owned()))?;
             let own = engine.hunt_of_its_own(work, alarm, hunt).await?;
@@ -235,6 +238,7 @@ impl Engine {
         };
         let fresh = NewHunt {
             id: HuntId::new(now),
+            kind: hunt.kind,
             // The hunt may have become more urgent because of others that were in it.
             priority: alarms.iter().map(|alarm| alarm.priority).max().unwrap_or(hunt.priority),
             mode: hunt.mode,
@@ -261,7 +265,7 @@ impl Engine {
                 let (news, held_until) = match why {
                     // Nobody is told of what is held.
                     RingsAgain::Worse | RingsAgain::News => {
-                        (Some(true), Some(windows::holds(work, &alarm.labels, alarm.team.as_deref()).await?))
+                        (Some(true), Some(windows::holds(work, alarm.kind, &alarm.labels, alarm.team.as_deref()).await?))
                     }
                     _ => (None, None),
                 };

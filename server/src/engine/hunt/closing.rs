@@ -30,9 +30,9 @@ pub(in crate::engine) async fn end_hunt(
     close_open_dials(work, hunt.id, dials_as).await?;
     if work.db().end_hunt(hunt.id, outcome, reason, now).await? {
         work.db().insert_event(None, Some(hunt.id), now, &Event::HuntEnded { outcome, reason: Some(reason) }).await?;
-        work.tally.hunts.push((outcome, reason));
+        work.tally.hunt_ended(hunt.kind, outcome, reason);
         if outcome == HuntOutcome::Answered {
-            work.tally.answered_after.push(seconds_between(hunt.created_at, now));
+            work.tally.hunt_answered_after(hunt.kind, seconds_between(hunt.created_at, now));
         }
     }
     work.announce(Announcement::Hunts);

@@ -23,7 +23,7 @@ impl Engine {
                 if work.db().answered_after_all(hunt.id, now).await? {
                     let event = Event::HuntEnded { outcome: HuntOutcome::Answered, reason: None };
                     work.db().insert_event(None, Some(hunt.id), now, &event).await?;
-                    work.tally.hunts.push((HuntOutcome::Answered, None));
+                    work.tally.hunt_ended(hunt.kind, HuntOutcome::Answered, None);
                 }
                 Ok(())
             }

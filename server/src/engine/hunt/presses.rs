@@ -174,7 +174,7 @@ impl Engine {
                 }
                 Some(_) => {
                     if work.db().answered_after_all(hunt.id, now).await? {
-                        work.tally.hunts.push((HuntOutcome::Answered, None));
+                        work.tally.hunt_ended(hunt.kind, HuntOutcome::Answered, None);
                     }
                 }
             }

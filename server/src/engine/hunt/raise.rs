@@ -9,7 +9,7 @@ use crate::alarm::consequences;
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
 use crate::alarm::policy::Step;
-use crate::alarm::{AlarmState, Confirm, Confirmation, HuntOutcome, Mode, Priority, Until, hunt};
+use crate::alarm::{AlarmKind, AlarmState, Confirm, Confirmation, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
@@ -70,6 +70,8 @@ pub enum NamedBy {
 /// An alarm as it comes in, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RaiseRequest {
+    /// What it is for.
+    pub kind: AlarmKind,
     /// The door it came through.
     pub integration_id: String,
     /// What its sender calls itself.
@@ -143,6 +145,7 @@ impl Default for RaiseRequest {
     /// An alarm that says nothing but has every default of the API.
     fn default() -> Self {
         Self {
+            kind: AlarmKind::Alarm,
             integration_id: String::new(),
             source: String::new(),
             dedup_key: None,
@@ -215,9 +218,20 @@ pub struct Raised {
 }
 
 impl RaiseRequest {
-    /// A dry run, a test call, and what a Barista client wants to read of its own event join no other hunt.
+    /// The key by which it may be another report of an open alarm. What is no alarm neither repeats one nor is repeated by one, and no more
+    /// does a dry run.
+    pub(in crate::engine) fn repeats_under(&self) -> Option<&str> {
+        self.dedup_key.as_deref().filter(|_| self.kind.is_alarm() && !self.dry_run)
+    }
+
+    /// How urgent it is.
+    fn urgency(&self) -> Priority {
+        self.kind.priority(self.priority)
+    }
+
+    /// What is no alarm, a dry run, what is for one handset, and what a Barista client wants to read of its own event join no other hunt.
     pub(in crate::engine) fn is_by_itself(&self) -> bool {
-        self.dry_run || self.only_handset.is_some() || self.barista.is_some() || !self.needs.is_empty()
+        !self.kind.is_alarm() || self.dry_run || self.only_handset.is_some() || self.barista.is_some() || !self.needs.is_empty()
     }
 }
 
@@ -274,8 +288,7 @@ impl Engine {
     /// Counts the request as a repeat of an open alarm, when there is one with its key.
     async fn repeat_open(&self, work: &mut Work, request: &RaiseRequest) -> Result<Option<AlarmId>, EngineError> {
         let now = work.now();
-        // A dry run is no alarm: it neither repeats one nor is repeated by one.
-        let Some(key) = request.dedup_key.as_ref().filter(|_| !request.dry_run) else { return Ok(None) };
+        let Some(key) = request.repeats_under() else { return Ok(None) };
         let Some(alarm) = work.db().open_alarm_with_key(&request.integration_id, key).await? else { return Ok(None) };
         // It may have got another hunt while this waited for the lock.
         let (alarm, hunt) = lock_alarm(work, alarm.id).await?;
@@ -297,31 +310,36 @@ impl Engine {
         let hunt_id = insert_hunt(work, request, policy.as_ref(), &naming).await?;
         let team = team_asked_for(request);
         // Nobody is told of what is held: that it rings people is told when it does.
-        let held_until = windows::holds(work, &request.labels, team).await?;
+        let held_until = windows::holds(work, request.kind, &request.labels, team).await?;
         let alarm = NewAlarm {
             id: AlarmId::new(now),
+            kind: request.kind,
             hunt_id,
             integration_id: request.integration_id.clone(),
             source: request.source.clone(),
             dedup_key: request.dedup_key.clone(),
-            dedup_open: request.dedup_key.is_some() && !request.dry_run,
+            dedup_open: request.repeats_under().is_some(),
             summary: request.summary.clone(),
             details: request.details.clone(),
             labels: request.labels.clone(),
-            priority: request.priority,
+            priority: request.urgency(),
             raised_at: now,
             team: team.map(str::to_owned),
-            group_key: request.group_key.clone().or_else(|| request.dedup_key.clone()).filter(|_| !request.dry_run),
+            group_key: request
+                .group_key
+                .clone()
+                .or_else(|| request.dedup_key.clone())
+                .filter(|_| request.kind.is_alarm() && !request.dry_run),
         };
         let number = work.db().insert_alarm(&alarm).await?;
-        let event = Event::Raised { number, source: request.source.clone(), priority: request.priority, held_until };
+        let event = Event::Raised { number, source: request.source.clone(), priority: request.urgency(), held_until };
         work.db().insert_event(Some(alarm.id), Some(hunt_id), now, &event).await?;
         if let Some(call) = &request.barista {
             work.db().insert_barista_call(alarm.id, call).await?;
         }
         self.name_callees(work, hunt_id, naming).await?;
         if !windows::hold(work, alarm.id, hunt_id, &request.labels, team).await? {
-            self.join_if_alike(work, request.priority, request.is_by_itself(), alarm.id, hunt_id).await?;
+            self.join_if_alike(work, request.urgency(), request.is_by_itself(), alarm.id, hunt_id).await?;
         }
         let of_callees = policy.is_none() && request.ring.is_empty();
         if of_callees && request.callees.iter().all(|callee| callee.max_attempts == 0) {
@@ -337,6 +355,9 @@ impl Engine {
         work: &mut Work,
         request: &RaiseRequest,
     ) -> Result<Option<PolicyRow>, EngineError> {
+        if !request.kind.is_alarm() {
+            return Ok(None);
+        }
         if let Some(name) = &request.policy {
             let policy = work.db().policy_by_name(name).await?;
             return policy.map(Some).ok_or_else(|| EngineError::NoSuchPolicy(name.clone()));
@@ -572,7 +593,8 @@ pub(in crate::engine) async fn insert_hunt(
     let wanted = Confirmation::or(request.confirm, request.confirm_within, of_policy);
     let hunt = NewHunt {
         id: HuntId::new(now),
-        priority: request.priority,
+        kind: request.kind,
+        priority: request.urgency(),
         mode: request.mode,
         until: if policy.is_some() { Until::First } else { request.until },
         dry_run: request.dry_run,

@@ -180,9 +180,9 @@ impl Engine {
         request: &RaiseRequest,
     ) -> Result<Option<AlarmId>, EngineError> {
         let now = work.now();
-        let Some(key) = request.dedup_key.as_ref().filter(|_| request.flaps && !request.dry_run) else { return Ok(None) };
+        let Some(key) = request.repeats_under().filter(|_| request.flaps) else { return Ok(None) };
         let ended = work.db().ended_of_group(&request.integration_id, key, now - FLAPS_WITHIN).await?;
-        let Some(alarm) = ended.into_iter().find(|alarm| alarm.dedup_key.as_ref() == Some(key)) else { return Ok(None) };
+        let Some(alarm) = ended.into_iter().find(|alarm| alarm.dedup_key.as_deref() == Some(key)) else { return Ok(None) };
         self.reopen(work, request, alarm.id, false).await
     }
 
@@ -257,7 +257,7 @@ impl Engine {
         work.db().set_alarm_hunt(alarm.id, hunt, now).await?;
         work.db().set_ring_again(alarm.id, None).await?;
         let team = team_asked_for(request);
-        let held_until = windows::holds(work, &request.labels, team).await?;
+        let held_until = windows::holds(work, request.kind, &request.labels, team).await?;
         let news = matches!(why, RingsAgain::Worse | RingsAgain::News);
         let event = Event::Redialled { why, news: Some(news), held_until: Some(held_until), by: None, done_by: None };
         work.db().insert_event(Some(alarm.id), Some(hunt), now, &event).await?;
@@ -290,10 +290,7 @@ impl Engine {
         if windows::hold(work, alarm.id, fresh.hunt_id, &fresh.labels.0, fresh.team.as_deref()).await? {
             return Ok(());
         }
-        let by_itself = earlier.dry_run
-            || earlier.only_handset_id.is_some()
-            || !earlier.needs.is_empty()
-            || work.db().is_barista_hunt(earlier.id).await?;
+        let by_itself = earlier.stands_alone() || work.db().is_barista_hunt(earlier.id).await?;
         self.join_if_alike(work, fresh.priority, by_itself, alarm.id, fresh.hunt_id).await
     }
 }

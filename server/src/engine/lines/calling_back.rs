@@ -343,7 +343,7 @@ async fn is_needed(work: &mut Work, handset: &HandsetRow, channel: i32) -> Resul
     if (0..handset.usable_channels()).any(|other| other != channel && !used.contains(&other)) {
         return Ok(false);
     }
-    Ok(work.db().earliest_due().await?.iter().any(|wanted| wanted.due_at <= now))
+    Ok(work.db().earliest_due().await?.iter().any(|wanted| wanted.kind.is_alarm() && wanted.due_at <= now))
 }
 
 /// Locks the hunts of these alarms, in the order of their ids.

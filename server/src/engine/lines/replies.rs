@@ -11,7 +11,6 @@ use super::hand_over::{self, Trouble, trouble};
 use crate::alarm::AlarmState;
 use crate::alarm::event::Event;
 use crate::backoff::Backoff;
-use crate::engine::watch::handsets;
 use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, GatewayId, InboundSmsId, SmsId};
 use crate::kinds::gateways::read_message_id;
@@ -363,9 +362,9 @@ pub(super) async fn numbers_of(db: &mut Db<'_>, number: Number) -> Result<Vec<Nu
     Ok(all)
 }
 
-/// The call that a message answers, if its sender had been given one.
+/// The call for an alarm that a message answers, if its sender had been given one: what else they were rung for is nothing to answer.
 pub(super) async fn given(db: &mut Db<'_>, word: &Word<'_>, window: TimeDelta) -> Result<Option<GivenRow>, EngineError> {
-    let tests = [handsets::TEST_CALLS, hand_over::VERIFICATION];
+    let tests = hand_over::VERIFICATION;
     let mut rows = Vec::new();
     for number in word.numbers {
         rows.extend(db.given(number.as_str(), word.written_at - window, word.written_at + TOLERANCE, tests).await?);

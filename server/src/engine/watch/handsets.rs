@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::presence::{Noticed, PollSource, WRITTEN_WITHIN, longest_silence};
 use crate::alarm::event::Event;
 use crate::alarm::ringing::{self, Line};
-use crate::alarm::{DialOutcome, Mode, Priority, Until};
+use crate::alarm::{AlarmKind, DialOutcome, Mode, Priority, Until};
 use crate::backoff::Backoff;
 use crate::config::{HandsetConfig, PlainPath};
 use crate::engine::{Engine, EngineError, NamedBy, NewCallee, RaiseRequest, Raised, seconds};
@@ -240,6 +240,7 @@ impl Engine {
             min_interval_s: 0,
         };
         let request = RaiseRequest {
+            kind: AlarmKind::Test,
             integration_id: TEST_CALLS.to_owned(),
             source: TEST_CALLS.to_owned(),
             summary: format!("Test call through {}", handset.name),

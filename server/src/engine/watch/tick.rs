@@ -394,7 +394,7 @@ impl Engine {
 
     async fn measure_gauges(&self) -> Result<(), EngineError> {
         let mut reader = self.store.read().await?;
-        let (hunts, dials) = (reader.db().count_open_hunts().await?, reader.db().count_open_dials().await?);
+        let (hunts, dials) = (reader.db().count_open_hunts_of_alarms().await?, reader.db().count_open_dials().await?);
         self.metrics.open_hunts.set(hunts);
         self.metrics.open_dials.set(dials);
         Ok(())

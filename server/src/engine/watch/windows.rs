@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::alarm::HuntOutcome;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
+use crate::alarm::{AlarmKind, HuntOutcome};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, HuntId};
 use crate::store::alarm::alarms::AlarmRow;
@@ -48,20 +48,24 @@ pub fn held_until(
     Some(until)
 }
 
-/// Until when a new alarm will be held.
+/// Until when something new of a kind will be held; nothing but an alarm is.
 ///
 /// # Errors
 /// When the database fails.
 pub(in crate::engine) async fn holds(
     work: &mut Work,
+    kind: AlarmKind,
     labels: &BTreeMap<String, String>,
     asked_for: Option<&str>,
 ) -> Result<Option<DateTime<Utc>>, EngineError> {
     let now = work.now();
+    if !kind.is_alarm() {
+        return Ok(None);
+    }
     Ok(held_until(&work.db().windows(now).await?, labels, asked_for, now))
 }
 
-/// Holds a new hunt of an alarm, if a window that matches it is open; says whether it did.
+/// Holds a new hunt of an alarm, if a window that matches it is open; says whether it did. Hunts of other kinds are not held.
 ///
 /// # Errors
 /// When the database fails.
@@ -76,6 +80,9 @@ pub(in crate::engine) async fn hold(
     let windows = work.db().windows(now).await?;
     let Some(until) = held_until(&windows, labels, asked_for, now) else { return Ok(false) };
     let hunt = work.db().lock_hunt(hunt).await?;
+    if !hunt.kind.is_alarm() {
+        return Ok(false);
+    }
     put_off(work, &hunt, until + RELEASE_WITHIN).await?;
     work.db().hold_alarm(alarm, Some(until)).await?;
     let window = windows.into_iter().find(|window| window.starts_at <= now && matches(window, labels, asked_for));
@@ -152,10 +159,7 @@ impl Engine {
             put_off(work, hunt, now).await?;
             return Ok(work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::Released {}).await?);
         }
-        let by_itself = hunt.dry_run
-            || hunt.only_handset_id.is_some()
-            || !hunt.needs.is_empty()
-            || work.db().is_barista_hunt(hunt.id).await?;
+        let by_itself = hunt.stands_alone() || work.db().is_barista_hunt(hunt.id).await?;
         self.ring_afresh(work, std::slice::from_ref(alarm), hunt, RingsAgain::Released).await?;
         let fresh = work.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?.hunt_id;
         // Ended and not removed: others may be waiting to lock it, and look then where the alarm is now.

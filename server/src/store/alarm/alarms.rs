@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use crate::alarm::coverage::Came;
-use crate::alarm::{AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
+use crate::alarm::{AlarmKind, AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
 use crate::ids::{AlarmId, HuntId};
 use crate::store::dialect::{Dialect, fragment, statements};
 use crate::store::statement::{Built, Value, all, changed_one, execute, fetch_all, fetch_optional, row};
@@ -20,6 +20,8 @@ row! {
         pub id: AlarmId,
         /// The same for interfaces that know digits only.
         pub number: i64,
+        /// What it is for.
+        pub kind: AlarmKind,
         /// Its current hunt.
         pub hunt_id: HuntId,
         /// The door it came through.
@@ -103,6 +105,8 @@ pub fn foremost(alarms: Vec<AlarmRow>) -> Option<AlarmRow> {
 /// Which alarms to list; all that is given must hold.
 #[derive(Clone, Debug, Default)]
 pub struct AlarmFilter {
+    /// Of one of these kinds; alarms alone when there are none.
+    pub kinds: Vec<AlarmKind>,
     /// In one of these states; in any when there are none.
     pub states: Vec<AlarmState>,
     /// From one of these sources.
@@ -136,8 +140,8 @@ statements! {
     /// A new alarm under a number that is still free.
     INSERT = [
         "INSERT INTO alarms (id, number, hunt_id, integration_id, source, dedup_key, dedup_open, summary, details, labels, priority,
-                             repeats, raised_at, last_repeat_at, team, group_key)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12, $13, $14) ON CONFLICT (number) DO NOTHING"
+                             repeats, raised_at, last_repeat_at, team, group_key, kind)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12, $13, $14, $15) ON CONFLICT (number) DO NOTHING"
     ];
     /// It is in that hunt.
     JOIN_HUNT = ["INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) VALUES ($1, $2, $3)"];
@@ -261,6 +265,7 @@ impl Db<'_> {
                 alarm.raised_at,
                 alarm.team.as_deref(),
                 alarm.group_key.as_deref(),
+                alarm.kind,
             )?;
             if inserted == 1 {
                 self.join_hunt(alarm.id, alarm.hunt_id, alarm.raised_at).await?;
@@ -464,9 +469,23 @@ fn any_of<T: Value + 'static>(query: &mut Built, column: &str, values: impl Iter
     query.push(")");
 }
 
+/// Only what is of the kinds that are asked for. Most alarms are alarms: where something else finds fewer, they are not looked for by that.
+fn of_kinds(query: &mut Built, dialect: Dialect, filter: &AlarmFilter) {
+    let kinds = if filter.kinds.is_empty() { &[AlarmKind::Alarm][..] } else { &filter.kinds[..] };
+    let finds_fewer =
+        !(filter.states.is_empty() && filter.sources.is_empty() && filter.priorities.is_empty() && filter.dedup_keys.is_empty());
+    let unindexed = kinds.len() > 1 || finds_fewer && kinds == [AlarmKind::Alarm];
+    let column = match dialect {
+        Dialect::Sqlite if unindexed => "+a.kind",
+        _ => "a.kind",
+    };
+    any_of(query, column, kinds.iter().copied());
+}
+
 /// Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.
 fn list_query(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> Built {
     let mut query = Built::new(LIST.on(dialect));
+    of_kinds(&mut query, dialect, filter);
     if let [state] = filter.states[..] {
         query.push(" AND ").push(in_state(state));
     } else if !filter.states.is_empty() {
@@ -499,6 +518,8 @@ fn list_query(dialect: Dialect, filter: &AlarmFilter, limit: i64) -> Built {
 pub struct NewAlarm {
     /// Which one.
     pub id: AlarmId,
+    /// What it is for.
+    pub kind: AlarmKind,
     /// Its hunt.
     pub hunt_id: HuntId,
     /// The door it came through.

@@ -90,11 +90,8 @@ statements! {
     MACHINE = ["UPDATE answers SET machine = $4 WHERE hunt_id = $1 AND mid = $2 AND callee_id = $3 AND machine IS NULL"];
     /// The answers of a hunt, oldest first.
     OF_HUNT = ["SELECT * FROM answers WHERE hunt_id = $1 ORDER BY at, id"];
-    /// The answers of every hunt that is the current one of an alarm in a range of alarm numbers.
-    OF_ALARMS = [
-        "SELECT DISTINCT n.* FROM answers n JOIN alarms a ON a.hunt_id = n.hunt_id WHERE a.number >= $1 AND a.number <= $2
-         ORDER BY n.at, n.id"
-    ];
+    /// The answers of these hunts, oldest first.
+    OF_HUNTS = ["SELECT * FROM answers WHERE hunt_id" in_list "ORDER BY at, id"];
 }
 
 /// The answer to show: the one that counts; for want of one the latest that lapsed, so that a hunt in which somebody picked up and
@@ -162,8 +159,8 @@ impl Db<'_> {
         fetch_all!(self, OF_HUNT, hunt)
     }
 
-    /// The answers to the alarms with these numbers, oldest first.
-    pub async fn answers_of_alarms(&mut self, lowest: i64, highest: i64) -> Result<Vec<AnswerRow>> {
-        fetch_all!(self, OF_ALARMS, lowest, highest)
+    /// The answers of these hunts, oldest first.
+    pub async fn answers_of_hunts(&mut self, hunts: &[HuntId]) -> Result<Vec<AnswerRow>> {
+        fetch_all!(self, OF_HUNTS, serde_json::json!(hunts).to_string())
     }
 }

@@ -1,4 +1,4 @@
-//! What the pages show, read in a constant number of statements: open hunts with their ladders, what ended last, handsets' tests.
+//! What the pages show, read in a constant number of statements: open hunts of alarms with their ladders, what ended last, handsets' tests.
 
 use chrono::{DateTime, Utc};
 
@@ -8,7 +8,7 @@ use super::events::EventRow;
 use super::hunts::HuntRow;
 use crate::alarm::event::EventKind;
 use crate::alarm::{HuntOutcome, TargetOutcome, Verdict};
-use crate::ids::{CalleeId, HandsetId, HuntId, PersonId};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, fetch_all, row};
 use crate::store::{Db, Result};
@@ -86,6 +86,8 @@ row! {
     pub struct TestRow {
         /// The handset.
         pub handset_id: HandsetId,
+        /// The alarm that it is.
+        pub alarm_id: AlarmId,
         /// When it began.
         pub raised_at: DateTime<Utc>,
         /// When it ended.
@@ -125,16 +127,16 @@ statements! {
     OPEN_ALARMS = [
         "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id
          WHERE a.cancelled_at IS NULL AND a.resolved_at IS NULL AND a.hunt_id IN
-           (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
+           (SELECT id FROM hunts WHERE" open_of_alarms "ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY a.priority DESC, h.created_at, a.number LIMIT 200"
     ];
     /// The open hunts themselves.
-    OPEN_HUNTS = ["SELECT * FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1"];
+    OPEN_HUNTS = ["SELECT * FROM hunts WHERE" open_of_alarms "ORDER BY priority DESC, created_at, id LIMIT $1"];
     /// The steps they have begun.
     OPEN_STEPS = [
         "SELECT * FROM events
          WHERE kind = $2 AND hunt_id IN
-           (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
+           (SELECT id FROM hunts WHERE" open_of_alarms "ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY id LIMIT 2000"
     ];
     /// Their ladders.
@@ -142,7 +144,7 @@ statements! {
         "SELECT c.id, c.hunt_id, c.step, c.person_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, c.failed,
                 c.last_offered_at, c.verdict," no_report "AS no_report
          FROM callees c
-         WHERE c.hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL ORDER BY priority DESC, created_at, id LIMIT $1)
+         WHERE c.hunt_id IN (SELECT id FROM hunts WHERE" open_of_alarms "ORDER BY priority DESC, created_at, id LIMIT $1)
          ORDER BY c.hunt_id, c.step, c.position LIMIT 2000"
     ];
     /// Who is being rung at this moment. CROSS JOIN has SQLite begin with the dials, of which few are open.
@@ -153,38 +155,38 @@ statements! {
     ];
     /// Answers in open hunts.
     OPEN_ANSWERS = [
-        "SELECT * FROM answers WHERE hunt_id IN (SELECT id FROM hunts WHERE ended_at IS NULL) ORDER BY at, id LIMIT 2000"
+        "SELECT * FROM answers WHERE hunt_id IN (SELECT id FROM hunts WHERE" open_of_alarms ") ORDER BY at, id LIMIT 2000"
     ];
     /// Alarms that are over, or whose hunt is: the newest first.
     FINISHED = [
         "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id
-         WHERE a.number < $1 AND (h.ended_at IS NOT NULL OR a.cancelled_at IS NOT NULL OR a.resolved_at IS NOT NULL)
+         WHERE a.kind = 'alarm' AND a.number < $1 AND (h.ended_at IS NOT NULL OR a.cancelled_at IS NOT NULL OR a.resolved_at IS NOT NULL)
          ORDER BY a.number DESC LIMIT $2"
     ];
-    /// The ladders of alarms in a range of alarm numbers.
-    RUNGS_BETWEEN = [
-        "SELECT DISTINCT c.id, c.hunt_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, 0 AS failed, NULL AS person_id,
+    /// The ladders of these hunts.
+    RUNGS_OF = [
+        "SELECT c.id, c.hunt_id, c.name, c.number, c.max_attempts, c.min_interval_s, c.attempts, 0 AS failed, NULL AS person_id,
                 c.last_offered_at, c.verdict, c.step, c.position," no_report "AS no_report
-         FROM callees c JOIN alarms a ON a.hunt_id = c.hunt_id WHERE a.number >= $1 AND a.number <= $2
-         ORDER BY c.hunt_id, c.step, c.position LIMIT 5000"
+         FROM callees c WHERE c.hunt_id" in_list
+        "ORDER BY c.hunt_id, c.step, c.position LIMIT 5000"
     ];
     /// Alarms nobody heard of that still fire.
     UNHEARD = [
         "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id
-         WHERE a.number >= $1 AND h.outcome = 'no_answer' AND a.cancelled_at IS NULL AND a.resolved_at IS NULL AND NOT h.dry_run
+         WHERE a.kind = 'alarm' AND a.number >= $1 AND h.outcome = 'no_answer' AND a.cancelled_at IS NULL AND a.resolved_at IS NULL AND NOT h.dry_run
            AND h.only_handset_id IS NULL
          ORDER BY a.number DESC LIMIT 50"
     ];
     /// How the hunts of the last days ended.
     ENDS_SINCE = [
         "SELECT created_at, ended_at, outcome FROM hunts
-         WHERE id >= $1 AND ended_at IS NOT NULL AND outcome IN ('answered', 'no_answer') AND NOT dry_run
+         WHERE id >= $1 AND kind = 'alarm' AND ended_at IS NOT NULL AND outcome IN ('answered', 'no_answer') AND NOT dry_run
            AND only_handset_id IS NULL
          ORDER BY id DESC LIMIT 2000"
     ];
     /// The latest test call of each handset.
     TESTS = [
-        "SELECT n.id AS handset_id, a.raised_at, h.ended_at,
+        "SELECT n.id AS handset_id, a.id AS alarm_id, a.raised_at, h.ended_at,
                 (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id) AS dials,
                 (SELECT count(*) FROM dials d WHERE d.hunt_id = h.id AND d.reported_at IS NOT NULL) AS reports,
                 (SELECT count(*) FROM answers w WHERE w.hunt_id = h.id AND w.mid IS NOT NULL AND w.callee_id IS NOT NULL) AS matches,
@@ -205,7 +207,7 @@ statements! {
 }
 
 impl Db<'_> {
-    /// Alarms whose hunt is open, of at most so many hunts.
+    /// Alarms whose hunt is open, of at most so many hunts. Here and below only alarms count, not tests, shouts and calls.
     pub async fn open_alarms(&mut self, hunts: i64) -> Result<Vec<AlarmRow>> {
         fetch_all!(self, OPEN_ALARMS, hunts)
     }
@@ -240,9 +242,9 @@ impl Db<'_> {
         fetch_all!(self, FINISHED, below, limit)
     }
 
-    /// The ladders of alarms in a range of alarm numbers.
-    pub async fn rungs_between(&mut self, lowest: i64, highest: i64) -> Result<Vec<RungRow>> {
-        fetch_all!(self, RUNGS_BETWEEN, lowest, highest)
+    /// The ladders of these hunts.
+    pub async fn rungs_of(&mut self, hunts: &[HuntId]) -> Result<Vec<RungRow>> {
+        fetch_all!(self, RUNGS_OF, serde_json::json!(hunts).to_string())
     }
 
     /// Alarms from a number on that nobody heard of and that still fire, the newest first.
@@ -264,7 +266,7 @@ impl Db<'_> {
     }
 
     /// Whom the dials of an alarm's hunts were to ring, oldest first.
-    pub async fn calls_of_alarm(&mut self, alarm: crate::ids::AlarmId) -> Result<Vec<CallRow>> {
+    pub async fn calls_of_alarm(&mut self, alarm: AlarmId) -> Result<Vec<CallRow>> {
         fetch_all!(self, CALLS_OF_ALARM, alarm)
     }
 

@@ -5,8 +5,8 @@ use android_protocol::wire::EndedBy;
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
-use crate::alarm::KeyAction;
-use crate::alarm::call_record::{Call, CallCause, CallDirection, CallKind, CallOrigin, CallResult, HandedOut, Heard, HowKnown};
+use crate::alarm::call_record::{Call, CallCause, CallDirection, CallOrigin, CallResult, HandedOut, Heard, HowKnown};
+use crate::alarm::{AlarmKind, KeyAction};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId};
 use crate::store::alarm::dials::{NewDial, NewTarget};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
@@ -31,7 +31,7 @@ row! {
         /// Who called whom.
         pub direction: CallDirection,
         /// What the call was for.
-        pub kind: CallKind,
+        pub kind: AlarmKind,
         /// The hunt, which may be forgotten by now.
         pub hunt_id: Option<HuntId>,
         /// The alarm, the most urgent one of the call.
@@ -102,7 +102,7 @@ row! {
         /// The place of its number in the list.
         pub place: i32,
         /// What it is for.
-        pub kind: CallKind,
+        pub kind: AlarmKind,
         /// When it was handed out.
         pub offered_at: DateTime<Utc>,
         /// What.
@@ -183,7 +183,7 @@ pub struct CallFilter {
     /// By one of these handsets.
     pub handsets: Vec<HandsetId>,
     /// For one of these.
-    pub kinds: Vec<CallKind>,
+    pub kinds: Vec<AlarmKind>,
     /// That ended in one of these ways.
     pub outcomes: Vec<CallResult>,
     /// Handed out then or later.
@@ -216,7 +216,6 @@ impl Db<'_> {
             })
         };
         let numbers: Vec<_> = dial.targets.iter().enumerate().map(number).collect();
-        let kind = if hunt.only_handset_id.is_some() { CallKind::Test } else { CallKind::Alarm };
         execute!(
             self,
             BEGIN,
@@ -224,7 +223,7 @@ impl Db<'_> {
             dial.mid.as_str(),
             CallOrigin::Dial,
             CallDirection::Outgoing,
-            kind,
+            hunt.call_kind(),
             hunt.id,
             handset.id,
             handset.name.as_str(),
@@ -259,7 +258,7 @@ impl Db<'_> {
             call.mid.as_str(),
             CallOrigin::Inbound,
             CallDirection::Incoming,
-            CallKind::Alarm,
+            AlarmKind::Alarm,
             call.hunt_id,
             call.handset_id,
             handset,

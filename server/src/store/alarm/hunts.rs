@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use crate::alarm::consequences;
 use crate::alarm::hunt::{Callee, Hunt};
 use crate::alarm::policy::{Place, Step};
-use crate::alarm::{Confirmation, EndReason, HuntOutcome, KeyAction, Mode, Priority, Until, Verdict};
+use crate::alarm::{AlarmKind, Confirmation, EndReason, HuntOutcome, KeyAction, Mode, Priority, Until, Verdict};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId, PolicyId};
 use crate::needs::Words;
 use crate::numbers::{phone_of, same_phone};
@@ -24,6 +24,8 @@ row! {
     pub struct HuntRow {
         /// Which one.
         pub id: HuntId,
+        /// What it is for.
+        pub kind: AlarmKind,
         /// How urgent.
         pub priority: Priority,
         /// One after the other, or all at once.
@@ -111,8 +113,27 @@ impl HuntRow {
     /// Until when its alarms leave somebody in peace.
     #[must_use]
     pub fn left_in_peace(&self, person: Option<PersonId>, rules: &[QuietHours], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        // A test call is wanted now.
-        if self.only_handset_id.is_some() { None } else { quiet::until(rules, person, self.priority, now) }
+        // A call that proves something is wanted now, and so is whatever somebody sends.
+        if self.kind.is_alarm() && self.only_handset_id.is_none() {
+            quiet::until(rules, person, self.priority, now)
+        } else {
+            None
+        }
+    }
+
+    /// Whether no alarm may join it, nor it another, by what it is for and whom it needs. The hunts of Barista clients stand alone too.
+    #[must_use]
+    pub fn stands_alone(&self) -> bool {
+        self.dry_run || !self.kind.is_alarm() || self.only_handset_id.is_some() || !self.needs.is_empty()
+    }
+
+    /// What its calls are for. One that proves where a public number leads is a test, whatever is told of it as of an alarm.
+    #[must_use]
+    pub fn call_kind(&self) -> AlarmKind {
+        match self.kind {
+            AlarmKind::Alarm if self.only_handset_id.is_some() => AlarmKind::Test,
+            kind => kind,
+        }
     }
 
     /// Where in its policy it is.
@@ -257,17 +278,17 @@ statements! {
     /// A new hunt.
     INSERT = [
         "INSERT INTO hunts (id, priority, mode, until, dry_run, step, dials_left, created_at, due_at, begin_before, begin_window_s,
-                            only_handset_id, confirm_within, policy_id, queue, ring, wants_key, needs)
-         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+                            only_handset_id, confirm_within, policy_id, queue, ring, wants_key, needs, kind)
+         VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)"
     ];
     /// Another one that stands where this one stands.
     COPY = [
         "INSERT INTO hunts (id, priority, mode, until, dry_run, confirm_within, wants_key, needs, step, step_ends_at, dials_left, created_at, due_at,
                             begin_before, begin_window_s, begun_at, ended_at, outcome, end_reason, only_handset_id, policy_id,
-                            policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused)
+                            policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused, kind)
          SELECT $2, $3, mode, until, dry_run, confirm_within, wants_key, needs, step, step_ends_at, dials_left, created_at, due_at,
                 begin_before, begin_window_s, begun_at, ended_at, outcome, end_reason, only_handset_id, policy_id,
-                policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused FROM hunts WHERE id = $1"
+                policy_step, policy_round, snoozed_until, wake_at, queue, ring, refused, kind FROM hunts WHERE id = $1"
     ];
     /// Nobody was rung for it by itself yet.
     NOT_BEGUN = ["UPDATE hunts SET begun_at = NULL WHERE id = $1"];
@@ -311,13 +332,13 @@ statements! {
     GET = ["SELECT * FROM hunts WHERE id = $1"];
     /// When the next hunt wants this handset.
     EARLIEST_DUE_OF = [
-        "SELECT wants_key, needs, min(CASE WHEN wants_key THEN coalesce(due_since, due_at) ELSE due_at END) AS due_at FROM hunts
-         WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1) GROUP BY wants_key, needs"
+        "SELECT kind, wants_key, needs, min(CASE WHEN wants_key THEN coalesce(due_since, due_at) ELSE due_at END) AS due_at FROM hunts
+         WHERE ended_at IS NULL AND NOT dry_run AND (only_handset_id IS NULL OR only_handset_id = $1) GROUP BY kind, wants_key, needs"
     ];
     /// When the next hunt of each kind wants any handset.
     EARLIEST_DUE = [
-        "SELECT wants_key, needs, min(CASE WHEN wants_key THEN coalesce(due_since, due_at) ELSE due_at END) AS due_at FROM hunts
-         WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL GROUP BY wants_key, needs"
+        "SELECT kind, wants_key, needs, min(CASE WHEN wants_key THEN coalesce(due_since, due_at) ELSE due_at END) AS due_at FROM hunts
+         WHERE ended_at IS NULL AND NOT dry_run AND only_handset_id IS NULL GROUP BY kind, wants_key, needs"
     ];
     /// When the next hunts want any handset, whatever it can.
     DUE_TIMES = [
@@ -343,6 +364,8 @@ statements! {
     EARLIEST_DUE_DRY_RUN = ["SELECT min(due_at) AS due_at FROM hunts WHERE ended_at IS NULL AND dry_run"];
     /// How many hunts are open.
     COUNT_OPEN = ["SELECT count(*) AS open FROM hunts WHERE ended_at IS NULL"];
+    /// How many of them are of alarms.
+    COUNT_OPEN_OF_ALARMS = ["SELECT count(*) AS open FROM hunts WHERE" open_of_alarms];
     /// When it wants a handset next, and until when it waits for one. While it goes on to want one it waits since it first did.
     SET_DUE = [
         "UPDATE hunts SET due_at = $2, begin_before = $3,
@@ -438,6 +461,8 @@ statements! {
 pub struct NewHunt {
     /// Which one.
     pub id: HuntId,
+    /// What it is for.
+    pub kind: AlarmKind,
     /// How urgent.
     pub priority: Priority,
     /// One after the other, or all at once.
@@ -474,6 +499,8 @@ row! {
     pub struct WantedAt {
         /// When.
         pub due_at: DateTime<Utc>,
+        /// What it is for.
+        pub kind: AlarmKind,
         /// It is left to handsets that speak for a while.
         pub wants_key: bool,
         /// What it needs.
@@ -533,6 +560,7 @@ impl Db<'_> {
             hunt.ring.as_ref().map(Json),
             hunt.wants_key,
             &hunt.needs,
+            hunt.kind,
         )
         .map(|_| ())
     }
@@ -669,7 +697,13 @@ impl Db<'_> {
         Ok(row.is_some_and(|(count,)| count > 0))
     }
 
-    /// How many hunts are open.
+    /// How many hunts of alarms are open.
+    pub async fn count_open_hunts_of_alarms(&mut self) -> Result<i64> {
+        let row: Option<(i64,)> = fetch_optional!(self, COUNT_OPEN_OF_ALARMS)?;
+        Ok(row.map_or(0, |(count,)| count))
+    }
+
+    /// How many hunts are open, whatever they are for.
     pub async fn count_open_hunts(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_OPEN)?;
         Ok(row.map_or(0, |(count,)| count))

@@ -212,7 +212,7 @@ pub struct NewInbound<'m> {
 }
 
 row! {
-    /// A call about an alarm that somebody was given.
+    /// A call for an alarm that somebody was given.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct GivenRow {
         /// The hunt that rang them.
@@ -221,7 +221,7 @@ row! {
         pub callee_id: CalleeId,
         /// When.
         pub offered_at: DateTime<Utc>,
-        /// It only tests a handset or a public number.
+        /// It only tests a public number.
         pub test: bool,
     }
 }
@@ -408,19 +408,19 @@ statements! {
            AND (alarm_id = $3 OR effect IN ('stopped', 'allowed')) AND effect IN ('confirmed', 'already', 'declined', 'stopped', 'allowed')"
     ];
     /// The calls that a phone was in, from then to then, the latest first: at the phone itself, or at a public number to prove that it leads
-    /// there. A call that was under way when phones were first told apart from numbers may be kept under its number.
+    /// there. Only those for alarms. A call that was under way when phones were first told apart from numbers may be kept under its number.
     GIVEN = [
         "SELECT g.hunt_id, g.callee_id, g.offered_at, EXISTS (
              SELECT 1 FROM alarm_hunts l CROSS JOIN alarms a
-             WHERE l.hunt_id = g.hunt_id AND a.id = l.alarm_id AND a.integration_id IN ($4, $5)
+             WHERE l.hunt_id = g.hunt_id AND a.id = l.alarm_id AND a.integration_id = $4
            ) AS test
          FROM (
-           SELECT d.hunt_id, t.callee_id, d.offered_at FROM dial_targets t JOIN dials d ON d.mid = t.mid
-             WHERE t.phone IN ($6, $1) AND t.offered_at >= $2 AND t.offered_at <= $3 AND d.handset_id IS NOT NULL
+           SELECT d.hunt_id, t.callee_id, d.offered_at FROM dial_targets t JOIN dials d ON d.mid = t.mid JOIN hunts u ON u.id = d.hunt_id
+             WHERE t.phone IN ($5, $1) AND t.offered_at >= $2 AND t.offered_at <= $3 AND d.handset_id IS NOT NULL AND u.kind = 'alarm'
            UNION
            SELECT d.hunt_id, t.callee_id, d.offered_at FROM hand_overs h JOIN alarms v ON v.id = h.verify_alarm_id
              JOIN dials d ON d.hunt_id = v.hunt_id JOIN dial_targets t ON t.mid = d.mid
-             WHERE h.number = $1 AND h.at >= $7 AND d.offered_at >= $2 AND d.offered_at <= $3 AND d.handset_id IS NOT NULL
+             WHERE h.number = $1 AND h.at >= $6 AND d.offered_at >= $2 AND d.offered_at <= $3 AND d.handset_id IS NOT NULL
            ORDER BY 3 DESC LIMIT 200) g
          ORDER BY g.offered_at DESC"
     ];
@@ -722,16 +722,11 @@ impl Db<'_> {
         Ok(row.and_then(|(at,)| at))
     }
 
-    /// The calls that a number was in between two instants, the latest first; at most 200. Alarms from these two sources are tests.
-    pub async fn given(
-        &mut self,
-        number: &str,
-        from: DateTime<Utc>,
-        to: DateTime<Utc>,
-        tests: [&str; 2],
-    ) -> Result<Vec<GivenRow>> {
+    /// The calls for alarms that a number was in between two instants, the latest first; at most 200. Alarms that came through the door
+    /// `tests` only test a public number.
+    pub async fn given(&mut self, number: &str, from: DateTime<Utc>, to: DateTime<Utc>, tests: &str) -> Result<Vec<GivenRow>> {
         let phone = phone_of(number);
-        fetch_all!(self, GIVEN, number, from, to, tests[0], tests[1], &*phone, from - LONGEST_HAND_OVER)
+        fetch_all!(self, GIVEN, number, from, to, tests, &*phone, from - LONGEST_HAND_OVER)
     }
 
     /// Lets a handset rest until then: it is given no dial.

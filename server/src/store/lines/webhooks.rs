@@ -160,8 +160,12 @@ statements! {
     GET = ["SELECT * FROM webhooks WHERE id = $1"];
     /// Is told nothing more. Its name is free again.
     REMOVE = ["UPDATE webhooks SET removed_at = $2, name = $3 WHERE name = $1 AND removed_at IS NULL"];
-    /// Those that want to be told of this kind.
-    WANTING = ["SELECT id FROM webhooks WHERE removed_at IS NULL AND kinds LIKE $1"];
+    /// Those that want to be told of this kind. Nobody is told of a test, a shout or a call.
+    WANTING = [
+        "SELECT id FROM webhooks WHERE removed_at IS NULL AND kinds LIKE $1
+           AND NOT EXISTS (SELECT 1 FROM alarms a WHERE a.id = $2 AND" unindexed "a.kind <> 'alarm')
+           AND NOT EXISTS (SELECT 1 FROM hunts h WHERE h.id = $3 AND h.kind <> 'alarm')"
+    ];
     /// Something to tell.
     INSERT_DELIVERY = [
         "INSERT INTO deliveries (id, webhook_id, kind, alarm_id, hunt_id, body, at, due_at, attempts)
@@ -230,7 +234,7 @@ impl Db<'_> {
         changed_one!(self, REMOVE, name, now, retired)
     }
 
-    /// Puts a notice into the outbox of every webhook that wants this kind.
+    /// Puts a notice into the outbox of every webhook that wants this kind, unless it is about what is no alarm.
     pub async fn enqueue_notice(
         &mut self,
         kind: NoticeKind,
@@ -239,7 +243,7 @@ impl Db<'_> {
         body: &Value,
         now: DateTime<Utc>,
     ) -> Result<()> {
-        let wanting: Vec<(WebhookId,)> = fetch_all!(self, WANTING, format!("%,{},%", kind.as_str()))?;
+        let wanting: Vec<(WebhookId,)> = fetch_all!(self, WANTING, format!("%,{},%", kind.as_str()), alarm, hunt)?;
         for (webhook,) in wanting {
             execute!(self, INSERT_DELIVERY, DeliveryId::new(now), webhook, kind, alarm, hunt, Json(body), now)?;
         }
