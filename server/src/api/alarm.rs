@@ -95,6 +95,8 @@ pub struct AlarmDetailJson {
     confirm: Confirm,
     callees: Vec<CalleeJson>,
     dials: Vec<DialJson>,
+    /// What was recorded in calls that came in about it, as far as the handset has told of it.
+    caller_recordings: Vec<DialRecordingJson>,
     answers: Vec<AnswerJson>,
     timeline: Vec<EventJson>,
 }
@@ -150,8 +152,8 @@ struct DialRecordingJson {
 }
 
 impl DialRecordingJson {
-    fn of(mid: &str, all: &[HeardRow]) -> Vec<Self> {
-        let own = all.iter().filter(|row| row.mid == mid);
+    fn of(all: &[HeardRow], which: impl Fn(&str) -> bool) -> Vec<Self> {
+        let own = all.iter().filter(|row| which(&row.mid));
         own.map(|row| Self {
             id: row.id,
             phone_number: row.number.clone(),
@@ -328,11 +330,12 @@ pub async fn detail(store: &Store, id: AlarmId) -> Result<AlarmDetailJson, Engin
                 no_report: unreported.contains(&callee.id),
             })
             .collect(),
+        caller_recordings: DialRecordingJson::of(&recorded, |mid| dials.iter().all(|dial| dial.mid != mid)),
         dials: dials
             .into_iter()
             .map(|dial| DialJson {
                 progress: progress_of(&dial, &targets),
-                recordings: DialRecordingJson::of(&dial.mid, &recorded),
+                recordings: DialRecordingJson::of(&recorded, |mid| mid == dial.mid),
                 mid: short_mid(&dial.mid).to_owned(),
                 hunt_id: dial.hunt_id,
                 dialled_by: dial.handset_id.and_then(|id| dialled_by(id, &handsets)),

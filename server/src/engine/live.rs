@@ -4,9 +4,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
 use android_protocol::live::{LiveCommand, LiveEvent, LiveOrder, LiveWord, MOST_EVENTS};
-use android_protocol::wire::{Capability, Progress, ProgressState};
+use android_protocol::wire::{Capability, Progress, ProgressState, Recording};
 
 use super::hunt::closing::under_way;
+use super::lines::calling_back;
 use super::{Engine, EngineError};
 use crate::alarm::call_record::CallOrigin;
 use crate::alarm::doer::{Actor, Doer};
@@ -16,6 +17,7 @@ use crate::ids::{HandsetId, LiveCommandId, short_mid};
 use crate::store::alarm::call_records::CallRecordRow;
 use crate::store::alarm::dials::DialRow;
 use crate::store::alarm::live::{LiveCommandRow, NewLiveCommand};
+use crate::store::lines::inbound_calls::InboundCallRow;
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Work};
 
@@ -240,9 +242,14 @@ impl Engine {
                 let failed = outcome.err();
                 work.db().live_command_done(handset.id, event.ack, mid, failed.as_deref(), now).await?;
             }
-            if let (LiveWord::Recording, Some(dial), Some(name)) = (word, &call.dial, value.as_deref()) {
-                let number = number_recorded(&mut work, dial, handset.id, event).await?;
-                Self::name_recording(&mut work, dial, &number, name).await?;
+            if let (LiveWord::Recording, Some(name)) = (word, value.as_deref()) {
+                if let Some(dial) = &call.dial {
+                    let number = number_recorded(&mut work, dial, handset.id, event).await?;
+                    Self::name_recording(&mut work, dial, &number, name).await?;
+                } else if let Some(inbound) = &call.inbound {
+                    let told = [Recording { id: name.to_owned(), ..Recording::default() }];
+                    calling_back::name_recordings(&mut work, inbound, &told).await?;
+                }
             }
         }
         work.announce(Announcement::Calls);
@@ -257,8 +264,8 @@ impl Engine {
 /// A call that a handset tells of.
 struct Told {
     dial: Option<DialRow>,
-    /// Who calls, where it came in.
-    caller: Option<String>,
+    /// The call, where it came in.
+    inbound: Option<InboundCallRow>,
     heard: i64,
 }
 
@@ -267,7 +274,7 @@ impl Told {
     fn number(&self) -> Option<String> {
         match &self.dial {
             Some(dial) => dial.phones.first().filter(|_| dial.phones.len() == 1).cloned(),
-            None => self.caller.clone(),
+            None => self.inbound.as_ref().map(|call| call.caller.clone()),
         }
     }
 }
@@ -275,14 +282,14 @@ impl Told {
 /// A call of a handset; `None` where it is another's, or nobody's.
 async fn told_of(work: &mut Work, handset: HandsetId, mid: &str) -> Result<Option<Told>, EngineError> {
     let dial = work.db().dial(mid).await?.filter(|dial| dial.handset_id == Some(handset));
-    let caller = match dial {
+    let inbound = match dial {
         Some(_) => None,
-        None => work.db().inbound_call(mid).await?.filter(|call| call.handset_id == handset).map(|call| call.caller),
+        None => work.db().inbound_call(mid).await?.filter(|call| call.handset_id == handset),
     };
-    if dial.is_none() && caller.is_none() {
+    if dial.is_none() && inbound.is_none() {
         return Ok(None);
     }
-    Ok(Some(Told { dial, caller, heard: work.db().count_heard_live(mid).await? }))
+    Ok(Some(Told { dial, inbound, heard: work.db().count_heard_live(mid).await? }))
 }
 
 /// The number in whose call something was recorded: that of the command, or else the one under way.

@@ -67,12 +67,7 @@ impl Engine {
     pub async fn told(&self, mid: &str, records: bool, has_own_words: bool) -> Result<Told, EngineError> {
         let config = &self.config.media;
         let announcement = config.announcement.as_deref().filter(|_| !has_own_words);
-        let would_record = match () {
-            () if !records => None,
-            () if config.debug_recording.is_on() => Some(Records::Debug),
-            () if has_own_words => None,
-            () => config.message_key.map(|_| Records::Message),
-        };
+        let would_record = if records { self.would_record(has_own_words) } else { None };
         if announcement.is_none() && would_record.is_none() {
             return Ok(Told::default());
         }
@@ -93,6 +88,30 @@ impl Engine {
         Ok(Told { clip, records })
     }
 
+    /// Why a handset that can is told to record in a call. `has_own_words`: its sender says what is to be said.
+    pub(in crate::engine) fn would_record(&self, has_own_words: bool) -> Option<Records> {
+        let config = &self.config.media;
+        match () {
+            () if config.debug_recording.is_on() => Some(Records::Debug),
+            () if has_own_words => None,
+            () => config.message_key.map(|_| Records::Message),
+        }
+    }
+
+    /// Whether there is room for another recording.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(in crate::engine) async fn has_room(&self) -> Result<bool, EngineError> {
+        let total = self.store.read().await?.db().media_total().await?;
+        let most_bytes = self.config.media.most_bytes;
+        let room = u64::try_from(total).unwrap_or_default() < most_bytes;
+        if !room {
+            tracing::warn!(most_bytes, "nothing is recorded: media.most_bytes is reached");
+        }
+        Ok(room)
+    }
+
     async fn decide_what_to_tell(
         &self,
         mid: &str,
@@ -100,23 +119,19 @@ impl Engine {
         records: Option<Records>,
     ) -> Result<(), EngineError> {
         let config = &self.config.media;
-        let (clip, total) = {
+        let clip = {
             let mut reader = self.store.read().await?;
             let mut db = reader.db();
             // Where it could not be had before, the alarm's words are spoken.
-            let clip = match announcement {
+            match announcement {
                 Some(name) if !db.missed_sound(mid).await? => db.clip(name).await?,
                 _ => None,
-            };
-            (clip, db.media_total().await?)
+            }
         };
         if let (Some(name), None) = (announcement, &clip) {
             tracing::warn!(clip = name, "the clip in media.announcement cannot be played: the alarm's words are spoken");
         }
-        let room = u64::try_from(total).unwrap_or_default() < config.most_bytes;
-        if records.is_some() && !room {
-            tracing::warn!(most_bytes = config.most_bytes, "nothing is recorded: media.most_bytes is reached");
-        }
+        let room = records.is_some() && self.has_room().await?;
         // In a call that plays a clip nobody would hear that it is recorded.
         let heard_first = clip.is_none() || !config.say_recorded.is_on();
         let (clip, records) = (clip.map(|clip| clip.media_id), records.filter(|_| room && heard_first));
@@ -248,6 +263,7 @@ fn spoken<'d>(dial: &'d DialRow, rung: &'d consequences::Dial, callees: &[Callee
     let callee = callees.iter().find(|callee| callee.id == target.callee);
     Some(Spoken {
         mid: &dial.mid,
+        hunt: dial.hunt_id,
         number: &target.number,
         callee: Some(target.callee),
         person: callee.and_then(|callee| callee.person_id),

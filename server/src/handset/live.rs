@@ -73,14 +73,15 @@ pub async fn incoming(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, body:
         return Ok(refusal(StatusCode::BAD_REQUEST, "a call that comes in is {\"id\",\"channel\",\"from\",\"to\",\"codecs\"}"));
     };
     let reply = match app.engine.incoming(handset, &call).await? {
-        Some(CalledBack { mid, details, over: true }) => {
+        Some(CalledBack { mid, details, over: true, .. }) => {
             let (say, language) = calling_back::over(&details);
             IncomingReply::answer(mid, Script { say, language: Some(language), repeat: Some(1), ..Script::default() })
         }
-        Some(CalledBack { mid, details, over: false }) => {
+        Some(CalledBack { mid, details, over: false, records }) => {
             let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
-            // In a call that came in nothing is recorded or played.
-            let script = script_of(&app.engine, handset, &details, of_person.as_deref(), &Told::default());
+            // In a call that came in no clip is played.
+            let told = Told { clip: None, records };
+            let script = script_of(&app.engine, handset, &details, of_person.as_deref(), &told);
             IncomingReply::answer(mid, Script { machine: None, ..script })
         }
         None => IncomingReply::reject(),

@@ -33,6 +33,9 @@ on_both!(
     nothing_is_recorded_unless_somebody_asks_for_it,
     a_callee_may_leave_a_message,
     what_comes_twice_at_once_takes_up_room_once,
+    whoever_calls_back_may_leave_a_message,
+    what_nobody_asked_for_in_a_call_that_came_in_is_not_kept,
+    a_caller_s_words_go_with_them,
 );
 
 const A_NUMBER: &str = "+8618712345678";
@@ -566,4 +569,78 @@ async fn what_comes_twice_at_once_takes_up_room_once(home: Home) {
     let (first, second, third) = tokio::join!(again(), again(), again());
     assert_eq!((first.0, second.0, third.0), (200, 200, 200));
     assert_eq!(total(&server).await, 2 * one);
+}
+
+/// A call that came in from A, on a handset that records: what it was told, and its alarm.
+async fn called_back(server: &Server) -> (Value, String) {
+    let path = crate::calling_back::trunk(server).await;
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "live", "record", "inbound"], "backend": "sip", "channels": 2 });
+    assert_eq!(send(server, "POST", "/h/trunk/status", Some(can)).await, json!({ "code": 0 }));
+    let id = server.raise(&[A, B], json!({})).await;
+    let offer = poll(server, &path).await;
+    report(server, &path, &offer["mid"], "", json!([{ "number": A, "outcome": "no_answer" }])).await;
+    let told = crate::calling_back::calls(server, "c1", 1, A).await;
+    assert_eq!(told["code"], 0, "{told}");
+    (told, id)
+}
+
+async fn whoever_calls_back_may_leave_a_message(home: Home) {
+    let server = home.set("AUTOCALL_MEDIA_MESSAGE_KEY", "3").start().await;
+    let (told, id) = called_back(&server).await;
+    let mid = told["mid"].as_str().unwrap();
+    let rule = json!({ "key": "3", "max_seconds": 60, "silence_ms": 3000, "beep": true });
+    assert_eq!(told["script"]["record"], rule, "{told}");
+    assert_eq!(put(&server, "trunk", "m1", mid, &voice()).await.0, 404, "nobody has told of it");
+    let event = json!([{ "seq": 1, "mid": mid, "event": "recording", "value": "m1" }]);
+    assert_eq!(send(&server, "POST", "/h/trunk/live", Some(json!({ "events": event }))).await, json!({ "code": 0 }));
+    let progress = json!({ "number": A, "state": "connected", "event": "recording", "value": "m2" });
+    send(&server, "POST", &format!("/h/trunk/progress?mid={mid}"), Some(progress)).await;
+    assert_eq!(put(&server, "trunk", "m1", mid, &voice()).await.0, 200);
+    let named: Vec<Value> = ["m1", "m2", "m3"].iter().map(|name| json!({ "id": name, "seconds": 2 })).collect();
+    let calls = json!([{ "number": A, "outcome": "answered", "confirmed": false, "recordings": named }]);
+    report(&server, "/h/trunk/alert/phone", &told["mid"], "", calls).await;
+    assert_eq!(put(&server, "trunk", "m3", mid, &voice()).await.0, 200, "after its report");
+    let kept = server.alarm(&id).await["caller_recordings"].take();
+    let available: Vec<&Value> = kept.as_array().unwrap().iter().map(|own| &own["available"]).collect();
+    assert_eq!(available, [&json!(true), &json!(false), &json!(true)], "{kept}");
+    assert_eq!(kept[0]["phone_number"], A_NUMBER);
+    let url = url(&server, &kept[0]["id"]).await.unwrap();
+    assert_eq!(hear(&server, &url).await.status(), 200);
+    assert_eq!(heard(&server, &id).await, 1, "who listens is written down");
+    // It goes with its alarm.
+    server.post(&format!("/api/v1/alarms/{id}/cancel"), &json!({})).await;
+    server.pass(86_400 * 2).await;
+    let before = server.now() - TimeDelta::days(1);
+    autocall::engine::watch::retention::prune(&server.app.engine.store, before).await.unwrap();
+    assert_eq!(crate::keeping::count(&server.home, "recordings").await, 0);
+}
+
+async fn what_nobody_asked_for_in_a_call_that_came_in_is_not_kept(home: Home) {
+    let server = home.start().await;
+    let (told, _) = called_back(&server).await;
+    assert_eq!(told["script"].get("record"), None, "{told}");
+    let mid = told["mid"].as_str().unwrap();
+    let event = json!([{ "seq": 1, "mid": mid, "event": "recording", "value": "m1" }]);
+    send(&server, "POST", "/h/trunk/live", Some(json!({ "events": event }))).await;
+    assert_eq!(put(&server, "trunk", "m1", mid, &voice()).await.0, 410);
+}
+
+async fn a_caller_s_words_go_with_them(home: Home) {
+    let server = home.set("AUTOCALL_MEDIA_MESSAGE_KEY", "3").start().await;
+    assert_eq!(server.post("/api/v1/people", &json!({ "name": "Ann", "numbers": [A] })).await.0, 201);
+    let path = crate::calling_back::trunk(&server).await;
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "live", "record", "inbound"], "backend": "sip", "channels": 2 });
+    send(&server, "POST", "/h/trunk/status", Some(can)).await;
+    server.raise(&[], json!({ "ring": [{ "person": "Ann" }], "attempts": 2 })).await;
+    let offer = poll(&server, &path).await;
+    report(&server, &path, &offer["mid"], "", json!([{ "number": A, "outcome": "no_answer" }])).await;
+    let told = crate::calling_back::calls(&server, "c1", 1, A).await;
+    let mid = told["mid"].as_str().unwrap();
+    let event = |seq: i64, name: &str| json!({ "events": [{ "seq": seq, "mid": mid, "event": "recording", "value": name }] });
+    send(&server, "POST", "/h/trunk/live", Some(event(1, "m1"))).await;
+    assert_eq!(put(&server, "trunk", "m1", mid, &voice()).await.0, 200);
+    assert_eq!(server.delete("/api/v1/people/Ann").await, 204);
+    assert_eq!(put(&server, "trunk", "m1", mid, &voice()).await.0, 410);
+    send(&server, "POST", "/h/trunk/live", Some(event(2, "m2"))).await;
+    assert_eq!(put(&server, "trunk", "m2", mid, &voice()).await.0, 410, "nor what is being said");
 }

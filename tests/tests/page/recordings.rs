@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::client::Visitor;
 use crate::harness::{A, Home, Server, on_both};
 
-on_both!(whoever_answers_alarms_hears_what_was_said);
+on_both!(whoever_answers_alarms_hears_what_was_said, what_a_caller_said_is_heard_there_too);
 
 async fn native(server: &Server, method: &str, path: &str, body: Value) -> Value {
     let request = server.http.request(method.parse().unwrap(), format!("{}{path}", server.base));
@@ -72,4 +72,37 @@ async fn whoever_answers_alarms_hears_what_was_said(home: Home) {
         .await
         .unwrap();
     assert_eq!(server.http.get(format!("{}{again}", server.base)).send().await.unwrap().status(), 410);
+}
+
+async fn what_a_caller_said_is_heard_there_too(home: Home) {
+    let server = home.set("AUTOCALL_MEDIA_MESSAGE_KEY", "3").start().await;
+    server.post("/api/v1/people", &json!({ "name": "Ann", "numbers": [A] })).await;
+    let path = server.pair("trunk", Profile::Native).await;
+    let can = json!({ "capabilities": ["hangup", "dtmf", "tts", "record", "inbound"], "backend": "sip", "channels": 1 });
+    native(&server, "POST", "/h/trunk/status", can).await;
+    let mut ada = Visitor::logged_in(&server, "ada", Role::Admin).await;
+    ada.get("/handsets").await;
+    assert_eq!(ada.post("/handsets/inbound", &[("handset", "trunk"), ("inbound", "on")]).await.status, 303);
+    let id = server.raise(&[], json!({ "ring": [{ "person": "Ann" }], "attempts": 1 })).await;
+    let offer = native(&server, "GET", &path, Value::Null).await;
+    let at = format!("{path}?mid={}", offer["mid"].as_str().unwrap());
+    native(&server, "POST", &at, json!({ "calls": [{ "number": A, "outcome": "no_answer" }] })).await;
+    let call = json!({ "id": "c1", "channel": 0, "from": A, "to": "100", "codecs": ["PCMU"] });
+    let told = native(&server, "POST", "/h/trunk/incoming", call).await;
+    let mid = told["mid"].as_str().unwrap_or_else(|| panic!("{told}"));
+    let call = json!({ "number": A, "outcome": "answered", "confirmed": false, "recordings": [{ "id": "r1", "seconds": 3 }] });
+    native(&server, "POST", &format!("{path}?mid={mid}"), json!({ "calls": [call] })).await;
+    let file = wav::write_ulaw(&tone::sine(&[700.0], 3000, 9000.0));
+    let upload = server.http.put(format!("{}/h/trunk/recording/r1?mid={mid}", server.base)).body(file);
+    assert_eq!(upload.send().await.unwrap().status(), 200);
+    let page = format!("/alarms/{id}");
+    let shown = ada.get(&page).await;
+    let listen = address(&shown.body, "preload=\"none\" src=\"");
+    let (_, recordings) = shown.body.split_once("Recordings").unwrap();
+    assert!(recordings.contains("Ann"), "by the name of who called: {recordings}");
+    let led = ada.get(&listen).await;
+    let heard = server.http.get(format!("{}{}", server.base, led.location())).send().await.unwrap();
+    assert_eq!(heard.status(), 200);
+    let after = ada.get(&page).await;
+    assert!(after.shows("in the call was listened to"), "{}", after.body);
 }

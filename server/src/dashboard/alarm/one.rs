@@ -192,7 +192,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     };
     // Nothing is wrong here; the part is there for the day when the database is away.
     let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });
-    let recordings = recordings::part(reader, id, &recorded, &calls);
+    let recordings = recordings::part(reader, id, &recorded, &calls, &records);
     let in_calls = running::Calls { records: &records, open: &open, commands: &commands, handsets: &handsets };
     let running = running::part(reader, id, in_calls, app.engine.clock.now());
     Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), running, recordings, Part::new("timeline", &timeline)] })

@@ -16,6 +16,7 @@ use crate::dashboard::frame::words::Words;
 use crate::ids::{AlarmId, RecordingId};
 use crate::links::Listener;
 use crate::store::alarm::board::CallRow;
+use crate::store::alarm::call_records::CallRecordRow;
 use crate::store::media::recordings::HeardRow;
 
 /// An address is good for so long; the page makes another one for each hearing.
@@ -59,10 +60,18 @@ struct RecordingsPart {
 }
 
 /// The recordings of an alarm as this reader sees them.
-pub(in crate::dashboard) fn part(reader: &Reader, alarm: AlarmId, rows: &[HeardRow], calls: &[CallRow]) -> Part {
+pub(in crate::dashboard) fn part(
+    reader: &Reader,
+    alarm: AlarmId,
+    rows: &[HeardRow],
+    calls: &[CallRow],
+    records: &[CallRecordRow],
+) -> Part {
     let item = |row: &HeardRow| {
         let call = calls.iter().find(|call| call.mid == row.mid && Some(call.callee_id) == row.callee_id);
-        let name = call.and_then(|call| call.name.as_deref()).unwrap_or(&row.number);
+        // Whoever called back is in no list of a dial.
+        let caller = || records.iter().find(|record| record.mid == row.mid && record.callee_id == row.callee_id)?.name.as_deref();
+        let name = call.and_then(|call| call.name.as_deref()).or_else(caller).unwrap_or(&row.number);
         let heard = row.media_id.is_some() && reader.responds();
         Item {
             when: at_second(row.named_at),

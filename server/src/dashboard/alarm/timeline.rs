@@ -193,8 +193,10 @@ fn named(reader: &Reader, event: &Event, calls: &[CallRow]) -> String {
         | Event::PolicySet { by, .. }
         | Event::Snoozed { by, .. }
         | Event::Noted { by, .. } => said(by.as_deref()),
-        Event::RecordingHeard { mid, callee: Some(callee), .. } => {
-            callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee)
+        Event::RecordingHeard { mid, callee: Some(callee), number, .. } => {
+            let of_dial = callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee);
+            // Whoever called back is in no list of a dial.
+            if of_dial.is_empty() { said(Some(number)) } else { of_dial }
         }
         Event::RecordingHeard { number, .. } => said(Some(number)),
         Event::CallCommanded { name, number, .. } | Event::CalledBack { name, number, .. } => {

@@ -3,7 +3,7 @@
 //! The caller's number is the network's claim, as the sender of a text message is; so an operator switches it on, handset by handset.
 
 use android_protocol::live::Incoming;
-use android_protocol::wire::{Capability, Progress, ProgressState};
+use android_protocol::wire::{Capability, Progress, ProgressState, Recording};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::replies::{self, Word};
@@ -18,11 +18,13 @@ use crate::engine::hunt::claim::OfferDetails;
 use crate::engine::hunt::progress::Heard;
 use crate::engine::{Acknowledgement, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, HuntId, new_mid, short_mid};
+use crate::keep::media::recordings::{self, Spoken};
 use crate::line::reply::Reply;
 use crate::numbers::{Number, Region, masked};
 use crate::store::alarm::alarms::{AlarmRow, foremost};
 use crate::store::alarm::call_records::HeardRow;
 use crate::store::lines::inbound_calls::InboundCallRow;
+use crate::store::media::recordings::Records;
 use crate::store::watch::handsets::HandsetRow;
 use crate::store::{Announcement, Work};
 use crate::telemetry::InboundCall;
@@ -43,6 +45,8 @@ pub struct CalledBack {
     pub details: OfferDetails,
     /// Nothing of it burns any more.
     pub over: bool,
+    /// Why its handset records.
+    pub records: Option<Records>,
 }
 
 /// What becomes of a call that comes in.
@@ -113,6 +117,7 @@ impl Engine {
                 Some(_) | None => return refused(InboundCall::NothingRecent),
             }
         }
+        let has_room = handset.can(Capability::Record) && self.would_record(false).is_some() && self.has_room().await?;
         let mut work = self.work_at(now, Doer::Handset { name: handset.name.clone() }).await?;
         let given = replies::given(&mut work.db(), &word, window).await?;
         let alarms = match given.as_ref().filter(|given| !given.test) {
@@ -136,6 +141,7 @@ impl Engine {
             return refused(InboundCall::NoFreeChannel);
         }
         work.db().end_inbound_on(handset.id, call.channel, now).await?;
+        let has_own_words = work.db().barista_call(alarm.id).await?.is_some();
         let row = InboundCallRow {
             mid: new_mid(now),
             handset_id: handset.id,
@@ -152,6 +158,7 @@ impl Engine {
             ended_at: None,
             action: None,
             acted_at: None,
+            records: self.would_record(has_own_words).filter(|_| has_room),
         };
         if !work.db().insert_inbound_call(&row).await? {
             return Err(EngineError::Contended);
@@ -189,6 +196,9 @@ impl Engine {
         let Some((mut work, call, _)) = self.inbound(mid, now).await? else { return Ok(Heard::default()) };
         let wanted = call.is_open(now);
         call_records::hear(&mut work, mid, 0, call_record::progress(progress, now)).await?;
+        if let Some(name) = progress.value.as_deref().filter(|_| progress.event.as_deref() == Some("recording")) {
+            name_recordings(&mut work, &call, &[Recording { id: name.to_owned(), ..Recording::default() }]).await?;
+        }
         let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
         let say = match word.and_then(KeyAction::parse) {
             Some(action) => self.said_in_call(&mut work, &call, action, spoken_at(&call, None, now)).await?,
@@ -219,6 +229,9 @@ impl Engine {
         let told = Reporting { report, region, at: now, late, guesses: false };
         let heard = call_record::report(&rings, told).into_iter().next().unwrap_or_default();
         call_records::hear(&mut work, &call.mid, 0, heard).await?;
+        if let Some(own) = report.calls.first() {
+            name_recordings(&mut work, &call, &own.recordings).await?;
+        }
         let said = report.calls.first().and_then(|own| match own.action.as_deref().and_then(KeyAction::parse) {
             Some(action) => Some(action),
             None if own.declined => Some(KeyAction::Decline),
@@ -346,6 +359,22 @@ async fn is_needed(work: &mut Work, handset: &HandsetRow, channel: i32) -> Resul
     Ok(work.db().earliest_due().await?.iter().any(|wanted| wanted.kind.is_alarm() && wanted.due_at <= now))
 }
 
+/// Notes the recordings that a handset tells of in a call that came in.
+pub(in crate::engine) async fn name_recordings(
+    work: &mut Work,
+    call: &InboundCallRow,
+    told: &[Recording],
+) -> Result<(), EngineError> {
+    // What it was about may have been forgotten.
+    if told.is_empty() || work.db().hunt(call.hunt_id).await?.is_none() {
+        return Ok(());
+    }
+    let now = work.now();
+    let person = work.db().callee(call.callee_id).await?.and_then(|(_, callee)| callee.person_id);
+    let spoken = Spoken { mid: &call.mid, hunt: call.hunt_id, number: &call.number, callee: Some(call.callee_id), person };
+    Ok(recordings::name(&mut work.db(), &spoken, told, now).await?)
+}
+
 /// Locks the hunts of these alarms, in the order of their ids.
 async fn lock_hunts_of(work: &mut Work, alarms: &[AlarmId]) -> Result<(), EngineError> {
     let mut hunts: Vec<HuntId> = work.db().alarms_among(alarms).await?.iter().map(|alarm| alarm.hunt_id).collect();
@@ -371,5 +400,5 @@ async fn told_of(work: &mut Work, call: &InboundCallRow) -> Result<Option<Called
     let named = (callee.and_then(|callee| callee.name), person.map(|person| person.language));
     let barista = work.db().barista_call(alarm.id).await?;
     let details = OfferDetails { alarm, callees: vec![named], barista, others: firing.saturating_sub(1) };
-    Ok(Some(CalledBack { mid: call.mid.clone(), details, over: firing == 0 }))
+    Ok(Some(CalledBack { mid: call.mid.clone(), details, over: firing == 0, records: call.records }))
 }

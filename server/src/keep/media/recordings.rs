@@ -5,7 +5,7 @@ use android_protocol::wire::Recording;
 use chrono::{DateTime, Utc};
 
 use super::{NotTaken, is_name, take_away, write};
-use crate::ids::{CalleeId, HandsetId, PersonId, RecordingId};
+use crate::ids::{CalleeId, HandsetId, HuntId, PersonId, RecordingId};
 use crate::store::media::recordings::{RecordingRow, Records};
 use crate::store::{Announcement, Db, Store, StoreError};
 
@@ -17,8 +17,10 @@ const REFUSED_OF_A_CALL: usize = 12;
 /// Whose call it was.
 #[derive(Clone, Debug)]
 pub struct Spoken<'s> {
-    /// The dial.
+    /// The dial, or the call that came in.
     pub mid: &'s str,
+    /// The hunt that it was for.
+    pub hunt: HuntId,
     /// The number in its comparable form.
     pub number: &'s str,
     /// Whom it was to.
@@ -47,6 +49,7 @@ pub async fn name(db: &mut Db<'_>, call: &Spoken<'_>, told: &[Recording], now: D
         db.name_recording(&RecordingRow {
             id: RecordingId::new(now),
             mid: call.mid.to_owned(),
+            hunt_id: call.hunt,
             name: recording.id.clone(),
             callee_id: call.callee,
             number: call.number.to_owned(),

@@ -6,6 +6,7 @@ use sqlx::types::Json;
 use crate::alarm::KeyAction;
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId};
 use crate::store::dialect::{fragment, statements};
+use crate::store::media::recordings::Records;
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
 
@@ -46,6 +47,8 @@ row! {
         pub action: Option<KeyAction>,
         /// When it was said.
         pub acted_at: Option<DateTime<Utc>>,
+        /// Why its handset was told to record.
+        pub records: Option<Records>,
     }
 }
 
@@ -67,8 +70,9 @@ impl InboundCallRow {
 statements! {
     /// A call comes in; nothing when it was told before.
     INSERT = [
-        "INSERT INTO inbound_calls (mid, handset_id, told_as, channel, caller, called, number, hunt_id, callee_id, alarms, at, deadline)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING"
+        "INSERT INTO inbound_calls (mid, handset_id, told_as, channel, caller, called, number, hunt_id, callee_id, alarms, at, deadline,
+                                    records)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING"
     ];
     /// By its name.
     GET = ["SELECT * FROM inbound_calls WHERE mid = $1"];
@@ -119,6 +123,7 @@ impl Db<'_> {
             Json(&call.alarms.0),
             call.at,
             call.deadline,
+            call.records,
         )
     }
 

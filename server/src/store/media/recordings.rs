@@ -17,8 +17,10 @@ row! {
     pub struct RecordingRow {
         /// Which one.
         pub id: RecordingId,
-        /// The dial in whose call it was made.
+        /// The dial in whose call it was made, or the call that came in.
         pub mid: String,
+        /// The hunt whose call that was.
+        pub hunt_id: HuntId,
         /// What its handset calls it.
         pub name: String,
         /// Whose words they are, as far as that is known.
@@ -103,8 +105,8 @@ pub enum Records {
 statements! {
     /// A recording that a handset tells of; nothing when it did before.
     NAME = [
-        "INSERT INTO recordings (id, mid, name, callee_id, number, person_id, debug, named_at, seconds, bytes, gone_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (mid, name) DO NOTHING"
+        "INSERT INTO recordings (id, mid, name, callee_id, number, person_id, debug, named_at, seconds, bytes, gone_at, hunt_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (mid, name) DO NOTHING"
     ];
     /// How many of a number there are.
     COUNT_NAMED = ["SELECT count(*) AS named FROM recordings WHERE mid = $1 AND number = $2"];
@@ -112,21 +114,21 @@ statements! {
     BY_NAME = ["SELECT * FROM recordings WHERE mid = $1 AND name = $2"];
     /// By its sound.
     BY_MEDIA = [
-        "SELECT r.id, r.mid, d.hunt_id, r.callee_id, r.number, r.named_at, r.seconds AS said_seconds, r.bytes AS said_bytes,
+        "SELECT r.id, r.mid, r.hunt_id, r.callee_id, r.number, r.named_at, r.seconds AS said_seconds, r.bytes AS said_bytes,
                 r.media_id, r.gone_at IS NOT NULL AS is_gone, m.milliseconds, m.bytes
-         FROM recordings r JOIN dials d ON d.mid = r.mid JOIN media m ON m.id = r.media_id WHERE r.media_id = $1"
+         FROM recordings r JOIN media m ON m.id = r.media_id WHERE r.media_id = $1"
     ];
     /// One of them.
     ONE = [
-        "SELECT r.id, r.mid, d.hunt_id, r.callee_id, r.number, r.named_at, r.seconds AS said_seconds, r.bytes AS said_bytes,
+        "SELECT r.id, r.mid, r.hunt_id, r.callee_id, r.number, r.named_at, r.seconds AS said_seconds, r.bytes AS said_bytes,
                 r.media_id, r.gone_at IS NOT NULL AS is_gone, m.milliseconds, m.bytes
-         FROM recordings r JOIN dials d ON d.mid = r.mid LEFT JOIN media m ON m.id = r.media_id WHERE r.id = $1"
+         FROM recordings r LEFT JOIN media m ON m.id = r.media_id WHERE r.id = $1"
     ];
     /// Those of the calls for an alarm, oldest first.
     OF_ALARM = [
-        "SELECT r.id, r.mid, d.hunt_id, r.callee_id, r.number, r.named_at, r.seconds AS said_seconds, r.bytes AS said_bytes,
+        "SELECT r.id, r.mid, r.hunt_id, r.callee_id, r.number, r.named_at, r.seconds AS said_seconds, r.bytes AS said_bytes,
                 r.media_id, r.gone_at IS NOT NULL AS is_gone, m.milliseconds, m.bytes
-         FROM alarm_hunts l JOIN dials d ON d.hunt_id = l.hunt_id JOIN recordings r ON r.mid = d.mid LEFT JOIN media m ON m.id = r.media_id
+         FROM alarm_hunts l JOIN recordings r ON r.hunt_id = l.hunt_id LEFT JOIN media m ON m.id = r.media_id
          WHERE l.alarm_id = $1 ORDER BY r.named_at, r.id"
     ];
     /// Its sound is here.
@@ -143,13 +145,20 @@ statements! {
     LET_GO_OF_PERSON = ["UPDATE recordings SET media_id = NULL, gone_at = $2 WHERE person_id = $1 AND gone_at IS NULL"];
     /// What is being recorded in calls to them is not wanted either.
     RECORD_NO_MORE = ["UPDATE dials SET records = NULL WHERE mid = $1"];
+    /// The same of a call that came in.
+    RECORD_NO_CALLER = ["UPDATE inbound_calls SET records = NULL WHERE mid = $1"];
     /// The dials to a person in which something may still be recorded, or told of: the handset has not reported.
     RECORDS = [
         "SELECT d.mid FROM callees c JOIN dial_targets t ON t.callee_id = c.id JOIN dials d ON d.mid = t.mid
-         WHERE c.person_id = $1 AND d.records IS NOT NULL AND d.reported_at IS NULL"
+         WHERE c.person_id = $1 AND d.records IS NOT NULL AND d.reported_at IS NULL
+         UNION
+         SELECT r.mid FROM call_records r JOIN inbound_calls i ON i.mid = r.mid
+         WHERE r.person_id = $1 AND i.records IS NOT NULL AND r.reported_at IS NULL"
     ];
-    /// Whose a dial is, and why it was told to record.
-    OF_DIAL = ["SELECT handset_id, records FROM dials WHERE mid = $1"];
+    /// Whose a dial or a call that came in is, and why it was told to record.
+    OF_DIAL = [
+        "SELECT handset_id, records FROM dials WHERE mid = $1 UNION ALL SELECT handset_id, records FROM inbound_calls WHERE mid = $1"
+    ];
     /// A handset is told what to play and whether to record, once in a dial.
     TELL = ["UPDATE dials SET clip = $2, records = $3 WHERE mid = $1 AND clip IS NULL AND records IS NULL"];
     /// What it was told.
@@ -183,7 +192,8 @@ impl Db<'_> {
             row.named_at,
             row.seconds,
             row.bytes,
-            row.gone_at
+            row.gone_at,
+            row.hunt_id
         )
         .map(|_| ())
     }
@@ -229,11 +239,12 @@ impl Db<'_> {
         let recording: Vec<(String,)> = fetch_all!(self, RECORDS, person)?;
         for (mid,) in recording {
             execute!(self, RECORD_NO_MORE, mid.as_str())?;
+            execute!(self, RECORD_NO_CALLER, mid.as_str())?;
         }
         execute!(self, LET_GO_OF_PERSON, person, now)
     }
 
-    /// Whose a dial is, and why its handset was told to record.
+    /// Whose a dial or a call that came in is, and why its handset was told to record.
     pub async fn recorder_of(&mut self, mid: &str) -> Result<Option<(Option<HandsetId>, Option<Records>)>> {
         fetch_optional!(self, OF_DIAL, mid)
     }
