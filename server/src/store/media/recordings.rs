@@ -147,13 +147,12 @@ statements! {
     RECORD_NO_MORE = ["UPDATE dials SET records = NULL WHERE mid = $1"];
     /// The same of a call that came in.
     RECORD_NO_CALLER = ["UPDATE inbound_calls SET records = NULL WHERE mid = $1"];
-    /// The dials to a person in which something may still be recorded, or told of: the handset has not reported.
+    /// The dials to a person, and the calls from them, in which something may still be recorded, or told of: the handset has not reported.
     RECORDS = [
         "SELECT d.mid FROM callees c JOIN dial_targets t ON t.callee_id = c.id JOIN dials d ON d.mid = t.mid
          WHERE c.person_id = $1 AND d.records IS NOT NULL AND d.reported_at IS NULL
          UNION
-         SELECT r.mid FROM call_records r JOIN inbound_calls i ON i.mid = r.mid
-         WHERE r.person_id = $1 AND i.records IS NOT NULL AND r.reported_at IS NULL"
+         SELECT mid FROM call_records WHERE person_id = $1 AND" unindexed "origin = 'inbound' AND reported_at IS NULL"
     ];
     /// Whose a dial or a call that came in is, and why it was told to record.
     OF_DIAL = [
