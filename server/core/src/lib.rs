@@ -11,4 +11,5 @@ pub mod needs;
 pub mod numbers;
 pub mod roster;
 pub mod sheet;
+pub mod shout;
 pub mod visible;

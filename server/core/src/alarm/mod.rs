@@ -283,7 +283,7 @@ macro_rules! words {
         }
     )+ };
 }
-use words;
+pub(crate) use words;
 
 words! {
     AlarmKind { Alarm = "alarm", Test = "test", Shout = "shout", Call = "call" }
