@@ -25,6 +25,7 @@ pub mod postgres_url;
 mod reading;
 mod records;
 mod roster;
+mod shouts;
 mod sms;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -48,6 +49,7 @@ pub use self::notify::NotifyConfig;
 pub use self::reading::SecretUrl;
 pub use self::records::RecordsConfig;
 pub use self::roster::RosterConfig;
+pub use self::shouts::{NumberForm, ShoutsConfig};
 pub use self::sms::SmsConfig;
 
 /// Everything that can be configured. Its `Debug` form hides the passwords in URLs.
@@ -78,6 +80,8 @@ pub struct Config {
     /// Who is on duty.
     pub roster: RosterConfig,
     /// Text messages.
+    pub shouts: ShoutsConfig,
+    /// Section `sms`.
     pub sms: SmsConfig,
     /// Public numbers.
     pub lines: LinesConfig,
@@ -104,6 +108,7 @@ impl Default for Config {
             barista: BaristaConfig::default(),
             notify: NotifyConfig::default(),
             roster: RosterConfig::default(),
+            shouts: ShoutsConfig::default(),
             sms: SmsConfig::default(),
             lines: LinesConfig::default(),
             media: MediaConfig::default(),
@@ -176,7 +181,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 13] = [
+const TABLES: [&[Key]; 14] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
@@ -190,6 +195,7 @@ const TABLES: [&[Key]; 13] = [
     self::kept::media::KEYS,
     self::kept::retention::KEYS,
     self::records::KEYS,
+    self::shouts::KEYS,
 ];
 
 /// Every key, in the order of the manual.

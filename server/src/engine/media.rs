@@ -184,7 +184,7 @@ impl Engine {
     ) -> Result<(), StoreError> {
         let now = work.now();
         let rung = dial.standing(&work.db().targets(&dial.mid).await?);
-        let callees = work.db().callees(dial.hunt_id).await?;
+        let callees = work.db().callees_of_dial(&dial.mid).await?;
         let Some(spoken) = spoken(dial, &rung, &callees, number) else { return Ok(()) };
         let told = [Recording { id: name.to_owned(), ..Recording::default() }];
         recordings::name(&mut work.db(), &spoken, &told, now).await

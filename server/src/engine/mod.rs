@@ -8,6 +8,7 @@ pub mod hunt;
 pub mod lines;
 pub mod live;
 pub mod media;
+pub mod shouts;
 pub mod watch;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};

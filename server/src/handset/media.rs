@@ -118,6 +118,7 @@ async fn keep(app: &App, row: &RecordingRow, file: Vec<u8>, upload: &str) -> Res
         Ok(true) => {
             tracing::info!(dial.mid = short_mid(&row.mid), "a recording is stored");
             engine.measure_media().await?;
+            engine.recording_is_stored(&row.mid, &row.name).await?;
             Ok(stored())
         }
         // It came twice at once, or somebody was forgotten meanwhile.

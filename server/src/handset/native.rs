@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::Response;
 
 use super::refusal::PollError;
+use crate::alarm::AlarmKind;
 use crate::alarm::script::{self, Recorded};
 use crate::app::App;
 use crate::engine::hunt::claim::OfferDetails;
@@ -161,7 +162,7 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
     let (alarm, script, callees) = match details {
         Some(details) => {
             let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
-            let told = match offer.asks_key {
+            let told = match offer.asks_key && details.alarm.kind != AlarmKind::Shout {
                 // A call leaves whatever becomes of its sound.
                 true => {
                     let told = engine.told(&offer.mid, handset.can(Capability::Record), details.barista.is_some()).await;
@@ -172,7 +173,10 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
                 }
                 false => Told::default(),
             };
-            let script = offer.asks_key.then(|| script_of(engine, handset, &details, of_person.as_deref(), &told));
+            let script = match details.alarm.kind {
+                AlarmKind::Shout => engine.shout_script(&offer).await?,
+                _ => offer.asks_key.then(|| script_of(engine, handset, &details, of_person.as_deref(), &told)),
+            };
             // A Barista client says what is to be said, and in which language.
             let (text, language) = match &details.barista {
                 Some(call) => (call.announcement(), call.language.clone()),

@@ -1,6 +1,7 @@
 //! Keys of senders: made and revoked.
 
 use crate::ids::KeyId;
+use crate::needs::Words;
 use crate::numbers::{Number, NumberError, Region};
 use crate::secrets;
 use crate::store::{Announcement, StoreError, Work};
@@ -34,6 +35,20 @@ pub enum KeyError {
 /// # Errors
 /// When the name is bad or taken, a number cannot be rung, or the database fails.
 pub async fn add(work: &mut Work, name: &str, phones: &[String], region: Region) -> Result<String, KeyError> {
+    add_with(work, name, phones, &Words::default(), region).await
+}
+
+/// Makes a key that may more than raise alarms, and gives it.
+///
+/// # Errors
+/// As [`add`].
+pub async fn add_with(
+    work: &mut Work,
+    name: &str,
+    phones: &[String],
+    rights: &Words,
+    region: Region,
+) -> Result<String, KeyError> {
     let now = work.now();
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
@@ -43,7 +58,7 @@ pub async fn add(work: &mut Work, name: &str, phones: &[String], region: Region)
         Number::parse(phone, region).map_err(|error| KeyError::BadNumber(phone.clone(), error))?;
     }
     let (key, hash) = secrets::new(PREFIX);
-    match work.db().insert_key(KeyId::new(now), name, &hash, phones, now).await {
+    match work.db().insert_key(KeyId::new(now), name, &hash, (phones, rights), now).await {
         Ok(()) => {}
         Err(error) if error.is_unique_violation() => return Err(KeyError::NameTaken(name.to_owned())),
         Err(error) => return Err(error.into()),

@@ -194,6 +194,18 @@ pub async fn set_inbound(work: &mut Work, name: &str, inbound: bool) -> Result<(
     Ok(())
 }
 
+/// Lets shouts take all channels of a handset, or not.
+///
+/// # Errors
+/// When there is no such handset, or the database fails.
+pub async fn set_bulk(work: &mut Work, name: &str, bulk: bool) -> Result<(), PairingError> {
+    if !work.db().set_handset_bulk(name, bulk).await? {
+        return Err(PairingError::NoSuchHandset(name.to_owned()));
+    }
+    work.announce(Announcement::Handsets);
+    Ok(())
+}
+
 /// Gives a handset nothing new from now on, or lets it be given something again. What it already holds it may finish.
 ///
 /// # Errors

@@ -27,11 +27,13 @@ use crate::line::command::AppBuild;
 use crate::line::reply::TextEffect;
 use crate::needs::Words;
 use crate::roster::source::Address;
+use crate::shout::{CallStatus, RecordingStep, ShoutStatus};
 use crate::store::access::users::Role;
 use crate::store::lines::numbers::HandOverWhy;
 use crate::store::lines::sms::Purpose;
 use crate::store::lines::webhooks::NoticeKind;
 use crate::store::media::recordings::Records;
+use crate::store::shouts::log::RecordKind;
 use crate::store::statement::{Column, Value};
 use crate::store::watch::handsets::{IdleForm, Profile};
 use crate::store::watch::outages::OutageTold;
@@ -162,7 +164,7 @@ macro_rules! kept_by_its_words {
 
 kept_by_its_words! {
     AlarmKind KeyAction Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect
-    CallDirection CallOrigin CallResult HowKnown
+    CallDirection CallOrigin CallResult HowKnown ShoutStatus CallStatus RecordKind
 }
 
 kept_as!(detector::Verdict, String, |verdict| verdict.as_str(), |word| match word.as_str() {
@@ -177,6 +179,11 @@ kept_as!(EndedBy, String, |by| by.as_str(), |word| match word.as_str() {
     _ => Ok(Self::Network),
 });
 kept_as!(Words, String, |words| words.to_string(), |text| Ok(Self::read(&text)));
+
+// As records give it to their readers.
+kept_as!(RecordingStep, i32, |step| step.number(), |number| {
+    Self::of(number).ok_or_else(|| format!("{number} is no step of a recording").into())
+});
 
 kept_as!(Address, String, |address| address.expose().to_owned(), |text| Ok(Address::new(text)));
 

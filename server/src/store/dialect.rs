@@ -105,6 +105,22 @@ macro_rules! fragment {
                   value ->> 'dialled' AS dialled, value ->> 'passes' AS passes
            FROM json_each($1)) AS n "
     };
+    // The recipients of a shout of a JSON list, the first parameter, as rows.
+    (postgres recipients) => {
+        " json_to_recordset(CAST($1 AS text)::json) AS n (place integer, phone text, number text, status text, q850 integer) "
+    };
+    (sqlite recipients) => {
+        " (SELECT value ->> 'place' AS place, value ->> 'phone' AS phone, value ->> 'number' AS number, value ->> 'status' AS status,
+                  value ->> 'q850' AS q850
+           FROM json_each($1)) AS n "
+    };
+    // The texts of a JSON list, the first parameter, as rows with their places.
+    (postgres lines) => {
+        " json_array_elements_text(CAST($1 AS text)::json) WITH ORDINALITY AS n (line, place) "
+    };
+    (sqlite lines) => {
+        " (SELECT value AS line, key AS place FROM json_each($1)) AS n "
+    };
     // How far the numeric ids of a table have got, by the database's own count; the first parameter is its name. And to where they go on.
     (postgres ids_counted) => {
         " SELECT coalesce(pg_sequence_last_value(pg_get_serial_sequence($1, 'id')::regclass), 0) AS reached "

@@ -9,7 +9,7 @@ use super::statement::{execute, fetch_optional};
 use super::{Db, Result, Store};
 
 /// The tables with such ids.
-const TABLES: [&str; 2] = ["call_records", "contacts"];
+const TABLES: [&str; 5] = ["call_records", "contacts", "shouts", "shout_calls", "shout_log"];
 /// No more ids of a table are given in a second, over a long time.
 const A_SECOND: i64 = 100;
 
@@ -28,6 +28,12 @@ statements! {
     HIGHEST_RECORD = ["SELECT max(id) AS reached FROM call_records"];
     /// The highest of the other table.
     HIGHEST_CONTACT = ["SELECT max(id) AS reached FROM contacts"];
+    /// Of shouts.
+    HIGHEST_SHOUT = ["SELECT max(id) AS reached FROM shouts"];
+    /// Of their calls.
+    HIGHEST_SHOUT_CALL = ["SELECT max(id) AS reached FROM shout_calls"];
+    /// Of their records.
+    HIGHEST_SHOUT_RECORD = ["SELECT max(id) AS reached FROM shout_log"];
 }
 
 /// To where a count goes on: behind all that is known to have been given, and all that may have been given since that was noted.
@@ -80,6 +86,9 @@ impl Db<'_> {
     async fn highest_id(&mut self, table: &str) -> Result<i64> {
         let highest: Option<(Option<i64>,)> = match table {
             "contacts" => fetch_optional!(self, HIGHEST_CONTACT)?,
+            "shouts" => fetch_optional!(self, HIGHEST_SHOUT)?,
+            "shout_calls" => fetch_optional!(self, HIGHEST_SHOUT_CALL)?,
+            "shout_log" => fetch_optional!(self, HIGHEST_SHOUT_RECORD)?,
             _ => fetch_optional!(self, HIGHEST_RECORD)?,
         };
         Ok(highest.and_then(|(highest,)| highest).unwrap_or(0))

@@ -20,6 +20,7 @@ mod migrations;
 pub mod open;
 pub mod retention;
 pub mod secrets;
+pub mod shouts;
 pub mod statement;
 mod transaction;
 pub mod watch;
@@ -713,6 +714,10 @@ impl Store {
             secrets::ALL,
             duty::roster::ALL,
             duty::sources::ALL,
+            shouts::calls::ALL,
+            shouts::log::ALL,
+            shouts::opted_out::ALL,
+            shouts::rows::ALL,
             lines::sms::ALL,
             access::users::ALL,
             lines::webhooks::ALL,

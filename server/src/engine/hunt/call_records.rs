@@ -12,7 +12,7 @@ pub(in crate::engine) async fn hear(work: &mut Work, mid: &str, place: i32, hear
 }
 
 /// Adds what a report says to the records of its dial's numbers.
-pub(super) async fn hear_report(
+pub(in crate::engine) async fn hear_report(
     work: &mut Work,
     mid: &str,
     rings: &[DialledCallee],

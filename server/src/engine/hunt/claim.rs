@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::ladder::{Busy, Next, open_dials};
+use crate::alarm::AlarmKind;
 use crate::alarm::Verdict;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Rung};
@@ -128,7 +129,9 @@ pub enum Claim {
     Idle(IdleReason),
 }
 
-enum Step {
+/// What came of looking at a hunt for a poll.
+pub(in crate::engine) enum Step {
+    /// A dial.
     HandedOut(Offer),
     /// Somebody else gave this channel or hunt a dial in the meantime.
     StartAgain,
@@ -173,7 +176,7 @@ impl Engine {
         let alarms = db.alarms_of(offer.hunt_id).await?;
         let firing = alarms.iter().filter(|alarm| alarm.resolved_at.is_none() && alarm.cancelled_at.is_none()).count();
         let alarm = foremost(alarms);
-        let callees = db.callees(offer.hunt_id).await?;
+        let callees = db.callees_of_dial(&offer.mid).await?;
         let mut named = Vec::new();
         for target in db.targets(&offer.mid).await? {
             let callee = callees.iter().find(|callee| callee.id == target.callee_id);
@@ -268,7 +271,11 @@ impl Engine {
         for _ in 0..HUNTS_PER_POLL {
             let Some(hunt) = work.db().lock_next_due(now, handset, now - key_waits, &needs).await? else { break };
             looked_at_one = true;
-            let step = match self.advance(&mut work, &hunt, asker, &mut locks).await {
+            let advanced = match hunt.kind {
+                AlarmKind::Shout => self.advance_shout(&mut work, &hunt, asker, &mut locks).await,
+                _ => self.advance(&mut work, &hunt, asker, &mut locks).await,
+            };
+            let step = match advanced {
                 Err(EngineError::Store(error)) if error.is_for_good() => {
                     drop(work);
                     release(locks);

@@ -10,7 +10,7 @@ use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::hunt::{self, Decision, ListForm};
 use crate::alarm::ringing::{self, Close, Line};
-use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
+use crate::alarm::{AlarmKind, DialOutcome, EndReason, HuntOutcome};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{CalleeId, HuntId};
 use crate::store::alarm::dials::{TargetRow, without_word};
@@ -159,6 +159,9 @@ impl Engine {
         let hunt = work.db().lock_hunt(hunt).await?;
         if hunt.ended_at.is_some() {
             return Ok(());
+        }
+        if let (AlarmKind::Shout, Some(shout)) = (hunt.kind, work.db().shout_of_hunt(hunt.id).await?) {
+            return self.settle_shout(work, shout).await;
         }
         let next = self.next_move(work, &hunt, &Busy::Ignored, ListForm::One).await?;
         let wanted_at = match next.decision {

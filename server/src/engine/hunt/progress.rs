@@ -43,6 +43,9 @@ impl Engine {
         let dial = self.store.read().await?.db().dial(mid).await?;
         // Else it may be a call that came in.
         let Some(dial) = dial else { return self.inbound_progress(mid, progress).await };
+        if self.is_of_shout(&dial).await? {
+            return self.shout_progress(&dial, progress, now).await;
+        }
         let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
         if let Some(action) = word.and_then(KeyAction::parse) {
             return self.take_key(&dial, progress, action, now).await;

@@ -641,6 +641,10 @@ pub(in crate::engine) async fn lock_alarm(work: &mut Work, id: AlarmId) -> Resul
     let mut alarm = work.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
     for _ in 0..TRIES {
         let hunt = work.db().lock_hunt(alarm.hunt_id).await?;
+        if hunt.kind == AlarmKind::Shout {
+            // What is done about it is done by its own rules.
+            return Err(EngineError::NoSuchAlarm);
+        }
         alarm = load(&mut work.db(), id).await?;
         if alarm.hunt_id == hunt.id {
             return Ok((alarm, hunt));

@@ -16,7 +16,7 @@ use crate::alarm::coverage;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, RingsAgain};
 use crate::alarm::ringing::{self, Line, Proof};
-use crate::alarm::{DialOutcome, HuntOutcome, KeyAction, Until};
+use crate::alarm::{AlarmKind, DialOutcome, HuntOutcome, KeyAction, Until};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, AnswerId, HuntId, short_mid};
 use crate::numbers::{Number, Region};
@@ -125,6 +125,9 @@ impl Engine {
             // It may be of a call that came in.
             return Ok(self.inbound_report(report).await?.unwrap_or(Reported::Unknown));
         };
+        if self.is_of_shout(&dial).await? {
+            return self.shout_report(report, &dial).await;
+        }
         let Speaker { region, by, guesses } = self.speaker_of(&dial).await?;
         let mut work = self.work_at(now, by).await?;
         let Some(mut hearing) = self.hearing(&mut work, &dial, region).await? else {
@@ -149,6 +152,12 @@ impl Engine {
         work.announce(Announcement::Hunts);
         work.commit().await?;
         Ok(reported)
+    }
+
+    /// Whether a dial is a call of a shout.
+    pub(super) async fn is_of_shout(&self, dial: &DialRow) -> Result<bool, EngineError> {
+        let hunt = self.store.read().await?.db().hunt(dial.hunt_id).await?;
+        Ok(hunt.is_some_and(|hunt| hunt.kind == AlarmKind::Shout))
     }
 
     /// Who speaks of a dial.

@@ -70,6 +70,8 @@ pub(in crate::engine) enum Lines {
     LiveEvents,
     /// Calls that came in.
     InboundCalls,
+    /// Detail records of shouts.
+    ShoutRecords,
 }
 
 /// Forgets what is older than that, in portions until nothing is left.
@@ -90,6 +92,7 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::RepeatedRequests => db.forget_repeated_requests(before).await?,
             Lines::Outages => db.forget_outages(before).await?,
             Lines::CallRecords => db.forget_call_records(before).await?,
+            Lines::ShoutRecords => db.prune_shout_records(before).await?,
             Lines::LiveCommands => db.forget_live_commands(before).await?,
             Lines::InboundCalls => db.forget_inbound_calls(before).await?,
             Lines::LiveEvents => db.forget_heard_live(before).await?,

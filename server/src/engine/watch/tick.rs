@@ -417,7 +417,7 @@ impl Engine {
         let keep_days = self.config.records.keep_days;
         if keep_days > 0 {
             let before = now - TimeDelta::days(i64::from(keep_days));
-            for lines in [Lines::CallRecords, Lines::LiveCommands, Lines::LiveEvents, Lines::InboundCalls] {
+            for lines in [Lines::CallRecords, Lines::LiveCommands, Lines::LiveEvents, Lines::InboundCalls, Lines::ShoutRecords] {
                 retention::forget(&self.store, lines, before).await?;
             }
         }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
 use crate::ids::KeyId;
+use crate::needs::Words;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -18,6 +19,8 @@ row! {
         pub name: String,
         /// Whom to ring when an alarm names nobody.
         pub phones: Json<Vec<String>>,
+        /// What it may beside raising alarms.
+        pub rights: Words,
         /// When it was made.
         pub created_at: DateTime<Utc>,
         /// When it was last used, to the minute.
@@ -27,15 +30,23 @@ row! {
     }
 }
 
+impl KeyRow {
+    /// Whether it has a right that no other right brings along.
+    #[must_use]
+    pub fn may(&self, right: &str) -> bool {
+        self.rights.cover(&Words::read(right))
+    }
+}
+
 statements! {
     /// A new key.
-    INSERT = ["INSERT INTO api_keys (id, name, key_hash, phones, created_at) VALUES ($1, $2, $3, $4, $5)"];
+    INSERT = ["INSERT INTO api_keys (id, name, key_hash, phones, created_at, rights) VALUES ($1, $2, $3, $4, $5, $6)"];
     /// A key that is good.
-    BY_HASH = ["SELECT id, name, phones, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
+    BY_HASH = ["SELECT id, name, phones, rights, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
     /// One key.
-    BY_ID = ["SELECT id, name, phones, created_at, last_used_at, revoked_at FROM api_keys WHERE id = $1"];
+    BY_ID = ["SELECT id, name, phones, rights, created_at, last_used_at, revoked_at FROM api_keys WHERE id = $1"];
     /// All keys.
-    LIST = ["SELECT id, name, phones, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
+    LIST = ["SELECT id, name, phones, rights, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
     /// It was used.
     USED = ["UPDATE api_keys SET last_used_at = $2 WHERE id = $1"];
     /// It is no good any more.
@@ -47,8 +58,15 @@ impl Db<'_> {
     ///
     /// # Errors
     /// When the database fails; a unique violation when the name is taken.
-    pub async fn insert_key(&mut self, id: KeyId, name: &str, hash: &[u8], phones: &[String], now: DateTime<Utc>) -> Result<()> {
-        execute!(self, INSERT, id, name, hash, Json(phones), now).map(|_| ())
+    pub async fn insert_key(
+        &mut self,
+        id: KeyId,
+        name: &str,
+        hash: &[u8],
+        (phones, rights): (&[String], &Words),
+        now: DateTime<Utc>,
+    ) -> Result<()> {
+        execute!(self, INSERT, id, name, hash, Json(phones), now, rights).map(|_| ())
     }
 
     /// The key with a hash, unless it was revoked.

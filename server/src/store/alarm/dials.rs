@@ -230,6 +230,11 @@ statements! {
     SET_TARGET_OUTCOME = ["UPDATE dial_targets SET outcome = $3 WHERE mid = $1 AND callee_id = $2"];
     /// How far a native handset's call has got.
     SET_PROGRESS = ["UPDATE dial_targets SET progress = $3, progress_at = $4 WHERE mid = $1 AND seq = $2"];
+    /// Whether a phone rings, or may still, for whatever hunt.
+    PHONE_BUSY = [
+        "SELECT t.mid FROM dial_targets t JOIN dials d ON d.mid = t.mid
+         WHERE t.phone = $1 AND t.offered_at > $3 AND (d.closed_at IS NULL OR d.line_free_at > $2) LIMIT 1"
+    ];
     /// When somebody last pressed a key in a call about an alarm.
     LAST_KEY = [
         "SELECT max(t.acted_at) AS at FROM alarm_hunts l CROSS JOIN dials d CROSS JOIN dial_targets t
@@ -551,6 +556,12 @@ impl Db<'_> {
     /// Keeps how far the call to the callee at a place of the list has got.
     pub async fn set_progress(&mut self, mid: &str, seq: i32, state: &str, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_PROGRESS, mid, seq, state, now).map(|_| ())
+    }
+
+    /// Whether a phone rings, or may still, in a call that was handed out within the last day.
+    pub async fn is_phone_busy(&mut self, phone: &str, now: DateTime<Utc>) -> Result<bool> {
+        let row: Option<(String,)> = fetch_optional!(self, PHONE_BUSY, phone, now, now - TimeDelta::days(1))?;
+        Ok(row.is_some())
     }
 
     /// When somebody last pressed a key in a call to this number about an alarm.

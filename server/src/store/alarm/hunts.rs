@@ -438,6 +438,10 @@ statements! {
     UNREPORTED = ["SELECT c.id FROM callees c WHERE c.hunt_id = $1 AND" no_report];
     /// The callees of a hunt, in order.
     CALLEES = ["SELECT * FROM callees WHERE hunt_id = $1 ORDER BY step, position"];
+    /// Those whom a dial rings, in its order.
+    CALLEES_OF_DIAL = [
+        "SELECT c.* FROM dial_targets t JOIN callees c ON c.id = t.callee_id WHERE t.mid = $1 ORDER BY t.seq"
+    ];
     /// One callee.
     CALLEE = ["SELECT * FROM callees WHERE id = $1"];
     /// One of a step goes before the others: all are put aside under negative positions, and come back in the new order.
@@ -591,6 +595,11 @@ impl Db<'_> {
     /// Lets a hunt's policy begin anew.
     pub async fn restart_policy(&mut self, id: HuntId) -> Result<()> {
         execute!(self, RESTART_POLICY, id).map(|_| ())
+    }
+
+    /// The callees whom a dial rings, in its order.
+    pub async fn callees_of_dial(&mut self, mid: &str) -> Result<Vec<CalleeRow>> {
+        fetch_all!(self, CALLEES_OF_DIAL, mid)
     }
 
     /// Stores a callee of a hunt.

@@ -44,12 +44,13 @@ statements! {
     READ = ["SELECT bytes FROM media_pieces WHERE media_id = $1 AND place = $2"];
     /// How much is kept, with what is on its way.
     TOTAL = ["SELECT CAST(coalesce(sum(bytes), 0) AS BIGINT) AS total FROM media"];
-    /// Files that nobody wants any more: no recording, no clip, none that is being played; and what somebody left in the middle.
+    /// Files that nobody wants any more: no recording, no clip, no shout, none that is being played; and what somebody left in the middle.
     UNWANTED = [
         "SELECT m.id FROM media m
          WHERE (m.stored_at IS NOT NULL OR m.made_at < $1)
            AND NOT EXISTS (SELECT 1 FROM recordings r WHERE r.media_id = m.id)
            AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.media_id = m.id)
+           AND NOT EXISTS (SELECT 1 FROM shouts s WHERE s.media_id = m.id)
            AND NOT EXISTS (SELECT 1 FROM dials d WHERE d.clip = m.id AND d.closed_at IS NULL)
          ORDER BY m.id LIMIT 16"
     ];
@@ -62,7 +63,8 @@ statements! {
     DROP = [
         "DELETE FROM media WHERE id = $1
            AND NOT EXISTS (SELECT 1 FROM recordings r WHERE r.media_id = media.id)
-           AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.media_id = media.id)"
+           AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.media_id = media.id)
+           AND NOT EXISTS (SELECT 1 FROM shouts s WHERE s.media_id = media.id)"
     ];
 }
 

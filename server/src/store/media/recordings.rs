@@ -112,6 +112,8 @@ statements! {
     COUNT_NAMED = ["SELECT count(*) AS named FROM recordings WHERE mid = $1 AND number = $2"];
     /// By what its handset calls it.
     BY_NAME = ["SELECT * FROM recordings WHERE mid = $1 AND name = $2"];
+    /// The one of a dial that its handset told of last.
+    LATEST_OF = ["SELECT * FROM recordings WHERE mid = $1 ORDER BY named_at DESC, id DESC LIMIT 1"];
     /// By its sound.
     BY_MEDIA = [
         "SELECT r.id, r.mid, r.hunt_id, r.callee_id, r.number, r.named_at, r.seconds AS said_seconds, r.bytes AS said_bytes,
@@ -231,6 +233,11 @@ impl Db<'_> {
     /// Lets go of up to [`RECORDINGS_AT_ONCE`] recordings of a kind that came before then; gives how many.
     pub async fn let_recordings_go(&mut self, debug: bool, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<u64> {
         execute!(self, LET_GO, debug, before, now)
+    }
+
+    /// The recording of a dial that its handset told of last.
+    pub async fn latest_recording_of(&mut self, mid: &str) -> Result<Option<RecordingRow>> {
+        fetch_optional!(self, LATEST_OF, mid)
     }
 
     /// Lets go of the recordings of a person.

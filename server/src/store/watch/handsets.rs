@@ -120,6 +120,8 @@ row! {
         pub channels: i32,
         /// Calls that come in on it are taken.
         pub inbound: bool,
+        /// Shouts may take all its channels.
+        pub bulk: bool,
         /// The latest dial that it held when its token was replaced, or it was removed: that, and earlier ones, may still be finished there.
         pub former_mid: Option<String>,
     }
@@ -134,6 +136,14 @@ pub struct Voice {
     pub last_seen_at: Option<DateTime<Utc>>,
     /// It and all its free channels rest until then.
     pub avoid_until: Option<DateTime<Utc>>,
+    /// So many of its channels are free, whether they rest or not.
+    pub free: i32,
+    /// So many are in use.
+    pub in_calls: i32,
+    /// It can record.
+    pub records: bool,
+    /// Shouts may take all its channels.
+    pub bulk: bool,
 }
 
 row! {
@@ -350,6 +360,8 @@ statements! {
     SET_CHANNELS = ["UPDATE handsets SET channels = $2 WHERE name = $1 AND removed_at IS NULL"];
     /// Calls that come in on it are taken, or not.
     SET_INBOUND = ["UPDATE handsets SET inbound = $2 WHERE name = $1 AND removed_at IS NULL"];
+    /// Shouts may take all its channels, or not.
+    SET_BULK = ["UPDATE handsets SET bulk = $2 WHERE name = $1 AND removed_at IS NULL"];
     /// A phone polled without being let in.
     KNOCK = [
         "INSERT INTO knocks (address, model, user_agent, first_at, last_at, times) VALUES ($1, $2, $3, $4, $4, 1)
@@ -440,6 +452,14 @@ impl Db<'_> {
     /// # Errors
     /// When the database fails.
     pub async fn free_voices(&mut self) -> Result<Vec<Voice>> {
+        Ok(self.voices().await?.into_iter().filter(|voice| voice.free > 0).collect())
+    }
+
+    /// The handsets that speak and work, as far as is known.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn voices(&mut self) -> Result<Vec<Voice>> {
         let voices: Vec<HandsetRow> = fetch_all!(self, VOICES)?;
         if voices.is_empty() {
             return Ok(Vec::new());
@@ -457,11 +477,20 @@ impl Db<'_> {
             let called = called.iter().find(|call| (call.handset_id, call.channel) == (voice.id, channel));
             is_free.then(|| row.and_then(|row| row.avoid_until).max(called.map(|call| call.deadline)))
         };
-        let free = voices.into_iter().filter(HandsetRow::speaks).filter_map(|voice| {
-            let rests = (0..voice.usable_channels()).filter_map(|channel| free_from(&voice, channel)).min()?;
-            Some(Voice { id: voice.id, last_seen_at: voice.last_seen_at, avoid_until: voice.avoid_until.max(rests) })
+        let all = voices.into_iter().filter(HandsetRow::speaks).map(|voice| {
+            let free: Vec<_> = (0..voice.usable_channels()).filter_map(|channel| free_from(&voice, channel)).collect();
+            let in_calls = (0..voice.usable_channels()).filter(|channel| open.contains_key(&(voice.id, *channel))).count();
+            Voice {
+                id: voice.id,
+                last_seen_at: voice.last_seen_at,
+                avoid_until: voice.avoid_until.max(free.iter().copied().min().flatten()),
+                free: i32::try_from(free.len()).unwrap_or(i32::MAX),
+                in_calls: i32::try_from(in_calls).unwrap_or(i32::MAX),
+                records: voice.can(Capability::Record),
+                bulk: voice.bulk,
+            }
         });
-        Ok(free.collect())
+        Ok(all.collect())
     }
 
     /// Lets calls that come in on a handset be taken, or not; false when there is none of that name.
@@ -470,6 +499,14 @@ impl Db<'_> {
     /// When the database fails.
     pub async fn set_handset_inbound(&mut self, name: &str, inbound: bool) -> Result<bool> {
         changed_one!(self, SET_INBOUND, name, inbound)
+    }
+
+    /// Lets shouts take all channels of a handset, or not; false when there is none of that name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn set_handset_bulk(&mut self, name: &str, bulk: bool) -> Result<bool> {
+        changed_one!(self, SET_BULK, name, bulk)
     }
 
     /// Allows a handset so many calls at once; false when there is none of that name.

@@ -1,0 +1,320 @@
+//! A shout is taken in, or taken back.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
+
+use super::needs;
+use crate::alarm::doer::Doer;
+use crate::alarm::event::Event;
+use crate::alarm::{AlarmKind, Mode, Priority, Until};
+use crate::engine::{Engine, EngineError};
+use crate::ids::{AlarmId, HuntId, KeyId, MediaId};
+use crate::numbers::Number;
+use crate::shout::course::{Course, Word};
+use crate::shout::recipients::{NumberRule, once};
+use crate::shout::{CallStatus, ShoutStatus, message};
+use crate::store::alarm::alarms::NewAlarm;
+use crate::store::alarm::hunts::NewHunt;
+use crate::store::shouts::calls::NewRecipient;
+use crate::store::shouts::log::RecordKind;
+use crate::store::shouts::rows::{NewShout, ShoutRow};
+use crate::store::{Announcement, StoreError, Work};
+
+/// How many recipients a key has had is counted over so long.
+const RATE_OVER: TimeDelta = TimeDelta::hours(1);
+
+/// Where the message of a shout comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Its caller speaks it on the phone.
+    ByPhone,
+    /// These words are spoken.
+    Words {
+        /// What is said.
+        text: String,
+        /// In which language, where somebody has said so.
+        language: Option<String>,
+    },
+    /// This sound is played.
+    Sound {
+        /// Which one.
+        media: MediaId,
+        /// Its length in seconds.
+        seconds: i32,
+    },
+    /// That of an earlier shout of the same key.
+    Of(i64),
+}
+
+/// A shout as it comes in, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShoutRequest {
+    /// Whose it is.
+    pub key: KeyId,
+    /// The name of that key.
+    pub source: String,
+    /// Who really sends it.
+    pub by: Doer,
+    /// A name space of that key.
+    pub userdata: String,
+    /// What its sender calls it.
+    pub title: Option<String>,
+    /// Whose phone the message is spoken on.
+    pub caller: String,
+    /// Whom it goes to, as its sender wrote them.
+    pub recipients: Vec<String>,
+    /// When it is to go out.
+    pub schedule: Option<DateTime<Utc>>,
+    /// Where its message comes from.
+    pub message: Message,
+}
+
+/// Why a shout is not taken in. Nothing was stored then.
+#[derive(Debug, thiserror::Error)]
+pub enum ShoutRefused {
+    /// There is no such shout of this key.
+    #[error("there is no shout {0} of this key")]
+    NoSuchShout(i64),
+    /// That shout has no message that could be used again.
+    #[error("the shout {0} has no message yet: name one that has gone out")]
+    NoMessage(i64),
+    /// The key has had too many recipients.
+    #[error("this key may reach {most} recipients in an hour (shouts.recipients_per_hour): send it again later")]
+    TooMany {
+        /// So many.
+        most: u32,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl From<StoreError> for ShoutRefused {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+/// A message that is there.
+#[derive(Clone, Debug, Default)]
+struct There {
+    words: Option<String>,
+    language: Option<String>,
+    media: Option<MediaId>,
+    seconds: i32,
+}
+
+impl Engine {
+    /// Takes in a shout.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn take_shout<'e>(&'e self, request: &'e ShoutRequest) -> BoxFuture<'e, Result<ShoutRow, ShoutRefused>> {
+        Box::pin(self.try_take_shout(request))
+    }
+
+    async fn try_take_shout(&self, request: &ShoutRequest) -> Result<ShoutRow, ShoutRefused> {
+        let rule = self.config.shouts.number_rule(self.region());
+        let named = once(request.recipients.clone());
+        let numbers: Vec<Option<String>> = named.iter().map(|phone| self.number_of(phone, rule)).collect();
+        let mut work = self.work(request.by.clone()).await?;
+        let now = work.now();
+        let most = self.config.shouts.recipients_per_hour;
+        let had = work.db().recipients_since(request.key, now - RATE_OVER).await?;
+        if had.saturating_add(i64::try_from(named.len()).unwrap_or(i64::MAX)) > i64::from(most) {
+            return Err(ShoutRefused::TooMany { most });
+        }
+        let there = self.message_of(&mut work, request).await?;
+        let barred = self.barred(&mut work, request).await?;
+        let has_message = there.words.is_some() || there.media.is_some();
+        let recipients: Vec<NewRecipient> = named
+            .into_iter()
+            .zip(numbers)
+            .enumerate()
+            .map(|(place, (phone, number))| {
+                let status = match &number {
+                    None => CallStatus::Failed,
+                    Some(number) if is_among(&barred, number) => CallStatus::DoNotCall,
+                    Some(_) if has_message => CallStatus::Ready,
+                    Some(_) => CallStatus::Pending,
+                };
+                // What no phone can dial.
+                let q850 = i32::from(status == CallStatus::Failed);
+                NewRecipient { place, phone, number, status: status.as_str(), q850 }
+            })
+            .collect();
+        let may_be_called = |one: &&NewRecipient| one.status != CallStatus::DoNotCall.as_str();
+        let callable = recipients.iter().filter(may_be_called).count();
+        let course = Course::new(has_message, callable > 0, request.schedule, now);
+        let (alarm, hunt) = insert_alarm(&mut work, request, &course).await?;
+        let new = NewShout {
+            alarm,
+            hunt,
+            key: request.key,
+            userdata: &request.userdata,
+            title: request.title.as_deref(),
+            caller: &request.caller,
+            course: &course,
+            words: there.words.as_deref(),
+            language: there.language.as_deref(),
+            media: there.media,
+            seconds: there.seconds,
+            recipients: i32::try_from(recipients.len()).unwrap_or(i32::MAX),
+            callable: i32::try_from(callable).unwrap_or(i32::MAX),
+        };
+        let id = work.db().insert_shout(&new, now).await?;
+        work.db().insert_recipients(id, &recipients, now).await?;
+        let shout = self.begun(&mut work, id, &course).await?;
+        work.announce(Announcement::Hunts);
+        work.commit().await?;
+        tracing::info!(shout = id, recipients = recipients.len(), "a shout");
+        Ok(shout)
+    }
+
+    /// What is over before it began is written down as such; the rest is looked after.
+    async fn begun(&self, work: &mut Work, id: i64, course: &Course) -> Result<ShoutRow, EngineError> {
+        let now = work.now();
+        let there = |shout: Option<ShoutRow>| shout.ok_or_else(|| StoreError::Inconsistent("a shout is gone".to_owned()));
+        let shout = there(work.db().any_shout(id).await?)?;
+        let failed = work.db().shout_calls_with(id, CallStatus::Failed).await?;
+        let lines: Vec<String> = failed.iter().map(|row| super::cdr(&shout, row, &row.call())).collect();
+        work.db().add_shout_records(RecordKind::Call, id, &lines, now).await?;
+        if course.status == ShoutStatus::Canceled {
+            self.record_shout(work, &shout, course).await?;
+            self.end_calls(work, &shout, CallStatus::Cancelled).await?;
+            super::end_hunt(work, &shout).await?;
+        } else {
+            self.settle_shout(work, shout).await?;
+        }
+        Ok(there(work.db().any_shout(id).await?)?)
+    }
+
+    /// A number in its comparable form, where it may be called at all.
+    fn number_of(&self, phone: &str, rule: NumberRule) -> Option<String> {
+        if !rule.takes(phone) {
+            return None;
+        }
+        let written = match rule {
+            // Its eleven digits begin with the code of their country.
+            NumberRule::NorthAmerican => format!("+{phone}"),
+            NumberRule::Plan(_) => phone.to_owned(),
+        };
+        Some(Number::parse(&written, self.region()).ok()?.number.as_str().to_owned())
+    }
+
+    async fn message_of(&self, work: &mut Work, request: &ShoutRequest) -> Result<There, ShoutRefused> {
+        Ok(match &request.message {
+            Message::ByPhone => There::default(),
+            Message::Words { text, language } => {
+                There { seconds: message::seconds_of(text), words: Some(text.clone()), language: language.clone(), media: None }
+            }
+            Message::Sound { media, seconds } => There { media: Some(*media), seconds: *seconds, ..There::default() },
+            Message::Of(id) => {
+                let earlier = work.db().shout(*id, request.key).await?.ok_or(ShoutRefused::NoSuchShout(*id))?;
+                if !earlier.course().has_message {
+                    return Err(ShoutRefused::NoMessage(*id));
+                }
+                There { words: earlier.words, language: earlier.language, media: earlier.media_id, seconds: earlier.seconds }
+            }
+        })
+    }
+
+    /// The numbers that must not be called: for nobody, and for this name space.
+    async fn barred(&self, work: &mut Work, request: &ShoutRequest) -> Result<HashSet<String>, StoreError> {
+        let mut barred: HashSet<String> = work.db().forbidden_numbers().await?.into_iter().map(|row| row.number).collect();
+        barred.extend(work.db().opted_out_numbers(request.key, &request.userdata).await?);
+        Ok(barred)
+    }
+
+    /// Takes a shout back; `None` where this key has none of that id. One that is over stays as it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cancel_shout(&self, key: KeyId, id: i64, by: Doer) -> Result<Option<ShoutRow>, EngineError> {
+        let mut work = self.work(by).await?;
+        let Some(shout) = work.db().shout(id, key).await? else { return Ok(None) };
+        work.db().lock_hunt(shout.hunt_id).await?;
+        let Some(shout) = work.db().shout(id, key).await? else { return Ok(None) };
+        let told = self.tell_shout(&mut work, &shout, Word::Cancel).await?;
+        if told != shout {
+            let event = Event::Cancelled { by: None, done_by: Some(work.by().clone()) };
+            let now = work.now();
+            work.db().insert_event(Some(shout.alarm_id), Some(shout.hunt_id), now, &event).await?;
+            tracing::info!(shout = id, "a shout was taken back");
+        }
+        work.commit().await?;
+        Ok(Some(told))
+    }
+
+    /// Lets the shouts of a name space call a number again; false where they may already.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn let_shouts_call(&self, key: KeyId, userdata: &str, phone: &str, by: Doer) -> Result<bool, EngineError> {
+        let rule = self.config.shouts.number_rule(self.region());
+        let Some(number) = self.number_of(phone, rule) else { return Ok(false) };
+        let mut work = self.work(by).await?;
+        let done = work.db().opt_in_to_shouts(key, userdata, &number).await?;
+        work.commit().await?;
+        Ok(done)
+    }
+}
+
+/// Whether the phone of a number is among them, by whichever of its numbers.
+fn is_among(numbers: &HashSet<String>, number: &str) -> bool {
+    let other = || Number::from_stored(number).other_form();
+    numbers.contains(number) || other().is_some_and(|other| numbers.contains(other.as_str()))
+}
+
+/// The alarm that a shout is, with its hunt.
+async fn insert_alarm(work: &mut Work, request: &ShoutRequest, course: &Course) -> Result<(AlarmId, HuntId), StoreError> {
+    let now = work.now();
+    let alarm = AlarmId::new(now);
+    let hunt = NewHunt {
+        id: HuntId::new(now),
+        priority: Priority::Low,
+        mode: Mode::Parallel,
+        until: Until::Everyone,
+        dry_run: false,
+        // What it may still do is for its own rules to say.
+        dials_left: i32::MAX,
+        created_at: now,
+        begin_window_s: i32::MAX,
+        only_handset_id: None,
+        confirm_within: None,
+        wants_key: false,
+        needs: needs(course.status),
+        policy_id: None,
+        // Whichever was served longest ago is due first, so that shouts take turns.
+        queue: "shouts".to_owned(),
+        ring: None,
+        kind: AlarmKind::Shout,
+    };
+    work.db().insert_hunt(&hunt).await?;
+    let integration_id = request.key.to_string();
+    let new = NewAlarm {
+        id: alarm,
+        hunt_id: hunt.id,
+        integration_id,
+        source: request.source.clone(),
+        dedup_key: None,
+        dedup_open: false,
+        summary: request.title.clone().unwrap_or_else(|| request.userdata.clone()),
+        details: String::new(),
+        labels: BTreeMap::from([("userdata".to_owned(), request.userdata.clone())]),
+        priority: Priority::Low,
+        raised_at: now,
+        team: None,
+        group_key: None,
+        kind: AlarmKind::Shout,
+    };
+    let number = work.db().insert_alarm(&new).await?;
+    let event = Event::Raised { number, source: request.source.clone(), priority: Priority::Low, held_until: None };
+    work.db().insert_event(Some(alarm), Some(hunt.id), now, &event).await?;
+    if let Some(at) = course.schedule.filter(|at| *at > now) {
+        work.db().set_hunt_due(hunt.id, at, now + TimeDelta::seconds(i64::from(i32::MAX)), now).await?;
+    }
+    Ok((alarm, hunt.id))
+}
