@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 use crate::access::{doors, refusals, senders};
 use crate::api;
 use crate::app::App;
-use crate::compat::barista;
+use crate::compat::{barista, blast};
 use crate::dashboard::{self, Dashboard};
 use crate::handset;
 use crate::http::aging::{self, Aging};
@@ -59,6 +59,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         document.servers = Some(vec![utoipa::openapi::Server::new(app.prefix.path())]);
     }
     let api = api
+        .merge(blast::routes())
         .route("/api/{*rest}", any(no_such_endpoint))
         .route("/api/v1/intake/grafana", post(intake::grafana::receive).put(intake::grafana::receive))
         .method_not_allowed_fallback(method_not_allowed)
@@ -66,6 +67,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         // What is the same twice over is no part of a version.
         .route_layer(middleware::from_fn(async |request: Request, next: Next| match request.uri().path() {
             barista::PATH => next.run(request).await,
+            path if blast::is_ours(path) => next.run(request).await,
             _ => tagged(request, next).await,
         }))
         .route_layer(middleware::from_fn_with_state((aging, app.config().http.body_limit_bytes), api::requests::old_names::known))
@@ -78,6 +80,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route_layer(middleware::from_fn(async |request: Request, next: Next| match request.uri().path() {
             // Its words are Barista's, its head too.
             barista::PATH => next.run(request).await,
+            path if blast::is_ours(path) => next.run(request).await,
             _ => looked_at(request, next).await,
         }))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
@@ -94,6 +97,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(middleware::from_fn_with_state(Arc::clone(&app.access), refusals::counted))
         .layer(middleware::from_fn(barista::in_its_words))
+        .layer(middleware::from_fn(blast::in_its_words))
         // Before it is packed.
         .layer(middleware::map_response_with_state(app.prefix.clone(), put_below))
         .layer(packed());
@@ -155,7 +159,9 @@ fn packed() -> CompressionLayer<SizeAbove> {
 /// The path of the API without a slash at its end.
 fn without_last_slash(mut request: Request) -> Request {
     let path = request.uri().path();
-    if !(path.starts_with("/api/") || path.starts_with("/k/")) || !path.ends_with('/') {
+    // Clients of blast-api know that there is nothing there.
+    let is_blast = path.find("/api/").is_some_and(|at| blast::is_ours(&path[at..]));
+    if is_blast || !(path.starts_with("/api/") || path.starts_with("/k/")) || !path.ends_with('/') {
         return request;
     }
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();

@@ -10,6 +10,7 @@ mod first_steps;
 pub mod keep;
 mod labels;
 mod prune;
+mod records;
 mod roster;
 mod roster_change;
 mod roster_words;
@@ -97,6 +98,8 @@ enum Command {
     /// Public numbers that follow the person on duty
     #[command(subcommand)]
     Line(keep::line::LineCommand),
+    /// Detail records of shouts: one message to many people
+    Records(records::Records),
     /// Ways to send text messages
     #[command(subcommand)]
     Gateway(keep::gateway::GatewayCommand),
@@ -166,6 +169,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Maintenance(command) => keep::maintenance::run(command, &loaded.config).await,
         Command::Line(command) => keep::line::run(command, &loaded.config).await,
         Command::Gateway(command) => keep::gateway::run(command, &loaded.config).await,
+        Command::Records(records) => records::run(records, &loaded.config).await,
         Command::Key(command) => keep::key::run(command, &loaded.config).await,
         Command::Handset(command) => keep::handset::run(command, &loaded.config).await,
         Command::Media(command) => keep::media::run(command, &loaded.config).await,

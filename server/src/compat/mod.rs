@@ -1,3 +1,4 @@
 //! Published interfaces of other programs: thin faces over the same alarms.
 
 pub mod barista;
+pub mod blast;

@@ -50,6 +50,7 @@ mod reports_anywhere;
 mod rising;
 mod roster;
 mod senders;
+mod shouts;
 mod sources;
 mod speaking;
 mod store;

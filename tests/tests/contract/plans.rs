@@ -42,6 +42,10 @@ const GROWING: &[&str] = &[
     "live_commands",
     "live_events",
     "repeated_requests",
+    "shout_calls",
+    "shout_dnc",
+    "shout_log",
+    "shouts",
     "overrides",
     "temporaries",
     "vacations",
@@ -67,6 +71,7 @@ const OPEN_ONLY: &[&str] = &[
     "hunts_open",
     "hunts_wake",
     "inbound_calls_open",
+    "shout_calls_open",
     "sms_outbox_due",
     "sms_outbox_taken",
     "sms_outbox_waiting",
@@ -406,6 +411,14 @@ INSERT INTO inbound_calls (mid, handset_id, told_as, channel, caller, called, nu
   SELECT 'in' || n, pg_temp.past_id('00000000000070008', '1', n % 5 + 1), n::text, 0, '1', '2', '1', pg_temp.past_id(id, '1', n),
     pg_temp.past_id(id, '3', n), '[]', at, at, at FROM past WHERE n % 5 = 0;
 INSERT INTO contacts (number) SELECT n::text FROM past;
+INSERT INTO shouts (alarm_id, hunt_id, key_id, userdata, caller, status, created_at, finished_at, step, step_at, recipients)
+  SELECT pg_temp.past_id(id, '2', n), pg_temp.past_id(id, '1', n), pg_temp.past_id('00000000000070008', '5', n % 5 + 1), 'u' || n % 20, '1',
+    'finished', at, at, 0, at, 10 FROM past WHERE n % 5 = 0;
+INSERT INTO shout_calls (shout_id, place, phone, number, status, finished_at, callee_id)
+  SELECT s.id, p, '1', '+1', 'completed', s.finished_at, CASE p WHEN 0 THEN s.alarm_id END FROM shouts s, generate_series(0, 9) p;
+INSERT INTO shout_dnc (key_id, userdata, number, phone, shout_id, at)
+  SELECT pg_temp.past_id('00000000000070008', '5', n % 5 + 1), 'u' || n % 20, n::text, '1', n, at FROM past WHERE n % 5 = 0;
+INSERT INTO shout_log (kind, at, shout_id, line) SELECT 'cdr', at, n, '{}' FROM past;
 INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via)
   SELECT pg_temp.past_id(id, '4', n), pg_temp.past_id(id, '1', n), substr(md5(n::text), 1, 24), pg_temp.past_id(id, '3', n), '+8618712345678',
     pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'Person', pg_temp.past_id('00000000000070008', '1', n % 5 + 1), at, 'handset' FROM past;

@@ -52,7 +52,7 @@ pub(in crate::cli) enum HandsetCommand {
         new_name: String,
     },
     /// Say what a handset may do
-    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["channels", "inbound"])))]
+    #[command(group(clap::ArgGroup::new("what").required(true).multiple(true).args(["channels", "inbound", "bulk"])))]
     Set {
         /// Its name
         name: String,
@@ -62,6 +62,9 @@ pub(in crate::cli) enum HandsetCommand {
         /// Take calls that come in, from people who were rung lately: on or off
         #[arg(long)]
         inbound: Option<OnOff>,
+        /// Let shouts take all its channels, also the last one: on or off
+        #[arg(long)]
+        bulk: Option<OnOff>,
     },
     /// Give a handset a new token; the old one works until the phone has polled with the new one
     Rotate {
@@ -182,13 +185,16 @@ async fn dispatch(command: HandsetCommand, config: &Config, store: &Store, clock
             store.carry_out(now, Doer::CommandLine, async |work| pairing::rename(work, &name, &new_name).await).await?;
             println!("{name} is called {} now", new_name.trim());
         }
-        HandsetCommand::Set { name, channels, inbound } => {
+        HandsetCommand::Set { name, channels, inbound, bulk } => {
             let set = async |work: &mut Work| {
                 if let Some(channels) = channels {
                     pairing::set_channels(work, &name, channels).await?;
                 }
                 if let Some(inbound) = inbound {
                     pairing::set_inbound(work, &name, inbound == OnOff::On).await?;
+                }
+                if let Some(bulk) = bulk {
+                    pairing::set_bulk(work, &name, bulk == OnOff::On).await?;
                 }
                 Ok::<_, PairingError>(())
             };
@@ -199,6 +205,11 @@ async fn dispatch(command: HandsetCommand, config: &Config, store: &Store, clock
             match inbound {
                 Some(OnOff::On) => println!("{name} takes calls from people who were rung lately"),
                 Some(OnOff::Off) => println!("{name} takes no calls"),
+                None => {}
+            }
+            match bulk {
+                Some(OnOff::On) => println!("shouts may take all channels of {name}"),
+                Some(OnOff::Off) => println!("shouts leave channels of {name} to alarms"),
                 None => {}
             }
         }
