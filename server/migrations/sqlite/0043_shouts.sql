@@ -49,6 +49,7 @@ CREATE TABLE shout_calls (
     UNIQUE (shout_id, place)
 ) STRICT;
 CREATE INDEX shout_calls_open ON shout_calls (shout_id, status, due_at, place) WHERE status IN ('pending', 'ready', 'ongoing');
+CREATE INDEX shout_calls_first ON shout_calls (shout_id, place) WHERE status = 'ready' AND due_at IS NULL;
 CREATE INDEX shout_calls_by_callee ON shout_calls (callee_id) WHERE callee_id IS NOT NULL;
 
 -- Who wants no more of what a sender shouts.

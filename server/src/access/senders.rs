@@ -186,6 +186,12 @@ fn unauthorized(why: &str) -> Response {
     Problem::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, why).into_response()
 }
 
+/// Whether a request shows a key, good or not.
+#[must_use]
+pub fn shows_key(request: &Request) -> bool {
+    presented(request).is_some()
+}
+
 /// The key that a request shows, wherever it stands.
 fn presented(request: &Request) -> Option<String> {
     let headers = request.headers();

@@ -1,6 +1,6 @@
 //! `autocall records`: detail records of shouts, a JSON object in each line.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
@@ -46,9 +46,10 @@ pub(super) async fn run(records: Records, config: &Config) -> anyhow::Result<()>
         after = last.id;
         let mut out = std::io::stdout().lock();
         for row in &rows {
-            // Whoever reads has seen enough.
-            if writeln!(out, "{}", row.line).is_err() {
-                return Ok(());
+            match writeln!(out, "{}", row.line) {
+                // Whoever reads has seen enough.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+                written => written?,
             }
         }
     }

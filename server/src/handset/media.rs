@@ -101,7 +101,11 @@ async fn take(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, name: &str, b
     };
     let upload = media::sha256(&file);
     match door {
-        Door::Here(known) if known == upload => Ok(stored()),
+        Door::Here(known) if known == upload => {
+            // Whoever waits for it may not have heard.
+            app.engine.recording_is_stored(&mid, name).await?;
+            Ok(stored())
+        }
         Door::Awaited(row) => keep(app, &row, Vec::from(file), &upload).await,
         _ => Ok(another()),
     }
@@ -123,7 +127,10 @@ async fn keep(app: &App, row: &RecordingRow, file: Vec<u8>, upload: &str) -> Res
         }
         // It came twice at once, or somebody was forgotten meanwhile.
         Ok(false) => match engine.store.read().await?.db().recording_named(&row.mid, &row.name).await? {
-            Some(now) if now.upload_sha256.as_deref() == Some(upload) => Ok(stored()),
+            Some(now) if now.upload_sha256.as_deref() == Some(upload) => {
+                engine.recording_is_stored(&row.mid, &row.name).await?;
+                Ok(stored())
+            }
             Some(now) if now.media_id.is_some() => Ok(another()),
             _ => Ok(gone()),
         },

@@ -71,6 +71,7 @@ const OPEN_ONLY: &[&str] = &[
     "hunts_open",
     "hunts_wake",
     "inbound_calls_open",
+    "shout_calls_first",
     "shout_calls_open",
     "sms_outbox_due",
     "sms_outbox_taken",

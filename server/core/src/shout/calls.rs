@@ -1,7 +1,7 @@
 //! What becomes of one recipient of a shout, by what is heard of their call.
 
 use android_protocol::wire::{CallOutcome, FailureDetail};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::CallStatus;
 use super::pace::Pace;
@@ -99,6 +99,9 @@ fn came_to(ended: &Ended) -> Try {
     }
 }
 
+/// What never left its handset is tried again after this.
+const LINE_RESTS: TimeDelta = TimeDelta::seconds(15);
+
 /// The cause that a failed try has, where nothing more is known.
 const COULD_NOT_BE_MADE: i32 = 41;
 
@@ -116,9 +119,14 @@ pub fn after(call: &Call, word: Word, pace: &Pace, now: DateTime<Utc>) -> Call {
         // Also of what was given up meanwhile: that it took too long was a guess.
         (Word::Ended(ended), Ongoing | TimedOut) => match came_to(&ended) {
             Try::GivenBack if call.status == TimedOut => call,
-            Try::GivenBack => Call { status: Ready, started_at: None, ..call },
+            Try::GivenBack => Call { status: Ready, started_at: None, due_at: Some(now + LINE_RESTS), ..call },
             Try::Failed => failed(&call, ended.at, pace),
             Try::Over(status, q850) => Call { seconds: ended.seconds.max(0), finished_at: Some(ended.at), ..over(status, q850) },
+        },
+        // Nobody had told how it went, and now somebody does.
+        (Word::Ended(ended), Failed) if call.q850 == COULD_NOT_BE_MADE => match came_to(&ended) {
+            Try::Over(status, q850) => Call { seconds: ended.seconds.max(0), finished_at: Some(ended.at), ..over(status, q850) },
+            Try::GivenBack | Try::Failed => call,
         },
         // Whoever opted out or was cancelled stays so; how long they talked is news.
         (Word::Ended(ended), OptedOut | Cancelled) if call.started_at.is_some() => {
@@ -150,7 +158,6 @@ fn failed(call: &Call, at: DateTime<Utc>, pace: &Pace) -> Call {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-    use chrono::TimeDelta;
     use proptest::prelude::*;
 
     use super::*;

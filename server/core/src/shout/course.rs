@@ -10,7 +10,7 @@ use super::{RecordingStep, ShoutStatus};
 fn longest(step: RecordingStep) -> TimeDelta {
     match step {
         RecordingStep::Placed => TimeDelta::seconds(300),
-        RecordingStep::Answered => TimeDelta::seconds(60),
+        RecordingStep::Answered => TimeDelta::seconds(120),
         RecordingStep::NoCall
         | RecordingStep::PressedStar
         | RecordingStep::Recorded
@@ -148,6 +148,10 @@ impl Course {
     /// Steps follow each other; only whoever listens to a recording may speak anew.
     fn stepped(self, step: RecordingStep, callable: bool, now: DateTime<Utc>) -> Self {
         let anew = self.step == RecordingStep::Recorded && step == RecordingStep::PressedStar;
+        if step == RecordingStep::Recorded && step == self.step {
+            // They listen once more.
+            return Self { step_at: now, ..self };
+        }
         if !anew && step <= self.step || step == RecordingStep::Refused {
             return self;
         }
@@ -226,7 +230,7 @@ mod tests {
         let ends = |step: RecordingStep, seconds: i64| *through(&[(0, Word::Step(step)), (seconds, time(FAR))]).last().unwrap();
         for (step, limit, end) in [
             (Placed, 300, "timed-out"),
-            (Answered, 60, "timed-out"),
+            (Answered, 120, "timed-out"),
             (PressedStar, 600, "timed-out"),
             (Recorded, 600, "timed-out"),
             (Confirmed, 600, "error"),

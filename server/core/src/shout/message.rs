@@ -133,7 +133,7 @@ const KEY_WAIT: u64 = 15;
 /// How often the caller is asked before the call ends.
 const TIMES: u64 = 3;
 /// The longest call with a caller: several tries of the longest message.
-const LONGEST_RECORDING_CALL: u64 = 3_600;
+pub const LONGEST_RECORDING_CALL: u64 = 3_600;
 
 const RECORD: &str = "record";
 const VERIFY: &str = "verify";
@@ -256,6 +256,13 @@ pub struct Times {
     pub total: u64,
 }
 
+/// The longest call that brings a message of this length, both in seconds: the detector, the silence of a machine, the message some times over,
+/// and the keys.
+#[must_use]
+pub fn longest_delivery(seconds: u64) -> u64 {
+    seconds.saturating_mul(5).saturating_add(150).min(3_600)
+}
+
 /// About how long it takes to say this, in seconds.
 #[must_use]
 pub fn seconds_of(text: &str) -> i32 {
@@ -321,8 +328,7 @@ pub fn delivery_script(message: &Message, times: Times, clips: &Clips) -> Script
             silence_ms: Some(2_000),
             silence_max_ms: Some(60_000),
         }),
-        // The detector, the silence of a machine, the message some times over, and the keys.
-        max_seconds: Some(seconds.saturating_mul(5).saturating_add(150).min(3_600)),
+        max_seconds: Some(longest_delivery(seconds)),
         language: Some(language),
         ..Script::default()
     }

@@ -16,10 +16,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::access::senders::Sender;
+use crate::access::senders::{self, Sender};
 use crate::app::App;
+use crate::http::problem::Reason;
 use crate::intake::alarm_request;
 use crate::links::Listener;
 use crate::store::access::keys::KeyRow;
@@ -36,7 +37,8 @@ const MOST_SHOUTS: i64 = 1_000;
 const MOST_OPTED_OUT: i64 = 100_000;
 /// An address at which a message is heard lasts so long.
 const HEARD_FOR: TimeDelta = TimeDelta::days(30);
-const MOST_DETAIL: usize = 500;
+/// No refusal is longer, in bytes.
+const MOST_DETAIL: usize = 65_536;
 
 /// Whether an address is blast-api's.
 #[must_use]
@@ -62,7 +64,13 @@ impl IntoResponse for BlastRefused {
         }
         let (status, in_object) = self.form();
         let text = self.to_string();
-        if in_object { answer(status, &json!({ "detail": text })) } else { answer(status, &text) }
+        let mut response = if in_object { answer(status, &json!({ "detail": text })) } else { answer(status, &text) };
+        if matches!(self, Self::TooMany(_)) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("600"));
+        }
+        // These are its words, also where they are 503.
+        response.extensions_mut().insert(Reason("shout"));
+        response
     }
 }
 
@@ -112,10 +120,18 @@ async fn make(
     body: Body,
 ) -> Result<Response, BlastRefused> {
     let key = key(&sender)?;
-    let body = alarm_request::read_body(body, app.config().http.body_limit_bytes).await.map_err(|_| BlastRefused::Body)?;
+    let body = match alarm_request::read_body(body, app.config().http.body_limit_bytes).await {
+        Ok(body) => body,
+        Err(problem) => return Ok(problem.into_response()),
+    };
     let fields = request::fields(&headers, body).await?;
     let most = app.config().shouts.most_recipients;
-    let wanted = request::shout(&fields, key, sender.doer(), most, app.engine.clock.now())?;
+    let now = app.engine.clock.now();
+    let old = request::old_shout(&fields, now)?;
+    if let Some(id) = old {
+        app.engine.store.read().await?.db().shout(id, key.id).await?.ok_or(BlastRefused::NoOldShout(id))?;
+    }
+    let wanted = request::shout(&fields, key, sender.doer(), (old, most), now)?;
     let shout = app.engine.take_shout(&wanted).await?;
     let told = told(&app, &shout, key).await?;
     Ok(answer(StatusCode::OK, &told))
@@ -128,7 +144,10 @@ async fn list(
 ) -> Result<Response, BlastRefused> {
     let key = key(&sender)?;
     let userdata = parameter(query.as_deref(), "userdata").ok_or(BlastRefused::UserDataRequired)?;
-    let shouts = app.engine.store.read().await?.db().shouts_of(key.id, &userdata, MOST_SHOUTS).await?;
+    let shouts = match written(&userdata) {
+        Some(userdata) => app.engine.store.read().await?.db().shouts_of(key.id, userdata, MOST_SHOUTS).await?,
+        None => Vec::new(),
+    };
     let (mut all, mut named) = (Vec::new(), 0);
     for shout in shouts {
         let told = told(&app, &shout, key).await?;
@@ -172,7 +191,10 @@ async fn calls(
 ) -> Result<Response, BlastRefused> {
     let key = key(&sender)?;
     let id = parameter(query.as_deref(), "shout-id").ok_or(BlastRefused::ShoutIdRequired)?;
-    let id: i64 = id.parse().map_err(|_| BlastRefused::Value("shout-id has to be an integer".to_owned()))?;
+    let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    let wrong =
+        || if is_number { BlastRefused::NotFound } else { BlastRefused::Value("shout-id has to be an integer".to_owned()) };
+    let id: i64 = id.parse().map_err(|_| wrong())?;
     let mut reader = app.engine.store.read().await?;
     let shout = reader.db().shout(id, key.id).await?.ok_or(BlastRefused::NotFound)?;
     let calls = reader.db().shout_calls(shout.id).await?;
@@ -193,7 +215,10 @@ async fn opted_out(
     Path(userdata): Path<String>,
 ) -> Result<Response, BlastRefused> {
     let key = key(&sender)?;
-    let rows = app.engine.store.read().await?.db().opted_out_of(key.id, &userdata, MOST_OPTED_OUT).await?;
+    let rows = match written(&userdata) {
+        Some(userdata) => app.engine.store.read().await?.db().opted_out_of(key.id, userdata, MOST_OPTED_OUT).await?,
+        None => Vec::new(),
+    };
     Ok(answer(StatusCode::OK, &rows.iter().map(|row| json!({ "number": row.phone })).collect::<Vec<_>>()))
 }
 
@@ -203,7 +228,10 @@ async fn opt_in(
     Path((userdata, phone)): Path<(String, String)>,
 ) -> Result<Response, BlastRefused> {
     let key = key(&sender)?;
-    let done = app.engine.let_shouts_call(key.id, &userdata, &phone, sender.doer()).await?;
+    let done = match (written(&userdata), written(&phone)) {
+        (Some(userdata), Some(phone)) => app.engine.let_shouts_call(key.id, userdata, phone, sender.doer()).await?,
+        _ => false,
+    };
     Ok(match done {
         true => created(),
         false => answer(StatusCode::OK, &"There is no such combination of userdata and number"),
@@ -262,6 +290,11 @@ fn parameter(query: Option<&str>, name: &str) -> Option<String> {
     pairs.filter(|(own, _)| own == name).last().map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())
 }
 
+/// A text as it is kept; `None` where none that is kept is like that.
+fn written(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.chars().any(char::is_control))
+}
+
 fn created() -> Response {
     StatusCode::CREATED.into_response()
 }
@@ -284,6 +317,14 @@ fn answer(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
+/// Why a layer refuses, by its own words.
+async fn why(status: StatusCode, body: Body) -> String {
+    let told = axum::body::to_bytes(body, MOST_DETAIL).await.ok();
+    let told: Option<Value> = told.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let detail = told.as_ref().and_then(|told| told["detail"].as_str()).map(str::to_owned);
+    detail.unwrap_or_else(|| status.canonical_reason().unwrap_or("refused").to_owned())
+}
+
 /// Puts whatever is refused on these paths into blast-api's words, also by layers that do not know them.
 pub async fn in_its_words(request: Request, next: Next) -> Response {
     if !is_ours(request.uri().path()) {
@@ -293,8 +334,7 @@ pub async fn in_its_words(request: Request, next: Next) -> Response {
     if method == Method::HEAD {
         return not_allowed(&method);
     }
-    let shows_key = request.headers().contains_key(header::AUTHORIZATION) || request.headers().contains_key("x-api-key");
-    let shows_key = shows_key || request.uri().query().is_some_and(|query| parameter(Some(query), "key").is_some());
+    let shows_key = senders::shows_key(&request);
     let response = next.run(request).await;
     let known = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     let status = response.status();
@@ -306,9 +346,10 @@ pub async fn in_its_words(request: Request, next: Next) -> Response {
         StatusCode::NOT_FOUND => "Not found.".to_owned(),
         StatusCode::UNAUTHORIZED if shows_key => "Invalid username/password.".to_owned(),
         StatusCode::UNAUTHORIZED => "Authentication credentials were not provided.".to_owned(),
-        _ => status.canonical_reason().unwrap_or("refused").chars().take(MOST_DETAIL).collect(),
+        _ => String::new(),
     };
-    let (before, _) = response.into_parts();
+    let (before, body) = response.into_parts();
+    let detail = if detail.is_empty() { why(status, body).await } else { detail };
     let mut response = answer(status, &json!({ "detail": detail }));
     for (name, value) in &before.headers {
         if ![header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CACHE_CONTROL].contains(name) {

@@ -45,12 +45,12 @@ pub enum BlastRefused {
     /// The body is no JSON.
     #[error("JSON parse error - {0}")]
     Json(String),
+    /// The body is no multipart form.
+    #[error("Multipart form parse error")]
+    Multipart,
     /// It is something else than can be read.
     #[error("Unsupported media type \"{0}\" in request.")]
     MediaType(String),
-    /// The body broke off, or is too large.
-    #[error("The body cannot be read: it is too large, or broke off.")]
-    Body,
     /// Too much at once.
     #[error("{0}")]
     TooMany(String),
@@ -69,9 +69,8 @@ impl BlastRefused {
             Self::NoCaller | Self::Schedule(_) | Self::TooFar(_) | Self::Value(_) => (StatusCode::BAD_REQUEST, false),
             Self::NotFound => (StatusCode::NOT_FOUND, true),
             Self::NoRight => (StatusCode::FORBIDDEN, true),
-            Self::Json(_) => (StatusCode::BAD_REQUEST, true),
+            Self::Json(_) | Self::Multipart => (StatusCode::BAD_REQUEST, true),
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, true),
-            Self::Body => (StatusCode::PAYLOAD_TOO_LARGE, true),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, true),
             Self::System(_) => (StatusCode::SERVICE_UNAVAILABLE, true),
         }
@@ -94,7 +93,7 @@ impl From<ShoutRefused> for BlastRefused {
     fn from(refused: ShoutRefused) -> Self {
         match refused {
             ShoutRefused::NoSuchShout(id) => Self::NoOldShout(id),
-            ShoutRefused::NoMessage(_) => Self::Value(refused.to_string()),
+            ShoutRefused::NoMessage(_) | ShoutRefused::NeverSoMany { .. } => Self::Value(refused.to_string()),
             ShoutRefused::TooMany { .. } => Self::TooMany(refused.to_string()),
             ShoutRefused::Engine(error) => error.into(),
         }

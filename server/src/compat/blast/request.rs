@@ -1,5 +1,6 @@
 //! What a blast-api client asks for: its fields, and the checks that turn them into a shout.
 
+use android_protocol::voice::text;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, header};
@@ -11,12 +12,14 @@ use crate::engine::Doer;
 use crate::engine::shouts::taking::{Message, ShoutRequest};
 use crate::shout::schedule::{self, NotATime};
 use crate::store::access::keys::KeyRow;
+use crate::visible;
 
 const LONGEST_USERDATA: usize = 250;
 const LONGEST_TITLE: usize = 250;
 const LONGEST_CALLER: usize = 16;
 const LONGEST_PHONE: usize = 64;
-const LONGEST_MESSAGE: usize = 2000;
+/// A handset says no more.
+const LONGEST_MESSAGE: usize = text::LONGEST;
 const LONGEST_LANGUAGE: usize = 16;
 
 /// Reads a body by its content type: JSON, a form, or a multipart form. A field that stands several times is a list of its values.
@@ -39,10 +42,8 @@ pub async fn fields(headers: &HeaderMap, body: Bytes) -> Result<Map<String, Valu
         "multipart/form-data" => {
             let mut request = Request::new(Body::from(body));
             request.headers_mut().clone_from(headers);
-            let broken = |_| BlastRefused::Value("Multipart form parse error".to_owned());
-            let mut parts = Multipart::from_request(request, &())
-                .await
-                .map_err(|_| BlastRefused::Value("Multipart form parse error".to_owned()))?;
+            let broken = |_| BlastRefused::Multipart;
+            let mut parts = Multipart::from_request(request, &()).await.map_err(|_| BlastRefused::Multipart)?;
             let mut pairs = Vec::new();
             while let Some(part) = parts.next_field().await.map_err(broken)? {
                 if let (Some(name), None) = (part.name().map(str::to_owned), part.file_name()) {
@@ -70,6 +71,25 @@ fn together(pairs: impl Iterator<Item = (String, String)>) -> Map<String, Value>
     fields
 }
 
+/// The earlier shout whose message is wanted again. It is looked for after the time and the name space, and before all else.
+///
+/// # Errors
+/// The first thing that is wrong until then.
+pub fn old_shout(fields: &Map<String, Value>, now: DateTime<Utc>) -> Result<Option<i64>, BlastRefused> {
+    schedule(fields, now)?;
+    field(fields, "userdata", LONGEST_USERDATA)?.ok_or(BlastRefused::NoUserdata)?;
+    integer(fields, "old-shout-id")
+}
+
+fn schedule(fields: &Map<String, Value>, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, BlastRefused> {
+    let Some(text) = field(fields, "schedule", usize::MAX)? else { return Ok(None) };
+    let read = schedule::read(&text, now).map_err(|why| match why {
+        NotATime::Unreadable => BlastRefused::Schedule(quoted(&text)),
+        NotATime::TooFar => BlastRefused::TooFar(quoted(&text)),
+    })?;
+    Ok(Some(read))
+}
+
 /// Checks the fields of a shout, in the order in which its clients know the refusals.
 ///
 /// # Errors
@@ -78,23 +98,16 @@ pub fn shout(
     fields: &Map<String, Value>,
     key: &KeyRow,
     by: Doer,
-    most: usize,
+    (old, most): (Option<i64>, usize),
     now: DateTime<Utc>,
 ) -> Result<ShoutRequest, BlastRefused> {
-    let schedule = match text(fields, "schedule", usize::MAX)? {
-        Some(text) => Some(schedule::read(&text, now).map_err(|why| match why {
-            NotATime::Unreadable => BlastRefused::Schedule(quoted(&text)),
-            NotATime::TooFar => BlastRefused::TooFar(quoted(&text)),
-        })?),
-        None => None,
-    };
-    let userdata = text(fields, "userdata", LONGEST_USERDATA)?.ok_or(BlastRefused::NoUserdata)?;
-    let old = integer(fields, "old-shout-id")?;
+    let schedule = schedule(fields, now)?;
+    let userdata = field(fields, "userdata", LONGEST_USERDATA)?.ok_or(BlastRefused::NoUserdata)?;
     let recipients = recipients(fields, most)?;
-    let title = text(fields, "title", LONGEST_TITLE)?;
-    let caller = text(fields, "caller", LONGEST_CALLER)?;
-    let words = text(fields, "message", LONGEST_MESSAGE)?;
-    let language = text(fields, "language", LONGEST_LANGUAGE)?;
+    let title = field(fields, "title", LONGEST_TITLE)?;
+    let caller = field(fields, "caller", LONGEST_CALLER)?;
+    let words = field(fields, "message", LONGEST_MESSAGE)?;
+    let language = field(fields, "language", LONGEST_LANGUAGE)?;
     let message = match (old, words) {
         (Some(_), Some(_)) => return Err(BlastRefused::Value("Give message or old-shout-id, not both".to_owned())),
         (Some(id), None) => Message::Of(id),
@@ -116,7 +129,7 @@ pub fn shout(
 }
 
 /// A text without control characters; `None` where it is absent or empty.
-fn text(fields: &Map<String, Value>, name: &str, longest: usize) -> Result<Option<String>, BlastRefused> {
+fn field(fields: &Map<String, Value>, name: &str, longest: usize) -> Result<Option<String>, BlastRefused> {
     let text = match fields.get(name) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text.trim().to_owned(),
@@ -130,7 +143,8 @@ fn text(fields: &Map<String, Value>, name: &str, longest: usize) -> Result<Optio
     if text.chars().any(|c| c.is_control() && !breaks(c)) {
         return Err(BlastRefused::Value(format!("{name} holds control characters")));
     }
-    Ok(Some(text).filter(|text| !text.is_empty()))
+    // What shows nothing, and is not said, is not there.
+    Ok(Some(text).filter(|text| !visible::is_blank(text)))
 }
 
 fn integer(fields: &Map<String, Value>, name: &str) -> Result<Option<i64>, BlastRefused> {

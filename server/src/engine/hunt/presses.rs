@@ -9,7 +9,7 @@ pub use crate::alarm::consequences::Effect;
 use crate::alarm::consequences::{self, OfRefusal, Off};
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::{Event, RingsAgain};
-use crate::alarm::{DialOutcome, HuntOutcome, hunt};
+use crate::alarm::{AlarmKind, DialOutcome, HuntOutcome, hunt};
 use crate::engine::{Engine, EngineError, seconds};
 use crate::ids::{AlarmId, AnswerId, CalleeId, HuntId, PersonId};
 use crate::numbers::same_phone;
@@ -299,7 +299,10 @@ impl Engine {
             if news.is_empty() {
                 let gone = wanted.iter().filter(|id| !rows.iter().any(|alarm| alarm.id == **id));
                 acted.extend(gone.map(|alarm| Acted { alarm: *alarm, effect: Effect::Over }));
-                let (over, firing): (Vec<_>, Vec<_>) = rows.into_iter().partition(|alarm| refuse_if_over(alarm).is_err());
+                let (over, firing): (Vec<_>, Vec<_>) = rows.into_iter().partition(|alarm| {
+                    // What is done about a shout is done by its own rules.
+                    refuse_if_over(alarm).is_err() || alarm.kind == AlarmKind::Shout
+                });
                 acted.extend(over.iter().map(|alarm| Acted { alarm: alarm.id, effect: Effect::Over }));
                 let mut meant = Vec::new();
                 for id in hunts {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::alarm::call_record::{self, Reporting};
 use crate::alarm::consequences::{Report, Reported};
 use crate::alarm::doer::Doer;
-use crate::alarm::{DialOutcome, KeyAction, ringing, script};
+use crate::alarm::{DialOutcome, KeyAction, ringing};
 use crate::engine::hunt::call_records;
 use crate::engine::hunt::progress::Heard;
 use crate::engine::hunt::serves::ring_of;
@@ -78,7 +78,11 @@ impl Engine {
                 work.db().connected(&mid, 0, now).await?;
             }
             let ring = ring_of(&mut work.db(), own.dial.handset_id).await?;
-            let longest = TimeDelta::seconds(i64::try_from(script::LONGEST_CALL.max(LONGEST)).unwrap_or(0));
+            let longest = match own.recipient {
+                Some(_) => message::longest_delivery(u64::try_from(own.shout.seconds).unwrap_or(0)),
+                None => message::LONGEST_RECORDING_CALL,
+            };
+            let longest = TimeDelta::seconds(i64::try_from(longest).unwrap_or(0));
             let deadline = ringing::deadline_at_work(now, own.dial.deadline, own.dial.offered_at, ring, longest);
             if deadline > own.dial.deadline {
                 work.db().at_work(&mid, deadline).await?;
@@ -99,7 +103,7 @@ impl Engine {
             let step = progress.value.as_deref().filter(|_| word("state")).and_then(message::step_of);
             let step = step.or(answered.then_some(RecordingStep::Answered));
             if let Some(step) = step {
-                self.recording_got_to(&mut work, &own.shout, step).await?;
+                self.recording_got_to(&mut work, &own.dial.mid, own.shout.clone(), step).await?;
             }
         }
         work.announce(Announcement::Calls);
@@ -108,8 +112,20 @@ impl Engine {
     }
 
     /// A recording got that far; where its message is stored already, it goes out.
-    async fn recording_got_to(&self, work: &mut Work, shout: &ShoutRow, step: RecordingStep) -> Result<(), EngineError> {
-        self.tell_shout(work, shout, Word::Step(step)).await.map(|_| ())
+    async fn recording_got_to(
+        &self,
+        work: &mut Work,
+        mid: &str,
+        mut shout: ShoutRow,
+        step: RecordingStep,
+    ) -> Result<(), EngineError> {
+        let stored = work.db().latest_recording_of(mid).await?.and_then(|latest| latest.media_id);
+        if step == RecordingStep::Confirmed && shout.media_id.is_some() && shout.media_id != stored {
+            // What is stored is of an earlier try: the one that they mean is on its way.
+            work.db().drop_shout_message(shout.id).await?;
+            shout.media_id = None;
+        }
+        self.tell_shout(work, &shout, Word::Step(step)).await.map(|_| ())
     }
 
     /// Somebody wants no more of it.
@@ -157,7 +173,9 @@ impl Engine {
         if action == Some(KeyAction::StopCalling) {
             self.opts_out(&mut work, &own).await?;
         }
-        self.is_over(&mut work, &own, call, answered, action).await?;
+        if !was_reported {
+            self.is_over(&mut work, &own, call, answered, action).await?;
+        }
         if let Some(shout) = work.db().shout_of_hunt(own.dial.hunt_id).await? {
             self.settle_shout(&mut work, shout).await?;
         }
@@ -236,6 +254,10 @@ impl Engine {
         // A key may have been heard of first.
         let Some(target) = own.targets.first() else { return Ok(()) };
         let Some(recipient) = work.db().shout_call_of(target.callee_id).await? else { return Ok(()) };
+        if !work.db().is_latest_dial_of(target.callee_id, &own.dial.mid).await? {
+            // They are called again by now: that call tells.
+            return Ok(());
+        }
         let ended = calls::Ended { outcome, detail: call.and_then(|call| call.detail), seconds, at };
         self.tell_call(work, &own.shout, &recipient, calls::Word::Ended(ended)).await?;
         if let Some(due_at) = work.db().next_shout_call_at(own.shout.id).await? {
@@ -270,13 +292,11 @@ impl Engine {
         work.db().add_shout_records(RecordKind::Recording, shout.id, &[records::rec(&recorded)], now).await?;
         let not_made =
             outcome == CallOutcome::NotDialled || (outcome == CallOutcome::Failed && detail != Some(FailureDetail::Unreachable));
-        let word = match (action, not_made) {
+        if action == Some(KeyAction::Accept) {
             // What the key said may not have been heard.
-            (Some(KeyAction::Accept), _) => Word::Step(RecordingStep::Confirmed),
-            (_, true) => Word::CannotRecord,
-            _ => Word::GaveUp,
-        };
-        self.tell_shout(work, &shout, word).await?;
+            return self.recording_got_to(work, &own.dial.mid, shout, RecordingStep::Confirmed).await;
+        }
+        self.tell_shout(work, &shout, if not_made { Word::CannotRecord } else { Word::GaveUp }).await?;
         Ok(())
     }
 
@@ -312,9 +332,6 @@ impl Engine {
         Ok(())
     }
 }
-
-/// The longest call of a shout, in seconds.
-const LONGEST: u64 = 3_600;
 
 /// How a call ended, in the words of its detail record.
 fn ended_as(outcome: CallOutcome) -> &'static str {

@@ -81,6 +81,9 @@ impl Engine {
             (before, ShoutStatus::TimedOut) => {
                 let status = if before == ShoutStatus::Pending { CallStatus::Cancelled } else { CallStatus::TimedOut };
                 self.end_calls(work, &told, status).await?;
+                if before == ShoutStatus::Pending {
+                    closing::close_open_dials(work, told.hunt_id, DialOutcome::Cancelled).await?;
+                }
             }
             _ => {}
         }
@@ -189,7 +192,11 @@ impl Engine {
         shout = self.look_for_voices(work, shout).await?;
         let message = TimeDelta::seconds(i64::from(shout.seconds));
         let callable = u32::try_from(shout.callable).unwrap_or(0);
-        let overdue_at = self.config.shouts.pace().overdue_at(shout.started_at.unwrap_or(now), callable, message);
+        let pace = self.config.shouts.pace();
+        let overdue_at = pace.overdue_at(shout.started_at.unwrap_or(now), callable, message);
+        // What waits for another try is waited for.
+        let last_try = work.db().last_shout_call_at(shout.id).await?;
+        let overdue_at = last_try.map_or(overdue_at, |at| overdue_at.max(at + pace.patience));
         let wait_for_voice = delta(self.config.shouts.wait_for_voice);
         let word = Word::Time { overdue_at, no_voice_since: shout.no_voice_since, wait_for_voice };
         let shout = self.tell_shout(work, &shout, word).await?;
@@ -205,7 +212,12 @@ impl Engine {
         let now = work.now();
         let records = shout.status == ShoutStatus::Pending;
         let voices = work.db().voices().await?;
-        let some = voices.iter().any(|voice| lives(voice, &self.presence, now) && (!records || voice.records));
+        let living = || voices.iter().filter(|voice| lives(voice, &self.presence, now));
+        let may = |voice: &Voice| !records || voice.records;
+        // Those that have to leave channels to alarms may have none beside.
+        let all: i32 = living().filter(|voice| !voice.bulk).map(|voice| voice.free.saturating_add(voice.in_calls)).sum();
+        let leave_enough = all > i32::try_from(self.config.shouts.keep_free).unwrap_or(i32::MAX);
+        let some = living().any(|voice| may(voice) && (voice.bulk || leave_enough));
         let since = if some { None } else { shout.no_voice_since.or(Some(now)) };
         if since != shout.no_voice_since {
             work.db().set_no_voice_since(shout.id, since).await?;

@@ -112,17 +112,19 @@ impl Engine {
 
     async fn next_call(&self, work: &mut Work, shout: &ShoutRow, asker: &Asker) -> Result<Next, EngineError> {
         let now = work.now();
+        let records = shout.status == ShoutStatus::Pending && shout.step == RecordingStep::NoCall;
         match shout.status {
-            ShoutStatus::Pending if shout.step == RecordingStep::NoCall => self.caller_of(work, shout).await,
-            ShoutStatus::Scheduled if shout.schedule.is_some_and(|at| at > now) => Ok(Next::Wait(shout.schedule.unwrap_or(now))),
-            ShoutStatus::Ready | ShoutStatus::Scheduled | ShoutStatus::Ongoing => {
-                if !asker.handset.bulk && !self.leaves_enough(work, asker).await? {
-                    return Ok(Next::Wait(now + SHORTEST_WAIT));
-                }
-                self.next_recipient(work, shout).await
+            ShoutStatus::Scheduled if shout.schedule.is_some_and(|at| at > now) => {
+                return Ok(Next::Wait(shout.schedule.unwrap_or(now)));
             }
-            _ => Ok(Next::Nothing),
+            ShoutStatus::Ready | ShoutStatus::Scheduled | ShoutStatus::Ongoing => {}
+            _ if records => {}
+            _ => return Ok(Next::Nothing),
         }
+        if !asker.handset.bulk && !self.leaves_enough(work, asker).await? {
+            return Ok(Next::Wait(now + SHORTEST_WAIT));
+        }
+        if records { self.caller_of(work, shout).await } else { self.next_recipient(work, shout).await }
     }
 
     /// Whoever is to speak the message.
@@ -157,18 +159,21 @@ impl Engine {
     async fn next_recipient(&self, work: &mut Work, shout: &ShoutRow) -> Result<Next, EngineError> {
         let now = work.now();
         let pace = self.config.shouts.pace();
-        if let Some(first) = shout.started_at {
-            let message = TimeDelta::seconds(i64::from(shout.seconds));
-            let place = u32::try_from(shout.sent).unwrap_or(0);
-            // Tries come when they are due; whoever is called first waits for the pause of their batch.
-            let turn = first + pace.offset(place, message);
-            if turn > now && work.db().next_shout_call(shout.id, now).await?.is_some_and(|call| call.callee_id.is_none()) {
-                return Ok(Next::Wait(turn));
-            }
-        }
+        // Tries come when they are due; whoever is called first waits for the pause of their batch.
+        let message = TimeDelta::seconds(i64::from(shout.seconds));
+        let offset = pace.offset(u32::try_from(shout.sent).unwrap_or(0), message);
+        let turn = shout.started_at.and_then(|first| first.checked_add_signed(offset)).unwrap_or(now);
         for _ in 0..MOST_TAKEN_OFF {
-            let Some(call) = work.db().next_shout_call(shout.id, now).await? else {
-                return Ok(work.db().next_shout_call_at(shout.id).await?.map_or(Next::Nothing, Next::Wait));
+            let again = work.db().next_shout_call_again(shout.id, now).await?;
+            let next = match again {
+                None if turn <= now => work.db().next_shout_call(shout.id).await?,
+                again => again,
+            };
+            let Some(call) = next else {
+                let later = work.db().next_shout_call_at(shout.id).await?;
+                let first = turn > now && work.db().next_shout_call(shout.id).await?.is_some();
+                let until = later.into_iter().chain(first.then_some(turn)).min();
+                return Ok(until.map_or(Next::Nothing, Next::Wait));
             };
             let Some(number) = call.number.clone() else {
                 self.tell_call(work, shout, &call, calls::Word::BadNumber).await?;

@@ -9,9 +9,10 @@ use super::needs;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::alarm::{AlarmKind, Mode, Priority, Until};
+use crate::costly;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{AlarmId, HuntId, KeyId, MediaId};
-use crate::numbers::Number;
+use crate::numbers::{Number, Region, phone_of};
 use crate::shout::course::{Course, Word};
 use crate::shout::recipients::{NumberRule, once};
 use crate::shout::{CallStatus, ShoutStatus, message};
@@ -86,6 +87,14 @@ pub enum ShoutRefused {
         /// So many.
         most: u32,
     },
+    /// More recipients than a key may have in an hour.
+    #[error(
+        "no shout may have more than {most} recipients, which is what a key may reach in an hour (shouts.recipients_per_hour)"
+    )]
+    NeverSoMany {
+        /// So many.
+        most: u32,
+    },
     /// The database failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -116,22 +125,25 @@ impl Engine {
     }
 
     async fn try_take_shout(&self, request: &ShoutRequest) -> Result<ShoutRow, ShoutRefused> {
-        let rule = self.config.shouts.number_rule(self.region());
-        let named = once(request.recipients.clone());
-        let numbers: Vec<Option<String>> = named.iter().map(|phone| self.number_of(phone, rule)).collect();
+        let (recipients, rule, region) =
+            (request.recipients.clone(), self.config.shouts.number_rule(self.region()), self.region());
+        // A hundred thousand numbers take seconds to read.
+        let named = costly::run(move |_| numbered(recipients, rule, region)).await.map_err(|_| EngineError::Contended)?;
         let mut work = self.work(request.by.clone()).await?;
         let now = work.now();
+        let there = self.message_of(&mut work, request).await?;
         let most = self.config.shouts.recipients_per_hour;
+        if named.len() > usize::try_from(most).unwrap_or(usize::MAX) {
+            return Err(ShoutRefused::NeverSoMany { most });
+        }
         let had = work.db().recipients_since(request.key, now - RATE_OVER).await?;
         if had.saturating_add(i64::try_from(named.len()).unwrap_or(i64::MAX)) > i64::from(most) {
             return Err(ShoutRefused::TooMany { most });
         }
-        let there = self.message_of(&mut work, request).await?;
         let barred = self.barred(&mut work, request).await?;
         let has_message = there.words.is_some() || there.media.is_some();
         let recipients: Vec<NewRecipient> = named
             .into_iter()
-            .zip(numbers)
             .enumerate()
             .map(|(place, (phone, number))| {
                 let status = match &number {
@@ -191,19 +203,6 @@ impl Engine {
         Ok(there(work.db().any_shout(id).await?)?)
     }
 
-    /// A number in its comparable form, where it may be called at all.
-    fn number_of(&self, phone: &str, rule: NumberRule) -> Option<String> {
-        if !rule.takes(phone) {
-            return None;
-        }
-        let written = match rule {
-            // Its eleven digits begin with the code of their country.
-            NumberRule::NorthAmerican => format!("+{phone}"),
-            NumberRule::Plan(_) => phone.to_owned(),
-        };
-        Some(Number::parse(&written, self.region()).ok()?.number.as_str().to_owned())
-    }
-
     async fn message_of(&self, work: &mut Work, request: &ShoutRequest) -> Result<There, ShoutRefused> {
         Ok(match &request.message {
             Message::ByPhone => There::default(),
@@ -254,12 +253,36 @@ impl Engine {
     /// When the database fails.
     pub async fn let_shouts_call(&self, key: KeyId, userdata: &str, phone: &str, by: Doer) -> Result<bool, EngineError> {
         let rule = self.config.shouts.number_rule(self.region());
-        let Some(number) = self.number_of(phone, rule) else { return Ok(false) };
+        let Some(number) = number_of(phone, rule, self.region()) else { return Ok(false) };
         let mut work = self.work(by).await?;
         let done = work.db().opt_in_to_shouts(key, userdata, &number).await?;
         work.commit().await?;
         Ok(done)
     }
+}
+
+/// The recipients with their numbers, in the order in which they were named first. However its number is written, a phone is called once.
+fn numbered(recipients: Vec<String>, rule: NumberRule, region: Region) -> Vec<(String, Option<String>)> {
+    let mut phones = HashSet::new();
+    once(recipients)
+        .into_iter()
+        .map(|phone| (number_of(&phone, rule, region), phone))
+        .filter(|(number, _)| number.as_ref().is_none_or(|number| phones.insert(phone_of(number).into_owned())))
+        .map(|(number, phone)| (phone, number))
+        .collect()
+}
+
+/// A number in its comparable form, where it may be called at all.
+fn number_of(phone: &str, rule: NumberRule, region: Region) -> Option<String> {
+    if !rule.takes(phone) {
+        return None;
+    }
+    let written = match rule {
+        // Its eleven digits begin with the code of their country.
+        NumberRule::NorthAmerican => format!("+{phone}"),
+        NumberRule::Plan(_) => phone.to_owned(),
+    };
+    Some(Number::parse(&written, region).ok()?.number.as_str().to_owned())
 }
 
 /// Whether the phone of a number is among them, by whichever of its numbers.
@@ -313,7 +336,7 @@ async fn insert_alarm(work: &mut Work, request: &ShoutRequest, course: &Course) 
     let number = work.db().insert_alarm(&new).await?;
     let event = Event::Raised { number, source: request.source.clone(), priority: Priority::Low, held_until: None };
     work.db().insert_event(Some(alarm), Some(hunt.id), now, &event).await?;
-    if let Some(at) = course.schedule.filter(|at| *at > now) {
+    if let Some(at) = course.schedule.filter(|_| course.status == ShoutStatus::Scheduled) {
         work.db().set_hunt_due(hunt.id, at, now + TimeDelta::seconds(i64::from(i32::MAX)), now).await?;
     }
     Ok((alarm, hunt.id))

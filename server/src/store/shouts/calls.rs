@@ -88,13 +88,20 @@ statements! {
     TRIED_AT_ONCE = ["UPDATE shout_calls SET started_at = $2 WHERE shout_id = $1 AND status = 'failed'"];
     /// Those of a shout, in their order.
     OF_SHOUT = ["SELECT * FROM shout_calls WHERE shout_id = $1 ORDER BY place"];
-    /// The one that has been due for longest.
-    NEXT = [
-        "SELECT * FROM shout_calls WHERE shout_id = $1 AND status = 'ready' AND (due_at IS NULL OR due_at <= $2)
-         ORDER BY due_at IS NOT NULL, due_at, place LIMIT 1"
+    /// Of those that wait for a time, the one that has been due for longest.
+    NEXT_AGAIN = [
+        "SELECT * FROM shout_calls WHERE shout_id = $1 AND status = 'ready' AND due_at <= $2 ORDER BY due_at, place LIMIT 1"
     ];
-    /// When the next one that waits is due.
+    /// The first that waits for its turn alone.
+    NEXT_FIRST = ["SELECT * FROM shout_calls WHERE shout_id = $1 AND status = 'ready' AND due_at IS NULL ORDER BY place LIMIT 1"];
+    /// When the next one that waits for a time is due.
     NEXT_DUE_AT = ["SELECT min(due_at) AS at FROM shout_calls WHERE shout_id = $1 AND status = 'ready'"];
+    /// When the last one is.
+    LAST_DUE_AT = ["SELECT max(due_at) AS at FROM shout_calls WHERE shout_id = $1 AND status = 'ready'"];
+    /// The dial in which somebody was called last.
+    LATEST_DIAL = [
+        "SELECT d.mid FROM dial_targets t JOIN dials d ON d.mid = t.mid WHERE t.callee_id = $1 ORDER BY d.offered_at DESC, d.mid DESC LIMIT 1"
+    ];
     /// Those of a shout that stand so.
     WITH_STATUS = ["SELECT * FROM shout_calls WHERE shout_id = $1 AND status = $2 ORDER BY place"];
     /// Those that a handset was given, and that no open dial is about.
@@ -150,9 +157,26 @@ impl Db<'_> {
         fetch_all!(self, OF_SHOUT, shout)
     }
 
-    /// The recipient of a shout who has been due for longest.
-    pub async fn next_shout_call(&mut self, shout: i64, now: DateTime<Utc>) -> Result<Option<ShoutCallRow>> {
-        fetch_optional!(self, NEXT, shout, now)
+    /// The recipient of a shout who waited for a time, and has been due for longest.
+    pub async fn next_shout_call_again(&mut self, shout: i64, now: DateTime<Utc>) -> Result<Option<ShoutCallRow>> {
+        fetch_optional!(self, NEXT_AGAIN, shout, now)
+    }
+
+    /// The next recipient of a shout who waits for nothing but their turn.
+    pub async fn next_shout_call(&mut self, shout: i64) -> Result<Option<ShoutCallRow>> {
+        fetch_optional!(self, NEXT_FIRST, shout)
+    }
+
+    /// When the last recipient of a shout is due who waits for a time.
+    pub async fn last_shout_call_at(&mut self, shout: i64) -> Result<Option<DateTime<Utc>>> {
+        let row: Option<(Option<DateTime<Utc>>,)> = fetch_optional!(self, LAST_DUE_AT, shout)?;
+        Ok(row.and_then(|(at,)| at))
+    }
+
+    /// Whether a dial is the one in which somebody was called last.
+    pub async fn is_latest_dial_of(&mut self, callee: CalleeId, mid: &str) -> Result<bool> {
+        let row: Option<(String,)> = fetch_optional!(self, LATEST_DIAL, callee)?;
+        Ok(row.is_some_and(|(latest,)| latest == mid))
     }
 
     /// When the next recipient of a shout is due who waits for a time.
