@@ -36,6 +36,7 @@ on_both!(
     a_call_is_hung_up_by_whoever_has_a_key,
     a_text_is_heard_in_a_running_call,
     somebody_who_was_rung_calls_back_and_takes_the_alarm,
+    a_message_is_spoken_by_its_caller_and_heard_by_the_others,
 );
 
 /// The handset's program, with a tone for a voice.
@@ -303,4 +304,63 @@ async fn somebody_who_was_rung_calls_back_and_takes_the_alarm(engine: Engine) {
     assert_eq!(alarm["answer"]["name"], "Ann", "{alarm:#}");
     assert_eq!(peer.log().codes(&call).last(), Some(&200), "{}", handset.process.log());
     assert!(peer.log().heard[&call].iter().any(|sample| sample.abs() > 5000), "it spoke");
+}
+
+async fn a_message_is_spoken_by_its_caller_and_heard_by_the_others(engine: Engine) {
+    const CALLER: &str = "18912345678";
+    let world = world(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let speaks = [
+        Act::Ring(180),
+        Act::Answer(Law::Pcma),
+        Act::Hear(10),
+        Act::Key('*'),
+        Act::Released,
+        Act::Note(500, 1500),
+        Act::Key('#'),
+        Act::Hear(20),
+        Act::Key('2'),
+        Act::Stay,
+    ];
+    let opts_out = [Act::Ring(180), Act::Answer(Law::Pcma), Act::Hear(40), Act::Key('5'), Act::Stay];
+    let busy = [Act::Refuse(486, "Busy Here", &[])];
+    let peer = peer(Manners::of(opts_out).with(CALLER, speaks.to_vec()).with(BOB, busy.to_vec()));
+    let handset = Handset::start(&world, &server, &peer).await;
+    assert!(world.command(&["handset", "set", "trunk", "--bulk", "on"]).await.status.success());
+    let key = world.command(&["key", "add", "--name", "blast", "--shouts"]).await;
+    let key = String::from_utf8(key.stdout).unwrap().trim().to_owned();
+    let ask = async |path: &str| {
+        let request = client.request(Method::GET, path).header("X-Api-Key", &key);
+        status_and_json(request.send().await.unwrap()).await.1
+    };
+    let shout = json!({ "userdata": "school", "caller": CALLER, "recipients": [ANN, BOB] });
+    let sent = client.request(Method::POST, "/api/v1/shouts").header("X-Api-Key", &key).json(&shout);
+    let (status, shout) = status_and_json(sent.send().await.unwrap()).await;
+    assert_eq!((status, &shout["status"]), (200, &json!("pending")), "{shout}");
+    let pieces = |frequency: f64| {
+        let heard = peer.log().sound();
+        let loud = |piece: &&[i16]| piece.iter().any(|sample| sample.abs() > 1000);
+        heard.chunks_exact(800).filter(loud).filter(|piece| tone::share(piece, frequency) > 0.8).count()
+    };
+    eventually("the tone at the caller's", 6 * SOON, async || (pieces(1000.0) > 0).then_some(())).await;
+    peer.release();
+    let path = format!("/api/v1/shouts/{}", shout["id"]);
+    let mut last = Value::Null;
+    let look = async || {
+        last = ask(&path).await;
+        (last["status"] == "finished").then(|| last.clone())
+    };
+    let done = tokio::time::timeout(12 * SOON, eventually("all to be over", 13 * SOON, look)).await;
+    let done = done.unwrap_or_else(|_| panic!("{last:#}\n{}", handset.process.log()));
+    assert!(done["voc"]["length"].as_i64().unwrap() >= 1 && done["recipients_requested_dnc"] == true, "{done:#}");
+    let calls = ask(&format!("/api/v1/calls?shout-id={}", shout["id"])).await;
+    let became: Vec<_> = calls.as_array().unwrap().iter().map(|call| call["status"].as_str().unwrap()).collect();
+    assert_eq!(became, ["added to do not call", "busy"]);
+    assert_eq!(ask("/api/v1/dnc/school").await, json!([{ "number": ANN }]));
+    assert!(pieces(500.0) > 5, "what the caller spoke was heard\n{}", handset.process.log());
+    let called: Vec<String> = peer.log().calls.iter().map(|(_, number)| number.clone()).collect();
+    assert_eq!(called, [CALLER, ANN, BOB]);
+    let records = world.command(&["records", "cdr"]).await;
+    assert_eq!(String::from_utf8(records.stdout).unwrap().lines().count(), 2);
 }
