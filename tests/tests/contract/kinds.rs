@@ -117,11 +117,19 @@ async fn who_was_only_tested_has_nothing_to_answer(home: Home) {
     let desk = server.pair("desk", Profile::List).await;
     let test = test_call(&server, "desk", A).await;
     server.dial(&desk).await;
-    for (id, word) in [("E1", "1"), ("E2", "2"), ("E3", "stop")] {
+    for (id, word) in [("E1", "1"), ("E2", "2")] {
         server.pass(70).await;
         assert_eq!(told(&server, &inbound, smsgate(&server, id, A, word)).await, "stranger", "{word}");
     }
     assert_eq!(server.items("/api/v1/do-not-call").await, json!([]));
+    server.pass(70).await;
+    assert_eq!(
+        told(&server, &inbound, smsgate(&server, "E3", A, "stop")).await,
+        "stopped",
+        "they were rung, and want that no more"
+    );
+    assert_eq!(server.items("/api/v1/do-not-call").await[0]["phone_number"], format!("+86{A}"));
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E4", B, "stop")).await, "stranger", "nobody rang them");
     assert_eq!(server.alarm(&test).await["answers"], json!([]));
 }
 

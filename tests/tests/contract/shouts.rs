@@ -9,9 +9,11 @@ use chrono::TimeDelta;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::gateway::{Gateway, add_smsgate, near};
 use crate::harness::{A, B, C, Home, Server, on_both};
 use crate::native::{poll, report, send};
 use crate::recordings::{put, voice};
+use crate::replies::{smsgate, told};
 
 on_both!(
     a_shout_is_answered_as_the_document_says,
@@ -41,6 +43,7 @@ on_both!(
     a_handset_that_must_leave_its_only_channel_is_no_voice,
     whoever_acts_on_alarms_leaves_shouts_alone,
     what_is_refused_says_why,
+    whoever_heard_a_shout_stops_it_by_text,
 );
 
 /// A key that may send shouts.
@@ -743,4 +746,18 @@ async fn what_is_refused_says_why(home: Home) {
     assert!(told == 404 && answer.contains("77"), "it is looked for before the recipients: {answer}");
     let silent = json!({ "userdata": "u1", "recipients": [A], "message": "\u{200b}" });
     assert_eq!(ask(&server, &key, Method::POST, "/api/v1/shouts", Some(&silent)).await.0, 400, "nothing could be said");
+}
+
+async fn whoever_heard_a_shout_stops_it_by_text(home: Home) {
+    let server = near(home).start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 1).await);
+    let (_, url) = Gateway::open().await;
+    let inbound = add_smsgate(&server, &url).await;
+    shout(&server, &key, &[A], json!({})).await;
+    assert_eq!(one_call(&server, &trunk, "answered").await, A);
+    server.pass(70).await;
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E1", A, "1")).await, "stranger", "it is no alarm");
+    assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "stop")).await, "stopped");
+    assert_eq!(get(&server, &key, "/api/v1/dnc/u1").await, json!([{ "number": A }]));
+    assert_eq!(server.items("/api/v1/do-not-call").await, json!([]), "alarms still reach them");
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::hand_over::{self, Trouble, trouble};
+use crate::alarm::AlarmKind;
 use crate::alarm::AlarmState;
 use crate::alarm::event::Event;
 use crate::backoff::Backoff;
@@ -21,6 +22,7 @@ use crate::numbers::{Number, phone_of, same_phone};
 use crate::store::alarm::answers;
 use crate::store::lines::inbound_calls::InboundCallRow;
 use crate::store::lines::sms::{GatewayRow, GivenRow, NewInbound, Purpose, Sentence, SmsRow};
+use crate::store::shouts::opted_out::OptedOutRow;
 use crate::store::{Announcement, Db, Work};
 
 /// Whoever was rung within this time may say that they want to be rung no more.
@@ -180,7 +182,12 @@ impl Engine {
         }
         // To stop is always possible for whoever was rung, but after the window it is not about an alarm any more.
         let back_to = if word.reply == Reply::OptOut { STOP_WINDOW } else { window };
-        let Some(given) = given(&mut work.db(), word, back_to).await? else { return Ok(TextEffect::Stranger.into()) };
+        let Some(given) = given(&mut work.db(), word, back_to).await? else {
+            return match word.reply {
+                Reply::OptOut => leaves_in_peace(work, word).await,
+                _ => Ok(TextEffect::Stranger.into()),
+            };
+        };
         let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
         let about = alarms.first().copied();
         if word.reply != Reply::Unknown && is_outdated(work, word, about, None).await? {
@@ -449,6 +456,40 @@ async fn opt_out(work: &mut Work, word: &Word<'_>, about: Option<AlarmId>) -> Re
         work.db().insert_event(about, None, word.now, &event).await?;
     }
     Ok(newly)
+}
+
+/// Somebody who was rung for no alarm wants to be rung no more: whoever heard a shout wants no more of its sender's, and whoever was tested is
+/// not rung at all.
+async fn leaves_in_peace(work: &mut Work, word: &Word<'_>) -> Result<Did, EngineError> {
+    let (from, to) = (word.written_at - STOP_WINDOW, word.written_at + TOLERANCE);
+    for number in word.numbers {
+        let Some((callee, kind)) = work.db().rung_otherwise(number.as_str(), from, to).await? else { continue };
+        if is_outdated(work, word, None, None).await? {
+            return Ok(TextEffect::Outdated.into());
+        }
+        let recipient = match kind {
+            AlarmKind::Shout => work.db().shout_call_of(callee).await?,
+            _ => None,
+        };
+        let barred = match recipient {
+            Some(recipient) => {
+                let Some(shout) = work.db().any_shout(recipient.shout_id).await? else { continue };
+                let row = OptedOutRow {
+                    key_id: shout.key_id,
+                    userdata: shout.userdata,
+                    number: recipient.number.unwrap_or_else(|| number.as_str().to_owned()),
+                    phone: recipient.phone,
+                    shout_id: shout.id,
+                    at: word.now,
+                };
+                work.db().opt_out_of_shouts(&row).await?
+            }
+            // Whoever speaks a message for a shout is no recipient.
+            None => opt_out(work, word, None).await?,
+        };
+        return Ok(Did { barred, ..TextEffect::Stopped.into() });
+    }
+    Ok(TextEffect::Stranger.into())
 }
 
 /// Somebody takes back that they want to be rung no more. What an operator has forbidden stays forbidden.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::types::Json;
 
+use crate::alarm::AlarmKind;
 use crate::ids::{AlarmId, CalleeId, CommandId, GatewayId, HandOverId, HandsetId, HuntId, InboundSmsId, LineId, SmsId};
 use crate::kinds::gateways::GatewaySettings;
 use crate::line::reply::TextEffect;
@@ -424,6 +425,12 @@ statements! {
            ORDER BY 3 DESC LIMIT 200) g
          ORDER BY g.offered_at DESC"
     ];
+    /// The latest call that a phone was in, from then to then, for what is no alarm.
+    RUNG_OTHERWISE = [
+        "SELECT t.callee_id, u.kind FROM dial_targets t JOIN dials d ON d.mid = t.mid JOIN hunts u ON u.id = d.hunt_id
+         WHERE t.phone IN ($1, $2) AND t.offered_at >= $3 AND t.offered_at <= $4 AND d.handset_id IS NOT NULL AND u.kind <> 'alarm'
+         ORDER BY t.offered_at DESC LIMIT 1"
+    ];
     /// Another handset is preferred until then.
     REST_HANDSET = ["UPDATE handsets SET avoid_until = $2 WHERE id = $1 AND (avoid_until IS NULL OR avoid_until < $2)"];
     /// It need not rest, unless something else has it rest since.
@@ -727,6 +734,16 @@ impl Db<'_> {
     pub async fn given(&mut self, number: &str, from: DateTime<Utc>, to: DateTime<Utc>, tests: &str) -> Result<Vec<GivenRow>> {
         let phone = phone_of(number);
         fetch_all!(self, GIVEN, number, from, to, tests, &*phone, from - LONGEST_HAND_OVER)
+    }
+
+    /// As whom, and for what, a phone was rung last from then to then where that was no alarm.
+    pub async fn rung_otherwise(
+        &mut self,
+        number: &str,
+        from: DateTime<Utc>,
+        to: DateTime<Utc>,
+    ) -> Result<Option<(CalleeId, AlarmKind)>> {
+        fetch_optional!(self, RUNG_OTHERWISE, number, &*phone_of(number), from, to)
     }
 
     /// Lets a handset rest until then: it is given no dial.
