@@ -307,6 +307,30 @@ async fn a_stranger_who_gives_up_does_not_end_our_call() {
 }
 
 #[tokio::test]
+async fn a_stranger_who_gives_up_while_the_calls_are_asked_for_does_not_end_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let modem = FakeModem::plug_in(folder.path(), Manner::of(Dialect::Sim7600)).unwrap();
+    let desk = alarms(vec![offer("m1", &[(A, 300)])]);
+    let line = line(&modem, folder.path(), |_| {});
+    let busy = line.knows_of_strangers();
+    let _agent = agent(line, folder.path(), &desk).await;
+    eventually("the dial", async || modem.calls()).await;
+    modem.stranger(true);
+    eventually("that it is seen", async || busy().then_some(())).await;
+    modem.stranger_leaves_while_asked();
+    eventually("that it is gone", async || (!busy()).then_some(())).await;
+    modem.pick_up();
+    eventually("the word of it, or the report", async || {
+        let told = desk.bodies("/progress").iter().any(|body| body.contains("connected"));
+        (told || !reports(&desk).is_empty()).then_some(())
+    })
+    .await;
+    modem.hang_up();
+    eventually("the report", async || (!reports(&desk).is_empty()).then_some(())).await;
+    assert_eq!(outcomes(&desk), [CallOutcome::Answered]);
+}
+
+#[tokio::test]
 async fn where_connected_comes_early_ringing_is_no_answer() {
     let folder = tempfile::tempdir().unwrap();
     let early = Callee::Answers { after: ms(100), talks: None };

@@ -138,6 +138,8 @@ struct Inside {
     dialled: Vec<String>,
     cause: Option<u8>,
     stranger: bool,
+    /// They stop calling when the calls are asked for next.
+    stranger_leaves: bool,
     /// Every command, in order.
     commands: Vec<String>,
     /// PDUs that were sent.
@@ -179,6 +181,7 @@ impl FakeModem {
             dialled: Vec::new(),
             cause: None,
             stranger: false,
+            stranger_leaves: false,
             commands: Vec::new(),
             sent: Vec::new(),
             slots: BTreeMap::new(),
@@ -278,14 +281,18 @@ impl FakeModem {
     /// Somebody else calls, or stops calling.
     pub fn stranger(&self, there: bool) {
         let mut inside = lock(&self.inside);
-        inside.stranger = there;
         if there {
+            inside.stranger = true;
             inside.say("RING");
             inside.say("+CLIP: \"13700000009\",129,\"\",,\"\",0");
         } else {
-            inside.say("VOICE CALL: END: 000000");
-            inside.say("NO CARRIER");
+            inside.stranger_leaves();
         }
+    }
+
+    /// Whoever else calls stops just when the calls are asked for next: the modem says so, and then that they are not among them.
+    pub fn stranger_leaves_while_asked(&self) {
+        lock(&self.inside).stranger_leaves = true;
     }
 
     /// A message arrives and lies in this place.
@@ -536,7 +543,12 @@ impl Inside {
                     self.cause.map_or("No cause information available".to_owned(), |cause| format!("Release, cause {cause}"));
                 self.say(&format!("+CEER: {cause}"));
             }
-            "AT+CLCC" => self.list(),
+            "AT+CLCC" => {
+                if std::mem::take(&mut self.stranger_leaves) {
+                    self.stranger_leaves();
+                }
+                self.list();
+            }
             "AT+CHUP" | "ATH" | "AT+CHLD=11" => return self.end_from_here(),
             "AT+CMGL=4" => {
                 for (slot, digits) in self.slots.clone() {
@@ -611,6 +623,12 @@ impl Inside {
             self.news(&format!("^DSCI: 1,0,2,0,{number},129"));
         }
         self.call = Some(Call { number, callee, since: Instant::now(), taken: false, stat: 2, active_since: None });
+    }
+
+    fn stranger_leaves(&mut self) {
+        self.stranger = false;
+        self.say("VOICE CALL: END: 000000");
+        self.say("NO CARRIER");
     }
 
     fn list(&mut self) {

@@ -89,8 +89,9 @@ impl<'a> Session<'a> {
         Ok(true)
     }
 
-    /// Tells whoever it concerns what the modem said by itself.
-    fn take_news(&mut self) {
+    /// Tells whoever it concerns what the modem said by itself; gives whether somebody else calls by that.
+    fn take_news(&mut self) -> bool {
+        let mut rings = false;
         while let Some(event) = self.talk.news() {
             let now = self.now();
             // While somebody else calls, an end may be theirs: the list tells whose it is.
@@ -101,7 +102,10 @@ impl<'a> Session<'a> {
                 self.keeper.shared.with_call(|call| call.heard(now, &event));
             }
             match event {
-                Event::Ring { .. } => self.keeper.shared.stranger(true),
+                Event::Ring { .. } => {
+                    rings = true;
+                    self.keeper.shared.stranger(true);
+                }
                 Event::Registration => self.radio_at = self.radio_at.min(now + Duration::from_secs(1)),
                 Event::Restarted => {
                     tracing::warn!("the modem was restarted by something else");
@@ -113,6 +117,7 @@ impl<'a> Session<'a> {
         if self.call_over.is_none() && self.keeper.shared.with_call(|call| call.may_run()) == Some(false) {
             self.call_over = Some(self.now());
         }
+        rings
     }
 
     fn call_runs(&self) -> bool {
@@ -146,7 +151,6 @@ impl<'a> Session<'a> {
                 self.list_at = now + LIST_EVERY;
                 let list = self.list().await?;
                 let now = self.now();
-                self.take_news();
                 self.keeper.shared.with_call(|call| call.listed(now, &list));
             }
             return Ok(());
@@ -165,7 +169,9 @@ impl<'a> Session<'a> {
     async fn list(&mut self) -> Result<Vec<Listed>, Trouble> {
         let answer = self.talk.ask(Command::new("AT+CLCC").answered_by("+CLCC")).await?;
         let list: Vec<_> = answer.lines.iter().filter_map(|line| Listed::parse(line)).collect();
-        self.keeper.shared.stranger(list.iter().any(|listed| !listed.outgoing));
+        // What was said before the answer is judged by who was there then: an end may be that of somebody who is not in the list any more.
+        let rings = self.take_news();
+        self.keeper.shared.stranger(rings || list.iter().any(|listed| !listed.outgoing));
         Ok(list)
     }
 
