@@ -168,6 +168,8 @@ impl Home {
         let app = service.app();
         let stop = CancellationToken::new();
         let running = tokio::spawn(service.run(stop.clone()));
+        // From its first look on it serves: one that came only after the clock was moved would find that it had been away until then.
+        app.engine.tick().await.unwrap();
         let http = autocall_tests::http_client().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Server { home: self, base, app, http, stop, running }
     }
