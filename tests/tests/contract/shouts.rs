@@ -44,6 +44,7 @@ on_both!(
     whoever_acts_on_alarms_leaves_shouts_alone,
     what_is_refused_says_why,
     whoever_heard_a_shout_stops_it_by_text,
+    a_channel_from_which_no_call_leaves_rests,
 );
 
 /// A key that may send shouts.
@@ -760,4 +761,15 @@ async fn whoever_heard_a_shout_stops_it_by_text(home: Home) {
     assert_eq!(told(&server, &inbound, smsgate(&server, "E2", A, "stop")).await, "stopped");
     assert_eq!(get(&server, &key, "/api/v1/dnc/u1").await, json!([{ "number": A }]));
     assert_eq!(server.items("/api/v1/do-not-call").await, json!([]), "alarms still reach them");
+}
+
+async fn a_channel_from_which_no_call_leaves_rests(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 2).await);
+    let id = shout(&server, &key, &[A, B, C], json!({})).await;
+    assert_eq!(one_call(&server, &trunk, "failed").await, A);
+    idle(&server, &trunk).await;
+    assert_eq!(calls(&server, &key, id).await, ["ready"; 3], "the others are not used up by a line without credit");
+    let other = format!("{trunk}?channel=1");
+    assert_eq!(one_call(&server, &other, "answered").await, B, "its other channel goes on");
 }

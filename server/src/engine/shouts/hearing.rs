@@ -223,6 +223,11 @@ impl Engine {
                 work.db().handset_failed(handset, Self::rest_until(failures, now), now).await?;
                 work.announce(Announcement::Handsets);
             }
+            (Some(CallOutcome::Failed), None) => {
+                let failures = work.db().channel_failures(handset, dial.channel).await?;
+                work.db().channel_failed(handset, dial.channel, Self::rest_until(failures, now), now).await?;
+                work.announce(Announcement::Handsets);
+            }
             (Some(CallOutcome::Failed) | None, _) => {}
             (Some(_), _) => {
                 work.db().handset_works(handset, dial.offered_at).await?;
