@@ -90,6 +90,8 @@ pub async fn received(State(bodies): State<Bodies>, mut request: Request, next: 
     let most = match () {
         () if path.starts_with("/api/v1/intake/") => MOST_OF_A_MESSAGE,
         () if path.starts_with("/api/v1/media/") => LARGEST,
+        // Its message may come with it.
+        () if path == "/api/v1/shouts" => bodies.most.saturating_add(LARGEST),
         () => bodies.most,
     };
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());

@@ -35,6 +35,8 @@ on_both!(
     one_channel_is_left_to_alarms,
     an_alarm_goes_first,
     the_message_of_an_earlier_shout,
+    a_message_comes_as_a_file,
+    sound_that_is_none_leaves_nothing,
     each_end_is_written_down_once,
     a_phone_is_called_once_however_its_number_is_written,
     a_report_that_is_told_again_calls_nobody_again,
@@ -618,6 +620,99 @@ async fn the_message_of_an_earlier_shout(home: Home) {
     let body = json!({ "userdata": "u1", "recipients": [A], "old-shout-id": silent });
     let (told, answer) = ask(&server, &key, Method::POST, "/api/v1/shouts", Some(&body)).await;
     assert_eq!((told, answer), (400, format!("\"the shout {silent} has no message yet: name one that has gone out\"")));
+}
+
+/// A multipart form: fields, and a file.
+fn multipart(fields: &[(&str, &str)], file: Option<&[u8]>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, value) in fields {
+        body.extend(format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
+    }
+    if let Some(file) = file {
+        let head =
+            "--x\r\nContent-Disposition: form-data; name=\"recording\"; filename=\"m.wav\"\r\nContent-Type: audio/wav\r\n\r\n";
+        body.extend([head.as_bytes(), file, b"\r\n"].concat());
+    }
+    body.extend(b"--x--\r\n");
+    body
+}
+
+async fn ask_with_file(server: &Server, key: &str, fields: &[(&str, &str)], file: Option<&[u8]>) -> (u16, String) {
+    let request = server.http.post(format!("{}/api/v1/shouts", server.base)).bearer_auth(key);
+    let request = request.header("content-type", "multipart/form-data; boundary=x").body(multipart(fields, file));
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn a_message_comes_as_a_file(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 1).await);
+    let fields = [("userdata", "u1"), ("recipients", A), ("recipients", B)];
+    let (code, answer) = ask_with_file(&server, &key, &fields, Some(&voice())).await;
+    assert_eq!(code, 200, "{answer}");
+    let told: Value = serde_json::from_str(&answer).unwrap();
+    let (id, url) = (told["id"].as_i64().unwrap(), told["voc"]["url"].as_str().unwrap());
+    assert_eq!((&told["status"], &told["voc"]["length"]), (&json!("ready"), &json!(2)), "{answer}");
+    let heard = server.http.get(format!("{}{url}", server.base)).send().await.unwrap();
+    assert_eq!((heard.status().as_u16(), heard.headers()["content-type"].to_str().unwrap()), (200, "audio/wav"));
+    assert_eq!(heard.bytes().await.unwrap().to_vec(), voice(), "written anew as it was");
+    // Nobody sweeps it while its shout is there.
+    autocall::keep::media::sweep(&server.app.engine.store, server.now()).await.unwrap();
+    for number in [A, B] {
+        let offer = poll(&server, &trunk).await;
+        assert_eq!(offer["phone"], json!([number]), "{offer}");
+        let media = offer["calls"][0]["script"]["menu"]["start"]["play"]["media"].as_str().unwrap().to_owned();
+        let sound = server.http.get(format!("{}/h/trunk/media/{media}", server.base)).send().await.unwrap();
+        assert_eq!(sound.status().as_u16(), 200, "the handset may fetch it");
+        report(&server, &trunk, &offer["mid"], &format!("&resp={number}"), said(&json!(number), "answered")).await;
+    }
+    assert_eq!(status(&server, &key, id).await, "finished");
+    // A sound that has a name.
+    let store = &server.app.engine.store;
+    let sound = autocall::keep::media::anew(voice()).await.unwrap();
+    let any = autocall::versions::Expected::Anything;
+    autocall::keep::media::clips::set(store, "drill", &sound, u64::MAX, server.now(), &any).await.unwrap();
+    let clip = shout(&server, &key, &[A], json!({ "message": null, "recording": "drill" })).await;
+    assert_eq!(get(&server, &key, &format!("/api/v1/shouts/{clip}")).await["voc"]["length"], 2);
+    // Another key hears neither.
+    let other = self::key(&server, "other").await;
+    let body = json!({ "userdata": "u1", "recipients": [A], "old-shout-id": id });
+    assert_eq!(ask(&server, &other, Method::POST, "/api/v1/shouts", Some(&body)).await.0, 404);
+}
+
+async fn sound_that_is_none_leaves_nothing(home: Home) {
+    let server = home.start().await;
+    let key = key(&server, "blast").await;
+    let fields = [("userdata", "u1"), ("recipients", A)];
+    let refused = [
+        (ask_with_file(&server, &key, &fields, Some(b"no sound")).await, 400, "recording cannot be taken"),
+        (ask_with_file(&server, &key, &fields, Some(&vec![0; (5 << 20) + 1])).await, 413, "recording has at most 5 MiB"),
+        (ask_with_file(&server, &key, &fields, Some(b"")).await, 400, "You have to specify caller"),
+        (ask_with_file(&server, &key, &fields[..1], Some(&voice())).await, 404, "at least one recipient"),
+        (
+            ask_with_file(&server, &key, &[&fields[..], &[("message", "Hello.")]].concat(), Some(&voice())).await,
+            400,
+            "not several",
+        ),
+        (
+            ask(
+                &server,
+                &key,
+                Method::POST,
+                "/api/v1/shouts",
+                Some(&json!({ "userdata": "u1", "recipients": [A], "recording": "no" })),
+            )
+            .await,
+            400,
+            "there is no clip named",
+        ),
+    ];
+    for ((code, answer), expected, words) in refused {
+        assert_eq!((code, answer.contains(words)), (expected, true), "{answer}");
+    }
+    assert_eq!(get(&server, &key, "/api/v1/shouts?userdata=u1").await, json!([]));
+    let mut reader = server.app.engine.store.read().await.unwrap();
+    assert_eq!(reader.db().media_total().await.unwrap(), 0);
 }
 
 async fn each_end_is_written_down_once(home: Home) {

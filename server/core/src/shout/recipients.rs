@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::numbers::{Number, Region};
+use crate::numbers::{Number, Region, phone_of};
 
 /// Which numbers may be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +35,51 @@ fn is_north_american(number: &str) -> bool {
         && !(digits[5] == b'1' && digits[6] == b'1')
 }
 
-/// The recipients, each once, in the order in which they were named first.
+/// Somebody whom a sender names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recipient {
+    /// As the sender wrote it.
+    pub phone: String,
+    /// The number in its comparable form; `None`: none that may be called.
+    pub number: Option<String>,
+    /// The same phone was named before, however its number was written.
+    pub repeats: bool,
+}
+
+/// Reads the recipients, in the order in which they were named.
 #[must_use]
-pub fn once(named: Vec<String>) -> Vec<String> {
-    let mut seen = HashSet::with_capacity(named.len());
-    named.into_iter().filter(|number| seen.insert(number.clone())).collect()
+pub fn read(named: Vec<String>, rule: NumberRule, region: Region) -> Vec<Recipient> {
+    let (mut texts, mut phones) = (HashSet::with_capacity(named.len()), HashSet::with_capacity(named.len()));
+    let one = |phone: String| {
+        if !texts.insert(phone.clone()) {
+            return Recipient { number: comparable(&phone, rule, region), phone, repeats: true };
+        }
+        let number = comparable(&phone, rule, region);
+        let repeats = number.as_ref().is_some_and(|number| !phones.insert(phone_of(number).into_owned()));
+        Recipient { phone, number, repeats }
+    };
+    named.into_iter().map(one).collect()
+}
+
+/// A number in its comparable form, where it may be called at all.
+#[must_use]
+pub fn comparable(phone: &str, rule: NumberRule, region: Region) -> Option<String> {
+    if !rule.takes(phone) {
+        return None;
+    }
+    let written = match rule {
+        // Its eleven digits begin with the code of their country.
+        NumberRule::NorthAmerican => format!("+{phone}"),
+        NumberRule::Plan(_) => phone.to_owned(),
+    };
+    Some(Number::parse(&written, region).ok()?.number.as_str().to_owned())
+}
+
+/// Whether the phone of a number is among them, by whichever of its numbers.
+#[must_use]
+pub fn is_among(numbers: &HashSet<String>, number: &str) -> bool {
+    let other = || Number::from_stored(number).other_form();
+    numbers.contains(number) || other().is_some_and(|other| numbers.contains(other.as_str()))
 }
 
 #[cfg(test)]
@@ -80,11 +120,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_is_there_once_in_its_place(named in proptest::collection::vec("[0-3]{1,2}", 0..40)) {
-            let all = once(named.clone());
-            prop_assert!(named.iter().all(|number| all.contains(number)));
-            let first = |number: &String| named.iter().position(|other| other == number);
-            prop_assert!(all.is_sorted_by(|one, other| first(one) < first(other)), "also: none twice");
+        fn each_phone_is_called_once_and_nobody_is_lost(
+            named in proptest::collection::vec("(139000000[0-3]{2}|\\+86139000000[0-3]{2}|[0-3]{1,2})", 0..40),
+        ) {
+            let region = "CN".parse().unwrap();
+            let all = read(named.clone(), NumberRule::Plan(region), region);
+            prop_assert!(all.iter().map(|one| &one.phone).eq(&named), "each in its place");
+            let called: Vec<_> = all.iter().filter(|one| !one.repeats).collect();
+            let phones: HashSet<_> = called.iter().filter_map(|one| one.number.as_deref().map(phone_of)).collect();
+            prop_assert_eq!(phones.len(), called.iter().filter(|one| one.number.is_some()).count(), "none twice");
+            for one in &all {
+                let same = |other: &&Recipient| other.phone == one.phone || (one.number.is_some() && other.number == one.number);
+                prop_assert!(called.iter().any(|other| same(&other)), "{} is not among them", one.phone);
+            }
         }
 
         #[test]

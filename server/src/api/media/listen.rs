@@ -1,4 +1,4 @@
-//! `GET /media/{token}`: somebody listens to what a callee said. The address says who, to what, and until when, and is signed; who that is
+//! `GET /media/{token}`: somebody listens to what a callee said, or to the message of a shout. The address says who, to what, and until when, and is signed; who that is
 //! by now, and whether they still may, is looked up each time.
 
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::access::doors;
 use crate::app::App;
 use crate::engine::EngineError;
 use crate::http::sound::sound;
-use crate::links::Hearing;
+use crate::links::{Hearing, Listener};
 
 /// Why somebody hears nothing, for people.
 const OVER: &str = "this address is not good any more: open the page again, or ask the API for another\n";
@@ -61,16 +61,22 @@ async fn play(
     let Some(by) = engine.listener_now(hearing.listener, address).await? else {
         return Ok((StatusCode::GONE, OVER).into_response());
     };
-    let (heard, file) = {
+    let (heard, is_message, file) = {
         let mut reader = engine.store.read().await?;
         let mut db = reader.db();
-        (db.recording_of_media(hearing.media).await?, db.media(hearing.media).await?)
+        let is_message = match hearing.listener {
+            Listener::User(_) => db.is_message_of_shout(hearing.media, None).await?,
+            Listener::Key(key) => db.is_message_of_shout(hearing.media, Some(key)).await?,
+            Listener::OpenNetwork => false,
+        };
+        (db.recording_of_media(hearing.media).await?, is_message, db.media(hearing.media).await?)
     };
-    let (Some(heard), Some(file)) = (heard, file) else {
+    let Some(file) = file.filter(|_| heard.is_some() || is_message) else {
         return Ok((StatusCode::GONE, OVER).into_response());
     };
     let response = sound(&engine.store, &file, method, headers);
-    if *method == Method::GET && response.status().is_success() {
+    // What somebody sent along with a shout is nobody's words in a call.
+    if let Some(heard) = heard.filter(|_| *method == Method::GET && response.status().is_success()) {
         // Written down first: nobody hears what nobody would know of.
         engine.recording_heard(&heard, hearing.media, hearing.listener, by).await?;
     }

@@ -22,6 +22,7 @@ use crate::access::senders::{self, Sender};
 use crate::app::App;
 use crate::http::problem::Reason;
 use crate::intake::alarm_request;
+use crate::keep::media;
 use crate::links::Listener;
 use crate::store::access::keys::KeyRow;
 use crate::store::shouts::rows::ShoutRow;
@@ -120,18 +121,23 @@ async fn make(
     body: Body,
 ) -> Result<Response, BlastRefused> {
     let key = key(&sender)?;
-    let body = match alarm_request::read_body(body, app.config().http.body_limit_bytes).await {
+    let longest = request::longest(&headers, app.config().http.body_limit_bytes);
+    let body = match alarm_request::read_body(body, longest).await {
         Ok(body) => body,
         Err(problem) => return Ok(problem.into_response()),
     };
-    let fields = request::fields(&headers, body).await?;
+    let request::Sent { fields, recording } = request::read(&headers, body).await?;
     let most = app.config().shouts.most_recipients;
     let now = app.engine.clock.now();
     let old = request::old_shout(&fields, now)?;
     if let Some(id) = old {
         app.engine.store.read().await?.db().shout(id, key.id).await?.ok_or(BlastRefused::NoOldShout(id))?;
     }
-    let wanted = request::shout(&fields, key, sender.doer(), (old, most), now)?;
+    let sound = match recording {
+        Some(file) => Some(media::anew(file).await?),
+        None => None,
+    };
+    let wanted = request::shout(&fields, key, sender.doer(), (old, sound, most), now)?;
     let shout = app.engine.take_shout(&wanted).await?;
     let told = told(&app, &shout, key).await?;
     Ok(answer(StatusCode::OK, &told))

@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 
 use crate::engine::EngineError;
 use crate::engine::shouts::taking::ShoutRefused;
+use crate::keep::media::NotTaken;
 use crate::store::StoreError;
 
 /// Why a request is refused. Nothing was stored then.
@@ -54,6 +55,12 @@ pub enum BlastRefused {
     /// Too much at once.
     #[error("{0}")]
     TooMany(String),
+    /// Sound takes more room than there is.
+    #[error("{0}")]
+    NoRoom(String),
+    /// A file or a body is too large.
+    #[error("{0}")]
+    TooLarge(String),
     /// The database cannot store or read it now.
     #[error("The server cannot store or read this now: send it again.")]
     System(String),
@@ -72,6 +79,8 @@ impl BlastRefused {
             Self::Json(_) | Self::Multipart => (StatusCode::BAD_REQUEST, true),
             Self::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, true),
             Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, true),
+            Self::NoRoom(_) => (StatusCode::INSUFFICIENT_STORAGE, true),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, true),
             Self::System(_) => (StatusCode::SERVICE_UNAVAILABLE, true),
         }
     }
@@ -93,9 +102,23 @@ impl From<ShoutRefused> for BlastRefused {
     fn from(refused: ShoutRefused) -> Self {
         match refused {
             ShoutRefused::NoSuchShout(id) => Self::NoOldShout(id),
-            ShoutRefused::NoMessage(_) | ShoutRefused::NeverSoMany { .. } => Self::Value(refused.to_string()),
+            ShoutRefused::NoMessage(_) | ShoutRefused::NeverSoMany { .. } | ShoutRefused::NoSuchClip(_) => {
+                Self::Value(refused.to_string())
+            }
             ShoutRefused::TooMany { .. } => Self::TooMany(refused.to_string()),
+            ShoutRefused::NotTaken(why) => why.into(),
             ShoutRefused::Engine(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotTaken> for BlastRefused {
+    fn from(why: NotTaken) -> Self {
+        match why {
+            NotTaken::Wrong(why) => Self::Value(format!("recording cannot be taken: {why}")),
+            NotTaken::Full => Self::NoRoom(why.to_string()),
+            NotTaken::Costly(why) => Self::System(why.to_string()),
+            NotTaken::Store(why) => Self::System(why.to_string()),
         }
     }
 }

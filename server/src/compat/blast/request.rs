@@ -1,8 +1,9 @@
 //! What a blast-api client asks for: its fields, and the checks that turn them into a shout.
 
+use android_protocol::voice::rewritten::Rewritten;
 use android_protocol::voice::text;
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request};
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value};
 use super::refused::BlastRefused;
 use crate::engine::Doer;
 use crate::engine::shouts::taking::{Message, ShoutRequest};
+use crate::keep::media::{LONGEST_NAME, clips};
 use crate::shout::schedule::{self, NotATime};
 use crate::store::access::keys::KeyRow;
 use crate::visible;
@@ -21,36 +23,79 @@ const LONGEST_PHONE: usize = 64;
 /// A handset says no more.
 const LONGEST_MESSAGE: usize = text::LONGEST;
 const LONGEST_LANGUAGE: usize = 16;
+/// The field of sound: a file, or the name of a clip.
+const RECORDING: &str = "recording";
+
+/// What a client has sent.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Its fields.
+    pub fields: Map<String, Value>,
+    /// The file of the field `recording`.
+    pub recording: Option<Vec<u8>>,
+}
+
+impl From<Map<String, Value>> for Sent {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self { fields, recording: None }
+    }
+}
+
+/// How long a body may be: with a file, longer by that.
+#[must_use]
+pub fn longest(headers: &HeaderMap, body_limit: usize) -> usize {
+    if kind(headers) == MULTIPART { body_limit.saturating_add(clips::largest()) } else { body_limit }
+}
+
+const MULTIPART: &str = "multipart/form-data";
+
+fn kind(headers: &HeaderMap) -> String {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
 
 /// Reads a body by its content type: JSON, a form, or a multipart form. A field that stands several times is a list of its values.
 ///
 /// # Errors
 /// Why it cannot be read.
-pub async fn fields(headers: &HeaderMap, body: Bytes) -> Result<Map<String, Value>, BlastRefused> {
+pub async fn read(headers: &HeaderMap, body: Bytes) -> Result<Sent, BlastRefused> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match kind.as_str() {
-        "application/json" | "" if body.iter().all(u8::is_ascii_whitespace) => Ok(Map::new()),
+    match kind(headers).as_str() {
+        "application/json" | "" if body.iter().all(u8::is_ascii_whitespace) => Ok(Sent::default()),
         "application/json" | "" => match serde_json::from_slice(&body) {
-            Ok(Value::Object(fields)) => Ok(fields),
+            Ok(Value::Object(fields)) => Ok(fields.into()),
             Ok(_) => Err(BlastRefused::Value("Invalid data: expected an object".to_owned())),
             Err(why) => Err(BlastRefused::Json(why.to_string())),
         },
         "application/x-www-form-urlencoded" => {
-            Ok(together(form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), value.into_owned()))))
+            Ok(together(form_urlencoded::parse(&body).map(|(name, value)| (name.into_owned(), value.into_owned()))).into())
         }
-        "multipart/form-data" => {
+        MULTIPART => {
             let mut request = Request::new(Body::from(body));
             request.headers_mut().clone_from(headers);
             let broken = |_| BlastRefused::Multipart;
+            // It has been read already, within its limit.
+            DefaultBodyLimit::disable().apply(&mut request);
             let mut parts = Multipart::from_request(request, &()).await.map_err(|_| BlastRefused::Multipart)?;
-            let mut pairs = Vec::new();
+            let (mut pairs, mut recording) = (Vec::new(), None);
             while let Some(part) = parts.next_field().await.map_err(broken)? {
-                if let (Some(name), None) = (part.name().map(str::to_owned), part.file_name()) {
-                    pairs.push((name, String::from_utf8_lossy(&part.bytes().await.map_err(broken)?).into_owned()));
+                let is_file = part.file_name().is_some();
+                match part.name().map(str::to_owned) {
+                    Some(name) if name == RECORDING && is_file => {
+                        let file = Vec::from(part.bytes().await.map_err(broken)?);
+                        if file.len() > clips::largest() {
+                            return Err(BlastRefused::TooLarge(format!("{RECORDING} has at most 5 MiB")));
+                        }
+                        // What a form has an input for, and nobody has chosen a file for.
+                        recording = Some(file).filter(|file| !file.is_empty()).or(recording);
+                    }
+                    Some(name) if !is_file => {
+                        pairs.push((name, String::from_utf8_lossy(&part.bytes().await.map_err(broken)?).into_owned()));
+                    }
+                    _ => {}
                 }
             }
-            Ok(together(pairs.into_iter()))
+            Ok(Sent { fields: together(pairs.into_iter()), recording })
         }
         _ => Err(BlastRefused::MediaType(content_type.chars().take(100).collect())),
     }
@@ -98,7 +143,7 @@ pub fn shout(
     fields: &Map<String, Value>,
     key: &KeyRow,
     by: Doer,
-    (old, most): (Option<i64>, usize),
+    (old, sound, most): (Option<i64>, Option<Rewritten>, usize),
     now: DateTime<Utc>,
 ) -> Result<ShoutRequest, BlastRefused> {
     let schedule = schedule(fields, now)?;
@@ -108,12 +153,21 @@ pub fn shout(
     let caller = field(fields, "caller", LONGEST_CALLER)?;
     let words = field(fields, "message", LONGEST_MESSAGE)?;
     let language = field(fields, "language", LONGEST_LANGUAGE)?;
-    let message = match (old, words) {
-        (Some(_), Some(_)) => return Err(BlastRefused::Value("Give message or old-shout-id, not both".to_owned())),
-        (Some(id), None) => Message::Of(id),
-        (None, Some(text)) => Message::Words { text, language },
-        (None, None) if caller.is_none() => return Err(BlastRefused::NoCaller),
-        (None, None) => Message::ByPhone,
+    let clip = field(fields, RECORDING, LONGEST_NAME)?;
+    let ways = [
+        old.map(Message::Of),
+        words.map(|text| Message::Words { text, language }),
+        sound.map(Message::Sound),
+        clip.map(Message::Clip),
+    ];
+    let mut ways = ways.into_iter().flatten();
+    let message = match (ways.next(), ways.next()) {
+        (Some(_), Some(_)) => {
+            return Err(BlastRefused::Value("Give one of message, recording and old-shout-id, not several".to_owned()));
+        }
+        (Some(message), None) => message,
+        (None, _) if caller.is_none() => return Err(BlastRefused::NoCaller),
+        (None, _) => Message::ByPhone,
     };
     Ok(ShoutRequest {
         key: key.id,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use android_protocol::voice::rewritten::Rewritten;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
@@ -12,16 +13,17 @@ use crate::alarm::{AlarmKind, Mode, Priority, Until};
 use crate::costly;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{AlarmId, HuntId, KeyId, MediaId};
-use crate::numbers::{Number, Region, phone_of};
+use crate::keep::media::{self, NotTaken};
 use crate::shout::course::{Course, Word};
-use crate::shout::recipients::{NumberRule, once};
+use crate::shout::recipients::{self, Recipient, comparable, is_among};
 use crate::shout::{CallStatus, ShoutStatus, message};
 use crate::store::alarm::alarms::NewAlarm;
 use crate::store::alarm::hunts::NewHunt;
+use crate::store::media::pieces::MediaRow;
 use crate::store::shouts::calls::NewRecipient;
 use crate::store::shouts::log::RecordKind;
 use crate::store::shouts::rows::{NewShout, ShoutRow};
-use crate::store::{Announcement, StoreError, Work};
+use crate::store::{Announcement, Db, StoreError, Work};
 
 /// How many recipients a key has had is counted over so long.
 const RATE_OVER: TimeDelta = TimeDelta::hours(1);
@@ -38,13 +40,10 @@ pub enum Message {
         /// In which language, where somebody has said so.
         language: Option<String>,
     },
-    /// This sound is played.
-    Sound {
-        /// Which one.
-        media: MediaId,
-        /// Its length in seconds.
-        seconds: i32,
-    },
+    /// This sound is played, which comes with it.
+    Sound(Rewritten),
+    /// The sound that has this name is played, as it is now.
+    Clip(String),
     /// That of an earlier shout of the same key.
     Of(i64),
 }
@@ -81,6 +80,12 @@ pub enum ShoutRefused {
     /// That shout has no message that could be used again.
     #[error("the shout {0} has no message yet: name one that has gone out")]
     NoMessage(i64),
+    /// There is no clip of that name.
+    #[error("there is no clip named {0:?}")]
+    NoSuchClip(String),
+    /// The sound that came with it is not kept.
+    #[error(transparent)]
+    NotTaken(#[from] NotTaken),
     /// The key has had too many recipients.
     #[error("this key may reach {most} recipients in an hour (shouts.recipients_per_hour): send it again later")]
     TooMany {
@@ -125,13 +130,19 @@ impl Engine {
     }
 
     async fn try_take_shout(&self, request: &ShoutRequest) -> Result<ShoutRow, ShoutRefused> {
-        let (recipients, rule, region) =
-            (request.recipients.clone(), self.config.shouts.number_rule(self.region()), self.region());
-        // A hundred thousand numbers take seconds to read.
-        let named = costly::run(move |_| numbered(recipients, rule, region)).await.map_err(|_| EngineError::Contended)?;
+        let mut named = self.read_recipients(request.recipients.clone()).await?;
+        named.retain(|one| !one.repeats);
+        // In many transactions of its own: what is refused below leaves it to be swept.
+        let sound = match &request.message {
+            Message::Sound(sound) => {
+                let most = self.config.media.most_bytes;
+                Some(media::write(&self.store, sound, most, self.clock.now()).await?)
+            }
+            _ => None,
+        };
         let mut work = self.work(request.by.clone()).await?;
         let now = work.now();
-        let there = self.message_of(&mut work, request).await?;
+        let there = self.message_of(&mut work, request, sound.as_ref()).await?;
         let most = self.config.shouts.recipients_per_hour;
         if named.len() > usize::try_from(most).unwrap_or(usize::MAX) {
             return Err(ShoutRefused::NeverSoMany { most });
@@ -140,15 +151,15 @@ impl Engine {
         if had.saturating_add(i64::try_from(named.len()).unwrap_or(i64::MAX)) > i64::from(most) {
             return Err(ShoutRefused::TooMany { most });
         }
-        let barred = self.barred(&mut work, request).await?;
+        let barred = barred(&mut work.db(), request.key, &request.userdata).await?;
         let has_message = there.words.is_some() || there.media.is_some();
         let recipients: Vec<NewRecipient> = named
             .into_iter()
             .enumerate()
-            .map(|(place, (phone, number))| {
+            .map(|(place, Recipient { phone, number, .. })| {
                 let status = match &number {
                     None => CallStatus::Failed,
-                    Some(number) if is_among(&barred, number) => CallStatus::DoNotCall,
+                    Some(number) if barred.holds(number) => CallStatus::DoNotCall,
                     Some(_) if has_message => CallStatus::Ready,
                     Some(_) => CallStatus::Pending,
                 };
@@ -203,13 +214,27 @@ impl Engine {
         Ok(there(work.db().any_shout(id).await?)?)
     }
 
-    async fn message_of(&self, work: &mut Work, request: &ShoutRequest) -> Result<There, ShoutRefused> {
+    async fn message_of(&self, work: &mut Work, request: &ShoutRequest, sound: Option<&MediaRow>) -> Result<There, ShoutRefused> {
+        let played = |media: MediaId, milliseconds: i64| There {
+            media: Some(media),
+            seconds: i32::try_from((milliseconds + 999) / 1000).unwrap_or(i32::MAX),
+            ..There::default()
+        };
         Ok(match &request.message {
             Message::ByPhone => There::default(),
             Message::Words { text, language } => {
                 There { seconds: message::seconds_of(text), words: Some(text.clone()), language: language.clone(), media: None }
             }
-            Message::Sound { media, seconds } => There { media: Some(*media), seconds: *seconds, ..There::default() },
+            Message::Sound(_) => {
+                let Some(sound) = sound else { return Ok(There::default()) };
+                let now = work.now();
+                work.db().media_is_whole(sound.id, now).await?;
+                played(sound.id, sound.milliseconds)
+            }
+            Message::Clip(name) => {
+                let clip = work.db().clip(name).await?.ok_or_else(|| ShoutRefused::NoSuchClip(name.clone()))?;
+                played(clip.media_id, clip.milliseconds)
+            }
             Message::Of(id) => {
                 let earlier = work.db().shout(*id, request.key).await?.ok_or(ShoutRefused::NoSuchShout(*id))?;
                 if !earlier.course().has_message {
@@ -220,11 +245,33 @@ impl Engine {
         })
     }
 
-    /// The numbers that must not be called: for nobody, and for this name space.
-    async fn barred(&self, work: &mut Work, request: &ShoutRequest) -> Result<HashSet<String>, StoreError> {
-        let mut barred: HashSet<String> = work.db().forbidden_numbers().await?.into_iter().map(|row| row.number).collect();
-        barred.extend(work.db().opted_out_numbers(request.key, &request.userdata).await?);
-        Ok(barred)
+    /// Reads recipients as their sender wrote them.
+    async fn read_recipients(&self, named: Vec<String>) -> Result<Vec<Recipient>, EngineError> {
+        let (rule, region) = (self.config.shouts.number_rule(self.region()), self.region());
+        // A hundred thousand numbers take seconds.
+        costly::run(move |_| recipients::read(named, rule, region)).await.map_err(|_| EngineError::Contended)
+    }
+
+    /// Says who of those named would be called by a shout of that name space, before anybody is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn look_at_recipients(
+        &self,
+        key: KeyId,
+        userdata: &str,
+        named: Vec<String>,
+    ) -> Result<Vec<(Recipient, Fate)>, EngineError> {
+        let named = self.read_recipients(named).await?;
+        let barred = barred(&mut self.store.read().await?.db(), key, userdata).await?;
+        let fate = |one: &Recipient| match &one.number {
+            _ if one.repeats => Fate::Repeats,
+            None => Fate::NoNumber,
+            Some(number) if is_among(&barred.everybody, number) => Fate::Forbidden,
+            Some(number) if is_among(&barred.opted_out, number) => Fate::OptedOut,
+            Some(_) => Fate::Called,
+        };
+        Ok(named.into_iter().map(|one| (one.clone(), fate(&one))).collect())
     }
 
     /// Takes a shout back; `None` where this key has none of that id. One that is over stays as it is.
@@ -253,7 +300,7 @@ impl Engine {
     /// When the database fails.
     pub async fn let_shouts_call(&self, key: KeyId, userdata: &str, phone: &str, by: Doer) -> Result<bool, EngineError> {
         let rule = self.config.shouts.number_rule(self.region());
-        let Some(number) = number_of(phone, rule, self.region()) else { return Ok(false) };
+        let Some(number) = comparable(phone, rule, self.region()) else { return Ok(false) };
         let mut work = self.work(by).await?;
         let done = work.db().opt_in_to_shouts(key, userdata, &number).await?;
         work.commit().await?;
@@ -261,34 +308,40 @@ impl Engine {
     }
 }
 
-/// The recipients with their numbers, in the order in which they were named first. However its number is written, a phone is called once.
-fn numbered(recipients: Vec<String>, rule: NumberRule, region: Region) -> Vec<(String, Option<String>)> {
-    let mut phones = HashSet::new();
-    once(recipients)
-        .into_iter()
-        .map(|phone| (number_of(&phone, rule, region), phone))
-        .filter(|(number, _)| number.as_ref().is_none_or(|number| phones.insert(phone_of(number).into_owned())))
-        .map(|(number, phone)| (phone, number))
-        .collect()
+/// What becomes of somebody who is named, as far as is known before a shout goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// They are called.
+    Called,
+    /// Their phone is named before.
+    Repeats,
+    /// That is no number that may be called.
+    NoNumber,
+    /// Nobody may call them from here.
+    Forbidden,
+    /// They want no more of this name space.
+    OptedOut,
 }
 
-/// A number in its comparable form, where it may be called at all.
-fn number_of(phone: &str, rule: NumberRule, region: Region) -> Option<String> {
-    if !rule.takes(phone) {
-        return None;
+/// The numbers that must not be called.
+struct Barred {
+    /// By nobody.
+    everybody: HashSet<String>,
+    /// By this name space.
+    opted_out: HashSet<String>,
+}
+
+impl Barred {
+    fn holds(&self, number: &str) -> bool {
+        is_among(&self.everybody, number) || is_among(&self.opted_out, number)
     }
-    let written = match rule {
-        // Its eleven digits begin with the code of their country.
-        NumberRule::NorthAmerican => format!("+{phone}"),
-        NumberRule::Plan(_) => phone.to_owned(),
-    };
-    Some(Number::parse(&written, region).ok()?.number.as_str().to_owned())
 }
 
-/// Whether the phone of a number is among them, by whichever of its numbers.
-fn is_among(numbers: &HashSet<String>, number: &str) -> bool {
-    let other = || Number::from_stored(number).other_form();
-    numbers.contains(number) || other().is_some_and(|other| numbers.contains(other.as_str()))
+async fn barred(db: &mut Db<'_>, key: KeyId, userdata: &str) -> Result<Barred, StoreError> {
+    Ok(Barred {
+        everybody: db.forbidden_numbers().await?.into_iter().map(|row| row.number).collect(),
+        opted_out: db.opted_out_numbers(key, userdata).await?.into_iter().collect(),
+    })
 }
 
 /// The alarm that a shout is, with its hunt.

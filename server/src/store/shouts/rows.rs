@@ -92,6 +92,10 @@ statements! {
     BY_ID = ["SELECT * FROM shouts WHERE id = $1"];
     /// That of a hunt.
     OF_HUNT = ["SELECT * FROM shouts WHERE hunt_id = $1"];
+    /// Whether sound is the message of a shout.
+    PLAYS = ["SELECT id FROM shouts WHERE media_id = $1 LIMIT 1"];
+    /// Whether it is the message of one of that key.
+    PLAYS_FOR = ["SELECT id FROM shouts WHERE media_id = $1 AND key_id = $2 LIMIT 1"];
     /// Those of a name space, the newest first.
     OF_OWNER = ["SELECT * FROM shouts WHERE key_id = $1 AND userdata = $2 ORDER BY id DESC LIMIT $3"];
     /// Where it stands.
@@ -192,6 +196,15 @@ impl Db<'_> {
     /// The shout whose hunt this is. Whoever changes it has locked that.
     pub async fn shout_of_hunt(&mut self, hunt: HuntId) -> Result<Option<ShoutRow>> {
         fetch_optional!(self, OF_HUNT, hunt)
+    }
+
+    /// Whether some sound is the message of a shout: of that key, or of any.
+    pub async fn is_message_of_shout(&mut self, media: MediaId, key: Option<KeyId>) -> Result<bool> {
+        let found: Option<(i64,)> = match key {
+            Some(key) => fetch_optional!(self, PLAYS_FOR, media, key)?,
+            None => fetch_optional!(self, PLAYS, media)?,
+        };
+        Ok(found.is_some())
     }
 
     /// The latest shouts of a name space of a key, newest first.
