@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 29] = [
+const OWN_PATHS: [&str; 30] = [
     "alarms",
     "alert",
     "api",
@@ -40,6 +40,7 @@ const OWN_PATHS: [&str; 29] = [
     "roster",
     "senders",
     "setup",
+    "shouts",
     "system",
     "users",
 ];

@@ -11,6 +11,7 @@ pub mod lines;
 pub mod people;
 pub mod policies;
 mod senders;
+mod shouts;
 mod system;
 
 use std::net::SocketAddr;
@@ -105,6 +106,10 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/roster", get(duty::overview::show))
         .route("/roster/{id}", get(duty::schedule::show))
         .route("/lines", get(lines::overview::show))
+        .route("/shouts", get(shouts::list::show))
+        .route("/shouts/opted-out", get(shouts::opted_out::show))
+        .route("/shouts/{id}", get(shouts::one::show))
+        .route("/shouts/{id}/calls", get(shouts::one::list))
         .route("/logout", post(people::login::leave))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
         .route_layer(from_fn(frame::session::viewers));
@@ -124,6 +129,9 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/lines/{id}/forward", post(lines::overview::forward))
         .route("/maintenance/new", get(lines::window::begin).post(lines::window::add))
         .route("/maintenance/{id}/end", post(lines::window::end))
+        .route("/shouts/opted-out/remove", post(shouts::opted_out::remove))
+        .route("/shouts/{id}/message", get(shouts::one::listen))
+        .route("/shouts/{id}/cancel", post(shouts::one::cancel))
         .route("/roster/vacations", post(duty::overview::add_vacation))
         .route("/roster/vacations/{id}/remove", post(duty::overview::remove_vacation))
         .route("/roster/{id}/override", post(duty::schedule::add_override))
@@ -132,6 +140,11 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/roster/{id}/calendar/refresh", post(duty::schedule::refresh_calendar))
         .route("/roster/{id}/temporary/{temporary}/remove", post(duty::schedule::remove_temporary))
         .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_forms))
+        .route_layer(from_fn(frame::session::responders));
+    // With a file, so longer than others.
+    let with_files = Router::new()
+        .route("/shouts/new", get(shouts::write::begin).post(shouts::write::send))
+        .route_layer(from_fn_with_state(Arc::clone(app), frame::csrf::own_files))
         .route_layer(from_fn(frame::session::responders));
     let admins = Router::new()
         .route("/handsets/add", post(handsets::add))
@@ -188,6 +201,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .merge(callees)
         .merge(viewers)
         .merge(responders)
+        .merge(with_files)
         .merge(admins)
         .method_not_allowed_fallback(async || frame::answer::Refusal::NotFound);
     all.layer(from_fn_with_state(Arc::clone(app), frame::page::recognise))

@@ -203,6 +203,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub enum Announcement {
     /// A hunt, its dials or its answers changed.
     Hunts,
+    /// A shout or one of its calls changed: nothing is due for handsets that do not speak.
+    Shouts,
     /// A call has got further: that is shown, and makes nothing due.
     Calls,
     /// There is something to be done in a call that runs, or its handset asks anew for that: whoever waits for it looks.
@@ -223,6 +225,7 @@ impl Announcement {
     fn as_str(&self) -> &'static str {
         match self {
             Self::Hunts => "hunts",
+            Self::Shouts => "shouts",
             Self::Calls => "calls",
             Self::Live => "live",
             Self::Handsets => "handsets",
@@ -236,6 +239,7 @@ impl Announcement {
     fn parse(text: &str) -> Self {
         match text {
             "hunts" => Self::Hunts,
+            "shouts" => Self::Shouts,
             "calls" => Self::Calls,
             "live" => Self::Live,
             "handsets" => Self::Handsets,

@@ -34,6 +34,7 @@ on_both!(
     numbers_that_must_not_be_called_are_not,
     one_channel_is_left_to_alarms,
     an_alarm_goes_first,
+    an_urgent_alarm_gets_the_number_that_a_shout_holds,
     the_message_of_an_earlier_shout,
     a_message_comes_as_a_file,
     sound_that_is_none_leaves_nothing,
@@ -44,6 +45,7 @@ on_both!(
     a_message_for_a_later_time_is_spoken_at_once,
     a_handset_that_must_leave_its_only_channel_is_no_voice,
     whoever_acts_on_alarms_leaves_shouts_alone,
+    phones_that_do_not_speak_have_nothing_of_it,
     what_is_refused_says_why,
     whoever_heard_a_shout_stops_it_by_text,
     a_channel_from_which_no_call_leaves_rests,
@@ -603,6 +605,54 @@ async fn an_alarm_goes_first(home: Home) {
     assert_eq!(status(&server, &key, id).await, "finished");
 }
 
+async fn an_urgent_alarm_gets_the_number_that_a_shout_holds(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 2).await);
+    let other = format!("{trunk}?channel=1");
+    let other = other.as_str();
+    let urgent =
+        async |number: &str, priority: &str| server.raise(&[number], json!({ "attempts": 1, "priority": priority })).await;
+    let goes_on = async |mid: &Value, number: &str| {
+        let body = json!({ "number": number, "state": "connected" });
+        send(&server, "POST", &format!("/h/trunk/progress?mid={}", mid.as_str().unwrap()), Some(body)).await
+    };
+    // Not for an alarm that can wait, and not at once.
+    for (number, priority, seconds, ends) in
+        [(A, "normal", 20, None), (B, "high", 4, None), (C, "high", 6, Some("cancelled")), (A, "critical", 40, Some("completed"))]
+    {
+        let id = shout(&server, &key, &[number], json!({})).await;
+        let offer = poll(&server, &trunk).await;
+        assert_eq!(offer["phone"], json!([number]), "{priority}: {offer}");
+        let mid = &offer["mid"];
+        assert_eq!(goes_on(mid, number).await, json!({ "code": 0 }));
+        if seconds == 40 {
+            // It was said by then.
+            server.pass(30).await;
+            goes_on(mid, number).await;
+        }
+        let alarm = urgent(number, priority).await;
+        assert_eq!(poll(&server, other).await["code"], 1, "{priority}: the number is in another call");
+        for _ in 0..seconds.min(20) {
+            server.pass(1).await;
+            poll(&server, other).await;
+        }
+        let wanted = goes_on(mid, number).await["code"] == 0;
+        assert_eq!(
+            (wanted, calls(&server, &key, id).await[0].as_str()),
+            (ends.is_none(), ends.unwrap_or("ongoing")),
+            "{priority}"
+        );
+        assert_eq!(poll(&server, other).await["code"], 1, "{priority}: until the handset says that the line is free");
+        report(&server, &trunk, mid, &format!("&resp={number}"), said(&json!(number), "answered")).await;
+        assert_eq!(calls(&server, &key, id).await, [ends.unwrap_or("completed")], "{priority}");
+        server.pass(5).await;
+        let rung = poll(&server, other).await;
+        assert_eq!((&rung["code"], &rung["phone"]), (&json!(0), &json!([number])), "{priority}: {rung}");
+        report(&server, &trunk, &rung["mid"], &format!("&resp={number}"), said(&json!(number), "answered")).await;
+        assert_eq!(server.alarm(&alarm).await["state"], "answered");
+    }
+}
+
 async fn the_message_of_an_earlier_shout(home: Home) {
     let server = home.start().await;
     let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 1).await);
@@ -817,6 +867,43 @@ async fn whoever_acts_on_alarms_leaves_shouts_alone(home: Home) {
     assert_eq!(status(&server, &key, id).await, "ready");
     assert_eq!(one_call(&server, &trunk, "answered").await, A);
     assert_eq!(status(&server, &key, id).await, "finished");
+}
+
+async fn phones_that_do_not_speak_have_nothing_of_it(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 10).await);
+    let home = server.stop().await;
+    // Its periodic work stands still, so that whatever is counted is the doing of those who ask.
+    let node = home.quiet_node().await;
+    let engine = &node.app.engine;
+    let number = |at: usize| format!("187123456{at:02}");
+    let numbers: Vec<String> = (0..20).map(number).collect();
+    shout(&node, &key, &numbers.iter().map(String::as_str).collect::<Vec<_>>(), json!({})).await;
+    let mut phones = Vec::new();
+    for phone in 0..50 {
+        let pairing = pairing::Pairing::new(&format!("phone {phone}"), &engine.config.handsets);
+        let add = async |work: &mut _| pairing::add(work, &pairing).await;
+        let token = engine.store.carry_out(engine.clock.now(), Doer::Server, add).await.unwrap();
+        phones.push(format!("/h/{token}/alert/phone"));
+    }
+    for phone in &phones {
+        assert_eq!(node.get(phone).await["code"], 1, "the first poll asks who this is");
+    }
+    engine.idle.refresh(&engine.store).await;
+    for channel in 0..20 {
+        let path = format!("{trunk}?channel={}", channel % 10);
+        let offer = poll(&node, &path).await;
+        assert_eq!(offer["code"], 0, "the handset that speaks is not kept from it: {offer}");
+        let mid = offer["mid"].as_str().unwrap();
+        let rings = json!({ "number": offer["phone"][0], "state": "alerting" });
+        send(&node, "POST", &format!("/h/trunk/progress?mid={mid}"), Some(rings)).await;
+        report(&node, &trunk, &offer["mid"], "", said(&offer["phone"][0], "no_answer")).await;
+        let before = engine.store.counters().connections();
+        for phone in phones.iter().cycle().skip(channel * 7).take(20) {
+            assert_eq!(node.get(phone).await["code"], 1);
+        }
+        assert_eq!(engine.store.counters().connections(), before, "call {channel}: no statement");
+    }
 }
 
 async fn what_is_refused_says_why(home: Home) {

@@ -103,7 +103,8 @@ impl Installation {
         self.folder.path().join("data")
     }
 
-    async fn store(&self) -> Store {
+    /// Its database, for what is done beside the server.
+    pub async fn store(&self) -> Store {
         Store::open_beside_server(self.database_url.as_deref(), &self.data_dir()).await.unwrap()
     }
 

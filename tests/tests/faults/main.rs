@@ -23,5 +23,6 @@ mod own;
 mod phones;
 mod redis_away;
 mod senders;
+mod shouts;
 mod verdict;
 mod wire;

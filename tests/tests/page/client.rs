@@ -92,6 +92,20 @@ impl Visitor {
         self.send(request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)).await
     }
 
+    /// Sends a form with a file as a browser does, with the token of the page seen last. `file`: its field, its name, what is in it.
+    pub async fn post_file(&mut self, path: &str, fields: &[(&str, &str)], file: (&str, &str, &[u8])) -> Page {
+        let token = self.form_token.clone();
+        let mut body = Vec::new();
+        for (name, value) in fields.iter().chain(&[("form_token", token.as_str())]) {
+            body.extend(format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
+        }
+        let (name, file_name, bytes) = file;
+        let head = format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"{file_name}\"\r\n\r\n");
+        body.extend([head.as_bytes(), bytes, b"\r\n--x--\r\n"].concat());
+        let request = self.http.post(format!("{}{path}", self.base));
+        self.send(request.header(CONTENT_TYPE, "multipart/form-data; boundary=x").body(body)).await
+    }
+
     /// Listens at an address.
     pub async fn listen(&self, path: &str) -> reqwest::Response {
         self.dressed(self.http.get(format!("{}{path}", self.base))).send().await.unwrap()

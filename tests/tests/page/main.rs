@@ -18,5 +18,6 @@ mod rendered;
 mod roster;
 mod running;
 mod sayings;
+mod shouts;
 mod sights;
 mod spoken;

@@ -8,9 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use android_protocol::voice::{tone, wav};
 use autocall::engine::Doer;
+use autocall::engine::shouts::OF_PAGES;
+use autocall::engine::shouts::taking::{Message, ShoutRequest};
 use autocall::keep::users;
 use autocall::store::access::users::Role;
+use autocall::store::shouts::opted_out::OptedOutRow;
 use autocall::store::watch::handsets::Profile;
 use serde_json::{Value, json};
 
@@ -171,6 +175,7 @@ struct World {
     ended: String,
     /// A callee's own link for each language.
     own_links: Vec<String>,
+    shout: i64,
 }
 
 impl World {
@@ -253,7 +258,8 @@ impl World {
         let callees = server.alarm(&asked).await["callees"].as_array().unwrap().clone();
         let link = |callee: &Value| server.app.engine.links.address("", callee["id"].as_str().unwrap().parse().unwrap());
         let own_links = callees.iter().map(link).collect();
-        Self { server, ringing, ended, own_links }
+        let shout = shouted(&server).await;
+        Self { server, ringing, ended, own_links, shout }
     }
 
     /// The first of these in the API.
@@ -263,9 +269,51 @@ impl World {
     }
 }
 
+/// A shout of sound to one who is called and one who must not be, and somebody who wants no more of its list.
+async fn shouted(server: &Server) -> i64 {
+    let engine = &server.app.engine;
+    let sound = autocall::keep::media::anew(wav::write_ulaw(&tone::sine(&[700.0], 1000, 9000.0))).await.unwrap();
+    let request = ShoutRequest {
+        key: OF_PAGES,
+        source: "lin".to_owned(),
+        by: Doer::Server,
+        userdata: "main".to_owned(),
+        title: Some("Storm".to_owned()),
+        caller: String::new(),
+        recipients: vec![A.to_owned(), "13600000001".to_owned()],
+        schedule: None,
+        message: Message::Sound(sound),
+    };
+    let shout = engine.take_shout(&request).await.unwrap().id;
+    let out = OptedOutRow {
+        key_id: OF_PAGES,
+        userdata: "main".to_owned(),
+        number: "+8613900000077".to_owned(),
+        phone: "13900000077".to_owned(),
+        shout_id: shout,
+        at: server.now(),
+    };
+    let opt_out = async |work: &mut autocall::store::Work| work.db().opt_out_of_shouts(&out).await;
+    assert!(engine.store.carry_out(server.now(), Doer::Server, opt_out).await.unwrap());
+    shout
+}
+
 /// The pages of a server on which nothing has happened yet.
 async fn empty_pages(lin: &mut Visitor, album: &mut Album) {
-    for path in ["/", "/alarms", "/handsets", "/people", "/roster", "/lines", "/policies", "/senders", "/users", "/password"] {
+    for path in [
+        "/",
+        "/alarms",
+        "/shouts",
+        "/shouts/opted-out",
+        "/handsets",
+        "/people",
+        "/roster",
+        "/lines",
+        "/policies",
+        "/senders",
+        "/users",
+        "/password",
+    ] {
         album.keep(&format!("empty {path}"), lin.get(path).await);
     }
 }
@@ -281,8 +329,10 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
     paths.push("/nowhere".to_owned());
     paths.extend([format!("/alarms/{}", world.ringing), format!("/alarms/{}", world.ended)]);
     paths.extend([format!("/roster/{schedule}"), format!("/roster/{schedule}?view=month")]);
+    let shout = format!("/shouts/{}", world.shout);
+    paths.extend([format!("{shout}/calls?status=ready"), shout, "/shouts/opted-out".to_owned()]);
     if who != "viewer" {
-        paths.push("/maintenance/new".to_owned());
+        paths.extend(["/maintenance/new", "/shouts/new"].map(str::to_owned));
     }
     if who == "admin" {
         let admin = ["/policies/new", "/policies/rules", "/lines/new", "/gateways/new", "/heartbeats/new"];
@@ -322,6 +372,10 @@ async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
         (format!("/lines/{line}/forward"), vec![("person", ""), ("number", "")]),
         ("/heartbeats/new".to_owned(), vec![("name", "x"), ("period", "many"), ("period_unit", "h")]),
         ("/maintenance/new".to_owned(), vec![("reason", "x"), ("ends", "tomorrow")]),
+        (
+            "/shouts/new".to_owned(),
+            vec![("list", "main"), ("way", "words"), ("words", "x"), ("numbers", "13900000077, 1"), ("act", "send")],
+        ),
         ("/handsets/add".to_owned(), vec![("name", "")]),
         ("/handsets/test".to_owned(), vec![("handset", "desk"), ("number", "x")]),
         ("/handsets/rename".to_owned(), vec![("handset", "desk"), ("name", "pixel")]),

@@ -90,6 +90,22 @@ pub struct Schedule {
     pub temporaries: Vec<Temporary>,
 }
 
+impl Roster {
+    /// Everybody of a team: its own people in their order, then whoever its schedules name.
+    #[must_use]
+    pub fn all_of_team(&self, team: TeamId) -> Vec<PersonId> {
+        let mut all: Vec<PersonId> =
+            self.teams.iter().find(|own| own.id == team).map(|own| own.members.clone()).unwrap_or_default();
+        let scheduled = self.schedules.iter().filter(|schedule| schedule.team == Some(team));
+        for person in scheduled.flat_map(|schedule| &schedule.layers).flat_map(|layer| layer.rule.people()) {
+            if !all.contains(&person) {
+                all.push(person);
+            }
+        }
+        all
+    }
+}
+
 impl Schedule {
     /// The kind of a reason in one word, and the name of what it comes from: of a layer, of a temporary schedule, or the note of an
     /// override.

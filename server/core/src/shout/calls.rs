@@ -63,6 +63,11 @@ pub enum Word {
     Barred,
     /// No phone can dial the number.
     BadNumber,
+    /// Its number is needed for an urgent alarm. `heard`: the message was said once.
+    GaveWay {
+        /// Whether it was.
+        heard: bool,
+    },
     /// The shout was taken back.
     Cancelled,
     /// The shout took too long.
@@ -108,7 +113,7 @@ const COULD_NOT_BE_MADE: i32 = 41;
 /// What a call is after something happened to it. It is the same for what comes too late, or twice.
 #[must_use]
 pub fn after(call: &Call, word: Word, pace: &Pace, now: DateTime<Utc>) -> Call {
-    use CallStatus::{Cancelled, DoNotCall, Failed, Ongoing, OptedOut, Pending, Ready, TimedOut};
+    use CallStatus::{Cancelled, Completed, DoNotCall, Failed, Ongoing, OptedOut, Pending, Ready, TimedOut};
     let call = call.clone();
     let over = |status: CallStatus, q850: i32| Call { status, q850, due_at: None, finished_at: Some(now), ..call.clone() };
     match (word, call.status) {
@@ -128,12 +133,14 @@ pub fn after(call: &Call, word: Word, pace: &Pace, now: DateTime<Utc>) -> Call {
             Try::Over(status, q850) => Call { seconds: ended.seconds.max(0), finished_at: Some(ended.at), ..over(status, q850) },
             Try::GivenBack | Try::Failed => call,
         },
-        // Whoever opted out or was cancelled stays so; how long they talked is news.
-        (Word::Ended(ended), OptedOut | Cancelled) if call.started_at.is_some() => {
+        // Whoever opted out, gave way or was cancelled stays so; how long they talked is news.
+        (Word::Ended(ended), OptedOut | Cancelled | Completed) if call.started_at.is_some() => {
             Call { seconds: call.seconds.max(ended.seconds), finished_at: Some(ended.at), ..call }
         }
         // The phone may have rung: nobody is called twice for one message.
         (Word::Unheard, Ongoing) => over(Failed, COULD_NOT_BE_MADE),
+        // They are not called again: nobody is for one message.
+        (Word::GaveWay { heard }, Ongoing) => over(if heard { Completed } else { Cancelled }, 0),
         (Word::OptedOut, Cancelled | DoNotCall | OptedOut) => call,
         (Word::OptedOut, _) => over(OptedOut, 0),
         (Word::Barred, Pending | Ready) => over(DoNotCall, 0),

@@ -13,6 +13,15 @@ pub mod schedule;
 
 use crate::alarm::words;
 
+/// The longest name space of a sender, in characters.
+pub const LONGEST_USERDATA: usize = 250;
+/// The longest title, in characters.
+pub const LONGEST_TITLE: usize = 250;
+/// The longest number of whoever speaks a message, in characters.
+pub const LONGEST_CALLER: usize = 16;
+/// The longest number of a recipient as it is written, in characters.
+pub const LONGEST_PHONE: usize = 64;
+
 /// Where a shout stands. Its clients read these words, with this spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ShoutStatus {

@@ -14,6 +14,15 @@ pub enum NumberRule {
 }
 
 impl NumberRule {
+    /// A number in its comparable form, as it takes it.
+    #[must_use]
+    pub fn written(self, number: &str) -> String {
+        match self {
+            Self::NorthAmerican => number.trim_start_matches('+').to_owned(),
+            Self::Plan(_) => number.to_owned(),
+        }
+    }
+
     /// Whether a number may be called.
     #[must_use]
     pub fn takes(self, number: &str) -> bool {

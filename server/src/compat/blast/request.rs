@@ -13,13 +13,10 @@ use crate::engine::Doer;
 use crate::engine::shouts::taking::{Message, ShoutRequest};
 use crate::keep::media::{LONGEST_NAME, clips};
 use crate::shout::schedule::{self, NotATime};
+use crate::shout::{LONGEST_CALLER, LONGEST_PHONE, LONGEST_TITLE, LONGEST_USERDATA};
 use crate::store::access::keys::KeyRow;
 use crate::visible;
 
-const LONGEST_USERDATA: usize = 250;
-const LONGEST_TITLE: usize = 250;
-const LONGEST_CALLER: usize = 16;
-const LONGEST_PHONE: usize = 64;
 /// A handset says no more.
 const LONGEST_MESSAGE: usize = text::LONGEST;
 const LONGEST_LANGUAGE: usize = 16;

@@ -45,6 +45,9 @@ pub(in crate::dashboard) fn done_words(words: &'static Words, query: Option<&str
     let (_, done) = form_urlencoded::parse(query?.as_bytes()).find(|(name, _)| name == "done")?;
     match &*done {
         "acknowledged" => Some(&words.done_acknowledged),
+        "shout_sent" => Some(&words.done_shout_sent),
+        "shout_to_me" => Some(&words.done_shout_to_me),
+        "shout_taken_back" => Some(&words.done_shout_taken_back),
         "cancelled" => Some(&words.done_cancelled),
         "redialled" => Some(&words.done_redialled),
         "renamed" => Some(&words.done_renamed),

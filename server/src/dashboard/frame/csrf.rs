@@ -1,8 +1,11 @@
-//! Forms: read once, with a size limit, and only when they are our own: by their token, and by where the browser says they come from.
+//! Forms: read once, with a size limit, and only when they are our own: by their token, and by where the browser says they come from. Those
+//! with a file may be as long as that.
 
+use android_protocol::voice::rewritten::LARGEST;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, header};
+use axum::extract::multipart::MultipartError;
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -22,6 +25,8 @@ pub(in crate::dashboard) const VISIT_COOKIE: &str = "autocall_visit";
 /// The field that every form has.
 const FIELD: &str = "form_token";
 const LARGEST_FORM: usize = 32 * 1024;
+/// What stands beside the file in a form that has one: a list of ten thousand numbers is no longer.
+const LARGEST_BESIDE_A_FILE: usize = 512 * 1024;
 
 /// The fields of a form that has been checked.
 #[derive(Clone, Debug, Default)]
@@ -44,18 +49,37 @@ impl Fields {
     }
 }
 
-/// Lets a form through to its handler only when it is ours.
-pub(in crate::dashboard) async fn own_forms(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// The file of a form: its name, and what is in it; `None`: nobody has chosen one.
+#[derive(Clone, Debug, Default)]
+pub(in crate::dashboard) struct File(pub(in crate::dashboard) Option<(String, Vec<u8>)>);
+
+/// Lets a form with a file through to its handler only when it is ours.
+pub(in crate::dashboard) async fn own_files(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    match check(&app.config().http, request).await {
+    // Several at once take more memory than there may be.
+    let Ok(_room) = app.bodies.reserve(LARGEST + LARGEST_BESIDE_A_FILE).await else {
+        return Refusal::Away.into_response();
+    };
+    match check(&app.config().http, request, true).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn check(config: &HttpConfig, request: Request) -> Result<Request, Refusal> {
+/// Lets a form through to its handler only when it is ours.
+pub(in crate::dashboard) async fn own_forms(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    match check(&app.config().http, request, false).await {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn check(config: &HttpConfig, request: Request, with_file: bool) -> Result<Request, Refusal> {
     let (mut parts, body) = request.into_parts();
     if !comes_from_own_page(&parts.headers, config) {
         return Err(Refusal::ForeignForm);
@@ -65,7 +89,13 @@ async fn check(config: &HttpConfig, request: Request) -> Result<Request, Refusal
     if expected.is_empty() {
         return Err(Refusal::ForeignForm);
     }
-    let fields = read(&collect(body).await?)?;
+    let fields = if with_file {
+        let (fields, file) = read_with_file(&parts.headers, body).await?;
+        parts.extensions.insert(file);
+        fields
+    } else {
+        read(&collect(body).await?)?
+    };
     let given = fields.get(FIELD);
     if !bool::from(given.as_bytes().ct_eq(expected.as_bytes())) {
         return Err(Refusal::ForeignForm);
@@ -82,9 +112,45 @@ pub(in crate::dashboard) async fn collect(body: Body) -> Result<Bytes, Refusal> 
     }
 }
 
+/// Reads a form with a file. Without a browser's `enctype` it is a form as any other.
+async fn read_with_file(headers: &HeaderMap, body: Body) -> Result<(Fields, File), Refusal> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.to_ascii_lowercase().starts_with("multipart/form-data") {
+        return Ok((read(&collect(body).await?)?, File::default()));
+    }
+    let mut request = Request::new(body);
+    request.headers_mut().clone_from(headers);
+    DefaultBodyLimit::max(LARGEST + LARGEST_BESIDE_A_FILE).apply(&mut request);
+    let broken = |error: MultipartError| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
+        _ => Refusal::Garbled,
+    };
+    let mut parts = Multipart::from_request(request, &()).await.map_err(|_| Refusal::Garbled)?;
+    let (mut fields, mut beside, mut file) = (Vec::new(), 0, None);
+    while let Some(part) = parts.next_field().await.map_err(broken)? {
+        let (Some(name), file_name) = (part.name().map(str::to_owned), part.file_name().map(str::to_owned)) else { continue };
+        let bytes = part.bytes().await.map_err(broken)?;
+        match file_name {
+            Some(_) if bytes.is_empty() => {}
+            Some(_) if bytes.len() > LARGEST => return Err(Refusal::TooLarge),
+            Some(file_name) => file = Some((file_name, Vec::from(bytes))),
+            None => {
+                beside += bytes.len();
+                if beside > LARGEST_BESIDE_A_FILE {
+                    return Err(Refusal::TooLarge);
+                }
+                fields.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+            }
+        }
+    }
+    Ok((kept(fields)?, File(file)))
+}
+
 fn read(body: &[u8]) -> Result<Fields, Refusal> {
-    let fields: Vec<(String, String)> =
-        form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+    kept(form_urlencoded::parse(body).map(|(name, value)| (name.into_owned(), value.into_owned())).collect())
+}
+
+fn kept(fields: Vec<(String, String)>) -> Result<Fields, Refusal> {
     // Nobody types control characters but for line breaks and tabs; Postgres keeps no NUL, and the others garble what is shown.
     let garbled = |text: &str| text.chars().any(|c| c.is_control() && !matches!(c, '\r' | '\n' | '\t'));
     if fields.iter().any(|(_, value)| garbled(value)) { Err(Refusal::Garbled) } else { Ok(Fields(fields)) }

@@ -46,7 +46,10 @@ impl Field {
     ) -> Self {
         let name = name.into();
         let wrong = Wrong::at(wrong, &name);
-        let typed = !matches!(input, Input::Lines(_) | Input::Choice(_) | Input::Tick(_) | Input::Time { .. } | Input::Wall);
+        let typed = !matches!(
+            input,
+            Input::File(_) | Input::Lines(_) | Input::Choice(_) | Input::Tick(_) | Input::Time { .. } | Input::Wall
+        );
         Self {
             id: name.clone(),
             name,
@@ -147,6 +150,8 @@ pub(in crate::dashboard) enum Input {
     Secret,
     /// With a box that says this.
     Tick(&'static str),
+    /// With a file of these kinds, in the words of HTML.
+    File(&'static str),
     /// With lines; at first it has room for so many.
     Lines(usize),
     /// By choosing.

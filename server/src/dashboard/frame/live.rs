@@ -22,13 +22,15 @@ use super::reader::Reader;
 use super::session;
 use crate::dashboard::Dashboard;
 use crate::dashboard::alarm::{now, one};
-use crate::dashboard::handsets;
+use crate::dashboard::{handsets, shouts};
 use crate::ids::AlarmId;
 use crate::net::seats::{Seat, Wait};
 use crate::store::Announcement;
 
 /// No page is sent more often than this.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
+/// What counts thousands of calls is not counted more often.
+const PAUSE_OF_SHOUTS: Duration = Duration::from_secs(1);
 /// Looked again after this even if nothing was announced: handsets that poll, Redis that went away.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Something is sent at least this often, so that both ends notice a dead connection.
@@ -40,6 +42,7 @@ enum Subject {
     Now,
     Handsets,
     Alarm(AlarmId),
+    Shout(i64),
 }
 
 fn subject(query: &str) -> Option<Subject> {
@@ -47,6 +50,7 @@ fn subject(query: &str) -> Option<Subject> {
     match &**fields.get("page")? {
         "now" => Some(Subject::Now),
         "handsets" => Some(Subject::Handsets),
+        "shout" => fields.get("id")?.parse().ok().map(Subject::Shout),
         "alarm" => fields.get("id")?.parse().ok().map(Subject::Alarm),
         _ => None,
     }
@@ -210,19 +214,24 @@ impl Watcher {
         // At the latest for the next heartbeat.
         let patience = LOOK_AGAIN.min(HEARTBEAT.saturating_sub(self.last_event.elapsed()));
         let _ = tokio::time::timeout(patience, hear).await;
-        tokio::time::sleep(SHORTEST_PAUSE.saturating_sub(last.elapsed())).await;
+        let pause = if matches!(self.subject, Subject::Shout(_)) { PAUSE_OF_SHOUTS } else { SHORTEST_PAUSE };
+        tokio::time::sleep(pause.saturating_sub(last.elapsed())).await;
         // Whatever was announced during the pause is covered by the look that follows.
         self.announcements = self.announcements.resubscribe();
     }
 
     async fn sight(&self, not_before: Instant) -> Option<Sight> {
         let (app, reader) = (&self.pages.app, &self.reader);
-        if let Subject::Alarm(id) = self.subject {
-            return match one::sight(app, reader, id).await {
-                Ok(sight) => Some(sight),
-                Err(Refusal::NotFound) => None,
-                Err(_) => Some(now::sight_away(reader)),
-            };
+        let of_one = match self.subject {
+            Subject::Alarm(id) => Some(one::sight(app, reader, id).await),
+            Subject::Shout(id) => Some(shouts::one::sight(app, reader, id).await),
+            Subject::Now | Subject::Handsets => None,
+        };
+        match of_one {
+            Some(Ok(sight)) => return Some(sight),
+            Some(Err(Refusal::NotFound)) => return None,
+            Some(Err(_)) => return Some(now::sight_away(reader)),
+            None => {}
         }
         let board = self.pages.boards.read(app, not_before).await;
         Some(match (&board, self.subject) {

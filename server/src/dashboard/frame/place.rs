@@ -25,6 +25,10 @@ pub(in crate::dashboard) enum Place {
     Rules,
     Roster,
     Schedule(ScheduleId),
+    Shouts,
+    NewShout,
+    OptedOut,
+    Shout(i64),
     Lines,
     NewLine,
     Line(LineId),
@@ -38,7 +42,7 @@ pub(in crate::dashboard) enum Place {
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 19] = [
+const FIXED: [(&str, Place); 22] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
@@ -51,6 +55,9 @@ const FIXED: [(&str, Place); 19] = [
     ("/policies/new", Place::NewPolicy),
     ("/policies/rules", Place::Rules),
     ("/roster", Place::Roster),
+    ("/shouts", Place::Shouts),
+    ("/shouts/new", Place::NewShout),
+    ("/shouts/opted-out", Place::OptedOut),
     ("/lines", Place::Lines),
     ("/lines/new", Place::NewLine),
     ("/gateways/new", Place::NewGateway),
@@ -72,6 +79,7 @@ pub(in crate::dashboard) const MENU: &[Entry] = &[
     (Place::People, "people", |words| &words.nav_people),
     (Place::Policies, "policies", |words| &words.nav_policies),
     (Place::Lines, "lines", |words| &words.nav_lines),
+    (Place::Shouts, "shouts", |words| &words.nav_shouts),
 ];
 /// For admins, in the menu of their name.
 pub(in crate::dashboard) const ADMIN_MENU: &[Entry] = &[
@@ -92,6 +100,7 @@ impl Place {
             "people" => id.parse().ok().map(Self::Person),
             "policies" => id.parse().ok().map(Self::Policy),
             "roster" => id.parse().ok().map(Self::Schedule),
+            "shouts" => id.parse().ok().map(Self::Shout),
             "lines" => id.parse().ok().map(Self::Line),
             "gateways" => id.parse().ok().map(Self::Gateway),
             "heartbeats" => id.parse().ok().map(Self::Heartbeat),
@@ -112,6 +121,7 @@ impl fmt::Display for Place {
             Self::Person(id) => write!(f, "/people/{id}"),
             Self::Policy(id) => write!(f, "/policies/{id}"),
             Self::Schedule(id) => write!(f, "/roster/{id}"),
+            Self::Shout(id) => write!(f, "/shouts/{id}"),
             Self::Line(id) => write!(f, "/lines/{id}"),
             Self::Gateway(id) => write!(f, "/gateways/{id}"),
             Self::Heartbeat(id) => write!(f, "/heartbeats/{id}"),

@@ -268,9 +268,11 @@ impl Engine {
         let mut claim = Claim::Idle(IdleReason::NothingDue);
         let mut taken = Words::default();
         let mut looked_at_one = false;
+        let mut of_shouts_alone = true;
         for _ in 0..HUNTS_PER_POLL {
             let Some(hunt) = work.db().lock_next_due(now, handset, now - key_waits, &needs).await? else { break };
             looked_at_one = true;
+            of_shouts_alone &= hunt.kind == AlarmKind::Shout;
             let advanced = match hunt.kind {
                 AlarmKind::Shout => self.advance_shout(&mut work, &hunt, asker, &mut locks).await,
                 _ => self.advance(&mut work, &hunt, asker, &mut locks).await,
@@ -325,7 +327,8 @@ impl Engine {
         for queue in &work.tally.turns.clone() {
             work.db().queue_served(queue, now).await?;
         }
-        work.announce(Announcement::Hunts);
+        // A thousand phones that cannot speak need not look for each call of a shout.
+        work.announce(if of_shouts_alone { Announcement::Shouts } else { Announcement::Hunts });
         let committed = work.commit().await;
         release(locks);
         committed?;
@@ -466,6 +469,7 @@ impl Engine {
                         WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
                     };
                     let look_at = look_at.max(now + SHORTEST_WAIT);
+                    self.note_busy_number(work, &hunt, why == WaitReason::NumberBusy).await?;
                     // Whoever has quiet hours keeps a hunt from beginning; that is not for want of a handset.
                     let held = hunt.begun_at.is_some()
                         || matches!(why, WaitReason::Interval | WaitReason::QuietHours | WaitReason::Snoozed);
@@ -484,6 +488,16 @@ impl Engine {
                 Decision::Dial(_) => current = hunt,
             }
         }
+    }
+
+    /// Notes since when an urgent alarm waits for a number in another call: where that is a shout's, the tick ends it.
+    async fn note_busy_number(&self, work: &mut Work, hunt: &HuntRow, is_busy: bool) -> Result<(), EngineError> {
+        let now = work.now();
+        let since = hunt.number_busy_since.or(Some(now)).filter(|_| is_busy && hunt.is_urgent());
+        if since != hunt.number_busy_since {
+            work.db().set_number_busy_since(hunt.id, since).await?;
+        }
+        Ok(())
     }
 
     async fn hand_out(

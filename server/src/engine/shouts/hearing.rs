@@ -1,5 +1,6 @@
 //! What is heard of the calls of shouts: how far they are, which keys were pressed, how they ended.
 
+use android_protocol::voice::detector::Verdict;
 use android_protocol::wire::{CallOutcome, FailureDetail, NativeCall, Progress, ProgressState};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -27,12 +28,12 @@ use crate::store::{Announcement, Work};
 const LINE_BUSY: TimeDelta = TimeDelta::seconds(15);
 
 /// A call of a shout, locked.
-struct Own {
-    shout: ShoutRow,
-    dial: DialRow,
-    targets: Vec<TargetRow>,
+pub(super) struct Own {
+    pub(super) shout: ShoutRow,
+    pub(super) dial: DialRow,
+    pub(super) targets: Vec<TargetRow>,
     /// Whom it goes to; `None`: whoever speaks the message.
-    recipient: Option<ShoutCallRow>,
+    pub(super) recipient: Option<ShoutCallRow>,
 }
 
 impl Engine {
@@ -46,7 +47,7 @@ impl Engine {
         Ok((handset, by))
     }
 
-    async fn own_call(&self, work: &mut Work, dial: &DialRow) -> Result<Option<Own>, EngineError> {
+    pub(super) async fn own_call(&self, work: &mut Work, dial: &DialRow) -> Result<Option<Own>, EngineError> {
         work.db().lock_hunt(dial.hunt_id).await?;
         let Some(shout) = work.db().shout_of_hunt(dial.hunt_id).await? else { return Ok(None) };
         let Some(dial) = work.db().dial(&dial.mid).await? else { return Ok(None) };
@@ -71,7 +72,10 @@ impl Engine {
         let mid = own.dial.mid.clone();
         call_records::hear(&mut work, &mid, 0, call_record::progress(progress, now)).await?;
         let open = own.dial.closed_at.is_none();
-        if open {
+        // One that has given way to an alarm goes on until its handset hears of it.
+        let gave_way = |recipient: &ShoutCallRow| recipient.status.is_over() && recipient.status != CallStatus::OptedOut;
+        let wanted = open && !own.recipient.as_ref().is_some_and(gave_way);
+        if wanted {
             let state = progress.state.map_or("unknown", ProgressState::as_str);
             work.db().set_progress(&mid, 0, state, now).await?;
             if progress.state == Some(ProgressState::Connected) {
@@ -108,7 +112,7 @@ impl Engine {
         }
         work.announce(Announcement::Calls);
         work.commit().await?;
-        Ok(Heard { wanted: open, say: None })
+        Ok(Heard { wanted, say: None })
     }
 
     /// A recording got that far; where its message is stored already, it goes out.
@@ -186,7 +190,7 @@ impl Engine {
             }
         }
         // Its number and its channel are free: whoever waits for either is woken.
-        work.announce(Announcement::Hunts);
+        work.announce(Announcement::Shouts);
         work.commit().await?;
         Ok(match (was_reported, late, answered) {
             (true, ..) => Reported::Duplicate,
@@ -250,6 +254,7 @@ impl Engine {
         let heard = work.db().heard_of_calls(&own.dial.mid).await?;
         let known = heard.first().and_then(|row| Some(row.heard()?.tells(row.handed_out())));
         let seconds = known.as_ref().and_then(|known| known.talk_seconds).unwrap_or(0);
+        let verdict = known.as_ref().and_then(|known| known.machine);
         let at = known.and_then(|known| known.ended.at).unwrap_or(now).min(now);
         let outcome = call.and_then(|call| call.outcome);
         let outcome = outcome.unwrap_or(if answered { CallOutcome::Answered } else { CallOutcome::NoAnswer });
@@ -262,6 +267,14 @@ impl Engine {
         if !work.db().is_latest_dial_of(target.callee_id, &own.dial.mid).await? {
             // They are called again by now: that call tells.
             return Ok(());
+        }
+        let picked_up = match verdict {
+            Some(Verdict::Human) => Some("human"),
+            Some(Verdict::Machine) => Some("machine"),
+            Some(Verdict::Unknown) | None => None,
+        };
+        if let Some(who) = picked_up {
+            work.db().set_answered_by(recipient.id, who).await?;
         }
         let ended = calls::Ended { outcome, detail: call.and_then(|call| call.detail), seconds, at };
         self.tell_call(work, &own.shout, &recipient, calls::Word::Ended(ended)).await?;
@@ -332,7 +345,7 @@ impl Engine {
         work.db().set_shout_message(own.shout.id, media, i32::try_from(seconds).unwrap_or(i32::MAX), now).await?;
         let shout = ShoutRow { seconds: i32::try_from(seconds).unwrap_or(i32::MAX), ..own.shout };
         self.tell_shout(&mut work, &shout, Word::Stored).await?;
-        work.announce(Announcement::Hunts);
+        work.announce(Announcement::Shouts);
         work.commit().await?;
         Ok(())
     }

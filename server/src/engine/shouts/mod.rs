@@ -7,6 +7,7 @@
 pub mod hearing;
 pub mod sending;
 pub mod taking;
+mod yielding;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -15,6 +16,7 @@ use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::engine::hunt::closing;
 use crate::engine::watch::presence::Presence;
 use crate::engine::{Engine, EngineError, delta};
+use crate::ids::KeyId;
 use crate::needs::Words;
 use crate::shout::calls::{self, Call};
 use crate::shout::course::{Course, Word};
@@ -26,6 +28,8 @@ use crate::store::shouts::rows::ShoutRow;
 use crate::store::watch::handsets::Voice;
 use crate::store::{Announcement, Work};
 
+/// Whose shouts are that people send from the pages: their name spaces are as if they were of this key, which nobody holds.
+pub const OF_PAGES: KeyId = KeyId(uuid::Uuid::nil());
 /// What a call that delivers a message needs of a handset.
 const DELIVERS: &str = "dtmf,tts";
 /// What the call in which it is spoken needs.
@@ -103,7 +107,7 @@ impl Engine {
         let hunt = work.db().lock_hunt(shout.hunt_id).await?;
         let due_at = shout.schedule.unwrap_or(now).max(now);
         work.db().set_hunt_due(hunt.id, due_at, hunt.begin_before, now).await?;
-        work.announce(Announcement::Hunts);
+        work.announce(Announcement::Shouts);
         Ok(())
     }
 
@@ -248,6 +252,6 @@ async fn end_hunt(work: &mut Work, shout: &ShoutRow) -> Result<(), EngineError> 
     if work.db().end_hunt(shout.hunt_id, outcome, reason, now).await? {
         work.db().insert_event(None, Some(shout.hunt_id), now, &Event::HuntEnded { outcome, reason: Some(reason) }).await?;
     }
-    work.announce(Announcement::Hunts);
+    work.announce(Announcement::Shouts);
     Ok(())
 }

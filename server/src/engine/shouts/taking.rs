@@ -6,7 +6,7 @@ use android_protocol::voice::rewritten::Rewritten;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
-use super::needs;
+use super::{OF_PAGES, needs};
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
 use crate::alarm::{AlarmKind, Mode, Priority, Until};
@@ -190,7 +190,7 @@ impl Engine {
         let id = work.db().insert_shout(&new, now).await?;
         work.db().insert_recipients(id, &recipients, now).await?;
         let shout = self.begun(&mut work, id, &course).await?;
-        work.announce(Announcement::Hunts);
+        work.announce(Announcement::Shouts);
         work.commit().await?;
         tracing::info!(shout = id, recipients = recipients.len(), "a shout");
         Ok(shout)
@@ -236,7 +236,12 @@ impl Engine {
                 played(clip.media_id, clip.milliseconds)
             }
             Message::Of(id) => {
-                let earlier = work.db().shout(*id, request.key).await?.ok_or(ShoutRefused::NoSuchShout(*id))?;
+                let earlier = match request.key {
+                    // Whoever sends from the pages may hear them all.
+                    OF_PAGES => work.db().any_shout(*id).await?,
+                    key => work.db().shout(*id, key).await?,
+                };
+                let earlier = earlier.ok_or(ShoutRefused::NoSuchShout(*id))?;
                 if !earlier.course().has_message {
                     return Err(ShoutRefused::NoMessage(*id));
                 }

@@ -74,7 +74,23 @@ pub enum IdleReason {
 
 /// What the node knows.
 #[derive(Debug)]
-pub struct IdleMemory(Generation<Memory>);
+pub struct IdleMemory {
+    of_all: Generation<Memory>,
+    /// What changes only for handsets that speak.
+    of_shouts: Generation<Shouts>,
+}
+
+/// How often shouts have changed; nothing else is remembered of them.
+#[derive(Debug)]
+struct Shouts;
+
+impl Remembered for Shouts {
+    fn concerns(announcement: &Announcement) -> bool {
+        matches!(announcement, Announcement::Shouts | Announcement::Missed)
+    }
+
+    fn forget(&mut self) {}
+}
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -130,6 +146,8 @@ impl Facts {
 #[derive(Debug)]
 struct LatestRead {
     read_at: Instant,
+    /// How often shouts had changed by then.
+    shouts: u64,
     earliest: Vec<WantedAt>,
     voices: Vec<Voice>,
     /// The same for hunts that are for one handset alone: a test call must not send all the others to the database.
@@ -142,25 +160,29 @@ impl IdleMemory {
     /// A memory that knows nothing and hears these announcements.
     #[must_use]
     pub fn new(announcements: Receiver<Announcement>) -> Self {
-        Self(Generation::new(announcements, Memory::default()))
+        let of_shouts = Generation::new(announcements.resubscribe(), Shouts);
+        Self { of_all: Generation::new(announcements, Memory::default()), of_shouts }
     }
 
     /// True when there certainly is nothing for this handset on this channel: no open dial, and no hunt that wants it.
     #[must_use]
     pub fn knows_idle(&self, poller: &Poller, presence: &Presence, now: DateTime<Utc>) -> bool {
-        let memory = self.0.now();
+        let shouts = self.of_shouts.now().generation();
+        let memory = self.of_all.now();
         memory.known.as_ref().is_some_and(|known| {
+            // Every shout needs a voice.
+            let may_shout = known.shouts != shouts && poller.can.cover(&Words::read("tts"));
             let key_waits = voices_first(poller, &known.voices, presence, now);
             let alone = known.next_due_for.get(&poller.handset).copied();
             let due = poller.wanted_at(&known.earliest, key_waits).into_iter().chain(alone).min();
             let holds = known.open_mids.contains_key(&(poller.handset, poller.channel));
-            known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !holds
+            known.read_at.elapsed() <= TRUSTED_FOR && due.is_none_or(|due| due > now) && !holds && !may_shout
         })
     }
 
     /// Forgets everything: the next poll asks the database.
     pub fn forget(&self) {
-        self.0.now().forget();
+        self.of_all.now().forget();
     }
 
     /// Reads everything again. When the database fails, the memory is left to grow too old.
@@ -170,16 +192,18 @@ impl IdleMemory {
 
     /// The same, and gives what was read: also when something has changed meanwhile, and it must be read once more.
     pub(in crate::engine) async fn look(&self, store: &Store, with_commands: bool) -> Option<Facts> {
-        let generation = self.0.now().generation();
+        let generation = self.of_all.now().generation();
+        let shouts = self.of_shouts.now().generation();
         let read_at = Instant::now();
         match read(store, with_commands).await {
             Ok(facts) => {
-                let mut memory = self.0.now();
+                let mut memory = self.of_all.now();
                 memory.open_mids.clone_from(&facts.open_mids);
                 // What changed while it was read may be missing in it.
                 if memory.generation() == generation {
                     memory.known = Some(LatestRead {
                         read_at,
+                        shouts,
                         earliest: facts.earliest.clone(),
                         voices: facts.voices.clone(),
                         next_due_for: facts.due_for.iter().copied().collect(),
@@ -198,20 +222,23 @@ impl IdleMemory {
     /// The open mid on a channel of a handset as it was known last, however long ago that is.
     #[must_use]
     pub fn open_mid(&self, handset: HandsetId, channel: i32) -> Option<String> {
-        self.0.now().open_mids.get(&(handset, channel)).cloned()
+        self.of_all.now().open_mids.get(&(handset, channel)).cloned()
     }
 
     /// Whether any handset may hold an open dial; true when that is not known.
     #[must_use]
     pub fn may_hold_dials(&self) -> bool {
-        let memory = self.0.now();
+        let memory = self.of_all.now();
         memory.known.as_ref().is_none_or(|known| known.read_at.elapsed() > TRUSTED_FOR || !known.open_mids.is_empty())
     }
 }
 
 impl Remembered for Memory {
     fn concerns(announcement: &Announcement) -> bool {
-        !matches!(announcement, Announcement::Calls | Announcement::Live | Announcement::People | Announcement::Keys)
+        !matches!(
+            announcement,
+            Announcement::Shouts | Announcement::Calls | Announcement::Live | Announcement::People | Announcement::Keys
+        )
     }
 
     fn forget(&mut self) {

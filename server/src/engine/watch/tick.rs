@@ -51,6 +51,8 @@ pub struct Tick {
     pub given_up: usize,
     /// Hunts in which an answer lapsed, or a step or a snooze was over.
     pub woken: usize,
+    /// Calls of shouts that ended for urgent alarms.
+    pub gave_way: usize,
     /// Acknowledged alarms that ring again because they are not resolved.
     pub rung_again: usize,
     /// Dry-run dials that were written.
@@ -135,6 +137,7 @@ impl Engine {
             tick.expired = self.expire_dials(now).await?;
             tick.given_up = self.give_up_stalled(now).await?;
             tick.woken = self.wake_hunts(now).await?;
+            tick.gave_way = self.give_way(now).await?;
             tick.rung_again = self.ring_again(now).await?;
         }
         tick.dry_run = self.advance_dry_runs(now).await?;

@@ -72,6 +72,8 @@ row! {
         pub step_ends_at: Option<DateTime<Utc>>,
         /// Nobody is rung before then.
         pub snoozed_until: Option<DateTime<Utc>>,
+        /// It is urgent, and has waited since then for a number that is in another call.
+        pub number_busy_since: Option<DateTime<Utc>>,
         /// Something happens to it then, whoever asks.
         pub wake_at: Option<DateTime<Utc>>,
         /// It takes turns with hunts of other queues.
@@ -110,6 +112,12 @@ impl SaidNo {
 }
 
 impl HuntRow {
+    /// Whether a shout's call gives way to it.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.kind.is_alarm() && self.priority >= Priority::High
+    }
+
     /// Until when its alarms leave somebody in peace.
     #[must_use]
     pub fn left_in_peace(&self, person: Option<PersonId>, rules: &[QuietHours], now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -407,9 +415,11 @@ statements! {
     CLEAR_ANSWERED = ["UPDATE callees SET verdict = NULL WHERE id = $1 AND verdict = 'answered'"];
     /// A hand-out was made.
     HANDED_OUT = [
-        "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, due_since = NULL, begin_before = $3, begun_at = coalesce(begun_at, $4)
+        "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, due_since = NULL, begin_before = $3, begun_at = coalesce(begun_at, $4), number_busy_since = NULL
          WHERE id = $1 AND ended_at IS NULL"
     ];
+    /// Since when it waits for a number that is in another call.
+    NUMBER_BUSY = ["UPDATE hunts SET number_busy_since = $2 WHERE id = $1 AND ended_at IS NULL"];
     /// A hand-out that was none is given back.
     GIVE_HAND_OUT_BACK = ["UPDATE hunts SET dials_left = dials_left + 1 WHERE id = $1 AND ended_at IS NULL"];
     /// It is over.
@@ -801,6 +811,11 @@ impl Db<'_> {
         now: DateTime<Utc>,
     ) -> Result<()> {
         execute!(self, HANDED_OUT, id, due_at, begin_before, now).map(|_| ())
+    }
+
+    /// Notes since when a hunt waits for a number that is in another call; `None`: it does not.
+    pub async fn set_number_busy_since(&mut self, id: HuntId, since: Option<DateTime<Utc>>) -> Result<()> {
+        execute!(self, NUMBER_BUSY, id, since).map(|_| ())
     }
 
     /// Gives a hand-out back that was none.

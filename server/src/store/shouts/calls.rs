@@ -40,6 +40,8 @@ row! {
         pub q850: i32,
         /// Their place in its hunt, since they were called first.
         pub callee_id: Option<CalleeId>,
+        /// Who picked up, where the handset could tell: a person, or a machine.
+        pub answered_by: Option<String>,
     }
 }
 
@@ -135,10 +137,42 @@ statements! {
     LAST_END = ["SELECT max(finished_at) AS at FROM shout_calls WHERE shout_id = $1"];
     /// How many of a shout stand where.
     COUNTS = ["SELECT status, count(*) AS calls FROM shout_calls WHERE shout_id = $1 GROUP BY status ORDER BY status"];
+    /// How many of a shout stand where, and which of them a machine answered.
+    TALLY = [
+        "SELECT status, coalesce(answered_by, '') AS answered_by, count(*) AS calls FROM shout_calls WHERE shout_id = $1
+         GROUP BY status, coalesce(answered_by, '')"
+    ];
+    /// Who picked up.
+    ANSWERED_BY = ["UPDATE shout_calls SET answered_by = $2 WHERE id = $1"];
+    /// Those under way, the latest first.
+    UNDER_WAY = [
+        "SELECT * FROM shout_calls WHERE shout_id = $1 AND status = 'ongoing' ORDER BY started_at DESC, place LIMIT $2"
+    ];
+    /// Those that were over last.
+    OVER_LATELY = [
+        "SELECT * FROM shout_calls WHERE shout_id = $1 AND finished_at IS NOT NULL ORDER BY finished_at DESC, place LIMIT $2"
+    ];
+    /// Some of a shout behind a place.
+    BEHIND = ["SELECT * FROM shout_calls WHERE shout_id = $1 AND place > $2 ORDER BY place LIMIT $3"];
+    /// Of those that stand so.
+    BEHIND_WITH = ["SELECT * FROM shout_calls WHERE shout_id = $1 AND place > $2 AND status = $4 ORDER BY place LIMIT $3"];
     /// Whether somebody opted out in a call of a shout.
     OPTED_OUT = ["SELECT id FROM shout_calls WHERE shout_id = $1 AND status = 'added to do not call' LIMIT 1"];
     /// The numbers of a shout, in their order.
     PHONES = ["SELECT phone FROM shout_calls WHERE shout_id = $1 ORDER BY place"];
+    /// Calls of shouts that keep a number from an urgent alarm which has waited for it since before then.
+    IN_THE_WAY = [
+        "SELECT DISTINCT d.mid FROM hunts h
+         JOIN callees c ON c.hunt_id = h.id
+         JOIN dial_targets t ON t.phone = coalesce(c.phone, c.number)
+         JOIN dials d ON d.mid = t.mid
+         JOIN hunts s ON s.id = d.hunt_id
+         WHERE h.number_busy_since <= $1 AND h.ended_at IS NULL AND c.verdict IS NULL
+           AND t.holds AND d.closed_at IS NULL AND s.kind = 'shout'
+         ORDER BY d.mid LIMIT 100"
+    ];
+    /// A dial is given no longer than until then.
+    NO_LONGER_THAN = ["UPDATE dials SET deadline = $2 WHERE mid = $1 AND deadline > $2 AND closed_at IS NULL"];
     /// The dials of a hunt that go on.
     CALLS_UNDER_WAY = ["SELECT count(*) AS calls FROM dials WHERE hunt_id = $1 AND closed_at IS NULL"];
 }
@@ -246,6 +280,40 @@ impl Db<'_> {
         fetch_all!(self, COUNTS, shout)
     }
 
+    /// How many calls of a shout stand where; of those that are answered, by a person, a machine, or nobody knows.
+    pub async fn shout_tally(&mut self, shout: i64) -> Result<Vec<(CallStatus, String, i64)>> {
+        fetch_all!(self, TALLY, shout)
+    }
+
+    /// Notes who picked up: `human` or `machine`.
+    pub async fn set_answered_by(&mut self, id: i64, who: &str) -> Result<()> {
+        execute!(self, ANSWERED_BY, id, who).map(|_| ())
+    }
+
+    /// The calls of a shout that are under way, the latest first.
+    pub async fn shout_calls_under_way(&mut self, shout: i64, most: i64) -> Result<Vec<ShoutCallRow>> {
+        fetch_all!(self, UNDER_WAY, shout, most)
+    }
+
+    /// The calls of a shout that were over last.
+    pub async fn shout_calls_lately(&mut self, shout: i64, most: i64) -> Result<Vec<ShoutCallRow>> {
+        fetch_all!(self, OVER_LATELY, shout, most)
+    }
+
+    /// Calls of a shout behind a place, in their order: all, or those that stand so.
+    pub async fn shout_calls_behind(
+        &mut self,
+        shout: i64,
+        place: i32,
+        most: i64,
+        status: Option<CallStatus>,
+    ) -> Result<Vec<ShoutCallRow>> {
+        match status {
+            Some(status) => fetch_all!(self, BEHIND_WITH, shout, place, most, status),
+            None => fetch_all!(self, BEHIND, shout, place, most),
+        }
+    }
+
     /// Whether somebody opted out in a call of a shout.
     pub async fn shout_was_opted_out_of(&mut self, shout: i64) -> Result<bool> {
         let row: Option<(i64,)> = fetch_optional!(self, OPTED_OUT, shout)?;
@@ -256,6 +324,17 @@ impl Db<'_> {
     pub async fn shout_phones(&mut self, shout: i64) -> Result<Vec<String>> {
         let rows: Vec<(String,)> = fetch_all!(self, PHONES, shout)?;
         Ok(rows.into_iter().map(|(phone,)| phone).collect())
+    }
+
+    /// The calls of shouts, by their mid, that keep a number from an urgent alarm which has waited for it since before then.
+    pub async fn shout_calls_in_the_way(&mut self, since: DateTime<Utc>) -> Result<Vec<String>> {
+        let rows: Vec<(String,)> = fetch_all!(self, IN_THE_WAY, since)?;
+        Ok(rows.into_iter().map(|(mid,)| mid).collect())
+    }
+
+    /// Gives an open dial no longer than until then.
+    pub async fn shorten_dial(&mut self, mid: &str, deadline: DateTime<Utc>) -> Result<()> {
+        execute!(self, NO_LONGER_THAN, mid, deadline).map(|_| ())
     }
 
     /// How many calls of a hunt are under way.

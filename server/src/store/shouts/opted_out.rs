@@ -27,6 +27,25 @@ row! {
     }
 }
 
+row! {
+    /// Somebody who opted out, as a list shows it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct OptedOutLine {
+        /// Of whose shouts.
+        pub key_id: KeyId,
+        /// Of which name space of that key.
+        pub userdata: String,
+        /// As the sender wrote it.
+        pub phone: String,
+        /// In a call of which shout.
+        pub shout_id: i64,
+        /// When.
+        pub at: DateTime<Utc>,
+        /// What that shout is called.
+        pub title: Option<String>,
+    }
+}
+
 statements! {
     /// Somebody opts out; nothing when they have before.
     INSERT = [
@@ -34,6 +53,11 @@ statements! {
     ];
     /// Those of a name space.
     OF_OWNER = ["SELECT * FROM shout_dnc WHERE key_id = $1 AND userdata = $2 ORDER BY at, number LIMIT $3"];
+    /// Those of all name spaces before a time, the latest first.
+    LATEST = [
+        "SELECT d.key_id, d.userdata, d.phone, d.shout_id, d.at, s.title FROM shout_dnc d LEFT JOIN shouts s ON s.id = d.shout_id
+         WHERE d.at <= $1 ORDER BY d.at DESC, d.number LIMIT $2"
+    ];
     /// Whether somebody has.
     GET = ["SELECT number FROM shout_dnc WHERE key_id = $1 AND userdata = $2 AND number = $3"];
     /// All numbers of a name space.
@@ -52,6 +76,11 @@ impl Db<'_> {
     /// Who opted out of the shouts of a name space, in the order in which they did.
     pub async fn opted_out_of(&mut self, key: KeyId, userdata: &str, most: i64) -> Result<Vec<OptedOutRow>> {
         fetch_all!(self, OF_OWNER, key, userdata, most)
+    }
+
+    /// Who opted out of whichever shouts until then, the latest first.
+    pub async fn opted_out_lately(&mut self, until: DateTime<Utc>, most: i64) -> Result<Vec<OptedOutLine>> {
+        fetch_all!(self, LATEST, until, most)
     }
 
     /// Whether the phone of a number has opted out, by whichever of its numbers.

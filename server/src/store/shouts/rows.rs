@@ -79,6 +79,31 @@ impl ShoutRow {
     }
 }
 
+row! {
+    /// A shout as a list shows it.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ShoutLine {
+        /// Which one.
+        pub id: i64,
+        /// Who sent it: the name of a key, or of a user of the pages.
+        pub source: String,
+        /// A name space.
+        pub userdata: String,
+        /// What its sender calls it.
+        pub title: Option<String>,
+        /// Where it stands.
+        pub status: ShoutStatus,
+        /// When it was taken in.
+        pub created_at: DateTime<Utc>,
+        /// When it is to go out.
+        pub schedule: Option<DateTime<Utc>>,
+        /// So many recipients.
+        pub recipients: i32,
+        /// So many have been called for the first time.
+        pub sent: i32,
+    }
+}
+
 statements! {
     /// A new one.
     INSERT = [
@@ -98,6 +123,13 @@ statements! {
     PLAYS_FOR = ["SELECT id FROM shouts WHERE media_id = $1 AND key_id = $2 LIMIT 1"];
     /// Those of a name space, the newest first.
     OF_OWNER = ["SELECT * FROM shouts WHERE key_id = $1 AND userdata = $2 ORDER BY id DESC LIMIT $3"];
+    /// The latest of all before one, the newest first.
+    LATEST = [
+        "SELECT s.id, a.source, s.userdata, s.title, s.status, s.created_at, s.schedule, s.recipients, s.sent
+         FROM shouts s JOIN alarms a ON a.id = s.alarm_id WHERE s.id < $1 ORDER BY s.id DESC LIMIT $2"
+    ];
+    /// Who sent one.
+    SOURCE = ["SELECT a.source FROM shouts s JOIN alarms a ON a.id = s.alarm_id WHERE s.id = $1"];
     /// Where it stands.
     SET_COURSE = [
         "UPDATE shouts SET status = $2, step = $3, step_at = $4, started_at = $5, finished_at = $6 WHERE id = $1"
@@ -210,6 +242,17 @@ impl Db<'_> {
     /// The latest shouts of a name space of a key, newest first.
     pub async fn shouts_of(&mut self, key: KeyId, userdata: &str, most: i64) -> Result<Vec<ShoutRow>> {
         fetch_all!(self, OF_OWNER, key, userdata, most)
+    }
+
+    /// The latest shouts of all before that id, newest first.
+    pub async fn latest_shouts(&mut self, before: i64, most: i64) -> Result<Vec<ShoutLine>> {
+        fetch_all!(self, LATEST, before, most)
+    }
+
+    /// Who sent a shout: the name of a key, or of a user of the pages.
+    pub async fn shout_source(&mut self, id: i64) -> Result<Option<String>> {
+        let row: Option<(String,)> = fetch_optional!(self, SOURCE, id)?;
+        Ok(row.map(|(source,)| source))
     }
 
     /// Keeps where a shout stands.

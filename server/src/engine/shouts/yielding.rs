@@ -1,0 +1,45 @@
+//! A call of a shout gives its number up to an urgent alarm that waits for it.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::alarm::doer::Doer;
+use crate::engine::hunt::closing;
+use crate::engine::{Engine, EngineError};
+use crate::ids::short_mid;
+use crate::shout::calls::Word;
+use crate::store::Announcement;
+
+/// So long an urgent alarm waits for a number in a shout's call.
+const WAITS: TimeDelta = TimeDelta::seconds(5);
+/// A handset that hangs up when it tells next how far it is has done so by then; one that has not is silent.
+const HANGS_UP_WITHIN: TimeDelta = TimeDelta::seconds(30);
+
+impl Engine {
+    /// Ends the calls of shouts for whose numbers urgent alarms have waited long enough. The dial stays open until its handset reports that the
+    /// line is free, so that the alarm does not find it busy.
+    pub(in crate::engine) async fn give_way(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
+        let in_the_way = self.store.read().await?.db().shout_calls_in_the_way(now - WAITS).await?;
+        let mut ended = 0;
+        for mid in in_the_way {
+            let dial = self.store.read().await?.db().dial(&mid).await?;
+            let Some(dial) = dial else { continue };
+            let mut work = self.work_at(now, Doer::Server).await?;
+            let Some(own) = self.own_call(&mut work, &dial).await? else { continue };
+            let Some(recipient) = own.recipient.filter(|_| own.dial.closed_at.is_none()) else { continue };
+            let connected = own.targets.first().and_then(|target| target.connected_at);
+            let message = TimeDelta::seconds(i64::from(own.shout.seconds));
+            let heard = connected.is_some_and(|at| now - at >= message);
+            let (_, is_news) = self.tell_call(&mut work, &own.shout, &recipient, Word::GaveWay { heard }).await?;
+            if !is_news {
+                continue;
+            }
+            work.db().shorten_dial(&mid, now + HANGS_UP_WITHIN).await?;
+            closing::hang_up(&mut work, &mid).await?;
+            work.announce(Announcement::Calls);
+            work.commit().await?;
+            tracing::info!(shout = own.shout.id, dial.mid = short_mid(&mid), "a call of a shout ends for an urgent alarm");
+            ended += 1;
+        }
+        Ok(ended)
+    }
+}
