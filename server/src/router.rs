@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 use crate::access::{doors, refusals, senders};
 use crate::api;
 use crate::app::App;
-use crate::compat::{barista, blast};
+use crate::compat::{barista, blast, nimbox};
 use crate::dashboard::{self, Dashboard};
 use crate::handset;
 use crate::http::aging::{self, Aging};
@@ -91,6 +91,11 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
                 .route_layer(RequestDecompressionLayer::new())
                 .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
         )
+        .merge(
+            nimbox::routes()
+                .route_layer(RequestDecompressionLayer::new())
+                .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
+        )
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "the server failed; its log says why").into_response()
         }))
@@ -98,6 +103,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&app.access), refusals::counted))
         .layer(middleware::from_fn(barista::in_its_words))
         .layer(middleware::from_fn(blast::in_its_words))
+        .layer(middleware::from_fn(nimbox::in_its_words))
         // Before it is packed.
         .layer(middleware::map_response_with_state(app.prefix.clone(), put_below))
         .layer(packed());
@@ -161,7 +167,8 @@ fn without_last_slash(mut request: Request) -> Request {
     let path = request.uri().path();
     // Clients of blast-api know that there is nothing there.
     let is_blast = path.find("/api/").is_some_and(|at| blast::is_ours(&path[at..]));
-    if is_blast || !(path.starts_with("/api/") || path.starts_with("/k/")) || !path.ends_with('/') {
+    let ours = ["/api/", "/direct/", "/k/"].iter().any(|beginning| path.starts_with(beginning));
+    if is_blast || !ours || !path.ends_with('/') {
         return request;
     }
     let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();

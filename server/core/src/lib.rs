@@ -4,6 +4,7 @@
 
 pub mod alarm;
 pub mod backoff;
+pub mod call_log;
 pub mod effort;
 pub mod ids;
 pub mod line;

@@ -22,6 +22,7 @@ use crate::http::problem::{Code, Problem};
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
 use crate::secrets;
+use crate::store::StoreError;
 use crate::store::access::keys::KeyRow;
 use crate::telemetry::AlarmResult;
 
@@ -84,11 +85,66 @@ pub fn without_path_key(mut request: Request) -> Result<Request, Request> {
     Ok(request)
 }
 
+/// What a key in the path may stand before.
+const BEHIND_A_KEY: [&str; 2] = ["api/", "direct/"];
+
 /// The key in `/k/KEY/api/…`, and what is left without it.
 fn path_key(uri: &Uri) -> Option<(String, Uri)> {
     let (key, rest) = uri.path_and_query()?.as_str().strip_prefix("/k/")?.split_once('/')?;
-    let rest = rest.starts_with("api/").then(|| format!("/{rest}").parse().ok())??;
+    let may = BEHIND_A_KEY.iter().any(|beginning| rest.starts_with(beginning));
+    let rest = may.then(|| format!("/{rest}").parse().ok())??;
     Some((key.to_owned(), rest))
+}
+
+/// The key that stood in the path of a request.
+#[must_use]
+pub fn path_key_of(request: &Request) -> Option<&str> {
+    request.extensions().get::<PathKey>().map(|PathKey(key)| key.as_str())
+}
+
+/// Why somebody may not list calls.
+#[derive(Debug, thiserror::Error)]
+pub enum NotALister {
+    /// There is no token.
+    #[error("this parameter is missing: it is a key that `autocall key add --phonecalls` makes")]
+    NoToken,
+    /// It is not known.
+    #[error("this token is not known, or was revoked")]
+    Unknown,
+    /// Too many wrong ones came from there.
+    #[error("this token is not known, and too many wrong ones came from this address: wait for {0} s, and copy it again")]
+    TooManyWrong(i64),
+    /// It is a key for something else.
+    #[error("this key may not list calls: make one with `autocall key add --phonecalls`")]
+    NoRight,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The key of whoever lists calls. Nothing else counts here: neither another key, nor where they are, nor what else they show.
+///
+/// # Errors
+/// Why they may not.
+pub async fn who_lists(access: &Access, peer: SocketAddr, headers: &HeaderMap, token: &str) -> Result<Arc<KeyRow>, NotALister> {
+    if token.is_empty() {
+        return Err(NotALister::NoToken);
+    }
+    let now = access.clock.now();
+    let Some(row) = access.keys.find(&access.store, secrets::hash(token)).await? else {
+        let address = doors::caller(peer, headers, &access.config.http).address;
+        return Err(match access.guard.wrong(address, now) {
+            Ok(()) => NotALister::Unknown,
+            Err(too_many) => NotALister::TooManyWrong(too_many.seconds),
+        });
+    };
+    if !row.only_lists_calls() {
+        return Err(NotALister::NoRight);
+    }
+    if let Err(error) = access.keys.used(&access.store, row.id, now).await {
+        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
+    }
+    Ok(row)
 }
 
 /// Lets in only who may send alarms, and notes who that is.
@@ -175,6 +231,10 @@ async fn admit(
             Err(too_many) => too_many.into_response(),
         });
     };
+    if row.only_lists_calls() {
+        let text = "this key may only list calls (/direct/items/phonecalls): make another with `autocall key add --name NAME`";
+        return Err(Problem::new(StatusCode::FORBIDDEN, Code::NotAdmitted, text).into_response());
+    }
     if let Err(error) = access.keys.used(&access.store, row.id, now).await {
         // An alarm is worth more than the note that a key was used.
         tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
@@ -248,6 +308,7 @@ mod tests {
         assert_eq!(shown("/api/v1/alarms", Some(("x-api-key", "ak_1"))), key);
         assert_eq!(shown("/api/v1/alarms?limit=3&key=ak_1", None), key);
         assert_eq!(shown("/k/ak_1/api/v1/alarms?limit=3", None), key);
+        assert_eq!(shown("/k/ak_1/direct/items/phonecalls/create?token=2", None), key);
         assert_eq!(shown("/api/v1/alarms", None), None);
     }
 

@@ -55,7 +55,7 @@ pub struct CallRecordJson {
     dialled_by: Option<Named>,
     /// Which of the handset's channels, counted from 1.
     channel: i32,
-    /// The beginning of the dial's mid: only its handset knows the whole of it.
+    /// The beginning of the dial's mid: only its handset knows the whole of it. Empty where no handset of ours called.
     mid: String,
     /// The place of the number in the dial's list, counted from 0.
     place: i32,
@@ -89,6 +89,12 @@ pub struct CallRecordJson {
     machine: Option<&'static str>,
     /// For how long the line was connected; 0 where nobody picked up, null where that is not known.
     talk_seconds: Option<i64>,
+    /// Of a call that another system lists: who called, in its words.
+    caller: Option<String>,
+    /// Of such a call: how long it was, as that system says, which may count the ringing.
+    duration_seconds: Option<i64>,
+    /// Of such a call: where more is to be read.
+    url: Option<String>,
 }
 
 /// The network's words for how a call ended.
@@ -122,7 +128,8 @@ impl From<CallRecordRow> for CallRecordJson {
             dialled_number: row.dialled_number,
             dialled_by: handset,
             channel: row.channel,
-            mid: short_mid(&row.mid).to_owned(),
+            // That of a replicated call is nobody's.
+            mid: if row.origin == CallOrigin::Replicated { String::new() } else { short_mid(&row.mid).to_owned() },
             place: row.place,
             passes: row.passes,
             offered_at: row.offered_at,
@@ -149,13 +156,18 @@ impl From<CallRecordRow> for CallRecordJson {
             action: row.action,
             machine: row.machine.map(detector::Verdict::as_str),
             talk_seconds: row.talk_seconds,
+            caller: row.caller,
+            duration_seconds: row.seconds,
+            url: row.url,
         }
     }
 }
 
-/// Calls, newest first: one record for each number of each dial. A filter that stands there several times lets any of its values through.
+/// Calls, newest first: one record for each number of each dial, and for each call that came in. Those that other systems list are there where
+/// `origin` asks for them. A filter that stands there several times lets any of its values through.
 #[utoipa::path(get, path = "/api/v1/call-records", tag = "call records",
-    params(("alarm_id" = Option<Vec<String>>, Query, description = "Of these alarms"),
+    params(("origin" = Option<Vec<CallOrigin>>, Query, description = "From there; unless given, all but `replicated`"),
+        ("alarm_id" = Option<Vec<String>>, Query, description = "Of these alarms"),
         ("person" = Option<Vec<String>>, Query, description = "To these people, by name or id"),
         ("phone_number" = Option<Vec<String>>, Query, description = "To these numbers"),
         ("dialled_by" = Option<Vec<String>>, Query, description = "By these handsets, by name or id"),
@@ -197,7 +209,7 @@ async fn read_filter(app: &App, db: &mut Db<'_>, query: Option<&str>) -> Result<
     let query = Query::read(query)?;
     let mut wrong = Wrong::default();
     let mut filter = CallFilter::default();
-    let asked = ["alarm_id", "person", "phone_number", "dialled_by", "kind", "outcome"];
+    let asked = ["origin", "alarm_id", "person", "phone_number", "dialled_by", "kind", "outcome"];
     if let Some(most) = asked.into_iter().max_by_key(|name| query.all(name).count())
         && asked.iter().map(|name| query.all(name).count()).sum::<usize>() > MOST_VALUES
     {
@@ -231,6 +243,7 @@ async fn read_filter(app: &App, db: &mut Db<'_>, query: Option<&str>) -> Result<
         filter.numbers.push(parsed.number.as_str().to_owned());
     }
     let word = |name: &'static str| move |why: String| Problem::parameter(name, why);
+    filter.origins = query.all("origin").filter_map(|own| wrong.note(read_word(own).map_err(word("origin")))).collect();
     filter.kinds = query.all("kind").filter_map(|kind| wrong.note(read_word(kind).map_err(word("kind")))).collect();
     filter.outcomes = query.all("outcome").filter_map(|own| wrong.note(read_word(own).map_err(word("outcome")))).collect();
     filter.from = wrong.note(query.instant("starts_at", chrono_tz::UTC)).flatten();

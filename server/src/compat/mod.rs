@@ -2,3 +2,4 @@
 
 pub mod barista;
 pub mod blast;
+pub mod nimbox;

@@ -19,6 +19,7 @@ const OWN_PATHS: [&str; 30] = [
     "assets",
     "c",
     "calendar",
+    "direct",
     "do-not-call",
     "gateways",
     "h",

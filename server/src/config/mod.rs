@@ -21,6 +21,7 @@ mod lines;
 mod loading;
 mod log;
 mod notify;
+mod phonecalls;
 pub mod postgres_url;
 mod reading;
 mod records;
@@ -46,6 +47,7 @@ pub use self::lines::LinesConfig;
 pub use self::loading::{ConfigError, Loaded, Overrides, Place, Problem, begins_like_ours, unknown_variables};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::notify::NotifyConfig;
+pub use self::phonecalls::{PhonecallsConfig, UnknownNumber};
 pub use self::reading::SecretUrl;
 pub use self::records::RecordsConfig;
 pub use self::roster::RosterConfig;
@@ -91,6 +93,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// What is known of calls.
     pub records: RecordsConfig,
+    /// Calls that other systems list.
+    pub phonecalls: PhonecallsConfig,
 }
 
 impl Default for Config {
@@ -114,7 +118,16 @@ impl Default for Config {
             media: MediaConfig::default(),
             retention: RetentionConfig::default(),
             records: RecordsConfig::default(),
+            phonecalls: PhonecallsConfig::default(),
         }
+    }
+}
+
+impl Config {
+    /// In which country and zone calls of other systems are read that say nothing of it.
+    #[must_use]
+    pub fn phone_call_defaults(&self) -> (Region, chrono_tz::Tz) {
+        (self.default_region, self.phonecalls.zone)
     }
 }
 
@@ -181,7 +194,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 14] = [
+const TABLES: [&[Key]; 15] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
@@ -195,6 +208,7 @@ const TABLES: [&[Key]; 14] = [
     self::kept::media::KEYS,
     self::kept::retention::KEYS,
     self::records::KEYS,
+    self::phonecalls::KEYS,
     self::shouts::KEYS,
 ];
 

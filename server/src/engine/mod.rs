@@ -8,6 +8,7 @@ pub mod hunt;
 pub mod lines;
 pub mod live;
 pub mod media;
+pub mod phone_calls;
 pub mod shouts;
 pub mod watch;
 use std::sync::atomic::AtomicBool;

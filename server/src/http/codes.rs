@@ -99,7 +99,7 @@ catalogue! {
     NobodyIsRung = "nobody_is_rung", "Nobody is being rung",
         "Nobody is rung for this alarm any more.", "Ring again with `redial` if that is meant.";
     NotAdmitted = "not_admitted", "Not from there",
-        "Without a key, requests from this address or page are not let in.", "Send a key: `autocall key add --name NAME` makes one.";
+        "Without a key, requests from this address or page are not let in; or the key is for something else.", "Send a key: `autocall key add --name NAME` makes one.";
     NotFound = "not_found", "There is no such thing",
         "What the address or a name in it stands for is not there, or not any more.", "Look at the address and the id.";
     SameKeyUnderWay = "same_key_under_way", "The first request is under way",

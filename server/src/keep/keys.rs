@@ -1,9 +1,11 @@
 //! Keys of senders: made and revoked.
 
+use crate::call_log::reading::{self, Said};
 use crate::ids::KeyId;
 use crate::needs::Words;
 use crate::numbers::{Number, NumberError, Region};
 use crate::secrets;
+use crate::store::access::keys::LISTS_CALLS;
 use crate::store::{Announcement, StoreError, Work};
 
 /// Tells a key from other secrets, in a log or a search for leaked ones.
@@ -25,6 +27,18 @@ pub enum KeyError {
     /// Whom to ring cannot be rung.
     #[error("{0:?}: {1}")]
     BadNumber(String, NumberError),
+    /// There is none of that name that is good.
+    #[error("there is no key {0:?} that is good: `autocall key list` shows them")]
+    Unknown(String),
+    /// It does not list calls.
+    #[error("the key {0:?} lists no calls: only keys that were made with --phonecalls are read by a zone and an area code")]
+    ListsNoCalls(String),
+    /// There are calls that were read by what is to be changed.
+    #[error("calls that the key {0:?} listed are kept, and were read as it is now: with --reread they are read anew")]
+    HasCalls(String),
+    /// That is no area code.
+    #[error("{0:?} is no area code: write 1 to 8 digits, such as 0261")]
+    BadAreaCode(String),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -38,6 +52,17 @@ pub async fn add(work: &mut Work, name: &str, phones: &[String], region: Region)
     add_with(work, name, phones, &Words::default(), region).await
 }
 
+/// Makes a key that may list calls and nothing else, and gives it.
+///
+/// # Errors
+/// As [`add`], and when there is no such area code.
+pub async fn add_for_calls(work: &mut Work, name: &str, said: &Said) -> Result<String, KeyError> {
+    if let Some(code) = said.area_code.as_deref().filter(|code| !reading::is_area_code(code)) {
+        return Err(KeyError::BadAreaCode(code.to_owned()));
+    }
+    insert(work, name, (&[], &Words::read(LISTS_CALLS), Some(said))).await
+}
+
 /// Makes a key that may more than raise alarms, and gives it.
 ///
 /// # Errors
@@ -49,16 +74,20 @@ pub async fn add_with(
     rights: &Words,
     region: Region,
 ) -> Result<String, KeyError> {
+    for phone in phones {
+        Number::parse(phone, region).map_err(|error| KeyError::BadNumber(phone.clone(), error))?;
+    }
+    insert(work, name, (phones, rights, None)).await
+}
+
+async fn insert(work: &mut Work, name: &str, what: (&[String], &Words, Option<&Said>)) -> Result<String, KeyError> {
     let now = work.now();
     let name = name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(KeyError::BadName);
     }
-    for phone in phones {
-        Number::parse(phone, region).map_err(|error| KeyError::BadNumber(phone.clone(), error))?;
-    }
     let (key, hash) = secrets::new(PREFIX);
-    match work.db().insert_key(KeyId::new(now), name, &hash, (phones, rights), now).await {
+    match work.db().insert_key(KeyId::new(now), name, &hash, what, now).await {
         Ok(()) => {}
         Err(error) if error.is_unique_violation() => return Err(KeyError::NameTaken(name.to_owned())),
         Err(error) => return Err(error.into()),

@@ -9,6 +9,7 @@ pub mod media;
 pub mod pairing;
 pub mod people;
 pub mod people_import;
+pub mod phone_calls;
 pub mod policies;
 pub mod quiet_hours;
 pub mod refused;

@@ -105,6 +105,19 @@ macro_rules! fragment {
                   value ->> 'dialled' AS dialled, value ->> 'passes' AS passes
            FROM json_each($1)) AS n "
     };
+    // The calls of other systems of a JSON list, the first parameter, as rows.
+    (postgres replicated_calls) => {
+        " json_to_recordset(CAST($1 AS text)::json)
+            AS n (mid text, direction text, person uuid, name text, number text, written text, at timestamptz, caller text, said text,
+                  seconds bigint, url text, key uuid, contact bigint) "
+    };
+    (sqlite replicated_calls) => {
+        " (SELECT value ->> 'mid' AS mid, value ->> 'direction' AS direction, unhex(replace(value ->> 'person', '-', '')) AS person,
+                  value ->> 'name' AS name, value ->> 'number' AS number, value ->> 'written' AS written, value ->> 'at' AS at,
+                  value ->> 'caller' AS caller, value ->> 'said' AS said, value ->> 'seconds' AS seconds, value ->> 'url' AS url,
+                  unhex(replace(value ->> 'key', '-', '')) AS key, value ->> 'contact' AS contact
+           FROM json_each($1)) AS n "
+    };
     // The recipients of a shout of a JSON list, the first parameter, as rows.
     (postgres recipients) => {
         " json_to_recordset(CAST($1 AS text)::json) AS n (place integer, phone text, number text, status text, q850 integer) "

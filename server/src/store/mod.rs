@@ -699,6 +699,7 @@ impl Store {
             watch::heartbeats::ALL,
             alarm::hunts::ALL,
             alarm::live::ALL,
+            alarm::replicated::ALL,
             identities::ALL,
             open::installation::ALL,
             alarm::said::ALL,

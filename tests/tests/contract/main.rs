@@ -42,6 +42,7 @@ mod openapi;
 mod outages;
 mod overwriting;
 mod pairing;
+mod phone_calls;
 mod plans;
 mod pressing;
 mod recordings;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use autocall::alarm::call_record::CallResult;
+use autocall::alarm::call_record::{CallOrigin, CallResult};
 use autocall::alarm::{AlarmKind, AlarmState, Priority};
 use autocall::ids::{AlarmId, HandsetId, PersonId};
 use autocall::store::Store;
@@ -83,6 +83,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("webhooks::LATEST", "deliveries", "the latest few, in the order of the index"),
     ("sms::LATEST_INBOUND", "sms_inbox", "the latest few, in the order of the index"),
     ("calls", "call_records", "without a filter, the newest few in the order of an index"),
+    ("calls replicated", "call_records", "the newest few, in the order of an index that holds only such"),
     ("list", "alarms", "without a filter, the newest few in the order of the numbers"),
     ("list cancelled", "alarms", "the newest few, in the order of an index that holds only such"),
     ("list answered", "alarms", "what most alarms are: a page of them is near"),
@@ -170,7 +171,15 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     list(" outcome", CallFilter { outcomes: vec![CallResult::Failed], ..none() }, &["'failed'", "51"]);
     list(" from", CallFilter { from: then, ..none() }, &["'2026-02-01'", "51"]);
     list(" before", CallFilter { before: then, ..none() }, &["'2026-02-01'", "51"]);
+    let replicated = |filter| CallFilter { origins: vec![CallOrigin::Replicated], ..filter };
+    list(" replicated", replicated(none()), &["51"]);
+    list(" replicated person", replicated(CallFilter { people: vec![PersonId(nobody)], ..none() }), &[NOBODY, "51"]);
+    list(" replicated number", replicated(CallFilter { numbers: vec!["+1".to_owned()], ..none() }), &["'+1'", "51"]);
+    list(" replicated caller", replicated(CallFilter { callers: vec!["nobody".to_owned()], ..none() }), &["'nobody'", "51"]);
+    list(" replicated from", replicated(CallFilter { from: then, ..none() }), &["'2026-02-01'", "51"]);
+    list(" replicated before", replicated(CallFilter { before: then, ..none() }), &["'2026-02-01'", "51"]);
     let below = then.map(|then| (then, 7));
+    list(" replicated cursor", replicated(CallFilter { below, ..none() }), &["'2026-02-01'", "7", "51"]);
     list(" cursor", CallFilter { below, ..none() }, &["'2026-02-01'", "7", "51"]);
     all
 }
@@ -403,6 +412,11 @@ INSERT INTO call_records (mid, place, origin, direction, kind, hunt_id, alarm_id
   SELECT substr(md5(n::text), 1, 24), 0, 'dial', 'outgoing', 'alarm', pg_temp.past_id(id, '1', n), pg_temp.past_id(id, '2', n), n,
     pg_temp.past_id(id, '3', n), pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'Person', '+8618712345' || lpad((n % 20)::text, 3, '0'),
     '18712345' || lpad((n % 20)::text, 3, '0'), 1, pg_temp.past_id('00000000000070008', '1', n % 5 + 1), 'Phone', at, 'answered', '{}' FROM past;
+INSERT INTO call_records (mid, place, origin, direction, kind, person_id, name, number, dialled_number, passes, offered_at, heard, caller,
+    said_at, seconds, key_id, contact_id)
+  SELECT 'r' || n, 0, 'replicated', 'outgoing', 'call', pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'Person',
+    '+8618712345' || lpad((n % 20)::text, 3, '0'), '18712345' || lpad((n % 20)::text, 3, '0'), 1, at, '{}', '7222', 'then', 45,
+    pg_temp.past_id('00000000000070008', '5', n % 5 + 1), n FROM past;
 INSERT INTO live_commands (id, handset_id, seq, mid, place, what, made_at, made_by, sent_at, done_at)
   SELECT pg_temp.past_id(id, 'd', n), pg_temp.past_id('00000000000070008', '1', n % 5 + 1), n, substr(md5(n::text), 1, 24), 0, '{}', at, '{}', at, at
     FROM past WHERE n % 5 = 0;
@@ -488,6 +502,7 @@ async fn describe(connection: &mut SqliteConnection) {
         for column in sqlx::raw_sql(AssertSqlSafe(columns)).fetch_all(&mut *connection).await.unwrap() {
             alike = alike.min(match (table.as_str(), column.get(0)) {
                 (_, "handset_id" | "schedule_id" | "line_id" | "webhook_id" | "gateway_id" | "integration_id") => 20_000,
+                ("call_records", "key_id") => 20_000,
                 ("call_records", "kind" | "outcome") | ("alarms", "kind") => 50_000,
                 ("dial_targets" | "callees" | "call_records", "number" | "phone") | (_, "source" | "person_id") => 5_000,
                 (_, "priority") => 25_000,

@@ -1,14 +1,19 @@
-//! `autocall key`: add, list, revoke.
+//! `autocall key`: add, set, list, revoke.
 
-use clap::Subcommand;
+use chrono_tz::Tz;
+use clap::{Args, Subcommand};
 
+use crate::call_log::reading::Said;
 use crate::cli::{agreed_clock, open};
 use crate::compat::blast;
 use crate::config::Config;
 use crate::engine::Doer;
 use crate::keep::keys;
+use crate::keep::phone_calls::reread::{self, Change, Reread};
 use crate::needs::Words;
+use crate::numbers::Region;
 use crate::store::Work;
+use crate::store::access::keys::KeyRow;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
@@ -23,6 +28,21 @@ pub(in crate::cli) enum KeyCommand {
         /// It may send shouts: one message to many people
         #[arg(long)]
         shouts: bool,
+        /// It may list the calls of another system, such as a PBX, and nothing else
+        #[arg(long, conflicts_with_all = ["shouts", "phones"])]
+        phonecalls: bool,
+        #[command(flatten)]
+        reading: Reading,
+    },
+    /// Read the calls that a key lists otherwise
+    Set {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        reading: Reading,
+        /// The same for its calls that are kept already: without, a key that has some stays as it is
+        #[arg(long)]
+        reread: bool,
     },
     /// Print all keys, without the secret
     List,
@@ -33,11 +53,66 @@ pub(in crate::cli) enum KeyCommand {
     },
 }
 
+/// How times and numbers of the calls are read that a key lists.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Reading {
+    /// With --phonecalls: the country of its numbers, by two letters [default: default_region]
+    #[arg(long, value_name = "CC")]
+    region: Option<Region>,
+    /// With --phonecalls: the zone of its times, such as America/Caracas [default: phonecalls.zone]
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<Tz>,
+    /// With --phonecalls: what stands before numbers of seven digits, such as 0261
+    #[arg(long, value_name = "DIGITS")]
+    area_code: Option<String>,
+    /// With --phonecalls: its times end in Z and are not UTC but of that zone, as those of NiMbox's own script
+    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    z_is_local: Option<bool>,
+}
+
+impl Reading {
+    fn is_said(&self) -> bool {
+        self.region.is_some() || self.zone.is_some() || self.area_code.is_some() || self.z_is_local.is_some()
+    }
+}
+
 pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow::Result<()> {
     let store = open(config).await?;
     let now = agreed_clock(&store).await?.now();
     match command {
-        KeyCommand::Add { name, phones, shouts } => {
+        KeyCommand::Add { name, phonecalls: true, reading, .. } => {
+            let said = Said {
+                region: reading.region.map(|region| region.to_string()),
+                zone: reading.zone,
+                area_code: reading.area_code,
+                z_is_local: reading.z_is_local.unwrap_or_default(),
+            };
+            let add = async |work: &mut Work| keys::add_for_calls(work, &name, &said).await;
+            let key = store.carry_out(now, Doer::CommandLine, add).await?;
+            println!("{key}");
+            eprintln!("This key is shown only once. Send it as `token`, or use the path /k/KEY/direct/items/phonecalls/…");
+        }
+        KeyCommand::Add { reading, .. } if reading.is_said() => {
+            anyhow::bail!("--region, --zone, --area-code and --z-is-local are for keys that list calls: add --phonecalls");
+        }
+        KeyCommand::Set { name, reading, reread } => {
+            let change = Change {
+                region: reading.region,
+                zone: reading.zone,
+                area_code: reading.area_code,
+                z_is_local: reading.z_is_local,
+            };
+            let own = config.phone_call_defaults();
+            let set = async |work: &mut Work| reread::change(work, &name, &change, reread, own).await;
+            let Reread { moved, dropped, unreadable } = store.carry_out(now, Doer::CommandLine, set).await?;
+            println!("what {name} lists is read like this from now on");
+            if reread {
+                println!(
+                    "{moved} calls mean another time or number, {dropped} were told twice, {unreadable} cannot be read so and stay"
+                );
+            }
+        }
+        KeyCommand::Add { name, phones, shouts, .. } => {
             let rights = Words::read(if shouts { blast::RIGHT } else { "" });
             let add = async |work: &mut Work| keys::add_with(work, &name, &phones, &rights, config.default_region).await;
             let key = store.carry_out(now, Doer::CommandLine, add).await?;
@@ -49,7 +124,7 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
                 let used =
                     key.last_used_at.map_or("never used".to_owned(), |at| format!("last used {}", at.format("%F %H:%M UTC")));
                 let state = key.revoked_at.map_or(used, |at| format!("revoked {}", at.format("%F %H:%M UTC")));
-                println!("{}\t{state}\t{}\t{}", key.name, key.phones.join(","), key.rights);
+                println!("{}\t{state}\t{}\t{}{}", key.name, key.phones.join(","), key.rights, how_read(&key, config));
             }
         }
         KeyCommand::Revoke { name } => {
@@ -59,4 +134,13 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
     }
     store.close().await;
     Ok(())
+}
+
+/// How the calls are read that a key lists, for the list of keys.
+fn how_read(key: &KeyRow, config: &Config) -> String {
+    let Some(said) = &key.phonecalls else { return String::new() };
+    let rule = reread::rule(&said.0, config.phone_call_defaults());
+    let area_code = if rule.area_code.is_empty() { String::new() } else { format!(" area code {}", rule.area_code) };
+    let z = if rule.z_is_local { " Z is local" } else { "" };
+    format!("\t{} {}{area_code}{z}", rule.region, rule.zone)
 }

@@ -64,6 +64,8 @@ pub(in crate::engine) enum Lines {
     Outages,
     /// Records of calls.
     CallRecords,
+    /// Calls that other systems list.
+    PhoneCalls,
     /// Commands for calls that ran.
     LiveCommands,
     /// What was told of calls while they ran.
@@ -92,6 +94,7 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::RepeatedRequests => db.forget_repeated_requests(before).await?,
             Lines::Outages => db.forget_outages(before).await?,
             Lines::CallRecords => db.forget_call_records(before).await?,
+            Lines::PhoneCalls => db.forget_replicated_calls(before).await?,
             Lines::ShoutRecords => db.prune_shout_records(before).await?,
             Lines::LiveCommands => db.forget_live_commands(before).await?,
             Lines::InboundCalls => db.forget_inbound_calls(before).await?,

@@ -424,6 +424,9 @@ impl Engine {
                 retention::forget(&self.store, lines, before).await?;
             }
         }
+        if let Some(first) = self.phone_calls_kept_from() {
+            retention::forget(&self.store, Lines::PhoneCalls, first).await?;
+        }
         let days = self.config.retention.days;
         // One node at a time, if that can be known; several would only do the same twice.
         if days > 0 && self.locks.try_lock("retention", RETENTION_LOCK).await.may_proceed() {

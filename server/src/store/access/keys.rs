@@ -3,11 +3,15 @@
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
 
+use crate::call_log::reading::Said;
 use crate::ids::KeyId;
 use crate::needs::Words;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
+
+/// The right to list calls, which comes alone.
+pub const LISTS_CALLS: &str = "phonecalls";
 
 row! {
     /// A key as it is stored.
@@ -21,6 +25,8 @@ row! {
         pub phones: Json<Vec<String>>,
         /// What it may beside raising alarms.
         pub rights: Words,
+        /// How the times and numbers of calls are read that it lists, as far as that was said.
+        pub phonecalls: Option<Json<Said>>,
         /// When it was made.
         pub created_at: DateTime<Utc>,
         /// When it was last used, to the minute.
@@ -36,17 +42,30 @@ impl KeyRow {
     pub fn may(&self, right: &str) -> bool {
         self.rights.cover(&Words::read(right))
     }
+
+    /// Whether it only lists calls, and may nothing else: it stands in plain text in some script of a telephone system.
+    #[must_use]
+    pub fn only_lists_calls(&self) -> bool {
+        self.may(LISTS_CALLS)
+    }
 }
 
 statements! {
     /// A new key.
-    INSERT = ["INSERT INTO api_keys (id, name, key_hash, phones, created_at, rights) VALUES ($1, $2, $3, $4, $5, $6)"];
+    INSERT = ["INSERT INTO api_keys (id, name, key_hash, phones, created_at, rights, phonecalls) VALUES ($1, $2, $3, $4, $5, $6, $7)"];
     /// A key that is good.
-    BY_HASH = ["SELECT id, name, phones, rights, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
+    BY_HASH = ["SELECT id, name, phones, rights, phonecalls, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
     /// One key.
-    BY_ID = ["SELECT id, name, phones, rights, created_at, last_used_at, revoked_at FROM api_keys WHERE id = $1"];
+    BY_ID = ["SELECT id, name, phones, rights, phonecalls, created_at, last_used_at, revoked_at FROM api_keys WHERE id = $1"];
+    /// One key that is good, until the transaction ends nobody else's to change.
+    BY_NAME = [
+        "SELECT id, name, phones, rights, phonecalls, created_at, last_used_at, revoked_at FROM api_keys
+         WHERE name = $1 AND revoked_at IS NULL" for_update
+    ];
+    /// What it lists is read otherwise.
+    READ_OTHERWISE = ["UPDATE api_keys SET phonecalls = $2 WHERE id = $1"];
     /// All keys.
-    LIST = ["SELECT id, name, phones, rights, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
+    LIST = ["SELECT id, name, phones, rights, phonecalls, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
     /// It was used.
     USED = ["UPDATE api_keys SET last_used_at = $2 WHERE id = $1"];
     /// It is no good any more.
@@ -63,10 +82,10 @@ impl Db<'_> {
         id: KeyId,
         name: &str,
         hash: &[u8],
-        (phones, rights): (&[String], &Words),
+        (phones, rights, phonecalls): (&[String], &Words, Option<&Said>),
         now: DateTime<Utc>,
     ) -> Result<()> {
-        execute!(self, INSERT, id, name, hash, Json(phones), now, rights).map(|_| ())
+        execute!(self, INSERT, id, name, hash, Json(phones), now, rights, phonecalls.map(Json)).map(|_| ())
     }
 
     /// The key with a hash, unless it was revoked.
@@ -77,6 +96,16 @@ impl Db<'_> {
     /// One key, also one that was revoked.
     pub async fn key(&mut self, id: KeyId) -> Result<Option<KeyRow>> {
         fetch_optional!(self, BY_ID, id)
+    }
+
+    /// The key of a name, unless it was revoked; locked.
+    pub async fn key_by_name(&mut self, name: &str) -> Result<Option<KeyRow>> {
+        fetch_optional!(self, BY_NAME, name)
+    }
+
+    /// The calls that a key lists are read otherwise from now on.
+    pub async fn read_key_otherwise(&mut self, id: KeyId, said: &Said) -> Result<bool> {
+        changed_one!(self, READ_OTHERWISE, id, Json(said))
     }
 
     /// All keys by name.

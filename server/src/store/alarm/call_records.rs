@@ -90,6 +90,12 @@ row! {
         pub machine: Option<detector::Verdict>,
         /// For how long the line was connected.
         pub talk_seconds: Option<i64>,
+        /// Who called, in the words of the system that lists the call; of our own calls none.
+        pub caller: Option<String>,
+        /// How long it was, as that system says.
+        pub seconds: Option<i64>,
+        /// Where more is to be read.
+        pub url: Option<String>,
     }
 }
 
@@ -165,8 +171,11 @@ statements! {
     ALARMS_KNOWN = ["SELECT id FROM alarms WHERE id" in_list];
     /// A person was removed.
     UNKNOWN_PERSON = ["UPDATE call_records SET person_id = NULL WHERE person_id = $1"];
-    /// Forgets old ones.
-    PRUNE = ["DELETE FROM call_records WHERE id IN (SELECT id FROM call_records WHERE offered_at < $1 ORDER BY offered_at, id LIMIT 500)"];
+    /// Forgets old ones of our own.
+    PRUNE = [
+        "DELETE FROM call_records WHERE id IN (
+           SELECT id FROM call_records WHERE offered_at < $1 AND origin <> 'replicated' ORDER BY offered_at, id LIMIT 500)"
+    ];
     /// Any of them; what is asked for is appended.
     LIST = ["SELECT * FROM call_records WHERE TRUE"];
 }
@@ -174,12 +183,16 @@ statements! {
 /// Which records to list; all that is given must hold.
 #[derive(Clone, Debug, Default)]
 pub struct CallFilter {
+    /// Of one of these origins; unless they are named, our own.
+    pub origins: Vec<CallOrigin>,
     /// Of one of these alarms.
     pub alarms: Vec<AlarmId>,
     /// To one of these people.
     pub people: Vec<PersonId>,
     /// To one of these numbers, in their comparable form.
     pub numbers: Vec<String>,
+    /// By one of these callers, in the words of the systems that list them.
+    pub callers: Vec<String>,
     /// By one of these handsets.
     pub handsets: Vec<HandsetId>,
     /// For one of these.
@@ -192,6 +205,16 @@ pub struct CallFilter {
     pub before: Option<DateTime<Utc>>,
     /// Older than this one: when it was handed out, and its id.
     pub below: Option<(DateTime<Utc>, i64)>,
+}
+
+impl CallFilter {
+    /// Whether a record of another system's call can be asked for: of each the same is known of what it was for and how it ended.
+    fn may_be_replicated(&self) -> bool {
+        self.alarms.is_empty()
+            && self.handsets.is_empty()
+            && (self.kinds.is_empty() || self.kinds.contains(&AlarmKind::Call))
+            && (self.outcomes.is_empty() || self.outcomes.contains(&CallResult::Unknown))
+    }
 }
 
 impl Db<'_> {
@@ -335,10 +358,23 @@ impl Db<'_> {
         execute!(self, UNKNOWN_PERSON, person).map(|_| ())
     }
 
-    /// Records, newest first.
+    /// Records, newest first. Our own and those of other systems have indexes of their own, and are looked for one after the other.
     pub async fn list_call_records(&mut self, filter: &CallFilter, limit: i64) -> Result<Vec<CallRecordRow>> {
-        let running = self.rows_of_built(&LIST, &list_query(self.dialect(), filter, limit));
-        running.await.and_then(|rows| all(&LIST, &rows))
+        let (replicated, ours): (Vec<_>, Vec<_>) = filter.origins.iter().partition(|own| **own == CallOrigin::Replicated);
+        let mut found: Vec<CallRecordRow> = Vec::new();
+        if replicated.is_empty() || !ours.is_empty() {
+            let filter = CallFilter { origins: ours, ..filter.clone() };
+            let running = self.rows_of_built(&LIST, &list_query(self.dialect(), &filter, limit));
+            found = running.await.and_then(|rows| all(&LIST, &rows))?;
+        }
+        if !replicated.is_empty() && filter.may_be_replicated() {
+            let filter = CallFilter { origins: replicated, ..filter.clone() };
+            let running = self.rows_of_built(&LIST, &list_query(self.dialect(), &filter, limit));
+            found.extend(running.await.and_then(|rows| all::<CallRecordRow>(&LIST, &rows))?);
+            found.sort_by_key(|row| std::cmp::Reverse((row.offered_at, row.id)));
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        }
+        Ok(found)
     }
 
     /// Forgets up to 500 records of calls that were handed out before then; gives how many.
@@ -379,8 +415,14 @@ fn list_query(dialect: Dialect, filter: &CallFilter, limit: i64) -> Built {
         query.push_value(*alarm).push(" AND r.offered_at >= l.joined_at");
     }
     query.push(if filter.alarms.is_empty() { "" } else { ")" });
+    let replicated = filter.origins.contains(&CallOrigin::Replicated);
+    query.push(if replicated { " AND origin = 'replicated'" } else { " AND origin <> 'replicated'" });
+    if !replicated {
+        any_of(&mut query, "origin", &filter.origins);
+    }
     any_of(&mut query, "person_id", &filter.people);
     any_of(&mut query, "number", &filter.numbers);
+    any_of(&mut query, "caller", &filter.callers);
     any_of(&mut query, "handset_id", &filter.handsets);
     any_of(&mut query, "kind", &filter.kinds);
     any_of(&mut query, "outcome", &filter.outcomes);

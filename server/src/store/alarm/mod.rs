@@ -9,4 +9,5 @@ pub mod dials;
 pub mod events;
 pub mod hunts;
 pub mod live;
+pub mod replicated;
 pub mod said;

@@ -49,6 +49,15 @@ impl Db<'_> {
         }
     }
 
+    /// The contact of whoever has a number, or of the bare number, where there is one.
+    pub async fn known_contact(&mut self, number: &str) -> Result<Option<i64>> {
+        let found: Option<(i64,)> = match self.person_with_number(number).await? {
+            Some(person) => fetch_optional!(self, OF_PERSON, person.id)?,
+            None => fetch_optional!(self, OF_NUMBER, number)?,
+        };
+        Ok(found.map(|(id,)| id))
+    }
+
     /// Whose an id is.
     pub async fn contact_with_id(&mut self, id: i64) -> Result<Option<ContactRow>> {
         fetch_optional!(self, GET, id)

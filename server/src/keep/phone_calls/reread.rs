@@ -1,0 +1,113 @@
+//! The calls that a key has listed are read anew, by another zone, country or area code.
+
+use chrono_tz::Tz;
+
+use super::{calls_in, whose};
+use crate::alarm::call_record::CallDirection;
+use crate::call_log::reading::{self, Rule, Said};
+use crate::keep::keys::KeyError;
+use crate::numbers::Region;
+use crate::store::alarm::replicated::WrittenCall;
+use crate::store::{Announcement, Work};
+
+/// What is to be read otherwise; the rest stays.
+#[derive(Clone, Debug, Default)]
+pub struct Change {
+    /// The country.
+    pub region: Option<Region>,
+    /// The zone.
+    pub zone: Option<Tz>,
+    /// The area code; an empty one: none.
+    pub area_code: Option<String>,
+    /// Whether `Z` is of that zone.
+    pub z_is_local: Option<bool>,
+}
+
+/// What became of the calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reread {
+    /// So many mean another time or number.
+    pub moved: u64,
+    /// So many are the same as others by now, and went.
+    pub dropped: u64,
+    /// So many cannot be read any more, and stay as they are.
+    pub unreadable: u64,
+}
+
+/// Changes how the calls that a key lists are read. Calls that are kept are read anew only where that is asked for; without, a key that has some
+/// stays as it is: the same calls would be told again, and be other ones.
+///
+/// # Errors
+/// Why not.
+pub async fn change(work: &mut Work, name: &str, change: &Change, reread: bool, own: (Region, Tz)) -> Result<Reread, KeyError> {
+    let key = work.db().key_by_name(name).await?.ok_or_else(|| KeyError::Unknown(name.to_owned()))?;
+    if !key.only_lists_calls() {
+        return Err(KeyError::ListsNoCalls(name.to_owned()));
+    }
+    let before = key.phonecalls.map(|said| said.0).unwrap_or_default();
+    let mut said = before.clone();
+    if let Some(region) = change.region {
+        said.region = Some(region.to_string());
+    }
+    said.zone = change.zone.or(said.zone);
+    said.z_is_local = change.z_is_local.unwrap_or(said.z_is_local);
+    match change.area_code.as_deref() {
+        None => {}
+        Some("") => said.area_code = None,
+        Some(code) if reading::is_area_code(code) => said.area_code = Some(code.to_owned()),
+        Some(code) => return Err(KeyError::BadAreaCode(code.to_owned())),
+    }
+    if said != before && !reread && work.db().key_has_calls(key.id).await? {
+        return Err(KeyError::HasCalls(name.to_owned()));
+    }
+    work.db().read_key_otherwise(key.id, &said).await?;
+    work.announce(Announcement::Keys);
+    let mut done = Reread::default();
+    if !reread {
+        return Ok(done);
+    }
+    let rule = rule(&said, own);
+    let mut after = 0;
+    loop {
+        // Whoever tells of calls meanwhile is read by the new rule already.
+        work.go_on().await?;
+        let calls = work.db().calls_of_key(key.id, after).await?;
+        let Some(last) = calls.last() else { return Ok(done) };
+        after = last.id;
+        for call in &calls {
+            read_anew(work, call, &rule, &mut done).await?;
+        }
+    }
+}
+
+/// The rule of a key, with what the installation says for what was not said of it.
+#[must_use]
+pub fn rule(said: &Said, (region, zone): (Region, Tz)) -> Rule {
+    said.rule(region, zone)
+}
+
+async fn read_anew(work: &mut Work, call: &WrittenCall, rule: &Rule, done: &mut Reread) -> Result<(), KeyError> {
+    let (Ok(at), Ok(number)) = (reading::instant(&call.said_at, rule), reading::number(&call.written, rule)) else {
+        done.unreadable += 1;
+        return Ok(());
+    };
+    if at == call.at && number.as_str() == call.number {
+        return Ok(());
+    }
+    if work.db().replicated_call(at, &call.caller, number.as_str()).await?.is_some() {
+        work.db().drop_replicated_call(call.id).await?;
+        done.dropped += 1;
+        return Ok(());
+    }
+    // It was taken once, so it stays, whether somebody has that number or not.
+    let called_in = match call.direction {
+        CallDirection::Incoming => calls_in(work, &call.caller, rule).await?,
+        CallDirection::Outgoing => None,
+    };
+    let whose = if called_in.is_some() { called_in } else { whose(work, number.as_str(), true).await? };
+    if let Some(whose) = whose {
+        work.db().move_replicated_call(call.id, at, number.as_str(), &whose).await?;
+        done.moved += 1;
+    }
+    Ok(())
+}
