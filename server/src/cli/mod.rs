@@ -9,6 +9,7 @@ mod demo;
 mod first_steps;
 pub mod keep;
 mod labels;
+mod phonecalls;
 mod prune;
 mod records;
 mod roster;
@@ -100,6 +101,9 @@ enum Command {
     Line(keep::line::LineCommand),
     /// Detail records of shouts: one message to many people
     Records(records::Records),
+    /// Lists of calls: those of a PBX in, our own out
+    #[command(subcommand)]
+    Phonecalls(phonecalls::PhonecallsCommand),
     /// Ways to send text messages
     #[command(subcommand)]
     Gateway(keep::gateway::GatewayCommand),
@@ -169,6 +173,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Maintenance(command) => keep::maintenance::run(command, &loaded.config).await,
         Command::Line(command) => keep::line::run(command, &loaded.config).await,
         Command::Gateway(command) => keep::gateway::run(command, &loaded.config).await,
+        Command::Phonecalls(command) => phonecalls::run(command, &loaded.config).await,
         Command::Records(records) => records::run(records, &loaded.config).await,
         Command::Key(command) => keep::key::run(command, &loaded.config).await,
         Command::Handset(command) => keep::handset::run(command, &loaded.config).await,

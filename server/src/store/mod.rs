@@ -12,12 +12,14 @@ mod columns;
 pub mod dialect;
 pub mod duty;
 pub mod edits;
+pub mod elsewhere;
 mod generation;
 pub mod identities;
 pub mod lines;
 pub mod media;
 mod migrations;
 pub mod open;
+pub mod places;
 pub mod retention;
 pub mod secrets;
 pub mod shouts;
@@ -702,6 +704,7 @@ impl Store {
             alarm::replicated::ALL,
             identities::ALL,
             open::installation::ALL,
+            places::ALL,
             alarm::said::ALL,
             access::keys::ALL,
             access::repeats::ALL,

@@ -89,6 +89,14 @@ impl World {
         Binary::spawn(self.options()).await
     }
 
+    /// The variable by which a program is told of this database, and its value.
+    pub fn database(&self) -> (&'static str, String) {
+        match &self.place {
+            Place::Sqlite { .. } => ("AUTOCALL_DATA_DIR", self.data_dir()),
+            Place::Postgres { schema, .. } => ("DATABASE_URL", schema.url.clone()),
+        }
+    }
+
     /// Runs a command on this database, beside its servers.
     pub async fn command(&self, args: &[&str]) -> std::process::Output {
         match &self.place {

@@ -56,21 +56,31 @@ pub(in crate::cli) enum KeyCommand {
 /// How times and numbers of the calls are read that a key lists.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Reading {
-    /// With --phonecalls: the country of its numbers, by two letters [default: default_region]
+    /// For calls: the country of its numbers, by two letters [default: default_region]
     #[arg(long, value_name = "CC")]
     region: Option<Region>,
-    /// With --phonecalls: the zone of its times, such as America/Caracas [default: phonecalls.zone]
+    /// For calls: the zone of its times, such as America/Caracas [default: phonecalls.zone]
     #[arg(long, value_name = "ZONE")]
     zone: Option<Tz>,
-    /// With --phonecalls: what stands before numbers of seven digits, such as 0261
+    /// For calls: what stands before numbers of seven digits, such as 0261
     #[arg(long, value_name = "DIGITS")]
     area_code: Option<String>,
-    /// With --phonecalls: its times end in Z and are not UTC but of that zone, as those of NiMbox's own script
-    #[arg(long, value_name = "YES", num_args = 0..=1, default_missing_value = "true")]
+    /// For calls: its times end in Z and are not UTC but of that zone, as those of NiMbox's own script
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     z_is_local: Option<bool>,
 }
 
 impl Reading {
+    /// What was said.
+    pub(in crate::cli) fn said(self) -> Said {
+        Said {
+            region: self.region.map(|region| region.to_string()),
+            zone: self.zone,
+            area_code: self.area_code,
+            z_is_local: self.z_is_local.unwrap_or_default(),
+        }
+    }
+
     fn is_said(&self) -> bool {
         self.region.is_some() || self.zone.is_some() || self.area_code.is_some() || self.z_is_local.is_some()
     }
@@ -81,12 +91,7 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
     let now = agreed_clock(&store).await?.now();
     match command {
         KeyCommand::Add { name, phonecalls: true, reading, .. } => {
-            let said = Said {
-                region: reading.region.map(|region| region.to_string()),
-                zone: reading.zone,
-                area_code: reading.area_code,
-                z_is_local: reading.z_is_local.unwrap_or_default(),
-            };
+            let said = reading.said();
             let add = async |work: &mut Work| keys::add_for_calls(work, &name, &said).await;
             let key = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("{key}");

@@ -1,5 +1,6 @@
 //! Calls that other systems list: whose they are, and how they are kept.
 
+pub mod import;
 pub mod reread;
 
 use crate::alarm::call_record::CallDirection;

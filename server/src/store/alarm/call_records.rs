@@ -132,6 +132,9 @@ impl HeardRow {
     }
 }
 
+/// The first second of the year 9999, after every call.
+const AFTER_ALL: i64 = 253_370_764_800;
+
 statements! {
     /// A record of each number of a dial. Its alarm is the most urgent one that fires, which goes by its number.
     BEGIN = [
@@ -165,8 +168,23 @@ statements! {
         "SELECT id FROM call_records r WHERE r.id = $2 AND (r.alarm_id = $1 OR EXISTS
            (SELECT 1 FROM alarm_hunts l WHERE l.alarm_id = $1 AND l.hunt_id = r.hunt_id AND l.joined_at <= r.offered_at))"
     ];
-    /// The latest of a person that were for alarms.
-    OF_PERSON = ["SELECT * FROM call_records WHERE person_id = $1 AND" unindexed "kind = 'alarm' ORDER BY offered_at DESC, id DESC LIMIT $2"];
+    /// The latest of a person before one, ours and other systems', those to a number among them that was nobody's when they were listed.
+    OF_PERSON = [
+        "SELECT * FROM call_records WHERE id IN (
+           SELECT id FROM (SELECT id, offered_at FROM call_records WHERE person_id = $1 AND (offered_at, id) < ($2, $3)
+                           ORDER BY offered_at DESC, id DESC LIMIT $4) theirs
+           UNION
+           SELECT id FROM (SELECT r.id, r.offered_at FROM person_numbers n CROSS JOIN contacts c CROSS JOIN call_records r
+                           WHERE n.person_id = $1 AND c.number = n.number AND r.number = n.number AND" unindexed "r.contact_id = c.id
+                             AND" unindexed "r.person_id IS NULL AND (r.offered_at, r.id) < ($2, $3)
+                           ORDER BY r.offered_at DESC, r.id DESC LIMIT $4) before)
+         ORDER BY offered_at DESC, id DESC LIMIT $4"
+    ];
+    /// How many of the latest of a person are ours, and how many other systems'.
+    COUNT_OF_PERSON = [
+        "SELECT count(*) FILTER (WHERE origin <> 'replicated') AS ours, count(*) FILTER (WHERE origin = 'replicated') AS theirs
+         FROM (SELECT origin FROM call_records WHERE person_id = $1 ORDER BY offered_at DESC, id DESC LIMIT $2) latest"
+    ];
     /// Which of these alarms are still known.
     ALARMS_KNOWN = ["SELECT id FROM alarms WHERE id" in_list];
     /// A person was removed.
@@ -342,9 +360,21 @@ impl Db<'_> {
         Ok(row.is_some())
     }
 
-    /// The latest calls to a person that were for alarms, newest first.
-    pub async fn calls_to_person(&mut self, person: PersonId, most: i64) -> Result<Vec<CallRecordRow>> {
-        fetch_all!(self, OF_PERSON, person, most)
+    /// The latest calls of a person before one, newest first.
+    pub async fn calls_of_person(
+        &mut self,
+        person: PersonId,
+        before: Option<(DateTime<Utc>, i64)>,
+        most: i64,
+    ) -> Result<Vec<CallRecordRow>> {
+        let (at, id) = before.unwrap_or((DateTime::from_timestamp(AFTER_ALL, 0).unwrap_or_default(), i64::MAX));
+        fetch_all!(self, OF_PERSON, person, at, id, most)
+    }
+
+    /// How many of the latest calls of a person are ours, and how many other systems', of so many at most.
+    pub async fn count_calls_of_person(&mut self, person: PersonId, most: i64) -> Result<(i64, i64)> {
+        let counts: Option<(i64, i64)> = fetch_optional!(self, COUNT_OF_PERSON, person, most)?;
+        Ok(counts.unwrap_or_default())
     }
 
     /// Which of these alarms have not been forgotten.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::alarm::call_record::CallDirection;
-use crate::ids::{KeyId, PersonId, new_mid};
+use crate::ids::{AlarmId, KeyId, PersonId, new_mid};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -75,6 +75,25 @@ row! {
     }
 }
 
+row! {
+    /// A call of ours, for another system.
+    #[derive(Clone, Debug)]
+    pub struct OwnCall {
+        /// The record.
+        pub id: i64,
+        /// When it was handed out.
+        pub offered_at: DateTime<Utc>,
+        /// To whom.
+        pub number: String,
+        /// By which handset.
+        pub handset: Option<String>,
+        /// For which alarm.
+        pub alarm_id: Option<AlarmId>,
+        /// For how long the line was connected.
+        pub talk_seconds: Option<i64>,
+    }
+}
+
 statements! {
     /// The one of an instant, a caller and a destination.
     FIND = [
@@ -105,6 +124,13 @@ statements! {
     OF_KEY = [
         "SELECT id, offered_at, said_at, caller, number, dialled_number, direction FROM call_records
          WHERE key_id = $1 AND id > $2 ORDER BY id LIMIT 500"
+    ];
+    /// The next of our own that are over, as far as is known.
+    OWN = [
+        "SELECT id, offered_at, number, handset, alarm_id, talk_seconds FROM call_records
+         WHERE origin <> 'replicated' AND" unindexed "origin = 'dial' AND (offered_at, id) > ($1, $2) AND offered_at < $4
+           AND" unindexed "outcome <> 'not_dialled' AND (reported_at IS NOT NULL OR offered_at < $3)
+         ORDER BY offered_at, id LIMIT 500"
     ];
     /// It means another time or destination.
     MOVE = [
@@ -146,6 +172,16 @@ impl Db<'_> {
     /// The next up to 500 calls of a key after one.
     pub async fn calls_of_key(&mut self, key: KeyId, after: i64) -> Result<Vec<WrittenCall>> {
         fetch_all!(self, OF_KEY, key, after)
+    }
+
+    /// The next up to 500 calls of ours after one that were handed out before then; of those since `settled` only such as were reported.
+    pub async fn own_calls(
+        &mut self,
+        (at, id): (DateTime<Utc>, i64),
+        settled: DateTime<Utc>,
+        before: DateTime<Utc>,
+    ) -> Result<Vec<OwnCall>> {
+        fetch_all!(self, OWN, at, id, settled, before)
     }
 
     /// A call means another time or destination than was read before.
