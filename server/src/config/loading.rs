@@ -12,13 +12,15 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 30] = [
+const OWN_PATHS: [&str; 32] = [
     "alarms",
     "alert",
     "api",
     "assets",
     "c",
     "calendar",
+    "calls",
+    "calls.csv",
     "direct",
     "do-not-call",
     "gateways",

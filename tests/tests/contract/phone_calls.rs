@@ -8,7 +8,7 @@ use autocall::store::StoreError;
 use autocall::store::access::keys::KeyRow;
 use serde_json::{Value, json};
 
-use crate::harness::{A, Home, Server, on_both};
+use crate::harness::{A, Hold, Home, Server, on_both};
 
 on_both!(
     a_call_is_created_as_the_document_says,
@@ -31,6 +31,7 @@ on_both!(
     the_list_of_calls_shows_them_where_they_are_asked_for,
     a_person_who_goes_leaves_their_calls,
     without_a_database_it_is_said_by_the_status,
+    a_request_that_takes_too_long_is_said,
 );
 
 const CREATE: &str = "/direct/items/phonecalls/create";
@@ -532,4 +533,19 @@ async fn without_a_database_it_is_said_by_the_status(home: Home) {
     assert!(told["error"] == true && told["errors"]["database"].is_string(), "{told}");
     server.run_sql(vec!["ALTER TABLE call_records_away RENAME TO call_records".to_owned()]).await;
     tell(&server, &key, "2026-08-23T12:20:33", "7222", "02122853348").await;
+}
+
+async fn a_request_that_takes_too_long_is_said(home: Home) {
+    let (server, key) = with_ana(home.set("AUTOCALL_HTTP_REQUEST_TIMEOUT_SECONDS", "1")).await;
+    let (_, first) = tell(&server, &key, "2026-08-23T12:20:33", "7222", "02122853348").await;
+    let hold = Hold::on(&server.home).await;
+    assert_eq!(
+        tell(&server, &key, "2026-08-23T12:20:33", "7222", "02122853348").await.1,
+        first,
+        "a repeat waits for nobody who writes"
+    );
+    let new = format!("{CREATE}?token={key}&initiated=2026-08-23T12:20:34&source=7222&destination=02122853348");
+    assert_eq!(wrong(&server, &new).await, ["request"]);
+    hold.end().await;
+    tell(&server, &key, "2026-08-23T12:20:34", "7222", "02122853348").await;
 }

@@ -331,8 +331,10 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
     paths.extend([format!("/roster/{schedule}"), format!("/roster/{schedule}?view=month")]);
     let shout = format!("/shouts/{}", world.shout);
     paths.extend([format!("{shout}/calls?status=ready"), shout, "/shouts/opted-out".to_owned()]);
+    let people = world.server.app.engine.store.read().await.unwrap().db().people().await.unwrap();
+    paths.push(format!("/people/{}/calls", people[0].0.id));
     if who != "viewer" {
-        paths.extend(["/maintenance/new", "/shouts/new"].map(str::to_owned));
+        paths.extend(["/calls?q=Ann", "/calls?q=nobody", "/maintenance/new", "/shouts/new"].map(str::to_owned));
     }
     if who == "admin" {
         let admin = ["/policies/new", "/policies/rules", "/lines/new", "/gateways/new", "/heartbeats/new"];

@@ -14,7 +14,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::answer::{Refusal, protect};
 use super::assets;
 use super::csrf;
-use super::place::{ADMIN_MENU, Entry, MENU, Place};
+use super::place::{ADMIN_MENU, Entry, MENU, Place, RESPONDER_MENU};
 use super::reader::Reader;
 use super::session::{self, Cookies};
 use super::words::{Language, Words, fill_text};
@@ -62,9 +62,11 @@ impl<'r> Frame<'r> {
         self.entries(MENU)
     }
 
-    /// The menu for admins.
+    /// The menu for those who may do more than look.
     pub(in crate::dashboard) fn admin_menu(&self) -> Vec<(String, &'static str, bool)> {
-        self.entries(if self.reader.administers() { ADMIN_MENU } else { &[] })
+        let mut entries = self.entries(if self.reader.responds() { RESPONDER_MENU } else { &[] });
+        entries.extend(self.entries(if self.reader.administers() { ADMIN_MENU } else { &[] }));
+        entries
     }
 
     fn entries(&self, menu: &[Entry]) -> Vec<(String, &'static str, bool)> {

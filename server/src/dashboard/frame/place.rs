@@ -15,6 +15,8 @@ pub(in crate::dashboard) enum Place {
     Handsets,
     People,
     Person(PersonId),
+    CallsOf(PersonId),
+    Calls,
     Users,
     Senders,
     System,
@@ -42,11 +44,12 @@ pub(in crate::dashboard) enum Place {
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 22] = [
+const FIXED: [(&str, Place); 23] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
     ("/people", Place::People),
+    ("/calls", Place::Calls),
     ("/users", Place::Users),
     ("/senders", Place::Senders),
     ("/system", Place::System),
@@ -81,7 +84,9 @@ pub(in crate::dashboard) const MENU: &[Entry] = &[
     (Place::Lines, "lines", |words| &words.nav_lines),
     (Place::Shouts, "shouts", |words| &words.nav_shouts),
 ];
-/// For admins, in the menu of their name.
+/// For who may see numbers, in the menu of their name.
+pub(in crate::dashboard) const RESPONDER_MENU: &[Entry] = &[(Place::Calls, "calls", |words| &words.nav_calls)];
+/// For admins, in the same menu.
 pub(in crate::dashboard) const ADMIN_MENU: &[Entry] = &[
     (Place::Users, "users", |words| &words.nav_users),
     (Place::Senders, "senders", |words| &words.nav_senders),
@@ -97,7 +102,10 @@ impl Place {
         let (kind, id) = path.strip_prefix('/')?.split_once('/')?;
         match kind {
             "alarms" => id.parse().ok().map(Self::Alarm),
-            "people" => id.parse().ok().map(Self::Person),
+            "people" => match id.strip_suffix("/calls") {
+                Some(id) => id.parse().ok().map(Self::CallsOf),
+                None => id.parse().ok().map(Self::Person),
+            },
             "policies" => id.parse().ok().map(Self::Policy),
             "roster" => id.parse().ok().map(Self::Schedule),
             "shouts" => id.parse().ok().map(Self::Shout),
@@ -119,6 +127,7 @@ impl fmt::Display for Place {
         match self {
             Self::Alarm(id) => write!(f, "/alarms/{id}"),
             Self::Person(id) => write!(f, "/people/{id}"),
+            Self::CallsOf(id) => write!(f, "/people/{id}/calls"),
             Self::Policy(id) => write!(f, "/policies/{id}"),
             Self::Schedule(id) => write!(f, "/roster/{id}"),
             Self::Shout(id) => write!(f, "/shouts/{id}"),
@@ -146,14 +155,16 @@ mod tests {
             let address = format!("/{own}/01a1fc4e-a630-77e4-8b85-425a1123605f");
             assert_eq!(Place::after_login(&address).to_string(), address);
         }
-        for own in ["/lines", "/lines/new", "/gateways/new", "/heartbeats/new", "/maintenance/new"] {
+        let of_one = "/people/01a1fc4e-a630-77e4-8b85-425a1123605f/calls";
+        assert_eq!(Place::after_login(of_one).to_string(), of_one);
+        for own in ["/calls", "/lines", "/lines/new", "/gateways/new", "/heartbeats/new", "/maintenance/new"] {
             assert_eq!(Place::after_login(own).to_string(), own);
         }
     }
 
     #[test]
     fn every_page_of_the_menus_is_one_to_which_its_language_can_be_changed() {
-        for (place, ..) in MENU.iter().chain(ADMIN_MENU) {
+        for (place, ..) in MENU.iter().chain(RESPONDER_MENU).chain(ADMIN_MENU) {
             let address = place.to_string();
             assert!(address != "/" || *place == Place::Now, "{place:?} has no address");
             assert_eq!(Place::read(&address), Some(*place));

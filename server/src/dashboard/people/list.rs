@@ -8,39 +8,20 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::calls;
 use crate::app::App;
-use crate::dashboard::alarm::{calls, now};
+use crate::dashboard::alarm::now;
 use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::csrf::Fields;
 use crate::dashboard::frame::edit::{Edit, edit_page_over};
 use crate::dashboard::frame::field::{Field, Input, Wrong};
 use crate::dashboard::frame::form::{Form, Sent};
-use crate::dashboard::frame::page::{Frame, at_second, html};
+use crate::dashboard::frame::page::{Frame, html};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
-use crate::ids::{AlarmId, PersonId};
+use crate::ids::PersonId;
 use crate::keep::people::{self, PersonError, PersonForm};
-use crate::store::alarm::call_records::CallRecordRow;
 use crate::versions::Expected;
-
-/// So many of the latest calls to a person are shown.
-const CALLS: i64 = 50;
-
-/// A call to a person, as it is shown.
-struct CallLine {
-    /// When it was handed out; HTML.
-    when: String,
-    /// Where its alarm is, and what it is called.
-    alarm: Option<(String, String)>,
-    facts: String,
-}
-
-#[derive(Template)]
-#[template(path = "people/part_calls.html")]
-struct CallsPart {
-    words: &'static Words,
-    calls: Vec<CallLine>,
-}
 
 /// The form by which somebody is added.
 const ADD: &str = "person";
@@ -190,27 +171,6 @@ async fn page(
     Ok(html(status, &PeoplePage { frame, words, people, form: form.again(sent.as_ref()), done }))
 }
 
-/// The latest calls to a person, newest first.
-async fn calls_to(app: &App, reader: &Reader, id: PersonId) -> Result<String, Refusal> {
-    let words = reader.words;
-    let mut connection = app.engine.store.read().await?;
-    let records = connection.db().calls_to_person(id, CALLS).await?;
-    let alarms: Vec<AlarmId> = records.iter().filter_map(|record| record.alarm_id).collect();
-    let known = connection.db().alarms_known(&alarms).await?;
-    let open: Vec<String> = connection.db().open_mids().await?.into_values().collect();
-    let line = |record: &CallRecordRow| {
-        let called = |number: i64| fill_text(&words.person_call_alarm, &[("number", &number.to_string())]);
-        // An alarm may be forgotten by now.
-        let alarm = record.alarm_id.filter(|alarm| known.contains(alarm)).map(|alarm| format!("/alarms/{alarm}"));
-        CallLine {
-            when: at_second(record.offered_at),
-            alarm: alarm.zip(record.alarm_number.map(called)),
-            facts: calls::facts(reader, record, Some(reader.number(&record.number)), open.contains(&record.mid)),
-        }
-    };
-    CallsPart { words, calls: records.iter().map(line).collect() }.render().map_err(|_| Refusal::Failed)
-}
-
 async fn person_page(
     app: &App,
     reader: &Reader,
@@ -231,5 +191,5 @@ async fn person_page(
         remove_sure: Some(&words.person_remove_sure),
         of: ("people", "/people"),
     };
-    Ok(edit_page_over(app, reader, edit, calls_to(app, reader, id).await?))
+    Ok(edit_page_over(app, reader, edit, calls::of_person(app, reader, id).await?))
 }

@@ -1,5 +1,6 @@
 //! The pages about people and users, and how users get in.
 
+pub mod calls;
 pub mod first_login;
 pub mod list;
 pub mod login;
