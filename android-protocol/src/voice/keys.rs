@@ -4,8 +4,13 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-/// A key held for longer than the field for its length can say goes on under a new timestamp, at once.
-const GOES_ON_WITHIN: Duration = Duration::from_millis(100);
+/// A key held for longer than the field for its length can say goes on under a new timestamp: after so many samples at least, which is 7.5 s,
+/// and so many after them at most.
+const HELD_FOR_LONG: u16 = 60_000;
+const GOES_ON_WITHIN: u32 = 800;
+
+/// Tones that are not heard for so long were not pressed anew.
+const TONES_WITHIN: Duration = Duration::from_millis(100);
 
 /// Within this time the same key by the other way is the same press.
 const SAME_PRESS_WITHIN: Duration = Duration::from_millis(300);
@@ -91,6 +96,8 @@ enum Way {
 pub struct KeyReader {
     /// Timestamps of events, newest last.
     stamps: VecDeque<u32>,
+    /// The newest event: its key, its timestamp, and how long it has lasted.
+    event: Option<(char, u32, u16)>,
     /// The last press, how it came, and when it was heard of last.
     last: Option<(char, Way, Duration)>,
     /// The key whose tones are being heard, and in how many pieces of sound in a row.
@@ -98,22 +105,31 @@ pub struct KeyReader {
 }
 
 impl KeyReader {
-    /// A telephone event under this RTP timestamp.
+    /// A telephone event under this RTP timestamp, by which presses are told apart: two of them are two presses, however close.
     pub fn event(&mut self, at: Duration, stamp: u32, payload: &[u8]) -> Option<char> {
-        let key = TelephoneEvent::parse(payload)?.key()?;
+        let event = TelephoneEvent::parse(payload)?;
+        let key = event.key()?;
         if self.stamps.contains(&stamp) {
-            if let Some((last, Way::Rtp, heard)) = &mut self.last
-                && *last == key
-                && self.stamps.back() == Some(&stamp)
+            if let Some((_, newest, lasted)) = &mut self.event
+                && *newest == stamp
             {
-                *heard = at;
+                *lasted = event.duration.max(*lasted);
+                self.heard_again(at, key);
             }
             return None;
         }
+        let goes_on = self.event.is_some_and(|(held, begun, lasted)| {
+            held == key && lasted >= HELD_FOR_LONG && stamp.wrapping_sub(begun) <= u32::from(lasted) + GOES_ON_WITHIN
+        });
+        self.event = Some((key, stamp, event.duration));
         if self.stamps.len() >= REMEMBERED {
             self.stamps.pop_front();
         }
         self.stamps.push_back(stamp);
+        if goes_on {
+            self.heard_again(at, key);
+            return None;
+        }
         self.press(at, key, Way::Rtp)
     }
 
@@ -134,11 +150,24 @@ impl KeyReader {
         if count == 2 { self.press(at, heard?, Way::Tones) } else { None }
     }
 
+    /// The event that was heard last goes on.
+    fn heard_again(&mut self, at: Duration, key: char) {
+        if let Some((last, Way::Rtp, heard)) = &mut self.last
+            && *last == key
+        {
+            *heard = at;
+        }
+    }
+
     fn press(&mut self, at: Duration, key: char, way: Way) -> Option<char> {
         let again = self.last.is_some_and(|(last, earlier, heard)| {
-            let within = if way == earlier { GOES_ON_WITHIN } else { SAME_PRESS_WITHIN };
-            // INFO has no timestamps: two of them are two presses, however close.
-            last == key && !(way == Way::Info && earlier == Way::Info) && at.saturating_sub(heard) <= within
+            let within = match (way, earlier) {
+                // Of events their timestamps told already; each INFO is a press.
+                (Way::Rtp, Way::Rtp) | (Way::Info, Way::Info) => return false,
+                (Way::Tones, Way::Tones) => TONES_WITHIN,
+                _ => SAME_PRESS_WITHIN,
+            };
+            last == key && at.saturating_sub(heard) <= within
         });
         if again {
             if let Some((_, _, heard)) = &mut self.last {
@@ -193,6 +222,14 @@ mod tests {
         // Under a new timestamp, at once.
         held.extend(packets(&[('5', last + 20, 400)]));
         assert_eq!(heard(&held), "5");
+    }
+
+    #[test]
+    fn two_events_are_two_presses_however_close() {
+        // The last packet of the first came 20 ms before the second began.
+        assert_eq!(heard(&packets(&[('1', 0, 40), ('1', 80, 40), ('1', 160, 40)])), "111");
+        let mut reader = KeyReader::default();
+        assert_eq!([0, 10].map(|at| reader.info(ms(at), '1')), [Some('1'); 2]);
     }
 
     #[test]
