@@ -17,6 +17,8 @@ pub enum Remedy {
     Command,
     /// It is stuck: say so, and begin anew after a while.
     GiveUp,
+    /// It is stuck: the port is opened anew, and it is greeted, for it may have come back by itself.
+    Knock,
 }
 
 impl Remedy {
@@ -27,7 +29,7 @@ impl Remedy {
             Self::Ask | Self::Escape => Duration::ZERO,
             Self::Reopen => Duration::from_secs(2),
             Self::Restart | Self::Command => Duration::from_secs(30),
-            Self::GiveUp => Duration::from_mins(1),
+            Self::GiveUp | Self::Knock => Duration::from_secs(5),
         }
     }
 }
@@ -37,7 +39,13 @@ impl Remedy {
 pub struct Recovery {
     silent: u8,
     stuck: bool,
+    /// How often it is still greeted before it is restarted again.
+    knocks: u8,
 }
+
+/// How often a stuck modem is greeted in vain before everything is tried once more. Each time takes a quarter of a minute: two greetings, and
+/// the pause.
+const KNOCKS: u8 = 4;
 
 /// The steps, by the number of questions in a row that had no answer.
 const LADDER: [Remedy; 8] =
@@ -48,6 +56,10 @@ impl Recovery {
     ///
     /// `has_command`: whether the operator has set a command.
     pub fn silent(&mut self, call_may_run: bool, has_command: bool) -> Remedy {
+        if self.knocks > 0 {
+            self.knocks -= 1;
+            return Remedy::Knock;
+        }
         loop {
             let remedy = LADDER.get(usize::from(self.silent)).copied().unwrap_or(Remedy::GiveUp);
             self.silent = self.silent.saturating_add(1);
@@ -59,8 +71,7 @@ impl Recovery {
                 }
                 Remedy::Command if !has_command => {}
                 Remedy::GiveUp => {
-                    self.silent = 0;
-                    self.stuck = true;
+                    *self = Self { silent: 0, stuck: true, knocks: KNOCKS };
                     return Remedy::GiveUp;
                 }
                 remedy => return remedy,
@@ -91,12 +102,32 @@ mod tests {
         let mut steps = |times: usize| (0..times).map(|_| recovery.silent(false, true)).collect::<Vec<_>>();
         let all = [R::Ask, R::Ask, R::Ask, R::Escape, R::Reopen, R::Restart, R::Command, R::GiveUp];
         assert_eq!(steps(8), all);
+        assert_eq!(steps(4), [R::Knock; 4], "to ask is safe, to restart it again waits");
         assert_eq!(steps(8), all);
         assert!(recovery.is_stuck());
         recovery.answered();
         assert!(!recovery.is_stuck());
         let without: Vec<_> = (0..7).map(|_| recovery.silent(false, false)).collect();
         assert_eq!(without, [R::Ask, R::Ask, R::Ask, R::Escape, R::Reopen, R::Restart, R::GiveUp]);
+    }
+
+    #[test]
+    fn a_stuck_modem_is_asked_soon_and_restarted_late() {
+        let mut recovery = Recovery::default();
+        while recovery.silent(false, false) != Remedy::GiveUp {}
+        let pause = Remedy::GiveUp.pause();
+        assert!(pause <= Duration::from_secs(5), "it is asked after {pause:?}");
+        // A port that was opened anew is greeted twice in vain.
+        let greeted = Duration::from_secs(10);
+        let mut passed = pause + greeted;
+        loop {
+            let remedy = recovery.silent(false, false);
+            if remedy == Remedy::Restart {
+                break;
+            }
+            passed += remedy.pause() + if remedy.pause().is_zero() { Duration::from_secs(5) } else { greeted };
+        }
+        assert!(passed >= Duration::from_mins(1), "it is restarted after {passed:?}");
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Keeper {
                     self.run_reset_command().await;
                     return remedy.pause();
                 }
-                Remedy::Reopen | Remedy::GiveUp => return remedy.pause(),
+                Remedy::Reopen | Remedy::GiveUp | Remedy::Knock => return remedy.pause(),
             };
             match asked {
                 // It is there again: the port is opened anew all the same, for nobody knows what it has forgotten.
