@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use android_protocol::{
     sip::peer::{Act, Manners, Peer},
-    voice::{detector::Verdict, g711::Law},
+    voice::{detector::Verdict, g711::Law, tone},
     wire::{CallOutcome, NativeCall},
 };
 use lossy::{Network, Passed, Weather};
@@ -146,6 +146,50 @@ async fn where_nothing_comes_back_it_is_said_whole_and_a_key_by_info_counts() {
         (way.sent.len() == way.passed.len()).then_some(way)
     });
     assert_as_passed(&scene, &traffic.passed);
+}
+
+/// What a network in this weather does to two seconds of a pure tone that are recorded: from the first sound to the last.
+async fn recorded(weather: Weather, seed: u64) -> (Vec<i16>, lossy::Traffic) {
+    let acts = [Act::Answer(Law::Pcma), Act::Released, Act::Note(715, 2000), Act::Released, Act::Key('1'), Act::Stay];
+    let scene = Scene::of(acts, [Weather::CLEAR, weather], seed);
+    let mut script = once();
+    script["record"] = serde_json::json!({ "from": "answer" });
+    scene.handset.calls("m1", &number(1), &script);
+    scene.when_all_was_said();
+    eventually("the end of the tone", || {
+        let sent = scene.traffic().from_peer.sent;
+        let loud = sent.iter().filter(|packet| is_loud(packet)).count();
+        (loud >= 100).then_some(())
+    });
+    scene.peer.release();
+    assert_eq!(answer(&scene.handset.report("m1")), (Some(CallOutcome::Answered), Some("1"), Some("accept")));
+    let mut sound = scene.handset.recording();
+    let loud = |sample: &i16| sample.abs() > 300;
+    let (first, last) = (sound.iter().position(loud).unwrap(), sound.iter().rposition(loud).unwrap());
+    sound.truncate(last + 1);
+    (sound.split_off(first), scene.traffic())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_overtakes_is_recorded_in_its_place() {
+    // Nothing waits for longer than sound is held back.
+    let (sound, traffic) = recorded(Weather { lost: 0.0, doubled: 0.2, late: 2 }, 11).await;
+    let passed = &traffic.from_peer.passed;
+    assert!(passed.windows(2).any(|pair| pair[1].sequence < pair[0].sequence), "nothing was overtaken");
+    let share = tone::share(&sound, 715.0);
+    assert!(share > 0.98, "a tone without a break has all its strength in one place: {share}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_is_silence_as_long_as_it_was() {
+    let (sound, traffic) = recorded(Weather { lost: 0.2, doubled: 0.0, late: 0 }, 12).await;
+    assert!(traffic.from_peer.passed.len() < traffic.from_peer.sent.len());
+    // What was said at its beginning and at its end is as far apart as it was.
+    let is_sound = |packet: &&Passed| packet.payload_type == Law::Pcma.payload_type();
+    let loud: Vec<u16> =
+        traffic.from_peer.passed.iter().filter(is_sound).filter(|packet| is_loud(packet)).map(|packet| packet.sequence).collect();
+    let said = usize::from(loud.last().unwrap() - loud.first().unwrap() + 1) * 160;
+    assert!(sound.len().abs_diff(said) < 160, "{} samples of {said} were recorded", sound.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_plain_cases_at_three_levels_of_noise() {
-        let cases: [(&str, Verdict, &[Piece]); 8] = [
+        let cases: [(&str, Verdict, &[Piece]); 10] = [
             ("hello", Verdict::Human, &[Silent(400), Talk(500), Silent(4000)]),
             ("two words", Verdict::Human, &[Silent(300), Talk(600), Silent(200), Talk(700), Silent(4000)]),
             ("two seconds of talk", Verdict::Human, &[Silent(300), Talk(2000), Silent(4000)]),
@@ -230,6 +230,8 @@ mod tests {
             ("only silence", Verdict::Machine, &[Silent(9000)]),
             ("a beep", Verdict::Machine, &[Silent(800), Beep(1007.0, 500), Silent(6000)]),
             ("ringing after an early answer", Verdict::Machine, &[Silent(300), Beep(425.0, 1000), Silent(4000)]),
+            ("a fax", Verdict::Machine, &[Silent(500), Beep(2100.0, 3300)]),
+            ("music that does not end", Verdict::Machine, &[Talk(9000)]),
         ];
         for noise in [0, 150, 300] {
             for (name, expected, pieces) in cases {

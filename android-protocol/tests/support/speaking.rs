@@ -39,7 +39,7 @@ pub struct Handset {
     desk: Desk,
     offers: Arc<Mutex<VecDeque<Value>>>,
     task: tokio::task::JoinHandle<()>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Drop for Handset {
@@ -54,6 +54,10 @@ impl Handset {
         let offers = Arc::<Mutex<VecDeque<Value>>>::default();
         let given = Arc::clone(&offers);
         let desk = Desk::open(move |request| {
+            if request.path.starts_with("/recording/") {
+                // What was recorded stays where it is.
+                return (503, json!({ "code": 1 }).to_string());
+            }
             let asks = request.path.starts_with("/alert/phone?") && request.body.is_empty();
             let offer = if asks { given.lock().unwrap().pop_front() } else { None };
             if asks && offer.is_none() {
@@ -77,7 +81,7 @@ impl Handset {
         let settings = Settings::of(&agent).unwrap();
         let opened = Scribe::open(&settings.state_dir).unwrap();
         let task = tokio::spawn(run(settings, opened, agent.client().unwrap(), std::future::pending(), |_| {}));
-        Self { desk, offers, task, _folder: folder }
+        Self { desk, offers, task, folder }
     }
 
     /// Has this number called.
@@ -98,6 +102,13 @@ impl Handset {
                 .then(|| NativeReport::parse(request.body.as_bytes()))?
         };
         self.desk.seen().iter().find_map(of).map(|mut report| report.calls.swap_remove(0))
+    }
+
+    /// What was recorded in its only call.
+    pub fn recording(&self) -> Vec<i16> {
+        let folder = self.folder.path().join("state/recordings");
+        let file = eventually("a recording", || fs::read_dir(&folder).ok()?.flatten().find(|file| file.path().is_file()));
+        wav::read(&fs::read(file.path()).unwrap()).unwrap().samples
     }
 
     /// Waits for what came of it.

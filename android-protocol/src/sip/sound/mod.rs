@@ -1,5 +1,6 @@
 //! The sound of one call, both ways, without its socket: frames to send come out every 20 ms, datagrams go in.
 
+pub mod arrival;
 pub mod clips;
 mod pressing;
 pub mod rtp;
@@ -9,8 +10,9 @@ pub mod speech;
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Duration};
 
 use self::{
+    arrival::Arrival,
     pressing::{Pressing, Sent},
-    rtp::{Order, Packet, Sender},
+    rtp::{Packet, Sender},
     seat::Seat,
 };
 use super::signal::sdp::{Direction, EVENT, Media};
@@ -19,7 +21,7 @@ use crate::voice::{
     detector::{Detector, Verdict, Voice},
     g711::Law,
     keys::KeyReader,
-    mixer::{Frame, Jitter},
+    mixer::Frame,
 };
 
 /// A sound that is ready to be played.
@@ -53,13 +55,10 @@ pub struct Sound {
     /// Where to send: what the peer named, or where it sends from.
     target: SocketAddr,
     sender: Sender,
-    order: Order,
     keys: KeyReader,
     voice: Voice,
     detector: Option<Detector>,
-    jitter: Jitter,
-    /// Samples of a packet that did not fill a frame.
-    rest: Vec<i16>,
+    arrival: Arrival,
     /// Two frames, in which keys are sought where the peer has no telephone events.
     pair: Vec<i16>,
     playing: VecDeque<Pcm>,
@@ -83,12 +82,10 @@ impl Sound {
             symmetric,
             target: media.address,
             sender,
-            order: Order::default(),
             keys: KeyReader::default(),
             voice: Voice::default(),
             detector,
-            jitter: Jitter::default(),
-            rest: Vec::new(),
+            arrival: Arrival::default(),
             pair: Vec::new(),
             playing: VecDeque::new(),
             at: 0,
@@ -176,7 +173,7 @@ impl Sound {
     pub fn tick(&mut self, at: Duration) -> (Option<(Vec<u8>, SocketAddr)>, Vec<Heard>) {
         let mut heard = Vec::new();
         let wanted = matches!(self.media.direction, Direction::Both | Direction::ReceiveOnly);
-        let theirs = self.jitter.take().unwrap_or([0; FRAME]);
+        let theirs = self.arrival.take().unwrap_or([0; FRAME]);
         // What nobody would hear waits.
         let mut frame = if wanted { self.next_frame(&mut heard) } else { [0; FRAME] };
         if let Some(seat) = &self.seat {
@@ -268,18 +265,12 @@ impl Sound {
         self.last_packet = at;
         // Peers mix the two numbers up: the one they answered with, and the one we offered.
         if Some(packet.payload_type) == self.media.event || packet.payload_type == EVENT {
+            self.arrival.put(&packet, Vec::new());
             return self.keys.event(at, packet.stamp, packet.payload).map(Heard::Key);
         }
         let law = Law::of_payload_type(packet.payload_type)?;
-        if self.order.is_new(&packet) {
+        if self.arrival.put(&packet, packet.payload.iter().map(|code| law.decode(*code)).collect()) {
             self.received += 1;
-            self.rest.extend(packet.payload.iter().map(|code| law.decode(*code)));
-            while self.rest.len() >= FRAME {
-                let mut frame = [0; FRAME];
-                frame.copy_from_slice(&self.rest[..FRAME]);
-                self.jitter.put(frame);
-                self.rest.drain(..FRAME);
-            }
         }
         None
     }

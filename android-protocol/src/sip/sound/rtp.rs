@@ -101,46 +101,6 @@ impl Sender {
     }
 }
 
-/// Sorts out packets that came twice or far too late.
-#[derive(Debug, Clone, Default)]
-pub struct Order {
-    /// The source, the highest number so far, and which of the 64 before it were seen.
-    seen: Option<(u32, u16, u64)>,
-}
-
-impl Order {
-    /// Whether this packet is new.
-    pub fn is_new(&mut self, packet: &Packet<'_>) -> bool {
-        match &mut self.seen {
-            Some((source, highest, seen)) if *source == packet.source => {
-                let ahead = packet.sequence.wrapping_sub(*highest);
-                if ahead == 0 {
-                    false
-                } else if ahead < 0x8000 {
-                    *seen = if ahead < 64 { *seen << ahead | 1 << (ahead - 1) } else { 0 };
-                    *highest = packet.sequence;
-                    true
-                } else {
-                    let behind = u32::from(highest.wrapping_sub(packet.sequence));
-                    // A peer that began anew without saying so would otherwise be deaf for ever.
-                    if behind > 64 {
-                        self.seen = Some((packet.source, packet.sequence, 0));
-                        return behind > 3000;
-                    }
-                    let bit = 1_u64 << (behind - 1);
-                    let new = *seen & bit == 0;
-                    *seen |= bit;
-                    new
-                }
-            }
-            _ => {
-                self.seen = Some((packet.source, packet.sequence, 0));
-                true
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
@@ -181,33 +141,10 @@ mod tests {
         assert_eq!((first.sequence, second.sequence, first.stamp, second.stamp), (u16::MAX, 0, u32::MAX, 159));
     }
 
-    #[test]
-    fn twice_is_once_and_late_is_in_time() {
-        let mut order = Order::default();
-        let mut new = |sequence, source| order.is_new(&Packet { payload_type: 8, sequence, stamp: 0, source, payload: &[] });
-        assert!(new(10, 1) && new(12, 1) && new(11, 1) && !new(11, 1) && !new(12, 1) && new(13, 1));
-        assert!(new(65_535, 2) && new(0, 2) && !new(65_535, 2), "another source, and around the end");
-    }
-
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(datagram: Vec<u8>) {
             let _ = Packet::read(&datagram);
-        }
-
-        #[test]
-        fn every_packet_counts_once(start: u16, shuffled in proptest::collection::vec(0_u16..20, 1..120)) {
-            let mut order = Order::default();
-            let mut heard = Vec::new();
-            for sequence in shuffled {
-                if order.is_new(&Packet { payload_type: 8, sequence: start.wrapping_add(sequence), stamp: 0, source: 1, payload: &[] }) {
-                    heard.push(sequence);
-                }
-            }
-            let count = heard.len();
-            heard.sort_unstable();
-            heard.dedup();
-            prop_assert_eq!(heard.len(), count);
         }
     }
 }
