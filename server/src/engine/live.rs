@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use android_protocol::live::{LiveCommand, LiveEvent, LiveOrder, LiveWord, MOST_EVENTS};
 use android_protocol::wire::{Capability, Progress, ProgressState, Recording};
+use chrono::{DateTime, Utc};
 
 use super::hunt::closing::under_way;
 use super::lines::calling_back;
@@ -113,14 +114,29 @@ impl Engine {
 
     /// What is to be done, with what whoever has picked up is told: why a call ends that is wanted no more is known only once all is done.
     async fn order_now(&self, work: &mut Work, row: &LiveCommandRow) -> Result<LiveOrder, EngineError> {
-        match &row.what.0 {
+        match row.order() {
             LiveOrder::Drop { .. } if row.made_by.0 == Doer::Server => {
                 let said = self.why_over(work, &row.mid).await?;
                 let (say, language) = said.map_or((None, None), |(say, language)| (Some(say), Some(language)));
                 Ok(LiveOrder::Drop { say, language })
             }
-            order => Ok(order.clone()),
+            order => Ok(order),
         }
+    }
+
+    /// Forgets the keys of commands that are not sent any more, whatever became of them: nobody is to read them later.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn forget_digits(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let old = live_command::too_old(now);
+        // What is seldom there is looked for without the right to write.
+        if !self.store.read().await?.db().has_old_digits(old).await? {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        tx.db().forget_digits(old).await?;
+        Ok(tx.commit().await?)
     }
 
     /// Has something done in a call that runs. Gives the command: its handset fetches it at once, or it comes to nothing.

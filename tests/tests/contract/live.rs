@@ -9,6 +9,7 @@ use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use autocall_tests::wait::eventually;
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 use crate::harness::{A, B, Home, Server, on_both};
 use crate::keeping::count;
@@ -40,6 +41,7 @@ on_both!(
     who_cannot_speak_is_not_asked_to,
     in_a_list_it_is_the_number_under_way_that_is_meant,
     digits_are_not_shown_again,
+    digits_are_kept_only_as_long_as_they_can_be_sent,
 );
 
 /// Pairs a handset over SIP that takes commands and gives the path it polls.
@@ -566,4 +568,50 @@ async fn digits_are_not_shown_again(home: Home) {
         assert!(!told.to_string().contains("90210"), "{told}");
     }
     assert_eq!(live(&server, "").await[0]["digits"], "90210#", "its handset must know them");
+}
+
+/// Everything that is written down about commands.
+async fn stored(server: &Server) -> String {
+    let rows: Vec<(String,)> = match server.home.schema() {
+        None => {
+            let file = format!("sqlite://{}", server.home.database_file().display());
+            let mut connection = SqliteConnection::connect(&file).await.unwrap();
+            let columns = "SELECT group_concat('quote(' || name || ')', ' || ') FROM pragma_table_info('live_commands')";
+            let (columns,): (String,) = sqlx::query_as(columns).fetch_one(&mut connection).await.unwrap();
+            let look = format!("SELECT {columns} FROM live_commands");
+            sqlx::query_as(AssertSqlSafe(look)).fetch_all(&mut connection).await.unwrap()
+        }
+        Some((url, schema)) => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            let look = format!("SELECT CAST(c AS TEXT) FROM {schema}.live_commands c");
+            sqlx::query_as(AssertSqlSafe(look)).fetch_all(&mut connection).await.unwrap()
+        }
+    };
+    rows.into_iter().map(|(row,)| row).collect()
+}
+
+async fn digits_are_kept_only_as_long_as_they_can_be_sent(home: Home) {
+    let server = home.start().await;
+    let path = trunk(&server, "trunk").await;
+    server.raise(&[A], json!({})).await;
+    let offer = poll(&server, &path).await;
+    picked_up(&server, &path, &offer["mid"], A).await;
+    let record = record(&server, &offer["mid"]).await;
+    let done = command(&server, record, json!({ "do": "send_dtmf", "digits": "90210#" })).await;
+    command(&server, record, json!({ "do": "send_dtmf", "digits": "31415#" })).await;
+    let told = live(&server, "").await;
+    assert_eq!((&told[0]["digits"], &told[1]["digits"]), (&json!("90210#"), &json!("31415#")), "{told}");
+    tell(&server, "trunk", json!([{ "seq": 1, "ack": 1, "mid": offer["mid"], "event": "played" }])).await;
+    assert_eq!(stands(&server, &done).await.0, "done");
+    let kept = stored(&server).await;
+    assert!(!kept.contains("90210") && kept.contains("31415"), "{kept}");
+    // Of this one nothing more is heard, and of the next one nothing at all.
+    server.pass(20).await;
+    command(&server, record, json!({ "do": "send_dtmf", "digits": "27182#" })).await;
+    server.pass(11).await;
+    let kept = stored(&server).await;
+    assert!(!kept.contains("31415") && kept.contains("27182"), "{kept}");
+    server.pass(20).await;
+    let kept = stored(&server).await;
+    assert!(!kept.contains("27182") && kept.contains("send_dtmf"), "{kept}");
 }

@@ -71,6 +71,7 @@ const OPEN_ONLY: &[&str] = &[
     "hunts_open",
     "hunts_wake",
     "inbound_calls_open",
+    "live_commands_digits",
     "shout_calls_first",
     "shout_calls_open",
     "sms_outbox_due",

@@ -97,6 +97,7 @@ impl Engine {
         let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
         let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
         let _ = self.watch_gateways(now).await.map_err(failed("gateways"));
+        let _ = self.forget_digits(now).await.map_err(failed("keys that were sent"));
         let _ = self.write_refusals(now).await.map_err(failed("refusals"));
     }
 

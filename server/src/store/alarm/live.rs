@@ -27,8 +27,10 @@ row! {
         pub record_id: i64,
         /// The number as the handset was given it.
         pub dialled_number: String,
-        /// What is to be done.
+        /// What is to be done; without the keys that it may send.
         pub what: Json<LiveOrder>,
+        /// These, as long as it can be carried out.
+        pub digits: Option<String>,
         /// When it was made.
         pub made_at: DateTime<Utc>,
         /// By whom.
@@ -51,6 +53,15 @@ impl LiveCommandRow {
     #[must_use]
     pub fn stands(&self, now: DateTime<Utc>) -> (CommandState, Option<&str>) {
         live_command::stands(&self.known(), now)
+    }
+
+    /// What is to be done, with the keys that are to be sent.
+    #[must_use]
+    pub fn order(&self) -> LiveOrder {
+        match (&self.what.0, &self.digits) {
+            (LiveOrder::SendDtmf { .. }, Some(digits)) => LiveOrder::SendDtmf { digits: digits.clone() },
+            (order, _) => order.clone(),
+        }
     }
 
     /// When it came to its end, whose call was over then, as far as is known.
@@ -102,7 +113,8 @@ statements! {
     GIVEN = ["UPDATE live_handsets SET last_seq = $2 WHERE handset_id = $1"];
     /// A new command.
     INSERT = [
-        "INSERT INTO live_commands (id, handset_id, mid, place, what, made_at, made_by, by_name) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        "INSERT INTO live_commands (id, handset_id, mid, place, what, made_at, made_by, by_name, digits)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     ];
     /// Commands that a handset is to be given: young enough, not above what it has seen, and for calls that go on.
     OPEN = [
@@ -128,8 +140,15 @@ statements! {
     ];
     /// What became of one, by the handset's word.
     DONE = [
-        "UPDATE live_commands SET done_at = $4, failed = $5 WHERE handset_id = $1 AND seq = $2 AND mid = $3 AND done_at IS NULL"
+        "UPDATE live_commands SET done_at = $4, failed = $5, digits = NULL WHERE handset_id = $1 AND seq = $2 AND mid = $3 AND done_at IS NULL"
     ];
+    /// Keys of commands that are not sent any more.
+    FORGET_DIGITS = [
+        "UPDATE live_commands SET digits = NULL WHERE id IN (
+           SELECT id FROM live_commands WHERE digits IS NOT NULL AND made_at <= $1 ORDER BY made_at LIMIT 500)"
+    ];
+    /// Whether there are such.
+    OLD_DIGITS = ["SELECT id FROM live_commands WHERE digits IS NOT NULL AND made_at <= $1 ORDER BY made_at LIMIT 1"];
     /// In the call of which number.
     PLACE = ["SELECT place FROM live_commands WHERE handset_id = $1 AND seq = $2 AND mid = $3"];
     /// Something that happened in a call; nothing when it was told before.
@@ -174,7 +193,11 @@ impl Db<'_> {
     /// Makes a command.
     pub async fn insert_live_command(&mut self, new: &NewLiveCommand<'_>, now: DateTime<Utc>) -> Result<LiveCommandId> {
         let id = LiveCommandId::new(now);
-        execute!(self, INSERT, id, new.handset, new.mid, new.place, Json(new.order), now, Json(new.by), new.name)?;
+        let (what, digits) = match new.order {
+            LiveOrder::SendDtmf { digits } => (LiveOrder::SendDtmf { digits: String::new() }, Some(digits.as_str())),
+            order => (order.clone(), None),
+        };
+        execute!(self, INSERT, id, new.handset, new.mid, new.place, Json(what), now, Json(new.by), new.name, digits)?;
         Ok(id)
     }
 
@@ -221,6 +244,17 @@ impl Db<'_> {
         now: DateTime<Utc>,
     ) -> Result<bool> {
         changed_one!(self, DONE, handset, seq, mid, now, failed)
+    }
+
+    /// Whether a command that was made by then, and is sent no more, still has its keys.
+    pub async fn has_old_digits(&mut self, by: DateTime<Utc>) -> Result<bool> {
+        let row: Option<(LiveCommandId,)> = fetch_optional!(self, OLD_DIGITS, by)?;
+        Ok(row.is_some())
+    }
+
+    /// Forgets the keys of up to 500 of them.
+    pub async fn forget_digits(&mut self, by: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET_DIGITS, by)
     }
 
     /// The place of the number in whose call a command was to be carried out, by its handset's count.
