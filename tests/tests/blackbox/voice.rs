@@ -36,6 +36,7 @@ on_both!(
     a_call_is_hung_up_by_whoever_has_a_key,
     a_text_is_heard_in_a_running_call,
     somebody_who_was_rung_calls_back_and_takes_the_alarm,
+    whoever_calls_back_leaves_a_message_that_is_heard,
     a_message_is_spoken_by_its_caller_and_heard_by_the_others,
 );
 
@@ -304,6 +305,47 @@ async fn somebody_who_was_rung_calls_back_and_takes_the_alarm(engine: Engine) {
     assert_eq!(alarm["answer"]["name"], "Ann", "{alarm:#}");
     assert_eq!(peer.log().codes(&call).last(), Some(&200), "{}", handset.process.log());
     assert!(peer.log().heard[&call].iter().any(|sample| sample.abs() > 5000), "it spoke");
+}
+
+async fn whoever_calls_back_leaves_a_message_that_is_heard(engine: Engine) {
+    let world = world(engine).await;
+    let server = Binary::spawn(world.options().env("AUTOCALL_MEDIA_MESSAGE_KEY", "3")).await;
+    let client = Client::new(&server);
+    let peer = peer(Manners::of([Act::Ring(180), Act::Refuse(486, "Busy Here", &[])]));
+    let address = format!("{}{}", server.url(), pair(&world, "trunk").await);
+    let handset = Handset::at_with(&world, &address, &peer, 2, "inbound = true").await;
+    assert!(world.command(&["handset", "set", "trunk", "--inbound", "on"]).await.status.success());
+    let id = client.raise_for(&[ANN]).await;
+    eventually("Ann to be rung", 4 * SOON, async || {
+        (client.alarm(&id).await["dials"][0]["reported_at"].is_string()).then_some(())
+    })
+    .await;
+    let speaks =
+        [Act::Hear(20), Act::Key('3'), Act::Released, Act::Note(500, 1500), Act::Key('#'), Act::Wait(500), Act::Key('1')];
+    let call = peer.call(ANN, speaks).unwrap();
+    let pieces = |sound: &[i16], frequency: f64| {
+        let loud = |piece: &&[i16]| piece.iter().any(|sample| sample.abs() > 1000);
+        sound.chunks_exact(800).filter(loud).filter(|piece| tone::share(piece, frequency) > 0.8).count()
+    };
+    let told = || peer.log().heard.get(&call).map_or(0, |sound| pieces(sound, 1000.0));
+    eventually("the tone at which she may speak", 6 * SOON, async || (told() > 0).then_some(())).await;
+    peer.release();
+    let alarm = alarm_in_state(&client, &id, "answered", &handset).await;
+    assert_eq!(alarm["answer"]["name"], "Ann", "{alarm:#}");
+    let recording = eventually("her message", 6 * SOON, async || {
+        let own = client.alarm(&id).await["caller_recordings"].take();
+        (own[0]["available"] == true).then(|| own[0].clone())
+    })
+    .await;
+    let kept = client.get(&format!("/api/v1/recordings/{}", recording["id"].as_str().unwrap())).await;
+    let path = kept["url"].as_str().unwrap_or_else(|| panic!("{kept:#}\n{}", handset.process.log()));
+    let file = client.request(Method::GET, path).send().await.unwrap().bytes().await.unwrap();
+    let sound = wav::read(&file).unwrap().samples;
+    // A second and a half, less what the edges of pieces hide.
+    let spoken = pieces(&sound, 500.0);
+    assert!((12..=15).contains(&spoken), "{spoken} of 15 pieces, of {} samples", sound.len());
+    let timeline = client.alarm(&id).await["timeline"].to_string();
+    assert!(timeline.contains("recording_heard"), "{timeline}");
 }
 
 async fn a_message_is_spoken_by_its_caller_and_heard_by_the_others(engine: Engine) {
