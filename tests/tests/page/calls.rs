@@ -17,6 +17,7 @@ on_both!(
     a_person_has_a_list_of_their_calls,
     all_calls_of_a_person_stand_in_one_line_of_time,
     calls_are_found_by_who_may_see_numbers,
+    what_is_no_alarm_is_listed_beside_the_alarms,
 );
 
 /// Takes the next list, and reports what became of its number after so many seconds.
@@ -26,6 +27,35 @@ async fn called(server: &Server, path: &str, number: &str, seconds: i64, call: V
     server.home.clock.advance(TimeDelta::seconds(seconds));
     let report = format!("{path}?mid={}", offer["mid"].as_str().unwrap());
     assert_eq!(native(server, "POST", &report, json!({ "calls": [call] })).await, json!({ "code": 0 }));
+}
+
+async fn what_is_no_alarm_is_listed_beside_the_alarms(home: Home) {
+    let server = home.start().await;
+    server.pair("desk", Profile::List).await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Responder).await;
+    let alarm = server.raise(&[B], json!({})).await;
+    let engine = &server.app.engine;
+    let desk = engine.store.read().await.unwrap().db().handset_by_name("desk").await.unwrap().unwrap();
+    let test = engine.test_call(&desk, &format!("+86{A}"), true).await.unwrap().alarm.id.to_string();
+    let [alarm, test] = [alarm, test].map(|id| format!("href=\"/alarms/{id}\""));
+    let alarms = lin.get("/alarms").await;
+    assert!(alarms.shows(&alarm) && !alarms.shows(&test), "{}", alarms.body);
+    for kind in ["test", "shout", "call"] {
+        assert!(alarms.shows(&format!("<a href=\"/alarms?kind={kind}\">")), "{kind}: {}", alarms.body);
+    }
+    let tests = lin.get("/alarms?kind=test").await;
+    assert!(tests.shows(&test) && !tests.shows(&alarm), "{}", tests.body);
+    assert!(tests.shows("<a href=\"/alarms?kind=test\" aria-current=\"page\">Test calls</a>"), "{}", tests.body);
+    assert!(lin.get("/alarms?kind=shout").await.shows("There are none."));
+    assert!(lin.get("/alarms?kind=nonsense").await.shows(&alarm), "what is no kind asks for nothing");
+    for _ in 0..50 {
+        engine.test_call(&desk, &format!("+86{A}"), true).await.unwrap();
+    }
+    let older = lin.get("/alarms?kind=test").await;
+    let (_, rest) = older.body.split_once("<a href=\"/alarms?kind=test&#38;below=").unwrap_or_else(|| panic!("{}", older.body));
+    let below = rest.split('"').next().unwrap();
+    let rest = lin.get(&format!("/alarms?kind=test&below={below}")).await;
+    assert!(rest.shows(&test) && !rest.shows(&alarm), "{}", rest.body);
 }
 
 async fn the_timeline_tells_what_became_of_each_call(home: Home) {
