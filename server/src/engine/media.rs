@@ -12,14 +12,14 @@ use super::{Engine, EngineError};
 use crate::alarm::consequences;
 use crate::alarm::doer::Doer;
 use crate::alarm::event::Event;
-use crate::ids::MediaId;
+use crate::ids::{HuntId, MediaId};
 use crate::keep::media::recordings::{self, Spoken};
 use crate::links::{Hearing, Listener};
-use crate::store::access::users::Role;
+use crate::store::access::users::{Role, UserRow};
 use crate::store::alarm::dials::DialRow;
 use crate::store::alarm::hunts::CalleeRow;
 use crate::store::media::recordings::{HeardRow, Records};
-use crate::store::{Announcement, StoreError, Work};
+use crate::store::{Announcement, Db, StoreError, Work};
 
 /// Somebody who hears a recording several times within so long hears it once: players ask for it in parts.
 const ONE_HEARING: TimeDelta = TimeDelta::minutes(10);
@@ -197,19 +197,24 @@ impl Engine {
         (self.links.hearing(&Hearing { media, listener, until }), until)
     }
 
-    /// Who a listener is by now, whose request comes from this address; `None` when they may not hear recordings any more.
+    /// Who a listener is by now, whose request comes from this address; `None` when they may not hear this recording, or not any more.
+    /// `heard`: what was said in which call; none where it is the message of a shout, which all hear who respond.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn listener_now(&self, listener: Listener, address: IpAddr) -> Result<Option<Doer>, EngineError> {
+    pub async fn listener_now(
+        &self,
+        heard: Option<&HeardRow>,
+        listener: Listener,
+        address: IpAddr,
+    ) -> Result<Option<Doer>, EngineError> {
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
         Ok(match listener {
-            Listener::User(id) => db
-                .user(id)
-                .await?
-                .filter(|user| user.disabled_at.is_none() && user.role >= Role::Responder)
-                .map(|user| Doer::User { name: user.name }),
+            Listener::User(id) => match db.user(id).await? {
+                Some(user) if may_hear(&mut db, &user, heard.map(|heard| heard.hunt_id)).await? => Some(Doer::User { name: user.name }),
+                _ => None,
+            },
             Listener::Key(id) => db.key(id).await?.filter(|key| key.revoked_at.is_none()).map(|key| Doer::Key { name: key.name }),
             Listener::OpenNetwork => {
                 let is_open = self.config.http.open_networks.iter().any(|network| network.contains(&address));
@@ -252,6 +257,29 @@ impl Engine {
         self.heard.remember(what, now);
         Ok(())
     }
+}
+
+/// Whether a user may hear what was said in the calls of a hunt: admins, and whoever responds for the team of an alarm that they are about.
+/// An alarm of no team is everybody's who responds.
+///
+/// # Errors
+/// When the database fails.
+pub async fn may_hear(db: &mut Db<'_>, user: &UserRow, hunt: Option<HuntId>) -> Result<bool, StoreError> {
+    if user.disabled_at.is_some() || user.role < Role::Responder {
+        return Ok(false);
+    }
+    if user.role >= Role::Admin {
+        return Ok(true);
+    }
+    let Some(hunt) = hunt else { return Ok(true) };
+    let teams = db.teams_of_hunt(hunt).await?;
+    if teams.iter().any(Option::is_none) {
+        return Ok(true);
+    }
+    let Some(person) = user.person_id else { return Ok(false) };
+    let roster = db.roster().await?;
+    let theirs = |team: &String| roster.find_team(team).is_some_and(|team| team.members.contains(&person));
+    Ok(teams.iter().flatten().any(theirs))
 }
 
 /// Whose call that was, by the number as its handset was given it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use autocall::engine::Doer;
+use autocall::ids::PersonId;
 use autocall::keep::users::{self, Passwords};
 use autocall::store::access::users::Role;
 use reqwest::header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION, SET_COOKIE};
@@ -56,7 +57,12 @@ impl Visitor {
 
     /// A user who is logged in.
     pub async fn logged_in(server: &Server, name: &str, role: Role) -> Self {
-        add_user(server, name, role).await;
+        Self::logged_in_as(server, name, role, None).await
+    }
+
+    /// A user who is logged in, and is this person.
+    pub async fn logged_in_as(server: &Server, name: &str, role: Role, person: Option<PersonId>) -> Self {
+        add_user_as(server, name, role, person).await;
         let mut visitor = Self::new(server);
         let page = visitor.log_in(name, PASSWORD).await;
         assert_eq!(page.status, 303, "{}", page.body);
@@ -137,7 +143,11 @@ impl Visitor {
 }
 
 pub async fn add_user(server: &Server, name: &str, role: Role) {
+    add_user_as(server, name, role, None).await;
+}
+
+async fn add_user_as(server: &Server, name: &str, role: Role, person: Option<PersonId>) {
     let store = &server.app.engine.store;
     let login = users::Login::new(&Passwords::default(), name, PASSWORD).await.unwrap();
-    store.carry_out(server.now(), Doer::Server, async |work| users::add(work, login, role, None).await).await.unwrap();
+    store.carry_out(server.now(), Doer::Server, async |work| users::add(work, login, role, person).await).await.unwrap();
 }

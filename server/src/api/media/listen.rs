@@ -58,9 +58,6 @@ async fn play(
 ) -> Result<Response, EngineError> {
     let engine = &app.engine;
     let address = doors::caller(peer, headers, &app.config().http).address;
-    let Some(by) = engine.listener_now(hearing.listener, address).await? else {
-        return Ok((StatusCode::GONE, OVER).into_response());
-    };
     let (heard, is_message, file) = {
         let mut reader = engine.store.read().await?;
         let mut db = reader.db();
@@ -72,6 +69,9 @@ async fn play(
         (db.recording_of_media(hearing.media).await?, is_message, db.media(hearing.media).await?)
     };
     let Some(file) = file.filter(|_| heard.is_some() || is_message) else {
+        return Ok((StatusCode::GONE, OVER).into_response());
+    };
+    let Some(by) = engine.listener_now(heard.as_ref(), hearing.listener, address).await? else {
         return Ok((StatusCode::GONE, OVER).into_response());
     };
     let response = sound(&engine.store, &file, method, headers);

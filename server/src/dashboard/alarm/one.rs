@@ -132,6 +132,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     }
     let events = db.timeline(id).await?;
     let recorded = db.recordings_of_alarm(id).await?;
+    let theirs = recordings::heard_by(&mut db, reader, &recorded).await?;
     let hunt = db.hunt(alarm.hunt_id).await?;
     let policies = db.policies().await?;
     let quiet_hours = db.quiet_hours().await?;
@@ -192,7 +193,7 @@ pub(in crate::dashboard) async fn sight(app: &App, reader: &Reader, id: AlarmId)
     };
     // Nothing is wrong here; the part is there for the day when the database is away.
     let trouble = Part::new("trouble", &TroublePart { words, troubles: Vec::new() });
-    let recordings = recordings::part(reader, id, &recorded, &calls, &records);
+    let recordings = recordings::part(reader, id, &recorded, &theirs, &calls, &records);
     let in_calls = running::Calls { records: &records, open: &open, commands: &commands, handsets: &handsets };
     let running = running::part(reader, id, in_calls, app.engine.clock.now());
     Ok(Sight { title, parts: vec![trouble, Part::new("alarm", &part), running, recordings, Part::new("timeline", &timeline)] })

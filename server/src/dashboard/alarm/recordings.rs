@@ -1,5 +1,6 @@
 //! What callees said in the calls for an alarm: on its page, and the way to where it is heard.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use askama::Template;
@@ -13,11 +14,13 @@ use crate::dashboard::frame::answer::{Refusal, go_to};
 use crate::dashboard::frame::page::{Part, at_second};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Words;
-use crate::ids::{AlarmId, RecordingId};
+use crate::engine::media::may_hear;
+use crate::ids::{AlarmId, HuntId, RecordingId};
 use crate::links::Listener;
 use crate::store::alarm::board::CallRow;
 use crate::store::alarm::call_records::CallRecordRow;
 use crate::store::media::recordings::HeardRow;
+use crate::store::{Db, StoreError};
 
 /// An address is good for so long; the page makes another one for each hearing.
 const LASTS: TimeDelta = TimeDelta::hours(1);
@@ -32,10 +35,30 @@ pub(in crate::dashboard) async fn listen(
     let name = reader.visitor.as_ref().map(|visitor| visitor.name.as_str()).ok_or(Refusal::LogIn)?;
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    let media = db.recordings_of_alarm(alarm).await?.into_iter().find(|own| own.id == id).and_then(|own| own.media_id);
+    let row = db.recordings_of_alarm(alarm).await?.into_iter().find(|own| own.id == id).ok_or(Refusal::NotFound)?;
     let user = db.user_by_name(name).await?.ok_or(Refusal::LogIn)?;
-    let (path, _) = app.engine.hearing_path(media.ok_or(Refusal::NotFound)?, Listener::User(user.id), LASTS);
+    if !may_hear(&mut db, &user, Some(row.hunt_id)).await? {
+        return Err(Refusal::Forbidden);
+    }
+    let (path, _) = app.engine.hearing_path(row.media_id.ok_or(Refusal::NotFound)?, Listener::User(user.id), LASTS);
     Ok(go_to(&path))
+}
+
+/// Of which of these recordings a reader may hear the sound, by the hunts in whose calls they were made.
+pub(in crate::dashboard) async fn heard_by(
+    db: &mut Db<'_>,
+    reader: &Reader,
+    rows: &[HeardRow],
+) -> Result<BTreeSet<HuntId>, StoreError> {
+    let mut theirs = BTreeSet::new();
+    let Some(visitor) = reader.visitor.as_ref().filter(|_| reader.responds() && !rows.is_empty()) else { return Ok(theirs) };
+    let Some(user) = db.user_by_name(&visitor.name).await? else { return Ok(theirs) };
+    for hunt in rows.iter().map(|row| row.hunt_id).collect::<BTreeSet<_>>() {
+        if may_hear(db, &user, Some(hunt)).await? {
+            theirs.insert(hunt);
+        }
+    }
+    Ok(theirs)
 }
 
 /// A recording on the page.
@@ -64,6 +87,7 @@ pub(in crate::dashboard) fn part(
     reader: &Reader,
     alarm: AlarmId,
     rows: &[HeardRow],
+    theirs: &BTreeSet<HuntId>,
     calls: &[CallRow],
     records: &[CallRecordRow],
 ) -> Part {
@@ -72,7 +96,7 @@ pub(in crate::dashboard) fn part(
         // Whoever called back is in no list of a dial.
         let caller = || records.iter().find(|record| record.mid == row.mid && record.callee_id == row.callee_id)?.name.as_deref();
         let name = call.and_then(|call| call.name.as_deref()).or_else(caller).unwrap_or(&row.number);
-        let heard = row.media_id.is_some() && reader.responds();
+        let heard = row.media_id.is_some() && theirs.contains(&row.hunt_id);
         Item {
             when: at_second(row.named_at),
             who: reader.name(name),

@@ -171,6 +171,8 @@ statements! {
     ];
     /// The open dial in which a handset was told to play something.
     PLAYS = ["SELECT mid FROM dials WHERE handset_id = $1 AND clip = $2 AND closed_at IS NULL LIMIT 1"];
+    /// Which teams the alarms asked for that the calls of a hunt are about.
+    TEAMS = ["SELECT a.team FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id WHERE l.hunt_id = $1"];
     /// Whether the calls of a hunt are about something that this sender raised.
     RAISED_BY = [
         "SELECT a.id FROM alarm_hunts l JOIN alarms a ON a.id = l.alarm_id WHERE l.hunt_id = $1 AND a.integration_id = $2 LIMIT 1"
@@ -275,6 +277,12 @@ impl Db<'_> {
     pub async fn is_to_play(&mut self, handset: HandsetId, clip: MediaId) -> Result<bool> {
         let row: Option<(String,)> = fetch_optional!(self, PLAYS, handset, clip)?;
         Ok(row.is_some())
+    }
+
+    /// The team of each alarm that the calls of a hunt are about; `None` for one that asked for no team, or for others too.
+    pub async fn teams_of_hunt(&mut self, hunt: HuntId) -> Result<Vec<Option<String>>> {
+        let rows: Vec<(Option<String>,)> = fetch_all!(self, TEAMS, hunt)?;
+        Ok(rows.into_iter().map(|(team,)| team).collect())
     }
 
     /// Whether the calls of a hunt are about something that this sender raised.
