@@ -586,9 +586,6 @@ pub struct Status {
     /// With a modem: `ready`, `stuck`, or why it cannot be used.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub modem: Option<String>,
-    /// With a modem: how many text messages did not come, where the network said so only after their result was posted.
-    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
-    pub texts: Option<String>,
     /// Since when it has run, in seconds since 1970: whoever sees another value knows that it was started anew, or its modem was.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub started_at: Option<String>,
@@ -710,7 +707,17 @@ impl InboundText {
     }
 }
 
-/// What became of an [`OutboxCommand`].
+/// What the network says became of a text message that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// All of it is on the phone.
+    Delivered,
+    /// It will not come: one part that is missing is enough.
+    Failed,
+}
+
+/// What became of an [`OutboxCommand`]. A second one for the same command tells its [`Delivery`], which networks know only later.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxResult {
     /// True if it was carried out, as far as the handset can know.
@@ -728,6 +735,12 @@ pub struct OutboxResult {
     /// Why the network could not be asked, or did not take it, in its own words: `cme 30`.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What the network said became of a text message.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// When that was, by the network's clock: ISO 8601, or seconds since 1970.
+    #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
+    pub delivery_at: Option<String>,
 }
 
 /// What the network says about a forwarding, asked after it was set.

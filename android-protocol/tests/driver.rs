@@ -19,7 +19,7 @@ use android_protocol::{
         nothing_yet,
         scribe::{Scribe, journal_of},
     },
-    native::{CannotDial, JournalEntry, NativeSettings, Seen, Unfinished},
+    native::{CannotDial, JournalEntry, NativeSettings, Seen, Unfinished, delivery::Carried},
     phone::{CallState, EndCause},
     wire::{
         ACCEPTED_BODY, CallOutcome, CommandKind, IDLE_BODY, InboundText, NativeOffer, NativeReport, Outbox, OutboxCommand,
@@ -111,12 +111,12 @@ impl Line for Scripted {
         Status { battery: Some(83), ..Status::default() }
     }
 
-    async fn carry_out(&self, command: &CommandKind) -> OutboxResult {
+    async fn carry_out(&self, command: &CommandKind) -> Carried {
         self.note(format!("{command:?}"));
         if self.hangs {
             std::future::pending::<()>().await;
         }
-        OutboxResult { ok: true, detail: Some("sent".into()), ..OutboxResult::default() }
+        OutboxResult { ok: true, detail: Some("sent".into()), ..OutboxResult::default() }.into()
     }
 
     async fn texts(&self) -> Vec<InboundText> {

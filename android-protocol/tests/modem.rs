@@ -33,8 +33,8 @@ use android_protocol::{
     termux::check::Grade,
     voice::script::Script,
     wire::{
-        ACCEPTED_BODY, CallOutcome, CommandKind, EndedBy, FailureDetail, IDLE_BODY, InboundText, NativeOffer, NativeReport,
-        OfferedCall, OutboxResult, Progress, Status,
+        ACCEPTED_BODY, CallOutcome, CommandKind, Delivery, EndedBy, FailureDetail, IDLE_BODY, InboundText, NativeOffer,
+        NativeReport, OfferedCall, Outbox, OutboxCommand, OutboxResult, Progress, Status,
     },
 };
 use support::Desk;
@@ -410,7 +410,7 @@ async fn how_it_is_goes_to_the_server() {
 
 async fn carry_out(line: &ModemLine, kind: CommandKind) -> OutboxResult {
     ready(line).await;
-    line.carry_out(&kind).await
+    line.carry_out(&kind).await.result
 }
 
 #[tokio::test]
@@ -437,22 +437,33 @@ async fn a_forwarding_is_set_and_the_network_asked_whether_it_is_so() {
     assert!(!forward("*7213900000001").await.ok, "a code of another kind of network");
 }
 
+/// What the network has said of texts: numbers of parts, and what became of them.
+async fn told(line: &ModemLine, count: usize) -> Vec<(u8, Delivery)> {
+    let mut told = eventually("the reports", async || Some(line.told()).filter(|told| told.len() == count)).await;
+    told.sort_by_key(|one| one.reference);
+    told.into_iter().map(|one| (one.reference, one.delivery)).collect()
+}
+
 #[tokio::test]
-async fn a_text_is_sent_in_parts_and_the_word_of_its_delivery_waited_for() {
+async fn a_text_is_sent_in_parts_and_the_word_of_its_delivery_kept() {
     let folder = tempfile::tempdir().unwrap();
     let modem = FakeModem::plug_in(folder.path(), Manner { in_pieces: true, ..Manner::of(Dialect::Sim800) }).unwrap();
-    // The word is waited for longer than any machine is busy.
-    let line = line(&modem, folder.path(), |settings| settings.speed = 0.1);
+    let line = line(&modem, folder.path(), |settings| settings.speed = 10.0);
+    ready(&line).await;
     let text = "今天你值班。".repeat(20);
-    let sent = carry_out(&line, CommandKind::Sms { number: "+8613900000001".into(), text: text.clone() }).await;
-    assert!(
-        sent.ok && sent.detail.as_deref().is_some_and(|detail| detail.contains("2 parts") && detail.contains("delivered")),
-        "{sent:?}"
-    );
+    let sent = line.carry_out(&CommandKind::Sms { number: "+8613900000001".into(), text: text.clone() }).await;
+    assert!(sent.result.ok && sent.result.detail.as_deref() == Some("sent in 2 parts"), "{sent:?}");
+    assert_eq!(sent.references, [1, 2]);
     let parts = modem.sent();
     assert_eq!(parts.iter().map(|(_, piece)| piece.as_str()).collect::<String>(), text);
     assert!(parts.iter().all(|(number, _)| number == "+8613900000001"));
+    assert_eq!(told(&line, 2).await, [(1, Delivery::Delivered), (2, Delivery::Delivered)]);
+    assert_eq!(modem.stored(), 2, "they stay until they are written down");
+    for one in line.told() {
+        line.told_taken(&one).await;
+    }
     eventually("the reports gone from the SIM", async || (modem.stored() == 0).then_some(())).await;
+    assert_eq!(line.told(), []);
     modem.behave(|manner| manner.refuses.push(("AT+CMGS".into(), "+CMS ERROR: 21".into())));
     let refused = carry_out(&line, CommandKind::Sms { number: B.into(), text: "x".into() }).await;
     assert!(!refused.ok && refused.detail.as_deref().is_some_and(|detail| detail.contains("rejected")), "{refused:?}");
@@ -463,10 +474,9 @@ async fn a_text_is_sent_in_parts_and_the_word_of_its_delivery_waited_for() {
 async fn the_word_of_a_report_that_comes_while_another_is_read_is_not_missed() {
     let folder = tempfile::tempdir().unwrap();
     let modem = FakeModem::plug_in(folder.path(), Manner { reports_in_turn: true, ..Manner::of(Dialect::Sim7600) }).unwrap();
-    // The word is waited for longer than any machine is busy.
-    let line = line(&modem, folder.path(), |settings| settings.speed = 0.1);
-    let sent = carry_out(&line, CommandKind::Sms { number: A.into(), text: "今天你值班。".repeat(20) }).await;
-    assert!(sent.detail.as_deref().is_some_and(|detail| detail.contains("2 parts") && detail.contains("delivered")), "{sent:?}");
+    let line = line(&modem, folder.path(), |settings| settings.speed = 10.0);
+    carry_out(&line, CommandKind::Sms { number: A.into(), text: "今天你值班。".repeat(20) }).await;
+    assert_eq!(told(&line, 2).await, [(1, Delivery::Delivered), (2, Delivery::Delivered)]);
 }
 
 fn text_from(from: &str, text: &str, part: Option<(u8, u8)>) -> String {
@@ -694,23 +704,56 @@ async fn a_key_that_means_something_decides_and_ends_the_call() {
     }
 }
 
+/// A server that has these texts to send, and no alarm.
+fn texts_to_send(texts: &[(&str, &str, &str)]) -> Desk {
+    let sms = |&(id, number, text): &(&str, &str, &str)| OutboxCommand {
+        id: id.to_owned(),
+        kind: CommandKind::Sms { number: number.to_owned(), text: text.to_owned() },
+    };
+    let open = Mutex::new(texts.iter().map(sms).collect::<Vec<_>>());
+    Desk::open(move |request| {
+        let mut open = open.lock().unwrap();
+        if let Some(id) = request.path.strip_prefix("/outbox/") {
+            open.retain(|command| command.id != id);
+        }
+        match request.path.as_str() {
+            path if path.starts_with("/outbox?") => (200, Outbox::new(open.clone()).to_body()),
+            path if path.starts_with("/alert") => (200, IDLE_BODY.to_owned()),
+            _ => (200, ACCEPTED_BODY.to_owned()),
+        }
+    })
+}
+
 #[tokio::test]
-async fn what_the_network_says_late_about_a_text_stands_in_the_status() {
+async fn what_the_network_says_late_about_a_text_is_a_second_result() {
     let folder = tempfile::tempdir().unwrap();
     let modem = FakeModem::plug_in(folder.path(), Manner { reports: false, ..Manner::of(Dialect::Sim7600) }).unwrap();
-    let line = line(&modem, folder.path(), |settings| settings.speed = 10.0);
-    for _ in 0..2 {
-        let sent = carry_out(&line, CommandKind::Sms { number: A.into(), text: "今天你值班。".repeat(20) }).await;
-        assert!(sent.ok && sent.detail.as_deref().is_some_and(|detail| detail.contains("has not said")), "{sent:?}");
+    let long = "今天你值班。".repeat(20);
+    let desk = texts_to_send(&[("t1", A, &long), ("t2", B, "x"), ("t3", A, "x")]);
+    let results = |id: &str| desk.bodies(&format!("/outbox/{id}"));
+    let handset = agent(line(&modem, folder.path(), |settings| settings.speed = 10.0), folder.path(), &desk).await;
+    for id in ["t1", "t2", "t3"] {
+        let first = eventually("the first result", async || results(id).pop()).await;
+        assert!(first.contains("\"ok\":true") && first.contains("sent") && !first.contains("deliver"), "{first}");
     }
-    // Both parts of the first; of the second one is still tried, and one comes. What was not sent from here counts nothing.
-    for (reference, status) in [(1, 70), (2, 70), (3, 48), (4, 0), (99, 70)] {
+    // The parts of a text in either order. One is told while nobody is there, and lies on the SIM.
+    modem.report(2, 0);
+    eventually("the report gone from the SIM", async || (modem.stored() == 0).then_some(())).await;
+    kill(handset).await;
+    modem.report(1, 0);
+    let _handset = agent(line(&modem, folder.path(), |settings| settings.speed = 10.0), folder.path(), &desk).await;
+    let told = eventually("the second result", async || results("t1").get(1).cloned()).await;
+    assert!(told.contains("\"ok\":true") && told.contains("\"delivery\":\"delivered\""), "{told}");
+    assert!(told.contains("\"delivery_at\":\"2026-11-28T12:00:00+08:00\""), "{told}");
+    // That it is tried says nothing yet; and what is told twice, or against what was told, or of what was not sent from here, changes nothing.
+    for (reference, status) in [(3, 48), (3, 70), (1, 0), (3, 0), (99, 70), (4, 0)] {
         modem.report(reference, status);
+        eventually("the report gone from the SIM", async || (modem.stored() == 0).then_some(())).await;
     }
-    let told = eventually("the word", async || line.status().await.texts).await;
-    assert_eq!(told, "1 text message sent since the start did not come, as the network said later");
-    modem.report(3, 70);
-    eventually("the other", async || line.status().await.texts.filter(|told| told.starts_with("2 text messages"))).await;
+    let told = eventually("the second result", async || results("t2").get(1).cloned()).await;
+    assert!(told.contains("\"ok\":false") && told.contains("\"delivery\":\"failed\""), "{told}");
+    eventually("the second result of the last", async || results("t3").get(1).cloned()).await;
+    assert_eq!([results("t1").len(), results("t2").len(), results("t3").len()], [2, 2, 2]);
 }
 
 #[tokio::test]

@@ -229,7 +229,10 @@ fn the_intent_is_written_down_before_the_dial() {
             JournalEntry::Ended { .. } => "ended",
             JournalEntry::Reported { .. } => "reported",
             JournalEntry::Begun { .. } => "begun",
+            JournalEntry::Sent { .. } => "sent",
             JournalEntry::Done { .. } => "done",
+            JournalEntry::Fate { .. } => "fate",
+            JournalEntry::Told { .. } => "told",
         })
         .collect();
     assert_eq!(kinds, ["leased", "dialling", "ended", "reported"]);

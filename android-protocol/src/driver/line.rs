@@ -3,8 +3,11 @@
 use std::{future::Future, time::Duration};
 
 use crate::{
-    native::{CannotDial, Seen, Unfinished},
-    wire::{Cause, CommandKind, InboundText, OutboxResult, Status},
+    native::{
+        CannotDial, Seen, Unfinished,
+        delivery::{Carried, Told},
+    },
+    wire::{Cause, CommandKind, InboundText, Status},
 };
 
 /// A real line. Times are the handset's own clock, see [`super::clock`].
@@ -62,7 +65,18 @@ pub trait Line: Send + Sync + 'static {
     fn status(&self) -> impl Future<Output = Status> + Send;
 
     /// Sends a text message or a forwarding code. Test calls are dialled like any number.
-    fn carry_out(&self, command: &CommandKind) -> impl Future<Output = OutboxResult> + Send;
+    fn carry_out(&self, command: &CommandKind) -> impl Future<Output = Carried> + Send;
+
+    /// What the network has said of texts since they were sent, oldest first; each until [`Line::told_taken`].
+    fn told(&self) -> Vec<Told> {
+        Vec::new()
+    }
+
+    /// This is written down, or about no text of this handset.
+    fn told_taken(&self, told: &Told) -> impl Future<Output = ()> + Send {
+        let _ = told;
+        std::future::ready(())
+    }
 
     /// Text messages that came in and are not yet with the server, oldest first.
     fn texts(&self) -> impl Future<Output = Vec<InboundText>> + Send {

@@ -19,9 +19,9 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 use self::{clock::Clock, line::Line, scribe::Scribe, server::Server};
 use crate::{
     http::HttpReply,
-    native::{JournalEntry, NativeAction, NativeHandset, NativeSettings, Seen, journal::open_mark},
+    native::{JournalEntry, NativeAction, NativeHandset, NativeSettings, Seen, delivery::Carried, journal::open_mark},
     phone::CallState,
-    wire::Status,
+    wire::{CommandKind, Status},
 };
 
 /// How often a line is asked how it is.
@@ -65,6 +65,7 @@ pub async fn drive<L: Line>(
     tokio::pin!(shutdown);
     loop {
         work.handset.set_can_dial(line.can_dial());
+        work.take_told(&scribe).await;
         let action = tokio::select! {
             biased;
             () = &mut shutdown => return,
@@ -87,12 +88,17 @@ pub async fn drive<L: Line>(
             }
             NativeAction::CarryOut(command) => {
                 // It may take minutes. A text that is being sent when it is told to stop stands in the journal, and is not sent again.
-                let result = tokio::select! {
+                let Carried { result, references } = tokio::select! {
                     biased;
                     () = &mut shutdown => return,
-                    result = line.carry_out(&command.kind) => result,
+                    carried = line.carry_out(&command.kind) => carried,
                 };
                 tracing::info!(command.id = %command.id, ok = result.ok, detail = result.detail, "a command was carried out");
+                if let CommandKind::Sms { number, .. } = &command.kind
+                    && !references.is_empty()
+                {
+                    work.note(&scribe, JournalEntry::Sent { id: command.id.clone(), to: number.clone(), references }).await;
+                }
                 work.handset.carried_out(command.id, result);
                 continue;
             }
@@ -186,6 +192,30 @@ impl<L: Line> Work<L> {
                 seen
             }
         }
+    }
+
+    /// Writes down what the network has said of texts since they were sent.
+    async fn take_told(&mut self, scribe: &Scribe) {
+        for told in self.line.told() {
+            if let Some(entry) = self.handset.fate(&told)
+                && !self.note(scribe, entry).await
+            {
+                return;
+            }
+            self.line.told_taken(&told).await;
+        }
+    }
+
+    /// Writes an entry down that nothing waits for; false where that fails.
+    async fn note(&mut self, scribe: &Scribe, entry: JournalEntry) -> bool {
+        match scribe.write(entry.clone()).await {
+            Ok(()) => self.handset.noted(&entry),
+            Err(why) => {
+                tracing::error!(error = %why, "the journal cannot be written: what becomes of a text may not be told");
+                return false;
+            }
+        }
+        true
     }
 
     /// How long nothing is due.

@@ -53,7 +53,7 @@ impl Scribe {
             // What a writer that broke off left is cut off by the journal itself.
             let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
             journal.append(&entry)?;
-            let closes = matches!(entry, JournalEntry::Reported { .. } | JournalEntry::Done { .. });
+            let closes = matches!(entry, JournalEntry::Reported { .. } | JournalEntry::Done { .. } | JournalEntry::Told { .. });
             if closes
                 && journal.bytes() > JOURNAL_BYTES
                 && let Err(why) = journal.rewrite(compacted)

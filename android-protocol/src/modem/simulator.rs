@@ -311,7 +311,9 @@ impl FakeModem {
     pub fn report(&self, reference: u8, status: u8) {
         let mut inside = lock(&self.inside);
         let at = Stamp { fields: [26, 11, 28, 12, 0, 0], zone_minutes: 480 };
-        if let Ok(digits) = (Report { reference, to: "13900000001".to_owned(), at, status }).to_digits() {
+        let sent = usize::from(reference).checked_sub(1).and_then(|place| inside.sent.get(place));
+        let to = sent.and_then(|digits| submit::read_back(digits).ok()).map_or_else(|| "13900000001".to_owned(), |(to, ..)| to);
+        if let Ok(digits) = (Report { reference, to, at, status }).to_digits() {
             let slot = 200 + u32::from(reference);
             inside.slots.insert(slot, digits);
             inside.say(&format!("+CDSI: \"SM\",{slot}"));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::restart::Past;
-use crate::wire::{NativeCall, NativeOffer, OutboxResult};
+use crate::wire::{Delivery, NativeCall, NativeOffer, OutboxResult};
 
 /// A line of the journal. The times are the handset's own clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,12 +78,37 @@ pub enum JournalEntry {
         /// The command's id.
         id: String,
     },
+    /// All parts of a text were sent.
+    Sent {
+        /// The command's id.
+        id: String,
+        /// To whom.
+        to: String,
+        /// The numbers by which the network tells what becomes of its parts.
+        references: Vec<u8>,
+    },
     /// The server has the result of a command.
     Done {
         /// The command's id.
         id: String,
         /// What became of it.
         result: OutboxResult,
+    },
+    /// The network said what became of a part of a text.
+    Fate {
+        /// The command's id.
+        id: String,
+        /// The number of the part.
+        reference: u8,
+        /// What became of it.
+        delivery: Delivery,
+        /// When, by the network's clock.
+        at: String,
+    },
+    /// The server knows what became of a text.
+    Told {
+        /// The command's id.
+        id: String,
     },
 }
 
@@ -97,13 +122,15 @@ impl JournalEntry {
             | Self::Key { mid, .. }
             | Self::Ended { mid, .. }
             | Self::Reported { mid } => Some(mid),
-            Self::Begun { .. } | Self::Done { .. } => None,
+            Self::Begun { .. } | Self::Sent { .. } | Self::Done { .. } | Self::Fate { .. } | Self::Told { .. } => None,
         }
     }
 
     fn command(&self) -> Option<&str> {
         match self {
-            Self::Begun { id } | Self::Done { id, .. } => Some(id),
+            Self::Begun { id } | Self::Sent { id, .. } | Self::Done { id, .. } | Self::Fate { id, .. } | Self::Told { id } => {
+                Some(id)
+            }
             _ => None,
         }
     }

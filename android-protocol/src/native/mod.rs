@@ -7,6 +7,7 @@ use std::{collections::VecDeque, time::Duration};
 
 mod call;
 mod command;
+pub mod delivery;
 mod job;
 pub mod journal;
 mod request;
@@ -16,6 +17,7 @@ mod writing;
 pub use journal::JournalEntry;
 
 use self::{
+    delivery::Told,
     job::{Calling, Job},
     request::Purpose,
     restart::Past,
@@ -252,6 +254,17 @@ impl NativeHandset {
     /// Whether the line could ring a number now. While not, nothing is asked for that needs it; what was begun is finished and told.
     pub fn set_can_dial(&mut self, can_dial: bool) {
         self.can_dial = can_dial;
+    }
+
+    /// What is to be written down of a word of the network on a text; `None` where no text of this handset waits for it.
+    #[must_use]
+    pub fn fate(&self, told: &Told) -> Option<JournalEntry> {
+        self.past.fate(told)
+    }
+
+    /// The journal holds this, which whoever drives the handset knew first.
+    pub fn noted(&mut self, entry: &JournalEntry) {
+        self.past.note(entry);
     }
 
     /// The call that is not known to be over.

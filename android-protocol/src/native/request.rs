@@ -19,6 +19,8 @@ pub(super) enum Purpose {
     Status,
     Outbox,
     Result,
+    /// What became of the text of this command.
+    Delivery(String),
 }
 
 /// `text` as it may stand in a query.
@@ -75,6 +77,10 @@ impl NativeHandset {
             let path = format!("/outbox/{}", query_value(id));
             return Some((Purpose::Result, self.request(Method::Post, &path, result.to_body(), none)));
         }
+        if let Some((id, result)) = self.past.untold() {
+            let path = format!("/outbox/{}", query_value(&id));
+            return Some((Purpose::Delivery(id), self.request(Method::Post, &path, result.to_body(), none)));
+        }
         if self.job.is_some() || self.working_on.is_some() {
             return None;
         }
@@ -108,10 +114,13 @@ impl NativeHandset {
             // What it will never take is not sent for ever: meanwhile nobody would be rung.
             Purpose::Report if matches!(reply.status, 400 | 410 | 413 | 422) => self.close_job(now),
             Purpose::Result if matches!(reply.status, 400 | 404 | 410 | 413 | 422) => self.close_command(),
+            Purpose::Delivery(id) if good || matches!(reply.status, 400 | 404 | 410 | 413 | 422) => {
+                self.to_journal.push_back(JournalEntry::Told { id });
+            }
             // A server that does not know these has alarms all the same.
             Purpose::Status if !good && reply.status < 500 => {}
             Purpose::Outbox if !good && reply.status < 500 => self.outbox_due = false,
-            _ if !good => self.again_later(now, &purpose),
+            purpose if !good => self.again_later(now, &purpose),
             Purpose::Poll => {
                 self.polled = true;
                 match understood {
@@ -143,6 +152,7 @@ impl NativeHandset {
                 self.commands.extend(Outbox::parse(&reply.body).unwrap_or_default().commands);
             }
             Purpose::Result => self.close_command(),
+            Purpose::Delivery(_) => {}
         }
     }
 

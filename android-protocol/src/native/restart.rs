@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::journal::JournalEntry;
+use super::{delivery::Sent, journal::JournalEntry};
 use crate::wire::{CallOutcome, Cause, NativeCall, NativeOffer, NativeReport, OutboxResult};
 
 /// How many hand-outs whose report the server has, and how many commands, are remembered. A server asks again within minutes, not after a
@@ -17,8 +17,26 @@ pub const REMEMBERED: usize = 100;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Past {
     hand_outs: Vec<HandOut>,
-    /// `None` as long as nobody knows what became of it.
-    commands: VecDeque<(String, Option<OutboxResult>)>,
+    pub(super) commands: VecDeque<Command>,
+}
+
+/// A text, or a test call.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Command {
+    pub(super) id: String,
+    /// What the server was told; `None` as long as it was told nothing.
+    pub(super) result: Option<OutboxResult>,
+    /// What the network knows its text by.
+    pub(super) sent: Option<Sent>,
+}
+
+impl Command {
+    /// What is known of it, also where the program broke off.
+    fn known(&self) -> OutboxResult {
+        let sent =
+            || self.sent.as_ref().map(|_| OutboxResult { ok: true, detail: Some("sent".to_owned()), ..OutboxResult::default() });
+        self.result.clone().or_else(sent).unwrap_or_else(unknown)
+    }
 }
 
 /// One offer that was accepted.
@@ -179,8 +197,26 @@ impl Past {
                 }
                 self.forget();
             }
-            JournalEntry::Begun { id } => self.remember(id, None),
-            JournalEntry::Done { id, result } => self.remember(id, Some(result.clone())),
+            JournalEntry::Begun { id } => *self.command(id) = Command { id: id.clone(), ..Command::default() },
+            JournalEntry::Done { id, result } => self.command(id).result = Some(result.clone()),
+            JournalEntry::Sent { id, to, references } => {
+                for command in &mut self.commands {
+                    if command.sent.as_mut().is_some_and(|sent| !sent.loses(references)) {
+                        command.sent = None;
+                    }
+                }
+                self.command(id).sent = Some(Sent::new(to, references));
+            }
+            JournalEntry::Fate { id, reference, delivery, at } => {
+                if let Some(sent) = self.sent_mut(id) {
+                    sent.hears(*reference, *delivery, at);
+                }
+            }
+            JournalEntry::Told { id } => {
+                if let Some(sent) = self.sent_mut(id) {
+                    sent.is_told();
+                }
+            }
         }
     }
 
@@ -212,22 +248,30 @@ impl Past {
     /// The result of a command that was carried out before, or begun; `None` for a new one.
     #[must_use]
     pub fn result_of(&self, id: &str) -> Option<OutboxResult> {
-        let (_, result) = self.commands.iter().rev().find(|(known, _)| known == id)?;
-        Some(result.clone().unwrap_or_else(unknown))
+        self.commands.iter().rev().find(|command| command.id == id).map(Command::known)
     }
 
     /// Commands that were begun, and of which nobody knows more.
     #[must_use]
     pub fn broken_off(&self) -> Vec<(String, OutboxResult)> {
-        self.commands.iter().filter(|(_, result)| result.is_none()).map(|(id, _)| (id.clone(), unknown())).collect()
+        let broken_off = self.commands.iter().filter(|command| command.result.is_none());
+        broken_off.map(|command| (command.id.clone(), command.known())).collect()
     }
 
-    fn remember(&mut self, id: &str, result: Option<OutboxResult>) {
-        self.commands.retain(|(known, _)| known != id);
-        self.commands.push_back((id.to_owned(), result));
-        if self.commands.len() > REMEMBERED {
+    /// The command under this name; it is the last to be forgotten now.
+    fn command(&mut self, id: &str) -> &mut Command {
+        let place = self.commands.iter().position(|command| command.id == id);
+        let known = place.and_then(|place| self.commands.remove(place));
+        if self.commands.len() >= REMEMBERED {
             self.commands.pop_front();
         }
+        self.commands.push_back(known.unwrap_or_else(|| Command { id: id.to_owned(), ..Command::default() }));
+        let last = self.commands.len() - 1;
+        &mut self.commands[last]
+    }
+
+    fn sent_mut(&mut self, id: &str) -> Option<&mut Sent> {
+        self.commands.iter_mut().find(|command| command.id == id)?.sent.as_mut()
     }
 
     /// The oldest that are reported make room; what is open never does.

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{super::delivery::Told, *};
+use crate::wire::Delivery;
 
 const A: &str = "13900000001";
 const B: &str = "13900000002";
@@ -121,4 +122,58 @@ fn a_call_that_came_in_is_reported_and_its_caller_is_not_rung() {
     let again = Past::read(&[inbound.clone(), JournalEntry::Connected { mid: "i1".into(), number: "186".into() }, inbound]);
     assert_eq!(again.open().next().unwrap().report().calls[0].outcome, Some(CallOutcome::Answered));
     assert_eq!(again.open().count(), 1);
+}
+
+fn sent(id: &str, references: &[u8]) -> JournalEntry {
+    JournalEntry::Sent { id: id.into(), to: A.into(), references: references.to_vec() }
+}
+
+fn told(reference: u8, delivery: Delivery) -> Told {
+    Told { reference, to: format!("+86{A}"), delivery, at: format!("2026-11-28T12:00:0{reference}+08:00"), place: None }
+}
+
+/// A journal with these words of the network written down, as far as a text waits for them.
+fn with_told(mut entries: Vec<JournalEntry>, words: &[Told]) -> Vec<JournalEntry> {
+    for word in words {
+        entries.extend(Past::read(&entries).fate(word));
+    }
+    entries
+}
+
+fn done(id: &str) -> [JournalEntry; 1] {
+    [JournalEntry::Done { id: id.into(), result: OutboxResult { ok: true, ..OutboxResult::default() } }]
+}
+
+#[test]
+fn a_text_is_delivered_when_all_its_parts_are_and_fails_with_one_of_them() {
+    use Delivery::{Delivered, Failed};
+    let begun = vec![JournalEntry::Begun { id: "t".into() }, sent("t", &[1, 2])];
+    let known = Past::read(&begun).result_of("t").unwrap();
+    assert!(known.ok, "killed before the server was told: it was sent all the same");
+    let whole = with_told(begun.clone(), &[told(2, Delivered), told(1, Delivered)]);
+    assert_eq!(Past::read(&whole).untold(), None, "the first result goes first");
+    let whole = [whole, done("t").to_vec()].concat();
+    let (id, result) = Past::read(&whole).untold().unwrap();
+    assert_eq!((id.as_str(), result.ok, result.delivery), ("t", true, Some(Delivered)));
+    assert_eq!(result.delivery_at.as_deref(), Some("2026-11-28T12:00:02+08:00"));
+    let part = [begun.clone(), done("t").to_vec()].concat();
+    assert_eq!(Past::read(&with_told(part.clone(), &[told(1, Delivered)])).untold(), None);
+    // Said twice, and otherwise the second time.
+    let failed = with_told(part, &[told(2, Failed), told(2, Delivered), told(1, Delivered)]);
+    assert_eq!(Past::read(&failed).untold().unwrap().1.delivery, Some(Failed));
+    let over = [failed, vec![JournalEntry::Told { id: "t".into() }]].concat();
+    assert_eq!(Past::read(&over).untold(), None);
+    assert_eq!(Past::read(&over).fate(&told(1, Failed)), None);
+}
+
+#[test]
+fn a_number_that_was_given_anew_is_of_the_later_text() {
+    let entries = [vec![sent("old", &[1, 2])], done("old").to_vec(), vec![sent("new", &[1])], done("new").to_vec()].concat();
+    let entries = with_told(entries, &[told(1, Delivery::Delivered)]);
+    assert_eq!(Past::read(&entries).untold().unwrap().0, "new");
+    let other = Told { to: B.into(), ..told(2, Delivery::Delivered) };
+    assert_eq!(Past::read(&entries).fate(&other), None, "a report on a message to somebody else");
+    // What is kept of the journal tells the same.
+    let kept = super::super::journal::compacted(entries.clone());
+    assert_eq!(Past::read(&kept).untold(), Past::read(&entries).untold());
 }

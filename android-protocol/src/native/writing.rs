@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CannotDial, JournalEntry, NativeHandset};
+use super::{CannotDial, JournalEntry, NativeHandset, RETRY_AFTER};
 use crate::wire::OutboxResult;
 
 impl NativeHandset {
@@ -41,12 +41,16 @@ impl NativeHandset {
                 }
                 self.carried_out(id, result);
             }
+            // It is told once more, and not as fast as the server answers.
+            Some(JournalEntry::Told { .. }) => self.quiet_until = now + RETRY_AFTER,
             Some(
                 JournalEntry::Inbound { .. }
                 | JournalEntry::Connected { .. }
                 | JournalEntry::Key { .. }
                 | JournalEntry::Ended { .. }
                 | JournalEntry::Reported { .. }
+                | JournalEntry::Sent { .. }
+                | JournalEntry::Fate { .. }
                 | JournalEntry::Done { .. },
             )
             | None => {}

@@ -23,7 +23,7 @@ use crate::{
     DialString,
     driver::line::Line,
     forwarding::ServiceCode,
-    native::{CannotDial, Seen, Unfinished},
+    native::{CannotDial, Seen, Unfinished, delivery::Carried},
     wire::{Capability, CommandKind, InboundText, LineState, OutboxResult, Status},
 };
 
@@ -315,13 +315,13 @@ impl Line for TermuxLine {
         status
     }
 
-    async fn carry_out(&self, command: &CommandKind) -> OutboxResult {
+    async fn carry_out(&self, command: &CommandKind) -> Carried {
         let done = match command {
             CommandKind::Sms { number, text } => self.send_text(number, text).await,
             CommandKind::Forward { code } => self.send_code(code).await,
             CommandKind::TestCall { .. } => Err("a test call is dialled, not sent".to_owned()),
         };
-        OutboxResult { ok: done.is_ok(), detail: Some(done.unwrap_or_else(|why| why)), ..OutboxResult::default() }
+        OutboxResult { ok: done.is_ok(), detail: Some(done.unwrap_or_else(|why| why)), ..OutboxResult::default() }.into()
     }
 
     async fn texts(&self) -> Vec<InboundText> {

@@ -27,6 +27,7 @@ on_both!(
     what_a_line_follows_is_not_removed,
     each_gateway_takes_it_in_its_own_form,
     a_native_handset_sends_it,
+    what_the_network_of_a_native_handset_says_later_is_taken,
     a_native_handset_that_never_asks_is_told_of,
     a_native_handset_dials_the_code_of_its_own_line,
     a_code_waits_until_the_line_is_free,
@@ -410,6 +411,40 @@ async fn a_native_handset_sends_it(home: Home) {
     .await;
 }
 
+async fn what_the_network_of_a_native_handset_says_later_is_taken(home: Home) {
+    let server = home.start().await;
+    server.pair("pixel", Profile::Native).await;
+    server.pair("other", Profile::Native).await;
+    let settings = json!({ "kind": "handset", "handset": "pixel" });
+    server.post("/api/v1/sms/gateways", &json!({ "name": "phone", "settings": settings })).await;
+    add_line(&server, json!({})).await;
+    on_duty(&server, "李娜", A).await;
+    let first = commanded(&server, "pixel").await;
+    result(&server, "pixel", &first, json!({ "ok": true, "detail": "sent" })).await;
+    known_is(&server, "sent").await;
+    let delivered = json!({ "ok": true, "delivery": "delivered", "delivery_at": "2026-11-28T13:00:00+08:00" });
+    let failed = json!({ "ok": false, "delivery": "failed", "detail": "it will not come" });
+    result(&server, "other", &first, delivered.clone()).await;
+    assert_eq!(known(&server).await, "sent", "a handset speaks of its own messages");
+    result(&server, "pixel", &first, failed.clone()).await;
+    assert_eq!(known(&server).await, "waiting");
+    assert!(line(&server).await["forwarded"]["last_result"].as_str().unwrap().contains("will not come"));
+    server.pass(60).await;
+    let second = commanded(&server, "pixel").await;
+    assert_ne!(first["id"], second["id"]);
+    // Also before the outbox has looked at the first result, and of the message before nothing more is said.
+    let path = |command: &Value| format!("/h/pixel/outbox/{}", command["id"].as_str().unwrap());
+    native(&server, "POST", &path(&second), Some(json!({ "ok": true }))).await;
+    native(&server, "POST", &path(&first), Some(failed.clone())).await;
+    for _ in 0..2 {
+        native(&server, "POST", &path(&second), Some(delivered.clone())).await;
+    }
+    send(&server).await;
+    assert_eq!(known(&server).await, "delivered");
+    result(&server, "pixel", &second, failed).await;
+    assert_eq!(known(&server).await, "delivered", "what is on the phone is not sent again");
+}
+
 async fn a_native_handset_that_never_asks_is_told_of(home: Home) {
     let server = near(home).start().await;
     let (room, hook) = Room::open().await;
@@ -618,7 +653,7 @@ async fn a_gateway_that_is_away_for_an_hour(home: Home) {
     phone.set_away(false);
     server.pass(600).await;
     assert_eq!(taken(&server, &phone, 1).await, [command(A)]);
-    assert_eq!(known(&server).await, "sent");
+    known_is(&server, "sent").await;
 }
 
 async fn a_day_later_it_is_given_up(home: Home) {

@@ -212,10 +212,12 @@ impl Keeper {
                 Some(Order::Prepare(reply)) => drop(reply.send(Err(broken(why)))),
                 Some(Order::Dial(_, reply)) => drop(reply.send(Err(broken(why)))),
                 Some(Order::CarryOut(_, reply)) => {
-                    drop(reply.send(OutboxResult { detail: Some(why), ..OutboxResult::default() }));
+                    drop(reply.send(OutboxResult { detail: Some(why), ..OutboxResult::default() }.into()));
                 }
                 Some(Order::Find(number)) => self.shared.search_later(&number),
-                Some(Order::HangUp | Order::Delete(_)) => {}
+                // What still lies on the SIM is found there again.
+                Some(Order::Delete(slots)) => self.shared.forget_told(&slots),
+                Some(Order::HangUp) => {}
                 None => return,
             }
         }

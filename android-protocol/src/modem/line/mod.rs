@@ -28,7 +28,10 @@ use self::{clock::Pace, config::Modem, shared::Shared};
 use crate::{
     driver::{line::Line, nothing_yet},
     modem::{cause::words, radio::Registration},
-    native::{CannotDial, Seen, Unfinished},
+    native::{
+        CannotDial, Seen, Unfinished,
+        delivery::{Carried, Told},
+    },
     wire::{Cause, CommandKind, InboundText, OutboxResult, Status},
 };
 
@@ -47,7 +50,7 @@ enum Order {
     /// Look after the call: it is to end.
     HangUp,
     /// Send a text, or ask the network for something.
-    CarryOut(CommandKind, oneshot::Sender<OutboxResult>),
+    CarryOut(CommandKind, oneshot::Sender<Carried>),
     /// Delete these from the SIM.
     Delete(Vec<u32>),
 }
@@ -184,9 +187,19 @@ impl Line for ModemLine {
         self.shared.status()
     }
 
-    async fn carry_out(&self, command: &CommandKind) -> OutboxResult {
-        let result = self.order(|reply| Order::CarryOut(command.clone(), reply)).await;
-        result.unwrap_or_else(|| OutboxResult { detail: Some(format!("{:?}", no_task())), ..OutboxResult::default() })
+    async fn carry_out(&self, command: &CommandKind) -> Carried {
+        let carried = self.order(|reply| Order::CarryOut(command.clone(), reply)).await;
+        carried.unwrap_or_else(|| OutboxResult { detail: Some(format!("{:?}", no_task())), ..OutboxResult::default() }.into())
+    }
+
+    fn told(&self) -> Vec<Told> {
+        self.shared.told()
+    }
+
+    async fn told_taken(&self, told: &Told) {
+        if let Some(slot) = self.shared.told_taken(told) {
+            let _ = self.orders.send(Order::Delete(vec![slot])).await;
+        }
     }
 
     async fn texts(&self) -> Vec<InboundText> {

@@ -238,7 +238,10 @@ impl<'a> Session<'a> {
                 drop(reply.send(result));
                 trouble.map_or(Ok(()), Err)
             }
-            Order::Delete(slots) => self.texting.delete(&mut self.talk, &slots).await,
+            Order::Delete(slots) => {
+                self.keeper.shared.forget_told(&slots);
+                self.texting.delete(&mut self.talk, &slots).await
+            }
         }
     }
 

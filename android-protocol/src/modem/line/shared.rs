@@ -14,15 +14,12 @@ use crate::{
         call::Call,
         dialect::{Dialect, Identity},
         listed::Listed,
-        pdu::{
-            deliver::Deliver,
-            joining::Joined,
-            report::{Fate, Report},
-        },
+        pdu::{deliver::Deliver, joining::Joined, report::Report},
         radio::Registration,
     },
+    native::delivery::Told,
     phone::CallState,
-    wire::{AnswerDetection, Capability, InboundText, LineState, Sim, Status},
+    wire::{AnswerDetection, Capability, Delivery, InboundText, LineState, Sim, Status},
 };
 
 /// From here on count the places of messages that lie on no SIM.
@@ -31,8 +28,8 @@ const NOWHERE: u32 = 1 << 31;
 /// Most of those that are kept until the server has them.
 const MOST_LOOSE: usize = 50;
 
-/// Most texts whose fate is waited for; the network may never tell it.
-const MOST_UNSETTLED: usize = 64;
+/// Most words of the network about texts that are kept until they are written down. What lies on the SIM stays there.
+const MOST_TOLD: usize = 64;
 
 /// What the modem is like now.
 #[derive(Debug, Default)]
@@ -63,10 +60,16 @@ struct Known {
     /// Messages that came and lie on no SIM, by a place that is none.
     loose: Vec<(u32, Deliver)>,
     loose_places: u32,
-    /// Texts that were sent, by the references of those of their parts of which the network has not said what became of them.
-    unsettled: VecDeque<Vec<u8>>,
-    /// How many of those will not come.
-    lost: u64,
+    /// What the network said of texts since they were sent.
+    told: VecDeque<OneTold>,
+}
+
+/// A word of the network.
+#[derive(Debug)]
+struct OneTold {
+    told: Told,
+    /// It is written down, and only lies on the SIM.
+    taken: bool,
 }
 
 /// The same, for several tasks.
@@ -259,46 +262,38 @@ impl Shared {
         self.known().loose.clone()
     }
 
-    /// The modem gave these numbers to parts of texts: what is told under them from now on is about the new ones.
-    pub(super) fn uses_references(&self, references: &[u8]) {
+    /// The network says what became of a part of a text, by a report that may lie on the SIM.
+    pub(super) fn keep_told(&self, report: &Report, delivery: Delivery, place: Option<u32>) {
         let mut known = self.known();
-        for unsettled in &mut known.unsettled {
-            unsettled.retain(|reference| !references.contains(reference));
+        if place.is_some() && known.told.iter().any(|one| one.told.place == place) {
+            return;
         }
-        known.unsettled.retain(|unsettled| !unsettled.is_empty());
+        if known.told.len() >= MOST_TOLD {
+            known.told.pop_front();
+        }
+        let Report { reference, to, at, .. } = report;
+        let told = Told { reference: *reference, to: to.clone(), delivery, at: at.to_string(), place };
+        known.told.push_back(OneTold { told, taken: false });
+        self.changed.notify_one();
     }
 
-    /// A text was sent, and of these of its parts the network has not said what became of them.
-    pub(super) fn waits_for_fate(&self, references: Vec<u8>) {
-        let mut known = self.known();
-        if !references.is_empty() {
-            known.unsettled.push_back(references);
-        }
-        if known.unsettled.len() > MOST_UNSETTLED {
-            known.unsettled.pop_front();
-        }
+    pub(super) fn told(&self) -> Vec<Told> {
+        self.known().told.iter().filter(|one| !one.taken).map(|one| one.told.clone()).collect()
     }
 
-    /// The network says what became of a part of a text.
-    pub(super) fn fate(&self, report: &Report) {
+    /// It is written down: where it lies on the SIM. Until it is deleted there it is not read again: by then another message may lie there.
+    pub(super) fn told_taken(&self, told: &Told) -> Option<u32> {
         let mut known = self.known();
-        let reference = report.reference;
-        let Some(at) = known.unsettled.iter().rposition(|unsettled| unsettled.contains(&reference)) else { return };
-        match report.fate() {
-            Fate::Trying => {}
-            Fate::Delivered => {
-                if let Some(unsettled) = known.unsettled.get_mut(at) {
-                    unsettled.retain(|waiting| *waiting != reference);
-                }
-                known.unsettled.retain(|unsettled| !unsettled.is_empty());
-            }
-            Fate::Failed => {
-                // One part that is missing is enough.
-                known.unsettled.remove(at);
-                known.lost = known.lost.saturating_add(1);
-                tracing::warn!(reference, "a text message that was sent will not come, says the network");
-            }
+        match told.place {
+            None => known.told.retain(|one| one.told != *told),
+            Some(_) => known.told.iter_mut().filter(|one| one.told == *told).for_each(|one| one.taken = true),
         }
+        told.place
+    }
+
+    /// What lay at these places is being deleted, or is to be read anew.
+    pub(super) fn forget_told(&self, slots: &[u32]) {
+        self.known().told.retain(|one| !one.told.place.is_some_and(|place| slots.contains(&place)));
     }
 
     pub(super) fn keep_texts(&self, texts: Vec<Joined>) {
@@ -355,11 +350,6 @@ impl Shared {
                 Some(why) => why.clone(),
                 None => "ready".to_owned(),
             }),
-            texts: match known.lost {
-                0 => None,
-                1 => Some("1 text message sent since the start did not come, as the network said later".to_owned()),
-                lost => Some(format!("{lost} text messages sent since the start did not come, as the network said later")),
-            },
             started_at: known.ready_since.map(|since| since.to_string()),
             ..Status::default()
         }

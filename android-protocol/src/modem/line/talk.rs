@@ -45,11 +45,6 @@ impl Talk {
         self.news.pop_front()
     }
 
-    /// Whether it said something that nobody has taken yet.
-    pub(super) fn has_news(&self) -> bool {
-        !self.news.is_empty()
-    }
-
     /// Whether something came that no modem says.
     pub(super) fn is_garbled(&self) -> bool {
         self.garbled || self.exchange.is_garbled()

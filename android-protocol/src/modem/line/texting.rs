@@ -1,9 +1,6 @@
 //! What is neither a call nor the radio: text messages both ways, forwarding, and codes that the network answers.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     session::explain,
@@ -25,7 +22,8 @@ use crate::{
         },
         ussd, values,
     },
-    wire::{CommandKind, OutboxResult},
+    native::delivery::Carried,
+    wire::{CommandKind, Delivery, OutboxResult},
 };
 
 /// How often the SIM is looked at without news of a message, which may be lost.
@@ -33,9 +31,6 @@ const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// How long the parts of a text are waited for before it is passed on without those that are missing.
 const PARTS_WITHIN: Duration = Duration::from_mins(10);
-
-/// How long a result waits for the word that the message was delivered. No alarm is fetched meanwhile.
-const REPORT_WITHIN: Duration = Duration::from_secs(5);
 
 /// How often a part is sent while the network says "not now".
 const TRIES: u8 = 3;
@@ -45,7 +40,6 @@ pub(super) struct Texting {
     look_at: Duration,
     /// Places where the modem put reports.
     report_slots: Vec<u32>,
-    reports: VecDeque<Report>,
     /// Since when a part waits for the others, by its place.
     waiting: BTreeMap<u32, Duration>,
     full: bool,
@@ -65,15 +59,7 @@ impl Texting {
     pub(super) fn new(now: Duration) -> Self {
         // Two runs of this program are hardly begun in the same moment; a reference only tells the texts of one hour apart.
         let reference = u16::try_from(std::process::id() & 0xffff).unwrap_or(0);
-        Self {
-            look_at: now,
-            report_slots: Vec::new(),
-            reports: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            full: false,
-            reference,
-            ussd: None,
-        }
+        Self { look_at: now, report_slots: Vec::new(), waiting: BTreeMap::new(), full: false, reference, ussd: None }
     }
 
     pub(super) fn look_soon(&mut self) {
@@ -93,7 +79,9 @@ impl Texting {
             Event::TextStored(_) => self.look_soon(),
             Event::ReportStored(slot) => self.report_slots.push(slot),
             Event::Pdu { report: true, digits } => match Incoming::parse(&digits) {
-                Ok(Incoming::Report(report)) => self.keep(report, shared),
+                Ok(Incoming::Report(report)) => {
+                    keep(&report, None, shared);
+                }
                 _ => tracing::warn!("a delivery report cannot be read"),
             },
             // Phones show these at once and keep them nowhere.
@@ -117,15 +105,6 @@ impl Texting {
         }
     }
 
-    fn keep(&mut self, report: Report, shared: &Shared) {
-        shared.fate(&report);
-        tracing::info!(reference = report.reference, fate = ?report.fate(), "the network says what became of a message");
-        self.reports.push_back(report);
-        if self.reports.len() > 64 {
-            self.reports.pop_front();
-        }
-    }
-
     pub(super) async fn do_what_is_due(&mut self, talk: &mut Talk, shared: &Shared) -> Result<(), Trouble> {
         let now = shared.pace.now();
         if self.ussd.as_ref().is_some_and(|ussd| ussd.reply.is_some() || now >= ussd.until) {
@@ -143,8 +122,9 @@ impl Texting {
         while let Some(slot) = self.report_slots.pop() {
             let answer = talk.ask(Command::new(format!("AT+CMGR={slot}")).answered_by("+CMGR")).await?;
             let digits = answer.lines.get(1).map(String::as_str).unwrap_or_default();
-            if let Ok(Incoming::Report(report)) = Incoming::parse(digits) {
-                self.keep(report, shared);
+            if let Ok(Incoming::Report(report)) = Incoming::parse(digits)
+                && !keep(&report, Some(slot), shared)
+            {
                 self.delete(talk, &[slot]).await?;
             }
         }
@@ -162,8 +142,9 @@ impl Texting {
             match Incoming::parse(digits) {
                 Ok(Incoming::Text(text)) => texts.push((slot, text)),
                 Ok(Incoming::Report(report)) => {
-                    self.keep(report, shared);
-                    self.delete(talk, &[slot]).await?;
+                    if !keep(&report, Some(slot), shared) {
+                        self.delete(talk, &[slot]).await?;
+                    }
                 }
                 // Sent from here by another program, or damaged: nobody reads it.
                 Err(_) => leftovers.push(slot),
@@ -203,12 +184,7 @@ impl Texting {
     }
 
     /// Carries a command of the server out.
-    pub(super) async fn carry_out(
-        &mut self,
-        talk: &mut Talk,
-        kind: &CommandKind,
-        shared: &Shared,
-    ) -> (OutboxResult, Option<Trouble>) {
+    pub(super) async fn carry_out(&mut self, talk: &mut Talk, kind: &CommandKind, shared: &Shared) -> (Carried, Option<Trouble>) {
         let done = match self.finish_ussd(talk, shared).await {
             Err(trouble) => Err(trouble),
             Ok(()) => match kind {
@@ -218,51 +194,35 @@ impl Texting {
             },
         };
         match done {
-            Ok(result) => (result, None),
-            Err(trouble) => (refused("the modem does not answer"), Some(trouble)),
+            Ok(result) => (result.into(), None),
+            Err(trouble) => (refused("the modem does not answer").into(), Some(trouble)),
         }
     }
 
     /// Sends a text, part by part.
-    async fn send(&mut self, talk: &mut Talk, number: &str, text: &str, shared: &Shared) -> (OutboxResult, Option<Trouble>) {
+    async fn send(&mut self, talk: &mut Talk, number: &str, text: &str, shared: &Shared) -> (Carried, Option<Trouble>) {
         self.reference = self.reference.wrapping_add(1);
         let parts = match submit(number, text, self.reference, false, true) {
             Ok(parts) => parts,
-            Err(why) => return (refused(&why.to_string()), None),
+            Err(why) => return (refused(&why.to_string()).into(), None),
         };
-        self.reports.clear();
         let (count, mut references) = (parts.len(), Vec::new());
         for (at, part) in (1..).zip(&parts) {
             match self.send_part(talk, part, shared).await {
-                Ok(Ok(reference)) => {
-                    references.extend(reference);
-                    shared.uses_references(&references);
-                }
-                Ok(Err(why)) => return (refused(&format!("part {at} of {count} was not sent: {why}")), None),
+                Ok(Ok(reference)) => references.extend(reference),
+                Ok(Err(why)) => return (refused(&format!("part {at} of {count} was not sent: {why}")).into(), None),
                 Err(trouble) => {
                     let why =
                         format!("part {at} of {count}: the modem did not say whether it was sent, and it is not sent twice");
-                    return (refused(&why), Some(trouble));
+                    return (refused(&why).into(), Some(trouble));
                 }
             }
         }
-        let (fate, trouble) = match self.wait_for_reports(talk, &references, shared).await {
-            Ok(fate) => (fate, None),
-            Err(trouble) => (None, Some(trouble)),
-        };
-        if !matches!(fate, Some(Fate::Delivered | Fate::Failed)) {
-            // The result does not wait, and the server takes no second one: what comes later is told with the status.
-            references.retain(|reference| !self.is_delivered(*reference));
-            shared.waits_for_fate(references);
-        }
         let sent = if count == 1 { "sent".to_owned() } else { format!("sent in {count} parts") };
-        let says = match fate {
-            Some(Fate::Delivered) => "the network says that it was delivered",
-            Some(Fate::Failed) => "the network says that it will not come",
-            Some(Fate::Trying) | None => "the network has not said yet whether it came",
-        };
-        let ok = fate != Some(Fate::Failed);
-        (OutboxResult { ok, detail: Some(format!("{sent}; {says}")), ..OutboxResult::default() }, trouble)
+        let result = OutboxResult { ok: true, detail: Some(sent), ..OutboxResult::default() };
+        // A part without a number is one of which nothing will be known, and so is the whole.
+        let references = if references.len() == count { references } else { Vec::new() };
+        (Carried { result, references }, None)
     }
 
     /// Sends one part: the number that the modem gave it, or why it was not taken.
@@ -287,41 +247,6 @@ impl Texting {
                 return Ok(Err(explain(&answer.result)));
             }
             shared.pace.sleep(Duration::from_secs(3)).await;
-        }
-    }
-
-    fn is_delivered(&self, reference: u8) -> bool {
-        self.reports.iter().any(|report| report.reference == reference && report.fate() == Fate::Delivered)
-    }
-
-    /// What the network says about all of these; `None` if it says nothing in time.
-    async fn wait_for_reports(&mut self, talk: &mut Talk, references: &[u8], shared: &Shared) -> Result<Option<Fate>, Trouble> {
-        let until = shared.pace.deadline(REPORT_WITHIN);
-        loop {
-            while let Some(event) = talk.news() {
-                if matches!(event, Event::Ring { .. }) {
-                    shared.stranger(true);
-                }
-                self.heard(event, shared);
-            }
-            self.read_reports(talk, shared).await?;
-            let fate_of =
-                |reference: &u8| self.reports.iter().rev().find(|report| report.reference == *reference).map(Report::fate);
-            let fates: Vec<_> = references.iter().filter_map(fate_of).collect();
-            if fates.contains(&Fate::Failed) {
-                return Ok(Some(Fate::Failed));
-            }
-            if !references.is_empty() && fates.len() == references.len() && !fates.contains(&Fate::Trying) {
-                return Ok(Some(Fate::Delivered));
-            }
-            // What came while a report was read is not waited for once more.
-            if talk.has_news() {
-                continue;
-            }
-            tokio::select! {
-                heard = talk.listen() => heard?,
-                () = tokio::time::sleep_until(until) => return Ok(None),
-            }
         }
     }
 
@@ -363,6 +288,18 @@ impl Texting {
         }
         Ok(())
     }
+}
+
+/// Keeps a word of the network about a text until it is written down; false for one that says nothing yet.
+fn keep(report: &Report, slot: Option<u32>, shared: &Shared) -> bool {
+    tracing::info!(reference = report.reference, fate = ?report.fate(), "the network says what became of a message");
+    let delivery = match report.fate() {
+        Fate::Delivered => Delivery::Delivered,
+        Fate::Failed => Delivery::Failed,
+        Fate::Trying => return false,
+    };
+    shared.keep_told(report, delivery, slot);
+    true
 }
 
 fn refused(why: &str) -> OutboxResult {

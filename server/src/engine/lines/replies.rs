@@ -300,28 +300,46 @@ impl Engine {
             None => work.db().sms_by_ref(gateway.id, id).await?,
         };
         let Some((sms, failures)) = known else { return Ok(TextEffect::Nothing) };
-        let Some(why) = failed else {
-            let noted = work.db().sms_delivered(sms, gateway.id, failures, at).await?;
-            if noted {
-                correct_order(&mut work, sms, at).await?;
-            }
-            work.commit().await?;
-            return Ok(if noted { TextEffect::Delivered } else { TextEffect::Nothing });
-        };
-        let why = Outcome::GatewayFailed(why.to_owned()).to_string();
-        if !work.db().sms_bounced(sms, gateway.id, failures, now + BOUNCES.pause(failures), &why).await? {
+        let effect = sms_fate(&mut work, Taken { sms, gateway: gateway.id, failures }, failed, at).await?;
+        work.commit().await?;
+        Ok(effect)
+    }
+}
+
+/// A message of ours that a gateway took, after it could not send it so many times.
+pub(super) struct Taken {
+    pub sms: SmsId,
+    pub gateway: GatewayId,
+    pub failures: i32,
+}
+
+/// Takes in that a message reached the phone at this moment, or why it could not be sent after all.
+pub(super) async fn sms_fate(
+    work: &mut Work,
+    taken: Taken,
+    failed: Option<&str>,
+    at: DateTime<Utc>,
+) -> Result<TextEffect, EngineError> {
+    let (now, Taken { sms, gateway, failures }) = (work.now(), taken);
+    let Some(why) = failed else {
+        if !work.db().sms_delivered(sms, gateway, failures, at).await? {
             return Ok(TextEffect::Nothing);
         }
-        // The second time it is no accident.
-        if failures > 0
-            && let Some(hand_over) = work.db().hand_over_of_sms(sms).await?
-            && let Some(line) = work.db().line(hand_over.line_id).await?
-        {
-            trouble(&mut work.db(), &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
-        }
-        work.commit().await?;
-        Ok(TextEffect::Bounced)
+        correct_order(work, sms, at).await?;
+        return Ok(TextEffect::Delivered);
+    };
+    let why = Outcome::GatewayFailed(why.to_owned()).to_string();
+    if !work.db().sms_bounced(sms, gateway, failures, now + BOUNCES.pause(failures), &why).await? {
+        return Ok(TextEffect::Nothing);
     }
+    // The second time it is no accident.
+    if failures > 0
+        && let Some(hand_over) = work.db().hand_over_of_sms(sms).await?
+        && let Some(line) = work.db().line(hand_over.line_id).await?
+    {
+        trouble(&mut work.db(), &line, hand_over.id, &hand_over.person, &Trouble::NotSent(why), now).await?;
+    }
+    Ok(TextEffect::Bounced)
 }
 
 /// The phone may take messages in another order than they were sent in, and reports may come in a third one. What it got last must not be

@@ -322,9 +322,14 @@ statements! {
         "UPDATE sms_outbox SET delivered_at = $4, sent_at = coalesce(sent_at, $4), taken_until = NULL, gave_up_at = NULL
          WHERE id = $1 AND gateway_id = $2 AND failures = $3 AND attempts > 0 AND delivered_at IS NULL"
     ];
+    /// The message that a handset was told to send by a command of which it has given a result, while it is that message's last.
+    OF_COMMAND = [
+        "SELECT o.id, o.gateway_id, o.failures FROM sms_outbox o JOIN handset_commands c ON c.id = o.command_id
+         WHERE o.command_id = $1 AND c.handset_id = $2 AND c.done_at IS NOT NULL"
+    ];
     /// The gateway says that it could not send what it took, whether that was written down or not.
     BOUNCED = [
-        "UPDATE sms_outbox SET sent_at = NULL, failures = failures + 1, due_at = $4, taken_until = NULL, last_result = $5
+        "UPDATE sms_outbox SET sent_at = NULL, failures = failures + 1, due_at = $4, taken_until = NULL, command_id = NULL, last_result = $5
          WHERE id = $1 AND gateway_id = $2 AND failures = $3 AND attempts > 0 AND delivered_at IS NULL"
     ];
     /// What became of the latest command of a line, when this message is an earlier one.
@@ -597,6 +602,11 @@ impl Db<'_> {
     /// Notes that a gateway's message reached the phone; false when it is none of its messages, or was noted.
     pub async fn sms_delivered(&mut self, id: SmsId, gateway: GatewayId, failures: i32, now: DateTime<Utc>) -> Result<bool> {
         changed_one!(self, DELIVERED, id, gateway, failures, now)
+    }
+
+    /// The message that a command of this handset sent, with its gateway, and how often it could not be sent before.
+    pub async fn sms_of_command(&mut self, command: CommandId, handset: HandsetId) -> Result<Option<(SmsId, GatewayId, i32)>> {
+        fetch_optional!(self, OF_COMMAND, command, handset)
     }
 
     /// Notes that a gateway could not send what it took for the `failures`-th time, so that it is tried again.
