@@ -24,6 +24,7 @@ use crate::net;
 use crate::net::seats::{Room, Seats};
 use crate::net::serve::Limits;
 use crate::out;
+use crate::out::shout_logs::ShoutLogs;
 use crate::router;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -51,6 +52,7 @@ pub struct Service {
     pages: Arc<Dashboard>,
     listener: TcpListener,
     address: SocketAddr,
+    shout_logs: Option<ShoutLogs>,
 }
 
 impl Service {
@@ -113,7 +115,8 @@ impl Service {
         });
         let pages_at = SocketAddr::new(app.config().listen.ip(), address.port());
         let pages = Arc::new(Dashboard::prepare(Arc::clone(&app), pages_at).await?);
-        Ok(Self { app, pages, listener, address })
+        let shout_logs = ShoutLogs::open(Arc::clone(&app.engine)).await;
+        Ok(Self { app, pages, listener, address, shout_logs })
     }
 
     /// Where it listens.
@@ -146,7 +149,8 @@ impl Service {
 
     async fn serve_until(self, shutdown: CancellationToken) {
         let router = self.router();
-        let Self { app, listener, .. } = self;
+        let Self { app, listener, shout_logs, .. } = self;
+        let shout_logs = Arc::new(shout_logs);
         let engine = Arc::clone(&app.engine);
         let ticking = tokio::spawn({
             let engine = Arc::clone(&engine);
@@ -189,6 +193,14 @@ impl Service {
                 tokio::spawn(async {})
             }
         };
+        let logging = tokio::spawn({
+            let logs = Arc::clone(&shout_logs);
+            async move {
+                if let Some(logs) = logs.as_ref() {
+                    logs.run().await;
+                }
+            }
+        });
         let stopping = app.stopping.clone();
         let telling = tokio::spawn(async move {
             shutdown.cancelled().await;
@@ -197,13 +209,18 @@ impl Service {
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
         net::serve::serve(listener, router, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
-        for task in [ticking, looking, relaying, learning, telling, telling_others, pinging, sending, following] {
+        for task in [ticking, looking, relaying, learning, telling, telling_others, pinging, sending, following, logging] {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;
         }
         if !matches!(tokio::time::timeout(CLOSE_WITHIN, engine.write_sightings(true)).await, Ok(Ok(()))) {
             tracing::debug!("who polled last could not be written down");
+        }
+        if let Some(logs) = shout_logs.as_ref()
+            && tokio::time::timeout(CLOSE_WITHIN, logs.write_all()).await.is_err()
+        {
+            tracing::warn!("some detail records of shouts are written into their files at the next start");
         }
         // A database that is silent must not keep the process from ending; what was committed is safe.
         if tokio::time::timeout(CLOSE_WITHIN, engine.store.close()).await.is_err() {

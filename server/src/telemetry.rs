@@ -497,6 +497,8 @@ pub struct Metrics {
     pub handsets_offline: Gauge,
     /// Bytes of recordings and clips that are kept.
     pub media_bytes: Gauge,
+    /// 1 while files of detail records cannot be written, else 0.
+    pub shout_logs_failing: Gauge,
     /// Times the engine's tick came too late to be trusted.
     pub tick_late: Counter,
     /// Connections that are open.
@@ -591,6 +593,7 @@ impl Metrics {
             lock_unavailable: Gauge::default(),
             handsets_offline: Gauge::default(),
             media_bytes: Gauge::default(),
+            shout_logs_failing: Gauge::default(),
             tick_late: Counter::default(),
             notices: OutboxGauges::default(),
             messages: OutboxGauges::default(),
@@ -626,6 +629,11 @@ impl Metrics {
         registry.register("lock_round_trips", "Requests to Redis", metrics.lock_round_trips.clone());
         registry.register("lock_unavailable", "1 while Redis is away", metrics.lock_unavailable.clone());
         registry.register("media_bytes", "Bytes of recordings and clips that are kept", metrics.media_bytes.clone());
+        registry.register(
+            "shout_logs_failing",
+            "1 while files of detail records of shouts cannot be written",
+            metrics.shout_logs_failing.clone(),
+        );
         registry.register("handsets_offline", "Handsets that should poll and do not", metrics.handsets_offline.clone());
         registry.register("tick_late", "Ticks of the engine that came too late to be trusted", metrics.tick_late.clone());
         registry.register("notices_waiting", "Notices that are not told yet", metrics.notices.waiting.clone());

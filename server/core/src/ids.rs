@@ -101,6 +101,8 @@ ids! {
     RecordingId;
     /// Something to be done in a call that runs.
     LiveCommandId;
+    /// A folder into which a node writes log files.
+    LogFolderId;
 }
 
 /// A new dial identifier: 24 lower-case hex digits, the documented form. It is never reused, and it is what identifies a report and

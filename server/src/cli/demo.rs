@@ -59,7 +59,7 @@ pub(super) async fn run(demo: Demo) -> anyhow::Result<()> {
     // It must not be there yet: in a folder that is shared with others, somebody may have laid it out for us.
     DirBuilder::new().mode(0o700).create(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
     let stop = CancellationToken::new();
-    stop_when_asked(&stop)?;
+    stop_when_asked(&stop, None)?;
     let told = tell(&demo, &folder, &stop).await;
     // The folder is ours and temporary; if it cannot be removed, the system will do so one day.
     let _ = tokio::fs::remove_dir_all(&folder).await;

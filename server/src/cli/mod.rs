@@ -227,8 +227,8 @@ const STOP_WITHIN: Duration = Duration::from_millis(9_500);
 
 /// Cancels `stop` when the system or somebody at the terminal asks this process to end, and ends it when that takes too long.
 ///
-/// The signals are heard on a thread of its own: when all others are busy, this one is not.
-fn stop_when_asked(stop: &CancellationToken) -> anyhow::Result<()> {
+/// The signals are heard on a thread of its own: when all others are busy, this one is not. `logs`: whose files are opened anew at a hang-up.
+fn stop_when_asked(stop: &CancellationToken, logs: Option<Arc<Engine>>) -> anyhow::Result<()> {
     let stop = stop.clone();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let listen = move || {
@@ -262,7 +262,14 @@ fn stop_when_asked(stop: &CancellationToken) -> anyhow::Result<()> {
                     _ = interrupt.recv() => break,
                     _ = terminate.recv() => break,
                     _ = quit.recv() => break,
-                    _ = hang_up.recv() => "SIGHUP",
+                    _ = hang_up.recv() => {
+                        if let Some(engine) = logs.as_ref().filter(|engine| engine.shout_logs.folder().is_some()) {
+                            tracing::info!("SIGHUP: the files of detail records are opened anew");
+                            engine.shout_logs.reopen.notify_one();
+                            continue;
+                        }
+                        "SIGHUP"
+                    }
                     _ = user_one.recv() => "SIGUSR1",
                     _ = user_two.recv() => "SIGUSR2",
                 };

@@ -39,11 +39,11 @@ pub(super) async fn run(records: Records, config: &Config) -> anyhow::Result<()>
     };
     let since = records.since.unwrap_or(DateTime::UNIX_EPOCH);
     let store = open(config).await?;
-    let mut after = 0;
+    let mut after = (since, 0);
     loop {
-        let rows = store.read().await?.db().shout_records(after, kind, since, AT_ONCE).await?;
+        let rows = store.read().await?.db().shout_records(kind, None, after, AT_ONCE).await?;
         let Some(last) = rows.last() else { break };
-        after = last.id;
+        after = (last.at, last.id);
         let mut out = std::io::stdout().lock();
         for row in &rows {
             match writeln!(out, "{}", row.line) {

@@ -1,6 +1,7 @@
 //! `autocall serve`: run until told to stop.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -34,8 +35,8 @@ pub(super) async fn serve(loaded: Loaded) -> anyhow::Result<()> {
         tracing::debug!(%error, "which database this server uses could not be written down");
     }
     let shutdown = CancellationToken::new();
-    stop_when_asked(&shutdown)?;
     let app = service.app();
+    stop_when_asked(&shutdown, Some(Arc::clone(&app.engine)))?;
     if let Some(first_login) = service.pages().first_login().told(service.address()) {
         tell(&first_steps(app.config(), service.address(), &first_login));
     }

@@ -1,5 +1,6 @@
 //! Section `shouts`: one message to many people.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -51,6 +52,8 @@ pub struct ShoutsConfig {
     pub amd_after: u32,
     /// No longer than this in all.
     pub amd_total: u32,
+    /// The folder of the files of detail records; `None`: none are written.
+    pub log_dir: Option<PathBuf>,
 }
 
 impl Default for ShoutsConfig {
@@ -70,6 +73,7 @@ impl Default for ShoutsConfig {
             amd_greeting: 2500,
             amd_after: 1000,
             amd_total: 10_000,
+            log_dir: None,
         }
     }
 }
@@ -210,4 +214,15 @@ pub(super) const KEYS: &[Key] = &[
         shouts.amd_total,
         "It takes no longer than this, in milliseconds, 100 to 60000."
     ),
+    Key {
+        path: "shouts.log_dir",
+        env: "AUTOCALL_SHOUTS_LOG_DIR",
+        kind: ValueKind::Text,
+        meaning: "Folder into which this node writes `cdr.log`, `bdr.log` and `rec_cdr.log`, detail records of shouts; a folder of its own for each node. It is made where it is not there.",
+        set: |config, value| {
+            config.shouts.log_dir = Some(PathBuf::from(value.text())).filter(|path| !path.as_os_str().is_empty());
+            Ok(())
+        },
+        get: |config| Value::Text(config.shouts.log_dir.as_ref().map(|path| path.display().to_string()).unwrap_or_default()),
+    },
 ];

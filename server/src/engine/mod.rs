@@ -137,6 +137,8 @@ pub struct Engine {
     pub health: watch::health::Health,
     /// Who heard which recordings.
     pub heard: media::HeardMemory,
+    /// Into whose files it has detail records of shouts written.
+    pub shout_logs: shouts::logs::Writing,
     /// What it knows of serves that the database does not.
     pub serves: hunt::serves::ServeMemory,
     /// Held by the tick that is under way.
@@ -176,6 +178,7 @@ impl Engine {
             presence,
             health,
             heard: media::HeardMemory::default(),
+            shout_logs: shouts::logs::Writing::default(),
             serves: hunt::serves::ServeMemory::default(),
             ticking: tokio::sync::Mutex::default(),
             watching: tokio::sync::Mutex::default(),

@@ -7,5 +7,6 @@ pub mod ask;
 pub mod calendars;
 pub mod messages;
 pub mod notices;
+pub mod shout_logs;
 pub mod sign_of_life;
 pub mod ways;

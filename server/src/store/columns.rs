@@ -19,8 +19,8 @@ use crate::alarm::{
 };
 use crate::ids::{
     AlarmId, AnswerId, CalleeId, CommandId, DeliveryId, FeedId, GatewayId, HandOverId, HandsetId, HeartbeatId, HuntId,
-    InboundSmsId, InstallationId, KeyId, LayerId, LineId, LiveCommandId, MediaId, OverrideId, PersonId, PolicyId, RecordingId,
-    ScheduleId, SmsId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
+    InboundSmsId, InstallationId, KeyId, LayerId, LineId, LiveCommandId, LogFolderId, MediaId, OverrideId, PersonId, PolicyId,
+    RecordingId, ScheduleId, SmsId, TeamId, TemporaryId, UserId, VacationId, WebhookId, WindowId,
 };
 use crate::kinds::notices::WebhookShape;
 use crate::line::command::AppBuild;
@@ -114,7 +114,7 @@ macro_rules! identifiers {
 identifiers! {
     AlarmId HuntId PolicyId CalleeId HandsetId PersonId AnswerId CommandId KeyId WebhookId DeliveryId UserId
     TeamId ScheduleId LayerId OverrideId TemporaryId VacationId FeedId HeartbeatId WindowId GatewayId SmsId
-    InstallationId InboundSmsId LineId HandOverId MediaId RecordingId LiveCommandId
+    InstallationId InboundSmsId LineId HandOverId MediaId RecordingId LiveCommandId LogFolderId
 }
 
 macro_rules! words {

@@ -77,6 +77,13 @@ macro_rules! fragment {
     (sqlite in_list) => {
         " IN (SELECT unhex(replace(value, '-', '')) FROM json_each($1)) "
     };
+    // Among the numeric ids of a JSON list, the first parameter.
+    (postgres in_numbers) => {
+        " IN (SELECT value::bigint FROM json_array_elements_text(CAST($1 AS text)::json) AS list (value)) "
+    };
+    (sqlite in_numbers) => {
+        " IN (SELECT value FROM json_each($1)) "
+    };
     // Among the texts of a JSON list, the fourth parameter.
     (postgres among_needs) => {
         " IN (SELECT value FROM json_array_elements_text(CAST($4 AS text)::json) AS list (value)) "

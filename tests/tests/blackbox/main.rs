@@ -25,6 +25,7 @@ mod raw;
 mod redis_away;
 mod roster;
 mod senders;
+mod shout_logs;
 mod shutdown;
 mod sound;
 mod termux_phone;

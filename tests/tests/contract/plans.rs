@@ -74,6 +74,7 @@ const OPEN_ONLY: &[&str] = &[
     "live_commands_digits",
     "shout_calls_first",
     "shout_calls_open",
+    "shout_log_unwritten",
     "sms_outbox_due",
     "sms_outbox_taken",
     "sms_outbox_waiting",
@@ -434,7 +435,8 @@ INSERT INTO shout_calls (shout_id, place, phone, number, status, finished_at, ca
   SELECT s.id, p, '1', '+1', 'completed', s.finished_at, CASE p WHEN 0 THEN s.alarm_id END FROM shouts s, generate_series(0, 9) p;
 INSERT INTO shout_dnc (key_id, userdata, number, phone, shout_id, at)
   SELECT pg_temp.past_id('00000000000070008', '5', n % 5 + 1), 'u' || n % 20, n::text, '1', n, at FROM past WHERE n % 5 = 0;
-INSERT INTO shout_log (kind, at, shout_id, line) SELECT 'cdr', at, n, '{}' FROM past;
+INSERT INTO shout_log (kind, at, shout_id, key_id, line)
+  SELECT 'cdr', at, n, pg_temp.past_id('00000000000070008', '5', n % 5 + 1), '{}' FROM past;
 INSERT INTO answers (id, hunt_id, mid, callee_id, number, person_id, name, handset_id, at, via)
   SELECT pg_temp.past_id(id, '4', n), pg_temp.past_id(id, '1', n), substr(md5(n::text), 1, 24), pg_temp.past_id(id, '3', n), '+8618712345678',
     pg_temp.past_id('00000000000070008', '0', n % 20 + 1), 'Person', pg_temp.past_id('00000000000070008', '1', n % 5 + 1), at, 'handset' FROM past;
@@ -507,6 +509,8 @@ async fn describe(connection: &mut SqliteConnection) {
                 ("call_records", "kind" | "outcome") | ("alarms", "kind") => 50_000,
                 ("dial_targets" | "callees" | "call_records", "number" | "phone") | (_, "source" | "person_id") => 5_000,
                 (_, "priority") => 25_000,
+                ("shout_log", "kind") => 30_000,
+                ("shout_log" | "shouts", "key_id") => 20_000,
                 ("events", "hunt_id") => 4,
                 _ => 1,
             });

@@ -5,6 +5,7 @@ use autocall::engine::Doer;
 use autocall::keep::{keys, pairing};
 use autocall::needs::Words;
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::wait::eventually;
 use chrono::TimeDelta;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -49,6 +50,7 @@ on_both!(
     what_is_refused_says_why,
     whoever_heard_a_shout_stops_it_by_text,
     a_channel_from_which_no_call_leaves_rests,
+    what_a_node_left_behind_is_written_by_another,
 );
 
 /// A key that may send shouts.
@@ -128,7 +130,7 @@ async fn idle(server: &Server, path: &str) {
 async fn records(server: &Server, kind: &str) -> Vec<Value> {
     let kind = autocall::store::shouts::log::RecordKind::parse(kind).unwrap();
     let mut reader = server.app.engine.store.read().await.unwrap();
-    let rows = reader.db().shout_records(0, kind, chrono::DateTime::UNIX_EPOCH, 1000).await.unwrap();
+    let rows = reader.db().shout_records(kind, None, (chrono::DateTime::UNIX_EPOCH, 0), 1000).await.unwrap();
     rows.iter().map(|row| serde_json::from_str(&row.line).unwrap()).collect()
 }
 
@@ -954,4 +956,41 @@ async fn a_channel_from_which_no_call_leaves_rests(home: Home) {
     assert_eq!(calls(&server, &key, id).await, ["ready"; 3], "the others are not used up by a line without credit");
     let other = format!("{trunk}?channel=1");
     assert_eq!(one_call(&server, &other, "answered").await, B, "its other channel goes on");
+}
+
+/// The lines of a file of detail records.
+fn lines(folder: &std::path::Path, file: &str) -> Vec<String> {
+    std::fs::read_to_string(folder.join(file)).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+async fn what_a_node_left_behind_is_written_by_another(home: Home) {
+    let folder = tempfile::tempdir().unwrap();
+    let (gone, own) = (folder.path().join("gone"), folder.path().join("own"));
+    // Its folder is a file: it can never write.
+    std::fs::write(&gone, "").unwrap();
+    let server = home.set("AUTOCALL_SHOUTS_LOG_DIR", gone.to_str().unwrap()).start().await;
+    let key = key(&server, "blast").await;
+    let id = shout(&server, &key, &[A], json!({})).await;
+    assert_eq!(ask(&server, &key, Method::DELETE, &format!("/api/v1/shouts/{id};cancel"), None).await.0, 201);
+    let home = server.stop().await.set("AUTOCALL_SHOUTS_LOG_DIR", own.to_str().unwrap());
+    let server = home.start().await;
+    let later = shout(&server, &key, &[B], json!({})).await;
+    assert_eq!(ask(&server, &key, Method::DELETE, &format!("/api/v1/shouts/{later};cancel"), None).await.0, 201);
+    let written = |count: usize| {
+        let own = own.clone();
+        async move {
+            eventually("lines in the file", std::time::Duration::from_secs(30), async || {
+                Some(lines(&own, "cdr.log")).filter(|lines| lines.len() == count)
+            })
+            .await
+        }
+    };
+    assert!(written(1).await[0].contains(B), "its own at once");
+    server.home.clock.advance(TimeDelta::minutes(61));
+    let third = shout(&server, &key, &[C], json!({})).await;
+    assert_eq!(ask(&server, &key, Method::DELETE, &format!("/api/v1/shouts/{third};cancel"), None).await.0, 201);
+    let all = written(3).await;
+    let numbers = [B, A, C];
+    assert!(all.iter().zip(numbers).all(|(line, number)| line.contains(number)), "{all:?}");
+    assert_eq!(lines(&own, "bdr.log").len(), 3);
 }

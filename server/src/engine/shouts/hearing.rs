@@ -297,7 +297,6 @@ impl Engine {
         (seconds, at): (i64, DateTime<Utc>),
         action: Option<KeyAction>,
     ) -> Result<(), EngineError> {
-        let now = work.now();
         let Some(shout) = work.db().shout_of_hunt(own.dial.hunt_id).await? else { return Ok(()) };
         let recorded = Recorded {
             sid: short_mid(&own.dial.mid),
@@ -307,7 +306,7 @@ impl Engine {
             shout: shout.id,
             at,
         };
-        work.db().add_shout_records(RecordKind::Recording, shout.id, &[records::rec(&recorded)], now).await?;
+        self.write_down(work, RecordKind::Recording, &shout, &[records::rec(&recorded)]).await?;
         let not_made =
             outcome == CallOutcome::NotDialled || (outcome == CallOutcome::Failed && detail != Some(FailureDetail::Unreachable));
         if action == Some(KeyAction::Accept) {

@@ -5,6 +5,7 @@
 //! not by the rules for alarms: nobody answers for others, and nothing is confirmed.
 
 pub mod hearing;
+pub mod logs;
 pub mod sending;
 pub mod taking;
 mod yielding;
@@ -117,11 +118,10 @@ impl Engine {
         let ended = work.db().end_shout_calls(shout.id, status, now).await?;
         let over = |row: &ShoutCallRow| cdr(shout, row, &Call { status, due_at: None, finished_at: Some(now), ..row.call() });
         let lines: Vec<String> = ended.iter().map(over).collect();
-        Ok(work.db().add_shout_records(RecordKind::Call, shout.id, &lines, now).await?)
+        Ok(self.write_down(work, RecordKind::Call, shout, &lines).await?)
     }
 
     async fn record_shout(&self, work: &mut Work, shout: &ShoutRow, course: &Course) -> Result<(), EngineError> {
-        let now = work.now();
         let of = Shout {
             id: shout.id,
             title: shout.title.as_deref(),
@@ -129,7 +129,7 @@ impl Engine {
             caller: &shout.caller,
             created_at: shout.created_at,
         };
-        Ok(work.db().add_shout_records(RecordKind::Shout, shout.id, &[records::bdr(&of, course)], now).await?)
+        Ok(self.write_down(work, RecordKind::Shout, shout, &[records::bdr(&of, course)]).await?)
     }
 
     /// Tells a recipient's call what happened to it; gives it as it is then, and whether that is news.
@@ -149,7 +149,7 @@ impl Engine {
         work.db().set_shout_call(row.id, &after).await?;
         let was_tried = matches!(word, calls::Word::Ended(_) | calls::Word::Unheard);
         if was_tried || (after.status.is_over() && after.status != CallStatus::OptedOut) {
-            work.db().add_shout_records(RecordKind::Call, shout.id, &[cdr(shout, row, &after)], now).await?;
+            self.write_down(work, RecordKind::Call, shout, &[cdr(shout, row, &after)]).await?;
         }
         let told = ShoutCallRow {
             status: after.status,

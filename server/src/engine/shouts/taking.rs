@@ -198,12 +198,11 @@ impl Engine {
 
     /// What is over before it began is written down as such; the rest is looked after.
     async fn begun(&self, work: &mut Work, id: i64, course: &Course) -> Result<ShoutRow, EngineError> {
-        let now = work.now();
         let there = |shout: Option<ShoutRow>| shout.ok_or_else(|| StoreError::Inconsistent("a shout is gone".to_owned()));
         let shout = there(work.db().any_shout(id).await?)?;
         let failed = work.db().shout_calls_with(id, CallStatus::Failed).await?;
         let lines: Vec<String> = failed.iter().map(|row| super::cdr(&shout, row, &row.call())).collect();
-        work.db().add_shout_records(RecordKind::Call, id, &lines, now).await?;
+        self.write_down(work, RecordKind::Call, &shout, &lines).await?;
         if course.status == ShoutStatus::Canceled {
             self.record_shout(work, &shout, course).await?;
             self.end_calls(work, &shout, CallStatus::Cancelled).await?;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::ids::{KeyId, LogFolderId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{execute, fetch_all, row};
 use crate::store::{Db, Result};
@@ -60,31 +61,73 @@ row! {
 
 statements! {
     /// Records of one kind, in this order.
-    INSERT = ["INSERT INTO shout_log (kind, at, shout_id, line) SELECT $2, $3, $4, n.line FROM" lines "ORDER BY n.place"];
-    /// Those after a number, of one kind.
-    AFTER = ["SELECT * FROM shout_log WHERE id > $1 AND kind = $2 AND at >= $3 ORDER BY id LIMIT $4"];
+    INSERT = [
+        "INSERT INTO shout_log (kind, at, shout_id, key_id, folder, line) SELECT $2, $3, $4, $5, $6, n.line FROM" lines "ORDER BY n.place"
+    ];
+    /// Those behind one, of one kind.
+    AFTER = ["SELECT * FROM shout_log WHERE kind = $1 AND (at, id) > ($2, $3) ORDER BY at, id LIMIT $4"];
+    /// Those of one key.
+    OF_KEY = ["SELECT * FROM shout_log WHERE key_id = $5 AND kind = $1 AND (at, id) > ($2, $3) ORDER BY at, id LIMIT $4"];
+    /// Those that are still to be written into the files of these folders, and those that nobody has written for long.
+    UNWRITTEN = [
+        "SELECT * FROM shout_log WHERE folder IS NOT NULL AND kind = $1 AND (folder = $2 OR folder = $3 OR at < $4) ORDER BY id LIMIT 500"
+    ];
+    /// These stand in a file.
+    WRITTEN = ["UPDATE shout_log SET folder = NULL WHERE id" in_numbers];
     /// Long over.
     PRUNE = ["DELETE FROM shout_log WHERE id IN (SELECT id FROM shout_log WHERE at < $1 ORDER BY at, id LIMIT 500)"];
 }
 
+/// Whose records these are, and where they go.
+#[derive(Clone, Copy, Debug)]
+pub struct Of {
+    /// About which shout.
+    pub shout: i64,
+    /// Whose it is.
+    pub key: KeyId,
+    /// The folder into whose files they are to be written; `None`: into none.
+    pub folder: Option<LogFolderId>,
+}
+
 impl Db<'_> {
-    /// Adds records of one kind about a shout.
-    pub async fn add_shout_records(&mut self, kind: RecordKind, shout: i64, lines: &[String], now: DateTime<Utc>) -> Result<()> {
+    /// Adds records of one kind.
+    pub async fn add_shout_records(&mut self, kind: RecordKind, of: &Of, lines: &[String], now: DateTime<Utc>) -> Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
-        execute!(self, INSERT, serde_json::json!(lines).to_string(), kind, now, shout).map(|_| ())
+        let lines = serde_json::json!(lines).to_string();
+        execute!(self, INSERT, lines, kind, now, of.shout, of.key, of.folder).map(|_| ())
     }
 
-    /// Records of a kind with a higher number, written since then, in their order.
+    /// Records of a kind behind this one in the order of time, those of one key or all.
     pub async fn shout_records(
         &mut self,
-        after: i64,
         kind: RecordKind,
-        since: DateTime<Utc>,
+        key: Option<KeyId>,
+        (at, id): (DateTime<Utc>, i64),
         most: i64,
     ) -> Result<Vec<RecordRow>> {
-        fetch_all!(self, AFTER, after, kind, since, most)
+        match key {
+            None => fetch_all!(self, AFTER, kind, at, id, most),
+            Some(key) => fetch_all!(self, OF_KEY, kind, at, id, most, key),
+        }
+    }
+
+    /// Up to [`RECORDS_AT_ONCE`] records that are still to be written into files of either folder, and those from before then that nobody has
+    /// written, in their order.
+    pub async fn unwritten_shout_records(
+        &mut self,
+        kind: RecordKind,
+        folders: [LogFolderId; 2],
+        before: DateTime<Utc>,
+    ) -> Result<Vec<RecordRow>> {
+        let [one, other] = folders;
+        fetch_all!(self, UNWRITTEN, kind, one, other, before)
+    }
+
+    /// Notes that these records stand in a file.
+    pub async fn shout_records_are_written(&mut self, ids: &[i64]) -> Result<()> {
+        execute!(self, WRITTEN, serde_json::json!(ids).to_string()).map(|_| ())
     }
 
     /// Forgets up to [`RECORDS_AT_ONCE`] records from before then; gives how many.
