@@ -104,7 +104,7 @@ async fn measure(name: &str, program: &str, options: ServeOptions, env: (String,
     let said = command(program, &["phonecalls", "import", list.to_str().unwrap(), "--key", "pbx"], &env);
     println!("{name}: a million lines in {:.0} s beside a running server ({said})", began.elapsed().as_secs_f64());
 
-    let client = http_client().no_proxy().pool_max_idle_per_host(1).timeout(Duration::from_secs(60)).build().unwrap();
+    let client = http_client().no_proxy().pool_max_idle_per_host(1).timeout(Duration::from_mins(1)).build().unwrap();
     let (bare, url) = (bare().await, server.url());
     let call = |place: u32| {
         // Here and there in the year.

@@ -21,7 +21,6 @@ mod lines;
 mod loading;
 mod log;
 mod notify;
-mod phonecalls;
 pub mod postgres_url;
 mod reading;
 mod records;
@@ -41,13 +40,13 @@ pub use self::barista::{BaristaConfig, HistoryForm};
 pub use self::handsets::{HandsetConfig, IdleForm, PlainPath, ProfileChoice};
 pub use self::http::{HttpConfig, ProxySign};
 pub use self::kept::media::MediaConfig;
+pub use self::kept::phonecalls::{PhonecallsConfig, UnknownNumber};
 pub use self::kept::retention::RetentionConfig;
 pub use self::key::{Key, Switch, Value, ValueKind};
 pub use self::lines::LinesConfig;
 pub use self::loading::{ConfigError, Loaded, Overrides, Place, Problem, begins_like_ours, unknown_variables};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::notify::NotifyConfig;
-pub use self::phonecalls::{PhonecallsConfig, UnknownNumber};
 pub use self::reading::SecretUrl;
 pub use self::records::RecordsConfig;
 pub use self::roster::RosterConfig;
@@ -208,7 +207,7 @@ const TABLES: [&[Key]; 15] = [
     self::kept::media::KEYS,
     self::kept::retention::KEYS,
     self::records::KEYS,
-    self::phonecalls::KEYS,
+    self::kept::phonecalls::KEYS,
     self::shouts::KEYS,
 ];
 

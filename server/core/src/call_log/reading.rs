@@ -240,7 +240,7 @@ pub fn is_address(text: &str) -> bool {
     let Some(rest) = after("http://").or_else(|| after("https://")) else { return false };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let fits = text.chars().count() <= LONGEST_URL && !text.chars().any(|c| c.is_control() || c == '\\');
-    fits && host.chars().any(|c| c.is_alphanumeric()) && !host.contains(char::is_whitespace)
+    fits && host.chars().any(char::is_alphanumeric) && !host.contains(char::is_whitespace)
 }
 
 /// A day, without hours.

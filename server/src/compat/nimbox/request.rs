@@ -112,7 +112,7 @@ pub fn call(given: &Parameters, rule: &Rule, errors: &mut Errors) -> Option<Repl
             None
         }
     };
-    let caller = needed("source").map(|text| reading::caller(text));
+    let caller = needed("source").map(reading::caller);
     match &caller {
         None => note("source", missing()),
         Some(None) => note("source", format!("write at most {LONGEST_CALLER} characters, all of which can be seen")),

@@ -1,4 +1,5 @@
 //! What is kept, how much of it and for how long.
 
 pub mod media;
+pub mod phonecalls;
 pub mod retention;

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use super::{Key, Value, ValueKind};
+use crate::config::{Key, Value, ValueKind};
 
 /// Fewer days than this are kept by no system that sends a whole year again every night.
 const FEWEST_DAYS: u32 = 400;
@@ -35,7 +35,7 @@ impl Default for PhonecallsConfig {
 }
 
 /// The keys of this section, in the order of the manual.
-pub(super) const KEYS: &[Key] = &[
+pub(in crate::config) const KEYS: &[Key] = &[
     choice_key!(
         "phonecalls.unknown",
         "AUTOCALL_PHONECALLS_UNKNOWN",
