@@ -212,7 +212,9 @@ impl Engine {
         let mut db = reader.db();
         Ok(match listener {
             Listener::User(id) => match db.user(id).await? {
-                Some(user) if may_hear(&mut db, &user, heard.map(|heard| heard.hunt_id)).await? => Some(Doer::User { name: user.name }),
+                Some(user) if may_hear(&mut db, &user, heard.map(|heard| heard.hunt_id)).await? => {
+                    Some(Doer::User { name: user.name })
+                }
                 _ => None,
             },
             Listener::Key(id) => db.key(id).await?.filter(|key| key.revoked_at.is_none()).map(|key| Doer::Key { name: key.name }),

@@ -1,7 +1,10 @@
 //! Shouts: what blast-api's clients send and read, and what handsets are given for it.
 
+use std::sync::Arc;
+
+use android_protocol::wire::{Progress, ProgressState};
 use autocall::compat::blast;
-use autocall::engine::Doer;
+use autocall::engine::{Asker, Claim, Doer};
 use autocall::keep::{keys, pairing};
 use autocall::needs::Words;
 use autocall::store::watch::handsets::Profile;
@@ -873,14 +876,15 @@ async fn whoever_acts_on_alarms_leaves_shouts_alone(home: Home) {
 
 async fn phones_that_do_not_speak_have_nothing_of_it(home: Home) {
     let server = home.start().await;
-    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 10).await);
+    let key = key(&server, "blast").await;
+    speaker(&server, "trunk", 20).await;
+    let numbers: Vec<String> = (0..20).map(|at| format!("187123456{at:02}")).collect();
+    shout(&server, &key, &numbers.iter().map(String::as_str).collect::<Vec<_>>(), json!({})).await;
     let home = server.stop().await;
     // Its periodic work stands still, so that whatever is counted is the doing of those who ask.
     let node = home.quiet_node().await;
     let engine = &node.app.engine;
-    let number = |at: usize| format!("187123456{at:02}");
-    let numbers: Vec<String> = (0..20).map(number).collect();
-    shout(&node, &key, &numbers.iter().map(String::as_str).collect::<Vec<_>>(), json!({})).await;
+    let handset = Arc::new(engine.store.read().await.unwrap().db().handset_by_name("trunk").await.unwrap().unwrap());
     let mut phones = Vec::new();
     for phone in 0..50 {
         let pairing = pairing::Pairing::new(&format!("phone {phone}"), &engine.config.handsets);
@@ -893,15 +897,13 @@ async fn phones_that_do_not_speak_have_nothing_of_it(home: Home) {
     }
     engine.idle.refresh(&engine.store).await;
     for channel in 0..20 {
-        let path = format!("{trunk}?channel={}", channel % 10);
-        let offer = poll(&node, &path).await;
-        assert_eq!(offer["code"], 0, "the handset that speaks is not kept from it: {offer}");
-        let mid = offer["mid"].as_str().unwrap();
-        let rings = json!({ "number": offer["phone"][0], "state": "alerting" });
-        send(&node, "POST", &format!("/h/trunk/progress?mid={mid}"), Some(rings)).await;
-        report(&node, &trunk, &offer["mid"], "", said(&offer["phone"][0], "no_answer")).await;
+        let asker = Asker { handset: Arc::clone(&handset), profile: Profile::Native, channel, asked_at: engine.clock.now() };
+        let claimed = engine.claim(&asker).await.unwrap();
+        let Claim::Serve { offer, .. } = claimed else { panic!("who speaks is kept from it: {claimed:?}") };
+        let rings = Progress { number: offer.phones[0].clone(), state: Some(ProgressState::Alerting), ..Progress::default() };
+        assert!(engine.progress(&offer.mid, &rings).await.unwrap().wanted);
         let before = engine.store.counters().connections();
-        for phone in phones.iter().cycle().skip(channel * 7).take(20) {
+        for phone in phones.iter().cycle().skip(usize::try_from(channel).unwrap() * 7).take(20) {
             assert_eq!(node.get(phone).await["code"], 1);
         }
         assert_eq!(engine.store.counters().connections(), before, "call {channel}: no statement");

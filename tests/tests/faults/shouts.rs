@@ -160,7 +160,7 @@ async fn a_node_is_killed_while_a_shout_goes_out(engine: Engine) {
         "{recipients} recipients on {CHANNELS} channels, {engine:?}, three kills: {:.0} s, {:.1} calls a second, at most {most} in one; \
          memory before each kill {sizes:?} KiB, at the end {} KiB",
         lasted.as_secs_f64(),
-        recipients as f64 / lasted.as_secs_f64(),
+        f64::from(u32::try_from(recipients).unwrap()) / lasted.as_secs_f64(),
         memory(server.process_id())
     );
 }
