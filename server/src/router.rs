@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{any, get, post};
 use tower::ServiceExt;
 use tower::util::MapRequest;
@@ -113,6 +113,9 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/api/v1/openapi.json", get(async move || json(StatusCode::OK, LazyLock::force(&description).clone())))
         .route("/api", get(async || api::page::answer(&PAGE)))
         .route(CATALOGUE, get(async || api::page::problems()))
+        // Where blast-api has its own.
+        .route("/docs", get(async || Redirect::permanent("/api")))
+        .route("/docs/", get(async || Redirect::permanent("/api")))
         .layer(middleware::from_fn(tagged))
         .layer(middleware::from_fn(looked_at))
         .layer(middleware::from_fn(refusals::with_host))
@@ -200,6 +203,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::policies::rules, api::policies::put_rules))
         .routes(routes!(api::people::list, api::people::add))
         .routes(routes!(api::people::show, api::people::change, api::people::patch, api::people::remove))
+        .routes(routes!(api::shouts::records::list))
         .routes(routes!(api::call_records::list))
         .routes(routes!(api::call_records::show))
         .routes(routes!(api::call_commands::make))
@@ -277,9 +281,10 @@ fn documented_by_token() -> OpenApiRouter<Arc<App>> {
 
 /// What is the same for the whole API.
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "autocall",
-    description = "Raise alarms, follow them, and read who answered. A key goes into `Authorization: Bearer`, `X-Api-Key`, basic \
+#[openapi(
+    info(
+        title = "autocall",
+        description = "Raise alarms, follow them, and read who answered. A key goes into `Authorization: Bearer`, `X-Api-Key`, basic \
                    authentication, `?key=`, or the path `/k/KEY/api/…`.\n\n\
                    Whatever is refused is said as `application/problem+json`; `/api/problems` shows what there is.\n\n\
                    Within v1, fields, parameters and operations are added and never taken away, so read past what you do not know; \
@@ -293,7 +298,9 @@ fn documented_by_token() -> OpenApiRouter<Arc<App>> {
                    Parameters that an operation does not know are refused, but for where alarms come in. What is not there is null \
                    instead of left out, and so are the `team` of a line and the `language` of a person instead of an empty text. The \
                    duty log comes in pages of at most 1000."
-))]
+    ),
+    components(schemas(api::shouts::records::DetailKind))
+)]
 struct ApiDocument;
 
 /// The description of the API (OpenAPI 3.1), generated from the code.
@@ -301,8 +308,10 @@ struct ApiDocument;
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let (mut document, by_token) = (documented_api().split_for_parts().1, documented_by_token().split_for_parts().1);
     document.merge(by_token);
+    document.merge(blast::described::document());
     tell_items(&mut document);
     complete(&mut document);
+    blast::described::tell_words(&mut document);
     aging::tell(&mut document);
     all_is_answered(&mut document);
     document

@@ -88,7 +88,9 @@ impl Held for RequestBuilder {
             body: request.body().and_then(Body::as_bytes).unwrap_or_default().to_vec(),
         };
         let answer = client.execute(request).await?;
-        let Some(path) = path_of_api(&asked.path).map(str::to_owned) else { return Ok(answer) };
+        let Some(path) = path_of_api(&asked.path).map(str::to_owned).filter(|_| asked.method != "options") else {
+            return Ok(answer);
+        };
         let mut again = http::Response::builder().status(answer.status()).version(answer.version()).url(answer.url().clone());
         if let Some(headers) = again.headers_mut() {
             headers.clone_from(answer.headers());
@@ -102,7 +104,8 @@ impl Held for RequestBuilder {
 /// The path of the API that an address names: behind a key, a prefix of a proxy, without a slash at its end.
 fn path_of_api(path: &str) -> Option<&str> {
     let path = path.get(path.find("/api/")?..)?.trim_end_matches('/');
-    (!UNDESCRIBED.iter().any(|(start, _)| path.starts_with(start))).then_some(path)
+    // It begins as Barista's.
+    (path == "/api/v1/calls" || !UNDESCRIBED.iter().any(|(start, _)| path.starts_with(start))).then_some(path)
 }
 
 /// Under which name the validators know the description.
@@ -124,7 +127,7 @@ static DESCRIBED: LazyLock<Described> = LazyLock::new(|| {
     compiler.set_default_draft(Draft::V2020_12);
     compiler.enable_format_assertions();
     compiler.add_resource(ADDRESS, document.clone()).expect("the description is a resource");
-    let mut all = vec![place(&["components", "schemas", "Problem"])];
+    let mut all = ["Problem", "BlastDetail"].map(|shape| place(&["components", "schemas", shape])).to_vec();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for (method, operation) in item.as_object().into_iter().flatten() {
             let of = |part: &[&str], content: &Value| -> Vec<String> {
@@ -182,7 +185,10 @@ impl Described {
         if template.is_empty() {
             let known = (400..500).contains(&status);
             return if known {
-                self.of_body(&place(&["components", "schemas", "Problem"]), asked, body)
+                // What is blast-api's is refused in its words.
+                let blast = ["/api/v1/shouts", "/api/v1/calls", "/api/v1/dnc"].iter().any(|own| asked.path.starts_with(own));
+                let shape = if blast { "BlastDetail" } else { "Problem" };
+                self.of_body(&place(&["components", "schemas", shape]), asked, body)
             } else {
                 vec!["it is not described at all".to_owned()]
             };
@@ -309,15 +315,21 @@ impl Described {
     fn of_path(&self, path: &str) -> Option<(&String, &Value)> {
         let fits = |template: &str| {
             let (own, given): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
-            own.len() == given.len() && own.iter().zip(&given).all(|(own, given)| own.starts_with('{') || own == given)
+            let fits = |(own, given): (&&str, &&str)| match own.strip_prefix('{') {
+                // What stands behind the place is written there, too.
+                Some(place) => given.replace("%3B", ";").ends_with(place.split_once('}').map_or("", |(_, behind)| behind)),
+                None => own == given,
+            };
+            own.len() == given.len() && own.iter().zip(&given).all(fits)
         };
         let all = self.document["paths"].as_object()?.iter().filter(|(template, _)| fits(template));
-        all.min_by_key(|(template, _)| template.matches('{').count())
+        all.min_by_key(|(template, _)| (template.matches('{').count(), template.ends_with('}')))
     }
 }
 
-/// Texts of people, which may be empty. Anything else that is not there is null.
-const MAY_BE_EMPTY: [&str; 8] = ["details", "name", "note", "of", "reason", "source", "summary", "text"];
+/// Texts of people, which may be empty; and what blast-api has so. Anything else that is not there is null.
+const MAY_BE_EMPTY: [&str; 11] =
+    ["details", "name", "note", "of", "reason", "source", "summary", "text", "RecordingUrl", "caller", "sid"];
 /// What says which of a few something is.
 const FIXED_WORDS: [&str; 10] = ["action", "effect", "kind", "known", "mode", "outcome", "state", "verdict", "via", "why"];
 

@@ -257,8 +257,8 @@ impl WholeCall {
 pub struct Conversation {
     states: BTreeMap<String, State>,
     name: String,
-    thanks: BTreeMap<String, String>,
-    invalid: Option<String>,
+    thanks: BTreeMap<String, Utterance>,
+    invalid: Option<Utterance>,
     rule: MachineRule,
     whole: Option<WholeCall>,
     longest: Duration,
@@ -324,8 +324,13 @@ impl Conversation {
         Self {
             states,
             name: START.to_owned(),
-            thanks: script.thanks.clone(),
-            invalid: script.invalid_key_say.clone().filter(|text| !text.trim().is_empty()),
+            thanks: script
+                .thanks
+                .keys()
+                .chain(script.thanks_play.keys())
+                .filter_map(|action| Some((action.clone(), script.thanks_for(action)?)))
+                .collect(),
+            invalid: script.invalid_key(),
             rule,
             whole: WholeCall::of(script),
             longest: script.max_seconds.filter(|seconds| *seconds > 0).map_or(DEFAULT_LONGEST, Duration::from_secs).min(most),
@@ -570,9 +575,9 @@ impl Conversation {
         }
         self.interrupt(at);
         match self.invalid.clone() {
-            Some(text) => {
+            Some(says) => {
                 self.doing = Doing::Correcting;
-                self.commands.push(Command::Play(vec![Utterance::Text(text)]));
+                self.commands.push(Command::Play(vec![says]));
             }
             None if self.state().of_menu => self.say_again(at),
             None => self.say(at),
@@ -618,12 +623,12 @@ impl Conversation {
             }
             Target::Record => self.begin_recording(at),
             Target::Final(word) => {
-                let thanks = self.thanks.get(&word).filter(|text| !text.trim().is_empty()).cloned();
+                let thanks = self.thanks.get(&word).cloned();
                 self.outcome.action = Some(word);
                 match thanks {
-                    Some(text) => {
+                    Some(says) => {
                         self.doing = Doing::Thanking;
-                        self.commands.push(Command::Play(vec![Utterance::Text(text)]));
+                        self.commands.push(Command::Play(vec![says]));
                     }
                     None => self.hang_up(at),
                 }

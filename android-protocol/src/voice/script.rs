@@ -41,9 +41,15 @@ pub struct Script {
     /// What is said after an action, before hanging up.
     #[serde(default, deserialize_with = "lenient_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub thanks: BTreeMap<String, String>,
+    /// Recordings to play in place of these.
+    #[serde(default, deserialize_with = "lenient_map", skip_serializing_if = "BTreeMap::is_empty")]
+    pub thanks_play: BTreeMap<String, Clip>,
     /// What is said after a key that means nothing.
     #[serde(default, deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub invalid_key_say: Option<String>,
+    /// A recording to play in place of that.
+    #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
+    pub invalid_key_play: Option<Clip>,
     /// That the callee may leave a message, and how.
     #[serde(default, deserialize_with = "lenient", skip_serializing_if = "Option::is_none")]
     pub record: Option<RecordRule>,
@@ -197,17 +203,27 @@ impl Script {
         }
     }
 
+    /// What is said after an action.
+    #[must_use]
+    pub fn thanks_for(&self, action: &str) -> Option<Utterance> {
+        utterance(self.thanks.get(action), self.thanks_play.get(action))
+    }
+
+    /// What is said after a key that means nothing.
+    #[must_use]
+    pub fn invalid_key(&self) -> Option<Utterance> {
+        utterance(self.invalid_key_say.as_ref(), self.invalid_key_play.as_ref())
+    }
+
     /// Everything that the call may have to say: to be made ready before it is dialled.
     #[must_use]
     pub fn utterances(&self) -> Vec<Utterance> {
-        let text = |text: &String| Utterance::Text(text.clone());
         let menu = self.states().filter_map(|(_, state)| utterance(state.say.as_ref(), state.play.as_ref()));
         let mut all: Vec<Utterance> = utterance(self.say.as_ref(), self.play.as_ref())
             .into_iter()
             .chain(menu)
-            .chain(self.thanks.values().map(text))
-            .chain(self.invalid_key_say.iter().map(text))
-            .filter(|utterance| !matches!(utterance, Utterance::Text(text) if text.trim().is_empty()))
+            .chain(self.thanks.keys().chain(self.thanks_play.keys()).filter_map(|action| self.thanks_for(action)))
+            .chain(self.invalid_key())
             .collect();
         let leaves_message = self.record.as_ref().is_some_and(|rule| rule.from.is_none());
         let records = leaves_message || self.states().any(|(_, state)| state.record.is_some());
@@ -263,5 +279,15 @@ mod tests {
         assert_eq!(utterance(Some(&"a".into()), Some(&clip)), Some(Utterance::Clip(clip)));
         assert_eq!(utterance(Some(&"a".into()), Some(&Clip::default())), Some(Utterance::Text("a".into())));
         assert_eq!(utterance(Some(&" ".into()), None), None);
+        let played = Clip { media: "m1".into(), sha256: None };
+        let script = Script {
+            thanks: BTreeMap::from([("accept".to_owned(), "T".to_owned()), ("decline".to_owned(), "D".to_owned())]),
+            thanks_play: BTreeMap::from([("accept".to_owned(), played.clone())]),
+            invalid_key_say: Some("Wrong".to_owned()),
+            invalid_key_play: Some(Clip::default()),
+            ..Script::default()
+        };
+        let all = [Utterance::Text("D".into()), Utterance::Text("Wrong".into()), Utterance::Clip(played)];
+        assert_eq!(script.utterances(), all, "what is played in place of a text is got ready, and that text is not");
     }
 }

@@ -19,6 +19,7 @@ use super::refusals::{KEYLESS, Who};
 use super::{Access, doors};
 use crate::alarm::doer::Doer;
 use crate::http::problem::{Code, Problem};
+use crate::ids::KeyId;
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
 use crate::secrets;
@@ -28,6 +29,8 @@ use crate::telemetry::AlarmResult;
 
 /// The integration of alarms that come without a key.
 pub const OPEN_DOOR: &str = "open";
+/// What a key needs to send shouts, and to read of them.
+pub const SHOUTS: &str = "shouts";
 
 /// The sender of a request that was let in.
 #[derive(Clone, Debug)]
@@ -52,6 +55,12 @@ impl Sender {
             Some(key) => Doer::Key { name: key.name.clone() },
             None => Doer::OpenNetwork { address: self.address },
         }
+    }
+
+    /// Its key, where that may send shouts. Nobody else reads of the shouts of a key but who runs the server.
+    #[must_use]
+    pub fn of_shouts(&self) -> Option<KeyId> {
+        self.key.as_ref().filter(|key| key.may(SHOUTS)).map(|key| key.id)
     }
 
     /// What its alarms are called after when they do not say.

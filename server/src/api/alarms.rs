@@ -20,7 +20,7 @@ use crate::http::listing::{Listed, Query, unknown_cursor, unsealed};
 use crate::http::problem::{Problem, Wrong};
 use crate::ids::AlarmId;
 use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
-use crate::store::alarm::alarms::AlarmFilter;
+use crate::store::alarm::alarms::{AlarmFilter, ShoutsOf};
 use crate::telemetry::AlarmResult;
 
 /// Says that the answer is the one given to an earlier request with the same key.
@@ -79,7 +79,7 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
 ///
 /// Tests, shouts and calls are listed only where `kind` asks for them.
 #[utoipa::path(get, path = "/api/v1/alarms", tag = "alarms",
-    params(("kind" = Option<Vec<AlarmKind>>, Query, description = "Only alarms unless given"), ("state" = Option<Vec<AlarmState>>, Query), ("priority" = Option<Vec<Priority>>, Query), ("source" = Option<Vec<String>>, Query),
+    params(("kind" = Option<Vec<AlarmKind>>, Query, description = "Only alarms unless given; of shouts those of this key"), ("state" = Option<Vec<AlarmState>>, Query), ("priority" = Option<Vec<Priority>>, Query), ("source" = Option<Vec<String>>, Query),
         ("dedup_key" = Option<Vec<String>>, Query), ("starts_at" = Option<DateTime<Utc>>, Query, description = "Raised then or later"),
         ("ends_at" = Option<DateTime<Utc>>, Query, description = "Raised before then"),
         ("limit" = Option<i32>, Query, minimum = 1, maximum = 200, description = "So many at most; 50 unless given"),
@@ -87,8 +87,13 @@ async fn try_raise(app: &App, sender: &Sender, request: Request) -> Result<(Resp
     responses((status = 200, description = "A page of alarms", body = Listed<AlarmJson>),
         (status = 422, description = "The parameters at fault are named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let (filter, limit) = read_filter(query.as_deref())?;
+    let filter = AlarmFilter { shouts_of: sender.of_shouts().into(), ..filter };
     // One more than asked for tells whether there is a next page.
     let mut rows = app.engine.store.read().await?.db().list_alarms(&filter, limit + 1).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
@@ -224,13 +229,20 @@ pub async fn redial(
 /// The alarm that a path names. Whatever is no id of ours is unknown, also when it is no text at all.
 pub struct AlarmPath(pub(crate) AlarmId);
 
-impl<S: Send + Sync> FromRequestParts<S> for AlarmPath {
+impl FromRequestParts<Arc<App>> for AlarmPath {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id = Path::<String>::from_request_parts(parts, state).await.ok().and_then(|Path(id)| id.parse().ok());
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let unknown = || Problem::not_found("there is no such alarm: the id is not one of ours");
-        id.map(Self).ok_or_else(unknown)
+        let id = Path::<String>::from_request_parts(parts, app).await.ok().and_then(|Path(id)| id.parse().ok());
+        let id: AlarmId = id.ok_or_else(unknown)?;
+        // The shouts of a key are its own.
+        let shout = app.engine.store.read().await?.db().alarm(id).await?.filter(|alarm| alarm.kind == AlarmKind::Shout);
+        let own = parts.extensions.get::<Sender>().and_then(Sender::of_shouts).map(|key| key.to_string());
+        match shout.is_none_or(|shout| own == Some(shout.integration_id)) {
+            true => Ok(Self(id)),
+            false => Err(unknown()),
+        }
     }
 }
 
@@ -251,6 +263,7 @@ fn read_filter(query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
         Some(_) => Err(Problem::parameter("limit", format!("limit must be 1 to {LARGEST_PAGE}"))),
     });
     let filter = AlarmFilter {
+        shouts_of: ShoutsOf::Nobody,
         kinds: query.all("kind").filter_map(|value| wrong.note(word("kind", value))).collect(),
         states: query.all("state").filter_map(|value| wrong.note(word("state", value))).collect(),
         priorities: query.all("priority").filter_map(|value| wrong.note(word("priority", value))).collect(),

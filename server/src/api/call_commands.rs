@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::actions::{actor, read};
+use super::call_records::shown_to;
 use crate::access::senders::Sender;
 use crate::alarm::live_command::{self, CommandState};
 use crate::app::App;
@@ -128,6 +129,8 @@ pub async fn make(
     let record: i64 = id.parse().map_err(|_| EngineError::NoSuchCall)?;
     let by = actor(&sender, body.by.clone())?;
     let order = order(body)?;
+    let known = app.engine.store.read().await?.db().call_record(record).await?;
+    shown_to(&app, &sender, known).await?.ok_or(EngineError::NoSuchCall)?;
     let row = app.engine.command(record, &order, &by).await?;
     let place = format!("/api/v1/call-records/{record}/commands/{}", row.id);
     let mut response = answer(StatusCode::ACCEPTED, &CallCommandJson::of(row, app.engine.clock.now()));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use android_protocol::voice::detector;
 use android_protocol::wire::{EndedBy, FailureDetail};
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Extension, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::roster::shapes::Named;
+use crate::access::senders::Sender;
 use crate::alarm::AlarmKind;
 use crate::alarm::KeyAction;
 use crate::alarm::call_record::{CallDirection, CallOrigin, CallResult, HowKnown};
@@ -171,7 +172,7 @@ impl From<CallRecordRow> for CallRecordJson {
         ("person" = Option<Vec<String>>, Query, description = "To these people, by name or id"),
         ("phone_number" = Option<Vec<String>>, Query, description = "To these numbers"),
         ("dialled_by" = Option<Vec<String>>, Query, description = "By these handsets, by name or id"),
-        ("kind" = Option<Vec<AlarmKind>>, Query), ("outcome" = Option<Vec<CallResult>>, Query),
+        ("kind" = Option<Vec<AlarmKind>>, Query, description = "For these; of shouts those of this key"), ("outcome" = Option<Vec<CallResult>>, Query),
         ("starts_at" = Option<DateTime<Utc>>, Query, description = "Handed out then or later"),
         ("ends_at" = Option<DateTime<Utc>>, Query, description = "Handed out before then"),
         ("limit" = Option<i32>, Query, minimum = 1, maximum = 200, description = "So many at most; 50 unless given"),
@@ -179,9 +180,14 @@ impl From<CallRecordRow> for CallRecordJson {
     responses((status = 200, description = "A page of calls", body = Listed<CallRecordJson>),
         (status = 422, description = "The parameters at fault are named", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+pub async fn list(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
     let mut reader = app.engine.store.read().await?;
     let (filter, limit) = read_filter(&app, &mut reader.db(), query.as_deref()).await?;
+    let filter = CallFilter { shouts_of: sender.of_shouts().into(), ..filter };
     // One more than asked for tells whether there is a next page.
     let mut rows = reader.db().list_call_records(&filter, limit + 1).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
@@ -198,11 +204,29 @@ pub async fn list(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Res
     responses((status = 200, description = "What is known of it", body = CallRecordJson),
         (status = 404, description = "There is no such record", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let unknown = || Problem::not_found("there is no such record of a call: the id is not one of ours, or it was long ago");
     let id = id.parse().map_err(|_| unknown())?;
-    let row = app.engine.store.read().await?.db().call_record(id).await?.ok_or_else(unknown)?;
+    let row = app.engine.store.read().await?.db().call_record(id).await?;
+    let row = shown_to(&app, &sender, row).await?.ok_or_else(unknown)?;
     Ok(answer(StatusCode::OK, &CallRecordJson::from(row)))
+}
+
+/// A record, where this sender may read it: calls of shouts are for the key that sent those.
+pub(super) async fn shown_to(app: &App, sender: &Sender, row: Option<CallRecordRow>) -> Result<Option<CallRecordRow>, Problem> {
+    let Some(row) = row.filter(|row| row.kind != AlarmKind::Shout || sender.of_shouts().is_some()) else { return Ok(None) };
+    if row.kind != AlarmKind::Shout {
+        return Ok(Some(row));
+    }
+    let shout = match row.hunt_id {
+        Some(hunt) => app.engine.store.read().await?.db().shout_of_hunt(hunt).await?,
+        None => None,
+    };
+    Ok(Some(row).filter(|_| shout.is_some_and(|shout| Some(shout.key_id) == sender.of_shouts())))
 }
 
 async fn read_filter(app: &App, db: &mut Db<'_>, query: Option<&str>) -> Result<(CallFilter, i64), Problem> {

@@ -17,3 +17,4 @@ pub mod problems;
 pub mod quiet_hours;
 pub mod requests;
 pub mod roster;
+pub mod shouts;

@@ -24,6 +24,7 @@ use crate::http::sound::sound;
 use crate::ids::{MediaId, short_mid};
 use crate::keep::media::recordings::{self, Door};
 use crate::keep::media::{self, NotTaken};
+use crate::shout::message::CLIP_PREFIX;
 use crate::store::media::recordings::RecordingRow;
 use crate::store::watch::handsets::HandsetRow;
 
@@ -55,7 +56,9 @@ async fn play(app: &App, handset: &HandsetRow, parts: &Parts, id: &str) -> Resul
     let mut reader = store.read().await?;
     let mut db = reader.db();
     let file = match id.parse::<MediaId>() {
-        Ok(id) if db.is_to_play(handset.id, id).await? => db.media(id).await?.filter(|file| file.stored_at.is_some()),
+        Ok(id) if db.is_to_play(handset.id, id).await? || db.may_play(handset.id, id, CLIP_PREFIX).await? => {
+            db.media(id).await?.filter(|file| file.stored_at.is_some())
+        }
         _ => None,
     };
     Ok(match file {

@@ -82,6 +82,8 @@ catalogue! {
         "Something went wrong in the server; its log says what.", "Send the request again; tell whoever runs the server.";
     InvalidField = "invalid_field", "Something in the request is wrong",
         "A field, a parameter or a header holds what it cannot hold. `errors` names each of them.", "Mend what is named.";
+    KeyMayNot = "key_may_not", "The key may not",
+        "What is asked for needs a right that this key does not have.", "Use a key that has it: `detail` says which.";
     MalformedJson = "malformed_json", "The body is not JSON",
         "The body is not a JSON object.", "Send one JSON object in UTF-8.";
     MethodNotAllowed = "method_not_allowed", "The address does not take this method",

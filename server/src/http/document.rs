@@ -46,7 +46,7 @@ const HONOURED: [(&str, &str); 12] = [
 const CALENDAR_REFRESHED: &str = "/api/v1/schedules/{schedule}/calendar/refresh";
 
 /// What the parts of the API are about, in the order in which they are read.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("alarms", "Raising alarms, following them, and what people do about them."),
     ("senders", "Webhooks of monitoring systems."),
     ("heartbeats", "Senders that are missed when they fall silent."),
@@ -59,6 +59,7 @@ const TAGS: [(&str, &str); 14] = [
     ("lines", "Public numbers that follow the person on duty."),
     ("sms", "Gateways for text messages, and what they receive."),
     ("media", "What was said in calls, and sound that calls play."),
+    ("shouts", "One message to many people: the API of blast-api in its own words, and its detail records."),
     ("barista", "The API of Barista, in its own words."),
     ("problems", "What the API refuses."),
 ];
@@ -71,6 +72,14 @@ const ONLY_CHANGED: [(&str, &str, &str, &str); 2] = [
 ];
 /// Another API's path: what is refused there is said in its words.
 const BARISTA: &str = "/api/v1/call";
+/// Those of one more. None of its answers has a version or a place.
+const BLAST: [&str; 3] = ["/api/v1/calls", "/api/v1/dnc/", "/api/v1/shouts"];
+
+/// Whether a path is that of another API.
+fn is_of_others(path: &str) -> bool {
+    let below = |own: &&str| path == *own || path.starts_with(own) && (own.ends_with('/') || path[own.len()..].starts_with('/'));
+    path == BARISTA || BLAST.iter().any(|own| below(&own))
+}
 
 /// What people do about an alarm may be said without a word.
 const WITHOUT_A_WORD: [&str; 4] = ["alarms_acknowledge", "alarms_cancel", "alarms_callees_skip", "alarms_escalate"];
@@ -102,8 +111,9 @@ pub fn complete(document: &mut OpenApi) {
     for (path, item) in &mut document.paths.paths {
         let is_list = item.post.is_some() || all.iter().any(|other| is_member_of(other, path));
         for (method, operation) in operations(item) {
-            operation.operation_id = Some(name_of(method, path, is_list));
-            if method == "get" && path != BARISTA {
+            let own = operation.operation_id.take().filter(|_| path.ends_with(";cancel"));
+            operation.operation_id = Some(own.unwrap_or_else(|| name_of(method, path, is_list)));
+            if method == "get" && !is_of_others(path) {
                 // Filters may be left out, those that may stand there several times too.
                 for parameter in operation.parameters.iter_mut().flatten() {
                     if let RefOr::T(own) = parameter
@@ -117,6 +127,7 @@ pub fn complete(document: &mut OpenApi) {
                 if let RefOr::T(response) = response
                     && response.content.is_empty()
                     && matches!(status.as_str(), "200" | "201" | "202")
+                    && !is_of_others(path)
                 {
                     // What is said in a word or two: an object, whose words are for people.
                     let content = Content::new(Some(ObjectBuilder::new().schema_type(Type::Object)));
@@ -130,7 +141,9 @@ pub fn complete(document: &mut OpenApi) {
             tell_refusals(path, operation);
             tell_repeats(method, path, operation);
             tell_versions(method, path, operation);
-            tell_places(operation);
+            if !is_of_others(path) {
+                tell_places(operation);
+            }
         }
     }
 }
@@ -554,7 +567,7 @@ fn tell_versions(method: &str, path: &str, operation: &mut Operation) {
     let of_edited = VERSIONED.iter().any(|one| is_member_of(one, path));
     for (status, response) in &mut operation.responses.responses {
         let is_tagged = match method {
-            "get" => status == "200" && !BY_TOKEN.contains(&path) && path != BARISTA,
+            "get" => status == "200" && !BY_TOKEN.contains(&path) && !is_of_others(path),
             "post" => (status == "201" && of_edited) || (status == "202" && path == CALENDAR_REFRESHED),
             "put" | "patch" => status.starts_with('2') && edited,
             _ => false,
@@ -571,7 +584,7 @@ fn tell_versions(method: &str, path: &str, operation: &mut Operation) {
         let stale = problem("Somebody else has changed it since it was read");
         operation.responses.responses.entry("412".to_owned()).or_insert_with(|| RefOr::T(stale));
     }
-    if !edited && (method != "get" || BY_TOKEN.contains(&path) || path == BARISTA) {
+    if !edited && (method != "get" || BY_TOKEN.contains(&path) || is_of_others(path)) {
         return;
     }
     let parameters = operation.parameters.get_or_insert_default();

@@ -231,8 +231,18 @@ pub fn escaped(name: &str) -> String {
 
 /// Where alarms come in nothing is refused for its address: a parameter too many must not leave people asleep. And where a token or
 /// another API's contract says what may be sent.
-const TAKEN_AS_THEY_ARE: [&str; 6] =
-    ["/api/v1/alarms/resolve", "/api/v1/intake/", "/api/v1/call", "/api/v1/heartbeat/", "/api/v1/sms/inbound/", "/api/{*rest}"];
+const TAKEN_AS_THEY_ARE: [&str; 10] = [
+    "/api/v1/alarms/resolve",
+    "/api/v1/intake/",
+    "/api/v1/call",
+    "/api/v1/calls",
+    "/api/v1/dnc/",
+    "/api/v1/shouts",
+    "/api/v1/shouts/",
+    "/api/v1/heartbeat/",
+    "/api/v1/sms/inbound/",
+    "/api/{*rest}",
+];
 
 /// The parameters that each operation knows, by method and path.
 #[derive(Debug)]

@@ -51,6 +51,8 @@ mod reports_anywhere;
 mod rising;
 mod roster;
 mod senders;
+mod shout_calls;
+mod shout_records;
 mod shouts;
 mod sources;
 mod speaking;

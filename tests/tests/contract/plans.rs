@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use autocall::alarm::call_record::{CallOrigin, CallResult};
 use autocall::alarm::{AlarmKind, AlarmState, Priority};
-use autocall::ids::{AlarmId, HandsetId, PersonId};
+use autocall::ids::{AlarmId, HandsetId, KeyId, PersonId};
 use autocall::store::Store;
-use autocall::store::alarm::alarms::{self, AlarmFilter};
+use autocall::store::alarm::alarms::{self, AlarmFilter, ShoutsOf};
 use autocall::store::alarm::call_records::{self, CallFilter};
 use autocall::store::dialect::Dialect;
 use serde_json::Value;
@@ -85,7 +85,13 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("webhooks::LATEST", "deliveries", "the latest few, in the order of the index"),
     ("sms::LATEST_INBOUND", "sms_inbox", "the latest few, in the order of the index"),
     ("calls", "call_records", "without a filter, the newest few in the order of an index"),
+    ("calls no shouts", "call_records", "the newest few, in the order of an index that holds only such"),
     ("calls replicated", "call_records", "the newest few, in the order of an index that holds only such"),
+    (
+        "calls own shouts",
+        "call_records",
+        "the newest few in the order of an index; those for shouts of other keys are passed over",
+    ),
     ("list", "alarms", "without a filter, the newest few in the order of the numbers"),
     ("list cancelled", "alarms", "the newest few, in the order of an index that holds only such"),
     ("list answered", "alarms", "what most alarms are: a page of them is near"),
@@ -183,6 +189,8 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     let below = then.map(|then| (then, 7));
     list(" replicated cursor", replicated(CallFilter { below, ..none() }), &["'2026-02-01'", "7", "51"]);
     list(" cursor", CallFilter { below, ..none() }, &["'2026-02-01'", "7", "51"]);
+    list(" own shouts", CallFilter { shouts_of: ShoutsOf::Key(KeyId(nobody)), ..none() }, &[NOBODY, "51"]);
+    list(" no shouts", CallFilter { shouts_of: ShoutsOf::Nobody, ..none() }, &["51"]);
     all
 }
 

@@ -8,6 +8,7 @@ use autocall::engine::{Asker, Claim, Doer};
 use autocall::keep::{keys, pairing};
 use autocall::needs::Words;
 use autocall::store::watch::handsets::Profile;
+use autocall_tests::described::Held as _;
 use autocall_tests::wait::eventually;
 use chrono::TimeDelta;
 use reqwest::{Method, StatusCode};
@@ -57,7 +58,7 @@ on_both!(
 );
 
 /// A key that may send shouts.
-async fn key(server: &Server, name: &str) -> String {
+pub async fn key(server: &Server, name: &str) -> String {
     let (store, region) = (&server.app.engine.store, server.home.config().default_region);
     let rights = Words::read(blast::RIGHT);
     let add = async |work: &mut _| keys::add_with(work, name, &[], &rights, region).await;
@@ -65,7 +66,7 @@ async fn key(server: &Server, name: &str) -> String {
 }
 
 /// Pairs a handset that speaks and records, on so many channels, all of which shouts may take.
-async fn speaker(server: &Server, name: &str, channels: i32) -> String {
+pub async fn speaker(server: &Server, name: &str, channels: i32) -> String {
     let path = server.pair(name, Profile::Native).await;
     let set = async |work: &mut _| {
         pairing::set_channels(work, name, channels).await?;
@@ -77,23 +78,22 @@ async fn speaker(server: &Server, name: &str, channels: i32) -> String {
     path
 }
 
-async fn ask(server: &Server, key: &str, method: Method, path: &str, body: Option<&Value>) -> (u16, String) {
+pub async fn ask(server: &Server, key: &str, method: Method, path: &str, body: Option<&Value>) -> (u16, String) {
     let request = server.http.request(method, format!("{}{path}", server.base));
     let request = if key.is_empty() { request } else { request.bearer_auth(key) };
     let request = if let Some(body) = body { request.json(body) } else { request };
-    // Its description is blast-api's own document.
-    let answer = request.send().await.unwrap();
+    let answer = request.sent().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-async fn get(server: &Server, key: &str, path: &str) -> Value {
+pub async fn get(server: &Server, key: &str, path: &str) -> Value {
     let (status, body) = ask(server, key, Method::GET, path, None).await;
     assert_eq!(status, 200, "{body}");
     serde_json::from_str(&body).unwrap()
 }
 
 /// Sends a shout with words to these people; gives its id.
-async fn shout(server: &Server, key: &str, recipients: &[&str], more: Value) -> i64 {
+pub async fn shout(server: &Server, key: &str, recipients: &[&str], more: Value) -> i64 {
     let mut body = json!({ "userdata": "u1", "caller": C, "recipients": recipients, "message": "The office is closed." });
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let (status, answer) = ask(server, key, Method::POST, "/api/v1/shouts", Some(&body)).await;
@@ -101,22 +101,22 @@ async fn shout(server: &Server, key: &str, recipients: &[&str], more: Value) -> 
     serde_json::from_str::<Value>(&answer).unwrap()["id"].as_i64().unwrap()
 }
 
-async fn status(server: &Server, key: &str, id: i64) -> String {
+pub async fn status(server: &Server, key: &str, id: i64) -> String {
     get(server, key, &format!("/api/v1/shouts/{id}")).await["status"].as_str().unwrap().to_owned()
 }
 
 /// Where the calls of a shout stand, in the order of its recipients.
-async fn calls(server: &Server, key: &str, id: i64) -> Vec<String> {
+pub async fn calls(server: &Server, key: &str, id: i64) -> Vec<String> {
     let calls = get(server, key, &format!("/api/v1/calls?shout-id={id}")).await;
     calls.as_array().unwrap().iter().map(|call| call["status"].as_str().unwrap().to_owned()).collect()
 }
 
-fn said(number: &Value, outcome: &str) -> Value {
+pub fn said(number: &Value, outcome: &str) -> Value {
     json!([{ "number": number, "outcome": outcome, "talk_seconds": if outcome == "answered" { 9 } else { 0 } }])
 }
 
 /// Asks for a call and reports how it ended; gives whom it was to.
-async fn one_call(server: &Server, path: &str, outcome: &str) -> String {
+pub async fn one_call(server: &Server, path: &str, outcome: &str) -> String {
     let offer = poll(server, path).await;
     assert_eq!(offer["code"], 0, "{offer}");
     let number = &offer["phone"][0];
@@ -125,12 +125,12 @@ async fn one_call(server: &Server, path: &str, outcome: &str) -> String {
     number.as_str().unwrap().to_owned()
 }
 
-async fn idle(server: &Server, path: &str) {
+pub async fn idle(server: &Server, path: &str) {
     let answer = poll(server, path).await;
     assert_eq!(answer["code"], 1, "{answer}");
 }
 
-async fn records(server: &Server, kind: &str) -> Vec<Value> {
+pub async fn records(server: &Server, kind: &str) -> Vec<Value> {
     let kind = autocall::store::shouts::log::RecordKind::parse(kind).unwrap();
     let mut reader = server.app.engine.store.read().await.unwrap();
     let rows = reader.db().shout_records(kind, None, (chrono::DateTime::UNIX_EPOCH, 0), 1000).await.unwrap();
@@ -336,7 +336,7 @@ async fn whoever_opts_out_is_called_no_more(home: Home) {
 }
 
 /// The call in which a message is spoken goes so far.
-async fn got_to(server: &Server, mid: &str, state: &str) -> Value {
+pub async fn got_to(server: &Server, mid: &str, state: &str) -> Value {
     let body = json!({ "number": C, "state": "connected", "event": "state", "value": state });
     send(server, "POST", &format!("/h/trunk/progress?mid={mid}"), Some(body)).await
 }
@@ -865,9 +865,10 @@ async fn whoever_acts_on_alarms_leaves_shouts_alone(home: Home) {
     let server = home.start().await;
     let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 1).await);
     let id = shout(&server, &key, &[A], json!({})).await;
-    let alarm = server.items("/api/v1/alarms?kind=shout").await[0]["id"].as_str().unwrap().to_owned();
+    let alarm = get(&server, &key, "/api/v1/alarms?kind=shout").await["items"][0]["id"].as_str().unwrap().to_owned();
     for act in ["acknowledge", "cancel", "redial", "resolve"] {
-        server.post(&format!("/api/v1/alarms/{alarm}/{act}"), &json!({ "name": "Li Na" })).await;
+        let path = format!("/api/v1/alarms/{alarm}/{act}");
+        ask(&server, &key, Method::POST, &path, Some(&json!({ "name": "Li Na" }))).await;
     }
     assert_eq!(status(&server, &key, id).await, "ready");
     assert_eq!(one_call(&server, &trunk, "answered").await, A);

@@ -32,11 +32,13 @@ pub enum Prompt {
     OptOut,
     /// At the end.
     Goodbye,
+    /// Before the message, where the call is recorded to find out what is wrong.
+    CallRecorded,
 }
 
 impl Prompt {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::RecordWelcome,
         Self::StartRecording,
         Self::RecordVerification,
@@ -47,6 +49,7 @@ impl Prompt {
         Self::Options,
         Self::OptOut,
         Self::Goodbye,
+        Self::CallRecorded,
     ];
 
     /// The name of the clip that stands for it: the document's, where it has one.
@@ -63,6 +66,7 @@ impl Prompt {
             Self::Options => "options",
             Self::OptOut => "opt_out",
             Self::Goodbye => "goodbye",
+            Self::CallRecorded => "call_recorded",
         }
     }
 
@@ -111,6 +115,9 @@ impl Prompt {
                 "No recibirá más estas llamadas.",
             ],
             Self::Goodbye => ["Goodbye.", "再见。", "しつれいします。", "Adiós."],
+            Self::CallRecorded => {
+                ["This call is recorded.", "本次通话将被录音。", "このつうわはろくおんされます。", "Esta llamada se graba."]
+            }
         };
         match phrases::of(language).language {
             "zh" => zh,
@@ -123,6 +130,32 @@ impl Prompt {
 
 /// Clips that operators keep in place of prompts, by the names of [`Prompt::clip_name`].
 pub type Clips = BTreeMap<&'static str, Clip>;
+
+/// How the names of such clips begin where operators keep them; a language may follow: `shout.goodbye`, `shout.goodbye.ja`.
+pub const CLIP_PREFIX: &str = "shout.";
+
+/// The clips that stand for prompts in a language, of all that are kept: the one of that language before the one of all.
+#[must_use]
+pub fn clips_for(language: &str, kept: &BTreeMap<String, Clip>) -> Clips {
+    let language = phrases::of(language).language;
+    let of = |prompt: Prompt| {
+        let name = prompt.clip_name();
+        let clip = kept.get(&format!("{CLIP_PREFIX}{name}.{language}")).or_else(|| kept.get(&format!("{CLIP_PREFIX}{name}")));
+        Some((name, clip?.clone()))
+    };
+    Prompt::ALL.into_iter().filter_map(of).collect()
+}
+
+/// Whether the callee's side of a call is recorded, to find out what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is not.
+    No,
+    /// It is, once they have heard so.
+    Said,
+    /// It is.
+    Unsaid,
+}
 
 /// The longest message, in seconds.
 pub const LONGEST_MESSAGE: u64 = 600;
@@ -138,6 +171,10 @@ pub const LONGEST_RECORDING_CALL: u64 = 3_600;
 const RECORD: &str = "record";
 const VERIFY: &str = "verify";
 const REPLAY: &str = "replay";
+const NO_KEY: &str = "no_key";
+const MESSAGE: &str = "message";
+const OPTIONS: &str = "options";
+const GOODBYE: &str = "goodbye";
 const CONFIRMED: &str = "confirmed";
 const CANCELLED: &str = "cancelled";
 
@@ -158,18 +195,15 @@ pub fn step_of(state: &str) -> Option<RecordingStep> {
 #[must_use]
 pub fn record_script(language: &str, clips: &Clips) -> Script {
     let go = |state: &str| format!("go:{state}");
-    let said = |prompts: &[Prompt]| said(prompts, language, clips);
+    let said = |prompt: Prompt| said(prompt, language, clips);
     let keys = |keys: &[(&str, &str)]| keys.iter().map(|(key, to)| ((*key).to_owned(), (*to).to_owned())).collect();
     let (record, verify, replay) = (go(RECORD), go(VERIFY), go(REPLAY));
-    let (confirmed, cancelled) = (go(CONFIRMED), go(CANCELLED));
+    let (confirmed, cancelled, no_key) = (go(CONFIRMED), go(CANCELLED), go(NO_KEY));
     let verify_keys: BTreeMap<String, String> =
         keys(&[("1", &replay), ("2", &confirmed), ("3", &record), ("7", &cancelled), ("0", &verify)]);
     let ask = |own: MenuState| MenuState { seconds: Some(KEY_WAIT), times: Some(TIMES), ..own };
     let menu = [
-        (
-            START,
-            ask(MenuState { keys: keys(&[("*", &record)]), silent: Some(cancelled.clone()), ..said(&[Prompt::RecordWelcome]) }),
-        ),
+        (START, ask(MenuState { keys: keys(&[("*", &record)]), silent: Some(no_key.clone()), ..said(Prompt::RecordWelcome) })),
         (
             RECORD,
             MenuState {
@@ -180,13 +214,10 @@ pub fn record_script(language: &str, clips: &Clips) -> Script {
                     then: Some(verify),
                     ..RecordRule::default()
                 }),
-                ..said(&[Prompt::StartRecording])
+                ..said(Prompt::StartRecording)
             },
         ),
-        (
-            VERIFY,
-            ask(MenuState { keys: verify_keys.clone(), silent: Some(cancelled.clone()), ..said(&[Prompt::RecordVerification]) }),
-        ),
+        (VERIFY, ask(MenuState { keys: verify_keys.clone(), silent: Some(no_key), ..said(Prompt::RecordVerification) })),
         (
             REPLAY,
             // Once heard, the choices are said.
@@ -199,13 +230,15 @@ pub fn record_script(language: &str, clips: &Clips) -> Script {
                 ..MenuState::default()
             },
         ),
-        (CONFIRMED, ends(said(&[Prompt::ReadyForDelivery]), KeyAction::Accept)),
-        (CANCELLED, ends(said(&[Prompt::RecordingCancelled]), KeyAction::Decline)),
+        (NO_KEY, MenuState { silent: Some(cancelled), seconds: Some(0), times: Some(1), ..said(Prompt::NoKeyPressed) }),
+        (CONFIRMED, ends(said(Prompt::ReadyForDelivery), KeyAction::Accept)),
+        (CANCELLED, ends(said(Prompt::RecordingCancelled), KeyAction::Decline)),
     ];
     Script {
         language: Some(language.to_owned()),
         menu: menu.into_iter().map(|(name, state)| (name.to_owned(), state)).collect(),
         invalid_key_say: Some(Prompt::InvalidEntry.words(language).to_owned()),
+        invalid_key_play: clips.get(Prompt::InvalidEntry.clip_name()).cloned(),
         max_seconds: Some(LONGEST_RECORDING_CALL),
         ..Script::default()
     }
@@ -216,10 +249,9 @@ fn ends(state: MenuState, action: KeyAction) -> MenuState {
     MenuState { silent: Some(action.as_str().to_owned()), times: Some(1), seconds: Some(0), ..state }
 }
 
-fn said(prompts: &[Prompt], language: &str, clips: &Clips) -> MenuState {
-    let clip = prompts.first().and_then(|prompt| clips.get(prompt.clip_name())).filter(|_| prompts.len() == 1);
-    let words: Vec<&str> = prompts.iter().map(|prompt| prompt.words(language)).collect();
-    MenuState { say: Some(words.join(" ")), play: clip.cloned(), ..MenuState::default() }
+fn said(prompt: Prompt, language: &str, clips: &Clips) -> MenuState {
+    let (say, play) = (prompt.words(language).to_owned(), clips.get(prompt.clip_name()).cloned());
+    MenuState { say: Some(say), play, ..MenuState::default() }
 }
 
 /// The message of a shout.
@@ -241,6 +273,17 @@ pub enum Message {
         /// Its length.
         seconds: u64,
     },
+}
+
+impl Message {
+    /// The language of what is said in its call.
+    #[must_use]
+    pub fn language(&self) -> String {
+        match self {
+            Self::Words { text, language } => crate::alarm::script::language_of(language.as_deref(), &text::clean(text)),
+            Self::Sound { language, .. } => language.clone(),
+        }
+    }
 }
 
 /// The four times by which a machine is told from a person, in milliseconds.
@@ -273,48 +316,68 @@ pub fn seconds_of(text: &str) -> i32 {
 /// The call that brings the message: to a person once and what keys there are, to a machine when it is silent, to whom nobody knows twice.
 /// 0 or any other key says it again, 5 opts out.
 #[must_use]
-pub fn delivery_script(message: &Message, times: Times, clips: &Clips) -> Script {
-    let (say, play, language, seconds) = match message {
-        Message::Words { text, language } => {
+pub fn delivery_script(message: &Message, times: Times, clips: &Clips, recorded: Recorded) -> Script {
+    let language = message.language();
+    let (say, play, seconds) = match message {
+        Message::Words { text, .. } => {
             let words = text::clean(text);
-            let language = crate::alarm::script::language_of(language.as_deref(), &words);
             let seconds = u64::try_from(seconds_of(&words)).unwrap_or(0);
-            (Some(words), None, language, seconds)
+            (Some(words), None, seconds)
         }
-        Message::Sound { clip, language, seconds } => (None, Some(clip.clone()), language.clone(), *seconds),
+        Message::Sound { clip, seconds, .. } => (None, Some(clip.clone()), *seconds),
     };
     let state = |name: &str| format!("go:{name}");
+    let said = |prompt: Prompt| said(prompt, &language, clips);
+    // Whoever is recorded hears so in a state of its own, so that the message is as long as it may be, or sound.
+    let first = if recorded == Recorded::Said { MESSAGE } else { START };
     let opt_out = KeyAction::StopCalling.as_str().to_owned();
-    let again = state(START);
+    let again = state(first);
     let keys = BTreeMap::from([("5".to_owned(), opt_out.clone()), ("0".to_owned(), again.clone())]);
     let options = MenuState {
         keys: keys.clone(),
         otherwise: Some(again.clone()),
+        silent: Some(state(GOODBYE)),
         seconds: Some(KEY_WAIT),
         times: Some(1),
-        ..said(&[Prompt::Options], &language, clips)
+        ..said(Prompt::Options)
     };
-    let menu = BTreeMap::from([
-        (
-            START.to_owned(),
-            MenuState {
-                say,
-                play,
-                keys,
-                otherwise: Some(again),
-                silent: Some(state("options")),
-                seconds: Some(0),
-                // The detector's guess allows fewer.
-                times: Some(2),
-                ..MenuState::default()
-            },
-        ),
-        ("options".to_owned(), options),
-    ]);
+    let brought = MenuState {
+        say,
+        play,
+        keys: keys.clone(),
+        otherwise: Some(again.clone()),
+        silent: Some(state(OPTIONS)),
+        seconds: Some(0),
+        // The detector's guess allows fewer.
+        times: Some(2),
+        ..MenuState::default()
+    };
+    let goodbye = MenuState { seconds: Some(0), times: Some(1), ..said(Prompt::Goodbye) };
+    let mut menu: BTreeMap<String, MenuState> =
+        [(first, brought), (OPTIONS, options), (GOODBYE, goodbye)].map(|(name, own)| (name.to_owned(), own)).into();
+    if first != START {
+        let told = MenuState {
+            keys,
+            otherwise: Some(again.clone()),
+            silent: Some(again),
+            seconds: Some(0),
+            times: Some(1),
+            ..said(Prompt::CallRecorded)
+        };
+        menu.insert(START.to_owned(), told);
+    }
+    let from = match recorded {
+        Recorded::No => None,
+        Recorded::Said => Some("said"),
+        Recorded::Unsaid => Some("answer"),
+    };
     Script {
         menu,
-        thanks: BTreeMap::from([(opt_out, Prompt::OptOut.words(&language).to_owned())]),
+        thanks: BTreeMap::from([(opt_out.clone(), Prompt::OptOut.words(&language).to_owned())]),
+        thanks_play: clips.get(Prompt::OptOut.clip_name()).map(|clip| (opt_out, clip.clone())).into_iter().collect(),
         invalid_key_say: Some(Prompt::InvalidEntry.words(&language).to_owned()),
+        invalid_key_play: clips.get(Prompt::InvalidEntry.clip_name()).cloned(),
+        record: from.map(|from| RecordRule { from: Some(from.to_owned()), ..RecordRule::default() }),
         machine: Some(MachineRule {
             detect: Some(true),
             wait: Some(true),
@@ -337,6 +400,7 @@ pub fn delivery_script(message: &Message, times: Times, clips: &Clips) -> Script
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use android_protocol::voice::script::Utterance;
     use android_protocol::voice::text::is_han;
 
     use super::*;
@@ -346,7 +410,8 @@ mod tests {
     #[test]
     fn every_way_leads_to_a_state_that_is_there() {
         let words = Message::Words { text: "Water is off.".to_owned(), language: Some("en".to_owned()) };
-        for script in [record_script("en", &Clips::new()), delivery_script(&words, TIMES_OF_OURS, &Clips::new())] {
+        for script in [record_script("en", &Clips::new()), delivery_script(&words, TIMES_OF_OURS, &Clips::new(), Recorded::Said)]
+        {
             assert!(script.menu.contains_key(START));
             for (name, state) in &script.menu {
                 let record = state.record.as_ref().and_then(|rule| rule.then.as_ref());
@@ -367,6 +432,7 @@ mod tests {
             [
                 ("cancelled", None),
                 ("confirmed", Some(5)),
+                ("no_key", None),
                 ("record", Some(3)),
                 ("replay", Some(4)),
                 ("start", Some(2)),
@@ -378,24 +444,60 @@ mod tests {
 
     #[test]
     fn a_clip_stands_for_its_prompt() {
-        let clip = Clip { media: "m".to_owned(), sha256: None };
-        let clips = Clips::from([("record_welcome", clip.clone())]);
-        let script = record_script("en", &clips);
-        assert_eq!((script.menu[START].play.as_ref(), script.menu["verify"].play.as_ref()), (Some(&clip), None));
+        let clip = |media: &str| Clip { media: media.to_owned(), sha256: None };
+        let kept = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), clip(name))).collect::<BTreeMap<_, _>>();
+        let kept = kept(&["shout.record_welcome", "shout.record_welcome.zh", "shout.goodbye.ja", "goodbye", "shout.nothing"]);
+        let of = |language: &str| clips_for(language, &kept);
+        assert_eq!(of("en-GB"), Clips::from([("record_welcome", clip("shout.record_welcome"))]));
+        assert_eq!(of("zh")["record_welcome"], clip("shout.record_welcome.zh"), "that of the language goes first");
+        assert_eq!(of("ja")["goodbye"], clip("shout.goodbye.ja"));
+        let script = record_script("en", &of("en"));
+        let played = (script.menu[START].play.as_ref(), script.menu["verify"].play.as_ref());
+        assert_eq!(played, (Some(&clip("shout.record_welcome")), None));
+    }
+
+    /// Every prompt is heard in one of the calls, and a clip of its name in its place.
+    #[test]
+    fn every_prompt_may_be_a_clip() {
+        let clips: Clips =
+            Prompt::ALL.map(|own| (own.clip_name(), Clip { media: own.clip_name().to_owned(), sha256: None })).into();
+        let words = Message::Words { text: "Water is off.".to_owned(), language: Some("en".to_owned()) };
+        let scripts = [record_script("en", &clips), delivery_script(&words, TIMES_OF_OURS, &clips, Recorded::Said)];
+        let heard: Vec<Utterance> = scripts.iter().flat_map(Script::utterances).collect();
+        for prompt in Prompt::ALL {
+            let clip = Utterance::Clip(clips[prompt.clip_name()].clone());
+            let text = Utterance::Text(prompt.words("en").to_owned());
+            assert!(heard.contains(&clip) && !heard.contains(&text), "{prompt:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_is_recorded_hears_it_before_the_message() {
+        let words = Message::Words { text: "Water is off.".to_owned(), language: Some("en".to_owned()) };
+        let of = |recorded| delivery_script(&words, TIMES_OF_OURS, &Clips::new(), recorded);
+        let said = of(Recorded::Said);
+        assert_eq!(said.menu[START].say.as_deref(), Some("This call is recorded."));
+        assert_eq!((said.menu[START].silent.as_deref(), said.menu["message"].times), (Some("go:message"), Some(2)));
+        assert_eq!(said.menu["message"].say.as_deref(), Some("Water is off."));
+        assert_eq!(said.record.unwrap().from.as_deref(), Some("said"), "not before they have heard of it");
+        let unsaid = of(Recorded::Unsaid);
+        assert_eq!(unsaid.menu[START].say.as_deref(), Some("Water is off."));
+        assert_eq!(unsaid.record.unwrap().from.as_deref(), Some("answer"));
+        assert_eq!(of(Recorded::No).record, None);
     }
 
     #[test]
     fn the_message_is_played_in_the_language_of_its_words() {
         let clip = Clip { media: "m".to_owned(), sha256: None };
         let sound = Message::Sound { clip: clip.clone(), language: "es".to_owned(), seconds: 40 };
-        let script = delivery_script(&sound, TIMES_OF_OURS, &Clips::new());
+        let script = delivery_script(&sound, TIMES_OF_OURS, &Clips::new(), Recorded::No);
         assert_eq!((script.menu[START].play.as_ref(), script.max_seconds), (Some(&clip), Some(350)));
         assert!(script.menu["options"].say.as_deref().unwrap().starts_with("Pulse 0"));
         let words = Message::Words { text: "今晚停水".to_owned(), language: None };
-        let script = delivery_script(&words, TIMES_OF_OURS, &Clips::new());
+        let script = delivery_script(&words, TIMES_OF_OURS, &Clips::new(), Recorded::No);
         assert_eq!(script.language.as_deref(), Some("zh"));
         let long = Message::Sound { clip, language: "es".to_owned(), seconds: u64::MAX };
-        assert_eq!(delivery_script(&long, TIMES_OF_OURS, &Clips::new()).max_seconds, Some(3_600));
+        assert_eq!(delivery_script(&long, TIMES_OF_OURS, &Clips::new(), Recorded::No).max_seconds, Some(3_600));
     }
 
     #[test]

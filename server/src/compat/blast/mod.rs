@@ -2,6 +2,7 @@
 //!
 //! Every answer is in its words, also one that the layers before it give: an object with `detail` under the same status ([`in_its_words`]).
 
+pub mod described;
 pub mod refused;
 pub mod request;
 
@@ -29,7 +30,7 @@ use crate::store::shouts::rows::ShoutRow;
 use refused::BlastRefused;
 
 /// What a key needs for all of this.
-pub const RIGHT: &str = "shouts";
+pub const RIGHT: &str = senders::SHOUTS;
 /// A list of shouts names at most so many recipients: those of the latest.
 const MOST_LISTED: usize = 100_000;
 /// And holds at most so many shouts.
@@ -38,6 +39,10 @@ const MOST_SHOUTS: i64 = 1_000;
 const MOST_OPTED_OUT: i64 = 100_000;
 /// An address at which a message is heard lasts so long.
 const HEARD_FOR: TimeDelta = TimeDelta::days(30);
+/// How the address ends at which a shout is taken back.
+const CANCEL: &str = ";cancel";
+const ALLOWED_TO_CANCEL: &str = "DELETE, OPTIONS";
+const ALLOWED_OF_ONE: &str = "GET, OPTIONS";
 /// No refusal is longer, in bytes.
 const MOST_DETAIL: usize = 65_536;
 
@@ -76,7 +81,8 @@ impl IntoResponse for BlastRefused {
 }
 
 /// A shout as its clients read it, its keys in this order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BlastShout)]
 struct Shout {
     id: i64,
     created: String,
@@ -91,7 +97,8 @@ struct Shout {
 }
 
 /// Its message.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BlastVoc)]
 struct Voc {
     created: String,
     length: i32,
@@ -99,7 +106,8 @@ struct Voc {
 }
 
 /// A call of one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = BlastCall)]
 struct Call {
     id: i64,
     started: Option<String>,
@@ -172,6 +180,9 @@ async fn show(
     Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
 ) -> Result<Response, BlastRefused> {
+    if id.ends_with(CANCEL) {
+        return Ok(not_allowed(&Method::GET, ALLOWED_TO_CANCEL));
+    }
     let key = key(&sender)?;
     let id = id.parse().map_err(|_| BlastRefused::NotFound)?;
     let shout = app.engine.store.read().await?.db().shout(id, key.id).await?.ok_or(BlastRefused::NotFound)?;
@@ -183,8 +194,8 @@ async fn cancel(
     Extension(sender): Extension<Sender>,
     Path(id): Path<String>,
 ) -> Result<Response, BlastRefused> {
+    let Some(id) = id.strip_suffix(CANCEL) else { return Ok(not_allowed(&Method::DELETE, ALLOWED_OF_ONE)) };
     let key = key(&sender)?;
-    let Some(id) = id.strip_suffix(";cancel") else { return Ok(not_allowed(&Method::DELETE)) };
     let id = id.parse().map_err(|_| BlastRefused::NotFound)?;
     app.engine.cancel_shout(key.id, id, sender.doer()).await?.ok_or(BlastRefused::NotFound)?;
     Ok(created())
@@ -305,8 +316,11 @@ fn created() -> Response {
     StatusCode::CREATED.into_response()
 }
 
-fn not_allowed(method: &Method) -> Response {
-    answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "detail": format!("Method \"{method}\" not allowed.") }))
+fn not_allowed(method: &Method, allowed: &'static str) -> Response {
+    let text = format!("Method \"{method}\" not allowed.");
+    let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, &json!({ "detail": text }));
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
 }
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Response {
@@ -338,7 +352,9 @@ pub async fn in_its_words(request: Request, next: Next) -> Response {
     }
     let method = request.method().clone();
     if method == Method::HEAD {
-        return not_allowed(&method);
+        let path = request.uri().path();
+        let removes = path.contains("/dnc/") && path.matches('/').count() > 4;
+        return not_allowed(&method, if removes { ALLOWED_TO_CANCEL } else { ALLOWED_OF_ONE });
     }
     let shows_key = senders::shows_key(&request);
     let response = next.run(request).await;

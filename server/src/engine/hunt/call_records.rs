@@ -29,7 +29,7 @@ pub(super) fn place_of(rings: &[DialledCallee], number: &str, region: Region) ->
 }
 
 /// Whether something that was said of the number at a place is news for its record.
-pub(super) async fn is_news(db: &mut Db<'_>, mid: &str, place: i32, heard: &Heard) -> Result<bool, EngineError> {
+pub(in crate::engine) async fn is_news(db: &mut Db<'_>, mid: &str, place: i32, heard: &Heard) -> Result<bool, EngineError> {
     let known = db.heard_of_calls(mid).await?;
     let is_new = |known: Heard| known.clone().and(heard.clone()) != known;
     Ok(known.iter().filter(|own| own.place == place).any(|own| own.heard().is_some_and(is_new)))

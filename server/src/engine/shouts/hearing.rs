@@ -66,11 +66,16 @@ impl Engine {
         progress: &Progress,
         now: DateTime<Utc>,
     ) -> Result<Heard, EngineError> {
+        let heard = call_record::progress(progress, now);
+        if dial.closed_at.is_some() && !call_records::is_news(&mut self.store.read().await?.db(), &dial.mid, 0, &heard).await? {
+            // It is not wanted any more, and was heard of before.
+            return Ok(Heard::default());
+        }
         let by = self.who_speaks(dial).await?.1;
         let mut work = self.work_at(now, by).await?;
         let Some(own) = self.own_call(&mut work, dial).await? else { return Ok(Heard::default()) };
         let mid = own.dial.mid.clone();
-        call_records::hear(&mut work, &mid, 0, call_record::progress(progress, now)).await?;
+        call_records::hear(&mut work, &mid, 0, heard).await?;
         let open = own.dial.closed_at.is_none();
         // One that has given way to an alarm goes on until its handset hears of it.
         let gave_way = |recipient: &ShoutCallRow| recipient.status.is_over() && recipient.status != CallStatus::OptedOut;
@@ -136,13 +141,15 @@ impl Engine {
     async fn opts_out(&self, work: &mut Work, own: &Own) -> Result<(), EngineError> {
         let Some(recipient) = &own.recipient else { return Ok(()) };
         let Some(number) = recipient.number.clone() else { return Ok(()) };
+        let ended_at = what_is_known(work, &own.dial.mid).await?.and_then(|known| known.ended.at);
         let row = OptedOutRow {
             key_id: own.shout.key_id,
             userdata: own.shout.userdata.clone(),
             number,
             phone: recipient.phone.clone(),
             shout_id: own.shout.id,
-            at: work.now(),
+            // Of a key that is told of after the call no more is known than that it was pressed in it.
+            at: ended_at.unwrap_or(work.now()).min(work.now()),
         };
         if work.db().opt_out_of_shouts(&row).await? {
             tracing::info!(shout = own.shout.id, dial.mid = short_mid(&own.dial.mid), "a recipient opted out");
@@ -251,15 +258,14 @@ impl Engine {
         action: Option<KeyAction>,
     ) -> Result<(), EngineError> {
         let now = work.now();
-        let heard = work.db().heard_of_calls(&own.dial.mid).await?;
-        let known = heard.first().and_then(|row| Some(row.heard()?.tells(row.handed_out())));
+        let known = what_is_known(work, &own.dial.mid).await?;
         let seconds = known.as_ref().and_then(|known| known.talk_seconds).unwrap_or(0);
         let verdict = known.as_ref().and_then(|known| known.machine);
         let at = known.and_then(|known| known.ended.at).unwrap_or(now).min(now);
         let outcome = call.and_then(|call| call.outcome);
         let outcome = outcome.unwrap_or(if answered { CallOutcome::Answered } else { CallOutcome::NoAnswer });
         if own.recipient.is_none() {
-            return self.recording_is_over(work, own, outcome, call.and_then(|call| call.detail), (seconds, at), action).await;
+            return self.recording_is_over(work, own, call, outcome, (seconds, at), action).await;
         }
         // A key may have been heard of first.
         let Some(target) = own.targets.first() else { return Ok(()) };
@@ -292,17 +298,21 @@ impl Engine {
         &self,
         work: &mut Work,
         own: &Own,
+        call: Option<&NativeCall>,
         outcome: CallOutcome,
-        detail: Option<FailureDetail>,
         (seconds, at): (i64, DateTime<Utc>),
         action: Option<KeyAction>,
     ) -> Result<(), EngineError> {
         let Some(shout) = work.db().shout_of_hunt(own.dial.hunt_id).await? else { return Ok(()) };
+        let detail = call.and_then(|call| call.detail);
+        // As a rule its sound comes after the report: until then it is as long as its handset says.
+        let told = call.and_then(|call| call.recordings.last()).and_then(|recording| recording.seconds).unwrap_or(0);
+        let told = i64::try_from(told.min(message::LONGEST_MESSAGE)).unwrap_or(0);
         let recorded = Recorded {
             sid: short_mid(&own.dial.mid),
             status: ended_as(outcome),
             seconds,
-            message_seconds: i64::from(shout.seconds),
+            message_seconds: if shout.media_id.is_some() { i64::from(shout.seconds) } else { told },
             shout: shout.id,
             at,
         };
@@ -348,6 +358,12 @@ impl Engine {
         work.commit().await?;
         Ok(())
     }
+}
+
+/// What is known of a call.
+async fn what_is_known(work: &mut Work, mid: &str) -> Result<Option<call_record::Call>, EngineError> {
+    let heard = work.db().heard_of_calls(mid).await?;
+    Ok(heard.first().and_then(|row| Some(row.heard()?.tells(row.handed_out()))))
 }
 
 /// How a call ended, in the words of its detail record.

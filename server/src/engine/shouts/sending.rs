@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use android_protocol::voice::script::Clip;
+use android_protocol::wire::Capability;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::lives;
@@ -11,9 +13,11 @@ use crate::ids::{self, CalleeId};
 use crate::lock::{Acquired, LockGuard};
 use crate::numbers::Number;
 use crate::shout::course::Word;
+use crate::shout::message::Recorded;
 use crate::shout::{RecordingStep, ShoutStatus, calls, message};
 use crate::store::alarm::dials::{NewDial, NewTarget};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
+use crate::store::media::clips::ClipRow;
 use crate::store::media::recordings::Records;
 use crate::store::shouts::calls::ShoutCallRow;
 use crate::store::shouts::rows::ShoutRow;
@@ -88,7 +92,7 @@ impl Engine {
             return Ok(Step::NextHunt);
         }
         match &recipient {
-            Some(recipient) => self.is_delivered(work, &shout, recipient, &call, &dial.mid).await?,
+            Some(recipient) => self.is_delivered(work, &shout, recipient, &call, (&dial.mid, asker)).await?,
             None => {
                 work.db().tell_dial(&dial.mid, None, Some(Records::Message)).await?;
                 self.tell_shout(work, &shout, Word::Step(RecordingStep::Placed)).await?;
@@ -256,10 +260,11 @@ impl Engine {
         shout: &ShoutRow,
         recipient: &ShoutCallRow,
         call: &Call,
-        mid: &str,
+        (mid, asker): (&str, &Asker),
     ) -> Result<(), EngineError> {
-        if shout.media_id.is_some() {
-            work.db().tell_dial(mid, shout.media_id, None).await?;
+        let records = self.records_delivery(work, asker).await?;
+        if shout.media_id.is_some() || records.is_some() {
+            work.db().tell_dial(mid, shout.media_id, records).await?;
         }
         if !call.is_known {
             work.db().set_shout_callee(recipient.id, call.callee.id).await?;
@@ -270,6 +275,16 @@ impl Engine {
         Ok(())
     }
 
+    /// Why the callee's side of a call that delivers a message is recorded, if it is: to find out what is wrong.
+    async fn records_delivery(&self, work: &mut Work, asker: &Asker) -> Result<Option<Records>, EngineError> {
+        let config = &self.config.media;
+        if !config.debug_recording.is_on() || !asker.handset.can(Capability::Record) {
+            return Ok(None);
+        }
+        let total = work.db().media_total().await?;
+        Ok((u64::try_from(total).unwrap_or_default() < config.most_bytes).then_some(Records::Debug))
+    }
+
     /// What is said in a call of a shout; `None` where the hunt is none of a shout.
     ///
     /// # Errors
@@ -278,25 +293,33 @@ impl Engine {
         let mut reader = self.store.read().await?;
         let mut db = reader.db();
         let Some(shout) = db.shout_of_hunt(offer.hunt_id).await? else { return Ok(None) };
+        let kept = db.clips_named(message::CLIP_PREFIX).await?;
+        let clip = |row: ClipRow| (row.name, Clip { media: row.media_id.to_string(), sha256: Some(row.sha256) });
+        let kept = kept.into_iter().map(clip).collect();
         let language = shout.language.clone().unwrap_or_else(|| "en".to_owned());
-        let clips = message::Clips::new();
-        let records = db.told_in_dial(&offer.mid).await?.is_some_and(|(_, records)| records.is_some());
-        if records {
-            return Ok(Some(message::record_script(&language, &clips)));
+        let (_, records) = db.told_in_dial(&offer.mid).await?.unwrap_or_default();
+        if records == Some(Records::Message) {
+            return Ok(Some(message::record_script(&language, &message::clips_for(&language, &kept))));
         }
+        let recorded = match records {
+            None => Recorded::No,
+            Some(_) if self.config.media.say_recorded.is_on() => Recorded::Said,
+            Some(_) => Recorded::Unsaid,
+        };
         let sound = match shout.media_id {
             Some(id) => db.media(id).await?,
             None => None,
         };
         let said = match sound {
             Some(file) => message::Message::Sound {
-                clip: android_protocol::voice::script::Clip { media: file.id.to_string(), sha256: Some(file.sha256) },
+                clip: Clip { media: file.id.to_string(), sha256: Some(file.sha256) },
                 language,
                 seconds: u64::try_from(shout.seconds).unwrap_or(0),
             },
             None => message::Message::Words { text: shout.words.unwrap_or_default(), language: shout.language },
         };
-        Ok(Some(message::delivery_script(&said, self.config.shouts.times(), &clips)))
+        let clips = message::clips_for(&said.language(), &kept);
+        Ok(Some(message::delivery_script(&said, self.config.shouts.times(), &clips, recorded)))
     }
 }
 

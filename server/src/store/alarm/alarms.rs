@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use crate::alarm::coverage::Came;
 use crate::alarm::{AlarmKind, AlarmState, EndReason, HuntOutcome, Mode, Priority, Until};
-use crate::ids::{AlarmId, HuntId};
+use crate::ids::{AlarmId, HuntId, KeyId};
 use crate::store::dialect::{Dialect, fragment, statements};
 use crate::store::statement::{Built, Value, all, changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, StoreError};
@@ -102,11 +102,32 @@ pub fn foremost(alarms: Vec<AlarmRow>) -> Option<AlarmRow> {
     alarms.into_iter().max_by_key(|alarm| (fires(alarm), alarm.priority))
 }
 
+/// Whose shouts a list may hold: those of a key are shown to that, and to whoever runs the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShoutsOf {
+    /// Everybody's.
+    #[default]
+    All,
+    /// Nobody's.
+    Nobody,
+    /// Those of this key.
+    Key(KeyId),
+}
+
+impl From<Option<KeyId>> for ShoutsOf {
+    /// Those of a key that may send shouts; nobody's where there is none.
+    fn from(key: Option<KeyId>) -> Self {
+        key.map_or(Self::Nobody, Self::Key)
+    }
+}
+
 /// Which alarms to list; all that is given must hold.
 #[derive(Clone, Debug, Default)]
 pub struct AlarmFilter {
     /// Of one of these kinds; alarms alone when there are none.
     pub kinds: Vec<AlarmKind>,
+    /// Whose shouts it may hold.
+    pub shouts_of: ShoutsOf,
     /// In one of these states; in any when there are none.
     pub states: Vec<AlarmState>,
     /// From one of these sources.
@@ -480,6 +501,17 @@ fn of_kinds(query: &mut Built, dialect: Dialect, filter: &AlarmFilter) {
         _ => "a.kind",
     };
     any_of(query, column, kinds.iter().copied());
+    if kinds.contains(&AlarmKind::Shout) {
+        match filter.shouts_of {
+            ShoutsOf::All => {}
+            ShoutsOf::Nobody => {
+                query.push(" AND a.kind <> 'shout'");
+            }
+            ShoutsOf::Key(key) => {
+                query.push(" AND (a.kind <> 'shout' OR a.integration_id = ").push_value(key.to_string()).push(")");
+            }
+        }
+    }
 }
 
 /// Built, not `column = $1 OR $1 IS NULL`: with that form SQLite reads the whole table.

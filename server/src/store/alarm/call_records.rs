@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use crate::alarm::call_record::{Call, CallCause, CallDirection, CallOrigin, CallResult, HandedOut, Heard, HowKnown};
 use crate::alarm::{AlarmKind, KeyAction};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId};
+use crate::store::alarm::alarms::ShoutsOf;
 use crate::store::alarm::dials::{NewDial, NewTarget};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::dialect::{Dialect, fragment, statements};
@@ -215,6 +216,8 @@ pub struct CallFilter {
     pub handsets: Vec<HandsetId>,
     /// For one of these.
     pub kinds: Vec<AlarmKind>,
+    /// Whose shouts its calls may be for.
+    pub shouts_of: ShoutsOf,
     /// That ended in one of these ways.
     pub outcomes: Vec<CallResult>,
     /// Handed out then or later.
@@ -456,6 +459,18 @@ fn list_query(dialect: Dialect, filter: &CallFilter, limit: i64) -> Built {
     any_of(&mut query, "handset_id", &filter.handsets);
     any_of(&mut query, "kind", &filter.kinds);
     any_of(&mut query, "outcome", &filter.outcomes);
+    match filter.shouts_of {
+        ShoutsOf::All => {}
+        ShoutsOf::Nobody => {
+            query.push(" AND kind <> 'shout'");
+        }
+        ShoutsOf::Key(key) => {
+            query
+                .push(" AND (kind <> 'shout' OR hunt_id IN (SELECT hunt_id FROM shouts WHERE key_id = ")
+                .push_value(key)
+                .push("))");
+        }
+    }
     if let Some(from) = filter.from {
         query.push(" AND offered_at >= ").push_value(from);
     }

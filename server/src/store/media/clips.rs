@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::ids::MediaId;
+use crate::ids::{HandsetId, MediaId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -37,6 +37,16 @@ statements! {
         "SELECT c.name, c.media_id, c.updated_at, m.bytes, m.milliseconds, m.sha256 FROM clips c JOIN media m ON m.id = c.media_id
          WHERE c.name = $1"
     ];
+    /// Those whose names begin so.
+    NAMED = [
+        "SELECT c.name, c.media_id, c.updated_at, m.bytes, m.milliseconds, m.sha256 FROM clips c JOIN media m ON m.id = c.media_id
+         WHERE substr(c.name, 1, CAST($2 AS INTEGER)) = $1 ORDER BY c.name"
+    ];
+    /// An open call of a shout of this handset, which may play any of those.
+    MAY_PLAY = [
+        "SELECT d.mid FROM dials d JOIN hunts h ON h.id = d.hunt_id WHERE d.handset_id = $1 AND d.closed_at IS NULL AND h.kind = 'shout'
+           AND EXISTS (SELECT 1 FROM clips c WHERE c.media_id = $2 AND substr(c.name, 1, CAST($4 AS INTEGER)) = $3) LIMIT 1"
+    ];
     /// How many there are.
     COUNT = ["SELECT count(*) AS clips FROM clips"];
     /// Another sound under a name.
@@ -59,6 +69,17 @@ impl Db<'_> {
         fetch_optional!(self, GET, name)
     }
 
+    /// The clips whose names begin so.
+    pub async fn clips_named(&mut self, prefix: &str) -> Result<Vec<ClipRow>> {
+        fetch_all!(self, NAMED, prefix, length(prefix))
+    }
+
+    /// Whether a handset has an open call of a shout, and that is the sound of a clip whose name begins so.
+    pub async fn may_play(&mut self, handset: HandsetId, media: MediaId, prefix: &str) -> Result<bool> {
+        let row: Option<(String,)> = fetch_optional!(self, MAY_PLAY, handset, media, prefix, length(prefix))?;
+        Ok(row.is_some())
+    }
+
     /// How many clips there are.
     pub async fn count_clips(&mut self) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT)?;
@@ -74,4 +95,9 @@ impl Db<'_> {
     pub async fn remove_clip(&mut self, name: &str) -> Result<bool> {
         changed_one!(self, DELETE, name)
     }
+}
+
+/// In characters, as databases count.
+fn length(text: &str) -> i32 {
+    i32::try_from(text.chars().count()).unwrap_or(i32::MAX)
 }

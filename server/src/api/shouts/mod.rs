@@ -1,0 +1,3 @@
+//! What is ours about shouts, beside blast-api's addresses.
+
+pub mod records;
