@@ -327,7 +327,7 @@ pub async fn extra(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, path: &s
             let (Ok(id), Some(result)) = (id.parse::<CommandId>(), OutboxResult::parse(body)) else {
                 return Ok(refusal(StatusCode::BAD_REQUEST, "a result names its command and holds {\"ok\"}"));
             };
-            app.engine.command_done(id, handset.id, &result).await?;
+            app.engine.command_result(id, handset.id, &result).await?;
             accepted()
         }
         _ => Ok(refusal(StatusCode::NOT_FOUND, "there is nothing at this address; a handset polls /h/TOKEN/alert/phone")),

@@ -78,7 +78,7 @@ const BLAST: [&str; 3] = ["/api/v1/calls", "/api/v1/dnc/", "/api/v1/shouts"];
 /// Whether a path is that of another API.
 fn is_of_others(path: &str) -> bool {
     let below = |own: &&str| path == *own || path.starts_with(own) && (own.ends_with('/') || path[own.len()..].starts_with('/'));
-    path == BARISTA || BLAST.iter().any(|own| below(&own))
+    path == BARISTA || BLAST.iter().any(below)
 }
 
 /// What people do about an alarm may be said without a word.

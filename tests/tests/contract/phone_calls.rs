@@ -43,15 +43,15 @@ async fn key(server: &Server, name: &str, said: Said) -> String {
     server.app.engine.store.carry_out(server.now(), Doer::Server, add).await.unwrap()
 }
 
-fn zone<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str) -> Option<T> {
-    Some(name.parse().unwrap())
+fn zone<T: std::str::FromStr<Err: std::fmt::Debug>>(name: &str) -> T {
+    name.parse().unwrap()
 }
 
 /// A key of somebody in Maracaibo.
 async fn maracaibo(server: &Server) -> String {
     let said = Said {
         region: Some("VE".to_owned()),
-        zone: zone("America/Caracas"),
+        zone: Some(zone("America/Caracas")),
         area_code: Some("0261".to_owned()),
         z_is_local: false,
     };
@@ -209,7 +209,7 @@ async fn every_wrong_parameter_is_named(home: Home) {
 
 async fn zones_are_read_as_their_key_says(home: Home) {
     let (server, _) = with_ana(home.set("AUTOCALL_PHONECALLS_ZONE", "Asia/Kathmandu")).await;
-    let berlin = Said { zone: zone("Europe/Berlin"), z_is_local: true, region: Some("VE".to_owned()), ..Said::default() };
+    let berlin = Said { zone: Some(zone("Europe/Berlin")), z_is_local: true, region: Some("VE".to_owned()), ..Said::default() };
     let script = key(&server, "script", berlin).await;
     let plain = key(&server, "plain", Said { region: Some("VE".to_owned()), ..Said::default() }).await;
     for (key, initiated, at) in [
@@ -462,13 +462,17 @@ async fn key_row(server: &Server) -> Result<KeyRow, StoreError> {
 
 async fn calls_are_read_anew(home: Home) {
     let (server, key) = with_ana(home.set("AUTOCALL_PHONECALLS_UNKNOWN", "make")).await;
-    let to_utc = Change { zone: zone("UTC"), ..Change::default() };
+    let to_utc = Change { zone: Some(zone("UTC")), ..Change::default() };
     change(&server, to_utc.clone(), false).await.unwrap();
-    assert_eq!(key_row(&server).await.unwrap().phonecalls.unwrap().zone, zone("UTC"), "a key without calls is changed at once");
+    assert_eq!(
+        key_row(&server).await.unwrap().phonecalls.unwrap().zone,
+        Some(zone("UTC")),
+        "a key without calls is changed at once"
+    );
     tell(&server, &key, "2026-08-23T12:00:00", "7222", "02122853348").await;
     tell(&server, &key, "2026-08-23T16:00:00Z", "7222", "2853348").await;
     tell(&server, &key, "2026-08-23T16:00:00Z", "7222", "02122853348").await;
-    let to_caracas = Change { zone: zone("America/Caracas"), area_code: Some("0212".to_owned()), ..Change::default() };
+    let to_caracas = Change { zone: Some(zone("America/Caracas")), area_code: Some("0212".to_owned()), ..Change::default() };
     let refused = change(&server, to_caracas.clone(), false).await.unwrap_err();
     assert!(matches!(refused, KeyError::HasCalls(_)), "{refused}");
     change(&server, to_utc, false).await.unwrap();

@@ -140,7 +140,7 @@ mod tests {
             prop_assert_eq!(phones.len(), called.iter().filter(|one| one.number.is_some()).count(), "none twice");
             for one in &all {
                 let same = |other: &&Recipient| other.phone == one.phone || (one.number.is_some() && other.number == one.number);
-                prop_assert!(called.iter().any(|other| same(&other)), "{} is not among them", one.phone);
+                prop_assert!(called.iter().any(same), "{} is not among them", one.phone);
             }
         }
 

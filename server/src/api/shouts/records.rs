@@ -154,7 +154,11 @@ fn may_not() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, Code::KeyMayNot, text)
 }
 
-fn read(query: Option<&str>) -> Result<(RecordKind, (DateTime<Utc>, i64), i64), Problem> {
+/// When a record was written, and its id.
+type Written = (DateTime<Utc>, i64);
+
+/// Which kind, behind which record, and how many.
+fn read(query: Option<&str>) -> Result<(RecordKind, Written, i64), Problem> {
     let query = Query::read(query)?;
     let mut wrong = Wrong::default();
     let word = |kind: &str| read_word::<DetailKind>(kind).map_err(|why| Problem::parameter("kind", why));
@@ -172,8 +176,8 @@ fn read(query: Option<&str>) -> Result<(RecordKind, (DateTime<Utc>, i64), i64), 
     Ok((kind.unwrap_or(DetailKind::Cdr).into(), after.map_or(from, |after| after.max(from)), limit.unwrap_or(DEFAULT_PAGE)))
 }
 
-/// The last record of the page before: when it was written, and its id.
-fn behind(cursor: &str) -> Result<(DateTime<Utc>, i64), Problem> {
+/// The last record of the page before.
+fn behind(cursor: &str) -> Result<Written, Problem> {
     let key = unsealed(cursor)?;
     let id = key.get(INSTANT..).and_then(|id| id.parse().ok());
     instant_of(&key).zip(id).ok_or_else(unknown_cursor)

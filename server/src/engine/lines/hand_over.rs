@@ -3,10 +3,9 @@
 //! That it is exactly one, with any number of nodes, rests on `hand_overs (line_id, seq)` and `sms_outbox (hand_over_id)`, which are
 //! unique. A later hand-over calls off what an earlier one has not sent yet.
 
-use android_protocol::wire::{CommandKind, Delivery, OutboxResult};
+use android_protocol::wire::{CommandKind, OutboxResult};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::replies::{Taken, sms_fate};
 use crate::alarm::event::Event;
 use crate::alarm::{AlarmState, EndReason, Priority};
 use crate::engine::watch::handsets::REST_FOR_CODE;
@@ -16,7 +15,6 @@ use crate::keep::lines::numbers;
 use crate::keep::refused::Refused;
 use crate::line::command::ComposeError;
 use crate::line::network::{self, Network};
-use crate::line::written;
 use crate::numbers::Number;
 use crate::roster::{Roster, Target};
 use crate::store::alarm::alarms::AlarmRow;
@@ -275,13 +273,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes in what a native handset says of a command: also what its network says of a public number, and, later and by a second result,
-    /// of a text message. Of a hand-over that was followed by a later one nothing more is said.
+    /// Takes in the first result that a native handset gives of a command, also what its network says of a public number; false when it had
+    /// given one. Of a hand-over that was followed by a later one nothing more is said.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn command_done(&self, id: CommandId, handset: HandsetId, result: &OutboxResult) -> Result<(), EngineError> {
-        let mut work = self.work(Doer::Server).await?;
+    pub(super) async fn command_done(
+        &self,
+        work: &mut Work,
+        id: CommandId,
+        handset: HandsetId,
+        result: &OutboxResult,
+    ) -> Result<bool, EngineError> {
         let now = work.now();
         let said = serde_json::to_value(result).unwrap_or_default();
         let of_network = result.network.is_some() || result.error.is_some();
@@ -289,15 +292,8 @@ impl Engine {
         if let Some(hand_over) = &hand_over {
             work.db().lock_hand_over(hand_over.id).await?;
         }
-        let first = work.db().command_done(id, handset, &said, now).await?;
-        match result.delivery {
-            // A first result of this kind is no success anyway.
-            Some(Delivery::Failed) if first => {}
-            Some(delivery) => self.network_tells(&mut work, id, handset, delivery, result).await?,
-            None => {}
-        }
-        if !first {
-            return Ok(work.commit().await?);
+        if !work.db().command_done(id, handset, &said, now).await? {
+            return Ok(false);
         }
         if of_network && let Some(handed_at) = work.db().command_handed_at(id).await? {
             // A modem has done it by now, and may ring people again.
@@ -305,27 +301,9 @@ impl Engine {
             work.announce(Announcement::Handsets);
         }
         if let Some(hand_over) = hand_over {
-            self.network_says(&mut work, &hand_over, id, result).await?;
+            self.network_says(work, &hand_over, id, result).await?;
         }
-        Ok(work.commit().await?)
-    }
-
-    /// What the network says of a text message that a handset has sent.
-    async fn network_tells(
-        &self,
-        work: &mut Work,
-        command: CommandId,
-        handset: HandsetId,
-        delivery: Delivery,
-        result: &OutboxResult,
-    ) -> Result<(), EngineError> {
-        let Some((sms, gateway, failures)) = work.db().sms_of_command(command, handset).await? else { return Ok(()) };
-        let told = result.delivery_at.as_deref().and_then(|at| written::read_time(at, self.config.sms.zone));
-        let at = told.map_or(work.now(), |told| told.at.min(work.now()));
-        let why = result.detail.as_deref().unwrap_or("the network says that it will not come");
-        let failed = (delivery == Delivery::Failed).then_some(why);
-        sms_fate(work, Taken { sms, gateway, failures }, failed, at).await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn network_says(

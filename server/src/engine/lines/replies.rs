@@ -4,6 +4,7 @@
 //! What came in, what it does and what it did is one transaction on one connection: a copy that comes at the same time waits for it and
 //! finds the message there, and a server that dies in between has taken in nothing.
 
+use android_protocol::wire::{Delivery, OutboxResult};
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
@@ -13,7 +14,7 @@ use crate::alarm::AlarmState;
 use crate::alarm::event::Event;
 use crate::backoff::Backoff;
 use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, delta};
-use crate::ids::{AlarmId, GatewayId, InboundSmsId, SmsId};
+use crate::ids::{AlarmId, CommandId, GatewayId, HandsetId, InboundSmsId, SmsId};
 use crate::kinds::gateways::read_message_id;
 use crate::kinds::outcome::Outcome;
 use crate::line::reply::{self, Reply, TextEffect};
@@ -304,22 +305,51 @@ impl Engine {
         work.commit().await?;
         Ok(effect)
     }
+
+    /// Takes in what a native handset says of a command. What becomes of a text message it tells later, by a second result.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn command_result(&self, id: CommandId, handset: HandsetId, result: &OutboxResult) -> Result<(), EngineError> {
+        let mut work = self.work(Doer::Server).await?;
+        let first = self.command_done(&mut work, id, handset, result).await?;
+        match result.delivery {
+            // A first result of this kind is no success anyway.
+            Some(Delivery::Failed) if first => {}
+            Some(delivery) => self.network_tells(&mut work, id, handset, delivery, result).await?,
+            None => {}
+        }
+        Ok(work.commit().await?)
+    }
+
+    /// What the network says of a text message that a handset has sent.
+    async fn network_tells(
+        &self,
+        work: &mut Work,
+        command: CommandId,
+        handset: HandsetId,
+        delivery: Delivery,
+        result: &OutboxResult,
+    ) -> Result<(), EngineError> {
+        let Some((sms, gateway, failures)) = work.db().sms_of_command(command, handset).await? else { return Ok(()) };
+        let told = result.delivery_at.as_deref().and_then(|at| written::read_time(at, self.config.sms.zone));
+        let at = told.map_or(work.now(), |told| told.at.min(work.now()));
+        let why = result.detail.as_deref().unwrap_or("the network says that it will not come");
+        let failed = (delivery == Delivery::Failed).then_some(why);
+        sms_fate(work, Taken { sms, gateway, failures }, failed, at).await?;
+        Ok(())
+    }
 }
 
 /// A message of ours that a gateway took, after it could not send it so many times.
-pub(super) struct Taken {
-    pub sms: SmsId,
-    pub gateway: GatewayId,
-    pub failures: i32,
+struct Taken {
+    sms: SmsId,
+    gateway: GatewayId,
+    failures: i32,
 }
 
 /// Takes in that a message reached the phone at this moment, or why it could not be sent after all.
-pub(super) async fn sms_fate(
-    work: &mut Work,
-    taken: Taken,
-    failed: Option<&str>,
-    at: DateTime<Utc>,
-) -> Result<TextEffect, EngineError> {
+async fn sms_fate(work: &mut Work, taken: Taken, failed: Option<&str>, at: DateTime<Utc>) -> Result<TextEffect, EngineError> {
     let (now, Taken { sms, gateway, failures }) = (work.now(), taken);
     let Some(why) = failed else {
         if !work.db().sms_delivered(sms, gateway, failures, at).await? {
