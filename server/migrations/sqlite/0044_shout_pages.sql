@@ -3,6 +3,7 @@
 ALTER TABLE shout_calls ADD COLUMN answered_by TEXT;        -- human or machine, where the handset could tell
 CREATE INDEX shout_calls_over ON shout_calls (shout_id, finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX shout_dnc_by_time ON shout_dnc (at);
+CREATE INDEX shout_dnc_by_owner ON shout_dnc (key_id, userdata, at, number);
 
 ALTER TABLE hunts ADD COLUMN number_busy_since TEXT;      -- an urgent alarm waits for a number that is in another call
 CREATE INDEX hunts_number_busy ON hunts (number_busy_since) WHERE number_busy_since IS NOT NULL AND ended_at IS NULL;
