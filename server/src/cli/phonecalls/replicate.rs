@@ -39,7 +39,7 @@ const MOST_ANSWER: usize = 65_536;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Replicate {
-    /// The other server, such as https://nimbox.example.com
+    /// The other server, such as `https://nimbox.example.com`
     #[arg(long, value_name = "URL", required_unless_present = "csv")]
     to: Option<Url>,
     /// Its token
