@@ -37,6 +37,10 @@ impl Engine {
                 false => TakenCall::ToNobody,
             });
         }
+        // Most calls of a telephone system are to strangers, and come again every hour: they take nobody's turn to write.
+        if !make && reader.db().person_with_number(&call.number).await?.is_none() {
+            return Ok(TakenCall::ToNobody);
+        }
         drop(reader);
         let mut work = self.work(by).await?;
         let kept = phone_calls::add(&mut work, call, make).await?;

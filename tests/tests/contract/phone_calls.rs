@@ -28,6 +28,7 @@ on_both!(
     what_is_older_than_is_kept_is_answered_and_not_stored,
     two_at_once_are_one,
     calls_are_read_anew,
+    calls_in_each_hour_are_no_repeats_of_each_other,
     the_list_of_calls_shows_them_where_they_are_asked_for,
     a_person_who_goes_leaves_their_calls,
     without_a_database_it_is_said_by_the_status,
@@ -488,6 +489,18 @@ async fn calls_are_read_anew(home: Home) {
     assert_eq!(tell(&server, &key, "2026-08-23T16:00:00Z", "7222", "02122853348").await.1, left[0]["id"].as_i64().unwrap());
     let bad = Change { area_code: Some("area".to_owned()), ..Change::default() };
     assert!(matches!(change(&server, bad, true).await, Err(KeyError::BadAreaCode(_))));
+}
+
+async fn calls_in_each_hour_are_no_repeats_of_each_other(home: Home) {
+    let (server, key) = with_ana(home.set("AUTOCALL_PHONECALLS_UNKNOWN", "make")).await;
+    change(&server, Change { zone: Some(zone("UTC")), ..Change::default() }, false).await.unwrap();
+    for hour in 12..17 {
+        tell(&server, &key, &format!("2026-08-23T{hour}:00:00"), "7222", "02122853348").await;
+    }
+    // Four hours behind: each call goes where another one stands, but for the last ones.
+    let to_caracas = Change { zone: Some(zone("America/Caracas")), ..Change::default() };
+    assert_eq!(change(&server, to_caracas, true).await.unwrap(), Reread { moved: 5, dropped: 0, unreadable: 0 });
+    assert_eq!(replicated(&server).await.len(), 5);
 }
 
 async fn the_list_of_calls_shows_them_where_they_are_asked_for(home: Home) {

@@ -283,6 +283,7 @@ async fn shouted(server: &Server) -> i64 {
         recipients: vec![A.to_owned(), "13600000001".to_owned()],
         schedule: None,
         message: Message::Sound(sound),
+        form: None,
     };
     let shout = engine.take_shout(&request).await.unwrap().id;
     let out = OptedOutRow {

@@ -84,9 +84,12 @@ async fn nothing_goes_out_before_somebody_has_seen_who_is_called(home: Home) {
     let again = lin.post("/shouts/new", &others).await;
     assert!(again.status == 422 && again.shows("The list is not what was checked"), "{}", again.body);
     assert!(lin.get("/shouts").await.shows("Nothing was sent yet."));
-    fields.push(("seen", seen.as_str()));
+    let form = after(&looked.body, "name=\"form\" value=\"").to_owned();
+    fields.extend([("seen", seen.as_str()), ("form", form.as_str())]);
     let sent = lin.post("/shouts/new", &fields).await;
     assert_eq!(sent.status, 303, "{}", sent.body);
+    let again = lin.post("/shouts/new", &fields).await;
+    assert_eq!((again.status, again.location()), (303, sent.location()), "pressed twice, it is sent once: {}", again.body);
     for number in [A, B] {
         let offer = native(&server, "GET", &path, Value::Null).await;
         assert_eq!(offer["phone"], json!([number]), "{offer}");

@@ -176,6 +176,7 @@ pub fn shout(
         recipients,
         schedule,
         message,
+        form: None,
     })
 }
 

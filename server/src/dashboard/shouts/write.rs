@@ -22,11 +22,14 @@ use crate::engine::shouts::taking::{Fate, ShoutRefused, ShoutRequest};
 use crate::ids::{PersonId, TeamId, hex};
 use crate::keep::media::clips::{self, ClipError};
 use crate::keep::media::{self, NotTaken, is_name};
+use crate::secrets;
 use crate::shout::recipients::comparable;
 use crate::versions::Expected;
 
 /// The list of a call that rings only whoever writes: opting out there is opting out of nothing else.
 const PREVIEW: &str = "preview";
+/// What tells one form from another, in hexadecimal.
+const FORM_LENGTH: usize = 32;
 /// So many numbers are shown of each kind that is not called.
 const SHOWN: usize = 20;
 /// A file of a name that is there already gets a number behind it, up to this.
@@ -47,6 +50,8 @@ struct Found {
     others: Vec<String>,
     /// Changes with those who would be called.
     seen: String,
+    /// What sends it, once.
+    form: String,
 }
 
 #[derive(Template)]
@@ -83,13 +88,18 @@ pub(in crate::dashboard) async fn send(
     Extension(file): Extension<File>,
 ) -> Result<Response, Refusal> {
     let mut draft = Draft::read(&fields);
+    let words = reader.words;
+    let others = draft.list(words).and(draft.title(words)).and(draft.schedule(words, app.engine.clock.now()));
+    if let Err(wrong) = others {
+        return page(&app, &reader, &draft, None, Some(wrong)).await;
+    }
     if let (Way::File, Some((name, sound))) = (draft.way, file.0) {
         match keep_file(&app, reader.words, &name, sound).await? {
             Ok(name) => (draft.way, draft.clip) = (Way::Clip, name),
             Err(wrong) => return page(&app, &reader, &draft, None, Some(wrong)).await,
         }
     }
-    match act(&app, &reader, &draft, fields.get("act"), fields.get("seen")).await? {
+    match act(&app, &reader, &draft, &fields).await? {
         Ok(Done::Sent(address)) => Ok(go_to(&address)),
         Ok(Done::Looked(found, wrong)) => page(&app, &reader, &draft, Some(found), wrong).await,
         Err(wrong) => page(&app, &reader, &draft, None, Some(wrong)).await,
@@ -104,8 +114,10 @@ enum Done {
     Looked(Found, Option<Wrong>),
 }
 
-async fn act(app: &App, reader: &Reader, draft: &Draft, act: &str, seen: &str) -> Result<Result<Done, Wrong>, Refusal> {
-    let words = reader.words;
+async fn act(app: &App, reader: &Reader, draft: &Draft, fields: &Fields) -> Result<Result<Done, Wrong>, Refusal> {
+    let (words, act, seen) = (reader.words, fields.get("act"), fields.get("seen"));
+    // Pressed twice, it is sent once.
+    let form = Some(fields.get("form")).filter(|form| form.len() == FORM_LENGTH).map(str::to_owned);
     let request = match request_of(app, reader, draft) {
         Ok(request) => request,
         Err(wrong) => return Ok(Err(wrong)),
@@ -130,7 +142,7 @@ async fn act(app: &App, reader: &Reader, draft: &Draft, act: &str, seen: &str) -
         return Ok(Ok(Done::Looked(found, changed)));
     }
     let recipients = named.into_iter().filter_map(|(_, phone)| phone).collect();
-    take(app, words, ShoutRequest { recipients, ..request }, "shout_sent").await
+    take(app, words, ShoutRequest { recipients, form, ..request }, "shout_sent").await
 }
 
 /// The shout without its recipients.
@@ -154,6 +166,7 @@ fn request_of(app: &App, reader: &Reader, draft: &Draft) -> Result<ShoutRequest,
         recipients: Vec::new(),
         schedule: draft.schedule(words, app.engine.clock.now())?,
         message,
+        form: None,
     })
 }
 
@@ -267,6 +280,7 @@ async fn look(app: &App, words: &Words, list: &str, named: &[(String, Option<Str
         sentence: fill_text(&words.shout_found, &[("n", &called.len().to_string())]),
         others,
         seen: hex(&hash.finalize()[..8]),
+        form: secrets::random::<16>(),
     })
 }
 

@@ -78,7 +78,7 @@ impl Engine {
         call_records::hear(&mut work, &mid, 0, heard).await?;
         let open = own.dial.closed_at.is_none();
         // One that has given way to an alarm goes on until its handset hears of it.
-        let gave_way = |recipient: &ShoutCallRow| recipient.status.is_over() && recipient.status != CallStatus::OptedOut;
+        let gave_way = |recipient: &ShoutCallRow| matches!(recipient.status, CallStatus::Completed | CallStatus::Cancelled);
         let wanted = open && !own.recipient.as_ref().is_some_and(gave_way);
         if wanted {
             let state = progress.state.map_or("unknown", ProgressState::as_str);

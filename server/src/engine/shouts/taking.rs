@@ -69,6 +69,8 @@ pub struct ShoutRequest {
     pub schedule: Option<DateTime<Utc>>,
     /// Where its message comes from.
     pub message: Message,
+    /// The form by which it is sent, where it is: whatever sends it again gets the first.
+    pub form: Option<String>,
 }
 
 /// Why a shout is not taken in. Nothing was stored then.
@@ -132,6 +134,18 @@ impl Engine {
     async fn try_take_shout(&self, request: &ShoutRequest) -> Result<ShoutRow, ShoutRefused> {
         let mut named = self.read_recipients(request.recipients.clone()).await?;
         named.retain(|one| !one.repeats);
+        let most = self.config.shouts.recipients_per_hour;
+        {
+            let mut reader = self.store.read().await?;
+            if let Some(form) = &request.form
+                && let Some(sent) = reader.db().shout_of_form(form).await?
+            {
+                return Ok(sent);
+            }
+            // Before anything is written that nobody would want; and once more where it counts.
+            let had = reader.db().recipients_since(request.key, self.clock.now() - RATE_OVER).await?;
+            within_the_hour(named.len(), had, most)?;
+        }
         // In many transactions of its own: what is refused below leaves it to be swept.
         let sound = match &request.message {
             Message::Sound(sound) => {
@@ -143,14 +157,8 @@ impl Engine {
         let mut work = self.work(request.by.clone()).await?;
         let now = work.now();
         let there = self.message_of(&mut work, request, sound.as_ref()).await?;
-        let most = self.config.shouts.recipients_per_hour;
-        if named.len() > usize::try_from(most).unwrap_or(usize::MAX) {
-            return Err(ShoutRefused::NeverSoMany { most });
-        }
         let had = work.db().recipients_since(request.key, now - RATE_OVER).await?;
-        if had.saturating_add(i64::try_from(named.len()).unwrap_or(i64::MAX)) > i64::from(most) {
-            return Err(ShoutRefused::TooMany { most });
-        }
+        within_the_hour(named.len(), had, most)?;
         let barred = barred(&mut work.db(), request.key, &request.userdata).await?;
         let has_message = there.words.is_some() || there.media.is_some();
         let recipients: Vec<NewRecipient> = named
@@ -188,6 +196,9 @@ impl Engine {
             callable: i32::try_from(callable).unwrap_or(i32::MAX),
         };
         let id = work.db().insert_shout(&new, now).await?;
+        if let Some(form) = &request.form {
+            work.db().set_shout_form(id, form).await?;
+        }
         work.db().insert_recipients(id, &recipients, now).await?;
         let shout = self.begun(&mut work, id, &course).await?;
         work.announce(Announcement::Shouts);
@@ -309,6 +320,16 @@ impl Engine {
         let done = work.db().opt_in_to_shouts(key, userdata, &number).await?;
         work.commit().await?;
         Ok(done)
+    }
+}
+
+/// Whether a key may have so many recipients after those it has had in an hour.
+fn within_the_hour(named: usize, had: i64, most: u32) -> Result<(), ShoutRefused> {
+    let named = i64::try_from(named).unwrap_or(i64::MAX);
+    match (named > i64::from(most), had.saturating_add(named) > i64::from(most)) {
+        (true, _) => Err(ShoutRefused::NeverSoMany { most }),
+        (_, true) => Err(ShoutRefused::TooMany { most }),
+        _ => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::engine::hunt::closing;
 use crate::engine::{Engine, EngineError};
 use crate::ids::short_mid;
 use crate::shout::calls::Word;
+use crate::shout::course;
 use crate::store::Announcement;
 
 /// So long an urgent alarm waits for a number in a shout's call.
@@ -25,7 +26,15 @@ impl Engine {
             let Some(dial) = dial else { continue };
             let mut work = self.work_at(now, Doer::Server).await?;
             let Some(own) = self.own_call(&mut work, &dial).await? else { continue };
-            let Some(recipient) = own.recipient.filter(|_| own.dial.closed_at.is_none()) else { continue };
+            if own.dial.closed_at.is_some() {
+                continue;
+            }
+            let Some(recipient) = own.recipient else {
+                // Whoever speaks a message is needed for something else: that recording is over.
+                self.tell_shout(&mut work, &own.shout, course::Word::GaveUp).await?;
+                work.commit().await?;
+                continue;
+            };
             let connected = own.targets.first().and_then(|target| target.connected_at);
             let message = TimeDelta::seconds(i64::from(own.shout.seconds));
             let heard = connected.is_some_and(|at| now - at >= message);

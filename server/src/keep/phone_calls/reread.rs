@@ -1,14 +1,19 @@
 //! The calls that a key has listed are read anew, by another zone, country or area code.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::{calls_in, whose};
 use crate::alarm::call_record::CallDirection;
 use crate::call_log::reading::{self, Rule, Said};
+use crate::ids::KeyId;
 use crate::keep::keys::KeyError;
 use crate::numbers::Region;
 use crate::store::alarm::replicated::WrittenCall;
 use crate::store::{Announcement, Work};
+
+/// Two years of a call in each hour. Of more, one is taken for another.
+const LONGEST_CHAIN: usize = 20_000;
 
 /// What is to be read otherwise; the rest stays.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +80,10 @@ pub async fn change(work: &mut Work, name: &str, change: &Change, reread: bool, 
         let Some(last) = calls.last() else { return Ok(done) };
         after = last.id;
         for call in &calls {
-            read_anew(work, call, &rule, &mut done).await?;
+            // Whoever calls the same number at the same minute of each hour has a call where this one goes: that one goes first.
+            for one in in_the_way(work, key.id, call, &rule).await?.iter().rev() {
+                read_anew(work, one, &rule, &mut done).await?;
+            }
         }
     }
 }
@@ -84,6 +92,29 @@ pub async fn change(work: &mut Work, name: &str, change: &Change, reread: bool, 
 #[must_use]
 pub fn rule(said: &Said, (region, zone): (Region, Tz)) -> Rule {
     said.rule(region, zone)
+}
+
+/// A call, and those of the same key that stand where it goes and go elsewhere themselves, each in the way of the one before it.
+async fn in_the_way(work: &mut Work, key: KeyId, call: &WrittenCall, rule: &Rule) -> Result<Vec<WrittenCall>, KeyError> {
+    let mut chain = vec![call.clone()];
+    while chain.len() < LONGEST_CHAIN {
+        let Some(last) = chain.last() else { break };
+        let Some((at, number)) = goes_to(last, rule).filter(|(at, number)| *at != last.at || *number != last.number) else {
+            break;
+        };
+        let next = work.db().call_of_key_at(key, (at, &last.caller, &number)).await?;
+        match next.filter(|next| chain.iter().all(|known| known.id != next.id)) {
+            Some(next) => chain.push(next),
+            None => break,
+        }
+    }
+    Ok(chain)
+}
+
+/// Where a call stands by a rule.
+fn goes_to(call: &WrittenCall, rule: &Rule) -> Option<(DateTime<Utc>, String)> {
+    let at = reading::instant(&call.said_at, rule).ok()?;
+    Some((at, reading::number(&call.written, rule).ok()?.as_str().to_owned()))
 }
 
 async fn read_anew(work: &mut Work, call: &WrittenCall, rule: &Rule, done: &mut Reread) -> Result<(), KeyError> {

@@ -125,6 +125,11 @@ statements! {
         "SELECT id, offered_at, said_at, caller, number, dialled_number, direction FROM call_records
          WHERE key_id = $1 AND id > $2 ORDER BY id LIMIT 500"
     ];
+    /// That of an instant, a caller and a destination, if it is of a key.
+    OF_KEY_AT = [
+        "SELECT id, offered_at, said_at, caller, number, dialled_number, direction FROM call_records
+         WHERE origin = 'replicated' AND offered_at = $1 AND caller = $2 AND number = $3 AND key_id = $4"
+    ];
     /// The next of our own that are over, as far as is known.
     OWN = [
         "SELECT id, offered_at, number, handset, alarm_id, talk_seconds FROM call_records
@@ -172,6 +177,15 @@ impl Db<'_> {
     /// The next up to 500 calls of a key after one.
     pub async fn calls_of_key(&mut self, key: KeyId, after: i64) -> Result<Vec<WrittenCall>> {
         fetch_all!(self, OF_KEY, key, after)
+    }
+
+    /// The call of an instant, a caller and a destination as it was written, where a key has told of it.
+    pub async fn call_of_key_at(
+        &mut self,
+        key: KeyId,
+        (at, caller, number): (DateTime<Utc>, &str, &str),
+    ) -> Result<Option<WrittenCall>> {
+        fetch_optional!(self, OF_KEY_AT, at, caller, number, key)
     }
 
     /// The next up to 500 calls of ours after one that were handed out before then; of those since `settled` only such as were reported.

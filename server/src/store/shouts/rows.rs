@@ -128,6 +128,10 @@ statements! {
         "SELECT s.id, a.source, s.userdata, s.title, s.status, s.created_at, s.schedule, s.recipients, s.sent
          FROM shouts s JOIN alarms a ON a.id = s.alarm_id WHERE s.id < $1 ORDER BY s.id DESC LIMIT $2"
     ];
+    /// The one that a form has sent.
+    OF_FORM = ["SELECT * FROM shouts WHERE form = $1"];
+    /// Notes by which form one was sent.
+    SET_FORM = ["UPDATE shouts SET form = $2 WHERE id = $1"];
     /// Who sent one.
     SOURCE = ["SELECT a.source FROM shouts s JOIN alarms a ON a.id = s.alarm_id WHERE s.id = $1"];
     /// Where it stands.
@@ -247,6 +251,16 @@ impl Db<'_> {
     /// The latest shouts of all before that id, newest first.
     pub async fn latest_shouts(&mut self, before: i64, most: i64) -> Result<Vec<ShoutLine>> {
         fetch_all!(self, LATEST, before, most)
+    }
+
+    /// The shout that a form has sent already.
+    pub async fn shout_of_form(&mut self, form: &str) -> Result<Option<ShoutRow>> {
+        fetch_optional!(self, OF_FORM, form)
+    }
+
+    /// Notes by which form a shout was sent; fails where that has sent another.
+    pub async fn set_shout_form(&mut self, id: i64, form: &str) -> Result<()> {
+        execute!(self, SET_FORM, id, form).map(|_| ())
     }
 
     /// Who sent a shout: the name of a key, or of a user of the pages.
