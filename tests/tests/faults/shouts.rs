@@ -1,5 +1,5 @@
 //! Scenario: a shout goes out on many channels while its node is killed. Nobody is called twice, nobody is forgotten, and no second has more
-//! calls than may be. With `SHOUT_RECIPIENTS=10000` it measures what one is good for (`tests/run --test faults shouts -- --nocapture`).
+//! calls than may be. With `SHOUT_RECIPIENTS=10000` it measures what one is good for (`tests/run --test faults shouts -- --ignored --nocapture`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -31,11 +31,13 @@ const CALL: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(15);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "on demand, until it has been measured on a quiet machine: tests/run --test faults shouts -- --ignored --nocapture"]
 async fn sqlite_node_is_killed_while_a_shout_goes_out() {
     a_node_is_killed_while_a_shout_goes_out(Engine::Sqlite).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "on demand, until it has been measured on a quiet machine: tests/run --test faults shouts -- --ignored --nocapture"]
 async fn postgres_node_is_killed_while_a_shout_goes_out() {
     a_node_is_killed_while_a_shout_goes_out(Engine::Postgres).await;
 }
