@@ -1,5 +1,7 @@
 //! The calls that a key has listed are read anew, by another zone, country or area code.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
@@ -73,6 +75,7 @@ pub async fn change(work: &mut Work, name: &str, change: &Change, reread: bool, 
     }
     let rule = rule(&said, own);
     let mut after = 0;
+    let mut read = HashSet::new();
     loop {
         // Whoever tells of calls meanwhile is read by the new rule already.
         work.go_on().await?;
@@ -82,7 +85,10 @@ pub async fn change(work: &mut Work, name: &str, change: &Change, reread: bool, 
         for call in &calls {
             // Whoever calls the same number at the same minute of each hour has a call where this one goes: that one goes first.
             for one in in_the_way(work, key.id, call, &rule).await?.iter().rev() {
-                read_anew(work, one, &rule, &mut done).await?;
+                // What was in another's way has gone already.
+                if read.insert(one.id) {
+                    read_anew(work, one, &rule, &mut done).await?;
+                }
             }
         }
     }
