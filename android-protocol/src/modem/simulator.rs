@@ -26,6 +26,9 @@ use super::{
 /// How long the modem's task rests between two looks at its port.
 const REST: Duration = Duration::from_millis(3);
 
+/// How long the network looks for a phone that is off.
+const LOOKED_FOR: Duration = Duration::from_millis(2500);
+
 /// What a callee does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Callee {
@@ -691,7 +694,8 @@ impl Inside {
             }
             Callee::Busy if age >= alerting_after => self.end(&call.number, 17, Some("BUSY")),
             Callee::Declines if call.stat == 3 && age >= alerting_after * 2 => self.end(&call.number, 21, Some("BUSY")),
-            Callee::Away if age >= alerting_after => self.end(&call.number, 20, Some("NO CARRIER")),
+            // A network looks for a phone that is off: what ends at once never left the modem.
+            Callee::Away if age >= alerting_after + LOOKED_FOR => self.end(&call.number, 20, Some("NO CARRIER")),
             Callee::Unknown if age >= alerting_after => self.end(&call.number, 1, Some("NO CARRIER")),
             _ => {}
         }

@@ -7,5 +7,6 @@ CREATE INDEX shout_calls_over ON shout_calls (shout_id, finished_at) WHERE finis
 CREATE INDEX shout_dnc_by_time ON shout_dnc (at);
 CREATE INDEX shout_dnc_by_owner ON shout_dnc (key_id, userdata, at, number);
 
-ALTER TABLE hunts ADD COLUMN number_busy_since TIMESTAMPTZ;      -- an urgent alarm waits for a number that is in another call
-CREATE INDEX hunts_number_busy ON hunts (number_busy_since) WHERE number_busy_since IS NOT NULL AND ended_at IS NULL;
+ALTER TABLE hunts ADD COLUMN busy_phone TEXT;               -- an urgent alarm waits for this one, which is in another call
+ALTER TABLE hunts ADD COLUMN busy_since TIMESTAMPTZ;               -- since then
+CREATE INDEX hunts_wait_for_phone ON hunts (busy_since) WHERE busy_phone IS NOT NULL AND ended_at IS NULL;

@@ -8,4 +8,4 @@ CREATE INDEX shout_log_by_kind ON shout_log (kind, at, id);
 CREATE INDEX shout_log_by_key ON shout_log (key_id, kind, at, id);
 
 -- Calls of shouts, of which there may be thousands at once, are read by the key that sent those; what is read by all leaves them out.
-CREATE INDEX call_records_no_shouts ON call_records (offered_at, id) WHERE kind <> 'shout';
+CREATE INDEX call_records_no_shouts ON call_records (offered_at, id) WHERE kind <> 'shout' AND origin <> 'replicated';

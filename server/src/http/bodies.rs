@@ -24,6 +24,8 @@ pub const BODY_WITHIN: Duration = Duration::from_secs(30);
 const ROOM: usize = 64 * 1024;
 /// All recordings that are being read take no more than this, in KiB: they must not keep alarms waiting.
 const ROOM_FOR_RECORDINGS: usize = 16 * 1024;
+/// All messages of shouts that are being read, with what comes beside them, take no more than this, in KiB, for the same reason.
+const ROOM_FOR_UPLOADS: usize = 32 * 1024;
 /// Most that is held of one message of a monitoring system, however long it is, in bytes.
 const MOST_OF_A_MESSAGE: usize = 2 << 20;
 /// So long a request waits for room.
@@ -36,6 +38,8 @@ pub struct Bodies {
     room: Arc<Semaphore>,
     /// All of the room, in KiB.
     all: usize,
+    /// Room of its own for what comes with a file.
+    uploads: Arc<Semaphore>,
     waits: Duration,
     /// The longest body, in bytes.
     most: usize,
@@ -45,7 +49,8 @@ impl Bodies {
     /// Nothing is being read yet; no body but a monitoring system's may be longer than `most`, in bytes.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self { room: Arc::new(Semaphore::new(ROOM)), all: ROOM, waits: WAITS, most }
+        let uploads = Arc::new(Semaphore::new(ROOM_FOR_UPLOADS));
+        Self { room: Arc::new(Semaphore::new(ROOM)), all: ROOM, uploads, waits: WAITS, most }
     }
 
     /// Room for recordings, which handsets send again later where there is none.
@@ -54,6 +59,7 @@ impl Bodies {
         Self {
             room: Arc::new(Semaphore::new(ROOM_FOR_RECORDINGS)),
             all: ROOM_FOR_RECORDINGS,
+            uploads: Arc::new(Semaphore::new(0)),
             waits: Duration::ZERO,
             most: LARGEST,
         }
@@ -64,8 +70,20 @@ impl Bodies {
     /// # Errors
     /// When there is none in time.
     pub async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let kilobytes = u32::try_from(bytes.div_ceil(1024).clamp(1, self.all)).unwrap_or(1);
-        let room = Arc::clone(&self.room).acquire_many_owned(kilobytes);
+        self.reserve_in(&self.room, bytes, self.all).await
+    }
+
+    /// Waits for room for so many bytes of what comes with a file: alarms do not wait behind it.
+    ///
+    /// # Errors
+    /// When there is none in time.
+    pub async fn reserve_for_upload(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        self.reserve_in(&self.uploads, bytes, ROOM_FOR_UPLOADS).await
+    }
+
+    async fn reserve_in(&self, room: &Arc<Semaphore>, bytes: usize, all: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let kilobytes = u32::try_from(bytes.div_ceil(1024).clamp(1, all)).unwrap_or(1);
+        let room = Arc::clone(room).acquire_many_owned(kilobytes);
         match tokio::time::timeout(self.waits, room).await {
             Ok(Ok(permit)) => Ok(permit),
             Ok(Err(_)) | Err(_) => Err(Problem::new(
@@ -75,6 +93,28 @@ impl Bodies {
             )),
         }
     }
+}
+
+/// The longest body that is read at an address, where others may be so long.
+#[must_use]
+pub fn most_of(path: &str, most: usize) -> usize {
+    match () {
+        () if path.starts_with("/api/v1/intake/") => MOST_OF_A_MESSAGE,
+        () if path.starts_with("/api/v1/media/") => LARGEST,
+        () if comes_with_file(path) => most.saturating_add(LARGEST),
+        () => most,
+    }
+}
+
+/// A shout may bring its message.
+fn comes_with_file(path: &str) -> bool {
+    path == "/api/v1/shouts"
+}
+
+/// How long a body is, as its head says.
+#[must_use]
+pub fn said_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Reserves room for a body, and refuses what is packed or written in a way that is not taken. What is packed is unpacked further in.
@@ -87,15 +127,13 @@ pub async fn received(State(bodies): State<Bodies>, mut request: Request, next: 
         Err(refused) => return refused,
     };
     let path = request.uri().path();
-    let most = match () {
-        () if path.starts_with("/api/v1/intake/") => MOST_OF_A_MESSAGE,
-        () if path.starts_with("/api/v1/media/") => LARGEST,
-        // Its message may come with it.
-        () if path == "/api/v1/shouts" => bodies.most.saturating_add(LARGEST),
-        () => bodies.most,
+    let most = most_of(path, bodies.most);
+    let bytes = said_length(request.headers()).filter(|_| !packed).map_or(most, |length| length.min(most));
+    let room = match comes_with_file(path) {
+        true => bodies.reserve_for_upload(bytes).await,
+        false => bodies.reserve(bytes).await,
     };
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    match bodies.reserve(length.filter(|_| !packed).map_or(most, |length| length.min(most))).await {
+    match room {
         Ok(_room) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }

@@ -1,5 +1,7 @@
 //! Keys of senders: made and revoked.
 
+use chrono_tz::Tz;
+
 use crate::call_log::reading::{self, Said};
 use crate::ids::KeyId;
 use crate::needs::Words;
@@ -52,15 +54,18 @@ pub async fn add(work: &mut Work, name: &str, phones: &[String], region: Region)
     add_with(work, name, phones, &Words::default(), region).await
 }
 
-/// Makes a key that may list calls and nothing else, and gives it.
+/// Makes a key that may list calls and nothing else, and gives it. It keeps the country and the zone of the installation where none was said:
+/// were these to change later, each call that is told again would be another one.
 ///
 /// # Errors
 /// As [`add`], and when there is no such area code.
-pub async fn add_for_calls(work: &mut Work, name: &str, said: &Said) -> Result<String, KeyError> {
+pub async fn add_for_calls(work: &mut Work, name: &str, said: &Said, own: (Region, Tz)) -> Result<String, KeyError> {
     if let Some(code) = said.area_code.as_deref().filter(|code| !reading::is_area_code(code)) {
         return Err(KeyError::BadAreaCode(code.to_owned()));
     }
-    insert(work, name, (&[], &Words::read(LISTS_CALLS), Some(said))).await
+    let rule = said.rule(own.0, own.1);
+    let kept = Said { region: Some(rule.region.to_string()), zone: Some(rule.zone), ..said.clone() };
+    insert(work, name, (&[], &Words::read(LISTS_CALLS), Some(&kept))).await
 }
 
 /// Makes a key that may more than raise alarms, and gives it.

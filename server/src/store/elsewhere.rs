@@ -1,11 +1,12 @@
-//! Tables of calls in the databases of other systems: read, never written.
+//! Tables of calls in the databases of other systems: read, never written, and a file of SQLite's never held while anything else is done: a
+//! telephone system that cannot commit its record of a call soon throws it away.
 //!
 //! Whose columns they have is only known when they are looked at, so their texts are made here and are none of [`super::Store::statements`].
 
 use std::path::Path;
 use std::pin::Pin;
 
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{
@@ -27,6 +28,9 @@ enum Held {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
 }
+
+/// So many rows of a file of SQLite's are read at a time.
+const PAGE: i64 = 1_000;
 
 /// The rows of one, each a text for each column; what is not there is empty.
 pub type Rows<'c> = Pin<Box<dyn Stream<Item = Result<Vec<String>>> + Send + 'c>>;
@@ -75,7 +79,7 @@ impl Elsewhere {
             Held::Postgres(connection) => {
                 // Times are told by ISO 8601 so, whatever their type.
                 let text = format!(
-                    "SELECT to_jsonb(c) AS told FROM {} c WHERE to_jsonb(c.{time}) #>> '{{}}' >= $1 ORDER BY c.{time}",
+                    "SELECT to_jsonb(c) AS told FROM {} c WHERE coalesce(to_jsonb(c.{time}) #>> '{{}}', $1) >= $1 ORDER BY c.{time}",
                     self.table
                 );
                 let columns = &self.columns;
@@ -88,19 +92,42 @@ impl Elsewhere {
             }
             Held::Sqlite(connection) => {
                 let all: Vec<String> = self.columns.iter().map(|name| format!("CAST({} AS TEXT)", quoted(name))).collect();
-                let text =
-                    format!("SELECT {} FROM {} WHERE CAST({time} AS TEXT) >= $1 ORDER BY {time}", all.join(", "), self.table);
-                let count = self.columns.len();
-                let rows = sqlx::query(AssertSqlSafe(text)).bind(from).fetch(&mut *connection);
-                let told = move |row: sqlx::sqlite::SqliteRow| -> sqlx::Result<Vec<String>> {
-                    (0..count).map(|place| row.try_get::<Option<String>, _>(place).map(Option::unwrap_or_default)).collect()
-                };
-                rows.map_err(StoreError::Connection)
-                    .map(move |row| row.and_then(|row| told(row).map_err(StoreError::Connection)))
-                    .boxed()
+                // A row without a time is told as well: whoever takes it says what is wrong with it.
+                let text = format!(
+                    "SELECT {}, rowid FROM {} WHERE rowid > $1 AND coalesce(CAST({time} AS TEXT), $2) >= $2 ORDER BY rowid LIMIT {PAGE}",
+                    all.join(", "),
+                    self.table
+                );
+                Box::pin(pages(connection, text, from, self.columns.len()))
             }
         }
     }
+}
+
+/// The rows of a file of SQLite's, a page at a time: each page is read to its end before anything is done with it.
+fn pages(
+    connection: &mut SqliteConnection,
+    text: String,
+    from: String,
+    columns: usize,
+) -> impl Stream<Item = Result<Vec<String>>> + Send {
+    let told = move |row: &sqlx::sqlite::SqliteRow| -> sqlx::Result<(Vec<String>, i64)> {
+        let column = |place| row.try_get::<Option<String>, _>(place).map(Option::unwrap_or_default);
+        Ok(((0..columns).map(column).collect::<sqlx::Result<_>>()?, row.try_get(columns)?))
+    };
+    let page = stream::try_unfold((connection, Some(i64::MIN)), move |(connection, after)| {
+        let (text, from) = (text.clone(), from.clone());
+        async move {
+            let Some(after) = after else { return Ok::<_, StoreError>(None) };
+            let rows = sqlx::query(AssertSqlSafe(text)).bind(after).bind(from).fetch_all(&mut *connection).await;
+            let rows = rows.map_err(StoreError::Connection)?;
+            let rows = rows.iter().map(told).collect::<sqlx::Result<Vec<_>>>().map_err(StoreError::Connection)?;
+            let next = rows.last().map(|(_, id)| *id);
+            let texts = stream::iter(rows.into_iter().map(|(texts, _)| Ok(texts)));
+            Ok(Some((texts, (connection, next))))
+        }
+    });
+    page.try_flatten()
 }
 
 fn text_of(value: Option<&Value>) -> String {

@@ -127,7 +127,18 @@ impl Tx {
     /// # Errors
     /// As [`Tx::commit`].
     pub async fn go_on(&mut self) -> Result<()> {
+        self.go_on_after(Duration::ZERO).await
+    }
+
+    /// The same, with a pause in which this holds nothing: others get at the embedded database.
+    ///
+    /// # Errors
+    /// As [`Tx::commit`].
+    pub async fn go_on_after(&mut self, pause: Duration) -> Result<()> {
         self.commit_so_far().await?;
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
         self.state = State::Unknown;
         self.connection.run("BEGIN", "BEGIN IMMEDIATE").await?;
         self.state = State::Open;

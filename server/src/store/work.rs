@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -91,6 +92,14 @@ impl Work {
     /// As [`Work::commit`].
     pub async fn go_on(&mut self) -> Result<()> {
         self.tx.go_on().await
+    }
+
+    /// The same, with a pause in which this holds nothing: others get at the embedded database.
+    ///
+    /// # Errors
+    /// As [`Work::commit`].
+    pub async fn go_on_after(&mut self, pause: Duration) -> Result<()> {
+        self.tx.go_on_after(pause).await
     }
 
     /// Makes the changes permanent, then tells and counts them.

@@ -21,6 +21,7 @@ on_both!(
     a_file_is_followed_through_rotation_and_restarts,
     our_calls_go_to_another_server,
     a_replication_that_breaks_off_goes_on_there,
+    one_call_that_is_not_taken_keeps_no_other,
     no_token_is_ever_written_down,
 );
 
@@ -296,6 +297,45 @@ async fn a_replication_that_breaks_off_goes_on_there(engine: Engine) {
     let status = telling.wait(SOON).await;
     assert!(status.success(), "{}", telling.errors());
     assert_eq!(calls(&other).await.len(), 2);
+}
+
+/// Another server, which refuses two calls in ways of its own, and keeps the third.
+async fn another(taken: std::sync::Arc<std::sync::Mutex<Vec<String>>>) -> String {
+    let answer = async move |query: axum::extract::RawQuery| {
+        let query = query.0.unwrap_or_default();
+        let number = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "destination");
+        let number = number.map(|(_, number)| number.into_owned()).unwrap_or_default();
+        taken.lock().unwrap().push(number.clone());
+        match number.as_str() {
+            "+584122345678" => (422, r#"{"error":true,"errors":{"source":"too strange"}}"#),
+            "+582122853348" => (414, "URI Too Long"),
+            _ => (200, r#"{"error":false,"contactId":1,"phonecallId":2}"#),
+        }
+    };
+    let answer = move |query| {
+        let answer = answer.clone();
+        async move {
+            let (status, body) = answer(query).await;
+            (axum::http::StatusCode::from_u16(status).unwrap(), body)
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().fallback(axum::routing::any(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}")
+}
+
+async fn one_call_that_is_not_taken_keeps_no_other(engine: Engine) {
+    let ours = World::new(engine).await;
+    let _own = with_calls(&ours).await;
+    let taken = std::sync::Arc::default();
+    let to = another(std::sync::Arc::clone(&taken)).await;
+    let output = ours.command(&["phonecalls", "replicate", "--to", &to, "--token", "t"]).await;
+    let said = text(&output);
+    assert!(!output.status.success(), "{said}");
+    assert_eq!(*taken.lock().unwrap(), ["+584122345678", "+582122853348", "+582129999999"], "{said}");
+    assert!(said.contains("source: too strange") && said.contains("414") && said.contains("2 of them refused"), "{said}");
 }
 
 async fn no_token_is_ever_written_down(engine: Engine) {

@@ -40,7 +40,8 @@ const DELETE: &str = "/direct/items/phonecalls/delete";
 
 /// A key that lists calls, read so.
 async fn key(server: &Server, name: &str, said: Said) -> String {
-    let add = async |work: &mut _| keys::add_for_calls(work, name, &said).await;
+    let own = server.app.config().phone_call_defaults();
+    let add = async |work: &mut _| keys::add_for_calls(work, name, &said, own).await;
     server.app.engine.store.carry_out(server.now(), Doer::Server, add).await.unwrap()
 }
 

@@ -92,6 +92,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "call_records",
         "the newest few in the order of an index; those for shouts of other keys are passed over",
     ),
+    ("call_records::COUNT_OF_PERSON", "call_records", "the latest of one person, in the order of an index, and so many at most"),
     ("list", "alarms", "without a filter, the newest few in the order of the numbers"),
     ("list cancelled", "alarms", "the newest few, in the order of an index that holds only such"),
     ("list answered", "alarms", "what most alarms are: a page of them is near"),

@@ -40,6 +40,10 @@ on_both!(
     one_channel_is_left_to_alarms,
     an_alarm_goes_first,
     an_urgent_alarm_gets_the_number_that_a_shout_holds,
+    an_urgent_alarm_gets_the_number_also_beside_others,
+    whoever_is_not_wanted_any_more_keeps_their_call,
+    a_message_that_is_spoken_gives_way,
+    a_file_that_is_sent_again_is_sent_once,
     the_message_of_an_earlier_shout,
     a_message_comes_as_a_file,
     sound_that_is_none_leaves_nothing,
@@ -557,7 +561,8 @@ async fn it_takes_too_long_and_is_finished_after_all(home: Home) {
     for _ in 0..4 {
         server.pass(15).await;
         let body = json!({ "number": A, "state": "connected" });
-        send(&server, "POST", &format!("/h/trunk/progress?mid={}", offer["mid"].as_str().unwrap()), Some(body)).await;
+        let path = format!("/h/trunk/progress?mid={}", offer["mid"].as_str().unwrap());
+        assert_eq!(send(&server, "POST", &path, Some(body)).await, json!({ "code": 0 }), "whoever listens is not cut off");
     }
     assert_eq!(
         (calls(&server, &key, id).await[0].as_str(), status(&server, &key, id).await.as_str()),
@@ -658,6 +663,81 @@ async fn an_urgent_alarm_gets_the_number_that_a_shout_holds(home: Home) {
     }
 }
 
+/// Lets so many seconds pass in which a channel asks.
+async fn asks_for(server: &Server, channel: &str, seconds: u32) {
+    for _ in 0..seconds {
+        server.pass(1).await;
+        poll(server, channel).await;
+    }
+}
+
+async fn an_urgent_alarm_gets_the_number_also_beside_others(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 2).await);
+    let other = format!("{trunk}?channel=1");
+    let id = shout(&server, &key, &[A], json!({})).await;
+    let offer = poll(&server, &trunk).await;
+    assert_eq!(offer["phone"], json!([A]), "{offer}");
+    // Whom else it is about is rung meanwhile, and rests after that.
+    let more = json!({ "mode": "parallel", "priority": "high", "attempts": 3, "min_interval_seconds": 30 });
+    server.raise(&[A, B], more).await;
+    let rung = poll(&server, &other).await;
+    assert_eq!(rung["phone"], json!([B]), "{rung}");
+    report(&server, &trunk, &rung["mid"], "", said(&json!(B), "busy")).await;
+    asks_for(&server, &other, 7).await;
+    assert_eq!(calls(&server, &key, id).await, ["cancelled"]);
+}
+
+async fn whoever_is_not_wanted_any_more_keeps_their_call(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 2).await);
+    let other = format!("{trunk}?channel=1");
+    let first = shout(&server, &key, &[A], json!({})).await;
+    let offer = poll(&server, &trunk).await;
+    let alarm = server.raise(&[A], json!({ "priority": "high" })).await;
+    asks_for(&server, &other, 3).await;
+    // It waits for the number, and is put off.
+    let (status, put_off) =
+        server.post(&format!("/api/v1/alarms/{alarm}/snooze"), &json!({ "for_seconds": 3600, "by": "Ann" })).await;
+    assert!(status < 300, "{put_off}");
+    asks_for(&server, &other, 10).await;
+    assert_eq!(calls(&server, &key, first).await, ["ongoing"], "nobody wants the number now");
+    report(&server, &trunk, &offer["mid"], &format!("&resp={A}"), said(&json!(A), "answered")).await;
+}
+
+async fn a_message_that_is_spoken_gives_way(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 2).await);
+    let other = format!("{trunk}?channel=1");
+    let id = shout(&server, &key, &[A], json!({ "message": null })).await;
+    let offer = poll(&server, &trunk).await;
+    assert_eq!(offer["phone"], json!([C]), "who speaks it: {offer}");
+    server.raise(&[C], json!({ "priority": "critical", "attempts": 1 })).await;
+    asks_for(&server, &other, 8).await;
+    assert_eq!(status(&server, &key, id).await, "canceled");
+}
+
+async fn a_file_that_is_sent_again_is_sent_once(home: Home) {
+    let server = home.start().await;
+    let key = key(&server, "blast").await;
+    // Longer than other bodies may be.
+    let long = android_protocol::voice::wav::write(&android_protocol::voice::tone::sine(&[700.0], 290_000, 9000.0));
+    assert!(long.len() > 4 << 20, "{}", long.len());
+    let mut answers = Vec::new();
+    // Programs draw another boundary for each request.
+    for boundary in ["x", "another"] {
+        let body = multipart(boundary, &[("userdata", "u1"), ("recipients", A)], Some(&long));
+        let request =
+            server.http.post(format!("{}/api/v1/shouts", server.base)).bearer_auth(&key).header("idempotency-key", "k1");
+        let request = request.header("content-type", format!("multipart/form-data; boundary={boundary}")).body(body);
+        let answer = request.send().await.unwrap();
+        answers.push((answer.status().as_u16(), answer.text().await.unwrap()));
+    }
+    assert_eq!(answers[0].0, 200, "{}", answers[0].1);
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(get(&server, &key, "/api/v1/shouts?userdata=u1").await.as_array().unwrap().len(), 1);
+}
+
 async fn the_message_of_an_earlier_shout(home: Home) {
     let server = home.start().await;
     let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 1).await);
@@ -677,24 +757,22 @@ async fn the_message_of_an_earlier_shout(home: Home) {
     assert_eq!((told, answer), (400, format!("\"the shout {silent} has no message yet: name one that has gone out\"")));
 }
 
-/// A multipart form: fields, and a file.
-fn multipart(fields: &[(&str, &str)], file: Option<&[u8]>) -> Vec<u8> {
-    let mut body = Vec::new();
-    for (name, value) in fields {
-        body.extend(format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
-    }
-    if let Some(file) = file {
-        let head =
-            "--x\r\nContent-Disposition: form-data; name=\"recording\"; filename=\"m.wav\"\r\nContent-Type: audio/wav\r\n\r\n";
-        body.extend([head.as_bytes(), file, b"\r\n"].concat());
-    }
-    body.extend(b"--x--\r\n");
-    body
+/// A multipart form: fields, and a file, with this between them.
+fn multipart(boundary: &str, fields: &[(&str, &str)], file: Option<&[u8]>) -> Vec<u8> {
+    let part = |head: &str, body: &[u8]| {
+        [format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes(), body, b"\r\n"].concat()
+    };
+    let mut form: Vec<u8> = fields.iter().flat_map(|(name, value)| part(&format!("name=\"{name}\""), value.as_bytes())).collect();
+    form.extend(
+        file.map(|file| part("name=\"recording\"; filename=\"m.wav\"\r\nContent-Type: audio/wav", file)).unwrap_or_default(),
+    );
+    form.extend(format!("--{boundary}--\r\n").into_bytes());
+    form
 }
 
 async fn ask_with_file(server: &Server, key: &str, fields: &[(&str, &str)], file: Option<&[u8]>) -> (u16, String) {
     let request = server.http.post(format!("{}/api/v1/shouts", server.base)).bearer_auth(key);
-    let request = request.header("content-type", "multipart/form-data; boundary=x").body(multipart(fields, file));
+    let request = request.header("content-type", "multipart/form-data; boundary=x").body(multipart("x", fields, file));
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }

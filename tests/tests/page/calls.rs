@@ -108,7 +108,8 @@ async fn a_person_has_a_list_of_their_calls(home: Home) {
 
 /// A key that lists calls.
 async fn lister(server: &Server) -> String {
-    let add = async |work: &mut _| keys::add_for_calls(work, "pbx", &Said::default()).await;
+    let own = server.app.config().phone_call_defaults();
+    let add = async |work: &mut _| keys::add_for_calls(work, "pbx", &Said::default(), own).await;
     server.app.engine.store.carry_out(server.now(), Doer::Server, add).await.unwrap()
 }
 
@@ -146,7 +147,7 @@ async fn all_calls_of_a_person_stand_in_one_line_of_time(home: Home) {
         assert!(shown.shows("rel=\"noopener noreferrer nofollow\""), "{}", shown.body);
     }
     let shown = lin.get(&wall).await;
-    assert!(shown.shows("ours: 1") && shown.shows("of other systems: 1"), "{}", shown.body);
+    assert!(shown.shows("ours: 1") && shown.shows("of other systems: 2"), "{}", shown.body);
     let shown = guest.get(&wall).await;
     assert_eq!(shown.status, 200);
     assert!(shown.shows("ours: 1") && shown.shows("12:00:00 UTC") && shown.shows("to them"), "{}", shown.body);

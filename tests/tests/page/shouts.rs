@@ -207,7 +207,7 @@ async fn whoever_writes_hears_it_first(home: Home) {
         (&json!([B]), &json!("Hello.")),
         "{offer}"
     );
-    assert!(lin.get("/shouts").await.shows("list preview"));
+    assert!(lin.get("/shouts").await.shows("list preview:lin"));
 }
 
 async fn whoever_opted_out_may_be_called_again(home: Home) {

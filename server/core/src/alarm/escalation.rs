@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 
 use super::hunt::{self, Callee, Decision, Hunt, ListForm, OpenDial, WaitReason};
 use super::{EndReason, HuntOutcome, Until, Verdict};
-use crate::ids::AnswerId;
+use crate::ids::{AnswerId, CalleeId};
 
 /// An answer that nobody has confirmed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,23 @@ pub struct Ladder {
     pub unconfirmed: Vec<Unconfirmed>,
     /// Its open dials, of whichever step.
     pub open: Vec<OpenDial>,
+}
+
+impl Ladder {
+    /// The phone for which it waits because that is in another call: none while it wants nobody, or nobody else.
+    #[must_use]
+    pub fn waits_for(&self, decision: &Decision, busy: &HashMap<String, DateTime<Utc>>, now: DateTime<Utc>) -> Option<String> {
+        let wants_nobody = [WaitReason::Confirming, WaitReason::Snoozed, WaitReason::Dialling];
+        match decision {
+            Decision::Finished { .. } => return None,
+            Decision::Wait { why, .. } if wants_nobody.contains(why) => return None,
+            Decision::Wait { .. } | Decision::Dial(_) => {}
+        }
+        let in_step: Vec<Callee> =
+            self.callees.iter().filter(|(step, _)| *step == self.step).map(|(_, callee)| callee.clone()).collect();
+        let in_call: Vec<CalleeId> = self.open.iter().flat_map(|dial| dial.callees.iter().copied()).collect();
+        hunt::waits_for(&hunt::queue(&in_step, &in_call, busy, now)).map(str::to_owned)
+    }
 }
 
 /// What a hunt does at one instant.
@@ -192,6 +209,27 @@ mod tests {
             Move::Hunt(Decision::Dial(plan)) => plan.targets.iter().map(|target| target.callee).collect(),
             other => panic!("not a hand-out: {other:?}"),
         }
+    }
+
+    #[test]
+    fn it_waits_for_the_phone_that_it_would_ring_were_it_free() {
+        let parallel = Hunt { mode: Mode::Parallel, ..ladder().hunt };
+        let rests = Callee { last_offered_at: Some(at(0)), attempts: 1, max_attempts: 2, ..callee(3, 1) };
+        let both = Ladder { hunt: parallel, callees: vec![(1, callee(2, 0)), (1, rests)], ..ladder() };
+        let waits = |ladder: &Ladder, busy: &[&str]| {
+            let busy: HashMap<_, _> = busy.iter().map(|phone| ((*phone).to_owned(), at(90))).collect();
+            match decide(ladder, &busy, ListForm::One, at(10)) {
+                Move::Hunt(decision) => ladder.waits_for(&decision, &busy, at(10)),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(waits(&both, &["2"]).as_deref(), Some("2"), "also where somebody else rests for a shorter time");
+        assert_eq!(waits(&both, &["3"]), None, "the other is rung, and this one would rest");
+        assert_eq!(waits(&both, &[]), None);
+        let put_off = Ladder { snoozed_until: Some(at(1_000)), ..both.clone() };
+        assert_eq!(waits(&put_off, &["2"]), None);
+        let other_step = Ladder { step: 0, callees: vec![(0, callee(1, 0)), (1, callee(2, 0))], ..both };
+        assert_eq!(waits(&other_step, &["2"]), None, "nobody of that step");
     }
 
     #[test]

@@ -242,6 +242,13 @@ pub fn queue<'c>(
     order.into_iter().map(|callee| Turn { callee, waits: waits(callee) }).collect()
 }
 
+/// The phone that a hunt would ring now, were it not in another call: that of the first in the queue who waits for nothing else.
+#[must_use]
+pub fn waits_for<'c>(queue: &[Turn<'c>]) -> Option<&'c str> {
+    let is_busy = |turn: &&Turn<'c>| matches!(turn.waits, Some((_, WaitReason::NumberBusy)));
+    queue.iter().find(is_busy).map(|turn| turn.callee.phone.as_str())
+}
+
 /// Who is rung next, whenever that is: the first in the queue of those who may be rung now, else of those who may be first.
 #[must_use]
 pub fn next<'c>(queue: &[Turn<'c>]) -> Option<&'c Callee> {

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -20,6 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::access::refusals::took_too_long;
 use crate::access::senders::Sender;
 use crate::app::App;
+use crate::http::bodies::most_of;
 use crate::http::json;
 use crate::http::problem::{Code, Problem};
 use crate::intake::alarm_request::{IdempotencyKey, read_body};
@@ -58,8 +61,9 @@ pub async fn once(
     let Some(key) = IdempotencyKey::of(request.headers())? else { return Ok(next.run(request).await) };
     let key = key.as_str().to_owned();
     let (parts, body) = request.into_parts();
-    let body = read_body(body, app.config().http.body_limit_bytes).await?;
-    let hash = hash_of(&parts.method, &parts.uri.to_string(), &body);
+    let most = most_of(parts.uri.path(), app.config().http.body_limit_bytes);
+    let body = read_body(body, most).await?;
+    let hash = hash_of(&parts, &body);
     let began_at = app.engine.clock.now();
     let once = Once { app, caller: caller(&sender), key, began_at };
     if let Some(answer) = once.begin(&hash).await? {
@@ -92,9 +96,37 @@ fn caller(sender: &Sender) -> String {
     }
 }
 
-fn hash_of(method: &Method, address: &str, body: &Bytes) -> Vec<u8> {
-    let hash = Sha256::new().chain_update(method.as_str()).chain_update([0]).chain_update(address).chain_update([0]);
-    hash.chain_update(body).finalize().to_vec()
+fn hash_of(parts: &Parts, body: &[u8]) -> Vec<u8> {
+    let address = parts.uri.to_string();
+    let hash = Sha256::new().chain_update(parts.method.as_str()).chain_update([0]).chain_update(address).chain_update([0]);
+    // What stands between the parts of a form is drawn by lot for each request.
+    match boundary(&parts.headers) {
+        Some(boundary) => pieces(body, boundary.as_bytes()).fold(hash, |hash, piece| hash.chain_update([0]).chain_update(piece)),
+        None => hash.chain_update(body),
+    }
+    .finalize()
+    .to_vec()
+}
+
+/// What stands between the parts of a multipart form.
+fn boundary(headers: &HeaderMap) -> Option<String> {
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let (kind, rest) = kind.split_once(';')?;
+    let named = rest.split(';').find_map(|pair| pair.trim().strip_prefix("boundary="))?;
+    let named = named.trim_matches('"');
+    (kind.trim().eq_ignore_ascii_case("multipart/form-data") && !named.is_empty()).then(|| named.to_owned())
+}
+
+/// A text without all that is like `between`.
+fn pieces<'b>(text: &'b [u8], between: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let all = rest?;
+        let place = all.windows(between.len()).position(|window| window == between);
+        let (piece, behind) = place.map_or((all, None), |place| (&all[..place], Some(&all[place + between.len()..])));
+        rest = behind;
+        Some(piece)
+    })
 }
 
 /// One request under its key.
@@ -225,6 +257,8 @@ fn again(status: i32, first: &RepeatedRow) -> Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Uri;
+
     use super::*;
 
     #[test]
@@ -250,8 +284,20 @@ mod tests {
 
     #[test]
     fn requests_are_told_apart_by_all_of_them() {
-        let hash = |address: &str, body: &'static str| hash_of(&Method::POST, address, &Bytes::from_static(body.as_bytes()));
+        let parts = |address: &'static str, kind: &str| {
+            let mut parts = Request::new(()).into_parts().0;
+            parts.uri = Uri::from_static(address);
+            parts.headers.extend(HeaderValue::from_str(kind).ok().map(|kind| (CONTENT_TYPE, kind)));
+            parts
+        };
+        let hash = |address: &'static str, body: &str| hash_of(&parts(address, "application/json"), body.as_bytes());
         assert_ne!(hash("/a", "b"), hash("/ab", ""));
         assert_ne!(hash("/a?b", ""), hash("/a", "?b"));
+        let form = |between: &str, said: &str| {
+            let body = format!("--{between}\r\n\r\n{said}\r\n--{between}--");
+            hash_of(&parts("/a", &format!("multipart/form-data; boundary={between}")), body.as_bytes())
+        };
+        assert_eq!(form("x1", "hello"), form("y22", "hello"), "what stands between the parts is drawn by lot");
+        assert_ne!(form("x1", "hello"), form("x1", "hallo"));
     }
 }

@@ -92,7 +92,8 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
     match command {
         KeyCommand::Add { name, phonecalls: true, reading, .. } => {
             let said = reading.said();
-            let add = async |work: &mut Work| keys::add_for_calls(work, &name, &said).await;
+            let own = config.phone_call_defaults();
+            let add = async |work: &mut Work| keys::add_for_calls(work, &name, &said, own).await;
             let key = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("{key}");
             eprintln!("This key is shown only once. Send it as `token`, or use the path /k/KEY/direct/items/phonecalls/…");

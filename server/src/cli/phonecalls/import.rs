@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use chrono::TimeDelta;
+use chrono_tz::Tz;
 use clap::Args;
 use futures_util::StreamExt;
 
 use super::bar::Bar;
 use super::place::{self, Place};
+use crate::call_log::reading::Rule;
 use crate::call_log::rows::{Layout, Told, whole_records};
 use crate::cli::keep::key::Reading;
 use crate::cli::{agreed_clock, open, refused_plainly};
@@ -22,7 +24,9 @@ use crate::engine::Doer;
 use crate::keep::keys::KeyError;
 use crate::keep::phone_calls::import::{AT_ONCE, Importer, LineRefused, Portion};
 use crate::keep::phone_calls::reread::rule;
+use crate::numbers::Region;
 use crate::store::Store;
+use crate::store::access::keys::KeyRow;
 use crate::store::elsewhere::Elsewhere;
 
 /// So much of a file is read at a time.
@@ -31,6 +35,8 @@ const READ_AT_ONCE: u64 = 256 * 1024;
 const MOST_HEAD: u64 = 64 * 1024;
 /// Whoever watches looks so often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// And so often where it does not get on: the file is not there, or the database is away.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 /// So many refusals are printed; a file takes all of them.
 const MOST_PRINTED: u64 = 20;
 /// Between two transactions others get at the embedded database: a quarter of the time, and no longer than this.
@@ -86,6 +92,8 @@ struct Running {
     store: Store,
     clock: Clock,
     importer: Importer,
+    own: (Region, Tz),
+    keep_days: u32,
     named: Vec<(String, String)>,
     url: Option<String>,
     separator: u8,
@@ -103,25 +111,25 @@ pub(super) async fn run(import: Import, config: &Config) -> anyhow::Result<()> {
     let separator = u8::try_from(import.separator).context("--separator: write one character, such as ;")?;
     let store = open(config).await?;
     let clock = agreed_clock(&store).await?;
-    let (key, said) = match &import.key {
-        None => (None, import.reading.said()),
+    let own = config.phone_call_defaults();
+    let said = import.reading.said();
+    let (key, rule_now) = match &import.key {
+        None => (None, rule(&said, own)),
         Some(name) => {
-            let keys = store.read().await?.db().keys().await?;
-            let key = keys.into_iter().find(|key| key.name == *name && key.revoked_at.is_none());
-            let key = key.ok_or_else(|| KeyError::Unknown(name.clone()))?;
-            if !key.only_lists_calls() {
-                return Err(KeyError::ListsNoCalls(name.clone()).into());
-            }
-            (Some(key.id), key.phonecalls.map(|said| said.0).unwrap_or_default())
+            let key = store.read().await?.db().key_by_name(name).await?.ok_or_else(|| KeyError::Unknown(name.clone()))?;
+            let rule = rule_of(&key, own)?;
+            (Some(key.id), rule)
         }
     };
-    let days = config.phonecalls.keep_days;
-    let from = (days > 0).then(|| clock.now() - TimeDelta::days(days.into()));
     let make = config.phonecalls.unknown == UnknownNumber::Make;
-    let importer = Importer::new(rule(&said, config.phone_call_defaults()), key, make, from);
-    let refused = import.refused.as_deref().map(File::create).transpose().context("--refused: the file cannot be written")?;
+    let importer = Importer::new(rule_now, key, make);
+    // Whoever watches is started again and again.
+    let refusals = |path: &Path| File::options().create(true).write(true).append(import.watch).truncate(!import.watch).open(path);
+    let refused = import.refused.as_deref().map(refusals).transpose().context("--refused: the file cannot be written")?;
     let mut running = Running {
         importer,
+        own,
+        keep_days: config.phonecalls.keep_days,
         named,
         url: import.url.clone(),
         separator,
@@ -133,7 +141,8 @@ pub(super) async fn run(import: Import, config: &Config) -> anyhow::Result<()> {
     };
     let path = Path::new(&import.from);
     let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| import.from.starts_with(scheme));
-    if is_postgres || is_sqlite(path)? {
+    // A file that is watched may not be there yet.
+    if is_postgres || (path.exists() || !import.watch) && is_sqlite(path)? {
         anyhow::ensure!(!import.watch, "--watch is for files that are written to: run this again and again for a database");
         let table = match is_postgres {
             true => Elsewhere::postgres(&import.from, &import.table).await,
@@ -148,6 +157,22 @@ pub(super) async fn run(import: Import, config: &Config) -> anyhow::Result<()> {
     running.end()
 }
 
+/// How the calls of a key are read.
+fn rule_of(key: &KeyRow, own: (Region, Tz)) -> Result<Rule, KeyError> {
+    if key.revoked_at.is_some() {
+        return Err(KeyError::Unknown(key.name.clone()));
+    }
+    match key.only_lists_calls() {
+        true => Ok(rule(&key.phonecalls.as_ref().map(|said| said.0.clone()).unwrap_or_default(), own)),
+        false => Err(KeyError::ListsNoCalls(key.name.clone())),
+    }
+}
+
+/// This machine's name: several may list into one database, from files that are called the same.
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
 /// Whether a file is one of SQLite's.
 fn is_sqlite(path: &Path) -> anyhow::Result<bool> {
     let mut head = Vec::new();
@@ -159,7 +184,7 @@ fn is_sqlite(path: &Path) -> anyhow::Result<bool> {
 impl Running {
     /// A file, from its beginning to its end.
     async fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        for (file, place) in place::files(path, None)? {
+        for (file, place) in place::files(path, None)?.all {
             self.rest_of(file, place, None, true).await?;
         }
         Ok(())
@@ -168,20 +193,24 @@ impl Running {
     /// A file that grows, for ever.
     async fn watch(&mut self, path: &Path) -> anyhow::Result<()> {
         let whole = std::path::absolute(path)?;
-        let name = format!("phonecalls import {}", whole.display());
-        let noted = self.store.read().await?.db().place(&name).await?;
-        let mut place = noted.and_then(|(reached, _)| Place::read(&reached));
+        let key = self.importer.key().map(|key| format!("{key} ")).unwrap_or_default();
+        let name = format!("phonecalls import {key}{} {}", host(), whole.display());
+        let mut place = None;
+        let mut told = String::new();
         loop {
             let before = self.sum.new + self.sum.refused;
-            // While it is rotated it is not there for a moment.
-            if path.exists() {
-                let mut files = place::files(path, place.clone())?;
-                let last = files.pop();
-                for (old, from) in files {
-                    self.rest_of(old, from, Some(&name), true).await?;
-                }
-                if let Some((file, from)) = last {
-                    place = Some(self.rest_of(file, from, Some(&name), false).await?);
+            match self.look(path, &name, &mut place).await {
+                Ok(()) => told.clear(),
+                // By another key or none, or not at all: trying again changes nothing.
+                Err(error) if error.downcast_ref::<KeyError>().is_some() => return Err(error),
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    if why != told {
+                        self.bar.end();
+                        eprintln!("{why}: trying again");
+                        told = why;
+                    }
+                    tokio::time::sleep(TRY_AGAIN).await;
                 }
             }
             if self.sum.new + self.sum.refused > before {
@@ -191,6 +220,25 @@ impl Running {
             self.importer.forget();
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Reads what was written to a file since, and to those that it was rotated to.
+    async fn look(&mut self, path: &Path, name: &str, place: &mut Option<Place>) -> anyhow::Result<()> {
+        if place.is_none() {
+            let noted = self.store.read().await?.db().place(name).await?;
+            *place = Some(noted.and_then(|(reached, _)| Place::read(&reached)).unwrap_or_default());
+        }
+        let mut files = place::files(path, place.clone())?;
+        if files.some_may_be_lost {
+            self.bar.end();
+            eprintln!("the file that was read before is nowhere any more: calls that it was given last may be missing");
+        }
+        let Some((last, from)) = files.all.pop() else { return Ok(()) };
+        for (old, from) in files.all {
+            *place = Some(self.rest_of(old, from, Some(name), true).await?);
+        }
+        *place = Some(self.rest_of(last, from, Some(name), false).await?);
+        Ok(())
     }
 
     /// What a file holds behind a place; gives the place that was reached. `noted`: under which name that is noted; `to_its_end`: nobody
@@ -289,6 +337,13 @@ impl Running {
         while let Some(portion) = portions.next() {
             let began = Instant::now();
             let mut work = self.store.work(self.clock.now(), Doer::CommandLine, None).await?;
+            // As its key has it now: somebody may have had its calls read anew, or revoked it.
+            if let Some(key) = self.importer.key() {
+                let row = work.db().key(key).await?.ok_or_else(|| KeyError::Unknown(key.to_string()))?;
+                self.importer.read_by(rule_of(&row, self.own)?);
+            }
+            let kept_from = (self.keep_days > 0).then(|| work.now() - TimeDelta::days(self.keep_days.into()));
+            self.importer.keep_from(kept_from);
             let done = self.importer.take(&mut work, portion).await.map_err(refused_plainly)?;
             if let Some((name, place)) = noted.filter(|_| portions.peek().is_none()) {
                 let now = work.now();
@@ -307,6 +362,10 @@ impl Running {
         self.sum.too_old += done.too_old;
         for (line, why) in done.refused {
             self.refuse(line, &why)?;
+        }
+        // Whoever watches is ended by a signal.
+        if let Some(file) = &mut self.refused {
+            file.flush()?;
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
@@ -11,6 +12,11 @@ use crate::ids::hex;
 
 /// By so many of its first bytes a file is known again, whatever it is called by now.
 const HEAD: u64 = 512;
+
+/// So many files that were rotated are looked at.
+const MOST_ROTATED: usize = 100;
+/// What ends so is packed, and was read before it was.
+const PACKED: [&str; 4] = [".gz", ".bz2", ".xz", ".zst"];
 
 /// How far a file has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,27 +64,58 @@ fn head(file: &mut File, offset: u64) -> std::io::Result<String> {
     Ok(hex(&Sha256::digest(&bytes)))
 }
 
-/// Files in the order in which they are to be read, with the place in each: where the file was rotated away, what is left of it comes first.
-pub(super) fn files(path: &Path, place: Option<Place>) -> anyhow::Result<Vec<(File, Place)>> {
+/// What is to be read.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// In this order, with the place in each; the last one is still written to.
+    pub(super) all: Vec<(File, Place)>,
+    /// The file that was read is nowhere any more: what was written to it last may be missing.
+    pub(super) some_may_be_lost: bool,
+}
+
+/// What is to be read behind a place: where the file was rotated away, what is left of it comes first, and whatever was rotated after it.
+pub(super) fn files(path: &Path, place: Option<Place>) -> anyhow::Result<Files> {
     let open = |path: &Path| File::open(path).with_context(|| format!("{} cannot be read", path.display()));
     let mut file = open(path)?;
-    let Some(place) = place.filter(|place| place.offset > 0) else { return Ok(vec![(file, Place::default())]) };
+    let only = |file, place| Files { all: vec![(file, place)], some_may_be_lost: false };
+    let Some(place) = place.filter(|place| place.offset > 0) else { return Ok(only(file, Place::default())) };
     if place.is_of(&mut file)? {
-        return Ok(vec![(file, place)]);
+        return Ok(only(file, place));
     }
-    // As logrotate names them.
-    let rotated = [".1", ".0", ".old"].map(|ending| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(ending);
-        PathBuf::from(name)
-    });
-    for path in rotated {
-        let Ok(mut old) = File::open(path) else { continue };
-        if place.is_of(&mut old)? {
-            return Ok(vec![(old, place), (file, Place::default())]);
-        }
-    }
-    Ok(vec![(file, Place::default())])
+    let mut all = Vec::new();
+    let mut rotated = rotated(path)?.into_iter();
+    let found = rotated.by_ref().find_map(|mut old| place.is_of(&mut old).unwrap_or(false).then_some(old));
+    let some_may_be_lost = found.is_none();
+    all.extend(found.map(|old| (old, place)));
+    // Where the one that was read is gone, nobody knows which of the others were: telling of a call again changes nothing.
+    let later = if some_may_be_lost { self::rotated(path)? } else { rotated.collect() };
+    all.extend(later.into_iter().map(|old| (old, Place::default())));
+    all.push((file, Place::default()));
+    Ok(Files { all, some_may_be_lost })
+}
+
+/// The files that a file was rotated to and that are not packed, the oldest first: `.1`, `.old`, `-20260131` and whatever else begins so.
+fn rotated(path: &Path) -> anyhow::Result<Vec<File>> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let entries = folder.read_dir().with_context(|| format!("{} cannot be read", folder.display()))?;
+    let is_of_it = |other: &str| {
+        let packed = PACKED.iter().any(|ending| other.ends_with(ending));
+        !packed && other.strip_prefix(&name).is_some_and(|rest| rest.starts_with(['.', '-']))
+    };
+    let mut found: Vec<(SystemTime, File)> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| is_of_it(&entry.file_name().to_string_lossy()))
+        .filter_map(|entry| {
+            let file = File::open(entry.path()).ok()?;
+            let about = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some((about.modified().ok()?, file))
+        })
+        .collect();
+    found.sort_by_key(|(written, _)| *written);
+    // Older ones were read long ago.
+    let too_many = found.len().saturating_sub(MOST_ROTATED);
+    Ok(found.into_iter().skip(too_many).map(|(_, file)| file).collect())
 }
 
 #[cfg(test)]
@@ -96,7 +133,7 @@ mod tests {
             reached.go_on(&mut file, length, 1).unwrap();
             (text, reached)
         };
-        files(path, place).unwrap().into_iter().map(read).collect()
+        files(path, place).unwrap().all.into_iter().map(read).collect()
     }
 
     #[test]
@@ -115,8 +152,40 @@ mod tests {
         assert_eq!(both.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>(), ["two\n", "three\n"], "it was rotated");
         std::fs::remove_file(&old).unwrap();
         assert_eq!(rest(&path, Some(place.clone()))[0].0, "three\n", "what is gone is gone");
+        assert!(files(&path, Some(place.clone())).unwrap().some_may_be_lost);
         std::fs::write(&path, "o").unwrap();
         assert_eq!(rest(&path, Some(place))[0].0, "o", "it was emptied");
         assert_eq!(Place::read("nonsense"), None);
+    }
+
+    /// Writes a file that was changed so many minutes after the others.
+    fn written(path: &Path, text: &str, minute: u64) {
+        std::fs::write(path, text).unwrap();
+        let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000 + 60 * minute);
+        File::options().write(true).open(path).unwrap().set_modified(at).unwrap();
+    }
+
+    #[test]
+    fn whatever_was_rotated_since_is_read_in_its_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = |ending: &str| folder.path().join(format!("Master.csv{ending}"));
+        written(&named(""), "one\n", 1);
+        let (_, place) = rest(&named(""), None).remove(0);
+        // Twice, by the day, as logrotate does with `dateext`; others lie about.
+        written(&named("-20260101"), "old\n", 0);
+        written(&named("-20260130"), "one\ntwo\n", 2);
+        written(&named("-20260131"), "three\n", 3);
+        written(&named("-20260129.gz"), "one\npacked", 4);
+        written(&folder.path().join("Master.csvs"), "one\nother", 5);
+        written(&named(""), "four\n", 6);
+        let texts = |place: &Place| rest(&named(""), Some(place.clone())).into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+        assert_eq!(texts(&place), ["two\n", "three\n", "four\n"]);
+        // By numbers.
+        for (from, to) in [("-20260130", ".2"), ("-20260131", ".1")] {
+            std::fs::rename(named(from), named(to)).unwrap();
+        }
+        assert_eq!(texts(&place), ["two\n", "three\n", "four\n"]);
+        std::fs::remove_file(named(".2")).unwrap();
+        assert_eq!(texts(&place), ["old\n", "three\n", "four\n"], "which were read nobody knows");
     }
 }

@@ -34,6 +34,8 @@ const WITHIN: Duration = Duration::from_secs(30);
 const PAUSES: Backoff = Backoff::new(TimeDelta::seconds(1), TimeDelta::minutes(1));
 /// So many tries.
 const TRIES: i32 = 8;
+/// So many calls in a row that the other server cannot read are no accident of theirs.
+const STRIKES: usize = 5;
 /// No answer is longer, in bytes.
 const MOST_ANSWER: usize = 65_536;
 
@@ -74,7 +76,9 @@ enum Told {
 enum Failed {
     /// Another may not.
     ForNow(String),
-    /// Any other would.
+    /// Any other would, of this call.
+    OfThisCall(String),
+    /// Any other would, of any call.
     ForGood(String),
 }
 
@@ -97,7 +101,10 @@ pub(super) async fn run(replicate: Replicate, config: &Config) -> anyhow::Result
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("autocall/", env!("CARGO_PKG_VERSION")))
         .build()?;
-    let name = format!("phonecalls replicate {to} {}", if replicate.full { "full" } else { "recent" });
+    let mut known_as = to.clone();
+    // Whoever reads the database is not to read a password.
+    let _ = known_as.set_password(None).and_then(|()| known_as.set_username(""));
+    let name = format!("phonecalls replicate {known_as} {}", if replicate.full { "full" } else { "recent" });
     let sender = Sender { client, address, token };
     sender.all(&store, &clock, &name, (from, now), link.as_deref()).await
 }
@@ -128,6 +135,8 @@ impl Sender {
             _ => (from, 0),
         };
         let (mut told, mut refused, mut failing) = (0_u64, Vec::new(), false);
+        // Before the first of those in a row that could not be read.
+        let mut strikes: Vec<(DateTime<Utc>, i64)> = Vec::new();
         let mut bar = Bar::new();
         loop {
             let calls = store.read().await?.db().own_calls(after, now - SETTLED, now).await?;
@@ -136,22 +145,30 @@ impl Sender {
             }
             for call in &calls {
                 match self.tell(call, link).await {
-                    Ok(Told::Taken) => {}
+                    Ok(Told::Taken) => strikes.clear(),
                     Ok(Told::Refused(errors)) => {
+                        strikes.clear();
                         // A number that nobody has there is no fault of anybody.
                         failing |= errors.keys().any(|name| name != "destination") || errors.is_empty();
                         refused.push((call.id, call.offered_at, call.number.clone(), said(&errors)));
                     }
-                    Err(why) => {
+                    Err(Failed::OfThisCall(why)) if strikes.len() + 1 < STRIKES => {
+                        strikes.push(after);
+                        failing = true;
+                        refused.push((call.id, call.offered_at, call.number.clone(), why));
+                    }
+                    Err(Failed::OfThisCall(why) | Failed::ForNow(why) | Failed::ForGood(why)) => {
                         bar.end();
-                        note(store, name, after, clock.now()).await?;
+                        // Those are told of again: it was nothing about them.
+                        refused.truncate(refused.len() - strikes.len());
+                        note(store, name, strikes.first().copied().unwrap_or(after), clock.now()).await?;
                         list(&refused);
                         anyhow::bail!("{told} calls were told, then it broke off: {why}; the next time goes on there");
                     }
                 }
                 told += 1;
                 after = (call.offered_at, call.id);
-                if told.is_multiple_of(NOTED_EVERY) {
+                if told.is_multiple_of(NOTED_EVERY) && strikes.is_empty() {
                     note(store, name, after, clock.now()).await?;
                 }
                 bar.draw(told, 0, told);
@@ -168,20 +185,20 @@ impl Sender {
     }
 
     /// Tells of one call, again and again while the other server is away.
-    async fn tell(&self, call: &OwnCall, link: Option<&str>) -> Result<Told, String> {
+    async fn tell(&self, call: &OwnCall, link: Option<&str>) -> Result<Told, Failed> {
         let mut tried = 0;
         loop {
             match self.try_to_tell(call, link).await {
                 Ok(told) => return Ok(told),
-                Err(Failed::ForGood(why)) => return Err(why),
                 Err(Failed::ForNow(why)) => {
                     tried += 1;
                     if tried >= TRIES {
-                        return Err(format!("{why} ({tried} tries)"));
+                        return Err(Failed::ForNow(format!("{why} ({tried} tries)")));
                     }
                     let pause = PAUSES.pause(tried - 1).to_std().unwrap_or_default();
                     tokio::time::sleep(pause).await;
                 }
+                Err(failed) => return Err(failed),
             }
         }
     }
@@ -196,18 +213,20 @@ impl Sender {
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
             return Err(Failed::ForNow(format!("the other server answers {status}")));
         }
-        if !status.is_success() {
-            return Err(Failed::ForGood(format!("the other server answers {status}: is this its address?")));
-        }
         let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(away)? {
             body.extend_from_slice(&part);
             if body.len() > MOST_ANSWER {
-                return Err(Failed::ForGood("the other server answers at length: is this its address?".to_owned()));
+                return Err(Failed::OfThisCall("the other server answers at length: is this its address?".to_owned()));
             }
         }
-        let answer: Answer = serde_json::from_slice(&body)
-            .map_err(|_| Failed::ForGood("the other server does not answer as NiMbox does: is this its address?".to_owned()))?;
+        // Which status a refusal has is not documented.
+        let answer: Answer = serde_json::from_slice(&body).map_err(|_| {
+            Failed::OfThisCall(match status.is_success() {
+                true => "the other server does not answer as NiMbox does: is this its address?".to_owned(),
+                false => format!("the other server answers {status}: is this its address?"),
+            })
+        })?;
         if !answer.error {
             return Ok(Told::Taken);
         }

@@ -43,6 +43,7 @@ const HEARD_FOR: TimeDelta = TimeDelta::days(30);
 const CANCEL: &str = ";cancel";
 const ALLOWED_TO_CANCEL: &str = "DELETE, OPTIONS";
 const ALLOWED_OF_ONE: &str = "GET, OPTIONS";
+const ALLOWED_OF_ALL: &str = "GET, POST, OPTIONS";
 /// No refusal is longer, in bytes.
 const MOST_DETAIL: usize = 65_536;
 
@@ -354,7 +355,12 @@ pub async fn in_its_words(request: Request, next: Next) -> Response {
     if method == Method::HEAD {
         let path = request.uri().path();
         let removes = path.contains("/dnc/") && path.matches('/').count() > 4;
-        return not_allowed(&method, if removes { ALLOWED_TO_CANCEL } else { ALLOWED_OF_ONE });
+        let allowed = match path {
+            "/api/v1/shouts" => ALLOWED_OF_ALL,
+            _ if removes => ALLOWED_TO_CANCEL,
+            _ => ALLOWED_OF_ONE,
+        };
+        return not_allowed(&method, allowed);
     }
     let shows_key = senders::shows_key(&request);
     let response = next.run(request).await;

@@ -48,7 +48,7 @@ fn name(words: &'static Words, kind: AlarmKind) -> &'static str {
     match kind {
         AlarmKind::Alarm => &words.nav_alarms,
         AlarmKind::Test => &words.kinds_tests,
-        AlarmKind::Shout => &words.kinds_shouts,
+        AlarmKind::Shout => &words.nav_shouts,
         AlarmKind::Call => &words.kinds_calls,
     }
 }

@@ -17,6 +17,7 @@ use super::answer::Refusal;
 use super::reader::Reader;
 use crate::app::App;
 use crate::config::HttpConfig;
+use crate::http::bodies::said_length;
 use crate::ids::hex;
 use crate::secrets;
 
@@ -59,7 +60,9 @@ pub(in crate::dashboard) async fn own_files(State(app): State<Arc<App>>, request
         return next.run(request).await;
     }
     // Several at once take more memory than there may be.
-    let Ok(_room) = app.bodies.reserve(LARGEST + LARGEST_BESIDE_A_FILE).await else {
+    let most = LARGEST + LARGEST_BESIDE_A_FILE;
+    let length = said_length(request.headers()).map_or(most, |length| length.min(most));
+    let Ok(_room) = app.bodies.reserve_for_upload(length).await else {
         return Refusal::Away.into_response();
     };
     match check(&app.config().http, request, true).await {

@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 
 use crate::alarm::call_record::{CallDirection, CallOrigin};
 use crate::app::App;
@@ -31,7 +31,7 @@ const MOST_IN_FILE: usize = 20_000;
 /// So many are read at a time for it.
 const AT_ONCE: i64 = 1_000;
 /// So many people may be meant by a part of a name.
-const MOST_PEOPLE: usize = 20;
+const MOST_PEOPLE: usize = 200;
 /// Nobody is called by more characters.
 const LONGEST_SEARCH: usize = 80;
 const EVERYWHERE: [CallOrigin; 3] = [CallOrigin::Dial, CallOrigin::Inbound, CallOrigin::Replicated];
@@ -94,7 +94,9 @@ fn place(row: &CallRecordRow) -> String {
 
 fn placed(text: &str) -> Option<(DateTime<Utc>, i64)> {
     let (at, id) = text.split_once('.')?;
-    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+    let at = DateTime::from_timestamp_micros(at.parse().ok()?)?;
+    // What no database can compare is no place.
+    (1..=9999).contains(&at.year()).then_some((at, id.parse().ok()?))
 }
 
 fn parameter(query: Option<&str>, name: &str) -> String {
@@ -202,10 +204,8 @@ pub(in crate::dashboard) async fn all(
     let before = placed(&parameter(query.as_deref(), "before"));
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    let mut rows = match sought(&app, &mut db, &search).await? {
-        Some(filter) => db.list_call_records(&CallFilter { below: before, ..filter }, PAGE_AND_ONE).await?,
-        None => Vec::new(),
-    };
+    let sought = sought(&app, &mut db, &search).await?;
+    let mut rows = found(&mut db, &sought, before, PAGE_AND_ONE).await?;
     let asked: String = form_urlencoded::Serializer::new(String::new()).append_pair("q", &search).finish();
     let older = older(&mut rows).map(|place| format!("/calls?{asked}&before={place}"));
     let calls = lines(&mut db, &reader, &rows, false).await?;
@@ -236,17 +236,16 @@ pub(in crate::dashboard) async fn file(State(app): State<Arc<App>>, RawQuery(que
     out.write_record(head).map_err(|_| Refusal::Failed)?;
     let mut connection = app.engine.store.read().await?;
     let mut db = connection.db();
-    if let Some(mut filter) = sought(&app, &mut db, &search).await? {
-        let mut written = 0;
-        while written < MOST_IN_FILE {
-            let rows = db.list_call_records(&filter, AT_ONCE).await?;
-            let Some(last) = rows.last() else { break };
-            filter.below = Some((last.offered_at, last.id));
-            for row in rows.iter().take(MOST_IN_FILE - written) {
-                out.write_record(record(row)).map_err(|_| Refusal::Failed)?;
-            }
-            written += rows.len();
+    let sought = sought(&app, &mut db, &search).await?;
+    let (mut written, mut below) = (0, None);
+    while written < MOST_IN_FILE {
+        let rows = found(&mut db, &sought, below, AT_ONCE).await?;
+        let Some(last) = rows.last() else { break };
+        below = Some((last.offered_at, last.id));
+        for row in rows.iter().take(MOST_IN_FILE - written) {
+            out.write_record(record(row)).map_err(|_| Refusal::Failed)?;
         }
+        written += rows.len();
     }
     let text = out.into_inner().map_err(|_| Refusal::Failed)?;
     let mut response = text.into_response();
@@ -285,28 +284,49 @@ fn harmless(text: &str) -> String {
     }
 }
 
-/// Which calls are meant by what somebody writes: a part of a name, a number, an extension; `None`: none can be.
-async fn sought(app: &App, db: &mut Db<'_>, search: &str) -> Result<Option<CallFilter>, Refusal> {
+/// Calls that one of these means, the latest first, each once.
+async fn found(
+    db: &mut Db<'_>,
+    sought: &[CallFilter],
+    below: Option<(DateTime<Utc>, i64)>,
+    most: i64,
+) -> Result<Vec<CallRecordRow>, Refusal> {
+    let mut rows = Vec::new();
+    for filter in sought {
+        rows.extend(db.list_call_records(&CallFilter { below, ..filter.clone() }, most).await?);
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse((row.offered_at, row.id)));
+    rows.dedup_by_key(|row| row.id);
+    rows.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    Ok(rows)
+}
+
+/// Which calls are meant by what somebody writes: a part of a name; or a number or an extension, to which or from which they were.
+async fn sought(app: &App, db: &mut Db<'_>, search: &str) -> Result<Vec<CallFilter>, Refusal> {
     let everywhere = CallFilter { origins: EVERYWHERE.to_vec(), ..CallFilter::default() };
     if search.is_empty() {
-        return Ok(Some(everywhere));
+        return Ok(vec![everywhere]);
     }
     let part = search.to_lowercase();
-    let people = db.people().await?.into_iter().filter(|(person, _)| person.name.to_lowercase().contains(&part));
-    let people: Vec<PersonId> = people.map(|(person, _)| person.id).take(MOST_PEOPLE).collect();
-    if !people.is_empty() {
-        return Ok(Some(CallFilter { people, ..everywhere }));
+    // Digits in somebody's name are not to hide an extension.
+    if search.chars().any(char::is_alphabetic) {
+        let people = db.people().await?.into_iter().filter(|(person, _)| person.name.to_lowercase().contains(&part));
+        let people: Vec<PersonId> = people.map(|(person, _)| person.id).take(MOST_PEOPLE).collect();
+        if !people.is_empty() {
+            return Ok(vec![CallFilter { people, ..everywhere }]);
+        }
     }
+    let from = CallFilter { callers: vec![search.to_owned()], ..everywhere.clone() };
     // Six digits and fewer are extensions.
     let number = Number::parse(search, app.config().default_region).ok().filter(|parsed| parsed.number.as_str().len() > 6);
-    Ok(Some(match number {
+    let numbers = match number {
         Some(parsed) => {
             let other = parsed.number.other_form();
-            let numbers = [Some(parsed.number), other].into_iter().flatten().map(|number| number.as_str().to_owned()).collect();
-            CallFilter { numbers, ..everywhere }
+            [Some(parsed.number), other].into_iter().flatten().map(|number| number.as_str().to_owned()).collect()
         }
-        None => CallFilter { callers: vec![search.to_owned()], ..everywhere },
-    }))
+        None => vec![search.to_owned()],
+    };
+    Ok(vec![CallFilter { numbers, ..everywhere }, from])
 }
 
 #[cfg(test)]
@@ -331,7 +351,7 @@ mod tests {
     #[test]
     fn a_place_is_read_as_it_was_written() {
         assert_eq!(placed("1767225600000001.7").map(|(at, id)| (at.timestamp_micros(), id)), Some((1_767_225_600_000_001, 7)));
-        for wrong in ["", "x", "1.", ".1", "99999999999999999999.1"] {
+        for wrong in ["", "x", "1.", ".1", "99999999999999999999.1", "-999999999999999999.1"] {
             assert_eq!(placed(wrong), None);
         }
     }

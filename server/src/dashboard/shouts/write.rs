@@ -26,8 +26,8 @@ use crate::secrets;
 use crate::shout::recipients::comparable;
 use crate::versions::Expected;
 
-/// The list of a call that rings only whoever writes: opting out there is opting out of nothing else.
-const PREVIEW: &str = "preview";
+/// The list of a call that rings only whoever writes, before their name: opting out there is opting out of nothing else.
+const PREVIEW: &str = "preview:";
 /// What tells one form from another, in hexadecimal.
 const FORM_LENGTH: usize = 32;
 /// So many numbers are shown of each kind that is not called.
@@ -178,7 +178,12 @@ async fn to_me(app: &App, reader: &Reader, draft: &Draft, request: ShoutRequest)
     }
     let own = own_number(app, reader).await?.or_else(|| Some(draft.caller.clone()).filter(|number| !number.is_empty()));
     let Some(own) = own else { return Ok(Err(Wrong::new("caller", &words.shout_no_own_number))) };
-    let preview = ShoutRequest { userdata: PREVIEW.to_owned(), recipients: vec![own], schedule: None, ..request };
+    let (rule, region) = (app.config().shouts.number_rule(app.engine.region()), app.engine.region());
+    if comparable(&own, rule, region).is_none() {
+        return Ok(Err(Wrong::new("caller", &words.shout_bad_caller)));
+    }
+    let user = reader.visitor.as_ref().map_or("", |visitor| visitor.name.as_str());
+    let preview = ShoutRequest { userdata: format!("{PREVIEW}{user}"), recipients: vec![own], schedule: None, ..request };
     take(app, words, preview, "shout_to_me").await
 }
 

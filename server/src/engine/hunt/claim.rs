@@ -452,12 +452,13 @@ impl Engine {
         // Each turn takes one callee off, until the numbers that are left may be called.
         loop {
             let busy = Busy::Elsewhere(work.db().busy_phones(current.id, now).await?);
-            let Next { hunt, callees, decision } = self.next_move(work, &current, &busy, form).await?;
+            let Next { hunt, callees, decision, waits_for } = self.next_move(work, &current, &busy, form).await?;
             if hunt.step != current.step {
                 // Whose phones are busy was read before the people of this step were known.
                 current = hunt;
                 continue;
             }
+            note_busy_number(work, &hunt, waits_for).await?;
             match decision {
                 Decision::Finished { outcome, reason } => {
                     self.finish(work, &hunt, outcome, reason).await?;
@@ -469,7 +470,6 @@ impl Engine {
                         WaitReason::Dialling | WaitReason::NumberBusy => until.min(now + LOOK_AGAIN),
                     };
                     let look_at = look_at.max(now + SHORTEST_WAIT);
-                    self.note_busy_number(work, &hunt, why == WaitReason::NumberBusy).await?;
                     // Whoever has quiet hours keeps a hunt from beginning; that is not for want of a handset.
                     let held = hunt.begun_at.is_some()
                         || matches!(why, WaitReason::Interval | WaitReason::QuietHours | WaitReason::Snoozed);
@@ -488,16 +488,6 @@ impl Engine {
                 Decision::Dial(_) => current = hunt,
             }
         }
-    }
-
-    /// Notes since when an urgent alarm waits for a number in another call: where that is a shout's, the tick ends it.
-    async fn note_busy_number(&self, work: &mut Work, hunt: &HuntRow, is_busy: bool) -> Result<(), EngineError> {
-        let now = work.now();
-        let since = hunt.number_busy_since.or(Some(now)).filter(|_| is_busy && hunt.is_urgent());
-        if since != hunt.number_busy_since {
-            work.db().set_number_busy_since(hunt.id, since).await?;
-        }
-        Ok(())
     }
 
     async fn hand_out(
@@ -593,6 +583,16 @@ impl Engine {
             targets,
         }
     }
+}
+
+/// Notes since when an urgent alarm waits for which phone in another call: where that is a shout's, the tick ends it.
+async fn note_busy_number(work: &mut Work, hunt: &HuntRow, waits_for: Option<String>) -> Result<(), EngineError> {
+    let waits_for = waits_for.filter(|_| hunt.is_urgent());
+    if waits_for != hunt.busy_phone {
+        let now = work.now();
+        work.db().set_busy_phone(hunt.id, waits_for.as_deref(), now).await?;
+    }
+    Ok(())
 }
 
 /// Takes callees of a plan off whose number must not be called; true when there was one, and the plan no longer holds.

@@ -49,6 +49,8 @@ pub(in crate::engine) struct Next {
     pub(in crate::engine) callees: Vec<CalleeRow>,
     /// Hand out, wait, or end.
     pub(in crate::engine) decision: Decision,
+    /// The phone for which it waits because that is in another call.
+    pub(in crate::engine) waits_for: Option<String>,
 }
 
 impl Engine {
@@ -83,7 +85,8 @@ impl Engine {
                     if wake_at != hunt.wake_at {
                         work.db().set_hunt_wake(hunt.id, wake_at).await?;
                     }
-                    return Ok(Next { hunt, callees, decision });
+                    let waits_for = ladder.waits_for(&decision, busy, now);
+                    return Ok(Next { hunt, callees, decision, waits_for });
                 }
             }
             hunt = work.db().lock_hunt(hunt.id).await?;

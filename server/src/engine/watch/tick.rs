@@ -371,7 +371,7 @@ impl Engine {
             let mut work = self.work_at(now, Doer::Server).await?;
             let Some(hunt) = work.db().lock_next_due_dry_run(now).await? else { break };
             // Its dials hold no number, so it looks only at itself: one number is not rung twice at once in a real run either.
-            let Next { hunt, callees, decision } = self.next_move(&mut work, &hunt, &Busy::InThisHunt, ListForm::One).await?;
+            let Next { hunt, callees, decision, .. } = self.next_move(&mut work, &hunt, &Busy::InThisHunt, ListForm::One).await?;
             match decision {
                 Decision::Finished { outcome, reason } => {
                     self.finish(&mut work, &hunt, outcome, reason).await?;

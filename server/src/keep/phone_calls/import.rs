@@ -65,10 +65,29 @@ pub struct Importer {
 }
 
 impl Importer {
-    /// By this rule and as if this key had told of them; `make`: unknown numbers become contacts; `from`: older ones are not kept.
+    /// By this rule and as if this key had told of them; `make`: unknown numbers become contacts.
     #[must_use]
-    pub fn new(rule: Rule, key: Option<KeyId>, make: bool, from: Option<DateTime<Utc>>) -> Self {
-        Self { rule, key, make, from, known: HashMap::new() }
+    pub fn new(rule: Rule, key: Option<KeyId>, make: bool) -> Self {
+        Self { rule, key, make, from: None, known: HashMap::new() }
+    }
+
+    /// As if which key had told of them.
+    #[must_use]
+    pub fn key(&self) -> Option<KeyId> {
+        self.key
+    }
+
+    /// From now on they are read by this rule.
+    pub fn read_by(&mut self, rule: Rule) {
+        if rule != self.rule {
+            self.rule = rule;
+            self.forget();
+        }
+    }
+
+    /// From now on older ones are not kept.
+    pub fn keep_from(&mut self, from: Option<DateTime<Utc>>) {
+        self.from = from;
     }
 
     /// Somebody may have another number by now.

@@ -1,9 +1,11 @@
 //! The calls that a key has listed are read anew, by another zone, country or area code.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use tokio::time::Instant;
 
 use super::{calls_in, whose};
 use crate::alarm::call_record::CallDirection;
@@ -16,6 +18,10 @@ use crate::store::{Announcement, Work};
 
 /// Two years of a call in each hour. Of more, one is taken for another.
 const LONGEST_CHAIN: usize = 20_000;
+/// So many are read anew in one transaction.
+const AT_ONCE: usize = 500;
+/// Between two transactions others get at the embedded database: a quarter of the time, and no longer than this.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is to be read otherwise; the rest stays.
 #[derive(Clone, Debug, Default)]
@@ -76,18 +82,22 @@ pub async fn change(work: &mut Work, name: &str, change: &Change, reread: bool, 
     let rule = rule(&said, own);
     let mut after = 0;
     let mut read = HashSet::new();
+    let mut began = Instant::now();
     loop {
         // Whoever tells of calls meanwhile is read by the new rule already.
-        work.go_on().await?;
+        began = go_on(work, began).await?;
         let calls = work.db().calls_of_key(key.id, after).await?;
         let Some(last) = calls.last() else { return Ok(done) };
         after = last.id;
         for call in &calls {
             // Whoever calls the same number at the same minute of each hour has a call where this one goes: that one goes first.
-            for one in in_the_way(work, key.id, call, &rule).await?.iter().rev() {
-                // What was in another's way has gone already.
-                if read.insert(one.id) {
-                    read_anew(work, one, &rule, &mut done).await?;
+            let chain = in_the_way(work, key.id, call, &rule, &read).await?;
+            for (place, one) in chain.iter().rev().enumerate() {
+                read_anew(work, one, &rule, &mut done).await?;
+                read.insert(one.id);
+                // The last of them has moved first, so that it may end here at any time.
+                if (place + 1) % AT_ONCE == 0 {
+                    began = go_on(work, began).await?;
                 }
             }
         }
@@ -100,16 +110,33 @@ pub fn rule(said: &Said, (region, zone): (Region, Tz)) -> Rule {
     said.rule(region, zone)
 }
 
+/// Ends a transaction that began then, and begins the next after a pause; gives when that was.
+async fn go_on(work: &mut Work, began: Instant) -> Result<Instant, KeyError> {
+    work.go_on_after((began.elapsed() / 4).min(LONGEST_PAUSE)).await?;
+    Ok(Instant::now())
+}
+
 /// A call, and those of the same key that stand where it goes and go elsewhere themselves, each in the way of the one before it.
-async fn in_the_way(work: &mut Work, key: KeyId, call: &WrittenCall, rule: &Rule) -> Result<Vec<WrittenCall>, KeyError> {
+async fn in_the_way(
+    work: &mut Work,
+    key: KeyId,
+    call: &WrittenCall,
+    rule: &Rule,
+    read: &HashSet<i64>,
+) -> Result<Vec<WrittenCall>, KeyError> {
+    // What was in another's way has gone already, and is not as it was read here any more.
+    if read.contains(&call.id) {
+        return Ok(Vec::new());
+    }
     let mut chain = vec![call.clone()];
+    let mut known = HashSet::from([call.id]);
     while chain.len() < LONGEST_CHAIN {
         let Some(last) = chain.last() else { break };
         let Some((at, number)) = goes_to(last, rule).filter(|(at, number)| *at != last.at || *number != last.number) else {
             break;
         };
         let next = work.db().call_of_key_at(key, (at, &last.caller, &number)).await?;
-        match next.filter(|next| chain.iter().all(|known| known.id != next.id)) {
+        match next.filter(|next| !read.contains(&next.id) && known.insert(next.id)) {
             Some(next) => chain.push(next),
             None => break,
         }

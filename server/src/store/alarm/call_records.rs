@@ -184,7 +184,14 @@ statements! {
     /// How many of the latest of a person are ours, and how many other systems'.
     COUNT_OF_PERSON = [
         "SELECT count(*) FILTER (WHERE origin <> 'replicated') AS ours, count(*) FILTER (WHERE origin = 'replicated') AS theirs
-         FROM (SELECT origin FROM call_records WHERE person_id = $1 ORDER BY offered_at DESC, id DESC LIMIT $2) latest"
+         FROM (SELECT origin FROM call_records WHERE id IN (
+           SELECT id FROM (SELECT id FROM call_records WHERE person_id = $1 ORDER BY offered_at DESC, id DESC LIMIT $2) theirs
+           UNION
+           SELECT id FROM (SELECT r.id FROM person_numbers n CROSS JOIN contacts c CROSS JOIN call_records r
+                           WHERE n.person_id = $1 AND c.number = n.number AND r.number = n.number AND" unindexed "r.contact_id = c.id
+                             AND" unindexed "r.person_id IS NULL
+                           ORDER BY r.offered_at DESC, r.id DESC LIMIT $2) before)
+         ORDER BY offered_at DESC, id DESC LIMIT $2) latest"
     ];
     /// Which of these alarms are still known.
     ALARMS_KNOWN = ["SELECT id FROM alarms WHERE id" in_list];

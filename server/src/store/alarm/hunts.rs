@@ -72,8 +72,8 @@ row! {
         pub step_ends_at: Option<DateTime<Utc>>,
         /// Nobody is rung before then.
         pub snoozed_until: Option<DateTime<Utc>>,
-        /// It is urgent, and has waited since then for a number that is in another call.
-        pub number_busy_since: Option<DateTime<Utc>>,
+        /// It is urgent, and waits for this phone, which is in another call.
+        pub busy_phone: Option<String>,
         /// Something happens to it then, whoever asks.
         pub wake_at: Option<DateTime<Utc>>,
         /// It takes turns with hunts of other queues.
@@ -393,14 +393,14 @@ statements! {
          WHERE id = $1"
     ];
     /// The time of its step is over.
-    END_STEP_NOW = ["UPDATE hunts SET number_busy_since = NULL, step_ends_at = $2, due_at = $2, due_since = NULL, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
+    END_STEP_NOW = ["UPDATE hunts SET busy_phone = NULL, step_ends_at = $2, due_at = $2, due_since = NULL, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
     /// Another policy, from its first step.
     SET_POLICY = [
         "UPDATE hunts SET policy_id = $2, policy_step = NULL, policy_round = 0, confirm_within = $3, wants_key = $4 WHERE id = $1"
     ];
     /// Nobody is rung before then.
     SNOOZE = [
-        "UPDATE hunts SET number_busy_since = NULL, snoozed_until = $2, step_ends_at = $3, due_at = $2, due_since = NULL, begin_before = $4 WHERE id = $1 AND ended_at IS NULL"
+        "UPDATE hunts SET busy_phone = NULL, snoozed_until = $2, step_ends_at = $3, due_at = $2, due_since = NULL, begin_before = $4 WHERE id = $1 AND ended_at IS NULL"
     ];
     /// When the next step begins at the latest.
     SET_STEP_END = ["UPDATE hunts SET step_ends_at = $2 WHERE id = $1"];
@@ -415,11 +415,11 @@ statements! {
     CLEAR_ANSWERED = ["UPDATE callees SET verdict = NULL WHERE id = $1 AND verdict = 'answered'"];
     /// A hand-out was made.
     HANDED_OUT = [
-        "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, due_since = NULL, begin_before = $3, begun_at = coalesce(begun_at, $4), number_busy_since = NULL
+        "UPDATE hunts SET dials_left = dials_left - 1, due_at = $2, due_since = NULL, begin_before = $3, begun_at = coalesce(begun_at, $4)
          WHERE id = $1 AND ended_at IS NULL"
     ];
-    /// Since when it waits for a number that is in another call.
-    NUMBER_BUSY = ["UPDATE hunts SET number_busy_since = $2 WHERE id = $1 AND ended_at IS NULL"];
+    /// Since when it waits for which phone that is in another call.
+    BUSY_PHONE = ["UPDATE hunts SET busy_phone = $2, busy_since = $3 WHERE id = $1 AND ended_at IS NULL"];
     /// A hand-out that was none is given back.
     GIVE_HAND_OUT_BACK = ["UPDATE hunts SET dials_left = dials_left + 1 WHERE id = $1 AND ended_at IS NULL"];
     /// It is over.
@@ -813,9 +813,9 @@ impl Db<'_> {
         execute!(self, HANDED_OUT, id, due_at, begin_before, now).map(|_| ())
     }
 
-    /// Notes since when a hunt waits for a number that is in another call; `None`: it does not.
-    pub async fn set_number_busy_since(&mut self, id: HuntId, since: Option<DateTime<Utc>>) -> Result<()> {
-        execute!(self, NUMBER_BUSY, id, since).map(|_| ())
+    /// Notes that a hunt waits from now on for a phone that is in another call; `None`: for none.
+    pub async fn set_busy_phone(&mut self, id: HuntId, phone: Option<&str>, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, BUSY_PHONE, id, phone, now).map(|_| ())
     }
 
     /// Gives a hand-out back that was none.

@@ -42,10 +42,12 @@ statements! {
         "SELECT c.name, c.media_id, c.updated_at, m.bytes, m.milliseconds, m.sha256 FROM clips c JOIN media m ON m.id = c.media_id
          WHERE substr(c.name, 1, CAST($2 AS INTEGER)) = $1 ORDER BY c.name"
     ];
-    /// An open call of a shout of this handset, which may play any of those.
+    /// An open call of a shout of this handset, which may play the sentences of shouts, also what another sound has taken the place of by now:
+    /// nobody guesses the id of a sound. It plays no other clip, and nothing that somebody said in a call.
     MAY_PLAY = [
         "SELECT d.mid FROM dials d JOIN hunts h ON h.id = d.hunt_id WHERE d.handset_id = $1 AND d.closed_at IS NULL AND h.kind = 'shout'
-           AND EXISTS (SELECT 1 FROM clips c WHERE c.media_id = $2 AND substr(c.name, 1, CAST($4 AS INTEGER)) = $3) LIMIT 1"
+           AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.media_id = $2 AND substr(c.name, 1, CAST($4 AS INTEGER)) <> $3)
+           AND NOT EXISTS (SELECT 1 FROM recordings r WHERE r.media_id = $2) LIMIT 1"
     ];
     /// How many there are.
     COUNT = ["SELECT count(*) AS clips FROM clips"];
@@ -74,8 +76,8 @@ impl Db<'_> {
         fetch_all!(self, NAMED, prefix, length(prefix))
     }
 
-    /// Whether a handset has an open call of a shout, and that is the sound of a clip whose name begins so.
-    pub async fn may_play(&mut self, handset: HandsetId, media: MediaId, prefix: &str) -> Result<bool> {
+    /// Whether a handset has an open call of a shout that may play that; the names of its sentences begin so.
+    pub async fn may_play_in_shout(&mut self, handset: HandsetId, media: MediaId, prefix: &str) -> Result<bool> {
         let row: Option<(String,)> = fetch_optional!(self, MAY_PLAY, handset, media, prefix, length(prefix))?;
         Ok(row.is_some())
     }

@@ -162,13 +162,10 @@ statements! {
     PHONES = ["SELECT phone FROM shout_calls WHERE shout_id = $1 ORDER BY place"];
     /// Calls of shouts that keep a number from an urgent alarm which has waited for it since before then.
     IN_THE_WAY = [
-        "SELECT DISTINCT d.mid FROM hunts h
-         JOIN callees c ON c.hunt_id = h.id
-         JOIN dial_targets t ON t.phone = coalesce(c.phone, c.number)
-         JOIN dials d ON d.mid = t.mid
-         JOIN hunts s ON s.id = d.hunt_id
-         WHERE h.number_busy_since <= $1 AND h.ended_at IS NULL AND c.verdict IS NULL
-           AND t.holds AND d.closed_at IS NULL AND s.kind = 'shout'
+        "SELECT DISTINCT d.mid FROM hunts h CROSS JOIN dial_targets t CROSS JOIN dials d CROSS JOIN hunts s
+         WHERE h.busy_phone IS NOT NULL AND h.busy_since <= $1 AND h.ended_at IS NULL
+           AND t.phone = h.busy_phone AND t.holds AND d.mid = t.mid AND d.closed_at IS NULL
+           AND s.id = d.hunt_id AND s.kind = 'shout'
          ORDER BY d.mid LIMIT 100"
     ];
     /// A dial is given no longer than until then.
