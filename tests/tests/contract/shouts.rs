@@ -42,6 +42,7 @@ on_both!(
     an_urgent_alarm_gets_the_number_that_a_shout_holds,
     an_urgent_alarm_gets_the_number_also_beside_others,
     whoever_is_not_wanted_any_more_keeps_their_call,
+    whoever_says_no_while_nobody_asks_keeps_their_call,
     a_message_that_is_spoken_gives_way,
     a_file_that_is_sent_again_is_sent_once,
     the_message_of_an_earlier_shout,
@@ -703,6 +704,33 @@ async fn whoever_is_not_wanted_any_more_keeps_their_call(home: Home) {
     asks_for(&server, &other, 10).await;
     assert_eq!(calls(&server, &key, first).await, ["ongoing"], "nobody wants the number now");
     report(&server, &trunk, &offer["mid"], &format!("&resp={A}"), said(&json!(A), "answered")).await;
+}
+
+async fn whoever_says_no_while_nobody_asks_keeps_their_call(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "blast").await, speaker(&server, "trunk", 2).await);
+    let other = format!("{trunk}?channel=1");
+    for (round, way) in ["skip", "decline"].into_iter().enumerate() {
+        let id = shout(&server, &key, &[A], json!({ "title": way })).await;
+        let offer = poll(&server, &trunk).await;
+        assert_eq!(offer["phone"], json!([A]), "{offer}");
+        // B rests, so that the alarm waits for A.
+        let more = json!({ "mode": "parallel", "priority": "high", "attempts": 3, "min_interval_seconds": 60, "dedup_key": way });
+        let alarm = server.raise(&[A, B], more).await;
+        let rung = poll(&server, &other).await;
+        assert_eq!(rung["phone"], json!([B]), "{rung}");
+        report(&server, &trunk, &rung["mid"], "", said(&json!(B), "busy")).await;
+        asks_for(&server, &other, 3).await;
+        let callee = server.alarm(&alarm).await["callees"][0]["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/alarms/{alarm}/callees/{callee}/{way}");
+        assert_eq!(server.submit(&path).await, 200, "{way}");
+        // Nobody asks for anything meanwhile: a handset may be in a call.
+        server.pass(4).await;
+        server.pass(4).await;
+        assert_eq!(calls(&server, &key, id).await, ["ongoing"], "{round}: nobody wants the number after {way}");
+        report(&server, &trunk, &offer["mid"], &format!("&resp={A}"), said(&json!(A), "answered")).await;
+        server.submit(&format!("/api/v1/alarms/{alarm}/cancel")).await;
+    }
 }
 
 async fn a_message_that_is_spoken_gives_way(home: Home) {

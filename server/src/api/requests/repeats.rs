@@ -16,6 +16,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
+use memchr::memmem;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -108,23 +109,24 @@ fn hash_of(parts: &Parts, body: &[u8]) -> Vec<u8> {
     .to_vec()
 }
 
-/// What stands between the parts of a multipart form.
+/// What stands between the parts of a multipart form; none is longer (RFC 2046, 5.1.1).
 fn boundary(headers: &HeaderMap) -> Option<String> {
+    const LONGEST: usize = 70;
     let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let (kind, rest) = kind.split_once(';')?;
-    let named = rest.split(';').find_map(|pair| pair.trim().strip_prefix("boundary="))?;
-    let named = named.trim_matches('"');
-    (kind.trim().eq_ignore_ascii_case("multipart/form-data") && !named.is_empty()).then(|| named.to_owned())
+    let mut named = rest.split(';').filter_map(|pair| pair.split_once('='));
+    let (_, named) = named.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
+    let named = named.trim().trim_matches('"');
+    let is_form = kind.trim().eq_ignore_ascii_case("multipart/form-data");
+    (is_form && (1..=LONGEST).contains(&named.len())).then(|| named.to_owned())
 }
 
 /// A text without all that is like `between`.
 fn pieces<'b>(text: &'b [u8], between: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let all = rest?;
-        let place = all.windows(between.len()).position(|window| window == between);
-        let (piece, behind) = place.map_or((all, None), |place| (&all[..place], Some(&all[place + between.len()..])));
-        rest = behind;
+    let places = memmem::find_iter(text, between).map(|place| (place, place + between.len()));
+    places.chain([(text.len(), text.len())]).scan(0, move |begin, (end, next)| {
+        let piece = &text[*begin..end];
+        *begin = next;
         Some(piece)
     })
 }
@@ -299,5 +301,10 @@ mod tests {
         };
         assert_eq!(form("x1", "hello"), form("y22", "hello"), "what stands between the parts is drawn by lot");
         assert_ne!(form("x1", "hello"), form("x1", "hallo"));
+        let quoted = parts("/a", "Multipart/Form-Data; charset=utf-8; Boundary=\"y22\"");
+        let body = b"--y22\r\n\r\nhello\r\n--y22--";
+        assert_eq!(hash_of(&quoted, body), form("x1", "hello"), "however it is written");
+        let endless = parts("/a", &format!("multipart/form-data; boundary={}", "a".repeat(71)));
+        assert_eq!(boundary(&endless.headers), None, "no program draws such a one");
     }
 }

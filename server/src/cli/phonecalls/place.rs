@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::Context;
@@ -15,9 +15,6 @@ const HEAD: u64 = 512;
 
 /// So many files that were rotated are looked at.
 const MOST_ROTATED: usize = 100;
-/// What ends so is packed, and was read before it was.
-const PACKED: [&str; 4] = [".gz", ".bz2", ".xz", ".zst"];
-
 /// How far a file has been read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
@@ -94,28 +91,32 @@ pub(super) fn files(path: &Path, place: Option<Place>) -> anyhow::Result<Files> 
     Ok(Files { all, some_may_be_lost })
 }
 
-/// The files that a file was rotated to and that are not packed, the oldest first: `.1`, `.old`, `-20260131` and whatever else begins so.
+/// The files that a file was rotated to and that are not packed, the oldest first.
 fn rotated(path: &Path) -> anyhow::Result<Vec<File>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let entries = folder.read_dir().with_context(|| format!("{} cannot be read", folder.display()))?;
-    let is_of_it = |other: &str| {
-        let packed = PACKED.iter().any(|ending| other.ends_with(ending));
-        !packed && other.strip_prefix(&name).is_some_and(|rest| rest.starts_with(['.', '-']))
-    };
-    let mut found: Vec<(SystemTime, File)> = entries
+    let mut found: Vec<(SystemTime, PathBuf)> = entries
         .filter_map(Result::ok)
-        .filter(|entry| is_of_it(&entry.file_name().to_string_lossy()))
+        .filter(|entry| entry.file_name().to_string_lossy().strip_prefix(&name).is_some_and(is_turn))
         .filter_map(|entry| {
-            let file = File::open(entry.path()).ok()?;
-            let about = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-            Some((about.modified().ok()?, file))
+            let path = entry.path();
+            let about = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some((about.modified().ok()?, path))
         })
         .collect();
-    found.sort_by_key(|(written, _)| *written);
+    found.sort();
     // Older ones were read long ago.
     let too_many = found.len().saturating_sub(MOST_ROTATED);
-    Ok(found.into_iter().skip(too_many).map(|(_, file)| file).collect())
+    Ok(found.into_iter().skip(too_many).filter_map(|(_, path)| File::open(path).ok()).collect())
+}
+
+/// Whether that stands behind the name of a file that was rotated: `.1`, `.old`, `-20260131`, `.2026-01-31_03`. What is packed was read before
+/// it was, and others, such as lines that were refused, are no calls.
+fn is_turn(ending: &str) -> bool {
+    let Some(turn) = ending.strip_prefix(['.', '-']) else { return false };
+    let is_time = |c: char| c.is_ascii_digit() || matches!(c, '-' | '_' | '.' | ':' | 'T');
+    turn == "old" || turn.starts_with(|c: char| c.is_ascii_digit()) && turn.chars().all(is_time)
 }
 
 #[cfg(test)]
@@ -177,6 +178,9 @@ mod tests {
         written(&named("-20260131"), "three\n", 3);
         written(&named("-20260129.gz"), "one\npacked", 4);
         written(&folder.path().join("Master.csvs"), "one\nother", 5);
+        // Lines that were refused are written beside the file, while it is read.
+        written(&named(".refused"), "one\nrefused\n", 7);
+        written(&named("-notes"), "one\nnotes\n", 8);
         written(&named(""), "four\n", 6);
         let texts = |place: &Place| rest(&named(""), Some(place.clone())).into_iter().map(|(text, _)| text).collect::<Vec<_>>();
         assert_eq!(texts(&place), ["two\n", "three\n", "four\n"]);

@@ -586,7 +586,11 @@ impl Engine {
 }
 
 /// Notes since when an urgent alarm waits for which phone in another call: where that is a shout's, the tick ends it.
-async fn note_busy_number(work: &mut Work, hunt: &HuntRow, waits_for: Option<String>) -> Result<(), EngineError> {
+pub(in crate::engine) async fn note_busy_number(
+    work: &mut Work,
+    hunt: &HuntRow,
+    waits_for: Option<String>,
+) -> Result<(), EngineError> {
     let waits_for = waits_for.filter(|_| hunt.is_urgent());
     if waits_for != hunt.busy_phone {
         let now = work.now();

@@ -197,7 +197,15 @@ impl Engine {
         };
         let id = work.db().insert_shout(&new, now).await?;
         if let Some(form) = &request.form {
-            work.db().set_shout_form(id, form).await?;
+            match work.db().set_shout_form(id, form).await {
+                Err(error) if error.is_unique_violation() => {
+                    // Pressed twice at once: the other one has sent it.
+                    drop(work);
+                    let sent = self.store.read().await?.db().shout_of_form(form).await?;
+                    return sent.ok_or_else(|| EngineError::Contended.into());
+                }
+                noted => noted?,
+            }
         }
         work.db().insert_recipients(id, &recipients, now).await?;
         let shout = self.begun(&mut work, id, &course).await?;

@@ -1,11 +1,16 @@
 //! A call of a shout gives its number up to an urgent alarm that waits for it.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::alarm::doer::Doer;
+use crate::alarm::hunt::ListForm;
+use crate::engine::hunt::claim::note_busy_number;
 use crate::engine::hunt::closing;
+use crate::engine::hunt::ladder::{Busy, Next};
 use crate::engine::{Engine, EngineError};
-use crate::ids::short_mid;
+use crate::ids::{HuntId, short_mid};
 use crate::shout::calls::Word;
 use crate::shout::course;
 use crate::store::Announcement;
@@ -21,7 +26,13 @@ impl Engine {
     pub(in crate::engine) async fn give_way(&self, now: DateTime<Utc>) -> Result<usize, EngineError> {
         let in_the_way = self.store.read().await?.db().shout_calls_in_the_way(now - WAITS).await?;
         let mut ended = 0;
-        for mid in in_the_way {
+        let mut gave_way = HashSet::new();
+        for (mid, hunt) in in_the_way {
+            // Whoever has said no meanwhile, or is left in peace, is not waited for any more.
+            if gave_way.contains(&mid) || !self.still_waits(hunt, now).await? {
+                continue;
+            }
+            gave_way.insert(mid.clone());
             let dial = self.store.read().await?.db().dial(&mid).await?;
             let Some(dial) = dial else { continue };
             let mut work = self.work_at(now, Doer::Server).await?;
@@ -50,5 +61,20 @@ impl Engine {
             ended += 1;
         }
         Ok(ended)
+    }
+
+    /// Whether the alarms of a hunt would ring that phone now for which it waits, as far as the rule says.
+    async fn still_waits(&self, hunt: HuntId, now: DateTime<Utc>) -> Result<bool, EngineError> {
+        let mut work = self.work_at(now, Doer::Server).await?;
+        let hunt = work.db().lock_hunt(hunt).await?;
+        if hunt.ended_at.is_some() {
+            return Ok(false);
+        }
+        let busy = Busy::Elsewhere(work.db().busy_phones(hunt.id, now).await?);
+        let Next { hunt, waits_for, .. } = self.next_move(&mut work, &hunt, &busy, ListForm::One).await?;
+        let waits = waits_for.is_some() && waits_for == hunt.busy_phone;
+        note_busy_number(&mut work, &hunt, waits_for).await?;
+        work.commit().await?;
+        Ok(waits)
     }
 }

@@ -393,14 +393,14 @@ statements! {
          WHERE id = $1"
     ];
     /// The time of its step is over.
-    END_STEP_NOW = ["UPDATE hunts SET busy_phone = NULL, step_ends_at = $2, due_at = $2, due_since = NULL, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
+    END_STEP_NOW = ["UPDATE hunts SET step_ends_at = $2, due_at = $2, due_since = NULL, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
     /// Another policy, from its first step.
     SET_POLICY = [
         "UPDATE hunts SET policy_id = $2, policy_step = NULL, policy_round = 0, confirm_within = $3, wants_key = $4 WHERE id = $1"
     ];
     /// Nobody is rung before then.
     SNOOZE = [
-        "UPDATE hunts SET busy_phone = NULL, snoozed_until = $2, step_ends_at = $3, due_at = $2, due_since = NULL, begin_before = $4 WHERE id = $1 AND ended_at IS NULL"
+        "UPDATE hunts SET snoozed_until = $2, step_ends_at = $3, due_at = $2, due_since = NULL, begin_before = $4 WHERE id = $1 AND ended_at IS NULL"
     ];
     /// When the next step begins at the latest.
     SET_STEP_END = ["UPDATE hunts SET step_ends_at = $2 WHERE id = $1"];

@@ -43,10 +43,11 @@ statements! {
          WHERE substr(c.name, 1, CAST($2 AS INTEGER)) = $1 ORDER BY c.name"
     ];
     /// An open call of a shout of this handset, which may play the sentences of shouts, also what another sound has taken the place of by now:
-    /// nobody guesses the id of a sound. It plays no other clip, and nothing that somebody said in a call.
+    /// nobody guesses the id of a sound. It plays no other clip, no other shout's message, and nothing that somebody said in a call.
     MAY_PLAY = [
         "SELECT d.mid FROM dials d JOIN hunts h ON h.id = d.hunt_id WHERE d.handset_id = $1 AND d.closed_at IS NULL AND h.kind = 'shout'
            AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.media_id = $2 AND substr(c.name, 1, CAST($4 AS INTEGER)) <> $3)
+           AND NOT EXISTS (SELECT 1 FROM shouts s WHERE s.media_id = $2)
            AND NOT EXISTS (SELECT 1 FROM recordings r WHERE r.media_id = $2) LIMIT 1"
     ];
     /// How many there are.

@@ -162,11 +162,11 @@ statements! {
     PHONES = ["SELECT phone FROM shout_calls WHERE shout_id = $1 ORDER BY place"];
     /// Calls of shouts that keep a number from an urgent alarm which has waited for it since before then.
     IN_THE_WAY = [
-        "SELECT DISTINCT d.mid FROM hunts h CROSS JOIN dial_targets t CROSS JOIN dials d CROSS JOIN hunts s
+        "SELECT DISTINCT d.mid, h.id AS hunt_id FROM hunts h CROSS JOIN dial_targets t CROSS JOIN dials d CROSS JOIN hunts s
          WHERE h.busy_phone IS NOT NULL AND h.busy_since <= $1 AND h.ended_at IS NULL
            AND t.phone = h.busy_phone AND t.holds AND d.mid = t.mid AND d.closed_at IS NULL
            AND s.id = d.hunt_id AND s.kind = 'shout'
-         ORDER BY d.mid LIMIT 100"
+         ORDER BY d.mid, h.id LIMIT 100"
     ];
     /// A dial is given no longer than until then.
     NO_LONGER_THAN = ["UPDATE dials SET deadline = $2 WHERE mid = $1 AND deadline > $2 AND closed_at IS NULL"];
@@ -323,10 +323,10 @@ impl Db<'_> {
         Ok(rows.into_iter().map(|(phone,)| phone).collect())
     }
 
-    /// The calls of shouts, by their mid, that keep a number from an urgent alarm which has waited for it since before then.
-    pub async fn shout_calls_in_the_way(&mut self, since: DateTime<Utc>) -> Result<Vec<String>> {
-        let rows: Vec<(String,)> = fetch_all!(self, IN_THE_WAY, since)?;
-        Ok(rows.into_iter().map(|(mid,)| mid).collect())
+    /// The calls of shouts, by their mid, that keep a number from an urgent alarm which has waited for it since before then, each with the hunt
+    /// of that alarm.
+    pub async fn shout_calls_in_the_way(&mut self, since: DateTime<Utc>) -> Result<Vec<(String, HuntId)>> {
+        fetch_all!(self, IN_THE_WAY, since)
     }
 
     /// Gives an open dial no longer than until then.
