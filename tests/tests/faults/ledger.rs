@@ -102,9 +102,11 @@ impl Ledger {
         }
     }
 
-    /// Whether one of these phones is in a call now.
-    pub fn is_calling(&self, handsets: &[String]) -> bool {
-        self.open().dials.values().any(|dial| dial.hung_up.is_none() && handsets.contains(&dial.handset))
+    /// The dials of these phones that are in a call now, as [`shown`].
+    pub fn are_calling(&self, handsets: &[String]) -> Vec<String> {
+        let seen = self.open();
+        let calling = seen.dials.iter().filter(|(_, dial)| dial.hung_up.is_none() && handsets.contains(&dial.handset));
+        calling.map(|(name, _)| name.clone()).collect()
     }
 
     /// How many alarms were accepted so far.
