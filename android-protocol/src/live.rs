@@ -17,6 +17,9 @@ pub const MOST_EVENTS: usize = 100;
 /// A command that is older than so many seconds is of no use: it is told as too late, and never carried out.
 pub const COMMAND_LIVES_SECONDS: i64 = 30;
 
+/// No command plays more parts.
+pub const MOST_PARTS: usize = 30;
+
 /// A handset rejects a call that the server has not decided about by then.
 pub const DECIDE_WITHIN_SECONDS: u64 = 20;
 
@@ -74,8 +77,17 @@ pub enum LiveOrder {
         /// Of the clip, in hexadecimal.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<String>,
+        /// One after the other, in place of one text or clip: at most [`MOST_PARTS`].
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        parts: Vec<LivePart>,
+        /// So many times more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        repeat: Option<u32>,
+        /// The keys that end it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finish: Option<String>,
     },
-    /// Stop what is said or played.
+    /// Stop what is said or played; also sending keys, collecting them, and recording.
     Stop,
     /// Send keys into the call.
     SendDtmf {
@@ -87,15 +99,30 @@ pub enum LiveOrder {
         /// So many at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max: Option<u32>,
-        /// For so long at most.
+        /// For so long at most; until the first key, where `between` says for how long afterwards.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seconds: Option<u64>,
+        /// The keys that count; all of them where it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        valid: Option<String>,
+        /// The keys that end it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finish: Option<String>,
+        /// For so long at most after each key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        between: Option<u64>,
     },
     /// Record what is said, once the callee has heard that it is.
     Record {
         /// For so long at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seconds: Option<u64>,
+        /// The keys that end it; any key where it is not said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finish: Option<String>,
+        /// False: without the tone before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beep: Option<bool>,
     },
     /// Join the calls that are in a room.
     Join {
@@ -104,9 +131,41 @@ pub enum LiveOrder {
         /// The others do not hear it.
         #[serde(default)]
         mute: bool,
+        /// It does not hear the others.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        deaf: bool,
     },
     /// Leave the room.
     Leave,
+    /// Play this to everybody in the room that the call is in.
+    RoomPlay {
+        /// Its name.
+        room: String,
+        /// One after the other: at most [`MOST_PARTS`].
+        #[serde(default)]
+        parts: Vec<LivePart>,
+        /// Over and over, until it is stopped.
+        #[serde(default, rename = "loop", skip_serializing_if = "std::ops::Not::not")]
+        looped: bool,
+    },
+    /// Play nothing more to the room.
+    RoomStop {
+        /// Its name.
+        room: String,
+    },
+    /// Record everybody in the room that the call is in.
+    RoomRecord {
+        /// Its name.
+        room: String,
+        /// For so long at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u64>,
+    },
+    /// Record the room no longer.
+    RoomEndRecording {
+        /// Its name.
+        room: String,
+    },
     /// Hang up.
     Drop {
         /// A sentence for the callee first.
@@ -133,6 +192,31 @@ pub enum LiveOrder {
     #[default]
     #[serde(other)]
     Unknown,
+}
+
+impl LiveOrder {
+    /// Say a text once.
+    #[must_use]
+    pub fn say(text: String, language: Option<String>) -> Self {
+        Self::Play { text: Some(text), language, media: None, sha256: None, parts: Vec::new(), repeat: None, finish: None }
+    }
+}
+
+/// One of several things that are played one after the other: a text, or a clip.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LivePart {
+    /// What to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// In which language.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The clip, in place of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<String>,
+    /// Of the clip, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// Reads what is to be done; what cannot be read is told as such, and not left out: somebody waits for what becomes of it.
@@ -186,8 +270,10 @@ pub enum LiveWord {
     Played,
     /// It was stopped.
     Stopped,
-    /// Keys were pressed.
+    /// A key was pressed, the one that ended something where it names a command; or what older handsets have collected.
     Key,
+    /// These keys were collected.
+    Collected,
     /// Something was recorded.
     Recording,
     /// It is in the room.
@@ -209,6 +295,7 @@ impl LiveWord {
             Self::Played => "played",
             Self::Stopped => "stopped",
             Self::Key => "key",
+            Self::Collected => "collected",
             Self::Recording => "recording",
             Self::Joined => "joined",
             Self::Left => "left",
@@ -261,7 +348,7 @@ pub struct IncomingReply {
     /// The name of the call from then on, as that of a dial.
     #[serde(default, deserialize_with = "text", skip_serializing_if = "String::is_empty")]
     pub mid: String,
-    /// `answer`.
+    /// `answer`; without it the call rings on until a command decides.
     #[serde(default, rename = "do", deserialize_with = "optional_text", skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
     /// What to say, and what the keys mean.
@@ -274,6 +361,12 @@ impl IncomingReply {
     #[must_use]
     pub fn answer(mid: String, script: Script) -> Self {
         Self { code: CODE_ALARM, mid, order: Some("answer".to_owned()), script: Some(script) }
+    }
+
+    /// Somebody will decide by a command; once it is answered, this is said.
+    #[must_use]
+    pub fn ring(mid: String, script: Script) -> Self {
+        Self { code: CODE_ALARM, mid, order: None, script: Some(script) }
     }
 
     /// Nobody is there for it.
@@ -295,15 +388,54 @@ mod tests {
         LiveCommand { seq: 9, mid: "m".to_owned(), call: "13900000001".to_owned(), order }
     }
 
+    fn parts() -> Vec<LivePart> {
+        let text = LivePart { text: Some("a".into()), ..LivePart::default() };
+        vec![text, LivePart { media: Some("c".into()), sha256: Some("0f".into()), ..LivePart::default() }]
+    }
+
     #[test]
     fn commands_are_written_as_agreed_and_read_back() {
-        let play = LiveOrder::Play { text: Some("hello".into()), language: Some("en".into()), media: None, sha256: None };
+        let room = || "r".to_owned();
         let written = [
             (LiveOrder::Drop { say: None, language: None }, r#""do":"drop""#),
-            (play, r#""do":"play","text":"hello","language":"en""#),
+            (LiveOrder::say("hello".into(), Some("en".into())), r#""do":"play","text":"hello","language":"en""#),
             (LiveOrder::Stop, r#""do":"stop""#),
             (LiveOrder::SendDtmf { digits: "12#".into() }, r#""do":"send_dtmf","digits":"12#""#),
-            (LiveOrder::Join { room: "r".into(), mute: true }, r#""do":"join","room":"r","mute":true"#),
+            (LiveOrder::Join { room: room(), mute: true, deaf: false }, r#""do":"join","room":"r","mute":true"#),
+            (LiveOrder::Join { room: room(), mute: false, deaf: true }, r#""do":"join","room":"r","mute":false,"deaf":true"#),
+            (
+                LiveOrder::Play {
+                    text: None,
+                    language: None,
+                    media: None,
+                    sha256: None,
+                    parts: parts(),
+                    repeat: Some(2),
+                    finish: Some("#".into()),
+                },
+                r##""do":"play","parts":[{"text":"a"},{"media":"c","sha256":"0f"}],"repeat":2,"finish":"#""##,
+            ),
+            (
+                LiveOrder::Collect {
+                    max: Some(4),
+                    seconds: Some(10),
+                    valid: Some("123".into()),
+                    finish: Some("#*".into()),
+                    between: Some(3),
+                },
+                r##""do":"collect","max":4,"seconds":10,"valid":"123","finish":"#*","between":3"##,
+            ),
+            (
+                LiveOrder::Record { seconds: Some(9), finish: Some("#".into()), beep: Some(false) },
+                r##""do":"record","seconds":9,"finish":"#","beep":false"##,
+            ),
+            (
+                LiveOrder::RoomPlay { room: room(), parts: parts(), looped: true },
+                r#""do":"room_play","room":"r","parts":[{"text":"a"},{"media":"c","sha256":"0f"}],"loop":true"#,
+            ),
+            (LiveOrder::RoomStop { room: room() }, r#""do":"room_stop","room":"r""#),
+            (LiveOrder::RoomRecord { room: room(), seconds: Some(9) }, r#""do":"room_record","room":"r","seconds":9"#),
+            (LiveOrder::RoomEndRecording { room: room() }, r#""do":"room_end_recording","room":"r""#),
         ];
         for (what, text) in written {
             let reply = LiveReply::new(vec![order(what)]);
@@ -315,10 +447,32 @@ mod tests {
     }
 
     #[test]
+    fn what_an_older_server_leaves_out_is_as_it_was() {
+        let read = |text: &str| {
+            let body = format!(r#"{{"code":0,"commands":[{{"seq":9,"mid":"m","call":"13900000001",{text}}}]}}"#);
+            LiveReply::parse(body.as_bytes()).unwrap().commands.remove(0).order
+        };
+        assert_eq!(read(r#""do":"play","text":"hello""#), LiveOrder::say("hello".into(), None));
+        assert_eq!(read(r#""do":"record","seconds":9"#), LiveOrder::Record { seconds: Some(9), finish: None, beep: None });
+        assert_eq!(read(r#""do":"join","room":"r""#), LiveOrder::Join { room: "r".into(), mute: false, deaf: false });
+        let collect = LiveOrder::Collect { max: Some(2), seconds: None, valid: None, finish: None, between: None };
+        assert_eq!(read(r#""do":"collect","max":2"#), collect);
+    }
+
+    #[test]
     fn a_command_that_cannot_be_read_is_told_as_unknown() {
         for what in [r#""do":"levitate""#, r#""do":"send_dtmf""#, r#""do":7"#, r#""x":1"#] {
             let body = format!(r#"{{"code":0,"commands":[{{"seq":9,"mid":"m","call":"13900000001",{what}}}]}}"#);
             assert_eq!(LiveReply::parse(body.as_bytes()).unwrap().commands, [order(LiveOrder::Unknown)], "{what}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_events_are_the_words_of_serde() {
+        use LiveWord as W;
+        let all = [W::Playing, W::Played, W::Stopped, W::Key, W::Collected, W::Recording, W::Joined, W::Left, W::Ended, W::Error];
+        for word in all {
+            assert_eq!(serde_json::to_value(word).unwrap(), word.as_str());
         }
     }
 
@@ -347,5 +501,9 @@ mod tests {
         let taken = IncomingReply::answer("m".into(), Script::default());
         assert!(taken.to_body().starts_with(r#"{"code":0,"mid":"m","do":"answer","script":{"#), "{}", taken.to_body());
         assert_eq!(IncomingReply::parse(taken.to_body().as_bytes()), Some(taken));
+        let stays = Script { stay: true, max_seconds: Some(60), ..Script::default() };
+        let rings = IncomingReply::ring("m".into(), stays);
+        assert_eq!(rings.to_body(), r#"{"code":0,"mid":"m","script":{"stay":true,"max_seconds":60}}"#);
+        assert_eq!(IncomingReply::parse(rings.to_body().as_bytes()), Some(rings));
     }
 }

@@ -489,6 +489,8 @@ pub enum Capability {
     Machine,
     /// Tell of calls that come in, and take them.
     Inbound,
+    /// Hold calls for others: they stay, and are commanded.
+    Calls,
 }
 
 impl Capability {
@@ -507,6 +509,7 @@ impl Capability {
             Self::Live => "live",
             Self::Machine => "machine",
             Self::Inbound => "inbound",
+            Self::Calls => "calls",
         }
     }
 }

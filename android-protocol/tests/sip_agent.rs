@@ -283,7 +283,7 @@ async fn an_alarm_is_spoken_taken_by_key_told_at_once_and_reported() {
     assert_eq!(states, ["dialling", "alerting", "connected", "ended"]);
     let (_, status) = home.server.when("POST /h/T/status").await;
     assert_eq!((&status["backend"], &status["channels"]), (&json!("sip"), &json!(2)));
-    assert_eq!(status["capabilities"], json!(["hangup", "dtmf", "tts", "record", "machine", "live", "conference"]));
+    assert_eq!(status["capabilities"], json!(["hangup", "dtmf", "tts", "record", "machine", "live", "conference", "calls"]));
     assert_eq!(home.peer.log().count("INVITE"), 1);
     assert!(home.peer.log().sound().iter().any(|sample| sample.abs() > 5000), "the tone that stands for a voice");
     let peer = home.peer.log();

@@ -2,6 +2,9 @@
 #![cfg(feature = "sip")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at the first surprise")]
 
+#[expect(dead_code, reason = "other tests have a server")]
+mod support;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
@@ -89,7 +92,7 @@ fn result(made: &Made) -> (CallOutcome, Option<FailureDetail>) {
 }
 
 fn key(key: char, action: Option<&str>) -> News {
-    News::Key { key, action: action.map(str::to_owned) }
+    News::Key { key, ack: 0, action: action.map(str::to_owned) }
 }
 
 /// Waits until the trunk has seen it.
@@ -226,6 +229,30 @@ async fn a_call_that_is_answered_while_it_is_called_off_is_no_answer() {
     assert_eq!((result(&made), made.connected), ((CallOutcome::NoAnswer, None), None));
     // Whoever picked up is not left in a silent call.
     seen(&peer, |log| log.count("ACK") == 1 && log.count("BYE") == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_called_off_in_the_moment_of_its_answer_is_over() {
+    let peer = peer(Manners::of([Act::Ring(180), Act::Answer(Law::Pcma), Act::Stay]));
+    let stack = Stack::start(&settings(&peer)).await.unwrap();
+    let stays = Script { stay: true, max_seconds: Some(600), ..Script::default() };
+    let order = Order { script: stays, ..order(&address(&peer, "13900000001")) };
+    // Which of the two is seen first is chance.
+    for dial in 0..10 {
+        let (news, mut told, control, mut controlled) = lines();
+        let unwanted = async {
+            assert_eq!(told.recv().await, Some(News::Alerting));
+            // Nobody looks at the call before the answer is here.
+            support::eventually("the answer", || (peer.log().count("ACK") > dial).then_some(()));
+            control.send(Control::HangUp).await.unwrap();
+        };
+        let order = Order { call_id: new_call_id(), ..order.clone() };
+        let both = async { tokio::join!(make(&stack, &order, &news, &mut controlled), unwanted).0 };
+        let made = tokio::time::timeout(LONG, both).await.unwrap();
+        assert_eq!(made.ended_by, EndedBy::Us, "{:?}", made.ending);
+    }
+    // Whoever picked up is not left in a silent call.
+    seen(&peer, |log| log.count("BYE") == 10).await;
 }
 
 #[tokio::test]

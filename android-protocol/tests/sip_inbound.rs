@@ -73,7 +73,10 @@ async fn somebody_calls_hears_the_message_and_presses_a_key() {
     let home = home([answered("i1")], 1, INBOUND).await;
     let status = home.server.eventually("a status", |server| server.desk.bodies("/status").pop()).await;
     let status: Value = serde_json::from_str(&status).unwrap();
-    assert_eq!(status["capabilities"], json!(["hangup", "dtmf", "tts", "record", "machine", "live", "conference", "inbound"]));
+    assert_eq!(
+        status["capabilities"],
+        json!(["hangup", "dtmf", "tts", "record", "machine", "live", "conference", "calls", "inbound"])
+    );
     // Within the call a session's timer, and a codec that nobody has: it goes on.
     let acts = [Act::Hear(20), Act::Reinvite, Act::ReinviteBad, Act::Released, Act::Key('1')];
     let call = home.peer.call(A, acts).unwrap();

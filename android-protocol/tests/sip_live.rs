@@ -164,7 +164,7 @@ async fn keys_are_sent_and_collected() {
     // In their order: keys are collected before it is said.
     home.server.told("played", 3).await;
     home.peer.release();
-    assert_eq!(home.server.told("key", 2).await["value"], "12");
+    assert_eq!(home.server.told("collected", 2).await["value"], "12");
     home.peer.release();
     let report = home.server.report("m1").await;
     assert_eq!(
@@ -235,7 +235,7 @@ async fn commands_are_asked_for_only_while_a_call_runs_that_was_offered_so() {
     // The status of that time says that it could.
     let status = home.server.eventually("a status", |server| server.desk.bodies("/status").pop()).await;
     let status: Value = serde_json::from_str(&status).unwrap();
-    assert_eq!(status["capabilities"], json!(["hangup", "dtmf", "tts", "record", "machine", "live", "conference"]));
+    assert_eq!(status["capabilities"], json!(["hangup", "dtmf", "tts", "record", "machine", "live", "conference", "calls"]));
     home.peer.release();
     home.server.report("m1").await;
     assert_eq!(home.server.asked("/live"), 0, "the server did not offer it");

@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 use crate::access::{doors, refusals, senders};
 use crate::api;
 use crate::app::App;
-use crate::compat::{barista, blast, nimbox};
+use crate::compat::{barista, blast, cti, nimbox};
 use crate::dashboard::{self, Dashboard};
 use crate::handset;
 use crate::http::aging::{self, Aging};
@@ -132,10 +132,19 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .route("/calendar/{file}", get(api::roster::calendars::read).layer(middleware::from_fn(refusals::with_host)))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
         .layer(middleware::map_response(refusals::with_time_to_try_again));
+    // Sockets and waits last longer than other requests.
+    let calls = cti::routes()
+        .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "the server failed; its log says why").into_response()
+        }))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.access), refusals::counted))
+        .layer(middleware::from_fn(cti::in_its_words));
     let pages = dashboard::router(pages)
         .layer(middleware::from_fn(refusals::with_host))
         .layer(middleware::map_response(refusals::with_time_to_try_again));
-    let all = handsets.merge(api).merge(described).merge(watch).fallback(nothing_here).with_state(app).merge(pages);
+    let all = handsets.merge(api).merge(calls).merge(described).merge(watch).fallback(nothing_here).with_state(app).merge(pages);
     // Senders that can only be given an address carry their key in it: the same routes, once the key is taken out.
     let keyed = all.clone();
     let with_path_key = any(async move |request: Request| {
@@ -170,7 +179,7 @@ fn without_last_slash(mut request: Request) -> Request {
     let path = request.uri().path();
     // Clients of blast-api know that there is nothing there.
     let is_blast = path.find("/api/").is_some_and(|at| blast::is_ours(&path[at..]));
-    let ours = ["/api/", "/direct/", "/k/"].iter().any(|beginning| path.starts_with(beginning));
+    let ours = ["/api/", "/cti/", "/direct/", "/k/"].iter().any(|beginning| path.starts_with(beginning));
     if is_blast || !ours || !path.ends_with('/') {
         return request;
     }

@@ -99,7 +99,8 @@ pub async fn run(
     let since_1970 = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let tell: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(tell);
     let unix_ms = i64::try_from(since_1970.as_millis()).unwrap_or_default();
-    let live = Live::new(server.clone(), speaker.clone(), clips.clone(), Arc::clone(&tell), (unix_ms, &settings.state_dir));
+    let (live, rooms) =
+        Live::new(server.clone(), speaker.clone(), clips.clone(), Arc::clone(&tell), (unix_ms, &settings.state_dir));
     let bench = Bench {
         agent: Arc::new(settings),
         server,
@@ -146,6 +147,7 @@ pub async fn run(
     beside.spawn(recordings.upload(desk.bench.server.clone(), Arc::clone(&desk.bench.tell)));
     beside.spawn(live.clone().keep());
     beside.spawn(live.clone().post());
+    beside.spawn(desk.bench.clone().see_to_rooms(rooms));
     tokio::pin!(shutdown);
     desk.work(&mut work, &mut callers, shutdown.as_mut()).await;
     // From now on nobody is here for callers.
@@ -527,6 +529,7 @@ fn capabilities(agent: &Settings) -> Vec<Capability> {
         Capability::Machine,
         Capability::Live,
         Capability::Conference,
+        Capability::Calls,
     ];
     always.into_iter().chain(agent.sip.inbound.then_some(Capability::Inbound)).collect()
 }

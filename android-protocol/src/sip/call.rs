@@ -21,8 +21,9 @@ use super::{
 use crate::{
     live::LiveWord,
     voice::{
-        conversation::{Command, Conversation, Input, MOST_RECORDINGS, Outcome, Wish},
+        conversation::{Command, Conversation, Input, LONGEST_WISH, MOST_RECORDINGS, Outcome, Wish},
         detector::Detector,
+        room::By,
         script::{Script, Utterance},
     },
     wire::{CallOutcome, EndedBy, FailureDetail},
@@ -88,6 +89,8 @@ pub enum News {
     Key {
         /// Which.
         key: char,
+        /// The number of what was wanted and it has ended; else 0.
+        ack: i64,
         /// Its word in the script.
         action: Option<String>,
     },
@@ -126,10 +129,19 @@ pub enum Control {
         number: i64,
         /// What.
         wish: Wish,
-        /// The sound of what it plays.
-        sound: Option<Pcm>,
+        /// What it plays, one after the other.
+        sounds: Vec<Pcm>,
         /// The place in the room that it joins.
         seat: Option<Seat>,
+    },
+    /// Something for everybody in a room that it is in.
+    Room {
+        /// Under whose name and number.
+        by: By,
+        /// The room's name.
+        room: String,
+        /// What.
+        order: RoomOrder,
     },
     /// Press these keys, under this number.
     Press(i64, String),
@@ -147,6 +159,7 @@ impl Control {
     pub fn number(&self) -> Option<i64> {
         match self {
             Self::HangUp | Self::Say(..) | Self::Drop(_) => None,
+            Self::Room { by, .. } => Some(by.ack),
             Self::Wish { number, .. }
             | Self::Press(number, _)
             | Self::Answer(number)
@@ -154,6 +167,24 @@ impl Control {
             | Self::Redirect(number, _) => Some(*number),
         }
     }
+}
+
+/// What is wanted of a room.
+#[derive(Debug, Clone)]
+pub enum RoomOrder {
+    /// Play this to all.
+    Play {
+        /// One after the other.
+        sounds: Vec<Pcm>,
+        /// Over and over.
+        looped: bool,
+    },
+    /// Play nothing more.
+    Stop,
+    /// Record all, for so long at most.
+    Record(Duration),
+    /// Record them no longer.
+    EndRecording,
 }
 
 /// Tells that something wanted cannot be, for this reason.
@@ -333,6 +364,11 @@ pub async fn pick_up(
     made
 }
 
+/// Nobody wanted it any more.
+fn called_off() -> Ending {
+    Ending { code: Some(487), phrase: "called off".to_owned(), ..Ending::default() }
+}
+
 enum Rang {
     Answered(String),
     Over(Ending),
@@ -376,12 +412,17 @@ impl Ringing {
                             let _ = news.send(News::Alerting);
                         }
                     }
+                    Event::Answered { .. } if self.cancelled_at.is_some() => {
+                        // It was picked up before it could be called off, and nobody is to be left in a call that nobody wants.
+                        self.call.bye().await;
+                        return Rang::Over(called_off());
+                    }
                     Event::Answered { sdp } => return Rang::Answered(sdp),
                     Event::Refused(ending) => {
                         self.seen.any |= ending.code.is_some_and(|code| code != 408);
                         return Rang::Over(ending);
                     }
-                    Event::CalledOff => return Rang::Over(Ending { code: Some(487), phrase: "called off".to_owned(), ..Ending::default() }),
+                    Event::CalledOff => return Rang::Over(called_off()),
                     Event::Changed { sdp: _, reply } => reply.refuse().await,
                     Event::Info(_) => {}
                     Event::Ended => return Rang::Over(Ending { phrase: "the call was lost".to_owned(), ..Ending::default() }),
@@ -424,6 +465,9 @@ struct Talk<'a> {
     answered: Instant,
     /// Sentences that came while the call runs.
     late: BTreeMap<Utterance, Pcm>,
+    /// What came with a wish, and what is played of it again.
+    brought: Vec<Pcm>,
+    again: Vec<Pcm>,
     /// How much was recorded.
     recordings: usize,
     /// What the callee has recorded last by the script, to be played again.
@@ -451,6 +495,8 @@ impl<'a> Talk<'a> {
             conversation: Conversation::new(&order.script),
             answered: Instant::now(),
             late: BTreeMap::new(),
+            brought: Vec::new(),
+            again: Vec::new(),
             recordings: 0,
             last: None,
             seat: None,
@@ -520,20 +566,51 @@ impl<'a> Talk<'a> {
                 });
                 self.input(Input::Wish(0, Wish::Drop(say)), news);
             }
-            Control::Wish { number, wish, sound, seat } => {
-                if let Some(sound) = sound {
-                    let what = if let Wish::Play(what) = &wish { what.clone() } else { Utterance::Beep };
-                    self.late.insert(what, sound);
+            Control::Wish { number, wish, mut sounds, seat } => {
+                match wish {
+                    Wish::Play { .. } => self.brought = sounds,
+                    _ => self.late.extend(sounds.pop().map(|beep| (Utterance::Beep, beep))),
+                }
+                if wish == Wish::Stop {
+                    for ack in self.sound.stop_pressing() {
+                        let _ = news.send(News::Live { ack, word: LiveWord::Stopped, value: None });
+                    }
                 }
                 self.seat = seat;
                 self.input(Input::Wish(number, wish), news);
             }
+            Control::Room { by, room, order } => self.in_room(by, &room, order, news),
             Control::Press(number, keys) => self.sound.press(number, &keys),
             wanted @ (Control::Answer(_) | Control::Reject(..) | Control::Redirect(..)) => cannot(news, &wanted, "too_late"),
         }
         // Each is played once, and at once; a seat that was not taken is given up.
         self.late.clear();
+        self.brought.clear();
         self.seat = None;
+    }
+
+    /// Does something for the whole room, if it is in that one.
+    fn in_room(&mut self, by: By, room: &str, order: RoomOrder, news: &mpsc::UnboundedSender<News>) {
+        let ack = by.ack;
+        let tell = |word, value: Option<&str>| drop(news.send(News::Live { ack, word, value: value.map(str::to_owned) }));
+        let Some(seat) = self.sound.seat_in(room) else { return tell(LiveWord::Error, Some("no_room")) };
+        match order {
+            RoomOrder::Play { sounds, looped } => seat.play(by, sounds, looped),
+            RoomOrder::Record(_) if seat.records() || !self.conversation.may_record() => tell(LiveWord::Error, Some("busy")),
+            RoomOrder::Record(longest) => {
+                self.recordings += 1;
+                let samples = longest.min(LONGEST_WISH).as_millis() * 8;
+                seat.record(by, usize::try_from(samples).unwrap_or(usize::MAX));
+            }
+            RoomOrder::Stop => {
+                seat.stop();
+                tell(LiveWord::Stopped, None);
+            }
+            RoomOrder::EndRecording => {
+                seat.end_recording();
+                tell(LiveWord::Stopped, None);
+            }
+        }
     }
 
     async fn tick(&mut self, news: &mpsc::UnboundedSender<News>) {
@@ -593,8 +670,19 @@ impl<'a> Talk<'a> {
                     let sound = self.last.clone().or_else(|| instead.and_then(|instead| self.order.sounds.of(&instead)));
                     self.sound.play(sound);
                 }
-                Command::Stop => self.sound.stop(),
-                Command::Key { key, action } => drop(news.send(News::Key { key, action })),
+                Command::PlayWished { again, .. } => {
+                    let sounds = if self.brought.is_empty() { &mut self.again } else { &mut self.brought };
+                    let sounds = std::mem::take(sounds);
+                    if again {
+                        self.again.clone_from(&sounds);
+                    }
+                    self.sound.play(sounds);
+                }
+                Command::Stop => {
+                    self.sound.stop();
+                    self.again.clear();
+                }
+                Command::Key { key, ack, action } => drop(news.send(News::Key { key, ack, action })),
                 Command::State(name) => drop(news.send(News::State(name))),
                 Command::Record => self.sound.record(),
                 Command::EndRecording => self.end_recording(news),
@@ -683,7 +771,7 @@ mod tests {
     #[tokio::test]
     async fn whatever_was_wanted_of_a_call_that_is_over_is_answered() {
         let (news, mut told, control, mut controlled) = lines();
-        let wish = Control::Wish { number: 7, wish: Wish::Stop, sound: None, seat: None };
+        let wish = Control::Wish { number: 7, wish: Wish::Stop, sounds: Vec::new(), seat: None };
         for wanted in [wish, Control::Press(8, "1".to_owned()), Control::HangUp, Control::Answer(9)] {
             control.try_send(wanted).unwrap();
         }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
@@ -53,6 +53,9 @@ const EVENT_TRIES: u32 = 10;
 
 /// How long the report waits for what is told before it.
 const LAST_STATES: Duration = Duration::from_secs(5);
+
+/// How long the dial of a call that stays waits for what the server says to it: until then it can be called off, and rings nobody.
+const LAST_LOOK: Duration = Duration::from_millis(300);
 
 /// A call must be over so long before the server gives its dial to somebody else.
 const BEFORE_DEADLINE: Duration = Duration::from_secs(15);
@@ -105,11 +108,15 @@ pub(super) struct Teller {
     pub(super) line: Arc<Line>,
     language: String,
     seq: AtomicU64,
+    /// The number of whose dial the server was told last.
+    dialled: watch::Sender<String>,
 }
 
 impl Teller {
     pub(super) fn new(bench: &Bench, line: &Arc<Line>, language: &str) -> Arc<Self> {
-        Arc::new(Self { bench: bench.clone(), line: Arc::clone(line), language: language.to_owned(), seq: AtomicU64::new(0) })
+        let dialled = watch::Sender::default();
+        let (bench, line, language) = (bench.clone(), Arc::clone(line), language.to_owned());
+        Arc::new(Self { bench, line, language, seq: AtomicU64::new(0), dialled })
     }
 
     /// Acts on what the server answered, if it did.
@@ -156,6 +163,9 @@ impl Teller {
                     } else {
                         // The next one says it too.
                         let _ = self.heed(&progress).await;
+                        if progress.state == Some(ProgressState::Dialling) {
+                            self.dialled.send_replace(progress.number.clone());
+                        }
                     }
                     let over = progress.state == Some(ProgressState::Ended);
                     last = (!over).then_some(Progress { event: None, value: None, seq: None, ..progress });
@@ -374,6 +384,14 @@ impl Bench {
         };
         let (news, mut told, control, mut controlled) = lines();
         teller.line.begin(number, control);
+        let tell = |state| drop(states.send(Progress { number: number.to_owned(), state: Some(state), ..Progress::default() }));
+        if order.script.stay {
+            tell(ProgressState::Dialling);
+            // A test call is told to nobody.
+            let mut dialled = teller.dialled.subscribe();
+            let heard = dialled.wait_for(|told| told == number);
+            let _ = timeout(LAST_LOOK, heard).await;
+        }
         if teller.line.is_unwanted() {
             teller.line.over();
             return None;
@@ -385,8 +403,16 @@ impl Bench {
             teller.line.over();
             return None;
         }
-        let tell = |state| drop(states.send(Progress { number: number.to_owned(), state: Some(state), ..Progress::default() }));
-        tell(ProgressState::Dialling);
+        if teller.line.is_unwanted() {
+            // It was called off while that was written down.
+            teller.line.over();
+            let call = NativeCall { number: number.to_owned(), outcome: Some(CallOutcome::NotDialled), ..NativeCall::default() };
+            self.write(JournalEntry::Ended { mid: mid(), call: call.clone() }).await;
+            return Some((call, None));
+        }
+        if !order.script.stay {
+            tell(ProgressState::Dialling);
+        }
         let mut kept = Vec::new();
         let follow = async {
             while let Some(news) = told.recv().await {
@@ -463,7 +489,10 @@ impl Bench {
                 let id = recording.as_ref().map(|recording| recording.id.clone());
                 kept.extend(recording);
                 match (ack, id) {
-                    (Some(ack), Some(id)) => self.live.tell(line, ack, LiveWord::Recording, Some(id)),
+                    (Some(ack), Some(id)) => {
+                        self.live.tell(line, ack, LiveWord::Recording, Some(id));
+                        self.upload_when_told();
+                    }
                     (Some(ack), None) => self.live.tell(line, ack, LiveWord::Error, Some("media".to_owned())),
                     (None, Some(id)) => {
                         let event = Some("recording".to_owned());
@@ -472,10 +501,10 @@ impl Bench {
                     (None, None) => {}
                 }
             }
-            News::Key { key, action } => {
+            News::Key { key, ack, action } => {
                 let entry = JournalEntry::Key { mid: mid.to_owned(), number: number.to_owned(), key, action: action.clone() };
                 self.write(entry).await;
-                self.live.tell(line, 0, LiveWord::Key, Some(key.to_string()));
+                self.live.tell(line, ack, LiveWord::Key, Some(key.to_string()));
                 let event = Some("key".to_owned());
                 let pressed =
                     Progress { event, key: Some(key.to_string()), action, seq: seq(), ..progress(ProgressState::Connected) };

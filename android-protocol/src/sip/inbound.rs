@@ -169,7 +169,7 @@ impl Bench {
         let ready = async {
             let decided = match (reply.order.as_deref(), reply.script) {
                 (Some("answer"), script) => Decided::Answer(Box::new(script.unwrap_or_else(waiting))),
-                (None, _) => decide(control, news, began).await,
+                (None, script) => decide(control, news, began, script).await,
                 // A word of a newer server.
                 (Some(_), _) => Decided::Refuse(NOBODY),
             };
@@ -263,15 +263,20 @@ async fn dropped(control: &mut mpsc::Receiver<Control>, news: &mpsc::UnboundedSe
     std::future::pending::<()>().await;
 }
 
-/// Waits for somebody to decide, as long as there is time.
-async fn decide(control: &mut mpsc::Receiver<Control>, news: &mpsc::UnboundedSender<News>, began: Instant) -> Decided {
+/// Waits for somebody to decide, as long as there is time; once it is answered, it is talked by this script.
+async fn decide(
+    control: &mut mpsc::Receiver<Control>,
+    news: &mpsc::UnboundedSender<News>,
+    began: Instant,
+    script: Option<Script>,
+) -> Decided {
     let until = began + Duration::from_secs(DECIDE_WITHIN_SECONDS);
     while let Ok(Some(wanted)) = timeout_at(until, control.recv()).await {
         let obeyed = |ack, word| drop(news.send(News::Live { ack, word, value: None }));
         match wanted {
             Control::Answer(number) => {
                 obeyed(number, LiveWord::Playing);
-                return Decided::Answer(Box::new(waiting()));
+                return Decided::Answer(Box::new(script.unwrap_or_else(waiting)));
             }
             Control::Reject(number, status) => {
                 obeyed(number, LiveWord::Ended);

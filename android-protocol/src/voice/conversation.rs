@@ -29,6 +29,9 @@ pub const LONGEST: Duration = Duration::from_mins(15);
 /// The same of one with a menu, in which a message of ten minutes may be spoken, heard, and spoken anew.
 pub const LONGEST_MENU: Duration = Duration::from_hours(1);
 
+/// The same of one that stays, which others talk in.
+pub const LONGEST_STAY: Duration = Duration::from_hours(4);
+
 /// No more is recorded in a call: the server takes no more.
 pub const MOST_RECORDINGS: usize = 4;
 
@@ -75,12 +78,21 @@ pub enum Command {
     Play(Vec<Utterance>),
     /// Play what the callee has recorded last by the script, in place of what is playing; where there is nothing, this, or nothing.
     Replay(Option<Utterance>),
+    /// Play what came with a wish, in place of what is playing.
+    PlayWished {
+        /// The wish's number.
+        ack: i64,
+        /// Whether the same is played again afterwards.
+        again: bool,
+    },
     /// Play nothing any more.
     Stop,
     /// Tell the server at once.
     Key {
         /// Which key.
         key: char,
+        /// The number of the wish that it has ended; 0: of none.
+        ack: i64,
         /// The word it stands for in the script, `go:` excepted.
         action: Option<String>,
     },
@@ -98,6 +110,8 @@ pub enum Command {
         room: String,
         /// Hear only.
         mute: bool,
+        /// Be heard only.
+        deaf: bool,
     },
     /// Out of the room.
     Leave,
@@ -208,6 +222,8 @@ enum Doing {
         until: Duration,
     },
     Thanking,
+    /// The script is over, and the call goes on in silence.
+    Staying,
     /// Something is played for a wish.
     Aside {
         ack: i64,
@@ -262,6 +278,8 @@ pub struct Conversation {
     rule: MachineRule,
     whole: Option<WholeCall>,
     longest: Duration,
+    /// Whether the call goes on when the script is over.
+    stay: bool,
     doing: Doing,
     /// How often the state was said, the running time included.
     said: u64,
@@ -314,7 +332,13 @@ impl Conversation {
         for (name, state) in script.states() {
             states.insert(name.clone(), State::of_menu(state, script, &names));
         }
-        let most = if states.is_empty() { LONGEST } else { LONGEST_MENU };
+        let most = if script.stay {
+            LONGEST_STAY
+        } else if states.is_empty() {
+            LONGEST
+        } else {
+            LONGEST_MENU
+        };
         if states.is_empty() {
             states.insert(START.to_owned(), State::of_script(script));
         }
@@ -334,6 +358,7 @@ impl Conversation {
             rule,
             whole: WholeCall::of(script),
             longest: script.max_seconds.filter(|seconds| *seconds > 0).map_or(DEFAULT_LONGEST, Duration::from_secs).min(most),
+            stay: script.stay,
             doing: Doing::Opening { until: opening },
             said: 0,
             limit: None,
@@ -363,6 +388,7 @@ impl Conversation {
             | Doing::Correcting
             | Doing::Beeping
             | Doing::Thanking
+            | Doing::Staying
             | Doing::Aside { .. }
             | Doing::Held
             | Doing::Announcing { .. } => self.longest,
@@ -430,10 +456,10 @@ impl Conversation {
             (Doing::Opening { until } | Doing::Greeting { until }, Input::Tick) if at >= until => self.say(at),
             (Doing::Greeting { .. }, Input::Quiet(quiet)) if quiet >= ms(self.rule.silence_ms, 2000) => self.say(at),
             (Doing::Waiting { until, last: false }, Input::Tick) if at >= until => self.say(at),
-            (Doing::Waiting { until, last: true }, Input::Tick) if at >= until => {
-                let target = self.state().silent.unwrap_or(Target::End);
-                self.follow(at, target);
-            }
+            (Doing::Waiting { until, last: true }, Input::Tick) if at >= until => match self.state().silent {
+                Some(target) => self.follow(at, target),
+                None => self.end(at),
+            },
             (Doing::Speaking, Input::Played) => {
                 self.stopped_playing(at);
                 if self.name == START {
@@ -455,7 +481,7 @@ impl Conversation {
                     self.recorded(at);
                 }
             }
-            (Doing::Thanking, Input::Played) => self.hang_up(at),
+            (Doing::Thanking, Input::Played) => self.end(at),
             (_, Input::Unheard(unheard)) => self.unheard(at, unheard),
             (Doing::Thanking, Input::Told(text)) => self.commands.push(Command::Play(vec![Utterance::Text(text)])),
             _ => {}
@@ -500,7 +526,8 @@ impl Conversation {
     /// What the script says waits for somebody to hear it, as long as the call may last; the last words do not, and the call ends without them.
     fn unheard(&mut self, at: Duration, unheard: Duration) {
         if self.doing == Doing::Thanking {
-            self.hang_up(at);
+            self.commands.extend(self.stay.then_some(Command::Stop));
+            self.end(at);
         } else {
             self.wish_unheard(at, unheard);
         }
@@ -535,6 +562,7 @@ impl Conversation {
         }
         match self.doing {
             // The first word of a person stands.
+            _ if self.stay && self.outcome.action.is_some() => return self.tell_key(key, 0),
             Doing::Thanking | Doing::Over => return,
             Doing::Recording { .. } => return self.recorded(at),
             _ => {}
@@ -549,7 +577,7 @@ impl Conversation {
             Some(Target::Record) => Some("record".to_owned()),
             Some(Target::Go(_) | Target::End) | None => None,
         };
-        self.commands.push(Command::Key { key, action });
+        self.commands.push(Command::Key { key, ack: 0, action });
         match target.or(state.otherwise) {
             Some(Target::Unknown(_)) => {}
             Some(target) => {
@@ -607,7 +635,7 @@ impl Conversation {
         self.at_once = if soon { self.at_once + 1 } else { 0 };
         self.decided = None;
         if self.steps > MOST_STEPS || self.at_once > MOST_STATES {
-            return self.hang_up(at);
+            return self.end(at);
         }
         match target {
             Target::Go(name) => {
@@ -630,12 +658,12 @@ impl Conversation {
                         self.doing = Doing::Thanking;
                         self.commands.push(Command::Play(vec![says]));
                     }
-                    None => self.hang_up(at),
+                    None => self.end(at),
                 }
             }
             Target::End => self.hang_up(at),
             // Not a person's key, so nothing to report either: the conversation goes on waiting for one.
-            Target::Unknown(_) => self.hang_up(at),
+            Target::Unknown(_) => self.end(at),
         }
     }
 
@@ -690,7 +718,7 @@ impl Conversation {
                 let target = Target::of(word, &names);
                 self.follow(at, target);
             }
-            None if state.records_at_once => self.hang_up(at),
+            None if state.records_at_once => self.end(at),
             None => self.wait_for_key(at),
         }
     }
@@ -716,6 +744,16 @@ impl Conversation {
             Doing::Waiting { last: false, .. } if self.limit.is_some_and(|limit| self.said >= limit) => self.wait_for_key(at),
             _ => {}
         }
+    }
+
+    /// The script is over: so is the call, unless it stays.
+    fn end(&mut self, at: Duration) {
+        if !self.stay {
+            return self.hang_up(at);
+        }
+        self.stopped_playing(at);
+        self.decide();
+        self.doing = Doing::Staying;
     }
 
     fn hang_up(&mut self, at: Duration) {

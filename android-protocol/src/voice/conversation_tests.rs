@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+#[path = "conversation/calls_tests.rs"]
+mod calls;
 #[path = "conversation/shout_tests.rs"]
 mod shouts;
 
@@ -45,7 +47,12 @@ impl Line {
                     self.plays_until = None;
                     "stops".to_owned()
                 }
-                Command::Key { key, action } => format!("key {key} {}", action.as_deref().unwrap_or("-")),
+                Command::PlayWished { ack, again } => {
+                    self.plays_until = Some(self.now + PLAYING);
+                    format!("plays for {ack}{}", if *again { ", and again" } else { "" })
+                }
+                Command::Key { key, ack: 0, action } => format!("key {key} {}", action.as_deref().unwrap_or("-")),
+                Command::Key { key, ack, .. } => format!("key {key} for {ack}"),
                 Command::State(name) => format!("enters {name}"),
                 Command::Record => "records".to_owned(),
                 Command::EndRecording => {
@@ -53,7 +60,9 @@ impl Line {
                     "recorded".to_owned()
                 }
                 Command::KeepRecording(ack) => format!("recorded for {ack}"),
-                Command::Enter { room, mute } => format!("enters the room {room}{}", if *mute { ", mute" } else { "" }),
+                Command::Enter { room, mute, deaf } => {
+                    format!("enters the room {room}{}{}", if *mute { ", mute" } else { "" }, if *deaf { ", deaf" } else { "" })
+                }
                 Command::Leave => "leaves".to_owned(),
                 Command::Tell { ack, word, value } => {
                     format!(
@@ -288,8 +297,21 @@ fn the_callee_hangs_up() {
     assert_eq!(line.until(90_000).words(), ["says Disk full"]);
 }
 
-fn play(text: &str) -> Wish {
-    Wish::Play(Utterance::Text(text.to_owned()))
+fn play() -> Wish {
+    Wish::Play { again: 0, finish: String::new() }
+}
+
+fn collect(most: usize, seconds: u64) -> Wish {
+    let within = Duration::from_secs(seconds);
+    Wish::Collect { most, within, between: None, valid: None, finish: String::new() }
+}
+
+fn record(seconds: u64) -> Wish {
+    Wish::Record { longest: Duration::from_secs(seconds), finish: None, beep: true }
+}
+
+fn join(room: &str, mute: bool) -> Wish {
+    Wish::Join { room: room.to_owned(), mute, deaf: false }
 }
 
 #[test]
@@ -301,10 +323,10 @@ fn what_is_played_for_a_wish_interrupts_and_the_script_goes_on_where_it_was() {
         (3000, vec![(8000, "says Disk full")]),
         (9000, vec![(26_000, "hangs up")]),
     ] {
-        let line = Line::answered(ALARM).until(at).then(Input::Wish(9, play("Now"))).until(60_000);
+        let line = Line::answered(ALARM).until(at).then(Input::Wish(9, play())).until(60_000);
         let told: Vec<_> = line.told.iter().map(|(at, word)| (*at, word.as_str())).collect();
         let begun = told.iter().position(|(_, word)| *word == "tells 9 playing").unwrap();
-        assert_eq!(told[begun - 1], (at, "says Now"), "{told:?}");
+        assert_eq!(told[begun - 1], (at, "plays for 9"), "{told:?}");
         assert_eq!(told[begun + 1], (at + 2000, "tells 9 played"), "{told:?}");
         assert_eq!(told[begun + 2..begun + 2 + afterwards.len()], afterwards, "{told:?}");
         assert_eq!(told.iter().filter(|(_, word)| *word == "says Disk full").count(), 2 + usize::from(at == 1500), "{told:?}");
@@ -314,29 +336,30 @@ fn what_is_played_for_a_wish_interrupts_and_the_script_goes_on_where_it_was() {
 
 #[test]
 fn a_key_that_means_something_cuts_off_what_is_played_for_a_wish() {
-    let playing = || Line::answered(ALARM).until(1000).then(Input::Wish(9, play("Now"))).until(1500);
+    let playing = || Line::answered(ALARM).until(1000).then(Input::Wish(9, play())).until(1500);
     let line = playing().then(Input::Key('8')).then(Input::Key('1')).until(9000);
-    let words = ["says Disk full", "stops", "says Now", "tells 9 playing", "key 8 -", "key 1 accept", "stops", "tells 9 stopped"];
+    let words =
+        ["says Disk full", "stops", "plays for 9", "tells 9 playing", "key 8 -", "key 1 accept", "stops", "tells 9 stopped"];
     assert_eq!(line.words()[..8], words);
     assert_eq!(line.words()[8..], ["says Thanks", "hangs up"]);
     // After the person's word another sentence takes the place of the thanks, and the call ends with it.
-    let line = Line::answered(ALARM).until(700).then(Input::Key('1')).then(Input::Wish(9, play("Now"))).then(Input::Key('2'));
-    assert_eq!(line.until(9000).words()[4..], ["stops", "says Now", "tells 9 playing", "tells 9 played", "hangs up"]);
+    let line = Line::answered(ALARM).until(700).then(Input::Key('1')).then(Input::Wish(9, play())).then(Input::Key('2'));
+    assert_eq!(line.until(9000).words()[4..], ["stops", "plays for 9", "tells 9 playing", "tells 9 played", "hangs up"]);
 }
 
 #[test]
 fn a_second_sentence_takes_the_place_of_the_first_and_stop_stops_for_good() {
-    let line = Line::answered(ALARM).until(9000).then(Input::Wish(1, play("A"))).until(9500).then(Input::Wish(2, play("B")));
+    let line = Line::answered(ALARM).until(9000).then(Input::Wish(1, play())).until(9500).then(Input::Wish(2, play()));
     let line = line.until(10_000).then(Input::Wish(3, Wish::Stop)).until(60_000);
     let told: Vec<_> = line.told.iter().skip(2).map(|(at, word)| (*at, word.as_str())).collect();
     assert_eq!(
         told,
         [
-            (9000, "says A"),
+            (9000, "plays for 1"),
             (9000, "tells 1 playing"),
             (9500, "stops"),
             (9500, "tells 1 stopped"),
-            (9500, "says B"),
+            (9500, "plays for 2"),
             (9500, "tells 2 playing"),
             (10_000, "stops"),
             (10_000, "tells 2 stopped"),
@@ -352,29 +375,31 @@ fn a_second_sentence_takes_the_place_of_the_first_and_stop_stops_for_good() {
 
 #[test]
 fn keys_are_collected_for_a_wish_and_for_nothing_else() {
-    let within = Duration::from_secs(5);
-    let collect = |most| Input::Wish(4, Wish::Collect { most, within });
+    let collect = |most| Input::Wish(4, collect(most, 5));
     let line = Line::answered(ALARM).until(9000).then(collect(2)).then(Input::Key('1')).until(9100).then(Input::Key('2'));
-    assert_eq!(line.words()[2..], ["tells 4 key 12"], "1 would have taken the alarm");
+    assert_eq!(line.words()[2..], ["tells 4 collected 12"], "1 would have taken the alarm");
     // Then the script has the line again.
     let line = line.until(9200).then(Input::Key('1'));
     assert_eq!(line.words()[3..], ["key 1 accept", "says Thanks"]);
     assert_eq!(line.conversation.outcome().keys, "121");
     // The time counts from the end of the question, which a key cuts off.
-    let asked = || Line::answered(ALARM).until(9000).then(Input::Wish(3, play("Code?"))).then(collect(4));
+    let asked = || Line::answered(ALARM).until(9000).then(Input::Wish(3, play())).then(collect(4));
     let told = asked().until(60_000).told;
-    assert!(told.contains(&(11_000, "tells 3 played".into())) && told.contains(&(16_000, "tells 4 key ".into())), "{told:?}");
+    assert!(
+        told.contains(&(11_000, "tells 3 played".into())) && told.contains(&(16_000, "tells 4 collected ".into())),
+        "{told:?}"
+    );
     let line = asked().until(10_000).then(Input::Key('7')).until(60_000);
-    assert_eq!(line.words()[4..7], ["stops", "tells 3 stopped", "tells 4 key 7"]);
+    assert_eq!(line.words()[4..7], ["stops", "tells 3 stopped", "tells 4 collected 7"]);
     assert_eq!(line.told[6].0, 15_000);
 }
 
 #[test]
 fn a_recording_for_a_wish_begins_with_a_tone_and_is_not_disturbed() {
-    let record = || Input::Wish(5, Wish::Record { longest: Duration::from_secs(6) });
+    let record = || Input::Wish(5, record(6));
     let taping = || Line::answered(ALARM).until(9000).then(record()).until(12_000);
     assert_eq!(taping().words()[2..], ["beeps", "records", "tells 5 playing"]);
-    let line = taping().then(Input::Wish(6, play("Now"))).until(20_000);
+    let line = taping().then(Input::Wish(6, play())).until(20_000);
     assert_eq!(line.words()[5..], ["tells 6 error busy", "recorded for 5"]);
     assert_eq!(line.told.last().unwrap().0, 17_000);
     let line = taping().then(Input::Key('1')).then(Input::Key('1'));
@@ -391,11 +416,11 @@ fn a_recording_for_a_wish_begins_with_a_tone_and_is_not_disturbed() {
 
 #[test]
 fn in_a_room_the_script_has_no_line() {
-    let join = |mute| Input::Wish(7, Wish::Join { room: "r".into(), mute });
+    let join = |mute| Input::Wish(7, join("r", mute));
     let line = Line::answered(ALARM).until(1000).then(join(true)).until(50_000).then(Input::Key('1')).until(60_000);
     assert_eq!(line.words(), ["says Disk full", "stops", "enters the room r, mute", "tells 7 joined r", "key 1 -"]);
-    let line = line.then(Input::Wish(8, play("Now"))).until(61_000).then(Input::Key('1')).until(70_000);
-    assert_eq!(line.words()[5..], ["says Now", "tells 8 playing", "key 1 -", "tells 8 played"]);
+    let line = line.then(Input::Wish(8, play())).until(61_000).then(Input::Key('1')).until(70_000);
+    assert_eq!(line.words()[5..], ["plays for 8", "tells 8 playing", "key 1 -", "tells 8 played"]);
     // Out of it, a key is waited for.
     let line = line.then(Input::Wish(9, Wish::Leave)).until(71_000).then(Input::Key('1')).until(80_000);
     assert_eq!(line.words()[9..], ["leaves", "tells 9 left", "key 1 accept", "says Thanks", "hangs up"]);
@@ -407,7 +432,7 @@ fn in_a_room_the_script_has_no_line() {
 fn a_call_that_is_dropped_ends_at_once_or_with_a_sentence() {
     let drop = |say: Option<&str>| Input::Wish(0, Wish::Drop(say.map(|say| Utterance::Text(say.to_owned()))));
     assert_eq!(Line::answered(ALARM).until(700).then(drop(None)).words(), ["says Disk full", "hangs up"]);
-    let line = Line::answered(ALARM).until(700).then(Input::Wish(1, play("A"))).then(drop(Some("Bye"))).until(9000);
+    let line = Line::answered(ALARM).until(700).then(Input::Wish(1, play())).then(drop(Some("Bye"))).until(9000);
     assert_eq!(line.words()[4..], ["tells 1 stopped", "says Bye", "hangs up"]);
     assert_eq!(line.conversation.outcome().action, None, "nobody said anything");
 }
@@ -436,11 +461,8 @@ fn last_words_do_not_wait_for_a_callee_who_holds_the_call() {
         (thanked(), &["says Thanks", "hangs up"][..]),
         (Line::answered(ALARM).until(9000).then(say("Bye")), &["says Bye", "hangs up"]),
         // Said in place of thanks, on command: those are the last words then.
-        (thanked().then(Input::Wish(9, play("Now"))), &["tells 9 playing", "tells 9 stopped", "hangs up"]),
-        (
-            thanked().then(Input::Wish(9, Wish::Record { longest: Duration::from_secs(6) })),
-            &["beeps", "tells 9 error too_late", "hangs up"],
-        ),
+        (thanked().then(Input::Wish(9, play())), &["tells 9 playing", "tells 9 stopped", "hangs up"]),
+        (thanked().then(Input::Wish(9, record(6))), &["beeps", "tells 9 error too_late", "hangs up"]),
     ] {
         let line = held(line, 10_000);
         let words = line.words();
@@ -452,8 +474,6 @@ fn last_words_do_not_wait_for_a_callee_who_holds_the_call() {
 #[test]
 fn whatever_waits_for_a_callee_who_holds_the_call_ends() {
     let wish = |ack, wish| Input::Wish(ack, wish);
-    let record = || Wish::Record { longest: Duration::from_secs(6) };
-    let collect = || Wish::Collect { most: 2, within: Duration::from_secs(4) };
     let at = || Line::answered(ALARM).until(9000);
     let told = |line: Line, word: &str| {
         let line = held(line, 1_000_000);
@@ -461,10 +481,10 @@ fn whatever_waits_for_a_callee_who_holds_the_call_ends() {
         line.told.iter().find(|(_, told)| told == word).map(|(at, _)| *at)
     };
     // Whoever wanted something hears soon what became of it.
-    assert_eq!(told(at().then(wish(3, play("Now"))), "tells 3 error too_late"), Some(39_000));
-    assert_eq!(told(at().then(wish(3, record())), "tells 3 error too_late"), Some(39_000));
-    assert_eq!(told(at().then(wish(4, collect())), "tells 4 key "), Some(13_000), "no sound is needed for that");
-    assert_eq!(told(at().then(wish(3, play("Code?"))).then(wish(4, collect())), "tells 4 key "), Some(43_000));
+    assert_eq!(told(at().then(wish(3, play())), "tells 3 error too_late"), Some(39_000));
+    assert_eq!(told(at().then(wish(3, record(6))), "tells 3 error too_late"), Some(39_000));
+    assert_eq!(told(at().then(wish(4, collect(2, 4))), "tells 4 collected "), Some(13_000), "no sound is needed for that");
+    assert_eq!(told(at().then(wish(3, play())).then(wish(4, collect(2, 4))), "tells 4 collected "), Some(43_000));
     // What the script itself says is kept for the callee, as long as the call may last.
     let longest = |line| told(line, "hangs up");
     assert_eq!(longest(Line::answered(ALARM).until(1000)), Some(180_000), "the message");
@@ -479,12 +499,19 @@ fn whatever_waits_for_a_callee_who_holds_the_call_ends() {
 /// One of everything that can be wanted.
 fn wish(kind: u8) -> Wish {
     match kind {
-        0 => play("Now"),
+        0 => play(),
         1 => Wish::Stop,
-        2 => Wish::Collect { most: 2, within: Duration::from_secs(4) },
-        3 => Wish::Record { longest: Duration::from_secs(4) },
-        4 => Wish::Join { room: "r".into(), mute: false },
-        _ => Wish::Leave,
+        2 => collect(2, 4),
+        3 => record(4),
+        4 => join("r", false),
+        5 => Wish::Leave,
+        6 => Wish::Play { again: 2, finish: "3#".to_owned() },
+        7 => {
+            let (within, between) = (Duration::from_secs(9), Some(Duration::from_secs(2)));
+            Wish::Collect { most: 3, within, between, valid: Some("1".to_owned()), finish: "3".to_owned() }
+        }
+        8 => Wish::Record { longest: Duration::from_secs(7), finish: Some("3".to_owned()), beep: false },
+        _ => Wish::Join { room: "s".to_owned(), mute: true, deaf: true },
     }
 }
 
@@ -492,12 +519,13 @@ proptest! {
     /// Whatever is wanted and pressed: the call ends in time, and each wish is answered to its end, once.
     #[test]
     fn every_wish_is_answered_once(
-        happens in proptest::collection::vec((0_u64..60_000, 0_u8..9), 0..40),
+        happens in proptest::collection::vec((0_u64..60_000, 0_u8..13), 0..40),
         longest in 5_u64..80,
-        script in 0_usize..3,
+        script in 0_usize..5,
         dropped in proptest::option::of(0_u64..60_000),
     ) {
-        let script = [ALARM, MENU, r#"{"say":"A","repeat":9,"keys":{"1":"accept"},"record":{"key":"3"},"thanks":{"accept":"T"}}"#][script];
+        let script = [ALARM, MENU, r#"{"say":"A","repeat":9,"keys":{"1":"accept"},"record":{"key":"3"},"thanks":{"accept":"T"}}"#,
+            r#"{"stay":true}"#, r#"{"stay":true,"say":"A","keys":{"1":"accept"},"thanks":{"accept":"T"}}"#][script];
         let script = format!("{},\"max_seconds\":{longest}}}", script.trim_end().strip_suffix('}').unwrap());
         let mut line = Line::answered(&script);
         let mut happens = happens;
@@ -512,12 +540,12 @@ proptest! {
                 break;
             }
             line = match kind {
-                0..=5 => {
+                0..=9 => {
                     wishes.push((ack, kind));
                     line.then(Input::Wish(ack, wish(kind)))
                 }
-                6 => line.then(Input::Key('1')),
-                7 => line.then(Input::Key('3')),
+                10 => line.then(Input::Key('1')),
+                11 => line.then(Input::Key('3')),
                 _ => line.then(Input::Quiet(Duration::from_secs(4))),
             };
         }
@@ -532,8 +560,15 @@ proptest! {
         for (ack, kind) in wishes {
             let told = |what: &str| words.iter().filter(|word| word.starts_with(&format!("tells {ack} {what}"))).count();
             let kept = words.iter().filter(|word| **word == format!("recorded for {ack}")).count();
-            let finally = ["played", "stopped", "key", "joined", "left", "error"].iter().map(|word| told(word)).sum::<usize>() + kept;
+            let finally = ["played", "stopped", "collected", "joined", "left", "error"].iter().map(|word| told(word)).sum::<usize>() + kept;
             prop_assert_eq!((finally, ack, kind), (1, ack, kind), "{:?}", words);
+            // The key that ended something is told once, and before that.
+            let is_end = |word: &str| word.starts_with(&format!("tells {ack} ")) || word.ends_with(&format!("d for {ack}"));
+            let (told_key, ended_by) = (format!("tells {ack} key "), ["3", "#"].map(|key| format!("key {key} for {ack}")));
+            let is_key = |word: &str| word.starts_with(&told_key) || ended_by.iter().any(|ended| ended == word);
+            let keys: Vec<usize> = words.iter().enumerate().filter(|(_, word)| is_key(word)).map(|(at, _)| at).collect();
+            prop_assert!(keys.len() <= 1, "{:?}", words);
+            prop_assert!(keys.iter().all(|key| words[key + 1..].iter().any(|word| is_end(word))), "{:?}", words);
         }
         let count = |what: &str| words.iter().filter(|word| **word == what).count();
         prop_assert_eq!(count("records"), words.iter().filter(|word| word.starts_with("recorded")).count());

@@ -75,8 +75,8 @@ impl Mixer {
         }
     }
 
-    /// Every 20 ms: what each hears. A frame that is missing is silence.
-    pub fn mix(&mut self) -> Vec<(u32, Frame)> {
+    /// Every 20 ms: everybody together, and what each hears. A frame that is missing is silence.
+    pub fn mix(&mut self) -> (Frame, Vec<(u32, Frame)>) {
         let mut own: Vec<(u32, Option<Frame>)> = Vec::with_capacity(self.voices.len());
         let mut sum = [0_i32; FRAME];
         for (who, voice) in &mut self.voices {
@@ -94,7 +94,7 @@ impl Mixer {
             }
             frame
         };
-        own.into_iter().map(|(who, own)| (who, hears(own))).collect()
+        (hears(None), own.into_iter().map(|(who, own)| (who, hears(own))).collect())
     }
 }
 
@@ -118,7 +118,7 @@ mod tests {
             for (who, sound) in (0_u32..).zip(&sounds) {
                 room.heard(who, sound[n * FRAME..][..FRAME].try_into().unwrap());
             }
-            for (who, frame) in room.mix() {
+            for (who, frame) in room.mix().1 {
                 ears[usize::try_from(who).unwrap()].extend(frame);
             }
         }
@@ -139,9 +139,9 @@ mod tests {
         room.join(2);
         room.heard(3, [9; FRAME]);
         (0..3).for_each(|_| room.heard(1, [5; FRAME]));
-        assert_eq!(room.mix(), [(1, [0; FRAME]), (2, [5; FRAME])]);
+        assert_eq!(room.mix(), ([5; FRAME], vec![(1, [0; FRAME]), (2, [5; FRAME])]));
         room.leave(1);
-        assert_eq!((room.mix(), room.len(), room.is_empty()), (vec![(2, [0; FRAME])], 1, false));
+        assert_eq!((room.mix().1, room.len(), room.is_empty()), (vec![(2, [0; FRAME])], 1, false));
     }
 
     proptest! {
@@ -155,7 +155,7 @@ mod tests {
             let last = *samples.last().unwrap();
             let mut heard = Vec::new();
             for _ in 0..=MOST {
-                heard.push(room.mix()[0].1[0]);
+                heard.push(room.mix().1[0].1[0]);
             }
             if samples.len() >= HELD {
                 let expected = i16::try_from(3 * i32::from(last)).unwrap_or(if last < 0 { i16::MIN } else { i16::MAX });

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::{lenient, lenient_map, optional_text, seconds};
+use crate::wire::{lenient, lenient_map, lenient_or_default, optional_text, seconds};
 
 /// Most states of a menu; further ones are not there.
 pub const MOST_STATES: usize = 20;
@@ -59,6 +59,9 @@ pub struct Script {
     /// States by name, beginning with [`START`]; then `say`, `play`, `repeat`, `keys` and `key_wait_seconds` above do not count.
     #[serde(default, deserialize_with = "lenient_map", skip_serializing_if = "BTreeMap::is_empty")]
     pub menu: BTreeMap<String, MenuState>,
+    /// After what it says, which may be nothing, the call goes on in silence: until it is told otherwise, is dropped, or has lasted as long as it may.
+    #[serde(default, deserialize_with = "lenient_or_default", skip_serializing_if = "std::ops::Not::not")]
+    pub stay: bool,
     /// The call ends after so long, whatever happens.
     #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
     pub max_seconds: Option<u64>,

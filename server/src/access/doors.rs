@@ -93,17 +93,22 @@ pub fn admit(caller: Caller, version: Version, headers: &HeaderMap, config: &Htt
     if !host.is_some_and(|host| is_own_host(host, &config.hosts)) || headers.get_all(HOST).iter().count() > 1 {
         return Err(ShutOut::ForeignHost);
     }
+    if is_of_a_foreign_page(headers) { Err(ShutOut::ForeignOrigin) } else { Ok(()) }
+}
+
+/// Whether a page of another site had a request sent.
+#[must_use]
+pub fn is_of_a_foreign_page(headers: &HeaderMap) -> bool {
     let site = headers.get("sec-fetch-site").map(|value| value.to_str().unwrap_or("?"));
     if site.is_some_and(|site| !matches!(site, "none" | "same-origin")) {
-        return Err(ShutOut::ForeignOrigin);
+        return true;
     }
-    match headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("null")) {
-        None => Ok(()),
-        Some(origin) => {
-            let origin_host = origin.split_once("://").map(|(_, host)| host);
-            if origin_host.is_some() && origin_host == host { Ok(()) } else { Err(ShutOut::ForeignOrigin) }
-        }
-    }
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let origin = headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
+    origin.is_some_and(|origin| {
+        let of = origin.split_once("://").map(|(_, host)| host);
+        of.is_none() || of != host
+    })
 }
 
 /// Whether a request says, once, which host it means.

@@ -1,18 +1,20 @@
 //! Who sends alarms: by key, or without one from an open network.
 //!
-//! A key may stand in `Authorization: Bearer`, in `X-Api-Key`, as user or password of basic authentication, in `?key=`, or in the
-//! path (`/k/KEY/api/…`) for senders that can only be given an address. A wrong key is refused, also where none would be needed.
+//! A key may stand in `Authorization: Bearer`, in `X-Api-Key`, as user or password of basic authentication, as a sub-protocol of a socket, in
+//! `?key=`, or in the path (`/k/KEY/api/…`) for senders that can only be given an address. A wrong key is refused, also where none would be
+//! needed.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER, SEC_WEBSOCKET_PROTOCOL};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper::upgrade::OnUpgrade;
 
 use super::rates::TooMany;
 use super::refusals::{KEYLESS, Who};
@@ -24,13 +26,15 @@ use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
 use crate::secrets;
 use crate::store::StoreError;
-use crate::store::access::keys::KeyRow;
+use crate::store::access::keys::{COMMANDS_CALLS, KeyRow};
 use crate::telemetry::AlarmResult;
 
 /// The integration of alarms that come without a key.
 pub const OPEN_DOOR: &str = "open";
 /// What a key needs to send shouts, and to read of them.
 pub const SHOUTS: &str = "shouts";
+/// How a key stands among the sub-protocols of a socket, which a page cannot give other headers.
+pub const KEY_AS_PROTOCOL: &str = "autocall.key.";
 
 /// The sender of a request that was let in.
 #[derive(Clone, Debug)]
@@ -63,6 +67,12 @@ impl Sender {
         self.key.as_ref().filter(|key| key.may(SHOUTS)).map(|key| key.id)
     }
 
+    /// Its key, where that may command calls.
+    #[must_use]
+    pub fn of_calls(&self) -> Option<&Arc<KeyRow>> {
+        self.key.as_ref().filter(|key| key.may(COMMANDS_CALLS))
+    }
+
     /// What its alarms are called after when they do not say.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -86,16 +96,19 @@ pub fn without_path_key(mut request: Request) -> Result<Request, Request> {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().copied();
     let (seat, hangup) = (request.extensions().get::<Seat>().cloned(), request.extensions().get::<Hangup>().cloned());
     let kept = request.extensions_mut();
+    // Of a connection that is to become a socket.
+    let upgrade = kept.remove::<OnUpgrade>();
     kept.clear();
     peer.map(|peer| kept.insert(peer));
     seat.map(|seat| kept.insert(seat));
     hangup.map(|hangup| kept.insert(hangup));
+    upgrade.map(|upgrade| kept.insert(upgrade));
     request.extensions_mut().insert(PathKey(key));
     Ok(request)
 }
 
 /// What a key in the path may stand before.
-const BEHIND_A_KEY: [&str; 2] = ["api/", "direct/"];
+const BEHIND_A_KEY: [&str; 3] = ["api/", "cti/", "direct/"];
 
 /// The key in `/k/KEY/api/…`, and what is left without it.
 fn path_key(uri: &Uri) -> Option<(String, Uri)> {
@@ -271,10 +284,17 @@ fn presented(request: &Request) -> Option<String> {
         .map(|PathKey(key)| key.clone())
         .or_else(|| authorization(headers))
         .or_else(|| header("x-api-key"))
+        .or_else(|| as_protocol(headers))
         .or_else(|| {
             let query = request.uri().query()?;
             form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "key").map(|(_, value)| value.into_owned())
         })
+}
+
+/// The key among the sub-protocols that a socket offers.
+fn as_protocol(headers: &HeaderMap) -> Option<String> {
+    let offered = headers.get_all(SEC_WEBSOCKET_PROTOCOL).into_iter().filter_map(|value| value.to_str().ok());
+    offered.flat_map(|value| value.split(',')).find_map(|one| one.trim().strip_prefix(KEY_AS_PROTOCOL)).map(str::to_owned)
 }
 
 fn authorization(headers: &HeaderMap) -> Option<String> {
@@ -317,6 +337,8 @@ mod tests {
         assert_eq!(shown("/api/v1/alarms", Some(("x-api-key", "ak_1"))), key);
         assert_eq!(shown("/api/v1/alarms?limit=3&key=ak_1", None), key);
         assert_eq!(shown("/k/ak_1/api/v1/alarms?limit=3", None), key);
+        assert_eq!(shown("/k/ak_1/cti/ws", None), key);
+        assert_eq!(shown("/cti/ws", Some(("sec-websocket-protocol", "autocall, autocall.key.ak_1"))), key);
         assert_eq!(shown("/k/ak_1/direct/items/phonecalls/create?token=2", None), key);
         assert_eq!(shown("/api/v1/alarms", None), None);
     }

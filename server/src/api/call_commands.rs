@@ -170,7 +170,7 @@ fn order(body: CallCommandBody) -> Result<LiveOrder, Problem> {
         CallOrder::Play => {
             let text = wrong.note(spoken(body.text)).unwrap_or_default();
             let language = wrong.note(checks::language_tag("language", body.language).map_err(Problem::from)).flatten();
-            LiveOrder::Play { text: Some(text), language, media: None, sha256: None }
+            LiveOrder::say(text, language)
         }
         CallOrder::SendDtmf => LiveOrder::SendDtmf { digits: wrong.note(keys(body.digits)).unwrap_or_default() },
     };

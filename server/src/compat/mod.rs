@@ -2,4 +2,5 @@
 
 pub mod barista;
 pub mod blast;
+pub mod cti;
 pub mod nimbox;

@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 33] = [
+const OWN_PATHS: [&str; 34] = [
     "alarms",
     "alert",
     "api",
@@ -21,6 +21,7 @@ const OWN_PATHS: [&str; 33] = [
     "calendar",
     "calls",
     "calls.csv",
+    "cti",
     "direct",
     "do-not-call",
     "gateways",

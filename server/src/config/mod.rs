@@ -13,7 +13,6 @@
 #[macro_use]
 mod key;
 mod alarms;
-mod barista;
 mod handsets;
 mod http;
 mod kept;
@@ -22,10 +21,10 @@ mod loading;
 mod log;
 mod notify;
 pub mod postgres_url;
+mod programs;
 mod reading;
 mod records;
 mod roster;
-mod shouts;
 mod sms;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -36,7 +35,6 @@ use self::reading::{optional, region, secret_url};
 use crate::numbers::Region;
 
 pub use self::alarms::AlarmConfig;
-pub use self::barista::{BaristaConfig, HistoryForm};
 pub use self::handsets::{HandsetConfig, IdleForm, PlainPath, ProfileChoice};
 pub use self::http::{HttpConfig, ProxySign};
 pub use self::kept::media::MediaConfig;
@@ -47,10 +45,12 @@ pub use self::lines::LinesConfig;
 pub use self::loading::{ConfigError, Loaded, Overrides, Place, Problem, begins_like_ours, unknown_variables};
 pub use self::log::{LogConfig, LogFormat};
 pub use self::notify::NotifyConfig;
+pub use self::programs::barista::{BaristaConfig, HistoryForm};
+pub use self::programs::cti::CtiConfig;
+pub use self::programs::shouts::{NumberForm, ShoutsConfig};
 pub use self::reading::SecretUrl;
 pub use self::records::RecordsConfig;
 pub use self::roster::RosterConfig;
-pub use self::shouts::{NumberForm, ShoutsConfig};
 pub use self::sms::SmsConfig;
 
 /// Everything that can be configured. Its `Debug` form hides the passwords in URLs.
@@ -80,9 +80,11 @@ pub struct Config {
     pub notify: NotifyConfig,
     /// Who is on duty.
     pub roster: RosterConfig,
-    /// Text messages.
+    /// One message to many people.
     pub shouts: ShoutsConfig,
-    /// Section `sms`.
+    /// Calls and conferences that programs command.
+    pub cti: CtiConfig,
+    /// Text messages.
     pub sms: SmsConfig,
     /// Public numbers.
     pub lines: LinesConfig,
@@ -112,6 +114,7 @@ impl Default for Config {
             notify: NotifyConfig::default(),
             roster: RosterConfig::default(),
             shouts: ShoutsConfig::default(),
+            cti: CtiConfig::default(),
             sms: SmsConfig::default(),
             lines: LinesConfig::default(),
             media: MediaConfig::default(),
@@ -193,13 +196,13 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 15] = [
+const TABLES: [&[Key]; 16] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
     self::handsets::KEYS,
     self::alarms::KEYS,
-    self::barista::KEYS,
+    self::programs::barista::KEYS,
     self::notify::KEYS,
     self::roster::KEYS,
     self::sms::KEYS,
@@ -208,7 +211,8 @@ const TABLES: [&[Key]; 15] = [
     self::kept::retention::KEYS,
     self::records::KEYS,
     self::kept::phonecalls::KEYS,
-    self::shouts::KEYS,
+    self::programs::shouts::KEYS,
+    self::programs::cti::KEYS,
 ];
 
 /// Every key, in the order of the manual.

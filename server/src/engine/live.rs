@@ -1,7 +1,7 @@
 //! Calls while they run: what people and programs have done in them, how their handsets hear of it, and what these tell.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use android_protocol::live::{LiveCommand, LiveEvent, LiveOrder, LiveWord, MOST_EVENTS};
 use android_protocol::wire::{Capability, Progress, ProgressState, Recording};
@@ -14,7 +14,7 @@ use crate::alarm::call_record::CallOrigin;
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
 use crate::alarm::{live_command, script};
-use crate::ids::{HandsetId, LiveCommandId, short_mid};
+use crate::ids::{HandsetId, KeyId, LiveCommandId, short_mid};
 use crate::store::alarm::call_records::CallRecordRow;
 use crate::store::alarm::dials::DialRow;
 use crate::store::alarm::live::{LiveCommandRow, NewLiveCommand};
@@ -228,6 +228,7 @@ impl Engine {
         let now = work.now();
         let mut calls: HashMap<&str, Option<Told>> = HashMap::new();
         let mut over: BTreeMap<String, String> = BTreeMap::new();
+        let mut programs: BTreeSet<KeyId> = BTreeSet::new();
         for event in events {
             let mid = event.mid.as_str();
             if !android_protocol::mid::is_well_formed(mid) {
@@ -258,6 +259,7 @@ impl Engine {
                 let failed = outcome.err();
                 work.db().live_command_done(handset.id, event.ack, mid, failed.as_deref(), now).await?;
             }
+            // Named first: what a program has recorded is known by that name.
             if let (LiveWord::Recording, Some(name)) = (word, value.as_deref()) {
                 if let Some(dial) = &call.dial {
                     let number = number_recorded(&mut work, dial, handset.id, event).await?;
@@ -267,9 +269,13 @@ impl Engine {
                     calling_back::name_recordings(&mut work, inbound, &told).await?;
                 }
             }
+            programs.extend(self.rpc_live_event(&mut work, event, word, value.as_deref()).await?);
         }
         work.announce(Announcement::Calls);
         work.commit().await?;
+        for key in programs {
+            self.try_to_settle_rpc(key).await;
+        }
         for (mid, number) in over {
             self.progress(&mid, &Progress { number, state: Some(ProgressState::Ended), ..Progress::default() }).await?;
         }
@@ -323,13 +329,11 @@ async fn number_recorded(work: &mut Work, dial: &DialRow, handset: HandsetId, ev
 
 /// With the language of what is to be said, which its letters tell where nobody else does.
 fn in_its_language(order: &LiveOrder) -> LiveOrder {
-    match order.clone() {
-        LiveOrder::Play { text: Some(text), language: None, media, sha256 } => {
-            let language = Some(script::language_of(None, &text));
-            LiveOrder::Play { text: Some(text), language, media, sha256 }
-        }
-        order => order,
+    let mut order = order.clone();
+    if let LiveOrder::Play { text: Some(text), language: language @ None, .. } = &mut order {
+        *language = Some(script::language_of(None, text));
     }
+    order
 }
 
 /// Why a handset cannot do something in a call that runs.

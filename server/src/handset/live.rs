@@ -18,9 +18,10 @@ use tokio::sync::broadcast::error::RecvError;
 use super::native::{Patience, script_of, speaks_native, wait_of};
 use super::refusal::PollError;
 use crate::app::App;
-use crate::engine::lines::calling_back::{self, CalledBack};
+use crate::engine::lines::calling_back::{self, CalledBack, ComesIn};
 use crate::engine::live::LiveLook;
 use crate::engine::media::Told;
+use crate::engine::rpc::incoming::ForProgram;
 use crate::http::json;
 use crate::http::phone::refusal;
 use crate::store::Announcement;
@@ -73,20 +74,27 @@ pub async fn incoming(app: &Arc<App>, handset: &HandsetRow, parts: &Parts, body:
         return Ok(refusal(StatusCode::BAD_REQUEST, "a call that comes in is {\"id\",\"channel\",\"from\",\"to\",\"codecs\"}"));
     };
     let reply = match app.engine.incoming(handset, &call).await? {
-        Some(CalledBack { mid, details, over: true, .. }) => {
-            let (say, language) = calling_back::over(&details);
-            IncomingReply::answer(mid, Script { say, language: Some(language), repeat: Some(1), ..Script::default() })
-        }
-        Some(CalledBack { mid, details, over: false, records }) => {
-            let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
-            // In a call that came in no clip is played.
-            let told = Told { clip: None, records };
-            let script = script_of(&app.engine, handset, &details, of_person.as_deref(), &told);
-            IncomingReply::answer(mid, Script { machine: None, ..script })
+        Some(ComesIn::CallsBack(told)) => called_back(app, handset, *told),
+        Some(ComesIn::ForProgram(ForProgram { mid, seconds })) => {
+            IncomingReply::ring(mid, Script { stay: true, max_seconds: Some(u64::from(seconds)), ..Script::default() })
         }
         None => IncomingReply::reject(),
     };
     Ok(json(StatusCode::OK, reply.to_body()))
+}
+
+/// What whoever calls back about an alarm hears.
+fn called_back(app: &App, handset: &HandsetRow, told: CalledBack) -> IncomingReply {
+    let CalledBack { mid, details, over, records } = told;
+    if over {
+        let (say, language) = calling_back::over(&details);
+        return IncomingReply::answer(mid, Script { say, language: Some(language), repeat: Some(1), ..Script::default() });
+    }
+    let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
+    // In a call that came in no clip is played.
+    let told = Told { clip: None, records };
+    let script = script_of(&app.engine, handset, &details, of_person.as_deref(), &told);
+    IncomingReply::answer(mid, Script { machine: None, ..script })
 }
 
 /// Up to where a handset has seen commands: `since` of its query.

@@ -56,7 +56,11 @@ async fn play(app: &App, handset: &HandsetRow, parts: &Parts, id: &str) -> Resul
     let mut reader = store.read().await?;
     let mut db = reader.db();
     let file = match id.parse::<MediaId>() {
-        Ok(id) if db.is_to_play(handset.id, id).await? || db.may_play_in_shout(handset.id, id, CLIP_PREFIX).await? => {
+        Ok(id)
+            if db.is_to_play(handset.id, id).await?
+                || db.may_play_in_shout(handset.id, id, CLIP_PREFIX).await?
+                || db.may_play_for_program(handset.id, id).await? =>
+        {
             db.media(id).await?.filter(|file| file.stored_at.is_some())
         }
         _ => None,

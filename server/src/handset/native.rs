@@ -158,11 +158,13 @@ async fn lets_in_as_before(app: &App, seat: &lookout::Seat, handset: &HandsetRow
 pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> Result<String, PollError> {
     let details = engine.offer_details(&offer).await?;
     let left = (offer.deadline - engine.clock.now()).num_seconds().max(0);
-    let ring_seconds = u64::try_from(handset.ring_seconds).ok();
+    let of_program = engine.call_script(&offer).await?;
+    // Whoever commands a call says how long it rings.
+    let ring_seconds = of_program.as_ref().map(|(_, ring)| *ring).or(u64::try_from(handset.ring_seconds).ok());
     let (alarm, script, callees) = match details {
         Some(details) => {
             let of_person = details.callees.iter().find_map(|(_, language)| language.clone());
-            let told = match offer.asks_key && details.alarm.kind != AlarmKind::Shout {
+            let told = match offer.asks_key && !matches!(details.alarm.kind, AlarmKind::Shout | AlarmKind::Call) {
                 // A call leaves whatever becomes of its sound.
                 true => {
                     let told = engine.told(&offer.mid, handset.can(Capability::Record), details.barista.is_some()).await;
@@ -175,6 +177,7 @@ pub async fn offer_body(engine: &Engine, handset: &HandsetRow, offer: Offer) -> 
             };
             let script = match details.alarm.kind {
                 AlarmKind::Shout => engine.shout_script(&offer).await?,
+                AlarmKind::Call => of_program.as_ref().map(|(script, _)| script.clone()),
                 _ => offer.asks_key.then(|| script_of(engine, handset, &details, of_person.as_deref(), &told)),
             };
             // A Barista client says what is to be said, and in which language.

@@ -7,7 +7,7 @@ use crate::ids::KeyId;
 use crate::needs::Words;
 use crate::numbers::{Number, NumberError, Region};
 use crate::secrets;
-use crate::store::access::keys::LISTS_CALLS;
+use crate::store::access::keys::{COMMANDS_CALLS, LISTS_CALLS};
 use crate::store::{Announcement, StoreError, Work};
 
 /// Tells a key from other secrets, in a log or a search for leaked ones.
@@ -38,6 +38,14 @@ pub enum KeyError {
     /// There are calls that were read by what is to be changed.
     #[error("calls that the key {0:?} listed are kept, and were read as it is now: with --reread they are read anew")]
     HasCalls(String),
+    /// It commands no calls.
+    #[error("the key {0:?} commands no calls: only keys that were made with --calls do")]
+    CommandsNoCalls(String),
+    /// No number begins so.
+    #[error(
+        "{0:?} is no beginning of a number: write + and the digits behind it, such as +86, or several with commas between them"
+    )]
+    BadBeginning(String),
     /// That is no area code.
     #[error("{0:?} is no area code: write 1 to 8 digits, such as 0261")]
     BadAreaCode(String),
@@ -66,6 +74,33 @@ pub async fn add_for_calls(work: &mut Work, name: &str, said: &Said, own: (Regio
     let rule = said.rule(own.0, own.1);
     let kept = Said { region: Some(rule.region.to_string()), zone: Some(rule.zone), ..said.clone() };
     insert(work, name, (&[], &Words::read(LISTS_CALLS), Some(&kept))).await
+}
+
+/// Says which numbers a key may call: those that begin with one of these, or `any`. Gives what it may then; `None` is any.
+///
+/// # Errors
+/// When there is no such key, it commands no calls, no number begins so, or the database fails.
+pub async fn may_call(work: &mut Work, name: &str, beginnings: &str) -> Result<Option<String>, KeyError> {
+    let key = work.db().key_by_name(name).await?.ok_or_else(|| KeyError::Unknown(name.to_owned()))?;
+    if !key.may(COMMANDS_CALLS) {
+        return Err(KeyError::CommandsNoCalls(name.to_owned()));
+    }
+    let may = match beginnings.trim() {
+        "any" => None,
+        all => {
+            let each: Vec<&str> = all.split(',').map(str::trim).collect();
+            let is_one = |one: &&str| {
+                one.strip_prefix('+')
+                    .is_some_and(|digits| (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit()))
+            };
+            if let Some(bad) = each.iter().find(|one| !is_one(one)) {
+                return Err(KeyError::BadBeginning((*bad).to_owned()));
+            }
+            Some(each.join(","))
+        }
+    };
+    work.db().set_rpc_may_call(key.id, may.as_deref()).await?;
+    Ok(may)
 }
 
 /// Makes a key that may more than raise alarms, and gives it.

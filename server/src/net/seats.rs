@@ -219,6 +219,8 @@ struct Held {
     stalled: AtomicU64,
     /// Something that was sent was not read.
     unread: AtomicBool,
+    /// It speaks another protocol from now on: what is sent is no answer of HTTP.
+    upgraded: AtomicBool,
     cut: CancellationToken,
     hurry: CancellationToken,
 }
@@ -308,6 +310,7 @@ impl Seats {
             answered: AtomicBool::new(false),
             stalled: AtomicU64::new(0),
             unread: AtomicBool::new(false),
+            upgraded: AtomicBool::new(false),
             cut: CancellationToken::new(),
             hurry: CancellationToken::new(),
         });
@@ -463,6 +466,15 @@ impl Seat {
 
     pub(crate) fn has_unread(&self) -> bool {
         self.0.held.unread.load(Ordering::Relaxed)
+    }
+
+    /// It speaks another protocol once this answer is sent.
+    pub(crate) fn upgrade(&self) {
+        self.0.held.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.0.held.upgraded.load(Ordering::Relaxed)
     }
 
     /// Whether the last attempt to send something could not send anything.

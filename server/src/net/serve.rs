@@ -157,7 +157,7 @@ async fn seat(seats: &Arc<Seats>, peer: SocketAddr, stop: &CancellationToken) ->
 
 async fn connection<S>(stream: S, peer: SocketAddr, seat: Seat, served: Served, limits: Limits, stop: CancellationToken)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let hangup = CancellationToken::new();
     let service = {
@@ -173,7 +173,8 @@ where
         .timer(TokioTimer::new())
         // Counted by ourselves: the library's limit would close connections that are merely idle.
         .header_read_timeout(None)
-        .serve_connection(TokioIo::new(Wire::new(stream, seat.clone())), service);
+        .serve_connection(TokioIo::new(Wire::new(stream, seat.clone())), service)
+        .with_upgrades();
     tokio::pin!(connection);
     let mut look_at = Instant::now() + limits.head.min(limits.keep_alive);
     let mut stopping_at = None;
@@ -230,6 +231,9 @@ async fn answer(
             scarce()
         }
     };
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        seat.upgrade();
+    }
     // On the way out it is an answer, whatever is still on the way in; a stream goes on waiting.
     if seat.doing().0 != Doing::Waiting {
         seat.turn(Doing::Working);

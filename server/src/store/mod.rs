@@ -21,6 +21,7 @@ mod migrations;
 pub mod open;
 pub mod places;
 pub mod retention;
+pub mod rpc;
 pub mod secrets;
 pub mod shouts;
 pub mod statement;
@@ -209,6 +210,8 @@ pub enum Announcement {
     Shouts,
     /// A call has got further: that is shown, and makes nothing due.
     Calls,
+    /// A program is told something, or something is to be told to a call of one.
+    Rpc,
     /// There is something to be done in a call that runs, or its handset asks anew for that: whoever waits for it looks.
     Live,
     /// A handset was added, changed or seen in another state.
@@ -229,6 +232,7 @@ impl Announcement {
             Self::Hunts => "hunts",
             Self::Shouts => "shouts",
             Self::Calls => "calls",
+            Self::Rpc => "rpc",
             Self::Live => "live",
             Self::Handsets => "handsets",
             Self::People => "people",
@@ -243,6 +247,7 @@ impl Announcement {
             "hunts" => Self::Hunts,
             "shouts" => Self::Shouts,
             "calls" => Self::Calls,
+            "rpc" => Self::Rpc,
             "live" => Self::Live,
             "handsets" => Self::Handsets,
             "people" => Self::People,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autocall_tests::markdown::examples_in;
 use autocall_tests::postgres::{PrivatePostgres, fresh_schema};
 use autocall_tests::server::{Binary, ServeOptions, autocall};
 use autocall_tests::wait::eventually;
@@ -49,6 +50,15 @@ impl Phone {
             (answer["phone"] == json!([number])).then(|| answer["mid"].as_str().unwrap().to_owned())
         })
         .await
+    }
+
+    /// Asks until there is nothing to do.
+    pub async fn is_idle(&self) {
+        eventually("nothing to dial", SOON, async || {
+            let answer = self.http.get(&self.address).header("user-agent", "okhttp/3.10.0").send().await.ok()?;
+            (answer.json::<Value>().await.ok()?["code"] == 1).then_some(())
+        })
+        .await;
     }
 
     pub async fn report(&self, mid: &str, resp: &str) {
@@ -270,4 +280,30 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         assert_eq!(browser.run(unnamed).await, json!([]), "{path}");
     }
     browser.assert_well_behaved(&server.url(), &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_program_of_a_page_hears_of_its_call() {
+    let server = Binary::spawn(ServeOptions::new()).await;
+    let desk = Phone::pair(&server, "desk").await;
+    let key = command(&server, &["key", "add", "--name", "page", "--calls"]).await;
+    let documented = examples_in("docs/call-rpc.md").into_iter().find(|example| example.name == "javascript").unwrap();
+    let browser = Chromium::start().await;
+    browser.open(&server.url()).await;
+    // It has to have asked, or nobody is there to call.
+    desk.is_idle().await;
+    let begin = format!(
+        "{}\nwindow.told = []; call('{}', '{}', '{A}', (text) => window.told.push(text));",
+        documented.code,
+        server.url(),
+        key.trim()
+    );
+    browser.run(&begin).await;
+    let mid = desk.dial(A).await;
+    desk.report(&mid, A).await;
+    eventually("the page to hear that its call is over", SOON, async || {
+        let told = browser.run("return window.told").await;
+        (told.as_array()?.last()? == "sys.call.on_released").then_some(())
+    })
+    .await;
 }

@@ -50,6 +50,7 @@ mod replies;
 mod reports_anywhere;
 mod rising;
 mod roster;
+mod rpc;
 mod senders;
 mod shout_calls;
 mod shout_records;

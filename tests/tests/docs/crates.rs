@@ -30,7 +30,7 @@ const LICENCES: [&str; 11] = [
 
 /// Crates of which two versions are compiled in, and who asks for the older one. Whatever else comes twice costs time in each build: ask
 /// first whether one version will do.
-const TWICE: [(&str, &str); 13] = [
+const TWICE: [(&str, &str); 16] = [
     ("base64", "sqlx"),
     ("block-buffer", "sqlx, by sha2"),
     ("cpufeatures", "sqlx, by sha2"),
@@ -40,7 +40,10 @@ const TWICE: [(&str, &str); 13] = [
     ("getrandom", "ring"),
     ("hashbrown", "sqlx, by hashlink"),
     ("nom", "phonenumber"),
+    ("rand", "tungstenite"),
+    ("rand_core", "tungstenite, by rand"),
     ("regex-syntax", "phonenumber, by regex-cache"),
+    ("sha1", "tungstenite"),
     ("sha2", "sqlx"),
     ("syn", "macros, for the machine that builds"),
     ("tower-http", "reqwest"),

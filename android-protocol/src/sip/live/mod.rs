@@ -6,6 +6,7 @@
 
 pub mod events;
 mod line;
+pub mod rooms;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -25,21 +26,22 @@ use self::{
     line::judge,
 };
 use super::{
-    call::{Control, pcm},
+    call::{Control, RoomOrder, pcm},
     server::Server,
     sound::{
         Pcm,
         clips::Clips,
-        seat::House,
+        seat::{House, Manner},
         speech::{Speaker, language_of},
     },
 };
 use crate::{
-    live::{LiveCommand, LiveEvent, LiveOrder, LiveWord},
+    live::{LiveCommand, LiveEvent, LiveOrder, LivePart, LiveWord, MOST_PARTS},
     voice::{
         conversation::{MOST_COLLECTED, Wish},
         pcm as sound,
-        script::{Clip, Script, Utterance},
+        room::{By, RoomNews},
+        script::{Clip, Script},
     },
 };
 
@@ -61,6 +63,9 @@ const REMEMBERED: usize = 100;
 
 /// A recording that is to be played is not waited for longer: a command of half a minute ago is of no use.
 const CLIP_WITHIN: Duration = Duration::from_secs(10);
+
+/// No more is played for one command, its repetitions not counted: an hour.
+const MOST_SAMPLES: usize = 3600 * 8000;
 
 /// A sentence before hanging up is not waited for longer.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(3);
@@ -130,7 +135,8 @@ fn longer(pause: Duration, status: Option<u16>) -> Duration {
 }
 
 impl Live {
-    /// Begins; `unix_ms` is the wall clock, by which the numbers of events go on over restarts, as by what stands in `state_dir`.
+    /// Begins; `unix_ms` is the wall clock, by which the numbers of events go on over restarts, as by what stands in `state_dir`. What becomes of
+    /// what is asked for of rooms comes out beside it.
     #[must_use]
     pub fn new(
         server: Server,
@@ -138,10 +144,11 @@ impl Live {
         clips: Clips,
         tell: Arc<dyn Fn(&str) + Send + Sync>,
         (unix_ms, state_dir): (i64, &Path),
-    ) -> Self {
+    ) -> (Self, mpsc::UnboundedReceiver<RoomNews>) {
         let events = Events::new(unix_ms, state_dir.join("events.mark"));
         let count = watch::Sender::new(0);
-        Self(Arc::new(Inner { calls: Mutex::default(), count, events, house: House::default(), server, speaker, clips, tell }))
+        let (house, told) = House::open();
+        (Self(Arc::new(Inner { calls: Mutex::default(), count, events, house, server, speaker, clips, tell })), told)
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
@@ -180,6 +187,18 @@ impl Live {
         }
     }
 
+    /// Something happened in the call of this name, or was asked for in its name: it may be over by now.
+    fn tell_of(&self, mid: &str, ack: i64, word: LiveWord, value: Option<String>) {
+        let line = self.calls().running.get(mid).cloned();
+        match line {
+            Some(line) => self.tell(&line, ack, word, value),
+            None => {
+                let event = LiveEvent { ack, mid: mid.to_owned(), word: Some(word), value, ..LiveEvent::default() };
+                self.0.events.push(event);
+            }
+        }
+    }
+
     /// A call is over, by this word; whoever had it dropped is told.
     pub fn ended(&self, line: &Line, by: &str) {
         self.tell(line, line.dropped_by(), LiveWord::Ended, Some(by.to_owned()));
@@ -197,7 +216,16 @@ impl Live {
 
     /// Completes when the server has everything that happened so far.
     pub async fn told(&self) {
+        self.0.house.told().await;
+        self.events_told().await;
+    }
+
+    async fn events_told(&self) {
         self.0.events.empty().await;
+    }
+
+    fn seen_to(&self) {
+        self.0.house.seen_to();
     }
 
     /// Asks for commands whenever there are calls, for ever.
@@ -300,32 +328,56 @@ impl Live {
 
     /// What a command means for the call, with everything ready that it needs.
     async fn control_of(&self, command: &LiveCommand) -> Result<Control, &'static str> {
-        let wish = |wish, sound, seat| Control::Wish { number: command.seq, wish, sound, seat };
+        let wish = |wish, sounds, seat| Control::Wish { number: command.seq, wish, sounds, seat };
+        let room = |room: &str, order| {
+            let by = By { mid: command.mid.clone(), ack: command.seq };
+            Control::Room { by, room: room.to_owned(), order }
+        };
         Ok(match &command.order {
-            LiveOrder::Play { text, language, media, sha256 } => {
-                let (what, sound) =
-                    self.sound_of(text.as_deref(), language.as_deref(), media.as_deref(), sha256.as_deref()).await?;
-                wish(Wish::Play(what), Some(sound), None)
+            LiveOrder::Play { text, language, media, sha256, parts, repeat, finish } => {
+                let sounds = if parts.is_empty() {
+                    let (text, language, media, sha256) = (text.clone(), language.clone(), media.clone(), sha256.clone());
+                    self.sounds_of(&[LivePart { text, language, media, sha256 }]).await?
+                } else {
+                    self.sounds_of(parts).await?
+                };
+                let finish = finish.as_deref().map(keys).unwrap_or_default();
+                wish(Wish::Play { again: repeat.unwrap_or(0), finish }, sounds, None)
             }
-            LiveOrder::Stop => wish(Wish::Stop, None, None),
+            LiveOrder::Stop => wish(Wish::Stop, Vec::new(), None),
             LiveOrder::SendDtmf { digits } => {
                 Control::Press(command.seq, digits.chars().filter(|c| !c.is_whitespace()).take(MOST_COLLECTED).collect())
             }
-            LiveOrder::Collect { max, seconds } => {
+            LiveOrder::Collect { max, seconds, valid, finish, between } => {
                 let most = max.and_then(|max| usize::try_from(max).ok()).unwrap_or(1);
-                wish(Wish::Collect { most, within: seconds.map_or(USUAL_COLLECT, Duration::from_secs) }, None, None)
+                let within = seconds.map_or(USUAL_COLLECT, Duration::from_secs);
+                let (valid, finish) = (valid.as_deref().map(keys), finish.as_deref().map(keys).unwrap_or_default());
+                let between = between.map(Duration::from_secs);
+                wish(Wish::Collect { most, within, between, valid, finish }, Vec::new(), None)
             }
-            LiveOrder::Record { seconds } => {
+            LiveOrder::Record { seconds, finish, beep } => {
                 let longest = seconds.map_or(USUAL_RECORD, Duration::from_secs);
-                wish(Wish::Record { longest }, Some(pcm(sound::beep())), None)
+                let (finish, beep) = (finish.as_deref().map(keys), beep.unwrap_or(true));
+                wish(Wish::Record { longest, finish, beep }, vec![pcm(sound::beep())], None)
             }
-            LiveOrder::Join { room, mute } => {
+            LiveOrder::Join { room, mute, deaf } => {
                 if room.is_empty() || room.chars().count() > LONGEST_ROOM {
                     return Err("unknown");
                 }
-                wish(Wish::Join { room: room.clone(), mute: *mute }, None, Some(self.0.house.seat(room, *mute)))
+                let (mute, deaf) = (*mute, *deaf);
+                let seat = self.0.house.seat(room, Manner { mute, deaf });
+                wish(Wish::Join { room: room.clone(), mute, deaf }, Vec::new(), Some(seat))
             }
-            LiveOrder::Leave => wish(Wish::Leave, None, None),
+            LiveOrder::Leave => wish(Wish::Leave, Vec::new(), None),
+            LiveOrder::RoomPlay { room: name, parts, looped } => {
+                let sounds = self.sounds_of(parts).await?;
+                room(name, RoomOrder::Play { sounds, looped: *looped })
+            }
+            LiveOrder::RoomStop { room: name } => room(name, RoomOrder::Stop),
+            LiveOrder::RoomRecord { room: name, seconds } => {
+                room(name, RoomOrder::Record(seconds.map_or(USUAL_RECORD, Duration::from_secs)))
+            }
+            LiveOrder::RoomEndRecording { room: name } => room(name, RoomOrder::EndRecording),
             LiveOrder::Answer => Control::Answer(command.seq),
             LiveOrder::Reject { cause } => Control::Reject(command.seq, *cause),
             LiveOrder::Redirect { to } => Control::Redirect(command.seq, to.clone()),
@@ -333,26 +385,39 @@ impl Live {
         })
     }
 
-    async fn sound_of(
-        &self,
-        text: Option<&str>,
-        language: Option<&str>,
-        media: Option<&str>,
-        sha256: Option<&str>,
-    ) -> Result<(Utterance, Pcm), &'static str> {
-        if let Some(media) = media {
-            let clip = Clip { media: media.to_owned(), sha256: sha256.map(str::to_owned) };
+    /// Everything that is to be played, one after the other.
+    async fn sounds_of(&self, parts: &[LivePart]) -> Result<Vec<Pcm>, &'static str> {
+        if parts.len() > MOST_PARTS {
+            return Err("unknown");
+        }
+        let mut sounds: Vec<Pcm> = Vec::with_capacity(parts.len());
+        for part in parts {
+            sounds.push(self.sound_of(part).await?);
+            if sounds.iter().map(|sound| sound.len()).sum::<usize>() > MOST_SAMPLES {
+                return Err("media");
+            }
+        }
+        if sounds.is_empty() { Err("media") } else { Ok(sounds) }
+    }
+
+    async fn sound_of(&self, part: &LivePart) -> Result<Pcm, &'static str> {
+        if let Some(media) = &part.media {
+            let clip = Clip { media: media.clone(), sha256: part.sha256.clone() };
             let script = Script { play: Some(clip), ..Script::default() };
             let clips = timeout(CLIP_WITHIN, self.0.clips.of(&script)).await.ok().and_then(Result::ok);
-            return clips.and_then(|clips| clips.into_iter().next()).ok_or("media");
+            return clips.and_then(|clips| clips.into_values().next()).ok_or("media");
         }
-        let text = text.filter(|text| !text.trim().is_empty()).ok_or("media")?;
-        let sound = self.0.speaker.say(text, &language_of(language, text)).await.map_err(|why| {
+        let text = part.text.as_deref().filter(|text| !text.trim().is_empty()).ok_or("media")?;
+        self.0.speaker.say(text, &language_of(part.language.as_deref(), text)).await.map_err(|why| {
             (self.0.tell)(&format!("not spoken: {why}"));
             "media"
-        })?;
-        Ok((Utterance::Text(text.to_owned()), sound))
+        })
     }
+}
+
+/// Keys as they are heard.
+fn keys(written: &str) -> String {
+    written.to_ascii_uppercase()
 }
 
 #[cfg(test)]
@@ -374,7 +439,7 @@ mod tests {
         let speech = Speech { files: [("Bye".to_owned(), bye)].into(), ..Speech::default() };
         let server = Server::new(crate::client::builder().build().unwrap(), "http://127.0.0.1:9/h/T");
         let clips = Clips::new(server.clone(), folder);
-        Live::new(server, Speaker::new(&speech, folder), clips, Arc::new(|_| {}), (0, folder))
+        Live::new(server, Speaker::new(&speech, folder), clips, Arc::new(|_| {}), (0, folder)).0
     }
 
     #[tokio::test]
@@ -384,7 +449,7 @@ mod tests {
         let (control, mut controlled) = mpsc::channel(4);
         line.begin(A, control.clone());
         assert!(line.drop_for(9));
-        let play = LiveOrder::Play { text: Some("Bye".to_owned()), language: None, media: None, sha256: None };
+        let play = LiveOrder::say("Bye".to_owned(), None);
         live.carry_out(&line, LiveCommand { seq: 8, mid: "m".to_owned(), call: A.to_owned(), order: play }, &control).await;
         assert!(controlled.try_recv().is_err(), "the call that ends is told to say something");
         let told = live.0.events.waiting();
@@ -406,6 +471,22 @@ mod tests {
             live.drop_call(&line, Some("Bye".to_owned()), None).await;
             let Ok(Control::Drop(said)) = controlled.try_recv() else { panic!("it is not dropped") };
             assert_eq!(said.is_some(), connected, "a sentence was made ready: {}", said.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_played_has_so_many_parts_and_not_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let live = live(folder.path());
+        let part = LivePart { text: Some("Bye".to_owned()), ..LivePart::default() };
+        for (count, made) in [(0, Err("media")), (1, Ok(1)), (MOST_PARTS, Ok(MOST_PARTS)), (MOST_PARTS + 1, Err("unknown"))] {
+            let room = LiveOrder::RoomPlay { room: "r".to_owned(), parts: vec![part.clone(); count], looped: true };
+            let command = LiveCommand { seq: 8, mid: "m".to_owned(), call: A.to_owned(), order: room };
+            let control = live.control_of(&command).await.map(|control| match control {
+                Control::Room { order: RoomOrder::Play { sounds, looped: true }, .. } => sounds.len(),
+                _ => 0,
+            });
+            assert_eq!(control, made, "{count}");
         }
     }
 

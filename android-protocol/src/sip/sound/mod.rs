@@ -124,12 +124,28 @@ impl Sound {
         self.pressing.give_up()
     }
 
-    /// Takes a seat in a room, or gives it up.
+    /// The same, where the call goes on: the key that is being pressed comes to its end.
+    pub fn stop_pressing(&mut self) -> Vec<i64> {
+        self.pressing.stop()
+    }
+
+    /// Takes a seat in a room, or gives it up. Who sits there already stays, and hears and is heard as on the new seat.
     pub fn sit(&mut self, seat: Option<Seat>) {
+        if let (Some(now), Some(new)) = (&mut self.seat, &seat)
+            && now.room() == new.room()
+        {
+            return now.behave_as(new);
+        }
         if let Some(seat) = &seat {
             seat.enter();
         }
         self.seat = seat;
+    }
+
+    /// The seat in this room, if it is taken.
+    #[must_use]
+    pub fn seat_in(&self, room: &str) -> Option<&Seat> {
+        self.seat.as_ref().filter(|seat| seat.room() == room)
     }
 
     /// Keeps what the callee says.
@@ -292,8 +308,15 @@ fn add(frame: &mut Frame, other: &Frame) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-    use super::*;
-    use crate::voice::{keys::TelephoneEvent, tone};
+    use super::{
+        seat::{House, Manner},
+        *,
+    };
+    use crate::voice::{
+        keys::TelephoneEvent,
+        room::{By, RoomNews},
+        tone,
+    };
 
     const PEER: &str = "192.0.2.1:4000";
 
@@ -405,6 +428,44 @@ mod tests {
             let expected: Vec<Heard> = "155#9".chars().map(Heard::Key).collect();
             assert_eq!((keys, pressed), (expected, vec![Heard::Pressed(7), Heard::Pressed(8)]), "{event:?}");
         }
+    }
+
+    #[test]
+    fn keys_that_are_stopped_end_with_the_one_that_is_pressed() {
+        for event in [Some(96), None] {
+            let (mut ours, mut theirs) = (sound(event), sound(event));
+            ours.press(7, "123");
+            ours.press(8, "9");
+            let mut keys = Vec::new();
+            for n in 0..60 {
+                if n == 2 {
+                    assert_eq!((ours.stop_pressing(), ours.stop_pressing()), (vec![7, 8], vec![]));
+                }
+                let (datagram, heard) = ours.tick(ms(20 * n));
+                assert!(!heard.iter().any(|heard| matches!(heard, Heard::Pressed(_))), "{heard:?}");
+                let came = theirs.datagram(ms(20 * n), &datagram.unwrap().0, PEER.parse().unwrap());
+                keys.extend(came.into_iter().chain(theirs.tick(ms(20 * n)).1).filter(|heard| matches!(heard, Heard::Key(_))));
+            }
+            assert_eq!(keys, [Heard::Key('1')], "{event:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_sits_in_a_room_stays_there_and_hears_otherwise() {
+        let (house, mut told) = House::open();
+        let mut sound = sound(Some(101));
+        let seat = |room: &str, deaf| house.seat(room, Manner { mute: false, deaf });
+        let by = |ack| By { mid: "m".to_owned(), ack };
+        sound.sit(Some(seat("r", false)));
+        sound.seat_in("r").unwrap().play(by(1), vec![Pcm::from(vec![1000; 800])], true);
+        // With a new seat in the same room it does not leave, or the room would end.
+        sound.sit(Some(seat("r", true)));
+        assert!((house.rooms(), sound.seat_in("r").is_some(), sound.seat_in("s").is_none()) == (1, true, true));
+        assert_eq!((told.try_recv().ok(), told.try_recv().ok()), (Some(RoomNews::Begun(by(1))), None));
+        sound.sit(Some(seat("s", false)));
+        assert_eq!((house.rooms(), told.try_recv().ok()), (1, Some(RoomNews::Stopped(by(1)))));
+        sound.sit(None);
+        assert_eq!(house.rooms(), 0);
     }
 
     #[test]

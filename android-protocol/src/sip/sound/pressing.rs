@@ -41,10 +41,15 @@ impl Pressing {
         self.waiting.push_back(Step::Done(number));
     }
 
-    /// Presses nothing more; the numbers whose keys were not all pressed.
+    /// Begins to press nothing more; the numbers whose keys were not all pressed.
+    pub(super) fn stop(&mut self) -> Vec<i64> {
+        self.waiting.drain(..).filter_map(|step| if let Step::Done(number) = step { Some(number) } else { None }).collect()
+    }
+
+    /// Presses nothing more, not even to the end of a key; the numbers whose keys were not all pressed.
     pub(super) fn give_up(&mut self) -> Vec<i64> {
         self.rest.clear();
-        self.waiting.drain(..).filter_map(|step| if let Step::Done(number) = step { Some(number) } else { None }).collect()
+        self.stop()
     }
 
     /// For the next frame, which begins at `stamp`: what goes with it, and whether all keys of a number are pressed now.

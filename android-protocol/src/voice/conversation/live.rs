@@ -20,21 +20,36 @@ pub const MOST_COLLECTED: usize = 64;
 /// What somebody wants of a running call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    /// Play this in place of what is playing.
-    Play(Utterance),
-    /// Play nothing more; a script waits for a key then.
+    /// Play what comes with it in place of what is playing.
+    Play {
+        /// So many times more.
+        again: u32,
+        /// The keys that end it.
+        finish: String,
+    },
+    /// Play, collect and record nothing more; a script waits for a key then.
     Stop,
     /// Take keys for nothing but this.
     Collect {
         /// So many at most.
         most: usize,
-        /// For so long at most, counted from when what is being played was.
+        /// For so long at most, counted from when what is being played was; where `between` says more, until the first key.
         within: Duration,
+        /// For so long at most after each key.
+        between: Option<Duration>,
+        /// The keys that count; all of them where it is not said.
+        valid: Option<String>,
+        /// The keys that end it.
+        finish: String,
     },
-    /// Record the callee, after a tone; that it has begun is told as [`LiveWord::Playing`].
+    /// Record the callee; that it has begun is told as [`LiveWord::Playing`].
     Record {
         /// For so long at most.
         longest: Duration,
+        /// The keys that end it; any key where it is not said.
+        finish: Option<String>,
+        /// After a tone.
+        beep: bool,
     },
     /// Hear a room, and be heard there.
     Join {
@@ -42,6 +57,8 @@ pub enum Wish {
         room: String,
         /// Hear only.
         mute: bool,
+        /// Be heard only.
+        deaf: bool,
     },
     /// Hear the room no longer.
     Leave,
@@ -59,8 +76,10 @@ enum Back {
     /// With waiting for a key.
     #[default]
     Wait,
-    /// It had its result: the call ends.
+    /// It had its result: the call ends, or stays.
     End,
+    /// It was over, and the call stayed.
+    Stay,
 }
 
 /// Keys that are being collected.
@@ -69,6 +88,9 @@ struct Collecting {
     ack: i64,
     most: usize,
     within: Duration,
+    between: Option<Duration>,
+    valid: Option<String>,
+    finish: String,
     until: Duration,
     keys: String,
 }
@@ -78,7 +100,12 @@ struct Collecting {
 pub(super) struct Aside {
     back: Back,
     collecting: Option<Collecting>,
-    in_room: bool,
+    /// Which room it is in.
+    room: Option<String>,
+    /// How often what is played for a wish is played again.
+    again: u32,
+    /// The keys that end what is played or recorded for a wish.
+    finish: Option<String>,
 }
 
 impl Conversation {
@@ -90,14 +117,16 @@ impl Conversation {
 
     pub(super) fn wish(&mut self, at: Duration, ack: i64, wish: Wish) {
         match wish {
-            Wish::Play(what) => {
+            Wish::Play { again, finish } => {
                 if self.lay_aside(at, ack) {
                     self.doing = Doing::Aside { ack };
-                    self.commands.push(Command::Play(vec![what]));
+                    (self.aside.again, self.aside.finish) = (again, Some(finish));
+                    self.commands.push(Command::PlayWished { ack, again: again > 0 });
                     self.tell(ack, LiveWord::Playing, None);
                 }
             }
             Wish::Stop => {
+                self.tell_collected();
                 match self.doing {
                     Doing::Taping { ack, .. } => {
                         self.commands.push(Command::KeepRecording(ack));
@@ -116,26 +145,41 @@ impl Conversation {
                     self.go_on(at);
                 }
             }
-            Wish::Collect { most, within } => self.collect(at, ack, most, within),
-            Wish::Record { longest } => {
+            Wish::Collect { most, within, between, valid, finish } => {
+                let within = within.min(LONGEST_WISH);
+                let (most, between) = (most.clamp(1, MOST_COLLECTED), between.map(|between| between.min(LONGEST_WISH)));
+                let until = at + within;
+                self.collect(at, Collecting { ack, most, within, between, valid, finish, until, keys: String::new() });
+            }
+            Wish::Record { longest, finish, beep } => {
                 // One recording at a time, and one meaning of a key at a time.
                 if self.whole.is_some() || self.is_full() || self.aside.collecting.is_some() {
                     self.busy(ack);
                 } else if self.lay_aside(at, ack) {
-                    self.doing = Doing::Announcing { ack, longest: longest.min(LONGEST_WISH) };
-                    self.commands.push(Command::Play(vec![Utterance::Beep]));
+                    let longest = longest.min(LONGEST_WISH);
+                    self.aside.finish = finish;
+                    if beep {
+                        self.doing = Doing::Announcing { ack, longest };
+                        self.commands.push(Command::Play(vec![Utterance::Beep]));
+                    } else {
+                        self.announced(at, ack, longest);
+                    }
                 }
             }
-            Wish::Join { room, mute } => {
-                if self.lay_aside(at, ack) {
-                    self.aside.in_room = true;
-                    self.wait_afterwards();
-                    self.commands.push(Command::Enter { room: room.clone(), mute });
+            Wish::Join { room, mute, deaf } => {
+                // Where it is already, only who hears whom changes.
+                let is_there = self.aside.room.as_ref() == Some(&room);
+                if is_there || self.lay_aside(at, ack) {
+                    if !is_there {
+                        self.wait_afterwards();
+                    }
+                    self.aside.room = Some(room.clone());
+                    self.commands.push(Command::Enter { room: room.clone(), mute, deaf });
                     self.tell(ack, LiveWord::Joined, Some(room));
                 }
             }
             Wish::Leave => {
-                if std::mem::take(&mut self.aside.in_room) {
+                if self.aside.room.take().is_some() {
                     self.commands.push(Command::Leave);
                 }
                 self.tell(ack, LiveWord::Left, None);
@@ -150,6 +194,8 @@ impl Conversation {
                     self.commands.push(Command::EndRecording);
                 }
                 self.close_wishes();
+                // These are the last words.
+                self.stay = false;
                 self.doing = Doing::Thanking;
                 self.commands.push(Command::Play(vec![say]));
             }
@@ -172,6 +218,7 @@ impl Conversation {
             Doing::Waiting { last: false, .. } => Back::Pause,
             Doing::Waiting { last: true, .. } | Doing::Correcting => Back::Wait,
             Doing::Thanking => Back::End,
+            Doing::Staying => Back::Stay,
             Doing::Aside { .. } | Doing::Held => self.aside.back,
         };
         if self.doing == Doing::Thanking {
@@ -183,7 +230,7 @@ impl Conversation {
     }
 
     fn wait_afterwards(&mut self) {
-        if self.aside.back != Back::End {
+        if !matches!(self.aside.back, Back::End | Back::Stay) {
             self.aside.back = Back::Wait;
         }
     }
@@ -192,19 +239,24 @@ impl Conversation {
     fn go_on(&mut self, at: Duration) {
         // What held it so far is over, also if the call ends now.
         self.doing = Doing::Held;
-        if self.aside.in_room || self.aside.collecting.is_some() {
+        if self.aside.room.is_some() || self.aside.collecting.is_some() {
             return;
         }
         match std::mem::take(&mut self.aside.back) {
             Back::Say => self.say(at),
             Back::Pause => self.doing = Doing::Waiting { until: at + self.state().pause, last: false },
             Back::Wait => self.wait_for_key(at),
-            Back::End => self.hang_up(at),
+            Back::End => self.end(at),
+            Back::Stay => self.doing = Doing::Staying,
         }
     }
 
-    /// What was played for a wish is over.
+    /// What was played for a wish is over, for this time.
     pub(super) fn aside_played(&mut self, at: Duration, ack: i64) {
+        if let Some(left) = self.aside.again.checked_sub(1) {
+            self.aside.again = left;
+            return self.commands.push(Command::PlayWished { ack, again: left > 0 });
+        }
         self.tell(ack, LiveWord::Played, None);
         if let Some(collecting) = &mut self.aside.collecting {
             collecting.until = at + collecting.within;
@@ -215,7 +267,7 @@ impl Conversation {
     /// The callee holds the call, for so long by now: nobody hears what is played.
     pub(super) fn wish_unheard(&mut self, at: Duration, unheard: Duration) {
         let (Doing::Aside { ack } | Doing::Announcing { ack, .. }) = self.doing else { return };
-        if self.aside.back == Back::End && !self.aside.in_room && self.aside.collecting.is_none() {
+        if self.aside.back == Back::End && !self.stay && self.aside.room.is_none() && self.aside.collecting.is_none() {
             // It was to be the last that is said.
             return self.hang_up(at);
         }
@@ -230,22 +282,20 @@ impl Conversation {
         self.go_on(at);
     }
 
-    fn collect(&mut self, at: Duration, ack: i64, most: usize, within: Duration) {
+    fn collect(&mut self, at: Duration, collecting: Collecting) {
         let prompt = matches!(self.doing, Doing::Aside { .. });
         // Who asks while the question is still being said does not want it cut off.
-        if !prompt && !self.lay_aside(at, ack) {
+        if !prompt && !self.lay_aside(at, collecting.ack) {
             return;
         }
         self.wait_afterwards();
         self.tell_collected();
-        let within = within.min(LONGEST_WISH);
-        let most = most.clamp(1, MOST_COLLECTED);
-        self.aside.collecting = Some(Collecting { ack, most, within, until: at + within, keys: String::new() });
+        self.aside.collecting = Some(collecting);
     }
 
     fn tell_collected(&mut self) {
         if let Some(collecting) = self.aside.collecting.take() {
-            self.tell(collecting.ack, LiveWord::Key, Some(collecting.keys));
+            self.tell(collecting.ack, LiveWord::Collected, Some(collecting.keys));
         }
     }
 
@@ -259,41 +309,79 @@ impl Conversation {
 
     /// Whether a key was meant for a wish, and not for the script.
     pub(super) fn key_for_wish(&mut self, at: Duration, key: char) -> bool {
-        if let Some(collecting) = &mut self.aside.collecting {
-            collecting.keys.push(key);
-            let enough = collecting.keys.len() >= collecting.most;
-            if matches!(self.doing, Doing::Aside { .. }) {
-                collecting.until = at + collecting.within;
-                self.interrupt(at);
-                self.doing = Doing::Held;
-            }
-            if enough {
-                self.collected(at);
-            }
+        if self.aside.collecting.is_some() {
+            self.key_collected(at, key);
             return true;
         }
+        let finishes = self.aside.finish.as_ref().map(|finish| finish.contains(key));
         match self.doing {
             Doing::Taping { ack, .. } => {
-                self.commands.push(Command::Key { key, action: None });
-                self.taped(at, ack);
+                let named = if finishes == Some(true) { ack } else { 0 };
+                self.tell_key(key, named);
+                // Where nobody has said which, any key ends it.
+                if finishes != Some(false) {
+                    self.taped(at, ack);
+                }
+                true
+            }
+            Doing::Aside { ack } if finishes == Some(true) => {
+                self.tell_key(key, ack);
+                self.interrupt(at);
+                self.go_on(at);
                 true
             }
             // The script had its result already.
-            Doing::Aside { .. } | Doing::Announcing { .. } if self.aside.back == Back::End => true,
+            Doing::Aside { .. } | Doing::Announcing { .. } if self.aside.back == Back::End && !self.stay => true,
             Doing::Aside { .. } | Doing::Announcing { .. } => {
                 // Only a key that means something cuts off what is said.
                 let state = self.state();
-                let means = !self.aside.in_room && (state.keys.contains_key(&key) || state.otherwise.is_some());
+                let may_mean = self.aside.room.is_none() && self.aside.back != Back::End;
+                let means = may_mean && (state.keys.contains_key(&key) || state.otherwise.is_some());
                 if !means {
-                    self.commands.push(Command::Key { key, action: None });
+                    self.tell_key(key, 0);
                 }
                 !means
             }
             Doing::Held => {
-                self.commands.push(Command::Key { key, action: None });
+                self.tell_key(key, 0);
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Keys are being collected, and one was pressed.
+    fn key_collected(&mut self, at: Duration, key: char) {
+        let Some(collecting) = &mut self.aside.collecting else { return };
+        let finishes = collecting.finish.contains(key);
+        let counts = finishes || collecting.valid.as_ref().is_none_or(|valid| valid.contains(key));
+        // The question is cut off by a key that counts, or that ends it itself.
+        let asking = if let Doing::Aside { ack } = self.doing { Some(ack) } else { None };
+        let ends_question = asking.filter(|_| !counts && self.aside.finish.as_ref().is_some_and(|finish| finish.contains(key)));
+        if !counts && ends_question.is_none() {
+            return;
+        }
+        if counts {
+            collecting.keys.push(key);
+        }
+        match collecting.between.filter(|_| counts) {
+            Some(between) => collecting.until = at + between,
+            None if asking.is_some() => collecting.until = at + collecting.within,
+            None => {}
+        }
+        let (ack, enough) = (collecting.ack, finishes || collecting.keys.len() >= collecting.most);
+        if let Some(ack) = ends_question {
+            self.tell(ack, LiveWord::Key, Some(key.to_string()));
+        }
+        if asking.is_some() {
+            self.interrupt(at);
+            self.doing = Doing::Held;
+        }
+        if finishes {
+            self.tell(ack, LiveWord::Key, Some(key.to_string()));
+        }
+        if enough {
+            self.collected(at);
         }
     }
 
@@ -320,9 +408,20 @@ impl Conversation {
             _ => {}
         }
         self.tell_collected();
-        if std::mem::take(&mut self.aside.in_room) {
+        if self.aside.room.take().is_some() {
             self.commands.push(Command::Leave);
         }
+    }
+
+    /// Whether one more recording may be made in this call, which is begun then: of the room that it is in.
+    pub fn may_record(&mut self) -> bool {
+        let may = !self.is_full();
+        self.recordings += usize::from(may);
+        may
+    }
+
+    pub(super) fn tell_key(&mut self, key: char, ack: i64) {
+        self.commands.push(Command::Key { key, ack, action: None });
     }
 
     fn busy(&mut self, ack: i64) {

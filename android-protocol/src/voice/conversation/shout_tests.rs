@@ -196,7 +196,7 @@ fn the_fifth_message_is_not_begun_and_the_fourth_stands() {
     assert_eq!(words.iter().filter(|word| **word == "recorded").count(), 4);
     assert_eq!(words[words.len() - 6..], ["key 3 -", "says No key", "says Verify", "key 1 -", "enters replay", "replays 4"]);
     // What is wished for counts too.
-    let wish = |ack| Input::Wish(ack, Wish::Record { longest: Duration::from_secs(2) });
+    let wish = |ack| Input::Wish(ack, record(2));
     let mut line = Line::answered(ALARM).until(9000);
     for ack in 1..=5 {
         line = line.then(wish(ack)).until(9000 + u64::try_from(ack).unwrap() * 5000);

@@ -87,6 +87,7 @@ pub fn outcome(word: LiveWord, value: Option<&str>) -> Option<Result<(), String>
         LiveWord::Played
         | LiveWord::Stopped
         | LiveWord::Key
+        | LiveWord::Collected
         | LiveWord::Recording
         | LiveWord::Joined
         | LiveWord::Left
@@ -111,6 +112,10 @@ pub fn word(order: &LiveOrder) -> &'static str {
         LiveOrder::Record { .. } => "record",
         LiveOrder::Join { .. } => "join",
         LiveOrder::Leave => "leave",
+        LiveOrder::RoomPlay { .. } => "room_play",
+        LiveOrder::RoomStop { .. } => "room_stop",
+        LiveOrder::RoomRecord { .. } => "room_record",
+        LiveOrder::RoomEndRecording { .. } => "room_end_recording",
         LiveOrder::Drop { .. } => "drop",
         LiveOrder::Answer => "answer",
         LiveOrder::Reject { .. } => "reject",

@@ -376,7 +376,7 @@ mod tests {
             prop_assert_eq!(call.input(FIRST_PAUSE, Input::Tick), vec![Command::Play(vec![Utterance::Text(say)])]);
             let heard = call.input(FIRST_PAUSE + Duration::from_secs(1), Input::Key(pressed));
             let meant = script.keys.get(&pressed.to_string());
-            prop_assert_eq!(&heard[0], &Command::Key { key: pressed, action: meant.cloned() });
+            prop_assert_eq!(&heard[0], &Command::Key { key: pressed, action: meant.cloned(), ack: 0 });
             let said = |text: &Option<String>| Command::Play(vec![Utterance::Text(text.clone().unwrap())]);
             let answer = meant.map_or_else(|| said(&script.invalid_key_say), |word| said(&script.thanks.get(word).cloned()));
             prop_assert_eq!(heard.last(), Some(&answer));

@@ -13,7 +13,7 @@ use crate::keep::phone_calls::reread::{self, Change, Reread};
 use crate::needs::Words;
 use crate::numbers::Region;
 use crate::store::Work;
-use crate::store::access::keys::KeyRow;
+use crate::store::access::keys::{COMMANDS_CALLS, KeyRow};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum KeyCommand {
@@ -28,16 +28,22 @@ pub(in crate::cli) enum KeyCommand {
         /// It may send shouts: one message to many people
         #[arg(long)]
         shouts: bool,
+        /// It may command calls and conferences (/cti)
+        #[arg(long)]
+        calls: bool,
         /// It may list the calls of another system, such as a PBX, and nothing else
-        #[arg(long, conflicts_with_all = ["shouts", "phones"])]
+        #[arg(long, conflicts_with_all = ["shouts", "calls", "phones"])]
         phonecalls: bool,
         #[command(flatten)]
         reading: Reading,
     },
-    /// Read the calls that a key lists otherwise
+    /// Change what a key may call, or how the calls are read that it lists
     Set {
         /// Its name
         name: String,
+        /// It may only call numbers that begin with one of these, separated by commas, such as +86,+1; `any` takes that away
+        #[arg(long, value_name = "BEGINNINGS", conflicts_with = "reread")]
+        to: Option<String>,
         #[command(flatten)]
         reading: Reading,
         /// The same for its calls that are kept already: without, a key that has some stays as it is
@@ -101,7 +107,15 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
         KeyCommand::Add { reading, .. } if reading.is_said() => {
             anyhow::bail!("--region, --zone, --area-code and --z-is-local are for keys that list calls: add --phonecalls");
         }
-        KeyCommand::Set { name, reading, reread } => {
+        KeyCommand::Set { name, to: Some(to), reading, .. } => {
+            anyhow::ensure!(!reading.is_said(), "--to is for keys that command calls, and the others for keys that list them");
+            let may = store.carry_out(now, Doer::CommandLine, async |work| keys::may_call(work, &name, &to).await).await?;
+            match may {
+                Some(may) => println!("{name} may call numbers that begin with {may}"),
+                None => println!("{name} may call any number"),
+            }
+        }
+        KeyCommand::Set { name, reading, reread, to: None } => {
             let change = Change {
                 region: reading.region,
                 zone: reading.zone,
@@ -118,8 +132,10 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
                 );
             }
         }
-        KeyCommand::Add { name, phones, shouts, .. } => {
-            let rights = Words::read(if shouts { blast::RIGHT } else { "" });
+        KeyCommand::Add { name, phones, shouts, calls, .. } => {
+            let rights = [(shouts, blast::RIGHT), (calls, COMMANDS_CALLS)];
+            let rights: Vec<&str> = rights.into_iter().filter(|(is, _)| *is).map(|(_, right)| right).collect();
+            let rights = Words::read(&rights.join(","));
             let add = async |work: &mut Work| keys::add_with(work, &name, &phones, &rights, config.default_region).await;
             let key = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("{key}");

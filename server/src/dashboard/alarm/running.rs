@@ -57,7 +57,7 @@ pub(in crate::dashboard) async fn say(
         return Ok(form_page(&app, &reader, "alarms", &words.running_say, form.again(Some(&sent))));
     }
     let text = checks::optional_text("text", Some(fields.get("text").to_owned()), LONGEST_SAID)?.ok_or(Refusal::Garbled)?;
-    let order = LiveOrder::Play { text: Some(text), language: None, media: None, sha256: None };
+    let order = LiveOrder::say(text, None);
     app.engine.command(record, &order, &actor(&reader)).await?;
     Ok(back(&fields, id, "said"))
 }

@@ -58,14 +58,23 @@ pub struct Asker {
 
 impl Asker {
     /// It asks whoever picks up for a key.
-    fn speaks(&self) -> bool {
+    pub(in crate::engine) fn speaks(&self) -> bool {
         self.profile == Profile::Native && self.handset.speaks()
+    }
+
+    /// What it can do, by its last status.
+    pub(in crate::engine) fn can(&self) -> Words {
+        if self.profile == Profile::Native { self.handset.words() } else { Words::default() }
+    }
+
+    /// Until when a number that it is given may ring after it has reported: only the stock app reports *nobody* while the line still rings.
+    pub(in crate::engine) fn line_free_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        (self.profile == Profile::App).then(|| now + seconds(self.handset.ring_seconds))
     }
 
     /// As what it asks.
     fn poller(&self) -> Poller {
-        let can = if self.profile == Profile::Native { self.handset.words() } else { Words::default() };
-        Poller { handset: self.handset.id, channel: self.channel, speaks: self.speaks(), can }
+        Poller { handset: self.handset.id, channel: self.channel, speaks: self.speaks(), can: self.can() }
     }
 
     /// It may finish a dial that it holds, if it held that before its door was closed.
@@ -275,6 +284,7 @@ impl Engine {
             of_shouts_alone &= hunt.kind == AlarmKind::Shout;
             let advanced = match hunt.kind {
                 AlarmKind::Shout => self.advance_shout(&mut work, &hunt, asker, &mut locks).await,
+                AlarmKind::Call => self.advance_call(&mut work, &hunt, asker, &mut locks).await,
                 _ => self.advance(&mut work, &hunt, asker, &mut locks).await,
             };
             let step = match advanced {
@@ -573,10 +583,7 @@ impl Engine {
             phones,
             offered_at: now,
             deadline,
-            // Only the stock app reports *nobody* while the line still rings.
-            line_free_at: asker
-                .filter(|asker| asker.profile == Profile::App)
-                .map(|asker| now + seconds(asker.handset.ring_seconds)),
+            line_free_at: asker.and_then(|asker| asker.line_free_at(now)),
             profile: asker.map(|asker| asker.profile),
             asks_key: asker.is_some_and(Asker::speaks),
             channel: asker.map_or(0, |asker| asker.channel),

@@ -128,6 +128,10 @@ impl Engine {
             Some(EndReason::AttemptsUsed) if work.db().has_unreported_callee(hunt.id).await? => Some(EndReason::NoReport),
             reason => reason,
         };
+        if hunt.kind == AlarmKind::Call {
+            // Its program hears of it, and it ends with that.
+            return self.call_is_stuck(work, hunt).await;
+        }
         end_hunt(work, hunt, outcome, reason, DialOutcome::Superseded).await?;
         if let (HuntOutcome::NoAnswer, Some(begun_at)) = (outcome, hunt.begun_at) {
             let late = work.db().alarms_joined_after(hunt.id, begun_at).await?;
@@ -162,6 +166,9 @@ impl Engine {
         }
         if let (AlarmKind::Shout, Some(shout)) = (hunt.kind, work.db().shout_of_hunt(hunt.id).await?) {
             return self.settle_shout(work, shout).await;
+        }
+        if hunt.kind == AlarmKind::Call {
+            return self.call_is_stuck(work, &hunt).await;
         }
         let next = self.next_move(work, &hunt, &Busy::Ignored, ListForm::One).await?;
         let wanted_at = match next.decision {

@@ -11,7 +11,7 @@ use crate::alarm::call_record;
 use crate::alarm::consequences::{self, Pressed};
 use crate::alarm::doer::Doer;
 use crate::alarm::ringing;
-use crate::alarm::{KeyAction, Until, script};
+use crate::alarm::{AlarmKind, KeyAction, Until, script};
 use crate::engine::{Engine, EngineError};
 use crate::ids::short_mid;
 use crate::store::alarm::alarms::foremost;
@@ -43,8 +43,10 @@ impl Engine {
         let dial = self.store.read().await?.db().dial(mid).await?;
         // Else it may be a call that came in.
         let Some(dial) = dial else { return self.inbound_progress(mid, progress).await };
-        if self.is_of_shout(&dial).await? {
-            return self.shout_progress(&dial, progress, now).await;
+        match self.kind_of(&dial).await? {
+            Some(AlarmKind::Shout) => return self.shout_progress(&dial, progress, now).await,
+            Some(AlarmKind::Call) => return self.rpc_progress(&dial, progress, now).await,
+            Some(AlarmKind::Alarm | AlarmKind::Test) | None => {}
         }
         let word = progress.event.as_deref().filter(|event| *event == "key").and(progress.action.as_deref());
         if let Some(action) = word.and_then(KeyAction::parse) {

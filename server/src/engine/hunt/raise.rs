@@ -641,7 +641,7 @@ pub(in crate::engine) async fn lock_alarm(work: &mut Work, id: AlarmId) -> Resul
     let mut alarm = work.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
     for _ in 0..TRIES {
         let hunt = work.db().lock_hunt(alarm.hunt_id).await?;
-        if hunt.kind == AlarmKind::Shout {
+        if matches!(hunt.kind, AlarmKind::Shout | AlarmKind::Call) {
             // What is done about it is done by its own rules.
             return Err(EngineError::NoSuchAlarm);
         }

@@ -125,8 +125,10 @@ impl Engine {
             // It may be of a call that came in.
             return Ok(self.inbound_report(report).await?.unwrap_or(Reported::Unknown));
         };
-        if self.is_of_shout(&dial).await? {
-            return self.shout_report(report, &dial).await;
+        match self.kind_of(&dial).await? {
+            Some(AlarmKind::Shout) => return self.shout_report(report, &dial).await,
+            Some(AlarmKind::Call) => return self.rpc_report(report, &dial).await,
+            Some(AlarmKind::Alarm | AlarmKind::Test) | None => {}
         }
         let Speaker { region, by, guesses } = self.speaker_of(&dial).await?;
         let mut work = self.work_at(now, by).await?;
@@ -154,10 +156,9 @@ impl Engine {
         Ok(reported)
     }
 
-    /// Whether a dial is a call of a shout.
-    pub(super) async fn is_of_shout(&self, dial: &DialRow) -> Result<bool, EngineError> {
-        let hunt = self.store.read().await?.db().hunt(dial.hunt_id).await?;
-        Ok(hunt.is_some_and(|hunt| hunt.kind == AlarmKind::Shout))
+    /// What a dial is for; `None` where its hunt is gone.
+    pub(super) async fn kind_of(&self, dial: &DialRow) -> Result<Option<AlarmKind>, EngineError> {
+        Ok(self.store.read().await?.db().hunt(dial.hunt_id).await?.map(|hunt| hunt.kind))
     }
 
     /// Who speaks of a dial.

@@ -16,6 +16,7 @@ use crate::alarm::{AlarmState, HuntOutcome, KeyAction, ringing, script};
 use crate::engine::hunt::call_records;
 use crate::engine::hunt::claim::OfferDetails;
 use crate::engine::hunt::progress::Heard;
+use crate::engine::rpc::incoming::ForProgram;
 use crate::engine::{Acknowledgement, Effect, Engine, EngineError, delta};
 use crate::ids::{AlarmId, HuntId, new_mid, short_mid};
 use crate::keep::media::recordings::{self, Spoken};
@@ -49,6 +50,15 @@ pub struct CalledBack {
     pub records: Option<Records>,
 }
 
+/// A call that comes in and is taken, or will be.
+#[derive(Clone, Debug)]
+pub enum ComesIn {
+    /// By whoever was rung about an alarm lately.
+    CallsBack(Box<CalledBack>),
+    /// A program decides.
+    ForProgram(ForProgram),
+}
+
 /// What becomes of a call that comes in.
 enum Came {
     /// It is taken.
@@ -64,15 +74,21 @@ impl Engine {
     ///
     /// # Errors
     /// When the database fails; nothing was stored then.
-    pub async fn incoming(&self, handset: &HandsetRow, call: &Incoming) -> Result<Option<CalledBack>, EngineError> {
+    pub async fn incoming(&self, handset: &HandsetRow, call: &Incoming) -> Result<Option<ComesIn>, EngineError> {
         let why = match self.came_in(handset, call).await? {
             Came::New(told) => {
                 self.metrics.inbound_calls.inc(InboundCall::Taken);
-                return Ok(Some(told));
+                return Ok(Some(ComesIn::CallsBack(Box::new(told))));
             }
-            Came::Again(told) => return Ok(Some(told)),
+            Came::Again(told) => return Ok(Some(ComesIn::CallsBack(Box::new(told)))),
             Came::Refused(why) => why,
         };
+        if matches!(why, InboundCall::UnknownCaller | InboundCall::NothingRecent | InboundCall::Over)
+            && let Some(for_program) = self.comes_in_for_program(handset, call).await?
+        {
+            self.metrics.inbound_calls.inc(InboundCall::Taken);
+            return Ok(Some(ComesIn::ForProgram(for_program)));
+        }
         self.metrics.inbound_calls.inc(why);
         let (handset, reason, number) = (&handset.name, why.as_str(), masked(&call.from));
         match why {
@@ -192,6 +208,9 @@ impl Engine {
     /// # Errors
     /// When the database fails; nothing was stored then, and a key is to be told again.
     pub(in crate::engine) async fn inbound_progress(&self, mid: &str, progress: &Progress) -> Result<Heard, EngineError> {
+        if let Some(heard) = self.rpc_inbound_progress(mid, progress).await? {
+            return Ok(heard);
+        }
         let now = self.clock.now();
         let Some((mut work, call, _)) = self.inbound(mid, now).await? else { return Ok(Heard::default()) };
         let wanted = call.is_open(now);
@@ -220,6 +239,9 @@ impl Engine {
     /// # Errors
     /// When the database fails; the report was not stored then.
     pub(in crate::engine) async fn inbound_report(&self, report: &Report) -> Result<Option<Reported>, EngineError> {
+        if let Some(reported) = self.rpc_inbound_report(report).await? {
+            return Ok(Some(reported));
+        }
         let now = self.clock.now();
         let Some((mut work, call, region)) = self.inbound(&report.mid, now).await? else { return Ok(None) };
         let rings = [DialledCallee { callee: call.callee_id, number: call.number.clone(), attempts: 1 }];

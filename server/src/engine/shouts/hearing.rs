@@ -38,7 +38,7 @@ pub(super) struct Own {
 
 impl Engine {
     /// The handset that speaks of a dial.
-    async fn who_speaks(&self, dial: &DialRow) -> Result<(Option<HandsetRow>, Doer), EngineError> {
+    pub(in crate::engine) async fn who_speaks(&self, dial: &DialRow) -> Result<(Option<HandsetRow>, Doer), EngineError> {
         let handset = match dial.handset_id {
             Some(id) => self.store.read().await?.db().handset(id).await?,
             None => None,
@@ -173,7 +173,7 @@ impl Engine {
         let call = report.calls.first();
         let answered = report.resp.is_some() || call.is_some_and(|call| call.outcome == Some(CallOutcome::Answered));
         if !was_reported {
-            self.close_reported(&mut work, &own, answered, report.resp.as_deref()).await?;
+            self.close_reported(&mut work, &own.dial, answered, report.resp.as_deref()).await?;
             self.rest_after(&mut work, &own.dial, call).await?;
         }
         if let Some(call) = call {
@@ -208,10 +208,17 @@ impl Engine {
         })
     }
 
-    async fn close_reported(&self, work: &mut Work, own: &Own, answered: bool, resp: Option<&str>) -> Result<(), EngineError> {
+    /// Closes a dial by its report, which may be late.
+    pub(in crate::engine) async fn close_reported(
+        &self,
+        work: &mut Work,
+        dial: &DialRow,
+        answered: bool,
+        resp: Option<&str>,
+    ) -> Result<(), EngineError> {
         let now = work.now();
-        let mid = own.dial.mid.as_str();
-        if own.dial.closed_at.is_none() {
+        let mid = dial.mid.as_str();
+        if dial.closed_at.is_none() {
             let outcome = if answered { DialOutcome::Answered } else { DialOutcome::Nobody };
             work.db().close_reported_dial(mid, outcome, resp, now, None).await?;
             work.tally.dials.push(outcome);
@@ -224,7 +231,12 @@ impl Engine {
     }
 
     /// A handset that cannot make calls rests, as it does after the calls of alarms.
-    async fn rest_after(&self, work: &mut Work, dial: &DialRow, call: Option<&NativeCall>) -> Result<(), EngineError> {
+    pub(in crate::engine) async fn rest_after(
+        &self,
+        work: &mut Work,
+        dial: &DialRow,
+        call: Option<&NativeCall>,
+    ) -> Result<(), EngineError> {
         let now = work.now();
         let (Some(handset), Some(call)) = (dial.handset_id, call) else { return Ok(()) };
         match (call.outcome, call.detail) {
@@ -327,11 +339,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Sound that was spoken in a call is stored: where that is the message of a shout, it may go out.
+    /// Sound that was spoken in a call is stored: where a program has had it recorded, that finds it; where it is the message of a shout, it
+    /// may go out.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn recording_is_stored(&self, mid: &str, name: &str) -> Result<(), EngineError> {
+        self.recording_is_rpc_file(mid, name).await?;
         let dial = {
             let mut reader = self.store.read().await?;
             let mut db = reader.db();

@@ -46,7 +46,7 @@ fn needs(status: ShoutStatus) -> Words {
 }
 
 /// Whether a handset that speaks is there, as far as this node knows.
-fn lives(voice: &Voice, presence: &Presence, now: DateTime<Utc>) -> bool {
+pub(in crate::engine) fn lives(voice: &Voice, presence: &Presence, now: DateTime<Utc>) -> bool {
     let seen = presence.last_asked(voice.id).max(voice.last_seen_at);
     voice.in_calls > 0 || seen.is_some_and(|seen| now - seen < VOICE_LIVES)
 }

@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// Whether enough channels are left to alarms once this handset has one more call.
-    async fn leaves_enough(&self, work: &mut Work, asker: &Asker) -> Result<bool, EngineError> {
+    pub(in crate::engine) async fn leaves_enough(&self, work: &mut Work, asker: &Asker) -> Result<bool, EngineError> {
         let now = work.now();
         let voices = work.db().voices().await?;
         let own = |id| id == asker.handset.id;

@@ -287,8 +287,17 @@ mod tests {
         let ago = |seconds| Some(now - TimeDelta::seconds(seconds));
         let presence = Presence::default();
         let waits = |presence: &Presence, seen, rests| {
-            let voice =
-                Voice { id: speaks, last_seen_at: seen, avoid_until: rests, free: 1, in_calls: 0, records: false, bulk: false };
+            let voice = Voice {
+                id: speaks,
+                last_seen_at: seen,
+                avoid_until: rests,
+                free: 1,
+                in_calls: 0,
+                records: false,
+                bulk: false,
+                holds_calls: false,
+                confers: false,
+            };
             voices_first(&poller, &[voice], presence, now)
         };
         assert_eq!(waits(&presence, ago(5), None), VOICES_FIRST, "another node has heard it");

@@ -74,6 +74,14 @@ pub(in crate::engine) enum Lines {
     InboundCalls,
     /// Detail records of shouts.
     ShoutRecords,
+    /// What programs were answered.
+    RpcRequests,
+    /// Calls and conferences of programs that are over.
+    RpcResources,
+    /// Who listened to their events.
+    RpcConsumers,
+    /// What was recorded for programs.
+    RpcRecordings,
 }
 
 /// Forgets what is older than that, in portions until nothing is left.
@@ -96,6 +104,10 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::CallRecords => db.forget_call_records(before).await?,
             Lines::PhoneCalls => db.forget_replicated_calls(before).await?,
             Lines::ShoutRecords => db.prune_shout_records(before).await?,
+            Lines::RpcRequests => db.prune_rpc_requests(before).await?,
+            Lines::RpcResources => db.prune_resources(before).await?,
+            Lines::RpcConsumers => db.forget_rpc_consumers(before).await?,
+            Lines::RpcRecordings => db.forget_rpc_recordings(before).await?,
             Lines::LiveCommands => db.forget_live_commands(before).await?,
             Lines::InboundCalls => db.forget_inbound_calls(before).await?,
             Lines::LiveEvents => db.forget_heard_live(before).await?,

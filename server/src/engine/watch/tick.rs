@@ -139,6 +139,7 @@ impl Engine {
             tick.given_up = self.give_up_stalled(now).await?;
             tick.woken = self.wake_hunts(now).await?;
             tick.gave_way = self.give_way(now).await?;
+            self.settle_all_rpc(now).await?;
             tick.rung_again = self.ring_again(now).await?;
         }
         tick.dry_run = self.advance_dry_runs(now).await?;
@@ -416,6 +417,14 @@ impl Engine {
         retention::forget(&self.store, retention::Lines::IdempotencyKeys, now - REMEMBER_KEYS).await?;
         retention::forget(&self.store, retention::Lines::RepeatedRequests, now - REMEMBER_KEYS).await?;
         retention::forget(&self.store, retention::Lines::Outages, now - REMEMBER_KNOCKS).await?;
+        for lines in [Lines::RpcRequests, Lines::RpcResources, Lines::RpcConsumers] {
+            retention::forget(&self.store, lines, now - REMEMBER_KEYS).await?;
+        }
+        self.forget_rpc_events(now - REMEMBER_KEYS).await?;
+        if self.config.media.keep_days > 0 {
+            let before = now - TimeDelta::days(i64::from(self.config.media.keep_days));
+            retention::forget(&self.store, Lines::RpcRecordings, before).await?;
+        }
         retention::forget_burnt(&self.store, now - REMEMBERED).await?;
         self.store.note_ids(now).await?;
         let keep_days = self.config.records.keep_days;

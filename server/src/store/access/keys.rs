@@ -12,6 +12,8 @@ use crate::store::{Db, Result};
 
 /// The right to list calls, which comes alone.
 pub const LISTS_CALLS: &str = "phonecalls";
+/// The right to command calls and conferences.
+pub const COMMANDS_CALLS: &str = "calls";
 
 row! {
     /// A key as it is stored.

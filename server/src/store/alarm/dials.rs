@@ -248,6 +248,10 @@ statements! {
     TAKEN_LATE = ["UPDATE dials SET outcome = 'answered', resp = $2 WHERE mid = $1 AND closed_at IS NOT NULL"];
     /// Its handset is at work on it: it is not given up before then.
     AT_WORK = ["UPDATE dials SET deadline = $2 WHERE mid = $1 AND closed_at IS NULL AND deadline < $2"];
+    /// Whether a call of a hunt was connected.
+    WAS_CONNECTED = [
+        "SELECT t.mid FROM dials d JOIN dial_targets t ON t.mid = d.mid WHERE d.hunt_id = $1 AND t.connected_at IS NOT NULL LIMIT 1"
+    ];
     /// Its line is connected.
     CONNECTED = ["UPDATE dial_targets SET connected_at = $3 WHERE mid = $1 AND seq = $2 AND connected_at IS NULL"];
     /// How many dials are open.
@@ -598,6 +602,12 @@ impl Db<'_> {
     /// Keeps when a call was connected, the first time that this is said.
     ///
     /// # Errors
+    /// Whether a call of a hunt was connected.
+    pub async fn was_connected(&mut self, hunt: HuntId) -> Result<bool> {
+        let row: Option<(String,)> = fetch_optional!(self, WAS_CONNECTED, hunt)?;
+        Ok(row.is_some())
+    }
+
     /// When the database fails.
     pub async fn connected(&mut self, mid: &str, seq: i32, now: DateTime<Utc>) -> Result<()> {
         execute!(self, CONNECTED, mid, seq, now).map(|_| ())

@@ -43,6 +43,8 @@ row! {
         pub done_at: Option<DateTime<Utc>>,
         /// Why it could not be carried out.
         pub failed: Option<String>,
+        /// By which a call of a program knows it.
+        pub token: Option<String>,
         /// Its call is over.
         pub call_over: bool,
     }
@@ -138,6 +140,18 @@ statements! {
          FROM alarm_hunts l JOIN call_records r ON r.hunt_id = l.hunt_id JOIN live_commands c ON c.mid = r.mid AND c.place = r.place
          WHERE l.alarm_id = $1 AND r.offered_at >= l.joined_at ORDER BY c.made_at DESC, c.id DESC LIMIT 500"
     ];
+    /// It is of a call of a program.
+    IS_OF = ["UPDATE live_commands SET token = $2 WHERE id = $1"];
+    /// By which a call of a program knows one.
+    TOKEN = ["SELECT token FROM live_commands WHERE mid = $2 AND seq = $1"];
+    /// Those of programs of which nothing was heard, and that are not sent any more.
+    LOST = [
+        "SELECT c.*, r.id AS record_id, r.dialled_number, (r.reported_at IS NOT NULL OR r.ended_at IS NOT NULL) AS call_over
+         FROM live_commands c JOIN call_records r ON r.mid = c.mid AND r.place = c.place
+         WHERE c.token IS NOT NULL AND c.done_at IS NULL AND c.made_at <= $1 ORDER BY c.made_at LIMIT 100"
+    ];
+    /// Its program has heard what became of it.
+    TOLD = ["UPDATE live_commands SET token = NULL WHERE id = $1 AND token IS NOT NULL"];
     /// What became of one, by the handset's word.
     DONE = [
         "UPDATE live_commands SET done_at = $4, failed = $5, digits = NULL WHERE handset_id = $1 AND seq = $2 AND mid = $3 AND done_at IS NULL"
@@ -244,6 +258,27 @@ impl Db<'_> {
         now: DateTime<Utc>,
     ) -> Result<bool> {
         changed_one!(self, DONE, handset, seq, mid, now, failed)
+    }
+
+    /// A command is of a call of a program, which knows it by that.
+    pub async fn live_command_is_of(&mut self, id: LiveCommandId, token: &str) -> Result<()> {
+        execute!(self, IS_OF, id, token).map(|_| ())
+    }
+
+    /// By what a call of a program knows a command, which its handset names by its own count.
+    pub async fn token_of_live_command(&mut self, seq: i64, mid: &str) -> Result<Option<String>> {
+        let row: Option<(Option<String>,)> = fetch_optional!(self, TOKEN, seq, mid)?;
+        Ok(row.and_then(|(token,)| token))
+    }
+
+    /// Up to 100 commands of programs of which nothing was heard, and that were made by then.
+    pub async fn live_commands_of_programs(&mut self, by: DateTime<Utc>) -> Result<Vec<LiveCommandRow>> {
+        fetch_all!(self, LOST, by)
+    }
+
+    /// The program of a command has heard what became of it; false when it had before.
+    pub async fn live_command_is_told(&mut self, id: LiveCommandId) -> Result<bool> {
+        changed_one!(self, TOLD, id)
     }
 
     /// Whether a command that was made by then, and is sent no more, still has its keys.

@@ -51,6 +51,7 @@ statements! {
            AND NOT EXISTS (SELECT 1 FROM recordings r WHERE r.media_id = m.id)
            AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.media_id = m.id)
            AND NOT EXISTS (SELECT 1 FROM shouts s WHERE s.media_id = m.id)
+           AND NOT EXISTS (SELECT 1 FROM rpc_files f WHERE f.media_id = m.id)
            AND NOT EXISTS (SELECT 1 FROM dials d WHERE d.clip = m.id AND d.closed_at IS NULL)
          ORDER BY m.id LIMIT 16"
     ];
@@ -64,7 +65,8 @@ statements! {
         "DELETE FROM media WHERE id = $1
            AND NOT EXISTS (SELECT 1 FROM recordings r WHERE r.media_id = media.id)
            AND NOT EXISTS (SELECT 1 FROM clips c WHERE c.media_id = media.id)
-           AND NOT EXISTS (SELECT 1 FROM shouts s WHERE s.media_id = media.id)"
+           AND NOT EXISTS (SELECT 1 FROM shouts s WHERE s.media_id = media.id)
+           AND NOT EXISTS (SELECT 1 FROM rpc_files f WHERE f.media_id = media.id)"
     ];
 }
 

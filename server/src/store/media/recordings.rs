@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use crate::alarm::event::EventKind;
-use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, MediaId, PersonId, RecordingId};
+use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, KeyId, MediaId, PersonId, RecordingId};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
@@ -108,6 +108,10 @@ statements! {
         "INSERT INTO recordings (id, mid, name, callee_id, number, person_id, debug, named_at, seconds, bytes, gone_at, hunt_id)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (mid, name) DO NOTHING"
     ];
+    /// A program finds it under that name.
+    IS_FILE = ["UPDATE recordings SET rpc_key = $3, rpc_file = $4 WHERE mid = $1 AND name = $2"];
+    /// Under which name, and which program.
+    FILE = ["SELECT rpc_key, rpc_file FROM recordings WHERE mid = $1 AND name = $2"];
     /// How many of a number there are.
     COUNT_NAMED = ["SELECT count(*) AS named FROM recordings WHERE mid = $1 AND number = $2"];
     /// By what its handset calls it.
@@ -202,6 +206,17 @@ impl Db<'_> {
     }
 
     /// How many recordings of a number its handset told of in a dial.
+    pub async fn recording_is_file(&mut self, mid: &str, name: &str, key: KeyId, file: &str) -> Result<()> {
+        execute!(self, IS_FILE, mid, name, key, file).map(|_| ())
+    }
+
+    /// The key whose program finds a recording, and under which name.
+    pub async fn file_of_recording(&mut self, mid: &str, name: &str) -> Result<Option<(KeyId, String)>> {
+        let row: Option<(Option<KeyId>, Option<String>)> = fetch_optional!(self, FILE, mid, name)?;
+        Ok(row.and_then(|(key, file)| key.zip(file)))
+    }
+
+    /// How many recordings of a number in a call there are.
     pub async fn count_recordings(&mut self, mid: &str, number: &str) -> Result<i64> {
         let row: Option<(i64,)> = fetch_optional!(self, COUNT_NAMED, mid, number)?;
         Ok(row.map_or(0, |(named,)| named))

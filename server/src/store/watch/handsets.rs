@@ -144,6 +144,10 @@ pub struct Voice {
     pub records: bool,
     /// Shouts may take all its channels.
     pub bulk: bool,
+    /// It holds calls for programs.
+    pub holds_calls: bool,
+    /// It holds conferences.
+    pub confers: bool,
 }
 
 row! {
@@ -488,6 +492,8 @@ impl Db<'_> {
                 in_calls: i32::try_from(in_calls).unwrap_or(i32::MAX),
                 records: voice.can(Capability::Record),
                 bulk: voice.bulk,
+                holds_calls: voice.can(Capability::Calls),
+                confers: voice.can(Capability::Conference),
             }
         });
         Ok(all.collect())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{Key, Value, ValueKind};
+use crate::config::{Key, Value, ValueKind};
 use crate::numbers::Region;
 use crate::shout::message::Times;
 use crate::shout::pace::Pace;
@@ -113,7 +113,7 @@ impl ShoutsConfig {
 }
 
 /// The keys of this section, in the order of the manual.
-pub(super) const KEYS: &[Key] = &[
+pub(in crate::config) const KEYS: &[Key] = &[
     choice_key!(
         "shouts.numbers",
         "AUTOCALL_SHOUTS_NUMBERS",

@@ -1,7 +1,7 @@
 //! Section `barista`: the Barista API.
 
-use super::reading::phrase;
-use super::{Key, Value, ValueKind};
+use crate::config::reading::phrase;
+use crate::config::{Key, Value, ValueKind};
 
 /// Section `barista`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ choice! {
 }
 
 /// The keys of this section, in the order of the manual.
-pub(super) const KEYS: &[Key] = &[
+pub(in crate::config) const KEYS: &[Key] = &[
     choice_key!(
         "barista.history",
         "AUTOCALL_BARISTA_HISTORY",

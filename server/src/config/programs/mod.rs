@@ -1,0 +1,5 @@
+//! What programs find that were written for other interfaces.
+
+pub mod barista;
+pub mod cti;
+pub mod shouts;
