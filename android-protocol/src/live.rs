@@ -14,6 +14,9 @@ use crate::wire::{
 /// No message holds more events.
 pub const MOST_EVENTS: usize = 100;
 
+/// What was commanded came to nothing because the line was gone.
+pub const HUNG_UP: &str = "hung_up";
+
 /// A command that is older than so many seconds is of no use: it is told as too late, and never carried out.
 pub const COMMAND_LIVES_SECONDS: i64 = 30;
 

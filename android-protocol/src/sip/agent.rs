@@ -49,6 +49,9 @@ const STATUS_EVERY: Duration = Duration::from_mins(1);
 /// After a request that failed, and after a poll that came back at once.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// It asks for alarms after so long also where its status was not taken.
+const INTRODUCED_WITHIN: Duration = Duration::from_secs(3);
+
 /// How long running calls may go on after it was told to stop.
 const LAST_CALLS: Duration = Duration::from_mins(5);
 
@@ -78,6 +81,8 @@ struct Desk {
     proved: Mutex<BTreeSet<u8>>,
     /// The server has been told how many channels there are: it knows only the first one before that.
     introduced: AtomicBool,
+    /// Since when it is there.
+    began: Instant,
 }
 
 /// Runs the handset until `shutdown` completes and the calls that run then are over.
@@ -124,6 +129,7 @@ pub async fn run(
         refused: Mutex::default(),
         proved: Mutex::default(),
         introduced: AtomicBool::new(false),
+        began: Instant::now(),
         bench,
     });
     let mut work = JoinSet::new();
@@ -212,7 +218,9 @@ impl Desk {
     /// Whether the server may be asked for this channel: one that it refused is left alone for a while.
     fn may_ask(&self, channel: u8) -> bool {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = channel == 0 || self.introduced.load(Ordering::Relaxed);
+        // What is offered, and whether a caller is let in, goes by what it can do: so that is told first, to a server that hears it.
+        let waited = channel == 0 && self.began.elapsed() >= INTRODUCED_WITHIN;
+        let known = waited || self.introduced.load(Ordering::Relaxed);
         known && refused.is_none_or(|(lowest, until)| channel < lowest || Instant::now() >= until)
     }
 

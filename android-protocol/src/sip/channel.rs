@@ -332,6 +332,7 @@ impl Bench {
             Some(script) => script,
             None => self.usual_script(offer, left.map(|left| left.saturating_sub(Duration::from_secs(ring)))),
         };
+        let stays = script.stay;
         // Everything is ready to be said before anybody's phone rings.
         let (mut sounds, missing) = self.speaker.sounds(&script).await;
         for why in missing {
@@ -373,7 +374,7 @@ impl Bench {
         let order = Order {
             address,
             call_id: new_call_id(),
-            ring: Duration::from_secs(ring.clamp(5, 300)),
+            ring: Duration::from_secs(ring.clamp(if stays { 1 } else { 5 }, 300)),
             patience: Duration::from_secs(self.agent.sip.answer_within_seconds),
             sounds,
             ports: self.agent.sip.rtp.ports,

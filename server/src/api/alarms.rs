@@ -20,7 +20,7 @@ use crate::http::listing::{Listed, Query, unknown_cursor, unsealed};
 use crate::http::problem::{Problem, Wrong};
 use crate::ids::AlarmId;
 use crate::intake::alarm_request::{self, AcknowledgeBody, AlarmBody, CancelBody, ResolveBody};
-use crate::store::alarm::alarms::{AlarmFilter, ShoutsOf};
+use crate::store::alarm::alarms::{AlarmFilter, AlarmRow, Whose};
 use crate::telemetry::AlarmResult;
 
 /// Says that the answer is the one given to an earlier request with the same key.
@@ -93,7 +93,8 @@ pub async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (filter, limit) = read_filter(query.as_deref())?;
-    let filter = AlarmFilter { shouts_of: sender.of_shouts().into(), ..filter };
+    let calls_of = sender.of_calls().map(|key| key.id).into();
+    let filter = AlarmFilter { shouts_of: sender.of_shouts().into(), calls_of, ..filter };
     // One more than asked for tells whether there is a next page.
     let mut rows = app.engine.store.read().await?.db().list_alarms(&filter, limit + 1).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
@@ -236,14 +237,23 @@ impl FromRequestParts<Arc<App>> for AlarmPath {
         let unknown = || Problem::not_found("there is no such alarm: the id is not one of ours");
         let id = Path::<String>::from_request_parts(parts, app).await.ok().and_then(|Path(id)| id.parse().ok());
         let id: AlarmId = id.ok_or_else(unknown)?;
-        // The shouts of a key are its own.
-        let shout = app.engine.store.read().await?.db().alarm(id).await?.filter(|alarm| alarm.kind == AlarmKind::Shout);
-        let own = parts.extensions.get::<Sender>().and_then(Sender::of_shouts).map(|key| key.to_string());
-        match shout.is_none_or(|shout| own == Some(shout.integration_id)) {
+        let alarm = app.engine.store.read().await?.db().alarm(id).await?;
+        let may = |sender: &Sender, alarm: &AlarmRow| is_shown_to(sender, alarm.kind, &alarm.integration_id);
+        match parts.extensions.get::<Sender>().zip(alarm).is_none_or(|(sender, alarm)| may(sender, &alarm)) {
             true => Ok(Self(id)),
             false => Err(unknown()),
         }
     }
+}
+
+/// Whether a sender reads of what came through this door: the shouts and the calls of a key are its own.
+pub(super) fn is_shown_to(sender: &Sender, kind: AlarmKind, integration_id: &str) -> bool {
+    let own = match kind {
+        AlarmKind::Shout => sender.of_shouts(),
+        AlarmKind::Call => sender.of_calls().map(|key| key.id),
+        AlarmKind::Alarm | AlarmKind::Test => return true,
+    };
+    own.is_some_and(|key| key.to_string() == integration_id)
 }
 
 fn read_filter(query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
@@ -263,7 +273,8 @@ fn read_filter(query: Option<&str>) -> Result<(AlarmFilter, i64), Problem> {
         Some(_) => Err(Problem::parameter("limit", format!("limit must be 1 to {LARGEST_PAGE}"))),
     });
     let filter = AlarmFilter {
-        shouts_of: ShoutsOf::Nobody,
+        shouts_of: Whose::Nobody,
+        calls_of: Whose::Nobody,
         kinds: query.all("kind").filter_map(|value| wrong.note(word("kind", value))).collect(),
         states: query.all("state").filter_map(|value| wrong.note(word("state", value))).collect(),
         priorities: query.all("priority").filter_map(|value| wrong.note(word("priority", value))).collect(),

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::alarms::is_shown_to;
 use super::roster::shapes::Named;
 use crate::access::senders::Sender;
 use crate::alarm::AlarmKind;
@@ -172,7 +173,7 @@ impl From<CallRecordRow> for CallRecordJson {
         ("person" = Option<Vec<String>>, Query, description = "To these people, by name or id"),
         ("phone_number" = Option<Vec<String>>, Query, description = "To these numbers"),
         ("dialled_by" = Option<Vec<String>>, Query, description = "By these handsets, by name or id"),
-        ("kind" = Option<Vec<AlarmKind>>, Query, description = "For these; of shouts those of this key"), ("outcome" = Option<Vec<CallResult>>, Query),
+        ("kind" = Option<Vec<AlarmKind>>, Query, description = "For these; of shouts and calls of programs those of this key"), ("outcome" = Option<Vec<CallResult>>, Query),
         ("starts_at" = Option<DateTime<Utc>>, Query, description = "Handed out then or later"),
         ("ends_at" = Option<DateTime<Utc>>, Query, description = "Handed out before then"),
         ("limit" = Option<i32>, Query, minimum = 1, maximum = 200, description = "So many at most; 50 unless given"),
@@ -187,7 +188,8 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let mut reader = app.engine.store.read().await?;
     let (filter, limit) = read_filter(&app, &mut reader.db(), query.as_deref()).await?;
-    let filter = CallFilter { shouts_of: sender.of_shouts().into(), ..filter };
+    let calls_of = sender.of_calls().map(|key| key.id).into();
+    let filter = CallFilter { shouts_of: sender.of_shouts().into(), calls_of, ..filter };
     // One more than asked for tells whether there is a next page.
     let mut rows = reader.db().list_call_records(&filter, limit + 1).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
@@ -216,17 +218,17 @@ pub async fn show(
     Ok(answer(StatusCode::OK, &CallRecordJson::from(row)))
 }
 
-/// A record, where this sender may read it: calls of shouts are for the key that sent those.
+/// A record, where this sender may read it: calls of shouts, and of programs, are for the key that asked for them.
 pub(super) async fn shown_to(app: &App, sender: &Sender, row: Option<CallRecordRow>) -> Result<Option<CallRecordRow>, Problem> {
-    let Some(row) = row.filter(|row| row.kind != AlarmKind::Shout || sender.of_shouts().is_some()) else { return Ok(None) };
-    if row.kind != AlarmKind::Shout {
+    let Some(row) = row else { return Ok(None) };
+    if matches!(row.kind, AlarmKind::Alarm | AlarmKind::Test) {
         return Ok(Some(row));
     }
-    let shout = match row.hunt_id {
-        Some(hunt) => app.engine.store.read().await?.db().shout_of_hunt(hunt).await?,
-        None => None,
+    let alarms = match row.hunt_id {
+        Some(hunt) => app.engine.store.read().await?.db().alarms_of(hunt).await?,
+        None => Vec::new(),
     };
-    Ok(Some(row).filter(|_| shout.is_some_and(|shout| Some(shout.key_id) == sender.of_shouts())))
+    Ok(Some(row).filter(|_| alarms.iter().any(|alarm| is_shown_to(sender, alarm.kind, &alarm.integration_id))))
 }
 
 async fn read_filter(app: &App, db: &mut Db<'_>, query: Option<&str>) -> Result<(CallFilter, i64), Problem> {

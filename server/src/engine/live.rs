@@ -243,9 +243,9 @@ impl Engine {
             if word == LiveWord::Ended {
                 over.extend(call.number().map(|number| (mid.to_owned(), number)));
             }
-            // What a handset owes is heard for longer than what it volunteers.
+            // What a handset owes is heard for longer than what it volunteers: calls of programs go on for hours.
             let most =
-                if event.ack > 0 || matches!(word, LiveWord::Ended | LiveWord::Recording) { 2 * MOST_HEARD } else { MOST_HEARD };
+                if event.ack > 0 || matches!(word, LiveWord::Ended | LiveWord::Recording) { 10 * MOST_HEARD } else { MOST_HEARD };
             if event.seq <= 0 || call.heard >= most {
                 continue;
             }

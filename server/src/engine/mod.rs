@@ -134,6 +134,8 @@ pub struct Engine {
     pub lookout: watch::lookout::Lookout,
     /// Which handsets polled this node, and when.
     pub presence: watch::presence::Presence,
+    /// Whose turn it is among programs.
+    pub(in crate::engine) turns: rpc::Turns,
     /// How this node is.
     pub health: watch::health::Health,
     /// Who heard which recordings.
@@ -177,6 +179,7 @@ impl Engine {
             idle,
             lookout: watch::lookout::Lookout::default(),
             presence,
+            turns: rpc::Turns::default(),
             health,
             heard: media::HeardMemory::default(),
             shout_logs: shouts::logs::Writing::default(),

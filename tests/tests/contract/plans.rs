@@ -9,7 +9,7 @@ use autocall::alarm::call_record::{CallOrigin, CallResult};
 use autocall::alarm::{AlarmKind, AlarmState, Priority};
 use autocall::ids::{AlarmId, HandsetId, KeyId, PersonId};
 use autocall::store::Store;
-use autocall::store::alarm::alarms::{self, AlarmFilter, ShoutsOf};
+use autocall::store::alarm::alarms::{self, AlarmFilter, Whose};
 use autocall::store::alarm::call_records::{self, CallFilter};
 use autocall::store::dialect::Dialect;
 use serde_json::Value;
@@ -190,8 +190,8 @@ fn statements(dialect: Dialect) -> Vec<Statement> {
     let below = then.map(|then| (then, 7));
     list(" replicated cursor", replicated(CallFilter { below, ..none() }), &["'2026-02-01'", "7", "51"]);
     list(" cursor", CallFilter { below, ..none() }, &["'2026-02-01'", "7", "51"]);
-    list(" own shouts", CallFilter { shouts_of: ShoutsOf::Key(KeyId(nobody)), ..none() }, &[NOBODY, "51"]);
-    list(" no shouts", CallFilter { shouts_of: ShoutsOf::Nobody, ..none() }, &["51"]);
+    list(" own shouts", CallFilter { shouts_of: Whose::Key(KeyId(nobody)), ..none() }, &[NOBODY, "51"]);
+    list(" no shouts", CallFilter { shouts_of: Whose::Nobody, ..none() }, &["51"]);
     all
 }
 

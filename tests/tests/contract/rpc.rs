@@ -38,6 +38,16 @@ on_both!(
     a_socket_ends_with_its_key,
     an_announcement_is_one_request_and_one_event,
     a_stock_phone_is_told_nothing_and_nothing_is_made_up,
+    calls_of_programs_are_their_own,
+    a_key_that_overtakes_the_answer_tells_of_it,
+    nobody_is_rung_after_the_time_to_begin,
+    all_numbers_are_looked_at_before_anybody_is_rung,
+    an_announcement_counts_once,
+    what_is_in_no_text_is_refused,
+    a_recording_goes_on_without_the_call_through_which_it_began,
+    whoever_hangs_up_meanwhile_is_told_of,
+    a_caller_whose_handset_is_silent_is_over,
+    what_somebody_said_goes_with_them,
 );
 
 /// A key that may command calls.
@@ -68,6 +78,13 @@ async fn asked(server: &Server, key: &str, method: Method, path: &str, body: &st
     let request = if key.is_empty() { request } else { request.bearer_auth(key) };
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// What is in a list of the API, for this key.
+async fn items(server: &Server, key: &str, path: &str) -> Value {
+    let (status, text) = asked(server, key, Method::GET, path, "").await;
+    assert_eq!(status, 200, "{text}");
+    serde_json::from_str::<Value>(&text).unwrap()["items"].take()
 }
 
 /// What is answered to a request.
@@ -223,9 +240,9 @@ async fn a_call_goes_out_and_all_of_it_is_told(home: Home) {
     assert_eq!(refused(&gone).0, 404);
     assert_eq!(done(&server, &key, &res_id, "sys.call.exists", json!({ "res_id": res_id })).await, json!(false));
     // People see who has asked for it.
-    let calls = server.items("/api/v1/alarms?kind=call").await;
+    let calls = items(&server, &key, "/api/v1/alarms?kind=call").await;
     assert_eq!((&calls[0]["source"], &calls[0]["state"]), (&json!("app"), &json!("answered")), "{calls}");
-    let records = server.items("/api/v1/call-records?kind=call").await;
+    let records = items(&server, &key, "/api/v1/call-records?kind=call").await;
     assert_eq!((&records[0]["outcome"], &records[0]["kind"]), (&json!("answered"), &json!("call")), "{records}");
 }
 
@@ -263,7 +280,7 @@ async fn the_same_request_is_answered_again_and_dials_once(home: Home) {
     assert!(elsewhere["result"]["res_id"].is_string(), "ids are each client's own: {elsewhere}");
     assert_eq!(poll(&server, &trunk).await["phone"], json!([A]));
     assert_eq!(poll(&server, &format!("{trunk}?channel=1")).await["phone"], json!([B]));
-    assert_eq!(server.items("/api/v1/alarms?kind=call").await.as_array().unwrap().len(), 2);
+    assert_eq!(items(&server, &key, "/api/v1/alarms?kind=call").await.as_array().unwrap().len(), 2);
 }
 
 async fn a_call_that_nobody_takes_in_time_is_told_so(home: Home) {
@@ -661,4 +678,231 @@ async fn a_stock_phone_is_told_nothing_and_nothing_is_made_up(home: Home) {
     server.report(&pixel, &mid, Some(A)).await;
     let told = events(&server, &key).await;
     assert_eq!(names(&told), ["sys.call.on_dial_completed", "sys.on_chan_closed", "sys.call.on_released"], "{told:?}");
+}
+
+async fn calls_of_programs_are_their_own(home: Home) {
+    let server = home.start().await;
+    let (key, other, trunk) = (key(&server, "app").await, key(&server, "other").await, trunk(&server, 1).await);
+    let sender = crate::senders::key(&server, "prometheus", &[]).await;
+    let (_, _mid) = connected(&server, &key, &trunk, A).await;
+    let all = async |key: &str, path: &str| {
+        let (status, text) = asked(&server, key, Method::GET, path, "").await;
+        (status, serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let (_, own) = all(&key, "/api/v1/call-records?kind=call").await;
+    let (_, alarms) = all(&key, "/api/v1/alarms?kind=call").await;
+    let (record, alarm) = (own["items"][0]["id"].to_string().replace('"', ""), alarms["items"][0]["id"].as_str().unwrap());
+    for stranger in [&other, &sender, ""] {
+        for list in ["/api/v1/call-records?kind=call", "/api/v1/alarms?kind=call", "/api/v1/call-records"] {
+            assert_eq!(all(stranger, list).await.1["items"], json!([]), "{list}");
+        }
+        for one in [format!("/api/v1/call-records/{record}"), format!("/api/v1/alarms/{alarm}")] {
+            assert_eq!(all(stranger, &one).await.0, 404, "{one}");
+        }
+        let commands = format!("/api/v1/call-records/{record}/commands");
+        let (status, why) = asked(&server, stranger, Method::POST, &commands, r#"{"do":"drop"}"#).await;
+        assert_eq!(status, 404, "{why}");
+        let cancel = format!("/api/v1/alarms/{alarm}/cancel");
+        assert_eq!(asked(&server, stranger, Method::POST, &cancel, "").await.0, 404);
+    }
+    assert!(commands(&server).await.is_empty());
+    assert_eq!(all(&key, &format!("/api/v1/call-records/{record}")).await.0, 200);
+    // A call that came in for a program is none of an alarm either.
+    asked(&server, &key, Method::GET, "/cti/events", "").await;
+}
+
+async fn a_key_that_overtakes_the_answer_tells_of_it(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "app").await, trunk(&server, 1).await);
+    construct(&server, &key, "1", to(A)).await;
+    let offer = poll(&server, &trunk).await;
+    let path = format!("/h/trunk/progress?mid={}", offer["mid"].as_str().unwrap());
+    // The word that somebody has picked up got lost on its way.
+    let pressed = json!({ "number": A, "state": "connected", "event": "key", "key": "5" });
+    assert_eq!(send(&server, "POST", &path, Some(pressed)).await["code"], 0);
+    let told = events(&server, &key).await;
+    assert_eq!(only(&told, "sys.call.on_dial_completed")["error"], Value::Null, "{told:?}");
+    progress(&server, &offer["mid"], A, "connected").await;
+    only(&events(&server, &key).await, "sys.call.on_dial_completed");
+}
+
+async fn nobody_is_rung_after_the_time_to_begin(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "app").await, trunk(&server, 1).await);
+    construct(&server, &key, "1", to(A)).await;
+    // Nothing looked at it meanwhile, as when the only node was started anew.
+    server.home.clock.advance(chrono::TimeDelta::seconds(20));
+    assert_eq!(poll(&server, &trunk).await["code"], 1);
+    server.pass(1).await;
+    let told = events(&server, &key).await;
+    assert_eq!(only(&told, "sys.call.on_released")["cause"], 503);
+}
+
+async fn all_numbers_are_looked_at_before_anybody_is_rung(home: Home) {
+    let server = home.start().await;
+    let key = key(&server, "app").await;
+    let pixel = server.pair("pixel", Profile::App).await;
+    server.app_idle(&pixel).await;
+    let duo = |to2: &str| json!([[1, 2], to2, { "from1_uri": "100", "to1_uri": A, "from2_uri": "100", "to2_uri": to2, "max_connect_seconds": 60 }]);
+    let say =
+        json!([[1, 2], "n", { "from_uri": "100", "to_uri": A, "play_content": [["Disk full", 10, null]], "play_repeat": 0 }]);
+    for (flow, body) in [("notify_call", &say), ("duo_callback", &duo(B))] {
+        let made = reply(&server, &key, &format!("/cti/flows/ext/{flow}"), body).await;
+        assert_eq!(refused(&made).0, 503, "a stock phone says nothing and connects nobody: {made}");
+    }
+    let trunk = trunk(&server, 2).await;
+    for to2 in ["110", "+49151@foreign.example"] {
+        let made = reply(&server, &key, "/cti/flows/ext/duo_callback", &duo(to2)).await;
+        assert_eq!(refused(&made).0, 400, "{made}");
+    }
+    assert_eq!(poll(&server, &trunk).await["code"], 1, "nobody was rung");
+    assert!(events(&server, &key).await.is_empty());
+}
+
+async fn an_announcement_counts_once(home: Home) {
+    let server = home.set("AUTOCALL_CTI_CALLS_PER_MINUTE", "2").set("AUTOCALL_CTI_MOST_CALLS", "2").start().await;
+    let (key, _trunk) = (key(&server, "app").await, trunk(&server, 4).await);
+    let say = |to: &str| json!([[1, 2], to, { "from_uri": "100", "to_uri": to, "play_content": [["Disk full", 10, null]], "play_repeat": 0 }]);
+    for number in [A, B] {
+        let made = reply(&server, &key, "/cti/flows/ext/notify_call", &say(number)).await;
+        assert!(made["result"]["res_id"].is_string(), "{made}");
+    }
+    let third = reply(&server, &key, "/cti/flows/ext/notify_call", &say("18912345678")).await;
+    assert_eq!(refused(&third).0, 429, "{third}");
+}
+
+async fn what_is_in_no_text_is_refused(home: Home) {
+    let server = home.start().await;
+    let (key, _trunk) = (key(&server, "app").await, trunk(&server, 1).await);
+    let nul = "a\u{0}b";
+    for (path, body) in [
+        ("/cti/flows/sys/call", json!([[1, 2], nul, to(A)])),
+        ("/cti/flows/sys/call", json!([[1, 2], "1", { "to_uri": A, "max_answer_seconds": 9, "user_data": nul }])),
+        ("/cti/rpc", json!({ "id": "2", "method": "sys.call.exists", "params": { "res_id": nul } })),
+        ("/cti/notify/a%00b", json!([[1, 2], "3", "sys.call.exists", {}])),
+    ] {
+        let (status, text) = asked(&server, &key, Method::POST, path, &body.to_string()).await;
+        assert_eq!(status, 400, "{path} {body}: {text}");
+    }
+    // What is asked through somebody who is gone is about the one that is named.
+    let there = construct(&server, &key, "4", to(A)).await;
+    let ask = json!([[1, 2], "5", "sys.call.exists", { "res_id": there }]);
+    assert_eq!(reply(&server, &key, "/cti/notify/gone", &ask).await["result"], true);
+}
+
+async fn a_recording_goes_on_without_the_call_through_which_it_began(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "app").await, trunk(&server, 3).await);
+    let params = json!({ "max_seconds": 3600, "record_file": "all.wav" });
+    let made = reply(&server, &key, "/cti/flows/sys/conf", &json!([[1, 2], "k", params])).await;
+    let conf = made["result"]["res_id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+    let mut calls = Vec::new();
+    for (channel, number) in [A, B, "18912345678"].into_iter().enumerate() {
+        let path = if channel == 0 { trunk.clone() } else { format!("{trunk}?channel={channel}") };
+        let (call, mid) = connected(&server, &key, &path, number).await;
+        done(&server, &key, &call, "sys.call.conf_enter", json!({ "conf_res_id": conf, "max_seconds": 60 })).await;
+        let join = commands(&server).await.into_iter().rfind(|command| command["do"] == "join").unwrap();
+        became(&server, &join, "joined", Value::Null).await;
+        calls.push((path, mid, number));
+    }
+    let record = commands(&server).await.into_iter().find(|command| command["do"] == "room_record").unwrap();
+    became(&server, &record, "playing", Value::Null).await;
+    let (path, mid, number) = &calls[0];
+    report(&server, path, mid, &format!("&resp={number}"), ended(number, "answered")).await;
+    server.pass(2).await;
+    let told = events(&server, &key).await;
+    assert!(!names(&told).contains(&"sys.conf.on_record_completed"), "it goes on: {told:?}");
+    became(&server, &record, "recording", json!("r1")).await;
+    let told = events(&server, &key).await;
+    let done = only(&told, "sys.conf.on_record_completed");
+    assert_eq!((&done["record_file"], done.get("error")), (&json!("all.wav"), None), "{done}");
+}
+
+async fn whoever_hangs_up_meanwhile_is_told_of(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "app").await, trunk(&server, 1).await);
+    let numbers = [A, B, "18912345678"];
+    let cases = [
+        (
+            "play",
+            "play_start",
+            json!({ "content": [["12", 1, null]], "repeat": 2 }),
+            "stopped",
+            Value::Null,
+            "hungup when playing",
+        ),
+        (
+            "record",
+            "record_start",
+            json!({ "max_seconds": 9, "record_file": "a.wav" }),
+            "recording",
+            json!("r1"),
+            "hungup while recording",
+        ),
+        (
+            "receive_dtmf",
+            "receive_dtmf_start",
+            json!({ "max_keys": 4 }),
+            "error",
+            json!("hung_up"),
+            "hungup while receiving dtmf",
+        ),
+    ];
+    for ((action, method, params, word, value, error), number) in cases.into_iter().zip(numbers) {
+        let (call, mid) = connected(&server, &key, &trunk, number).await;
+        done(&server, &key, &call, &format!("sys.call.{method}"), params).await;
+        let command = commands(&server).await.pop().unwrap();
+        became(&server, &command, word, value).await;
+        report(&server, &trunk, &mid, &format!("&resp={number}"), ended(number, "answered")).await;
+        let told = events(&server, &key).await;
+        let done = only(&told, &format!("sys.call.on_{action}_completed"));
+        assert_eq!(done["error"], error, "{action}: {done}");
+    }
+}
+
+async fn a_caller_whose_handset_is_silent_is_over(home: Home) {
+    let server = home.start().await;
+    let (key, _trunk) = (key(&server, "app").await, trunk(&server, 1).await);
+    asked(&server, &key, Method::GET, "/cti/events", "").await;
+    let rings = json!({ "id": "in1", "channel": 0, "from": "+4915112345678", "to": "100", "codecs": ["PCMA"] });
+    let taken = send(&server, "POST", "/h/trunk/incoming", Some(rings)).await;
+    assert_eq!(taken["code"], 0, "{taken}");
+    let records = serde_json::from_str::<Value>(&asked(&server, "", Method::GET, "/api/v1/call-records", "").await.1).unwrap();
+    assert_eq!(records["items"], json!([]), "it is a program's: {records}");
+    let told = events(&server, &key).await;
+    let res_id = only(&told, "sys.call.on_incoming")["res_id"].as_str().unwrap().to_owned();
+    done(&server, &key, &res_id, "sys.call.answer", json!({ "max_answer_seconds": 14_400 })).await;
+    progress(&server, &taken["mid"], "+4915112345678", "connected").await;
+    server.pass(50).await;
+    assert!(!names(&events(&server, &key).await).contains(&"sys.call.on_released"));
+    server.pass(20).await;
+    server.pass(1).await;
+    let told = events(&server, &key).await;
+    assert_eq!(only(&told, "sys.call.on_released")["error"], "no report", "{told:?}");
+}
+
+async fn what_somebody_said_goes_with_them(home: Home) {
+    let server = home.start().await;
+    let (key, trunk) = (key(&server, "app").await, trunk(&server, 1).await);
+    let (status, person) = server.post("/api/v1/people", &json!({ "name": "Li Na", "numbers": [A] })).await;
+    assert_eq!(status, 201, "{person}");
+    let (call, mid) = connected(&server, &key, &trunk, A).await;
+    for number in 0..4 {
+        let file = format!("said{number}.wav");
+        done(&server, &key, &call, "sys.call.record_start", json!({ "max_seconds": 9, "record_file": file })).await;
+        let record = commands(&server).await.pop().unwrap();
+        let name = format!("r{number}");
+        became(&server, &record, "recording", json!(name)).await;
+        let put = server.http.put(format!("{}/h/trunk/recording/{name}?mid={}", server.base, mid.as_str().unwrap()));
+        let kept = put.header(android_protocol::wire::PROTOCOL_HEADER, "1").body(sound()).send().await.unwrap();
+        assert_eq!(kept.status(), 200, "{}", kept.text().await.unwrap());
+    }
+    let fifth = operate(&server, &key, &call, "sys.call.record_start", json!({ "max_seconds": 9, "record_file": "e.wav" })).await;
+    assert_eq!(refused(&fifth).0, 429, "more are not kept: {fifth}");
+    let heard = async || asked(&server, &key, Method::GET, "/cti/files/said0.wav", "").await.0;
+    let there = server.http.get(format!("{}/cti/files/said0.wav", server.base)).bearer_auth(&key).send().await.unwrap();
+    assert_eq!(there.status(), 200);
+    let id = person["id"].as_str().unwrap();
+    assert_eq!(server.delete(&format!("/api/v1/people/{id}")).await, 204);
+    assert_eq!(heard().await, 404);
 }

@@ -48,8 +48,8 @@ struct Running {
     connected: bool,
 }
 
-/// A command, and the call that ran when it came: it is for no other.
-pub type Order = (LiveCommand, mpsc::Sender<Control>);
+/// A command, the call that ran when it came, which it is for alone, and when that was.
+pub type Order = (LiveCommand, mpsc::Sender<Control>, Instant);
 
 impl Line {
     /// A line without a call.
@@ -138,8 +138,10 @@ impl Line {
     pub(super) fn order(&self, command: LiveCommand) -> Result<(), Box<LiveCommand>> {
         let now = self.now();
         let (Some(orders), Some(running)) = (&now.orders, &now.running) else { return Err(Box::new(command)) };
-        orders.try_send((command, running.control.clone())).map_err(|why| match why {
-            mpsc::error::TrySendError::Full((command, _)) | mpsc::error::TrySendError::Closed((command, _)) => Box::new(command),
+        orders.try_send((command, running.control.clone(), Instant::now())).map_err(|why| match why {
+            mpsc::error::TrySendError::Full((command, ..)) | mpsc::error::TrySendError::Closed((command, ..)) => {
+                Box::new(command)
+            }
         })
     }
 
@@ -219,7 +221,7 @@ mod tests {
         line.over();
         line.begin(B, second);
         let waits = waiting.try_recv();
-        assert!(waits.is_ok_and(|(_, call)| call.try_send(Control::HangUp).is_ok()));
+        assert!(waits.is_ok_and(|(_, call, _)| call.try_send(Control::HangUp).is_ok()));
         assert!(at_first.try_recv().is_ok() && at_second.try_recv().is_err());
     }
 

@@ -36,7 +36,7 @@ use super::{
     },
 };
 use crate::{
-    live::{LiveCommand, LiveEvent, LiveOrder, LivePart, LiveWord, MOST_PARTS},
+    live::{COMMAND_LIVES_SECONDS, LiveCommand, LiveEvent, LiveOrder, LivePart, LiveWord, MOST_PARTS},
     voice::{
         conversation::{MOST_COLLECTED, Wish},
         pcm as sound,
@@ -170,8 +170,8 @@ impl Live {
         if live {
             let (this, of) = (self.clone(), Arc::clone(&line));
             tokio::spawn(async move {
-                while let Some((command, call)) = waiting.recv().await {
-                    this.carry_out(&of, command, &call).await;
+                while let Some((command, call, came)) = waiting.recv().await {
+                    this.carry_out(&of, command, &call, came).await;
                 }
             });
         }
@@ -315,13 +315,15 @@ impl Live {
         spoken.ok().and_then(Result::ok).map(|sound| (said, sound))
     }
 
-    async fn carry_out(&self, line: &Line, command: LiveCommand, call: &mpsc::Sender<Control>) {
+    async fn carry_out(&self, line: &Line, command: LiveCommand, call: &mpsc::Sender<Control>, came: Instant) {
         let control = match self.control_of(&command).await {
             Ok(control) => control,
             Err(why) => return self.refuse(&command, why),
         };
+        // Whoever asked has given it up by now: what is long past is not said after all.
+        let too_old = came.elapsed() > Duration::from_secs(COMMAND_LIVES_SECONDS.unsigned_abs());
         // What ends is not held up; and the call may be over by now, and the next one is another.
-        if line.is_unwanted() || call.send(control).await.is_err() {
+        if too_old || line.is_unwanted() || call.send(control).await.is_err() {
             self.refuse(&command, "too_late");
         }
     }
@@ -450,7 +452,8 @@ mod tests {
         line.begin(A, control.clone());
         assert!(line.drop_for(9));
         let play = LiveOrder::say("Bye".to_owned(), None);
-        live.carry_out(&line, LiveCommand { seq: 8, mid: "m".to_owned(), call: A.to_owned(), order: play }, &control).await;
+        let command = LiveCommand { seq: 8, mid: "m".to_owned(), call: A.to_owned(), order: play };
+        live.carry_out(&line, command, &control, Instant::now()).await;
         assert!(controlled.try_recv().is_err(), "the call that ends is told to say something");
         let told = live.0.events.waiting();
         assert_eq!(told.len(), 1);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::{Command, Conversation, Doing, Utterance};
-use crate::live::LiveWord;
+use crate::live::{HUNG_UP, LiveWord};
 
 /// The longest time for which keys are collected, or a voice is recorded.
 pub const LONGEST_WISH: Duration = Duration::from_mins(10);
@@ -407,7 +407,9 @@ impl Conversation {
             Doing::Taping { ack, .. } => self.commands.push(Command::KeepRecording(ack)),
             _ => {}
         }
-        self.tell_collected();
+        if let Some(collecting) = self.aside.collecting.take() {
+            self.tell(collecting.ack, LiveWord::Error, Some(HUNG_UP.to_owned()));
+        }
         if self.aside.room.take().is_some() {
             self.commands.push(Command::Leave);
         }

@@ -3,6 +3,7 @@
 //! One action is done at a time; being in a conference is beside that, and the state stays *Idle* there, as in the original.
 //! What nobody hears of any more ends by time, so that there is no call that nobody can end.
 
+use android_protocol::live::HUNG_UP;
 use android_protocol::wire::{CallOutcome, EndedBy, FailureDetail};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -917,13 +918,23 @@ impl Call {
             // It goes on for as long as it lasts.
             (Action::Play { .. }, Word::Playing) if !doing.stopping => doing.until = None,
             (Action::Play { .. } | Action::Record { .. }, Word::Key(key)) => doing.key = Some(key.clone()),
+            // Nobody stopped it and no key did: the line is gone.
+            (Action::Play { .. }, Word::Stopped) if !doing.stopping && doing.key.is_none() => {
+                let error = doing.what.hung_up();
+                self.complete(Some(error), None, now, effects);
+            }
             (Action::Play { .. }, Word::Played | Word::Stopped) | (Action::Send, Word::Played | Word::Stopped | Word::Key(_)) => {
                 self.complete(None, None, now, effects);
             }
             (Action::Record { seconds: longest, .. }, Word::Recording(_) | Word::Stopped) => {
                 // As in the original, a recording that has to be cut off is in error.
-                let cut = doing.key.is_none() && !doing.stopping && now - doing.begin >= seconds(*longest);
-                self.complete(cut.then_some("record timeout"), None, now, effects);
+                let by_nobody = doing.key.is_none() && !doing.stopping;
+                let error = match now - doing.begin >= seconds(*longest) {
+                    _ if !by_nobody => None,
+                    true => Some("record timeout"),
+                    false => Some(doing.what.hung_up()),
+                };
+                self.complete(error, None, now, effects);
             }
             (Action::Collect { max, finish, including }, Word::Collected(keys)) => {
                 let finished = keys.chars().last().is_some_and(|key| finish.contains(key));
@@ -946,8 +957,8 @@ impl Call {
             }
             (Action::Connect { .. }, Word::Left) => self.part(None, now, effects),
             (Action::Connect { .. }, Word::Error(_)) => self.part(Some("bridge error"), now, effects),
-            (what, Word::Error(_)) => {
-                let error = what.error();
+            (what, Word::Error(why)) => {
+                let error = if why == HUNG_UP { what.hung_up() } else { what.error() };
                 self.complete(Some(error), None, now, effects);
             }
             _ => {}
@@ -1014,7 +1025,8 @@ impl Call {
 
     fn may_enter(&self, conf: &str, around: &Around) -> Result<(), Refusal> {
         let name = "call.conf_enter";
-        let states = [State::Ring, State::Idle, State::Play, State::Record, State::SendDtmf, State::ReceiveDtmf, State::Dial];
+        // What is recorded is the line alone: it has to end before others are heard on it.
+        let states = [State::Ring, State::Idle, State::Play, State::SendDtmf, State::ReceiveDtmf, State::Dial];
         self.may(name, &["conference"], &states)?;
         if let Some(seat) = &self.seat {
             return Err(Refusal::wrong_state(format!("{name}: the call is in the conference {}", seat.conf)));
@@ -1037,6 +1049,10 @@ impl Call {
         now: DateTime<Utc>,
         effects: &mut Vec<Effect>,
     ) {
+        if let Some(doing) = self.doing.as_mut().filter(|doing| matches!(doing.what, Action::Play { .. })) {
+            // Its handset ends that, and nobody has hung up.
+            doing.stopping = true;
+        }
         let seat = Seat {
             conf: conf.to_owned(),
             mode,

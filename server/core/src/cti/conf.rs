@@ -109,6 +109,12 @@ impl Conf {
         self.handset.as_deref()
     }
 
+    /// The call that is longest in it.
+    #[must_use]
+    pub fn first_part(&self) -> Option<&str> {
+        self.parts.first().map(|member| member.call.as_str())
+    }
+
     /// What a request to another resource has to know of it.
     #[must_use]
     pub fn view(&self) -> View {
@@ -392,8 +398,9 @@ impl Conf {
 
     /// It is over, once; whoever is in it has to leave.
     fn release(&mut self, error: Option<&str>, now: DateTime<Utc>, effects: &mut Vec<Effect>) {
-        self.played(None, now, effects);
-        self.recorded(None, now, effects);
+        // What a handset had of it when it was started again is lost.
+        self.played(error.map(|_| "play error"), now, effects);
+        self.recorded(error.map(|_| "record error"), now, effects);
         for member in std::mem::take(&mut self.parts) {
             effects.push(self.kick(&member.call));
             self.come_or_gone("on_exited", &member.call, effects);

@@ -106,6 +106,11 @@ pub fn read(body: &[u8], address: Address<'_>) -> Result<Message, Malformed> {
         Ok(value) => value,
         Err(wrong) => serde_json::from_str(&mended(text)).map_err(|_| unreadable(format!("the request is not JSON: {wrong}")))?,
     };
+    // Neither text nor database has room for it.
+    let in_address = matches!(address, Address::Notify { res_id } if res_id.contains('\0'));
+    if in_address || has_nul(&value) {
+        return Err(unreadable("the request holds the character U+0000, which is in no text".to_owned()));
+    }
     match (value, address) {
         (Value::Array(array), address) => from_array(&array, address).map(Message::Request),
         (Value::Object(object), Address::Any) if object.contains_key("op") => from_wrapper(&object),
@@ -115,6 +120,16 @@ pub fn read(body: &[u8], address: Address<'_>) -> Result<Message, Malformed> {
             "this address takes an array: [id, …], or [[unit, client], id, …]",
         )),
         (_, _) => Err(wrong_shape(None, "a request is an array or an object")),
+    }
+}
+
+/// Whether a text or a name in it holds U+0000. Its depth is bounded: so far the parser reads.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(list) => list.iter().any(has_nul),
+        Value::Object(members) => members.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

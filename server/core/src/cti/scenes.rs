@@ -368,7 +368,8 @@ fn a_recording_is_told_with_its_name() {
     };
     let of = begin(&mut call);
     let recorded = word(&mut call, of, Word::Recording("r1".into()), 14);
-    let whole = json!({"res_id": "c", "error": null, "begin_time": 1010, "end_time": 1014, "record_file": "r.wav",
+    // Neither a key nor its program nor time has ended it.
+    let whole = json!({"res_id": "c", "error": "hungup while recording", "begin_time": 1010, "end_time": 1014, "record_file": "r.wav",
         "finish_key": null, "user_data": "u"});
     assert_eq!(events(&recorded), [("sys.call.on_record_completed".into(), whole)]);
     for (how, error) in

@@ -206,7 +206,7 @@ async fn events(
             () = app.stopping.cancelled() => break told,
         }
     };
-    let last = told.iter().map(|event| event.n).max().unwrap_or_else(|| listener.reached());
+    let last = listener.goes_on();
     let told: Vec<String> = told.iter().map(numbered).collect();
     Ok(answer(StatusCode::OK, format!(r#"{{"events":[{}],"last":{last}}}"#, told.join(","))))
 }

@@ -16,7 +16,7 @@ use super::{LOOK_AGAIN, Listens, Refused, announced, key, note, numbered};
 use crate::access::doors;
 use crate::access::senders::{KEY_AS_PROTOCOL, Sender};
 use crate::app::App;
-use crate::cti::envelope::{Address, LONGEST};
+use crate::cti::envelope::{self, Address, LONGEST};
 use crate::cti::reply::{self, Refusal};
 use crate::engine::rpc::asking::{Asked, Program};
 use crate::engine::rpc::listening::{Listener, Share};
@@ -134,16 +134,18 @@ enum Close {
 
 impl Open {
     async fn run(mut self, mut socket: WebSocket) {
-        let why = self.serve(&mut socket).await;
+        let frame = match self.serve(&mut socket).await {
+            Close::Theirs => None,
+            Close::Away => Some(CloseFrame { code: close_code::AWAY, reason: "the server stops".into() }),
+            Close::Revoked => Some(CloseFrame { code: close_code::POLICY, reason: "the key is good no more".into() }),
+        };
+        // First, so that it comes also where the database is slow, or the process is about to end.
+        if frame.is_some() {
+            let _ = tokio::time::timeout(SENT_WITHIN, socket.send(Message::Close(frame))).await;
+        }
         if let Err(error) = self.app.engine.rpc_leaves(&self.listener).await {
             note(&error);
         }
-        let frame = match why {
-            Close::Theirs => return,
-            Close::Away => CloseFrame { code: close_code::AWAY, reason: "the server stops".into() },
-            Close::Revoked => CloseFrame { code: close_code::POLICY, reason: "the key is good no more".into() },
-        };
-        let _ = tokio::time::timeout(SENT_WITHIN, socket.send(Message::Close(Some(frame)))).await;
     }
 
     async fn serve(&mut self, socket: &mut WebSocket) -> Close {
@@ -194,7 +196,7 @@ impl Open {
                     if !self.is_good().await {
                         return Close::Revoked;
                     }
-                    if let Err(error) = self.app.engine.rpc_still_listens(&self.listener).await {
+                    if let Err(error) = self.app.engine.rpc_still_listens(&mut self.listener).await {
                         note(&error);
                     }
                     if send(socket, Message::Ping(Vec::new().into())).await.is_err() {
@@ -225,7 +227,12 @@ impl Open {
             Err(error) => {
                 tracing::error!(%error, "a program that commands calls could not be served");
                 let why = Refusal::new(reply::INTERNAL, "the server cannot store or read this now: ask again with the same id");
-                reply::refused(None, &why, false)
+                // Clients know by the id which of their requests it is about.
+                let id = match envelope::read(text, Address::Any) {
+                    Ok(envelope::Message::Request(request)) => Some(request.id),
+                    _ => None,
+                };
+                reply::refused(id.as_ref(), &why, false)
             }
         };
         send(socket, Message::Text(reply.into())).await

@@ -7,6 +7,7 @@ use android_protocol::wire::{Capability, Progress, ProgressState, Recording};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::replies::{self, Word};
+use crate::alarm::AlarmKind;
 use crate::alarm::attribution::DialledCallee;
 use crate::alarm::call_record::{self, Reporting};
 use crate::alarm::consequences::{Report, Reported};
@@ -182,7 +183,7 @@ impl Engine {
         let callee = work.db().callee(given.callee_id).await?.map(|(_, callee)| callee);
         let name = callee.as_ref().and_then(|callee| callee.name.clone());
         let person = callee.and_then(|callee| callee.person_id);
-        work.db().begin_inbound_record(&row, name.as_deref(), person, &handset.name).await?;
+        work.db().begin_inbound_record(&row, name.as_deref(), person, &handset.name, AlarmKind::Alarm).await?;
         let event = Event::CalledBack {
             mid: row.mid.clone(),
             callee: row.callee_id,

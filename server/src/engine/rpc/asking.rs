@@ -21,8 +21,10 @@ use crate::cti::{Birth, Dialect, Flow, Resource};
 use crate::engine::shouts::lives;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{HandsetId, KeyId, new_mid};
+use crate::keep::media::recordings::MOST_OF_A_CALL;
+use crate::numbers::Region;
+use crate::store::Work;
 use crate::store::rpc::requests::AnsweredRow;
-use crate::store::{Announcement, Work};
 
 /// The same id is the same request for so long.
 const REMEMBERED: TimeDelta = TimeDelta::hours(24);
@@ -79,6 +81,8 @@ impl Engine {
         let caller = request.caller.map_or_else(String::new, |(unit, client)| format!("{unit}.{client}"));
         let id = request.id.to_string();
         let hash = Sha256::digest(format!("{:?}", (request.dialect, &request.what))).to_vec();
+        // All that is of a key is done one after the other: whoever waits for that keeps no connection from others.
+        let _turn = self.turns.of(by.key).await;
         let mut work = self.work(Doer::Key { name: by.name.to_owned() }).await?;
         let now = work.now();
         let mut running = Running::of(self, &mut work, by.key).await?;
@@ -113,7 +117,6 @@ impl Engine {
             // It was not done, and may be asked again.
             Err(why) => reply::refused(Some(&request.id), &why, request.jsonrpc),
         };
-        work.announce(Announcement::Rpc);
         work.commit().await?;
         Ok(Asked::Reply(text))
     }
@@ -139,6 +142,18 @@ impl Engine {
                 return Ok(Err(why));
             }
         }
+        let beginnings = work.db().rpc_may_call(by.key).await?;
+        for uri in construct.uris().0 {
+            // All of them, before anybody is rung.
+            if let Err(why) = self.number_of(work, uri, beginnings.as_deref()).await? {
+                return Ok(Err(why));
+            }
+        }
+        let connects = matches!(construct, Construct::Duo(_));
+        if matches!(construct, Construct::Notify(_) | Construct::Duo(_)) && !self.is_able(work, connects).await? {
+            let what = if connects { "connect two calls" } else { "speak in a call and tell of keys" };
+            return Ok(Err(Refusal::unavailable(format!("no handset is there that can {what}: see the page Handsets"))));
+        }
         let (around, on) = match construct.parent() {
             Some(parent) => {
                 let on = running.row(work, parent).await?.and_then(|row| row.handset_id);
@@ -162,18 +177,19 @@ impl Engine {
                     Ok(made) => made,
                     Err(why) => return Ok(Err(why)),
                 };
-                let new = match self.new_call(work, by.key, &params, on, by.name).await? {
+                let new = match self.new_call(work, by.key, &params, (on, false), by.name).await? {
                     Ok(new) => new,
                     Err(why) => return Ok(Err(why)),
                 };
                 (Resource::Call(Box::new(call)), effects, Some(new))
             }
             Construct::Conf(params) => {
-                let Some((id, name)) = self.where_to_confer(work).await? else {
+                let Some(id) = self.where_to_confer(work).await? else {
                     let why = Refusal::unavailable("no handset is there that can hold conferences: see the page Handsets");
                     return Ok(Err(why));
                 };
-                let (conf, effects) = Conf::new(birth, params, Some(name));
+                // Calls that are made for it go there. The first that enters decides where it is.
+                let (conf, effects) = Conf::new(birth, params, None);
                 let new = NewCall { handset: Some(id), ..NewCall::default() };
                 (Resource::Conf(Box::new(conf)), effects, Some(new))
             }
@@ -186,35 +202,9 @@ impl Engine {
                 (Resource::Duo(Box::new(duo)), effects, None)
             }
         };
-        let raises = matches!(resource, Resource::Notify(_) | Resource::Duo(_));
         running.add(work, resource, &spoken, new.as_ref(), effects).await?;
-        if raises && let Some(why) = self.refuses_legs(work, running, &res_id).await? {
-            return Ok(Err(why));
-        }
         running.carry_out(work).await?;
         Ok(Ok(reply::created(request.dialect, &res_id, user_data.as_deref(), PROCESS)))
-    }
-
-    /// Whether the first call that something is made of cannot be made: then it is refused, and nothing is told of it.
-    async fn refuses_legs(
-        &self,
-        work: &mut Work,
-        running: &mut Running<'_>,
-        res_id: &str,
-    ) -> Result<Option<Refusal>, EngineError> {
-        let Some(call) = running.first_leg() else { return Ok(None) };
-        let beginnings = work.db().rpc_may_call(running.key()).await?;
-        let why = match self.number_of(work, &call.to, beginnings.as_deref()).await? {
-            Err(why) => Some(why),
-            Ok(_) if self.needs_of_call(work, false).await?.is_none() => {
-                Some(Refusal::unavailable("no handset is there that could make this call: see the page Handsets"))
-            }
-            Ok(_) => None,
-        };
-        if why.is_some() {
-            running.forget(work, res_id).await?;
-        }
-        Ok(why)
     }
 
     async fn operate_resource(
@@ -225,12 +215,16 @@ impl Engine {
     ) -> Result<Result<Value, Refusal>, EngineError> {
         let now = work.now();
         let Some(resource) = running.get(work, res_id).await? else {
-            // One may ask of what is gone whether it is there.
-            let asks = name.rsplit('.').next() == Some("exists");
-            return Ok(if asks { Ok(Value::Bool(false)) } else { Err(Refusal::not_found(res_id)) });
+            // One may ask through what is gone whether something is there.
+            if name.rsplit('.').next() != Some("exists") {
+                return Ok(Err(Refusal::not_found(res_id)));
+            }
+            let other = params.get("res_id").and_then(Value::as_str).unwrap_or(res_id);
+            let there = running.get(work, other).await?.is_some_and(|other| !other.is_released());
+            return Ok(Ok(Value::Bool(there)));
         };
         let (flow, over) = (resource.flow(), resource.is_released());
-        let method = match Method::read(flow, name, params, LANGUAGE) {
+        let mut method = match Method::read(flow, name, params, LANGUAGE) {
             Ok(method) => method,
             Err(why) => return Ok(Err(why)),
         };
@@ -248,12 +242,20 @@ impl Engine {
         if let Some(why) = self.names_what_is_not_there(work, running.key(), method.files()).await? {
             return Ok(Err(why));
         }
-        if let Method::Redirect { to, .. } = &method {
+        if let Method::Redirect { to, .. } = &mut method {
             let beginnings = work.db().rpc_may_call(running.key()).await?;
-            if let Err(why) = self.number_of(work, to, beginnings.as_deref()).await? {
-                return Ok(Err(why));
+            match self.number_of(work, to, beginnings.as_deref()).await? {
+                // The number that was checked, as it is dialled in the country of the handset.
+                Ok(parsed) => to.user = parsed.number.dial_string(self.country_of(work, running, res_id).await?),
+                Err(why) => return Ok(Err(why)),
             }
         }
+        if matches!(method, Method::RecordStart { .. })
+            && let Some(why) = has_enough(work, running, res_id).await?
+        {
+            return Ok(Err(why));
+        }
+        running.make_sure_of(work, res_id).await?;
         let Some(resource) = running.get_mut(work, res_id).await? else { return Ok(Err(Refusal::not_found(res_id))) };
         let (result, effects) = match resource.request(&method, &around, now) {
             Ok(done) => done,
@@ -269,7 +271,9 @@ impl Engine {
         let now = work.now();
         let open = work.db().open_resources(key).await?;
         let is_conf = matches!(construct, Construct::Conf(_));
-        let alike = open.iter().filter(|row| (row.kind == Flow::Conf.as_str()) == is_conf).count();
+        // What an announcement or a callback consists of counts, and not they.
+        let kind = if is_conf { Flow::Conf } else { Flow::Call };
+        let alike = open.iter().filter(|row| row.kind == kind.as_str()).count();
         if u32::try_from(alike).unwrap_or(u32::MAX) >= config.most_calls {
             let what = if is_conf { "conferences" } else { "calls" };
             let most = config.most_calls;
@@ -303,13 +307,35 @@ impl Engine {
     }
 
     /// The handset with the most free channels that holds conferences.
-    async fn where_to_confer(&self, work: &mut Work) -> Result<Option<(HandsetId, String)>, EngineError> {
+    async fn where_to_confer(&self, work: &mut Work) -> Result<Option<HandsetId>, EngineError> {
         let now = work.now();
         let voices = work.db().voices().await?;
         let able = voices.iter().filter(|voice| voice.holds_calls && voice.confers && lives(voice, &self.presence, now));
-        let Some(best) = able.max_by_key(|voice| voice.free).map(|voice| voice.id) else { return Ok(None) };
-        Ok(work.db().handset(best).await?.map(|handset| (handset.id, handset.name)))
+        Ok(able.max_by_key(|voice| voice.free).map(|voice| voice.id))
     }
+
+    /// The country whose numbers the handset of a call dials.
+    async fn country_of(&self, work: &mut Work, running: &mut Running<'_>, res_id: &str) -> Result<Region, EngineError> {
+        let on = running.row(work, res_id).await?.and_then(|row| row.handset_id);
+        let handset = match on {
+            Some(handset) => work.db().handset(handset).await?,
+            None => None,
+        };
+        Ok(handset.and_then(|handset| handset.country.parse().ok()).unwrap_or(self.region()))
+    }
+}
+
+/// Whether a call has as many recordings as are kept of one: one more would be told as made, and be nowhere.
+async fn has_enough(work: &mut Work, running: &mut Running<'_>, res_id: &str) -> Result<Option<Refusal>, EngineError> {
+    let row = running.row(work, res_id).await?;
+    let Some((mid, number)) = row.and_then(|row| Some((row.mid?, row.number))) else { return Ok(None) };
+    let there = usize::try_from(work.db().count_recordings(&mid, &number).await?).unwrap_or(usize::MAX);
+    Ok((there >= MOST_OF_A_CALL).then(|| {
+        Refusal::new(
+            reply::TOO_MANY,
+            format!("call.record_start: a call has {MOST_OF_A_CALL} recordings at most, and this one has"),
+        )
+    }))
 }
 
 /// A new id, in the form in which the dialect writes such.

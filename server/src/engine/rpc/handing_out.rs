@@ -64,6 +64,10 @@ impl Engine {
             work.db().set_hunt_due(hunt.id, far, far, now).await?;
             return Ok(Step::NextHunt);
         };
+        if hunt.begin_before <= now {
+            // Its program gives up with the next look at it: nobody is rung after that.
+            return self.not_called(work, hunt, &row, &Heard::NoChannel).await;
+        }
         if asker.speaks() && !asker.handset.bulk && !self.leaves_enough(work, asker).await? {
             // Alarms may need the last channel.
             work.db().set_hunt_due(hunt.id, now + SHORTEST_WAIT, hunt.begin_before, now).await?;

@@ -69,14 +69,32 @@ impl Engine {
     /// Does what is due for all keys.
     pub(in crate::engine) async fn settle_all_rpc(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
         self.lost_commands(now).await?;
+        self.silent_callers(now).await?;
         let keys = self.store.read().await?.db().keys_with_due_resources(now).await?;
         for key in keys {
-            self.settle_rpc(key).await?;
+            // One that cannot be settled keeps nobody else from it.
+            self.try_to_settle_rpc(key).await;
         }
         Ok(())
     }
 
-    /// Orders that no handset has fetched, or said a word about, in time.
+    /// Calls that came in and whose handset says nothing any more: they are over, without a report.
+    async fn silent_callers(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
+        let silent = self.store.read().await?.db().silent_inbound_resources(now).await?;
+        for (id, mid) in silent {
+            let mut work = self.work_at(now, Doer::Server).await?;
+            // It may have said something meanwhile.
+            if work.db().lock_inbound_call(&mid).await?.is_some_and(|call| call.ended_at.is_none() && call.deadline <= now) {
+                work.db().end_inbound_call(&mid, now).await?;
+                self.keep_heard(&mut work, &id, &Told::NoReport).await?;
+                work.announce(Announcement::Calls);
+                work.commit().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders that no handset has fetched in time.
     async fn lost_commands(&self, now: DateTime<Utc>) -> Result<(), EngineError> {
         let lost = self.store.read().await?.db().live_commands_of_programs(now).await?;
         for row in lost {
@@ -181,18 +199,17 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let at = work.now();
         let key = progress.event.as_deref().filter(|event| *event == "key").and(progress.key.as_deref());
-        let heard = match (progress.state, key) {
-            (_, Some(key)) => key.chars().next().map(Told::Key),
-            _ if !is_news => None,
-            (Some(ProgressState::Dialling), _) => Some(Told::Dialling { at }),
-            (Some(ProgressState::Alerting), _) => Some(Told::Alerting { at }),
-            (Some(ProgressState::Connected), _) => Some(Told::Connected { at }),
-            (Some(ProgressState::Ended) | None, _) => None,
+        let state = match progress.state.filter(|_| is_news) {
+            Some(ProgressState::Dialling) => Some(Told::Dialling { at }),
+            Some(ProgressState::Alerting) => Some(Told::Alerting { at }),
+            // A key may be the first that is heard of it.
+            Some(ProgressState::Connected) => Some(Told::Connected { at }),
+            Some(ProgressState::Ended) | None => None,
         };
-        match heard {
-            Some(heard) => self.keep_heard(work, &row.id, &heard).await,
-            None => Ok(()),
+        for heard in state.into_iter().chain(key.and_then(|key| key.chars().next()).map(Told::Key)) {
+            self.keep_heard(work, &row.id, &heard).await?;
         }
+        Ok(())
     }
 
     /// Takes in a report about the call of a program.
@@ -278,7 +295,10 @@ impl Engine {
 
     /// A handset was started again: the conferences that it held are gone too.
     async fn rooms_are_gone(&self, work: &mut Work, call: &ResourceRow) -> Result<(), EngineError> {
-        for row in work.db().open_resources(call.key_id).await? {
+        let mut open = work.db().open_resources(call.key_id).await?;
+        open.sort_by(|a, b| a.id.cmp(&b.id));
+        for row in open {
+            // In the order of their ids, as whoever changes several of them does.
             if row.kind == Flow::Conf.as_str() && row.handset_id.is_some() && row.handset_id == call.handset_id {
                 self.keep_heard(work, &row.id, &Told::Restarted).await?;
             }
@@ -353,6 +373,11 @@ impl Engine {
         let Some(ordered) = token.as_deref().and_then(Ordered::read) else { return Ok(Some(call.key_id)) };
         if let (Word::Recording(name), Some(file)) = (&said, &ordered.file) {
             work.db().recording_is_file(&event.mid, name, call.key_id, file).await?;
+            // The report may have named it first, and its sound may be here.
+            if let Some(media) = work.db().recording_named(&event.mid, name).await?.and_then(|row| row.media_id) {
+                let now = work.now();
+                work.db().set_rpc_file(call.key_id, file, media, true, now).await?;
+            }
         }
         let heard = Told::Word { token: ordered.token, word: said };
         self.keep_heard(work, &ordered.res_id, &heard).await?;

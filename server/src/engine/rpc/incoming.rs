@@ -8,6 +8,7 @@ use super::listening::GONE_AFTER;
 use super::making::{NewCall, insert_alarm};
 use super::running::Running;
 use super::{HOLDS_CALLS, PROCESS, Spoken};
+use crate::alarm::AlarmKind;
 use crate::alarm::doer::Doer;
 use crate::cti::call::Call;
 use crate::cti::effect::HandedOut;
@@ -132,6 +133,6 @@ async fn keep_incoming(
     }
     let person = work.db().person_with_number(number).await?;
     let (name, id) = person.map(|person| (person.name, person.id)).unzip();
-    work.db().begin_inbound_record(&row, name.as_deref(), id, &handset.name).await?;
+    work.db().begin_inbound_record(&row, name.as_deref(), id, &handset.name, AlarmKind::Call).await?;
     Ok(row.mid)
 }

@@ -59,6 +59,12 @@ pub struct Listener {
     back_from: Option<i64>,
     /// Up to there events are kept no more, of those that it wanted.
     lost: Option<(i64, i64)>,
+    /// Since when it listens.
+    since: DateTime<Utc>,
+    /// When it was last written down that it does.
+    seen: DateTime<Utc>,
+    /// The first event of which is not decided yet whose it is.
+    open: Option<i64>,
 }
 
 /// An event, to be sent.
@@ -88,6 +94,12 @@ impl Listener {
         self.told.last().copied().unwrap_or(self.floor).max(self.floor)
     }
 
+    /// From where it has to go on so that nothing is left out: what is not decided yet may become its own.
+    #[must_use]
+    pub fn goes_on(&self) -> i64 {
+        self.open.map_or(self.reached(), |open| self.reached().min(open - 1))
+    }
+
     /// It has read up to there, by its own word: that is not told again.
     pub fn has_read(&mut self, n: i64) {
         if n > self.floor && n <= self.reached() {
@@ -100,10 +112,14 @@ impl Listener {
         let is_there = |id: &String| alive.contains(id);
         match (self.share, &event.taken_by, &event.addressee) {
             (Share::All, ..) => Fate::Theirs,
-            (_, Some(taker), _) => {
-                let is_back = self.back_from.is_some_and(|from| event.n > from);
-                if is_back && (*taker == self.id || !is_there(taker)) { Fate::Theirs } else { Fate::Others }
-            }
+            // What it took and was not told: the word that it was taken got lost, or an older connection of the same name took it.
+            (_, Some(taker), _) if *taker == self.id => Fate::Theirs,
+            (_, Some(taker), _) => match self.back_from.is_some_and(|from| event.n > from) {
+                true if !is_there(taker) => Fate::Theirs,
+                // Its node may have died a moment ago.
+                true if now - self.since < GONE_AFTER => Fate::Open,
+                _ => Fate::Others,
+            },
             (Share::One, ..) | (_, None, None) => Fate::Theirs,
             (_, None, Some(addressee)) if *addressee == self.id => Fate::Theirs,
             (_, None, Some(_)) if now - event.at >= LEFT_AFTER => Fate::Theirs,
@@ -126,27 +142,30 @@ impl Engine {
         let back_from = after.map(|after| after.clamp(0, reached));
         let floor = back_from.unwrap_or(reached);
         let missed = (floor < lost).then_some((floor + 1, lost));
-        Ok(Listener { key, id, share, floor: floor.max(lost), told: BTreeSet::new(), back_from, lost: missed })
+        let told = BTreeSet::new();
+        Ok(Listener { key, id, share, floor: floor.max(lost), told, back_from, lost: missed, since: now, seen: now, open: None })
     }
 
     /// Somebody is still there.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn rpc_still_listens(&self, listener: &Listener) -> Result<(), EngineError> {
+    pub async fn rpc_still_listens(&self, listener: &mut Listener) -> Result<(), EngineError> {
         let mut work = self.work(Doer::Server).await?;
         let now = work.now();
         work.db().rpc_consumer(&listener.id, listener.key, now).await?;
-        Ok(work.commit().await?)
+        work.commit().await?;
+        listener.seen = now;
+        Ok(())
     }
 
-    /// Somebody has gone.
+    /// Somebody has gone; whoever has come under the same name since stays.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn rpc_leaves(&self, listener: &Listener) -> Result<(), EngineError> {
         let mut work = self.work(Doer::Server).await?;
-        work.db().rpc_consumer_left(&listener.id).await?;
+        work.db().rpc_consumer_left(&listener.id, listener.seen).await?;
         Ok(work.commit().await?)
     }
 
@@ -194,6 +213,7 @@ impl Engine {
             all.push(Event { n: to, body: lost_event(from, to) });
         }
         let mut theirs: Vec<&RpcEventRow> = Vec::new();
+        listener.open = None;
         for event in events.iter().filter(|event| event.n > listener.floor) {
             match listener.fate(event, &alive, now) {
                 _ if listener.told.contains(&event.n) => {}
@@ -201,7 +221,7 @@ impl Engine {
                 Fate::Others => {
                     listener.told.insert(event.n);
                 }
-                Fate::Open => {}
+                Fate::Open => listener.open = listener.open.or(Some(event.n)),
             }
         }
         if listener.share != Share::All && theirs.iter().any(|event| event.taken_by.as_ref() != Some(&listener.id)) {
@@ -244,7 +264,18 @@ mod tests {
     }
 
     fn listener(share: Share, back_from: Option<i64>) -> Listener {
-        Listener { key: KeyId(uuid::Uuid::nil()), id: "me".into(), share, floor: 0, told: BTreeSet::new(), back_from, lost: None }
+        Listener {
+            key: KeyId(uuid::Uuid::nil()),
+            id: "me".into(),
+            share,
+            floor: 0,
+            told: BTreeSet::new(),
+            back_from,
+            lost: None,
+            since: DateTime::UNIX_EPOCH,
+            seen: DateTime::UNIX_EPOCH,
+            open: None,
+        }
     }
 
     #[test]
@@ -269,7 +300,10 @@ mod tests {
         let back = listener(Share::Own, Some(4));
         assert_eq!(back.fate(&event(5, None, Some("gone")), &alive, now), Fate::Theirs);
         assert_eq!(back.fate(&event(5, None, Some("me")), &alive, now), Fate::Theirs);
-        assert_eq!(back.fate(&event(5, None, Some("other")), &alive, now), Fate::Others);
+        // It may be on a node that died a moment ago.
+        assert_eq!(back.fate(&event(5, None, Some("other")), &alive, now), Fate::Open);
+        assert_eq!(back.fate(&event(5, None, Some("other")), &alive, now + GONE_AFTER), Fate::Others);
+        assert_eq!(listener(Share::One, None).fate(&event(5, None, Some("me")), &alive, now), Fate::Theirs, "and not told yet");
         assert_eq!(back.fate(&event(4, None, Some("gone")), &alive, now), Fate::Others);
     }
 }

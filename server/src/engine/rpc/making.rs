@@ -90,14 +90,18 @@ impl Engine {
         Ok(Ok(parsed))
     }
 
+    /// Whether a handset is there that holds calls for programs, and conferences where these are wanted.
+    pub(super) async fn is_able(&self, work: &mut Work, confers: bool) -> Result<bool, EngineError> {
+        let now = work.now();
+        let voices = work.db().voices().await?;
+        Ok(voices.iter().any(|voice| voice.holds_calls && (voice.confers || !confers) && lives(voice, &self.presence, now)))
+    }
+
     /// What a call needs of a handset: one that can do all that may be asked, where such a one is there with a free channel, and else any.
     /// `None`: none is there at all.
     pub(super) async fn needs_of_call(&self, work: &mut Work, confers: bool) -> Result<Option<Words>, EngineError> {
         let now = work.now();
-        let voices = work.db().voices().await?;
-        let able =
-            voices.iter().any(|voice| voice.holds_calls && (voice.confers || !confers) && lives(voice, &self.presence, now));
-        if able {
+        if self.is_able(work, confers).await? {
             return Ok(Some(Words::read(if confers { CONFERS } else { HOLDS_CALLS })));
         }
         if confers {
@@ -116,7 +120,7 @@ impl Engine {
         work: &mut Work,
         key: KeyId,
         call: &CallParams,
-        on: Option<HandsetId>,
+        (on, connects): (Option<HandsetId>, bool),
         source: &str,
     ) -> Result<Result<NewCall, Refusal>, EngineError> {
         let now = work.now();
@@ -125,7 +129,7 @@ impl Engine {
             Ok(parsed) => parsed,
             Err(why) => return Ok(Err(why)),
         };
-        let confers = call.parent_conf.is_some() || call.parent_call.is_some();
+        let confers = connects || call.parent_conf.is_some() || call.parent_call.is_some();
         let Some(needs) = self.needs_of_call(work, confers).await? else {
             return Ok(Err(Refusal::unavailable("no handset is there that could make this call: see the page Handsets")));
         };

@@ -13,9 +13,14 @@ pub mod listening;
 mod making;
 mod running;
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::cti::Creator;
+use crate::ids::KeyId;
 
 /// Which process has a resource, as clients of dialect B are told: there is one of us.
 const PROCESS: &str = "0";
@@ -23,6 +28,23 @@ const PROCESS: &str = "0";
 const HOLDS_CALLS: &str = "calls";
 /// The same of one in a conference.
 const CONFERS: &str = "calls,conference";
+
+/// Whose turn it is among those who ask something of what a key has, on this node.
+#[derive(Debug, Default)]
+pub(in crate::engine) struct Turns(Mutex<HashMap<KeyId, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// Waits for a turn.
+    async fn of(&self, key: KeyId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Keys come and go: those that nobody waits for are made again.
+            all.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(all.entry(key).or_default())
+        };
+        turn.lock_owned().await
+    }
+}
 
 /// How the creator of a resource speaks, and where its events go.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

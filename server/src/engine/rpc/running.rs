@@ -14,10 +14,10 @@ use crate::alarm::{DialOutcome, EndReason, HuntOutcome};
 use crate::cti::content::Part;
 use crate::cti::effect::{Effect, Heard, Order, Word};
 use crate::cti::request::CallParams;
-use crate::cti::{Birth, Resource, call::Call, reply};
+use crate::cti::{Birth, Flow, Resource, call::Call, reply};
 use crate::engine::hunt::closing;
 use crate::engine::{Engine, EngineError};
-use crate::ids::KeyId;
+use crate::ids::{HandsetId, KeyId};
 use crate::store::alarm::live::NewLiveCommand;
 use crate::store::rpc::resources::{NewResource, ResourceRow};
 use crate::store::{Announcement, StoreError, Work};
@@ -77,21 +77,42 @@ impl<'e> Running<'e> {
     async fn lock(engine: &'e Engine, work: &mut Work, key: KeyId) -> Result<Self, EngineError> {
         work.db().lock_rpc_key(key).await?;
         let mut running = Self { engine, key, loaded: BTreeMap::new(), queue: VecDeque::new() };
+        running.take_in(work).await?;
+        Ok(running)
+    }
+
+    /// Tells all of them what was heard of them.
+    async fn take_in(&mut self, work: &mut Work) -> Result<(), EngineError> {
         for _ in 0..MOST_ROUNDS {
-            let heard = work.db().heard_of_resources(key).await?;
+            let heard = work.db().heard_of_resources(self.key).await?;
             if heard.is_empty() {
                 break;
             }
             for one in heard {
                 match serde_json::from_value(one.word.0) {
-                    Ok(word) => running.hear(work, &one.res_id, &word, one.at).await?,
+                    Ok(word) => self.hear(work, &one.res_id, &word, one.at).await?,
                     Err(error) => tracing::error!(%error, resource = %one.res_id, "what was heard of a call cannot be read"),
                 }
                 work.db().resource_told(&one.res_id, one.id).await?;
             }
-            running.carry_out(work).await?;
+            self.carry_out(work).await?;
         }
-        Ok(running)
+        Ok(())
+    }
+
+    /// Waits for whoever may be handing out one of them at this moment, and takes in that they did: else it would be said that nobody was
+    /// rung, while somebody is.
+    pub(super) async fn make_sure_of(&mut self, work: &mut Work, id: &str) -> Result<(), EngineError> {
+        let row = self.row(work, id).await?.filter(|row| row.mid.is_none() && row.released_at.is_none());
+        let Some(hunt) = row.and_then(|row| row.hunt_id) else { return Ok(()) };
+        if work.db().hunt(hunt).await?.is_none() {
+            return Ok(());
+        }
+        work.db().lock_hunt(hunt).await?;
+        if let (Some(now), Some(loaded)) = (work.db().resource(id, self.key).await?, self.loaded.get_mut(id)) {
+            loaded.row = now;
+        }
+        self.take_in(work).await
     }
 
     /// One of them.
@@ -156,21 +177,6 @@ impl<'e> Running<'e> {
         self.key
     }
 
-    /// The first call that is still to be made.
-    pub(super) fn first_leg(&self) -> Option<CallParams> {
-        self.queue.iter().find_map(|(_, effect)| match effect {
-            Effect::Raise { call, .. } => Some((**call).clone()),
-            _ => None,
-        })
-    }
-
-    /// One that has come to nothing is gone, and nobody is told of it.
-    pub(super) async fn forget(&mut self, work: &mut Work, id: &str) -> Result<(), EngineError> {
-        self.queue.retain(|(own, _)| own != id);
-        self.loaded.remove(id);
-        Ok(work.db().remove_resource(id).await?)
-    }
-
     /// What follows for one of them from a request.
     pub(super) fn follows(&mut self, id: &str, effects: Vec<Effect>) {
         self.queue.extend(effects.into_iter().map(|effect| (id.to_owned(), effect)));
@@ -191,6 +197,7 @@ impl<'e> Running<'e> {
         let now = work.now();
         let due: Vec<String> = work.db().due_resources(self.key, now).await?.into_iter().map(|row| row.id).collect();
         for id in due {
+            self.make_sure_of(work, &id).await?;
             let Some(loaded) = self.load(work, &id).await? else { continue };
             loaded.changed = true;
             if loaded.resource.due().is_some_and(|due| due <= now) {
@@ -242,6 +249,7 @@ impl<'e> Running<'e> {
     /// Keeps how all of them stand.
     pub(super) async fn keep(mut self, work: &mut Work) -> Result<(), EngineError> {
         let now = work.now();
+        let places = self.places(work).await?;
         for (id, loaded) in &mut self.loaded {
             if !loaded.changed {
                 continue;
@@ -249,6 +257,9 @@ impl<'e> Running<'e> {
             let row = &mut loaded.row;
             row.state = Json(serde_json::to_value(&loaded.resource).map_err(|error| unreadable(id, &error))?);
             row.due_at = loaded.resource.due();
+            if let Some(place) = places.get(id) {
+                row.handset_id = Some(*place);
+            }
             if loaded.resource.is_released() {
                 row.due_at = None;
                 row.released_at = row.released_at.or(Some(now));
@@ -256,6 +267,23 @@ impl<'e> Running<'e> {
             work.db().resource_stands(row).await?;
         }
         Ok(())
+    }
+
+    /// The handsets that conferences have by now: those of the calls that are in them.
+    async fn places(&mut self, work: &mut Work) -> Result<BTreeMap<String, HandsetId>, EngineError> {
+        let first = |loaded: &Loaded| match &loaded.resource {
+            Resource::Conf(conf) if loaded.changed => conf.first_part().map(str::to_owned),
+            _ => None,
+        };
+        let parts: Vec<(String, String)> =
+            self.loaded.iter().filter_map(|(id, loaded)| Some((id.clone(), first(loaded)?))).collect();
+        let mut places = BTreeMap::new();
+        for (conf, part) in parts {
+            if let Some(handset) = self.row(work, &part).await?.and_then(|row| row.handset_id) {
+                places.insert(conf, handset);
+            }
+        }
+        Ok(places)
     }
 
     /// Has something done in a call. Where that cannot be, whoever wanted it hears so.
@@ -383,7 +411,9 @@ impl<'e> Running<'e> {
             Some(parent) => self.row(work, parent).await?.and_then(|row| row.handset_id),
             None => None,
         };
-        let made = self.engine.new_call(work, self.key, &call, on, HOW_LEGS_ARE_CALLED).await?;
+        // Whoever is to be connected has to be where that can be done, from the first call on.
+        let connects = self.get(work, owner).await?.is_some_and(|owner| owner.flow() == Flow::DuoCallback);
+        let made = self.engine.new_call(work, self.key, &call, (on, connects), HOW_LEGS_ARE_CALLED).await?;
         let birth = Birth { res_id: res_id.clone(), creator: spoken.creator, process_id: PROCESS.to_owned(), at: now };
         let (leg, effects) = Call::leg(birth, call, owner.to_owned());
         match made {

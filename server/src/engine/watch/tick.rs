@@ -97,6 +97,7 @@ impl Engine {
         let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
         let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
         let _ = self.watch_gateways(now).await.map_err(failed("gateways"));
+        let _ = self.settle_all_rpc(now).await.map_err(failed("calls of programs"));
         let _ = self.forget_digits(now).await.map_err(failed("keys that were sent"));
         let _ = self.write_refusals(now).await.map_err(failed("refusals"));
     }
@@ -139,7 +140,6 @@ impl Engine {
             tick.given_up = self.give_up_stalled(now).await?;
             tick.woken = self.wake_hunts(now).await?;
             tick.gave_way = self.give_way(now).await?;
-            self.settle_all_rpc(now).await?;
             tick.rung_again = self.ring_again(now).await?;
         }
         tick.dry_run = self.advance_dry_runs(now).await?;

@@ -102,9 +102,9 @@ pub fn foremost(alarms: Vec<AlarmRow>) -> Option<AlarmRow> {
     alarms.into_iter().max_by_key(|alarm| (fires(alarm), alarm.priority))
 }
 
-/// Whose shouts a list may hold: those of a key are shown to that, and to whoever runs the server.
+/// Whose shouts, or calls of programs, a list may hold: those of a key are shown to that, and to whoever runs the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ShoutsOf {
+pub enum Whose {
     /// Everybody's.
     #[default]
     All,
@@ -114,8 +114,8 @@ pub enum ShoutsOf {
     Key(KeyId),
 }
 
-impl From<Option<KeyId>> for ShoutsOf {
-    /// Those of a key that may send shouts; nobody's where there is none.
+impl From<Option<KeyId>> for Whose {
+    /// Those of a key that may ask for such; nobody's where there is none.
     fn from(key: Option<KeyId>) -> Self {
         key.map_or(Self::Nobody, Self::Key)
     }
@@ -127,7 +127,9 @@ pub struct AlarmFilter {
     /// Of one of these kinds; alarms alone when there are none.
     pub kinds: Vec<AlarmKind>,
     /// Whose shouts it may hold.
-    pub shouts_of: ShoutsOf,
+    pub shouts_of: Whose,
+    /// Whose calls of programs, where these are asked for.
+    pub calls_of: Whose,
     /// In one of these states; in any when there are none.
     pub states: Vec<AlarmState>,
     /// From one of these sources.
@@ -501,14 +503,16 @@ fn of_kinds(query: &mut Built, dialect: Dialect, filter: &AlarmFilter) {
         _ => "a.kind",
     };
     any_of(query, column, kinds.iter().copied());
-    if kinds.contains(&AlarmKind::Shout) {
-        match filter.shouts_of {
-            ShoutsOf::All => {}
-            ShoutsOf::Nobody => {
-                query.push(" AND a.kind <> 'shout'");
+    for (kind, whose) in [(AlarmKind::Shout, filter.shouts_of), (AlarmKind::Call, filter.calls_of)] {
+        match whose {
+            _ if !kinds.contains(&kind) => {}
+            Whose::All => {}
+            Whose::Nobody => {
+                query.push(" AND a.kind <> ").push_value(kind);
             }
-            ShoutsOf::Key(key) => {
-                query.push(" AND (a.kind <> 'shout' OR a.integration_id = ").push_value(key.to_string()).push(")");
+            Whose::Key(key) => {
+                query.push(" AND (a.kind <> ").push_value(kind);
+                query.push(" OR a.integration_id = ").push_value(key.to_string()).push(")");
             }
         }
     }

@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use crate::alarm::call_record::{Call, CallCause, CallDirection, CallOrigin, CallResult, HandedOut, Heard, HowKnown};
 use crate::alarm::{AlarmKind, KeyAction};
 use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, PersonId};
-use crate::store::alarm::alarms::ShoutsOf;
+use crate::store::alarm::alarms::Whose;
 use crate::store::alarm::dials::{NewDial, NewTarget};
 use crate::store::alarm::hunts::{CalleeRow, HuntRow};
 use crate::store::dialect::{Dialect, fragment, statements};
@@ -224,7 +224,9 @@ pub struct CallFilter {
     /// For one of these.
     pub kinds: Vec<AlarmKind>,
     /// Whose shouts its calls may be for.
-    pub shouts_of: ShoutsOf,
+    pub shouts_of: Whose,
+    /// Whose calls of programs.
+    pub calls_of: Whose,
     /// That ended in one of these ways.
     pub outcomes: Vec<CallResult>,
     /// Handed out then or later.
@@ -285,13 +287,14 @@ impl Db<'_> {
         .map(|_| ())
     }
 
-    /// Begins the record of a call that came in, from whom, and on which handset.
+    /// Begins the record of a call that came in, from whom, on which handset, and what for.
     pub async fn begin_inbound_record(
         &mut self,
         call: &InboundCallRow,
         name: Option<&str>,
         person: Option<PersonId>,
         handset: &str,
+        kind: AlarmKind,
     ) -> Result<()> {
         let number = serde_json::json!([{
             "place": 0,
@@ -309,7 +312,7 @@ impl Db<'_> {
             call.mid.as_str(),
             CallOrigin::Inbound,
             CallDirection::Incoming,
-            AlarmKind::Alarm,
+            kind,
             call.hunt_id,
             call.handset_id,
             handset,
@@ -467,14 +470,26 @@ fn list_query(dialect: Dialect, filter: &CallFilter, limit: i64) -> Built {
     any_of(&mut query, "kind", &filter.kinds);
     any_of(&mut query, "outcome", &filter.outcomes);
     match filter.shouts_of {
-        ShoutsOf::All => {}
-        ShoutsOf::Nobody => {
+        Whose::All => {}
+        Whose::Nobody => {
             query.push(" AND kind <> 'shout'");
         }
-        ShoutsOf::Key(key) => {
+        Whose::Key(key) => {
             query
                 .push(" AND (kind <> 'shout' OR hunt_id IN (SELECT hunt_id FROM shouts WHERE key_id = ")
                 .push_value(key)
+                .push("))");
+        }
+    }
+    match filter.calls_of {
+        Whose::All => {}
+        Whose::Nobody => {
+            query.push(" AND kind <> 'call'");
+        }
+        Whose::Key(key) => {
+            query
+                .push(" AND (kind <> 'call' OR EXISTS (SELECT 1 FROM alarms own WHERE own.hunt_id = call_records.hunt_id AND own.integration_id = ")
+                .push_value(key.to_string())
                 .push("))");
         }
     }

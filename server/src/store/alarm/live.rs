@@ -144,11 +144,12 @@ statements! {
     IS_OF = ["UPDATE live_commands SET token = $2 WHERE id = $1"];
     /// By which a call of a program knows one.
     TOKEN = ["SELECT token FROM live_commands WHERE mid = $2 AND seq = $1"];
-    /// Those of programs of which nothing was heard, and that are not sent any more.
+    /// Those of programs that no handset has fetched, and that are not sent any more. What was fetched goes by its own clocks: a room goes on
+    /// without the call through which it was commanded.
     LOST = [
         "SELECT c.*, r.id AS record_id, r.dialled_number, (r.reported_at IS NOT NULL OR r.ended_at IS NOT NULL) AS call_over
          FROM live_commands c JOIN call_records r ON r.mid = c.mid AND r.place = c.place
-         WHERE c.token IS NOT NULL AND c.done_at IS NULL AND c.made_at <= $1 ORDER BY c.made_at LIMIT 100"
+         WHERE c.token IS NOT NULL AND c.done_at IS NULL AND c.sent_at IS NULL AND c.made_at <= $1 ORDER BY c.made_at LIMIT 100"
     ];
     /// Its program has heard what became of it.
     TOLD = ["UPDATE live_commands SET token = NULL WHERE id = $1 AND token IS NOT NULL"];

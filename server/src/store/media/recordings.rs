@@ -149,6 +149,10 @@ statements! {
     ];
     /// A person's are not wanted any more.
     LET_GO_OF_PERSON = ["UPDATE recordings SET media_id = NULL, gone_at = $2 WHERE person_id = $1 AND gone_at IS NULL"];
+    /// What programs know by name of what a person said.
+    NO_FILES_OF_PERSON = [
+        "DELETE FROM rpc_files WHERE media_id IN (SELECT media_id FROM recordings WHERE person_id = $1 AND media_id IS NOT NULL)"
+    ];
     /// What is being recorded in calls to them is not wanted either.
     RECORD_NO_MORE = ["UPDATE dials SET records = NULL WHERE mid = $1"];
     /// The same of a call that came in.
@@ -264,6 +268,8 @@ impl Db<'_> {
             execute!(self, RECORD_NO_MORE, mid.as_str())?;
             execute!(self, RECORD_NO_CALLER, mid.as_str())?;
         }
+        // A program finds it no more either.
+        execute!(self, NO_FILES_OF_PERSON, person)?;
         execute!(self, LET_GO_OF_PERSON, person, now)
     }
 

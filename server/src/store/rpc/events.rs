@@ -55,7 +55,7 @@ statements! {
         "INSERT INTO rpc_consumers (id, key_id, seen_at) VALUES ($1, $2, $3) ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at"
     ];
     /// And does so no more.
-    LEAVES = ["DELETE FROM rpc_consumers WHERE id = $1"];
+    LEAVES = ["DELETE FROM rpc_consumers WHERE id = $1 AND seen_at <= $2"];
     /// Who does.
     LISTENERS = ["SELECT id FROM rpc_consumers WHERE key_id = $1 AND seen_at > $2"];
     /// The keys for which somebody does, the one heard of last first.
@@ -111,9 +111,9 @@ impl Db<'_> {
         execute!(self, LISTENS, id, key, now).map(|_| ())
     }
 
-    /// Somebody listens no more.
-    pub async fn rpc_consumer_left(&mut self, id: &str) -> Result<()> {
-        execute!(self, LEAVES, id).map(|_| ())
+    /// Somebody listens no more, who was there then.
+    pub async fn rpc_consumer_left(&mut self, id: &str, seen: DateTime<Utc>) -> Result<()> {
+        execute!(self, LEAVES, id, seen).map(|_| ())
     }
 
     /// Who has listened to a key's events since then.

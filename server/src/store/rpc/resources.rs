@@ -73,7 +73,7 @@ statements! {
     ];
     /// How it stands now.
     STANDS = [
-        "UPDATE rpc_resources SET state = $2, due_at = $3, released_at = $4, handset_id = coalesce(handset_id, $5) WHERE id = $1"
+        "UPDATE rpc_resources SET state = $2, due_at = $3, released_at = $4, handset_id = coalesce($5, handset_id) WHERE id = $1"
     ];
     /// It was handed out.
     HANDED_OUT = ["UPDATE rpc_resources SET mid = $2, handset_id = $3 WHERE id = $1"];
@@ -84,8 +84,6 @@ statements! {
         "SELECT * FROM rpc_resources WHERE key_id = $1 AND due_at IS NOT NULL AND due_at <= $2 AND released_at IS NULL
          ORDER BY due_at LIMIT 200"
     ];
-    /// It goes no more.
-    REMOVE = ["DELETE FROM rpc_resources WHERE id = $1"];
     /// It is looked after at that time at the latest.
     DUE = ["UPDATE rpc_resources SET due_at = $2 WHERE id = $1 AND released_at IS NULL AND (due_at IS NULL OR due_at > $2)"];
     /// One of a key.
@@ -97,13 +95,19 @@ statements! {
     /// All of a key that are not over.
     OPEN = ["SELECT * FROM rpc_resources WHERE key_id = $1 AND released_at IS NULL ORDER BY made_at, id"];
     /// How many were made since then.
-    MADE = ["SELECT count(*) AS made FROM rpc_resources WHERE key_id = $1 AND made_at > $2 AND kind <> 'conf'"];
+    MADE = ["SELECT count(*) AS made FROM rpc_resources WHERE key_id = $1 AND made_at > $2 AND kind = 'call'
+           AND NOT EXISTS (SELECT 1 FROM inbound_calls i WHERE i.mid = rpc_resources.mid)"];
     /// Whose there is something to be done by time.
     DUE_KEYS = [
         "SELECT DISTINCT key_id FROM rpc_resources WHERE due_at IS NOT NULL AND due_at <= $1 AND released_at IS NULL LIMIT 100"
     ];
     /// When the first is due.
     FIRST_DUE = ["SELECT due_at FROM rpc_resources WHERE due_at IS NOT NULL AND released_at IS NULL ORDER BY due_at LIMIT 1"];
+    /// Those that came in and whose handset is silent.
+    SILENT = [
+        "SELECT r.id, i.mid FROM inbound_calls i JOIN rpc_resources r ON r.mid = i.mid
+         WHERE i.ended_at IS NULL AND i.deadline <= $1 AND r.released_at IS NULL ORDER BY i.mid LIMIT 100"
+    ];
     /// Something was heard of one.
     HEAR = ["INSERT INTO rpc_heard (res_id, word, at) VALUES ($1, $2, $3)"];
     /// What was heard of those of a key.
@@ -112,7 +116,7 @@ statements! {
          ORDER BY h.id LIMIT 500"
     ];
     /// It is told.
-    TOLD = ["DELETE FROM rpc_heard WHERE res_id = $1 AND id <= $2"];
+    TOLD = ["DELETE FROM rpc_heard WHERE res_id = $1 AND id = $2"];
     /// Long over.
     PRUNE = [
         "DELETE FROM rpc_resources WHERE released_at < $1 AND id IN (
@@ -192,9 +196,9 @@ impl Db<'_> {
         fetch_all!(self, DUE_OF, key, now)
     }
 
-    /// Takes one away that has come to nothing.
-    pub async fn remove_resource(&mut self, id: &str) -> Result<()> {
-        execute!(self, REMOVE, id).map(|_| ())
+    /// Calls of programs that came in, of which nothing was heard for longer than may be: the resource, and the call. Up to 100.
+    pub async fn silent_inbound_resources(&mut self, now: DateTime<Utc>) -> Result<Vec<(String, String)>> {
+        fetch_all!(self, SILENT, now)
     }
 
     /// One is looked after at that time at the latest.
