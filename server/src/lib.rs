@@ -14,7 +14,9 @@
 //! `cli` → `service` → `router` → `handset`, `intake`, `api`, `compat`, `dashboard` → `out` → `engine` → `access` → `keep` → `store` →
 //! `alarm`; `alarm` knows no I/O and no clock.
 
-pub use autocall_core::{alarm, backoff, call_log, cti, effort, ids, line, needs, numbers, roster, sheet, shout, visible};
+pub use autocall_core::{
+    alarm, backoff, call_log, cti, effort, ids, line, needs, numbers, roster, sheet, shout, signal, visible,
+};
 
 pub mod access;
 pub mod api;

@@ -25,7 +25,7 @@ use utoipa_axum::routes;
 use crate::access::{doors, refusals, senders};
 use crate::api;
 use crate::app::App;
-use crate::compat::{barista, blast, cti, nimbox};
+use crate::compat::{barista, blast, cti, nimbox, opsgenie, pagerduty};
 use crate::dashboard::{self, Dashboard};
 use crate::handset;
 use crate::http::aging::{self, Aging};
@@ -60,7 +60,10 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
     }
     let api = api
         .merge(blast::routes())
+        .merge(opsgenie::routes())
         .route("/api/{*rest}", any(no_such_endpoint))
+        // Some can only fetch an address.
+        .route("/api/v1/intake/{sender}", get(intake::signals::receive))
         .route("/api/v1/intake/grafana", post(intake::grafana::receive).put(intake::grafana::receive))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::requests::repeats::once))
@@ -92,6 +95,11 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
                 .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
         )
         .merge(
+            pagerduty::routes()
+                .route_layer(RequestDecompressionLayer::new())
+                .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
+        )
+        .merge(
             nimbox::routes()
                 .route_layer(RequestDecompressionLayer::new())
                 .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
@@ -104,6 +112,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::from_fn(barista::in_its_words))
         .layer(middleware::from_fn(blast::in_its_words))
         .layer(middleware::from_fn(nimbox::in_its_words))
+        .layer(middleware::from_fn(opsgenie::in_its_words))
         // Before it is packed.
         .layer(middleware::map_response_with_state(app.prefix.clone(), put_below))
         .layer(packed());
@@ -179,7 +188,8 @@ fn without_last_slash(mut request: Request) -> Request {
     let path = request.uri().path();
     // Clients of blast-api know that there is nothing there.
     let is_blast = path.find("/api/").is_some_and(|at| blast::is_ours(&path[at..]));
-    let ours = ["/api/", "/cti/", "/direct/", "/k/"].iter().any(|beginning| path.starts_with(beginning));
+    let ours =
+        ["/api/", "/cti/", "/direct/", "/generic/", "/jsm/", "/k/", "/v2/"].iter().any(|beginning| path.starts_with(beginning));
     if is_blast || !ours || !path.ends_with('/') {
         return request;
     }
@@ -224,6 +234,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::do_not_call::show, api::do_not_call::remove))
         .routes(routes!(api::quiet_hours::list, api::quiet_hours::put))
         .routes(routes!(intake::alertmanager::receive))
+        .routes(routes!(intake::signals::receive))
         .routes(routes!(barista::call, barista::show))
         .routes(routes!(api::heartbeats::add, api::heartbeats::list))
         .routes(routes!(api::heartbeats::show, api::heartbeats::change, api::heartbeats::patch, api::heartbeats::remove))

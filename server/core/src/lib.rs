@@ -14,4 +14,5 @@ pub mod numbers;
 pub mod roster;
 pub mod sheet;
 pub mod shout;
+pub mod signal;
 pub mod visible;

@@ -108,7 +108,7 @@ pub fn without_path_key(mut request: Request) -> Result<Request, Request> {
 }
 
 /// What a key in the path may stand before.
-const BEHIND_A_KEY: [&str; 3] = ["api/", "cti/", "direct/"];
+const BEHIND_A_KEY: [&str; 6] = ["api/", "cti/", "direct/", "generic/", "jsm/", "v2/"];
 
 /// The key in `/k/KEY/api/…`, and what is left without it.
 fn path_key(uri: &Uri) -> Option<(String, Uri)> {
@@ -169,6 +169,47 @@ pub async fn who_lists(access: &Access, peer: SocketAddr, headers: &HeaderMap, t
     Ok(row)
 }
 
+/// Why whoever shows a key in what they send may not raise alarms.
+#[derive(Debug, thiserror::Error)]
+pub enum NotASender {
+    /// It is none of ours, or one for something else.
+    #[error("the key is not known, or was revoked")]
+    Unknown,
+    /// Too many wrong ones came from there.
+    #[error("too many wrong keys came from this address: wait for {0} s")]
+    TooManyWrong(i64),
+    /// It raises more alarms than one sender may: again after so many seconds.
+    #[error("this sender raises too many alarms: wait for {0} s")]
+    TooFast(i64),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The sender whose key stands in what it sends. No network is open for it: the key is how it is told apart from others.
+///
+/// # Errors
+/// Why it may not.
+pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, key: &str) -> Result<Sender, NotASender> {
+    let now = access.clock.now();
+    let address = doors::caller(peer, headers, &access.config.http).address;
+    let row = access.keys.find(&access.store, secrets::hash(key)).await?.filter(|row| !row.only_lists_calls());
+    let Some(row) = row else {
+        return Err(match access.guard.wrong(address, now) {
+            Ok(()) => NotASender::Unknown,
+            Err(too_many) => NotASender::TooManyWrong(too_many.seconds),
+        });
+    };
+    if let Err(too_many) = access.rates.admit(&row.id.to_string(), access.config.http.alarms_per_minute, now) {
+        access.metrics.alarms.inc(AlarmResult::Refused);
+        return Err(NotASender::TooFast(too_many.seconds));
+    }
+    if let Err(error) = access.keys.used(&access.store, row.id, now).await {
+        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
+    }
+    Ok(Sender { key: Some(row), address })
+}
+
 /// Lets in only who may send alarms, and notes who that is.
 pub async fn senders_only(
     State(access): State<Arc<Access>>,
@@ -198,8 +239,10 @@ pub async fn senders_only(
 fn beyond_rate(access: &Access, peer: SocketAddr, request: &Request, sender: &Sender) -> Option<Response> {
     const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
     const INTAKES: &str = "/api/v1/intake/";
+    const ALERTS: [&str; 2] = ["/v2/alerts", "/jsm/ops/integration/v2/alerts"];
     let path = request.uri().path();
-    if !matches!(*request.method(), Method::POST | Method::PUT) || (!RAISE.contains(&path) && !path.starts_with(INTAKES)) {
+    let raises = RAISE.contains(&path) || path.starts_with(INTAKES) || ALERTS.contains(&path);
+    if !raises || !matches!(*request.method(), Method::POST | Method::PUT) {
         return None;
     }
     let config = &access.config.http;

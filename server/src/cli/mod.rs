@@ -15,6 +15,7 @@ mod records;
 mod roster;
 mod roster_change;
 mod roster_words;
+mod send;
 mod serve;
 
 use std::net::SocketAddr;
@@ -84,6 +85,8 @@ enum Command {
     /// Alarms, and what people do about them
     #[command(subcommand)]
     Alarm(alarm::AlarmCommand),
+    /// Raise an alarm from a script or a cron job, or end it
+    Send(send::Send),
     /// Keys of senders of alarms
     #[command(subcommand)]
     Key(keep::key::KeyCommand),
@@ -135,7 +138,7 @@ pub fn main() -> ExitCode {
     let done = runtime.block_on(run(cli));
     runtime.shutdown_timeout(LAST_WORK);
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("autocall: {}", sentence(&error));
             ExitCode::FAILURE
@@ -147,7 +150,11 @@ pub fn main() -> ExitCode {
 ///
 /// # Errors
 /// A sentence for whoever typed it.
-async fn run(cli: Cli) -> anyhow::Result<()> {
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::Send(send) = cli.command {
+        // The configuration is that of a server, which may be elsewhere.
+        return Ok(send::run(send).await);
+    }
     let listen = match &cli.command {
         Command::Serve { listen } => *listen,
         _ => None,
@@ -175,11 +182,13 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Gateway(command) => keep::gateway::run(command, &loaded.config).await,
         Command::Phonecalls(command) => phonecalls::run(command, &loaded.config).await,
         Command::Records(records) => records::run(records, &loaded.config).await,
+        Command::Send(_) => Ok(()),
         Command::Key(command) => keep::key::run(command, &loaded.config).await,
         Command::Handset(command) => keep::handset::run(command, &loaded.config).await,
         Command::Media(command) => keep::media::run(command, &loaded.config).await,
         Command::User(command) => keep::user::run(command, &loaded.config).await,
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// An error with its causes, each told once: many already repeat what caused them.

@@ -4,3 +4,5 @@ pub mod barista;
 pub mod blast;
 pub mod cti;
 pub mod nimbox;
+pub mod opsgenie;
+pub mod pagerduty;

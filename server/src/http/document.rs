@@ -523,7 +523,7 @@ fn header_parameter(name: &str, description: &str, required: bool) -> Parameter 
 const ETAG: (&str, Type, &str) = ("ETag", Type::String, "The version: give it back as If-Match to change what you have read");
 
 /// Paths where alarms come in have keys of their own, or none.
-const OTHERWISE: [&str; 3] = ["/api/v1/alarms", BARISTA, "/api/v1/intake/alertmanager"];
+const OTHERWISE: [&str; 4] = ["/api/v1/alarms", BARISTA, "/api/v1/intake/alertmanager", "/api/v1/intake/{sender}"];
 const REPLAYED: (&str, Type, &str) =
     ("Idempotent-Replayed", Type::String, "`true`: this is the answer to an earlier request with the same key");
 

@@ -19,6 +19,7 @@ use super::said::{
     split_phones, summary, text, texts,
 };
 use super::skim::Skimmer;
+use super::whom::{self, Rung};
 use super::{FORMS, alarm_request};
 use crate::access::refusals::KEYLESS;
 use crate::access::senders::Sender;
@@ -26,13 +27,12 @@ use crate::alarm::burning::{self, Mark, Told};
 use crate::alarm::{Mode, Priority, Until};
 use crate::app::App;
 use crate::config::Config;
-use crate::engine::{EngineError, NamedBy, RaiseRequest, RaisedAs, Word};
+use crate::engine::{EngineError, RaiseRequest, RaisedAs, Word};
 use crate::http::bodies::BODY_WITHIN;
 use crate::http::json;
 use crate::http::parsed::Parsed;
 use crate::http::problem::{Code, Problem};
 use crate::http::wash::{self, Washer};
-use crate::numbers::Number;
 use crate::telemetry::AlarmResult;
 use crate::visible;
 
@@ -231,7 +231,7 @@ pub(super) async fn take_in(app: &App, sender: &Sender, query: Option<String>, b
 }
 
 /// Counts an alert that cannot be used, in a message whose others can.
-fn count_refused(app: &App, sender: &Sender, problem: &Problem) {
+pub(super) fn count_refused(app: &App, sender: &Sender, problem: &Problem) {
     app.engine.refusals.count(sender.name().unwrap_or(KEYLESS), problem.code());
 }
 
@@ -380,24 +380,32 @@ async fn take(app: &App, sender: &Sender, message: &Message, options: &Options, 
     let (key, word) = (wanted.key.clone(), wanted.word.clone());
     let request = match word.over {
         true => RaiseRequest { integration_id: sender.integration_id(), by: sender.doer(), ..RaiseRequest::default() },
-        false => raise_request(app.config(), sender, message, options, wanted, sender.integration_id())?,
+        false => {
+            let rung = whom::find(app, sender, &wanted.phones, &options.phones).await?;
+            raise_request(app.config(), sender, message, options, wanted, rung)
+        }
     };
-    let word = app.engine.hear(&key, &word, &request).await.map_err(|error| match error {
+    let word = app.engine.hear(&key, &word, &request).await.map_err(unheard)?;
+    Ok(outcome(app, word))
+}
+
+/// Why a message was not taken.
+pub(super) fn unheard(error: EngineError) -> Problem {
+    match error {
         EngineError::NobodyNamed => Problem::invalid(
             PHONES,
             "nobody is named to ring: give the alert a label or annotation `phones`, the webhook ?phones=, its key --phones, a rule for \
              an escalation policy, or set alarms.fallback_phones",
         ),
         other => other.into(),
-    })?;
-    Ok(outcome(app, word))
+    }
 }
 
 /// What became of a message, for whoever sent it.
-fn outcome(app: &App, word: Word) -> Value {
+pub(super) fn outcome(app: &App, word: Word) -> Value {
     let Word { raised, ended, stale, open } = word;
     if let Some(raised) = raised {
-        tracing::info!(alarm.id = %raised.alarm.id, outcome = ?raised.raised_as, "alarm from Alertmanager");
+        tracing::info!(alarm.id = %raised.alarm.id, outcome = ?raised.raised_as, "alarm from a monitoring system");
         app.engine.metrics.alarms.inc(match raised.raised_as {
             RaisedAs::Created => AlarmResult::Created,
             _ => AlarmResult::Repeated,
@@ -420,47 +428,18 @@ fn raise_request(
     message: &Message,
     options: &Options,
     wanted: Wanted,
-    integration_id: String,
-) -> Result<RaiseRequest, Problem> {
-    let own = sender.key.as_ref().map_or(&[][..], |key| key.phones.as_slice());
-    // A number that cannot be dialled is left out: Alertmanager would not send the message again, and the others would sleep on.
-    let mut wrong = Vec::new();
-    let mut dialable = |phones: &[String]| -> Vec<String> {
-        let (good, bad): (Vec<_>, Vec<_>) =
-            phones.iter().cloned().partition(|phone| Number::parse(phone, config.default_region).is_ok());
-        wrong.extend(bad);
-        good
-    };
-    let named = [
-        (NamedBy::Alarm, &wanted.phones[..]),
-        (NamedBy::Alarm, &options.phones),
-        (NamedBy::Sender, own),
-        (NamedBy::Fallback, &config.alarms.fallback_phones),
-    ];
-    let (named_by, phones) = named
-        .into_iter()
-        .map(|(by, phones)| (by, dialable(phones)))
-        .find(|(_, phones)| !phones.is_empty())
-        .unwrap_or((NamedBy::Fallback, Vec::new()));
-    let mut phones = phones;
-    // Better some of them than nobody.
-    let left_out = phones.split_off(phones.len().min(config.alarms.max_phones));
-    let callees = if phones.is_empty() { Vec::new() } else { alarm_request::default_callees(&phones, config)? };
+    rung: Rung,
+) -> RaiseRequest {
     let source = sender.name().unwrap_or("alertmanager").to_owned();
     let mut details = wanted.details;
     if let Some(url) = message.external_url.as_deref().filter(|url| !url.is_empty()) {
         details = format!("{details}\n{}", clean(url, LONGEST_LABEL)).trim().to_owned();
     }
-    if !left_out.is_empty() {
-        details =
-            format!("{details}\nnot rung, because alarms.max_phones is {}: {}", config.alarms.max_phones, left_out.join(", "));
+    for remark in &rung.remarks {
+        details = format!("{details}\n{remark}");
     }
-    if !wrong.is_empty() {
-        tracing::warn!(count = wrong.len(), "an alert names numbers that cannot be dialled; they are left out");
-        details = format!("{details}\nnot dialable: {}", wrong.join(", "));
-    }
-    Ok(RaiseRequest {
-        integration_id,
+    RaiseRequest {
+        integration_id: sender.integration_id(),
         source,
         summary: wanted.summary,
         details: clean(&details, LONGEST_DETAILS),
@@ -471,10 +450,12 @@ fn raise_request(
         begin_window_s: alarm_request::begin_window(config),
         sender: sender.name().map(str::to_owned),
         by: sender.doer(),
-        callees,
-        named_by,
+        policy: rung.policy,
+        ring: rung.ring,
+        callees: rung.callees,
+        named_by: rung.named_by,
         ..RaiseRequest::default()
-    })
+    }
 }
 
 impl Group {

@@ -5,9 +5,11 @@ pub mod alertmanager;
 pub mod grafana;
 mod groups;
 mod said;
+pub mod signals;
 pub mod skim;
 pub mod sms_inbound;
 mod sms_signature;
+mod whom;
 
 /// The senders whose messages are groups of alerts.
 const FORMS: [groups::Form; 2] = [alertmanager::FORM, grafana::FORM];

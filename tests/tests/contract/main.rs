@@ -55,6 +55,7 @@ mod senders;
 mod shout_calls;
 mod shout_records;
 mod shouts;
+mod signals;
 mod sources;
 mod speaking;
 mod store;

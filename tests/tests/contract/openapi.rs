@@ -357,8 +357,13 @@ fn what_is_to_go_is_told_by_the_description_and_in_every_answer() {
 }
 
 /// Where a key means nothing: other people's contracts, and addresses that only say that somebody lives or what a phone received.
-const WITHOUT_A_KEY: [&str; 4] =
-    ["/api/v1/call", "/api/v1/heartbeat/{token}", "/api/v1/intake/alertmanager", "/api/v1/sms/inbound/{token}"];
+const WITHOUT_A_KEY: [&str; 5] = [
+    "/api/v1/call",
+    "/api/v1/heartbeat/{token}",
+    "/api/v1/intake/alertmanager",
+    "/api/v1/intake/{sender}",
+    "/api/v1/sms/inbound/{token}",
+];
 
 /// Every POST may have an `Idempotency-Key`, whatever is read has an `ETag`, and whatever is overwritten takes `If-Match`.
 #[test]

@@ -23,7 +23,7 @@ use autocall_tests::{
 /// How long one example may take.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// Variables of the documents that are no configuration of the server.
-const OTHER_VARIABLES: [&str; 2] = ["AUTOCALL_URL", "AUTOCALL_CONFIG"];
+const OTHER_VARIABLES: [&str; 3] = ["AUTOCALL_URL", "AUTOCALL_KEY", "AUTOCALL_CONFIG"];
 
 /// A Markdown file.
 struct Document {

@@ -1,0 +1,177 @@
+//! Anything that can post JSON or a form: the fields are looked for by the names that are common.
+//!
+//! A key may say by JSON Pointers where the fields of a foreign form stand ([`Places`]).
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::said::{Message, Said, tags, whom};
+use super::{Reader, Signal, Unreadable, Word, priority};
+
+/// How it is read.
+pub const READER: Reader = Reader { name: "generic", also: &["webhook", "json"], by_get: false, read };
+
+const STATE: &[&str] = &["state", "status", "event_type", "type"];
+const SUMMARY: &[&str] = &["summary", "title", "subject", "name", "message", "msg", "text"];
+const DETAILS: &[&str] = &["details", "description", "body", "message"];
+const KEY: &[&str] = &["dedup_key", "alias", "fingerprint", "id"];
+const PRIORITY: &[&str] = &["priority", "severity", "level", "urgency"];
+const LINK: &[&str] = &["url", "link"];
+const WHOM: &[&str] = &["phones", "phone"];
+const AT: &[&str] = &["time", "timestamp", "at"];
+const LABELS: &[&str] = &["labels", "tags"];
+const BY: &[&str] = &["by", "user", "author"];
+
+/// Where the fields of a foreign form stand: each a JSON Pointer (RFC 6901).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Places(pub BTreeMap<String, String>);
+
+/// The fields that may be placed.
+pub const PLACED: [&str; 10] = ["state", "summary", "details", "dedup_key", "priority", "url", "phones", "time", "labels", "by"];
+
+impl Places {
+    /// The message with the fields that are placed under their own names.
+    #[must_use]
+    pub fn put(&self, mut body: Value) -> Value {
+        let found: Vec<(String, Value)> =
+            self.0.iter().filter_map(|(name, pointer)| Some((name.clone(), body.pointer(pointer)?.clone()))).collect();
+        if let Value::Object(members) = &mut body {
+            members.extend(found);
+        }
+        body
+    }
+}
+
+/// A state in the words that are common.
+fn state(word: &str) -> Option<Word> {
+    let word = word.trim().to_lowercase();
+    Some(match word.as_str() {
+        "firing" | "alerting" | "problem" | "triggered" | "trigger" | "down" | "critical" | "warning" | "error" | "failure"
+        | "failed" | "1" | "true" | "alarm" | "alert" | "open" | "raised" | "unknown" => Word::Firing,
+        "resolved" | "resolve" | "ok" | "recovered" | "recovery" | "up" | "clear" | "cleared" | "0" | "false" | "success"
+        | "closed" | "fixed" | "normal" => Word::Resolved,
+        "acknowledged" | "acknowledge" | "ack" | "acknowledgement" => Word::Acknowledged { by: None, note: None },
+        "test" | "testing" => Word::Test,
+        _ => return None,
+    })
+}
+
+fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
+    let said = message.said();
+    // Some can only be given an address: then the fields stand there.
+    let field = |names: &[&str]| said.first(names).or_else(|| names.iter().find_map(|name| message.query.get(*name).cloned()));
+    let (word, told) = match field(STATE) {
+        None => (Word::Firing, None),
+        Some(text) => match state(&text) {
+            Some(word) => (word, Some(text)),
+            // A form in which another thing is called so, such as an event's type: it fires.
+            None => (Word::Firing, None),
+        },
+    };
+    let word = match word {
+        Word::Acknowledged { .. } => Word::Acknowledged { by: field(BY), note: field(DETAILS) },
+        other => other,
+    };
+    let summary = match (field(SUMMARY), &word) {
+        (Some(summary), _) => summary,
+        (None, Word::Firing) => {
+            let why = format!("nothing says what is wrong: none of {} is there", SUMMARY.join(", "));
+            return Err(Unreadable::new("summary", why));
+        }
+        (None, _) => String::new(),
+    };
+    let details = DETAILS.iter().filter_map(|name| field(&[name])).find(|text| *text != summary).unwrap_or_default();
+    // A word for the state may say how bad it is, as with Netdata: WARNING, CRITICAL.
+    let urgency = field(PRIORITY).and_then(|word| priority(&word)).or_else(|| told.as_deref().and_then(priority));
+    let labels = LABELS.iter().filter_map(|name| said.get(name)).fold(BTreeMap::new(), |mut all, each| {
+        all.extend(labels(each));
+        all
+    });
+    Ok(vec![Signal {
+        word,
+        key: field(KEY),
+        priority: urgency,
+        summary,
+        details,
+        labels,
+        link: field(LINK),
+        whom: WHOM.iter().find_map(|name| said.get(name)).map_or_else(Vec::new, |named| whom(Some(named))),
+        at: AT.iter().find_map(|name| said.instant(name, TimeDelta::zero())),
+    }])
+}
+
+/// Labels as an object, as a list of `name=value`, or as a text with commas.
+fn labels(said: Said<'_>) -> BTreeMap<String, String> {
+    if said.0.is_object() {
+        return said.texts();
+    }
+    let each: Vec<String> = whom(Some(said));
+    tags(each.iter().map(String::as_str))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use crate::alarm::Priority;
+    use serde_json::json;
+
+    fn read_one(body: Value) -> Signal {
+        read(&Message { body, ..Message::default() }).unwrap().remove(0)
+    }
+
+    #[test]
+    fn fields_by_their_common_names() {
+        let signal = read_one(json!({
+            "status": "DOWN", "title": "Disk full", "message": "99 %", "alias": "db1/disk", "urgency": "P1", "link": "https://x.example",
+            "tags": ["team:db", "prod"], "phones": "18712345678; Li Na", "timestamp": 1_795_834_800
+        }));
+        assert_eq!((signal.word, signal.summary.as_str(), signal.details.as_str()), (Word::Firing, "Disk full", "99 %"));
+        assert_eq!((signal.key.as_deref(), signal.priority), (Some("db1/disk"), Some(Priority::Critical)));
+        assert_eq!((signal.labels["team"].as_str(), signal.labels["prod"].as_str()), ("db", ""));
+        assert_eq!(signal.whom, ["18712345678", "Li Na"]);
+        assert_eq!(signal.at.unwrap().to_rfc3339(), "2026-11-28T03:00:00+00:00");
+    }
+
+    #[test]
+    fn states_in_many_words() {
+        for (word, is) in [("CLEAR", Word::Resolved), ("0", Word::Resolved), ("Triggered", Word::Firing), ("Test", Word::Test)] {
+            assert_eq!(read_one(json!({ "state": word, "summary": "x" })).word, is, "{word}");
+        }
+        // apprise says its state as the type.
+        let apprise = json!({ "version": "1.0", "title": "t", "message": "m", "attachments": [], "type": "success" });
+        assert_eq!(read_one(apprise).word, Word::Resolved);
+        let netdata = read_one(json!({ "state": "WARNING", "severity": "WARNING", "summary": "x" }));
+        assert_eq!((netdata.word, netdata.priority), (Word::Firing, Some(Priority::Normal)));
+        let other = read_one(json!({ "type": "com.example.disk", "summary": "x" }));
+        assert_eq!(other.word, Word::Firing, "something else is called type there");
+    }
+
+    #[test]
+    fn nothing_said_is_refused_with_what_was_looked_for() {
+        let error = read(&Message { body: json!({ "foo": 1 }), ..Message::default() }).unwrap_err();
+        assert!(error.field == "summary" && error.why.contains("title"), "{error}");
+        assert_eq!(read_one(json!({ "state": "ok", "id": "k" })).word, Word::Resolved, "an end needs no words");
+    }
+
+    #[test]
+    fn the_address_may_say_it() {
+        let query = [("summary".to_owned(), "from the address".to_owned()), ("state".to_owned(), "up".to_owned())].into();
+        let signal = read(&Message { body: json!({}), query, ..Message::default() }).unwrap().remove(0);
+        assert_eq!((signal.word, signal.summary.as_str()), (Word::Resolved, "from the address"));
+    }
+
+    #[test]
+    fn a_foreign_form_is_read_by_pointers() {
+        let places = Places(
+            [("summary", "/a/0/what"), ("dedup_key", "/b~1c"), ("state", "/none")].map(|(a, b)| (a.into(), b.into())).into(),
+        );
+        let body = places.put(json!({ "a": [{ "what": "hot" }], "b/c": 7 }));
+        let signal = read_one(body);
+        assert_eq!((signal.summary.as_str(), signal.key.as_deref(), signal.word), ("hot", Some("7"), Word::Firing));
+    }
+}

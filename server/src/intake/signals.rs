@@ -1,0 +1,445 @@
+//! Signals in: what the readers of [`crate::signal`] understand is raised, ended, taken or noted, in the same way for all senders.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Extension, FromRequest, Multipart, Path, RawQuery, State};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::response::Response;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::groups::{count_refused, outcome, unheard};
+use super::said::{LONGEST_LABEL, LONGEST_SUMMARY, PHONES, clean, dedup_key, labels};
+use super::{alarm_request, whom};
+use crate::access::senders::Sender;
+use crate::alarm::burning::{self, Mark, Told};
+use crate::alarm::doer::Actor;
+use crate::alarm::{Mode, Priority, Until};
+use crate::app::App;
+use crate::engine::{Acknowledgement, EngineError, RaiseRequest, Word as Heard};
+use crate::http::json;
+use crate::http::parsed::Parsed;
+use crate::http::problem::{Code, Problem};
+use crate::ids::AlarmId;
+use crate::signal::said::{Message, split};
+use crate::signal::{self, Reader, Signal, Unreadable, Word};
+use crate::telemetry::AlarmResult;
+use crate::visible;
+
+/// A message is no longer, in bytes.
+const LONGEST_MESSAGE: usize = 4 << 20;
+/// Elements of a list that are read.
+const MOST_ELEMENTS: usize = 1_000;
+/// Fields of a form that are read.
+const MOST_FIELDS: usize = 200;
+const LONGEST_DETAILS: usize = 20_000;
+/// These a sender may speak in.
+const HEADERS: [&str; 7] = [
+    "x-amz-sns-message-id",
+    "x-amz-sns-message-type",
+    "x-amz-sns-rawdelivery",
+    "sentry-hook-resource",
+    "x-gitlab-event",
+    "x-gitlab-event-uuid",
+    "user-agent",
+];
+
+/// What an address asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    whom: Vec<String>,
+    policy: Option<String>,
+    mode: Option<Mode>,
+    priority: Option<Priority>,
+    least: Option<Priority>,
+    ring_tests: bool,
+}
+
+/// A key as it is kept.
+pub(crate) fn kept_key(key: &str) -> String {
+    dedup_key(key)
+}
+
+/// What became of a signal.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Became {
+    /// The alarm.
+    pub(crate) id: Option<AlarmId>,
+    /// As it is told to whoever sent it.
+    pub(crate) told: Value,
+}
+
+impl Became {
+    fn nothing(outcome: &str, why: Option<&str>) -> Self {
+        let mut told = json!({ "id": null, "outcome": outcome });
+        if let Some(why) = why {
+            told["detail"] = why.into();
+        }
+        Self { id: None, told }
+    }
+
+    fn of(id: AlarmId, outcome: &str) -> Self {
+        Self { id: Some(id), told: json!({ "id": id, "outcome": outcome }) }
+    }
+}
+
+/// Takes in what a monitoring system says, in its own words: `zabbix`, `generic` and all others that are listed where it is refused.
+#[utoipa::path(method(post, put), path = "/api/v1/intake/{sender}", tag = "senders",
+    params(("sender" = String, Path, description = "The kind of sender, such as zabbix or generic"),
+        ("phones" = Option<String>, Query, description = "Whom to ring where the message names nobody: numbers, or names of people, \
+            teams, schedules or a policy"),
+        ("policy" = Option<String>, Query, description = "The escalation policy that says whom to ring"),
+        ("mode" = Option<String>, Query, description = "sequential (default) or parallel"),
+        ("priority" = Option<String>, Query, description = "Instead of what the message says"),
+        ("min_priority" = Option<String>, Query, description = "What is less urgent is not rung for"),
+        ("test" = Option<String>, Query, description = "ring: also for a test message")),
+    request_body(content = Object, description = "What the sender sends: JSON, an array of it, or a form"),
+    responses((status = 200, description = "What became of each signal"),
+        (status = 404, description = "There is no such kind of sender", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The field at fault is named", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
+pub async fn receive(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path(kind): Path<String>,
+    method: Method,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let reader = reader(&kind)?;
+    if method == Method::GET && !reader.by_get {
+        let text = format!("send messages to {} with POST", reader.name);
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, text));
+    }
+    let query = query.unwrap_or_default();
+    let options = options(&query)?;
+    let bytes = alarm_request::read_body(body, LONGEST_MESSAGE).await?;
+    let (elements, left_out) = elements(&headers, bytes).await?;
+    let about = Message { body: Value::Null, query: fields(query.as_bytes()), headers: spoken(&headers) };
+    let mut done = Vec::new();
+    let mut refused = None;
+    for element in elements {
+        for read in read(reader, &about, element) {
+            let signal = match read {
+                Ok(signal) => signal,
+                Err(unreadable) => {
+                    let problem = Problem::invalid(unreadable.field, unreadable.why);
+                    done.push(json!({ "outcome": "refused", "detail": problem.sentence() }));
+                    refused.get_or_insert(problem);
+                    continue;
+                }
+            };
+            match take(&app, &sender, reader.name, &options, signal).await {
+                Ok(became) => done.push(became.told),
+                // It is sent again, and what was taken in is then a repeat.
+                Err(problem) if problem.is_ours() => return Err(problem),
+                Err(problem) => {
+                    tracing::warn!(field = problem.field(), "a signal cannot be used");
+                    done.push(json!({ "outcome": "refused", "detail": problem.sentence() }));
+                    refused.get_or_insert(problem);
+                }
+            }
+        }
+    }
+    if left_out > 0 {
+        tracing::warn!(sender.name = sender.name(), left_out, "a message holds too many elements; the last ones were left out");
+        done.push(
+            json!({ "outcome": "refused", "detail": format!("{left_out} more elements: send at most {MOST_ELEMENTS} at once") }),
+        );
+    }
+    match refused {
+        Some(problem) if done.iter().all(|one| one["outcome"] == "refused") => return Err(problem),
+        Some(problem) => count_refused(&app, &sender, &problem),
+        None => {}
+    }
+    Ok(json(StatusCode::OK, json!({ "alarms": done }).to_string()))
+}
+
+fn reader(kind: &str) -> Result<&'static Reader, Problem> {
+    signal::reader(kind).ok_or_else(|| {
+        let mut names: Vec<&str> = signal::readers().map(|reader| reader.name).chain(["alertmanager", "grafana"]).collect();
+        names.sort_unstable();
+        Problem::not_found(format!("there is no sender of this kind; there are {}", names.join(", ")))
+    })
+}
+
+fn read(reader: &Reader, about: &Message, element: Value) -> Vec<Result<Signal, Unreadable>> {
+    if !element.is_object() {
+        return vec![Err(Unreadable::new("body", "each element of the list has to be an object"))];
+    }
+    let message = Message { body: element, ..about.clone() };
+    match (reader.read)(&message) {
+        Ok(signals) => signals.into_iter().map(Ok).collect(),
+        Err(unreadable) => vec![Err(unreadable)],
+    }
+}
+
+/// Does what a signal says.
+///
+/// # Errors
+/// When nobody is named to be rung, or the database fails.
+pub(crate) fn take<'t>(
+    app: &'t App,
+    sender: &'t Sender,
+    source: &'t str,
+    options: &'t Options,
+    signal: Signal,
+) -> BoxFuture<'t, Result<Became, Problem>> {
+    Box::pin(take_signal(app, sender, source, options, signal))
+}
+
+async fn take_signal(app: &App, sender: &Sender, source: &str, options: &Options, mut signal: Signal) -> Result<Became, Problem> {
+    match std::mem::take(&mut signal.word) {
+        Word::Test if options.ring_tests => raise(app, sender, source, options, signal).await,
+        Word::Test => {
+            tracing::info!(sender.name = sender.name(), "a test message: nobody is rung");
+            Ok(Became::nothing("test", None))
+        }
+        Word::Ignored(why) => {
+            if let Some(link) = signal.link.as_deref().filter(|link| is_link(link)) {
+                // Such as a topic that waits to be confirmed.
+                tracing::warn!(sender.name = sender.name(), %link, "{}: somebody has to open this address", clean(&signal.summary, LONGEST_SUMMARY));
+            }
+            Ok(Became::nothing("ignored", Some(why)))
+        }
+        Word::Firing => {
+            let priority = options.priority.or(signal.priority).unwrap_or(Priority::Normal);
+            match options.least.filter(|least| priority < *least) {
+                Some(_) => Ok(Became::nothing("ignored", Some("it is less urgent than min_priority"))),
+                None => raise(app, sender, source, options, signal).await,
+            }
+        }
+        Word::Resolved => over(app, sender, signal).await,
+        Word::Acknowledged { by, note } => {
+            let by = Acknowledgement {
+                name: by.map(name),
+                number: None,
+                callee: None,
+                note: note.map(remark),
+                doer: sender.doer(),
+                ring_again_after_s: None,
+                heard_at: None,
+            };
+            each_open(app, sender, &signal, &Deed::Acknowledge(by)).await
+        }
+        Word::Noted { by, text } => {
+            let (by, text) = (actor(sender, by), remark(text));
+            if visible::is_blank(&text) {
+                return Ok(Became::nothing("ignored", Some("the remark says nothing")));
+            }
+            each_open(app, sender, &signal, &Deed::Note(text, by)).await
+        }
+        Word::Cancelled { by } => each_open(app, sender, &signal, &Deed::Cancel(actor(sender, by))).await,
+    }
+}
+
+fn name(text: String) -> String {
+    clean(&text, LONGEST_NAME)
+}
+
+/// The longest name of somebody who does something, in characters.
+const LONGEST_NAME: usize = 200;
+
+fn remark(text: String) -> String {
+    clean(&text, LONGEST_LABEL)
+}
+
+fn actor(sender: &Sender, by: Option<String>) -> Actor {
+    Actor { name: by.map(name), doer: sender.doer() }
+}
+
+/// What somebody does about an alarm, by the word of a sender.
+enum Deed {
+    Acknowledge(Acknowledgement),
+    Note(String, Actor),
+    Cancel(Actor),
+}
+
+/// Does it with the alarms of a signal that are open.
+async fn each_open(app: &App, sender: &Sender, signal: &Signal, deed: &Deed) -> Result<Became, Problem> {
+    let Some(key) = &signal.key else { return Ok(Became::nothing("nothing_open", None)) };
+    let open = app.engine.store.read().await?.db().open_of_group(&sender.integration_id(), &dedup_key(key)).await?;
+    let mut done = None;
+    for alarm in open {
+        let did = match deed {
+            Deed::Acknowledge(by) => app.engine.acknowledge(alarm.id, by).await,
+            Deed::Note(text, by) => app.engine.note(alarm.id, text, by).await,
+            Deed::Cancel(by) => app.engine.cancel(alarm.id, by).await,
+        };
+        match did {
+            Ok(_) => done = Some(alarm.id),
+            // It ended meanwhile.
+            Err(EngineError::Over(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let outcome = match deed {
+        Deed::Acknowledge(_) => "acknowledged",
+        Deed::Note(..) => "noted",
+        Deed::Cancel(_) => "cancelled",
+    };
+    Ok(done.map_or_else(|| Became::nothing("nothing_open", None), |id| Became::of(id, outcome)))
+}
+
+/// The one thing that a signal is about, as it burns or not.
+fn told(key: &str, burns: bool, signal: &Signal) -> Told {
+    let number = Sha256::digest(key.as_bytes()).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+    let (starts_at, ends_at) = if burns { (signal.at, None) } else { (None, signal.at) };
+    Told { mark: Mark(number), burns, starts_at, ends_at }
+}
+
+async fn over(app: &App, sender: &Sender, signal: Signal) -> Result<Became, Problem> {
+    let Some(key) = signal.key.as_deref().map(dedup_key) else { return Ok(Became::nothing("nothing_open", None)) };
+    let message = burning::Message { over: true, alerts: vec![told(&key, false, &signal)], ..Default::default() };
+    let request = RaiseRequest { integration_id: sender.integration_id(), by: sender.doer(), ..RaiseRequest::default() };
+    let heard = app.engine.hear(&key, &message, &request).await.map_err(unheard)?;
+    Ok(became(app, heard))
+}
+
+fn became(app: &App, heard: Heard) -> Became {
+    let id = heard.raised.as_ref().map(|raised| raised.alarm.id).or_else(|| heard.ended.first().copied());
+    Became { id, told: outcome(app, heard) }
+}
+
+async fn raise(app: &App, sender: &Sender, source: &str, options: &Options, signal: Signal) -> Result<Became, Problem> {
+    let key = signal.key.as_deref().map(dedup_key);
+    let message = key.as_ref().map(|key| burning::Message { alerts: vec![told(key, true, &signal)], ..Default::default() });
+    let request = request(app, sender, source, options, signal).await?;
+    match (key, message) {
+        (Some(key), Some(message)) => Ok(became(app, app.engine.hear(&key, &message, &request).await.map_err(unheard)?)),
+        _ => {
+            let raised = app.engine.raise(&request).await.map_err(unheard)?;
+            app.engine.metrics.alarms.inc(AlarmResult::Created);
+            let alarm = raised.alarm;
+            let told = json!({ "id": alarm.id, "number": alarm.number.to_string(), "outcome": raised.raised_as.word() });
+            Ok(Became { id: Some(alarm.id), told })
+        }
+    }
+}
+
+async fn request(app: &App, sender: &Sender, source: &str, options: &Options, signal: Signal) -> Result<RaiseRequest, Problem> {
+    let rung = whom::find(app, sender, &signal.whom, &options.whom).await?;
+    let summary = clean(&signal.summary.replace(['\n', '\t'], " "), LONGEST_SUMMARY);
+    let link = signal.link.map(|link| clean(&link, LONGEST_LABEL)).filter(|link| is_link(link));
+    let mut kept = labels(&signal.labels);
+    if let Some(link) = &link {
+        kept.entry("url".to_owned()).or_insert_with(|| link.clone());
+    }
+    let lines = std::iter::once(signal.details).chain(link).chain(rung.remarks);
+    let lines: Vec<String> = lines.filter(|line| !visible::is_blank(line)).collect();
+    Ok(RaiseRequest {
+        integration_id: sender.integration_id(),
+        source: sender.name().unwrap_or(source).to_owned(),
+        summary: if visible::is_blank(&summary) { "alert".to_owned() } else { summary },
+        details: clean(&lines.join("\n"), LONGEST_DETAILS),
+        labels: kept,
+        priority: options.priority.or(signal.priority).unwrap_or(Priority::Normal),
+        mode: options.mode.unwrap_or(Mode::Sequential),
+        until: Until::First,
+        begin_window_s: alarm_request::begin_window(app.config()),
+        sender: sender.name().map(str::to_owned),
+        by: sender.doer(),
+        policy: options.policy.clone().or(rung.policy),
+        ring: rung.ring,
+        callees: rung.callees,
+        named_by: rung.named_by,
+        ..RaiseRequest::default()
+    })
+}
+
+/// Whether people may be led there: what is no address of a page is a text.
+fn is_link(link: &str) -> bool {
+    link.starts_with("https://") || link.starts_with("http://")
+}
+
+/// Reads what the address asks for. A name that nobody knows asks for nothing: some senders put fields of their own there.
+fn options(query: &str) -> Result<Options, Problem> {
+    let mut options = Options::default();
+    let urgency = |name: &str, value: &str| {
+        let word = signal::priority(value);
+        word.ok_or_else(|| Problem::invalid(name, format!("{name} must be critical, high, normal or low")))
+    };
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            PHONES => options.whom = split(&value),
+            "policy" if !visible::is_blank(&value) => options.policy = Some(value.into_owned()),
+            "mode" if value == "sequential" => options.mode = Some(Mode::Sequential),
+            "mode" if value == "parallel" => options.mode = Some(Mode::Parallel),
+            "mode" => return Err(Problem::invalid("mode", "mode must be sequential or parallel")),
+            "priority" => options.priority = Some(urgency("priority", &value)?),
+            "min_priority" => options.least = Some(urgency("min_priority", &value)?),
+            "test" if value == "ring" => options.ring_tests = true,
+            _ => {}
+        }
+    }
+    Ok(options)
+}
+
+/// The elements of a message, and how many there was no room for. What it is, it says itself: many senders name another kind of content.
+async fn elements(headers: &HeaderMap, bytes: Bytes) -> Result<(Vec<Value>, usize), Problem> {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => Ok((vec![Value::Object(Map::new())], 0)),
+        Some(b'{' | b'[') => match Parsed::read(&bytes)?.value {
+            Value::Array(mut all) => {
+                let left_out = all.len().saturating_sub(MOST_ELEMENTS);
+                all.truncate(MOST_ELEMENTS);
+                Ok((all, left_out))
+            }
+            other => Ok((vec![other], 0)),
+        },
+        Some(_) if is_multipart(headers) => Ok((vec![parts(headers, bytes).await?], 0)),
+        Some(_) => {
+            let fields = fields(text);
+            if fields.iter().all(|(_, value)| value.is_empty()) {
+                let text = "the body must be JSON or a form with fields";
+                return Err(Problem::bad_request(Code::MalformedJson, text));
+            }
+            Ok((vec![object(fields)], 0))
+        }
+    }
+}
+
+fn object(fields: BTreeMap<String, String>) -> Value {
+    Value::Object(fields.into_iter().map(|(name, value)| (name, Value::String(value))).collect())
+}
+
+/// The fields of a form; of those of one name, the first.
+fn fields(form: &[u8]) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(form).take(MOST_FIELDS) {
+        fields.entry(name.into_owned()).or_insert_with(|| value.into_owned());
+    }
+    fields
+}
+
+fn is_multipart(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.trim_start().to_ascii_lowercase().starts_with("multipart/form-data")
+}
+
+async fn parts(headers: &HeaderMap, bytes: Bytes) -> Result<Value, Problem> {
+    let malformed = || Problem::bad_request(Code::MalformedJson, "the body is no multipart form that can be read");
+    let mut request = Request::new(Body::from(bytes));
+    if let Some(kind) = headers.get(header::CONTENT_TYPE) {
+        request.headers_mut().insert(header::CONTENT_TYPE, kind.clone());
+    }
+    let mut form = Multipart::from_request(request, &()).await.map_err(|_| malformed())?;
+    let mut fields = BTreeMap::new();
+    while let Some(part) = form.next_field().await.map_err(|_| malformed())? {
+        let Some(name) = part.name().map(str::to_owned) else { continue };
+        if fields.len() < MOST_FIELDS && part.file_name().is_none() {
+            fields.entry(name).or_insert(part.text().await.map_err(|_| malformed())?);
+        }
+    }
+    Ok(object(fields))
+}
+
+fn spoken(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let spoken = HEADERS.iter().filter_map(|name| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned())));
+    spoken.collect()
+}

@@ -1,0 +1,284 @@
+//! Monitoring systems in their own words: what they say is raised, ended, taken or noted, in the same way for all of them.
+
+use autocall_tests::described::Held as _;
+use serde_json::{Value, json};
+
+use crate::harness::{A, B, Home, Server, on_both};
+use crate::senders::key;
+
+on_both!(
+    zabbix_from_the_problem_to_its_end,
+    what_is_over_is_not_raised_by_what_was_late,
+    a_form_an_address_and_a_list,
+    people_teams_and_policies_are_named_by_their_names,
+    what_is_less_urgent_is_not_rung_for,
+    what_cannot_be_used_is_told_and_costs_the_others_nothing,
+    nobody_ends_what_another_sender_said,
+    pagerduty_s_events_are_taken_and_answered_in_its_words,
+    opsgenie_s_alerts_are_taken_and_answered_in_its_words,
+);
+
+/// What is answered to a message.
+async fn posted(server: &Server, path: &str, body: &Value) -> (u16, Value) {
+    let request = server.http.post(format!("{}/api/v1/intake/{path}", server.base)).json(body);
+    let answer = request.sent().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// What became of the only signal in a message that is taken.
+async fn became(server: &Server, path: &str, body: &Value) -> Value {
+    let (status, answer) = posted(server, path, body).await;
+    assert_eq!((status, answer["alarms"].as_array().map(Vec::len)), (200, Some(1)), "{answer}");
+    answer["alarms"][0].clone()
+}
+
+/// A problem as the script of our media type posts it.
+fn zabbix(change: Value) -> Value {
+    let mut body = json!({
+        "event_source": "0", "event_id": "1042", "event_value": "1", "update_status": "0", "severity": "5", "name": "磁盘满",
+        "host": "db1", "to": A, "trigger_id": "17", "zabbix_url": "http://zabbix.example", "tags": [{ "tag": "team", "value": "db" }],
+        "message": "{TRIGGER.DESCRIPTION}", "user": "Li Na", "update_action": "", "update_message": ""
+    });
+    body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    body
+}
+
+async fn zabbix_from_the_problem_to_its_end(home: Home) {
+    let server = home.start().await;
+    let test = became(&server, "zabbix", &zabbix(json!({ "event_id": "{EVENT.ID}" }))).await;
+    assert_eq!(test, json!({ "id": null, "outcome": "test" }));
+    let raised = became(&server, "zabbix", &zabbix(json!({}))).await;
+    assert_eq!(raised["outcome"], "created");
+    let id = raised["id"].as_str().unwrap();
+    let alarm = server.alarm(id).await;
+    assert_eq!(
+        (&alarm["summary"], &alarm["priority"], &alarm["source"]),
+        (&json!("db1: 磁盘满"), &json!("critical"), &json!("zabbix"))
+    );
+    assert_eq!((&alarm["labels"]["team"], &alarm["callees"][0]["number"]), (&json!("db"), &json!("+8618712345678")), "{alarm}");
+    let link = "http://zabbix.example/tr_events.php?triggerid=17&eventid=1042";
+    assert_eq!((&alarm["labels"]["url"], &alarm["details"]), (&json!(link), &json!(link)));
+    // Once for each user and step.
+    assert_eq!(became(&server, "zabbix", &zabbix(json!({}))).await["outcome"], "repeated");
+    let update =
+        |action: &str, words: &str| zabbix(json!({ "update_status": "1", "update_action": action, "update_message": words }));
+    assert_eq!(became(&server, "zabbix", &update("commented", "looking")).await["outcome"], "noted");
+    assert_eq!(became(&server, "zabbix", &update("acknowledged", "on it")).await["outcome"], "acknowledged");
+    let alarm = server.alarm(id).await;
+    assert_eq!((&alarm["state"], &alarm["answer"]["name"]), (&json!("answered"), &json!("Li Na")), "{alarm}");
+    let over = became(&server, "zabbix", &zabbix(json!({ "event_value": "0" }))).await;
+    assert_eq!((&over["outcome"], &over["id"]), (&json!("resolved"), &json!(id)));
+    for _ in 0..2 {
+        let again = became(&server, "zabbix", &zabbix(json!({ "event_value": "0" }))).await;
+        assert_eq!(again["outcome"], "nothing_open");
+    }
+    assert_eq!(became(&server, "zabbix", &update("acknowledged", "late")).await["outcome"], "nothing_open");
+    assert_eq!(server.items("/api/v1/alarms").await.as_array().unwrap().len(), 1);
+}
+
+async fn what_is_over_is_not_raised_by_what_was_late(home: Home) {
+    let server = home.start().await;
+    let at = |state: &str, minute: i64| {
+        let time = server.now() + chrono::TimeDelta::minutes(minute);
+        json!({ "state": state, "summary": "Disk full", "dedup_key": "d", "time": time.to_rfc3339(), "phones": A })
+    };
+    assert_eq!(became(&server, "generic", &at("firing", -10)).await["outcome"], "created");
+    assert_eq!(became(&server, "generic", &at("resolved", -5)).await["outcome"], "resolved");
+    assert_eq!(became(&server, "generic", &at("firing", -8)).await["outcome"], "stale", "it tells of before the end");
+    assert_eq!(became(&server, "generic", &at("firing", -1)).await["outcome"], "reopened");
+    assert_eq!(became(&server, "generic", &at("resolved", -5)).await["outcome"], "stale", "the end of the fire before");
+}
+
+async fn a_form_an_address_and_a_list(home: Home) {
+    let server = home.start().await;
+    let url = format!("{}/api/v1/intake", server.base);
+    let form = format!("status=CRITICAL&summary=99+%25+%22full%22+%C3%A9&phones={A}");
+    let posted = server.http.post(format!("{url}/generic/")).body(form).send().await.unwrap();
+    let answer: Value = posted.json().await.unwrap();
+    let alarm = server.alarm(answer["alarms"][0]["id"].as_str().unwrap()).await;
+    assert_eq!((&alarm["summary"], &alarm["priority"]), (&json!("99 % \"full\" é"), &json!("critical")));
+    // What it is, it says itself, whatever it is called.
+    let body = json!([{ "summary": "one", "phones": A }, { "summary": "two", "id": "2", "state": "ok" }, 3]).to_string();
+    let request =
+        server.http.put(format!("{url}/generic")).header("content-type", "application/x-www-form-urlencoded").body(body);
+    let answer: Value = request.send().await.unwrap().json().await.unwrap();
+    let outcomes: Vec<&str> = answer["alarms"].as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["created", "nothing_open", "refused"], "{answer}");
+    let part = |name: &str, value: &str| format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let parts = format!("{}{}--x--\r\n", part("summary", "in parts"), part("phones", A));
+    let request = server.http.post(format!("{url}/generic")).header("content-type", "multipart/form-data; boundary=x");
+    let answer = request.body(parts).send().await.unwrap();
+    assert_eq!(answer.json::<Value>().await.unwrap()["alarms"][0]["outcome"], "created");
+    // Fields in the address, as LibreNMS sends its options.
+    let address = format!("{url}/generic?summary=from%20the%20address&phones={A}");
+    let answer: Value = server.http.post(address).send().await.unwrap().json().await.unwrap();
+    let alarm = server.alarm(answer["alarms"][0]["id"].as_str().unwrap()).await;
+    assert_eq!(alarm["summary"], "from the address");
+    let fetched = server.http.get(format!("{url}/generic?summary=x")).send().await.unwrap();
+    assert_eq!(fetched.status(), 405, "who can post has to");
+    let slash = server.http.post(format!("{url}/alertmanager/")).json(&json!({ "version": "4" })).send().await.unwrap();
+    assert_eq!(slash.status(), 422);
+}
+
+async fn people_teams_and_policies_are_named_by_their_names(home: Home) {
+    let server = home.start().await;
+    assert_eq!(server.post("/api/v1/people", &json!({ "name": "Li Na", "numbers": [B] })).await.0, 201);
+    let message = |whom: &str| json!({ "summary": "Disk full", "phones": whom });
+    let raised = became(&server, "generic", &message(&format!("{A}, Li Na, nobody of ours"))).await;
+    let alarm = server.alarm(raised["id"].as_str().unwrap()).await;
+    let numbers: Vec<&Value> = alarm["callees"].as_array().unwrap().iter().map(|callee| &callee["number"]).collect();
+    assert_eq!(numbers, ["+8618712345678", "+8618812345678"], "{alarm}");
+    assert_eq!(alarm["details"], "not dialable: nobody of ours");
+    let named = became(&server, "generic?phones=Li%20Na", &json!({ "summary": "by the address" })).await;
+    let alarm = server.alarm(named["id"].as_str().unwrap()).await;
+    assert_eq!(alarm["callees"][0]["name"], "Li Na", "{alarm}");
+    let (status, none) = posted(&server, "generic", &json!({ "summary": "whom?" })).await;
+    assert_eq!((status, &none["field"]), (422, &json!("phones")), "{none}");
+    let (status, unknown) = posted(&server, "generic?policy=none", &message(A)).await;
+    assert_eq!(status, 422, "{unknown}");
+}
+
+async fn what_is_less_urgent_is_not_rung_for(home: Home) {
+    let server = home.start().await;
+    let message = |severity: &str| json!({ "summary": "x", "severity": severity, "phones": A });
+    let path = "generic?min_priority=high";
+    assert_eq!(became(&server, path, &message("warning")).await["outcome"], "ignored");
+    assert_eq!(became(&server, path, &message("critical")).await["outcome"], "created");
+    let raised = became(&server, "generic?priority=low", &message("critical")).await;
+    assert_eq!(server.alarm(raised["id"].as_str().unwrap()).await["priority"], "low");
+    let rung = became(&server, "generic?test=ring", &json!({ "state": "test", "summary": "a test", "phones": A })).await;
+    assert_eq!(rung["outcome"], "created");
+    assert_eq!(posted(&server, "generic?min_priority=violet", &message("critical")).await.0, 422);
+}
+
+async fn what_cannot_be_used_is_told_and_costs_the_others_nothing(home: Home) {
+    let server = home.start().await;
+    let (status, none) = posted(&server, "zabix", &json!({})).await;
+    assert!(status == 404 && none["detail"].as_str().unwrap().contains("zabbix"), "{none}");
+    let (status, empty) = posted(&server, "generic", &json!({ "foo": 1 })).await;
+    assert!(status == 422 && empty["detail"].as_str().unwrap().contains("title"), "{empty}");
+    for body in ["{", "[", "\u{0}", "no form at all"] {
+        let request = server.http.post(format!("{}/api/v1/intake/generic", server.base)).body(body);
+        assert_eq!(request.send().await.unwrap().status(), 400, "{body:?}");
+    }
+    let many: Vec<Value> = (0..1_001).map(|number| json!({ "state": "ok", "id": number })).collect();
+    let (status, answer) = posted(&server, "generic", &json!(many)).await;
+    assert_eq!((status, answer["alarms"].as_array().unwrap().len()), (200, 1_001));
+    assert!(answer["alarms"][1_000]["detail"].as_str().unwrap().starts_with("1 more"), "{}", answer["alarms"][1_000]);
+    let long = json!({ "summary": "x".repeat(5_000), "details": "y".repeat(300_000), "phones": A, "id": "k".repeat(9_000) });
+    let raised = became(&server, "generic", &long).await;
+    assert_eq!(raised["outcome"], "created", "nothing is refused for its length");
+    assert_eq!(became(&server, "generic", &long).await["outcome"], "repeated");
+}
+
+async fn nobody_ends_what_another_sender_said(home: Home) {
+    let server = home.start().await;
+    let (one, other) = (key(&server, "one", &[A]).await, key(&server, "other", &[A]).await);
+    let said = async |key: &str, state: &str| {
+        let request = server.http.post(format!("{}/k/{key}/api/v1/intake/generic", server.base));
+        let answer = request.json(&json!({ "state": state, "summary": "x", "id": "same" })).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["alarms"][0]["outcome"].clone()
+    };
+    assert_eq!(said(&one, "down").await, "created");
+    assert_eq!(said(&other, "up").await, "nothing_open");
+    assert_eq!(said(&other, "down").await, "created");
+    assert_eq!(said(&one, "up").await, "resolved");
+}
+
+async fn pagerduty_s_events_are_taken_and_answered_in_its_words(home: Home) {
+    let server = home.start().await;
+    let key = key(&server, "pd", &[A]).await;
+    let send = async |path: &str, body: Value| {
+        let answer = server.http.post(format!("{}{path}", server.base)).body(body.to_string()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let event = |action: &str, payload: Value| json!({ "routing_key": key, "event_action": action, "dedup_key": "k", "payload": payload });
+    let payload = json!({ "summary": "Disk full", "source": "db1", "severity": "critical", "custom_details": { "free": "1 %" } });
+    let accepted = json!({ "status": "success", "message": "Event processed", "dedup_key": "k" });
+    assert_eq!(send("/v2/enqueue", event("trigger", payload.clone())).await, (202, accepted.clone()));
+    let alarms = server.items("/api/v1/alarms").await;
+    assert_eq!(
+        (&alarms[0]["summary"], &alarms[0]["priority"], &alarms[0]["source"]),
+        (&json!("Disk full"), &json!("critical"), &json!("pd"))
+    );
+    assert_eq!(send("/v2/enqueue", event("acknowledge", Value::Null)).await, (202, accepted.clone()));
+    assert_eq!(server.state(alarms[0]["id"].as_str().unwrap()).await, "answered");
+    assert_eq!(send("/v2/enqueue", event("resolve", Value::Null)).await, (202, accepted.clone()));
+    assert_eq!(send("/v2/enqueue", event("resolve", Value::Null)).await, (202, accepted), "of nothing: dropped");
+    let made_up = send("/v2/enqueue", json!({ "routing_key": key, "event_action": "trigger", "payload": payload })).await;
+    assert!(made_up.0 == 202 && made_up.1["dedup_key"].as_str().is_some_and(|key| key.len() == 32), "{made_up:?}");
+    let old = json!({ "service_key": key, "event_type": "trigger", "incident_key": "i", "description": "old" });
+    let taken = json!({ "status": "success", "message": "Event processed", "incident_key": "i" });
+    assert_eq!(send("/generic/2010-04-15/create_event.json", old).await, (200, taken));
+    let change = json!({ "routing_key": key, "payload": { "summary": "deployed" } });
+    assert_eq!(send("/v2/change/enqueue", change).await.0, 202);
+    for (path, body, error) in [
+        ("/v2/enqueue".to_owned(), json!({ "routing_key": "wrong", "event_action": "trigger" }), "Invalid routing key"),
+        ("/v2/enqueue".to_owned(), json!({ "event_action": "trigger" }), "'routing_key' is missing or blank"),
+        (
+            format!("/k/{key}/v2/enqueue"),
+            json!({ "event_action": "trigger", "payload": {} }),
+            "'payload.summary' is missing or blank",
+        ),
+    ] {
+        let (status, told) = send(&path, body).await;
+        assert_eq!((status, &told["status"], &told["errors"][0]), (400, &json!("invalid event"), &json!(error)), "{told}");
+    }
+    let (status, told) = send("/v2/enqueue", json!({ "routing_key": key, "x": "y".repeat(600_000) })).await;
+    assert!(status == 413 && told["errors"][0].is_string(), "{status} {told}");
+}
+
+async fn opsgenie_s_alerts_are_taken_and_answered_in_its_words(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_OPEN_NETWORKS", "10.255.0.0/16").start().await;
+    let key = key(&server, "og", &[A]).await;
+    let ask = async |method: &str, path: &str, body: Value| {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let request =
+            server.http.request(method, format!("{}/v2/{path}", server.base)).header("authorization", format!("GenieKey {key}"));
+        let answer = if body.is_null() { request } else { request.body(body.to_string()) }.send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let done = async |request: &Value| {
+        let path = format!("alerts/requests/{}", request["requestId"].as_str().unwrap());
+        ask("GET", &path, Value::Null).await.1["data"].clone()
+    };
+    let alert = json!({ "message": "Disk full", "alias": "db1/disk", "priority": "P1", "tags": ["team:db"], "entity": "db1" });
+    let (status, request) = ask("POST", "alerts/", alert).await;
+    assert_eq!((status, &request["result"]), (202, &json!("Request will be processed")), "{request}");
+    let created = done(&request).await;
+    assert_eq!(
+        (&created["success"], &created["action"], &created["alias"]),
+        (&json!(true), &json!("Create"), &json!("db1/disk")),
+        "{created}"
+    );
+    let id = created["alertId"].as_str().unwrap();
+    let shown = ask("GET", &format!("alerts/{id}"), Value::Null).await.1["data"].clone();
+    assert_eq!(
+        (&shown["message"], &shown["status"], &shown["priority"]),
+        (&json!("Disk full"), &json!("open"), &json!("P1")),
+        "{shown}"
+    );
+    let by_alias = "alerts/db1%2Fdisk";
+    for (path, body) in [("notes", json!({ "note": "looking", "user": "li" })), ("acknowledge", json!({ "user": "li" }))] {
+        let (_, request) = ask("POST", &format!("{by_alias}/{path}?identifierType=alias"), body).await;
+        assert_eq!(done(&request).await["success"], true, "{path}: {request}");
+    }
+    let shown = ask("GET", &format!("alerts/{id}"), Value::Null).await.1["data"].clone();
+    assert_eq!(shown["acknowledged"], true, "{shown}");
+    let (_, request) = ask("POST", &format!("{by_alias}/close?identifierType=alias"), Value::Null).await;
+    assert_eq!(done(&request).await["success"], true);
+    let (status, request) = ask("POST", &format!("{by_alias}/close?identifierType=alias"), Value::Null).await;
+    let nothing = done(&request).await;
+    assert!(
+        status == 202 && nothing["success"] == false && nothing["status"].as_str().unwrap().starts_with("There is no open alert"),
+        "{nothing}"
+    );
+    let (status, told) = ask("POST", "alerts", json!({ "alias": "x" })).await;
+    assert_eq!((status, &told["errors"]["message"]), (422, &json!("Message can not be empty.")), "{told}");
+    let stranger = server.http.post(format!("{}/v2/alerts", server.base)).header("authorization", "GenieKey wrong").body("{}");
+    let answer = stranger.send().await.unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.json::<Value>().await.unwrap()["message"], "Could not authenticate");
+    let elsewhere = server.http.post(format!("{}/jsm/ops/integration/v2/alerts", server.base)).header("x-api-key", &key);
+    assert_eq!(elsewhere.body(r#"{"message":"m"}"#).send().await.unwrap().status(), 202);
+}
