@@ -62,8 +62,9 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .merge(blast::routes())
         .merge(opsgenie::routes())
         .route("/api/{*rest}", any(no_such_endpoint))
-        // Some can only fetch an address.
-        .route("/api/v1/intake/{sender}", get(intake::signals::receive))
+        // It may only be able to fetch an address.
+        .route("/api/v1/intake/kuma", any(intake::signals::receive_from_kuma))
+        .route("/api/v1/intake/uptime-kuma", any(intake::signals::receive_from_kuma))
         .route("/api/v1/intake/grafana", post(intake::grafana::receive).put(intake::grafana::receive))
         .method_not_allowed_fallback(method_not_allowed)
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app), api::requests::repeats::once))
@@ -95,9 +96,8 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
                 .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
         )
         .merge(
-            pagerduty::routes()
-                .route_layer(RequestDecompressionLayer::new())
-                .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received)),
+            // Its bodies have a room of their own: they are read before anybody is let in.
+            pagerduty::routes().route_layer(RequestDecompressionLayer::new()),
         )
         .merge(
             nimbox::routes()

@@ -116,6 +116,10 @@ enum Intake {
 
 /// Whether alarms, and what is told of them, come in by this path.
 fn intake(method: &Method, path: &str) -> Option<Intake> {
+    const OF_OTHERS: [&str; 4] = ["/v2/enqueue", "/v2/change/enqueue", "/generic/", "/v2/alerts"];
+    if *method == Method::POST && (OF_OTHERS.iter().any(|others| path.starts_with(others)) || path.starts_with("/jsm/")) {
+        return Some(Intake::Named);
+    }
     let path = path.strip_prefix("/api/v1/")?;
     if path.starts_with("heartbeat/") {
         return Some(Intake::Called(HEARTBEATS));

@@ -239,10 +239,13 @@ pub async fn senders_only(
 fn beyond_rate(access: &Access, peer: SocketAddr, request: &Request, sender: &Sender) -> Option<Response> {
     const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
     const INTAKES: &str = "/api/v1/intake/";
+    const AFTER_429: [&str; 2] = ["/api/v1/intake/nightingale", "/api/v1/intake/n9e"];
     const ALERTS: [&str; 2] = ["/v2/alerts", "/jsm/ops/integration/v2/alerts"];
     let path = request.uri().path();
     let raises = RAISE.contains(&path) || path.starts_with(INTAKES) || ALERTS.contains(&path);
-    if !raises || !matches!(*request.method(), Method::POST | Method::PUT) {
+    // Uptime Kuma may only be able to fetch its address.
+    let by_get = *request.method() == Method::GET && path.starts_with(INTAKES);
+    if !raises || !(by_get || matches!(*request.method(), Method::POST | Method::PUT)) {
         return None;
     }
     let config = &access.config.http;
@@ -257,7 +260,9 @@ fn beyond_rate(access: &Access, peer: SocketAddr, request: &Request, sender: &Se
         tracing::warn!(sender.name = sender.name().unwrap_or(&who), "a sender raises more than {limit} alarms in a minute");
     }
     // Monitoring systems give up after a 4xx; Alertmanager sends a webhook again only after a 5xx.
-    let status = if path.starts_with(INTAKES) { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS };
+    // Nightingale takes that for delivered, and comes again after 429.
+    let comes_after_503 = path.starts_with(INTAKES) && !AFTER_429.contains(&path);
+    let status = if comes_after_503 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS };
     let text = format!("this sender may raise {limit} alarms in a minute (http.alarms_per_minute): send it again in {seconds} s");
     let mut response = Problem::new(status, Code::TooManyAlarms, text).into_response();
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));

@@ -221,7 +221,7 @@ pub async fn show(
 /// A record, where this sender may read it: calls of shouts, and of programs, are for the key that asked for them.
 pub(super) async fn shown_to(app: &App, sender: &Sender, row: Option<CallRecordRow>) -> Result<Option<CallRecordRow>, Problem> {
     let Some(row) = row else { return Ok(None) };
-    if matches!(row.kind, AlarmKind::Alarm | AlarmKind::Test) {
+    if matches!(row.kind, AlarmKind::Alarm | AlarmKind::Test) || row.origin == CallOrigin::Replicated {
         return Ok(Some(row));
     }
     let alarms = match row.hunt_id {

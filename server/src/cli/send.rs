@@ -27,6 +27,10 @@ const PAUSES: Backoff = Backoff::new(TimeDelta::seconds(1), TimeDelta::seconds(3
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// So much of what a command says last stands in the alarm, in bytes.
 const LAST_WORDS: usize = 4_000;
+/// So much of what is typed, or comes through a pipe, in bytes.
+const MOST_TYPED: u64 = 256 * 1024;
+/// Whoever a command leaves behind may hold on to its words: they are waited for no longer than this.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 /// No answer is read further, in bytes.
 const MOST_ANSWER: usize = 65_536;
 /// The exit status where the server could not be reached in time: *temporary failure* of sysexits.h.
@@ -123,7 +127,7 @@ async fn tell(send: &Send) -> Result<String, Untold> {
         return deliver(send, "/api/v1/alarms/resolve", &json!({ "dedup_key": send.dedup_key })).await;
     }
     let details = match send.details.as_deref() {
-        Some("-") => std::io::read_to_string(std::io::stdin()).context("standard input cannot be read").map_err(refused)?,
+        Some("-") => typed().context("standard input cannot be read").map_err(refused)?,
         Some(text) => text.to_owned(),
         None => String::new(),
     };
@@ -133,6 +137,13 @@ async fn tell(send: &Send) -> Result<String, Untold> {
         &alarm(send, send.summary.as_deref().unwrap_or_default(), &details, send.dedup_key.as_deref()),
     )
     .await
+}
+
+/// What comes in, as far as it is kept; what is no text is one all the same.
+fn typed() -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::Read::take(std::io::stdin(), MOST_TYPED), &mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn alarm(send: &Send, summary: &str, details: &str, dedup_key: Option<&str>) -> Value {
@@ -169,7 +180,9 @@ async fn deliver(send: &Send, path: &str, body: &Value) -> Result<String, Untold
         };
         let pause = asked_for.unwrap_or_else(|| PAUSES.pause(tries).to_std().unwrap_or_default()).min(LONGEST_PAUSE);
         tries += 1;
-        if Instant::now() + pause >= until {
+        // The last try is when its time is up, whatever the server says.
+        let pause = pause.min(until.saturating_duration_since(Instant::now()));
+        if pause.is_zero() {
             return Err(Untold::NotReached(format!("{why}; given up after {tries} tries, nobody was told")));
         }
         tokio::time::sleep(pause).await;
@@ -184,7 +197,7 @@ enum Tried {
 
 async fn attempt(client: &Client, send: &Send, address: &str, body: &Value, once: &str) -> Result<String, Tried> {
     let mut request = client.post(address).header("idempotency-key", once).json(body);
-    if let Some(key) = &send.key {
+    if let Some(key) = send.key.as_ref().filter(|key| !key.is_empty()) {
         request = request.bearer_auth(key);
     }
     let later = |why: String| Tried::Later { why, after: None };
@@ -271,11 +284,13 @@ async fn command(program: &str, arguments: &[String]) -> std::io::Result<(ExitSt
     let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let last = Arc::new(Mutex::new(VecDeque::new()));
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let (status, (), ()) = tokio::join!(
-        child.wait(),
-        pass_on(out, tokio::io::stdout(), Arc::clone(&last)),
-        pass_on(err, tokio::io::stderr(), Arc::clone(&last)),
-    );
+    let (one, other) = (Arc::clone(&last), Arc::clone(&last));
+    let mut words = tokio::spawn(async move {
+        tokio::join!(pass_on(out, tokio::io::stdout(), one), pass_on(err, tokio::io::stderr(), other));
+    });
+    let status = child.wait().await;
+    let _ = tokio::time::timeout(LAST_WORDS_WITHIN, &mut words).await;
+    words.abort();
     let last: Vec<u8> = last.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
     Ok((status?, String::from_utf8_lossy(&last).into_owned()))
 }

@@ -61,6 +61,7 @@ struct Asked<'a> {
     sender: &'a Sender,
     began: Instant,
     number: String,
+    options: Options,
 }
 
 impl Asked<'_> {
@@ -109,7 +110,17 @@ async fn answer(
     method: Method,
     body: Body,
 ) -> Response {
-    let asked = Asked { app: &app, sender: &sender, began: Instant::now(), number: Uuid::new_v4().to_string() };
+    let mut asked = Asked {
+        app: &app,
+        sender: &sender,
+        began: Instant::now(),
+        number: Uuid::new_v4().to_string(),
+        options: Options::default(),
+    };
+    match signals::options(uri.query().unwrap_or_default()) {
+        Ok(options) => asked.options = options,
+        Err(problem) => return asked.refused(&problem),
+    }
     let query: BTreeMap<String, String> =
         form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let action = below(uri.path()).and_then(|rest| said::action(method.as_str(), rest, &query));
@@ -147,7 +158,10 @@ async fn act(
             // Whoever deletes says who they are in the address.
             let said = if *action == Action::Delete { json!(query) } else { read(body).await? };
             let word = said::told(action, &said);
-            let known = asked.alarm(&which).await?;
+            let by_name = matches!(which, Identifier::Alias(_));
+            let is_open = |alarm: &AlarmRow| by_name || alarm.dedup_open;
+            // One that is over is not meant by whoever came later under the same name.
+            let known = asked.alarm(&which).await?.filter(is_open);
             let key = known.and_then(|alarm| alarm.dedup_key.map(|key| (alarm.id, key)));
             match key {
                 Some((_, key)) => take(asked, action, Signal { key: Some(key), ..Signal::of(word) }).await,
@@ -172,7 +186,7 @@ async fn take(asked: &Asked<'_>, action: &Action, mut signal: Signal) -> Result<
         // It is closed by the number that it is given, so it needs a key.
         signal.key = Some(asked.number.clone());
     }
-    let became = signals::take(asked.app, asked.sender, "opsgenie", &Options::default(), signal).await?;
+    let became = signals::take(asked.app, asked.sender, "opsgenie", &asked.options, signal).await?;
     Ok(accepted(asked, action, became.id))
 }
 

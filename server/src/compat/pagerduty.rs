@@ -17,13 +17,15 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::access::refusals::Who;
 use crate::access::senders::{self, NotASender, Sender};
 use crate::app::App;
 use crate::http::json;
 use crate::http::parsed::Parsed;
-use crate::http::problem::{Problem, Reason};
+use crate::http::problem::{Code, Problem, Reason};
 use crate::intake::alarm_request::read_within;
 use crate::intake::signals::{self, Options};
+use crate::net::seats::Seat;
 use crate::signal::{Signal, pagerduty as said};
 
 /// As PagerDuty: 512 KB.
@@ -63,6 +65,9 @@ async fn change(State(app): State<Arc<App>>, peer: ConnectInfo<SocketAddr>, requ
 
 async fn take(app: &App, peer: SocketAddr, request: Request, form: Form) -> Result<Response, Response> {
     let in_path = senders::path_key_of(&request).map(str::to_owned);
+    let options = signals::options(request.uri().query().unwrap_or_default()).map_err(|problem| refused(&problem))?;
+    let who = request.extensions().get::<Who>().cloned().unwrap_or_default();
+    let seat = request.extensions().get::<Seat>().cloned();
     let (parts, body) = request.into_parts();
     let body = read(body).await.map_err(|problem| refused(&problem))?;
     let in_body = if form == Form::V1 { said::key_v1(&body) } else { said::key_v2(&body) };
@@ -70,6 +75,10 @@ async fn take(app: &App, peer: SocketAddr, request: Request, form: Form) -> Resu
         if form == Form::V1 { (said::NO_KEY_V1, said::WRONG_KEY_V1) } else { (said::NO_KEY_V2, said::WRONG_KEY_V2) };
     let Some(key) = in_path.or(in_body) else { return Err(invalid(&[missing.to_owned()])) };
     let sender = admit(app, peer, &parts.headers, &key, form, wrong).await?;
+    who.is(sender.name().unwrap_or_default());
+    if let Some(seat) = seat {
+        seat.known();
+    }
     // Whoever gives no key of their own gets one to resolve it by.
     let made_up = Uuid::new_v4().simple().to_string();
     let read = match form {
@@ -78,7 +87,7 @@ async fn take(app: &App, peer: SocketAddr, request: Request, form: Form) -> Resu
         Form::Change => said::read_change(&body).map(|signal| (signal, String::new())),
     };
     let (signal, key) = read.map_err(|errors| invalid(&errors))?;
-    done(app, &sender, signal).await?;
+    done(app, &sender, &options, signal).await?;
     Ok(match form {
         Form::V2 => json(StatusCode::ACCEPTED, said::accepted_v2(&key).to_string()),
         Form::V1 => json(StatusCode::OK, said::accepted_v1(&key).to_string()),
@@ -87,7 +96,11 @@ async fn take(app: &App, peer: SocketAddr, request: Request, form: Form) -> Resu
 }
 
 async fn read(body: Body) -> Result<Value, Problem> {
-    let _place = READING.acquire().await;
+    let full = || {
+        let text = "too many events are being read at once: send this one again in a few seconds";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::TooMuchAtOnce, text)
+    };
+    let _place = tokio::time::timeout(WITHIN, READING.acquire()).await.ok().and_then(Result::ok).ok_or_else(full)?;
     let bytes = read_within(body, LONGEST, WITHIN).await?;
     Ok(Parsed::read(&bytes)?.value)
 }
@@ -106,8 +119,8 @@ async fn admit(app: &App, peer: SocketAddr, headers: &HeaderMap, key: &str, form
     })
 }
 
-async fn done(app: &App, sender: &Sender, signal: Signal) -> Result<(), Response> {
-    match signals::take(app, sender, "pagerduty", &Options::default(), signal).await {
+async fn done(app: &App, sender: &Sender, options: &Options, signal: Signal) -> Result<(), Response> {
+    match signals::take(app, sender, "pagerduty", options, signal).await {
         Ok(_) => Ok(()),
         Err(problem) => Err(refused(&problem)),
     }

@@ -381,7 +381,7 @@ async fn take(app: &App, sender: &Sender, message: &Message, options: &Options, 
     let request = match word.over {
         true => RaiseRequest { integration_id: sender.integration_id(), by: sender.doer(), ..RaiseRequest::default() },
         false => {
-            let rung = whom::find(app, sender, &wanted.phones, &options.phones).await?;
+            let rung = whom::find(app, sender, &wanted.phones, (&options.phones, None)).await?;
             raise_request(app.config(), sender, message, options, wanted, rung)
         }
     };

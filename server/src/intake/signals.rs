@@ -17,6 +17,7 @@ use super::{alarm_request, whom};
 use crate::access::senders::Sender;
 use crate::alarm::burning::{self, Mark, Told};
 use crate::alarm::doer::Actor;
+use crate::alarm::event::Event;
 use crate::alarm::{Mode, Priority, Until};
 use crate::app::App;
 use crate::engine::{Acknowledgement, EngineError, RaiseRequest, Word as Heard};
@@ -33,9 +34,15 @@ use crate::visible;
 const LONGEST_MESSAGE: usize = 4 << 20;
 /// Elements of a list that are read.
 const MOST_ELEMENTS: usize = 1_000;
+/// The reader whose messages may be a bare text.
+const SNS: &str = "sns";
+/// The one whose sender may only be able to fetch an address.
+const KUMA: &str = "kuma";
 /// Fields of a form that are read.
 const MOST_FIELDS: usize = 200;
 const LONGEST_DETAILS: usize = 20_000;
+/// As the API takes it, in characters.
+const LONGEST_LINE: usize = 1_000;
 /// These a sender may speak in.
 const HEADERS: [&str; 7] = [
     "x-amz-sns-message-id",
@@ -105,35 +112,86 @@ pub async fn receive(
     State(app): State<Arc<App>>,
     Extension(sender): Extension<Sender>,
     Path(kind): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    take_in(&app, &sender, reader(&kind)?, (query, headers, body)).await
+}
+
+/// The same for Uptime Kuma, by whatever method it was told to use.
+pub async fn receive_from_kuma(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
     method: Method,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let reader = reader(&kind)?;
-    if method == Method::GET && !reader.by_get {
-        let text = format!("send messages to {} with POST", reader.name);
+    if !matches!(method, Method::GET | Method::POST | Method::PUT) {
+        let text = "Uptime Kuma's messages come with GET, POST or PUT";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, Code::MethodNotAllowed, text));
     }
+    if method == Method::GET && sender.key.is_none() {
+        // A picture on any page is fetched so, by the browser of whoever looks at it.
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, "what is fetched rings people only with a key"));
+    }
+    take_in(&app, &sender, reader(KUMA)?, (query, headers, body)).await
+}
+
+async fn take_in(
+    app: &Arc<App>,
+    sender: &Sender,
+    reader: &'static Reader,
+    (query, headers, body): (Option<String>, HeaderMap, Body),
+) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let options = options(&query)?;
     let bytes = alarm_request::read_body(body, LONGEST_MESSAGE).await?;
-    let (elements, left_out) = elements(&headers, bytes).await?;
+    let (elements, left_out) = match elements(&headers, bytes.clone()).await {
+        Err(_) if reader.name == SNS => (vec![bare(&bytes)], 0),
+        read => read?,
+    };
     let about = Message { body: Value::Null, query: fields(query.as_bytes()), headers: spoken(&headers) };
+    // A sender that has hung up meanwhile has been heard all the same: what stands last in its list is not lost.
+    let taking = tokio::spawn(take_all(Arc::clone(app), sender.clone(), reader, (options, about), elements));
+    let (mut done, refused) = match taking.await {
+        Ok(taken) => taken.map_err(|problem| later(reader, problem))?,
+        Err(_) => {
+            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, "the server failed; its log says why"));
+        }
+    };
+    if left_out > 0 {
+        tracing::warn!(sender.name = sender.name(), left_out, "a message holds too many elements; the last ones were left out");
+        done.push(
+            json!({ "outcome": "refused", "detail": format!("{left_out} more elements: send at most {MOST_ELEMENTS} at once") }),
+        );
+    }
+    match refused {
+        Some(problem) if done.iter().all(|one| one["outcome"] == "refused") => return Err(problem),
+        Some(problem) => count_refused(app, sender, &problem),
+        None => {}
+    }
+    Ok(json(StatusCode::OK, json!({ "alarms": done }).to_string()))
+}
+
+/// Takes in all elements of a message: what became of each, and why one of them was refused.
+async fn take_all(
+    app: Arc<App>,
+    sender: Sender,
+    reader: &'static Reader,
+    (options, about): (Options, Message),
+    elements: Vec<Value>,
+) -> Result<(Vec<Value>, Option<Problem>), Problem> {
     let mut done = Vec::new();
     let mut refused = None;
     for element in elements {
         for read in read(reader, &about, element) {
-            let signal = match read {
-                Ok(signal) => signal,
-                Err(unreadable) => {
-                    let problem = Problem::invalid(unreadable.field, unreadable.why);
-                    done.push(json!({ "outcome": "refused", "detail": problem.sentence() }));
-                    refused.get_or_insert(problem);
-                    continue;
-                }
+            let taken = match read {
+                Ok(signal) => take(&app, &sender, reader.name, &options, signal).await,
+                Err(unreadable) => Err(Problem::invalid(unreadable.field, unreadable.why)),
             };
-            match take(&app, &sender, reader.name, &options, signal).await {
+            match taken {
                 Ok(became) => done.push(became.told),
                 // It is sent again, and what was taken in is then a repeat.
                 Err(problem) if problem.is_ours() => return Err(problem),
@@ -145,18 +203,16 @@ pub async fn receive(
             }
         }
     }
-    if left_out > 0 {
-        tracing::warn!(sender.name = sender.name(), left_out, "a message holds too many elements; the last ones were left out");
-        done.push(
-            json!({ "outcome": "refused", "detail": format!("{left_out} more elements: send at most {MOST_ELEMENTS} at once") }),
-        );
+    Ok((done, refused))
+}
+
+/// Some senders take 5xx for *delivered*, and come again after 429.
+fn later(reader: &Reader, problem: Problem) -> Problem {
+    if reader.again_on_429 {
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::TooMuchAtOnce, problem.sentence())
+    } else {
+        problem
     }
-    match refused {
-        Some(problem) if done.iter().all(|one| one["outcome"] == "refused") => return Err(problem),
-        Some(problem) => count_refused(&app, &sender, &problem),
-        None => {}
-    }
-    Ok(json(StatusCode::OK, json!({ "alarms": done }).to_string()))
 }
 
 fn reader(kind: &str) -> Result<&'static Reader, Problem> {
@@ -200,8 +256,9 @@ async fn take_signal(app: &App, sender: &Sender, source: &str, options: &Options
             Ok(Became::nothing("test", None))
         }
         Word::Ignored(why) => {
-            if let Some(link) = signal.link.as_deref().filter(|link| is_link(link)) {
-                // Such as a topic that waits to be confirmed.
+            if let Some(link) = signal.link.map(|link| clean(&link, LONGEST_LABEL)).filter(|link| source == SNS && is_link(link))
+            {
+                // A topic waits to be confirmed, and nothing else says so.
                 tracing::warn!(sender.name = sender.name(), %link, "{}: somebody has to open this address", clean(&signal.summary, LONGEST_SUMMARY));
             }
             Ok(Became::nothing("ignored", Some(why)))
@@ -265,6 +322,13 @@ async fn each_open(app: &App, sender: &Sender, signal: &Signal, deed: &Deed) -> 
     let open = app.engine.store.read().await?.db().open_of_group(&sender.integration_id(), &dedup_key(key)).await?;
     let mut done = None;
     for alarm in open {
+        if let Deed::Note(text, _) = deed
+            && last_note(app, alarm.id).await?.as_ref() == Some(text)
+        {
+            // Some say the same with each repeat.
+            done = Some(alarm.id);
+            continue;
+        }
         let did = match deed {
             Deed::Acknowledge(by) => app.engine.acknowledge(alarm.id, by).await,
             Deed::Note(text, by) => app.engine.note(alarm.id, text, by).await,
@@ -283,6 +347,15 @@ async fn each_open(app: &App, sender: &Sender, signal: &Signal, deed: &Deed) -> 
         Deed::Cancel(_) => "cancelled",
     };
     Ok(done.map_or_else(|| Became::nothing("nothing_open", None), |id| Became::of(id, outcome)))
+}
+
+/// What was last remarked upon an alarm.
+async fn last_note(app: &App, id: AlarmId) -> Result<Option<String>, Problem> {
+    let timeline = app.engine.store.read().await?.db().timeline(id).await?;
+    Ok(timeline.into_iter().rev().find_map(|row| match row.event() {
+        Event::Noted { text, .. } => Some(text),
+        _ => None,
+    }))
 }
 
 /// The one thing that a signal is about, as it burns or not.
@@ -322,8 +395,8 @@ async fn raise(app: &App, sender: &Sender, source: &str, options: &Options, sign
 }
 
 async fn request(app: &App, sender: &Sender, source: &str, options: &Options, signal: Signal) -> Result<RaiseRequest, Problem> {
-    let rung = whom::find(app, sender, &signal.whom, &options.whom).await?;
-    let summary = clean(&signal.summary.replace(['\n', '\t'], " "), LONGEST_SUMMARY);
+    let rung = whom::find(app, sender, &signal.whom, (&options.whom, options.policy.as_deref())).await?;
+    let summary = clean(&signal.summary.replace(['\n', '\t'], " "), LONGEST_LINE);
     let link = signal.link.map(|link| clean(&link, LONGEST_LABEL)).filter(|link| is_link(link));
     let mut kept = labels(&signal.labels);
     if let Some(link) = &link {
@@ -343,7 +416,7 @@ async fn request(app: &App, sender: &Sender, source: &str, options: &Options, si
         begin_window_s: alarm_request::begin_window(app.config()),
         sender: sender.name().map(str::to_owned),
         by: sender.doer(),
-        policy: options.policy.clone().or(rung.policy),
+        policy: rung.policy,
         ring: rung.ring,
         callees: rung.callees,
         named_by: rung.named_by,
@@ -357,7 +430,7 @@ fn is_link(link: &str) -> bool {
 }
 
 /// Reads what the address asks for. A name that nobody knows asks for nothing: some senders put fields of their own there.
-fn options(query: &str) -> Result<Options, Problem> {
+pub(crate) fn options(query: &str) -> Result<Options, Problem> {
     let mut options = Options::default();
     let urgency = |name: &str, value: &str| {
         let word = signal::priority(value);
@@ -370,7 +443,8 @@ fn options(query: &str) -> Result<Options, Problem> {
             "mode" if value == "sequential" => options.mode = Some(Mode::Sequential),
             "mode" if value == "parallel" => options.mode = Some(Mode::Parallel),
             "mode" => return Err(Problem::invalid("mode", "mode must be sequential or parallel")),
-            "priority" => options.priority = Some(urgency("priority", &value)?),
+            // Some have a field of their own under this name.
+            "priority" => options.priority = signal::priority(&value),
             "min_priority" => options.least = Some(urgency("min_priority", &value)?),
             "test" if value == "ring" => options.ring_tests = true,
             _ => {}
@@ -402,6 +476,12 @@ async fn elements(headers: &HeaderMap, bytes: Bytes) -> Result<(Vec<Value>, usiz
             Ok((vec![object(fields)], 0))
         }
     }
+}
+
+/// A text that is neither JSON nor a form, as the name of a field that says nothing: so a form without `=` is read.
+fn bare(bytes: &[u8]) -> Value {
+    let text = String::from_utf8_lossy(bytes);
+    object([(text.trim().to_owned(), String::new())].into())
 }
 
 fn object(fields: BTreeMap<String, String>) -> Value {

@@ -7,9 +7,12 @@ use crate::engine::{NamedBy, NewCallee};
 use crate::http::problem::Problem;
 use crate::keep::whom::Named;
 use crate::numbers::Number;
+use crate::roster::Roster;
 use crate::store::{Db, StoreError};
+use crate::visible;
 
 use super::alarm_request;
+use super::said::clean;
 
 /// Who is rung.
 #[derive(Debug)]
@@ -32,16 +35,28 @@ struct Found {
     policy: Option<String>,
 }
 
+/// So many names of one list are looked at.
+const MOST_NAMES: usize = 200;
+/// None is longer, in characters.
+const LONGEST_NAME: usize = 200;
+
 /// Finds out who is meant. What names nobody is left out and said: whoever sends it would not send it again, and the others would sleep on.
+/// `address` is whom its address names, and the policy there.
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn find(app: &App, sender: &Sender, message: &[String], address: &[String]) -> Result<Rung, Problem> {
+pub(super) async fn find(
+    app: &App,
+    sender: &Sender,
+    message: &[String],
+    address: (&[String], Option<&str>),
+) -> Result<Rung, Problem> {
     let config = app.config();
     let key = sender.key.as_ref().map_or(&[][..], |key| key.phones.as_slice());
+    let by_address: Vec<String> = address.0.iter().cloned().chain(address.1.map(str::to_owned)).collect();
     let lists = [
         (NamedBy::Alarm, message),
-        (NamedBy::Alarm, address),
+        (NamedBy::Alarm, by_address.as_slice()),
         (NamedBy::Sender, key),
         (NamedBy::Fallback, &config.alarms.fallback_phones),
     ];
@@ -49,37 +64,48 @@ pub(super) async fn find(app: &App, sender: &Sender, message: &[String], address
     for (named_by, list) in lists {
         let found = read(app, list, &mut wrong).await?;
         if found.policy.is_some() || !found.all.is_empty() {
-            return rung(config, named_by, found, &wrong);
+            return rung(config, named_by, found, wrong);
         }
     }
-    rung(config, NamedBy::Fallback, Found::default(), &wrong)
+    rung(config, NamedBy::Fallback, Found::default(), wrong)
 }
 
 async fn read(app: &App, list: &[String], wrong: &mut Vec<String>) -> Result<Found, Problem> {
     let region = app.config().default_region;
-    let is_number = |one: &&String| Number::parse(one, region).is_ok();
-    if list.iter().all(|one| is_number(&one)) {
-        return Ok(Found { all: list.iter().cloned().map(Named::Number).collect(), policy: None });
+    let mut names: Vec<String> = Vec::new();
+    for one in list.iter().take(MOST_NAMES) {
+        let one = clean(one, LONGEST_NAME);
+        if !visible::is_blank(&one) && !names.contains(&one) {
+            names.push(one);
+        }
+    }
+    let is_number = |one: &String| Number::parse(one, region).is_ok();
+    if names.iter().all(is_number) {
+        return Ok(Found { all: names.into_iter().map(Named::Number).collect(), policy: None });
     }
     let mut reader = app.engine.store.read().await?;
+    let roster = reader.db().roster().await?;
     let mut found = Found::default();
-    for one in list {
+    for one in names {
         if is_number(&one) {
-            found.all.push(Named::Number(one.clone()));
-        } else if let Some(named) = by_name(&mut reader.db(), one).await? {
+            found.all.push(Named::Number(one));
+        } else if let Some(named) = by_name(&mut reader.db(), &roster, &one).await? {
             found.all.push(named);
-        } else if reader.db().policy_by_name(one).await?.is_some() {
-            found.policy = found.policy.or_else(|| Some(one.clone()));
+        } else if found.policy.is_none() && reader.db().policy_by_name(&one).await?.is_some() {
+            found.policy = Some(one);
         } else {
-            wrong.push(one.clone());
+            wrong.push(one);
         }
+    }
+    if !found.all.is_empty() {
+        // Who is named is rung. A policy would ring others in their place.
+        wrong.extend(found.policy.take());
     }
     Ok(found)
 }
 
 /// A team before a person before a schedule: whoever is on duty is meant rather than somebody who is called the same.
-async fn by_name(db: &mut Db<'_>, name: &str) -> Result<Option<Named>, StoreError> {
-    let roster = db.roster().await?;
+async fn by_name(db: &mut Db<'_>, roster: &Roster, name: &str) -> Result<Option<Named>, StoreError> {
     if roster.find_team(name).is_some() {
         return Ok(Some(Named::Team(name.to_owned())));
     }
@@ -89,7 +115,7 @@ async fn by_name(db: &mut Db<'_>, name: &str) -> Result<Option<Named>, StoreErro
     Ok(roster.find_schedule(name).map(|_| Named::Schedule(name.to_owned())))
 }
 
-fn rung(config: &Config, named_by: NamedBy, found: Found, wrong: &[String]) -> Result<Rung, Problem> {
+fn rung(config: &Config, named_by: NamedBy, found: Found, wrong: Vec<String>) -> Result<Rung, Problem> {
     let Found { mut all, policy } = found;
     let most = config.alarms.max_phones;
     // Better some of them than nobody.

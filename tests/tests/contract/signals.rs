@@ -116,6 +116,20 @@ async fn a_form_an_address_and_a_list(home: Home) {
     assert_eq!(alarm["summary"], "from the address");
     let fetched = server.http.get(format!("{url}/generic?summary=x")).send().await.unwrap();
     assert_eq!(fetched.status(), 405, "who can post has to");
+    let picture = format!("{url}/kuma?msg=down&phones={A}");
+    let fetched = server.http.get(&picture).send().await.unwrap();
+    assert_eq!(fetched.status(), 401, "a picture on a page rings nobody");
+    let key = key(&server, "kuma", &[A]).await;
+    let fetched = server.http.get(&picture).bearer_auth(&key).send().await.unwrap();
+    assert_eq!(fetched.json::<Value>().await.unwrap()["alarms"][0]["outcome"], "created");
+    // A topic's bare text.
+    let raw = server
+        .http
+        .post(format!("{url}/sns?phones={A}"))
+        .header("x-amz-sns-rawdelivery", "true")
+        .body("[ALARM] disk full on db1");
+    let answer: Value = raw.send().await.unwrap().json().await.unwrap();
+    assert_eq!(answer["alarms"][0]["outcome"], "created", "{answer}");
     let slash = server.http.post(format!("{url}/alertmanager/")).json(&json!({ "version": "4" })).send().await.unwrap();
     assert_eq!(slash.status(), 422);
 }
@@ -134,8 +148,11 @@ async fn people_teams_and_policies_are_named_by_their_names(home: Home) {
     assert_eq!(alarm["callees"][0]["name"], "Li Na", "{alarm}");
     let (status, none) = posted(&server, "generic", &json!({ "summary": "whom?" })).await;
     assert_eq!((status, &none["field"]), (422, &json!("phones")), "{none}");
-    let (status, unknown) = posted(&server, "generic?policy=none", &message(A)).await;
-    assert_eq!(status, 422, "{unknown}");
+    assert_eq!(became(&server, "generic?policy=none", &message(A)).await["outcome"], "created", "who is named is rung");
+    let (status, unknown) = posted(&server, "generic?policy=none", &json!({ "summary": "whom?" })).await;
+    assert_eq!((status, &unknown["field"]), (422, &json!("phones")), "{unknown}");
+    let odd = became(&server, "generic", &message(&format!("Li\u{0}Na, {A}, {}", "a,".repeat(5_000)))).await;
+    assert_eq!(odd["outcome"], "created", "no name is too odd to ring the others");
 }
 
 async fn what_is_less_urgent_is_not_rung_for(home: Home) {
@@ -210,6 +227,15 @@ async fn pagerduty_s_events_are_taken_and_answered_in_its_words(home: Home) {
     let old = json!({ "service_key": key, "event_type": "trigger", "incident_key": "i", "description": "old" });
     let taken = json!({ "status": "success", "message": "Event processed", "incident_key": "i" });
     assert_eq!(send("/generic/2010-04-15/create_event.json", old).await, (200, taken));
+    let (status, by_address) = send(
+        &format!("/v2/enqueue?phones={B}"),
+        json!({ "routing_key": key, "event_action": "trigger", "dedup_key": "b", "payload": { "summary": "whom?", "source": "x", "severity": "info" } }),
+    )
+    .await;
+    assert_eq!(status, 202, "{by_address}");
+    let alarms = server.items("/api/v1/alarms").await;
+    let alarm = server.alarm(alarms[0]["id"].as_str().unwrap()).await;
+    assert_eq!(alarm["callees"][0]["number"], "+8618812345678", "what the address asks for counts here as well: {alarm}");
     let change = json!({ "routing_key": key, "payload": { "summary": "deployed" } });
     assert_eq!(send("/v2/change/enqueue", change).await.0, 202);
     for (path, body, error) in [
@@ -273,6 +299,12 @@ async fn opsgenie_s_alerts_are_taken_and_answered_in_its_words(home: Home) {
         status == 202 && nothing["success"] == false && nothing["status"].as_str().unwrap().starts_with("There is no open alert"),
         "{nothing}"
     );
+    server.pass(11 * 60).await;
+    let (_, again) = ask("POST", "alerts", json!({ "message": "Disk full", "alias": "db1/disk" })).await;
+    let (_, late) = ask("POST", &format!("alerts/{id}/close"), Value::Null).await;
+    assert_eq!(done(&late).await["success"], false, "an old number means no newer alert of the same name");
+    let newer = done(&again).await["alertId"].as_str().unwrap().to_owned();
+    assert_eq!(ask("GET", &format!("alerts/{newer}"), Value::Null).await.1["data"]["status"], "open");
     let (status, told) = ask("POST", "alerts", json!({ "alias": "x" })).await;
     assert_eq!((status, &told["errors"]["message"]), (422, &json!("Message can not be empty.")), "{told}");
     let stranger = server.http.post(format!("{}/v2/alerts", server.base)).header("authorization", "GenieKey wrong").body("{}");

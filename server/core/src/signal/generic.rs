@@ -12,7 +12,7 @@ use super::said::{Message, Said, tags, whom};
 use super::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "generic", also: &["webhook", "json"], by_get: false, read };
+pub const READER: Reader = Reader { name: "generic", also: &["webhook", "json"], again_on_429: false, read };
 
 const STATE: &[&str] = &["state", "status", "event_type", "type"];
 const SUMMARY: &[&str] = &["summary", "title", "subject", "name", "message", "msg", "text"];

@@ -13,7 +13,7 @@ use super::{Reader, Signal, Unreadable, Word, priority};
 use crate::alarm::Priority;
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "kuma", also: &["uptime-kuma"], by_get: true, read };
+pub const READER: Reader = Reader { name: "kuma", also: &["uptime-kuma"], again_on_429: false, read };
 
 /// An object, or a text that holds one.
 fn object(value: &Value) -> Option<Cow<'_, Value>> {

@@ -30,8 +30,8 @@ pub struct Reader {
     pub name: &'static str,
     /// Other names by which it is known.
     pub also: &'static [&'static str],
-    /// It may only be able to fetch an address, with what it says in that.
-    pub by_get: bool,
+    /// It comes again after *too many requests*, and takes a failure of the server for *delivered*.
+    pub again_on_429: bool,
     /// Reads one message, or one element of a list.
     pub read: fn(&Message) -> Result<Vec<Signal>, Unreadable>,
 }

@@ -10,7 +10,8 @@ use super::{Reader, Signal, Unreadable, Word};
 use crate::alarm::Priority;
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "nagios", also: &["icinga", "icinga2", "naemon", "checkmk"], by_get: false, read };
+pub const READER: Reader =
+    Reader { name: "nagios", also: &["icinga", "icinga2", "naemon", "checkmk"], again_on_429: false, read };
 
 /// What stands before the name of a macro in the environment: with Nagios, and with Checkmk.
 const PREFIXES: [&str; 2] = ["NAGIOS_", "NOTIFY_"];

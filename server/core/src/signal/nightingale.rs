@@ -11,7 +11,7 @@ use super::{Reader, Signal, Unreadable, Word};
 use crate::alarm::Priority;
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "nightingale", also: &["n9e"], by_get: false, read };
+pub const READER: Reader = Reader { name: "nightingale", also: &["n9e"], again_on_429: true, read };
 
 fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let said = message.said();

@@ -10,7 +10,7 @@ use super::{Reader, Signal, Unreadable, Word};
 use crate::alarm::Priority;
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "zabbix", also: &[], by_get: false, read };
+pub const READER: Reader = Reader { name: "zabbix", also: &[], again_on_429: false, read };
 
 /// What a macro became; `None` where it became nothing.
 fn value(said: Said<'_>, name: &str) -> Option<String> {
@@ -46,7 +46,9 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let link = value(said, "zabbix_url")
         .zip(value(said, "trigger_id"))
         .map(|(url, trigger)| format!("{}/tr_events.php?triggerid={trigger}&eventid={event}", url.trim_end_matches('/')));
-    Ok(vec![Signal {
+    let changed =
+        matches!(word, Word::Noted { .. }) && value(said, "update_action").is_some_and(|action| action.contains("severity"));
+    let signal = Signal {
         word,
         key: Some(format!("zabbix/{event}")),
         priority: value(said, "severity").and_then(|severity| severity.parse().ok()).map(priority),
@@ -56,7 +58,10 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         link,
         whom: value(said, "to").map_or_else(Vec::new, |to| split(&to)),
         at: None,
-    }])
+    };
+    // What has become worse is a repeat that is more urgent.
+    let worse = changed.then(|| Signal { word: Word::Firing, ..signal.clone() });
+    Ok(worse.into_iter().chain([signal]).collect())
 }
 
 /// What somebody did about a problem: `acknowledged`, `commented`, `changed severity to High`, several of them in one text.
@@ -121,6 +126,16 @@ mod tests {
         assert_eq!(word("1", "1", "acknowledged and commented"), Word::Acknowledged { by: by.clone(), note });
         assert_eq!(word("1", "1", "unacknowledged"), Word::Noted { by, text: "unacknowledged: on it".to_owned() });
         assert!(matches!(word("0", "1", "commented"), Word::Ignored(_)));
+    }
+
+    #[test]
+    fn another_severity_counts() {
+        let body = json!({ "event_source": "0", "event_id": "7", "event_value": "1", "update_status": "1", "severity": "5", "name": "n",
+                           "update_action": "changed severity from Warning to Disaster", "update_message": "" });
+        let signals = read(&Message { body, ..Message::default() }).unwrap();
+        let words: Vec<&Word> = signals.iter().map(|signal| &signal.word).collect();
+        assert!(matches!(words[..], [Word::Firing, Word::Noted { .. }]), "{words:?}");
+        assert_eq!(signals[0].priority, Some(Priority::Critical));
     }
 
     #[test]

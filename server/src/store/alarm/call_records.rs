@@ -484,11 +484,12 @@ fn list_query(dialect: Dialect, filter: &CallFilter, limit: i64) -> Built {
     match filter.calls_of {
         Whose::All => {}
         Whose::Nobody => {
-            query.push(" AND kind <> 'call'");
+            // What a telephone system lists is of no program.
+            query.push(" AND (kind <> 'call' OR origin = 'replicated')");
         }
         Whose::Key(key) => {
             query
-                .push(" AND (kind <> 'call' OR EXISTS (SELECT 1 FROM alarms own WHERE own.hunt_id = call_records.hunt_id AND own.integration_id = ")
+                .push(" AND (kind <> 'call' OR origin = 'replicated' OR EXISTS (SELECT 1 FROM alarms own WHERE own.hunt_id = call_records.hunt_id AND own.integration_id = ")
                 .push_value(key.to_string())
                 .push("))");
         }

@@ -12,7 +12,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "alibaba", also: &["aliyun"], by_get: false, read };
+pub const READER: Reader = Reader { name: "alibaba", also: &["aliyun"], again_on_429: false, read };
 
 fn value(said: Said<'_>, name: &str) -> Option<String> {
     said.text(name).filter(|text| text != "null")

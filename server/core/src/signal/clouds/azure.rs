@@ -8,7 +8,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "azure", also: &[], by_get: false, read };
+pub const READER: Reader = Reader { name: "azure", also: &[], again_on_429: false, read };
 
 const SCHEMA: &str = "azureMonitorCommonAlertSchema";
 

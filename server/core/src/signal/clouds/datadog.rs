@@ -9,7 +9,7 @@ use crate::signal::said::{Message, Said, split, tags};
 use crate::signal::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "datadog", also: &[], by_get: false, read };
+pub const READER: Reader = Reader { name: "datadog", also: &[], again_on_429: false, read };
 
 /// What a variable became; `None` where it became nothing.
 fn value(said: Said<'_>, name: &str) -> Option<String> {

@@ -7,7 +7,7 @@ use crate::signal::said::{Message, Said, instant, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "gitlab", also: &[], by_get: false, read };
+pub const READER: Reader = Reader { name: "gitlab", also: &[], again_on_429: false, read };
 
 fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let said = message.said();

@@ -7,7 +7,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "google", also: &["gcp"], by_get: false, read };
+pub const READER: Reader = Reader { name: "google", also: &["gcp"], again_on_429: false, read };
 
 fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let said = message.said();

@@ -7,7 +7,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "graylog", also: &[], by_get: false, read };
+pub const READER: Reader = Reader { name: "graylog", also: &[], again_on_429: false, read };
 
 /// How many of the messages that led to an event are repeated.
 const MESSAGES: usize = 5;

@@ -10,7 +10,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "sns", also: &["cloudwatch", "aws"], by_get: false, read };
+pub const READER: Reader = Reader { name: "sns", also: &["cloudwatch", "aws"], again_on_429: false, read };
 
 /// What the members are called by which events of other services say what they are about.
 const TITLES: &[&str] = &["detail-type", "title", "summary", "message"];

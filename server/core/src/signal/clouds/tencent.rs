@@ -11,7 +11,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "tencent", also: &[], by_get: false, read };
+pub const READER: Reader = Reader { name: "tencent", also: &[], again_on_429: false, read };
 
 /// Dimensions that only describe: another one may be sent when all is well again.
 const DESCRIBING: &[&str] = &["objName", "deviceName"];
