@@ -273,7 +273,13 @@ async fn no_request_ignores_a_version(home: Home) {
     // The description knows of no other request that could ignore one.
     let document = get(&server, "openapi.json").await.body;
     let (of_senders, changes_nothing, acts) = (
-        ["/api/v1/intake/alertmanager", "/api/v1/sms/inbound/{token}", "/api/v1/heartbeat/{token}", "/api/v1/call"],
+        [
+            "/api/v1/intake/alertmanager",
+            "/api/v1/intake/{sender}",
+            "/api/v1/sms/inbound/{token}",
+            "/api/v1/heartbeat/{token}",
+            "/api/v1/call",
+        ],
         [
             "/api/v1/sms/gateways/{id}/test",
             "/api/v1/lines/{id}/preview",
