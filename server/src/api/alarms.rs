@@ -247,7 +247,7 @@ impl FromRequestParts<Arc<App>> for AlarmPath {
 }
 
 /// Whether a sender reads of what came through this door: the shouts and the calls of a key are its own.
-pub(super) fn is_shown_to(sender: &Sender, kind: AlarmKind, integration_id: &str) -> bool {
+pub(in crate::api) fn is_shown_to(sender: &Sender, kind: AlarmKind, integration_id: &str) -> bool {
     let own = match kind {
         AlarmKind::Shout => sender.of_shouts(),
         AlarmKind::Call => sender.of_calls().map(|key| key.id),

@@ -146,9 +146,15 @@ pub async fn make(
     responses((status = 200, description = "Where it stands", body = CallCommandJson),
         (status = 404, description = "There is no such record or command", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "A key is needed, or it is wrong", body = Problem, content_type = "application/problem+json")))]
-pub async fn show(State(app): State<Arc<App>>, Path((id, command)): Path<(String, String)>) -> Result<Response, Problem> {
+pub async fn show(
+    State(app): State<Arc<App>>,
+    Extension(sender): Extension<Sender>,
+    Path((id, command)): Path<(String, String)>,
+) -> Result<Response, Problem> {
     let unknown = || Problem::not_found("there is no such command for this call: the id is not one of ours, or it was long ago");
     let (Ok(record), Ok(command)) = (id.parse::<i64>(), command.parse::<LiveCommandId>()) else { return Err(unknown()) };
+    let known = app.engine.store.read().await?.db().call_record(record).await?;
+    shown_to(&app, &sender, known).await?.ok_or_else(unknown)?;
     let row = app.engine.store.read().await?.db().live_command(command).await?;
     let row = row.filter(|row| row.record_id == record).ok_or_else(unknown)?;
     Ok(answer(StatusCode::OK, &CallCommandJson::of(row, app.engine.clock.now())))

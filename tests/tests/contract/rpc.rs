@@ -706,6 +706,15 @@ async fn calls_of_programs_are_their_own(home: Home) {
         assert_eq!(asked(&server, stranger, Method::POST, &cancel, "").await.0, 404);
     }
     assert!(commands(&server).await.is_empty());
+    let path = format!("/api/v1/call-records/{record}/commands");
+    let (status, made) = asked(&server, &key, Method::POST, &path, r#"{"do":"play","text":"our secret"}"#).await;
+    assert_eq!(status, 202, "{made}");
+    let made: Value = serde_json::from_str(&made).unwrap();
+    let command = format!("{path}/{}", made["id"].as_str().unwrap());
+    for stranger in [&other, &sender, ""] {
+        assert_eq!(all(stranger, &command).await.0, 404, "nor what was said in one");
+    }
+    assert_eq!(all(&key, &command).await.0, 200);
     assert_eq!(all(&key, &format!("/api/v1/call-records/{record}")).await.0, 200);
     // A call that came in for a program is none of an alarm either.
     asked(&server, &key, Method::GET, "/cti/events", "").await;
@@ -897,6 +906,12 @@ async fn what_somebody_said_goes_with_them(home: Home) {
         let kept = put.header(android_protocol::wire::PROTOCOL_HEADER, "1").body(sound()).send().await.unwrap();
         assert_eq!(kept.status(), 200, "{}", kept.text().await.unwrap());
     }
+    let calls = items(&server, &key, "/api/v1/alarms?kind=call").await;
+    let shown = asked(&server, &key, Method::GET, &format!("/api/v1/alarms/{}", calls[0]["id"].as_str().unwrap()), "").await.1;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    let recording = format!("/api/v1/recordings/{}", shown["dials"][0]["recordings"][0]["id"].as_str().unwrap());
+    assert_eq!(asked(&server, &key, Method::GET, &recording, "").await.0, 200);
+    assert_eq!(asked(&server, "", Method::GET, &recording, "").await.0, 404, "whose number it is, is for its own key");
     let fifth = operate(&server, &key, &call, "sys.call.record_start", json!({ "max_seconds": 9, "record_file": "e.wav" })).await;
     assert_eq!(refused(&fifth).0, 429, "more are not kept: {fifth}");
     let heard = async || asked(&server, &key, Method::GET, "/cti/files/said0.wav", "").await.0;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::access::senders::Sender;
+use crate::api::alarms::is_shown_to;
 use crate::app::App;
 use crate::http::answer;
 use crate::http::problem::Problem;
@@ -56,7 +57,13 @@ pub async fn show(
         Ok(id) => db.recording(id).await?,
         Err(_) => None,
     };
-    let row = row.ok_or_else(|| Problem::not_found("there is no such recording"))?;
+    let unknown = || Problem::not_found("there is no such recording");
+    let row = row.ok_or_else(unknown)?;
+    // What was said to a shout or to a program is its key's own.
+    let alarms = db.alarms_of(row.hunt_id).await?;
+    if !alarms.is_empty() && !alarms.iter().any(|alarm| is_shown_to(&sender, alarm.kind, &alarm.integration_id)) {
+        return Err(unknown());
+    }
     let listener = sender.key.as_ref().map_or(Listener::OpenNetwork, |key| Listener::Key(key.id));
     let media = match row.media_id {
         Some(media) if db.is_raised_by(row.hunt_id, &sender.integration_id()).await? => Some(media),
