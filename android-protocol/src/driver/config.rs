@@ -8,6 +8,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
+#[cfg(feature = "sip")]
 use crate::sip::config::Sip;
 
 /// How long a connection to the server may take to be made.
