@@ -1,15 +1,21 @@
 //! Webhooks: adding, removing and trying them.
 
-use serde_json::json;
+use std::time::Duration;
 
-use crate::ids::WebhookId;
+use serde_json::json;
+use sqlx::types::Json;
+
+use crate::ids::{DeliveryId, WebhookId};
 use crate::kinds::guard::{AddressError, GuardedResolver, check_url};
-use crate::kinds::notices::WebhookShape;
+use crate::kinds::notices::{self, WebhookSettings, WebhookShape, WrongSetting};
 use crate::kinds::words;
-use crate::store::lines::webhooks::{NoticeKind, WebhookRow};
-use crate::store::{StoreError, Work};
+use crate::store::lines::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
+use crate::store::{Store, StoreError, Work};
 
 const LONGEST_NAME: usize = 60;
+/// Whoever tests a webhook is answered after so long at the latest.
+const TEST_WAITS: Duration = Duration::from_secs(20);
+const TEST_LOOKS: Duration = Duration::from_millis(250);
 
 /// Why a webhook was not added or removed.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +29,15 @@ pub enum WebhookError {
     /// There is none of that name.
     #[error("there is no webhook {0:?}: `autocall webhook list` shows them")]
     NoSuchWebhook(String),
+    /// The form has no address of its own.
+    #[error("{0} needs an address: --url")]
+    NoAddress(&'static str),
     /// The address may not be posted to.
     #[error(transparent)]
     Address(#[from] AddressError),
+    /// Something that the form needs is missing or wrong.
+    #[error(transparent)]
+    Setting(#[from] WrongSetting),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -36,12 +48,14 @@ pub enum WebhookError {
 pub struct NewWebhook {
     /// What people call it.
     pub name: String,
-    /// Where to post.
+    /// Where to post, or where the service is; empty: the form's own address.
     pub url: String,
     /// In which form.
     pub shape: WebhookShape,
-    /// What the signature is made with.
+    /// What the signature is made with, or a token.
     pub secret: Option<String>,
+    /// What else the form needs to know.
+    pub settings: WebhookSettings,
     /// What it is told; empty: everything.
     pub kinds: Vec<NoticeKind>,
     /// A language tag.
@@ -51,27 +65,34 @@ pub struct NewWebhook {
 /// Adds a webhook.
 ///
 /// # Errors
-/// When the name or the address is bad, or the database fails.
+/// When the name, the address or a setting is bad, or the database fails.
 pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> Result<(), WebhookError> {
     let now = work.now();
     let name = new.name.trim();
     if name.is_empty() || name.chars().count() > LONGEST_NAME || name.chars().any(char::is_control) {
         return Err(WebhookError::BadName);
     }
-    check_url(&new.url, guard)?;
+    let secret = new.secret.clone().filter(|secret| !secret.is_empty());
+    let url = match new.url.trim() {
+        "" => new.shape.home(secret.as_deref()).ok_or(WebhookError::NoAddress(new.shape.as_str()))?,
+        url => url.to_owned(),
+    };
+    check_url(&url, guard)?;
     let kinds = if new.kinds.is_empty() { NoticeKind::ALL.to_vec() } else { new.kinds.clone() };
     let words: Vec<&str> = kinds.into_iter().map(NoticeKind::as_str).collect();
     let row = WebhookRow {
         id: WebhookId::new(now),
         name: name.to_owned(),
-        url: new.url.clone(),
+        url,
         shape: new.shape,
-        secret: new.secret.clone(),
+        secret,
+        settings: Json(new.settings.clone()),
         kinds: format!(",{},", words.join(",")),
         language: words::language(&new.language).to_owned(),
         created_at: now,
         removed_at: None,
     };
+    notices::check(&row.target())?;
     match work.db().insert_webhook(&row).await {
         Ok(()) => Ok(()),
         Err(error) if error.is_unique_violation() => Err(WebhookError::NameTaken(name.to_owned())),
@@ -95,10 +116,26 @@ pub async fn remove(work: &mut Work, name: &str) -> Result<(), WebhookError> {
 ///
 /// # Errors
 /// When there is none of that name, or the database fails.
-pub async fn test(work: &mut Work, name: &str) -> Result<(), WebhookError> {
+pub async fn test(work: &mut Work, name: &str) -> Result<DeliveryId, WebhookError> {
     let now = work.now();
     let webhook = work.db().webhooks().await?.into_iter().find(|webhook| webhook.name == name);
     let webhook = webhook.ok_or_else(|| WebhookError::NoSuchWebhook(name.to_owned()))?;
-    work.db().enqueue_test(webhook.id, &json!({ "test": true }), now).await?;
-    Ok(())
+    Ok(work.db().enqueue_test(webhook.id, &json!({ "test": true }), now).await?)
+}
+
+/// Waits until a test notice was tried, or for 20 seconds.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tried(store: &Store, test: DeliveryId) -> Result<DeliveryRow, StoreError> {
+    let until = tokio::time::Instant::now() + TEST_WAITS;
+    loop {
+        let row = store.read().await?.db().delivery(test).await?;
+        let row = row.ok_or_else(|| StoreError::Inconsistent(format!("notice {test} vanished")))?;
+        // It says what came of it, whatever that was.
+        if row.last_result.is_some() || tokio::time::Instant::now() >= until {
+            return Ok(row);
+        }
+        tokio::time::sleep(TEST_LOOKS).await;
+    }
 }

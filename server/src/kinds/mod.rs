@@ -10,3 +10,4 @@ pub mod notices;
 pub mod outcome;
 pub mod signature;
 pub mod words;
+pub mod written;

@@ -10,13 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::ways::{Round, pause, serve_all};
-use crate::alarm::{EndReason, Verdict};
+use crate::alarm::{EndReason, Priority, Verdict};
 use crate::engine::Engine;
 use crate::engine::watch::health::Outbox;
 use crate::ids::{CalleeId, WebhookId};
 use crate::kinds::answer;
 use crate::kinds::guard::{GuardedResolver, check_url};
-use crate::kinds::{notices, words};
+use crate::kinds::notices::{self, Answer, Notice, Refused};
+use crate::kinds::words;
 use crate::net::{tls, unanswered};
 use crate::roster::source::{Trouble, Unreached};
 use crate::store::alarm::alarms::{AlarmRow, foremost};
@@ -30,6 +31,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
 /// News older than this helps nobody.
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
+/// Whoever asks for more patience than this is asked all the same.
+const LONGEST_REST: TimeDelta = TimeDelta::hours(1);
+/// What a notice is called that is about no alarm.
+const OWN_TITLE: &str = "AutoCall";
 
 /// The client for whatever leaves this server: no redirects, no proxies, no addresses inside.
 ///
@@ -101,8 +106,9 @@ async fn serve(engine: &Engine, client: &Client, webhook: WebhookId) -> Result<R
             held_back.extend(delivery.hunt_id.map(Some));
         }
         round.hung = matches!(result, Err(Refusal::Silent(_)));
+        let wants_rest = matches!(&result, Err(Refusal::ForNow(Refused { patience: Some(_), .. })));
         write_down(engine, &delivery, result).await?;
-        if round.hung {
+        if round.hung || wants_rest {
             break;
         }
     }
@@ -111,33 +117,48 @@ async fn serve(engine: &Engine, client: &Client, webhook: WebhookId) -> Result<R
 
 enum Refusal {
     /// Worth trying again.
-    ForNow(String),
+    ForNow(Refused),
     /// The same, and nobody answered at all.
     Silent(String),
     /// Not.
     Final(String),
 }
 
-async fn write_down(engine: &Engine, delivery: &DeliveryRow, result: Result<(), Refusal>) -> Result<(), StoreError> {
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::ForNow(Refused { why: error.to_string(), patience: None })
+    }
+}
+
+async fn write_down(engine: &Engine, delivery: &DeliveryRow, result: Result<String, Refusal>) -> Result<(), StoreError> {
     let now = engine.clock.now();
     let mut tx = engine.store.begin().await?;
-    match result {
-        Ok(()) => tx.db().delivered(delivery.id, "taken", now).await?,
-        Err(Refusal::ForNow(why) | Refusal::Silent(why)) if now - delivery.at < GIVE_UP_AFTER => {
-            tracing::warn!(delivery.id = %delivery.id, attempt = delivery.attempts + 1, %why, "a notice was not taken");
-            tx.db().delivery_failed(delivery.id, &why, now + pause(delivery.attempts)).await?;
+    let (why, patience, is_final) = match result {
+        Ok(said) => {
+            tx.db().delivered(delivery.id, &said, now).await?;
+            return tx.commit().await;
         }
-        Err(Refusal::ForNow(why) | Refusal::Silent(why) | Refusal::Final(why)) => {
-            tracing::error!(delivery.id = %delivery.id, %why, "a notice was given up");
-            tx.db().delivery_given_up(delivery.id, &why, now).await?;
-        }
+        Err(Refusal::ForNow(Refused { why, patience })) => (why, patience, false),
+        Err(Refusal::Silent(why)) => (why, None, false),
+        Err(Refusal::Final(why)) => (why, None, true),
+    };
+    if let Some(patience) = patience {
+        tx.db().rest_webhook(delivery.webhook_id, now + patience.min(LONGEST_REST)).await?;
+    }
+    if is_final || now - delivery.at >= GIVE_UP_AFTER {
+        tracing::error!(delivery.id = %delivery.id, %why, "a notice was given up");
+        tx.db().delivery_given_up(delivery.id, &why, now).await?;
+    } else {
+        tracing::warn!(delivery.id = %delivery.id, attempt = delivery.attempts + 1, %why, "a notice was not taken");
+        tx.db().delivery_failed(delivery.id, &why, now + pause(delivery.attempts)).await?;
     }
     tx.commit().await
 }
 
-async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: &DeliveryRow) -> Result<(), Refusal> {
-    let alarm = alarm_of(engine, delivery).await.map_err(|error| Refusal::ForNow(error.to_string()))?;
-    let links = links(engine, delivery).await.map_err(|error| Refusal::ForNow(error.to_string()))?;
+/// Tells a webhook; gives what it answered, in short.
+async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: &DeliveryRow) -> Result<String, Refusal> {
+    let alarm = alarm_of(engine, delivery).await?;
+    let links = links(engine, delivery).await?;
     let mut text = text(&webhook.language, delivery, alarm.as_ref());
     for link in &links {
         text.push('\n');
@@ -147,21 +168,43 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
     if !links.is_empty() {
         facts["links"] = json!(links);
     }
-    let envelope = notices::envelope(webhook.shape, webhook.secret.as_deref(), &text, &facts, engine.clock.now());
+    let id = delivery.id.to_string();
+    let notice = Notice {
+        id: &id,
+        title: alarm.as_ref().map_or(OWN_TITLE, |alarm| alarm.summary.as_str()),
+        text: &text,
+        facts: &facts,
+        link: match links.as_slice() {
+            [only] => Some(only.url.as_str()),
+            _ => None,
+        },
+        is_urgent: is_urgent(delivery.kind, alarm.as_ref()),
+        at: engine.clock.now(),
+    };
+    let target = webhook.target();
+    let envelope = notices::envelope(&target, &notice);
     let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
-    let mut url = check_url(&webhook.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
-    for (name, value) in &envelope.query {
-        url.query_pairs_mut().append_pair(name, value);
-    }
-    let mut request = client.post(url).header("content-type", "application/json").body(envelope.body);
+    let url = check_url(&envelope.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
+    let mut request = client.request(envelope.method, url).body(envelope.body);
     for (name, value) in envelope.headers {
         request = request.header(name, value);
     }
     // Errors are told without the address: it often holds a secret.
     let response = request.send().await.map_err(|error| Refusal::Silent(unanswered::why(error)))?;
-    let status = response.status().as_u16();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = answer::read(response).await;
-    notices::accepted(webhook.shape, status, &body).map_err(Refusal::ForNow)
+    let answer = Answer { status, headers: &headers, body: &body };
+    notices::accepted(&target, &answer, engine.clock.now()).map_err(Refusal::ForNow)?;
+    Ok(format!("HTTP {status}"))
+}
+
+/// Whether a phone is to be loud about it: somebody is wanted, and it cannot wait.
+fn is_urgent(kind: NoticeKind, alarm: Option<&AlarmRow>) -> bool {
+    match kind {
+        NoticeKind::NoAnswer | NoticeKind::Fallback => true,
+        NoticeKind::Raised | NoticeKind::Escalated => alarm.is_some_and(|alarm| alarm.priority >= Priority::High),
+        _ => false,
+    }
 }
 
 async fn alarm_of(engine: &Engine, delivery: &DeliveryRow) -> Result<Option<AlarmRow>, StoreError> {

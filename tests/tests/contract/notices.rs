@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use autocall::engine::Doer;
 use autocall::keep::webhooks::{self, NewWebhook, WebhookError};
 use autocall::kinds::guard::{AddressError, GuardedResolver};
-use autocall::kinds::notices::WebhookShape;
+use autocall::kinds::notices::{Sign, Template, WebhookSettings, WebhookShape};
 use autocall::out::notices::{client, deliver_due};
 use autocall::store::lines::webhooks::NoticeKind;
 use autocall::store::watch::handsets::Profile;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -26,13 +27,37 @@ on_both!(
     addresses_inside_are_not_asked,
     handsets_are_told_of,
     callees_get_links_of_their_own,
+    services_and_phones_get_their_own_form,
+    a_template_is_filled_and_its_sign_is_looked_for,
+    a_text_that_is_too_long_is_cut_off,
+    who_asks_for_patience_is_left_alone,
+    a_test_says_what_the_service_said,
+    what_a_form_needs_is_asked_for,
 );
+
+/// What a room was told.
+#[derive(Clone, Debug)]
+struct Heard {
+    method: Method,
+    headers: HeaderMap,
+    uri: Uri,
+    text: String,
+    /// The text as JSON; null when it is none.
+    body: Value,
+}
+
+impl Heard {
+    fn header(&self, name: &str) -> &str {
+        self.headers[name].to_str().unwrap()
+    }
+}
 
 /// A webhook receiver: a real HTTP server that keeps what it was told.
 #[derive(Clone, Default)]
 pub struct Room {
-    heard: Arc<Mutex<Vec<(HeaderMap, Uri, Value)>>>,
+    heard: Arc<Mutex<Vec<Heard>>>,
     answer: Arc<Mutex<Option<(u16, String)>>>,
+    retry_after: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Room {
@@ -45,10 +70,18 @@ impl Room {
         (room, url)
     }
 
-    async fn hear(State(room): State<Self>, headers: HeaderMap, uri: Uri, body: String) -> (StatusCode, String) {
-        room.heard.lock().unwrap().push((headers, uri, serde_json::from_str(&body).unwrap_or_default()));
-        let (status, text) = room.answer.lock().unwrap().clone().unwrap_or((200, r#"{"errcode":0,"code":0}"#.to_owned()));
-        (StatusCode::from_u16(status).unwrap(), text)
+    async fn hear(
+        State(room): State<Self>,
+        method: Method,
+        headers: HeaderMap,
+        uri: Uri,
+        text: String,
+    ) -> (StatusCode, HeaderMap, String) {
+        let body = serde_json::from_str(&text).unwrap_or_default();
+        room.heard.lock().unwrap().push(Heard { method, headers, uri, text, body });
+        let (status, answer) = room.answer.lock().unwrap().clone().unwrap_or((200, r#"{"errcode":0,"code":0}"#.to_owned()));
+        let retry_after = room.retry_after.lock().unwrap().map(|value| (RETRY_AFTER, HeaderValue::from_static(value)));
+        (StatusCode::from_u16(status).unwrap(), retry_after.into_iter().collect(), answer)
     }
 
     /// What it answers from now on.
@@ -56,14 +89,17 @@ impl Room {
         *self.answer.lock().unwrap() = Some((status, body.to_owned()));
     }
 
+    fn heard(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap().clone()
+    }
+
     /// What it was told, as JSON.
     pub fn bodies(&self) -> Vec<Value> {
-        self.heard.lock().unwrap().iter().map(|(_, _, body)| body.clone()).collect()
+        self.heard().into_iter().map(|heard| heard.body).collect()
     }
 
     pub fn texts(&self) -> Vec<String> {
-        let heard = self.heard.lock().unwrap();
-        heard.iter().map(|(_, _, body)| body["text"].as_str().unwrap_or_default().to_owned()).collect()
+        self.bodies().iter().map(|body| body["text"].as_str().unwrap_or_default().to_owned()).collect()
     }
 }
 
@@ -79,14 +115,32 @@ fn guard(server: &Server) -> GuardedResolver {
 pub async fn add(server: &Server, url: &str, shape: WebhookShape, kinds: &[NoticeKind], language: &str) {
     let name = format!("{shape:?}");
     let secret = Some("s3cret".to_owned());
-    let new = NewWebhook { name, url: url.to_owned(), shape, secret, kinds: kinds.to_vec(), language: language.to_owned() };
-    server
-        .app
-        .engine
-        .store
-        .carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new, &guard(server)).await)
-        .await
-        .unwrap();
+    let settings = WebhookSettings::default();
+    let (url, language) = (url.to_owned(), language.to_owned());
+    add_new(server, NewWebhook { name, url, shape, secret, settings, kinds: kinds.to_vec(), language }).await.unwrap();
+}
+
+async fn add_new(server: &Server, new: NewWebhook) -> Result<(), WebhookError> {
+    let store = &server.app.engine.store;
+    store.carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, &new, &guard(server)).await).await
+}
+
+/// A service that is told of new alarms, in English.
+fn service(shape: WebhookShape, url: &str, secret: &str, to: Option<&str>) -> NewWebhook {
+    NewWebhook {
+        name: format!("{shape:?}"),
+        url: url.to_owned(),
+        shape,
+        secret: Some(secret.to_owned()),
+        settings: WebhookSettings { to: to.map(str::to_owned), template: None },
+        kinds: vec![NoticeKind::Raised],
+        language: "en".to_owned(),
+    }
+}
+
+/// The address of a room's server alone.
+fn root(url: &str) -> String {
+    url.split("/hook").next().unwrap().to_owned()
 }
 
 pub async fn deliver(server: &Server) {
@@ -99,10 +153,9 @@ pub async fn deliver(server: &Server) {
 pub async fn heard(server: &Server, room: &Room, count: usize) {
     autocall_tests::wait::eventually("the room hears it", std::time::Duration::from_secs(30), async || {
         deliver(server).await;
-        (room.heard.lock().unwrap().len() >= count).then_some(())
+        (room.heard().len() >= count).then_some(())
     })
     .await;
-    // Not under the lock that the texts need.
     let texts = room.texts();
     assert_eq!(texts.len(), count, "{texts:?}");
 }
@@ -134,7 +187,7 @@ async fn everything_that_matters_is_told(home: Home) {
             "NOBODY ANSWERED for: disk full (normal)",
         ]
     );
-    let (headers, _, facts) = room.heard.lock().unwrap()[1].clone();
+    let Heard { headers, body: facts, .. } = room.heard()[1].clone();
     assert_eq!(
         (facts["event"].as_str(), facts["alarm"]["id"].as_str(), facts["alarm"]["state"].as_str()),
         (Some("answered"), Some(id.as_str()), Some("answered"))
@@ -156,14 +209,14 @@ async fn each_service_gets_its_own_form(home: Home) {
     for room in &rooms {
         heard(&server, room, 1).await;
     }
-    let body = |index: usize| rooms[index].heard.lock().unwrap()[0].2.clone();
+    let body = |index: usize| rooms[index].heard()[0].body.clone();
     let text = "未能呼叫任何人：disk full（普通），没有可用的手机。";
     assert_eq!(body(0), json!({ "text": text }));
     assert_eq!(body(1), json!({ "msgtype": "text", "text": { "content": text } }));
     assert_eq!(body(2), body(1));
     assert_eq!((body(3)["msg_type"].as_str(), body(3)["content"]["text"].as_str()), (Some("text"), Some(text)));
     assert!(body(3)["sign"].is_string());
-    let uri = rooms[2].heard.lock().unwrap()[0].1.to_string();
+    let uri = rooms[2].heard()[0].uri.to_string();
     assert!(uri.starts_with("/hook?token=secret&timestamp=") && uri.contains("&sign="), "{uri}");
 }
 
@@ -176,7 +229,7 @@ async fn who_does_not_listen_is_told_again_later(home: Home) {
     server.raise(&[A], json!({})).await;
     heard(&server, &room, 1).await;
     deliver(&server).await;
-    assert_eq!(room.heard.lock().unwrap().len(), 1, "not again at once");
+    assert_eq!(room.heard().len(), 1, "not again at once");
     server.pass(6).await;
     heard(&server, &room, 2).await;
     *room.answer.lock().unwrap() = None;
@@ -184,7 +237,7 @@ async fn who_does_not_listen_is_told_again_later(home: Home) {
     heard(&server, &room, 3).await;
     server.pass(3600).await;
     deliver(&server).await;
-    assert_eq!(room.heard.lock().unwrap().len(), 3, "told is told");
+    assert_eq!(room.heard().len(), 3, "told is told");
 }
 
 async fn a_day_later_it_is_given_up(home: Home) {
@@ -246,6 +299,7 @@ async fn addresses_inside_are_not_asked(home: Home) {
         url: url.to_owned(),
         shape: WebhookShape::Slack,
         secret: None,
+        settings: WebhookSettings::default(),
         kinds: Vec::new(),
         language: "en".to_owned(),
     };
@@ -279,7 +333,7 @@ async fn addresses_inside_are_not_asked(home: Home) {
     })
     .await;
     assert!(said.contains("add its network to notify.allow_networks"), "it says why: {said}");
-    assert!(room.heard.lock().unwrap().is_empty());
+    assert!(room.heard().is_empty());
 }
 
 async fn handsets_are_told_of(home: Home) {
@@ -319,13 +373,199 @@ async fn callees_get_links_of_their_own(home: Home) {
         let callee = alarm["callees"][place]["id"].as_str().unwrap().parse().unwrap();
         server.app.engine.links.address("https://alerts.example.org", callee)
     };
-    let told: Vec<(String, String)> = {
-        let heard = room.heard.lock().unwrap();
-        let each =
-            heard.iter().map(|(_, _, body)| (body["event"].to_string(), body["links"][0]["url"].as_str().unwrap().to_owned()));
-        each.collect()
-    };
+    let event_and_link = |body: &Value| (body["event"].to_string(), body["links"][0]["url"].as_str().unwrap().to_owned());
+    let told: Vec<(String, String)> = room.bodies().iter().map(event_and_link).collect();
     let told: Vec<(&str, &str)> = told.iter().map(|(event, url)| (event.trim_matches('"'), url.as_str())).collect();
     assert_eq!(told, [("raised", &*link(0)), ("answered", &*link(0)), ("escalated", &*link(1))]);
     assert!(room.texts()[2].ends_with(&link(1)), "{:?}", room.texts());
+}
+
+async fn services_and_phones_get_their_own_form(home: Home) {
+    let server = start(home).await;
+    let answers = [
+        (WebhookShape::Telegram, Some("-1001234567890"), 200, r#"{"ok":true,"result":{}}"#),
+        (WebhookShape::Matrix, Some("!ops:example.org"), 200, r#"{"event_id":"$1"}"#),
+        (WebhookShape::Line, Some("C0123456789abcdef0123456789abcdef"), 409, r#"{"message":"already accepted"}"#),
+        (WebhookShape::Ntfy, Some("ops"), 200, r#"{"id":"Xe5"}"#),
+        (WebhookShape::Gotify, None, 200, r#"{"id":25}"#),
+        (WebhookShape::Bark, None, 200, r#"{"code":200,"message":"success"}"#),
+        (WebhookShape::Pushdeer, None, 200, r#"{"code":0,"content":{"result":["{\"success\":\"ok\"}"]}}"#),
+        (WebhookShape::Serverchan, None, 200, r#"{"code":0,"message":""}"#),
+        (WebhookShape::Discord, None, 204, ""),
+        (WebhookShape::Teams, None, 202, ""),
+        (WebhookShape::Mattermost, None, 200, "ok"),
+    ];
+    let mut rooms = Vec::new();
+    for (shape, to, status, answer) in answers {
+        let (room, url) = Room::open().await;
+        room.answer_with(status, answer);
+        add_new(&server, service(shape, &root(&url), "s3cret", to)).await.unwrap();
+        rooms.push(room);
+    }
+    server.raise(&[A], json!({ "priority": "high" })).await;
+    for room in &rooms {
+        heard(&server, room, 1).await;
+    }
+    let told: Vec<Heard> = rooms.iter().map(|room| room.heard()[0].clone()).collect();
+    let asked = |index: usize| (told[index].uri.path(), &told[index].body);
+    let text = "Alarm: disk full (high). Ringing people now.";
+    assert_eq!(asked(0), ("/bots3cret/sendMessage", &json!({ "chat_id": "-1001234567890", "text": text })));
+    let (path, body) = asked(1);
+    assert_eq!((&told[1].method, body), (&Method::PUT, &json!({ "msgtype": "m.text", "body": text })));
+    assert!(path.starts_with("/_matrix/client/v3/rooms/!ops:example.org/send/m.room.message/"), "{path}");
+    let message = json!({ "to": "C0123456789abcdef0123456789abcdef", "messages": [{ "type": "text", "text": text }] });
+    assert_eq!(asked(2), ("/v2/bot/message/push", &message));
+    assert_eq!(told[2].header("x-line-retry-key").len(), 36);
+    assert_eq!(asked(3), ("/", &json!({ "topic": "ops", "title": "disk full", "message": text, "priority": 5 })));
+    assert_eq!(asked(4), ("/message", &json!({ "title": "disk full", "message": text, "priority": 8 })));
+    assert_eq!(told[4].header("x-gotify-key"), "s3cret");
+    let bark = json!({ "device_key": "s3cret", "title": "disk full", "body": text, "level": "critical" });
+    assert_eq!(asked(5), ("/push", &bark));
+    let deer = json!({ "pushkey": "s3cret", "text": "disk full", "desp": text, "type": "markdown" });
+    assert_eq!(asked(6), ("/message/push", &deer));
+    assert_eq!(asked(7), ("/s3cret.send", &json!({ "title": "disk full", "desp": text })));
+    assert_eq!(asked(8).1, &json!({ "content": text, "allowed_mentions": { "parse": [] } }));
+    assert_eq!(asked(9).1["attachments"][0]["content"]["body"][0]["text"], text);
+    assert_eq!(asked(10).1, &json!({ "text": text }));
+    for bearer in &told[1..4] {
+        assert_eq!(bearer.header("authorization"), "Bearer s3cret");
+    }
+    assert!(told.iter().all(|one| one.header("content-type") == "application/json"));
+    // Each has said yes in its own way, and is not told again.
+    server.pass(3600).await;
+    deliver(&server).await;
+    let counts: Vec<usize> = rooms.iter().map(|room| room.heard().len()).collect();
+    assert_eq!(counts, [1; 11]);
+}
+
+async fn a_template_is_filled_and_its_sign_is_looked_for(home: Home) {
+    let server = start(home).await;
+    let (room, url) = Room::open().await;
+    room.answer_with(200, r#"{"state":"busy","msg":"try later"}"#);
+    let mut new = service(WebhookShape::Template, &format!("{}/to?id={{id}}&about={{summary}}", root(&url)), "s3cret", None);
+    new.settings.template = Some(Template {
+        method: "PUT".to_owned(),
+        headers: [("content-type", "application/x-www-form-urlencoded"), ("x-key", "{secret}")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        body: "message={text}&from={source}&event={event}".to_owned(),
+        statuses: vec![200],
+        sign: Some(Sign { pointer: "/state".to_owned(), value: "done".to_owned() }),
+    });
+    add_new(&server, new).await.unwrap();
+    server.raise(&[A], json!({ "summary": "R&D: 盘满", "source": "zabbix" })).await;
+    heard(&server, &room, 1).await;
+    let log = server.app.engine.store.read().await.unwrap().db().latest_deliveries(1).await.unwrap();
+    let asked = room.heard()[0].clone();
+    assert_eq!((&asked.method, asked.header("x-key")), (&Method::PUT, "s3cret"));
+    assert_eq!(asked.uri.to_string(), format!("/to?id={}&about=R%26D%3A%20%E7%9B%98%E6%BB%A1", log[0].id).replace('-', "%2D"));
+    let said: Vec<(String, String)> = form_urlencoded::parse(asked.text.as_bytes()).into_owned().collect();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let message = "Alarm from zabbix: R&D: 盘满 (normal). Ringing people now.";
+    assert_eq!(said, [pair("message", message), pair("from", "zabbix"), pair("event", "raised")]);
+    assert_eq!(results(&server).await, ["HTTP 200: try later, without done at /state"]);
+    room.answer_with(200, r#"{"state":"done"}"#);
+    server.pass(6).await;
+    heard(&server, &room, 2).await;
+    server.pass(3600).await;
+    deliver(&server).await;
+    assert_eq!(room.heard().len(), 2, "told is told");
+}
+
+/// What came of all notices, once each was tried.
+async fn results(server: &Server) -> Vec<String> {
+    autocall_tests::wait::eventually("it is written down", std::time::Duration::from_secs(30), async || {
+        deliver(server).await;
+        let log = server.app.engine.store.read().await.unwrap().db().latest_deliveries(10).await.unwrap();
+        log.into_iter().map(|delivery| delivery.last_result).collect()
+    })
+    .await
+}
+
+async fn a_text_that_is_too_long_is_cut_off(home: Home) {
+    let server = start(home.set("AUTOCALL_HTTP_PUBLIC_URL", "https://alerts.example.org")).await;
+    let (room, url) = Room::open().await;
+    add(&server, &url, WebhookShape::Wecom, &[NoticeKind::Raised], "zh").await;
+    let phones: Vec<String> = (10..25).map(|end| format!("187123456{end}")).collect();
+    let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
+    server.raise(&phones, json!({ "summary": "盘".repeat(250) })).await;
+    heard(&server, &room, 1).await;
+    let content = room.bodies()[0]["text"]["content"].as_str().unwrap().to_owned();
+    assert!(content.len() <= 2048 && content.ends_with('…'), "{} bytes: {content}", content.len());
+    assert!(content.starts_with(&format!("告警：{}（普通）", "盘".repeat(250))), "{content}");
+}
+
+async fn who_asks_for_patience_is_left_alone(home: Home) {
+    let server = start(home).await;
+    let (telegram, url) = Room::open().await;
+    telegram
+        .answer_with(429, r#"{"ok":false,"description":"Too Many Requests: retry after 300","parameters":{"retry_after":300}}"#);
+    add_new(&server, service(WebhookShape::Telegram, &root(&url), "1:a", Some("@ops"))).await.unwrap();
+    let (discord, url) = Room::open().await;
+    discord.answer_with(429, "");
+    *discord.retry_after.lock().unwrap() = Some("300");
+    add_new(&server, service(WebhookShape::Discord, &url, "", None)).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    for room in [&telegram, &discord] {
+        heard(&server, room, 1).await;
+    }
+    let told = results(&server).await;
+    assert!(told.len() == 2 && told.iter().all(|result| result.starts_with("HTTP 429")), "{told:?}");
+    // Neither what was refused nor what is new is told before the time is up.
+    server.raise(&[B], json!({ "summary": "link down" })).await;
+    for seconds in [6, 60, 200] {
+        server.pass(seconds).await;
+        deliver(&server).await;
+    }
+    assert_eq!((telegram.heard().len(), discord.heard().len()), (1, 1));
+    telegram.answer_with(200, r#"{"ok":true}"#);
+    discord.answer_with(204, "");
+    *discord.retry_after.lock().unwrap() = None;
+    server.pass(60).await;
+    for room in [&telegram, &discord] {
+        heard(&server, room, 3).await;
+    }
+    let texts = telegram.texts();
+    assert!(["disk full", "link down"].iter().all(|own| texts[1..].iter().any(|text| text.contains(own))), "{texts:?}");
+}
+
+async fn a_test_says_what_the_service_said(home: Home) {
+    let server = start(home).await;
+    let (room, url) = Room::open().await;
+    add_new(&server, service(WebhookShape::Telegram, &root(&url), "4711:AbCdEf", Some("@ops"))).await.unwrap();
+    let store = &server.app.engine.store;
+    let tried = async || {
+        let begun = store.carry_out(server.now(), Doer::Server, async |work| webhooks::test(work, "Telegram").await).await;
+        let test = begun.unwrap();
+        deliver(&server).await;
+        webhooks::tried(store, test).await.unwrap()
+    };
+    room.answer_with(403, r#"{"ok":false,"description":"Forbidden: 4711:AbCdEf was kicked"}"#);
+    let refused = tried().await;
+    assert_eq!((refused.delivered_at, refused.last_result.as_deref()), (None, Some("HTTP 403: Forbidden: *** was kicked")));
+    room.answer_with(200, r#"{"ok":true}"#);
+    let taken = tried().await;
+    assert_eq!((taken.delivered_at.is_some(), taken.last_result.as_deref()), (true, Some("HTTP 200")));
+    assert_eq!(room.texts().last().unwrap(), "This is a test from the on-call server.");
+    let unknown = store.carry_out(server.now(), Doer::Server, async |work| webhooks::test(work, "nobody").await).await;
+    assert!(matches!(unknown, Err(WebhookError::NoSuchWebhook(_))));
+}
+
+async fn what_a_form_needs_is_asked_for(home: Home) {
+    let server = start(home).await;
+    let setting = async |new: NewWebhook| match add_new(&server, new).await {
+        Err(WebhookError::Setting(wrong)) => wrong.setting,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(setting(service(WebhookShape::Telegram, "", "", Some("@ops"))).await, "secret");
+    assert_eq!(setting(service(WebhookShape::Telegram, "", "1:a", None)).await, "to");
+    assert_eq!(setting(service(WebhookShape::Matrix, "https://matrix.example.org", "t", Some("#ops:example.org"))).await, "to");
+    assert_eq!(setting(service(WebhookShape::Ntfy, "https://ntfy.sh/ops", "", Some("ops"))).await, "url");
+    assert_eq!(setting(service(WebhookShape::Template, "https://x.example/", "", None)).await, "body");
+    let homeless = add_new(&server, service(WebhookShape::Gotify, "", "t", None)).await;
+    assert!(matches!(homeless, Err(WebhookError::NoAddress("gotify"))), "{homeless:?}");
+    add_new(&server, service(WebhookShape::Telegram, "", "1:a", Some("@ops"))).await.unwrap();
+    let kept = server.app.engine.store.read().await.unwrap().db().webhooks().await.unwrap();
+    assert_eq!(kept[0].url, "https://api.telegram.org");
+    assert_eq!((kept[0].settings.to.as_deref(), kept[0].settings.template.as_ref()), (Some("@ops"), None));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use autocall::engine::Doer;
 use autocall::keep::pairing::{self, Pairing};
 use autocall::kinds::guard::GuardedResolver;
-use autocall::kinds::notices::WebhookShape;
+use autocall::kinds::notices::{WebhookSettings, WebhookShape};
 use autocall::out::notices;
 use autocall::out::sign_of_life;
 use autocall::store::Announcement;
@@ -331,6 +331,7 @@ async fn a_commit_that_kept_nothing_is_an_error() {
         url: "http://127.0.0.1:9/".to_owned(),
         shape: WebhookShape::Json,
         secret: None,
+        settings: sqlx::types::Json(WebhookSettings::default()),
         kinds: ",raised,".to_owned(),
         language: "en".to_owned(),
         created_at: server.now(),

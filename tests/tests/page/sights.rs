@@ -379,6 +379,7 @@ async fn notices_that_wait_are_said(home: Home) {
         url: format!("http://127.0.0.1:{}/", autocall_tests::redis::reserve_port()),
         shape: autocall::kinds::notices::WebhookShape::Json,
         secret: None,
+        settings: autocall::kinds::notices::WebhookSettings::default(),
         kinds: Vec::new(),
         language: "en".to_owned(),
     };

@@ -1,14 +1,53 @@
 //! `autocall webhook`: add, list, remove, test, log.
 
-use clap::Subcommand;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 
-use crate::cli::{agreed_clock, one_of, open};
+use crate::cli::{agreed_clock, labels, one_of, open};
 use crate::config::Config;
 use crate::engine::Doer;
 use crate::keep::webhooks::{self, NewWebhook};
 use crate::kinds::guard::GuardedResolver;
-use crate::kinds::notices::WebhookShape;
+use crate::kinds::notices::{Sign, Template, WebhookSettings, WebhookShape};
 use crate::store::lines::webhooks::NoticeKind;
+
+// What an operator writes of a request. No doc comment: the help of the command would begin with it.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Written {
+    /// Of a template: GET, POST, PUT or PATCH [default: POST]
+    #[arg(long)]
+    method: Option<String>,
+    /// Of a template: a header, NAME=VALUE; may be given several times
+    #[arg(long = "header", value_parser = labels::pair)]
+    headers: Vec<(String, String)>,
+    /// Of a template: the body, with {text}, {title}, {summary}, {priority}, {source}, {event}, {at}, {id} and {secret}
+    #[arg(long)]
+    body: Option<String>,
+    /// Of a template: the statuses that say that it was taken [default: 200 to 299]
+    #[arg(long, value_delimiter = ',')]
+    taken_status: Vec<u16>,
+    /// Of a template: what the answer holds then, POINTER=VALUE, such as /code=0
+    #[arg(long, value_parser = labels::pair)]
+    taken_sign: Option<(String, String)>,
+}
+
+impl Written {
+    fn is_nothing(&self) -> bool {
+        let Self { method, headers, body, taken_status, taken_sign } = self;
+        method.is_none() && headers.is_empty() && body.is_none() && taken_status.is_empty() && taken_sign.is_none()
+    }
+
+    fn template(self) -> Template {
+        let usual = Template::default();
+        Template {
+            method: self.method.unwrap_or(usual.method),
+            headers: self.headers.into_iter().collect(),
+            body: self.body.unwrap_or_default(),
+            statuses: self.taken_status,
+            sign: self.taken_sign.map(|(pointer, value)| Sign { pointer, value }),
+        }
+    }
+}
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum WebhookCommand {
@@ -17,15 +56,20 @@ pub(in crate::cli) enum WebhookCommand {
         /// What people call it, such as ops-room
         #[arg(long)]
         name: String,
-        /// Where to post
+        /// Where to post, or where the service is [default: its own address, where it has one]
         #[arg(long)]
-        url: String,
+        url: Option<String>,
         /// The form that the other side wants
-        #[arg(long, value_parser = one_of(WebhookShape::ALL, WebhookShape::as_str))]
+        #[arg(long, value_parser = shapes())]
         shape: WebhookShape,
-        /// What the signature is made with
+        /// What the signature is made with, or the token or key that the service has given out
         #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]
         secret: Option<String>,
+        /// Who in the service is told: a chat, a user, a topic, a room
+        #[arg(long, allow_negative_numbers = true)]
+        to: Option<String>,
+        #[command(flatten)]
+        written: Box<Written>,
         /// What it is told [default: everything]
         #[arg(long, value_parser = one_of(&NoticeKind::ALL, NoticeKind::as_str), value_delimiter = ',')]
         events: Vec<NoticeKind>,
@@ -40,7 +84,7 @@ pub(in crate::cli) enum WebhookCommand {
         /// Its name
         name: String,
     },
-    /// Send a test notice; the running server delivers it
+    /// Send a test notice, and say what came of it; the running server delivers it
     Test {
         /// The webhook's name
         name: String,
@@ -53,12 +97,21 @@ pub(in crate::cli) enum WebhookCommand {
     },
 }
 
+/// Which forms there are, and what each is.
+fn shapes() -> impl TypedValueParser<Value = WebhookShape> {
+    let words = WebhookShape::ALL.iter().map(|shape| PossibleValue::new(shape.as_str()).help(shape.options()));
+    PossibleValuesParser::new(words).try_map(|word| WebhookShape::read(&word).ok_or("there is no such form"))
+}
+
 pub(in crate::cli) async fn run(command: WebhookCommand, config: &Config) -> anyhow::Result<()> {
     let store = open(config).await?;
     let now = agreed_clock(&store).await?.now();
     match command {
-        WebhookCommand::Add { name, url, shape, secret, events, language } => {
-            let new = NewWebhook { name, url, shape, secret, kinds: events, language };
+        WebhookCommand::Add { name, url, shape, secret, to, written, events, language } => {
+            // Whatever is given to another form is refused below.
+            let template = (shape == WebhookShape::Template || !written.is_nothing()).then(|| written.template());
+            let settings = WebhookSettings { to, template };
+            let new = NewWebhook { name, url: url.unwrap_or_default(), shape, secret, settings, kinds: events, language };
             let guard = GuardedResolver::new(&config.notify.allow_networks);
             store.carry_out(now, Doer::CommandLine, async |work| webhooks::add(work, &new, &guard).await).await?;
             println!("{} is told from now on; try it: autocall webhook test {}", new.name.trim(), new.name.trim());
@@ -77,8 +130,16 @@ pub(in crate::cli) async fn run(command: WebhookCommand, config: &Config) -> any
             println!("{name} is told nothing more");
         }
         WebhookCommand::Test { name } => {
-            store.carry_out(now, Doer::CommandLine, async |work| webhooks::test(work, &name).await).await?;
-            println!("a test notice for {name} is in the outbox; `autocall webhook log` shows what became of it");
+            let test = store.carry_out(now, Doer::CommandLine, async |work| webhooks::test(work, &name).await).await?;
+            let tried = webhooks::tried(&store, test).await?;
+            match (tried.delivered_at, tried.last_result) {
+                (Some(_), said) => println!("{name} has taken it: {}", said.unwrap_or_default()),
+                (None, Some(why)) => anyhow::bail!("{name} did not take it: {why}"),
+                (None, None) => anyhow::bail!(
+                    "nobody has tried it yet: does the server run? One that did not answer, or asked to be left alone, is tried \
+                     later; `autocall webhook log` shows what became of it"
+                ),
+            }
         }
         WebhookCommand::Log { limit } => log(&store, limit).await?,
     }

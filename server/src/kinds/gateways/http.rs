@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use reqwest::Method;
-use serde_json::Value;
 
 use super::{
     Description, Gateway, GatewayRequest, GatewaySettings, Outgoing, WrongSetting, good_url, hex, no_answer, percent, sign, taken,
@@ -12,9 +11,7 @@ use super::{
 use crate::kinds::answer;
 use crate::kinds::form::{Asked, AskedBy, Said, Typed, pairs};
 use crate::kinds::guard::GuardedResolver;
-
-const MOST_HEADERS: usize = 20;
-const LONGEST_BODY: usize = 10_000;
+use crate::kinds::written::{self, LONGEST_BODY, MOST_HEADERS, are_headers, fill};
 
 /// Anything else that takes an HTTP request.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -83,13 +80,10 @@ impl Http {
 impl Gateway for Http {
     fn check(&self, guard: &GuardedResolver) -> Result<(), WrongSetting> {
         let Self { method, url, headers, body, .. } = self;
-        if method_of(method).is_none() {
+        if written::method(method).is_none() {
             return Err(WrongSetting::new("method", "method must be GET, POST, PUT or PATCH"));
         }
-        let good = |(name, value): (&String, &String)| {
-            name.parse::<reqwest::header::HeaderName>().is_ok() && value.parse::<reqwest::header::HeaderValue>().is_ok()
-        };
-        if headers.len() > MOST_HEADERS || !headers.iter().all(good) {
+        if !are_headers(headers) {
             return Err(WrongSetting::new("headers", format!("at most {MOST_HEADERS} headers, of visible ASCII characters")));
         }
         if body.len() > LONGEST_BODY {
@@ -104,7 +98,7 @@ impl Gateway for Http {
 
     fn request(&self, sms: Outgoing<'_>, now: DateTime<Utc>) -> Option<GatewayRequest> {
         let Self { method, url, headers, body, secret } = self;
-        Some(from_template(method_of(method)?, url, headers, body, secret.as_deref(), sms, now))
+        Some(from_template(written::method(method)?, url, headers, body, secret.as_deref(), sms, now))
     }
 
     fn accepted(&self, status: u16, body: &str) -> Result<Option<String>, String> {
@@ -121,10 +115,6 @@ impl Gateway for Http {
     }
 }
 
-fn method_of(text: &str) -> Option<Method> {
-    [Method::GET, Method::POST, Method::PUT, Method::PATCH].into_iter().find(|method| method.as_str() == text)
-}
-
 fn from_template(
     method: Method,
     url: &str,
@@ -134,14 +124,8 @@ fn from_template(
     sms: Outgoing<'_>,
     now: DateTime<Utc>,
 ) -> GatewayRequest {
-    let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type")).map_or("", |(_, value)| value.as_str());
-    let body = if kind.contains("json") {
-        fill(body, sms, inside_json)
-    } else if kind.contains("x-www-form-urlencoded") {
-        fill(body, sms, percent)
-    } else {
-        fill(body, sms, str::to_owned)
-    };
+    let places = [("number", sms.number), ("text", sms.text), ("id", sms.id)];
+    let body = fill(body, &places, written::writing(written::content_type(headers).unwrap_or_default()));
     let mut headers: Vec<(String, String)> = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let timestamp = now.timestamp().to_string();
     if let Some(secret) = secret {
@@ -149,30 +133,5 @@ fn from_template(
         headers.push(("x-autocall-timestamp".to_owned(), timestamp));
         headers.push(("x-autocall-signature".to_owned(), format!("sha256={}", hex(&mac))));
     }
-    GatewayRequest { method, url: fill(url, sms, percent), headers, body }
-}
-
-/// Text as it stands between the quotes of a JSON string.
-fn inside_json(text: &str) -> String {
-    let quoted = Value::String(text.to_owned()).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
-/// Fills the places in one pass, so that what is filled in is never taken for a place itself.
-fn fill(template: &str, sms: Outgoing<'_>, write: impl Fn(&str) -> String) -> String {
-    let mut out = String::with_capacity(template.len() + sms.text.len());
-    let mut rest = template;
-    'next: while let Some(at) = rest.find('{') {
-        out.push_str(&rest[..at]);
-        for (place, value) in [("{number}", sms.number), ("{text}", sms.text), ("{id}", sms.id)] {
-            if let Some(after) = rest[at..].strip_prefix(place) {
-                out.push_str(&write(value));
-                rest = after;
-                continue 'next;
-            }
-        }
-        out.push('{');
-        rest = &rest[at + 1..];
-    }
-    out + rest
+    GatewayRequest { method, url: fill(url, &places, percent), headers, body }
 }

@@ -3,19 +3,23 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Envelope, Shape, code_in, json, sign};
+use super::{BASE, Envelope, Length, Shape, code_in, json, sign};
 
 pub(super) const SHAPE: Shape = Shape {
-    envelope: |notice| {
+    options: "Feishu's and Lark's custom robot: --url (the robot's), --secret (where it wants a signature)",
+    // The whole message has 20 KB.
+    length: Length::json(19_000),
+    envelope: |target, notice| {
         let mut body = json!({ "msg_type": "text", "content": { "text": notice.text } });
-        if let Some(secret) = notice.secret {
+        if let Some(secret) = target.secret {
             let timestamp = notice.at.timestamp().to_string();
             // As documented: the text to sign is the key, and nothing is signed with it.
             let mac = sign(format!("{timestamp}\n{secret}").as_bytes(), b"");
             body["timestamp"] = json!(timestamp);
             body["sign"] = json!(STANDARD.encode(mac));
         }
-        Envelope::of(&body)
+        Envelope::post(target.url, &body)
     },
-    accepted: |body| code_in("code", body),
+    accepted: |answer, _| code_in("code", answer),
+    ..BASE
 };

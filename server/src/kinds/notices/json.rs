@@ -1,18 +1,19 @@
 //! All facts, for programs.
 
-use super::{Envelope, Shape, hex, sign};
+use super::{BASE, Envelope, Shape, hex, sign};
 
 pub(super) const SHAPE: Shape = Shape {
-    envelope: |notice| {
-        let body = notice.facts.to_string();
+    options: "A program: all facts as JSON; --url, --secret (what they are signed with)",
+    envelope: |target, notice| {
+        let envelope = Envelope::post(target.url, notice.facts);
         let timestamp = notice.at.timestamp().to_string();
-        let mut headers = vec![("x-autocall-timestamp", timestamp.clone())];
-        if let Some(secret) = notice.secret {
-            // The time is signed as well, so that an old message cannot be sent again.
-            let mac = sign(secret.as_bytes(), format!("{timestamp}.{body}").as_bytes());
-            headers.push(("x-autocall-signature", format!("sha256={}", hex(&mac))));
+        // The time is signed as well, so that an old message cannot be sent again.
+        let signature = target.secret.map(|secret| sign(secret.as_bytes(), format!("{timestamp}.{}", envelope.body).as_bytes()));
+        let envelope = envelope.with("x-autocall-timestamp", timestamp);
+        match signature {
+            Some(mac) => envelope.with("x-autocall-signature", format!("sha256={}", hex(&mac))),
+            None => envelope,
         }
-        Envelope { query: Vec::new(), headers, body }
     },
-    accepted: |_| Ok(()),
+    ..BASE
 };

@@ -1,56 +1,282 @@
-//! What a notice looks like on the wire, a file for each form: the request, and what counts as taken. Nothing is sent here.
+//! What a notice looks like on the wire, a file for each form: what it needs to know, the request, and what counts as taken.
+//! Nothing is sent here.
 //!
-//! To add a form: a file here, and its line in `shapes!`.
+//! To add a form: a file here, or in `push/` where it goes to phones, its `mod`, and its line in `shapes!`.
 
-use chrono::{DateTime, Utc};
+mod dingtalk;
+mod discord;
+mod feishu;
+mod json;
+mod length;
+mod line;
+mod matrix;
+mod mattermost;
+mod push;
+mod slack;
+mod teams;
+mod telegram;
+mod template;
+mod wecom;
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, Url};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::length::Length;
+pub use self::template::{Sign, Template};
+use super::answer;
+use super::calendar;
 use super::signature::sign;
 use crate::ids::hex;
 
-/// A request that is ready to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
-    /// Appended to the webhook's address.
-    pub query: Vec<(&'static str, String)>,
-    /// Beside the content type.
-    pub headers: Vec<(&'static str, String)>,
-    /// JSON.
-    pub body: String,
+/// What a service says of a refusal is kept up to this length.
+const LONGEST_WORDS: usize = 200;
+
+/// What a form needs to know beside the address and the secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WebhookSettings {
+    /// Who in the service is told: a chat, a user, a topic, a room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The request, where its operator writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<Template>,
 }
 
-impl Envelope {
-    /// With a body and nothing else.
-    fn of(body: &Value) -> Self {
-        Self { query: Vec::new(), headers: Vec::new(), body: body.to_string() }
+/// Where a notice goes, as an operator has set it up.
+#[derive(Clone, Copy)]
+pub struct Target<'t> {
+    /// In which form.
+    pub shape: WebhookShape,
+    /// Where it is posted, or where the service is.
+    pub url: &'t str,
+    /// What signatures are made with, or a token.
+    pub secret: Option<&'t str>,
+    /// What else the form needs to know.
+    pub settings: &'t WebhookSettings,
+}
+
+impl<'t> Target<'t> {
+    /// A secret that the service has given out; empty when there is none.
+    fn token(&self) -> &'t str {
+        self.secret.unwrap_or_default()
+    }
+
+    /// Who in the service is told; empty when that is not said.
+    fn to(&self) -> &'t str {
+        self.settings.to.as_deref().unwrap_or_default()
     }
 }
 
 /// A notice that is to be told.
 #[derive(Clone, Copy, Debug)]
-struct Notice<'n> {
-    /// What signatures are made with.
-    secret: Option<&'n str>,
+pub struct Notice<'n> {
+    /// The same at every try, so that a service can tell a repetition.
+    pub id: &'n str,
+    /// What it is about, in short.
+    pub title: &'n str,
     /// For people.
-    text: &'n str,
+    pub text: &'n str,
     /// For programs.
-    facts: &'n Value,
+    pub facts: &'n Value,
+    /// Where somebody can answer, where there is one such address.
+    pub link: Option<&'n str>,
+    /// Whether a phone is to be loud about it.
+    pub is_urgent: bool,
     /// When it is told.
-    at: DateTime<Utc>,
+    pub at: DateTime<Utc>,
+}
+
+impl Notice<'_> {
+    /// What it is about, in one line of so many characters at most.
+    fn title(&self, most: usize) -> String {
+        Length::utf16(most).cut(self.title.lines().next().unwrap_or_default()).into_owned()
+    }
+
+    /// The text where a line needs an empty one before it.
+    fn paragraphs(&self) -> String {
+        self.text.replace('\n', "\n\n")
+    }
+}
+
+/// A request that is ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// How.
+    pub method: Method,
+    /// Where; it may hold a secret.
+    pub url: String,
+    /// All of them.
+    pub headers: Vec<(String, String)>,
+    /// What.
+    pub body: String,
+}
+
+impl Envelope {
+    /// JSON that is posted.
+    fn post(url: impl Into<String>, body: &Value) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { method: Method::POST, url: url.into(), headers, body: body.to_string() }
+    }
+
+    /// The same with another header.
+    fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+/// An address with these segments at the end of its path.
+fn below(address: &str, segments: &[&str]) -> String {
+    let Ok(mut url) = Url::parse(address) else { return address.to_owned() };
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.pop_if_empty().extend(segments);
+    }
+    url.into()
+}
+
+/// An address with these parameters behind its own.
+fn with_query(address: &str, parameters: &[(&str, &str)]) -> String {
+    let Ok(mut url) = Url::parse(address) else { return address.to_owned() };
+    url.query_pairs_mut().extend_pairs(parameters);
+    url.into()
+}
+
+/// What a service answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Answer<'a> {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The body as text.
+    pub body: &'a str,
+}
+
+impl Answer<'_> {
+    /// Whether its status says that the request was good.
+    fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What it says as JSON; null when it says something else.
+    fn json(&self) -> Value {
+        serde_json::from_str(self.body).unwrap_or_default()
+    }
+
+    /// What it says in words, in one line.
+    fn words(&self) -> Option<String> {
+        let said = self.json();
+        let text = match &said {
+            Value::Object(_) => explained(&said).or_else(|| explained(&said["error"]))?,
+            _ if answer::is_page(self.body) => return None,
+            _ => self.body,
+        };
+        let text = text.replace(char::is_control, " ");
+        let words: Vec<&str> = text.split_whitespace().collect();
+        (!words.is_empty()).then(|| Length::utf16(LONGEST_WORDS).cut(&words.join(" ")).into_owned())
+    }
+
+    /// Its status and its words.
+    fn told(&self) -> String {
+        match self.words() {
+            Some(words) => format!("HTTP {}: {words}", self.status),
+            None => format!("HTTP {}", self.status),
+        }
+    }
+
+    /// What it says instead of yes.
+    fn refusal(&self) -> String {
+        match self.words() {
+            Some(words) if self.is_good() => format!("refused: {words}"),
+            None if self.is_good() => "an answer that is not this service's: is this its address?".to_owned(),
+            _ => self.told(),
+        }
+    }
+
+    /// Taken by a good status.
+    fn taken(&self) -> Result<(), String> {
+        if self.is_good() { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// Taken where it also says so itself, as JSON.
+    fn says(&self, so: impl FnOnce(&Value) -> bool) -> Result<(), String> {
+        if self.is_good() && so(&self.json()) { Ok(()) } else { Err(self.refusal()) }
+    }
+}
+
+/// The field in which a service explains itself.
+fn explained(said: &Value) -> Option<&str> {
+    const FIELDS: [&str; 7] = ["description", "errorDescription", "errmsg", "message", "msg", "error", "info"];
+    FIELDS.iter().find_map(|name| said.get(*name)?.as_str().filter(|text| !text.trim().is_empty()))
+}
+
+/// Reads an answer that holds a code in this field, which is 0 when all is well.
+fn code_in(field: &str, answer: &Answer<'_>) -> Result<(), String> {
+    answer.taken()?;
+    match (answer.json()[field].as_i64(), answer.words()) {
+        (Some(0), _) => Ok(()),
+        (Some(code), Some(words)) => Err(format!("refused with {field} {code}: {words}")),
+        (Some(code), None) => Err(format!("refused with {field} {code}")),
+        (None, _) => Err(format!("an answer without {field}: is this the service's address?")),
+    }
+}
+
+/// What a form does with a secret.
+enum Secret {
+    /// It signs, or nothing is done with it.
+    Signs,
+    /// It is a token, which not every installation of the service wants.
+    Optional,
+    /// It is a token, and this is what people call it.
+    Needed(&'static str),
+}
+
+/// Who in a service can be told.
+struct To {
+    /// What is to be said, for people.
+    what: &'static str,
+    /// Whether this can be it.
+    is_good: fn(&str) -> bool,
 }
 
 /// What a form is.
 struct Shape {
+    /// What it is, and which options it takes, for the command line.
+    options: &'static str,
+    /// Where the service is, by the secret; nothing where its operator has to say it.
+    home: fn(&str) -> Option<String>,
+    secret: Secret,
+    /// Nothing where the address says who is told.
+    to: Option<To>,
+    length: Length,
+    /// What else can be wrong.
+    check: fn(&Target<'_>) -> Result<(), WrongSetting>,
     /// The request.
-    envelope: fn(Notice<'_>) -> Envelope,
-    /// Whether an answer with a good status says that it was taken; else what it says instead.
-    accepted: fn(&str) -> Result<(), String>,
+    envelope: fn(&Target<'_>, &Notice<'_>) -> Envelope,
+    /// Whether an answer says that it was taken; else what it says instead.
+    accepted: fn(&Answer<'_>, &WebhookSettings) -> Result<(), String>,
 }
 
-macro_rules! shapes {
-    ($($(#[$meaning:meta])* $name:ident in $file:ident = $word:literal;)+) => {
-        $(mod $file;)+
+/// What most forms have in common.
+const BASE: Shape = Shape {
+    options: "",
+    home: |_| None,
+    secret: Secret::Signs,
+    to: None,
+    length: Length::ANY,
+    check: |_| Ok(()),
+    envelope: |target, notice| Envelope::post(target.url, notice.facts),
+    accepted: |answer, _| answer.taken(),
+};
 
+macro_rules! shapes {
+    ($($(#[$meaning:meta])* $name:ident in $($file:ident)::+ = $word:literal;)+) => {
         /// In which form notices are posted.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum WebhookShape {
@@ -68,7 +294,7 @@ macro_rules! shapes {
             }
 
             fn shape(self) -> &'static Shape {
-                match self { $(Self::$name => &$file::SHAPE),+ }
+                match self { $(Self::$name => &$($file)::+::SHAPE),+ }
             }
         }
     };
@@ -79,12 +305,36 @@ shapes! {
     Json in json = "json";
     /// Slack, and what takes the same form.
     Slack in slack = "slack";
+    /// Mattermost: Slack's form with its own limit.
+    Mattermost in mattermost = "mattermost";
+    /// A workflow of Microsoft Teams.
+    Teams in teams = "teams";
+    /// Discord.
+    Discord in discord = "discord";
+    /// A bot of Telegram.
+    Telegram in telegram = "telegram";
+    /// A room of Matrix.
+    Matrix in matrix = "matrix";
+    /// An official account of LINE.
+    Line in line = "line";
     /// `WeCom` group robot.
     Wecom in wecom = "wecom";
     /// `DingTalk` robot.
     Dingtalk in dingtalk = "dingtalk";
     /// Feishu robot.
     Feishu in feishu = "feishu";
+    /// Phones with ntfy.
+    Ntfy in push::ntfy = "ntfy";
+    /// Phones with Gotify.
+    Gotify in push::gotify = "gotify";
+    /// Phones with Bark.
+    Bark in push::bark = "bark";
+    /// Phones with `PushDeer`.
+    Pushdeer in push::pushdeer = "pushdeer";
+    /// Phones with `ServerChan` (Server酱).
+    Serverchan in push::serverchan = "serverchan";
+    /// Anything else that takes an HTTP request, as its operator writes it.
+    Template in template = "template";
 }
 
 impl WebhookShape {
@@ -93,75 +343,313 @@ impl WebhookShape {
     pub fn read(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|shape| shape.as_str() == word)
     }
+
+    /// What it is, and which options it takes, for the command line.
+    #[must_use]
+    pub fn options(self) -> &'static str {
+        self.shape().options
+    }
+
+    /// Where its service is; `None` where its operator has to say that.
+    #[must_use]
+    pub fn home(self, secret: Option<&str>) -> Option<String> {
+        (self.shape().home)(secret.unwrap_or_default())
+    }
 }
 
-/// Puts a notice into the form that a service wants. `text` is for people, `facts` for programs.
-#[must_use]
-pub fn envelope(shape: WebhookShape, secret: Option<&str>, text: &str, facts: &Value, now: DateTime<Utc>) -> Envelope {
-    (shape.shape().envelope)(Notice { secret, text, facts, at: now })
+/// What is wrong with what an operator says of a webhook.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{why}")]
+pub struct WrongSetting {
+    /// Which setting.
+    pub setting: &'static str,
+    /// What is wrong, and how it should be.
+    pub why: String,
 }
 
-/// Whether a service took the message. The Chinese ones answer 200 also when they refuse, with a code in the body.
+impl WrongSetting {
+    fn new(setting: &'static str, why: impl Into<String>) -> Self {
+        Self { setting, why: why.into() }
+    }
+}
+
+/// Checks what an operator says of a webhook, but for where its address leads.
 ///
 /// # Errors
-/// What it said instead, in short.
-pub fn accepted(shape: WebhookShape, status: u16, body: &str) -> Result<(), String> {
-    if !(200..300).contains(&status) {
-        return Err(format!("HTTP {status}"));
+/// The setting at fault.
+pub fn check(target: &Target<'_>) -> Result<(), WrongSetting> {
+    let (name, shape) = (target.shape.as_str(), target.shape.shape());
+    match shape.secret {
+        Secret::Needed(what) if target.token().is_empty() => {
+            let why = format!("{name} needs {what}: --secret, or the variable WEBHOOK_SECRET");
+            return Err(WrongSetting::new("secret", why));
+        }
+        // It goes into a header, or into an address.
+        Secret::Optional | Secret::Needed(_) if !target.token().bytes().all(|byte| byte.is_ascii_graphic()) => {
+            return Err(WrongSetting::new("secret", "the secret must be visible ASCII characters, without blanks"));
+        }
+        _ => {}
     }
-    (shape.shape().accepted)(body)
+    match (&shape.to, &target.settings.to) {
+        (Some(to), None) => return Err(WrongSetting::new("to", format!("{name} needs --to: {}", to.what))),
+        (Some(to), Some(said)) if !(to.is_good)(said) => {
+            return Err(WrongSetting::new("to", format!("--to must be {}", to.what)));
+        }
+        (None, Some(_)) => return Err(WrongSetting::new("to", format!("{name} takes no --to: its address says who is told"))),
+        _ => {}
+    }
+    if target.settings.template.is_some() && target.shape != WebhookShape::Template {
+        let why = format!("{name} has a request of its own: only --shape template takes one that is written by hand");
+        return Err(WrongSetting::new("template", why));
+    }
+    (shape.check)(target)
 }
 
-/// Reads an answer that holds a code in this field, which is 0 when all is well.
-fn code_in(field: &str, body: &str) -> Result<(), String> {
-    let answer: Value = serde_json::from_str(body).unwrap_or_default();
-    match answer[field].as_i64() {
-        Some(0) => Ok(()),
-        Some(code) => Err(format!("refused with {field} {code}")),
-        None => Err(format!("an answer without {field}")),
+/// Puts a notice into the form that a service wants, and so that it fits.
+#[must_use]
+pub fn envelope(target: &Target<'_>, notice: &Notice<'_>) -> Envelope {
+    let shape = target.shape.shape();
+    let text = shape.length.cut(notice.text);
+    (shape.envelope)(target, &Notice { text: &text, ..*notice })
+}
+
+/// Why a service did not take a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What it said instead, in short and without secrets.
+    pub why: String,
+    /// For how long it wants to be left alone.
+    pub patience: Option<TimeDelta>,
+}
+
+/// Whether a service took a notice. Each says so in its own way: some answer 200 also when they refuse.
+///
+/// # Errors
+/// What it said instead.
+pub fn accepted(target: &Target<'_>, answer: &Answer<'_>, now: DateTime<Utc>) -> Result<(), Refused> {
+    let said = (target.shape.shape().accepted)(answer, target.settings);
+    said.map_err(|why| Refused { why: masked(target, &why), patience: patience(answer, now) })
+}
+
+/// How long a service asks to be left alone: in a header, or as Telegram, Discord and Matrix do.
+fn patience(answer: &Answer<'_>, now: DateTime<Utc>) -> Option<TimeDelta> {
+    let in_body = || {
+        let said = answer.json();
+        let number = |pointer: &str| said.pointer(pointer).and_then(Value::as_f64);
+        let seconds = number("/parameters/retry_after").or_else(|| number("/retry_after"));
+        let seconds = seconds.or_else(|| number("/retry_after_ms").map(|milliseconds| milliseconds / 1000.0))?;
+        TimeDelta::from_std(Duration::try_from_secs_f64(seconds).ok()?).ok()
+    };
+    calendar::patience(answer.headers, now).or_else(in_body)
+}
+
+/// A text without what nobody is to read in a log: services, and proxies before them, repeat what they were asked.
+fn masked(target: &Target<'_>, text: &str) -> String {
+    /// Anything shorter is a word that may stand anywhere.
+    const SHORTEST: usize = 6;
+    let mut hidden: Vec<String> = vec![target.token().to_owned()];
+    if let Ok(url) = Url::parse(target.url) {
+        let segments = url.path().split('/').map(str::to_owned);
+        let values = url.query_pairs().map(|(_, value)| value.into_owned());
+        // Names of services and of their methods are plain words.
+        let telling = |part: &String| part.bytes().any(|byte| !byte.is_ascii_lowercase() && !matches!(byte, b'-' | b'_' | b'.'));
+        hidden.extend(segments.chain(values).filter(telling));
+        hidden.extend(url.password().map(str::to_owned));
     }
+    if let Some(template) = &target.settings.template {
+        hidden.extend(template.headers.values().flat_map(|value| value.split_whitespace()).map(str::to_owned));
+    }
+    hidden.retain(|part| part.len() >= SHORTEST);
+    // A part of another one is hidden after it.
+    hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    hidden.iter().fold(text.to_owned(), |text, part| text.replace(part.as_str(), "***"))
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+    use std::collections::BTreeSet;
 
-    fn at() -> DateTime<Utc> {
+    pub(super) fn at() -> DateTime<Utc> {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    /// A request, read.
+    pub(super) struct Asked {
+        pub(super) method: Method,
+        pub(super) url: String,
+        pub(super) headers: Vec<(String, String)>,
+        /// As JSON; null when it is none.
+        pub(super) body: Value,
+    }
+
+    impl Asked {
+        pub(super) fn header(&self, name: &str) -> Option<&str> {
+            self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+        }
+    }
+
+    /// A notice about an urgent alarm.
+    pub(super) fn urgent<'n>(text: &'n str, facts: &'n Value) -> Notice<'n> {
+        let id = "01a1fc4e-a630-77e4-8b85-425a1123605f";
+        Notice { id, title: "Disk full on db1", text, facts, link: None, is_urgent: true, at: at() }
+    }
+
+    /// The request of a form, for an urgent alarm with this text.
+    pub(super) fn asked(shape: WebhookShape, url: &str, secret: Option<&str>, to: Option<&str>, text: &str) -> Asked {
+        let settings = WebhookSettings { to: to.map(str::to_owned), template: None };
+        let target = Target { shape, url, secret, settings: &settings };
+        assert_eq!(check(&target), Ok(()));
+        let Envelope { method, url, headers, body } = envelope(&target, &urgent(text, &json!({ "a": 1 })));
+        Asked { method, url, headers, body: serde_json::from_str(&body).unwrap_or_default() }
+    }
+
+    /// What an answer means to a form; where it is none, why.
+    pub(super) fn answered(shape: WebhookShape, status: u16, body: &str) -> Result<(), String> {
+        refused(shape, None, status, body).map_err(|refused| refused.why)
+    }
+
+    /// The same with all that is known of a refusal.
+    pub(super) fn refused(shape: WebhookShape, secret: Option<&str>, status: u16, body: &str) -> Result<(), Refused> {
+        let target = Target { shape, url: "https://x.example/", secret, settings: &WebhookSettings::default() };
+        accepted(&target, &Answer { status, headers: &HeaderMap::new(), body }, at())
+    }
+
+    /// What is wrong with the settings of a webhook.
+    pub(super) fn wrong(shape: WebhookShape, url: &str, secret: Option<&str>, to: Option<&str>) -> WrongSetting {
+        let settings = WebhookSettings { to: to.map(str::to_owned), template: None };
+        check(&Target { shape, url, secret, settings: &settings }).unwrap_err()
+    }
+
+    /// More than any form takes.
+    pub(super) fn long(piece: &str) -> String {
+        piece.repeat(80_000)
     }
 
     #[test]
     fn signatures_are_those_that_other_programs_compute() {
         // Computed with Python's hmac module from the services' documented formulas.
-        let facts = json!({ "a": 1 });
-        let json = envelope(WebhookShape::Json, Some("s3cret"), "", &facts, at());
-        assert_eq!(json.headers[1].1, "sha256=1698a50bc74d1ff1db85c4e0a5297c2ad9fdba245d5737cdb789e4cc6e098940");
-        let ding = envelope(WebhookShape::Dingtalk, Some("s3cret"), "x", &facts, at());
-        assert_eq!(
-            ding.query,
-            vec![("timestamp", "1700000000000".to_owned()), ("sign", "MT7bXSNfVTPzQMEuLWvmMNbmZSCUY1X6YKn9AxBnLsI=".to_owned())]
-        );
-        let feishu: Value =
-            serde_json::from_str(&envelope(WebhookShape::Feishu, Some("s3cret"), "x", &facts, at()).body).unwrap();
-        assert_eq!(feishu["sign"], "IX3eHI0/v/Td7jqJ0ynSEK3Dq5JY3HUZeoeMgVZeZGo=");
+        let asked = |shape| asked(shape, "https://x.example/hook?token=t", Some("s3cret"), None, "x");
+        let signature = "sha256=1698a50bc74d1ff1db85c4e0a5297c2ad9fdba245d5737cdb789e4cc6e098940";
+        assert_eq!(asked(WebhookShape::Json).header("x-autocall-signature"), Some(signature));
+        assert_eq!(asked(WebhookShape::Json).header("x-autocall-timestamp"), Some("1700000000"));
+        let ding = Url::parse(&asked(WebhookShape::Dingtalk).url).unwrap();
+        let query: Vec<(String, String)> = ding.query_pairs().into_owned().collect();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let signed = "MT7bXSNfVTPzQMEuLWvmMNbmZSCUY1X6YKn9AxBnLsI=";
+        assert_eq!(query, [pair("token", "t"), pair("timestamp", "1700000000000"), pair("sign", signed)]);
+        assert_eq!(asked(WebhookShape::Feishu).body["sign"], "IX3eHI0/v/Td7jqJ0ynSEK3Dq5JY3HUZeoeMgVZeZGo=");
     }
 
     #[test]
     fn a_refusal_with_status_200_is_a_refusal() {
-        assert!(accepted(WebhookShape::Wecom, 200, r#"{"errcode":0,"errmsg":"ok"}"#).is_ok());
-        assert!(accepted(WebhookShape::Wecom, 200, r#"{"errcode":93000}"#).is_err());
-        assert!(accepted(WebhookShape::Feishu, 200, r#"{"code":19021,"msg":"sign match fail"}"#).is_err());
-        assert!(accepted(WebhookShape::Dingtalk, 200, "<html>").is_err());
-        assert!(accepted(WebhookShape::Slack, 200, "ok").is_ok());
-        assert!(accepted(WebhookShape::Json, 204, "").is_ok());
-        assert!(accepted(WebhookShape::Json, 302, "").is_err());
+        assert!(answered(WebhookShape::Wecom, 200, r#"{"errcode":0,"errmsg":"ok"}"#).is_ok());
+        assert!(answered(WebhookShape::Wecom, 200, r#"{"errcode":93000}"#).is_err());
+        assert!(answered(WebhookShape::Wecom, 500, r#"{"errcode":0}"#).is_err());
+        assert!(answered(WebhookShape::Feishu, 200, r#"{"code":19021,"msg":"sign match fail"}"#).is_err());
+        assert!(answered(WebhookShape::Dingtalk, 200, "<html>").is_err());
+        assert!(answered(WebhookShape::Slack, 200, "ok").is_ok());
+        assert!(answered(WebhookShape::Json, 204, "").is_ok());
+        assert!(answered(WebhookShape::Json, 302, "").is_err());
     }
 
     #[test]
-    fn slack_markup_is_escaped() {
-        assert!(
-            envelope(WebhookShape::Slack, None, "<!channel> & co", &json!({}), at()).body.contains("&lt;!channel&gt; &amp; co")
+    fn a_refusal_is_told_in_the_service_s_words() {
+        let why = |status, body| answered(WebhookShape::Slack, status, body).unwrap_err();
+        assert_eq!(why(503, ""), "HTTP 503");
+        assert_eq!(why(404, "no_service\n"), "HTTP 404: no_service");
+        assert_eq!(why(502, "<html><title>Bad Gateway</title>"), "HTTP 502", "a page says nothing");
+        assert_eq!(why(400, r#"{"error":"","message":"bad\nbody"}"#), "HTTP 400: bad body");
+        let wordy = why(400, &long("word "));
+        assert!(wordy.len() < 300 && wordy.ends_with("word…"), "{wordy}");
+    }
+
+    #[test]
+    fn services_ask_for_patience_in_their_ways() {
+        let patience = |body: &str, header: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = header {
+                headers.insert("retry-after", value.parse().unwrap());
+            }
+            let settings = WebhookSettings::default();
+            let target = Target { shape: WebhookShape::Telegram, url: "https://x.example/", secret: None, settings: &settings };
+            accepted(&target, &Answer { status: 429, headers: &headers, body }, at()).unwrap_err().patience
+        };
+        let telegram = r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":35}}"#;
+        assert_eq!(patience(telegram, None), Some(TimeDelta::seconds(35)));
+        assert_eq!(
+            patience(r#"{"message":"limited","retry_after":0.25,"global":false}"#, None),
+            Some(TimeDelta::milliseconds(250))
         );
+        assert_eq!(patience(r#"{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2000}"#, None), Some(TimeDelta::seconds(2)));
+        assert_eq!(
+            patience(r#"{"retry_after":64000}"#, Some("64")),
+            Some(TimeDelta::seconds(64)),
+            "old Discord says milliseconds"
+        );
+        for none in ["", "{}", r#"{"retry_after":-1}"#, r#"{"retry_after":"soon"}"#, r#"{"retry_after":1e300}"#] {
+            assert_eq!(patience(none, None), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn no_secret_is_repeated() {
+        let headers = [("authorization".to_owned(), "Bearer header-token".to_owned())].into();
+        let template = Template { headers, ..Template::default() };
+        let settings = WebhookSettings { to: None, template: Some(template) };
+        let target = Target {
+            shape: WebhookShape::Template,
+            url: "https://user:pass-word@x.example/services/T0/B0AAAAAA/XyZ123?key=693axx&lang=english",
+            secret: Some("123456:ABC-DEF"),
+            settings: &settings,
+        };
+        let said = "/bot123456:ABC-DEF of services/T0/B0AAAAAA/XyZ123?key=693axx (pass-word, header-token) in english";
+        assert_eq!(masked(&target, said), "/bot*** of services/T0/***/***?key=*** (***, ***) in english");
+        let short = Target { secret: Some("ok"), url: "https://x.example/a", ..target };
+        assert_eq!(masked(&short, "not ok at all"), "not ok at all");
+    }
+
+    #[test]
+    fn what_a_form_needs_is_asked_for() {
+        let missing = wrong(WebhookShape::Telegram, "https://api.telegram.org", None, Some("-100123"));
+        assert_eq!((missing.setting, missing.why.contains("the bot's token")), ("secret", true), "{missing}");
+        assert_eq!(wrong(WebhookShape::Telegram, "https://api.telegram.org", Some("1:a"), None).setting, "to");
+        assert_eq!(wrong(WebhookShape::Telegram, "https://api.telegram.org", Some("1:a"), Some("room")).setting, "to");
+        assert_eq!(wrong(WebhookShape::Telegram, "https://api.telegram.org", Some("1:a\n"), Some("-100123")).setting, "secret");
+        assert_eq!(wrong(WebhookShape::Slack, "https://hooks.example.com/", None, Some("#ops")).setting, "to");
+        let settings = WebhookSettings { to: None, template: Some(Template::default()) };
+        let target = Target { shape: WebhookShape::Slack, url: "https://x.example/", secret: None, settings: &settings };
+        assert_eq!(check(&target).unwrap_err().setting, "template");
+        assert_eq!(WebhookShape::Telegram.home(None).as_deref(), Some("https://api.telegram.org"));
+        assert_eq!(WebhookShape::Slack.home(None), None);
+    }
+
+    #[test]
+    fn every_form_says_what_it_is_and_keeps_its_word() {
+        let words: BTreeSet<&str> = WebhookShape::ALL.iter().map(|shape| shape.as_str()).collect();
+        assert_eq!(words.len(), WebhookShape::ALL.len());
+        for shape in WebhookShape::ALL {
+            assert_eq!(WebhookShape::read(shape.as_str()), Some(*shape));
+            assert!(shape.options().contains("--"), "{shape:?}");
+        }
+        assert_eq!(WebhookShape::read("fax"), None);
+    }
+
+    #[test]
+    fn settings_read_back_and_those_of_before_are_none() {
+        assert_eq!(serde_json::from_str::<WebhookSettings>("{}").unwrap(), WebhookSettings::default());
+        assert_eq!(serde_json::to_string(&WebhookSettings::default()).unwrap(), "{}");
+        let settings = WebhookSettings { to: Some("-100".to_owned()), template: Some(Template::default()) };
+        let kept = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<WebhookSettings>(&kept).unwrap(), settings);
+    }
+
+    #[test]
+    fn addresses_are_put_together() {
+        assert_eq!(below("https://x.example", &["a", "b/c", "!r:y"]), "https://x.example/a/b%2Fc/!r:y");
+        assert_eq!(below("https://x.example/base/?k=v", &["a"]), "https://x.example/base/a?k=v");
+        assert_eq!(with_query("https://x.example/?k=v", &[("a", "b c")]), "https://x.example/?k=v&a=b+c");
+        assert_eq!(below("nonsense", &["a"]), "nonsense");
     }
 }

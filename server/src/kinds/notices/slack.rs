@@ -1,11 +1,45 @@
 //! Slack's incoming webhooks: <https://api.slack.com/messaging/webhooks>.
 
-use super::{Envelope, Shape, json};
+use super::{BASE, Envelope, Length, Shape, json};
 
-pub(super) const SHAPE: Shape =
-    Shape { envelope: |notice| Envelope::of(&json!({ "text": escaped(notice.text) })), accepted: |_| Ok(()) };
+pub(super) const SHAPE: Shape = Shape {
+    options: "Slack, Rocket.Chat and what takes the same form: --url (the incoming webhook's)",
+    length: Length { most: 40_000, counted },
+    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": escaped(notice.text) })),
+    ..BASE
+};
 
 /// Slack takes `&`, `<` and `>` for its own markup, and wants no others escaped.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// What a character counts once it is escaped.
+pub(super) fn counted(c: char) -> usize {
+    match c {
+        '&' => "&amp;".len(),
+        '<' | '>' => "&lt;".len(),
+        c => c.len_utf16(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::kinds::notices::WebhookShape;
+    use crate::kinds::notices::tests::{asked, long};
+
+    #[test]
+    fn markup_is_escaped() {
+        let text = "<!channel> & co";
+        let asked = asked(WebhookShape::Slack, "https://hooks.example.com/x", None, None, text);
+        assert_eq!((asked.method.as_str(), asked.url.as_str()), ("POST", "https://hooks.example.com/x"));
+        assert_eq!(asked.body["text"], "&lt;!channel&gt; &amp; co");
+    }
+
+    #[test]
+    fn a_text_that_is_escaped_fits() {
+        let asked = asked(WebhookShape::Slack, "https://hooks.example.com/x", None, None, &long("<"));
+        let text = asked.body["text"].as_str().unwrap_or_default();
+        assert!(text.ends_with("&lt;…") && text.chars().count() > 39_000 && text.chars().count() <= 40_000, "{}", text.len());
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 
 use crate::ids::{AlarmId, DeliveryId, HuntId, WebhookId};
-use crate::kinds::notices::WebhookShape;
+use crate::kinds::notices::{Target, WebhookSettings, WebhookShape};
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result, Waiting, WaitingRow};
@@ -101,12 +101,14 @@ row! {
         pub id: WebhookId,
         /// What people call it.
         pub name: String,
-        /// Where to post; it often holds a secret.
+        /// Where to post, or where the service is; it often holds a secret.
         pub url: String,
         /// In which form.
         pub shape: WebhookShape,
-        /// What the signature is made with.
+        /// What the signature is made with, or a token.
         pub secret: Option<String>,
+        /// What else the form needs to know; it may hold secrets.
+        pub settings: Json<WebhookSettings>,
         /// The kinds it wants, each between commas.
         pub kinds: String,
         /// In which language.
@@ -115,6 +117,14 @@ row! {
         pub created_at: DateTime<Utc>,
         /// Since when it is told nothing.
         pub removed_at: Option<DateTime<Utc>>,
+    }
+}
+
+impl WebhookRow {
+    /// Where its notices go.
+    #[must_use]
+    pub fn target(&self) -> Target<'_> {
+        Target { shape: self.shape, url: &self.url, secret: self.secret.as_deref(), settings: &self.settings.0 }
     }
 }
 
@@ -152,7 +162,8 @@ row! {
 statements! {
     /// A new webhook.
     INSERT = [
-        "INSERT INTO webhooks (id, name, url, shape, secret, kinds, language, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        "INSERT INTO webhooks (id, name, url, shape, secret, settings, kinds, language, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     ];
     /// All that are in use.
     LIST = ["SELECT * FROM webhooks WHERE removed_at IS NULL ORDER BY name"];
@@ -160,6 +171,8 @@ statements! {
     GET = ["SELECT * FROM webhooks WHERE id = $1"];
     /// Is told nothing more. Its name is free again.
     REMOVE = ["UPDATE webhooks SET removed_at = $2, name = $3 WHERE name = $1 AND removed_at IS NULL"];
+    /// Is left alone for a while, as its service has asked.
+    REST = ["UPDATE webhooks SET rests_until = $2 WHERE id = $1 AND (rests_until IS NULL OR rests_until < $2)"];
     /// Those that want to be told of this kind. Nobody is told of a test, a shout or a call.
     WANTING = [
         "SELECT id FROM webhooks WHERE removed_at IS NULL AND kinds LIKE $1
@@ -171,10 +184,11 @@ statements! {
         "INSERT INTO deliveries (id, webhook_id, kind, alarm_id, hunt_id, body, at, due_at, attempts)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0)"
     ];
-    /// What waits, by webhook.
+    /// What waits, by webhook. Nothing is due at one that is left alone.
     WAITING = [
-        "SELECT d.webhook_id, w.name, COUNT(*), MIN(d.at), COUNT(*) FILTER (WHERE d.due_at <= $1),
-           MIN(d.due_at) FILTER (WHERE d.due_at <= $1)
+        "SELECT d.webhook_id, w.name, COUNT(*), MIN(d.at),
+           COUNT(*) FILTER (WHERE d.due_at <= $1 AND (w.rests_until IS NULL OR w.rests_until <= $1)),
+           MIN(d.due_at) FILTER (WHERE d.due_at <= $1 AND (w.rests_until IS NULL OR w.rests_until <= $1))
          FROM deliveries d JOIN webhooks w ON w.id = d.webhook_id
          WHERE d.delivered_at IS NULL AND d.gave_up_at IS NULL GROUP BY d.webhook_id, w.name"
     ];
@@ -193,6 +207,8 @@ statements! {
     FAILED = ["UPDATE deliveries SET due_at = $2, last_result = $3 WHERE id = $1 AND delivered_at IS NULL"];
     /// It will not be told.
     GAVE_UP = ["UPDATE deliveries SET gave_up_at = $2, last_result = $3 WHERE id = $1 AND delivered_at IS NULL"];
+    /// One, for whoever waits for what comes of it.
+    DELIVERY = ["SELECT * FROM deliveries WHERE id = $1"];
     /// The latest, for a look.
     LATEST = ["SELECT * FROM deliveries ORDER BY at DESC, id DESC LIMIT $1"];
 }
@@ -211,6 +227,7 @@ impl Db<'_> {
             webhook.url.as_str(),
             webhook.shape,
             webhook.secret.as_deref(),
+            &webhook.settings,
             webhook.kinds.as_str(),
             webhook.language.as_str(),
             webhook.created_at,
@@ -234,6 +251,11 @@ impl Db<'_> {
         changed_one!(self, REMOVE, name, now, retired)
     }
 
+    /// Leaves a webhook alone until then; all that is to be told there waits.
+    pub async fn rest_webhook(&mut self, id: WebhookId, until: DateTime<Utc>) -> Result<()> {
+        execute!(self, REST, id, until).map(|_| ())
+    }
+
     /// Puts a notice into the outbox of every webhook that wants this kind, unless it is about what is no alarm.
     pub async fn enqueue_notice(
         &mut self,
@@ -251,11 +273,17 @@ impl Db<'_> {
     }
 
     /// Puts a test notice into the outbox of one webhook.
-    pub async fn enqueue_test(&mut self, webhook: WebhookId, body: &Value, now: DateTime<Utc>) -> Result<()> {
+    pub async fn enqueue_test(&mut self, webhook: WebhookId, body: &Value, now: DateTime<Utc>) -> Result<DeliveryId> {
+        let id = DeliveryId::new(now);
         let no_alarm: Option<AlarmId> = None;
         let no_hunt: Option<HuntId> = None;
-        execute!(self, INSERT_DELIVERY, DeliveryId::new(now), webhook, NoticeKind::Raised, no_alarm, no_hunt, Json(body), now)
-            .map(|_| ())
+        execute!(self, INSERT_DELIVERY, id, webhook, NoticeKind::Raised, no_alarm, no_hunt, Json(body), now)?;
+        Ok(id)
+    }
+
+    /// One notice.
+    pub async fn delivery(&mut self, id: DeliveryId) -> Result<Option<DeliveryRow>> {
+        fetch_optional!(self, DELIVERY, id)
     }
 
     /// What waits in the outbox of notices, by webhook.
