@@ -279,6 +279,7 @@ async fn take_signal(app: &App, sender: &Sender, source: &str, options: &Options
                 note: note.map(remark),
                 doer: sender.doer(),
                 ring_again_after_s: None,
+                leaves_ring_again: true,
                 heard_at: None,
             };
             each_open(app, sender, &signal, &Deed::Acknowledge(by)).await

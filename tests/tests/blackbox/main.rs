@@ -26,6 +26,7 @@ mod redis_away;
 mod roster;
 mod senders;
 mod shout_logs;
+mod shouts_by_curl;
 mod shutdown;
 mod sound;
 mod termux_phone;

@@ -1,14 +1,18 @@
 //! Monitoring systems in their own words: what they say is raised, ended, taken or noted, in the same way for all of them.
 
+use autocall::store::watch::handsets::Profile;
 use autocall_tests::described::Held as _;
 use serde_json::{Value, json};
 
-use crate::harness::{A, B, Home, Server, on_both};
+use crate::harness::{A, B, C, Home, Server, on_both};
 use crate::senders::key;
 
 on_both!(
     zabbix_from_the_problem_to_its_end,
     what_is_over_is_not_raised_by_what_was_late,
+    an_end_that_overtakes_its_beginning_is_remembered,
+    whom_a_repeat_names_is_rung_as_well,
+    a_sender_s_acknowledgement_leaves_the_wish_to_be_rung_again,
     a_form_an_address_and_a_list,
     people_teams_and_policies_are_named_by_their_names,
     what_is_less_urgent_is_not_rung_for,
@@ -87,6 +91,72 @@ async fn what_is_over_is_not_raised_by_what_was_late(home: Home) {
     assert_eq!(became(&server, "generic", &at("firing", -8)).await["outcome"], "stale", "it tells of before the end");
     assert_eq!(became(&server, "generic", &at("firing", -1)).await["outcome"], "reopened");
     assert_eq!(became(&server, "generic", &at("resolved", -5)).await["outcome"], "stale", "the end of the fire before");
+}
+
+async fn an_end_that_overtakes_its_beginning_is_remembered(home: Home) {
+    let server = home.start().await;
+    let at = |key: &str, state: &str, minute: i64| {
+        let time = server.now() + chrono::TimeDelta::minutes(minute);
+        json!({ "state": state, "summary": "Disk full", "dedup_key": key, "time": time.to_rfc3339(), "phones": A })
+    };
+    assert_eq!(became(&server, "generic", &at("d", "resolved", -5)).await["outcome"], "nothing_open");
+    assert_eq!(became(&server, "generic", &at("d", "firing", -8)).await["outcome"], "stale", "it was over before it was told");
+    assert_eq!(became(&server, "generic", &at("e", "firing", -8)).await["outcome"], "created", "another one");
+    assert_eq!(became(&server, "generic", &at("d", "firing", -4)).await["outcome"], "created", "another fire");
+    // Whoever hears nothing for an hour has given up.
+    assert_eq!(became(&server, "generic", &at("f", "resolved", -5)).await["outcome"], "nothing_open");
+    server.pass(3_700).await;
+    assert_eq!(became(&server, "generic", &at("f", "firing", -90)).await["outcome"], "created", "in doubt it rings");
+}
+
+async fn whom_a_repeat_names_is_rung_as_well(home: Home) {
+    let server = home.set("AUTOCALL_ALARMS_JOIN_WINDOW_SECONDS", "120").start().await;
+    let desk = server.pair("desk", Profile::List).await;
+    let fire = |key: &str, whom: &[&str]| json!({ "summary": "Disk full", "dedup_key": key, "phones": whom });
+    let id = became(&server, "generic", &fire("d", &[A])).await["id"].as_str().unwrap().to_owned();
+    let beside = became(&server, "generic", &fire("e", &[A])).await["id"].as_str().unwrap().to_owned();
+    let numbers = async |id: &str| {
+        let alarm = server.alarm(id).await;
+        let callees = alarm["callees"].as_array().unwrap().clone();
+        callees.iter().map(|one| one["number"].as_str().unwrap().trim_start_matches("+86").to_owned()).collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(became(&server, "generic", &fire("d", &[B, A])).await["outcome"], "repeated");
+        assert_eq!(numbers(&id).await, [A, B]);
+    }
+    assert_eq!(numbers(&beside).await, [A], "what is beside it does not concern them");
+    let kinds =
+        server.alarm(&id).await["timeline"].as_array().unwrap().iter().filter(|event| event["kind"] == "rung_also").count();
+    assert_eq!(kinds, 1);
+    // The next alarm for A alone is none of B's.
+    let third = became(&server, "generic", &fire("f", &[A])).await["id"].as_str().unwrap().to_owned();
+    assert_eq!(numbers(&third).await, [A]);
+    let mut rung = Vec::new();
+    for _ in 0..2 {
+        let (mid, phones) = server.dial(&desk).await;
+        rung.extend(phones);
+        server.report(&desk, &mid, None).await;
+    }
+    rung.sort();
+    let mut all = vec![A.to_owned(), B.to_owned()];
+    all.sort();
+    assert_eq!(rung, all);
+    // Nobody else is rung for what somebody has taken, and a name that leads nowhere refuses no repeat.
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &json!({})).await.0, 200);
+    assert_eq!(became(&server, "generic", &fire("d", &[C])).await["outcome"], "repeated");
+    assert_eq!(numbers(&id).await, [A, B]);
+}
+
+async fn a_sender_s_acknowledgement_leaves_the_wish_to_be_rung_again(home: Home) {
+    let server = home.start().await;
+    let id = became(&server, "zabbix", &zabbix(json!({}))).await["id"].as_str().unwrap().to_owned();
+    let taken = json!({ "name": "Ann", "ring_again_after_seconds": 3_600 });
+    assert_eq!(server.post(&format!("/api/v1/alarms/{id}/acknowledge"), &taken).await.0, 200);
+    let until = server.alarm(&id).await["rings_again_at"].clone();
+    assert!(until.is_string());
+    let update = zabbix(json!({ "update_status": "1", "update_action": "acknowledged", "update_message": "Ann has it" }));
+    assert_eq!(became(&server, "zabbix", &update).await["outcome"], "acknowledged");
+    assert_eq!(server.alarm(&id).await["rings_again_at"], until, "Zabbix cannot say that, so it does not say otherwise");
 }
 
 async fn a_form_an_address_and_a_list(home: Home) {

@@ -343,6 +343,12 @@ async fn what_senders_send(home: Home) {
     let odd = post(json!({ "summary": format!("{}\u{7}", "s".repeat(1_500)), "phones": [A], "dedup_key": "odd" })).await;
     act(&server, &odd, "cancel", json!({})).await;
     pass(&server, 4_000).await;
+    // A repeat names somebody else.
+    let fan = |phones: Value| json!({ "summary": "fan", "phones": phones, "dedup_key": "fan" });
+    let wider = post(fan(json!([A]))).await;
+    post(fan(json!([A, B]))).await;
+    act(&server, &wider, "cancel", json!({})).await;
+    pass(&server, 4_000).await;
     // A group: something new burns in it, it is over, and its firing is told once more.
     let group = async |body: &Value| {
         all_told(&server).await;
@@ -389,7 +395,7 @@ async fn what_senders_send(home: Home) {
     let quiet = json!([{ "from": "00:00", "to": "23:00", "zone": "Asia/Shanghai", "up_to": "low" }]);
     assert_eq!(server.put("/api/v1/quiet-hours", &json!({ "quiet_hours": quiet })).await.0, 200);
     let sleeps = server.raise(&[A], json!({ "priority": "low" })).await;
-    let all = [&id, &odd, &burning, &first, &joined, &held, &asked, &sleeps];
+    let all = [&id, &odd, &wider, &burning, &first, &joined, &held, &asked, &sleeps];
     tell(&server, &room, "senders", &all).await;
 }
 

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 /// So many alerts are remembered of one alarm; of others it is only remembered that there are some.
 const MOST_ALERTS: usize = 40_000;
+/// So many ends of which no beginning was heard are remembered of one message.
+const MOST_ALONE: usize = 1_000;
 /// For so long after an alert was over, a sender may still be trying to tell that it burns. What comes later is another fire, also
 /// when it is said to have begun at the same instant: a source that was cut off from its Alertmanager for a while tells its first
 /// beginning again.
@@ -242,6 +244,20 @@ pub fn hear(open: &[Option<Burning>], ended: &[Burning], message: &Message, now:
     Heard { ends: ends.collect(), open: after, raises, stale }
 }
 
+/// What a message says to be over of which nobody has said that it burns: the word that it does may still be on its way, and is late then.
+/// Without a time nothing can be known of that. `known`: what burns, and what burnt in what was over lately.
+pub fn ends_alone<'b>(known: impl IntoIterator<Item = &'b Burning>, message: &Message, now: DateTime<Utc>) -> Option<Burning> {
+    let known: Vec<&Burning> = known.into_iter().collect();
+    let ends = message.alerts.iter().filter(|told| !told.burns || message.over).filter_map(|told| {
+        let ended_at = past(told.ends_at, now)?;
+        let over = Over { ended_at: Some(ended_at), heard_at: now };
+        let named = Named { starts_at: past(told.starts_at, now), over: Some(over) };
+        (!known.iter().any(|burning| burning.ever(told.mark))).then_some((told.mark, named))
+    });
+    let alerts: BTreeMap<Mark, Named> = ends.take(MOST_ALONE).collect();
+    (!alerts.is_empty()).then(|| Burning([(message.address.clone(), Word { alerts, more: false })].into()))
+}
+
 /// Takes away what is over.
 fn put_out(open: &mut [Option<Burning>], message: &Message, out: &[Told], stale: bool, now: DateTime<Utc>) {
     let address = message.address.as_str();
@@ -392,6 +408,30 @@ mod tests {
         assert!(matches!(world.hear(&burns(60), at(55)).raises, Raises::Own { .. }), "what is yet to come counts as it arrives");
         world.hear(&over(55, 58), at(58));
         assert!(matches!(world.hear(&burns(10), at(58) + SENDERS_RETRY).raises, Raises::Own { .. }), "in doubt it rings");
+    }
+
+    #[test]
+    fn a_beginning_that_comes_after_its_end_raises_nothing() {
+        let over = |ends_at| Message { alerts: vec![Told { ends_at, ..told(1, false) }], ..says("a", true, &[]) };
+        let burns =
+            |start| Message { alerts: vec![Told { starts_at: Some(at(start)), ..told(1, true) }], ..says("a", false, &[]) };
+        let alone = ends_alone(&[], &over(Some(at(30))), at(31)).unwrap();
+        let raised = |message: &Message, now| hear(&[], std::slice::from_ref(&alone), message, at(now)).raises != Raises::Nothing;
+        assert!(!raised(&burns(10), 40), "it was over when it was told");
+        assert!(raised(&burns(30), 40) && raised(&burns(35), 40), "another fire");
+        assert!(raised(&Message { alerts: vec![told(1, true)], ..burns(0) }, 40), "without a time it rings");
+        assert!(raised(&Message { address: "b".to_owned(), ..burns(10) }, 40), "somebody else's word");
+        assert!(raised(&burns(10), 31 + 3600), "nobody still tries by then");
+        for nothing in [over(None), over(Some(at(99))), says("a", true, &[]), burns(10)] {
+            assert_eq!(ends_alone(&[], &nothing, at(31)), None, "{nothing:?}");
+        }
+        let mut known = Burning::default();
+        known.light(&burns(10), &burns(10).alerts, at(11));
+        assert_eq!(ends_alone(&[known], &over(Some(at(30))), at(31)), None, "it was heard of");
+        let many: Vec<u64> = (0..5_000).collect();
+        let alerts = says("a", true, &many).alerts.into_iter().map(|told| Told { ends_at: Some(at(1)), ..told }).collect();
+        let kept = ends_alone(&[], &Message { alerts, ..says("a", true, &[]) }, at(2)).unwrap();
+        assert_eq!(kept.0["a"].alerts.len(), MOST_ALONE);
     }
 
     #[test]

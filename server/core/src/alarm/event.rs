@@ -337,6 +337,11 @@ events! {
         #[serde(default)]
         nowhere: Vec<String>,
     }
+    /// A repeat named people whom the hunt did not ring: they are rung as well.
+    RungAlso = "rung_also" {
+        /// Whom.
+        callees: Vec<Led>,
+    }
     /// A step led to nobody who can be rung, and was passed.
     StepEmpty = "step_empty" {
         /// The name of the policy; none when the alarm itself names the step.

@@ -113,7 +113,7 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
         _ => calls.iter().find(|call| call.mid == mid).and_then(|call| call.handset.as_deref()).unwrap_or_default(),
     };
     let who = match &event {
-        Event::StepBegan { callees, .. } => {
+        Event::StepBegan { callees, .. } | Event::RungAlso { callees } => {
             callees.iter().map(|one| with_duty(reader, one)).collect::<Vec<_>>().join(&escape(&reader.words.list_comma))
         }
         event => format!("<b>{}</b>", escape(&named(reader, event, calls))),
@@ -283,6 +283,7 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::StepBegan { last_resort: true, .. } => ("ring", &words.t_step_fallback),
         Event::StepBegan { policy: None, .. } => ("ring", &words.t_step_named),
         Event::StepBegan { .. } => ("ring", &words.t_step_began),
+        Event::RungAlso { .. } => ("ring", &words.t_rung_also),
         Event::StepEmpty { .. } => ("bad", &words.t_step_empty),
         Event::PolicyEmpty { .. } => ("bad", &words.t_policy_empty),
         Event::Escalated { by, .. } => ("plain", or(by, &words.t_escalated, &words.t_escalated_by_nobody)),

@@ -65,8 +65,18 @@ impl Engine {
             }
         }
         let before: Vec<Option<Burning>> = open.iter().map(|one| one.burning.clone()).collect();
-        let burnt: Vec<Burning> = lately.iter().map(|(_, burning)| burning.clone()).collect();
-        let heard = burning::hear(&before, &burnt, message, now);
+        let mut burnt: Vec<Burning> = lately.iter().map(|(_, burning)| burning.clone()).collect();
+        let mut heard = burning::hear(&before, &burnt, message, now);
+        if matches!(heard.raises, Raises::Own { .. })
+            && let Some(alone) = work.db().end_heard(&request.integration_id, group, now - REMEMBERED).await?
+        {
+            // Its end came first. It stands behind the alarms, as it is none.
+            burnt.push(alone);
+            heard = burning::hear(&before, &burnt, message, now);
+        }
+        if let Some(alone) = burning::ends_alone(before.iter().flatten().chain(&burnt), message, now) {
+            work.db().set_end_heard(&request.integration_id, group, &alone, now).await?;
+        }
         for ((one, before), after) in open.iter().zip(&before).zip(&heard.open) {
             if let Some(after) = after.as_ref().filter(|after| before.as_ref() != Some(after)) {
                 work.db().set_burning(one.alarm.id, after).await?;

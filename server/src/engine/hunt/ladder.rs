@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 
 use crate::alarm::escalation::{self, Ladder, Move, Unconfirmed};
 use crate::alarm::event::{self, Event};
@@ -95,7 +96,15 @@ impl Engine {
 
     /// Begins the next step of a hunt's policy that leads to somebody; those that lead to nobody are passed, and said so. When no
     /// step ever led to anybody, the configured fallback is rung.
-    pub(in crate::engine) async fn begin_next_step(&self, work: &mut Work, hunt: &HuntRow) -> Result<(), EngineError> {
+    pub(in crate::engine) fn begin_next_step<'f>(
+        &'f self,
+        work: &'f mut Work,
+        hunt: &'f HuntRow,
+    ) -> BoxFuture<'f, Result<(), EngineError>> {
+        Box::pin(self.go_up(work, hunt))
+    }
+
+    async fn go_up(&self, work: &mut Work, hunt: &HuntRow) -> Result<(), EngineError> {
         let now = work.now();
         let policy = match hunt.policy_id {
             Some(id) => work.db().policy(id).await?,
@@ -138,7 +147,7 @@ impl Engine {
             work.db().set_refused(hunt.id, &[]).await?;
             work.db().restart_policy(hunt.id).await?;
             let hunt = work.db().lock_hunt(hunt.id).await?;
-            return Box::pin(self.begin_next_step(work, &hunt)).await;
+            return self.begin_next_step(work, &hunt).await;
         }
         self.fall_back(work, hunt, Some(&policy.name)).await
     }

@@ -70,6 +70,8 @@ pub struct Acknowledgement {
     pub doer: Doer,
     /// Unless it is over by then, it rings again after so many seconds.
     pub ring_again_after_s: Option<i32>,
+    /// It comes from where nobody can say that: if somebody wants it to ring again, it does.
+    pub leaves_ring_again: bool,
     /// Up to when they had heard what is in the alarms: what came later is rung for. `None`: they see what is in them now.
     pub heard_at: Option<DateTime<Utc>>,
 }
@@ -150,10 +152,13 @@ impl Engine {
             };
             let answer = confirmed_answer(work, &hunt, &by).await?;
             let ring_again_at = by.ring_again_after_s.map(|after| now + seconds(after));
+            let mut rings_again_at = ring_again_at;
             for alarm in &alarms {
                 // What is rung for later because nobody has heard of it, they may not have heard of either.
                 let unheard = alarm.rings_for_news && by.heard_at.is_some_and(|heard_at| alarm.news_at > Some(heard_at));
-                if !unheard {
+                let left = alarm.ring_again_at.filter(|_| by.leaves_ring_again && !alarm.rings_for_news);
+                rings_again_at = rings_again_at.or(left);
+                if !unheard && left.is_none() {
                     work.db().set_ring_again(alarm.id, ring_again_at).await?;
                 }
                 acted.push(Acted { alarm: alarm.id, effect: Effect::Done });
@@ -164,7 +169,7 @@ impl Engine {
                 note: by.note,
                 via: Some(by.doer.via()),
                 done_by: Some(by.doer),
-                rings_again_at: ring_again_at,
+                rings_again_at,
                 alarms: only,
             };
             work.db().insert_event(only_one(&alarms), Some(hunt.id), now, &event).await?;

@@ -8,13 +8,14 @@ use sha2::{Digest, Sha256};
 use crate::alarm::consequences;
 use crate::alarm::doer::{Actor, Doer};
 use crate::alarm::event::Event;
-use crate::alarm::policy::Step;
+use crate::alarm::policy::{Reached, Step, Whom};
 use crate::alarm::{AlarmKind, AlarmState, Confirm, Confirmation, HuntOutcome, Mode, Priority, Until, hunt};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
-use crate::ids::{AlarmId, CalleeId, HandsetId, HuntId, hex};
+use crate::ids::{AlarmId, HandsetId, HuntId, hex};
 use crate::keep::whom::{self, Named};
 use crate::needs::Words;
+use crate::numbers::Number;
 use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
@@ -406,7 +407,6 @@ impl Engine {
         hunt: HuntId,
         naming: Naming<'_>,
     ) -> Result<(), EngineError> {
-        let now = work.now();
         let callees = match naming {
             Naming::These(callees) => callees,
             Naming::Policy | Naming::Step { .. } => {
@@ -420,28 +420,45 @@ impl Engine {
             }
         };
         for (position, callee) in (0_i32..).zip(callees) {
-            let person = work.db().person_with_number(&callee.number).await?;
-            // Several people may share a number: whom the sender names is not somebody else for having the same one.
-            let person = person.filter(|person| callee.name.as_ref().is_none_or(|name| *name == person.name));
-            let row = CalleeRow {
-                id: CalleeId::new(now),
-                step: 0,
-                position,
-                person_id: person.as_ref().map(|person| person.id),
-                name: callee.name.clone().or(person.map(|person| person.name)),
-                number: callee.number.clone(),
-                known_to_plan: callee.known_to_plan,
-                reference: callee.reference.clone(),
-                max_attempts: callee.max_attempts,
-                min_interval_s: callee.min_interval_s,
-                attempts: 0,
-                failed: 0,
-                last_offered_at: None,
-                verdict: None,
-            };
+            let row = CalleeRow { position, ..callee_row(work, callee).await? };
             work.db().insert_callee(hunt, &row).await?;
         }
         Ok(())
+    }
+
+    /// The numbers and people that a request names, each by itself: whom duty leads to is left out, and so is who cannot be found.
+    pub(in crate::engine) async fn named_one_by_one(
+        &self,
+        work: &mut Work,
+        request: &RaiseRequest,
+    ) -> Result<Vec<CalleeRow>, EngineError> {
+        if request.ring.is_empty() {
+            let mut rows = Vec::with_capacity(request.callees.len());
+            for callee in &request.callees {
+                rows.push(callee_row(work, callee).await?);
+            }
+            return Ok(rows);
+        }
+        let now = work.now();
+        let mut whom = Vec::new();
+        for named in &request.ring {
+            let found = whom::find(&mut work.db(), named, self.region()).await?;
+            whom.extend(found.ok().filter(|one| !matches!(one, Whom::Team(_) | Whom::Schedule(_))));
+        }
+        let led = whom::reach(&mut work.db(), &whom, now).await?;
+        let settings = &self.config.alarms;
+        let attempts = request.attempts.unwrap_or_else(|| i32::try_from(settings.attempts).unwrap_or(1));
+        let interval = || i32::try_from(settings.min_interval.as_secs()).unwrap_or(i32::MAX);
+        let min_interval_s = request.min_interval_s.unwrap_or_else(interval);
+        let row = |one: Reached| CalleeRow {
+            person_id: one.person,
+            name: one.name,
+            known_to_plan: Number::from_stored(one.number.as_str()).is_known_to_plan(),
+            max_attempts: attempts,
+            min_interval_s,
+            ..CalleeRow::of(one.number, now)
+        };
+        Ok(led.to.into_iter().map(row).collect())
     }
 
     /// A person calls an alarm off: ringing stops, unless the hunt also serves another alarm.
@@ -579,6 +596,23 @@ fn short(queue: String) -> String {
     }
     let begins: String = queue.chars().take(40).collect();
     format!("{begins}… {}", hex(&Sha256::digest(&queue)[..16]))
+}
+
+/// A callee whom a sender names by number: a person, where the number is theirs.
+async fn callee_row(work: &mut Work, callee: &NewCallee) -> Result<CalleeRow, EngineError> {
+    let now = work.now();
+    let person = work.db().person_with_number(&callee.number).await?;
+    // Several people may share a number: whom the sender names is not somebody else for having the same one.
+    let person = person.filter(|person| callee.name.as_ref().is_none_or(|name| *name == person.name));
+    Ok(CalleeRow {
+        person_id: person.as_ref().map(|person| person.id),
+        name: callee.name.clone().or(person.map(|person| person.name)),
+        known_to_plan: callee.known_to_plan,
+        reference: callee.reference.clone(),
+        max_attempts: callee.max_attempts,
+        min_interval_s: callee.min_interval_s,
+        ..CalleeRow::of(callee.number.clone(), now)
+    })
 }
 
 pub(in crate::engine) async fn insert_hunt(

@@ -6,22 +6,27 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 
 use super::ladder::{lapse, left_of_step};
-use super::raise::{RaiseRequest, insert_hunt, lock_alarm, refuse_if_over, team_asked_for};
+use super::raise::{NamedBy, RaiseRequest, insert_hunt, lock_alarm, refuse_if_over, team_asked_for};
 use crate::alarm::coverage::{self, Left};
-use crate::alarm::event::{Event, EventKind, RingsAgain};
+use crate::alarm::event::{Event, EventKind, Led, RingsAgain};
+use crate::alarm::hunt;
 use crate::alarm::{HuntOutcome, Priority, Verdict};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, AnswerId, HuntId};
+use crate::numbers::same_phone;
 use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
 use crate::store::alarm::answers::{self, AnswerRow};
-use crate::store::alarm::hunts::{HuntRow, SaidNo};
+use crate::store::alarm::hunts::{CalleeRow, HuntRow, SaidNo};
 
 /// So long after its end, the same key opens the same alarm again.
 pub(in crate::engine) const FLAPS_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// A hunt grows to so many callees by what repeats name, and no further.
+const MOST_CALLEES: usize = 200;
 
 impl Engine {
     /// What follows when an open alarm, whose hunt is locked, was counted as repeated. `new`: something burns in it that did not.
@@ -55,7 +60,10 @@ impl Engine {
             work.db().raise_alarm_priority(alarm.id, request.priority, now).await?;
         }
         if hunt.ended_at.is_none() {
-            return if worse { self.hurry(work, request.priority, alarm, hunt).await } else { Ok(()) };
+            if worse {
+                self.hurry(work, request.priority, alarm, hunt).await?;
+            }
+            return self.ring_also(work, request, alarm).await;
         }
         let settings = &self.config.alarms;
         let rested = now - hunt.created_at >= delta(settings.rehunt);
@@ -80,6 +88,65 @@ impl Engine {
             Some(why) => self.ring_anew(work, request, alarm, hunt, why).await,
             None => Ok(()),
         }
+    }
+
+    /// A repeat names numbers or people whom the hunt does not know: they are rung after the others of its step, for this alarm alone.
+    /// Who is on duty by now is nobody else whom the sender names, and a name that leads nowhere is passed over: it would have been
+    /// refused in a new alarm, and a repeat is to be counted.
+    fn ring_also<'f>(
+        &'f self,
+        work: &'f mut Work,
+        request: &'f RaiseRequest,
+        alarm: &'f AlarmRow,
+    ) -> BoxFuture<'f, Result<(), EngineError>> {
+        Box::pin(self.ring_those_whom_it_names(work, request, alarm))
+    }
+
+    async fn ring_those_whom_it_names(
+        &self,
+        work: &mut Work,
+        request: &RaiseRequest,
+        alarm: &AlarmRow,
+    ) -> Result<(), EngineError> {
+        if request.named_by != NamedBy::Alarm || request.policy.is_some() || request.is_by_itself() {
+            return Ok(());
+        }
+        let now = work.now();
+        // It may have gone on to another step, or ended, a moment ago.
+        let current = work.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
+        let hunt = work.db().lock_hunt(current.hunt_id).await?;
+        let known = work.db().callees(hunt.id).await?;
+        if hunt.ended_at.is_some() || known.is_empty() {
+            return Ok(());
+        }
+        let no_more = who_want_no_more(work, std::slice::from_ref(alarm)).await?;
+        let refused = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
+        let said_no = |one: &CalleeRow| refused.iter().chain(&no_more).any(|no| no.is(one.person_id, &one.number));
+        let mut others: Vec<CalleeRow> = Vec::new();
+        for one in self.named_one_by_one(work, request).await? {
+            let is_known = |other: &CalleeRow| one.is_same_person(other) || same_phone(&one.number, &other.number);
+            if !said_no(&one) && !known.iter().chain(&others).any(is_known) {
+                others.push(one);
+            }
+        }
+        others.truncate(MOST_CALLEES.saturating_sub(known.len()));
+        if others.is_empty() {
+            return Ok(());
+        }
+        let own = self.hunt_of_its_own(work, alarm, &hunt).await?;
+        let hunt = own.as_ref().map_or(&hunt, |own| &own.hunt);
+        let first = known.iter().filter(|one| one.step == hunt.step).map(|one| one.position + 1).max().unwrap_or(0);
+        let more_dials = hunt::hand_out_limit(others.iter().map(|one| one.max_attempts));
+        let mut callees = Vec::with_capacity(others.len());
+        for (position, other) in (first..).zip(others) {
+            let row = CalleeRow { step: hunt.step, position, ..other };
+            work.db().insert_callee(hunt.id, &row).await?;
+            callees.push(Led { name: row.name, number: row.number, duty: None });
+        }
+        // Whoever else is rung for the same people as it was is not rung for these.
+        work.db().more_callees(hunt.id, more_dials).await?;
+        work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::RungAlso { callees }).await?;
+        self.settle(work, hunt.id).await
     }
 
     /// A hunt that goes on is more urgent than it was: it is not put off any more, unless maintenance holds it, and does not wait for the

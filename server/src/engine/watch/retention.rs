@@ -60,6 +60,8 @@ pub(in crate::engine) enum Lines {
     IdempotencyKeys,
     /// What was answered to operators under a key.
     RepeatedRequests,
+    /// Ends of which no beginning was heard.
+    EndsHeard,
     /// Outages of handsets that are over.
     Outages,
     /// Records of calls.
@@ -99,6 +101,7 @@ pub(in crate::engine) async fn forget(store: &Store, lines: Lines, before: DateT
             Lines::InboundSms => db.forget_inbound(before).await?,
             Lines::HandOvers => db.forget_hand_overs(before).await?,
             Lines::IdempotencyKeys => db.forget_idempotent_requests(before).await?,
+            Lines::EndsHeard => db.forget_ends_heard(before).await?,
             Lines::RepeatedRequests => db.forget_repeated_requests(before).await?,
             Lines::Outages => db.forget_outages(before).await?,
             Lines::CallRecords => db.forget_call_records(before).await?,

@@ -426,6 +426,7 @@ impl Engine {
             retention::forget(&self.store, Lines::RpcRecordings, before).await?;
         }
         retention::forget_burnt(&self.store, now - REMEMBERED).await?;
+        retention::forget(&self.store, Lines::EndsHeard, now - REMEMBERED).await?;
         self.store.note_ids(now).await?;
         let keep_days = self.config.records.keep_days;
         if keep_days > 0 {

@@ -57,6 +57,7 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         | Event::NotRung { .. }
         | Event::Declined { .. }
         | Event::StepEmpty { .. }
+        | Event::RungAlso { .. }
         | Event::PolicyEmpty { .. }
         | Event::Escalated { .. }
         | Event::PolicySet { .. }

@@ -236,6 +236,27 @@ impl CalleeRow {
         matches!(self.verdict, Some(Verdict::Declined | Verdict::Skipped))
     }
 
+    /// A callee with this number, of whom nothing else is known, and who has not been rung.
+    #[must_use]
+    pub fn of(number: String, now: DateTime<Utc>) -> Self {
+        Self {
+            id: CalleeId::new(now),
+            step: 0,
+            position: 0,
+            person_id: None,
+            name: None,
+            known_to_plan: false,
+            number,
+            reference: None,
+            max_attempts: 0,
+            min_interval_s: 0,
+            attempts: 0,
+            failed: 0,
+            last_offered_at: None,
+            verdict: None,
+        }
+    }
+
     /// The same person; where one of the two is not known, the same phone under no other name.
     #[must_use]
     pub fn is_same_person(&self, other: &Self) -> bool {
@@ -392,6 +413,8 @@ statements! {
            due_since = NULL
          WHERE id = $1"
     ];
+    /// It has got more callees than others that might join it expect.
+    MORE_CALLEES = ["UPDATE hunts SET dials_left = dials_left + $2, join_key = NULL WHERE id = $1"];
     /// The time of its step is over.
     END_STEP_NOW = ["UPDATE hunts SET step_ends_at = $2, due_at = $2, due_since = NULL, snoozed_until = NULL WHERE id = $1 AND ended_at IS NULL"];
     /// Another policy, from its first step.
@@ -759,6 +782,11 @@ impl Db<'_> {
     pub async fn begin_step(&mut self, id: HuntId, step: &NewStep) -> Result<()> {
         execute!(self, BEGIN_STEP, id, step.step, step.mode, step.ends_at, step.more_dials, step.begins_at, step.begin_before)
             .map(|_| ())
+    }
+
+    /// Lets a hunt ring so many times more, for callees of its own: no alarm for the people of before joins it.
+    pub async fn more_callees(&mut self, id: HuntId, dials: i32) -> Result<()> {
+        execute!(self, MORE_CALLEES, id, dials).map(|_| ())
     }
 
     /// Lets the next step of an open hunt begin now.

@@ -54,6 +54,18 @@ statements! {
            SELECT b.alarm_id FROM alarm_burning b CROSS JOIN alarms a
            WHERE a.id = b.alarm_id AND NOT a.dedup_open AND (a.resolved_at IS NULL OR a.resolved_at < $1) LIMIT 20)"
     ];
+    /// What was said to be over in a group before anybody said that it burns.
+    END_HEARD = ["SELECT burning FROM ends_heard WHERE integration_id = $1 AND group_key = $2 AND heard_at > $3"];
+    /// The same, as it is from now on.
+    SET_END_HEARD = [
+        "INSERT INTO ends_heard (integration_id, group_key, burning, heard_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (integration_id, group_key) DO UPDATE SET burning = excluded.burning, heard_at = excluded.heard_at"
+    ];
+    /// Those that nobody waits for any more, some at a time.
+    FORGET_ENDS_HEARD = [
+        "DELETE FROM ends_heard WHERE (integration_id, group_key) IN (
+           SELECT integration_id, group_key FROM ends_heard WHERE heard_at < $1 ORDER BY heard_at LIMIT 1000)"
+    ];
     /// It was over, and is not.
     REOPEN = [
         "UPDATE alarms SET resolved_at = NULL, dedup_open = TRUE, repeats = repeats + 1, last_repeat_at = $2
@@ -98,6 +110,22 @@ impl Db<'_> {
     /// Notes what burns of an alarm.
     pub async fn set_burning(&mut self, alarm: AlarmId, burning: &Burning) -> Result<()> {
         execute!(self, SET_BURNING, alarm, Json(burning)).map(|_| ())
+    }
+
+    /// What was said to be over in a group, after an instant, before anybody said that it burns.
+    pub async fn end_heard(&mut self, integration: &str, group: &str, after: DateTime<Utc>) -> Result<Option<Burning>> {
+        let row: Option<(Json<Burning>,)> = fetch_optional!(self, END_HEARD, integration, group, after)?;
+        Ok(row.map(|(burning,)| burning.0))
+    }
+
+    /// Notes it, in place of what was noted before.
+    pub async fn set_end_heard(&mut self, integration: &str, group: &str, ends: &Burning, now: DateTime<Utc>) -> Result<()> {
+        execute!(self, SET_END_HEARD, integration, group, Json(ends), now).map(|_| ())
+    }
+
+    /// Forgets up to 1,000 of those that were noted before an instant; gives how many.
+    pub async fn forget_ends_heard(&mut self, before: DateTime<Utc>) -> Result<u64> {
+        execute!(self, FORGET_ENDS_HEARD, before)
     }
 
     /// Forgets what burnt in up to [`BURNT_AT_ONCE`] alarms that are not open and were not resolved since then; gives in how many.
