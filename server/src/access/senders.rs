@@ -25,6 +25,7 @@ use crate::ids::KeyId;
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
 use crate::secrets;
+use crate::signal;
 use crate::store::StoreError;
 use crate::store::access::keys::{COMMANDS_CALLS, KeyRow};
 use crate::telemetry::AlarmResult;
@@ -59,6 +60,12 @@ impl Sender {
             Some(key) => Doer::Key { name: key.name.clone() },
             None => Doer::OpenNetwork { address: self.address },
         }
+    }
+
+    /// Under which name its alarms are counted.
+    #[must_use]
+    pub fn counted_as(&self) -> String {
+        self.key.as_ref().map_or_else(|| self.address.to_string(), |key| key.id.to_string())
     }
 
     /// Its key, where that may send shouts. Nobody else reads of the shouts of a key but who runs the server.
@@ -225,7 +232,7 @@ pub async fn senders_only(
             if let (Some(_), Some(seat)) = (&sender.key, request.extensions().get::<Seat>()) {
                 seat.known();
             }
-            if let Some(refused) = beyond_rate(&access, peer.0, &request, &sender) {
+            if let Some(refused) = beyond_rate(&access, &request, &sender) {
                 return refused;
             }
             request.extensions_mut().insert(sender);
@@ -235,33 +242,33 @@ pub async fn senders_only(
     }
 }
 
+/// Who sends only once has so many times the room of others in a minute: what is refused is lost, and a large outage is when they send most.
+const ROOM_OF_THE_ONCE_ONLY: usize = 4;
+
 /// Counts a request that raises alarms; its refusal when it is more than one sender may send.
-fn beyond_rate(access: &Access, peer: SocketAddr, request: &Request, sender: &Sender) -> Option<Response> {
+fn beyond_rate(access: &Access, request: &Request, sender: &Sender) -> Option<Response> {
     const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
     const INTAKES: &str = "/api/v1/intake/";
-    const AFTER_429: [&str; 2] = ["/api/v1/intake/nightingale", "/api/v1/intake/n9e"];
     const ALERTS: [&str; 2] = ["/v2/alerts", "/jsm/ops/integration/v2/alerts"];
     let path = request.uri().path();
-    let raises = RAISE.contains(&path) || path.starts_with(INTAKES) || ALERTS.contains(&path);
+    let intake = path.strip_prefix(INTAKES);
+    let raises = RAISE.contains(&path) || intake.is_some() || ALERTS.contains(&path);
     // Uptime Kuma may only be able to fetch its address.
-    let by_get = *request.method() == Method::GET && path.starts_with(INTAKES);
+    let by_get = *request.method() == Method::GET && intake.is_some();
     if !raises || !(by_get || matches!(*request.method(), Method::POST | Method::PUT)) {
         return None;
     }
-    let config = &access.config.http;
-    let who = match &sender.key {
-        Some(key) => key.id.to_string(),
-        None => doors::caller(peer, request.headers(), config).address.to_string(),
-    };
-    let limit = config.alarms_per_minute;
+    let reader = intake.and_then(|name| signal::reader(name.trim_end_matches('/')));
+    let who = sender.counted_as();
+    let room = if reader.is_some_and(|reader| reader.once_only) { ROOM_OF_THE_ONCE_ONLY } else { 1 };
+    let limit = access.config.http.alarms_per_minute.saturating_mul(room);
     let TooMany { seconds, first } = access.rates.admit(&who, limit, access.clock.now()).err()?;
     access.metrics.alarms.inc(AlarmResult::Refused);
     if first {
         tracing::warn!(sender.name = sender.name().unwrap_or(&who), "a sender raises more than {limit} alarms in a minute");
     }
     // Monitoring systems give up after a 4xx; Alertmanager sends a webhook again only after a 5xx.
-    // Nightingale takes that for delivered, and comes again after 429.
-    let comes_after_503 = path.starts_with(INTAKES) && !AFTER_429.contains(&path);
+    let comes_after_503 = intake.is_some() && !reader.is_some_and(|reader| reader.again_on_429);
     let status = if comes_after_503 { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::TOO_MANY_REQUESTS };
     let text = format!("this sender may raise {limit} alarms in a minute (http.alarms_per_minute): send it again in {seconds} s");
     let mut response = Problem::new(status, Code::TooManyAlarms, text).into_response();

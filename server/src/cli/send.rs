@@ -1,6 +1,7 @@
 //! `autocall send`: an alarm from a shell script or a cron job, told until the server has it, with an exit status.
 
 use std::collections::VecDeque;
+use std::io::IsTerminal;
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,9 +11,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use reqwest::{Client, StatusCode, Url, header};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Map, Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal as Hearing, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
@@ -246,16 +249,22 @@ async fn watch(send: &Send) -> ExitCode {
     let Some((program, arguments)) = send.command.split_first() else { return ExitCode::FAILURE };
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
     let key = send.dedup_key.clone().unwrap_or_else(|| format!("{host}: {}", send.command.join(" ")));
-    let (code, how, last) = match command(program, arguments).await {
+    let mut asked = Asked::listen();
+    let (code, how, last) = match command(program, arguments, &mut asked).await {
         Ok((status, last)) => (code(status), how(status), last),
         Err(error) => (NOT_STARTED, format!("cannot be started: {error}"), String::new()),
     };
-    let told = if code == 0 {
-        deliver(send, "/api/v1/alarms/resolve", &json!({ "dedup_key": key })).await
-    } else {
+    let telling = async {
+        if code == 0 {
+            return deliver(send, "/api/v1/alarms/resolve", &json!({ "dedup_key": key })).await;
+        }
         let summary = send.summary.clone().unwrap_or_else(|| format!("{program} on {host} {how}"));
         let details = format!("{} {how}\n{last}", send.command.join(" "));
         deliver(send, "/api/v1/alarms", &alarm(send, &summary, details.trim(), Some(&key))).await
+    };
+    let told = tokio::select! {
+        told = telling => told,
+        () = asked.again() => Err(Untold::NotReached("asked to end before the server had it: nobody was told".to_owned())),
     };
     if let Err(untold) = told {
         let _ = said(untold);
@@ -280,7 +289,7 @@ fn how(status: ExitStatus) -> String {
 }
 
 /// Runs a command whose words go where they would, and keeps the last of them.
-async fn command(program: &str, arguments: &[String]) -> std::io::Result<(ExitStatus, String)> {
+async fn command(program: &str, arguments: &[String], asked: &mut Asked) -> std::io::Result<(ExitStatus, String)> {
     let mut child = Command::new(program).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let last = Arc::new(Mutex::new(VecDeque::new()));
     let (out, err) = (child.stdout.take(), child.stderr.take());
@@ -288,11 +297,64 @@ async fn command(program: &str, arguments: &[String]) -> std::io::Result<(ExitSt
     let mut words = tokio::spawn(async move {
         tokio::join!(pass_on(out, tokio::io::stdout(), one), pass_on(err, tokio::io::stderr(), other));
     });
-    let status = child.wait().await;
+    let status = wait(&mut child, asked).await;
     let _ = tokio::time::timeout(LAST_WORDS_WITHIN, &mut words).await;
     words.abort();
     let last: Vec<u8> = last.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
     Ok((status?, String::from_utf8_lossy(&last).into_owned()))
+}
+
+/// Waits until a command has ended. Whoever asks us to end means it: it hears of that, and what became of it is told all the same.
+async fn wait(child: &mut Child, asked: &mut Asked) -> std::io::Result<ExitStatus> {
+    // A terminal tells all who run in it.
+    let by_terminal = std::io::stdin().is_terminal();
+    loop {
+        let heard = tokio::select! {
+            status = child.wait() => return status,
+            heard = asked.next() => heard,
+        };
+        if by_terminal && heard != Signal::TERM {
+            continue;
+        }
+        // While it has not been waited for, its number is its own.
+        if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+            let _ = kill_process(pid, heard);
+        }
+    }
+}
+
+/// Hears when this process is asked to end. From then on, nothing but its own code ends it.
+struct Asked([std::io::Result<Hearing>; 4]);
+
+impl Asked {
+    fn listen() -> Self {
+        Self([SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup(), SignalKind::quit()].map(signal))
+    }
+
+    async fn next(&mut self) -> Signal {
+        let [terminate, interrupt, hang_up, quit] = &mut self.0;
+        tokio::select! {
+            () = heard(terminate) => Signal::TERM,
+            () = heard(interrupt) => Signal::INT,
+            () = heard(hang_up) => Signal::HUP,
+            () = heard(quit) => Signal::QUIT,
+        }
+    }
+
+    /// Waits until somebody insists. A terminal that closes does not: what it was for may have been left running on purpose.
+    async fn again(&mut self) {
+        while self.next().await == Signal::HUP {}
+    }
+}
+
+/// Waits for a signal; for ever, where it cannot be heard.
+async fn heard(hearing: &mut std::io::Result<Hearing>) {
+    match hearing {
+        Ok(hearing) => {
+            hearing.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
 }
 
 async fn pass_on(from: Option<impl AsyncRead + Unpin>, mut to: impl AsyncWrite + Unpin, last: Arc<Mutex<VecDeque<u8>>>) {

@@ -226,6 +226,6 @@ pub(super) const KEYS: &[Key] = &[
         "AUTOCALL_HTTP_ALARMS_PER_MINUTE",
         (1, 1_000_000),
         http.alarms_per_minute,
-        "Most requests in a minute with which one sender (a key; without one, an address) may raise alarms, 1 to 1000000. Beyond it they are refused, and sent again later."
+        "Most requests in a minute with which one sender (a key; without one, an address) may raise alarms, 1 to 1000000; each signal of a list counts. Beyond it they are refused, and sent again later. Senders that never send again have four times as many."
     ),
 ];

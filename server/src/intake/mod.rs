@@ -5,6 +5,7 @@ pub mod alertmanager;
 pub mod grafana;
 mod groups;
 mod said;
+mod set_aside;
 pub mod signals;
 pub mod skim;
 pub mod sms_inbound;

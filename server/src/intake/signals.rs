@@ -7,20 +7,21 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Extension, FromRequest, Multipart, Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use axum::response::Response;
+use chrono::TimeDelta;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::groups::{count_refused, outcome, unheard};
 use super::said::{LONGEST_LABEL, LONGEST_SUMMARY, PHONES, clean, dedup_key, labels};
-use super::{alarm_request, whom};
+use super::{alarm_request, set_aside, whom};
 use crate::access::senders::Sender;
 use crate::alarm::burning::{self, Mark, Told};
 use crate::alarm::doer::Actor;
 use crate::alarm::event::Event;
 use crate::alarm::{Mode, Priority, Until};
 use crate::app::App;
-use crate::engine::{Acknowledgement, EngineError, RaiseRequest, Word as Heard};
+use crate::engine::{Acknowledgement, EngineError, RaiseRequest, Raised, RaisedAs, Word as Heard};
 use crate::http::json;
 use crate::http::parsed::Parsed;
 use crate::http::problem::{Code, Problem};
@@ -41,6 +42,8 @@ const KUMA: &str = "kuma";
 /// Fields of a form that are read.
 const MOST_FIELDS: usize = 200;
 const LONGEST_DETAILS: usize = 20_000;
+/// A list that comes once more within this time was sent again: what has no key in it rings nobody a second time.
+const RESENT_WITHIN: TimeDelta = TimeDelta::minutes(10);
 /// As the API takes it, in characters.
 const LONGEST_LINE: usize = 1_000;
 /// These a sender may speak in.
@@ -63,6 +66,8 @@ pub(crate) struct Options {
     priority: Option<Priority>,
     least: Option<Priority>,
     ring_tests: bool,
+    /// Which place of which list it is: what tells a signal without a key when the list is sent again.
+    place: Option<(String, Vec<u8>)>,
 }
 
 /// A key as it is kept.
@@ -152,9 +157,12 @@ async fn take_in(
         Err(_) if reader.name == SNS => (vec![bare(&bytes)], 0),
         read => read?,
     };
+    let own = elements.first().map(reader.answer).unwrap_or_default();
+    app.access.rates.held_more(&sender.counted_as(), elements.len().saturating_sub(1));
+    let list = (elements.len() > 1).then(|| Sha256::digest(&bytes).to_vec());
     let about = Message { body: Value::Null, query: fields(query.as_bytes()), headers: spoken(&headers) };
     // A sender that has hung up meanwhile has been heard all the same: what stands last in its list is not lost.
-    let taking = tokio::spawn(take_all(Arc::clone(app), sender.clone(), reader, (options, about), elements));
+    let taking = tokio::spawn(take_all(Arc::clone(app), sender.clone(), reader, (options, about), (list, elements)));
     let (mut done, refused) = match taking.await {
         Ok(taken) => taken.map_err(|problem| later(reader, problem))?,
         Err(_) => {
@@ -172,21 +180,26 @@ async fn take_in(
         Some(problem) => count_refused(app, sender, &problem),
         None => {}
     }
-    Ok(json(StatusCode::OK, json!({ "alarms": done }).to_string()))
+    let mut answer = json!({ "alarms": done });
+    for (name, value) in own {
+        answer[name] = value;
+    }
+    Ok(json(StatusCode::OK, answer.to_string()))
 }
 
-/// Takes in all elements of a message: what became of each, and why one of them was refused.
+/// Takes in all elements of a message: what became of each, and why one of them was refused. `list` is what tells their list from others.
 async fn take_all(
     app: Arc<App>,
     sender: Sender,
     reader: &'static Reader,
-    (options, about): (Options, Message),
-    elements: Vec<Value>,
+    (mut options, about): (Options, Message),
+    (list, elements): (Option<Vec<u8>>, Vec<Value>),
 ) -> Result<(Vec<Value>, Option<Problem>), Problem> {
     let mut done = Vec::new();
     let mut refused = None;
     for element in elements {
         for read in read(reader, &about, element) {
+            options.place = list.as_ref().map(|list| (place(&sender, list, done.len()), list.clone()));
             let taken = match read {
                 Ok(signal) => take(&app, &sender, reader.name, &options, signal).await,
                 Err(unreadable) => Err(Problem::invalid(unreadable.field, unreadable.why)),
@@ -204,6 +217,16 @@ async fn take_all(
         }
     }
     Ok((done, refused))
+}
+
+/// The name of a place in a list.
+fn place(sender: &Sender, list: &[u8], number: usize) -> String {
+    let list = crate::ids::hex(list);
+    match &sender.key {
+        Some(_) => format!("list {list} {number}"),
+        // In an open network each address is a sender of its own.
+        None => format!("{} list {list} {number}", sender.address),
+    }
 }
 
 /// Some senders take 5xx for *delivered*, and come again after 429.
@@ -256,10 +279,9 @@ async fn take_signal(app: &App, sender: &Sender, source: &str, options: &Options
             Ok(Became::nothing("test", None))
         }
         Word::Ignored(why) => {
-            if let Some(link) = signal.link.map(|link| clean(&link, LONGEST_LABEL)).filter(|link| source == SNS && is_link(link))
-            {
+            if let Some(link) = signal.link.filter(|link| source == SNS && is_link(link)) {
                 // A topic waits to be confirmed, and nothing else says so.
-                tracing::warn!(sender.name = sender.name(), %link, "{}: somebody has to open this address", clean(&signal.summary, LONGEST_SUMMARY));
+                set_aside::keep(app, sender, clean(&signal.summary, LONGEST_SUMMARY), clean(&link, LONGEST_LABEL)).await;
             }
             Ok(Became::nothing("ignored", Some(why)))
         }
@@ -386,13 +408,27 @@ async fn raise(app: &App, sender: &Sender, source: &str, options: &Options, sign
     match (key, message) {
         (Some(key), Some(message)) => Ok(became(app, app.engine.hear(&key, &message, &request).await.map_err(unheard)?)),
         _ => {
-            let raised = app.engine.raise(&request).await.map_err(unheard)?;
-            app.engine.metrics.alarms.inc(AlarmResult::Created);
+            let raised = raise_keyless(app, request).await?;
+            let again = matches!(raised.raised_as, RaisedAs::Replayed { .. });
+            app.engine.metrics.alarms.inc(if again { AlarmResult::Repeated } else { AlarmResult::Created });
             let alarm = raised.alarm;
-            let told = json!({ "id": alarm.id, "number": alarm.number.to_string(), "outcome": raised.raised_as.word() });
+            let outcome = if again { RaisedAs::Repeated } else { raised.raised_as };
+            let told = json!({ "id": alarm.id, "number": alarm.number.to_string(), "outcome": outcome.word() });
             Ok(Became { id: Some(alarm.id), told })
         }
     }
+}
+
+/// Nothing tells a signal without a key from the next one, but its place in a list that is sent again.
+async fn raise_keyless(app: &App, mut request: RaiseRequest) -> Result<Raised, Problem> {
+    let raised = app.engine.raise(&request).await.map_err(unheard)?;
+    let long_ago = app.engine.clock.now() - raised.alarm.raised_at > RESENT_WITHIN;
+    if !(long_ago && matches!(raised.raised_as, RaisedAs::Replayed { .. })) {
+        return Ok(raised);
+    }
+    // On another day, the same may be wrong in the same words.
+    request.idempotency = None;
+    app.engine.raise(&request).await.map_err(unheard)
 }
 
 async fn request(app: &App, sender: &Sender, source: &str, options: &Options, signal: Signal) -> Result<RaiseRequest, Problem> {
@@ -421,6 +457,7 @@ async fn request(app: &App, sender: &Sender, source: &str, options: &Options, si
         ring: rung.ring,
         callees: rung.callees,
         named_by: rung.named_by,
+        idempotency: options.place.clone(),
         ..RaiseRequest::default()
     })
 }
@@ -523,4 +560,65 @@ async fn parts(headers: &HeaderMap, bytes: Bytes) -> Result<Value, Problem> {
 fn spoken(headers: &HeaderMap) -> BTreeMap<String, String> {
     let spoken = HEADERS.iter().filter_map(|name| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.to_owned())));
     spoken.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::*;
+    use axum::http::HeaderValue;
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
+    const JSON: &str = r#"{"state": "firing", "summary": "磁盘满 \"99 %\"", "dedup_key": "db1/disk", "tags": ["a:b", null, 7], "phones": "18712345678"}"#;
+    const LIST: &str = r#"[{"hash": "9c1b", "rule_name": "r", "severity": 1}, {"event_id": "17", "event_value": "0"}, 3]"#;
+    const FORM: &str =
+        "type=PROBLEM&host=db1&service=disk+%2Fvar&state=CRITICAL&output=CRIT+%2299%25%22+full+%C3%A9&phones=18712345678";
+    const PARTS: &str =
+        "--x\r\nContent-Disposition: form-data; name=\"data\"\r\n\r\n{\"msg\": \"My notification Testing\"}\r\n--x--\r\n";
+
+    fn read_body(kind: &'static str, bytes: Vec<u8>) -> Result<(Vec<Value>, usize), Problem> {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(elements(&headers, bytes.into()))
+    }
+
+    proptest! {
+        #[test]
+        fn every_body_is_read_or_refused(
+            sample in prop::sample::select(vec![JSON, LIST, FORM, PARTS]),
+            kind in prop::sample::select(vec!["application/json", "text/plain", "multipart/form-data; boundary=x", "multipart/form-data"]),
+            changes in prop::collection::vec((any::<Index>(), prop::sample::select(b"{}[]\",:=&%+\\\0\n-x\xff\xc3".to_vec())), 0..5),
+            cut in prop::option::of(any::<Index>()),
+        ) {
+            let mut bytes = sample.as_bytes().to_vec();
+            for (at, other) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = other;
+            }
+            if let Some(cut) = cut {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            match read_body(kind, bytes) {
+                Err(problem) => prop_assert!((400..500).contains(&problem.status()), "{problem:?}"),
+                Ok((elements, left_out)) => {
+                    prop_assert!(elements.len() <= MOST_ELEMENTS && left_out == 0);
+                    for (reader, element) in signal::readers().flat_map(|reader| elements.iter().map(move |one| (reader, one))) {
+                        prop_assert!(!read(reader, &Message::default(), element.clone()).is_empty());
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_say_themselves_what_they_are() {
+        assert_eq!(read_body("application/x-www-form-urlencoded", JSON.into()).unwrap().0[0]["dedup_key"], "db1/disk");
+        assert_eq!(read_body("application/json", FORM.into()).unwrap().0[0]["output"], "CRIT \"99%\" full é");
+        assert_eq!(
+            read_body("multipart/form-data; boundary=x", PARTS.into()).unwrap().0[0]["data"],
+            "{\"msg\": \"My notification Testing\"}"
+        );
+        assert_eq!(read_body("text/plain", LIST.into()).unwrap().0.len(), 3);
+    }
 }

@@ -21,6 +21,7 @@ mod nimbox_script;
 mod nodes;
 mod outage;
 mod phone_calls;
+mod programs;
 mod raw;
 mod redis_away;
 mod roster;

@@ -1,6 +1,12 @@
 //! Scenario: senders of alarms. What is wrong is refused with its place and stores nothing; what is sent twice counts once; strangers stay out.
 
 use autocall_tests::described::Held as _;
+use autocall_tests::{
+    process::{Process, Signal},
+    provided_by_run,
+    server::forget_own_settings,
+    wait::eventually,
+};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -8,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::{
     client::{Client, status_and_json, text},
     raw::Reply,
-    world::{Engine, World, assert_keeps_numbers_secret, on_both},
+    world::{Engine, SOON, World, assert_keeps_numbers_secret, on_both},
 };
 
 const ZHANG: &str = "18712345678";
@@ -24,6 +30,8 @@ on_both!(
     a_repeated_alarm_is_counted,
     strangers_stay_outside,
     who_confirms_on_the_command_line_is_kept_so,
+    the_link_that_confirms_a_topic_is_for_the_owner_of_the_data,
+    a_command_that_is_watched_hears_that_it_is_to_end_and_that_is_told,
 );
 
 /// An answer that must be a problem of this status; gives it.
@@ -354,4 +362,46 @@ async fn who_confirms_on_the_command_line_is_kept_so(engine: Engine) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let answer = client.alarm(&id).await["answer"].clone();
     assert_eq!((&answer["name"], &answer["via"]), (&json!("Ann"), &json!("command_line")));
+}
+
+async fn the_link_that_confirms_a_topic_is_for_the_owner_of_the_data(engine: Engine) {
+    let world = World::new(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let link = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&TopicArn=alarms&Token=2336412f37fb687f5d51e6e2";
+    let message = json!({ "Type": "SubscriptionConfirmation", "MessageId": "m-2", "Token": "2336412f37fb687f5d51e6e2",
+                          "TopicArn": "arn:aws:sns:eu-west-1:1:alarms", "SubscribeURL": link });
+    for _ in 0..2 {
+        let answer = client.post("/api/v1/intake/sns", message.clone()).await;
+        assert_eq!(answer["alarms"][0]["outcome"], "ignored", "{answer}");
+    }
+    let file = server.data_dir().join("addresses-to-open.txt");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.lines().count() == 1 && kept.trim_end().ends_with(link), "{kept}");
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).unwrap()) & 0o777, 0o600);
+    let log = server.log();
+    assert!(log.contains("arn:aws:sns:eu-west-1:1:alarms") && log.contains(file.to_str().unwrap()), "{log}");
+    assert!(!log.contains("2336412f") && !log.contains("ConfirmSubscription"), "{log}");
+}
+
+async fn a_command_that_is_watched_hears_that_it_is_to_end_and_that_is_told(engine: Engine) {
+    let world = World::new(engine).await;
+    let server = world.serve().await;
+    let client = Client::new(&server);
+    let log = world.file("send", "");
+    let mut command = std::process::Command::new(provided_by_run("AUTOCALL_BIN"));
+    forget_own_settings(|name| {
+        command.env_remove(name);
+    });
+    let watched = "trap 'echo asked; exit 7' TERM; echo up; while :; do sleep 0.05; done";
+    command.args(["send", "--if-fails", "--url", &server.url(), "--phones", ZHANG, "--dedup-key", "job", "--", "sh", "-c", watched]);
+    let mut send = Process::spawn("autocall send", command, std::path::Path::new(&log));
+    eventually("the command to run", SOON, async || send.output().contains("up").then_some(())).await;
+    send.signal(Signal::Terminate);
+    assert_eq!(send.wait(SOON).await.code(), Some(7), "its exit status is ours");
+    let alarms = client.alarms().await;
+    assert_eq!(alarms.len(), 1);
+    let alarm = client.alarm(&text(&alarms[0], "id")).await;
+    let details = text(&alarm, "details");
+    assert!(details.contains("failed with exit status 7") && details.contains("asked"), "{alarm}");
 }

@@ -20,6 +20,10 @@ on_both!(
     nobody_ends_what_another_sender_said,
     pagerduty_s_events_are_taken_and_answered_in_its_words,
     opsgenie_s_alerts_are_taken_and_answered_in_its_words,
+    what_left_a_hunt_comes_back_into_it_when_it_gets_worse,
+    a_list_that_is_sent_again_rings_nobody_twice,
+    who_sends_only_once_has_more_room_and_a_list_takes_what_it_holds,
+    what_some_senders_look_for_in_the_answer_and_what_rings_nobody,
 );
 
 /// What is answered to a message.
@@ -383,4 +387,111 @@ async fn opsgenie_s_alerts_are_taken_and_answered_in_its_words(home: Home) {
     assert_eq!(answer.json::<Value>().await.unwrap()["message"], "Could not authenticate");
     let elsewhere = server.http.post(format!("{}/jsm/ops/integration/v2/alerts", server.base)).header("x-api-key", &key);
     assert_eq!(elsewhere.body(r#"{"message":"m"}"#).send().await.unwrap().status(), 202);
+}
+
+/// Two alarms of the same people share a hunt; one of them is taken, and then gets worse while the other one still rings.
+async fn what_left_a_hunt_comes_back_into_it_when_it_gets_worse(home: Home) {
+    let server = home.start().await;
+    let said = |key: &str, state: &str, severity: &str| {
+        json!({ "state": state, "summary": key, "dedup_key": key, "severity": severity, "phones": A, "by": "Li Na" })
+    };
+    let one = became(&server, "generic", &said("one", "firing", "critical")).await;
+    let other = became(&server, "generic", &said("other", "firing", "high")).await;
+    let id = other["id"].as_str().unwrap();
+    let joined = async || {
+        let alarm = server.alarm(id).await;
+        alarm["timeline"].as_array().unwrap().iter().filter(|event| event["kind"] == "joined").count()
+    };
+    assert_eq!(joined().await, 1, "one call for both");
+    assert_eq!(became(&server, "generic", &said("other", "ack", "high")).await["outcome"], "acknowledged");
+    assert_eq!(server.state(id).await, "answered");
+    let worse = became(&server, "generic", &said("other", "firing", "critical")).await;
+    assert_eq!((&worse["outcome"], joined().await), (&json!("repeated"), 2));
+    let alarm = server.alarm(id).await;
+    assert_eq!((&alarm["state"], &alarm["priority"]), (&json!("waiting"), &json!("critical")), "{alarm}");
+    assert_eq!(server.state(one["id"].as_str().unwrap()).await, "waiting");
+    let (_, numbers) = server.dial(&server.pair("desk", autocall::store::watch::handsets::Profile::App).await).await;
+    assert_eq!(numbers, [A]);
+}
+
+async fn a_list_that_is_sent_again_rings_nobody_twice(home: Home) {
+    let mut server = home.start().await;
+    let list = json!([
+        { "summary": "no key here", "phones": A },
+        { "summary": "no key here", "phones": A },
+        { "summary": "with a key", "id": "k", "phones": A }
+    ]);
+    let outcomes = async |server: &Server| {
+        let (status, answer) = posted(server, "generic", &list).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["alarms"].as_array().unwrap().iter().map(|one| one["outcome"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes(&server).await, ["created", "created", "created"]);
+    assert_eq!(outcomes(&server).await, ["repeated", "repeated", "repeated"], "it did not hear our answer");
+    server = server.restart().await;
+    assert_eq!(outcomes(&server).await, ["repeated", "repeated", "repeated"]);
+    assert_eq!(server.items("/api/v1/alarms").await.as_array().unwrap().len(), 3);
+    // Another day, the same is wrong in the same words.
+    server.pass(24 * 3600 - 60).await;
+    assert_eq!(outcomes(&server).await[..2], ["created", "created"]);
+    let alone = json!({ "summary": "no key here", "phones": A });
+    for _ in 0..2 {
+        assert_eq!(became(&server, "generic", &alone).await["outcome"], "created", "alone, each is another one");
+    }
+}
+
+async fn who_sends_only_once_has_more_room_and_a_list_takes_what_it_holds(home: Home) {
+    let server = home.set("AUTOCALL_HTTP_ALARMS_PER_MINUTE", "3").start().await;
+    let (once, again, lists) =
+        (key(&server, "once", &[A]).await, key(&server, "again", &[A]).await, key(&server, "lists", &[A]).await);
+    let status = async |key: &str, kind: &str, body: &Value| {
+        let request = server.http.post(format!("{}/k/{key}/api/v1/intake/{kind}", server.base)).json(body);
+        request.sent().await.unwrap().status().as_u16()
+    };
+    let down = json!({ "heartbeat": { "monitorID": 7, "status": 0, "msg": "timeout" }, "monitor": { "id": 7, "name": "shop" } });
+    for _ in 0..12 {
+        assert_eq!(status(&once, "kuma", &down).await, 200, "it would not come again");
+    }
+    assert_eq!(status(&once, "kuma", &down).await, 503);
+    let over = json!({ "state": "ok", "id": "k" });
+    for _ in 0..3 {
+        assert_eq!(status(&again, "generic/", &over).await, 200);
+    }
+    assert_eq!(status(&again, "generic/", &over).await, 503);
+    // What is full for others still has room for who sends only once.
+    assert_eq!(status(&again, "kuma", &down).await, 200);
+    let list = json!([over, over, over, over]);
+    assert_eq!(status(&lists, "generic", &list).await, 200, "the first has room, and no other would come again");
+    assert_eq!(status(&lists, "generic", &over).await, 503);
+    let event = json!({ "hash": "h", "rule_name": "r", "severity": 1 });
+    assert_eq!(status(&lists, "n9e", &event).await, 200, "its callbacks have one chance");
+    for _ in 0..8 {
+        status(&lists, "n9e/", &event).await;
+    }
+    assert_eq!(status(&lists, "n9e/", &event).await, 429, "it takes 5xx for delivered");
+}
+
+async fn what_some_senders_look_for_in_the_answer_and_what_rings_nobody(home: Home) {
+    let server = home.start().await;
+    let tencent = json!({
+        "sessionId": "s-1", "alarmStatus": "1", "alarmObjInfo": { "dimensions": { "unInstanceId": "ins-1" } },
+        "alarmPolicyInfo": { "policyId": "policy-1", "policyName": "cpu", "conditions": { "metricName": "cpu_usage" } }
+    });
+    let (status, answer) = posted(&server, &format!("tencent?phones={A}"), &tencent).await;
+    assert_eq!((status, &answer["sessionId"], &answer["retCode"]), (200, &json!("s-1"), &json!(0)), "{answer}");
+    assert_eq!(answer["alarms"][0]["outcome"], "created");
+    let netdata = |state: &str| {
+        json!({ "state": state, "severity": state, "summary": "db1: test_alarm = new value", "phones": A,
+                "dedup_key": "netdata/db1/test.chart/test_alarm" })
+    };
+    for state in ["WARNING", "CRITICAL", "CLEAR"] {
+        assert_eq!(became(&server, "generic", &netdata(state)).await["outcome"], "test");
+    }
+    let librenms = |state: &str| json!({ "state": state, "summary": "db1: Disk", "dedup_key": "librenms/17", "phones": A, "user": "Li Na" });
+    let raised = became(&server, "generic", &librenms("1")).await;
+    assert_eq!(raised["outcome"], "created");
+    assert_eq!(became(&server, "generic", &librenms("2")).await["outcome"], "acknowledged");
+    let alarm = server.alarm(raised["id"].as_str().unwrap()).await;
+    assert_eq!((&alarm["state"], &alarm["answer"]["name"]), (&json!("answered"), &json!("Li Na")), "{alarm}");
+    assert_eq!(became(&server, "generic", &librenms("0")).await["outcome"], "resolved");
 }

@@ -12,7 +12,7 @@ use super::said::{Message, Said, tags, whom};
 use super::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "generic", also: &["webhook", "json"], again_on_429: false, read };
+pub const READER: Reader = Reader { also: &["webhook", "json"], ..Reader::of("generic", read) };
 
 const STATE: &[&str] = &["state", "status", "event_type", "type"];
 const SUMMARY: &[&str] = &["summary", "title", "subject", "name", "message", "msg", "text"];
@@ -24,6 +24,10 @@ const WHOM: &[&str] = &["phones", "phone"];
 const AT: &[&str] = &["time", "timestamp", "at"];
 const LABELS: &[&str] = &["labels", "tags"];
 const BY: &[&str] = &["by", "user", "author"];
+/// Netdata's own name of the alarm by which it tries its notifications, as it ends the key in our recipe for it.
+const NETDATA_TEST: &str = "/test_alarm";
+/// So begins the key in our recipe for LibreNMS, which numbers its states.
+const LIBRENMS: &str = "librenms/";
 
 /// Where the fields of a foreign form stand: each a JSON Pointer (RFC 6901).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,19 +64,30 @@ fn state(word: &str) -> Option<Word> {
     })
 }
 
+/// A state that means something else with one sender, who is known by the key: 2 is *critical* with most, and *acknowledged* with LibreNMS.
+fn state_of(word: &str, key: Option<&str>) -> Option<Word> {
+    let key = key.unwrap_or_default();
+    if key.starts_with(LIBRENMS) && word.trim() == "2" {
+        return Some(Word::Acknowledged { by: None, note: None });
+    }
+    state(word)
+}
+
 fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let said = message.said();
     // Some can only be given an address: then the fields stand there.
     let field = |names: &[&str]| said.first(names).or_else(|| names.iter().find_map(|name| message.query.get(*name).cloned()));
+    let key = field(KEY);
     let (word, told) = match field(STATE) {
         None => (Word::Firing, None),
-        Some(text) => match state(&text) {
+        Some(text) => match state_of(&text, key.as_deref()) {
             Some(word) => (word, Some(text)),
             // A form in which another thing is called so, such as an event's type: it fires.
             None => (Word::Firing, None),
         },
     };
     let word = match word {
+        _ if key.as_deref().is_some_and(|key| key.ends_with(NETDATA_TEST)) => Word::Test,
         Word::Acknowledged { .. } => Word::Acknowledged { by: field(BY), note: field(DETAILS) },
         other => other,
     };
@@ -93,7 +108,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     });
     Ok(vec![Signal {
         word,
-        key: field(KEY),
+        key,
         priority: urgency,
         summary,
         details,
@@ -149,6 +164,30 @@ mod tests {
         assert_eq!((netdata.word, netdata.priority), (Word::Firing, Some(Priority::Normal)));
         let other = read_one(json!({ "type": "com.example.disk", "summary": "x" }));
         assert_eq!(other.word, Word::Firing, "something else is called type there");
+    }
+
+    #[test]
+    fn netdata_tries_its_notifications_by_an_alarm_of_this_name() {
+        for state in ["WARNING", "CRITICAL", "CLEAR"] {
+            let key = "netdata/db1/test.chart/test_alarm";
+            let test = read_one(json!({ "state": state, "summary": "db1: test_alarm = new value", "dedup_key": key }));
+            assert_eq!((test.word, test.summary.as_str()), (Word::Test, "db1: test_alarm = new value"), "{state}");
+        }
+        let other = read_one(json!({ "state": "CRITICAL", "summary": "x", "dedup_key": "netdata/db1/disk.space/test_alarms" }));
+        assert_eq!(other.word, Word::Firing);
+    }
+
+    #[test]
+    fn librenms_numbers_its_states() {
+        let word = |key: &str, state: Value| read_one(json!({ "state": state, "summary": "x", "dedup_key": key })).word;
+        for state in [json!(2), json!("2")] {
+            assert!(matches!(word("librenms/17", state), Word::Acknowledged { .. }));
+        }
+        for state in [1, 3, 4] {
+            assert_eq!(word("librenms/17", json!(state)), Word::Firing, "{state}");
+        }
+        assert_eq!(word("librenms/17", json!(0)), Word::Resolved);
+        assert_eq!(word("db1/disk", json!(2)), Word::Firing, "with most others it is the worst state");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::{Reader, Signal, Unreadable, Word, priority};
 use crate::alarm::Priority;
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "kuma", also: &["uptime-kuma"], again_on_429: false, read };
+pub const READER: Reader = Reader { also: &["uptime-kuma"], once_only: true, ..Reader::of("kuma", read) };
 
 /// An object, or a text that holds one.
 fn object(value: &Value) -> Option<Cow<'_, Value>> {
@@ -111,6 +111,7 @@ fn link(monitor: Said<'_>) -> Option<String> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+    use crate::signal::odd;
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -248,38 +249,24 @@ mod tests {
         }
     }
 
-    fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            ".*".prop_map(Value::from),
-        ];
-        let names = prop::sample::select(vec![
-            "data",
-            "heartbeat",
-            "monitor",
-            "msg",
-            "status",
-            "time",
-            "tags",
-            "name",
-            "value",
-            "id",
-            "url",
-            "hostname",
-        ]);
-        leaf.prop_recursive(4, 32, 6, move |inner| {
-            let members = prop::collection::btree_map(names.clone(), inner.clone(), 0..6).prop_map(Value::from_iter).boxed();
-            let held = members.clone().prop_map(|value| Value::from(value.to_string()));
-            prop_oneof![prop::collection::vec(inner, 0..4).prop_map(Value::from), members, held]
-        })
-    }
+    const NAMES: &[&str] = &[
+        "data",
+        "heartbeat",
+        "monitor",
+        "msg",
+        "status",
+        "time",
+        "tags",
+        "name",
+        "value",
+        "id",
+        "url",
+        "hostname",
+    ];
 
     proptest! {
         #[test]
-        fn no_value_is_too_odd(body in any_value(), beat in any_value(), monitor in any_value(), text in ".*") {
+        fn no_value_is_too_odd(body in odd::value(NAMES, &[]), beat in odd::value(NAMES, &[]), monitor in odd::value(NAMES, &[]), text in ".*") {
             let query = [("heartbeat".to_owned(), beat.to_string()), ("msg".to_owned(), text)].into();
             let _ = read(&Message { body: json!({ "monitor": &monitor }), query, ..Message::default() });
             let _ = read(&Message { body: json!({ "heartbeat": beat, "monitor": monitor }), ..Message::default() });

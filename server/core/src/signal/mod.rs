@@ -4,10 +4,14 @@
 //! only a message in which nothing can be meant is [`Unreadable`]. What follows from a signal is the same for all senders.
 
 pub mod clouds;
+#[cfg(test)]
+mod fuzz;
 pub mod generic;
 pub mod kuma;
 pub mod nagios;
 pub mod nightingale;
+#[cfg(test)]
+mod odd;
 pub mod opsgenie;
 pub mod pagerduty;
 pub mod said;
@@ -16,6 +20,7 @@ pub mod zabbix;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 
 use crate::alarm::Priority;
 use said::Message;
@@ -32,8 +37,20 @@ pub struct Reader {
     pub also: &'static [&'static str],
     /// It comes again after *too many requests*, and takes a failure of the server for *delivered*.
     pub again_on_429: bool,
+    /// Whatever it is answered, it does not send a message again: what is refused is lost.
+    pub once_only: bool,
     /// Reads one message, or one element of a list.
     pub read: fn(&Message) -> Result<Vec<Signal>, Unreadable>,
+    /// What it looks for in the answer to a message of this body, beside what is told to all.
+    pub answer: fn(&Value) -> Vec<(&'static str, Value)>,
+}
+
+impl Reader {
+    /// One that sends again after a failure of the server, as most do, and looks for nothing in the answer.
+    #[must_use]
+    pub const fn of(name: &'static str, read: fn(&Message) -> Result<Vec<Signal>, Unreadable>) -> Self {
+        Self { name, also: &[], again_on_429: false, once_only: false, read, answer: |_| Vec::new() }
+    }
 }
 
 /// All of them.

@@ -11,7 +11,7 @@ use super::{Reader, Signal, Unreadable, Word};
 use crate::alarm::Priority;
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "nightingale", also: &["n9e"], again_on_429: true, read };
+pub const READER: Reader = Reader { also: &["n9e"], again_on_429: true, once_only: true, ..Reader::of("nightingale", read) };
 
 fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let said = message.said();
@@ -95,6 +95,7 @@ fn priority(severity: i64) -> Option<Priority> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
+    use crate::signal::odd;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -216,38 +217,25 @@ mod tests {
         }
     }
 
-    fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            ".*".prop_map(Value::from),
-        ];
-        let names = prop::sample::select(vec![
-            "hash",
-            "rule_name",
-            "tags",
-            "tags_map",
-            "annotations",
-            "phones",
-            "notify_users_obj",
-            "phone",
-            "severity",
-            "trigger_time",
-            "is_recovered",
-            "recover_time",
-            "target_ident",
-        ]);
-        leaf.prop_recursive(3, 32, 6, move |inner| {
-            let members = prop::collection::btree_map(names.clone(), inner.clone(), 0..6);
-            prop_oneof![prop::collection::vec(inner, 0..4).prop_map(Value::from), members.prop_map(Value::from_iter)]
-        })
-    }
+    const NAMES: &[&str] = &[
+        "hash",
+        "rule_name",
+        "tags",
+        "tags_map",
+        "annotations",
+        "phones",
+        "notify_users_obj",
+        "phone",
+        "severity",
+        "trigger_time",
+        "is_recovered",
+        "recover_time",
+        "target_ident",
+    ];
 
     proptest! {
         #[test]
-        fn no_value_is_too_odd(body in any_value(), hash in any_value()) {
+        fn no_value_is_too_odd(body in odd::value(NAMES, &[]), hash in odd::value(NAMES, &[])) {
             let query: BTreeMap<String, String> = [("users".to_owned(), "1".to_owned())].into();
             let odd = event(json!({ "hash": hash, "tags": &body, "annotations": &body }));
             let _ = read(&Message { body: odd, ..Message::default() });

@@ -10,7 +10,7 @@ use super::{Reader, Signal, Unreadable, Word};
 use crate::alarm::Priority;
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "zabbix", also: &[], again_on_429: false, read };
+pub const READER: Reader = Reader::of("zabbix", read);
 
 /// What a macro became; `None` where it became nothing.
 fn value(said: Said<'_>, name: &str) -> Option<String> {

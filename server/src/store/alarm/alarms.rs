@@ -166,8 +166,11 @@ statements! {
                              repeats, raised_at, last_repeat_at, team, group_key, kind)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $12, $13, $14, $15) ON CONFLICT (number) DO NOTHING"
     ];
-    /// It is in that hunt.
-    JOIN_HUNT = ["INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) VALUES ($1, $2, $3)"];
+    /// It is in that hunt. It may have been in it before, and left it: calls that went out meanwhile were not about it.
+    JOIN_HUNT = [
+        "INSERT INTO alarm_hunts (alarm_id, hunt_id, joined_at) VALUES ($1, $2, $3)
+         ON CONFLICT (alarm_id, hunt_id) DO UPDATE SET joined_at = excluded.joined_at"
+    ];
     /// One alarm.
     GET = [
         "SELECT" alarm_columns "FROM alarms a JOIN hunts h ON h.id = a.hunt_id WHERE a.id = $1"

@@ -12,7 +12,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "alibaba", also: &["aliyun"], again_on_429: false, read };
+pub const READER: Reader = Reader { also: &["aliyun"], ..Reader::of("alibaba", read) };
 
 fn value(said: Said<'_>, name: &str) -> Option<String> {
     said.text(name).filter(|text| text != "null")
@@ -91,7 +91,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
     use crate::alarm::Priority;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -8,7 +8,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "azure", also: &[], again_on_429: false, read };
+pub const READER: Reader = Reader::of("azure", read);
 
 const SCHEMA: &str = "azureMonitorCommonAlertSchema";
 
@@ -85,7 +85,7 @@ fn priority(severity: &str) -> Option<Priority> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use crate::signal::said::{Message, Said, split, tags};
 use crate::signal::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "datadog", also: &[], again_on_429: false, read };
+pub const READER: Reader = Reader::of("datadog", read);
 
 /// What a variable became; `None` where it became nothing.
 fn value(said: Said<'_>, name: &str) -> Option<String> {
@@ -75,7 +75,7 @@ fn is_test(title: Option<&str>, body: Option<&str>) -> bool {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

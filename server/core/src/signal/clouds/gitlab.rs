@@ -7,7 +7,7 @@ use crate::signal::said::{Message, Said, instant, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "gitlab", also: &[], again_on_429: false, read };
+pub const READER: Reader = Reader::of("gitlab", read);
 
 fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let said = message.said();
@@ -73,7 +73,7 @@ fn moment(pipeline: Said<'_>, name: &str) -> Option<DateTime<Utc>> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

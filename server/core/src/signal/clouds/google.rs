@@ -7,7 +7,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "google", also: &["gcp"], again_on_429: false, read };
+pub const READER: Reader = Reader { also: &["gcp"], ..Reader::of("google", read) };
 
 fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let said = message.said();
@@ -58,7 +58,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
     use crate::alarm::Priority;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

@@ -7,7 +7,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "graylog", also: &[], again_on_429: false, read };
+pub const READER: Reader = Reader::of("graylog", read);
 
 /// How many of the messages that led to an event are repeated.
 const MESSAGES: usize = 5;
@@ -65,7 +65,7 @@ fn priority(number: i64) -> Option<Priority> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

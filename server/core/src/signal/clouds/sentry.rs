@@ -6,7 +6,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word, priority};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "sentry", also: &[], again_on_429: false, read };
+pub const READER: Reader = Reader { once_only: true, ..Reader::of("sentry", read) };
 
 const OTHER: Word = Word::Ignored("Sentry rings for its alerts only; this tells of something else");
 const MISSING: &str = "nothing says what this alert is about: it is not as Sentry sends it, or it was changed on its way";
@@ -117,7 +117,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
     use crate::alarm::Priority;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
     use serde_json::{Value, json};
 

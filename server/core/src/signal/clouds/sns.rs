@@ -10,7 +10,7 @@ use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "sns", also: &["cloudwatch", "aws"], again_on_429: false, read };
+pub const READER: Reader = Reader { also: &["cloudwatch", "aws"], ..Reader::of("sns", read) };
 
 /// What the members are called by which events of other services say what they are about.
 const TITLES: &[&str] = &["detail-type", "title", "summary", "message"];
@@ -194,7 +194,7 @@ fn path_at_sns(address: &str) -> Option<&str> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
     use serde_json::json;
 

@@ -5,13 +5,23 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use serde_json::Value;
 
 use super::{in_order, named};
 use crate::signal::said::{Message, Said, lines};
 use crate::signal::{Reader, Signal, Unreadable, Word};
 
 /// How it is read.
-pub const READER: Reader = Reader { name: "tencent", also: &[], again_on_429: false, read };
+pub const READER: Reader = Reader { answer, ..Reader::of("tencent", read) };
+
+/// The longest name of a session that is sent back, in characters.
+const LONGEST_SESSION: usize = 200;
+
+/// It takes a message for delivered when its session comes back with a 0.
+fn answer(body: &Value) -> Vec<(&'static str, Value)> {
+    let session: String = Said(body).text("sessionId").unwrap_or_default().chars().take(LONGEST_SESSION).collect();
+    vec![("sessionId", session.into()), ("retCode", 0.into())]
+}
 
 /// Dimensions that only describe: another one may be sent when all is well again.
 const DESCRIBING: &[&str] = &["objName", "deviceName"];
@@ -88,9 +98,9 @@ fn measured(condition: Said<'_>, metric: Option<String>) -> Option<String> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "test")]
     use super::*;
-    use crate::signal::clouds::tests::{sound, spoilt};
+    use crate::signal::odd::{sound, spoilt};
     use proptest::prelude::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn metric(change: Value) -> Value {
         let mut body = json!({
@@ -186,6 +196,14 @@ mod tests {
         body["alarmPolicyInfo"]["conditions"] = json!([body["alarmPolicyInfo"]["conditions"]]);
         let signal = read_one(body);
         assert_eq!((signal.summary.as_str(), signal.details.as_str()), ("ins-1: CPU", "CPU 97% (> 90%)"), "conditions as a list");
+    }
+
+    #[test]
+    fn its_session_comes_back() {
+        assert_eq!(answer(&metric(json!({}))), [("sessionId", json!("s")), ("retCode", json!(0))]);
+        let long = metric(json!({ "sessionId": "s".repeat(5_000) }));
+        assert_eq!(answer(&long)[0].1.as_str().map(str::len), Some(LONGEST_SESSION));
+        assert_eq!(answer(&json!([]))[0], ("sessionId", json!("")));
     }
 
     #[test]
