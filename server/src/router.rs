@@ -22,7 +22,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{doors, refusals, senders};
+use crate::access::{doors, refusals, senders, signed};
 use crate::api;
 use crate::app::App;
 use crate::compat::{barista, blast, cti, nimbox, opsgenie, pagerduty};
@@ -78,6 +78,8 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         // Whoever looks at a body sees what is in it, however it was packed and written.
         .route_layer(middleware::from_fn(charset::in_utf8))
         .route_layer(RequestDecompressionLayer::new())
+        // What is signed is what was sent.
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), signed::signed_only))
         // Doors before bodies: who may not come in is not read.
         .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
         .route_layer(middleware::from_fn_with_state(known, listing::known_only))
@@ -143,6 +145,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::map_response(refusals::with_time_to_try_again));
     // Sockets and waits last longer than other requests.
     let calls = cti::routes()
+        .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), signed::signed_only))
         .route_layer(middleware::from_fn_with_state(app.bodies.clone(), bodies::received))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&app.access), senders::senders_only))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
@@ -235,6 +238,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::quiet_hours::list, api::quiet_hours::put))
         .routes(routes!(intake::alertmanager::receive))
         .routes(routes!(intake::signals::receive))
+        .routes(routes!(intake::places::show, intake::places::put))
         .routes(routes!(barista::call, barista::show))
         .routes(routes!(api::heartbeats::add, api::heartbeats::list))
         .routes(routes!(api::heartbeats::show, api::heartbeats::change, api::heartbeats::patch, api::heartbeats::remove))

@@ -10,6 +10,7 @@
 pub mod described;
 pub mod front;
 pub mod kept;
+pub mod mail;
 pub mod markdown;
 pub mod pgbouncer;
 pub mod postgres;

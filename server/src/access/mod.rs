@@ -9,6 +9,7 @@ pub mod path_token;
 pub mod rates;
 pub mod refusals;
 pub mod senders;
+pub mod signed;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

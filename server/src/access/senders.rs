@@ -80,6 +80,12 @@ impl Sender {
         self.key.as_ref().filter(|key| key.may(COMMANDS_CALLS))
     }
 
+    /// Whether what it sends has to be signed: its key alone is not enough.
+    #[must_use]
+    pub fn signs(&self) -> bool {
+        self.key.as_ref().is_some_and(|key| key.signing.is_some())
+    }
+
     /// What its alarms are called after when they do not say.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -200,7 +206,9 @@ pub enum NotASender {
 pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, key: &str) -> Result<Sender, NotASender> {
     let now = access.clock.now();
     let address = doors::caller(peer, headers, &access.config.http).address;
-    let row = access.keys.find(&access.store, secrets::hash(key)).await?.filter(|row| !row.only_lists_calls());
+    // What is told apart by the key in its body alone is not signed.
+    let is_good = |row: &Arc<KeyRow>| !row.only_lists_calls() && row.signing.is_none();
+    let row = access.keys.find(&access.store, secrets::hash(key)).await?.filter(is_good);
     let Some(row) = row else {
         return Err(match access.guard.wrong(address, now) {
             Ok(()) => NotASender::Unknown,
@@ -229,11 +237,14 @@ pub async fn senders_only(
     match admit(&access, peer.0, request.version(), request.headers().clone(), key).await {
         Ok(sender) => {
             who.is(sender.name().unwrap_or(KEYLESS));
-            if let (Some(_), Some(seat)) = (&sender.key, request.extensions().get::<Seat>()) {
-                seat.known();
-            }
-            if let Some(refused) = beyond_rate(&access, &request, &sender) {
-                return refused;
+            // Who is to sign is known, and counts, once it has.
+            if !sender.signs() {
+                if let (Some(_), Some(seat)) = (&sender.key, request.extensions().get::<Seat>()) {
+                    seat.known();
+                }
+                if let Some(refused) = beyond_rate(&access, &request, &sender) {
+                    return refused;
+                }
             }
             request.extensions_mut().insert(sender);
             next.run(request).await
@@ -246,7 +257,7 @@ pub async fn senders_only(
 const ROOM_OF_THE_ONCE_ONLY: usize = 4;
 
 /// Counts a request that raises alarms; its refusal when it is more than one sender may send.
-fn beyond_rate(access: &Access, request: &Request, sender: &Sender) -> Option<Response> {
+pub(super) fn beyond_rate(access: &Access, request: &Request, sender: &Sender) -> Option<Response> {
     const RAISE: [&str; 2] = ["/api/v1/alarms", "/api/v1/call"];
     const INTAKES: &str = "/api/v1/intake/";
     const ALERTS: [&str; 2] = ["/v2/alerts", "/jsm/ops/integration/v2/alerts"];

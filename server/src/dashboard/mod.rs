@@ -10,6 +10,7 @@ mod handsets;
 pub mod lines;
 pub mod people;
 pub mod policies;
+mod sender;
 mod senders;
 mod shouts;
 mod system;
@@ -164,6 +165,7 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/people/{id}/remove", post(people::list::remove))
         .route("/users", get(people::users::show))
         .route("/senders", get(senders::show))
+        .route("/senders/{id}", get(sender::edit).post(sender::change))
         .route("/system", get(system::show))
         .route("/users/add", post(people::users::add))
         .route("/users/role", post(people::users::change_role))

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::alarm::now;
 use super::frame::answer::Refusal;
 use super::frame::page::{Frame, at, html};
 use super::frame::reader::Reader;
@@ -20,6 +21,10 @@ use crate::store::alarm::said::RefusalRow;
 /// One sender.
 struct Line {
     name: String,
+    /// Where it is said how what it sends is read; `None` where nothing of that can be said.
+    page: Option<String>,
+    /// What it sends has to be signed.
+    signs: bool,
     revoked: bool,
     /// HTML; `None` for what has no key.
     used: Option<String>,
@@ -32,11 +37,16 @@ struct Line {
 struct SendersPage<'r> {
     frame: Frame<'r>,
     words: &'static Words,
+    done: Option<&'static str>,
     senders: Vec<Line>,
 }
 
 /// `GET /senders`
-pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extension<Reader>) -> Result<Response, Refusal> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(reader): Extension<Reader>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
     let words = reader.words;
     let mut connection = app.engine.store.read().await?;
     let (keys, rows) = (connection.db().keys().await?, connection.db().refusals().await?);
@@ -50,6 +60,8 @@ pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extensi
         .into_iter()
         .map(|key| Line {
             refusals: refused.remove(&key.name).unwrap_or_default(),
+            page: (key.revoked_at.is_none() && !key.only_lists_calls()).then(|| format!("/senders/{}", key.id)),
+            signs: key.signing.is_some(),
             revoked: key.revoked_at.is_some(),
             used: Some(match key.last_used_at {
                 Some(used) => fill(&words.sender_used, &[("at", Html(&at(used)))]),
@@ -59,9 +71,17 @@ pub(super) async fn show(State(app): State<Arc<App>>, Extension(reader): Extensi
         })
         .collect();
     // What comes without a key is refused as well.
-    senders.extend(refused.into_iter().map(|(name, refusals)| Line { name, revoked: false, used: None, refusals }));
+    senders.extend(refused.into_iter().map(|(name, refusals)| Line {
+        name,
+        page: None,
+        signs: false,
+        revoked: false,
+        used: None,
+        refusals,
+    }));
     let frame = Frame::new(&reader, "senders", words.nav_senders.as_str(), app.engine.clock.now());
-    Ok(html(StatusCode::OK, &SendersPage { frame, words, senders }))
+    let done = now::done_words(words, query.as_deref());
+    Ok(html(StatusCode::OK, &SendersPage { frame, words, done, senders }))
 }
 
 fn line(words: &Words, row: &RefusalRow) -> String {

@@ -11,7 +11,8 @@ use utoipa::openapi::{Content, Header, OpenApi, Ref, RefOr, Required, Response, 
 /// What is overwritten as a whole: whoever does says what they have read.
 const WHOLE_LISTS: [&str; 2] = ["/api/v1/policy-rules", "/api/v1/quiet-hours"];
 /// What operators say and overwrite; `PUT` and `DELETE` may say which version they have read.
-const VERSIONED: [&str; 12] = [
+const VERSIONED: [&str; 13] = [
+    "/api/v1/intake/generic/places",
     "/api/v1/media/{name}",
     "/api/v1/people/{person}",
     "/api/v1/policies/{name}",

@@ -26,6 +26,7 @@ use crate::http::json;
 use crate::http::parsed::Parsed;
 use crate::http::problem::{Code, Problem};
 use crate::ids::AlarmId;
+use crate::signal::generic::{self, Places};
 use crate::signal::said::{Message, split};
 use crate::signal::{self, Reader, Signal, Unreadable, Word};
 use crate::telemetry::AlarmResult;
@@ -198,7 +199,7 @@ async fn take_all(
     let mut done = Vec::new();
     let mut refused = None;
     for element in elements {
-        for read in read(reader, &about, element) {
+        for read in read(reader, &about, placed(reader, &sender, element)) {
             options.place = list.as_ref().map(|list| (place(&sender, list, done.len()), list.clone()));
             let taken = match read {
                 Ok(signal) => take(&app, &sender, reader.name, &options, signal).await,
@@ -244,6 +245,25 @@ fn reader(kind: &str) -> Result<&'static Reader, Problem> {
         names.sort_unstable();
         Problem::not_found(format!("there is no sender of this kind; there are {}", names.join(", ")))
     })
+}
+
+/// An element of a foreign form with its fields under their own names, where the key says at which places they stand.
+fn placed(reader: &Reader, sender: &Sender, element: Value) -> Value {
+    let places = sender.key.as_ref().and_then(|key| key.places.as_ref());
+    match places.filter(|_| reader.name == generic::READER.name) {
+        Some(places) => places.put(element),
+        None => element,
+    }
+}
+
+/// How a body would be read with these places, each element for itself; nothing is done about it.
+///
+/// # Errors
+/// When it is neither JSON nor a form.
+pub async fn tried(places: &Places, body: Bytes) -> Result<Vec<Result<Signal, Unreadable>>, Problem> {
+    let (elements, _) = elements(&HeaderMap::new(), body).await?;
+    let about = Message::default();
+    Ok(elements.into_iter().flat_map(|element| read(&generic::READER, &about, places.put(element))).collect())
 }
 
 fn read(reader: &Reader, about: &Message, element: Value) -> Vec<Result<Signal, Unreadable>> {

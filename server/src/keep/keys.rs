@@ -1,17 +1,22 @@
-//! Keys of senders: made and revoked.
+//! Keys of senders: made and revoked; how what they send is read, and whether it has to be signed.
 
 use chrono_tz::Tz;
 
 use crate::call_log::reading::{self, Said};
 use crate::ids::KeyId;
+use crate::kinds::signing::{Scheme, Signing, WrongSecret};
 use crate::needs::Words;
 use crate::numbers::{Number, NumberError, Region};
 use crate::secrets;
-use crate::store::access::keys::{COMMANDS_CALLS, LISTS_CALLS};
+use crate::signal::generic::{Places, WrongPlace};
+use crate::store::access::keys::{COMMANDS_CALLS, KeyRow, LISTS_CALLS};
 use crate::store::{Announcement, StoreError, Work};
+use crate::versions::{Expected, Stale};
 
 /// Tells a key from other secrets, in a log or a search for leaked ones.
 const PREFIX: &str = "ak_";
+/// The same for what senders sign with.
+const SECRET_PREFIX: &str = "ss_";
 const LONGEST_NAME: usize = 60;
 
 /// Why a key was not made or revoked.
@@ -41,6 +46,21 @@ pub enum KeyError {
     /// It commands no calls.
     #[error("the key {0:?} commands no calls: only keys that were made with --calls do")]
     CommandsNoCalls(String),
+    /// A field of a foreign form stands nowhere.
+    #[error(transparent)]
+    Place(#[from] WrongPlace),
+    /// Nobody can sign with that.
+    #[error(transparent)]
+    Secret(#[from] WrongSecret),
+    /// Sentry gives its secret out, and takes none.
+    #[error("Sentry makes its secret itself: give the client secret of its integration, by KEY_SECRET or --secret-file")]
+    SecretIsSentrys,
+    /// Somebody else has changed it since it was read.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// It does nothing but list calls.
+    #[error("the key {0:?} only lists calls: what it sends is neither placed nor signed")]
+    OnlyListsCalls(String),
     /// No number begins so.
     #[error(
         "{0:?} is no beginning of a number: write + and the digits behind it, such as +86, or several with commas between them"
@@ -101,6 +121,99 @@ pub async fn may_call(work: &mut Work, name: &str, beginnings: &str) -> Result<O
     };
     work.db().set_rpc_may_call(key.id, may.as_deref()).await?;
     Ok(may)
+}
+
+/// Changes at which places the fields stand of what a key sends to the generic receiver; gives what is kept then.
+///
+/// # Errors
+/// When there is no such key, a place is none, or the database fails.
+pub async fn place(
+    work: &mut Work,
+    name: &str,
+    change: impl FnOnce(&mut Places) -> Result<(), WrongPlace> + Send,
+) -> Result<Places, KeyError> {
+    let key = that_raises(work, name).await?;
+    let mut places = key.places.map(|places| places.0).unwrap_or_default();
+    change(&mut places)?;
+    places.check()?;
+    work.db().place_key(key.id, (!places.is_empty()).then_some(&places)).await?;
+    work.announce(Announcement::Keys);
+    Ok(places)
+}
+
+/// Says that what a key sends has to be signed from now on; gives the secret where it was made here, which is shown once.
+///
+/// # Errors
+/// When there is no such key, nobody can sign with the secret, or the database fails.
+pub async fn sign(work: &mut Work, name: &str, scheme: Scheme, secret: Option<&str>) -> Result<Option<String>, KeyError> {
+    let key = that_raises(work, name).await?;
+    let made = match (secret, scheme) {
+        (Some(_), _) => None,
+        (None, Scheme::Sentry) => return Err(KeyError::SecretIsSentrys),
+        (None, _) => Some(secrets::new(SECRET_PREFIX).0),
+    };
+    let signing = Signing::new(scheme, secret.or(made.as_deref()).unwrap_or_default())?;
+    work.db().sign_key(key.id, Some(&signing)).await?;
+    work.announce(Announcement::Keys);
+    Ok(made)
+}
+
+/// Says that what a key sends need not be signed.
+///
+/// # Errors
+/// When there is no such key, or the database fails.
+pub async fn unsign(work: &mut Work, name: &str) -> Result<(), KeyError> {
+    let key = that_raises(work, name).await?;
+    work.db().sign_key(key.id, None).await?;
+    work.announce(Announcement::Keys);
+    Ok(())
+}
+
+/// Says anew at which places the fields stand of what a key sends; gives the key as it is kept then.
+///
+/// # Errors
+/// As [`place`], and when somebody else has changed it meanwhile.
+pub async fn replace_places(work: &mut Work, name: &str, places: &Places, expected: &Expected) -> Result<KeyRow, KeyError> {
+    expected.check(Some(&that_raises(work, name).await?.version()))?;
+    let change = |kept: &mut Places| {
+        kept.clone_from(places);
+        Ok(())
+    };
+    place(work, name, change).await?;
+    that_raises(work, name).await
+}
+
+/// All that is said of what a key sends.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// At which places its fields stand.
+    pub places: Places,
+    /// How it is signed; `None`: it need not be.
+    pub scheme: Option<Scheme>,
+    /// With what; `None`: with what is kept, else with what is made here.
+    pub secret: Option<String>,
+}
+
+/// Says all of it anew; gives the secret where it was made here, which is shown once.
+///
+/// # Errors
+/// As [`place`] and [`sign`], and when somebody else has changed it meanwhile.
+pub async fn trust(work: &mut Work, name: &str, new: &Trust, expected: &Expected) -> Result<Option<String>, KeyError> {
+    let key = that_raises(work, name).await?;
+    expected.check(Some(&key.version()))?;
+    replace_places(work, name, &new.places, &Expected::Anything).await?;
+    let Some(scheme) = new.scheme else {
+        unsign(work, name).await?;
+        return Ok(None);
+    };
+    let kept = key.signing.as_ref().map(|signing| signing.secret.as_str());
+    sign(work, name, scheme, new.secret.as_deref().or(kept)).await
+}
+
+/// The key of a name, which raises alarms.
+async fn that_raises(work: &mut Work, name: &str) -> Result<KeyRow, KeyError> {
+    let key = work.db().key_by_name(name).await?.ok_or_else(|| KeyError::Unknown(name.to_owned()))?;
+    if key.only_lists_calls() { Err(KeyError::OnlyListsCalls(name.to_owned())) } else { Ok(key) }
 }
 
 /// Makes a key that may more than raise alarms, and gives it.

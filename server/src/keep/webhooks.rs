@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::types::Json;
 
 use crate::ids::{DeliveryId, WebhookId};
-use crate::kinds::guard::{AddressError, GuardedResolver, check_url};
+use crate::kinds::guard::{AddressError, GuardedResolver, check_mail_url, check_url};
 use crate::kinds::notices::{self, WebhookSettings, WebhookShape, WrongSetting};
 use crate::kinds::words;
 use crate::store::lines::webhooks::{DeliveryRow, NoticeKind, WebhookRow};
@@ -77,7 +77,10 @@ pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> 
         "" => new.shape.home(secret.as_deref()).ok_or(WebhookError::NoAddress(new.shape.as_str()))?,
         url => url.to_owned(),
     };
-    check_url(&url, guard)?;
+    match new.shape.is_mail() {
+        true => check_mail_url(&url, guard)?,
+        false => check_url(&url, guard)?,
+    };
     let kinds = if new.kinds.is_empty() { NoticeKind::ALL.to_vec() } else { new.kinds.clone() };
     let words: Vec<&str> = kinds.into_iter().map(NoticeKind::as_str).collect();
     let row = WebhookRow {

@@ -4,6 +4,7 @@
 //! connected to, after the name was looked up, so that a name that changes its address gains nothing. Redirects are not followed, but for
 //! calendars, whose every next address is judged like the first.
 
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -19,6 +20,9 @@ pub enum AddressError {
     /// It is none.
     #[error("the address must begin with https:// or http:// and name a host")]
     Bad,
+    /// It is none of a mail server.
+    #[error("the address of a mail server must begin with smtp:// or smtps:// and name a host")]
+    BadMail,
     /// It is inside.
     #[error("the address is inside this network; add the network to {allowed_by} if that is meant")]
     Inside {
@@ -69,6 +73,20 @@ impl GuardedResolver {
         Self { allowed: allowed.into(), key: "roster.allow_networks" }
     }
 
+    /// The addresses of a name that may be asked.
+    ///
+    /// # Errors
+    /// [`NameUnknown`], or [`NameInside`] where there is none.
+    pub async fn addresses(&self, name: &str, port: u16) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        let found = tokio::net::lookup_host((name, port)).await;
+        let found = found.map_err(|source| NameUnknown { name: name.to_owned(), source })?;
+        let public: Vec<SocketAddr> = found.filter(|address| self.lets_through(address.ip())).collect();
+        if public.is_empty() {
+            return Err(NameInside { name: name.to_owned(), allowed_by: self.key }.into());
+        }
+        Ok(public)
+    }
+
     /// Whether this address may be asked.
     #[must_use]
     pub fn lets_through(&self, address: IpAddr) -> bool {
@@ -82,13 +100,26 @@ impl GuardedResolver {
 /// # Errors
 /// What is wrong with it.
 pub fn check_url(url: &str, guard: &GuardedResolver) -> Result<Url, AddressError> {
-    let parsed = Url::parse(url).map_err(|_| AddressError::Bad)?;
-    if url.len() > LONGEST_URL || !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none_or(str::is_empty) {
-        return Err(AddressError::Bad);
+    judged(url, &["http", "https"], guard).map_err(|error| error.unwrap_or(AddressError::Bad))
+}
+
+/// Whether a mail server may be asked.
+///
+/// # Errors
+/// What is wrong with its address.
+pub fn check_mail_url(url: &str, guard: &GuardedResolver) -> Result<Url, AddressError> {
+    judged(url, &["smtp", "smtps"], guard).map_err(|error| error.unwrap_or(AddressError::BadMail))
+}
+
+/// An address that begins with one of these; `None` as an error where it is none at all.
+fn judged(url: &str, schemes: &[&str], guard: &GuardedResolver) -> Result<Url, Option<AddressError>> {
+    let parsed = Url::parse(url).map_err(|_| None)?;
+    if url.len() > LONGEST_URL || !schemes.contains(&parsed.scheme()) || parsed.host_str().is_none_or(str::is_empty) {
+        return Err(None);
     }
     let address = parsed.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
     if address.is_some_and(|address| !guard.lets_through(address)) {
-        return Err(AddressError::Inside { allowed_by: guard.key });
+        return Err(Some(AddressError::Inside { allowed_by: guard.key }));
     }
     Ok(parsed)
 }
@@ -96,15 +127,7 @@ pub fn check_url(url: &str, guard: &GuardedResolver) -> Result<Url, AddressError
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.clone();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await;
-            let found = found.map_err(|source| NameUnknown { name: name.as_str().to_owned(), source })?;
-            let public: Vec<SocketAddr> = found.filter(|address| guard.lets_through(address.ip())).collect();
-            if public.is_empty() {
-                return Err(NameInside { name: name.as_str().to_owned(), allowed_by: guard.key }.into());
-            }
-            Ok(Box::new(public.into_iter()) as Addrs)
-        })
+        Box::pin(async move { Ok(Box::new(guard.addresses(name.as_str(), 0).await?.into_iter()) as Addrs) })
     }
 }
 

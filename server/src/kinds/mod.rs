@@ -1,5 +1,5 @@
-//! Kinds of gateways, of notices and of calendars elsewhere: settings, checks, requests, what counts as taken, and what forms ask. Nothing
-//! is sent here.
+//! Kinds of gateways, of notices and of calendars elsewhere: settings, checks, requests, what counts as taken, and what forms ask; and how
+//! senders sign. Nothing is sent here.
 
 pub mod answer;
 pub mod calendar;
@@ -9,5 +9,6 @@ pub mod guard;
 pub mod notices;
 pub mod outcome;
 pub mod signature;
+pub mod signing;
 pub mod words;
 pub mod written;

@@ -1,6 +1,6 @@
 //! Encryption of connections that this server makes.
 
-use std::sync::{Once, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 use rustls::ClientConfig;
 use rustls_platform_verifier::ConfigVerifierExt;
@@ -25,6 +25,14 @@ fn trusted() -> Option<ClientConfig> {
     let mut read = ClientConfig::with_platform_verifier().ok()?;
     read.alpn_protocols = vec![b"http/1.1".to_vec()];
     Some(TRUSTED.get_or_init(|| read).clone())
+}
+
+/// What connections are made with that do not speak HTTP. `None` when the certificates that this computer trusts cannot be read.
+pub fn of_mail() -> Option<Arc<ClientConfig>> {
+    install_provider();
+    let mut config = trusted()?;
+    config.alpn_protocols.clear();
+    Some(Arc::new(config))
 }
 
 /// What every HTTP client is made of.

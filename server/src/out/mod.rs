@@ -5,6 +5,7 @@
 
 pub mod ask;
 pub mod calendars;
+mod mail;
 pub mod messages;
 pub mod notices;
 pub mod shout_logs;

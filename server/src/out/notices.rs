@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
-use reqwest::Client;
+use reqwest::{Client, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::mail::{self, Undelivered};
 use super::ways::{Round, pause, serve_all};
 use crate::alarm::{EndReason, Priority, Verdict};
 use crate::engine::Engine;
 use crate::engine::watch::health::Outbox;
 use crate::ids::{CalleeId, WebhookId};
 use crate::kinds::answer;
-use crate::kinds::guard::{GuardedResolver, check_url};
-use crate::kinds::notices::{self, Answer, Notice, Refused};
+use crate::kinds::guard::{GuardedResolver, check_mail_url, check_url};
+use crate::kinds::notices::{self, Answer, Envelope, Notice, Parcel, Refused, Target};
 use crate::kinds::words;
 use crate::net::{tls, unanswered};
 use crate::roster::source::{Trouble, Unreached};
@@ -182,7 +183,36 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
         at: engine.clock.now(),
     };
     let target = webhook.target();
-    let envelope = notices::envelope(&target, &notice);
+    match notices::parcel(&target, &notice).map_err(|wrong| Refusal::Final(wrong.to_string()))? {
+        Parcel::Request(envelope) => ask(engine, client, &target, envelope).await,
+        Parcel::Mail(letter) => {
+            let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
+            check_mail_url(target.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
+            let own_name = own_name(engine);
+            let said = mail::deliver(&letter, &guard, own_name.as_deref()).await.map_err(|why| unmailed(&target, why))?;
+            Ok(notices::told_by_mail(&target, &said))
+        }
+    }
+}
+
+/// How this server is called where others reach it; `None` where it has but an address.
+fn own_name(engine: &Engine) -> Option<String> {
+    let url = Url::parse(engine.config.http.public_url.as_deref()?).ok()?;
+    url.domain().map(str::to_owned)
+}
+
+/// Why a mail server did not take a notice.
+fn unmailed(target: &Target<'_>, why: Undelivered) -> Refusal {
+    let told = |said: String| notices::told_by_mail(target, &said);
+    match why {
+        Undelivered::Later(said) => Refusal::ForNow(Refused { why: told(said), patience: None }),
+        Undelivered::Silent(said) => Refusal::Silent(told(said)),
+        Undelivered::Never(said) => Refusal::Final(told(said)),
+    }
+}
+
+/// Sends a request; gives what was answered, in short.
+async fn ask(engine: &Engine, client: &Client, target: &Target<'_>, envelope: Envelope) -> Result<String, Refusal> {
     let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
     let url = check_url(&envelope.url, &guard).map_err(|error| Refusal::Final(error.to_string()))?;
     let mut request = client.request(envelope.method, url).body(envelope.body);
@@ -194,7 +224,7 @@ async fn tell(engine: &Engine, client: &Client, webhook: &WebhookRow, delivery: 
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let body = answer::read(response).await;
     let answer = Answer { status, headers: &headers, body: &body };
-    notices::accepted(&target, &answer, engine.clock.now()).map_err(Refusal::ForNow)?;
+    notices::accepted(target, &answer, engine.clock.now()).map_err(Refusal::ForNow)?;
     Ok(format!("HTTP {status}"))
 }
 

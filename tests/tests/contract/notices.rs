@@ -132,7 +132,7 @@ fn service(shape: WebhookShape, url: &str, secret: &str, to: Option<&str>) -> Ne
         url: url.to_owned(),
         shape,
         secret: Some(secret.to_owned()),
-        settings: WebhookSettings { to: to.map(str::to_owned), template: None },
+        settings: WebhookSettings { to: to.map(str::to_owned), ..WebhookSettings::default() },
         kinds: vec![NoticeKind::Raised],
         language: "en".to_owned(),
     }

@@ -18,6 +18,7 @@ mod rendered;
 mod roster;
 mod running;
 mod sayings;
+mod senders;
 mod shouts;
 mod sights;
 mod spoken;

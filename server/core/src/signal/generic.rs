@@ -1,6 +1,6 @@
 //! Anything that can post JSON or a form: the fields are looked for by the names that are common.
 //!
-//! A key may say by JSON Pointers where the fields of a foreign form stand ([`Places`]).
+//! A key may say by JSON Pointers where the fields of a foreign form stand ([`Places`]); it keeps what was checked here.
 
 use std::collections::BTreeMap;
 
@@ -29,24 +29,152 @@ const NETDATA_TEST: &str = "/test_alarm";
 /// So begins the key in our recipe for LibreNMS, which numbers its states.
 const LIBRENMS: &str = "librenms/";
 
-/// Where the fields of a foreign form stand: each a JSON Pointer (RFC 6901).
+/// Where the fields of a foreign form stand, and which of its words say that it is over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Places(pub BTreeMap<String, String>);
+pub struct Places {
+    /// Each field with its JSON Pointer (RFC 6901).
+    pub pointers: BTreeMap<String, String>,
+    /// What stands at the place of the state when it is over; where these are said, nothing else means that.
+    pub resolved: Vec<String>,
+}
 
 /// The fields that may be placed.
 pub const PLACED: [&str; 10] = ["state", "summary", "details", "dedup_key", "priority", "url", "phones", "time", "labels", "by"];
+/// Other names for them.
+const ALSO_PLACED: [(&str, &str); 5] =
+    [("title", "summary"), ("description", "details"), ("key", "dedup_key"), ("link", "url"), ("phone", "phones")];
+
+/// A pointer is no longer, in bytes.
+const LONGEST_POINTER: usize = 200;
+/// It leads no deeper.
+const DEEPEST: usize = 20;
+/// So many words may mean that it is over.
+const MOST_WORDS: usize = 20;
+/// Each of them is no longer, in characters.
+const LONGEST_WORD: usize = 60;
+
+/// Why a place cannot be kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongPlace {
+    /// There is no such field.
+    #[error("{0:?} is no field that can be placed: there are {all}", all = PLACED.join(", "))]
+    NoField(String),
+    /// The text is no JSON Pointer.
+    #[error(
+        "{field}: {pointer:?} is no JSON Pointer: write a / before each name on the way, such as /alert/title or /alerts/0, and \
+             in a name ~1 for / and ~0 for ~"
+    )]
+    NoPointer {
+        /// Of which field.
+        field: String,
+        /// What was said.
+        pointer: String,
+    },
+    /// It is too long.
+    #[error("{0}: a JSON Pointer has {LONGEST_POINTER} bytes and {DEEPEST} names at most")]
+    TooLong(String),
+    /// There are too many words.
+    #[error("{MOST_WORDS} words at most can mean that it is over, each of 1 to {LONGEST_WORD} characters")]
+    Words,
+    /// Nothing says where the state stands.
+    #[error(
+        "words that mean that it is over are looked for at the place of the state: say that as well, such as state=/alert/status"
+    )]
+    NoState,
+}
+
+/// Whether a text is a JSON Pointer to something inside a message.
+fn is_pointer(text: &str) -> bool {
+    let escapes_are_whole = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    text.starts_with('/') && escapes_are_whole && !text.chars().any(char::is_control)
+}
 
 impl Places {
-    /// The message with the fields that are placed under their own names.
+    /// The field of a name, by its own or another one.
+    #[must_use]
+    pub fn field(name: &str) -> Option<&'static str> {
+        let also = ALSO_PLACED.iter().find(|(other, _)| *other == name).map(|(_, own)| *own);
+        PLACED.into_iter().find(|own| *own == name).or(also)
+    }
+
+    /// Says where a field stands; nowhere, where the pointer is empty.
+    ///
+    /// # Errors
+    /// When there is no such field, or the text is no pointer.
+    pub fn place(&mut self, name: &str, pointer: &str) -> Result<(), WrongPlace> {
+        let field = Self::field(name.trim()).ok_or_else(|| WrongPlace::NoField(name.to_owned()))?;
+        let pointer = pointer.trim();
+        if pointer.is_empty() {
+            self.pointers.remove(field);
+            return Ok(());
+        }
+        if pointer.len() > LONGEST_POINTER || pointer.matches('/').count() > DEEPEST {
+            return Err(WrongPlace::TooLong(field.to_owned()));
+        }
+        if !is_pointer(pointer) {
+            return Err(WrongPlace::NoPointer { field: field.to_owned(), pointer: pointer.to_owned() });
+        }
+        self.pointers.insert(field.to_owned(), pointer.to_owned());
+        Ok(())
+    }
+
+    /// Says which words mean that it is over.
+    ///
+    /// # Errors
+    /// When they are too many or too long.
+    pub fn say_resolved(&mut self, words: &[String]) -> Result<(), WrongPlace> {
+        let words: Vec<String> = words.iter().map(|word| word.trim().to_lowercase()).filter(|word| !word.is_empty()).collect();
+        let is_word = |word: &String| word.chars().count() <= LONGEST_WORD && !word.chars().any(char::is_control);
+        if words.len() > MOST_WORDS || !words.iter().all(is_word) {
+            return Err(WrongPlace::Words);
+        }
+        self.resolved = words;
+        Ok(())
+    }
+
+    /// Looks whether all of it means something together.
+    ///
+    /// # Errors
+    /// When there are words for a state that stands nowhere.
+    pub fn check(&self) -> Result<(), WrongPlace> {
+        match self.resolved.is_empty() || self.pointers.contains_key(STATE[0]) {
+            true => Ok(()),
+            false => Err(WrongPlace::NoState),
+        }
+    }
+
+    /// Whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.pointers.is_empty() && self.resolved.is_empty()
+    }
+
+    /// The message with the fields that are placed under their own names. What does not stand at its place is looked for by the common
+    /// names, as without.
     #[must_use]
     pub fn put(&self, mut body: Value) -> Value {
         let found: Vec<(String, Value)> =
-            self.0.iter().filter_map(|(name, pointer)| Some((name.clone(), body.pointer(pointer)?.clone()))).collect();
+            self.pointers.iter().filter_map(|(name, pointer)| Some((name.clone(), body.pointer(pointer)?.clone()))).collect();
         if let Value::Object(members) = &mut body {
             members.extend(found);
         }
+        if !self.resolved.is_empty()
+            && let Some(word) = self.over_or_not(&body)
+        {
+            body[STATE[0]] = word.into();
+        }
         body
+    }
+
+    /// The state in a common word, where the key's own words decide.
+    fn over_or_not(&self, body: &Value) -> Option<&'static str> {
+        let said = Said(body).text(STATE[0])?;
+        match self.resolved.contains(&said.to_lowercase()) {
+            true => Some("resolved"),
+            // In doubt somebody is rung.
+            false => (state(&said) == Some(Word::Resolved)).then_some("firing"),
+        }
     }
 }
 
@@ -206,11 +334,75 @@ mod tests {
 
     #[test]
     fn a_foreign_form_is_read_by_pointers() {
-        let places = Places(
-            [("summary", "/a/0/what"), ("dedup_key", "/b~1c"), ("state", "/none")].map(|(a, b)| (a.into(), b.into())).into(),
-        );
+        let mut places = Places::default();
+        for (name, pointer) in [("title", "/a/0/what"), ("key", " /b~1c "), ("state", "/none")] {
+            places.place(name, pointer).unwrap();
+        }
         let body = places.put(json!({ "a": [{ "what": "hot" }], "b/c": 7 }));
         let signal = read_one(body);
         assert_eq!((signal.summary.as_str(), signal.key.as_deref(), signal.word), ("hot", Some("7"), Word::Firing));
+    }
+
+    #[test]
+    fn words_of_a_key_decide_what_is_over() {
+        let mut places = Places::default();
+        places.say_resolved(&["Closed ".to_owned(), "2".to_owned()]).unwrap();
+        assert_eq!(places.check(), Err(WrongPlace::NoState));
+        places.place("state", "/s").unwrap();
+        assert_eq!(places.check(), Ok(()));
+        let word = |said: Value| read_one(places.put(json!({ "s": said, "summary": "x" }))).word;
+        assert_eq!((word(json!("CLOSED")), word(json!(2))), (Word::Resolved, Word::Resolved));
+        assert_eq!((word(json!("ok")), word(json!("open")), word(json!(null))), (Word::Firing, Word::Firing, Word::Firing));
+        assert_eq!(word(json!("test")), Word::Test);
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused_with_a_sentence() {
+        let wrong = |name: &str, pointer: &str| Places::default().place(name, pointer).unwrap_err();
+        assert!(matches!(wrong("colour", "/a"), WrongPlace::NoField(_)));
+        assert!(wrong("colour", "/a").to_string().contains("dedup_key"));
+        for pointer in ["a/b", "/a~", "/a~2b", "/a\nb", "$.a", "#/a"] {
+            assert!(matches!(wrong("summary", pointer), WrongPlace::NoPointer { .. }), "{pointer:?}");
+        }
+        for pointer in ["/a".repeat(21), format!("/{}", "a".repeat(200))] {
+            assert_eq!(wrong("summary", &pointer), WrongPlace::TooLong("summary".to_owned()));
+        }
+        let mut places = Places::default();
+        assert_eq!(places.say_resolved(&vec!["a".to_owned(); 21]), Err(WrongPlace::Words));
+        places.place("summary", "/a").unwrap();
+        places.place("summary", "").unwrap();
+        assert!(places.is_empty());
+    }
+
+    #[test]
+    fn places_read_back_as_they_are_kept() {
+        let mut places = Places::default();
+        places.place("url", "/links/0").unwrap();
+        let kept = serde_json::to_string(&places).unwrap();
+        assert_eq!(serde_json::from_str::<Places>(&kept).unwrap(), places);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pointer_that_is_kept_leads_to_what_it_names(names in proptest::collection::vec("[a-z~/ .0-9]{1,6}", 1..6)) {
+            let escaped = |name: &String| name.replace('~', "~0").replace('/', "~1");
+            let pointer: String = names.iter().map(|name| format!("/{}", escaped(name))).collect();
+            let body = names.iter().rev().fold(json!("hot"), |inner, name| json!({ name.as_str(): inner }));
+            let mut places = Places::default();
+            // Blanks around it were typed beside it.
+            if pointer.trim() == pointer {
+                proptest::prop_assert_eq!(places.place("summary", &pointer), Ok(()));
+                proptest::prop_assert_eq!(&places.put(body)["summary"], &json!("hot"));
+            }
+        }
+
+        #[test]
+        fn no_text_makes_a_place_panic(pointer: String, said: String) {
+            let mut places = Places::default();
+            let _ = places.place("state", &pointer);
+            let _ = places.say_resolved(std::slice::from_ref(&said));
+            let _ = places.put(json!({ "state": said, "a": [1] }));
+            let _ = places.put(json!([said]));
+        }
     }
 }

@@ -1,17 +1,25 @@
-//! `autocall key`: add, set, list, revoke.
+//! `autocall key`: add, set, try, list, revoke.
 
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
 
 use crate::call_log::reading::Said;
-use crate::cli::{agreed_clock, open};
+use crate::cli::{agreed_clock, labels, one_of, open};
 use crate::compat::blast;
 use crate::config::Config;
 use crate::engine::Doer;
+use crate::intake::signals;
 use crate::keep::keys;
 use crate::keep::phone_calls::reread::{self, Change, Reread};
+use crate::kinds::signing::Scheme;
 use crate::needs::Words;
 use crate::numbers::Region;
+use crate::signal::generic::Places;
+use crate::signal::{Signal, Unreadable, Word};
 use crate::store::Work;
 use crate::store::access::keys::{COMMANDS_CALLS, KeyRow};
 
@@ -35,9 +43,11 @@ pub(in crate::cli) enum KeyCommand {
         #[arg(long, conflicts_with_all = ["shouts", "calls", "phones"])]
         phonecalls: bool,
         #[command(flatten)]
+        trust: Trust,
+        #[command(flatten)]
         reading: Reading,
     },
-    /// Change what a key may call, or how the calls are read that it lists
+    /// Change what a key may call, how what it sends is read, whether that has to be signed, or how the calls are read that it lists
     Set {
         /// Its name
         name: String,
@@ -45,10 +55,19 @@ pub(in crate::cli) enum KeyCommand {
         #[arg(long, value_name = "BEGINNINGS", conflicts_with = "reread")]
         to: Option<String>,
         #[command(flatten)]
+        trust: Trust,
+        #[command(flatten)]
         reading: Reading,
         /// The same for its calls that are kept already: without, a key that has some stays as it is
         #[arg(long)]
         reread: bool,
+    },
+    /// Print how the generic receiver would read a message of a key; nothing is changed and nobody is rung
+    Try {
+        /// Its name
+        name: String,
+        /// A file with the message: JSON or a form; - reads it from the standard input
+        file: PathBuf,
     },
     /// Print all keys, without the secret
     List,
@@ -57,6 +76,174 @@ pub(in crate::cli) enum KeyCommand {
         /// Its name
         name: String,
     },
+}
+
+/// A message of a monitoring system is no longer, in bytes.
+const LONGEST_MESSAGE: u64 = 4 << 20;
+
+// How what a key sends is read and signed. No doc comment: the help of the command would begin with it.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Trust {
+    /// For the generic receiver: where a field stands in what is sent, as a JSON Pointer, such as summary=/alert/title; `summary=` takes it
+    /// away; may be given several times
+    #[arg(long = "place", value_name = "FIELD=POINTER", value_parser = labels::pair)]
+    places: Vec<(String, String)>,
+    /// The same: what stands at the place of the state when it is over, separated by commas; empty: the common words
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    resolved: Option<Vec<String>>,
+    /// What it sends has to be signed, in the way of this sender; `none`: it need not be
+    #[arg(long, value_parser = one_of(&Sign::ALL, Sign::as_str))]
+    sign: Option<Sign>,
+    /// What it is signed with [default: one is made]
+    #[arg(long, env = "KEY_SECRET", hide_env_values = true)]
+    secret: Option<String>,
+    /// The same, as the first line of a file
+    #[arg(long, value_name = "FILE", requires = "sign")]
+    secret_file: Option<PathBuf>,
+}
+
+/// In whose way something is to be signed.
+#[derive(Clone, Copy, Debug)]
+enum Sign {
+    With(Scheme),
+    Not,
+}
+
+impl Sign {
+    const ALL: [Self; 6] = [
+        Self::With(Scheme::Autocall),
+        Self::With(Scheme::Grafana),
+        Self::With(Scheme::Sentry),
+        Self::With(Scheme::Github),
+        Self::With(Scheme::Gitlab),
+        Self::Not,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::With(scheme) => scheme.as_str(),
+            Self::Not => "none",
+        }
+    }
+}
+
+/// What was done about what a key sends.
+#[derive(Debug, Default)]
+struct Trusted {
+    places: Option<Places>,
+    sign: Option<Sign>,
+    made: Option<String>,
+}
+
+impl Trust {
+    fn is_said(&self) -> bool {
+        !self.places.is_empty() || self.resolved.is_some() || self.sign.is_some()
+    }
+
+    /// The secret that was given.
+    fn secret(&self) -> anyhow::Result<Option<String>> {
+        match &self.secret_file {
+            Some(file) => Ok(Some(read(file)?.lines().next().unwrap_or_default().trim().to_owned())),
+            None => Ok(self.secret.clone().filter(|secret| !secret.is_empty())),
+        }
+    }
+
+    /// Does what was said.
+    async fn carry_out(&self, work: &mut Work, name: &str, secret: Option<&str>) -> Result<Trusted, keys::KeyError> {
+        let mut done = Trusted { sign: self.sign, ..Trusted::default() };
+        if !self.places.is_empty() || self.resolved.is_some() {
+            let change = |places: &mut Places| {
+                self.places.iter().try_for_each(|(field, pointer)| places.place(field, pointer))?;
+                self.resolved.as_deref().map_or(Ok(()), |words| places.say_resolved(words))
+            };
+            done.places = Some(keys::place(work, name, change).await?);
+        }
+        match self.sign {
+            Some(Sign::With(scheme)) => done.made = keys::sign(work, name, scheme, secret).await?,
+            Some(Sign::Not) => keys::unsign(work, name).await?,
+            None => {}
+        }
+        Ok(done)
+    }
+}
+
+impl Trusted {
+    /// Says what was done: the secret to whoever reads the output, the rest beside it.
+    fn tell(self, name: &str) {
+        if let Some(places) = &self.places {
+            eprintln!("{}", read_so(name, places));
+        }
+        match self.sign {
+            Some(Sign::With(scheme)) => {
+                let time = scheme.time_header().map(|header| format!(", and the time in {header}")).unwrap_or_default();
+                eprintln!("what {name} sends has to be signed from now on: the signature stands in {}{time}", scheme.header());
+            }
+            Some(Sign::Not) => eprintln!("what {name} sends need not be signed"),
+            None => {}
+        }
+        if let Some(secret) = self.made {
+            println!("{secret}");
+            eprintln!("This secret is shown only once. Give it to the sender.");
+        }
+    }
+}
+
+/// How what a key sends is read, in one line.
+fn read_so(name: &str, places: &Places) -> String {
+    match places.is_empty() {
+        true => format!("what {name} sends is read by the common names"),
+        false => format!("what {name} sends is read like this: {}", placed(places)),
+    }
+}
+
+/// The places of a key, as they were said.
+fn placed(places: &Places) -> String {
+    let each = places.pointers.iter().map(|(field, pointer)| format!("{field}={pointer}"));
+    let words = (!places.resolved.is_empty()).then(|| format!("resolved: {}", places.resolved.join(",")));
+    each.chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// A file, or the standard input.
+fn read(file: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    match file.to_str() {
+        Some("-") => std::io::stdin().take(LONGEST_MESSAGE).read_to_string(&mut text),
+        _ => std::fs::File::open(file).and_then(|opened| opened.take(LONGEST_MESSAGE).read_to_string(&mut text)),
+    }
+    .with_context(|| format!("{} cannot be read", file.display()))?;
+    Ok(text)
+}
+
+/// How a message was read, field by field.
+fn tell(read: &Result<Signal, Unreadable>) -> String {
+    let signal = match read {
+        Ok(signal) => signal,
+        Err(unreadable) => return format!("refused\t{unreadable}"),
+    };
+    let word = match &signal.word {
+        Word::Firing => "firing",
+        Word::Resolved => "resolved",
+        Word::Acknowledged { .. } => "acknowledged",
+        Word::Noted { .. } => "noted",
+        Word::Cancelled { .. } => "cancelled",
+        Word::Test => "test",
+        Word::Ignored(_) => "ignored",
+    };
+    let labels: Vec<String> = signal.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let fields = [
+        ("state", word.to_owned()),
+        ("summary", signal.summary.clone()),
+        ("details", signal.details.clone()),
+        ("dedup_key", signal.key.clone().unwrap_or_default()),
+        ("priority", signal.priority.map(|priority| priority.as_str().to_owned()).unwrap_or_default()),
+        ("url", signal.link.clone().unwrap_or_default()),
+        ("phones", signal.whom.join(", ")),
+        ("time", signal.at.map(|at| at.to_rfc3339()).unwrap_or_default()),
+        ("labels", labels.join(", ")),
+    ];
+    // Whoever looks sees what is there, and no terminal does what a message says.
+    let lines = fields.iter().map(|(name, value)| format!("{name}\t{}", value.replace(char::is_control, " ").trim_end()));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// How times and numbers of the calls are read that a key lists.
@@ -96,7 +283,11 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
     let store = open(config).await?;
     let now = agreed_clock(&store).await?.now();
     match command {
-        KeyCommand::Add { name, phonecalls: true, reading, .. } => {
+        KeyCommand::Add { name, phonecalls: true, trust, reading, .. } => {
+            anyhow::ensure!(
+                !trust.is_said(),
+                "--place, --resolved and --sign are for keys that raise alarms, and --phonecalls is not"
+            );
             let said = reading.said();
             let own = config.phone_call_defaults();
             let add = async |work: &mut Work| keys::add_for_calls(work, &name, &said, own).await;
@@ -107,6 +298,16 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
         KeyCommand::Add { reading, .. } if reading.is_said() => {
             anyhow::bail!("--region, --zone, --area-code and --z-is-local are for keys that list calls: add --phonecalls");
         }
+        KeyCommand::Set { name, to, trust, reading, reread } if trust.is_said() => {
+            let is_alone = to.is_none() && !reading.is_said() && !reread;
+            anyhow::ensure!(
+                is_alone,
+                "--place, --resolved and --sign are for keys that raise alarms, and the others for other keys"
+            );
+            let secret = trust.secret()?;
+            let change = async |work: &mut Work| trust.carry_out(work, &name, secret.as_deref()).await;
+            store.carry_out(now, Doer::CommandLine, change).await?.tell(&name);
+        }
         KeyCommand::Set { name, to: Some(to), reading, .. } => {
             anyhow::ensure!(!reading.is_said(), "--to is for keys that command calls, and the others for keys that list them");
             let may = store.carry_out(now, Doer::CommandLine, async |work| keys::may_call(work, &name, &to).await).await?;
@@ -115,7 +316,7 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
                 None => println!("{name} may call any number"),
             }
         }
-        KeyCommand::Set { name, reading, reread, to: None } => {
+        KeyCommand::Set { name, reading, reread, to: None, .. } => {
             let change = Change {
                 region: reading.region,
                 zone: reading.zone,
@@ -132,21 +333,43 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
                 );
             }
         }
-        KeyCommand::Add { name, phones, shouts, calls, .. } => {
+        KeyCommand::Add { name, phones, shouts, calls, trust, .. } => {
+            let secret = trust.secret()?;
             let rights = [(shouts, blast::RIGHT), (calls, COMMANDS_CALLS)];
             let rights: Vec<&str> = rights.into_iter().filter(|(is, _)| *is).map(|(_, right)| right).collect();
             let rights = Words::read(&rights.join(","));
-            let add = async |work: &mut Work| keys::add_with(work, &name, &phones, &rights, config.default_region).await;
-            let key = store.carry_out(now, Doer::CommandLine, add).await?;
+            let add = async |work: &mut Work| {
+                let key = keys::add_with(work, &name, &phones, &rights, config.default_region).await?;
+                Ok::<_, keys::KeyError>((key, trust.carry_out(work, name.trim(), secret.as_deref()).await?))
+            };
+            let (key, trusted) = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("{key}");
             eprintln!("This key is shown only once. Send it as `Authorization: Bearer KEY`, or use the path /k/KEY/api/v1/…");
+            trusted.tell(&name);
+        }
+        KeyCommand::Try { name, file } => {
+            let key = store.read().await?.db().key_by_name(&name).await?.ok_or_else(|| keys::KeyError::Unknown(name.clone()))?;
+            let places = key.places.map(|places| places.0).unwrap_or_default();
+            println!("{}", read_so(&name, &places));
+            let body = read(&file)?;
+            let signals = signals::tried(&places, body.into()).await.map_err(|problem| anyhow::anyhow!(problem.sentence()))?;
+            for signal in &signals {
+                println!("\n{}", tell(signal));
+            }
         }
         KeyCommand::List => {
             for key in store.read().await?.db().keys().await? {
                 let used =
                     key.last_used_at.map_or("never used".to_owned(), |at| format!("last used {}", at.format("%F %H:%M UTC")));
                 let state = key.revoked_at.map_or(used, |at| format!("revoked {}", at.format("%F %H:%M UTC")));
-                println!("{}\t{state}\t{}\t{}{}", key.name, key.phones.join(","), key.rights, how_read(&key, config));
+                println!(
+                    "{}\t{state}\t{}\t{}{}{}",
+                    key.name,
+                    key.phones.join(","),
+                    key.rights,
+                    how_read(&key, config),
+                    how_trusted(&key)
+                );
             }
         }
         KeyCommand::Revoke { name } => {
@@ -156,6 +379,13 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
     }
     store.close().await;
     Ok(())
+}
+
+/// How what a key sends is read and signed, for the list of keys.
+fn how_trusted(key: &KeyRow) -> String {
+    let signs = key.signing.as_ref().map(|signing| format!("\tsigned as {}", signing.scheme.as_str()));
+    let places = key.places.as_ref().map(|places| format!("\t{}", placed(places)));
+    signs.into_iter().chain(places).collect()
 }
 
 /// How the calls are read that a key lists, for the list of keys.

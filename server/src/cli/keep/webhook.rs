@@ -1,5 +1,8 @@
 //! `autocall webhook`: add, list, remove, test, log.
 
+use std::path::PathBuf;
+
+use anyhow::Context as _;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 
@@ -65,9 +68,21 @@ pub(in crate::cli) enum WebhookCommand {
         /// What the signature is made with, or the token or key that the service has given out
         #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]
         secret: Option<String>,
-        /// Who in the service is told: a chat, a user, a topic, a room
+        /// The same, as the first line of a file
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+        /// Of e-mail: from whom, such as autocall@example.com
+        #[arg(long)]
+        from: Option<String>,
+        /// Of e-mail: whose the password is, where the server wants one
+        #[arg(long)]
+        user: Option<String>,
+        /// Who in the service is told: a chat, a user, a topic, a room, addresses of e-mail
         #[arg(long, allow_negative_numbers = true)]
         to: Option<String>,
+        /// Of a chat: who is called by each notice, in the way of the service; may be given several times
+        #[arg(long = "mention", value_name = "WHO", value_delimiter = ',', allow_hyphen_values = true)]
+        mentions: Vec<String>,
         #[command(flatten)]
         written: Box<Written>,
         /// What it is told [default: everything]
@@ -107,10 +122,17 @@ pub(in crate::cli) async fn run(command: WebhookCommand, config: &Config) -> any
     let store = open(config).await?;
     let now = agreed_clock(&store).await?.now();
     match command {
-        WebhookCommand::Add { name, url, shape, secret, to, written, events, language } => {
+        WebhookCommand::Add { name, url, shape, secret, secret_file, from, user, to, mentions, written, events, language } => {
+            let secret = match secret_file {
+                Some(file) => {
+                    let text = std::fs::read_to_string(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+                    Some(text.lines().next().unwrap_or_default().to_owned())
+                }
+                None => secret,
+            };
             // Whatever is given to another form is refused below.
             let template = (shape == WebhookShape::Template || !written.is_nothing()).then(|| written.template());
-            let settings = WebhookSettings { to, template };
+            let settings = WebhookSettings { to, from, user, mentions, template };
             let new = NewWebhook { name, url: url.unwrap_or_default(), shape, secret, settings, kinds: events, language };
             let guard = GuardedResolver::new(&config.notify.allow_networks);
             store.carry_out(now, Doer::CommandLine, async |work| webhooks::add(work, &new, &guard).await).await?;

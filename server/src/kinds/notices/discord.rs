@@ -1,13 +1,30 @@
 //! Discord's webhooks: <https://discord.com/developers/docs/resources/webhook#execute-webhook>.
 
-use super::{BASE, Envelope, Length, Shape, json};
+use super::{ALL, BASE, Envelope, Length, Mention, Shape, json};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "Discord: --url (the channel's webhook)",
     length: Length::utf16(2000),
+    mention: Some(Mention {
+        what: "the number of a user, & and the number of a role, or all",
+        is_good: |who| who == ALL || is_number(who.strip_prefix('&').unwrap_or(who)),
+        written: |who| if who == ALL { "@everyone".to_owned() } else { format!("<@{who}>") },
+    }),
     envelope: |target, notice| {
         // Whatever an alarm says, it calls nobody by @everyone.
-        Envelope::post(target.url, &json!({ "content": notice.text, "allowed_mentions": { "parse": [] } }))
+        let mut allowed = json!({ "parse": [] });
+        let (mut users, mut roles) = (Vec::new(), Vec::new());
+        for who in &target.settings.mentions {
+            match who.strip_prefix('&') {
+                Some(role) => roles.push(role),
+                None if who == ALL => allowed["parse"] = json!(["everyone"]),
+                None => users.push(who.as_str()),
+            }
+        }
+        if !target.settings.mentions.is_empty() {
+            (allowed["users"], allowed["roles"]) = (json!(users), json!(roles));
+        }
+        Envelope::post(target.url, &json!({ "content": target.calling(notice.text), "allowed_mentions": allowed }))
     },
     accepted: |answer, _| match answer.status {
         204 => Ok(()),
@@ -16,6 +33,10 @@ pub(super) const SHAPE: Shape = Shape {
     },
     ..BASE
 };
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 #[cfg(test)]
 mod tests {

@@ -3,14 +3,19 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{BASE, Envelope, Length, Shape, code_in, json, sign};
+use super::{BASE, Envelope, Length, Mention, Shape, code_in, json, sign};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "Feishu's and Lark's custom robot: --url (the robot's), --secret (where it wants a signature)",
     // The whole message has 20 KB.
     length: Length::json(19_000),
+    mention: Some(Mention {
+        what: "the open id or user id of a member, such as ou_1a2b3c, or all",
+        is_good: |who| !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)),
+        written: |who| format!("<at user_id=\"{who}\"></at>"),
+    }),
     envelope: |target, notice| {
-        let mut body = json!({ "msg_type": "text", "content": { "text": notice.text } });
+        let mut body = json!({ "msg_type": "text", "content": { "text": target.calling(notice.text) } });
         if let Some(secret) = target.secret {
             let timestamp = notice.at.timestamp().to_string();
             // As documented: the text to sign is the key, and nothing is signed with it.

@@ -32,6 +32,15 @@ impl Length {
         Self { most, counted: in_json }
     }
 
+    /// What is left of it beside another text and a blank.
+    pub(super) fn beside(self, other: &str) -> Self {
+        if other.is_empty() {
+            return self;
+        }
+        let taken = other.chars().chain([' ']).map(self.counted).fold(0, usize::saturating_add);
+        Self { most: self.most.saturating_sub(taken), ..self }
+    }
+
     /// A text, or as much of it as may be: cut off behind a word where one ends near, and never inside a character.
     pub(super) fn cut(self, text: &str) -> Cow<'_, str> {
         let Some(room) = self.room(text) else { return Cow::Borrowed(text) };

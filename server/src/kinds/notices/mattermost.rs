@@ -1,13 +1,18 @@
 //! Mattermost, in Slack's form and with a shorter limit: <https://developers.mattermost.com/integrate/webhooks/incoming/>.
 
 use super::slack::{counted, escaped};
-use super::{BASE, Envelope, Length, Shape, json};
+use super::{BASE, Envelope, Length, Mention, Shape, json};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "Mattermost: --url (the incoming webhook's)",
     // Servers that were never brought to the longer posts of version 5 make several of one that is longer.
     length: Length { most: 4000, counted },
-    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": escaped(notice.text) })),
+    mention: Some(Mention {
+        what: "the name of a user or a group, or here, channel or all",
+        is_good: |who| !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)),
+        written: |who| format!("@{who}"),
+    }),
+    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": target.calling(&escaped(notice.text)) })),
     accepted: |answer, _| match (answer.status, answer.body.trim()) {
         (200, "ok") => Ok(()),
         _ => Err(answer.refusal()),

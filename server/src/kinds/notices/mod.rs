@@ -5,6 +5,7 @@
 
 mod dingtalk;
 mod discord;
+mod email;
 mod feishu;
 mod json;
 mod length;
@@ -26,6 +27,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use self::email::{Cover, Mail, MailServer};
 use self::length::Length;
 pub use self::template::{Sign, Template};
 use super::answer;
@@ -43,6 +45,15 @@ pub struct WebhookSettings {
     /// Who in the service is told: a chat, a user, a topic, a room.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// From whom, where that is to be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Whose the secret is, where it is a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Who is called by each notice, beside whoever reads it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
     /// The request, where its operator writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<Template>,
@@ -65,6 +76,19 @@ impl<'t> Target<'t> {
     /// A secret that the service has given out; empty when there is none.
     fn token(&self) -> &'t str {
         self.secret.unwrap_or_default()
+    }
+
+    /// Who is called, each as it stands in a text of this service.
+    fn called(&self) -> String {
+        let Some(mention) = &self.shape.shape().mention else { return String::new() };
+        let each: Vec<String> = self.settings.mentions.iter().map(|who| (mention.written)(who)).collect();
+        each.into_iter().filter(|who| !who.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// A text behind those who are called by it.
+    fn calling(&self, text: &str) -> String {
+        let called = self.called();
+        if called.is_empty() { text.to_owned() } else { format!("{called} {text}") }
     }
 
     /// Who in the service is told; empty when that is not said.
@@ -131,6 +155,15 @@ impl Envelope {
     }
 }
 
+/// What goes out for a notice: most services take a request.
+#[derive(Clone, Debug)]
+pub enum Parcel {
+    /// A request.
+    Request(Envelope),
+    /// A message for a mail server.
+    Mail(Mail),
+}
+
 /// An address with these segments at the end of its path.
 fn below(address: &str, segments: &[&str]) -> String {
     let Ok(mut url) = Url::parse(address) else { return address.to_owned() };
@@ -177,9 +210,7 @@ impl Answer<'_> {
             _ if answer::is_page(self.body) => return None,
             _ => self.body,
         };
-        let text = text.replace(char::is_control, " ");
-        let words: Vec<&str> = text.split_whitespace().collect();
-        (!words.is_empty()).then(|| Length::utf16(LONGEST_WORDS).cut(&words.join(" ")).into_owned())
+        Some(in_short(text)).filter(|words| !words.is_empty())
     }
 
     /// Its status and its words.
@@ -208,6 +239,13 @@ impl Answer<'_> {
     fn says(&self, so: impl FnOnce(&Value) -> bool) -> Result<(), String> {
         if self.is_good() && so(&self.json()) { Ok(()) } else { Err(self.refusal()) }
     }
+}
+
+/// What a service says, in one line that is not too long.
+fn in_short(text: &str) -> String {
+    let text = text.replace(char::is_control, " ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    Length::utf16(LONGEST_WORDS).cut(&words.join(" ")).into_owned()
 }
 
 /// The field in which a service explains itself.
@@ -245,6 +283,23 @@ struct To {
     is_good: fn(&str) -> bool,
 }
 
+/// How somebody is called in a service.
+struct Mention {
+    /// What is to be said, for people.
+    what: &'static str,
+    /// Whether this can be it.
+    is_good: fn(&str) -> bool,
+    /// How they stand in a text; empty where they stand beside it.
+    written: fn(&str) -> String,
+}
+
+/// So many are called by one notice.
+const MOST_MENTIONS: usize = 20;
+/// What calls somebody is no longer, in bytes.
+const LONGEST_MENTION: usize = 100;
+/// The word for everybody.
+const ALL: &str = "all";
+
 /// What a form is.
 struct Shape {
     /// What it is, and which options it takes, for the command line.
@@ -254,7 +309,11 @@ struct Shape {
     secret: Secret,
     /// Nothing where the address says who is told.
     to: Option<To>,
+    /// Nothing where nobody can be called.
+    mention: Option<Mention>,
     length: Length,
+    /// It goes by mail, and not by a request.
+    is_mail: bool,
     /// What else can be wrong.
     check: fn(&Target<'_>) -> Result<(), WrongSetting>,
     /// The request.
@@ -269,7 +328,9 @@ const BASE: Shape = Shape {
     home: |_| None,
     secret: Secret::Signs,
     to: None,
+    mention: None,
     length: Length::ANY,
+    is_mail: false,
     check: |_| Ok(()),
     envelope: |target, notice| Envelope::post(target.url, notice.facts),
     accepted: |answer, _| answer.taken(),
@@ -323,6 +384,8 @@ shapes! {
     Dingtalk in dingtalk = "dingtalk";
     /// Feishu robot.
     Feishu in feishu = "feishu";
+    /// E-mail.
+    Email in email = "email";
     /// Phones with ntfy.
     Ntfy in push::ntfy = "ntfy";
     /// Phones with Gotify.
@@ -348,6 +411,12 @@ impl WebhookShape {
     #[must_use]
     pub fn options(self) -> &'static str {
         self.shape().options
+    }
+
+    /// Whether it goes by mail, and not by a request.
+    #[must_use]
+    pub fn is_mail(self) -> bool {
+        self.shape().is_mail
     }
 
     /// Where its service is; `None` where its operator has to say that.
@@ -398,6 +467,10 @@ pub fn check(target: &Target<'_>) -> Result<(), WrongSetting> {
         (None, Some(_)) => return Err(WrongSetting::new("to", format!("{name} takes no --to: its address says who is told"))),
         _ => {}
     }
+    mentioned(target)?;
+    if !shape.is_mail && (target.settings.from.is_some() || target.settings.user.is_some()) {
+        return Err(WrongSetting::new("from", format!("{name} takes no --from and no --user: only --shape email does")));
+    }
     if target.settings.template.is_some() && target.shape != WebhookShape::Template {
         let why = format!("{name} has a request of its own: only --shape template takes one that is written by hand");
         return Err(WrongSetting::new("template", why));
@@ -405,12 +478,44 @@ pub fn check(target: &Target<'_>) -> Result<(), WrongSetting> {
     (shape.check)(target)
 }
 
+/// Checks who is to be called.
+fn mentioned(target: &Target<'_>) -> Result<(), WrongSetting> {
+    let (name, mentions) = (target.shape.as_str(), &target.settings.mentions);
+    let wrong = |why: String| Err(WrongSetting::new("mention", why));
+    match &target.shape.shape().mention {
+        _ if mentions.is_empty() => Ok(()),
+        None => wrong(format!("{name} takes no --mention: nobody can be called there")),
+        Some(_) if mentions.len() > MOST_MENTIONS => wrong(format!("--mention can name {MOST_MENTIONS} at most")),
+        Some(mention) => match mentions.iter().find(|who| who.len() > LONGEST_MENTION || !(mention.is_good)(who)) {
+            Some(bad) => wrong(format!("{bad:?} calls nobody: --mention must be {}", mention.what)),
+            None => Ok(()),
+        },
+    }
+}
+
 /// Puts a notice into the form that a service wants, and so that it fits.
-#[must_use]
-pub fn envelope(target: &Target<'_>, notice: &Notice<'_>) -> Envelope {
+fn envelope(target: &Target<'_>, notice: &Notice<'_>) -> Envelope {
     let shape = target.shape.shape();
-    let text = shape.length.cut(notice.text);
+    let text = shape.length.beside(&target.called()).cut(notice.text);
     (shape.envelope)(target, &Notice { text: &text, ..*notice })
+}
+
+/// Puts a notice into what goes out to a service.
+///
+/// # Errors
+/// When a setting says nothing that could be sent.
+pub fn parcel(target: &Target<'_>, notice: &Notice<'_>) -> Result<Parcel, WrongSetting> {
+    let shape = target.shape.shape();
+    match shape.is_mail {
+        true => email::mail(target, &Notice { text: &shape.length.cut(notice.text), ..*notice }).map(Parcel::Mail),
+        false => Ok(Parcel::Request(envelope(target, notice))),
+    }
+}
+
+/// What a mail server says, in short and without secrets.
+#[must_use]
+pub fn told_by_mail(target: &Target<'_>, said: &str) -> String {
+    masked(target, &in_short(said))
 }
 
 /// Why a service did not take a notice.
@@ -459,6 +564,7 @@ fn masked(target: &Target<'_>, text: &str) -> String {
     if let Some(template) = &target.settings.template {
         hidden.extend(template.headers.values().flat_map(|value| value.split_whitespace()).map(str::to_owned));
     }
+    hidden.extend(email::as_said(target));
     hidden.retain(|part| part.len() >= SHORTEST);
     // A part of another one is hidden after it.
     hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
@@ -498,7 +604,7 @@ mod tests {
 
     /// The request of a form, for an urgent alarm with this text.
     pub(super) fn asked(shape: WebhookShape, url: &str, secret: Option<&str>, to: Option<&str>, text: &str) -> Asked {
-        let settings = WebhookSettings { to: to.map(str::to_owned), template: None };
+        let settings = WebhookSettings { to: to.map(str::to_owned), ..WebhookSettings::default() };
         let target = Target { shape, url, secret, settings: &settings };
         assert_eq!(check(&target), Ok(()));
         let Envelope { method, url, headers, body } = envelope(&target, &urgent(text, &json!({ "a": 1 })));
@@ -518,7 +624,7 @@ mod tests {
 
     /// What is wrong with the settings of a webhook.
     pub(super) fn wrong(shape: WebhookShape, url: &str, secret: Option<&str>, to: Option<&str>) -> WrongSetting {
-        let settings = WebhookSettings { to: to.map(str::to_owned), template: None };
+        let settings = WebhookSettings { to: to.map(str::to_owned), ..WebhookSettings::default() };
         check(&Target { shape, url, secret, settings: &settings }).unwrap_err()
     }
 
@@ -597,7 +703,7 @@ mod tests {
     fn no_secret_is_repeated() {
         let headers = [("authorization".to_owned(), "Bearer header-token".to_owned())].into();
         let template = Template { headers, ..Template::default() };
-        let settings = WebhookSettings { to: None, template: Some(template) };
+        let settings = WebhookSettings { template: Some(template), ..WebhookSettings::default() };
         let target = Target {
             shape: WebhookShape::Template,
             url: "https://user:pass-word@x.example/services/T0/B0AAAAAA/XyZ123?key=693axx&lang=english",
@@ -618,11 +724,81 @@ mod tests {
         assert_eq!(wrong(WebhookShape::Telegram, "https://api.telegram.org", Some("1:a"), Some("room")).setting, "to");
         assert_eq!(wrong(WebhookShape::Telegram, "https://api.telegram.org", Some("1:a\n"), Some("-100123")).setting, "secret");
         assert_eq!(wrong(WebhookShape::Slack, "https://hooks.example.com/", None, Some("#ops")).setting, "to");
-        let settings = WebhookSettings { to: None, template: Some(Template::default()) };
+        let settings = WebhookSettings { template: Some(Template::default()), ..WebhookSettings::default() };
         let target = Target { shape: WebhookShape::Slack, url: "https://x.example/", secret: None, settings: &settings };
         assert_eq!(check(&target).unwrap_err().setting, "template");
         assert_eq!(WebhookShape::Telegram.home(None).as_deref(), Some("https://api.telegram.org"));
         assert_eq!(WebhookShape::Slack.home(None), None);
+    }
+
+    /// The body of a request that calls these.
+    fn calling(shape: WebhookShape, mentions: &[&str], text: &str) -> Value {
+        let to = (shape == WebhookShape::Telegram).then(|| "@ops".to_owned());
+        let settings = WebhookSettings { to, mentions: own(mentions), ..WebhookSettings::default() };
+        let target = Target { shape, url: "https://x.example/hook", secret: Some("1:a"), settings: &settings };
+        assert_eq!(check(&target), Ok(()), "{shape:?}");
+        serde_json::from_str(&envelope(&target, &urgent(text, &Value::Null)).body).unwrap()
+    }
+
+    fn own(mentions: &[&str]) -> Vec<String> {
+        mentions.iter().map(|who| (*who).to_owned()).collect()
+    }
+
+    #[test]
+    fn each_service_calls_people_in_its_own_way() {
+        let slack = calling(WebhookShape::Slack, &["U012AB3CD", "S012AB3CD", "here"], "<disk>");
+        assert_eq!(slack["text"], "<@U012AB3CD> <!subteam^S012AB3CD> <!here> &lt;disk&gt;");
+        assert_eq!(calling(WebhookShape::Mattermost, &["li.na", "channel"], "disk")["text"], "@li.na @channel disk");
+        let discord = calling(WebhookShape::Discord, &["123456789012345678", "&987", "all"], "disk @here");
+        assert_eq!(discord["content"], "<@123456789012345678> <@&987> @everyone disk @here");
+        let allowed = json!({ "parse": ["everyone"], "users": ["123456789012345678"], "roles": ["987"] });
+        assert_eq!(discord["allowed_mentions"], allowed);
+        let feishu = calling(WebhookShape::Feishu, &["ou_1a2b", "all"], "disk");
+        let expected = "<at user_id=\"ou_1a2b\"></at> <at user_id=\"all\"></at> disk";
+        assert_eq!(feishu["content"]["text"], expected);
+        let dingtalk = calling(WebhookShape::Dingtalk, &["18712345678", "all"], "disk");
+        assert_eq!(dingtalk["text"]["content"], "@18712345678 disk");
+        assert_eq!(dingtalk["at"], json!({ "atMobiles": ["18712345678"], "isAtAll": true }));
+        let wecom = calling(WebhookShape::Wecom, &["18712345678", "lina", "all"], "disk");
+        assert_eq!(wecom["text"]["content"], "disk");
+        assert_eq!(wecom["text"]["mentioned_list"], json!(["lina", "@all"]));
+        assert_eq!(wecom["text"]["mentioned_mobile_list"], json!(["18712345678"]));
+        assert_eq!(calling(WebhookShape::Telegram, &["li_na"], "disk")["text"], "@li_na disk");
+        let teams = calling(WebhookShape::Teams, &["li.na@example.com"], "disk");
+        let card = &teams["attachments"][0]["content"];
+        assert_eq!(card["body"][0]["text"], "<at>li.na@example.com</at> disk");
+        assert_eq!(card["msteams"]["entities"][0]["mentioned"]["id"], "li.na@example.com");
+    }
+
+    #[test]
+    fn a_text_that_calls_people_still_fits() {
+        let many: Vec<String> = (0..20).map(|number| format!("12345678901234567{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let discord = calling(WebhookShape::Discord, &many, &long("word "));
+        let units = discord["content"].as_str().unwrap().encode_utf16().count();
+        assert!(units <= 2000 && units > 1900, "{units}");
+    }
+
+    #[test]
+    fn who_cannot_be_called_is_refused() {
+        let wrong = |shape: WebhookShape, mentions: &[&str]| {
+            let settings = WebhookSettings { mentions: own(mentions), ..WebhookSettings::default() };
+            let target = Target { shape, url: "https://x.example/hook", secret: None, settings: &settings };
+            check(&target).err().map(|wrong| wrong.setting)
+        };
+        assert_eq!(wrong(WebhookShape::Json, &["all"]), Some("mention"));
+        for (shape, who) in [
+            (WebhookShape::Slack, "U1> <!channel"),
+            (WebhookShape::Mattermost, "li na"),
+            (WebhookShape::Discord, "@everyone"),
+            (WebhookShape::Feishu, "ou_1\"></at>"),
+            (WebhookShape::Dingtalk, "Li Na"),
+            (WebhookShape::Wecom, "li na"),
+            (WebhookShape::Teams, "<at>x</at>"),
+        ] {
+            assert_eq!(wrong(shape, &[who]), Some("mention"), "{shape:?}");
+            assert_eq!(wrong(shape, &vec!["all"; 21]), Some("mention"), "{shape:?}: too many");
+        }
     }
 
     #[test]
@@ -640,7 +816,8 @@ mod tests {
     fn settings_read_back_and_those_of_before_are_none() {
         assert_eq!(serde_json::from_str::<WebhookSettings>("{}").unwrap(), WebhookSettings::default());
         assert_eq!(serde_json::to_string(&WebhookSettings::default()).unwrap(), "{}");
-        let settings = WebhookSettings { to: Some("-100".to_owned()), template: Some(Template::default()) };
+        let settings =
+            WebhookSettings { to: Some("-100".to_owned()), template: Some(Template::default()), ..WebhookSettings::default() };
         let kept = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<WebhookSettings>(&kept).unwrap(), settings);
     }

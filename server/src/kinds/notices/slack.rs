@@ -1,13 +1,29 @@
 //! Slack's incoming webhooks: <https://api.slack.com/messaging/webhooks>.
 
-use super::{BASE, Envelope, Length, Shape, json};
+use super::{BASE, Envelope, Length, Mention, Shape, json};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "Slack, Rocket.Chat and what takes the same form: --url (the incoming webhook's)",
     length: Length { most: 40_000, counted },
-    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": escaped(notice.text) })),
+    mention: Some(Mention {
+        what: "the id of a member or a user group, such as U012AB3CD or S012AB3CD, or here, channel or everyone",
+        is_good: |who| EVERYBODY.contains(&who) || is_id(who),
+        written: |who| match who.chars().next() {
+            _ if EVERYBODY.contains(&who) => format!("<!{who}>"),
+            Some('S') => format!("<!subteam^{who}>"),
+            _ => format!("<@{who}>"),
+        },
+    }),
+    envelope: |target, notice| Envelope::post(target.url, &json!({ "text": target.calling(&escaped(notice.text)) })),
     ..BASE
 };
+
+/// Words for many.
+const EVERYBODY: [&str; 3] = ["here", "channel", "everyone"];
+
+fn is_id(text: &str) -> bool {
+    text.starts_with(['U', 'W', 'S']) && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+}
 
 /// Slack takes `&`, `<` and `>` for its own markup, and wants no others escaped.
 pub(super) fn escaped(text: &str) -> String {

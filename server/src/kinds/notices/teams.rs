@@ -1,19 +1,31 @@
 //! Microsoft Teams, by a workflow that posts what comes to its address: a message that holds an adaptive card.
 
 use super::length::in_json;
-use super::{BASE, Envelope, Length, Shape, json};
+use super::{BASE, Envelope, Length, Mention, Shape, Value, json};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "Microsoft Teams: --url (of the workflow \"when a Teams webhook request is received\")",
     // The whole message has 28 KB.
     length: Length { most: 24_000, counted },
+    mention: Some(Mention {
+        what: "the address with which a member logs in, such as li.na@example.com",
+        is_good: |who| who.contains('@') && who.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"@._+-".contains(&byte)),
+        written: |who| format!("<at>{who}</at>"),
+    }),
     envelope: |target, notice| {
-        let card = json!({
+        let mut card = json!({
             "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
             "type": "AdaptiveCard",
             "version": "1.4",
-            "body": [{ "type": "TextBlock", "text": notice.paragraphs(), "wrap": true }],
+            "body": [{ "type": "TextBlock", "text": target.calling(&notice.paragraphs()), "wrap": true }],
         });
+        let called = target.settings.mentions.iter();
+        let called: Vec<Value> = called
+            .map(|who| json!({ "type": "mention", "text": format!("<at>{who}</at>"), "mentioned": { "id": who, "name": who } }))
+            .collect();
+        if !called.is_empty() {
+            card["msteams"] = json!({ "entities": called });
+        }
         let attachment = json!({
             "contentType": "application/vnd.microsoft.card.adaptive",
             "contentUrl": null,

@@ -1,17 +1,22 @@
 //! Bots of Telegram: <https://core.telegram.org/bots/api#sendmessage>.
 
-use super::{BASE, Envelope, Length, Secret, Shape, To, below, json};
+use super::{BASE, Envelope, Length, Mention, Secret, Shape, To, below, json};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "Telegram: --secret (the bot's token), --to (the chat: -1001234567890 or @channel)",
     home: |_| Some("https://api.telegram.org".to_owned()),
     secret: Secret::Needed("the bot's token"),
     to: Some(To { what: "the chat's number, such as -1001234567890, or the @name of a public channel", is_good: is_chat }),
+    mention: Some(Mention {
+        what: "the name of a member, without @",
+        is_good: |who| !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+        written: |who| format!("@{who}"),
+    }),
     length: Length::utf16(4096),
     envelope: |target, notice| {
         let address = below(target.url, &[&format!("bot{}", target.token()), "sendMessage"]);
         // Without a parse mode nothing in a text is markup.
-        Envelope::post(address, &json!({ "chat_id": target.to(), "text": notice.text }))
+        Envelope::post(address, &json!({ "chat_id": target.to(), "text": target.calling(notice.text) }))
     },
     accepted: |answer, _| answer.says(|said| said["ok"] == true),
     ..BASE

@@ -180,20 +180,20 @@ mod tests {
     }
 
     fn request(template: &Template, text: &str) -> Envelope {
-        let settings = WebhookSettings { to: None, template: Some(template.clone()) };
+        let settings = WebhookSettings { template: Some(template.clone()), ..WebhookSettings::default() };
         let target = Target { shape: WebhookShape::Template, url: URL, secret: Some("s3cret"), settings: &settings };
         let alarm = json!({ "summary": "disk & co", "priority": "high", "source": "zabbix" });
         envelope(&target, &urgent(text, &json!({ "event": "raised", "at": "2026-11-20T03:23:15Z", "alarm": alarm })))
     }
 
     fn fault(template: Template, url: &str) -> Option<&'static str> {
-        let settings = WebhookSettings { to: None, template: Some(template) };
+        let settings = WebhookSettings { template: Some(template), ..WebhookSettings::default() };
         let target = Target { shape: WebhookShape::Template, url, secret: None, settings: &settings };
         check(&target).err().map(|wrong| wrong.setting)
     }
 
     fn answered(template: Template, status: u16, body: &str) -> Result<(), String> {
-        let settings = WebhookSettings { to: None, template: Some(template) };
+        let settings = WebhookSettings { template: Some(template), ..WebhookSettings::default() };
         let target = Target { shape: WebhookShape::Template, url: URL, secret: None, settings: &settings };
         let answer = Answer { status, headers: &HeaderMap::new(), body };
         accepted(&target, &answer, at()).map_err(|refused| refused.why)
@@ -227,7 +227,10 @@ mod tests {
 
     #[test]
     fn an_address_stays_one_that_servers_take() {
-        let settings = WebhookSettings { to: None, template: Some(Template { method: "GET".to_owned(), ..of_body("") }) };
+        let settings = WebhookSettings {
+            template: Some(Template { method: "GET".to_owned(), ..of_body("") }),
+            ..WebhookSettings::default()
+        };
         let target = Target { shape: WebhookShape::Template, url: "https://x.example/{text}", secret: None, settings: &settings };
         assert_eq!(check(&target), Ok(()));
         let (text, facts) = (long("磁盘/ "), json!({}));

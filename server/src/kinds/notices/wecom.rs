@@ -1,14 +1,35 @@
 //! `WeCom` group robot: <https://developer.work.weixin.qq.com/document/path/91770>.
 
-use super::{BASE, Envelope, Length, Shape, code_in, json};
+use super::{ALL, BASE, Envelope, Length, Mention, Shape, code_in, json};
 
 pub(super) const SHAPE: Shape = Shape {
     options: "WeCom's group robot: --url (the robot's)",
     length: Length::bytes(2048),
-    envelope: |target, notice| Envelope::post(target.url, &json!({ "msgtype": "text", "text": { "content": notice.text } })),
+    mention: Some(Mention {
+        what: "the phone number or the user id of a member, or all",
+        is_good: |who| !who.is_empty() && who.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-@+".contains(&byte)),
+        written: |_| String::new(),
+    }),
+    envelope: |target, notice| {
+        let mut text = json!({ "content": notice.text });
+        let (numbers, users): (Vec<&String>, Vec<&String>) = target.settings.mentions.iter().partition(|who| is_number(who));
+        let users: Vec<&str> = users.into_iter().map(|who| if who == ALL { "@all" } else { who.as_str() }).collect();
+        for (name, list) in [("mentioned_list", json!(users)), ("mentioned_mobile_list", json!(numbers))] {
+            if list != json!([]) {
+                text[name] = list;
+            }
+        }
+        Envelope::post(target.url, &json!({ "msgtype": "text", "text": text }))
+    },
     accepted: |answer, _| code_in("errcode", answer),
     ..BASE
 };
+
+/// Ids of users may be numbers as well, but are short.
+fn is_number(text: &str) -> bool {
+    const SHORTEST: usize = 8;
+    text.len() >= SHORTEST && text.strip_prefix('+').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit())
+}
 
 #[cfg(test)]
 mod tests {

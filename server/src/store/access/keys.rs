@@ -5,10 +5,13 @@ use sqlx::types::Json;
 
 use crate::call_log::reading::Said;
 use crate::ids::KeyId;
+use crate::kinds::signing::Signing;
 use crate::needs::Words;
+use crate::signal::generic::Places;
 use crate::store::dialect::{fragment, statements};
 use crate::store::statement::{changed_one, execute, fetch_all, fetch_optional, row};
 use crate::store::{Db, Result};
+use crate::versions::Version;
 
 /// The right to list calls, which comes alone.
 pub const LISTS_CALLS: &str = "phonecalls";
@@ -29,6 +32,10 @@ row! {
         pub rights: Words,
         /// How the times and numbers of calls are read that it lists, as far as that was said.
         pub phonecalls: Option<Json<Said>>,
+        /// Where the fields of a foreign form stand that it sends.
+        pub places: Option<Json<Places>>,
+        /// How what it sends has to be signed; `None`: the key itself is enough.
+        pub signing: Option<Json<Signing>>,
         /// When it was made.
         pub created_at: DateTime<Utc>,
         /// When it was last used, to the minute.
@@ -45,6 +52,12 @@ impl KeyRow {
         self.rights.cover(&Words::read(right))
     }
 
+    /// The version of how what it sends is read and signed. A secret is no part of it: forms hold versions.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        Version::of(&(self.id, &self.places, self.signing.as_ref().map(|signing| signing.scheme)))
+    }
+
     /// Whether it only lists calls, and may nothing else: it stands in plain text in some script of a telephone system.
     #[must_use]
     pub fn only_lists_calls(&self) -> bool {
@@ -56,22 +69,26 @@ statements! {
     /// A new key.
     INSERT = ["INSERT INTO api_keys (id, name, key_hash, phones, created_at, rights, phonecalls) VALUES ($1, $2, $3, $4, $5, $6, $7)"];
     /// A key that is good.
-    BY_HASH = ["SELECT id, name, phones, rights, phonecalls, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
+    BY_HASH = ["SELECT id, name, phones, rights, phonecalls, places, signing, created_at, last_used_at, revoked_at FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL"];
     /// One key.
-    BY_ID = ["SELECT id, name, phones, rights, phonecalls, created_at, last_used_at, revoked_at FROM api_keys WHERE id = $1"];
+    BY_ID = ["SELECT id, name, phones, rights, phonecalls, places, signing, created_at, last_used_at, revoked_at FROM api_keys WHERE id = $1"];
     /// One key that is good, until the transaction ends nobody else's to change.
     BY_NAME = [
-        "SELECT id, name, phones, rights, phonecalls, created_at, last_used_at, revoked_at FROM api_keys
+        "SELECT id, name, phones, rights, phonecalls, places, signing, created_at, last_used_at, revoked_at FROM api_keys
          WHERE name = $1 AND revoked_at IS NULL" for_update
     ];
     /// What it lists is read otherwise.
     READ_OTHERWISE = ["UPDATE api_keys SET phonecalls = $2 WHERE id = $1"];
+    /// What it sends is read at these places.
+    PLACED = ["UPDATE api_keys SET places = $2 WHERE id = $1"];
+    /// What it sends has to be signed, or need not be.
+    SIGNED = ["UPDATE api_keys SET signing = $2 WHERE id = $1"];
     /// All keys.
-    LIST = ["SELECT id, name, phones, rights, phonecalls, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
+    LIST = ["SELECT id, name, phones, rights, phonecalls, places, signing, created_at, last_used_at, revoked_at FROM api_keys ORDER BY name"];
     /// It was used.
     USED = ["UPDATE api_keys SET last_used_at = $2 WHERE id = $1"];
-    /// It is no good any more.
-    REVOKE = ["UPDATE api_keys SET revoked_at = $2 WHERE name = $1 AND revoked_at IS NULL"];
+    /// It is no good any more, and what it signed with is of no use to anybody.
+    REVOKE = ["UPDATE api_keys SET revoked_at = $2, signing = NULL WHERE name = $1 AND revoked_at IS NULL"];
 }
 
 impl Db<'_> {
@@ -108,6 +125,16 @@ impl Db<'_> {
     /// The calls that a key lists are read otherwise from now on.
     pub async fn read_key_otherwise(&mut self, id: KeyId, said: &Said) -> Result<bool> {
         changed_one!(self, READ_OTHERWISE, id, Json(said))
+    }
+
+    /// What a key sends is read at these places from now on.
+    pub async fn place_key(&mut self, id: KeyId, places: Option<&Places>) -> Result<bool> {
+        changed_one!(self, PLACED, id, places.map(Json))
+    }
+
+    /// What a key sends has to be signed so from now on.
+    pub async fn sign_key(&mut self, id: KeyId, signing: Option<&Signing>) -> Result<bool> {
+        changed_one!(self, SIGNED, id, signing.map(Json))
     }
 
     /// All keys by name.

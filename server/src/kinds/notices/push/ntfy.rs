@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn what_can_wait_is_not_loud_and_one_link_is_opened_by_a_tap() {
-        let settings = WebhookSettings { to: Some("ops".to_owned()), template: None };
+        let settings = WebhookSettings { to: Some("ops".to_owned()), ..WebhookSettings::default() };
         let target = Target { shape: WebhookShape::Ntfy, url: HOME, secret: None, settings: &settings };
         let facts = json!({});
         let notice = Notice { is_urgent: false, link: Some("https://x.example/a"), ..urgent("handset back", &facts) };

@@ -1,0 +1,235 @@
+//! Hands a message to a mail server (RFC 5321), which then answers for it.
+//!
+//! Its server is asked at an address that the guard lets through, and has a time limit for all of it. Nothing that it says before a
+//! connection is encrypted is taken for what it says afterwards.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use crate::kinds::guard::GuardedResolver;
+use crate::kinds::notices::{Cover, Mail, MailServer};
+use crate::net::tls;
+
+/// All of it together: shorter than a notice is taken for, and than whoever tests a webhook waits. Some servers greet late on purpose.
+const WITHIN: Duration = Duration::from_secs(15);
+/// One of its addresses has this long to take the connection.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// So many of its addresses are tried.
+const MOST_ADDRESSES: usize = 4;
+/// A goodbye that is not answered is none.
+const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
+/// All answers of a server together are no longer, in bytes, with its certificates.
+const LONGEST_ANSWERS: usize = 256 * 1024;
+/// Read at once, in bytes.
+const AT_ONCE: usize = 1024;
+/// What a mail server says when it has taken a message.
+const TAKEN: u16 = 250;
+const TOO_SLOW: &str = "it takes too long";
+
+/// Why a message was not taken.
+#[derive(Debug)]
+pub(super) enum Undelivered {
+    /// It may be later.
+    Later(String),
+    /// The same, and the server did not answer at all.
+    Silent(String),
+    /// It never will be.
+    Never(String),
+}
+
+/// Hands a message over; gives what the server said. `own_name` is how we are called, where we have a name.
+///
+/// # Errors
+/// Why it was not taken.
+pub(super) async fn deliver(mail: &Mail, guard: &GuardedResolver, own_name: Option<&str>) -> Result<String, Undelivered> {
+    let until = Instant::now() + WITHIN;
+    let slow = || Undelivered::Silent(TOO_SLOW.to_owned());
+    let connecting = timeout_at(until, connect(&mail.server, guard, own_name));
+    let mut connection = connecting.await.map_err(|_| slow())??;
+    let handing = timeout_at(until, hand_over(&mut connection, mail));
+    let told = handing.await.unwrap_or_else(|_| Err(slow()));
+    // What it has taken, it has taken, whatever it says now.
+    let _ = timeout(GOODBYE_WITHIN, connection.quit()).await;
+    told
+}
+
+/// A connection over which anything may be said.
+async fn connect(
+    server: &MailServer,
+    guard: &GuardedResolver,
+    own_name: Option<&str>,
+) -> Result<AsyncSmtpConnection, Undelivered> {
+    let found = guard.addresses(&server.host, server.port).await;
+    let stream = reach(&found.map_err(|why| Undelivered::Silent(why.to_string()))?).await?;
+    let (own, peer) = (stream.local_addr().map_err(broken)?, stream.peer_addr().map_err(broken)?);
+    let hello = match (own_name, own.ip()) {
+        (Some(name), _) => ClientId::Domain(name.to_owned()),
+        (None, IpAddr::V4(own)) => ClientId::Ipv4(own),
+        (None, IpAddr::V6(own)) => ClientId::Ipv6(own),
+    };
+    let left = LONGEST_ANSWERS;
+    if server.cover == Cover::Tls {
+        let name = ServerName::try_from(server.host.clone()).map_err(|error| Undelivered::Never(error.to_string()))?;
+        let trusted = tls::of_mail();
+        let trusted =
+            trusted.ok_or_else(|| Undelivered::Later("the certificates that this computer trusts cannot be read".to_owned()))?;
+        let stream = TlsConnector::from(trusted).connect(name, stream).await.map_err(broken)?;
+        let stream = Box::new(Bounded { stream, peer, left, is_plain: false });
+        return AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(undelivered);
+    }
+    let stream = Box::new(Bounded { stream, peer, left, is_plain: true });
+    let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(undelivered)?;
+    if server.cover == Cover::StartTls {
+        if !connection.can_starttls() {
+            connection.abort().await;
+            let why = "it offers no encryption (STARTTLS): is this the right port? smtps:// is for those that begin with it";
+            return Err(Undelivered::Later(why.to_owned()));
+        }
+        tls::install_provider();
+        let trusted = TlsParameters::new_rustls(server.host.clone()).map_err(undelivered)?;
+        connection.starttls(trusted, &hello).await.map_err(undelivered)?;
+    }
+    Ok(connection)
+}
+
+async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Undelivered> {
+    let mut why = TOO_SLOW.to_owned();
+    for address in addresses.iter().take(MOST_ADDRESSES) {
+        match timeout(CONNECT_WITHIN, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => why = error.to_string(),
+            Err(_) => TOO_SLOW.clone_into(&mut why),
+        }
+    }
+    Err(Undelivered::Silent(why))
+}
+
+/// Says who we are, from whom and to whom, and what. Those it does not know are left out as long as there are others: they would hear of it
+/// no sooner if nobody did.
+async fn hand_over(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<String, Undelivered> {
+    if let Some((user, password)) = &mail.login {
+        let credentials = Credentials::new(user.clone(), password.clone());
+        connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(undelivered)?;
+    }
+    connection.command(MailFrom::new(Some(mail.from.clone()), Vec::new())).await.map_err(undelivered)?;
+    let (mut left_out, mut is_later) = (Vec::new(), false);
+    for to in &mail.to {
+        match connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(undelivered) {
+            Ok(_) => {}
+            Err(Undelivered::Silent(why)) => return Err(Undelivered::Silent(why)),
+            Err(Undelivered::Later(why)) => {
+                is_later = true;
+                left_out.push(format!("{to}: {why}"));
+            }
+            Err(Undelivered::Never(why)) => left_out.push(format!("{to}: {why}")),
+        }
+    }
+    let left_out_all = left_out.join("; ");
+    match (left_out.len() == mail.to.len(), is_later) {
+        (true, true) => return Err(Undelivered::Later(left_out_all)),
+        (true, false) => return Err(Undelivered::Never(left_out_all)),
+        (false, _) => {}
+    }
+    connection.command(Data).await.map_err(undelivered)?;
+    let said = connection.message(&mail.message).await.map_err(undelivered)?;
+    if !said.has_code(TAKEN) {
+        return Err(Undelivered::Later(format!("{} instead of {TAKEN}", said.code())));
+    }
+    let words: Vec<&str> = said.message().collect();
+    let said = format!("{TAKEN} {}", words.join(" "));
+    Ok(if left_out.is_empty() { said } else { format!("{said}; not told: {left_out_all}") })
+}
+
+fn broken(error: io::Error) -> Undelivered {
+    Undelivered::Silent(error.to_string())
+}
+
+/// What an error means for a message.
+fn undelivered(error: Error) -> Undelivered {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    match error.status() {
+        Some(code) if error.is_permanent() => Undelivered::Never(format!("{code} {cause}")),
+        Some(code) => Undelivered::Later(format!("{code} {cause}")),
+        None if error.is_response() => {
+            Undelivered::Later("an answer that is not a mail server's: is this its address?".to_owned())
+        }
+        None if error.is_client() => Undelivered::Later(cause.to_string()),
+        None => Undelivered::Silent(cause.to_string()),
+    }
+}
+
+/// A connection of which no more is read than a server can have to say.
+struct Bounded<S> {
+    stream: S,
+    peer: SocketAddr,
+    /// So many bytes may still come.
+    left: usize,
+    /// Nothing is encrypted yet. It is read byte by byte then: what somebody has put behind the answer that begins encryption stays where it
+    /// is, and is not read as if it had come under cover.
+    is_plain: bool,
+}
+
+/// How a record of TLS begins in which a connection is proposed; no command of ours does.
+const HANDSHAKE: u8 = 0x16;
+
+impl<S> fmt::Debug for Bounded<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bounded").field("peer", &self.peer).field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "it says more than a mail server has to say")));
+        }
+        let mut piece = [0; AT_ONCE];
+        let most = if self.is_plain { 1 } else { AT_ONCE };
+        let most = most.min(self.left).min(buffer.remaining());
+        let mut whole = ReadBuf::new(&mut piece);
+        let mut part = whole.take(most);
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut part))?;
+        self.left -= part.filled().len();
+        buffer.put_slice(part.filled());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.is_plain &= bytes.first() != Some(&HANDSHAKE);
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> AsyncTokioStream for Bounded<S> {
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.peer)
+    }
+}
