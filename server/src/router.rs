@@ -22,7 +22,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::access::{doors, refusals, senders, signed};
+use crate::access::{doors, received, refusals, senders, signed};
 use crate::api;
 use crate::app::App;
 use crate::compat::{barista, blast, cti, nimbox, opsgenie, pagerduty};
@@ -75,6 +75,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
             _ => tagged(request, next).await,
         }))
         .route_layer(middleware::from_fn_with_state((aging, app.config().http.body_limit_bytes), api::requests::old_names::known))
+        .route_layer(middleware::from_fn(received::copied))
         // Whoever looks at a body sees what is in it, however it was packed and written.
         .route_layer(middleware::from_fn(charset::in_utf8))
         .route_layer(RequestDecompressionLayer::new())
@@ -99,7 +100,7 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         )
         .merge(
             // Its bodies have a room of their own: they are read before anybody is let in.
-            pagerduty::routes().route_layer(RequestDecompressionLayer::new()),
+            pagerduty::routes().route_layer(middleware::from_fn(received::copied)).route_layer(RequestDecompressionLayer::new()),
         )
         .merge(
             nimbox::routes()
@@ -115,6 +116,8 @@ pub fn router(app: Arc<App>, pages: Arc<Dashboard>) -> Router {
         .layer(middleware::from_fn(blast::in_its_words))
         .layer(middleware::from_fn(nimbox::in_its_words))
         .layer(middleware::from_fn(opsgenie::in_its_words))
+        // Kept as they are answered.
+        .layer(middleware::from_fn_with_state(Arc::clone(&app.access), received::kept))
         // Before it is packed.
         .layer(middleware::map_response_with_state(app.prefix.clone(), put_below))
         .layer(packed());

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::access::received::keep_forgetting;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, SecretUrl};
@@ -168,6 +169,10 @@ impl Service {
             let (access, store) = (Arc::clone(&app.access), engine.store.clone());
             async move { access.directory.keep_learning(&store).await }
         });
+        let forgetting = tokio::spawn({
+            let access = Arc::clone(&app.access);
+            async move { keep_forgetting(&access).await }
+        });
         let guard = GuardedResolver::new(&engine.config.notify.allow_networks);
         let (telling_others, pinging) = match out::notices::client(&guard) {
             Ok(client) => (
@@ -209,7 +214,9 @@ impl Service {
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
         net::serve::serve(listener, router, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
-        for task in [ticking, looking, relaying, learning, telling, telling_others, pinging, sending, following, logging] {
+        for task in
+            [ticking, looking, relaying, learning, forgetting, telling, telling_others, pinging, sending, following, logging]
+        {
             task.abort();
             // Awaited, so that nothing holds on to the database when this returns.
             let _ = task.await;

@@ -5,6 +5,7 @@
 pub mod alarm;
 pub mod backoff;
 pub mod call_log;
+pub mod connect;
 pub mod cti;
 pub mod effort;
 pub mod ids;

@@ -7,6 +7,7 @@ pub mod keys;
 pub mod knocks;
 pub mod path_token;
 pub mod rates;
+pub mod received;
 pub mod refusals;
 pub mod senders;
 pub mod signed;
@@ -19,6 +20,7 @@ use self::guard::Guard;
 use self::keys::Keys;
 use self::knocks::Knocks;
 use self::rates::Rates;
+use self::received::LastBodies;
 use crate::clock::Clock;
 use crate::config::{Config, ProxySign};
 use crate::store::Store;
@@ -44,6 +46,8 @@ pub struct Access {
     pub keys: Keys,
     /// How much each sender sends.
     pub rates: Rates,
+    /// What each sender sent last.
+    pub received: LastBodies,
     /// Which phones knocked.
     pub knocks: Knocks,
     /// A request came through a proxy that the configuration says nothing of.
@@ -59,6 +63,7 @@ impl Access {
             guard: Guard::default(),
             keys: Keys::new(store.subscribe()),
             rates: Rates::default(),
+            received: LastBodies::default(),
             knocks: Knocks::default(),
             proxy_seen: AtomicBool::new(false),
             config,

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::received::Notes;
 use super::{Access, doors};
 use crate::http::phone::refusal;
 use crate::http::problem::{Code, Problem, Reason};
@@ -46,7 +47,11 @@ pub async fn counted(
     let who = Who::default();
     let intake = intake(request.method(), request.uri().path());
     request.extensions_mut().insert(who.clone());
+    let notes = request.extensions().get::<Notes>().cloned();
     let mut response = with_host(request, next).await;
+    if let Some(notes) = notes {
+        notes.is_of(who.name());
+    }
     let status = response.status();
     if status == StatusCode::SERVICE_UNAVAILABLE && response.extensions().get::<Reason>().is_none() {
         response = took_too_long().into_response();

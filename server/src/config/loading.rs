@@ -12,7 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::{Config, Key, ProxySign, Switch, Value, ValueKind, gone, keys};
 
 /// What the first part of the server's own paths may be.
-const OWN_PATHS: [&str; 34] = [
+const OWN_PATHS: [&str; 35] = [
     "alarms",
     "alert",
     "api",
@@ -21,6 +21,7 @@ const OWN_PATHS: [&str; 34] = [
     "calendar",
     "calls",
     "calls.csv",
+    "connect",
     "cti",
     "direct",
     "do-not-call",

@@ -4,6 +4,7 @@
 //! then, when it is a form, [`frame::csrf::own_forms`]. Handlers meet only people who may, with forms that are ours.
 
 pub mod alarm;
+mod connect;
 pub mod duty;
 pub mod frame;
 mod handsets;
@@ -166,6 +167,13 @@ pub fn router(pages: Arc<Dashboard>) -> Router {
         .route("/users", get(people::users::show))
         .route("/senders", get(senders::show))
         .route("/senders/{id}", get(sender::edit).post(sender::change))
+        .route("/senders/one", get(connect::sender::show))
+        .route("/senders/test", post(connect::sender::test))
+        .route("/senders/ring", post(connect::sender::ring))
+        .route("/connect", get(connect::choose::show))
+        .route("/connect/key", post(connect::choose::make))
+        .route("/connect/use", post(connect::choose::own))
+        .route("/connect/file", post(connect::choose::download))
         .route("/system", get(system::show))
         .route("/users/add", post(people::users::add))
         .route("/users/role", post(people::users::change_role))

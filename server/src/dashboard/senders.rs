@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::alarm::now;
+use super::connect::sender::{address, is_kept_without_key};
 use super::frame::answer::Refusal;
 use super::frame::page::{Frame, at, html};
 use super::frame::reader::Reader;
@@ -25,6 +26,8 @@ struct Line {
     page: Option<String>,
     /// What it sends has to be signed.
     signs: bool,
+    /// The page of what came of it.
+    address: Option<String>,
     revoked: bool,
     /// HTML; `None` for what has no key.
     used: Option<String>,
@@ -67,17 +70,14 @@ pub(super) async fn show(
                 Some(used) => fill(&words.sender_used, &[("at", Html(&at(used)))]),
                 None => fill(&words.sender_never, &[]),
             }),
+            address: Some(address(&key.name)),
             name: key.name,
         })
         .collect();
     // What comes without a key is refused as well.
-    senders.extend(refused.into_iter().map(|(name, refusals)| Line {
-        name,
-        page: None,
-        signs: false,
-        revoked: false,
-        used: None,
-        refusals,
+    senders.extend(refused.into_iter().map(|(name, refusals)| {
+        let address = is_kept_without_key(&name).then(|| address(&name));
+        Line { name, page: None, signs: false, address, revoked: false, used: None, refusals }
     }));
     let frame = Frame::new(&reader, "senders", words.nav_senders.as_str(), app.engine.clock.now());
     let done = now::done_words(words, query.as_deref());

@@ -9,6 +9,7 @@ pub mod lines;
 pub mod live;
 pub mod media;
 pub mod phone_calls;
+pub mod rehearsal;
 pub mod rpc;
 pub mod shouts;
 pub mod watch;

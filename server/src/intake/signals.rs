@@ -22,6 +22,7 @@ use crate::alarm::event::Event;
 use crate::alarm::{Mode, Priority, Until};
 use crate::app::App;
 use crate::engine::{Acknowledgement, EngineError, RaiseRequest, Raised, RaisedAs, Word as Heard};
+use crate::engine::rehearsal::Rehearsal;
 use crate::http::json;
 use crate::http::parsed::Parsed;
 use crate::http::problem::{Code, Problem};
@@ -143,6 +144,36 @@ pub async fn receive_from_kuma(
         return Err(Problem::new(StatusCode::UNAUTHORIZED, Code::Unauthorized, "what is fetched rings people only with a key"));
     }
     take_in(&app, &sender, reader(KUMA)?, (query, headers, body)).await
+}
+
+/// How a message is read, and what would follow if it said that something is wrong.
+#[derive(Clone, Debug)]
+pub(crate) struct Foreseen {
+    /// The kind of sender whose words it was read in.
+    pub(crate) reader: &'static str,
+    /// What it says.
+    pub(crate) signal: Signal,
+    /// How urgent it is.
+    pub(crate) priority: Priority,
+    /// Who would be rung, and why.
+    pub(crate) rehearsal: Rehearsal,
+}
+
+/// Reads a message as [`receive`] does, and finds out whom it would ring. Nothing is kept.
+///
+/// # Errors
+/// As [`receive`].
+pub(crate) async fn foresee(app: &App, sender: &Sender, kind: &str, body: Value) -> Result<Foreseen, Problem> {
+    let reader = reader(kind)?;
+    let read = read(reader, &Message::default(), body).into_iter().next();
+    let signal = match read {
+        Some(Ok(signal)) => signal,
+        Some(Err(unreadable)) => return Err(Problem::invalid(unreadable.field, unreadable.why)),
+        None => Signal::default(),
+    };
+    let request = request(app, sender, reader.name, &Options::default(), signal.clone()).await?;
+    let rehearsal = app.engine.rehearse(&request).await.map_err(unheard)?;
+    Ok(Foreseen { reader: reader.name, signal, priority: request.priority, rehearsal })
 }
 
 async fn take_in(

@@ -265,6 +265,8 @@ async fn pages_fit_a_small_screen_and_have_no_small_targets() {
         "/policies/new",
         "/policies/rules",
         "/senders",
+        "/senders/one?sender=(unknown)",
+        "/connect",
         "/system",
     ];
     for path in ["/", alarm].iter().chain(&others) {

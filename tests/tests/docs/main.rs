@@ -5,6 +5,7 @@
 
 mod commands;
 mod crates;
+mod given;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

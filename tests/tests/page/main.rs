@@ -5,6 +5,7 @@
 mod actions;
 mod calls;
 mod client;
+mod connect;
 mod doors;
 mod escalation;
 #[path = "../contract/harness.rs"]

@@ -89,8 +89,8 @@ fn faults(page: &Page) -> Vec<String> {
             found.push(format!("<{piece} does not end"));
             continue;
         };
-        // What a gateway's own body may hold is shown as it is typed, and an example of JSON as well.
-        let shown = ["{number}", "{\"", "{&"].iter().any(|example| text.contains(example));
+        // What a gateway's own body may hold is shown as it is typed, and an example of JSON or of another system's file as well.
+        let shown = ["{number}", "{\"", "{&", "{ name: "].iter().any(|example| text.contains(example));
         if text.contains('{') && !shown {
             found.push(format!("an open place: {text}"));
         }
@@ -340,6 +340,7 @@ async fn all_pages(world: &World, who: &str, visitor: &mut Visitor, album: &mut 
     if who == "admin" {
         let admin = ["/policies/new", "/policies/rules", "/lines/new", "/gateways/new", "/heartbeats/new"];
         paths.extend(admin.map(str::to_owned));
+        paths.extend(["/connect?system=kuma", "/senders/one?sender=(no+key)"].map(str::to_owned));
         paths.extend(["/gateways/new?kind=http", "/gateways/new?kind=smsgate", "/gateways/new?kind=handset"].map(str::to_owned));
         for (api, page) in
             [("/api/v1/lines", "lines"), ("/api/v1/sms/gateways", "gateways"), ("/api/v1/heartbeats", "heartbeats")]
@@ -379,6 +380,8 @@ async fn wrong_forms(world: &World, lin: &mut Visitor, album: &mut Album) {
             "/shouts/new".to_owned(),
             vec![("list", "main"), ("way", "words"), ("words", "x"), ("numbers", "13900000077, 1"), ("act", "send")],
         ),
+        ("/connect/key".to_owned(), vec![("system", "kuma"), ("name", ""), ("phones", "x")]),
+        ("/connect/use".to_owned(), vec![("system", "kuma"), ("key", "ak_none")]),
         ("/handsets/add".to_owned(), vec![("name", "")]),
         ("/handsets/test".to_owned(), vec![("handset", "desk"), ("number", "x")]),
         ("/handsets/rename".to_owned(), vec![("handset", "desk"), ("name", "pixel")]),

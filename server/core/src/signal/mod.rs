@@ -120,6 +120,22 @@ pub enum Word {
     Ignored(&'static str),
 }
 
+impl Word {
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+            Self::Acknowledged { .. } => "acknowledged",
+            Self::Noted { .. } => "noted",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Test => "test",
+            Self::Ignored(_) => "ignored",
+        }
+    }
+}
+
 /// Nothing can be meant by a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {why}")]

@@ -19,6 +19,8 @@ pub(in crate::dashboard) enum Place {
     Calls,
     Users,
     Senders,
+    Sender,
+    Connect,
     System,
     Password,
     Policies,
@@ -44,7 +46,7 @@ pub(in crate::dashboard) enum Place {
 }
 
 /// The pages that are about nothing single, and where they are.
-const FIXED: [(&str, Place); 23] = [
+const FIXED: [(&str, Place); 25] = [
     ("/", Place::Now),
     ("/alarms", Place::Alarms),
     ("/handsets", Place::Handsets),
@@ -52,6 +54,8 @@ const FIXED: [(&str, Place); 23] = [
     ("/calls", Place::Calls),
     ("/users", Place::Users),
     ("/senders", Place::Senders),
+    ("/senders/one", Place::Sender),
+    ("/connect", Place::Connect),
     ("/system", Place::System),
     ("/password", Place::Password),
     ("/policies", Place::Policies),
@@ -90,6 +94,7 @@ pub(in crate::dashboard) const RESPONDER_MENU: &[Entry] = &[(Place::Calls, "call
 pub(in crate::dashboard) const ADMIN_MENU: &[Entry] = &[
     (Place::Users, "users", |words| &words.nav_users),
     (Place::Senders, "senders", |words| &words.nav_senders),
+    (Place::Connect, "connect", |words| &words.nav_connect),
     (Place::System, "system", |words| &words.nav_system),
 ];
 

@@ -19,7 +19,7 @@ use crate::numbers::Number;
 use crate::store::alarm::alarms::{AlarmRow, NewAlarm};
 use crate::store::alarm::barista::BaristaCall;
 use crate::store::alarm::hunts::{CalleeRow, HuntRow, NewHunt};
-use crate::store::duty::policies::PolicyRow;
+use crate::store::duty::policies::{PolicyRow, PolicyRuleRow};
 use crate::store::{Announcement, Db, StoreError, Work};
 
 /// How often a change is tried again when others made the same one at the same time.
@@ -367,11 +367,8 @@ impl Engine {
             return Ok(None);
         }
         let rules = work.db().policy_rules().await?;
-        let mut matching = rules.iter().filter(|rule| rule.matches(request.sender.as_deref(), &request.labels));
-        // A key's own numbers are meant for that sender, so they go before the rule for everything that is left.
-        let rule = matching.find(|rule| request.named_by == NamedBy::Fallback || !rule.is_default());
-        match rule {
-            Some(rule) => Ok(work.db().policy(rule.policy_id).await?),
+        match rule_for(&rules, request) {
+            Some((_, rule)) => Ok(work.db().policy(rule.policy_id).await?),
             None if request.callees.is_empty() && !request.ring_nobody => Err(EngineError::NobodyNamed),
             None => Ok(None),
         }
@@ -564,6 +561,13 @@ impl Engine {
             None => Ok(()),
         }
     }
+}
+
+/// The rule that says whom to ring for a request that does not say it itself, and its place in the list, counted from one.
+pub(in crate::engine) fn rule_for<'r>(rules: &'r [PolicyRuleRow], request: &RaiseRequest) -> Option<(usize, &'r PolicyRuleRow)> {
+    let mut matching = (1..).zip(rules).filter(|(_, rule)| rule.matches(request.sender.as_deref(), &request.labels));
+    // A key's own numbers are meant for that sender, so they go before the rule for everything that is left.
+    matching.find(|(_, rule)| request.named_by == NamedBy::Fallback || !rule.is_default())
 }
 
 /// The one team that a request asks for, when it asks for nobody else.

@@ -1,0 +1,69 @@
+//! Whom an alarm would ring, and why, without ringing anybody: it is raised in a unit of work that is given up.
+
+use chrono::{DateTime, Utc};
+
+use super::hunt::raise::{NamedBy, RaiseRequest, rule_for};
+use super::{Engine, EngineError};
+
+/// Who says whom to ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// The message or its address.
+    Said,
+    /// The rule at this place of the list, counted from one.
+    Rule(usize),
+    /// The sender's key.
+    Key,
+    /// The configuration.
+    Fallback,
+    /// Nobody does: such an alarm is refused.
+    Nobody,
+}
+
+/// What an alarm would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// Who says whom to ring.
+    pub because: Because,
+    /// The name of the policy, where one does.
+    pub policy: Option<String>,
+    /// Who would be rung first: a name, where one is known, and the number.
+    pub rung: Vec<(Option<String>, String)>,
+    /// Until when a maintenance window would hold it.
+    pub held_until: Option<DateTime<Utc>>,
+}
+
+impl Engine {
+    /// Raises an alarm and takes it back before anybody can hear of it.
+    ///
+    /// # Errors
+    /// When it names what is not there, or the database fails.
+    pub async fn rehearse(&self, request: &RaiseRequest) -> Result<Rehearsal, EngineError> {
+        let mut work = self.work(request.by.clone()).await?;
+        let policy = match self.policy_for(&mut work, request).await {
+            Ok(policy) => policy.map(|policy| policy.name),
+            Err(EngineError::NobodyNamed) => {
+                return Ok(Rehearsal { because: Because::Nobody, policy: None, rung: Vec::new(), held_until: None });
+            }
+            Err(error) => return Err(error),
+        };
+        let rules = work.db().policy_rules().await?;
+        let by_rule = rule_for(&rules, request).map(|(place, _)| Because::Rule(place)).filter(|_| policy.is_some());
+        let because = match (by_rule, request.named_by) {
+            _ if request.policy.is_some() => Because::Said,
+            (Some(rule), _) => rule,
+            (None, NamedBy::Alarm) => Because::Said,
+            (None, NamedBy::Sender) => Because::Key,
+            (None, NamedBy::Fallback) => Because::Fallback,
+        };
+        let id = self.create(&mut work, request).await?;
+        let alarm = work.db().alarm(id).await?.ok_or(EngineError::NoSuchAlarm)?;
+        let callees = work.db().callees(alarm.hunt_id).await?;
+        Ok(Rehearsal {
+            because,
+            policy,
+            rung: callees.into_iter().map(|callee| (callee.name, callee.number)).collect(),
+            held_until: alarm.held_until,
+        })
+    }
+}
