@@ -7,12 +7,22 @@ use crate::ids::hex;
 /// Letters and digits that nobody takes for others.
 pub const TYPED: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
+/// How long a token is, in random bytes.
+const LENGTH: usize = 20;
+
 /// A new token with a prefix that tells it from other secrets, and its hash.
 #[must_use]
 pub fn new(prefix: &str) -> (String, [u8; 32]) {
-    let token = format!("{prefix}{}", random::<20>());
+    let token = format!("{prefix}{}", random::<LENGTH>());
     let hash = hash(&token);
     (token, hash)
+}
+
+/// Whether a text looks like a token with this prefix.
+#[must_use]
+pub fn is_like(prefix: &str, text: &str) -> bool {
+    let digits = text.strip_prefix(prefix).unwrap_or_default();
+    digits.len() == 2 * LENGTH && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// So many random bytes as hexadecimal digits.

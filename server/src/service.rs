@@ -18,6 +18,7 @@ use crate::dashboard::Dashboard;
 use crate::engine::Engine;
 use crate::http::bodies::Bodies;
 use crate::http::prefix::Prefix;
+use crate::intake::mail::Mail;
 use crate::kinds::guard::GuardedResolver;
 use crate::links::{self, Links};
 use crate::lock::{LockError, Locks};
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The address of Redis is wrong.
     #[error(transparent)]
     Locks(#[from] LockError),
+    /// The port for mail cannot be had.
+    #[error("cannot take mail on {0}: {1}; choose another mail.listen (ports below 1024 need the right CAP_NET_BIND_SERVICE)")]
+    Mail(SocketAddr, #[source] std::io::Error),
     /// The address to listen on is unknown to the system.
     #[error("the server does not know its own address: {0}")]
     Address(#[source] std::io::Error),
@@ -54,6 +58,8 @@ pub struct Service {
     listener: TcpListener,
     address: SocketAddr,
     shout_logs: Option<ShoutLogs>,
+    /// For letters, where they are taken.
+    post: Option<TcpListener>,
 }
 
 impl Service {
@@ -68,6 +74,10 @@ impl Service {
     async fn put_together(config: Config, listener: TcpListener, clock: Clock) -> Result<Self, StartError> {
         crate::net::tls::install_provider();
         let address = listener.local_addr().map_err(StartError::Address)?;
+        let post = match config.mail.listen {
+            Some(listen) => Some(TcpListener::bind(listen).await.map_err(|error| StartError::Mail(listen, error))?),
+            None => None,
+        };
         // The numbering plans are read when first used, which takes long enough to stop everything else: better now than inside
         // the first claim.
         let region = config.default_region;
@@ -117,7 +127,7 @@ impl Service {
         let pages_at = SocketAddr::new(app.config().listen.ip(), address.port());
         let pages = Arc::new(Dashboard::prepare(Arc::clone(&app), pages_at).await?);
         let shout_logs = ShoutLogs::open(Arc::clone(&app.engine)).await;
-        Ok(Self { app, pages, listener, address, shout_logs })
+        Ok(Self { app, pages, listener, address, shout_logs, post })
     }
 
     /// Where it listens.
@@ -150,7 +160,7 @@ impl Service {
 
     async fn serve_until(self, shutdown: CancellationToken) {
         let router = self.router();
-        let Self { app, listener, shout_logs, .. } = self;
+        let Self { app, listener, shout_logs, post, .. } = self;
         let shout_logs = Arc::new(shout_logs);
         let engine = Arc::clone(&app.engine);
         let ticking = tokio::spawn({
@@ -213,7 +223,12 @@ impl Service {
         });
         let room = Room::of(&engine.config.http, net::files::make_room(engine.config.http.max_connections));
         let seats = Arc::new(Seats::new(room, Arc::clone(&engine.metrics)));
+        let posting = post.map(|listener| tokio::spawn(take_mail(listener, Arc::clone(&app))));
         net::serve::serve(listener, router, app.prefix.clone(), seats, Limits::default(), app.stopping.clone()).await;
+        if let Some(posting) = posting {
+            // It ends by itself, at the same time.
+            let _ = posting.await;
+        }
         for task in
             [ticking, looking, relaying, learning, forgetting, telling, telling_others, pinging, sending, following, logging]
         {
@@ -234,4 +249,16 @@ impl Service {
             tracing::warn!("the database did not let go in time");
         }
     }
+}
+
+/// Takes letters until the server stops.
+async fn take_mail(listener: TcpListener, app: Arc<App>) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(%address, "listening for mail");
+    }
+    let config = &app.config().mail;
+    let limits = net::smtp::Limits::of(config.max_connections, config.connections_per_address);
+    let (mail, stop) = (Mail::new(Arc::clone(&app)), app.stopping.clone());
+    let rules = mail.rules();
+    net::smtp::serve(listener, Arc::new(mail), rules, limits, stop).await;
 }

@@ -179,6 +179,20 @@ label! {
 }
 
 label! {
+    /// What became of a letter for one recipient.
+    MailLabels.result: MailResult {
+        /// What it says was done.
+        Taken = "taken",
+        /// It had come before.
+        Again = "again",
+        /// It is to be sent again.
+        Later = "later",
+        /// It is not wanted: a wrong recipient, or nobody to ring.
+        Refused = "refused",
+    }
+}
+
+label! {
     /// How a hunt ended.
     HuntLabels.outcome: HuntEnd {
         /// Somebody, or everyone where that was asked, was reached.
@@ -469,6 +483,8 @@ pub struct Metrics {
     pub report_retries: Counter,
     /// Alarms that came in.
     pub alarms: Counters<AlarmResult>,
+    /// Letters of devices.
+    pub mails: Counters<MailResult>,
     /// Requests of senders that were refused.
     refusals: Family<RefusalLabels, Counter>,
     /// Hunts that ended.
@@ -578,6 +594,7 @@ impl Metrics {
             reports: Counters::new(),
             report_retries: Counter::default(),
             alarms: Counters::new(),
+            mails: Counters::new(),
             inbound_calls: Counters::new(),
             refusals: Family::default(),
             hunts_ended: Counters::new(),
@@ -611,6 +628,7 @@ impl Metrics {
         registry.register("inbound_calls", "Calls that came in, by what became of them", metrics.inbound_calls.0.clone());
         registry.register("report_retries", "Repeated attempts to store a report", metrics.report_retries.clone());
         registry.register("alarms", "Alarms that came in, by what became of them", metrics.alarms.0.clone());
+        registry.register("mails", "Letters of devices, by what became of them for each recipient", metrics.mails.0.clone());
         registry.register("refusals", "Requests of senders that were refused, by sender and reason", metrics.refusals.clone());
         registry.register("hunts_ended", "Hunts of alarms that ended, by how", metrics.hunts_ended.0.clone());
         registry.register("dials", "Dials that were closed, by how", metrics.dials.0.clone());

@@ -22,6 +22,7 @@ use super::{Access, doors};
 use crate::alarm::doer::Doer;
 use crate::http::problem::{Code, Problem};
 use crate::ids::KeyId;
+use crate::keep::keys;
 use crate::net::seats::Seat;
 use crate::net::serve::Hangup;
 use crate::secrets;
@@ -207,7 +208,7 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
     let now = access.clock.now();
     let address = doors::caller(peer, headers, &access.config.http).address;
     // What is told apart by the key in its body alone is not signed.
-    let is_good = |row: &Arc<KeyRow>| !row.only_lists_calls() && row.signing.is_none();
+    let is_good = |row: &Arc<KeyRow>| !row.only_lists_calls() && !row.only_mails() && row.signing.is_none();
     let row = access.keys.find(&access.store, secrets::hash(key)).await?.filter(is_good);
     let Some(row) = row else {
         return Err(match access.guard.wrong(address, now) {
@@ -223,6 +224,42 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
         tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
     }
     Ok(Sender { key: Some(row), address })
+}
+
+/// The sender whose key stands in the address of a letter. Only keys that were made for it count, and they count nowhere else. How much it
+/// sends is for [`may_raise_now`] to say, once there is a letter.
+///
+/// # Errors
+/// Why it may not.
+pub async fn who_mails(access: &Access, address: IpAddr, key: &str) -> Result<Sender, NotASender> {
+    let now = access.clock.now();
+    // What is not even like a key costs no query.
+    let found = match secrets::is_like(keys::PREFIX, key) {
+        true => access.keys.find(&access.store, secrets::hash(key)).await?,
+        false => None,
+    };
+    let Some(row) = found.filter(|row| row.only_mails()) else {
+        return Err(match access.guard.wrong(address, now) {
+            Ok(()) => NotASender::Unknown,
+            Err(too_many) => NotASender::TooManyWrong(too_many.seconds),
+        });
+    };
+    if let Err(error) = access.keys.used(&access.store, row.id, now).await {
+        tracing::warn!(%error, key.name = %row.name, "the use of a key could not be written down");
+    }
+    Ok(Sender { key: Some(row), address })
+}
+
+/// Counts an alarm of a sender that has a key.
+///
+/// # Errors
+/// When it raises more than one sender may.
+pub fn may_raise_now(access: &Access, sender: &Sender) -> Result<(), NotASender> {
+    let counted = access.rates.admit(&sender.integration_id(), access.config.http.alarms_per_minute, access.clock.now());
+    counted.map_err(|too_many| {
+        access.metrics.alarms.inc(AlarmResult::Refused);
+        NotASender::TooFast(too_many.seconds)
+    })
 }
 
 /// Lets in only who may send alarms, and notes who that is.
@@ -321,6 +358,10 @@ async fn admit(
     };
     if row.only_lists_calls() {
         let text = "this key may only list calls (/direct/items/phonecalls): make another with `autocall key add --name NAME`";
+        return Err(Problem::new(StatusCode::FORBIDDEN, Code::NotAdmitted, text).into_response());
+    }
+    if row.only_mails() {
+        let text = "this key may only raise alarms by mail (mail.listen): make another with `autocall key add --name NAME`";
         return Err(Problem::new(StatusCode::FORBIDDEN, Code::NotAdmitted, text).into_response());
     }
     if let Err(error) = access.keys.used(&access.store, row.id, now).await {

@@ -47,6 +47,7 @@ pub use self::log::{LogConfig, LogFormat};
 pub use self::notify::NotifyConfig;
 pub use self::programs::barista::{BaristaConfig, HistoryForm};
 pub use self::programs::cti::CtiConfig;
+pub use self::programs::mail::MailConfig;
 pub use self::programs::shouts::{NumberForm, ShoutsConfig};
 pub use self::reading::SecretUrl;
 pub use self::records::RecordsConfig;
@@ -84,6 +85,8 @@ pub struct Config {
     pub shouts: ShoutsConfig,
     /// Calls and conferences that programs command.
     pub cti: CtiConfig,
+    /// Devices that can only mail.
+    pub mail: MailConfig,
     /// Text messages.
     pub sms: SmsConfig,
     /// Public numbers.
@@ -115,6 +118,7 @@ impl Default for Config {
             roster: RosterConfig::default(),
             shouts: ShoutsConfig::default(),
             cti: CtiConfig::default(),
+            mail: MailConfig::default(),
             sms: SmsConfig::default(),
             lines: LinesConfig::default(),
             media: MediaConfig::default(),
@@ -196,7 +200,7 @@ const KEYS: &[Key] = &[
     },
 ];
 
-const TABLES: [&[Key]; 16] = [
+const TABLES: [&[Key]; 17] = [
     KEYS,
     self::log::KEYS,
     self::http::KEYS,
@@ -213,6 +217,7 @@ const TABLES: [&[Key]; 16] = [
     self::kept::phonecalls::KEYS,
     self::programs::shouts::KEYS,
     self::programs::cti::KEYS,
+    self::programs::mail::KEYS,
 ];
 
 /// Every key, in the order of the manual.

@@ -4,6 +4,7 @@ pub mod alarm_request;
 pub mod alertmanager;
 pub mod grafana;
 mod groups;
+pub mod mail;
 pub mod places;
 mod said;
 mod set_aside;

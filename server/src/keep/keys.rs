@@ -9,12 +9,12 @@ use crate::needs::Words;
 use crate::numbers::{Number, NumberError, Region};
 use crate::secrets;
 use crate::signal::generic::{Places, WrongPlace};
-use crate::store::access::keys::{COMMANDS_CALLS, KeyRow, LISTS_CALLS};
+use crate::store::access::keys::{COMMANDS_CALLS, KeyRow, LISTS_CALLS, RAISES_BY_MAIL};
 use crate::store::{Announcement, StoreError, Work};
 use crate::versions::{Expected, Stale};
 
 /// Tells a key from other secrets, in a log or a search for leaked ones.
-const PREFIX: &str = "ak_";
+pub const PREFIX: &str = "ak_";
 /// The same for what senders sign with.
 const SECRET_PREFIX: &str = "ss_";
 const LONGEST_NAME: usize = 60;
@@ -94,6 +94,14 @@ pub async fn add_for_calls(work: &mut Work, name: &str, said: &Said, own: (Regio
     let rule = said.rule(own.0, own.1);
     let kept = Said { region: Some(rule.region.to_string()), zone: Some(rule.zone), ..said.clone() };
     insert(work, name, (&[], &Words::read(LISTS_CALLS), Some(&kept))).await
+}
+
+/// Makes a key that may raise alarms by mail and nothing else, and gives it: it is the name of a recipient, which everybody reads on the way.
+///
+/// # Errors
+/// As [`add`].
+pub async fn add_for_mail(work: &mut Work, name: &str, phones: &[String], region: Region) -> Result<String, KeyError> {
+    add_with(work, name, phones, &Words::read(RAISES_BY_MAIL), region).await
 }
 
 /// Says which numbers a key may call: those that begin with one of these, or `any`. Gives what it may then; `None` is any.

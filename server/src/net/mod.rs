@@ -4,6 +4,7 @@ pub mod arriving;
 pub mod files;
 pub mod seats;
 pub mod serve;
+pub mod smtp;
 pub mod tls;
 pub mod unanswered;
 pub mod wire;

@@ -520,7 +520,7 @@ impl Drop for Wait {
 }
 
 /// An IPv6 client has a whole network of addresses to itself, so it is counted by that.
-fn group(peer: IpAddr) -> IpAddr {
+pub(super) fn group(peer: IpAddr) -> IpAddr {
     match peer {
         IpAddr::V4(_) => peer,
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) >> 64 << 64)),

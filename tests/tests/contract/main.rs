@@ -33,6 +33,7 @@ mod late_reports;
 mod lines;
 mod live;
 mod mail;
+mod mail_notices;
 mod maintenance;
 mod metrics;
 mod native;

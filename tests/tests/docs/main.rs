@@ -17,6 +17,7 @@ use std::{
 use autocall_tests::{
     markdown::{Example, examples},
     provided_by_run,
+    redis::reserve_port,
     server::{Binary, ServeOptions},
     wait::eventually,
 };
@@ -96,7 +97,8 @@ fn words<'t>(text: &'t str, prefix: &str, may_follow: fn(char) -> bool) -> Vec<&
 }
 
 async fn run(document: &Document, found: &[Example]) {
-    let server = Binary::spawn(ServeOptions::new()).await;
+    let mail = format!("127.0.0.1:{}", reserve_port());
+    let server = Binary::spawn(ServeOptions::new().env("AUTOCALL_MAIL_LISTEN", &mail)).await;
     let folder = tempfile::Builder::new().prefix("docs-").tempdir().unwrap();
     let programs = folder.path().join("bin");
     fs::create_dir(&programs).unwrap();
@@ -108,6 +110,7 @@ async fn run(document: &Document, found: &[Example]) {
     let env = [
         ("AUTOCALL_URL", url.as_str()),
         ("AUTOCALL_LISTEN", &listen),
+        ("AUTOCALL_MAIL_LISTEN", &mail),
         ("AUTOCALL_DATA_DIR", data.to_str().unwrap()),
         ("PATH", &path),
         // What the developer has told curl does not count here.

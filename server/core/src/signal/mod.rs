@@ -8,6 +8,7 @@ pub mod clouds;
 mod fuzz;
 pub mod generic;
 pub mod kuma;
+pub mod mail;
 pub mod nagios;
 pub mod nightingale;
 #[cfg(test)]

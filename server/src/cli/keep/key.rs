@@ -42,6 +42,9 @@ pub(in crate::cli) enum KeyCommand {
         /// It may list the calls of another system, such as a PBX, and nothing else
         #[arg(long, conflicts_with_all = ["shouts", "calls", "phones"])]
         phonecalls: bool,
+        /// It may raise alarms by mail, and nothing else: it is the name of the recipient (mail.listen)
+        #[arg(long, conflicts_with_all = ["shouts", "calls", "phonecalls"])]
+        mail: bool,
         #[command(flatten)]
         trust: Trust,
         #[command(flatten)]
@@ -307,6 +310,17 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
             let secret = trust.secret()?;
             let change = async |work: &mut Work| trust.carry_out(work, &name, secret.as_deref()).await;
             store.carry_out(now, Doer::CommandLine, change).await?.tell(&name);
+        }
+        KeyCommand::Add { name, phones, mail: true, .. } => {
+            let add = async |work: &mut Work| keys::add_for_mail(work, &name, &phones, config.default_region).await;
+            let key = store.carry_out(now, Doer::CommandLine, add).await?;
+            println!("{key}");
+            eprintln!(
+                "This key is shown only once. Letters to KEY@HOST raise alarms, where HOST leads to the port of mail.listen"
+            );
+            if config.mail.listen.is_none() {
+                eprintln!("mail.listen is not set here: as long as the server has none, no letter is taken");
+            }
         }
         KeyCommand::Set { name, to: Some(to), reading, .. } => {
             anyhow::ensure!(!reading.is_said(), "--to is for keys that command calls, and the others for keys that list them");

@@ -2,4 +2,5 @@
 
 pub mod barista;
 pub mod cti;
+pub mod mail;
 pub mod shouts;

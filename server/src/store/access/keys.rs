@@ -17,6 +17,8 @@ use crate::versions::Version;
 pub const LISTS_CALLS: &str = "phonecalls";
 /// The right to command calls and conferences.
 pub const COMMANDS_CALLS: &str = "calls";
+/// The right to raise alarms by mail, which comes alone.
+pub const RAISES_BY_MAIL: &str = "mail";
 
 row! {
     /// A key as it is stored.
@@ -62,6 +64,13 @@ impl KeyRow {
     #[must_use]
     pub fn only_lists_calls(&self) -> bool {
         self.may(LISTS_CALLS)
+    }
+
+    /// Whether it only raises alarms by mail, and may nothing else: as the name of a recipient it is read by every program that a letter goes
+    /// through.
+    #[must_use]
+    pub fn only_mails(&self) -> bool {
+        self.may(RAISES_BY_MAIL)
     }
 }
 

@@ -1,0 +1,257 @@
+//! E-mail: notices that a mail server takes, refuses, or takes later; and what is never said to one.
+
+use std::time::Duration;
+
+use autocall::engine::Doer;
+use autocall::keep::webhooks::{self, NewWebhook, WebhookError};
+use autocall::kinds::guard::{AddressError, GuardedResolver};
+use autocall::kinds::notices::{WebhookSettings, WebhookShape};
+use autocall::store::lines::webhooks::{DeliveryRow, NoticeKind};
+use autocall::store::watch::handsets::Profile;
+use autocall_tests::mail::{Certificate, MailServer};
+use autocall_tests::wait::eventually;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
+
+use crate::harness::{A, Home, Server, on_both};
+use crate::notices::deliver;
+
+on_both!(
+    all_that_is_told_of_an_alarm_is_one_conversation,
+    who_is_greylisted_is_told_later,
+    what_is_refused_for_good_is_given_up_without_its_secret,
+    those_who_are_known_are_told_though_others_are_not,
+    a_server_that_says_nothing_is_left_alone,
+    what_is_no_mail_server_is_found_out,
+    nothing_is_said_under_a_certificate_that_nobody_trusts,
+    nothing_is_said_where_encryption_is_not_offered,
+    what_mail_needs_is_asked_for,
+);
+
+const SOON: Duration = Duration::from_secs(60);
+
+async fn start(home: Home) -> Server {
+    home.set("AUTOCALL_NOTIFY_ALLOW_NETWORKS", "127.0.0.0/8,::1/128").start().await
+}
+
+/// A webhook that tells these by mail, in English.
+fn by_mail(url: &str, to: &str) -> NewWebhook {
+    let settings = WebhookSettings {
+        to: Some(to.to_owned()),
+        from: Some("AutoCall <autocall@example.com>".to_owned()),
+        ..WebhookSettings::default()
+    };
+    NewWebhook {
+        name: "mail".to_owned(),
+        url: url.to_owned(),
+        shape: WebhookShape::Email,
+        secret: None,
+        settings,
+        kinds: vec![NoticeKind::Raised, NoticeKind::Answered],
+        language: "en".to_owned(),
+    }
+}
+
+fn plain(server: &MailServer) -> String {
+    format!("smtp://127.0.0.1:{}?tls=none", server.port())
+}
+
+async fn add(server: &Server, new: &NewWebhook) -> Result<(), WebhookError> {
+    let guard = GuardedResolver::new(&server.app.engine.config.notify.allow_networks);
+    let store = &server.app.engine.store;
+    store.carry_out(server.now(), Doer::Server, async |work| webhooks::add(work, new, &guard).await).await
+}
+
+/// The latest notice once something has come of it, at a try after the first ones.
+async fn tried(server: &Server, attempts: i32) -> DeliveryRow {
+    eventually("a notice is tried", SOON, async || {
+        deliver(server).await;
+        let log = server.app.engine.store.read().await.unwrap().db().latest_deliveries(1).await.unwrap();
+        let row = log.into_iter().next()?;
+        (row.last_result.is_some() && row.attempts >= attempts).then_some(row)
+    })
+    .await
+}
+
+async fn taken(server: &Server, mail: &MailServer, count: usize) -> Vec<Value> {
+    let taken = eventually("mail is taken", SOON, async || {
+        deliver(server).await;
+        Some(mail.taken()).filter(|taken| taken.len() >= count)
+    })
+    .await;
+    assert_eq!(taken.len(), count, "{taken:?}");
+    taken
+}
+
+async fn all_that_is_told_of_an_alarm_is_one_conversation(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&[]).await;
+    add(&server, &by_mail(&plain(&mail), "ops@example.com, boss@example.org")).await.unwrap();
+    let desk = server.pair("desk", Profile::App).await;
+    let id = server.raise(&[A], json!({ "summary": "磁盘满\nBcc: all@example.com", "priority": "critical" })).await;
+    taken(&server, &mail, 1).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, Some(A)).await;
+    let told = taken(&server, &mail, 2).await;
+    let header = |message: &Value, name: &str| message["headers"][name].as_str().unwrap_or_default().to_owned();
+    for message in &told {
+        assert_eq!(message["to"], json!(["ops@example.com", "boss@example.org"]));
+        assert_eq!(header(message, "from"), "AutoCall <autocall@example.com>");
+        assert_eq!(header(message, "references"), format!("<alarm.{id}@example.com>"));
+        assert_eq!(header(message, "auto-submitted"), "auto-generated");
+        assert!(header(message, "subject").starts_with("磁盘满"), "{message}");
+        assert!(!message["names"].as_array().unwrap().contains(&json!("Bcc")), "{message}");
+    }
+    assert!(told[0]["text"].as_str().unwrap().contains("磁盘满"), "{told:?}");
+    assert_eq!(header(&told[0], "subject"), header(&told[1], "subject"));
+    assert_ne!(header(&told[0], "message-id"), header(&told[1], "message-id"));
+    let row = tried(&server, 1).await;
+    assert_eq!((row.delivered_at.is_some(), row.last_result.as_deref()), (true, Some("250 2.0.0 queued as 7F3A")));
+}
+
+async fn who_is_greylisted_is_told_later(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&[]).await;
+    add(&server, &by_mail(&plain(&mail), "grey@example.com")).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    let why = "grey@example.com: 451 4.7.1 greylisted, try again later";
+    assert_eq!((row.delivered_at, row.gave_up_at, row.last_result.as_deref()), (None, None, Some(why)));
+    assert_eq!(mail.taken().len(), 0);
+    server.pass(6).await;
+    taken(&server, &mail, 1).await;
+}
+
+async fn what_is_refused_for_good_is_given_up_without_its_secret(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&["--login", "autocall:geheim-1"]).await;
+    let mut new = by_mail(&plain(&mail), "unknown@example.com");
+    new.settings.user = Some("autocall".to_owned());
+    new.secret = Some("geheim-1".to_owned());
+    add(&server, &new).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    let why = "unknown@example.com: 550 5.1.1 no such user here, password ***";
+    assert_eq!((row.gave_up_at.is_some(), row.last_result.as_deref()), (true, Some(why)));
+    // The message itself.
+    let strict = NewWebhook { name: "strict".to_owned(), ..new.clone() };
+    let strict =
+        NewWebhook { settings: WebhookSettings { to: Some("strict@example.com".to_owned()), ..new.settings.clone() }, ..strict };
+    let store = &server.app.engine.store;
+    store.carry_out(server.now(), Doer::Server, async |work| webhooks::remove(work, "mail").await).await.unwrap();
+    add(&server, &strict).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    assert_eq!(row.last_result.as_deref(), Some("554 5.6.0 this message is not wanted here"));
+    // The password.
+    store.carry_out(server.now(), Doer::Server, async |work| webhooks::remove(work, "strict").await).await.unwrap();
+    add(&server, &NewWebhook { secret: Some("geheim-2".to_owned()), ..new }).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    assert!(row.gave_up_at.is_some() && row.last_result.as_deref().unwrap().starts_with("535 "), "{row:?}");
+    assert_eq!(mail.taken().len(), 0);
+}
+
+async fn those_who_are_known_are_told_though_others_are_not(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&[]).await;
+    add(&server, &by_mail(&plain(&mail), "ops@example.com,unknown@example.com,full@example.com")).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let told = taken(&server, &mail, 1).await;
+    assert_eq!(told[0]["to"], json!(["ops@example.com"]));
+    let row = tried(&server, 1).await;
+    let said = row.last_result.unwrap();
+    assert!(
+        row.delivered_at.is_some() && said.starts_with("250 2.0.0 queued as 7F3A; not told: unknown@example.com: 550"),
+        "{said}"
+    );
+    assert!(said.contains("full@example.com: 452"), "{said}");
+}
+
+async fn a_server_that_says_nothing_is_left_alone(home: Home) {
+    let server = start(home).await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", silent.local_addr().unwrap());
+    add(&server, &by_mail(&url, "ops@example.com")).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    assert_eq!((row.delivered_at, row.last_result.as_deref()), (None, Some("it takes too long")));
+}
+
+async fn what_is_no_mail_server_is_found_out(home: Home) {
+    let server = start(home).await;
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", other.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = other.accept().await {
+            // More than a mail server has to say, and no line of it ends.
+            let _ = stream.write_all(&b"220 mail.example.com".repeat(100_000)).await;
+        }
+    });
+    add(&server, &by_mail(&url, "ops@example.com")).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    assert_eq!((row.delivered_at, row.last_result.as_deref()), (None, Some("it says more than a mail server has to say")));
+}
+
+async fn nothing_is_said_under_a_certificate_that_nobody_trusts(home: Home) {
+    let server = start(home).await;
+    let certificate = Certificate::make();
+    let (pem, key) = (certificate.path("mail.pem"), certificate.path("mail.key"));
+    for at_once in [false, true] {
+        let mut args = vec!["--cert", pem.as_str(), "--key", key.as_str(), "--login", "autocall:geheim-1"];
+        args.extend(at_once.then_some("--at-once"));
+        let mail = MailServer::start(&args).await;
+        let scheme = if at_once { "smtps" } else { "smtp" };
+        let mut new = by_mail(&format!("{scheme}://localhost:{}", mail.port()), "ops@example.com");
+        new.name = scheme.to_owned();
+        new.settings.user = Some("autocall".to_owned());
+        new.secret = Some("geheim-1".to_owned());
+        add(&server, &new).await.unwrap();
+        server.raise(&[A], json!({})).await;
+        let row = tried(&server, 1).await;
+        let said = row.last_result.unwrap();
+        assert!(row.delivered_at.is_none() && said.contains("certificate"), "{said}");
+        assert_eq!(mail.said(), Vec::<Value>::new());
+        let store = &server.app.engine.store;
+        store.carry_out(server.now(), Doer::Server, async |work| webhooks::remove(work, scheme).await).await.unwrap();
+    }
+}
+
+async fn nothing_is_said_where_encryption_is_not_offered(home: Home) {
+    let server = start(home).await;
+    let mail = MailServer::start(&[]).await;
+    add(&server, &by_mail(&format!("smtp://127.0.0.1:{}", mail.port()), "ops@example.com")).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    assert!(row.last_result.as_deref().unwrap().contains("STARTTLS"), "{row:?}");
+    assert_eq!((row.delivered_at, mail.said()), (None, Vec::new()));
+}
+
+async fn what_mail_needs_is_asked_for(home: Home) {
+    let server = home.start().await;
+    let address = async |url: &str| match add(&server, &by_mail(url, "ops@example.com")).await {
+        Err(WebhookError::Address(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    for inside in ["smtp://127.0.0.1:25?tls=none", "smtps://[::1]", "smtp://10.0.0.1:587"] {
+        assert!(matches!(address(inside).await, AddressError::Inside { .. }), "{inside}");
+    }
+    for none in ["https://mail.example.com/", "mail.example.com:25", "smtp://"] {
+        assert_eq!(address(none).await, AddressError::BadMail, "{none}");
+    }
+    assert!(matches!(add(&server, &by_mail("", "ops@example.com")).await, Err(WebhookError::NoAddress("email"))));
+    let wrong = add(&server, &by_mail("smtp://mail.example.com", "ops")).await;
+    assert!(matches!(wrong, Err(WebhookError::Setting(wrong)) if wrong.setting == "to"));
+    let mut of_another = by_mail("https://hooks.example.com/x", "ops");
+    of_another.shape = WebhookShape::Slack;
+    of_another.settings.to = None;
+    let wrong = add(&server, &of_another).await;
+    assert!(matches!(wrong, Err(WebhookError::Setting(wrong)) if wrong.setting == "from"));
+    // A name that leads inside is found out when it is looked up.
+    add(&server, &by_mail("smtp://localhost:25?tls=none", "ops@example.com")).await.unwrap();
+    server.raise(&[A], json!({})).await;
+    let row = tried(&server, 1).await;
+    assert_eq!(row.last_result.as_deref(), Some("localhost is an address inside; add its network to notify.allow_networks"));
+}
