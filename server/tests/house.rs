@@ -26,6 +26,7 @@ const ROOMS: [&str; 43] = [
     "signal",
     "connect",
     "cti",
+    "coming",
     // The package `server`.
     "clock",
     "secrets",

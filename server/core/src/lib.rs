@@ -5,6 +5,7 @@
 pub mod alarm;
 pub mod backoff;
 pub mod call_log;
+pub mod coming;
 pub mod connect;
 pub mod cti;
 pub mod effort;

@@ -24,11 +24,7 @@ const LONGEST: usize = 4 << 20;
 
 /// Lets messages of keys that sign through only when they are signed. It stands before whatever unpacks or rewrites a body: what is signed
 /// is what was sent.
-pub async fn signed_only(
-    State(access): State<Arc<Access>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub async fn signed_only(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
     let sender = request.extensions().get::<Sender>().cloned();
     let Some((sender, key)) = sender.and_then(|sender| Some((sender.clone(), sender.key?))) else {
         return next.run(request).await;

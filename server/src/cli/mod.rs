@@ -5,6 +5,7 @@
 )]
 
 mod alarm;
+mod coming;
 mod demo;
 mod first_steps;
 pub mod keep;
@@ -119,6 +120,12 @@ enum Command {
     /// Who may open the pages
     #[command(subcommand)]
     User(keep::user::UserCommand),
+    /// Write people, roster, policies and rules into one file, for version control or another server
+    Export(coming::Export),
+    /// Make people, roster, policies and rules what a file says: shows what would change, and asks
+    Apply(coming::Apply),
+    /// Come over from another product, with what its API lists: shows what would change, and asks
+    Import(coming::Import),
 }
 
 /// Longest that work which nobody waits for any more may keep the process: it is asked to stop when its time is up, not when the process ends.
@@ -187,6 +194,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Handset(command) => keep::handset::run(command, &loaded.config).await,
         Command::Media(command) => keep::media::run(command, &loaded.config).await,
         Command::User(command) => keep::user::run(command, &loaded.config).await,
+        Command::Export(export) => coming::export(export, &loaded.config).await,
+        Command::Apply(apply) => coming::apply(apply, &loaded.config).await,
+        Command::Import(import) => coming::import(import, &loaded.config).await,
     }?;
     Ok(ExitCode::SUCCESS)
 }

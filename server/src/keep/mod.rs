@@ -1,6 +1,7 @@
 //! What operators keep: people, users, the roster, webhooks, public numbers, heartbeats and more, one file for each noun.
 
 pub mod checks;
+pub mod coming;
 pub mod do_not_call;
 pub mod heartbeats;
 pub mod keys;

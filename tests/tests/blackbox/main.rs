@@ -6,6 +6,7 @@
 mod api_tools;
 mod below_a_path;
 mod client;
+mod coming_over;
 mod configuration;
 mod connections;
 mod crash;

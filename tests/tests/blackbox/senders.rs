@@ -394,7 +394,20 @@ async fn a_command_that_is_watched_hears_that_it_is_to_end_and_that_is_told(engi
         command.env_remove(name);
     });
     let watched = "trap 'echo asked; exit 7' TERM; echo up; while :; do sleep 0.05; done";
-    command.args(["send", "--if-fails", "--url", &server.url(), "--phones", ZHANG, "--dedup-key", "job", "--", "sh", "-c", watched]);
+    command.args([
+        "send",
+        "--if-fails",
+        "--url",
+        &server.url(),
+        "--phones",
+        ZHANG,
+        "--dedup-key",
+        "job",
+        "--",
+        "sh",
+        "-c",
+        watched,
+    ]);
     let mut send = Process::spawn("autocall send", command, std::path::Path::new(&log));
     eventually("the command to run", SOON, async || send.output().contains("up").then_some(())).await;
     send.signal(Signal::Terminate);

@@ -15,6 +15,7 @@ mod call_records;
 mod calling_back;
 mod channels;
 mod clips;
+mod coming_over;
 mod confirming;
 mod duty_paging;
 mod escalation;

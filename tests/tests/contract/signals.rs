@@ -392,9 +392,7 @@ async fn opsgenie_s_alerts_are_taken_and_answered_in_its_words(home: Home) {
 /// Two alarms of the same people share a hunt; one of them is taken, and then gets worse while the other one still rings.
 async fn what_left_a_hunt_comes_back_into_it_when_it_gets_worse(home: Home) {
     let server = home.start().await;
-    let said = |key: &str, state: &str, severity: &str| {
-        json!({ "state": state, "summary": key, "dedup_key": key, "severity": severity, "phones": A, "by": "Li Na" })
-    };
+    let said = |key: &str, state: &str, severity: &str| json!({ "state": state, "summary": key, "dedup_key": key, "severity": severity, "phones": A, "by": "Li Na" });
     let one = became(&server, "generic", &said("one", "firing", "critical")).await;
     let other = became(&server, "generic", &said("other", "firing", "high")).await;
     let id = other["id"].as_str().unwrap();
@@ -487,7 +485,8 @@ async fn what_some_senders_look_for_in_the_answer_and_what_rings_nobody(home: Ho
     for state in ["WARNING", "CRITICAL", "CLEAR"] {
         assert_eq!(became(&server, "generic", &netdata(state)).await["outcome"], "test");
     }
-    let librenms = |state: &str| json!({ "state": state, "summary": "db1: Disk", "dedup_key": "librenms/17", "phones": A, "user": "Li Na" });
+    let librenms =
+        |state: &str| json!({ "state": state, "summary": "db1: Disk", "dedup_key": "librenms/17", "phones": A, "user": "Li Na" });
     let raised = became(&server, "generic", &librenms("1")).await;
     assert_eq!(raised["outcome"], "created");
     assert_eq!(became(&server, "generic", &librenms("2")).await["outcome"], "acknowledged");

@@ -249,20 +249,8 @@ mod tests {
         }
     }
 
-    const NAMES: &[&str] = &[
-        "data",
-        "heartbeat",
-        "monitor",
-        "msg",
-        "status",
-        "time",
-        "tags",
-        "name",
-        "value",
-        "id",
-        "url",
-        "hostname",
-    ];
+    const NAMES: &[&str] =
+        &["data", "heartbeat", "monitor", "msg", "status", "time", "tags", "name", "value", "id", "url", "hostname"];
 
     proptest! {
         #[test]

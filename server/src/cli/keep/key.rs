@@ -311,7 +311,8 @@ pub(in crate::cli) async fn run(command: KeyCommand, config: &Config) -> anyhow:
             let change = async |work: &mut Work| trust.carry_out(work, &name, secret.as_deref()).await;
             store.carry_out(now, Doer::CommandLine, change).await?.tell(&name);
         }
-        KeyCommand::Add { name, phones, mail: true, .. } => {
+        KeyCommand::Add { name, phones, mail: true, trust, .. } => {
+            anyhow::ensure!(!trust.is_said(), "--place, --resolved and --sign are for keys that raise alarms over HTTP");
             let add = async |work: &mut Work| keys::add_for_mail(work, &name, &phones, config.default_region).await;
             let key = store.carry_out(now, Doer::CommandLine, add).await?;
             println!("{key}");

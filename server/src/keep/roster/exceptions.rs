@@ -21,8 +21,21 @@ pub async fn add_override(
     by: &str,
     expected: &Expected,
 ) -> Result<OverrideId, RosterError> {
-    let now = work.now();
     let mut editing = Editing::begin(work).await?;
+    let id = add_override_to(&mut editing, schedule, form, by, expected).await?;
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn add_override_to(
+    editing: &mut Editing<'_>,
+    schedule: &str,
+    form: &OverrideForm,
+    by: &str,
+    expected: &Expected,
+) -> Result<OverrideId, RosterError> {
+    let now = editing.work.now();
     let own = find_schedule(&editing.roster, schedule)?;
     let mut faults = Faults::default();
     let times = faults.note(times(SPAN, &form.from, &form.to, own.zone))?;
@@ -33,7 +46,6 @@ pub async fn add_override(
     let own = own.id;
     editing.next_version(own, expected).await?;
     editing.work.db().insert_override(own, &made, Made { by, at: now }).await?;
-    editing.finish().await?;
     Ok(made.id)
 }
 
@@ -43,12 +55,22 @@ pub async fn add_override(
 /// When there is none, or the database fails.
 pub async fn remove_override(work: &mut Work, schedule: &str, id: OverrideId, expected: &Expected) -> Result<(), RosterError> {
     let mut editing = Editing::begin(work).await?;
+    remove_override_from(&mut editing, schedule, id, expected).await?;
+    editing.finish().await
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn remove_override_from(
+    editing: &mut Editing<'_>,
+    schedule: &str,
+    id: OverrideId,
+    expected: &Expected,
+) -> Result<(), RosterError> {
     let own = find_schedule(&editing.roster, schedule)?.id;
     if !editing.work.db().delete_override(own, id).await? {
         return Err(RosterError::NoEntry);
     }
-    editing.next_version(own, expected).await?;
-    editing.finish().await
+    editing.next_version(own, expected).await
 }
 
 /// Adds a temporary schedule.
@@ -62,8 +84,21 @@ pub async fn add_temporary(
     by: &str,
     expected: &Expected,
 ) -> Result<TemporaryId, RosterError> {
-    let now = work.now();
     let mut editing = Editing::begin(work).await?;
+    let id = add_temporary_to(&mut editing, schedule, form, by, expected).await?;
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn add_temporary_to(
+    editing: &mut Editing<'_>,
+    schedule: &str,
+    form: &TemporaryForm,
+    by: &str,
+    expected: &Expected,
+) -> Result<TemporaryId, RosterError> {
+    let now = editing.work.now();
     let own = find_schedule(&editing.roster, schedule)?;
     let mut faults = Faults::default();
     let times = faults.note(times(SPAN, &form.from, &form.to, own.zone))?;
@@ -76,7 +111,6 @@ pub async fn add_temporary(
     let own = own.id;
     editing.next_version(own, expected).await?;
     editing.work.db().insert_temporary(own, &made, Made { by, at: now }).await?;
-    editing.finish().await?;
     Ok(made.id)
 }
 
@@ -143,12 +177,22 @@ pub async fn add_holidays(
 /// When there is none, or the database fails.
 pub async fn remove_temporary(work: &mut Work, schedule: &str, id: TemporaryId, expected: &Expected) -> Result<(), RosterError> {
     let mut editing = Editing::begin(work).await?;
+    remove_temporary_from(&mut editing, schedule, id, expected).await?;
+    editing.finish().await
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn remove_temporary_from(
+    editing: &mut Editing<'_>,
+    schedule: &str,
+    id: TemporaryId,
+    expected: &Expected,
+) -> Result<(), RosterError> {
     let own = find_schedule(&editing.roster, schedule)?.id;
     if !editing.work.db().delete_temporary(own, id).await? {
         return Err(RosterError::NoEntry);
     }
-    editing.next_version(own, expected).await?;
-    editing.finish().await
+    editing.next_version(own, expected).await
 }
 
 /// Adds a vacation.
@@ -156,8 +200,19 @@ pub async fn remove_temporary(work: &mut Work, schedule: &str, id: TemporaryId, 
 /// # Errors
 /// When the form is wrong, there is no such person, or the database fails.
 pub async fn add_vacation(work: &mut Work, form: &VacationForm, by: &str) -> Result<VacationId, RosterError> {
-    let now = work.now();
-    let editing = Editing::begin(work).await?;
+    let mut editing = Editing::begin(work).await?;
+    let id = add_vacation_to(&mut editing, form, by).await?;
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn add_vacation_to(
+    editing: &mut Editing<'_>,
+    form: &VacationForm,
+    by: &str,
+) -> Result<VacationId, RosterError> {
+    let now = editing.work.now();
     let mut faults = Faults::default();
     let zone = faults.note(form.zone.as_deref().map_or(Ok(Tz::UTC), text::zone).map_err(in_field("zone")))?;
     let times = faults.note(times(SPAN, &form.from, &form.to, zone.unwrap_or(Tz::UTC)))?;
@@ -166,7 +221,6 @@ pub async fn add_vacation(work: &mut Work, form: &VacationForm, by: &str) -> Res
     let ((starts_at, ends_at), person_id, note) = (Faults::sound(times)?, Faults::sound(person)?, Faults::sound(note)?);
     let made = VacationRow { id: VacationId::new(now), person_id, starts_at, ends_at, note };
     editing.work.db().insert_vacation(&made, Made { by, at: now }).await?;
-    editing.finish().await?;
     Ok(made.id)
 }
 
@@ -175,9 +229,15 @@ pub async fn add_vacation(work: &mut Work, form: &VacationForm, by: &str) -> Res
 /// # Errors
 /// When there is none, or the database fails.
 pub async fn remove_vacation(work: &mut Work, id: VacationId) -> Result<(), RosterError> {
-    let editing = Editing::begin(work).await?;
+    let mut editing = Editing::begin(work).await?;
+    remove_vacation_from(&mut editing, id).await?;
+    editing.finish().await
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn remove_vacation_from(editing: &mut Editing<'_>, id: VacationId) -> Result<(), RosterError> {
     match editing.work.db().delete_vacation(id).await? {
-        true => editing.finish().await,
+        true => Ok(()),
         false => Err(RosterError::NoEntry),
     }
 }

@@ -289,8 +289,8 @@ fn find_person(roster: &Roster, text: &str) -> Result<crate::ids::PersonId, Rost
     roster.find_person(text).ok_or_else(|| RosterError::NoPerson(text.trim().to_owned()))
 }
 
-/// A change of the roster that is under way.
-struct Editing<'w> {
+/// A change of the roster that is under way, or several that are one.
+pub(in crate::keep) struct Editing<'w> {
     work: &'w mut Work,
     /// As it was before.
     roster: Roster,
@@ -309,6 +309,22 @@ impl<'w> Editing<'w> {
             work.announce(Announcement::Roster);
             work.go_on().await?;
         }
+    }
+
+    /// The same for whoever has seen to it in this unit of work that nothing is behind, and has locks that must not be let go.
+    pub(in crate::keep) fn with(work: &'w mut Work, roster: Roster) -> Self {
+        Self { work, roster }
+    }
+
+    /// As it is by now.
+    pub(in crate::keep) fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// Looks again at what the changes so far have made: what comes next may name it.
+    pub(in crate::keep) async fn renew(&mut self) -> Result<(), RosterError> {
+        self.roster = self.work.db().roster().await?;
+        Ok(())
     }
 
     /// Refuses to remove the last team or schedule of a name that a public number follows: it would stay with whoever is on duty now,
@@ -331,11 +347,15 @@ impl<'w> Editing<'w> {
         if expected.counted(version).is_err() || !self.work.db().update_schedule(&row, now).await? {
             return Err(stale);
         }
+        // There may be more of them in one change.
+        if let Some(own) = self.roster.schedules.iter_mut().find(|own| own.id == schedule) {
+            own.version += 1;
+        }
         Ok(())
     }
 
     /// Writes down whom the change has put on duty.
-    async fn finish(self) -> Result<(), RosterError> {
+    pub(in crate::keep) async fn finish(self) -> Result<(), RosterError> {
         let now = self.work.now();
         log::keep(&mut self.work.db(), now).await?;
         self.work.announce(Announcement::Roster);

@@ -17,12 +17,18 @@ use crate::versions::Expected;
 /// # Errors
 /// When the form is wrong, the name is taken, or the database fails.
 pub async fn add(work: &mut Work, form: &ScheduleForm) -> Result<ScheduleId, RosterError> {
-    let now = work.now();
-    let editing = Editing::begin(work).await?;
+    let mut editing = Editing::begin(work).await?;
+    let id = add_to(&mut editing, form).await?;
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn add_to(editing: &mut Editing<'_>, form: &ScheduleForm) -> Result<ScheduleId, RosterError> {
+    let now = editing.work.now();
     let (row, layers) = checked(&editing.roster, form, ScheduleId::new(now), 1, &[], now)?;
     editing.work.db().insert_schedule(&row, now).await.map_err(|error| taken(&row.name, error))?;
     editing.work.db().set_layers(row.id, &layers).await?;
-    editing.finish().await?;
     Ok(row.id)
 }
 
@@ -31,8 +37,19 @@ pub async fn add(work: &mut Work, form: &ScheduleForm) -> Result<ScheduleId, Ros
 /// # Errors
 /// When the form is wrong, there is no such schedule, it has changed meanwhile, the name is taken, or the database fails.
 pub async fn change(work: &mut Work, schedule: &str, form: &ScheduleForm) -> Result<ScheduleId, RosterError> {
-    let now = work.now();
-    let editing = Editing::begin(work).await?;
+    let mut editing = Editing::begin(work).await?;
+    let id = change_in(&mut editing, schedule, form).await?;
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn change_in(
+    editing: &mut Editing<'_>,
+    schedule: &str,
+    form: &ScheduleForm,
+) -> Result<ScheduleId, RosterError> {
+    let now = editing.work.now();
     let own = find_schedule(&editing.roster, schedule)?;
     let (id, version, old_name) = (own.id, own.version, own.name.clone());
     let (row, layers) = checked(&editing.roster, form, id, form.version.unwrap_or(version), &own.layers, now)?;
@@ -45,7 +62,6 @@ pub async fn change(work: &mut Work, schedule: &str, form: &ScheduleForm) -> Res
     if row.name != old_name && find_team(&editing.roster, &old_name).is_err() {
         editing.work.db().rename_duty(&old_name, &row.name).await?;
     }
-    editing.finish().await?;
     Ok(id)
 }
 
@@ -54,15 +70,26 @@ pub async fn change(work: &mut Work, schedule: &str, form: &ScheduleForm) -> Res
 /// # Errors
 /// When there is no such schedule, or the database fails.
 pub async fn remove(work: &mut Work, schedule: &str, expected: &Expected) -> Result<(), RosterError> {
-    let now = work.now();
     let mut editing = Editing::begin(work).await?;
+    remove_from(&mut editing, schedule, expected).await?;
+    editing.finish().await
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn remove_from(
+    editing: &mut Editing<'_>,
+    schedule: &str,
+    expected: &Expected,
+) -> Result<(), RosterError> {
+    let now = editing.work.now();
     let (id, name) = find_schedule(&editing.roster, schedule).map(|schedule| (schedule.id, schedule.name.clone()))?;
     let now_at = find_schedule(&editing.roster, schedule)?.version;
     expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
     editing.is_not_followed(&name).await?;
     editing.work.db().remove_schedule(id, &name, now).await?;
     editing.work.db().remove_source(id).await?;
-    editing.finish().await
+    editing.roster.schedules.retain(|own| own.id != id);
+    Ok(())
 }
 
 /// Puts a layer into a schedule: in the place of the layer of that name, else before all others.

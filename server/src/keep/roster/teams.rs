@@ -12,13 +12,19 @@ use crate::versions::Expected;
 /// # Errors
 /// When the form is wrong, the name is taken, or the database fails.
 pub async fn add(work: &mut Work, form: &TeamForm) -> Result<TeamId, RosterError> {
-    let now = work.now();
-    let editing = Editing::begin(work).await?;
+    let mut editing = Editing::begin(work).await?;
+    let id = add_to(&mut editing, form).await?;
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn add_to(editing: &mut Editing<'_>, form: &TeamForm) -> Result<TeamId, RosterError> {
+    let now = editing.work.now();
     let (name, members) = said(&editing.roster, form)?;
     let id = TeamId::new(now);
     editing.work.db().insert_team(id, &name, now).await.map_err(|error| taken(&name, error))?;
     editing.work.db().set_members(id, &members).await?;
-    editing.finish().await?;
     Ok(id)
 }
 
@@ -27,8 +33,15 @@ pub async fn add(work: &mut Work, form: &TeamForm) -> Result<TeamId, RosterError
 /// # Errors
 /// When the form is wrong, there is no such team, it has changed meanwhile, the name is taken, or the database fails.
 pub async fn change(work: &mut Work, team: &str, form: &TeamForm) -> Result<TeamId, RosterError> {
-    let now = work.now();
-    let editing = Editing::begin(work).await?;
+    let mut editing = Editing::begin(work).await?;
+    let id = change_in(&mut editing, team, form).await?;
+    editing.finish().await?;
+    Ok(id)
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn change_in(editing: &mut Editing<'_>, team: &str, form: &TeamForm) -> Result<TeamId, RosterError> {
+    let now = editing.work.now();
     let (id, version, old_name) = find_team(&editing.roster, team).map(|team| (team.id, team.version, team.name.clone()))?;
     let (name, members) = said(&editing.roster, form)?;
     let given = form.version.unwrap_or(version);
@@ -41,7 +54,6 @@ pub async fn change(work: &mut Work, team: &str, form: &TeamForm) -> Result<Team
     if name != old_name {
         editing.work.db().rename_duty(&old_name, &name).await?;
     }
-    editing.finish().await?;
     Ok(id)
 }
 
@@ -51,12 +63,19 @@ pub async fn change(work: &mut Work, team: &str, form: &TeamForm) -> Result<Team
 /// When there is no such team, or the database fails.
 pub async fn remove(work: &mut Work, team: &str, expected: &Expected) -> Result<(), RosterError> {
     let mut editing = Editing::begin(work).await?;
+    remove_from(&mut editing, team, expected).await?;
+    editing.finish().await
+}
+
+/// The same as a part of a change.
+pub(in crate::keep) async fn remove_from(editing: &mut Editing<'_>, team: &str, expected: &Expected) -> Result<(), RosterError> {
     let (id, name) = find_team(&editing.roster, team).map(|team| (team.id, team.name.clone()))?;
     let now_at = find_team(&editing.roster, team)?.version;
     expected.counted(now_at).map_err(|_| RosterError::Stale { given: 0, now: now_at })?;
     editing.is_not_followed(&name).await?;
     editing.work.db().delete_team(id).await?;
-    editing.finish().await
+    editing.roster.teams.retain(|own| own.id != id);
+    Ok(())
 }
 
 /// The name and the members.

@@ -76,7 +76,9 @@ async fn uptime_kuma_tells_by_its_webhook() {
     let (programs, told) = (Programs::unpacked().await, Told::new().await);
     let key = told.key("kuma").await;
     let mut command = std::process::Command::new(programs.0.join("bin/node"));
-    command.arg(root().join("tests/senders/kuma.js")).arg(programs.0.join("uptime-kuma/server/notification-providers/webhook.js"));
+    command
+        .arg(root().join("tests/senders/kuma.js"))
+        .arg(programs.0.join("uptime-kuma/server/notification-providers/webhook.js"));
     command.args([&told.server.url(), &key]).env("NO_PROXY", "*");
     let output = run(command).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,0 +1,806 @@
+//! What a file would change: what is added, changed and removed, with the lines that differ; or all that is wrong with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use super::file::{
+    Kind, OverrideEntry, PersonEntry, PolicyEntry, QuietEntry, RuleEntry, ScheduleEntry, Settings, TeamEntry, TemporaryEntry,
+    UserEntry, VacationEntry,
+};
+use super::lines::{Line, differing};
+use super::reading::Document;
+use super::tidy::{Entry, Ref, With};
+use crate::numbers::{Region, phone_of};
+use crate::sheet::told;
+
+/// What is kept by now, in the words of a file; and what a file may name without having it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Tidy.
+    pub settings: Settings,
+    /// The names of the keys of senders.
+    pub keys: Vec<String>,
+}
+
+/// What somebody asks for with a file.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The file.
+    pub document: Document,
+    /// In every section that the file has, whatever it does not name is removed.
+    pub remove: bool,
+    /// Where numbers without a country are read.
+    pub region: Region,
+    /// What is over by then is passed over.
+    pub at: DateTime<Utc>,
+}
+
+/// What changes in one section.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changes<T> {
+    /// What was not there.
+    pub added: Vec<T>,
+    /// What it was, and what it becomes.
+    pub changed: Vec<(T, T)>,
+    /// What is there no more.
+    pub removed: Vec<T>,
+}
+
+impl<T> Default for Changes<T> {
+    fn default() -> Self {
+        Self { added: Vec::new(), changed: Vec::new(), removed: Vec::new() }
+    }
+}
+
+impl<T> Changes<T> {
+    fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// A list that is kept as a whole: what it was, and what it becomes.
+pub type Whole<T> = Option<(Vec<T>, Vec<T>)>;
+
+/// What a file would change. Two that are equal change the same things from the same state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// People.
+    pub people: Changes<PersonEntry>,
+    /// Users; only their roles.
+    pub users: Changes<UserEntry>,
+    /// Teams.
+    pub teams: Changes<TeamEntry>,
+    /// Schedules with their layers.
+    pub schedules: Changes<ScheduleEntry>,
+    /// Overrides.
+    pub overrides: Changes<OverrideEntry>,
+    /// Temporary schedules.
+    pub temporaries: Changes<TemporaryEntry>,
+    /// Vacations.
+    pub vacations: Changes<VacationEntry>,
+    /// Policies.
+    pub policies: Changes<PolicyEntry>,
+    /// All rules, if one of them or their order changes.
+    pub rules: Whole<RuleEntry>,
+    /// All quiet hours, if one of them changes.
+    pub quiet_hours: Whole<QuietEntry>,
+    /// What stands in the file and is passed over.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// What the file would change.
+    ///
+    /// # Errors
+    /// All that is wrong with it, each with its place; and what would be left without what it names.
+    pub fn make(known: &Known, wish: &Wish) -> Result<Self, Vec<String>> {
+        let zones = zones(&known.settings, &wish.document.settings);
+        let with = With { region: wish.region, zones: &zones };
+        let mut making = Making { wish, with, faults: Vec::new(), notes: Vec::new(), names: Names::default() };
+        let (old, new) = (&known.settings, &wish.document.settings);
+        let people = making.section(&old.people, &new.people);
+        let mut users = making.section(&old.users, &new.users);
+        let teams = making.section(&old.teams, &new.teams);
+        let schedules = making.section(&old.schedules, &new.schedules);
+        let overrides = making.section(&old.overrides, &new.overrides);
+        let temporaries = making.section(&old.temporaries, &new.temporaries);
+        let vacations = making.section(&old.vacations, &new.vacations);
+        let policies = making.section(&old.policies, &new.policies);
+        let (mut rules, rule_places) = making.rules(&old.rules, &new.rules);
+        let quiet = making.section(&old.quiet_hours, &new.quiet_hours);
+        for user in std::mem::take(&mut users.changes.added) {
+            let add = format!("autocall user add --name {:?} --role {}", user.name, user.role);
+            making.notes.push(format!("there is no user {:?}, and passwords stand in no file: {add}", user.name));
+        }
+        making.learn(&people);
+        making.learn(&teams);
+        making.learn(&schedules);
+        making.learn(&policies);
+        making.names.there.extend(known.keys.iter().map(|key| Ref::Key(key.clone())));
+        making.names_are_there(&teams);
+        making.names_are_there(&schedules);
+        making.names_are_there(&overrides);
+        making.names_are_there(&temporaries);
+        making.names_are_there(&vacations);
+        making.names_are_there(&policies);
+        making.names_are_there(&quiet);
+        making.rules_lead_somewhere(&old.rules, rules.as_ref().map_or(&old.rules, |(_, after)| after), &rule_places);
+        making.numbers_belong_to_one(&people);
+        if !making.faults.is_empty() {
+            return Err(told(making.faults));
+        }
+        if rules.as_ref().is_some_and(|(before, after)| before == after) {
+            rules = None;
+        }
+        let quiet_hours = (!quiet.changes.is_empty()).then(|| {
+            let after = quiet.kept.iter().chain(&quiet.changes.added).cloned().collect();
+            (old.quiet_hours.clone(), after)
+        });
+        Ok(Self {
+            people: people.changes,
+            users: users.changes,
+            teams: teams.changes,
+            schedules: schedules.changes,
+            overrides: overrides.changes,
+            temporaries: temporaries.changes,
+            vacations: vacations.changes,
+            policies: policies.changes,
+            rules,
+            quiet_hours,
+            notes: making.notes,
+        })
+    }
+
+    /// Whether it changes nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+            && self.users.is_empty()
+            && self.teams.is_empty()
+            && self.schedules.is_empty()
+            && self.overrides.is_empty()
+            && self.temporaries.is_empty()
+            && self.vacations.is_empty()
+            && self.policies.is_empty()
+            && self.rules.is_none()
+            && self.quiet_hours.is_none()
+    }
+
+    /// Whether it changes who is on duty.
+    #[must_use]
+    pub fn changes_roster(&self) -> bool {
+        let exceptions = self.overrides.is_empty() && self.temporaries.is_empty() && self.vacations.is_empty();
+        !(self.people.is_empty() && self.teams.is_empty() && self.schedules.is_empty() && exceptions)
+    }
+}
+
+/// The zones that schedules have then, as far as they can be read.
+fn zones(known: &Settings, file: &Settings) -> BTreeMap<String, Tz> {
+    let all = known.schedules.iter().chain(&file.schedules);
+    all.filter_map(|own| Some((crate::visible::shown(&own.name).to_owned(), own.zone.trim().parse().ok()?))).collect()
+}
+
+/// By what others name an entry.
+fn name_of(kind: Kind, key: String) -> Option<Ref> {
+    match kind {
+        Kind::People => Some(Ref::Person(key)),
+        Kind::Teams => Some(Ref::Team(key)),
+        Kind::Schedules => Some(Ref::Schedule(key)),
+        Kind::Policies => Some(Ref::Policy(key)),
+        Kind::Users | Kind::Overrides | Kind::Temporaries | Kind::Vacations | Kind::Rules | Kind::QuietHours => None,
+    }
+}
+
+/// What a section becomes.
+struct Section<T> {
+    changes: Changes<T>,
+    /// What stays as it is.
+    kept: Vec<T>,
+    /// Where what the file has stands in it, by its key.
+    places: BTreeMap<String, usize>,
+}
+
+/// What is there afterwards, and what is not there any more.
+#[derive(Default)]
+struct Names {
+    there: BTreeSet<Ref>,
+    gone: BTreeSet<Ref>,
+}
+
+struct Making<'m> {
+    wish: &'m Wish,
+    with: With<'m>,
+    faults: Vec<String>,
+    notes: Vec<String>,
+    names: Names,
+}
+
+impl Making<'_> {
+    fn removes(&self, kind: Kind, is_named: bool) -> bool {
+        kind != Kind::Users && (self.wish.document.settings.managed.contains(&kind) || self.wish.remove && is_named)
+    }
+
+    fn fault(&mut self, kind: Kind, index: usize, name: &str, field: &str, why: &str) {
+        let place = self.wish.document.place(kind, index, name);
+        self.faults.push(format!("{place}, {field}: {why}"));
+    }
+
+    /// The entries of the file, tidy, without what is over; with their places.
+    fn tidied<T: Entry>(&mut self, file: &[T]) -> Vec<(usize, T)> {
+        let mut tidied = Vec::with_capacity(file.len());
+        let mut keys = BTreeSet::new();
+        for (index, entry) in file.iter().enumerate() {
+            let mut entry = entry.clone();
+            let faults = entry.tidy(&self.with);
+            let key = entry.key();
+            let is_sound = faults.is_empty();
+            for (field, why) in faults {
+                self.fault(T::KIND, index, &key, &field, &why);
+            }
+            if !is_sound {
+                // What names it is not at fault as well.
+                self.names.there.extend(name_of(T::KIND, key));
+                continue;
+            }
+            if entry.ends().is_some_and(|ends| ends <= self.wish.at) {
+                self.notes.push(format!("{} is over and is passed over", self.wish.document.place(T::KIND, index, &key)));
+                continue;
+            }
+            if !keys.insert(key.clone()) {
+                let place = self.wish.document.place(T::KIND, index, &key);
+                self.faults.push(format!("{place} stands in the file twice"));
+                continue;
+            }
+            tidied.push((index, entry));
+        }
+        tidied
+    }
+
+    fn section<T: Entry>(&mut self, known: &[T], file: &[T]) -> Section<T> {
+        let removes = self.removes(T::KIND, !file.is_empty());
+        let mut section = Section { changes: Changes::default(), kept: Vec::new(), places: BTreeMap::new() };
+        let mut left: BTreeMap<String, &T> = known.iter().map(|entry| (entry.key(), entry)).collect();
+        for (index, mut entry) in self.tidied(file) {
+            let key = entry.key();
+            section.places.insert(key.clone(), index);
+            match left.remove(&key) {
+                None => {
+                    entry.fresh();
+                    section.changes.added.push(entry);
+                }
+                Some(own) => {
+                    entry.like(own);
+                    if entry == *own {
+                        section.kept.push(entry);
+                    } else {
+                        section.changes.changed.push((own.clone(), entry));
+                    }
+                }
+            }
+        }
+        // In the order that they had.
+        for own in known.iter().filter(|own| left.contains_key(&own.key())) {
+            match removes {
+                true => section.changes.removed.push(own.clone()),
+                false => section.kept.push(own.clone()),
+            }
+        }
+        section
+    }
+
+    /// The rules are tried in their order, so they are one list. Without word of removing, those that the file does not have stay: behind its
+    /// own, but before the one that is for everything that is left.
+    fn rules(&mut self, known: &[RuleEntry], file: &[RuleEntry]) -> (Whole<RuleEntry>, BTreeMap<String, usize>) {
+        let removes = self.removes(Kind::Rules, !file.is_empty());
+        let tidied = self.tidied(file);
+        let places = tidied.iter().map(|(index, rule)| (rule.key(), *index)).collect();
+        let own: Vec<RuleEntry> = tidied.into_iter().map(|(_, rule)| rule).collect();
+        if removes {
+            return (Some((known.to_vec(), own)), places);
+        }
+        let mut rest = known.iter();
+        if own.iter().all(|rule| rest.any(|other| other == rule)) {
+            return (None, places);
+        }
+        let mut after = own;
+        let last = after.pop_if(|rule| rule.is_for_all());
+        let others: Vec<RuleEntry> =
+            known.iter().filter(|rule| !after.contains(rule) && last.as_ref() != Some(*rule)).cloned().collect();
+        after.extend(others);
+        after.extend(last);
+        (Some((known.to_vec(), after)), places)
+    }
+
+    fn learn<T: Entry>(&mut self, section: &Section<T>) {
+        let name = |entry: &T| name_of(T::KIND, entry.key());
+        let changed = section.changes.changed.iter().map(|(_, after)| after);
+        self.names.there.extend(section.kept.iter().chain(&section.changes.added).chain(changed).filter_map(name));
+        self.names.gone.extend(section.changes.removed.iter().filter_map(name));
+    }
+
+    fn names_are_there<T: Entry>(&mut self, section: &Section<T>) {
+        let changed = section.changes.changed.iter().map(|(_, after)| after);
+        for entry in section.changes.added.iter().chain(changed) {
+            let (key, index) = (entry.key(), section.places.get(&entry.key()).copied().unwrap_or(0));
+            for (field, named) in
+                entry.refs().into_iter().filter(|(_, named)| !self.names.there.contains(named)).collect::<Vec<_>>()
+            {
+                self.fault(T::KIND, index, &key, &field, &named.missing());
+            }
+        }
+        for entry in &section.kept {
+            self.is_not_left_alone(entry);
+        }
+    }
+
+    /// What stays must not name what goes.
+    fn is_not_left_alone<T: Entry>(&mut self, entry: &T) {
+        let is_of_a_schedule = matches!(T::KIND, Kind::Overrides | Kind::Temporaries);
+        let goes_along = |named: &Ref| is_of_a_schedule && matches!(named, Ref::Schedule(_)) || T::KIND == Kind::Vacations;
+        if entry.refs().iter().any(|(_, named)| goes_along(named) && self.names.gone.contains(named)) {
+            // What changes a schedule for some time goes with it, and a vacation with whoever has it.
+            return;
+        }
+        for (field, _) in entry.refs().into_iter().filter(|(_, named)| self.names.gone.contains(named)) {
+            let what = format!("{} {:?} stays as it is", T::KIND.one(), entry.key());
+            self.faults.push(format!("{what}, and its {field} is to be removed: change it in the file too"));
+        }
+    }
+
+    fn rules_lead_somewhere(&mut self, before: &[RuleEntry], after: &[RuleEntry], places: &BTreeMap<String, usize>) {
+        for rule in after {
+            if before.contains(rule) {
+                self.is_not_left_alone(rule);
+                continue;
+            }
+            let index = places.get(&rule.key()).copied().unwrap_or(0);
+            for (field, named) in
+                rule.refs().into_iter().filter(|(_, named)| !self.names.there.contains(named)).collect::<Vec<_>>()
+            {
+                self.fault(Kind::Rules, index, &rule.key(), &field, &named.missing());
+            }
+        }
+        if after.len() > Kind::Rules.most() {
+            self.faults.push(format!("there are at most {} rules", Kind::Rules.most()));
+        }
+    }
+
+    /// A number or an address leads to one person only.
+    fn numbers_belong_to_one(&mut self, people: &Section<PersonEntry>) {
+        let mut owners: BTreeMap<String, String> = BTreeMap::new();
+        let changed = people.changes.changed.iter().map(|(_, after)| after);
+        for person in people.kept.iter().chain(changed).chain(&people.changes.added) {
+            let numbers = person.numbers.iter().flatten().map(|number| phone_of(number).into_owned());
+            for own in numbers.chain(person.emails.iter().flatten().cloned()) {
+                if let Some(owner) = owners.insert(own.clone(), person.name.clone()).filter(|owner| *owner != person.name) {
+                    let index = people.places.get(&person.name).copied().unwrap_or(0);
+                    let place = self.wish.document.place(Kind::People, index, &person.name);
+                    self.faults.push(format!("{place}: {own} also belongs to {owner}"));
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = Told::default();
+        told.section(form, &self.people)?;
+        told.section(form, &self.users)?;
+        told.section(form, &self.teams)?;
+        told.section(form, &self.schedules)?;
+        told.section(form, &self.overrides)?;
+        told.section(form, &self.temporaries)?;
+        told.section(form, &self.vacations)?;
+        told.section(form, &self.policies)?;
+        told.whole(form, self.rules.as_ref())?;
+        told.whole(form, self.quiet_hours.as_ref())?;
+        write!(form, "{} to add, {} to change, {} to remove", told.added, told.changed, told.removed)
+    }
+}
+
+#[derive(Default)]
+struct Told {
+    added: usize,
+    changed: usize,
+    removed: usize,
+}
+
+impl Told {
+    fn section<T: Entry>(&mut self, form: &mut fmt::Formatter<'_>, changes: &Changes<T>) -> fmt::Result {
+        let one = T::KIND.one();
+        // What holds for some time has no name: its key says all of it.
+        let by_name = !matches!(T::KIND, Kind::Overrides | Kind::Temporaries | Kind::Vacations);
+        for entry in &changes.added {
+            writeln!(form, "+ {one} {}", entry.key())?;
+            if by_name {
+                lines(form, "", &entry.text())?;
+            }
+        }
+        for (before, after) in &changes.changed {
+            writeln!(form, "~ {one} {}", after.key())?;
+            lines(form, &before.text(), &after.text())?;
+        }
+        for entry in &changes.removed {
+            writeln!(form, "- {one} {}", entry.key())?;
+        }
+        self.added += changes.added.len();
+        self.changed += changes.changed.len();
+        self.removed += changes.removed.len();
+        Ok(())
+    }
+
+    fn whole<T: Entry>(&mut self, form: &mut fmt::Formatter<'_>, whole: Option<&(Vec<T>, Vec<T>)>) -> fmt::Result {
+        let Some((before, after)) = whole else { return Ok(()) };
+        let list = |all: &[T]| all.iter().map(|entry| entry.key() + "\n").collect::<String>();
+        writeln!(form, "~ {}", T::KIND.section().replace('_', " "))?;
+        lines(form, &list(before), &list(after))?;
+        self.changed += 1;
+        Ok(())
+    }
+}
+
+fn lines(form: &mut fmt::Formatter<'_>, before: &str, after: &str) -> fmt::Result {
+    for line in differing(before, after) {
+        match line {
+            Line::Same(text) => writeln!(form, "      {text}")?,
+            Line::Gone(text) => writeln!(form, "    - {text}")?,
+            Line::New(text) => writeln!(form, "    + {text}")?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "test")]
+    use super::super::reading::read;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wish(text: &str) -> Wish {
+        Wish { document: read(text).unwrap(), remove: false, region: Region::CN, at: "2026-11-20T12:00:00Z".parse().unwrap() }
+    }
+
+    /// What is known after a plan was carried out.
+    fn carried_out(known: &Known, plan: &Plan) -> Known {
+        fn section<T: Entry>(known: &[T], changes: &Changes<T>) -> Vec<T> {
+            let stays = |entry: &&T| !changes.removed.iter().any(|gone| gone.key() == entry.key());
+            let now = |entry: &T| {
+                changes.changed.iter().find(|(before, _)| before.key() == entry.key()).map(|(_, after)| after.clone())
+            };
+            let kept = known.iter().filter(stays).map(|entry| now(entry).unwrap_or_else(|| entry.clone()));
+            let mut all: Vec<T> = kept.chain(changes.added.iter().cloned()).collect();
+            all.sort_by_key(Entry::key);
+            all
+        }
+        let old = &known.settings;
+        let settings = Settings {
+            managed: Vec::new(),
+            people: section(&old.people, &plan.people),
+            users: section(&old.users, &plan.users),
+            teams: section(&old.teams, &plan.teams),
+            schedules: section(&old.schedules, &plan.schedules),
+            overrides: section(&old.overrides, &plan.overrides),
+            temporaries: section(&old.temporaries, &plan.temporaries),
+            vacations: section(&old.vacations, &plan.vacations),
+            policies: section(&old.policies, &plan.policies),
+            rules: plan.rules.clone().map_or_else(|| old.rules.clone(), |(_, after)| after),
+            quiet_hours: plan.quiet_hours.clone().map_or_else(|| old.quiet_hours.clone(), |(_, after)| after),
+        };
+        Known { settings, keys: known.keys.clone() }
+    }
+
+    const FILE: &str = r#"
+[[people]]
+name = "Ann"
+numbers = ["187 1234 5678"]
+language = "en"
+
+[[people]]
+name = " Bob "
+numbers = ["+86 188 1234 5678", "18812345678"]
+
+[[teams]]
+name = "ops"
+members = ["Ann", "Bob"]
+
+[[schedules]]
+name = "ops"
+zone = "Europe/Berlin"
+team = "ops"
+
+[[schedules.layers]]
+name = "weekly"
+people = ["Ann", "Bob"]
+every = "weekly"
+start = "2026-11-16 09:00"
+active = ["Mon-Fri 09:00-18:00"]
+
+[[schedules.layers]]
+name = "written"
+shifts = ["2026-12-08T09:00 to 2026-12-09T09:00: Bob", "2026-12-01T09:00 to 2026-12-02T09:00: Ann"]
+
+[[overrides]]
+schedule = "ops"
+action = "replace"
+person = "Bob"
+instead_of = "Ann"
+starts_at = "2026-12-24T09:00"
+ends_at = "2026-12-26T09:00"
+
+[[overrides]]
+schedule = "ops"
+action = "add"
+person = "Bob"
+starts_at = "2026-01-24T09:00"
+ends_at = "2026-01-26T09:00"
+
+[[temporaries]]
+schedule = "ops"
+name = "Christmas"
+starts_at = "2026-12-24"
+ends_at = "2026-12-27"
+people = ["Ann"]
+
+[[vacations]]
+person = "Ann"
+starts_at = "2027-01-01"
+ends_at = "2027-01-08"
+note = "skiing"
+
+[[policies]]
+name = "standard"
+confirm = "any"
+
+[[policies.steps]]
+ring = ["team: ops", "number: 18912345678"]
+wait_seconds = 300
+
+[[policies.steps]]
+ring = ["person: Ann"]
+mode = "parallel"
+
+[[rules]]
+policy = "standard"
+labels = { service = "db" }
+
+[[rules]]
+policy = "standard"
+
+[[quiet_hours]]
+from = "22:00"
+to = "7:00"
+zone = "Asia/Shanghai"
+up_to = "low"
+"#;
+
+    #[test]
+    fn what_was_applied_is_not_applied_again() {
+        let known = Known::default();
+        let plan = Plan::make(&known, &wish(FILE)).unwrap();
+        assert!(plan.to_string().ends_with("8 to add, 2 to change, 0 to remove"), "{plan}");
+        assert!(plan.to_string().contains("+ override ops: Bob instead of Ann, 2026-12-24T09:00:00+01:00 to"), "{plan}");
+        assert!(matches!(plan.notes.as_slice(), [note] if note.contains("is over")), "{:?}", plan.notes);
+        let after = carried_out(&known, &plan);
+        let again = Plan::make(&after, &wish(FILE)).unwrap();
+        assert!(again.is_empty(), "{again}");
+        let written = after.settings.write().unwrap();
+        let again = Plan::make(&after, &wish(&written)).unwrap();
+        assert!(again.is_empty() && again.notes.is_empty(), "{again}\n{written}");
+        // Elsewhere it makes the same.
+        let elsewhere = carried_out(&known, &Plan::make(&known, &wish(&written)).unwrap());
+        assert_eq!(elsewhere.settings.write().unwrap(), written);
+    }
+
+    #[test]
+    fn nothing_is_removed_unless_the_file_says_so() {
+        let known = carried_out(&Known::default(), &Plan::make(&Known::default(), &wish(FILE)).unwrap());
+        let less = "[[people]]\nname = \"Cat\"\nnumbers = [\"18512345678\"]\n";
+        let plan = Plan::make(&known, &wish(less)).unwrap();
+        assert!(plan.to_string().ends_with("1 to add, 0 to change, 0 to remove"), "{plan}");
+        // Whoever is named by what stays is not removed.
+        let mut wished = wish(less);
+        wished.remove = true;
+        let wrong = Plan::make(&known, &wished).unwrap_err();
+        assert!(wrong.iter().any(|one| one.starts_with("team \"ops\" stays as it is")), "{wrong:#?}");
+        let sections = ["people", "teams", "schedules", "overrides", "temporaries", "vacations", "policies", "rules"];
+        let all = format!("managed = {sections:?}\n");
+        let plan = Plan::make(&known, &wish(&format!("{all}{less}"))).unwrap();
+        assert!(plan.to_string().ends_with("1 to add, 1 to change, 8 to remove"), "{plan}");
+        let after = carried_out(&known, &plan);
+        assert!(Plan::make(&after, &wish(&format!("{all}{less}"))).unwrap().is_empty());
+    }
+
+    #[test]
+    fn all_faults_are_told_with_their_places() {
+        let text = "\
+[[people]]
+name = \"Ann\"
+numbers = [\"110\", \"18712345678\"]
+
+[[people]]
+name = \"Ann\"
+
+[[people]]
+name = \"Bob\"
+numbers = [\"18712345678\"]
+
+[[people]]
+name = \"Eve\"
+numbers = [\"+86 187 1234 5678\"]
+
+[[teams]]
+name = \"ops\"
+members = [\"Nobody\"]
+
+[[schedules]]
+name = \"ops\"
+zone = \"Mars\"
+
+[[schedules.layers]]
+name = \"a\"
+people = [\"Bob\"]
+every = \"3 months\"
+start = \"soon\"
+
+[[policies]]
+name = \"p\"
+steps = [{ ring = [\"team: none\"] }, { ring = [] }]
+
+[[rules]]
+policy = \"q\"
+sender = \"nagios\"
+";
+        let wrong = Plan::make(&Known::default(), &wish(text)).unwrap_err();
+        for part in [
+            "line 1: person \"Ann\", numbers[0]: ",
+            "line 12: person \"Eve\": +8618712345678 also belongs to Bob",
+            "team \"ops\", members[0]: there is no person \"Nobody\"",
+            "schedule \"ops\", zone: ",
+            "schedule \"ops\", layers[0].every: ",
+            "schedule \"ops\", layers[0].start: ",
+            "policy \"p\", steps[1].ring: ",
+            "policy: there is no policy \"q\"",
+            "sender: there is no key named \"nagios\"",
+        ] {
+            assert!(wrong.iter().any(|one| one.contains(part)), "{part}: {wrong:#?}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_turns_is_a_circle() {
+        let file = |people: &str, start: &str| {
+            format!(
+                "[[people]]\nname = \"A\"\n[[people]]\nname = \"B\"\n[[people]]\nname = \"C\"\n\
+                 [[schedules]]\nname = \"s\"\nzone = \"UTC\"\n[[schedules.layers]]\nname = \"l\"\n\
+                 people = {people}\nevery = \"1 week\"\nstart = \"{start}\"\n"
+            )
+        };
+        let first = wish(&file(r#"["A", "B", "C"]"#, "2026-11-16T09:00"));
+        let known = carried_out(&Known::default(), &Plan::make(&Known::default(), &first).unwrap());
+        let same = wish(&file(r#"["C", "A", "B"]"#, "2026-11-16T09:00"));
+        assert!(Plan::make(&known, &same).unwrap().is_empty());
+        for other in [file(r#"["C", "B", "A"]"#, "2026-11-16T09:00"), file(r#"["C", "A", "B"]"#, "2026-11-23T09:00")] {
+            let plan = Plan::make(&known, &wish(&other)).unwrap();
+            assert_eq!(plan.schedules.changed.len(), 1, "{plan}");
+        }
+    }
+
+    #[test]
+    fn rules_that_the_file_does_not_have_stay_before_the_last() {
+        let rule = |policy: &str, service: &str| RuleEntry {
+            policy: policy.to_owned(),
+            sender: None,
+            labels: [("service".to_owned(), service.to_owned())].into(),
+        };
+        let for_all = RuleEntry { policy: "p".to_owned(), ..RuleEntry::default() };
+        let policy = "[[policies]]\nname = \"p\"\nsteps = [{ ring = [\"number: 18712345678\"] }]\n";
+        let mut known = carried_out(&Known::default(), &Plan::make(&Known::default(), &wish(policy)).unwrap());
+        known.settings.rules = vec![rule("p", "a"), rule("p", "b"), for_all.clone()];
+        let some = |services: &[&str], last: bool| {
+            let one = |service: &&str| format!("[[rules]]\npolicy = \"p\"\nlabels = {{ service = \"{service}\" }}\n");
+            let last = if last { "[[rules]]\npolicy = \"p\"\n" } else { "" };
+            wish(&format!("{}{last}", services.iter().map(one).collect::<String>()))
+        };
+        assert!(Plan::make(&known, &some(&["b"], true)).unwrap().is_empty(), "they are there in this order");
+        let plan = Plan::make(&known, &some(&["b", "c"], true)).unwrap();
+        let (_, after) = plan.rules.clone().unwrap();
+        assert_eq!(after, [rule("p", "b"), rule("p", "c"), rule("p", "a"), for_all]);
+        let after = carried_out(&known, &plan);
+        assert!(Plan::make(&after, &some(&["b", "c"], true)).unwrap().is_empty());
+    }
+
+    const MAYBE_MANAGED: [Kind; 5] = [Kind::People, Kind::Teams, Kind::Schedules, Kind::Overrides, Kind::Policies];
+    const NAMES: [&str; 6] = ["Ann", "Bob", "张伟", "a \"quoted\" one", "x: y", "O'Neil # 1"];
+
+    fn names() -> impl Strategy<Value = String> {
+        prop::sample::select(NAMES.to_vec()).prop_map(str::to_owned)
+    }
+
+    fn layers() -> impl Strategy<Value = super::super::file::LayerEntry> {
+        let every = prop::sample::select(vec!["1 week", "2 days", "12 hours", "daily"]).prop_map(str::to_owned);
+        let active =
+            prop::collection::vec(prop::sample::select(vec!["mon-fri 09:00-18:00", "22:00-06:00"]).prop_map(str::to_owned), 0..2);
+        let people = prop::collection::vec(names(), 1..4);
+        ("[a-c]", people, every, 1..28_u32, active, any::<bool>()).prop_map(
+            |(name, people, every, day, active, skip_idle_turns)| {
+                let start = format!("2026-11-{day:02}T09:00");
+                super::super::file::LayerEntry { name, people, every, start, active, skip_idle_turns, ..Default::default() }
+            },
+        )
+    }
+
+    prop_compose! {
+        fn files()(
+            people in prop::option::weighted(0.9, prop::array::uniform6(0..9999_u32)),
+            teams in prop::collection::btree_map("[a-e]", prop::collection::vec(names(), 0..4), 0..4),
+            layers in prop::collection::vec(layers(), 0..3),
+            rings in prop::collection::vec(names(), 1..3),
+            days in prop::collection::vec(1..28_u32, 0..3),
+            managed in prop::sample::subsequence(MAYBE_MANAGED.to_vec(), 0..=MAYBE_MANAGED.len()),
+        ) -> Settings {
+            use super::super::file::{Ring, StepEntry};
+            // Everybody, or nothing is said of people.
+            let person = |(place, (name, last)): (usize, (&&str, u32))| PersonEntry {
+                name: (*name).to_owned(),
+                numbers: Some(vec![format!("187123{place}{last:04}")]),
+                ..PersonEntry::default()
+            };
+            let people = people.map(|all| NAMES.iter().zip(all).enumerate().map(person).collect()).unwrap_or_default();
+            let step = StepEntry {
+                ring: rings.into_iter().map(Ring::Person).collect(),
+                mode: crate::alarm::Mode::Parallel,
+                attempts: Some(2),
+                min_interval_seconds: None,
+                wait_seconds: None,
+            };
+            Settings {
+                managed,
+                people,
+                teams: teams.into_iter().map(|(name, members)| TeamEntry { name, members }).collect(),
+                schedules: vec![ScheduleEntry { name: "s".to_owned(), zone: "Asia/Tokyo".to_owned(), layers, ..Default::default() }],
+                overrides: days.iter().map(|day| OverrideEntry {
+                    schedule: "s".to_owned(),
+                    action: "add".to_owned(),
+                    person: "Ann".to_owned(),
+                    starts_at: format!("2026-12-{day:02}"),
+                    ends_at: "2027-01-01T00:00".to_owned(),
+                    ..OverrideEntry::default()
+                }).collect(),
+                policies: vec![PolicyEntry {
+                    name: "p".to_owned(),
+                    rounds: 1,
+                    confirm_within_seconds: None,
+                    confirm: None,
+                    steps: vec![step],
+                }],
+                ..Settings::default()
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_that_was_carried_out_leaves_nothing_to_do(first in files(), second in files(), remove: bool) {
+            let mut known = Known::default();
+            for settings in [first, second] {
+                let document = Document { settings, lines: BTreeMap::new() };
+                let wished = Wish { remove, ..Wish { document, ..wish("") } };
+                let Ok(plan) = Plan::make(&known, &wished) else { continue };
+                known = carried_out(&known, &plan);
+                let again = Plan::make(&known, &wished).unwrap();
+                prop_assert!(again.is_empty(), "{again}");
+                // And what is written is what is known.
+                let written = known.settings.write().unwrap();
+                let again = Plan::make(&known, &Wish { remove: true, ..wish(&written) }).unwrap();
+                prop_assert!(again.is_empty(), "{again}\n{written}");
+                let elsewhere = Plan::make(&Known::default(), &wish(&written)).unwrap();
+                prop_assert_eq!(carried_out(&Known::default(), &elsewhere).settings.write().unwrap(), written);
+            }
+        }
+    }
+}
