@@ -336,7 +336,7 @@ const FIXED_WORDS: [&str; 10] = ["action", "effect", "kind", "known", "mode", "o
 /// Notes empty texts that stand for nothing, and fixed words that were not made for the wire.
 fn words(value: &Value, name: &str, faults: &mut Vec<String>) {
     match value {
-        Value::Object(members) if !matches!(name, "body" | "labels") => {
+        Value::Object(members) if !matches!(name, "body" | "labels" | "pointers") => {
             members.iter().for_each(|(name, member)| words(member, name, faults));
         }
         Value::Array(all) => all.iter().for_each(|one| words(one, name, faults)),

@@ -77,10 +77,6 @@ pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> 
         "" => new.shape.home(secret.as_deref()).ok_or(WebhookError::NoAddress(new.shape.as_str()))?,
         url => url.to_owned(),
     };
-    match new.shape.is_mail() {
-        true => check_mail_url(&url, guard)?,
-        false => check_url(&url, guard)?,
-    };
     let kinds = if new.kinds.is_empty() { NoticeKind::ALL.to_vec() } else { new.kinds.clone() };
     let words: Vec<&str> = kinds.into_iter().map(NoticeKind::as_str).collect();
     let row = WebhookRow {
@@ -95,7 +91,17 @@ pub async fn add(work: &mut Work, new: &NewWebhook, guard: &GuardedResolver) -> 
         created_at: now,
         removed_at: None,
     };
-    notices::check(&row.target())?;
+    match new.shape.is_mail() {
+        true => {
+            // What is no address of a mail server is said in its own words.
+            notices::check(&row.target())?;
+            check_mail_url(&row.url, guard)?;
+        }
+        false => {
+            check_url(&row.url, guard)?;
+            notices::check(&row.target())?;
+        }
+    }
     match work.db().insert_webhook(&row).await {
         Ok(()) => Ok(()),
         Err(error) if error.is_unique_violation() => Err(WebhookError::NameTaken(name.to_owned())),

@@ -20,9 +20,6 @@ pub enum AddressError {
     /// It is none.
     #[error("the address must begin with https:// or http:// and name a host")]
     Bad,
-    /// It is none of a mail server.
-    #[error("the address of a mail server must begin with smtp:// or smtps:// and name a host")]
-    BadMail,
     /// It is inside.
     #[error("the address is inside this network; add the network to {allowed_by} if that is meant")]
     Inside {
@@ -100,26 +97,25 @@ impl GuardedResolver {
 /// # Errors
 /// What is wrong with it.
 pub fn check_url(url: &str, guard: &GuardedResolver) -> Result<Url, AddressError> {
-    judged(url, &["http", "https"], guard).map_err(|error| error.unwrap_or(AddressError::Bad))
+    judged(url, &["http", "https"], guard)
 }
 
-/// Whether a mail server may be asked.
+/// Whether a mail server may be asked, whose address was read before.
 ///
 /// # Errors
 /// What is wrong with its address.
 pub fn check_mail_url(url: &str, guard: &GuardedResolver) -> Result<Url, AddressError> {
-    judged(url, &["smtp", "smtps"], guard).map_err(|error| error.unwrap_or(AddressError::BadMail))
+    judged(url, &["smtp", "smtps"], guard)
 }
 
-/// An address that begins with one of these; `None` as an error where it is none at all.
-fn judged(url: &str, schemes: &[&str], guard: &GuardedResolver) -> Result<Url, Option<AddressError>> {
-    let parsed = Url::parse(url).map_err(|_| None)?;
+fn judged(url: &str, schemes: &[&str], guard: &GuardedResolver) -> Result<Url, AddressError> {
+    let parsed = Url::parse(url).map_err(|_| AddressError::Bad)?;
     if url.len() > LONGEST_URL || !schemes.contains(&parsed.scheme()) || parsed.host_str().is_none_or(str::is_empty) {
-        return Err(None);
+        return Err(AddressError::Bad);
     }
     let address = parsed.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
     if address.is_some_and(|address| !guard.lets_through(address)) {
-        return Err(Some(AddressError::Inside { allowed_by: guard.key }));
+        return Err(AddressError::Inside { allowed_by: guard.key });
     }
     Ok(parsed)
 }

@@ -28,6 +28,7 @@ fn trusted() -> Option<ClientConfig> {
 }
 
 /// What connections are made with that do not speak HTTP. `None` when the certificates that this computer trusts cannot be read.
+#[must_use]
 pub fn of_mail() -> Option<Arc<ClientConfig>> {
     install_provider();
     let mut config = trusted()?;

@@ -30,8 +30,11 @@ expect 200 "jq:keys_unsorted == (\"$keys\" | split(\" \")) and (.id | type) == \
 pending=$(jq .id body)
 expect 200 'jq:.recipients == ["18712345678", "13911112222"]' \
     "$api/shouts" --data-urlencode userdata=form --data-urlencode caller=18800000001 -d recipients=18712345678 -d recipients=13911112222
+# Else their caller is rung, to speak the message.
+expect 201 '' -X DELETE "$api/shouts/$(jq .id body);cancel"
 expect 200 'jq:.title == "Storm" and (.recipients | length) == 1' \
     "$api/shouts" -F userdata=parts -F caller=18800000001 -F recipients=18712345678 -F title=Storm
+expect 201 '' -X DELETE "$api/shouts/$(jq .id body);cancel"
 
 # --- What is refused, in its words; nothing is left behind ---
 expect 404 '"You have to specify userdata"' -H "$json" "$api/shouts" -d '{"caller": "1", "recipients": ["18712345678"]}'

@@ -246,7 +246,7 @@ async fn one_letter_to_two_keys_is_two_alarms(home: Home) {
     assert!(smtp.send(&to, "X-Priority: 1\r\nSubject: fan\r\n\r\nx").await.starts_with("250 "));
     let all = alarms(&server).await;
     let mut sources: Vec<&Value> = all.iter().map(|alarm| &alarm["source"]).collect();
-    sources.sort_by_key(|source| source.to_string());
+    sources.sort_by_key(ToString::to_string);
     assert_eq!((sources, &all[0]["priority"]), (vec![&json!("one"), &json!("two")], &json!("high")));
     // The address says which alarm it is, whatever the subject says.
     assert!(smtp.send(&[to[1]], "Subject: all is well, OK\r\n\r\nx").await.starts_with("250 "));

@@ -38,6 +38,7 @@ pub struct Converted {
 }
 
 /// The elements of a list, also where it is still wrapped as the API gave it.
+#[must_use]
 pub fn each<'v>(root: Said<'v>, name: &str) -> Vec<Said<'v>> {
     let Some(list) = root.get(name) else { return Vec::new() };
     let inner = ["nodes", "data", "results", name].into_iter().find_map(|key| list.get(key));
@@ -341,7 +342,7 @@ fn unique(name: &str, other: Option<&str>, is_taken: impl Fn(&str) -> bool) -> S
         return plain;
     }
     let with_other = other.map(|other| format!("{plain} ({other})")).filter(|own| own.chars().count() <= 200 && !is_taken(own));
-    with_other.or_else(|| (2..).map(|count| format!("{plain} {count}")).find(|own| !is_taken(own))).unwrap_or(plain)
+    with_other.or_else(|| (2..=1_000_000).map(|count| format!("{plain} {count}")).find(|own| !is_taken(own))).unwrap_or(plain)
 }
 
 /// The length of turns, as it is written here; `None` where it is no whole number of hours.

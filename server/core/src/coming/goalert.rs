@@ -1,4 +1,4 @@
-//! What GoAlert's GraphQL API lists: users with contact methods, rotations, schedules with their targets and rules, overrides, policies.
+//! What `GoAlert`'s `GraphQL` API lists: users with contact methods, rotations, schedules with their targets and rules, overrides, policies.
 
 use std::collections::BTreeMap;
 

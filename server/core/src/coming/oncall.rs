@@ -1,4 +1,4 @@
-//! What Grafana OnCall's API lists: users, teams, schedules with their shifts, escalation chains with their steps.
+//! What Grafana `OnCall`'s API lists: users, teams, schedules with their shifts, escalation chains with their steps.
 
 use std::collections::BTreeMap;
 

@@ -135,7 +135,7 @@ impl Reading {
             return Vec::new();
         }
         let mut entries = Vec::with_capacity(list.len());
-        for one in list.iter() {
+        for one in &list {
             let begins = one.span().start;
             match T::deserialize(ValueDeserializer::from(one.clone())) {
                 Ok(entry) => {

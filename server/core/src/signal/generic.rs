@@ -26,7 +26,7 @@ const LABELS: &[&str] = &["labels", "tags"];
 const BY: &[&str] = &["by", "user", "author"];
 /// Netdata's own name of the alarm by which it tries its notifications, as it ends the key in our recipe for it.
 const NETDATA_TEST: &str = "/test_alarm";
-/// So begins the key in our recipe for LibreNMS, which numbers its states.
+/// So begins the key in our recipe for `LibreNMS`, which numbers its states.
 const LIBRENMS: &str = "librenms/";
 
 /// Where the fields of a foreign form stand, and which of its words say that it is over.
@@ -192,7 +192,7 @@ fn state(word: &str) -> Option<Word> {
     })
 }
 
-/// A state that means something else with one sender, who is known by the key: 2 is *critical* with most, and *acknowledged* with LibreNMS.
+/// A state that means something else with one sender, who is known by the key: 2 is *critical* with most, and *acknowledged* with `LibreNMS`.
 fn state_of(word: &str, key: Option<&str>) -> Option<Word> {
     let key = key.unwrap_or_default();
     if key.starts_with(LIBRENMS) && word.trim() == "2" {
@@ -204,7 +204,7 @@ fn state_of(word: &str, key: Option<&str>) -> Option<Word> {
 fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let said = message.said();
     // Some can only be given an address: then the fields stand there.
-    let field = |names: &[&str]| said.first(names).or_else(|| names.iter().find_map(|name| message.query.get(*name).cloned()));
+    let field = |names: &[&str]| said.first(names).or_else(|| names.iter().find_map(|name| message.in_address(name)));
     let key = field(KEY);
     let (word, told) = match field(STATE) {
         None => (Word::Firing, None),
@@ -330,6 +330,10 @@ mod tests {
         let query = [("summary".to_owned(), "from the address".to_owned()), ("state".to_owned(), "up".to_owned())].into();
         let signal = read(&Message { body: json!({}), query, ..Message::default() }).unwrap().remove(0);
         assert_eq!((signal.word, signal.summary.as_str()), (Word::Resolved, "from the address"));
+        let blank = [("title".to_owned(), "\u{feff}".to_owned()), ("dedup_key".to_owned(), " ".to_owned())].into();
+        let body = json!({ "message": "99 %" });
+        let signal = read(&Message { body, query: blank, ..Message::default() }).unwrap().remove(0);
+        assert_eq!((signal.summary.as_str(), signal.key), ("99 %", None), "what is blank there says nothing");
     }
 
     #[test]

@@ -34,8 +34,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
     let whole = message.body.get("data").and_then(object);
     let body = whole.as_deref().unwrap_or(&message.body);
     let part = |name: &str| body.get(name).and_then(object).or_else(|| opened(message.query.get(name)?));
-    let text = Said(body).text("msg").or_else(|| message.query.get("msg").map(|text| text.trim().to_owned()));
-    let text = text.filter(|text| !text.is_empty());
+    let text = Said(body).text("msg").or_else(|| message.in_address("msg"));
     let nothing = Value::Null;
     let monitor = part("monitor");
     let monitor = Said(monitor.as_deref().unwrap_or(&nothing));

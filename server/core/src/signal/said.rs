@@ -22,6 +22,12 @@ impl Message {
     pub fn said(&self) -> Said<'_> {
         Said(&self.body)
     }
+
+    /// A field of the address; `None` where it says nothing.
+    #[must_use]
+    pub fn in_address(&self, name: &str) -> Option<String> {
+        Said(&Value::from(self.query.get(name)?.as_str())).as_text()
+    }
 }
 
 /// Something that was said, of any form.

@@ -53,6 +53,7 @@ impl Written {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one, once")]
 pub(in crate::cli) enum WebhookCommand {
     /// Tell a chat room or a program what happens
     Add {

@@ -178,7 +178,7 @@ fn page(app: &App, reader: &Reader, system: &'static System, filled: Filled) -> 
         text: given.filled(&values),
         short: !matches!(given, Given::Text(_) | Given::File(..)),
         file: match given {
-            Given::File(name, _) => *name,
+            Given::File(name, _) => name,
             _ => "",
         },
     };

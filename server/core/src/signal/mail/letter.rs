@@ -144,7 +144,7 @@ impl Head {
     fn words(&self, name: &str, charset: Option<&str>) -> Option<String> {
         let bytes = self.first(name)?;
         let charset = charset.filter(|_| !bytes.is_ascii() || bytes.contains(&ESCAPE));
-        let line = format!("{}\n", decoded(bytes, charset));
+        let line = usual_names(format!("{}\n", decoded(bytes, charset)));
         let read = MessageStream::new(line.as_bytes()).parse_unstructured();
         read.as_text().map(|text| text.trim().to_owned())
     }
@@ -178,6 +178,12 @@ fn field(line: &[u8]) -> Option<(String, &[u8])> {
     let name = std::str::from_utf8(name).ok()?.trim_end();
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
     is_name.then(|| (name.to_ascii_lowercase(), value.strip_prefix(b":").unwrap_or(value)))
+}
+
+/// A field in which encoded words name their character sets as others do. Python writes the names of its own codecs.
+fn usual_names(line: String) -> String {
+    const NAMES: [(&str, &str); 2] = [("=?eucgb2312_cn?", "=?gb2312?"), ("=?big5_tw?", "=?big5?")];
+    NAMES.iter().fold(line, |line, (own, usual)| if line.contains(own) { line.replace(own, usual) } else { line })
 }
 
 /// Bytes as a text: in the character set that is named, or in the one that they can be in.
@@ -306,6 +312,8 @@ mod tests {
 
     #[test]
     fn subjects_in_the_character_sets_that_devices_speak() {
+        // As Python writes it.
+        assert_eq!(read(b"Subject: =?eucgb2312_cn?b?W7jmvq9dILv6t7/OwrbIIDQy?=\r\n\r\n").subject, "[告警] 机房温度 42");
         let gb = encoding_rs::GBK.encode("磁盘满").0.into_owned();
         let raw = [b"Subject: ", &gb[..], b"\r\nContent-Type: text/plain; charset=gb2312\r\n\r\n", &gb[..]].concat();
         assert_eq!((read(&raw).subject, read(&raw).text), ("磁盘满".to_owned(), "磁盘满".to_owned()));

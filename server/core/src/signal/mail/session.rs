@@ -413,8 +413,11 @@ mod tests {
 
     const LONGEST: usize = 200;
 
+    /// A letter that was taken, and to whom.
+    type Taken = (Vec<u8>, Vec<String>);
+
     /// What was replied, and the letters that were taken, when it is said in pieces of these lengths.
-    fn talk(said: &[u8], pieces: &[usize]) -> (String, Vec<(Vec<u8>, Vec<String>)>) {
+    fn talk(said: &[u8], pieces: &[usize]) -> (String, Vec<Taken>) {
         let mut session = Session::new(Rules { host: "alerts.example".to_owned(), longest: LONGEST });
         let (mut out, mut letters, mut rest) = (Vec::new(), Vec::new(), said);
         session.greet(&mut out);
