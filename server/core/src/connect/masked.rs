@@ -39,13 +39,16 @@ const LONGEST_NAME: usize = 80;
 /// Neither is what stands between the name of a part of a form and its value.
 const LONGEST_HEAD: usize = 200;
 
+/// What stands between the head of a part of a form and its value.
+const EMPTY_LINES: [&str; 2] = ["\r\n\r\n", "\n\n"];
+
 /// The text without its secrets, and without what would garble a page.
 #[must_use]
 pub fn masked(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {
-        if let Some(scheme) = SCHEMES.iter().find(|scheme| rest.starts_with(**scheme)) {
+        if let Some(scheme) = SCHEMES.iter().find(|scheme| begins_with(rest, scheme)) {
             let (said, behind) = rest.split_at(scheme.len());
             let secret = behind.find(|c: char| !is_of_secret(c)).unwrap_or(behind.len());
             shown.push_str(said);
@@ -62,8 +65,15 @@ pub fn masked(text: &str) -> String {
             let end = rest.find(|c: char| !is_of_name(c)).unwrap_or(rest.len());
             let (name, behind) = rest.split_at(end);
             rest = behind;
-            if is_ours(name) || is_packed_secret(name) {
+            if is_ours(name) {
                 shown.push_str(MASK);
+                continue;
+            }
+            if is_packed_secret(name) {
+                // It goes on where it holds what is no letter of a name.
+                let end = behind.find(|c: char| c.is_whitespace() || matches!(c, '&' | '"' | '\'')).unwrap_or(behind.len());
+                shown.push_str(MASK);
+                rest = behind.get(end..).unwrap_or_default();
                 continue;
             }
             shown.push_str(name);
@@ -79,6 +89,11 @@ pub fn masked(text: &str) -> String {
         }
     }
     shown
+}
+
+/// Whether a text begins with this, in capitals or not.
+fn begins_with(text: &str, with: &str) -> bool {
+    text.get(..with.len()).is_some_and(|begins| begins.eq_ignore_ascii_case(with))
 }
 
 /// Writes the mask for so many bytes, where there are any, and gives what comes behind.
@@ -135,13 +150,26 @@ fn before_value(text: &str) -> Option<usize> {
     // A part of a form: the value comes behind an empty line.
     let rest = text.get(at..)?;
     if rest.starts_with(['\r', '\n']) {
-        let empty = ["\r\n\r\n", "\n\n"].into_iter().find_map(|line| Some(rest.find(line)? + line.len()));
-        if let Some(behind) = empty.filter(|behind| *behind < LONGEST_HEAD) {
+        let near = rest.get(..rest.floor_char_boundary(LONGEST_HEAD)).unwrap_or_default();
+        if let Some(behind) = EMPTY_LINES.into_iter().find_map(|line| Some(near.find(line)? + line.len())) {
             return Some(at + behind);
         }
     }
+    let is_quoted = at > 0;
     at += blank(rest);
     let rest = text.get(at..)?;
+    // In a list of pairs, or of objects that hold a name and a value.
+    if let Some(next) = rest.strip_prefix(',').filter(|_| is_quoted) {
+        let next = next.trim_start();
+        let marks = next.trim_start_matches('\\');
+        let value = marks.strip_prefix('"')?;
+        let from =
+            match value.strip_prefix("value").map(|rest| rest.trim_start_matches('\\')).and_then(|rest| rest.strip_prefix('"')) {
+                Some(rest) => rest.trim_start().strip_prefix(':')?.trim_start(),
+                None => next,
+            };
+        return Some(text.len() - from.len());
+    }
     let separator = ["%3D", "%3d", "=", ":", ">"].into_iter().find(|separator| rest.starts_with(separator))?;
     at += separator.len();
     Some(at + blank(text.get(at..)?))
@@ -154,10 +182,14 @@ fn length(value: &str, between: &str) -> usize {
     match opened {
         Some(quote @ ('"' | '\'')) => quoted(value, slashes, quote),
         Some('[' | '{') => nested(value),
+        // A part of a form goes on to the line that ends it.
+        _ if EMPTY_LINES.iter().any(|line| between.ends_with(line)) => {
+            ["\r\n--", "\n--"].into_iter().find_map(|end| value.find(end)).unwrap_or(value.trim_end().len())
+        }
         // A header goes on to the end of its line, as `Authorization: Bearer …`.
         _ if between.contains(':') => value.find(['\r', '\n', ',', '}', '"']).unwrap_or(value.len()),
         _ => value
-            .find(|c: char| c.is_whitespace() || matches!(c, '&' | ',' | ';' | '}' | ']' | '<' | '"' | '\''))
+            .find(|c: char| c.is_whitespace() || matches!(c, '&' | '"' | '\'') || (c == '<' && between.ends_with('>')))
             .unwrap_or(value.len()),
     }
 }
@@ -222,6 +254,14 @@ mod tests {
             ),
             ("payload=%7B%22token%22%3A%22hidden%22%7D&x=1", "payload=•••&x=1"),
             ("to=http%3A%2F%2Fa%2Fk%2Fak_0a1b2c&what=leak_found", "to=•••&what=leak_found"),
+            ("password=two+words,more&x=1", "password=•••&x=1"),
+            ("password=a,b;c", "password=•••"),
+            ("name=\"token\"\r\n\r\ntwo words; more\r\n--x", "name=\"token\"\r\n\r\n•••\r\n--x"),
+            ("payload=%7B%22token%22%3A%22hid+den%21%22%7D&x=1", "payload=•••&x=1"),
+            (r#"[["Cookie","sid=abc"],["Host","x"]]"#, r#"[["Cookie",•••],["Host","x"]]"#),
+            (r#"{"name":"password","value":"hidden"}"#, r#"{"name":"password","value":•••}"#),
+            (r#"["token", 1]"#, r#"["token", 1]"#),
+            ("x: bearer hidden", "x: bearer •••"),
             ("<password>hidden</password>", "<password>•••</password>"),
             ("/k/ak_0a1b2c/api", "/k/•••/api"),
             (r#"{"key": "db1/disk", "groupKey": "{}:{}"}"#, r#"{"key": "db1/disk", "groupKey": "{}:{}"}"#),

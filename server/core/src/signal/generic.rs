@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::said::{Message, Said, tags, whom};
 use super::{Reader, Signal, Unreadable, Word, priority};
+use crate::visible;
 
 /// How it is read.
 pub const READER: Reader = Reader { also: &["webhook", "json"], ..Reader::of("generic", read) };
@@ -24,8 +25,8 @@ const WHOM: &[&str] = &["phones", "phone"];
 const AT: &[&str] = &["time", "timestamp", "at"];
 const LABELS: &[&str] = &["labels", "tags"];
 const BY: &[&str] = &["by", "user", "author"];
-/// Netdata's own name of the alarm by which it tries its notifications, as it ends the key in our recipe for it.
-const NETDATA_TEST: &str = "/test_alarm";
+/// So begins the key in our recipe for Netdata, and so it ends with its own name of the alarm by which it tries its notifications.
+const NETDATA: (&str, &str) = ("netdata/", "/test_alarm");
 /// So begins the key in our recipe for `LibreNMS`, which numbers its states.
 const LIBRENMS: &str = "librenms/";
 
@@ -155,7 +156,7 @@ impl Places {
     #[must_use]
     pub fn put(&self, mut body: Value) -> Value {
         let found: Vec<(String, Value)> =
-            self.pointers.iter().filter_map(|(name, pointer)| Some((name.clone(), body.pointer(pointer)?.clone()))).collect();
+            self.pointers.iter().filter_map(|(name, pointer)| Some((name.clone(), said_at(&body, pointer)?.clone()))).collect();
         if let Value::Object(members) = &mut body {
             members.extend(found);
         }
@@ -169,13 +170,21 @@ impl Places {
 
     /// The state in a common word, where the key's own words decide.
     fn over_or_not(&self, body: &Value) -> Option<&'static str> {
-        let said = Said(body).text(STATE[0])?;
+        // Whatever says it where the key's own place says nothing: the words are the key's, not those of all senders.
+        let said = Said(body).first(STATE)?;
         match self.resolved.contains(&said.to_lowercase()) {
             true => Some("resolved"),
             // In doubt somebody is rung.
             false => (state(&said) == Some(Word::Resolved)).then_some("firing"),
         }
     }
+}
+
+/// What stands at a place; `None` where that is null or blank, which would hide what another field says.
+fn said_at<'b>(body: &'b Value, pointer: &str) -> Option<&'b Value> {
+    let value = body.pointer(pointer)?;
+    let is_blank = value.is_null() || value.as_str().is_some_and(visible::is_blank);
+    (!is_blank).then_some(value)
 }
 
 /// A state in the words that are common.
@@ -215,7 +224,7 @@ fn read(message: &Message) -> Result<Vec<Signal>, Unreadable> {
         },
     };
     let word = match word {
-        _ if key.as_deref().is_some_and(|key| key.ends_with(NETDATA_TEST)) => Word::Test,
+        _ if key.as_deref().is_some_and(|key| key.starts_with(NETDATA.0) && key.ends_with(NETDATA.1)) => Word::Test,
         Word::Acknowledged { .. } => Word::Acknowledged { by: field(BY), note: field(DETAILS) },
         other => other,
     };
@@ -268,6 +277,23 @@ mod tests {
     }
 
     #[test]
+    fn a_place_where_nothing_stands_hides_nothing_and_ends_nothing() {
+        let pointers = [("summary", "/alert/title"), ("state", "/alert/phase")];
+        let pointers = pointers.map(|(name, pointer)| (name.to_owned(), pointer.to_owned())).into();
+        let places = Places { pointers, resolved: vec!["gone".to_owned()] };
+        let of = |body: Value| read_one(places.put(body));
+        for blank in [json!(null), json!(""), json!(" \u{200b}")] {
+            assert_eq!(of(json!({ "summary": "Pump dry", "alert": { "title": blank } })).summary, "Pump dry");
+        }
+        // The word of an envelope, where the key says which word counts.
+        for (name, word) in [("status", "ok"), ("status", "success"), ("type", "normal"), ("event_type", "resolve")] {
+            let body = json!({ name: word, "alert": { "title": "Pump dry" } });
+            assert_eq!(of(body).word, Word::Firing, "{name}={word}");
+        }
+        assert_eq!(of(json!({ "status": "ok", "dedup_key": "p", "alert": { "phase": "Gone" } })).word, Word::Resolved);
+    }
+
+    #[test]
     fn fields_by_their_common_names() {
         let signal = read_one(json!({
             "status": "DOWN", "title": "Disk full", "message": "99 %", "alias": "db1/disk", "urgency": "P1", "link": "https://x.example",
@@ -301,6 +327,8 @@ mod tests {
             let test = read_one(json!({ "state": state, "summary": "db1: test_alarm = new value", "dedup_key": key }));
             assert_eq!((test.word, test.summary.as_str()), (Word::Test, "db1: test_alarm = new value"), "{state}");
         }
+        let plc = read_one(json!({ "state": "CRITICAL", "summary": "x", "dedup_key": "plc7/test_alarm" }));
+        assert_eq!(plc.word, Word::Firing, "somebody else's key");
         let other = read_one(json!({ "state": "CRITICAL", "summary": "x", "dedup_key": "netdata/db1/disk.space/test_alarms" }));
         assert_eq!(other.word, Word::Firing);
     }

@@ -51,6 +51,9 @@ pub struct Letter {
     pub automatic: Option<&'static str>,
 }
 
+/// Stands in the notices that we send: heard as alarms, they would make notices of their own.
+pub const OWN_NOTICE: &str = "x-autocall-notice";
+
 impl Letter {
     /// Reads a letter; what is left when it is asked to stop is not looked at.
     #[must_use]
@@ -73,6 +76,8 @@ impl Letter {
             Some("it tells what became of another letter")
         } else if answers || ["x-autoreply", "x-autorespond"].iter().any(|name| head.first(name).is_some()) {
             Some("it is an automatic reply")
+        } else if head.first(OWN_NOTICE).is_some() {
+            Some("it is a notice of such a server")
         } else if head.all("received") > MOST_HANDS {
             Some("it goes round")
         } else {
@@ -122,7 +127,12 @@ impl Head {
             }
             rest = after;
         }
-        (Self(fields), rest)
+        // A letter has one of these; what only looks like fields is a text.
+        const KNOWN: [&str; 8] = ["subject", "from", "to", "date", "message-id", "received", "mime-version", "content-type"];
+        match fields.iter().any(|(name, _)| KNOWN.contains(&name.as_str())) {
+            true => (Self(fields), rest),
+            false => (Self::default(), bytes),
+        }
     }
 
     fn first(&self, name: &str) -> Option<&[u8]> {
@@ -188,7 +198,7 @@ fn usual_names(line: String) -> String {
 
 /// Bytes as a text: in the character set that is named, or in the one that they can be in.
 fn decoded(bytes: &[u8], charset: Option<&str>) -> String {
-    let named = charset.and_then(|charset| Encoding::for_label(charset.trim().as_bytes()));
+    let named = charset.and_then(|charset| Encoding::for_label_no_replacement(charset.trim().as_bytes()));
     // Who says US-ASCII or Latin-1 has often only never said anything else.
     match (named.filter(|named| *named != WINDOWS_1252), std::str::from_utf8(bytes)) {
         (Some(named), _) => return named.decode(bytes).0.into_owned(),
@@ -306,6 +316,9 @@ mod tests {
         let glued = read(b"Subject: fan\nthe fan is broken\n");
         assert_eq!((glued.subject.as_str(), glued.text.as_str()), ("fan", "the fan is broken"));
         assert_eq!(read(b"Subject: fan\r\n\r\n").text, "");
+        let fields = read(b"UPS: on battery\r\nLoad: 40 %\r\n");
+        assert_eq!((fields.subject.as_str(), fields.text.as_str()), ("", "UPS: on battery\nLoad: 40 %"));
+        assert!(read(b"Subject: x\r\nX-AutoCall-Notice: 1\r\n\r\nx").automatic.is_some());
         assert_eq!(read(b""), Letter::default());
         assert_eq!(read(b"Date: yesterday\nSubject:\n\nx").at, None);
     }

@@ -5,6 +5,7 @@ pub mod letter;
 pub mod session;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -41,12 +42,19 @@ const WRONG: &[&str] = &[
 ];
 /// Words by which it is as bad as can be.
 const WORST: &[&str] = &["critical", "disaster", "emergency", "fatal", "紧急", "緊急", "严重", "crítico", "crítica", "urgente"];
-/// Before a word they turn it round.
-const NOT: &[&str] = &["not", "no", "never", "isn't", "from", "was", "non", "de", "未", "尚未", "没", "没有", "不", "无法"];
-/// Glued to the end of a word they do the same.
-const UNDONE: &[&str] = &["失败", "失敗", "异常", "異常", "中"];
-/// Behind a word they say that it was so.
-const THEN: &[&str] = &["->", "=>", "→", "⇒", "to", "a"];
+/// Up to four words before one, in the same part of a subject, they turn it round.
+const NOT: &[&str] = &[
+    "not", "no", "never", "non", "sin", "cannot", "can't", "couldn't", "isn't", "wasn't", "hasn't", "won't", "unable", "failed",
+    "yet", "longer",
+];
+/// The same for what is written without blanks, up to eight characters before.
+const NOT_GLUED: &[&str] = &["未", "没", "沒", "不", "无法", "無法"];
+/// Words that hold one of those and deny nothing: a UPS, and what is unknown.
+const NO_DENIAL: &[&str] = &["不间断", "不斷電", "不間斷", "未知"];
+/// Behind a word that is written without blanks they turn it round.
+const UNDONE: &[&str] = &["失败", "失敗", "异常", "異常", "报错", "超时", "出厂", "せん", "ない", "なし"];
+/// Glued to the end of a word it says that it goes on.
+const GOES_ON: &str = "中";
 /// What is put in front of a subject that is sent on.
 const SENT_ON: &[&str] = &["re", "fw", "fwd", "aw", "wg", "rv", "回复", "答复", "转发", "回覆", "轉寄", "返信"];
 /// A time that is farther from ours is that of a clock which nobody has set.
@@ -98,23 +106,62 @@ fn is_spaced(word: &str) -> bool {
     word.chars().all(|c| c < '\u{2e80}')
 }
 
+/// Whether a subject says that it is over. In doubt it does not: who is rung for nothing can say so, and who is not rung cannot.
 fn is_over(subject: &str, over: &[String]) -> bool {
-    let words = words(subject);
+    let subject = subject.replace('\u{2019}', "'");
     let over: Vec<String> = over.iter().map(|word| word.to_lowercase()).collect();
-    let says = |place: usize, word: &str| {
-        let before = place.checked_sub(1).and_then(|before| words.get(before)).map_or("", String::as_str);
-        let after = words.get(place + 1).map_or("", String::as_str);
-        over.iter().any(|own| match word.find(own.as_str()) {
-            Some(0) if word == own => !NOT.contains(&before) && !THEN.contains(&after),
-            Some(at) if !is_spaced(own) => {
-                let (begins, ends) = (word.get(..at).unwrap_or_default(), word.get(at + own.len()..).unwrap_or_default());
-                let is_denied = NOT.iter().any(|not| !is_spaced(not) && begins.ends_with(not));
-                !is_denied && !UNDONE.iter().any(|undone| ends.starts_with(undone))
-            }
-            _ => false,
-        })
-    };
-    words.iter().enumerate().any(|(place, word)| says(place, word))
+    if begins_with(&subject, &over) {
+        return true;
+    }
+    let parts: Vec<Vec<String>> = parts(&subject).map(words).collect();
+    parts.iter().enumerate().any(|(part, own)| {
+        let later = || parts.iter().skip(part + 1).flatten();
+        (0..own.len()).any(|place| ends_it(own, place, later(), &over))
+    })
+}
+
+/// Whether a subject begins with one of these words by itself: in brackets, or before a colon.
+fn begins_with(subject: &str, over: &[String]) -> bool {
+    let mut rest = subject.trim().to_lowercase();
+    while let Some((first, after)) = rest.split_once([':', '：'])
+        && SENT_ON.contains(&first.trim())
+    {
+        rest = after.trim().to_owned();
+    }
+    let within = |open: char, close: char| rest.strip_prefix(open)?.split_once(close).map(|(within, _)| within);
+    let brackets = within('[', ']').or_else(|| within('【', '】')).or_else(|| within('(', ')'));
+    let first = brackets.or_else(|| rest.split_once([':', '：']).map(|(first, _)| first)).unwrap_or_default();
+    // As in `[RESOLVED:2]`.
+    let first = first.trim_end_matches(|c: char| c.is_ascii_digit() || matches!(c, ':' | ' ' | '#'));
+    over.iter().any(|own| own == first.trim())
+}
+
+/// A subject cut where another thing begins to be said. Arrows stand within a part.
+fn parts(subject: &str) -> impl Iterator<Item = &str> {
+    subject.split(|c: char| ":,;!()[]{}【】《》「」（）：，；！。|".contains(c)).flat_map(|part| part.split(" - "))
+}
+
+/// Whether a word, in its part of a subject, says that it is over.
+fn ends_it<'w>(own: &[String], place: usize, later: impl Iterator<Item = &'w String>, over: &[String]) -> bool {
+    let Some((before, [word, after @ ..])) = own.split_at_checked(place) else { return false };
+    let denied = before.iter().rev().take(4).any(|word| NOT.contains(&word.as_str()));
+    let bad = |word: &String| WRONG.iter().chain(WORST).any(|bad| is_spaced(bad) && word == bad);
+    let gets_bad = || after.iter().any(bad) || later.into_iter().any(bad);
+    if over.contains(word) && is_spaced(word) {
+        return !denied && !gets_bad();
+    }
+    let glued = over.iter().filter(|own| !is_spaced(own)).find_map(|own| Some((own, word.find(own.as_str())?)));
+    let Some((found, at)) = glued else { return false };
+    let begins: String =
+        before.last().into_iter().flat_map(|word| word.chars()).chain(word.get(..at).unwrap_or_default().chars()).collect();
+    let begins = NO_DENIAL.iter().fold(begins, |text, one| text.replace(one, ""));
+    let close: String = begins.chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
+    let ends = word.get(at + found.len()..).unwrap_or_default();
+    let behind = after.first().map_or("", String::as_str);
+    !denied
+        && !NOT_GLUED.iter().any(|not| close.contains(not))
+        && !ends.starts_with(GOES_ON)
+        && !UNDONE.iter().any(|undone| ends.contains(undone) || behind.contains(undone))
 }
 
 /// What a subject is about: without what changes from one letter to the next. `None`: nothing is left.
@@ -122,9 +169,10 @@ fn about(subject: &str, over: &[String]) -> Option<String> {
     let over: Vec<String> = over.iter().map(|word| word.to_lowercase()).collect();
     let states: Vec<&str> = over.iter().map(String::as_str).chain(WRONG.iter().copied()).collect();
     let mut left = Vec::new();
-    for word in words(&without_brackets(subject)) {
+    for word in words(subject) {
         let is_state = states.contains(&word.as_str());
-        let is_number = !word.chars().any(char::is_alphabetic);
+        // An address is the name of a machine.
+        let is_number = !word.chars().any(char::is_alphabetic) && word.parse::<IpAddr>().is_err();
         if is_state || is_number || (left.is_empty() && SENT_ON.contains(&word.as_str())) {
             continue;
         }
@@ -136,22 +184,6 @@ fn about(subject: &str, over: &[String]) -> Option<String> {
     }
     let about = left.join(" ");
     (!visible::is_blank(&about)).then_some(about)
-}
-
-/// A subject without `[…]`, which programs put before it.
-fn without_brackets(subject: &str) -> String {
-    let mut open = 0_usize;
-    let mut left = String::new();
-    for c in subject.chars() {
-        match c {
-            '[' | '【' => open += 1,
-            ']' | '】' if open > 0 => open -= 1,
-            _ if open == 0 => left.push(c),
-            _ => {}
-        }
-    }
-    // One that stays open takes nothing away.
-    if open == 0 { left } else { subject.to_owned() }
 }
 
 #[cfg(test)]
@@ -184,6 +216,12 @@ mod tests {
             "from CRITICAL to OK",
             "db1 is OK now",
             "Re: resolved",
+            "The problem was resolved: db1 disk",
+            "RESOLVED: A volume is degraded",
+            "Recovered: to many connections",
+            "[RESOLVED:2] CRITICAL: disk",
+            "disk not mounted - RESOLVED",
+            "不间断电源恢复供电",
         ] {
             assert_eq!(of(over).word, Word::Resolved, "{over}");
         }
@@ -197,6 +235,23 @@ mod tests {
             "磁盘尚未恢复",
             "数据恢复失败",
             "no resuelto",
+            "DNS name db1 could not be resolved",
+            "Host cannot be resolved",
+            "db1 is no longer OK",
+            "disk is not yet resolved",
+            "RAID could not be recovered",
+            "Previous state OK, now CRITICAL",
+            "db1 isn\u{2019}t OK",
+            "no se ha resuelto: disco",
+            "磁盘未能恢复",
+            "主库无法自动恢复",
+            "服务尚未完全恢复",
+            "数据库恢复任务失败",
+            "恢复 失败",
+            "恢复中",
+            "系统恢复出厂设置",
+            "復旧していません",
+            "復旧できません",
             "tokio broke",
             "",
             "okay",
@@ -223,7 +278,14 @@ mod tests {
             assert_eq!(of(begins).key, of(ends).key, "{begins} / {ends}");
             assert!(of(begins).key.is_some(), "{begins}");
         }
-        assert_ne!(of("disk of db1 full").key, of("disk of db2 full").key);
+        for (one, other) in [
+            ("disk of db1 full", "disk of db2 full"),
+            ("10.0.0.1 is DOWN", "10.0.0.2 is OK"),
+            ("10.0.0.1:9100 is DOWN", "10.0.0.2:9100 is DOWN"),
+            ("[db1] disk full", "[db2] disk full OK"),
+        ] {
+            assert_ne!(of(one).key, of(other).key, "{one} / {other}");
+        }
         assert_eq!(of("disk of DB1 full").key.as_deref(), Some("disk of db1 full"));
         assert_eq!((of("[OK] 12:00").key, of("").key), (None, None));
         let letter = Letter { subject: "x".to_owned(), ..Letter::default() };
