@@ -16,6 +16,9 @@ use crate::store::{Announcement, Work};
 /// What burnt in an alarm counts for so long after its end: as long as senders may still be trying to tell of it.
 pub(in crate::engine) const REMEMBERED: TimeDelta = TimeDelta::hours(1);
 
+/// A beginning that comes so long after its end may have been overtaken by it; what comes later rings.
+const OVERTAKEN_WITHIN: TimeDelta = TimeDelta::minutes(10);
+
 /// What became of a message.
 #[derive(Debug, Default)]
 pub struct Word {
@@ -68,14 +71,22 @@ impl Engine {
         let mut burnt: Vec<Burning> = lately.iter().map(|(_, burning)| burning.clone()).collect();
         let mut heard = burning::hear(&before, &burnt, message, now);
         if matches!(heard.raises, Raises::Own { .. })
-            && let Some(alone) = work.db().end_heard(&request.integration_id, group, now - REMEMBERED).await?
+            && let Some(alone) = work.db().end_heard(&request.integration_id, group, now - OVERTAKEN_WITHIN).await?
         {
             // Its end came first. It stands behind the alarms, as it is none.
             burnt.push(alone);
             heard = burning::hear(&before, &burnt, message, now);
+            if heard.raises == Raises::Nothing {
+                // Once: who says so again means it, whatever their clock says.
+                work.db().forget_end_heard(&request.integration_id, group).await?;
+                tracing::warn!(sender.name = request.sender, "a fire was told after its end: told once more, it rings");
+            }
         }
         if let Some(alone) = burning::ends_alone(before.iter().flatten().chain(&burnt), message, now) {
-            work.db().set_end_heard(&request.integration_id, group, &alone, now).await?;
+            // Who says again and again that nothing burns tells a state, and no end of something that is still on its way.
+            let again = work.db().end_heard(&request.integration_id, group, now - OVERTAKEN_WITHIN).await?.is_some();
+            let ends = if again { Burning::default() } else { alone };
+            work.db().set_end_heard(&request.integration_id, group, &ends, now).await?;
         }
         for ((one, before), after) in open.iter().zip(&before).zip(&heard.open) {
             if let Some(after) = after.as_ref().filter(|after| before.as_ref() != Some(after)) {

@@ -17,6 +17,7 @@ use crate::alarm::{HuntOutcome, Priority, Verdict};
 use crate::engine::watch::windows;
 use crate::engine::{Engine, EngineError, delta};
 use crate::ids::{AlarmId, AnswerId, HuntId};
+use crate::keep::whom::Named;
 use crate::numbers::same_phone;
 use crate::store::Work;
 use crate::store::alarm::alarms::AlarmRow;
@@ -25,6 +26,8 @@ use crate::store::alarm::hunts::{CalleeRow, HuntRow, SaidNo};
 
 /// So long after its end, the same key opens the same alarm again.
 pub(in crate::engine) const FLAPS_WITHIN: TimeDelta = TimeDelta::minutes(10);
+/// A step goes on for so long when somebody is added to it at its end.
+const RUNG_WITHIN: TimeDelta = TimeDelta::minutes(2);
 /// A hunt grows to so many callees by what repeats name, and no further.
 const MOST_CALLEES: usize = 200;
 
@@ -60,10 +63,17 @@ impl Engine {
             work.db().raise_alarm_priority(alarm.id, request.priority, now).await?;
         }
         if hunt.ended_at.is_none() {
-            if worse {
-                self.hurry(work, request.priority, alarm, hunt).await?;
+            // First: who is left to be rung keeps a hunt going.
+            if !self.ring_also(work, request, alarm, hunt).await? {
+                return if worse { self.hurry(work, request.priority, alarm, hunt).await } else { Ok(()) };
             }
-            return self.ring_also(work, request, alarm).await;
+            // It may be in another hunt by now.
+            let (alarm, hunt) = lock_alarm(work, alarm.id).await?;
+            return if worse && hunt.ended_at.is_none() {
+                self.hurry(work, request.priority, &alarm, &hunt).await
+            } else {
+                Ok(())
+            };
         }
         let settings = &self.config.alarms;
         let rested = now - hunt.created_at >= delta(settings.rehunt);
@@ -90,16 +100,17 @@ impl Engine {
         }
     }
 
-    /// A repeat names numbers or people whom the hunt does not know: they are rung after the others of its step, for this alarm alone.
-    /// Who is on duty by now is nobody else whom the sender names, and a name that leads nowhere is passed over: it would have been
-    /// refused in a new alarm, and a repeat is to be counted.
+    /// A repeat names numbers or people whom the open hunt does not know: they are rung after the others of its step, for this alarm
+    /// alone. Who is on duty by now is nobody else whom the sender names, and a name that leads nowhere is passed over: it would have
+    /// been refused in a new alarm, and a repeat is to be counted. Gives whether there is anybody.
     fn ring_also<'f>(
         &'f self,
         work: &'f mut Work,
         request: &'f RaiseRequest,
         alarm: &'f AlarmRow,
-    ) -> BoxFuture<'f, Result<(), EngineError>> {
-        Box::pin(self.ring_those_whom_it_names(work, request, alarm))
+        hunt: &'f HuntRow,
+    ) -> BoxFuture<'f, Result<bool, EngineError>> {
+        Box::pin(self.ring_those_whom_it_names(work, request, alarm, hunt))
     }
 
     async fn ring_those_whom_it_names(
@@ -107,17 +118,73 @@ impl Engine {
         work: &mut Work,
         request: &RaiseRequest,
         alarm: &AlarmRow,
-    ) -> Result<(), EngineError> {
+        hunt: &HuntRow,
+    ) -> Result<bool, EngineError> {
         if request.named_by != NamedBy::Alarm || request.policy.is_some() || request.is_by_itself() {
-            return Ok(());
+            return Ok(false);
         }
         let now = work.now();
-        // It may have gone on to another step, or ended, a moment ago.
-        let current = work.db().alarm(alarm.id).await?.ok_or(EngineError::NoSuchAlarm)?;
-        let hunt = work.db().lock_hunt(current.hunt_id).await?;
         let known = work.db().callees(hunt.id).await?;
-        if hunt.ended_at.is_some() || known.is_empty() {
-            return Ok(());
+        let others = self.others_named(work, request, alarm, hunt, &known).await?;
+        // A hunt that never rang anybody ends by itself.
+        if known.is_empty() || others.is_empty() {
+            return Ok(false);
+        }
+        let own = self.hunt_of_its_own(work, alarm, hunt).await?;
+        let is_parted = own.is_some();
+        let hunt = own.as_ref().map_or(hunt, |own| &own.hunt);
+        let first = known.iter().filter(|one| one.step == hunt.step).map(|one| one.position + 1).max().unwrap_or(0);
+        let more_dials = hunt::hand_out_limit(others.iter().map(|one| one.max_attempts));
+        let mut callees = Vec::with_capacity(others.len());
+        for (position, other) in (first..).zip(others) {
+            let row = CalleeRow { step: hunt.step, position, ..other };
+            work.db().insert_callee(hunt.id, &row).await?;
+            callees.push(Led { name: row.name, number: row.number, duty: None });
+        }
+        work.db().more_callees(hunt.id, more_dials).await?;
+        if let Some(ends_at) = hunt.step_ends_at.filter(|ends_at| *ends_at < now + RUNG_WITHIN) {
+            work.db().set_step_end(hunt.id, ends_at.max(now) + RUNG_WITHIN).await?;
+        }
+        work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::RungAlso { callees }).await?;
+        // One that has called nobody may share the calls of another one for the same people, who may have been named one by one as well.
+        let has_called = !is_parted && known.iter().any(|one| one.last_offered_at.is_some());
+        let has_words = known.iter().any(|one| one.verdict.is_some()) || !work.db().answers_of(hunt.id).await?.is_empty();
+        let waits = alarm.held_until.is_some() || hunt.snoozed_until.is_some();
+        if !has_called && !has_words && !waits {
+            self.join_if_alike(work, alarm.priority.max(request.priority), hunt.stands_alone(), alarm.id, hunt.id).await?;
+        }
+        let (_, hunt) = lock_alarm(work, alarm.id).await?;
+        self.settle(work, hunt.id).await?;
+        Ok(true)
+    }
+
+    /// Those whom a repeat names, who can be rung and have not said no, and whom its hunt does not ring.
+    async fn others_named(
+        &self,
+        work: &mut Work,
+        request: &RaiseRequest,
+        alarm: &AlarmRow,
+        hunt: &HuntRow,
+        known: &[CalleeRow],
+    ) -> Result<Vec<CalleeRow>, EngineError> {
+        // Most repeats name the same: then nothing is asked.
+        let is_new = |number: &str| !known.iter().any(|one| same_phone(&one.number, number));
+        let request = &RaiseRequest {
+            callees: request.callees.iter().filter(|one| one.max_attempts > 0 && is_new(&one.number)).cloned().collect(),
+            ring: request
+                .ring
+                .iter()
+                .filter(|named| match named {
+                    Named::Number(number) => is_new(number),
+                    Named::Person(name) => !known.iter().any(|one| one.name.as_ref() == Some(name)),
+                    Named::Team(_) | Named::Schedule(_) => false,
+                })
+                .cloned()
+                .collect(),
+            ..request.clone()
+        };
+        if request.callees.is_empty() && request.ring.is_empty() {
+            return Ok(Vec::new());
         }
         let no_more = who_want_no_more(work, std::slice::from_ref(alarm)).await?;
         let refused = hunt.refused.as_ref().map_or(&[][..], |refused| &refused.0);
@@ -129,24 +196,12 @@ impl Engine {
                 others.push(one);
             }
         }
-        others.truncate(MOST_CALLEES.saturating_sub(known.len()));
-        if others.is_empty() {
-            return Ok(());
+        let room = MOST_CALLEES.saturating_sub(known.len());
+        if others.len() > room {
+            tracing::warn!(alarm.id = %alarm.id, left_out = others.len() - room, "repeats name more people than a hunt rings");
+            others.truncate(room);
         }
-        let own = self.hunt_of_its_own(work, alarm, &hunt).await?;
-        let hunt = own.as_ref().map_or(&hunt, |own| &own.hunt);
-        let first = known.iter().filter(|one| one.step == hunt.step).map(|one| one.position + 1).max().unwrap_or(0);
-        let more_dials = hunt::hand_out_limit(others.iter().map(|one| one.max_attempts));
-        let mut callees = Vec::with_capacity(others.len());
-        for (position, other) in (first..).zip(others) {
-            let row = CalleeRow { step: hunt.step, position, ..other };
-            work.db().insert_callee(hunt.id, &row).await?;
-            callees.push(Led { name: row.name, number: row.number, duty: None });
-        }
-        // Whoever else is rung for the same people as it was is not rung for these.
-        work.db().more_callees(hunt.id, more_dials).await?;
-        work.db().insert_event(Some(alarm.id), Some(hunt.id), now, &Event::RungAlso { callees }).await?;
-        self.settle(work, hunt.id).await
+        Ok(others)
     }
 
     /// A hunt that goes on is more urgent than it was: it is not put off any more, unless maintenance holds it, and does not wait for the
@@ -282,7 +337,9 @@ impl Engine {
         work.db().insert_event(Some(id), Some(hunt.id), now, &event).await?;
         if hunt.ended_at.is_none() {
             // Others are in it, so it went on.
-            if worse {
+            let rung_also = self.ring_also(work, request, &alarm, &hunt).await?;
+            let (alarm, hunt) = if rung_also { lock_alarm(work, id).await? } else { (alarm, hunt) };
+            if worse && hunt.ended_at.is_none() {
                 self.hurry(work, request.priority, &alarm, &hunt).await?;
             }
             return Ok(Some(id));

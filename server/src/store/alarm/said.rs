@@ -61,6 +61,8 @@ statements! {
         "INSERT INTO ends_heard (integration_id, group_key, burning, heard_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (integration_id, group_key) DO UPDATE SET burning = excluded.burning, heard_at = excluded.heard_at"
     ];
+    /// It has been of use.
+    FORGET_END_HEARD = ["DELETE FROM ends_heard WHERE integration_id = $1 AND group_key = $2"];
     /// Those that nobody waits for any more, some at a time.
     FORGET_ENDS_HEARD = [
         "DELETE FROM ends_heard WHERE (integration_id, group_key) IN (
@@ -121,6 +123,11 @@ impl Db<'_> {
     /// Notes it, in place of what was noted before.
     pub async fn set_end_heard(&mut self, integration: &str, group: &str, ends: &Burning, now: DateTime<Utc>) -> Result<()> {
         execute!(self, SET_END_HEARD, integration, group, Json(ends), now).map(|_| ())
+    }
+
+    /// Forgets what was said to be over in a group.
+    pub async fn forget_end_heard(&mut self, integration: &str, group: &str) -> Result<()> {
+        execute!(self, FORGET_END_HEARD, integration, group).map(|_| ())
     }
 
     /// Forgets up to 1,000 of those that were noted before an instant; gives how many.
