@@ -208,7 +208,7 @@ pub async fn who_raises(access: &Access, peer: SocketAddr, headers: &HeaderMap, 
     let now = access.clock.now();
     let address = doors::caller(peer, headers, &access.config.http).address;
     // What is told apart by the key in its body alone is not signed.
-    let is_good = |row: &Arc<KeyRow>| !row.only_lists_calls() && !row.only_mails() && row.signing.is_none();
+    let is_good = |row: &Arc<KeyRow>| row.sends_signals() && row.signing.is_none();
     let row = access.keys.find(&access.store, secrets::hash(key)).await?.filter(is_good);
     let Some(row) = row else {
         return Err(match access.guard.wrong(address, now) {

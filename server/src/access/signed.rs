@@ -14,13 +14,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::Access;
 use super::senders::{Sender, beyond_rate};
-use crate::http::bodies::BODY_WITHIN;
+use crate::http::bodies::{BODY_WITHIN, most_of};
 use crate::http::problem::{Code, Problem};
 use crate::kinds::signing::Unsigned;
+use crate::net::arriving::is_slow;
 use crate::net::seats::Seat;
-
-/// A signed message is no longer, in bytes: it is held whole until its end is known to be signed as well.
-const LONGEST: usize = 4 << 20;
 
 /// Lets messages of keys that sign through only when they are signed. It stands before whatever unpacks or rewrites a body: what is signed
 /// is what was sent.
@@ -35,7 +33,8 @@ pub async fn signed_only(State(access): State<Arc<Access>>, request: Request, ne
         return refused(&access, &sender, why);
     }
     let (parts, body) = request.into_parts();
-    let body = match read(body).await {
+    let longest = most_of(parts.uri.path(), access.config.http.body_limit_bytes);
+    let body = match read(body, longest).await {
         Ok(body) => body,
         Err(problem) => return problem.into_response(),
     };
@@ -61,15 +60,17 @@ fn refused(access: &Access, sender: &Sender, why: Unsigned) -> Response {
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, LONGEST).collect()).await {
+/// Holds a whole body, of at most so many bytes: room for as many is reserved.
+async fn read(body: Body, longest: usize) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, longest).collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let text = format!("the body is larger than {LONGEST} bytes, which is the limit for signed messages");
+            let text = format!("the body is larger than {longest} bytes, which is the limit here for signed messages");
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, Code::BodyTooLarge, text))
         }
-        Ok(Err(_)) => Err(Problem::bad_request(Code::BodyBrokeOff, "the body broke off")),
-        Err(_) => {
+        // A sender that is slow comes again after 503; after 400 it would not.
+        Ok(Err(error)) if !is_slow(&*error) => Err(Problem::bad_request(Code::BodyBrokeOff, "the body broke off")),
+        Ok(Err(_)) | Err(_) => {
             let text = format!("the body did not come within {} s: send it again", BODY_WITHIN.as_secs());
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, Code::BodyTooSlow, text))
         }

@@ -67,7 +67,7 @@ pub(super) async fn change(
 async fn key(app: &App, id: &str) -> Result<KeyRow, Refusal> {
     let id: KeyId = id.parse().map_err(|_| Refusal::NotFound)?;
     let key = app.engine.store.read().await?.db().key(id).await?;
-    key.filter(|key| key.revoked_at.is_none() && !key.only_lists_calls()).ok_or(Refusal::NotFound)
+    key.filter(|key| key.revoked_at.is_none() && key.sends_signals()).ok_or(Refusal::NotFound)
 }
 
 /// What is said of a sender, as it was typed.

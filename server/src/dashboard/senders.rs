@@ -63,7 +63,7 @@ pub(super) async fn show(
         .into_iter()
         .map(|key| Line {
             refusals: refused.remove(&key.name).unwrap_or_default(),
-            page: (key.revoked_at.is_none() && !key.only_lists_calls()).then(|| format!("/senders/{}", key.id)),
+            page: (key.revoked_at.is_none() && key.sends_signals()).then(|| format!("/senders/{}", key.id)),
             signs: key.signing.is_some(),
             revoked: key.revoked_at.is_some(),
             used: Some(match key.last_used_at {

@@ -61,6 +61,9 @@ pub enum KeyError {
     /// It does nothing but list calls.
     #[error("the key {0:?} only lists calls: what it sends is neither placed nor signed")]
     OnlyListsCalls(String),
+    /// It raises alarms by mail.
+    #[error("the key {0:?} only raises alarms by mail: what it sends is neither placed nor signed")]
+    OnlyMails(String),
     /// No number begins so.
     #[error(
         "{0:?} is no beginning of a number: write + and the digits behind it, such as +86, or several with commas between them"
@@ -214,14 +217,19 @@ pub async fn trust(work: &mut Work, name: &str, new: &Trust, expected: &Expected
         unsign(work, name).await?;
         return Ok(None);
     };
-    let kept = key.signing.as_ref().map(|signing| signing.secret.as_str());
+    // What one way of signing was given is not good for another one: the sender may have made it, or shown it.
+    let kept = key.signing.as_ref().filter(|signing| signing.scheme == scheme).map(|signing| signing.secret.as_str());
     sign(work, name, scheme, new.secret.as_deref().or(kept)).await
 }
 
 /// The key of a name, which raises alarms.
 async fn that_raises(work: &mut Work, name: &str) -> Result<KeyRow, KeyError> {
     let key = work.db().key_by_name(name).await?.ok_or_else(|| KeyError::Unknown(name.to_owned()))?;
-    if key.only_lists_calls() { Err(KeyError::OnlyListsCalls(name.to_owned())) } else { Ok(key) }
+    match () {
+        () if key.only_lists_calls() => Err(KeyError::OnlyListsCalls(name.to_owned())),
+        () if key.only_mails() => Err(KeyError::OnlyMails(name.to_owned())),
+        () => Ok(key),
+    }
 }
 
 /// Makes a key that may more than raise alarms, and gives it.

@@ -145,6 +145,11 @@ impl Trust {
 
     /// The secret that was given.
     fn secret(&self) -> anyhow::Result<Option<String>> {
+        let from_environment = std::env::var_os("KEY_SECRET").is_some();
+        anyhow::ensure!(
+            self.sign.is_some() || self.secret.is_none() || from_environment,
+            "--secret is for --sign: say which way"
+        );
         match &self.secret_file {
             Some(file) => Ok(Some(read(file)?.lines().next().unwrap_or_default().trim().to_owned())),
             None => Ok(self.secret.clone().filter(|secret| !secret.is_empty())),

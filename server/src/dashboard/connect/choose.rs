@@ -113,7 +113,7 @@ pub(in crate::dashboard) async fn own(
     let system = system(fields.get("system"));
     let key = fields.get("key").trim().to_owned();
     let row = app.access.keys.find(&app.engine.store, secrets::hash(&key)).await?;
-    let filled = match row.filter(|row| !row.only_lists_calls()) {
+    let filled = match row.filter(|row| row.sends_signals()) {
         Some(row) => Filled { key: Some(key), sender: row.name.clone(), ..Filled::default() },
         None => {
             let wrong = Wrong::new("key", &reader.words.connect_bad_key);

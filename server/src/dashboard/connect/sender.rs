@@ -29,6 +29,7 @@ use crate::ids::AlarmId;
 use crate::intake::alarm_request::begin_window;
 use crate::intake::signals::{self, Foreseen};
 use crate::keep::whom::Named;
+use crate::store::access::keys::KeyRow;
 
 /// The receiver that a test goes to, and its address.
 const RECEIVER: &str = "generic";
@@ -162,8 +163,9 @@ pub(in crate::dashboard) async fn ring(
 /// The sender whose key has this name, as it comes in with that; `None` where no key of that name is good for alarms.
 async fn sender(app: &App, reader: &Reader, name: &str) -> Result<Option<Sender>, Refusal> {
     let keys = app.engine.store.read().await?.db().keys().await?;
-    let key = keys.into_iter().find(|key| key.name == name && key.revoked_at.is_none() && !key.only_lists_calls());
-    Ok(key.map(|key| Sender { key: Some(Arc::new(key)), address: reader.address }))
+    let key = keys.into_iter().find(|key| key.name == name && key.revoked_at.is_none() && key.sends_signals());
+    // Our own messages stand in our own form: read by the places of another one, a test might ring people.
+    Ok(key.map(|key| Sender { key: Some(Arc::new(KeyRow { places: None, ..key })), address: reader.address }))
 }
 
 /// The reader as somebody who can be rung.
@@ -196,7 +198,7 @@ async fn page(
         frame: Frame::new(reader, "senders", name, now),
         words,
         sender: name.to_owned(),
-        can_be_tried: key.is_some_and(|key| key.revoked_at.is_none() && !key.only_lists_calls()),
+        can_be_tried: key.is_some_and(|key| key.revoked_at.is_none() && key.sends_signals()),
         ring,
         tried,
         how: fill_text(&words.bodies_how, &[("node", &node.nodename().to_string_lossy())]),

@@ -72,6 +72,12 @@ impl KeyRow {
     pub fn only_mails(&self) -> bool {
         self.may(RAISES_BY_MAIL)
     }
+
+    /// Whether signals may be sent with it over HTTP.
+    #[must_use]
+    pub fn sends_signals(&self) -> bool {
+        !self.only_lists_calls() && !self.only_mails()
+    }
 }
 
 statements! {
