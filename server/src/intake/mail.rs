@@ -93,8 +93,10 @@ impl Mail {
 
     async fn take_for(&self, letter: &Letter, sender: &Sender, key: Option<&str>) -> Result<MailResult, Problem> {
         let app = &self.0;
-        let same = letter.same.as_ref().map(|same| {
-            let all = [same.as_str(), key.unwrap_or_default()].join("\n");
+        let signal = signal(letter, key, &app.config().mail.over, app.engine.clock.now());
+        // A device that has lost power counts its letters and its time anew: only with a date that can be is it known for the same.
+        let same = letter.same.as_ref().filter(|_| signal.at.is_some()).map(|same| {
+            let all = [same.as_str(), key.unwrap_or_default(), letter.text.as_str()].join("\n");
             format!("mail {}", hex(&Sha256::digest(all.as_bytes())))
         });
         let integration = sender.integration_id();
@@ -105,7 +107,6 @@ impl Mail {
         }
         senders::may_raise_now(&app.access, sender)
             .map_err(|why| Problem::new(StatusCode::TOO_MANY_REQUESTS, Code::TooManyAlarms, why.to_string()))?;
-        let signal = signal(letter, key, &app.config().mail.over, app.engine.clock.now());
         let became = signals::take(app, sender, SOURCE, &Options::default(), signal).await?;
         tracing::info!(sender.name = sender.name(), outcome = became.told["outcome"].as_str(), "a letter was taken");
         if let Some(same) = same
@@ -175,11 +176,11 @@ impl Mailbox for Mail {
                 self.count(MailResult::Later);
                 Outcome::Later
             }
-            // It would take as long the next time.
+            // This computer may only have been busy: what is sent again costs less than what is lost.
             Err(error @ CostlyError::TooLong) => {
-                tracing::warn!(%error, "a letter cannot be read");
-                self.count(MailResult::Refused);
-                Outcome::Refused("the letter cannot be read: send a shorter or simpler one".to_owned())
+                tracing::warn!(%error, "a letter cannot be read: its sender is told to come again");
+                self.count(MailResult::Later);
+                Outcome::Later
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::access::senders::Sender;
 use crate::alarm::burning::{self, Mark, Told};
 use crate::alarm::doer::Actor;
 use crate::alarm::event::Event;
-use crate::alarm::{Mode, Priority, Until};
+use crate::alarm::{AlarmState, Mode, Priority, Until};
 use crate::app::App;
 use crate::engine::rehearsal::Rehearsal;
 use crate::engine::{Acknowledgement, EngineError, RaiseRequest, Raised, RaisedAs, Word as Heard};
@@ -37,6 +37,10 @@ use crate::visible;
 const LONGEST_MESSAGE: usize = 4 << 20;
 /// Elements of a list that are read.
 const MOST_ELEMENTS: usize = 1_000;
+/// After so many in a row that the server itself could not take, the rest of a list is not tried.
+const MOST_FAILURES: usize = 3;
+/// What is wrong in the same words at the same place of a list is so, within a while, at most so many times.
+const MOST_TIMES: usize = 20;
 /// The reader whose messages may be a bare text.
 const SNS: &str = "sns";
 /// The one whose sender may only be able to fetch an address.
@@ -191,7 +195,9 @@ async fn take_in(
     };
     let own = elements.first().map(reader.answer).unwrap_or_default();
     app.access.rates.held_more(&sender.counted_as(), elements.len().saturating_sub(1));
-    let list = (elements.len() > 1).then(|| Sha256::digest(&bytes).to_vec());
+    // The same text for somebody else, or from another kind of sender, is another list.
+    let heads = [reader.name.as_bytes(), b"\0", query.as_bytes(), b"\0"].concat();
+    let list = (elements.len() > 1).then(|| Sha256::new().chain_update(&heads).chain_update(&bytes).finalize().to_vec());
     let about = Message { body: Value::Null, query: fields(query.as_bytes()), headers: spoken(&headers) };
     // A sender that has hung up meanwhile has been heard all the same: what stands last in its list is not lost.
     let taking = tokio::spawn(take_all(Arc::clone(app), sender.clone(), reader, (options, about), (list, elements)));
@@ -203,9 +209,9 @@ async fn take_in(
     };
     if left_out > 0 {
         tracing::warn!(sender.name = sender.name(), left_out, "a message holds too many elements; the last ones were left out");
-        done.push(
-            json!({ "outcome": "refused", "detail": format!("{left_out} more elements: send at most {MOST_ELEMENTS} at once") }),
-        );
+        let text = format!("{left_out} more elements: send at most {MOST_ELEMENTS} at once");
+        count_refused(app, sender, &Problem::invalid("body", text.as_str()));
+        done.push(json!({ "outcome": "refused", "detail": text }));
     }
     match refused {
         Some(problem) if done.iter().all(|one| one["outcome"] == "refused") => return Err(problem),
@@ -229,6 +235,7 @@ async fn take_all(
 ) -> Result<(Vec<Value>, Option<Problem>), Problem> {
     let mut done = Vec::new();
     let mut refused = None;
+    let mut failed: Vec<Problem> = Vec::new();
     for element in elements {
         for read in read(reader, &about, placed(reader, &sender, element)) {
             options.place = list.as_ref().map(|list| (place(&sender, list, done.len()), list.clone()));
@@ -237,7 +244,15 @@ async fn take_all(
                 Err(unreadable) => Err(Problem::invalid(unreadable.field, unreadable.why)),
             };
             match taken {
-                Ok(became) => done.push(became.told),
+                Ok(became) => {
+                    failed.truncate(1);
+                    done.push(became.told);
+                }
+                // It never is: so one failure costs the others nothing, unless nothing can be done at all.
+                Err(problem) if problem.is_ours() && reader.once_only && failed.len() < MOST_FAILURES => {
+                    done.push(json!({ "outcome": "refused", "detail": problem.sentence() }));
+                    failed.push(problem);
+                }
                 // It is sent again, and what was taken in is then a repeat.
                 Err(problem) if problem.is_ours() => return Err(problem),
                 Err(problem) => {
@@ -248,7 +263,10 @@ async fn take_all(
             }
         }
     }
-    Ok((done, refused))
+    match failed.into_iter().next() {
+        Some(problem) => Err(problem),
+        None => Ok((done, refused)),
+    }
 }
 
 /// The name of a place in a list.
@@ -470,14 +488,20 @@ async fn raise(app: &App, sender: &Sender, source: &str, options: &Options, sign
     }
 }
 
-/// Nothing tells a signal without a key from the next one, but its place in a list that is sent again.
+/// Nothing tells a signal without a key from the next one, but its place in a list that is sent again. What was over by then, or raised
+/// long ago, is wrong anew, in the same words: that has a place of its own, so that it is known as well when it is sent again.
 async fn raise_keyless(app: &App, mut request: RaiseRequest) -> Result<Raised, Problem> {
-    let raised = app.engine.raise(&request).await.map_err(unheard)?;
-    let long_ago = app.engine.clock.now() - raised.alarm.raised_at > RESENT_WITHIN;
-    if !(long_ago && matches!(raised.raised_as, RaisedAs::Replayed { .. })) {
-        return Ok(raised);
+    for _ in 0..MOST_TIMES {
+        let raised = app.engine.raise(&request).await.map_err(unheard)?;
+        let long_ago = app.engine.clock.now() - raised.alarm.raised_at > RESENT_WITHIN;
+        let over = matches!(raised.alarm.state(), AlarmState::Cancelled | AlarmState::Resolved);
+        if !(long_ago || over) || !matches!(raised.raised_as, RaisedAs::Replayed { .. }) {
+            return Ok(raised);
+        }
+        let Some((place, list)) = request.idempotency.take() else { return Ok(raised) };
+        let first = place.split(" after ").next().unwrap_or_default();
+        request.idempotency = Some((format!("{first} after {}", raised.alarm.id), list));
     }
-    // On another day, the same may be wrong in the same words.
     request.idempotency = None;
     app.engine.raise(&request).await.map_err(unheard)
 }
