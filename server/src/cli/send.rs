@@ -263,6 +263,7 @@ async fn watch(send: &Send) -> ExitCode {
         deliver(send, "/api/v1/alarms", &alarm(send, &summary, details.trim(), Some(&key))).await
     };
     let told = tokio::select! {
+        biased;
         told = telling => told,
         () = asked.again() => Err(Untold::NotReached("asked to end before the server had it: nobody was told".to_owned())),
     };
@@ -323,12 +324,27 @@ async fn wait(child: &mut Child, asked: &mut Asked) -> std::io::Result<ExitStatu
     }
 }
 
+/// Which signals a process ignores, a bit for each, by what the system says of it.
+fn ignored(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// Signals that come within so long of the end of the command belong to what ended it.
+const ONE_STOP: Duration = Duration::from_secs(2);
+
 /// Hears when this process is asked to end. From then on, nothing but its own code ends it.
 struct Asked([std::io::Result<Hearing>; 4]);
 
 impl Asked {
     fn listen() -> Self {
-        Self([SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup(), SignalKind::quit()].map(signal))
+        // Who was started so that these do not reach it, as by `nohup`, keeps them out, and its command as well.
+        let ignored = std::fs::read_to_string("/proc/self/status").ok().and_then(|status| ignored(&status)).unwrap_or(0);
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup(), SignalKind::quit()];
+        Self(kinds.map(|kind| match ignored >> (kind.as_raw_value() - 1) & 1 {
+            1 => Err(std::io::Error::other("it is ignored")),
+            _ => signal(kind),
+        }))
     }
 
     async fn next(&mut self) -> Signal {
@@ -341,9 +357,15 @@ impl Asked {
         }
     }
 
-    /// Waits until somebody insists. A terminal that closes does not: what it was for may have been left running on purpose.
+    /// Waits until somebody insists. What comes at once is of the same stop: a group is told all together, and some tell it twice. A
+    /// terminal that closes does not insist: what it was for may have been left running on purpose.
     async fn again(&mut self) {
-        while self.next().await == Signal::HUP {}
+        let settled = tokio::time::Instant::now() + ONE_STOP;
+        loop {
+            if self.next().await != Signal::HUP && tokio::time::Instant::now() >= settled {
+                return;
+            }
+        }
     }
 }
 
