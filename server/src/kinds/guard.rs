@@ -12,7 +12,8 @@ use ipnet::IpNet;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-const LONGEST_URL: usize = 2_000;
+/// An address is no longer, in bytes.
+pub(super) const LONGEST_URL: usize = 2_000;
 
 /// Why an address may not be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -25,8 +25,11 @@ use crate::kinds::guard::GuardedResolver;
 use crate::kinds::notices::{Cover, Mail, MailServer};
 use crate::net::tls;
 
-/// All of it together: shorter than a notice is taken for, and than whoever tests a webhook waits. Some servers greet late on purpose.
+/// All of it until the message itself: shorter than whoever tests a webhook waits. Some servers greet late on purpose.
 const WITHIN: Duration = Duration::from_secs(15);
+/// What becomes of a message may be looked into for long; who hangs up meanwhile sends again what was delivered (RFC 5321, 4.5.3.2.6).
+/// Shorter than a notice is taken for.
+const MESSAGE_WITHIN: Duration = Duration::from_secs(90);
 /// One of its addresses has this long to take the connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// So many of its addresses are tried.
@@ -61,8 +64,13 @@ pub(super) async fn deliver(mail: &Mail, guard: &GuardedResolver, own_name: Opti
     let slow = || Undelivered::Silent(TOO_SLOW.to_owned());
     let connecting = timeout_at(until, connect(&mail.server, guard, own_name));
     let mut connection = connecting.await.map_err(|_| slow())??;
-    let handing = timeout_at(until, hand_over(&mut connection, mail));
-    let told = handing.await.unwrap_or_else(|_| Err(slow()));
+    let told = match timeout_at(until, introduce(&mut connection, mail)).await.unwrap_or_else(|_| Err(slow())) {
+        Ok(left_out) => {
+            let handing = timeout(MESSAGE_WITHIN, hand_over(&mut connection, mail, &left_out));
+            handing.await.unwrap_or_else(|_| Err(slow()))
+        }
+        Err(why) => Err(why),
+    };
     // What it has taken, it has taken, whatever it says now.
     let _ = timeout(GOODBYE_WITHIN, connection.quit()).await;
     told
@@ -90,10 +98,11 @@ async fn connect(
             trusted.ok_or_else(|| Undelivered::Later("the certificates that this computer trusts cannot be read".to_owned()))?;
         let stream = TlsConnector::from(trusted).connect(name, stream).await.map_err(broken)?;
         let stream = Box::new(Bounded { stream, peer, left, is_plain: false });
-        return AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(undelivered);
+        return AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|error| for_now(undelivered(error)));
     }
     let stream = Box::new(Bounded { stream, peer, left, is_plain: true });
-    let mut connection = AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(undelivered)?;
+    let mut connection =
+        AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|error| for_now(undelivered(error)))?;
     if server.cover == Cover::StartTls {
         if !connection.can_starttls() {
             connection.abort().await;
@@ -101,8 +110,8 @@ async fn connect(
             return Err(Undelivered::Later(why.to_owned()));
         }
         tls::install_provider();
-        let trusted = TlsParameters::new_rustls(server.host.clone()).map_err(undelivered)?;
-        connection.starttls(trusted, &hello).await.map_err(undelivered)?;
+        let trusted = TlsParameters::new_rustls(server.host.clone()).map_err(|error| for_now(undelivered(error)))?;
+        connection.starttls(trusted, &hello).await.map_err(|error| for_now(undelivered(error)))?;
     }
     Ok(connection)
 }
@@ -119,14 +128,23 @@ async fn reach(addresses: &[SocketAddr]) -> Result<TcpStream, Undelivered> {
     Err(Undelivered::Silent(why))
 }
 
-/// Says who we are, from whom and to whom, and what. Those it does not know are left out as long as there are others: they would hear of it
-/// no sooner if nobody did.
-async fn hand_over(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<String, Undelivered> {
+/// A refusal that is about us and not about the message: a directory that is away, a password that was changed. It is tried again.
+fn for_now(why: Undelivered) -> Undelivered {
+    match why {
+        Undelivered::Never(said) => Undelivered::Silent(said),
+        other => other,
+    }
+}
+
+/// Says who we are, from whom and to whom; gives who is left out. Those it does not know are, as long as there are others: they would hear
+/// of it no sooner if nobody did.
+async fn introduce(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<String, Undelivered> {
+    let refused = |error| for_now(undelivered(error));
     if let Some((user, password)) = &mail.login {
         let credentials = Credentials::new(user.clone(), password.clone());
-        connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(undelivered)?;
+        connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await.map_err(refused)?;
     }
-    connection.command(MailFrom::new(Some(mail.from.clone()), Vec::new())).await.map_err(undelivered)?;
+    connection.command(MailFrom::new(Some(mail.from.clone()), Vec::new())).await.map_err(refused)?;
     let (mut left_out, mut is_later) = (Vec::new(), false);
     for to in &mail.to {
         match connection.command(Rcpt::new(to.clone(), Vec::new())).await.map_err(undelivered) {
@@ -146,13 +164,18 @@ async fn hand_over(connection: &mut AsyncSmtpConnection, mail: &Mail) -> Result<
         (false, _) => {}
     }
     connection.command(Data).await.map_err(undelivered)?;
+    Ok(left_out_all)
+}
+
+/// Says what; gives what the server said, and who was left out.
+async fn hand_over(connection: &mut AsyncSmtpConnection, mail: &Mail, left_out: &str) -> Result<String, Undelivered> {
     let said = connection.message(&mail.message).await.map_err(undelivered)?;
     if !said.has_code(TAKEN) {
         return Err(Undelivered::Later(format!("{} instead of {TAKEN}", said.code())));
     }
     let words: Vec<&str> = said.message().collect();
     let said = format!("{TAKEN} {}", words.join(" "));
-    Ok(if left_out.is_empty() { said } else { format!("{said}; not told: {left_out_all}") })
+    Ok(if left_out.is_empty() { said } else { format!("{said}; not told: {left_out}") })
 }
 
 fn broken(error: io::Error) -> Undelivered {

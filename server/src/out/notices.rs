@@ -17,7 +17,7 @@ use crate::engine::watch::health::Outbox;
 use crate::ids::{CalleeId, WebhookId};
 use crate::kinds::answer;
 use crate::kinds::guard::{GuardedResolver, check_mail_url, check_url};
-use crate::kinds::notices::{self, Answer, Envelope, Notice, Parcel, Refused, Target};
+use crate::kinds::notices::{self, Answer, Envelope, Notice, Parcel, Refused, Target, WebhookShape};
 use crate::kinds::words;
 use crate::net::{tls, unanswered};
 use crate::roster::source::{Trouble, Unreached};
@@ -30,10 +30,12 @@ use crate::store::{StoreError, Waiting};
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// A notice that was taken is free for another node after this: longer than a try can take.
 const TAKEN_FOR: TimeDelta = TimeDelta::seconds(60);
+/// The same by mail, where a server may look at a message for long.
+const MAIL_TAKEN_FOR: TimeDelta = TimeDelta::seconds(150);
 /// News older than this helps nobody.
 const GIVE_UP_AFTER: TimeDelta = TimeDelta::hours(24);
 /// Whoever asks for more patience than this is asked all the same.
-const LONGEST_REST: TimeDelta = TimeDelta::hours(1);
+const LONGEST_REST: TimeDelta = TimeDelta::minutes(10);
 /// What a notice is called that is about no alarm.
 const OWN_TITLE: &str = "AutoCall";
 
@@ -90,8 +92,9 @@ async fn serve(engine: &Engine, client: &Client, webhook: WebhookId) -> Result<R
         }
         let now = engine.clock.now();
         let mut tx = engine.store.begin().await?;
-        let taken = tx.db().take_delivery(&delivery, now + TAKEN_FOR).await?;
         let webhook = tx.db().webhook(delivery.webhook_id).await?.filter(|webhook| webhook.removed_at.is_none());
+        let is_mail = webhook.as_ref().is_some_and(|webhook| webhook.target().shape == WebhookShape::Email);
+        let taken = tx.db().take_delivery(&delivery, now + if is_mail { MAIL_TAKEN_FOR } else { TAKEN_FOR }).await?;
         tx.commit().await?;
         if !taken {
             // Another node tells it right now, and what came later is to come later.

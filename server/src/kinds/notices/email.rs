@@ -12,6 +12,7 @@ use lettre::{Address, Message};
 use reqwest::Url;
 
 use super::{BASE, Length, Notice, Secret, Shape, Target, To, WrongSetting};
+use crate::signal::mail::letter::OWN_NOTICE;
 
 pub(super) const SHAPE: Shape = Shape {
     options: "E-mail: --url (smtp://HOST:587 or smtps://HOST:465), --from, --to (addresses), --user, --secret (the password)",
@@ -172,7 +173,9 @@ pub(super) fn mail(target: &Target<'_>, notice: &Notice<'_>) -> Result<Mail, Wro
         // The same at every try, so that whoever has it already can tell.
         .message_id(Some(format!("<{}@{domain}>", notice.id)))
         // No holiday note is sent in reply.
-        .raw_header(raw("Auto-Submitted", "auto-generated"));
+        .raw_header(raw("Auto-Submitted", "auto-generated"))
+        // A key for mail that gets our own notices raises no alarms of them.
+        .raw_header(raw(OWN_NOTICE, "1"));
     for one in &to {
         message = message.to(one.clone().into());
     }

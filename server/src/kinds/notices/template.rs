@@ -1,5 +1,6 @@
 //! Anything else that takes an HTTP request: its operator writes the request, and what an answer says when it was taken.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use super::{Answer, BASE, Envelope, Length, Notice, Secret, Shape, Target, WrongSetting};
 use crate::kinds::answer;
+use crate::kinds::guard::LONGEST_URL;
 use crate::kinds::written::{LONGEST_BODY, MOST_HEADERS, are_headers, content_type, fill, method, writing};
 
 /// A request as its operator writes it. Places in braces are filled.
@@ -127,7 +129,7 @@ impl Template {
         headers.extend(self.headers.iter().map(|(name, value)| (name.clone(), fill(value, &plain, str::to_owned))));
         Envelope {
             method: method(&self.method).unwrap_or(Method::POST),
-            url: fill(target.url, &places, |value| utf8_percent_encode(&IN_ADDRESS.cut(value), NON_ALPHANUMERIC).to_string()),
+            url: filled_address(target.url, &places),
             headers,
             body: fill(&self.body, &places, writing(self.content_type())),
         }
@@ -154,6 +156,24 @@ impl Template {
     }
 }
 
+/// An address with what is filled in, of which texts are cut so that all of it is still taken for one.
+fn filled_address(url: &str, places: &[(&str, &str)]) -> String {
+    let encoded = |value: &str| utf8_percent_encode(value, NON_ALPHANUMERIC).to_string();
+    let is_text = |name: &str| TEXTS.contains(&name);
+    let without: Vec<(&str, &str)> = places.iter().map(|(name, value)| (*name, if is_text(name) { "" } else { value })).collect();
+    let spots: usize = TEXTS.iter().map(|name| url.matches(&format!("{{{name}}}")).count()).sum();
+    let room = LONGEST_URL.saturating_sub(fill(url, &without, encoded).len()) / spots.max(1);
+    let length = Length { most: room.min(IN_ADDRESS.most), ..IN_ADDRESS };
+    let cut: Vec<(&str, Cow<'_, str>)> = places
+        .iter()
+        .map(|(name, value)| (*name, if is_text(name) { length.cut(value) } else { Cow::Borrowed(*value) }))
+        .collect();
+    let cut: Vec<(&str, &str)> = cut.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+    fill(url, &cut, encoded)
+}
+
+/// What of that people write, at any length.
+const TEXTS: [&str; 4] = ["text", "title", "summary", "source"];
 /// What can be filled in.
 const PLACES: [&str; 9] = ["text", "title", "id", "secret", "event", "at", "summary", "priority", "source"];
 /// What of it can stand in a header.
