@@ -228,6 +228,7 @@ fn documented_api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(api::policies::rules, api::policies::put_rules))
         .routes(routes!(api::people::list, api::people::add))
         .routes(routes!(api::people::show, api::people::change, api::people::patch, api::people::remove))
+        .routes(routes!(api::roster::told::show, api::roster::told::put, api::roster::told::patch))
         .routes(routes!(api::shouts::records::list))
         .routes(routes!(api::call_records::list))
         .routes(routes!(api::call_records::show))

@@ -23,6 +23,8 @@ pub struct SmsConfig {
     pub answer_replies: bool,
     /// What replies mean.
     pub replies: ReplyWords,
+    /// A text message about an alarm has so many parts at most.
+    pub alarm_parts: usize,
     /// The last of those that confirm: what this installation says beside the usual words.
     more_confirm: Vec<String>,
 }
@@ -35,6 +37,7 @@ impl Default for SmsConfig {
             zone: Tz::UTC,
             answer_replies: true,
             replies: ReplyWords::default(),
+            alarm_parts: 2,
             more_confirm: Vec::new(),
         }
     }
@@ -92,6 +95,13 @@ pub(super) const KEYS: &[Key] = &[
         },
         get: |config| Value::Text(if config.sms.answer_replies { "on" } else { "off" }.to_owned()),
     },
+    count_key!(
+        "sms.alarm_parts",
+        "AUTOCALL_SMS_ALARM_PARTS",
+        (1, 6),
+        sms.alarm_parts,
+        "In so many parts at most a text message tells of an alarm, 1 to 6: each has 160 Latin characters, or 70 of any others."
+    ),
     Key {
         path: "sms.confirm_words",
         env: "AUTOCALL_SMS_CONFIRM_WORDS",

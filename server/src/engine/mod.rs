@@ -13,7 +13,7 @@ pub mod rehearsal;
 pub mod rpc;
 pub mod shouts;
 pub mod watch;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -149,6 +149,8 @@ pub struct Engine {
     ticking: tokio::sync::Mutex<()>,
     /// Held by the look after the handsets that is under way.
     watching: tokio::sync::Mutex<()>,
+    /// The minute in which it was looked whose shift begins.
+    shifts_told: AtomicI64,
     outage: AtomicBool,
     /// Serves may be unknown: this server, or the database, was away.
     serves_unknown: AtomicBool,
@@ -187,6 +189,7 @@ impl Engine {
             serves: hunt::serves::ServeMemory::default(),
             ticking: tokio::sync::Mutex::default(),
             watching: tokio::sync::Mutex::default(),
+            shifts_told: AtomicI64::new(i64::MIN),
             outage: AtomicBool::new(true),
             serves_unknown: AtomicBool::new(true),
             clock_off: AtomicBool::new(false),

@@ -43,6 +43,9 @@ pub struct PolicyBody {
     /// seconds where none are given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<Confirm>,
+    /// Whoever is called is told by text message as well, unless they want none; default false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub texts: bool,
 }
 
 /// One step of a policy.
@@ -158,7 +161,8 @@ pub async fn set(work: &mut Work, name: &str, body: &PolicyBody, region: Region,
         steps.extend(faults.note(check_step(&mut work.db(), &format!("steps[{index}]"), step, region).await)?);
     }
     faults.none()?;
-    let policy = Policy { steps, rounds: rounds.unwrap_or(1), confirm_within_s: wanted.within, wants_key: wanted.key };
+    let policy =
+        Policy { steps, rounds: rounds.unwrap_or(1), confirm_within_s: wanted.within, wants_key: wanted.key, texts: body.texts };
     let id = work.db().upsert_policy(name, &policy, now).await?;
     let row = work.db().policy(id).await?.ok_or_else(|| unknown(name))?;
     let body = written(&mut work.db(), &row.definition).await?;
@@ -206,7 +210,8 @@ pub async fn written(db: &mut Db<'_>, policy: &Policy) -> Result<PolicyBody, Ref
         });
     }
     let confirm = policy.wants_key.then_some(Confirm::Key);
-    Ok(PolicyBody { steps, rounds: policy.rounds, confirm_within_seconds: policy.confirm_within_s, confirm })
+    let (rounds, texts) = (policy.rounds, policy.texts);
+    Ok(PolicyBody { steps, rounds, confirm_within_seconds: policy.confirm_within_s, confirm, texts })
 }
 
 /// The rules as they are written, and their version.

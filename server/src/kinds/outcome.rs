@@ -21,6 +21,14 @@ pub enum Outcome {
     SentAgain,
     /// It would help nobody any more.
     Expired,
+    /// The alarm that it tells of was over before it left.
+    AlarmOver,
+    /// Somebody else had taken that alarm before it left.
+    AlarmTaken,
+    /// Its number must not be called.
+    DoNotCall,
+    /// There is no gateway.
+    NoGateway,
     /// The handset that is its gateway was removed.
     NoHandset,
     /// The address is inside.
@@ -34,13 +42,17 @@ pub enum Outcome {
 }
 
 /// Those without particulars.
-const PLAIN: [(Outcome, &str); 8] = [
+const PLAIN: [(Outcome, &str); 12] = [
     (Outcome::WaitsForCall, "waits for the end of a call"),
     (Outcome::WaitsForEarlier, "waits: an earlier command may be on its way"),
     (Outcome::TriedForADay, "tried for a day in vain"),
     (Outcome::NotWanted, "not wanted any more: its line or gateway was removed, or a later hand-over came"),
     (Outcome::SentAgain, "sent again: an outdated command reached the phone after it"),
     (Outcome::Expired, "it could not be sent while it mattered"),
+    (Outcome::AlarmOver, "not sent: the alarm was over before it left"),
+    (Outcome::AlarmTaken, "not sent: somebody had taken the alarm before it left"),
+    (Outcome::DoNotCall, "not sent: the number must not be called"),
+    (Outcome::NoGateway, "not sent: there is no gateway for text messages"),
     (Outcome::NoHandset, "the handset that is this gateway was removed"),
     (Outcome::ClosedAddress, "the gateway's address may not be asked; see sms.allow_networks"),
 ];

@@ -12,18 +12,21 @@ use futures_util::future::join_all;
 use reqwest::Client;
 
 use super::ways::{Round, pause, serve_all};
+use crate::engine::lines::texts;
 use crate::engine::watch::handsets::REST_FOR_CODE;
 use crate::engine::watch::health::Outbox;
 use crate::engine::{Engine, EngineError};
 use crate::ids::{CommandId, GatewayId, HandsetId};
+use crate::keep::lines::gateways as gateway_keeping;
 use crate::kinds::answer;
 use crate::kinds::gateways::{self, GatewaySettings, Outgoing};
 use crate::kinds::guard::{GuardedResolver, check_url};
 use crate::kinds::outcome::Outcome;
 use crate::kinds::words;
+use crate::line::parts;
 use crate::net::unanswered;
 use crate::store::lines::numbers::{HandOverRow, LineRow};
-use crate::store::lines::sms::{GatewayRow, SmsRow};
+use crate::store::lines::sms::{GatewayRow, Purpose, SmsRow};
 use crate::store::{Announcement, Tx, Waiting};
 
 /// A message that was taken is free for another node after this: longer than a try can take.
@@ -117,20 +120,17 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
     let gateway = tx.db().gateway(sms.gateway_id).await?.filter(|gateway| gateway.removed_at.is_none());
     let wanted = sms.hand_over_id.is_none() || context.as_ref().is_some_and(|(line, own)| line.latest_seq == own.seq);
     let Some(gateway) = gateway.filter(|_| wanted) else {
-        tx.db().sms_given_up(sms.id, &Outcome::NotWanted.to_string(), now).await?;
-        tx.commit().await?;
-        return Ok(None);
+        return give_up(tx, sms, &Outcome::NotWanted, now).await;
     };
     if sms.expires_at.is_some_and(|at| at <= now) {
-        tx.db().sms_given_up(sms.id, &Outcome::Expired.to_string(), now).await?;
-        tx.commit().await?;
-        return Ok(None);
+        return give_up(tx, sms, &Outcome::Expired, now).await;
     }
     if now - sms.created_at >= GIVE_UP_AFTER {
         // Whatever was wrong with it, also a gateway that takes it and cannot send it.
-        tx.db().sms_given_up(sms.id, &Outcome::TriedForADay.to_string(), now).await?;
-        tx.commit().await?;
-        return Ok(None);
+        return give_up(tx, sms, &Outcome::TriedForADay, now).await;
+    }
+    if let Some(why) = texts::unwanted(&mut tx, sms).await? {
+        return give_up(tx, sms, &why, now).await;
     }
     if let Some((line, _)) = &context
         && let Some(why) = hindrance(&mut tx, line, sms, now).await?
@@ -148,7 +148,7 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
         tx.db().rest_handset(handset, until).await?;
     }
     if let GatewaySettings::Handset(own) = &gateway.settings.0 {
-        command(&mut tx, &own.handset, sms, now).await?;
+        command(&mut tx, &own.handset, sms, engine.config.sms.alarm_parts, now).await?;
         tx.commit().await?;
         return Ok(None);
     }
@@ -165,6 +165,17 @@ async fn take(engine: &Engine, sms: &SmsRow) -> Result<Option<Taken>, EngineErro
     Ok(Some(Taken { gateway, rest, at: now }))
 }
 
+/// A message is not sent any more.
+async fn give_up(mut tx: Tx, sms: &SmsRow, why: &Outcome, now: DateTime<Utc>) -> Result<Option<Taken>, EngineError> {
+    tx.db().sms_given_up(sms.id, &why.to_string(), now).await?;
+    if sms.purpose == Purpose::Alarm {
+        texts::was_not_sent(&mut tx.db(), sms.id, why, false, now).await?;
+        tx.announce(Announcement::Calls);
+    }
+    tx.commit().await?;
+    Ok(None)
+}
+
 /// What speaks against sending a line's command now.
 async fn hindrance(tx: &mut Tx, line: &LineRow, sms: &SmsRow, now: DateTime<Utc>) -> Result<Option<Outcome>, EngineError> {
     if tx.db().sms_under_way(line.id, sms.id, now).await? {
@@ -177,13 +188,13 @@ async fn hindrance(tx: &mut Tx, line: &LineRow, sms: &SmsRow, now: DateTime<Utc>
 }
 
 /// Puts the message, or the bare code, into the outbox of one of our own handsets.
-async fn command(tx: &mut Tx, handset: &str, sms: &SmsRow, now: DateTime<Utc>) -> Result<(), EngineError> {
+async fn command(tx: &mut Tx, handset: &str, sms: &SmsRow, parts: usize, now: DateTime<Utc>) -> Result<(), EngineError> {
     let Some(handset) = tx.db().handsets().await?.into_iter().find(|row| row.name == *handset) else {
         return Ok(tx.db().sms_failed(sms.id, &Outcome::NoHandset.to_string(), now + pause(sms.attempts)).await?);
     };
     let what = match &sms.code {
         Some(code) => CommandKind::Forward { code: code.clone() },
-        None => CommandKind::Sms { number: sms.number.clone(), text: text_of(sms) },
+        None => CommandKind::Sms { number: sms.number.clone(), text: text_of(sms, parts) },
     };
     let id = CommandId::new(now);
     tx.db().insert_command(id, handset.id, &what, now).await?;
@@ -201,29 +212,43 @@ async fn settle_commands(engine: &Engine) -> Result<(), EngineError> {
         let mut tx = engine.store.begin().await?;
         if result["ok"] == true {
             tx.db().sms_sent(row.id, row.failures, "sent by the handset", row.done_at.unwrap_or(now)).await?;
+            texts::was_sent(&mut tx.db(), row.id, now).await?;
         } else {
-            let why = Outcome::HandsetFailed(detail.to_owned()).to_string();
+            let failed = Outcome::HandsetFailed(detail.to_owned());
+            let why = failed.to_string();
             // What the phone said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %row.id, "a text message was not sent; the page Lines says why");
             // With growing pauses: the handset dials each time, and rings nobody meanwhile.
             tx.db().sms_failed(row.id, &why, now + pause(row.attempts)).await?;
+            if row.attempts <= 1 {
+                texts::was_not_sent(&mut tx.db(), row.id, &failed, true, now).await?;
+            }
         }
         tx.commit().await?;
     }
     Ok(())
 }
 
-/// What a message says. The words by which the app is given orders are only for hand-overs.
-fn text_of(sms: &SmsRow) -> String {
+/// What a message says. The words by which the app is given orders are only for hand-overs. Of an alarm so much is told as goes into so many
+/// parts.
+fn text_of(sms: &SmsRow, most_parts: usize) -> String {
     let Some(sentence) = &sms.sentence else { return sms.text.clone() };
-    let places: Vec<(&str, &str)> = sentence.places.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let said = words::say(words::language(&sentence.language), &sentence.name, &places);
-    strip_keywords(&said).replace('|', "/")
+    let say = |summary: Option<&str>| {
+        let filled =
+            sentence.places.iter().map(|(name, value)| (name.as_str(), summary.filter(|_| name == "summary").unwrap_or(value)));
+        let places: Vec<(&str, &str)> = filled.collect();
+        let said = words::say(words::language(&sentence.language), &sentence.name, &places);
+        strip_keywords(&said).replace('|', "/")
+    };
+    match sentence.places.get("summary").filter(|_| sms.purpose == Purpose::Alarm) {
+        Some(summary) => parts::fit(most_parts, summary, |own| say(Some(own))),
+        None => say(None),
+    }
 }
 
 async fn post(engine: &Engine, client: &Client, settings: &GatewaySettings, sms: &SmsRow) -> Result<Option<String>, Unsent> {
     let id = gateways::message_id(sms.id, sms.failures);
-    let text = text_of(sms);
+    let text = text_of(sms, engine.config.sms.alarm_parts);
     let outgoing = Outgoing { id: &id, number: &sms.number, text: &text };
     let Some(request) = gateways::request(settings, outgoing, engine.clock.now()) else {
         return Err(Outcome::NotTaken("this gateway takes no requests".to_owned()).into());
@@ -252,6 +277,10 @@ async fn write_down(
     match result {
         Ok(reference) => {
             tx.db().sms_sent(sms.id, sms.failures, "taken by the gateway", now).await?;
+            if sms.purpose == Purpose::Alarm {
+                texts::was_sent(&mut tx.db(), sms.id, now).await?;
+                tx.announce(Announcement::Calls);
+            }
             if let Some(reference) = reference {
                 tx.db().set_sms_ref(sms.id, sms.failures, &reference).await?;
             }
@@ -261,7 +290,8 @@ async fn write_down(
             }
         }
         Err(why) => {
-            let why = why.to_string();
+            let failed = why;
+            let why = failed.to_string();
             // What the gateway said stays out of the log: it may hold a number. The page of lines shows it.
             tracing::warn!(sms.id = %sms.id, attempt = sms.attempts + 1, "a text message was not sent; the page Lines says why");
             if let Some((handset, until)) = rest {
@@ -269,8 +299,22 @@ async fn write_down(
                 tx.db().end_rest(handset, until).await?;
                 tx.announce(Announcement::Handsets);
             }
+            // The first failure is told; that it is given up, once it is.
+            if sms.purpose == Purpose::Alarm && sms.attempts == 0 {
+                texts::was_not_sent(&mut tx.db(), sms.id, &failed, true, now).await?;
+                tx.announce(Announcement::Calls);
+            }
+            let other = match sms.purpose {
+                Purpose::Alarm | Purpose::Duty if sms.attempts > 0 => {
+                    gateway_keeping::for_people(&mut tx.db(), Some(sms.gateway_id)).await?
+                }
+                _ => None,
+            };
             if now - sms.created_at >= GIVE_UP_AFTER {
                 tx.db().sms_given_up(sms.id, &why, now).await?;
+            } else if let Some(other) = other {
+                // A command must go through the gateway of its line. A person only wants to know.
+                tx.db().move_sms(sms.id, other.id, now + pause(sms.attempts), &why).await?;
             } else {
                 tx.db().sms_failed(sms.id, &why, now + pause(sms.attempts)).await?;
             }

@@ -14,6 +14,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::alarm::call_record::{CallDirection, CallOrigin, CallResult, HowKnown};
+use crate::alarm::policy::AlarmTexts;
 use crate::alarm::{
     AlarmKind, AnswerVia, DialOutcome, EndReason, HuntOutcome, KeyAction, Mode, Priority, TargetOutcome, Until, Verdict,
 };
@@ -29,6 +30,7 @@ use crate::needs::Words;
 use crate::roster::source::Address;
 use crate::shout::{CallStatus, RecordingStep, ShoutStatus};
 use crate::store::access::users::Role;
+use crate::store::duty::told::DutyText;
 use crate::store::lines::numbers::HandOverWhy;
 use crate::store::lines::sms::Purpose;
 use crate::store::lines::webhooks::NoticeKind;
@@ -139,13 +141,14 @@ macro_rules! words {
 }
 
 words! {
+    DutyText { Shift = "shift", Change = "change" }
     OutageTold { Alarm = "alarm", Fallback = "fallback" }
     AppBuild { First = "first", Later = "later" }
     Profile { Auto = "auto", App = "app", List = "list", Repeat = "repeat", Native = "native" }
     IdleForm { Plain = "plain", HeadlessSafe = "headless_safe" }
     HandOverWhy { Duty = "duty", Person = "person" }
     Records { Debug = "debug", Message = "message" }
-    Purpose { Command = "command", Answer = "answer", Test = "test" }
+    Purpose { Command = "command", Answer = "answer", Test = "test", Alarm = "alarm", Duty = "duty" }
     Role { Viewer = "viewer", Responder = "responder", Admin = "admin" }
     NoticeKind {
         Raised = "raised", Answered = "answered", Confirmed = "confirmed", Escalated = "escalated", NoAnswer = "no_answer",
@@ -164,7 +167,7 @@ macro_rules! kept_by_its_words {
 
 kept_by_its_words! {
     AlarmKind KeyAction Mode Until AnswerVia Verdict HuntOutcome EndReason DialOutcome TargetOutcome TextEffect
-    CallDirection CallOrigin CallResult HowKnown ShoutStatus CallStatus RecordKind
+    CallDirection CallOrigin CallResult HowKnown ShoutStatus CallStatus RecordKind AlarmTexts
 }
 
 kept_as!(detector::Verdict, String, |verdict| verdict.as_str(), |word| match word.as_str() {

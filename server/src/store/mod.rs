@@ -727,11 +727,13 @@ impl Store {
             secrets::ALL,
             duty::roster::ALL,
             duty::sources::ALL,
+            duty::told::ALL,
             shouts::calls::ALL,
             shouts::log::ALL,
             shouts::opted_out::ALL,
             shouts::rows::ALL,
             lines::sms::ALL,
+            lines::texts::ALL,
             access::users::ALL,
             lines::webhooks::ALL,
         ]

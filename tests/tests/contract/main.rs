@@ -66,5 +66,6 @@ mod storm;
 mod story;
 mod text_gateways;
 mod text_times;
+mod told;
 mod trust;
 mod ways;

@@ -115,6 +115,7 @@ async fn one_of_everything(home: Home) -> (Server, Vec<(&'static str, Value, Val
         ("sms/gateways/phone", gateway("http://127.0.0.1:10/message"), gateway("http://127.0.0.1:11/message")),
         ("teams/ops", json!({ "name": "ops", "members": ["Bob"] }), json!({ "name": "ops", "members": [] })),
         ("schedules/primary", schedule("Asia/Shanghai"), schedule("Europe/Paris")),
+        ("people/Ann/told", json!({ "alarm_texts": "always" }), json!({ "shift_minutes": 30 })),
     ];
     (server, all)
 }

@@ -21,6 +21,7 @@ use crate::harness::{Home, Kind};
 const GROWING: &[&str] = &[
     "alarms",
     "alarm_hunts",
+    "alarm_texts",
     "hunts",
     "callees",
     "dials",
@@ -35,6 +36,7 @@ const GROWING: &[&str] = &[
     "sms_inbox",
     "hand_overs",
     "duty_log",
+    "duty_texts",
     "handset_outages",
     "handset_commands",
     "idempotency_keys",
@@ -487,6 +489,12 @@ INSERT INTO temporaries (id, schedule_id, starts_at, ends_at, name, rule, create
     FROM past WHERE n % 5 = 0;
 INSERT INTO vacations (id, person_id, starts_at, ends_at, note, created_at, created_by)
   SELECT pg_temp.past_id(id, 'c', n), pg_temp.past_id('00000000000070008', '0', n % 20 + 1), at, at + interval '1 hour', '', at, 'x'
+    FROM past WHERE n % 5 = 0;
+INSERT INTO alarm_texts (alarm_id, whom, priority, sms_id, code, callee_id, hunt_id, at)
+  SELECT pg_temp.past_id(id, '2', n), 'person:' || n % 20, 1, pg_temp.past_id(id, '8', n), '2A' || n % 10, pg_temp.past_id(id, '3', n),
+    pg_temp.past_id(id, '1', n), at FROM past;
+INSERT INTO duty_texts (kind, person_id, schedule_id, starts_at)
+  SELECT 'shift', pg_temp.past_id('00000000000070008', '0', n % 20 + 1), pg_temp.past_id('00000000000070008', '5', 1), at
     FROM past WHERE n % 5 = 0;
 INSERT INTO overrides (id, schedule_id, starts_at, ends_at, action, person_id, note, created_at, created_by)
   SELECT pg_temp.past_id(id, 'a', n), pg_temp.past_id('00000000000070008', '5', 1), at, at + interval '1 hour', 'add',

@@ -26,7 +26,15 @@ use crate::recordings;
 use crate::roster::people;
 use crate::sources::{CALENDAR, Elsewhere, calendar, schedule, settled};
 
-on_both!(what_calls_tell, what_people_do, what_senders_send, what_things_do, who_listens, what_is_done_in_calls);
+on_both!(
+    what_calls_tell,
+    what_people_do,
+    what_senders_send,
+    what_things_do,
+    who_listens,
+    what_is_done_in_calls,
+    who_is_told_by_text
+);
 
 /// A server whose every event is told to a room.
 async fn start(home: Home) -> (Server, Room) {
@@ -50,6 +58,9 @@ fn stable(value: &Value, short: usize) -> Value {
                 if let (true, Some(mid)) = (key == "mid", value.as_str()) {
                     assert!(mid.len() == short && mid.bytes().all(|b| b.is_ascii_hexdigit()), "{mid}");
                     return (key.clone(), json!("(mid)"));
+                }
+                if key == "code" && value.as_str().is_some_and(|code| code.len() == 3) {
+                    return (key.clone(), json!("(code)"));
                 }
                 (key.clone(), stable(value, short))
             };
@@ -306,6 +317,40 @@ async fn what_people_do(home: Home) {
     server.report(&desk, &mid, Some(B)).await;
     let all = [&climbs, &nowhere, &named, &duty, &one, &two, &three, &back];
     tell(&server, &room, "people", &all).await;
+}
+
+/// What becomes of text messages about alarms.
+async fn who_is_told_by_text(home: Home) {
+    let (server, room) = start(home).await;
+    people(&server).await;
+    let (status, how) = server.put("/api/v1/people/Ann/told", &json!({ "alarm_texts": "always" })).await;
+    assert_eq!(status, 200, "{how}");
+    let desk = server.pair("desk", Profile::List).await;
+    let once = || json!({ "attempts": 1 });
+    // Without a gateway.
+    let untold = server.raise(&[A], once()).await;
+    let (mid, _) = server.dial(&desk).await;
+    server.report(&desk, &mid, None).await;
+    // Through one that is away at first.
+    let (gateway, url) = Gateway::open().await;
+    add_smsgate(&server, &url).await;
+    gateway.set_away(true);
+    let told = server.raise(&[A], once()).await;
+    let (mid, _) = server.dial(&desk).await;
+    let tried = async || {
+        send_texts(&server).await;
+        server.alarm(&told).await["timeline"].to_string().contains("not_texted").then_some(())
+    };
+    autocall_tests::wait::eventually("it is tried", std::time::Duration::from_secs(30), tried).await;
+    gateway.set_away(false);
+    pass(&server, 10).await;
+    let sent = async || {
+        send_texts(&server).await;
+        server.alarm(&told).await["timeline"].to_string().contains("\"texted\"").then_some(())
+    };
+    autocall_tests::wait::eventually("it is sent", std::time::Duration::from_secs(30), sent).await;
+    server.report(&desk, &mid, Some(A)).await;
+    tell(&server, &room, "texts", &[&untold, &told]).await;
 }
 
 /// Everything that senders can cause.

@@ -17,6 +17,7 @@ on_both!(
     an_admin_lets_in_a_phone_that_knocks,
     a_test_call_is_made_and_ticked_off,
     people_are_added_changed_and_removed,
+    how_people_are_told_is_said_on_the_page,
     wrong_forms_say_what_is_wrong,
     an_admin_lets_others_in_and_shuts_them_out,
     nobody_changes_themselves_but_for_their_password,
@@ -188,6 +189,40 @@ async fn people_are_added_changed_and_removed(home: Home) {
     assert!(store.read().await.unwrap().db().people().await.unwrap().is_empty());
     assert_eq!(lin.post(&format!("{path}/remove"), &[]).await.status, 404);
     assert_eq!(lin.get(&path).await.status, 404);
+}
+
+async fn how_people_are_told_is_said_on_the_page(home: Home) {
+    let server = home.start().await;
+    let mut lin = Visitor::logged_in(&server, "lin", Role::Admin).await;
+    lin.post("/people/add", &[("name", "Ann"), ("numbers", A)]).await;
+    let store = &server.app.engine.store;
+    let ann = store.read().await.unwrap().db().people().await.unwrap()[0].0.id;
+    let told = async || store.read().await.unwrap().db().told(ann).await.unwrap();
+    let path = format!("/people/{ann}/told");
+    assert!(lin.get("/people").await.shows(&format!("href=\"{path}\"")));
+    assert!(lin.get(&path).await.shows("as its policy says"));
+    let form = [("alarm_texts", "always"), ("shift", "30"), ("put_on_duty", "yes")];
+    assert_eq!(lin.post(&path, &form).await.location(), "/people?done=saved");
+    let row = told().await;
+    assert_eq!((row.alarm_texts.as_str(), row.shift_minutes, row.put_on_duty), ("always", Some(30), true));
+    for wrong in ["1441", "soon", "-1"] {
+        let page = lin.post(&path, &[("alarm_texts", "never"), ("shift", wrong)]).await;
+        assert!(page.status == 422 && page.shows("Write 0 to 1440 minutes"), "{wrong}: {}", page.body);
+    }
+    assert_eq!(told().await, row, "nothing was changed");
+    // Somebody else changed it since the page was opened.
+    let stale = [("alarm_texts", "never"), ("shift", ""), ("version", "made-up")];
+    assert_eq!(lin.post(&path, &stale).await.status, 412);
+    // Who is somebody of the roster says it for themselves, and for nobody else.
+    let mut own = Visitor::logged_in_as(&server, "ann", Role::Viewer, Some(ann)).await;
+    assert!(own.get("/people").await.shows("href=\"/people/me/told\""));
+    assert!(own.get("/people/me/told").await.shows("30"));
+    assert_eq!(own.post("/people/me/told", &[("alarm_texts", "never"), ("shift", "")]).await.location(), "/people?done=saved");
+    let row = told().await;
+    assert_eq!((row.alarm_texts.as_str(), row.shift_minutes, row.put_on_duty), ("never", None, false));
+    assert_eq!(own.get(&path).await.status, 403);
+    assert_eq!(own.post(&path, &form).await.status, 403);
+    assert_eq!(lin.get("/people/me/told").await.status, 404, "a user who is nobody of the roster");
 }
 
 async fn wrong_forms_say_what_is_wrong(home: Home) {

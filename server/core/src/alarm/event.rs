@@ -467,6 +467,36 @@ events! {
         /// The name of the handset that took it.
         handset: String,
     }
+    /// Somebody who is rung was told of it by text message: a gateway has taken that.
+    Texted = "texted" {
+        /// As which callee they are rung.
+        callee: CalleeId,
+        /// Their name.
+        name: Option<String>,
+        /// The number that the message went to.
+        number: String,
+        /// The name of the gateway.
+        gateway: String,
+        /// By which a reply names the alarm.
+        code: String,
+        /// The alarms of the hunt that the message was about.
+        alarms: Vec<AlarmId>,
+    }
+    /// A text message about it was not sent.
+    NotTexted = "not_texted" {
+        /// As which callee they are rung.
+        callee: CalleeId,
+        /// Their name.
+        name: Option<String>,
+        /// The number that it was for.
+        number: String,
+        /// Why.
+        why: String,
+        /// It is tried again.
+        again: bool,
+        /// The alarms of the hunt that the message was about.
+        alarms: Vec<AlarmId>,
+    }
     /// Somebody wants to be rung no more.
     OptedOut = "opted_out" {
         /// Their name.
@@ -695,7 +725,9 @@ impl Event {
             Self::Acknowledged { alarms, .. } | Self::Declined { alarms, .. } | Self::Skipped { alarms, .. } => {
                 alarms.as_deref().map(Cow::Borrowed)
             }
-            Self::Parted { alarms, .. } => Some(Cow::Borrowed(alarms)),
+            Self::Parted { alarms, .. } | Self::Texted { alarms, .. } | Self::NotTexted { alarms, .. } => {
+                Some(Cow::Borrowed(alarms))
+            }
             Self::Other { body, .. } => serde_json::from_value(body["alarms"].clone()).ok().map(Cow::Owned),
             _ => None,
         }

@@ -53,6 +53,53 @@ pub struct Policy {
     /// Where a call asks for a key, nothing else in it is an answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wants_key: bool,
+    /// Whoever is called is told by text message as well, unless they want none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub texts: bool,
+}
+
+/// Whether somebody wants a text message beside a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmTexts {
+    /// As the policy of the alarm says.
+    #[default]
+    Policy,
+    /// For every alarm.
+    Always,
+    /// For none.
+    Never,
+}
+
+impl AlarmTexts {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Policy, Self::Always, Self::Never];
+
+    /// Whether they are sent one for an alarm whose policy says this.
+    #[must_use]
+    pub fn wants(self, by_policy: bool) -> bool {
+        match self {
+            Self::Policy => by_policy,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+
+    /// The word by which it is kept, and told.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+
+    /// Reads that word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
+    }
 }
 
 /// Where in a policy a hunt is.
@@ -149,7 +196,7 @@ mod tests {
 
     fn policy(steps: usize, rounds: i32) -> Policy {
         let step = Step { whom: Vec::new(), mode: Mode::Sequential, attempts: None, min_interval_s: None, wait_s: None };
-        Policy { steps: vec![step; steps], rounds, confirm_within_s: None, wants_key: false }
+        Policy { steps: vec![step; steps], rounds, confirm_within_s: None, wants_key: false, texts: false }
     }
 
     fn one(person: Option<u128>, number: &str) -> Reached {

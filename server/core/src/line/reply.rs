@@ -80,6 +80,8 @@ pub enum TextEffect {
     Stranger,
     /// Nothing.
     Nothing,
+    /// Several alarms are open for its sender, and it names none of them; or it names none that there is.
+    Unclear,
     /// It was told before.
     Repeated,
     /// A message of ours reached its phone.
@@ -92,7 +94,7 @@ pub enum TextEffect {
 
 impl TextEffect {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Confirmed,
         Self::Already,
         Self::Declined,
@@ -104,6 +106,7 @@ impl TextEffect {
         Self::Outdated,
         Self::Stranger,
         Self::Nothing,
+        Self::Unclear,
         Self::Repeated,
         Self::Delivered,
         Self::Bounced,
@@ -125,6 +128,7 @@ impl TextEffect {
             Self::Outdated => "outdated",
             Self::Stranger => "stranger",
             Self::Nothing => "none",
+            Self::Unclear => "unclear",
             Self::Repeated => "repeated",
             Self::Delivered => "delivered",
             Self::Bounced => "bounced",
@@ -250,7 +254,7 @@ pub fn says_nothing(word: &str) -> bool {
 
 /// Small letters without accents, ASCII digits, and neither blanks nor punctuation around it; within it single blanks. A message of signs
 /// alone is left as it is, without what only changes how a sign looks.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let narrow = |c: char| match c {
         '０'..='９' | 'Ａ'..='Ｚ' | 'ａ'..='ｚ' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
         c if c.is_whitespace() => ' ',

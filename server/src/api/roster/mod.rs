@@ -1,4 +1,4 @@
-//! The duty roster over the API: teams, schedules, what changes them for some time, and who is on duty.
+//! The duty roster over the API: teams, schedules, what changes them for some time, who is on duty, and how people are told.
 
 pub mod calendars;
 pub mod exceptions;
@@ -7,6 +7,7 @@ pub mod schedules;
 pub mod shapes;
 pub mod source;
 pub mod teams;
+pub mod told;
 
 use axum::body::Body;
 use axum::http::StatusCode;

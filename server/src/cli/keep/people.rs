@@ -1,14 +1,20 @@
-//! `autocall people`: import and list.
+//! `autocall people`: import and list, and how they are told.
 
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 
+use crate::alarm::policy::AlarmTexts;
 use crate::cli::open;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::Doer;
 use crate::keep::people_import;
+use crate::keep::roster::told;
+use crate::store::Work;
+use crate::store::duty::told::ToldRow;
+use crate::versions::Expected;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PeopleCommand {
@@ -26,10 +32,68 @@ pub(in crate::cli) enum PeopleCommand {
     },
     /// Print everybody with their numbers
     List,
+    /// Print how somebody is told by text message, or change what is given
+    Told {
+        /// Their name
+        name: String,
+        /// A text message beside a call for an alarm: policy (as the alarm's policy says), always or never
+        #[arg(long, value_parser = alarm_texts)]
+        alarm_texts: Option<AlarmTexts>,
+        /// So many minutes before a shift of theirs begins, 0 to 1440, or off
+        #[arg(long, value_parser = shift_minutes)]
+        shift_minutes: Option<Minutes>,
+        /// When somebody else puts them on duty: true or false
+        #[arg(long)]
+        put_on_duty: Option<bool>,
+    },
+}
+
+/// How long before a shift somebody is told, if at all.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Minutes(Option<i32>);
+
+fn alarm_texts(word: &str) -> Result<AlarmTexts, String> {
+    AlarmTexts::parse(word).ok_or_else(|| "write policy, always or never".to_owned())
+}
+
+fn shift_minutes(word: &str) -> Result<Minutes, String> {
+    match word {
+        "off" => Ok(Minutes(None)),
+        number => {
+            number.parse().map(|minutes| Minutes(Some(minutes))).map_err(|_| "write a number of minutes, or off".to_owned())
+        }
+    }
 }
 
 pub(in crate::cli) async fn run(command: PeopleCommand, config: &Config) -> anyhow::Result<()> {
     match command {
+        PeopleCommand::Told { name, alarm_texts, shift_minutes, put_on_duty } => {
+            let store = open(config).await?;
+            let (person, old) = {
+                let mut reader = store.read().await?;
+                let person = reader.db().person_by_name(&name).await?;
+                let person = person.with_context(|| format!("there is no person {name:?}: `autocall people list` shows them"))?;
+                let told = reader.db().told(person.id).await?;
+                (person.id, told)
+            };
+            let new = ToldRow {
+                alarm_texts: alarm_texts.unwrap_or(old.alarm_texts),
+                shift_minutes: shift_minutes.map_or(old.shift_minutes, |Minutes(minutes)| minutes),
+                put_on_duty: put_on_duty.unwrap_or(old.put_on_duty),
+            };
+            if new != old {
+                let expected = Expected::OneOf(vec![told::version(person, &old)]);
+                let set = async |work: &mut Work| told::set(work, person, &new, &expected).await;
+                store.carry_out(Clock::system().now(), Doer::CommandLine, set).await?;
+            }
+            store.close().await;
+            let minutes = new.shift_minutes.map_or_else(|| "off".to_owned(), |minutes| minutes.to_string());
+            println!(
+                "{name}\talarm texts: {}\tshift minutes: {minutes}\tput on duty: {}",
+                new.alarm_texts.as_str(),
+                new.put_on_duty
+            );
+        }
         PeopleCommand::Import { file, dry_run, encoding } => {
             let read = people_import::read_file(&file, encoding.as_deref(), config.default_region)?;
             let store = open(config).await?;

@@ -14,6 +14,8 @@ use crate::dashboard::frame::page::{at, at_second};
 use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::Bit::{Html, Text};
 use crate::dashboard::frame::words::{escape, fill};
+use crate::dashboard::lines::overview::outcome_words;
+use crate::kinds::outcome::Outcome;
 use crate::store::alarm::board::CallRow;
 use crate::store::alarm::call_records::CallRecordRow;
 use crate::store::alarm::events::EventRow;
@@ -140,6 +142,7 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
         Event::Snoozed { until, .. } | Event::Quiet { until } | Event::Held { until, .. } => at_second(*until),
         _ => String::new(),
     };
+    let gateway = if let Event::Texted { gateway, .. } = &event { gateway.as_str() } else { "" };
     let (attempt, count) = (attempt.to_string(), count.to_string());
     let (place, round) = (place.unwrap_or_default().to_string(), round.unwrap_or_default().to_string());
     let mut what = fill(
@@ -155,12 +158,18 @@ fn entry(reader: &Reader, row: &EventRow, of_alarm: Calls<'_>) -> Entry {
             ("round", Text(&round)),
             ("policy", Text(policy.unwrap_or_default())),
             ("until", Html(&until)),
+            ("gateway", Text(gateway)),
         ],
     );
     if let Some(by) = done_by(reader, &event) {
         what.push_str(&format!(" <small>{by}</small>"));
     }
+    let unsent = match &event {
+        Event::NotTexted { why, .. } => outcome_words(reader, &Outcome::read(why)),
+        _ => String::new(),
+    };
     let remark = match &event {
+        Event::NotTexted { .. } => Some(unsent.as_str()),
         Event::Acknowledged { note, .. } | Event::Held { note, .. } => note.as_deref(),
         Event::Noted { text, .. } => Some(text.as_str()),
         Event::DoNotCall { reason, .. } => Some(reason.as_str()),
@@ -199,9 +208,10 @@ fn named(reader: &Reader, event: &Event, calls: &[CallRow]) -> String {
             if of_dial.is_empty() { said(Some(number)) } else { of_dial }
         }
         Event::RecordingHeard { number, .. } => said(Some(number)),
-        Event::CallCommanded { name, number, .. } | Event::CalledBack { name, number, .. } => {
-            said(name.as_deref().or(Some(number)))
-        }
+        Event::CallCommanded { name, number, .. }
+        | Event::CalledBack { name, number, .. }
+        | Event::Texted { name, number, .. }
+        | Event::NotTexted { name, number, .. } => said(name.as_deref().or(Some(number))),
         Event::Declined { mid: Some(mid), callee, .. } | Event::NotRung { mid, callee, .. } => {
             callees(reader, calls, |call| call.mid == *mid && call.callee_id == *callee)
         }
@@ -295,6 +305,9 @@ fn tone_and_sentence<'r>(reader: &'r Reader, event: &Event) -> (&'static str, &'
         Event::Noted { by, .. } => ("plain", or(by, &words.t_noted, &words.t_noted_by_nobody)),
         Event::RecordingHeard { .. } => ("plain", &words.t_recording_heard),
         Event::CalledBack { .. } => ("ring", &words.t_called_back),
+        Event::Texted { .. } => ("plain", &words.t_texted),
+        Event::NotTexted { again: true, .. } => ("bad", &words.t_not_texted_again),
+        Event::NotTexted { .. } => ("bad", &words.t_not_texted),
         Event::CallCommanded { order, .. } => ("plain", in_call(reader, order).map_or(&words.t_other, |[asked, ..]| asked)),
         Event::Joined { .. } => ("ring", &words.t_joined),
         Event::Parted { .. } => ("ring", &words.t_parted),

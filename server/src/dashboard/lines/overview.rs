@@ -211,7 +211,7 @@ async fn refusals(app: &App, reader: &Reader, statuses: &[LineStatus]) -> HashMa
 }
 
 /// What came of the last try, in the reader's language. What somebody else has said may hold a number.
-fn outcome_words(reader: &Reader, outcome: &Outcome) -> String {
+pub(in crate::dashboard) fn outcome_words(reader: &Reader, outcome: &Outcome) -> String {
     let words = reader.words;
     let sentence = match outcome {
         Outcome::WaitsForCall => &words.outcome_call,
@@ -220,6 +220,10 @@ fn outcome_words(reader: &Reader, outcome: &Outcome) -> String {
         Outcome::NotWanted => &words.outcome_unwanted,
         Outcome::Expired => &words.outcome_expired,
         Outcome::SentAgain => &words.outcome_again,
+        Outcome::AlarmOver => &words.outcome_alarm_over,
+        Outcome::AlarmTaken => &words.outcome_alarm_taken,
+        Outcome::DoNotCall => &words.outcome_do_not_call,
+        Outcome::NoGateway => &words.outcome_no_gateway,
         Outcome::NoHandset => &words.outcome_no_handset,
         Outcome::ClosedAddress => &words.outcome_closed,
         Outcome::HandsetFailed(_) => &words.outcome_handset,
@@ -365,6 +369,7 @@ fn message(reader: &Reader, row: InboundRow) -> Message {
         TextEffect::TooLate => &words.effect_too_late,
         TextEffect::Outdated => &words.effect_outdated,
         TextEffect::Allowed => &words.effect_allowed,
+        TextEffect::Unclear => &words.effect_unclear,
         TextEffect::Nothing | TextEffect::Repeated | TextEffect::Delivered | TextEffect::Bounced | TextEffect::Ignored => {
             &words.effect_none
         }

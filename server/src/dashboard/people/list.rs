@@ -21,6 +21,7 @@ use crate::dashboard::frame::reader::Reader;
 use crate::dashboard::frame::words::{Words, fill_text};
 use crate::ids::PersonId;
 use crate::keep::people::{self, PersonError, PersonForm};
+use crate::store::duty::people::PersonRow;
 use crate::versions::Expected;
 
 /// The form by which somebody is added.
@@ -31,6 +32,8 @@ struct Line {
     name: String,
     language: String,
     numbers: Vec<String>,
+    /// Where it is said how they are told, where the reader may say it.
+    told: Option<String>,
 }
 
 #[derive(Template)]
@@ -159,7 +162,14 @@ async fn page(
 ) -> Result<Response, Refusal> {
     let words = reader.words;
     let people = app.engine.store.read().await?.db().people().await?;
-    let line = |(person, numbers): (crate::store::duty::people::PersonRow, Vec<String>)| Line {
+    let told = |person: &PersonRow| match () {
+        () if reader.visitor.as_ref().and_then(|visitor| visitor.person_name.as_ref()) == Some(&person.name) => {
+            Some("/people/me/told".to_owned())
+        }
+        () => reader.administers().then(|| format!("/people/{}/told", person.id)),
+    };
+    let line = |(person, numbers): (PersonRow, Vec<String>)| Line {
+        told: told(&person),
         id: person.id,
         name: person.name,
         language: person.language,

@@ -4,4 +4,5 @@ pub mod calls;
 pub mod first_login;
 pub mod list;
 pub mod login;
+pub mod told;
 pub mod users;

@@ -33,6 +33,8 @@ pub(in crate::dashboard) struct PolicyForm {
     confirm: String,
     /// Where the handset speaks, only a key is an answer.
     key: bool,
+    /// Whoever is called is sent a text message as well.
+    texts: bool,
 }
 
 /// A policy that can be checked and stored.
@@ -71,6 +73,7 @@ impl PolicyForm {
             rounds: policy.rounds.to_string(),
             confirm: written(policy.confirm_within_seconds),
             key: policy.confirm == Some(Confirm::Key),
+            texts: policy.texts,
         }
     }
 
@@ -91,6 +94,7 @@ impl PolicyForm {
             rounds: fields.get("rounds").trim().to_owned(),
             confirm: fields.get("confirm").trim().to_owned(),
             key: fields.get("confirm-key") == "yes",
+            texts: fields.get("texts") == "yes",
         }
     }
 
@@ -117,6 +121,7 @@ impl PolicyForm {
             rounds: number("rounds", &self.rounds, &words.policy_bad_rounds)?.unwrap_or(1),
             confirm_within_seconds: number("confirm", &self.confirm, &words.policy_bad_seconds)?,
             confirm: self.key.then_some(Confirm::Key),
+            texts: self.texts,
         };
         Ok(Filled { body, places })
     }
@@ -190,14 +195,23 @@ impl PolicyForm {
     }
 
     /// What is said of the policy as a whole.
-    pub(in crate::dashboard) fn whole_fields(&self, words: &'static Words, wrong: Option<&Wrong>) -> [Field; 3] {
-        let key = if self.key { "yes" } else { "" };
+    pub(in crate::dashboard) fn whole_fields(&self, words: &'static Words, wrong: Option<&Wrong>) -> [Field; 4] {
+        let ticked = |on| if on { "yes" } else { "" };
+        let key = ticked(self.key);
         let field =
             |name: &str, label: &'static str, how: &str, value: &str| Field::new(name, label, how, value, Input::Number, wrong);
         [
             field("rounds", &words.policy_rounds, &words.policy_rounds_how, &self.rounds),
             field("confirm", &words.policy_confirm, &words.policy_confirm_how, &self.confirm),
             Field::new("confirm-key", &words.policy_key, &words.policy_key_how, key, Input::Tick(&words.policy_key_tick), wrong),
+            Field::new(
+                "texts",
+                &words.policy_texts,
+                &words.policy_texts_how,
+                ticked(self.texts),
+                Input::Tick(&words.policy_texts_tick),
+                wrong,
+            ),
         ]
     }
 }
@@ -303,9 +317,10 @@ mod tests {
     proptest! {
         /// Opening a policy and saving it changes nothing.
         #[test]
-        fn a_form_says_what_the_policy_says(steps in prop::collection::vec(step(), 1..6), rounds in 1..11_i32, confirm in prop::option::of(1..600_i32), key in any::<bool>()) {
+        fn a_form_says_what_the_policy_says(steps in prop::collection::vec(step(), 1..6), rounds in 1..11_i32, confirm in prop::option::of(1..600_i32), key in any::<bool>(), texts in any::<bool>()) {
             let confirm = if key { confirm.or(Some(120)) } else { confirm };
-            let policy = PolicyBody { steps, rounds, confirm_within_seconds: confirm, confirm: key.then_some(Confirm::Key) };
+            let confirmed = key.then_some(Confirm::Key);
+            let policy = PolicyBody { steps, rounds, confirm_within_seconds: confirm, confirm: confirmed, texts };
             let again = filled(&PolicyForm::of("ops", &policy).with_spare()).ok().unwrap();
             prop_assert_eq!(serde_json::to_value(&again.body).unwrap(), serde_json::to_value(&policy).unwrap());
         }

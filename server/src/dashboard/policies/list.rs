@@ -37,7 +37,7 @@ struct PolicyPage<'r> {
     /// None for one that is there already: its name stays.
     name: Option<Field>,
     steps: Vec<StepFields>,
-    whole: [Field; 3],
+    whole: [Field; 4],
     is_wrong: bool,
 }
 

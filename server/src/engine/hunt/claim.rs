@@ -14,6 +14,7 @@ use crate::alarm::doer::Doer;
 use crate::alarm::event::{Event, Rung};
 use crate::alarm::hunt::{self, Decision, DialPlan, ListForm, WaitReason};
 use crate::alarm::ringing::{self, Asked, Line};
+use crate::engine::lines::texts;
 use crate::engine::watch::idle::{IdleReason, Poller, voices_first};
 use crate::engine::{Engine, EngineError, delta, seconds};
 use crate::ids::{self, HuntId, short_mid};
@@ -537,6 +538,7 @@ impl Engine {
         }
         work.db().release_savepoint().await?;
         record_hand_out(work, hunt, callees, &dial, Some(&asker.handset)).await?;
+        texts::beside_call(work, hunt, callees, &dial).await?;
         Ok(Step::HandedOut(Offer {
             mid: dial.mid,
             hunt_id: hunt.id,

@@ -122,7 +122,7 @@ impl Engine {
             let known = reader.db().inbound_call_told_as(handset.id, &call.id).await?.is_some();
             (known, replies::numbers_of(&mut reader.db(), parsed.number.clone()).await?)
         };
-        let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: now, now };
+        let word = Word { reply: Reply::Confirm, code: None, text: "", numbers: &numbers, written_at: now, now };
         let window = delta(self.config.sms.reply_window);
         if !is_known {
             let mut reader = self.store.read().await?;
@@ -302,7 +302,7 @@ impl Engine {
         let is_first = work.db().said_in_inbound(&call.mid, action, spoken_at).await?;
         let alarms = call.alarms.0.as_slice();
         let numbers = replies::numbers_of(&mut work.db(), Number::from_stored(call.number.clone())).await?;
-        let word = Word { reply: Reply::Confirm, text: "", numbers: &numbers, written_at: spoken_at, now };
+        let word = Word { reply: Reply::Confirm, code: None, text: "", numbers: &numbers, written_at: spoken_at, now };
         let mut counts = is_first;
         for alarm in alarms {
             counts = counts && !replies::is_outdated(work, &word, Some(*alarm), Some(&call.mid)).await?;

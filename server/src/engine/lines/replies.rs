@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::hand_over::{self, Trouble, trouble};
+use super::texts;
 use crate::alarm::AlarmKind;
 use crate::alarm::AlarmState;
 use crate::alarm::event::Event;
@@ -17,7 +18,8 @@ use crate::engine::{Acknowledgement, Actor, Doer, Effect, Engine, EngineError, d
 use crate::ids::{AlarmId, CommandId, GatewayId, HandsetId, InboundSmsId, SmsId};
 use crate::kinds::gateways::read_message_id;
 use crate::kinds::outcome::Outcome;
-use crate::line::reply::{self, Reply, TextEffect};
+use crate::line::code;
+use crate::line::reply::{Reply, TextEffect};
 use crate::line::written::{self, Given, LATELY, Meant, TOLERANCE, TimeTold};
 use crate::numbers::{Number, phone_of, same_phone};
 use crate::store::alarm::answers;
@@ -39,6 +41,10 @@ const ANSWER_EXPIRES: TimeDelta = TimeDelta::minutes(10);
 const ANSWER_WITHIN: TimeDelta = TimeDelta::days(1);
 /// So many characters of an alarm's summary stand in an answer.
 const LONGEST_SUMMARY: usize = 30;
+/// And so many of each, where an answer lists several.
+const LONGEST_LISTED: usize = 20;
+/// So many of which it lists.
+const MOST_LISTED: usize = 3;
 const LONGEST_SENDER: usize = 60;
 const LONGEST_TEXT: usize = 2_000;
 /// A message that a gateway could not send is tried again after this, the next time after twice as long.
@@ -95,17 +101,21 @@ struct Did {
     taken_by: Option<String>,
     /// Its sender is rung no more from now on.
     barred: bool,
+    /// It may be about any of these: their codes, and what they say.
+    which: Vec<(String, String)>,
 }
 
 impl From<TextEffect> for Did {
     fn from(effect: TextEffect) -> Self {
-        Self { effect, alarm: None, taken_by: None, barred: false }
+        Self { effect, alarm: None, taken_by: None, barred: false, which: Vec::new() }
     }
 }
 
 /// A message under the hands of the engine.
 pub(super) struct Word<'m> {
     pub(super) reply: Reply,
+    /// The alarm that it names.
+    pub(super) code: Option<&'m str>,
     pub(super) text: &'m str,
     /// Its sender's numbers, the one it came from first.
     pub(super) numbers: &'m [Number],
@@ -121,7 +131,7 @@ impl Engine {
     pub async fn sms_received(&self, gateway: &GatewayRow, received: &TextReceived) -> Result<TextEffect, EngineError> {
         let now = self.clock.now();
         let number = Number::parse(&received.sender, self.region()).ok().map(|parsed| parsed.number);
-        let reply = reply::read(&received.text, &self.config.sms.replies);
+        let (reply, code) = code::read(&received.text, &self.config.sms.replies);
         let clean = |text: &str, longest| text.chars().filter(|c| *c != '\0').take(longest).collect::<String>();
         let sender = number.as_ref().map_or_else(|| clean(&received.sender, LONGEST_SENDER), |number| number.as_str().to_owned());
         let text = clean(&received.text, LONGEST_TEXT);
@@ -159,7 +169,7 @@ impl Engine {
             Some(number) => numbers_of(&mut work.db(), number).await?,
             None => Vec::new(),
         };
-        let word = Word { reply, text: &text, numbers: &numbers, written_at, now };
+        let word = Word { reply, code: code.as_deref(), text: &text, numbers: &numbers, written_at, now };
         let did = self.act_on(&mut work, &word).await?;
         work.db().set_inbound_effect(id, did.alarm, did.effect).await?;
         self.answer(&mut work, gateway, &word, &did).await?;
@@ -183,13 +193,26 @@ impl Engine {
         }
         // To stop is always possible for whoever was rung, but after the window it is not about an alarm any more.
         let back_to = if word.reply == Reply::OptOut { STOP_WINDOW } else { window };
-        let Some(given) = given(&mut work.db(), word, back_to).await? else {
-            return match word.reply {
-                Reply::OptOut => leaves_in_peace(work, word).await,
-                _ => Ok(TextEffect::Stranger.into()),
+        if let Some(which) = which(&mut work.db(), word, window).await? {
+            return Ok(Did { which, ..TextEffect::Unclear.into() });
+        }
+        let (given, alarms) = if let Some(code) = word.code {
+            let until = written_at + TOLERANCE;
+            let Some(named) = texts::named(&mut work.db(), word.numbers, code, written_at, until).await? else {
+                return Ok(TextEffect::Unclear.into());
             };
+            let texts::Named { hunt, callee, at, alarms } = named;
+            (GivenRow { hunt_id: hunt, callee_id: callee, offered_at: at, test: false }, alarms)
+        } else {
+            let Some(given) = given(&mut work.db(), word, back_to).await? else {
+                return match word.reply {
+                    Reply::OptOut => leaves_in_peace(work, word).await,
+                    _ => Ok(TextEffect::Stranger.into()),
+                };
+            };
+            let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
+            (given, alarms)
         };
-        let alarms = work.db().alarms_in_call(given.hunt_id, given.offered_at).await?;
         let about = alarms.first().copied();
         if word.reply != Reply::Unknown && is_outdated(work, word, about, None).await? {
             return Ok(Did { alarm: about, ..TextEffect::Outdated.into() });
@@ -220,7 +243,7 @@ impl Engine {
             }
             Reply::OptIn | Reply::Unknown => TextEffect::Nothing,
         };
-        Ok(Did { effect, alarm: about, taken_by, barred })
+        Ok(Did { effect, alarm: about, taken_by, barred, which: Vec::new() })
     }
 
     /// Answers a message that came from somebody who had been rung, through the gateway by which it came, in their language. Not too
@@ -238,6 +261,8 @@ impl Engine {
             (TextEffect::Over, _) => "reply_over",
             (TextEffect::Stopped, _) => "reply_stopped",
             (TextEffect::Allowed, _) => "reply_allowed",
+            (TextEffect::Unclear, _) if did.which.is_empty() => "reply_no_code",
+            (TextEffect::Unclear, _) => "reply_which",
             (TextEffect::Nothing, _) if word.reply == Reply::Unknown => "reply_not_understood",
             // Not when somebody exports what was written long ago.
             (TextEffect::TooLate, _) if recent && person.is_some() => "reply_too_late",
@@ -267,7 +292,11 @@ impl Engine {
             None => None,
         };
         let summary: String = alarm.map(|alarm| alarm.summary.chars().take(LONGEST_SUMMARY).collect()).unwrap_or_default();
-        let places = [("summary".to_owned(), summary), ("name".to_owned(), did.taken_by.clone().unwrap_or_default())];
+        let places = [
+            ("summary".to_owned(), summary),
+            ("name".to_owned(), did.taken_by.clone().unwrap_or_default()),
+            ("which".to_owned(), listed(&did.which)),
+        ];
         let language = person.map(|person| person.language).unwrap_or_default();
         let sentence = Sentence { name: name.to_owned(), language, places: places.into() };
         let until = word.now + ANSWER_EXPIRES;
@@ -358,10 +387,12 @@ async fn sms_fate(work: &mut Work, taken: Taken, failed: Option<&str>, at: DateT
         correct_order(work, sms, at).await?;
         return Ok(TextEffect::Delivered);
     };
-    let why = Outcome::GatewayFailed(why.to_owned()).to_string();
+    let failed = Outcome::GatewayFailed(why.to_owned());
+    let why = failed.to_string();
     if !work.db().sms_bounced(sms, gateway, failures, now + BOUNCES.pause(failures), &why).await? {
         return Ok(TextEffect::Nothing);
     }
+    texts::was_not_sent(&mut work.db(), sms, &failed, true, now).await?;
     // The second time it is no accident.
     if failures > 0
         && let Some(hand_over) = work.db().hand_over_of_sms(sms).await?
@@ -384,6 +415,22 @@ async fn correct_order(work: &mut Work, sms: SmsId, at: DateTime<Utc>) -> Result
         work.db().send_sms_again(latest, &Outcome::SentAgain.to_string(), now).await?;
     }
     Ok(())
+}
+
+/// Between which alarms somebody has to choose who names none and answers several: those of which text messages have told them, and that
+/// still wait. `None`: it is clear.
+async fn which(db: &mut Db<'_>, word: &Word<'_>, window: TimeDelta) -> Result<Option<Vec<(String, String)>>, EngineError> {
+    if word.code.is_some() || !matches!(word.reply, Reply::Confirm | Reply::Decline) {
+        return Ok(None);
+    }
+    let open = texts::open_for(db, word.numbers, word.written_at - window, word.written_at).await?;
+    Ok((open.len() > 1).then_some(open))
+}
+
+/// Alarms and their codes, as an answer lists them: the latest few.
+fn listed(which: &[(String, String)]) -> String {
+    let one = |(code, summary): &(String, String)| format!("{code} {}", summary.chars().take(LONGEST_LISTED).collect::<String>());
+    which.iter().take(MOST_LISTED).map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// What came of a reply: somewhere it was done, or had been said before, or was too late for all.

@@ -9,6 +9,7 @@ pub mod lookout;
 pub mod outages;
 pub mod presence;
 pub mod retention;
+pub mod shifts;
 pub mod test_call;
 pub mod tick;
 pub mod waiting;

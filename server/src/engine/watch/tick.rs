@@ -32,6 +32,8 @@ const TICK_WITHIN: Duration = Duration::from_secs(10);
 const REMEMBER_KEYS: TimeDelta = TimeDelta::hours(24);
 /// A phone that has not knocked for this long is forgotten.
 const REMEMBER_KNOCKS: TimeDelta = TimeDelta::days(30);
+/// Of which duties people were told is remembered for so long after these began.
+const REMEMBER_DUTIES: TimeDelta = TimeDelta::days(2);
 /// Nothing is forgotten before a node has run for so long.
 const SETTLED: Duration = Duration::from_mins(1);
 /// Handsets are watched so often.
@@ -96,6 +98,7 @@ impl Engine {
         let _ = self.review_held(now).await.map_err(failed("maintenance"));
         let _ = self.watch_heartbeats(now).await.map_err(failed("heartbeats"));
         let _ = self.follow_duty(now).await.map_err(failed("public numbers"));
+        let _ = self.tell_shifts(now).await.map_err(failed("shifts that begin"));
         let _ = self.watch_gateways(now).await.map_err(failed("gateways"));
         let _ = self.settle_all_rpc(now).await.map_err(failed("calls of programs"));
         let _ = self.forget_digits(now).await.map_err(failed("keys that were sent"));
@@ -413,6 +416,7 @@ impl Engine {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
         tx.db().forget_knocks(now - REMEMBER_KNOCKS).await?;
+        tx.db().forget_duties_told(now - REMEMBER_DUTIES).await?;
         tx.commit().await?;
         retention::forget(&self.store, retention::Lines::IdempotencyKeys, now - REMEMBER_KEYS).await?;
         retention::forget(&self.store, retention::Lines::RepeatedRequests, now - REMEMBER_KEYS).await?;

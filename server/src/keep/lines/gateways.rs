@@ -12,7 +12,7 @@ use crate::secrets;
 use crate::store::edits::Edited;
 use crate::store::lines::sms::{GatewayRow, Inbound};
 use crate::store::watch::handsets::HandsetRow;
-use crate::store::{Db, Work};
+use crate::store::{Db, StoreError, Work};
 use crate::versions::Expected;
 
 /// Tells the token of a gateway from other secrets.
@@ -153,6 +153,21 @@ pub async fn find(db: &mut Db<'_>, which: &str) -> Result<GatewayRow, Refused> {
     let all = db.gateways().await?;
     let found = all.into_iter().find(|gateway| gateway.name == which || gateway.id.to_string() == which);
     found.ok_or_else(|| Refused::Missing { what: "gateway", name: which.to_owned() })
+}
+
+/// The gateway for messages to people: the first by name of those of which nobody was told that they are silent, else the first at all.
+/// After one that did not take a message, the next behind it; `None` where there is no other.
+///
+/// # Errors
+/// When the database fails.
+pub async fn for_people(db: &mut Db<'_>, after: Option<GatewayId>) -> Result<Option<GatewayRow>, StoreError> {
+    let mut all = db.gateways().await?;
+    if let Some(place) = after.and_then(|after| all.iter().position(|gateway| gateway.id == after)) {
+        all.rotate_left(place);
+        all.remove(0);
+    }
+    let speaking = all.iter().position(|gateway| gateway.silent_since.is_none());
+    Ok(all.into_iter().nth(speaking.unwrap_or(0)))
 }
 
 /// The handset of that name, which a field names.

@@ -11,6 +11,7 @@ pub mod log;
 pub mod schedules;
 pub mod source;
 pub mod teams;
+pub mod told;
 
 use schedules::row_of;
 
@@ -354,10 +355,11 @@ impl<'w> Editing<'w> {
         Ok(())
     }
 
-    /// Writes down whom the change has put on duty.
+    /// Writes down whom the change has put on duty, and tells them.
     pub(in crate::keep) async fn finish(self) -> Result<(), RosterError> {
         let now = self.work.now();
-        log::keep(&mut self.work.db(), now).await?;
+        let kept = log::keep(&mut self.work.db(), now).await?;
+        told::of_change(self.work, &self.roster, &kept.roster).await?;
         self.work.announce(Announcement::Roster);
         Ok(())
     }

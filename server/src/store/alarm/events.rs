@@ -72,6 +72,8 @@ pub fn notice_of(event: &Event) -> Option<NoticeKind> {
         | Event::RecordingHeard { .. }
         | Event::CallCommanded { .. }
         | Event::CalledBack { .. }
+        | Event::Texted { .. }
+        | Event::NotTexted { .. }
         | Event::Held { .. }
         | Event::HandsetShared { .. }
         | Event::CalendarFollowed { .. }

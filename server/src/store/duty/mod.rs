@@ -10,3 +10,4 @@ pub mod policies;
 pub mod quiet;
 pub mod roster;
 pub mod sources;
+pub mod told;

@@ -3,4 +3,5 @@
 pub mod inbound_calls;
 pub mod numbers;
 pub mod sms;
+pub mod texts;
 pub mod webhooks;

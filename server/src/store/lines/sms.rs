@@ -63,6 +63,10 @@ pub enum Purpose {
     Answer,
     /// It proves that its gateway works.
     Test,
+    /// It tells somebody who is rung of their alarms.
+    Alarm,
+    /// It tells somebody of a duty of theirs.
+    Duty,
 }
 
 impl GatewayRow {
@@ -312,6 +316,17 @@ statements! {
     ];
     /// It was not; again later.
     FAILED = ["UPDATE sms_outbox SET due_at = $2, taken_until = NULL, command_id = NULL, last_result = $3 WHERE id = $1 AND sent_at IS NULL"];
+    /// It goes another way.
+    MOVE = [
+        "UPDATE sms_outbox SET gateway_id = $2, due_at = $3, taken_until = NULL, command_id = NULL, last_result = $4
+         WHERE id = $1 AND sent_at IS NULL AND gave_up_at IS NULL"
+    ];
+    /// One, with its gateway and whom it is for.
+    ONE = [
+        "SELECT id, gateway_id, hand_over_id, number, text, code, created_at, due_at, attempts, failures, purpose, expires_at,
+           sentence
+         FROM sms_outbox WHERE id = $1"
+    ];
     /// It will not be sent.
     GAVE_UP = [
         "UPDATE sms_outbox SET gave_up_at = $2, taken_until = NULL, last_result = $3
@@ -592,6 +607,16 @@ impl Db<'_> {
     /// Notes that a message was not sent, and when to try again.
     pub async fn sms_failed(&mut self, id: SmsId, result: &str, again_at: DateTime<Utc>) -> Result<()> {
         execute!(self, FAILED, id, again_at, result).map(|_| ())
+    }
+
+    /// Sends a message through another gateway, which was not taken by the one before.
+    pub async fn move_sms(&mut self, id: SmsId, to: GatewayId, at: DateTime<Utc>, why: &str) -> Result<()> {
+        execute!(self, MOVE, id, to, at, why).map(|_| ())
+    }
+
+    /// One message.
+    pub async fn sms(&mut self, id: SmsId) -> Result<Option<SmsRow>> {
+        fetch_optional!(self, ONE, id)
     }
 
     /// Notes that a message will not be sent.

@@ -1,0 +1,117 @@
+//! How people are told by text message: what they want, and the messages about their duties.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::alarm::doer::Doer;
+use crate::ids::PersonId;
+use crate::keep::lines::gateways;
+use crate::keep::refused::Refused;
+use crate::line::duty::{Comes, put_on};
+use crate::roster::{Absences, Roster, Schedule, evaluate};
+use crate::store::duty::told::{DutyText, ToldRow};
+use crate::store::edits::Edited;
+use crate::store::lines::sms::{Purpose, Sentence, SmsRow};
+use crate::store::{Announcement, Db, StoreError, Work};
+use crate::versions::{Expected, Version};
+
+/// Nobody wants to be told earlier that their shift begins.
+pub const MOST_MINUTES: i32 = 1440;
+/// Of a duty that a change puts somebody on they are told when it begins so soon.
+const SOON: TimeDelta = TimeDelta::hours(24);
+/// So long after it has begun, a message about a duty is no news any more.
+const NO_NEWS: TimeDelta = TimeDelta::minutes(30);
+/// A wall time in a message.
+const TIME: &str = "%Y-%m-%d %H:%M";
+
+/// The version of how somebody is told.
+#[must_use]
+pub fn version(person: PersonId, told: &ToldRow) -> Version {
+    Version::of(&(person, told.alarm_texts.as_str(), told.shift_minutes, told.put_on_duty))
+}
+
+/// Has somebody told in this way from now on.
+///
+/// # Errors
+/// When a field is wrong, there is no such person, it has changed meanwhile, or the database fails.
+pub async fn set(work: &mut Work, person: PersonId, told: &ToldRow, expected: &Expected) -> Result<(), Refused> {
+    if told.shift_minutes.is_some_and(|minutes| !(0..=MOST_MINUTES).contains(&minutes)) {
+        return Err(Refused::wrong("shift_minutes", format!("shift_minutes must be 0 to {MOST_MINUTES}")));
+    }
+    work.db().lock_edits(Edited::People).await?;
+    if work.db().person(person).await?.is_none() {
+        return Err(Refused::Missing { what: "person", name: person.to_string() });
+    }
+    expected.check(Some(&version(person, &work.db().told(person).await?)))?;
+    work.db().set_told(person, told).await?;
+    work.announce(Announcement::People);
+    Ok(())
+}
+
+/// Puts a message about a duty into the outbox, unless there was one; false when there was, or it cannot be sent to them.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tell(
+    db: &mut Db<'_>,
+    kind: DutyText,
+    schedule: &Schedule,
+    absences: &Absences,
+    comes: Comes,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let Some(person) = db.person(comes.person).await? else { return Ok(false) };
+    let Some(number) = db.numbers_of(person.id).await?.into_iter().next() else { return Ok(false) };
+    let Some(gateway) = gateways::for_people(db, None).await? else { return Ok(false) };
+    if !db.note_duty_told(kind, person.id, schedule.id, comes.at).await? {
+        return Ok(false);
+    }
+    if kind == DutyText::Change && comes.at <= now {
+        // They know that it begins.
+        db.note_duty_told(DutyText::Shift, person.id, schedule.id, comes.at).await?;
+    }
+    let until = evaluate::on_duty(schedule, absences, comes.at).into_iter().find(|on| on.person == comes.person);
+    let until = until.and_then(|on| on.until);
+    let name = match (kind, until) {
+        (DutyText::Shift, None) => "text_shift",
+        (DutyText::Shift, Some(_)) => "text_shift_until",
+        (DutyText::Change, None) => "text_put_on_duty",
+        (DutyText::Change, Some(_)) => "text_put_on_duty_until",
+    };
+    let wall = |at: DateTime<Utc>| at.with_timezone(&schedule.zone).format(TIME).to_string();
+    let places = [
+        ("schedule".to_owned(), schedule.name.clone()),
+        ("from".to_owned(), wall(comes.at)),
+        ("to".to_owned(), until.map(wall).unwrap_or_default()),
+        ("zone".to_owned(), schedule.zone.name().to_owned()),
+    ];
+    let sentence = Sentence { name: name.to_owned(), language: person.language, places: places.into() };
+    let expires = comes.at.max(now) + NO_NEWS;
+    db.insert_sms(&SmsRow::saying(sentence, Purpose::Duty, gateway.id, &number, now, expires)).await?;
+    Ok(true)
+}
+
+/// Tells whoever wants to know that a change puts them on duty soon; nobody who made it themselves.
+pub(super) async fn of_change(work: &mut Work, before: &Roster, after: &Roster) -> Result<(), StoreError> {
+    let now = work.now();
+    let wanted = work.db().told_of_changes().await?;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let own = match work.by().clone() {
+        Doer::User { name } => work.db().person_of_user(&name).await?,
+        _ => None,
+    };
+    for schedule in &after.schedules {
+        let shifts = |schedule: &Schedule, absences| evaluate::shifts(schedule, absences, now, now + SOON);
+        let was = before.schedule(schedule.id).map(|old| shifts(old, &before.absences)).unwrap_or_default();
+        for comes in put_on(&was, &shifts(schedule, &after.absences)) {
+            if wanted.contains(&comes.person) && own != Some(comes.person) {
+                let told = tell(&mut work.db(), DutyText::Change, schedule, &after.absences, comes, now).await?;
+                if told {
+                    work.announce(Announcement::Handsets);
+                }
+            }
+        }
+    }
+    Ok(())
+}

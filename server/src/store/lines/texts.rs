@@ -1,0 +1,133 @@
+//! Of which alarms whom a text message has told, and by which code a reply names them.
+
+use chrono::{DateTime, Utc};
+
+use crate::alarm::{HuntOutcome, Priority};
+use crate::ids::{AlarmId, CalleeId, HuntId, PersonId, SmsId};
+use crate::numbers::phone_of;
+use crate::store::dialect::{fragment, statements};
+use crate::store::statement::{execute, fetch_all, row};
+use crate::store::{Db, Result};
+
+row! {
+    /// An alarm that a message tells of, as both are now.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct TextRow {
+        /// The alarm.
+        pub alarm_id: AlarmId,
+        /// What it says in a line.
+        pub summary: String,
+        /// How urgent it is.
+        pub priority: Priority,
+        /// By which a reply names it.
+        pub code: String,
+        /// As which callee they were rung then.
+        pub callee_id: CalleeId,
+        /// By which hunt.
+        pub told_by: HuntId,
+        /// In which hunt it is.
+        pub hunt_id: HuntId,
+        /// When they were rung.
+        pub at: DateTime<Utc>,
+        /// When it was over.
+        pub resolved_at: Option<DateTime<Utc>>,
+        /// When it was called off.
+        pub cancelled_at: Option<DateTime<Utc>>,
+        /// How its hunt ended.
+        pub outcome: Option<HuntOutcome>,
+        /// How often that callee has answered for it.
+        pub own_answers: i64,
+    }
+}
+
+impl TextRow {
+    /// It is resolved or called off.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.resolved_at.is_some() || self.cancelled_at.is_some()
+    }
+
+    /// Somebody else has taken it.
+    #[must_use]
+    pub fn is_taken_by_another(&self) -> bool {
+        self.outcome == Some(HuntOutcome::Answered) && self.own_answers == 0
+    }
+}
+
+/// A new message.
+#[derive(Clone, Copy, Debug)]
+pub struct NewText<'t> {
+    /// Which one.
+    pub sms: SmsId,
+    /// To whom: see [`whom`].
+    pub whom: &'t str,
+    /// By which a reply names its alarms.
+    pub code: &'t str,
+    /// As which callee they are rung.
+    pub callee: CalleeId,
+    /// By which hunt.
+    pub hunt: HuntId,
+}
+
+/// Who is told once, whichever of their numbers is rung: a person, or the phone of a number that is nobody's.
+#[must_use]
+pub fn whom(person: Option<PersonId>, number: &str) -> String {
+    match person {
+        Some(person) => format!("person:{person}"),
+        None => format!("phone:{}", phone_of(number)),
+    }
+}
+
+statements! {
+    /// Somebody is told of all alarms of a hunt of which they were not told when these were as urgent; not of those that only test a
+    /// public number.
+    TELL = [
+        "INSERT INTO alarm_texts (alarm_id, whom, priority, sms_id, code, callee_id, hunt_id, at)
+         SELECT a.id, $3, a.priority, $1, $4, $5, a.hunt_id, $6 FROM alarms a
+         WHERE a.hunt_id = $2 AND a.resolved_at IS NULL AND a.cancelled_at IS NULL AND a.kind = 'alarm' AND a.integration_id <> $7
+           AND NOT EXISTS (SELECT 1 FROM alarm_texts t WHERE t.alarm_id = a.id AND t.whom = $3 AND t.priority >= a.priority)
+         ON CONFLICT DO NOTHING"
+    ];
+    /// What a message tells of, the most urgent first.
+    OF_SMS = [
+        "SELECT t.alarm_id, a.summary, a.priority, t.code, t.callee_id, t.hunt_id AS told_by, a.hunt_id, t.at, a.resolved_at,
+           a.cancelled_at, h.outcome,
+           (SELECT count(*) FROM answers n WHERE n.hunt_id = a.hunt_id AND n.callee_id = t.callee_id) AS own_answers
+         FROM alarm_texts t JOIN alarms a ON a.id = t.alarm_id JOIN hunts h ON h.id = a.hunt_id
+         WHERE t.sms_id = $1 ORDER BY" unindexed "a.priority DESC, a.number"
+    ];
+    /// Of what somebody was told lately, the latest first.
+    LATELY = [
+        "SELECT t.alarm_id, a.summary, a.priority, t.code, t.callee_id, t.hunt_id AS told_by, a.hunt_id, t.at, a.resolved_at,
+           a.cancelled_at, h.outcome,
+           (SELECT count(*) FROM answers n WHERE n.hunt_id = a.hunt_id AND n.callee_id = t.callee_id) AS own_answers
+         FROM alarm_texts t JOIN alarms a ON a.id = t.alarm_id JOIN hunts h ON h.id = a.hunt_id
+         WHERE t.whom = $1 AND t.at > $2 AND t.at <= $3 ORDER BY t.at DESC LIMIT 500"
+    ];
+    /// Which codes somebody was told since then.
+    CODES = ["SELECT DISTINCT code FROM alarm_texts WHERE whom = $1 AND at > $2 LIMIT 1000"];
+}
+
+impl Db<'_> {
+    /// Notes that a message tells somebody of all alarms of a hunt that are news to them; gives of how many. Those that came through the
+    /// door `tests` only test a public number.
+    pub async fn tell_of_hunt(&mut self, text: NewText<'_>, tests: &str, now: DateTime<Utc>) -> Result<u64> {
+        execute!(self, TELL, text.sms, text.hunt, text.whom, text.code, text.callee, now, tests)
+    }
+
+    /// What a message tells of, the most urgent alarm first; nothing when it is about no alarm.
+    pub async fn text_of_sms(&mut self, sms: SmsId) -> Result<Vec<TextRow>> {
+        fetch_all!(self, OF_SMS, sms)
+    }
+
+    /// Of what somebody was told between two instants, the latest first; at most 500 alarms.
+    pub async fn told_lately(&mut self, whom: &str, after: DateTime<Utc>, until: DateTime<Utc>) -> Result<Vec<TextRow>> {
+        fetch_all!(self, LATELY, whom, after, until)
+    }
+
+    /// The codes that somebody was told since then.
+    pub async fn codes_of(&mut self, whom: &str, since: DateTime<Utc>) -> Result<Vec<String>> {
+        let rows: Vec<(String,)> = fetch_all!(self, CODES, whom, since)?;
+        Ok(rows.into_iter().map(|(code,)| code).collect())
+    }
+}
