@@ -84,8 +84,8 @@ statements! {
     TELL = [
         "INSERT INTO alarm_texts (alarm_id, whom, priority, sms_id, code, callee_id, hunt_id, at)
          SELECT a.id, $3, a.priority, $1, $4, $5, a.hunt_id, $6 FROM alarms a
-         WHERE a.hunt_id = $2 AND a.resolved_at IS NULL AND a.cancelled_at IS NULL AND a.kind = 'alarm' AND a.integration_id <> $7
-           AND NOT EXISTS (SELECT 1 FROM alarm_texts t WHERE t.alarm_id = a.id AND t.whom = $3 AND t.priority >= a.priority)
+         WHERE a.hunt_id = $2 AND a.resolved_at IS NULL AND a.cancelled_at IS NULL AND" unindexed "a.kind = 'alarm'
+           AND a.integration_id <> $7 AND NOT EXISTS (SELECT 1 FROM alarm_texts t WHERE t.alarm_id = a.id AND t.whom = $3 AND t.priority >= a.priority)
          ON CONFLICT DO NOTHING"
     ];
     /// What a message tells of, the most urgent first.
